@@ -1,0 +1,51 @@
+"""Digests of the image-spec (descriptor.md, "Digests"), and hashing bytes as they pass by."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from typing import NewType
+
+from cogpack.errors import InputError
+
+Digest = NewType("Digest", str)
+"""`sha256:<64 hex>` of a blob as it is stored and sent."""
+
+DiffID = NewType("DiffID", str)
+"""`sha256:<64 hex>` of the plain tar inside a layer blob (image-spec config.md, `rootfs.diff_ids`)."""
+
+_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def parse_digest(text: object, *, where: str) -> Digest:
+    """Check `text` is a sha256 digest; `where` names the place for the error."""
+    if isinstance(text, str) and _SHA256.fullmatch(text):
+        return Digest(text)
+    raise InputError(
+        f"{where}: expected sha256:<64 lowercase hex digits>, found {text!r:.100}",
+        next_step="use a sha256 digest; cogpack accepts no other algorithm",
+    )
+
+
+def sha256(data: bytes) -> Digest:
+    return Digest("sha256:" + hashlib.sha256(data).hexdigest())
+
+
+class Hasher:
+    """Counts and hashes the blocks that go through it."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+
+    def update(self, block: bytes | memoryview) -> None:
+        self._sha256.update(block)
+        self.size += len(block)
+
+    def watch(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        for block in blocks:
+            self.update(block)
+            yield block
+
+    @property
+    def digest(self) -> Digest:
+        return Digest("sha256:" + self._sha256.hexdigest())

@@ -1,0 +1,48 @@
+"""Everything that can go wrong, as one tree.
+
+    CogpackError
+    |-- InputError        exit 2   change what you wrote
+    |-- MismatchError     exit 3   what is pinned and what was found differ
+    |-- DeniedError       exit 4   credentials
+    `-- UnavailableError  exit 5   may work later
+
+Each error states what was expected and found in `message` (one clause, no full stop, the place first)
+and what to do about it in `next_step`. Any other exception is a bug of ours and exits with 1.
+"""
+
+from typing import ClassVar
+
+
+class CogpackError(Exception):
+    """The root. `next_step` is required: an error without advice can't be raised."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, next_step: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+
+
+class InputError(CogpackError):
+    """The user's files, arguments or settings must change."""
+
+    exit_code = 2
+
+
+class MismatchError(CogpackError):
+    """Something pinned (a digest, a lock, a fact) differs from what is there."""
+
+    exit_code = 3
+
+
+class DeniedError(CogpackError):
+    """A server refused our credentials, or wants some."""
+
+    exit_code = 4
+
+
+class UnavailableError(CogpackError):
+    """A server or network failed after all retries; the same command may work later."""
+
+    exit_code = 5

@@ -1,0 +1,1 @@
+"""Layers: recipes for deterministic tar bytes, and the facts about them once known."""

@@ -1,0 +1,181 @@
+"""What goes into a layer: entries of a file tree, and contents that can be read again and again.
+
+Paths are relative POSIX text without `./` or a trailing slash ("usr/bin/env"); the root itself is never an entry.
+There is no time: every entry of every layer carries one epoch (see `layers/tar.py`).
+"""
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO, Protocol, TypeAlias
+
+import msgspec
+
+from cogpack.errors import InputError, MismatchError
+
+BLOCK = 1024 * 1024
+"""Bytes read at a time."""
+
+
+class RawDeflate(Protocol):
+    """A raw deflate stream (RFC 1951) that some archive holds already, for splicing into gzip."""
+
+    size: int  # of the deflate stream, bytes
+    crc32: int  # of the plain bytes
+
+    def open(self) -> BinaryIO: ...
+
+
+class Content(Protocol):
+    """Bytes of known size, readable any number of times with the same result."""
+
+    @property
+    def size(self) -> int: ...
+
+    def open(self) -> BinaryIO: ...
+
+    def deflated(self) -> RawDeflate | None: ...
+
+
+class Bytes(msgspec.Struct, frozen=True):
+    """Content that is in memory: generated and small files."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def open(self) -> BinaryIO:
+        return io.BytesIO(self.data)
+
+    def deflated(self) -> RawDeflate | None:
+        return None
+
+
+class Stat(msgspec.Struct, frozen=True):
+    """What tells that a file is still the same one: the fields git compares."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    device: int
+
+    @classmethod
+    def of(cls, path: Path) -> "Stat":
+        found = path.stat(follow_symlinks=False)
+        return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
+
+
+class LocalFile(msgspec.Struct, frozen=True):
+    """Content of a file of the project. Reading it to the end checks that it did not change meanwhile."""
+
+    path: Path
+    stat: Stat
+
+    @property
+    def size(self) -> int:
+        return self.stat.size
+
+    def open(self) -> BinaryIO:
+        return _Unchanged(self.path, self.stat)
+
+    def deflated(self) -> RawDeflate | None:
+        return None
+
+
+class _Unchanged(io.FileIO):
+    def __init__(self, path: Path, stat: Stat) -> None:
+        super().__init__(path, "rb")
+        self._path, self._stat = path, stat
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            if Stat.of(self._path) != self._stat:
+                raise MismatchError(
+                    f"{self._path}: changed while it was read", next_step="run it again when nothing writes there"
+                )
+
+
+class Directory(msgspec.Struct, frozen=True):
+    path: str
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+
+
+class File(msgspec.Struct, frozen=True):
+    path: str
+    content: Content
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+
+
+class Symlink(msgspec.Struct, frozen=True):
+    path: str
+    target: str
+    uid: int = 0
+    gid: int = 0
+
+
+class HardLink(msgspec.Struct, frozen=True):
+    """`target` is the path of a `File` of the same layer that sorts before this one."""
+
+    path: str
+    target: str
+
+
+Entry: TypeAlias = Directory | File | Symlink | HardLink
+
+
+def parents(path: str) -> Iterator[str]:
+    """The directories above `path`, outermost first."""
+    end = path.find("/")
+    while end != -1:
+        yield path[:end]
+        end = path.find("/", end + 1)
+
+
+def complete(entries: Iterable[Entry], ground: Mapping[str, Directory]) -> list[Entry]:
+    """Sort by UTF-8 bytes, add the missing parents, refuse what can't be one layer.
+
+    `ground` holds directories of lower layers whose owner or mode is not the usual root 0755: a parent written again
+    must repeat them, or this layer would change them (image-spec layer.md, "Applying Changesets").
+    """
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        _check_path(entry.path)
+        if found.setdefault(entry.path, entry) != entry:
+            raise InputError(
+                f"/{entry.path}: two different files of one layer have this path",
+                next_step="remove one of the packages that hold it",
+            )
+    for path in list(found):
+        for parent in parents(path):
+            above = found.get(parent)
+            if above is None:
+                found[parent] = ground.get(parent) or Directory(parent)
+            elif not isinstance(above, Directory):
+                raise InputError(
+                    f"/{path}: lies beneath /{parent}, which is no directory", next_step="remove one of the two"
+                )
+    # Code point order of text is byte order of its UTF-8.
+    return [found[path] for path in sorted(found)]
+
+
+def _check_path(path: str) -> None:
+    parts = path.split("/")
+    if any(part in ("", ".", "..") for part in parts) or "\0" in path:
+        raise InputError(f"{path!r}: not a relative path of plain names", next_step="rename or remove the file")
+    if parts[-1].startswith(".wh."):
+        raise InputError(
+            f"/{path}: names that begin with .wh. mean deletion in image layers", next_step="rename the file"
+        )
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{path!a}: the name is not UTF-8", next_step="rename the file") from None

@@ -1,0 +1,61 @@
+"""A layer: how to make its bytes, and what is known of them before they are made.
+
+Nobody asks a layer for its digest: `copy_to` makes the bytes and returns what they were.
+"""
+
+import enum
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeAlias
+
+from cogpack.layers.entry import Entry
+from cogpack.oci import LayerInfo
+from cogpack.reference import Reference
+
+
+class Form(enum.Enum):
+    STORED = "stored"  # as the registry keeps it: compressed by the layer's codec
+    PLAIN = "plain"  # the tar itself, as `docker load` reads it
+
+
+Consume: TypeAlias = Callable[[Iterable[bytes]], object]
+"""Takes an iterable of blocks. Each iteration of it is a fresh, whole pass: a request can be replayed."""
+
+
+class LayerSource(Protocol):
+    """Where the entries of a layer come from."""
+
+    @property
+    def name(self) -> str:
+        """Shown to the user and kept in the image's history: "wheels: torch 2.13.0"."""
+
+    def key(self) -> str:
+        """Names the entries without reading them: made of lock digests, or blake3 of local files."""
+
+    def entries(self) -> Iterable[Entry]:
+        """The same on every call. `layers.entry.complete` sorts them and adds parents."""
+
+
+class Layer(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def key(self) -> str:
+        """Source key, codec profile and tar format version in one digest."""
+
+    @property
+    def known(self) -> LayerInfo | None:
+        """What the bytes come out as, when the lock, the facts, the target's tag or the base say so."""
+
+    @property
+    def origins(self) -> Sequence[Reference]:
+        """Repositories that hold the blob and that it can be mounted from."""
+
+    def size(self, form: Form) -> int | None:
+        """Bytes to come, where that can be known without making them."""
+
+    def copy_to(self, consume: Consume, form: Form = Form.STORED) -> LayerInfo:
+        """Make the bytes, hand them to `consume`, say what they were.
+
+        At least one pass must have been drained, and all drained passes must have been equal: else `MismatchError`.
+        """

@@ -1,0 +1,139 @@
+"""The documents of the OCI image-spec v1.1 and of the Docker image format v2.2, under their spec names.
+
+Unknown fields of documents that others made are kept where we pass them on (image configs); manifests of others are
+only read. `encode` is the one JSON encoder: compact, UTF-8, fields in the order written here, map keys sorted.
+"""
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from cogpack.digest import DiffID, Digest, parse_digest, sha256
+from cogpack.errors import InputError
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
+OCI_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+OCI_LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
+
+MANIFEST_TYPES = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_INDEX)
+INDEX_TYPES = (OCI_INDEX, DOCKER_INDEX)
+
+MANIFEST_LIMIT = 4 * 1024 * 1024 - 1
+"""Bytes; what distribution, zot, ACR, ECR and Harbor accept as a manifest."""
+
+_TO_OCI = {DOCKER_LAYER_GZIP: OCI_LAYER_GZIP, DOCKER_LAYER: OCI_LAYER}
+
+T = TypeVar("T")
+
+
+class Platform(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """image-spec image-index.md, `platform`."""
+
+    architecture: str
+    os: str
+    variant: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Platform":
+        """`linux/amd64`, `linux/arm64`, `linux/arm/v7`."""
+        os, _, rest = text.partition("/")
+        architecture, _, variant = rest.partition("/")
+        if not os or not architecture:
+            raise InputError(f"platform {text!r}: expected OS/ARCH", next_step="write linux/amd64 or linux/arm64")
+        return cls(architecture=architecture, os=os, variant=variant or None)
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+class Descriptor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """image-spec descriptor.md."""
+
+    media_type: str
+    digest: Digest
+    size: int
+    annotations: dict[str, str] | None = None
+    platform: Platform | None = None
+    artifact_type: str | None = None
+
+    def __post_init__(self) -> None:
+        parse_digest(self.digest, where="descriptor")
+        if self.size < 0:
+            raise InputError(f"descriptor {self.digest}: size {self.size}", next_step="the document is damaged")
+
+
+class LayerInfo(msgspec.Struct, frozen=True):
+    """All that is known of a layer once its bytes have been seen (or vouched for)."""
+
+    descriptor: Descriptor
+    diff_id: DiffID
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """image-spec manifest.md; Docker's schema 2 has the same fields."""
+
+    schema_version: int
+    media_type: str | None = None
+    artifact_type: str | None = None
+    config: Descriptor
+    layers: list[Descriptor]
+    subject: Descriptor | None = None
+    annotations: dict[str, str] | None = None
+
+
+class Index(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """image-spec image-index.md; Docker's manifest list has the same fields."""
+
+    schema_version: int
+    media_type: str | None = None
+    artifact_type: str | None = None
+    manifests: list[Descriptor]
+    subject: Descriptor | None = None
+    annotations: dict[str, str] | None = None
+
+
+class Image(msgspec.Struct, frozen=True):
+    """One image, encoded once: the bytes that are hashed are the bytes that are sent.
+
+    `layers` are (layer key, info) pairs, bottom first.
+    """
+
+    config: bytes
+    manifest: bytes
+    layers: tuple[tuple[str, LayerInfo], ...]
+
+    @property
+    def config_descriptor(self) -> Descriptor:
+        return Descriptor(media_type=OCI_CONFIG, digest=sha256(self.config), size=len(self.config))
+
+    @property
+    def descriptor(self) -> Descriptor:
+        return Descriptor(media_type=OCI_MANIFEST, digest=sha256(self.manifest), size=len(self.manifest))
+
+
+def encode(document: Any) -> bytes:
+    """The JSON bytes of `document`: compact, maps sorted by key, structs in field order."""
+    return msgspec.json.encode(document, order="deterministic")
+
+
+def decode(data: bytes, type: type[T], *, where: str) -> T:  # noqa: A002 - the word msgspec uses
+    """Read `data` as `type`; anything else is an `InputError` naming `where`."""
+    try:
+        return msgspec.json.decode(data, type=type)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{where}: not a valid {type.__name__.lower()}: {error}",
+            next_step="check that the reference names a container image",
+        ) from error
+
+
+def oci_layer_type(media_type: str) -> str:
+    """The OCI name of a layer's media type; the bytes are the same in both families."""
+    return _TO_OCI.get(media_type, media_type)

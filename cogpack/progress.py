@@ -1,0 +1,65 @@
+"""What long work tells of itself, and where it notices that the user wants it to stop.
+
+The library knows this protocol only; the command line draws it.
+"""
+
+import threading
+from typing import Protocol
+
+
+class Task(Protocol):
+    """One piece of work with bytes to come: a download, a layer."""
+
+    def advance(self, size: int) -> None:
+        """`size` more bytes are done (negative when an attempt starts anew). Raises `Cancelled` after Ctrl-C."""
+
+    def done(self, outcome: str) -> None:
+        """Ended: "sent", "reused", "mounted", "built", "fetched"."""
+
+
+class Progress(Protocol):
+    def task(self, name: str, size: int | None) -> Task:
+        """`size`: bytes in all, None when not known."""
+
+    def note(self, text: str) -> None:
+        """One line for the user: a warning or a fact worth knowing."""
+
+
+class Cancelled(BaseException):
+    """The user asked to stop. Not an `Exception`: no retry may swallow it."""
+
+
+class _Silent:
+    def task(self, name: str, size: int | None) -> Task:  # noqa: ARG002
+        return self
+
+    def note(self, text: str) -> None:
+        pass
+
+    def advance(self, size: int) -> None:
+        pass
+
+    def done(self, outcome: str) -> None:
+        pass
+
+
+SILENT: Progress = _Silent()
+
+
+class Cancellation:
+    """Set once by the signal handler, asked by every loop that moves bytes."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        self._event.set()
+
+    def check(self) -> None:
+        if self._event.is_set():
+            raise Cancelled
+
+    def wait(self, seconds: float) -> None:
+        """Sleep that a cancellation ends."""
+        if self._event.wait(seconds):
+            raise Cancelled

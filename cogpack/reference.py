@@ -1,0 +1,73 @@
+"""Image references, parsed once: `HOST[:PORT]/NAME[:TAG][@DIGEST]`.
+
+The grammar is the distribution-spec's ("Pulling manifests": `<name>`, `<reference>`); the host is found by Docker's
+rule (the first component holds a dot or a colon, or is `localhost`).
+"""
+
+import re
+from typing import Self
+
+import msgspec
+
+from cogpack.digest import Digest, parse_digest
+from cogpack.errors import InputError
+
+_REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?")
+_DOCKER_HUB = "docker.io"
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """`registry/repository`, and the tag or digest (or both) that was asked for."""
+
+    registry: str
+    repository: str
+    tag: str | None = None
+    digest: Digest | None = None
+
+    @classmethod
+    def parse(cls, text: str, *, where: str = "reference") -> Self:
+        """Parse `text`; raises `InputError` naming `where` when it does not fit the grammar."""
+
+        def bad(expected: str) -> InputError:
+            return InputError(
+                f"{where}: expected {expected}, found {text!r:.300}",
+                next_step="write it as HOST/NAME:TAG, for example ghcr.io/me/model:v1",
+            )
+
+        rest, at, digest_text = text.partition("@")
+        digest = parse_digest(digest_text, where=f"{where} {text!r:.300}") if at else None
+        first, slash, remainder = rest.partition("/")
+        if slash and ("." in first or ":" in first or first == "localhost" or first.startswith("[")):
+            registry, name = first, remainder
+        else:
+            registry, name = _DOCKER_HUB, rest
+        name, colon, tag = name.partition(":")
+        if registry == "index.docker.io":
+            registry = _DOCKER_HUB
+        if registry == _DOCKER_HUB and "/" not in name:
+            name = f"library/{name}"
+        if not _HOST.fullmatch(registry):
+            raise bad("a registry host")
+        if not _REPOSITORY.fullmatch(name) or len(name) > 255:
+            raise bad("a lowercase repository name")
+        if colon and not _TAG.fullmatch(tag):
+            raise bad("a tag of letters, digits, '.', '_' and '-' (128 at most)")
+        return cls(registry, name, tag or None, digest)
+
+    @property
+    def name(self) -> str:
+        """`registry/repository`, without tag and digest."""
+        return f"{self.registry}/{self.repository}"
+
+    def with_digest(self, digest: Digest) -> "Reference":
+        return Reference(self.registry, self.repository, None, digest)
+
+    def with_tag(self, tag: str) -> "Reference":
+        return Reference(self.registry, self.repository, tag, None)
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.name}{tag}{digest}"
