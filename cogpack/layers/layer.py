@@ -4,7 +4,7 @@ Nobody asks a layer for its digest: `copy_to` makes the bytes and returns what t
 """
 
 import enum
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeAlias
 
 from cogpack.layers.entry import Entry
@@ -17,8 +17,16 @@ class Form(enum.Enum):
     PLAIN = "plain"  # the tar itself, as `docker load` reads it
 
 
-Consume: TypeAlias = Callable[[Iterable[bytes]], object]
-"""Takes an iterable of blocks. Each iteration of it is a fresh, whole pass: a request can be replayed."""
+class Body(Protocol):
+    """The bytes of a layer on their way out. Each iteration is a fresh, whole pass: a request can be replayed."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def last(self) -> LayerInfo:
+        """What the latest drained pass came out as; for those who must name the digest behind the bytes."""
+
+
+Consume: TypeAlias = Callable[[Body], object]
 
 
 class LayerSource(Protocol):

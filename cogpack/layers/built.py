@@ -1,0 +1,167 @@
+"""The two layers there are: one that we make from a source, and one of a base image, passed on as it is."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from cogpack.digest import DiffID, Digest, Hasher, sha256
+from cogpack.errors import MismatchError
+from cogpack.layers import tar
+from cogpack.layers.compression import Codec, decompressed
+from cogpack.layers.entry import Directory, complete
+from cogpack.layers.layer import Consume, Form, LayerSource
+from cogpack.oci import OCI_LAYER, Descriptor, LayerInfo, encode
+from cogpack.reference import Reference
+
+
+class _Passes:
+    """A `Body`: runs `make` once per iteration and keeps what each drained pass came out as."""
+
+    def __init__(self, make: "Callable[[_Passes], Iterator[bytes]]") -> None:
+        self._make = make
+        self.infos: list[LayerInfo] = []
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._make(self)
+
+    def last(self) -> LayerInfo:
+        return self.infos[-1]
+
+    def agreed(self, name: str) -> LayerInfo:
+        if not self.infos:
+            raise AssertionError(f"{name}: nobody read the layer to its end")
+        for other in self.infos[1:]:
+            if other != self.infos[0]:
+                raise MismatchError(
+                    f"{name}: two readings gave {self.infos[0].descriptor.digest} and {other.descriptor.digest}",
+                    next_step="run it again when nothing writes to the project",
+                )
+        return self.infos[0]
+
+
+class BuiltLayer:
+    """A source and a codec.
+
+    `ground`: directories of lower layers with other than the usual owner and mode (see `entry.complete`); part of the
+    key, since they are written again. `vouched` says who gave `known`, for the error when a rebuild contradicts it.
+    """
+
+    def __init__(
+        self,
+        source: LayerSource,
+        codec: Codec,
+        *,
+        ground: Mapping[str, Directory] = {},
+        origins: Sequence[Reference] = (),
+    ) -> None:
+        self._source = source
+        self._codec = codec
+        self._ground = ground
+        self.name = source.name
+        self.origins = origins
+        self.known: LayerInfo | None = None
+        self.vouched = ""
+        self.key = sha256(
+            encode(
+                [
+                    "cogpack layer",
+                    tar.VERSION,
+                    codec.profile,
+                    source.key(),
+                    [[d.path, d.mode, d.uid, d.gid] for _, d in sorted(ground.items())],
+                ]
+            )
+        )
+
+    def believe(self, info: LayerInfo, *, vouched: str) -> None:
+        """Take `info` for what the bytes come out as, on the word of `vouched`; two words must agree."""
+        if self.known is not None and self.known != info:
+            raise self._contradiction(info.descriptor.digest, vouched)
+        if self.known is None:
+            self.known, self.vouched = info, vouched
+
+    def _segments(self) -> Iterator[tar.Segment]:
+        return tar.segments(complete(self._source.entries(), self._ground))
+
+    def size(self, form: Form) -> int | None:
+        if self.known is not None and form is Form.STORED:
+            return self.known.descriptor.size
+        if form is Form.PLAIN or self._codec.media_type == OCI_LAYER:
+            return tar.size(self._segments())
+        return None
+
+    def _pass(self, passes: _Passes, form: Form) -> Iterator[bytes]:
+        plain, stored = Hasher(), Hasher()
+        if form is Form.PLAIN or self._codec.media_type == OCI_LAYER:
+            yield from plain.watch(tar.blocks(self._segments()))
+            stored = plain
+        else:
+            yield from stored.watch(self._codec.encode(self._segments(), plain))
+        media_type = OCI_LAYER if form is Form.PLAIN else self._codec.media_type
+        descriptor = Descriptor(media_type=media_type, digest=stored.digest, size=stored.size)
+        passes.infos.append(LayerInfo(descriptor, DiffID(plain.digest)))
+
+    def copy_to(self, consume: Consume, form: Form = Form.STORED) -> LayerInfo:
+        passes = _Passes(lambda passes: self._pass(passes, form))
+        consume(passes)
+        made = passes.agreed(self.name)
+        if self.known is not None:
+            same = made == self.known if form is Form.STORED else made.diff_id == self.known.diff_id
+            if not same:
+                raise self._contradiction(made.descriptor.digest, "the layer just built")
+        return made
+
+    def _contradiction(self, digest: Digest, who: str) -> MismatchError:
+        assert self.known is not None
+        return MismatchError(
+            f"{self.name}: {self.vouched} says it is {self.known.descriptor.digest}, {who} says {digest}",
+            next_step="remove this layer's [[results]] entry from cogpack.lock and the cache's facts, "
+            "then run cogpack verify on the images pushed with them",
+        )
+
+
+class BlobSource(Protocol):
+    """Where the blob of a base layer can be read: yields verified bytes."""
+
+    def __call__(self, descriptor: Descriptor) -> Iterator[bytes]: ...
+
+
+class BaseLayer:
+    """A layer of a base image: found at the target, mounted, or streamed there. Never unpacked, never stored."""
+
+    def __init__(self, name: str, info: LayerInfo, read: BlobSource, origins: Sequence[Reference]) -> None:
+        self.name = name
+        self.key = str(info.descriptor.digest)
+        self.known: LayerInfo | None = info
+        self.info = info
+        self.origins = origins
+        self._read = read
+
+    def size(self, form: Form) -> int | None:
+        return self.info.descriptor.size if form is Form.STORED else None
+
+    def _pass(self, passes: _Passes, form: Form) -> Iterator[bytes]:
+        stored = Hasher()
+        blocks = stored.watch(self._read(self.info.descriptor))
+        if form is Form.STORED:
+            yield from blocks
+            if stored.digest != self.info.descriptor.digest:
+                raise self._damaged(stored.digest)
+            passes.infos.append(self.info)
+            return
+        plain = Hasher()
+        yield from plain.watch(decompressed(blocks))
+        if stored.digest != self.info.descriptor.digest or DiffID(plain.digest) != self.info.diff_id:
+            raise self._damaged(stored.digest)
+        descriptor = Descriptor(media_type=OCI_LAYER, digest=plain.digest, size=plain.size)
+        passes.infos.append(LayerInfo(descriptor, self.info.diff_id))
+
+    def copy_to(self, consume: Consume, form: Form = Form.STORED) -> LayerInfo:
+        passes = _Passes(lambda passes: self._pass(passes, form))
+        consume(passes)
+        return passes.agreed(self.name)
+
+    def _damaged(self, found: Digest) -> MismatchError:
+        return MismatchError(
+            f"{self.name}: expected {self.info.descriptor.digest} (diff ID {self.info.diff_id}), found {found}",
+            next_step="the base image's registry sent a damaged layer; try again or choose another base",
+        )

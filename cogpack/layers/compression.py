@@ -1,0 +1,256 @@
+"""Codecs: tar segments in, the stored bytes of a layer out.
+
+A codec's `profile` names all that decides its bytes. It is part of the layer key, so a digest is only ever compared
+with one that the same profile made; a profile that this installation can't replay is refused.
+"""
+
+import io
+import os
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.metadata import version
+from typing import IO, Protocol, cast
+
+import deflate as libdeflate
+import zstandard
+
+from cogpack.digest import Hasher
+from cogpack.errors import InputError, MismatchError
+from cogpack.layers import deflate, tar
+from cogpack.layers.entry import BLOCK, Content, RawDeflate
+from cogpack.oci import OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD
+
+
+class Codec(Protocol):
+    @property
+    def profile(self) -> str: ...
+
+    @property
+    def media_type(self) -> str: ...
+
+    def encode(self, segments: Iterable[tar.Segment], plain: Hasher) -> Iterator[bytes]:
+        """The stored bytes. `plain` has seen the whole plain tar when they are drained."""
+
+
+class Uncompressed:
+    """The tar as it is, for weights: digest and diff ID are one hash, and nothing to unpack is the fastest unpack."""
+
+    profile = "tar"
+    media_type = OCI_LAYER
+
+    def encode(self, segments: Iterable[tar.Segment], plain: Hasher) -> Iterator[bytes]:
+        return plain.watch(tar.blocks(segments))
+
+
+class SplicedGzip:
+    """gzip that takes over the deflate streams which the contents hold already, for wheels.
+
+    Nothing is compressed anew: a stream is inflated once, to learn the diff ID and to check it.
+    """
+
+    profile = "gzip-splice-1"
+    media_type = OCI_LAYER_GZIP
+
+    def encode(self, segments: Iterable[tar.Segment], plain: Hasher) -> Iterator[bytes]:
+        headers = bytearray()
+        for segment in segments:
+            if isinstance(segment, bytes):
+                plain.update(segment)
+                headers += segment
+                continue
+            raw = segment.deflated()
+            if raw is None:
+                yield from deflate.stored_member(bytes(headers), tar.read(segment), plain.update)
+            else:
+                yield deflate.member(bytes(headers)) + deflate.HEADER
+                yield from _checked(raw, segment, plain)
+                yield deflate.trailer(raw.crc32, segment.size)
+            headers.clear()
+        yield deflate.member(bytes(headers))
+
+
+def _checked(raw: RawDeflate, content: Content, plain: Hasher) -> Iterator[bytes]:
+    """The raw stream, unchanged, once inflating it has given just the bytes that were promised."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    crc = size = 0
+    left = raw.size
+    try:
+        with raw.open() as stream:
+            while left and (block := stream.read(min(BLOCK, left))):
+                left -= len(block)
+                rest = block
+                while rest or (left == 0 and not inflater.eof):
+                    out = inflater.decompress(rest, BLOCK)
+                    rest = inflater.unconsumed_tail
+                    crc, size = zlib.crc32(out, crc), size + len(out)
+                    plain.update(out)
+                    if size > content.size or (not out and not rest):
+                        break
+                if size > content.size:
+                    break
+                yield block
+    except zlib.error as error:
+        raise _damaged(content) from error
+    if not inflater.eof or inflater.unused_data or left or size != content.size or crc != raw.crc32:
+        raise _damaged(content)
+
+
+def _damaged(content: Content) -> InputError:
+    return InputError(
+        f"{content!r:.300}: the compressed bytes don't unpack to what the archive says",
+        next_step="delete the file from the cache and run it again",
+    )
+
+
+class _Framed:
+    """Fixed-size pieces of the plain tar, each compressed on its own: all cores, and the same bytes on any number."""
+
+    piece = 1024 * 1024
+    profile: str
+    media_type: str
+
+    def compress(self, piece: bytes) -> bytes:
+        raise NotImplementedError
+
+    def encode(self, segments: Iterable[tar.Segment], plain: Hasher) -> Iterator[bytes]:
+        cores = os.cpu_count() or 1
+        with ThreadPoolExecutor(cores, thread_name_prefix="compress") as pool:
+            waiting: deque[Future[bytes]] = deque()
+            try:
+                for piece in _pieces(plain.watch(tar.blocks(segments)), self.piece):
+                    waiting.append(pool.submit(self.compress, piece))
+                    if len(waiting) > cores:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+
+def _pieces(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    joined = bytearray()
+    for block in blocks:
+        joined += block
+        while len(joined) >= size:
+            yield bytes(joined[:size])
+            del joined[:size]
+    if joined:
+        yield bytes(joined)
+
+
+_DEFLATE_VERSION = "0.9.0"
+_ZSTD_VERSION = (1, 5, 7)
+
+
+class Gzip(_Framed):
+    """gzip by libdeflate, the build that one exact version of the `deflate` package bundles."""
+
+    profile = f"gzip-libdeflate-{_DEFLATE_VERSION}-6-1m"
+    media_type = OCI_LAYER_GZIP
+
+    def __init__(self) -> None:
+        _require("deflate", version("deflate"), _DEFLATE_VERSION)
+
+    def compress(self, piece: bytes) -> bytes:
+        body = bytes(libdeflate.deflate_compress(piece, 6))
+        return deflate.HEADER + body + deflate.trailer(zlib.crc32(piece), len(piece))
+
+
+class Zstd(_Framed):
+    """zstd frames with their size in the header; Docker 23 and later read them."""
+
+    profile = f"zstd-{'.'.join(map(str, _ZSTD_VERSION))}-3-4m"
+    media_type = OCI_LAYER_ZSTD
+    piece = 4 * 1024 * 1024
+
+    def __init__(self) -> None:
+        _require("libzstd", ".".join(map(str, zstandard.ZSTD_VERSION)), ".".join(map(str, _ZSTD_VERSION)))
+
+    def compress(self, piece: bytes) -> bytes:
+        return zstandard.ZstdCompressor(level=3).compress(piece)
+
+
+def _require(name: str, found: str, expected: str) -> None:
+    if found != expected:
+        raise MismatchError(
+            f"{name} {found} is installed, but layers are made with {expected}: the bytes would differ",
+            next_step="reinstall cogpack with its own dependencies, for example in a fresh virtual environment",
+        )
+
+
+def decompressed(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The plain bytes of a gzip, zstd or plain layer, told apart by its first bytes as Docker does.
+
+    Bounded: no output block is larger than `BLOCK` or so, whatever the input expands to.
+    """
+    source = iter(blocks)
+    head = b""
+    while len(head) < 4 and (block := next(source, b"")):
+        head += block
+    stream = _chain(head, source)
+    if head.startswith(b"\x1f\x8b"):
+        yield from _gunzip(stream)
+    elif head.startswith(b"\x28\xb5\x2f\xfd") or head[1:4] == b"\x2a\x4d\x18":
+        yield from _unzstd(stream)
+    else:
+        yield from stream
+
+
+def _chain(head: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
+    if head:
+        yield head
+    yield from rest
+
+
+def _gunzip(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    started = False
+    try:
+        for block in blocks:
+            rest = block
+            while rest:
+                if inflater.eof:
+                    inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
+                started = True
+                if out := inflater.decompress(rest, BLOCK):
+                    yield out
+                rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
+                while not rest and not inflater.eof and (out := inflater.decompress(b"", BLOCK)):
+                    yield out
+    except zlib.error as error:
+        raise _broken("gzip", str(error)) from error
+    if started and not inflater.eof:
+        raise _broken("gzip", "it ends early")
+
+
+def _unzstd(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    # Frames may claim a window of gigabytes; 128 MiB is what the command line tool and Go's decoder allow.
+    decoder = zstandard.ZstdDecompressor(max_window_size=128 * 1024 * 1024)
+    try:
+        with decoder.stream_reader(cast("IO[bytes]", _Reader(blocks)), read_across_frames=True) as reader:
+            while block := reader.read(BLOCK):
+                yield block
+    except zstandard.ZstdError as error:
+        raise _broken("zstd", str(error)) from error
+
+
+class _Reader(io.RawIOBase):
+    """The `read` that zstandard asks of its input."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        super().__init__()
+        self._blocks = blocks
+        self._rest = b""
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._rest:
+            self._rest = next(self._blocks, b"")
+        out, self._rest = self._rest[:size], self._rest[size:]
+        return out
+
+
+def _broken(codec: str, why: str) -> InputError:
+    return InputError(f"a {codec} layer can't be unpacked: {why}", next_step="the image is damaged; push it anew")

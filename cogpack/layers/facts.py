@@ -1,0 +1,53 @@
+"""What layers came out as, remembered by layer key on this machine.
+
+One small JSON file per key, written beside and renamed, so that two processes may share the directory. A fact is a
+hint: a rebuild that contradicts it is an error, and it never enters an identity.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+from cogpack.errors import InputError
+from cogpack.oci import LayerInfo, decode, encode
+
+
+class Facts:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def find(self, key: str) -> LayerInfo | None:
+        try:
+            data = self._path(key).read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return decode(data, LayerInfo, where=str(self._path(key)))
+        except InputError:  # half a file after a power cut: as if it were not there
+            return None
+
+    def record(self, key: str, info: LayerInfo) -> None:
+        if self.find(key) != info:
+            write_whole(self._path(key), encode(info))
+
+    def _path(self, key: str) -> Path:
+        name = key.removeprefix("sha256:")
+        return self._root / name[:2] / f"{name}.json"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write beside and rename: no reader ever sees a part, whatever is killed when."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(temporary).chmod(0o666 & ~mask)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,55 @@
+"""Files of the project, as layers: the source tree, and weights.
+
+Modes are normal ones (0755 where the owner may execute, else 0644) and the owner is root, so that neither umask nor
+checkout changes the image and any user of the container can read it.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from blake3 import blake3
+
+from cogpack.layers.entry import Bytes, Content, Directory, Entry, File, Symlink
+from cogpack.oci import encode
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """A file at its place in the image, and the blake3 of its content in hex."""
+
+    path: str
+    content: Content
+    blake3: str
+    executable: bool = False
+
+
+def generated(path: str, data: bytes) -> Placed:
+    return Placed(path, Bytes(data), blake3(data).hexdigest())
+
+
+class FilesSource:
+    """A `LayerSource` of files whose contents were hashed before."""
+
+    def __init__(
+        self,
+        name: str,
+        files: Sequence[Placed],
+        *,
+        directories: Sequence[str] = (),
+        symlinks: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self.name = name
+        self._files = files
+        self._directories = directories
+        self._symlinks = symlinks
+
+    def key(self) -> str:
+        files = sorted((file.path, file.blake3, file.executable) for file in self._files)
+        return blake3(encode(["files", files, sorted(self._directories), sorted(self._symlinks)])).hexdigest()
+
+    def entries(self) -> Iterable[Entry]:
+        for path in self._directories:
+            yield Directory(path)
+        for path, target in self._symlinks:
+            yield Symlink(path, target)
+        for file in self._files:
+            yield File(file.path, file.content, mode=0o755 if file.executable else 0o644)

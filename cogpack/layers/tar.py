@@ -1,0 +1,166 @@
+"""Entries to tar, with header bytes of our own.
+
+The format is ustar (POSIX.1-1988), with PAX records (POSIX.1-2001) only where ustar has no room: the standard
+library's bytes differ between Python versions. Rules, which `VERSION` numbers: entries in the order given; owner and
+group by number, names empty; one time for all, `EPOCH`; no access or creation times; xattrs as `SCHILY.xattr.*`;
+two zero blocks at the end and no other padding.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from cogpack.errors import InputError, MismatchError
+from cogpack.layers.entry import BLOCK, Content, Directory, Entry, File, HardLink, Symlink
+
+VERSION = 1
+"""Part of every layer key: raised when the same entries would give other bytes."""
+
+EPOCH = 315619200
+"""1980-01-02T00:00:00Z. Zip tools in the container refuse files from before 1980, in any time zone."""
+
+Segment: TypeAlias = bytes | Content
+"""A piece of a tar: bytes of ours, or contents that a codec may know how to take over unread."""
+
+RECORD = 512
+_END = bytes(2 * RECORD)
+_MAX_SIZE = 8**11 - 1
+_MAX_ID = 8**7 - 1
+
+
+def segments(entries: Iterable[Entry]) -> Iterator[Segment]:
+    """The tar of `entries`, which must be sorted, with parents (`entry.complete`)."""
+    for entry in entries:
+        match entry:
+            case File():
+                yield header(
+                    entry.path,
+                    b"0",
+                    mode=entry.mode,
+                    uid=entry.uid,
+                    gid=entry.gid,
+                    size=entry.content.size,
+                    xattrs=entry.xattrs,
+                )
+                if entry.content.size:
+                    yield entry.content
+                    if padding := -entry.content.size % RECORD:
+                        yield bytes(padding)
+            case Directory():
+                yield header(entry.path + "/", b"5", mode=entry.mode, uid=entry.uid, gid=entry.gid)
+            case Symlink():
+                yield header(entry.path, b"2", mode=0o777, uid=entry.uid, gid=entry.gid, link=entry.target)
+            case HardLink():
+                yield header(entry.path, b"1", mode=0o644, link=entry.target)
+    yield _END
+
+
+def size(parts: Iterable[Segment]) -> int:
+    """Bytes of the tar, without reading any content."""
+    return sum(len(part) if isinstance(part, bytes) else part.size for part in parts)
+
+
+def blocks(parts: Iterable[Segment]) -> Iterator[bytes]:
+    """The plain bytes of the tar, small pieces joined."""
+    joined = bytearray()
+    for part in parts:
+        for block in (part,) if isinstance(part, bytes) else read(part):
+            if len(block) >= BLOCK // 4:
+                if joined:
+                    yield bytes(joined)
+                    joined.clear()
+                yield block
+            else:
+                joined += block
+                if len(joined) >= BLOCK:
+                    yield bytes(joined)
+                    joined.clear()
+    if joined:
+        yield bytes(joined)
+
+
+def read(content: Content) -> Iterator[bytes]:
+    """The bytes of `content`, exactly as many as it said."""
+    left = content.size
+    with content.open() as stream:
+        while left and (block := stream.read(min(BLOCK, left))):
+            left -= len(block)
+            yield block
+        if left or stream.read(1):
+            raise MismatchError(
+                f"{content!r:.300}: holds {'fewer' if left else 'more'} bytes than it had when it was listed",
+                next_step="run it again when nothing writes there",
+            )
+
+
+def header(
+    path: str,
+    kind: bytes,
+    *,
+    mode: int,
+    uid: int = 0,
+    gid: int = 0,
+    size: int = 0,
+    link: str = "",
+    xattrs: tuple[tuple[str, bytes], ...] = (),
+) -> bytes:
+    """One ustar header (POSIX.1-1988, "ustar Interchange Format"), after a PAX one where needed."""
+    pax: list[tuple[str, bytes]] = []
+    raw_path, raw_link = path.encode(), link.encode()
+    prefix, name = _split(raw_path)
+    if name is None:
+        pax.append(("path", raw_path))
+        prefix, name = b"", raw_path[-100:]
+    if len(raw_link) > 100 or not raw_link.isascii():
+        pax.append(("linkpath", raw_link))
+        raw_link = raw_link[:100]
+    if size > _MAX_SIZE:
+        pax.append(("size", b"%d" % size))
+    for label, number in (("uid", uid), ("gid", gid)):
+        if number < 0:
+            raise InputError(f"/{path}: {label} {number}", next_step="use numbers from 0 up")
+        if number > _MAX_ID:
+            pax.append((label, b"%d" % number))
+    pax.extend((f"SCHILY.xattr.{key}", value) for key, value in sorted(xattrs))
+    block = _ustar(name, kind, mode, min(uid, _MAX_ID), min(gid, _MAX_ID), min(size, _MAX_SIZE), raw_link, prefix)
+    if not pax:
+        return block
+    records = b"".join(_pax_record(key.encode(), value) for key, value in pax)
+    extended = _ustar(b"PaxHeaders/entry", b"x", 0o644, 0, 0, len(records), b"", b"")
+    return extended + records + bytes(-len(records) % RECORD) + block
+
+
+def _split(path: bytes) -> tuple[bytes, bytes | None]:
+    """The (prefix, name) fields for `path`; name is None where ustar can't hold it."""
+    if not path.isascii():
+        return b"", None
+    if len(path) <= 100:
+        return b"", path
+    # The latest slash that leaves at most 155 bytes before it; a directory's own final slash stays in the name.
+    cut = path.rfind(b"/", 0, min(156, len(path) - 1))
+    if cut <= 0 or len(path) - cut - 1 > 100:
+        return b"", None
+    return path[:cut], path[cut + 1 :]
+
+
+def _ustar(name: bytes, kind: bytes, mode: int, uid: int, gid: int, size: int, link: bytes, prefix: bytes) -> bytes:
+    fields = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0        %s%s" % (
+        name.ljust(100, b"\0"),
+        mode,
+        uid,
+        gid,
+        size,
+        EPOCH,
+        kind,
+        link.ljust(100, b"\0"),
+    )
+    rest = b"ustar\x0000".ljust(72, b"\0") + b"0000000\x000000000\0" + prefix.ljust(167, b"\0")
+    checksum = sum(fields) + sum(rest)
+    return b"%s%06o\0 %s%s" % (fields[:148], checksum, fields[156:], rest)
+
+
+def _pax_record(key: bytes, value: bytes) -> bytes:
+    """`LENGTH key=value\\n`, where LENGTH counts its own digits (POSIX.1-2001, "pax Header Block")."""
+    body = len(key) + len(value) + 3
+    length = body + len(str(body))
+    length = body + len(str(length))
+    return b"%d %s=%s\n" % (length, key, value)
