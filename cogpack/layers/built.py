@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from cogpack.decompress import decompressed
 from cogpack.digest import DiffID, Digest, Hasher, sha256
 from cogpack.errors import MismatchError
 from cogpack.layers import tar
-from cogpack.layers.compression import Codec, decompressed
+from cogpack.layers.compression import Codec
 from cogpack.layers.entry import Directory, complete
 from cogpack.layers.layer import Consume, Form, LayerSource
 from cogpack.oci import OCI_LAYER, Descriptor, LayerInfo, encode

@@ -1,0 +1,144 @@
+"""`cogpack lock`: decide everything that the image depends on, and write it down."""
+
+from collections.abc import Mapping
+
+from cogpack.commands.session import Session
+from cogpack.config import Config
+from cogpack.errors import InputError, MismatchError
+from cogpack.layers.facts import write_whole
+from cogpack.lock import FILE, VERSION, DebianBase, Decisions, Lock, RegistryBase, encode_lock, input_digests, read_lock
+from cogpack.oci import Platform
+from cogpack.project import Project
+from cogpack.reference import Reference
+from cogpack.resolve.base import resolve_base
+from cogpack.resolve.debs import SUITES, Mirror, resolve_debs
+from cogpack.resolve.wheels import Indexes, Target, resolve_wheels
+from cogpack.runtime import contract
+
+DEFAULT_PYTHON = "3.13"
+
+
+def lock(session: Session, project: Project, *, upgrade: bool = False) -> Lock:
+    """Resolve afresh and write `cogpack.lock`. Present pins are kept where they still fit, unless `upgrade`."""
+    inputs = input_digests(project.inputs())
+    previous = read_lock(project.root)
+    kept = None if upgrade or previous is None else previous.platforms.get(project.config.pack.platform)
+    made = Lock(
+        version=VERSION,
+        inputs=inputs,
+        platforms={project.config.pack.platform: _decide(session, project, kept)},
+        results=previous.results if previous else (),
+    )
+    write_lock(project, made)
+    return made
+
+
+def current_lock(session: Session, project: Project) -> Lock:
+    """The lock, if it fits the project's inputs; else a new one, or with `--locked` a `MismatchError`."""
+    found = read_lock(project.root)
+    if found is None:
+        if session.settings.locked:
+            raise MismatchError(
+                f"{project.root / FILE}: there is no lock, and --locked forbids making one",
+                next_step="run cogpack lock and commit cogpack.lock",
+            )
+        return lock(session, project)
+    stale = found.stale(input_digests(project.inputs()))
+    if not stale and project.config.pack.platform in found.platforms:
+        return found
+    if session.settings.locked:
+        raise MismatchError(
+            f"{FILE} was made from another {' and another '.join(stale) or 'platform'}",
+            next_step="run cogpack lock and commit cogpack.lock",
+        )
+    session.progress.note(f"{FILE} is stale ({', '.join(stale) or 'platform'} changed): resolving")
+    return lock(session, project)
+
+
+def write_lock(project: Project, made: Lock) -> None:
+    write_whole(project.root / FILE, encode_lock(made))
+
+
+def _decide(session: Session, project: Project, kept: Decisions | None) -> Decisions:
+    config = project.config
+    platform = Platform.parse(config.pack.platform)
+    base = _registry_base(session, config, platform, kept)
+    debian = None if base else _debian_base(session, config, platform, kept)
+    python, glibc = (base.python, base.glibc) if base else (debian.python, debian.glibc) if debian else ("", "")
+    requirements = project.requirements()
+    sdk = f"cog=={config.sdk_version}" if config.sdk_version else contract.SDK
+    wheels = resolve_wheels(
+        [*requirements.lines, sdk, "coglet", "pip"],
+        constraints=requirements.constraints,
+        options=requirements.options,
+        root=project.root,
+        target=Target(python=python, glibc=glibc, arch=platform.architecture),
+        indexes=Indexes.from_environment(session.settings.environment, requirements),
+        exclude_newer=config.pack.exclude_newer,
+        preferences=kept.wheels if kept else (),
+        cache=session.cache,
+        progress=session.progress,
+    )
+    return Decisions(debian=debian, base=base, wheels=wheels, created=_created(session.settings.environment))
+
+
+def _created(environment: Mapping[str, str]) -> int | None:
+    """SOURCE_DATE_EPOCH (reproducible-builds.org), taken into the lock so that no builder's own can matter."""
+    text = environment.get("SOURCE_DATE_EPOCH")
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) > 253402300799:
+        raise InputError(f"SOURCE_DATE_EPOCH: expected seconds since 1970, found {text!r}", next_step="correct it")
+    return int(text)
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _registry_base(session: Session, config: Config, platform: Platform, kept: Decisions | None) -> RegistryBase | None:
+    if config.pack.base is None:
+        return None
+    if config.system_packages:
+        raise InputError(
+            "cog.yaml: build.system_packages can't be laid over cogpack.base yet",
+            next_step="choose a base that has them, or leave out cogpack.base",
+        )
+    reference = Reference.parse(config.pack.base, where="cog.yaml: cogpack.base")
+    if kept and kept.base and kept.base.reference == str(reference):
+        return kept.base
+    base = resolve_base(reference, platform, session.repository(reference), session.progress)
+    if config.python_version and _minor(config.python_version) != base.python:
+        raise InputError(
+            f"cog.yaml: build.python_version is {config.python_version}, but {reference} has Python {base.python}",
+            next_step=f'write python_version: "{base.python}" or choose another base',
+        )
+    return base
+
+
+def _debian_base(session: Session, config: Config, platform: Platform, kept: Decisions | None) -> DebianBase:
+    python = _minor(config.python_version or DEFAULT_PYTHON)
+    if python not in SUITES:
+        raise InputError(
+            f"cog.yaml: build.python_version: no Debian suite has Python {python}; "
+            f"there is {' and '.join(sorted(SUITES))}",
+            next_step=f"use one of these, or an image that has it: `cogpack: {{base: python:{python}-slim}}`",
+        )
+    requested = sorted(deb.name for deb in kept.debian.packages if deb.requested) if kept and kept.debian else None
+    if (
+        kept
+        and kept.debian
+        and kept.debian.suite == SUITES[python]
+        and kept.debian.arch == platform.architecture
+        and requested == sorted({name.partition("=")[0] for name in config.system_packages})
+        and not any("=" in name for name in config.system_packages)
+    ):
+        return kept.debian
+    return resolve_debs(
+        suite=SUITES[python],
+        arch=platform.architecture,
+        requests=config.system_packages,
+        http=session.http,
+        cache=session.cache,
+        mirror=Mirror.choose(config.pack.debian_mirror, session.settings.environment),
+    )

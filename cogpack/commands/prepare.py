@@ -1,0 +1,189 @@
+"""What plan, build, push, load and verify begin with: project, lock, schema, plan."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+from blake3 import blake3
+
+from cogpack.artifacts import Artifact
+from cogpack.commands.lock import DEFAULT_PYTHON, current_lock
+from cogpack.commands.session import Session
+from cogpack.config import Config
+from cogpack.digest import Digest
+from cogpack.errors import InputError
+from cogpack.layers.built import BlobSource
+from cogpack.layers.entry import LocalFile
+from cogpack.layers.fingerprints import Fingerprints
+from cogpack.lock import Decisions, Lock, LockedDeb, LockedWheel
+from cogpack.oci import Descriptor, Platform
+from cogpack.plan import Plan, Suppliers, make_plan
+from cogpack.project import Project, ProjectFile, find_project
+from cogpack.reference import Reference
+from cogpack.resolve.debs import Mirror, deb_urls
+from cogpack.resolve.wheels import Indexes, Target, wheel_urls
+from cogpack.runtime.schema import Described, describe
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    project: Project
+    lock: Lock
+    plan: Plan
+    schema: bytes
+
+
+def open_project(session: Session) -> Project:
+    """Find and read the project; refuse what this version can't pack yet, before any work."""
+    project = find_project(session.settings.directory, session.settings.file)
+    for warning in project.config.warnings:
+        session.progress.note(warning)
+    config = project.config
+    unsupported = (
+        (config.run, "build.run", "put the result into the project, or into a base image named by cogpack.base"),
+        (config.weights, "weights", "put the files into the project directory"),
+        (config.traces, "observability.traces", "leave it out"),
+    )
+    for present, key, advice in unsupported:
+        if present:
+            raise InputError(f"cog.yaml: {key} is not supported by this version of cogpack", next_step=advice)
+    return project
+
+
+def describe_project(project: Project, *, sdk_version: str, python: str) -> Described:
+    """The OpenAPI document of the model, from its source."""
+    major, _, minor = python.partition(".")
+    return describe(
+        project.source,
+        predict=project.config.predict,
+        train=project.config.train,
+        version=sdk_version,
+        python=(int(major), int(minor)),
+    )
+
+
+def prepare(session: Session) -> Prepared:
+    project = open_project(session)
+    config = project.config
+    # Once before resolving: a mistake in the predictor should not cost a resolve to learn of.
+    python = ".".join((config.python_version or DEFAULT_PYTHON).split(".")[:2])
+    describe_project(project, sdk_version="", python=python)
+    files = project.files()
+    lock = current_lock(session, project)
+    decisions = lock.platforms[config.pack.platform]
+    sdk_version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "")
+    described = describe_project(project, sdk_version=sdk_version, python=decisions.python)
+    for note in described.notes:
+        session.progress.note(note)
+    fingerprints = Fingerprints(
+        session.cache / "fingerprints" / blake3(str(project.root).encode()).hexdigest(), session.progress
+    )
+    weights = [file for file in files if project.is_weight(file)]
+    weight_paths = {file.path for file in weights}
+
+    def local(file: ProjectFile) -> tuple[LocalFile, str]:
+        return fingerprints.of(project.root / file.path)
+
+    plan = make_plan(
+        config,
+        decisions,
+        [file for file in files if file.path not in weight_paths],
+        weights,
+        schema=described.document,
+        concurrency=described.concurrency,
+        platform=Platform.parse(config.pack.platform),
+        suppliers=_suppliers(session, project, config, decisions, local),
+    )
+    fingerprints.save()
+    return Prepared(project=project, lock=lock, plan=plan, schema=described.document)
+
+
+def _suppliers(
+    session: Session,
+    project: Project,
+    config: Config,
+    decisions: Decisions,
+    local: Callable[[ProjectFile], tuple[LocalFile, str]],
+) -> Suppliers:
+    debs, wheels = _Debs(session, config, decisions), _Wheels(session, project, decisions)
+    return Suppliers(
+        deb=debs.path, wheel=wheels.path, file=local, blob=_base_blob(session, decisions), spool=session.cache
+    )
+
+
+class _Debs:
+    """Locked packages, fetched all at once when the first is asked for: they make one layer."""
+
+    def __init__(self, session: Session, config: Config, decisions: Decisions) -> None:
+        self._session = session
+        self._config = config
+        self._decisions = decisions
+        self._lock = threading.Lock()
+        self._complete = False
+
+    def path(self, deb: LockedDeb) -> Path:
+        with self._lock:
+            if not self._complete:
+                assert self._decisions.debian is not None
+                with ThreadPoolExecutor(8, thread_name_prefix="deb") as pool:
+                    list(pool.map(self._fetch, self._decisions.debian.packages))
+                self._complete = True
+        return self._fetch(deb)
+
+    def _fetch(self, deb: LockedDeb) -> Path:
+        debian = self._decisions.debian
+        assert debian is not None
+        mirror = Mirror.choose(self._config.pack.debian_mirror, self._session.settings.environment)
+        artifact = Artifact(deb.path.rpartition("/")[2], Digest(f"sha256:{deb.sha256}"), deb.size)
+        return self._session.store.fetch(artifact, lambda: deb_urls(deb, mirror, debian))
+
+
+class _Wheels:
+    """Locked wheels; the index is asked once, for all that are not here."""
+
+    def __init__(self, session: Session, project: Project, decisions: Decisions) -> None:
+        self._session = session
+        self._project = project
+        self._decisions = decisions
+        self._lock = threading.Lock()
+        self._urls: dict[str, list[str]] | None = None
+
+    def path(self, wheel: LockedWheel) -> Path:
+        return self._session.store.fetch(_artifact(wheel), lambda: self._places(wheel))
+
+    def _places(self, wheel: LockedWheel) -> list[str]:
+        if wheel.path is not None:
+            return [str(self._project.root / wheel.path)]
+        if wheel.url is not None:
+            return [wheel.url]
+        with self._lock:
+            if self._urls is None:
+                platform = Platform.parse(self._project.config.pack.platform)
+                missing = [
+                    wheel
+                    for wheel in self._decisions.wheels
+                    if wheel.path is None and wheel.url is None and self._session.store.find(_artifact(wheel)) is None
+                ]
+                self._urls = wheel_urls(
+                    missing,
+                    indexes=Indexes.from_environment(self._session.settings.environment, self._project.requirements()),
+                    target=Target(
+                        python=self._decisions.python, glibc=self._decisions.glibc, arch=platform.architecture
+                    ),
+                    cache=self._session.cache,
+                )
+            return self._urls.get(wheel.sha256, [])
+
+
+def _artifact(wheel: LockedWheel) -> Artifact:
+    return Artifact(wheel.filename, Digest(f"sha256:{wheel.sha256}"), wheel.size)
+
+
+def _base_blob(session: Session, decisions: Decisions) -> BlobSource:
+    def read(descriptor: Descriptor) -> Iterator[bytes]:
+        assert decisions.base is not None
+        with session.repository(Reference.parse(decisions.base.reference)).blob(descriptor) as blocks:
+            yield from blocks
+
+    return read

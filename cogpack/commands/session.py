@@ -1,0 +1,69 @@
+"""What the commands share for one run: settings, connections, caches, credentials."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from cogpack.artifacts import Store
+from cogpack.http import Http, Trust
+from cogpack.layers.facts import Facts
+from cogpack.progress import SILENT, Cancellation, Progress
+from cogpack.reference import Reference
+from cogpack.registry.client import Repository
+from cogpack.registry.credentials import Credentials
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Arguments and environment, resolved once. `jobs`: layers moved at a time."""
+
+    directory: Path = Path()
+    file: str = "cog.yaml"
+    cache: Path
+    jobs: int = 4
+    insecure_registries: frozenset[str] = frozenset()
+    locked: bool = False
+    environment: Mapping[str, str] = {}
+
+
+def default_cache(environment: Mapping[str, str]) -> Path:
+    """`COGPACK_CACHE_DIR`, else `cogpack` in the XDG cache directory."""
+    if chosen := environment.get("COGPACK_CACHE_DIR"):
+        return Path(chosen)
+    xdg = environment.get("XDG_CACHE_HOME")
+    return (Path(xdg) if xdg else Path.home() / ".cache") / "cogpack"
+
+
+class Session:
+    """Open for the length of one command."""
+
+    def __init__(
+        self, settings: Settings, progress: Progress = SILENT, cancellation: Cancellation | None = None
+    ) -> None:
+        self.settings = settings
+        self.progress = progress
+        self.cancellation = cancellation or Cancellation()
+        self.cache = settings.cache
+        self.http = Http(
+            trust=Trust(insecure_hosts=settings.insecure_registries),
+            cancellation=self.cancellation,
+            progress=progress,
+        )
+        self.store = Store(self.cache / "artifacts", self.http)
+        self.facts = Facts(self.cache / "facts")
+        self.credentials = Credentials.from_environment(dict(settings.environment) or dict(os.environ))
+
+    def repository(self, reference: Reference, *, push: bool = False) -> Repository:
+        actions = ("pull", "push") if push else ("pull",)
+        return Repository(self.http, reference, self.credentials, actions=actions)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.http.close()

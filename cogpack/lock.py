@@ -1,0 +1,217 @@
+"""`cogpack.lock`: all that was decided, and what the layers came out as.
+
+TOML, one file for all platforms, sorted for readable diffs. `platforms` holds the decisions: they follow from the
+inputs, whose digests say when they are stale. `results` says what each layer key came out as: never part of an
+identity, ignored when no layer has the key, an error when a rebuild contradicts it.
+"""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import tomli_w
+
+from cogpack.digest import DiffID, Digest, parse_digest
+from cogpack.errors import InputError
+from cogpack.oci import Descriptor, LayerInfo
+
+FILE = "cogpack.lock"
+VERSION = 1
+
+_HEADER = "# Made by cogpack from cog.yaml and the files named under [inputs]. Commit it; do not edit it.\n\n"
+
+
+class LockedDeb(msgspec.Struct, frozen=True, kw_only=True):
+    """One Debian package. `path`: in the archive's pool; `sha256`: hex."""
+
+    name: str
+    version: str
+    arch: str
+    archive: Literal["debian", "debian-security"]
+    path: str
+    size: int
+    sha256: str
+    essential: bool = False
+    requested: bool = False
+
+    def __post_init__(self) -> None:
+        parse_digest(f"sha256:{self.sha256}", where=f"{FILE}: package {self.name}")
+
+
+class DebianRelease(msgspec.Struct, frozen=True, kw_only=True):
+    """One signed index the packages came from. `snapshot`: the archive's time stamp for snapshot services."""
+
+    archive: Literal["debian", "debian-security"]
+    suite: str
+    date: str
+    sha256: str
+    signed_by: str
+    snapshot: str
+
+
+class DebianBase(msgspec.Struct, frozen=True, kw_only=True):
+    """A root file system assembled from packages. `python` and `glibc`: "3.13", "2.41"."""
+
+    suite: str
+    arch: str
+    python: str
+    glibc: str
+    releases: tuple[DebianRelease, ...]
+    packages: tuple[LockedDeb, ...]
+
+
+class GroundDirectory(msgspec.Struct, frozen=True):
+    """A directory of the base that our layers write into, with its own owner and mode."""
+
+    path: str
+    mode: int
+    uid: int
+    gid: int
+
+
+class RegistryLayer(msgspec.Struct, frozen=True, kw_only=True):
+    media_type: str
+    digest: Digest
+    size: int
+    diff_id: DiffID
+
+    @property
+    def info(self) -> LayerInfo:
+        return LayerInfo(Descriptor(media_type=self.media_type, digest=self.digest, size=self.size), self.diff_id)
+
+
+class RegistryBase(msgspec.Struct, frozen=True, kw_only=True):
+    """An image used as base: everything that is needed of it but its layers' bytes.
+
+    `config` is its image config, verbatim JSON. `interpreter`: absolute path of the CPython found in it.
+    """
+
+    reference: str
+    digest: Digest
+    python: str
+    glibc: str
+    interpreter: str
+    config: str
+    layers: tuple[RegistryLayer, ...]
+    ground: tuple[GroundDirectory, ...] = ()
+
+
+class LockedWheel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One wheel, found by file name and hash on whatever index is configured.
+
+    `url` only where the requirement named one; `path` only for a wheel of the project.
+    """
+
+    name: str
+    version: str
+    filename: str
+    sha256: str
+    size: int | None = None
+    url: str | None = None
+    path: str | None = None
+
+    def __post_init__(self) -> None:
+        parse_digest(f"sha256:{self.sha256}", where=f"{FILE}: wheel {self.filename}")
+
+
+class Decisions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """For one platform. Exactly one of `debian` and `base` is there. `created`: seconds since 1970."""
+
+    debian: DebianBase | None = None
+    base: RegistryBase | None = None
+    created: int | None = None
+    wheels: tuple[LockedWheel, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.debian is None) == (self.base is None):
+            raise InputError(f"{FILE}: a platform needs one base", next_step="run cogpack lock")
+
+    @property
+    def python(self) -> str:
+        return self.debian.python if self.debian else self.base.python if self.base else ""
+
+    @property
+    def glibc(self) -> str:
+        return self.debian.glibc if self.debian else self.base.glibc if self.base else ""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What the layer of `key` came out as. The key covers the codec, so there is one result a codec."""
+
+    name: str
+    key: str
+    media_type: str
+    digest: Digest
+    size: int
+    diff_id: DiffID
+
+    @property
+    def info(self) -> LayerInfo:
+        return LayerInfo(Descriptor(media_type=self.media_type, digest=self.digest, size=self.size), self.diff_id)
+
+    @classmethod
+    def of(cls, name: str, key: str, info: LayerInfo) -> "Result":
+        found = info.descriptor
+        return cls(
+            name=name,
+            key=key,
+            media_type=found.media_type,
+            digest=found.digest,
+            size=found.size,
+            diff_id=info.diff_id,
+        )
+
+
+class Lock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    version: int
+    inputs: dict[str, str]
+    platforms: dict[str, Decisions]
+    results: tuple[Result, ...] = ()
+
+    def stale(self, inputs: Mapping[str, str]) -> list[str]:
+        """The names of inputs that are new, gone or changed since the lock was made, sorted."""
+        names = self.inputs.keys() | inputs.keys()
+        return sorted(name for name in names if self.inputs.get(name) != inputs.get(name))
+
+
+def input_digests(inputs: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: "sha256:" + hashlib.sha256(data).hexdigest() for name, data in sorted(inputs.items())}
+
+
+def parse_lock(data: bytes, *, path: str = FILE) -> Lock:
+    try:
+        document: Any = tomllib.loads(data.decode())
+        if (version := document.get("version")) != VERSION:
+            raise InputError(
+                f"{path}: lock version {version!r}, this cogpack reads {VERSION}",
+                next_step="use the cogpack that made it, or delete it and run cogpack lock",
+            )
+        return msgspec.convert(document, Lock)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, RecursionError) as error:
+        raise InputError(f"{path}: {error}", next_step="restore it from git, or run cogpack lock --upgrade") from error
+
+
+def read_lock(root: Path) -> Lock | None:
+    try:
+        data = (root / FILE).read_bytes()
+    except FileNotFoundError:
+        return None
+    return parse_lock(data)
+
+
+def encode_lock(lock: Lock) -> bytes:
+    document = msgspec.to_builtins(lock)
+    document["results"] = sorted(document.get("results", []), key=lambda result: (result["name"], result["key"]))
+    return (_HEADER + tomli_w.dumps(_without_none(document))).encode()
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no null: what is None is not there."""
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(item) for item in value]
+    return value

@@ -1,0 +1,191 @@
+"""From what was decided and what lies in the project to ordered layers: pure policy.
+
+The order follows how many images share a layer, then how seldom it changes: classic Docker downloads everything above
+the first changed layer again. Base, venv, large wheels, weights, other wheels, project.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cogpack.config import Config
+from cogpack.errors import InputError
+from cogpack.image import BaseImage, Run
+from cogpack.layers.built import BaseLayer, BlobSource, BuiltLayer
+from cogpack.layers.compression import Codec, Gzip, SplicedGzip, Uncompressed, Zstd
+from cogpack.layers.debs import DebFile, DebsSource
+from cogpack.layers.entry import Directory, LocalFile
+from cogpack.layers.files import FilesSource, Placed, generated
+from cogpack.layers.layer import Layer, LayerSource
+from cogpack.layers.wheels import VenvSource, WheelFile, WheelsSource, group
+from cogpack.lock import Decisions, LockedDeb, LockedWheel
+from cogpack.oci import Platform
+from cogpack.project import ProjectFile
+from cogpack.reference import Reference
+from cogpack.runtime import contract
+
+LARGE_WEIGHT = 64 * 1024 * 1024
+"""Bytes from which a weight file is a layer of its own; smaller ones share one."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything of the image but the layers' digests. `layers` bottom first, the base's own first of all."""
+
+    layers: tuple[Layer, ...]
+    base_layers: int
+    base: BaseImage | None
+    run: Run
+    platform: Platform
+    annotations: Mapping[str, str]
+    created: int | None
+
+    @property
+    def built(self) -> list[BuiltLayer]:
+        return [layer for layer in self.layers if isinstance(layer, BuiltLayer)]
+
+
+class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
+    """How contents are had, asked only when a layer is really built."""
+
+    deb: Callable[[LockedDeb], Path]
+    wheel: Callable[[LockedWheel], Path]
+    file: Callable[[ProjectFile], tuple[LocalFile, str]]
+    blob: BlobSource
+    spool: Path
+
+
+def make_plan(
+    config: Config,
+    decisions: Decisions,
+    files: Sequence[ProjectFile],
+    weights: Sequence[ProjectFile],
+    *,
+    schema: bytes,
+    concurrency: int | None,
+    platform: Platform,
+    suppliers: Suppliers,
+) -> Plan:
+    """`files`: all that goes into the source directory but `weights`, which are listed apart."""
+    compressed: Codec = Zstd() if config.pack.compression == "zstd" else Gzip()
+    spliced: Codec = Zstd() if config.pack.compression == "zstd" else SplicedGzip()
+    ground = {
+        directory.path: Directory(directory.path, directory.mode, directory.uid, directory.gid)
+        for directory in (decisions.base.ground if decisions.base else ())
+    }
+
+    def built(source: LayerSource, codec: Codec) -> BuiltLayer:
+        return BuiltLayer(source, codec, ground=ground)
+
+    layers: list[Layer] = list(_base(decisions, suppliers, compressed))
+    base_layers = len(layers) if decisions.base else 0
+    interpreter = decisions.base.interpreter if decisions.base else f"/usr/bin/python{decisions.python}"
+    layers.append(built(VenvSource(python=decisions.python, interpreter=interpreter), compressed))
+    single, shared = _wheels(decisions.wheels, suppliers)
+    layers += [built(source, spliced) for source in single]
+    layers += [built(source, Uncompressed()) for source in _weights(weights, suppliers)]
+    layers += [built(source, spliced) for source in shared]
+    layers.append(built(_project(files, schema, suppliers), compressed))
+    sdk_version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "")
+    if len(schema) > contract.LABEL_LIMIT:
+        raise InputError(
+            f"the OpenAPI schema has {len(schema)} bytes; {contract.LABEL_LIMIT} fit in an image",
+            next_step="shorten the choices and descriptions of the predictor's inputs",
+        )
+    annotations = {contract.SCHEMA_LABEL: schema.decode()} if len(schema) <= contract.ANNOTATION_LIMIT else {}
+    return Plan(
+        layers=tuple(layers),
+        base_layers=base_layers,
+        base=BaseImage(config=_document(decisions.base.config)) if decisions.base else None,
+        run=Run(
+            environment=contract.environment(config, concurrency=concurrency),
+            path=f"/{contract.VENV}/bin",
+            command=contract.COMMAND,
+            working_directory=contract.WORKING_DIRECTORY,
+            ports=(contract.PORT,),
+            labels=contract.labels(
+                config, schema=schema, sdk_version=sdk_version, pip_freeze=_freeze(decisions.wheels)
+            ),
+        ),
+        platform=platform,
+        annotations=annotations,
+        created=decisions.created,
+    )
+
+
+def _document(config: str) -> dict[str, Any]:
+    return msgspec.json.decode(config.encode(), type=dict[str, Any])
+
+
+def _freeze(wheels: Sequence[LockedWheel]) -> str:
+    return "\n".join(sorted(f"{wheel.name}=={wheel.version}" for wheel in wheels))
+
+
+def _base(decisions: Decisions, suppliers: Suppliers, codec: Codec) -> list[Layer]:
+    if decisions.base:
+        reference = Reference.parse(decisions.base.reference)
+        return [
+            BaseLayer(f"base: {reference.repository} {index + 1}", layer.info, suppliers.blob, (reference,))
+            for index, layer in enumerate(decisions.base.layers)
+        ]
+    debian = decisions.debian
+    assert debian is not None
+    debs = [
+        DebFile(
+            name=deb.name,
+            version=deb.version,
+            arch=deb.arch,
+            size=deb.size,
+            sha256=deb.sha256,
+            locate=_later(suppliers.deb, deb),
+        )
+        for deb in debian.packages
+    ]
+    return [BuiltLayer(DebsSource(debs, suite=debian.suite, arch=debian.arch, spool=suppliers.spool), codec)]
+
+
+def _later(supply: Callable[[Any], Path], item: LockedDeb | LockedWheel) -> Callable[[], Path]:
+    return lambda: supply(item)
+
+
+def _wheels(wheels: Sequence[LockedWheel], suppliers: Suppliers) -> tuple[list[WheelsSource], list[WheelsSource]]:
+    """Wheels with a layer of their own, then the layers that several share."""
+    by_name = {wheel.filename: wheel for wheel in wheels}
+    sources = [
+        (
+            len(names),
+            WheelsSource(
+                [WheelFile(name, by_name[name].sha256, _later(suppliers.wheel, by_name[name])) for name in names]
+            ),
+        )
+        for names in group([(wheel.filename, wheel.size or 0) for wheel in wheels])
+    ]
+    return [source for count, source in sources if count == 1], [source for count, source in sources if count > 1]
+
+
+def _placed(file: ProjectFile, suppliers: Suppliers) -> Placed:
+    content, digest = suppliers.file(file)
+    return Placed(f"{contract.SOURCE}/{file.path}", content, digest, file.executable)
+
+
+def _weights(weights: Sequence[ProjectFile], suppliers: Suppliers) -> list[FilesSource]:
+    large = [file for file in weights if file.size >= LARGE_WEIGHT]
+    small = [file for file in weights if file.size < LARGE_WEIGHT]
+    sources = [FilesSource(f"weights: {file.path}", [_placed(file, suppliers)]) for file in large]
+    if small:
+        name = f"weights: {small[0].path}" if len(small) == 1 else f"weights: {len(small)} small files"
+        sources.append(FilesSource(name, [_placed(file, suppliers) for file in small]))
+    return sources
+
+
+def _project(files: Sequence[ProjectFile], schema: bytes, suppliers: Suppliers) -> FilesSource:
+    return FilesSource(
+        "project",
+        [
+            *(_placed(file, suppliers) for file in files if file.kind == "file"),
+            generated(contract.SCHEMA_PATH, schema),
+        ],
+        directories=[contract.SOURCE, *(f"{contract.SOURCE}/{f.path}" for f in files if f.kind == "directory")],
+        symlinks=[(f"{contract.SOURCE}/{f.path}", f.target or "") for f in files if f.kind == "symlink"],
+    )

@@ -1,0 +1,220 @@
+"""What must be known of an image used as base: its layers, its CPython, its glibc, a few directories.
+
+Each layer is streamed once and listed; nothing of it is stored.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, NoReturn, Protocol
+
+import msgspec
+
+from cogpack.decompress import decompressed
+from cogpack.digest import Digest, parse_digest
+from cogpack.errors import InputError
+from cogpack.lock import GroundDirectory, RegistryBase, RegistryLayer
+from cogpack.oci import INDEX_TYPES, Descriptor, Index, Manifest, Platform, decode
+from cogpack.progress import Progress
+from cogpack.reference import Reference
+from cogpack.untar import Member, Untar
+
+_LIBC = re.compile(r"(?:.*/)?(?:libc\.so\.6|libc-2\.\d+\.so)")
+_LIBC_VERSION = re.compile(rb"GNU C Library [^\n]{0,200}?version (2\.\d+)")
+_PYTHON = re.compile(r"python3\.(\d+)")
+_CONFIG_LIMIT = 8 * 1024 * 1024
+_OUR_ROOTS = ("opt", "opt/venv", "src")
+"""Directories that our layers write again as parents."""
+
+
+class Images(Protocol):
+    """The part of a registry's repository that is needed here."""
+
+    def manifest(self, ref: str) -> tuple[str, bytes, Digest] | None: ...
+
+    def blob(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes]]: ...
+
+    def blob_bytes(self, descriptor: Descriptor, *, limit: int) -> bytes: ...
+
+
+class _ImageConfig(msgspec.Struct):
+    class RootFS(msgspec.Struct):
+        diff_ids: list[str]
+
+    rootfs: RootFS
+    config: dict[str, Any] | None = None
+
+
+def resolve_base(reference: Reference, platform: Platform, images: Images, progress: Progress) -> RegistryBase:
+    """Resolve `reference` to a digest and learn what the image holds."""
+    manifest, digest = _manifest(reference, platform, images)
+    raw_config = images.blob_bytes(manifest.config, limit=_CONFIG_LIMIT)
+    config = decode(raw_config, _ImageConfig, where=f"{reference}: image config")
+    diff_ids = config.rootfs.diff_ids
+    if len(diff_ids) != len(manifest.layers):
+        _refuse(reference, f"it has {len(manifest.layers)} layers, but its config lists {len(diff_ids)}")
+    tree = _Tree()
+    for layer in manifest.layers:
+        task = progress.task(f"list {reference.repository} {layer.digest[7:19]}", layer.size)
+        with images.blob(layer) as blocks:
+            tree.apply(Untar(decompressed(_counted(blocks, task.advance)), where=f"{reference}: layer {layer.digest}"))
+        task.done("listed")
+    python, interpreter = tree.interpreter(reference, _search_path(config.config or {}))
+    return RegistryBase(
+        reference=str(reference),
+        digest=digest,
+        python=python,
+        glibc=tree.glibc_version(reference),
+        interpreter=interpreter,
+        config=raw_config.decode(),
+        layers=tuple(
+            RegistryLayer(
+                media_type=layer.media_type,
+                digest=layer.digest,
+                size=layer.size,
+                diff_id=_diff_id(diff_id, reference),
+            )
+            for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
+        ),
+        ground=tuple(tree.ground(reference)),
+    )
+
+
+def _diff_id(text: str, reference: Reference) -> Any:
+    return parse_digest(text, where=f"{reference}: diff ID")
+
+
+def _manifest(reference: Reference, platform: Platform, images: Images) -> tuple[Manifest, Digest]:
+    wanted: str = reference.digest or reference.tag or "latest"
+    for _ in range(2):  # an index, then a manifest
+        found = images.manifest(wanted)
+        if found is None:
+            raise InputError(
+                f"cogpack.base: {reference.name} has no {wanted}", next_step="check the name and tag of the base image"
+            )
+        media_type, data, digest = found
+        if media_type not in INDEX_TYPES:
+            return decode(data, Manifest, where=str(reference)), digest
+        children = decode(data, Index, where=str(reference)).manifests
+        fitting = [child for child in children if child.platform and str(child.platform).startswith(str(platform))]
+        if not fitting:
+            offered = ", ".join(sorted({str(child.platform) for child in children if child.platform}))
+            raise InputError(
+                f"cogpack.base: {reference} has no image for {platform}; it has {offered or 'none'}",
+                next_step="choose another base or platform",
+            )
+        wanted = fitting[0].digest
+    _refuse(reference, "it is an index of indexes")
+
+
+def _search_path(config: Mapping[str, Any]) -> list[str]:
+    for variable in config.get("Env") or []:
+        if variable.startswith("PATH="):
+            return [part.strip("/") for part in variable[5:].split(":") if part.startswith("/")]
+    return ["usr/local/bin", "usr/bin", "bin"]
+
+
+class _Tree:
+    """The listing of all layers so far: what a container would see, by path."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Member] = {}
+        self._glibc: dict[str, str] = {}
+
+    def apply(self, layer: Untar) -> None:
+        for member in layer:
+            directory, _, name = member.path.rpartition("/")
+            prefix = f"{directory}/" if directory else ""
+            if name == ".wh..wh..opq":
+                self._remove_below(prefix)
+            elif name.startswith(".wh."):
+                hidden = prefix + name[4:]
+                self._entries.pop(hidden, None)
+                self._remove_below(f"{hidden}/")
+            else:
+                self._entries[member.path] = member
+                if member.kind == "file" and _LIBC.fullmatch(member.path):
+                    self._look_for_version(member.path, layer.content())
+
+    def _remove_below(self, prefix: str) -> None:
+        for path in [path for path in self._entries if path.startswith(prefix)]:
+            del self._entries[path]
+
+    def _look_for_version(self, path: str, blocks: Iterable[bytes]) -> None:
+        tail = b""
+        for block in blocks:
+            tail += block
+            if found := _LIBC_VERSION.search(tail):
+                self._glibc[path] = found[1].decode()
+                return
+            tail = tail[-512:]
+
+    def resolve(self, path: str, hops: int = 40) -> str | None:
+        """The real path behind the links in `path`, or None."""
+        done: list[str] = []
+        waiting = [part for part in reversed(path.split("/")) if part]
+        while waiting:
+            part = waiting.pop()
+            if part == "..":
+                done = done[:-1]
+                continue
+            if part == ".":
+                continue
+            here = "/".join([*done, part])
+            entry = self._entries.get(here)
+            if entry is not None and entry.kind == "symlink":
+                hops -= 1
+                if hops < 0:
+                    return None
+                if entry.link.startswith("/"):
+                    done = []
+                waiting += [piece for piece in reversed(entry.link.split("/")) if piece]
+            else:
+                done.append(part)
+        real = "/".join(done)
+        return real if real in self._entries else None
+
+    def interpreter(self, reference: Reference, search: list[str]) -> tuple[str, str]:
+        """(version, absolute path) of the CPython that `python3` or `python` on PATH is."""
+        for directory in search:
+            for name in ("python3", "python"):
+                real = self.resolve(f"{directory}/{name}")
+                if real and (found := _PYTHON.fullmatch(real.rpartition("/")[2])):
+                    return f"3.{found[1]}", f"/{real}"
+        _refuse(reference, f"there is no CPython 3 on its PATH ({':'.join(search)})")
+
+    def glibc_version(self, reference: Reference) -> str:
+        versions = [version for path, version in sorted(self._glibc.items()) if path in self._entries]
+        if versions:
+            return versions[0]
+        musl = any(path.rpartition("/")[2].startswith("ld-musl-") for path in self._entries)
+        _refuse(
+            reference,
+            "it uses musl; coglet and most wheels need glibc" if musl else "no glibc was found in it",
+        )
+
+    def ground(self, reference: Reference) -> Iterator[GroundDirectory]:
+        for path in _OUR_ROOTS:
+            entry = self._entries.get(path)
+            if entry is None:
+                continue
+            if entry.kind != "directory" or path == "opt/venv":
+                _refuse(reference, f"it has a {entry.kind} at /{path}, where cogpack puts its own files")
+            if (entry.mode, entry.uid, entry.gid) != (0o755, 0, 0):
+                yield GroundDirectory(path, entry.mode, entry.uid, entry.gid)
+        tmp = self._entries.get("tmp")
+        if tmp is None or tmp.kind != "directory" or tmp.mode != 0o1777:
+            _refuse(reference, "/tmp is not a directory of mode 1777, without which every prediction fails")
+
+
+def _counted(blocks: Iterable[bytes], advance: Any) -> Iterator[bytes]:
+    for block in blocks:
+        advance(len(block))
+        yield block
+
+
+def _refuse(reference: Reference, why: str) -> NoReturn:
+    raise InputError(
+        f"cogpack.base: {reference} can't be a base: {why}",
+        next_step="choose a glibc-based Python image such as python:3.12-slim, or leave out cogpack.base",
+    )

@@ -1,0 +1,52 @@
+"""The contract between image and coglet: environment, command, labels, paths (observed on cog and coglet 0.23.1).
+
+Everything here is a pure function of the config and the schema.
+"""
+
+from cogpack.config import Config, config_label
+
+VENV = "opt/venv"
+SOURCE = "src"
+SCHEMA_PATH = f"{SOURCE}/.cog/openapi_schema.json"
+WORKING_DIRECTORY = f"/{SOURCE}"
+COMMAND = ("python", "-m", "cog.server.http")
+PORT = "5000/tcp"
+
+SCHEMA_LABEL = "run.cog.openapi_schema"
+"""Label, and annotation of the manifest where it is short enough."""
+
+SDK = "cog>=0.23.1,<0.24"
+"""What `build.sdk_version` unset means: the series whose run-time contract is known here."""
+
+ANNOTATION_LIMIT = 256 * 1024
+LABEL_LIMIT = 3_500_000
+"""Bytes of schema: a manifest stays far below registries' limit, a config below the engines'."""
+
+
+def environment(config: Config, *, concurrency: int | None) -> tuple[tuple[str, str], ...]:
+    """The variables of the image besides PATH, in a fixed order; the user's own last.
+
+    `concurrency`: of the `@concurrent` decorator; `concurrency.max` of cog.yaml wins over it.
+    """
+    variables = [("PYTHONUNBUFFERED", "1")]
+    if config.predict:
+        variables.append(("COG_PREDICT_TYPE_STUB", config.predict))
+    if config.train:
+        variables.append(("COG_TRAIN_TYPE_STUB", config.train))
+    slots = config.concurrency or concurrency
+    if slots and slots > 1:
+        variables.append(("COG_MAX_CONCURRENCY", str(slots)))
+    if config.gpu:
+        # Without NVIDIA_VISIBLE_DEVICES, runtimes that read the environment hand over no GPU.
+        variables += [("NVIDIA_VISIBLE_DEVICES", "all"), ("NVIDIA_DRIVER_CAPABILITIES", "all")]
+    return (*variables, *config.environment)
+
+
+def labels(config: Config, *, schema: bytes, sdk_version: str, pip_freeze: str) -> dict[str, str]:
+    """The labels by which Cog's tools recognise an image and learn its inputs."""
+    return {
+        "run.cog.version": sdk_version,
+        "run.cog.config": config_label(config),
+        SCHEMA_LABEL: schema.decode(),
+        "run.cog.pip_freeze": pip_freeze,
+    }

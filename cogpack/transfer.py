@@ -1,0 +1,108 @@
+"""Layers to a sink, then the image: the only threads of the product that move blobs."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
+import msgspec
+
+from cogpack.image import Part, assemble
+from cogpack.layers.built import BuiltLayer
+from cogpack.layers.facts import Facts
+from cogpack.layers.layer import Layer
+from cogpack.layers.tar import EPOCH
+from cogpack.oci import Descriptor, Image, LayerInfo
+from cogpack.plan import Plan
+from cogpack.progress import Cancellation, Progress
+from cogpack.sinks.base import Sink
+
+
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one layer. `sent`: bytes that went out for it, retries included."""
+
+    name: str
+    key: str
+    info: LayerInfo
+    sent: int
+
+
+class Transferred(msgspec.Struct, frozen=True, kw_only=True):
+    image: Image
+    layers: tuple[Moved, ...]
+    descriptor: Descriptor
+
+
+def believe(layers: Sequence[BuiltLayer], word: Mapping[str, LayerInfo], *, vouched: str) -> None:
+    """Tell the layers what `word` says their keys came out as. Two words that differ are a `MismatchError`."""
+    for layer in layers:
+        if info := word.get(layer.key):
+            layer.believe(info, vouched=vouched)
+
+
+def known_image(plan: Plan) -> Image | None:
+    """The whole image, when what every layer comes out as is known already."""
+    parts = [Part(layer.name, layer.key, layer.known) for layer in plan.layers if layer.known]
+    return finish(plan, parts) if len(parts) == len(plan.layers) else None
+
+
+def finish(plan: Plan, parts: Sequence[Part]) -> Image:
+    return assemble(
+        parts,
+        plan.run,
+        platform=plan.platform,
+        base=plan.base,
+        base_layers=plan.base_layers,
+        annotations=plan.annotations,
+        created=EPOCH if plan.created is None else plan.created,
+    )
+
+
+def transfer(
+    plan: Plan,
+    sink: Sink,
+    *,
+    tags: Sequence[str],
+    jobs: int,
+    facts: Facts,
+    progress: Progress,
+    cancellation: Cancellation,
+) -> Transferred:
+    """Every layer, then config and manifest, then the tags: nothing can be seen before it is whole.
+
+    A fact is recorded as soon as its layer is done, so a killed run is not repeated from the start.
+    """
+
+    def move(layer: Layer) -> Moved:
+        task = progress.task(layer.name, layer.known.descriptor.size if layer.known else None)
+        sent = 0
+
+        def count(size: int) -> None:
+            nonlocal sent
+            cancellation.check()
+            sent += size
+            task.advance(size)
+
+        info = sink.add_layer(layer, count)
+        if isinstance(layer, BuiltLayer) and sink.form is sink.form.STORED:
+            facts.record(layer.key, info)
+        task.done("sent" if sent else "reused")
+        return Moved(name=layer.name, key=layer.key, info=info, sent=sent)
+
+    # Largest first: the last layer to finish should be a short one. Unknown sizes count as large.
+    order = sorted(plan.layers, key=lambda layer: -(layer.known.descriptor.size if layer.known else 1 << 62))
+    if not sink.parallel:
+        order = list(plan.layers)
+    with ThreadPoolExecutor(jobs if sink.parallel else 1, thread_name_prefix="layer") as pool:
+        futures = {id(layer): pool.submit(move, layer) for layer in order}
+        try:
+            done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+        except BaseException:
+            cancellation.cancel()  # the others stop at their next block
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+        moved = tuple(futures[id(layer)].result() for layer in plan.layers)
+    image = finish(plan, [Part(layer.name, layer.key, layer.info) for layer in moved])
+    descriptor = sink.put(image)
+    sink.commit(descriptor, tags)
+    return Transferred(image=image, layers=moved, descriptor=descriptor)
