@@ -1,0 +1,3 @@
+from cogpack.cli import main
+
+main()

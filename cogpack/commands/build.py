@@ -1,0 +1,65 @@
+"""`cogpack build` and `cogpack load`: the same image into a directory, a file or the local Docker."""
+
+from pathlib import Path
+
+import msgspec
+
+from cogpack.commands.prepare import Prepared, prepare
+from cogpack.commands.push import believe_all, push_reference, record_results
+from cogpack.commands.session import Session
+from cogpack.digest import Digest
+from cogpack.layers.layer import Form
+from cogpack.sinks.archive import ArchiveSink
+from cogpack.sinks.base import Sink
+from cogpack.sinks.daemon import DaemonSink
+from cogpack.sinks.layout import LayoutSink
+from cogpack.transfer import Moved, transfer
+
+
+class Built(msgspec.Struct, frozen=True, kw_only=True):
+    """`digest`: of the manifest, or of the image config where the sink knows no manifests (`docker load`)."""
+
+    reference: str
+    digest: Digest
+    layers: tuple[Moved, ...]
+
+
+def build(session: Session, output: Path, *, tag: str | None = None, rebuild: bool = False) -> Built:
+    """Into `output`: a `docker load` archive if the name ends in .tar, else an OCI image layout."""
+    prepared = prepare(session)
+    name = _name(prepared, tag)
+    if output.name.endswith(".tar"):
+        with ArchiveSink.write(output) as sink:
+            return _into(session, prepared, sink, [name], rebuild=rebuild)
+    return _into(session, prepared, LayoutSink(output), [name], rebuild=rebuild)
+
+
+def load(session: Session, *, tag: str | None = None) -> Built:
+    """Into the local Docker, streamed: nothing is written to disk on the way."""
+    prepared = prepare(session)
+    with DaemonSink.open() as sink:
+        return _into(session, prepared, sink, [_name(prepared, tag)], rebuild=False)
+
+
+def _name(prepared: Prepared, tag: str | None) -> str:
+    if tag or prepared.project.config.image:
+        reference = push_reference(tag, prepared)
+        return str(reference.with_tag(reference.tag or "latest"))
+    return f"cog-{prepared.project.root.name.lower()}:latest"
+
+
+def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, rebuild: bool) -> Built:
+    if not rebuild:
+        believe_all(session, prepared.plan, prepared.lock, {}, "")
+    done = transfer(
+        prepared.plan,
+        sink,
+        tags=tags,
+        jobs=session.settings.jobs,
+        facts=session.facts,
+        progress=session.progress,
+        cancellation=session.cancellation,
+    )
+    if sink.form is Form.STORED:
+        record_results(session, prepared, {layer.key: layer.info for layer in done.layers})
+    return Built(reference=f"{tags[0]}@{done.descriptor.digest}", digest=done.descriptor.digest, layers=done.layers)

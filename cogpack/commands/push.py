@@ -1,0 +1,180 @@
+"""`cogpack push` and what a push would do (`cogpack plan`, `push --dry-run`)."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from cogpack.commands.lock import write_lock
+from cogpack.commands.prepare import Prepared, prepare
+from cogpack.commands.session import Session
+from cogpack.digest import DiffID, Digest
+from cogpack.errors import InputError
+from cogpack.image import LAYER_KEY
+from cogpack.layers.layer import Form
+from cogpack.lock import Lock, Result
+from cogpack.oci import INDEX_TYPES, Descriptor, LayerInfo, Manifest, decode
+from cogpack.plan import Plan
+from cogpack.reference import Reference
+from cogpack.registry.client import Repository
+from cogpack.sinks.registry import RegistrySink
+from cogpack.transfer import Moved, believe, known_image, transfer
+
+_CONFIG_LIMIT = 8 * 1024 * 1024
+
+
+class Pushed(msgspec.Struct, frozen=True, kw_only=True):
+    """`sent` and `reused` in bytes; `requests`: blobs and manifests that were sent."""
+
+    reference: str
+    digest: Digest
+    sent: int
+    reused: int
+    requests: int
+    layers: tuple[Moved, ...]
+
+
+class PlannedLayer(msgspec.Struct, frozen=True, kw_only=True):
+    """`size`: bytes as stored, None where only building tells. `moves`: None when nothing was asked of a target."""
+
+    name: str
+    key: str
+    digest: Digest | None
+    size: int | None
+    moves: bool | None
+
+
+def push(session: Session, target: str | None, *, rebuild: bool = False) -> Pushed:
+    """Build what is missing, send what the target lacks, move the tag last."""
+    prepared = prepare(session)
+    reference = push_reference(target, prepared)
+    tag = reference.tag or "latest"
+    repository = session.repository(reference, push=True)
+    present, word = present_layers(repository, reference.with_tag(tag))
+    if not rebuild:
+        believe_all(session, prepared.plan, prepared.lock, word, f"the tag {reference.name}:{tag}")
+    image = known_image(prepared.plan)
+    if image is not None and image.descriptor.digest == present:
+        # The tag is this very image: the registry would not have it without its blobs.
+        layers = tuple(
+            Moved(name=layer.name, key=layer.key, info=layer.known, sent=0)
+            for layer in prepared.plan.layers
+            if layer.known
+        )
+        digest, sent, requests = image.descriptor.digest, 0, 0
+    else:
+        done = transfer(
+            prepared.plan,
+            RegistrySink(repository, reference),
+            tags=[tag],
+            jobs=session.settings.jobs,
+            facts=session.facts,
+            progress=session.progress,
+            cancellation=session.cancellation,
+        )
+        layers, digest, image = done.layers, done.descriptor.digest, done.image
+        documents = len(image.config) + len(image.manifest)
+        sent = sum(layer.sent for layer in layers) + documents
+        requests = sum(1 for layer in layers if layer.sent) + 2
+    record_results(session, prepared, {layer.key: layer.info for layer in layers})
+    return Pushed(
+        reference=f"{reference.name}@{digest}",
+        digest=digest,
+        sent=sent,
+        reused=sum(layer.info.descriptor.size for layer in layers if not layer.sent),
+        requests=requests,
+        layers=layers,
+    )
+
+
+def plan(session: Session, target: str | None) -> list[PlannedLayer]:
+    """The layers, and which would move to `target` (or `image:` of cog.yaml); nothing is built or sent."""
+    prepared = prepare(session)
+    repository = None
+    word: Mapping[str, LayerInfo] = {}
+    if target or prepared.project.config.image:
+        reference = push_reference(target, prepared)
+        repository = session.repository(reference)
+        _, word = present_layers(repository, reference.with_tag(reference.tag or "latest"))
+    believe_all(session, prepared.plan, prepared.lock, word, "the target's tag")
+    return [
+        PlannedLayer(
+            name=layer.name,
+            key=layer.key,
+            digest=layer.known.descriptor.digest if layer.known else None,
+            size=layer.known.descriptor.size if layer.known else layer.size(Form.STORED),
+            moves=None
+            if repository is None
+            else layer.known is None or not repository.has_blob(layer.known.descriptor),
+        )
+        for layer in prepared.plan.layers
+    ]
+
+
+def push_reference(target: str | None, prepared: Prepared) -> Reference:
+    if target:
+        reference = Reference.parse(target)
+    elif prepared.project.config.image:
+        reference = Reference.parse(prepared.project.config.image, where="cog.yaml: image")
+    else:
+        raise InputError(
+            "no target: none was given and cog.yaml has no image",
+            next_step="run cogpack push HOST/NAME:TAG, or write image: HOST/NAME into cog.yaml",
+        )
+    if reference.digest:
+        raise InputError(f"{reference}: a push makes its own digest", next_step="leave out the part from @ on")
+    return reference
+
+
+def present_layers(repository: Repository, tag: Reference) -> tuple[Digest | None, dict[str, LayerInfo]]:
+    """The digest that `tag` has now, and what its layer descriptors say their keys came out as."""
+    assert tag.tag is not None
+    found = repository.manifest(tag.tag)
+    if found is None:
+        return None, {}
+    media_type, data, digest = found
+    if media_type in INDEX_TYPES:
+        return digest, {}
+    try:
+        manifest = decode(data, Manifest, where=str(tag))
+        config = repository.blob_bytes(manifest.config, limit=_CONFIG_LIMIT)
+        diff_ids = decode(config, _Config, where=str(tag)).rootfs.diff_ids
+    except InputError:  # somebody else's artifact under this tag: nothing to learn
+        return digest, {}
+    if len(diff_ids) != len(manifest.layers):
+        return digest, {}
+    return digest, {
+        layer.annotations[LAYER_KEY]: LayerInfo(
+            Descriptor(media_type=layer.media_type, digest=layer.digest, size=layer.size), diff_id
+        )
+        for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
+        if layer.annotations and LAYER_KEY in layer.annotations
+    }
+
+
+class _RootFS(msgspec.Struct):
+    diff_ids: list[DiffID]
+
+
+class _Config(msgspec.Struct):
+    rootfs: _RootFS
+
+
+def believe_all(session: Session, plan: Plan, lock: Lock, word: Mapping[str, LayerInfo], vouched: str) -> None:
+    """Lock, facts and the target's tag say what layers come out as; where two differ, it is an error."""
+    built = plan.built
+    believe(built, {result.key: result.info for result in lock.results}, vouched="cogpack.lock")
+    facts = {layer.key: info for layer in built if (info := session.facts.find(layer.key))}
+    believe(built, facts, vouched="the cache")
+    believe(built, word, vouched=vouched)
+
+
+def record_results(session: Session, prepared: Prepared, infos: Mapping[str, LayerInfo]) -> None:
+    """Write what the layers came out as into the lock, unless it is not to be touched."""
+    if session.settings.locked:
+        return
+    made = {layer.key: Result.of(layer.name, layer.key, infos[layer.key]) for layer in prepared.plan.built}
+    if len(prepared.lock.platforms) > 1:  # other platforms' results stay
+        made = {result.key: result for result in prepared.lock.results} | made
+    results = tuple(sorted(made.values(), key=lambda result: (result.name, result.key)))
+    if results != prepared.lock.results:
+        write_lock(prepared.project, msgspec.structs.replace(prepared.lock, results=results))

@@ -1,0 +1,123 @@
+"""`cogpack verify`: rebuild an image from its lock and compare it with what the registry has."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
+
+import msgspec
+
+from cogpack.commands.prepare import prepare
+from cogpack.commands.session import Session
+from cogpack.decompress import decompressed
+from cogpack.digest import Digest, Hasher
+from cogpack.errors import InputError, MismatchError
+from cogpack.layers.layer import Body, Form, Layer
+from cogpack.oci import INDEX_TYPES, Descriptor, Image, LayerInfo, Manifest, decode
+from cogpack.plan import Plan
+from cogpack.reference import Reference
+from cogpack.registry.client import Repository
+from cogpack.transfer import transfer
+from cogpack.untar import Untar
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    reference: str
+    digest: Digest
+    layers: int
+
+
+class _HashOnly:
+    """A sink that keeps nothing: every layer is made, hashed and dropped."""
+
+    parallel = True
+    form = Form.STORED
+
+    def has(self, blob: Descriptor) -> bool:  # noqa: ARG002
+        return False
+
+    def add_layer(self, layer: Layer, on_bytes: Callable[[int], None]) -> LayerInfo:
+        def consume(body: Body) -> None:
+            for block in body:
+                on_bytes(len(block))
+
+        return layer.copy_to(consume)
+
+    def put(self, image: Image) -> Descriptor:
+        return image.descriptor
+
+    def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
+        pass
+
+
+def verify(session: Session, target: str) -> Verified:
+    """Every layer is made anew and compared; the first difference is named down to the file."""
+    reference = Reference.parse(target)
+    session = Session(msgspec.structs.replace(session.settings, locked=True), session.progress, session.cancellation)
+    with session:
+        prepared = prepare(session)
+        repository = session.repository(reference)
+        wanted = reference.digest or reference.tag or "latest"
+        found = repository.manifest(wanted)
+        if found is None:
+            raise InputError(f"{reference}: the registry has no such image", next_step="check the name and tag")
+        media_type, data, digest = found
+        if media_type in INDEX_TYPES:
+            raise InputError(f"{reference} is an index", next_step="name one platform's image by digest")
+        remote = decode(data, Manifest, where=str(reference))
+        done = transfer(
+            prepared.plan,
+            _HashOnly(),
+            tags=(),
+            jobs=session.settings.jobs,
+            facts=session.facts,
+            progress=session.progress,
+            cancellation=session.cancellation,
+        )
+        if done.image.descriptor.digest != digest:
+            raise _difference(reference, repository, prepared.plan, remote, done.image)
+    return Verified(reference=f"{reference.name}@{digest}", digest=digest, layers=len(done.layers))
+
+
+def _difference(
+    reference: Reference, repository: Repository, plan: Plan, remote: Manifest, image: Image
+) -> MismatchError:
+    advice = "the image was made from other files or another lock, or by another version of cogpack"
+    for index, (layer, (_, info), theirs) in enumerate(zip(plan.layers, image.layers, remote.layers, strict=False)):
+        if info.descriptor.digest != theirs.digest:
+            where = _first_entry(layer, theirs, repository)
+            return MismatchError(
+                f"{reference}: layer {index + 1} ({layer.name}): rebuilt {info.descriptor.digest}, "
+                f"the registry has {theirs.digest}{where}",
+                next_step=advice,
+            )
+    if len(image.layers) != len(remote.layers):
+        return MismatchError(
+            f"{reference}: {len(image.layers)} layers rebuilt, the registry has {len(remote.layers)}", next_step=advice
+        )
+    what = "config" if image.config_descriptor.digest != remote.config.digest else "manifest's annotations"
+    return MismatchError(f"{reference}: all layers are equal, but the {what} differ", next_step=advice)
+
+
+def _first_entry(layer: Layer, theirs: Descriptor, repository: Repository) -> str:
+    """`; first difference: /path`, from reading both layers side by side."""
+    answer = ""
+
+    def compare(body: Body) -> None:
+        nonlocal answer
+        with repository.blob(theirs) as blocks:
+            for mine, other in zip_longest(
+                _entries(iter(body), "rebuilt"), _entries(decompressed(blocks), "the registry's")
+            ):
+                if mine != other and not answer:
+                    answer = f"; first difference: /{(mine or other)[0]}"
+
+    layer.copy_to(compare, Form.PLAIN)
+    return answer
+
+
+def _entries(blocks: Iterator[bytes], where: str) -> Iterator[tuple[str, object, Digest]]:
+    reader = Untar(blocks, where=where)
+    for member in reader:
+        hasher = Hasher()
+        for block in reader.content():
+            hasher.update(block)
+        yield member.path, member, hasher.digest
