@@ -1,0 +1,25 @@
+"""What the human wrote: the bytes of `cog.yaml` in, a frozen `Config` out. No disk, no environment."""
+
+from cogpack.config.label import config_label
+from cogpack.config.model import (
+    Config,
+    ManagedWeight,
+    PackOptions,
+    PackWeights,
+    RunStep,
+    SecretMount,
+    WeightSource,
+)
+from cogpack.config.parse import parse_config
+
+__all__ = [
+    "Config",
+    "ManagedWeight",
+    "PackOptions",
+    "PackWeights",
+    "RunStep",
+    "SecretMount",
+    "WeightSource",
+    "config_label",
+    "parse_config",
+]

@@ -1,0 +1,212 @@
+"""A YAML document as values that know their line and their key, so that every error names its place.
+
+Only YAML's composer is used: scalars keep the text they were written with (`3.10` stays `3.10`) and no object is ever
+constructed. Documents are bounded in bytes, depth and values, aliases counted each time they are followed.
+"""
+
+import difflib
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, NoReturn
+
+import yaml
+
+from cogpack.errors import InputError
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 32
+MAX_VALUES = 20_000
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NULL = "tag:yaml.org,2002:null"
+_MERGE = "tag:yaml.org,2002:merge"
+_TRUE = frozenset({"true", "yes", "on", "y"})
+_FALSE = frozenset({"false", "no", "off", "n"})
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+
+
+class Document:
+    """One YAML file: its name for messages, its warnings, and its budget of values."""
+
+    def __init__(self, text: bytes, *, path: str) -> None:
+        self.path = path
+        self.warnings: list[str] = []
+        self._visited = 0
+        self._node = self._compose(text)
+
+    @property
+    def root(self) -> "Value | None":
+        """`None` for an empty document."""
+        if self._node is None or self._node.tag == _NULL:
+            return None
+        return Value(self, self._node, "")
+
+    def warn(self, line: int, message: str) -> None:
+        self.warnings.append(f"{self.path}:{line}: {message}")
+
+    def fail(self, line: int, message: str, *, next_step: str) -> NoReturn:
+        raise InputError(f"{self.path}:{line}: {message}", next_step=next_step)
+
+    def visit(self, line: int) -> None:
+        self._visited += 1
+        if self._visited > MAX_VALUES:
+            self.fail(line, f"more than {MAX_VALUES} values, aliases included", next_step="write a smaller file")
+
+    def _compose(self, text: bytes) -> yaml.Node | None:
+        if len(text) > MAX_BYTES:
+            self.fail(1, f"{len(text)} bytes; {MAX_BYTES} are read at most", next_step="write a smaller file")
+        try:
+            decoded = text.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = text.count(b"\n", 0, error.start) + 1
+            self.fail(line, "not UTF-8 text", next_step="save the file as UTF-8")
+        try:
+            self._check_depth(decoded)
+            node: yaml.Node | None = yaml.compose(decoded, Loader=_Loader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = mark.line + 1 if mark else 1
+            self.fail(line, f"not valid YAML: {error.problem or error.context}", next_step="correct the line")
+        except (yaml.YAMLError, ValueError) as error:
+            self.fail(1, f"not valid YAML: {str(error).splitlines()[0]:.200}", next_step="correct the file")
+        self._check_keys(node)
+        return node
+
+    def _check_depth(self, text: str) -> None:
+        depth = 0
+        for event in yaml.parse(text, Loader=_Loader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > MAX_DEPTH:
+                    line = event.start_mark.line + 1 if event.start_mark else 1
+                    self.fail(line, f"nested deeper than {MAX_DEPTH} levels", next_step="write a flatter file")
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+
+    def _check_keys(self, root: yaml.Node | None) -> None:
+        """Refuse keys that stand twice, everywhere; each node is looked at once, however often it is aliased."""
+        pending, seen = [root] if root is not None else [], set()
+        while pending:
+            node = pending.pop()
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            if isinstance(node, yaml.SequenceNode):
+                pending += node.value
+            elif isinstance(node, yaml.MappingNode):
+                keys: dict[str, int] = {}
+                for key, value in node.value:
+                    line = key.start_mark.line + 1
+                    if not isinstance(key, yaml.ScalarNode):
+                        self.fail(line, "a key must be plain text", next_step="write the key as one word")
+                    if key.tag == _MERGE:
+                        self.fail(line, "merge keys (<<) are not read", next_step="write the keys out")
+                    if key.value in keys:
+                        first = keys[key.value]
+                        self.fail(
+                            line, f"key {key.value!r} stands on line {first} already", next_step="keep one of the two"
+                        )
+                    keys[key.value] = line
+                    pending.append(value)
+
+
+class Value:
+    """One value of a document: `key` is its dotted path ("build.run[2]"), "" for the document itself."""
+
+    def __init__(self, document: Document, node: yaml.Node, key: str) -> None:
+        self.document = document
+        self.key = key
+        self.line: int = node.start_mark.line + 1
+        self._node = node
+        document.visit(self.line)
+
+    def fail(self, problem: str, *, next_step: str) -> NoReturn:
+        self.document.fail(self.line, f"{self.key}: {problem}" if self.key else problem, next_step=next_step)
+
+    def expected(self, what: str, *, next_step: str = "") -> NoReturn:
+        self.fail(f"expected {what}, found {self.shown}", next_step=next_step or f"write {what}")
+
+    def warn(self, message: str) -> None:
+        self.document.warn(self.line, f"{self.key}: {message}")
+
+    @property
+    def shown(self) -> str:
+        """The value as it stands, for messages: quoted where it was quoted, never long."""
+        if isinstance(self._node, yaml.ScalarNode):
+            if self._node.tag == _NULL:
+                return "nothing"
+            return f"{self._node.value:.80}" if self._is_plain else f'"{self._node.value:.80}"'
+        return "a list" if isinstance(self._node, yaml.SequenceNode) else "a mapping"
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether this is a scalar without quotes; libyaml's composer and PyYAML's own say so differently."""
+        return isinstance(self._node, yaml.ScalarNode) and not self._node.style
+
+    @property
+    def is_mapping(self) -> bool:
+        return isinstance(self._node, yaml.MappingNode)
+
+    @property
+    def is_list(self) -> bool:
+        return isinstance(self._node, yaml.SequenceNode)
+
+    def text(self, what: str = "text") -> str:
+        """The text of a scalar as it was written, numbers included, without surrounding space."""
+        if not isinstance(self._node, yaml.ScalarNode) or self._node.tag == _NULL:
+            self.expected(what)
+        text: str = self._node.value
+        if "\0" in text:
+            self.fail("holds a NUL character", next_step="take it out")
+        return text.strip()
+
+    def verbatim(self) -> str:
+        """As `text`, surrounding space kept."""
+        self.text()
+        value: str = self._node.value
+        return value
+
+    def boolean(self) -> bool:
+        """`true`, `yes`, `on` and their opposites, unquoted, as Cog's YAML 1.1 reader takes them."""
+        if self._is_plain:
+            word = self._node.value.lower()
+            if word in _TRUE | _FALSE:
+                return word in _TRUE
+        self.expected("true or false", next_step="write true or false, without quotes")
+
+    def integer(self, *, minimum: int) -> int:
+        if self._is_plain:
+            text = self._node.value.replace("_", "")
+            if _INTEGER.fullmatch(text) and int(text) >= minimum:
+                return int(text)
+        self.expected(f"a whole number of at least {minimum}")
+
+    def items(self) -> list["Value"]:
+        if not isinstance(self._node, yaml.SequenceNode):
+            self.expected("a list", next_step='write one item a line, each after "- "')
+        return [Value(self.document, node, f"{self.key}[{index}]") for index, node in enumerate(self._node.value)]
+
+    def texts(self) -> tuple[str, ...]:
+        """A list of texts; numbers count as text."""
+        return tuple(item.text() for item in self.items())
+
+    def fields(self, known: Collection[str], *, strict: bool = False) -> Mapping[str, "Value"]:
+        """A mapping's known keys that have a value. Others are warned of, or refused where `strict`."""
+        if not isinstance(self._node, yaml.MappingNode):
+            self.expected("a mapping", next_step='write "key: value" lines')
+        found = {}
+        for key_node, node in self._node.value:
+            name: str = key_node.value
+            key = f"{self.key}.{name}" if self.key else name
+            if name in known:
+                if node.tag != _NULL:
+                    found[name] = Value(self.document, node, key)
+                continue
+            near = difflib.get_close_matches(name[:80], sorted(known), n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            line = key_node.start_mark.line + 1
+            if strict:
+                advice = f"write {near[0]}" if near else f"use one of {', '.join(sorted(known))}"
+                self.document.fail(line, f"{key:.120}: unknown key{hint}", next_step=advice)
+            self.document.warn(line, f"{key:.120}: unknown key, ignored{hint}")
+        return found

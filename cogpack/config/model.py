@@ -1,0 +1,88 @@
+"""The values of a `cog.yaml`, checked. Nothing here is a default that the user could have meant otherwise:
+what was not written is `None` or empty."""
+
+from typing import Literal
+
+import msgspec
+
+
+class SecretMount(msgspec.Struct, frozen=True, kw_only=True):
+    """A secret that one run step sees as a file: its name at the builder, its absolute path in the step."""
+
+    id: str
+    target: str
+
+
+class RunStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One item of `build.run` or `build.pre_install`: one shell command, one line."""
+
+    command: str
+    secrets: tuple[SecretMount, ...] = ()
+
+
+class WeightSource(msgspec.Struct, frozen=True, kw_only=True):
+    """Where managed weights come from; `include` and `exclude` are globs over their file names."""
+
+    uri: str
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+class ManagedWeight(msgspec.Struct, frozen=True, kw_only=True):
+    """An item of `weights`: the sources' files, at the absolute path `target` of the image."""
+
+    name: str
+    target: str
+    sources: tuple[WeightSource, ...]
+
+
+class PackWeights(msgspec.Struct, frozen=True, kw_only=True):
+    """`cogpack.weights`: which project files are weights, against what name and size (bytes) say.
+
+    The globs are in the language of `.dockerignore`; `exclude` wins over `include`.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    min_size: int | None = None
+
+
+class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The top-level `cogpack` mapping, which Cog does not read.
+
+    `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference.
+    """
+
+    base: str | None = None
+    platform: Literal["linux/amd64", "linux/arm64"] = "linux/amd64"
+    compression: Literal["gzip", "zstd"] = "gzip"
+    debian_mirror: str | None = None
+    exclude_newer: str | None = None
+    weights: PackWeights = PackWeights()
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole `cog.yaml`.
+
+    `predict` and `train` are references such as `predict.py:Predictor`; `image` is `image` or `model`, as written.
+    Versions keep the text they were written with. `warnings`: each `cog.yaml:LINE: ...`.
+    """
+
+    predict: str | None = None
+    train: str | None = None
+    image: str | None = None
+    gpu: bool = False
+    cuda: str | None = None
+    cudnn: str | None = None
+    python_version: str | None = None
+    python_requirements: str | None = None
+    python_packages: tuple[str, ...] = ()
+    system_packages: tuple[str, ...] = ()
+    run: tuple[RunStep, ...] = ()
+    sdk_version: str | None = None
+    concurrency: int | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+    weights: tuple[ManagedWeight, ...] = ()
+    traces: bool = False
+    pack: PackOptions = PackOptions()
+    warnings: tuple[str, ...] = ()

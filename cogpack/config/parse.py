@@ -1,0 +1,306 @@
+"""`cog.yaml` to `Config`: the keys that Cog reads, with its rules, and our own under `cogpack`.
+
+Cog ignores keys that it does not know; here they are warned of, but refused under `cogpack`, where nothing else could
+have meant them.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal, TypeVar
+
+from packaging.version import InvalidVersion, Version
+
+from cogpack.config.document import Document, Value
+from cogpack.config.model import Config, PackOptions, PackWeights, RunStep, SecretMount
+from cogpack.config.weights import managed_weights
+from cogpack.reference import Reference
+
+T = TypeVar("T")
+
+_TOP = ("build", "run", "predict", "train", "image", "model", "concurrency", "environment", "weights", "observability")
+_BUILD = (
+    *("gpu", "python_version", "python_requirements", "python_packages", "system_packages"),
+    *("run", "pre_install", "cuda", "cudnn", "sdk_version"),
+)
+_PACK = ("base", "platform", "compression", "debian_mirror", "exclude_newer", "weights")
+
+_PLATFORMS: Mapping[str, Literal["linux/amd64", "linux/arm64"]] = {
+    "linux/amd64": "linux/amd64",
+    "linux/arm64": "linux/arm64",
+}
+_COMPRESSIONS: Mapping[str, Literal["gzip", "zstd"]] = {"gzip": "gzip", "zstd": "zstd"}
+
+_PYTHON = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?", re.ASCII)
+_CUDNN = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,4}){0,3}", re.ASCII)
+_TARGET = re.compile(r"(?P<file>[^:\0]+\.py):(?P<name>[^\W\d]\w*)")
+_DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]*(?::[a-z0-9-]+)?(?:[=/][A-Za-z0-9.+:~_-]+)?", re.ASCII)
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_OLDEST_SDK = Version("0.16.0")
+
+_DENIED = frozenset({"PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "PYTHONUNBUFFERED", "LIBRARY_PATH"})
+_DENIED |= {"HF_ENDPOINT", "HF_HUB_ENABLE_HF_TRANSFER"}
+_DENIED_PREFIXES = ("R8_", "REPLICATE_", "CUDA_", "NVIDIA_", "NV_", "PGET_", "KUBERNETES_")
+
+
+def parse_config(text: bytes, *, path: str = "cog.yaml") -> Config:
+    """Read `cog.yaml`; anything wrong in it is an `InputError` that names `path`, the line and the key."""
+    document = Document(text, path=path)
+    root = document.root
+    if root is None:
+        return Config()
+    top = root.fields((*_TOP, "cogpack"))
+    build = top["build"].fields(_BUILD) if "build" in top else {}
+    if "build" in top and "python_version" not in build:
+        top["build"].fail("python_version is missing", next_step='add python_version: "3.13" under build')
+    if "python_requirements" in build and "python_packages" in build:
+        build["python_packages"].fail(
+            "stands beside python_requirements", next_step="move the packages into the requirements file"
+        )
+    image = _image(top)
+    python = _python(build["python_version"]) if "python_version" in build else None
+    return Config(
+        predict=_predict(top),
+        train=_target(top["train"]) if "train" in top else None,
+        image=image,
+        gpu=build["gpu"].boolean() if "gpu" in build else False,
+        cuda=_cuda(build["cuda"]) if "cuda" in build else None,
+        cudnn=_cudnn(build["cudnn"]) if "cudnn" in build else None,
+        python_version=python,
+        python_requirements=_filled(build["python_requirements"]) if "python_requirements" in build else None,
+        python_packages=_python_packages(build["python_packages"]) if "python_packages" in build else (),
+        system_packages=_system_packages(build["system_packages"]) if "system_packages" in build else (),
+        run=_run_steps(build),
+        sdk_version=_sdk(build["sdk_version"]) if "sdk_version" in build else None,
+        concurrency=_concurrency(top["concurrency"], python) if "concurrency" in top else None,
+        environment=_environment(top["environment"]) if "environment" in top else (),
+        weights=managed_weights(top["weights"], model="model" in top) if "weights" in top else (),
+        traces=_traces(top["observability"]) if "observability" in top else False,
+        pack=_pack(top["cogpack"]) if "cogpack" in top else PackOptions(),
+        warnings=tuple(document.warnings),
+    )
+
+
+def _filled(value: Value) -> str:
+    text = value.text()
+    if not text or "\n" in text:
+        value.expected("one line of text")
+    return text
+
+
+def _predict(top: Mapping[str, Value]) -> str | None:
+    if "run" in top and "predict" in top:
+        top["predict"].fail("stands beside run, its new name", next_step="keep one of the two")
+    value = top.get("run") or top.get("predict")
+    return _target(value) if value else None
+
+
+def _target(value: Value) -> str:
+    text = value.text()
+    match = _TARGET.fullmatch(text)
+    if not match or text.count(".py:") != 1:
+        value.expected("FILE.py:NAME", next_step="name the file and the class, as in predict.py:Predictor")
+    file = match["file"]
+    if file.startswith("/") or "\\" in file or ".." in file.split("/"):
+        value.fail(f"{text:.80} is outside the project", next_step="name a file of the project, relative to cog.yaml")
+    return text
+
+
+def _image(top: Mapping[str, Value]) -> str | None:
+    if "image" in top and "model" in top:
+        top["model"].fail("stands beside image", next_step="keep one of the two")
+    value = top.get("image") or top.get("model")
+    if value is None:
+        return None
+    text = _filled(value)
+    reference = _reference(value, text)
+    if "model" in top and (reference.tag or reference.digest):
+        value.fail(f"{text:.120} has a tag or digest", next_step="name the repository alone; give the tag when pushing")
+    return text
+
+
+def _reference(value: Value, text: str) -> Reference:
+    return Reference.parse(text, where=f"{value.document.path}:{value.line}: {value.key}")
+
+
+def _python(value: Value) -> str:
+    text = value.text()
+    match = _PYTHON.fullmatch(text)
+    if not match:
+        value.expected('MAJOR.MINOR or MAJOR.MINOR.PATCH such as "3.13"')
+    if (int(match[1]), int(match[2])) < (3, 10):
+        advice = 'write "3.10" in quotes' if text == "3.1" else 'write a newer version, such as "3.13"'
+        value.expected('Python 3.10 or newer, such as "3.13"', next_step=advice)
+    return text
+
+
+def _cuda(value: Value) -> str:
+    text = value.text()
+    match = _PYTHON.fullmatch(text)
+    if not match or int(match[1]) < 11:
+        value.expected('a CUDA version of at least 11, such as "12.8"')
+    return text
+
+
+def _cudnn(value: Value) -> str:
+    text = value.text()
+    if not _CUDNN.fullmatch(text):
+        value.expected('a cuDNN version such as "9"')
+    return text
+
+
+def _sdk(value: Value) -> str:
+    text = value.text()
+    if text == "prerelease":
+        return text
+    try:
+        version = Version(text)
+    except InvalidVersion:
+        value.expected('a version of the cog package such as "0.23.1", or prerelease')
+    if version < _OLDEST_SDK:
+        value.expected(f"{_OLDEST_SDK} or newer", next_step="use a newer SDK, or leave the key out")
+    return text
+
+
+def _python_packages(value: Value) -> tuple[str, ...]:
+    value.warn("deprecated by Cog; python_requirements names a file instead")
+    for item in value.items():
+        _filled(item)
+    return value.texts()
+
+
+def _system_packages(value: Value) -> tuple[str, ...]:
+    for item in value.items():
+        if not _DEBIAN.fullmatch(item.text()):
+            item.expected("the name of a Debian package, perhaps with =VERSION")
+    return value.texts()
+
+
+def _run_steps(build: Mapping[str, Value]) -> tuple[RunStep, ...]:
+    steps = [_run_step(item) for item in build["run"].items()] if "run" in build else []
+    if "pre_install" in build:
+        build["pre_install"].warn("deprecated by Cog; its commands run after those of build.run")
+        steps += [RunStep(command=_command(item)) for item in build["pre_install"].items()]
+    return tuple(steps)
+
+
+def _run_step(value: Value) -> RunStep:
+    if not value.is_mapping:
+        return RunStep(command=_command(value))
+    fields = value.fields(("command", "mounts"))
+    if "command" not in fields:
+        value.fail("command is missing", next_step="write command: and the shell command")
+    secrets = []
+    for mount in fields["mounts"].items() if "mounts" in fields else []:
+        keys = mount.fields(("type", "id", "target"))
+        kind = keys["type"].text() if "type" in keys else ""
+        if kind != "secret":
+            mount.warn(f"mount of type {kind[:40]!r} ignored; only secrets are mounted")
+            continue
+        for name in ("id", "target"):
+            if name not in keys:
+                mount.fail(f"{name} is missing", next_step=f"write {name}: for the secret")
+        secrets.append(SecretMount(id=_filled(keys["id"]), target=_filled(keys["target"])))
+    return RunStep(command=_command(fields["command"]), secrets=tuple(secrets))
+
+
+def _command(value: Value) -> str:
+    text = value.text()
+    if not text:
+        value.expected("a shell command")
+    if "\n" in text:
+        value.fail("the command has more than one line", next_step="write each command as an item of its own")
+    return text
+
+
+def _concurrency(value: Value, python: str | None) -> int | None:
+    fields = value.fields(("max",))
+    if "max" not in fields:
+        return None
+    slots = fields["max"].integer(minimum=1)
+    if slots > 1 and python is not None and tuple(map(int, python.split(".")[:2])) < (3, 11):
+        fields["max"].fail(
+            f"{slots} predictions at once need Python 3.11 or newer, found {python}",
+            next_step='write python_version: "3.11" or newer',
+        )
+    return slots
+
+
+def _environment(value: Value) -> tuple[tuple[str, str], ...]:
+    found: dict[str, str] = {}
+    for item in value.items():
+        name, equals, content = item.verbatim().partition("=")
+        if not equals or not name or name != name.strip() or any(mark.isspace() for mark in name):
+            item.expected("NAME=VALUE")
+        if name in found:
+            item.fail(f"{name:.80} is set twice", next_step="keep one of the two")
+        if name in _DENIED or name.startswith(_DENIED_PREFIXES):
+            item.fail(
+                f"{name:.80} is set by the runtime and can't be set here",
+                next_step="leave it out; set it in the predictor if it must differ",
+            )
+        found[name] = content
+    return tuple(found.items())
+
+
+def _traces(value: Value) -> bool:
+    fields = value.fields(("traces",))
+    traces = fields["traces"].fields(("enabled",)) if "traces" in fields else {}
+    return traces["enabled"].boolean() if "enabled" in traces else False
+
+
+def _pack(value: Value) -> PackOptions:
+    fields = value.fields(_PACK, strict=True)
+    default = PackOptions()
+    if "base" in fields:
+        _reference(fields["base"], _filled(fields["base"]))
+    if "exclude_newer" in fields:
+        _check_time(fields["exclude_newer"])
+    return PackOptions(
+        base=fields["base"].text() if "base" in fields else None,
+        platform=_choice(fields["platform"], _PLATFORMS) if "platform" in fields else default.platform,
+        compression=_choice(fields["compression"], _COMPRESSIONS) if "compression" in fields else default.compression,
+        debian_mirror=_mirror(fields["debian_mirror"]) if "debian_mirror" in fields else None,
+        exclude_newer=fields["exclude_newer"].text() if "exclude_newer" in fields else None,
+        weights=_pack_weights(fields["weights"]) if "weights" in fields else default.weights,
+    )
+
+
+def _choice(value: Value, choices: Mapping[str, T]) -> T:
+    text = value.text()
+    if text not in choices:
+        value.expected(" or ".join(choices))
+    return choices[text]
+
+
+def _check_time(value: Value) -> None:
+    text = value.text()
+    example = "a full time such as 2026-01-31T00:00:00Z"
+    if not _TIME.fullmatch(text):
+        value.expected(example)
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        value.expected(example)
+
+
+def _mirror(value: Value) -> str:
+    text = _filled(value)
+    if not re.fullmatch(r"https?://[^\s/@]+(?:/\S*)?", text):
+        value.expected("the http or https address of a Debian mirror, without a password")
+    return text.rstrip("/")
+
+
+def _pack_weights(value: Value) -> PackWeights:
+    fields = value.fields(("include", "exclude", "min_size"), strict=True)
+    for name in ("include", "exclude"):
+        for item in fields[name].items() if name in fields else ():
+            if not item.text() or item.text().startswith("!"):
+                item.expected(
+                    "a file pattern such as models/**/*.bin", next_step="write what is left out under exclude"
+                )
+    return PackWeights(
+        include=fields["include"].texts() if "include" in fields else (),
+        exclude=fields["exclude"].texts() if "exclude" in fields else (),
+        min_size=fields["min_size"].integer(minimum=0) if "min_size" in fields else None,
+    )

@@ -1,0 +1,68 @@
+"""The `weights` list of `cog.yaml`: Cog's managed weights."""
+
+import posixpath
+import re
+from pathlib import PurePosixPath
+
+from cogpack.config.document import Value
+from cogpack.config.model import ManagedWeight, WeightSource
+
+_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.ASCII)
+
+
+def managed_weights(value: Value, *, model: bool) -> tuple[ManagedWeight, ...]:
+    """Names and targets are unique, no target lies in another; `model`: whether the key `model` is there."""
+    if not model:
+        value.fail("managed weights need model", next_step="name the repository under model: instead of image:")
+    found: list[ManagedWeight] = []
+    for item in value.items():
+        weight = _weight(item)
+        for other in found:
+            if weight.name == other.name:
+                item.fail(f"name {weight.name} stands twice", next_step="give each weight a name of its own")
+            one, two = PurePosixPath(weight.target), PurePosixPath(other.target)
+            if one.is_relative_to(two) or two.is_relative_to(one):
+                item.fail(
+                    f"target {weight.target:.120} overlaps {other.target:.120} of {other.name}",
+                    next_step="give each weight a directory of its own",
+                )
+        found.append(weight)
+    return tuple(found)
+
+
+def _weight(value: Value) -> ManagedWeight:
+    fields = value.fields(("name", "target", "source"))
+    for key in ("name", "target", "source"):
+        if key not in fields:
+            value.fail(f"{key} is missing", next_step=f"add {key}:")
+    name = fields["name"].text()
+    if not _NAME.fullmatch(name):
+        fields["name"].expected("lowercase letters and digits, joined by '.', '_' or '-'")
+    target = fields["target"].text()
+    clean = posixpath.normpath(target)
+    if not target.startswith("/") or clean.strip("/") == "":
+        fields["target"].expected("an absolute path of the image such as /src/weights")
+    source = fields["source"]
+    sources = tuple(_source(item) for item in (source.items() if source.is_list else [source]))
+    if not sources:
+        source.expected("at least one source")
+    return ManagedWeight(name=name, target="/" + clean.strip("/"), sources=sources)
+
+
+def _source(value: Value) -> WeightSource:
+    fields = value.fields(("uri", "include", "exclude"))
+    if "uri" not in fields:
+        value.fail("uri is missing", next_step="add uri:, for example hf://OWNER/NAME")
+    uri = fields["uri"].text()
+    scheme, found, rest = uri.partition("://")
+    if not uri or (found and (scheme not in ("hf", "file", "https") or not rest)):
+        fields["uri"].expected("hf://, file://, https:// or a path")
+    return WeightSource(uri=uri, include=_globs(fields.get("include")), exclude=_globs(fields.get("exclude")))
+
+
+def _globs(value: Value | None) -> tuple[str, ...]:
+    for item in value.items() if value else ():
+        text = item.text()
+        if not text or text.startswith("!") or "\\" in text:
+            item.expected("a file pattern with forward slashes and no !")
+    return value.texts() if value else ()

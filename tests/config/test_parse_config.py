@@ -1,0 +1,300 @@
+"""`cog.yaml` as Cog reads it (docs/yaml.md of Cog), and our own `cogpack` mapping."""
+
+import contextlib
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cogpack.config import Config, RunStep, SecretMount, WeightSource, parse_config
+from cogpack.errors import InputError
+
+REAL = b"""\
+# an ordinary project
+build:
+  gpu: yes
+  cuda: 11.8
+  python_version: 3.10
+  system_packages:
+    - "libgl1-mesa-glx"
+    - ffmpeg
+    - git=1:2.39.5-0+deb12u2
+  python_packages:
+    - "torch==2.0.1"
+    - numpy==1.26.4
+  run:
+    - curl -o /usr/local/bin/pget -L "https://example.com/pget_linux_x86_64" && chmod +x /usr/local/bin/pget
+    - command: pip install private
+      mounts:
+        - type: secret
+          id: pip
+          target: /etc/pip.conf
+        - type: cache
+          target: /root/.cache
+  pre_install: ["echo done"]
+  fast: false
+image: "r8.im/someone/model"
+predict: "predict.py:Predictor"
+"""
+
+
+def parse(text: str) -> Config:
+    return parse_config(text.encode())
+
+
+def fault(text: str) -> str:
+    with pytest.raises(InputError) as caught:
+        parse(text)
+    assert caught.value.next_step
+    return caught.value.message
+
+
+def build(line: str) -> str:
+    return f"build:\n  python_version: '3.13'\n  {line}\n"
+
+
+def test_a_real_project_is_read_whole() -> None:
+    config = parse_config(REAL)
+    assert config.gpu
+    assert config.cuda == "11.8"
+    assert config.python_version == "3.10"
+    assert config.system_packages == ("libgl1-mesa-glx", "ffmpeg", "git=1:2.39.5-0+deb12u2")
+    assert config.python_packages == ("torch==2.0.1", "numpy==1.26.4")
+    assert config.run[1:] == (
+        RunStep(command="pip install private", secrets=(SecretMount(id="pip", target="/etc/pip.conf"),)),
+        RunStep(command="echo done"),
+    )
+    assert config.image == "r8.im/someone/model"
+    assert config.predict == "predict.py:Predictor"
+    assert config.warnings == (
+        "cog.yaml:23: build.fast: unknown key, ignored",
+        "cog.yaml:10: build.python_packages: deprecated by Cog; python_requirements names a file instead",
+        "cog.yaml:19: build.run[1].mounts[1]: mount of type 'cache' ignored; only secrets are mounted",
+        "cog.yaml:22: build.pre_install: deprecated by Cog; its commands run after those of build.run",
+    )
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "~", "{}", "build:\n", "predict:\n"])
+def test_an_empty_file_is_an_empty_config(text: str) -> None:
+    assert parse(text) == Config()
+
+
+@pytest.mark.parametrize("written", ["3.10", "'3.10'", '"3.10"', " 3.10 ", "3.10.14", "3.14"])
+def test_a_version_keeps_its_text(written: str) -> None:
+    assert parse(f"build: {{python_version: {written}}}").python_version == written.strip(" '\"")
+
+
+@pytest.mark.parametrize(
+    ("word", "value"), [("yes", True), ("on", True), ("True", True), ("no", False), ("OFF", False)]
+)
+def test_gpu_takes_the_words_of_yaml_1_1(word: str, value: bool) -> None:
+    assert parse(build(f"gpu: {word}")).gpu is value
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("build:\n  gpu: true\n", "cog.yaml:2: build: python_version is missing"),
+        (
+            "\nbuild:\n\n  python_version: 3.1\n",
+            'cog.yaml:4: build.python_version: expected Python 3.10 or newer, such as "3.13", found 3.1',
+        ),
+        (
+            "build: {python_version: '3.x'}",
+            'cog.yaml:1: build.python_version: expected MAJOR.MINOR or MAJOR.MINOR.PATCH such as "3.13", found "3.x"',
+        ),
+        ("build: {python_version: [3]}", "found a list"),
+        (build('gpu: "true"'), 'cog.yaml:3: build.gpu: expected true or false, found "true"'),
+        (build("gpu: 1"), "build.gpu: expected true or false, found 1"),
+        (build("system_packages: ffmpeg"), "build.system_packages: expected a list, found ffmpeg"),
+        (build("system_packages: ['a b']"), "build.system_packages[0]: expected the name of a Debian package"),
+        (build("system_packages: [ok, --force]"), "build.system_packages[1]: expected"),
+        (build("system_packages: [~]"), "found nothing"),
+        (build("cuda: 10.2"), "build.cuda: expected a CUDA version of at least 11"),
+        (build("cudnn: latest"), "build.cudnn: expected"),
+        (build("sdk_version: 0.15.9"), "build.sdk_version: expected 0.16.0 or newer, found 0.15.9"),
+        (build("sdk_version: newest"), "build.sdk_version: expected"),
+        (build('run: ["a\\nb"]'), "build.run[0]: the command has more than one line"),
+        (build("run: [{mounts: []}]"), "build.run[0]: command is missing"),
+        (build("run: [{command: a, mounts: [{type: secret, id: x}]}]"), "build.run[0].mounts[0]: target is missing"),
+        (build("python_requirements: a.txt\n  python_packages: [b]"), "stands beside python_requirements"),
+        ("build: 3", "cog.yaml:1: build: expected a mapping, found 3"),
+        ("- a", "cog.yaml:1: expected a mapping, found a list"),
+        ("run: a.py:B\npredict: a.py:B", "cog.yaml:2: predict: stands beside run"),
+        ("predict: predict.py", "expected FILE.py:NAME, found predict.py"),
+        ("predict: a.py:b.py:C", "expected FILE.py:NAME"),
+        ("predict: ../a.py:C", "outside the project"),
+        ("predict: /a.py:C", "outside the project"),
+        ("predict: 'a.py:2C'", "expected FILE.py:NAME"),
+        ("image: UPPER/x", "cog.yaml:1: image"),
+        ("model: a/b:tag", "has a tag or digest"),
+        ("model: a/b\nimage: a/b", "model: stands beside image"),
+        ("environment: [A=1, B]", "environment[1]: expected NAME=VALUE, found B"),
+        ("environment: ['=1']", "expected NAME=VALUE"),
+        ("environment: [A=1, A=2]", "environment[1]: A is set twice"),
+        ("environment: [PATH=/x]", "PATH is set by the runtime"),
+        ("environment: [CUDA_HOME=/x]", "CUDA_HOME is set by the runtime"),
+        ("concurrency: {max: 0}", "concurrency.max: expected a whole number of at least 1, found 0"),
+        ("concurrency: {max: 2}\nbuild: {python_version: '3.10'}", "need Python 3.11 or newer, found 3.10"),
+        ("observability: {traces: {enabled: 'yes'}}", "observability.traces.enabled: expected true or false"),
+        ("a: 1\nb: 2\na: 3", "cog.yaml:3: key 'a' stands on line 1 already"),
+        ("x: {deep: {a: 1, a: 1}}", "key 'a' stands"),
+        ("? [a]\n: b", "a key must be plain text"),
+        ("a: &x {b: 1}\nc:\n  <<: *x", "cog.yaml:3: merge keys"),
+        ("a: b: c", "cog.yaml:1: not valid YAML"),
+        ("a: 1\nb: [", "not valid YAML"),
+        ("a: *nowhere", "not valid YAML"),
+        ("a: 1\n---\nb: 2", "not valid YAML"),
+        ("a: \x00", "not valid YAML"),
+        ('predict: "a.py:\\0B"', "NUL"),
+    ],
+)
+def test_a_mistake_is_named_by_line_and_key(text: str, message: str) -> None:
+    assert message in fault(text)
+
+
+def test_text_that_is_not_utf8_is_named_by_line() -> None:
+    with pytest.raises(InputError, match=r"cog\.yaml:2: not UTF-8"):
+        parse_config(b"a: 1\nb: \xff\n")
+
+
+def test_a_byte_order_mark_is_skipped() -> None:
+    assert parse_config(b"\xef\xbb\xbfpredict: a.py:B\n").predict == "a.py:B"
+
+
+def test_unknown_keys_are_warned_of_with_the_nearest_known_one() -> None:
+    assert parse("enviroment: [A=1]\n").warnings == (
+        "cog.yaml:1: enviroment: unknown key, ignored; did you mean environment?",
+    )
+
+
+def test_environment_values_are_kept_verbatim() -> None:
+    config = parse('environment:\n  - \'A= x=1 "q" \'\n  - "B=two\\nlines"\n  - C=\n')
+    assert config.environment == (("A", ' x=1 "q" '), ("B", "two\nlines"), ("C", ""))
+
+
+def test_run_is_the_new_name_of_predict() -> None:
+    assert parse("run: sub/run.py:Runner").predict == "sub/run.py:Runner"
+
+
+def test_the_cogpack_mapping_is_read() -> None:
+    pack = parse(
+        "cogpack:\n  base: localhost:5000/python:3.12-slim\n  platform: linux/arm64\n  compression: zstd\n"
+        "  debian_mirror: http://localhost/debian/\n  exclude_newer: 2026-01-31T00:00:00Z\n"
+        "  weights: {include: ['data/**'], exclude: [a.bin], min_size: 4096}\n"
+    ).pack
+    assert pack.base == "localhost:5000/python:3.12-slim"
+    assert (pack.platform, pack.compression) == ("linux/arm64", "zstd")
+    assert pack.debian_mirror == "http://localhost/debian"
+    assert pack.exclude_newer == "2026-01-31T00:00:00Z"
+    assert (pack.weights.include, pack.weights.exclude, pack.weights.min_size) == (("data/**",), ("a.bin",), 4096)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("bsae: x", "cog.yaml:2: cogpack.bsae: unknown key; did you mean base?"),
+        ("weights: {inlcude: []}", "cogpack.weights.inlcude: unknown key; did you mean include?"),
+        ("platform: linux/riscv64", "cogpack.platform: expected linux/amd64 or linux/arm64, found linux/riscv64"),
+        ("compression: xz", "expected gzip or zstd"),
+        ("base: 'a b'", "cogpack.base"),
+        ("exclude_newer: 2026-01-31", "expected a full time such as 2026-01-31T00:00:00Z, found 2026-01-31"),
+        ("exclude_newer: 2026-02-31T00:00:00Z", "expected a full time"),
+        ("debian_mirror: ftp://x", "expected the http or https address"),
+        ("debian_mirror: https://me:secret@x/debian", "without a password"),
+        ("weights: {min_size: big}", "expected a whole number"),
+        ("weights: {include: ['!a']}", "expected a file pattern"),
+    ],
+)
+def test_mistakes_under_cogpack_are_errors(line: str, message: str) -> None:
+    assert message in fault(f"cogpack:\n  {line}\n")
+
+
+def test_managed_weights_are_read() -> None:
+    config = parse(
+        "model: example.com/m\nweights:\n"
+        "  - {name: base-1, target: /src/w//a/, source: {uri: 'hf://o/n', include: ['*.safetensors']}}\n"
+        "  - {name: b, target: /data, source: [{uri: ./local}, {uri: 'https://h/f', exclude: [x]}]}\n"
+    )
+    assert [(w.name, w.target) for w in config.weights] == [("base-1", "/src/w/a"), ("b", "/data")]
+    assert config.weights[0].sources == (WeightSource(uri="hf://o/n", include=("*.safetensors",)),)
+    assert [s.uri for s in config.weights[1].sources] == ["./local", "https://h/f"]
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ("[{target: /a, source: {uri: x}}]", "weights[0]: name is missing"),
+        ("[{name: A, target: /a, source: {uri: x}}]", "weights[0].name: expected lowercase"),
+        ("[{name: a, target: a, source: {uri: x}}]", "weights[0].target: expected an absolute path"),
+        ("[{name: a, target: //, source: {uri: x}}]", "expected an absolute path"),
+        ("[{name: a, target: /../, source: {uri: x}}]", "expected an absolute path"),
+        ("[{name: a, target: /a, source: []}]", "expected at least one source"),
+        ("[{name: a, target: /a, source: {}}]", "weights[0].source: uri is missing"),
+        ("[{name: a, target: /a, source: {uri: 'ftp://x'}}]", "weights[0].source.uri: expected hf://"),
+        ("[{name: a, target: /a, source: {uri: x, include: ['!y']}}]", "expected a file pattern"),
+        (
+            "[{name: a, target: /a, source: {uri: x}}, {name: a, target: /b, source: {uri: x}}]",
+            "weights[1]: name a stands twice",
+        ),
+        (
+            "[{name: a, target: /a, source: {uri: x}}, {name: b, target: /a/b, source: {uri: x}}]",
+            "weights[1]: target /a/b overlaps /a of a",
+        ),
+    ],
+)
+def test_mistakes_in_managed_weights_are_errors(items: str, message: str) -> None:
+    assert message in fault(f"model: example.com/m\nweights: {items}\n")
+
+
+def test_managed_weights_need_a_model() -> None:
+    assert "managed weights need model" in fault("image: x\nweights: []\n")
+
+
+LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
+SPREAD = (
+    "model: m\nweights:\n- &w {name: a, target: /a, source: &s ["
+    + ", ".join(["{uri: x, include: &i [" + ", ".join(["y"] * 200) + "]}"] + ["{uri: x, include: *i}"] * 300)
+    + "]}\n"
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LAUGHS + "build: {python_version: '3.13', system_packages: *a59}\n",
+        SPREAD,
+        "a: " + "[" * 100_000,
+        "a: " + "{" * 100_000,
+        "a: " + "[" * 40 + "]" * 40,
+        "\n".join("  " * n + "a:" for n in range(300)),
+        "environment: &a [*a]",
+        "x" * 300_000,
+        "? " * 50_000,
+        "- " * 50_000,
+        "environment:\n" + "".join(f"- A{n}=1\n" for n in range(25_000)),
+    ],
+    ids=range(11),
+)
+def test_hostile_documents_are_refused_quickly(text: str) -> None:
+    start = time.monotonic()
+    with pytest.raises(InputError):
+        parse(text)
+    assert time.monotonic() - start < 5
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_config_or_an_input_error(data: bytes) -> None:
+    with contextlib.suppress(InputError):
+        parse_config(data)
+
+
+WORDS = "build: python_version: run: weights: cogpack: environment: 3.10 A=1 [ ] { } &a *a : ~ ! | ' , ? # ---".split()  # noqa: SIM905
+YAML_PIECES = st.lists(st.sampled_from([*WORDS, "\n", "\n", "\n  ", "\n- ", "\t", " "]), max_size=40)
+
+
+@given(YAML_PIECES)
+def test_any_shape_of_yaml_is_a_config_or_an_input_error(pieces: list[str]) -> None:
+    with contextlib.suppress(InputError):
+        parse("".join(pieces))
