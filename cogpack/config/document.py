@@ -111,12 +111,15 @@ class Document:
 
 
 class Value:
-    """One value of a document: `key` is its dotted path ("build.run[2]"), "" for the document itself."""
+    """One value of a document: `key` is its dotted path ("build.run[2]"), "" for the document itself.
 
-    def __init__(self, document: Document, node: yaml.Node, key: str) -> None:
+    `line`: that of its key, for what has one.
+    """
+
+    def __init__(self, document: Document, node: yaml.Node, key: str, *, line: int | None = None) -> None:
         self.document = document
         self.key = key
-        self.line: int = node.start_mark.line + 1
+        self.line: int = line or node.start_mark.line + 1
         self._node = node
         document.visit(self.line)
 
@@ -198,13 +201,13 @@ class Value:
         for key_node, node in self._node.value:
             name: str = key_node.value
             key = f"{self.key}.{name}" if self.key else name
+            line = key_node.start_mark.line + 1
             if name in known:
                 if node.tag != _NULL:
-                    found[name] = Value(self.document, node, key)
+                    found[name] = Value(self.document, node, key, line=line)
                 continue
             near = difflib.get_close_matches(name[:80], sorted(known), n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            line = key_node.start_mark.line + 1
             if strict:
                 advice = f"write {near[0]}" if near else f"use one of {', '.join(sorted(known))}"
                 self.document.fail(line, f"{key:.120}: unknown key{hint}", next_step=advice)
