@@ -70,7 +70,7 @@ def test_a_real_project_is_read_whole() -> None:
     assert config.warnings == (
         "cog.yaml:23: build.fast: unknown key, ignored",
         "cog.yaml:10: build.python_packages: deprecated by Cog; python_requirements names a file instead",
-        "cog.yaml:19: build.run[1].mounts[1]: mount of type 'cache' ignored; only secrets are mounted",
+        "cog.yaml:20: build.run[1].mounts[1]: mount of type 'cache' ignored; only secrets are mounted",
         "cog.yaml:22: build.pre_install: deprecated by Cog; its commands run after those of build.run",
     )
 
@@ -95,7 +95,7 @@ def test_gpu_takes_the_words_of_yaml_1_1(word: str, value: bool) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("build:\n  gpu: true\n", "cog.yaml:2: build: python_version is missing"),
+        ("build:\n  gpu: true\n", "cog.yaml:1: build: python_version is missing"),
         (
             "\nbuild:\n\n  python_version: 3.1\n",
             'cog.yaml:4: build.python_version: expected Python 3.10 or newer, such as "3.13", found 3.1',
