@@ -1,0 +1,11 @@
+"""Requirements files as Cog's users write them: text in, structure out. No disk, no environment.
+
+The language is pip's (pip docs, "Requirements File Format"; PEP 508 for each line) with Cog's additions: index options
+on a requirement's own line, and lines for `cog` itself, which the tool provides. What would run code to install
+(source trees, sdists, version control) is refused. Nested files are named, not read: the caller does that.
+"""
+
+from cogpack.requirements.model import Include, LocalWheel, Options, RequirementLine, Requirements
+from cogpack.requirements.parse import parse_requirements
+
+__all__ = ["Include", "LocalWheel", "Options", "RequirementLine", "Requirements", "parse_requirements"]

@@ -1,0 +1,109 @@
+"""What a requirements file says, as values."""
+
+import re
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+
+class RequirementLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One requirement: `text` is canonical PEP 508, `hashes` are `sha256:...` and the like."""
+
+    name: str
+    text: str
+    hashes: tuple[str, ...] = ()
+    path: str
+    line: int
+
+    def __str__(self) -> str:
+        """The line as pip and uv read it."""
+        return " ".join([self.text, *(f"--hash={digest}" for digest in self.hashes)])
+
+
+class LocalWheel(msgspec.Struct, frozen=True, kw_only=True):
+    """A wheel of the project. `file`: its path, relative to the file that names it (after merging: to the project)."""
+
+    name: str
+    version: str
+    file: str
+    path: str
+    line: int
+
+
+class Include(msgspec.Struct, frozen=True, kw_only=True):
+    """`-r FILE` or `-c FILE`; `file` as written, relative to the file `path`."""
+
+    file: str
+    constraint: bool
+    path: str
+    line: int
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """Where and how to look for what is required. `${NAME}` in an address is left for the resolver."""
+
+    index_url: str | None = None
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    no_index: bool = False
+    pre: bool = False
+    require_hashes: bool = False
+
+    def merged(self, other: "Options") -> "Options":
+        """Both; of two index URLs the other's, as pip takes the last."""
+        return Options(
+            index_url=other.index_url or self.index_url,
+            extra_index_urls=tuple(dict.fromkeys(self.extra_index_urls + other.extra_index_urls)),
+            find_links=tuple(dict.fromkeys(self.find_links + other.find_links)),
+            no_index=self.no_index or other.no_index,
+            pre=self.pre or other.pre,
+            require_hashes=self.require_hashes or other.require_hashes,
+        )
+
+
+class Requirements(msgspec.Struct, frozen=True, kw_only=True):
+    """One file, or several merged. `constrained`: lines that were read through `-c`."""
+
+    required: tuple[RequirementLine, ...] = ()
+    constrained: tuple[RequirementLine, ...] = ()
+    local_wheels: tuple[LocalWheel, ...] = ()
+    includes: tuple[Include, ...] = ()
+    options: Options = Options()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What is required, as lines of a requirements file; wheels of the project as `./path`."""
+        return (*map(str, self.required), *(f"./{wheel.file}" for wheel in self.local_wheels))
+
+    @property
+    def constraints(self) -> tuple[str, ...]:
+        return tuple(map(str, self.constrained))
+
+    def normalised(self) -> str:
+        """The meaning as text: the same whatever the comments, the layout, dropped lines and indexes' passwords."""
+        options = self.options
+        return "\n".join(
+            [
+                *([f"--index-url {anonymous(options.index_url)}"] if options.index_url else []),
+                *(f"--extra-index-url {anonymous(url)}" for url in options.extra_index_urls),
+                *(f"--find-links {anonymous(url)}" for url in options.find_links),
+                *(["--no-index"] if options.no_index else []),
+                *(["--pre"] if options.pre else []),
+                *(["--require-hashes"] if options.require_hashes else []),
+                *(f"-{'c' if include.constraint else 'r'} {include.file}" for include in self.includes),
+                *map(str, self.required),
+                *(f"-c {line}" for line in self.constrained),
+                *(f"./{wheel.file}" for wheel in self.local_wheels),
+                "",
+            ]
+        )
+
+
+def anonymous(url: str) -> str:
+    """Without user and password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return re.sub(r"//[^/]*@", "//", url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

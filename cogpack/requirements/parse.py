@@ -1,0 +1,261 @@
+"""The language of requirements files, line by line."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from cogpack.errors import InputError
+from cogpack.requirements.model import Include, LocalWheel, Options, RequirementLine, Requirements, anonymous
+
+MAX_BYTES = 4 * 1024 * 1024
+MAX_LINE = 64 * 1024
+
+_COMMENT = re.compile(r"(?:^|\s)#.*")
+_OPTION = re.compile(r"(?:^|\s)(?=-)")
+_HASH = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+_WEB = re.compile(r"https?://", re.IGNORECASE)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|git@")
+_NAMED_URL = re.compile(r"[A-Za-z0-9._-]+(?:\s*\[[^\]]*\])?\s*@.*", re.DOTALL)
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+_PROVIDED = ("cog", "coglet")
+_BUILD = "build a wheel (pip wheel --no-deps), put it into the project and name it: ./wheels/NAME.whl"
+
+_SHORT = {"-i": "--index-url", "-f": "--find-links", "-r": "--requirement", "-c": "--constraint", "-e": "--editable"}
+_SHORT["--pypi-url"] = "--index-url"
+_VALUED = frozenset(
+    {"--index-url", "--extra-index-url", "--find-links", "--requirement", "--constraint", "--editable", "--hash"}
+    | {"--only-binary", "--no-binary", "--trusted-host", "--use-feature"}
+)
+_FLAGS = frozenset({"--no-index", "--pre", "--prefer-binary", "--require-hashes"})
+_WITH_REQUIREMENT = frozenset({"--hash", "--index-url", "--extra-index-url", "--find-links", "--pre"})
+
+
+def parse_requirements(text: str, *, path: str) -> Requirements:
+    """Read one file; `path` is its name for messages. What is wrong or would need a build is an `InputError`."""
+    if len(text) > MAX_BYTES:
+        raise InputError(f"{path}: more than {MAX_BYTES} characters", next_step="name the file that lists packages")
+    found = Requirements()
+    for line, content in _logical_lines(text):
+        found = _Line(path, line).add(content, found)
+    return found
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """(number of the first physical line, text), continuations joined and comments cut, as pip does."""
+    joined, first = "", 0
+    for number, physical in enumerate(re.split(r"\r\n|\r|\n", text), 1):
+        first = first if joined else number
+        whole_comment = physical.lstrip().startswith("#")
+        if physical.endswith("\\") and not whole_comment:
+            joined += physical[:-1]
+            if len(joined) <= MAX_LINE:
+                continue
+        content = _COMMENT.sub("", joined + (" " + physical if whole_comment and joined else physical)).strip()
+        joined = ""
+        if content:
+            yield first, content
+    if joined.strip():
+        yield first, joined.strip()
+
+
+class _Line:
+    """One logical line and its place."""
+
+    def __init__(self, path: str, line: int) -> None:
+        self.path = path
+        self.line = line
+
+    def fail(self, problem: str, next_step: str) -> InputError:
+        return InputError(f"{self.path}:{self.line}: {problem}", next_step=next_step)
+
+    def add(self, content: str, found: Requirements) -> Requirements:
+        """`found` and what this line says."""
+        if len(content) > MAX_LINE:
+            raise self.fail(f"more than {MAX_LINE} characters in one line", "break the line")
+        wheel = self._local_wheel(content)
+        if wheel is not None:
+            if canonicalize_name(wheel.name) in _PROVIDED:
+                return self._dropped(found, wheel.name)
+            return msgspec.structs.replace(found, local_wheels=(*found.local_wheels, wheel))
+        option = _OPTION.search(content)
+        required = content[: option.start()].strip() if option else content
+        options = list(self._options(content[option.start() :])) if option else []
+        if not required:
+            return self._add_options(found, options)
+        for name, _ in options:
+            if name not in _WITH_REQUIREMENT:
+                raise self.fail(f"{name} can't follow a requirement", "write it on a line of its own")
+        hashes = tuple(self._hash(value) for name, value in options if name == "--hash")
+        requirement = self._requirement(required)
+        if canonicalize_name(requirement.name) in _PROVIDED:
+            return self._dropped(found, canonicalize_name(requirement.name))
+        line = RequirementLine(
+            name=canonicalize_name(requirement.name),
+            text=_canonical(requirement),
+            hashes=tuple(sorted(set(hashes))),
+            path=self.path,
+            line=self.line,
+        )
+        found = msgspec.structs.replace(found, required=(*found.required, line))
+        return self._add_options(found, [(name, value) for name, value in options if name != "--hash"])
+
+    def _dropped(self, found: Requirements, name: str) -> Requirements:
+        return self._warned(found, f"{name} left out; build.sdk_version chooses the SDK")
+
+    def _warned(self, found: Requirements, message: str) -> Requirements:
+        warning = f"{self.path}:{self.line}: {message}"
+        return msgspec.structs.replace(found, warnings=(*found.warnings, warning))
+
+    def _options(self, text: str) -> Iterator[tuple[str, str]]:
+        """(long name, value or "") of each option, in both spellings of pip: `--a=b` and `--a b`."""
+        try:
+            words = shlex.split(text)
+        except ValueError:
+            raise self.fail("a quote is not closed", "close it") from None
+        while words:
+            word = words.pop(0)
+            name, equals, value = word.partition("=")
+            if not word.startswith("--") and word[:2] in _SHORT and len(word) > 2:
+                name, equals, value = word[:2], "=", word[2:].removeprefix("=")
+            name = _SHORT.get(name, name)
+            if name in _FLAGS and not equals:
+                yield name, ""
+            elif name in _VALUED:
+                if not equals:
+                    if not words:
+                        raise self.fail(f"{name} needs a value", "add it")
+                    value = words.pop(0)
+                yield name, value
+            elif name.startswith("-"):
+                raise self.fail(f"{name:.80} is not known", "leave it out, or write what it means in another way")
+            else:
+                raise self.fail(f"{word:.80} follows an option and belongs to none", "write it on a line of its own")
+
+    def _add_options(self, found: Requirements, options: list[tuple[str, str]]) -> Requirements:
+        for name, value in options:
+            found = self._add_option(found, name, value)
+        return found
+
+    def _add_option(self, found: Requirements, name: str, value: str) -> Requirements:
+        match name:
+            case "--requirement" | "--constraint":
+                if _SCHEME.match(value):
+                    raise self.fail(f"{name} names a file of the network", "put a copy into the project")
+                include = Include(file=value, constraint=name == "--constraint", path=self.path, line=self.line)
+                return msgspec.structs.replace(found, includes=(*found.includes, include))
+            case "--editable":
+                if value in (".", "./"):
+                    return self._warned(found, "-e . left out; the project is on Python's path in the image")
+                raise self.fail(f"-e {value:.80}: source trees are not installed", _BUILD)
+            case "--no-binary":
+                if value == ":none:":
+                    return found
+                raise self.fail("--no-binary asks for a build from source", _BUILD)
+            case "--trusted-host":
+                return self._warned(found, "--trusted-host ignored; the index's certificate is checked")
+            case "--use-feature":
+                return self._warned(found, "--use-feature ignored; it is for pip alone")
+            case "--hash":
+                raise self.fail("--hash without a requirement", "write it behind the requirement")
+            case "--index-url":
+                added = Options(index_url=self._url(name, value))
+            case "--extra-index-url":
+                added = Options(extra_index_urls=(self._url(name, value),))
+            case "--find-links":
+                added = Options(find_links=(self._url(name, value),))
+            case "--no-index":
+                added = Options(no_index=True)
+            case "--pre":
+                added = Options(pre=True)
+            case "--require-hashes":
+                added = Options(require_hashes=True)
+            case _:  # --only-binary and --prefer-binary ask for what is always so
+                return found
+        return msgspec.structs.replace(found, options=found.options.merged(added))
+
+    def _url(self, name: str, value: str) -> str:
+        try:
+            host = urlsplit(value).netloc
+        except ValueError:
+            host = ""
+        if not _WEB.match(value) or not host:
+            advice = "name each wheel by its path" if name == "--find-links" else "write https://HOST/PATH"
+            raise self.fail(f"{name}: expected an http or https address, found {anonymous(value)[:200]!r}", advice)
+        return value
+
+    def _hash(self, value: str) -> str:
+        if not _HASH.fullmatch(value):
+            raise self.fail(f"--hash: expected sha256:<64 hex digits>, found {value[:80]!r}", "copy the hash again")
+        return value
+
+    def _local_wheel(self, content: str) -> LocalWheel | None:
+        """A path alone on the line, spaces allowed; `None` if the line is anything else."""
+        if _SCHEME.match(content) or content.startswith("-"):
+            return None
+        bare = re.split(r"\s(?:--|;)|;\s", content, maxsplit=1)[0].rstrip()
+        looks_local = bare.startswith(("./", "../", "/", "~")) or bare in (".", "..") or "\\" in bare
+        if not bare.endswith(".whl") or _NAMED_URL.fullmatch(bare):
+            if bare.lower().endswith(_ARCHIVES) and not _NAMED_URL.fullmatch(bare):
+                raise self.fail(f"{bare:.120} holds source code, not a wheel", _BUILD)
+            if looks_local:
+                raise self.fail(f"{bare:.120}: directories are not installed", _BUILD)
+            return None
+        if bare != content:
+            raise self.fail("options, markers and extras can't follow a wheel's path", "write the path alone")
+        if "\\" in bare:
+            raise self.fail(f"{bare:.120}: backslash in a path", "write forward slashes")
+        name, version = self._wheel_name(bare.rpartition("/")[2])
+        return LocalWheel(name=name, version=version, file=bare, path=self.path, line=self.line)
+
+    def _wheel_name(self, filename: str) -> tuple[str, str]:
+        try:
+            name, version, _, _ = parse_wheel_filename(filename)
+        except (InvalidWheelFilename, ValueError):
+            raise self.fail(
+                f"{filename:.120} is not a wheel's name", "give the file its own name back: NAME-VERSION-TAGS.whl"
+            ) from None
+        return name, str(version)
+
+    def _requirement(self, text: str) -> Requirement:
+        if _SCHEME.match(text):
+            text = f"{self._check_url(text.split(' ;')[0].strip())} @ {text}"
+        try:
+            requirement = Requirement(text)
+        except (InvalidRequirement, RecursionError, ValueError) as error:
+            reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]
+            raise self.fail(f"{anonymous(text):.120} is no requirement: {reason:.120}", "write NAME==VERSION") from None
+        if requirement.url:
+            named = self._check_url(requirement.url)
+            if canonicalize_name(named) != canonicalize_name(requirement.name):
+                raise self.fail(f"{requirement.name} names a wheel of {named}", "correct the name or the address")
+        return requirement
+
+    def _check_url(self, url: str) -> str:
+        """The name of the package whose wheel `url` is."""
+        shown = anonymous(url)[:200]
+        if not _WEB.match(url):
+            kind = "a repository" if url.startswith(("git", "hg+", "svn+", "bzr+")) else "not at an http(s) address"
+            raise self.fail(f"{shown} is {kind}: only wheels are installed", _BUILD)
+        try:
+            filename = unquote(urlsplit(url).path.rpartition("/")[2])
+        except ValueError:
+            raise self.fail(f"{shown} is no address", "correct it") from None
+        if not filename.endswith(".whl"):
+            raise self.fail(f"{shown} is not the address of a wheel", _BUILD)
+        return self._wheel_name(filename)[0]
+
+
+def _canonical(requirement: Requirement) -> str:
+    """PEP 508 text with one spelling: name and extras normalised, specifiers sorted."""
+    extras = ",".join(sorted(canonicalize_name(extra) for extra in requirement.extras))
+    text = canonicalize_name(requirement.name) + (f"[{extras}]" if extras else "")
+    if requirement.url:
+        text += f" @ {requirement.url}"
+    else:
+        text += ",".join(sorted(map(str, requirement.specifier)))
+    return f"{text} ; {requirement.marker}" if requirement.marker else text

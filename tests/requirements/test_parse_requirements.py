@@ -1,0 +1,255 @@
+"""Requirements files: pip's language with Cog's additions."""
+
+import contextlib
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.requirements import Requirement
+
+from cogpack.errors import InputError
+from cogpack.requirements import Include, Options, parse_requirements
+
+SHA = "sha256:" + "a" * 64
+
+
+def lines(text: str) -> tuple[str, ...]:
+    return parse_requirements(text, path="requirements.txt").lines
+
+
+def options(text: str) -> Options:
+    return parse_requirements(text, path="requirements.txt").options
+
+
+def fault(text: str) -> str:
+    with pytest.raises(InputError) as caught:
+        parse_requirements(text, path="requirements.txt")
+    assert caught.value.next_step
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("numpy==1.26.4", "numpy==1.26.4"),
+        ("  Torch >= 2.0 , <3 # why\n", "torch<3,>=2.0"),
+        ("ruamel.yaml==0.18.6", "ruamel-yaml==0.18.6"),
+        ("x==1 ; sys_platform=='linux'", 'x==1 ; sys_platform == "linux"'),
+        ("a[Z,y]==1", "a[y,z]==1"),
+        ("transformers ~= 4.40", "transformers~=4.40"),
+        (f"a==1 --hash={SHA}", f"a==1 --hash={SHA}"),
+        (f"a==1 \\\r\n    --hash {SHA} \\\r\n    --hash={SHA}\r\n", f"a==1 --hash={SHA}"),
+        (
+            "pkg @ https://h/p/pkg-1.0-py3-none-any.whl#sha256=" + "b" * 64,
+            "pkg @ https://h/p/pkg-1.0-py3-none-any.whl#sha256=" + "b" * 64,
+        ),
+        ("https://h/pkg-1.0-py3-none-any.whl", "pkg @ https://h/pkg-1.0-py3-none-any.whl"),
+        ("https://h/pkg-1.0%2Bcu1-py3-none-any.whl", "pkg @ https://h/pkg-1.0%2Bcu1-py3-none-any.whl"),
+        (
+            "https://h/pkg-1.0-py3-none-any.whl ; python_version < '3.12'",
+            'pkg @ https://h/pkg-1.0-py3-none-any.whl ; python_version < "3.12"',
+        ),
+        ("./wheels/my pkg/pkg-1.0-py3-none-any.whl", "././wheels/my pkg/pkg-1.0-py3-none-any.whl"),
+        ("pkg-1.0-py3-none-any.whl", "./pkg-1.0-py3-none-any.whl"),
+        ("# only\n\n   \n a==1", "a==1"),
+    ],
+)
+def test_a_requirement_gets_one_spelling(text: str, line: str) -> None:
+    assert lines(text) == (line,)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("-i https://h/simple", Options(index_url="https://h/simple")),
+        ("--index-url=https://h/simple", Options(index_url="https://h/simple")),
+        ("-ihttps://h/simple", Options(index_url="https://h/simple")),
+        (
+            "--extra-index-url https://a/ --extra-index-url=https://b/",
+            Options(extra_index_urls=("https://a/", "https://b/")),
+        ),
+        ("torch==2.0.1 --extra-index-url=https://w/cu118", Options(extra_index_urls=("https://w/cu118",))),
+        ("torch==2.0.1 --extra-index-url https://w/cu118", Options(extra_index_urls=("https://w/cu118",))),
+        (
+            "-f https://h/links.html\n--find-links=https://h/b",
+            Options(find_links=("https://h/links.html", "https://h/b")),
+        ),
+        ("--pre\n--no-index\n--require-hashes\n--prefer-binary", Options(pre=True, no_index=True, require_hashes=True)),
+        ("--only-binary :all:\n--no-binary=:none:", Options()),
+        ("-i https://a/\n-i https://b/", Options(index_url="https://b/")),
+        ("-i https://${USER}:${TOKEN}@h/s", Options(index_url="https://${USER}:${TOKEN}@h/s")),
+    ],
+)
+def test_index_options_are_read_in_every_spelling(text: str, expected: Options) -> None:
+    assert options(text) == expected
+
+
+def test_a_pin_keeps_its_place_beside_its_own_index() -> None:
+    assert lines("torch==2.0.1+cu118 --extra-index-url https://w/cu118") == ("torch==2.0.1+cu118",)
+
+
+def test_nested_files_are_named_with_their_lines() -> None:
+    found = parse_requirements("a\n-r base.txt\n--constraint='more limits.txt'\n-cc.txt", path="requirements.txt")
+    assert found.includes == (
+        Include(file="base.txt", constraint=False, path="requirements.txt", line=2),
+        Include(file="more limits.txt", constraint=True, path="requirements.txt", line=3),
+        Include(file="c.txt", constraint=True, path="requirements.txt", line=4),
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cog",
+        "cog==0.9.4",
+        "Cog[tracing]>=0.1",
+        "coglet",
+        "cog @ https://h/cog-0.9-py3-none-any.whl",
+        "cog-0.9-py3-none-any.whl",
+    ],
+)
+def test_the_sdk_is_left_out_with_a_warning(line: str) -> None:
+    found = parse_requirements(f"a==1\n{line}\n", path="r.txt")
+    assert found.lines == ("a==1",)
+    assert len(found.warnings) == 1
+    assert found.warnings[0].startswith("r.txt:2: cog")
+
+
+def test_packages_that_only_begin_like_the_sdk_stay() -> None:
+    assert lines("cogapp==3.4.1\ncoglet-extra") == ("cogapp==3.4.1", "coglet-extra")
+
+
+def test_the_project_itself_is_left_out_with_a_warning() -> None:
+    found = parse_requirements("-e .\n--trusted-host h\n", path="r.txt")
+    assert found.lines == ()
+    assert [warning.split(" ", 1)[0] for warning in found.warnings] == ["r.txt:1:", "r.txt:2:"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a==1\n\n-e ./lib", "requirements.txt:3: -e ./lib: source trees are not installed"),
+        ("-e git+https://h/x", "source trees"),
+        ("git+https://github.com/o/r.git@v1#egg=x", "git+https://github.com/o/r.git@v1#egg=x is a repository"),
+        ("x @ git+https://me:secret@h/r", "git+https://h/r is a repository"),
+        ("git@github.com:o/r.git", "is a repository"),
+        ("x @ https://h/x-1.tar.gz", "is not the address of a wheel"),
+        ("https://h/x.zip", "is not the address of a wheel"),
+        ("x @ https://h/bad.whl", "bad.whl is not a wheel's name"),
+        ("x @ https://h/y-1-py3-none-any.whl", "x names a wheel of y"),
+        ("x @ file:///srv/x-1-py3-none-any.whl", "not at an http(s) address"),
+        ("x @ ./x-1-py3-none-any.whl", "not at an http(s) address"),
+        ("./dist/x-1.0.tar.gz", "./dist/x-1.0.tar.gz holds source code, not a wheel"),
+        ("x-1.0.zip", "holds source code"),
+        ("./lib", "./lib: directories are not installed"),
+        (".", ".: directories are not installed"),
+        (".[extra]", "is no requirement"),
+        ("./x-1-py3-none-any.whl ; python_version<'3'", "can't follow a wheel's path"),
+        (f"./x-1-py3-none-any.whl --hash={SHA}", "can't follow a wheel's path"),
+        ("./x.whl", "x.whl is not a wheel's name"),
+        ("--no-binary :all:", "--no-binary asks for a build from source"),
+        ("--frob", "--frob is not known"),
+        ("a==1 --frob", "--frob is not known"),
+        ("a==1 --no-index", "--no-index can't follow a requirement"),
+        ("a==1 --hash=md5:1", "expected sha256:"),
+        ("--hash=" + SHA, "--hash without a requirement"),
+        ("-i", "--index-url needs a value"),
+        ("-i ./local", "expected an http or https address"),
+        ("-f ./wheels", "expected an http or https address"),
+        ("-i https://", "expected an http or https address"),
+        ("-i 'https://[::1'", "expected an http or https address"),
+        ("-r https://h/r.txt", "names a file of the network"),
+        ("-r 'a", "a quote is not closed"),
+        ("--pre b", "b follows an option"),
+        ("a = 1", "is no requirement"),
+        ("a==1 b==2", "is no requirement"),
+        ("a ; " + "(" * 5000, "is no requirement"),
+        ("a" * 70_000, "more than 65536 characters in one line"),
+    ],
+)
+def test_what_cant_be_installed_is_named_by_line(text: str, message: str) -> None:
+    assert message in fault(text)
+    assert fault(text).startswith("requirements.txt:")
+
+
+def test_secrets_are_not_shown() -> None:
+    for text in ("x @ git+https://me:secret@h/r", "-i ftp://me:secret@h/", "https://me:secret@h/x.zip"):
+        assert "secret" not in fault(text)
+
+
+def test_the_line_of_a_continued_requirement_is_its_first() -> None:
+    assert fault("a==1\n\n\\\nb \\\n  = 1").startswith("requirements.txt:")
+    assert fault("a==1\nb \\\n  = 1").startswith("requirements.txt:2:")
+
+
+def test_comments_and_layout_do_not_change_the_normal_form() -> None:
+    one = parse_requirements(f"a==1 --hash={SHA}\n-i https://u:p@h/s\nB_c>=1,<2\ncog\n-r x.txt\n", path="r.txt")
+    two = parse_requirements(
+        f"# top\n\nA == 1 \\\n   --hash {SHA}\nb-c <2,>=1 # why\n-r   x.txt\n--index-url=https://h/s", path="r.txt"
+    )
+    assert one.normalised() == two.normalised()
+
+
+@pytest.mark.parametrize(
+    "other", ["a==2", "a==1\nb", f"a==1 --hash={SHA}", "a==1\n-i https://h/", "a==1 ; os_name=='x'"]
+)
+def test_a_change_of_meaning_changes_the_normal_form(other: str) -> None:
+    one, two = (parse_requirements(text, path="r.txt").normalised() for text in ("a==1", other))
+    assert one != two
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_an_input_error(text: str) -> None:
+    with contextlib.suppress(InputError):
+        parse_requirements(text, path="r.txt")
+
+
+PIECES = st.sampled_from(
+    [
+        *"a == 1 ; [ ] ( ) @ , \\ # - ' . / ~".split(),  # noqa: SIM905
+        "\n",
+        " ",
+        "-r",
+        "-e",
+        "--hash=",
+        "https://h/a-1-py3-none-any.whl",
+        ".whl",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=30))
+def test_what_is_read_is_valid_and_reads_the_same_again(pieces: list[str]) -> None:
+    try:
+        found = parse_requirements("".join(pieces), path="r.txt")
+    except InputError:
+        return
+    for line in found.required:
+        Requirement(line.text)
+    again = parse_requirements("\n".join(map(str, found.required)), path="r.txt")
+    assert [line.text for line in again.required] == [line.text for line in found.required]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + " " * 60_000 + "b",
+        "a[" + " " * 60_000,
+        "a==" + "1." * 30_000 + "x",
+        "a ; " + "not " * 15_000,
+        "a" + "==1," * 15_000 + "!",
+        "\\\n" * 500_000,
+        "a \\\n" * 500_000,
+        "-" * 60_000,
+        " #" * 30_000,
+        "a @ " * 15_000,
+        "a ; '" + " ;" * 30_000,
+    ],
+    ids=range(11),
+)
+def test_hostile_lines_take_bounded_time(text: str) -> None:
+    start = time.monotonic()
+    with contextlib.suppress(InputError):
+        parse_requirements(text, path="r.txt")
+    assert time.monotonic() - start < 5
