@@ -1,0 +1,45 @@
+"""The real registry of Debian's package docker-registry, one per `with`, on a port of its own."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.processes import running
+
+USER = "user"
+PASSWORD = "open sesame"
+_HTPASSWD = "user:$2b$04$JhrqjTQdNERfMCIYkqogZu4n05Sad946jE7uah9paXxJnSOJXnOzS\n"
+"""bcrypt of PASSWORD, at the lowest cost."""
+
+
+@contextmanager
+def docker_registry(directory: Path, htpasswd: bool = False) -> Iterator[str]:
+    """Yields `127.0.0.1:PORT`. Its storage, configuration and log are in `directory`.
+
+    `htpasswd`: Basic authentication; only USER with PASSWORD gets in.
+    """
+    program = shutil.which("docker-registry")
+    if program is None:
+        pytest.skip("docker-registry is not installed")
+    directory.mkdir(parents=True, exist_ok=True)
+    configuration: dict[str, object] = {
+        "version": "0.1",
+        "log": {"accesslog": {"disabled": False}},
+        "storage": {"filesystem": {"rootdirectory": str(directory / "storage")}, "delete": {"enabled": True}},
+        "http": {"addr": "127.0.0.1:0", "secret": "the same on every start"},
+    }
+    if htpasswd:
+        (directory / "htpasswd").write_text(_HTPASSWD)
+        configuration["auth"] = {"htpasswd": {"realm": "test", "path": str(directory / "htpasswd")}}
+    (directory / "config.yml").write_text(json.dumps(configuration))  # JSON is YAML
+
+    def address(log: str) -> str | None:
+        found = re.search(r"listening on (127\.0\.0\.1:\d+)", log)
+        return found and found[1]
+
+    with running([program, "serve", str(directory / "config.yml")], address, log=directory / "log") as found:
+        yield found
