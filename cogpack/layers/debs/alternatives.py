@@ -1,0 +1,93 @@
+"""The alternatives system (update-alternatives(1)): links, and the database the real tool works on later."""
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from cogpack.layers.debs.tree import Tree
+
+_DIRECTORY = "etc/alternatives"
+_DATABASE = "var/lib/dpkg/alternatives"
+_END = re.compile(r"\|\||&&|[;|>]")
+
+
+class Slave(msgspec.Struct, frozen=True):
+    link: str
+    name: str
+    path: str
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One `--install LINK NAME PATH PRIORITY`; paths are absolute."""
+
+    link: str
+    name: str
+    path: str
+    priority: int
+    slaves: tuple[Slave, ...] = ()
+
+
+def join_lines(script: str) -> Iterator[str]:
+    """The script's logical lines, stripped, comments and empty ones left out."""
+    for line in script.replace("\\\n", " ").splitlines():
+        stripped = line.strip()
+        if stripped and not stripped.startswith("#"):
+            yield stripped
+
+
+def parse_install(line: str) -> Choice | None:
+    """The choice that a literal `update-alternatives --install` line makes; None for any other line."""
+    command = _END.split(line, maxsplit=1)[0]
+    if "$" in command or "`" in command:
+        return None
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    words = [word for word in words if word not in ("--quiet", "--force")]
+    if words[:2] != ["update-alternatives", "--install"] or len(words) < 6 or not words[5].lstrip("-").isdigit():
+        return None
+    rest = words[6:]
+    if len(rest) % 4 or any(flag != "--slave" for flag in rest[::4]):
+        return None
+    if any(not word.startswith("/") for word in (words[2], words[4], *rest[1::4], *rest[3::4])):
+        return None
+    slaves = tuple(Slave(*rest[at + 1 : at + 4]) for at in range(0, len(rest), 4))
+    return Choice(words[2], words[3], words[4], int(words[5]), slaves)
+
+
+def install_alternatives(tree: Tree, choices: Iterable[Choice]) -> None:
+    """Make each group's links to its best choice (automatic mode) and write the database."""
+    groups: dict[str, dict[str, Choice]] = {}
+    for choice in choices:
+        if choice.path[1:] in tree:
+            groups.setdefault(choice.name, {})[choice.path] = choice
+    tree.directory(_DIRECTORY)
+    tree.directory(_DATABASE)
+    for name in sorted(groups):
+        _install(tree, name, groups[name])
+
+
+def _install(tree: Tree, name: str, choices: dict[str, Choice]) -> None:
+    # The first of equal priority stays; paths are sorted, so that no order of packages matters.
+    best = max((choices[path] for path in sorted(choices)), key=lambda choice: choice.priority)
+    _link(tree, best.link, name, best.path)
+    for slave in best.slaves:
+        if slave.path[1:] in tree:
+            _link(tree, slave.link, slave.name, slave.path)
+    slaves = {slave.name: slave.link for path in sorted(choices) for slave in choices[path].slaves}
+    lines = ["auto", best.link]
+    for slave_name in sorted(slaves):
+        lines += [slave_name, slaves[slave_name]]
+    lines.append("")
+    for path in sorted(choices):
+        paths = {slave.name: slave.path for slave in choices[path].slaves}
+        lines += [path, str(choices[path].priority), *(paths.get(slave_name, "") for slave_name in sorted(slaves))]
+    tree.write(f"{_DATABASE}/{name}", "\n".join([*lines, "", ""]))
+
+
+def _link(tree: Tree, link: str, name: str, path: str) -> None:
+    tree.link(link[1:], f"/{_DIRECTORY}/{name}")
+    tree.link(f"{_DIRECTORY}/{name}", path)

@@ -1,0 +1,134 @@
+"""Reading a .deb (deb(5)): an `ar` archive of a version, a control tar and a data tar, in bounded memory."""
+
+import lzma
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, NoReturn
+
+import msgspec
+
+from cogpack.decompress import decompressed
+from cogpack.errors import InputError
+from cogpack.layers.debs.spool import Spool, Spooled
+from cogpack.layers.entry import BLOCK
+from cogpack.untar import Member, Untar
+
+_MAGIC = b"!<arch>\n"
+_XZ = b"\xfd7zXZ\0"
+_XZ_MEMORY = 256 * 1024 * 1024
+_CONTROL_LIMIT = 64 * 1024 * 1024
+# The most that a package may unpack to, per byte of the .deb and at least: far beyond any real one, short of a bomb.
+_RATIO = 500
+_FLOOR = 64 * 1024 * 1024
+
+
+class Unpacked(msgspec.Struct, frozen=True):
+    """The two halves of a package. `data` pairs each member of the file tree with the bytes of a regular file."""
+
+    control: dict[str, bytes]
+    data: list[tuple[Member, Spooled | None]]
+
+
+def read_deb(file: BinaryIO, *, where: str, size: int, spool: Spool) -> Unpacked:
+    """Unpack the .deb of `size` bytes; file contents go to `spool`. `where` names it in errors."""
+    limit = max(_FLOOR, _RATIO * size)
+    control: dict[str, bytes] | None = None
+    data: list[tuple[Member, Spooled | None]] | None = None
+    version = False
+    for name, blocks in _members(file, where):
+        if not version:
+            if name != "debian-binary" or not b"".join(blocks).startswith(b"2."):
+                _refuse(where, "it does not begin with the version of its format, 2.0")
+            version = True
+        elif name.startswith("_"):
+            continue
+        elif control is None:
+            if name.partition(".tar")[0] != "control":
+                _refuse(where, f"expected control.tar, found {name!r:.40}")
+            control = _control(_plain(blocks, where, _CONTROL_LIMIT), where)
+        elif name.partition(".tar")[0] == "data":
+            data = _data(_plain(blocks, where, limit), where, spool)
+            break
+    if control is None or data is None:
+        _refuse(where, "it ends before its data.tar")
+    return Unpacked(control, data)
+
+
+def _members(file: BinaryIO, where: str) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Names and blocks of the archive's members; what is not read of one is skipped."""
+    if file.read(len(_MAGIC)) != _MAGIC:
+        _refuse(where, "it is no ar archive")
+    while header := file.read(60):
+        size = header[48:58].strip()
+        if len(header) != 60 or header[58:] != b"`\n" or not size.isdigit():
+            _refuse(where, "the header of an archive member is damaged")
+        end = file.tell() + int(size)
+        yield header[:16].decode("ascii", "replace").strip().rstrip("/"), _read(file, int(size), where)
+        file.seek(end + end % 2)
+
+
+def _read(file: BinaryIO, size: int, where: str) -> Iterator[bytes]:
+    while size:
+        block = file.read(min(size, BLOCK))
+        if not block:
+            _refuse(where, "it is cut short")
+        size -= len(block)
+        yield block
+
+
+def _plain(blocks: Iterator[bytes], where: str, limit: int) -> Iterator[bytes]:
+    """The tar inside xz, gzip, zstd or nothing; an error beyond `limit` bytes."""
+    head = next(blocks, b"")
+    stream = _chain(head, blocks)
+    total = 0
+    try:
+        for block in _unxz(stream, where) if head.startswith(_XZ) else decompressed(stream):
+            total += len(block)
+            if total > limit:
+                _refuse(where, f"it unpacks to more than {limit} bytes")
+            yield block
+    except lzma.LZMAError as error:
+        _refuse(where, f"its xz data can't be unpacked ({error})")
+
+
+def _chain(head: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
+    yield head
+    yield from rest
+
+
+def _unxz(blocks: Iterable[bytes], where: str) -> Iterator[bytes]:
+    unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+    for block in blocks:
+        feed = block
+        while feed or not (unpacker.needs_input or unpacker.eof):
+            if unpacker.eof:
+                if not feed.strip(b"\0"):
+                    break
+                unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+            out = unpacker.decompress(feed, BLOCK)
+            feed = unpacker.unused_data if unpacker.eof else b""
+            if out:
+                yield out
+    if not unpacker.eof:
+        _refuse(where, "its xz data is cut short")
+
+
+def _control(blocks: Iterable[bytes], where: str) -> dict[str, bytes]:
+    tar = Untar(blocks, where=where)
+    files = {member.path: b"".join(tar.content()) for member in tar if member.kind == "file"}
+    if "control" not in files:
+        _refuse(where, "it has no control file")
+    return files
+
+
+def _data(blocks: Iterable[bytes], where: str, spool: Spool) -> list[tuple[Member, Spooled | None]]:
+    tar = Untar(blocks, where=where)
+    found: list[tuple[Member, Spooled | None]] = []
+    for member in tar:
+        if member.kind in ("device", "fifo"):
+            _refuse(where, f"/{member.path} is a {member.kind}")
+        found.append((member, spool.write(tar.content(), member.size) if member.kind == "file" else None))
+    return found
+
+
+def _refuse(where: str, why: str) -> NoReturn:
+    raise InputError(f"{where}: not a sound Debian package: {why}", next_step="delete the file and run it again")

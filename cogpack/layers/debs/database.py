@@ -1,0 +1,118 @@
+"""dpkg's database: a container's apt and dpkg work on it, and scanners read it (dpkg(1), FILES)."""
+
+import hashlib
+from collections.abc import Sequence
+
+from cogpack.layers.debs.control import format_control
+from cogpack.layers.debs.merge import EXCLUDE, INCLUDE
+from cogpack.layers.debs.package import Package
+from cogpack.layers.debs.tree import Tree
+from cogpack.layers.entry import File
+
+_DATABASE = "var/lib/dpkg"
+_SCRIPTS = frozenset({"preinst", "postinst", "prerm", "postrm", "config"})
+_SOURCES = """\
+Types: deb
+URIs: http://ftp.debian.org/debian
+Suites: {suite} {suite}-updates
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb
+URIs: http://security.debian.org/debian-security
+Suites: {suite}-security
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+"""
+
+
+def write_database(tree: Tree, packages: Sequence[Package], arch: str) -> None:
+    stanzas: list[str] = []
+    available: list[str] = []
+    files: list[str] = []
+    named: dict[str, list[str]] = {}
+    for package in sorted(packages, key=lambda package: package.name):
+        stanzas.append(_status(tree, package))
+        available.append(_available(package))
+        _write_info(tree, package)
+        _interests(package, files, named)
+    tree.write(f"{_DATABASE}/status", "\n".join(stanzas) + "\n")
+    tree.write(f"{_DATABASE}/available", "\n".join(available) + "\n")
+    tree.write(f"{_DATABASE}/info/format", "1\n")
+    tree.write(f"{_DATABASE}/arch-native", f"{arch}\n")
+    for name in ("diversions", "statoverride", "triggers/Unincorp"):
+        tree.write(f"{_DATABASE}/{name}", "")
+    tree.write(f"{_DATABASE}/triggers/File", "".join(files))
+    for name, lines in sorted(named.items()):
+        tree.write(f"{_DATABASE}/triggers/{name}", "".join(lines))
+    for name in ("parts", "updates"):
+        tree.directory(f"{_DATABASE}/{name}")
+
+
+def write_policy(tree: Tree, suite: str) -> None:
+    """What makes apt and dpkg behave in a container: sources, no documentation, no services started."""
+    if "usr/bin/apt-get" in tree:
+        tree.write("etc/apt/sources.list.d/debian.sources", _SOURCES.format(suite=suite))
+    rules = [*(f"path-exclude {pattern}" for pattern in EXCLUDE), *(f"path-include {pattern}" for pattern in INCLUDE)]
+    tree.write("etc/dpkg/dpkg.cfg.d/docs", "".join(f"{rule}\n" for rule in rules))
+    tree.write("usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", mode=0o755)
+    # Empty, so that whatever wants one makes its own; two containers must not share it (machine-id(5)).
+    tree.write_new("etc/machine-id", "", mode=0o444)
+    for section in range(1, 10):
+        # update-alternatives, run by a later apt, wants the directories of the pages it links.
+        tree.directory(f"usr/share/man/man{section}")
+
+
+def _status(tree: Tree, package: Package) -> str:
+    fields = {"Package": package.name, "Status": "install ok installed"}
+    fields |= {key: value for key, value in package.fields.items() if key not in fields}
+    conffiles = [line for path in package.conffiles() if (line := _conffile(tree, path)) is not None]
+    if conffiles:
+        fields["Conffiles"] = "\n" + "\n".join(conffiles)
+    return format_control(fields)
+
+
+def _conffile(tree: Tree, path: str) -> str | None:
+    entry = tree.follow(path)
+    if not isinstance(entry, File):
+        return None
+    found = hashlib.md5(usedforsecurity=False)
+    with entry.content.open() as stream:
+        while block := stream.read(1024 * 1024):
+            found.update(block)
+    return f" /{path} {found.hexdigest()}"
+
+
+def _available(package: Package) -> str:
+    """Scanners take a package's digest from here (the SHA256 field)."""
+    fields = package.fields
+    kept = {"Package": package.name}
+    for key in ("Priority", "Section", "Maintainer", "Architecture", "Multi-Arch", "Source", "Version"):
+        if key in fields:
+            kept[key] = fields[key]
+    kept["Size"] = str(package.file.size)
+    kept["SHA256"] = package.file.sha256
+    kept["Description"] = fields.get("Description", "").partition("\n")[0]
+    return format_control(kept)
+
+
+def _write_info(tree: Tree, package: Package) -> None:
+    same = package.fields.get("Multi-Arch") == "same"
+    name = f"{package.name}:{package.fields['Architecture']}" if same else package.name
+    paths = ["/.", *(f"/{member.path}" for member, _ in package.data if member.path)]
+    tree.write(f"{_DATABASE}/info/{name}.list", "".join(f"{path}\n" for path in paths))
+    for kind, data in sorted(package.control.items()):
+        if kind != "control" and "/" not in kind:
+            tree.write(f"{_DATABASE}/info/{name}.{kind}", data, mode=0o755 if kind in _SCRIPTS else 0o644)
+
+
+def _interests(package: Package, files: list[str], named: dict[str, list[str]]) -> None:
+    """Triggers the package waits for (deb-triggers(5)): by path in one file, by name in a file each."""
+    for line in package.control.get("triggers", b"").decode("utf-8", "replace").splitlines():
+        words = line.partition("#")[0].split()
+        if len(words) == 2 and words[0].startswith("interest"):
+            who = package.name + ("/noawait" if words[0] == "interest-noawait" else "")
+            if words[1].startswith("/"):
+                files.append(f"{words[1]} {who}\n")
+            elif "/" not in words[1]:
+                named.setdefault(words[1], []).append(f"{who}\n")

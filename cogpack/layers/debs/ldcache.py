@@ -1,0 +1,175 @@
+"""`/etc/ld.so.cache` (ldconfig(8)), in glibc's format 1.1: the same entries in the same order as ldconfig's own."""
+
+import re
+import struct
+from fnmatch import fnmatchcase
+from typing import TypeAlias
+
+import msgspec
+
+from cogpack.layers.debs.tree import Tree
+from cogpack.layers.entry import File, Symlink
+
+_MAGIC = b"glibc-ld.so.cache1.1"
+_HEADER = struct.Struct("<20sIIB3xI12x")
+_ENTRY = struct.Struct("<iIIIQ")
+_EXTENSION = struct.Struct("<II")
+_SECTION = struct.Struct("<IIII")
+_EXTENSION_MAGIC = 0xEAA42174
+_LITTLE_ENDIAN = 2
+_GENERATOR = b"cogpack"
+# ELF machine -> flags of its 64-bit libraries for glibc 2 (elf/dl-cache.h).
+_FLAGS = {62: 0x0303, 183: 0x0A03}
+_MACHINES = {"amd64": 62, "arm64": 183}
+_DEPTH = 10
+
+Order: TypeAlias = tuple[tuple[int, int], ...]
+
+
+class Library(msgspec.Struct, frozen=True):
+    """What the loader looks for, and where it is: "libz.so.1", "/lib/x86_64-linux-gnu/libz.so.1"."""
+
+    soname: str
+    path: str
+
+
+def write_cache(tree: Tree, arch: str) -> None:
+    """Add the cache, and the links from soname to file that packages left out."""
+    tree.write("etc/ld.so.cache", format_cache(find_libraries(tree, arch), _FLAGS[_MACHINES[arch]]))
+
+
+def find_libraries(tree: Tree, arch: str) -> list[Library]:
+    """The libraries in the directories of ld.so.conf and the built-in ones, in the order of the cache."""
+    found: list[Library] = []
+    seen: set[str] = set()
+    for directory in [*_configured(tree, "etc/ld.so.conf"), "/lib", "/usr/lib"]:
+        real = tree.real(directory.strip("/") + "/.")
+        if real not in seen:
+            seen.add(real)
+            found += _scan(tree, directory.rstrip("/"), real, _MACHINES[arch])
+    # The highest name first; of equal names the one of the earlier directory (a reversed sort is stable, too).
+    return sorted(found, key=lambda library: _order(library.soname), reverse=True)
+
+
+def _configured(tree: Tree, path: str, depth: int = 0) -> list[str]:
+    """Directories that an ld.so.conf names, with the files it includes."""
+    found: list[str] = []
+    for line in (tree.read(path) or b"").decode("utf-8", "replace").splitlines():
+        words = line.partition("#")[0].split()
+        if words[:1] == ["include"] and depth < _DEPTH:
+            for pattern in words[1:]:
+                directory, _, name = pattern.lstrip("/").rpartition("/")
+                for child in tree.children(directory):
+                    if fnmatchcase(child, name):
+                        found += _configured(tree, f"{directory}/{child}", depth + 1)
+        elif words and words[0] != "hwcap":
+            found += [word for word in re.split(r"[:,\s]+", line.partition("#")[0].strip()) if word.startswith("/")]
+    return found
+
+
+def _scan(tree: Tree, directory: str, real: str, machine: int) -> list[Library]:
+    """One directory's libraries. Several files of one soname: a file beats a link, then the higher name."""
+    best: dict[str, tuple[bool, Order, str]] = {}
+    for name in tree.children(real):
+        if not (name.startswith(("lib", "ld-")) and ".so" in name):
+            continue
+        entry = tree.get(f"{real}/{name}")
+        is_link = isinstance(entry, Symlink)
+        target = tree.follow(f"{real}/{name}")
+        if not isinstance(target, File):
+            continue
+        elf = _soname(target, machine)
+        if elf is None:
+            continue
+        base = target.path.rpartition("/")[2]
+        soname = elf or name
+        if is_link and base != soname and not (base.endswith(".so") and soname.startswith(base)):
+            is_link = False  # the usual libx.so.1 -> libx.so.1.2.3
+        if is_link:
+            soname = name  # the linker's libx.so -> libx.so.1
+        rank = (not is_link, _order(name), name)
+        if soname not in best or rank > best[soname]:
+            best[soname] = rank
+    for soname, (_, _, name) in sorted(best.items()):
+        if f"{real}/{soname}" not in tree:
+            tree.link(f"{real}/{soname}", name)
+    return [Library(soname, f"{directory}/{soname}") for soname in sorted(best)]
+
+
+def _soname(file: File, machine: int) -> str | None:
+    """DT_SONAME of a 64-bit little-endian shared object; "" where it has none; None for anything else."""
+    with file.content.open() as stream:
+        data = stream.read(64)
+        if len(data) < 64 or data[:6] != b"\x7fELF\x02\x01":
+            return None
+        kind, found = struct.unpack_from("<HH", data, 16)
+        offset, count_at = struct.unpack_from("<Q", data, 32)[0], struct.unpack_from("<HH", data, 54)
+        if kind != 3 or found != machine:
+            return None
+        data += stream.read(file.content.size)
+    return _dynamic(data, offset, *count_at)
+
+
+def _dynamic(data: bytes, offset: int, size: int, count: int) -> str | None:
+    """Walk the program headers: PT_DYNAMIC says where the string table is and which string is the soname."""
+    try:
+        headers = [struct.unpack_from("<IIQQQQQQ", data, offset + number * size) for number in range(count)]
+        dynamic = next((header for header in headers if header[0] == 2), None)
+        if dynamic is None:
+            return None
+        values: dict[int, int] = {}
+        for place in range(dynamic[2], dynamic[2] + dynamic[5], 16):
+            tag, value = struct.unpack_from("<qQ", data, place)
+            if tag == 0:
+                break
+            values.setdefault(tag, value)
+        if 14 not in values or 5 not in values:
+            return ""
+        for header in headers:
+            if header[0] == 1 and header[3] <= values[5] < header[3] + header[5]:
+                start = values[5] - header[3] + header[2] + values[14]
+                return data[start : data.index(b"\0", start)].decode("utf-8", "replace")
+    except (struct.error, ValueError):
+        return None
+    return ""
+
+
+def _order(name: str) -> Order:
+    """glibc's `_dl_cache_libcmp`: runs of digits as numbers, and numbers after everything else."""
+    return tuple(
+        (1, int(part)) if part.isdigit() else (0, ord(part)) for part in re.findall(r"[0-9]{1,18}|[^0-9]", name)
+    )
+
+
+def format_cache(libraries: list[Library], flags: int) -> bytes:
+    strings = bytearray()
+    places: dict[str, int] = {}
+    start = _HEADER.size + _ENTRY.size * len(libraries)
+    for library in libraries:
+        for text in (library.soname, library.path):
+            if text not in places:
+                places[text] = start + len(strings)
+                strings += text.encode() + b"\0"
+    extension = start + len(strings) + -(start + len(strings)) % 4
+    header = _HEADER.pack(_MAGIC, len(libraries), len(strings), _LITTLE_ENDIAN, extension)
+    entries = b"".join(_ENTRY.pack(flags, places[library.soname], places[library.path], 0, 0) for library in libraries)
+    text_at = extension + _EXTENSION.size + _SECTION.size
+    tail = _EXTENSION.pack(_EXTENSION_MAGIC, 1) + _SECTION.pack(0, 0, text_at, len(_GENERATOR)) + _GENERATOR
+    body = header + entries + bytes(strings)
+    return body + bytes(extension - len(body)) + tail
+
+
+def parse_cache(data: bytes) -> list[Library]:
+    """Entries of a cache in format 1.1, in order."""
+    magic, count, _, _, _ = _HEADER.unpack_from(data)
+    if magic != _MAGIC:
+        return []
+    found = []
+    for number in range(count):
+        _, key, value, _, _ = _ENTRY.unpack_from(data, _HEADER.size + number * _ENTRY.size)
+        found.append(Library(_text(data, key), _text(data, value)))
+    return found
+
+
+def _text(data: bytes, start: int) -> str:
+    return data[start : data.index(b"\0", start)].decode()

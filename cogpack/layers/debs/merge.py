@@ -1,0 +1,93 @@
+"""Packages into one tree, by dpkg's rules for who may own what."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import TypeAlias
+
+from cogpack.errors import InputError
+from cogpack.layers.debs.package import Package
+from cogpack.layers.debs.spool import Spooled
+from cogpack.layers.debs.tree import Tree
+from cogpack.layers.entry import Directory, Entry, File, Symlink
+from cogpack.untar import Member
+
+Files: TypeAlias = dict[str, tuple[Member, Spooled]]
+
+# Merged /usr: bookworm's packages still hold files in both places, so the links are there before any package.
+_MERGED = ("bin", "lib", "sbin")
+_MERGED_64 = {"amd64": ("lib64",)}
+
+EXCLUDE = (
+    "/usr/share/doc/*",
+    "/usr/share/man/*",
+    "/usr/share/groff/*",
+    "/usr/share/info/*",
+    "/usr/share/lintian/*",
+    "/usr/share/linda/*",
+    "/usr/share/locale/*",
+)
+INCLUDE = ("/usr/share/doc/*/copyright", "/usr/share/locale/locale.alias")
+"""What is left out of images and what of it stays; the image's own dpkg is told the same."""
+
+
+def merge(packages: Sequence[Package], arch: str) -> Tree:
+    """The tree of `packages`: base-files first, for it knows the modes of the common directories."""
+    tree = Tree()
+    by_name = {package.name: package for package in packages}
+    for name in sorted((*_MERGED, *_MERGED_64.get(arch, ()))):
+        tree.directory(f"usr/{name}")
+        tree.link(name, f"usr/{name}")
+    for package in sorted(packages, key=lambda package: (package.name != "base-files", package.name)):
+        files: Files = {}
+        for member, content in package.data:
+            if not member.path:
+                continue
+            entry = _entry(member, content, package.name, files)
+            if _wanted(member):
+                owner = tree.place(entry, package.name)
+                if owner is not None:
+                    _settle(tree, entry, package, by_name.get(owner))
+    return tree
+
+
+def _settle(tree: Tree, entry: Entry, package: Package, other: Package | None) -> None:
+    """Two packages have different files of one name: the one that Replaces the other has its way."""
+    if other is None or package.replaces(other.name):
+        tree.replace(entry, package.name)
+    elif not other.replaces(package.name):
+        raise InputError(
+            f"/{entry.path}: is in the packages {other.name} and {package.name}, and neither replaces the other",
+            next_step="remove one of them from build.system_packages",
+        )
+
+
+def _wanted(member: Member) -> bool:
+    """Documentation stays out but for licences; links between documentation directories lead to them."""
+    path = f"/{member.path}"
+    # A directory comes with what is in it, so an excluded one must not come alone.
+    name = f"{path}/" if member.kind == "directory" else path
+    if not any(fnmatchcase(name, pattern) for pattern in EXCLUDE):
+        return True
+    if member.kind == "symlink" and path.startswith("/usr/share/doc/") and path.count("/") == 4:
+        return True
+    return any(fnmatchcase(path, pattern) for pattern in INCLUDE)
+
+
+def _entry(member: Member, content: Spooled | None, package: str, files: Files) -> Entry:
+    if member.kind == "directory":
+        return Directory(member.path, member.mode, member.uid, member.gid)
+    if member.kind == "symlink":
+        return Symlink(member.path, member.link, member.uid, member.gid)
+    first = member
+    if member.kind == "hardlink":
+        target = "/".join(part for part in member.link.split("/") if part not in ("", "."))
+        if target not in files:
+            raise InputError(
+                f"package {package}: /{member.path} is a hard link to /{target}, which is no file before it",
+                next_step="delete the file from the cache and run it again",
+            )
+        # A copy: a handful of packages have any, and unpackers disagree on whose mode and owner a link has.
+        first, content = files[target]
+    assert content is not None
+    files[member.path] = first, content
+    return File(member.path, content, first.mode, first.uid, first.gid)

@@ -1,0 +1,67 @@
+"""One package as the tree takes it in."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from cogpack.errors import MismatchError
+from cogpack.layers.debs.archive import read_deb
+from cogpack.layers.debs.control import parse_control
+from cogpack.layers.debs.spool import Spool, Spooled
+from cogpack.untar import Member
+
+_SIMPLE = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9+.-]*)")
+
+
+class DebFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A .deb that is known by its digest. `locate` gives a verified copy, fetching it when it must."""
+
+    name: str
+    version: str
+    arch: str
+    size: int
+    sha256: str  # hex
+    locate: Callable[[], Path]
+
+
+class Package(msgspec.Struct, frozen=True, kw_only=True):
+    """`fields`: of its control file; `control`: the files beside it (scripts, md5sums, ...)."""
+
+    file: DebFile
+    fields: dict[str, str]
+    control: dict[str, bytes]
+    data: list[tuple[Member, Spooled | None]]
+
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    def script(self, kind: str) -> str:
+        return self.control.get(kind, b"").decode("utf-8", "replace")
+
+    def conffiles(self) -> list[str]:
+        """Paths without the leading slash."""
+        lines = self.control.get("conffiles", b"").decode("utf-8", "replace").splitlines()
+        return [line.strip().lstrip("/") for line in lines if line.startswith("/")]
+
+    def replaces(self, name: str) -> bool:
+        """May it overwrite files of the package `name`? (Versions are left aside: both come from one release.)"""
+        groups = self.fields.get("Replaces", "").split(",")
+        return any((found := _SIMPLE.match(group)) is not None and found[1] == name for group in groups)
+
+
+def read_package(file: DebFile, spool: Spool) -> Package:
+    path = file.locate()
+    where = f"package {file.name} {file.version}"
+    with path.open("rb") as stream:
+        unpacked = read_deb(stream, where=where, size=file.size, spool=spool)
+    fields = parse_control(unpacked.control["control"].decode("utf-8", "replace"))
+    found = (fields.get("Package"), fields.get("Version"), fields.get("Architecture"))
+    if found != (file.name, file.version, file.arch):
+        raise MismatchError(
+            f"{path}: expected {file.name} {file.version} {file.arch}, found {' '.join(map(str, found)):.200}",
+            next_step="run cogpack lock: the lock and the package disagree",
+        )
+    return Package(file=file, fields=fields, control=unpacked.control, data=unpacked.data)

@@ -1,0 +1,190 @@
+"""What a package's maintainer scripts would do, where that can be said without running them.
+
+Nothing is executed. A script is understood when, on a first installation in an image without an init system, each
+line that would run either does nothing or registers an alternative: the parts that debhelper writes for services,
+byte code and caches, and a few plain commands. Anything else is named in an error, never skipped.
+"""
+
+import re
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from cogpack.layers.debs.alternatives import Choice, join_lines, parse_install
+
+_SECTION = re.compile(
+    r"^[ \t]*# Automatically added by (dh[\w-]*)[^\n]*\n(.*?)^[ \t]*# End automatically added section[^\n]*$",
+    re.MULTILINE | re.DOTALL,
+)
+# Parts written by these change nothing in a fresh image: services are neither enabled nor started without an init
+# system, byte code is not kept, `dpkg-maintscript-helper` (dh_installdeb) deals with upgrades, ldconfig runs anyway.
+_HARMLESS = frozenset(
+    {
+        "dh_apparmor",
+        "dh_icons",
+        "dh_installdeb",
+        "dh_installinit",
+        "dh_installmenu",
+        "dh_installsystemd",
+        "dh_installsystemduser",
+        "dh_installtmpfiles",
+        "dh_lisp",
+        "dh_makeshlibs",
+        "dh_pypy",
+        "dh_python2",
+        "dh_python3",
+        "dh_systemd_enable",
+        "dh_systemd_start",
+    }
+)
+_PLAIN = re.compile(
+    r"#!.*|set [+-][eux]+|exit(?: 0)?|:|true|ldconfig|umask \d+"
+    r"|echo(?: [^;|&<>`$]*)?"
+    r"|dpkg-maintscript-helper [^;|&<>`]*"
+    r"|(?:export )?\w+=[\w./-]*"
+    r"|\. /usr/share/debconf/confmodule|db_version 2\.0|db_stop(?: \|\| true)?"
+)
+_LABEL = re.compile(r"\(?\s*([\w*-]+(?:\s*\|\s*[\w*-]+)*)\s*\)\s*(.*)")
+_OPENERS = re.compile(r"(if|case|for|while|until)\b")
+_CLOSERS = {"fi": "if", "esac": "case", "done": "loop"}
+_ARGUMENT = re.compile(r"\"?x?\$\{?1\}?\"? ?={1,2} ?[\"']?x?([\w-]+)[\"']?")
+_TEST = re.compile(r"(?:\[ (.*?) \]|test (.*?))\s*")
+# With an empty second argument (no version was installed before): dpkg(1), --compare-versions.
+_COMPARE = re.compile(r"dpkg --compare-versions (?:-- )?\"?\$\{?2\}?\"? \"?'?([a-z-]+)'?\"? \S+")
+_EMPTY_COMPARES = {"lt": True, "le": True, "eq": False, "ne": True, "ge": False, "gt": False} | {
+    "lt-nl": False,
+    "le-nl": False,
+    "ge-nl": True,
+    "gt-nl": True,
+}
+_EMPTY = {
+    '-z "$2"': True,
+    '-n "$2"': False,
+    '-z "${2}"': True,
+    '-n "${2}"': False,
+    '"$2" = ""': True,
+    '"$2" != ""': False,
+}
+_ABSENT = frozenset({"-d /run/systemd/system"})
+
+
+class Understood(msgspec.Struct, frozen=True):
+    choices: tuple[Choice, ...]
+
+
+class NotUnderstood(msgspec.Struct, frozen=True):
+    line: str
+
+
+class _Block(msgspec.Struct):
+    kind: str  # "if", "case", "loop"
+    live: bool  # does the present branch run?
+    done: bool = False  # did a branch of it run already?
+
+
+def read_script(script: str, *, fresh: str) -> Understood | NotUnderstood:
+    """`fresh`: the script's first argument on a first installation, "install" or "configure"."""
+    choices: list[Choice] = []
+    blocks: list[_Block] = []
+    for line in join_lines(_SECTION.sub(_section, script)):
+        outer = all(block.live for block in blocks[:-1])
+        live = outer and (not blocks or blocks[-1].live)
+        if _structure(line, blocks, live=live, outer=outer, fresh=fresh):
+            continue
+        if not live:
+            if "<<" in line:  # the end of a here-document is not looked for
+                return NotUnderstood(line)
+        elif (choice := parse_install(line)) is not None:
+            choices.append(choice)
+        elif not _PLAIN.fullmatch(line.rstrip("; ")):
+            return NotUnderstood(line)
+        elif line.startswith("exit") and not blocks:
+            break
+    else:
+        if blocks:
+            return NotUnderstood("a block that does not end")
+    return Understood(tuple(choices))
+
+
+def _structure(line: str, blocks: list[_Block], *, live: bool, outer: bool, fresh: str) -> bool:
+    """Follow `line` where it opens, divides or closes a block; False for a command (or a block not understood)."""
+    top = blocks[-1] if blocks else _Block("", live=True)
+    word = line.rstrip("; ")
+    if word in ("then", "do"):
+        return True
+    if _CLOSERS.get(word) == top.kind:
+        blocks.pop()
+    elif word == "else" and top.kind == "if":
+        top.live, top.done = not top.done, True
+    elif line.startswith("elif ") and top.kind == "if":
+        value = False if top.done else _condition(line[5:], fresh)
+        if value is None and outer:
+            return False
+        top.live, top.done = bool(value), top.done or bool(value)
+    elif top.kind == "case" and line == ";;":
+        top.live = False
+    elif top.kind == "case" and not top.live and (label := _LABEL.fullmatch(line)) is not None:
+        names = re.split(r"\s*\|\s*", label[1])
+        top.live = not top.done and any(fnmatchcase(fresh, name) for name in names)
+        top.done = top.done or top.live
+        command = label[2].removesuffix(";;").strip("; ")
+        if command and top.live and outer and not _PLAIN.fullmatch(command):
+            return False
+        if label[2].endswith(";;"):
+            top.live = False
+    elif (opener := _OPENERS.match(line)) is not None:
+        return _open(line, opener[1], blocks, live=live, fresh=fresh)
+    else:
+        return False
+    return True
+
+
+def _open(line: str, kind: str, blocks: list[_Block], *, live: bool, fresh: str) -> bool:
+    if re.search(r"; *(?:fi|esac|done)\b", line):
+        return not live  # all on one line
+    if not live:
+        blocks.append(_Block(kind if kind in ("if", "case") else "loop", live=False))
+        return True
+    if kind == "case" and re.fullmatch(r"case \"?\$\{?1\}?\"? in", line):
+        blocks.append(_Block("case", live=False))
+        return True
+    value = _condition(line[3:], fresh) if kind == "if" else None
+    if value is None:
+        return False
+    blocks.append(_Block("if", live=value, done=value))
+    return True
+
+
+def _condition(text: str, fresh: str) -> bool | None:
+    """The value of a list of tests on a first installation; None where it can't be told."""
+    parts = re.split(r"(\|\||&&)", re.sub(r";? *then$", "", text.strip()).strip("; "))
+    value = _test(parts[0], fresh)
+    for operator, part in zip(parts[1::2], parts[2::2], strict=True):
+        if value is None:
+            return None
+        if value == (operator == "&&"):
+            value = _test(part, fresh)
+    return value
+
+
+def _test(text: str, fresh: str) -> bool | None:
+    text = text.strip()
+    if (compared := _COMPARE.fullmatch(text)) is not None:
+        return _EMPTY_COMPARES.get(compared[1])
+    if (matched := _TEST.fullmatch(text)) is None:
+        return None
+    test = (matched[1] or matched[2]).strip()
+    if (argument := _ARGUMENT.fullmatch(test)) is not None:
+        return argument[1] == fresh
+    if test in _ABSENT:
+        return False
+    return _EMPTY.get(test)
+
+
+def _section(matched: re.Match[str]) -> str:
+    return "" if matched[1] in _HARMLESS else matched[2]
+
+
+def literal_choices(script: str) -> list[Choice]:
+    """Every alternative that some line of the script registers literally."""
+    return [choice for line in join_lines(script) if (choice := parse_install(line)) is not None]

@@ -1,0 +1,79 @@
+"""A temporary file without a name, for what debs unpack to: it is gone when nobody holds it any more."""
+
+import io
+import os
+import tempfile
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import msgspec
+
+from cogpack.layers.entry import RawDeflate
+
+
+class Spool:
+    """Room for contents, written by several threads, each to a place of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        # Unbuffered and unlinked; reads and writes name their place, so there is no shared position.
+        self._file = tempfile.TemporaryFile(dir=directory, buffering=0)  # noqa: SIM115
+        self._lock = threading.Lock()
+        self._end = 0
+
+    def write(self, blocks: Iterable[bytes], size: int) -> "Spooled":
+        """Keep `blocks`, which are `size` bytes together."""
+        with self._lock:
+            start = self._end
+            self._end += size
+        place = start
+        for block in blocks:
+            rest = memoryview(block)
+            while rest:
+                written = os.pwrite(self._file.fileno(), rest, place)
+                place += written
+                rest = rest[written:]
+        assert place == start + size
+        return Spooled(self, start, size)
+
+    def read(self, place: int, size: int) -> bytes:
+        return os.pread(self._file.fileno(), size, place)
+
+
+class Spooled(msgspec.Struct, frozen=True):
+    """Content at a place of a spool; keeps the spool alive."""
+
+    spool: Spool
+    offset: int
+    size: int
+
+    def open(self) -> BinaryIO:
+        return cast("BinaryIO", _Reader(self))
+
+    def deflated(self) -> RawDeflate | None:
+        return None
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, content: Spooled) -> None:
+        super().__init__()
+        self._content = content
+        self._done = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = self._content.size - self._done
+        wanted = left if size is None or size < 0 else min(size, left)
+        block = self._content.spool.read(self._content.offset + self._done, wanted) if wanted else b""
+        self._done += len(block)
+        return block
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        block = self.read(len(view))
+        view[: len(block)] = block
+        return len(block)

@@ -1,0 +1,166 @@
+"""The file tree that packages merge into, as dpkg would unpack them: nothing of it is ever on a disk."""
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import msgspec
+
+from cogpack.errors import InputError
+from cogpack.layers.entry import Bytes, Content, Directory, Entry, File, Symlink, parents
+
+_LINKS = 40  # as many as the kernel follows
+Owner: TypeAlias = str
+GENERATED: Owner = ""
+
+
+class Tree:
+    """Entries by their real path: every parent is a directory, never a link."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._owners: dict[str, Owner] = {}
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def __contains__(self, path: str) -> bool:
+        """Is there anything at `path` (its last link not followed)?"""
+        return self.real(path) in self._entries
+
+    def get(self, path: str) -> Entry | None:
+        return self._entries.get(self.real(path))
+
+    def real(self, path: str) -> str:
+        """`path` with the links of its parents followed."""
+        return self._walk(path, last=False)
+
+    def follow(self, path: str) -> Entry | None:
+        """What is at `path` once all links are followed; a link that leads nowhere gives None."""
+        return self._entries.get(self._walk(path, last=True))
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of the file at `path`, links followed."""
+        entry = self.follow(path)
+        if not isinstance(entry, File):
+            return None
+        with entry.content.open() as stream:
+            return stream.read()
+
+    def children(self, path: str) -> list[str]:
+        """Names in the directory at `path` (links followed), sorted."""
+        prefix = self._walk(path, last=True) + "/"
+        cut = len(prefix)
+        names = {found[cut:].partition("/")[0] for found in self._entries if found.startswith(prefix)}
+        return sorted(names)
+
+    def owner(self, path: str) -> Owner:
+        return self._owners.get(self.real(path), GENERATED)
+
+    def _walk(self, path: str, *, last: bool) -> str:
+        pending = path.split("/")[::-1]
+        done: list[str] = []
+        links = 0
+        while pending:
+            name = pending.pop()
+            if name in ("", "."):
+                continue
+            if name == "..":
+                if done:
+                    done.pop()
+                continue
+            done.append(name)
+            entry = self._entries.get("/".join(done))
+            if isinstance(entry, Symlink) and (pending or last):
+                links += 1
+                if links > _LINKS:
+                    raise InputError(
+                        f"/{path}: a loop of symbolic links in the Debian packages",
+                        next_step="remove the package it belongs to from build.system_packages",
+                    )
+                done.pop()
+                if entry.target.startswith("/"):
+                    done.clear()
+                pending.extend(entry.target.split("/")[::-1])
+        return "/".join(done)
+
+    # What packages do
+
+    def place(self, entry: Entry, owner: Owner) -> Owner | None:
+        """Put a package's entry where it belongs. Gives the owner of a different file that is there already.
+
+        A directory yields to a link to a directory, and a link to a directory (as dpkg does); equal files agree.
+        """
+        path = self.real(entry.path)
+        entry = msgspec.structs.replace(entry, path=path)
+        there = self._entries.get(path)
+        if there is None:
+            self._set(entry, owner)
+            return None
+        if isinstance(there, Directory) and isinstance(entry, Directory | Symlink):
+            return None
+        if isinstance(entry, Directory) and isinstance(self.follow(path), Directory):
+            return None
+        return None if _same(there, entry) else self._owners[path]
+
+    def replace(self, entry: Entry, owner: Owner) -> None:
+        """Put a package's entry in the place of another package's file."""
+        self._set(msgspec.structs.replace(entry, path=self.real(entry.path)), owner)
+
+    def _set(self, entry: Entry, owner: Owner) -> None:
+        for parent in parents(entry.path):
+            if parent not in self._entries:
+                self._entries[parent] = Directory(parent)
+                self._owners[parent] = owner
+        self._entries[entry.path] = entry
+        self._owners[entry.path] = owner
+
+    # What maintainer scripts do
+
+    def write(self, path: str, data: bytes | str, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
+        content = Bytes(data.encode() if isinstance(data, str) else data)
+        self._set(File(self._walk(path, last=True), content, mode, uid, gid), GENERATED)
+
+    def write_new(self, path: str, data: bytes | str, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
+        """Write it unless something is there."""
+        if path not in self:
+            self.write(path, data, mode=mode, uid=uid, gid=gid)
+
+    def copy_new(self, source: str, path: str) -> None:
+        """Copy the file with its mode, unless something is at `path` or nothing at `source`."""
+        entry = self.follow(source)
+        if isinstance(entry, File) and path not in self:
+            self._set(msgspec.structs.replace(entry, path=self.real(path)), GENERATED)
+
+    def link(self, path: str, target: str) -> None:
+        """Make a symbolic link, in the place of whatever is there but a directory that has something in it."""
+        real = self.real(path)
+        if isinstance(self._entries.get(real), Directory) and any(
+            found.startswith(real + "/") for found in self._entries
+        ):
+            raise InputError(
+                f"/{path}: is a directory with files, so the link to {target} can't be made",
+                next_step="remove the package that has it from build.system_packages",
+            )
+        self._set(Symlink(real, target), GENERATED)
+
+    def directory(self, path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
+        """Make a directory unless something is there."""
+        if path not in self:
+            self._set(Directory(self.real(path), mode, uid, gid), GENERATED)
+
+
+def _same(one: Entry, other: Entry) -> bool:
+    if isinstance(one, File) and isinstance(other, File):
+        alike = (one.mode, one.uid, one.gid) == (other.mode, other.uid, other.gid)
+        return alike and _equal(one.content, other.content)
+    return one == other
+
+
+def _equal(one: Content, other: Content) -> bool:
+    if one.size != other.size:
+        return False
+    with one.open() as left, other.open() as right:
+        while block := left.read(1024 * 1024):
+            if right.read(len(block)) != block:
+                return False
+    return True

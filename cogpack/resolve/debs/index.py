@@ -1,0 +1,222 @@
+"""The package index of one suite and architecture (`Packages`, Debian repository format), parsed once and kept.
+
+The parsed form is two files named after the sha256 of the index: records end to end, and a table of where each
+package's records are. A resolve touches a few hundred of 65,000 packages, so the records stay on disk.
+"""
+
+import lzma
+import os
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from cogpack.errors import MismatchError
+from cogpack.resolve.debs.relation import parse_relations
+
+_FORMAT = "1"  # of the two files
+_BLOCK = 1024 * 1024
+_MEMORY = 256 * 1024 * 1024  # for the xz dictionary
+_BROKEN = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
+
+
+class Package(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What resolving needs of a stanza. Relation fields are left as text; few of them are ever read."""
+
+    name: str
+    version: str
+    arch: str
+    pre_depends: str = ""
+    depends: str = ""
+    conflicts: str = ""
+    breaks: str = ""
+    provides: str = ""
+    essential: bool = False
+    priority: str = ""
+    path: str
+    size: int
+    sha256: str
+
+
+class _Table(msgspec.Struct, array_like=True):
+    records: dict[str, list[int]]  # name -> offset, length, offset, length, ...
+    providers: dict[str, list[str]]  # provided name -> names of packages, in index order
+    essential: list[str]
+
+
+class Index:
+    """Packages by name, read from the parsed form."""
+
+    def __init__(self, directory: Path, sha256: str) -> None:
+        self._path = directory / f"{sha256}.{_FORMAT}.records"
+        self._table = msgspec.msgpack.decode((directory / f"{sha256}.{_FORMAT}.table").read_bytes(), type=_Table)
+        self._decoder = msgspec.msgpack.Decoder(Package)
+
+    @property
+    def essential(self) -> list[str]:
+        return self._table.essential
+
+    def names(self) -> Iterable[str]:
+        return self._table.records
+
+    def packages(self, name: str) -> list[Package]:
+        places = self._table.records.get(name, [])
+        if not places:
+            return []
+        with self._path.open("rb") as records:
+            file = records.fileno()
+            return [
+                self._decoder.decode(os.pread(file, length, offset))
+                for offset, length in zip(places[::2], places[1::2], strict=True)
+            ]
+
+    def providers(self, name: str) -> list[str]:
+        return self._table.providers.get(name, [])
+
+
+class Unpacker(Protocol):
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+def open_index(directory: Path, sha256: str) -> Index | None:
+    """The index whose compressed file has this sha256, when it was parsed before."""
+    try:
+        return Index(directory, sha256)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def parse_index(data: bytes, *, url: str, size: int, directory: Path, sha256: str) -> Index:
+    """Unpack and parse `data`, a verified `Packages.xz` or `.gz` that holds `size` bytes, into `directory`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    table = _Table({}, {}, [])
+    encoder = msgspec.msgpack.Encoder()
+    with tempfile.NamedTemporaryFile(dir=directory, delete=False) as records:
+        try:
+            offset = 0
+            for stanza in _stanzas(_unpack(data, url=url, size=size)):
+                package = _package(stanza, url)
+                record = encoder.encode(package)
+                records.write(record)
+                table.records.setdefault(package.name, []).extend((offset, len(record)))
+                offset += len(record)
+                _note(package, table)
+            records.flush()
+            os.fsync(records.fileno())
+            Path(records.name).replace(directory / f"{sha256}.{_FORMAT}.records")
+        except BaseException:
+            Path(records.name).unlink(missing_ok=True)
+            raise
+    # The table goes last: where it is, the records are whole.
+    _write(directory / f"{sha256}.{_FORMAT}.table", encoder.encode(table))
+    return Index(directory, sha256)
+
+
+def _note(package: Package, table: _Table) -> None:
+    if package.essential and package.name not in table.essential:
+        table.essential.append(package.name)
+    if package.provides:
+        for group in parse_relations(package.provides):
+            known = table.providers.setdefault(group[0].name, [])
+            if package.name not in known[-1:]:
+                known.append(package.name)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(file.name).replace(path)
+
+
+def _unpack(data: bytes, *, url: str, size: int) -> Iterator[bytes]:
+    """Blocks of the plain text; never more than `size` bytes, which the Release has signed."""
+    unpacker: Unpacker
+    if data[:6] == b"\xfd7zXZ\0":
+        unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_MEMORY)
+    else:
+        unpacker = _Gzip()
+    total = 0
+    position = 0
+    try:
+        while total < size:
+            block = unpacker.decompress(data[position : position + _BLOCK], _BLOCK)
+            position += _BLOCK
+            if not block and position >= len(data) + _BLOCK:
+                break
+            total += len(block)
+            if total <= size:
+                yield block
+    except (lzma.LZMAError, zlib.error, EOFError) as error:
+        raise MismatchError(f"{url}: can't be unpacked ({error})", next_step=_BROKEN) from None
+    if total != size:
+        raise MismatchError(f"{url}: expected {size} bytes of text, found {total}", next_step=_BROKEN)
+
+
+class _Gzip:
+    """zlib's decompressor with the interface of lzma's: input that is left over is kept for the next call."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=31)
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+
+
+def _stanzas(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for block in blocks:
+        *stanzas, rest = (rest + block).split(b"\n\n")
+        yield from stanzas
+    if rest.strip():
+        yield rest
+
+
+_FIELDS = {
+    b"Package": "name",
+    b"Version": "version",
+    b"Architecture": "arch",
+    b"Pre-Depends": "pre_depends",
+    b"Depends": "depends",
+    b"Conflicts": "conflicts",
+    b"Breaks": "breaks",
+    b"Provides": "provides",
+    b"Essential": "essential",
+    b"Priority": "priority",
+    b"Filename": "path",
+    b"Size": "size",
+    b"SHA256": "sha256",
+}
+
+
+def _package(stanza: bytes, url: str) -> Package:
+    found: dict[str, str] = {}
+    for line in stanza.split(b"\n"):
+        # Continuation lines begin with a blank; none of the fields we want has any.
+        key, _, value = line.partition(b":")
+        field = _FIELDS.get(key)
+        if field is not None:
+            found[field] = value.strip().decode("utf-8", "replace")
+    try:
+        return Package(
+            name=found["name"],
+            version=found["version"],
+            arch=found["arch"],
+            pre_depends=found.get("pre_depends", ""),
+            depends=found.get("depends", ""),
+            conflicts=found.get("conflicts", ""),
+            breaks=found.get("breaks", ""),
+            provides=found.get("provides", ""),
+            essential=found.get("essential") == "yes",
+            priority=found.get("priority", ""),
+            path=found["path"],
+            size=int(found["size"]),
+            sha256=found["sha256"],
+        )
+    except (KeyError, ValueError) as error:
+        where = found.get("name", "a stanza without a name")
+        raise MismatchError(f"{url}: {where:.80}: missing or wrong field {error}", next_step=_BROKEN) from None

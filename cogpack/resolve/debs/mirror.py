@@ -1,0 +1,104 @@
+"""Where Debian's archives are fetched from.
+
+Every byte is checked against Debian's signature, so any mirror will do; the nearest one is the one this machine's
+own apt uses.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from cogpack.errors import InputError
+
+ENVIRONMENT = "COGPACK_DEBIAN_MIRROR"
+Archive: TypeAlias = Literal["debian", "debian-security"]
+MAIN: Final = "debian"
+SECURITY: Final = "debian-security"
+_OFFICIAL: dict[Archive, str] = {
+    MAIN: "http://ftp.debian.org/debian",
+    SECURITY: "http://security.debian.org/debian-security",
+}
+_URL = re.compile(r"https?://[^\s,@]+")
+# deb [options] URI SUITE COMPONENT...
+_LINE = re.compile(r"deb\s+(?:\[[^\]]*\]\s+)?(https?://\S+)\s+(\S+)\s+(.+)")
+
+
+class Mirror(msgspec.Struct, frozen=True, kw_only=True):
+    """The base URLs of the two archives; `pool/` and `dists/` are below them."""
+
+    main: str
+    security: str
+
+    @classmethod
+    def choose(cls, setting: str | None, environment: Mapping[str, str], sources: Path = Path("/etc/apt")) -> "Mirror":
+        """The mirror that was set ("main" or "main,security"), else that of this host's apt, else Debian's own."""
+        for where, value in (("the Debian mirror", setting), (ENVIRONMENT, environment.get(ENVIRONMENT))):
+            if value:
+                return _parse(value, where)
+        found: dict[Archive, str] = {}
+        for archive, url in _host_sources(sources):
+            found.setdefault(archive, url)
+        return cls(main=found.get(MAIN, _OFFICIAL[MAIN]), security=found.get(SECURITY, _OFFICIAL[SECURITY]))
+
+    def url(self, archive: Archive, path: str) -> str:
+        base = self.security if archive == SECURITY else self.main
+        return f"{base}/{path}"
+
+
+def _parse(value: str, where: str) -> Mirror:
+    main, _, security = (part.strip().rstrip("/") for part in value.partition(","))
+    for url in (main, security or main):
+        if not _URL.fullmatch(url):
+            raise InputError(
+                f"{where}: expected a URL, or two with a comma between, found {value!r:.200}",
+                next_step=f"write it like {_OFFICIAL[MAIN]},{_OFFICIAL[SECURITY]}",
+            )
+    return Mirror(main=main, security=security or _OFFICIAL[SECURITY])
+
+
+def _host_sources(directory: Path) -> Iterator[tuple[Archive, str]]:
+    """(archive, URL) of each entry for Debian's own archive, in apt's order."""
+    parts = directory / "sources.list.d"
+    files = [directory / "sources.list", *sorted(parts.glob("*.list")), *sorted(parts.glob("*.sources"))]
+    for file in files:
+        try:
+            text = file.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        entries = _deb822(text) if file.suffix == ".sources" else _one_line(text)
+        for url, suite, components in entries:
+            plain = url.rstrip("/")
+            if "main" in components and _URL.fullmatch(plain):
+                if plain.endswith("/debian-security") and suite.endswith("-security"):
+                    yield SECURITY, plain
+                elif plain.endswith("/debian") and not suite.endswith("-security"):
+                    yield MAIN, plain
+
+
+def _one_line(text: str) -> Iterator[tuple[str, str, list[str]]]:
+    for line in text.splitlines():
+        matched = _LINE.fullmatch(line.partition("#")[0].strip())
+        if matched:
+            yield matched[1], matched[2], matched[3].split()
+
+
+def _deb822(text: str) -> Iterator[tuple[str, str, list[str]]]:
+    for stanza in re.split(r"\n\s*\n", text):
+        fields: dict[str, str] = {}
+        key = ""
+        for line in stanza.splitlines():
+            if line.startswith("#"):
+                continue
+            if line[:1].isspace():
+                fields[key] = fields.get(key, "") + " " + line.strip()
+            else:
+                key, _, value = line.partition(":")
+                key = key.strip().lower()
+                fields[key] = value.strip()
+        if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").lower() not in ("no", "false"):
+            for url in fields.get("uris", "").split():
+                for suite in fields.get("suites", "").split():
+                    yield url, suite, fields.get("components", "").split()

@@ -1,0 +1,155 @@
+"""Resolve requests against the current state of a Debian suite."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cogpack.errors import InputError, MismatchError, UnavailableError
+from cogpack.http import Http
+from cogpack.lock import DebianBase, DebianRelease, LockedDeb
+from cogpack.resolve.debs.index import Index, open_index, parse_index
+from cogpack.resolve.debs.mirror import MAIN, SECURITY, Archive, Mirror
+from cogpack.resolve.debs.release import Release, verify_release
+from cogpack.resolve.debs.solver import Candidate, Universe, solve
+
+SUITES = {"3.11": "bookworm", "3.13": "trixie"}
+"""Python version to the suite whose python3 has it."""
+
+BASE_PACKAGES = (
+    "apt",
+    "ca-certificates",
+    "debian-archive-keyring",
+    "libgomp1",
+    "libstdc++6",
+    "netbase",
+    "openssl",  # brings /usr/lib/ssl/cert.pem, without which Python has no default CA path
+    "passwd",
+    "python3",
+    "tzdata",
+)
+"""What every image has besides the Essential packages: a shell, apt, CPython, and what wheels expect to find."""
+
+_INRELEASE_LIMIT = 4 * 1024 * 1024
+_INDEX_LIMIT = 64 * 1024 * 1024
+_TEXT_LIMIT = 1024 * 1024 * 1024
+# The snapshot service takes a copy every six hours; a time before the copy was taken leads to the copy before.
+_SNAPSHOT_DELAY = timedelta(hours=12)
+_REQUEST = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[0-9A-Za-z.+:~-]+)?", re.ASCII)
+_OTHER = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
+
+
+def resolve_debs(
+    *,
+    suite: str,
+    arch: str,
+    requests: Sequence[str],
+    http: Http,
+    cache: Path,
+    mirror: Mirror,
+    now: datetime | None = None,
+) -> DebianBase:
+    """The base and the packages that the user's `requests` ("name" or "name=version") need, on `suite` for `arch`.
+
+    `arch` is Debian's name of it ("amd64"). `now` dates the check of the Releases' age.
+    """
+    for request in requests:
+        if not _REQUEST.fullmatch(request):
+            raise InputError(
+                f"build.system_packages: {request!r:.80} is not a package name",
+                next_step="write the name of a Debian package, or name=version",
+            )
+    sources: tuple[tuple[Archive, str], ...] = (
+        (MAIN, suite),
+        (MAIN, f"{suite}-updates"),
+        (SECURITY, f"{suite}-security"),
+    )
+    moment = now or datetime.now(UTC)
+    releases = [_release(archive, name, http, mirror, moment) for archive, name in sources]
+    indexes = [
+        _index(archive, name, release, arch, http, mirror, cache / "debs")
+        for (archive, name), release in zip(sources, releases, strict=True)
+    ]
+    universe = Universe(indexes)
+    solution = solve(universe, [*requests, *BASE_PACKAGES, *universe.essential()])
+    requested = {request.partition("=")[0] for request in requests}
+    packages = tuple(_locked(candidate, sources[candidate.index][0], requested) for candidate in solution)
+    versions = {package.name: package.version for package in packages}
+    return DebianBase(
+        suite=suite,
+        arch=arch,
+        releases=tuple(
+            DebianRelease(
+                archive=archive,
+                suite=name,
+                date=release.date.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                sha256=release.sha256,
+                signed_by=release.signer,
+                snapshot=(release.date + _SNAPSHOT_DELAY).strftime("%Y%m%dT%H%M%SZ"),
+            )
+            for (archive, name), release in zip(sources, releases, strict=True)
+        ),
+        packages=packages,
+        glibc=_short(versions.get("libc6", "")),
+        python=_short(versions.get("python3", "")),
+    )
+
+
+def _short(version: str) -> str:
+    """ "3.13.5-1" to "3.13"."""
+    matched = re.match(r"(?:\d+:)?(\d+\.\d+)", version)
+    return matched[1] if matched else ""
+
+
+def _locked(candidate: Candidate, archive: Archive, requested: set[str]) -> LockedDeb:
+    package = candidate.package
+    return LockedDeb(
+        name=package.name,
+        version=package.version,
+        arch=package.arch,
+        archive=archive,
+        path=package.path,
+        size=package.size,
+        sha256=package.sha256,
+        essential=package.essential,
+        requested=package.name in requested,
+    )
+
+
+def _release(archive: Archive, suite: str, http: Http, mirror: Mirror, now: datetime) -> Release:
+    url = mirror.url(archive, f"dists/{suite}/InRelease")
+    return verify_release(_get(http, url, _INRELEASE_LIMIT), url=url, codename=suite, now=now)
+
+
+def _index(archive: Archive, suite: str, release: Release, arch: str, http: Http, mirror: Mirror, cache: Path) -> Index:
+    plain = f"main/binary-{arch}/Packages"
+    text = release.files.get(plain)
+    for name in (f"{plain}.xz", f"{plain}.gz"):
+        packed = release.files.get(name)
+        if packed is not None and text is not None:
+            break
+    else:
+        raise InputError(
+            f"Debian {suite} has no packages for {arch}",
+            next_step="choose another platform: linux/amd64 or linux/arm64",
+        )
+    if packed.size > _INDEX_LIMIT or text.size > _TEXT_LIMIT:
+        raise MismatchError(f"Debian {suite}: {name} is larger than any index should be", next_step=_OTHER)
+    index = open_index(cache, packed.sha256)
+    if index is not None:
+        return index
+    path = f"main/binary-{arch}/by-hash/SHA256/{packed.sha256}" if release.by_hash else name
+    url = mirror.url(archive, f"dists/{suite}/{path}")
+    data = _get(http, url, packed.size)
+    found = hashlib.sha256(data).hexdigest()
+    if found != packed.sha256:
+        raise MismatchError(f"{url}: expected sha256 {packed.sha256}, found {found}", next_step=_OTHER)
+    return parse_index(data, url=url, size=text.size, directory=cache, sha256=packed.sha256)
+
+
+def _get(http: Http, url: str, limit: int) -> bytes:
+    response = http.request("GET", url, limit=limit)
+    if response.status != 200:
+        raise UnavailableError(f"GET {url}: status {response.status}, expected 200", next_step=_OTHER)
+    return response.body
