@@ -1,0 +1,165 @@
+"""Files of the outside world, by digest: downloaded once, verified before they get their name."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from cogpack.digest import Digest, Hasher
+from cogpack.errors import DeniedError, MismatchError, UnavailableError
+from cogpack.http import BLOCK, Http, backoff, redacted
+from cogpack.progress import Task
+
+_ATTEMPTS = 3
+_ABANDONED = 24 * 3600
+"""Seconds after which a part of a download is nobody's any more."""
+
+
+class Artifact(msgspec.Struct, frozen=True):
+    """`name`: of the file, for messages; `size`: bytes, where known."""
+
+    name: str
+    digest: Digest
+    size: int | None
+
+
+class Store:
+    """The downloads, under `root/sha256/xx/<hex>`. Processes may share it: files appear whole, by rename."""
+
+    def __init__(self, root: Path, http: Http) -> None:
+        self._root = root
+        self._http = http
+
+    def _path(self, artifact: Artifact) -> Path:
+        name = artifact.digest.removeprefix("sha256:")
+        return self._root / "sha256" / name[:2] / name
+
+    def find(self, artifact: Artifact) -> Path | None:
+        """The file, if it is here. Its bytes were verified before it was named so; only the size is looked at."""
+        path = self._path(artifact)
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            return None
+        return path if artifact.size in (None, size) else None
+
+    def fetch(self, artifact: Artifact, urls: Callable[[], Iterable[str]]) -> Path:
+        """The file, downloaded if need be from the first of `urls` that has it (http, file, or a plain path).
+
+        `MismatchError` when what came is not what was locked; `UnavailableError` when no place has it.
+        """
+        if found := self.find(artifact):
+            return found
+        tried: list[str] = []
+        mismatch: MismatchError | None = None
+        for url in urls():
+            try:
+                return self._download(artifact, url)
+            except MismatchError as error:
+                mismatch = error
+            except (UnavailableError, DeniedError) as error:
+                tried.append(error.message)
+        if mismatch:
+            raise mismatch
+        raise UnavailableError(
+            f"{artifact.name} ({artifact.digest}) can't be had: {'; '.join(tried) or 'no index or mirror lists it'}",
+            next_step="check the network and the configured index or mirror; if the file is gone, run cogpack lock",
+        )
+
+    def get(self, url: str, *, limit: int) -> bytes:
+        """A small document, not kept."""
+        with self._open(url) as blocks:
+            joined = bytearray()
+            for block in blocks:
+                joined += block
+                if len(joined) > limit:
+                    raise UnavailableError(f"{redacted(url)}: longer than {limit} bytes", next_step="check the address")
+            return bytes(joined)
+
+    def _download(self, artifact: Artifact, url: str) -> Path:
+        path = self._path(artifact)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._sweep(path.parent)
+        for attempt in range(1, _ATTEMPTS + 1):
+            task = self._http.progress.task(artifact.name, artifact.size)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+            try:
+                with os.fdopen(handle, "wb") as out, self._open(url) as blocks:
+                    self._copy(artifact, url, blocks, out.write, task)
+                    out.flush()
+                    os.fsync(out.fileno())
+                Path(temporary).replace(path)
+            except UnavailableError:
+                if attempt == _ATTEMPTS:
+                    raise
+                self._http.cancellation.wait(backoff(attempt))
+            else:
+                task.done("fetched")
+                return path
+            finally:
+                Path(temporary).unlink(missing_ok=True)
+        raise AssertionError("unreachable")
+
+    def _copy(
+        self,
+        artifact: Artifact,
+        url: str,
+        blocks: Iterable[bytes],
+        write: Callable[[bytes], object],
+        task: Task,
+    ) -> None:
+        hasher = Hasher()
+        for block in blocks:
+            hasher.update(block)
+            if artifact.size is not None and hasher.size > artifact.size:
+                break
+            write(block)
+            task.advance(len(block))
+        if artifact.size is not None and hasher.size < artifact.size:
+            raise UnavailableError(
+                f"{redacted(url)}: {hasher.size} of {artifact.size} bytes came", next_step="run it again"
+            )
+        if hasher.digest != artifact.digest:
+            raise MismatchError(
+                f"{redacted(url)}: expected {artifact.digest}"
+                f"{f' of {artifact.size} bytes' if artifact.size is not None else ''}, "
+                f"found {hasher.digest} of {hasher.size} or more bytes",
+                next_step="the file was replaced since it was locked: ask its publisher, then run cogpack lock",
+            )
+
+    @contextmanager
+    def _open(self, url: str) -> Iterator[Iterator[bytes]]:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https"):
+            with self._http.follow(url) as stream:
+                if stream.status in (401, 403):
+                    raise DeniedError(
+                        f"{redacted(url)}: {stream.status}",
+                        next_step="give credentials for this host in the index address or in ~/.netrc",
+                    )
+                if stream.status != 200:
+                    raise UnavailableError(
+                        f"{redacted(url)}: HTTP {stream.status}", next_step="check the configured index or mirror"
+                    )
+                yield stream.blocks()
+            return
+        path = Path(unquote(parts.path)) if parts.scheme == "file" else Path(url)
+        try:
+            with path.open("rb") as file:
+                yield iter(lambda: file.read(BLOCK), b"")
+        except OSError as error:
+            raise UnavailableError(f"{path}: {error.strerror}", next_step="check that the file is there") from error
+
+    def _sweep(self, directory: Path) -> None:
+        """Parts that a killed process left."""
+        for part in directory.glob(".part-*"):
+            try:
+                if part.stat().st_mtime < time.time() - _ABANDONED:
+                    part.unlink()
+            except FileNotFoundError:  # another process was quicker
+                continue
