@@ -1,0 +1,10 @@
+"""The project directory: `cog.yaml` found upward, the files that go into the image, what `cogpack.lock` depends on.
+
+All of it is read once per `Project`. The directory is only read, and nothing outside it is.
+"""
+
+from cogpack.project.files import ProjectFile
+from cogpack.project.lfs import LfsPointer, lfs_pointer
+from cogpack.project.project import Project, find_project
+
+__all__ = ["LfsPointer", "Project", "ProjectFile", "find_project", "lfs_pointer"]

@@ -1,0 +1,146 @@
+"""What the lock depends on: requirements files with all that they name, local wheels, and what decides in cog.yaml."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+
+from cogpack.config import Config
+from cogpack.errors import InputError
+from cogpack.project.reading import open_file
+from cogpack.requirements import LocalWheel, Requirements, parse_requirements
+
+MAX_BYTES = 4 * 1024 * 1024
+_MAX_DEPTH = 50
+_BLOCK = 1024 * 1024
+
+
+class Inputs(msgspec.Struct, frozen=True):
+    """`requirements`: all files merged, wheels' paths relative to the project. `normalised`: bytes by file name."""
+
+    requirements: Requirements
+    normalised: dict[str, bytes]
+
+
+def read_inputs(root: Path, config: Config, *, config_name: str) -> Inputs:
+    """Read every file that `config` names for its packages; all must lie inside `root`."""
+    reader = _Reader(root)
+    packages = Requirements()
+    if config.python_packages:
+        where = f"{config_name}: build.python_packages"
+        packages = parse_requirements("\n".join(config.python_packages), path=where)
+        reader.add(packages, config_name, constraint=False, above=())
+    if config.python_requirements is not None:
+        name = _relative(root, "", config.python_requirements, f"{config_name}: build.python_requirements")
+        reader.read(name, f"{config_name}: build.python_requirements", constraint=False, above=())
+    normalised = {config_name: _decisive(config, packages)}
+    normalised |= {name: found.normalised().encode() for name, found in reader.files.items()}
+    for wheel in reader.merged.local_wheels:
+        normalised[wheel.file] = _sha256(root, wheel).encode()
+    return Inputs(reader.merged, dict(sorted(normalised.items())))
+
+
+class _Reader:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.files: dict[str, Requirements] = {}
+        self.merged = Requirements()
+        self._done: set[tuple[str, bool]] = set()
+
+    def read(self, name: str, where: str, *, constraint: bool, above: tuple[str, ...]) -> None:
+        """`name` is relative to the root; `where` names the place that asked for it; `above`: files that led here."""
+        if name in above or len(above) > _MAX_DEPTH:
+            raise InputError(f"{where}: {name} leads back to itself", next_step="break the circle of -r and -c")
+        if (name, constraint) in self._done:
+            return
+        self._done.add((name, constraint))
+        if name not in self.files:
+            self.files[name] = parse_requirements(_read_text(self.root, name, where), path=name)
+        self.add(self.files[name], name, constraint=constraint, above=(*above, name))
+
+    def add(self, found: Requirements, name: str, *, constraint: bool, above: tuple[str, ...]) -> None:
+        wheels = tuple(self._placed(wheel, name) for wheel in found.local_wheels)
+        if constraint and wheels:
+            raise InputError(
+                f"{wheels[0].path}:{wheels[0].line}: a wheel's path is no constraint",
+                next_step="name the wheel in a requirements file",
+            )
+        before = self.merged
+        warnings = (*before.warnings, *found.warnings)
+        self.merged = Requirements(
+            required=before.required if constraint else (*before.required, *found.required),
+            constrained=(*before.constrained, *found.required) if constraint else before.constrained,
+            local_wheels=(*before.local_wheels, *wheels),
+            options=before.options.merged(found.options),
+            warnings=tuple(dict.fromkeys(warnings)),
+        )
+        for include in found.includes:
+            where = f"{include.path}:{include.line}"
+            target = _relative(self.root, name, include.file, where)
+            self.read(target, where, constraint=constraint or include.constraint, above=above)
+
+    def _placed(self, wheel: LocalWheel, name: str) -> LocalWheel:
+        where = f"{wheel.path}:{wheel.line}"
+        return msgspec.structs.replace(wheel, file=_relative(self.root, name, wheel.file, where))
+
+
+def _relative(root: Path, beside: str, path: str, where: str) -> str:
+    """`path` as text relative to `root`; a relative one starts in the directory of the file `beside`."""
+    if "\0" in path:
+        raise InputError(f"{where}: a NUL character in a path", next_step="take it out")
+    asked = root / Path(beside).parent / path
+    if path.startswith("/"):
+        asked = Path(os.path.realpath(asked.parent)) / asked.name
+    absolute = os.path.normpath(asked)
+    if not Path(absolute).is_relative_to(root) or not Path(os.path.realpath(absolute)).is_relative_to(root):
+        raise InputError(f"{where}: {path} is outside the project", next_step="put a copy into the project")
+    return Path(absolute).relative_to(root).as_posix()
+
+
+def _read_text(root: Path, name: str, where: str) -> str:
+    try:
+        with open_file(root / name) as opened:
+            data = opened.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{where}: {name}: {error.strerror}", next_step="correct the name, or add the file") from error
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{name}: more than {MAX_BYTES} bytes", next_step="name the file that lists packages")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{name}:{line}: not UTF-8 text", next_step="save the file as UTF-8") from error
+
+
+def _sha256(root: Path, wheel: LocalWheel) -> str:
+    digest = hashlib.sha256()
+    try:
+        with open_file(root / wheel.file) as opened:
+            while block := opened.read(_BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise InputError(
+            f"{wheel.path}:{wheel.line}: {wheel.file}: {error.strerror}", next_step="correct the path, or add the wheel"
+        ) from error
+    return "sha256:" + digest.hexdigest()
+
+
+def _decisive(config: Config, packages: Requirements) -> bytes:
+    """The values of cog.yaml from which something is resolved, in one spelling."""
+    pack = config.pack
+    values = {
+        "build": {
+            "gpu": config.gpu,
+            "cuda": config.cuda,
+            "cudnn": config.cudnn,
+            "python_version": config.python_version,
+            "python_packages": packages.normalised(),
+            "system_packages": config.system_packages,
+            "run": config.run,
+            "sdk_version": config.sdk_version,
+        },
+        "cogpack": {"base": pack.base, "platform": pack.platform, "exclude_newer": pack.exclude_newer},
+        "traces": config.traces,
+    }
+    return msgspec.json.encode(values, order="deterministic")

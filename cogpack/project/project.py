@@ -1,0 +1,141 @@
+"""A project: its directory, its config, and what is read of it."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from cogpack.config import Config, parse_config
+from cogpack.config.document import MAX_BYTES as MAX_CONFIG_BYTES
+from cogpack.errors import InputError
+from cogpack.project.files import ProjectFile, list_files
+from cogpack.project.ignore import Patterns, parse_ignore
+from cogpack.project.inputs import Inputs, read_inputs
+from cogpack.project.reading import open_file
+from cogpack.project.weights import WeightRules
+from cogpack.requirements import Requirements
+
+_IGNORE_FILE = ".dockerignore"
+_MAX_PARENTS = 100
+_MAX_SOURCE = 16 * 1024 * 1024
+
+
+class Project(msgspec.Struct, frozen=True, dict=True):
+    """`root` is absolute and free of links; the files are listed once."""
+
+    root: Path
+    config: Config
+    config_path: Path
+
+    def files(self) -> list[ProjectFile]:
+        """What goes into the image, weights included, sorted by the UTF-8 bytes of the paths."""
+        return list(self._files.values())
+
+    def is_weight(self, file: ProjectFile) -> bool:
+        return self._rules.is_weight(file)
+
+    def requirements(self) -> Requirements:
+        """All requirements files in one, with those that they name."""
+        return self._inputs.requirements
+
+    def inputs(self) -> dict[str, bytes]:
+        """What the lock depends on, as normalised bytes by file name: a comment more changes nothing."""
+        return dict(self._inputs.normalised)
+
+    @property
+    def source(self) -> "ProjectSource":
+        """The files as the image will have them; a predictor that is left out is an `InputError`."""
+        for reference in (self.config.predict, self.config.train):
+            path = reference.partition(":")[0] if reference else None
+            if path and os.path.lexists(self.root / path) and not self._resolved(path):
+                raise InputError(
+                    f"{path}: named in {self.config_path.name}, but left out by {_IGNORE_FILE}",
+                    next_step=f"add the line !{path} at the end of {_IGNORE_FILE}",
+                )
+        return ProjectSource(self)
+
+    def read(self, path: str) -> bytes | None:
+        """A file's bytes; `None` where the image will have no such file. Links are followed."""
+        file = self._resolved(path)
+        if file is None:
+            return None
+        if file.size > _MAX_SOURCE:
+            raise InputError(f"{path}: {file.size} bytes are too many for source code", next_step="shorten the file")
+        try:
+            with open_file(self.root / file.path) as opened:
+                return opened.read(_MAX_SOURCE)
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}", next_step="make it readable") from error
+
+    def _resolved(self, path: str) -> ProjectFile | None:
+        try:
+            place = Path(os.path.realpath(self.root / path))
+        except ValueError:
+            return None
+        if not place.is_relative_to(self.root):
+            return None
+        file = self._files.get(place.relative_to(self.root).as_posix())
+        return file if file is not None and file.kind == "file" else None
+
+    @cached_property
+    def _files(self) -> dict[str, ProjectFile]:
+        files = list_files(str(self.root), self._patterns())
+        for file in files:
+            self._rules.check_fetched(str(self.root), file)
+        return {file.path: file for file in files}
+
+    @cached_property
+    def _rules(self) -> WeightRules:
+        return WeightRules(self.config.pack.weights, config=self.config_path.name)
+
+    @cached_property
+    def _inputs(self) -> Inputs:
+        return read_inputs(self.root, self.config, config_name=self.config_path.name)
+
+    def _patterns(self) -> Patterns:
+        try:
+            data = _read(self.root / _IGNORE_FILE)
+        except FileNotFoundError:
+            return Patterns([])
+        try:
+            return parse_ignore(data.decode(), path=_IGNORE_FILE)
+        except UnicodeDecodeError:
+            raise InputError(f"{_IGNORE_FILE}: not UTF-8 text", next_step="save the file as UTF-8") from None
+
+
+class ProjectSource:
+    """The project's Python sources by path, for whoever must read but not touch the disk."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def read(self, path: str) -> bytes | None:
+        return self._project.read(path)
+
+
+def find_project(start: Path, file: str = "cog.yaml") -> Project:
+    """The project whose `file` is in `start` or the nearest directory above; with a slash in `file`, there alone."""
+    directory = Path(os.path.realpath(start))
+    upward = [directory] if "/" in file else [directory, *directory.parents][: _MAX_PARENTS + 1]
+    for candidate in upward:
+        path = candidate / file
+        try:
+            text = _read(path)
+        except FileNotFoundError:
+            continue
+        return Project(Path(os.path.realpath(path.parent)), parse_config(text, path=path.name), path)
+    above = "" if "/" in file else " or any directory above"
+    raise InputError(f"no {file} in {start}{above}", next_step="run it in the project's directory, or name the file")
+
+
+def _read(path: Path) -> bytes:
+    """All of a small file, and one byte more of one that is not: its reader refuses it then."""
+    try:
+        with open_file(path) as opened:
+            return opened.read(MAX_CONFIG_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(path) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path}: {reason}", next_step="make it a readable file") from error

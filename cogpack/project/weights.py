@@ -1,0 +1,81 @@
+"""Which files of a project are weights: by suffix and size, unless `cogpack.weights` of cog.yaml says otherwise."""
+
+import re
+
+from cogpack.config import PackWeights
+from cogpack.errors import InputError
+from cogpack.project.files import ProjectFile
+from cogpack.project.ignore import parse_globs
+from cogpack.project.lfs import MAX_POINTER, lfs_pointer
+from cogpack.project.reading import open_file
+
+MIN_SIZE = 1024 * 1024
+"""Bytes; a smaller file costs nothing to send again and stays beside the source."""
+
+LARGE = 10 * 1024 * 1024
+"""Bytes from which any file but source code is treated as a weight: the size at which Cog separates files."""
+
+_SUFFIXES = frozenset(
+    {
+        "safetensors",
+        "bin",
+        "pt",
+        "pth",
+        "ckpt",
+        "onnx",
+        "onnx_data",
+        "gguf",
+        "ggml",
+        "h5",
+        "hdf5",
+        "keras",
+        "npz",
+        "npy",
+    }
+    | {"msgpack", "tflite", "pb", "engine", "plan", "model", "pkl", "pickle", "joblib", "params", "pdparams", "weights"}
+    | {"caffemodel", "mlmodel", "mar", "nemo", "pte", "ot", "t7", "torchscript", "ubj", "cbm", "safetensor"}
+)
+_SHARD = re.compile(r"\.data-\d{5}-of-\d{5}\Z")  # TensorFlow checkpoints
+_SOURCE_SUFFIXES = frozenset({"py", "ipynb"})
+
+
+class WeightRules:
+    """Answers for one project."""
+
+    def __init__(self, options: PackWeights, *, config: str) -> None:
+        self._include = parse_globs(options.include, where=f"{config}: cogpack.weights.include")
+        self._exclude = parse_globs(options.exclude, where=f"{config}: cogpack.weights.exclude")
+        self._min_size = MIN_SIZE if options.min_size is None else options.min_size
+
+    def is_weight(self, file: ProjectFile) -> bool:
+        if file.kind != "file" or self._exclude.matches(file.path):
+            return False
+        large = file.size >= LARGE and _suffix(file.path) not in _SOURCE_SUFFIXES
+        return large or self._include.matches(file.path) or (_is_named(file.path) and file.size >= self._min_size)
+
+    def check_fetched(self, root: str, file: ProjectFile) -> None:
+        """Refuse a git-lfs pointer where a weight should be."""
+        named = _is_named(file.path) or self._include.matches(file.path)
+        if file.kind != "file" or file.size >= MAX_POINTER or not named or self._exclude.matches(file.path):
+            return
+        try:
+            with open_file(f"{root}/{file.path}") as opened:
+                pointer = lfs_pointer(opened.read(MAX_POINTER))
+        except OSError as error:
+            raise InputError(f"{file.path}: {error.strerror}", next_step="make it readable") from error
+        if pointer:
+            raise InputError(
+                f"{file.path}: a git-lfs pointer stands where {pointer.size} bytes of weights should be",
+                next_step="run git lfs pull",
+            )
+
+
+def _suffix(path: str) -> str:
+    """In lower case, without the dot; "" for none."""
+    name = path.rpartition("/")[2]
+    return name.rpartition(".")[2].lower() if "." in name else ""
+
+
+def _is_named(path: str) -> bool:
+    """Whether the name says that it is a weight, whatever the size."""
+    return _suffix(path) in _SUFFIXES or bool(_SHARD.search(path))
