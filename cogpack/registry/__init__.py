@@ -1,0 +1,1 @@
+"""The client side of the distribution-spec, and a small registry of our own (`server`)."""

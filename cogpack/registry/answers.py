@@ -1,0 +1,57 @@
+"""What a registry said, as one of our errors (distribution-spec, "Error Codes")."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
+from cogpack.http import redacted
+
+_TEXT_LIMIT = 300
+
+
+class _Item(msgspec.Struct):
+    code: str = ""
+    message: str = ""
+
+
+class _Errors(msgspec.Struct):
+    errors: list[_Item] = []
+
+
+def codes(body: bytes) -> list[tuple[str, str]]:
+    """(code, message) pairs; empty where the body is something else: HTML of a proxy, nothing, junk."""
+    try:
+        found = msgspec.json.decode(body[:65536], type=_Errors).errors
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return []
+    return [(item.code, _printable(item.message)) for item in found]
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)[:_TEXT_LIMIT]
+
+
+def refusal(
+    method: str, url: str, status: int, body: bytes, *, repository: str, doing: str, headers: Mapping[str, str]
+) -> CogpackError:
+    """The error for an answer that is neither success nor worth another try. `doing`: "push to", "pull from"."""
+    host = repository.partition("/")[0]
+    found = codes(body)
+    said = "; ".join(f"{code}: {message}" if message else code for code, message in found) or f"HTTP {status}"
+    where = f"{method} {redacted(url)}: {said}"
+    if status in (401, 403):
+        return DeniedError(f"{host} refused {doing} {repository} ({said})", next_step=f"docker login {host}")
+    if status == 404 and any(code in ("NAME_UNKNOWN", "NAME_INVALID") for code, _ in found):
+        return InputError(
+            f"{host} has no repository {repository} ({said})",
+            next_step="create it there, or correct the name",
+        )
+    if status == 413:
+        return InputError(f"{where}: too large for the registry", next_step="ask its operator to raise the body limit")
+    if status >= 500 or status in (408, 429):
+        return UnavailableError(f"{where} ({status})", next_step="run it again; finished layers are not resent")
+    return InputError(
+        f"{where} ({status})" + (f", server {headers['server']:.60}" if "server" in headers else ""),
+        next_step="check that the name is a container registry's and the repository allows this",
+    )
