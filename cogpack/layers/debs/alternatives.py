@@ -10,6 +10,7 @@ from cogpack.layers.debs.tree import Tree
 
 _DIRECTORY = "etc/alternatives"
 _DATABASE = "var/lib/dpkg/alternatives"
+_LOOP = re.compile(r"^[ \t]*for (\w+) in ([\w.+ -]+);?\s*do\n(.*?)^[ \t]*done$", re.MULTILINE | re.DOTALL)
 _END = re.compile(r"\|\||&&|[;|>]")
 
 
@@ -30,11 +31,16 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 def join_lines(script: str) -> Iterator[str]:
-    """The script's logical lines, stripped, comments and empty ones left out."""
-    for line in script.replace("\\\n", " ").splitlines():
+    """The script's logical lines, stripped, comments and empty ones left out, loops over plain words unrolled."""
+    for line in _LOOP.sub(_unroll, script.replace("\\\n", " ")).splitlines():
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
             yield stripped
+
+
+def _unroll(loop: re.Match[str]) -> str:
+    name = re.compile(rf"\$(?:{loop[1]}\b|\{{{loop[1]}\}})")
+    return "".join(name.sub(word, loop[3]) for word in loop[2].split())
 
 
 def parse_install(line: str) -> Choice | None:
@@ -43,7 +49,7 @@ def parse_install(line: str) -> Choice | None:
     if "$" in command or "`" in command:
         return None
     try:
-        words = shlex.split(command)
+        words = shlex.split(command, comments=True)
     except ValueError:
         return None
     words = [word for word in words if word not in ("--quiet", "--force")]

@@ -40,6 +40,7 @@ _HARMLESS = frozenset(
 _PLAIN = re.compile(
     r"#!.*|set [+-][eux]+|exit(?: 0)?|:|true|ldconfig|umask \d+"
     r"|echo(?: [^;|&<>`$]*)?"
+    r"|update-alternatives (?:--quiet )?--remove [^;|&<>`]*"
     r"|dpkg-maintscript-helper [^;|&<>`]*"
     r"|(?:export )?\w+=[\w./-]*"
     r"|\. /usr/share/debconf/confmodule|db_version 2\.0|db_stop(?: \|\| true)?"
@@ -47,7 +48,7 @@ _PLAIN = re.compile(
 _LABEL = re.compile(r"\(?\s*([\w*-]+(?:\s*\|\s*[\w*-]+)*)\s*\)\s*(.*)")
 _OPENERS = re.compile(r"(if|case|for|while|until)\b")
 _CLOSERS = {"fi": "if", "esac": "case", "done": "loop"}
-_ARGUMENT = re.compile(r"\"?x?\$\{?1\}?\"? ?={1,2} ?[\"']?x?([\w-]+)[\"']?")
+_ARGUMENT = re.compile(r"\"?x?\$\{?1\}?\"? ?(={1,2}|!=) ?[\"']?x?([\w-]+)[\"']?")
 _TEST = re.compile(r"(?:\[ (.*?) \]|test (.*?))\s*")
 # With an empty second argument (no version was installed before): dpkg(1), --compare-versions.
 _COMPARE = re.compile(r"dpkg --compare-versions (?:-- )?\"?\$\{?2\}?\"? \"?'?([a-z-]+)'?\"? \S+")
@@ -175,7 +176,7 @@ def _test(text: str, fresh: str) -> bool | None:
         return None
     test = (matched[1] or matched[2]).strip()
     if (argument := _ARGUMENT.fullmatch(test)) is not None:
-        return argument[1] == fresh
+        return (argument[2] == fresh) == (argument[1] != "!=")
     if test in _ABSENT:
         return False
     return _EMPTY.get(test)

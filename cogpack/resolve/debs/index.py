@@ -6,6 +6,7 @@ package's records are. A resolve touches a few hundred of 65,000 packages, so th
 
 import lzma
 import os
+import re
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -15,8 +16,8 @@ from typing import Protocol
 import msgspec
 
 from cogpack.errors import MismatchError
-from cogpack.resolve.debs.relation import parse_relations
 
+_PROVIDED = re.compile(r"(?:^|,)\s*([A-Za-z0-9][A-Za-z0-9+.-]*)")
 _FORMAT = "1"  # of the two files
 _BLOCK = 1024 * 1024
 _MEMORY = 256 * 1024 * 1024  # for the xz dictionary
@@ -92,45 +93,49 @@ def open_index(directory: Path, sha256: str) -> Index | None:
 def parse_index(data: bytes, *, url: str, size: int, directory: Path, sha256: str) -> Index:
     """Unpack and parse `data`, a verified `Packages.xz` or `.gz` that holds `size` bytes, into `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
+    records = (_package(stanza, url) for stanza in _stanzas(_unpack(data, url=url, size=size)))
     table = _Table({}, {}, [])
-    encoder = msgspec.msgpack.Encoder()
-    with tempfile.NamedTemporaryFile(dir=directory, delete=False) as records:
-        try:
-            offset = 0
-            for stanza in _stanzas(_unpack(data, url=url, size=size)):
-                package = _package(stanza, url)
-                record = encoder.encode(package)
-                records.write(record)
-                table.records.setdefault(package.name, []).extend((offset, len(record)))
-                offset += len(record)
-                _note(package, table)
-            records.flush()
-            os.fsync(records.fileno())
-            Path(records.name).replace(directory / f"{sha256}.{_FORMAT}.records")
-        except BaseException:
-            Path(records.name).unlink(missing_ok=True)
-            raise
+    _write(directory / f"{sha256}.{_FORMAT}.records", _encode(records, table))
     # The table goes last: where it is, the records are whole.
-    _write(directory / f"{sha256}.{_FORMAT}.table", encoder.encode(table))
+    _write(directory / f"{sha256}.{_FORMAT}.table", iter((msgspec.msgpack.encode(table),)))
+    del table  # large, and read again at once
     return Index(directory, sha256)
+
+
+def _encode(packages: Iterable[Package], table: _Table) -> Iterator[bytes]:
+    """One record a package, noted in `table`."""
+    encoder = msgspec.msgpack.Encoder()
+    offset = 0
+    for package in packages:
+        record = encoder.encode(package)
+        table.records.setdefault(package.name, []).extend((offset, len(record)))
+        offset += len(record)
+        _note(package, table)
+        yield record
 
 
 def _note(package: Package, table: _Table) -> None:
     if package.essential and package.name not in table.essential:
         table.essential.append(package.name)
     if package.provides:
-        for group in parse_relations(package.provides):
-            known = table.providers.setdefault(group[0].name, [])
+        for name in _PROVIDED.findall(package.provides):
+            known = table.providers.setdefault(name, [])
             if package.name not in known[-1:]:
                 known.append(package.name)
 
 
-def _write(path: Path, data: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(path)
+def _write(path: Path, blocks: Iterable[bytes]) -> None:
+    """Write beside and rename, so that no half file ever has the name."""
+    file = tempfile.NamedTemporaryFile(dir=path.parent, prefix=".part-", delete=False)  # noqa: SIM115
+    try:
+        with file:
+            file.writelines(blocks)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(file.name).replace(path)
+    except BaseException:
+        Path(file.name).unlink(missing_ok=True)
+        raise
 
 
 def _unpack(data: bytes, *, url: str, size: int) -> Iterator[bytes]:

@@ -45,7 +45,7 @@ class Relation(msgspec.Struct, frozen=True):
         return f"{self.name} ({self.operator} {self.version})" if self.operator else self.name
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def parse_relations(field: str) -> tuple[tuple[Relation, ...], ...]:
     """The groups of a relation field: all groups must hold, and of each group one alternative."""
     return tuple(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cogpack.errors import InputError, MismatchError, UnavailableError
-from cogpack.http import Http
+from cogpack.http import ATTEMPTS, RETRIED, Http, backoff, redacted
 from cogpack.lock import DebianBase, DebianRelease, LockedDeb
 from cogpack.resolve.debs.index import Index, open_index, parse_index
 from cogpack.resolve.debs.mirror import MAIN, SECURITY, Archive, Mirror
@@ -149,7 +149,17 @@ def _index(archive: Archive, suite: str, release: Release, arch: str, http: Http
 
 
 def _get(http: Http, url: str, limit: int) -> bytes:
-    response = http.request("GET", url, limit=limit)
-    if response.status != 200:
-        raise UnavailableError(f"GET {url}: status {response.status}, expected 200", next_step=_OTHER)
-    return response.body
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with http.follow(url) as stream:
+                if stream.status == 200:
+                    return stream.body(limit)
+                failure = UnavailableError(f"{redacted(url)}: HTTP {stream.status}", next_step=_OTHER)
+                passing = stream.status in RETRIED
+        except UnavailableError as error:
+            failure, passing = error, True
+        if not passing:
+            break
+        if attempt < ATTEMPTS:
+            http.cancellation.wait(backoff(attempt))
+    raise failure

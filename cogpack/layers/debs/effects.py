@@ -1,0 +1,226 @@
+"""What stands in for maintainer scripts: for each package of the table a function, or the reason why none is needed.
+
+A package that is not in the table must have scripts that `scripts.read_script` understands.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from cogpack.layers.debs.accounts import create_accounts, shadow_accounts
+from cogpack.layers.debs.alternatives import Choice, Slave
+from cogpack.layers.debs.certificates import install_certificates
+from cogpack.layers.debs.pam import configure_pam
+from cogpack.layers.debs.tree import Tree
+
+_MAIL, _UTMP, _STAFF = 8, 43, 50  # groups' fixed numbers (base-passwd)
+
+
+def _base_files(tree: Tree) -> None:
+    for source, path in (
+        ("dot.profile", "root/.profile"),
+        ("dot.bashrc", "root/.bashrc"),
+        ("profile", "etc/profile"),
+        ("motd", "etc/motd"),
+    ):
+        tree.copy_new(f"usr/share/base-files/{source}", path)
+    for path in ("mnt", "srv", "opt", "etc/opt", "var/opt", "media"):
+        tree.directory(path)
+    tree.directory("var/mail", 0o2775, 0, _MAIL)
+    tree.link("var/spool/mail", "../mail")
+    tree.directory("run/lock", 0o1777)
+    tree.link("var/run", "/run")
+    tree.link("var/lock", "/run/lock")
+    for name in ("bin", "etc", "games", "include", "lib", "libexec", "sbin", "share", "share/man", "src"):
+        tree.directory(f"usr/local/{name}")
+    tree.link("usr/local/man", "share/man")
+    for name, mode in (("wtmp", 0o664), ("btmp", 0o660), ("lastlog", 0o664)):
+        tree.write_new(f"var/log/{name}", "", mode=mode, gid=_UTMP)
+    tree.link("etc/dpkg/origins/default", "debian")
+
+
+def _shells(tree: Tree) -> None:
+    """/etc/shells: the template, and what packages register, each under its given and its real name."""
+    shells: dict[str, None] = {}
+    registered = "usr/share/debianutils/shells.d"
+    template = "usr/share/debianutils/shells"
+    for file in (template, *(f"{registered}/{name}" for name in tree.children(registered))):
+        for line in (tree.read(file) or b"").decode().splitlines():
+            shell = line.partition("#")[0]
+            if shell:
+                shells[shell] = shells["/" + tree.real(shell.strip("/"))] = None
+    lines = (tree.read(template) or b"").decode().splitlines()
+    added = [shell for shell in shells if shell not in lines]
+    tree.write("etc/shells", "".join(f"{line}\n" for line in [*lines, *added]))
+    tree.write("var/lib/shells.state", "".join(f"{shell}\n" for shell in shells))
+
+
+def _time_zone(tree: Tree) -> None:
+    tree.link("etc/localtime", "/usr/share/zoneinfo/Etc/UTC")
+    tree.write("etc/timezone", "Etc/UTC\n")
+
+
+def _networks(tree: Tree) -> None:
+    tree.write_new(
+        "etc/hosts",
+        "127.0.0.1\tlocalhost\n::1\t\tlocalhost ip6-localhost ip6-loopback\n"
+        "ff02::1\t\tip6-allnodes\nff02::2\t\tip6-allrouters\n\n",
+    )
+    tree.write_new("etc/networks", "default\t\t0.0.0.0\nloopback\t127.0.0.0\nlink-local\t169.254.0.0\n\n")
+
+
+def _python_config(tree: Tree) -> None:
+    tree.write_new(
+        "etc/python3/debian_config",
+        "[DEFAULT]\n# how to byte-compile (comma separated: standard, optimize)\nbyte-compile = standard\n",
+    )
+
+
+def _local_packages(tree: Tree) -> None:
+    for name in tree.children("usr/lib"):
+        if re.fullmatch(r"python3\.\d+", name):
+            tree.directory(f"usr/local/lib/{name}/dist-packages")
+
+
+def _pam_files(tree: Tree) -> None:
+    tree.write_new("etc/security/opasswd", "", mode=0o600)
+    tree.write_new("etc/environment", "")
+
+
+def _login(tree: Tree) -> None:
+    tree.write_new("var/log/faillog", "")
+
+
+def _nothing(tree: Tree) -> None:
+    """Its scripts act on upgrades, on a running system, or register alternatives (which are read from them)."""
+
+
+def _name_service(tree: Tree) -> None:
+    tree.copy_new("usr/share/libc-bin/nsswitch.conf", "etc/nsswitch.conf")
+
+
+def _readline(tree: Tree) -> None:
+    tree.copy_new("usr/share/readline/inputrc", "etc/inputrc")
+
+
+def _font_rendering(tree: Tree) -> None:
+    """fontconfig's answers to its own questions: slight hinting, no bitmap fonts."""
+    available = "usr/share/fontconfig/conf.avail"
+    for names in (("10-hinting-slight",), ("70-no-bitmaps-except-emoji", "70-no-bitmaps")):
+        name = next((name for name in names if f"{available}/{name}.conf" in tree), None)
+        if name is not None:
+            tree.link(f"etc/fonts/conf.d/{name}.conf", f"/{available}/{name}.conf")
+    tree.directory("usr/local/share/fonts", 0o2775, 0, _STAFF)
+
+
+def _font_cache(tree: Tree) -> None:
+    tree.directory("var/cache/fontconfig")  # filled by the first program that can write there
+
+
+def _git_filter(tree: Tree) -> None:
+    tree.write_new(
+        "etc/gitconfig",
+        '[filter "lfs"]\n\tclean = git-lfs clean -- %f\n\tsmudge = git-lfs smudge -- %f\n'
+        "\tprocess = git-lfs filter-process\n\trequired = true\n",
+    )
+
+
+def _pkgconfig(tree: Tree) -> None:
+    tree.directory("usr/lib/pkgconfig")
+
+
+Effect: TypeAlias = Callable[[Tree], None]
+
+EFFECTS: Mapping[str, Effect] = {
+    # In this order: accounts before what belongs to them.
+    "base-passwd": create_accounts,
+    "passwd": shadow_accounts,
+    "base-files": _base_files,
+    "ca-certificates": install_certificates,
+    "debianutils": _shells,
+    "fontconfig": _font_cache,
+    "fontconfig-config": _font_rendering,
+    "git-lfs": _git_filter,
+    "libc-bin": _name_service,  # and the library cache, last of all
+    "libpam-modules": _pam_files,
+    "libpam-runtime": configure_pam,
+    "login": _login,
+    "netbase": _networks,
+    "pkgconf-bin": _pkgconfig,
+    "python3": _python_config,
+    "readline-common": _readline,
+    "tzdata": _time_zone,
+    "adduser": _nothing,  # renames an old configuration
+    "apt": _nothing,  # timers; its user _apt is among base-passwd's
+    "bash": _nothing,  # an alternative
+    "coreutils": _nothing,  # /usr/bin/touch of an unmerged /usr
+    "dash": _nothing,  # /bin/sh is in the package
+    "debconf": _nothing,
+    "debian-archive-keyring": _nothing,  # removes old keys
+    "dpkg": _nothing,  # see database.py
+    "gcc": _nothing,  # alternatives
+    "gzip": _nothing,  # a diversion of zutils
+    "hicolor-icon-theme": _nothing,  # a cache
+    "init-system-helpers": _nothing,
+    "libasound2-dev": _nothing,  # removes an old link
+    "libc6": _nothing,  # restarts services
+    "libgcrypt20": _nothing,  # removes old libraries
+    "libgdk-pixbuf-2.0-0": _nothing,  # a cache of loaders: only the built-in ones are found
+    "libglib2.0-0": _nothing,  # caches: no GSettings until glib-compile-schemas is run
+    "libglib2.0-0t64": _nothing,  # the same
+    "libgssapi-krb5-2": _nothing,  # moves an old configuration
+    "libpam-modules-bin": _nothing,  # a service
+    "libpam0g": _nothing,  # restarts services
+    "libreadline8t64": _nothing,  # guards an upgrade from unmerged paths
+    "libselinux1": _nothing,  # removes old files
+    "libsensors5": _nothing,  # removes an old configuration
+    "llvm": _nothing,  # removes an old link
+    "login.defs": _nothing,  # adopts an old configuration
+    "mawk": _nothing,  # an alternative
+    "openssl": _nothing,  # /usr/lib/ssl is in the package
+    "perl": _nothing,
+    "perl-base": _nothing,
+    "procps": _nothing,  # applies kernel settings
+    "python3-distutils": _nothing,  # byte code
+    "python3-lib2to3": _nothing,  # byte code
+    "python3-minimal": _nothing,  # byte code
+    "shared-mime-info": _nothing,  # a cache: no MIME types until update-mime-database is run
+    "tar": _nothing,  # an alternative
+    "unzip": _nothing,  # a cache
+    "usr-is-merged": _nothing,  # refuses an unmerged /usr
+    "util-linux": _nothing,  # an alternative, timers
+    "util-linux-extra": _nothing,  # a clock's init script
+    "vim-runtime": _nothing,  # an index of help pages
+    "x11-common": _nothing,  # a service
+    "xz-utils": _nothing,  # alternatives, below
+}
+# Packages whose names carry a version.
+_PATTERNS: Sequence[tuple[re.Pattern[str], Effect]] = (
+    (re.compile(r"python3\.\d+-minimal"), _local_packages),  # and byte code
+    (re.compile(r"(?:lib)?python3\.\d+(?:-minimal|-stdlib)?"), _nothing),  # byte code
+)
+
+CHOICES: Mapping[str, Sequence[Choice]] = {
+    "xz-utils": (
+        Choice(
+            "/usr/bin/lzma",
+            "lzma",
+            "/usr/bin/xz",
+            20,
+            (
+                Slave("/usr/bin/unlzma", "unlzma", "/usr/bin/unxz"),
+                *(
+                    Slave(f"/usr/bin/lz{tool}", f"lz{tool}", f"/usr/bin/xz{tool}")
+                    for tool in ("cat", "more", "less", "diff", "cmp", "grep", "egrep", "fgrep")
+                ),
+            ),
+        ),
+    )
+}
+"""Alternatives that a script registers in other than literal lines."""
+
+
+def find_effect(name: str) -> Effect | None:
+    if name in EFFECTS:
+        return EFFECTS[name]
+    return next((effect for pattern, effect in _PATTERNS if pattern.fullmatch(name)), None)
