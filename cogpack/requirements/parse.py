@@ -245,6 +245,8 @@ class _Line:
             filename = unquote(urlsplit(url).path.rpartition("/")[2])
         except ValueError:
             raise self.fail(f"{shown} is no address", "correct it") from None
+        if "\\" in url:
+            raise self.fail(f"{shown} holds a backslash", "correct the address")
         if not filename.endswith(".whl"):
             raise self.fail(f"{shown} is not the address of a wheel", _BUILD)
         return self._wheel_name(filename)[0]

@@ -135,6 +135,7 @@ def test_the_project_itself_is_left_out_with_a_warning() -> None:
         ("x @ git+https://me:secret@h/r", "git+https://h/r is a repository"),
         ("git@github.com:o/r.git", "is a repository"),
         ("x @ https://h/x-1.tar.gz", "is not the address of a wheel"),
+        ("https://h\\a/x-1-py3-none-any.whl", "holds a backslash"),
         ("https://h/x.zip", "is not the address of a wheel"),
         ("x @ https://h/bad.whl", "bad.whl is not a wheel's name"),
         ("x @ https://h/y-1-py3-none-any.whl", "x names a wheel of y"),
