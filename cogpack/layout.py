@@ -1,0 +1,295 @@
+"""An OCI image layout directory (image-spec image-layout.md): `oci-layout`, `index.json`, `blobs/sha256/<hex>`.
+
+Blobs are written into `incoming/`, then renamed; `index.json` is replaced in one step, under a lock that excludes
+other threads and other processes. A killed writer leaves nothing that can be mistaken for a blob.
+"""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+from cogpack.digest import Digest, parse_digest, sha256
+from cogpack.errors import InputError, MismatchError
+from cogpack.oci import MANIFEST_LIMIT, MANIFEST_TYPES, OCI_INDEX, Descriptor, decode, encode
+
+REF_NAME = "org.opencontainers.image.ref.name"
+"""Annotation of a descriptor in index.json: the name it goes by (image-spec annotations.md)."""
+
+_VERSION = {"imageLayoutVersion": "1.0.0"}
+_OURS = ".cogpack-"
+_INDEX_LIMIT = 64 * 1024 * 1024
+_DOCUMENT_LIMIT = 8 * 1024 * 1024
+
+
+class Layout:
+    """`create` makes one or opens it for writing, `read` wants one that is there."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def create(cls, root: Path) -> Self:
+        """A missing or empty directory becomes a layout; anything that is not one is an `InputError`, untouched."""
+        if root.exists() and not root.is_dir():
+            raise InputError(f"{root}: is a file, not a directory", next_step="choose another output directory")
+        layout = cls(root)
+        if (root / "oci-layout").exists():
+            layout._check_version()
+        elif root.is_dir() and any(not path.name.startswith(_OURS) for path in root.iterdir()):
+            raise InputError(
+                f"{root}: holds files and is not an OCI image layout",
+                next_step="choose a new or empty directory for the output",
+            )
+        with writing(root):
+            (root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+            if not (root / "oci-layout").exists():
+                replace(root / "oci-layout", encode(_VERSION))
+        layout._sweep()
+        return layout
+
+    @classmethod
+    def read(cls, root: Path) -> Self:
+        if not (root / "oci-layout").is_file() or not (root / "index.json").is_file():
+            raise InputError(
+                f"{root}: not an OCI image layout (it has no oci-layout or no index.json)",
+                next_step="name a directory that cogpack build -o DIR has written",
+            )
+        layout = cls(root)
+        layout._check_version()
+        return layout
+
+    def _check_version(self) -> None:
+        where = self.root / "oci-layout"
+        found: Any = decode(_bounded(where, _DOCUMENT_LIMIT), dict, where=str(where))
+        if found.get("imageLayoutVersion") != _VERSION["imageLayoutVersion"]:
+            raise InputError(
+                f"{where}: expected image layout version 1.0.0, found {found.get('imageLayoutVersion')!r:.100}",
+                next_step="choose a new or empty directory",
+            )
+
+    # Blobs
+
+    def blob_path(self, digest: Digest) -> Path:
+        algorithm, _, encoded = parse_digest(digest, where="blob").partition(":")
+        return self.root / "blobs" / algorithm / encoded
+
+    def blob_size(self, digest: Digest) -> int | None:
+        """Bytes of the blob, None where there is none."""
+        try:
+            return self.blob_path(digest).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def has(self, blob: Descriptor) -> bool:
+        return self.blob_size(blob.digest) == blob.size
+
+    def blob_bytes(self, blob: Descriptor) -> bytes:
+        """A small blob (a manifest, a config), checked against its descriptor."""
+        if blob.size > _DOCUMENT_LIMIT:
+            raise InputError(
+                f"{self.root}: {blob.digest} has {blob.size} bytes; a document has {_DOCUMENT_LIMIT} at most",
+                next_step="check that the directory holds a container image",
+            )
+        path = self.blob_path(blob.digest)
+        if not path.is_file():
+            raise InputError(f"{self.root}: {blob.digest} is missing", next_step="build the layout again")
+        data = _bounded(path, blob.size)
+        if len(data) != blob.size or sha256(data) != blob.digest:
+            raise MismatchError(
+                f"{path}: expected {blob.size} bytes with this digest, found {len(data)} with {sha256(data)}",
+                next_step="delete the directory and build it again",
+            )
+        return data
+
+    def add(self, data: bytes) -> Digest:
+        digest = sha256(data)
+        if self.blob_size(digest) != len(data):
+            with self.incoming() as blob:
+                blob.write(data)
+                blob.keep(digest)
+        return digest
+
+    def incoming(self) -> "Incoming":
+        return Incoming(self)
+
+    def _sweep(self) -> None:
+        """Remove what killed writers left in `incoming/`: files that nobody holds a lock on."""
+        with writing(self.root):
+            for path in sorted((self.root / "incoming").glob("*")):
+                with suppress(OSError), path.open("rb") as stream:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+
+    # The index
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The descriptors of index.json, all their fields kept; empty before the first `publish`."""
+        where = self.root / "index.json"
+        if not where.exists():
+            return []
+        index: Any = decode(_bounded(where, _INDEX_LIMIT), dict, where=str(where))
+        found = index.get("manifests")
+        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+            raise InputError(f"{where}: manifests is not a list of descriptors", next_step="build the layout again")
+        return found
+
+    def names(self) -> dict[str, Descriptor]:
+        """The named descriptors of index.json."""
+        return {name: self._descriptor(entry) for entry in self.entries() if (name := _ref_name(entry)) is not None}
+
+    def publish(self, named: Mapping[str, Descriptor]) -> None:
+        """Give descriptors their names in index.json; other names stay. The last step: it makes them visible."""
+        with self._locked():
+            kept = [entry for entry in self.entries() if _ref_name(entry) not in named]
+            for name, descriptor in named.items():
+                annotations = {**(descriptor.annotations or {}), REF_NAME: name}
+                kept.append(decode(encode(descriptor), dict, where="descriptor") | {"annotations": annotations})
+            kept.sort(key=lambda entry: _ref_name(entry) or "")
+            index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": kept}
+            with writing(self.root):
+                replace(self.root / "index.json", encode(index))
+
+    def root_manifest(self) -> tuple[Descriptor, bytes]:
+        """The one image of the layout, and its manifest's bytes."""
+        entries = self.entries()
+        digests = sorted({str(entry.get("digest")) for entry in entries})
+        if len(digests) != 1:
+            names = ", ".join(_ref_name(entry) or str(entry.get("digest")) for entry in entries)
+            raise InputError(
+                f"{self.root}: expected one image, found {len(digests)} ({names:.300})",
+                next_step="build each image into a directory of its own",
+            )
+        descriptor = self._descriptor(entries[0])
+        if descriptor.media_type not in MANIFEST_TYPES or descriptor.size > MANIFEST_LIMIT:
+            raise InputError(
+                f"{self.root}: {descriptor.digest} is no image manifest ({descriptor.media_type}, "
+                f"{descriptor.size} bytes)",
+                next_step="name a directory that holds a container image",
+            )
+        return descriptor, self.blob_bytes(descriptor)
+
+    def _descriptor(self, entry: dict[str, Any]) -> Descriptor:
+        return decode(encode(entry), Descriptor, where=str(self.root / "index.json"))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        directory = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(directory)
+
+
+class Incoming:
+    """A blob on its way in. `keep` makes it a blob of the layout; without that, leaving the `with` removes it."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        directory = layout.root / "incoming"
+        while True:
+            try:
+                with writing(layout.root):
+                    directory.mkdir(exist_ok=True)
+                    self._path = directory / secrets.token_hex(16)
+                    self._stream: BinaryIO = self._path.open("xb", buffering=0)
+                    # The lock says that somebody still writes.
+                    fcntl.flock(self._stream, fcntl.LOCK_EX)
+            except InputError:
+                if directory.is_dir():
+                    raise
+                continue  # another writer has just removed the empty directory
+            if os.fstat(self._stream.fileno()).st_nlink:
+                break
+            self._stream.close()  # swept away before it was locked
+        self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
+
+    def write(self, block: bytes | memoryview) -> None:
+        left = memoryview(block)
+        with writing(self._layout.root):
+            while left:
+                written = self._stream.write(left)
+                self.size += written
+                left = left[written:]
+
+    def restart(self) -> None:
+        """Forget all that was written."""
+        self._stream.seek(0)
+        self._stream.truncate()
+        self.size = 0
+
+    def keep(self, digest: Digest) -> None:
+        """`digest` must be that of the bytes written: the caller has hashed them."""
+        target = self._layout.blob_path(digest)
+        with writing(self._layout.root):
+            os.fsync(self._stream.fileno())
+            self._path.replace(target)
+            sync_directory(target.parent)
+        self._stream.close()
+
+    def discard(self) -> None:
+        """Remove it, unless it was kept."""
+        if not self._stream.closed:
+            self._path.unlink(missing_ok=True)
+            self._stream.close()
+        with suppress(OSError):  # somebody else's blob may be on its way
+            self._path.parent.rmdir()
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write `data` beside `path`, then put it in its place: readers see the old file or the new one."""
+    beside = path.with_name(f"{_OURS}{secrets.token_hex(8)}")
+    try:
+        with beside.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames in `path` outlive a power cut."""
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+@contextmanager
+def writing(where: Path) -> Iterator[None]:
+    """The one translation of failed writes: no room, no right, no such place."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{where}: can't write: {error.strerror or error}",
+            next_step="check the disk's free space and the directory's permissions, or choose another place",
+        ) from error
+
+
+def _ref_name(entry: Mapping[str, Any]) -> str | None:
+    annotations = entry.get("annotations")
+    name = annotations.get(REF_NAME) if isinstance(annotations, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _bounded(path: Path, limit: int) -> bytes:
+    with path.open("rb") as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise InputError(f"{path}: more than {limit} bytes", next_step="check that this is a container image")
+    return data

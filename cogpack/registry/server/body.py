@@ -1,0 +1,104 @@
+"""The body of one request, in pieces: by Content-Length or in chunked transfer coding (RFC 9112, sections 6 and 7)."""
+
+import re
+from collections.abc import Iterator
+from email.message import Message
+from io import BufferedIOBase
+
+from cogpack.registry.server.failure import Refusal
+
+_PIECE = 1024 * 1024
+_LINE = 4096
+_TRAILERS = 32
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
+
+
+class Cut(ConnectionError):  # noqa: N818 - the client's doing
+    """The client went away, or broke the framing, in the middle of its body."""
+
+
+class Body:
+    """`length`: as declared, None when chunked. `received`: bytes so far. `drained`: the next request can follow."""
+
+    def __init__(self, stream: BufferedIOBase, headers: Message) -> None:
+        self._stream = stream
+        self.received = 0
+        lengths = headers.get_all("Content-Length") or []
+        coding = headers.get_all("Transfer-Encoding") or []
+        if coding and (lengths or [text.strip().lower() for text in coding] != ["chunked"]):
+            raise Refusal(400, "UNSUPPORTED", f"transfer coding {coding!r:.100}", close=True)
+        if len(set(lengths)) > 1 or (lengths and not _NUMBER.fullmatch(lengths[0].strip())):
+            raise Refusal(400, "SIZE_INVALID", f"content length {lengths!r:.100}", close=True)
+        self.length = None if coding else int(lengths[0]) if lengths else 0
+        self.drained = self.length == 0
+        self._pieces = self._read()
+
+    def pieces(self) -> Iterator[memoryview]:
+        """What arrives, as it arrives; each piece is overwritten by the next. Called again, it goes on."""
+        return self._pieces
+
+    def _read(self) -> Iterator[memoryview]:
+        if self.drained:
+            return
+        self._buffer = memoryview(bytearray(_PIECE))
+        if self.length is not None:
+            yield from self._exactly(self.length)
+        else:
+            while size := self._chunk_size():
+                yield from self._exactly(size)
+                if self._line() not in (b"\r\n", b"\n"):
+                    raise Cut("a chunk does not end where it said")
+            for _ in range(_TRAILERS):
+                if self._line() in (b"\r\n", b"\n"):
+                    break
+            else:
+                raise Cut("too many trailers")
+        self.drained = True
+
+    def _exactly(self, size: int) -> Iterator[memoryview]:
+        while size:
+            found = self._stream.readinto1(self._buffer[:size])
+            if not found:
+                raise Cut(f"{size} bytes before the end of the body")
+            size -= found
+            self.received += found
+            yield self._buffer[:found]
+
+    def _chunk_size(self) -> int:
+        line = self._line()
+        found = _CHUNK.fullmatch(line)
+        if not found:
+            raise Cut(f"bad chunk header {line!r:.40}")
+        return int(found[1], 16)
+
+    def _line(self) -> bytes:
+        return self._stream.readline(_LINE)
+
+    def read(self, limit: int) -> bytes:
+        """The whole body; more than `limit` bytes are refused."""
+        if self.length is not None and self.length > limit:
+            raise _too_large(limit)
+        joined = bytearray()
+        for piece in self.pieces():
+            joined += piece
+            if len(joined) > limit:
+                raise _too_large(limit)
+        return bytes(joined)
+
+    def drain(self, limit: int) -> bool:
+        """Read the rest, if it is short, so that the connection can be used again; False where it can't."""
+        if self.length is not None and self.length - self.received > limit:
+            return False
+        end = self.received + limit
+        try:
+            for _ in self.pieces():
+                if self.received > end:
+                    return False
+        except ConnectionError:
+            return False
+        return self.drained
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(413, "SIZE_INVALID", f"the body has more than {limit} bytes")

@@ -1,0 +1,114 @@
+"""One connection: requests in, answers out, each reported once. What they mean is `api.py`'s business."""
+
+from collections.abc import Callable, Mapping
+from email.message import Message
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import BaseServer
+from typing import TypeAlias
+
+from cogpack.errors import CogpackError
+from cogpack.registry.server.body import Body
+from cogpack.registry.server.failure import Refusal
+
+OnRequest: TypeAlias = Callable[[str, str, int, int], None]
+"""Method, path with query, bytes of body received, bytes of body sent."""
+
+_LEFTOVER = 8 * 1024 * 1024
+"""Bytes of a refused body that are read so that the connection lives on."""
+
+
+class Exchange(BaseHTTPRequestHandler):
+    """Base of the API's handler. `on_request` hears of an answer in memory before it is sent, of a file after."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "cogpack"
+    sys_version = ""
+    disable_nagle_algorithm = True
+    timeout = 300  # seconds of silence: a client may be busy making the next piece
+    on_request: OnRequest
+    body: Body
+
+    def __init__(self, request: object, client_address: object, server: BaseServer) -> None:
+        self._answered = False
+        super().__init__(request, client_address, server)  # type: ignore[arg-type]  # the stub knows TCP's types only
+
+    def respond(self) -> None:
+        """Answer the request, or raise `Refusal`."""
+        raise NotImplementedError
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except (ConnectionError, TimeoutError):
+            self.close_connection = True  # the client is gone; what it has uploaded stays for a while
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Nothing is printed here; see `on_request`."""
+
+    def do_GET(self) -> None:
+        self._answered = False
+        self.body = Body(self.rfile, Message())
+        try:
+            self.body = Body(self.rfile, self.headers)
+            self.respond()
+        except (ConnectionError, TimeoutError):
+            if not self._answered:
+                self.on_request(self.command, self.path, self.body.received, 0)
+            raise
+        except Refusal as refusal:
+            self._refuse(refusal)
+        except CogpackError as error:  # the disk is full, or somebody else wrote into the directory
+            self._refuse(Refusal(500, "UNKNOWN", error.message))
+
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815
+
+    def _refuse(self, refusal: Refusal) -> None:
+        if self._answered:
+            self.close_connection = True
+            return
+        self.close_connection = self.close_connection or refusal.close
+        headers = {"Content-Type": "application/json", **refusal.headers}
+        self.answer(refusal.status, refusal.body, headers)
+
+    def _head(self, status: int, size: int | None, headers: Mapping[str, str]) -> None:
+        self._answered = True
+        self.send_response(status)
+        self.send_header("Docker-Distribution-API-Version", "registry/2.0")
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if size is not None:
+            self.send_header("Content-Length", str(size))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+
+    def answer(self, status: int, data: bytes = b"", headers: Mapping[str, str] = {}) -> None:
+        """An answer in memory. A HEAD gets its headers only."""
+        if not self.close_connection and not self.body.drain(_LEFTOVER):
+            self.close_connection = True
+        self._head(status, None if status == 204 else len(data), headers)
+        sent = b"" if self.command == "HEAD" else data
+        self.on_request(self.command, self.path, self.body.received, len(sent))
+        self._flush_with(sent)
+
+    def answer_file(self, status: int, path: Path, start: int, end: int, headers: Mapping[str, str]) -> None:
+        """Bytes `start` to `end` (exclusive) of a file, by the kernel's own copying."""
+        if not self.body.drain(_LEFTOVER):
+            self.close_connection = True
+        self._head(status, end - start, headers)
+        with path.open("rb") as stream:
+            sent = 0
+            try:
+                self._flush_with(b"")
+                if self.command == "GET" and end > start:
+                    stream.seek(start)
+                    sent = self.connection.sendfile(stream, start, end - start)
+            finally:
+                self.on_request(self.command, self.path, self.body.received, sent)
+            if self.command == "GET" and sent != end - start:
+                self.close_connection = True  # the file is shorter than it was
+
+    def _flush_with(self, data: bytes) -> None:
+        self.end_headers()
+        if data:
+            self.wfile.write(data)

@@ -1,0 +1,18 @@
+"""What the server answers when it refuses (distribution-spec, "Error Codes")."""
+
+from collections.abc import Mapping
+
+from cogpack.oci import encode
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, not a fault of the server
+    """`code` is one of the spec's; `headers` go out with the answer. `close`: the end of the request can't be told."""
+
+    def __init__(
+        self, status: int, code: str, message: str, *, headers: Mapping[str, str] = {}, close: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+        self.close = close
+        self.body = encode({"errors": [{"code": code, "message": message}]})

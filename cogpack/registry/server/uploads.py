@@ -1,0 +1,110 @@
+"""Blob uploads (distribution-spec, "Pushing blobs"): sessions that grow in order and become blobs at the end."""
+
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from cogpack.digest import Digest, Hasher
+from cogpack.layout import Layout
+from cogpack.registry.server.failure import Refusal
+
+_MOST = 256
+"""Open sessions; each holds a file."""
+
+_IDLE = 60.0
+"""Seconds after which an untouched session may make room for a new one, when there are too many."""
+
+_PATIENCE = 30.0
+"""Seconds to wait for an earlier request of the same session, whose client may have gone unnoticed."""
+
+
+class Upload:
+    """One session. What has arrived stays when a request is cut off; the hash follows along."""
+
+    def __init__(self, layout: Layout, repository: str) -> None:
+        self.id = str(uuid.uuid4())
+        self.repository = repository
+        self.touched = time.monotonic()
+        self._blob = layout.incoming()
+        self._hasher = Hasher()
+        self._busy = threading.Lock()
+        self._ended = False
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        if not self._busy.acquire(timeout=_PATIENCE):
+            raise Refusal(429, "TOOMANYREQUESTS", "another request of this upload is running")
+        try:
+            if self._ended:
+                raise unknown(self.repository, self.id)
+            yield
+        finally:
+            self.touched = time.monotonic()
+            self._busy.release()
+
+    @property
+    def busy(self) -> bool:
+        return self._busy.locked()
+
+    @property
+    def size(self) -> int:
+        return self._hasher.size
+
+    def append(self, pieces: Iterable[memoryview]) -> None:
+        for piece in pieces:
+            self._blob.write(piece)
+            self._hasher.update(piece)
+
+    def commit(self, digest: Digest) -> None:
+        if self._hasher.digest != digest:
+            raise Refusal(400, "DIGEST_INVALID", f"{self.size} bytes with {self._hasher.digest}, not {digest}")
+        self._blob.keep(digest)
+
+    def discard(self) -> None:
+        self._ended = True
+        self._blob.discard()
+
+
+class Uploads:
+    """The open sessions. They end with the server: clients start such uploads anew."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._open: dict[str, Upload] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, repository: str) -> Upload:
+        with self._lock:
+            if len(self._open) >= _MOST:
+                oldest = min(self._open.values(), key=lambda upload: (upload.busy, upload.touched))
+                if oldest.busy or time.monotonic() - oldest.touched < _IDLE:
+                    raise Refusal(429, "TOOMANYREQUESTS", f"{_MOST} uploads are open")
+                self._open.pop(oldest.id).discard()
+            upload = Upload(self._layout, repository)
+            self._open[upload.id] = upload
+            return upload
+
+    def find(self, repository: str, identity: str) -> Upload:
+        with self._lock:
+            upload = self._open.get(identity)
+        if upload is None or upload.repository != repository:
+            raise unknown(repository, identity)
+        return upload
+
+    def end(self, upload: Upload) -> None:
+        """Forget the session; what was not committed is removed."""
+        with self._lock:
+            self._open.pop(upload.id, None)
+        upload.discard()
+
+    def close(self) -> None:
+        with self._lock:
+            for upload in self._open.values():
+                upload.discard()
+            self._open.clear()
+
+
+def unknown(repository: str, identity: str) -> Refusal:
+    return Refusal(404, "BLOB_UPLOAD_UNKNOWN", f"{repository} has no upload {identity!r:.100}")

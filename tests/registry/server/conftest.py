@@ -1,0 +1,39 @@
+"""The same promises, kept by our server and by the real one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from support.registry import docker_registry
+
+from cogpack.registry.server import Server
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with Server(tmp_path / "registry") as server:
+        yield server
+
+
+@pytest.fixture(params=["cogpack", pytest.param("docker-registry", marks=pytest.mark.integration)])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """`HOST:PORT` of an empty registry."""
+    if request.param == "cogpack":
+        with Server(tmp_path / "registry") as server:
+            yield server.address
+    else:
+        with docker_registry(tmp_path / "registry") as found:
+            yield found
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"http://{address}/v2", timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+def ours(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"http://{server.address}/v2", timeout=20) as client:
+        yield client
