@@ -13,7 +13,7 @@ from cogpack.layers.debs.certificates import install_certificates
 from cogpack.layers.debs.pam import configure_pam
 from cogpack.layers.debs.tree import Tree
 
-_MAIL, _UTMP, _STAFF = 8, 43, 50  # groups' fixed numbers (base-passwd)
+_MAIL, _UTMP = 8, 43  # groups' fixed numbers (base-passwd)
 
 
 def _base_files(tree: Tree) -> None:
@@ -110,7 +110,7 @@ def _font_rendering(tree: Tree) -> None:
         name = next((name for name in names if f"{available}/{name}.conf" in tree), None)
         if name is not None:
             tree.link(f"etc/fonts/conf.d/{name}.conf", f"/{available}/{name}.conf")
-    tree.directory("usr/local/share/fonts", 0o2775, 0, _STAFF)
+    tree.directory("usr/local/share/fonts")
 
 
 def _font_cache(tree: Tree) -> None:

@@ -3,7 +3,7 @@
 import re
 import struct
 from fnmatch import fnmatchcase
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import msgspec
 
@@ -22,6 +22,8 @@ _GENERATOR = b"cogpack"
 _FLAGS = {62: 0x0303, 183: 0x0A03}
 _MACHINES = {"amd64": 62, "arm64": 183}
 _DEPTH = 10
+_DYNAMIC_LIMIT = 64 * 1024
+_NAME_LIMIT = 256
 
 Order: TypeAlias = tuple[tuple[int, int], ...]
 
@@ -76,17 +78,14 @@ def _scan(tree: Tree, directory: str, real: str, machine: int) -> list[Library]:
         entry = tree.get(f"{real}/{name}")
         is_link = isinstance(entry, Symlink)
         target = tree.follow(f"{real}/{name}")
-        if not isinstance(target, File):
-            continue
-        elf = _soname(target, machine)
+        elf = _soname(target, machine) if isinstance(target, File) else None
         if elf is None:
             continue
-        base = target.path.rpartition("/")[2]
         soname = elf or name
-        if is_link and base != soname and not (base.endswith(".so") and soname.startswith(base)):
-            is_link = False  # the usual libx.so.1 -> libx.so.1.2.3
+        # A link counts under its own name where that is the soname, or the linker's libx.so for libx.so.1.
+        is_link = is_link and (name == soname or (name.endswith(".so") and soname.startswith(name)))
         if is_link:
-            soname = name  # the linker's libx.so -> libx.so.1
+            soname = name
         rank = (not is_link, _order(name), name)
         if soname not in best or rank > best[soname]:
             best[soname] = rank
@@ -99,39 +98,42 @@ def _scan(tree: Tree, directory: str, real: str, machine: int) -> list[Library]:
 def _soname(file: File, machine: int) -> str | None:
     """DT_SONAME of a 64-bit little-endian shared object; "" where it has none; None for anything else."""
     with file.content.open() as stream:
-        data = stream.read(64)
-        if len(data) < 64 or data[:6] != b"\x7fELF\x02\x01":
+        head = stream.read(64)
+        if len(head) < 64 or head[:6] != b"\x7fELF\x02\x01":
             return None
-        kind, found = struct.unpack_from("<HH", data, 16)
-        offset, count_at = struct.unpack_from("<Q", data, 32)[0], struct.unpack_from("<HH", data, 54)
+        kind, found = struct.unpack_from("<HH", head, 16)
         if kind != 3 or found != machine:
             return None
-        data += stream.read(file.content.size)
-    return _dynamic(data, offset, *count_at)
-
-
-def _dynamic(data: bytes, offset: int, size: int, count: int) -> str | None:
-    """Walk the program headers: PT_DYNAMIC says where the string table is and which string is the soname."""
-    try:
-        headers = [struct.unpack_from("<IIQQQQQQ", data, offset + number * size) for number in range(count)]
-        dynamic = next((header for header in headers if header[0] == 2), None)
-        if dynamic is None:
+        try:
+            return _dynamic(stream, *struct.unpack_from("<Q", head, 32), *struct.unpack_from("<HH", head, 54))
+        except (struct.error, ValueError):
             return None
-        values: dict[int, int] = {}
-        for place in range(dynamic[2], dynamic[2] + dynamic[5], 16):
-            tag, value = struct.unpack_from("<qQ", data, place)
-            if tag == 0:
-                break
-            values.setdefault(tag, value)
-        if 14 not in values or 5 not in values:
-            return ""
+
+
+def _dynamic(stream: BinaryIO, offset: int, size: int, count: int) -> str | None:
+    """Walk the program headers: PT_DYNAMIC says where the string table is and which string is the soname."""
+    table = _at(stream, offset, size * count)
+    headers = [struct.unpack_from("<IIQQQQQQ", table, number * size) for number in range(count)]
+    dynamic = next((header for header in headers if header[0] == 2), None)
+    if dynamic is None:
+        return None
+    values: dict[int, int] = {}
+    entries = _at(stream, dynamic[2], min(dynamic[5], _DYNAMIC_LIMIT))
+    for tag, value in struct.iter_unpack("<qQ", entries[: len(entries) // 16 * 16]):
+        if tag == 0:
+            break
+        values.setdefault(tag, value)
+    if 14 in values and 5 in values:
         for header in headers:
             if header[0] == 1 and header[3] <= values[5] < header[3] + header[5]:
-                start = values[5] - header[3] + header[2] + values[14]
-                return data[start : data.index(b"\0", start)].decode("utf-8", "replace")
-    except (struct.error, ValueError):
-        return None
+                name = _at(stream, values[5] - header[3] + header[2] + values[14], _NAME_LIMIT)
+                return name[: name.index(b"\0")].decode("utf-8", "replace")
     return ""
+
+
+def _at(stream: BinaryIO, offset: int, size: int) -> bytes:
+    stream.seek(offset)
+    return stream.read(size)
 
 
 def _order(name: str) -> Order:

@@ -8,7 +8,7 @@ from cogpack.errors import InputError
 from cogpack.layers.debs.package import Package
 from cogpack.layers.debs.spool import Spooled
 from cogpack.layers.debs.tree import Tree
-from cogpack.layers.entry import Directory, Entry, File, Symlink
+from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
 from cogpack.untar import Member
 
 Files: TypeAlias = dict[str, tuple[Member, Spooled]]
@@ -86,8 +86,25 @@ def _entry(member: Member, content: Spooled | None, package: str, files: Files) 
                 f"package {package}: /{member.path} is a hard link to /{target}, which is no file before it",
                 next_step="delete the file from the cache and run it again",
             )
-        # A copy: a handful of packages have any, and unpackers disagree on whose mode and owner a link has.
+        # As a file with the same contents; `link_equal` makes links of such files.
         first, content = files[target]
     assert content is not None
     files[member.path] = first, content
     return File(member.path, content, first.mode, first.uid, first.gid)
+
+
+def link_equal(entries: Sequence[Entry]) -> list[Entry]:
+    """Turn files that packages hold as hard links into hard links to the first of them; `entries` are sorted.
+
+    Only files of mode 0644 that root owns: Docker gives a file the mode and owner in the header of its last link,
+    and our tar writes these there.
+    """
+    first: dict[int, str] = {}
+    linked: list[Entry] = []
+    for entry in entries:
+        path = entry.path
+        if isinstance(entry, File) and isinstance(entry.content, Spooled) and entry.content.size:
+            path = first.setdefault(entry.content.offset, path)
+        plain = isinstance(entry, File) and (entry.mode, entry.uid, entry.gid) == (0o644, 0, 0)
+        linked.append(HardLink(entry.path, path) if plain and path != entry.path else entry)
+    return linked

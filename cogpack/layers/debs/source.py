@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cogpack.layers.debs.configure import configure
 from cogpack.layers.debs.database import write_database, write_policy
-from cogpack.layers.debs.merge import merge
+from cogpack.layers.debs.merge import link_equal, merge
 from cogpack.layers.debs.package import DebFile, read_package
 from cogpack.layers.debs.spool import Spool
 from cogpack.layers.entry import Entry, complete
@@ -54,4 +54,4 @@ class DebsSource:
         configure(tree, packages, self._arch)
         write_database(tree, packages, self._arch)
         write_policy(tree, self._suite)
-        return complete(tree, {})
+        return link_equal(complete(tree, {}))

@@ -65,8 +65,16 @@ class _Reader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._done, io.SEEK_END: self._content.size}[whence]
+        self._done = max(0, start + offset)
+        return self._done
+
     def read(self, size: int | None = -1) -> bytes:
-        left = self._content.size - self._done
+        left = max(0, self._content.size - self._done)
         wanted = left if size is None or size < 0 else min(size, left)
         block = self._content.spool.read(self._content.offset + self._done, wanted) if wanted else b""
         self._done += len(block)

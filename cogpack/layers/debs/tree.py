@@ -128,8 +128,9 @@ class Tree:
     def copy_new(self, source: str, path: str) -> None:
         """Copy the file with its mode, unless something is at `path` or nothing at `source`."""
         entry = self.follow(source)
-        if isinstance(entry, File) and path not in self:
-            self._set(msgspec.structs.replace(entry, path=self.real(path)), GENERATED)
+        data = self.read(source)
+        if isinstance(entry, File) and data is not None:
+            self.write_new(path, data, mode=entry.mode, uid=entry.uid, gid=entry.gid)
 
     def link(self, path: str, target: str) -> None:
         """Make a symbolic link, in the place of whatever is there but a directory that has something in it."""
