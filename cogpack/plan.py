@@ -105,7 +105,11 @@ def make_plan(
             working_directory=contract.WORKING_DIRECTORY,
             ports=(contract.PORT,),
             labels=contract.labels(
-                config, schema=schema, sdk_version=sdk_version, pip_freeze=_freeze(decisions.wheels)
+                config,
+                concurrency=concurrency,
+                schema=schema,
+                sdk_version=sdk_version,
+                pip_freeze=_freeze(decisions.wheels),
             ),
         ),
         platform=platform,

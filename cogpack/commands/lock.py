@@ -66,11 +66,11 @@ def _decide(session: Session, project: Project, kept: Decisions | None) -> Decis
     debian = None if base else _debian_base(session, config, platform, kept)
     python, glibc = (base.python, base.glibc) if base else (debian.python, debian.glibc) if debian else ("", "")
     requirements = project.requirements()
-    sdk = f"cog=={config.sdk_version}" if config.sdk_version else contract.SDK
+    for warning in requirements.warnings:
+        session.progress.note(warning)
     wheels = resolve_wheels(
-        [*requirements.lines, sdk, "coglet", "pip"],
+        [*requirements.lines, contract.sdk_requirement(config), "coglet", "pip"],
         constraints=requirements.constraints,
-        options=requirements.options,
         root=project.root,
         target=Target(python=python, glibc=glibc, arch=platform.architecture),
         indexes=Indexes.from_environment(session.settings.environment, requirements),

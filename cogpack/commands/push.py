@@ -163,7 +163,7 @@ def believe_all(session: Session, plan: Plan, lock: Lock, word: Mapping[str, Lay
     """Lock, facts and the target's tag say what layers come out as; where two differ, it is an error."""
     built = plan.built
     believe(built, {result.key: result.info for result in lock.results}, vouched="cogpack.lock")
-    facts = {layer.key: info for layer in built if (info := session.facts.find(layer.key))}
+    facts: dict[str, LayerInfo] = {layer.key: info for layer in built if (info := session.facts.find(layer.key))}
     believe(built, facts, vouched="the cache")
     believe(built, word, vouched=vouched)
 
@@ -172,7 +172,9 @@ def record_results(session: Session, prepared: Prepared, infos: Mapping[str, Lay
     """Write what the layers came out as into the lock, unless it is not to be touched."""
     if session.settings.locked:
         return
-    made = {layer.key: Result.of(layer.name, layer.key, infos[layer.key]) for layer in prepared.plan.built}
+    made: dict[str, Result] = {
+        layer.key: Result.of(layer.name, layer.key, infos[layer.key]) for layer in prepared.plan.built
+    }
     if len(prepared.lock.platforms) > 1:  # other platforms' results stay
         made = {result.key: result for result in prepared.lock.results} | made
     results = tuple(sorted(made.values(), key=lambda result: (result.name, result.key)))

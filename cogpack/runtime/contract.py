@@ -3,6 +3,8 @@
 Everything here is a pure function of the config and the schema.
 """
 
+import msgspec
+
 from cogpack.config import Config, config_label
 
 VENV = "opt/venv"
@@ -15,12 +17,19 @@ PORT = "5000/tcp"
 SCHEMA_LABEL = "run.cog.openapi_schema"
 """Label, and annotation of the manifest where it is short enough."""
 
-SDK = "cog>=0.23.1,<0.24"
+_SDK = "cog>=0.23.1,<0.24"
 """What `build.sdk_version` unset means: the series whose run-time contract is known here."""
 
 ANNOTATION_LIMIT = 256 * 1024
 LABEL_LIMIT = 3_500_000
 """Bytes of schema: a manifest stays far below registries' limit, a config below the engines'."""
+
+
+def sdk_requirement(config: Config) -> str:
+    """The requirement (PEP 508) for the `cog` wheel."""
+    if config.sdk_version == "prerelease":
+        return "cog>=0.23.1.dev0"
+    return f"cog=={config.sdk_version}" if config.sdk_version else _SDK
 
 
 def environment(config: Config, *, concurrency: int | None) -> tuple[tuple[str, str], ...]:
@@ -42,11 +51,13 @@ def environment(config: Config, *, concurrency: int | None) -> tuple[tuple[str, 
     return (*variables, *config.environment)
 
 
-def labels(config: Config, *, schema: bytes, sdk_version: str, pip_freeze: str) -> dict[str, str]:
+def labels(
+    config: Config, *, concurrency: int | None, schema: bytes, sdk_version: str, pip_freeze: str
+) -> dict[str, str]:
     """The labels by which Cog's tools recognise an image and learn its inputs."""
     return {
         "run.cog.version": sdk_version,
-        "run.cog.config": config_label(config),
+        "run.cog.config": config_label(msgspec.structs.replace(config, concurrency=config.concurrency or concurrency)),
         SCHEMA_LABEL: schema.decode(),
         "run.cog.pip_freeze": pip_freeze,
     }

@@ -1,0 +1,63 @@
+"""The interpreter that wheels are chosen for: markers and tags, never the host's."""
+
+from collections.abc import Mapping
+
+import msgspec
+from packaging.tags import Tag, compatible_tags, cpython_tags
+
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+_LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+"""Older names of a glibc level (PEP 513, 571, 599); the first two were never for aarch64."""
+
+_UV_NEWEST = 40
+"""The newest manylinux level that uv takes as a platform."""
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """`python`: "3.13"; `glibc`: "2.41"; `arch`: as OCI names it, "amd64" or "arm64"."""
+
+    python: str
+    glibc: str
+    arch: str
+
+    @property
+    def machine(self) -> str:
+        return _MACHINES[self.arch]
+
+    @property
+    def uv_platform(self) -> str:
+        return f"{self.machine}-manylinux_2_{min(self._glibc_minor, _UV_NEWEST)}"
+
+    @property
+    def _glibc_minor(self) -> int:
+        return int(self.glibc.partition(".")[2])
+
+    def tags(self) -> list[Tag]:
+        """All tags it takes, best first (PEP 425, PEP 600)."""
+        platforms: list[str] = []
+        for minor in range(self._glibc_minor, 4, -1):
+            platforms.append(f"manylinux_2_{minor}_{self.machine}")
+            if minor in _LEGACY and (self.arch == "amd64" or minor == 17):
+                platforms.append(f"{_LEGACY[minor]}_{self.machine}")
+        platforms.append(f"linux_{self.machine}")
+        major, minor = (int(part) for part in self.python.split("."))
+        return [
+            *cpython_tags((major, minor), platforms=platforms),
+            *compatible_tags((major, minor), f"cp{major}{minor}", platforms),
+        ]
+
+    def environment(self) -> Mapping[str, str]:
+        """Its values of the markers (PEP 508, "Environment Markers")."""
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": f"{self.python}.0",
+            "os_name": "posix",
+            "platform_machine": self.machine,
+            "platform_python_implementation": "CPython",
+            "platform_release": "",
+            "platform_system": "Linux",
+            "platform_version": "",
+            "python_full_version": f"{self.python}.0",
+            "python_version": self.python,
+            "sys_platform": "linux",
+        }

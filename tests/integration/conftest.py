@@ -1,0 +1,70 @@
+"""One cache for all end-to-end tests, so that packages and wheels are downloaded once a run."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@dataclass
+class Project:
+    """A copy of an example, and a cogpack that runs in it."""
+
+    root: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def cogpack(self, *arguments: str, ok: bool = True, **more: str) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            [sys.executable, "-m", "cogpack", *arguments],
+            cwd=self.root,
+            env=self.environment | more,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ok:
+            assert done.returncode == 0, done.stderr
+        return done
+
+    def fresh(self, target: Path, *, lock: bool) -> "Project":
+        """The same project as a fresh checkout elsewhere would have it."""
+        shutil.copytree(self.root, target, ignore=None if lock else shutil.ignore_patterns("cogpack.lock"))
+        return Project(target, dict(self.environment))
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def clean_environment(shared_cache: Path) -> Mapping[str, str]:
+    """The caller's environment without what would change cogpack's ways."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("CI", "SOURCE_DATE_EPOCH", "NO_COLOR")}
+    return kept | {"COGPACK_CACHE_DIR": str(shared_cache), "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture(scope="session")
+def locked_hello(
+    tmp_path_factory: pytest.TempPathFactory, clean_environment: Mapping[str, str]
+) -> Project:
+    """examples/hello, resolved and built once: its lock and the cache are warm. Copy it, don't change it."""
+    root = tmp_path_factory.mktemp("hello") / "hello"
+    shutil.copytree(ROOT / "examples" / "hello", root, ignore=shutil.ignore_patterns("cogpack.lock"))
+    project = Project(root, dict(clean_environment))
+    project.cogpack("build", "-o", str(root.parent / "layout"))
+    return project
+
+
+@pytest.fixture
+def hello(locked_hello: Project, tmp_path: Path) -> Iterator[Project]:
+    yield locked_hello.fresh(tmp_path / "hello", lock=True)

@@ -1,0 +1,256 @@
+"""The promises of `cogpack push`, kept against a real registry."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from pathlib import Path
+
+import httpx
+import pytest
+from support.registry import docker_registry
+
+from integration.conftest import Project
+
+pytestmark = pytest.mark.integration
+
+NOWHERE = "http://127.0.0.1:9"
+"""A closed port: whoever asks for a wheel or a package there fails."""
+
+OFFLINE = {
+    "UV_DEFAULT_INDEX": NOWHERE,
+    "UV_INDEX_URL": NOWHERE,
+    "PIP_INDEX_URL": NOWHERE,
+    "UV_FIND_LINKS": "",
+    "PIP_FIND_LINKS": "",
+    "COGPACK_DEBIAN_MIRROR": NOWHERE,
+}
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory):
+    with docker_registry(tmp_path_factory.mktemp("registry")) as address:
+        yield address
+
+
+def pushed(done: "subprocess.CompletedProcess[str]") -> str:
+    (line,) = done.stdout.splitlines()
+    return line.partition("@")[2]
+
+
+def test_the_result_is_one_line_with_the_digest_that_the_tag_has(hello: Project, registry: str) -> None:
+    done = hello.cogpack("push", f"{registry}/one/hello:v1")
+    assert re.fullmatch(rf"{re.escape(registry)}/one/hello@sha256:[0-9a-f]{{64}}\n", done.stdout)
+    answer = httpx.head(
+        f"http://{registry}/v2/one/hello/manifests/v1",
+        headers={"Accept": "application/vnd.oci.image.manifest.v1+json"},
+    )
+    assert answer.headers["Docker-Content-Digest"] == pushed(done)
+
+
+def test_a_second_push_with_nothing_changed_sends_nothing(hello: Project, registry: str) -> None:
+    first = hello.cogpack("push", f"{registry}/twice/hello")
+    second = json.loads(hello.cogpack("push", f"{registry}/twice/hello", "--json").stdout)
+    assert second["digest"] == pushed(first)
+    assert (second["sent"], second["requests"]) == (0, 0)
+
+
+def test_a_changed_line_sends_one_small_layer_config_and_manifest(hello: Project, registry: str) -> None:
+    hello.cogpack("push", f"{registry}/line/hello")
+    with (hello.root / "predict.py").open("a") as source:
+        source.write("# one more line\n")
+    changed = json.loads(hello.cogpack("push", f"{registry}/line/hello", "--json").stdout)
+    assert [layer["name"] for layer in changed["layers"] if layer["sent"]] == ["project"]
+    assert changed["requests"] == 3
+    assert changed["sent"] < 64 * 1024
+
+
+def test_an_empty_machine_with_the_lock_asks_only_the_registry(
+    hello: Project, registry: str, tmp_path: Path
+) -> None:
+    hello.cogpack("push", f"{registry}/empty/hello")
+    machine = hello.fresh(tmp_path / "machine", lock=True)
+    with (machine.root / "predict.py").open("a") as source:
+        source.write("# one more line\n")
+    changed = json.loads(
+        machine.cogpack(
+            "push",
+            f"{registry}/empty/hello",
+            "--json",
+            CI="true",
+            COGPACK_CACHE_DIR=str(tmp_path / "empty cache"),
+            **OFFLINE,
+        ).stdout
+    )
+    assert [layer["name"] for layer in changed["layers"] if layer["sent"]] == ["project"]
+
+
+def test_without_results_in_the_lock_the_tag_says_what_its_layers_are(
+    hello: Project, registry: str, tmp_path: Path
+) -> None:
+    first = hello.cogpack("push", f"{registry}/word/hello")
+    machine = hello.fresh(tmp_path / "machine", lock=True)
+    lock = machine.root / "cogpack.lock"
+    lock.write_text(lock.read_text().partition("[[results]]")[0])
+    again = machine.cogpack(
+        "push", f"{registry}/word/hello", COGPACK_CACHE_DIR=str(tmp_path / "empty cache"), **OFFLINE
+    )
+    assert pushed(again) == pushed(first)
+
+
+def test_another_machine_with_empty_caches_and_no_results_makes_the_same_digest(
+    hello: Project, registry: str, tmp_path: Path
+) -> None:
+    first = hello.cogpack("push", f"{registry}/same/hello")
+    machine = hello.fresh(tmp_path / "another directory", lock=True)
+    lock = machine.root / "cogpack.lock"
+    lock.write_text(lock.read_text().partition("[[results]]")[0])
+    for path in machine.root.rglob("*"):
+        path.chmod(path.stat().st_mode | 0o066 if path.is_file() else 0o700)
+        os.utime(path, (1, 1))
+    odd = {"PYTHONHASHSEED": "7", "TZ": "Pacific/Kiritimati", "LC_ALL": "C", "SOURCE_DATE_EPOCH": "99"}
+    again = machine.cogpack(
+        "push",
+        f"{registry}/other/hello",
+        "--jobs",
+        "1",
+        COGPACK_CACHE_DIR=str(tmp_path / "empty cache"),
+        **odd,
+    )
+    assert pushed(again) == pushed(first)
+
+
+def test_a_poisoned_result_is_named_and_nothing_is_tagged(hello: Project, registry: str) -> None:
+    hello.cogpack("push", f"{registry}/poison/hello")
+    lock = hello.root / "cogpack.lock"
+    text = lock.read_text()
+    digest = next(
+        result["digest"] for result in tomllib.loads(text)["results"] if result["name"].startswith("wheels:")
+    )
+    lock.write_text(text.replace(digest, "sha256:" + "0" * 64))
+    done = hello.cogpack("push", f"{registry}/poison/other", ok=False)
+    assert done.returncode == 3
+    assert "cogpack.lock says" in done.stderr
+    assert "0" * 64 in done.stderr
+    assert httpx.get(f"http://{registry}/v2/poison/other/tags/list").status_code == 404
+
+
+def test_killed_at_any_moment_the_next_push_ends_and_no_broken_tag_is_ever_seen(
+    hello: Project, registry: str, tmp_path: Path
+) -> None:
+    url = f"http://{registry}/v2/killed/hello"
+    broken: list[str] = []
+    stop = threading.Event()
+
+    def watch() -> None:
+        accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
+        with httpx.Client() as client:
+            while not stop.is_set():
+                answer = client.get(f"{url}/manifests/latest", headers=accept)
+                if answer.status_code == 200:
+                    manifest = answer.json()
+                    broken.extend(
+                        blob["digest"]
+                        for blob in [manifest["config"], *manifest["layers"]]
+                        if client.head(f"{url}/blobs/{blob['digest']}").status_code != 200
+                    )
+                time.sleep(0.05)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        for attempt in range(6):
+            (hello.root / "change.txt").write_text(f"change {attempt}")
+            process = subprocess.Popen(
+                [sys.executable, "-m", "cogpack", "push", f"{registry}/killed/hello", "--rebuild"],
+                cwd=hello.root,
+                env=hello.environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            time.sleep(0.4 * attempt)
+            process.send_signal(signal.SIGKILL if attempt % 2 else signal.SIGTERM)
+            process.wait(30)
+        hello.cogpack("push", f"{registry}/killed/hello")
+    finally:
+        stop.set()
+        watcher.join()
+    assert broken == []
+
+
+def test_two_pushes_at_once_that_share_a_cache_both_end_right(
+    hello: Project, registry: str, tmp_path: Path
+) -> None:
+    environment = hello.environment | {"COGPACK_CACHE_DIR": str(tmp_path / "cache")}
+    others = [hello.fresh(tmp_path / name, lock=True) for name in ("a", "b")]
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-m", "cogpack", "push", f"{registry}/both/{other.root.name}"],
+            cwd=other.root,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for other in others
+    ]
+    results = [process.communicate(timeout=300) for process in running]
+    assert [process.returncode for process in running] == [0, 0], results
+    digests = {out.partition("@")[2] for out, _ in results}
+    assert len(digests) == 1
+
+
+def test_verify_agrees_with_a_push_and_names_the_first_file_that_differs(hello: Project, registry: str) -> None:
+    done = hello.cogpack("push", f"{registry}/verify/hello:v1")
+    assert pushed(hello.cogpack("verify", f"{registry}/verify/hello:v1")) == pushed(done)
+    source = hello.root / "predict.py"
+    source.write_text(source.read_text() + "\n")
+    failed = hello.cogpack("verify", f"{registry}/verify/hello:v1", ok=False)
+    assert failed.returncode == 3
+    assert "(project)" in failed.stderr
+    assert "first difference: /src/predict.py" in failed.stderr
+
+
+def test_a_base_from_a_registry_is_mounted_and_not_sent(
+    hello: Project, registry: str, clean_environment, tmp_path: Path
+) -> None:
+    base = tmp_path / "base"
+    (base / "tree").mkdir(parents=True)
+    from support.base_image import push_base_image
+
+    push_base_image(registry, "library/base:v1", hello, tmp_path)
+    config = hello.root / "cog.yaml"
+    config.write_text(config.read_text() + f"\ncogpack:\n  base: {registry}/library/base:v1\n")
+    (hello.root / "cogpack.lock").unlink()
+    done = json.loads(hello.cogpack("push", f"{registry}/based/hello", "--json").stdout)
+    by_name = {layer["name"]: layer for layer in done["layers"]}
+    (base_layer,) = [layer for name, layer in by_name.items() if name.startswith("base:")]
+    assert base_layer["sent"] == 0
+
+
+def test_peak_memory_does_not_grow_with_the_weights(hello: Project, registry: str, tmp_path: Path) -> None:
+    weights = hello.root / "model.safetensors"
+    with weights.open("wb") as stream:
+        header = b'{"w":{"dtype":"U8","shape":[%d],"data_offsets":[0,%d]}}' % ((1 << 30,) * 2)
+        stream.write(len(header).to_bytes(8, "little") + header)
+        stream.truncate(8 + len(header) + (1 << 30))
+    program = (
+        "import resource, subprocess, sys\n"
+        "done = subprocess.run([sys.executable, '-m', 'cogpack', *sys.argv[1:]])\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
+        "sys.exit(done.returncode)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "push", f"{registry}/big/hello", "-q"],
+        cwd=hello.root,
+        env=hello.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout.splitlines()[-1]) < 200 * 1024
