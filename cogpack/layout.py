@@ -206,7 +206,6 @@ class Incoming:
             if os.fstat(self._stream.fileno()).st_nlink:
                 break
             self._stream.close()  # swept away before it was locked
-        self.size = 0
 
     def __enter__(self) -> Self:
         return self
@@ -218,15 +217,7 @@ class Incoming:
         left = memoryview(block)
         with writing(self._layout.root):
             while left:
-                written = self._stream.write(left)
-                self.size += written
-                left = left[written:]
-
-    def restart(self) -> None:
-        """Forget all that was written."""
-        self._stream.seek(0)
-        self._stream.truncate()
-        self.size = 0
+                left = left[self._stream.write(left) :]
 
     def keep(self, digest: Digest) -> None:
         """`digest` must be that of the bytes written: the caller has hashed them."""

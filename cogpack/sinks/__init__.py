@@ -1,0 +1,1 @@
+"""Where images go: a registry, an OCI image layout, an archive, the local Docker."""

@@ -1,0 +1,114 @@
+"""The archive that `docker load`, `podman load` and skopeo's `docker-archive:` read (`cogpack build -o FILE.tar`).
+
+Docker image format v1.2, "Combined Image JSON + Filesystem Changeset Format": layers as plain tars, the config, and
+last `manifest.json`, without which nothing is loaded. It is written as a stream, so a pipe will do. A layer's name in
+it can't be its digest, which is known only behind its bytes; loaders go by `manifest.json`.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol, Self
+
+from cogpack.errors import InputError, MismatchError
+from cogpack.layers import tar
+from cogpack.layers.layer import Body, Form, Layer
+from cogpack.layout import writing
+from cogpack.oci import Descriptor, Image, LayerInfo, encode
+from cogpack.sinks.base import counted
+
+
+class Writable(Protocol):
+    def write(self, data: bytes, /) -> object: ...
+
+
+class ArchiveSink:
+    """Writes to `stream` from its first byte to its last; the caller opens and closes it."""
+
+    parallel = False
+    form = Form.PLAIN
+
+    def __init__(self, stream: Writable) -> None:
+        self._stream = stream
+        self._layers: list[str] = []
+        self._config = ""
+
+    @classmethod
+    @contextmanager
+    def write(cls, path: Path) -> Iterator[Self]:
+        """Into a file that appears at `path`, whole, when the `with` ends without an error."""
+        if path.is_dir():
+            raise InputError(f"{path}: is a directory", next_step="name a file for the archive")
+        beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        with writing(path):
+            stream = beside.open("xb")
+        try:
+            with stream:
+                yield cls(_File(stream.write, path))
+                with writing(path):
+                    stream.flush()
+            with writing(path):
+                beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    def has(self, blob: Descriptor) -> bool:  # noqa: ARG002 - an archive starts empty
+        return False
+
+    def add_layer(self, layer: Layer, on_bytes: Callable[[int], None]) -> LayerInfo:
+        size = layer.size(Form.PLAIN)
+        if size is None:  # a base image's compressed layer: unpack it once to learn what the header must say
+            size = layer.copy_to(_drain, Form.PLAIN).descriptor.size
+        name = f"layers/{len(self._layers)}.tar"
+        self._stream.write(tar.header(name, b"0", mode=0o644, size=size))
+
+        def write(body: Body) -> None:
+            for block in counted(body, on_bytes):
+                self._stream.write(block)
+
+        info = layer.copy_to(write, Form.PLAIN)
+        if info.descriptor.size != size:
+            raise MismatchError(
+                f"{layer.name}: expected {size} bytes, found {info.descriptor.size}",
+                next_step="run it again when nothing writes to the project",
+            )
+        self._pad(size)
+        self._layers.append(name)
+        return info
+
+    def put(self, image: Image) -> Descriptor:
+        """The config's descriptor: an image without a registry is known by its config (the "image ID")."""
+        config = image.config_descriptor
+        self._config = config.digest.removeprefix("sha256:") + ".json"
+        self._file(self._config, image.config)
+        return config
+
+    def commit(self, root: Descriptor, tags: Sequence[str]) -> None:  # noqa: ARG002 - the config is in place
+        entry = {"Config": self._config, "RepoTags": list(tags), "Layers": self._layers}
+        self._file("manifest.json", encode([entry]))
+        self._stream.write(bytes(2 * tar.RECORD))
+
+    def _file(self, name: str, data: bytes) -> None:
+        self._stream.write(tar.header(name, b"0", mode=0o644, size=len(data)) + data)
+        self._pad(len(data))
+
+    def _pad(self, size: int) -> None:
+        self._stream.write(bytes(-size % tar.RECORD))
+
+
+class _File:
+    """A file whose failed writes are told as such, and not as failures of the layer that was being read."""
+
+    def __init__(self, write: Callable[[bytes], object], path: Path) -> None:
+        self._write = write
+        self._path = path
+
+    def write(self, data: bytes, /) -> None:
+        with writing(self._path):
+            self._write(data)
+
+
+def _drain(body: Body) -> None:
+    for _ in body:
+        pass

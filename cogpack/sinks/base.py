@@ -1,0 +1,34 @@
+"""What a sink is: layers first, then the image, its names last."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
+
+from cogpack.layers.layer import Form, Layer
+from cogpack.oci import Descriptor, Image, LayerInfo
+
+
+class Sink(Protocol):
+    @property
+    def parallel(self) -> bool:
+        """Whether `add_layer` may run in several threads, in any order; else bottom first."""
+
+    @property
+    def form(self) -> Form:
+        """What `add_layer` takes and answers: layers as stored, or plain tars."""
+
+    def has(self, blob: Descriptor) -> bool: ...
+
+    def add_layer(self, layer: Layer, on_bytes: Callable[[int], None]) -> LayerInfo:
+        """Take the layer's bytes, unless it is known and here already. `on_bytes` hears of each block that moves."""
+
+    def put(self, image: Image) -> Descriptor:
+        """Config and manifest, by digest: nothing can be seen yet. All layers have been added."""
+
+    def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
+        """Make what `put` answered visible as `tags`. Last."""
+
+
+def counted(blocks: Iterable[bytes], on_bytes: Callable[[int], None]) -> Iterator[bytes]:
+    for block in blocks:
+        on_bytes(len(block))
+        yield block

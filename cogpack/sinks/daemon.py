@@ -1,0 +1,106 @@
+"""The local Docker as sink (`cogpack load`): the archive, streamed into `docker load`. Nothing touches the disk here.
+
+`docker` finds its daemon itself: DOCKER_HOST, DOCKER_CONTEXT and its own configuration count.
+"""
+
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import IO, Self
+
+from cogpack.errors import UnavailableError
+from cogpack.oci import Descriptor
+from cogpack.sinks.archive import ArchiveSink
+
+_ANSWER_SECONDS = 30
+
+
+class DaemonSink(ArchiveSink):
+    """`put` answers with the image ID; after `commit` the image is in Docker under its tags."""
+
+    def __init__(self, load: "_Load") -> None:
+        super().__init__(load)
+        self._load = load
+
+    @classmethod
+    @contextmanager
+    def open(cls) -> Iterator[Self]:
+        """Docker is asked before anything is built; leaving the `with` before `commit` loads nothing."""
+        _ask()
+        # Docker's words go to a file: a pipe that nobody reads could fill up and stop it.
+        with tempfile.TemporaryFile() as output:
+            load = _Load(output)
+            try:
+                yield cls(load)
+            finally:
+                load.stop()
+
+    def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
+        super().commit(root, tags)
+        self._load.finish()
+
+
+class _Load:
+    """`docker load`, reading what is written here."""
+
+    def __init__(self, output: IO[bytes]) -> None:
+        self._output = output
+        self._process = subprocess.Popen(
+            ["docker", "load", "--quiet"], stdin=subprocess.PIPE, stdout=output, stderr=output
+        )
+        assert self._process.stdin is not None
+        self._stdin = self._process.stdin
+
+    def write(self, data: bytes, /) -> None:
+        try:
+            self._stdin.write(data)
+        except BrokenPipeError:
+            self._process.wait()
+            raise self._failed() from None
+
+    def finish(self) -> None:
+        with suppress(BrokenPipeError):  # its exit status says more
+            self._stdin.close()
+        if self._process.wait() != 0:
+            raise self._failed()
+
+    def stop(self) -> None:
+        """Killed before its input ends: a cut archive must not look like a whole one."""
+        if self._process.poll() is None:
+            self._process.kill()
+        with suppress(BrokenPipeError):
+            self._stdin.close()
+        self._process.wait()
+
+    def _failed(self) -> UnavailableError:
+        self._output.seek(0)
+        words = self._output.read(2000).decode(errors="replace").strip()
+        return UnavailableError(
+            f"docker load ended with {self._process.returncode}: {words or 'no message'}",
+            next_step="look at the daemon's log, or write a file with cogpack build -o IMAGE.tar",
+        )
+
+
+def _ask() -> None:
+    advice = "start Docker (or set DOCKER_HOST), or write a file with cogpack build -o IMAGE.tar"
+    try:
+        answer = subprocess.run(
+            ["docker", "version", "--format", "{{.Server.Version}}"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_ANSWER_SECONDS,
+            check=False,
+        )
+    except OSError as error:
+        raise UnavailableError(
+            f"docker: can't be started: {error.strerror}",
+            next_step="install Docker's client, or write a file with cogpack build -o IMAGE.tar",
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise UnavailableError(
+            f"docker: the daemon did not answer within {_ANSWER_SECONDS} seconds", next_step=advice
+        ) from None
+    if answer.returncode != 0:
+        words = answer.stderr.decode(errors="replace").strip()
+        raise UnavailableError(f"docker: {words:.500}", next_step=advice)

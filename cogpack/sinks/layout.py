@@ -1,0 +1,48 @@
+"""An OCI image layout directory as sink (`cogpack build -o DIR`). What else is in the layout stays there."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cogpack.layers.layer import Body, Form, Layer
+from cogpack.layout import Layout
+from cogpack.oci import Descriptor, Image, LayerInfo
+from cogpack.sinks.base import counted
+
+
+class LayoutSink:
+    parallel = True
+    form = Form.STORED
+
+    def __init__(self, directory: Path) -> None:
+        """A new or empty directory, or an OCI layout; anything else is an `InputError`, untouched."""
+        self._layout = Layout.create(directory)
+
+    def has(self, blob: Descriptor) -> bool:
+        return self._layout.has(blob)
+
+    def add_layer(self, layer: Layer, on_bytes: Callable[[int], None]) -> LayerInfo:
+        if layer.known is not None and self.has(layer.known.descriptor):
+            return layer.known
+        with self._layout.incoming() as blob:
+
+            def fill(body: Body) -> None:
+                for block in counted(body, on_bytes):
+                    blob.write(block)
+
+            info = layer.copy_to(fill)
+            if not self.has(info.descriptor):
+                blob.keep(info.descriptor.digest)
+        return info
+
+    def put(self, image: Image) -> Descriptor:
+        self._layout.add(image.config)
+        self._layout.add(image.manifest)
+        return image.descriptor
+
+    def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
+        self._layout.publish(dict.fromkeys(tags, root))
+
+
+def read_layout(directory: Path) -> Layout:
+    """For reading; a directory that is no finished layout is an `InputError`."""
+    return Layout.read(directory)
