@@ -48,8 +48,10 @@ class Store:
             return None
         return path if artifact.size in (None, size) else None
 
-    def fetch(self, artifact: Artifact, urls: Callable[[], Iterable[str]]) -> Path:
+    def fetch(self, artifact: Artifact, urls: Callable[[], Iterable[str]], task: Task | None = None) -> Path:
         """The file, downloaded if need be from the first of `urls` that has it (http, file, or a plain path).
+
+        `task`: of the caller, when the file is one of many; else it is a task of its own.
 
         `MismatchError` when what came is not what was locked; `UnavailableError` when no place has it.
         """
@@ -59,7 +61,7 @@ class Store:
         mismatch: MismatchError | None = None
         for url in urls():
             try:
-                return self._download(artifact, url)
+                return self._download(artifact, url, task)
             except MismatchError as error:
                 mismatch = error
             except (UnavailableError, DeniedError) as error:
@@ -81,12 +83,12 @@ class Store:
                     raise UnavailableError(f"{redacted(url)}: longer than {limit} bytes", next_step="check the address")
             return bytes(joined)
 
-    def _download(self, artifact: Artifact, url: str) -> Path:
+    def _download(self, artifact: Artifact, url: str, shared: Task | None) -> Path:
         path = self._path(artifact)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._sweep(path.parent)
         for attempt in range(1, _ATTEMPTS + 1):
-            task = self._http.progress.task(artifact.name, artifact.size)
+            task = shared or self._http.progress.task(artifact.name, artifact.size)
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
             try:
                 with os.fdopen(handle, "wb") as out, self._open(url) as blocks:
@@ -99,7 +101,8 @@ class Store:
                     raise
                 self._http.cancellation.wait(backoff(attempt))
             else:
-                task.done("fetched")
+                if shared is None:
+                    task.done("fetched")
                 return path
             finally:
                 Path(temporary).unlink(missing_ok=True)

@@ -6,13 +6,14 @@ identity, ignored when no layer has the key, an error when a rebuild contradicts
 """
 
 import hashlib
+import json
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-import tomli_w
 
 from cogpack.digest import DiffID, Digest, parse_digest
 from cogpack.errors import InputError
@@ -203,15 +204,37 @@ def read_lock(root: Path) -> Lock | None:
 
 
 def encode_lock(lock: Lock) -> bytes:
+    """TOML with one line per package, wheel and result: what changed is what a diff shows."""
     document = msgspec.to_builtins(lock)
     document["results"] = sorted(document.get("results", []), key=lambda result: (result["name"], result["key"]))
-    return (_HEADER + tomli_w.dumps(_without_none(document))).encode()
+    return (_HEADER + "\n".join(_table(document, ())) + "\n").encode()
 
 
-def _without_none(value: Any) -> Any:
-    """TOML has no null: what is None is not there."""
-    if isinstance(value, dict):
-        return {key: _without_none(item) for key, item in value.items() if item is not None}
+def _table(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
+    tables = {key: value for key, value in table.items() if isinstance(value, Mapping)}
+    if path and len(tables) < len(table):
+        yield f"\n[{'.'.join(map(_key, path))}]"
+    for key, value in table.items():
+        if isinstance(value, list | tuple) and value:
+            yield f"{_key(key)} = ["
+            yield from (f"    {_inline(item)}," for item in value)
+            yield "]"
+        elif value is not None and key not in tables and value != []:
+            yield f"{_key(key)} = {_inline(value)}"
+    for key, value in tables.items():
+        yield from _table(value, (*path, key))
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, Mapping):
+        pairs = (f"{_key(key)} = {_inline(item)}" for key, item in value.items() if item is not None)
+        return "{ " + ", ".join(pairs) + " }"
     if isinstance(value, list | tuple):
-        return [_without_none(item) for item in value]
-    return value
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    # A JSON string, number or boolean is a TOML one (TOML 1.0, "String": basic strings escape as JSON does),
+    # but for DEL, which TOML wants escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _inline(key)

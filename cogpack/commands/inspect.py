@@ -51,7 +51,7 @@ class _Config(msgspec.Struct):
 def inspect(session: Session, target: str) -> Inspected:
     if Path(target).is_dir():
         layout = read_layout(Path(target))
-        descriptor, data = layout.root()
+        descriptor, data = layout.root_manifest()
         return _inspected(target, descriptor.digest, data, layout.blob_bytes)
     reference = Reference.parse(target, where="inspect")
     repository = session.repository(reference)

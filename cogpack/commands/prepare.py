@@ -20,6 +20,7 @@ from cogpack.layers.fingerprints import Fingerprints
 from cogpack.lock import Decisions, Lock, LockedDeb, LockedWheel
 from cogpack.oci import Descriptor, Platform
 from cogpack.plan import Plan, Suppliers, make_plan
+from cogpack.progress import Task
 from cogpack.project import Project, ProjectFile, find_project
 from cogpack.reference import Reference
 from cogpack.resolve.debs import Mirror, deb_urls
@@ -125,18 +126,30 @@ class _Debs:
     def path(self, deb: LockedDeb) -> Path:
         with self._lock:
             if not self._complete:
-                assert self._decisions.debian is not None
-                with ThreadPoolExecutor(8, thread_name_prefix="deb") as pool:
-                    list(pool.map(self._fetch, self._decisions.debian.packages))
+                self._fetch_all()
                 self._complete = True
-        return self._fetch(deb)
+        return self._fetch(deb, None)
 
-    def _fetch(self, deb: LockedDeb) -> Path:
+    def _fetch_all(self) -> None:
+        assert self._decisions.debian is not None
+        store = self._session.store
+        missing = [deb for deb in self._decisions.debian.packages if store.find(_deb_artifact(deb)) is None]
+        if not missing:
+            return
+        task = self._session.progress.task(f"{len(missing)} Debian packages", sum(deb.size for deb in missing))
+        with ThreadPoolExecutor(8, thread_name_prefix="deb") as pool:
+            list(pool.map(lambda deb: self._fetch(deb, task), missing))
+        task.done("fetched")
+
+    def _fetch(self, deb: LockedDeb, task: Task | None) -> Path:
         debian = self._decisions.debian
         assert debian is not None
         mirror = Mirror.choose(self._config.pack.debian_mirror, self._session.settings.environment)
-        artifact = Artifact(deb.path.rpartition("/")[2], Digest(f"sha256:{deb.sha256}"), deb.size)
-        return self._session.store.fetch(artifact, lambda: deb_urls(deb, mirror, debian))
+        return self._session.store.fetch(_deb_artifact(deb), lambda: deb_urls(deb, mirror, debian), task)
+
+
+def _deb_artifact(deb: LockedDeb) -> Artifact:
+    return Artifact(deb.path.rpartition("/")[2], Digest(f"sha256:{deb.sha256}"), deb.size)
 
 
 class _Wheels:

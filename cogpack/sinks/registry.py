@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from cogpack.registry.client import Repository
-
 from cogpack.errors import MismatchError
 from cogpack.layers.layer import Body, Form, Layer
 from cogpack.oci import OCI_MANIFEST, Descriptor, Image, LayerInfo
 from cogpack.reference import Reference
+from cogpack.registry.client import Repository
+from cogpack.sinks.base import counted
 
 
 class RegistrySink:
@@ -32,12 +32,12 @@ class RegistrySink:
             descriptor = known.descriptor
             return layer.copy_to(
                 lambda body: self._repository.upload(
-                    _Counted(body, on_bytes), descriptor=descriptor, finished=lambda: body.last().descriptor.digest
+                    _Replayable(body, on_bytes), descriptor=descriptor, finished=lambda: body.last().descriptor.digest
                 )
             )
         return layer.copy_to(
             lambda body: self._repository.upload(
-                _Counted(body, on_bytes), descriptor=None, finished=lambda: body.last().descriptor.digest
+                _Replayable(body, on_bytes), descriptor=None, finished=lambda: body.last().descriptor.digest
             )
         )
 
@@ -67,7 +67,7 @@ class RegistrySink:
             self._repository.put_manifest(found[1], found[0], tag)
 
 
-class _Counted:
+class _Replayable:
     """The body, with each block reported. Iterating again reports again: those bytes are sent again."""
 
     def __init__(self, body: Body, on_bytes: Callable[[int], None]) -> None:
@@ -75,9 +75,7 @@ class _Counted:
         self._on_bytes = on_bytes
 
     def __iter__(self) -> Iterator[bytes]:
-        for block in self._body:
-            self._on_bytes(len(block))
-            yield block
+        return counted(self._body, self._on_bytes)
 
 
 def _drain(body: Body) -> None:
