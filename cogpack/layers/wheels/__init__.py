@@ -1,7 +1,7 @@
-"""Wheels as layers: read in place, turned straight into entries of a virtual environment."""
+"""Wheels as layers: their files at their places in the virtual environment, read where they lie in the zip."""
 
-from cogpack.layers.wheels.grouping import group
-from cogpack.layers.wheels.source import WheelFile, WheelsSource, merge
+from cogpack.layers.wheels.groups import group
+from cogpack.layers.wheels.source import WheelFile, WheelsSource, check_clashes
 from cogpack.layers.wheels.venv import VenvSource
 
-__all__ = ["VenvSource", "WheelFile", "WheelsSource", "group", "merge"]
+__all__ = ["VenvSource", "WheelFile", "WheelsSource", "check_clashes", "group"]

@@ -1,217 +1,253 @@
-"""A wheel's zip, read in place: members by their central directory, with nothing believed that isn't checked.
+"""The zip of a wheel (PKWARE APPNOTE.TXT 6.3), read strictly, so that no two readers can see two different trees.
 
-APPNOTE.TXT 4.3 (structure), 4.4.5 (methods): wheels hold stored and deflated members only.
+Only what wheels hold is taken: plain files, stored or deflated, zip64 where it is needed. Refused are duplicate and
+overlapping members, local headers that contradict the central directory, links, encryption, several disks, paths that
+leave the tree, and sizes that deflate can't reach. Memory is bounded by the central directory's limit.
 """
 
-import io
 import stat
 import struct
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.layers.entry import BLOCK, RawDeflate
 
+DIRECTORY_LIMIT = 64 * 1024 * 1024
+"""Bytes of a central directory; PyTorch, with 12,000 files, has 1.5 MiB."""
+
+_FLOOR = 64 * 1024 * 1024
+_RATIO = 200
+"""All files together may have this many bytes per byte of the archive, and `_FLOOR` more: far above any real wheel."""
+_DEFLATE_RATIO = 1032
+"""Deflate can't do better: 258 bytes in two bits."""
+
+_END = struct.Struct("<4s4H2LH")
+_END64_LOCATOR = struct.Struct("<4sLQL")
+_END64 = struct.Struct("<4sQ2H2L4Q")
+_CENTRAL = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
-_ENCRYPTED = 0x1
-_LARGEST_RATIO = 1100
-"""Deflate can't do better than 1032:1; what claims more is not a stream but an attack."""
-
-_MEMBERS = 500_000
+_FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
+_ENCRYPTED = 0x1 | 0x40 | 0x2000
+_SIZES_FOLLOW = 0x8
+_UTF8 = 0x800
+_STORED, _DEFLATED = 0, 8
 
 
 class Member(msgspec.Struct, frozen=True):
-    """One file: where its stored bytes begin, how many there are, what they unpack to."""
+    """One file. `start`, `packed`: place and length of its bytes in the archive; `mode`: Unix mode, 0 if not given."""
 
     name: str
-    locate: Callable[[], Path]
-    method: int
-    offset: int
-    stored: int
+    mode: int
     size: int
     crc32: int
-    executable: bool
-
-    def open(self) -> BinaryIO:
-        """The plain bytes; the tar writer checks that there are `size` of them, `read_small` their CRC."""
-        if self.method == zipfile.ZIP_STORED:
-            return _Range(self.locate(), self.offset, self.stored)
-        return io.BufferedReader(_Inflated(self), BLOCK)
-
-    def deflated(self) -> RawDeflate | None:
-        return _Raw(self) if self.method == zipfile.ZIP_DEFLATED else None
-
-    def __repr__(self) -> str:
-        return f"{self.name} of {self.locate().name}"
+    start: int
+    packed: int
+    deflated: bool
 
 
-class _Raw:
-    def __init__(self, member: Member) -> None:
-        self.size = member.stored
-        self.crc32 = member.crc32
-        self._member = member
+class _Record(msgspec.Struct, frozen=True):
+    """One entry of the central directory."""
 
-    def open(self) -> BinaryIO:
-        return _Range(self._member.locate(), self._member.offset, self._member.stored)
-
-
-class _Range(io.FileIO):
-    """A part of a file, as a file."""
-
-    def __init__(self, path: Path, offset: int, size: int) -> None:
-        super().__init__(path, "rb")
-        super().seek(offset)
-        self._left = size
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        wanted = self._left if size is None or size < 0 else min(size, self._left)
-        block = super().read(wanted) or b""
-        self._left -= len(block)
-        return block
-
-    def readinto(self, buffer: "bytearray | memoryview", /) -> int:  # type: ignore[override]
-        block = self.read(len(buffer))
-        buffer[: len(block)] = block
-        return len(block)
+    raw_name: bytes
+    flags: int
+    method: int
+    crc32: int
+    packed: int
+    size: int
+    mode: int
+    offset: int
 
 
-class _Inflated(io.RawIOBase):
-    def __init__(self, member: Member) -> None:
-        super().__init__()
-        self._member = member
-        self._source = _Range(member.locate(), member.offset, member.stored)
-        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        self._crc = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "bytearray | memoryview", /) -> int:  # type: ignore[override]
-        while not self._inflater.eof:
-            block = self._inflater.unconsumed_tail or self._source.read(BLOCK)
-            try:
-                out = self._inflater.decompress(block, len(buffer))
-            except zlib.error as error:
-                raise _damaged(self._member, str(error)) from error
-            if out:
-                self._crc = zlib.crc32(out, self._crc)
-                buffer[: len(out)] = out
-                return len(out)
-            if not block:
-                raise _damaged(self._member, "its compressed bytes end early")
-        if self._crc != self._member.crc32:
-            raise _damaged(self._member, "its CRC-32 is wrong")
-        return 0
-
-    def close(self) -> None:
-        self._source.close()
-        super().close()
+def read_members(path: Path, *, where: str) -> list[Member]:
+    """The files of the archive in the order of its directory, without its directories. `where` names it in errors."""
+    with path.open("rb") as file:
+        return _Archive(file, path.stat().st_size, where).members()
 
 
-def read_members(locate: Callable[[], Path]) -> list[Member]:
-    """All files of the wheel, in the order of its central directory."""
-    path = locate()
-    with _opened(path) as archive, path.open("rb") as stream:
-        infos = archive.infolist()
-        if len(infos) > _MEMBERS:
-            _refuse(path, f"it lists {len(infos)} files")
-        members: list[Member] = []
-        seen: set[str] = set()
-        for info in infos:
-            if info.is_dir():
-                continue
-            name = info.filename
-            _check_name(path, name, info.orig_filename)
-            if name in seen:
-                _refuse(path, f"it holds {name!r:.200} twice")
-            seen.add(name)
-            kind = stat.S_IFMT(info.external_attr >> 16)
-            if kind not in (0, stat.S_IFREG):
-                _refuse(path, f"{name!r:.200} is no plain file")
-            if info.flag_bits & _ENCRYPTED:
-                _refuse(path, f"{name!r:.200} is encrypted")
-            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                _refuse(path, f"{name!r:.200} is compressed by method {info.compress_type}; wheels use 0 and 8")
-            if info.file_size > _LARGEST_RATIO * max(info.compress_size, 1):
-                _refuse(path, f"{name!r:.200} claims {info.file_size} bytes from {info.compress_size}")
-            if info.compress_type == zipfile.ZIP_STORED and info.file_size != info.compress_size:
-                _refuse(path, f"{name!r:.200} is stored, but its two sizes differ")
-            members.append(
-                Member(
-                    name=name,
-                    locate=locate,
-                    method=info.compress_type,
-                    offset=_data_offset(stream, info, path),
-                    stored=info.compress_size,
-                    size=info.file_size,
-                    crc32=info.CRC,
-                    # Modes without a file type are not believed: installers agree on this.
-                    executable=kind == stat.S_IFREG and bool((info.external_attr >> 16) & 0o111),
-                )
-            )
-        _check_overlap(members, path)
-        return members
+class _Archive:
+    def __init__(self, file: BinaryIO, size: int, where: str) -> None:
+        self._file = file
+        self._size = size
+        self._where = where
 
+    def refuse(self, problem: str) -> NoReturn:
+        raise InputError(f"{self._where}: {problem}", next_step="this wheel is damaged or unsafe: choose another one")
 
-def read_small(member: Member, *, limit: int = 64 * 1024 * 1024) -> bytes:
-    """A metadata file, whole and checked."""
-    if member.size > limit:
-        raise _damaged(member, f"{member.size} bytes are too many for it")
-    with member.open() as stream:
-        data = stream.read(limit)
-    if len(data) != member.size or zlib.crc32(data) != member.crc32:
-        raise _damaged(member, "its bytes are not those that the archive lists")
-    return data
+    def _read(self, offset: int, size: int) -> bytes:
+        self._file.seek(offset)
+        data = self._file.read(size)
+        if len(data) != size:
+            self.refuse("the zip is cut short")
+        return data
 
+    def members(self) -> list[Member]:
+        start, size, count = self._directory()
+        records = list(self._records(self._read(start, size), count))
+        limit = _FLOOR + _RATIO * self._size
+        if sum(record.size for record in records) > limit:
+            self.refuse(f"it would unpack to more than {limit} bytes")
+        found: list[Member] = []
+        names: set[str] = set()
+        for record in records:
+            name = self._name(record)
+            if name in names:
+                self.refuse(f"{name!r} is in it twice")
+            names.add(name)
+            if not name.endswith("/"):
+                found.append(self._member(name, record))
+        self._check_overlaps(found, records, start)
+        return found
 
-@contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, ValueError, EOFError, struct.error, NotImplementedError, OSError) as error:
-        _refuse(path, str(error))
-    with archive:
-        yield archive
+    def _directory(self) -> tuple[int, int, int]:
+        """(offset, size, entries) of the central directory, which must end where the end records begin."""
+        tail_start = max(0, self._size - _END.size - _FULL16)
+        tail = self._read(tail_start, self._size - tail_start)
+        at = len(tail)
+        while (at := tail.rfind(b"PK\5\6", 0, at)) >= 0:
+            if at + _END.size <= len(tail):
+                _, disk, first, here, count, size, offset, comment = _END.unpack_from(tail, at)
+                if at + _END.size + comment == len(tail):
+                    break
+        else:
+            self.refuse("it is no zip archive")
+        end = tail_start + at
+        if end >= _END64_LOCATOR.size:
+            locator = self._read(end - _END64_LOCATOR.size, _END64_LOCATOR.size)
+            if locator.startswith(b"PK\6\7"):
+                return self._directory64(locator, end - _END64_LOCATOR.size, count, size, offset)
+        if disk or first or here != count:
+            self.refuse("it is one part of several")
+        return self._placed(offset, size, count, end)
 
+    def _directory64(self, locator: bytes, end: int, count: int, size: int, offset: int) -> tuple[int, int, int]:
+        _, disk, at, disks = _END64_LOCATOR.unpack(locator)
+        if disk or disks > 1 or at + _END64.size > end:
+            self.refuse("its zip64 records are damaged")
+        signature, length, _, _, disk, first, here, count64, size64, offset64 = _END64.unpack(
+            self._read(at, _END64.size)
+        )
+        if signature != b"PK\6\6" or at + 12 + length != end or disk or first or here != count64:
+            self.refuse("its zip64 records are damaged")
+        for short, long, full in ((count, count64, _FULL16), (size, size64, _FULL32), (offset, offset64, _FULL32)):
+            if short not in (long, full):
+                self.refuse("its two end records contradict each other")
+        return self._placed(offset64, size64, count64, at)
 
-def _data_offset(stream: BinaryIO, info: zipfile.ZipInfo, path: Path) -> int:
-    """Behind the local header, whose name and extra field may be longer than the central ones (4.3.7)."""
-    stream.seek(info.header_offset)
-    header = stream.read(_LOCAL.size)
-    if len(header) != _LOCAL.size or not header.startswith(b"PK\x03\x04"):
-        _refuse(path, f"{info.filename!r:.200} has no local header")
-    fields = _LOCAL.unpack(header)
-    return int(info.header_offset + _LOCAL.size + fields[9] + fields[10])
+    def _placed(self, offset: int, size: int, count: int, end: int) -> tuple[int, int, int]:
+        if offset + size != end:
+            self.refuse("its central directory is not where the end record says")
+        if size > DIRECTORY_LIMIT:
+            self.refuse(f"its central directory has more than {DIRECTORY_LIMIT} bytes")
+        return offset, size, count
 
+    def _records(self, data: bytes, count: int) -> Iterator[_Record]:
+        at = found = 0
+        while at < len(data):
+            if len(data) - at < _CENTRAL.size:
+                self.refuse("its central directory is damaged")
+            fields = _CENTRAL.unpack_from(data, at)
+            signature, _, _, flags, method, _, _, crc32, packed, size = fields[:10]
+            name_size, extra_size, comment_size, disk, _, attributes, offset = fields[10:]
+            at += _CENTRAL.size
+            end = at + name_size + extra_size + comment_size
+            if signature != b"PK\1\2" or end > len(data):
+                self.refuse("its central directory is damaged")
+            extra = data[at + name_size : at + name_size + extra_size]
+            size, packed, offset, disk = self._extended(extra, size, packed, offset, disk)
+            if disk:
+                self.refuse("it is one part of several")
+            yield _Record(data[at : at + name_size], flags, method, crc32, packed, size, attributes >> 16, offset)
+            at = end
+            found += 1
+        if found != count:
+            self.refuse(f"its end record announces {count} members, there are {found}")
 
-def _check_overlap(members: list[Member], path: Path) -> None:
-    """Members that share bytes make a small archive expand without end."""
-    end = 0
-    for member in sorted(members, key=lambda member: member.offset):
-        if member.offset < end:
-            _refuse(path, f"{member.name!r:.200} overlaps another member")
-        end = member.offset + member.stored
-    if end > path.stat().st_size:
-        _refuse(path, "a member ends behind the end of the file")
+    def _extended(self, extra: bytes, size: int, packed: int, offset: int, disk: int) -> tuple[int, int, int, int]:
+        """The values, with those that did not fit taken from the zip64 extra field (APPNOTE 4.5.3)."""
+        full = [(size, _FULL32, 8), (packed, _FULL32, 8), (offset, _FULL32, 8), (disk, _FULL16, 4)]
+        if all(value != limit for value, limit, _ in full):
+            return size, packed, offset, disk
+        at = 0
+        while at + 4 <= len(extra):
+            kind, length = struct.unpack_from("<2H", extra, at)
+            at += 4
+            if kind == 1:
+                break
+            at += length
+        else:
+            return size, packed, offset, disk  # the very values, just not larger
+        values: list[int] = []
+        end = min(at + length, len(extra))
+        for value, limit, width in full:
+            if value == limit:
+                if at + width > end:
+                    self.refuse("a zip64 extra field is damaged")
+                value = int.from_bytes(extra[at : at + width], "little")
+                at += width
+            values.append(value)
+        return values[0], values[1], values[2], values[3]
 
+    def _name(self, record: _Record) -> str:
+        try:
+            name = record.raw_name.decode("utf-8" if record.flags & _UTF8 else "ascii")
+        except UnicodeDecodeError:
+            self.refuse(f"{record.raw_name!r:.200}: the name is not UTF-8, or not marked as such")
+        parts = name.removesuffix("/").split("/")
+        if any(part in ("", ".", "..") for part in parts) or "\\" in name:
+            self.refuse(f"{name!r:.200} is not a relative path of plain names")
+        if any(ord(character) < 32 or ord(character) == 127 for character in name):
+            self.refuse(f"{name!r:.200}: control characters in a name")
+        if any(part.startswith(".wh.") for part in parts):
+            self.refuse(f"{name!r:.200}: names that begin with .wh. mean deletion in image layers")
+        return name
 
-def _check_name(path: Path, name: str, original: str) -> None:
-    parts = name.split("/")
-    if name != original or "\\" in name or "\0" in name or any(part in ("", ".", "..") for part in parts):
-        _refuse(path, f"it holds a path {original!r:.200}")
+    def _member(self, name: str, record: _Record) -> Member:
+        if record.flags & _ENCRYPTED:
+            self.refuse(f"{name!r:.200} is encrypted")
+        if record.method not in (_STORED, _DEFLATED):
+            self.refuse(f"{name!r:.200}: compression method {record.method}, a wheel has 0 or 8")
+        if stat.S_IFMT(record.mode) not in (0, stat.S_IFREG):
+            self.refuse(f"{name!r:.200} is no regular file")
+        if record.method == _STORED and record.packed != record.size:
+            self.refuse(f"{name!r:.200}: stored, but with two sizes")
+        if record.size > _DEFLATE_RATIO * record.packed or (not record.size and record.crc32):
+            self.refuse(f"{name!r:.200}: its sizes can't be true")
+        return Member(
+            name=name,
+            mode=record.mode,
+            size=record.size,
+            crc32=record.crc32,
+            start=self._start(name, record),
+            packed=record.packed,
+            deflated=record.method == _DEFLATED,
+        )
 
+    def _start(self, name: str, record: _Record) -> int:
+        """Where the bytes begin; the local header must say what the central directory says."""
+        header = self._read(record.offset, _LOCAL.size + len(record.raw_name))
+        signature, _, flags, method, _, _, crc32, packed, size, name_size, extra_size = _LOCAL.unpack_from(header)
+        same = signature == b"PK\3\4" and method == record.method and not flags & _ENCRYPTED
+        same = same and name_size == len(record.raw_name) and header[_LOCAL.size :] == record.raw_name
+        if not flags & _SIZES_FOLLOW:
+            same = same and crc32 == record.crc32
+            same = same and packed in (record.packed, _FULL32) and size in (record.size, _FULL32)
+        if not same:
+            self.refuse(f"{name!r:.200}: its local header contradicts the central directory")
+        return record.offset + _LOCAL.size + int(name_size) + int(extra_size)
 
-def _damaged(member: Member, why: str) -> InputError:
-    return InputError(
-        f"{member!r:.300}: {why}", next_step="the wheel is damaged: pin another version, or ask its publisher"
-    )
-
-
-def _refuse(path: Path, why: str) -> NoReturn:
-    raise InputError(f"{path.name}: not a sound wheel: {why}", next_step="pin another version, or ask its publisher")
+    def _check_overlaps(self, members: list[Member], records: list[_Record], directory: int) -> None:
+        """Each member's bytes end before the next header of any member, directories included."""
+        starts = sorted(record.offset for record in records)
+        if len(set(starts)) != len(starts):
+            self.refuse("two members share their bytes")
+        spans = sorted((member.start, member.start + member.packed, member.name) for member in members)
+        borders = iter([*starts, directory])
+        border = next(borders)
+        for start, end, name in spans:
+            while border < start and border != directory:
+                border = next(borders)
+            if end > border or start > directory:
+                self.refuse(f"{name!r:.200} overlaps another member")

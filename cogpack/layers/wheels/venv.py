@@ -1,35 +1,63 @@
-"""The virtual environment itself: what `python -m venv` makes, written by hand (PEP 405)."""
+"""The virtual environment that wheels live in (PEP 405), written by hand: no Python runs to make it."""
 
+import re
 from collections.abc import Iterable
 
+from cogpack.digest import sha256
 from cogpack.layers.entry import Bytes, Directory, Entry, File, Symlink
+from cogpack.oci import encode
+from cogpack.runtime.contract import VENV
 
-VENV = "opt/venv"
 SITE = f"{VENV}/lib/python/site-packages"
-"""The same for every Python, so that layers of wheels are too. `lib/python3.N/site-packages` is a link to it, at the
-same depth: run paths of the `$ORIGIN/../..` kind reach the same place through both."""
+"""The real site directory. `lib/pythonX.Y/site-packages` is a link to it, of the same depth."""
 
-INTERPRETER = f"/{VENV}/bin/python3"
+PYTHON = f"/{VENV}/bin/python3"
+
+_CONFIG = f"{VENV}/pyvenv.cfg"
+
+_RECIPE = "venv/1"
+"""Part of the key: another one whenever the same arguments would give other entries."""
+
+_LIB64 = re.compile(r"^lib64(?=/|$)")
+_VERSIONED_SITE = re.compile(r"^lib/python\d+\.\d+/site-packages(?=/|$)")
+_OWN = re.compile(
+    r"bin|lib|lib/python(\d+\.\d+)?|lib/python/site-packages"  # directories
+    r"|(pyvenv\.cfg|bin/python(3(\.\d+)?)?)(/.*)?"  # files and links
+)
+
+
+def real_path(path: str) -> str | None:
+    """Where a file that a wheel puts at `path` of the environment really lies, or None if it replaced a part of it.
+
+    A layer that wrote through the links would turn them into directories.
+    """
+    path = _VERSIONED_SITE.sub("lib/python/site-packages", _LIB64.sub("lib", path, count=1), count=1)
+    return None if _OWN.fullmatch(path) else f"{VENV}/{path}"
 
 
 class VenvSource:
-    """`python`: "3.13"; `interpreter`: absolute path of the base's CPython."""
+    """The environment without any wheel. `python`: "3.13"; `interpreter`: absolute path of it in the image."""
 
     def __init__(self, *, python: str, interpreter: str) -> None:
-        self.name = f"venv: Python {python}"
         self._python = python
         self._interpreter = interpreter
 
+    @property
+    def name(self) -> str:
+        return f"venv: Python {self._python}"
+
     def key(self) -> str:
-        return f"venv-1 {self._python} {self._interpreter}"
+        return sha256(encode([_RECIPE, VENV, self._python, self._interpreter]))
 
     def entries(self) -> Iterable[Entry]:
         home = self._interpreter.rpartition("/")[0]
-        settings = f"home = {home}\ninclude-system-site-packages = false\nversion = {self._python}\n"
-        yield File(f"{VENV}/pyvenv.cfg", Bytes(settings.encode()))
-        yield Symlink(f"{VENV}/bin/python3", self._interpreter)
-        yield Symlink(f"{VENV}/bin/python", "python3")
-        yield Symlink(f"{VENV}/bin/python{self._python}", "python3")
-        yield Symlink(f"{VENV}/lib64", "lib")
-        yield Directory(SITE)
-        yield Symlink(f"{VENV}/lib/python{self._python}/site-packages", "../python/site-packages")
+        config = f"home = {home}\ninclude-system-site-packages = false\nversion = {self._python}\n"
+        return [
+            Symlink(f"{VENV}/bin/python", "python3"),
+            Symlink(f"{VENV}/bin/python3", self._interpreter),
+            Symlink(f"{VENV}/bin/python{self._python}", "python3"),
+            Directory(SITE),
+            Symlink(f"{VENV}/lib/python{self._python}/site-packages", "../python/site-packages"),
+            Symlink(f"{VENV}/lib64", "lib"),
+            File(_CONFIG, Bytes(config.encode())),
+        ]

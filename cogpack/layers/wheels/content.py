@@ -1,0 +1,158 @@
+"""A zip member as content of a layer: inflated as it is read, or its deflate stream as it is."""
+
+import io
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
+
+from cogpack.errors import InputError
+from cogpack.layers.entry import BLOCK, RawDeflate
+from cogpack.layers.wheels.archive import Member
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+
+class ZipContent(msgspec.Struct, frozen=True, repr_omit_defaults=True):
+    """The bytes of `member` in the archive `path`, which `wheel` names in errors.
+
+    Who reads to the end has seen just the size and CRC-32 of the central directory. RECORD's hashes are not computed
+    again: the archive as a whole was verified by its sha256 before it was opened.
+    """
+
+    path: Path
+    wheel: str
+    member: Member
+
+    @property
+    def size(self) -> int:
+        return self.member.size
+
+    def open(self) -> BinaryIO:
+        raw = _Inflating(self) if self.member.deflated else _Stored(self)
+        return io.BufferedReader(raw, min(BLOCK, max(self.member.size, 1)))
+
+    def deflated(self) -> RawDeflate | None:
+        return (
+            _Raw(self.path, self.member.start, self.member.packed, self.member.crc32) if self.member.deflated else None
+        )
+
+    def read(self, limit: int) -> bytes:
+        """All of it; an error beyond `limit` bytes."""
+        if self.size > limit:
+            raise InputError(
+                f"{self.wheel}: {self.member.name} has more than {limit} bytes",
+                next_step="this wheel is damaged or unsafe: choose another one",
+            )
+        with self.open() as stream:
+            return stream.read()
+
+    def damaged(self) -> InputError:
+        return InputError(
+            f"{self.wheel}: {self.member.name} does not unpack to the size and CRC-32 that the zip says",
+            next_step="this wheel is damaged or unsafe: choose another one",
+        )
+
+    def __repr__(self) -> str:
+        return f"{self.wheel}: {self.member.name}"
+
+
+class _Raw(msgspec.Struct):
+    """A `RawDeflate`."""
+
+    path: Path
+    start: int
+    size: int
+    crc32: int
+
+    def open(self) -> BinaryIO:
+        return io.BufferedReader(_Slice(self.path, self.start, self.size), min(BLOCK, max(self.size, 1)))
+
+
+class _Slice(io.RawIOBase):
+    """`size` bytes of a file, beginning at `start`."""
+
+    def __init__(self, path: Path, start: int, size: int) -> None:
+        super().__init__()
+        self._file = path.open("rb", buffering=0)
+        self._file.seek(start)
+        self._left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        view = memoryview(buffer)[: self._left]
+        size = self._file.readinto(view) if self._left else 0
+        self._left -= size
+        return size
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _Stored(_Slice):
+    """A stored member; its end checks it."""
+
+    def __init__(self, content: ZipContent) -> None:
+        super().__init__(content.path, content.member.start, content.member.packed)
+        self._content = content
+        self._crc = 0
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        size = super().readinto(buffer)
+        self._crc = zlib.crc32(memoryview(buffer)[:size], self._crc)
+        if not size and memoryview(buffer).nbytes and (self._left or self._crc != self._content.member.crc32):
+            raise self._content.damaged()
+        return size
+
+
+class _Inflating(io.RawIOBase):
+    """A deflated member; its end checks it. At most one block of it is in memory."""
+
+    def __init__(self, content: ZipContent) -> None:
+        super().__init__()
+        self._content = content
+        member = content.member
+        self._packed = _Slice(content.path, member.start, member.packed)
+        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._waiting = b""
+        self._crc = self._size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        view = memoryview(buffer)
+        block = self._next(view.nbytes) if view.nbytes else b""
+        view[: len(block)] = block
+        return len(block)
+
+    def _next(self, most: int) -> bytes:
+        member = self._content.member
+        try:
+            block = b""
+            while not block and not self._inflater.eof:
+                self._waiting = self._waiting or self._packed.read(min(BLOCK, member.packed)) or b""
+                ended = not self._waiting
+                block = self._inflater.decompress(self._waiting, most)
+                self._waiting = self._inflater.unconsumed_tail
+                if ended and not block:
+                    break
+        except zlib.error as error:
+            raise self._content.damaged() from error
+        self._crc = zlib.crc32(block, self._crc)
+        self._size += len(block)
+        rest = self._inflater.unused_data or (self._inflater.eof and self._packed.read(1))
+        if self._size > member.size or rest:
+            raise self._content.damaged()
+        if not block and not (self._inflater.eof and self._size == member.size and self._crc == member.crc32):
+            raise self._content.damaged()
+        return block
+
+    def close(self) -> None:
+        self._packed.close()
+        super().close()

@@ -1,0 +1,59 @@
+"""Which wheels share a layer, and in what order the layers lie."""
+
+from collections.abc import Iterable, Sequence
+
+from packaging.utils import canonicalize_name
+
+LARGE = 4_000_000
+"""Bytes from which a wheel is a layer of its own: most of the bytes are shared, and the layers stay few."""
+
+MAX_GROUPS = 64
+
+_FRAMEWORKS = ("triton", "torch", "tensorflow", "jaxlib")
+_COMMON = ("numpy", "scipy", "torchvision", "torchaudio")
+
+
+def group(wheels: Sequence[tuple[str, int]]) -> list[list[str]]:
+    """(file name, bytes) of all wheels to groups of file names, the most widely shared first.
+
+    A layer's content depends on its own wheels alone. CUDA's libraries first, then frameworks, what many use, the
+    rest by name; then the small ones together, CUDA's apart. More than `MAX_GROUPS` layers there never are: of too
+    many large wheels the smallest go to the small ones.
+    """
+    by_size = sorted((wheel for wheel in wheels if wheel[1] >= LARGE), key=lambda wheel: (-wheel[1], wheel[0]))
+    large = {filename for filename, _ in by_size[: MAX_GROUPS - 2]}
+    small = sorted(filename for filename, _ in wheels if filename not in large)
+    cuda = [filename for filename in small if _is_cuda(filename)]
+    rest = [filename for filename in small if not _is_cuda(filename)]
+    ordered = sorted(large, key=_order)
+    first = [[filename] for filename in ordered if _is_cuda(filename)]
+    others = [[filename] for filename in ordered if not _is_cuda(filename)]
+    return [*first, *([cuda] if cuda else []), *others, *([rest] if rest else [])]
+
+
+def title(filenames: Iterable[str]) -> str:
+    """What the user calls the group: "torch 2.13.0", "14 small ones"."""
+    names = sorted(filenames)
+    if len(names) == 1:
+        return f"{_name(names[0])} {names[0].split('-')[1]}"
+    return f"{len(names)} small ones" + (" of CUDA" if all(map(_is_cuda, names)) else "")
+
+
+def _name(filename: str) -> str:
+    return canonicalize_name(filename.partition("-")[0])
+
+
+def _is_cuda(filename: str) -> bool:
+    return _name(filename).startswith(("nvidia-", "cuda-"))
+
+
+def _order(filename: str) -> tuple[int, str, str]:
+    name = _name(filename)
+    if _is_cuda(filename):
+        return 0, name, filename
+    if name.startswith(_FRAMEWORKS) and not name.startswith(_COMMON):
+        first = next(rank for rank, word in enumerate(_FRAMEWORKS, 1) if name.startswith(word))
+        return first, name, filename
+    if name in _COMMON:
+        return 10 + _COMMON.index(name), name, filename
+    return 30 if name == "coglet" else 20, name, filename
