@@ -1,0 +1,93 @@
+"""The OpenAPI document of a model, from its source by `ast`: nothing of the user's is imported or run.
+
+What comes out is what Cog's own generator makes of the same source (JSON-equal, up to choices documented beside each
+rule), and where Cog stays silent about something that fails at run time, an `InputError` names file, line and cure.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from cogpack.errors import InputError
+from cogpack.runtime.schema.document import Handler, encode_document
+from cogpack.runtime.schema.inputs import describe_inputs
+from cogpack.runtime.schema.names import Sources
+from cogpack.runtime.schema.outputs import ITERATORS, describe_output, output_type
+from cogpack.runtime.schema.shadows import shadowed
+from cogpack.runtime.schema.source import MappingSource, Source, too_deep
+from cogpack.runtime.schema.targets import concurrency, find_target, is_streaming
+
+__all__ = ["Described", "Source", "describe"]
+
+
+class Described(msgspec.Struct, frozen=True):
+    """`document`: compact JSON. `concurrency`: N of `@concurrent(max=N)`, 1 of a bare one, None without it.
+    `notes`: what works but deserves a look, each `file.py:12: ...`."""
+
+    document: bytes
+    concurrency: int | None
+    notes: tuple[str, ...]
+
+
+def describe(
+    files: Mapping[str, bytes] | Source,
+    *,
+    predict: str | None,
+    train: str | None,
+    version: str,
+    python: tuple[int, int],
+) -> Described:
+    """The document for `predict` and `train`, references such as `predict.py:Predictor`.
+
+    `version`: of the cog SDK. `python`: the model's. What can't be described is an `InputError`.
+    """
+    if predict is None and train is None:
+        raise InputError(
+            "cog.yaml names neither predict nor train", next_step="add, for example, predict: predict.py:Predictor"
+        )
+    source = MappingSource(files) if isinstance(files, Mapping) else files
+    sources = Sources(source, python=python)
+    notes: list[str] = []
+    slots: int | None = None
+    handlers: dict[bool, Handler] = {}
+    for reference, training in ((predict, False), (train, True)):
+        if reference is None:
+            continue
+        try:
+            handlers[training], found = _handler(sources, reference, notes, train=training, python=python)
+        except RecursionError:
+            raise too_deep(reference.partition(":")[0]) from None
+        slots = slots if training else found
+    notes += shadowed(source)
+    document = encode_document(predict=handlers.get(False), train=handlers.get(True), version=version)
+    return Described(document=document, concurrency=slots, notes=tuple(dict.fromkeys(notes)))
+
+
+def _handler(
+    sources: Sources, reference: str, notes: list[str], *, train: bool, python: tuple[int, int]
+) -> tuple[Handler, int | None]:
+    target = find_target(sources, reference, train=train)
+    notes += target.notes
+    notes += [
+        f"{target.module.path}:{line}: a relative import, which fails in the container: the file is loaded by itself"
+        for line in target.module.relative_imports
+    ]
+    inputs = describe_inputs(sources, target)
+    notes += inputs.notes
+    returned = output_type(sources, target)
+    output = describe_output(sources, returned)
+    streaming = is_streaming(sources, target)
+    if streaming and returned.kind not in ITERATORS:
+        raise target.place.error(
+            f"@streaming needs an iterator as output, not {returned.text}",
+            next_step="annotate -> Iterator[str] or ConcatenateIterator[str], or remove @streaming",
+        )
+    handler = Handler(
+        properties=inputs.properties,
+        required=inputs.required,
+        enums=inputs.enums,
+        places=inputs.places,
+        output=output,
+        streaming=streaming and not train,
+    )
+    return handler, None if train else concurrency(sources, target, python=python)

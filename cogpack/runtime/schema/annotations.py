@@ -1,0 +1,244 @@
+"""Annotations as types: what was written, with names resolved, before any rule on where it may stand."""
+
+import ast
+from typing import TypeAlias
+
+import msgspec
+
+from cogpack.runtime.schema.names import Foreign, Local, Package, Sources, Unknown
+from cogpack.runtime.schema.source import Place, Scope, parse_annotation, shown
+
+Piece: TypeAlias = dict[str, object]
+"""A schema object, or the part of one that its type makes."""
+
+
+class Ordered(dict[str, object]):
+    """An object whose keys keep the order of their making; all others are sorted."""
+
+
+OPAQUE_ADVICE = "use str, int, float, bool, Path, Secret, dict, a list of these, or Annotated[T, cog.Opaque] for JSON"
+
+_MAX_DEPTH = 40
+
+SCALARS: dict[str, Piece] = {
+    "string": {"type": "string"},
+    "integer": {"type": "integer"},
+    "number": {"type": "number"},
+    "boolean": {"type": "boolean"},
+    "path": {"format": "uri", "type": "string"},
+    "file": {"format": "uri", "type": "string"},
+    "secret": {"format": "password", "type": "string", "writeOnly": True, "x-cog-secret": True},
+    "object": {"type": "object"},
+}
+
+_NAMES = {
+    "builtins.str": "string",
+    "builtins.int": "integer",
+    "builtins.float": "number",
+    "builtins.bool": "boolean",
+    "cog.Path": "path",
+    "pathlib.Path": "path",
+    "cog.File": "file",
+    "cog.Secret": "secret",
+    "typing.Any": "object",
+    "builtins.dict": "dict",
+    "typing.Dict": "dict",
+    "builtins.list": "list",
+    "typing.List": "list",
+    "typing.Optional": "optional",
+    "typing.Union": "union",
+    "typing.Annotated": "annotated",
+    "typing.Iterator": "iterator",
+    "typing.AsyncIterator": "iterator",
+    "cog.ConcatenateIterator": "concatenate",
+    "cog.AsyncConcatenateIterator": "concatenate",
+    "typing.Required": "required",
+    "typing.NotRequired": "not required",
+    "typing.ReadOnly": "wrapper",
+    "typing.ClassVar": "class variable",
+}
+
+
+def title(name: str) -> str:
+    """As Cog writes it: `top_k` is `Top K`; empty parts are kept."""
+    return " ".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+class Type(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """One annotation.
+
+    `kind`: a key of `SCALARS`, or `none`, `list`, `dict`, `iterator`, `concatenate`, `union`, `class`,
+    `class variable`. `item`: a list's or iterator's element, a dict's value; None where not said. `members`: a
+    union's, flat, None's included. `defined`: a class of the project. `required`: what `Required[...]` or
+    `NotRequired[...]` says of a TypedDict's field.
+    """
+
+    kind: str
+    place: Place
+    text: str
+    item: "Type | None" = None
+    members: "tuple[Type, ...]" = ()
+    defined: Local | None = None
+    required: bool | None = None
+
+    def optional(self) -> "tuple[Type, bool]":
+        """The type without None, and whether None was allowed."""
+        if self.kind != "union":
+            return self, False
+        rest = tuple(member for member in self.members if member.kind != "none")
+        if not rest:
+            return self.members[0], False
+        if len(rest) == 1:
+            return rest[0], len(self.members) > 1
+        return msgspec.structs.replace(self, members=rest), len(rest) < len(self.members)
+
+
+def parse_type(sources: Sources, scope: Scope, node: ast.expr, place: Place) -> Type:
+    """The type an annotation names. What is no type, or none that is known here, is an `InputError`."""
+    return _Parser(sources).parse(scope, node, place, 0)
+
+
+class _Parser:
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    def parse(self, scope: Scope, node: ast.expr, place: Place, depth: int) -> Type:
+        self._sources.spend()
+        if depth > _MAX_DEPTH:
+            raise place.error("its type is nested too deeply", next_step="shorten the annotation")
+        place = place.at(node) if place.path == scope.module.path else place
+        deeper = depth + 1
+        match node:
+            case ast.Constant(value=None):
+                return Type(kind="none", place=place, text="None")
+            case ast.Constant(value=str() as text):
+                try:
+                    quoted = parse_annotation(text, node.lineno)
+                except ValueError:
+                    raise place.error(f"{shown(node)} is not a type", next_step="correct the annotation") from None
+                return self.parse(scope, quoted, place, deeper)
+            case ast.BinOp(op=ast.BitOr(), left=left, right=right):
+                return self._union(scope, node, [left, right], place, deeper)
+            case ast.Subscript(value=base, slice=index):
+                arguments = list(index.elts) if isinstance(index, ast.Tuple) else [index]
+                return self._subscript(scope, node, base, arguments, place, deeper)
+            case ast.Name() | ast.Attribute():
+                return self._named(scope, node, place, deeper)
+            case _:
+                raise place.error(f"{shown(node)} is not a type", next_step="correct the annotation")
+
+    def _named(self, scope: Scope, node: ast.expr, place: Place, depth: int) -> Type:
+        text = shown(node)
+        match self._sources.resolve(scope, node):
+            case Local(_, ast.ClassDef()) as found:
+                return Type(kind="class", place=place, text=text, defined=found)
+            case Local(found_scope, ast.expr() as alias):
+                return self.parse(found_scope, alias, place, depth)
+            case Foreign() as foreign:
+                kind = _NAMES.get(foreign.name)
+                if kind in SCALARS or kind in ("list", "dict", "iterator", "concatenate"):
+                    return Type(kind=kind, place=place, text=text)
+                if kind == "class variable":
+                    return Type(kind=kind, place=place, text=text)
+                raise _unsupported(place, text, foreign)
+            case Unknown(reason):
+                raise place.error(f"type {text} can't be found: {reason}", next_step=f"import it, or {OPAQUE_ADVICE}")
+            case _:
+                raise place.error(f"{text} is not a type", next_step="correct the annotation")
+
+    def _subscript(
+        self, scope: Scope, node: ast.expr, base: ast.expr, arguments: list[ast.expr], place: Place, depth: int
+    ) -> Type:
+        text = shown(node)
+        symbol = self._sources.resolve(scope, base)
+        kind = _NAMES.get(symbol.name) if isinstance(symbol, Foreign) else None
+        match kind, arguments:
+            case "optional", [only]:
+                return self._union(scope, node, [only, ast.Constant(None, lineno=node.lineno)], place, depth)
+            case "union", [_, *_]:
+                return self._union(scope, node, arguments, place, depth)
+            case "annotated", [annotated, *metadata] if metadata:
+                if any(self._is_opaque(scope, item) for item in metadata):
+                    return self._opaque(scope, annotated, place, depth)
+                return self.parse(scope, annotated, place, depth)
+            case "list" | "iterator" | "concatenate", [only]:
+                return Type(kind=kind, place=place, text=text, item=self.parse(scope, only, place, depth))
+            case "dict", [_, value]:
+                return Type(kind=kind, place=place, text=text, item=self.parse(scope, value, place, depth))
+            case "required" | "not required", [only]:
+                inner = self.parse(scope, only, place, depth)
+                return msgspec.structs.replace(inner, required=kind == "required")
+            case "wrapper", [only]:
+                return self.parse(scope, only, place, depth)
+            case "class variable", _:
+                return Type(kind=kind, place=place, text=text)
+        if isinstance(symbol, Unknown):
+            raise place.error(
+                f"type {text} can't be found: {symbol.reason}", next_step=f"import it, or {OPAQUE_ADVICE}"
+            )
+        raise _unsupported(place, text, symbol if isinstance(symbol, Foreign) else None)
+
+    def _union(self, scope: Scope, node: ast.expr, parts: list[ast.expr], place: Place, depth: int) -> Type:
+        members: dict[str, Type] = {}
+        for part in parts:
+            parsed = self.parse(scope, part, place, depth)
+            for member in parsed.members if parsed.kind == "union" else (parsed,):
+                members.setdefault(member.kind if member.kind in SCALARS else member.text, member)
+        if len(members) == 1:
+            return next(iter(members.values()))
+        return Type(kind="union", place=place, text=shown(node), members=tuple(members.values()))
+
+    def _is_opaque(self, scope: Scope, node: ast.expr) -> bool:
+        symbol = self._sources.resolve(scope, node)
+        return isinstance(symbol, Foreign) and symbol.name == "cog.Opaque"
+
+    def _opaque(self, scope: Scope, node: ast.expr, place: Place, depth: int) -> Type:
+        """Only the shape counts: a list, optional, or neither. The type itself is not looked at."""
+        self._sources.spend()
+        if depth > _MAX_DEPTH:
+            raise place.error("its type is nested too deeply", next_step="shorten the annotation")
+        plain = Type(kind="object", place=place, text=shown(node))
+        none = Type(kind="none", place=place, text="None")
+        match node:
+            case ast.Constant(value=str() as text):
+                try:
+                    return self._opaque(scope, parse_annotation(text, node.lineno), place, depth + 1)
+                except ValueError:
+                    return plain
+            case ast.Constant(value=None):
+                return none
+            case ast.BinOp(op=ast.BitOr(), left=left, right=right):
+                parts = [left, right]
+            case ast.Subscript(value=base, slice=index):
+                kind = self._kind(scope, base)
+                if kind == "list":
+                    return Type(kind="list", place=place, text=plain.text, item=plain)
+                if kind not in ("optional", "union"):
+                    return plain
+                parts = list(index.elts) if isinstance(index, ast.Tuple) else [index]
+                if kind == "optional":
+                    parts.append(ast.Constant(None, lineno=node.lineno))
+            case ast.Name() | ast.Attribute() if self._kind(scope, node) == "list":
+                return Type(kind="list", place=place, text=plain.text, item=plain)
+            case _:
+                return plain
+        shapes = [self._opaque(scope, part, place, depth + 1) for part in parts]
+        rest = [shape for shape in shapes if shape.kind != "none"]
+        if len(rest) == len(shapes):
+            return plain
+        inner = rest[0] if len(rest) == 1 else plain
+        return Type(kind="union", place=place, text=plain.text, members=(inner, none))
+
+    def _kind(self, scope: Scope, node: ast.expr) -> str | None:
+        symbol = self._sources.resolve(scope, node)
+        return _NAMES.get(symbol.name) if isinstance(symbol, Foreign) else None
+
+
+def _unsupported(place: Place, text: str, foreign: Foreign | Package | None) -> Exception:
+    if isinstance(foreign, Foreign) and foreign.looked_for and not foreign.name.startswith("builtins."):
+        return place.error(
+            f"type {text} is not supported: {foreign.name} is of another package, and the project has no "
+            + " or ".join(reversed(foreign.looked_for)),
+            next_step=OPAQUE_ADVICE,
+        )
+    return place.error(f"type {text} is not supported", next_step=OPAQUE_ADVICE)

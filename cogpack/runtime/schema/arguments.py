@@ -1,0 +1,182 @@
+"""The arguments of the `Input(...)` that a parameter's default is, wherever that call stands.
+
+It may stand in the signature, be a constant of the module or of a class, or be what a function of the project returns.
+"""
+
+import ast
+from collections.abc import Mapping
+
+import msgspec
+
+from cogpack.runtime.schema.names import Foreign, Local, Sources
+from cogpack.runtime.schema.source import Assigned, Binding, Function, Place, Scope, shown
+from cogpack.runtime.schema.values import Unresolved, Value, evaluate
+
+_MAX_CALLS = 10
+
+_KNOWN = frozenset(
+    ("accept", "choices", "default", "deprecated", "description", "ge", "le", "max_length", "min_length", "regex")
+)
+
+
+class Arguments(msgspec.Struct, frozen=True, kw_only=True):
+    """The values given; what was given as None counts as not given, except a `default`, which is then null."""
+
+    default: "Value | msgspec.UnsetType" = msgspec.UNSET
+    description: str | None = None
+    ge: int | float | None = None
+    le: int | float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    regex: str | None = None
+    choices: "list[Value] | None" = None
+    deprecated: bool = False
+    accept: str | None = None
+
+
+def read_default(sources: Sources, scope: Scope, node: ast.expr | None, place: Place) -> Arguments:
+    """What stands behind `=` in a signature: the arguments of an `Input`, or a plain default."""
+    if node is None:
+        return Arguments()
+    call = _find_call(sources, scope, node, place, 0)
+    if call is None:
+        try:
+            return Arguments(default=evaluate(sources, scope, node))
+        except Unresolved as why:
+            raise place.error(
+                f"its default {shown(node)} is not known without running the code: {why}",
+                next_step="write a literal or a constant of the file as default",
+            ) from why
+    return _checked(_values(sources, call, place), place)
+
+
+def _find_call(
+    sources: Sources, scope: Scope, node: ast.expr, place: Place, depth: int
+) -> "dict[str, tuple[Scope, ast.expr]] | None":
+    """The arguments of the `Input` call that an expression comes down to, None where it is none."""
+    if depth > _MAX_CALLS:
+        return None
+    if isinstance(node, ast.Name | ast.Attribute):
+        symbol = sources.resolve(scope, node)
+        if isinstance(symbol, Local) and isinstance(symbol.node, ast.Call):
+            return _find_call(sources, symbol.scope, symbol.node, place, depth + 1)
+        return None
+    if not isinstance(node, ast.Call):
+        return None
+    match sources.resolve(scope, node.func):
+        case Foreign("cog.Input"):
+            return _arguments(sources, scope, node, place)
+        case Local(home, ast.FunctionDef() as function):
+            returned = function.body[-1]
+            if isinstance(returned, ast.Return) and returned.value:
+                inner = home.within(_parameters(scope, function, node))
+                return _find_call(sources, inner, returned.value, place, depth + 1)
+    return None
+
+
+def _arguments(sources: Sources, scope: Scope, call: ast.Call, place: Place) -> dict[str, tuple[Scope, ast.expr]]:
+    found: dict[str, tuple[Scope, ast.expr]] = {}
+    if len(call.args) > 1 or any(isinstance(argument, ast.Starred) for argument in call.args):
+        raise place.error(
+            "Input takes one argument without a name, the default", next_step="name the others: Input(1, ge=0)"
+        )
+    for argument in call.args:
+        found["default"] = (scope, argument)
+    for keyword in call.keywords:
+        if keyword.arg is not None:
+            found[keyword.arg] = (scope, keyword.value)
+            continue
+        symbol = sources.resolve(scope, keyword.value)
+        node = symbol.node if isinstance(symbol, Local) else None
+        if not isinstance(symbol, Local) or not isinstance(node, ast.Dict):
+            raise place.error(
+                f"**{shown(keyword.value)} in Input is not known without running the code",
+                next_step="write the arguments of Input one by one",
+            )
+        for key, value in zip(node.keys, node.values, strict=True):
+            if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
+                raise place.error(
+                    f"**{shown(keyword.value)} in Input has keys that are not literal text",
+                    next_step="write the arguments of Input one by one",
+                )
+            found[key.value] = (symbol.scope, value)
+    return found
+
+
+def _parameters(caller: Scope, function: Function, call: ast.Call) -> Mapping[str, Binding]:
+    """What a function's parameters are bound to in one call; its defaults are in the function's own scope."""
+    given = function.args
+    names = [parameter.arg for parameter in (*given.posonlyargs, *given.args)]
+    found: dict[str, Binding] = {}
+    for name, default in zip(reversed(names), reversed(given.defaults), strict=False):
+        found[name] = Assigned(default)
+    for parameter, value in zip(given.kwonlyargs, given.kw_defaults, strict=True):
+        if value is not None:
+            found[parameter.arg] = Assigned(value)
+    for name, argument in zip(names, call.args, strict=False):
+        found[name] = Assigned(argument, caller)
+    extra: list[ast.keyword] = []
+    for keyword in call.keywords:
+        if keyword.arg in (*names, *(parameter.arg for parameter in given.kwonlyargs)):
+            found[str(keyword.arg)] = Assigned(keyword.value, caller)
+        else:
+            extra.append(keyword)
+    if given.kwarg and all(keyword.arg for keyword in extra):
+        keys: list[ast.expr | None] = [ast.Constant(keyword.arg) for keyword in extra]
+        found[given.kwarg.arg] = Assigned(ast.Dict(keys, [keyword.value for keyword in extra]), caller)
+    return found
+
+
+def _values(sources: Sources, call: Mapping[str, tuple[Scope, ast.expr]], place: Place) -> dict[str, Value]:
+    values: dict[str, Value] = {}
+    for name, (scope, node) in call.items():
+        if name == "default_factory":
+            raise place.error(
+                "default_factory is refused by cog at start", next_step="write the value itself as default"
+            )
+        if name not in _KNOWN:
+            raise place.error(f"Input takes no argument {name!r}", next_step=f"use {', '.join(sorted(_KNOWN))}")
+        if name == "default" and isinstance(node, ast.Constant) and node.value is ...:
+            continue
+        try:
+            values[name] = evaluate(sources, scope, _listed(node) if name == "choices" else node)
+        except Unresolved as why:
+            raise place.error(
+                f"{name}={shown(node)} is not known without running the code: {why}",
+                next_step=f"write {name} as a literal or a constant of the project",
+            ) from why
+    return values
+
+
+def _listed(node: ast.expr) -> ast.expr:
+    """What stands for choices, iterated: the keys of a dict, as Python has it."""
+    if isinstance(node, ast.Name | ast.Attribute | ast.Dict):
+        return ast.copy_location(ast.List([ast.Starred(node)]), node)
+    return node
+
+
+def _checked(values: dict[str, Value], place: Place) -> Arguments:
+    """Of the types that `Input` declares; Python itself would not mind others, and nobody would see them."""
+    given = {name: value for name, value in values.items() if value is not None or name == "default"}
+    for name, value in given.items():
+        expected = _mismatch(name, value)
+        if expected:
+            raise place.error(f"{name}: expected {expected}, got {value!r:.80}", next_step=f"correct {name}")
+    return Arguments(**given)  # type: ignore[arg-type]  # just checked, name by name
+
+
+def _mismatch(name: str, value: Value) -> str | None:
+    """What an argument should have been, None where it is that."""
+    match name, value:
+        case "description" | "regex" | "accept", _:
+            return None if isinstance(value, str) else "text"
+        case "ge" | "le", _:
+            return None if isinstance(value, int | float) and not isinstance(value, bool) else "a number"
+        case "min_length" | "max_length", _:
+            fine = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+            return None if fine else "an integer of 0 or more"
+        case "deprecated", _:
+            return None if isinstance(value, bool) else "True or False"
+        case "choices", _:
+            return None if isinstance(value, list) else "a list"
+    return None

@@ -1,0 +1,218 @@
+"""Parameters as inputs: one property each, in the order of the signature, and the enums of those with choices."""
+
+import ast
+
+import msgspec
+
+from cogpack.runtime.schema.annotations import OPAQUE_ADVICE, SCALARS, Piece, Type, parse_type, title
+from cogpack.runtime.schema.arguments import Arguments, read_default
+from cogpack.runtime.schema.checks import is_coglet_only, limit_violation, pattern_fault, type_violation
+from cogpack.runtime.schema.models import is_typed_dict
+from cogpack.runtime.schema.names import Sources
+from cogpack.runtime.schema.source import Place
+from cogpack.runtime.schema.targets import Target
+
+_FILES = frozenset({"path", "file"})
+_ENUMERABLE = frozenset({"string", "integer", "number", "boolean", "path", "file", "secret"})
+_IN_UNIONS = frozenset({"string", "integer", "number", "boolean", "object", "dict"})
+
+
+class Inputs(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """Properties and required names in the order of the signature; enums by parameter."""
+
+    properties: dict[str, Piece]
+    required: list[str]
+    enums: dict[str, Piece]
+    places: dict[str, Place]
+    notes: list[str]
+
+
+def describe_inputs(sources: Sources, target: Target) -> Inputs:
+    """All parameters of the function, or an `InputError` for the first that can't be an input."""
+    found = Inputs(properties={}, required=[], enums={}, places={}, notes=[])
+    for argument, default in _parameters(target):
+        sources.spend(10)
+        place = Place(target.place.path, argument.lineno, f"parameter {argument.arg!r}")
+        if argument.annotation is None:
+            raise place.error("has no type", next_step=f"annotate it: {argument.arg}: str")
+        type_ = parse_type(sources, target.scope, argument.annotation, place)
+        given = read_default(sources, target.scope, default, place)
+        _add(sources, found, argument.arg, type_, given, place)
+    return found
+
+
+def _parameters(target: Target) -> list[tuple[ast.arg, ast.expr | None]]:
+    arguments = target.node.args
+    for starred in (arguments.vararg, arguments.kwarg):
+        if starred is not None and starred.annotation is not None:
+            place = Place(target.place.path, starred.lineno, f"parameter {starred.arg!r}")
+            raise place.error("takes any number of arguments", next_step="name each input as a parameter of its own")
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
+    defaults += arguments.defaults
+    found = list(zip(positional, defaults, strict=True))
+    if target.is_method:
+        if not found or (found[0][0].annotation is not None and found[0][0].arg != "self"):
+            raise target.place.error("has no self", next_step="write self as its first parameter")
+        found = found[1:]
+    return found + list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
+
+
+def _add(sources: Sources, inputs: Inputs, name: str, type_: Type, given: Arguments, place: Place) -> None:
+    plain, optional = type_.optional()
+    _check_type(sources, plain, place)
+    _check_arguments(inputs, plain, given, place)
+    default = given.default
+    nullable = optional or (default is None and plain.kind == "secret")
+    if default is None and not nullable:
+        default = msgspec.UNSET  # coglet never lets the None through: the client must say something
+    has_default = default is not msgspec.UNSET
+    prop: Piece = {"x-order": len(inputs.properties)}
+    if given.choices and plain.kind != "list":
+        prop["allOf"] = [{"$ref": f"#/components/schemas/{name}"}]
+        inputs.enums[name] = {
+            "description": "An enumeration.",
+            "enum": given.choices,
+            "title": name,
+            "type": SCALARS[plain.kind]["type"],
+        }
+    else:
+        prop |= {"title": title(name), **input_piece(plain, nullable=nullable)}
+        if given.choices and plain.item is not None:
+            prop["items"] = input_piece(plain.item) | {"enum": given.choices}
+    if nullable:
+        prop["nullable"] = True
+    if has_default:
+        prop["default"] = default
+    if given.description is not None:
+        prop["description"] = given.description
+    if given.deprecated:
+        prop["deprecated"] = True
+    prop |= _limits(given)
+    if given.accept is not None:
+        prop["x-cog-accept"] = given.accept
+    inputs.properties[name] = prop
+    inputs.places[name] = place
+    if not has_default and (not optional or plain.kind == "union"):
+        inputs.required.append(name)
+
+
+def input_piece(type_: Type, *, nullable: bool = False) -> Piece:
+    """The part of a schema that its type makes. In a union with None, each member is nullable too."""
+    match type_.kind:
+        case "list":
+            assert type_.item is not None  # by the checks
+            return {"type": "array", "items": input_piece(type_.item)}
+        case "union":
+            extra: Piece = {"nullable": True} if nullable else {}
+            return {"anyOf": [input_piece(member) | extra for member in type_.members]}
+        case "dict" | "class":
+            return dict(SCALARS["object"])
+        case kind:
+            return dict(SCALARS[kind])
+
+
+def _limits(given: Arguments) -> Piece:
+    limits = {
+        "minimum": given.ge,
+        "maximum": given.le,
+        "minLength": given.min_length,
+        "maxLength": given.max_length,
+        "pattern": given.regex,
+    }
+    return {key: value for key, value in limits.items() if value is not None}
+
+
+def _check_type(sources: Sources, type_: Type, place: Place) -> None:
+    match type_.kind:
+        case "list":
+            if type_.item is None:
+                raise place.error(f"{type_.text} does not say what it holds", next_step="write list[str], for example")
+            if not _is_single(sources, type_.item):
+                raise place.error(
+                    f"type {type_.text} is not supported: a list's items are of one simple type",
+                    next_step=OPAQUE_ADVICE,
+                )
+        case "union":
+            for member in type_.members:
+                inner = member.item if member.kind == "list" else member
+                if inner is None or inner.kind not in _IN_UNIONS:
+                    raise place.error(
+                        f"type {type_.text} is not supported: {member.text} can't be in a union",
+                        next_step="unite str, int, float, bool, dict and lists of these only",
+                    )
+        case _ if not _is_single(sources, type_):
+            raise place.error(f"type {type_.text} is not supported as an input", next_step=OPAQUE_ADVICE)
+
+
+def _is_single(sources: Sources, type_: Type) -> bool:
+    if type_.kind == "class":
+        return type_.defined is not None and is_typed_dict(sources, type_.defined)
+    return type_.kind in SCALARS or type_.kind == "dict"
+
+
+def _check_arguments(inputs: Inputs, type_: Type, given: Arguments, place: Place) -> None:
+    limits = {
+        name: value
+        for name in ("ge", "le", "min_length", "max_length", "regex")
+        if (value := getattr(given, name)) is not None
+    }
+    item = type_.item if type_.kind == "list" and type_.item else type_
+    if type_.kind == "union" and (limits or given.choices):
+        what = "choices" if given.choices else next(iter(limits))
+        raise place.error(f"{what} on a union is not supported", next_step=f"take one type, or remove {what}")
+    if given.accept is not None and item.kind not in _FILES:
+        raise place.error("accept is for Path inputs only", next_step="annotate it as Path, or remove accept")
+    if given.regex is not None:
+        _check_pattern(inputs, given.regex, place)
+    if given.choices:
+        _check_choices(item, given, place)
+    elif type_.kind == "list" or limits.keys() - _fitting(item.kind):
+        inert = list(limits) if type_.kind == "list" else sorted(limits.keys() - _fitting(item.kind))
+        if inert:
+            inputs.notes.append(place.text(f"{', '.join(inert)} has no effect on {type_.text}"))
+    default = given.default
+    if default is None or default is msgspec.UNSET:
+        return
+    expected = type_violation(type_, default)
+    if expected:
+        raise place.error(
+            f"its default {default!r:.80} does not fit {type_.text}: expected {expected}",
+            next_step="correct the default or the type",
+        )
+    broken = None if type_.kind == "list" and not given.choices else limit_violation(given, default)
+    if broken:
+        raise place.error(f"its default {broken}", next_step="correct the default or the limit")
+
+
+def _fitting(kind: str) -> frozenset[str]:
+    """The limits that mean something for a type."""
+    if kind in ("integer", "number"):
+        return frozenset({"ge", "le"})
+    if SCALARS.get(kind, {}).get("type") == "string":
+        return frozenset({"min_length", "max_length", "regex"})
+    return frozenset()
+
+
+def _check_pattern(inputs: Inputs, pattern: str, place: Place) -> None:
+    fault = pattern_fault(pattern)
+    if fault:
+        raise place.error(
+            f"regex={pattern!r:.80} is not a regular expression: {fault}", next_step="correct the expression"
+        )
+    if is_coglet_only(pattern):
+        inputs.notes.append(
+            place.text(f"regex={pattern!r:.80} uses look-around or the like: coglet can, but cog build refuses it")
+        )
+
+
+def _check_choices(type_: Type, given: Arguments, place: Place) -> None:
+    if type_.kind not in _ENUMERABLE:
+        raise place.error(f"choices on {type_.text} are not supported", next_step="take a str or int, or remove them")
+    for choice in given.choices or ():
+        expected = type_violation(type_, choice)
+        if expected:
+            raise place.error(
+                f"its choice {choice!r:.80} does not fit {type_.text}: expected {expected}",
+                next_step="correct the choice or the type",
+            )

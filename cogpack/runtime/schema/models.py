@@ -1,0 +1,94 @@
+"""Classes that describe JSON objects: models, TypedDicts and dataclasses, with the fields they inherit."""
+
+import ast
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from cogpack.runtime.schema.annotations import Type, parse_type
+from cogpack.runtime.schema.names import Foreign, Local, Sources
+from cogpack.runtime.schema.source import Defined, Place, class_names
+
+Kind: TypeAlias = Literal["model", "typed dict", "dataclass"]
+
+_MAX_BASES = 20
+_LITERAL = (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp, ast.unaryop, ast.expr_context)
+
+
+class Field(msgspec.Struct, frozen=True, eq=False):
+    """One field, without the None that its type may have allowed; `nullable` says so."""
+
+    type: Type
+    nullable: bool
+    required: bool
+    place: Place
+
+
+def model_kind(sources: Sources, found: Local, depth: int = 0) -> Kind | None:
+    """What a class is by its bases, followed through the project, or by its decorator; None where it is no model."""
+    node = found.node
+    sources.spend()
+    if not isinstance(node, ast.ClassDef) or depth > _MAX_BASES:
+        return None
+    for base in node.bases:
+        symbol = sources.resolve(found.scope, base)
+        if isinstance(symbol, Local):
+            kind = model_kind(sources, symbol, depth + 1)
+            if kind:
+                return kind
+        if isinstance(symbol, Foreign):
+            if symbol.name == "typing.TypedDict":
+                return "typed dict"
+            if symbol.name.endswith("BaseModel"):
+                return "model"
+    for decorator in node.decorator_list:
+        symbol = sources.resolve(found.scope, decorator.func if isinstance(decorator, ast.Call) else decorator)
+        if isinstance(symbol, Foreign) and symbol.name in ("dataclasses.dataclass", "pydantic.dataclasses.dataclass"):
+            return "dataclass"
+    return None
+
+
+def is_typed_dict(sources: Sources, found: Local) -> bool:
+    """Whether a class is a TypedDict, directly or through classes of the project."""
+    return model_kind(sources, found) == "typed dict"
+
+
+def model_fields(sources: Sources, found: Local, kind: Kind, depth: int = 0) -> dict[str, Field]:
+    """The fields by name, inherited ones first. A field whose type is not known is an `InputError`."""
+    node = found.node
+    assert isinstance(node, ast.ClassDef)  # a model is one
+    fields: dict[str, Field] = {}
+    for base in node.bases if depth < _MAX_BASES else ():
+        symbol = sources.resolve(found.scope, base)
+        if isinstance(symbol, Local) and isinstance(symbol.node, ast.ClassDef):
+            fields |= model_fields(sources, symbol, kind, depth + 1)
+    total = not any(
+        keyword.arg == "total" and isinstance(keyword.value, ast.Constant) and not keyword.value.value
+        for keyword in node.keywords
+    )
+    # Only the classes inside: a field named like its type would else hide it.
+    inner = {name: binding for name, binding in class_names(node).items() if isinstance(binding, Defined)}
+    scope = found.scope.within(inner)
+    for statement in node.body:
+        if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
+            continue
+        sources.spend(3)
+        name = statement.target.id
+        place = Place(scope.module.path, statement.lineno, f"field {name!r} of {node.name}")
+        type_ = parse_type(sources, scope, statement.annotation, place)
+        if type_.kind == "class variable":
+            continue
+        plain, nullable = type_.optional()
+        required = total if type_.required is None else type_.required
+        if nullable or (statement.value is not None and _is_literal(statement.value)):
+            required = False
+        fields[name] = Field(plain, nullable, required, place)
+    return fields
+
+
+def _is_literal(node: ast.expr) -> bool:
+    """Whether an expression is made of literals alone. `...` is how models say that there is no default."""
+    return all(
+        isinstance(part, _LITERAL) and not (isinstance(part, ast.Constant) and part.value is ...)
+        for part in ast.walk(node)
+    )

@@ -1,0 +1,257 @@
+"""What a name in the user's source means: a class or expression of the project, or something of another package.
+
+Imports are followed as the interpreter in the container does: from the project's root (its working directory), and
+relative ones from the file's own directory. Names of other packages come out as dotted names under which they are
+documented (`typing.Optional`, `cog.Path`), whatever they were renamed to.
+"""
+
+import ast
+import builtins
+import posixpath
+import sys
+from typing import TypeAlias
+
+import msgspec
+
+from cogpack.errors import InputError
+from cogpack.runtime.schema.source import (
+    Assigned,
+    Binding,
+    Defined,
+    Function,
+    Imported,
+    Module,
+    Scope,
+    Source,
+    Unclear,
+    class_names,
+    parse_module,
+    shown,
+)
+
+_STEPS = 200_000
+"""How much is looked at for one document, all parts added up: what repeats itself in ever larger copies ends here."""
+
+_MAX_CHAIN = 30
+"""Of names that stand for names."""
+
+_KNOWN_PACKAGES = frozenset(
+    {
+        "builtins",
+        "cog",
+        "coglet",
+        "collections",
+        "dataclasses",
+        "os",
+        "pathlib",
+        "pydantic",
+        "typing",
+        "typing_extensions",
+    }
+)
+"""Never looked up in the project: they are imported before any file of it can stand in for them."""
+
+_HOMES = {
+    "collections.abc": "typing",
+    "cog._opaque": "cog",
+    "cog.input": "cog",
+    "cog.model": "cog",
+    "cog.predictor": "cog",
+    "cog.types": "cog",
+    "typing_extensions": "typing",
+}
+
+_STAR_NAMES = {
+    "cog": frozenset(
+        {
+            "AsyncConcatenateIterator",
+            "BaseModel",
+            "BasePredictor",
+            "BaseRunner",
+            "ConcatenateIterator",
+            "File",
+            "Input",
+            "Opaque",
+            "Path",
+            "Secret",
+            "concurrent",
+            "streaming",
+        }
+    ),
+    "typing": frozenset(
+        {"Annotated", "Any", "AsyncIterator", "Dict", "Iterator", "List", "Optional", "TypedDict", "Union"}
+    ),
+}
+"""What `import *` gives, as far as it matters."""
+
+
+class Foreign(msgspec.Struct, frozen=True, eq=False):
+    """Something outside the project. `looked_for`: the project's files that would have held it."""
+
+    name: str
+    looked_for: tuple[str, ...] = ()
+
+
+class Local(msgspec.Struct, frozen=True, eq=False):
+    """A class, function or expression of the project, and the scope it stands in."""
+
+    scope: Scope
+    node: ast.ClassDef | Function | ast.expr
+
+
+class Package(msgspec.Struct, frozen=True, eq=False):
+    """A module or package of the project."""
+
+    parts: tuple[str, ...]
+
+
+class Unknown(msgspec.Struct, frozen=True, eq=False):
+    """Not to be told, and why."""
+
+    reason: str
+
+
+Symbol: TypeAlias = Foreign | Local | Package | Unknown
+
+
+class Sources:
+    """The parsed files of one project, each read once, and the budget for looking at them."""
+
+    def __init__(self, source: Source, *, python: tuple[int, int]) -> None:
+        self._source = source
+        self._python = python
+        self._modules: dict[str, Module | None] = {}
+        self._steps = _STEPS
+
+    def spend(self, steps: int = 1) -> None:
+        """Count work done; too much is an `InputError`."""
+        self._steps -= steps
+        if self._steps < 0:
+            raise InputError(
+                "the predictor's types and defaults are too large to be described",
+                next_step="shorten its defaults, choices and output models",
+            )
+
+    def load(self, path: str) -> Module | None:
+        """The module in a file, `None` where there is no such file, `InputError` where it is not Python."""
+        if path not in self._modules:
+            data = self._source.read(path)
+            self.spend(100 + len(data or b"") // 200)
+            self._modules[path] = (
+                None
+                if data is None
+                else parse_module(path, data, python=self._python, running=(sys.version_info[0], sys.version_info[1]))
+            )
+        return self._modules[path]
+
+    def resolve(self, scope: Scope, expression: ast.expr) -> Symbol:
+        """What a name or dotted name stands for; other expressions stand for themselves."""
+        return self._resolve(scope, expression, 0)
+
+    def _resolve(self, scope: Scope, expression: ast.expr, depth: int) -> Symbol:
+        self.spend()
+        if depth > _MAX_CHAIN:
+            return Unknown("it is defined by itself, or through too many names")
+        match expression:
+            case ast.Name(id=name):
+                for names in scope.inner:
+                    if name in names:
+                        return self._bound(scope, names[name], depth)
+                found = self._global(scope.module, name, depth)
+                if found is None and hasattr(builtins, name):
+                    return Foreign(f"builtins.{name}")
+                return found or Unknown(f"{name} is not defined in {scope.module.path}")
+            case ast.Attribute(value=owner, attr=name):
+                return self._attribute(self._resolve(scope, owner, depth + 1), name, depth)
+            case _:
+                return Local(scope, expression)
+
+    def _global(self, module: Module, name: str, depth: int) -> Symbol | None:
+        """A module's own name, one that `import *` gives it, or None."""
+        if name in module.names:
+            return self._bound(Scope(module), module.names[name], depth)
+        for star in module.stars:
+            home = _HOMES.get(star.module, star.module)
+            if home in _STAR_NAMES:
+                if name in _STAR_NAMES[home]:
+                    return Foreign(f"{home}.{name}")
+                continue
+            found = self._imported(module, Imported(star.module, name, star.level, star.line), depth)
+            if isinstance(found, Local):
+                return found
+        return None
+
+    def _bound(self, scope: Scope, binding: Binding, depth: int) -> Symbol:
+        match binding:
+            case Defined(node):
+                return Local(Scope(scope.module), node)
+            case Assigned(node, other):
+                return self._resolve(other or scope, node, depth + 1)
+            case Imported():
+                return self._imported(scope.module, binding, depth)
+            case Unclear(reason):
+                return Unknown(reason)
+
+    def _imported(self, module: Module, imported: Imported, depth: int) -> Symbol:
+        parts = tuple(imported.module.split(".")) if imported.module else ()
+        if imported.level:
+            directory = tuple(part for part in posixpath.dirname(module.path).split("/") if part)
+            keep = len(directory) - (imported.level - 1)
+            if keep < 0:
+                return Unknown(f"the relative import in line {imported.line} of {module.path} leaves the project")
+            parts = directory[:keep] + parts
+        elif parts[0] in _KNOWN_PACKAGES:
+            return _foreign(".".join((*parts, imported.name) if imported.name else parts))
+        if imported.name is None:
+            # The first part of `import a.b` is enough: what follows is found by its own files.
+            return Package(parts)
+        return self._member(parts, imported.name, depth)
+
+    def _member(self, parts: tuple[str, ...], name: str, depth: int) -> Symbol:
+        """`name` of the project's module `parts`, of its submodules, or of another package."""
+        if depth > _MAX_CHAIN:
+            return Unknown("it is imported in a circle, or through too many files")
+        candidates = _files(parts)
+        module = next((found for found in map(self.load, candidates) if found is not None), None)
+        symbol = self._global(module, name, depth + 1) if module else None
+        if symbol is not None:
+            return symbol
+        if any(self.load(path) is not None for path in _files((*parts, name))):
+            return Package((*parts, name))
+        if module is not None:
+            return Unknown(f"{module.path} has no {name}")
+        return _foreign(".".join((*parts, name)), candidates)
+
+    def _attribute(self, owner: Symbol, name: str, depth: int) -> Symbol:
+        match owner:
+            case Foreign(dotted, looked_for):
+                return _foreign(f"{dotted}.{name}", looked_for)
+            case Package(parts):
+                return self._member(parts, name, depth + 1)
+            case Local(scope, ast.ClassDef() as node):
+                return self._class_attribute(scope, node, name, depth)
+            case Local(_, node):
+                return Unknown(f"attributes of {shown(node)} are not followed")
+            case Unknown():
+                return owner
+
+    def _class_attribute(self, scope: Scope, node: ast.ClassDef, name: str, depth: int) -> Symbol:
+        if node.bases or node.keywords:
+            # An Enum's members, for one, are not what its body assigns.
+            return Unknown(f"attributes of {node.name}, which has base classes, are not followed")
+        names = class_names(node)
+        self.spend(len(names))
+        if name not in names:
+            return Unknown(f"class {node.name} has no attribute {name}")
+        return self._bound(scope.within(names), names[name], depth)
+
+
+def _files(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Where a module's code can be, as the import system looks for it."""
+    path = "/".join(parts)
+    return (f"{path}/__init__.py", f"{path}.py") if path else ("__init__.py",)
+
+
+def _foreign(dotted: str, looked_for: tuple[str, ...] = ()) -> Foreign:
+    module, _, name = dotted.rpartition(".")
+    return Foreign(f"{_HOMES[module]}.{name}" if module in _HOMES else dotted, looked_for)

@@ -1,0 +1,20 @@
+"""Files of the project that stand in front of modules which the server needs (the working directory comes first)."""
+
+import sys
+
+from cogpack.runtime.schema.source import Source
+
+_SERVED_WITH = ("certifi", "charset_normalizer", "cog", "coglet", "idna", "requests", "urllib3")
+_HARMLESS = frozenset({"antigravity", "idlelib", "test", "this", "turtledemo"})
+
+
+def shadowed(source: Source) -> list[str]:
+    """A note for each module of the standard library or of the server that a file in the root replaces."""
+    names = sorted({*sys.stdlib_module_names, *_SERVED_WITH} - _HARMLESS)
+    return [
+        f"{path}:1: hides the module {name} from everything in the container; rename it"
+        for name in names
+        if not name.startswith("_")
+        for path in (f"{name}.py", f"{name}/__init__.py")
+        if source.read(path) is not None
+    ]

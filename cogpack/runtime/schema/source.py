@@ -1,0 +1,250 @@
+"""Python files of a project as modules: what each top-level name is bound to. Read by `ast`, never run.
+
+Sources are bounded in size, and walked without recursion, so that no file can exhaust stack or memory.
+"""
+
+import ast
+import warnings
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from cogpack.errors import InputError
+
+MAX_BYTES = 1024 * 1024
+"""Of one Python file: about a hundred times the longest predictor seen; its tree needs some 100 MB."""
+
+_MUTATORS = frozenset(
+    "add append clear discard extend insert pop popitem remove reverse setdefault sort update".split()  # noqa: SIM905
+)
+
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Source(Protocol):
+    """A project's files by POSIX path relative to its root; `None` where there is no such file."""
+
+    def read(self, path: str) -> bytes | None: ...
+
+
+class MappingSource:
+    """Files held in memory."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._files = files
+
+    def read(self, path: str) -> bytes | None:
+        return self._files.get(path)
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where in the user's sources something is said, and about what: `predict.py:12: parameter 'x'`."""
+
+    path: str
+    line: int
+    subject: str = ""
+
+    def at(self, node: ast.AST) -> "Place":
+        return Place(self.path, getattr(node, "lineno", self.line), self.subject)
+
+    def text(self, message: str) -> str:
+        return f"{self.path}:{self.line}: " + (f"{self.subject}: " if self.subject else "") + message
+
+    def error(self, message: str, *, next_step: str) -> InputError:
+        return InputError(self.text(message), next_step=next_step)
+
+
+class Imported(msgspec.Struct, frozen=True, eq=False):
+    """`from module import name`, or `import module` where `name` is None; `level` counts the leading dots."""
+
+    module: str
+    name: str | None
+    level: int
+    line: int
+
+
+class Defined(msgspec.Struct, frozen=True, eq=False):
+    """A class or function."""
+
+    node: ast.ClassDef | Function
+
+
+class Assigned(msgspec.Struct, frozen=True, eq=False):
+    """A name bound to an expression, which is in `scope` where that differs from the name's own."""
+
+    node: ast.expr
+    scope: "Scope | None" = None
+
+
+class Unclear(msgspec.Struct, frozen=True, eq=False):
+    """A name whose value can't be told without running the code."""
+
+    reason: str
+
+
+Binding: TypeAlias = Imported | Defined | Assigned | Unclear
+
+
+class Module(msgspec.Struct, frozen=True, eq=False):
+    """One parsed file. `stars` are its `from ... import *`."""
+
+    path: str
+    names: Mapping[str, Binding]
+    stars: Sequence[Imported]
+    relative_imports: Sequence[int]
+
+
+class Scope(msgspec.Struct, frozen=True, eq=False):
+    """Where an expression is evaluated: the names of enclosing bodies, innermost first, then the module's."""
+
+    module: Module
+    inner: tuple[Mapping[str, Binding], ...] = ()
+
+    def within(self, names: Mapping[str, Binding]) -> "Scope":
+        return Scope(self.module, (names, *self.inner))
+
+
+def parse_module(path: str, data: bytes, *, python: tuple[int, int], running: tuple[int, int]) -> Module:
+    """The names of one file, or an `InputError`. `running` is the Python whose `ast` reads it."""
+    if len(data) > MAX_BYTES:
+        raise InputError(
+            f"{path}: {len(data)} bytes of Python; at most {MAX_BYTES} are read",
+            next_step="move data out of the source file",
+        )
+    tree = ast.Module([], [])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the user's literals; Python says so again when it runs them
+            tree = ast.parse(data, path)
+    except SyntaxError as error:
+        _refuse_syntax(path, error, python=python, running=running)
+    except (ValueError, LookupError) as error:
+        raise InputError(f"{path}: not Python source: {error}", next_step="save the file as UTF-8 text") from error
+    except (RecursionError, MemoryError) as error:
+        raise too_deep(path) from error
+    names, stars, relative = _collect(tree.body)
+    return Module(path, names, stars, relative)
+
+
+def parse_annotation(text: str, line: int) -> ast.expr:
+    """A quoted annotation; `ValueError` where it is none. Its nodes get the line of the quotes."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            parsed = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, RecursionError, MemoryError) as error:
+        raise ValueError(str(error)) from error
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.expr):
+            node.lineno = line
+    return parsed
+
+
+def class_names(node: ast.ClassDef) -> dict[str, Binding]:
+    """What the names in a class's body are bound to."""
+    return _collect(node.body)[0]
+
+
+def shown(node: ast.AST) -> str:
+    """The source of a node for a message, on one line and shortened."""
+    try:
+        text = " ".join(ast.unparse(node).split())
+    except RecursionError:
+        return "..."
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def too_deep(path: str) -> InputError:
+    return InputError(f"{path}: nested too deeply to be read", next_step="split the deeply nested expression")
+
+
+def _refuse_syntax(path: str, error: SyntaxError, *, python: tuple[int, int], running: tuple[int, int]) -> None:
+    place = Place(path, error.lineno or 1)
+    ours, theirs = f"{running[0]}.{running[1]}", f"{python[0]}.{python[1]}"
+    if running < python:
+        raise place.error(
+            f"not valid for Python {ours}, which runs cogpack, while the model has Python {theirs}: {error.msg}",
+            next_step=f"run cogpack with Python {theirs}, or correct the syntax",
+        ) from error
+    raise place.error(f"syntax error: {error.msg}", next_step="correct the syntax") from error
+
+
+def _collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Imported], list[int]]:
+    """Bindings in order of execution; what stands under `if`, `try` or a loop may or may not be executed."""
+    names: dict[str, Binding] = {}
+    stars: list[Imported] = []
+    relative: list[int] = []
+    pending = deque((statement, False) for statement in body)
+
+    def bind(name: str, binding: Binding, conditional: bool) -> None:
+        known = names.get(name)
+        if not conditional or known is None:
+            names[name] = binding
+        elif not (isinstance(known, Imported) and isinstance(binding, Imported)):
+            names[name] = Unclear(f"{name} is bound in more than one place")
+
+    while pending:
+        statement, conditional = pending.popleft()
+        match statement:
+            case ast.Import():
+                for alias in statement.names:
+                    module = alias.name if alias.asname else alias.name.partition(".")[0]
+                    bind(alias.asname or module, Imported(module, None, 0, statement.lineno), conditional)
+            case ast.ImportFrom():
+                if statement.level:
+                    relative.append(statement.lineno)
+                for alias in statement.names:
+                    imported = Imported(statement.module or "", alias.name, statement.level, statement.lineno)
+                    if alias.name == "*":
+                        stars.append(imported)
+                    else:
+                        bind(alias.asname or alias.name, imported, conditional)
+            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                bind(statement.name, Defined(statement), conditional)
+            case ast.Assign() | ast.AnnAssign(value=ast.expr()):
+                value = statement.value
+                assert value is not None  # by the pattern
+                targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+                for target in targets:
+                    if isinstance(target, ast.Name):
+                        bind(target.id, Assigned(value), conditional)
+                    else:
+                        names.update(_changed(target))
+            case ast.AugAssign():
+                names.update(_changed(statement.target))
+            case ast.Delete():
+                for target in statement.targets:
+                    names.update(_changed(target))
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name() as target, attr=attribute))):
+                if attribute in _MUTATORS:
+                    names.update(_changed(target))
+            case ast.For() | ast.AsyncFor():
+                names.update(_changed(statement.target))
+            case _:
+                pass
+        runs_once = isinstance(statement, ast.With | ast.AsyncWith)
+        inner = [(child, conditional or not runs_once) for child in _blocks(statement)]
+        pending.extendleft(reversed(inner))
+    return names, stars, relative
+
+
+def _blocks(statement: ast.stmt) -> Iterator[ast.stmt]:
+    """The statements directly inside a compound statement of the same scope."""
+    if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return
+    yield from getattr(statement, "body", ())
+    for clause in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+        yield from clause.body
+    yield from getattr(statement, "orelse", ())
+    yield from getattr(statement, "finalbody", ())
+
+
+def _changed(target: ast.expr) -> dict[str, Binding]:
+    """The names that an assignment to `target` binds or changes in ways not followed here."""
+    return {
+        node.id: Unclear(f"{node.id} is changed or computed at line {target.lineno}")
+        for node in ast.walk(target)
+        if isinstance(node, ast.Name)
+    }

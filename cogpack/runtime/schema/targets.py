@@ -1,0 +1,140 @@
+"""From a reference such as `predict.py:Predictor` to the function that is called, and what its decorators say."""
+
+import ast
+import posixpath
+
+import msgspec
+
+from cogpack.errors import InputError
+from cogpack.runtime.schema.names import Foreign, Local, Sources
+from cogpack.runtime.schema.source import Defined, Function, Module, Place, Scope, class_names
+from cogpack.runtime.schema.values import Unresolved, evaluate
+
+_MAX_BASES = 30
+_FRAMEWORK = frozenset({"cog.BaseRunner", "cog.BasePredictor", "builtins.object"})
+
+
+class Target(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """The function to describe: the scope of its annotations and defaults, and whether its first argument is `self`."""
+
+    node: Function
+    scope: Scope
+    is_method: bool
+    place: Place
+    module: Module
+    notes: tuple[str, ...] = ()
+
+
+def find_target(sources: Sources, reference: str, *, train: bool) -> Target:
+    """The function that coglet calls for a reference, or an `InputError`."""
+    path, colon, name = reference.partition(":")
+    if not colon or not path or not name:
+        raise InputError(f"{reference!r}: expected FILE.py:NAME", next_step="write, for example, predict.py:Predictor")
+    path = posixpath.normpath(path)
+    if path.startswith(("/", "../")) or path == "..":
+        raise InputError(f"{reference}: the file is outside the project", next_step="name a file of the project")
+    module = sources.load(path)
+    if module is None:
+        raise InputError(f"{path}: no such file in the project", next_step="correct the reference in cog.yaml")
+    place = Place(path, 1)
+    match sources.resolve(Scope(module), ast.Name(name)) if name.isidentifier() else None:
+        case Local(scope, ast.ClassDef() as node):
+            return _method(sources, Local(scope, node), module, train=train)
+        case Local(scope, ast.FunctionDef() | ast.AsyncFunctionDef() as node):
+            own = Place(scope.module.path, node.lineno, f"function {name}")
+            return Target(node=node, scope=scope, is_method=False, place=own, module=module)
+    raise place.error(
+        f"no class or function {name!r} at the top level", next_step="define it, or correct the reference in cog.yaml"
+    )
+
+
+def _method(sources: Sources, found: Local, module: Module, *, train: bool) -> Target:
+    assert isinstance(found.node, ast.ClassDef)  # by the caller
+    place = Place(found.scope.module.path, found.node.lineno, f"class {found.node.name}")
+    methods = {name: _owned(sources, found, name) for name in ("run", "predict", "train")}
+    run = methods["run"] or methods["predict"]
+    notes: tuple[str, ...] = ()
+    if methods["run"] and methods["predict"]:
+        raise place.error("has both run and predict, of which coglet takes one", next_step="remove one of the two")
+    wanted = methods["train"] if train else run
+    if wanted is None:
+        what = "train method" if train else "run or predict method"
+        raise place.error(
+            f"has no {what}, neither its own nor of a base class in the project", next_step=f"define a {what}"
+        )
+    if train and run is None:
+        notes = (place.text("has train, but coglet also wants a run or predict method before it starts in train mode"),)
+    scope, node = wanted
+    static = any(
+        isinstance(symbol, Foreign) and symbol.name == "builtins.staticmethod"
+        for symbol in (sources.resolve(scope, decorator) for decorator in node.decorator_list)
+    )
+    own = Place(scope.module.path, node.lineno, f"method {node.name}")
+    return Target(node=node, scope=scope, is_method=not static, place=own, module=module, notes=notes)
+
+
+def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[Scope, Function] | None:
+    """A method of a class or of its bases in the project, left to right; those behind Cog's own are not asked."""
+    assert isinstance(found.node, ast.ClassDef)  # by the callers
+    sources.spend(len(found.node.body))
+    names = class_names(found.node)
+    match names.get(name):
+        case Defined(ast.FunctionDef() | ast.AsyncFunctionDef() as node):
+            return found.scope.within(names), node
+    for base in found.node.bases if depth < _MAX_BASES else ():
+        symbol = sources.resolve(found.scope, base.value if isinstance(base, ast.Subscript) else base)
+        if isinstance(symbol, Foreign) and symbol.name in _FRAMEWORK:
+            break
+        if isinstance(symbol, Local) and isinstance(symbol.node, ast.ClassDef):
+            inherited = _owned(sources, symbol, name, depth + 1)
+            if inherited:
+                return inherited
+    return None
+
+
+def is_streaming(sources: Sources, target: Target) -> bool:
+    """Whether the function is decorated with `cog.streaming`."""
+    return any(_name(sources, target, decorator) == "cog.streaming" for decorator in target.node.decorator_list)
+
+
+def concurrency(sources: Sources, target: Target, *, python: tuple[int, int]) -> int | None:
+    """N of `@concurrent(max=N)`, 1 of a bare one, None without."""
+    for decorator in target.node.decorator_list:
+        if _name(sources, target, decorator) != "cog.concurrent":
+            continue
+        place = target.place.at(decorator)
+        slots = _slots(sources, target, decorator, place)
+        if slots > 1 and not isinstance(target.node, ast.AsyncFunctionDef):
+            raise place.error(
+                f"@concurrent(max={slots}) needs an async function", next_step="write async def, or remove max"
+            )
+        if slots > 1 and python < (3, 11):
+            raise place.error(
+                f"@concurrent(max={slots}) needs Python 3.11, and the model has {python[0]}.{python[1]}",
+                next_step="raise build.python_version in cog.yaml",
+            )
+        return slots
+    return None
+
+
+def _slots(sources: Sources, target: Target, decorator: ast.expr, place: Place) -> int:
+    if not isinstance(decorator, ast.Call):
+        return 1
+    advice = "write @concurrent(max=4), with a number"
+    keywords = {keyword.arg: keyword.value for keyword in decorator.keywords}
+    if decorator.args or set(keywords) - {"max"}:
+        raise place.error("@concurrent takes max=N and nothing else", next_step=advice)
+    if not keywords:
+        return 1
+    try:
+        slots = evaluate(sources, target.scope, keywords["max"])
+    except Unresolved as why:
+        raise place.error(f"max of @concurrent is not known without running the code: {why}", next_step=advice) from why
+    if not isinstance(slots, int) or isinstance(slots, bool) or slots < 1:
+        raise place.error(f"max of @concurrent: expected an integer of 1 or more, got {slots!r}", next_step=advice)
+    return slots
+
+
+def _name(sources: Sources, target: Target, decorator: ast.expr) -> str | None:
+    symbol = sources.resolve(target.scope, decorator.func if isinstance(decorator, ast.Call) else decorator)
+    return symbol.name if isinstance(symbol, Foreign) else None

@@ -1,0 +1,287 @@
+"""Parameters become the input properties that Cog makes of them."""
+
+import pytest
+from predictors import inputs, only, predictor, schemas
+
+STRING = {"type": "string"}
+URI = {"type": "string", "format": "uri"}
+SECRET = {"type": "string", "format": "password", "writeOnly": True, "x-cog-secret": True}
+OBJECT = {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "expected", "required"),
+    [
+        ('s: str = Input(description="Name")', {"description": "Name", "type": "string"}, True),
+        (
+            'prompt: str = Input(min_length=1, max_length=9, regex=r"^[a-z]+$")',
+            {"maxLength": 9, "minLength": 1, "pattern": "^[a-z]+$", "type": "string"},
+            True,
+        ),
+        (
+            "steps: int = Input(default=5, ge=1, le=50)",
+            {"default": 5, "maximum": 50, "minimum": 1, "type": "integer"},
+            False,
+        ),
+        ("scale: float = Input(default=1.0, ge=0.5)", {"default": 1, "minimum": 0.5, "type": "number"}, False),
+        (
+            'mode: str = Input(choices=["a","b"], default="a")',
+            {"allOf": [{"$ref": "#/components/schemas/mode"}], "default": "a"},
+            False,
+        ),
+        ("n: int = Input(choices=[1,2])", {"allOf": [{"$ref": "#/components/schemas/n"}]}, True),
+        (
+            'img: Optional[Path] = Input(default=None, accept="image/*")',
+            {"default": None, "nullable": True, "x-cog-accept": "image/*", **URI},
+            False,
+        ),
+        ("key: Secret = Input(default=None)", {"default": None, "nullable": True, **SECRET}, False),
+        ('tags: list[str] = Input(default=["x"])', {"type": "array", "items": STRING, "default": ["x"]}, False),
+        ("files: list[Path] = None", {"type": "array", "items": URI}, True),
+        (
+            'u: str | float = Input(default="q")',
+            {"anyOf": [STRING, {"type": "number"}], "default": "q"},
+            False,
+        ),
+        (
+            'un: str | int | None = Input(description="d")',
+            {
+                "anyOf": [{"type": "string", "nullable": True}, {"type": "integer", "nullable": True}],
+                "nullable": True,
+                "description": "d",
+            },
+            True,
+        ),
+        ("d: dict = {}", {"type": "object", "default": {}}, False),
+        (
+            "old: bool = Input(default=False, deprecated=True)",
+            {"type": "boolean", "default": False, "deprecated": True},
+            False,
+        ),
+    ],
+)
+def test_the_contract_s_vectors_come_out_as_written(parameter: str, expected: object, required: bool) -> None:
+    assert only(parameter) == (expected, required)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        ("str", STRING),
+        ("int", {"type": "integer"}),
+        ("float", {"type": "number"}),
+        ("bool", {"type": "boolean"}),
+        ("Path", URI),
+        ("cog.Path", URI),
+        ("File", URI),
+        ("Secret", SECRET),
+        ("dict", OBJECT),
+        ("Dict[str, int]", OBJECT),
+        ("dict[str, Anything]", None),
+        ("Any", OBJECT),
+        ("t.Any", OBJECT),
+        ("list[str]", {"type": "array", "items": STRING}),
+        ("List[int]", {"type": "array", "items": {"type": "integer"}}),
+        ("t.List[File]", {"type": "array", "items": URI}),
+        ("list[Secret]", {"type": "array", "items": SECRET}),
+        ("list[dict[str, str]]", {"type": "array", "items": OBJECT}),
+        ("list[Any]", {"type": "array", "items": OBJECT}),
+        ("Annotated[int, 'steps']", {"type": "integer"}),
+        ("Annotated[torch.Tensor, Opaque]", OBJECT),
+        ("Annotated[list[torch.Tensor], cog.Opaque]", {"type": "array", "items": OBJECT}),
+        ("'int'", {"type": "integer"}),
+        ("'list[\"Path\"]'", {"type": "array", "items": URI}),
+        ("Union[str, List[int]]", {"anyOf": [STRING, {"type": "array", "items": {"type": "integer"}}]}),
+        ("dict | list[dict]", {"anyOf": [OBJECT, {"type": "array", "items": OBJECT}]}),
+        ("str | str", STRING),
+        ("Point", OBJECT),
+        ("list[Point]", {"type": "array", "items": OBJECT}),
+        ("Alias", {"type": "array", "items": STRING}),
+    ],
+)
+def test_each_type_has_its_schema(annotation: str, expected: object) -> None:
+    before = "import torch\nclass Point(TypedDict):\n    x: int\nAlias = List[str]\nAnything = int"
+    prop, required = only(f"x: {annotation}", before)
+    assert (prop, required) == (expected or OBJECT, True)
+
+
+@pytest.mark.parametrize(
+    "annotation", ["Optional[int]", "int | None", "None | int", "Union[int, None]", "t.Optional[int]", "'int | None'"]
+)
+def test_all_spellings_of_optional_are_nullable_and_not_required(annotation: str) -> None:
+    assert only(f"x: {annotation}") == ({"type": "integer", "nullable": True}, False)
+    assert only(f"x: {annotation} = None") == ({"type": "integer", "nullable": True, "default": None}, False)
+    assert only(f"x: {annotation} = 3") == ({"type": "integer", "nullable": True, "default": 3}, False)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "expected", "required"),
+    [
+        ("x: int = None", {"type": "integer"}, True),
+        ("x: int = Input(default=None)", {"type": "integer"}, True),
+        ("x: int = Input(...)", {"type": "integer"}, True),
+        ("x: int = Input(description=None)", {"type": "integer"}, True),
+        ("x: Optional[list[int]]", {"type": "array", "items": {"type": "integer"}, "nullable": True}, False),
+        (
+            "x: list[Point] | None = None",
+            {"type": "array", "items": OBJECT, "nullable": True, "default": None},
+            False,
+        ),
+        (
+            "x: int | str | None = None",
+            {
+                "anyOf": [{"type": "integer", "nullable": True}, {"type": "string", "nullable": True}],
+                "nullable": True,
+                "default": None,
+            },
+            False,
+        ),
+        ('x: str = Input("hello")', {"type": "string", "default": "hello"}, False),
+        ('x: Path = Path("a.png")', {"type": "string", "format": "uri", "default": "a.png"}, False),
+        ("x: Annotated[Optional[torch.Tensor], Opaque]", {"type": "object", "nullable": True}, False),
+        (
+            "x: Annotated[torch.Tensor, Opaque] | None = None",
+            {"type": "object", "nullable": True, "default": None},
+            False,
+        ),
+        ("x: str = cog.Input(default='a')", {"type": "string", "default": "a"}, False),
+    ],
+)
+def test_defaults_decide_what_is_required(parameter: str, expected: object, required: bool) -> None:
+    assert only(parameter, "import torch\nclass Point(TypedDict):\n    x: int") == (expected, required)
+
+
+@pytest.mark.parametrize(
+    ("name", "title"), [("top_k", "Top K"), ("aB_cD__e", "AB CD  E"), ("_x", " X"), ("__", "  "), ("prompt", "Prompt")]
+)
+def test_titles_keep_empty_parts_and_inner_case(name: str, title: str) -> None:
+    assert inputs(f"{name}: str")["properties"][name]["title"] == title
+
+
+def test_inputs_keep_the_order_of_the_signature() -> None:
+    found = inputs("zeta: str;mid: float;alpha: int = 1;*;late: bool")
+    assert list(found["properties"]) == ["zeta", "mid", "alpha", "late"]
+    assert [prop["x-order"] for prop in found["properties"].values()] == [0, 1, 2, 3]
+    assert found["required"] == ["zeta", "mid", "late"]
+
+
+def test_without_required_inputs_the_key_is_left_out() -> None:
+    assert "required" not in inputs("x: int = 1")
+    assert inputs("") == {"title": "Input", "type": "object", "properties": {}}
+
+
+def test_untyped_variadic_parameters_are_no_inputs() -> None:
+    assert list(inputs("x: int;*args;**kwargs")["properties"]) == ["x"]
+
+
+def test_choices_become_a_component_named_like_the_parameter() -> None:
+    found = schemas(
+        predictor('Kind: Optional[str] = Input(choices=["b", "a"], default=None, description="d", deprecated=True)')
+    )
+    assert found["Kind"] == {"title": "Kind", "type": "string", "description": "An enumeration.", "enum": ["b", "a"]}
+    assert found["Input"]["properties"]["Kind"] == {
+        "allOf": [{"$ref": "#/components/schemas/Kind"}],
+        "default": None,
+        "deprecated": True,
+        "description": "d",
+        "nullable": True,
+        "x-order": 0,
+    }
+    assert list(found)[:4] == ["Input", "Output", "Kind", "PredictionRequest"]
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        "['a', 'b']",
+        "('a', 'b')",
+        "NAMES",
+        "list(NAMES)",
+        "list(MODELS.keys())",
+        "list(MODELS)",
+        "MODELS.keys()",
+        "MODELS",
+        "[*NAMES]",
+        "['a'] + ['b']",
+        "[FIRST, 'b']",
+        "sorted(['b', 'a'])",
+        "[  # with a comment\n 'a', 'b']",
+        "list(FILES.values())",
+        "lists.NAMES",
+    ],
+)
+def test_choices_are_found_in_all_these_forms(choices: str) -> None:
+    before = """
+import lists
+NAMES = ("a", "b")
+FIRST: str = "a"
+MODELS = {"a": object(), "b": print}
+FILES = {1: "a", 2: "b"} if False else {"x": "a", "y": "b"}
+""".replace('{1: "a", 2: "b"} if False else ', "")
+    found = schemas(
+        predictor(f"x: str = Input(choices={choices})", before=before), others={"lists.py": 'NAMES = ["a", "b"]'}
+    )
+    assert found["x"]["enum"] == ["a", "b"]
+
+
+def test_no_choices_are_no_enum() -> None:
+    assert only("x: str = Input(choices=[])") == (STRING, True)
+
+
+def test_choices_of_a_list_limit_its_items() -> None:
+    # coglet compares a list with an enum of strings, and refuses every list.
+    assert only("x: list[str] = Input(choices=['a', 'b'], default=['a'])") == (
+        {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}, "default": ["a"]},
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("default", "before"),
+    [
+        ("Presets.PROMPT", "class Presets:\n    PROMPT = Input(default='p', description='d', ge=1)"),
+        ("PROMPT", "PROMPT = Input(default='p', description='d', ge=1)"),
+        (
+            "Presets.prompt(default='p')",
+            "class Presets:\n    @staticmethod\n    def prompt(default): return Input(default, description='d', ge=1)",
+        ),
+        (
+            "Presets.prompt('p')",
+            "class Presets:\n    @staticmethod\n    def prompt(default='z', *, low=1): return Input(default, description='d', ge=low)",
+        ),
+        ("prompt(description='d', ge=1)", "def prompt(**more):\n    return Input(default='p', **more)"),
+        ("Input(**OPTIONS)", "OPTIONS = {'default': 'p', 'description': 'd', 'ge': 1}"),
+        ("I(default='p', description='d', ge=1)", "from cog import Input as I"),
+    ],
+)
+def test_input_calls_are_found_where_they_are_kept(default: str, before: str) -> None:
+    assert only(f"x: str = {default}", before)[0] == {
+        "type": "string",
+        "default": "p",
+        "description": "d",
+        "minimum": 1,
+    }
+
+
+def test_names_in_the_class_body_come_before_those_of_the_module() -> None:
+    source = """
+from cog import Input
+LIMIT = 1
+class Predictor:
+    LIMIT = 2
+    def predict(self, x: int = Input(default=LIMIT)) -> int: ...
+"""
+    assert schemas(source)["Input"]["properties"]["x"]["default"] == 2
+
+
+def test_limits_may_be_constants() -> None:
+    assert only("x: int = Input(ge=LOW, le=2**10 - 1)", "LOW = -5")[0] == {
+        "type": "integer",
+        "minimum": -5,
+        "maximum": 1023,
+    }
+
+
+def test_future_annotations_change_nothing() -> None:
+    source = b"from __future__ import annotations\n" + predictor("x: Path;y: Optional[int] = None")
+    assert schemas(source)["Input"] == schemas(predictor("x: Path;y: Optional[int] = None"))["Input"]
