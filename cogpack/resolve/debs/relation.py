@@ -10,7 +10,7 @@ from cogpack.errors import InputError
 from cogpack.resolve.debs.version import version_key
 
 _RELATION = re.compile(
-    r"\s*([A-Za-z0-9][A-Za-z0-9+.-]*)(?::[a-z0-9-]+)?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([^\s)]+)\s*\))?\s*"
+    r"\s*([A-Za-z0-9][A-Za-z0-9+.-]*)(?::[a-z0-9-]+)?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([0-9A-Za-z.+:~-]+)\s*\))?\s*"
 )
 # A lone < or > means <= or >= (Policy 7.1, obsolete but legal).
 _COMPARE = {

@@ -10,7 +10,7 @@ VersionKey: TypeAlias = tuple[int, tuple[tuple[tuple[int, ...], int], ...], tupl
 """Compares like the version it was made of: epoch, upstream version, revision."""
 
 _PARTS = re.compile(r"(\D*)(\d*)")
-_VERSION = re.compile(r"(?:(\d{1,9}):)?([0-9A-Za-z.+:~-]{1,200}?)(?:-([0-9A-Za-z.+~]{0,100}))?", re.ASCII)
+_VERSION = re.compile(r"(?:(\d{1,9}):)?([0-9A-Za-z.+~-]{1,200}?)(?:-([0-9A-Za-z.+~]{0,100}))?", re.ASCII)
 _END = 0
 
 
@@ -28,11 +28,11 @@ def version_key(version: str) -> VersionKey:
 
 def _key(part: str) -> tuple[tuple[tuple[int, ...], int], ...]:
     pairs = [((*map(_weight, text), _END), int(digits or 0)) for text, digits in _PARTS.findall(part)]
-    # "1.0" and "1.0" + "" are equal, so empty pairs at the end go; one stays, for "1~" to sort before "1".
+    # Nothing is what follows the last part, as often as one asks: pairs that say so go, and two stay, since the first
+    # pair of "0~" says so as well.
     while pairs and pairs[-1] == ((_END,), 0):
         pairs.pop()
-    pairs.append(((_END,), 0))
-    return tuple(pairs)
+    return (*pairs, ((_END,), 0), ((_END,), 0))
 
 
 def _weight(character: str) -> int:

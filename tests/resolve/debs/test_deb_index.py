@@ -1,0 +1,81 @@
+import gzip
+import hashlib
+import lzma
+from pathlib import Path
+
+import pytest
+from support.debs import stanza
+
+from cogpack.errors import MismatchError
+from cogpack.resolve.debs.index import Index, open_index, parse_index
+
+
+def parse(text: str, directory: Path, *, packed: bytes | None = None, size: int | None = None) -> Index:
+    data = lzma.compress(text.encode()) if packed is None else packed
+    size = len(text) if size is None else size
+    return parse_index(data, url="http://m/Packages.xz", size=size, directory=directory, sha256="ab" * 32)
+
+
+TEXT = (
+    stanza("a", "2", Depends="b", Provides="virtual (= 2), other", Essential="yes", Description="one\n Package: liar")
+    + stanza("b", Priority="required")
+    + stanza("a", "1")
+)
+
+
+def test_every_version_of_a_package_is_found(tmp_path: Path) -> None:
+    index = parse(TEXT, tmp_path)
+    assert [(package.name, package.version) for package in index.packages("a")] == [("a", "2"), ("a", "1")]
+    assert index.packages("a")[0].depends == "b"
+    assert index.packages("b")[0].priority == "required"
+    assert index.packages("missing") == []
+
+
+def test_folded_lines_are_not_fields(tmp_path: Path) -> None:
+    assert "liar" not in set(parse(TEXT, tmp_path).names())
+
+
+def test_providers_and_essential_packages_are_listed(tmp_path: Path) -> None:
+    index = parse(TEXT, tmp_path)
+    assert index.providers("virtual") == ["a"]
+    assert index.providers("other") == ["a"]
+    assert index.essential == ["a"]
+
+
+def test_a_parsed_index_is_opened_without_its_source(tmp_path: Path) -> None:
+    assert open_index(tmp_path, "ab" * 32) is None
+    parse(TEXT, tmp_path)
+    again = open_index(tmp_path, "ab" * 32)
+    assert again is not None
+    assert again.packages("b")[0].sha256 == hashlib.sha256(b"b 1").hexdigest()
+
+
+def test_gzip_is_read_too(tmp_path: Path) -> None:
+    index = parse(TEXT, tmp_path, packed=gzip.compress(TEXT.encode()))
+    assert index.providers("virtual") == ["a"]
+
+
+def test_more_text_than_was_signed_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    bomb = lzma.compress(bytes(50_000_000))
+    with pytest.raises(MismatchError, match="expected 1000 bytes"):
+        parse("", tmp_path, packed=bomb, size=1000)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("cut", [10, 60])
+def test_a_cut_index_is_refused(tmp_path: Path, cut: int) -> None:
+    with pytest.raises(MismatchError):
+        parse(TEXT, tmp_path, packed=lzma.compress(TEXT.encode())[:cut])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bytes_that_are_no_archive_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MismatchError):
+        parse(TEXT, tmp_path, packed=b"not an archive at all, but long enough to be tried")
+
+
+@pytest.mark.parametrize("field", ["Version", "Filename", "Size", "SHA256"])
+def test_a_stanza_without_a_needed_field_names_it(tmp_path: Path, field: str) -> None:
+    text = "".join(line + "\n" for line in stanza("a").splitlines() if not line.startswith(field))
+    with pytest.raises(MismatchError, match="a: missing or wrong field"):
+        parse(text, tmp_path)

@@ -1,0 +1,127 @@
+"""Resolving against a small archive of our own, over HTTP."""
+
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.debian_archive import Signer, write_suite
+from support.debs import stanza
+
+from cogpack.errors import InputError, MismatchError, UnavailableError
+from cogpack.http import Http
+from cogpack.lock import DebianBase
+from cogpack.resolve.debs import BASE_PACKAGES, Mirror, resolve_debs
+from cogpack.resolve.debs import release as release_module
+from cogpack.resolve.debs import resolver as resolver_module
+
+MAIN = (
+    "".join(stanza(name) for name in BASE_PACKAGES if name != "python3")
+    + stanza("python3", "3.13.5-1", Depends="libc6")
+    + stanza("libc6", "2.41-12")
+    + stanza("bash", Essential="yes")
+    + stanza("tool", "1.0", Depends="libtool")
+    + stanza("libtool")
+)
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    seen: list[str]
+
+    def log_message(
+        self,
+        format: str,  # noqa: A002
+        *args: object,
+    ) -> None:
+        self.seen.append(self.path)
+
+
+@pytest.fixture(scope="module")
+def signer() -> Signer:
+    return Signer()
+
+
+@pytest.fixture
+def archive(tmp_path: Path, signer: Signer, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(release_module, "_keys", lambda: (signer.certificate,))
+    monkeypatch.setattr(resolver_module, "backoff", lambda attempt: 0.0)
+    root = tmp_path / "mirror"
+    write_suite(root, "debian", "trixie", MAIN, signer)
+    write_suite(root, "debian", "trixie-updates", stanza("tzdata", "2"), signer)
+    write_suite(root, "debian-security", "trixie-security", stanza("tool", "1.0+deb13u1", Depends="libtool"), signer)
+    return root
+
+
+@pytest.fixture
+def seen() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def mirror(archive: Path, seen: list[str]) -> Iterator[Mirror]:
+    handler = type("Handler", (_Handler,), {"seen": seen})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=archive)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        yield Mirror(main=f"{url}/debian", security=f"{url}/debian-security")
+        server.shutdown()
+        thread.join()
+
+
+def resolve(mirror: Mirror, tmp_path: Path, *requests: str, arch: str = "amd64") -> DebianBase:
+    with Http() as client:
+        return resolve_debs(
+            suite="trixie", arch=arch, requests=requests, http=client, cache=tmp_path / "cache", mirror=mirror
+        )
+
+
+def test_the_decision_holds_the_base_the_essential_packages_and_what_was_asked_for(
+    mirror: Mirror, tmp_path: Path
+) -> None:
+    decision = resolve(mirror, tmp_path, "tool")
+    assert [deb.name for deb in decision.packages] == sorted([*BASE_PACKAGES, "bash", "libc6", "libtool", "tool"])
+    by_name = {deb.name: deb for deb in decision.packages}
+    assert (by_name["tool"].version, by_name["tool"].archive) == ("1.0+deb13u1", "debian-security")
+    assert by_name["tzdata"].version == "2"
+    assert [deb.name for deb in decision.packages if deb.requested] == ["tool"]
+    assert [deb.name for deb in decision.packages if deb.essential] == ["bash"]
+    assert (decision.python, decision.glibc) == ("3.13", "2.41")
+    assert [release.suite for release in decision.releases] == ["trixie", "trixie-updates", "trixie-security"]
+
+
+def test_a_second_resolve_asks_only_for_the_releases(mirror: Mirror, tmp_path: Path, seen: list[str]) -> None:
+    first = resolve(mirror, tmp_path, "tool")
+    del seen[:]
+    assert resolve(mirror, tmp_path, "tool") == first
+    assert [path.rpartition("/")[2] for path in seen] == ["InRelease"] * 3
+
+
+def test_an_index_that_is_not_the_signed_one_is_refused(mirror: Mirror, tmp_path: Path, archive: Path) -> None:
+    for file in archive.glob("debian/dists/trixie/main/binary-amd64/by-hash/SHA256/*"):
+        file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(MismatchError, match="expected sha256"):
+        resolve(mirror, tmp_path, "tool")
+
+
+def test_a_mirror_without_the_suite_is_named(mirror: Mirror, tmp_path: Path, archive: Path) -> None:
+    (archive / "debian/dists/trixie/InRelease").unlink()
+    with pytest.raises(UnavailableError, match=r"dists/trixie/InRelease: HTTP 404") as caught:
+        resolve(mirror, tmp_path, "tool")
+    assert "COGPACK_DEBIAN_MIRROR" in caught.value.next_step
+
+
+def test_an_architecture_that_the_suite_lacks_is_an_error(mirror: Mirror, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no packages for riscv64"):
+        resolve(mirror, tmp_path, arch="riscv64")
+
+
+@pytest.mark.parametrize("request_text", ["Tool", "a b", "../x", "tool=", "-x", "tool:i386", ""])
+def test_what_is_no_package_name_is_refused_before_anything_is_asked(
+    mirror: Mirror, tmp_path: Path, seen: list[str], request_text: str
+) -> None:
+    with pytest.raises(InputError, match="not a package name"):
+        resolve(mirror, tmp_path, request_text)
+    assert seen == []

@@ -1,0 +1,45 @@
+"""A Debian archive in a directory, signed with a key of its own, as a mirror serves it."""
+
+import hashlib
+import lzma
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pysequoia
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+class Signer:
+    def __init__(self) -> None:
+        self._secret = pysequoia.Tsk.generate("Test Archive <test@example.org>")
+        self.certificate = self._secret.extract_certificate()
+
+    def sign(self, text: str) -> bytes:
+        return bytes(pysequoia.sign(self._secret.signer(), text.encode(), mode=pysequoia.SignatureMode.CLEAR))
+
+
+def release_text(codename: str, files: dict[str, bytes] | None = None, **fields: str) -> str:
+    lines = {
+        "Origin": "Debian",
+        "Codename": codename,
+        "Date": format_datetime(NOW - timedelta(hours=3), usegmt=True),
+        "Acquire-By-Hash": "yes",
+    } | {key.replace("_", "-"): value for key, value in fields.items()}
+    listing = "".join(
+        f" {hashlib.sha256(data).hexdigest()} {len(data)} {path}\n" for path, data in (files or {}).items()
+    )
+    return "".join(f"{key}: {value}\n" for key, value in lines.items()) + "SHA256:\n" + listing
+
+
+def write_suite(root: Path, archive: str, suite: str, index: str, signer: Signer, arch: str = "amd64") -> None:
+    """`root`/`archive`/dists/`suite` with a signed release and one index."""
+    directory = root / archive / "dists" / suite
+    packed = lzma.compress(index.encode())
+    path = f"main/binary-{arch}/Packages"
+    by_hash = directory / f"main/binary-{arch}/by-hash/SHA256/{hashlib.sha256(packed).hexdigest()}"
+    by_hash.parent.mkdir(parents=True)
+    by_hash.write_bytes(packed)
+    text = release_text(suite, {path: index.encode(), f"{path}.xz": packed})
+    (directory / "InRelease").write_bytes(signer.sign(text))
