@@ -31,10 +31,14 @@ LARGE_WEIGHT = 64 * 1024 * 1024
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything of the image but the layers' digests. `layers` bottom first, the base's own first of all."""
+    """Everything of the image but the layers' digests. `layers` bottom first, the base's own first of all.
+
+    `wheels`: each with the key of the layer it is in.
+    """
 
     layers: tuple[Layer, ...]
     base_layers: int
+    wheels: tuple[tuple[str, WheelFile], ...]
     base: BaseImage | None
     run: Run
     platform: Platform
@@ -82,10 +86,11 @@ def make_plan(
     base_layers = len(layers) if decisions.base else 0
     interpreter = decisions.base.interpreter if decisions.base else f"/usr/bin/python{decisions.python}"
     layers.append(built(VenvSource(python=decisions.python, interpreter=interpreter), compressed))
-    single, shared = _wheels(decisions.wheels, suppliers)
-    layers += [built(source, spliced) for source in single]
+    # The last group is of the small wheels, pip and cog among them: it changes more often than weights do.
+    *large, small = [(built(WheelsSource(files), spliced), files) for files in _wheels(decisions.wheels, suppliers)]
+    layers += [layer for layer, _ in large]
     layers += [built(source, Uncompressed()) for source in _weights(weights, suppliers)]
-    layers += [built(source, spliced) for source in shared]
+    layers.append(small[0])
     layers.append(built(_project(files, schema, suppliers), compressed))
     sdk_version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "")
     if len(schema) > contract.LABEL_LIMIT:
@@ -112,6 +117,7 @@ def make_plan(
                 pip_freeze=_freeze(decisions.wheels),
             ),
         ),
+        wheels=tuple((layer.key, wheel) for layer, files in [*large, small] for wheel in files),
         platform=platform,
         annotations=annotations,
         created=decisions.created,
@@ -153,19 +159,12 @@ def _later(supply: Callable[[Any], Path], item: LockedDeb | LockedWheel) -> Call
     return lambda: supply(item)
 
 
-def _wheels(wheels: Sequence[LockedWheel], suppliers: Suppliers) -> tuple[list[WheelsSource], list[WheelsSource]]:
-    """Wheels with a layer of their own, then the layers that several share."""
+def _wheels(wheels: Sequence[LockedWheel], suppliers: Suppliers) -> list[list[WheelFile]]:
     by_name = {wheel.filename: wheel for wheel in wheels}
-    sources = [
-        (
-            len(names),
-            WheelsSource(
-                [WheelFile(name, by_name[name].sha256, _later(suppliers.wheel, by_name[name])) for name in names]
-            ),
-        )
+    return [
+        [WheelFile(name, by_name[name].sha256, _later(suppliers.wheel, by_name[name])) for name in names]
         for names in group([(wheel.filename, wheel.size or 0) for wheel in wheels])
     ]
-    return [source for count, source in sources if count == 1], [source for count, source in sources if count > 1]
 
 
 def _placed(file: ProjectFile, suppliers: Suppliers) -> Placed:

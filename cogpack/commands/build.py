@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from cogpack.commands.prepare import Prepared, prepare
-from cogpack.commands.push import believe_all, push_reference, record_results
+from cogpack.commands.push import believe_known, check_wheels, push_reference, record_results
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.layers.layer import Form
@@ -50,7 +50,8 @@ def _name(prepared: Prepared, tag: str | None) -> str:
 
 def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, rebuild: bool) -> Built:
     if not rebuild:
-        believe_all(session, prepared.plan, prepared.lock, {}, "")
+        believe_known(session, prepared.plan, prepared.lock, {}, "")
+    check_wheels(session, prepared.plan)
     done = transfer(
         prepared.plan,
         sink,

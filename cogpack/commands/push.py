@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from cogpack.artifacts import Artifact
 from cogpack.commands.lock import write_lock
 from cogpack.commands.prepare import Prepared, prepare
 from cogpack.commands.session import Session
@@ -11,6 +12,7 @@ from cogpack.digest import DiffID, Digest
 from cogpack.errors import InputError
 from cogpack.image import LAYER_KEY
 from cogpack.layers.layer import Form
+from cogpack.layers.wheels import check_clashes
 from cogpack.lock import Lock, Result
 from cogpack.oci import INDEX_TYPES, Descriptor, LayerInfo, Manifest, decode
 from cogpack.plan import Plan
@@ -51,7 +53,8 @@ def push(session: Session, target: str | None, *, rebuild: bool = False) -> Push
     repository = session.repository(reference, push=True)
     present, word = present_layers(repository, reference.with_tag(tag))
     if not rebuild:
-        believe_all(session, prepared.plan, prepared.lock, word, f"the tag {reference.name}:{tag}")
+        believe_known(session, prepared.plan, prepared.lock, word, f"the tag {reference.name}:{tag}")
+    check_wheels(session, prepared.plan)
     image = known_image(prepared.plan)
     if image is not None and image.descriptor.digest == present:
         # The tag is this very image: the registry would not have it without its blobs.
@@ -95,7 +98,7 @@ def plan(session: Session, target: str | None) -> list[PlannedLayer]:
         reference = push_reference(target, prepared)
         repository = session.repository(reference)
         _, word = present_layers(repository, reference.with_tag(reference.tag or "latest"))
-    believe_all(session, prepared.plan, prepared.lock, word, "the target's tag")
+    believe_known(session, prepared.plan, prepared.lock, word, "the target's tag")
     return [
         PlannedLayer(
             name=layer.name,
@@ -159,13 +162,27 @@ class _Config(msgspec.Struct):
     rootfs: _RootFS
 
 
-def believe_all(session: Session, plan: Plan, lock: Lock, word: Mapping[str, LayerInfo], vouched: str) -> None:
+def believe_known(session: Session, plan: Plan, lock: Lock, word: Mapping[str, LayerInfo], vouched: str) -> None:
     """Lock, facts and the target's tag say what layers come out as; where two differ, it is an error."""
     built = plan.built
     believe(built, {result.key: result.info for result in lock.results}, vouched="cogpack.lock")
     facts: dict[str, LayerInfo] = {layer.key: info for layer in built if (info := session.facts.find(layer.key))}
     believe(built, facts, vouched="the cache")
     believe(built, word, vouched=vouched)
+
+
+def check_wheels(session: Session, plan: Plan) -> None:
+    """Before a new layer of wheels is made: do two wheels hold different files of one name?
+
+    Wheels of layers that are known are looked at where they are here already; they are not fetched for this.
+    """
+    unknown = {layer.key for layer in plan.built if layer.known is None}
+    if any(key in unknown for key, _ in plan.wheels):
+        check_clashes(
+            wheel
+            for key, wheel in plan.wheels
+            if key in unknown or session.store.find(Artifact(wheel.filename, Digest(f"sha256:{wheel.sha256}"), None))
+        )
 
 
 def record_results(session: Session, prepared: Prepared, infos: Mapping[str, LayerInfo]) -> None:

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,9 +54,7 @@ def clean_environment(shared_cache: Path) -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="session")
-def locked_hello(
-    tmp_path_factory: pytest.TempPathFactory, clean_environment: Mapping[str, str]
-) -> Project:
+def locked_hello(tmp_path_factory: pytest.TempPathFactory, clean_environment: Mapping[str, str]) -> Project:
     """examples/hello, resolved and built once: its lock and the cache are warm. Copy it, don't change it."""
     root = tmp_path_factory.mktemp("hello") / "hello"
     shutil.copytree(ROOT / "examples" / "hello", root, ignore=shutil.ignore_patterns("cogpack.lock"))
@@ -66,5 +64,5 @@ def locked_hello(
 
 
 @pytest.fixture
-def hello(locked_hello: Project, tmp_path: Path) -> Iterator[Project]:
-    yield locked_hello.fresh(tmp_path / "hello", lock=True)
+def hello(locked_hello: Project, tmp_path: Path) -> Project:
+    return locked_hello.fresh(tmp_path / "hello", lock=True)

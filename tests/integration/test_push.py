@@ -13,9 +13,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.registry import docker_registry
-
 from integration.conftest import Project
+from support.base_image import push_base_image
+from support.registry import docker_registry
 
 pytestmark = pytest.mark.integration
 
@@ -70,9 +70,7 @@ def test_a_changed_line_sends_one_small_layer_config_and_manifest(hello: Project
     assert changed["sent"] < 64 * 1024
 
 
-def test_an_empty_machine_with_the_lock_asks_only_the_registry(
-    hello: Project, registry: str, tmp_path: Path
-) -> None:
+def test_an_empty_machine_with_the_lock_asks_only_the_registry(hello: Project, registry: str, tmp_path: Path) -> None:
     hello.cogpack("push", f"{registry}/empty/hello")
     machine = hello.fresh(tmp_path / "machine", lock=True)
     with (machine.root / "predict.py").open("a") as source:
@@ -129,9 +127,7 @@ def test_a_poisoned_result_is_named_and_nothing_is_tagged(hello: Project, regist
     hello.cogpack("push", f"{registry}/poison/hello")
     lock = hello.root / "cogpack.lock"
     text = lock.read_text()
-    digest = next(
-        result["digest"] for result in tomllib.loads(text)["results"] if result["name"].startswith("wheels:")
-    )
+    digest = next(result["digest"] for result in tomllib.loads(text)["results"] if result["name"].startswith("wheels:"))
     lock.write_text(text.replace(digest, "sha256:" + "0" * 64))
     done = hello.cogpack("push", f"{registry}/poison/other", ok=False)
     assert done.returncode == 3
@@ -183,9 +179,7 @@ def test_killed_at_any_moment_the_next_push_ends_and_no_broken_tag_is_ever_seen(
     assert broken == []
 
 
-def test_two_pushes_at_once_that_share_a_cache_both_end_right(
-    hello: Project, registry: str, tmp_path: Path
-) -> None:
+def test_two_pushes_at_once_that_share_a_cache_both_end_right(hello: Project, registry: str, tmp_path: Path) -> None:
     environment = hello.environment | {"COGPACK_CACHE_DIR": str(tmp_path / "cache")}
     others = [hello.fresh(tmp_path / name, lock=True) for name in ("a", "b")]
     running = [
@@ -216,21 +210,18 @@ def test_verify_agrees_with_a_push_and_names_the_first_file_that_differs(hello: 
     assert "first difference: /src/predict.py" in failed.stderr
 
 
-def test_a_base_from_a_registry_is_mounted_and_not_sent(
-    hello: Project, registry: str, clean_environment, tmp_path: Path
-) -> None:
-    base = tmp_path / "base"
-    (base / "tree").mkdir(parents=True)
-    from support.base_image import push_base_image
-
-    push_base_image(registry, "library/base:v1", hello, tmp_path)
+def test_a_base_from_a_registry_is_mounted_not_sent_and_its_settings_kept(hello: Project, registry: str) -> None:
+    hello.cogpack("push", f"{registry}/for/base:v1")
+    push_base_image(registry, "for/base:v1", "library/base:v1")
     config = hello.root / "cog.yaml"
     config.write_text(config.read_text() + f"\ncogpack:\n  base: {registry}/library/base:v1\n")
     (hello.root / "cogpack.lock").unlink()
     done = json.loads(hello.cogpack("push", f"{registry}/based/hello", "--json").stdout)
-    by_name = {layer["name"]: layer for layer in done["layers"]}
-    (base_layer,) = [layer for name, layer in by_name.items() if name.startswith("base:")]
-    assert base_layer["sent"] == 0
+    (base,) = [layer for layer in done["layers"] if layer["name"].startswith("base:")]
+    assert base["sent"] == 0
+    found = json.loads(hello.cogpack("inspect", done["reference"], "--json").stdout)
+    assert "FROM_BASE=kept" in found["environment"]
+    assert "PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin" in found["environment"]
 
 
 def test_peak_memory_does_not_grow_with_the_weights(hello: Project, registry: str, tmp_path: Path) -> None:
