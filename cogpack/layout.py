@@ -1,6 +1,6 @@
 """An OCI image layout directory (image-spec image-layout.md): `oci-layout`, `index.json`, `blobs/sha256/<hex>`.
 
-Blobs are written into `incoming/`, then renamed; `index.json` is replaced in one step, under a lock that excludes
+Blobs are written beside the rest, then renamed; `index.json` is replaced in one step, under a lock that excludes
 other threads and other processes. A killed writer leaves nothing that can be mistaken for a blob.
 """
 
@@ -37,18 +37,21 @@ class Layout:
         if root.exists() and not root.is_dir():
             raise InputError(f"{root}: is a file, not a directory", next_step="choose another output directory")
         layout = cls(root)
-        if (root / "oci-layout").exists():
-            layout._check_version()
-        elif root.is_dir() and any(not path.name.startswith(_OURS) for path in root.iterdir()):
-            raise InputError(
-                f"{root}: holds files and is not an OCI image layout",
-                next_step="choose a new or empty directory for the output",
-            )
         with writing(root):
-            (root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
-            if not (root / "oci-layout").exists():
-                replace(root / "oci-layout", encode(_VERSION))
-        layout._sweep()
+            root.mkdir(parents=True, exist_ok=True)
+        with layout._locked():
+            if (root / "oci-layout").exists():
+                layout._check_version()
+            elif any(not path.name.startswith(_OURS) for path in root.iterdir()):
+                raise InputError(
+                    f"{root}: holds files and is not an OCI image layout",
+                    next_step="choose a new or empty directory for the output",
+                )
+            with writing(root):
+                if not (root / "oci-layout").exists():
+                    replace(root / "oci-layout", encode(_VERSION))
+                (root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+            layout._sweep()
         return layout
 
     @classmethod
@@ -117,12 +120,11 @@ class Layout:
         return Incoming(self)
 
     def _sweep(self) -> None:
-        """Remove what killed writers left in `incoming/`: files that nobody holds a lock on."""
-        with writing(self.root):
-            for path in sorted((self.root / "incoming").glob("*")):
-                with suppress(OSError), path.open("rb") as stream:
-                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    path.unlink()
+        """Remove what killed writers left: files that nobody holds a lock on. The layout itself must be locked."""
+        for path in list(self.root.glob(f"{_OURS}*")):
+            with suppress(OSError), path.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
 
     # The index
 
@@ -173,11 +175,15 @@ class Layout:
         return descriptor, self.blob_bytes(descriptor)
 
     def _descriptor(self, entry: dict[str, Any]) -> Descriptor:
-        return decode(encode(entry), Descriptor, where=str(self.root / "index.json"))
+        try:
+            return decode(encode(entry), Descriptor, where="manifests")
+        except InputError as error:
+            raise InputError(f"{self.root / 'index.json'}: {error.message}", next_step=error.next_step) from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        directory = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with writing(self.root):
+            directory = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(directory, fcntl.LOCK_EX)
             yield
@@ -190,19 +196,12 @@ class Incoming:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        directory = layout.root / "incoming"
         while True:
-            try:
-                with writing(layout.root):
-                    directory.mkdir(exist_ok=True)
-                    self._path = directory / secrets.token_hex(16)
-                    self._stream: BinaryIO = self._path.open("xb", buffering=0)
-                    # The lock says that somebody still writes.
-                    fcntl.flock(self._stream, fcntl.LOCK_EX)
-            except InputError:
-                if directory.is_dir():
-                    raise
-                continue  # another writer has just removed the empty directory
+            with writing(layout.root):
+                self._path = layout.root / f"{_OURS}{secrets.token_hex(16)}"
+                self._stream: BinaryIO = self._path.open("xb", buffering=0)
+                # The lock says that somebody still writes.
+                fcntl.flock(self._stream, fcntl.LOCK_EX)
             if os.fstat(self._stream.fileno()).st_nlink:
                 break
             self._stream.close()  # swept away before it was locked
@@ -233,8 +232,6 @@ class Incoming:
         if not self._stream.closed:
             self._path.unlink(missing_ok=True)
             self._stream.close()
-        with suppress(OSError):  # somebody else's blob may be on its way
-            self._path.parent.rmdir()
 
 
 def replace(path: Path, data: bytes) -> None:

@@ -29,6 +29,7 @@ from support.wire import (
 from cogpack.errors import InputError
 from cogpack.registry.server import Server
 
+PARTS = ["blobs", "index.json", "oci-layout", "repositories"]
 DATA = bytes(range(256)) * 4096
 
 
@@ -103,17 +104,15 @@ def test_all_that_was_stored_is_there_after_a_restart(tmp_path: Path) -> None:
             else:
                 assert client.get("/a/manifests/v1").content == manifest_of(b"{}")
                 assert client.get(f"/a/blobs/{digest_of(b'{}')}").content == b"{}"
-    assert not (tmp_path / "registry" / "incoming").exists()
+    assert sorted(path.name for path in (tmp_path / "registry").iterdir()) == PARTS
 
 
 def test_what_a_killed_server_left_unfinished_is_swept_at_the_next_start(tmp_path: Path) -> None:
     with Server(tmp_path / "registry"):
         pass
-    incoming = tmp_path / "registry" / "incoming"
-    incoming.mkdir()
-    (incoming / "0123").write_bytes(b"half a blob")
+    (tmp_path / "registry" / ".cogpack-0123").write_bytes(b"half a blob")
     with Server(tmp_path / "registry"):
-        assert list(incoming.glob("*")) == []
+        assert sorted(path.name for path in (tmp_path / "registry").iterdir()) == PARTS[:3]
 
 
 def test_its_directory_is_an_oci_layout_with_the_tags_as_names(

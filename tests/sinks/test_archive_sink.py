@@ -1,0 +1,119 @@
+"""The archive of `docker load`, as bytes."""
+
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import stat
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.images import file_layer, fill
+from support.validate import check_tar
+
+from cogpack.digest import DiffID, sha256
+from cogpack.errors import InputError
+from cogpack.layers.built import BaseLayer
+from cogpack.layers.compression import Gzip
+from cogpack.oci import OCI_LAYER_GZIP, Descriptor, LayerInfo
+from cogpack.sinks.archive import ArchiveSink
+
+
+def made(sink_into: Path) -> bytes:
+    with ArchiveSink.write(sink_into) as sink:
+        fill(sink, [file_layer("project", {"src/hello.txt": b"hello\n"}, Gzip())], ["me/model:v1"])
+    return sink_into.read_bytes()
+
+
+def test_the_same_image_twice_is_byte_identical(tmp_path: Path) -> None:
+    assert made(tmp_path / "one.tar") == made(tmp_path / "two.tar")
+
+
+def test_its_bytes_stay_what_they_are(tmp_path: Path) -> None:
+    data = made(tmp_path / "image.tar")
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        entries = [(entry.name, entry.mode, entry.uid, entry.mtime) for entry in archive]
+    assert [entry[0].rpartition(".")[2] for entry in entries] == ["tar", "json", "json"]
+    assert {entry[1:] for entry in entries} == {(0o644, 0, 315619200)}
+    assert len(data) % 512 == 0
+
+
+def test_it_can_be_written_into_a_pipe(tmp_path: Path) -> None:
+    expected = made(tmp_path / "image.tar")
+    reading, writing = os.pipe()
+    found = io.BytesIO()
+
+    def read() -> None:
+        with os.fdopen(reading, "rb") as stream:
+            shutil.copyfileobj(stream, found)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with os.fdopen(writing, "wb") as stream:
+        fill(ArchiveSink(stream), [file_layer("project", {"src/hello.txt": b"hello\n"}, Gzip())], ["me/model:v1"])
+    reader.join()
+    assert found.getvalue() == expected
+
+
+def test_a_base_layer_is_unpacked_and_keeps_its_diff_id(tmp_path: Path) -> None:
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("etc"))
+    blob = gzip.compress(plain.getvalue())
+    descriptor = Descriptor(media_type=OCI_LAYER_GZIP, digest=sha256(blob), size=len(blob))
+    readings: list[Descriptor] = []
+
+    def read(descriptor: Descriptor) -> Iterator[bytes]:
+        readings.append(descriptor)
+        yield blob
+
+    base = BaseLayer("base", LayerInfo(descriptor, DiffID(sha256(plain.getvalue()))), read, [])
+    with ArchiveSink.write(tmp_path / "image.tar") as sink:
+        fill(sink, [base], ["x:latest"])
+    with tarfile.open(tmp_path / "image.tar") as archive:
+        stream = archive.extractfile("layers/0.tar")
+        assert stream is not None
+        assert stream.read() == plain.getvalue()
+    assert len(readings) == 2  # once for its size
+
+
+def test_an_archive_replaces_an_older_one_only_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "image.tar"
+    path.write_bytes(b"older")
+
+    def fail() -> None:
+        with ArchiveSink.write(path) as sink:
+            sink.add_layer(file_layer("project", {"a": b"1"}), lambda size: None)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert path.read_bytes() == b"older"
+    assert list(tmp_path.iterdir()) == [path]
+    made(path)
+    assert list(tmp_path.iterdir()) == [path]
+    assert stat.S_IMODE(path.stat().st_mode) & 0o600 == 0o600
+
+
+def test_a_place_that_cannot_be_written_is_an_input_error(tmp_path: Path) -> None:
+    for bad in (tmp_path / "missing" / "image.tar", tmp_path):
+        with pytest.raises(InputError, match=str(bad)), ArchiveSink.write(bad):
+            pass
+
+
+def test_layers_of_one_archive_are_whole_tars(tmp_path: Path) -> None:
+    with ArchiveSink.write(tmp_path / "image.tar") as sink:
+        infos = [
+            sink.add_layer(file_layer("x", {f"a/{n}": b"x" * n}, Gzip()), lambda size: None) for n in (0, 511, 512)
+        ]
+    with tarfile.open(tmp_path / "image.tar") as archive:
+        for number, info in enumerate(infos):
+            stream = archive.extractfile(f"layers/{number}.tar")
+            assert stream is not None
+            data = stream.read()
+            assert "sha256:" + hashlib.sha256(data).hexdigest() == info.diff_id
+            assert [entry.name for entry in check_tar(data)] == ["a", f"a/{(0, 511, 512)[number]}"]

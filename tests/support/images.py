@@ -1,0 +1,51 @@
+"""Small images with no base, for tests of what carries images about."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cogpack.image import Part, Run, assemble
+from cogpack.layers.built import BuiltLayer
+from cogpack.layers.compression import Codec, Uncompressed
+from cogpack.layers.files import FilesSource, generated
+from cogpack.layers.layer import Layer
+from cogpack.oci import Descriptor, Image, LayerInfo, Platform
+from cogpack.sinks.base import Sink
+
+
+def file_layer(name: str, files: dict[str, bytes], codec: Codec | None = None) -> BuiltLayer:
+    """A layer of `files`: path to content."""
+    placed = [generated(path, data) for path, data in files.items()]
+    return BuiltLayer(FilesSource(name, placed), codec or Uncompressed())
+
+
+def image_of(layers: Sequence[Layer], infos: Sequence[LayerInfo], *, command: Sequence[str] = ("/hello",)) -> Image:
+    run = Run(
+        environment=(("LANG", "C.UTF-8"),),
+        path="/opt/bin",
+        command=tuple(command),
+        working_directory="/",
+        ports=(),
+        labels={"test": "yes"},
+    )
+    parts = [Part(layer.name, layer.key, info) for layer, info in zip(layers, infos, strict=True)]
+    return assemble(parts, run, platform=Platform(architecture="amd64", os="linux"))
+
+
+def fill(
+    sink: Sink,
+    layers: Sequence[Layer],
+    tags: Sequence[str],
+    *,
+    on_bytes: Callable[[int], None] = lambda size: None,
+    command: Sequence[str] = ("/hello",),
+) -> tuple[Image, Descriptor]:
+    """Layers, image and tags into `sink`, in the order of the protocol."""
+    image = image_of(layers, [sink.add_layer(layer, on_bytes) for layer in layers], command=command)
+    root = sink.put(image)
+    sink.commit(root, tags)
+    return image, root
+
+
+def tree(directory: Path) -> dict[str, bytes]:
+    """Every file beneath `directory`, by its relative path."""
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
