@@ -11,7 +11,7 @@ from cogpack.layers.debs.tree import Tree
 _DIRECTORY = "etc/alternatives"
 _DATABASE = "var/lib/dpkg/alternatives"
 _LOOP = re.compile(r"^[ \t]*for (\w+) in ([\w.+ -]+);?\s*do\n(.*?)^[ \t]*done$", re.MULTILINE | re.DOTALL)
-_END = re.compile(r"\|\||&&|[;|>]")
+_TAIL = re.compile(r"(?:\s|[12]?>\s*/dev/null|2>&1|\|\|\s*(?:true|:)|;)*$")
 
 
 class Slave(msgspec.Struct, frozen=True):
@@ -45,8 +45,8 @@ def _unroll(loop: re.Match[str]) -> str:
 
 def parse_install(line: str) -> Choice | None:
     """The choice that a literal `update-alternatives --install` line makes; None for any other line."""
-    command = _END.split(line, maxsplit=1)[0]
-    if "$" in command or "`" in command:
+    command = _TAIL.sub("", line)
+    if re.search(r"[$`;&|<>]", command):
         return None
     try:
         words = shlex.split(command, comments=True)

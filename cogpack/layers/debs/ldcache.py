@@ -22,6 +22,7 @@ _GENERATOR = b"cogpack"
 _FLAGS = {62: 0x0303, 183: 0x0A03}
 _MACHINES = {"amd64": 62, "arm64": 183}
 _DEPTH = 10
+_PROGRAM_HEADER = 56
 _DYNAMIC_LIMIT = 64 * 1024
 _NAME_LIMIT = 256
 
@@ -106,12 +107,14 @@ def _soname(file: File, machine: int) -> str | None:
             return None
         try:
             return _dynamic(stream, *struct.unpack_from("<Q", head, 32), *struct.unpack_from("<HH", head, 54))
-        except (struct.error, ValueError):
+        except (struct.error, ValueError, OverflowError):
             return None
 
 
 def _dynamic(stream: BinaryIO, offset: int, size: int, count: int) -> str | None:
     """Walk the program headers: PT_DYNAMIC says where the string table is and which string is the soname."""
+    if size != _PROGRAM_HEADER:
+        return None
     table = _at(stream, offset, size * count)
     headers = [struct.unpack_from("<IIQQQQQQ", table, number * size) for number in range(count)]
     dynamic = next((header for header in headers if header[0] == 2), None)

@@ -58,15 +58,15 @@ _EMPTY_COMPARES = {"lt": True, "le": True, "eq": False, "ne": True, "ge": False,
     "ge-nl": True,
     "gt-nl": True,
 }
-_EMPTY = {
+_KNOWN = {
     '-z "$2"': True,
-    '-n "$2"': False,
     '-z "${2}"': True,
-    '-n "${2}"': False,
     '"$2" = ""': True,
+    '-n "$2"': False,
+    '-n "${2}"': False,
     '"$2" != ""': False,
+    "-d /run/systemd/system": False,
 }
-_ABSENT = frozenset({"-d /run/systemd/system"})
 
 
 class Understood(msgspec.Struct, frozen=True):
@@ -83,6 +83,10 @@ class _Block(msgspec.Struct):
     done: bool = False  # did a branch of it run already?
 
 
+class _CannotTell(Exception):  # noqa: N818 - never leaves this module
+    """Whether the lines that follow would run."""
+
+
 def read_script(script: str, *, fresh: str) -> Understood | NotUnderstood:
     """`fresh`: the script's first argument on a first installation, "install" or "configure"."""
     choices: list[Choice] = []
@@ -90,8 +94,11 @@ def read_script(script: str, *, fresh: str) -> Understood | NotUnderstood:
     for line in join_lines(_SECTION.sub(_section, script)):
         outer = all(block.live for block in blocks[:-1])
         live = outer and (not blocks or blocks[-1].live)
-        if _structure(line, blocks, live=live, outer=outer, fresh=fresh):
-            continue
+        try:
+            if _structure(line, blocks, live=live, outer=outer, fresh=fresh):
+                continue
+        except _CannotTell:
+            return NotUnderstood(line)
         if not live:
             if "<<" in line:  # the end of a here-document is not looked for
                 return NotUnderstood(line)
@@ -99,7 +106,7 @@ def read_script(script: str, *, fresh: str) -> Understood | NotUnderstood:
             choices.append(choice)
         elif not _PLAIN.fullmatch(line.rstrip("; ")):
             return NotUnderstood(line)
-        elif line.startswith("exit") and not blocks:
+        elif line.startswith("exit"):
             break
     else:
         if blocks:
@@ -108,7 +115,7 @@ def read_script(script: str, *, fresh: str) -> Understood | NotUnderstood:
 
 
 def _structure(line: str, blocks: list[_Block], *, live: bool, outer: bool, fresh: str) -> bool:
-    """Follow `line` where it opens, divides or closes a block; False for a command (or a block not understood)."""
+    """Follow `line` where it opens, divides or closes a block; False for a command."""
     top = blocks[-1] if blocks else _Block("", live=True)
     word = line.rstrip("; ")
     if word in ("then", "do"):
@@ -118,10 +125,8 @@ def _structure(line: str, blocks: list[_Block], *, live: bool, outer: bool, fres
     elif word == "else" and top.kind == "if":
         top.live, top.done = not top.done, True
     elif line.startswith("elif ") and top.kind == "if":
-        value = False if top.done else _condition(line[5:], fresh)
-        if value is None and outer:
-            return False
-        top.live, top.done = bool(value), top.done or bool(value)
+        value = False if top.done or not outer else _condition(line[5:], fresh)
+        top.live, top.done = value, top.done or value
     elif top.kind == "case" and line == ";;":
         top.live = False
     elif top.kind == "case" and not top.live and (label := _LABEL.fullmatch(line)) is not None:
@@ -130,56 +135,52 @@ def _structure(line: str, blocks: list[_Block], *, live: bool, outer: bool, fres
         top.done = top.done or top.live
         command = label[2].removesuffix(";;").strip("; ")
         if command and top.live and outer and not _PLAIN.fullmatch(command):
-            return False
+            raise _CannotTell
         if label[2].endswith(";;"):
             top.live = False
     elif (opener := _OPENERS.match(line)) is not None:
-        return _open(line, opener[1], blocks, live=live, fresh=fresh)
+        _open(line, opener[1], blocks, live=live, fresh=fresh)
     else:
         return False
     return True
 
 
-def _open(line: str, kind: str, blocks: list[_Block], *, live: bool, fresh: str) -> bool:
-    if re.search(r"; *(?:fi|esac|done)\b", line):
-        return not live  # all on one line
-    if not live:
+def _open(line: str, kind: str, blocks: list[_Block], *, live: bool, fresh: str) -> None:
+    if re.search(r"; *(?:fi|esac|done)\b", line):  # all on one line
+        if live:
+            raise _CannotTell
+    elif not live:
         blocks.append(_Block(kind if kind in ("if", "case") else "loop", live=False))
-        return True
-    if kind == "case" and re.fullmatch(r"case \"?\$\{?1\}?\"? in", line):
+    elif kind == "case" and re.fullmatch(r"case \"?\$\{?1\}?\"? in", line):
         blocks.append(_Block("case", live=False))
-        return True
-    value = _condition(line[3:], fresh) if kind == "if" else None
-    if value is None:
-        return False
-    blocks.append(_Block("if", live=value, done=value))
-    return True
+    elif kind == "if":
+        value = _condition(line[3:], fresh)
+        blocks.append(_Block("if", live=value, done=value))
+    else:
+        raise _CannotTell
 
 
-def _condition(text: str, fresh: str) -> bool | None:
-    """The value of a list of tests on a first installation; None where it can't be told."""
+def _condition(text: str, fresh: str) -> bool:
+    """The value of a list of tests on a first installation."""
     parts = re.split(r"(\|\||&&)", re.sub(r";? *then$", "", text.strip()).strip("; "))
     value = _test(parts[0], fresh)
     for operator, part in zip(parts[1::2], parts[2::2], strict=True):
-        if value is None:
-            return None
         if value == (operator == "&&"):
             value = _test(part, fresh)
     return value
 
 
-def _test(text: str, fresh: str) -> bool | None:
+def _test(text: str, fresh: str) -> bool:
     text = text.strip()
-    if (compared := _COMPARE.fullmatch(text)) is not None:
-        return _EMPTY_COMPARES.get(compared[1])
-    if (matched := _TEST.fullmatch(text)) is None:
-        return None
-    test = (matched[1] or matched[2]).strip()
+    if (compared := _COMPARE.fullmatch(text)) is not None and compared[1] in _EMPTY_COMPARES:
+        return _EMPTY_COMPARES[compared[1]]
+    matched = _TEST.fullmatch(text)
+    test = (matched[1] or matched[2]).strip() if matched else ""
     if (argument := _ARGUMENT.fullmatch(test)) is not None:
         return (argument[2] == fresh) == (argument[1] != "!=")
-    if test in _ABSENT:
-        return False
-    return _EMPTY.get(test)
+    if test in _KNOWN:
+        return _KNOWN[test]
+    raise _CannotTell
 
 
 def _section(matched: re.Match[str]) -> str:

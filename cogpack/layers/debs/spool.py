@@ -4,6 +4,7 @@ import io
 import os
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -18,8 +19,10 @@ class Spool:
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        # Unbuffered and unlinked; reads and writes name their place, so there is no shared position.
-        self._file = tempfile.TemporaryFile(dir=directory, buffering=0)  # noqa: SIM115
+        # Reads and writes name their place, so there is no position to share; closed with the last content.
+        self._file, name = tempfile.mkstemp(dir=directory, prefix=".spool-")
+        Path(name).unlink()
+        weakref.finalize(self, os.close, self._file)
         self._lock = threading.Lock()
         self._end = 0
 
@@ -32,14 +35,14 @@ class Spool:
         for block in blocks:
             rest = memoryview(block)
             while rest:
-                written = os.pwrite(self._file.fileno(), rest, place)
+                written = os.pwrite(self._file, rest, place)
                 place += written
                 rest = rest[written:]
         assert place == start + size
         return Spooled(self, start, size)
 
     def read(self, place: int, size: int) -> bytes:
-        return os.pread(self._file.fileno(), size, place)
+        return os.pread(self._file, size, place)
 
 
 class Spooled(msgspec.Struct, frozen=True):

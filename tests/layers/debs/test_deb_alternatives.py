@@ -1,0 +1,39 @@
+from cogpack.layers.debs.alternatives import Choice, Slave, install_alternatives
+from cogpack.layers.debs.tree import Tree
+from cogpack.layers.entry import Symlink
+
+
+def test_the_highest_priority_gets_the_link_and_all_choices_are_in_the_database() -> None:
+    tree = Tree()
+    for path in ("usr/bin/vim", "usr/bin/nano", "usr/share/vim.1"):
+        tree.write(path, "")
+    slave = Slave("/usr/share/editor.1", "editor.1", "/usr/share/vim.1")
+    gone = Slave("/usr/share/editor.fr.1", "editor.fr.1", "/usr/share/vim.fr.1")
+    install_alternatives(
+        tree,
+        [
+            Choice("/usr/bin/editor", "editor", "/usr/bin/nano", 40),
+            Choice("/usr/bin/editor", "editor", "/usr/bin/vim", 60, (slave, gone)),
+            Choice("/usr/bin/editor", "editor", "/usr/bin/absent", 90),
+        ],
+    )
+    assert tree.get("usr/bin/editor") == Symlink("usr/bin/editor", "/etc/alternatives/editor")
+    assert tree.get("etc/alternatives/editor") == Symlink("etc/alternatives/editor", "/usr/bin/vim")
+    assert tree.get("usr/share/editor.1") == Symlink("usr/share/editor.1", "/etc/alternatives/editor.1")
+    assert "usr/share/editor.fr.1" not in tree
+    assert (tree.read("var/lib/dpkg/alternatives/editor") or b"").decode() == (
+        "auto\n/usr/bin/editor\neditor.1\n/usr/share/editor.1\neditor.fr.1\n/usr/share/editor.fr.1\n\n"
+        "/usr/bin/nano\n40\n\n\n/usr/bin/vim\n60\n/usr/share/vim.1\n/usr/share/vim.fr.1\n\n"
+    )
+
+
+def test_of_equal_priorities_the_order_of_packages_does_not_decide() -> None:
+    found = []
+    choices = [Choice("/bin/x", "x", path, 10) for path in ("/bin/b", "/bin/a")]
+    for order in (choices, choices[::-1]):
+        tree = Tree()
+        tree.write("bin/a", "")
+        tree.write("bin/b", "")
+        install_alternatives(tree, order)
+        found.append(tree.get("etc/alternatives/x"))
+    assert found == [Symlink("etc/alternatives/x", "/bin/a")] * 2

@@ -1,0 +1,94 @@
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.debs import shared_object
+
+from cogpack.layers.debs.ldcache import Library, find_libraries, format_cache, parse_cache, write_cache
+from cogpack.layers.debs.tree import Tree
+from cogpack.layers.entry import Symlink
+
+DIRECTORY = "usr/lib/x86_64-linux-gnu"
+
+
+@pytest.fixture
+def tree() -> Tree:
+    tree = Tree()
+    tree.directory(DIRECTORY)
+    tree.link("lib", "usr/lib")
+    tree.write("etc/ld.so.conf", "include /etc/ld.so.conf.d/*.conf\n")
+    tree.write("etc/ld.so.conf.d/multi.conf", "# both\n/lib/x86_64-linux-gnu\n/usr/lib/x86_64-linux-gnu\n")
+    return tree
+
+
+def names(tree: Tree) -> list[str]:
+    return [library.soname for library in find_libraries(tree, "amd64")]
+
+
+def test_a_library_is_listed_once_under_its_soname(tree: Tree) -> None:
+    tree.write(f"{DIRECTORY}/libz.so.1.3", shared_object("libz.so.1"))
+    tree.link(f"{DIRECTORY}/libz.so.1", "libz.so.1.3")
+    assert find_libraries(tree, "amd64") == [Library("libz.so.1", "/lib/x86_64-linux-gnu/libz.so.1")]
+
+
+def test_a_missing_link_of_the_soname_is_made(tree: Tree) -> None:
+    tree.write(f"{DIRECTORY}/libz.so.1.3", shared_object("libz.so.1"))
+    write_cache(tree, "amd64")
+    assert tree.get(f"{DIRECTORY}/libz.so.1") == Symlink(f"{DIRECTORY}/libz.so.1", "libz.so.1.3")
+
+
+def test_the_linkers_name_is_listed_and_other_links_are_not(tree: Tree) -> None:
+    tree.write(f"{DIRECTORY}/libz.so.1.3", shared_object("libz.so.1"))
+    for link in ("libz.so.1", "libz.so", "libother.so"):
+        tree.link(f"{DIRECTORY}/{link}", "libz.so.1.3")
+    assert names(tree) == ["libz.so.1", "libz.so"]
+
+
+def test_numbers_sort_as_numbers_and_from_high_to_low(tree: Tree) -> None:
+    for name in ("liba.so.2", "liba.so.10", "libb.so.1"):
+        tree.write(f"{DIRECTORY}/{name}", shared_object(name))
+    assert names(tree) == ["libb.so.1", "liba.so.10", "liba.so.2"]
+
+
+def test_a_library_without_a_soname_goes_by_its_file_name(tree: Tree) -> None:
+    tree.write(f"{DIRECTORY}/libplain.so", shared_object(None))
+    assert names(tree) == ["libplain.so"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"/* GNU ld script */ INPUT(x)",
+        shared_object("x", machine=183),
+        shared_object("x")[:70],
+        b"\x7fELF\x01\x01" + bytes(90),
+    ],
+)
+def test_what_is_no_library_of_this_machine_is_left_out(tree: Tree, data: bytes) -> None:
+    tree.write(f"{DIRECTORY}/libx.so.1", data)
+    assert names(tree) == []
+
+
+def test_an_elf_file_that_points_nowhere_does_no_harm(tree: Tree) -> None:
+    whole = shared_object("libx.so.1")
+    for at in range(16, len(whole), 3):
+        tree.write(f"{DIRECTORY}/libx.so.1", whole[:at] + b"\xff" * 8 + whole[at + 8 :])
+        names(tree)
+
+
+def test_what_is_written_is_read_back() -> None:
+    libraries = [Library("libb.so.1", "/lib/libb.so.1"), Library("liba.so.1", "/lib/liba.so.1")]
+    assert parse_cache(format_cache(libraries, 0x0303)) == libraries
+
+
+@pytest.mark.skipif(
+    shutil.which("ldconfig", path="/sbin:/usr/sbin") is None, reason="ldconfig, the oracle, is not installed"
+)
+def test_ldconfig_reads_our_cache(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.write_bytes(format_cache([Library("libz.so.1", "/lib/x86_64-linux-gnu/libz.so.1")], 0x0303))
+    shown = subprocess.run(["/sbin/ldconfig", "-p", "-C", cache], capture_output=True, text=True, check=True).stdout
+    assert "libz.so.1 (libc6,x86-64) => /lib/x86_64-linux-gnu/libz.so.1" in shown
+    assert shown.startswith("1 libs found")

@@ -1,0 +1,90 @@
+import pytest
+
+from cogpack.layers.debs.alternatives import Choice, Slave
+from cogpack.layers.debs.scripts import NotUnderstood, Understood, read_script
+
+SYSTEMD = """\
+# Automatically added by dh_installsystemd/13.24.2
+if [ "$1" = "configure" ]; then
+\tdeb-systemd-helper unmask 'x.timer' >/dev/null || true
+fi
+# End automatically added section
+"""
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "",
+        "#!/bin/sh\nset -e\n\nexit 0\n",
+        "#!/bin/sh\nset -e\n" + SYSTEMD + "exit 0\n",
+        'set -e\ndpkg-maintscript-helper rm_conffile /etc/x 1.0~ -- "$@"\n',
+        'case "$1" in\n  configure)\n  ;;\n  abort-upgrade|abort-remove)\n  rm /\n  ;;\n  *)\n  exit 1\n  ;;\nesac\n',
+        'if [ "$1" = upgrade ]; then\n  if something; then\n    rm -rf /\n  fi\nfi\n',
+        'if [ "$1" = "configure" ] && [ -n "$2" ]; then\n  rm /etc/old\nfi\n',
+        'if [ "$1" = configure ] && dpkg --compare-versions "$2" lt-nl 2.0; then\n  rm /etc/old\nfi\n',
+        "if [ -d /run/systemd/system ]; then\n  systemctl --system daemon-reload >/dev/null || true\nfi\n",
+        'if [ "$1" = configure ]; then\n  ldconfig\nelse\n  rm -rf /\nfi\n',
+        "exit 0\nrm -rf /\n",
+    ],
+)
+def test_scripts_that_do_nothing_in_a_fresh_image_are_understood(script: str) -> None:
+    assert read_script(script, fresh="configure") == Understood(())
+
+
+@pytest.mark.parametrize(
+    ("script", "line"),
+    [
+        ("set -e\nadduser --system foo\n", "adduser --system foo"),
+        ('if [ "$1" = configure ]; then\n  chown a /b\nfi\n', "chown a /b"),
+        ('case "$1" in\n  configure)\n    chown a /b\n  ;;\nesac\n', "chown a /b"),
+        ('case "$1" in\n  conf*)\n    chown a /b\n  ;;\nesac\n', "chown a /b"),
+        ('if [ "$1" != upgrade ]; then\n  chown a /b\nfi\n', "chown a /b"),
+        ("if [ -x /usr/bin/foo ]; then\n  foo\nfi\n", "if [ -x /usr/bin/foo ]; then"),
+        ('if dpkg --compare-versions "$2" lt 2; then\n  chown a /b\nfi\n', "chown a /b"),
+        ("helper() {\n  rm /a\n}\nhelper\n", "helper() {"),
+        ("update-alternatives --install /a a /b 1 && rm /c\n", "update-alternatives --install /a a /b 1 && rm /c"),
+        ("true; rm -rf /\n", "true; rm -rf /"),
+        ("echo `rm -rf /`\n", "echo `rm -rf /`"),
+        ("x=$(rm -rf /)\n", "x=$(rm -rf /)"),
+        ("set -e; rm -rf /\n", "set -e; rm -rf /"),
+        ('if [ "$1" = upgrade ]; then\n  x\nelif unknown; then\n  rm /a\nfi\n', "elif unknown; then"),
+        ('case "$1" in\n  configure) rm -rf / ;;\nesac\n', "configure) rm -rf / ;;"),
+        (
+            "# Automatically added by dh_installsysusers\nsystemd-sysusers x.conf\n# End automatically added section\n",
+            "systemd-sysusers x.conf",
+        ),
+        ('if [ "$1" = configure ]; then\n  true\n', "a block that does not end"),
+    ],
+)
+def test_a_script_that_does_something_is_reported_with_its_line(script: str, line: str) -> None:
+    assert read_script(script, fresh="configure") == NotUnderstood(line)
+
+
+def test_a_preinst_is_read_as_for_an_installation() -> None:
+    script = 'if [ "$1" = upgrade ]; then\n  rm /a\nfi\nif [ "$1" = install ]; then\n  touch /b\nfi\n'
+    assert read_script(script, fresh="install") == NotUnderstood("touch /b")
+
+
+def test_alternatives_are_taken_from_live_lines() -> None:
+    script = (
+        'case "$1" in\n  configure|abort-upgrade)\n    update-alternatives --quiet --install /usr/bin/awk awk \\\n'
+        "      /usr/bin/mawk 5 --slave /usr/bin/nawk nawk /usr/bin/mawk || true\n    ;;\n"
+        "  triggered)\n    update-alternatives --install /usr/bin/x x /usr/bin/y 1\n    ;;\nesac\n"
+    )
+    choice = Choice("/usr/bin/awk", "awk", "/usr/bin/mawk", 5, (Slave("/usr/bin/nawk", "nawk", "/usr/bin/mawk"),))
+    assert read_script(script, fresh="configure") == Understood((choice,))
+
+
+def test_loops_over_plain_words_are_unrolled() -> None:
+    script = (
+        "for prog in one two; do\n  update-alternatives --install /usr/bin/$prog ${prog} /usr/bin/$prog-x 10\ndone\n"
+    )
+    assert read_script(script, fresh="configure") == Understood(
+        tuple(Choice(f"/usr/bin/{name}", name, f"/usr/bin/{name}-x", 10) for name in ("one", "two"))
+    )
+
+
+def test_an_alternative_with_a_variable_is_not_guessed() -> None:
+    line = "update-alternatives --install /usr/bin/x x $where/x 10"
+    assert read_script(line + "\n", fresh="configure") == NotUnderstood(line)

@@ -1,0 +1,80 @@
+import pytest
+
+from cogpack.errors import InputError
+from cogpack.layers.debs.tree import Tree
+from cogpack.layers.entry import Bytes, Directory, File, Symlink
+
+
+@pytest.fixture
+def tree() -> Tree:
+    tree = Tree()
+    tree.directory("usr/lib")
+    tree.link("lib", "usr/lib")
+    return tree
+
+
+def test_parents_that_are_links_are_followed(tree: Tree) -> None:
+    tree.place(File("lib/a", Bytes(b"1")), "p")
+    assert tree.real("lib/a") == "usr/lib/a"
+    assert [entry.path for entry in tree] == ["usr", "usr/lib", "lib", "usr/lib/a"]
+    assert tree.read("lib/a") == b"1"
+
+
+def test_absolute_and_climbing_links_stay_in_the_tree(tree: Tree) -> None:
+    tree.link("etc/x", "../../../../usr/lib/a")
+    tree.link("etc/y", "/etc/x")
+    tree.write("usr/lib/a", "1")
+    assert tree.read("etc/y") == b"1"
+    assert tree.real("etc/y") == "etc/y"
+
+
+def test_a_loop_of_links_is_an_error(tree: Tree) -> None:
+    tree.link("a", "b")
+    tree.link("b", "a")
+    with pytest.raises(InputError, match="loop"):
+        tree.read("a")
+
+
+def test_a_directory_leaves_a_link_to_a_directory_alone(tree: Tree) -> None:
+    assert tree.place(Directory("lib", 0o700), "p") is None
+    assert tree.get("lib") == Symlink("lib", "usr/lib")
+
+
+def test_a_directory_keeps_its_first_mode(tree: Tree) -> None:
+    tree.place(Directory("var/tmp", 0o1777), "a")
+    tree.place(Directory("var/tmp", 0o755), "b")
+    assert tree.get("var/tmp") == Directory("var/tmp", 0o1777)
+
+
+def test_a_link_leaves_a_directory_alone(tree: Tree) -> None:
+    tree.place(Symlink("usr/lib", "elsewhere"), "p")
+    assert isinstance(tree.get("usr/lib"), Directory)
+
+
+def test_equal_files_of_two_packages_agree_and_others_do_not(tree: Tree) -> None:
+    assert tree.place(File("etc/a", Bytes(b"1")), "one") is None
+    assert tree.place(File("etc/a", Bytes(b"1")), "two") is None
+    assert tree.place(File("etc/a", Bytes(b"2")), "two") == "one"
+    assert tree.place(File("etc/a", Bytes(b"1"), mode=0o600), "two") == "one"
+
+
+def test_a_generated_file_never_takes_the_place_of_one_that_is_there(tree: Tree) -> None:
+    tree.write("etc/a", "1")
+    tree.write_new("etc/a", "2")
+    assert tree.read("etc/a") == b"1"
+
+
+def test_a_link_takes_the_place_of_a_file_or_an_empty_directory_only(tree: Tree) -> None:
+    tree.directory("var/run")
+    tree.link("var/run", "/run")
+    assert tree.get("var/run") == Symlink("var/run", "/run")
+    tree.write("var/lock/x", "")
+    with pytest.raises(InputError, match="directory with files"):
+        tree.link("var/lock", "/run/lock")
+
+
+def test_children_are_sorted_and_seen_through_links(tree: Tree) -> None:
+    for name in ("b", "a/deep", "c"):
+        tree.write(f"usr/lib/{name}", "")
+    assert tree.children("lib") == ["a", "b", "c"]
+    assert tree.children("nothing") == []

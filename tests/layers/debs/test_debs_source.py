@@ -1,0 +1,209 @@
+import hashlib
+import tarfile
+from pathlib import Path
+
+import msgspec
+import pytest
+from support.debs import deb, deb_file, member, shared_object
+
+from cogpack.errors import InputError, MismatchError
+from cogpack.layers.debs import DebFile, DebsSource
+from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    directory = tmp_path / "debs"
+    directory.mkdir()
+    return directory
+
+
+def source(tmp_path: Path, *debs: DebFile) -> DebsSource:
+    return DebsSource(debs, suite="trixie", arch="amd64", spool=tmp_path / "spool")
+
+
+def tree(tmp_path: Path, *debs: DebFile) -> dict[str, Entry]:
+    return {entry.path: entry for entry in source(tmp_path, *debs).entries()}
+
+
+def text(entry: Entry) -> str:
+    assert isinstance(entry, File)
+    with entry.content.open() as stream:
+        return stream.read().decode()
+
+
+def test_packages_become_one_merged_tree(tmp_path: Path, packages: Path) -> None:
+    one = deb_file(
+        packages,
+        "one",
+        deb(
+            "one",
+            member("./lib/"),
+            member("./lib/liba.so.1", shared_object("liba.so.1")),
+            member("./bin/a", b"#!", mode=0o4755),
+        ),
+    )
+    two = deb_file(
+        packages, "two", deb("two", member("./usr/"), member("./usr/lib/"), member("./usr/lib/b", b"b", uid=3, gid=4))
+    )
+    found = tree(tmp_path, one, two)
+    assert found["lib"] == Symlink("lib", "usr/lib")
+    assert isinstance(found["usr/lib/liba.so.1"], File)
+    assert (found["usr/bin/a"].mode, found["usr/lib/b"].uid, found["usr/lib/b"].gid) == (0o4755, 3, 4)  # type: ignore[union-attr]
+    assert "liba.so.1" in text_of_cache(found)
+
+
+def text_of_cache(found: dict[str, Entry]) -> str:
+    cache = found["etc/ld.so.cache"]
+    assert isinstance(cache, File)
+    with cache.content.open() as stream:
+        return stream.read().decode("latin-1")
+
+
+def test_entries_are_the_same_on_every_call_and_in_every_order(tmp_path: Path, packages: Path) -> None:
+    debs = [deb_file(packages, name, deb(name, member(f"./usr/{name}", name * 9))) for name in ("a", "b", "c")]
+    digests = []
+    for order in (debs, debs[::-1]):
+        made = source(tmp_path, *order)
+        for _ in range(2):
+            content = [
+                (entry.path, entry.mode, hashlib.sha256(entry.content.open().read()).hexdigest())
+                for entry in made.entries()
+                if isinstance(entry, File)
+            ]
+            digests.append(content)
+    assert all(one == digests[0] for one in digests)
+
+
+def test_the_key_is_known_without_reading_and_names_the_packages(tmp_path: Path, packages: Path) -> None:
+    def unread() -> Path:
+        raise AssertionError("a key must not need the files")
+
+    debs = [
+        DebFile(name=name, version="1", arch="amd64", size=1, sha256=digest * 64, locate=unread)
+        for name, digest in (("a", "0"), ("b", "1"))
+    ]
+    key = source(tmp_path, *debs).key()
+    assert key == source(tmp_path, *debs[::-1]).key()
+    assert key != source(tmp_path, debs[0]).key()
+    assert key != source(tmp_path, debs[0], msgspec.structs.replace(debs[1], sha256="2" * 64)).key()
+    assert key != DebsSource(debs, suite="bookworm", arch="amd64", spool=tmp_path).key()
+
+
+def test_documentation_stays_out_and_licences_in(tmp_path: Path, packages: Path) -> None:
+    data = deb(
+        "x",
+        member("./usr/share/doc/x/"),
+        member("./usr/share/doc/x/README", b"long"),
+        member("./usr/share/doc/x/copyright", b"free"),
+        member("./usr/share/doc/y", link="x"),
+        member("./usr/share/man/man1/x.1.gz", b"page"),
+        member("./usr/share/locale/de/LC_MESSAGES/x.mo", b"text"),
+    )
+    found = tree(tmp_path, deb_file(packages, "x", data))
+    share = [path for path in found if path.startswith("usr/share/")]
+    assert [path for path in share if not isinstance(found[path], Directory)] == [
+        "usr/share/doc/x/copyright",
+        "usr/share/doc/y",
+    ]
+    assert "usr/share/man/man1" in share
+    assert "/usr/share/doc/x/README\n" in text(found["var/lib/dpkg/info/x.list"])
+    assert "path-exclude /usr/share/doc/*\n" in text(found["etc/dpkg/dpkg.cfg.d/docs"])
+
+
+def test_hard_links_share_their_first_file(tmp_path: Path, packages: Path) -> None:
+    data = deb(
+        "x",
+        member("./usr/lib/z.so", b"driver"),
+        member("./usr/lib/a.so", kind=tarfile.LNKTYPE, link="./usr/lib/z.so"),
+        member("./usr/bin/p", b"program", mode=0o755),
+        member("./usr/bin/q", kind=tarfile.LNKTYPE, link="usr/bin/p"),
+    )
+    found = tree(tmp_path, deb_file(packages, "x", data))
+    assert text(found["usr/lib/a.so"]) == "driver"
+    assert found["usr/lib/z.so"] == HardLink("usr/lib/z.so", "usr/lib/a.so")
+    assert text(found["usr/bin/q"]) == "program"
+    assert found["usr/bin/q"].mode == 0o755  # type: ignore[union-attr]
+
+
+def test_a_hard_link_to_a_dropped_page_is_a_file(tmp_path: Path, packages: Path) -> None:
+    data = deb(
+        "x", member("./usr/share/man/x", b"page"), member("./usr/lib/x", kind=tarfile.LNKTYPE, link="usr/share/man/x")
+    )
+    assert text(tree(tmp_path, deb_file(packages, "x", data))["usr/lib/x"]) == "page"
+
+
+def test_a_hard_link_to_nothing_is_refused(tmp_path: Path, packages: Path) -> None:
+    data = deb("x", member("./usr/lib/x", kind=tarfile.LNKTYPE, link="../../etc/shadow"))
+    with pytest.raises(InputError, match="no file before it"):
+        tree(tmp_path, deb_file(packages, "x", data))
+
+
+def test_two_packages_with_one_file_need_a_replaces(tmp_path: Path, packages: Path) -> None:
+    old = deb_file(packages, "old", deb("old", member("./usr/x", b"old")))
+    new = deb_file(packages, "new", deb("new", member("./usr/x", b"new")))
+    with pytest.raises(InputError, match="/usr/x: is in the packages new and old"):
+        tree(tmp_path, old, new)
+    new = deb_file(packages, "new", deb("new", member("./usr/x", b"new"), fields={"Replaces": "other, old (<< 2)"}))
+    assert text(tree(tmp_path, old, new)["usr/x"]) == "new"
+
+
+def test_a_script_that_is_not_understood_names_package_and_line(tmp_path: Path, packages: Path) -> None:
+    data = deb("daemon", control={"postinst": "#!/bin/sh\nset -e\nadduser --system daemon\n"})
+    with pytest.raises(InputError, match=r"daemon 1 has a postinst script .*adduser --system daemon") as caught:
+        tree(tmp_path, deb_file(packages, "daemon", data))
+    assert "base:" in caught.value.next_step
+
+
+def test_alternatives_of_a_postinst_are_linked(tmp_path: Path, packages: Path) -> None:
+    script = (
+        "#!/bin/sh\nupdate-alternatives --install /usr/lib/libblas.so.3 libblas.so.3 /usr/lib/blas/libblas.so.3 10\n"
+    )
+    data = deb("libblas3", member("./usr/lib/blas/libblas.so.3", b"x"), control={"postinst": script})
+    found = tree(tmp_path, deb_file(packages, "libblas3", data))
+    assert found["usr/lib/libblas.so.3"] == Symlink("usr/lib/libblas.so.3", "/etc/alternatives/libblas.so.3")
+
+
+def test_a_file_that_is_another_package_is_refused(tmp_path: Path, packages: Path) -> None:
+    wrong = msgspec.structs.replace(deb_file(packages, "x", deb("x")), name="y")
+    with pytest.raises(MismatchError, match="expected y 1 amd64, found x 1 amd64"):
+        tree(tmp_path, wrong)
+
+
+def test_the_database_is_what_dpkg_and_scanners_read(tmp_path: Path, packages: Path) -> None:
+    data = deb(
+        "libx",
+        member("./etc/x.conf", b"setting\n"),
+        fields={"Multi-Arch": "same", "Depends": "libc6"},
+        control={
+            "conffiles": "/etc/x.conf\n",
+            "md5sums": "x\n",
+            "triggers": "# c\ninterest-noawait /usr/lib/x\ninterest xname\nactivate-noawait ldconfig\n",
+            "postrm": "#!/bin/sh\n",
+        },
+    )
+    package = deb_file(packages, "libx", data)
+    found = tree(tmp_path, package)
+    status = text(found["var/lib/dpkg/status"])
+    assert "Package: libx\nStatus: install ok installed\n" in status
+    assert f"Conffiles:\n /etc/x.conf {hashlib.md5(b'setting' + bytes([10])).hexdigest()}\n" in status
+    assert "Description: test\n a longer text\n" in status
+    assert f"SHA256: {package.sha256}\n" in text(found["var/lib/dpkg/available"])
+    assert text(found["var/lib/dpkg/info/libx:amd64.list"]) == "/.\n/etc/x.conf\n"
+    assert found["var/lib/dpkg/info/libx:amd64.postrm"].mode == 0o755  # type: ignore[union-attr]
+    assert found["var/lib/dpkg/info/libx:amd64.md5sums"].mode == 0o644  # type: ignore[union-attr]
+    assert text(found["var/lib/dpkg/triggers/File"]) == "/usr/lib/x libx/noawait\n"
+    assert text(found["var/lib/dpkg/triggers/xname"]) == "libx\n"
+
+
+def test_accounts_have_shadows_that_only_root_and_shadow_read(tmp_path: Path, packages: Path) -> None:
+    master = {"passwd": "root:*:0:0:root:/root:/bin/bash\n", "group": "root:*:0:\n"}
+    base = deb(
+        "base-passwd", *(member(f"./usr/share/base-passwd/{name}.master", body) for name, body in master.items())
+    )
+    found = tree(tmp_path, deb_file(packages, "base-passwd", base), deb_file(packages, "passwd", deb("passwd")))
+    assert text(found["etc/passwd"]) == "root:x:0:0:root:/root:/bin/bash\n"
+    assert text(found["etc/shadow"]) == "root:*:3653:0:99999:7:::\n"
+    shadow = found["etc/shadow"]
+    assert isinstance(shadow, File)
+    assert (shadow.mode, shadow.uid, shadow.gid) == (0o640, 0, 42)
