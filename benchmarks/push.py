@@ -56,7 +56,7 @@ def push(project: Path, target: str, cache: Path) -> dict[str, Any]:
 
 def without_results(project: Path) -> None:
     lock = project / "cogpack.lock"
-    lock.write_text(lock.read_text().partition("[[results]]")[0])
+    lock.write_text(lock.read_text().partition("[results]")[0])
 
 
 def change_a_line(project: Path) -> None:

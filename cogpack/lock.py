@@ -166,11 +166,15 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Results(msgspec.Struct, frozen=True):
+    layers: tuple[Result, ...] = ()
+
+
 class Lock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int
     inputs: dict[str, str]
     platforms: dict[str, Decisions]
-    results: tuple[Result, ...] = ()
+    results: Results = Results()
 
     def stale(self, inputs: Mapping[str, str]) -> list[str]:
         """The names of inputs that are new, gone or changed since the lock was made, sorted."""
@@ -205,8 +209,9 @@ def read_lock(root: Path) -> Lock | None:
 
 def encode_lock(lock: Lock) -> bytes:
     """TOML with one line per package, wheel and result: what changed is what a diff shows."""
+    layers = sorted(lock.results.layers, key=lambda result: (result.name, result.key))
     document = msgspec.to_builtins(lock)
-    document["results"] = sorted(document.get("results", []), key=lambda result: (result["name"], result["key"]))
+    document["results"] = {"layers": msgspec.to_builtins(layers)}
     return (_HEADER + "\n".join(_table(document, ())) + "\n").encode()
 
 

@@ -6,7 +6,18 @@ from cogpack.commands.session import Session
 from cogpack.config import Config
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.facts import write_whole
-from cogpack.lock import FILE, VERSION, DebianBase, Decisions, Lock, RegistryBase, encode_lock, input_digests, read_lock
+from cogpack.lock import (
+    FILE,
+    VERSION,
+    DebianBase,
+    Decisions,
+    Lock,
+    RegistryBase,
+    Results,
+    encode_lock,
+    input_digests,
+    read_lock,
+)
 from cogpack.oci import Platform
 from cogpack.project import Project
 from cogpack.reference import Reference
@@ -27,7 +38,7 @@ def lock(session: Session, project: Project, *, upgrade: bool = False) -> Lock:
         version=VERSION,
         inputs=inputs,
         platforms={project.config.pack.platform: _decide(session, project, kept)},
-        results=previous.results if previous else (),
+        results=previous.results if previous else Results(),
     )
     write_lock(project, made)
     return made

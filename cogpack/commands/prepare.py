@@ -1,5 +1,6 @@
 """What plan, build, push, load and verify begin with: project, lock, schema, plan."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -78,7 +79,7 @@ def prepare(session: Session) -> Prepared:
     for note in described.notes:
         session.progress.note(note)
     fingerprints = Fingerprints(
-        session.cache / "fingerprints" / blake3(str(project.root).encode()).hexdigest(), session.progress
+        session.cache / "fingerprints" / blake3(os.fsencode(project.root)).hexdigest(), session.progress
     )
     weights = [file for file in files if project.is_weight(file)]
     weight_paths = {file.path for file in weights}

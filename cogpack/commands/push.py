@@ -13,7 +13,7 @@ from cogpack.errors import InputError
 from cogpack.image import LAYER_KEY
 from cogpack.layers.layer import Form
 from cogpack.layers.wheels import check_clashes
-from cogpack.lock import Lock, Result
+from cogpack.lock import Lock, Result, Results
 from cogpack.oci import INDEX_TYPES, Descriptor, LayerInfo, Manifest, decode
 from cogpack.plan import Plan
 from cogpack.reference import Reference
@@ -165,7 +165,7 @@ class _Config(msgspec.Struct):
 def believe_known(session: Session, plan: Plan, lock: Lock, word: Mapping[str, LayerInfo], vouched: str) -> None:
     """Lock, facts and the target's tag say what layers come out as; where two differ, it is an error."""
     built = plan.built
-    believe(built, {result.key: result.info for result in lock.results}, vouched="cogpack.lock")
+    believe(built, {result.key: result.info for result in lock.results.layers}, vouched="cogpack.lock")
     facts: dict[str, LayerInfo] = {layer.key: info for layer in built if (info := session.facts.find(layer.key))}
     believe(built, facts, vouched="the cache")
     believe(built, word, vouched=vouched)
@@ -193,7 +193,7 @@ def record_results(session: Session, prepared: Prepared, infos: Mapping[str, Lay
         layer.key: Result.of(layer.name, layer.key, infos[layer.key]) for layer in prepared.plan.built
     }
     if len(prepared.lock.platforms) > 1:  # other platforms' results stay
-        made = {result.key: result for result in prepared.lock.results} | made
+        made = {result.key: result for result in prepared.lock.results.layers} | made
     results = tuple(sorted(made.values(), key=lambda result: (result.name, result.key)))
-    if results != prepared.lock.results:
-        write_lock(prepared.project, msgspec.structs.replace(prepared.lock, results=results))
+    if results != prepared.lock.results.layers:
+        write_lock(prepared.project, msgspec.structs.replace(prepared.lock, results=Results(results)))

@@ -94,7 +94,7 @@ def test_without_results_in_the_lock_the_tag_says_what_its_layers_are(
     first = hello.cogpack("push", f"{registry}/word/hello")
     machine = hello.fresh(tmp_path / "machine", lock=True)
     lock = machine.root / "cogpack.lock"
-    lock.write_text(lock.read_text().partition("[[results]]")[0])
+    lock.write_text(lock.read_text().partition("[results]")[0])
     again = machine.cogpack(
         "push", f"{registry}/word/hello", COGPACK_CACHE_DIR=str(tmp_path / "empty cache"), **OFFLINE
     )
@@ -107,7 +107,7 @@ def test_another_machine_with_empty_caches_and_no_results_makes_the_same_digest(
     first = hello.cogpack("push", f"{registry}/same/hello")
     machine = hello.fresh(tmp_path / "another directory", lock=True)
     lock = machine.root / "cogpack.lock"
-    lock.write_text(lock.read_text().partition("[[results]]")[0])
+    lock.write_text(lock.read_text().partition("[results]")[0])
     for path in machine.root.rglob("*"):
         path.chmod(path.stat().st_mode | 0o066 if path.is_file() else 0o700)
         os.utime(path, (1, 1))
@@ -127,7 +127,9 @@ def test_a_poisoned_result_is_named_and_nothing_is_tagged(hello: Project, regist
     hello.cogpack("push", f"{registry}/poison/hello")
     lock = hello.root / "cogpack.lock"
     text = lock.read_text()
-    digest = next(result["digest"] for result in tomllib.loads(text)["results"] if result["name"].startswith("wheels:"))
+    digest = next(
+        result["digest"] for result in tomllib.loads(text)["results"]["layers"] if result["name"].startswith("wheels:")
+    )
     lock.write_text(text.replace(digest, "sha256:" + "0" * 64))
     done = hello.cogpack("push", f"{registry}/poison/other", ok=False)
     assert done.returncode == 3

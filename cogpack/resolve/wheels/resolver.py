@@ -15,8 +15,8 @@ from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationErro
 from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from cogpack.errors import CogpackError, InputError, UnavailableError
-from cogpack.lock import LockedWheel
+from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
+from cogpack.lock import FILE, LockedWheel
 from cogpack.progress import SILENT, Progress
 from cogpack.requirements.model import anonymous
 from cogpack.resolve.wheels.indexes import Indexes
@@ -73,16 +73,18 @@ def wheel_urls(wheels: Sequence[LockedWheel], *, indexes: Indexes, target: Targe
         cache=cache,
         more=["--no-deps"],
     )
-    listed = {
-        (_filename(wheel), wheel.hashes.get("sha256", "")): str(wheel.url or wheel.path)
-        for package in found
-        for wheel in package.wheels or ()
-    }
-    return {
-        wheel.sha256: [listed[wheel.filename, wheel.sha256]]
-        for wheel in wheels
-        if (wheel.filename, wheel.sha256) in listed
-    }
+    listed = {_filename(wheel): wheel for package in found for wheel in package.wheels or ()}
+    urls: dict[str, list[str]] = {}
+    for wheel in wheels:
+        if (there := listed.get(wheel.filename)) is None:
+            continue
+        if there.hashes["sha256"] != wheel.sha256:
+            raise MismatchError(
+                f"{FILE} pins {wheel.filename} to sha256:{wheel.sha256}, the index has sha256:{there.hashes['sha256']}",
+                next_step="restore the lock from git; if the file was replaced, ask its publisher, then cogpack lock -U",
+            )
+        urls[wheel.sha256] = [str(there.url or there.path)]
+    return urls
 
 
 def _absolute(line: str, root: Path) -> str:
