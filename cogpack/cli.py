@@ -161,8 +161,10 @@ def _push(arguments: argparse.Namespace) -> None:
     def act(session: "Session") -> None:
         pushed = push(session, arguments.target, rebuild=arguments.rebuild)
         if not arguments.quiet:
+            words = sorted({layer.vouched for layer in pushed.layers if layer.vouched})
             session.progress.note(
                 f"sent {size_text(pushed.sent)} in {pushed.requests} requests, reused {size_text(pushed.reused)}"
+                + (f" (known from {', '.join(words)})" if words else "")
             )
         _print(arguments, pushed, pushed.reference)
 

@@ -1,15 +1,22 @@
 """The plain bytes of layers that others made: gzip, zstd or none, in bounded memory."""
 
-import io
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import IO, cast
 
 import zstandard
 
 from cogpack.errors import InputError
 
 BLOCK = 1024 * 1024
+
+_GZIP_SLICE = 16 * 1024
+"""Bytes given to zlib at a time: what follows the end of a member is copied, and members may be tiny and many."""
+
+_ZSTD_SLICE = 512
+"""Bytes given to zstd at a time: it gives all they unpack to at once, 128 KiB for each 4 of them at the worst."""
+
+_ZSTD_WINDOW = 128 * 1024 * 1024
+"""Frames may claim a window of gigabytes; this is what the command line tool and Go's decoder allow."""
 
 
 def decompressed(blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -19,12 +26,14 @@ def decompressed(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """
     source = iter(blocks)
     head = b""
-    while len(head) < 4 and (block := next(source, b"")):
+    for block in source:
         head += block
+        if len(head) >= 4:
+            break
     stream = _chain(head, source)
     if head.startswith(b"\x1f\x8b"):
         yield from _gunzip(stream)
-    elif head.startswith(b"\x28\xb5\x2f\xfd") or head[1:4] == b"\x2a\x4d\x18":
+    elif head.startswith(b"\x28\xb5\x2f\xfd") or (head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50):
         yield from _unzstd(stream)
     else:
         yield from stream
@@ -36,16 +45,21 @@ def _chain(head: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _gunzip(blocks: Iterator[bytes]) -> Iterator[bytes]:
+def _slices(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    for block in blocks:
+        for start in range(0, len(block), size):
+            yield block[start : start + size]
+
+
+def _gunzip(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """RFC 1952: members one after another."""
     inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    started = False
     try:
-        for block in blocks:
-            rest = block
+        for piece in _slices(blocks, _GZIP_SLICE):
+            rest = piece
             while rest:
                 if inflater.eof:
                     inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
-                started = True
                 if out := inflater.decompress(rest, BLOCK):
                     yield out
                 rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
@@ -53,34 +67,27 @@ def _gunzip(blocks: Iterator[bytes]) -> Iterator[bytes]:
                     yield out
     except zlib.error as error:
         raise _broken("gzip", str(error)) from error
-    if started and not inflater.eof:
+    if not inflater.eof:
         raise _broken("gzip", "it ends early")
 
 
-def _unzstd(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    # Frames may claim a window of gigabytes; 128 MiB is what the command line tool and Go's decoder allow.
-    decoder = zstandard.ZstdDecompressor(max_window_size=128 * 1024 * 1024)
+def _unzstd(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """RFC 8878: frames one after another, skippable ones among them."""
+    # Not the library's stream reader: it takes a cut frame for a whole one.
+    decoder = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+    frame = decoder.decompressobj()
     try:
-        with decoder.stream_reader(cast("IO[bytes]", _Reader(blocks)), read_across_frames=True) as reader:
-            while block := reader.read(BLOCK):
-                yield block
+        for piece in _slices(blocks, _ZSTD_SLICE):
+            rest = piece
+            while rest:
+                if frame.eof:
+                    frame = decoder.decompressobj()
+                yield from _slices([frame.decompress(rest)], BLOCK)
+                rest = frame.unused_data if frame.eof else b""
     except zstandard.ZstdError as error:
         raise _broken("zstd", str(error)) from error
-
-
-class _Reader(io.RawIOBase):
-    """The `read` that zstandard asks of its input."""
-
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        super().__init__()
-        self._blocks = blocks
-        self._rest = b""
-
-    def read(self, size: int = -1) -> bytes:
-        if not self._rest:
-            self._rest = next(self._blocks, b"")
-        out, self._rest = self._rest[:size], self._rest[size:]
-        return out
+    if not frame.eof:
+        raise _broken("zstd", "it ends early")
 
 
 def _broken(codec: str, why: str) -> InputError:

@@ -109,8 +109,10 @@ class Layout:
         return data
 
     def add(self, data: bytes) -> Digest:
+        """A small blob. One that is there already is compared, and replaced if it is damaged."""
         digest = sha256(data)
-        if self.blob_size(digest) != len(data):
+        path = self.blob_path(digest)
+        if not path.is_file() or path.read_bytes() != data:
             with self.incoming() as blob:
                 blob.write(data)
                 blob.keep(digest)

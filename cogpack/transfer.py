@@ -17,12 +17,17 @@ from cogpack.sinks.base import Sink
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one layer. `sent`: bytes that went out for it, retries included."""
+    """What became of one layer.
+
+    `sent`: bytes that went out for it, retries included. `vouched`: on whose word it was reused unread, as
+    "cogpack.lock"; empty where its bytes were made here, or are a base's.
+    """
 
     name: str
     key: str
     info: LayerInfo
     sent: int
+    vouched: str = ""
 
 
 class Transferred(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +47,10 @@ def known_image(plan: Plan) -> Image | None:
     """The whole image, when what every layer comes out as is known already."""
     parts = [Part(layer.name, layer.key, layer.known) for layer in plan.layers if layer.known]
     return finish(plan, parts) if len(parts) == len(plan.layers) else None
+
+
+def vouched(layer: Layer) -> str:
+    return layer.vouched if isinstance(layer, BuiltLayer) else ""
 
 
 def finish(plan: Plan, parts: Sequence[Part]) -> Image:
@@ -85,7 +94,7 @@ def transfer(
         if isinstance(layer, BuiltLayer) and sink.form is sink.form.STORED:
             facts.record(layer.key, info)
         task.done("sent" if sent else "reused")
-        return Moved(name=layer.name, key=layer.key, info=info, sent=sent)
+        return Moved(name=layer.name, key=layer.key, info=info, sent=sent, vouched="" if sent else vouched(layer))
 
     # Largest first: the last layer to finish should be a short one. Unknown sizes count as large.
     order = sorted(plan.layers, key=lambda layer: -(layer.known.descriptor.size if layer.known else 1 << 62))

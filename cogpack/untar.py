@@ -3,7 +3,7 @@
 ustar, PAX and GNU long names (what image-spec layer.md allows and Docker writes).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NoReturn
 
 import msgspec
@@ -12,7 +12,9 @@ from cogpack.errors import InputError
 
 _RECORD = 512
 _EXTENDED_LIMIT = 1024 * 1024
-"""Bytes of a PAX header or long name that are believed."""
+"""Bytes of PAX headers and long names before one entry that are believed."""
+
+_XATTR = "SCHILY.xattr."
 
 _KINDS = {
     b"0": "file",
@@ -53,6 +55,7 @@ class Untar:
 
     def __iter__(self) -> Iterator[Member]:
         pax: dict[str, bytes] = {}
+        extended = 0
         while True:
             for _ in self.content():
                 pass
@@ -65,27 +68,20 @@ class Untar:
                 return
             if self._number(header[148:156]) != sum(header) - sum(header[148:156]) + 8 * 32:
                 self._refuse("a header's checksum is wrong")
-            kind = header[156:157]
-            size = self._number(pax.get("size", b"")) if "size" in pax else self._number(header[124:136])
-            if "size" in pax:
-                size = int(pax["size"]) if pax["size"].isdigit() and len(pax["size"]) < 20 else -1
-            if size < 0:
-                self._refuse("a size is no number")
-            if kind in (b"x", b"g", b"L", b"K"):
-                extended = self._extended(size)
-                if kind == b"x":
-                    pax.update(self._records(extended))
-                elif kind == b"L":
-                    pax["path"] = extended.rstrip(b"\0")
-                elif kind == b"K":
-                    pax["linkpath"] = extended.rstrip(b"\0")
+            flag = header[156:157]
+            if flag in (b"x", b"g", b"L", b"K"):
+                size = self._number(header[124:136])
+                extended += size
+                if size < 0 or extended > _EXTENDED_LIMIT:
+                    self._refuse(f"extended headers of {extended} bytes")
+                self._extend(pax, flag, self._exactly(size))
+                self._exactly(-size % _RECORD)
                 continue
-            if kind not in _KINDS:
-                self._refuse(f"an entry of unknown type {kind!r}")
-            self._left = size if _KINDS[kind] == "file" else 0
-            self._padding = -self._left % _RECORD
-            yield self._member(header, _KINDS[kind], pax)
-            pax = {}
+            member = self._member(header, flag, pax)
+            self._left = member.size
+            self._padding = -member.size % _RECORD
+            yield member
+            pax, extended = {}, 0
 
     def content(self) -> Iterator[bytes]:
         while self._left:
@@ -93,58 +89,82 @@ class Untar:
             self._left -= len(block)
             yield block
 
-    def _member(self, header: bytes, kind: str, pax: dict[str, bytes]) -> Member:
+    def _member(self, header: bytes, flag: bytes, pax: Mapping[str, bytes]) -> Member:
         name = pax.get("path")
         if name is None:
             name = header[:100].split(b"\0")[0]
-            if header[257:262] == b"ustar" and header[257:263] != b"ustar " and header[345]:
+            if header[257:263] == b"ustar\0" and header[345]:
                 name = header[345:500].split(b"\0")[0] + b"/" + name
         link = pax.get("linkpath", header[157:257].split(b"\0")[0])
         parts = [part for part in name.decode("utf-8", "surrogateescape").split("/") if part not in ("", ".")]
-        if ".." in parts:
-            self._refuse(f"the path {name!r:.200} leaves the root")
+        if ".." in parts or b"\0" in name or b"\0" in link:
+            self._refuse(f"the path {name!r:.200} leaves the root, or holds a NUL")
+        kind = _KINDS.get(flag)
+        if kind is None or "GNU.sparse.major" in pax:
+            self._refuse(f"/{'/'.join(parts)!a:.200}: an entry of unknown type {flag!r}")
+        if flag == b"\0" and name.endswith(b"/"):  # how tar said directory before POSIX.1-1988
+            kind = "directory"
+        size = self._record("size", pax, header[124:136])
         return Member(
             path="/".join(parts),
             kind=kind,
             mode=self._number(header[100:108]) & 0o7777,
-            uid=int(pax["uid"]) if pax.get("uid", b"").isdigit() else self._number(header[108:116]),
-            gid=int(pax["gid"]) if pax.get("gid", b"").isdigit() else self._number(header[116:124]),
-            size=self._left,
+            uid=self._record("uid", pax, header[108:116]),
+            gid=self._record("gid", pax, header[116:124]),
+            size=size if kind == "file" else 0,
             mtime=self._number(header[136:148]),
             link=link.decode("utf-8", "surrogateescape"),
             xattrs=tuple(
-                (key[len("SCHILY.xattr.") :], value)
-                for key, value in sorted(pax.items())
-                if key.startswith("SCHILY.xattr.")
+                (key.removeprefix(_XATTR), value) for key, value in sorted(pax.items()) if key.startswith(_XATTR)
             ),
         )
 
-    def _extended(self, size: int) -> bytes:
-        if size > _EXTENDED_LIMIT:
-            self._refuse(f"an extended header of {size} bytes")
-        data = self._exactly(size)
-        self._exactly(-size % _RECORD)
-        return data
+    def _extend(self, pax: dict[str, bytes], flag: bytes, data: bytes) -> None:
+        """Take in an extended header: PAX for the next entry (`x`), GNU long name or link; global ones say nothing."""
+        if flag == b"L":
+            pax["path"] = data.split(b"\0")[0]
+        elif flag == b"K":
+            pax["linkpath"] = data.split(b"\0")[0]
+        elif flag == b"x":
+            for key, value in self._records(data):
+                if value or key.startswith(_XATTR):
+                    pax[key] = value
+                else:  # an empty value takes the record back
+                    pax.pop(key, None)
 
     def _records(self, data: bytes) -> Iterator[tuple[str, bytes]]:
-        while data:
-            digits, space, _ = data[:12].partition(b" ")
-            length = int(digits) if digits.isdigit() and space else 0
-            key, equals, value = data[len(digits) + 1 : length - 1].partition(b"=")
-            if not 0 < length <= len(data) or not equals:
+        """`LENGTH key=value\\n` (POSIX.1-2001, "pax Header Block")."""
+        start = 0
+        while start < len(data):
+            digits, space, _ = data[start : start + 12].partition(b" ")
+            end = start + (int(digits) if digits.isdigit() and space else 0)
+            key, equals, value = data[start + len(digits) + 1 : end - 1].partition(b"=")
+            if not start < end <= len(data) or data[end - 1 : end] != b"\n" or not equals:
                 self._refuse("a damaged PAX header")
             yield key.decode("utf-8", "replace"), value
-            data = data[length:]
+            start = end
+
+    def _record(self, key: str, pax: Mapping[str, bytes], field: bytes) -> int:
+        """A number from 0 up: of the PAX record if there is one (decimal), else of the header's field."""
+        text = pax.get(key)
+        if text is not None and not (text.isdigit() and len(text) < 20):
+            self._refuse(f"a {key} is no number from 0 up")
+        number = self._number(field) if text is None else int(text)
+        if number < 0:
+            self._refuse(f"a {key} is no number from 0 up")
+        return number
 
     def _number(self, field: bytes) -> int:
-        """Octal, or GNU's base-256 for what does not fit."""
-        if field[:1] == b"\x80":
-            return int.from_bytes(field[1:], "big")
+        """Octal, or GNU's base-256 (two's complement, its first bit set) for what does not fit."""
+        if field[0] & 0x80:
+            number = int.from_bytes(field, "big") & ~(1 << (8 * len(field) - 1))
+            return number - ((field[0] & 0x40) << (8 * len(field) - 7))
         text = field.strip(b" \0")
-        try:
-            return int(text, 8) if text else 0
-        except ValueError:
-            return self._refuse(f"a header field {field!r} is no number")
+        if not text:
+            return 0
+        if text.strip(b"01234567"):
+            self._refuse(f"a header field {field!r} is no number")
+        return int(text, 8)
 
     def _some(self, size: int) -> bytes:
         while not self._rest:

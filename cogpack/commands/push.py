@@ -19,7 +19,7 @@ from cogpack.plan import Plan
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.sinks.registry import RegistrySink
-from cogpack.transfer import Moved, believe, known_image, transfer
+from cogpack.transfer import Moved, believe, known_image, transfer, vouched
 
 _CONFIG_LIMIT = 8 * 1024 * 1024
 
@@ -59,7 +59,7 @@ def push(session: Session, target: str | None, *, rebuild: bool = False) -> Push
     if image is not None and image.descriptor.digest == present:
         # The tag is this very image: the registry would not have it without its blobs.
         layers = tuple(
-            Moved(name=layer.name, key=layer.key, info=layer.known, sent=0)
+            Moved(name=layer.name, key=layer.key, info=layer.known, sent=0, vouched=vouched(layer))
             for layer in prepared.plan.layers
             if layer.known
         )
@@ -162,13 +162,13 @@ class _Config(msgspec.Struct):
     rootfs: _RootFS
 
 
-def believe_known(session: Session, plan: Plan, lock: Lock, word: Mapping[str, LayerInfo], vouched: str) -> None:
+def believe_known(session: Session, plan: Plan, lock: Lock, word: Mapping[str, LayerInfo], who: str) -> None:
     """Lock, facts and the target's tag say what layers come out as; where two differ, it is an error."""
     built = plan.built
     believe(built, {result.key: result.info for result in lock.results.layers}, vouched="cogpack.lock")
     facts: dict[str, LayerInfo] = {layer.key: info for layer in built if (info := session.facts.find(layer.key))}
     believe(built, facts, vouched="the cache")
-    believe(built, word, vouched=vouched)
+    believe(built, word, vouched=who)
 
 
 def check_wheels(session: Session, plan: Plan) -> None:

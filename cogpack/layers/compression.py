@@ -77,18 +77,17 @@ def _checked(raw: RawDeflate, content: Content, plain: Hasher) -> Iterator[bytes
     left = raw.size
     try:
         with raw.open() as stream:
-            while left and (block := stream.read(min(BLOCK, left))):
+            ended = False
+            while not ended and (block := stream.read(min(BLOCK, left))):
                 left -= len(block)
-                rest = block
-                while rest or (left == 0 and not inflater.eof):
+                rest, more = block, True
+                while more and not ended:
                     out = inflater.decompress(rest, BLOCK)
                     rest = inflater.unconsumed_tail
                     crc, size = zlib.crc32(out, crc), size + len(out)
                     plain.update(out)
-                    if size > content.size or (not out and not rest):
-                        break
-                if size > content.size:
-                    break
+                    more = bool(rest or out)
+                    ended = inflater.eof or size > content.size
                 yield block
     except zlib.error as error:
         raise _damaged(content) from error

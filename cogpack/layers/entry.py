@@ -5,13 +5,14 @@ There is no time: every entry of every layer carries one epoch (see `layers/tar.
 """
 
 import io
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeAlias
 
 import msgspec
 
-from cogpack.errors import InputError, MismatchError
+from cogpack.errors import CogpackError, InputError, MismatchError
 
 BLOCK = 1024 * 1024
 """Bytes read at a time."""
@@ -64,12 +65,18 @@ class Stat(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, path: Path) -> "Stat":
-        found = path.stat(follow_symlinks=False)
+        try:
+            return cls.from_result(path.stat(follow_symlinks=False))
+        except OSError as error:
+            raise _unreadable(path, error) from error
+
+    @classmethod
+    def from_result(cls, found: os.stat_result) -> "Stat":
         return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
 
 
 class LocalFile(msgspec.Struct, frozen=True):
-    """Content of a file of the project. Reading it to the end checks that it did not change meanwhile."""
+    """Content of a file of the project. Opening and closing it check that it is still the file that was listed."""
 
     path: Path
     stat: Stat
@@ -87,16 +94,38 @@ class LocalFile(msgspec.Struct, frozen=True):
 
 class _Unchanged(io.FileIO):
     def __init__(self, path: Path, stat: Stat) -> None:
-        super().__init__(path, "rb")
-        self._path, self._stat = path, stat
+        self._path, self._stat, self._sound = path, stat, False
+        try:
+            super().__init__(path, "rb", opener=_open_at_once)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        if Stat.from_result(os.fstat(self.fileno())) != stat:
+            super().close()
+            raise _changed(path)
+        self._sound = True
 
     def close(self) -> None:
         if not self.closed:
             super().close()
-            if Stat.of(self._path) != self._stat:
-                raise MismatchError(
-                    f"{self._path}: changed while it was read", next_step="run it again when nothing writes there"
-                )
+            if self._sound and Stat.of(self._path) != self._stat:
+                raise _changed(self._path)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """A pipe that took the file's place must not be waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _changed(path: Path) -> MismatchError:
+    return MismatchError(f"{path}: changed while it was read", next_step="run it again when nothing writes there")
+
+
+def _unreadable(path: Path, error: OSError) -> CogpackError:
+    if isinstance(error, PermissionError):
+        return InputError(f"{path}: {error.strerror}", next_step="make the file readable")
+    return MismatchError(
+        f"{path}: was there a moment ago, now: {error.strerror}", next_step="run it again when nothing writes there"
+    )
 
 
 class Directory(msgspec.Struct, frozen=True):
@@ -149,6 +178,8 @@ def complete(entries: Iterable[Entry], ground: Mapping[str, Directory]) -> list[
     found: dict[str, Entry] = {}
     for entry in entries:
         _check_path(entry.path)
+        if isinstance(entry, Symlink):
+            _check_target(entry)
         if found.setdefault(entry.path, entry) != entry:
             raise InputError(
                 f"/{entry.path}: two different files of one layer have this path",
@@ -163,19 +194,36 @@ def complete(entries: Iterable[Entry], ground: Mapping[str, Directory]) -> list[
                 raise InputError(
                     f"/{path}: lies beneath /{parent}, which is no directory", next_step="remove one of the two"
                 )
+        entry = found[path]
+        if isinstance(entry, HardLink) and not (entry.target < path and isinstance(found.get(entry.target), File)):
+            raise InputError(
+                f"/{path}: a hard link to /{entry.target}, which is no earlier file of the layer",
+                next_step="make it a symbolic link, or a file",
+            )
     # Code point order of text is byte order of its UTF-8.
     return [found[path] for path in sorted(found)]
 
 
 def _check_path(path: str) -> None:
+    if not _is_utf8(path):
+        raise InputError(f"{path!a}: the name is not UTF-8", next_step="rename the file")
     parts = path.split("/")
     if any(part in ("", ".", "..") for part in parts) or "\0" in path:
         raise InputError(f"{path!r}: not a relative path of plain names", next_step="rename or remove the file")
-    if parts[-1].startswith(".wh."):
+    if any(part.startswith(".wh.") for part in parts):
         raise InputError(
             f"/{path}: names that begin with .wh. mean deletion in image layers", next_step="rename the file"
         )
+
+
+def _check_target(link: Symlink) -> None:
+    if not link.target or "\0" in link.target or not _is_utf8(link.target):
+        raise InputError(f"/{link.path}: a symbolic link to {link.target!a}", next_step="make the link anew")
+
+
+def _is_utf8(text: str) -> bool:
     try:
-        path.encode()
+        text.encode()
     except UnicodeEncodeError:
-        raise InputError(f"{path!a}: the name is not UTF-8", next_step="rename the file") from None
+        return False
+    return True

@@ -19,7 +19,7 @@ class Facts:
     def find(self, key: str) -> LayerInfo | None:
         try:
             data = self._path(key).read_bytes()
-        except FileNotFoundError:
+        except OSError:
             return None
         try:
             return decode(data, LayerInfo, where=str(self._path(key)))
@@ -37,6 +37,15 @@ class Facts:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write beside and rename: no reader ever sees a part, whatever is killed when."""
+    try:
+        _write_whole(path, data)
+    except OSError as error:
+        raise InputError(
+            f"{path}: can't be written: {error.strerror}", next_step="make room, or the directory writable"
+        ) from error
+
+
+def _write_whole(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -4,6 +4,7 @@ A remembered hash counts while size, times, inode and device are the same, and o
 well before the hash was remembered: git's rule for entries as young as its index ("racy git").
 """
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,19 +32,19 @@ class Fingerprints:
     def __init__(self, store: Path, progress: Progress = SILENT) -> None:
         self._store = store
         self._progress = progress
-        self._seen: dict[str, _Remembered] = {}
+        self._seen: dict[bytes, _Remembered] = {}  # by the path's bytes: not every path is text
         self._changed = False
         try:
-            self._known: Mapping[str, _Remembered] = msgspec.msgpack.decode(
-                store.read_bytes(), type=dict[str, _Remembered]
+            self._known: Mapping[bytes, _Remembered] = msgspec.msgpack.decode(
+                store.read_bytes(), type=dict[bytes, _Remembered]
             )
-        except (FileNotFoundError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError):  # none yet, or half of one: all is hashed anew
             self._known = {}
 
     def of(self, path: Path) -> tuple[LocalFile, str]:
         """The file as it is now, and the blake3 of its bytes in hex."""
         stat = Stat.of(path)
-        name = str(path)
+        name = os.fsencode(path)
         known = self._known.get(name)
         if known and known.stat == stat and max(stat.mtime_ns, stat.ctime_ns) < known.at_ns - _YOUNG:
             self._seen[name] = known

@@ -6,7 +6,9 @@ import io
 import os
 import shutil
 import stat
+import subprocess
 import tarfile
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +105,32 @@ def test_a_place_that_cannot_be_written_is_an_input_error(tmp_path: Path) -> Non
     for bad in (tmp_path / "missing" / "image.tar", tmp_path):
         with pytest.raises(InputError, match=str(bad)), ArchiveSink.write(bad):
             pass
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A directory for podman, which takes no path of more than 50 characters."""
+    with tempfile.TemporaryDirectory(prefix="p") as name:
+        yield Path(name)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("program", ["podman", "skopeo"])
+def test_podman_and_skopeo_take_it_too(tmp_path: Path, program: str, short: Path) -> None:
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    made(tmp_path / "image.tar")
+    if program == "podman":
+        storage = ["--root", f"{short}/root", "--runroot", f"{short}/run", "--storage-driver", "vfs"]
+        command = ["podman", *storage, "load", "--input", f"{tmp_path}/image.tar"]
+    else:
+        command = ["skopeo", "copy", f"docker-archive:{tmp_path}/image.tar", f"oci:{tmp_path}/out:x"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    if program == "podman":
+        assert "me/model:v1" in done.stdout
+    else:
+        assert (tmp_path / "out" / "index.json").exists()
 
 
 def test_layers_of_one_archive_are_whole_tars(tmp_path: Path) -> None:

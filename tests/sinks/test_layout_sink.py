@@ -155,6 +155,13 @@ def test_a_damaged_blob_is_named(tmp_path: Path) -> None:
         read_layout(tmp_path).root_manifest()
 
 
+def test_a_damaged_manifest_is_mended_by_the_next_build(tmp_path: Path) -> None:
+    image, root = fill(LayoutSink(tmp_path), one_layer(), ["a:1"])
+    Layout(tmp_path).blob_path(root.digest).write_bytes(image.manifest[:-1] + b" ")
+    fill(LayoutSink(tmp_path), one_layer(), ["a:1"])
+    assert validate_layout(tmp_path, "a:1").manifest_bytes == image.manifest
+
+
 @pytest.mark.parametrize(
     "index",
     [

@@ -81,7 +81,7 @@ def wheel_urls(wheels: Sequence[LockedWheel], *, indexes: Indexes, target: Targe
         if there.hashes["sha256"] != wheel.sha256:
             raise MismatchError(
                 f"{FILE} pins {wheel.filename} to sha256:{wheel.sha256}, the index has sha256:{there.hashes['sha256']}",
-                next_step="restore the lock from git; if the file was replaced, ask its publisher, then cogpack lock -U",
+                next_step="restore the lock from git; if the file was replaced, ask its publisher",
             )
         urls[wheel.sha256] = [str(there.url or there.path)]
     return urls

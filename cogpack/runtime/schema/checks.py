@@ -17,6 +17,7 @@ _EXPECTED = {
     "number": "a number",
     "boolean": "True or False",
     "path": "text",
+    "pathlib path": "text",
     "file": "text",
     "secret": "text",
     "object": "a dict",
@@ -39,7 +40,7 @@ def type_violation(type_: Type, value: Value) -> str | None:
             if type_.item is None or all(type_violation(type_.item, item) is None for item in value):
                 return None
             return f"a list of {type_.item.text}"
-        case (("string" | "path" | "file" | "secret"), str()):
+        case (("string" | "path" | "pathlib path" | "file" | "secret"), str()):
             return None
         case "boolean", bool():
             return None

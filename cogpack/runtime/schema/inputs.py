@@ -12,8 +12,8 @@ from cogpack.runtime.schema.names import Sources
 from cogpack.runtime.schema.source import Place
 from cogpack.runtime.schema.targets import Target
 
-_FILES = frozenset({"path", "file"})
-_ENUMERABLE = frozenset({"string", "integer", "number", "boolean", "path", "file", "secret"})
+_FILES = frozenset({"path", "pathlib path", "file"})
+_ENUMERABLE = frozenset({"string", "integer", "number", "boolean", "secret"}) | _FILES
 _IN_UNIONS = frozenset({"string", "integer", "number", "boolean", "object", "dict"})
 
 
@@ -47,6 +47,9 @@ def _parameters(target: Target) -> list[tuple[ast.arg, ast.expr | None]]:
         if starred is not None and starred.annotation is not None:
             place = Place(target.place.path, starred.lineno, f"parameter {starred.arg!r}")
             raise place.error("takes any number of arguments", next_step="name each input as a parameter of its own")
+    for given in arguments.posonlyargs[1:] if target.is_method else arguments.posonlyargs:
+        place = Place(target.place.path, given.lineno, f"parameter {given.arg!r}")
+        raise place.error("is positional only, and coglet passes names", next_step="move the / in the signature")
     positional = [*arguments.posonlyargs, *arguments.args]
     defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
     defaults += arguments.defaults
@@ -158,6 +161,8 @@ def _check_arguments(inputs: Inputs, type_: Type, given: Arguments, place: Place
         if (value := getattr(given, name)) is not None
     }
     item = type_.item if type_.kind == "list" and type_.item else type_
+    if item.kind == "pathlib path":
+        inputs.notes.append(place.text(f"coglet gives {item.text} of pathlib the URL as text; import Path from cog"))
     if type_.kind == "union" and (limits or given.choices):
         what = "choices" if given.choices else next(iter(limits))
         raise place.error(f"{what} on a union is not supported", next_step=f"take one type, or remove {what}")

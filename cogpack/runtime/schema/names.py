@@ -205,12 +205,16 @@ class Sources:
         if imported.name is None:
             # The first part of `import a.b` is enough: what follows is found by its own files.
             return Package(parts)
-        return self._member(parts, imported.name, depth)
+        found = self._member(parts, imported.name, depth)
+        if imported.level and isinstance(found, Foreign):
+            return Unknown("the project has no " + " or ".join(reversed(found.looked_for)))
+        return found
 
     def _member(self, parts: tuple[str, ...], name: str, depth: int) -> Symbol:
         """`name` of the project's module `parts`, of its submodules, or of another package."""
         if depth > _MAX_CHAIN:
             return Unknown("it is imported in a circle, or through too many files")
+        self.spend(20)
         candidates = _files(parts)
         module = next((found for found in map(self.load, candidates) if found is not None), None)
         symbol = self._global(module, name, depth + 1) if module else None

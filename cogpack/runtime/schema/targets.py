@@ -65,12 +65,12 @@ def _method(sources: Sources, found: Local, module: Module, *, train: bool) -> T
     if train and run is None:
         notes = (place.text("has train, but coglet also wants a run or predict method before it starts in train mode"),)
     scope, node = wanted
-    static = any(
-        isinstance(symbol, Foreign) and symbol.name == "builtins.staticmethod"
-        for symbol in (sources.resolve(scope, decorator) for decorator in node.decorator_list)
-    )
     own = Place(scope.module.path, node.lineno, f"method {node.name}")
-    return Target(node=node, scope=scope, is_method=not static, place=own, module=module, notes=notes)
+    for decorator in node.decorator_list:
+        symbol = sources.resolve(scope, decorator)
+        if isinstance(symbol, Foreign) and symbol.name in ("builtins.staticmethod", "builtins.classmethod"):
+            raise own.error("is no ordinary method, and coglet can't load others", next_step="remove the decorator")
+    return Target(node=node, scope=scope, is_method=True, place=own, module=module, notes=notes)
 
 
 def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[Scope, Function] | None:
