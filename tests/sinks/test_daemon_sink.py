@@ -18,7 +18,6 @@ from cogpack.layers.files import FilesSource, Placed
 from cogpack.layers.layer import Form
 from cogpack.sinks.archive import ArchiveSink
 from cogpack.sinks.daemon import DaemonSink
-from cogpack.sinks.layout import LayoutSink
 
 StandIn = Callable[[str], None]
 
@@ -126,11 +125,3 @@ def test_real_docker_loads_the_file(docker: Docker, tmp_path: Path) -> None:
         _, root = fill(sink, runnable(), ["sink-test/file:v1"])
     docker("load", "--input", str(tmp_path / "image.tar"))
     assert docker("image", "inspect", "--format", "{{.Id}}", "sink-test/file:v1") == root.digest
-
-
-@pytest.mark.integration
-def test_the_image_id_is_the_same_through_a_registry(docker: Docker, tmp_path: Path) -> None:
-    with ArchiveSink.write(tmp_path / "image.tar") as sink:
-        _, root = fill(sink, runnable(), ["x:latest"])
-    image, _ = fill(LayoutSink(tmp_path / "layout"), runnable(), ["x:latest"])
-    assert image.config_descriptor.digest == root.digest

@@ -6,6 +6,7 @@ It starts the containerd it needs by itself. Without iptables, published ports s
 """
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from pathlib import Path
 
 import pytest
 from support.processes import running
+
+_NEEDED = 1 << 21 | 1 << 12
+"""Capabilities: to mount, to make network devices."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,9 @@ def dockerd(directory: Path, *, bridge: bool = True) -> Iterator[Docker]:
         pytest.skip(f"not installed: {', '.join(missing)}")
     if os.geteuid() != 0:
         pytest.skip("dockerd needs root")
+    effective = re.search(r"CapEff:\s*([0-9a-f]+)", Path("/proc/self/status").read_text())
+    if effective is None or int(effective[1], 16) & _NEEDED != _NEEDED:
+        pytest.skip("dockerd needs CAP_SYS_ADMIN and CAP_NET_ADMIN, which this container does not give")
     directory.mkdir(parents=True, exist_ok=True)
     docker = Docker(f"unix://{directory}/sock")
     command = ["dockerd", "--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec"]
