@@ -23,8 +23,8 @@ FIRST_LINE = IMPORTS.count("\n") + 1
 def predictor(parameters: str = "", returns: str = "str", before: str = "") -> bytes:
     """predict.py with one method, each parameter on a line of its own."""
     lines = "".join(f"        {line},\n" for line in parameters.split(";") if line)
-    text = f"{IMPORTS}{before}\nclass Predictor(BasePredictor):\n    def predict(\n        self,\n{lines}    ) -> {returns}:\n"
-    return (text + "        ...\n").encode()
+    head = f"{IMPORTS}{before}\nclass Predictor(BasePredictor):\n    def predict(\n        self,\n"
+    return f"{head}{lines}    ) -> {returns}:\n        ...\n".encode()
 
 
 def described(

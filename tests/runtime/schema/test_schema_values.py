@@ -1,0 +1,172 @@
+"""Values of expressions are those that Python gives, and what is not harmless to compute is not computed."""
+
+import ast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cogpack.runtime.schema.names import Sources
+from cogpack.runtime.schema.source import MappingSource, Scope
+from cogpack.runtime.schema.values import Unresolved, Value, evaluate
+
+MODULE = """
+ONE = 1
+PAIR = (1, "a")
+TABLE = {"a": 1, "b": 2}
+MIXED = {"a": 1, "b": object()}
+class Defaults:
+    SIZE = 512
+class Kind(str, Enum):
+    A = "a"
+LIST = []
+LIST.append(1)
+COUNT = 0
+for COUNT in range(3): pass
+if ONE: EITHER = 1
+else: EITHER = 2
+with open("x") as HANDLE: INSIDE = 3
+DICT = {}
+DICT["a"] = 1
+GONE = 1
+del GONE
+ANNOTATED: int = 4
+UNSET: int
+"""
+
+
+def value(text: str) -> Value:
+    sources = Sources(MappingSource({"m.py": MODULE.encode()}), python=(3, 11))
+    module = sources.load("m.py")
+    assert module
+    return evaluate(sources, Scope(module), ast.parse(text, mode="eval").body)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("None", None),
+        ("-1.5", -1.5),
+        ("+0x_ff", 255),
+        ("not True", False),
+        ("2**31 - 1", 2147483647),
+        ("2**-1", 0.5),
+        ("1 << 20", 1048576),
+        ("7 // 2 * 1.0", 3.0),
+        ("9 % 4", 1),
+        ("(-1)**1000001", -1),
+        ("'a' 'b' + u'c'", "abc"),
+        (r"'\x41\n'", "A\n"),
+        (r"r'\d'", r"\d"),
+        ("f'{ONE}-{Defaults.SIZE}'", "1-512"),
+        ("(1, [2, {3}])", [1, [2, [3]]]),
+        ("{'a': ONE, **TABLE}", {"a": 1, "b": 2}),
+        ("{'a': 1} | {'b': 2}", {"a": 1, "b": 2}),
+        ("[*PAIR, *TABLE]", [1, "a", "a", "b"]),
+        ("TABLE['b']", 2),
+        ("PAIR[-1]", "a"),
+        ("list(TABLE.values())", [1, 2]),
+        ("tuple(MIXED)", ["a", "b"]),
+        ("sorted([3, 1.5, 2])", [1.5, 2, 3]),
+        ("len(MIXED)", 2),
+        ("float('1e3')", 1000.0),
+        ("Defaults.SIZE", 512),
+        ("INSIDE", 3),
+        ("ANNOTATED", 4),
+        ("{1, 1, 2}", [1, 2]),
+    ],
+)
+def test_these_are_known_without_running_anything(text: str, expected: object) -> None:
+    assert value(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "...",
+        "b'a'",
+        "1j",
+        "open('x')",
+        "LIST",
+        "DICT",
+        "COUNT",
+        "EITHER",
+        "HANDLE",
+        "GONE",
+        "UNSET",
+        "Kind.A",
+        "Defaults.MISSING",
+        "MIXED",
+        "NOWHERE",
+        "int",
+        "2**64",
+        "2**63",
+        "9223372036854775807 + 1",
+        "1 << 64",
+        "1 << 10**15",
+        "2.0**99999",
+        "(-8)**0.5",
+        "1 / 0",
+        "1e308 * 10",
+        "0**-1",
+        "float('nan')",
+        "float('x')",
+        "'a' * 10**9",
+        "[0] * 10**9",
+        "'%s' % 1",
+        "f'{ONE:>9}'",
+        "f'{ONE!r}'",
+        "[1][5]",
+        "TABLE['z']",
+        "TABLE[0]",
+        "{[]: 1}",
+        "{1: 2}",
+        "{*[[]]}",
+        "sorted([1, 'a'])",
+        "lambda: 1",
+        "[x for x in PAIR]",
+        "1 if ONE else 2",
+        "ONE < 2",
+        "(ONE := 3)",
+        "-'a'",
+        "'a'.upper()",
+        "Defaults().SIZE",
+        "list(1)",
+        "list(*PAIR)",
+        "'\\udc00'",
+    ],
+)
+def test_these_are_not_told(text: str) -> None:
+    with pytest.raises(Unresolved):
+        value(text)
+
+
+LITERALS = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63) + 1, 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8")),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(LITERALS)
+def test_every_literal_has_the_value_it_has_in_python(literal: object) -> None:
+    assert value(repr(literal)) == literal
+
+
+NUMBERS = st.integers(-(10**6), 10**6) | st.floats(-1e6, 1e6)
+
+
+@given(st.sampled_from(["+", "-", "*", "/", "//", "%", "**", "<<"]), NUMBERS, NUMBERS)
+def test_arithmetic_is_python_s_or_refused(operator: str, left: float, right: float) -> None:
+    text = f"({left!r}) {operator} ({right!r})"
+    try:
+        found = value(text)
+    except Unresolved:
+        return
+    assert found == eval(text)
