@@ -11,18 +11,26 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from cogpack.digest import DiffID, Digest, parse_digest
 from cogpack.errors import InputError
-from cogpack.oci import Descriptor, LayerInfo
+from cogpack.oci import Descriptor, ImageConfig, LayerInfo, decode
 
 FILE = "cogpack.lock"
 VERSION = 1
 
 _HEADER = "# Made by cogpack from cog.yaml and the files named under [inputs]. Commit it; do not edit it.\n\n"
+
+
+_SHA256 = msgspec.Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")
+_Digest = Annotated[Digest, _SHA256]
+_DiffID = Annotated[DiffID, _SHA256]
+_Size = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Time = Annotated[int, msgspec.Meta(ge=0, le=253402300799)]
+"""Seconds since 1970, up to the last with a year of four digits."""
 
 
 class LockedDeb(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +41,7 @@ class LockedDeb(msgspec.Struct, frozen=True, kw_only=True):
     arch: str
     archive: Literal["debian", "debian-security"]
     path: str
-    size: int
+    size: _Size
     sha256: str
     essential: bool = False
     requested: bool = False
@@ -75,9 +83,9 @@ class GroundDirectory(msgspec.Struct, frozen=True):
 
 class RegistryLayer(msgspec.Struct, frozen=True, kw_only=True):
     media_type: str
-    digest: Digest
-    size: int
-    diff_id: DiffID
+    digest: _Digest
+    size: _Size
+    diff_id: _DiffID
 
     @property
     def info(self) -> LayerInfo:
@@ -99,6 +107,9 @@ class RegistryBase(msgspec.Struct, frozen=True, kw_only=True):
     layers: tuple[RegistryLayer, ...]
     ground: tuple[GroundDirectory, ...] = ()
 
+    def __post_init__(self) -> None:
+        decode(self.config.encode(), ImageConfig, where=f"{FILE}: config of {self.reference}")
+
 
 class LockedWheel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One wheel, found by file name and hash on whatever index is configured.
@@ -110,7 +121,7 @@ class LockedWheel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     version: str
     filename: str
     sha256: str
-    size: int | None = None
+    size: _Size | None = None
     url: str | None = None
     path: str | None = None
 
@@ -123,7 +134,7 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     debian: DebianBase | None = None
     base: RegistryBase | None = None
-    created: int | None = None
+    created: _Time | None = None
     wheels: tuple[LockedWheel, ...] = ()
 
     def __post_init__(self) -> None:
@@ -145,9 +156,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     key: str
     media_type: str
-    digest: Digest
-    size: int
-    diff_id: DiffID
+    digest: _Digest
+    size: _Size
+    diff_id: _DiffID
 
     @property
     def info(self) -> LayerInfo:
@@ -195,8 +206,10 @@ def parse_lock(data: bytes, *, path: str = FILE) -> Lock:
                 next_step="use the cogpack that made it, or delete it and run cogpack lock",
             )
         return msgspec.convert(document, Lock)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, RecursionError) as error:
-        raise InputError(f"{path}: {error}", next_step="restore it from git, or run cogpack lock --upgrade") from error
+    except (ValueError, msgspec.ValidationError, RecursionError) as error:
+        raise InputError(
+            f"{path}: {error}", next_step="restore it from git, or delete it and run cogpack lock"
+        ) from error
 
 
 def read_lock(root: Path) -> Lock | None:
@@ -204,6 +217,8 @@ def read_lock(root: Path) -> Lock | None:
         data = (root / FILE).read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise InputError(f"{root / FILE}: {error.strerror}", next_step="make it a readable file") from error
     return parse_lock(data)
 
 
@@ -211,20 +226,21 @@ def encode_lock(lock: Lock) -> bytes:
     """TOML with one line per package, wheel and result: what changed is what a diff shows."""
     layers = sorted(lock.results.layers, key=lambda result: (result.name, result.key))
     document = msgspec.to_builtins(lock)
-    document["results"] = {"layers": msgspec.to_builtins(layers)}
+    if layers:
+        document["results"] = {"layers": msgspec.to_builtins(layers)}
     return (_HEADER + "\n".join(_table(document, ())) + "\n").encode()
 
 
 def _table(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
     tables = {key: value for key, value in table.items() if isinstance(value, Mapping)}
-    if path and len(tables) < len(table):
+    if path and (len(tables) < len(table) or not table):
         yield f"\n[{'.'.join(map(_key, path))}]"
     for key, value in table.items():
         if isinstance(value, list | tuple) and value:
             yield f"{_key(key)} = ["
             yield from (f"    {_inline(item)}," for item in value)
             yield "]"
-        elif value is not None and key not in tables and value != []:
+        elif value is not None and key not in tables:
             yield f"{_key(key)} = {_inline(value)}"
     for key, value in tables.items():
         yield from _table(value, (*path, key))

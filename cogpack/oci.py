@@ -75,6 +75,9 @@ class LayerInfo(msgspec.Struct, frozen=True):
     descriptor: Descriptor
     diff_id: DiffID
 
+    def __post_init__(self) -> None:
+        parse_digest(self.diff_id, where=f"diff ID of {self.descriptor.digest}")
+
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """image-spec manifest.md; Docker's schema 2 has the same fields."""
@@ -97,6 +100,27 @@ class Index(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     manifests: list[Descriptor]
     subject: Descriptor | None = None
     annotations: dict[str, str] | None = None
+
+
+class RootFS(msgspec.Struct, frozen=True):
+    """image-spec config.md, `rootfs`."""
+
+    diff_ids: list[str]
+
+
+class Execution(msgspec.Struct, frozen=True, rename="pascal"):
+    """image-spec config.md, `config`."""
+
+    env: list[str] | None = None
+    labels: dict[str, str] | None = None
+
+
+class ImageConfig(msgspec.Struct, frozen=True):
+    """image-spec config.md: what is read of the configs that others made. The rest is passed on as it is."""
+
+    rootfs: RootFS
+    config: Execution | None = None
+    history: list[dict[str, Any]] | None = None
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -127,6 +151,8 @@ def decode(data: bytes, type: type[T], *, where: str) -> T:  # noqa: A002 - the 
     """Read `data` as `type`; anything else is an `InputError` naming `where`."""
     try:
         return msgspec.json.decode(data, type=type)
+    except InputError as error:
+        raise InputError(f"{where}: {error.message}", next_step=error.next_step) from error
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise InputError(
             f"{where}: not a valid {type.__name__.lower()}: {error}",

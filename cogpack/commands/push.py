@@ -1,6 +1,6 @@
 """`cogpack push` and what a push would do (`cogpack plan`, `push --dry-run`)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -14,7 +14,7 @@ from cogpack.image import LAYER_KEY
 from cogpack.layers.layer import Form
 from cogpack.layers.wheels import check_clashes
 from cogpack.lock import Lock, Result, Results
-from cogpack.oci import INDEX_TYPES, Descriptor, LayerInfo, Manifest, decode
+from cogpack.oci import INDEX_TYPES, Descriptor, ImageConfig, LayerInfo, Manifest, decode
 from cogpack.plan import Plan
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
@@ -140,26 +140,23 @@ def present_layers(repository: Repository, tag: Reference) -> tuple[Digest | Non
     try:
         manifest = decode(data, Manifest, where=str(tag))
         config = repository.blob_bytes(manifest.config, limit=_CONFIG_LIMIT)
-        diff_ids = decode(config, _Config, where=str(tag)).rootfs.diff_ids
+        word = _word(manifest, decode(config, ImageConfig, where=str(tag)).rootfs.diff_ids)
     except InputError:  # somebody else's artifact under this tag: nothing to learn
         return digest, {}
+    return digest, word
+
+
+def _word(manifest: Manifest, diff_ids: Sequence[str]) -> dict[str, LayerInfo]:
+    """What the annotations of `manifest` say that layer keys came out as."""
     if len(diff_ids) != len(manifest.layers):
-        return digest, {}
-    return digest, {
+        return {}
+    return {
         layer.annotations[LAYER_KEY]: LayerInfo(
-            Descriptor(media_type=layer.media_type, digest=layer.digest, size=layer.size), diff_id
+            Descriptor(media_type=layer.media_type, digest=layer.digest, size=layer.size), DiffID(diff_id)
         )
         for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
         if layer.annotations and LAYER_KEY in layer.annotations
     }
-
-
-class _RootFS(msgspec.Struct):
-    diff_ids: list[DiffID]
-
-
-class _Config(msgspec.Struct):
-    rootfs: _RootFS
 
 
 def believe_known(session: Session, plan: Plan, lock: Lock, word: Mapping[str, LayerInfo], who: str) -> None:

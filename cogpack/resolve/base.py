@@ -4,17 +4,15 @@ Each layer is streamed once and listed; nothing of it is stored.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, NoReturn, Protocol
-
-import msgspec
 
 from cogpack.decompress import decompressed
 from cogpack.digest import Digest, parse_digest
 from cogpack.errors import InputError
 from cogpack.lock import GroundDirectory, RegistryBase, RegistryLayer
-from cogpack.oci import INDEX_TYPES, Descriptor, Index, Manifest, Platform, decode
+from cogpack.oci import INDEX_TYPES, Descriptor, Execution, ImageConfig, Index, Manifest, Platform, decode
 from cogpack.progress import Progress
 from cogpack.reference import Reference
 from cogpack.untar import Member, Untar
@@ -37,19 +35,11 @@ class Images(Protocol):
     def blob_bytes(self, descriptor: Descriptor, *, limit: int) -> bytes: ...
 
 
-class _ImageConfig(msgspec.Struct):
-    class RootFS(msgspec.Struct):
-        diff_ids: list[str]
-
-    rootfs: RootFS
-    config: dict[str, Any] | None = None
-
-
 def resolve_base(reference: Reference, platform: Platform, images: Images, progress: Progress) -> RegistryBase:
     """Resolve `reference` to a digest and learn what the image holds."""
     manifest, digest = _manifest(reference, platform, images)
     raw_config = images.blob_bytes(manifest.config, limit=_CONFIG_LIMIT)
-    config = decode(raw_config, _ImageConfig, where=f"{reference}: image config")
+    config = decode(raw_config, ImageConfig, where=f"{reference}: image config")
     diff_ids = config.rootfs.diff_ids
     if len(diff_ids) != len(manifest.layers):
         _refuse(reference, f"it has {len(manifest.layers)} layers, but its config lists {len(diff_ids)}")
@@ -59,7 +49,7 @@ def resolve_base(reference: Reference, platform: Platform, images: Images, progr
         with images.blob(layer) as blocks:
             tree.apply(Untar(decompressed(_counted(blocks, task.advance)), where=f"{reference}: layer {layer.digest}"))
         task.done("listed")
-    python, interpreter = tree.interpreter(reference, _search_path(config.config or {}))
+    python, interpreter = tree.interpreter(reference, _search_path(config.config))
     return RegistryBase(
         reference=str(reference),
         digest=digest,
@@ -107,8 +97,8 @@ def _manifest(reference: Reference, platform: Platform, images: Images) -> tuple
     _refuse(reference, "it is an index of indexes")
 
 
-def _search_path(config: Mapping[str, Any]) -> list[str]:
-    for variable in config.get("Env") or []:
+def _search_path(config: Execution | None) -> list[str]:
+    for variable in (config and config.env) or []:
         if variable.startswith("PATH="):
             return [part.strip("/") for part in variable[5:].split(":") if part.startswith("/")]
     return ["usr/local/bin", "usr/bin", "bin"]

@@ -26,20 +26,21 @@ class RegistrySink:
         if known is None and layer.size(Form.STORED) is not None:
             # A plain tar: reading costs little beside sending, so learn the digest first and ask.
             known = layer.copy_to(_drain)
-        if known is not None:
-            if self.has(known.descriptor) or self._mounted(layer, known):
-                return known
-            descriptor = known.descriptor
-            return layer.copy_to(
-                lambda body: self._repository.upload(
-                    _Replayable(body, on_bytes), descriptor=descriptor, finished=lambda: body.last().descriptor.digest
-                )
+        if known is not None and (self.has(known.descriptor) or self._mounted(layer, known)):
+            return known
+        made = layer.copy_to(lambda body: self._send(body, known.descriptor if known else None, on_bytes))
+        if known not in (None, made):
+            raise MismatchError(
+                f"{layer.name}: was {known.descriptor.digest} when asked for, {made.descriptor.digest} when sent",
+                next_step="run it again when nothing writes to the project",
             )
-        return layer.copy_to(
-            lambda body: self._repository.upload(
-                _Replayable(body, on_bytes), descriptor=None, finished=lambda: body.last().descriptor.digest
-            )
-        )
+        return made
+
+    def _send(self, body: Body, descriptor: Descriptor | None, on_bytes: Callable[[int], None]) -> None:
+        blocks = _Replayable(body, on_bytes)
+        self._repository.upload(blocks, descriptor=descriptor, finished=lambda: body.last().descriptor.digest)
+        if not blocks.drained:  # another push brought the blob while this one failed: still say what it is
+            _drain(body)
 
     def _mounted(self, layer: Layer, known: LayerInfo) -> bool:
         return any(
@@ -73,9 +74,11 @@ class _Replayable:
     def __init__(self, body: Body, on_bytes: Callable[[int], None]) -> None:
         self._body = body
         self._on_bytes = on_bytes
+        self.drained = False
 
     def __iter__(self) -> Iterator[bytes]:
-        return counted(self._body, self._on_bytes)
+        yield from counted(self._body, self._on_bytes)
+        self.drained = True
 
 
 def _drain(body: Body) -> None:
