@@ -128,7 +128,7 @@ def test_concurrency_is_read_from_the_decorator(decorator: str, slots: int | Non
         "def Predictor(x: int) -> str: ...",
         "class Base:\n    def predict(self, x: int) -> str: ...\nclass Predictor(Base): pass",
         "from base import Base\nclass Predictor(Base): pass",
-        "class Predictor:\n    def run(self, x: str) -> str: ...\nclass Predictor:\n    def run(self, x: int) -> str: ...",
+        "class Predictor: pass\nclass Predictor:\n    def run(self, x: int) -> str: ...",
         "import torch\nclass Predictor:\n    @torch.inference_mode()\n    def predict(self, x: int) -> str: ...",
         "class Predictor:\n    def predict(this, x: int) -> str: ...",
         "class Predictor:\n    def predict(self: 'Predictor', x: int) -> str: ...",

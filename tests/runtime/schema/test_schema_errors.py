@@ -31,8 +31,10 @@ def test_a_reference_must_name_a_class_or_function_of_the_project(reference: str
     [
         (
             "class Predictor: pass",
-            "predict.py:1: class Predictor: has no run or predict method, neither its own"
-            " nor of a base class in the project",
+            (
+                "predict.py:1: class Predictor: has no run or predict method, neither its own"
+                " nor of a base class in the project"
+            ),
         ),
         (
             f"class Predictor:\n{BODY}    def run(self) -> str: ...",
@@ -90,8 +92,10 @@ def test_a_function_must_be_one_that_coglet_can_call(source: str, message: str) 
         ("x: Model | str", "type Model | str is not supported: Model can't be in a union"),
         (
             "x: Image",
-            "type Image is not supported: PIL.Image is of another package,"
-            " and the project has no PIL.py or PIL/__init__.py",
+            (
+                "type Image is not supported: PIL.Image is of another package,"
+                " and the project has no PIL.py or PIL/__init__.py"
+            ),
         ),
         ("x: np.ndarray", "type np.ndarray is not supported: numpy.ndarray is of another package"),
         ("x: Unheard", "type Unheard can't be found: Unheard is not defined in predict.py"),
@@ -204,8 +208,10 @@ FIELDS = {"Bad": "    kind: Literal['a']", "Worse": "    both: int | str"}
         ("Plain", "output of predict: class Plain is no BaseModel, TypedDict or dataclass"),
         (
             "Elsewhere",
-            "output of predict: type Elsewhere can't be found:"
-            " the project has no elsewhere.py or elsewhere/__init__.py",
+            (
+                "output of predict: type Elsewhere can't be found:"
+                " the project has no elsewhere.py or elsewhere/__init__.py"
+            ),
         ),
         ("Bad", "field 'kind' of Bad: type Literal['a'] is not supported"),
         ("Worse", "field 'both' of Worse: int | str is a union, which an output can't have"),

@@ -247,8 +247,10 @@ def test_choices_of_a_list_limit_its_items() -> None:
         ),
         (
             "Presets.prompt('p')",
-            "class Presets:\n    @staticmethod\n    def prompt(default='z', *, low=1):"
-            " return Input(default, description='d', ge=low)",
+            (
+                "class Presets:\n    @staticmethod\n    def prompt(default='z', *, low=1):"
+                " return Input(default, description='d', ge=low)"
+            ),
         ),
         ("prompt(description='d', ge=1)", "def prompt(**more):\n    return Input(default='p', **more)"),
         ("Input(**OPTIONS)", "OPTIONS = {'default': 'p', 'description': 'd', 'ge': 1}"),
