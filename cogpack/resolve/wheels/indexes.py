@@ -1,7 +1,10 @@
 """Where wheels are looked for: what the environment and the requirements files say. No address is built in."""
 
+import netrc
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 import msgspec
 
@@ -27,7 +30,8 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         """uv's variables, then pip's; an index of a requirements file goes before both."""
 
         def words(*names: str) -> tuple[str, ...]:
-            return tuple(word for name in names for word in environment.get(name, "").replace(",", " ").split())
+            found = (word for name in names for word in environment.get(name, "").replace(",", " ").split())
+            return tuple(_absolute(word) for word in found)
 
         options = requirements.options
         default = options.index_url or next(
@@ -62,9 +66,49 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
     def arguments(self) -> list[str]:
         return ["--no-index"] * self.no_index + ["--prerelease=allow"] * self.pre
 
+    def authorised(self, url: str) -> str:
+        """`url` with the user and password that its host has here: uv's answers are without."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or "@" in parts.netloc:
+            return url
+        user = next(filter(None, (self._user(address, parts) for address in self._addresses())), "")
+        return urlunsplit(parts._replace(netloc=f"{user or self._netrc(parts)}{parts.netloc}"))
+
+    def _addresses(self) -> Iterator[str]:
+        for address in (self.default or "", *self.extra, *self.find_links):
+            yield self._expanded(address)
+
+    def _user(self, address: str, file: SplitResult) -> str:
+        """`user:password@` where `address` (`URL` or `NAME=URL`) is on the host of `file`, else nothing."""
+        label, equals, rest = address.partition("=")
+        named = bool(equals) and "/" not in label
+        index = urlsplit(rest if named else address)
+        host = index.netloc.rpartition("@")[2]
+        if (index.scheme, host) != (file.scheme, file.netloc):
+            return ""
+        if "@" in index.netloc:
+            return index.netloc.rpartition("@")[0] + "@"
+        variable = "UV_INDEX_" + re.sub(r"[^A-Z0-9]", "_", label.upper())
+        user = self.secrets.get(f"{variable}_USERNAME") if named else None
+        password = self.secrets.get(f"{variable}_PASSWORD", "") if named else ""
+        return f"{quote(user, safe='')}:{quote(password, safe='')}@" if user else ""
+
+    def _netrc(self, file: SplitResult) -> str:
+        path = Path(self.secrets.get("NETRC") or Path(self.secrets.get("HOME", "/")) / ".netrc")
+        try:
+            found = netrc.netrc(path).authenticators(file.hostname or "")
+        except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
+            return ""
+        return f"{quote(found[0], safe='')}:{quote(found[2] or '', safe='')}@" if found else ""
+
     def _expanded(self, address: str) -> str:
         """`${NAME}`, as requirements files may have it (pip docs, "Using environment variables")."""
         return re.sub(r"\$\{([A-Z0-9_]+)\}", lambda found: self.secrets.get(found[1], found[0]), address)
+
+
+def _absolute(address: str) -> str:
+    """uv runs in a directory of its own, where a relative path means something else."""
+    return address if "://" in address or "=" in address else str(Path(address).absolute())
 
 
 def _passed(name: str) -> bool:
@@ -72,6 +116,7 @@ def _passed(name: str) -> bool:
     upper = name.upper()
     return (
         upper in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
-        or upper in ("SSL_CLIENT_CERT", "NETRC", "HOME", "PATH", "UV_KEYRING_PROVIDER", "UV_INSECURE_HOST")
+        or upper
+        in ("SSL_CLIENT_CERT", "NETRC", "HOME", "PATH", "UV_KEYRING_PROVIDER", "UV_INSECURE_HOST", "UV_HTTP_TIMEOUT")
         or (upper.startswith("UV_INDEX_") and upper.endswith(("_USERNAME", "_PASSWORD")))
     )

@@ -1,0 +1,122 @@
+"""uv as a subprocess: wheels only, for the target, with hashes, in an environment that holds nothing to sway it.
+
+In and out are files of a scratch directory: a requirements file, and a lock as PEP 751 has it.
+"""
+
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import tomli_w
+import uv
+from packaging.pylock import Package, Pylock, PylockValidationError
+
+from cogpack.errors import UnavailableError
+from cogpack.progress import SILENT, Progress
+from cogpack.resolve.wheels.failures import failure, missing_extra, yanked
+from cogpack.resolve.wheels.indexes import Indexes
+from cogpack.resolve.wheels.target import Target
+
+_SECONDS = 900
+_LOCK = "pylock.cogpack.toml"
+
+
+def compile_lock(
+    requirements: Iterable[str],
+    constraints: Iterable[str],
+    *,
+    target: Target,
+    indexes: Indexes,
+    exclude_newer: str | None,
+    preferences: Iterable[tuple[str, str]],
+    cache: Path,
+    more: Sequence[str] = (),
+    progress: Progress = SILENT,
+) -> list[Package]:
+    """What uv chose, for the target only. `preferences`: (name, version) to keep where they fit."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="resolve-", dir=cache) as scratch:
+        work = Path(scratch)
+        _write_lines(work / "requirements.in", requirements)
+        _write_lines(work / "constraints.txt", constraints)
+        # The output file of an earlier run is uv's way to prefer without requiring.
+        (work / _LOCK).write_bytes(_preferred(preferences))
+        command = [
+            *(uv.find_uv_bin(), "--no-config", "pip", "compile", "requirements.in", "--constraints", "constraints.txt"),
+            *("--format", "pylock.toml", "--output-file", _LOCK, "--no-header"),
+            # uv needs some interpreter to run, and would install one if it found none.
+            *("--python", sys.executable, "--no-python-downloads"),
+            *("--python-version", target.python, "--python-platform", target.uv_platform),
+            *("--only-binary", ":all:", "--generate-hashes"),
+            *(("--exclude-newer", exclude_newer) if exclude_newer else ()),
+            *more,
+            *indexes.arguments(),
+        ]
+        environment = indexes.variables() | {
+            "UV_CACHE_DIR": str((cache / "uv").absolute()),
+            "UV_NO_PROGRESS": "1",
+            "NO_COLOR": "1",
+        }
+        errors = _run(command, work, environment, target)
+        if error := missing_extra(errors, target):
+            raise error
+        for note in yanked(errors):
+            progress.note(note)
+        return _read((work / _LOCK).read_bytes(), target)
+
+
+def _run(command: Sequence[str], work: Path, environment: dict[str, str], target: Target) -> str:
+    """What uv said on stderr."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=work,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # the lock, once more
+            stderr=subprocess.PIPE,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise UnavailableError(
+            f"uv found no answer in {_SECONDS} s", next_step="check the package index, or pin more versions"
+        ) from None
+    errors = done.stderr.decode(errors="replace")
+    if done.returncode != 0:
+        raise failure(errors, target)
+    return errors
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    path.write_bytes("".join(f"{line}\n" for line in lines).encode())
+
+
+def _preferred(pins: Iterable[tuple[str, str]]) -> bytes:
+    """A lock of these versions. Their wheels are placeholders, which the format wants and uv does not read."""
+    packages = [
+        {
+            "name": name,
+            "version": version,
+            "wheels": [
+                {
+                    "url": f"https://invalid.invalid/{name.replace('-', '_')}-{version}-py3-none-any.whl",
+                    "hashes": {"sha256": "0" * 64},
+                }
+            ],
+        }
+        for name, version in pins
+    ]
+    return tomli_w.dumps({"lock-version": "1.0", "created-by": "cogpack", "packages": packages}).encode()
+
+
+def _read(data: bytes, target: Target) -> list[Package]:
+    try:
+        packages = Pylock.from_dict(tomllib.loads(data.decode())).packages
+    except PylockValidationError as error:
+        raise UnavailableError(f"uv wrote a lock that can't be read: {error}", next_step="update uv") from error
+    environment = dict(target.environment())
+    return [package for package in packages if package.marker is None or package.marker.evaluate(environment)]

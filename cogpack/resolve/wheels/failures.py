@@ -1,0 +1,78 @@
+"""What uv says when it fails, as our errors: it names causes and hints well, so they are passed on, shortened."""
+
+import re
+from collections.abc import Iterator
+
+from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
+from cogpack.resolve.wheels.target import Target
+
+_LENGTH = 1500
+_EXTRA = re.compile(r"The package `([^`]+)` does not have an extra named `([^`]+)`")
+_YANKED = re.compile(r"^warning: `([^`]+)` is yanked(.*)$", re.MULTILINE)
+_NETWORK = ("Failed to fetch", "error sending request", "dns error", "Connection refused", "timed out")
+_DENIED = ("401 Unauthorized", "403 Forbidden", "lack of valid authentication credentials")
+_NO_WHEELS = ("no usable wheels", "no wheels with a matching", "no wheels are available")
+_LABEL = re.compile(r"^[\s×├└╰─▶]*(?:error:|cause:|hint:|Caused by:|[×├└╰])\s*")
+_CONTINUED = re.compile(r"^[\s│]+")
+
+
+def missing_extra(errors: str, target: Target) -> InputError | None:
+    """uv only warns of an extra that the chosen version does not have, and leaves out what it would bring."""
+    found = _EXTRA.search(errors)
+    if found is None:
+        return None
+    return InputError(
+        f"requirements: {found[1]} has no extra {found[2]}, for Python {target.python} and glibc {target.glibc}",
+        next_step="correct the extra, or pin a version that has it",
+    )
+
+
+def yanked(errors: str) -> Iterator[str]:
+    for pin, reason in _YANKED.findall(errors):
+        yield f"{pin} is yanked: its publisher took it back{reason}"
+
+
+def failure(errors: str, target: Target) -> CogpackError:
+    """The error for what uv wrote on stderr before it failed."""
+    errors = re.sub(r"://[^/@\s]*@", "://", errors)
+    text = _shortened(errors)
+    if any(word in errors for word in _DENIED):
+        return DeniedError(
+            f"a package index wants credentials: {text}",
+            next_step="put them into the index address, UV_INDEX_NAME_USERNAME and _PASSWORD, or ~/.netrc",
+        )
+    if any(word in errors for word in _NETWORK):
+        advice = "check the network and the index (UV_DEFAULT_INDEX, PIP_INDEX_URL)"
+        if "certificate" in errors:
+            advice = "if a company's own authority signed it, set SSL_CERT_FILE to a file that holds it"
+        return UnavailableError(f"a package index can't be reached: {text}", next_step=advice)
+    if any(word in errors for word in _NO_WHEELS):
+        advice = "pin a version that has a wheel, or build one (pip wheel NAME) and name its file in the requirements"
+    elif "was not found in the package registry" in errors:
+        advice = "check the spelling; if it is a package of your own, configure its index (--extra-index-url, UV_INDEX)"
+    else:
+        advice = "change the requirements so that they can hold together"
+    return InputError(
+        f"requirements can't be met for Python {target.python}, {target.machine}, glibc {target.glibc}: {text}",
+        next_step=advice,
+    )
+
+
+def _shortened(errors: str) -> str:
+    """Causes and hints in one line, without uv's frame and what our own advice says better."""
+    parts: list[str] = []
+    for line in errors.splitlines():
+        text = _CONTINUED.sub("", _LABEL.sub("", line)).strip()
+        if not text or line.startswith(("warning:", "Resolved")):
+            continue
+        if parts and _CONTINUED.match(line) and not _LABEL.match(line):
+            parts[-1] += f" {text}"
+        else:
+            parts.append(text)
+    parts = [
+        part.rstrip(".").replace("(try: `--prerelease=allow`)", "(write --pre into the requirements file)")
+        for part in dict.fromkeys(parts)
+        if not part.startswith(("No solution found", "Wheels are required for"))
+    ]
+    joined = "; ".join(parts) or "uv said nothing"
+    return joined if len(joined) <= _LENGTH else joined[:_LENGTH] + " ..."
