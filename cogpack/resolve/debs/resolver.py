@@ -73,7 +73,7 @@ def resolve_debs(
     ]
     universe = Universe(indexes)
     solution = solve(universe, [*requests, *BASE_PACKAGES, *universe.essential()])
-    requested = {request.partition("=")[0] for request in requests}
+    requested = {universe.request(request).name for request in requests}
     packages = tuple(_locked(candidate, sources[candidate.index][0], requested) for candidate in solution)
     versions = {package.name: package.version for package in packages}
     return DebianBase(

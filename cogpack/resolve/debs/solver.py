@@ -68,6 +68,38 @@ class Universe:
         ]
         return sorted(found, key=lambda candidate: _PRIORITIES.get(candidate.package.priority, 2))
 
+    def request(self, request: str) -> Candidate:
+        """What the user's "name" or "name=version" means: that package, or the only one that provides the name."""
+        name, equals, version = request.partition("=")
+        found = self.candidates(name)
+        if equals:
+            wanted = version_key(version)
+            for candidate in found:
+                if version_key(candidate.package.version) == wanted:
+                    return candidate
+            if found:
+                have = ", ".join(candidate.package.version for candidate in found)
+                raise InputError(
+                    f"build.system_packages: {name} has no version {version}; the archive has {have}",
+                    next_step=f"write {name}={found[0].package.version}, or {name} alone for the newest",
+                )
+        if found:
+            return found[0]
+        providers = self.providers(Relation(name))
+        if len(providers) == 1:
+            return providers[0]
+        if providers:
+            names = ", ".join(provider.name for provider in providers[:8])
+            raise InputError(
+                f"build.system_packages: {name} is a virtual package, provided by {names}",
+                next_step="name one of them",
+            )
+        close = _close(name, self.names())
+        raise InputError(
+            f"build.system_packages: Debian has no package {name!r:.80}",
+            next_step=f"did you mean {' or '.join(close)}?" if close else "look it up on packages.debian.org",
+        )
+
     def essential(self) -> list[str]:
         return sorted({name for index in self._indexes for name in index.essential} - _NEVER)
 
@@ -94,13 +126,13 @@ class _Solution:
         self._queue: deque[Candidate] = deque()
 
     def take_request(self, request: str) -> None:
-        name, equals, version = request.partition("=")
-        candidate = self._requested(name, version if equals else None)
+        candidate = self._universe.request(request)
         before = self.taken.get(candidate.name)
         if before is not None:
-            if version and before.package.version != candidate.package.version:
+            if "=" in request and before != candidate:
                 raise InputError(
-                    f"build.system_packages: {name} is asked for as {before.package.version} and as {version}",
+                    f"build.system_packages: {candidate.name} is asked for as {before.package.version} "
+                    f"and as {candidate.package.version}",
                     next_step="keep one of the two",
                 )
             return
@@ -111,36 +143,6 @@ class _Solution:
                 next_step="remove one of the two",
             )
         self._take(candidate)
-
-    def _requested(self, name: str, version: str | None) -> Candidate:
-        found = self._universe.candidates(name)
-        if version is not None:
-            wanted = version_key(version)
-            for candidate in found:
-                if version_key(candidate.package.version) == wanted:
-                    return candidate
-            if found:
-                have = ", ".join(candidate.package.version for candidate in found)
-                raise InputError(
-                    f"build.system_packages: {name} has no version {version}; the archive has {have}",
-                    next_step=f"write {name}={found[0].package.version}, or {name} alone for the newest",
-                )
-        if found:
-            return found[0]
-        providers = self._universe.providers(Relation(name))
-        if len(providers) == 1:
-            return providers[0]
-        if providers:
-            names = ", ".join(provider.name for provider in providers[:8])
-            raise InputError(
-                f"build.system_packages: {name} is a virtual package, provided by {names}",
-                next_step="name one of them",
-            )
-        close = _close(name, self._universe.names())
-        raise InputError(
-            f"build.system_packages: Debian has no package {name!r:.80}",
-            next_step=f"did you mean {' or '.join(close)}?" if close else "look it up on packages.debian.org",
-        )
 
     def complete(self) -> None:
         """Take what the taken ones need, until nothing is missing."""

@@ -207,3 +207,51 @@ def test_accounts_have_shadows_that_only_root_and_shadow_read(tmp_path: Path, pa
     shadow = found["etc/shadow"]
     assert isinstance(shadow, File)
     assert (shadow.mode, shadow.uid, shadow.gid) == (0o640, 0, 42)
+
+
+def test_the_recipe_is_the_one_its_number_names(tmp_path: Path, packages: Path) -> None:
+    """If this digest changes, the same packages give other bytes: raise `_RECIPE` in cogpack/layers/debs/source.py."""
+    made = {
+        "base-files": [member(f"./usr/share/base-files/{name}", name) for name in ("profile", "dot.bashrc", "motd")],
+        "base-passwd": [
+            member("./usr/share/base-passwd/passwd.master", "root:*:0:0:root:/root:/bin/bash\nbin:*:2:2:bin:/bin:/x\n"),
+            member("./usr/share/base-passwd/group.master", "root:*:0:\nshadow:*:42:\n"),
+        ],
+        "debianutils": [
+            member("./usr/share/debianutils/shells", "# shells\n/bin/sh\n"),
+            member("./usr/share/debianutils/shells.d/bash", "/bin/bash\n"),
+        ],
+        "apt": [member("./usr/bin/apt-get", "#!", mode=0o755)],
+        "fontconfig-config": [member("./usr/share/fontconfig/conf.avail/10-hinting-slight.conf", "x")],
+        "libc-bin": [
+            member("./etc/ld.so.conf", "/usr/lib\n"),
+            member("./usr/share/libc-bin/nsswitch.conf", "passwd: files\n"),
+        ],
+        "libz": [member("./lib/libz.so.1.2", shared_object("libz.so.1"))],
+        "readline-common": [member("./usr/share/readline/inputrc", "set x\n")],
+        "python3.13-minimal": [member("./usr/lib/python3.13/os.py", "x")],
+        "xz-utils": [member(f"./usr/bin/{name}", name, mode=0o755) for name in ("xz", "unxz", "xzcat")],
+    }
+    plain = (
+        "ca-certificates",
+        "git-lfs",
+        "libpam-modules",
+        "login",
+        "netbase",
+        "passwd",
+        "pkgconf-bin",
+        "python3",
+        "tzdata",
+    )
+    debs = [
+        deb_file(packages, name, deb(name, *members, packer=""))
+        for name, members in [*made.items(), *((name, []) for name in plain)]
+    ]
+    digest = hashlib.sha256()
+    for path, entry in tree(tmp_path, *debs).items():
+        if path == "var/lib/dpkg/available":
+            continue  # holds the digests of the packages made here
+        content = entry.content.open().read() if isinstance(entry, File) else b""
+        facts = [getattr(entry, name, "") for name in ("mode", "uid", "gid", "target")]
+        digest.update(f"{type(entry).__name__} {path} {facts} {len(content)}\n".encode() + content)
+    assert digest.hexdigest() == "e4957b4e3cd6aa82b60a868a91ae497336b33825351b90d059fba738d0e92e47"

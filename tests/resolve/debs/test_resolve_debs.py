@@ -23,7 +23,7 @@ MAIN = (
     + stanza("libc6", "2.41-12")
     + stanza("bash", Essential="yes")
     + stanza("tool", "1.0", Depends="libtool")
-    + stanza("libtool")
+    + stanza("libtool", Provides="libltdl")
 )
 
 
@@ -90,6 +90,10 @@ def test_the_decision_holds_the_base_the_essential_packages_and_what_was_asked_f
     assert [deb.name for deb in decision.packages if deb.essential] == ["bash"]
     assert (decision.python, decision.glibc) == ("3.13", "2.41")
     assert [release.suite for release in decision.releases] == ["trixie", "trixie-updates", "trixie-security"]
+
+
+def test_the_provider_of_a_requested_name_counts_as_requested(mirror: Mirror, tmp_path: Path) -> None:
+    assert [deb.name for deb in resolve(mirror, tmp_path, "libltdl").packages if deb.requested] == ["libtool"]
 
 
 def test_a_second_resolve_asks_only_for_the_releases(mirror: Mirror, tmp_path: Path, seen: list[str]) -> None:
