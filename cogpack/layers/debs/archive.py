@@ -81,7 +81,7 @@ def _plain(blocks: Iterator[bytes], where: str, limit: int) -> Iterator[bytes]:
     stream = _chain(head, blocks)
     total = 0
     try:
-        for block in _unxz(stream, where) if head.startswith(_XZ) else decompressed(stream):
+        for block in _unxz(stream, where) if head.startswith(_XZ) else _other(stream, where):
             total += len(block)
             if total > limit:
                 _refuse(where, f"it unpacks to more than {limit} bytes")
@@ -93,6 +93,15 @@ def _plain(blocks: Iterator[bytes], where: str, limit: int) -> Iterator[bytes]:
 def _chain(head: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
     yield head
     yield from rest
+
+
+def _other(blocks: Iterable[bytes], where: str) -> Iterator[bytes]:
+    try:
+        yield from decompressed(blocks)
+    except InputError as error:
+        if error.message.startswith(where):
+            raise
+        _refuse(where, error.message)
 
 
 def _unxz(blocks: Iterable[bytes], where: str) -> Iterator[bytes]:

@@ -1,4 +1,5 @@
 import io
+import random
 import tarfile
 from pathlib import Path
 
@@ -74,6 +75,23 @@ def test_a_cut_package_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:
     for cut in range(0, len(data) - 1, 97):
         with pytest.raises(CogpackError):
             read(data[:cut], tmp_path)
+
+
+@pytest.mark.parametrize("packer", ["", ".xz"])
+def test_damage_anywhere_is_an_error_of_ours_or_no_error(tmp_path: Path, packer: str) -> None:
+    whole = deb("x", member("./usr/"), member("./usr/a", b"abc" * 300), member("./usr/l", link="a"), packer=packer)
+    draw = random.Random(11)
+    messages = []
+    for _ in range(400):
+        data = bytearray(whole)
+        for _ in range(draw.randint(1, 4)):
+            data[draw.randrange(len(data))] = draw.choice((0, 0x2E, 0x2F, 0x37, 0x80, 0xFF, draw.randrange(256)))
+        try:
+            read(bytes(data), tmp_path)
+        except CogpackError as error:
+            messages.append(error.message)
+    assert len(messages) > 100
+    assert all(message.startswith("package x: ") for message in messages)
 
 
 def test_a_header_that_claims_more_than_there_is_is_refused(tmp_path: Path) -> None:
