@@ -94,9 +94,15 @@ class Type(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         return msgspec.structs.replace(self, members=rest), len(rest) < len(self.members)
 
 
-def parse_type(sources: Sources, scope: Scope, node: ast.expr, place: Place) -> Type:
-    """The type an annotation names. What is no type, or none that is known here, is an `InputError`."""
-    return _Parser(sources).parse(scope, node, place, 0)
+def parse_type(sources: Sources, scope: Scope, node: ast.expr, place: Place, *, typed_dict: bool = False) -> Type:
+    """The type an annotation names. What is no type, or none that is known here, is an `InputError`.
+
+    `typed_dict`: it is of a TypedDict's field, where alone `Required` and `NotRequired` may stand.
+    """
+    found = _Parser(sources).parse(scope, node, place, 0)
+    if found.required is not None and not typed_dict:
+        raise place.error(f"type {shown(node)} is for fields of a TypedDict only", next_step=f"write {found.text}")
+    return found
 
 
 class _Parser:

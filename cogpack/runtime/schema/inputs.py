@@ -14,7 +14,7 @@ from cogpack.runtime.schema.targets import Target
 
 _FILES = frozenset({"path", "pathlib path", "file"})
 _ENUMERABLE = frozenset({"string", "integer", "number", "boolean", "secret"}) | _FILES
-_IN_UNIONS = frozenset({"string", "integer", "number", "boolean", "object", "dict"})
+_IN_UNIONS = frozenset({"string", "integer", "number", "boolean", "object", "dict", "class"})
 
 
 class Inputs(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -139,7 +139,7 @@ def _check_type(sources: Sources, type_: Type, place: Place) -> None:
         case "union":
             for member in type_.members:
                 inner = member.item if member.kind == "list" else member
-                if inner is None or inner.kind not in _IN_UNIONS:
+                if inner is None or inner.kind not in _IN_UNIONS or not _is_single(sources, inner):
                     raise place.error(
                         f"type {type_.text} is not supported: {member.text} can't be in a union",
                         next_step="unite str, int, float, bool, dict and lists of these only",

@@ -12,7 +12,7 @@ from cogpack.runtime.schema.source import Defined, Place, class_names
 Kind: TypeAlias = Literal["model", "typed dict", "dataclass"]
 
 _MAX_BASES = 20
-_LITERAL = (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp, ast.unaryop, ast.expr_context)
+_LITERAL = (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp, ast.USub, ast.expr_context)
 
 
 class Field(msgspec.Struct, frozen=True, eq=False):
@@ -75,13 +75,14 @@ def model_fields(sources: Sources, found: Local, kind: Kind, depth: int = 0) -> 
         sources.spend(3)
         name = statement.target.id
         place = Place(scope.module.path, statement.lineno, f"field {name!r} of {node.name}")
-        type_ = parse_type(sources, scope, statement.annotation, place)
+        type_ = parse_type(sources, scope, statement.annotation, place, typed_dict=kind == "typed dict")
         if type_.kind == "class variable":
             continue
         plain, nullable = type_.optional()
-        required = total if type_.required is None else type_.required
-        if nullable or (statement.value is not None and _is_literal(statement.value)):
-            required = False
+        if kind == "typed dict":
+            required = total if type_.required is None else type_.required
+        else:
+            required = not nullable and (statement.value is None or not _is_literal(statement.value))
         fields[name] = Field(plain, nullable, required, place)
     return fields
 

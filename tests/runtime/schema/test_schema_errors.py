@@ -186,7 +186,7 @@ def test_arguments_that_do_not_fit_are_named(parameter: str, message: str) -> No
     assert found.startswith(f"predict.py:{line}: parameter {name!r}: {message}")
 
 
-FIELDS = {"Bad": "    kind: Literal['a']", "Worse": "    both: int | str"}
+FIELDS = {"list[Odd]": "    x: NotRequired[int]", "Bad": "    kind: Literal['a']", "Worse": "    both: int | str"}
 
 
 @pytest.mark.parametrize(
@@ -213,6 +213,7 @@ FIELDS = {"Bad": "    kind: Literal['a']", "Worse": "    both: int | str"}
                 " the project has no elsewhere.py or elsewhere/__init__.py"
             ),
         ),
+        ("list[Odd]", "field 'x' of Odd: type NotRequired[int] is for fields of a TypedDict only"),
         ("Bad", "field 'kind' of Bad: type Literal['a'] is not supported"),
         ("Worse", "field 'both' of Worse: int | str is a union, which an output can't have"),
     ],
@@ -224,10 +225,12 @@ from .elsewhere import Elsewhere
 class Plain: pass
 class Bad(BaseModel):
     kind: Literal['a']
+class Odd(BaseModel):
+    x: NotRequired[int]
 class Worse(BaseModel):
     both: int | str"""
     found = refusal(predictor("x: int", returns, before))
-    line = FIRST_LINE + before.splitlines().index(field) if (field := FIELDS.get(returns)) else FIRST_LINE + 12
+    line = FIRST_LINE + before.splitlines().index(field) if (field := FIELDS.get(returns)) else FIRST_LINE + 14
     assert found.startswith(f"predict.py:{line}: {message}")
 
 

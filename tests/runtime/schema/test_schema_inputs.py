@@ -94,6 +94,7 @@ def test_the_contract_s_vectors_come_out_as_written(parameter: str, expected: ob
         ("Union[str, List[int]]", {"anyOf": [STRING, {"type": "array", "items": {"type": "integer"}}]}),
         ("dict | list[dict]", {"anyOf": [OBJECT, {"type": "array", "items": OBJECT}]}),
         ("str | str", STRING),
+        ("Point | str", {"anyOf": [OBJECT, STRING]}),
         ("Point", OBJECT),
         ("list[Point]", {"type": "array", "items": OBJECT}),
         ("Alias", {"type": "array", "items": STRING}),

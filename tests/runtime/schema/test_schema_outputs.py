@@ -83,10 +83,11 @@ class Row(Base, total=False):
     b: str
     c: Required[str]
     d: Optional[str]
+    e: Required[int | None]
 
 class Strict(TypedDict):
     a: NotRequired[int]
-    b: int
+    b: Annotated[Optional[int], "n"]
 
 @dataclass
 class Data:
@@ -122,7 +123,7 @@ def test_a_model_inside_itself_is_any_object() -> None:
 
 
 def test_typed_dicts_say_which_keys_are_required() -> None:
-    assert output("Row", MODEL)["required"] == ["a", "c"]
+    assert output("Row", MODEL)["required"] == ["a", "c", "e"]
     assert output("Strict", MODEL)["required"] == ["b"]
     assert output("list[Strict]", MODEL)["items"]["type"] == "object"
 
