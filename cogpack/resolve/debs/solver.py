@@ -17,6 +17,7 @@ from cogpack.resolve.debs.relation import Relation, parse_relations
 from cogpack.resolve.debs.version import version_key
 
 _PRIORITIES = {"required": 0, "important": 1}
+_RENAMED = {"libgl1-mesa-glx": "libgl1"}  # in many a model's system_packages, and gone since trixie
 # bookworm's init-system-helpers prefers the converter of live systems, which drags in all of perl; a tree that is
 # merged from the start wants `usr-is-merged`.
 _NEVER = frozenset({"usrmerge"})
@@ -94,7 +95,7 @@ class Universe:
                 f"build.system_packages: {name} is a virtual package, provided by {names}",
                 next_step="name one of them",
             )
-        close = _close(name, self.names())
+        close = [_RENAMED[name]] if name in _RENAMED else _close(name, self.names())
         raise InputError(
             f"build.system_packages: Debian has no package {name!r:.80}",
             next_step=f"did you mean {' or '.join(close)}?" if close else "look it up on packages.debian.org",
