@@ -6,15 +6,14 @@ identity, ignored when no layer has the key, an error when a rebuild contradicts
 """
 
 import hashlib
-import json
-import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from cogpack import toml
 from cogpack.digest import DiffID, Digest, parse_digest
 from cogpack.errors import InputError
 from cogpack.oci import Descriptor, ImageConfig, LayerInfo, decode
@@ -22,7 +21,7 @@ from cogpack.oci import Descriptor, ImageConfig, LayerInfo, decode
 FILE = "cogpack.lock"
 VERSION = 1
 
-_HEADER = "# Made by cogpack from cog.yaml and the files named under [inputs]. Commit it; do not edit it.\n\n"
+_HEADER = b"# Made by cogpack from cog.yaml and the files named under [inputs]. Commit it; do not edit it.\n\n"
 
 
 _SHA256 = msgspec.Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")
@@ -228,34 +227,4 @@ def encode_lock(lock: Lock) -> bytes:
     document = msgspec.to_builtins(lock)
     if layers:
         document["results"] = {"layers": msgspec.to_builtins(layers)}
-    return (_HEADER + "\n".join(_table(document, ())) + "\n").encode()
-
-
-def _table(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
-    tables = {key: value for key, value in table.items() if isinstance(value, Mapping)}
-    if path and (len(tables) < len(table) or not table):
-        yield f"\n[{'.'.join(map(_key, path))}]"
-    for key, value in table.items():
-        if isinstance(value, list | tuple) and value:
-            yield f"{_key(key)} = ["
-            yield from (f"    {_inline(item)}," for item in value)
-            yield "]"
-        elif value is not None and key not in tables:
-            yield f"{_key(key)} = {_inline(value)}"
-    for key, value in tables.items():
-        yield from _table(value, (*path, key))
-
-
-def _inline(value: Any) -> str:
-    if isinstance(value, Mapping):
-        pairs = (f"{_key(key)} = {_inline(item)}" for key, item in value.items() if item is not None)
-        return "{ " + ", ".join(pairs) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_inline, value)) + "]"
-    # A JSON string, number or boolean is a TOML one (TOML 1.0, "String": basic strings escape as JSON does),
-    # but for DEL, which TOML wants escaped.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _inline(key)
+    return _HEADER + toml.encode(document)

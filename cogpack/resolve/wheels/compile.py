@@ -10,10 +10,10 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import tomli_w
 import uv
 from packaging.pylock import Package, Pylock, PylockValidationError
 
+from cogpack import toml
 from cogpack.errors import UnavailableError
 from cogpack.progress import SILENT, Progress
 from cogpack.resolve.wheels.failures import failure, missing_extra, yanked
@@ -110,7 +110,7 @@ def _preferred(pins: Iterable[tuple[str, str]]) -> bytes:
         }
         for name, version in pins
     ]
-    return tomli_w.dumps({"lock-version": "1.0", "created-by": "cogpack", "packages": packages}).encode()
+    return toml.encode({"lock-version": "1.0", "created-by": "cogpack", "packages": packages})
 
 
 def _read(data: bytes, target: Target) -> list[Package]:

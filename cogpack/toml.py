@@ -1,0 +1,41 @@
+"""TOML 1.0 out, with one line per item of a list: what changed is what a diff shows."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """Tables, lists, text, integers and booleans; what is None is left out, since TOML has no null."""
+    return ("\n".join(_table(document, ())) + "\n").encode()
+
+
+def _table(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
+    tables = {key: value for key, value in table.items() if isinstance(value, Mapping)}
+    if path and (len(tables) < len(table) or not table):
+        yield f"\n[{'.'.join(map(_key, path))}]"
+    for key, value in table.items():
+        if isinstance(value, list | tuple) and value:
+            yield f"{_key(key)} = ["
+            yield from (f"    {_inline(item)}," for item in value)
+            yield "]"
+        elif value is not None and key not in tables:
+            yield f"{_key(key)} = {_inline(value)}"
+    for key, value in tables.items():
+        yield from _table(value, (*path, key))
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, Mapping):
+        pairs = (f"{_key(key)} = {_inline(item)}" for key, item in value.items() if item is not None)
+        return "{ " + ", ".join(pairs) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    # A JSON string, number or boolean is a TOML one (TOML 1.0, "String": basic strings escape as JSON does),
+    # but for DEL, which TOML wants escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _inline(key)

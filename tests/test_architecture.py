@@ -1,0 +1,143 @@
+"""The shape of the code, held by reading its imports: what may know of what."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "cogpack"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+RANKS = {
+    "errors": 0,
+    "digest": 0,
+    "reference": 0,
+    "oci": 1,
+    "toml": 1,
+    "config": 1,
+    "progress": 1,
+    "http": 1,
+    "decompress": 1,
+    "untar": 1,
+    "requirements": 1,
+    "layout": 2,
+    "artifacts": 2,
+    "lock": 2,
+    "runtime": 2,
+    "project": 2,
+    "layers": 3,
+    "registry": 3,
+    "resolve": 4,
+    "image": 4,
+    "sinks": 4,
+    "plan": 5,
+    "transfer": 5,
+    "commands": 6,
+    "cli": 7,
+    "console": 7,
+    "__main__": 7,
+}
+
+SIDEWAYS = {
+    ("digest", "errors"),
+    ("reference", "errors"),
+    ("reference", "digest"),
+    ("http", "progress"),
+    ("transfer", "plan"),
+    ("cli", "console"),
+    ("__main__", "cli"),
+}
+"""The imports within one rank."""
+
+PRINTERS = {"cli.py", "console.py"}
+
+
+def module_of(path: Path) -> str:
+    """`layers` for cogpack/layers/tar.py, `oci` for cogpack/oci.py."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Full names of all that a file imports, wherever in it the import stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            assert node.module is not None
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def edges(path: Path) -> Iterator[str]:
+    """The modules of cogpack, by the names of `RANKS`, that a file imports."""
+    for name in imported(path):
+        package, _, rest = name.partition(".")
+        if package == "cogpack" and (module := rest.partition(".")[0]) != "__version__":
+            yield module
+
+
+def test_every_module_has_a_rank() -> None:
+    assert {module_of(path) for path in SOURCES} - {"__init__"} == set(RANKS)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_lower_ranks_and_its_own_package_only(path: Path) -> None:
+    own = module_of(path)
+    for other in edges(path):
+        if other != own:
+            assert own != "__init__", "the package itself imports nothing, so that --version is fast"
+            assert RANKS[other] < RANKS[own] or (own, other) in SIDEWAYS, f"{own} imports {other}"
+
+
+def test_the_sideways_imports_are_all_needed() -> None:
+    found = {(module_of(path), other) for path in SOURCES for other in edges(path)}
+    assert found >= SIDEWAYS
+    assert not SIDEWAYS & {(other, own) for own, other in SIDEWAYS}
+
+
+@pytest.mark.parametrize(
+    ("package", "strangers"),
+    [("layers", {"registry", "resolve"}), ("registry", {"layers", "resolve"}), ("resolve", {"layers"})],
+)
+def test_the_arms_of_the_house_know_nothing_of_each_other(package: str, strangers: set[str]) -> None:
+    files = sorted((PACKAGE / package).rglob("*.py"))
+    assert files
+    for path in files:
+        assert not strangers & set(edges(path)), path
+
+
+def test_no_layer_source_knows_another_or_the_config() -> None:
+    sources = {"debs", "wheels", "files"}
+    for source in sources:
+        found = [path for path in SOURCES if path.relative_to(PACKAGE).with_suffix("").parts[:2] == ("layers", source)]
+        assert found
+        for path in found:
+            assert "config" not in set(edges(path)), path
+            strangers = tuple(f"cogpack.layers.{other}." for other in sources - {source})
+            assert not [name for name in imported(path) if f"{name}.".startswith(strangers)], path
+
+
+def test_httpx_has_one_door() -> None:
+    doors = {path.name for path in SOURCES if any(name.partition(".")[0] == "httpx" for name in imported(path))}
+    assert doors == {"http.py"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_the_command_line_prints_and_exits(path: Path) -> None:
+    if path.name in PRINTERS:
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert not called & {"print", "exit", "quit", "input", "breakpoint"}
+    attributes = {
+        f"{node.value.id}.{node.attr}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
+    assert not attributes & {"sys.stdout", "sys.stderr", "sys.exit", "os._exit"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_stay_small(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
