@@ -5,6 +5,7 @@ Results go to standard output, all else to standard error. Commands are imported
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -261,7 +262,8 @@ def _serve(arguments: argparse.Namespace) -> None:
 
     with Server(arguments.directory, host=arguments.host, port=arguments.port, on_request=log) as server:
         print(f"serving {arguments.directory} on http://{server.address}", flush=True)
-        server.serve_forever()
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 if __name__ == "__main__":

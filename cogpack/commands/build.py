@@ -63,4 +63,7 @@ def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, 
     )
     if sink.form is Form.STORED:
         record_results(session, prepared, {layer.key: layer.info for layer in done.layers})
-    return Built(reference=f"{tags[0]}@{done.descriptor.digest}", digest=done.descriptor.digest, layers=done.layers)
+    digest = done.descriptor.digest
+    # An image ID is no manifest digest: "@" would name something that no registry has.
+    separator = "@" if sink.form is Form.STORED else " "
+    return Built(reference=f"{tags[0]}{separator}{digest}", digest=digest, layers=done.layers)

@@ -9,10 +9,10 @@ from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.image import LAYER_KEY, LAYER_NAME
+from cogpack.layout import Layout
 from cogpack.oci import INDEX_TYPES, Descriptor, Index, Manifest, decode
 from cogpack.reference import Reference
 from cogpack.runtime.contract import SCHEMA_LABEL
-from cogpack.sinks.layout import read_layout
 
 _CONFIG_LIMIT = 8 * 1024 * 1024
 
@@ -50,7 +50,7 @@ class _Config(msgspec.Struct):
 
 def inspect(session: Session, target: str) -> Inspected:
     if Path(target).is_dir():
-        layout = read_layout(Path(target))
+        layout = Layout.read(Path(target))
         descriptor, data = layout.root_manifest()
         return _inspected(target, descriptor.digest, data, layout.blob_bytes)
     reference = Reference.parse(target, where="inspect")

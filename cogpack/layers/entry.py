@@ -152,10 +152,16 @@ class Symlink(msgspec.Struct, frozen=True):
 
 
 class HardLink(msgspec.Struct, frozen=True):
-    """`target` is the path of a `File` of the same layer that sorts before this one."""
+    """`target` is the path of a `File` of the same layer that sorts before this one.
+
+    Owner and mode repeat the file's: engines set them on the link too, which is to say on the file.
+    """
 
     path: str
     target: str
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
 
 
 Entry: TypeAlias = Directory | File | Symlink | HardLink
@@ -195,11 +201,8 @@ def complete(entries: Iterable[Entry], ground: Mapping[str, Directory]) -> list[
                     f"/{path}: lies beneath /{parent}, which is no directory", next_step="remove one of the two"
                 )
         entry = found[path]
-        if isinstance(entry, HardLink) and not (entry.target < path and isinstance(found.get(entry.target), File)):
-            raise InputError(
-                f"/{path}: a hard link to /{entry.target}, which is no earlier file of the layer",
-                next_step="make it a symbolic link, or a file",
-            )
+        if isinstance(entry, HardLink):
+            _check_hard_link(entry, found.get(entry.target))
     # Code point order of text is byte order of its UTF-8.
     return [found[path] for path in sorted(found)]
 
@@ -219,6 +222,16 @@ def _check_path(path: str) -> None:
 def _check_target(link: Symlink) -> None:
     if not link.target or "\0" in link.target or not _is_utf8(link.target):
         raise InputError(f"/{link.path}: a symbolic link to {link.target!a}", next_step="make the link anew")
+
+
+def _check_hard_link(link: HardLink, target: Entry | None) -> None:
+    if not isinstance(target, File) or target.path >= link.path:
+        why = "which is no earlier file of the layer"
+    elif (link.mode, link.uid, link.gid) != (target.mode, target.uid, target.gid):
+        why = "which has another mode or owner"
+    else:
+        return
+    raise InputError(f"/{link.path}: a hard link to /{link.target}, {why}", next_step="make it a file of its own")
 
 
 def _is_utf8(text: str) -> bool:

@@ -50,7 +50,7 @@ def segments(entries: Iterable[Entry]) -> Iterator[Segment]:
             case Symlink():
                 yield header(entry.path, b"2", mode=0o777, uid=entry.uid, gid=entry.gid, link=entry.target)
             case HardLink():
-                yield header(entry.path, b"1", mode=0o644, link=entry.target)
+                yield header(entry.path, b"1", mode=entry.mode, uid=entry.uid, gid=entry.gid, link=entry.target)
     yield _END
 
 

@@ -41,8 +41,3 @@ class LayoutSink:
 
     def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
         self._layout.publish(dict.fromkeys(tags, root))
-
-
-def read_layout(directory: Path) -> Layout:
-    """For reading; a directory that is no finished layout is an `InputError`."""
-    return Layout.read(directory)

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from installer.records import InvalidRecordEntry, parse_record_file
-from installer.scripts import Script
 from installer.utils import parse_entrypoints, parse_metadata_file
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
@@ -29,9 +28,16 @@ from cogpack.layers.entry import Bytes, Content, File
 from cogpack.layers.wheels.archive import Member, read_members
 from cogpack.layers.wheels.content import ZipContent
 from cogpack.layers.wheels.venv import PYTHON, SITE, real_path
-from cogpack.runtime.contract import VENV
 
-INSTALLER = b"cogpack\n"
+_INSTALLER = b"cogpack\n"
+_LAUNCHER = f"""#!{PYTHON}
+import sys
+
+from {{module}} import {{first}}
+
+if __name__ == "__main__":
+    sys.exit({{attribute}}())
+"""
 
 _RECORD_LIMIT = 64 * 1024 * 1024
 _METADATA_LIMIT = 4 * 1024 * 1024
@@ -68,8 +74,8 @@ class _Wheel:
         raise InputError(f"{self._filename}: {problem}", next_step="this wheel can't be installed: choose another one")
 
     def _find_dist_info(self, name: str) -> str:
-        found = sorted({top for top in (member.partition("/")[0] for member in self._contents)
-                        if top.endswith(".dist-info")})  # fmt: skip
+        tops = {member.partition("/")[0] for member in self._contents}
+        found = sorted(top for top in tops if top.endswith(".dist-info"))
         if len(found) != 1:
             self._refuse(f"expected one .dist-info directory, found {', '.join(found) or 'none'}")
         if canonicalize_name(found[0].partition("-")[0].removesuffix(".dist-info")) != name:
@@ -102,7 +108,7 @@ class _Wheel:
             row = rows.get(name) if placed is content else None
             self._add(path, placed, executable=scheme == "scripts" or _is_executable(content.member), row=row)
         record = f"{SITE}/{self._dist_info}/RECORD"
-        self._add(f"{SITE}/{self._dist_info}/INSTALLER", Bytes(INSTALLER))
+        self._add(f"{SITE}/{self._dist_info}/INSTALLER", Bytes(_INSTALLER))
         self._recorded.append((_relative(record), "", ""))
         self._found[record] = File(record, Bytes(_encode(self._recorded)))
         return list(self._found.values())
@@ -116,7 +122,8 @@ class _Wheel:
     def _rows(self) -> dict[str, tuple[str, str]]:
         """RECORD: (hash, size) by path in the wheel. What it says of sizes must be true."""
         try:
-            rows = {row[0]: row[1:] for row in parse_record_file(self._text("RECORD", _RECORD_LIMIT).splitlines())}
+            lines = (line for line in io.StringIO(self._text("RECORD", _RECORD_LIMIT)) if line.strip())
+            rows = {row[0]: row[1:] for row in parse_record_file(lines)}
         except (InvalidRecordEntry, csv.Error) as error:
             self._refuse(f"its RECORD can't be read: {error!s:.200}")
         for path, (_, size) in rows.items():
@@ -130,13 +137,14 @@ class _Wheel:
             return
         try:
             found = list(parse_entrypoints(self._text("entry_points.txt", _METADATA_LIMIT)))
-        except (configparser.Error, AssertionError) as error:
+        except (configparser.Error, AssertionError, AttributeError) as error:
             self._refuse(f"its entry_points.txt can't be read: {error!s:.200}")
-        for name, module, attribute, section in found:
-            if name in ("", ".", "..") or "/" in name or not name.isprintable():
+        for name, module, attribute, _ in found:
+            path = real_path(f"bin/{name}")
+            if name in ("", ".", "..") or "/" in name or name.startswith(".wh.") or not name.isprintable() or not path:
                 self._refuse(f"{name!r:.100} is no name for a script")
-            _, data = Script(name, module, attribute, section).generate(PYTHON, "posix")
-            yield f"{VENV}/bin/{name}", Bytes(data)
+            first = attribute.partition(".")[0]
+            yield path, Bytes(_LAUNCHER.format(module=module, first=first, attribute=attribute).encode())
 
     def _is_installed(self, name: str) -> bool:
         directory, _, base = name.rpartition("/")

@@ -136,7 +136,7 @@ class Sources:
         """The module in a file, `None` where there is no such file, `InputError` where it is not Python."""
         if path not in self._modules:
             data = self._source.read(path)
-            self.spend(100 + len(data or b"") // 200)
+            self.spend(100 + len(data or b"") // 10)
             self._modules[path] = (
                 None
                 if data is None

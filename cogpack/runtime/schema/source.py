@@ -13,8 +13,8 @@ import msgspec
 
 from cogpack.errors import InputError
 
-MAX_BYTES = 1024 * 1024
-"""Of one Python file: about a hundred times the longest predictor seen; its tree needs some 100 MB."""
+MAX_BYTES = 512 * 1024
+"""Of one Python file, many times the longest predictor seen; the densest source of this size needs 200 MiB as a tree."""
 
 _MUTATORS = frozenset(
     "add append clear discard extend insert pop popitem remove reverse setdefault sort update".split()  # noqa: SIM905

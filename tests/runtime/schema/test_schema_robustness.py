@@ -73,7 +73,48 @@ def _nested(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 EXPRESSIONS = st.recursive(ATOMS, _nested, max_leaves=8)
-PARAMETERS = st.tuples(NAMES, st.none() | EXPRESSIONS, st.none() | EXPRESSIONS).map(
+TYPES = st.sampled_from(
+    [
+        "str",
+        "int",
+        "float",
+        "bool",
+        "Path",
+        "Secret",
+        "dict",
+        "Any",
+        "list[str]",
+        "list[int]",
+        "Optional[int]",
+        "Optional[Path]",
+        "int|None",
+        "list[dict]",
+        "int|str",
+        "Model",
+        "Iterator[str]",
+        "Annotated[x,Opaque]",
+    ]
+)
+DEFAULTS = st.sampled_from(
+    [
+        "None",
+        "1",
+        "0.5",
+        "'a'",
+        "['a']",
+        "{}",
+        "True",
+        "Input()",
+        "Input(ge=1,le=3)",
+        "Input(default='a',choices=['a','b'])",
+        "Input(default=2,choices=[1,2])",
+        "Input(description='d',default=None)",
+        "Input('a',max_length=1,regex='^a')",
+    ]
+)
+PARAMETERS = st.tuples(st.sampled_from("abcd"), TYPES, st.none() | DEFAULTS).map(
+    lambda p: f"{p[0]}: {p[1]}" + (f" = {p[2]}" if p[2] else "")
+) | st.tuples(NAMES, st.none() | EXPRESSIONS, st.none() | EXPRESSIONS).map(
     lambda p: p[0] + (f": {p[1]}" if p[1] else "") + (f" = {p[2]}" if p[2] else "")
 )
 
@@ -84,14 +125,15 @@ def sources(draw: st.DrawFn) -> str:
     for name, expression in draw(st.lists(st.tuples(NAMES, EXPRESSIONS), max_size=3)):
         lines.append(f"{name} = {expression}")
     if draw(st.booleans()):
-        base, fields = draw(st.tuples(EXPRESSIONS, st.lists(PARAMETERS, min_size=1, max_size=3)))
+        base, fields = draw(st.tuples(st.just("BaseModel") | EXPRESSIONS, st.lists(PARAMETERS, min_size=1, max_size=3)))
         lines.append(f"class Model({base}):")
         lines += [f"    {field}" for field in fields]
     decorator = draw(st.sampled_from(["", "@streaming", "@concurrent(max=2)", "@concurrent(max=x)"]))
     parameters = draw(st.lists(PARAMETERS, max_size=3, unique_by=lambda text: text.split(":")[0].split(" ")[0]))
+    parameters.sort(key=lambda text: " = " in text)
     method = draw(st.sampled_from(["def predict", "async def run", "def train"]))
     lines += ["class Predictor:", f"    {decorator}", f"    {method}(self, {', '.join(parameters)})"]
-    lines[-1] += f" -> {draw(EXPRESSIONS)}: ..."
+    lines[-1] += f" -> {draw(TYPES | EXPRESSIONS)}: ..."
     return "\n".join(lines)
 
 
