@@ -14,7 +14,7 @@ import msgspec
 from cogpack.errors import InputError
 
 MAX_BYTES = 512 * 1024
-"""Of one Python file, many times the longest predictor seen; the densest source of this size needs 200 MiB as a tree."""
+"""Of one Python file, many times the longest predictor seen; the densest such source needs 200 MiB as a tree."""
 
 _MUTATORS = frozenset(
     "add append clear discard extend insert pop popitem remove reverse setdefault sort update".split()  # noqa: SIM905
