@@ -122,6 +122,7 @@ def test_apt_and_dpkg_in_the_container_find_their_database_sound(docker: Docker,
     shell = ["run", "--rm", "--network", "none", image]
     assert docker(*shell, "dpkg", "--audit") == ""
     docker(*shell, "apt-get", "check")
+    assert docker(*shell, "perl", "-e", "print 6*7") == "42"  # a file with two names
 
 
 def test_docker_load_takes_the_archive(docker: Docker, locked_hello: Project, tmp_path: Path) -> None:

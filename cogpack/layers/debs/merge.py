@@ -94,17 +94,14 @@ def _entry(member: Member, content: Spooled | None, package: str, files: Files) 
 
 
 def link_equal(entries: Sequence[Entry]) -> list[Entry]:
-    """Turn files that packages hold as hard links into hard links to the first of them; `entries` are sorted.
-
-    Only files of mode 0644 that root owns: Docker gives a file the mode and owner in the header of its last link,
-    and our tar writes these there.
-    """
-    first: dict[int, str] = {}
+    """Turn files that packages hold as hard links into hard links to the first of them; `entries` are sorted."""
+    first: dict[int, File] = {}
     linked: list[Entry] = []
     for entry in entries:
-        path = entry.path
         if isinstance(entry, File) and isinstance(entry.content, Spooled) and entry.content.size:
-            path = first.setdefault(entry.content.offset, path)
-        plain = isinstance(entry, File) and (entry.mode, entry.uid, entry.gid) == (0o644, 0, 0)
-        linked.append(HardLink(entry.path, path) if plain and path != entry.path else entry)
+            same = first.setdefault(entry.content.offset, entry)
+            if same is not entry and (same.mode, same.uid, same.gid) == (entry.mode, entry.uid, entry.gid):
+                linked.append(HardLink(entry.path, same.path, entry.mode, entry.uid, entry.gid))
+                continue
+        linked.append(entry)
     return linked

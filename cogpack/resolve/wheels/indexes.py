@@ -116,8 +116,7 @@ def _passed(name: str) -> bool:
     upper = name.upper()
     return (
         upper in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
-        or upper
-        in ("SSL_CLIENT_CERT", "NETRC", "HOME", "PATH", "UV_KEYRING_PROVIDER", "UV_INSECURE_HOST")
+        or upper in ("SSL_CLIENT_CERT", "NETRC", "HOME", "PATH", "UV_KEYRING_PROVIDER", "UV_INSECURE_HOST")
         or upper in ("UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES")
         or (upper.startswith("UV_INDEX_") and upper.endswith(("_USERNAME", "_PASSWORD")))
     )

@@ -122,7 +122,7 @@ def test_hard_links_share_their_first_file(tmp_path: Path, packages: Path) -> No
     found = tree(tmp_path, deb_file(packages, "x", data))
     assert text(found["usr/lib/a.so"]) == "driver"
     assert found["usr/lib/z.so"] == HardLink("usr/lib/z.so", "usr/lib/a.so")
-    assert text(found["usr/bin/q"]) == "program"
+    assert found["usr/bin/q"] == HardLink("usr/bin/q", "usr/bin/p", 0o755)
     assert found["usr/bin/q"].mode == 0o755  # type: ignore[union-attr]
 
 
