@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 HEADER = bytes.fromhex("1f8b08000000000000ff")
 """Deflate, no name, no time, unknown system: equal for every member."""
 
+# A byte and 3 to 257 more of it: 258, the longest match, has a code outside the scheme of the others.
 _RUN = re.compile(rb"(.)\1{3,257}", re.DOTALL)
 _END_OF_BLOCK = 7  # bits, all zero
 
@@ -57,10 +58,8 @@ def _literal(symbol: int) -> tuple[int, int]:
 
 
 def _run(length: int) -> tuple[int, int]:
-    """(bits, width) of a match of 3..258 bytes at distance 1: length code, extra bits, distance code 0."""
-    if length == 258:
-        symbol, extra, width = 285, 0, 0
-    elif length < 11:
+    """(bits, width) of a match of 3..257 bytes at distance 1: length code, extra bits, distance code 0."""
+    if length < 11:
         symbol, extra, width = 254 + length, 0, 0
     else:
         width = (length - 3).bit_length() - 3
@@ -71,7 +70,7 @@ def _run(length: int) -> tuple[int, int]:
 
 
 _LITERALS = [_literal(symbol) for symbol in range(256)]
-_RUNS = [(0, 0)] * 3 + [_run(length) for length in range(3, 259)]
+_RUNS = [(0, 0)] * 3 + [_run(length) for length in range(3, 258)]
 
 
 def _fixed(data: bytes, *, final: bool) -> bytes:
