@@ -93,7 +93,7 @@ def test_golden_layer(tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, "a", entry_points="[console_scripts]\na = a:main\n", method=0)
     stored, diff_id = drained(BuiltLayer(WheelsSource([wheel_file(wheel)]), SplicedGzip()))
     assert diff_id == "sha256:12ce0db0c3ee14085fdb5e8151ed15c9b8eca5050bc87d46976343d95d4f5cd2"
-    assert hashlib.sha256(stored).hexdigest() == ""
+    assert hashlib.sha256(stored).hexdigest() == "b5f91245e09a1922084b6a81957eaa9b8d1082ebc8c167c8353873569def883c"
 
 
 def test_equal_files_of_two_wheels_are_there_once(tmp_path: Path) -> None:
