@@ -7,8 +7,8 @@ from urllib.parse import unquote, urlsplit
 from packaging.pylock import Package, PackageWheel
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from cogpack.errors import InputError, UnavailableError
-from cogpack.lock import LockedWheel
+from cogpack.errors import InputError, MismatchError, UnavailableError
+from cogpack.lock import FILE, LockedWheel
 from cogpack.progress import SILENT, Progress
 from cogpack.requirements.model import anonymous
 from cogpack.resolve.wheels.choice import best_wheel, filename_of, named_hashes, no_wheel, sha256_of
@@ -75,17 +75,18 @@ def wheel_urls(wheels: Sequence[LockedWheel], *, indexes: Indexes, target: Targe
             f"a package index no longer has what cogpack.lock names: {error.message}",
             next_step="configure the index that the lock was made with, or run cogpack lock --upgrade",
         ) from error
-    listed = {
-        (filename_of(wheel), sha256_of(wheel.hashes)): str(wheel.url)
-        for package in packages
-        for wheel in package.wheels or ()
-        if wheel.url
-    }
-    return {
-        wheel.sha256: [indexes.authorised(listed[wheel.filename, wheel.sha256])]
-        for wheel in wheels
-        if (wheel.filename, wheel.sha256) in listed
-    }
+    listed = {filename_of(wheel): wheel for package in packages for wheel in package.wheels or () if wheel.url}
+    urls: dict[str, list[str]] = {}
+    for wheel in wheels:
+        if (there := listed.get(wheel.filename)) is None:
+            continue
+        if (found := sha256_of(there.hashes)) != wheel.sha256:
+            raise MismatchError(
+                f"{FILE} pins {wheel.filename} to sha256:{wheel.sha256}, the index has sha256:{found}",
+                next_step="restore the lock from git; if the file was replaced, ask its publisher",
+            )
+        urls[wheel.sha256] = [indexes.authorised(str(there.url))]
+    return urls
 
 
 def _named(line: str, root: Path) -> str:

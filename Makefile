@@ -1,0 +1,40 @@
+# Two words for a newcomer: `make demo` and `make test`. Each does all of its own set-up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check fmt packages clean
+
+demo: $(VENV)/installed
+	$(BIN)/python scripts/demo.py
+
+test: $(VENV)/installed-tests packages check
+	$(BIN)/python examples/minilm/fetch_weights.py
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fmt: $(VENV)/installed-tests
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The real registry, Docker and friends for the integration tests. Without them those tests say why they are skipped.
+packages:
+	sh scripts/integration-packages.sh
+
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-tests: pyproject.toml | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@ $(VENV)/installed
+
+clean:
+	rm -rf $(VENV) .demo
