@@ -1,0 +1,249 @@
+"""The client against a fake registry that misbehaves, and against the real one."""
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.fake_http import Answer, Hangup, Request, serving
+from support.registry import PASSWORD, USER, docker_registry
+
+from cogpack.digest import sha256
+from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
+from cogpack.http import Http
+from cogpack.oci import OCI_CONFIG, OCI_MANIFEST, Descriptor, Manifest, encode
+from cogpack.reference import Reference
+from cogpack.registry.client import Repository
+from cogpack.registry.credentials import Credentials
+
+DATA = b"layer" * 100_000
+BLOB = Descriptor(media_type="application/octet-stream", digest=sha256(DATA), size=len(DATA))
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cogpack.http.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.registry.client.backoff", lambda _: 0.0)
+
+
+@pytest.fixture
+def http() -> Iterator[Http]:
+    with Http() as found:
+        yield found
+
+
+def repository(http: Http, address: str, *, login: bool = False, tmp_path: Path | None = None) -> Repository:
+    environment = {"HOME": "/nonexistent"}
+    if login and tmp_path is not None:
+        auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        (tmp_path / "config.json").write_text(f'{{"auths": {{"{address}": {{"auth": "{auth}"}}}}}}')
+        environment["DOCKER_CONFIG"] = str(tmp_path)
+    credentials = Credentials.from_environment(environment)
+    return Repository(http, Reference.parse(f"{address}/a/b"), credentials, actions=("pull", "push"))
+
+
+class Blocks:
+    """A body that counts how often it was read from the start."""
+
+    def __init__(self) -> None:
+        self.passes = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.passes += 1
+        for start in range(0, len(DATA), 65536):
+            yield DATA[start : start + 65536]
+
+
+def upload(http: Http, script: Callable[[Request], Answer], *, known: bool = True) -> tuple[Blocks, list[Request]]:
+    blocks = Blocks()
+    with serving(script) as fake:
+        repository(http, fake.address).upload(blocks, descriptor=BLOB if known else None, finished=lambda: BLOB.digest)
+    return blocks, fake.seen
+
+
+def accepting(request: Request) -> Answer:
+    if request.method == "POST":
+        return 202, {"Location": "/v2/a/b/blobs/uploads/1?_state=x%2Fy"}, b""
+    if request.method == "PATCH":
+        return 202, {"Location": "/v2/a/b/blobs/uploads/1?_state=later"}, b""
+    return 201, {}, b""
+
+
+def test_a_known_blob_goes_in_one_put_to_the_very_address_given(http: Http) -> None:
+    blocks, seen = upload(http, accepting)
+    assert [request.method for request in seen] == ["POST", "PUT"]
+    assert seen[1].path == f"/v2/a/b/blobs/uploads/1?_state=x%2Fy&digest={BLOB.digest.replace(':', '%3A')}"
+    assert seen[1].body == DATA
+    assert seen[1].headers["content-length"] == str(len(DATA))
+    assert blocks.passes == 1
+
+
+def test_an_unknown_blob_is_streamed_and_named_at_the_end(http: Http) -> None:
+    _, seen = upload(http, accepting, known=False)
+    assert [request.method for request in seen] == ["POST", "PATCH", "PUT"]
+    assert seen[1].body == DATA
+    assert seen[2].path.startswith("/v2/a/b/blobs/uploads/1?_state=later&digest=")
+
+
+def test_a_connection_cut_in_the_body_starts_a_new_session_from_a_fresh_pass(http: Http) -> None:
+    cuts = iter([True, False])
+
+    def script(request: Request) -> Answer:
+        if request.method == "PUT" and next(cuts):
+            raise Hangup
+        return (404, {}, b"") if request.method == "HEAD" else accepting(request)
+
+    blocks, seen = upload(http, script)
+    assert blocks.passes == 2
+    assert [request.method for request in seen if request.method in ("POST", "PUT")] == ["POST", "PUT", "POST", "PUT"]
+
+
+def test_a_commit_whose_answer_was_lost_is_not_sent_again(http: Http) -> None:
+    def script(request: Request) -> Answer:
+        if request.method == "PUT":
+            return 500, {}, b""
+        if request.method == "HEAD":
+            return 200, {"Content-Length": str(len(DATA))}, b""
+        return accepting(request)
+
+    blocks, _ = upload(http, script)
+    assert blocks.passes == 1
+
+
+def test_failures_have_an_end(http: Http) -> None:
+    def script(request: Request) -> Answer:
+        return (
+            (503, {}, b"")
+            if request.method == "PUT"
+            else (404, {}, b"")
+            if request.method == "HEAD"
+            else accepting(request)
+        )
+
+    with pytest.raises(UnavailableError, match="503"):
+        upload(http, script)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (403, b'{"errors":[{"code":"DENIED","message":"no"}]}', DeniedError),
+        (404, b'{"errors":[{"code":"NAME_UNKNOWN"}]}', InputError),
+        (400, b"<html>proxy</html>", InputError),
+        (405, b"", InputError),
+    ],
+)
+def test_refusals_are_told_apart(http: Http, status: int, body: bytes, expected: type[CogpackError]) -> None:
+    with pytest.raises(expected) as refused:
+        upload(http, lambda request: (status, {}, body))
+    assert "127.0.0.1" in refused.value.message
+
+
+def test_a_session_elsewhere_gets_the_bytes_and_never_the_credentials(http: Http, tmp_path: Path) -> None:
+    with serving(accepting) as elsewhere:
+
+        def script(request: Request) -> Answer:
+            if "authorization" not in request.headers:
+                return 401, {"WWW-Authenticate": "Basic realm=x"}, b""
+            return 202, {"Location": f"{elsewhere.url}/session?x=1"}, b""
+
+        with serving(script) as fake:
+            there = repository(http, fake.address, login=True, tmp_path=tmp_path)
+            there.upload(Blocks(), descriptor=BLOB, finished=lambda: BLOB.digest)
+    assert elsewhere.seen[0].body == DATA
+    assert all("authorization" not in request.headers for request in elsewhere.seen)
+
+
+def test_a_redirect_to_storage_leaves_the_credentials_behind(http: Http, tmp_path: Path) -> None:
+    with serving(lambda request: (200, {}, DATA)) as storage:
+
+        def script(request: Request) -> Answer:
+            if "authorization" not in request.headers:
+                return 401, {"WWW-Authenticate": "Basic realm=x"}, b""
+            return 307, {"Location": f"{storage.url}/blob?signature=secret"}, b""
+
+        with serving(script) as fake:
+            there = repository(http, fake.address, login=True, tmp_path=tmp_path)
+            with there.blob(BLOB) as blocks:
+                assert b"".join(blocks) == DATA
+    assert "authorization" not in storage.seen[0].headers
+
+
+@pytest.mark.parametrize("sent", [DATA[:-1] + b"x", DATA + b"more"])
+def test_other_bytes_than_asked_for_are_refused(http: Http, sent: bytes) -> None:
+    with serving(lambda request: (200, {}, sent)) as fake:
+        with pytest.raises(MismatchError, match=BLOB.digest), repository(http, fake.address).blob(BLOB) as blocks:
+            list(blocks)
+
+
+def test_a_blob_that_ends_early_may_come_later(http: Http) -> None:
+    with serving(lambda request: (200, {}, DATA[:-1])) as fake:
+        with pytest.raises(UnavailableError, match="bytes came"), repository(http, fake.address).blob(BLOB) as blocks:
+            list(blocks)
+
+
+def test_a_blob_of_another_size_counts_as_absent(http: Http) -> None:
+    with serving(lambda request: (200, {"Content-Length": "7"}, b"")) as fake:
+        assert not repository(http, fake.address).has_blob(BLOB)
+
+
+def test_a_manifest_that_is_not_its_digest_is_refused(http: Http) -> None:
+    with serving(lambda request: (200, {"Content-Type": OCI_MANIFEST}, b"{}")) as fake:
+        with pytest.raises(MismatchError, match="should be"):
+            repository(http, fake.address).manifest(BLOB.digest)
+
+
+def test_an_endless_manifest_is_cut_off(http: Http) -> None:
+    with (
+        serving(lambda request: (200, {}, b" " * (5 * 1024 * 1024))) as fake,
+        pytest.raises(InputError, match="longer"),
+    ):
+        repository(http, fake.address).manifest("latest")
+
+
+def test_a_tag_that_cannot_move_but_is_ours_already_is_success(http: Http) -> None:
+    data = b'{"schemaVersion":2}'
+
+    def script(request: Request) -> Answer:
+        if request.method == "PUT":
+            return 400, {}, b'{"errors":[{"code":"TAG_INVALID","message":"immutable"}]}'
+        return 200, {"Content-Type": OCI_MANIFEST}, data
+
+    with serving(script) as fake:
+        repository(http, fake.address).put_manifest(data, OCI_MANIFEST, "v1")
+        with pytest.raises(InputError, match="immutable"):
+            repository(http, fake.address).put_manifest(data + b" ", OCI_MANIFEST, "v1")
+
+
+def test_credentials_that_are_refused_end_the_matter(http: Http, tmp_path: Path) -> None:
+    with serving(lambda request: (401, {"WWW-Authenticate": "Basic realm=x"}, b"")) as fake:
+        with pytest.raises(DeniedError) as refused:
+            repository(http, fake.address, login=True, tmp_path=tmp_path).has_blob(BLOB)
+        assert PASSWORD not in refused.value.message
+        assert len(fake.seen) <= 4
+
+
+def test_a_mount_that_is_not_had_leaves_no_session_open(http: Http) -> None:
+    with serving(accepting) as fake:
+        assert not repository(http, fake.address).mount(BLOB.digest, "c/d")
+    assert [request.method for request in fake.seen] == ["POST", "DELETE"]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("htpasswd", [False, True])
+def test_the_real_registry_takes_and_gives(http: Http, tmp_path: Path, htpasswd: bool) -> None:
+    with docker_registry(tmp_path / "registry", htpasswd=htpasswd) as address:
+        there = repository(http, address, login=htpasswd, tmp_path=tmp_path)
+        assert not there.has_blob(BLOB)
+        there.upload(Blocks(), descriptor=None, finished=lambda: BLOB.digest)
+        assert there.has_blob(BLOB)
+        config = b"{}"
+        about = Descriptor(media_type=OCI_CONFIG, digest=sha256(config), size=len(config))
+        there.upload([config], descriptor=about, finished=lambda: about.digest)
+        data = encode(Manifest(schema_version=2, media_type=OCI_MANIFEST, config=about, layers=[BLOB]))
+        assert there.manifest("v1") is None
+        there.put_manifest(data, OCI_MANIFEST, "v1")
+        assert there.manifest("v1") == (OCI_MANIFEST, data, "sha256:" + hashlib.sha256(data).hexdigest())
+        with there.blob(BLOB) as blocks:
+            assert b"".join(blocks) == DATA
