@@ -1,0 +1,140 @@
+"""What is learned of a base image, from layers that stdlib's tarfile made."""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from cogpack.digest import Digest, sha256
+from cogpack.errors import InputError
+from cogpack.lock import GroundDirectory
+from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, Platform
+from cogpack.progress import SILENT
+from cogpack.reference import Reference
+from cogpack.resolve.base import resolve_base
+
+LIBC = b"\x7fELF... GNU C Library (Debian GLIBC 2.41-12) stable release version 2.41.\n"
+AMD64 = Platform.parse("linux/amd64")
+NAME = Reference.parse("h.io/base:v1")
+
+Tree = dict[str, bytes | str | int]
+"""path -> content of a file, target of a link, or mode of a directory."""
+
+
+def layer(tree: Tree) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for path, what in tree.items():
+            info = tarfile.TarInfo(path)
+            if isinstance(what, int):
+                info.type, info.mode = tarfile.DIRTYPE, what
+                archive.addfile(info)
+            elif isinstance(what, str):
+                info.type, info.linkname = tarfile.SYMTYPE, what
+                archive.addfile(info)
+            else:
+                info.size = len(what)
+                archive.addfile(info, io.BytesIO(what))
+    return out.getvalue()
+
+
+class Images:
+    """A repository with one image."""
+
+    def __init__(self, *trees: Tree, path: str = "/usr/local/bin:/usr/bin", index: bool = False) -> None:
+        plain = [layer(tree) for tree in trees]
+        config = {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Env": [f"PATH={path}"]},
+            "rootfs": {"type": "layers", "diff_ids": [sha256(data) for data in plain]},
+        }
+        self.blobs: dict[str, bytes] = {}
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": DOCKER_MANIFEST,
+            "config": self._add(json.dumps(config).encode(), "application/vnd.docker.container.image.v1+json"),
+            "layers": [
+                self._add(gzip.compress(data), "application/vnd.docker.image.rootfs.diff.tar.gzip") for data in plain
+            ],
+        }
+        data = json.dumps(manifest).encode()
+        self.manifests = {"v1": (DOCKER_MANIFEST, data)}
+        if index:
+            child = self._add(data, DOCKER_MANIFEST) | {"platform": {"os": "linux", "architecture": "amd64"}}
+            self.manifests[str(child["digest"])] = (DOCKER_MANIFEST, data)
+            self.manifests["v1"] = (DOCKER_INDEX, json.dumps({"schemaVersion": 2, "manifests": [child]}).encode())
+
+    def _add(self, data: bytes, media_type: str) -> dict[str, object]:
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        self.blobs[digest] = data
+        return {"mediaType": media_type, "digest": digest, "size": len(data)}
+
+    def manifest(self, ref: str) -> tuple[str, bytes, Digest] | None:
+        found = self.manifests.get(ref)
+        return found and (*found, sha256(found[1]))
+
+    @contextmanager
+    def blob(self, descriptor: Descriptor) -> Iterator[Iterator[bytes]]:
+        yield iter([self.blobs[descriptor.digest]])
+
+    def blob_bytes(self, descriptor: Descriptor, *, limit: int) -> bytes:
+        return self.blobs[descriptor.digest]
+
+
+def good() -> Tree:
+    return {
+        "tmp": 0o1777,
+        "lib": "usr/lib",
+        "usr/lib/x86_64-linux-gnu/libc.so.6": LIBC,
+        "usr/local/bin/python3.12": b"elf",
+        "usr/local/bin/python3": "python3.12",
+    }
+
+
+def test_python_glibc_and_layers_are_found() -> None:
+    found = resolve_base(NAME, AMD64, Images(good(), {"opt": 0o775, "etc/x": b""}, index=True), SILENT)
+    assert (found.python, found.interpreter, found.glibc) == ("3.12", "/usr/local/bin/python3.12", "2.41")
+    assert [one.diff_id for one in found.layers] == [sha256(layer(good())), sha256(layer({"opt": 0o775, "etc/x": b""}))]
+    assert found.ground == (GroundDirectory("opt", 0o775, 0, 0),)
+
+
+def test_links_are_followed_and_whiteouts_obeyed() -> None:
+    upper: Tree = {"usr/local/bin/.wh.python3": b"", "usr/bin/python3": "/opt2/py/bin/python3.11", "opt2": 0o755}
+    upper["opt2/py/bin/python3.11"] = b"elf"
+    found = resolve_base(NAME, AMD64, Images(good(), upper), SILENT)
+    assert (found.python, found.interpreter) == ("3.11", "/opt2/py/bin/python3.11")
+
+
+def without(*paths: str, **more: bytes | str | int) -> Tree:
+    return {path: what for path, what in good().items() if path not in paths} | more
+
+
+@pytest.mark.parametrize(
+    ("tree", "words"),
+    [
+        (without("usr/local/bin/python3"), "no CPython 3"),
+        (without("usr/lib/x86_64-linux-gnu/libc.so.6"), "no glibc"),
+        (without("usr/lib/x86_64-linux-gnu/libc.so.6") | {"lib/ld-musl-x86_64.so.1": b""}, "musl"),
+        (without("tmp"), "1777"),
+        (without(src="elsewhere"), "/src"),
+        (without() | {"opt/venv": 0o755}, "/opt/venv"),
+        (without() | {"usr/local/bin/python3": "python3"}, "no CPython 3"),
+        (without() | {"../outside": b""}, "leaves the root"),
+    ],
+)
+def test_an_image_that_cannot_be_a_base_is_refused_and_told_why(tree: Tree, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        resolve_base(NAME, AMD64, Images(tree), SILENT)
+
+
+def test_a_missing_tag_or_platform_is_named() -> None:
+    with pytest.raises(InputError, match="has no v2"):
+        resolve_base(NAME.with_tag("v2"), AMD64, Images(good()), SILENT)
+    with pytest.raises(InputError, match="linux/arm64; it has linux/amd64"):
+        resolve_base(NAME, Platform.parse("linux/arm64"), Images(good(), index=True), SILENT)

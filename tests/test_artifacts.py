@@ -1,0 +1,89 @@
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.fake_http import Hangup, Request, serving
+
+from cogpack.artifacts import Artifact, Store
+from cogpack.digest import sha256
+from cogpack.errors import MismatchError, UnavailableError
+from cogpack.http import Http
+
+DATA = b"wheel" * 100_000
+WHEEL = Artifact("x.whl", sha256(DATA), len(DATA))
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setattr("cogpack.artifacts.backoff", lambda _: 0.0)
+    with Http() as http:
+        yield Store(tmp_path / "store", http)
+
+
+def files(tmp_path: Path) -> list[Path]:
+    return [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+
+
+def test_a_file_is_downloaded_once(store: Store, tmp_path: Path) -> None:
+    with serving(lambda _: (200, {}, DATA)) as fake:
+        assert store.fetch(WHEEL, lambda: [fake.url]).read_bytes() == DATA
+        assert store.fetch(WHEEL, lambda: [fake.url]) == store.find(WHEEL)
+        assert len(fake.seen) == 1
+    assert len(files(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("size", [len(DATA), None])
+def test_another_file_is_refused_and_not_kept(store: Store, tmp_path: Path, size: int | None) -> None:
+    wanted = Artifact("x.whl", WHEEL.digest, size)
+    with serving(lambda _: (200, {}, DATA[:-1] + b"!")) as fake:
+        with pytest.raises(MismatchError, match=WHEEL.digest):
+            store.fetch(wanted, lambda: [fake.url])
+    assert files(tmp_path) == []
+    assert store.find(wanted) is None
+
+
+def test_a_longer_file_is_not_downloaded_to_its_end(store: Store, tmp_path: Path) -> None:
+    with serving(lambda _: (200, {}, DATA * 50)) as fake, pytest.raises(MismatchError):
+        store.fetch(WHEEL, lambda: [fake.url])
+    assert files(tmp_path) == []
+
+
+def test_a_cut_download_is_tried_again(store: Store) -> None:
+    answers = iter([(200, {"Content-Length": str(len(DATA))}, DATA[:1000]), (200, {}, DATA)])
+
+    def script(_: Request) -> tuple[int, dict[str, str], bytes]:
+        status, headers, body = next(answers)
+        if len(body) < len(DATA):
+            raise Hangup
+        return status, headers, body
+
+    with serving(script) as fake:
+        assert store.fetch(WHEEL, lambda: [fake.url]).read_bytes() == DATA
+
+
+def test_the_next_place_is_tried_and_all_are_named(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "x.whl").write_bytes(DATA)
+    with serving(lambda _: (404, {}, b"")) as fake:
+        places = [f"{fake.url}/gone?token=secret", (tmp_path / "x.whl").as_uri()]
+        assert store.fetch(WHEEL, lambda: places).read_bytes() == DATA
+        other = Artifact("y.whl", sha256(b"y"), 1)
+        with pytest.raises(UnavailableError) as failed:
+            store.fetch(other, lambda: [f"{fake.url}/gone?token=secret", str(tmp_path / "missing")])
+    assert "/gone" in failed.value.message
+    assert "missing" in failed.value.message
+    assert "secret" not in failed.value.message
+
+
+def test_what_a_killed_download_left_is_swept_when_it_is_old(store: Store, tmp_path: Path) -> None:
+    with serving(lambda _: (200, {}, DATA)) as fake:
+        path = store.fetch(WHEEL, lambda: [fake.url])
+        old, young = path.parent / ".part-old", path.parent / ".part-young"
+        for part in (old, young):
+            part.write_bytes(b"part")
+        os.utime(old, (time.time() - 90_000,) * 2)
+        path.unlink()
+        store.fetch(WHEEL, lambda: [fake.url])
+    assert not old.exists()
+    assert young.exists()
