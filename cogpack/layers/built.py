@@ -90,26 +90,34 @@ class BuiltLayer:
             return tar.size(self._segments())
         return None
 
+    def _blocks(self, form: Form, plain: Hasher) -> Iterator[bytes]:
+        if form is Form.PLAIN or self._codec.media_type == OCI_LAYER:
+            return tar.blocks(self._segments())
+        return self._codec.encode(self._segments(), plain)
+
     def _pass(self, passes: _Passes, form: Form) -> Iterator[bytes]:
         plain, stored = Hasher(), Hasher()
+        known = self.known.descriptor.size if self.known is not None and form is Form.STORED else None
+        for block in stored.watch(self._blocks(form, plain)):
+            # What is longer than it should be is made to its end, so that the error can name its digest, but not sent.
+            if known is None or stored.size <= known:
+                yield block
         if form is Form.PLAIN or self._codec.media_type == OCI_LAYER:
-            yield from plain.watch(tar.blocks(self._segments()))
-            stored = plain
-        else:
-            yield from stored.watch(self._codec.encode(self._segments(), plain))
+            plain = stored
         media_type = OCI_LAYER if form is Form.PLAIN else self._codec.media_type
         descriptor = Descriptor(media_type=media_type, digest=stored.digest, size=stored.size)
-        passes.infos.append(LayerInfo(descriptor, DiffID(plain.digest)))
+        made = LayerInfo(descriptor, DiffID(plain.digest))
+        if self.known is not None:
+            # Told from inside the pass: before whoever sends the bytes could make something of them.
+            same = made == self.known if form is Form.STORED else made.diff_id == self.known.diff_id
+            if not same:
+                raise self._contradiction(made.descriptor.digest, "the layer just built")
+        passes.infos.append(made)
 
     def copy_to(self, consume: Consume, form: Form = Form.STORED) -> LayerInfo:
         passes = _Passes(lambda passes: self._pass(passes, form))
         consume(passes)
-        made = passes.agreed(self.name)
-        if self.known is not None:
-            same = made == self.known if form is Form.STORED else made.diff_id == self.known.diff_id
-            if not same:
-                raise self._contradiction(made.descriptor.digest, "the layer just built")
-        return made
+        return passes.agreed(self.name)
 
     def _contradiction(self, digest: Digest, who: str) -> MismatchError:
         assert self.known is not None

@@ -123,8 +123,11 @@ def test_another_machine_with_empty_caches_and_no_results_makes_the_same_digest(
     assert pushed(again) == pushed(first)
 
 
-def test_a_poisoned_result_is_named_and_nothing_is_tagged(hello: Project, registry: str) -> None:
-    hello.cogpack("push", f"{registry}/poison/hello")
+@pytest.mark.parametrize("empty_cache", [False, True])
+@pytest.mark.parametrize("size", [None, 1000, 100_000_000])
+def test_a_poisoned_result_is_named_and_nothing_is_tagged(
+    hello: Project, registry: str, tmp_path: Path, empty_cache: bool, size: int | None
+) -> None:
     lock = hello.root / "cogpack.lock"
     text = lock.read_text()
     digest = next(
