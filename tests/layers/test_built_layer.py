@@ -1,0 +1,170 @@
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from cogpack.digest import DiffID, Digest, sha256
+from cogpack.errors import MismatchError
+from cogpack.layers.built import BaseLayer, BuiltLayer
+from cogpack.layers.compression import Gzip, SplicedGzip, Uncompressed, Zstd
+from cogpack.layers.entry import Bytes, Directory, Entry, File
+from cogpack.layers.facts import Facts
+from cogpack.layers.fingerprints import Fingerprints
+from cogpack.layers.layer import Body, Form
+from cogpack.oci import Descriptor, LayerInfo
+
+ZERO = LayerInfo(Descriptor(media_type="x", digest=Digest("sha256:" + "0" * 64), size=3), DiffID("sha256:" + "1" * 64))
+
+
+class Source:
+    name = "test"
+
+    def __init__(self, *contents: bytes, key: str = "k") -> None:
+        self._contents = contents
+        self._key = key
+        self.calls = 0
+
+    def key(self) -> str:
+        return self._key
+
+    def entries(self) -> Iterable[Entry]:
+        data = self._contents[min(self.calls, len(self._contents) - 1)]
+        self.calls += 1
+        return [File("opt/x", Bytes(data))]
+
+
+def drain(body: Body) -> None:
+    for _ in body:
+        pass
+
+
+def test_the_answer_is_what_the_bytes_were() -> None:
+    seen: list[bytes] = []
+    info = BuiltLayer(Source(b"data"), Uncompressed()).copy_to(lambda body: seen.extend(body))
+    assert info.descriptor.digest == info.diff_id == sha256(b"".join(seen))
+    assert info.descriptor.size == len(b"".join(seen))
+
+
+def test_each_iteration_is_a_whole_pass_and_half_ones_do_not_count() -> None:
+    def consume(body: Body) -> None:
+        next(iter(body))
+        drain(body)
+        drain(body)
+
+    source = Source(b"data")
+    BuiltLayer(source, Gzip()).copy_to(consume)
+    assert source.calls == 3
+
+
+def test_passes_that_differ_are_an_error() -> None:
+    with pytest.raises(MismatchError, match="two readings"):
+        BuiltLayer(Source(b"one", b"two"), Gzip()).copy_to(lambda body: (drain(body), drain(body)))
+
+
+def test_reading_nothing_is_no_answer() -> None:
+    with pytest.raises(AssertionError):
+        BuiltLayer(Source(b"x"), Gzip()).copy_to(lambda body: None)
+
+
+def test_two_words_that_differ_are_named_both() -> None:
+    layer = BuiltLayer(Source(b"x"), Gzip())
+    layer.believe(ZERO, vouched="cogpack.lock")
+    layer.believe(ZERO, vouched="the cache")
+    other = LayerInfo(ZERO.descriptor, DiffID("sha256:" + "2" * 64))
+    with pytest.raises(MismatchError, match=r"cogpack\.lock says .* the tag"):
+        layer.believe(other, vouched="the tag")
+
+
+def test_a_rebuild_that_contradicts_is_told_before_the_last_block_is_out() -> None:
+    layer = BuiltLayer(Source(b"x" * 10_000), Uncompressed())
+    layer.believe(ZERO, vouched="cogpack.lock")
+    sent: list[bytes] = []
+    with pytest.raises(MismatchError, match=ZERO.descriptor.digest):
+        layer.copy_to(lambda body: sent.extend(body))
+    assert sum(map(len, sent)) <= ZERO.descriptor.size
+
+
+def test_the_key_covers_source_codec_and_ground() -> None:
+    ground = {"opt": Directory("opt", 0o775)}
+    layers = [BuiltLayer(Source(b"x"), codec) for codec in (Uncompressed(), SplicedGzip(), Gzip(), Zstd())]
+    layers += [BuiltLayer(Source(b"x", key="other"), Gzip()), BuiltLayer(Source(b"x"), Gzip(), ground=ground)]
+    assert len({layer.key for layer in layers}) == len(layers)
+    assert BuiltLayer(Source(b"x"), Gzip()).key == BuiltLayer(Source(b"y"), Gzip()).key
+
+
+def test_sizes_are_known_where_nothing_need_be_made() -> None:
+    assert BuiltLayer(Source(b"x"), Gzip()).size(Form.STORED) is None
+    for form, codec in ((Form.PLAIN, Gzip()), (Form.STORED, Uncompressed())):
+        layer = BuiltLayer(Source(b"x"), codec)
+        assert layer.size(form) == layer.copy_to(drain, form).descriptor.size
+
+
+def base(data: bytes, diff_id: DiffID) -> BaseLayer:
+    descriptor = Descriptor(media_type="x", digest=sha256(data), size=len(data))
+    return BaseLayer("base", LayerInfo(descriptor, diff_id), lambda _: iter([data]), ())
+
+
+def test_a_base_layer_is_passed_on_untouched_and_its_diff_id_checked() -> None:
+    made: list[bytes] = []
+    info = BuiltLayer(Source(b"data"), Gzip()).copy_to(lambda body: made.extend(body))
+    data = b"".join(made)
+    good = base(data, info.diff_id)
+    assert good.copy_to(drain).descriptor.digest == sha256(data)
+    assert good.copy_to(drain, Form.PLAIN).descriptor.digest == info.diff_id
+    with pytest.raises(MismatchError, match="diff ID"):
+        base(data, ZERO.diff_id).copy_to(drain, Form.PLAIN)
+
+
+def test_facts_are_kept_by_key_and_half_a_file_is_none(tmp_path: Path) -> None:
+    facts = Facts(tmp_path)
+    key = "sha256:" + "a" * 64
+    assert facts.find(key) is None
+    facts.record(key, ZERO)
+    assert Facts(tmp_path).find(key) == ZERO
+    (path,) = tmp_path.rglob("*.json")
+    path.write_bytes(path.read_bytes()[:20])
+    assert facts.find(key) is None
+    assert [found for found in tmp_path.rglob("*") if found.is_file()] == [path]
+
+
+def fingerprint(store: Path, path: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch) -> str:
+    fingerprints = Fingerprints(store)
+    hash_file = Fingerprints._hash
+
+    def counting(self: Fingerprints, file: object) -> str:
+        reads.append(path)
+        return hash_file(self, file)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fingerprints, "_hash", counting)
+        digest = fingerprints.of(path)[1]
+    fingerprints.save()
+    return digest
+
+
+def test_an_unchanged_file_is_not_read_again_and_a_changed_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, store, reads = tmp_path / "f", tmp_path / "store", list[Path]()
+    path.write_bytes(b"one")
+    monkeypatch.setattr("cogpack.layers.fingerprints._YOUNG", -(10**12))  # as if it were touched long ago
+    first = fingerprint(store, path, reads, monkeypatch)
+    assert fingerprint(store, path, reads, monkeypatch) == first
+    assert len(reads) == 1
+    path.write_bytes(b"two")
+    assert fingerprint(store, path, reads, monkeypatch) != first
+    assert len(reads) == 2
+
+
+def test_a_file_as_young_as_its_hash_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, store, reads = tmp_path / "f", tmp_path / "store", list[Path]()
+    path.write_bytes(b"one")
+    for _ in range(2):
+        fingerprint(store, path, reads, monkeypatch)
+    assert len(reads) == 2
+
+
+def test_a_torn_store_of_fingerprints_is_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "store").write_bytes(b"\x81")
+    (tmp_path / "f").write_bytes(b"x")
+    fingerprint(tmp_path / "store", tmp_path / "f", [], monkeypatch)

@@ -1,0 +1,60 @@
+"""The outermost layer: words in, exit codes out, and the documents that speak of it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cogpack import __version__
+from cogpack.cli import run
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def cogpack(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, "-m", "cogpack", *arguments], capture_output=True, text=True, check=False)
+
+
+def test_the_version_is_told_without_importing_the_product() -> None:
+    program = "import sys; from cogpack.cli import run\ntry: run(['--version'])\nexcept SystemExit: pass\n"
+    program += (
+        "print(sorted(name for name in sys.modules if name.split('.')[0] in ('httpx', 'msgspec', 'yaml', 'rich')))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == f"cogpack {__version__}\n[]\n"
+
+
+@pytest.mark.parametrize("arguments", [(), ("nonsense",), ("push", "--jobs", "0"), ("build",)])
+def test_words_that_mean_nothing_end_with_2(arguments: tuple[str, ...]) -> None:
+    done = cogpack(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+
+
+def test_a_directory_without_a_project_is_said_in_two_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["schema", "-C", str(tmp_path), "--cache-dir", str(tmp_path / "cache")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"error: no cog\.yaml in .*\nnext: .*\n", err)
+
+
+def test_readme_names_commands_and_flags_that_exist() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for command in sorted(set(re.findall(r"^\| `cogpack ([a-z]+)", readme, re.MULTILINE))):
+        assert cogpack(command, "--help").returncode == 0, command
+    helps = "".join(cogpack(command, "--help").stdout for command in ("push", "plan", "build", "lock"))
+    for flag in sorted(set(re.findall(r"`(--[a-z-]+)", readme))):
+        assert flag in helps, flag
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/architecture.md", "docs/image.md", "docs/lock.md"])
+def test_links_between_documents_lead_somewhere(document: str) -> None:
+    path = ROOT / document
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+def test_the_changelog_has_this_version() -> None:
+    assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text()

@@ -1,0 +1,108 @@
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cogpack import toml
+from cogpack.digest import DiffID, Digest
+from cogpack.errors import InputError
+from cogpack.lock import (
+    DebianBase,
+    DebianRelease,
+    Decisions,
+    Lock,
+    LockedDeb,
+    LockedWheel,
+    Result,
+    Results,
+    encode_lock,
+    parse_lock,
+)
+
+HEX = "ab" * 32
+
+WHEEL = LockedWheel(name="x", version="1", filename="x-1-py3-none-any.whl", sha256=HEX, size=7)
+DEB = LockedDeb(name="d", version="1:2~3", arch="amd64", archive="debian", path="pool/d.deb", size=1, sha256=HEX)
+RELEASE = DebianRelease(
+    archive="debian", suite="trixie", date="2026-01-01T00:00:00Z", sha256=HEX, signed_by="ab", snapshot="20260101"
+)
+RESULT = Result(
+    name="wheels: x",
+    key=f"sha256:{HEX}",
+    media_type="application/vnd.oci.image.layer.v1.tar+gzip",
+    digest=Digest(f"sha256:{HEX}"),
+    size=7,
+    diff_id=DiffID(f"sha256:{HEX}"),
+)
+LOCK = Lock(
+    version=1,
+    inputs={"cog.yaml": "sha256:1", 'odd "name" é\x7f.txt': "sha256:2"},
+    platforms={
+        "linux/amd64": Decisions(
+            debian=DebianBase(
+                suite="trixie", arch="amd64", python="3.13", glibc="2.41", releases=(RELEASE,), packages=(DEB,)
+            ),
+            wheels=(WHEEL,),
+            created=5,
+        )
+    },
+    results=Results((RESULT,)),
+)
+
+
+def test_a_lock_reads_back_as_it_was_written() -> None:
+    data = encode_lock(LOCK)
+    assert parse_lock(data) == LOCK
+    assert encode_lock(parse_lock(data)) == data
+
+
+def test_a_package_is_one_line() -> None:
+    assert sum("pool/d.deb" in line and "1:2~3" in line for line in encode_lock(LOCK).decode().splitlines()) == 1
+
+
+def test_stale_names_what_is_new_gone_or_changed() -> None:
+    assert LOCK.stale(LOCK.inputs) == []
+    assert LOCK.stale({"cog.yaml": "sha256:9", "new.txt": "x"}) == ["cog.yaml", "new.txt", 'odd "name" é\x7f.txt']
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (b"version = 1\n", b"version = 2\n", "version 2"),
+        (HEX.encode(), b"zz" * 32, "sha256"),
+        (b"size = 7", b"size = '7'", r"\$\.platforms"),
+        (b'archive = "debian"', b'archive = "evil"', r"archive"),
+        (b"[inputs]", b"<<<<<<< ours", "cogpack.lock"),
+        (b"version = 1", b"\xff", "cogpack.lock"),
+    ],
+)
+def test_a_lock_that_was_edited_wrongly_is_refused_with_its_place(old: bytes, new: bytes, words: str) -> None:
+    data = encode_lock(LOCK)
+    assert old in data
+    with pytest.raises(InputError, match=words):
+        parse_lock(data.replace(old, new))
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_break_the_reader(data: bytes) -> None:
+    with pytest.raises(InputError):
+        parse_lock(data)
+
+
+VALUES = st.recursive(
+    st.text() | st.integers(-(2**63), 2**63 - 1) | st.booleans(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(), VALUES, max_size=5))
+def test_toml_reads_back_as_it_was_written(document: dict[str, object]) -> None:
+    def without_empty_lists(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: without_empty_lists(item) for key, item in value.items() if item != []}
+        return value
+
+    found = tomllib.loads(toml.encode(document).decode())
+    assert without_empty_lists(found) == without_empty_lists(document)

@@ -1,0 +1,162 @@
+"""Layers in any order, the tag last, and nothing visible before it is whole."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from cogpack.errors import InputError, UnavailableError
+from cogpack.image import BaseImage, Part, Run, assemble
+from cogpack.layers.built import BuiltLayer
+from cogpack.layers.compression import Uncompressed
+from cogpack.layers.facts import Facts
+from cogpack.layers.files import FilesSource, generated
+from cogpack.layers.layer import Body, Form, Layer
+from cogpack.oci import Descriptor, Image, LayerInfo, Platform
+from cogpack.plan import Plan
+from cogpack.progress import SILENT, Cancellation
+from cogpack.transfer import known_image, transfer
+
+RUN = Run(
+    environment=(("A", "1"), ("B", "two words")),
+    path="/opt/venv/bin",
+    command=("python", "-m", "cog.server.http"),
+    working_directory="/src",
+    ports=("5000/tcp",),
+    labels={"run.cog.version": "0.23.1"},
+)
+AMD64 = Platform.parse("linux/amd64")
+
+
+def plan(*names: str) -> Plan:
+    layers = tuple(
+        BuiltLayer(FilesSource(name, [generated(f"src/{name}", name.encode())]), Uncompressed()) for name in names
+    )
+    return Plan(
+        layers=layers,
+        base_layers=0,
+        wheels=(),
+        base=None,
+        run=RUN,
+        platform=AMD64,
+        annotations={"note": "x"},
+        created=None,
+    )
+
+
+class Sink:
+    """Remembers what happened; `fail` names a layer that can't be added."""
+
+    form = Form.STORED
+
+    def __init__(self, *, parallel: bool = True, fail: str = "") -> None:
+        self.parallel = parallel
+        self.fail = fail
+        self.events: list[str] = []
+
+    def has(self, blob: Descriptor) -> bool:
+        return False
+
+    def add_layer(self, layer: Layer, on_bytes: Callable[[int], None]) -> LayerInfo:
+        if layer.name == self.fail:
+            raise UnavailableError("down", next_step="wait")
+
+        def consume(body: Body) -> None:
+            for block in body:
+                on_bytes(len(block))
+
+        info = layer.copy_to(consume)
+        self.events.append(layer.name)
+        return info
+
+    def put(self, image: Image) -> Descriptor:
+        self.events.append("image")
+        return image.descriptor
+
+    def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
+        self.events.append(f"tags {' '.join(tags)}")
+
+
+def move(made: Plan, sink: Sink, facts: Facts, jobs: int = 2) -> Image:
+    done = transfer(made, sink, tags=["v1"], jobs=jobs, facts=facts, progress=SILENT, cancellation=Cancellation())
+    return done.image
+
+
+def test_the_image_follows_all_layers_and_the_tag_is_last(tmp_path: Path) -> None:
+    sink = Sink()
+    move(plan("a", "b", "c"), sink, Facts(tmp_path))
+    assert sorted(sink.events[:3]) == ["a", "b", "c"]
+    assert sink.events[3:] == ["image", "tags v1"]
+
+
+def test_a_sink_that_is_not_parallel_gets_the_layers_bottom_first(tmp_path: Path) -> None:
+    sink = Sink(parallel=False)
+    move(plan("a", "b", "c"), sink, Facts(tmp_path), jobs=8)
+    assert sink.events == ["a", "b", "c", "image", "tags v1"]
+
+
+def test_a_layer_that_fails_leaves_no_image_and_finished_layers_are_remembered(tmp_path: Path) -> None:
+    sink, facts, made = Sink(parallel=False, fail="c"), Facts(tmp_path), plan("a", "b", "c")
+    with pytest.raises(UnavailableError, match="down"):
+        move(made, sink, facts)
+    assert sink.events == ["a", "b"]
+    assert [facts.find(layer.key) is not None for layer in made.layers] == [True, True, False]
+
+
+def test_the_number_of_jobs_changes_nothing(tmp_path: Path) -> None:
+    images = {move(plan("a", "b", "c"), Sink(), Facts(tmp_path / str(jobs)), jobs).manifest for jobs in (1, 2, 8)}
+    assert len(images) == 1
+
+
+def test_an_image_is_known_when_all_its_layers_are(tmp_path: Path) -> None:
+    facts, made = Facts(tmp_path), plan("a", "b")
+    image = move(made, Sink(), facts)
+    again = plan("a", "b")
+    assert known_image(again) is None
+    for layer in again.built:
+        found = facts.find(layer.key)
+        assert found is not None
+        layer.believe(found, vouched="the cache")
+    assert known_image(again) == image
+
+
+def test_a_whole_image_in_golden_digests(tmp_path: Path) -> None:
+    """If these change, every image of every user does: raise the version of what changed, and say so in the log."""
+    image = move(plan("a", "b"), Sink(), Facts(tmp_path))
+    config = json.loads(image.config)
+    assert config["created"] == "1980-01-02T00:00:00Z"
+    assert config["config"]["Env"] == [
+        "PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "A=1",
+        "B=two words",
+    ]
+    assert config["rootfs"]["diff_ids"] == [info.diff_id for _, info in image.layers]
+    assert len(config["history"]) == 2
+    assert image.config_descriptor.digest == "sha256:298683b6258553f21a2f690f984acb6453989ee8dae60ea19c00edd4ff7d78b4"
+    assert image.descriptor.digest == "sha256:0e643229b8052aa6d9a5078935126ffdb10bcdbea534ad538954c6af7ca92e40"
+
+
+def test_a_base_keeps_its_unknown_fields_and_loses_its_entrypoint(tmp_path: Path) -> None:
+    info = move(plan("a"), Sink(), Facts(tmp_path)).layers[0][1]
+    base = BaseImage(
+        config={
+            "x-unknown": [1],
+            "history": [{"created_by": "base"}, {"empty_layer": True}],
+            "config": {"Entrypoint": ["/x"], "User": "nobody", "Env": ["PATH=/base", "A=0"], "Labels": {"l": "1"}},
+        }
+    )
+    image = assemble([Part("b", "k", info), Part("o", "k2", info)], RUN, platform=AMD64, base=base, base_layers=1)
+    config = json.loads(image.config)
+    assert config["x-unknown"] == [1]
+    assert config["config"]["Entrypoint"] == []
+    assert "User" not in config["config"]
+    assert config["config"]["Env"] == ["PATH=/opt/venv/bin:/base", "A=1", "B=two words"]
+    assert config["config"]["Labels"] == {"l": "1", "run.cog.version": "0.23.1"}
+    assert len(config["history"]) == 3
+
+
+def test_too_many_layers_are_refused_before_anything_moves(tmp_path: Path) -> None:
+    info = move(plan("a"), Sink(), Facts(tmp_path)).layers[0][1]
+    with pytest.raises(InputError, match="101 layers"):
+        assemble([Part("x", "k", info)] * 101, RUN, platform=AMD64)
