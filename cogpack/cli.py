@@ -116,7 +116,8 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _with_session(arguments: argparse.Namespace, act: Callable[["Session"], None]) -> None:
+def _with_session(arguments: argparse.Namespace, act: Callable[["Session"], str]) -> None:
+    """Run `act`, then print the line it answered: after the bars are gone, never among them."""
     from cogpack.commands.session import Session, Settings, default_cache
     from cogpack.console import open_progress
     from cogpack.progress import Cancellation
@@ -141,15 +142,17 @@ def _with_session(arguments: argparse.Namespace, act: Callable[["Session"], None
         open_progress(cancellation, quiet=arguments.quiet or arguments.json) as progress,
         Session(settings, progress, cancellation) as session,
     ):
-        act(session)
-
-
-def _print(arguments: argparse.Namespace, result: Any, line: str) -> None:
-    if arguments.json:
-        from cogpack.oci import encode
-
-        line = encode(result).decode()
+        line = act(session)
     print(line)
+
+
+def _text(arguments: argparse.Namespace, result: Any, line: str) -> str:
+    """`line` for people, the whole `result` for programs."""
+    if not arguments.json:
+        return line
+    from cogpack.oci import encode
+
+    return encode(result).decode()
 
 
 def _push(arguments: argparse.Namespace) -> None:
@@ -159,7 +162,7 @@ def _push(arguments: argparse.Namespace) -> None:
     from cogpack.commands.push import push
     from cogpack.console import size_text
 
-    def act(session: "Session") -> None:
+    def act(session: "Session") -> str:
         pushed = push(session, arguments.target, rebuild=arguments.rebuild)
         if not arguments.quiet:
             words = sorted({layer.vouched for layer in pushed.layers if layer.vouched})
@@ -167,7 +170,7 @@ def _push(arguments: argparse.Namespace) -> None:
                 f"sent {size_text(pushed.sent)} in {pushed.requests} requests, reused {size_text(pushed.reused)}"
                 + (f" (known from {', '.join(words)})" if words else "")
             )
-        _print(arguments, pushed, pushed.reference)
+        return _text(arguments, pushed, pushed.reference)
 
     _with_session(arguments, act)
 
@@ -176,14 +179,14 @@ def _plan(arguments: argparse.Namespace) -> None:
     from cogpack.commands.push import plan
     from cogpack.console import size_text
 
-    def act(session: "Session") -> None:
+    def act(session: "Session") -> str:
         layers = plan(session, arguments.target)
         rows = []
         for layer in layers:
             verdict = {True: "moves", False: "there", None: ""}[layer.moves]
             size = size_text(layer.size) if layer.size is not None else "not built yet"
             rows.append(f"{verdict:<6} {size:>14}  {(layer.digest or '')[7:19]:<12}  {layer.name}")
-        _print(arguments, layers, "\n".join(rows))
+        return _text(arguments, layers, "\n".join(rows))
 
     _with_session(arguments, act)
 
@@ -191,9 +194,9 @@ def _plan(arguments: argparse.Namespace) -> None:
 def _build(arguments: argparse.Namespace) -> None:
     from cogpack.commands.build import build
 
-    def act(session: "Session") -> None:
+    def act(session: "Session") -> str:
         built = build(session, arguments.output, tag=arguments.tag, rebuild=arguments.rebuild)
-        _print(arguments, built, built.reference)
+        return _text(arguments, built, built.reference)
 
     _with_session(arguments, act)
 
@@ -201,9 +204,9 @@ def _build(arguments: argparse.Namespace) -> None:
 def _load(arguments: argparse.Namespace) -> None:
     from cogpack.commands.build import load
 
-    def act(session: "Session") -> None:
+    def act(session: "Session") -> str:
         built = load(session, tag=arguments.tag)
-        _print(arguments, built, built.reference)
+        return _text(arguments, built, built.reference)
 
     _with_session(arguments, act)
 
@@ -212,12 +215,12 @@ def _lock(arguments: argparse.Namespace) -> None:
     from cogpack.commands.lock import lock
     from cogpack.commands.prepare import open_project
 
-    def act(session: "Session") -> None:
+    def act(session: "Session") -> str:
         project = open_project(session)
         if arguments.locked:
             raise InputError("--locked forbids what cogpack lock does", next_step="leave out --locked")
         made = lock(session, project, upgrade=arguments.upgrade)
-        _print(arguments, made, str(project.root / "cogpack.lock"))
+        return _text(arguments, made, str(project.root / "cogpack.lock"))
 
     _with_session(arguments, act)
 
@@ -225,21 +228,21 @@ def _lock(arguments: argparse.Namespace) -> None:
 def _schema(arguments: argparse.Namespace) -> None:
     from cogpack.commands.schema import schema
 
-    _with_session(arguments, lambda session: print(schema(session).decode()))
+    _with_session(arguments, lambda session: schema(session).decode())
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
     from cogpack.commands.inspect import inspect
     from cogpack.console import size_text
 
-    def act(session: "Session") -> None:
+    def act(session: "Session") -> str:
         found = inspect(session, arguments.target)
         rows = [f"{found.reference}", f"digest    {found.digest}", f"platform  {found.platform}"]
         rows += [f"size      {size_text(found.size)} in {len(found.layers)} layers"]
         rows += [f"  {size_text(layer.size):>9}  {layer.digest[7:19]}  {layer.name}" for layer in found.layers]
         rows += [f"input     {name}: {spec.get('type', 'any')}" for name, spec in found.inputs.items()]
         rows += [f"env       {variable}" for variable in found.environment]
-        _print(arguments, found, "\n".join(rows))
+        return _text(arguments, found, "\n".join(rows))
 
     _with_session(arguments, act)
 
@@ -247,9 +250,9 @@ def _inspect(arguments: argparse.Namespace) -> None:
 def _verify(arguments: argparse.Namespace) -> None:
     from cogpack.commands.verify import verify
 
-    def act(session: "Session") -> None:
+    def act(session: "Session") -> str:
         verified = verify(session, arguments.target)
-        _print(arguments, verified, verified.reference)
+        return _text(arguments, verified, verified.reference)
 
     _with_session(arguments, act)
 

@@ -90,16 +90,18 @@ class Live:
             TransferSpeedColumn(),
             console=self._console,
             transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
 
     def task(self, name: str, size: int | None) -> Task:
         return _LiveTask(self, self._bars, self._bars.add_task(name, total=size), name, size)
 
     def note(self, text: str) -> None:
-        self._console.print(f"note: {text}", markup=False, highlight=False)
+        self._console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
 
     def finished(self, outcome: str, name: str, size: int) -> None:
-        self._console.print(f"{outcome:<8} {name}  {size_text(size)}", markup=False, highlight=False)
+        self._console.print(f"{outcome:<8} {name}  {size_text(size)}", markup=False, highlight=False, soft_wrap=True)
 
     def check(self) -> None:
         self._cancellation.check()
