@@ -6,6 +6,7 @@ with one that the same profile made; a profile that this installation can't repl
 
 import os
 import zlib
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -102,15 +103,15 @@ def _damaged(content: Content) -> InputError:
     )
 
 
-class _Framed:
+class _Framed(ABC):
     """Fixed-size pieces of the plain tar, each compressed on its own: all cores, and the same bytes on any number."""
 
     piece = 1024 * 1024
     profile: str
     media_type: str
 
-    def compress(self, piece: bytes) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def compress(self, piece: bytes) -> bytes: ...
 
     def encode(self, segments: Iterable[tar.Segment], plain: Hasher) -> Iterator[bytes]:
         cores = os.cpu_count() or 1

@@ -4,11 +4,10 @@ One small JSON file per key, written beside and renamed, so that two processes m
 hint: a rebuild that contradicts it is an error, and it never enters an identity.
 """
 
-import os
-import secrets
 from pathlib import Path
 
 from cogpack.errors import InputError
+from cogpack.layout import replace, writing
 from cogpack.oci import LayerInfo, decode, encode
 
 
@@ -37,22 +36,6 @@ class Facts:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write beside and rename: no reader ever sees a part, whatever is killed when."""
-    try:
-        _write_whole(path, data)
-    except OSError as error:
-        raise InputError(
-            f"{path}: can't be written: {error.strerror}", next_step="make room, or the directory writable"
-        ) from error
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with beside.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, data)
