@@ -8,16 +8,18 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
 import pytest
-from integration.conftest import Project
+from integration.conftest import ROOT, Project
 from support.dockerd import Docker
 from support.registry import docker_registry
 
 pytestmark = pytest.mark.integration
+
+MINILM = ROOT / "examples" / "minilm"
 
 
 def needs(program: str) -> None:
@@ -48,9 +50,9 @@ def image(tmp_path_factory: pytest.TempPathFactory, locked_hello: Project) -> It
 
 @contextlib.contextmanager
 def serving(docker: Docker, image: str, *options: str) -> Iterator[tuple[str, str]]:
-    """(container id, address) of a running model."""
+    """(container id, address) of a running model, its port published as users do it."""
     port = free_port()
-    container = docker("run", "-d", "--network", "host", "-e", f"PORT={port}", *options, image)
+    container = docker("run", "-d", "-p", f"127.0.0.1:{port}:5000", *options, image)
     try:
         yield container, f"http://127.0.0.1:{port}"
     finally:
@@ -92,6 +94,26 @@ def test_docker_pulls_and_serves_the_model(docker: Docker, image: str) -> None:
         assert shown.strip() == "/opt/venv"
 
 
+def test_docker_computes_a_real_embedding(docker: Docker, tmp_path: Path, clean_environment: Mapping[str, str]) -> None:
+    """examples/minilm with its real weights: pushed, pulled, run; the numbers are those of the model's own package."""
+    if not (MINILM / "model" / "model.safetensors").is_file():
+        pytest.skip("examples/minilm/fetch_weights.py was not run")
+    shutil.copytree(MINILM, tmp_path / "minilm", ignore=shutil.ignore_patterns("cogpack.lock"))
+    project = Project(tmp_path / "minilm", dict(clean_environment))
+    with docker_registry(tmp_path / "registry") as address:
+        image = project.cogpack("push", f"{address}/engines/minilm:v1").stdout.strip()
+        docker("pull", image)
+    with serving(docker, image) as (_, address):
+        ready(address)
+        for case in json.loads((MINILM / "reference.json").read_text()):
+            expected = case.get("embedding", case.get("first"))
+            answer = predict(address, text=case["text"]).json()
+            assert answer["status"] == "succeeded", answer
+            assert len(answer["output"]) == 384
+            assert answer["output"][: len(expected)] == pytest.approx(expected, abs=1e-5)
+        assert predict(address, text="x", normalize="perhaps").status_code == 422
+
+
 def test_docker_serves_it_to_any_user_with_a_read_only_root(docker: Docker, image: str) -> None:
     docker("pull", image)
     with serving(docker, image, "--user", "65534:65534", "--read-only", "--tmpfs", "/tmp") as (_, address):
@@ -108,13 +130,19 @@ def test_docker_shows_cogs_labels_and_the_schema(docker: Docker, image: str) -> 
     assert json.loads(packed) == json.loads(labels["run.cog.openapi_schema"])
 
 
-def test_pip_in_the_container_installs_a_package(docker: Docker, image: str, tmp_path: Path) -> None:
+def test_pip_in_the_container_installs_a_package_from_the_index(docker: Docker, image: str) -> None:
+    """On the host's network, whose certificates and index it takes: the tests' daemon routes no bridge outwards."""
     docker("pull", image)
-    wheels = tmp_path / "wheels"
-    run("python3", "-m", "pip", "download", "-q", "--no-deps", "-d", str(wheels), "iniconfig==2.0.0")
-    with serving(docker, image, "-v", f"{wheels}:/wheels:ro") as (container, _):
-        docker("exec", container, "pip", "install", "--no-index", "--find-links", "/wheels", "iniconfig")
+    options = ["--network", "host", "-v", "/etc/ssl/certs:/etc/ssl/certs:ro"]
+    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
+        if name in os.environ:
+            options += ["-e", name]
+    container = docker("run", "-d", *options, image, "sleep", "300")
+    try:
+        docker("exec", container, "pip", "install", "iniconfig==2.0.0")
         docker("exec", container, "python", "-c", "import iniconfig")
+    finally:
+        docker("rm", "-f", container)
 
 
 def test_apt_and_dpkg_in_the_container_find_their_database_sound(docker: Docker, image: str) -> None:

@@ -1,11 +1,14 @@
 """The promises of `cogpack push`, kept against a real registry."""
 
+import gzip
+import io
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import tomllib
@@ -16,6 +19,7 @@ import pytest
 from integration.conftest import Project
 from support.base_image import push_base_image
 from support.registry import docker_registry
+from support.wire import MANIFEST, descriptor_of, digest_of, push_blob, put_manifest
 
 pytestmark = pytest.mark.integration
 
@@ -48,7 +52,7 @@ def test_the_result_is_one_line_with_the_digest_that_the_tag_has(hello: Project,
     assert re.fullmatch(rf"{re.escape(registry)}/one/hello@sha256:[0-9a-f]{{64}}\n", done.stdout)
     answer = httpx.head(
         f"http://{registry}/v2/one/hello/manifests/v1",
-        headers={"Accept": "application/vnd.oci.image.manifest.v1+json"},
+        headers={"Accept": MANIFEST},
     )
     assert answer.headers["Docker-Content-Digest"] == pushed(done)
 
@@ -146,21 +150,22 @@ def test_killed_at_any_moment_the_next_push_ends_and_no_broken_tag_is_ever_seen(
 ) -> None:
     url = f"http://{registry}/v2/killed/hello"
     broken: list[str] = []
+    pulled: set[str] = set()
+    """Digests read whole and found right: blobs of a registry don't change under their digest."""
     stop = threading.Event()
 
     def watch() -> None:
-        accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
-        with httpx.Client() as client:
+        with httpx.Client(timeout=30) as client:
             while not stop.is_set():
-                answer = client.get(f"{url}/manifests/latest", headers=accept)
+                answer = client.get(f"{url}/manifests/latest", headers={"Accept": MANIFEST})
                 if answer.status_code == 200:
                     manifest = answer.json()
-                    broken.extend(
-                        blob["digest"]
-                        for blob in [manifest["config"], *manifest["layers"]]
-                        if client.head(f"{url}/blobs/{blob['digest']}").status_code != 200
-                    )
-                time.sleep(0.05)
+                    for blob in [manifest["config"], *manifest["layers"]]:
+                        if blob["digest"] not in pulled:
+                            data = client.get(f"{url}/blobs/{blob['digest']}").content
+                            (pulled.add if digest_of(data) == blob["digest"] else broken.append)(blob["digest"])
+                    pulled.add(digest_of(answer.content))
+                time.sleep(0.02)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -177,11 +182,15 @@ def test_killed_at_any_moment_the_next_push_ends_and_no_broken_tag_is_ever_seen(
             time.sleep(0.4 * attempt)
             process.send_signal(signal.SIGKILL if attempt % 2 else signal.SIGTERM)
             process.wait(30)
-        hello.cogpack("push", f"{registry}/killed/hello")
+        last = pushed(hello.cogpack("push", f"{registry}/killed/hello"))
+        deadline = time.monotonic() + 60
+        while last not in pulled and watcher.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.05)
     finally:
         stop.set()
         watcher.join()
     assert broken == []
+    assert last in pulled
 
 
 def test_two_pushes_at_once_that_share_a_cache_both_end_right(hello: Project, registry: str, tmp_path: Path) -> None:
@@ -213,6 +222,30 @@ def test_verify_agrees_with_a_push_and_names_the_first_file_that_differs(hello: 
     assert failed.returncode == 3
     assert "(project)" in failed.stderr
     assert "first difference: /src/predict.py" in failed.stderr
+
+
+def test_verify_names_a_file_of_the_base_that_somebody_changed(hello: Project, registry: str) -> None:
+    """The registry's image has all the right annotations and another /etc/debian_version."""
+    hello.cogpack("push", f"{registry}/tampered/hello:v1")
+    with httpx.Client(base_url=f"http://{registry}/v2", timeout=60) as client:
+        manifest = client.get("/tampered/hello/manifests/v1", headers={"Accept": MANIFEST}).json()
+        config = client.get(f"/tampered/hello/blobs/{manifest['config']['digest']}").json()
+        layer = manifest["layers"][0]
+        tar = gzip.decompress(client.get(f"/tampered/hello/blobs/{layer['digest']}").content)
+        with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+            at = archive.getmember("etc/debian_version").offset_data
+        tar = tar[:at] + b"6" + tar[at + 1 :]
+        changed = gzip.compress(tar, 1)
+        push_blob(client, "tampered/hello", changed)
+        layer |= descriptor_of(changed, layer["mediaType"])
+        config["rootfs"]["diff_ids"][0] = digest_of(tar)
+        data = json.dumps(config).encode()
+        push_blob(client, "tampered/hello", data)
+        manifest["config"] |= descriptor_of(data, manifest["config"]["mediaType"])
+        assert put_manifest(client, "tampered/hello", "v1", json.dumps(manifest).encode()).status_code == 201
+    failed = hello.cogpack("verify", f"{registry}/tampered/hello:v1", ok=False)
+    assert failed.returncode == 3
+    assert "first difference: /etc/debian_version" in failed.stderr
 
 
 def test_a_base_from_a_registry_is_mounted_not_sent_and_its_settings_kept(hello: Project, registry: str) -> None:
