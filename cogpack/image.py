@@ -37,6 +37,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     environment: tuple[tuple[str, str], ...]
     path: str
     command: tuple[str, ...]
+    entrypoint: tuple[str, ...] = ()
     working_directory: str
     ports: tuple[str, ...]
     labels: Mapping[str, str]
@@ -118,7 +119,7 @@ def _config(
     inherited.update(
         {
             "Env": [f"{name}={value}" for name, value in environment.items()],
-            "Entrypoint": [],
+            "Entrypoint": list(run.entrypoint),
             "Cmd": list(run.command),
             "WorkingDir": run.working_directory,
             "ExposedPorts": {port: {} for port in run.ports},

@@ -16,18 +16,17 @@ from cogpack.image import BaseImage, Run
 from cogpack.layers.built import BaseLayer, BlobSource, BuiltLayer
 from cogpack.layers.compression import Codec, Gzip, SplicedGzip, Uncompressed, Zstd
 from cogpack.layers.debs import DebFile, DebsSource
-from cogpack.layers.entry import Directory, LocalFile
+from cogpack.layers.entry import Directory, LocalFile, Slices
 from cogpack.layers.files import FilesSource, Placed, generated
+from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import Layer, LayerSource
+from cogpack.layers.weights import JoinSource, Weight, lay
 from cogpack.layers.wheels import VenvSource, WheelFile, WheelsSource, group
 from cogpack.lock import Decisions, LockedDeb, LockedWheel
 from cogpack.oci import Platform
 from cogpack.project import ProjectFile
 from cogpack.reference import Reference
 from cogpack.runtime import contract
-
-LARGE_WEIGHT = 64 * 1024 * 1024
-"""Bytes from which a weight file is a layer of its own; smaller ones share one."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +54,8 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
 
     deb: Callable[[LockedDeb], Path]
     wheel: Callable[[LockedWheel], Path]
-    file: Callable[[ProjectFile], tuple[LocalFile, str]]
+    file: Callable[[ProjectFile], Fingerprinted]
+    part: Callable[[LocalFile | Slices], Fingerprinted]
     blob: BlobSource
     spool: Path
 
@@ -64,14 +64,15 @@ def make_plan(
     config: Config,
     decisions: Decisions,
     files: Sequence[ProjectFile],
-    weights: Sequence[ProjectFile],
+    weights: Sequence[Weight],
     *,
+    layer_size: int,
     schema: bytes,
     concurrency: int | None,
     platform: Platform,
     suppliers: Suppliers,
 ) -> Plan:
-    """`files`: all that goes into the source directory but `weights`, which are listed apart."""
+    """`files`: all that goes into the source directory but `weights`, which are cut to about `layer_size` bytes."""
     compressed: Codec = Zstd() if config.pack.compression == "zstd" else Gzip()
     spliced: Codec = Zstd() if config.pack.compression == "zstd" else SplicedGzip()
     ground = {
@@ -89,7 +90,8 @@ def make_plan(
     # The last group is of the small wheels, pip and cog among them: it changes more often than weights do.
     *large, small = [(built(WheelsSource(files), spliced), files) for files in _wheels(decisions.wheels, suppliers)]
     layers += [layer for layer, _ in large]
-    layers += [built(source, Uncompressed()) for source in _weights(weights, suppliers)]
+    laid = lay(weights, layer_size, suppliers.part, contract.join_program())
+    layers += [built(source, compressed if isinstance(source, JoinSource) else Uncompressed()) for source in laid]
     layers.append(small[0])
     layers.append(built(_project(files, schema, suppliers), compressed))
     sdk_version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "")
@@ -106,6 +108,7 @@ def make_plan(
         run=Run(
             environment=contract.environment(config, concurrency=concurrency),
             path=f"/{contract.VENV}/bin",
+            entrypoint=contract.JOIN if any(weight.rule == "opaque" for weight in weights) else (),
             command=contract.COMMAND,
             working_directory=contract.WORKING_DIRECTORY,
             ports=(contract.PORT,),
@@ -168,18 +171,7 @@ def _wheels(wheels: Sequence[LockedWheel], suppliers: Suppliers) -> list[list[Wh
 
 
 def _placed(file: ProjectFile, suppliers: Suppliers) -> Placed:
-    content, digest = suppliers.file(file)
-    return Placed(f"{contract.SOURCE}/{file.path}", content, digest, file.executable)
-
-
-def _weights(weights: Sequence[ProjectFile], suppliers: Suppliers) -> list[FilesSource]:
-    large = [file for file in weights if file.size >= LARGE_WEIGHT]
-    small = [file for file in weights if file.size < LARGE_WEIGHT]
-    sources = [FilesSource(f"weights: {file.path}", [_placed(file, suppliers)]) for file in large]
-    if small:
-        name = f"weights: {small[0].path}" if len(small) == 1 else f"weights: {len(small)} small files"
-        sources.append(FilesSource(name, [_placed(file, suppliers) for file in small]))
-    return sources
+    return Placed(f"{contract.SOURCE}/{file.path}", suppliers.file(file), file.executable)
 
 
 def _project(files: Sequence[ProjectFile], schema: bytes, suppliers: Suppliers) -> FilesSource:

@@ -1,19 +1,23 @@
 """Layers to a sink, then the image: the only threads of the product that move blobs."""
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+import os
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
 
 import msgspec
 
 from cogpack.image import Part, assemble
-from cogpack.layers.built import BuiltLayer
+from cogpack.layers.built import READ, BuiltLayer
 from cogpack.layers.facts import Facts
-from cogpack.layers.layer import Layer
+from cogpack.layers.layer import Form, Layer
 from cogpack.layers.tar import EPOCH
 from cogpack.oci import Descriptor, Image, LayerInfo
 from cogpack.plan import Plan
 from cogpack.progress import Cancellation, Progress
 from cogpack.sinks.base import Sink
+
+T = TypeVar("T")
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,21 +40,47 @@ class Transferred(msgspec.Struct, frozen=True, kw_only=True):
     descriptor: Descriptor
 
 
-def believe(layers: Sequence[BuiltLayer], word: Mapping[str, LayerInfo], *, vouched: str) -> None:
-    """Tell the layers what `word` says their keys came out as. Two words that differ are a `MismatchError`."""
-    for layer in layers:
-        if info := word.get(layer.key):
-            layer.believe(info, vouched=vouched)
+def learn(plan: Plan, *, facts: Facts, progress: Progress, cancellation: Cancellation) -> None:
+    """Read, once and on all cores, what a target must be asked about by digest and nobody has read yet: weights."""
+
+    def read(layer: BuiltLayer) -> None:
+        task = progress.task(f"read {layer.name}", layer.size(Form.STORED))
+
+        def count(size: int) -> None:
+            cancellation.check()
+            task.advance(size)
+
+        layer.learn(count)
+        if layer.known:
+            facts.record(layer.key, layer.known)
+        task.done("read")
+
+    unread = [layer for layer in plan.built if layer.unread]
+    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="read") as pool:
+        _all(pool, [pool.submit(read, layer) for layer in unread], cancellation)
+
+
+def _all(pool: ThreadPoolExecutor, futures: Sequence["Future[T]"], cancellation: Cancellation) -> list[T]:
+    """The results; the first failure stops the others at their next block."""
+    try:
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+    except BaseException:
+        cancellation.cancel()
+        pool.shutdown(wait=True, cancel_futures=True)
+        raise
+    return [future.result() for future in futures]
 
 
 def known_image(plan: Plan) -> Image | None:
     """The whole image, when what every layer comes out as is known already."""
-    parts = [Part(layer.name, layer.key, layer.known) for layer in plan.layers if layer.known]
+    parts = [Part(layer.name, layer.key, layer.known) for layer in plan.layers if layer.known is not None]
     return finish(plan, parts) if len(parts) == len(plan.layers) else None
 
 
 def vouched(layer: Layer) -> str:
-    return layer.vouched if isinstance(layer, BuiltLayer) else ""
+    return layer.vouched if isinstance(layer, BuiltLayer) and layer.vouched != READ else ""
 
 
 def finish(plan: Plan, parts: Sequence[Part]) -> Image:
@@ -102,15 +132,7 @@ def transfer(
         order = list(plan.layers)
     with ThreadPoolExecutor(jobs if sink.parallel else 1, thread_name_prefix="layer") as pool:
         futures = {id(layer): pool.submit(move, layer) for layer in order}
-        try:
-            done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
-            for future in done:
-                future.result()
-        except BaseException:
-            cancellation.cancel()  # the others stop at their next block
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-        moved = tuple(futures[id(layer)].result() for layer in plan.layers)
+        moved = tuple(_all(pool, [futures[id(layer)] for layer in plan.layers], cancellation))
     image = finish(plan, [Part(layer.name, layer.key, layer.info) for layer in moved])
     descriptor = sink.put(image)
     sink.commit(descriptor, tags)

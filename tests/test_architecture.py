@@ -50,7 +50,8 @@ SIDEWAYS = {
 }
 """The imports within one rank."""
 
-PRINTERS = {"cli.py", "console.py"}
+PRINTERS = {"cli.py", "console.py", "join.py"}
+"""The command line, and what runs as a program of its own inside the container."""
 
 
 def module_of(path: Path) -> str:

@@ -101,7 +101,7 @@ def test_a_layer_that_fails_leaves_no_image_and_finished_layers_are_remembered(t
     with pytest.raises(UnavailableError, match="down"):
         move(made, sink, facts)
     assert sink.events == ["a", "b"]
-    assert [facts.find(layer.key) is not None for layer in made.layers] == [True, True, False]
+    assert [facts.get(layer.key) is not None for layer in made.layers] == [True, True, False]
 
 
 def test_the_number_of_jobs_changes_nothing(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_an_image_is_known_when_all_its_layers_are(tmp_path: Path) -> None:
     again = plan("a", "b")
     assert known_image(again) is None
     for layer in again.built:
-        found = facts.find(layer.key)
+        found = facts.get(layer.key)
         assert found is not None
         layer.believe(found, vouched="the cache")
     assert known_image(again) == image

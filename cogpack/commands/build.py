@@ -61,6 +61,7 @@ def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, 
         progress=session.progress,
         cancellation=session.cancellation,
     )
+    prepared.fingerprints.save()
     if sink.form is Form.STORED:
         record_results(session, prepared, {layer.key: layer.info for layer in done.layers})
     digest = done.descriptor.digest

@@ -16,8 +16,9 @@ from cogpack.config import Config
 from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.layers.built import BlobSource
-from cogpack.layers.entry import LocalFile
-from cogpack.layers.fingerprints import Fingerprints
+from cogpack.layers.entry import LocalFile, Slices
+from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
+from cogpack.layers.weights import Weight, largest, layer_size
 from cogpack.lock import Decisions, Lock, LockedDeb, LockedWheel
 from cogpack.oci import Descriptor, Platform
 from cogpack.plan import Plan, Suppliers, make_plan
@@ -26,6 +27,7 @@ from cogpack.project import Project, ProjectFile, find_project
 from cogpack.reference import Reference
 from cogpack.resolve.debs import Mirror, deb_urls
 from cogpack.resolve.wheels import Indexes, Target, wheel_urls
+from cogpack.runtime import contract
 from cogpack.runtime.schema import Described, describe
 
 
@@ -34,6 +36,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     lock: Lock
     plan: Plan
     schema: bytes
+    fingerprints: Fingerprints
 
 
 def open_project(session: Session) -> Project:
@@ -78,27 +81,35 @@ def prepare(session: Session) -> Prepared:
     described = describe_project(project, sdk_version=sdk_version, python=decisions.python)
     for note in described.notes:
         session.progress.note(note)
-    fingerprints = Fingerprints(
-        session.cache / "fingerprints" / blake3(os.fsencode(project.root)).hexdigest(), session.progress
-    )
+    fingerprints = Fingerprints(session.cache / "fingerprints" / blake3(os.fsencode(project.root)).hexdigest())
     weights = [file for file in files if project.is_weight(file)]
     weight_paths = {file.path for file in weights}
 
-    def local(file: ProjectFile) -> tuple[LocalFile, str]:
+    def local(file: ProjectFile) -> Fingerprinted:
         return fingerprints.of(project.root / file.path)
+
+    size = config.pack.weights.layer_size or layer_size(sum(file.size for file in weights))
 
     plan = make_plan(
         config,
         decisions,
         [file for file in files if file.path not in weight_paths],
-        weights,
+        [
+            Weight(
+                f"{contract.SOURCE}/{file.path}",
+                LocalFile.of(project.root / file.path),
+                project.split(file, limit=largest(size)).rule,
+                file.executable,
+            )
+            for file in weights
+        ],
+        layer_size=size,
         schema=described.document,
         concurrency=described.concurrency,
         platform=Platform.parse(config.pack.platform),
-        suppliers=_suppliers(session, project, config, decisions, local),
+        suppliers=_suppliers(session, project, config, decisions, local, fingerprints.when_read),
     )
-    fingerprints.save()
-    return Prepared(project=project, lock=lock, plan=plan, schema=described.document)
+    return Prepared(project=project, lock=lock, plan=plan, schema=described.document, fingerprints=fingerprints)
 
 
 def _suppliers(
@@ -106,11 +117,17 @@ def _suppliers(
     project: Project,
     config: Config,
     decisions: Decisions,
-    local: Callable[[ProjectFile], tuple[LocalFile, str]],
+    local: Callable[[ProjectFile], Fingerprinted],
+    part: Callable[[LocalFile | Slices], Fingerprinted],
 ) -> Suppliers:
     debs, wheels = _Debs(session, config, decisions), _Wheels(session, project, decisions)
     return Suppliers(
-        deb=debs.path, wheel=wheels.path, file=local, blob=_base_blob(session, decisions), spool=session.cache
+        deb=debs.path,
+        wheel=wheels.path,
+        file=local,
+        part=part,
+        blob=_base_blob(session, decisions),
+        spool=session.cache,
     )
 
 

@@ -19,7 +19,7 @@ from cogpack.plan import Plan
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.sinks.registry import RegistrySink
-from cogpack.transfer import Moved, believe, known_image, transfer, vouched
+from cogpack.transfer import Moved, known_image, learn, transfer, vouched
 
 _CONFIG_LIMIT = 8 * 1024 * 1024
 
@@ -52,6 +52,7 @@ def push(session: Session, target: str | None, *, rebuild: bool = False) -> Push
     tag = reference.tag or "latest"
     repository = session.repository(reference, push=True)
     present, word = present_layers(repository, reference.with_tag(tag))
+    read_new_files(session, prepared)
     if not rebuild:
         believe_known(session, prepared.plan, prepared.lock, word, f"the tag {reference.name}:{tag}")
     check_wheels(session, prepared.plan)
@@ -98,6 +99,7 @@ def plan(session: Session, target: str | None) -> list[PlannedLayer]:
         reference = push_reference(target, prepared)
         repository = session.repository(reference)
         _, word = present_layers(repository, reference.with_tag(reference.tag or "latest"))
+    read_new_files(session, prepared)
     believe_known(session, prepared.plan, prepared.lock, word, "the target's tag")
     return [
         PlannedLayer(
@@ -159,13 +161,19 @@ def _word(manifest: Manifest, diff_ids: Sequence[str]) -> dict[str, LayerInfo]:
     }
 
 
+def read_new_files(session: Session, prepared: Prepared) -> None:
+    """Learn the digests of layers of files that no run has read yet, before a target is asked for them."""
+    learn(prepared.plan, facts=session.facts, progress=session.progress, cancellation=session.cancellation)
+    prepared.fingerprints.save()
+
+
 def believe_known(session: Session, plan: Plan, lock: Lock, word: Mapping[str, LayerInfo], who: str) -> None:
     """Lock, facts and the target's tag say what layers come out as; where two differ, it is an error."""
-    built = plan.built
-    believe(built, {result.key: result.info for result in lock.results.layers}, vouched="cogpack.lock")
-    facts: dict[str, LayerInfo] = {layer.key: info for layer in built if (info := session.facts.find(layer.key))}
-    believe(built, facts, vouched="the cache")
-    believe(built, word, vouched=who)
+    pinned = {result.key: result.info for result in lock.results.layers}
+    for layer in plan.built:
+        layer.ask(pinned, vouched="cogpack.lock")
+        layer.ask(session.facts, vouched="the cache")
+        layer.ask(word, vouched=who)
 
 
 def check_wheels(session: Session, plan: Plan) -> None:
@@ -173,7 +181,7 @@ def check_wheels(session: Session, plan: Plan) -> None:
 
     Wheels of layers that are known are looked at where they are here already; they are not fetched for this.
     """
-    unknown = {layer.key for layer in plan.built if layer.known is None}
+    unknown = {layer.key for layer in plan.built if layer.known is None and not layer.unread}
     if any(key in unknown for key, _ in plan.wheels):
         check_clashes(
             wheel

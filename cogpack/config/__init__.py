@@ -8,6 +8,7 @@ from cogpack.config.model import (
     PackWeights,
     RunStep,
     SecretMount,
+    SplitRule,
     WeightSource,
 )
 from cogpack.config.parse import parse_config
@@ -19,6 +20,7 @@ __all__ = [
     "PackWeights",
     "RunStep",
     "SecretMount",
+    "SplitRule",
     "WeightSource",
     "config_label",
     "parse_config",

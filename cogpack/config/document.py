@@ -193,6 +193,15 @@ class Value:
         """A list of texts; numbers count as text."""
         return tuple(item.text() for item in self.items())
 
+    def pairs(self) -> list[tuple[str, "Value"]]:
+        """A mapping whose keys are the user's own words, in the order written."""
+        if not isinstance(self._node, yaml.MappingNode):
+            self.expected("a mapping", next_step='write "key: value" lines')
+        return [
+            (str(key.value), Value(self.document, node, f"{self.key}.{key.value}", line=key.start_mark.line + 1))
+            for key, node in self._node.value
+        ]
+
     def fields(self, known: Collection[str], *, strict: bool = False) -> Mapping[str, "Value"]:
         """A mapping's known keys that have a value. Others are warned of, or refused where `strict`."""
         if not isinstance(self._node, yaml.MappingNode):

@@ -1,7 +1,7 @@
 """The values of a `cog.yaml`, checked. Nothing here is a default that the user could have meant otherwise:
 what was not written is `None` or empty."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -36,15 +36,21 @@ class ManagedWeight(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[WeightSource, ...]
 
 
-class PackWeights(msgspec.Struct, frozen=True, kw_only=True):
-    """`cogpack.weights`: which project files are weights, against what name and size (bytes) say.
+SplitRule: TypeAlias = Literal["auto", "tensor", "opaque", "none"]
 
-    The globs are in the language of `.dockerignore`; `exclude` wins over `include`.
+
+class PackWeights(msgspec.Struct, frozen=True, kw_only=True):
+    """`cogpack.weights`: which project files are weights, against what name and size (bytes) say, and how they are cut.
+
+    The globs are in the language of `.dockerignore`; `exclude` wins over `include`. `split`: pairs of glob and rule,
+    of which the last that matches decides; what none matches is `auto`. `layer_size`: bytes that layers are cut to.
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     min_size: int | None = None
+    split: tuple[tuple[str, SplitRule], ...] = ()
+    layer_size: int | None = None
 
 
 class PackOptions(msgspec.Struct, frozen=True, kw_only=True):

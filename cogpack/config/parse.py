@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 from packaging.version import InvalidVersion, Version
 
 from cogpack.config.document import Document, Value
-from cogpack.config.model import Config, PackOptions, PackWeights, RunStep, SecretMount
+from cogpack.config.model import Config, PackOptions, PackWeights, RunStep, SecretMount, SplitRule
 from cogpack.config.weights import managed_weights
 from cogpack.reference import Reference
 
@@ -29,6 +29,8 @@ _PLATFORMS: Mapping[str, Literal["linux/amd64", "linux/arm64"]] = {
     "linux/amd64": "linux/amd64",
     "linux/arm64": "linux/arm64",
 }
+_SPLITS: Mapping[str, SplitRule] = {"auto": "auto", "tensor": "tensor", "opaque": "opaque", "none": "none"}
+_SMALLEST_LAYER = 1024 * 1024
 _COMPRESSIONS: Mapping[str, Literal["gzip", "zstd"]] = {"gzip": "gzip", "zstd": "zstd"}
 
 _PYTHON = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?", re.ASCII)
@@ -292,7 +294,7 @@ def _mirror(value: Value) -> str:
 
 
 def _pack_weights(value: Value) -> PackWeights:
-    fields = value.fields(("include", "exclude", "min_size"), strict=True)
+    fields = value.fields(("include", "exclude", "min_size", "split", "layer_size"), strict=True)
     for name in ("include", "exclude"):
         for item in fields[name].items() if name in fields else ():
             if not item.text() or item.text().startswith("!"):
@@ -303,4 +305,13 @@ def _pack_weights(value: Value) -> PackWeights:
         include=fields["include"].texts() if "include" in fields else (),
         exclude=fields["exclude"].texts() if "exclude" in fields else (),
         min_size=fields["min_size"].integer(minimum=0) if "min_size" in fields else None,
+        split=_split(fields["split"]) if "split" in fields else (),
+        layer_size=fields["layer_size"].integer(minimum=_SMALLEST_LAYER) if "layer_size" in fields else None,
     )
+
+
+def _split(value: Value) -> tuple[tuple[str, SplitRule], ...]:
+    """One rule for all, or a mapping from glob to rule."""
+    if not value.is_mapping:
+        return (("**", _choice(value, _SPLITS)),)
+    return tuple((glob, _choice(rule, _SPLITS)) for glob, rule in value.pairs())

@@ -9,9 +9,19 @@ from cogpack.errors import MismatchError
 from cogpack.layers import tar
 from cogpack.layers.compression import Codec
 from cogpack.layers.entry import Directory, complete
-from cogpack.layers.layer import Consume, Form, LayerSource
+from cogpack.layers.layer import Body, Consume, Form, LayerSource
 from cogpack.oci import OCI_LAYER, Descriptor, LayerInfo, encode
 from cogpack.reference import Reference
+
+
+class Word(Protocol):
+    """What somebody says that layer keys came out as."""
+
+    def get(self, key: str, /) -> LayerInfo | None: ...
+
+
+READ = "this run's own reading"
+"""Who vouches for a layer that was read before it was asked for."""
 
 
 class _Passes:
@@ -57,21 +67,43 @@ class BuiltLayer:
         self._source = source
         self._codec = codec
         self._ground = ground
+        self._key: str | None = None
+        self._unasked: list[tuple[Word, str]] = []
         self.name = source.name
         self.origins = origins
         self.known: LayerInfo | None = None
         self.vouched = ""
-        self.key = sha256(
-            encode(
-                [
-                    "cogpack layer",
-                    tar.VERSION,
-                    codec.profile,
-                    source.key(),
-                    [[d.path, d.mode, d.uid, d.gid] for _, d in sorted(ground.items())],
-                ]
-            )
-        )
+
+    @property
+    def unread(self) -> bool:
+        """Whether it has files that nobody has read yet: then it has no key, and nothing can be known of it."""
+        return self._key is None and self._source.key() is None
+
+    @property
+    def key(self) -> str:
+        if self._key is None:
+            source = self._source.key()
+            if source is None:
+                raise AssertionError(f"{self.name}: nobody has read its files yet")
+            ground = [[d.path, d.mode, d.uid, d.gid] for _, d in sorted(self._ground.items())]
+            self._key = sha256(encode(["cogpack layer", tar.VERSION, self._codec.profile, source, ground]))
+        return self._key
+
+    def learn(self, on_bytes: Callable[[int], None]) -> None:
+        """Read it once: then it has a key, and what its bytes come out as is known."""
+
+        def consume(body: Body) -> None:
+            for block in body:
+                on_bytes(len(block))
+
+        self.believe(self.copy_to(consume), vouched=READ)
+
+    def ask(self, word: "Word", *, vouched: str) -> None:
+        """Believe what `word` has for the key; for an unread layer that is once a pass has told the key."""
+        if self.unread:
+            self._unasked.append((word, vouched))
+        elif info := word.get(self.key):
+            self.believe(info, vouched=vouched)
 
     def believe(self, info: LayerInfo, *, vouched: str) -> None:
         """Take `info` for what the bytes come out as, on the word of `vouched`; two words must agree."""
@@ -107,8 +139,10 @@ class BuiltLayer:
         media_type = OCI_LAYER if form is Form.PLAIN else self._codec.media_type
         descriptor = Descriptor(media_type=media_type, digest=stored.digest, size=stored.size)
         made = LayerInfo(descriptor, DiffID(plain.digest))
+        # Told from inside the pass: before whoever sends the bytes could make something of them.
+        while self._unasked and not self.unread:
+            self.ask(self._unasked[0][0], vouched=self._unasked.pop(0)[1])
         if self.known is not None:
-            # Told from inside the pass: before whoever sends the bytes could make something of them.
             same = made == self.known if form is Form.STORED else made.diff_id == self.known.diff_id
             if not same:
                 raise self._contradiction(made.descriptor.digest, "the layer just built")

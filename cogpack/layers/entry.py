@@ -8,7 +8,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeAlias
+from typing import BinaryIO, Protocol, TypeAlias, cast
 
 import msgspec
 
@@ -81,6 +81,10 @@ class LocalFile(msgspec.Struct, frozen=True):
     path: Path
     stat: Stat
 
+    @classmethod
+    def of(cls, path: Path) -> "LocalFile":
+        return cls(path, Stat.of(path))
+
     @property
     def size(self) -> int:
         return self.stat.size
@@ -126,6 +130,56 @@ def _unreadable(path: Path, error: OSError) -> CogpackError:
     return MismatchError(
         f"{path}: was there a moment ago, now: {error.strerror}", next_step="run it again when nothing writes there"
     )
+
+
+class Slices(msgspec.Struct, frozen=True):
+    """Content cut out of a file without copying: `head`, then the ranges (offset, length) of `file`, back to back."""
+
+    file: LocalFile
+    ranges: tuple[tuple[int, int], ...]
+    head: bytes = b""
+
+    @property
+    def size(self) -> int:
+        return len(self.head) + sum(length for _, length in self.ranges)
+
+    def open(self) -> BinaryIO:
+        return cast("BinaryIO", _SliceReader(self))
+
+    def deflated(self) -> None:
+        return None
+
+
+class _SliceReader(io.RawIOBase):
+    """Reads forward only. The file is checked for changes when it is opened and closed (`LocalFile`)."""
+
+    def __init__(self, slices: Slices) -> None:
+        self._stream = slices.file.open()
+        self._head = slices.head
+        self._ranges = iter(slices.ranges)
+        self._left = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if self._head:
+            taken, self._head = (self._head, b"") if size < 0 else (self._head[:size], self._head[size:])
+            return taken
+        while not self._left:
+            following = next(self._ranges, None)
+            if following is None:
+                return b""
+            offset, self._left = following
+            self._stream.seek(offset)
+        block = self._stream.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(block)
+        return block
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._stream.close()
 
 
 class Directory(msgspec.Struct, frozen=True):

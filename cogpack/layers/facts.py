@@ -15,7 +15,7 @@ class Facts:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def find(self, key: str) -> LayerInfo | None:
+    def get(self, key: str, /) -> LayerInfo | None:
         try:
             data = self._path(key).read_bytes()
         except OSError:
@@ -26,7 +26,7 @@ class Facts:
             return None
 
     def record(self, key: str, info: LayerInfo) -> None:
-        if self.find(key) != info:
+        if self.get(key) != info:
             write_whole(self._path(key), encode(info))
 
     def _path(self, key: str) -> Path:

@@ -5,29 +5,37 @@ checkout changes the image and any user of the container can read it.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 from blake3 import blake3
 
 from cogpack.layers.entry import Bytes, Content, Directory, Entry, File, Symlink
+from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.oci import encode
 
 
+class Hashed(Content, Protocol):
+    """Content whose blake3 is known in hex, at the latest when it has been read."""
+
+    @property
+    def blake3(self) -> str | None: ...
+
+
 class Placed(msgspec.Struct, frozen=True):
-    """A file at its place in the image, and the blake3 of its content in hex."""
+    """A file at its place in the image."""
 
     path: str
-    content: Content
-    blake3: str
+    content: Hashed
     executable: bool = False
 
 
 def generated(path: str, data: bytes) -> Placed:
-    return Placed(path, Bytes(data), blake3(data).hexdigest())
+    return Placed(path, Fingerprinted(Bytes(data), blake3(data).hexdigest()))
 
 
 class FilesSource:
-    """A `LayerSource` of files whose contents were hashed before."""
+    """A `LayerSource` of files: its key is known once each has been read, in this run or an earlier one."""
 
     def __init__(
         self,
@@ -42,8 +50,10 @@ class FilesSource:
         self._directories = directories
         self._symlinks = symlinks
 
-    def key(self) -> str:
-        files = sorted((file.path, file.blake3, file.executable) for file in self._files)
+    def key(self) -> str | None:
+        if any(file.content.blake3 is None for file in self._files):
+            return None
+        files = sorted((file.path, file.content.blake3, file.executable) for file in self._files)
         return blake3(encode(["files", files, sorted(self._directories), sorted(self._symlinks)])).hexdigest()
 
     def entries(self) -> Iterable[Entry]:

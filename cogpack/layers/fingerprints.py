@@ -4,17 +4,19 @@ A remembered hash counts while size, times, inode and device are the same, and o
 well before the hash was remembered: git's rule for entries as young as its index ("racy git").
 """
 
+import io
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import msgspec
 from blake3 import blake3
 
-from cogpack.layers.entry import BLOCK, LocalFile, Stat
+from cogpack.layers.entry import BLOCK, Content, LocalFile, RawDeflate, Slices, Stat
 from cogpack.layers.facts import write_whole
-from cogpack.progress import SILENT, Progress
+from cogpack.oci import encode
 
 _YOUNG = 2_000_000_000
 """Nanoseconds: coarser than the clock of any file system in use."""
@@ -26,12 +28,71 @@ class _Remembered(msgspec.Struct, frozen=True, array_like=True):
     at_ns: int
 
 
+class Fingerprinted:
+    """Content whose blake3 is known, or is learned on the way when it is read whole for the first time.
+
+    `blake3`: in hex; None until then.
+    """
+
+    def __init__(self, content: Content, blake3: str | None, learned: Callable[[str], None] | None = None) -> None:
+        self._content = content
+        self._learned = learned
+        self.blake3 = blake3
+
+    def __repr__(self) -> str:
+        return repr(self._content)
+
+    @property
+    def size(self) -> int:
+        return self._content.size
+
+    def open(self) -> BinaryIO:
+        stream = self._content.open()
+        return (
+            stream if self.blake3 is not None else cast("BinaryIO", _Watched(stream, self._content.size, self._learn))
+        )
+
+    def deflated(self) -> RawDeflate | None:
+        return self._content.deflated()
+
+    def _learn(self, digest: str) -> None:
+        self.blake3 = digest
+        if self._learned:
+            self._learned(digest)
+
+
+class _Watched(io.RawIOBase):
+    """A stream read once from end to end; whoever stops early learns nothing."""
+
+    def __init__(self, stream: BinaryIO, size: int, learn: Callable[[str], None]) -> None:
+        self._stream = stream
+        self._left = size
+        self._learn = learn
+        self._hasher = hasher(size)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._stream.read(size)
+        self._left -= len(block)
+        self._hasher.update(block)
+        return block
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        super().close()
+        self._stream.close()  # raises if the file was changed meanwhile
+        if self._left == 0:
+            self._learn(self._hasher.hexdigest())
+
+
 class Fingerprints:
     """Hashes by path, loaded from and saved to `store`."""
 
-    def __init__(self, store: Path, progress: Progress = SILENT) -> None:
+    def __init__(self, store: Path) -> None:
         self._store = store
-        self._progress = progress
         self._seen: dict[bytes, _Remembered] = {}  # by the path's bytes: not every path is text
         self._changed = False
         try:
@@ -41,34 +102,42 @@ class Fingerprints:
         except (OSError, msgspec.MsgspecError):  # none yet, or half of one: all is hashed anew
             self._known = {}
 
-    def of(self, path: Path) -> tuple[LocalFile, str]:
-        """The file as it is now, and the blake3 of its bytes in hex."""
-        stat = Stat.of(path)
-        name = os.fsencode(path)
+    def of(self, path: Path) -> Fingerprinted:
+        """The file as it is now; read here and at once if it is not remembered. For small files."""
+        found = self.when_read(LocalFile.of(path))
+        if found.blake3 is None:
+            with found.open() as stream:
+                while stream.read(BLOCK):
+                    pass
+        return found
+
+    def when_read(self, content: LocalFile | Slices) -> Fingerprinted:
+        """`content` as it is now; if its hash is not remembered, it is known once somebody has read all of it."""
+        if isinstance(content, LocalFile):
+            path, stat, part = content.path, content.stat, b""
+        else:
+            path, stat = content.file.path, content.file.stat
+            part = b"\0" + blake3(encode([content.head, content.ranges])).digest()
+        name = os.fsencode(path) + part
         known = self._known.get(name)
         if known and known.stat == stat and max(stat.mtime_ns, stat.ctime_ns) < known.at_ns - _YOUNG:
             self._seen[name] = known
-            return LocalFile(path, stat), known.blake3
+            return Fingerprinted(content, known.blake3)
         started = time.time_ns()
-        found = LocalFile(path, stat)
-        digest = self._hash(found)
-        self._seen[name] = _Remembered(stat, digest, started)
-        self._changed = True
-        return found, digest
 
-    def _hash(self, file: LocalFile) -> str:
-        large = file.size > 64 * BLOCK
-        task = (self._progress if large else SILENT).task(f"hash {file.path.name}", file.size)
-        # Not memory-mapped: mapped pages count as this process's memory. Large blocks let blake3 use all cores.
-        hasher = blake3(max_threads=blake3.AUTO) if large else blake3()
-        with file.open() as stream:
-            while block := stream.read(8 * BLOCK if large else BLOCK):
-                hasher.update(block)
-                task.advance(len(block))
-        task.done("hashed")
-        return hasher.hexdigest()
+        def learned(digest: str) -> None:
+            self._seen[name] = _Remembered(stat, digest, started)
+            self._changed = True
+
+        return Fingerprinted(content, None, learned)
 
     def save(self) -> None:
         """Remember the files seen since loading, and only those."""
         if self._changed or len(self._seen) != len(self._known):
             write_whole(self._store, msgspec.msgpack.encode(self._seen))
+
+
+def hasher(size: int) -> blake3:
+    """For `size` bytes to come: on all cores where that pays. Fed by blocks and not memory-mapped, since mapped pages
+    count as this process's memory."""
+    return blake3(max_threads=blake3.AUTO) if size > 64 * BLOCK else blake3()

@@ -36,8 +36,8 @@ class LayerSource(Protocol):
     def name(self) -> str:
         """Shown to the user and kept in the image's history: "wheels: torch 2.13.0"."""
 
-    def key(self) -> str:
-        """Names the entries without reading them: made of lock digests, or blake3 of local files."""
+    def key(self) -> str | None:
+        """Names the entries: made of lock digests, or blake3 of local files. None until those have been read once."""
 
     def entries(self) -> Iterable[Entry]:
         """The same on every call. `layers.entry.complete` sorts them and adds parents."""
@@ -49,7 +49,7 @@ class Layer(Protocol):
 
     @property
     def key(self) -> str:
-        """Source key, codec profile and tar format version in one digest."""
+        """Source key, codec profile and tar format version in one digest. Of an unread layer, only after a pass."""
 
     @property
     def known(self) -> LayerInfo | None:

@@ -6,5 +6,6 @@ All of it is read once per `Project`. The directory is only read, and nothing ou
 from cogpack.project.files import ProjectFile
 from cogpack.project.lfs import LfsPointer, lfs_pointer
 from cogpack.project.project import Project, find_project
+from cogpack.project.split import Choice, Rule, index_path
 
-__all__ = ["LfsPointer", "Project", "ProjectFile", "find_project", "lfs_pointer"]
+__all__ = ["Choice", "LfsPointer", "Project", "ProjectFile", "Rule", "find_project", "index_path", "lfs_pointer"]

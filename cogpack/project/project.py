@@ -13,6 +13,7 @@ from cogpack.project.files import ProjectFile, list_files
 from cogpack.project.ignore import Patterns, parse_ignore
 from cogpack.project.inputs import Inputs, read_inputs
 from cogpack.project.reading import open_file
+from cogpack.project.split import Choice, SplitRules
 from cogpack.project.weights import WeightRules
 from cogpack.requirements import Requirements
 
@@ -34,6 +35,10 @@ class Project(msgspec.Struct, frozen=True, dict=True):
 
     def is_weight(self, file: ProjectFile) -> bool:
         return self._rules.is_weight(file)
+
+    def split(self, file: ProjectFile, *, limit: int) -> Choice:
+        """How a weight is cut over layers; `limit`: bytes that one layer may have."""
+        return self._split_rules.choose(file, limit=limit)
 
     def requirements(self) -> Requirements:
         """All requirements files in one, with those that they name."""
@@ -88,6 +93,14 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def _rules(self) -> WeightRules:
         return WeightRules(self.config.pack.weights, config=self.config_path.name)
+
+    @cached_property
+    def _split_rules(self) -> SplitRules:
+        return SplitRules(self.config.pack.weights, self.files(), self._read_code, config=self.config_path.name)
+
+    def _read_code(self, path: str) -> bytes | None:
+        file = self._resolved(path)
+        return self.read(path) if file is not None and file.size <= _MAX_SOURCE else None
 
     @cached_property
     def _inputs(self) -> Inputs:

@@ -3,6 +3,8 @@
 Everything here is a pure function of the config and the schema.
 """
 
+from importlib.resources import files
+
 import msgspec
 
 from cogpack.config import Config, config_label
@@ -13,6 +15,8 @@ SCHEMA_PATH = f"{SOURCE}/.cog/openapi_schema.json"
 WORKING_DIRECTORY = f"/{SOURCE}"
 COMMAND = ("python", "-m", "cog.server.http")
 PORT = "5000/tcp"
+JOIN = ("python", "-I", "/var/lib/cogpack/join.py")
+"""Entrypoint of images with files in parts (`inside/join.py`): it ends by becoming the command."""
 
 SCHEMA_LABEL = "run.cog.openapi_schema"
 """Label, and annotation of the manifest where it is short enough."""
@@ -23,6 +27,10 @@ _SDK = "cog>=0.23.1,<0.24"
 ANNOTATION_LIMIT = 256 * 1024
 LABEL_LIMIT = 3_500_000
 """Bytes of schema: a manifest stays far below registries' limit, a config below the engines'."""
+
+
+def join_program() -> bytes:
+    return (files("cogpack.runtime") / "inside" / "join.py").read_bytes()
 
 
 def sdk_requirement(config: Config) -> str:

@@ -1,0 +1,111 @@
+"""A file of any kind over several layers: cut into pieces of whole pages, joined where the container starts.
+
+In the image its path is a link into a directory that any user may write to. `runtime/inside/join.py` puts the pieces
+together there before the server listens. Beside each piece lies its blake3, so that what was joined once, perhaps on a
+volume that outlived its image, is known for the same bytes or for others.
+"""
+
+import io
+from collections.abc import Callable, Iterable, Sequence
+from typing import BinaryIO
+
+import msgspec
+from blake3 import blake3
+
+from cogpack.layers.entry import Bytes, Directory, Entry, File, LocalFile, Slices, Symlink
+from cogpack.layers.files import Placed
+from cogpack.layers.fingerprints import Fingerprinted
+from cogpack.oci import encode
+
+ROOT = "var/lib/cogpack"
+JOINED = f"{ROOT}/joined"
+MANIFEST = f"{ROOT}/join.json"
+PROGRAM = f"{ROOT}/join.py"
+PAGE = 4096
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """`path`: of the whole file in the image; `parts`: of the pieces."""
+
+    path: str
+    size: int
+    parts: tuple[Placed, ...]
+
+    @property
+    def joined(self) -> str:
+        return f"{JOINED}/{_folder(self.path)}/{self.path.rpartition('/')[2]}"
+
+
+def cut_file(path: str, file: LocalFile, length: int, fingerprint: Callable[[Slices], Fingerprinted]) -> Cut:
+    """`length`: bytes of a piece, rounded down to whole pages, so that a join can clone blocks."""
+    length = max(PAGE, length // PAGE * PAGE)
+    parts = [
+        Placed(
+            f"{ROOT}/parts/{_folder(path)}/{number:05d}",
+            fingerprint(Slices(file, ((start, min(length, file.size - start)),))),
+        )
+        for number, start in enumerate(range(0, file.size, length))
+    ]
+    return Cut(path, file.size, tuple(parts))
+
+
+def with_digest(part: Placed) -> list[Placed]:
+    """The piece, and behind it a file with its blake3."""
+    return [part, Placed(f"{part.path}.blake3", _DigestOf(part))]
+
+
+def _folder(path: str) -> str:
+    return blake3(path.encode()).hexdigest()[:16]
+
+
+class _DigestOf:
+    """64 hex digits that are known once the piece has been read; it stands before this in its layer."""
+
+    size = 64
+
+    def __init__(self, part: Placed) -> None:
+        self._part = part
+
+    @property
+    def blake3(self) -> str | None:
+        digest = self._part.content.blake3
+        return None if digest is None else blake3(digest.encode()).hexdigest()
+
+    def open(self) -> BinaryIO:
+        digest = self._part.content.blake3
+        assert digest is not None
+        return io.BytesIO(digest.encode())
+
+    def deflated(self) -> None:
+        return None
+
+
+class JoinSource:
+    """The link in each file's place, the program that joins, and what it is to join."""
+
+    name = "weights: joined at start"
+
+    def __init__(self, files: Sequence[Cut], program: bytes) -> None:
+        self._files = files
+        self._program = program
+        self._manifest = encode(
+            [
+                {
+                    "path": f"/{file.path}",
+                    "joined": f"/{file.joined}",
+                    "size": file.size,
+                    "parts": [[f"/{part.path}", part.content.size] for part in file.parts],
+                }
+                for file in files
+            ]
+        )
+
+    def key(self) -> str:
+        return blake3(encode(["join", self._manifest, self._program])).hexdigest()
+
+    def entries(self) -> Iterable[Entry]:
+        yield Directory(JOINED, mode=0o1777)
+        yield File(MANIFEST, Bytes(self._manifest))
+        yield File(PROGRAM, Bytes(self._program))
+        for file in self._files:
+            yield Symlink(file.path, f"/{file.joined}")

@@ -1,0 +1,175 @@
+"""One model, many files: cut along the names of its tensors, so that a changed block changes one file.
+
+A tensor's name is a path through the modules ("model.layers.12.mlp.up_proj.weight"). The tree of these paths is cut
+from the top: what is small enough stays whole, numbered modules (a stack of layers, or of experts) are taken together
+in aligned runs of a power of two, and the rest is cut again one level down. Names and rough sizes alone decide where:
+a tensor more or less moves no cut but its own. Tensors are never cut.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import median
+
+import msgspec
+from blake3 import blake3
+
+from cogpack.layers.weights.safetensors import Header, Tensor, arrange, make_header
+from cogpack.oci import encode
+
+MiB = 1024 * 1024
+TINY = 64 * 1024
+"""Bytes below which siblings share a shard: as much as a request costs."""
+
+_MANY = 16
+"""Named siblings up to which each gets a shard of its own, heads among them; from there on small ones share."""
+
+
+_DEEP = 31
+"""Dots of a name that are looked at: real models have ten."""
+
+_FIRST = re.compile(r"emb|wte|wpe|shared|patch|stem|conv_in|conv1")
+"""Modules that stand below the stack and are seldom trained alone."""
+
+
+class Shard(msgspec.Struct, frozen=True):
+    """One file to be: `header`, then the ranges (offset in the source file, length; bytes) one behind the other."""
+
+    name: str
+    header: bytes
+    tensors: tuple[Tensor, ...]
+    ranges: tuple[tuple[int, int], ...]
+
+    @property
+    def size(self) -> int:
+        return len(self.header) + sum(length for _, length in self.ranges)
+
+
+class _Module:
+    """A node of the tree of names."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.size = 0
+        self.below: dict[str, _Module] = {}
+        self.own: list[Tensor] = []
+
+    def add(self, tensor: Tensor) -> None:
+        node = self
+        node.size += tensor.size
+        for part in tensor.name.split(".", _DEEP):
+            child = node.below.get(part)
+            if child is None:
+                child = node.below[part] = _Module(f"{node.path}.{part}" if node.path else part)
+            node = child
+            node.size += tensor.size
+        node.own.append(tensor)
+
+    def tensors(self) -> Iterator[Tensor]:
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            yield from node.own
+            waiting.extend(node.below.values())
+
+
+_Group = tuple[str, list[Tensor]]
+
+
+def cut(tensors: Iterable[Tensor], target: int) -> list[_Group]:
+    """Groups of about `target` bytes, each with a name made of the modules in it; lower layers of a stack first."""
+    root = _Module("")
+    for tensor in tensors:
+        root.add(tensor)
+    groups: list[_Group] = []
+    # No recursion: names come from files, and may have any number of dots.
+    waiting: list[_Module | _Group] = [root]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, tuple):
+            groups.append(item)
+        elif item.size <= target + target // 2 or not item.below:
+            groups.append((item.path or "all", list(item.tensors())))
+        else:
+            waiting.extend(reversed(_divided(item, target)))
+    return groups
+
+
+def _divided(node: _Module, target: int) -> list["_Module | _Group"]:
+    """The parts of a module that is too large, in the order in which models are built: embeddings, stacks, heads.
+
+    It is also the order of layers, and heads are trained anew most often.
+    """
+    numbered = sorted((int(key), child) for key, child in node.below.items() if _is_number(key))
+    named = [child for key, child in sorted(node.below.items()) if not _is_number(key)]
+    named.sort(key=lambda child: (_standing(child), child.path))
+    parts: list[_Module | _Group] = []
+    if numbered:
+        typical = max(1, int(median(child.size for _, child in numbered)))
+        run = 1 << max(0, (target // typical).bit_length() - 1)
+        parts.extend(_runs(node.path, numbered, run, target))
+    tiny = [child for child in named if child.size < TINY or (len(named) > _MANY and child.size < target // 16)]
+    parts.extend(child for child in named if child not in tiny)
+    rest = [*node.own, *(tensor for child in tiny for tensor in child.tensors())]
+    if rest:
+        parts.append((f"{node.path}.rest" if node.path else "rest", rest))
+    return parts
+
+
+def _runs(path: str, numbered: Sequence[tuple[int, _Module]], run: int, target: int) -> Iterator["_Module | _Group"]:
+    """Neighbours in aligned runs; a run that is too large because some are not typical is halved."""
+    by_run: dict[int, list[tuple[int, _Module]]] = {}
+    for number, child in numbered:
+        by_run.setdefault(number // run, []).append((number, child))
+    for index, members in sorted(by_run.items()):
+        if len(members) > 1 and sum(child.size for _, child in members) > target + target // 2:
+            yield from _runs(path, members, run // 2, target)
+        elif len(members) == 1:
+            yield members[0][1]
+        else:
+            label = f"{path}.{index * run}-{index * run + run - 1}".lstrip(".")
+            yield label, [tensor for _, child in members for tensor in child.tensors()]
+
+
+def _standing(node: _Module) -> int:
+    """0 for what is below a stack, 1 for what holds one, 2 for what comes behind."""
+    waiting = [node]
+    while waiting:
+        module = waiting.pop()
+        if any(_is_number(key) for key in module.below):
+            return 1
+        waiting.extend(module.below.values())
+    return 0 if _FIRST.search(node.path.rpartition(".")[2]) else 2
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 9 and (text == "0" or text[0] != "0")
+
+
+def shards(header: Header, *, stem: str, target: int) -> list[Shard]:
+    """`stem`: what the names begin with ("model"). Names hold no count and follow from names and shapes alone, so that
+    changed numbers leave every path as it was."""
+    metadata = {"format": "pt"} | dict(header.metadata)
+    return [_shard(header, stem, label, tensors, metadata) for label, tensors in cut(header.tensors, target)]
+
+
+def _shard(header: Header, stem: str, label: str, tensors: Sequence[Tensor], metadata: Mapping[str, str]) -> Shard:
+    ordered = arrange(sorted(tensors, key=lambda tensor: (tensor.begin, tensor.end, tensor.name)))
+    head = make_header(ordered, metadata)
+    ranges: list[tuple[int, int]] = []
+    for tensor in ordered:
+        start = header.data + tensor.begin
+        if ranges and sum(ranges[-1]) == start:
+            ranges[-1] = (ranges[-1][0], ranges[-1][1] + tensor.size)
+        elif tensor.size:
+            ranges.append((start, tensor.size))
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", label)[:80].strip(".")
+    name = f"{stem}-{plain}-{blake3(head).hexdigest()[:8]}.safetensors"
+    return Shard(name, head, tuple(ordered), tuple(ranges))
+
+
+def index(parts: Iterable[Shard]) -> bytes:
+    """The index that Hugging Face loaders read: which file holds which tensor."""
+    parts = list(parts)
+    files = {tensor.name: shard.name for shard in parts for tensor in shard.tensors}
+    total = sum(tensor.size for shard in parts for tensor in shard.tensors)
+    return msgspec.json.format(encode({"metadata": {"total_size": total}, "weight_map": files}), indent=2) + b"\n"

@@ -1,0 +1,116 @@
+"""How each weight file is cut over layers: by the user's word, else only where no code can tell the difference.
+
+`auto` cuts a safetensors file into shards when three things hold: it is too large for one layer; it stands where
+Hugging Face loaders look for it, beside the config.json by which they know the model; and no source of the project
+names it, or reads safetensors files itself. Everything else stays as it is.
+"""
+
+import re
+from collections.abc import Callable, Collection
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from cogpack.config import PackWeights, SplitRule
+from cogpack.errors import InputError
+from cogpack.project.files import ProjectFile
+from cogpack.project.ignore import Patterns, parse_globs
+
+Rule: TypeAlias = Literal["tensor", "opaque", "none"]
+
+_HUGGING_FACE = re.compile(r"(?:model|diffusion_pytorch_model)(?:\.[A-Za-z0-9_-]+)?\.safetensors")
+_READS = (b".safetensors", b"load_file", b"safe_open", b"from_single_file")
+_CODE = (".py", ".ipynb", ".sh")
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """`why`: a clause for people, as "config.json beside it, no source names it"."""
+
+    rule: Rule
+    why: str
+
+
+class SplitRules:
+    """Answers for one project. `read`: a file's bytes, or None where the image has no such file."""
+
+    def __init__(
+        self, options: PackWeights, files: Collection[ProjectFile], read: Callable[[str], bytes | None], *, config: str
+    ) -> None:
+        where = f"{config}: cogpack.weights.split"
+        self._rules: list[tuple[Patterns, SplitRule, str]] = [
+            (parse_globs([glob], where=where), rule, glob) for glob, rule in options.split
+        ]
+        self._paths = {file.path for file in files}
+        self._read = read
+        self._config = config
+        self._reader: str | None = None
+        self._looked = False
+
+    def choose(self, file: ProjectFile, *, limit: int) -> Choice:
+        """`limit`: bytes that one layer may have."""
+        asked: SplitRule = "auto"
+        glob = ""
+        for patterns, rule, written in self._rules:
+            if patterns.matches(file.path):
+                asked, glob = rule, written
+        if asked == "auto":
+            return self._auto(file, limit)
+        if asked == "tensor":
+            self._check_tensor(file, glob)
+        if asked != "none" and file.size <= limit:
+            return Choice("none", "fits in one layer")
+        return Choice(asked, f"{self._config} says so")
+
+    def _auto(self, file: ProjectFile, limit: int) -> Choice:
+        folder, _, name = file.path.rpartition("/")
+        if file.size <= limit:
+            return Choice("none", "fits in one layer")
+        if not _HUGGING_FACE.fullmatch(name):
+            return Choice("none", "code opens it by its name; split: opaque would cut it and join it at start")
+        if index_path(file.path) in self._paths:
+            return Choice("none", f"{index_path(file.path)} is there already")
+        if not self._known_to_loaders(f"{folder}/config.json" if folder else "config.json"):
+            return Choice("none", "no config.json of a transformers or diffusers model beside it")
+        if (reader := self._reading_source()) is not None:
+            return Choice("none", f"{reader} reads safetensors files itself")
+        return Choice("tensor", "config.json beside it, and no source reads safetensors files itself")
+
+    def _check_tensor(self, file: ProjectFile, glob: str) -> None:
+        where = f"{self._config}: cogpack.weights.split.{glob}"
+        if not file.path.endswith(".safetensors"):
+            raise InputError(
+                f"{where}: {file.path} is no safetensors file, tensor can't cut it", next_step="write opaque or none"
+            )
+        if index_path(file.path) in self._paths:
+            raise InputError(
+                f"{where}: {index_path(file.path)} is there already", next_step="remove it, or write none for this file"
+            )
+
+    def _known_to_loaders(self, path: str) -> bool:
+        if path not in self._paths:
+            return False
+        try:
+            document: Any = msgspec.json.decode(self._read(path) or b"")
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return False
+        return isinstance(document, dict) and bool({"model_type", "architectures", "_class_name"} & document.keys())
+
+    def _reading_source(self) -> str | None:
+        """The first file of the project's code that names safetensors files or their readers."""
+        if not self._looked:
+            self._looked = True
+            for path in sorted(path for path in self._paths if path.endswith(_CODE)):
+                if any(word in (self._read(path) or b"") for word in _READS):
+                    self._reader = path
+                    break
+        return self._reader
+
+
+def index_path(path: str) -> str:
+    """Where loaders look for the index of a file: a variant stands before the last suffix of its name.
+
+    "unet/model.fp16.safetensors" gives "unet/model.safetensors.index.fp16.json".
+    """
+    folder, slash, name = path.rpartition("/")
+    stem, _, variant = name.removesuffix(".safetensors").partition(".")
+    return f"{folder}{slash}{stem}.safetensors.index.{variant + '.' if variant else ''}json"

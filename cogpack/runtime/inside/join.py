@@ -1,0 +1,170 @@
+"""Runs inside the container, before the server: puts files together that the image holds in parts.
+
+    python -I join.py COMMAND [ARGUMENT...]
+
+Reads /var/lib/cogpack/join.json (or $COGPACK_JOIN) and needs no privilege: `copy_file_range` lets a file system that
+can share blocks do so, and copies in the kernel on others. A file appears under its name only when it is whole. What is
+there already, of the same bytes, is left as it is; what an earlier start left half done is gone on with. Only the
+standard library: the container has nothing else for sure.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+MANIFEST = "/var/lib/cogpack/join.json"
+BLOCK = 64 * 1024 * 1024
+THREADS = min(8, os.cpu_count() or 1)
+NOT_HERE = (errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM, errno.EBADF)
+"""What `copy_file_range` answers where it can't serve: between some file systems, under some filters."""
+
+
+class File(NamedTuple):
+    """`path` is a link to `joined`; `parts`: path and size in bytes, in order."""
+
+    path: str
+    joined: Path
+    size: int
+    parts: "list[tuple[str, int]]"
+
+    @property
+    def identity(self) -> str:
+        """A line that says of which bytes it is made, and since when what was written can be trusted: what a machine
+        wrote before it last went down may not have reached its disk."""
+        digests = [Path(path + ".blake3").read_text() for path, _ in self.parts]
+        try:
+            boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        except OSError:
+            boot = "unknown"
+        return " ".join([boot, str(self.size), *digests]) + "\n"
+
+
+def say(text: str) -> None:
+    print(f"cogpack: {text}", file=sys.stderr, flush=True)
+
+
+def read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def join(file: File) -> None:
+    final = file.joined
+    marker, partial, journal = (final.with_name(f"{final.name}.{word}") for word in ("whole", "partial", "parts"))
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with (final.parent / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another container may share this directory
+        wanted = file.identity
+        if read(marker) == wanted and final.is_file() and final.stat().st_size == file.size:
+            return
+        started = time.monotonic()
+        marker.unlink(missing_ok=True)
+        final.unlink(missing_ok=True)
+        lines = read(journal).splitlines(keepends=True)
+        done = {line.strip() for line in lines[1:]} if lines[:1] == [wanted] and partial.exists() else set()
+        if not done:
+            journal.write_text(wanted)
+        target = os.open(partial, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            os.ftruncate(target, file.size)
+            fill(file, target, journal, done)
+        finally:
+            os.close(target)
+        partial.rename(final)
+        fresh = marker.with_suffix(".new")
+        fresh.write_text(wanted)
+        fresh.rename(marker)
+        journal.unlink()
+    seconds = time.monotonic() - started
+    say(f"joined {file.path}: {file.size / 1e9:.1f} GB from {len(file.parts)} parts in {seconds:.1f} s")
+
+
+def fill(file: File, target: int, journal: Path, done: "set[str]") -> None:
+    """Copy the parts that are not `done`, several at a time, and note each in the journal."""
+    waiting: list[tuple[str, int, int]] = []
+    offset = 0
+    for path, size in file.parts:
+        if path not in done:
+            waiting.insert(0, (path, offset, size))
+        offset += size
+    failures: list[OSError] = []
+    lock = threading.Lock()
+
+    def work() -> None:
+        while not failures:
+            with lock:
+                if not waiting:
+                    return
+                path, offset, size = waiting.pop()
+            try:
+                source = os.open(path, os.O_RDONLY)
+                try:
+                    copy(source, target, offset, size)
+                finally:
+                    os.close(source)
+                with lock, journal.open("a") as stream:
+                    stream.write(path + "\n")
+            except OSError as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(min(THREADS, len(waiting)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def copy(source: int, target: int, offset: int, size: int) -> None:
+    """`size` bytes from the start of `source` to `offset` of `target`."""
+    done = 0
+    try:
+        while done < size and (
+            moved := os.copy_file_range(source, target, min(BLOCK, size - done), done, offset + done)
+        ):
+            done += moved
+    except OSError as error:
+        if error.errno not in NOT_HERE:
+            raise
+    while done < size:
+        block = os.pread(source, min(1024 * 1024, size - done), done)
+        if not block:
+            raise OSError(errno.EIO, "a part is shorter than it should be")
+        done += os.pwrite(target, block, offset + done)
+
+
+def explain(file: File, error: OSError) -> None:
+    place = file.joined.parent.parent
+    say(f"error: {file.path}: can't be put together in {place}: {error.strerror or error}")
+    if error.errno == errno.ENOSPC:
+        say(f"next: {file.size / 1e9:.1f} GB must fit there; a volume helps, as in: docker run -v NAME:{place}")
+    else:
+        say(f"next: give the container a place to write, as in: docker run --tmpfs {place} or -v NAME:{place}")
+
+
+def main(arguments: "list[str]") -> int:
+    manifest = json.loads(Path(os.environ.get("COGPACK_JOIN", MANIFEST)).read_text())
+    for item in manifest:
+        parts = [(str(path), int(size)) for path, size in item["parts"]]
+        file = File(item["path"], Path(item["joined"]), item["size"], parts)
+        try:
+            join(file)
+        except OSError as error:
+            explain(file, error)
+            return 1
+    if arguments:
+        os.execvp(arguments[0], arguments)  # noqa: S606 - this is how an entrypoint ends
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
