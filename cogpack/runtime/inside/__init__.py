@@ -1,0 +1,1 @@
+"""Programs that go into the image and run there: the standard library only."""

@@ -1,0 +1,190 @@
+"""Weight files over layers: which get one of their own, in which order, and how often their bytes are read."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.safetensors_files import made
+
+from cogpack.errors import InputError, MismatchError
+from cogpack.layers.built import BuiltLayer
+from cogpack.layers.compression import Uncompressed
+from cogpack.layers.entry import Directory, File, LocalFile, Symlink
+from cogpack.layers.facts import Facts
+from cogpack.layers.fingerprints import Fingerprints
+from cogpack.layers.layer import LayerSource
+from cogpack.layers.weights import MAX_LAYERS, Weight, largest, lay, layer_size
+from cogpack.oci import LayerInfo
+from cogpack.project import Rule
+
+MiB = 1024 * 1024
+
+
+class Folder:
+    """Weight files on disk, and the fingerprints kept of them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.store = root / "fingerprints"
+        self.prints = Fingerprints(self.store)
+
+    def weight(self, path: str, data: bytes | int, rule: Rule = "none") -> Weight:
+        """`data`: bytes, or a size for zeros that take no room."""
+        place = self.root / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("wb") as stream:
+            stream.truncate(data) if isinstance(data, int) else stream.write(data)
+        return Weight(f"src/{path}", LocalFile.of(place), rule)
+
+    def lay(self, weights: Sequence[Weight], size: int = 4 * MiB) -> list[LayerSource]:
+        return lay(weights, size, self.prints.when_read, b"program")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "mebibytes"), [(0.1, 128), (7, 128), (10, 256), (20, 512), (32, 512), (40, 1024), (500, 1024)]
+)
+def test_layers_are_sized_by_the_whole_in_powers_of_two(gigabytes: float, mebibytes: int) -> None:
+    assert layer_size(int(gigabytes * 1e9)) == mebibytes * MiB
+    assert layer_size(int(gigabytes * 1.02e9)) == mebibytes * MiB
+
+
+def test_large_files_stand_alone_and_small_ones_share_a_layer_above(folder: Folder) -> None:
+    weights = [folder.weight("a.bin", 10), folder.weight("b.bin", 70 * MiB), folder.weight("c.bin", 10)]
+    assert [layer.name for layer in folder.lay(weights)] == ["weights: b.bin", "weights: 2 small files"]
+
+
+def test_a_cut_model_has_its_shards_in_order_and_the_index_on_top(folder: Folder) -> None:
+    tensors = [("head.w", "U8", [MiB]), ("embed.w", "U8", [2 * MiB])]
+    tensors += [(f"layers.{n}.w", "U8", [MiB]) for n in range(8)]
+    layers = folder.lay([folder.weight("m/model.safetensors", made(tensors), "tensor")])
+    assert [re.sub(r"-[0-9a-f]{8}\.safetensors", "", layer.name) for layer in layers] == [
+        "weights: m/model-embed",
+        "weights: m/model-layers.0-3",
+        "weights: m/model-layers.4-7",
+        "weights: m/model-head",
+        "weights: m/model.safetensors.index.json",
+    ]
+    (index,) = [entry for entry in layers[-1].entries() if isinstance(entry, File)]
+    assert index.path == "src/m/model.safetensors.index.json"
+    with index.content.open() as stream:
+        names = set(json.loads(stream.read())["weight_map"].values())
+    held = {entry.path for layer in layers[:-1] for entry in layer.entries() if isinstance(entry, File)}
+    assert held == {f"src/m/{name}" for name in names}
+
+
+def test_there_are_never_more_layers_than_an_image_bears(folder: Folder) -> None:
+    cut = made([(f"layers.{n}.w", "U8", [MiB]) for n in range(100)])
+    layers = folder.lay([folder.weight("model.safetensors", cut, "tensor")], 1 * MiB)
+    assert len(layers) <= MAX_LAYERS + 1
+    whole = [folder.weight(f"{n:03}.bin", 64 * MiB) for n in range(150)]
+    layers = folder.lay(whole, 128 * MiB)
+    assert len(layers) <= MAX_LAYERS
+    assert [entry.path for layer in layers for entry in layer.entries()] == [weight.path for weight in whole]
+
+
+def test_an_opaque_file_is_parts_of_whole_pages_with_their_hashes_and_a_link(folder: Folder) -> None:
+    data = bytes(range(256)) * 4096 * 10 + b"odd"
+    layers = folder.lay([folder.weight("big.pt", data, "opaque")])
+    *parts, join = layers
+    files = []
+    for layer in parts:
+        part, digest = [entry for entry in layer.entries() if isinstance(entry, File)]
+        assert digest.path == f"{part.path}.blake3"
+        assert part.content.size % 4096 == 0 or layer is parts[-1]
+        with part.content.open() as stream:
+            files.append(stream.read(part.content.size))
+    assert b"".join(files) == data
+    entries = {entry.path: entry for entry in join.entries()}
+    assert entries["var/lib/cogpack/joined"] == Directory("var/lib/cogpack/joined", mode=0o1777)
+    link = entries["src/big.pt"]
+    assert isinstance(link, Symlink)
+    assert link.target.startswith("/var/lib/cogpack/joined/")
+
+
+def test_repeated_metadata_has_a_limit(folder: Folder) -> None:
+    data = made([("a", "U8", [1])], metadata={"training": "x" * 2 * MiB})
+    with pytest.raises(InputError, match="metadata"):
+        folder.lay([folder.weight("model.safetensors", data, "tensor")])
+
+
+@contextmanager
+def counted_reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
+    """Bytes that are read of each file, by its name."""
+    from cogpack.layers import entry
+
+    reads: Counter[str] = Counter()
+    original = entry._Unchanged.read
+
+    def read(self: entry._Unchanged, size: int = -1) -> bytes:
+        block = original(self, size)
+        reads[self._path.name] += len(block)
+        return block
+
+    with monkeypatch.context() as patch:
+        patch.setattr(entry._Unchanged, "read", read, raising=False)
+        yield reads
+
+
+def test_one_pass_gives_bytes_digest_and_key(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = made([(f"layers.{n}.w", "U8", [MiB]) for n in range(8)])
+    weight = folder.weight("model.safetensors", data, "tensor")
+    with counted_reads(monkeypatch) as reads:
+        layers = [BuiltLayer(source, Uncompressed()) for source in folder.lay([weight])]
+        header = reads["model.safetensors"]
+        assert any(layer.unread for layer in layers)
+        for layer in layers:
+            layer.learn(lambda size: None)
+            assert layer.known is not None
+        assert reads["model.safetensors"] - header < len(data)
+    assert len({layer.key for layer in layers}) == len(layers)
+
+
+def test_what_was_read_once_is_recognised_unread(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cogpack.layers.fingerprints._YOUNG", -(10**12))  # as if it were touched long ago
+    weight = folder.weight("b.bin", bytes(1000))
+    (source,) = folder.lay([weight])
+    layer = BuiltLayer(source, Uncompressed())
+    layer.learn(lambda size: None)
+    folder.prints.save()
+    folder.prints = Fingerprints(folder.store)
+    (source,) = folder.lay([weight])
+    again = BuiltLayer(source, Uncompressed())
+    assert not again.unread
+    assert again.key == layer.key
+
+
+def test_a_word_about_an_unread_layer_is_weighed_in_the_pass_that_reads_it(folder: Folder) -> None:
+    (source,) = folder.lay([folder.weight("b.bin", b"data")])
+    layer = BuiltLayer(source, Uncompressed())
+    layer.learn(lambda size: None)
+    assert layer.known is not None
+    facts = Facts(folder.root / "facts")
+    facts.record(layer.key, layer.known)
+
+    def fresh() -> BuiltLayer:
+        folder.prints = Fingerprints(folder.root / "no such store")
+        (source,) = folder.lay([folder.weight("b.bin", b"data")])
+        return BuiltLayer(source, Uncompressed())
+
+    believing = fresh()
+    believing.ask(facts, vouched="the cache")
+    assert believing.known is None
+    assert believing.copy_to(lambda body: list(body)) == believing.known == layer.known
+    poisoned = fresh()
+    wrong = LayerInfo(layer.known.descriptor, type(layer.known.diff_id)("sha256:" + "0" * 64))
+    poisoned.ask({layer.key: wrong}, vouched="cogpack.lock")
+    with pytest.raises(MismatchError, match=r"cogpack\.lock says"):
+        poisoned.copy_to(lambda body: list(body))
+
+
+def test_limits_leave_no_crumbs() -> None:
+    assert largest(128 * MiB) == 192 * MiB

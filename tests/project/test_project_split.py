@@ -1,0 +1,96 @@
+"""`auto` cuts only what no code can tell from the whole."""
+
+from pathlib import Path
+
+import pytest
+
+from cogpack.errors import InputError
+from cogpack.project import Choice, find_project, index_path
+
+CONFIG = "build:\n  python_version: '3.13'\npredict: predict.py:Predictor\n"
+HF = {"m/config.json": '{"model_type": "bert"}', "m/model.safetensors": "x" * 2000}
+
+
+def choose(root: Path, files: dict[str, str], path: str, *, split: str = "", limit: int = 1000) -> Choice:
+    options = f"cogpack:\n  weights:\n    min_size: 0\n    split: {split}\n" if split else ""
+    everything = {"cog.yaml": CONFIG + options, "predict.py": "import transformers\n"} | files
+    for name, text in everything.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    project = find_project(root)
+    (file,) = [file for file in project.files() if file.path == path]
+    return project.split(file, limit=limit)
+
+
+def test_a_model_that_loaders_know_is_cut(tmp_path: Path) -> None:
+    assert choose(tmp_path, HF, "m/model.safetensors").rule == "tensor"
+
+
+def test_a_diffusers_component_is_cut(tmp_path: Path) -> None:
+    files = {
+        "unet/config.json": '{"_class_name": "UNet2DConditionModel"}',
+        "unet/diffusion_pytorch_model.fp16.safetensors": "x" * 2000,
+    }
+    assert choose(tmp_path, files, "unet/diffusion_pytorch_model.fp16.safetensors").rule == "tensor"
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"m/model.safetensors": "x" * 1000}, "fits in one layer"),
+        ({"m/config.json": "{}"}, "no config.json of a transformers"),
+        ({"m/config.json": "not JSON"}, "no config.json of a transformers"),
+        ({"m/config.json": '{"in_features": 768}'}, "no config.json of a transformers"),
+        ({"m/model.safetensors.index.json": "{}"}, "is there already"),
+        ({"predict.py": "from safetensors.torch import load_file"}, "predict.py reads safetensors files itself"),
+        ({"predict.py": "open('m/model.safetensors')"}, "predict.py reads"),
+        ({"lib/more.py": "Pipeline.from_single_file(path)"}, "lib/more.py reads"),
+        ({"notebook.ipynb": '"safe_open(f)"'}, "notebook.ipynb reads"),
+    ],
+)
+def test_what_code_could_notice_stays_whole(tmp_path: Path, files: dict[str, str], why: str) -> None:
+    choice = choose(tmp_path, HF | files, "m/model.safetensors")
+    assert choice.rule == "none"
+    assert why in choice.why
+
+
+def test_a_file_of_another_kind_stays_whole_and_the_offer_is_told(tmp_path: Path) -> None:
+    choice = choose(tmp_path, {"big.pt": "x" * 2000}, "big.pt")
+    assert choice.rule == "none"
+    assert "split: opaque" in choice.why
+
+
+def test_the_users_word_counts_and_the_last_of_them_most(tmp_path: Path) -> None:
+    split = "{'**': opaque, 'm/*': none}"
+    assert choose(tmp_path, HF, "m/model.safetensors", split=split).rule == "none"
+    assert choose(tmp_path, HF | {"big.pt": "x" * 2000}, "big.pt", split=split).rule == "opaque"
+    assert choose(tmp_path, {"big.pt": "x"}, "big.pt", split="opaque").rule == "none"  # nothing to gain
+
+
+def test_tensors_are_cut_by_word_even_where_code_reads_them(tmp_path: Path) -> None:
+    files = HF | {"predict.py": "load_file"}
+    assert choose(tmp_path, files, "m/model.safetensors", split="tensor").rule == "tensor"
+
+
+def test_tensor_for_another_kind_of_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cog\.yaml: cogpack\.weights\.split.*big\.pt is no safetensors file"):
+        choose(tmp_path, {"big.pt": "x" * 2000}, "big.pt", split="{'*.pt': tensor}")
+
+
+def test_an_index_of_the_projects_own_is_not_overwritten(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"model\.safetensors\.index\.json is there already"):
+        choose(tmp_path, HF | {"m/model.safetensors.index.json": "{}"}, "m/model.safetensors", split="tensor")
+
+
+@pytest.mark.parametrize(
+    ("split", "place"),
+    [("halves", r"cog\.yaml:7: cogpack\.weights\.split"), ("{'*': x}", r"cog\.yaml:7: cogpack\.weights\.split\.\*")],
+)
+def test_an_unknown_rule_is_named_with_its_line(tmp_path: Path, split: str, place: str) -> None:
+    with pytest.raises(InputError, match=place):
+        choose(tmp_path, {"big.pt": "x"}, "big.pt", split=split)
+
+
+def test_a_variant_stands_before_the_last_suffix_of_the_index() -> None:
+    assert index_path("a/model.safetensors") == "a/model.safetensors.index.json"
+    assert index_path("model.fp16.safetensors") == "model.safetensors.index.fp16.json"
