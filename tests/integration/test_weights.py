@@ -1,0 +1,147 @@
+"""Weights in real registries and engines: cut, pulled, joined, updated."""
+
+import hashlib
+import json
+import random
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from integration.conftest import Project
+from integration.test_engines import predict, ready, serving
+from support.dockerd import Docker
+from support.registry import docker_registry
+from support.safetensors_files import made
+
+pytestmark = pytest.mark.integration
+
+MiB = 1024 * 1024
+JOINED = "/var/lib/cogpack/joined"
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory):
+    with docker_registry(tmp_path_factory.mktemp("registry")) as address:
+        yield address
+
+
+def configure(project: Project, **weights: object) -> None:
+    config = project.root / "cog.yaml"
+    config.write_text(config.read_text() + "\ncogpack:\n  weights: " + json.dumps(weights) + "\n")
+    (project.root / "cogpack.lock").unlink()
+
+
+@pytest.fixture
+def opaque(hello: Project) -> Project:
+    """A model that answers with the hash of a file of 8 MiB, which is cut into parts of 1 MiB."""
+    (hello.root / "big.pt").write_bytes(random.Random(1).randbytes(8 * MiB + 5))
+    (hello.root / "predict.py").write_text(
+        "import hashlib\n"
+        "from pathlib import Path\n"
+        "from cog import BasePredictor\n\n\n"
+        "class Predictor(BasePredictor):\n"
+        "    def predict(self, text: str) -> str:\n"
+        "        return hashlib.sha256((Path(__file__).parent / text).read_bytes()).hexdigest()\n"
+    )
+    configure(hello, split="opaque", layer_size=MiB)
+    return hello
+
+
+def test_a_file_in_parts_is_whole_when_the_server_listens(opaque: Project, docker: Docker, registry: str) -> None:
+    done = json.loads(opaque.cogpack("push", f"{registry}/parts/hello:v1", "--json").stdout)
+    assert sum("big.pt part" in layer["name"] for layer in done["layers"]) == 9
+    image = done["reference"]
+    docker("pull", image)
+    expected = hashlib.sha256((opaque.root / "big.pt").read_bytes()).hexdigest()
+    users = [
+        (),
+        ("--user", "65534:65534"),
+        ("--user", "65534:65534", "--read-only", "--tmpfs", "/tmp", "--tmpfs", JOINED),
+    ]
+    for options in users:
+        with serving(docker, image, *options) as (container, address):
+            ready(address)
+            assert predict(address, text="big.pt").json()["output"] == expected, options
+            assert len(re.findall("joined /src/big.pt", docker.run("logs", container).stderr)) == 1
+            if not options:
+                docker("restart", "-t", "1", container)
+                ready(address)
+                assert len(re.findall("joined /src/big.pt", docker.run("logs", container).stderr)) == 1
+    refused = docker.run("run", "--rm", "--read-only", image, ok=False)
+    assert refused.returncode == 1
+    assert f"--tmpfs {JOINED}" in refused.stderr
+
+
+WIDE = 256
+BLOCK = 8 * WIDE**2
+
+
+def decoder(*, head: int = 0, more: bool = False) -> bytes:
+    """A model of 12 blocks; `head` seeds the numbers of its head, `more` adds a tensor in the middle."""
+    names = [f"model.layers.{block}.mlp.{name}" for block in range(12) for name in ("up", "down", "q", "o")]
+    if more:
+        names.insert(20, "model.layers.5.mlp.norm")
+    tensors = [("model.embed_tokens", "BF16", [4 * WIDE, WIDE]), *((name, "BF16", [WIDE, WIDE]) for name in names)]
+    data = bytearray(made([*tensors, ("lm_head", "BF16", [4 * WIDE, WIDE])]))
+    if head:
+        size = 8 * WIDE**2
+        data[-size:] = random.Random(head).randbytes(size)
+    return bytes(data)
+
+
+@pytest.fixture
+def model(hello: Project) -> Project:
+    folder = hello.root / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    (folder / "model.safetensors").write_bytes(decoder())
+    configure(hello, layer_size=MiB, min_size=0)
+    return hello
+
+
+def sent(project: Project, target: str) -> dict[str, int]:
+    """Bytes sent, by layer."""
+    done = json.loads(project.cogpack("push", target, "--json").stdout)
+    return {layer["name"]: layer["sent"] for layer in done["layers"] if layer["sent"]}
+
+
+def test_a_changed_head_moves_the_head_alone(model: Project, registry: str) -> None:
+    assert sum(name.startswith("weights:") for name in sent(model, f"{registry}/head/model")) > 6
+    (model.root / "model" / "model.safetensors").write_bytes(decoder(head=1))
+    moved = sent(model, f"{registry}/head/model")
+    assert [re.sub("-[0-9a-f]{8}.safetensors", "", name) for name in moved] == ["weights: model/model-lm_head"]
+    assert sum(moved.values()) <= 1.05 * 8 * WIDE**2 + 64 * 1024
+
+
+def test_a_tensor_added_in_the_middle_moves_one_shard_and_the_index(model: Project, registry: str) -> None:
+    sent(model, f"{registry}/more/model")
+    (model.root / "model" / "model.safetensors").write_bytes(decoder(more=True))
+    moved = sent(model, f"{registry}/more/model")
+    assert [re.sub("-[0-9a-f]{8}.safetensors", "", name) for name in moved] == [
+        "weights: model/model-model.layers.4-5",
+        "weights: model/model.safetensors.index.json",
+    ]
+
+
+def test_changed_code_moves_no_weights_to_the_registry_nor_to_classic_docker(
+    model: Project, docker: Docker, registry: str
+) -> None:
+    image = f"{registry}/code/model:v1"
+    sent(model, image)
+    docker("pull", image)
+    source = model.root / "predict.py"
+    source.write_text(source.read_text() + "# changed\n")
+    assert list(sent(model, image)) == ["project"]
+    lines = docker("pull", image).splitlines()
+    assert sum("Already exists" in line for line in lines) >= 8
+    assert sum("Pull complete" in line for line in lines) == 1
+
+
+def test_weights_are_read_once_where_the_registry_has_them(model: Project, registry: str, tmp_path: Path) -> None:
+    """A fresh checkout: times and inodes say nothing, the content does."""
+    sent(model, f"{registry}/checkout/model")
+    machine = model.fresh(tmp_path / "machine", lock=True)
+    again = machine.cogpack("push", f"{registry}/checkout/model", "--json", COGPACK_CACHE_DIR=str(tmp_path / "cache"))
+    assert json.loads(again.stdout)["sent"] == 0
+    assert httpx.get(f"http://{registry}/v2/checkout/model/tags/list").json()["tags"] == ["latest"]
