@@ -23,7 +23,7 @@ from cogpack.lock import Decisions, Lock, LockedDeb, LockedWheel
 from cogpack.oci import Descriptor, Platform
 from cogpack.plan import Plan, Suppliers, make_plan
 from cogpack.progress import Task
-from cogpack.project import Project, ProjectFile, find_project
+from cogpack.project import Choice, Project, ProjectFile, find_project
 from cogpack.reference import Reference
 from cogpack.resolve.debs import Mirror, deb_urls
 from cogpack.resolve.wheels import Indexes, Target, wheel_urls
@@ -37,6 +37,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
     schema: bytes
     fingerprints: Fingerprints
+    weights: tuple[tuple[ProjectFile, Choice], ...]
+    layer_size: int
 
 
 def open_project(session: Session) -> Project:
@@ -90,6 +92,7 @@ def prepare(session: Session) -> Prepared:
 
     size = config.pack.weights.layer_size or layer_size(sum(file.size for file in weights))
 
+    choices = tuple((file, project.split(file, limit=largest(size))) for file in weights)
     plan = make_plan(
         config,
         decisions,
@@ -98,10 +101,10 @@ def prepare(session: Session) -> Prepared:
             Weight(
                 f"{contract.SOURCE}/{file.path}",
                 LocalFile.of(project.root / file.path),
-                project.split(file, limit=largest(size)).rule,
+                choice.rule,
                 file.executable,
             )
-            for file in weights
+            for file, choice in choices
         ],
         layer_size=size,
         schema=described.document,
@@ -109,7 +112,15 @@ def prepare(session: Session) -> Prepared:
         platform=Platform.parse(config.pack.platform),
         suppliers=_suppliers(session, project, config, decisions, local, fingerprints.when_read),
     )
-    return Prepared(project=project, lock=lock, plan=plan, schema=described.document, fingerprints=fingerprints)
+    return Prepared(
+        project=project,
+        lock=lock,
+        plan=plan,
+        schema=described.document,
+        fingerprints=fingerprints,
+        weights=choices,
+        layer_size=size,
+    )
 
 
 def _suppliers(

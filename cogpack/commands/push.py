@@ -1,4 +1,4 @@
-"""`cogpack push` and what a push would do (`cogpack plan`, `push --dry-run`)."""
+"""`cogpack push`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,6 @@ from cogpack.commands.session import Session
 from cogpack.digest import DiffID, Digest
 from cogpack.errors import InputError
 from cogpack.image import LAYER_KEY
-from cogpack.layers.layer import Form
 from cogpack.layers.wheels import check_clashes
 from cogpack.lock import Lock, Result, Results
 from cogpack.oci import INDEX_TYPES, Descriptor, ImageConfig, LayerInfo, Manifest, decode
@@ -33,16 +32,6 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
     reused: int
     requests: int
     layers: tuple[Moved, ...]
-
-
-class PlannedLayer(msgspec.Struct, frozen=True, kw_only=True):
-    """`size`: bytes as stored, None where only building tells. `moves`: None when nothing was asked of a target."""
-
-    name: str
-    key: str
-    digest: Digest | None
-    size: int | None
-    moves: bool | None
 
 
 def push(session: Session, target: str | None, *, rebuild: bool = False) -> Pushed:
@@ -88,31 +77,6 @@ def push(session: Session, target: str | None, *, rebuild: bool = False) -> Push
         requests=requests,
         layers=layers,
     )
-
-
-def plan(session: Session, target: str | None) -> list[PlannedLayer]:
-    """The layers, and which would move to `target` (or `image:` of cog.yaml); nothing is built or sent."""
-    prepared = prepare(session)
-    repository = None
-    word: Mapping[str, LayerInfo] = {}
-    if target or prepared.project.config.image:
-        reference = push_reference(target, prepared)
-        repository = session.repository(reference)
-        _, word = present_layers(repository, reference.with_tag(reference.tag or "latest"))
-    read_new_files(session, prepared)
-    believe_known(session, prepared.plan, prepared.lock, word, "the target's tag")
-    return [
-        PlannedLayer(
-            name=layer.name,
-            key=layer.key,
-            digest=layer.known.descriptor.digest if layer.known else None,
-            size=layer.known.descriptor.size if layer.known else layer.size(Form.STORED),
-            moves=None
-            if repository is None
-            else layer.known is None or not repository.has_blob(layer.known.descriptor),
-        )
-        for layer in prepared.plan.layers
-    ]
 
 
 def push_reference(target: str | None, prepared: Prepared) -> Reference:

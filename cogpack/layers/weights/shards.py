@@ -167,6 +167,12 @@ def _shard(header: Header, stem: str, label: str, tensors: Sequence[Tensor], met
     return Shard(name, head, tuple(ordered), tuple(ranges))
 
 
+class ShardIndex(msgspec.Struct, frozen=True):
+    """An index: file by tensor."""
+
+    weight_map: dict[str, str]
+
+
 def index(parts: Iterable[Shard]) -> bytes:
     """The index that Hugging Face loaders read: which file holds which tensor."""
     parts = list(parts)

@@ -1,0 +1,41 @@
+"""`cogpack`: argv and environment to one settings value, one command, one line of result.
+
+Results go to standard output, all else to standard error. Commands are imported when they are run, so that
+`cogpack --version` answers at once.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from cogpack.cli.parser import parser
+from cogpack.errors import CogpackError
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    sys.exit(run(argv))
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is the process's."""
+    arguments = parser().parse_args(argv)
+    from cogpack.progress import Cancelled
+
+    try:
+        arguments.act(arguments)
+    except CogpackError as error:
+        _say(f"error: {error.message}", f"next: {error.next_step}")
+        return error.exit_code
+    except (KeyboardInterrupt, Cancelled):
+        _say("interrupted", "next: run it again; finished layers are not resent")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        print(line, file=sys.stderr)

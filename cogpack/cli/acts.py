@@ -1,0 +1,236 @@
+"""One function a command: arguments in, one text for standard output out. The commands are imported when they run."""
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cogpack.errors import InputError
+
+if TYPE_CHECKING:
+    from cogpack.commands.plan import PlannedLayer, WeightFile
+    from cogpack.commands.session import Session
+
+
+def _with_session(arguments: argparse.Namespace, act: Callable[["Session"], str]) -> None:
+    """Run `act`, then print the line it answered: after the bars are gone, never among them."""
+    from cogpack.commands.session import Session, Settings, default_cache
+    from cogpack.console import open_progress
+    from cogpack.progress import Cancellation
+
+    environment = dict(os.environ)
+    directory = getattr(arguments, "directory", Path())
+    in_ci = bool(environment.get("CI")) and environment["CI"].lower() not in ("0", "false")
+    settings = Settings(
+        directory=directory,
+        file=getattr(arguments, "file", "cog.yaml"),
+        cache=(arguments.cache_dir or default_cache(environment)).absolute(),
+        jobs=getattr(arguments, "jobs", 1),
+        insecure_registries=frozenset(arguments.insecure_registry),
+        locked=getattr(arguments, "locked", False)
+        or (in_ci and arguments.act is not lock and (directory / "cogpack.lock").exists()),
+        environment=environment,
+    )
+    cancellation = Cancellation()
+    # A job that is cancelled gets SIGTERM: end it as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with (
+        open_progress(cancellation, quiet=arguments.quiet or arguments.json) as progress,
+        Session(settings, progress, cancellation) as session,
+    ):
+        line = act(session)
+    print(line)
+
+
+def _text(arguments: argparse.Namespace, result: Any, line: str) -> str:
+    """`line` for people, the whole `result` for programs."""
+    if not arguments.json:
+        return line
+    from cogpack.oci import encode
+
+    return encode(result).decode()
+
+
+def push(arguments: argparse.Namespace) -> None:
+    if arguments.dry_run:
+        plan(arguments)
+        return
+    from cogpack.commands.push import push
+    from cogpack.console import size_text
+
+    def act(session: "Session") -> str:
+        pushed = push(session, arguments.target, rebuild=arguments.rebuild)
+        if not arguments.quiet:
+            words = sorted({layer.vouched for layer in pushed.layers if layer.vouched})
+            session.progress.note(
+                f"sent {size_text(pushed.sent)} in {pushed.requests} requests, reused {size_text(pushed.reused)}"
+                + (f" (known from {', '.join(words)})" if words else "")
+            )
+        return _text(arguments, pushed, pushed.reference)
+
+    _with_session(arguments, act)
+
+
+def plan(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.plan import plan
+
+    def act(session: "Session") -> str:
+        planned = plan(session, arguments.target)
+        return _text(arguments, planned, "\n".join(_layer_rows(planned.layers) + _weight_rows(planned.weights)))
+
+    _with_session(arguments, act)
+
+
+def _layer_rows(layers: Sequence["PlannedLayer"]) -> list[str]:
+    from cogpack.console import size_text
+
+    rows = []
+    for layer in layers:
+        verdict = {True: "moves", False: "there", None: ""}[layer.moves]
+        size = size_text(layer.size) if layer.size is not None else "not built yet"
+        rows.append(f"{verdict:<6} {size:>14}  {(layer.digest or '')[7:19]:<12}  {layer.name}")
+    return rows
+
+
+def _weight_rows(weights: Sequence["WeightFile"]) -> list[str]:
+    from cogpack.console import size_text
+
+    rows = []
+    for file in weights:
+        rows.append(f"weight {size_text(file.size):>14}  {file.rule:<12}  {file.path} ({file.why})")
+        rows += [f"{'':<36}or {other}" for other in file.others]
+    return rows
+
+
+def list_weights(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.plan import plan
+
+    def act(session: "Session") -> str:
+        found = plan(session, arguments.target).weights_only()
+        return _text(arguments, found, "\n".join(_weight_rows(found.weights) + _layer_rows(found.layers)))
+
+    _with_session(arguments, act)
+
+
+def split_weights(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.weights import split
+
+    def act(session: "Session") -> str:
+        made = split(session, arguments.source, arguments.output, size=arguments.layer_size)
+        return _text(arguments, made, f"{made.directory}: {len(made.files) - 1} shards and {made.files[-1]}")
+
+    _with_session(arguments, act)
+
+
+def join_weights(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.weights import join
+
+    def act(session: "Session") -> str:
+        made = join(session, arguments.source, arguments.output)
+        return _text(arguments, made, str(arguments.output))
+
+    _with_session(arguments, act)
+
+
+def verify_weights(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.contents import verify_weights
+
+    def act(session: "Session") -> str:
+        checked = verify_weights(session, arguments.target, arguments.against)
+        rows = [f"equal  {file.path} ({f'{file.tensors} tensors' if file.tensors else file.how})" for file in checked]
+        return _text(arguments, checked, "\n".join(rows))
+
+    _with_session(arguments, act)
+
+
+def pull_weights(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.contents import pull_weights
+    from cogpack.console import size_text
+
+    def act(session: "Session") -> str:
+        pulled = pull_weights(session, arguments.target, arguments.output)
+        return _text(arguments, pulled, f"{pulled.directory}: {len(pulled.files)} files, {size_text(pulled.size)}")
+
+    _with_session(arguments, act)
+
+
+def build(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.build import build
+
+    def act(session: "Session") -> str:
+        built = build(session, arguments.output, tag=arguments.tag, rebuild=arguments.rebuild)
+        return _text(arguments, built, built.reference)
+
+    _with_session(arguments, act)
+
+
+def load(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.build import load
+
+    def act(session: "Session") -> str:
+        built = load(session, tag=arguments.tag)
+        return _text(arguments, built, built.reference)
+
+    _with_session(arguments, act)
+
+
+def lock(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.lock import lock
+    from cogpack.commands.prepare import open_project
+
+    def act(session: "Session") -> str:
+        project = open_project(session)
+        if arguments.locked:
+            raise InputError("--locked forbids what cogpack lock does", next_step="leave out --locked")
+        made = lock(session, project, upgrade=arguments.upgrade)
+        return _text(arguments, made, str(project.root / "cogpack.lock"))
+
+    _with_session(arguments, act)
+
+
+def schema(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.schema import schema
+
+    _with_session(arguments, lambda session: schema(session).decode())
+
+
+def inspect(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.inspect import inspect
+    from cogpack.console import size_text
+
+    def act(session: "Session") -> str:
+        found = inspect(session, arguments.target)
+        rows = [f"{found.reference}", f"digest    {found.digest}", f"platform  {found.platform}"]
+        rows += [f"size      {size_text(found.size)} in {len(found.layers)} layers"]
+        rows += [f"  {size_text(layer.size):>9}  {layer.digest[7:19]}  {layer.name}" for layer in found.layers]
+        rows += [f"input     {name}: {spec.get('type', 'any')}" for name, spec in found.inputs.items()]
+        rows += [f"env       {variable}" for variable in found.environment]
+        return _text(arguments, found, "\n".join(rows))
+
+    _with_session(arguments, act)
+
+
+def verify(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.verify import verify
+
+    def act(session: "Session") -> str:
+        verified = verify(session, arguments.target)
+        return _text(arguments, verified, verified.reference)
+
+    _with_session(arguments, act)
+
+
+def serve(arguments: argparse.Namespace) -> None:
+    from cogpack.registry.server import Server
+
+    def log(method: str, path: str, received: int, sent: int) -> None:
+        print(f"{method} {path.partition('?')[0]} in={received} out={sent}", file=sys.stderr, flush=True)
+
+    with Server(arguments.directory, host=arguments.host, port=arguments.port, on_request=log) as server:
+        print(f"serving {arguments.directory} on http://{server.address}", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()

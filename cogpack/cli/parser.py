@@ -1,0 +1,105 @@
+"""What `cogpack` takes on its command line."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cogpack import __version__
+from cogpack.cli import acts
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="cogpack",
+        description="Turn a Cog project into a standard OCI image without Docker.",
+        epilog="Exit codes: 2 change what you wrote, 3 pinned and found differ, 4 credentials, 5 try again later.",
+    )
+    top.add_argument("--version", action="version", version=f"cogpack {__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(
+        name: str, act: Callable[[argparse.Namespace], None], text: str, among: Any = commands
+    ) -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = among.add_parser(name, help=text, description=text)
+        added.set_defaults(act=act)
+        added.add_argument("--json", action="store_true", help="print the result as JSON")
+        added.add_argument("-q", "--quiet", action="store_true", help="no progress, only notes and errors")
+        added.add_argument("--cache-dir", type=Path, metavar="DIR", help="downloads and facts [$COGPACK_CACHE_DIR]")
+        added.add_argument(
+            "--insecure-registry",
+            action="append",
+            default=[],
+            metavar="HOST",
+            help="allow plain http to this registry (loopback is always allowed); repeatable",
+        )
+        return added
+
+    def project(added: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        added.add_argument("-C", "--directory", type=Path, default=Path(), metavar="DIR", help="project directory [.]")
+        added.add_argument("-f", "--file", default="cog.yaml", metavar="NAME", help="config file [cog.yaml]")
+        added.add_argument("-j", "--jobs", type=_positive, default=4, metavar="N", help="layers at a time [4]")
+        added.add_argument(
+            "--locked", action="store_true", help="refuse a stale or missing lock [if $CI is set and a lock is there]"
+        )
+        return added
+
+    push = project(command("push", acts.push, "Build what is missing and push the image."))
+    push.add_argument("target", nargs="?", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
+    push.add_argument("--dry-run", action="store_true", help="say what would move, as `cogpack plan` does")
+    push.add_argument("--rebuild", action="store_true", help="make every layer anew, whatever lock and cache say")
+    plan = project(command("plan", acts.plan, "Show the layers, their bytes, and what a push would move."))
+    plan.add_argument("target", nargs="?", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
+    build = project(command("build", acts.build, "Build into an OCI layout (DIR) or a docker archive (FILE.tar)."))
+    build.add_argument("-o", "--output", type=Path, required=True, metavar="DIR|FILE.tar")
+    build.add_argument("-t", "--tag", metavar="NAME[:TAG]", help="name of the image in it [image: of cog.yaml]")
+    build.add_argument("--rebuild", action="store_true", help="make every layer anew, whatever lock and cache say")
+    load = project(command("load", acts.load, "Load the image into the local Docker."))
+    load.add_argument("-t", "--tag", metavar="NAME[:TAG]", help="name of the image [image: of cog.yaml]")
+    lock = project(command("lock", acts.lock, "Resolve everything and write cogpack.lock."))
+    lock.add_argument("-U", "--upgrade", action="store_true", help="take the newest of everything, ignoring old pins")
+    project(command("schema", acts.schema, "Print the model's OpenAPI document."))
+    inspect = command("inspect", acts.inspect, "Describe an image of a registry or an OCI layout.")
+    inspect.add_argument("target", metavar="REF|DIR")
+    verify = project(command("verify", acts.verify, "Rebuild from the lock and compare with a pushed image."))
+    verify.add_argument("target", metavar="REF")
+    weights = commands.add_parser("weights", help="Show, cut, join, compare and pull weights.")
+    kinds = weights.add_subparsers(metavar="ACTION", required=True)
+    ls = project(command("ls", acts.list_weights, "Show what is a weight, how it is cut, what moves.", kinds))
+    ls.add_argument("target", nargs="?", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
+    split = command("split", acts.split_weights, "Cut a safetensors file into shards and their index.", kinds)
+    split.add_argument("source", type=Path, metavar="FILE")
+    split.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    split.add_argument("--layer-size", type=_positive_bytes, metavar="BYTES", help="what to cut to [by the size]")
+    join = command("join", acts.join_weights, "Make one safetensors file of shards and their index.", kinds)
+    join.add_argument("source", type=Path, metavar="DIR|INDEX")
+    join.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+    check = command(
+        "verify", acts.verify_weights, "Compare an image's weights with files, whole or tensor by tensor.", kinds
+    )
+    check.add_argument("target", metavar="REF|DIR")
+    check.add_argument("--against", type=Path, required=True, metavar="FILE|DIR")
+    pull = command("pull", acts.pull_weights, "Pull the weights of an image, and nothing else of it.", kinds)
+    pull.add_argument("target", metavar="REF|DIR")
+    pull.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    pull.add_argument("-j", "--jobs", type=_positive, default=4, metavar="N", help="layers at a time [4]")
+    registry = commands.add_parser("registry", help="A small registry of our own.")
+    actions = registry.add_subparsers(metavar="ACTION", required=True)
+    serve = actions.add_parser("serve", help="Serve a directory (an OCI layout) as a registry.")
+    serve.set_defaults(act=acts.serve)
+    serve.add_argument("directory", type=Path, metavar="DIR")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on [127.0.0.1]")
+    serve.add_argument("--port", type=int, default=5000, help="port, 0 for any free one [5000]")
+    return top
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"expected 1 to 64, found {text!r}")
+    return int(text)
+
+
+def _positive_bytes(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 2**50:
+        raise argparse.ArgumentTypeError(f"expected a number of bytes, found {text!r}")
+    return int(text)

@@ -1,0 +1,102 @@
+"""`cogpack plan`, `push --dry-run`, `weights ls`: what a push would do. Nothing is built or sent."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from cogpack.commands.prepare import Prepared, prepare
+from cogpack.commands.push import believe_known, present_layers, push_reference, read_new_files
+from cogpack.commands.session import Session
+from cogpack.digest import Digest
+from cogpack.layers.layer import Form
+from cogpack.layers.weights import largest
+from cogpack.oci import LayerInfo
+from cogpack.project import Rule
+
+JOIN_RATE = 1.1e9
+"""Bytes a second that a start-up join copies where the file system can't share blocks (measured on ext4)."""
+
+
+class WeightFile(msgspec.Struct, frozen=True, kw_only=True):
+    """`rule` and `why` it was taken; `others`: what another rule would give, for files that one could cut."""
+
+    path: str
+    size: int
+    rule: Rule
+    why: str
+    others: tuple[str, ...] = ()
+
+
+class PlannedLayer(msgspec.Struct, frozen=True, kw_only=True):
+    """`size`: bytes as stored, None where only building tells. `moves`: None when nothing was asked of a target."""
+
+    name: str
+    key: str
+    digest: Digest | None
+    size: int | None
+    moves: bool | None
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """Layers bottom first; weight files in the order of their paths."""
+
+    layers: tuple[PlannedLayer, ...]
+    weights: tuple[WeightFile, ...]
+
+    def weights_only(self) -> "Planned":
+        layers = tuple(layer for layer in self.layers if layer.name.startswith("weights: "))
+        return Planned(layers=layers, weights=self.weights)
+
+
+def plan(session: Session, target: str | None) -> Planned:
+    """The layers, and which would move to `target` (or `image:` of cog.yaml); nothing is built or sent."""
+    prepared = prepare(session)
+    repository = None
+    word: Mapping[str, LayerInfo] = {}
+    if target or prepared.project.config.image:
+        reference = push_reference(target, prepared)
+        repository = session.repository(reference)
+        _, word = present_layers(repository, reference.with_tag(reference.tag or "latest"))
+    read_new_files(session, prepared)
+    believe_known(session, prepared.plan, prepared.lock, word, "the target's tag")
+    layers = tuple(
+        PlannedLayer(
+            name=layer.name,
+            key=layer.key,
+            digest=layer.known.descriptor.digest if layer.known else None,
+            size=layer.known.descriptor.size if layer.known else layer.size(Form.STORED),
+            moves=None
+            if repository is None
+            else layer.known is None or not repository.has_blob(layer.known.descriptor),
+        )
+        for layer in prepared.plan.layers
+    )
+    return Planned(layers=layers, weights=_weights(prepared))
+
+
+def _weights(prepared: Prepared) -> tuple[WeightFile, ...]:
+    size = prepared.layer_size
+    return tuple(
+        WeightFile(
+            path=file.path,
+            size=file.size,
+            rule=choice.rule,
+            why=choice.why,
+            others=_others(file.path, file.size, choice.rule, size),
+        )
+        for file, choice in prepared.weights
+    )
+
+
+def _others(path: str, size: int, rule: Rule, target: int) -> tuple[str, ...]:
+    if size <= largest(target):
+        return ()
+    parts = -(-size // target)
+    offers = {
+        "none": "none: 1 layer, one stream",
+        "opaque": f"opaque: {parts} layers, joined at each first start in about {size / JOIN_RATE:.0f} s, "
+        f"{size / 1e9:.1f} GB of disk more",
+    }
+    if path.endswith(".safetensors"):
+        offers["tensor"] = f"tensor: about {parts} layers, for loaders that read an index"
+    return tuple(text for name, text in offers.items() if name != rule)

@@ -1,0 +1,163 @@
+"""`cogpack weights` on files, directories and images in an OCI layout."""
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from support.images import fill
+from support.safetensors_files import files, made
+
+from cogpack.commands.contents import pull_weights, verify_weights
+from cogpack.commands.session import Session, Settings
+from cogpack.commands.weights import join, split
+from cogpack.errors import CogpackError, InputError, MismatchError
+from cogpack.layers.built import BuiltLayer
+from cogpack.layers.compression import Gzip, Uncompressed
+from cogpack.layers.entry import LocalFile
+from cogpack.layers.fingerprints import Fingerprints
+from cogpack.layers.weights import JoinSource, Weight, lay
+from cogpack.project import Rule
+from cogpack.sinks.layout import LayoutSink
+
+MiB = 1024 * 1024
+MODEL = made([("embed.w", "F32", [MiB // 4]), *((f"layers.{n}.w", "BF16", [MiB // 4]) for n in range(8))])
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    return Session(Settings(cache=tmp_path / "cache"))
+
+
+def image(root: Path, **weights: tuple[Rule, bytes]) -> Path:
+    """An OCI layout with these weights, cut to 1 MiB, and the files themselves in `root`/files."""
+    found = []
+    for number, (rule, data) in enumerate(weights.values()):
+        path = root / "files" / list(weights)[number].replace("__", ".")
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        found.append(Weight(f"src/m/{path.name}", LocalFile.of(path), rule))
+    prints = Fingerprints(root / "fingerprints")
+    layers = [
+        BuiltLayer(source, Gzip() if isinstance(source, JoinSource) else Uncompressed())
+        for source in lay(found, MiB, prints.when_read, b"program")
+    ]
+    fill(LayoutSink(root / "layout"), layers, ["example/m:v1"])
+    return root / "layout"
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=files())
+def test_what_is_split_and_joined_has_the_same_tensors(tmp_path_factory: object, data: bytes) -> None:
+    from safetensors import deserialize
+
+    root: Path = tmp_path_factory.mktemp("split")  # type: ignore[attr-defined]
+    (root / "model.safetensors").write_bytes(data)
+    session = Session(Settings(cache=root / "cache"))
+    written = split(session, root / "model.safetensors", root / "shards", size=100)
+    assert sorted(path.name for path in (root / "shards").iterdir()) == sorted(written.files)
+    join(session, root / "shards", root / "again.safetensors")
+    again = (root / "again.safetensors").read_bytes()
+    assert dict(deserialize(again)) == dict(deserialize(data))
+
+
+def test_split_writes_nothing_over_what_is_there(session: Session, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(MODEL)
+    (tmp_path / "model.safetensors.index.json").write_text("mine")
+    with pytest.raises(InputError, match=r"model\.safetensors\.index\.json: is there already"):
+        split(session, tmp_path / "model.safetensors", tmp_path, size=MiB)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.safetensors", "model.safetensors.index.json"]
+
+
+@pytest.mark.parametrize(
+    ("index", "why"),
+    [
+        ('{"weight_map": {"a": "../model.safetensors"}}', "names the file '../model.safetensors'"),
+        ('{"weight_map": {"a": "model.safetensors"}}', "only in one of index and shards"),
+        ('{"weight_map": {"a": "gone.safetensors"}}', r"gone\.safetensors"),
+        ('{"weight_map": 7}', "weight_map"),
+        ("not JSON", r"index\.json"),
+    ],
+)
+def test_an_index_that_can_not_be_is_refused(session: Session, tmp_path: Path, index: str, why: str) -> None:
+    (tmp_path / "model.safetensors").write_bytes(MODEL)
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(CogpackError, match=why):
+        join(session, tmp_path, tmp_path / "joined.safetensors")
+    assert not (tmp_path / "joined.safetensors").exists()
+
+
+def test_weights_of_every_kind_are_found_equal(session: Session, tmp_path: Path) -> None:
+    data = random.Random(0).randbytes(3 * MiB + 5)
+    layout = image(tmp_path, model__safetensors=("tensor", MODEL), big__pt=("opaque", data), small__bin=("none", b"x"))
+    found = {file.path: file for file in verify_weights(session, str(layout), tmp_path / "files")}
+    assert found["model.safetensors"].tensors == 9
+    assert {path: file.how for path, file in found.items()} == {
+        "model.safetensors": "tensors",
+        "big.pt": "parts",
+        "small.bin": "whole",
+    }
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "big.pt", "small.bin"])
+def test_one_other_byte_is_found_and_named(session: Session, tmp_path: Path, name: str) -> None:
+    data = random.Random(0).randbytes(3 * MiB + 5)
+    layout = image(tmp_path, model__safetensors=("tensor", MODEL), big__pt=("opaque", data), small__bin=("none", b"x"))
+    path = tmp_path / "files" / name
+    changed = bytearray(path.read_bytes())
+    changed[-1] ^= 1
+    path.write_bytes(changed)
+    with pytest.raises(MismatchError, match=f"{name[:5]}|parts/") as caught:
+        verify_weights(session, str(layout), tmp_path / "files")
+    assert name in caught.value.message
+    if name == "model.safetensors":
+        assert "tensor layers.7.w" in caught.value.message
+
+
+def test_a_tensor_more_or_less_is_found(session: Session, tmp_path: Path) -> None:
+    layout = image(tmp_path, model__safetensors=("tensor", MODEL))
+    (tmp_path / "files" / "model.safetensors").write_bytes(made([("embed.w", "F32", [MiB // 4])]))
+    with pytest.raises(MismatchError, match=r"layers\.0\.w"):
+        verify_weights(session, str(layout), tmp_path / "files" / "model.safetensors")
+
+
+def test_a_file_that_the_image_does_not_have_is_named(session: Session, tmp_path: Path) -> None:
+    layout = image(tmp_path, small__bin=("none", b"x"))
+    (tmp_path / "files" / "other.bin").write_bytes(b"y")
+    with pytest.raises(MismatchError, match=r"no file for other\.bin"):
+        verify_weights(session, str(layout), tmp_path / "files")
+
+
+def test_pulled_weights_are_the_shards_and_the_joined_files(session: Session, tmp_path: Path) -> None:
+    data = random.Random(0).randbytes(3 * MiB + 5)
+    layout = image(tmp_path, model__safetensors=("tensor", MODEL), big__pt=("opaque", data), small__bin=("none", b"x"))
+    pulled = pull_weights(session, str(layout), tmp_path / "out")
+    assert (tmp_path / "out/m/big.pt").read_bytes() == data
+    assert (tmp_path / "out/m/small.bin").read_bytes() == b"x"
+    assert sorted(pulled.files) == sorted(
+        path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()
+    )
+    join(session, tmp_path / "out/m", tmp_path / "again.safetensors")
+    from safetensors import deserialize
+
+    assert dict(deserialize((tmp_path / "again.safetensors").read_bytes())) == dict(deserialize(MODEL))
+
+
+def test_a_damaged_layer_leaves_nothing_behind(session: Session, tmp_path: Path) -> None:
+    layout = image(tmp_path, small__bin=("none", b"x" * 5000))
+    (blob,) = [path for path in (layout / "blobs/sha256").iterdir() if path.stat().st_size > 5000]
+    damaged = bytearray(blob.read_bytes())
+    damaged[3000] ^= 1
+    blob.write_bytes(damaged)
+    with pytest.raises(MismatchError):
+        pull_weights(session, str(layout), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_weights_are_pulled_into_a_new_directory_only(session: Session, tmp_path: Path) -> None:
+    layout = image(tmp_path, small__bin=("none", b"x"))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("mine")
+    with pytest.raises(InputError, match="is there already"):
+        pull_weights(session, str(layout), tmp_path / "out")
