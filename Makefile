@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check fmt packages clean
+.PHONY: demo test check fmt packages loaders clean
 
 demo: $(VENV)/installed
 	$(BIN)/python scripts/demo.py
@@ -24,6 +24,13 @@ fmt: $(VENV)/installed-tests
 # The real registry, Docker and friends for the integration tests. Without them those tests say why they are skipped.
 packages:
 	sh scripts/integration-packages.sh
+
+# What the loader matrix wants: torch, transformers and friends, some gigabytes where no CPU build of torch is at hand.
+loaders: $(VENV)/installed-loaders
+
+$(VENV)/installed-loaders: pyproject.toml | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --editable '.[test,loaders]'
+	touch $@
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
