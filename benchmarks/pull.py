@@ -126,14 +126,14 @@ def layouts(paths: Sequence[Path], prints: Fingerprints) -> dict[str, list[Built
     files = [LocalFile.of(path) for path in paths]
     places = [f"src/{path.parent.name}/{path.name}" for path in paths]
     placed = [Placed(place, prints.when_read(file)) for place, file in zip(places, files, strict=True)]
-    cut = [Weight(place, file, "tensor") for place, file in zip(places, files, strict=True)]
+    cut = [Weight(place, place, file, file.size, "tensor") for place, file in zip(places, files, strict=True)]
     found = {
         GZIP: [BuiltLayer(FilesSource("all", placed), Gzip())],
         PLAIN: [BuiltLayer(FilesSource("all", placed), Uncompressed())],
         PER_FILE: [BuiltLayer(FilesSource(item.path, [item]), Uncompressed()) for item in placed],
         OURS: [
             BuiltLayer(source, Uncompressed())
-            for source in lay(cut, layer_size(sum(file.size for file in files)), prints.when_read, b"")
+            for source in lay(cut, layer_size(sum(file.size for file in files)), prints.when_read, b"").layers
         ],
     }
     if len(paths) == 1:

@@ -176,8 +176,30 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Results(msgspec.Struct, frozen=True):
+class LockedPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of the image that holds a weight or a part of one. `blake3`: hex, of its bytes."""
+
+    path: str
+    size: _Size
+    blake3: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
+class LockedWeight(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file that git-lfs keeps became: enough to know its layers where only its pointer is checked out.
+
+    `path`: in the project; `oid` and `size`: as in the pointer; `rule`: how it was cut.
+    """
+
+    path: str
+    oid: _Digest
+    size: _Size
+    rule: Literal["tensor", "opaque", "none"]
+    parts: tuple[LockedPart, ...]
+
+
+class Results(msgspec.Struct, frozen=True, omit_defaults=True):
     layers: tuple[Result, ...] = ()
+    weights: tuple[LockedWeight, ...] = ()
 
 
 class Lock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -224,7 +246,8 @@ def read_lock(root: Path) -> Lock | None:
 def encode_lock(lock: Lock) -> bytes:
     """TOML with one line per package, wheel and result: what changed is what a diff shows."""
     layers = sorted(lock.results.layers, key=lambda result: (result.name, result.key))
+    weights = sorted(lock.results.weights, key=lambda weight: weight.path)
     document = msgspec.to_builtins(lock)
     if layers:
-        document["results"] = {"layers": msgspec.to_builtins(layers)}
+        document["results"] = msgspec.to_builtins(Results(tuple(layers), tuple(weights)))
     return _HEADER + toml.encode(document)

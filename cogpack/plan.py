@@ -32,12 +32,13 @@ from cogpack.runtime import contract
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Everything of the image but the layers' digests. `layers` bottom first, the base's own first of all.
 
-    `wheels`: each with the key of the layer it is in.
+    `wheels`: each with the key of the layer it is in; `weights`: what each weight file became, by its path.
     """
 
     layers: tuple[Layer, ...]
     base_layers: int
     wheels: tuple[tuple[str, WheelFile], ...]
+    weights: Mapping[str, tuple[Placed, ...]]
     base: BaseImage | None
     run: Run
     platform: Platform
@@ -91,7 +92,9 @@ def make_plan(
     *large, small = [(built(WheelsSource(files), spliced), files) for files in _wheels(decisions.wheels, suppliers)]
     layers += [layer for layer, _ in large]
     laid = lay(weights, layer_size, suppliers.part, contract.join_program())
-    layers += [built(source, compressed if isinstance(source, JoinSource) else Uncompressed()) for source in laid]
+    layers += [
+        built(source, compressed if isinstance(source, JoinSource) else Uncompressed()) for source in laid.layers
+    ]
     layers.append(small[0])
     layers.append(built(_project(files, schema, suppliers), compressed))
     sdk_version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "")
@@ -121,6 +124,7 @@ def make_plan(
             ),
         ),
         wheels=tuple((layer.key, wheel) for layer, files in [*large, small] for wheel in files),
+        weights=laid.parts,
         platform=platform,
         annotations=annotations,
         created=decisions.created,

@@ -75,7 +75,7 @@ def plan(session: Session, target: str | None) -> Planned:
 
 
 def _weights(prepared: Prepared) -> tuple[WeightFile, ...]:
-    size = prepared.layer_size
+    size = prepared.gathered.layer_size
     return tuple(
         WeightFile(
             path=file.path,
@@ -84,7 +84,7 @@ def _weights(prepared: Prepared) -> tuple[WeightFile, ...]:
             why=choice.why,
             others=_others(file.path, file.size, choice.rule, size),
         )
-        for file, choice in prepared.weights
+        for file, choice in prepared.gathered.choices
     )
 
 

@@ -10,6 +10,7 @@ import msgspec
 from blake3 import blake3
 
 from cogpack.artifacts import Artifact
+from cogpack.commands.gather import Gathered, gather
 from cogpack.commands.lock import DEFAULT_PYTHON, current_lock
 from cogpack.commands.session import Session
 from cogpack.config import Config
@@ -18,16 +19,14 @@ from cogpack.errors import InputError
 from cogpack.layers.built import BlobSource
 from cogpack.layers.entry import LocalFile, Slices
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
-from cogpack.layers.weights import Weight, largest, layer_size
 from cogpack.lock import Decisions, Lock, LockedDeb, LockedWheel
 from cogpack.oci import Descriptor, Platform
 from cogpack.plan import Plan, Suppliers, make_plan
 from cogpack.progress import Task
-from cogpack.project import Choice, Project, ProjectFile, find_project
+from cogpack.project import Project, ProjectFile, find_project
 from cogpack.reference import Reference
 from cogpack.resolve.debs import Mirror, deb_urls
 from cogpack.resolve.wheels import Indexes, Target, wheel_urls
-from cogpack.runtime import contract
 from cogpack.runtime.schema import Described, describe
 
 
@@ -37,8 +36,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
     schema: bytes
     fingerprints: Fingerprints
-    weights: tuple[tuple[ProjectFile, Choice], ...]
-    layer_size: int
+    gathered: Gathered
 
 
 def open_project(session: Session) -> Project:
@@ -90,23 +88,13 @@ def prepare(session: Session) -> Prepared:
     def local(file: ProjectFile) -> Fingerprinted:
         return fingerprints.of(project.root / file.path)
 
-    size = config.pack.weights.layer_size or layer_size(sum(file.size for file in weights))
-
-    choices = tuple((file, project.split(file, limit=largest(size))) for file in weights)
+    gathered = gather(project, lock, weights)
     plan = make_plan(
         config,
         decisions,
         [file for file in files if file.path not in weight_paths],
-        [
-            Weight(
-                f"{contract.SOURCE}/{file.path}",
-                LocalFile.of(project.root / file.path),
-                choice.rule,
-                file.executable,
-            )
-            for file, choice in choices
-        ],
-        layer_size=size,
+        gathered.weights,
+        layer_size=gathered.layer_size,
         schema=described.document,
         concurrency=described.concurrency,
         platform=Platform.parse(config.pack.platform),
@@ -118,8 +106,7 @@ def prepare(session: Session) -> Prepared:
         plan=plan,
         schema=described.document,
         fingerprints=fingerprints,
-        weights=choices,
-        layer_size=size,
+        gathered=gathered,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from cogpack.artifacts import Artifact
+from cogpack.commands.gather import locked_weights
 from cogpack.commands.lock import write_lock
 from cogpack.commands.prepare import Prepared, prepare
 from cogpack.commands.session import Session
@@ -163,6 +164,8 @@ def record_results(session: Session, prepared: Prepared, infos: Mapping[str, Lay
     }
     if len(prepared.lock.platforms) > 1:  # other platforms' results stay
         made = {result.key: result for result in prepared.lock.results.layers} | made
-    results = tuple(sorted(made.values(), key=lambda result: (result.name, result.key)))
-    if results != prepared.lock.results.layers:
-        write_lock(prepared.project, msgspec.structs.replace(prepared.lock, results=Results(results)))
+    layers = tuple(sorted(made.values(), key=lambda result: (result.name, result.key)))
+    weights = locked_weights(prepared.project, prepared.gathered, prepared.plan, prepared.fingerprints, prepared.lock)
+    prepared.fingerprints.save()
+    if (results := Results(layers, weights)) != prepared.lock.results:
+        write_lock(prepared.project, msgspec.structs.replace(prepared.lock, results=results))

@@ -182,6 +182,19 @@ class _SliceReader(io.RawIOBase):
             self._stream.close()
 
 
+class Absent(msgspec.Struct, frozen=True):
+    """Content of which only the size is here. `why` is raised when it is wanted after all."""
+
+    size: int
+    why: CogpackError
+
+    def open(self) -> BinaryIO:
+        raise self.why
+
+    def deflated(self) -> RawDeflate | None:
+        return None
+
+
 class Directory(msgspec.Struct, frozen=True):
     path: str
     mode: int = 0o755

@@ -14,6 +14,7 @@ from typing import BinaryIO, cast
 import msgspec
 from blake3 import blake3
 
+from cogpack.digest import Digest, Hasher, parse_digest
 from cogpack.layers.entry import BLOCK, Content, LocalFile, RawDeflate, Slices, Stat
 from cogpack.layers.facts import write_whole
 from cogpack.oci import encode
@@ -24,7 +25,7 @@ _YOUNG = 2_000_000_000
 
 class _Remembered(msgspec.Struct, frozen=True, array_like=True):
     stat: Stat
-    blake3: str
+    digest: str
     at_ns: int
 
 
@@ -111,6 +112,27 @@ class Fingerprints:
                     pass
         return found
 
+    def sha256(self, file: LocalFile) -> Digest:
+        """The digest of its bytes, by which git-lfs knows it; read if it is not remembered."""
+        name = os.fsencode(file.path) + b"\0sha256"
+        if (known := self._recall(name, file.stat)) is not None:
+            return parse_digest(known, where=str(self._store))
+        started = time.time_ns()
+        digest = Hasher()
+        with file.open() as stream:
+            while block := stream.read(BLOCK):
+                digest.update(block)
+        self._seen[name] = _Remembered(file.stat, digest.digest, started)
+        self._changed = True
+        return digest.digest
+
+    def _recall(self, name: bytes, stat: Stat) -> str | None:
+        known = self._known.get(name)
+        if known is None or known.stat != stat or max(stat.mtime_ns, stat.ctime_ns) >= known.at_ns - _YOUNG:
+            return None
+        self._seen[name] = known
+        return known.digest
+
     def when_read(self, content: LocalFile | Slices) -> Fingerprinted:
         """`content` as it is now; if its hash is not remembered, it is known once somebody has read all of it."""
         if isinstance(content, LocalFile):
@@ -119,10 +141,8 @@ class Fingerprints:
             path, stat = content.file.path, content.file.stat
             part = b"\0" + blake3(encode([content.head, content.ranges])).digest()
         name = os.fsencode(path) + part
-        known = self._known.get(name)
-        if known and known.stat == stat and max(stat.mtime_ns, stat.ctime_ns) < known.at_ns - _YOUNG:
-            self._seen[name] = known
-            return Fingerprinted(content, known.blake3)
+        if (known := self._recall(name, stat)) is not None:
+            return Fingerprinted(content, known)
         started = time.time_ns()
 
         def learned(digest: str) -> None:

@@ -7,5 +7,16 @@ from cogpack.project.files import ProjectFile
 from cogpack.project.lfs import LfsPointer, lfs_pointer
 from cogpack.project.project import Project, find_project
 from cogpack.project.split import Choice, Rule, index_path
+from cogpack.project.weights import not_fetched
 
-__all__ = ["Choice", "LfsPointer", "Project", "ProjectFile", "Rule", "find_project", "index_path", "lfs_pointer"]
+__all__ = [
+    "Choice",
+    "LfsPointer",
+    "Project",
+    "ProjectFile",
+    "Rule",
+    "find_project",
+    "index_path",
+    "lfs_pointer",
+    "not_fetched",
+]

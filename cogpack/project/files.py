@@ -14,6 +14,7 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.project.ignore import Patterns
+from cogpack.project.lfs import LfsPointer
 
 _NEVER_AT_ROOT = frozenset({".cog", ".cogpack", "cogpack.lock"})
 _NEVER = frozenset(
@@ -25,13 +26,17 @@ _LINKS = 40
 
 
 class ProjectFile(msgspec.Struct, frozen=True, kw_only=True):
-    """`path` is relative POSIX text; `size` (bytes) and `executable` (by its owner) are of files, `target` of links."""
+    """`path` is relative POSIX text; `size` (bytes) and `executable` (by its owner) are of files, `target` of links.
+
+    `pointer`: of a weight that git-lfs has not fetched; `size` is then that of the file that should be there.
+    """
 
     path: str
     kind: Literal["file", "symlink", "directory"]
     executable: bool = False
     size: int = 0
     target: str | None = None
+    pointer: LfsPointer | None = None
 
 
 def list_files(root: str, patterns: Patterns) -> list[ProjectFile]:

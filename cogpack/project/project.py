@@ -12,6 +12,7 @@ from cogpack.errors import InputError
 from cogpack.project.files import ProjectFile, list_files
 from cogpack.project.ignore import Patterns, parse_ignore
 from cogpack.project.inputs import Inputs, read_inputs
+from cogpack.project.lfs import LfsAttributes
 from cogpack.project.reading import open_file
 from cogpack.project.split import Choice, SplitRules
 from cogpack.project.weights import WeightRules
@@ -39,6 +40,10 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     def split(self, file: ProjectFile, *, limit: int) -> Choice:
         """How a weight is cut over layers; `limit`: bytes that one layer may have."""
         return self._split_rules.choose(file, limit=limit)
+
+    def in_lfs(self, file: ProjectFile) -> bool:
+        """Whether git-lfs keeps it, so that another checkout may have its pointer only."""
+        return self._lfs.tracked(file.path)
 
     def requirements(self) -> Requirements:
         """All requirements files in one, with those that they name."""
@@ -86,13 +91,15 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def _files(self) -> dict[str, ProjectFile]:
         files = list_files(str(self.root), self._patterns())
-        for file in files:
-            self._rules.check_fetched(str(self.root), file)
-        return {file.path: file for file in files}
+        return {file.path: self._rules.find_pointer(str(self.root), file) for file in files}
 
     @cached_property
     def _rules(self) -> WeightRules:
         return WeightRules(self.config.pack.weights, config=self.config_path.name)
+
+    @cached_property
+    def _lfs(self) -> LfsAttributes:
+        return LfsAttributes(self.root)
 
     @cached_property
     def _split_rules(self) -> SplitRules:

@@ -2,6 +2,8 @@
 
 import re
 
+import msgspec
+
 from cogpack.config import PackWeights
 from cogpack.errors import InputError
 from cogpack.project.files import ProjectFile
@@ -53,21 +55,29 @@ class WeightRules:
         large = file.size >= LARGE and _suffix(file.path) not in _SOURCE_SUFFIXES
         return large or self._include.matches(file.path) or (_is_named(file.path) and file.size >= self._min_size)
 
-    def check_fetched(self, root: str, file: ProjectFile) -> None:
-        """Refuse a git-lfs pointer where a weight should be."""
+    def find_pointer(self, root: str, file: ProjectFile) -> ProjectFile:
+        """`file`, and the git-lfs pointer that stands where a weight should be, if one does."""
         named = _is_named(file.path) or self._include.matches(file.path)
         if file.kind != "file" or file.size >= MAX_POINTER or not named or self._exclude.matches(file.path):
-            return
+            return file
         try:
             with open_file(f"{root}/{file.path}") as opened:
                 pointer = lfs_pointer(opened.read(MAX_POINTER))
         except OSError as error:
             raise InputError(f"{file.path}: {error.strerror}", next_step="make it readable") from error
-        if pointer:
-            raise InputError(
-                f"{file.path}: a git-lfs pointer stands where {pointer.size} bytes of weights should be",
-                next_step="run git lfs pull",
-            )
+        if pointer is None:
+            return file
+        found = msgspec.structs.replace(file, size=pointer.size, pointer=pointer)
+        if not self.is_weight(found):
+            raise not_fetched(found)
+        return found
+
+
+def not_fetched(file: ProjectFile) -> InputError:
+    return InputError(
+        f"{file.path}: a git-lfs pointer stands where {file.size} bytes of weights should be",
+        next_step="run git lfs pull",
+    )
 
 
 def _suffix(path: str) -> str:

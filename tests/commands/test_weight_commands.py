@@ -36,11 +36,11 @@ def image(root: Path, **weights: tuple[Rule, bytes]) -> Path:
         path = root / "files" / list(weights)[number].replace("__", ".")
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
-        found.append(Weight(f"src/m/{path.name}", LocalFile.of(path), rule))
+        found.append(Weight(f"src/m/{path.name}", path.name, LocalFile.of(path), len(data), rule))
     prints = Fingerprints(root / "fingerprints")
     layers = [
         BuiltLayer(source, Gzip() if isinstance(source, JoinSource) else Uncompressed())
-        for source in lay(found, MiB, prints.when_read, b"program")
+        for source in lay(found, MiB, prints.when_read, b"program").layers
     ]
     fill(LayoutSink(root / "layout"), layers, ["example/m:v1"])
     return root / "layout"

@@ -145,3 +145,30 @@ def test_weights_are_read_once_where_the_registry_has_them(model: Project, regis
     again = machine.cogpack("push", f"{registry}/checkout/model", "--json", COGPACK_CACHE_DIR=str(tmp_path / "cache"))
     assert json.loads(again.stdout)["sent"] == 0
     assert httpx.get(f"http://{registry}/v2/checkout/model/tags/list").json()["tags"] == ["latest"]
+
+
+@pytest.mark.parametrize("rule", ["auto", "opaque", "none"])
+def test_with_lfs_pointers_and_the_lock_a_changed_line_needs_no_weights(
+    model: Project, registry: str, tmp_path: Path, rule: str
+) -> None:
+    config = model.root / "cog.yaml"
+    config.write_text(config.read_text().replace('"layer_size"', f'"split": "{rule}", "layer_size"'))
+    (model.root / ".gitattributes").write_text("*.safetensors filter=lfs diff=lfs merge=lfs -text\n")
+    sent(model, f"{registry}/lfs-{rule}/model")
+    machine = model.fresh(tmp_path / "machine", lock=True)
+    weights = machine.root / "model" / "model.safetensors"
+    data = weights.read_bytes()
+    oid = hashlib.sha256(data).hexdigest()
+    weights.write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(data)}\n")
+    source = machine.root / "predict.py"
+    source.write_text(source.read_text() + "# changed\n")
+    machine.environment["COGPACK_CACHE_DIR"] = str(tmp_path / "empty cache")
+    assert list(sent(machine, f"{registry}/lfs-{rule}/model")) == ["project"]
+    lost = machine.cogpack("push", f"{registry}/lfs-{rule}/elsewhere", ok=False)
+    assert lost.returncode == 2
+    assert "model/model.safetensors: a git-lfs pointer" in lost.stderr
+    assert "git lfs pull" in lost.stderr
+    weights.write_text(weights.read_text().replace(oid, "0" * 64))
+    other = machine.cogpack("push", f"{registry}/lfs-{rule}/model", ok=False)
+    assert other.returncode == 2
+    assert "git lfs pull" in other.stderr

@@ -161,11 +161,19 @@ def test_the_config_can_say_what_is_a_weight(tmp_path: Path) -> None:
     assert [file.path for file in found.files() if found.is_weight(file)] == ["a.bin", "data/x.txt"]
 
 
-def test_a_git_lfs_pointer_in_place_of_a_weight_is_refused(tmp_path: Path) -> None:
+def test_a_git_lfs_pointer_in_place_of_a_weight_stands_for_the_file_with_its_size(tmp_path: Path) -> None:
     found = project(tmp_path, {"model/model.safetensors": POINTER})
+    (file,) = [file for file in found.files() if file.path.endswith(".safetensors")]
+    assert file.pointer is not None
+    assert file.size == file.pointer.size == 90868376
+    assert found.is_weight(file)
+
+
+def test_a_pointer_to_what_is_too_small_for_a_weight_is_refused(tmp_path: Path) -> None:
+    found = project(tmp_path, {"model/model.safetensors": POINTER.replace(b"90868376", b"12")})
     with pytest.raises(InputError) as caught:
         found.files()
-    assert caught.value.message.startswith("model/model.safetensors: a git-lfs pointer stands where 90868376 bytes")
+    assert caught.value.message.startswith("model/model.safetensors: a git-lfs pointer stands where 12 bytes")
     assert caught.value.next_step == "run git lfs pull"
 
 

@@ -31,28 +31,32 @@ Fingerprint: TypeAlias = Callable[[LocalFile | Slices], Fingerprinted]
 
 
 class Weight(msgspec.Struct, frozen=True):
-    """A weight file, and `path`, its place in the image."""
+    """A weight file. `path`: its place in the image; `name`: for people.
+
+    `parts`: what it was cut into, by the word of a lock, where the file itself is not here.
+    """
 
     path: str
-    file: LocalFile
+    name: str
+    file: LocalFile | None
+    size: int
     rule: Rule
     executable: bool = False
+    parts: tuple[Placed, ...] | None = None
 
 
-class _Piece(msgspec.Struct, frozen=True):
+class Laid(msgspec.Struct, frozen=True):
+    """`layers`, bottom first; `parts`: by the path of each weight, the files that stand for it."""
+
+    layers: list[LayerSource]
+    parts: Mapping[str, tuple[Placed, ...]]
+
+
+class _Group(msgspec.Struct, frozen=True):
     """What may be a layer of its own. `name`: for people."""
 
     name: str
     files: tuple[Placed, ...]
-
-
-class _Pieces(msgspec.Struct, frozen=True):
-    """`own`: to be layers of their own; `small` and `tiny` to share one each; `joined`: what must be put together."""
-
-    own: list[_Piece]
-    small: list[_Piece]
-    tiny: list[_Piece]
-    joined: list[Cut]
 
 
 def layer_size(total: int) -> int:
@@ -66,65 +70,84 @@ def largest(size: int) -> int:
     return size + size // 2
 
 
-def lay(weights: Sequence[Weight], size: int, fingerprint: Fingerprint, join_program: bytes) -> list[LayerSource]:
+def lay(weights: Sequence[Weight], size: int, fingerprint: Fingerprint, join_program: bytes) -> Laid:
     """The layers of `weights`, bottom first, cut to about `size` bytes.
 
     Large files and parts of files in the order of their paths, then small files, then indexes, which change with them.
     """
-    headers = {weight.path: _header(weight) for weight in weights if weight.rule == "tensor"}
-    total = sum(weight.file.size for weight in weights)
-    pieces = _cut(weights, headers, size, fingerprint)
-    while len(pieces.own) > MAX_LAYERS and size < total:
+    headers = {weight.path: _header(weight.file) for weight in weights if weight.file and weight.rule == "tensor"}
+    total = sum(weight.size for weight in weights)
+    while True:
+        parts = {weight.path: _parts(weight, headers, size, fingerprint) for weight in weights}
+        own, small, tiny = _groups(weights, parts)
+        if len(own) <= MAX_LAYERS or size >= total:
+            break
         size *= 2
-        pieces = _cut(weights, headers, size, fingerprint)
-    run = max(1, -(-len(pieces.own) // MAX_LAYERS))  # whole files can't be cut to be fewer: neighbours share a layer
-    groups = [pieces.own[start : start + run] for start in range(0, len(pieces.own), run)]
-    layers: list[LayerSource] = [_together(group, "files") for group in [*groups, pieces.small] if group]
-    if pieces.tiny:
-        layers.append(_together(pieces.tiny, "indexes and tiny shards"))
-    if pieces.joined:
-        layers.append(JoinSource(pieces.joined, join_program))
-    return layers
+    run = max(1, -(-len(own) // MAX_LAYERS))  # whole files can't be cut to be fewer: neighbours share a layer
+    layers: list[LayerSource] = [_together(own[at : at + run], "files") for at in range(0, len(own), run)]
+    if small:
+        layers.append(_together(small, "small files"))
+    if tiny:
+        layers.append(_together(tiny, "indexes and tiny shards"))
+    if joined := [Cut(weight.path, weight.size, parts[weight.path]) for weight in weights if weight.rule == "opaque"]:
+        layers.append(JoinSource(joined, join_program))
+    return Laid(layers, parts)
 
 
-def _together(group: Sequence[_Piece], what: str) -> FilesSource:
-    name = group[0].name if len(group) == 1 else f"{len(group)} small {what}" if what == "files" else what
+def _together(group: Sequence[_Group], what: str) -> FilesSource:
+    name = group[0].name if len(group) == 1 else f"{len(group)} {what}"
     return FilesSource(f"weights: {name}", [file for piece in group for file in piece.files])
 
 
-def _cut(weights: Sequence[Weight], headers: Mapping[str, Header], size: int, fingerprint: Fingerprint) -> _Pieces:
-    pieces = _Pieces([], [], [], [])
+def _parts(weight: Weight, headers: Mapping[str, Header], size: int, fingerprint: Fingerprint) -> tuple[Placed, ...]:
+    """The files that stand for a weight, the index of shards last."""
+    if weight.parts is not None:
+        return weight.parts
+    file = weight.file
+    assert file is not None
+    if weight.rule == "none":
+        return (Placed(weight.path, fingerprint(file), weight.executable),)
+    if weight.rule == "opaque":
+        return cut_file(weight.path, file, size, fingerprint)
+    folder, slash, name = weight.path.rpartition("/")
+    cut = shards(headers[weight.path], stem=name.removesuffix(".safetensors"), target=size)
+    placed = [
+        Placed(f"{folder}{slash}{shard.name}", fingerprint(Slices(file, shard.ranges, shard.header))) for shard in cut
+    ]
+    return (*placed, generated(index_path(weight.path), index(cut)))
+
+
+def _groups(
+    weights: Sequence[Weight], parts: Mapping[str, tuple[Placed, ...]]
+) -> tuple[list[_Group], list[_Group], list[_Group]]:
+    """Those to be layers of their own; small files, to share one; indexes and tiny shards, to share one above."""
+    own: list[_Group] = []
+    small: list[_Group] = []
+    tiny: list[_Group] = []
     for weight in weights:
-        folder = weight.path[: weight.path.rfind("/") + 1]
-        short = weight.path.partition("/")[2]
-        if weight.rule == "tensor":
-            stem = weight.path[len(folder) :].removesuffix(".safetensors")
-            parts = shards(headers[weight.path], stem=stem, target=size)
-            for shard in parts:
-                content = fingerprint(Slices(weight.file, shard.ranges, shard.header))
-                piece = _Piece(folder.partition("/")[2] + shard.name, (Placed(folder + shard.name, content),))
-                (pieces.own if shard.size >= TINY else pieces.tiny).append(piece)
-            place = index_path(weight.path)
-            pieces.tiny.append(_Piece(place.partition("/")[2], (generated(place, index(parts)),)))
+        placed = parts[weight.path]
+        folder = weight.name[: weight.name.rfind("/") + 1]
+        if weight.rule == "none":
+            (own if weight.size >= OWN_LAYER else small).append(_Group(weight.name, placed))
         elif weight.rule == "opaque":
-            cut = cut_file(weight.path, weight.file, size, fingerprint)
-            pieces.joined.append(cut)
-            pieces.own.extend(
-                _Piece(f"{short} part {n}", tuple(with_digest(part))) for n, part in enumerate(cut.parts, 1)
-            )
+            own += [
+                _Group(f"{weight.name} part {number}", tuple(with_digest(part)))
+                for number, part in enumerate(placed, 1)
+            ]
         else:
-            placed = Placed(weight.path, fingerprint(weight.file), weight.executable)
-            (pieces.own if weight.file.size >= OWN_LAYER else pieces.small).append(_Piece(short, (placed,)))
-    return pieces
+            for part in placed:
+                group = _Group(folder + part.path.rpartition("/")[2], (part,))
+                (tiny if part is placed[-1] or part.content.size < TINY else own).append(group)
+    return own, small, tiny
 
 
-def _header(weight: Weight) -> Header:
-    with weight.file.open() as stream:
-        header = read_header(stream, weight.file.size, where=str(weight.file.path))
+def _header(file: LocalFile) -> Header:
+    with file.open() as stream:
+        header = read_header(stream, file.size, where=str(file.path))
     metadata = sum(len(key) + len(value) for key, value in header.metadata.items())
     if metadata > _MAX_METADATA:
         raise InputError(
-            f"{weight.file.path}: {metadata} bytes of metadata, which each shard would repeat",
+            f"{file.path}: {metadata} bytes of metadata, which each shard would repeat",
             next_step="set cogpack.weights.split to none for it",
         )
     return header

@@ -36,17 +36,18 @@ class Cut(msgspec.Struct, frozen=True):
         return f"{JOINED}/{_folder(self.path)}/{self.path.rpartition('/')[2]}"
 
 
-def cut_file(path: str, file: LocalFile, length: int, fingerprint: Callable[[Slices], Fingerprinted]) -> Cut:
+def cut_file(
+    path: str, file: LocalFile, length: int, fingerprint: Callable[[Slices], Fingerprinted]
+) -> tuple[Placed, ...]:
     """`length`: bytes of a piece, rounded down to whole pages, so that a join can clone blocks."""
     length = max(PAGE, length // PAGE * PAGE)
-    parts = [
+    return tuple(
         Placed(
             f"{ROOT}/parts/{_folder(path)}/{number:05d}",
             fingerprint(Slices(file, ((start, min(length, file.size - start)),))),
         )
         for number, start in enumerate(range(0, file.size, length))
-    ]
-    return Cut(path, file.size, tuple(parts))
+    )
 
 
 def with_digest(part: Placed) -> list[Placed]:

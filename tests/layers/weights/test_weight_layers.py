@@ -38,10 +38,10 @@ class Folder:
         place.parent.mkdir(parents=True, exist_ok=True)
         with place.open("wb") as stream:
             stream.truncate(data) if isinstance(data, int) else stream.write(data)
-        return Weight(f"src/{path}", LocalFile.of(place), rule)
+        return Weight(f"src/{path}", path, LocalFile.of(place), place.stat().st_size, rule)
 
     def lay(self, weights: Sequence[Weight], size: int = 4 * MiB) -> list[LayerSource]:
-        return lay(weights, size, self.prints.when_read, b"program")
+        return lay(weights, size, self.prints.when_read, b"program").layers
 
 
 @pytest.fixture
