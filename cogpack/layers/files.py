@@ -30,8 +30,8 @@ class Placed(msgspec.Struct, frozen=True):
     executable: bool = False
 
 
-def generated(path: str, data: bytes) -> Placed:
-    return Placed(path, Fingerprinted(Bytes(data), blake3(data).hexdigest()))
+def generated(path: str, data: bytes, *, executable: bool = False) -> Placed:
+    return Placed(path, Fingerprinted(Bytes(data), blake3(data).hexdigest()), executable)
 
 
 class FilesSource:

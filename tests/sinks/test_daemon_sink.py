@@ -6,15 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from blake3 import blake3
 from support.dockerd import Docker
 from support.images import file_layer, fill
 
 from cogpack.errors import UnavailableError
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip, Uncompressed
-from cogpack.layers.entry import Bytes
-from cogpack.layers.files import FilesSource, Placed
+from cogpack.layers.files import FilesSource, generated
 from cogpack.layers.layer import Form
 from cogpack.sinks.archive import ArchiveSink
 from cogpack.sinks.daemon import DaemonSink
@@ -99,7 +97,7 @@ def runnable() -> list[BuiltLayer]:
     if not program.exists():
         pytest.skip("no /sbin/ldconfig")
     data = program.read_bytes()
-    placed = Placed("sbin/ldconfig", Bytes(data), blake3(data).hexdigest(), executable=True)
+    placed = generated("sbin/ldconfig", data, executable=True)
     return [
         BuiltLayer(FilesSource("program", [placed]), Gzip()),
         file_layer("weights", {"src/weights": bytes(3 << 20)}, Uncompressed()),

@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from blake3 import blake3
 from support.dockerd import Docker
 from support.images import file_layer, fill
 from support.validate import validate_layout
 
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip, SplicedGzip, Zstd
-from cogpack.layers.entry import Bytes
-from cogpack.layers.files import FilesSource, Placed
+from cogpack.layers.files import FilesSource, generated
 from cogpack.oci import Image
 from cogpack.registry.server import Server
 from cogpack.sinks.layout import LayoutSink
@@ -44,7 +42,7 @@ def image(tmp_path: Path) -> Image:
     if not program.exists():
         pytest.skip("no statically linked /sbin/ldconfig to run in an image")
     data = program.read_bytes()
-    placed = Placed("sbin/ldconfig", Bytes(data), blake3(data).hexdigest(), executable=True)
+    placed = generated("sbin/ldconfig", data, executable=True)
     layers = [
         BuiltLayer(FilesSource("program", [placed]), Gzip()),
         file_layer("wheels", {"opt/venv/x.py": b"x = 1\n" * 500}, SplicedGzip()),
