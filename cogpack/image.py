@@ -32,10 +32,10 @@ LAYER_LIMIT = 100
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """How the container starts (image-spec config.md, `config`)."""
+    """How the container starts (image-spec config.md, `config`). `path`: goes before the base's PATH."""
 
     environment: tuple[tuple[str, str], ...]
-    path: str
+    path: str | None
     command: tuple[str, ...]
     entrypoint: tuple[str, ...] = ()
     working_directory: str
@@ -112,7 +112,8 @@ def _config(
         document.pop(docker_only, None)
     environment = dict(pair.partition("=")[::2] for pair in inherited.get("Env") or [])
     inherited_path = environment.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-    environment["PATH"] = f"{run.path}:{inherited_path}"
+    if run.path is not None:
+        environment["PATH"] = f"{run.path}:{inherited_path}"
     environment.update(run.environment)
     for replaced in ("Healthcheck", "OnBuild", "Shell", "User"):
         inherited.pop(replaced, None)

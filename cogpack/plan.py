@@ -20,13 +20,16 @@ from cogpack.layers.entry import Directory, LocalFile, Slices
 from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import Layer, LayerSource
-from cogpack.layers.weights import JoinSource, Weight, lay
+from cogpack.layers.weights import WEIGHTS, JoinSource, Weight, lay
 from cogpack.layers.wheels import VenvSource, WheelFile, WheelsSource, group
 from cogpack.lock import Decisions, LockedDeb, LockedWheel
 from cogpack.oci import Platform
 from cogpack.project import ProjectFile
 from cogpack.reference import Reference
 from cogpack.runtime import contract
+
+PROJECT = "project"
+"""The name of the layer with the project's own files."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +51,30 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def built(self) -> list[BuiltLayer]:
         return [layer for layer in self.layers if isinstance(layer, BuiltLayer)]
+
+
+def weights_plan(plan: Plan) -> Plan:
+    """The weights alone, as an image of their own: for a Kubernetes image volume, or as a base."""
+    if plan.run.entrypoint:
+        raise InputError(
+            "weights that are joined at start make no image of weights: nothing would join them",
+            next_step="set cogpack.weights.split to none or tensor",
+        )
+    layers = tuple(layer for layer in plan.built if layer.name.startswith(WEIGHTS))
+    if not layers:
+        raise InputError("the project has no weights", next_step="see what counts with cogpack weights ls")
+    run = Run(environment=(), path=None, command=(), working_directory="/", ports=(), labels={})
+    return Plan(
+        layers=layers,
+        base_layers=0,
+        base=None,
+        wheels=(),
+        weights=plan.weights,
+        run=run,
+        platform=plan.platform,
+        annotations={},
+        created=plan.created,
+    )
 
 
 class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,7 +207,7 @@ def _placed(file: ProjectFile, suppliers: Suppliers) -> Placed:
 
 def _project(files: Sequence[ProjectFile], schema: bytes, suppliers: Suppliers) -> FilesSource:
     return FilesSource(
-        "project",
+        PROJECT,
         [
             *(_placed(file, suppliers) for file in files if file.kind == "file"),
             generated(contract.SCHEMA_PATH, schema),

@@ -33,6 +33,7 @@ def _with_session(arguments: argparse.Namespace, act: Callable[["Session"], str]
         insecure_registries=frozenset(arguments.insecure_registry),
         locked=getattr(arguments, "locked", False)
         or (in_ci and arguments.act is not lock and (directory / "cogpack.lock").exists()),
+        paranoid=getattr(arguments, "paranoid", False),
         environment=environment,
     )
     cancellation = Cancellation()
@@ -63,7 +64,7 @@ def push(arguments: argparse.Namespace) -> None:
     from cogpack.console import size_text
 
     def act(session: "Session") -> str:
-        pushed = push(session, arguments.target, rebuild=arguments.rebuild)
+        pushed = push(session, arguments.target, rebuild=arguments.rebuild, weights_only=arguments.weights_only)
         if not arguments.quiet:
             words = sorted({layer.vouched for layer in pushed.layers if layer.vouched})
             session.progress.note(

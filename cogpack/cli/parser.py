@@ -42,12 +42,14 @@ def parser() -> argparse.ArgumentParser:
         added.add_argument(
             "--locked", action="store_true", help="refuse a stale or missing lock [if $CI is set and a lock is there]"
         )
+        added.add_argument("--paranoid", action="store_true", help="read every file again, whatever its times say")
         return added
 
     push = project(command("push", acts.push, "Build what is missing and push the image."))
     push.add_argument("target", nargs="?", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
     push.add_argument("--dry-run", action="store_true", help="say what would move, as `cogpack plan` does")
     push.add_argument("--rebuild", action="store_true", help="make every layer anew, whatever lock and cache say")
+    push.add_argument("--weights-only", action="store_true", help="push an image of the weights and nothing else")
     plan = project(command("plan", acts.plan, "Show the layers, their bytes, and what a push would move."))
     plan.add_argument("target", nargs="?", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
     build = project(command("build", acts.build, "Build into an OCI layout (DIR) or a docker archive (FILE.tar)."))

@@ -16,11 +16,13 @@ from cogpack.decompress import decompressed
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.entry import BLOCK, LocalFile
 from cogpack.layers.fingerprints import hasher
+from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.opaque import MANIFEST, ROOT, JoinSource
 from cogpack.layers.weights.safetensors import Tensor, read_header
 from cogpack.layers.weights.shards import ShardIndex
 from cogpack.layout import writing
 from cogpack.oci import Descriptor, decode
+from cogpack.plan import PROJECT
 from cogpack.project import index_path
 from cogpack.runtime.contract import SOURCE
 from cogpack.sinks.base import counted
@@ -62,7 +64,7 @@ class _Held(msgspec.Struct):
 
 def weight_layers(image: StoredImage) -> list[Descriptor]:
     """The layers with weights; all of them in an image whose layers have no names."""
-    named = [layer for name, layer in image.layers if name.startswith("weights: ")]
+    named = [layer for name, layer in image.layers if name.startswith(WEIGHTS)]
     return named if any(name for name, _ in image.layers) else list(image.manifest.layers)
 
 
@@ -73,7 +75,8 @@ def verify_weights(session: Session, target: str, against: Path) -> list[Checked
     """
     image = open_image(session, target)
     held = _Held()
-    for layer in weight_layers(image):
+    project = [layer for name, layer in image.layers if name == PROJECT]  # the config files that stand beside weights
+    for layer in [*weight_layers(image), *project]:
         task = session.progress.task(f"read {layer.digest[7:19]}", layer.size)
         with image.blob(layer) as blocks:
             _read(held, decompressed(blocks), image.name)

@@ -9,7 +9,7 @@ from cogpack.commands.push import believe_known, present_layers, push_reference,
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.layers.layer import Form
-from cogpack.layers.weights import largest
+from cogpack.layers.weights import WEIGHTS, largest
 from cogpack.oci import LayerInfo
 from cogpack.project import Rule
 
@@ -44,7 +44,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     weights: tuple[WeightFile, ...]
 
     def weights_only(self) -> "Planned":
-        layers = tuple(layer for layer in self.layers if layer.name.startswith("weights: "))
+        layers = tuple(layer for layer in self.layers if layer.name.startswith(WEIGHTS))
         return Planned(layers=layers, weights=self.weights)
 
 

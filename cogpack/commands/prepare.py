@@ -81,7 +81,8 @@ def prepare(session: Session) -> Prepared:
     described = describe_project(project, sdk_version=sdk_version, python=decisions.python)
     for note in described.notes:
         session.progress.note(note)
-    fingerprints = Fingerprints(session.cache / "fingerprints" / blake3(os.fsencode(project.root)).hexdigest())
+    store = session.cache / "fingerprints" / blake3(os.fsencode(project.root)).hexdigest()
+    fingerprints = Fingerprints(store, trusting=not session.settings.paranoid)
     weights = [file for file in files if project.is_weight(file)]
     weight_paths = {file.path for file in weights}
 

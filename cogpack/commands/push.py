@@ -15,7 +15,7 @@ from cogpack.image import LAYER_KEY
 from cogpack.layers.wheels import check_clashes
 from cogpack.lock import Lock, Result, Results
 from cogpack.oci import INDEX_TYPES, Descriptor, ImageConfig, LayerInfo, Manifest, decode
-from cogpack.plan import Plan
+from cogpack.plan import Plan, weights_plan
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.sinks.registry import RegistrySink
@@ -35,9 +35,14 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
     layers: tuple[Moved, ...]
 
 
-def push(session: Session, target: str | None, *, rebuild: bool = False) -> Pushed:
-    """Build what is missing, send what the target lacks, move the tag last."""
+def push(session: Session, target: str | None, *, rebuild: bool = False, weights_only: bool = False) -> Pushed:
+    """Build what is missing, send what the target lacks, move the tag last.
+
+    `weights_only`: an image of the weight layers and nothing else.
+    """
     prepared = prepare(session)
+    if weights_only:
+        prepared = msgspec.structs.replace(prepared, plan=weights_plan(prepared.plan))
     reference = push_reference(target, prepared)
     tag = reference.tag or "latest"
     repository = session.repository(reference, push=True)
@@ -162,7 +167,7 @@ def record_results(session: Session, prepared: Prepared, infos: Mapping[str, Lay
     made: dict[str, Result] = {
         layer.key: Result.of(layer.name, layer.key, infos[layer.key]) for layer in prepared.plan.built
     }
-    if len(prepared.lock.platforms) > 1:  # other platforms' results stay
+    if len(prepared.lock.platforms) > 1 or not prepared.plan.wheels:  # what was not planned stays
         made = {result.key: result for result in prepared.lock.results.layers} | made
     layers = tuple(sorted(made.values(), key=lambda result: (result.name, result.key)))
     weights = locked_weights(prepared.project, prepared.gathered, prepared.plan, prepared.fingerprints, prepared.lock)

@@ -18,7 +18,7 @@ from cogpack.registry.credentials import Credentials
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Arguments and environment, resolved once. `jobs`: layers moved at a time."""
+    """Arguments and environment, resolved once. `jobs`: layers moved at a time; `paranoid`: read every file again."""
 
     directory: Path = Path()
     file: str = "cog.yaml"
@@ -26,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int = 4
     insecure_registries: frozenset[str] = frozenset()
     locked: bool = False
+    paranoid: bool = False
     environment: Mapping[str, str] = {}
 
 

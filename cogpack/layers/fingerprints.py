@@ -8,6 +8,7 @@ import io
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -90,18 +91,17 @@ class _Watched(io.RawIOBase):
 
 
 class Fingerprints:
-    """Hashes by path, loaded from and saved to `store`."""
+    """Hashes by path, loaded from and saved to `store`. Without `trusting`, all is read again."""
 
-    def __init__(self, store: Path) -> None:
+    def __init__(self, store: Path, *, trusting: bool = True) -> None:
         self._store = store
         self._seen: dict[bytes, _Remembered] = {}  # by the path's bytes: not every path is text
         self._changed = False
-        try:
-            self._known: Mapping[bytes, _Remembered] = msgspec.msgpack.decode(
-                store.read_bytes(), type=dict[bytes, _Remembered]
-            )
-        except (OSError, msgspec.MsgspecError):  # none yet, or half of one: all is hashed anew
-            self._known = {}
+        self._known: Mapping[bytes, _Remembered] = {}
+        if not trusting:
+            return
+        with suppress(OSError, msgspec.MsgspecError):  # none yet, or half of one: all is hashed anew
+            self._known = msgspec.msgpack.decode(store.read_bytes(), type=dict[bytes, _Remembered])
 
     def of(self, path: Path) -> Fingerprinted:
         """The file as it is now; read here and at once if it is not remembered. For small files."""

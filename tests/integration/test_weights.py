@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from integration.conftest import Project
-from integration.test_engines import predict, ready, serving
+from integration.test_engines import predict, ready, run, serving
 from support.dockerd import Docker
 from support.registry import docker_registry
 from support.safetensors_files import made
@@ -172,3 +172,20 @@ def test_with_lfs_pointers_and_the_lock_a_changed_line_needs_no_weights(
     other = machine.cogpack("push", f"{registry}/lfs-{rule}/model", ok=False)
     assert other.returncode == 2
     assert "git lfs pull" in other.stderr
+
+
+def test_weights_alone_are_an_image_of_the_same_layers(model: Project, registry: str, tmp_path: Path) -> None:
+    whole = json.loads(model.cogpack("push", f"{registry}/alone/model:v1", "--json").stdout)
+    alone = json.loads(model.cogpack("push", f"{registry}/alone/model:weights", "--weights-only", "--json").stdout)
+    assert not any(layer["sent"] for layer in alone["layers"])
+    assert [layer["key"] for layer in alone["layers"]] == [
+        layer["key"] for layer in whole["layers"] if layer["name"].startswith("weights: ")
+    ]
+    again = json.loads(model.cogpack("push", f"{registry}/alone/model:v1", "--json").stdout)
+    assert (again["sent"], again["digest"]) == (0, whole["digest"])
+    run("skopeo", "copy", "-q", "--src-tls-verify=false", f"docker://{alone['reference']}", f"oci:{tmp_path}/copy:v1")
+    for tag, path, how in (("weights", "model/model.safetensors", {"tensors"}), ("v1", "model", {"tensors", "whole"})):
+        checked = model.cogpack(
+            "weights", "verify", f"{registry}/alone/model:{tag}", "--against", str(model.root / path), "--json"
+        )
+        assert {file["how"] for file in json.loads(checked.stdout)} == how

@@ -20,6 +20,9 @@ from cogpack.layers.weights.shards import TINY, index, shards
 from cogpack.project import Rule, index_path
 
 MiB = 1024 * 1024
+WEIGHTS = "weights: "
+"""What the names of weight layers begin with, in images too."""
+
 MAX_LAYERS = 64
 OWN_LAYER = 64 * MiB
 """Bytes from which an uncut file is a layer of its own; smaller ones share one."""
@@ -96,7 +99,7 @@ def lay(weights: Sequence[Weight], size: int, fingerprint: Fingerprint, join_pro
 
 def _together(group: Sequence[_Group], what: str) -> FilesSource:
     name = group[0].name if len(group) == 1 else f"{len(group)} {what}"
-    return FilesSource(f"weights: {name}", [file for piece in group for file in piece.files])
+    return FilesSource(WEIGHTS + name, [file for piece in group for file in piece.files])
 
 
 def _parts(weight: Weight, headers: Mapping[str, Header], size: int, fingerprint: Fingerprint) -> tuple[Placed, ...]:

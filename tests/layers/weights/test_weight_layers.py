@@ -162,6 +162,16 @@ def test_what_was_read_once_is_recognised_unread(folder: Folder, monkeypatch: py
     assert again.key == layer.key
 
 
+def test_who_trusts_no_times_reads_again(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cogpack.layers.fingerprints._YOUNG", -(10**12))
+    weight = folder.weight("b.bin", b"data")
+    BuiltLayer(folder.lay([weight])[0], Uncompressed()).learn(lambda size: None)
+    folder.prints.save()
+    for trusting in (True, False):
+        folder.prints = Fingerprints(folder.store, trusting=trusting)
+        assert BuiltLayer(folder.lay([weight])[0], Uncompressed()).unread is not trusting
+
+
 def test_a_word_about_an_unread_layer_is_weighed_in_the_pass_that_reads_it(folder: Folder) -> None:
     (source,) = folder.lay([folder.weight("b.bin", b"data")])
     layer = BuiltLayer(source, Uncompressed())
