@@ -41,7 +41,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     layers: tuple[Layer, ...]
     base_layers: int
     wheels: tuple[tuple[str, WheelFile], ...]
-    weights: Mapping[str, tuple[Placed, ...]]
+    weights: Mapping[str, tuple[Placed, ...]] = {}
     base: BaseImage | None
     run: Run
     platform: Platform
