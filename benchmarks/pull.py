@@ -133,7 +133,7 @@ def layouts(paths: Sequence[Path], prints: Fingerprints) -> dict[str, list[Built
         PER_FILE: [BuiltLayer(FilesSource(item.path, [item]), Uncompressed()) for item in placed],
         OURS: [
             BuiltLayer(source, Uncompressed())
-            for source in lay(cut, layer_size(sum(file.size for file in files)), prints.when_read, b"").layers
+            for source, _ in lay(cut, layer_size(sum(file.size for file in files)), prints.when_read, b"").layers
         ],
     }
     if len(paths) == 1:

@@ -197,6 +197,24 @@ class LockedWeight(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[LockedPart, ...]
 
 
+class RemoteWeight(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file of a managed weight that lies on a server.
+
+    `path`: in the image, without the leading slash; `uri`: of the source, and `file` the path in it; `layer_size`:
+    bytes it was cut to; `parts`: what it was cut into, none for the rule `none`.
+    """
+
+    path: str
+    uri: str
+    file: str
+    revision: str | None = None
+    size: _Size
+    sha256: _Digest
+    rule: Literal["tensor", "opaque", "none"]
+    layer_size: Annotated[int, msgspec.Meta(ge=1, le=2**50)]
+    parts: tuple[LockedPart, ...] = ()
+
+
 class Results(msgspec.Struct, frozen=True, omit_defaults=True):
     layers: tuple[Result, ...] = ()
     weights: tuple[LockedWeight, ...] = ()
@@ -206,6 +224,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int
     inputs: dict[str, str]
     platforms: dict[str, Decisions]
+    weights: tuple[RemoteWeight, ...] = ()
     results: Results = Results()
 
     def stale(self, inputs: Mapping[str, str]) -> list[str]:

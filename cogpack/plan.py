@@ -108,8 +108,8 @@ def make_plan(
         for directory in (decisions.base.ground if decisions.base else ())
     }
 
-    def built(source: LayerSource, codec: Codec) -> BuiltLayer:
-        return BuiltLayer(source, codec, ground=ground)
+    def built(source: LayerSource, codec: Codec, *, remote: bool = False) -> BuiltLayer:
+        return BuiltLayer(source, codec, ground=ground, remote=remote)
 
     layers: list[Layer] = list(_base(decisions, suppliers, compressed))
     base_layers = len(layers) if decisions.base else 0
@@ -120,7 +120,8 @@ def make_plan(
     layers += [layer for layer, _ in large]
     laid = lay(weights, layer_size, suppliers.part, contract.join_program())
     layers += [
-        built(source, compressed if isinstance(source, JoinSource) else Uncompressed()) for source in laid.layers
+        built(source, compressed if isinstance(source, JoinSource) else Uncompressed(), remote=remote)
+        for source, remote in laid.layers
     ]
     layers.append(small[0])
     layers.append(built(_project(files, schema, suppliers), compressed))

@@ -25,6 +25,7 @@ RANKS = {
     "artifacts": 2,
     "lock": 2,
     "runtime": 2,
+    "remote": 2,
     "project": 2,
     "layers": 3,
     "registry": 3,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cogpack.errors import InputError
 
 if TYPE_CHECKING:
-    from cogpack.commands.plan import PlannedLayer, WeightFile
+    from cogpack.commands.plan import PlannedLayer, PlannedWeight
     from cogpack.commands.session import Session
 
 
@@ -97,7 +97,7 @@ def _layer_rows(layers: Sequence["PlannedLayer"]) -> list[str]:
     return rows
 
 
-def _weight_rows(weights: Sequence["WeightFile"]) -> list[str]:
+def _weight_rows(weights: Sequence["PlannedWeight"]) -> list[str]:
     from cogpack.console import size_text
 
     rows = []

@@ -1,34 +1,63 @@
 """The weights of a project: which files, how each is cut, and what the lock says of those that only git-lfs has."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from cogpack.errors import CogpackError
+from cogpack.commands.managed import (
+    Found,
+    LocalWeight,
+    find_remote,
+    local_weights,
+    pin_remote,
+    read_document,
+    remote_weight,
+    shown,
+)
+from cogpack.commands.session import Session
+from cogpack.errors import CogpackError, InputError
 from cogpack.layers.entry import Absent, LocalFile
 from cogpack.layers.files import Placed
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import Weight, largest, layer_size
-from cogpack.lock import Lock, LockedPart, LockedWeight
+from cogpack.lock import Lock, LockedPart, LockedWeight, RemoteWeight
 from cogpack.plan import Plan
-from cogpack.project import Choice, Project, ProjectFile, Rule, not_fetched
+from cogpack.project import Project, ProjectFile, Rule, not_fetched
 from cogpack.runtime.contract import SOURCE
 
 
+class WeightFile(msgspec.Struct, frozen=True, kw_only=True):
+    """For people: `path` relative to the project where it is in it; `rule` and `why` it was taken."""
+
+    path: str
+    size: int
+    rule: Rule
+    why: str
+
+
 class Gathered(msgspec.Struct, frozen=True, kw_only=True):
-    """`weights`: for the plan; `choices`: why each is cut as it is; `layer_size`: bytes to cut to."""
+    """`weights`: for the plan; `files`: the same, explained; `layer_size`: bytes to cut to.
+
+    `project`: the weights that are files of the project.
+    """
 
     weights: tuple[Weight, ...]
-    choices: tuple[tuple[ProjectFile, Choice], ...]
+    files: tuple[WeightFile, ...]
     layer_size: int
+    project: tuple[tuple[ProjectFile, Weight], ...]
 
 
-def gather(project: Project, lock: Lock, files: Sequence[ProjectFile]) -> Gathered:
-    """`files`: the project's weights."""
-    size = project.config.pack.weights.layer_size or layer_size(sum(file.size for file in files))
-    choices = tuple((file, project.split(file, limit=largest(size))) for file in files)
-    weights = tuple(
-        Weight(
+def gather(session: Session, project: Project, lock: Lock) -> Gathered:
+    """The project's own weights, then managed ones in the order of their targets."""
+    own = [file for file in project.files() if project.is_weight(file)]
+    local = local_weights(project)
+    size = cut_size(project, own, local, sum(weight.size for weight in lock.weights))
+    rules = project.split_rules({shown(weight.path): weight.file.read_bytes for weight in local})
+    pairs: list[tuple[ProjectFile, Weight]] = []
+    found: list[tuple[Weight, str]] = []
+    for file in own:
+        choice = rules.choose(file.path, file.size, limit=largest(size))
+        weight = Weight(
             f"{SOURCE}/{file.path}",
             file.path,
             LocalFile.of(project.root / file.path) if file.pointer is None else None,
@@ -37,9 +66,55 @@ def gather(project: Project, lock: Lock, files: Sequence[ProjectFile]) -> Gather
             file.executable,
             parts=None if file.pointer is None else _from_lock(lock, file, choice.rule),
         )
-        for file, choice in choices
+        pairs.append((file, weight))
+        found.append((weight, choice.why))
+    for item in sorted(local, key=lambda item: item.path):
+        choice = rules.choose(shown(item.path), item.size, limit=largest(size))
+        content = LocalFile.of(item.file)
+        found.append((Weight(item.path, shown(item.path), content, content.size, choice.rule), choice.why))
+    found += [(remote_weight(session, locked), f"pinned from {locked.uri}") for locked in lock.weights]
+    _check_places(project, [weight for weight, _ in found[len(own) :]])
+    return Gathered(
+        weights=tuple(weight for weight, _ in found),
+        files=tuple(WeightFile(path=w.name, size=w.size, rule=w.rule, why=why) for w, why in found),
+        layer_size=size,
+        project=tuple(pairs),
     )
-    return Gathered(weights=weights, choices=choices, layer_size=size)
+
+
+def cut_size(project: Project, own: Sequence[ProjectFile], local: Sequence[LocalWeight], remote: int) -> int:
+    """Bytes that layers are cut to: cog.yaml's word, or what follows from all weights together."""
+    total = sum(file.size for file in own) + sum(weight.size for weight in local) + remote
+    return project.config.pack.weights.layer_size or layer_size(total)
+
+
+def pin_weights(session: Session, project: Project, pinned: Sequence[RemoteWeight]) -> tuple[RemoteWeight, ...]:
+    """For the lock: the managed weights that lie on servers."""
+    found = find_remote(session, project, pinned)
+    if not found:
+        return ()
+    own = [file for file in project.files() if project.is_weight(file)]
+    local = local_weights(project)
+    size = cut_size(project, own, local, sum(item.file.size for item in found))
+    documents: dict[str, Callable[[], bytes]] = {shown(weight.path): weight.file.read_bytes for weight in local}
+    documents |= {shown(item.path): _document(session, item) for item in found}
+    return pin_remote(session, found, project.split_rules(documents), size, pinned)
+
+
+def _document(session: Session, item: Found) -> Callable[[], bytes]:
+    return lambda: read_document(session, item)
+
+
+def _check_places(project: Project, managed: Sequence[Weight]) -> None:
+    """Two files can't have one place: of managed weights among each other, or with files of the project."""
+    taken = {f"{SOURCE}/{file.path}" for file in project.files() if file.kind != "directory"}
+    for weight in managed:
+        if weight.path in taken:
+            raise InputError(
+                f"/{weight.path}: a managed weight and another file both want this place",
+                next_step="exclude one of the two",
+            )
+        taken.add(weight.path)
 
 
 def _from_lock(lock: Lock, file: ProjectFile, rule: Rule) -> tuple[Placed, ...]:
@@ -60,20 +135,19 @@ def locked_weights(
     """What the lock is to remember of the files that git-lfs keeps, so that their pointers suffice elsewhere."""
     before = {weight.path: weight for weight in lock.results.weights}
     found = []
-    for weight, (file, choice) in zip(gathered.weights, gathered.choices, strict=True):
+    for file, weight in gathered.project:
         if weight.file is None:
             found.append(before[file.path])
         elif project.in_lfs(file):
-            parts = plan.weights[weight.path]
             found.append(
                 LockedWeight(
                     path=file.path,
                     oid=fingerprints.sha256(weight.file),
                     size=file.size,
-                    rule=choice.rule,
+                    rule=weight.rule,
                     parts=tuple(
                         LockedPart(path=part.path, size=part.content.size, blake3=part.content.blake3 or "")
-                        for part in parts
+                        for part in plan.weights[weight.path]
                     ),
                 )
             )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from cogpack.commands.gather import pin_weights
 from cogpack.commands.session import Session
 from cogpack.config import Config
 from cogpack.errors import InputError, MismatchError
@@ -38,6 +39,7 @@ def lock(session: Session, project: Project, *, upgrade: bool = False) -> Lock:
         version=VERSION,
         inputs=inputs,
         platforms={project.config.pack.platform: _decide(session, project, kept)},
+        weights=pin_weights(session, project, previous.weights if previous and not upgrade else ()),
         results=previous.results if previous else Results(),
     )
     write_lock(project, made)

@@ -17,7 +17,7 @@ JOIN_RATE = 1.1e9
 """Bytes a second that a start-up join copies where the file system can't share blocks (measured on ext4)."""
 
 
-class WeightFile(msgspec.Struct, frozen=True, kw_only=True):
+class PlannedWeight(msgspec.Struct, frozen=True, kw_only=True):
     """`rule` and `why` it was taken; `others`: what another rule would give, for files that one could cut."""
 
     path: str
@@ -41,7 +41,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     """Layers bottom first; weight files in the order of their paths."""
 
     layers: tuple[PlannedLayer, ...]
-    weights: tuple[WeightFile, ...]
+    weights: tuple[PlannedWeight, ...]
 
     def weights_only(self) -> "Planned":
         layers = tuple(layer for layer in self.layers if layer.name.startswith(WEIGHTS))
@@ -74,17 +74,17 @@ def plan(session: Session, target: str | None) -> Planned:
     return Planned(layers=layers, weights=_weights(prepared))
 
 
-def _weights(prepared: Prepared) -> tuple[WeightFile, ...]:
+def _weights(prepared: Prepared) -> tuple[PlannedWeight, ...]:
     size = prepared.gathered.layer_size
     return tuple(
-        WeightFile(
+        PlannedWeight(
             path=file.path,
             size=file.size,
-            rule=choice.rule,
-            why=choice.why,
-            others=_others(file.path, file.size, choice.rule, size),
+            rule=file.rule,
+            why=file.why,
+            others=_others(file.path, file.size, file.rule, size),
         )
-        for file, choice in prepared.gathered.choices
+        for file in prepared.gathered.files
     )
 
 

@@ -47,7 +47,6 @@ def open_project(session: Session) -> Project:
     config = project.config
     unsupported = (
         (config.run, "build.run", "put the result into the project, or into a base image named by cogpack.base"),
-        (config.weights, "weights", "put the files into the project directory"),
         (config.traces, "observability.traces", "leave it out"),
     )
     for present, key, advice in unsupported:
@@ -74,7 +73,7 @@ def prepare(session: Session) -> Prepared:
     # Once before resolving: a mistake in the predictor should not cost a resolve to learn of.
     python = ".".join((config.python_version or DEFAULT_PYTHON).split(".")[:2])
     describe_project(project, sdk_version="", python=python)
-    files = project.files()
+    project.files()  # a mistake in them, too
     lock = current_lock(session, project)
     decisions = lock.platforms[config.pack.platform]
     sdk_version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "")
@@ -83,17 +82,15 @@ def prepare(session: Session) -> Prepared:
         session.progress.note(note)
     store = session.cache / "fingerprints" / blake3(os.fsencode(project.root)).hexdigest()
     fingerprints = Fingerprints(store, trusting=not session.settings.paranoid)
-    weights = [file for file in files if project.is_weight(file)]
-    weight_paths = {file.path for file in weights}
 
     def local(file: ProjectFile) -> Fingerprinted:
         return fingerprints.of(project.root / file.path)
 
-    gathered = gather(project, lock, weights)
+    gathered = gather(session, project, lock)
     plan = make_plan(
         config,
         decisions,
-        [file for file in files if file.path not in weight_paths],
+        [file for file in project.files() if not project.is_weight(file)],
         gathered.weights,
         layer_size=gathered.layer_size,
         schema=described.document,

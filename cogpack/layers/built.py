@@ -54,6 +54,7 @@ class BuiltLayer:
 
     `ground`: directories of lower layers with other than the usual owner and mode (see `entry.complete`); part of the
     key, since they are written again. `vouched` says who gave `known`, for the error when a rebuild contradicts it.
+    `remote`: reading the source is a download.
     """
 
     def __init__(
@@ -63,7 +64,9 @@ class BuiltLayer:
         *,
         ground: Mapping[str, Directory] = {},
         origins: Sequence[Reference] = (),
+        remote: bool = False,
     ) -> None:
+        self.read_first = codec.media_type == OCI_LAYER and not remote
         self._source = source
         self._codec = codec
         self._ground = ground
@@ -170,6 +173,8 @@ class BlobSource(Protocol):
 
 class BaseLayer:
     """A layer of a base image: found at the target, mounted, or streamed there. Never unpacked, never stored."""
+
+    read_first = False
 
     def __init__(self, name: str, info: LayerInfo, read: BlobSource, origins: Sequence[Reference]) -> None:
         self.name = name

@@ -59,6 +59,10 @@ class Layer(Protocol):
     def origins(self) -> Sequence[Reference]:
         """Repositories that hold the blob and that it can be mounted from."""
 
+    @property
+    def read_first(self) -> bool:
+        """Whether reading it costs little beside sending it, so that it pays to learn its digest and ask for it."""
+
     def size(self, form: Form) -> int | None:
         """Bytes to come, where that can be known without making them."""
 

@@ -6,7 +6,7 @@ All of it is read once per `Project`. The directory is only read, and nothing ou
 from cogpack.project.files import ProjectFile
 from cogpack.project.lfs import LfsPointer, lfs_pointer
 from cogpack.project.project import Project, find_project
-from cogpack.project.split import Choice, Rule, index_path
+from cogpack.project.split import Choice, Rule, SplitRules, index_path
 from cogpack.project.weights import not_fetched
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Project",
     "ProjectFile",
     "Rule",
+    "SplitRules",
     "find_project",
     "index_path",
     "lfs_pointer",

@@ -143,4 +143,6 @@ def _decisive(config: Config, packages: Requirements) -> bytes:
         "cogpack": {"base": pack.base, "platform": pack.platform, "exclude_newer": pack.exclude_newer},
         "traces": config.traces,
     }
+    if config.weights:
+        values["weights"] = config.weights
     return msgspec.json.encode(values, order="deterministic")

@@ -1,6 +1,7 @@
 """A project: its directory, its config, and what is read of it."""
 
 import os
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from cogpack.project.ignore import Patterns, parse_ignore
 from cogpack.project.inputs import Inputs, read_inputs
 from cogpack.project.lfs import LfsAttributes
 from cogpack.project.reading import open_file
-from cogpack.project.split import Choice, SplitRules
+from cogpack.project.split import SplitRules
 from cogpack.project.weights import WeightRules
 from cogpack.requirements import Requirements
 
@@ -37,9 +38,15 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     def is_weight(self, file: ProjectFile) -> bool:
         return self._rules.is_weight(file)
 
-    def split(self, file: ProjectFile, *, limit: int) -> Choice:
-        """How a weight is cut over layers; `limit`: bytes that one layer may have."""
-        return self._split_rules.choose(file, limit=limit)
+    def split_rules(self, managed: Mapping[str, Callable[[], bytes]]) -> SplitRules:
+        """How weights are cut over layers. `managed`: small files of managed weights, by path, that tell about them."""
+        paths = {file.path for file in self.files()} | managed.keys()
+        return SplitRules(
+            self.config.pack.weights,
+            paths,
+            lambda path: managed[path]() if path in managed else self._read_code(path),
+            config=self.config_path.name,
+        )
 
     def in_lfs(self, file: ProjectFile) -> bool:
         """Whether git-lfs keeps it, so that another checkout may have its pointer only."""
@@ -100,10 +107,6 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def _lfs(self) -> LfsAttributes:
         return LfsAttributes(self.root)
-
-    @cached_property
-    def _split_rules(self) -> SplitRules:
-        return SplitRules(self.config.pack.weights, self.files(), self._read_code, config=self.config_path.name)
 
     def _read_code(self, path: str) -> bytes | None:
         file = self._resolved(path)

@@ -13,7 +13,6 @@ import msgspec
 
 from cogpack.config import PackWeights, SplitRule
 from cogpack.errors import InputError
-from cogpack.project.files import ProjectFile
 from cogpack.project.ignore import Patterns, parse_globs
 
 Rule: TypeAlias = Literal["tensor", "opaque", "none"]
@@ -31,59 +30,59 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class SplitRules:
-    """Answers for one project. `read`: a file's bytes, or None where the image has no such file."""
+    """Answers for one project. `paths`: of all its files; `read`: a file's bytes, None where they are not to be had."""
 
     def __init__(
-        self, options: PackWeights, files: Collection[ProjectFile], read: Callable[[str], bytes | None], *, config: str
+        self, options: PackWeights, paths: Collection[str], read: Callable[[str], bytes | None], *, config: str
     ) -> None:
         where = f"{config}: cogpack.weights.split"
         self._rules: list[tuple[Patterns, SplitRule, str]] = [
             (parse_globs([glob], where=where), rule, glob) for glob, rule in options.split
         ]
-        self._paths = {file.path for file in files}
+        self._paths = paths
         self._read = read
         self._config = config
         self._reader: str | None = None
         self._looked = False
 
-    def choose(self, file: ProjectFile, *, limit: int) -> Choice:
-        """`limit`: bytes that one layer may have."""
+    def choose(self, path: str, size: int, *, limit: int) -> Choice:
+        """`size`: of the file; `limit`: that one layer may have; both in bytes."""
         asked: SplitRule = "auto"
         glob = ""
         for patterns, rule, written in self._rules:
-            if patterns.matches(file.path):
+            if patterns.matches(path):
                 asked, glob = rule, written
         if asked == "auto":
-            return self._auto(file, limit)
+            return self._auto(path, size, limit)
         if asked == "tensor":
-            self._check_tensor(file, glob)
-        if asked != "none" and file.size <= limit:
+            self._check_tensor(path, glob)
+        if asked != "none" and size <= limit:
             return Choice("none", "fits in one layer")
         return Choice(asked, f"{self._config} says so")
 
-    def _auto(self, file: ProjectFile, limit: int) -> Choice:
-        folder, _, name = file.path.rpartition("/")
-        if file.size <= limit:
+    def _auto(self, path: str, size: int, limit: int) -> Choice:
+        folder, _, name = path.rpartition("/")
+        if size <= limit:
             return Choice("none", "fits in one layer")
         if not _HUGGING_FACE.fullmatch(name):
             return Choice("none", "code opens it by its name; split: opaque would cut it and join it at start")
-        if index_path(file.path) in self._paths:
-            return Choice("none", f"{index_path(file.path)} is there already")
+        if index_path(path) in self._paths:
+            return Choice("none", f"{index_path(path)} is there already")
         if not self._known_to_loaders(f"{folder}/config.json" if folder else "config.json"):
             return Choice("none", "no config.json of a transformers or diffusers model beside it")
         if (reader := self._reading_source()) is not None:
             return Choice("none", f"{reader} reads safetensors files itself")
         return Choice("tensor", "config.json beside it, and no source reads safetensors files itself")
 
-    def _check_tensor(self, file: ProjectFile, glob: str) -> None:
+    def _check_tensor(self, path: str, glob: str) -> None:
         where = f"{self._config}: cogpack.weights.split.{glob}"
-        if not file.path.endswith(".safetensors"):
+        if not path.endswith(".safetensors"):
             raise InputError(
-                f"{where}: {file.path} is no safetensors file, tensor can't cut it", next_step="write opaque or none"
+                f"{where}: {path} is no safetensors file, tensor can't cut it", next_step="write opaque or none"
             )
-        if index_path(file.path) in self._paths:
+        if index_path(path) in self._paths:
             raise InputError(
-                f"{where}: {index_path(file.path)} is there already", next_step="remove it, or write none for this file"
+                f"{where}: {index_path(path)} is there already", next_step="remove it, or write none for this file"
             )
 
     def _known_to_loaders(self, path: str) -> bool:

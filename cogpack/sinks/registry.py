@@ -23,8 +23,7 @@ class RegistrySink:
 
     def add_layer(self, layer: Layer, on_bytes: Callable[[int], None]) -> LayerInfo:
         known = layer.known
-        if known is None and layer.size(Form.STORED) is not None:
-            # A plain tar: reading costs little beside sending, so learn the digest first and ask.
+        if known is None and layer.read_first:
             known = layer.copy_to(_drain)
         if known is not None and (self.has(known.descriptor) or self._mounted(layer, known)):
             return known

@@ -40,7 +40,7 @@ def image(root: Path, **weights: tuple[Rule, bytes]) -> Path:
     prints = Fingerprints(root / "fingerprints")
     layers = [
         BuiltLayer(source, Gzip() if isinstance(source, JoinSource) else Uncompressed())
-        for source in lay(found, MiB, prints.when_read, b"program").layers
+        for source, _ in lay(found, MiB, prints.when_read, b"program").layers
     ]
     fill(LayoutSink(root / "layout"), layers, ["example/m:v1"])
     return root / "layout"

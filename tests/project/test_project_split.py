@@ -19,7 +19,7 @@ def choose(root: Path, files: dict[str, str], path: str, *, split: str = "", lim
         (root / name).write_text(text)
     project = find_project(root)
     (file,) = [file for file in project.files() if file.path == path]
-    return project.split(file, limit=limit)
+    return project.split_rules({}).choose(file.path, file.size, limit=limit)
 
 
 def test_a_model_that_loaders_know_is_cut(tmp_path: Path) -> None:

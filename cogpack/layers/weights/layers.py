@@ -49,17 +49,19 @@ class Weight(msgspec.Struct, frozen=True):
 
 
 class Laid(msgspec.Struct, frozen=True):
-    """`layers`, bottom first; `parts`: by the path of each weight, the files that stand for it."""
+    """`layers`, bottom first, each with whether reading it is a download; `parts`: by the path of each weight, the
+    files that stand for it."""
 
-    layers: list[LayerSource]
+    layers: list[tuple[LayerSource, bool]]
     parts: Mapping[str, tuple[Placed, ...]]
 
 
 class _Group(msgspec.Struct, frozen=True):
-    """What may be a layer of its own. `name`: for people."""
+    """What may be a layer of its own. `name`: for people; `remote`: reading it is a download."""
 
     name: str
     files: tuple[Placed, ...]
+    remote: bool
 
 
 def layer_size(total: int) -> int:
@@ -87,19 +89,20 @@ def lay(weights: Sequence[Weight], size: int, fingerprint: Fingerprint, join_pro
             break
         size *= 2
     run = max(1, -(-len(own) // MAX_LAYERS))  # whole files can't be cut to be fewer: neighbours share a layer
-    layers: list[LayerSource] = [_together(own[at : at + run], "files") for at in range(0, len(own), run)]
+    layers = [_together(own[at : at + run], "files") for at in range(0, len(own), run)]
     if small:
         layers.append(_together(small, "small files"))
     if tiny:
         layers.append(_together(tiny, "indexes and tiny shards"))
     if joined := [Cut(weight.path, weight.size, parts[weight.path]) for weight in weights if weight.rule == "opaque"]:
-        layers.append(JoinSource(joined, join_program))
+        layers.append((JoinSource(joined, join_program), False))
     return Laid(layers, parts)
 
 
-def _together(group: Sequence[_Group], what: str) -> FilesSource:
+def _together(group: Sequence[_Group], what: str) -> tuple[LayerSource, bool]:
     name = group[0].name if len(group) == 1 else f"{len(group)} {what}"
-    return FilesSource(WEIGHTS + name, [file for piece in group for file in piece.files])
+    source = FilesSource(WEIGHTS + name, [file for piece in group for file in piece.files])
+    return source, any(piece.remote for piece in group)
 
 
 def _parts(weight: Weight, headers: Mapping[str, Header], size: int, fingerprint: Fingerprint) -> tuple[Placed, ...]:
@@ -131,15 +134,15 @@ def _groups(
         placed = parts[weight.path]
         folder = weight.name[: weight.name.rfind("/") + 1]
         if weight.rule == "none":
-            (own if weight.size >= OWN_LAYER else small).append(_Group(weight.name, placed))
+            (own if weight.size >= OWN_LAYER else small).append(_Group(weight.name, placed, weight.file is None))
         elif weight.rule == "opaque":
             own += [
-                _Group(f"{weight.name} part {number}", tuple(with_digest(part)))
+                _Group(f"{weight.name} part {number}", tuple(with_digest(part)), weight.file is None)
                 for number, part in enumerate(placed, 1)
             ]
         else:
             for part in placed:
-                group = _Group(folder + part.path.rpartition("/")[2], (part,))
+                group = _Group(folder + part.path.rpartition("/")[2], (part,), weight.file is None)
                 (tiny if part is placed[-1] or part.content.size < TINY else own).append(group)
     return own, small, tiny
 

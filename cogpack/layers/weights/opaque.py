@@ -43,11 +43,15 @@ def cut_file(
     length = max(PAGE, length // PAGE * PAGE)
     return tuple(
         Placed(
-            f"{ROOT}/parts/{_folder(path)}/{number:05d}",
+            part_path(path, number),
             fingerprint(Slices(file, ((start, min(length, file.size - start)),))),
         )
         for number, start in enumerate(range(0, file.size, length))
     )
+
+
+def part_path(path: str, number: int) -> str:
+    return f"{ROOT}/parts/{_folder(path)}/{number:05d}"
 
 
 def with_digest(part: Placed) -> list[Placed]:

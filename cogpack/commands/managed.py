@@ -1,0 +1,246 @@
+"""Cog's managed `weights:`: files of directories and servers, put into the image at their targets.
+
+Local ones are read like project files. Those of servers are pinned in the lock by sha256, and what must be cut is read
+once for the blake3 of each part; from then on parts are streamed by ranges, never stored, and checked.
+"""
+
+import io
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+from blake3 import blake3
+
+from cogpack.commands.session import Session
+from cogpack.config import ManagedWeight, WeightSource
+from cogpack.errors import InputError, MismatchError
+from cogpack.layers.files import Hashed, Placed
+from cogpack.layers.fingerprints import Fingerprinted
+from cogpack.layers.weights import Weight, largest
+from cogpack.layers.weights.opaque import part_path
+from cogpack.layers.weights.remote import (
+    Piece,
+    RemoteContent,
+    RemoteShards,
+    measure,
+    opaque_pieces,
+    tensor_pieces,
+)
+from cogpack.lock import LockedPart, RemoteWeight
+from cogpack.project import Project, SplitRules, index_path
+from cogpack.remote import RemoteFile
+from cogpack.resolve.weights import FoundFile, find_files, open_remote, wanted
+
+_DOCUMENT = 16 * 1024 * 1024
+_SKIPPED = frozenset({".git", ".cache"})
+
+
+class LocalWeight(msgspec.Struct, frozen=True):
+    """`path`: in the image, without the leading slash; `file`: on this machine."""
+
+    path: str
+    file: Path
+    size: int
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A file of a server, before it is decided how it is cut."""
+
+    path: str
+    source: WeightSource
+    file: FoundFile
+
+
+def is_remote(source: WeightSource) -> bool:
+    return source.uri.startswith(("hf://", "https://"))
+
+
+def local_weights(project: Project) -> list[LocalWeight]:
+    """Files of sources that are paths, links to files followed (as caches have them)."""
+    found = []
+    for managed in project.config.weights:
+        for source in managed.sources:
+            if not is_remote(source):
+                found += list(_local(project.root, managed, source))
+    return found
+
+
+def _local(root: Path, managed: ManagedWeight, source: WeightSource) -> Iterator[LocalWeight]:
+    uri = source.uri
+    place = root / (unquote(urlsplit(uri).path) if uri.startswith("file://") else uri)
+    target = managed.target.strip("/")
+    empty = True
+    try:
+        if place.is_file():
+            yield LocalWeight(f"{target}/{place.name}", place.resolve(), place.stat().st_size)
+            return
+        for directory, names, files in os.walk(place, onerror=_raise):
+            names[:] = [name for name in names if name not in _SKIPPED]
+            for name in files:
+                path = Path(directory) / name
+                relative = path.relative_to(place).as_posix()
+                if wanted(source, relative) and path.is_file():
+                    empty = False
+                    yield LocalWeight(f"{target}/{relative}", path.resolve(), path.stat().st_size)
+    except OSError as error:
+        raise InputError(
+            f"cog.yaml: weights: {managed.name}: {place}: {error.strerror}", next_step="correct the uri"
+        ) from error
+    if empty:
+        raise InputError(f"cog.yaml: weights: {managed.name}: {place} holds no such files", next_step="correct the uri")
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def find_remote(session: Session, project: Project, pinned: Sequence[RemoteWeight]) -> list[Found]:
+    """The files of sources that are servers. A revision that is `pinned` is kept where cog.yaml names none."""
+    found: list[Found] = []
+    for managed in project.config.weights:
+        for source in managed.sources:
+            if is_remote(source):
+                kept = next((weight.revision for weight in pinned if weight.uri == source.uri), None)
+                uri = f"{source.uri}@{kept}" if kept and "@" not in source.uri else source.uri
+                asked = msgspec.structs.replace(source, uri=uri)
+                files = find_files(asked, session.http, session.settings.environment)
+                found += [Found(f"{managed.target.strip('/')}/{file.path}", source, file) for file in files]
+    return found
+
+
+def pin_remote(
+    session: Session, found: Sequence[Found], rules: SplitRules, size: int, pinned: Sequence[RemoteWeight]
+) -> tuple[RemoteWeight, ...]:
+    """Decide how each file is cut to `size`, and learn what the server does not say: digests. Old pins are kept."""
+    before = {(weight.path, weight.uri, weight.file, weight.revision): weight for weight in pinned}
+
+    def pin(item: Found) -> RemoteWeight:
+        rule = rules.choose(shown(item.path), item.file.size, limit=largest(size)).rule
+        known = before.get((item.path, item.source.uri, item.file.path, item.file.revision))
+        if known and (known.size, known.rule, known.layer_size) == (item.file.size, rule, size):
+            return known
+        digest, parts = item.file.sha256, tuple[LockedPart, ...]()
+        if rule != "none" or digest is None:
+            reader = _reader(session, item)
+            paths, pieces, index = _pieces(item.path, reader, rule, size)
+            task = session.progress.task(f"read {item.file.path}", item.file.size)
+            digest, hashes = measure(reader, pieces, task.advance)
+            task.done("pinned")
+            parts = tuple(
+                LockedPart(path=path, size=piece.size, blake3=hash_)
+                for path, piece, hash_ in zip(paths, pieces, hashes, strict=True)
+            )
+            if index is not None:
+                place = index_path(item.path)
+                parts += (LockedPart(path=place, size=len(index), blake3=blake3(index).hexdigest()),)
+        if item.file.sha256 not in (None, digest):
+            raise MismatchError(
+                f"{reader!r}: the hub says {item.file.sha256}, its bytes are {digest}", next_step="try again later"
+            )
+        return RemoteWeight(
+            path=item.path,
+            uri=item.source.uri,
+            file=item.file.path,
+            revision=item.file.revision,
+            size=item.file.size,
+            sha256=digest,
+            rule=rule,
+            layer_size=size,
+            parts=parts,
+        )
+
+    with ThreadPoolExecutor(session.settings.jobs, thread_name_prefix="pin") as pool:
+        return tuple(sorted(pool.map(pin, found), key=lambda weight: weight.path))
+
+
+def _pieces(path: str, reader: RemoteFile, rule: str, size: int) -> tuple[list[str], list[Piece], bytes | None]:
+    """Paths in the image and pieces, and the index that goes with shards."""
+    if rule == "none":
+        return [], [], None
+    if rule == "opaque":
+        pieces = opaque_pieces(reader.size, size)
+        return [part_path(path, number) for number in range(len(pieces))], pieces, None
+    folder, slash, name = path.rpartition("/")
+    pieces, index = tensor_pieces(reader, name.removesuffix(".safetensors"), size)
+    return [f"{folder}{slash}{piece.name}" for piece in pieces], pieces, index
+
+
+def _reader(session: Session, item: Found) -> RemoteFile:
+    return open_remote(
+        item.source.uri,
+        item.file.path,
+        item.file.revision,
+        item.file.size,
+        session.http,
+        session.settings.environment,
+    )
+
+
+def read_document(session: Session, item: Found) -> bytes:
+    """A small file, such as config.json."""
+    return b"".join(_reader(session, item).read(0, item.file.size)) if item.file.size <= _DOCUMENT else b""
+
+
+def shown(path: str) -> str:
+    """How a path of the image is called in rules and messages: relative to the project where it is in it."""
+    return path.removeprefix("src/")
+
+
+def remote_weight(session: Session, locked: RemoteWeight) -> Weight:
+    """What a pinned file is for the plan: contents that are streamed when they are wanted."""
+
+    def reader() -> RemoteFile:
+        return open_remote(
+            locked.uri, locked.file, locked.revision, locked.size, session.http, session.settings.environment
+        )
+
+    contents: list[Hashed]
+    paths = [part.path for part in locked.parts] or [locked.path]
+    if locked.rule == "none":
+        whole = Piece("", ((0, locked.size),) if locked.size else ())
+        contents = [_hashed(reader, lambda: whole, locked.size, locked.sha256)]
+    elif locked.rule == "opaque":
+        contents = []
+        offset = 0
+        for part in locked.parts:
+            piece = Piece("", ((offset, part.size),))
+            contents.append(_hashed(reader, _always(piece), part.size, part.blake3))
+            offset += part.size
+    else:
+        stem = locked.path.rpartition("/")[2].removesuffix(".safetensors")
+        cut = RemoteShards(reader, stem, locked.layer_size)
+        contents = [
+            _hashed(reader, _named(cut, part.path.rpartition("/")[2]), part.size, part.blake3)
+            for part in locked.parts[:-1]
+        ]
+        contents.append(Fingerprinted(_Index(cut, locked.parts[-1].size), locked.parts[-1].blake3))
+    placed = tuple(Placed(path, content) for path, content in zip(paths, contents, strict=True))
+    return Weight(locked.path, shown(locked.path), None, locked.size, locked.rule, parts=placed)
+
+
+def _hashed(reader: Callable[[], RemoteFile], piece: Callable[[], Piece], size: int, digest: str) -> Fingerprinted:
+    return Fingerprinted(RemoteContent(reader, piece, size, digest), digest)
+
+
+def _always(piece: Piece) -> Callable[[], Piece]:
+    return lambda: piece
+
+
+def _named(cut: RemoteShards, name: str) -> Callable[[], Piece]:
+    return lambda: cut.piece(name)
+
+
+class _Index(msgspec.Struct, frozen=True):
+    """The index of remote shards: its size is pinned, its bytes are made when they are wanted."""
+
+    cut: RemoteShards
+    size: int
+
+    def open(self) -> io.BytesIO:
+        return io.BytesIO(self.cut.index())
+
+    def deflated(self) -> None:
+        return None

@@ -1,0 +1,121 @@
+"""Files of servers, read by ranges: gone on with where a connection breaks, checked where a digest is known."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.fake_http import Answer, Hangup, Request, serving
+from support.safetensors_files import files
+
+from cogpack.digest import sha256
+from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
+from cogpack.http import Http
+from cogpack.layers.tar import read as read_content
+from cogpack.layers.weights.remote import Piece, RemoteContent, measure, opaque_pieces, tensor_pieces
+from cogpack.remote import RemoteFile
+
+DATA = random.Random(0).randbytes(5 << 20)
+
+
+class Memory:
+    """What `RemoteFile` is to the layers, without a server."""
+
+    def __init__(self, data: bytes, block: int = 1000) -> None:
+        self.data, self.size, self.block = data, len(data), block
+
+    def read(self, offset: int, length: int):
+        for start in range(offset, offset + length, self.block):
+            yield self.data[start : min(start + self.block, offset + length)]
+
+
+def ranged(request: Request) -> Answer:
+    first, last = 0, len(DATA) - 1
+    if wanted := request.headers.get("range"):
+        first, last = (int(number) for number in wanted.removeprefix("bytes=").split("-"))
+    return 206, {"Content-Range": f"bytes {first}-{last}/{len(DATA)}"}, DATA[first : last + 1]
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cogpack.remote.backoff", lambda attempt: 0.0)
+
+
+def read(script: Callable[[Request], Answer], offset: int = 0, length: int = len(DATA)) -> tuple[bytes, int]:
+    """The bytes, and how many requests it took."""
+    with serving(script) as fake, Http() as http:
+        return b"".join(RemoteFile(http, f"{fake.url}/f", len(DATA)).read(offset, length)), len(fake.seen)
+
+
+@pytest.mark.parametrize(("offset", "length"), [(0, len(DATA)), (0, 10), (5, 100_000), (len(DATA) - 1, 1), (7, 0)])
+def test_a_range_is_just_that_range(offset: int, length: int) -> None:
+    assert read(ranged, offset, length)[0] == DATA[offset : offset + length]
+
+
+def test_a_connection_that_breaks_is_gone_on_with() -> None:
+    def script(request: Request) -> Answer:
+        status, headers, body = ranged(request)
+        return status, headers | {"Content-Length": str(len(body)), "Connection": "close"}, body[: (5 << 20) // 4]
+
+    data, requests = read(script)
+    assert data == DATA
+    assert requests == 5  # each brought one whole block of 1 MiB; what came of the next was asked for again
+
+
+def test_a_server_that_never_gives_a_byte_is_given_up() -> None:
+    def script(request: Request) -> Answer:
+        raise Hangup
+
+    with pytest.raises(UnavailableError):
+        read(script)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        ((404, {}, b""), InputError, "no such file"),
+        ((401, {}, b""), DeniedError, "401"),
+        ((403, {}, b""), DeniedError, "403"),
+        ((503, {"Retry-After": "0"}, b""), UnavailableError, "503"),
+        ((200, {}, DATA), InputError, "whole files only"),
+        ((206, {"Content-Range": "bytes 0-9/5242880"}, DATA[:10]), UnavailableError, "another range"),
+    ],
+)
+def test_what_a_server_does_not_give_is_named(answer: Answer, kind: type[Exception], words: str) -> None:
+    with pytest.raises(kind, match=words):
+        read(lambda _: answer, 10, 10)
+
+
+def test_more_bytes_than_asked_for_are_left_out() -> None:
+    assert read(lambda _: (200, {}, DATA), 0, 10)[0] == DATA[:10]
+
+
+@given(files(), st.sampled_from([1, 100, 10**6]), st.integers(1, 5000))
+def test_one_pass_measures_the_file_and_all_its_shards(data: bytes, target: int, block: int) -> None:
+    reader = Memory(data, block)
+    pieces, _ = tensor_pieces(reader, "model", target)
+    digest, hashes = measure(reader, pieces, lambda size: None)
+    assert digest == sha256(data)
+    for piece, hash_ in zip(pieces, hashes, strict=True):
+        content = RemoteContent(lambda: reader, lambda piece=piece: piece, piece.size, hash_)
+        assert sum(map(len, read_content(content))) == piece.size  # and no MismatchError
+
+
+@given(st.integers(1, 100_000), st.integers(1, 20_000), st.integers(1, 9000))
+def test_one_pass_measures_the_parts_of_any_file(size: int, target: int, block: int) -> None:
+    reader = Memory(DATA[:size], block)
+    pieces = opaque_pieces(size, target)
+    _, hashes = measure(reader, pieces, lambda size: None)
+    joined = b""
+    for piece, hash_ in zip(pieces, hashes, strict=True):
+        content = RemoteContent(lambda: reader, lambda piece=piece: piece, piece.size, hash_)
+        joined += b"".join(read_content(content))
+    assert joined == DATA[:size]
+
+
+@pytest.mark.parametrize("digest", [sha256(b"other"), "0" * 64])
+def test_content_that_is_not_the_pinned_one_ends_in_an_error(digest: str) -> None:
+    content = RemoteContent(lambda: Memory(DATA), lambda: Piece("", ((0, 5000),)), 5000, digest)
+    with pytest.raises(MismatchError, match=r"cogpack\.lock pins"):
+        list(read_content(content))
