@@ -4,7 +4,6 @@ Local ones are read like project files. Those of servers are pinned in the lock 
 once for the blake3 of each part; from then on parts are streamed by ranges, never stored, and checked.
 """
 
-import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -216,7 +215,8 @@ def remote_weight(session: Session, locked: RemoteWeight) -> Weight:
             _hashed(reader, _named(cut, part.path.rpartition("/")[2]), part.size, part.blake3)
             for part in locked.parts[:-1]
         ]
-        contents.append(Fingerprinted(_Index(cut, locked.parts[-1].size), locked.parts[-1].blake3))
+        index = locked.parts[-1]
+        contents.append(_hashed(reader, lambda: Piece("", (), cut.index()), index.size, index.blake3))
     placed = tuple(Placed(path, content) for path, content in zip(paths, contents, strict=True))
     return Weight(locked.path, shown(locked.path), None, locked.size, locked.rule, parts=placed)
 
@@ -231,16 +231,3 @@ def _always(piece: Piece) -> Callable[[], Piece]:
 
 def _named(cut: RemoteShards, name: str) -> Callable[[], Piece]:
     return lambda: cut.piece(name)
-
-
-class _Index(msgspec.Struct, frozen=True):
-    """The index of remote shards: its size is pinned, its bytes are made when they are wanted."""
-
-    cut: RemoteShards
-    size: int
-
-    def open(self) -> io.BytesIO:
-        return io.BytesIO(self.cut.index())
-
-    def deflated(self) -> None:
-        return None

@@ -5,7 +5,6 @@
 """
 
 import fnmatch
-import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -99,7 +98,6 @@ def _token(environment: Mapping[str, str]) -> str | None:
 
 def _hub(uri: str, environment: Mapping[str, str]) -> list[FoundFile]:
     repository, revision = _repository(uri)
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         import huggingface_hub
         from huggingface_hub import errors

@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 import msgspec
 
-from cogpack.errors import InputError
 from cogpack.layers.entry import LocalFile, Slices
 from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
@@ -26,9 +25,6 @@ WEIGHTS = "weights: "
 MAX_LAYERS = 64
 OWN_LAYER = 64 * MiB
 """Bytes from which an uncut file is a layer of its own; smaller ones share one."""
-
-_MAX_METADATA = 1 * MiB
-"""Bytes of a safetensors file's own metadata that are repeated in each shard at most."""
 
 Fingerprint: TypeAlias = Callable[[LocalFile | Slices], Fingerprinted]
 
@@ -149,11 +145,4 @@ def _groups(
 
 def _header(file: LocalFile) -> Header:
     with file.open() as stream:
-        header = read_header(stream, file.size, where=str(file.path))
-    metadata = sum(len(key) + len(value) for key, value in header.metadata.items())
-    if metadata > _MAX_METADATA:
-        raise InputError(
-            f"{file.path}: {metadata} bytes of metadata, which each shard would repeat",
-            next_step="set cogpack.weights.split to none for it",
-        )
-    return header
+        return read_header(stream, file.size, where=str(file.path))

@@ -13,12 +13,16 @@ from statistics import median
 import msgspec
 from blake3 import blake3
 
+from cogpack.errors import InputError
 from cogpack.layers.weights.safetensors import Header, Tensor, arrange, make_header
 from cogpack.oci import encode
 
 MiB = 1024 * 1024
 TINY = 64 * 1024
 """Bytes below which siblings share a shard: as much as a request costs."""
+
+_MAX_METADATA = MiB
+"""Bytes of a file's own metadata that are repeated in each shard at most."""
 
 _MANY = 16
 """Named siblings up to which each gets a shard of its own, heads among them; from there on small ones share."""
@@ -110,9 +114,22 @@ def _divided(node: _Module, target: int) -> list["_Module | _Group"]:
     tiny = [child for child in named if child.size < TINY or (len(named) > _MANY and child.size < target // 16)]
     parts.extend(child for child in named if child not in tiny)
     rest = [*node.own, *(tensor for child in tiny for tensor in child.tensors())]
-    if rest:
-        parts.append((f"{node.path}.rest" if node.path else "rest", rest))
+    parts.extend(_rest(f"{node.path}.rest" if node.path else "rest", rest, target))
     return parts
+
+
+def _rest(label: str, tensors: Iterable[Tensor], target: int) -> Iterator[_Group]:
+    """What has no module of its own, in the order of its names; more than one group only where it is a lot."""
+    group: list[Tensor] = []
+    size = number = 0
+    for tensor in sorted(tensors, key=lambda tensor: tensor.name):
+        if group and size + tensor.size > target:
+            yield f"{label}.{number}", group
+            group, size, number = [], 0, number + 1
+        group.append(tensor)
+        size += tensor.size
+    if group:
+        yield (f"{label}.{number}" if number else label), group
 
 
 def _runs(path: str, numbered: Sequence[tuple[int, _Module]], run: int, target: int) -> Iterator["_Module | _Group"]:
@@ -148,6 +165,12 @@ def _is_number(text: str) -> bool:
 def shards(header: Header, *, stem: str, target: int) -> list[Shard]:
     """`stem`: what the names begin with ("model"). Names hold no count and follow from names and shapes alone, so that
     changed numbers leave every path as it was."""
+    repeated = sum(len(key) + len(value) for key, value in header.metadata.items())
+    if repeated > _MAX_METADATA:
+        raise InputError(
+            f"{stem}.safetensors: {repeated} bytes of metadata, which each shard would repeat",
+            next_step="set cogpack.weights.split to none for it",
+        )
     metadata = {"format": "pt"} | dict(header.metadata)
     return [_shard(header, stem, label, tensors, metadata) for label, tensors in cut(header.tensors, target)]
 

@@ -138,3 +138,9 @@ def test_names_that_no_file_system_would_like_are_made_plain() -> None:
     for name in named(data, TINY):
         assert re.fullmatch(r"model-[A-Za-z0-9_.-]{0,80}-[0-9a-f]{8}\.safetensors", name)
         assert "/" not in name
+
+
+def test_many_small_modules_are_not_one_large_shard() -> None:
+    data = made([(f"part_{number:04d}.w", "U8", [TINY // 2]) for number in range(100)])
+    sizes = [len(shard) for shard in named(data, 8 * TINY).values()]
+    assert max(sizes) <= 8 * TINY + 64 * KiB
