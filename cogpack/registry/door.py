@@ -1,0 +1,105 @@
+"""One repository's requests: the address, our credentials on it and nowhere else, refusals as our errors."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from urllib.parse import urljoin, urlsplit
+
+from cogpack.errors import CogpackError, UnavailableError
+from cogpack.http import Http, Response, Stream, redacted
+from cogpack.oci import MANIFEST_LIMIT
+from cogpack.reference import Reference
+from cogpack.registry.answers import refusal
+from cogpack.registry.auth import Authorizer
+from cogpack.registry.credentials import Credentials
+
+_HUB = "registry-1.docker.io"
+
+
+class Door:
+    """Thread-safe. `actions`: what the token is asked to allow. `base`: `https://HOST/v2/REPOSITORY`."""
+
+    def __init__(self, http: Http, reference: Reference, credentials: Credentials, actions: tuple[str, ...]) -> None:
+        self.host = _HUB if reference.registry == "docker.io" else reference.registry
+        scheme = "http" if http.trust.allows_plain(self.host) else "https"
+        self.http = http
+        self.name = reference.name
+        self.base = f"{scheme}://{self.host}/v2/{reference.repository}"
+        self._authority = urlsplit(self.base).netloc
+        self._doing = "push to" if "push" in actions else "pull from"
+        login = credentials.find(reference.registry, reference.repository)
+        scope = f"repository:{reference.repository}:{','.join(actions)}"
+        self._authorizer = Authorizer(http, self.host, login, (scope,))
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] = {},
+        *,
+        body: bytes | None = None,
+        limit: int = MANIFEST_LIMIT,
+        retry: bool = True,
+        scopes: tuple[str, ...] = (),
+    ) -> Response:
+        """A request with a small answer, of whatever status; `scopes`: more than the token was asked for."""
+        for _ in range(3):  # as it is; with a token; with a token of more scopes
+            sent = dict(headers) | self._authorization(url)
+            answer = self.http.request(method, url, headers=sent, body=body, limit=limit, retry=retry)
+            if answer.status != 401 or "www-authenticate" not in answer.headers:
+                return answer
+            self._authorizer.challenged(
+                answer.headers["www-authenticate"], sent.get("Authorization"), more_scopes=scopes
+            )
+        return answer
+
+    @contextmanager
+    def get(self, url: str, headers: Mapping[str, str] = {}) -> Iterator[Stream]:
+        """GET of something large, redirects followed; the answer is of whatever status."""
+        for last in (False, False, True):
+            sent = dict(headers) | self._authorization(url)
+            with self.http.follow(url, headers=sent) as stream:
+                if stream.status == 401 and "www-authenticate" in stream.headers and not last:
+                    challenge = stream.headers["www-authenticate"]
+                else:
+                    yield stream
+                    return
+            self._authorizer.challenged(challenge, sent.get("Authorization"))
+
+    @contextmanager
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: Iterable[bytes], size: int | None, timeout: float
+    ) -> Iterator[Stream]:
+        """One try of a request with a large body. After a 401 the next one has fresh credentials."""
+        sent = dict(headers) | self._authorization(url)
+        with self.http.open(method, url, headers=sent, body=body, size=size, timeout=timeout) as stream:
+            yield stream
+        if stream.status == 401:
+            self._authorizer.challenged(stream.headers.get("www-authenticate", ""), sent.get("Authorization"))
+
+    def location(self, url: str, location: str) -> str:
+        """Where an answer from `url` says that its upload goes on."""
+        if not location:
+            raise UnavailableError(
+                f"{redacted(url)}: the registry opened an upload without saying where", next_step="tell its operator"
+            )
+        return self.http.redirect(url, urljoin(url, location))
+
+    def cancel(self, location: str) -> None:
+        """Free the server's session; it would expire by itself, so nothing depends on this.
+
+        A registry may want the right to delete for it, which is not asked for.
+        """
+        with suppress(CogpackError):
+            self.http.request("DELETE", location, headers=self._authorization(location), retry=False)
+
+    def expect(self, answer: Response, method: str, *statuses: int) -> None:
+        if answer.status not in statuses:
+            raise self.refusal(method, answer.url, answer.status, answer.body, answer.headers)
+
+    def refusal(self, method: str, url: str, status: int, body: bytes, headers: Mapping[str, str]) -> CogpackError:
+        return refusal(method, url, status, body, repository=self.name, doing=self._doing, headers=headers)
+
+    def _authorization(self, url: str) -> dict[str, str]:
+        """Our credentials, for the registry itself and nobody else."""
+        header = self._authorizer.header() if urlsplit(url).netloc == self._authority else None
+        return {"Authorization": header} if header else {}
