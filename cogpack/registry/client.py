@@ -9,18 +9,19 @@ from urllib.parse import quote
 
 from cogpack.digest import Digest, Hasher, parse_digest, sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
-from cogpack.http import RETRIED, Http, Stream, backoff, redacted, retry_after
+from cogpack.http import Http, Stream, backoff, redacted
 from cogpack.oci import MANIFEST_LIMIT, MANIFEST_TYPES, Descriptor
 from cogpack.reference import Reference
-from cogpack.registry.answers import codes
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.door import Door
+from cogpack.registry.protocol import Answer, Blob
+from cogpack.registry.quirks import profile
+from cogpack.registry.shapes import Shapes
+from cogpack.registry.upload import upload
+from cogpack.registry.wire import HttpWire, heard
 
 _ACCEPT = ", ".join(MANIFEST_TYPES)
-_BYTES = "application/octet-stream"
 _ATTEMPTS = 4
-_COMMIT_SECONDS_PER_BYTE = 1 / (16 * 1024 * 1024)
-"""Registries on object stores copy or hash a blob again before they answer its commit."""
 
 
 class Repository:
@@ -35,6 +36,7 @@ class Repository:
         actions: tuple[str, ...] = ("pull",),
     ) -> None:
         self._door = Door(http, reference, credentials, actions)
+        self._shapes = Shapes(profile(self._door.host))
         self._name = reference.name
 
     # Asking
@@ -96,14 +98,24 @@ class Repository:
 
     def mount(self, digest: Digest, source: str) -> bool:
         """Make a blob of repository `source` of this registry one of ours; False where that is not to be had."""
+        session = self.mount_or_open(digest, source)
+        if session is not None:
+            self.cancel(session)
+        return session is None
+
+    def mount_or_open(self, digest: Digest, source: str) -> Answer | None:
+        """None: mounted. Else what the registry said instead, which may be a session that an upload can use."""
         url = f"{self._door.base}/blobs/uploads/?mount={quote(digest)}&from={quote(source, safe='/')}"
         try:
-            answer = self._door.request("POST", url, {}, scopes=(f"repository:{source}:pull",))
+            answer = self._door.request("POST", url, scopes=(f"repository:{source}:pull",))
         except CogpackError:  # refused mounts come in every shape; an upload tells what is really wrong
-            return False
-        if answer.status == 202 and "location" in answer.headers:
-            self._door.cancel(self._door.location(url, answer.headers["location"]))
-        return answer.status == 201
+            return Answer(0)
+        return None if answer.status == 201 else heard(self._door, "POST", answer)
+
+    def cancel(self, session: Answer) -> None:
+        """End a session that nobody will use."""
+        if session.location:
+            self._door.cancel(session.location)
 
     def upload(
         self,
@@ -111,66 +123,26 @@ class Repository:
         *,
         descriptor: Descriptor | None,
         finished: Callable[[], Digest],
+        on_bytes: Callable[[int], None] = lambda _: None,
+        name: str = "",
+        session: Answer | None = None,
     ) -> None:
-        """Send one blob. Each iteration of `blocks` is a whole pass; `finished` names the digest of the last one.
+        """Send one blob. Each iteration of `blocks` is a whole pass over its bytes.
 
-        With `descriptor` it goes in one PUT; without, in one PATCH of unknown length and a PUT that names the digest.
+        Without `descriptor`, `finished` names the digest of the pass that was drained last. `on_bytes` is told of each
+        block that goes out, also when it goes out again. `session`: from `mount_or_open`. `name`: for errors.
         """
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                self._upload_once(blocks, descriptor, finished)
-            except UnavailableError:
-                # The commit may have been done though its answer was lost.
-                if descriptor is not None and self.has_blob(descriptor):
-                    return
-                if attempt == _ATTEMPTS:
-                    raise
-                self._door.http.cancellation.wait(backoff(attempt))
-            else:
-                return
-
-    def _upload_once(
-        self, blocks: Iterable[bytes], descriptor: Descriptor | None, finished: Callable[[], Digest]
-    ) -> None:
-        # A body may only follow fresh credentials: this request without one finds out.
-        start = f"{self._door.base}/blobs/uploads/"
-        opened = self._door.request("POST", start, {}, retry=True)
-        self._door.expect(opened, "POST", 202, 201, 200, 204)
-        location = self._door.location(start, opened.headers.get("location", ""))
-        try:
-            if descriptor is None:
-                location = self._send("PATCH", location, blocks, None, 300.0)
-                digest, body, size = finished(), b"", 0
-                self._send("PUT", _with_digest(location, digest), [body], size, 3600.0)
-            else:
-                patience = min(3600.0, 300 + descriptor.size * _COMMIT_SECONDS_PER_BYTE)
-                url = _with_digest(location, descriptor.digest)
-                self._send("PUT", url, blocks, descriptor.size, patience)
-        except BaseException:
-            self._door.cancel(location)
-            raise
-
-    def _send(self, method: str, url: str, blocks: Iterable[bytes], size: int | None, patience: float) -> str:
-        """One request with a body; returns where the session is now."""
-        with self._door.send(method, url, {"Content-Type": _BYTES}, blocks, size, patience) as stream:
-            status, answer_headers = stream.status, stream.headers
-            body = b"" if status < 300 else stream.body(65536)
-        if status in (200, 201, 202, 204):
-            return self._door.location(url, answer_headers["location"]) if "location" in answer_headers else url
-        if status == 401:
-            # The token ended just before the body began: the next attempt has a new one.
-            raise UnavailableError(f"{method} {redacted(url)}: the token had expired", next_step="run it again")
-        if any(code == "DIGEST_INVALID" for code, _ in codes(body)):
-            raise UnavailableError(
-                f"{method} {redacted(url)}: the registry received other bytes than were sent", next_step="run it again"
-            )
-        if status in RETRIED or status == 404:  # 404: the session is gone; a new one is opened
-            self._door.http.cancellation.wait(retry_after(answer_headers) or 0)
-            raise UnavailableError(
-                f"{method} {redacted(url)}: HTTP {status} after {_ATTEMPTS} attempts",
-                next_step="run it again; finished layers are not resent",
-            )
-        raise self._door.refusal(method, url, status, body, answer_headers)
+        known = Blob(descriptor.digest, descriptor.size) if descriptor else None
+        wire = HttpWire(
+            self._door,
+            self.has_blob,
+            blocks,
+            size=known.size if known else None,
+            finished=finished,
+            on_bytes=on_bytes,
+        )
+        where = f"{self._name}: {name or (known.digest if known else 'a layer')}"
+        upload(wire, self._shapes, known, name=where, session=session if session and session.location else None)
 
     def put_manifest(self, data: bytes, media_type: str, ref: str) -> None:
         """Store a manifest under a digest or tag. A tag that can't be moved but is at our digest already is fine."""
@@ -209,8 +181,3 @@ class Repository:
                 f"found {hasher.digest} of {hasher.size} or more",
                 next_step="the registry or a proxy before it is damaged; tell its operator",
             )
-
-
-def _with_digest(location: str, digest: Digest) -> str:
-    """The query is the server's own, possibly signed: only ever appended to."""
-    return f"{location}{'&' if '?' in location else '?'}digest={quote(digest)}"

@@ -7,7 +7,10 @@ from cogpack.layers.layer import Body, Form, Layer
 from cogpack.oci import OCI_MANIFEST, Descriptor, Image, LayerInfo
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
-from cogpack.sinks.base import counted
+from cogpack.registry.protocol import Answer
+
+_MOUNTS = 3
+"""Repositories that a layer is asked to be mounted from, before it is sent."""
 
 
 class RegistrySink:
@@ -25,9 +28,17 @@ class RegistrySink:
         known = layer.known
         if known is None and layer.read_first:
             known = layer.copy_to(_drain)
-        if known is not None and (self.has(known.descriptor) or self._mounted(layer, known)):
-            return known
-        made = layer.copy_to(lambda body: self._send(body, known.descriptor if known else None, on_bytes))
+        session: Answer | None = None
+        if known is not None:
+            if self.has(known.descriptor):
+                return known
+            for origin in self._homes(layer):
+                if session is not None:
+                    self._repository.cancel(session)
+                session = self._repository.mount_or_open(known.descriptor.digest, origin)
+                if session is None:
+                    return known
+        made = layer.copy_to(lambda body: self._send(layer.name, body, known, session, on_bytes))
         if known not in (None, made):
             raise MismatchError(
                 f"{layer.name}: was {known.descriptor.digest} when asked for, {made.descriptor.digest} when sent",
@@ -35,18 +46,34 @@ class RegistrySink:
             )
         return made
 
-    def _send(self, body: Body, descriptor: Descriptor | None, on_bytes: Callable[[int], None]) -> None:
-        blocks = _Replayable(body, on_bytes)
-        self._repository.upload(blocks, descriptor=descriptor, finished=lambda: body.last().descriptor.digest)
+    def _send(
+        self,
+        name: str,
+        body: Body,
+        known: LayerInfo | None,
+        session: Answer | None,
+        on_bytes: Callable[[int], None],
+    ) -> None:
+        blocks = _Drained(body)
+        self._repository.upload(
+            blocks,
+            descriptor=known.descriptor if known else None,
+            finished=lambda: body.last().descriptor.digest,
+            on_bytes=on_bytes,
+            name=name,
+            session=session,
+        )
         if not blocks.drained:  # another push brought the blob while this one failed: still say what it is
             _drain(body)
 
-    def _mounted(self, layer: Layer, known: LayerInfo) -> bool:
-        return any(
-            self._repository.mount(known.descriptor.digest, origin.repository)
+    def _homes(self, layer: Layer) -> list[str]:
+        """Repositories of this registry that the layer may be mounted from."""
+        here = self._reference
+        return [
+            origin.repository
             for origin in layer.origins
-            if origin.registry == self._reference.registry and origin.repository != self._reference.repository
-        )
+            if origin.registry == here.registry and origin.repository != here.repository
+        ][:_MOUNTS]
 
     def put(self, image: Image) -> Descriptor:
         config = image.config_descriptor
@@ -67,16 +94,15 @@ class RegistrySink:
             self._repository.put_manifest(found[1], found[0], tag)
 
 
-class _Replayable:
-    """The body, with each block reported. Iterating again reports again: those bytes are sent again."""
+class _Drained:
+    """The body, and whether any pass over it came to its end."""
 
-    def __init__(self, body: Body, on_bytes: Callable[[int], None]) -> None:
+    def __init__(self, body: Body) -> None:
         self._body = body
-        self._on_bytes = on_bytes
         self.drained = False
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from counted(self._body, self._on_bytes)
+        yield from self._body
         self.drained = True
 
 

@@ -1,0 +1,71 @@
+"""What an upload does to a registry and hears from it."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from cogpack.digest import Digest
+from cogpack.errors import CogpackError, UnavailableError
+
+
+class Blob(msgspec.Struct, frozen=True):
+    digest: Digest
+    size: int
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """`location`: where the session goes on, resolved; "" where the answer has none. `body`: of a refusal.
+    `wait`: seconds that the registry asks for. `method`, `url`: of the request."""
+
+    status: int
+    location: str = ""
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+    wait: float | None = None
+    method: str = ""
+    url: str = ""
+
+
+class BrokenError(UnavailableError):
+    """A connection that ended in a request. `sent`: bytes of its body that went out; `age`: its seconds."""
+
+    def __init__(self, error: CogpackError, *, sent: int, age: float) -> None:
+        super().__init__(error.message, next_step=error.next_step)
+        self.sent = sent
+        self.age = age
+
+
+class Wire(Protocol):
+    """What an upload does to the world. Each but `refusal` may raise any `CogpackError`, which ends the upload."""
+
+    def open(self) -> Answer:
+        """A session (POST), failures that may pass already tried again."""
+
+    def send(self, method: str, url: str, *, start: int, length: int | None, ranged: bool) -> Answer:
+        """`length` bytes of the blob from `start`, or all the rest; `ranged`: with Content-Range. May raise
+        `BrokenError`. A 401 was answered with fresh credentials for the next."""
+
+    def commit(self, url: str) -> Answer:
+        """An empty PUT. May raise `BrokenError`."""
+
+    def status(self, url: str) -> Answer:
+        """What the session has (GET)."""
+
+    def has(self, blob: Blob) -> bool: ...
+
+    def measure(self) -> Blob:
+        """Make all bytes once, for their digest and size."""
+
+    def streamed(self) -> Blob:
+        """What the bytes that were just sent to the end came out as."""
+
+    def address(self, url: str, digest: Digest) -> str:
+        """`url` with the digest as its last parameter."""
+
+    def pause(self, failures: int, seconds: float | None) -> None:
+        """Wait after so many failures in a row, or what the registry asked for."""
+
+    def cancel(self, url: str) -> None: ...
+
+    def refusal(self, answer: Answer) -> CogpackError: ...

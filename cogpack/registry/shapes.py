@@ -1,0 +1,65 @@
+"""The shapes of an upload that one registry takes: its profile, corrected by what it answers."""
+
+import threading
+from collections.abc import Collection, Mapping
+
+from cogpack.registry.quirks import MiB, Profile, Shape
+
+_MOST = 1024 * MiB
+_LEAST = MiB
+_COMMON_LIMIT = 95 * MiB
+"""Bytes: below the 100 MB that proxies of the largest kind let through."""
+
+_PIECES = 10_000
+"""Chunks a blob may have: object stores count no further."""
+
+
+class Shapes:
+    """Shared by all uploads to one registry, thread-safe: what one of them learns spares the others."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._order = profile.shapes
+        self._chunk = profile.chunk
+        self._least = 0
+        self._limit = _MOST
+        self._lock = threading.Lock()
+
+    def heard(self, headers: Mapping[str, str]) -> None:
+        """What the answer to an opened session says of chunks (distribution-spec, OCI-Chunk-Min-Length)."""
+        least, most = _length(headers, "oci-chunk-min-length"), _length(headers, "oci-chunk-max-length")
+        with self._lock:
+            if least is not None:
+                self._least = min(least, _MOST)
+            if most is not None:
+                self._limit = min(self._limit, max(_LEAST, most // MiB * MiB))
+                self._chunk = min(self._limit, _COMMON_LIMIT)
+                self._order = ("chunks", *(shape for shape in self._order if shape != "chunks"))
+
+    def choose(self, *, known: bool, without: Collection[Shape] = ()) -> Shape | None:
+        """`known`: whether digest and size are, which one PUT needs; `without`: shapes that failed for this blob."""
+        with self._lock:
+            open_ = [shape for shape in self._order if shape not in without]
+        if not known and "stream" in open_ and open_[0] != "chunks":
+            return "stream"
+        return open_[0] if open_ else None
+
+    def refused(self, shape: Shape, *, smaller: bool) -> bool:
+        """The registry said that it wants no such body. Whether the same shape, with `smaller` chunks, may do."""
+        with self._lock:
+            if shape == "chunks" and smaller and self._chunk > max(self._least, _LEAST):
+                self._chunk = max(self._chunk // 4, self._least, _LEAST)
+                return True
+            # The last one stays: what it is refused for is the error to tell.
+            left = tuple(other for other in self._order if other != shape)
+            self._order = left or self._order
+            return False
+
+    def chunk(self, size: int) -> int:
+        """Bytes of each chunk, but the last, of a blob of `size`."""
+        with self._lock:
+            return min(max(self._chunk, self._least, -(-size // _PIECES)), max(self._limit, self._least))
+
+
+def _length(headers: Mapping[str, str], name: str) -> int | None:
+    text = headers.get(name, "").strip()
+    return int(text) if text.isdecimal() and len(text) < 16 and int(text) > 0 else None

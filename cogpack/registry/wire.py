@@ -1,0 +1,182 @@
+"""The requests of an upload, and a body that can be read from any byte."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from urllib.parse import quote
+
+from cogpack.digest import Digest
+from cogpack.errors import CogpackError, UnavailableError
+from cogpack.http import Response, backoff, retry_after
+from cogpack.oci import Descriptor
+from cogpack.registry.door import Door
+from cogpack.registry.protocol import Answer, Blob, BrokenError
+
+_REFUSAL_LIMIT = 64 * 1024
+_COMMIT_SECONDS_PER_BYTE = 1 / (16 * 1024 * 1024)
+"""Registries on object stores copy or hash a blob again before they answer its commit."""
+
+Has = Callable[[Descriptor], bool]
+
+
+class Source:
+    """`blocks`: each iteration is a whole pass over the same bytes.
+
+    Reading on where the last read ended costs nothing; reading from elsewhere makes a new pass and skips.
+    """
+
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self._blocks = blocks
+        self._pass: Iterator[bytes] = iter(())
+        self._rest = b""
+        self.at = -1
+
+    def read(self, start: int, length: int | None) -> Iterator[bytes]:
+        """`length` bytes from `start`, or all there are: then the pass is drained."""
+        if start != self.at:
+            self._pass, self._rest, self.at = iter(self._blocks), b"", 0
+            for _ in self._take(start):
+                pass
+        yield from self._take(length)
+
+    def drain(self) -> None:
+        """Read to the end: what makes the bytes only counts a pass that was."""
+        for _ in self._pass:
+            pass
+        self.at = -1
+
+    def _take(self, size: int | None) -> Iterator[bytes]:
+        while size is None or size > 0:
+            block = self._rest or next(self._pass, None)
+            if block is None:
+                return
+            if size is not None:
+                block, self._rest = block[:size], block[size:]
+                size -= len(block)
+            else:
+                self._rest = b""
+            self.at += len(block)
+            yield block
+
+
+class _Sent:
+    """Part of a source as the body of one request; `size`: bytes of it that went out."""
+
+    def __init__(
+        self, source: Source, start: int, length: int | None, *, last: bool, on_bytes: Callable[[int], None]
+    ) -> None:
+        self._source = source
+        self._start = start
+        self._length = length
+        self._last = last
+        self._on_bytes = on_bytes
+        self.size = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in self._source.read(self._start, self._length):
+            yield block
+            self.size += len(block)
+            self._on_bytes(len(block))
+        if self._last:
+            self._source.drain()
+
+
+class HttpWire:
+    """`cogpack.registry.protocol.Wire` over a repository's door.
+
+    `finished`: the digest of the pass that was drained last; `on_bytes`: told each block's size as it goes out.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        has: Has,
+        blocks: Iterable[bytes],
+        *,
+        size: int | None,
+        finished: Callable[[], Digest],
+        on_bytes: Callable[[int], None],
+    ) -> None:
+        self._door = door
+        self._has = has
+        self._source = Source(blocks)
+        self._size = size
+        self._finished = finished
+        self._on_bytes = on_bytes
+
+    def open(self) -> Answer:
+        url = f"{self._door.base}/blobs/uploads/"
+        # A body may only follow fresh credentials: this request without one finds out.
+        return heard(self._door, "POST", self._door.request("POST", url))
+
+    def send(self, method: str, url: str, *, start: int, length: int | None, ranged: bool) -> Answer:
+        headers = {"Content-Type": "application/octet-stream"}
+        if ranged and length is not None:
+            headers["Content-Range"] = f"{start}-{start + length - 1}"
+        last = length is None or (self._size is not None and start + length == self._size)
+        body = _Sent(self._source, start, length, last=last, on_bytes=self._on_bytes)
+        answer = self._body(method, url, headers, body, length)
+        if length is None:
+            self._size = start + body.size
+        return answer
+
+    def _patience(self, length: int | None) -> float:
+        size = self._size if length is None else length
+        return min(3600.0, 300 + size * _COMMIT_SECONDS_PER_BYTE) if size is not None else 300.0
+
+    def commit(self, url: str) -> Answer:
+        return self._body("PUT", url, {}, (), 0)
+
+    def status(self, url: str) -> Answer:
+        return heard(self._door, "GET", self._door.request("GET", url))
+
+    def has(self, blob: Blob) -> bool:
+        return self._has(Descriptor(media_type="application/octet-stream", digest=blob.digest, size=blob.size))
+
+    def measure(self) -> Blob:
+        self._size = sum(len(block) for block in self._source.read(0, None))
+        self._source.drain()
+        return self.streamed()
+
+    def streamed(self) -> Blob:
+        assert self._size is not None
+        return Blob(self._finished(), self._size)
+
+    def address(self, url: str, digest: Digest) -> str:
+        # The query is the server's own, possibly signed: only ever appended to.
+        return f"{url}{'&' if '?' in url else '?'}digest={quote(digest)}"
+
+    def pause(self, failures: int, seconds: float | None) -> None:
+        self._door.http.cancellation.wait(backoff(failures) if seconds is None else seconds)
+
+    def cancel(self, url: str) -> None:
+        self._door.cancel(url)
+
+    def refusal(self, answer: Answer) -> CogpackError:
+        return self._door.refusal(answer.method, answer.url, answer.status, answer.body, answer.headers)
+
+    def _body(
+        self, method: str, url: str, headers: Mapping[str, str], body: Iterable[bytes], length: int | None
+    ) -> Answer:
+        begun = time.monotonic()
+        try:
+            with self._door.send(method, url, headers, body, length, self._patience(length)) as stream:
+                refusal = b"" if stream.status < 300 else stream.body(_REFUSAL_LIMIT)
+        except UnavailableError as error:
+            raise BrokenError(
+                error, sent=body.size if isinstance(body, _Sent) else 0, age=time.monotonic() - begun
+            ) from error
+        return heard(self._door, method, Response(stream.status, stream.headers, refusal, url))
+
+
+def heard(door: Door, method: str, response: Response) -> Answer:
+    """`response` as uploads look at it; a Location that must not be followed is an `InputError`."""
+    location = response.headers.get("location", "")
+    return Answer(
+        status=response.status,
+        location=door.location(response.url, location) if location and response.status < 300 else "",
+        headers=response.headers,
+        body=response.body[:_REFUSAL_LIMIT] if response.status >= 300 else b"",
+        wait=retry_after(response.headers),
+        method=method,
+        url=response.url,
+    )
