@@ -6,7 +6,6 @@ registry can tell what it has, the rest is sent, else all of it in a new session
 """
 
 import re
-from collections.abc import Collection
 
 from cogpack.errors import CogpackError, MismatchError, UnavailableError
 from cogpack.http import RETRIED
@@ -150,7 +149,7 @@ class _Upload:
             if self._wire.has(self._blob):
                 self._wire.cancel(url)
                 return
-        if shape == "chunks":
+        if shape == "chunks" and self._blob.size:
             self._chunks(url, self._blob)
         else:
             where = self._wire.address(url, self._blob.digest)
@@ -163,7 +162,7 @@ class _Upload:
             try:
                 answer = self._body("PATCH", url, at, length, ranged=False)
             except _AgainError as failure:
-                found = self._resumed(url, acked=at, sent=failure.reached, boundaries=())
+                found = self._resumed(url, acked=at, sent=failure.reached)
                 if found is None:
                     raise
                 url, at = found
@@ -181,8 +180,7 @@ class _Upload:
             try:
                 answer = self._body("PATCH", url, at, length, ranged=True)
             except _AgainError as failure:
-                boundaries = range(0, blob.size, chunk)
-                found = self._resumed(url, acked=at, sent=failure.reached, boundaries=boundaries)
+                found = self._resumed(url, acked=at, sent=failure.reached)
                 if found is None:
                     raise
                 url, at = found
@@ -202,7 +200,7 @@ class _Upload:
             raise failure
         self._wire.pause(self._failures, failure.wait)
 
-    def _resumed(self, url: str, *, acked: int, sent: int, boundaries: Collection[int]) -> tuple[str, int] | None:
+    def _resumed(self, url: str, *, acked: int, sent: int) -> tuple[str, int] | None:
         """Where to go on after a broken PATCH: (url, offset); None where only a new session will do."""
         try:
             answer = self._wire.status(url)
@@ -210,7 +208,7 @@ class _Upload:
             return None
         if answer.status not in _GOOD:
             return None
-        at = next_offset(answer.headers.get("range"), boundaries)
+        at = next_offset(answer.headers.get("range"))
         if at is None or not acked <= at <= sent:
             return None
         return answer.location or url, at
@@ -272,16 +270,16 @@ class _Upload:
             raise _AgainError(blob.size, error)
 
 
-def next_offset(header: str | None, boundaries: Collection[int]) -> int | None:
+def next_offset(header: str | None) -> int | None:
     """The byte that a session wants next, from the Range of its status; None where that can't be told.
 
-    Said to be inclusive (distribution-spec, "Pushing a blob in chunks"); Quay's is exclusive, which shows where it
-    falls on one of our `boundaries`. "0-0" is what an empty session says: no chunk of ours is one byte long.
+    The end is inclusive (distribution-spec, "Pushing a blob in chunks"), but not Quay's, which alone says "bytes=".
+    "0-0" is what an empty session says: nothing of ours ends behind one byte.
     """
-    found = re.match(r"\s*(?:bytes[= ])?0-(-?\d{1,18})", header or "")
+    found = re.match(r"\s*(bytes=)?0-(-?\d{1,18})(?!\d)", header or "")
     if found is None:
         return None
-    end = int(found[1])
+    end = int(found[2])
     if end <= 0:
         return 0
-    return end if end in boundaries else end + 1
+    return end if found[1] else end + 1

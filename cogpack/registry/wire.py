@@ -114,17 +114,13 @@ class HttpWire:
             headers["Content-Range"] = f"{start}-{start + length - 1}"
         last = length is None or (self._size is not None and start + length == self._size)
         body = _Sent(self._source, start, length, last=last, on_bytes=self._on_bytes)
-        answer = self._body(method, url, headers, body, length)
+        answer = self._body(method, url, headers, body, length, patience(self._size if length is None else length))
         if length is None:
             self._size = start + body.size
         return answer
 
-    def _patience(self, length: int | None) -> float:
-        size = self._size if length is None else length
-        return min(3600.0, 300 + size * _COMMIT_SECONDS_PER_BYTE) if size is not None else 300.0
-
     def commit(self, url: str) -> Answer:
-        return self._body("PUT", url, {}, (), 0)
+        return self._body("PUT", url, {}, (), 0, patience(self._size))
 
     def status(self, url: str) -> Answer:
         return heard(self._door, "GET", self._door.request("GET", url))
@@ -155,17 +151,28 @@ class HttpWire:
         return self._door.refusal(answer.method, answer.url, answer.status, answer.body, answer.headers)
 
     def _body(
-        self, method: str, url: str, headers: Mapping[str, str], body: Iterable[bytes], length: int | None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Iterable[bytes],
+        length: int | None,
+        timeout: float,
     ) -> Answer:
         begun = time.monotonic()
         try:
-            with self._door.send(method, url, headers, body, length, self._patience(length)) as stream:
+            with self._door.send(method, url, headers, body, length, timeout) as stream:
                 refusal = b"" if stream.status < 300 else stream.body(_REFUSAL_LIMIT)
         except UnavailableError as error:
             raise BrokenError(
                 error, sent=body.size if isinstance(body, _Sent) else 0, age=time.monotonic() - begun
             ) from error
         return heard(self._door, method, Response(stream.status, stream.headers, refusal, url))
+
+
+def patience(size: int | None) -> float:
+    """Seconds to wait for the answer to a commit of `size` bytes."""
+    return min(3600.0, 300 + (size or 0) * _COMMIT_SECONDS_PER_BYTE)
 
 
 def heard(door: Door, method: str, response: Response) -> Answer:

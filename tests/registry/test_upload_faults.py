@@ -1,0 +1,578 @@
+"""The fault list of pushes, row by row (F1-F34), against a fake registry that has the manners of real ones."""
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support import fake_registry as fake
+from support.fake_registry import (
+    ACR,
+    CLOUDFLARE,
+    DIST3,
+    DIST28,
+    ECR,
+    GAR,
+    GHCR,
+    GITEA,
+    HARBOR,
+    NGINX,
+    QUAY,
+    ZOT,
+    FakeRegistry,
+    Personality,
+    answer,
+    late,
+    reset,
+)
+
+from cogpack.digest import Digest, Hasher, sha256
+from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
+from cogpack.http import Http
+from cogpack.oci import Descriptor
+from cogpack.reference import Reference
+from cogpack.registry import quirks
+from cogpack.registry.client import Repository
+from cogpack.registry.credentials import Credentials
+from cogpack.registry.quirks import Profile, Shape
+
+MiB = 1024 * 1024
+DATA = random.Random(4).randbytes(3 * MiB + 123)
+BLOB = Descriptor(media_type="application/octet-stream", digest=sha256(DATA), size=len(DATA))
+SENT = "PUT session"
+PATCH = "PATCH session"
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Nothing waits; what would have been waited for, in seconds."""
+    found: list[float] = []
+    for place in ("cogpack.http", "cogpack.registry.client", "cogpack.registry.wire"):
+        monkeypatch.setattr(f"{place}.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.progress.Cancellation.wait", lambda _, seconds: found.append(seconds))
+    return found
+
+
+class Body:
+    """The data, in blocks of 64 KiB; counts its passes, and how many of them were drained."""
+
+    def __init__(self, data: bytes = DATA) -> None:
+        self.data = data
+        self.passes = 0
+        self.drained = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.passes += 1
+        for start in range(0, len(self.data), 65536):
+            yield self.data[start : start + 65536]
+        self.drained += 1
+
+
+def profiled(monkeypatch: pytest.MonkeyPatch, *shapes: Shape, chunk: int = MiB) -> None:
+    profile = Profile(name="test", hosts=r"127\.0\.0\.1", shapes=shapes, chunk=chunk, source="this test")
+    monkeypatch.setattr(quirks, "PROFILES", (profile,))
+
+
+def repository(http: Http, registry: FakeRegistry, tmp_path: Path | None = None, name: str = "a/b") -> Repository:
+    environment = {"HOME": "/nonexistent"}
+    if registry.auth and tmp_path is not None:
+        (tmp_path / "config.json").write_text(
+            f'{{"auths": {{"{registry.address}": {{"auth": "dXNlcjpvcGVuIHNlc2FtZQ=="}}}}}}'
+        )
+        environment["DOCKER_CONFIG"] = str(tmp_path)
+    reference = Reference.parse(f"{registry.address}/{name}")
+    return Repository(http, reference, Credentials.from_environment(environment), actions=("pull", "push"))
+
+
+def push(
+    registry: FakeRegistry,
+    body: Body | None = None,
+    *,
+    known: bool = True,
+    on_bytes: Callable[[int], None] = lambda _: None,
+    tmp_path: Path | None = None,
+) -> Body:
+    body = body or Body()
+    with Http() as http:
+        repository(http, registry, tmp_path).upload(
+            body,
+            descriptor=BLOB if known else None,
+            finished=lambda: sha256(body.data),
+            on_bytes=on_bytes,
+            name="weights: model",
+        )
+    return body
+
+
+def stored(registry: FakeRegistry) -> bool:
+    return registry.blobs.get("a/b", {}).get(BLOB.digest) == DATA
+
+
+@pytest.fixture
+def registry() -> Iterator[FakeRegistry]:
+    with FakeRegistry(DIST28).running() as running:
+        yield running
+
+
+@pytest.fixture
+def like(request: pytest.FixtureRequest) -> Iterator[Callable[[Personality], FakeRegistry]]:
+    """Start a registry of another personality."""
+    open_: list[object] = []
+
+    def start(personality: Personality, **more: str) -> FakeRegistry:
+        context = FakeRegistry(personality, **more).running()  # type: ignore[arg-type]
+        open_.append(context)
+        return context.__enter__()
+
+    yield start
+    for context in open_:
+        context.__exit__(None, None, None)  # type: ignore[attr-defined]
+
+
+Like = Callable[..., FakeRegistry]
+
+
+# F1 - F8: broken bodies, and what a session says of itself
+
+
+def test_f1_a_put_that_breaks_once_is_sent_again_whole(registry: FakeRegistry) -> None:
+    registry.on(SENT, reset(after=MiB))
+    body = push(registry)
+    assert stored(registry)
+    assert registry.kinds("POST session", SENT) == ["POST session", SENT, "POST session", SENT]
+    assert body.passes == 2
+
+
+def test_f2_a_blob_that_always_breaks_at_one_place_is_tried_in_every_shape_then_named(registry: FakeRegistry) -> None:
+    registry.on(SENT, reset(after=MiB, times=50))
+    registry.on(PATCH, reset(after=MiB, times=50))
+    with pytest.raises(UnavailableError) as failed:
+        push(registry)
+    for word in ("weights: model", "put", "stream", "chunks", "bytes"):
+        assert word in failed.value.message
+    assert not registry.blobs.get("a/b")
+    assert 4 <= len(registry.kinds(SENT)) <= 5
+    assert len(registry.kinds(PATCH)) <= 10
+
+
+def test_f3_a_session_that_died_with_its_patch_is_not_asked_for_ever(registry: FakeRegistry) -> None:
+    registry.on(PATCH, reset(after=MiB))
+    push(registry, known=False)
+    assert stored(registry)
+    assert registry.kinds("GET session") == ["GET session"]
+    assert registry.kinds(PATCH) == [PATCH, PATCH]
+
+
+@pytest.mark.parametrize("personality", [DIST3, QUAY], ids=lambda personality: personality.name)
+@pytest.mark.parametrize("known", [True, False])
+def test_f4_f5_where_the_registry_knows_what_it_has_only_the_rest_is_sent(
+    like: Like, monkeypatch: pytest.MonkeyPatch, personality: Personality, known: bool
+) -> None:
+    profiled(monkeypatch, *(("chunks",) if known else ("stream",)), chunk=MiB)
+    registry = like(personality)
+    registry.on(PATCH, reset(after=MiB // 2))
+    push(registry, known=known)
+    assert stored(registry)
+    assert registry.kinds("POST session") == ["POST session"]
+    assert registry.received("a/b") <= len(DATA) * 1.1
+
+
+def test_f5_a_wrong_guess_of_what_is_there_cannot_be_committed(like: Like, monkeypatch: pytest.MonkeyPatch) -> None:
+    profiled(monkeypatch, "stream")
+    registry = like(replace(DIST3, status_range=lambda size: f"0-{size - 1000}"))
+    registry.on(PATCH, reset(after=MiB))
+    push(registry)
+    assert stored(registry)
+    assert list(registry.blobs["a/b"]) == [BLOB.digest]
+
+
+@pytest.mark.parametrize("fresh", ["0-0", "0--1", "bytes=0--1", None])
+def test_f6_an_empty_session_has_no_byte_however_it_says_so(
+    like: Like, monkeypatch: pytest.MonkeyPatch, fresh: str | None
+) -> None:
+    profiled(monkeypatch, "chunks")
+    registry = like(replace(DIST3, fresh_range=fresh, status_range=lambda size: f"0-{size - 1}" if size else fresh))
+    registry.on(PATCH, reset(after=0))
+    push(registry)
+    assert stored(registry)
+
+
+@pytest.mark.parametrize(
+    "claims", [lambda size: f"0-{size + 10 * MiB}", lambda size: "0-5", lambda size: "0-999999999999999999999"]
+)
+def test_f7_what_a_session_can_not_have_is_not_believed(
+    like: Like, monkeypatch: pytest.MonkeyPatch, claims: Callable[[int], str]
+) -> None:
+    profiled(monkeypatch, "chunks")
+    registry = like(replace(DIST3, status_range=claims))
+    registry.on(
+        PATCH, reset(after=MiB // 2), when=lambda seen: seen.headers.get("content-range", "").startswith("1048576-")
+    )
+    push(registry)
+    assert stored(registry)
+    assert len(registry.kinds("POST session")) == 2
+
+
+def test_f8_amazon_has_the_blob_with_its_last_patch_and_its_range_never_moves(
+    like: Like, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profiled(monkeypatch, "chunks")
+    registry = like(ECR)
+    push(registry)
+    assert stored(registry)
+    assert registry.received("a/b") == len(DATA)
+
+
+# F9 - F12: commits
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_f9_a_commit_that_was_done_though_it_failed_is_found(registry: FakeRegistry, status: int) -> None:
+    registry.on(SENT, late(status))
+    push(registry)
+    assert stored(registry)
+    assert registry.kinds(SENT) == [SENT]
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_f10_a_commit_that_failed_is_made_once_more(registry: FakeRegistry, status: int) -> None:
+    registry.on(SENT, answer(status))
+    push(registry)
+    assert stored(registry)
+    assert registry.kinds(SENT) == [SENT, SENT]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_f11_a_commit_whose_answer_was_lost_is_found(registry: FakeRegistry, known: bool) -> None:
+    registry.on(SENT, fake.Fault("lost"))
+    push(registry, known=known)
+    assert stored(registry)
+    assert registry.kinds(SENT) == [SENT]
+
+
+def test_f12_the_wait_for_a_commit_grows_with_the_blob() -> None:
+    from cogpack.registry.wire import patience
+
+    assert patience(0) >= 300
+    assert patience(40 * 1024 * MiB) > patience(1024 * MiB) >= 300 + 60
+    assert patience(10**15) == 3600
+
+
+# F13 - F16: tokens (the handshake itself: test_auth)
+
+
+def test_f13_a_token_that_ends_between_session_and_body_is_replaced_before_the_body(
+    like: Like, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = like(DIST28, auth="token")
+    now = [1000.0]
+    registry.clock = lambda: now[0]
+    monkeypatch.setattr("cogpack.registry.auth.time.monotonic", lambda: now[0])
+    registry.locate = lambda path: (now.__setitem__(0, now[0] + 290), path)[1]  # the POST's answer takes that long
+    body = push(registry, tmp_path=tmp_path)
+    assert stored(registry)
+    assert body.passes == 1
+
+
+def test_f15_a_token_for_pulling_is_exchanged_for_one_that_may_push(like: Like, tmp_path: Path) -> None:
+    registry = like(DIST28, auth="token")
+    with Http() as http:
+        there = Repository(
+            http,
+            Reference.parse(f"{registry.address}/a/b"),
+            Credentials.from_environment({"HOME": "/nonexistent"}),
+        )
+        assert not there.has_blob(BLOB)
+        there.upload(Body(), descriptor=BLOB, finished=lambda: BLOB.digest)
+    assert stored(registry)
+    assert len(registry.kinds("GET token")) == 2
+
+
+def test_f16_an_endless_401_ends_after_two_bodies_and_says_who_refused(registry: FakeRegistry) -> None:
+    registry.on(SENT, answer(401, WWW_Authenticate='Basic realm="x"', times=9))
+    with pytest.raises(DeniedError, match=r"127\.0\.0\.1"):
+        push(registry)
+    assert len(registry.kinds(SENT)) <= 2
+
+
+# F18 - F23: limits, shapes, places
+
+
+@pytest.mark.parametrize(("said", "waited"), [("7", 7.0), ("99999", 300.0), (None, 0.0)])
+def test_f18_a_busy_registry_is_given_the_time_it_asks_for(
+    registry: FakeRegistry, waits: list[float], said: str | None, waited: float
+) -> None:
+    registry.on(SENT, answer(429, **({"Retry_After": said} if said else {})))
+    push(registry)
+    assert stored(registry)
+    assert waited in waits
+
+
+def test_f19_a_body_limit_on_the_way_leads_to_chunks_below_it_and_is_remembered(
+    like: Like, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = like(NGINX)
+    profiled(monkeypatch, "put", "stream", "chunks", chunk=4 * MiB)
+    with Http() as http:
+        there = repository(http, registry)
+        there.upload(Body(), descriptor=BLOB, finished=lambda: BLOB.digest)
+        assert stored(registry)
+        before = len(registry.seen)
+        other = DATA[:-1]
+        about = Descriptor(media_type=BLOB.media_type, digest=sha256(other), size=len(other))
+        there.upload(Body(other), descriptor=about, finished=lambda: about.digest)
+    assert all(seen.status < 400 for seen in registry.seen[before:])
+    assert "PUT session" in registry.kinds()
+
+
+def test_f20_a_registry_that_takes_no_chunks_gets_one_put(like: Like, monkeypatch: pytest.MonkeyPatch) -> None:
+    profiled(monkeypatch, "chunks", "put", chunk=8 * MiB)
+    registry = like(replace(GHCR, largest_ranged=(MiB, 416, b"request body is too large, limit is 1.00MiB")))
+    push(registry)
+    assert stored(registry)
+    assert registry.kinds(PATCH, SENT) == [PATCH, SENT]
+
+
+def test_f20_a_registry_that_refuses_content_range_gets_one_put(like: Like, monkeypatch: pytest.MonkeyPatch) -> None:
+    profiled(monkeypatch, "chunks", "put")
+    registry = like(GAR)
+    push(registry)
+    assert stored(registry)
+
+
+@pytest.mark.parametrize("said", ["5242880", "10737418240", "garbage", "-5", "9" * 40])
+def test_f21_the_least_chunk_is_kept_to_within_reason(like: Like, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    profiled(monkeypatch, "chunks", chunk=MiB)
+    registry = like(DIST3)
+    monkeypatch.setattr(
+        "cogpack.registry.wire.heard",
+        _with_header("oci-chunk-min-length", said),
+    )
+    push(registry)
+    assert stored(registry)
+    sizes = [seen.size for seen in registry.seen if seen.kind == PATCH]
+    assert len(sizes) == (1 if said in ("5242880", "10737418240") else 4)
+
+
+def _with_header(name: str, value: str) -> Callable[..., object]:
+    from cogpack.registry.wire import heard
+
+    def changed(door: object, method: str, response: object) -> object:
+        import msgspec
+
+        found = heard(door, method, response)  # type: ignore[arg-type]
+        return msgspec.structs.replace(found, headers={**found.headers, name: value})
+
+    return changed
+
+
+def test_f22_chunks_are_of_one_size_below_what_the_registry_allows(like: Like) -> None:
+    registry = like(replace(CLOUDFLARE, maximum=MiB + 5, minimum=MiB // 2))
+    push(registry)
+    assert stored(registry)
+    sizes = [seen.size for seen in registry.seen if seen.kind == PATCH]
+    assert sizes == [MiB, MiB, MiB, 123]
+    assert all("content-length" in seen.headers for seen in registry.seen if seen.kind == PATCH)
+
+
+def test_f22_a_hundred_megabytes_allowed_give_chunks_of_95_mib() -> None:
+    from cogpack.registry.shapes import Shapes
+
+    shapes = Shapes(quirks.ANY)
+    shapes.heard({"oci-chunk-max-length": "100000000", "oci-chunk-min-length": "5242880"})
+    assert shapes.choose(known=True) == "chunks"
+    assert shapes.chunk(500 * MiB) == 95 * MiB
+
+
+@pytest.mark.parametrize(
+    "locate",
+    [
+        lambda registry, path: path,
+        lambda registry, path: f"//{registry.address}{path}",
+        lambda registry, path: f"http://{registry.address}{path}&blank=&twice=1&twice=2&escaped=a%2Fb%20c",
+        lambda registry, path: path.rpartition("/")[2],
+    ],
+    ids=["path", "host", "absolute with parameters", "relative"],
+)
+def test_f23_a_session_is_found_wherever_its_location_puts_it(
+    registry: FakeRegistry, locate: Callable[[FakeRegistry, str], str]
+) -> None:
+    registry.locate = lambda path: locate(registry, path)
+    push(registry)
+    assert stored(registry)
+    (put,) = (seen for seen in registry.seen if seen.kind == SENT)
+    if "blank" in registry.locate("/x?_state=0"):
+        assert "&blank=&twice=1&twice=2&escaped=a%2Fb%20c&digest=" in put.query
+
+
+def test_f25_the_newest_location_is_used(like: Like, monkeypatch: pytest.MonkeyPatch) -> None:
+    profiled(monkeypatch, "chunks")
+    registry = like(replace(DIST28, stale_location=404))
+    push(registry)
+    assert stored(registry)
+    states = [seen.query.partition("&")[0] for seen in registry.seen if seen.kind in (PATCH, SENT)]
+    assert states == [f"_state={number}" for number in range(5)]
+
+
+# F26 - F29: mounts, wrong bytes, changed sources
+
+
+@pytest.mark.parametrize("status", [201, 202, 400, 401, 405, 500])
+def test_f26_a_mount_may_fail_in_any_way_and_its_session_is_used(
+    registry: FakeRegistry, like: Like, status: int
+) -> None:
+    registry.add_blob("c/d" if status == 201 else "elsewhere", DATA)
+    if status >= 400:
+        registry.on("POST session", answer(status, times=4 if status == 500 else 1))
+    with Http() as http:
+        there = repository(http, registry)
+        session = there.mount_or_open(BLOB.digest, "c/d")
+        assert (session is None) == (status == 201)
+        if session is not None:
+            there.upload(Body(), descriptor=BLOB, finished=lambda: BLOB.digest, session=session)
+    assert stored(registry)
+    if status == 202:
+        assert registry.kinds("POST session") == ["POST session"]
+
+
+def test_f26_a_mount_that_opens_a_session_without_saying_where_is_followed_by_another(registry: FakeRegistry) -> None:
+    registry.on("POST session", answer(202))
+    with Http() as http:
+        there = repository(http, registry)
+        session = there.mount_or_open(BLOB.digest, "c/d")
+        there.upload(Body(), descriptor=BLOB, finished=lambda: BLOB.digest, session=session)
+    assert stored(registry)
+
+
+def test_f26_a_project_that_is_not_there_does_not_stop_a_push(like: Like) -> None:
+    registry = like(HARBOR)
+    with Http() as http:
+        there = repository(http, registry)
+        there.upload(
+            Body(), descriptor=BLOB, finished=lambda: BLOB.digest, session=there.mount_or_open(BLOB.digest, "no/such")
+        )
+    assert stored(registry)
+
+
+def test_f27_another_digest_than_ours_is_an_error_another_algorithm_is_not(registry: FakeRegistry) -> None:
+    registry.on(SENT, fake.Fault("late", status=201, headers={"Docker-Content-Digest": "sha256:" + "0" * 64}))
+    with pytest.raises(MismatchError, match="stored sha256:000"):
+        push(registry)
+    registry.on(SENT, fake.Fault("late", status=201, headers={"Docker-Content-Digest": "sha512:" + "0" * 128}))
+    push(registry)
+
+
+def test_f28_bytes_damaged_on_the_way_are_sent_once_more_then_given_up(registry: FakeRegistry) -> None:
+    registry.on(SENT, answer(400, fake.error("DIGEST_INVALID")))
+    assert push(registry).passes == 2
+    assert stored(registry)
+    registry.blobs.clear()
+    registry.on(SENT, answer(400, fake.error("DIGEST_INVALID"), times=9))
+    with pytest.raises(MismatchError, match="twice"):
+        push(registry)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_f29_a_source_that_ends_early_commits_nothing(registry: FakeRegistry, known: bool) -> None:
+    class Changed(Body):
+        def __iter__(self) -> Iterator[bytes]:
+            yield from list(super().__iter__())[:5]
+            raise MismatchError("model.bin: changed while it was read", next_step="run it again")
+
+    with pytest.raises(MismatchError, match=r"model\.bin"):
+        push(registry, Changed(), known=known)
+    assert not registry.blobs.get("a/b")
+    assert registry.kinds(SENT) in ([], [SENT])
+
+
+# F38, F40, F41
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "words"),
+    [
+        (404, fake.error("NAME_UNKNOWN", "repository not found"), InputError, "has no repository"),
+        (403, fake.error("DENIED", "no"), DeniedError, "refused"),
+        (401, fake.error("UNAUTHORIZED"), DeniedError, "refused"),
+    ],
+)
+def test_f38_a_missing_repository_or_right_is_one_line_and_no_retry(
+    registry: FakeRegistry, status: int, body: bytes, kind: type[CogpackError], words: str
+) -> None:
+    registry.on("POST session", answer(status, body, times=9))
+    with pytest.raises(kind, match=words) as refused:
+        push(registry)
+    assert "\n" not in refused.value.message
+    assert len(registry.seen) == 1
+
+
+@pytest.mark.parametrize("size", [0, 1, MiB, 2 * MiB, 2 * MiB + 1])
+@pytest.mark.parametrize("shape", ["put", "stream", "chunks"])
+@pytest.mark.parametrize("personality", [DIST28, DIST3, ZOT, QUAY, GITEA, ACR], ids=lambda it: it.name)
+def test_f40_every_size_arrives_in_every_shape(
+    like: Like, monkeypatch: pytest.MonkeyPatch, personality: Personality, shape: Shape, size: int
+) -> None:
+    profiled(monkeypatch, shape)
+    registry = like(personality)
+    data = DATA[:size]
+    about = Descriptor(media_type=BLOB.media_type, digest=sha256(data), size=size)
+    for known in (True, False):
+        body = Body(data)
+        with Http() as http:
+            repository(http, registry).upload(body, descriptor=about if known else None, finished=lambda: about.digest)
+        assert registry.blobs["a/b"].pop(about.digest) == data
+        assert body.drained >= 1
+
+
+@pytest.mark.parametrize("size", [2**31 + 1, 2**32 + 1])
+def test_f40_sizes_beyond_32_bits_are_counted_right(size: int) -> None:
+    with FakeRegistry(DIST28, keep=False).running() as registry:
+        block = bytes(MiB)
+
+        class Zeros:
+            def __iter__(self) -> Iterator[bytes]:
+                for _ in range(size // MiB):
+                    yield block
+                yield bytes(size % MiB)
+
+        digest = _digest_of_zeros(size)
+        about = Descriptor(media_type=BLOB.media_type, digest=digest, size=size)
+        with Http() as http:
+            repository(http, registry).upload(Zeros(), descriptor=about, finished=lambda: digest)
+        assert registry.sizes[digest] == size
+
+
+def _digest_of_zeros(size: int) -> Digest:
+    hasher = Hasher()
+    block = bytes(MiB)
+    for _ in range(size // MiB):
+        hasher.update(block)
+    hasher.update(bytes(size % MiB))
+    return hasher.digest
+
+
+def test_f41_two_pushes_of_one_blob_at_once_both_end(registry: FakeRegistry) -> None:
+    failures: list[CogpackError] = []
+
+    def one() -> None:
+        try:
+            push(registry)
+        except CogpackError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert stored(registry)
+
+
+def test_progress_is_told_of_all_that_goes_out_again_and_nothing_else(registry: FakeRegistry) -> None:
+    registry.on(SENT, reset(after=MiB))
+    told: list[int] = []
+    push(registry, on_bytes=told.append)
+    assert len(DATA) + MiB <= sum(told) <= 2 * len(DATA)
