@@ -121,8 +121,8 @@ def test_no_layer_source_knows_another_or_the_config() -> None:
 
 
 def test_httpx_has_one_door() -> None:
-    doors = {path.name for path in SOURCES if any(name.partition(".")[0] == "httpx" for name in imported(path))}
-    assert doors == {"http.py"}
+    doors = {module_of(path) for path in SOURCES if any(name.partition(".")[0] == "httpx" for name in imported(path))}
+    assert doors == {"http"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))

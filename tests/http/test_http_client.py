@@ -11,7 +11,7 @@ from cogpack.progress import Cancellation, Cancelled
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.client.backoff", lambda _: 0.0)
 
 
 @pytest.fixture

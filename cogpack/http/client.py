@@ -1,17 +1,12 @@
-"""HTTP for everything: the only import of httpx, so that another transport is one file.
+"""One pool of connections, and what may be sent over it.
 
 Connections are shared by all threads, HTTP/1.1, cookies off. No redirect is followed unasked: credentials and bodies
 go only where a rule below lets them.
 """
 
-import email.utils
-import ipaddress
-import random
 import re
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -20,16 +15,15 @@ import httpx
 import msgspec
 
 from cogpack.errors import InputError, UnavailableError
+from cogpack.http.addresses import host_only, is_loopback, is_private, redacted
+from cogpack.http.retry import ATTEMPTS, RETRIED, backoff, retry_after
 from cogpack.progress import SILENT, Cancellation, Progress
 
 BLOCK = 1024 * 1024
 ANSWER_LIMIT = 4 * 1024 * 1024
 """Bytes of an answer that is read into memory."""
 
-ATTEMPTS = 4
-RETRIED = frozenset({408, 429, 499, 500, 502, 503, 504, 522, 524})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_LONGEST_WAIT = 300.0
 _USER_AGENT = "cogpack"
 
 
@@ -228,61 +222,6 @@ def translated(url: str) -> Iterator[None]:
         ) from error
     except httpx.InvalidURL as error:
         raise InputError(f"{redacted(url)}: {error}", next_step="correct the address") from error
-
-
-def redacted(url: str) -> str:
-    """`url` as it may be shown: no user, no password, no query."""
-    parts = urlsplit(url)
-    netloc = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, netloc, parts.path, "", "")) + ("?..." if parts.query else "")
-
-
-def host_only(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0] if host.count(":") == 1 else host
-
-
-def is_loopback(host: str) -> bool:
-    """`localhost`, 127/8 or ::1, with or without port."""
-    name = host_only(host)
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
-def is_private(host: str) -> bool:
-    """An address that only means something where we run: loopback, private, link-local (cloud metadata)."""
-    if is_loopback(host):
-        return True
-    try:
-        return not ipaddress.ip_address(host_only(host)).is_global
-    except ValueError:
-        return False
-
-
-def backoff(attempt: int) -> float:
-    """Seconds before attempt + 1: half a second doubled each time, at most 30, with full jitter."""
-    return random.uniform(0, min(30.0, 0.5 * 2**attempt))  # noqa: S311 - spreads load, keeps no secret
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from a Retry-After header (RFC 9110 10.2.3), five minutes at most."""
-    text = headers.get("retry-after")
-    if text is None:
-        return None
-    if text.strip().isdecimal():
-        return min(float(text), _LONGEST_WAIT)
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - datetime.fromtimestamp(time.time(), UTC)).total_seconds()), _LONGEST_WAIT)
 
 
 def _refused(url: str, location: str, why: str) -> InputError:

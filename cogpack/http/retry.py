@@ -1,0 +1,32 @@
+"""What is tried again, and when."""
+
+import email.utils
+import random
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+ATTEMPTS = 4
+RETRIED = frozenset({408, 429, 499, 500, 502, 503, 504, 522, 524})
+_LONGEST_WAIT = 300.0
+
+
+def backoff(attempt: int) -> float:
+    """Seconds before attempt + 1: half a second doubled each time, at most 30, with full jitter."""
+    return random.uniform(0, min(30.0, 0.5 * 2**attempt))  # noqa: S311 - spreads load, keeps no secret
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from a Retry-After header (RFC 9110 10.2.3), five minutes at most."""
+    text = headers.get("retry-after")
+    if text is None:
+        return None
+    if text.strip().isdecimal():
+        return min(float(text), _LONGEST_WAIT)
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max(0.0, (moment - datetime.fromtimestamp(time.time(), UTC)).total_seconds()), _LONGEST_WAIT)
