@@ -1,0 +1,266 @@
+"""From a root to all it names: index -> manifests -> blobs, read and checked before any blob is asked for.
+
+Whoever serves manifests may mean harm: each document and the whole are held to limits, every manifest is what its
+digest, size and media type say, and no document can be read in two ways (containerd's CVE-2021-41190).
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Any, NoReturn, TypeAlias
+
+import msgspec
+
+from cogpack.digest import Digest, sha256
+from cogpack.errors import InputError, MismatchError
+from cogpack.oci import (
+    INDEX_TYPES,
+    MANIFEST_LIMIT,
+    MANIFEST_TYPES,
+    Descriptor,
+    Index,
+    Manifest,
+    Platform,
+    decode,
+)
+
+Reader: TypeAlias = Callable[[str], tuple[str, bytes, Digest] | None]
+"""`Repository.manifest` and the like: (media type, bytes, digest) under a tag or digest, None where there is none."""
+
+LEVELS = 3
+"""Indexes beneath one another."""
+MANIFESTS = 2_000
+LAYERS = 2_000
+"""Of one manifest (Docker stops at 127), or manifests of one index."""
+DOCUMENTS = 32 * 1024 * 1024
+"""Bytes of all manifests together: they are kept in memory."""
+SIZE = 2**53
+"""Bytes of one blob and of all: the largest integer that JSON carries everywhere."""
+_VALUES = 200_000
+"""Values in one document."""
+
+_FOREIGN = (
+    "application/vnd.docker.image.rootfs.foreign.diff.tar",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar",
+)
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """One manifest or index: `data` are the bytes that `descriptor` names."""
+
+    descriptor: Descriptor
+    data: bytes
+    document: Manifest | Index
+
+    @property
+    def subject(self) -> Descriptor | None:
+        return self.document.subject
+
+    @property
+    def artifact_type(self) -> str | None:
+        """What it is listed as among referrers (distribution-spec, "Listing Referrers")."""
+        if self.document.artifact_type or isinstance(self.document, Index):
+            return self.document.artifact_type
+        return self.document.config.media_type
+
+    @cached_property
+    def children(self) -> tuple[Descriptor, ...]:
+        """Manifests that an index names; what else it names (a build cache's layers) are blobs."""
+        named = self.document.manifests if isinstance(self.document, Index) else []
+        return tuple(child for child in named if child.media_type in MANIFEST_TYPES)
+
+    @cached_property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """Config first, then layers; without layers that only their URLs have (`foreign`)."""
+        if isinstance(self.document, Index):
+            return tuple(child for child in self.document.manifests if child.media_type not in MANIFEST_TYPES)
+        return (self.document.config, *(layer for layer in self.document.layers if not _foreign(layer)))
+
+    @cached_property
+    def foreign(self) -> tuple[Descriptor, ...]:
+        """Layers that a registry does not have: Windows images' base layers."""
+        layers = self.document.layers if isinstance(self.document, Manifest) else []
+        return tuple(layer for layer in layers if _foreign(layer))
+
+
+class Graph:
+    """Manifests as they are read, each once, children first; the limits hold for all of them together."""
+
+    def __init__(self, read: Reader, *, where: str) -> None:
+        """`where`: the image's name, for errors."""
+        self._read = read
+        self._where = where
+        self._nodes: dict[Digest, Node] = {}
+        self._blobs: dict[Digest, Descriptor] = {}
+        self._manifests = 0
+        self._bytes = 0
+        self._size = 0
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        return tuple(self._nodes.values())
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """Of all manifests, each once."""
+        return tuple(self._blobs.values())
+
+    @property
+    def size(self) -> int:
+        """Bytes of all blobs, each once."""
+        return self._size
+
+    def root(self, reference: str, platform: Platform | None = None, levels: int = LEVELS) -> Node:
+        """Read what `reference` (a tag or digest) names; with `platform`, that one image of an index."""
+        media_type, data, digest = self._found(reference)
+        inside = _inside(data, where=f"{self._where}@{digest}")
+        # Some servers call every manifest application/json: then it says itself what it is.
+        if media_type not in MANIFEST_TYPES:
+            media_type = str(inside.get("mediaType", media_type))
+        descriptor = Descriptor(media_type=media_type, digest=digest, size=len(data))
+        if platform is not None and media_type in INDEX_TYPES and levels:
+            chosen = choose(self._document(descriptor, data).manifests, platform, self._where)
+            return self.root(chosen.digest, platform, levels - 1)
+        return self._add(descriptor, data, levels)
+
+    def add(self, descriptor: Descriptor) -> Node:
+        """Read one more manifest, and all beneath it, by descriptor."""
+        return self._child(descriptor, LEVELS)
+
+    def _child(self, descriptor: Descriptor, levels: int) -> Node:
+        if descriptor.digest in self._nodes:
+            return self._nodes[descriptor.digest]
+        if descriptor.size > MANIFEST_LIMIT:
+            self._refuse(descriptor.digest, f"a manifest of {descriptor.size} bytes; {MANIFEST_LIMIT} at most")
+        _, data, digest = self._found(descriptor.digest)
+        if (digest, len(data)) != (descriptor.digest, descriptor.size):
+            raise MismatchError(
+                f"{self._where}: expected the manifest {descriptor.digest} of {descriptor.size} bytes, "
+                f"found {digest} of {len(data)}",
+                next_step="the index is damaged, or the registry; tell whoever made the image",
+            )
+        plain = Descriptor(media_type=descriptor.media_type, digest=digest, size=len(data))
+        return self._add(plain, data, levels)
+
+    def _add(self, descriptor: Descriptor, data: bytes, levels: int) -> Node:
+        self._manifests += 1
+        self._bytes += len(data)
+        if self._manifests > MANIFESTS or self._bytes > DOCUMENTS:
+            self._refuse(descriptor.digest, f"more than {MANIFESTS} manifests or {DOCUMENTS} bytes of them")
+        node = Node(descriptor=descriptor, data=data, document=self._document(descriptor, data))
+        for blob in node.blobs:
+            self._count(descriptor.digest, blob)
+        if isinstance(node.document, Index) and not levels:
+            self._refuse(descriptor.digest, f"more than {LEVELS} levels of indexes")
+        for child in node.children:
+            self._child(child, levels - 1)
+        self._nodes[descriptor.digest] = node
+        return node
+
+    def _count(self, manifest: Digest, blob: Descriptor) -> None:
+        known = self._blobs.setdefault(blob.digest, blob)
+        if known.size != blob.size:
+            self._refuse(manifest, f"the blob {blob.digest} has {known.size} bytes in one place and {blob.size} here")
+        if known is blob:
+            self._size += blob.size
+        if self._size > SIZE:
+            self._refuse(manifest, f"its blobs come to {self._size} bytes")
+
+    def _found(self, reference: str) -> tuple[str, bytes, Digest]:
+        found = self._read(reference)
+        if found is None:
+            raise InputError(
+                f"{self._where}: there is no manifest {reference}",
+                next_step="check the name and tag; of an index that was copied in part, name one --platform",
+            )
+        media_type, data, _ = found
+        if len(data) > MANIFEST_LIMIT:
+            self._refuse(reference, f"a manifest of more than {MANIFEST_LIMIT} bytes")
+        return media_type, data, sha256(data)
+
+    def _document(self, descriptor: Descriptor, data: bytes) -> Any:
+        where = f"{self._where}@{descriptor.digest}"
+        if descriptor.media_type not in MANIFEST_TYPES:
+            self._refuse(descriptor.digest, f"its media type is {descriptor.media_type!r:.100}")
+        inside = _inside(data, where=where)
+        kind: type[Manifest | Index] = Index if descriptor.media_type in INDEX_TYPES else Manifest
+        strange = {"layers", "config"} if kind is Index else {"manifests"}
+        if strange & inside.keys():
+            self._refuse(descriptor.digest, "it is both a manifest and an index")
+        document = decode(data, kind, where=where)
+        if document.schema_version != 2 or document.media_type not in (None, descriptor.media_type):
+            self._refuse(
+                descriptor.digest,
+                f"expected {descriptor.media_type} of schema 2, "
+                f"found {document.media_type!r:.100} of schema {document.schema_version}",
+            )
+        named = document.manifests if isinstance(document, Index) else document.layers
+        if len(named) > LAYERS:
+            self._refuse(descriptor.digest, f"it names {len(named)} things; {LAYERS} at most")
+        return document
+
+    def _refuse(self, digest: str, why: str) -> NoReturn:
+        raise InputError(
+            f"{self._where}@{digest}: {why}" if ":" in digest else f"{self._where}:{digest}: {why}",
+            next_step="check that the name is a container image's; if it is, its maker must repair it",
+        )
+
+
+def read_graph(read: Reader, reference: str, *, where: str, platform: Platform | None = None) -> Graph:
+    """All that a tag or digest names, checked; its root is the last of `nodes`. Asks for no blob.
+
+    `where`: the image's name, for errors. Hostile or damaged documents are an `InputError` or a `MismatchError`.
+    """
+    graph = Graph(read, where=where)
+    graph.root(reference, platform)
+    return graph
+
+
+def choose(children: Iterable[Descriptor], platform: Platform, where: str) -> Descriptor:
+    """The first child of an index that is for `platform`."""
+    offered = [child for child in children if child.platform is not None]
+    for child in offered:
+        if child.platform is not None and _fits(child.platform, platform):
+            return child
+    names = ", ".join(sorted({str(child.platform) for child in offered}))
+    raise InputError(
+        f"{where} has no image for {platform}; it has {names or 'none'}",
+        next_step="choose another image or platform",
+    )
+
+
+def _fits(offered: Platform, wanted: Platform) -> bool:
+    if (offered.os, offered.architecture) != (wanted.os, wanted.architecture):
+        return False
+    if wanted.architecture == "arm64":  # v8 is the only one, said or not
+        return (offered.variant or "v8") == (wanted.variant or "v8")
+    return wanted.variant in (None, offered.variant)
+
+
+def _foreign(layer: Descriptor) -> bool:
+    return layer.media_type.startswith(_FOREIGN)
+
+
+def _inside(data: bytes, *, where: str) -> dict[str, Any]:
+    """The JSON object of `data`. Parsers differ over a key that comes twice, so it is refused."""
+
+    def bad(why: object) -> InputError:
+        return InputError(
+            f"{where}: not a manifest: {why!s:.300}", next_step="check that the name is a container image's"
+        )
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise bad("a key comes twice in one object")
+        return found
+
+    if sum(data.count(sign) for sign in (b",", b"[", b"{")) > _VALUES:
+        raise bad(f"more than {_VALUES} values")
+    try:
+        inside = json.loads(data.decode(), object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        raise bad(error) from error
+    if not isinstance(inside, dict):
+        raise bad("it is no JSON object")
+    return inside
