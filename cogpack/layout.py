@@ -6,21 +6,26 @@ other threads and other processes. A killed writer leaves nothing that can be mi
 
 import fcntl
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from cogpack.digest import Digest, parse_digest, sha256
+from cogpack.digest import Digest, Hasher, parse_digest, sha256
 from cogpack.errors import InputError, MismatchError
 from cogpack.oci import MANIFEST_LIMIT, MANIFEST_TYPES, OCI_INDEX, Descriptor, decode, encode
 
 REF_NAME = "org.opencontainers.image.ref.name"
 """Annotation of a descriptor in index.json: the name it goes by (image-spec annotations.md)."""
 
+_REFERRERS = re.compile(r"sha256-[0-9a-f]{64}")
+"""Names under which lists of signatures and the like go (distribution-spec, "Referrers Tag Schema")."""
+
 _VERSION = {"imageLayoutVersion": "1.0.0"}
 _OURS = ".cogpack-"
+_BLOCK = 1024 * 1024
 _INDEX_LIMIT = 64 * 1024 * 1024
 _DOCUMENT_LIMIT = 8 * 1024 * 1024
 
@@ -108,6 +113,32 @@ class Layout:
             )
         return data
 
+    @contextmanager
+    def blob(self, blob: Descriptor) -> Iterator[Iterator[bytes]]:
+        """The bytes of a blob; the last block is only given when all were right."""
+        path = self.blob_path(blob.digest)
+
+        def blocks() -> Iterator[bytes]:
+            hasher = Hasher()
+            waiting = b""
+            while block := stream.read(_BLOCK):
+                hasher.update(block)
+                if waiting:
+                    yield waiting
+                waiting = block
+            if (hasher.size, hasher.digest) != (blob.size, blob.digest):
+                raise MismatchError(
+                    f"{path}: expected {blob.size} bytes with this digest, found {hasher.size} with {hasher.digest}",
+                    next_step="delete the directory and build it again",
+                )
+            yield waiting
+
+        try:
+            with path.open("rb") as stream:
+                yield blocks()
+        except FileNotFoundError:
+            raise InputError(f"{self.root}: {blob.digest} is missing", next_step="build the layout again") from None
+
     def add(self, data: bytes) -> Digest:
         """A small blob. One that is there already is compared, and replaced if it is damaged."""
         digest = sha256(data)
@@ -145,6 +176,15 @@ class Layout:
         """The named descriptors of index.json."""
         return {name: self._descriptor(entry) for entry in self.entries() if (name := _ref_name(entry)) is not None}
 
+    def nameless(self) -> list[Descriptor]:
+        """The others; what can't be one of our descriptors (another digest algorithm) is left out."""
+        found = []
+        for entry in self.entries():
+            if _ref_name(entry) is None:
+                with suppress(InputError):
+                    found.append(self._descriptor(entry))
+        return found
+
     def publish(self, named: Mapping[str, Descriptor]) -> None:
         """Give descriptors their names in index.json; other names stay. The last step: it makes them visible."""
         with self._locked():
@@ -157,17 +197,27 @@ class Layout:
             with writing(self.root):
                 replace(self.root / "index.json", encode(index))
 
+    def image(self, name: str | None = None) -> Descriptor:
+        """What `name` stands for; without, the layout's one image: other clients list parts and referrers too."""
+        entries = self.entries()
+        if name is not None:
+            entries = [entry for entry in entries if _ref_name(entry) == name]
+        else:
+            named = [entry for entry in entries if not _REFERRERS.fullmatch(_ref_name(entry) or "")]
+            entries = [entry for entry in named if _ref_name(entry)] or named
+        digests = {str(entry.get("digest")) for entry in entries}
+        if len(digests) != 1:
+            names = ", ".join(_ref_name(entry) or str(entry.get("digest")) for entry in self.entries())
+            raise InputError(
+                f"{self.root}: expected one image{f' called {name:.200}' if name else ''}, "
+                f"found {len(digests)} ({names:.300})",
+                next_step="name one as DIR:NAME, or build each image into a directory of its own",
+            )
+        return self._descriptor(entries[0])
+
     def root_manifest(self) -> tuple[Descriptor, bytes]:
         """The one image of the layout, and its manifest's bytes."""
-        entries = self.entries()
-        digests = sorted({str(entry.get("digest")) for entry in entries})
-        if len(digests) != 1:
-            names = ", ".join(_ref_name(entry) or str(entry.get("digest")) for entry in entries)
-            raise InputError(
-                f"{self.root}: expected one image, found {len(digests)} ({names:.300})",
-                next_step="build each image into a directory of its own",
-            )
-        descriptor = self._descriptor(entries[0])
+        descriptor = self.image()
         if descriptor.media_type not in MANIFEST_TYPES or descriptor.size > MANIFEST_LIMIT:
             raise InputError(
                 f"{self.root}: {descriptor.digest} is no image manifest ({descriptor.media_type}, "

@@ -57,10 +57,10 @@ def learn(plan: Plan, *, facts: Facts, progress: Progress, cancellation: Cancell
 
     unread = [layer for layer in plan.built if layer.unread]
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="read") as pool:
-        _all(pool, [pool.submit(read, layer) for layer in unread], cancellation)
+        results(pool, [pool.submit(read, layer) for layer in unread], cancellation)
 
 
-def _all(pool: ThreadPoolExecutor, futures: Sequence["Future[T]"], cancellation: Cancellation) -> list[T]:
+def results(pool: ThreadPoolExecutor, futures: Sequence["Future[T]"], cancellation: Cancellation) -> list[T]:
     """The results; the first failure stops the others at their next block."""
     try:
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
@@ -132,7 +132,7 @@ def transfer(
         order = list(plan.layers)
     with ThreadPoolExecutor(jobs if sink.parallel else 1, thread_name_prefix="layer") as pool:
         futures = {id(layer): pool.submit(move, layer) for layer in order}
-        moved = tuple(_all(pool, [futures[id(layer)] for layer in plan.layers], cancellation))
+        moved = tuple(results(pool, [futures[id(layer)] for layer in plan.layers], cancellation))
     image = finish(plan, [Part(layer.name, layer.key, layer.info) for layer in moved])
     descriptor = sink.put(image)
     sink.commit(descriptor, tags)

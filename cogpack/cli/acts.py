@@ -215,6 +215,28 @@ def inspect(arguments: argparse.Namespace) -> None:
     _with_session(arguments, act)
 
 
+def copy(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.copy import copy
+    from cogpack.console import size_text
+
+    def act(session: "Session") -> str:
+        copied = copy(
+            session,
+            arguments.source,
+            arguments.target,
+            platform=arguments.platform,
+            referrers=not arguments.no_referrers,
+        )
+        if not arguments.quiet:
+            session.progress.note(
+                f"sent {size_text(copied.sent)} in {copied.requests} requests, mounted {size_text(copied.mounted)}, "
+                f"reused {size_text(copied.reused)}"
+            )
+        return _text(arguments, copied, copied.reference)
+
+    _with_session(arguments, act)
+
+
 def verify(arguments: argparse.Namespace) -> None:
     from cogpack.commands.verify import verify
 

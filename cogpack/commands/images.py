@@ -1,16 +1,15 @@
 """An image that is there already, in a registry or an OCI layout: its manifest, and verified bytes of its blobs."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
 
 from cogpack.commands.session import Session
-from cogpack.digest import Digest, Hasher
-from cogpack.errors import InputError, MismatchError
+from cogpack.digest import Digest
+from cogpack.errors import InputError
 from cogpack.image import LAYER_NAME
-from cogpack.layers.entry import BLOCK
 from cogpack.layout import Layout
 from cogpack.oci import INDEX_TYPES, Descriptor, Index, Manifest, decode
 from cogpack.reference import Reference
@@ -42,7 +41,7 @@ def open_image(session: Session, target: str) -> StoredImage:
             name=target,
             digest=descriptor.digest,
             manifest=decode(data, Manifest, where=target),
-            blob=lambda blob: _read(layout, blob),
+            blob=layout.blob,
             document=layout.blob_bytes,
         )
     reference = Reference.parse(target)
@@ -62,26 +61,3 @@ def open_image(session: Session, target: str) -> StoredImage:
         blob=repository.blob,
         document=lambda blob: repository.blob_bytes(blob, limit=_CONFIG_LIMIT),
     )
-
-
-@contextmanager
-def _read(layout: Layout, blob: Descriptor) -> Iterator[Iterator[bytes]]:
-    path = layout.blob_path(blob.digest)
-
-    def blocks() -> Iterator[bytes]:
-        hasher = Hasher()
-        waiting = b""
-        while block := stream.read(BLOCK):
-            hasher.update(block)
-            if waiting:
-                yield waiting
-            waiting = block
-        if (hasher.size, hasher.digest) != (blob.size, blob.digest):
-            raise MismatchError(f"{path}: holds {hasher.digest}", next_step="delete the directory and build it again")
-        yield waiting
-
-    try:
-        with path.open("rb") as stream:
-            yield blocks()
-    except FileNotFoundError:
-        raise InputError(f"{layout.root}: {blob.digest} is missing", next_step="build the layout again") from None

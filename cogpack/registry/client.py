@@ -39,6 +39,11 @@ class Repository:
         self._shapes = Shapes(profile(self._door.host))
         self._name = reference.name
 
+    @property
+    def door(self) -> Door:
+        """For the endpoints that have modules of their own."""
+        return self._door
+
     # Asking
 
     def manifest(self, ref: str) -> tuple[str, bytes, Digest] | None:

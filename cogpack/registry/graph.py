@@ -45,6 +45,10 @@ _FOREIGN = (
 )
 
 
+class MissingError(InputError):
+    """Something names a manifest that is not there."""
+
+
 class Node(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One manifest or index: `data` are the bytes that `descriptor` names."""
 
@@ -57,11 +61,12 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return self.document.subject
 
     @property
-    def artifact_type(self) -> str | None:
-        """What it is listed as among referrers (distribution-spec, "Listing Referrers")."""
-        if self.document.artifact_type or isinstance(self.document, Index):
-            return self.document.artifact_type
-        return self.document.config.media_type
+    def entry(self) -> Descriptor:
+        """As it is listed among referrers (distribution-spec, "Listing Referrers")."""
+        kind = self.document.artifact_type
+        if not kind and isinstance(self.document, Manifest):
+            kind = self.document.config.media_type
+        return msgspec.structs.replace(self.descriptor, artifact_type=kind, annotations=self.document.annotations)
 
     @cached_property
     def children(self) -> tuple[Descriptor, ...]:
@@ -169,7 +174,7 @@ class Graph:
     def _found(self, reference: str) -> tuple[str, bytes, Digest]:
         found = self._read(reference)
         if found is None:
-            raise InputError(
+            raise MissingError(
                 f"{self._where}: there is no manifest {reference}",
                 next_step="check the name and tag; of an index that was copied in part, name one --platform",
             )

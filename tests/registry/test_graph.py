@@ -103,7 +103,7 @@ def test_an_artifact_is_a_manifest_and_says_what_it_is(store: Store) -> None:
     subject = blob(7, OCI_MANIFEST)
     store.add(manifest(blob(1, "application/x-anything"), artifactType="application/x-sbom", subject=subject), tag="v1")
     node = root(walk(store))
-    assert node.artifact_type == "application/x-sbom"
+    assert node.entry.artifact_type == "application/x-sbom"
     assert node.subject is not None
     assert node.subject.digest == subject["digest"]
 

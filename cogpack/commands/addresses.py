@@ -1,0 +1,52 @@
+"""Where an image is copied from or to, as the user writes it: `HOST/NAME[:TAG|@DIGEST]`, or `DIR[:NAME]`."""
+
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from cogpack.commands.session import Session
+from cogpack.layout import Layout
+from cogpack.reference import Reference
+from cogpack.registry.places import LayoutPlace, Place, RegistryPlace
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """A `reference`, or a `directory` and perhaps the `name` of an entry in it."""
+
+    reference: Reference | None = None
+    directory: Path = Path()
+    name: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """A directory is what exists as one, or begins with a dot or a slash."""
+        if Path(text).is_dir():
+            return cls(directory=Path(text))
+        directory, _, name = text.partition(":")
+        if text.startswith((".", "/")) or Path(directory).is_dir():
+            return cls(directory=Path(directory), name=name or None)
+        return cls(reference=Reference.parse(text))
+
+
+def open_source(session: Session, address: Address) -> tuple[Place, str]:
+    """The place, and the image's tag or digest in it."""
+    if reference := address.reference:
+        wanted = reference.digest or reference.tag or "latest"
+        return RegistryPlace(session.repository(reference), reference), wanted
+    layout = Layout.read(address.directory)
+    return LayoutPlace(layout, session.cancellation), layout.image(address.name).digest
+
+
+def open_target(session: Session, address: Address, source: Address) -> tuple[Place, str | None]:
+    """The place, and the name that the image gets there: the source's, if none is said. None: by digest only."""
+    tag: str | None = "latest"
+    if source.reference and (source.reference.tag or source.reference.digest):
+        tag = source.reference.tag
+    if reference := address.reference:
+        name = reference.tag or (None if reference.digest else tag)
+        return RegistryPlace(session.repository(reference, push=True), reference), name
+    name = address.name or source.name
+    if name is None and source.reference:
+        name = str(source.reference.with_tag(tag or "latest"))
+    return LayoutPlace(Layout.create(address.directory), session.cancellation), name or "latest"

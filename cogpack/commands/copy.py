@@ -1,0 +1,195 @@
+"""`cogpack copy`: an image from where it lies to where it shall lie, byte for byte, with what refers to it.
+
+First everything is read and checked, then blobs move, then manifests by digest, the name last. A copy that was
+interrupted is done again by running it again: what is there is not moved.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import msgspec
+
+from cogpack.commands.addresses import Address, open_source, open_target
+from cogpack.commands.session import Session
+from cogpack.digest import Digest
+from cogpack.errors import InputError, MismatchError
+from cogpack.image import LAYER_NAME
+from cogpack.oci import Descriptor, Platform
+from cogpack.progress import Task
+from cogpack.registry.graph import Graph, MissingError, Node
+from cogpack.registry.places import Place
+from cogpack.transfer import results
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+_STREAMS = 24
+"""At a time: each needs two of the pool's connections, and the second must never wait for all the firsts."""
+
+
+class Copied(msgspec.Struct, frozen=True, kw_only=True):
+    """`sent`, `mounted` and `reused` in bytes; `requests`: blobs and manifests that were sent.
+
+    `manifests`: of the image itself; `referrers`: digests of what was found to refer to it.
+    """
+
+    source: str
+    reference: str
+    digest: Digest
+    sent: int
+    mounted: int
+    reused: int
+    requests: int
+    manifests: tuple[Digest, ...]
+    referrers: tuple[Digest, ...]
+
+
+def copy(session: Session, source: str, target: str, *, platform: str | None = None, referrers: bool = True) -> Copied:
+    """Copy `source` to `target`: each `HOST/NAME[:TAG|@DIGEST]` or `DIR[:NAME]`, an OCI layout.
+
+    All platforms of an index, or the image of one `platform`. `referrers`: signatures and the like too, recursively.
+    """
+    from_, to = Address.parse(source), Address.parse(target)
+    place, wanted = open_source(session, from_)
+    graph = Graph(place.manifest, where=place.name)
+    root = graph.root(wanted, Platform.parse(platform) if platform else None)
+    if to.reference and to.reference.digest not in (None, root.descriptor.digest):
+        raise MismatchError(
+            f"{source} is {root.descriptor.digest}, not {to.reference.digest}",
+            next_step="leave out the digest of the target, or name that digest in the source",
+        )
+    image = graph.nodes
+    attached = _add_referrers(session, place, graph) if referrers else ()
+    for layer in {layer.digest: layer for node in graph.nodes for layer in node.foreign}.values():
+        session.progress.note(f"{layer.digest} is left where its URL says: its maker lets no registry have it")
+    other, name = open_target(session, to, from_)
+    work = _Copy(session, place, other)
+    nodes = graph.nodes
+    whole = work.each(other.has_whole, nodes)
+    moved = work.blobs(nodes, whole)
+    put = [work.put(node, there=there) for node, there in zip(nodes, whole, strict=True)]
+    named = name is not None and work.give_name(root, name)
+    return Copied(
+        source=source,
+        reference=f"{other.name}@{root.descriptor.digest}" if to.reference else f"{other.name}:{name}",
+        digest=root.descriptor.digest,
+        sent=sum(one.sent for one in moved)
+        + sum(node.descriptor.size for node, new in zip(nodes, put, strict=True) if new),
+        mounted=sum(one.size for one in moved if one.mounted),
+        reused=sum(one.size for one in moved if not one.mounted and not one.sent),
+        requests=sum(one.requests for one in moved) + sum(put) + named,
+        manifests=tuple(node.descriptor.digest for node in image),
+        referrers=tuple(node.descriptor.digest for node in attached),
+    )
+
+
+def _add_referrers(session: Session, place: Place, graph: Graph) -> tuple[Node, ...]:
+    """What refers to any manifest of the graph, and to those in turn."""
+    attached: list[Node] = []
+    asked = 0
+    while asked < len(graph.nodes):  # which grows
+        subject = graph.nodes[asked].descriptor.digest
+        asked += 1
+        for entry in place.referrers(subject):
+            try:
+                node = graph.add(entry)
+            except MissingError:
+                session.progress.note(f"{place.name} lists {entry.digest} and does not have it: left out")
+                continue
+            if node.subject is None or node.subject.digest != subject:
+                raise InputError(
+                    f"{place.name} lists {entry.digest} as referring to {subject}, and it does not",
+                    next_step="copy without what refers to the image: --no-referrers",
+                )
+            attached.append(node)
+    return tuple(attached)
+
+
+class _Copy:
+    """From one place to another; what the target has is neither read nor sent."""
+
+    def __init__(self, session: Session, source: Place, target: Place) -> None:
+        self._session = session
+        self._source = source
+        self._target = target
+        self._listed: dict[Digest, set[Digest]] = {}
+
+    def blobs(self, nodes: Sequence[Node], whole: Sequence[bool]) -> "list[_Moved]":
+        """All blobs that `nodes` name, each once; those of manifests that are `whole` in the target are there."""
+        needed = {blob.digest: blob for node in nodes for blob in node.blobs}
+        there = {blob.digest for node, known in zip(nodes, whole, strict=True) if known for blob in node.blobs}
+        # Largest first: the last to finish should be a short one.
+        lacking = sorted((needed[digest] for digest in needed.keys() - there), key=lambda blob: -blob.size)
+        return [_Moved(size=needed[digest].size) for digest in there] + self.each(self._move, lacking)
+
+    def each(self, act: Callable[[T], U], items: Sequence[T]) -> list[U]:
+        jobs = min(self._session.settings.jobs, _STREAMS)
+        with ThreadPoolExecutor(jobs, thread_name_prefix="copy") as pool:
+            return results(pool, [pool.submit(act, item) for item in items], self._session.cancellation)
+
+    def _move(self, blob: Descriptor) -> "_Moved":
+        name = (blob.annotations or {}).get(LAYER_NAME) or f"blob {blob.digest[7:19]}"
+        task = self._session.progress.task(name, blob.size)
+        blocks = _Blocks(self._source, blob, task)
+        mounted = False
+        if not self._target.has_blob(blob):
+            mounted = self._target.mount(blob, self._source)
+            if not mounted:
+                self._target.take(blob, blocks)
+        task.done("mounted" if mounted else "sent" if blocks.passes else "reused")
+        return _Moved(size=blob.size, mounted=mounted, sent=blocks.sent, requests=int(blocks.passes > 0))
+
+    def put(self, node: Node, *, there: bool) -> bool:
+        """By digest; one with a subject is also listed where that is looked for. False: nothing was to be done."""
+        subject, own = node.subject, node.descriptor
+        if subject is not None:
+            if subject.digest not in self._listed:
+                self._listed[subject.digest] = {entry.digest for entry in self._target.referrers(subject.digest)}
+            if own.digest not in self._listed[subject.digest]:
+                self._target.put_referrer(node, subject.digest)
+                return True
+        if not there:
+            self._target.put_manifest(node.data, own.media_type, own.digest)
+        return not there
+
+    def give_name(self, root: Node, name: str) -> bool:
+        present = self._target.manifest(name)
+        if present is not None and present[2] == root.descriptor.digest:
+            return False
+        self._target.put_manifest(root.data, root.descriptor.media_type, name)
+        return True
+
+
+class _Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """`sent`: bytes that went out, retries included."""
+
+    size: int
+    mounted: bool = False
+    sent: int = 0
+    requests: int = 0
+
+
+class _Blocks:
+    """A blob as it is read from where it lies. Iterating again reads it again."""
+
+    def __init__(self, source: Place, blob: Descriptor, task: Task) -> None:
+        self._source = source
+        self._blob = blob
+        self._task = task
+        self.passes = 0
+        self.sent = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.passes += 1
+        here = 0
+        try:
+            with self._source.blob(self._blob) as blocks:
+                for block in blocks:
+                    here += len(block)
+                    self.sent += len(block)
+                    self._task.advance(len(block))
+                    yield block
+        except BaseException:
+            self._task.advance(-here)
+            raise

@@ -1,0 +1,158 @@
+"""Where images lie: a repository of a registry, a directory with an OCI layout: one face for both."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import Protocol
+
+from cogpack.digest import Digest, sha256
+from cogpack.errors import InputError, UnavailableError
+from cogpack.http import ATTEMPTS, backoff
+from cogpack.layout import Layout
+from cogpack.oci import INDEX_TYPES, MANIFEST_LIMIT, MANIFEST_TYPES, Descriptor, Index, Manifest, decode
+from cogpack.progress import Cancellation
+from cogpack.reference import Reference
+from cogpack.registry.client import Repository
+from cogpack.registry.graph import Node
+from cogpack.registry.referrers import add_to_fallback, fallback_entries, list_referrers, put_referrer
+
+
+class Place(Protocol):
+    name: str
+    """For people: `HOST/NAME`, or the directory."""
+
+    def manifest(self, ref: str) -> tuple[str, bytes, Digest] | None:
+        """(media type, bytes, digest) under a name or digest; a layout may not know the media type: ""."""
+
+    def blob(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes]]:
+        """The bytes; drained, they were verified."""
+
+    def referrers(self, subject: Digest) -> tuple[Descriptor, ...]: ...
+
+    def has_whole(self, node: Node) -> bool:
+        """The manifest is here, and all that it names but other manifests: nobody has to ask for it one by one."""
+
+    def has_blob(self, descriptor: Descriptor) -> bool: ...
+
+    def mount(self, descriptor: Descriptor, source: "Place") -> bool:
+        """Take it from `source` without moving a byte, where both are one registry."""
+
+    def take(self, descriptor: Descriptor, blocks: Iterable[bytes]) -> None:
+        """Each iteration of `blocks` is a whole pass; one that ends without error has brought the right bytes."""
+
+    def put_manifest(self, data: bytes, media_type: str, ref: str) -> None:
+        """Under its digest or under a name; all that it names is here."""
+
+    def put_referrer(self, node: Node, subject: Digest) -> None:
+        """A manifest that refers to `subject`: stored by digest, and listed."""
+
+
+class RegistryPlace:
+    def __init__(self, repository: Repository, reference: Reference) -> None:
+        self.name = reference.name
+        self.reference = reference
+        self._repository = repository
+        self.manifest = repository.manifest
+        self.blob = repository.blob
+        self.has_blob = repository.has_blob
+        self.put_manifest = repository.put_manifest
+
+    def referrers(self, subject: Digest) -> tuple[Descriptor, ...]:
+        return list_referrers(self._repository, subject)
+
+    def has_whole(self, node: Node) -> bool:
+        """By the manifest alone: a registry keeps none without what it names."""
+        door = self._repository.door
+        answer = door.request(
+            "HEAD", f"{door.base}/manifests/{node.descriptor.digest}", {"Accept": node.descriptor.media_type}
+        )
+        if answer.status in (401, 403):
+            door.expect(answer, "HEAD", 200)
+        return answer.status == 200
+
+    def mount(self, descriptor: Descriptor, source: Place) -> bool:
+        if not isinstance(source, RegistryPlace) or source.reference.registry != self.reference.registry:
+            return False
+        other = source.reference.repository
+        return other != self.reference.repository and self._repository.mount(descriptor.digest, other)
+
+    def take(self, descriptor: Descriptor, blocks: Iterable[bytes]) -> None:
+        self._repository.upload(blocks, descriptor=descriptor, finished=lambda: descriptor.digest)
+
+    def put_referrer(self, node: Node, subject: Digest) -> None:
+        put_referrer(self._repository, node.data, node.entry, subject)
+
+
+class LayoutPlace:
+    def __init__(self, layout: Layout, cancellation: Cancellation) -> None:
+        self.name = str(layout.root)
+        self.blob = layout.blob
+        self.has_blob = layout.has
+        self._layout = layout
+        self._cancellation = cancellation
+
+    def manifest(self, ref: str) -> tuple[str, bytes, Digest] | None:
+        """By name or digest."""
+        if ref.startswith("sha256:"):
+            types = {entry.get("digest"): entry.get("mediaType") for entry in self._layout.entries()}
+            media_type, digest, size = str(types.get(ref, "")), Digest(ref), self._layout.blob_size(Digest(ref))
+            if size is None:
+                return None
+        else:
+            found = self._layout.names().get(ref)
+            if found is None:
+                return None
+            media_type, digest, size = found.media_type, found.digest, found.size
+        if size > MANIFEST_LIMIT:
+            raise InputError(
+                f"{self.name}: {digest} has {size} bytes; a manifest has {MANIFEST_LIMIT} at most",
+                next_step="check that the directory holds a container image",
+            )
+        data = self._layout.blob_bytes(Descriptor(media_type=media_type, digest=digest, size=size))
+        return media_type, data, digest
+
+    def referrers(self, subject: Digest) -> tuple[Descriptor, ...]:
+        """Listed as in a registry without the API (by us, by regclient), or nameless in the index (by oras)."""
+        found = (*fallback_entries(self, subject), *self._nameless.get(subject, ()))
+        return tuple({entry.digest: entry for entry in found}.values())
+
+    @cached_property
+    def _nameless(self) -> dict[Digest, list[Descriptor]]:
+        """By subject."""
+        found: dict[Digest, list[Descriptor]] = {}
+        for entry in self._layout.nameless():
+            if entry.media_type in MANIFEST_TYPES and entry.size <= MANIFEST_LIMIT:
+                kind: type[Manifest | Index] = Index if entry.media_type in INDEX_TYPES else Manifest
+                document = decode(self._layout.blob_bytes(entry), kind, where=f"{self.name}@{entry.digest}")
+                if document.subject is not None:
+                    found.setdefault(document.subject.digest, []).append(entry)
+        return found
+
+    def has_whole(self, node: Node) -> bool:
+        return all(self.has_blob(blob) for blob in (node.descriptor, *node.blobs))
+
+    def mount(self, descriptor: Descriptor, source: Place) -> bool:  # noqa: ARG002 - a layout has nobody to ask
+        return False
+
+    def take(self, descriptor: Descriptor, blocks: Iterable[bytes]) -> None:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self._layout.incoming() as incoming:
+                    for block in blocks:
+                        incoming.write(block)
+                    incoming.keep(descriptor.digest)
+            except UnavailableError:
+                if attempt == ATTEMPTS:
+                    raise
+                self._cancellation.wait(backoff(attempt))
+            else:
+                return
+
+    def put_manifest(self, data: bytes, media_type: str, ref: str) -> None:
+        self._layout.add(data)
+        if not ref.startswith("sha256:"):
+            self._layout.publish({ref: Descriptor(media_type=media_type, digest=sha256(data), size=len(data))})
+
+    def put_referrer(self, node: Node, subject: Digest) -> None:
+        self._layout.add(node.data)
+        add_to_fallback(self, subject, node.entry, pause=self._cancellation.wait, where=self.name)
