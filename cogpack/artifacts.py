@@ -1,7 +1,5 @@
 """Files of the outside world, by digest: downloaded once, verified before they get their name."""
 
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,11 +9,13 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from cogpack.digest import Digest, Hasher
+from cogpack.disk import Output, whole_file, writing
 from cogpack.errors import DeniedError, MismatchError, UnavailableError
 from cogpack.http import BLOCK, Http, backoff, redacted
 from cogpack.progress import Task
 
 _ATTEMPTS = 3
+_PART = ".part-"
 _ABANDONED = 24 * 3600
 """Seconds after which a part of a download is nobody's any more."""
 
@@ -44,7 +44,7 @@ class Store:
         path = self._path(artifact)
         try:
             size = path.stat().st_size
-        except FileNotFoundError:
+        except OSError:
             return None
         return path if artifact.size in (None, size) else None
 
@@ -85,17 +85,14 @@ class Store:
 
     def _download(self, artifact: Artifact, url: str, shared: Task | None) -> Path:
         path = self._path(artifact)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._sweep(path.parent)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._sweep(path.parent)
         for attempt in range(1, _ATTEMPTS + 1):
             task = shared or self._http.progress.task(artifact.name, artifact.size)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
             try:
-                with os.fdopen(handle, "wb") as out, self._open(url) as blocks:
-                    self._copy(artifact, url, blocks, out.write, task)
-                    out.flush()
-                    os.fsync(out.fileno())
-                Path(temporary).replace(path)
+                with whole_file(path, prefix=_PART) as output, self._open(url) as blocks:
+                    self._copy(artifact, url, blocks, output, task)
             except UnavailableError:
                 if attempt == _ATTEMPTS:
                     raise
@@ -104,8 +101,6 @@ class Store:
                 if shared is None:
                     task.done("fetched")
                 return path
-            finally:
-                Path(temporary).unlink(missing_ok=True)
         raise AssertionError("unreachable")
 
     def _copy(
@@ -113,7 +108,7 @@ class Store:
         artifact: Artifact,
         url: str,
         blocks: Iterable[bytes],
-        write: Callable[[bytes], object],
+        output: Output,
         task: Task,
     ) -> None:
         hasher = Hasher()
@@ -121,7 +116,7 @@ class Store:
             hasher.update(block)
             if artifact.size is not None and hasher.size > artifact.size:
                 break
-            write(block)
+            output.write(block)
             task.advance(len(block))
         if artifact.size is not None and hasher.size < artifact.size:
             raise UnavailableError(
@@ -160,7 +155,7 @@ class Store:
 
     def _sweep(self, directory: Path) -> None:
         """Parts that a killed process left."""
-        for part in directory.glob(".part-*"):
+        for part in directory.glob(f"{_PART}*"):
             try:
                 if part.stat().st_mtime < time.time() - _ABANDONED:
                     part.unlink()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from cogpack.digest import Digest, Hasher, parse_digest, sha256
+from cogpack.disk import sync_directory, whole_file, writing
 from cogpack.errors import InputError, MismatchError
 from cogpack.oci import MANIFEST_LIMIT, MANIFEST_TYPES, OCI_INDEX, Descriptor, decode, encode
 
@@ -39,10 +40,10 @@ class Layout:
     @classmethod
     def create(cls, root: Path) -> Self:
         """A missing or empty directory becomes a layout; anything that is not one is an `InputError`, untouched."""
-        if root.exists() and not root.is_dir():
-            raise InputError(f"{root}: is a file, not a directory", next_step="choose another output directory")
         layout = cls(root)
         with writing(root):
+            if root.exists() and not root.is_dir():
+                raise InputError(f"{root}: is a file, not a directory", next_step="choose another output directory")
             root.mkdir(parents=True, exist_ok=True)
         with layout._locked():
             if (root / "oci-layout").exists():
@@ -288,37 +289,8 @@ class Incoming:
 
 def replace(path: Path, data: bytes) -> None:
     """Write `data` beside `path`, then put it in its place: readers see the old file or the new one."""
-    beside = path.with_name(f"{_OURS}{secrets.token_hex(8)}")
-    try:
-        with beside.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Make renames in `path` outlive a power cut."""
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-@contextmanager
-def writing(where: Path) -> Iterator[None]:
-    """The one translation of failed writes: no room, no right, no such place."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"{where}: can't write: {error.strerror or error}",
-            next_step="check the disk's free space and the directory's permissions, or choose another place",
-        ) from error
+    with whole_file(path, prefix=_OURS) as output:
+        output.write(data)
 
 
 def _ref_name(entry: Mapping[str, Any]) -> str | None:

@@ -13,6 +13,7 @@ from blake3 import blake3
 from cogpack.commands.images import StoredImage, open_image
 from cogpack.commands.session import Session
 from cogpack.decompress import decompressed
+from cogpack.disk import writing
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.entry import BLOCK, LocalFile
 from cogpack.layers.fingerprints import hasher
@@ -20,7 +21,6 @@ from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.opaque import MANIFEST, ROOT, JoinSource
 from cogpack.layers.weights.safetensors import Tensor, read_header
 from cogpack.layers.weights.shards import ShardIndex
-from cogpack.layout import writing
 from cogpack.oci import Descriptor, decode
 from cogpack.plan import PROJECT
 from cogpack.project import index_path

@@ -6,8 +6,9 @@ hint: a rebuild that contradicts it is an error, and it never enters an identity
 
 from pathlib import Path
 
+from cogpack.disk import writing
 from cogpack.errors import InputError
-from cogpack.layout import replace, writing
+from cogpack.layout import replace
 from cogpack.oci import LayerInfo, decode, encode
 
 

@@ -5,16 +5,15 @@ last `manifest.json`, without which nothing is loaded. It is written as a stream
 it can't be its digest, which is known only behind its bytes; loaders go by `manifest.json`.
 """
 
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, Self
 
+from cogpack.disk import whole_file
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers import tar
 from cogpack.layers.layer import Body, Form, Layer
-from cogpack.layout import writing
 from cogpack.oci import Descriptor, Image, LayerInfo, encode
 from cogpack.sinks.base import counted
 
@@ -40,18 +39,8 @@ class ArchiveSink:
         """Into a file that appears at `path`, whole, when the `with` ends without an error."""
         if path.is_dir():
             raise InputError(f"{path}: is a directory", next_step="name a file for the archive")
-        beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-        with writing(path):
-            stream = beside.open("xb")
-        try:
-            with stream:
-                yield cls(_File(stream.write, path))
-                with writing(path):
-                    stream.flush()
-            with writing(path):
-                beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with whole_file(path) as output:
+            yield cls(output)
 
     def has(self, blob: Descriptor) -> bool:  # noqa: ARG002 - an archive starts empty
         return False
@@ -95,18 +84,6 @@ class ArchiveSink:
 
     def _pad(self, size: int) -> None:
         self._stream.write(bytes(-size % tar.RECORD))
-
-
-class _File:
-    """A file whose failed writes are told as such, and not as failures of the layer that was being read."""
-
-    def __init__(self, write: Callable[[bytes], object], path: Path) -> None:
-        self._write = write
-        self._path = path
-
-    def write(self, data: bytes, /) -> None:
-        with writing(self._path):
-            self._write(data)
 
 
 def _drain(body: Body) -> None:

@@ -1,6 +1,7 @@
 """What goes wrong is said in one line with its place and the next step, under a stable exit code; nothing is left."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,31 @@ def test_an_output_directory_that_holds_something_else(hello: Project, tmp_path:
     (tmp_path / "out" / "precious").write_text("keep")
     refused(hello.cogpack("build", "-o", str(tmp_path / "out"), ok=False), 2, str(tmp_path / "out"))
     assert files(tmp_path / "out") == {"precious"}
+
+
+def test_a_cache_that_cannot_be_written(unlocked: Project, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    cache = tmp_path / "file" / "cache"
+    refused(unlocked.cogpack("lock", ok=False, COGPACK_CACHE_DIR=str(cache)), 2, str(cache))
+    assert not (unlocked.root / "cogpack.lock").exists()
+
+
+@pytest.mark.parametrize("output", ["out", "out.tar"])
+@pytest.mark.parametrize("mebibytes", [1, 16])
+def test_a_disk_without_room(hello: Project, tmp_path: Path, output: str, mebibytes: int) -> None:
+    """No file may be larger: first the downloads don't fit, then what packages unpack to."""
+    build = [sys.executable, "-m", "cogpack", "build", "--rebuild", "-o", output]
+    done = subprocess.run(
+        ["sh", "-c", f'ulimit -f {2048 * mebibytes} && exec "$@"', "sh", *build],
+        cwd=hello.root,
+        env=hello.environment | {"COGPACK_CACHE_DIR": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    refused(done, 2, "can't write")
+    assert not (hello.root / "out.tar").exists()
+    assert not (hello.root / "out" / "index.json").exists()
 
 
 def test_a_target_that_is_no_reference(hello: Project) -> None:

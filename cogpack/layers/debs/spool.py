@@ -11,6 +11,7 @@ from typing import BinaryIO, cast
 
 import msgspec
 
+from cogpack.disk import writing
 from cogpack.layers.entry import RawDeflate
 
 
@@ -18,10 +19,12 @@ class Spool:
     """Room for contents, written by several threads, each to a place of its own."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        # Reads and writes name their place, so there is no position to share; closed with the last content.
-        self._file, name = tempfile.mkstemp(dir=directory, prefix=".spool-")
-        Path(name).unlink()
+        self._directory = directory
+        with writing(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            # Reads and writes name their place, so there is no position to share; closed with the last content.
+            self._file, name = tempfile.mkstemp(dir=directory, prefix=".spool-")
+            Path(name).unlink()
         weakref.finalize(self, os.close, self._file)
         self._lock = threading.Lock()
         self._end = 0
@@ -35,7 +38,8 @@ class Spool:
         for block in blocks:
             rest = memoryview(block)
             while rest:
-                written = os.pwrite(self._file, rest, place)
+                with writing(self._directory):
+                    written = os.pwrite(self._file, rest, place)
                 place += written
                 rest = rest[written:]
         assert place == start + size

@@ -7,7 +7,6 @@ package's records are. A resolve touches a few hundred of 65,000 packages, so th
 import lzma
 import os
 import re
-import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Protocol
 
 import msgspec
 
+from cogpack.disk import whole_file, writing
 from cogpack.errors import MismatchError
 
 _PROVIDED = re.compile(r"(?:^|,)\s*([A-Za-z0-9][A-Za-z0-9+.-]*)")
@@ -92,7 +92,8 @@ def open_index(directory: Path, sha256: str) -> Index | None:
 
 def parse_index(data: bytes, *, url: str, size: int, directory: Path, sha256: str) -> Index:
     """Unpack and parse `data`, a verified `Packages.xz` or `.gz` that holds `size` bytes, into `directory`."""
-    directory.mkdir(parents=True, exist_ok=True)
+    with writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
     records = (_package(stanza, url) for stanza in _stanzas(_unpack(data, url=url, size=size)))
     table = _Table({}, {}, [])
     _write(directory / f"{sha256}.{_FORMAT}.records", _encode(records, table))
@@ -125,17 +126,9 @@ def _note(package: Package, table: _Table) -> None:
 
 
 def _write(path: Path, blocks: Iterable[bytes]) -> None:
-    """Write beside and rename, so that no half file ever has the name."""
-    file = tempfile.NamedTemporaryFile(dir=path.parent, prefix=".part-", delete=False)  # noqa: SIM115
-    try:
-        with file:
-            file.writelines(blocks)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(path)
-    except BaseException:
-        Path(file.name).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as output:
+        for block in blocks:
+            output.write(block)
 
 
 def _unpack(data: bytes, *, url: str, size: int) -> Iterator[bytes]:

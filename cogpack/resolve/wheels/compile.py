@@ -14,6 +14,7 @@ import uv
 from packaging.pylock import Package, Pylock, PylockValidationError
 
 from cogpack import toml
+from cogpack.disk import writing
 from cogpack.errors import UnavailableError
 from cogpack.progress import SILENT, Progress
 from cogpack.resolve.wheels.failures import failure, missing_extra, yanked
@@ -37,13 +38,16 @@ def compile_lock(
     progress: Progress = SILENT,
 ) -> list[Package]:
     """What uv chose, for the target only. `preferences`: (name, version) to keep where they fit."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="resolve-", dir=cache) as scratch:
-        work = Path(scratch)
-        _write_lines(work / "requirements.in", requirements)
-        _write_lines(work / "constraints.txt", constraints)
-        # The output file of an earlier run is uv's way to prefer without requiring.
-        (work / _LOCK).write_bytes(_preferred(preferences))
+    with writing(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(prefix="resolve-", dir=cache)
+    with scratch as directory:
+        work = Path(directory)
+        with writing(work):
+            _write_lines(work / "requirements.in", requirements)
+            _write_lines(work / "constraints.txt", constraints)
+            # The output file of an earlier run is uv's way to prefer without requiring.
+            (work / _LOCK).write_bytes(_preferred(preferences))
         command = [
             *(uv.find_uv_bin(), "--no-config", "pip", "compile", "requirements.in", "--constraints", "constraints.txt"),
             *("--format", "pylock.toml", "--output-file", _LOCK, "--no-header"),

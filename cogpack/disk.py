@@ -1,0 +1,66 @@
+"""Writing to this machine's disk: whole files or none, and the one translation of what the disk refuses."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from cogpack.errors import InputError
+
+
+@contextmanager
+def writing(where: Path) -> Iterator[None]:
+    """No room, no right, no such place: an `InputError` that names `where`."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{where}: can't write: {error.strerror or error}",
+            next_step="check the disk's free space and the directory's permissions, or choose another place "
+            "(--cache-dir moves the cache)",
+        ) from error
+
+
+@contextmanager
+def whole_file(path: Path, *, prefix: str = ".part-") -> Iterator["Output"]:
+    """A file that appears at `path` when the `with` ends without an error: readers see the old one or the new one.
+
+    Until then its name begins with `prefix`, which is all that a killed process leaves.
+    """
+    beside = path.with_name(f"{prefix}{secrets.token_hex(8)}")
+    with writing(path):
+        stream = beside.open("xb")
+    try:
+        yield Output(stream, path)
+        with writing(path):
+            stream.flush()
+            os.fsync(stream.fileno())
+            beside.replace(path)
+            sync_directory(path.parent)
+    finally:
+        with suppress(OSError):  # of a full disk, which was told already
+            stream.close()
+        beside.unlink(missing_ok=True)
+
+
+class Output:
+    """Failed writes are told as such, and not as failures of what is being read meanwhile."""
+
+    def __init__(self, stream: BinaryIO, path: Path) -> None:
+        self._stream = stream
+        self._path = path
+
+    def write(self, block: bytes, /) -> None:
+        with writing(self._path):
+            self._stream.write(block)
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames in `path` outlive a power cut."""
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
