@@ -52,18 +52,23 @@ def push(session: Session, target: str | None, *, rebuild: bool = False, weights
         believe_known(session, prepared.plan, prepared.lock, word, f"the tag {reference.name}:{tag}")
     check_wheels(session, prepared.plan)
     image = known_image(prepared.plan)
-    if image is not None and image.descriptor.digest == present:
-        # The tag is this very image: the registry would not have it without its blobs.
+    sink = RegistrySink(repository, reference, session.homes)
+    if image is not None and (image.descriptor.digest == present or repository.manifest(image.descriptor.digest)):
+        # This very image is there: the registry would not have it without its blobs.
+        tagged = image.descriptor.digest == present
+        if not tagged:
+            sink.commit(image.descriptor, [tag])
         layers = tuple(
             Moved(name=layer.name, key=layer.key, info=layer.known, sent=0, vouched=vouched(layer))
             for layer in prepared.plan.layers
             if layer.known
         )
-        digest, sent, requests = image.descriptor.digest, 0, 0
+        digest = image.descriptor.digest
+        sent, requests = (0, 0) if tagged else (len(image.manifest), 1)
     else:
         done = transfer(
             prepared.plan,
-            RegistrySink(repository, reference),
+            sink,
             tags=[tag],
             jobs=session.settings.jobs,
             facts=session.facts,

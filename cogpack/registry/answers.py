@@ -10,6 +10,10 @@ from cogpack.http import redacted
 _TEXT_LIMIT = 300
 
 
+class MissingBlobError(InputError):
+    """A manifest names a blob that the registry does not have, or has no more."""
+
+
 class _Item(msgspec.Struct):
     code: str = ""
     message: str = ""
@@ -47,6 +51,8 @@ def refusal(
             f"{host} has no repository {repository} ({said})",
             next_step="create it there, or correct the name",
         )
+    if any(code == "MANIFEST_BLOB_UNKNOWN" for code, _ in found):
+        return MissingBlobError(f"{where} ({status})", next_step="run it again")
     if status == 413:
         return InputError(f"{where}: too large for the registry", next_step="ask its operator to raise the body limit")
     if status >= 500 or status in (408, 429):

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from cogpack.digest import Digest, Hasher, parse_digest, sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
-from cogpack.http import Http, Stream, backoff, redacted
+from cogpack.http import Http, Response, Stream, backoff, redacted
 from cogpack.oci import MANIFEST_LIMIT, MANIFEST_TYPES, Descriptor
 from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials
@@ -62,6 +62,12 @@ class Repository:
                 next_step="the registry or a proxy before it is damaged; tell its operator",
             )
         return answer.headers.get("content-type", "").partition(";")[0].strip(), answer.body, digest
+
+    def tag_digest(self, tag: str) -> Digest | None:
+        """What the tag names now (HEAD); None where the registry does not say."""
+        answer = self._door.request("HEAD", f"{self._door.base}/manifests/{tag}", {"Accept": _ACCEPT})
+        said = answer.headers.get("docker-content-digest", "")
+        return parse_digest(said, where=self._name) if answer.status == 200 and said.startswith("sha256:") else None
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         """Is it there, in the right size? A registry that won't say counts as no."""
@@ -158,6 +164,8 @@ class Repository:
                 present = self.manifest(ref)
                 if present is not None and present[2] == sha256(data):
                     return
+                if present is not None and answer.status in (400, 403, 409, 412):
+                    raise self._immovable(ref, present[2], sha256(data), answer)
             raise self._door.refusal("PUT", url, answer.status, answer.body, answer.headers)
         stored = answer.headers.get("docker-content-digest", "")
         if stored.startswith("sha256:") and stored != sha256(data):
@@ -165,6 +173,13 @@ class Repository:
                 f"{self._name}: sent the manifest {sha256(data)}, the registry stored {stored}",
                 next_step="a proxy changes what passes through it; tell its operator",
             )
+
+    def _immovable(self, tag: str, now: Digest, wanted: Digest, answer: Response) -> CogpackError:
+        cause = self._door.refusal("PUT", answer.url, answer.status, answer.body, answer.headers)
+        return type(cause)(
+            f"{cause.message}: {self._name}:{tag} stays {now}",
+            next_step=f"choose another tag; the image is there as {self._name}@{wanted}",
+        )
 
     def _blob_url(self, digest: Digest) -> str:
         return f"{self._door.base}/blobs/{parse_digest(digest, where=self._name)}"

@@ -1,25 +1,48 @@
 """A repository of a registry as sink: ask first, mount what can be mounted, send the rest, the tag last."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 
+import msgspec
+
+from cogpack.digest import Digest
 from cogpack.errors import MismatchError
 from cogpack.layers.layer import Body, Form, Layer
 from cogpack.oci import OCI_MANIFEST, Descriptor, Image, LayerInfo
 from cogpack.reference import Reference
+from cogpack.registry.answers import MissingBlobError
 from cogpack.registry.client import Repository
+from cogpack.registry.homes import Homes
 from cogpack.registry.protocol import Answer
 
 _MOUNTS = 3
 """Repositories that a layer is asked to be mounted from, before it is sent."""
 
+_LONG = 30 * 60.0
+"""Seconds after which a registry may have thrown away what no manifest names yet (Quay: an hour)."""
+
+
+class _Added(msgspec.Struct, frozen=True):
+    layer: Layer
+    info: LayerInfo
+    on_bytes: Callable[[int], None]
+
 
 class RegistrySink:
+    """`homes`: what this machine remembers of other repositories of the registry."""
+
     parallel = True
     form = Form.STORED
 
-    def __init__(self, repository: Repository, reference: Reference) -> None:
+    def __init__(self, repository: Repository, reference: Reference, homes: Homes) -> None:
         self._repository = repository
         self._reference = reference
+        self._homes = homes
+        self._begun = time.monotonic()
+        self._added: list[_Added] = []
+        self._turns: dict[Digest, threading.Lock] = {}
+        self._lock = threading.Lock()
 
     def has(self, blob: Descriptor) -> bool:
         return self._repository.has_blob(blob)
@@ -28,17 +51,56 @@ class RegistrySink:
         known = layer.known
         if known is None and layer.read_first:
             known = layer.copy_to(_drain)
+        if known is None:
+            info = self._sent(layer, None, None, on_bytes)
+        else:
+            with self._turn(known.descriptor.digest):  # one image may name a blob twice
+                info = self._kept(layer, known, on_bytes)
+        with self._lock:
+            self._added.append(_Added(layer, info, on_bytes))
+        return info
+
+    def _turn(self, digest: Digest) -> threading.Lock:
+        with self._lock:
+            return self._turns.setdefault(digest, threading.Lock())
+
+    def _kept(self, layer: Layer, known: LayerInfo, on_bytes: Callable[[int], None]) -> LayerInfo:
+        """Found, mounted or sent: what `known` says is there afterwards."""
+        if self.has(known.descriptor):
+            return known
         session: Answer | None = None
-        if known is not None:
-            if self.has(known.descriptor):
+        for repository in self._origins(layer, known.descriptor.digest):
+            if session is not None:
+                self._repository.cancel(session)
+            session = self._repository.mount_or_open(known.descriptor.digest, repository)
+            if session is None:
                 return known
-            for origin in self._homes(layer):
-                if session is not None:
-                    self._repository.cancel(session)
-                session = self._repository.mount_or_open(known.descriptor.digest, origin)
-                if session is None:
-                    return known
-        made = layer.copy_to(lambda body: self._send(layer.name, body, known, session, on_bytes))
+        return self._sent(layer, known, session, on_bytes)
+
+    def _origins(self, layer: Layer, digest: Digest) -> list[str]:
+        """Repositories of this registry that may have the blob."""
+        here = self._reference
+        named = [origin.repository for origin in layer.origins if origin.registry == here.registry]
+        found = dict.fromkeys([*named, *self._homes.of(here.registry, digest)])
+        return [repository for repository in found if repository != here.repository][:_MOUNTS]
+
+    def _sent(
+        self, layer: Layer, known: LayerInfo | None, session: Answer | None, on_bytes: Callable[[int], None]
+    ) -> LayerInfo:
+        def send(body: Body) -> None:
+            blocks = _Drained(body)
+            self._repository.upload(
+                blocks,
+                descriptor=known.descriptor if known else None,
+                finished=lambda: body.last().descriptor.digest,
+                on_bytes=on_bytes,
+                name=layer.name,
+                session=session,
+            )
+            if not blocks.drained:  # another push brought the blob while this one failed: still say what it is
+                _drain(body)
+
+        made = layer.copy_to(send)
         if known not in (None, made):
             raise MismatchError(
                 f"{layer.name}: was {known.descriptor.digest} when asked for, {made.descriptor.digest} when sent",
@@ -46,42 +108,32 @@ class RegistrySink:
             )
         return made
 
-    def _send(
-        self,
-        name: str,
-        body: Body,
-        known: LayerInfo | None,
-        session: Answer | None,
-        on_bytes: Callable[[int], None],
-    ) -> None:
-        blocks = _Drained(body)
-        self._repository.upload(
-            blocks,
-            descriptor=known.descriptor if known else None,
-            finished=lambda: body.last().descriptor.digest,
-            on_bytes=on_bytes,
-            name=name,
-            session=session,
-        )
-        if not blocks.drained:  # another push brought the blob while this one failed: still say what it is
-            _drain(body)
-
-    def _homes(self, layer: Layer) -> list[str]:
-        """Repositories of this registry that the layer may be mounted from."""
-        here = self._reference
-        return [
-            origin.repository
-            for origin in layer.origins
-            if origin.registry == here.registry and origin.repository != here.repository
-        ][:_MOUNTS]
-
     def put(self, image: Image) -> Descriptor:
+        if time.monotonic() - self._begun > _LONG:
+            self._restore()
+        root = image.descriptor
+        self._put_config(image)
+        try:
+            self._repository.put_manifest(image.manifest, OCI_MANIFEST, root.digest)
+        except MissingBlobError:
+            self._restore()
+            self._put_config(image)
+            self._repository.put_manifest(image.manifest, OCI_MANIFEST, root.digest)
+        self._homes.record(
+            self._reference.registry, self._reference.repository, (info.descriptor.digest for _, info in image.layers)
+        )
+        return root
+
+    def _put_config(self, image: Image) -> None:
         config = image.config_descriptor
         if not self.has(config):
-            self._repository.upload([image.config], descriptor=config, finished=lambda: config.digest)
-        root = image.descriptor
-        self._repository.put_manifest(image.manifest, OCI_MANIFEST, root.digest)
-        return root
+            self._repository.upload([image.config], descriptor=config, finished=lambda: config.digest, name="config")
+
+    def _restore(self) -> None:
+        """Send again what the registry has thrown away meanwhile: no manifest named it yet."""
+        for added in tuple(self._added):
+            if not self.has(added.info.descriptor):
+                self._sent(added.layer, added.info, None, added.on_bytes)
 
     def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
         found = self._repository.manifest(root.digest)
@@ -92,6 +144,11 @@ class RegistrySink:
             )
         for tag in tags:
             self._repository.put_manifest(found[1], found[0], tag)
+            now = self._repository.tag_digest(tag)
+            if now not in (None, root.digest):
+                self._repository.door.http.progress.note(
+                    f"{self._reference.name}:{tag} is {now} already: another push came right behind this one"
+                )
 
 
 class _Drained:

@@ -20,6 +20,7 @@ from cogpack.layers.layer import Form
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
+from cogpack.registry.homes import Homes
 from cogpack.registry.server import Server
 from cogpack.sinks.archive import ArchiveSink
 from cogpack.sinks.base import Sink
@@ -58,7 +59,7 @@ class Place:
                 http = Http()
                 try:
                     repository = Repository(http, reference, Credentials([]), actions=("pull", "push"))
-                    yield RegistrySink(repository, reference)
+                    yield RegistrySink(repository, reference, Homes(self.directory / "homes"))
                 finally:
                     http.close()
 

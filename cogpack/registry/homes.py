@@ -1,0 +1,41 @@
+"""Where blobs are, as this machine has seen: a repository of the same registry may have them mounted.
+
+One small file per registry and blob, written whole; a hint, which the registry confirms or not.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from cogpack.digest import Digest
+from cogpack.disk import whole_file
+from cogpack.oci import encode
+
+_KEPT = 3
+"""Repositories that are remembered for a blob: as many as are asked."""
+
+
+class Homes:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def of(self, registry: str, digest: Digest) -> list[str]:
+        """Repositories of `registry` that had the blob, the latest first."""
+        try:
+            return msgspec.json.decode(self._path(registry, digest).read_bytes(), type=list[str])[:_KEPT]
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return []
+
+    def record(self, registry: str, repository: str, digests: Iterable[Digest]) -> None:
+        for digest in digests:
+            known = self.of(registry, digest)
+            if not known or known[0] != repository:
+                path = self._path(registry, digest)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with whole_file(path) as file:
+                    file.write(encode([repository, *(name for name in known if name != repository)][:_KEPT]))
+
+    def _path(self, registry: str, digest: Digest) -> Path:
+        name = digest.removeprefix("sha256:")
+        return self._root / registry.replace(":", "+") / name[:2] / name

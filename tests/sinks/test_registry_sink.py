@@ -1,0 +1,165 @@
+"""What a registry may do to an image while it comes: lose blobs, hold tags, have other pushers."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.fake_registry import DIST28, FakeRegistry, answer, error
+from support.images import file_layer, fill, image_of
+
+from cogpack.errors import CogpackError, InputError
+from cogpack.http import Http
+from cogpack.layers.compression import Gzip
+from cogpack.progress import Task
+from cogpack.reference import Reference
+from cogpack.registry.client import Repository
+from cogpack.registry.credentials import Credentials
+from cogpack.registry.homes import Homes
+from cogpack.sinks.registry import RegistrySink
+
+LAYERS = [("project", {"a": b"one"}), ("weights: b", {"b": b"two" * 100_000})]
+
+
+class Notes:
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def task(self, name: str, size: int | None) -> Task:
+        raise AssertionError
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture
+def http(notes: Notes) -> Iterator[Http]:
+    with Http(progress=notes) as found:
+        yield found
+
+
+@pytest.fixture
+def registry() -> Iterator[FakeRegistry]:
+    with FakeRegistry(DIST28).running() as running:
+        yield running
+
+
+def sink(http: Http, registry: FakeRegistry, tmp_path: Path, name: str = "a/b") -> RegistrySink:
+    reference = Reference.parse(f"{registry.address}/{name}")
+    repository = Repository(http, reference, Credentials([]), actions=("pull", "push"))
+    return RegistrySink(repository, reference, Homes(tmp_path / "homes"))
+
+
+def test_f32_f33_a_blob_that_vanishes_before_the_manifest_is_sent_again(
+    http: Http, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    into = sink(http, registry, tmp_path)
+    layers = [file_layer(name, files, Gzip()) for name, files in LAYERS]
+    image = image_of(layers, [into.add_layer(layer, lambda _: None) for layer in layers])
+    lost = image.layers[1][1].descriptor.digest
+    del registry.blobs["a/b"][lost]
+    root = into.put(image)
+    into.commit(root, ["v1"])
+    assert lost in registry.blobs["a/b"]
+    assert registry.tags["a/b"] == {"v1": root.digest}
+
+
+def test_f33_a_blob_that_keeps_vanishing_is_an_error_and_no_tag(
+    http: Http, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    registry.on("PUT manifest", answer(400, error("MANIFEST_BLOB_UNKNOWN", "sha256:x"), times=9))
+    with pytest.raises(InputError, match="MANIFEST_BLOB_UNKNOWN"):
+        fill(sink(http, registry, tmp_path), [file_layer(*LAYERS[0])], ["v1"])
+    assert len(registry.kinds("PUT manifest")) == 2
+    assert not registry.tags.get("a/b")
+
+
+def test_f32_after_a_long_push_every_blob_is_looked_for_before_the_manifest(
+    http: Http, registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    into = sink(http, registry, tmp_path)
+    layers = [file_layer(name, files) for name, files in LAYERS]
+    image = image_of(layers, [into.add_layer(layer, lambda _: None) for layer in layers])
+    del registry.blobs["a/b"][image.layers[0][1].descriptor.digest]
+    monkeypatch.setattr("cogpack.sinks.registry._LONG", -1.0)
+    into.put(image)
+    assert registry.kinds("PUT manifest") == ["PUT manifest"]
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 412])
+def test_f34_an_immutable_tag_is_fine_where_it_is_ours_and_names_the_digest_where_not(
+    http: Http, registry: FakeRegistry, tmp_path: Path, status: int
+) -> None:
+    layers = [file_layer(*LAYERS[0])]
+    _, root = fill(sink(http, registry, tmp_path), layers, ["v1"])
+    by_tag = answer(status, error("TAG_INVALID", "immutable"))
+    registry.on("PUT manifest", by_tag, when=lambda seen: seen.path.endswith("/v1"))
+    fill(sink(http, registry, tmp_path), layers, ["v1"])
+    registry.on("PUT manifest", by_tag, when=lambda seen: seen.path.endswith("/v1"))
+    with pytest.raises(CogpackError) as refused:
+        fill(sink(http, registry, tmp_path), [file_layer(*LAYERS[1])], ["v1"])
+    assert f"a/b:v1 stays {root.digest}" in refused.value.message
+    (other,) = registry.manifests["a/b"].keys() - {root.digest}
+    assert f"a/b@{other}" in refused.value.next_step
+
+
+def test_f35_another_pusher_right_behind_us_is_told_of(
+    http: Http, registry: FakeRegistry, tmp_path: Path, notes: Notes
+) -> None:
+    theirs = "sha256:" + "7" * 64
+    registry.on("HEAD manifest", answer(200, Docker_Content_Digest=theirs, Content_Length="0"))
+    fill(sink(http, registry, tmp_path), [file_layer(*LAYERS[0])], ["v1"])
+    assert any(theirs in note for note in notes.notes)
+
+
+def test_f41_a_layer_that_stands_twice_in_an_image_is_sent_once(
+    http: Http, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    into = sink(http, registry, tmp_path)
+    known = into.add_layer(file_layer(*LAYERS[1]), lambda _: None)
+    registry.blobs.clear()
+    registry.seen.clear()
+
+    def add(_: int) -> None:
+        layer = file_layer(*LAYERS[1])
+        layer.believe(known, vouched="the test")
+        into.add_layer(layer, lambda _: None)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(4)))
+    assert registry.kinds("PUT session") == ["PUT session"]
+
+
+def test_a_layer_that_another_repository_of_the_registry_got_from_here_is_mounted(
+    http: Http, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    layers = [file_layer(name, files) for name, files in LAYERS]
+    fill(sink(http, registry, tmp_path, "me/first"), layers, ["v1"])
+    again = [file_layer(name, files) for name, files in LAYERS]
+    image, _ = fill(sink(http, registry, tmp_path, "me/second"), again, ["v1"])
+    assert registry.received("me/second") == len(image.config)
+    assert registry.tags["me/second"] == registry.tags["me/first"]
+
+
+def test_a_registry_that_forgot_what_this_machine_remembers_gets_the_layer(
+    http: Http, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    layers = [file_layer(*LAYERS[0])]
+    fill(sink(http, registry, tmp_path, "me/first"), layers, ["v1"])
+    registry.blobs["me/first"].clear()
+    fill(sink(http, registry, tmp_path, "me/second"), [file_layer(*LAYERS[0])], ["v1"])
+    assert "me/second" in registry.tags
+
+
+def test_a_manifest_that_is_too_large_for_the_registry_is_an_error_and_no_tag(http: Http, tmp_path: Path) -> None:
+    with FakeRegistry(replace(DIST28, manifest_limit=100)).running() as registry:
+        with pytest.raises(InputError, match="MANIFEST_INVALID"):
+            fill(sink(http, registry, tmp_path), [file_layer(*LAYERS[0])], ["v1"])
+        assert not registry.tags.get("a/b")
