@@ -71,15 +71,14 @@ def bare_sender(paths: Sequence[Path], registry: str) -> None:
     def send(path: Path) -> None:
         with socket.create_connection((host, int(port))) as line, path.open("rb", buffering=0) as file:
             answers = line.makefile("rb")
-            line.sendall(
-                f"POST /v2/bare/blobs/uploads/ HTTP/1.1\r\nHost: {registry}\r\nContent-Length: 0\r\n\r\n".encode()
-            )
+            head = f"HTTP/1.1\r\nHost: {registry}\r\nContent-Length:"
+            line.sendall(f"POST /v2/bare/blobs/uploads/ {head} 0\r\n\r\n".encode())
             location = ""
             while (header := answers.readline().decode().strip()) != "":
                 if header.lower().startswith("location:"):
                     location = header.partition(":")[2].strip().partition(registry)[2]
             size = path.stat().st_size
-            put = f"PUT {location}&digest=sha256:{path.name} {head}{size}\r\n\r\n"
+            put = f"PUT {location}&digest=sha256:{path.name} {head} {size}\r\n\r\n"
             line.sendall(put.encode())
             digest = hashlib.sha256()
             while block := file.read(BLOCK):
