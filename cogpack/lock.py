@@ -200,8 +200,9 @@ class LockedWeight(msgspec.Struct, frozen=True, kw_only=True):
 class RemoteWeight(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A file of a managed weight that lies on a server.
 
-    `path`: in the image, without the leading slash; `uri`: of the source, and `file` the path in it; `layer_size`:
-    bytes it was cut to; `parts`: what it was cut into, none for the rule `none`.
+    `path`: in the image, without the leading slash; `uri`: of the source, and `file` what the server calls it;
+    `revision`: a commit of the hub, a version or ETag of S3, a generation of Google's; `layer_size`: bytes it was cut
+    to; `parts`: what it was cut into, none for the rule `none`.
     """
 
     path: str

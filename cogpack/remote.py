@@ -1,21 +1,29 @@
 """A large file of a server, read by ranges, never stored."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
 from cogpack.http import Http, Stream, backoff, redacted, retry_after
+
+Ask = Callable[[Mapping[str, str]], AbstractContextManager[Stream]]
+"""One GET of the file with these headers: opens an answer of 200 or 206, raises for any other."""
 
 _ATTEMPTS = 5
 """Failures in a row without a byte between them."""
 
 
 class RemoteFile:
-    """`size` in bytes. What is read is whatever the server sends: whoever knows a digest must check it."""
+    """`size` in bytes. What is read is whatever the server sends: whoever knows a digest must check it.
 
-    def __init__(self, http: Http, url: str, size: int, headers: Mapping[str, str] = {}) -> None:
+    `ask`: how the server wants to be asked, anew for each request: with credentials that may have been renewed, for
+    the revision that is meant. Without it: openly, and redirects are followed.
+    """
+
+    def __init__(self, http: Http, url: str, size: int, ask: Ask | None = None) -> None:
         self._http = http
         self._url = url
-        self._headers = headers
+        self._ask = ask or (lambda headers: following(http, url, headers))
         self.size = size
 
     def __repr__(self) -> str:
@@ -28,7 +36,7 @@ class RemoteFile:
         while offset < end:
             failures += 1
             try:
-                with self._http.follow(self._url, headers=self._ranged(offset, end)) as stream:
+                with self._ask(self._ranged(offset, end)) as stream:
                     self._check(stream, offset)
                     for block in stream.blocks():
                         if block:
@@ -42,7 +50,7 @@ class RemoteFile:
             except UnavailableError as error:
                 if failures >= _ATTEMPTS:
                     raise
-                wait = error.wait if isinstance(error, _LaterError) and error.wait else backoff(failures)
+                wait = error.wait if isinstance(error, LaterError) and error.wait else backoff(failures)
             if failures >= _ATTEMPTS:
                 raise UnavailableError(
                     f"{self!r}: the body ends {end - offset} bytes early, again and again", next_step="try again later"
@@ -51,25 +59,37 @@ class RemoteFile:
 
     def _ranged(self, offset: int, end: int) -> Mapping[str, str]:
         whole = offset == 0 and end == self.size
-        return self._headers if whole else {**self._headers, "Range": f"bytes={offset}-{end - 1}"}
+        return {} if whole else {"Range": f"bytes={offset}-{end - 1}"}
 
     def _check(self, stream: Stream, offset: int) -> None:
         if stream.status == 206:
             if not stream.headers.get("content-range", "").startswith(f"bytes {offset}-"):
                 raise UnavailableError(f"{self!r}: sent another range than was asked for", next_step="try again later")
-        elif stream.status == 200:
-            if offset:
-                raise InputError(
-                    f"{self!r}: the server sends whole files only, no ranges", next_step="host the file elsewhere"
-                )
-        else:
-            raise refusal(self._url, stream)
+        elif offset:
+            raise InputError(
+                f"{self!r}: the server sends whole files only, no ranges", next_step="host the file elsewhere"
+            )
 
 
-class _LaterError(UnavailableError):
+class LaterError(UnavailableError):
     """`wait`: seconds the server asked for."""
 
     wait: float | None = None
+
+    @classmethod
+    def of(cls, where: str, headers: Mapping[str, str]) -> "LaterError":
+        made = cls(where, next_step="run it again later")
+        made.wait = retry_after(headers)
+        return made
+
+
+@contextmanager
+def following(http: Http, url: str, headers: Mapping[str, str]) -> Iterator[Stream]:
+    """As `Ask` wants it, over redirects; Authorization stays behind when the host changes."""
+    with http.follow(url, headers=headers) as stream:
+        if stream.status not in (200, 206):
+            raise refusal(url, stream)
+        yield stream
 
 
 def refusal(url: str, stream: Stream) -> CogpackError:
@@ -78,6 +98,4 @@ def refusal(url: str, stream: Stream) -> CogpackError:
         return DeniedError(where, next_step="give the credentials that this server wants, as HF_TOKEN for hf://")
     if stream.status in (404, 410):
         return InputError(f"{where}, there is no such file", next_step="correct the address, or run cogpack lock")
-    later = _LaterError(where, next_step="run it again later")
-    later.wait = retry_after(stream.headers)
-    return later
+    return LaterError.of(where, stream.headers)

@@ -31,7 +31,7 @@ from cogpack.layers.weights.remote import (
 from cogpack.lock import LockedPart, RemoteWeight
 from cogpack.project import Project, SplitRules, index_path
 from cogpack.remote import RemoteFile
-from cogpack.resolve.weights import FoundFile, find_files, open_remote, wanted
+from cogpack.resolve.weights import FoundFile, is_remote, wanted
 
 _DOCUMENT = 16 * 1024 * 1024
 _SKIPPED = frozenset({".git", ".cache"})
@@ -51,10 +51,6 @@ class Found(msgspec.Struct, frozen=True):
     path: str
     source: WeightSource
     file: FoundFile
-
-
-def is_remote(source: WeightSource) -> bool:
-    return source.uri.startswith(("hf://", "https://"))
 
 
 def local_weights(project: Project) -> list[LocalWeight]:
@@ -97,15 +93,15 @@ def _raise(error: OSError) -> None:
 
 
 def find_remote(session: Session, project: Project, pinned: Sequence[RemoteWeight]) -> list[Found]:
-    """The files of sources that are servers. A revision that is `pinned` is kept where cog.yaml names none."""
+    """The files of sources that are servers. Revisions that are `pinned` are kept where they are still there."""
     found: list[Found] = []
     for managed in project.config.weights:
         for source in managed.sources:
             if is_remote(source):
-                kept = next((weight.revision for weight in pinned if weight.uri == source.uri), None)
-                uri = f"{source.uri}@{kept}" if kept and "@" not in source.uri else source.uri
-                asked = msgspec.structs.replace(source, uri=uri)
-                files = find_files(asked, session.http, session.settings.environment)
+                kept = {
+                    weight.file: weight.revision for weight in pinned if weight.uri == source.uri and weight.revision
+                }
+                files = session.servers.find(source, kept)
                 found += [Found(f"{managed.target.strip('/')}/{file.path}", source, file) for file in files]
     return found
 
@@ -118,7 +114,7 @@ def pin_remote(
 
     def pin(item: Found) -> RemoteWeight:
         rule = rules.choose(shown(item.path), item.file.size, limit=largest(size)).rule
-        known = before.get((item.path, item.source.uri, item.file.path, item.file.revision))
+        known = before.get((item.path, item.source.uri, item.file.file, item.file.revision))
         if known and (known.size, known.rule, known.layer_size) == (item.file.size, rule, size):
             return known
         digest, parts = item.file.sha256, tuple[LockedPart, ...]()
@@ -137,12 +133,12 @@ def pin_remote(
                 parts += (LockedPart(path=place, size=len(index), blake3=blake3(index).hexdigest()),)
         if item.file.sha256 not in (None, digest):
             raise MismatchError(
-                f"{reader!r}: the hub says {item.file.sha256}, its bytes are {digest}", next_step="try again later"
+                f"{reader!r}: the server says {item.file.sha256}, its bytes are {digest}", next_step="try again later"
             )
         return RemoteWeight(
             path=item.path,
             uri=item.source.uri,
-            file=item.file.path,
+            file=item.file.file,
             revision=item.file.revision,
             size=item.file.size,
             sha256=digest,
@@ -168,14 +164,7 @@ def _pieces(path: str, reader: RemoteFile, rule: str, size: int) -> tuple[list[s
 
 
 def _reader(session: Session, item: Found) -> RemoteFile:
-    return open_remote(
-        item.source.uri,
-        item.file.path,
-        item.file.revision,
-        item.file.size,
-        session.http,
-        session.settings.environment,
-    )
+    return session.servers.open(item.source.uri, item.file.file, item.file.revision, item.file.size)
 
 
 def read_document(session: Session, item: Found) -> bytes:
@@ -192,9 +181,7 @@ def remote_weight(session: Session, locked: RemoteWeight) -> Weight:
     """What a pinned file is for the plan: contents that are streamed when they are wanted."""
 
     def reader() -> RemoteFile:
-        return open_remote(
-            locked.uri, locked.file, locked.revision, locked.size, session.http, session.settings.environment
-        )
+        return session.servers.open(locked.uri, locked.file, locked.revision, locked.size)
 
     contents: list[Hashed]
     paths = [part.path for part in locked.parts] or [locked.path]

@@ -16,6 +16,7 @@ from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.homes import Homes
+from cogpack.resolve.weights import Servers
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +58,7 @@ class Session:
         self.store = Store(self.cache / "artifacts", self.http)
         self.facts = Facts(self.cache / "facts")
         self.homes = Homes(self.cache / "homes")
+        self.servers = Servers(self.http, settings.environment)
         self.credentials = Credentials.from_environment(dict(settings.environment) or dict(os.environ))
 
     def repository(self, reference: Reference, *, push: bool = False) -> Repository:

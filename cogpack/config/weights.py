@@ -55,8 +55,8 @@ def _source(value: Value) -> WeightSource:
         value.fail("uri is missing", next_step="add uri:, for example hf://OWNER/NAME")
     uri = fields["uri"].text()
     scheme, found, rest = uri.partition("://")
-    if not uri or (found and (scheme not in ("hf", "file", "https") or not rest)):
-        fields["uri"].expected("hf://, file://, https:// or a path")
+    if not uri or (found and (scheme not in ("hf", "s3", "gs", "https", "file") or not rest)):
+        fields["uri"].expected("hf://, s3://, gs://, https://, file:// or a path")
     return WeightSource(uri=uri, include=_globs(fields.get("include")), exclude=_globs(fields.get("exclude")))
 
 

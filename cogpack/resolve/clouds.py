@@ -1,0 +1,110 @@
+"""Who this machine is at a cloud: the only imports of the clouds' own libraries, which only find and renew credentials.
+
+What they find signs headers of single requests, never addresses, so that nothing that is logged can hold it.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from cogpack.errors import DeniedError, InputError
+
+_SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
+
+
+class Aws:
+    """As botocore finds it: environment, profile, SSO, web identity, container or instance metadata; or nobody.
+
+    `region`: what is configured; `endpoint`: of S3, where the profile names one.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import botocore.auth
+            import botocore.awsrequest
+            import botocore.exceptions
+            import botocore.session
+        except ImportError:
+            raise InputError("s3:// needs botocore", next_step="pip install 'cogpack[aws]'") from None
+        self._auth: Any = botocore.auth
+        self._request: Any = botocore.awsrequest
+        self._errors = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
+        with self._translated():
+            session: Any = botocore.session.Session()
+            self._credentials: Any = session.get_credentials()
+            self.region: str | None = session.get_config_variable("region")
+            self.endpoint: str | None = session.get_scoped_config().get("endpoint_url")
+
+    @property
+    def anonymous(self) -> bool:
+        return self._credentials is None
+
+    def signed(self, method: str, url: str, headers: Mapping[str, str], *, region: str) -> dict[str, str]:
+        """`headers` and those that Signature Version 4 adds, good for a quarter of an hour; as given for nobody."""
+        if self._credentials is None:
+            return dict(headers)
+        with self._translated():
+            credentials = self._credentials.get_frozen_credentials()
+            request = self._request.AWSRequest(method=method, url=url, headers=dict(headers))
+            self._auth.S3SigV4Auth(credentials, "s3", region).add_auth(request)
+        return dict(request.headers.items())
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except self._errors as error:
+            raise DeniedError(
+                f"AWS credentials: {_line(error)}", next_step="correct the profile, or log in: aws sso login"
+            ) from error
+
+
+class Google:
+    """As google-auth finds it: Application Default Credentials, workload identity, metadata; or nobody."""
+
+    def __init__(self) -> None:
+        try:
+            import google.auth
+            import google.auth.exceptions
+            import google.auth.transport.requests
+        except ImportError:
+            raise InputError("gs:// needs google-auth", next_step="pip install 'cogpack[gcp]'") from None
+        self._errors = google.auth.exceptions.GoogleAuthError
+        self._request: Any = google.auth.transport.requests.Request()
+        self._lock = threading.Lock()
+        self._credentials: Any = None
+        with self._translated():
+            try:
+                self._credentials, _ = google.auth.default(scopes=[_SCOPE], request=self._request)
+            except google.auth.exceptions.DefaultCredentialsError:
+                if os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
+                    raise
+
+    @property
+    def anonymous(self) -> bool:
+        return self._credentials is None
+
+    def signed(self, method: str, url: str, headers: Mapping[str, str]) -> dict[str, str]:
+        """`headers` and the access token, renewed where it has to be; as given for nobody."""
+        sent = dict(headers)
+        if self._credentials is not None:
+            with self._translated(), self._lock:
+                self._credentials.before_request(self._request, method, url, sent)
+        return sent
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except self._errors as error:
+            raise DeniedError(
+                f"Google credentials: {_line(error)}", next_step="log in: gcloud auth application-default login"
+            ) from error
+
+
+def _line(error: Exception) -> str:
+    """The first line, printable: these libraries quote what servers said."""
+    text = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: " + "".join(c if c.isprintable() else " " for c in text)[:300]

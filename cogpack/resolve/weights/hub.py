@@ -1,0 +1,81 @@
+"""`hf://OWNER/NAME[@REVISION]`: Hugging Face's hub through `huggingface_hub`, which also finds the user's token."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from cogpack.config import WeightSource
+from cogpack.digest import parse_digest
+from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
+from cogpack.http import Http
+from cogpack.remote import RemoteFile, following
+from cogpack.resolve.weights.found import FoundFile, choose
+
+_HUB = "https://huggingface.co"
+
+
+class Hub:
+    def __init__(self, http: Http, environment: Mapping[str, str]) -> None:
+        self._http = http
+        self._environment = environment
+        self._endpoint = (environment.get("HF_ENDPOINT") or _HUB).rstrip("/")
+
+    def find(self, source: WeightSource, kept: Mapping[str, str]) -> list[FoundFile]:
+        repository, revision = _repository(source.uri)
+        pinned = next(iter(kept.values()), None)
+        return choose(source, self._files(source.uri, repository, revision or pinned))
+
+    def open(self, uri: str, file: str, revision: str | None, size: int) -> RemoteFile:
+        repository, _ = _repository(uri)
+        url = f"{self._endpoint}/{repository}/resolve/{revision}/{quote(file)}"
+        token = self._token()
+        credentials = {"Authorization": f"Bearer {token}"} if token else {}
+        return RemoteFile(self._http, url, size, lambda headers: following(self._http, url, {**headers, **credentials}))
+
+    def _token(self) -> str | None:
+        if token := self._environment.get("HF_TOKEN"):
+            return token.strip()
+        try:
+            from huggingface_hub import get_token
+        except ImportError:
+            return None
+        found: str | None = get_token()
+        return found
+
+    def _files(self, uri: str, repository: str, revision: str | None) -> list[FoundFile]:
+        try:
+            import huggingface_hub
+            from huggingface_hub import errors
+        except ImportError:
+            raise InputError(f"{uri}: needs huggingface_hub", next_step="pip install 'cogpack[hf]'") from None
+        api = huggingface_hub.HfApi(endpoint=self._endpoint, token=self._token() or False)
+        try:
+            info: Any = api.model_info(repository, revision=revision, files_metadata=True, timeout=60)
+        except errors.GatedRepoError as error:
+            raise DeniedError(f"{uri}: gated", next_step="accept its terms on the hub, and set HF_TOKEN") from error
+        except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
+            raise InputError(
+                f"{uri}: no such model or revision, or it is private", next_step="correct the uri, or set HF_TOKEN"
+            ) from error
+        except CogpackError:
+            raise
+        except Exception as error:  # the library's own transport has errors of many families
+            raise UnavailableError(f"{uri}: {type(error).__name__}: {error}", next_step="run it again later") from error
+        return [
+            FoundFile(
+                path=file.rfilename,
+                file=file.rfilename,
+                size=file.size,
+                revision=info.sha,
+                sha256=parse_digest(f"sha256:{file.lfs.sha256}", where=uri) if file.lfs else None,
+            )
+            for file in info.siblings or ()
+            if file.size is not None
+        ]
+
+
+def _repository(uri: str) -> tuple[str, str | None]:
+    name, _, revision = uri.removeprefix("hf://").partition("@")
+    if name.count("/") != 1 or not all(name.split("/")):
+        raise InputError(f"{uri}: expected hf://OWNER/NAME or hf://OWNER/NAME@REVISION", next_step="correct the uri")
+    return name, revision or None
