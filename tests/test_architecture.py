@@ -126,6 +126,18 @@ def test_httpx_has_one_door() -> None:
     assert doors == {"http"}
 
 
+def test_the_clouds_own_libraries_have_one_door_for_weights_and_are_not_loaded_before_they_are_wanted() -> None:
+    clouds = {"botocore", "google"}
+    for path in SOURCES:
+        if path.relative_to(PACKAGE).parts[0] == "registry":
+            continue
+        found = {name.partition(".")[0] for name in imported(path)} & clouds
+        assert found == (clouds if path.name == "clouds.py" else set()), path
+    tree = ast.parse((PACKAGE / "resolve" / "clouds.py").read_text(encoding="utf-8"))
+    top = {name.name.partition(".")[0] for node in tree.body if isinstance(node, ast.Import) for name in node.names}
+    assert not top & clouds
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_the_command_line_prints_and_exits(path: Path) -> None:
     if path.relative_to(PACKAGE).as_posix() in PRINTERS:

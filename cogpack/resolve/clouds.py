@@ -11,6 +11,8 @@ from typing import Any
 
 from cogpack.errors import DeniedError, InputError
 
+_AWS = ("AWS", "correct the profile, or log in: aws sso login")
+_GOOGLE = ("Google", "log in: gcloud auth application-default login")
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
 
 
@@ -24,14 +26,12 @@ class Aws:
         try:
             import botocore.auth
             import botocore.awsrequest
-            import botocore.exceptions
             import botocore.session
         except ImportError:
             raise InputError("s3:// needs botocore", next_step="pip install 'cogpack[aws]'") from None
         self._auth: Any = botocore.auth
         self._request: Any = botocore.awsrequest
-        self._errors = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
-        with self._translated():
+        with _asking(*_AWS):
             session: Any = botocore.session.Session()
             self._credentials: Any = session.get_credentials()
             self.region: str | None = session.get_config_variable("region")
@@ -45,20 +45,11 @@ class Aws:
         """`headers` and those that Signature Version 4 adds, good for a quarter of an hour; as given for nobody."""
         if self._credentials is None:
             return dict(headers)
-        with self._translated():
+        with _asking(*_AWS):
             credentials = self._credentials.get_frozen_credentials()
             request = self._request.AWSRequest(method=method, url=url, headers=dict(headers))
             self._auth.S3SigV4Auth(credentials, "s3", region).add_auth(request)
         return dict(request.headers.items())
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except self._errors as error:
-            raise DeniedError(
-                f"AWS credentials: {_line(error)}", next_step="correct the profile, or log in: aws sso login"
-            ) from error
 
 
 class Google:
@@ -71,11 +62,10 @@ class Google:
             import google.auth.transport.requests
         except ImportError:
             raise InputError("gs:// needs google-auth", next_step="pip install 'cogpack[gcp]'") from None
-        self._errors = google.auth.exceptions.GoogleAuthError
         self._request: Any = google.auth.transport.requests.Request()
         self._lock = threading.Lock()
         self._credentials: Any = None
-        with self._translated():
+        with _asking(*_GOOGLE):
             try:
                 self._credentials, _ = google.auth.default(scopes=[_SCOPE], request=self._request)
             except google.auth.exceptions.DefaultCredentialsError:
@@ -90,18 +80,17 @@ class Google:
         """`headers` and the access token, renewed where it has to be; as given for nobody."""
         sent = dict(headers)
         if self._credentials is not None:
-            with self._translated(), self._lock:
+            with _asking(*_GOOGLE), self._lock:
                 self._credentials.before_request(self._request, method, url, sent)
         return sent
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except self._errors as error:
-            raise DeniedError(
-                f"Google credentials: {_line(error)}", next_step="log in: gcloud auth application-default login"
-            ) from error
+
+@contextmanager
+def _asking(cloud: str, next_step: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # files, programs and servers of any kind are asked, with errors of as many
+        raise DeniedError(f"{cloud} credentials: {_line(error)}", next_step=next_step) from error
 
 
 def _line(error: Exception) -> str:
