@@ -248,7 +248,9 @@ def test_mistakes_in_managed_weights_are_errors(items: str, message: str) -> Non
     assert message in fault(f"model: example.com/m\nweights: {items}\n")
 
 
-@pytest.mark.parametrize("uri", ["hf://o/n@v1", "s3://bucket/llama/", "gs://bucket", "https://h/f", "file:///f", "dir/f"])
+@pytest.mark.parametrize(
+    "uri", ["hf://o/n@v1", "s3://bucket/llama/", "gs://bucket", "https://h/f", "file:///f", "dir/f"]
+)
 def test_weights_may_lie_at_any_of_these(uri: str) -> None:
     text = f"model: example.com/m\nweights: [{{name: a, target: /a, source: {{uri: '{uri}'}}}}]\n"
     assert parse(text).weights[0].sources[0].uri == uri

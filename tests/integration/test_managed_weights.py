@@ -112,9 +112,10 @@ def test_another_machine_makes_the_same_image_of_a_hubs_files(hello: Project, re
         assert again["digest"] == first["digest"]
 
 
-def test_bytes_that_are_not_the_pinned_ones_never_ship(hello: Project, registry: str) -> None:
+def test_bytes_that_are_not_the_pinned_ones_never_ship(hello: Project, registry: str, tmp_path: Path) -> None:
     with hub({"model.safetensors": MODEL, "config.json": CONFIG}) as found:
-        hello.environment |= {"HF_ENDPOINT": found.endpoint}
+        # A cache of its own, which knows of no repository that has the right bytes.
+        hello.environment |= {"HF_ENDPOINT": found.endpoint, "COGPACK_CACHE_DIR": str(tmp_path / "cache")}
         configure(hello, registry, {"uri": "hf://owner/name"}, layer_size=MiB)
         hello.cogpack("lock")
         changed = bytearray(MODEL)

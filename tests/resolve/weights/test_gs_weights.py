@@ -161,10 +161,7 @@ def test_no_token_goes_to_an_emulator_or_in_the_clear(bucket: Bucket) -> None:
         ((302, {"Location": "http://127.0.0.1:9/"}, b""), InputError, "302"),
     ],
 )
-def test_what_a_bucket_does_not_give_is_named(
-    http: Http, monkeypatch: pytest.MonkeyPatch, answer: Answer, kind: type[CogpackError], words: str
-) -> None:
-    monkeypatch.setattr("cogpack.remote.backoff", lambda attempt: 0.0)
+def test_what_a_bucket_does_not_give_is_named(http: Http, answer: Answer, kind: type[CogpackError], words: str) -> None:
     with serving(lambda _: answer) as fake, pytest.raises(kind, match=words):
         list(Gcs(http, {"STORAGE_EMULATOR_HOST": fake.url}).open("gs://models/x", "x", "1", 1000).read(0, 10))
 
