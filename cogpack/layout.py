@@ -8,7 +8,7 @@ import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -186,10 +186,14 @@ class Layout:
                     found.append(self._descriptor(entry))
         return found
 
-    def publish(self, named: Mapping[str, Descriptor]) -> None:
-        """Give descriptors their names in index.json; other names stay. The last step: it makes them visible."""
+    def publish(self, named: Mapping[str, Descriptor], *, withdrawn: Collection[str] = ()) -> None:
+        """Give descriptors their names in index.json; other names stay. The last step: it makes them visible.
+
+        `withdrawn` are names that end, in the same step.
+        """
         with self._locked():
-            kept = [entry for entry in self.entries() if _ref_name(entry) not in named]
+            replaced = {*named, *withdrawn}
+            kept = [entry for entry in self.entries() if _ref_name(entry) not in replaced]
             for name, descriptor in named.items():
                 annotations = {**(descriptor.annotations or {}), REF_NAME: name}
                 kept.append(decode(encode(descriptor), dict, where="descriptor") | {"annotations": annotations})
@@ -245,7 +249,7 @@ class Layout:
 
 
 class Incoming:
-    """A blob on its way in. `keep` makes it a blob of the layout; without that, leaving the `with` removes it."""
+    """A file on its way in. `keep` makes it a blob of the layout; without that, leaving the `with` removes it."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -273,7 +277,10 @@ class Incoming:
 
     def keep(self, digest: Digest) -> None:
         """`digest` must be that of the bytes written: the caller has hashed them."""
-        target = self._layout.blob_path(digest)
+        self.move(self._layout.blob_path(digest))
+
+    def move(self, target: Path) -> None:
+        """Put it, whole, at `target`: a path in a directory of the layout that is there."""
         with writing(self._layout.root):
             os.fsync(self._stream.fileno())
             self._path.replace(target)

@@ -248,12 +248,22 @@ def verify(arguments: argparse.Namespace) -> None:
 
 
 def serve(arguments: argparse.Namespace) -> None:
-    from cogpack.registry.server import Server
+    import getpass
+
+    from cogpack.registry.server import Server, User
+
+    def password() -> str:
+        if sys.stdin.isatty():
+            return getpass.getpass(f"password for {arguments.user}: ")
+        return sys.stdin.readline(4096).rstrip("\r\n")
 
     def log(method: str, path: str, received: int, sent: int) -> None:
         print(f"{method} {path.partition('?')[0]} in={received} out={sent}", file=sys.stderr, flush=True)
 
-    with Server(arguments.directory, host=arguments.host, port=arguments.port, on_request=log) as server:
+    # A background job of a shell script gets SIGTERM, and no SIGINT.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    user = User(arguments.user, password()) if arguments.user is not None else None
+    with Server(arguments.directory, host=arguments.host, port=arguments.port, user=user, on_request=log) as server:
         print(f"serving {arguments.directory} on http://{server.address}", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()

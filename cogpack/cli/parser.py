@@ -98,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("directory", type=Path, metavar="DIR")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on [127.0.0.1]")
     serve.add_argument("--port", type=int, default=5000, help="port, 0 for any free one [5000]")
+    serve.add_argument("--user", metavar="NAME", help="who may use it; the password is read from standard input")
     return top
 
 

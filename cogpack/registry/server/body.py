@@ -1,6 +1,7 @@
 """The body of one request, in pieces: by Content-Length or in chunked transfer coding (RFC 9112, sections 6 and 7)."""
 
 import re
+import time
 from collections.abc import Iterator
 from email.message import Message
 from io import BufferedIOBase
@@ -86,16 +87,16 @@ class Body:
                 raise _too_large(limit)
         return bytes(joined)
 
-    def drain(self, limit: int) -> bool:
-        """Read the rest, if it is short, so that the connection can be used again; False where it can't."""
+    def drain(self, limit: int, seconds: float) -> bool:
+        """Read the rest, if it is short and comes soon, so that the connection can be used again; else False."""
         if self.length is not None and self.length - self.received > limit:
             return False
-        end = self.received + limit
+        end, deadline = self.received + limit, time.monotonic() + seconds
         try:
             for _ in self.pieces():
-                if self.received > end:
+                if self.received > end or time.monotonic() > deadline:
                     return False
-        except ConnectionError:
+        except (ConnectionError, TimeoutError):
             return False
         return self.drained
 

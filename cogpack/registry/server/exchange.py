@@ -1,14 +1,16 @@
 """One connection: requests in, answers out, each reported once. What they mean is `api.py`'s business."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from email.message import Message
 from http.server import BaseHTTPRequestHandler
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from socketserver import BaseServer
 from typing import TypeAlias
 
 from cogpack.errors import CogpackError
-from cogpack.registry.server.body import Body
+from cogpack.registry.server.body import Body, Cut
+from cogpack.registry.server.connections import Connections
 from cogpack.registry.server.failure import Refusal
 
 OnRequest: TypeAlias = Callable[[str, str, int, int], None]
@@ -16,6 +18,14 @@ OnRequest: TypeAlias = Callable[[str, str, int, int], None]
 
 _LEFTOVER = 8 * 1024 * 1024
 """Bytes of a refused body that are read so that the connection lives on."""
+
+_LINGER = 10.0
+"""Seconds that this may take."""
+
+_HEAD = 64 * 1024
+"""Bytes of header lines. The standard library alone would take a hundred lines of this length."""
+
+_TLS_HANDSHAKE = b"\x16"
 
 
 class Exchange(BaseHTTPRequestHandler):
@@ -27,7 +37,10 @@ class Exchange(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     timeout = 300  # seconds of silence: a client may be busy making the next piece
     on_request: OnRequest
+    connections: Connections
+    rfile: BufferedReader
     body: Body
+    query: Mapping[str, Sequence[str]]
 
     def __init__(self, request: object, client_address: object, server: BaseServer) -> None:
         self._answered = False
@@ -46,7 +59,44 @@ class Exchange(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Nothing is printed here; see `on_request`."""
 
+    def handle_one_request(self) -> None:
+        # Clients that try TLS first wait for a line end here, and a ClientHello may hold none.
+        if self.rfile.peek(1)[:1] == _TLS_HANDSHAKE:
+            self._send_early(400)
+        else:
+            super().handle_one_request()
+
+    def _send_early(self, status: int) -> None:
+        self.requestline = self.request_version = self.command = ""
+        self.send_error(status)
+
+    def parse_request(self) -> bool:
+        head = self._rest_of_head()
+        if len(head) > _HEAD:
+            self._send_early(431)
+            return False
+        stream, self.rfile = self.rfile, BufferedReader(BytesIO(head))
+        try:
+            return super().parse_request()
+        finally:
+            self.rfile = stream
+
+    def _rest_of_head(self) -> bytes:
+        """The header lines; of more than `_HEAD` bytes, the first `_HEAD + 1`."""
+        head = bytearray()
+        while (line := self.rfile.readline(_HEAD + 1 - len(head))) not in (b"\r\n", b"\n"):
+            head += line
+            if len(head) > _HEAD:
+                break
+            if not line:
+                raise Cut("the head of a request ends early")
+        return bytes(head)
+
     def do_GET(self) -> None:
+        with self.connections.at_work(self.connection):
+            self._exchange()
+
+    def _exchange(self) -> None:
         self._answered = False
         self.body = Body(self.rfile, Message())
         try:
@@ -71,6 +121,10 @@ class Exchange(BaseHTTPRequestHandler):
         headers = {"Content-Type": "application/json", **refusal.headers}
         self.answer(refusal.status, refusal.body, headers)
 
+    def asked(self, name: str) -> str:
+        """A parameter of the query, the last one of that name; empty where there is none."""
+        return self.query.get(name, [""])[-1]
+
     def _head(self, status: int, size: int | None, headers: Mapping[str, str]) -> None:
         self._answered = True
         self.send_response(status)
@@ -84,8 +138,7 @@ class Exchange(BaseHTTPRequestHandler):
 
     def answer(self, status: int, data: bytes = b"", headers: Mapping[str, str] = {}) -> None:
         """An answer in memory. A HEAD gets its headers only."""
-        if not self.close_connection and not self.body.drain(_LEFTOVER):
-            self.close_connection = True
+        self._drain()
         self._head(status, None if status == 204 else len(data), headers)
         sent = b"" if self.command == "HEAD" else data
         self.on_request(self.command, self.path, self.body.received, len(sent))
@@ -93,8 +146,7 @@ class Exchange(BaseHTTPRequestHandler):
 
     def answer_file(self, status: int, path: Path, start: int, end: int, headers: Mapping[str, str]) -> None:
         """Bytes `start` to `end` (exclusive) of a file, by the kernel's own copying."""
-        if not self.body.drain(_LEFTOVER):
-            self.close_connection = True
+        self._drain()
         self._head(status, end - start, headers)
         with path.open("rb") as stream:
             sent = 0
@@ -107,6 +159,12 @@ class Exchange(BaseHTTPRequestHandler):
                 self.on_request(self.command, self.path, self.body.received, sent)
             if self.command == "GET" and sent != end - start:
                 self.close_connection = True  # the file is shorter than it was
+
+    def _drain(self) -> None:
+        if not self.close_connection and not self.body.drained:
+            self.connection.settimeout(_LINGER)
+            self.close_connection = not self.body.drain(_LEFTOVER, _LINGER)
+            self.connection.settimeout(self.timeout)
 
     def _flush_with(self, data: bytes) -> None:
         self.end_headers()

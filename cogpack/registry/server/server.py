@@ -1,16 +1,18 @@
 """The server: a socket, a thread per connection, and an end that leaves none of them behind."""
 
+import ipaddress
 import socket
 import sys
 import threading
-from contextlib import suppress
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from cogpack.errors import InputError
+from cogpack.registry.server.access import User
 from cogpack.registry.server.api import Api
+from cogpack.registry.server.connections import Connections
 from cogpack.registry.server.exchange import OnRequest
 from cogpack.registry.server.storage import Storage
 from cogpack.registry.server.uploads import Uploads
@@ -20,16 +22,29 @@ class Server:
     """Serves the layout in `directory` from `__enter__` to `close`; a new directory becomes an empty registry.
 
     `port` 0 takes a free one. `on_request(method, path, received, sent)` hears of each request, from several threads.
+    Without a `user`, who must log in, `host` must be loopback.
     """
 
     def __init__(
-        self, directory: Path, *, host: str = "127.0.0.1", port: int = 0, on_request: OnRequest | None = None
+        self,
+        directory: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        user: User | None = None,
+        on_request: OnRequest | None = None,
     ) -> None:
-        storage = Storage(directory)
+        address = _address(host, port, open_to_all=user is None)
+        self._storage = storage = Storage(directory)
         self._uploads = uploads = Uploads(storage.layout)
-        self._listener = _Listener(
-            host, port, {"storage": storage, "uploads": uploads, "on_request": staticmethod(on_request or _silent)}
-        )
+        said = staticmethod(on_request or _silent)
+        try:
+            self._listener = _Listener(
+                address, {"storage": storage, "uploads": uploads, "user": user, "on_request": said}
+            )
+        except (OSError, OverflowError) as error:
+            storage.close()
+            raise _unusable(host, port, error) from error
         self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.05,), name="registry")
 
     @property
@@ -53,16 +68,35 @@ class Server:
 
     def close(self) -> None:
         """End all connections. Blobs and manifests that were answered with 201 are there; open uploads are dropped."""
+        self._listener.connections.close()
         if self._thread.is_alive():
             self._listener.shutdown()
             self._thread.join()
-        self._listener.hang_up()
         self._listener.server_close()  # joins the connections' threads
         self._uploads.close()
+        self._storage.close()
 
 
 def _silent(method: str, path: str, received: int, sent: int) -> None:
     pass
+
+
+def _address(host: str, port: int, *, open_to_all: bool) -> tuple[socket.AddressFamily, tuple[str, int]]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, OverflowError) as error:
+        raise _unusable(host, port, error) from error
+    family, _, _, _, address = found[0]
+    if open_to_all and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
+        raise InputError(
+            f"{host}: others could reach this address, and anybody may push",
+            next_step="add --user NAME with a password on standard input, or listen on 127.0.0.1",
+        )
+    return family, (str(address[0]), int(address[1]))
+
+
+def _unusable(host: str, port: int, error: Exception) -> InputError:
+    return InputError(f"can't listen on {host}:{port}: {error}", next_step="choose another --port, or 0 for a free one")
 
 
 class _Listener(ThreadingHTTPServer):
@@ -70,19 +104,10 @@ class _Listener(ThreadingHTTPServer):
     block_on_close = True
     request_queue_size = 128
 
-    def __init__(self, host: str, port: int, attributes: dict[str, Any]) -> None:
-        self._connections: set[socket.socket] = set()
-        self._lock = threading.Lock()
-        try:
-            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-                0
-            ]
-            self.address_family = family
-            super().__init__((str(address[0]), int(address[1])), type("_Bound", (Api,), attributes))
-        except (OSError, OverflowError) as error:
-            raise InputError(
-                f"can't listen on {host}:{port}: {error}", next_step="choose another --port, or 0 for a free one"
-            ) from error
+    def __init__(self, address: tuple[socket.AddressFamily, tuple[str, int]], attributes: dict[str, Any]) -> None:
+        self.connections = Connections()
+        self.address_family, place = address
+        super().__init__(place, type("_Bound", (Api,), {**attributes, "connections": self.connections}))
 
     def server_bind(self) -> None:
         # The base class's own would ask DNS for this machine's name.
@@ -91,22 +116,15 @@ class _Listener(ThreadingHTTPServer):
         self.server_address = self.socket.getsockname()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        with self._lock:
-            self._connections.add(request)
-        super().process_request(request, client_address)
+        if self.connections.admit(request):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
 
     def shutdown_request(self, request: Any) -> None:
-        with self._lock:
-            self._connections.discard(request)
+        self.connections.forget(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         """A bug of ours: to where uncaught exceptions of threads go; the others are served on."""
         threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
-
-    def hang_up(self) -> None:
-        """Wake the threads that wait for a client."""
-        with self._lock:
-            for connection in self._connections:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)

@@ -1,30 +1,48 @@
 """What the server keeps: one OCI image layout, and which repository may see which of its blobs and manifests.
 
-blobs/sha256/<hex>                      the bytes, once
-repositories/<name>/_blobs/<hex>        empty: the repository has this blob
-repositories/<name>/_manifests/<hex>    the media type of a manifest that the repository has
-index.json                              the tags: descriptors named `<name>:<tag>`
+blobs/sha256/<hex>                                the bytes, once
+repositories/<name>/_blobs/<hex>                  empty: the repository has this blob
+repositories/<name>/_manifests/<hex>              the media type of a manifest that the repository has
+repositories/<name>/_referrers/<subject>/<hex>    empty: that manifest, if it is there, has this subject
+index.json                                        the tags: descriptors named `<name>:<tag>`
+
+Each file appears whole or not at all, and outlives a power cut once its request is answered. Deleting forgets the
+record; the bytes stay, for other repositories and other writers of the layout may name them.
 """
 
+import fcntl
+import os
+import threading
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from cogpack.digest import Digest, sha256
+from cogpack.digest import Digest
+from cogpack.disk import sync_directory, writing
 from cogpack.errors import InputError
-from cogpack.layout import Layout, replace
-from cogpack.oci import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index, Manifest, decode
-from cogpack.reference import Reference
+from cogpack.layout import Layout
+from cogpack.oci import MANIFEST_TYPES, Descriptor
+from cogpack.registry.server.documents import Document, as_referrer, parts, read_document
 from cogpack.registry.server.failure import Refusal
 
 
 class Storage:
-    """Names, tags and digests given to it must have been parsed (`repository_name`, `parse_digest`)."""
+    """Names, tags and digests given to it must have been parsed (`names.py`). One server per directory."""
 
     def __init__(self, directory: Path) -> None:
         self.layout = Layout.create(directory)
+        self._lock = threading.Lock()  # a tag is never put on a manifest that is being deleted
+        self._serving = os.open(directory / "oci-layout", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._serving, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.close()
+            raise InputError(
+                f"{directory}: another registry serves this directory", next_step="stop it, or choose another directory"
+            ) from error
         self.layout.publish({})  # an empty registry is a readable layout too
 
-    def _record(self, repository: str, kind: str, digest: Digest) -> Path:
-        return self.layout.root / "repositories" / repository / kind / digest.removeprefix("sha256:")
+    def close(self) -> None:
+        os.close(self._serving)
 
     # Blobs
 
@@ -34,9 +52,7 @@ class Storage:
         return path if self._record(repository, "_blobs", digest).exists() and path.is_file() else None
 
     def record_blob(self, repository: str, digest: Digest) -> None:
-        record = self._record(repository, "_blobs", digest)
-        record.parent.mkdir(parents=True, exist_ok=True)
-        record.touch()
+        self._write(self._record(repository, "_blobs", digest), b"")
 
     def mount(self, source: str, target: str, digest: Digest) -> bool:
         if self.blob(source, digest) is None:
@@ -44,7 +60,11 @@ class Storage:
         self.record_blob(target, digest)
         return True
 
-    # Manifests
+    def delete_blob(self, repository: str, digest: Digest) -> bool:
+        """False where there is none."""
+        return self._remove(self._record(repository, "_blobs", digest))
+
+    # Manifests and tags
 
     def manifest(self, repository: str, reference: str | Digest) -> tuple[Descriptor, Path] | None:
         """By tag or by digest."""
@@ -56,41 +76,23 @@ class Storage:
             return None
         return Descriptor(media_type=record.read_text(), digest=digest, size=path.stat().st_size), path
 
-    def put_manifest(self, repository: str, reference: str | Digest, media_type: str, data: bytes) -> Digest:
-        """Checked first: it is what `media_type` says, and all that it names is here. A tag is moved last."""
-        digest = sha256(data)
-        if ":" in reference and reference != digest:
-            raise Refusal(400, "DIGEST_INVALID", f"the body's digest is {digest}, not {reference}")
-        self._check_manifest(repository, media_type, data)
-        self.layout.add(data)
-        record = self._record(repository, "_manifests", digest)
-        record.parent.mkdir(parents=True, exist_ok=True)
-        replace(record, media_type.encode())
-        if ":" not in reference:
-            descriptor = Descriptor(media_type=media_type, digest=digest, size=len(data))
-            self.layout.publish({f"{repository}:{reference}": descriptor})
-        return digest
+    def put_manifest(self, repository: str, media_type: str, data: bytes, tags: Collection[str]) -> Document:
+        """Checked first: it is what `media_type` says, and all that it names is here. The tags are moved last."""
+        document = read_document(media_type, data)
+        self._check_parts(repository, document)
+        digest = self.layout.add(data)
+        descriptor = Descriptor(media_type=media_type, digest=digest, size=len(data))
+        with self._lock:
+            if document.subject is not None:
+                self._write(self._referrers(repository, document.subject.digest) / _hex(digest), b"")
+            self._write(self._record(repository, "_manifests", digest), media_type.encode())
+            if tags:
+                self.layout.publish({f"{repository}:{tag}": descriptor for tag in tags})
+        return document
 
-    def _check_manifest(self, repository: str, media_type: str, data: bytes) -> None:
-        if media_type not in MANIFEST_TYPES:
-            raise Refusal(400, "MANIFEST_INVALID", f"media type {media_type!r:.200}")
-        try:
-            document: Manifest | Index
-            if media_type in INDEX_TYPES:
-                document = decode(data, Index, where="the body")
-                needed, kind = document.manifests, "_manifests"
-            else:
-                document = decode(data, Manifest, where="the body")
-                needed, kind = [document.config, *document.layers], "_blobs"
-        except InputError as error:
-            raise Refusal(400, "MANIFEST_INVALID", error.message) from error
-        if document.schema_version != 2 or document.media_type not in (None, media_type):
-            raise Refusal(
-                400,
-                "MANIFEST_INVALID",
-                f"schema {document.schema_version}, media type {document.media_type} sent as {media_type}",
-            )
-        for wanted in needed:
+    def _check_parts(self, repository: str, document: Document) -> None:
+        for wanted in parts(document):
+            kind = "_manifests" if wanted.media_type in MANIFEST_TYPES else "_blobs"
             if not self._record(repository, kind, wanted.digest).exists():
                 raise Refusal(400, "MANIFEST_BLOB_UNKNOWN", f"{wanted.digest} is not in {repository}")
             if not self.layout.has(wanted):
@@ -99,6 +101,18 @@ class Storage:
                     "MANIFEST_INVALID",
                     f"{wanted.digest} has {self.layout.blob_size(wanted.digest)} bytes, not {wanted.size}",
                 )
+
+    def delete_manifest(self, repository: str, reference: str | Digest) -> bool:
+        """A tag alone, or a digest with all its tags. False where there is none."""
+        with self._lock:
+            tags = self.tags(repository)
+            if ":" not in reference:
+                if found := reference in tags:
+                    self.layout.publish({}, withdrawn=[f"{repository}:{reference}"])
+                return found
+            if pointing := [f"{repository}:{tag}" for tag, digest in tags.items() if digest == reference]:
+                self.layout.publish({}, withdrawn=pointing)
+            return self._remove(self._record(repository, "_manifests", Digest(reference)))
 
     def tags(self, repository: str) -> dict[str, Digest]:
         """Tag to manifest digest."""
@@ -112,21 +126,51 @@ class Storage:
     def has_repository(self, repository: str) -> bool:
         return (self.layout.root / "repositories" / repository / "_manifests").is_dir()
 
+    def referrers(self, repository: str, subject: Digest, *, after: str) -> Iterator[Descriptor]:
+        """What has `subject`, in the order of digests, from the first one behind `after` on."""
+        try:
+            found = sorted(path.name for path in self._referrers(repository, subject).iterdir())
+        except FileNotFoundError:
+            return
+        for name in found:
+            digest = Digest(f"sha256:{name}")
+            if digest > after and (stored := self.manifest(repository, digest)):
+                descriptor, path = stored
+                yield as_referrer(read_document(descriptor.media_type, path.read_bytes()), descriptor)
 
-def repository_name(text: str) -> str:
-    """`text`, if it is one (distribution-spec, "Pulling manifests"): nothing else may become a path."""
-    try:
-        if Reference.parse(f"localhost/{text}").repository == text:
-            return text
-    except InputError:
-        pass
-    raise Refusal(400, "NAME_INVALID", f"{text!r:.300} is not a repository name")
+    # Records
+
+    def _record(self, repository: str, kind: str, digest: Digest) -> Path:
+        return self.layout.root / "repositories" / repository / kind / _hex(digest)
+
+    def _referrers(self, repository: str, subject: Digest) -> Path:
+        return self._record(repository, "_referrers", subject)
+
+    def _write(self, record: Path, data: bytes) -> None:
+        if record.is_file() and record.read_bytes() == data:
+            return
+        with writing(self.layout.root):
+            _make_directory(record.parent)
+        with self.layout.incoming() as incoming:
+            incoming.write(data)
+            incoming.move(record)
+
+    def _remove(self, record: Path) -> bool:
+        with writing(self.layout.root):
+            try:
+                record.unlink()
+            except FileNotFoundError:
+                return False
+            sync_directory(record.parent)
+            return True
 
 
-def tag_name(text: str) -> str:
-    try:
-        if Reference.parse(f"localhost/name:{text}").tag == text:
-            return text
-    except InputError:
-        pass
-    raise Refusal(400, "MANIFEST_INVALID", f"{text!r:.300} is not a tag")
+def _hex(digest: Digest) -> str:
+    return digest.removeprefix("sha256:")
+
+
+def _make_directory(path: Path) -> None:
+    if not path.is_dir():
+        _make_directory(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_directory(path.parent)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from cogpack.digest import Digest, Hasher
+from cogpack.errors import CogpackError
 from cogpack.layout import Layout
 from cogpack.registry.server.failure import Refusal
 
@@ -15,6 +16,9 @@ _MOST = 256
 
 _IDLE = 60.0
 """Seconds after which an untouched session may make room for a new one, when there are too many."""
+
+_FORGOTTEN = 3600.0
+"""Seconds after which an untouched session ends in any case."""
 
 _PATIENCE = 30.0
 """Seconds to wait for an earlier request of the same session, whose client may have gone unnoticed."""
@@ -44,9 +48,8 @@ class Upload:
             self.touched = time.monotonic()
             self._busy.release()
 
-    @property
-    def busy(self) -> bool:
-        return self._busy.locked()
+    def idle(self, seconds: float) -> bool:
+        return not self._busy.locked() and (self._ended or time.monotonic() - self.touched > seconds)
 
     @property
     def size(self) -> int:
@@ -54,7 +57,11 @@ class Upload:
 
     def append(self, pieces: Iterable[memoryview]) -> None:
         for piece in pieces:
-            self._blob.write(piece)
+            try:
+                self._blob.write(piece)
+            except CogpackError:
+                self.discard()  # part of the piece may be in the file: nothing may be added to it
+                raise
             self._hasher.update(piece)
 
     def commit(self, digest: Digest) -> None:
@@ -77,10 +84,12 @@ class Uploads:
 
     def begin(self, repository: str) -> Upload:
         with self._lock:
+            for old in [upload for upload in self._open.values() if upload.idle(_FORGOTTEN)]:
+                self._open.pop(old.id).discard()
             if len(self._open) >= _MOST:
-                oldest = min(self._open.values(), key=lambda upload: (upload.busy, upload.touched))
-                if oldest.busy or time.monotonic() - oldest.touched < _IDLE:
-                    raise Refusal(429, "TOOMANYREQUESTS", f"{_MOST} uploads are open")
+                oldest = min(self._open.values(), key=lambda upload: (not upload.idle(_IDLE), upload.touched))
+                if not oldest.idle(_IDLE):
+                    raise Refusal(429, "TOOMANYREQUESTS", f"{_MOST} uploads are open", headers={"Retry-After": "10"})
                 self._open.pop(oldest.id).discard()
             upload = Upload(self._layout, repository)
             self._open[upload.id] = upload

@@ -223,7 +223,7 @@ def test_broken_chunks_make_no_blob_and_end_the_connection(server: Server, ours:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("DELETE", "/v2/a/manifests/v1", 405),
+        ("PATCH", "/v2/a/manifests/v1", 405),
         ("POST", "/v2/a/blobs/uploads", 202),
         ("GET", "/v2", 200),
         ("GET", "/", 404),

@@ -1,0 +1,49 @@
+"""Manifests and indexes that clients put: read, judged, and described as referrers."""
+
+from typing import TypeAlias
+
+from cogpack.errors import InputError
+from cogpack.oci import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index, Manifest, decode
+from cogpack.registry.server.failure import Refusal
+
+Document: TypeAlias = Manifest | Index
+
+
+def read_document(media_type: str, data: bytes) -> Document:
+    """`data`, which must be what `media_type` says."""
+    if media_type not in MANIFEST_TYPES:
+        raise Refusal(400, "MANIFEST_INVALID", f"media type {media_type!r:.200}")
+    try:
+        document: Document
+        if media_type in INDEX_TYPES:
+            document = decode(data, Index, where="the body")
+        else:
+            document = decode(data, Manifest, where="the body")
+    except InputError as error:
+        raise Refusal(400, "MANIFEST_INVALID", error.message) from error
+    if document.schema_version != 2 or document.media_type not in (None, media_type):
+        raise Refusal(
+            400,
+            "MANIFEST_INVALID",
+            f"schema {document.schema_version}, media type {document.media_type} sent as {media_type}",
+        )
+    return document
+
+
+def parts(document: Document) -> list[Descriptor]:
+    """All that must be in the repository before the document is. The subject may come later, says the spec."""
+    return document.manifests if isinstance(document, Index) else [document.config, *document.layers]
+
+
+def as_referrer(document: Document, stored: Descriptor) -> Descriptor:
+    """The document, stored as `stored`, as its subject's referrers list it (distribution-spec, "Listing Referrers")."""
+    kind = document.artifact_type or None
+    if isinstance(document, Manifest):
+        kind = kind or document.config.media_type
+    return Descriptor(
+        media_type=stored.media_type,
+        digest=stored.digest,
+        size=stored.size,
+        annotations=document.annotations,
+        artifact_type=kind,
+    )
