@@ -3,19 +3,21 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.dockerd import Docker
 from support.images import file_layer, fill
+from support.registry import PASSWORD, USER
 from support.validate import validate_layout
 
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip, SplicedGzip, Zstd
 from cogpack.layers.files import FilesSource, generated
 from cogpack.oci import Image
-from cogpack.registry.server import Server
+from cogpack.registry.server import Server, User
 from cogpack.sinks.layout import LayoutSink
 
 pytestmark = pytest.mark.integration
@@ -36,6 +38,13 @@ def server(tmp_path: Path, requests: list[tuple[str, str]]) -> Iterator[Server]:
 
 
 @pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Server]:
+    """One that only USER may use."""
+    with Server(tmp_path / "locked", user=User(USER, PASSWORD)) as server:
+        yield server
+
+
+@pytest.fixture
 def image(tmp_path: Path) -> Image:
     """In the layout `tmp_path / "made"`, as `made:v1`."""
     program = Path("/sbin/ldconfig")
@@ -51,12 +60,17 @@ def image(tmp_path: Path) -> Image:
     return fill(LayoutSink(tmp_path / "made"), layers, ["made:v1"], command=["/sbin/ldconfig", "-V"])[0]
 
 
+def run(program: str, *arguments: str, refused: bool = False, stdin: str = "") -> str:
+    """Standard output; of one that must be refused, standard error."""
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    done = subprocess.run([program, *arguments], input=stdin, capture_output=True, text=True, check=False)
+    assert (done.returncode != 0) == refused, done.stderr
+    return done.stderr if refused else done.stdout
+
+
 def skopeo(*arguments: str) -> str:
-    if shutil.which("skopeo") is None:
-        pytest.skip("skopeo is not installed")
-    done = subprocess.run(["skopeo", *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return run("skopeo", *arguments)
 
 
 def copy_in(server: Server, tmp_path: Path, name: str) -> None:
@@ -103,3 +117,44 @@ def test_zstd_layers_reach_a_reader_as_they_are(server: Server, tmp_path: Path) 
     fill(LayoutSink(tmp_path / "made"), [file_layer("project", {"src/x": b"x" * 9000}, Zstd())], ["made:v1"])
     copy_in(server, tmp_path, "me/zstd:v1")
     assert validate_layout(tmp_path / "registry", "me/zstd:v1").read("src/x") == b"x" * 9000
+
+
+def test_skopeo_needs_the_password(locked: Server, image: Image, tmp_path: Path) -> None:
+    target, made = f"docker://{locked.address}/me/model:v1", f"oci:{tmp_path}/made:made:v1"
+    copy = ["copy", "--preserve-digests", "--dest-tls-verify=false", "--authfile", f"{tmp_path}/none.json"]
+    assert "authentication required" in run("skopeo", *copy, made, target, refused=True)
+    wrong = run("skopeo", *copy, "--dest-creds", f"{USER}:wrong", made, target, refused=True)
+    assert "unauthorized" in wrong
+    creds = f"{USER}:{PASSWORD}"
+    skopeo(*copy, "--dest-creds", creds, made, target)
+    assert skopeo("inspect", "--raw", "--tls-verify=false", "--creds", creds, target).encode() == image.manifest
+
+
+def test_docker_logs_in_pushes_and_pulls(
+    locked: Server, image: Image, tmp_path: Path, docker: Docker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", f"{tmp_path}/docker")
+    name, identity = f"{locked.address}/me/docker:v1", image.config_descriptor.digest
+    skopeo("copy", f"oci:{tmp_path}/made:made:v1", f"docker-archive:{tmp_path}/image.tar:{name}")
+    docker("load", "--input", f"{tmp_path}/image.tar")
+    assert "no basic auth credentials" in docker.run("push", name, ok=False).stderr
+    assert docker.run("login", "-u", USER, "-p", "wrong", locked.address, ok=False).returncode != 0
+    docker("login", "-u", USER, "-p", PASSWORD, locked.address)
+    docker("push", name)
+    docker("rmi", "--force", identity)
+    docker("pull", name)
+    assert docker("image", "inspect", "--format", "{{.Id}}", name) == identity
+    docker("rmi", "--force", identity)
+
+
+def test_podman_logs_in_pushes_and_pulls(locked: Server, image: Image, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as short:  # podman wants a run root of at most 50 characters
+        podman = ["--root", f"{short}/root", "--runroot", f"{short}/run", "--storage-driver", "vfs"]
+        login = ["--tls-verify=false", "--authfile", f"{tmp_path}/auth.json"]
+        name, identity = f"{locked.address}/me/podman:v1", image.config_descriptor.digest.removeprefix("sha256:")
+        run("podman", *podman, "pull", "-q", f"oci:{tmp_path}/made:made:v1")
+        run("podman", *podman, "push", *login, identity, f"docker://{name}", refused=True)
+        run("podman", "login", *login, "-u", USER, "--password-stdin", locked.address, stdin=PASSWORD)
+        run("podman", *podman, "push", *login, identity, f"docker://{name}")
+        run("podman", *podman, "rmi", "--force", identity)
+        assert run("podman", *podman, "pull", "-q", *login, name).strip() == identity

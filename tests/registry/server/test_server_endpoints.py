@@ -6,6 +6,7 @@ has its answer: a row there that comes to agree fails too.
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 import httpx
@@ -44,11 +45,12 @@ NOBODYS = "/a/b/blobs/uploads/6f1c1f3e-0000-4000-8000-000000000000"
 ACCEPT = {"Accept": f"{MANIFEST}, {INDEX}"}
 
 
-class Answer(NamedTuple):
+@dataclass(frozen=True)
+class Answer:
     """Of `headers`, the names are looked at; None stands for one that is missing. `document`: the JSON body."""
 
     status: int
-    headers: dict[str, str | None] = {}
+    headers: dict[str, str | None] = field(default_factory=dict)
     document: Any = None
 
 

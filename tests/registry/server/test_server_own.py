@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -27,6 +27,7 @@ from support.wire import (
 )
 
 from cogpack.errors import InputError
+from cogpack.layout import Incoming
 from cogpack.registry.server import Server
 
 PARTS = ["blobs", "index.json", "oci-layout", "repositories"]
@@ -81,6 +82,35 @@ def test_a_chunk_out_of_order_is_refused_with_the_place_to_go_on(ours: httpx.Cli
     assert finish(ours, answer, digest_of(DATA), DATA[100:]).status_code == 201
 
 
+@pytest.mark.parametrize("size", [99, 101])
+def test_a_chunk_longer_or_shorter_than_it_says_is_refused(ours: httpx.Client, size: int) -> None:
+    said = {"Content-Range": "0-99"}
+    at_once = ours.patch(location(ours, begin(ours, "a")), content=DATA[:size], headers=said)
+    assert (at_once.status_code, codes(at_once), at_once.headers["Range"]) == (400, ["SIZE_INVALID"], "0-0")
+    streamed = ours.patch(location(ours, begin(ours, "a")), content=iter([DATA[:size]]), headers=said)
+    assert (streamed.status_code, codes(streamed)) == (400, ["SIZE_INVALID"])
+    assert finish(ours, streamed, digest_of(DATA), DATA[size:]).status_code == 201  # what came, stays
+
+
+def test_a_piece_that_the_disk_took_by_half_ends_the_upload(
+    ours: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = begin(ours, "a")
+    whole = Incoming.write
+
+    def half(self: Incoming, block: bytes | memoryview) -> None:
+        whole(self, block[: len(block) // 2])
+        raise InputError("no space left", next_step="make room")
+
+    monkeypatch.setattr(Incoming, "write", half)
+    answer = ours.patch(location(ours, started), content=DATA)
+    assert answer.status_code == 500
+    monkeypatch.undo()
+    # Had it gone on where the hash stands, a blob with half a piece too much would pass for whole.
+    assert finish(ours, started, digest_of(DATA), DATA).status_code == 404
+    assert push_blob(ours, "a", DATA) == digest_of(DATA)
+
+
 def test_a_cut_patch_can_be_resumed_where_the_status_says(server: Server, ours: httpx.Client) -> None:
     url = location(ours, begin(ours, "a"))
     host, _, port = server.address.partition(":")
@@ -105,6 +135,11 @@ def test_all_that_was_stored_is_there_after_a_restart(tmp_path: Path) -> None:
                 assert client.get("/a/manifests/v1").content == manifest_of(b"{}")
                 assert client.get(f"/a/blobs/{digest_of(b'{}')}").content == b"{}"
     assert sorted(path.name for path in (tmp_path / "registry").iterdir()) == PARTS
+
+
+def test_a_directory_has_one_server(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="another registry serves"):
+        Server(tmp_path / "registry")
 
 
 def test_what_a_killed_server_left_unfinished_is_swept_at_the_next_start(tmp_path: Path) -> None:
@@ -149,6 +184,32 @@ def test_tags_of_a_repository_are_not_those_of_one_with_a_longer_name(ours: http
         push_blob(ours, name, b"{}")
         put_manifest(ours, name, name.replace("/", "-"), manifest_of(b"{}"))
     assert ours.get("/a/tags/list").json()["tags"] == ["a"]
+
+
+def test_all_that_can_be_got_can_be_asked_for_its_head(ours: httpx.Client) -> None:
+    push_blob(ours, "a", b"{}")
+    put_manifest(ours, "a", "v1", manifest_of(b"{}"))
+    upload = location(ours, begin(ours, "a"))
+    for path in ("/", "/a/tags/list", f"/a/referrers/{digest_of(b'')}", "/a/manifests/v1", str(upload)):
+        got, head = ours.get(path), ours.head(path)
+        assert (head.status_code, head.content) == (got.status_code, b"")
+        assert head.headers.get("Content-Length") == got.headers.get("Content-Length")
+
+
+def test_a_range_of_another_version_is_answered_with_the_whole(ours: httpx.Client) -> None:
+    digest = push_blob(ours, "a", b"0123456789")
+    for condition, status in ((f'"{digest}"', 206), ('"other"', 200)):
+        answer = ours.get(f"/a/blobs/{digest}", headers={"Range": "bytes=1-2", "If-Range": condition})
+        assert answer.status_code == status
+
+
+def test_too_many_tags_in_one_request_are_refused(ours: httpx.Client) -> None:
+    push_blob(ours, "a", b"{}")
+    data = manifest_of(b"{}")
+    query = "&".join(f"tag=t{number}" for number in range(101))
+    assert put_manifest(ours, "a", f"{digest_of(data)}?{query}", data).status_code == 414
+    assert put_manifest(ours, "a", f"{digest_of(data)}?tag=ok&tag=no/tag", data).status_code == 400
+    assert ours.get(f"/a/manifests/{digest_of(data)}").status_code == 404
 
 
 def test_a_manifest_of_more_than_four_mebibytes_is_refused_and_the_connection_lives(ours: httpx.Client) -> None:
@@ -298,6 +359,53 @@ def test_close_does_not_wait_for_idle_connections(tmp_path: Path) -> None:
         closing.start()
         closing.join(10)
         assert not closing.is_alive()
+
+
+def test_connections_that_say_nothing_make_room(server: Server, ours: httpx.Client) -> None:
+    host, _, port = server.address.partition(":")
+    with ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection((host, int(port)), timeout=10)) for _ in range(300)]
+        silent[200].sendall(b"GET /v2/ HT")
+        assert ours.get("/").status_code == 200
+        assert silent[0].recv(1) == b""
+
+
+def test_close_ends_a_server_whose_connections_are_all_at_work(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        with Server(tmp_path) as server:
+            host, _, port = server.address.partition(":")
+            with httpx.Client(base_url=f"http://{server.address}/v2") as client:
+                path = location(client, begin(client, "a")).path
+            for _ in range(130):
+                connection = stack.enter_context(socket.create_connection((host, int(port)), timeout=10))
+                connection.sendall(f"PATCH {path} HTTP/1.1\r\nContent-Length: 9\r\n\r\n".encode())
+        assert connection.recv(1) == b""
+
+
+def test_a_head_of_a_request_is_at_most_64_kibibytes(server: Server) -> None:
+    lines = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 2000) for number in range(50))
+    host, _, port = server.address.partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(b"GET /v2/ HTTP/1.1\r\n" + lines[: 64 * 1024 + 1])
+        assert connection.recv(12) == b"HTTP/1.1 431"
+
+
+def test_a_head_that_ends_early_is_no_request(server: Server, ours: httpx.Client) -> None:
+    push_blob(ours, "a", b"{}")
+    put_manifest(ours, "a", "v1", manifest_of(b"{}"))
+    host, _, port = server.address.partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(b"DELETE /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\nIf-")
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+    assert ours.head("/a/manifests/v1").status_code == 200
+
+
+def test_a_client_that_tries_tls_first_is_told_at_once(server: Server) -> None:
+    host, _, port = server.address.partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(b"\x16\x03\x01\x00\x05hello")
+        assert connection.recv(12) == b"HTTP/1.1 400"
 
 
 def test_too_many_open_uploads_are_refused_until_some_end(ours: httpx.Client) -> None:
