@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,14 +25,14 @@ def writing(where: Path) -> Iterator[None]:
 
 
 @contextmanager
-def whole_file(path: Path, *, prefix: str = ".part-") -> Iterator["Output"]:
+def whole_file(path: Path, *, prefix: str = ".part-", mode: int = 0o666) -> Iterator["Output"]:
     """A file that appears at `path` when the `with` ends without an error: readers see the old one or the new one.
 
-    Until then its name begins with `prefix`, which is all that a killed process leaves.
+    Until then its name begins with `prefix`, which is all that a killed process leaves. `mode`: before the umask.
     """
     beside = path.with_name(f"{prefix}{secrets.token_hex(8)}")
     with writing(path):
-        stream = beside.open("xb")
+        stream = open(beside, "xb", opener=partial(os.open, mode=mode))
     try:
         yield Output(stream, path)
         with writing(path):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cogpack.commands.plan import PlannedLayer, PlannedWeight
     from cogpack.commands.session import Session
 
+_PASSWORD_LIMIT = 16 * 1024
+
 
 def _with_session(arguments: argparse.Namespace, act: Callable[["Session"], str]) -> None:
     """Run `act`, then print the line it answered: after the bars are gone, never among them."""
@@ -31,6 +33,7 @@ def _with_session(arguments: argparse.Namespace, act: Callable[["Session"], str]
         cache=(arguments.cache_dir or default_cache(environment)).absolute(),
         jobs=getattr(arguments, "jobs", 1),
         insecure_registries=frozenset(arguments.insecure_registry),
+        insecure_credentials=frozenset(arguments.insecure_credentials),
         locked=getattr(arguments, "locked", False)
         or (in_ci and arguments.act is not lock and (directory / "cogpack.lock").exists()),
         paranoid=getattr(arguments, "paranoid", False),
@@ -243,6 +246,68 @@ def verify(arguments: argparse.Namespace) -> None:
     def act(session: "Session") -> str:
         verified = verify(session, arguments.target)
         return _text(arguments, verified, verified.reference)
+
+    _with_session(arguments, act)
+
+
+def login(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.login import login, registry_host
+    from cogpack.registry.credentials import Secret
+
+    host = registry_host(arguments.host)
+    user, password = _asked_for(arguments, host)
+
+    def act(session: "Session") -> str:
+        done = login(session, host, user, Secret(password))
+        return _text(arguments, done, f"{done.host}: {done.user}, kept in {done.kept}")
+
+    _with_session(arguments, act)
+
+
+def _asked_for(arguments: argparse.Namespace, host: str) -> tuple[str, str]:
+    """User and password: the flags, else the terminal. A password is never an argument, which all processes can read."""
+    import getpass
+
+    asks = sys.stdin.isatty()
+    user: str | None = arguments.username
+    if (user is None or not arguments.password_stdin) and not asks:
+        raise InputError(
+            f"{host}: user and password can't be asked for without a terminal",
+            next_step="give --username USER --password-stdin and the password on standard input",
+        )
+    if user is None:
+        print(f"user for {host}: ", end="", file=sys.stderr, flush=True)
+        user = sys.stdin.readline().strip()
+    if arguments.password_stdin:
+        return user, sys.stdin.read(_PASSWORD_LIMIT).rstrip("\r\n")
+    return user, getpass.getpass(f"password for {user} at {host}: ", sys.stderr)
+
+
+def logout(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.login import logout, registry_host
+
+    def act(session: "Session") -> str:
+        done = logout(session, registry_host(arguments.host))
+        if done.left:
+            session.progress.note(f"{done.host}: there are still credentials in {done.left}")
+        return _text(arguments, done, f"{done.host}: {'logged out' if done.found else 'was not logged in'}")
+
+    _with_session(arguments, act)
+
+
+def explain_auth(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.auth import explain
+
+    def act(session: "Session") -> str:
+        found = explain(session, arguments.target)
+        who = (
+            f"{found.kind}{f' of {found.user}' if found.user else ''} from {found.source}" if found.source else "nobody"
+        )
+        return _text(
+            arguments,
+            found,
+            "\n".join([f"{found.name}: {who}", *(f"  {row.source}: {row.said}" for row in found.looked)]),
+        )
 
     _with_session(arguments, act)
 

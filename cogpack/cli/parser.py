@@ -33,6 +33,13 @@ def parser() -> argparse.ArgumentParser:
             metavar="HOST",
             help="allow plain http to this registry (loopback is always allowed); repeatable",
         )
+        added.add_argument(
+            "--insecure-credentials",
+            action="append",
+            default=[],
+            metavar="HOST",
+            help="and send it credentials in the clear; repeatable",
+        )
         return added
 
     def project(added: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -91,6 +98,18 @@ def parser() -> argparse.ArgumentParser:
     pull.add_argument("target", metavar="REF|DIR")
     pull.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     pull.add_argument("-j", "--jobs", type=_positive, default=4, metavar="N", help="layers at a time [4]")
+    login = command("login", acts.login, "Try a registry's credentials and keep them where Docker does.")
+    login.add_argument("host", metavar="HOST")
+    login.add_argument("-u", "--username", metavar="USER")
+    login.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    logout = command("logout", acts.logout, "Forget a registry's credentials.")
+    logout.add_argument("host", metavar="HOST")
+    auth = commands.add_parser("auth", help="Show where credentials come from.")
+    explain = command(
+        "explain", acts.explain_auth, "Say which credentials a registry would get, and what each source says.",
+        auth.add_subparsers(metavar="ACTION", required=True),
+    )  # fmt: skip
+    explain.add_argument("target", metavar="HOST[/REPOSITORY]")
     registry = commands.add_parser("registry", help="A small registry of our own.")
     actions = registry.add_subparsers(metavar="ACTION", required=True)
     serve = actions.add_parser("serve", help="Serve a directory (an OCI layout) as a registry.")

@@ -13,6 +13,7 @@ from cogpack.http import Http, Trust
 from cogpack.layers.facts import Facts
 from cogpack.progress import SILENT, Cancellation, Progress
 from cogpack.reference import Reference
+from cogpack.registry.auth import Tokens
 from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.homes import Homes
@@ -27,6 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache: Path
     jobs: int = 4
     insecure_registries: frozenset[str] = frozenset()
+    insecure_credentials: frozenset[str] = frozenset()
     locked: bool = False
     paranoid: bool = False
     environment: Mapping[str, str] = {}
@@ -51,19 +53,23 @@ class Session:
         self.cancellation = cancellation or Cancellation()
         self.cache = settings.cache
         self.http = Http(
-            trust=Trust(insecure_hosts=settings.insecure_registries),
+            trust=Trust(
+                insecure_hosts=settings.insecure_registries, insecure_credentials=settings.insecure_credentials
+            ),
             cancellation=self.cancellation,
             progress=progress,
         )
         self.store = Store(self.cache / "artifacts", self.http)
         self.facts = Facts(self.cache / "facts")
         self.homes = Homes(self.cache / "homes")
-        self.servers = Servers(self.http, settings.environment)
-        self.credentials = Credentials.from_environment(dict(settings.environment) or dict(os.environ))
+        self.environment = dict(settings.environment) or dict(os.environ)
+        self.servers = Servers(self.http, self.environment)
+        self.credentials = Credentials.from_environment(self.environment, self.http, note=progress.note)
+        self.tokens = Tokens()
 
     def repository(self, reference: Reference, *, push: bool = False) -> Repository:
         actions = ("pull", "push") if push else ("pull",)
-        return Repository(self.http, reference, self.credentials, actions=actions)
+        return Repository(self.http, reference, self.credentials, actions=actions, tokens=self.tokens)
 
     def __enter__(self) -> Self:
         return self

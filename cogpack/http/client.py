@@ -28,13 +28,19 @@ _USER_AGENT = "cogpack"
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom to talk to in the clear: loopback always, and the hosts named here."""
+    """Whom to talk to in the clear, and whom to tell secrets then: loopback always, and the hosts named here."""
 
     insecure_hosts: frozenset[str] = frozenset()
+    insecure_credentials: frozenset[str] = frozenset()
 
     def allows_plain(self, host: str) -> bool:
         """`host`: with or without port."""
         return is_loopback(host) or host in self.insecure_hosts or host_only(host) in self.insecure_hosts
+
+    def allows_credentials(self, host: str) -> bool:
+        """Over plain http, to `host`."""
+        named = host in self.insecure_credentials or host_only(host) in self.insecure_credentials
+        return is_loopback(host) or named
 
 
 class Response(msgspec.Struct, frozen=True):

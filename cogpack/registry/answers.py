@@ -36,19 +36,24 @@ def _printable(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)[:_TEXT_LIMIT]
 
 
+def said(status: int, body: bytes) -> str:
+    """The registry's own words, else its status."""
+    return "; ".join(f"{code}: {message}" if message else code for code, message in codes(body)) or f"HTTP {status}"
+
+
 def refusal(
     method: str, url: str, status: int, body: bytes, *, repository: str, doing: str, headers: Mapping[str, str]
 ) -> CogpackError:
     """The error for an answer that is neither success nor worth another try. `doing`: "push to", "pull from"."""
     host = repository.partition("/")[0]
     found = codes(body)
-    said = "; ".join(f"{code}: {message}" if message else code for code, message in found) or f"HTTP {status}"
-    where = f"{method} {redacted(url)}: {said}"
+    words = said(status, body)
+    where = f"{method} {redacted(url)}: {words}"
     if status in (401, 403):
-        return DeniedError(f"{host} refused {doing} {repository} ({said})", next_step=f"docker login {host}")
+        return DeniedError(f"{host} refused {doing} {repository} ({words})", next_step=f"cogpack login {host}")
     if status == 404 and any(code in ("NAME_UNKNOWN", "NAME_INVALID") for code, _ in found):
         return InputError(
-            f"{host} has no repository {repository} ({said})",
+            f"{host} has no repository {repository} ({words})",
             next_step="create it there, or correct the name",
         )
     if any(code == "MANIFEST_BLOB_UNKNOWN" for code, _ in found):

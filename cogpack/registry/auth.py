@@ -1,180 +1,162 @@
-"""The handshake: a 401's challenge in, the Authorization header to send out.
+"""The current Authorization header for one repository, shared by all threads: one refresh serves them all."""
 
-Challenges are RFC 9110 11.6.1; tokens are Docker's token authentication (distribution, docs/spec/auth). The flow is a
-generator that yields token requests and receives their answers, so that it is tested without a socket.
-"""
-
-import re
 import threading
 import time
-from collections.abc import Generator, Iterable
-from urllib.parse import urlencode, urlsplit
+from collections.abc import Iterable
+from contextlib import suppress
 
-import msgspec
+from cogpack.errors import CogpackError, DeniedError
+from cogpack.http import Http
+from cogpack.registry import scopes
+from cogpack.registry.challenge import Challenge, parse_challenges
+from cogpack.registry.credentials import Account, Login
+from cogpack.registry.tokens import ANSWER_LIMIT, FOREVER, Refusal, Registry, Token, authorize
 
-from cogpack.errors import DeniedError, InputError
-from cogpack.http import Http, Response, is_private, redacted
-from cogpack.registry.credentials import Login
+_AGAIN = 10.0
+"""Seconds before a refresh that failed is tried again, while the old token still serves."""
 
-_CHALLENGE = re.compile(r"(?:^|,\s*|\s)([A-Za-z][A-Za-z0-9_-]*)\s+(?=[A-Za-z0-9_-]+\s*=)")
-_PARAMETER = re.compile(r'([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
-_TOKEN_LIMIT = 128 * 1024
-_SHORTEST_LIFE = 60.0
-
-
-class Challenge(msgspec.Struct, frozen=True):
-    """One scheme of a WWW-Authenticate header: "bearer" or "basic" in lower case, and its parameters."""
-
-    scheme: str
-    parameters: dict[str, str]
+_LONGEST_MARGIN = 600.0
 
 
-def parse_challenges(header: str) -> list[Challenge]:
-    """All challenges of `header`, the ones we can't answer included."""
-    found: list[Challenge] = []
-    starts = [match for match in _CHALLENGE.finditer(header) if header[: match.start()].count('"') % 2 == 0]
-    for index, match in enumerate(starts):
-        end = starts[index + 1].start() if index + 1 < len(starts) else len(header)
-        parameters = {
-            key.lower(): re.sub(r"\\(.)", r"\1", quoted) if quoted else bare
-            for key, quoted, bare in _PARAMETER.findall(header[match.end() : end])
-        }
-        found.append(Challenge(match[1].lower(), parameters))
-    if not found and header.strip().lower().startswith("basic"):
-        found.append(Challenge("basic", {}))
-    return found
+class _Grant:
+    """One header and how long it serves. Its lock is held while it is asked for, so that many want it but one asks."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.header: str | None = None
+        self.fresh_until = 0.0
+        self.body_until = 0.0
+
+    def take(self, token: Token, started: float, *, ends: float) -> None:
+        """A registry looks at a token when a request begins. `ends`: when the login does, whose header it may be."""
+        self.header = token.header.reveal()
+        margin = min(token.life / 2, max(10.0, min(token.life / 5, _LONGEST_MARGIN)))
+        self.fresh_until = min(started + token.life - margin, ends)
+        self.body_until = min(self.fresh_until, started + token.life - min(60.0, token.life / 2))
 
 
-class TokenRequest(msgspec.Struct, frozen=True):
-    method: str
-    url: str
-    headers: dict[str, str]
-    body: bytes | None = None
+class Tokens:
+    """What one session knows: each registry's last challenge, and a grant for each (host, account, set of scopes)."""
 
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._grants: dict[tuple[str, str, frozenset[str]], _Grant] = {}
+        self.challenges: dict[str, list[Challenge]] = {}
 
-class Token(msgspec.Struct, frozen=True):
-    """`life`: seconds from the moment it was asked for."""
-
-    header: str
-    life: float
-
-
-class _TokenAnswer(msgspec.Struct):
-    token: str = ""
-    access_token: str = ""
-    expires_in: float = _SHORTEST_LIFE
-
-
-def authorize(
-    challenges: list[Challenge], login: Login | None, scopes: Iterable[str], *, host: str
-) -> Generator[TokenRequest, Response, Token]:
-    """From challenges to a header. Yields at most one token request. Raises `DeniedError` when nothing fits."""
-    by_scheme = {challenge.scheme: challenge for challenge in reversed(challenges)}
-    if login and login.registry_token:
-        return Token(f"Bearer {login.registry_token.reveal()}", float("inf"))
-    if bearer := by_scheme.get("bearer"):
-        request = _token_request(bearer, login, scopes, host)
-        answer = yield request
-        return _token(answer, host)
-    if "basic" in by_scheme and login and login.password:
-        return Token(login.basic(), float("inf"))
-    raise DeniedError(
-        f"{host} wants credentials{'' if login is None else ' of another kind than those stored'}",
-        next_step=f"docker login {host}",
-    )
-
-
-def _token_request(challenge: Challenge, login: Login | None, scopes: Iterable[str], host: str) -> TokenRequest:
-    realm = challenge.parameters.get("realm", "")
-    parts = urlsplit(realm)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise InputError(
-            f"{host} names a token server that is no address: {redacted(realm)!r:.200}",
-            next_step="tell the registry's operator",
-        )
-    if is_private(parts.hostname) and not is_private(host):
-        raise InputError(
-            f"{host} names a token server inside a private network: {redacted(realm)}",
-            next_step="tell the registry's operator; credentials are not sent there",
-        )
-    if parts.scheme == "http" and not is_private(host):
-        raise InputError(
-            f"{host} names a token server without TLS: {redacted(realm)}",
-            next_step="tell the registry's operator; credentials are not sent in the clear",
-        )
-    service = challenge.parameters.get("service")
-    wanted = list(dict.fromkeys([*scopes, *challenge.parameters.get("scope", "").split()]))
-    if login and login.identity_token:
-        form = {"grant_type": "refresh_token", "refresh_token": login.identity_token.reveal(), "client_id": "cogpack"}
-        form |= {"service": service or "", "scope": " ".join(wanted)}
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return TokenRequest("POST", realm, headers, urlencode(form).encode())
-    query = ([("service", service)] if service else []) + [("scope", scope) for scope in wanted]
-    url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
-    return TokenRequest("GET", url, {"Authorization": login.basic()} if login and login.password else {})
-
-
-def _token(answer: Response, host: str) -> Token:
-    if answer.status in (400, 401, 403):
-        raise DeniedError(
-            f"{host}: its token server refused our credentials (HTTP {answer.status})", next_step=f"docker login {host}"
-        )
-    try:
-        found = msgspec.json.decode(answer.body, type=_TokenAnswer) if answer.status == 200 else _TokenAnswer()
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        found = _TokenAnswer()
-    text = found.token or found.access_token
-    if not text or not text.isascii() or any(character.isspace() for character in text):
-        raise DeniedError(
-            f"{host}: its token server answered HTTP {answer.status} without a token", next_step="try again later"
-        )
-    return Token(f"Bearer {text}", max(found.expires_in, 1.0))
+    def grant(self, host: str, login: Login | None, wanted: Iterable[str]) -> _Grant:
+        account = f"{login.user}\n{login.source}" if login else ""
+        with self._lock:
+            return self._grants.setdefault((host, account, frozenset(wanted)), _Grant())
 
 
 class Authorizer:
-    """The current header for one repository, shared by all threads: one refresh serves them all."""
+    """`wanted`: the scopes of every request, the most important first; with those of one request, `MOST` at most.
 
-    def __init__(self, http: Http, host: str, login: Login | None, scopes: tuple[str, ...]) -> None:
+    A request is sent with `header`, or `fresh_header` if it has a body that can't be sent twice for nothing. After each
+    401 comes `challenged`, at most twice a request; after that, `denied` is what to raise.
+    """
+
+    def __init__(
+        self, http: Http, host: str, account: Account, wanted: Iterable[str], *, tokens: Tokens | None = None
+    ) -> None:
         self._http = http
-        self._host = host
-        self._login = login
-        self._scopes = list(scopes)
-        self._challenges: list[Challenge] = []
-        self._header: str | None = None
-        self._fresh_until = float("inf")
-        self._lock = threading.Lock()
+        self._registry = Registry(host, http.trust)
+        self._account = account
+        self._wanted = scopes.merged(wanted)
+        self._merged: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._tokens = tokens or Tokens()
 
-    def header(self) -> str | None:
-        """What to send now. A token about to end is replaced first: a registry looks at it when a request begins."""
-        with self._lock:
-            if self._challenges and time.monotonic() > self._fresh_until:
-                self._renew()
-            return self._header
+    def header(self, *more: str) -> str | None:
+        """What to send now, None before the first challenge. `more`: scopes that this request needs besides ours."""
+        return self._current(more, body=False)
+
+    def fresh_header(self, *more: str) -> str | None:
+        """As `header`, with a minute left to live, or half the life if that is shorter."""
+        return self._current(more, body=True)
 
     def challenged(self, answer_header: str, used: str | None, *, more_scopes: Iterable[str] = ()) -> None:
-        """A 401 came for a request that was sent with `used`; afterwards `header` has a better one, or this raised."""
-        with self._lock:
-            added = [scope for scope in more_scopes if scope not in self._scopes]
-            if self._header is not None and self._header != used and not added:
-                return  # another thread has renewed it meanwhile
-            self._scopes += added
-            self._challenges = parse_challenges(answer_header) or self._challenges
-            self._renew()
+        """A 401 came for a request that was sent with `used`; afterwards `header` has a better one, or this raised.
 
-    def _renew(self) -> None:
-        started = time.monotonic()
-        flow = authorize(self._challenges, self._login, self._scopes, host=self._host)
+        `answer_header`: the answer's WWW-Authenticate, "" where it had none (gcr.io): then `/v2/` is asked for it.
+        """
+        more = tuple(more_scopes)
+        given = parse_challenges(answer_header)
+        known = self._tokens.challenges.get(self._registry.host)
+        self._tokens.challenges[self._registry.host] = given or known or self._ping()
+        demanded = [challenge.parameters.get("scope", "").split() for challenge in given]
+        self._merged[more] = scopes.merged(self._for(more), *demanded)
+        grant = self._grant(more)
+        with grant.lock:
+            if grant.header is not None and grant.header != used:
+                return  # another thread has renewed it meanwhile
+            self._renew(grant, more, refused=used)
+
+    def denied(self, said: str) -> DeniedError:
+        """The error for a refusal that no other token will change. `said`: the registry's words."""
+        host = self._account.host
+        what = f"{host} refused us"
+        if self._wanted:
+            doing, repository = scopes.right(self._wanted[0])
+            what = f"{host} gives no right to {doing} {repository}"
+        return DeniedError(f"{what} {self._account} ({said})", next_step=self._account.advice)
+
+    def _for(self, more: tuple[str, ...]) -> tuple[str, ...]:
+        return self._merged.get(more) or scopes.merged(self._wanted, more)
+
+    def _grant(self, more: tuple[str, ...]) -> _Grant:
+        return self._tokens.grant(self._registry.host, self._account.login(), self._for(more))
+
+    def _current(self, more: tuple[str, ...], *, body: bool) -> str | None:
+        if self._registry.host not in self._tokens.challenges:
+            return None
+        grant = self._grant(more)
+        with grant.lock:
+            if grant.header is None:
+                with suppress(DeniedError):  # it may not be wanted here; if it is, `challenged` says so
+                    self._renew(grant, more, refused=None)
+            elif time.monotonic() > (grant.body_until if body else grant.fresh_until):
+                try:
+                    self._renew(grant, more, refused=None)
+                except CogpackError:  # the old one serves until it is refused
+                    grant.fresh_until = grant.body_until = time.monotonic() + _AGAIN
+            return grant.header
+
+    def _renew(self, grant: _Grant, more: tuple[str, ...], *, refused: str | None) -> None:
+        """Raises `DeniedError` when there is nothing better than `refused`."""
+        login = self._account.login()
+        for last in (False, True):
+            started = time.monotonic()
+            answer = self._ask(login, self._for(more))
+            if isinstance(answer, Token):
+                # A bearer token that was refused is asked for anew; what stays the same for ever is not sent twice.
+                if answer.life < FOREVER or answer.header.reveal() != refused:
+                    grant.take(answer, started, ends=login.ends if login else FOREVER)
+                    return
+                said = "HTTP 401"
+            else:
+                said = answer.said
+            login = None if last else self._account.renewed(login)
+            if login is None:
+                break
+        raise self.denied(said)
+
+    def _ask(self, login: Login | None, wanted: tuple[str, ...]) -> Token | Refusal:
+        challenges = self._tokens.challenges[self._registry.host]
+        flow = authorize(challenges, login, wanted, self._registry)
         try:
             request = next(flow)
-            answer = self._http.request(
-                request.method, request.url, headers=request.headers, body=request.body, limit=_TOKEN_LIMIT
-            )
-            flow.send(answer)
+            headers = {"Authorization": request.authorization.reveal()} if request.authorization else {}
+            if request.form:
+                headers["Content-Type"] = "application/x-www-form-urlencoded"
+            body = request.form.reveal().encode() if request.form else None
+            flow.send(self._http.request(request.method, request.url, headers=headers, body=body, limit=ANSWER_LIMIT))
         except StopIteration as stop:
-            token: Token = stop.value
-            self._header = token.header
-            self._fresh_until = (
-                started + token.life - max(10.0, token.life / 5) if token.life > 20 else started + token.life / 2
-            )
-            return
+            answer: Token | Refusal = stop.value
+            return answer
         raise AssertionError("one token request is enough")
+
+    def _ping(self) -> list[Challenge]:
+        """The challenge that `/v2/` gives (distribution-spec, "Determining Support")."""
+        scheme = "http" if self._registry.plain else "https"
+        answer = self._http.request("GET", f"{scheme}://{self._registry.host}/v2/")
+        return parse_challenges(answer.headers.get("www-authenticate", ""))

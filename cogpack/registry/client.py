@@ -12,6 +12,7 @@ from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableE
 from cogpack.http import Http, Response, Stream, backoff, redacted
 from cogpack.oci import MANIFEST_LIMIT, MANIFEST_TYPES, Descriptor
 from cogpack.reference import Reference
+from cogpack.registry.auth import Tokens
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.door import Door
 from cogpack.registry.protocol import Answer, Blob
@@ -25,7 +26,7 @@ _ATTEMPTS = 4
 
 
 class Repository:
-    """Thread-safe. `actions`: what the token is asked to allow."""
+    """Thread-safe. `actions`: what the token is asked to allow. `tokens`: shared by the repositories of a session."""
 
     def __init__(
         self,
@@ -34,8 +35,9 @@ class Repository:
         credentials: Credentials,
         *,
         actions: tuple[str, ...] = ("pull",),
+        tokens: Tokens | None = None,
     ) -> None:
-        self._door = Door(http, reference, credentials, actions)
+        self._door = Door(http, reference, credentials, actions, tokens)
         self._shapes = Shapes(profile(self._door.host))
         self._name = reference.name
 

@@ -8,8 +8,8 @@ from cogpack.errors import CogpackError, UnavailableError
 from cogpack.http import Http, Response, Stream, redacted
 from cogpack.oci import MANIFEST_LIMIT
 from cogpack.reference import Reference
-from cogpack.registry.answers import refusal
-from cogpack.registry.auth import Authorizer
+from cogpack.registry.answers import refusal, said
+from cogpack.registry.auth import Authorizer, Tokens
 from cogpack.registry.credentials import Credentials
 
 _HUB = "registry-1.docker.io"
@@ -18,7 +18,14 @@ _HUB = "registry-1.docker.io"
 class Door:
     """Thread-safe. `actions`: what the token is asked to allow. `base`: `https://HOST/v2/REPOSITORY`."""
 
-    def __init__(self, http: Http, reference: Reference, credentials: Credentials, actions: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        http: Http,
+        reference: Reference,
+        credentials: Credentials,
+        actions: tuple[str, ...],
+        tokens: Tokens | None = None,
+    ) -> None:
         self.host = _HUB if reference.registry == "docker.io" else reference.registry
         scheme = "http" if http.trust.allows_plain(self.host) else "https"
         self.http = http
@@ -26,9 +33,9 @@ class Door:
         self.base = f"{scheme}://{self.host}/v2/{reference.repository}"
         self._authority = urlsplit(self.base).netloc
         self._doing = "push to" if "push" in actions else "pull from"
-        login = credentials.find(reference.registry, reference.repository)
+        account = credentials.find(reference.registry, reference.repository)
         scope = f"repository:{reference.repository}:{','.join(actions)}"
-        self._authorizer = Authorizer(http, self.host, login, (scope,))
+        self._authorizer = Authorizer(http, self.host, account, (scope,), tokens=tokens)
 
     def request(
         self,
@@ -42,14 +49,13 @@ class Door:
         scopes: tuple[str, ...] = (),
     ) -> Response:
         """A request with a small answer, of whatever status; `scopes`: more than the token was asked for."""
-        for _ in range(3):  # as it is; with a token; with a token of more scopes
-            sent = dict(headers) | self._authorization(url)
+        for last in (False, False, True):  # as it is; with a token; with a token of more scopes
+            sent = dict(headers) | self._authorization(url, scopes)
             answer = self.http.request(method, url, headers=sent, body=body, limit=limit, retry=retry)
-            if answer.status != 401 or "www-authenticate" not in answer.headers:
-                return answer
-            self._authorizer.challenged(
-                answer.headers["www-authenticate"], sent.get("Authorization"), more_scopes=scopes
-            )
+            if answer.status != 401 or not self._is_ours(url) or last:
+                break
+            challenge = answer.headers.get("www-authenticate", "")
+            self._authorizer.challenged(challenge, sent.get("Authorization"), more_scopes=scopes)
         return answer
 
     @contextmanager
@@ -58,8 +64,8 @@ class Door:
         for last in (False, False, True):
             sent = dict(headers) | self._authorization(url)
             with self.http.follow(url, headers=sent) as stream:
-                if stream.status == 401 and "www-authenticate" in stream.headers and not last:
-                    challenge = stream.headers["www-authenticate"]
+                if stream.status == 401 and self._is_ours(stream.url) and not last:
+                    challenge = stream.headers.get("www-authenticate", "")
                 else:
                     yield stream
                     return
@@ -70,10 +76,10 @@ class Door:
         self, method: str, url: str, headers: Mapping[str, str], body: Iterable[bytes], size: int | None, timeout: float
     ) -> Iterator[Stream]:
         """One try of a request with a large body. After a 401 the next one has fresh credentials."""
-        sent = dict(headers) | self._authorization(url)
+        sent = dict(headers) | self._authorization(url, body=True)
         with self.http.open(method, url, headers=sent, body=body, size=size, timeout=timeout) as stream:
             yield stream
-        if stream.status == 401:
+        if stream.status == 401 and self._is_ours(url):
             self._authorizer.challenged(stream.headers.get("www-authenticate", ""), sent.get("Authorization"))
 
     def location(self, url: str, location: str) -> str:
@@ -97,9 +103,16 @@ class Door:
             raise self.refusal(method, answer.url, answer.status, answer.body, answer.headers)
 
     def refusal(self, method: str, url: str, status: int, body: bytes, headers: Mapping[str, str]) -> CogpackError:
+        if status in (401, 403) and self._is_ours(url):
+            return self._authorizer.denied(said(status, body))
         return refusal(method, url, status, body, repository=self.name, doing=self._doing, headers=headers)
 
-    def _authorization(self, url: str) -> dict[str, str]:
+    def _is_ours(self, url: str) -> bool:
+        return urlsplit(url).netloc == self._authority
+
+    def _authorization(self, url: str, scopes: tuple[str, ...] = (), *, body: bool = False) -> dict[str, str]:
         """Our credentials, for the registry itself and nobody else."""
-        header = self._authorizer.header() if urlsplit(url).netloc == self._authority else None
+        if not self._is_ours(url):
+            return {}
+        header = self._authorizer.fresh_header(*scopes) if body else self._authorizer.header(*scopes)
         return {"Authorization": header} if header else {}

@@ -1,0 +1,83 @@
+"""`cogpack login` and `logout`: a registry's credentials, tried there and kept where Docker keeps them."""
+
+import re
+
+import msgspec
+
+from cogpack.commands.session import Session
+from cogpack.errors import DeniedError, InputError
+from cogpack.registry.auth import Authorizer
+from cogpack.registry.credentials import Account, Given, Secret
+from cogpack.registry.credentials.keep import Keeper
+
+_HOST = re.compile(r"(?:\[[0-9a-f:]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::[0-9]{1,5})?")
+_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
+
+
+class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
+    """`kept`: a file, or the program that has it. `proved`: the registry asked for the credentials, and took them."""
+
+    host: str
+    user: str
+    kept: str
+    proved: bool
+
+
+class LoggedOut(msgspec.Struct, frozen=True, kw_only=True):
+    """`found`: there was something to forget. `left`: a source that still has credentials for the host."""
+
+    host: str
+    found: bool
+    left: str | None
+
+
+def registry_host(text: str) -> str:
+    """`text` as the name of a registry ("ghcr.io", "localhost:5000"); `InputError` for anything with a path."""
+    host = text.lower().removeprefix("https://").removeprefix("http://").rstrip("/")
+    if host in _HUB:
+        return "docker.io"
+    if not _HOST.fullmatch(host):
+        raise InputError(f"{text!r:.200} is no registry host", next_step="name the host alone, as in ghcr.io")
+    return host
+
+
+def login(session: Session, host: str, user: str, secret: Secret) -> LoggedIn:
+    """Nothing is kept that the registry refuses."""
+    if not user or not secret.reveal():
+        raise InputError(f"{host}: the user or the password is empty", next_step="give both")
+    proved = _prove(session, host, user, secret)
+    if not proved:
+        session.progress.note(f"{host} asks for no credentials, so they could not be tried")
+    kept = Keeper(session.environment).store(host, user, secret)
+    if session.environment.get("DOCKER_AUTH_CONFIG") and not session.environment.get("REGISTRY_AUTH_FILE"):
+        session.progress.note("DOCKER_AUTH_CONFIG is set and is looked at first")
+    return LoggedIn(host=host, user=user, kept=kept, proved=proved)
+
+
+def logout(session: Session, host: str) -> LoggedOut:
+    found = Keeper(session.environment).erase(host)
+    return LoggedOut(host=host, found=found, left=session.credentials.explain(host, "").source)
+
+
+def _prove(session: Session, host: str, user: str, secret: Secret) -> bool:
+    """Ask `/v2/` (distribution-spec, "Determining Support") as `user`. False: it wants nobody's name."""
+    address = "registry-1.docker.io" if host == "docker.io" else host
+    scheme = "http" if session.http.trust.allows_plain(address) else "https"
+    given = Given(host, user, secret)
+    authorizer = Authorizer(session.http, address, Account(host, lambda: given.find(host, "")), ())
+    header: str | None = None
+    for _ in range(2):
+        sent = {"Authorization": header} if header else {}
+        answer = session.http.request("GET", f"{scheme}://{address}/v2/", headers=sent)
+        if answer.status == 200:
+            return header is not None
+        if answer.status == 403:
+            break
+        if answer.status != 401:
+            raise InputError(
+                f"{host} is no registry: {scheme}://{address}/v2/ answers HTTP {answer.status}",
+                next_step="check the host and its port",
+            )
+        authorizer.challenged(answer.headers.get("www-authenticate", ""), header)
+        header = authorizer.header()
+    raise DeniedError(f"{host} refused {user} (HTTP {answer.status})", next_step="check the user and the password")

@@ -1,0 +1,45 @@
+"""One repository's view of the credentials."""
+
+import threading
+from collections.abc import Callable
+
+from cogpack.registry.credentials.findings import Finding
+from cogpack.registry.credentials.login import Login
+
+
+class Account:
+    """Who we are to one repository. The sources are asked when a login is first wanted, and again when it has ended."""
+
+    def __init__(self, host: str, look: Callable[[], Finding]) -> None:
+        self.host = host
+        self._look = look
+        self._finding: Finding | None = None
+        self._lock = threading.Lock()
+
+    def login(self) -> Login | None:
+        """None is anonymous. Raises `DeniedError`."""
+        with self._lock:
+            if self._finding is None or (self._finding.login and self._finding.login.ended()):
+                self._finding = self._look()
+            return self._finding.login
+
+    def renewed(self, refused: Login | None) -> Login | None:
+        """The login after `refused` was refused: the sources are asked again, None when they know nothing new."""
+        with self._lock:
+            if refused is None or self._finding is None:
+                return None
+            if self._finding.login is not None and self._finding.login.secret == refused.secret:
+                self._finding = self._look()
+            known = self._finding.login
+            return known if known and known.secret != refused.secret else None
+
+    def __str__(self) -> str:
+        """For an error: "without credentials", "with the password of me from FILE"."""
+        login = self._finding and self._finding.login
+        return f"with the {login}" if login else "without credentials"
+
+    @property
+    def advice(self) -> str:
+        """The next step for whom the registry refuses."""
+        log_in = f"cogpack login {self.host}"
+        return f"{self._finding.advice}, or {log_in}" if self._finding and self._finding.advice else log_in

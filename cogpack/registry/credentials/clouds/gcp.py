@@ -1,0 +1,43 @@
+"""Google's registries: an access token of Application Default Credentials (file, workload identity, metadata)."""
+
+import re
+from datetime import UTC
+from typing import Any
+
+import msgspec
+
+from cogpack.registry.credentials.clouds.extra import monotonic, not_installed
+from cogpack.registry.credentials.findings import Finding
+from cogpack.registry.credentials.login import Login, Secret
+
+_REGISTRIES = re.compile(r"(?:[a-z0-9-]+\.)?gcr\.io|[a-z0-9-]+-docker\.pkg\.dev")
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_USER = "oauth2accesstoken"
+
+
+class Gcp(msgspec.Struct, frozen=True):
+    @property
+    def name(self) -> str:
+        return "Google Cloud (google-auth)"
+
+    def find(self, host: str, repository: str) -> Finding:  # noqa: ARG002
+        if not _REGISTRIES.fullmatch(host):
+            return Finding("not a registry of Google Cloud")
+        try:
+            import google.auth
+            from google.auth.exceptions import GoogleAuthError
+            from google.auth.transport.requests import Request
+        except ImportError:
+            return not_installed("gcp")
+        try:
+            credentials: Any = google.auth.default(scopes=[_SCOPE])[0]
+            credentials.refresh(Request())
+        except GoogleAuthError as error:
+            return Finding(
+                f"gave no token ({type(error).__name__})",
+                broken=True,
+                advice="give Application Default Credentials",
+            )
+        ends = monotonic(credentials.expiry.replace(tzinfo=UTC)) if credentials.expiry else float("inf")
+        login = Login(_USER, Secret(credentials.token), source=self.name, cloud=True, ends=ends)
+        return Finding("a token", login)
