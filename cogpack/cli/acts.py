@@ -265,7 +265,7 @@ def login(arguments: argparse.Namespace) -> None:
 
 
 def _asked_for(arguments: argparse.Namespace, host: str) -> tuple[str, str]:
-    """User and password: the flags, else the terminal. A password is never an argument, which all processes can read."""
+    """User and password, never as an argument: every process on the machine can read those."""
     import getpass
 
     asks = sys.stdin.isatty()
@@ -300,14 +300,8 @@ def explain_auth(arguments: argparse.Namespace) -> None:
 
     def act(session: "Session") -> str:
         found = explain(session, arguments.target)
-        who = (
-            f"{found.kind}{f' of {found.user}' if found.user else ''} from {found.source}" if found.source else "nobody"
-        )
-        return _text(
-            arguments,
-            found,
-            "\n".join([f"{found.name}: {who}", *(f"  {row.source}: {row.said}" for row in found.looked)]),
-        )
+        rows = [f"{found.name}: {found.who}", *(f"  {row.source}: {row.said}" for row in found.looked)]
+        return _text(arguments, found, "\n".join(rows))
 
     _with_session(arguments, act)
 

@@ -24,7 +24,7 @@ class HostVariables(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        return "COGPACK_REGISTRY_<HOST>_PASSWORD"
+        return "environment"
 
     def find(self, host: str, repository: str) -> Finding:  # noqa: ARG002
         if not _HOST.fullmatch(host.lower()):

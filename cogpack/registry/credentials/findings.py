@@ -58,3 +58,10 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     kind: str | None = None
     user: str | None = None
     looked: tuple[Looked, ...] = ()
+
+    @property
+    def who(self) -> str:
+        """For people, as in "password of me from FILE"."""
+        if self.source is None:
+            return "anonymous"
+        return f"{self.kind} of {self.user} from {self.source}" if self.user else f"{self.kind} from {self.source}"
