@@ -104,13 +104,13 @@ def _checked(realm: str, login: Login | None, registry: Registry) -> str:
     """`realm`, where the registry may send us. What its name resolves to is looked at when it is connected to."""
 
     def refused(what: str, next_step: str) -> InputError:
-        return InputError(f"{registry.host} names a token server {what}: {redacted(realm)!r:.200}", next_step=next_step)
+        return InputError(f"{registry.host} names a token server {what}: {shown!r:.200}", next_step=next_step)
 
     try:
-        parts = urlsplit(realm)
+        parts, shown = urlsplit(realm), redacted(realm)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        parts, host = urlsplit(""), None
+        parts, shown, host = urlsplit(""), "", None
     if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc or "#" in realm or _is_odd_number(host):
         raise refused("that is no address", _OPERATOR)
     if is_private(host) and not is_private(registry.host):

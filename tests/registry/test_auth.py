@@ -1,109 +1,289 @@
-from urllib.parse import parse_qs, urlsplit
+"""One refresh for all threads, in time; and what follows when a token is refused. The token server is on loopback."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from support.fake_http import Answer, Request, serving
+from support.token_server import PASSWORD, REFRESH_TOKEN, USER, TokenServer, token_server
 
-from cogpack.errors import DeniedError, InputError
-from cogpack.http import Response
-from cogpack.registry.auth import Challenge, Token, authorize, parse_challenges
-from cogpack.registry.credentials import Login, Secret
+from cogpack.errors import DeniedError, InputError, UnavailableError
+from cogpack.http import Http
+from cogpack.registry.auth import Authorizer, Tokens
+from cogpack.registry.credentials import Account, Credentials, Kind, Login, Secret
+from cogpack.registry.credentials.findings import Finding
 
-ME = Login("me", Secret("hunter2"))
-REALM = 'Bearer realm="https://auth.example.com/token",service="reg",scope="repository:a/b:pull"'
-
-
-def flow(header: str, login: Login | None, answer: Response, host: str = "reg.example.com") -> tuple[object, Token]:
-    steps = authorize(parse_challenges(header), login, ["repository:a/b:pull,push"], host=host)
-    request = next(steps)
-    with pytest.raises(StopIteration) as stop:
-        steps.send(answer)
-    return request, stop.value.value
+ME = Login(USER, Secret(PASSWORD), source="a file")
+WRONG = Login(USER, Secret("hunter2"), source="a file")
+HOST = "localhost:5000"
+PUSH = "repository:a/b:pull,push"
 
 
-def answered(body: bytes, status: int = 200) -> Response:
-    return Response(status, {}, body, "")
+class Clock:
+    """The monotonic clock of `cogpack.registry`, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("cogpack.registry.auth.time", clock)
+    monkeypatch.setattr("cogpack.registry.credentials.login.time", clock)
+    return clock
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cogpack.http.backoff", lambda _: 0.0)
+
+
+@pytest.fixture
+def http() -> Iterator[Http]:
+    with Http() as found:
+        yield found
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[TokenServer]:
+    with token_server(tmp_path) as found:
+        yield found
+
+
+def account(*logins: Login | None) -> Account:
+    """Each look at the sources finds the next of `logins`, the last one for ever."""
+    left = list(logins)
+
+    def look() -> Finding:
+        return Finding("", left.pop(0) if len(left) > 1 else left[0])
+
+    return Account(HOST, look)
+
+
+def authorizer(http: Http, who: Account, *wanted: str, tokens: Tokens | None = None) -> Authorizer:
+    return Authorizer(http, HOST, who, wanted or (PUSH,), tokens=tokens)
+
+
+def test_before_the_first_challenge_nothing_is_sent_and_nobody_asked(http: Http) -> None:
+    def look() -> Finding:
+        raise AssertionError("asked")
+
+    assert authorizer(http, Account(HOST, look)).header() is None
+
+
+def test_one_refresh_serves_twenty_workers(http: Http, server: TokenServer) -> None:
+    shared = authorizer(http, account(ME))
+    together = threading.Barrier(20)
+
+    def work(_: int) -> str | None:
+        together.wait()
+        shared.challenged(server.challenge, None)
+        return shared.header()
+
+    with ThreadPoolExecutor(20) as pool:
+        headers = set(pool.map(work, range(20)))
+    assert headers == {f"Bearer {server.issued[0]}"}
+    assert len(server.issued) == 1
+
+
+def test_the_push_scope_is_asked_first_and_the_challenges_joined_to_it(http: Http, server: TokenServer) -> None:
+    one = authorizer(http, account(ME))
+    one.challenged(f'{server.challenge},scope="repository:a/b:pull repository:c/d:pull"', None)
+    assert server.asked == [[PUSH, "repository:c/d:pull"]]
+
+
+def test_a_mount_asks_for_its_source_and_leaves_the_other_token_alone(http: Http, server: TokenServer) -> None:
+    one = authorizer(http, account(ME))
+    one.challenged(server.challenge, None)
+    for source in ("c", "d", "e", "f", "g", "c"):
+        one.header(f"repository:{source}:pull")
+    assert server.asked == [[PUSH]] + [[PUSH, f"repository:{source}:pull"] for source in "cdefg"]
+    assert one.header() == f"Bearer {server.issued[0]}"
+
+
+def test_tokens_are_kept_by_host_account_and_set_of_scopes(http: Http, server: TokenServer) -> None:
+    tokens = Tokens()
+    other = Login("other", Secret("x"), source="a file")
+    first = authorizer(http, account(ME), tokens=tokens)
+    first.challenged(server.challenge, None)
+    again = authorizer(http, account(ME), tokens=tokens)
+    assert again.header() == first.header()  # without a challenge of its own
+    assert authorizer(http, account(None), tokens=tokens).header() != first.header()
+    assert authorizer(http, account(ME), "repository:a/b:pull", tokens=tokens).header() != first.header()
+    elsewhere = Authorizer(http, "localhost:5001", account(ME), (PUSH,), tokens=tokens)
+    assert elsewhere.header() is None
+    assert len(server.issued) == 3
+    assert authorizer(http, account(other), tokens=tokens).header() is None  # refused: the registry shall say so
 
 
 @pytest.mark.parametrize(
-    ("header", "expected"),
-    [
-        ("Basic realm=x", [Challenge("basic", {"realm": "x"})]),
-        ('BASIC realm="Sonatype Nexus"', [Challenge("basic", {"realm": "Sonatype Nexus"})]),
-        ('Bearer realm="https://a/t",scope="x:y:pull,push"', [
-            Challenge("bearer", {"realm": "https://a/t", "scope": "x:y:pull,push"})
-        ]),
-        ('Basic realm="a, Bearer b", Bearer realm="https://a"', [
-            Challenge("basic", {"realm": "a, Bearer b"}), Challenge("bearer", {"realm": "https://a"})
-        ]),
-        ('Bearer realm = "a\\"b"', [Challenge("bearer", {"realm": 'a"b'})]),
-        ("Basic", [Challenge("basic", {})]),
-        ("", []),
-    ],
-)  # fmt: skip
-def test_challenges_in_all_their_shapes(header: str, expected: list[Challenge]) -> None:
-    assert parse_challenges(header) == expected
-
-
-@given(st.text(max_size=300))
-def test_no_header_breaks_the_parser(header: str) -> None:
-    parse_challenges(header)
-
-
-def test_push_is_the_first_scope_and_credentials_go_along() -> None:
-    request, token = flow(REALM, ME, answered(b'{"token":"t","expires_in":300}'))
-    query = parse_qs(urlsplit(request.url).query)
-    assert query["scope"] == ["repository:a/b:pull,push", "repository:a/b:pull"]
-    assert query["service"] == ["reg"]
-    assert request.headers["Authorization"] == ME.basic()
-    assert token == Token("Bearer t", 300)
-
-
-def test_without_credentials_none_are_made_up() -> None:
-    request, token = flow(REALM, None, answered(b'{"access_token":"t"}'))
-    assert request.headers == {}
-    assert token == Token("Bearer t", 60)
-
-
-def test_an_identity_token_is_posted_not_put_into_an_address() -> None:
-    login = Login("", identity_token=Secret("refresh"))
-    request, _ = flow(REALM, login, answered(b'{"access_token":"t"}'))
-    assert request.method == "POST"
-    assert "refresh" not in request.url
-    assert parse_qs(request.body.decode())["refresh_token"] == ["refresh"]
-
-
-@pytest.mark.parametrize(
-    "realm",
-    [
-        "http://auth.example.com/token",
-        "https://169.254.169.254/latest",
-        "https://127.0.0.1/token",
-        "https://10.0.0.1/token",
-        "https://user@auth.example.com/",
-        "file:///etc/passwd",
-        "",
-    ],
+    ("life", "header_renewed_after", "body_renewed_after"),
+    [(300, 240, 240), (60, 48, 30), (10, 5, 5), (7200, 6600, 6600)],
 )
-def test_credentials_never_go_where_a_realm_must_not_point(realm: str) -> None:
-    steps = authorize([Challenge("bearer", {"realm": realm})], ME, [], host="reg.example.com")
-    with pytest.raises(InputError, match=r"reg\.example\.com"):
-        next(steps)
+def test_a_token_is_renewed_before_it_ends_and_earlier_for_a_body(
+    http: Http, server: TokenServer, clock: Clock, life: int, header_renewed_after: int, body_renewed_after: int
+) -> None:
+    server.life = life
+    one = authorizer(http, account(ME))
+
+    def renewed(age: float, *, body: bool) -> bool:
+        one.challenged(server.challenge, one.header())
+        before = len(server.issued)
+        clock.now += age
+        (one.fresh_header if body else one.header)()
+        return len(server.issued) > before
+
+    assert [renewed(header_renewed_after + by, body=False) for by in (-1, 1)] == [False, True]
+    assert [renewed(body_renewed_after + by, body=True) for by in (-1, 1)] == [False, True]
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [answered(b"", 401), answered(b"{}"), answered(b"<html>"), answered(b'{"token":"a b"}'), answered(b'{"token":7}')],
-)
-def test_a_token_server_that_gives_none_is_a_refusal(answer: Response) -> None:
-    steps = authorize(parse_challenges(REALM), ME, [], host="reg.example.com")
-    next(steps)
+def test_the_wall_clock_may_jump(http: Http, server: TokenServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = authorizer(http, account(ME))
+    one.challenged(server.challenge, None)
+    wall = time.time
+    for by in (3600, -3600):
+        monkeypatch.setattr(time, "time", lambda by=by: wall() + by)
+        assert one.fresh_header() == f"Bearer {server.issued[0]}"
+
+
+def test_a_refresh_that_fails_keeps_the_old_token_until_it_is_refused(
+    http: Http, server: TokenServer, clock: Clock
+) -> None:
+    one = authorizer(http, account(ME))
+    one.challenged(server.challenge, None)
+    old = one.header()
+    clock.now += 299
+    server.faults += [(503, {}, b"")] * 4
+    assert one.fresh_header() == old
+    assert one.fresh_header() == old
+    assert not server.faults  # and it is not asked again at once
+    server.faults += [(503, {}, b"")] * 4
+    with pytest.raises(UnavailableError, match="503"):
+        one.challenged(server.challenge, old)
+
+
+@pytest.mark.parametrize("status", [500, 429])
+def test_a_token_server_in_trouble_is_asked_again(http: Http, server: TokenServer, status: int) -> None:
+    server.faults += [(status, {}, b"")] * 2
+    one = authorizer(http, account(ME))
+    one.challenged(server.challenge, None)
+    assert one.header() == f"Bearer {server.issued[0]}"
+
+
+def test_a_redirected_token_server_gets_no_second_request(http: Http, server: TokenServer) -> None:
+    with serving(lambda _: (200, {}, b'{"token":"t"}')) as elsewhere:
+        server.faults.append((307, {"Location": elsewhere.url}, b""))
+        with pytest.raises(InputError, match="sends us elsewhere"):
+            authorizer(http, account(ME)).challenged(server.challenge, None)
+    assert elsewhere.seen == []
+
+
+def test_an_answer_of_5_mib_is_not_read_to_its_end(http: Http, server: TokenServer) -> None:
+    server.faults.append((200, {}, b" " * 5 * 2**20))
+    with pytest.raises(InputError, match="longer than 131072"):
+        authorizer(http, account(ME)).challenged(server.challenge, None)
+
+
+def test_an_identity_token_gets_a_token_by_post(http: Http, server: TokenServer) -> None:
+    login = Login("", Secret(REFRESH_TOKEN), Kind.IDENTITY_TOKEN)
+    one = authorizer(http, account(login))
+    one.challenged(server.challenge, None)
+    assert one.header() == f"Bearer {server.issued[0]}"
+    assert [request.method for request in server.fake.seen] == ["POST"]
+    assert REFRESH_TOKEN not in server.fake.seen[0].path
+
+
+def test_the_sources_are_asked_again_once_when_the_realm_refuses(http: Http, server: TokenServer) -> None:
+    one = authorizer(http, account(WRONG, ME))
+    one.challenged(server.challenge, None)
+    assert one.header() == f"Bearer {server.issued[0]}"
+    with pytest.raises(DeniedError):
+        authorizer(http, account(WRONG, Login(USER, Secret("no better")), ME)).challenged(server.challenge, None)
+    assert len(server.fake.seen) == 4
+
+
+def test_a_refusal_names_the_right_and_the_source_and_no_secret(http: Http, server: TokenServer) -> None:
     with pytest.raises(DeniedError) as refused:
-        steps.send(answer)
-    assert "hunter2" not in refused.value.message
+        authorizer(http, account(WRONG)).challenged(server.challenge, None)
+    assert refused.value.message == (
+        f"{HOST} gives no right to push to a/b with the password of user from a file "
+        "(its token server answered HTTP 401)"
+    )
+    assert refused.value.next_step == f"cogpack login {HOST}"
+    denied = authorizer(http, account(None), "repository:a/b:pull").denied("DENIED: no")
+    assert denied.message == f"{HOST} gives no right to pull from a/b without credentials (DENIED: no)"
 
 
-def test_basic_without_a_login_says_how_to_log_in() -> None:
-    with pytest.raises(DeniedError) as refused:
-        next(authorize(parse_challenges("Basic realm=x"), None, [], host="reg.example.com"))
-    assert refused.value.next_step == "docker login reg.example.com"
+def test_a_refused_basic_header_is_not_sent_twice(http: Http) -> None:
+    one = authorizer(http, account(ME))
+    one.challenged("Basic realm=x", None)
+    assert one.header() == ME.basic()
+    with pytest.raises(DeniedError, match=r"push to a/b with the password of user from a file \(HTTP 401\)"):
+        one.challenged("Basic realm=x", ME.basic())
+
+
+def test_basic_credentials_are_looked_up_again_when_refused_or_ended(http: Http, clock: Clock) -> None:
+    short = Login(USER, Secret("one"), source="AWS", ends=clock.now + 100)
+    longer = Login(USER, Secret("two"), source="AWS", ends=clock.now + 1000)
+    one = authorizer(http, account(short, longer, ME))
+    one.challenged("Basic", None)
+    assert one.header() == short.basic()
+    clock.now += 101
+    assert one.header() == longer.basic()
+    one.challenged("Basic", longer.basic())
+    assert one.header() == ME.basic()
+
+
+def test_a_401_without_a_challenge_asks_the_registry_for_one(http: Http, server: TokenServer) -> None:
+    def script(request: Request) -> Answer:
+        return 401, {"WWW-Authenticate": server.challenge} if request.path == "/v2/" else {}, b""
+
+    with serving(script) as registry:
+        one = Authorizer(http, registry.address, account(ME), (PUSH,))
+        one.challenged("", None)
+        assert one.header() == f"Bearer {server.issued[0]}"
+        assert [request.path for request in registry.seen] == ["/v2/"]
+        assert "authorization" not in registry.seen[0].headers
+        one.challenged("", one.header())
+        assert len(registry.seen) == 1  # the challenge is known
+
+
+def test_a_registry_that_never_says_how_is_a_refusal(http: Http) -> None:
+    with serving(lambda _: (401, {}, b"")) as registry:
+        with pytest.raises(DeniedError, match="no way to log in"):
+            Authorizer(http, registry.address, account(ME), (PUSH,)).challenged("", None)
+
+
+def test_a_challenge_of_one_repository_adds_nothing_to_anothers_token(http: Http, server: TokenServer) -> None:
+    tokens = Tokens()
+    authorizer(http, account(ME), tokens=tokens).challenged(f'{server.challenge},scope="{PUSH}"', None)
+    authorizer(http, account(ME), "repository:other:pull", tokens=tokens).header()
+    assert server.asked[-1] == ["repository:other:pull"]
+
+
+def test_two_registries_and_two_paths_each_get_their_own_user(tmp_path: Path) -> None:
+    auths = {
+        "one.example.com": {"username": "host-one", "password": "x"},
+        "two.example.com": {"username": "host-two", "password": "x"},
+        "two.example.com/team": {"username": "team", "password": "x"},
+    }
+    environment = {"DOCKER_AUTH_CONFIG": json.dumps({"auths": auths}), "HOME": str(tmp_path)}
+    credentials = Credentials.from_environment(environment)
+
+    def user(host: str, repository: str) -> Any:
+        login = credentials.find(host, repository).login()
+        return login and login.user
+
+    assert user("one.example.com", "team/model") == "host-one"
+    assert user("two.example.com", "team/model") == "team"
+    assert user("two.example.com", "teams/model") == "host-two"
+    assert user("three.example.com", "team/model") is None

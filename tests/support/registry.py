@@ -6,27 +6,32 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support.certificates import Pair
 from support.processes import running
+from support.token_server import ISSUER, PASSWORD, SERVICE, USER, TokenServer
 
-USER = "user"
-PASSWORD = "open sesame"
+__all__ = ["PASSWORD", "USER", "docker_registry"]
+
 _HTPASSWD = "user:$2b$04$JhrqjTQdNERfMCIYkqogZu4n05Sad946jE7uah9paXxJnSOJXnOzS\n"
 """bcrypt of PASSWORD, at the lowest cost."""
 
 
 @contextmanager
-def docker_registry(directory: Path, htpasswd: bool = False) -> Iterator[str]:
+def docker_registry(
+    directory: Path, htpasswd: bool = False, *, token: TokenServer | None = None, tls: Pair | None = None
+) -> Iterator[str]:
     """Yields `127.0.0.1:PORT`. Its storage, configuration and log are in `directory`.
 
-    `htpasswd`: Basic authentication; only USER with PASSWORD gets in.
+    `htpasswd`: Basic authentication; only USER with PASSWORD gets in. `token`: whose tokens it wants. `tls`: who it is.
     """
     program = shutil.which("docker-registry")
     if program is None:
         pytest.skip("docker-registry is not installed")
     directory.mkdir(parents=True, exist_ok=True)
-    configuration: dict[str, object] = {
+    configuration: dict[str, Any] = {
         "version": "0.1",
         "log": {"accesslog": {"disabled": False}},
         "storage": {"filesystem": {"rootdirectory": str(directory / "storage")}, "delete": {"enabled": True}},
@@ -35,6 +40,13 @@ def docker_registry(directory: Path, htpasswd: bool = False) -> Iterator[str]:
     if htpasswd:
         (directory / "htpasswd").write_text(_HTPASSWD)
         configuration["auth"] = {"htpasswd": {"realm": "test", "path": str(directory / "htpasswd")}}
+    if token:
+        configuration["auth"] = {
+            "token": {"realm": token.realm, "service": SERVICE, "issuer": ISSUER, "rootcertbundle": str(token.roots)}
+        }
+    if tls:
+        files = {"certificate": str(tls.certificate), "key": str(tls.key)}
+        configuration["http"] |= {"tls": files}
     (directory / "config.yml").write_text(json.dumps(configuration))  # JSON is YAML
 
     def address(log: str) -> str | None:
