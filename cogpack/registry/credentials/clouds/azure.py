@@ -12,7 +12,7 @@ import msgspec
 
 from cogpack.errors import CogpackError
 from cogpack.http import Http
-from cogpack.registry.credentials.clouds.extra import not_installed
+from cogpack.registry.credentials.clouds.extra import not_installed, silence
 from cogpack.registry.credentials.findings import Finding
 from cogpack.registry.credentials.login import Kind, Login, Secret
 
@@ -42,6 +42,7 @@ class Azure:
             from azure.identity import DefaultAzureCredential
         except ImportError:
             return not_installed("azure")
+        silence("azure", "msal")
         started = time.monotonic()
         try:
             with DefaultAzureCredential() as credential:

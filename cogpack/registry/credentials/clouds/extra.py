@@ -1,5 +1,6 @@
 """What the clouds' sources have in common."""
 
+import logging
 import time
 from datetime import UTC, datetime
 
@@ -10,6 +11,12 @@ _MARGIN = 300.0
 
 def not_installed(extra: str) -> Finding:
     return Finding(f"cogpack[{extra}] is not installed", advice=f"pip install 'cogpack[{extra}]'")
+
+
+def silence(*loggers: str) -> None:
+    """The SDKs log whatever they try in vain; without a handler that ends on standard error."""
+    for name in loggers:
+        logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 def monotonic(moment: datetime) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from cogpack.registry.credentials.clouds.extra import monotonic, not_installed
+from cogpack.registry.credentials.clouds.extra import monotonic, not_installed, silence
 from cogpack.registry.credentials.findings import Finding
 from cogpack.registry.credentials.login import Login, Secret
 
@@ -29,6 +29,7 @@ class Gcp(msgspec.Struct, frozen=True):
             from google.auth.transport.requests import Request
         except ImportError:
             return not_installed("gcp")
+        silence("google.auth")
         try:
             credentials: Any = google.auth.default(scopes=[_SCOPE])[0]
             credentials.refresh(Request())
