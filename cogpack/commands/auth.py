@@ -4,11 +4,12 @@ from cogpack.commands.login import registry_host
 from cogpack.commands.session import Session
 from cogpack.reference import Reference
 from cogpack.registry.credentials import Explained
+from cogpack.registry.credentials.files import normal_key
 
 
 def explain(session: Session, target: str) -> Explained:
     """`target`: HOST or HOST/REPOSITORY. No secret is in the answer."""
-    if "/" not in target.removeprefix("https://").removeprefix("http://").rstrip("/"):
+    if "/" not in normal_key(target):
         return session.credentials.explain(registry_host(target), "")
     reference = Reference.parse(target)
     return session.credentials.explain(reference.registry.lower(), reference.repository)

@@ -8,10 +8,10 @@ from cogpack.commands.session import Session
 from cogpack.errors import DeniedError, InputError
 from cogpack.registry.auth import Authorizer
 from cogpack.registry.credentials import Account, Given, Secret
+from cogpack.registry.credentials.files import normal_key
 from cogpack.registry.credentials.keep import Keeper
 
 _HOST = re.compile(r"(?:\[[0-9a-f:]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::[0-9]{1,5})?")
-_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
 
 class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,9 +33,7 @@ class LoggedOut(msgspec.Struct, frozen=True, kw_only=True):
 
 def registry_host(text: str) -> str:
     """`text` as the name of a registry ("ghcr.io", "localhost:5000"); `InputError` for anything with a path."""
-    host = text.lower().removeprefix("https://").removeprefix("http://").rstrip("/")
-    if host in _HUB:
-        return "docker.io"
+    host = normal_key(text)
     if not _HOST.fullmatch(host):
         raise InputError(f"{text!r:.200} is no registry host", next_step="name the host alone, as in ghcr.io")
     return host

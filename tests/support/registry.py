@@ -1,6 +1,7 @@
 """The real registry of Debian's package docker-registry, one per `with`, on a port of its own."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -53,5 +54,8 @@ def docker_registry(
         found = re.search(r"listening on (127\.0\.0\.1:\d+)", log)
         return found and found[1]
 
-    with running([program, "serve", str(directory / "config.yml")], address, log=directory / "log") as found:
+    # It takes REGISTRY_AUTH_FILE, which is podman's, for a part of its configuration.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
+    command = [program, "serve", str(directory / "config.yml")]
+    with running(command, address, log=directory / "log", environment=environment) as found:
         yield found

@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import Encoding
-from support.certificates import certificate, pem, private_key
+from cryptography.x509 import load_pem_x509_certificate
+from support.certificates import pem, private_key
 from support.fake_http import Answer, Fake, Request, serving
 
 USER = "user"
@@ -75,7 +76,7 @@ class TokenServer:
     def token(self, user: str, access: list[dict[str, object]]) -> str:
         """A JSON Web Token as distribution 2.8 verifies it: RS256, its certificate in x5c."""
         now = int(time.time())
-        der = certificate(ISSUER, ISSUER, authority=True).public_bytes(Encoding.DER)
+        der = load_pem_x509_certificate(self.roots.read_bytes()).public_bytes(Encoding.DER)
         header = {"typ": "JWT", "alg": "RS256", "x5c": [base64.b64encode(der).decode()]}
         claims = {"iss": ISSUER, "sub": user, "aud": SERVICE, "iat": now, "nbf": now - 10,
                   "exp": now + (self.life or 60), "jti": secrets.token_hex(8), "access": access}  # fmt: skip
