@@ -6,6 +6,7 @@ from typing import Self
 import msgspec
 
 from cogpack.commands.session import Session
+from cogpack.errors import InputError
 from cogpack.layout import Layout
 from cogpack.reference import Reference
 from cogpack.registry.places import LayoutPlace, Place, RegistryPlace
@@ -44,6 +45,11 @@ def open_target(session: Session, address: Address, source: Address) -> tuple[Pl
     if source.reference and (source.reference.tag or source.reference.digest):
         tag = source.reference.tag
     if reference := address.reference:
+        if reference.name.startswith("docker.io/library/"):  # nobody's to write to: a directory was meant
+            raise InputError(
+                f"{reference.repository.removeprefix('library/')}: names neither a registry nor a directory",
+                next_step="write HOST/NAME:TAG, or ./DIR for a directory",
+            )
         name = reference.tag or (None if reference.digest else tag)
         return RegistryPlace(session.repository(reference, push=True), reference), name
     name = address.name or source.name

@@ -120,7 +120,7 @@ class _Copy:
         needed = {blob.digest: blob for node in nodes for blob in node.blobs}
         there = {blob.digest for node, known in zip(nodes, whole, strict=True) if known for blob in node.blobs}
         # Largest first: the last to finish should be a short one.
-        lacking = sorted((needed[digest] for digest in needed.keys() - there), key=lambda blob: -blob.size)
+        lacking = sorted((blob for blob in needed.values() if blob.digest not in there), key=lambda blob: -blob.size)
         return [_Moved(size=needed[digest].size) for digest in there] + self.each(self._move, lacking)
 
     def each(self, act: Callable[[T], U], items: Sequence[T]) -> list[U]:

@@ -22,7 +22,7 @@ OCI_EMPTY = "application/vnd.oci.empty.v1+json"
 """The config of an artifact that needs none: `{}` (image-spec manifest.md, "Guidance for an Empty Descriptor")."""
 
 LIMIT = 2_000
-"""Referrers of one manifest."""
+"""Referrers of one manifest, and pages of their list."""
 
 _EMPTY = b"{}"
 _NO_API = (404, 405, 406)
@@ -65,7 +65,7 @@ def list_referrers(
         url += f"?artifactType={quote(artifact_type, safe='')}"
     found: dict[Digest, Descriptor] = {}
     seen: set[str] = set()
-    while url and url not in seen and len(seen) < LIMIT:
+    while url and url not in seen:
         seen.add(url)
         answer = door.request("GET", url, {"Accept": OCI_INDEX})
         media_type = answer.headers.get("content-type", "").partition(";")[0].strip()
@@ -74,7 +74,7 @@ def list_referrers(
         door.expect(answer, "GET", 200)
         page = decode(answer.body, Index, where=f"{door.name}: referrers of {subject}")
         found |= {entry.digest: entry for entry in page.manifests}
-        _check_count(len(found), f"{door.name}@{subject}")
+        _check_count(max(len(found), len(seen)), f"{door.name}@{subject}")
         following = _NEXT.search(answer.headers.get("link", ""))
         url = door.http.redirect(url, following[1]) if following else ""
     return _of_type(found.values(), artifact_type)
@@ -186,4 +186,6 @@ def _of_type(entries: Iterable[Descriptor], artifact_type: str | None) -> tuple[
 
 def _check_count(count: int, where: str) -> None:
     if count > LIMIT:
-        raise InputError(f"{where}: more than {LIMIT} referrers", next_step="copy without them: --no-referrers")
+        raise InputError(
+            f"{where}: more than {LIMIT} referrers, or pages of them", next_step="copy without them: --no-referrers"
+        )

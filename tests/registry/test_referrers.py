@@ -1,0 +1,276 @@
+"""Referrers, listed by the registry or under the fallback tag."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.fake_http import Answer, Fake, Request, serving
+from support.registry import docker_registry
+
+from cogpack.digest import Digest, sha256
+from cogpack.errors import InputError, UnavailableError
+from cogpack.http import Http
+from cogpack.oci import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor
+from cogpack.reference import Reference
+from cogpack.registry import referrers
+from cogpack.registry.client import Repository
+from cogpack.registry.credentials import Credentials
+from cogpack.registry.referrers import Part, attach, fallback_tag, list_referrers, put_referrer
+from cogpack.registry.server import Server
+
+SUBJECT = Digest("sha256:" + "5" * 64)
+TAG = fallback_tag(SUBJECT)
+MANIFEST = b'{"schemaVersion":2,"subject":"not looked at here"}'
+ENTRY = Descriptor(
+    media_type=OCI_MANIFEST,
+    digest=sha256(MANIFEST),
+    size=len(MANIFEST),
+    artifact_type="application/x-sbom",
+    annotations={"made": "here"},
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cogpack.registry.referrers.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.backoff", lambda _: 0.0)
+
+
+@pytest.fixture
+def http() -> Iterator[Http]:
+    with Http() as found:
+        yield found
+
+
+def repository(http: Http, address: str, name: str = "a/b") -> Repository:
+    credentials = Credentials.from_environment({"HOME": "/nonexistent"})
+    return Repository(http, Reference.parse(f"{address}/{name}"), credentials, actions=("pull", "push"))
+
+
+def entry(number: int, kind: str = "application/x-sbom", **more: Any) -> dict[str, Any]:
+    return {"mediaType": OCI_MANIFEST, "digest": f"sha256:{number:064x}", "size": 9, "artifactType": kind} | more
+
+
+def index(*entries: dict[str, Any], **more: Any) -> bytes:
+    return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries} | more).encode()
+
+
+def listed(body: bytes, link: str = "") -> Answer:
+    return 200, {"Content-Type": OCI_INDEX} | ({"Link": link} if link else {}), body
+
+
+class Tags:
+    """A registry without the API that keeps manifests; `after_put` may change what was put."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+        self.after_put: Callable[[str], None] = lambda ref: None
+
+    def __call__(self, request: Request) -> Answer:
+        ref = request.path.rpartition("/")[2]
+        if "/referrers/" in request.path:
+            return 404, {"Content-Type": "text/plain"}, b"404 page not found\n"
+        if request.method == "PUT":
+            self.kept[ref] = request.body
+            self.after_put(ref)
+            return 201, {"Docker-Content-Digest": sha256(request.body)}, b""
+        if ref not in self.kept:
+            return 404, {}, b""
+        return listed(self.kept[ref])
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        return list(json.loads(self.kept[TAG])["manifests"])
+
+
+def asked(fake: Fake) -> list[str]:
+    return [f"{request.method} {request.path.removeprefix('/v2/a/b/')}" for request in fake.seen]
+
+
+# Listing
+
+
+def test_all_pages_are_read_and_a_referrer_on_two_of_them_counts_once(http: Http) -> None:
+    pages = {
+        "": listed(index(entry(1), entry(2)), f'</v2/a/b/referrers/{SUBJECT}?after=2>; rel="next"'),
+        "after=2": listed(index(entry(2), entry(3)), "<?after=3>; rel=next, <?before>; rel=prev"),
+        "after=3": listed(index(entry(4))),
+    }
+    with serving(lambda request: pages[request.path.partition("?")[2]]) as fake:
+        found = list_referrers(repository(http, fake.address), SUBJECT)
+    assert [item.digest for item in found] == [entry(number)["digest"] for number in (1, 2, 3, 4)]
+
+
+def test_the_filter_is_ours_whatever_the_registry_does_with_it(http: Http) -> None:
+    answer = listed(index(entry(1), entry(2, "application/x-other+json")))
+    with serving(lambda request: answer) as fake:
+        found = list_referrers(repository(http, fake.address), SUBJECT, artifact_type="application/x-other+json")
+        assert [item.digest for item in found] == [entry(2)["digest"]]
+        assert fake.seen[0].path.endswith("?artifactType=application%2Fx-other%2Bjson")
+
+
+def test_an_empty_list_is_an_answer(http: Http) -> None:
+    with serving(lambda request: listed(index())) as fake:
+        assert list_referrers(repository(http, fake.address), SUBJECT) == ()
+    assert len(fake.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "without",
+    [
+        (404, {"Content-Type": "text/plain"}, b"404 page not found\n"),
+        (404, {}, b'{"errors":[{"code":"NAME_UNKNOWN"}]}'),
+        (405, {}, b""),
+        (200, {"Content-Type": "text/html"}, b"<html>a proxy's page</html>"),
+    ],
+    ids=["text", "json", "method", "page"],
+)
+def test_without_the_api_the_fallback_tag_is_read(http: Http, without: Answer) -> None:
+    def script(request: Request) -> Answer:
+        return without if "/referrers/" in request.path else listed(index(entry(1), entry(1), entry(2, "x/y")))
+
+    with serving(script) as fake:
+        found = list_referrers(repository(http, fake.address), SUBJECT, artifact_type="application/x-sbom")
+        assert [item.digest for item in found] == [entry(1)["digest"]]
+        assert asked(fake)[-1] == f"GET manifests/{TAG}"
+
+
+def test_without_api_and_tag_nothing_refers_to_it(http: Http) -> None:
+    with serving(Tags()) as fake:
+        assert list_referrers(repository(http, fake.address), SUBJECT) == ()
+
+
+def test_pages_that_go_in_a_circle_end(http: Http) -> None:
+    with serving(lambda request: listed(index(entry(1)), "<?again>; rel=next")) as fake:
+        assert len(list_referrers(repository(http, fake.address), SUBJECT)) == 1
+    assert len(fake.seen) == 2
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_pages_without_end_are_refused(http: Http, monkeypatch: pytest.MonkeyPatch, empty: bool) -> None:
+    monkeypatch.setattr(referrers, "LIMIT", 10)
+
+    def script(request: Request) -> Answer:
+        number = int(request.path.partition("?")[2] or 1)
+        return listed(index() if empty else index(entry(number)), f"<?{number + 1}>; rel=next")
+
+    with serving(script) as fake:
+        with pytest.raises(InputError, match="more than 10 referrers"):
+            list_referrers(repository(http, fake.address), SUBJECT)
+    assert len(fake.seen) == 11
+
+
+def test_the_next_page_may_not_be_at_an_address_that_is_no_web_address(http: Http) -> None:
+    with serving(lambda request: listed(index(), "<file:///etc/passwd>; rel=next")) as fake:
+        with pytest.raises(InputError, match="not a plain http address"):
+            list_referrers(repository(http, fake.address), SUBJECT)
+
+
+# Putting
+
+
+def test_a_registry_that_lists_it_itself_needs_no_tag(http: Http) -> None:
+    with serving(lambda request: (201, {"OCI-Subject": SUBJECT}, b"")) as fake:
+        put_referrer(repository(http, fake.address), MANIFEST, ENTRY, SUBJECT)
+    assert asked(fake) == [f"PUT manifests/{ENTRY.digest}"]
+    assert fake.seen[0].body == MANIFEST
+    assert fake.seen[0].headers["content-type"] == OCI_MANIFEST
+
+
+def test_else_it_is_added_to_the_fallback_tag_and_what_others_wrote_there_stays(http: Http) -> None:
+    tags = Tags()
+    other = entry(1, data="e30=", urls=["https://x.example"])
+    tags.kept[TAG] = index(other, annotations={"by": "another client"})
+    with serving(tags) as fake:
+        put_referrer(repository(http, fake.address), MANIFEST, ENTRY, SUBJECT)
+        put_referrer(repository(http, fake.address), MANIFEST, ENTRY, SUBJECT)
+    assert tags.entries == [
+        other,
+        {
+            "mediaType": OCI_MANIFEST,
+            "digest": ENTRY.digest,
+            "size": ENTRY.size,
+            "annotations": {"made": "here"},
+            "artifactType": "application/x-sbom",
+        },
+    ]
+    assert json.loads(tags.kept[TAG])["annotations"] == {"by": "another client"}
+    assert asked(fake).count(f"PUT manifests/{TAG}") == 1
+
+
+def test_an_entry_that_another_client_overwrote_is_added_again(http: Http) -> None:
+    tags = Tags()
+    lost = iter([True, False])
+
+    def overwrite(ref: str) -> None:
+        if ref == TAG and next(lost):
+            tags.kept[TAG] = index(entry(1))
+
+    tags.after_put = overwrite
+    with serving(tags) as fake:
+        put_referrer(repository(http, fake.address), MANIFEST, ENTRY, SUBJECT)
+    assert [item["digest"] for item in tags.entries] == [entry(1)["digest"], ENTRY.digest]
+
+
+def test_an_entry_that_is_overwritten_each_time_is_an_error_after_three_tries(http: Http) -> None:
+    tags = Tags()
+    tags.after_put = lambda ref: tags.kept.update({TAG: index()})
+    with serving(tags) as fake:
+        with pytest.raises(UnavailableError, match="removed by another client"):
+            put_referrer(repository(http, fake.address), MANIFEST, ENTRY, SUBJECT)
+    assert asked(fake).count(f"PUT manifests/{TAG}") == 3
+
+
+def test_a_list_too_long_for_a_registry_is_refused_before_it_is_sent(http: Http) -> None:
+    tags = Tags()
+    tags.kept[TAG] = index(entry(1, annotations={"long": "x" * (4 * 1024 * 1024 - 400)}))
+    with serving(tags) as fake:
+        with pytest.raises(InputError, match="larger than registries take"):
+            put_referrer(repository(http, fake.address), MANIFEST, ENTRY, SUBJECT)
+    assert f"PUT manifests/{TAG}" not in asked(fake)
+
+
+def test_something_else_under_the_fallback_tag_is_left_alone(http: Http) -> None:
+    tags = Tags()
+    tags.kept[TAG] = b'{"schemaVersion": 2, "layers": []}'
+    with serving(tags) as fake:
+        with pytest.raises(InputError, match=TAG):
+            put_referrer(repository(http, fake.address), MANIFEST, ENTRY, SUBJECT)
+    assert f"PUT manifests/{TAG}" not in asked(fake)
+
+
+# Real registries
+
+
+@pytest.fixture(params=["cogpack", pytest.param("docker-registry", marks=pytest.mark.integration)])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "cogpack":
+        with Server(tmp_path / "registry") as server:
+            yield server.address
+    else:
+        with docker_registry(tmp_path / "registry") as found:
+            yield found
+
+
+def test_an_artifact_that_is_attached_is_found_again(http: Http, address: str) -> None:
+    place = repository(http, address)
+    config = Part(media_type=OCI_CONFIG, data=b"{}")
+    place.upload([config.data], descriptor=config.descriptor, finished=lambda: config.descriptor.digest)
+    document = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": []}
+    config_entry = {"mediaType": OCI_CONFIG, "digest": config.descriptor.digest, "size": 2}
+    data = json.dumps(document | {"config": config_entry}).encode()
+    place.put_manifest(data, OCI_MANIFEST, "v1")
+    subject = Descriptor(media_type=OCI_MANIFEST, digest=sha256(data), size=len(data))
+    sbom = Part(media_type="application/spdx+json", data=b'{"spdxVersion":"SPDX-2.3"}', annotations={"title": "a.json"})
+    first = attach(place, subject, "application/spdx+json", [sbom], {"by": "us"})
+    second = attach(place, subject, "application/x-empty")
+    assert list_referrers(place, subject.digest) in ((first, second), (second, first))
+    assert list_referrers(place, subject.digest, artifact_type="application/x-empty") == (second,)
+    found = place.manifest(first.digest)
+    assert found is not None
+    made = json.loads(found[1])
+    assert made["subject"] == {"mediaType": OCI_MANIFEST, "digest": subject.digest, "size": subject.size}
+    assert made["layers"][0]["annotations"] == {"title": "a.json"}
+    assert place.blob_bytes(sbom.descriptor, limit=1000) == sbom.data
