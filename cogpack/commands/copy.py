@@ -4,7 +4,7 @@ First everything is read and checked, then blobs move, then manifests by digest,
 interrupted is done again by running it again: what is there is not moved.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -16,7 +16,6 @@ from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError
 from cogpack.image import LAYER_NAME
 from cogpack.oci import Descriptor, Platform
-from cogpack.progress import Task
 from cogpack.registry.graph import Graph, MissingError, Node
 from cogpack.registry.places import Place
 from cogpack.transfer import results
@@ -66,7 +65,7 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
     other, name = open_target(session, to, from_)
     work = _Copy(session, place, other)
     nodes = graph.nodes
-    whole = work.each(other.has_whole, nodes)
+    whole = _each(session, other.has_whole, nodes)
     moved = work.blobs(nodes, whole)
     put = [work.put(node, there=there) for node, there in zip(nodes, whole, strict=True)]
     named = name is not None and work.give_name(root, name)
@@ -77,7 +76,7 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
         sent=sum(one.sent for one in moved)
         + sum(node.descriptor.size for node, new in zip(nodes, put, strict=True) if new),
         mounted=sum(one.size for one in moved if one.mounted),
-        reused=sum(one.size for one in moved if not one.mounted and not one.sent),
+        reused=sum(one.size for one in moved if not one.mounted and not one.requests),
         requests=sum(one.requests for one in moved) + sum(put) + named,
         manifests=tuple(node.descriptor.digest for node in image),
         referrers=tuple(node.descriptor.digest for node in attached),
@@ -88,22 +87,28 @@ def _add_referrers(session: Session, place: Place, graph: Graph) -> tuple[Node, 
     """What refers to any manifest of the graph, and to those in turn."""
     attached: list[Node] = []
     asked = 0
-    while asked < len(graph.nodes):  # which grows
-        subject = graph.nodes[asked].descriptor.digest
-        asked += 1
-        for entry in place.referrers(subject):
-            try:
-                node = graph.add(entry)
-            except MissingError:
-                session.progress.note(f"{place.name} lists {entry.digest} and does not have it: left out")
-                continue
-            if node.subject is None or node.subject.digest != subject:
-                raise InputError(
-                    f"{place.name} lists {entry.digest} as referring to {subject}, and it does not",
-                    next_step="copy without what refers to the image: --no-referrers",
-                )
-            attached.append(node)
+    while new := [node.descriptor.digest for node in graph.nodes[asked:]]:
+        asked += len(new)
+        for subject, entries in zip(new, _each(session, place.referrers, new), strict=True):
+            for entry in entries:
+                try:
+                    node = graph.add(entry)
+                except MissingError:
+                    session.progress.note(f"{place.name} lists {entry.digest} and does not have all of it: left out")
+                    continue
+                if node.subject is None or node.subject.digest != subject:
+                    raise InputError(
+                        f"{place.name} lists {entry.digest} as referring to {subject}, and it does not",
+                        next_step="copy without what refers to the image: --no-referrers",
+                    )
+                attached.append(node)
     return tuple(attached)
+
+
+def _each(session: Session, act: Callable[[T], U], items: Sequence[T]) -> list[U]:
+    """`act` of all items, in their order; the first failure ends the others."""
+    with ThreadPoolExecutor(min(session.settings.jobs, _STREAMS), thread_name_prefix="copy") as pool:
+        return results(pool, [pool.submit(act, item) for item in items], session.cancellation)
 
 
 class _Copy:
@@ -121,24 +126,22 @@ class _Copy:
         there = {blob.digest for node, known in zip(nodes, whole, strict=True) if known for blob in node.blobs}
         # Largest first: the last to finish should be a short one.
         lacking = sorted((blob for blob in needed.values() if blob.digest not in there), key=lambda blob: -blob.size)
-        return [_Moved(size=needed[digest].size) for digest in there] + self.each(self._move, lacking)
-
-    def each(self, act: Callable[[T], U], items: Sequence[T]) -> list[U]:
-        jobs = min(self._session.settings.jobs, _STREAMS)
-        with ThreadPoolExecutor(jobs, thread_name_prefix="copy") as pool:
-            return results(pool, [pool.submit(act, item) for item in items], self._session.cancellation)
+        return [_Moved(size=needed[digest].size) for digest in there] + _each(self._session, self._move, lacking)
 
     def _move(self, blob: Descriptor) -> "_Moved":
         name = (blob.annotations or {}).get(LAYER_NAME) or f"blob {blob.digest[7:19]}"
         task = self._session.progress.task(name, blob.size)
-        blocks = _Blocks(self._source, blob, task)
-        mounted = False
-        if not self._target.has_blob(blob):
-            mounted = self._target.mount(blob, self._source)
-            if not mounted:
-                self._target.take(blob, blocks)
-        task.done("mounted" if mounted else "sent" if blocks.passes else "reused")
-        return _Moved(size=blob.size, mounted=mounted, sent=blocks.sent, requests=int(blocks.passes > 0))
+        sent = 0
+
+        def count(size: int) -> None:
+            nonlocal sent
+            sent += size
+            task.advance(size)
+
+        there = self._target.has_blob(blob)
+        mounted = not there and self._target.bring(blob, self._source, count)
+        task.done("reused" if there else "mounted" if mounted else "sent")
+        return _Moved(size=blob.size, mounted=mounted, sent=sent, requests=int(not there and not mounted))
 
     def put(self, node: Node, *, there: bool) -> bool:
         """By digest; one with a subject is also listed where that is looked for. False: nothing was to be done."""
@@ -168,28 +171,3 @@ class _Moved(msgspec.Struct, frozen=True, kw_only=True):
     mounted: bool = False
     sent: int = 0
     requests: int = 0
-
-
-class _Blocks:
-    """A blob as it is read from where it lies. Iterating again reads it again."""
-
-    def __init__(self, source: Place, blob: Descriptor, task: Task) -> None:
-        self._source = source
-        self._blob = blob
-        self._task = task
-        self.passes = 0
-        self.sent = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        self.passes += 1
-        here = 0
-        try:
-            with self._source.blob(self._blob) as blocks:
-                for block in blocks:
-                    here += len(block)
-                    self.sent += len(block)
-                    self._task.advance(len(block))
-                    yield block
-        except BaseException:
-            self._task.advance(-here)
-            raise

@@ -1,6 +1,6 @@
 """Where images lie: a repository of a registry, a directory with an OCI layout: one face for both."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Protocol
@@ -34,11 +34,8 @@ class Place(Protocol):
 
     def has_blob(self, descriptor: Descriptor) -> bool: ...
 
-    def mount(self, descriptor: Descriptor, source: "Place") -> bool:
-        """Take it from `source` without moving a byte, where both are one registry."""
-
-    def take(self, descriptor: Descriptor, blocks: Iterable[bytes]) -> None:
-        """Each iteration of `blocks` is a whole pass; one that ends without error has brought the right bytes."""
+    def bring(self, descriptor: Descriptor, source: "Place", on_bytes: Callable[[int], None]) -> bool:
+        """Take a blob from `source`; `on_bytes` hears of each block that moves. True: mounted, and nothing moved."""
 
     def put_manifest(self, data: bytes, media_type: str, ref: str) -> None:
         """Under its digest or under a name; all that it names is here."""
@@ -70,14 +67,22 @@ class RegistryPlace:
             door.expect(answer, "HEAD", 200)
         return answer.status == 200
 
-    def mount(self, descriptor: Descriptor, source: Place) -> bool:
-        if not isinstance(source, RegistryPlace) or source.reference.registry != self.reference.registry:
-            return False
-        other = source.reference.repository
-        return other != self.reference.repository and self._repository.mount(descriptor.digest, other)
-
-    def take(self, descriptor: Descriptor, blocks: Iterable[bytes]) -> None:
-        self._repository.upload(blocks, descriptor=descriptor, finished=lambda: descriptor.digest)
+    def bring(self, descriptor: Descriptor, source: Place, on_bytes: Callable[[int], None]) -> bool:
+        session = None
+        if isinstance(source, RegistryPlace) and source.reference.registry == self.reference.registry:
+            other = source.reference.repository
+            if other != self.reference.repository:
+                session = self._repository.mount_or_open(descriptor.digest, other)
+                if session is None:
+                    return True
+        self._repository.upload(
+            _Reading(source, descriptor),
+            descriptor=descriptor,
+            finished=lambda: descriptor.digest,
+            on_bytes=on_bytes,
+            session=session,
+        )
+        return False
 
     def put_referrer(self, node: Node, subject: Digest) -> None:
         put_referrer(self._repository, node.data, node.entry, subject)
@@ -131,22 +136,21 @@ class LayoutPlace:
     def has_whole(self, node: Node) -> bool:
         return all(self.has_blob(blob) for blob in (node.descriptor, *node.blobs))
 
-    def mount(self, descriptor: Descriptor, source: Place) -> bool:  # noqa: ARG002 - a layout has nobody to ask
-        return False
-
-    def take(self, descriptor: Descriptor, blocks: Iterable[bytes]) -> None:
+    def bring(self, descriptor: Descriptor, source: Place, on_bytes: Callable[[int], None]) -> bool:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with self._layout.incoming() as incoming:
-                    for block in blocks:
+                    for block in _Reading(source, descriptor):
                         incoming.write(block)
+                        on_bytes(len(block))
                     incoming.keep(descriptor.digest)
             except UnavailableError:
                 if attempt == ATTEMPTS:
                     raise
                 self._cancellation.wait(backoff(attempt))
             else:
-                return
+                return False
+        raise AssertionError("unreachable")
 
     def put_manifest(self, data: bytes, media_type: str, ref: str) -> None:
         self._layout.add(data)
@@ -156,3 +160,15 @@ class LayoutPlace:
     def put_referrer(self, node: Node, subject: Digest) -> None:
         self._layout.add(node.data)
         add_to_fallback(self, subject, node.entry, pause=self._cancellation.wait, where=self.name)
+
+
+class _Reading:
+    """A blob of a place; each iteration reads it anew and ends without error only if all bytes were right."""
+
+    def __init__(self, place: Place, blob: Descriptor) -> None:
+        self._place = place
+        self._blob = blob
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self._place.blob(self._blob) as blocks:
+            yield from blocks
