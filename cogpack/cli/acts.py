@@ -326,3 +326,16 @@ def serve(arguments: argparse.Namespace) -> None:
         print(f"serving {arguments.directory} on http://{server.address}", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
+
+
+def probe(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.probe import probe
+
+    def act(session: "Session") -> str:
+        probed = probe(session, arguments.target)
+        verdicts = {True: "yes", False: "no", None: "?"}
+        rows = [f"{found.what:<16} {verdicts[found.works]:<4} {found.detail}".rstrip() for found in probed.findings]
+        rows += [f"left behind: {what}" for what in probed.left]
+        return _text(arguments, probed, "\n".join([*rows, probed.row]))
+
+    _with_session(arguments, act)

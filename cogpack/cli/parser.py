@@ -110,8 +110,10 @@ def parser() -> argparse.ArgumentParser:
         auth.add_subparsers(metavar="ACTION", required=True),
     )  # fmt: skip
     explain.add_argument("target", metavar="HOST[/REPOSITORY]")
-    registry = commands.add_parser("registry", help="A small registry of our own.")
+    registry = commands.add_parser("registry", help="Serve a registry of our own; probe another's.")
     actions = registry.add_subparsers(metavar="ACTION", required=True)
+    probe = command("probe", acts.probe, "Measure what a registry supports, in a repository of yours.", actions)
+    probe.add_argument("target", metavar="HOST/NAME")
     serve = actions.add_parser("serve", help="Serve a directory (an OCI layout) as a registry.")
     serve.set_defaults(act=acts.serve)
     serve.add_argument("directory", type=Path, metavar="DIR")

@@ -1,0 +1,17 @@
+"""`cogpack registry probe`: what a registry supports, measured in one of its repositories."""
+
+from cogpack.commands.session import Session
+from cogpack.errors import InputError
+from cogpack.reference import Reference
+from cogpack.registry.client import Repository
+from cogpack.registry.credentials import Credentials
+from cogpack.registry.probe import Probed
+from cogpack.registry.probe import probe as _probe
+
+
+def probe(session: Session, target: str) -> Probed:
+    """`target`: `HOST/NAME`, a repository that may be pushed to; its tags and images stay as they are."""
+    reference = Reference.parse(target)
+    if reference.tag or reference.digest:
+        raise InputError(f"{target}: a repository is probed, not an image", next_step=f"write {reference.name}")
+    return _probe(session.repository(reference, push=True), Repository(session.http, reference, Credentials([])))
