@@ -25,7 +25,8 @@ LIMIT = 2_000
 """Referrers of one manifest, and pages of their list."""
 
 _EMPTY = b"{}"
-_NO_API = (404, 405, 406)
+_TELLING = (401, 403, 408, 429)
+"""Of the refusals these say something; any other, of an endpoint that many servers have never heard of, says no."""
 _TRIES = 3
 _NEXT = re.compile(r'<([^<>]{1,8192})>\s*;[^,<]*\brel="?next\b"?', re.IGNORECASE)
 
@@ -69,7 +70,8 @@ def list_referrers(
         seen.add(url)
         answer = door.request("GET", url, {"Accept": OCI_INDEX})
         media_type = answer.headers.get("content-type", "").partition(";")[0].strip()
-        if answer.status in _NO_API or (answer.status == 200 and media_type != OCI_INDEX):
+        unknown = 400 <= answer.status < 500 and answer.status not in _TELLING
+        if unknown or (answer.status == 200 and media_type != OCI_INDEX):
             return _of_type(fallback_entries(repository, subject), artifact_type)
         door.expect(answer, "GET", 200)
         page = decode(answer.body, Index, where=f"{door.name}: referrers of {subject}")

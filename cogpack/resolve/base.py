@@ -12,9 +12,10 @@ from cogpack.decompress import decompressed
 from cogpack.digest import Digest, parse_digest
 from cogpack.errors import InputError
 from cogpack.lock import GroundDirectory, RegistryBase, RegistryLayer
-from cogpack.oci import INDEX_TYPES, Descriptor, Execution, ImageConfig, Index, Manifest, Platform, decode
+from cogpack.oci import Descriptor, Execution, ImageConfig, Manifest, Platform, decode
 from cogpack.progress import Progress
 from cogpack.reference import Reference
+from cogpack.registry.graph import read_graph
 from cogpack.untar import Member, Untar
 
 _LIBC = re.compile(r"(?:.*/)?(?:libc\.so\.6|libc-2\.\d+\.so)")
@@ -76,25 +77,11 @@ def _diff_id(text: str, reference: Reference) -> Any:
 
 def _manifest(reference: Reference, platform: Platform, images: Images) -> tuple[Manifest, Digest]:
     wanted: str = reference.digest or reference.tag or "latest"
-    for _ in range(2):  # an index, then a manifest
-        found = images.manifest(wanted)
-        if found is None:
-            raise InputError(
-                f"cogpack.base: {reference.name} has no {wanted}", next_step="check the name and tag of the base image"
-            )
-        media_type, data, digest = found
-        if media_type not in INDEX_TYPES:
-            return decode(data, Manifest, where=str(reference)), digest
-        children = decode(data, Index, where=str(reference)).manifests
-        fitting = [child for child in children if child.platform and str(child.platform).startswith(str(platform))]
-        if not fitting:
-            offered = ", ".join(sorted({str(child.platform) for child in children if child.platform}))
-            raise InputError(
-                f"cogpack.base: {reference} has no image for {platform}; it has {offered or 'none'}",
-                next_step="choose another base or platform",
-            )
-        wanted = fitting[0].digest
-    _refuse(reference, "it is an index of indexes")
+    node = read_graph(images.manifest, wanted, where=f"cogpack.base: {reference.name}", platform=platform).nodes[-1]
+    assert isinstance(node.document, Manifest)
+    if node.foreign:
+        _refuse(reference, "its lowest layers are in no registry")
+    return node.document, node.descriptor.digest
 
 
 def _search_path(config: Execution | None) -> list[str]:

@@ -10,7 +10,7 @@ from support.fake_http import Answer, Fake, Request, serving
 from support.registry import docker_registry
 
 from cogpack.digest import Digest, sha256
-from cogpack.errors import InputError, UnavailableError
+from cogpack.errors import CogpackError, InputError, UnavailableError
 from cogpack.http import Http
 from cogpack.oci import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor
 from cogpack.reference import Reference
@@ -122,10 +122,11 @@ def test_an_empty_list_is_an_answer(http: Http) -> None:
     [
         (404, {"Content-Type": "text/plain"}, b"404 page not found\n"),
         (404, {}, b'{"errors":[{"code":"NAME_UNKNOWN"}]}'),
+        (400, {}, b"no such route"),
         (405, {}, b""),
         (200, {"Content-Type": "text/html"}, b"<html>a proxy's page</html>"),
     ],
-    ids=["text", "json", "method", "page"],
+    ids=["text", "json", "route", "method", "page"],
 )
 def test_without_the_api_the_fallback_tag_is_read(http: Http, without: Answer) -> None:
     def script(request: Request) -> Answer:
@@ -135,6 +136,14 @@ def test_without_the_api_the_fallback_tag_is_read(http: Http, without: Answer) -
         found = list_referrers(repository(http, fake.address), SUBJECT, artifact_type="application/x-sbom")
         assert [item.digest for item in found] == [entry(1)["digest"]]
         assert asked(fake)[-1] == f"GET manifests/{TAG}"
+
+
+@pytest.mark.parametrize("status", [401, 403, 500])
+def test_a_refused_or_broken_list_is_no_empty_list(http: Http, status: int) -> None:
+    with serving(lambda request: (status, {}, b"")) as fake:
+        with pytest.raises(CogpackError):
+            list_referrers(repository(http, fake.address), SUBJECT)
+    assert f"GET manifests/{TAG}" not in asked(fake)
 
 
 def test_without_api_and_tag_nothing_refers_to_it(http: Http) -> None:
