@@ -61,7 +61,7 @@ def registries(tmp_path: Path) -> Iterator[tuple[Registry, Registry]]:
 
 @pytest.fixture
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    monkeypatch.setattr("cogpack.http.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.client.backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.registry.places.backoff", lambda _: 0.0)
     with Session(Settings(cache=tmp_path / "cache", environment={"HOME": "/nonexistent"})) as found:
         yield found
@@ -503,7 +503,7 @@ def test_a_source_that_breaks_off_is_read_again(
     images.manifest(layer, name="v1")
     two = registries[1]
     target = f"{tmp_path}/out:v1" if layout else f"{two.address}/a:v1"
-    monkeypatch.setattr("cogpack.registry.client.backoff", lambda _: 0.0, raising=False)
+    monkeypatch.setattr("cogpack.registry.wire.backoff", lambda _: 0.0)
 
     def cut(request: Request) -> Answer:
         if request.path.endswith(layer["digest"]) and next(cuts):
