@@ -28,6 +28,7 @@ from cogpack.oci import (
     Descriptor,
 )
 from cogpack.reference import Reference
+from cogpack.registry.places import LayoutPlace
 from cogpack.registry.referrers import fallback_tag, list_referrers
 from cogpack.registry.server import Server
 
@@ -306,17 +307,15 @@ def test_referrers_that_are_copied_join_those_that_are_there(
 
 
 def test_a_referrer_that_a_killed_copy_stored_and_did_not_list_is_listed_by_the_next(
-    session: Session, registries: tuple[Registry, Registry], made: Made, tmp_path: Path
+    session: Session, made: Made, tmp_path: Path
 ) -> None:
-    one, _ = registries
-    copy(session, f"{made.root}:v1", f"{one.address}/a:v1")
-    layout = Layout.create(tmp_path / "one")
+    copy(session, f"{made.root}:v1", f"{tmp_path}/out:v1")
+    layout = Layout.read(tmp_path / "out")
     index = json.loads((layout.root / "index.json").read_bytes())
     index["manifests"] = [entry for entry in index["manifests"] if "sha256-" not in str(entry)]
     (layout.root / "index.json").write_text(json.dumps(index))
-    copied = copy(session, f"{made.root}:v1", f"{one.address}/a:v1")
-    assert copied.requests == 3
-    (found,) = list_referrers(session.repository(Reference.parse(f"{one.address}/a")), Digest(made.amd64["digest"]))
+    assert copy(session, f"{made.root}:v1", f"{tmp_path}/out:v1").requests == 3
+    (found,) = LayoutPlace(layout, session.cancellation).referrers(Digest(made.amd64["digest"]))
     assert found.digest == made.sbom["digest"]
 
 
