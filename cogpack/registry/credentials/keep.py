@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from cogpack.errors import InputError
 from cogpack.disk import whole_file, writing
+from cogpack.errors import InputError
 from cogpack.registry.credentials.files import FILE_LIMIT, Document, docker_config, normal_key
 from cogpack.registry.credentials.helpers import Helper, key
 from cogpack.registry.credentials.login import Secret
