@@ -19,11 +19,15 @@ OCI_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 OCI_LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 
 MANIFEST_TYPES = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_INDEX)
 INDEX_TYPES = (OCI_INDEX, DOCKER_INDEX)
+
+CONFIG_LIMIT = 8 * 1024 * 1024
+"""Bytes of an image config that is read."""
 
 MANIFEST_LIMIT = 4 * 1024 * 1024 - 1
 """Bytes; what distribution, zot, ACR, ECR and Harbor accept as a manifest."""

@@ -15,8 +15,8 @@ from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError
 from cogpack.image import LAYER_NAME
-from cogpack.oci import Descriptor, Platform
-from cogpack.registry.graph import Graph, MissingError, Node
+from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Manifest, Platform
+from cogpack.registry.graph import Graph, MissingError, Node, check_platform
 from cogpack.registry.places import Place
 from cogpack.transfer import results
 
@@ -53,6 +53,8 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
     place, wanted = open_source(session, from_)
     graph = Graph(place.manifest, where=place.name)
     root = graph.root(wanted, Platform.parse(platform) if platform else None)
+    if platform and not graph.chosen and isinstance(root.document, Manifest):
+        _check_platform(place, root.document.config, Platform.parse(platform))
     if to.reference and to.reference.digest not in (None, root.descriptor.digest):
         raise MismatchError(
             f"{source} is {root.descriptor.digest}, not {to.reference.digest}",
@@ -81,6 +83,13 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
         manifests=tuple(node.descriptor.digest for node in image),
         referrers=tuple(node.descriptor.digest for node in attached),
     )
+
+
+def _check_platform(place: Place, config: Descriptor, platform: Platform) -> None:
+    if config.media_type not in (OCI_CONFIG, DOCKER_CONFIG) or config.size > CONFIG_LIMIT:
+        raise InputError(f"{place.name} holds no image but {config.media_type:.100}", next_step="leave out --platform")
+    with place.blob(config) as blocks:
+        check_platform(b"".join(blocks), platform, place.name)
 
 
 def _add_referrers(session: Session, place: Place, graph: Graph) -> tuple[Node, ...]:

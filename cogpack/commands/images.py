@@ -11,10 +11,8 @@ from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.image import LAYER_NAME
 from cogpack.layout import Layout
-from cogpack.oci import INDEX_TYPES, Descriptor, Index, Manifest, decode
+from cogpack.oci import CONFIG_LIMIT, INDEX_TYPES, Descriptor, Index, Manifest, decode
 from cogpack.reference import Reference
-
-_CONFIG_LIMIT = 8 * 1024 * 1024
 
 
 class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,5 +57,5 @@ def open_image(session: Session, target: str) -> StoredImage:
         digest=digest,
         manifest=decode(data, Manifest, where=str(reference)),
         blob=repository.blob,
-        document=lambda blob: repository.blob_bytes(blob, limit=_CONFIG_LIMIT),
+        document=lambda blob: repository.blob_bytes(blob, limit=CONFIG_LIMIT),
     )

@@ -14,14 +14,12 @@ from cogpack.errors import InputError
 from cogpack.image import LAYER_KEY
 from cogpack.layers.wheels import check_clashes
 from cogpack.lock import Lock, Result, Results
-from cogpack.oci import INDEX_TYPES, Descriptor, ImageConfig, LayerInfo, Manifest, decode
+from cogpack.oci import CONFIG_LIMIT, INDEX_TYPES, Descriptor, ImageConfig, LayerInfo, Manifest, decode
 from cogpack.plan import Plan, weights_plan
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.sinks.registry import RegistrySink
 from cogpack.transfer import Moved, known_image, learn, transfer, vouched
-
-_CONFIG_LIMIT = 8 * 1024 * 1024
 
 
 class Pushed(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +114,7 @@ def present_layers(repository: Repository, tag: Reference) -> tuple[Digest | Non
         return digest, {}
     try:
         manifest = decode(data, Manifest, where=str(tag))
-        config = repository.blob_bytes(manifest.config, limit=_CONFIG_LIMIT)
+        config = repository.blob_bytes(manifest.config, limit=CONFIG_LIMIT)
         word = _word(manifest, decode(config, ImageConfig, where=str(tag)).rootfs.diff_ids)
     except InputError:  # somebody else's artifact under this tag: nothing to learn
         return digest, {}

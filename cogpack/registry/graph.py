@@ -97,6 +97,8 @@ class Graph:
         self._where = where
         self._nodes: dict[Digest, Node] = {}
         self._blobs: dict[Digest, Descriptor] = {}
+        self.chosen = False
+        """Whether the root was taken from an index, which says what platform it is for."""
         self._manifests = 0
         self._bytes = 0
         self._size = 0
@@ -124,6 +126,7 @@ class Graph:
             media_type = str(inside.get("mediaType", media_type))
         descriptor = Descriptor(media_type=media_type, digest=digest, size=len(data))
         if platform is not None and media_type in INDEX_TYPES and levels:
+            self.chosen = True
             chosen = choose(self._document(descriptor, data).manifests, platform, self._where)
             return self.root(chosen.digest, platform, levels - 1)
         return self._add(descriptor, data, levels)
@@ -232,6 +235,13 @@ def choose(children: Iterable[Descriptor], platform: Platform, where: str) -> De
         f"{where} has no image for {platform}; it has {names or 'none'}",
         next_step="choose another image or platform",
     )
+
+
+def check_platform(config: bytes, wanted: Platform, where: str) -> None:
+    """Of an image that was not chosen from an index: its config is for `wanted` (image-spec config.md)."""
+    found = decode(config, Platform, where=f"{where}: image config")
+    if (found.os, found.architecture) != (wanted.os, wanted.architecture):  # variants are often left out
+        raise InputError(f"{where} is for {found}, not {wanted}", next_step="choose another image or platform")
 
 
 def _fits(offered: Platform, wanted: Platform) -> bool:

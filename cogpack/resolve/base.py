@@ -12,16 +12,15 @@ from cogpack.decompress import decompressed
 from cogpack.digest import Digest, parse_digest
 from cogpack.errors import InputError
 from cogpack.lock import GroundDirectory, RegistryBase, RegistryLayer
-from cogpack.oci import Descriptor, Execution, ImageConfig, Manifest, Platform, decode
+from cogpack.oci import CONFIG_LIMIT, Descriptor, Execution, ImageConfig, Manifest, Platform, decode
 from cogpack.progress import Progress
 from cogpack.reference import Reference
-from cogpack.registry.graph import read_graph
+from cogpack.registry.graph import check_platform, read_graph
 from cogpack.untar import Member, Untar
 
 _LIBC = re.compile(r"(?:.*/)?(?:libc\.so\.6|libc-2\.\d+\.so)")
 _LIBC_VERSION = re.compile(rb"GNU C Library [^\n]{0,200}?version (2\.\d+)")
 _PYTHON = re.compile(r"python3\.(\d+)")
-_CONFIG_LIMIT = 8 * 1024 * 1024
 _OUR_ROOTS = ("opt", "opt/venv", "src")
 """Directories that our layers write again as parents."""
 
@@ -38,8 +37,7 @@ class Images(Protocol):
 
 def resolve_base(reference: Reference, platform: Platform, images: Images, progress: Progress) -> RegistryBase:
     """Resolve `reference` to a digest and learn what the image holds."""
-    manifest, digest = _manifest(reference, platform, images)
-    raw_config = images.blob_bytes(manifest.config, limit=_CONFIG_LIMIT)
+    manifest, digest, raw_config = _manifest(reference, platform, images)
     config = decode(raw_config, ImageConfig, where=f"{reference}: image config")
     diff_ids = config.rootfs.diff_ids
     if len(diff_ids) != len(manifest.layers):
@@ -75,13 +73,18 @@ def _diff_id(text: str, reference: Reference) -> Any:
     return parse_digest(text, where=f"{reference}: diff ID")
 
 
-def _manifest(reference: Reference, platform: Platform, images: Images) -> tuple[Manifest, Digest]:
-    wanted: str = reference.digest or reference.tag or "latest"
-    node = read_graph(images.manifest, wanted, where=f"cogpack.base: {reference.name}", platform=platform).nodes[-1]
+def _manifest(reference: Reference, platform: Platform, images: Images) -> tuple[Manifest, Digest, bytes]:
+    """The image's manifest, that one's digest, its config."""
+    where = f"cogpack.base: {reference}"
+    graph = read_graph(images.manifest, reference.digest or reference.tag or "latest", where=where, platform=platform)
+    node = graph.nodes[-1]
     assert isinstance(node.document, Manifest)
     if node.foreign:
         _refuse(reference, "its lowest layers are in no registry")
-    return node.document, node.descriptor.digest
+    config = images.blob_bytes(node.document.config, limit=CONFIG_LIMIT)
+    if not graph.chosen:
+        check_platform(config, platform, where)
+    return node.document, node.descriptor.digest, config
 
 
 def _search_path(config: Execution | None) -> list[str]:

@@ -269,6 +269,17 @@ def test_one_platform_is_that_image_under_the_name(
         copy(session, f"{made.root}:v1", f"{one.address}/a:v1", platform="windows/amd64")
 
 
+def test_an_image_alone_is_for_the_platform_that_its_config_names(session: Session, made: Made, tmp_path: Path) -> None:
+    made.images.manifest(name="alone")
+    with pytest.raises(InputError, match="is for linux/amd64, not linux/arm64"):
+        copy(session, f"{made.root}:alone", f"{tmp_path}/out", platform="linux/arm64")
+    made.images.manifest(name="artifact", config=made.images.blob("application/x-anything", data=b"{}"))
+    with pytest.raises(InputError, match="no image but application/x-anything"):
+        copy(session, f"{made.root}:artifact", f"{tmp_path}/out", platform="linux/amd64")
+    assert not (tmp_path / "out").exists()
+    copy(session, f"{made.root}:alone", f"{tmp_path}/out", platform="linux/amd64")
+
+
 def test_without_referrers_there_are_none(session: Session, registries: tuple[Registry, Registry], made: Made) -> None:
     one, _ = registries
     assert copy(session, f"{made.root}:v1", f"{one.address}/a:v1", referrers=False).referrers == ()

@@ -138,3 +138,5 @@ def test_a_missing_tag_or_platform_is_named() -> None:
         resolve_base(NAME.with_tag("v2"), AMD64, Images(good()), SILENT)
     with pytest.raises(InputError, match="linux/arm64; it has linux/amd64"):
         resolve_base(NAME, Platform.parse("linux/arm64"), Images(good(), index=True), SILENT)
+    with pytest.raises(InputError, match="is for linux/amd64, not linux/arm64"):
+        resolve_base(NAME, Platform.parse("linux/arm64"), Images(good()), SILENT)
