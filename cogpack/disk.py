@@ -32,7 +32,7 @@ def whole_file(path: Path, *, prefix: str = ".part-", mode: int = 0o666) -> Iter
     """
     beside = path.with_name(f"{prefix}{secrets.token_hex(8)}")
     with writing(path):
-        stream = open(beside, "xb", opener=partial(os.open, mode=mode))
+        stream = open(beside, "xb", opener=partial(os.open, mode=mode))  # noqa: SIM115 - closed below
     try:
         yield Output(stream, path)
         with writing(path):

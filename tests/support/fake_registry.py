@@ -177,6 +177,10 @@ class _Gone(Exception):
     """The connection is to be closed at once."""
 
 
+class _Cut(Exception):
+    """The connection is to be reset, once whoever was reading has put things in order."""
+
+
 class FakeRegistry:
     """`blobs`: repository -> digest -> bytes (b"" where only hashed) and `sizes` beside it; `manifests` and `tags` too.
 
@@ -356,17 +360,20 @@ class _Connection:
             if fault.then == "stall":
                 self._stop.wait(60)
                 raise _Gone
-            for _ in self._body():
+            for _ in self._blocks():
                 pass
             return True
         if refusal := self._registry.refuses(seen):
-            for _ in self._body():
+            for _ in self._blocks():
                 pass
             self._answer(*refusal)
             return True
-        status, answer_headers, body = self._handle(seen)
-        for _ in self._body():  # what the handler did not want
-            pass
+        try:
+            status, answer_headers, body = self._handle(seen)
+            for _ in self._body():  # what the handler did not want
+                pass
+        except _Cut:
+            self._reset()
         if fault and fault.how == "lost":
             self._reset()
         if fault and fault.how == "late":
@@ -398,11 +405,11 @@ class _Connection:
                     yield kept
                     if fault.how == "stall":
                         self._stop.wait(60)
-                    self._reset()
+                    raise _Cut
             self._seen.size += len(block)
             yield block
         if fault and fault.how == "reset" and self._seen.method not in ("GET", "HEAD"):
-            self._reset()
+            raise _Cut
 
     def _blocks(self) -> Iterator[bytes]:
         seen = self._seen
