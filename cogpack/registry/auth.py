@@ -97,7 +97,7 @@ class Authorizer:
         what = f"{host} refused us"
         if self._wanted:
             doing, repository = scopes.right(self._wanted[0])
-            what = f"{host} gives no right to {doing} {repository}"
+            what = f"{host} refused the right to {doing} {repository}"
         return DeniedError(f"{what} {self._account} ({said})", next_step=self._account.advice)
 
     def _for(self, more: tuple[str, ...]) -> tuple[str, ...]:

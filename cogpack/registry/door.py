@@ -13,6 +13,8 @@ from cogpack.registry.auth import Authorizer, Tokens
 from cogpack.registry.credentials import Credentials
 
 _HUB = "registry-1.docker.io"
+_TOKENS = 2
+"""Tokens that one request is tried with: the second was asked for because the first was refused."""
 
 
 class Door:
@@ -49,22 +51,27 @@ class Door:
         scopes: tuple[str, ...] = (),
     ) -> Response:
         """A request with a small answer, of whatever status; `scopes`: more than the token was asked for."""
-        for last in (False, False, True):  # as it is; with a token; with a token of more scopes
+        refused = 0
+        for last in (False, False, True):  # as it is; with a token; with a fresh one
             sent = dict(headers) | self._authorization(url, scopes)
             answer = self.http.request(method, url, headers=sent, body=body, limit=limit, retry=retry)
-            if answer.status != 401 or not self._is_ours(url) or last:
+            refused += "Authorization" in sent
+            if answer.status != 401 or not self._is_ours(url) or last or refused == _TOKENS:
                 break
-            challenge = answer.headers.get("www-authenticate", "")
-            self._authorizer.challenged(challenge, sent.get("Authorization"), more_scopes=scopes)
+            self._authorizer.challenged(
+                answer.headers.get("www-authenticate", ""), sent.get("Authorization"), more_scopes=scopes
+            )
         return answer
 
     @contextmanager
     def get(self, url: str, headers: Mapping[str, str] = {}) -> Iterator[Stream]:
         """GET of something large, redirects followed; the answer is of whatever status."""
+        refused = 0
         for last in (False, False, True):
             sent = dict(headers) | self._authorization(url)
+            refused += "Authorization" in sent
             with self.http.follow(url, headers=sent) as stream:
-                if stream.status == 401 and self._is_ours(stream.url) and not last:
+                if stream.status == 401 and self._is_ours(stream.url) and not (last or refused == _TOKENS):
                     challenge = stream.headers.get("www-authenticate", "")
                 else:
                     yield stream

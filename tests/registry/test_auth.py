@@ -44,7 +44,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.client.backoff", lambda _: 0.0)
 
 
 @pytest.fixture
@@ -215,12 +215,12 @@ def test_a_refusal_names_the_right_and_the_source_and_no_secret(http: Http, serv
     with pytest.raises(DeniedError) as refused:
         authorizer(http, account(WRONG)).challenged(server.challenge, None)
     assert refused.value.message == (
-        f"{HOST} gives no right to push to a/b with the password of user from a file "
+        f"{HOST} refused the right to push to a/b with the password of user from a file "
         "(its token server answered HTTP 401)"
     )
     assert refused.value.next_step == f"cogpack login {HOST}"
     denied = authorizer(http, account(None), "repository:a/b:pull").denied("DENIED: no")
-    assert denied.message == f"{HOST} gives no right to pull from a/b without credentials (DENIED: no)"
+    assert denied.message == f"{HOST} refused the right to pull from a/b without credentials (DENIED: no)"
 
 
 def test_a_refused_basic_header_is_not_sent_twice(http: Http) -> None:
