@@ -49,7 +49,9 @@ def test_readme_names_commands_and_flags_that_exist() -> None:
         assert flag in helps, flag
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/architecture.md", "docs/image.md", "docs/lock.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "docs/architecture.md", "docs/image.md", "docs/lock.md", "docs/credentials.md"]
+)
 def test_links_between_documents_lead_somewhere(document: str) -> None:
     path = ROOT / document
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):

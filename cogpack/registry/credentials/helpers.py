@@ -102,6 +102,7 @@ class Helper(msgspec.Struct, frozen=True):
         end = time.monotonic() + _SECONDS
         with suppress(BrokenPipeError):  # it may answer without reading
             process.stdin.write(told)
+        with suppress(BrokenPipeError):
             process.stdin.close()
         output = bytearray()
         with selectors.DefaultSelector() as ready:
