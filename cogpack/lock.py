@@ -193,7 +193,7 @@ class LockedWeight(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     oid: _Digest
     size: _Size
-    rule: Literal["tensor", "opaque", "none"]
+    rule: Literal["tensor", "gguf", "opaque", "none"]
     parts: tuple[LockedPart, ...]
 
 
@@ -211,7 +211,7 @@ class RemoteWeight(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     revision: str | None = None
     size: _Size
     sha256: _Digest
-    rule: Literal["tensor", "opaque", "none"]
+    rule: Literal["tensor", "gguf", "opaque", "none"]
     layer_size: Annotated[int, msgspec.Meta(ge=1, le=2**50)]
     parts: tuple[LockedPart, ...] = ()
 

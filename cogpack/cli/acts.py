@@ -152,7 +152,7 @@ def verify_weights(arguments: argparse.Namespace) -> None:
 
 
 def pull_weights(arguments: argparse.Namespace) -> None:
-    from cogpack.commands.contents import pull_weights
+    from cogpack.commands.pull_weights import pull_weights
     from cogpack.console import size_text
 
     def act(session: "Session") -> str:

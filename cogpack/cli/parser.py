@@ -82,11 +82,11 @@ def parser() -> argparse.ArgumentParser:
     kinds = weights.add_subparsers(metavar="ACTION", required=True)
     ls = project(command("ls", acts.list_weights, "Show what is a weight, how it is cut, what moves.", kinds))
     ls.add_argument("target", nargs="?", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
-    split = command("split", acts.split_weights, "Cut a safetensors file into shards and their index.", kinds)
+    split = command("split", acts.split_weights, "Cut a safetensors or GGUF file as for an image.", kinds)
     split.add_argument("source", type=Path, metavar="FILE")
     split.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     split.add_argument("--layer-size", type=_positive_bytes, metavar="BYTES", help="what to cut to [by the size]")
-    join = command("join", acts.join_weights, "Make one safetensors file of shards and their index.", kinds)
+    join = command("join", acts.join_weights, "Make one file again of the parts of a safetensors or GGUF file.", kinds)
     join.add_argument("source", type=Path, metavar="DIR|INDEX")
     join.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
     check = command(

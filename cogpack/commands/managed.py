@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import msgspec
-from blake3 import blake3
 
 from cogpack.commands.session import Session
 from cogpack.config import ManagedWeight, WeightSource
@@ -19,17 +18,11 @@ from cogpack.errors import InputError, MismatchError
 from cogpack.layers.files import Hashed, Placed
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.weights import Weight, largest
+from cogpack.layers.weights.cuts import Piece
 from cogpack.layers.weights.opaque import part_path
-from cogpack.layers.weights.remote import (
-    Piece,
-    RemoteContent,
-    RemoteShards,
-    measure,
-    opaque_pieces,
-    tensor_pieces,
-)
+from cogpack.layers.weights.remote import RemoteContent, RemoteCut, cut_pieces, measure, opaque_pieces
 from cogpack.lock import LockedPart, RemoteWeight
-from cogpack.project import Project, SplitRules, index_path
+from cogpack.project import Project, Rule, SplitRules
 from cogpack.remote import RemoteFile
 from cogpack.resolve.weights import FoundFile, is_remote, wanted
 
@@ -120,7 +113,7 @@ def pin_remote(
         digest, parts = item.file.sha256, tuple[LockedPart, ...]()
         if rule != "none" or digest is None:
             reader = _reader(session, item)
-            paths, pieces, index = _pieces(item.path, reader, rule, size)
+            paths, pieces = _pieces(item.path, reader, rule, size)
             task = session.progress.task(f"read {item.file.path}", item.file.size)
             digest, hashes = measure(reader, pieces, task.advance)
             task.done("pinned")
@@ -128,9 +121,6 @@ def pin_remote(
                 LockedPart(path=path, size=piece.size, blake3=hash_)
                 for path, piece, hash_ in zip(paths, pieces, hashes, strict=True)
             )
-            if index is not None:
-                place = index_path(item.path)
-                parts += (LockedPart(path=place, size=len(index), blake3=blake3(index).hexdigest()),)
         if item.file.sha256 not in (None, digest):
             raise MismatchError(
                 f"{reader!r}: the server says {item.file.sha256}, its bytes are {digest}", next_step="try again later"
@@ -151,16 +141,16 @@ def pin_remote(
         return tuple(sorted(pool.map(pin, found), key=lambda weight: weight.path))
 
 
-def _pieces(path: str, reader: RemoteFile, rule: str, size: int) -> tuple[list[str], list[Piece], bytes | None]:
-    """Paths in the image and pieces, and the index that goes with shards."""
+def _pieces(path: str, reader: RemoteFile, rule: Rule, size: int) -> tuple[list[str], list[Piece]]:
+    """Paths in the image, and pieces."""
     if rule == "none":
-        return [], [], None
+        return [], []
     if rule == "opaque":
         pieces = opaque_pieces(reader.size, size)
-        return [part_path(path, number) for number in range(len(pieces))], pieces, None
+        return [part_path(path, number) for number in range(len(pieces))], pieces
     folder, slash, name = path.rpartition("/")
-    pieces, index = tensor_pieces(reader, name.removesuffix(".safetensors"), size)
-    return [f"{folder}{slash}{piece.name}" for piece in pieces], pieces, index
+    pieces = cut_pieces(rule, reader, name, size)
+    return [f"{folder}{slash}{piece.name}" for piece in pieces], pieces
 
 
 def _reader(session: Session, item: Found) -> RemoteFile:
@@ -196,14 +186,10 @@ def remote_weight(session: Session, locked: RemoteWeight) -> Weight:
             contents.append(_hashed(reader, _always(piece), part.size, part.blake3))
             offset += part.size
     else:
-        stem = locked.path.rpartition("/")[2].removesuffix(".safetensors")
-        cut = RemoteShards(reader, stem, locked.layer_size)
+        cut = RemoteCut(locked.rule, reader, locked.path.rpartition("/")[2], locked.layer_size)
         contents = [
-            _hashed(reader, _named(cut, part.path.rpartition("/")[2]), part.size, part.blake3)
-            for part in locked.parts[:-1]
+            _hashed(reader, _named(cut, part.path.rpartition("/")[2]), part.size, part.blake3) for part in locked.parts
         ]
-        index = locked.parts[-1]
-        contents.append(_hashed(reader, lambda: Piece("", (), cut.index()), index.size, index.blake3))
     placed = tuple(Placed(path, content) for path, content in zip(paths, contents, strict=True))
     return Weight(locked.path, shown(locked.path), None, locked.size, locked.rule, parts=placed)
 
@@ -216,5 +202,5 @@ def _always(piece: Piece) -> Callable[[], Piece]:
     return lambda: piece
 
 
-def _named(cut: RemoteShards, name: str) -> Callable[[], Piece]:
+def _named(cut: RemoteCut, name: str) -> Callable[[], Piece]:
     return lambda: cut.piece(name)

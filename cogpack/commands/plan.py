@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from cogpack.commands.managed import shown
 from cogpack.commands.prepare import Prepared, prepare
 from cogpack.commands.push import believe_known, present_layers, push_reference, read_new_files
 from cogpack.commands.session import Session
@@ -75,16 +76,18 @@ def plan(session: Session, target: str | None) -> Planned:
 
 
 def _weights(prepared: Prepared) -> tuple[PlannedWeight, ...]:
-    size = prepared.gathered.layer_size
+    gathered = prepared.gathered
     return tuple(
         PlannedWeight(
             path=file.path,
             size=file.size,
             rule=file.rule,
-            why=file.why,
-            others=_others(file.path, file.size, file.rule, size),
+            why=f"{file.why}; code opens {shown(prepared.plan.weights[weight.path][-1].path)}"
+            if file.rule == "gguf"
+            else file.why,
+            others=_others(file.path, file.size, file.rule, gathered.layer_size),
         )
-        for file in prepared.gathered.files
+        for file, weight in zip(gathered.files, gathered.weights, strict=True)
     )
 
 
@@ -99,4 +102,6 @@ def _others(path: str, size: int, rule: Rule, target: int) -> tuple[str, ...]:
     }
     if path.endswith(".safetensors"):
         offers["tensor"] = f"tensor: about {parts} layers, for loaders that read an index"
+    if path.endswith(".gguf"):
+        offers["gguf"] = f"gguf: about {parts} layers, for llama.cpp, which opens the first of the parts"
     return tuple(text for name, text in offers.items() if name != rule)

@@ -1,7 +1,7 @@
 """`cogpack weights split` and `join`: the cuts of an image's weights, on plain directories."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -9,13 +9,14 @@ import msgspec
 from cogpack.commands.session import Session
 from cogpack.errors import InputError
 from cogpack.layers import tar
-from cogpack.layers.entry import BLOCK, Content, LocalFile, Slices
-from cogpack.layers.facts import write_whole
+from cogpack.layers.entry import BLOCK, Bytes, Content, LocalFile, Slices
 from cogpack.layers.weights import layer_size
+from cogpack.layers.weights.cuts import cut_any, read_local
+from cogpack.layers.weights.gguf import GgufHeader, GgufTensor, make_gguf_header, read_gguf
 from cogpack.layers.weights.safetensors import Tensor, arrange, make_header, read_header
-from cogpack.layers.weights.shards import ShardIndex, index, shards
+from cogpack.layers.weights.shards import ShardIndex
 from cogpack.oci import decode
-from cogpack.project import index_path
+from cogpack.project import GGUF_PART, gguf_part
 from cogpack.sinks.base import counted
 
 _INDEX_LIMIT = 64 * 1024 * 1024
@@ -30,26 +31,49 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def split(session: Session, source: Path, output: Path, *, size: int | None) -> Written:
-    """The shards of a safetensors file and their index, as an image would hold them, in `output`."""
+    """The parts of a safetensors or GGUF file, as an image would hold them, in `output`."""
     file = LocalFile.of(source)
-    with file.open() as stream:
-        header = read_header(stream, file.size, where=str(source))
-    stem = source.name.removesuffix(".safetensors")
-    parts = shards(header, stem=stem, target=size or layer_size(file.size))
-    place = index_path(source.name)
-    _new_files(output, [*(shard.name for shard in parts), place])
+    header = read_local("gguf" if source.name.endswith(".gguf") else "tensor", file)
+    pieces = cut_any(header, source.name, size or layer_size(file.size))
+    _new_files(output, [piece.name for piece in pieces])
     task = session.progress.task(f"split {source.name}", file.size)
-    for shard in parts:
-        _write(output / shard.name, counted(tar.read(Slices(file, shard.ranges, shard.header)), task.advance))
-    write_whole(output / place, index(parts))  # last: what it names is there
+    for piece in pieces:  # the last tells of the others: they are there
+        _write(output / piece.name, counted(tar.read(Slices(file, piece.ranges, piece.head)), task.advance))
     task.done("split")
-    names = (*(shard.name for shard in parts), place)
-    return Written(directory=str(output), files=names, size=sum(shard.size for shard in parts))
+    names = tuple(piece.name for piece in pieces)
+    return Written(directory=str(output), files=names, size=sum(piece.size for piece in pieces))
 
 
 def join(session: Session, source: Path, output: Path) -> Written:
-    """One safetensors file from the shards of `source`, which is an index or a directory with just one."""
-    place = _index_in(source)
+    """One file of the parts in `source`: their index, the first of them, or a directory with just one of these."""
+    place = _beginning(source)
+    pieces = _gguf(place) if place.name.endswith(".gguf") else _safetensors(place)
+    _new_files(output.parent, [output.name])
+    task = session.progress.task(f"join {output.name}", sum(piece.size for piece in pieces))
+    _write(output, counted((block for piece in pieces for block in tar.read(piece)), task.advance))
+    task.done("joined")
+    return Written(directory=str(output.parent), files=(output.name,), size=output.stat().st_size)
+
+
+def _beginning(source: Path) -> Path:
+    if not source.is_dir():
+        return source
+    found = sorted(path for path in source.iterdir() if ".safetensors.index." in path.name or _is_first(path.name))
+    if len(found) != 1:
+        raise InputError(
+            f"{source}: holds {len(found)} files *.safetensors.index.json or *-00001-of-N.gguf, not one",
+            next_step="name the one to begin with",
+        )
+    return found[0]
+
+
+def _is_first(name: str) -> bool:
+    found = GGUF_PART.fullmatch(name)
+    return found is not None and int(found["number"]) == 1
+
+
+def _safetensors(place: Path) -> list[Content]:
+    """What the file that the shards of an index make consists of."""
     with LocalFile.of(place).open() as stream:
         document = decode(stream.read(_INDEX_LIMIT), ShardIndex, where=str(place))
     tensors: dict[str, tuple[LocalFile, int, Tensor]] = {}
@@ -65,33 +89,49 @@ def join(session: Session, source: Path, output: Path) -> Written:
     if tensors.keys() != document.weight_map.keys():
         (odd, *_) = sorted(tensors.keys() ^ document.weight_map.keys())
         raise InputError(f"{place}: tensor {odd[:100]!r} is only in one of index and shards", next_step="split it anew")
-    _new_files(output.parent, [output.name])
     ordered = arrange(tensor for _, _, tensor in tensors.values())
-    pieces: list[Content] = [
-        Slices(file, ((data + tensor.begin, tensor.size),) if tensor.size else ())
-        for file, data, tensor in (tensors[tensor.name] for tensor in ordered)
+    parts = (tensors[tensor.name] for tensor in ordered)
+    return [
+        Bytes(make_header(ordered, metadata)),
+        *(_slice(file, data + tensor.begin, tensor.size) for file, data, tensor in parts),
     ]
-    task = session.progress.task(f"join {output.name}", sum(piece.size for piece in pieces))
-    blocks = (block for piece in pieces for block in tar.read(piece))
-    _write(output, _after(make_header(ordered, metadata), counted(blocks, task.advance)))
-    task.done("joined")
-    return Written(directory=str(output.parent), files=(output.name,), size=output.stat().st_size)
 
 
-def _index_in(source: Path) -> Path:
-    if not source.is_dir():
-        return source
-    found = sorted(path for path in source.iterdir() if ".safetensors.index." in path.name)
-    if len(found) != 1:
+def _gguf(place: Path) -> list[Content]:
+    """What the file that split files make consists of: to the byte what was split, if usual tools had written it."""
+    named = GGUF_PART.fullmatch(place.name)
+    if named is None or not _is_first(place.name):
+        raise InputError(f"{place}: no first part of a split GGUF file", next_step="name the part 00001-of-N")
+    count = int(named["count"])
+    first: GgufHeader | None = None
+    tensors: dict[str, GgufTensor] = {}
+    body: list[Content] = []
+    behind = 0
+    for number in range(count):
+        file = LocalFile.of(place.with_name(gguf_part(named["stem"], number, count)))
+        with file.buffered() as stream:
+            header = read_gguf(stream, file.size, where=str(file.path))
+        first = first or header
+        split = header.split
+        if split is None or (split.number, split.count) != (number, count) or header.alignment != first.alignment:
+            raise InputError(f"{file.path}: is not the part that its name says", next_step="split it anew")
+        for at, tensor in enumerate(header.tensors):
+            if tensor.name in tensors:
+                raise InputError(f"{file.path}: {tensor.name[:100]!r} is in two parts", next_step="split it anew")
+            tensors[tensor.name] = tensor
+            offset, length = header.span(at, at)
+            body += [Bytes(bytes(behind)), _slice(file, offset, length)]
+            behind = -length % first.alignment
+    assert first is not None
+    if first.split and first.split.tensors != len(tensors):
         raise InputError(
-            f"{source}: holds {len(found)} files *.safetensors.index.json, not one", next_step="name the index itself"
+            f"{place}: {len(tensors)} tensors are there, {first.split.tensors} should be", next_step="split it anew"
         )
-    return found[0]
+    return [Bytes(make_gguf_header(first, first.pairs, list(tensors.values()))), *body]
 
 
-def _after(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
+def _slice(file: LocalFile, offset: int, length: int) -> Slices:
+    return Slices(file, ((offset, length),) if length else ())
 
 
 def _new_files(directory: Path, names: Iterable[str]) -> None:

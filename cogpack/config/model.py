@@ -36,7 +36,7 @@ class ManagedWeight(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[WeightSource, ...]
 
 
-SplitRule: TypeAlias = Literal["auto", "tensor", "opaque", "none"]
+SplitRule: TypeAlias = Literal["auto", "tensor", "gguf", "opaque", "none"]
 
 
 class PackWeights(msgspec.Struct, frozen=True, kw_only=True):

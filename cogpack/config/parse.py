@@ -29,7 +29,13 @@ _PLATFORMS: Mapping[str, Literal["linux/amd64", "linux/arm64"]] = {
     "linux/amd64": "linux/amd64",
     "linux/arm64": "linux/arm64",
 }
-_SPLITS: Mapping[str, SplitRule] = {"auto": "auto", "tensor": "tensor", "opaque": "opaque", "none": "none"}
+_SPLITS: Mapping[str, SplitRule] = {
+    "auto": "auto",
+    "tensor": "tensor",
+    "gguf": "gguf",
+    "opaque": "opaque",
+    "none": "none",
+}
 _SMALLEST_LAYER = 1024 * 1024
 _COMPRESSIONS: Mapping[str, Literal["gzip", "zstd"]] = {"gzip": "gzip", "zstd": "zstd"}
 

@@ -6,13 +6,16 @@ There is no time: every entry of every layer carries one epoch (see `layers/tar.
 
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias, cast
 
 import msgspec
 
 from cogpack.errors import CogpackError, InputError, MismatchError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 BLOCK = 1024 * 1024
 """Bytes read at a time."""
@@ -91,6 +94,10 @@ class LocalFile(msgspec.Struct, frozen=True):
 
     def open(self) -> BinaryIO:
         return _Unchanged(self.path, self.stat)
+
+    def buffered(self) -> io.BufferedReader:
+        """For many small reads; `read` gives as much as it is asked for."""
+        return io.BufferedReader(_Unchanged(self.path, self.stat), BLOCK)
 
     def deflated(self) -> RawDeflate | None:
         return None
@@ -180,6 +187,38 @@ class _SliceReader(io.RawIOBase):
         if not self.closed:
             super().close()
             self._stream.close()
+
+
+class Blocks(io.RawIOBase):
+    """Blocks as a stream, read forward only and as far as it is asked for. Closing it closes them."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        while not self._rest:
+            block = next(self._blocks, None)
+            if block is None:
+                return 0
+            self._rest = memoryview(block)
+        target = memoryview(buffer)
+        taken = self._rest[: len(target)]
+        target[: len(taken)] = taken
+        self._rest = self._rest[len(taken) :]
+        return len(taken)
+
+    def close(self) -> None:
+        super().close()
+        if isinstance(self._blocks, Generator):
+            self._blocks.close()
+
+    def buffered(self) -> io.BufferedReader:
+        """The same, where `read` gives as much as it is asked for."""
+        return io.BufferedReader(self, BLOCK)
 
 
 class Absent(msgspec.Struct, frozen=True):

@@ -2,7 +2,8 @@
 
 `auto` cuts a safetensors file into shards when three things hold: it is too large for one layer; it stands where
 Hugging Face loaders look for it, beside the config.json by which they know the model; and no source of the project
-names it, or reads safetensors files itself. Everything else stays as it is.
+names it, or reads safetensors files itself. Everything else stays as it is; a GGUF file too, since its parts have names
+that code must ask for.
 """
 
 import re
@@ -15,11 +16,14 @@ from cogpack.config import PackWeights, SplitRule
 from cogpack.errors import InputError
 from cogpack.project.ignore import Patterns, parse_globs
 
-Rule: TypeAlias = Literal["tensor", "opaque", "none"]
+Rule: TypeAlias = Literal["tensor", "gguf", "opaque", "none"]
 
 _HUGGING_FACE = re.compile(r"(?:model|diffusion_pytorch_model)(?:\.[A-Za-z0-9_-]+)?\.safetensors")
 _READS = (b".safetensors", b"load_file", b"safe_open", b"from_single_file")
 _CODE = (".py", ".ipynb", ".sh")
+
+GGUF_PART = re.compile(r"(?P<stem>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})\.gguf", re.DOTALL)
+"""Names of the parts of a split GGUF file, by which llama.cpp finds one from the other."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -54,6 +58,8 @@ class SplitRules:
                 asked, glob = rule, written
         if asked == "auto":
             return self._auto(path, size, limit)
+        if asked == "gguf":
+            return self._gguf(path, glob)
         if asked == "tensor":
             self._check_tensor(path, glob)
         if asked != "none" and size <= limit:
@@ -73,6 +79,26 @@ class SplitRules:
         if (reader := self._reading_source()) is not None:
             return Choice("none", f"{reader} reads safetensors files itself")
         return Choice("tensor", "config.json beside it, and no source reads safetensors files itself")
+
+    def _gguf(self, path: str, glob: str) -> Choice:
+        """Parts whatever the size, so that what code has to open does not hang on it."""
+        where = f"{self._config}: cogpack.weights.split.{glob}"
+        if GGUF_PART.fullmatch(path):
+            return Choice("none", "a part of a split file already")
+        if not path.endswith(".gguf"):
+            raise InputError(
+                f"{where}: {path} is no GGUF file, gguf can't cut it", next_step="write tensor, opaque or none"
+            )
+        stem = path.removesuffix(".gguf")
+        for other in sorted(self._paths):
+            if (found := GGUF_PART.fullmatch(other)) and found["stem"] == stem:
+                raise InputError(
+                    f"{where}: {other} is there already", next_step="remove it, or write none for this file"
+                )
+        name = path.rpartition("/")[2]
+        if (reader := self._source_with((name.encode(),))) is not None:
+            return Choice("gguf", f"{self._config} says so; {reader} names {name}, which the image will not have")
+        return Choice("gguf", f"{self._config} says so")
 
     def _check_tensor(self, path: str, glob: str) -> None:
         where = f"{self._config}: cogpack.weights.split.{glob}"
@@ -98,11 +124,20 @@ class SplitRules:
         """The first file of the project's code that names safetensors files or their readers."""
         if not self._looked:
             self._looked = True
-            for path in sorted(path for path in self._paths if path.endswith(_CODE)):
-                if any(word in (self._read(path) or b"") for word in _READS):
-                    self._reader = path
-                    break
+            self._reader = self._source_with(_READS)
         return self._reader
+
+    def _source_with(self, words: Collection[bytes]) -> str | None:
+        for path in sorted(path for path in self._paths if path.endswith(_CODE)):
+            source = self._read(path) or b""
+            if any(word in source for word in words):
+                return path
+        return None
+
+
+def gguf_part(stem: str, number: int, count: int) -> str:
+    """`number`: from 0; names count from 1."""
+    return f"{stem}-{number + 1:05d}-of-{count:05d}.gguf"
 
 
 def index_path(path: str) -> str:

@@ -1,14 +1,18 @@
 """`cogpack weights` on files, directories and images in an OCI layout."""
 
 import random
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
+from support import gguf_files
 from support.images import fill
 from support.safetensors_files import files, made
 
-from cogpack.commands.contents import pull_weights, verify_weights
+from cogpack.commands.contents import verify_weights
+from cogpack.commands.pull_weights import pull_weights
 from cogpack.commands.session import Session, Settings
 from cogpack.commands.weights import join, split
 from cogpack.errors import CogpackError, InputError, MismatchError
@@ -21,7 +25,17 @@ from cogpack.project import Rule
 from cogpack.sinks.layout import LayoutSink
 
 MiB = 1024 * 1024
+BLOCKS = [(f"blk.{n}.w", "Q8_0", [64, 512]) for n in range(6)]
+GGUF = gguf_files.made(BLOCKS, pairs={"tokenizer.chat_template": "x"})
 MODEL = made([("embed.w", "F32", [MiB // 4]), *((f"layers.{n}.w", "BF16", [MiB // 4]) for n in range(8))])
+
+
+FILES: dict[str, tuple[Rule, bytes]] = {
+    "model__safetensors": ("tensor", MODEL),
+    "llm__gguf": ("gguf", GGUF),
+    "model-00001-of-00002__gguf": ("none", b"GGUF? whoever made this part made another kind of it"),
+    "small__bin": ("none", b"x"),
+}
 
 
 @pytest.fixture
@@ -61,6 +75,39 @@ def test_what_is_split_and_joined_has_the_same_tensors(tmp_path_factory: object,
     assert dict(deserialize(again)) == dict(deserialize(data))
 
 
+@settings(max_examples=20, deadline=None)
+@given(data=gguf_files.files())
+def test_a_split_and_joined_gguf_file_is_the_same_file(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    root = tmp_path_factory.mktemp("split")
+    (root / "model.gguf").write_bytes(data)
+    session = Session(Settings(cache=root / "cache"))
+    written = split(session, root / "model.gguf", root / "parts", size=100)
+    assert sorted(path.name for path in (root / "parts").iterdir()) == sorted(written.files)
+    join(session, root / "parts", root / "again.gguf")
+    assert (root / "again.gguf").read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("harm", "why"),
+    [
+        (lambda parts: parts[1].unlink(), "00002-of-"),
+        (lambda parts: parts[1].write_bytes(parts[2].read_bytes()), "is not the part that its name says"),
+        (lambda parts: parts[1].write_bytes(GGUF), "is not the part that its name says"),
+        (lambda parts: [part.rename(f"{part}.away") for part in parts[:1]], "holds 0 files"),
+    ],
+    ids=["lost", "twice", "whole", "no first"],
+)
+def test_parts_that_do_not_belong_together_are_not_joined(
+    session: Session, tmp_path: Path, harm: Callable[[list[Path]], object], why: str
+) -> None:
+    (tmp_path / "model.gguf").write_bytes(GGUF)
+    split(session, tmp_path / "model.gguf", tmp_path / "parts", size=MiB)
+    harm(sorted((tmp_path / "parts").iterdir()))
+    with pytest.raises(CogpackError, match=why):
+        join(session, tmp_path / "parts", tmp_path / "again.gguf")
+    assert not (tmp_path / "again.gguf").exists()
+
+
 def test_split_writes_nothing_over_what_is_there(session: Session, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(MODEL)
     (tmp_path / "model.safetensors.index.json").write_text("mine")
@@ -89,29 +136,41 @@ def test_an_index_that_can_not_be_is_refused(session: Session, tmp_path: Path, i
 
 def test_weights_of_every_kind_are_found_equal(session: Session, tmp_path: Path) -> None:
     data = random.Random(0).randbytes(3 * MiB + 5)
-    layout = image(tmp_path, model__safetensors=("tensor", MODEL), big__pt=("opaque", data), small__bin=("none", b"x"))
+    layout = image(tmp_path, **FILES, big__pt=("opaque", data))
     found = {file.path: file for file in verify_weights(session, str(layout), tmp_path / "files")}
-    assert found["model.safetensors"].tensors == 9
+    assert (found["model.safetensors"].tensors, found["llm.gguf"].tensors) == (9, 6)
     assert {path: file.how for path, file in found.items()} == {
         "model.safetensors": "tensors",
+        "llm.gguf": "tensors",
+        "model-00001-of-00002.gguf": "whole",
         "big.pt": "parts",
         "small.bin": "whole",
     }
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "big.pt", "small.bin"])
+@pytest.mark.parametrize("name", ["model.safetensors", "llm.gguf", "big.pt", "small.bin"])
 def test_one_other_byte_is_found_and_named(session: Session, tmp_path: Path, name: str) -> None:
     data = random.Random(0).randbytes(3 * MiB + 5)
-    layout = image(tmp_path, model__safetensors=("tensor", MODEL), big__pt=("opaque", data), small__bin=("none", b"x"))
+    layout = image(tmp_path, **FILES, big__pt=("opaque", data))
     path = tmp_path / "files" / name
     changed = bytearray(path.read_bytes())
     changed[-1] ^= 1
     path.write_bytes(changed)
-    with pytest.raises(MismatchError, match=f"{name[:5]}|parts/") as caught:
+    with pytest.raises(MismatchError, match=f"{name[:3]}|parts/") as caught:
         verify_weights(session, str(layout), tmp_path / "files")
     assert name in caught.value.message
     if name == "model.safetensors":
         assert "tensor layers.7.w" in caught.value.message
+    if name == "llm.gguf":
+        assert re.search(r"/src/m/llm-0000\d-of-0000\d\.gguf, tensor blk\.5\.w", caught.value.message)
+
+
+def test_another_template_of_a_gguf_file_is_found(session: Session, tmp_path: Path) -> None:
+    layout = image(tmp_path, **FILES)
+    path = tmp_path / "files" / "llm.gguf"
+    path.write_bytes(gguf_files.made(BLOCKS, pairs={"tokenizer.chat_template": "y"}))
+    with pytest.raises(MismatchError, match=r"llm-00001-of-0000\d\.gguf, its keys and values"):
+        verify_weights(session, str(layout), path)
 
 
 def test_a_tensor_more_or_less_is_found(session: Session, tmp_path: Path) -> None:

@@ -77,6 +77,36 @@ def test_tensor_for_another_kind_of_file_is_refused(tmp_path: Path) -> None:
         choose(tmp_path, {"big.pt": "x" * 2000}, "big.pt", split="{'*.pt': tensor}")
 
 
+def test_a_gguf_file_is_cut_by_word_alone_whatever_its_size(tmp_path: Path) -> None:
+    """What code has to open must not hang on the size."""
+    assert choose(tmp_path / "auto", {"m.gguf": "x" * 2000}, "m.gguf").rule == "none"
+    assert choose(tmp_path / "large", {"m.gguf": "x" * 2000}, "m.gguf", split="{'*.gguf': gguf}").rule == "gguf"
+    assert choose(tmp_path / "small", {"m.gguf": "x"}, "m.gguf", split="{'*.gguf': gguf}").rule == "gguf"
+
+
+def test_code_that_names_a_gguf_file_that_will_be_gone_is_named(tmp_path: Path) -> None:
+    files = {"m/llm.gguf": "x", "predict.py": "Llama('m/llm.gguf')"}
+    choice = choose(tmp_path, files, "m/llm.gguf", split="{'**/*.gguf': gguf}")
+    assert (choice.rule, "predict.py names llm.gguf" in choice.why) == ("gguf", True)
+
+
+def test_parts_of_a_split_file_stay_as_they_are(tmp_path: Path) -> None:
+    name = "m-00001-of-00002.gguf"
+    choice = choose(tmp_path, {name: "x" * 2000}, name, split="{'*.gguf': gguf}")
+    assert (choice.rule, choice.why) == ("none", "a part of a split file already")
+
+
+def test_gguf_for_another_kind_of_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cog\.yaml: cogpack\.weights\.split.*big\.pt is no GGUF file"):
+        choose(tmp_path, {"big.pt": "x" * 2000}, "big.pt", split="{'*.pt': gguf}")
+
+
+def test_parts_of_the_projects_own_are_not_overwritten(tmp_path: Path) -> None:
+    files = {"m.gguf": "x", "m-00001-of-00009.gguf": "x"}
+    with pytest.raises(InputError, match=r"m-00001-of-00009\.gguf is there already"):
+        choose(tmp_path, files, "m.gguf", split="{'*.gguf': gguf}")
+
+
 def test_an_index_of_the_projects_own_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"model\.safetensors\.index\.json is there already"):
         choose(tmp_path, HF | {"m/model.safetensors.index.json": "{}"}, "m/model.safetensors", split="tensor")

@@ -13,10 +13,10 @@ from cogpack.layers.entry import LocalFile, Slices
 from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import LayerSource
+from cogpack.layers.weights.cuts import AnyHeader, cut_any, read_local
 from cogpack.layers.weights.opaque import Cut, JoinSource, cut_file, with_digest
-from cogpack.layers.weights.safetensors import Header, read_header
-from cogpack.layers.weights.shards import TINY, index, shards
-from cogpack.project import Rule, index_path
+from cogpack.layers.weights.shards import TINY
+from cogpack.project import Rule
 
 MiB = 1024 * 1024
 WEIGHTS = "weights: "
@@ -74,9 +74,14 @@ def largest(size: int) -> int:
 def lay(weights: Sequence[Weight], size: int, fingerprint: Fingerprint, join_program: bytes) -> Laid:
     """The layers of `weights`, bottom first, cut to about `size` bytes.
 
-    Large files and parts of files in the order of their paths, then small files, then indexes, which change with them.
+    Large files and parts of files in the order of their paths, then small files, then indexes and the first parts of
+    GGUF files, which change with them.
     """
-    headers = {weight.path: _header(weight.file) for weight in weights if weight.file and weight.rule == "tensor"}
+    headers = {
+        weight.path: read_local(weight.rule, weight.file)
+        for weight in weights
+        if weight.file and (weight.rule == "tensor" or weight.rule == "gguf")
+    }
     total = sum(weight.size for weight in weights)
     while True:
         parts = {weight.path: _parts(weight, headers, size, fingerprint) for weight in weights}
@@ -101,8 +106,8 @@ def _together(group: Sequence[_Group], what: str) -> tuple[LayerSource, bool]:
     return source, any(piece.remote for piece in group)
 
 
-def _parts(weight: Weight, headers: Mapping[str, Header], size: int, fingerprint: Fingerprint) -> tuple[Placed, ...]:
-    """The files that stand for a weight, the index of shards last."""
+def _parts(weight: Weight, headers: Mapping[str, AnyHeader], size: int, fingerprint: Fingerprint) -> tuple[Placed, ...]:
+    """The files that stand for a weight; last the one that tells of the others, where there is one."""
     if weight.parts is not None:
         return weight.parts
     file = weight.file
@@ -112,11 +117,11 @@ def _parts(weight: Weight, headers: Mapping[str, Header], size: int, fingerprint
     if weight.rule == "opaque":
         return cut_file(weight.path, file, size, fingerprint)
     folder, slash, name = weight.path.rpartition("/")
-    cut = shards(headers[weight.path], stem=name.removesuffix(".safetensors"), target=size)
+    *pieces, index = cut_any(headers[weight.path], name, size)
     placed = [
-        Placed(f"{folder}{slash}{shard.name}", fingerprint(Slices(file, shard.ranges, shard.header))) for shard in cut
+        Placed(f"{folder}{slash}{piece.name}", fingerprint(Slices(file, piece.ranges, piece.head))) for piece in pieces
     ]
-    return (*placed, generated(index_path(weight.path), index(cut)))
+    return (*placed, generated(f"{folder}{slash}{index.name}", index.head))
 
 
 def _groups(
@@ -141,8 +146,3 @@ def _groups(
                 group = _Group(folder + part.path.rpartition("/")[2], (part,), weight.file is None)
                 (tiny if part is placed[-1] or part.content.size < TINY else own).append(group)
     return own, small, tiny
-
-
-def _header(file: LocalFile) -> Header:
-    with file.open() as stream:
-        return read_header(stream, file.size, where=str(file.path))

@@ -1,20 +1,17 @@
 """Weights that lie on a server: cut and laid like local ones, streamed by ranges, checked against pinned digests."""
 
-import io
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO, Protocol, cast
 
-import msgspec
 from blake3 import blake3
 
 from cogpack.digest import Digest, Hasher
 from cogpack.errors import MismatchError
+from cogpack.layers.entry import Blocks
+from cogpack.layers.weights.cuts import CutRule, Piece, cut_any, read_any
+from cogpack.layers.weights.gguf import MAX_HEADER
 from cogpack.layers.weights.opaque import PAGE
-from cogpack.layers.weights.safetensors import MAX_HEADER, read_header
-from cogpack.layers.weights.shards import Shard, index, shards
-
-Ranges = tuple[tuple[int, int], ...]
 
 
 class Reader(Protocol):
@@ -26,25 +23,10 @@ class Reader(Protocol):
     def read(self, offset: int, length: int) -> Iterator[bytes]: ...
 
 
-class Piece(msgspec.Struct, frozen=True):
-    """A part of a remote file: `head`, then the ranges (offset, length). `name`: of a shard, or a number."""
-
-    name: str
-    ranges: Ranges
-    head: bytes = b""
-
-    @property
-    def size(self) -> int:
-        return len(self.head) + sum(length for _, length in self.ranges)
-
-
-def tensor_pieces(reader: Reader, stem: str, target: int) -> tuple[list[Piece], bytes]:
-    """The shards of a safetensors file, and their index. Reads the header only."""
-    start = b"".join(reader.read(0, min(8, reader.size)))
-    length = min(int.from_bytes(start, "little"), MAX_HEADER)
-    head = io.BytesIO(start + b"".join(reader.read(8, min(length, reader.size - 8) if reader.size > 8 else 0)))
-    found: list[Shard] = shards(read_header(head, reader.size, where=repr(reader)), stem=stem, target=target)
-    return [Piece(shard.name, shard.ranges, shard.header) for shard in found], index(found)
+def cut_pieces(rule: CutRule, reader: Reader, name: str, target: int) -> list[Piece]:
+    """The pieces of the file called `name`, last the one that tells of the others. Reads the header only."""
+    with Blocks(reader.read(0, min(reader.size, MAX_HEADER))).buffered() as stream:
+        return cut_any(read_any(rule, stream, reader.size, where=repr(reader)), name, target)
 
 
 def opaque_pieces(size: int, target: int) -> list[Piece]:
@@ -99,7 +81,8 @@ class RemoteContent:
 
     def open(self) -> BinaryIO:
         reader, piece = self._reader(), self._piece()
-        return cast("BinaryIO", _Checked(_with_head(piece.head, _blocks(reader, piece)), self._digest, repr(reader)))
+        blocks = _with_head(piece.head, _blocks(reader, piece))
+        return cast("BinaryIO", Blocks(_checked(blocks, self._digest, repr(reader))))
 
     def deflated(self) -> None:
         return None
@@ -111,65 +94,39 @@ def _with_head(head: bytes, blocks: Iterable[bytes]) -> Iterator[bytes]:
     yield from blocks
 
 
-class _Checked(io.RawIOBase):
-    """Blocks as a stream, whose end is only given when the digest ("sha256:..." or the hex of a blake3) was right."""
-
-    def __init__(self, blocks: Iterator[bytes], digest: str, where: str) -> None:
-        self._blocks = blocks
-        self._digest = digest
-        self._where = where
-        self._hasher: Hasher | blake3 = Hasher() if digest.startswith("sha256:") else blake3()
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        while not self._rest:
-            block = next(self._blocks, None)
-            if block is None:
-                self._check()
-                return b""
-            self._hasher.update(block)
-            self._rest = block
-        taken = self._rest if size < 0 else self._rest[:size]
-        self._rest = self._rest[len(taken) :]
-        return taken
-
-    def _check(self) -> None:
-        found = self._hasher.digest if isinstance(self._hasher, Hasher) else self._hasher.hexdigest()
-        if found != self._digest:
-            raise MismatchError(
-                f"{self._where}: is not what cogpack.lock pins: expected {self._digest}, found {found}",
-                next_step="the file was changed at its source; run cogpack lock --upgrade to take the new one",
-            )
+def _checked(blocks: Iterable[bytes], digest: str, where: str) -> Iterator[bytes]:
+    """`blocks`, which only end when their digest ("sha256:..." or the hex of a blake3) was right."""
+    hasher: Hasher | blake3 = Hasher() if digest.startswith("sha256:") else blake3()
+    for block in blocks:
+        hasher.update(block)
+        yield block
+    found = hasher.digest if isinstance(hasher, Hasher) else hasher.hexdigest()
+    if found != digest:
+        raise MismatchError(
+            f"{where}: is not what cogpack.lock pins: expected {digest}, found {found}",
+            next_step="the file was changed at its source; run cogpack lock --upgrade to take the new one",
+        )
 
 
-class RemoteShards:
-    """The shards of a remote safetensors file, cut when the first of them is wanted."""
+class RemoteCut:
+    """The pieces of a remote file, cut when the first of them is wanted."""
 
-    def __init__(self, reader: Callable[[], Reader], stem: str, target: int) -> None:
+    def __init__(self, rule: CutRule, reader: Callable[[], Reader], name: str, target: int) -> None:
+        self._rule = rule
         self._reader = reader
-        self._stem = stem
+        self._name = name
         self._target = target
         self._lock = threading.Lock()
-        self._cut: tuple[dict[str, Piece], bytes] | None = None
+        self._cut: dict[str, Piece] = {}
 
     def piece(self, name: str) -> Piece:
-        pieces, _ = self._pieces()
-        if name not in pieces:
+        with self._lock:
+            if not self._cut:
+                pieces = cut_pieces(self._rule, self._reader(), self._name, self._target)
+                self._cut = {piece.name: piece for piece in pieces}
+        if name not in self._cut:
             raise MismatchError(
                 f"{self._reader()!r}: has no tensors for {name}, which cogpack.lock pins",
                 next_step="run cogpack lock --upgrade",
             )
-        return pieces[name]
-
-    def index(self) -> bytes:
-        return self._pieces()[1]
-
-    def _pieces(self) -> tuple[dict[str, Piece], bytes]:
-        with self._lock:
-            if self._cut is None:
-                pieces, document = tensor_pieces(self._reader(), self._stem, self._target)
-                self._cut = {piece.name: piece for piece in pieces}, document
-            return self._cut
+        return self._cut[name]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support import gguf_files
 from support.safetensors_files import made
 
 from cogpack.errors import InputError, MismatchError
@@ -79,6 +80,22 @@ def test_a_cut_model_has_its_shards_in_order_and_the_index_on_top(folder: Folder
         names = set(json.loads(stream.read())["weight_map"].values())
     held = {entry.path for layer in layers[:-1] for entry in layer.entries() if isinstance(entry, File)}
     assert held == {f"src/m/{name}" for name in names}
+
+
+def test_a_split_gguf_file_has_its_keys_in_a_small_layer_on_top(folder: Folder) -> None:
+    data = gguf_files.made([(f"blk.{n}.w", "Q8_0", [1024, 128]) for n in range(16)], pairs={"tokenizer.x": "x"})
+    layers = folder.lay([folder.weight("m/llm.gguf", data, "gguf"), folder.weight("b.bin", b"small")], 18 * MiB)
+    assert [layer.name for layer in layers] == [
+        "weights: m/llm-00002-of-00005.gguf",
+        "weights: m/llm-00003-of-00005.gguf",
+        "weights: m/llm-00004-of-00005.gguf",
+        "weights: m/llm-00005-of-00005.gguf",
+        "weights: b.bin",
+        "weights: m/llm-00001-of-00005.gguf",
+    ]
+    (first,) = [entry for entry in layers[-1].entries() if isinstance(entry, File)]
+    assert first.path == "src/m/llm-00001-of-00005.gguf"
+    assert first.content.size < 1024
 
 
 def test_there_are_never_more_layers_than_an_image_bears(folder: Folder) -> None:

@@ -1,0 +1,90 @@
+"""One model file, many: the pieces that stand for a safetensors or a GGUF file, described without reading its data."""
+
+from collections.abc import Sequence
+from typing import BinaryIO, Literal, TypeAlias
+
+import msgspec
+
+from cogpack.errors import InputError
+from cogpack.layers.entry import LocalFile
+from cogpack.layers.weights.gguf import GgufHeader, Split, alignment_of, make_gguf_header, read_gguf
+from cogpack.layers.weights.safetensors import Header, read_header
+from cogpack.layers.weights.shards import index, shards
+from cogpack.project import gguf_part, index_path
+
+CutRule: TypeAlias = Literal["tensor", "gguf"]
+AnyHeader: TypeAlias = Header | GgufHeader
+
+_MOST_PARTS = 65_000
+"""A part's number has 16 bits."""
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A file to be: `head`, then the ranges (offset in the source file, length; bytes) one behind the other."""
+
+    name: str
+    ranges: tuple[tuple[int, int], ...]
+    head: bytes = b""
+
+    @property
+    def size(self) -> int:
+        return len(self.head) + sum(length for _, length in self.ranges)
+
+
+def read_any(rule: CutRule, stream: BinaryIO, size: int, *, where: str) -> AnyHeader:
+    """The header of a file of `size` bytes. `stream` gives as many bytes as it is asked for."""
+    read = read_header if rule == "tensor" else read_gguf
+    return read(stream, size, where=where)
+
+
+def read_local(rule: CutRule, file: LocalFile) -> AnyHeader:
+    with file.buffered() as stream:
+        return read_any(rule, stream, file.size, where=str(file.path))
+
+
+def cut_any(header: AnyHeader, name: str, target: int) -> list[Piece]:
+    """The pieces of the file called `name`, of about `target` bytes each; last the one that tells of the others."""
+    if isinstance(header, GgufHeader):
+        return split_gguf(header, name, target)
+    found = shards(header, stem=name.removesuffix(".safetensors"), target=target)
+    pieces = [Piece(shard.name, shard.ranges, shard.header) for shard in found]
+    return [*pieces, Piece(index_path(name), (), index(found))]
+
+
+def split_gguf(header: GgufHeader, name: str, target: int) -> list[Piece]:
+    """llama.cpp's own split files (tools/gguf-split): tensors in the file's order, about as many bytes in each part.
+
+    The first part, here the last, has all keys and no tensor, as with --no-tensor-first-split: a changed template
+    moves no weights. The others repeat `general.alignment`, without which they would be read at the default one.
+    """
+    if header.split and header.split.count > 1:
+        raise InputError(
+            f"{name}: is a part of a split file already", next_step="set cogpack.weights.split to none for it"
+        )
+    groups = _groups(header, target)
+    count, stem = 1 + len(groups), name.removesuffix(".gguf")
+
+    def piece(number: int, group: Sequence[int]) -> Piece:
+        split = Split(number, count, len(header.tensors))
+        pairs = alignment_of(header) if number else header.pairs
+        head = make_gguf_header(header, pairs, [header.tensors[at] for at in group], split)
+        span = header.span(group[0], group[-1]) if group else (0, 0)
+        return Piece(gguf_part(stem, number, count), (span,) if span[1] else (), head)
+
+    return [*(piece(number, group) for number, group in enumerate(groups, 1)), piece(0, ())]
+
+
+def _groups(header: GgufHeader, target: int) -> list[range]:
+    """Runs of tensors, each in that of the equal shares of all bytes in which its middle lies."""
+    total = header.tensors[-1].end if header.tensors else 0
+    shares = max(1, min(round(total / target), _MOST_PARTS))
+    groups: list[range] = []
+    last = -1
+    for at, tensor in enumerate(header.tensors):
+        share = min((tensor.begin + tensor.end) * shares // (2 * total), shares - 1) if total else 0
+        if share == last:
+            groups[-1] = range(groups[-1].start, at + 1)
+        else:
+            groups.append(range(at, at + 1))
+        last = share
+    return groups
