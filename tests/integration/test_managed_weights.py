@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from integration.conftest import Project
+from support import gguf_files
 from support.hub import hub
 from support.registry import docker_registry
 from support.safetensors_files import made
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.integration
 
 MiB = 1024 * 1024
 CONFIG = b'{"model_type": "llama"}'
+GGUF = gguf_files.made([(f"blk.{n}.w", "Q8_0", [256, 128]) for n in range(4)], pairs={"tokenizer.x": "x"})
 MODEL = made([("embed.w", "F32", [MiB // 4]), *((f"layers.{n}.w", "BF16", [MiB // 4]) for n in range(8))])
 
 
@@ -59,32 +61,34 @@ def test_files_of_a_directory_lie_at_the_target(hello: Project, registry: str, t
     hello.cogpack("weights", "verify", f"{registry}/managed/local:v1", "--against", str(folder / "model.safetensors"))
 
 
-@pytest.mark.parametrize("rule", ["auto", "opaque", "none"])
+@pytest.mark.parametrize("rule", ["auto", "gguf", "opaque", "none"])
 def test_a_hubs_files_are_pinned_streamed_and_never_stored(
     hello: Project, registry: str, tmp_path: Path, rule: str
 ) -> None:
     cache = tmp_path / "cache"
     target = f"{registry}/managed/hub-{rule}:v1"
-    with hub({"model.safetensors": MODEL, "config.json": CONFIG, "README.md": b"no"}, token="t0ken") as found:
+    name, data = ("model.gguf", GGUF) if rule == "gguf" else ("model.safetensors", MODEL)
+    with hub({name: data, "config.json": CONFIG, "README.md": b"no"}, token="t0ken") as found:
         hello.environment |= {"HF_ENDPOINT": found.endpoint, "HF_TOKEN": "t0ken", "COGPACK_CACHE_DIR": str(cache)}
-        source = {"uri": "hf://owner/name", "include": ["*.safetensors", "*.json"]}
-        configure(hello, registry, source, layer_size=MiB, split=rule)
+        source = {"uri": "hf://owner/name", "include": ["model.*", "*.json"]}
+        configure(hello, registry, source, layer_size=MiB, split={f"**/{name}": rule})
         first = hello.cogpack("push", target, "--json")
         expected = {
             "auto": ["weights/model-embed", "weights/model-layers.0-1", "weights/config.json"],
+            "gguf": [*(f"weights/model-0000{n}-of-00005.gguf" for n in (1, 2, 5)), "weights/config.json"],
             "opaque": ["weights/model.safetensors part 1", "weights/config.json", "joined at start"],
             "none": ["2 small files"],
         }[rule]
         assert {f"weights: {name}" for name in expected} <= set(names(first.stdout))
         lock = (hello.root / "cogpack.lock").read_text()
-        assert hashlib.sha256(MODEL).hexdigest() in lock
+        assert hashlib.sha256(data).hexdigest() in lock
         assert found.revision in lock
         assert found.endpoint not in lock + first.stderr
         assert "t0ken" not in lock + first.stderr
         assert "s3cret" not in lock + first.stderr
         stored = [path for path in cache.rglob("*") if path.is_file() and "uv" not in path.parts]
-        assert not any(MODEL[-1000:] in path.read_bytes() for path in stored)
-        assert found.served["model.safetensors"] <= 2.1 * len(MODEL)
+        assert not any(data[-1000:] in path.read_bytes() for path in stored)
+        assert found.served[name] <= 2.1 * len(data)
         found.served.clear()
         source_file = hello.root / "predict.py"
         source_file.write_text(source_file.read_text() + "# changed\n")
@@ -95,8 +99,8 @@ def test_a_hubs_files_are_pinned_streamed_and_never_stored(
         assert found.served == {}
         checked = machine.cogpack("weights", "pull", target, "-o", str(tmp_path / "pulled"))
         assert checked.returncode == 0
-        (tmp_path / "model.safetensors").write_bytes(MODEL)
-        machine.cogpack("weights", "verify", target, "--against", str(tmp_path / "model.safetensors"))
+        (tmp_path / name).write_bytes(data)
+        machine.cogpack("weights", "verify", target, "--against", str(tmp_path / name))
 
 
 def test_another_machine_makes_the_same_image_of_a_hubs_files(hello: Project, registry: str, tmp_path: Path) -> None:

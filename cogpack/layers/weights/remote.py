@@ -10,8 +10,9 @@ from cogpack.digest import Digest, Hasher
 from cogpack.errors import MismatchError
 from cogpack.layers.entry import Blocks
 from cogpack.layers.weights.cuts import CutRule, Piece, cut_any, read_any
-from cogpack.layers.weights.gguf import MAX_HEADER
 from cogpack.layers.weights.opaque import PAGE
+
+_MAX_RANGE = 4 * 1024 * 1024
 
 
 class Reader(Protocol):
@@ -25,8 +26,16 @@ class Reader(Protocol):
 
 def cut_pieces(rule: CutRule, reader: Reader, name: str, target: int) -> list[Piece]:
     """The pieces of the file called `name`, last the one that tells of the others. Reads the header only."""
-    with Blocks(reader.read(0, min(reader.size, MAX_HEADER))).buffered() as stream:
+    with Blocks(_beginning(reader)).buffered() as stream:
         return cut_any(read_any(rule, stream, reader.size, where=repr(reader)), name, target)
+
+
+def _beginning(reader: Reader) -> Iterator[bytes]:
+    """A file from its first byte, in ranges that double: nobody knows yet how long its header is."""
+    at, length = 0, 64 * 1024
+    while at < reader.size:
+        yield from reader.read(at, min(length, reader.size - at))
+        at, length = at + length, min(2 * length, _MAX_RANGE)
 
 
 def opaque_pieces(size: int, target: int) -> list[Piece]:
