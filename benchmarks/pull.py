@@ -132,8 +132,8 @@ def layouts(paths: Sequence[Path], prints: Fingerprints) -> dict[str, list[Built
         PLAIN: [BuiltLayer(FilesSource("all", placed), Uncompressed())],
         PER_FILE: [BuiltLayer(FilesSource(item.path, [item]), Uncompressed()) for item in placed],
         OURS: [
-            BuiltLayer(source, Uncompressed())
-            for source, _ in lay(cut, layer_size(sum(file.size for file in files)), prints.when_read, b"").layers
+            BuiltLayer(layer.source, Uncompressed())
+            for layer in lay(cut, layer_size(sum(file.size for file in files)), prints.when_read, b"").layers
         ],
     }
     if len(paths) == 1:

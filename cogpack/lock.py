@@ -28,6 +28,7 @@ _SHA256 = msgspec.Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")
 _Digest = Annotated[Digest, _SHA256]
 _DiffID = Annotated[DiffID, _SHA256]
 _Size = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Ratio = Annotated[int, msgspec.Meta(ge=0, le=1000)]
 _Time = Annotated[int, msgspec.Meta(ge=0, le=253402300799)]
 """Seconds since 1970, up to the last with a year of four digits."""
 
@@ -176,12 +177,16 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class LockedPart(msgspec.Struct, frozen=True, kw_only=True):
-    """A file of the image that holds a weight or a part of one. `blake3`: hex, of its bytes."""
+class LockedPart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file of the image that holds a weight or a part of one. `blake3`: hex, of its bytes.
+
+    `ratio`: thousandths of them that zstd leaves in a probe, where that was asked: it decides how they are stored.
+    """
 
     path: str
     size: _Size
     blake3: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    ratio: _Ratio | None = None
 
 
 class LockedWeight(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,7 +207,7 @@ class RemoteWeight(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     `path`: in the image, without the leading slash; `uri`: of the source, and `file` what the server calls it;
     `revision`: a commit of the hub, a version or ETag of S3, a generation of Google's; `layer_size`: bytes it was cut
-    to; `parts`: what it was cut into, none for the rule `none`.
+    to; `parts`: what it was cut into, none for the rule `none`, where `ratio` is of the whole.
     """
 
     path: str
@@ -214,6 +219,7 @@ class RemoteWeight(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     rule: Literal["tensor", "gguf", "opaque", "none"]
     layer_size: Annotated[int, msgspec.Meta(ge=1, le=2**50)]
     parts: tuple[LockedPart, ...] = ()
+    ratio: _Ratio | None = None
 
 
 class Results(msgspec.Struct, frozen=True, omit_defaults=True):

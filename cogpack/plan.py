@@ -20,7 +20,7 @@ from cogpack.layers.entry import Directory, LocalFile, Slices
 from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import Layer, LayerSource
-from cogpack.layers.weights import WEIGHTS, JoinSource, Weight, lay
+from cogpack.layers.weights import WEIGHTS, WORTH, JoinSource, Probe, Weight, lay
 from cogpack.layers.wheels import VenvSource, WheelFile, WheelsSource, group
 from cogpack.lock import Decisions, LockedDeb, LockedWheel
 from cogpack.oci import Platform
@@ -84,6 +84,7 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
     wheel: Callable[[LockedWheel], Path]
     file: Callable[[ProjectFile], Fingerprinted]
     part: Callable[[LocalFile | Slices], Fingerprinted]
+    probe: Probe
     blob: BlobSource
     spool: Path
 
@@ -108,8 +109,8 @@ def make_plan(
         for directory in (decisions.base.ground if decisions.base else ())
     }
 
-    def built(source: LayerSource, codec: Codec, *, remote: bool = False) -> BuiltLayer:
-        return BuiltLayer(source, codec, ground=ground, remote=remote)
+    def built(source: LayerSource, codec: Codec) -> BuiltLayer:
+        return BuiltLayer(source, codec, ground=ground)
 
     layers: list[Layer] = list(_base(decisions, suppliers, compressed))
     base_layers = len(layers) if decisions.base else 0
@@ -118,11 +119,12 @@ def make_plan(
     # The last group is of the small wheels, pip and cog among them: it changes more often than weights do.
     *large, small = [(built(WheelsSource(files), spliced), files) for files in _wheels(decisions.wheels, suppliers)]
     layers += [layer for layer, _ in large]
-    laid = lay(weights, layer_size, suppliers.part, contract.join_program())
-    layers += [
-        built(source, compressed if isinstance(source, JoinSource) else Uncompressed(), remote=remote)
-        for source, remote in laid.layers
-    ]
+    probe = suppliers.probe if config.pack.weights.compression == "zstd" else None
+    laid = lay(weights, layer_size, suppliers.part, contract.join_program(), probe)
+    for layer in laid.layers:
+        ratio = layer.ratio if probe else None
+        codec = compressed if isinstance(layer.source, JoinSource) else _weight_codec(ratio)
+        layers.append(BuiltLayer(layer.source, codec, ground=ground, remote=layer.remote, ratio=ratio))
     layers.append(small[0])
     layers.append(built(_project(files, schema, suppliers), compressed))
     sdk_version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "")
@@ -157,6 +159,10 @@ def make_plan(
         annotations=annotations,
         created=decisions.created,
     )
+
+
+def _weight_codec(ratio: int | None) -> Codec:
+    return Zstd() if ratio is not None and ratio <= WORTH else Uncompressed()
 
 
 def _document(config: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from cogpack.commands.managed import (
     shown,
 )
 from cogpack.commands.session import Session
+from cogpack.config import Config
 from cogpack.errors import CogpackError, InputError
 from cogpack.layers.entry import Absent, LocalFile
 from cogpack.layers.files import Placed
@@ -64,7 +65,7 @@ def gather(session: Session, project: Project, lock: Lock) -> Gathered:
             file.size,
             choice.rule,
             file.executable,
-            parts=None if file.pointer is None else _from_lock(lock, file, choice.rule),
+            parts=None if file.pointer is None else _from_lock(lock, file, choice.rule, probed=probing(project.config)),
         )
         pairs.append((file, weight))
         found.append((weight, choice.why))
@@ -98,7 +99,7 @@ def pin_weights(session: Session, project: Project, pinned: Sequence[RemoteWeigh
     size = cut_size(project, own, local, sum(item.file.size for item in found))
     documents: dict[str, Callable[[], bytes]] = {shown(weight.path): weight.file.read_bytes for weight in local}
     documents |= {shown(item.path): _document(session, item) for item in found}
-    return pin_remote(session, found, project.split_rules(documents), size, pinned)
+    return pin_remote(session, found, project.split_rules(documents), size, pinned, probing=probing(project.config))
 
 
 def _document(session: Session, item: Found) -> Callable[[], bytes]:
@@ -117,16 +118,31 @@ def _check_places(project: Project, managed: Sequence[Weight]) -> None:
         taken.add(weight.path)
 
 
-def _from_lock(lock: Lock, file: ProjectFile, rule: Rule) -> tuple[Placed, ...]:
-    """What a file that is not here was cut into, if the lock has it for the same bytes and the same rule."""
+def _from_lock(lock: Lock, file: ProjectFile, rule: Rule, *, probed: bool) -> tuple[Placed, ...]:
+    """What a file that is not here was cut into, if the lock has it for the same bytes and the same rule, and what a
+    probe found in it where that is asked."""
     missing: CogpackError = not_fetched(file)
     for locked in lock.results.weights:
-        if file.pointer and (locked.path, locked.oid, locked.rule) == (file.path, file.pointer.oid, rule):
+        if (
+            file.pointer
+            and (locked.path, locked.oid, locked.rule) == (file.path, file.pointer.oid, rule)
+            and not (probed and any(part.ratio is None for part in locked.parts))
+        ):
             return tuple(
-                Placed(part.path, Fingerprinted(Absent(part.size, missing), part.blake3), file.executable)
+                Placed(
+                    part.path,
+                    Fingerprinted(Absent(part.size, missing), part.blake3),
+                    file.executable and rule == "none",
+                    part.ratio,
+                )
                 for part in locked.parts
             )
     raise missing
+
+
+def probing(config: Config) -> bool:
+    """Whether the content of weights decides how they are stored."""
+    return config.pack.weights.compression == "zstd"
 
 
 def locked_weights(
@@ -146,7 +162,12 @@ def locked_weights(
                     size=file.size,
                     rule=weight.rule,
                     parts=tuple(
-                        LockedPart(path=part.path, size=part.content.size, blake3=part.content.blake3 or "")
+                        LockedPart(
+                            path=part.path,
+                            size=part.content.size,
+                            blake3=part.content.blake3 or "",
+                            ratio=part.ratio,
+                        )
                         for part in plan.weights[weight.path]
                     ),
                 )

@@ -20,7 +20,15 @@ from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.weights import Weight, largest
 from cogpack.layers.weights.cuts import Piece
 from cogpack.layers.weights.opaque import part_path
-from cogpack.layers.weights.remote import RemoteContent, RemoteCut, cut_pieces, measure, opaque_pieces
+from cogpack.layers.weights.remote import (
+    RemoteContent,
+    RemoteCut,
+    cut_pieces,
+    measure,
+    opaque_pieces,
+    probe_pieces,
+    whole_piece,
+)
 from cogpack.lock import LockedPart, RemoteWeight
 from cogpack.project import Project, Rule, SplitRules
 from cogpack.remote import RemoteFile
@@ -100,16 +108,23 @@ def find_remote(session: Session, project: Project, pinned: Sequence[RemoteWeigh
 
 
 def pin_remote(
-    session: Session, found: Sequence[Found], rules: SplitRules, size: int, pinned: Sequence[RemoteWeight]
+    session: Session,
+    found: Sequence[Found],
+    rules: SplitRules,
+    size: int,
+    pinned: Sequence[RemoteWeight],
+    *,
+    probing: bool,
 ) -> tuple[RemoteWeight, ...]:
-    """Decide how each file is cut to `size`, and learn what the server does not say: digests. Old pins are kept."""
+    """Decide how each file is cut to `size`, and learn what the server does not say: digests, and what zstd would leave
+    where `probing`. Old pins are kept."""
     before = {(weight.path, weight.uri, weight.file, weight.revision): weight for weight in pinned}
 
     def pin(item: Found) -> RemoteWeight:
         rule = rules.choose(shown(item.path), item.file.size, limit=largest(size)).rule
         known = before.get((item.path, item.source.uri, item.file.file, item.file.revision))
         if known and (known.size, known.rule, known.layer_size) == (item.file.size, rule, size):
-            return known
+            return _probed(session, item, known) if probing and _unprobed(known) else known
         digest, parts = item.file.sha256, tuple[LockedPart, ...]()
         if rule != "none" or digest is None:
             reader = _reader(session, item)
@@ -125,7 +140,7 @@ def pin_remote(
             raise MismatchError(
                 f"{reader!r}: the server says {item.file.sha256}, its bytes are {digest}", next_step="try again later"
             )
-        return RemoteWeight(
+        made = RemoteWeight(
             path=item.path,
             uri=item.source.uri,
             file=item.file.file,
@@ -136,9 +151,26 @@ def pin_remote(
             layer_size=size,
             parts=parts,
         )
+        return _probed(session, item, made) if probing else made
 
     with ThreadPoolExecutor(session.settings.jobs, thread_name_prefix="pin") as pool:
         return tuple(sorted(pool.map(pin, found), key=lambda weight: weight.path))
+
+
+def _unprobed(weight: RemoteWeight) -> bool:
+    return any(part.ratio is None for part in weight.parts) if weight.parts else weight.ratio is None
+
+
+def _probed(session: Session, item: Found, weight: RemoteWeight) -> RemoteWeight:
+    reader = _reader(session, item)
+    _, pieces = _pieces(weight.path, reader, weight.rule, weight.layer_size)
+    first, *rest = probe_pieces(reader, weight.path, pieces or [whole_piece(weight.size)])
+    if not weight.parts:
+        return msgspec.structs.replace(weight, ratio=first)
+    parts = [
+        msgspec.structs.replace(part, ratio=ratio) for part, ratio in zip(weight.parts, (first, *rest), strict=True)
+    ]
+    return msgspec.structs.replace(weight, parts=tuple(parts))
 
 
 def _pieces(path: str, reader: RemoteFile, rule: Rule, size: int) -> tuple[list[str], list[Piece]]:
@@ -176,8 +208,7 @@ def remote_weight(session: Session, locked: RemoteWeight) -> Weight:
     contents: list[Hashed]
     paths = [part.path for part in locked.parts] or [locked.path]
     if locked.rule == "none":
-        whole = Piece("", ((0, locked.size),) if locked.size else ())
-        contents = [_hashed(reader, lambda: whole, locked.size, locked.sha256)]
+        contents = [_hashed(reader, lambda: whole_piece(locked.size), locked.size, locked.sha256)]
     elif locked.rule == "opaque":
         contents = []
         offset = 0
@@ -190,7 +221,10 @@ def remote_weight(session: Session, locked: RemoteWeight) -> Weight:
         contents = [
             _hashed(reader, _named(cut, part.path.rpartition("/")[2]), part.size, part.blake3) for part in locked.parts
         ]
-    placed = tuple(Placed(path, content) for path, content in zip(paths, contents, strict=True))
+    ratios = [part.ratio for part in locked.parts] or [locked.ratio]
+    placed = tuple(
+        Placed(path, content, ratio=ratio) for path, content, ratio in zip(paths, contents, ratios, strict=True)
+    )
     return Weight(locked.path, shown(locked.path), None, locked.size, locked.rule, parts=placed)
 
 

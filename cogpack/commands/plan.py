@@ -9,8 +9,10 @@ from cogpack.commands.prepare import Prepared, prepare
 from cogpack.commands.push import believe_known, present_layers, push_reference, read_new_files
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
+from cogpack.layers.built import BuiltLayer
 from cogpack.layers.layer import Form
-from cogpack.layers.weights import WEIGHTS, largest
+from cogpack.layers.weights import WEIGHTS, WORTH, largest
+from cogpack.layers.weights.probe import NOTHING
 from cogpack.oci import LayerInfo
 from cogpack.project import Rule
 
@@ -29,13 +31,18 @@ class PlannedWeight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlannedLayer(msgspec.Struct, frozen=True, kw_only=True):
-    """`size`: bytes as stored, None where only building tells. `moves`: None when nothing was asked of a target."""
+    """`size`: bytes as stored, None where only building tells. `moves`: None when nothing was asked of a target.
+
+    `ratio`: of weights that were probed, what zstd leaves of them; `compression`: what was decided, and why.
+    """
 
     name: str
     key: str
     digest: Digest | None
     size: int | None
     moves: bool | None
+    ratio: float | None = None
+    compression: str = ""
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,10 +76,23 @@ def plan(session: Session, target: str | None) -> Planned:
             moves=None
             if repository is None
             else layer.known is None or not repository.has_blob(layer.known.descriptor),
+            ratio=ratio / 1000 if ratio is not None else None,
+            compression=_compression(ratio),
         )
         for layer in prepared.plan.layers
+        for ratio in [layer.ratio if isinstance(layer, BuiltLayer) else None]
     )
     return Planned(layers=layers, weights=_weights(prepared))
+
+
+def _compression(ratio: int | None) -> str:
+    if ratio is None:
+        return ""
+    if ratio >= NOTHING:
+        return "none: quantised or packed already, zstd would leave all of it"
+    if ratio > WORTH:
+        return f"none: zstd would leave {ratio / 1000:.3f}, it pays from {WORTH / 1000:.1f} down"
+    return f"zstd: leaves {ratio / 1000:.3f}"
 
 
 def _weights(prepared: Prepared) -> tuple[PlannedWeight, ...]:

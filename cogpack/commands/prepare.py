@@ -17,8 +17,8 @@ from cogpack.config import Config
 from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.layers.built import BlobSource
-from cogpack.layers.entry import LocalFile, Slices
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
+from cogpack.layers.weights.probe import PROFILE, probe_local
 from cogpack.lock import Decisions, Lock, LockedDeb, LockedWheel
 from cogpack.oci import Descriptor, Platform
 from cogpack.plan import Plan, Suppliers, make_plan
@@ -96,7 +96,7 @@ def prepare(session: Session) -> Prepared:
         schema=described.document,
         concurrency=described.concurrency,
         platform=Platform.parse(config.pack.platform),
-        suppliers=_suppliers(session, project, config, decisions, local, fingerprints.when_read),
+        suppliers=_suppliers(session, project, config, decisions, local, fingerprints),
     )
     return Prepared(
         project=project,
@@ -114,14 +114,17 @@ def _suppliers(
     config: Config,
     decisions: Decisions,
     local: Callable[[ProjectFile], Fingerprinted],
-    part: Callable[[LocalFile | Slices], Fingerprinted],
+    fingerprints: Fingerprints,
 ) -> Suppliers:
     debs, wheels = _Debs(session, config, decisions), _Wheels(session, project, decisions)
     return Suppliers(
         deb=debs.path,
         wheel=wheels.path,
         file=local,
-        part=part,
+        part=fingerprints.when_read,
+        probe=lambda content, header: int(
+            fingerprints.remember(content, PROFILE, lambda: str(probe_local(content, header)))
+        ),
         blob=_base_blob(session, decisions),
         spool=session.cache,
     )

@@ -44,6 +44,7 @@ class PackWeights(msgspec.Struct, frozen=True, kw_only=True):
 
     The globs are in the language of `.dockerignore`; `exclude` wins over `include`. `split`: pairs of glob and rule,
     of which the last that matches decides; what none matches is `auto`. `layer_size`: bytes that layers are cut to.
+    `compression`: zstd where a probe of the content says that it pays.
     """
 
     include: tuple[str, ...] = ()
@@ -51,6 +52,7 @@ class PackWeights(msgspec.Struct, frozen=True, kw_only=True):
     min_size: int | None = None
     split: tuple[tuple[str, SplitRule], ...] = ()
     layer_size: int | None = None
+    compression: Literal["none", "zstd"] = "none"
 
 
 class PackOptions(msgspec.Struct, frozen=True, kw_only=True):

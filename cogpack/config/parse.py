@@ -38,6 +38,7 @@ _SPLITS: Mapping[str, SplitRule] = {
 }
 _SMALLEST_LAYER = 1024 * 1024
 _COMPRESSIONS: Mapping[str, Literal["gzip", "zstd"]] = {"gzip": "gzip", "zstd": "zstd"}
+_WEIGHT_COMPRESSIONS: Mapping[str, Literal["none", "zstd"]] = {"none": "none", "zstd": "zstd"}
 
 _PYTHON = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?", re.ASCII)
 _CUDNN = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,4}){0,3}", re.ASCII)
@@ -300,7 +301,7 @@ def _mirror(value: Value) -> str:
 
 
 def _pack_weights(value: Value) -> PackWeights:
-    fields = value.fields(("include", "exclude", "min_size", "split", "layer_size"), strict=True)
+    fields = value.fields(("include", "exclude", "min_size", "split", "layer_size", "compression"), strict=True)
     for name in ("include", "exclude"):
         for item in fields[name].items() if name in fields else ():
             if not item.text() or item.text().startswith("!"):
@@ -313,6 +314,7 @@ def _pack_weights(value: Value) -> PackWeights:
         min_size=fields["min_size"].integer(minimum=0) if "min_size" in fields else None,
         split=_split(fields["split"]) if "split" in fields else (),
         layer_size=fields["layer_size"].integer(minimum=_SMALLEST_LAYER) if "layer_size" in fields else None,
+        compression=_choice(fields["compression"], _WEIGHT_COMPRESSIONS) if "compression" in fields else "none",
     )
 
 

@@ -54,7 +54,7 @@ class BuiltLayer:
 
     `ground`: directories of lower layers with other than the usual owner and mode (see `entry.complete`); part of the
     key, since they are written again. `vouched` says who gave `known`, for the error when a rebuild contradicts it.
-    `remote`: reading the source is a download.
+    `remote`: reading the source is a download; `ratio`: of weights, thousandths that zstd leaves in a probe.
     """
 
     def __init__(
@@ -65,8 +65,10 @@ class BuiltLayer:
         ground: Mapping[str, Directory] = {},
         origins: Sequence[Reference] = (),
         remote: bool = False,
+        ratio: int | None = None,
     ) -> None:
-        self.read_first = codec.media_type == OCI_LAYER and not remote
+        self.read_first = (codec.media_type == OCI_LAYER or ratio is not None) and not remote
+        self.ratio = ratio
         self._source = source
         self._codec = codec
         self._ground = ground

@@ -5,6 +5,7 @@ with one that the same profile made; a profile that this installation can't repl
 """
 
 import os
+import threading
 import zlib
 from abc import ABC, abstractmethod
 from collections import deque
@@ -103,6 +104,10 @@ def _damaged(content: Content) -> InputError:
     )
 
 
+_spare = threading.Semaphore(os.cpu_count() or 1)
+"""Pieces that all passes together may have in memory, beyond the one that each may always have."""
+
+
 class _Framed(ABC):
     """Fixed-size pieces of the plain tar, each compressed on its own: all cores, and the same bytes on any number."""
 
@@ -117,16 +122,22 @@ class _Framed(ABC):
         cores = os.cpu_count() or 1
         with ThreadPoolExecutor(cores, thread_name_prefix="compress") as pool:
             waiting: deque[Future[bytes]] = deque()
+            taken = 0
             try:
                 for piece in _pieces(plain.watch(tar.blocks(segments)), self.piece):
+                    if waiting:
+                        if len(waiting) <= cores and _spare.acquire(blocking=False):
+                            taken += 1
+                        else:
+                            yield waiting.popleft().result()
                     waiting.append(pool.submit(self.compress, piece))
-                    if len(waiting) > cores:
-                        yield waiting.popleft().result()
                 while waiting:
                     yield waiting.popleft().result()
             finally:
                 for future in waiting:
                     future.cancel()
+                if taken:
+                    _spare.release(taken)
 
 
 def _pieces(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:

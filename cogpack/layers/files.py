@@ -23,11 +23,12 @@ class Hashed(Content, Protocol):
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """A file at its place in the image."""
+    """A file at its place in the image. `ratio`: of a weight, thousandths of its bytes that zstd leaves in a probe."""
 
     path: str
     content: Hashed
     executable: bool = False
+    ratio: int | None = None
 
 
 def generated(path: str, data: bytes, *, executable: bool = False) -> Placed:

@@ -36,7 +36,7 @@ class Fingerprinted:
     `blake3`: in hex; None until then.
     """
 
-    def __init__(self, content: Content, blake3: str | None, learned: Callable[[str], None] | None = None) -> None:
+    def __init__(self, content: Content, blake3: str | None, learned: Callable[[str], object] | None = None) -> None:
         self._content = content
         self._learned = learned
         self.blake3 = blake3
@@ -114,17 +114,28 @@ class Fingerprints:
 
     def sha256(self, file: LocalFile) -> Digest:
         """The digest of its bytes, by which git-lfs knows it; read if it is not remembered."""
-        name = os.fsencode(file.path) + b"\0sha256"
-        if (known := self._recall(name, file.stat)) is not None:
-            return parse_digest(known, where=str(self._store))
-        started = time.time_ns()
-        digest = Hasher()
-        with file.open() as stream:
-            while block := stream.read(BLOCK):
-                digest.update(block)
-        self._seen[name] = _Remembered(file.stat, digest.digest, started)
+
+        def read() -> str:
+            digest = Hasher()
+            with file.open() as stream:
+                while block := stream.read(BLOCK):
+                    digest.update(block)
+            return digest.digest
+
+        return parse_digest(self.remember(file, "sha256", read), where=str(self._store))
+
+    def remember(self, content: LocalFile | Slices, what: str, find: Callable[[], str]) -> str:
+        """The answer to the question `what` about `content`, found anew only where it is not remembered."""
+        name, stat = _named(content)
+        name += b"\0" + what.encode()
+        if (known := self._recall(name, stat)) is None:
+            known = self._learn(name, stat, time.time_ns(), find())
+        return known
+
+    def _learn(self, name: bytes, stat: Stat, started: int, found: str) -> str:
+        self._seen[name] = _Remembered(stat, found, started)
         self._changed = True
-        return digest.digest
+        return found
 
     def _recall(self, name: bytes, stat: Stat) -> str | None:
         known = self._known.get(name)
@@ -135,26 +146,24 @@ class Fingerprints:
 
     def when_read(self, content: LocalFile | Slices) -> Fingerprinted:
         """`content` as it is now; if its hash is not remembered, it is known once somebody has read all of it."""
-        if isinstance(content, LocalFile):
-            path, stat, part = content.path, content.stat, b""
-        else:
-            path, stat = content.file.path, content.file.stat
-            part = b"\0" + blake3(encode([content.head, content.ranges])).digest()
-        name = os.fsencode(path) + part
+        name, stat = _named(content)
         if (known := self._recall(name, stat)) is not None:
             return Fingerprinted(content, known)
         started = time.time_ns()
-
-        def learned(digest: str) -> None:
-            self._seen[name] = _Remembered(stat, digest, started)
-            self._changed = True
-
-        return Fingerprinted(content, None, learned)
+        return Fingerprinted(content, None, lambda digest: self._learn(name, stat, started, digest))
 
     def save(self) -> None:
         """Remember the files seen since loading, and only those."""
         if self._changed or len(self._seen) != len(self._known):
             write_whole(self._store, msgspec.msgpack.encode(self._seen))
+
+
+def _named(content: LocalFile | Slices) -> tuple[bytes, Stat]:
+    """What it is remembered by, and what must be the same for that."""
+    if isinstance(content, LocalFile):
+        return os.fsencode(content.path), content.stat
+    part = blake3(encode([content.head, content.ranges])).digest()
+    return os.fsencode(content.file.path) + b"\0" + part, content.file.stat
 
 
 def hasher(size: int) -> blake3:

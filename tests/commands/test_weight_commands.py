@@ -53,8 +53,8 @@ def image(root: Path, **weights: tuple[Rule, bytes]) -> Path:
         found.append(Weight(f"src/m/{path.name}", path.name, LocalFile.of(path), len(data), rule))
     prints = Fingerprints(root / "fingerprints")
     layers = [
-        BuiltLayer(source, Gzip() if isinstance(source, JoinSource) else Uncompressed())
-        for source, _ in lay(found, MiB, prints.when_read, b"program").layers
+        BuiltLayer(layer.source, Gzip() if isinstance(layer.source, JoinSource) else Uncompressed())
+        for layer in lay(found, MiB, prints.when_read, b"program").layers
     ]
     fill(LayoutSink(root / "layout"), layers, ["example/m:v1"])
     return root / "layout"

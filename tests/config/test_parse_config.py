@@ -182,13 +182,14 @@ def test_the_cogpack_mapping_is_read() -> None:
     pack = parse(
         "cogpack:\n  base: localhost:5000/python:3.12-slim\n  platform: linux/arm64\n  compression: zstd\n"
         "  debian_mirror: http://localhost/debian/\n  exclude_newer: 2026-01-31T00:00:00Z\n"
-        "  weights: {include: ['data/**'], exclude: [a.bin], min_size: 4096}\n"
+        "  weights: {include: ['data/**'], exclude: [a.bin], min_size: 4096, compression: zstd}\n"
     ).pack
     assert pack.base == "localhost:5000/python:3.12-slim"
     assert (pack.platform, pack.compression) == ("linux/arm64", "zstd")
     assert pack.debian_mirror == "http://localhost/debian"
     assert pack.exclude_newer == "2026-01-31T00:00:00Z"
     assert (pack.weights.include, pack.weights.exclude, pack.weights.min_size) == (("data/**",), ("a.bin",), 4096)
+    assert (pack.weights.compression, parse("cogpack: {weights: {}}").pack.weights.compression) == ("zstd", "none")
 
 
 @pytest.mark.parametrize(
@@ -204,6 +205,7 @@ def test_the_cogpack_mapping_is_read() -> None:
         ("debian_mirror: ftp://x", "expected the http or https address"),
         ("debian_mirror: https://me:secret@x/debian", "without a password"),
         ("weights: {min_size: big}", "expected a whole number"),
+        ("weights: {compression: gzip}", "cogpack.weights.compression: expected none or zstd, found gzip"),
         ("weights: {include: ['!a']}", "expected a file pattern"),
     ],
 )

@@ -11,7 +11,7 @@ from integration.conftest import Project
 from support import gguf_files
 from support.hub import hub
 from support.registry import docker_registry
-from support.safetensors_files import made
+from support.safetensors_files import bf16, holding, made
 
 pytestmark = pytest.mark.integration
 
@@ -103,10 +103,14 @@ def test_a_hubs_files_are_pinned_streamed_and_never_stored(
         machine.cogpack("weights", "verify", target, "--against", str(tmp_path / name))
 
 
-def test_another_machine_makes_the_same_image_of_a_hubs_files(hello: Project, registry: str, tmp_path: Path) -> None:
-    with hub({"model.safetensors": MODEL, "config.json": CONFIG}) as found:
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_another_machine_makes_the_same_image_of_a_hubs_files(
+    hello: Project, registry: str, tmp_path: Path, compression: str
+) -> None:
+    model = holding(("layers.0.w", "BF16", bf16(MiB)), ("layers.1.w", "BF16", MODEL[-2 * MiB :]))
+    with hub({"model.safetensors": model, "config.json": CONFIG}) as found:
         hello.environment |= {"HF_ENDPOINT": found.endpoint}
-        configure(hello, registry, {"uri": "hf://owner/name"}, layer_size=MiB)
+        configure(hello, registry, {"uri": "hf://owner/name"}, layer_size=MiB, compression=compression)
         first = json.loads(hello.cogpack("push", f"{registry}/managed/one:v1", "--json").stdout)
         machine = hello.fresh(tmp_path / "machine", lock=True)
         lock = machine.root / "cogpack.lock"
@@ -114,6 +118,11 @@ def test_another_machine_makes_the_same_image_of_a_hubs_files(hello: Project, re
         machine.environment["COGPACK_CACHE_DIR"] = str(tmp_path / "empty")
         again = json.loads(machine.cogpack("push", f"{registry}/managed/two:v1", "--json").stdout)
         assert again["digest"] == first["digest"]
+        kinds = {
+            layer["name"][:31]: layer["info"]["descriptor"]["mediaType"].endswith("zstd") for layer in first["layers"]
+        }
+        assert kinds["weights: weights/model-layers.0"] == (compression == "zstd")
+        assert not kinds["weights: weights/model-layers.1"]
 
 
 def test_bytes_that_are_not_the_pinned_ones_never_ship(hello: Project, registry: str, tmp_path: Path) -> None:

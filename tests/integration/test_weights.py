@@ -10,14 +10,21 @@ import httpx
 import pytest
 from integration.conftest import Project
 from integration.test_engines import predict, ready, run, serving
+from safetensors import deserialize
 from support.dockerd import Docker
 from support.registry import docker_registry
-from support.safetensors_files import made
+from support.safetensors_files import bf16, holding, made
 
 pytestmark = pytest.mark.integration
 
 MiB = 1024 * 1024
 JOINED = "/var/lib/cogpack/joined"
+COMPRESSIBLE = holding(
+    ("layers.0.w", "BF16", bf16(MiB)),
+    ("layers.1.w", "F8_E4M3", bytes(2 * MiB)),
+    ("layers.2.w", "BF16", random.Random(0).randbytes(2 * MiB)),
+)
+"""What zstd pays for, what is quantised already, and what would not shrink."""
 
 
 @pytest.fixture(scope="module")
@@ -147,14 +154,18 @@ def test_weights_are_read_once_where_the_registry_has_them(model: Project, regis
     assert httpx.get(f"http://{registry}/v2/checkout/model/tags/list").json()["tags"] == ["latest"]
 
 
-@pytest.mark.parametrize("rule", ["auto", "opaque", "none"])
+@pytest.mark.parametrize(
+    ("rule", "compression"), [("auto", "none"), ("auto", "zstd"), ("opaque", "zstd"), ("none", "none")]
+)
 def test_with_lfs_pointers_and_the_lock_a_changed_line_needs_no_weights(
-    model: Project, registry: str, tmp_path: Path, rule: str
+    model: Project, registry: str, tmp_path: Path, rule: str, compression: str
 ) -> None:
+    (model.root / "model" / "model.safetensors").write_bytes(COMPRESSIBLE)
     config = model.root / "cog.yaml"
-    config.write_text(config.read_text().replace('"layer_size"', f'"split": "{rule}", "layer_size"'))
+    more = f'"split": "{rule}", "compression": "{compression}", "layer_size"'
+    config.write_text(config.read_text().replace('"layer_size"', more))
     (model.root / ".gitattributes").write_text("*.safetensors filter=lfs diff=lfs merge=lfs -text\n")
-    sent(model, f"{registry}/lfs-{rule}/model")
+    sent(model, f"{registry}/lfs-{rule}-{compression}/model")
     machine = model.fresh(tmp_path / "machine", lock=True)
     weights = machine.root / "model" / "model.safetensors"
     data = weights.read_bytes()
@@ -163,15 +174,56 @@ def test_with_lfs_pointers_and_the_lock_a_changed_line_needs_no_weights(
     source = machine.root / "predict.py"
     source.write_text(source.read_text() + "# changed\n")
     machine.environment["COGPACK_CACHE_DIR"] = str(tmp_path / "empty cache")
-    assert list(sent(machine, f"{registry}/lfs-{rule}/model")) == ["project"]
-    lost = machine.cogpack("push", f"{registry}/lfs-{rule}/elsewhere", ok=False)
+    assert list(sent(machine, f"{registry}/lfs-{rule}-{compression}/model")) == ["project"]
+    lost = machine.cogpack("push", f"{registry}/lfs-{rule}-{compression}/elsewhere", ok=False)
     assert lost.returncode == 2
     assert "model/model.safetensors: a git-lfs pointer" in lost.stderr
     assert "git lfs pull" in lost.stderr
     weights.write_text(weights.read_text().replace(oid, "0" * 64))
-    other = machine.cogpack("push", f"{registry}/lfs-{rule}/model", ok=False)
+    other = machine.cogpack("push", f"{registry}/lfs-{rule}-{compression}/model", ok=False)
     assert other.returncode == 2
     assert "git lfs pull" in other.stderr
+
+
+def test_zstd_is_taken_by_the_layer_where_it_pays(model: Project, registry: str, tmp_path: Path) -> None:
+    """The whole round: decided, told, pushed, known again, recognised in a fresh checkout, verified, pulled."""
+    (model.root / "model" / "model.safetensors").write_bytes(COMPRESSIBLE)
+    config = model.root / "cog.yaml"
+    config.write_text(config.read_text().replace('"layer_size"', '"compression": "zstd", "layer_size"'))
+    image = f"{registry}/zstd/model:v1"
+    first = json.loads(model.cogpack("push", image, "--json").stdout)
+    kinds = {
+        re.sub("-[0-9a-f]{8}.safetensors", "", layer["name"]): layer["info"]["descriptor"]["mediaType"][-8:]
+        for layer in first["layers"]
+        if layer["name"].startswith("weights: ")
+    }
+    assert kinds == {
+        "weights: model/model-layers.0.w": "tar+zstd",
+        "weights: model/model-layers.1.w": "r.v1.tar",
+        "weights: model/model-layers.2.w": "r.v1.tar",
+        "weights: model/model.safetensors.index.json": "tar+zstd",
+    }
+    planned = json.loads(model.cogpack("plan", image, "--json").stdout)
+    told = {layer["name"].partition("layers.")[2][:1]: layer for layer in planned["layers"] if layer["compression"]}
+    assert told["0"]["compression"].startswith("zstd: leaves 0.7")
+    assert 0.77 < told["0"]["ratio"] < 0.8
+    assert told["1"]["compression"].startswith("none: quantised or packed")
+    assert "none: quantised or packed" in model.cogpack("weights", "ls", image).stdout
+    assert sent(model, image) == {}
+    machine = model.fresh(tmp_path / "machine", lock=True)
+    machine.environment["COGPACK_CACHE_DIR"] = str(tmp_path / "cache")
+    again = json.loads(machine.cogpack("push", image, "--json").stdout)
+    assert (again["sent"], again["digest"]) == (0, first["digest"])
+    lock = machine.root / "cogpack.lock"
+    lock.write_text(lock.read_text().partition("[results]")[0])
+    machine.environment["COGPACK_CACHE_DIR"] = str(tmp_path / "another cache")
+    machine.environment["PYTHONHASHSEED"] = "7"
+    elsewhere = json.loads(machine.cogpack("push", f"{registry}/zstd/elsewhere:v1", "--json").stdout)
+    assert elsewhere["digest"] == first["digest"]
+    model.cogpack("weights", "verify", image, "--against", str(model.root / "model" / "model.safetensors"))
+    model.cogpack("weights", "pull", image, "-o", str(tmp_path / "pulled"))
+    model.cogpack("weights", "join", str(tmp_path / "pulled" / "model"), "-o", str(tmp_path / "joined.safetensors"))
+    assert dict(deserialize((tmp_path / "joined.safetensors").read_bytes())) == dict(deserialize(COMPRESSIBLE))
 
 
 def test_weights_alone_are_an_image_of_the_same_layers(model: Project, registry: str, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import subprocess
+import threading
 import tracemalloc
 import zlib
 from collections.abc import Iterable, Iterator
@@ -101,6 +102,29 @@ def test_the_bytes_do_not_depend_on_the_number_of_cores(codec: Codec, monkeypatc
         monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
         made.add(encoded(codec, tar.segments(large_tree())))
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("kind", [Gzip, Zstd], ids=["gzip", "zstd"])
+def test_passes_beside_each_other_share_one_measure_of_memory(
+    kind: type[Gzip | Zstd], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many layers are on their way: a piece for each, and one for each core."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(compression, "_spare", threading.Semaphore(4))
+    codec = kind()
+    begun: list[int] = []
+    real = codec.compress
+    monkeypatch.setattr(codec, "compress", lambda piece: begun.append(len(piece)) or real(piece))
+    pieces = [bytes(codec.piece)] * 20
+    passes = [codec.encode(pieces, Hasher()) for _ in range(10)]
+    taken = [next(encoding) for encoding in passes]
+    assert len(begun) <= len(taken) + 10 + 4
+    rest = [b"".join(encoding) for encoding in passes]
+    assert len({first + more for first, more in zip(taken, rest, strict=True)}) == 1
+    for abandoned in [codec.encode(pieces, Hasher()) for _ in range(3)]:
+        next(abandoned)
+        abandoned.close()
+    assert all(compression._spare.acquire(blocking=False) for _ in range(4)), "a pass kept what it had taken"
 
 
 @pytest.mark.parametrize("codec", [Gzip(), Zstd()], ids=by_profile)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 
 DTYPES = {
@@ -41,6 +42,25 @@ def made(
         header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [end, end + size]}
         end += size
     return raw(header, b"".join(data), padding=-len(json.dumps(header)) % 8)
+
+
+def holding(*tensors: tuple[str, str, bytes]) -> bytes:
+    """A file of these bytes: name and dtype of each tensor of one dimension."""
+    header: dict[str, Any] = {}
+    end = 0
+    for name, dtype, data in tensors:
+        shape = [len(data) // DTYPES[dtype]]
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [end, end + len(data)]}
+        end += len(data)
+    return raw(header, b"".join(data for _, _, data in tensors))
+
+
+def bf16(count: int, *, seed: int = 0) -> bytes:
+    """Numbers like those of a trained matrix: normal, each row with a scale of its own."""
+    generator = np.random.default_rng(seed)
+    rows = generator.standard_normal((-(-count // 1024), 1024), np.float32)
+    rows *= np.exp(generator.normal(-4, 0.5, (len(rows), 1))).astype(np.float32)
+    return (rows.view(np.uint32) >> 16).astype(np.uint16).tobytes()[: 2 * count]
 
 
 _parts = st.one_of(

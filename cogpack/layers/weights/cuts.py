@@ -1,6 +1,7 @@
 """One model file, many: the pieces that stand for a safetensors or a GGUF file, described without reading its data."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import BinaryIO, Literal, TypeAlias
 
 import msgspec
@@ -40,6 +41,19 @@ def read_any(rule: CutRule, stream: BinaryIO, size: int, *, where: str) -> AnyHe
 def read_local(rule: CutRule, file: LocalFile) -> AnyHeader:
     with file.buffered() as stream:
         return read_any(rule, stream, file.size, where=str(file.path))
+
+
+def kind_of(name: str) -> CutRule | None:
+    """Which rule could cut a file called `name`."""
+    return "tensor" if name.endswith(".safetensors") else "gguf" if name.endswith(".gguf") else None
+
+
+def peek(name: str, file: LocalFile) -> AnyHeader | None:
+    """The header of a file that nobody asked to cut, if it has a sound one."""
+    kind = kind_of(name)
+    with suppress(InputError):
+        return read_local(kind, file) if kind else None
+    return None
 
 
 def cut_any(header: AnyHeader, name: str, target: int) -> list[Piece]:

@@ -13,8 +13,9 @@ from cogpack.layers.entry import LocalFile, Slices
 from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import LayerSource
-from cogpack.layers.weights.cuts import AnyHeader, cut_any, read_local
+from cogpack.layers.weights.cuts import AnyHeader, cut_any, peek, read_local
 from cogpack.layers.weights.opaque import Cut, JoinSource, cut_file, with_digest
+from cogpack.layers.weights.probe import probe_bytes
 from cogpack.layers.weights.shards import TINY
 from cogpack.project import Rule
 
@@ -27,6 +28,8 @@ OWN_LAYER = 64 * MiB
 """Bytes from which an uncut file is a layer of its own; smaller ones share one."""
 
 Fingerprint: TypeAlias = Callable[[LocalFile | Slices], Fingerprinted]
+Probe: TypeAlias = Callable[[LocalFile | Slices, AnyHeader | None], int]
+"""What zstd leaves of a content, in thousandths (`weights.probe`); told the header of its file."""
 
 
 class Weight(msgspec.Struct, frozen=True):
@@ -44,11 +47,18 @@ class Weight(msgspec.Struct, frozen=True):
     parts: tuple[Placed, ...] | None = None
 
 
-class Laid(msgspec.Struct, frozen=True):
-    """`layers`, bottom first, each with whether reading it is a download; `parts`: by the path of each weight, the
-    files that stand for it."""
+class LaidLayer(msgspec.Struct, frozen=True):
+    """`remote`: reading it is a download; `ratio`: thousandths of its weights that zstd leaves, if all were probed."""
 
-    layers: list[tuple[LayerSource, bool]]
+    source: LayerSource
+    remote: bool = False
+    ratio: int | None = None
+
+
+class Laid(msgspec.Struct, frozen=True):
+    """`layers`, bottom first; `parts`: by the path of each weight, the files that stand for it."""
+
+    layers: list[LaidLayer]
     parts: Mapping[str, tuple[Placed, ...]]
 
 
@@ -71,20 +81,18 @@ def largest(size: int) -> int:
     return size + size // 2
 
 
-def lay(weights: Sequence[Weight], size: int, fingerprint: Fingerprint, join_program: bytes) -> Laid:
-    """The layers of `weights`, bottom first, cut to about `size` bytes.
+def lay(
+    weights: Sequence[Weight], size: int, fingerprint: Fingerprint, join_program: bytes, probe: Probe | None = None
+) -> Laid:
+    """The layers of `weights`, bottom first, cut to about `size` bytes, and probed where `probe` is given.
 
     Large files and parts of files in the order of their paths, then small files, then indexes and the first parts of
     GGUF files, which change with them.
     """
-    headers = {
-        weight.path: read_local(weight.rule, weight.file)
-        for weight in weights
-        if weight.file and (weight.rule == "tensor" or weight.rule == "gguf")
-    }
+    headers = {weight.path: _header(weight, probing=probe is not None) for weight in weights}
     total = sum(weight.size for weight in weights)
     while True:
-        parts = {weight.path: _parts(weight, headers, size, fingerprint) for weight in weights}
+        parts = {weight.path: _parts(weight, headers[weight.path], size, fingerprint, probe) for weight in weights}
         own, small, tiny = _groups(weights, parts)
         if len(own) <= MAX_LAYERS or size >= total:
             break
@@ -96,32 +104,58 @@ def lay(weights: Sequence[Weight], size: int, fingerprint: Fingerprint, join_pro
     if tiny:
         layers.append(_together(tiny, "indexes and tiny shards"))
     if joined := [Cut(weight.path, weight.size, parts[weight.path]) for weight in weights if weight.rule == "opaque"]:
-        layers.append((JoinSource(joined, join_program), False))
+        layers.append(LaidLayer(JoinSource(joined, join_program)))
     return Laid(layers, parts)
 
 
-def _together(group: Sequence[_Group], what: str) -> tuple[LayerSource, bool]:
+def _together(group: Sequence[_Group], what: str) -> LaidLayer:
     name = group[0].name if len(group) == 1 else f"{len(group)} {what}"
-    source = FilesSource(WEIGHTS + name, [file for piece in group for file in piece.files])
-    return source, any(piece.remote for piece in group)
+    files = [file for piece in group for file in piece.files]
+    return LaidLayer(
+        FilesSource(WEIGHTS + name, files), remote=any(piece.remote for piece in group), ratio=_ratio(files)
+    )
 
 
-def _parts(weight: Weight, headers: Mapping[str, AnyHeader], size: int, fingerprint: Fingerprint) -> tuple[Placed, ...]:
+def _ratio(files: Sequence[Placed]) -> int | None:
+    """Of all of them together; hashes of parts beside these don't count."""
+    probed = [(file.content.size, file.ratio) for file in files if file.ratio is not None]
+    whole = sum(size for size, _ in probed)
+    return -(-sum(size * ratio for size, ratio in probed) // whole) if whole else None
+
+
+def _header(weight: Weight, *, probing: bool) -> AnyHeader | None:
+    """The header that a cut needs, and a probe can use."""
+    if weight.file is None:
+        return None
+    if weight.rule == "tensor" or weight.rule == "gguf":
+        return read_local(weight.rule, weight.file)
+    return peek(weight.path, weight.file) if probing else None
+
+
+def _parts(
+    weight: Weight, header: AnyHeader | None, size: int, fingerprint: Fingerprint, probe: Probe | None
+) -> tuple[Placed, ...]:
     """The files that stand for a weight; last the one that tells of the others, where there is one."""
     if weight.parts is not None:
         return weight.parts
     file = weight.file
     assert file is not None
+
+    def place(path: str, content: LocalFile | Slices) -> Placed:
+        executable = weight.executable and weight.rule == "none"
+        return Placed(path, fingerprint(content), executable, probe(content, header) if probe else None)
+
     if weight.rule == "none":
-        return (Placed(weight.path, fingerprint(file), weight.executable),)
+        return (place(weight.path, file),)
     if weight.rule == "opaque":
-        return cut_file(weight.path, file, size, fingerprint)
+        return cut_file(weight.path, file, size, place)
+    assert header is not None
     folder, slash, name = weight.path.rpartition("/")
-    *pieces, index = cut_any(headers[weight.path], name, size)
-    placed = [
-        Placed(f"{folder}{slash}{piece.name}", fingerprint(Slices(file, piece.ranges, piece.head))) for piece in pieces
-    ]
-    return (*placed, generated(f"{folder}{slash}{index.name}", index.head))
+    *pieces, index = cut_any(header, name, size)
+    last = generated(f"{folder}{slash}{index.name}", index.head)
+    if probe:
+        last = msgspec.structs.replace(last, ratio=probe_bytes(index.head))
+    return (*(place(f"{folder}{slash}{piece.name}", Slices(file, piece.ranges, piece.head)) for piece in pieces), last)
 
 
 def _groups(

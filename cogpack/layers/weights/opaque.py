@@ -14,7 +14,6 @@ from blake3 import blake3
 
 from cogpack.layers.entry import Bytes, Directory, Entry, File, LocalFile, Slices, Symlink
 from cogpack.layers.files import Placed
-from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.oci import encode
 
 ROOT = "var/lib/cogpack"
@@ -36,16 +35,11 @@ class Cut(msgspec.Struct, frozen=True):
         return f"{JOINED}/{_folder(self.path)}/{self.path.rpartition('/')[2]}"
 
 
-def cut_file(
-    path: str, file: LocalFile, length: int, fingerprint: Callable[[Slices], Fingerprinted]
-) -> tuple[Placed, ...]:
+def cut_file(path: str, file: LocalFile, length: int, place: Callable[[str, Slices], Placed]) -> tuple[Placed, ...]:
     """`length`: bytes of a piece, rounded down to whole pages, so that a join can clone blocks."""
     length = max(PAGE, length // PAGE * PAGE)
     return tuple(
-        Placed(
-            part_path(path, number),
-            fingerprint(Slices(file, ((start, min(length, file.size - start)),))),
-        )
+        place(part_path(path, number), Slices(file, ((start, min(length, file.size - start)),)))
         for number, start in enumerate(range(0, file.size, length))
     )
 

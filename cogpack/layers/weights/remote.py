@@ -2,15 +2,17 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import BinaryIO, Protocol, cast
 
 from blake3 import blake3
 
 from cogpack.digest import Digest, Hasher
-from cogpack.errors import MismatchError
+from cogpack.errors import InputError, MismatchError
 from cogpack.layers.entry import Blocks
-from cogpack.layers.weights.cuts import CutRule, Piece, cut_any, read_any
+from cogpack.layers.weights.cuts import CutRule, Piece, cut_any, kind_of, read_any
 from cogpack.layers.weights.opaque import PAGE
+from cogpack.layers.weights.probe import probe
 
 _MAX_RANGE = 4 * 1024 * 1024
 
@@ -28,6 +30,19 @@ def cut_pieces(rule: CutRule, reader: Reader, name: str, target: int) -> list[Pi
     """The pieces of the file called `name`, last the one that tells of the others. Reads the header only."""
     with Blocks(_beginning(reader)).buffered() as stream:
         return cut_any(read_any(rule, stream, reader.size, where=repr(reader)), name, target)
+
+
+def probe_pieces(reader: Reader, name: str, pieces: Sequence[Piece]) -> list[int]:
+    """What zstd leaves of each piece of the file called `name`, in thousandths. Reads the header and a few blocks."""
+    kind, header = kind_of(name), None
+    if kind:
+        with suppress(InputError), Blocks(_beginning(reader)).buffered() as stream:
+            header = read_any(kind, stream, reader.size, where=repr(reader))
+    return [probe(piece, lambda offset, length: b"".join(reader.read(offset, length)), header) for piece in pieces]
+
+
+def whole_piece(size: int) -> Piece:
+    return Piece("", ((0, size),) if size else ())
 
 
 def _beginning(reader: Reader) -> Iterator[bytes]:

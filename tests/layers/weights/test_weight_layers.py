@@ -42,7 +42,7 @@ class Folder:
         return Weight(f"src/{path}", path, LocalFile.of(place), place.stat().st_size, rule)
 
     def lay(self, weights: Sequence[Weight], size: int = 4 * MiB) -> list[LayerSource]:
-        return [source for source, _ in lay(weights, size, self.prints.when_read, b"program").layers]
+        return [layer.source for layer in lay(weights, size, self.prints.when_read, b"program").layers]
 
 
 @pytest.fixture
