@@ -23,6 +23,10 @@ def size_text(size: float) -> str:
     return f"{size:.2f} TB"
 
 
+def _finished(outcome: str, name: str, size: int) -> str:
+    return f"{outcome:<8} {name}" + (f"  {size_text(size)}" if size else "")
+
+
 class Lines:
     """One line per finished task, for logs: `sent     weights: model.safetensors  90.9 MB in 0.4 s`."""
 
@@ -40,7 +44,7 @@ class Lines:
 
     def finished(self, outcome: str, name: str, size: int, seconds: float) -> None:
         if not self._quiet:
-            self._line(f"{outcome:<8} {name}  {size_text(size)} in {seconds:.1f} s")
+            self._line(f"{_finished(outcome, name, size)} in {seconds:.1f} s")
 
     def check(self) -> None:
         self._cancellation.check()
@@ -101,7 +105,7 @@ class Live:
         self._console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
 
     def finished(self, outcome: str, name: str, size: int) -> None:
-        self._console.print(f"{outcome:<8} {name}  {size_text(size)}", markup=False, highlight=False, soft_wrap=True)
+        self._console.print(_finished(outcome, name, size), markup=False, highlight=False, soft_wrap=True)
 
     def check(self) -> None:
         self._cancellation.check()

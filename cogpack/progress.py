@@ -19,7 +19,7 @@ class Task(Protocol):
 
 class Progress(Protocol):
     def task(self, name: str, size: int | None) -> Task:
-        """`size`: bytes in all, None when not known."""
+        """`name`: of what is worked on, a noun; `size`: bytes in all, None when not known."""
 
     def note(self, text: str) -> None:
         """One line for the user: a warning or a fact worth knowing."""

@@ -44,7 +44,7 @@ def learn(plan: Plan, *, facts: Facts, progress: Progress, cancellation: Cancell
     """Read, once and on all cores, what a target must be asked about by digest and nobody has read yet: weights."""
 
     def read(layer: BuiltLayer) -> None:
-        task = progress.task(f"read {layer.name}", layer.size(Form.STORED))
+        task = progress.task(layer.name, layer.size(Form.STORED))
 
         def count(size: int) -> None:
             cancellation.check()

@@ -40,6 +40,22 @@ def test_a_directory_without_a_project_is_said_in_two_lines(tmp_path: Path, caps
     assert re.fullmatch(r"error: no cog\.yaml in .*\nnext: .*\n", err)
 
 
+def test_a_bug_is_told_as_one_with_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(arguments: object) -> None:
+        raise ZeroDivisionError("in test")
+
+    monkeypatch.setattr("cogpack.cli.acts.schema", fail)
+    assert run(["schema"]) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("Traceback")
+    assert "ZeroDivisionError: in test" in err
+    assert err.splitlines()[-2] == "error: this is a bug of cogpack"
+    assert __version__ in err.splitlines()[-1]
+
+
 def test_readme_names_commands_and_flags_that_exist() -> None:
     readme = (ROOT / "README.md").read_text()
     for command in sorted(set(re.findall(r"^\| `cogpack ([a-z]+)", readme, re.MULTILINE))):

@@ -6,9 +6,11 @@ Results go to standard output, all else to standard error. Commands are imported
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
+from cogpack import __version__
 from cogpack.cli.parser import parser
 from cogpack.errors import CogpackError
 
@@ -33,6 +35,13 @@ def run(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception:  # noqa: BLE001 - whatever it is, it is ours
+        _say(
+            traceback.format_exc(),
+            "error: this is a bug of cogpack",
+            f"next: report it ({__version__}), with these lines",
+        )
+        return 1
     return 0
 
 

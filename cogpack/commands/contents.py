@@ -71,7 +71,7 @@ def verify_weights(session: Session, target: str, against: Path) -> list[Checked
     held = _Held()
     project = [layer for name, layer in image.layers if name == PROJECT]  # the config files that stand beside weights
     for layer in [*weight_layers(image), *project]:
-        task = session.progress.task(f"read {layer.digest[7:19]}", layer.size)
+        task = session.progress.task(layer.digest[7:19], layer.size)
         with image.blob(layer) as blocks:
             _read(held, decompressed(blocks), image.name)
         task.advance(layer.size)

@@ -59,7 +59,7 @@ def _pull(session: Session, image: StoredImage, layers: Sequence[Descriptor], ro
             offset += size
 
     def fetch(layer: Descriptor) -> list[Path]:
-        task = session.progress.task(f"pull {layer.digest[7:19]}", layer.size)
+        task = session.progress.task(layer.digest[7:19], layer.size)
         with image.blob(layer) as blocks:
             found = _extract(decompressed(counted(blocks, task.advance)), root, places, image.name)
         task.done("pulled")

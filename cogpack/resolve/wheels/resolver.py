@@ -34,7 +34,7 @@ def resolve_wheels(
     `preferences`: pins that are kept where they still fit. Where a line names hashes, the wheel has one of them.
     `InputError` when nothing fits or only source is there, `UnavailableError` and `DeniedError` from the indexes.
     """
-    task = progress.task(f"resolve {len(requirements)} requirements for Python {target.python}", None)
+    task = progress.task(f"{len(requirements)} requirements for Python {target.python}", None)
     local = {Path(line).name: line[2:] for line in requirements if line.startswith("./")}
     packages = compile_lock(
         [_named(line, root) for line in requirements],
