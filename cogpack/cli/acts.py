@@ -95,7 +95,8 @@ def _layer_rows(layers: Sequence["PlannedLayer"]) -> list[str]:
     rows = []
     for layer in layers:
         verdict = {True: "moves", False: "there", None: ""}[layer.moves]
-        size = size_text(layer.size) if layer.size is not None else "not built yet"
+        size = f"about {size_text(layer.about)}" if layer.about else "not built yet"
+        size = size if layer.size is None else size_text(layer.size)
         why = f" ({layer.compression})" if layer.compression else ""
         rows.append(f"{verdict:<6} {size:>14}  {(layer.digest or '')[7:19]:<12}  {layer.name}{why}")
     return rows

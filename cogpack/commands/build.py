@@ -1,14 +1,16 @@
 """`cogpack build` and `cogpack load`: the same image into a directory, a file or the local Docker."""
 
+import re
 from pathlib import Path
 
 import msgspec
 
-from cogpack.commands.prepare import Prepared, prepare
+from cogpack.commands.prepare import Prepared, open_project, prepare
 from cogpack.commands.push import believe_known, check_wheels, push_reference, record_results
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.layers.layer import Form
+from cogpack.project import Project
 from cogpack.sinks.archive import ArchiveSink
 from cogpack.sinks.base import Sink
 from cogpack.sinks.daemon import DaemonSink
@@ -26,8 +28,9 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
 
 def build(session: Session, output: Path, *, tag: str | None = None, rebuild: bool = False) -> Built:
     """Into `output`: a `docker load` archive if the name ends in .tar, else an OCI image layout."""
-    prepared = prepare(session)
-    name = _name(prepared, tag)
+    project = open_project(session)
+    name = _name(project, tag)
+    prepared = prepare(session, project)
     if output.name.endswith(".tar"):
         with ArchiveSink.write(output) as sink:
             return _into(session, prepared, sink, [name], rebuild=rebuild)
@@ -36,16 +39,19 @@ def build(session: Session, output: Path, *, tag: str | None = None, rebuild: bo
 
 def load(session: Session, *, tag: str | None = None) -> Built:
     """Into the local Docker, streamed: nothing is written to disk on the way."""
-    prepared = prepare(session)
+    project = open_project(session)
+    name = _name(project, tag)
+    prepared = prepare(session, project)
     with DaemonSink.open() as sink:
-        return _into(session, prepared, sink, [_name(prepared, tag)], rebuild=False)
+        return _into(session, prepared, sink, [name], rebuild=False)
 
 
-def _name(prepared: Prepared, tag: str | None) -> str:
-    if tag or prepared.project.config.image:
-        reference = push_reference(tag, prepared)
+def _name(project: Project, tag: str | None) -> str:
+    if tag or project.config.image:
+        reference = push_reference(tag, project)
         return str(reference.with_tag(reference.tag or "latest"))
-    return f"cog-{prepared.project.root.name.lower()}:latest"
+    words = re.findall("[a-z0-9]+", project.root.name.lower())
+    return f"cog-{'-'.join(words) or 'model'}:latest"
 
 
 def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, rebuild: bool) -> Built:

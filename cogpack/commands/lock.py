@@ -81,17 +81,23 @@ def _decide(session: Session, project: Project, kept: Decisions | None) -> Decis
     requirements = project.requirements()
     for warning in requirements.warnings:
         session.progress.note(warning)
-    wheels = resolve_wheels(
-        [*requirements.lines, contract.sdk_requirement(config), "coglet", "pip"],
-        constraints=requirements.constraints,
-        root=project.root,
-        target=Target(python=python, glibc=glibc, arch=platform.architecture),
-        indexes=Indexes.from_environment(session.settings.environment, requirements),
-        exclude_newer=config.pack.exclude_newer,
-        preferences=kept.wheels if kept else (),
-        cache=session.cache,
-        progress=session.progress,
-    )
+    try:
+        wheels = resolve_wheels(
+            [*requirements.lines, contract.sdk_requirement(config), "coglet", "pip"],
+            constraints=requirements.constraints,
+            root=project.root,
+            target=Target(python=python, glibc=glibc, arch=platform.architecture),
+            indexes=Indexes.from_environment(session.settings.environment, requirements),
+            exclude_newer=config.pack.exclude_newer,
+            preferences=kept.wheels if kept else (),
+            cache=session.cache,
+            progress=session.progress,
+        )
+    except InputError as error:
+        places = ", ".join(requirements.places(error.message))
+        raise InputError(
+            f"{places}: {error.message}" if places else error.message, next_step=error.next_step
+        ) from error
     return Decisions(debian=debian, base=base, wheels=wheels, created=_created(session.settings.environment))
 
 

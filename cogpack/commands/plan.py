@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from cogpack.commands.managed import shown
-from cogpack.commands.prepare import Prepared, prepare
+from cogpack.commands.prepare import Prepared, open_project, prepare
 from cogpack.commands.push import believe_known, present_layers, push_reference, read_new_files
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
@@ -31,15 +31,17 @@ class PlannedWeight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlannedLayer(msgspec.Struct, frozen=True, kw_only=True):
-    """`size`: bytes as stored, None where only building tells. `moves`: None when nothing was asked of a target.
+    """`size`: bytes as stored, None where only building tells; `about`: bytes of the packages that it is made of.
 
-    `ratio`: of weights that were probed, what zstd leaves of them; `compression`: what was decided, and why.
+    `moves`: None when nothing was asked of a target. `ratio`: of weights that were probed, what zstd leaves of them;
+    `compression`: what was decided, and why.
     """
 
     name: str
     key: str
     digest: Digest | None
     size: int | None
+    about: int | None
     moves: bool | None
     ratio: float | None = None
     compression: str = ""
@@ -58,21 +60,24 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
 
 def plan(session: Session, target: str | None) -> Planned:
     """The layers, and which would move to `target` (or `image:` of cog.yaml); nothing is built or sent."""
-    prepared = prepare(session)
+    project = open_project(session)
+    reference = push_reference(target, project) if target or project.config.image else None
+    prepared = prepare(session, project)
     repository = None
     word: Mapping[str, LayerInfo] = {}
-    if target or prepared.project.config.image:
-        reference = push_reference(target, prepared)
+    if reference:
         repository = session.repository(reference)
         _, word = present_layers(repository, reference.with_tag(reference.tag or "latest"))
     read_new_files(session, prepared)
     believe_known(session, prepared.plan, prepared.lock, word, "the target's tag")
+    packages = _packages(prepared)
     layers = tuple(
         PlannedLayer(
             name=layer.name,
             key=layer.key,
             digest=layer.known.descriptor.digest if layer.known else None,
             size=layer.known.descriptor.size if layer.known else layer.size(Form.STORED),
+            about=packages.get(layer.key),
             moves=None
             if repository is None
             else layer.known is None or not repository.has_blob(layer.known.descriptor),
@@ -93,6 +98,18 @@ def _compression(ratio: int | None) -> str:
     if ratio > WORTH:
         return f"none: zstd would leave {ratio / 1000:.3f}, it pays from {WORTH / 1000:.1f} down"
     return f"zstd: leaves {ratio / 1000:.3f}"
+
+
+def _packages(prepared: Prepared) -> dict[str, int]:
+    """Bytes of the wheels or Debian packages of a layer, by its key."""
+    decisions = prepared.lock.platforms[prepared.project.config.pack.platform]
+    sizes = {wheel.filename: wheel.size or 0 for wheel in decisions.wheels}
+    found = dict.fromkeys((key for key, _ in prepared.plan.wheels), 0)
+    for key, wheel in prepared.plan.wheels:
+        found[key] += sizes[wheel.filename]
+    if decisions.debian:
+        found[prepared.plan.layers[0].key] = sum(deb.size for deb in decisions.debian.packages)
+    return found
 
 
 def _weights(prepared: Prepared) -> tuple[PlannedWeight, ...]:

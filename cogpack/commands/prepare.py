@@ -67,8 +67,7 @@ def describe_project(project: Project, *, sdk_version: str, python: str) -> Desc
     )
 
 
-def prepare(session: Session) -> Prepared:
-    project = open_project(session)
+def prepare(session: Session, project: Project) -> Prepared:
     config = project.config
     # Once before resolving: a mistake in the predictor should not cost a resolve to learn of.
     python = ".".join((config.python_version or DEFAULT_PYTHON).split(".")[:2])

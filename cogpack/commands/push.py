@@ -7,7 +7,7 @@ import msgspec
 from cogpack.artifacts import Artifact
 from cogpack.commands.gather import locked_weights
 from cogpack.commands.lock import write_lock
-from cogpack.commands.prepare import Prepared, prepare
+from cogpack.commands.prepare import Prepared, open_project, prepare
 from cogpack.commands.session import Session
 from cogpack.digest import DiffID, Digest
 from cogpack.errors import InputError
@@ -16,6 +16,7 @@ from cogpack.layers.wheels import check_clashes
 from cogpack.lock import Lock, Result, Results
 from cogpack.oci import CONFIG_LIMIT, INDEX_TYPES, Descriptor, ImageConfig, LayerInfo, Manifest, decode
 from cogpack.plan import Plan, weights_plan
+from cogpack.project import Project
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.sinks.registry import RegistrySink
@@ -38,10 +39,11 @@ def push(session: Session, target: str | None, *, rebuild: bool = False, weights
 
     `weights_only`: an image of the weight layers and nothing else.
     """
-    prepared = prepare(session)
+    project = open_project(session)
+    reference = push_reference(target, project)
+    prepared = prepare(session, project)
     if weights_only:
         prepared = msgspec.structs.replace(prepared, plan=weights_plan(prepared.plan))
-    reference = push_reference(target, prepared)
     tag = reference.tag or "latest"
     repository = session.repository(reference, push=True)
     present, word = present_layers(repository, reference.with_tag(tag))
@@ -88,11 +90,11 @@ def push(session: Session, target: str | None, *, rebuild: bool = False, weights
     )
 
 
-def push_reference(target: str | None, prepared: Prepared) -> Reference:
+def push_reference(target: str | None, project: Project) -> Reference:
     if target:
         reference = Reference.parse(target)
-    elif prepared.project.config.image:
-        reference = Reference.parse(prepared.project.config.image, where="cog.yaml: image")
+    elif project.config.image:
+        reference = Reference.parse(project.config.image, where="cog.yaml: image")
     else:
         raise InputError(
             "no target: none was given and cog.yaml has no image",

@@ -5,7 +5,7 @@ from itertools import zip_longest
 
 import msgspec
 
-from cogpack.commands.prepare import prepare
+from cogpack.commands.prepare import open_project, prepare
 from cogpack.commands.session import Session
 from cogpack.decompress import decompressed
 from cogpack.digest import Digest, Hasher
@@ -53,7 +53,7 @@ def verify(session: Session, target: str) -> Verified:
     reference = Reference.parse(target)
     session = Session(msgspec.structs.replace(session.settings, locked=True), session.progress, session.cancellation)
     with session:
-        prepared = prepare(session)
+        prepared = prepare(session, open_project(session))
         repository = session.repository(reference)
         wanted = reference.digest or reference.tag or "latest"
         found = repository.manifest(wanted)

@@ -5,6 +5,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+"""A package's name as uv shows it (packaging's canonical form)."""
+
 
 class RequirementLine(msgspec.Struct, frozen=True, kw_only=True):
     """One requirement: `text` is canonical PEP 508, `hashes` are `sha256:...` and the like."""
@@ -79,6 +82,12 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def constraints(self) -> tuple[str, ...]:
         return tuple(map(str, self.constrained))
+
+    def places(self, text: str) -> tuple[str, ...]:
+        """`file:line` of the lines whose packages `text` speaks of."""
+        words = set(_NAME.findall(text))
+        lines = sorted((line.path, line.line) for line in (*self.required, *self.constrained) if line.name in words)
+        return tuple(dict.fromkeys(f"{path}:{line}" for path, line in lines))
 
     def normalised(self) -> str:
         """The meaning as text: the same whatever the comments, the layout, dropped lines and indexes' passwords."""

@@ -53,13 +53,13 @@ def test_a_type_that_no_schema_has(hello: Project) -> None:
 def test_requirements_that_contradict_each_other(unlocked: Project) -> None:
     requirements(unlocked, "idna==3.10\nidna==3.9\n")
     before = files(unlocked.root)
-    refused(unlocked.cogpack("lock", ok=False), 2, "idna")
+    refused(unlocked.cogpack("lock", ok=False), 2, "requirements.txt:1, requirements.txt:2: ", "idna")
     assert files(unlocked.root) == before
 
 
 def test_a_package_that_is_source_only(unlocked: Project) -> None:
     requirements(unlocked, "docopt==0.6.2\n")
-    refused(unlocked.cogpack("lock", ok=False), 2, "docopt")
+    refused(unlocked.cogpack("lock", ok=False), 2, "requirements.txt:1: ", "docopt")
 
 
 def test_a_lock_whose_hash_the_index_does_not_have(hello: Project, tmp_path: Path) -> None:
@@ -149,8 +149,15 @@ def test_a_disk_without_room(hello: Project, tmp_path: Path, output: str, mebiby
     assert not (hello.root / "out" / "index.json").exists()
 
 
-def test_a_target_that_is_no_reference(hello: Project) -> None:
-    refused(hello.cogpack("push", "127.0.0.1:5000/UPPER", ok=False), 2, "UPPER")
+@pytest.mark.parametrize("command", ["push", "plan"])
+def test_a_target_that_is_no_reference_costs_no_work(unlocked: Project, command: str) -> None:
+    refused(unlocked.cogpack(command, "127.0.0.1:5000/UPPER", ok=False), 2, "UPPER")
+    assert not (unlocked.root / "cogpack.lock").exists()
+
+
+def test_no_target_at_all(unlocked: Project) -> None:
+    refused(unlocked.cogpack("push", ok=False), 2, "no target")
+    assert not (unlocked.root / "cogpack.lock").exists()
 
 
 def test_build_run_is_refused_and_not_skipped(hello: Project) -> None:

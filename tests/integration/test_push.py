@@ -92,6 +92,19 @@ def test_an_empty_machine_with_the_lock_asks_only_the_registry(hello: Project, r
     assert [layer["name"] for layer in changed["layers"] if layer["sent"]] == ["project"]
 
 
+def test_a_plan_tells_about_how_much_there_is_before_anything_is_fetched(hello: Project, tmp_path: Path) -> None:
+    lock = hello.root / "cogpack.lock"
+    built = {result["name"]: result["size"] for result in tomllib.loads(lock.read_text())["results"]["layers"]}
+    lock.write_text(lock.read_text().partition("[results]")[0])
+    planned = json.loads(hello.cogpack("plan", "--json", COGPACK_CACHE_DIR=str(tmp_path / "empty"), **OFFLINE).stdout)
+    layers = {layer["name"]: layer for layer in planned["layers"]}
+    assert layers.keys() == built.keys()
+    for name, layer in layers.items():
+        assert layer["size"] is None
+        if name.startswith(("wheels:", "debian:")):
+            assert layer["about"] == pytest.approx(built[name], rel=0.2)
+
+
 def test_without_results_in_the_lock_the_tag_says_what_its_layers_are(
     hello: Project, registry: str, tmp_path: Path
 ) -> None:
