@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cogpack import __version__
-from cogpack.cli import acts
+from cogpack.cli import acts, registries
+from cogpack.cli import weights as weight_acts
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,11 +67,12 @@ def parser() -> argparse.ArgumentParser:
     load = project(command("load", acts.load, "Load the image into the local Docker."))
     load.add_argument("-t", "--tag", metavar="NAME[:TAG]", help="name of the image [image: of cog.yaml]")
     lock = project(command("lock", acts.lock, "Resolve everything and write cogpack.lock."))
+    lock.set_defaults(locks=True)  # what $CI keeps the other commands from
     lock.add_argument("-U", "--upgrade", action="store_true", help="take the newest of everything, ignoring old pins")
     project(command("schema", acts.schema, "Print the model's OpenAPI document."))
     inspect = command("inspect", acts.inspect, "Describe an image of a registry or an OCI layout.")
     inspect.add_argument("target", metavar="REF|DIR")
-    copy = command("copy", acts.copy, "Copy an image between registries and OCI layouts, byte for byte.")
+    copy = command("copy", registries.copy, "Copy an image between registries and OCI layouts, byte for byte.")
     copy.add_argument("source", metavar="HOST/NAME[:TAG|@DIGEST]|DIR[:NAME]")
     copy.add_argument("target", metavar="HOST/NAME[:TAG]|DIR[:NAME]")
     copy.add_argument("--platform", metavar="OS/ARCH", help="one image of an index [all, and the index]")
@@ -80,42 +82,44 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument("target", metavar="REF")
     weights = commands.add_parser("weights", help="Show, cut, join, compare and pull weights.")
     kinds = weights.add_subparsers(metavar="ACTION", required=True)
-    ls = project(command("ls", acts.list_weights, "Show what is a weight, how it is cut, what moves.", kinds))
+    ls = project(command("ls", weight_acts.list_weights, "Show what is a weight, how it is cut, what moves.", kinds))
     ls.add_argument("target", nargs="?", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
-    split = command("split", acts.split_weights, "Cut a safetensors or GGUF file as for an image.", kinds)
+    split = command("split", weight_acts.split_weights, "Cut a safetensors or GGUF file as for an image.", kinds)
     split.add_argument("source", type=Path, metavar="FILE")
     split.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     split.add_argument("--layer-size", type=_positive_bytes, metavar="BYTES", help="what to cut to [by the size]")
-    join = command("join", acts.join_weights, "Make one file again of the parts of a safetensors or GGUF file.", kinds)
+    join = command(
+        "join", weight_acts.join_weights, "Make one file again of the parts of a safetensors or GGUF file.", kinds
+    )
     join.add_argument("source", type=Path, metavar="DIR|INDEX")
     join.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
     check = command(
-        "verify", acts.verify_weights, "Compare an image's weights with files, whole or tensor by tensor.", kinds
+        "verify", weight_acts.verify_weights, "Compare an image's weights with files, whole or tensor by tensor.", kinds
     )
     check.add_argument("target", metavar="REF|DIR")
     check.add_argument("--against", type=Path, required=True, metavar="FILE|DIR")
-    pull = command("pull", acts.pull_weights, "Pull the weights of an image, and nothing else of it.", kinds)
+    pull = command("pull", weight_acts.pull_weights, "Pull the weights of an image, and nothing else of it.", kinds)
     pull.add_argument("target", metavar="REF|DIR")
     pull.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     pull.add_argument("-j", "--jobs", type=_positive, default=4, metavar="N", help="layers at a time [4]")
-    login = command("login", acts.login, "Try a registry's credentials and keep them where Docker does.")
+    login = command("login", registries.login, "Try a registry's credentials and keep them where Docker does.")
     login.add_argument("host", metavar="HOST")
     login.add_argument("-u", "--username", metavar="USER")
     login.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
-    logout = command("logout", acts.logout, "Forget a registry's credentials.")
+    logout = command("logout", registries.logout, "Forget a registry's credentials.")
     logout.add_argument("host", metavar="HOST")
     auth = commands.add_parser("auth", help="Show where credentials come from.")
     explain = command(
-        "explain", acts.explain_auth, "Say which credentials a registry would get, and what each source says.",
+        "explain", registries.explain_auth, "Say which credentials a registry would get, and what each source says.",
         auth.add_subparsers(metavar="ACTION", required=True),
     )  # fmt: skip
     explain.add_argument("target", metavar="HOST[/REPOSITORY]")
     registry = commands.add_parser("registry", help="Serve a registry of our own; probe another's.")
     actions = registry.add_subparsers(metavar="ACTION", required=True)
-    probe = command("probe", acts.probe, "Measure what a registry supports, in a repository of yours.", actions)
+    probe = command("probe", registries.probe, "Measure what a registry supports, in a repository of yours.", actions)
     probe.add_argument("target", metavar="HOST/NAME")
     serve = actions.add_parser("serve", help="Serve a directory (an OCI layout) as a registry.")
-    serve.set_defaults(act=acts.serve)
+    serve.set_defaults(act=registries.serve)
     serve.add_argument("directory", type=Path, metavar="DIR")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on [127.0.0.1]")
     serve.add_argument("--port", type=int, default=5000, help="port, 0 for any free one [5000]")

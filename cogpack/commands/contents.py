@@ -11,7 +11,6 @@ from blake3 import blake3
 from cogpack.commands.images import StoredImage, open_image
 from cogpack.commands.session import Session
 from cogpack.decompress import decompressed
-from cogpack.disk import writing
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.entry import BLOCK, Blocks, LocalFile
 from cogpack.layers.fingerprints import hasher

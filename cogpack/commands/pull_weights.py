@@ -12,9 +12,9 @@ from cogpack.commands.contents import DOCUMENT_LIMIT, joined_files, weight_layer
 from cogpack.commands.images import StoredImage, open_image
 from cogpack.commands.session import Session
 from cogpack.decompress import decompressed
+from cogpack.disk import writing
 from cogpack.errors import InputError
 from cogpack.layers.weights.opaque import MANIFEST, ROOT, JoinSource
-from cogpack.layout import writing
 from cogpack.oci import Descriptor
 from cogpack.runtime.contract import SOURCE
 from cogpack.sinks.base import counted

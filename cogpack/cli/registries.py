@@ -1,0 +1,128 @@
+"""The commands about registries: one function each."""
+
+import argparse
+import contextlib
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from cogpack.cli.running import text, with_session
+from cogpack.errors import InputError
+
+if TYPE_CHECKING:
+    from cogpack.commands.session import Session
+
+_PASSWORD_LIMIT = 16 * 1024
+
+
+def copy(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.copy import copy
+    from cogpack.console import size_text
+
+    def act(session: "Session") -> str:
+        copied = copy(
+            session,
+            arguments.source,
+            arguments.target,
+            platform=arguments.platform,
+            referrers=not arguments.no_referrers,
+        )
+        if not arguments.quiet:
+            session.progress.note(
+                f"sent {size_text(copied.sent)} in {copied.requests} requests, mounted {size_text(copied.mounted)}, "
+                f"reused {size_text(copied.reused)}"
+            )
+        return text(arguments, copied, copied.reference)
+
+    with_session(arguments, act)
+
+
+def login(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.login import login, registry_host
+    from cogpack.registry.credentials import Secret
+
+    host = registry_host(arguments.host)
+    user, password = _asked_for(arguments, host)
+
+    def act(session: "Session") -> str:
+        done = login(session, host, user, Secret(password))
+        return text(arguments, done, f"{done.host}: {done.user}, kept in {done.kept}")
+
+    with_session(arguments, act)
+
+
+def _asked_for(arguments: argparse.Namespace, host: str) -> tuple[str, str]:
+    """User and password, never as an argument: every process on the machine can read those."""
+    import getpass
+
+    asks = sys.stdin.isatty()
+    user: str | None = arguments.username
+    if (user is None or not arguments.password_stdin) and not asks:
+        raise InputError(
+            f"{host}: user and password can't be asked for without a terminal",
+            next_step="give --username USER --password-stdin and the password on standard input",
+        )
+    if user is None:
+        print(f"user for {host}: ", end="", file=sys.stderr, flush=True)
+        user = sys.stdin.readline().strip()
+    if arguments.password_stdin:
+        return user, sys.stdin.read(_PASSWORD_LIMIT).rstrip("\r\n")
+    return user, getpass.getpass(f"password for {user} at {host}: ", sys.stderr)
+
+
+def logout(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.login import logout, registry_host
+
+    def act(session: "Session") -> str:
+        done = logout(session, registry_host(arguments.host))
+        if done.left:
+            session.progress.note(f"{done.host}: there are still credentials in {done.left}")
+        return text(arguments, done, f"{done.host}: {'logged out' if done.found else 'was not logged in'}")
+
+    with_session(arguments, act)
+
+
+def explain_auth(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.auth import explain
+
+    def act(session: "Session") -> str:
+        found = explain(session, arguments.target)
+        rows = [f"{found.name}: {found.who}", *(f"  {row.source}: {row.said}" for row in found.looked)]
+        return text(arguments, found, "\n".join(rows))
+
+    with_session(arguments, act)
+
+
+def serve(arguments: argparse.Namespace) -> None:
+    import getpass
+
+    from cogpack.registry.server import Server, User
+
+    def password() -> str:
+        if sys.stdin.isatty():
+            return getpass.getpass(f"password for {arguments.user}: ")
+        return sys.stdin.readline(4096).rstrip("\r\n")
+
+    def log(method: str, path: str, received: int, sent: int) -> None:
+        print(f"{method} {path.partition('?')[0]} in={received} out={sent}", file=sys.stderr, flush=True)
+
+    # A background job of a shell script gets SIGTERM, and no SIGINT.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    user = User(arguments.user, password()) if arguments.user is not None else None
+    with Server(arguments.directory, host=arguments.host, port=arguments.port, user=user, on_request=log) as server:
+        print(f"serving {arguments.directory} on http://{server.address}", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+def probe(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.probe import probe
+
+    def act(session: "Session") -> str:
+        probed = probe(session, arguments.target)
+        verdicts = {True: "yes", False: "no", None: "?"}
+        rows = [f"{found.what:<16} {verdicts[found.works]:<4} {found.detail}".rstrip() for found in probed.findings]
+        rows += [f"left behind: {what}" for what in probed.left]
+        return text(arguments, probed, "\n".join([*rows, probed.row]))
+
+    with_session(arguments, act)

@@ -1,0 +1,65 @@
+"""A command from its arguments to its one text on standard output."""
+
+import argparse
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cogpack.commands.session import Session
+
+_ARENA_MAX = -8
+"""M_ARENA_MAX of glibc's malloc.h."""
+
+
+def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str]) -> None:
+    """Run `act`, then print the line it answered: after the bars are gone, never among them."""
+    from cogpack.commands.session import Session, Settings, default_cache
+    from cogpack.console import open_progress
+    from cogpack.progress import Cancellation
+
+    _share_one_heap()
+    environment = dict(os.environ)
+    directory = getattr(arguments, "directory", Path())
+    in_ci = bool(environment.get("CI")) and environment["CI"].lower() not in ("0", "false")
+    settings = Settings(
+        directory=directory,
+        file=getattr(arguments, "file", "cog.yaml"),
+        cache=(arguments.cache_dir or default_cache(environment)).absolute(),
+        jobs=getattr(arguments, "jobs", 1),
+        insecure_registries=frozenset(arguments.insecure_registry),
+        insecure_credentials=frozenset(arguments.insecure_credentials),
+        locked=getattr(arguments, "locked", False)
+        or (in_ci and not getattr(arguments, "locks", False) and (directory / "cogpack.lock").exists()),
+        paranoid=getattr(arguments, "paranoid", False),
+        environment=environment,
+    )
+    cancellation = Cancellation()
+    # A job that is cancelled gets SIGTERM: end it as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with (
+        open_progress(cancellation, quiet=arguments.quiet or arguments.json) as progress,
+        Session(settings, progress, cancellation) as session,
+    ):
+        line = act(session)
+    print(line)
+
+
+def _share_one_heap() -> None:
+    """glibc gives every thread a heap of its own, and each keeps what its blocks once took: a third of our memory."""
+    import ctypes
+
+    with contextlib.suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
+
+
+def text(arguments: argparse.Namespace, result: Any, line: str) -> str:
+    """`line` for people, the whole `result` for programs."""
+    if not arguments.json:
+        return line
+    from cogpack.oci import encode
+
+    return encode(result).decode()
