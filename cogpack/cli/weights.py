@@ -15,7 +15,8 @@ def list_weights(arguments: argparse.Namespace) -> None:
 
     def act(session: "Session") -> str:
         found = plan(session, arguments.target).weights_only()
-        return text(arguments, found, "\n".join(weight_rows(found.weights) + layer_rows(found.layers)))
+        rows = weight_rows(found.weights) + layer_rows(found.layers)
+        return text(arguments, found, "\n".join(rows) or "no weights")
 
     with_session(arguments, act)
 
