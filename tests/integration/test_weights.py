@@ -98,7 +98,13 @@ def decoder(*, head: int = 0, more: bool = False) -> bytes:
 
 
 @pytest.fixture
-def model(hello: Project) -> Project:
+def model(hello: Project, tmp_path: Path) -> Project:
+    """With a cache that knows of no other test's repository, from which layers could be mounted."""
+    shared, own = Path(hello.environment["COGPACK_CACHE_DIR"]), tmp_path / "own cache"
+    own.mkdir()
+    for name in ("artifacts", "debs", "uv"):
+        (own / name).symlink_to(shared / name)
+    hello.environment["COGPACK_CACHE_DIR"] = str(own)
     folder = hello.root / "model"
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "llama"}')
@@ -175,6 +181,7 @@ def test_with_lfs_pointers_and_the_lock_a_changed_line_needs_no_weights(
     source.write_text(source.read_text() + "# changed\n")
     machine.environment["COGPACK_CACHE_DIR"] = str(tmp_path / "empty cache")
     assert list(sent(machine, f"{registry}/lfs-{rule}-{compression}/model")) == ["project"]
+    machine.environment["COGPACK_CACHE_DIR"] = str(tmp_path / "another empty cache")
     lost = machine.cogpack("push", f"{registry}/lfs-{rule}-{compression}/elsewhere", ok=False)
     assert lost.returncode == 2
     assert "model/model.safetensors: a git-lfs pointer" in lost.stderr
