@@ -145,8 +145,10 @@ def _pieces(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
     for block in blocks:
         joined += block
         while len(joined) >= size:
-            yield bytes(joined[:size])
+            with memoryview(joined) as view:
+                piece = bytes(view[:size])
             del joined[:size]
+            yield piece
     if joined:
         yield bytes(joined)
 

@@ -189,14 +189,17 @@ def test_a_file_that_the_image_does_not_have_is_named(session: Session, tmp_path
 
 def test_pulled_weights_are_the_shards_and_the_joined_files(session: Session, tmp_path: Path) -> None:
     data = random.Random(0).randbytes(3 * MiB + 5)
-    layout = image(tmp_path, model__safetensors=("tensor", MODEL), big__pt=("opaque", data), small__bin=("none", b"x"))
+    layout = image(tmp_path, **FILES, big__pt=("opaque", data))
     pulled = pull_weights(session, str(layout), tmp_path / "out")
     assert (tmp_path / "out/m/big.pt").read_bytes() == data
     assert (tmp_path / "out/m/small.bin").read_bytes() == b"x"
     assert sorted(pulled.files) == sorted(
         path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()
     )
-    join(session, tmp_path / "out/m", tmp_path / "again.safetensors")
+    (first,) = (tmp_path / "out/m").glob("llm-00001-of-*.gguf")
+    join(session, first, tmp_path / "again.gguf")
+    assert (tmp_path / "again.gguf").read_bytes() == GGUF
+    join(session, tmp_path / "out/m/model.safetensors.index.json", tmp_path / "again.safetensors")
     from safetensors import deserialize
 
     assert dict(deserialize((tmp_path / "again.safetensors").read_bytes())) == dict(deserialize(MODEL))
