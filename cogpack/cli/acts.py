@@ -20,7 +20,13 @@ def push(arguments: argparse.Namespace) -> None:
     from cogpack.console import size_text
 
     def act(session: "Session") -> str:
-        pushed = push(session, arguments.target, rebuild=arguments.rebuild, weights_only=arguments.weights_only)
+        pushed = push(
+            session,
+            arguments.target,
+            rebuild=arguments.rebuild,
+            weights_only=arguments.weights_only,
+            create_repository=arguments.create_repository,
+        )
         if not arguments.quiet:
             words = sorted({layer.vouched for layer in pushed.layers if layer.vouched})
             session.progress.note(

@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     push.add_argument("--dry-run", action="store_true", help="say what would move, as `cogpack plan` does")
     push.add_argument("--rebuild", action="store_true", help="make every layer anew, whatever lock and cache say")
     push.add_argument("--weights-only", action="store_true", help="push an image of the weights and nothing else")
+    push.add_argument("--create-repository", action="store_true", help="make the repository first (Amazon ECR)")
     plan = project(command("plan", acts.plan, "Show the layers, their bytes, and what a push would move."))
     plan.add_argument("target", nargs="?", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
     build = project(command("build", acts.build, "Build into an OCI layout (DIR) or a docker archive (FILE.tar)."))

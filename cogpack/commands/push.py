@@ -12,6 +12,7 @@ from cogpack.commands.session import Session
 from cogpack.digest import DiffID, Digest
 from cogpack.errors import InputError
 from cogpack.image import LAYER_KEY
+from cogpack.layers.layer import Form
 from cogpack.layers.wheels import check_clashes
 from cogpack.lock import Lock, Result, Results
 from cogpack.oci import CONFIG_LIMIT, INDEX_TYPES, Descriptor, ImageConfig, LayerInfo, Manifest, decode
@@ -19,6 +20,8 @@ from cogpack.plan import Plan, weights_plan
 from cogpack.project import Project
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
+from cogpack.registry.credentials.clouds import aws
+from cogpack.registry.quirks import profile
 from cogpack.sinks.registry import RegistrySink
 from cogpack.transfer import Moved, known_image, learn, transfer, vouched
 
@@ -34,10 +37,18 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
     layers: tuple[Moved, ...]
 
 
-def push(session: Session, target: str | None, *, rebuild: bool = False, weights_only: bool = False) -> Pushed:
+def push(
+    session: Session,
+    target: str | None,
+    *,
+    rebuild: bool = False,
+    weights_only: bool = False,
+    create_repository: bool = False,
+) -> Pushed:
     """Build what is missing, send what the target lacks, move the tag last.
 
-    `weights_only`: an image of the weight layers and nothing else.
+    `weights_only`: an image of the weight layers and nothing else. `create_repository`: where the registry wants that
+    before the first push.
     """
     project = open_project(session)
     reference = push_reference(target, project)
@@ -51,6 +62,9 @@ def push(session: Session, target: str | None, *, rebuild: bool = False, weights
     if not rebuild:
         believe_known(session, prepared.plan, prepared.lock, word, f"the tag {reference.name}:{tag}")
     check_wheels(session, prepared.plan)
+    _tell_of_limits(session, prepared.plan, reference)
+    if create_repository and aws.create_repository(reference.registry, reference.repository):
+        session.progress.note(f"made the repository {reference.name}")
     image = known_image(prepared.plan)
     sink = RegistrySink(repository, reference, session.homes)
     if image is not None and (image.descriptor.digest == present or repository.manifest(image.descriptor.digest)):
@@ -88,6 +102,17 @@ def push(session: Session, target: str | None, *, rebuild: bool = False, weights
         requests=requests,
         layers=layers,
     )
+
+
+def _tell_of_limits(session: Session, plan: Plan, reference: Reference) -> None:
+    """A push that can't work should be told of before it has run for an hour."""
+    known = profile(reference.registry)
+    for layer in plan.layers:
+        size = layer.size(Form.STORED)
+        if known.largest is not None and size is not None and size > known.largest:
+            session.progress.note(
+                f"{layer.name} has {size} bytes; {known.name} takes {known.largest} in a layer ({known.source})"
+            )
 
 
 def push_reference(target: str | None, project: Project) -> Reference:

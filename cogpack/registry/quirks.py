@@ -50,7 +50,7 @@ PROFILES = (
         hosts=r"[0-9]+\.dkr[.-]ecr(?:-fips)?\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|on\.aws)",
         shapes=("put", "stream"),
         largest=52_000 * MiB,
-        create="aws ecr create-repository --repository-name {repository}, or push with --create-repository",
+        create="push with --create-repository, or: aws ecr create-repository --repository-name {repository}",
         source="AWS docs, ECR quotas; containers-roadmap #2831: Range of a PATCH does not move",
     ),
     Profile(
@@ -58,7 +58,7 @@ PROFILES = (
         hosts=r"public\.ecr\.aws",
         shapes=("put", "stream"),
         largest=10_000 * MiB,
-        create="aws ecr-public create-repository --repository-name {repository}",
+        create="push with --create-repository, or: aws ecr-public create-repository --repository-name {repository}",
         source="AWS docs, ECR Public quotas",
     ),
     Profile(

@@ -16,10 +16,11 @@ import pytest
 from moto.server import ThreadedMotoServer
 from support.fake_http import Answer, Fake, Request, serving
 
+from cogpack.errors import DeniedError, InputError
 from cogpack.http import Http
 from cogpack.registry.credentials import Credentials, Finding, Kind
 from cogpack.registry.credentials.clouds import clouds
-from cogpack.registry.credentials.clouds.aws import Aws
+from cogpack.registry.credentials.clouds.aws import Aws, create_repository
 from cogpack.registry.credentials.clouds.azure import Azure
 from cogpack.registry.credentials.clouds.gcp import Gcp
 
@@ -136,6 +137,31 @@ def test_ecr_gives_a_password_by_its_own_api(monkeypatch: pytest.MonkeyPatch) ->
         assert login.ended()  # moto's tokens ended in 2015
     finally:
         server.stop()
+
+
+def test_a_repository_of_amazon_is_made_once_and_no_other_registry_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+        assert create_repository(ECR, "me/model")
+        assert not create_repository(ECR, "me/model")
+        with pytest.raises(InputError, match="no registry of Amazon"):
+            create_repository("ghcr.io", "me/model")
+    finally:
+        server.stop()
+
+
+def test_a_repository_that_may_not_be_made_is_told_by_the_code_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = json.dumps({"__type": "AccessDeniedException", "message": "hunter2"}).encode()
+    with serving(lambda _: (400, {}, refused)) as api:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", api.url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+        with pytest.raises(DeniedError, match=r"me/model \(AccessDeniedException\)$"):
+            create_repository(ECR, "me/model")
 
 
 def ecr(request: Request) -> Answer:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cogpack.registry.answers import refusal
 from cogpack.registry.quirks import ANY, PROFILES, Profile, profile
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "registries.md").read_text(encoding="utf-8")
@@ -40,6 +41,16 @@ def test_every_row_has_a_source_and_shapes_without_repeats(row: Profile) -> None
     assert row.source
     assert row.shapes
     assert len(set(row.shapes)) == len(row.shapes)
+
+
+def test_where_a_repository_must_be_made_first_the_error_says_how() -> None:
+    host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+    body = b'{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}'
+    error = refusal(
+        "POST", f"https://{host}/v2/", 404, body, repository=f"{host}/me/model", doing="push to", headers={}
+    )
+    assert "--create-repository" in error.next_step
+    assert "--repository-name me/model" in error.next_step
 
 
 @pytest.mark.parametrize("row", PROFILES, ids=lambda row: row.name)

@@ -1,4 +1,4 @@
-"""Amazon ECR: `GetAuthorizationToken`, by whatever identity botocore finds (variables, profile, role, metadata)."""
+"""Amazon ECR: tokens and repositories, by whatever identity botocore finds (variables, profile, role, metadata)."""
 
 import base64
 import re
@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from cogpack.errors import DeniedError, InputError
 from cogpack.registry.credentials.clouds.extra import monotonic, not_installed
 from cogpack.registry.credentials.findings import Finding
 from cogpack.registry.credentials.login import Login, Secret
@@ -18,6 +19,48 @@ _PUBLIC = ("public.ecr.aws", "ecr-public.aws.com")
 _PUBLIC_REGION = "us-east-1"
 
 
+def create_repository(host: str, repository: str) -> bool:
+    """Make sure that a repository of ECR is there; whether it had to be made. Elsewhere an `InputError`."""
+    private = _PRIVATE.fullmatch(host)
+    if private is None and host not in _PUBLIC:
+        raise InputError(
+            f"--create-repository: {host} is no registry of Amazon",
+            next_step="leave the option out: other registries make repositories by themselves, or in their own tools",
+        )
+    try:
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ImportError:
+        raise InputError("--create-repository: needs botocore", next_step="pip install 'cogpack[aws]'") from None
+    try:
+        _client(private).create_repository(repositoryName=repository)
+    except (BotoCoreError, ClientError) as error:
+        code = _code(error)
+        if code == "RepositoryAlreadyExistsException":
+            return False
+        raise DeniedError(
+            f"{host}: did not make the repository {repository} ({code})",
+            next_step="give AWS credentials that may call CreateRepository, or make it yourself",
+        ) from None
+    return True
+
+
+def _client(private: re.Match[str] | None) -> Any:
+    from botocore.config import Config
+    from botocore.session import get_session
+
+    patience = {"connect_timeout": 10, "read_timeout": 30}
+    if private is None:
+        return get_session().create_client("ecr-public", region_name=_PUBLIC_REGION, config=Config(**patience))
+    config = Config(**patience, use_fips_endpoint=True if private["fips"] else None)
+    return get_session().create_client("ecr", region_name=private["region"], config=config)
+
+
+def _code(error: Exception) -> str:
+    """What went wrong, in a word: the text may quote what was sent."""
+    response: Any = getattr(error, "response", None)
+    return response["Error"]["Code"] if response else type(error).__name__
+
+
 class Aws(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
@@ -28,31 +71,19 @@ class Aws(msgspec.Struct, frozen=True):
         if private is None and host not in _PUBLIC:
             return Finding("not a registry of AWS")
         try:
-            from botocore.config import Config
             from botocore.exceptions import BotoCoreError, ClientError
-            from botocore.session import get_session
         except ImportError:
             return not_installed("aws")
-        patience = {"connect_timeout": 10, "read_timeout": 30}
         try:
-            if private:
-                config = Config(**patience, use_fips_endpoint=True if private["fips"] else None)
-                client = get_session().create_client("ecr", region_name=private["region"], config=config)
-                given: dict[str, Any] = client.get_authorization_token()["authorizationData"][0]
-            else:
-                client = get_session().create_client(
-                    "ecr-public", region_name=_PUBLIC_REGION, config=Config(**patience)
-                )
-                given = client.get_authorization_token()["authorizationData"]
+            answer: Any = _client(private).get_authorization_token()["authorizationData"]
         except (BotoCoreError, ClientError) as error:
-            # Its text may quote what was sent; the code is enough.
-            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
             service = "ecr" if private else "ecr-public"
             return Finding(
-                f"gave no token ({code})",
+                f"gave no token ({_code(error)})",
                 broken=True,
                 advice=f"give AWS credentials that may call {service}:GetAuthorizationToken",
             )
+        given = answer[0] if private else answer
         user, _, password = base64.b64decode(given["authorizationToken"]).decode().partition(":")
         ends = monotonic(given["expiresAt"])
         return Finding("a token", Login(user, Secret(password), source=self.name, cloud=True, ends=ends))
