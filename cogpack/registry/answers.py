@@ -6,6 +6,7 @@ import msgspec
 
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
 from cogpack.http import redacted
+from cogpack.registry.quirks import profile
 
 _TEXT_LIMIT = 300
 
@@ -52,9 +53,12 @@ def refusal(
     if status in (401, 403):
         return DeniedError(f"{host} refused {doing} {repository} ({words})", next_step=f"cogpack login {host}")
     if status == 404 and any(code in ("NAME_UNKNOWN", "NAME_INVALID") for code, _ in found):
+        create = profile(host).create.format(repository=repository.partition("/")[2])
         return InputError(
             f"{host} has no repository {repository} ({words})",
-            next_step="create it there, or correct the name",
+            next_step=f"create it ({create}), or correct the name"
+            if create
+            else "create it there, or correct the name",
         )
     if any(code == "MANIFEST_BLOB_UNKNOWN" for code, _ in found):
         return MissingBlobError(f"{where} ({status})", next_step="run it again")
