@@ -134,7 +134,7 @@ class Store:
     def _open(self, url: str) -> Iterator[Iterator[bytes]]:
         parts = urlsplit(url)
         if parts.scheme in ("http", "https"):
-            with self._http.follow(url) as stream:
+            with self._http.follow(url, origin=url) as stream:
                 if stream.status in (401, 403):
                     raise DeniedError(
                         f"{redacted(url)}: {stream.status}",

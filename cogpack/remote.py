@@ -86,7 +86,7 @@ class LaterError(UnavailableError):
 @contextmanager
 def following(http: Http, url: str, headers: Mapping[str, str]) -> Iterator[Stream]:
     """As `Ask` wants it, over redirects; Authorization stays behind when the host changes."""
-    with http.follow(url, headers=headers) as stream:
+    with http.follow(url, origin=url, headers=headers) as stream:
         if stream.status not in (200, 206):
             raise refusal(url, stream)
         yield stream

@@ -121,8 +121,9 @@ def test_no_layer_source_knows_another_or_the_config() -> None:
             assert not [name for name in imported(path) if f"{name}.".startswith(strangers)], path
 
 
-def test_httpx_has_one_door() -> None:
-    doors = {module_of(path) for path in SOURCES if any(name.partition(".")[0] == "httpx" for name in imported(path))}
+def test_http_libraries_have_one_door() -> None:
+    libraries = {"h11", "httpcore", "httpx", "requests", "ssl", "urllib3"}
+    doors = {module_of(path) for path in SOURCES if libraries & {name.partition(".")[0] for name in imported(path)}}
     assert doors == {"http"}
 
 

@@ -20,7 +20,7 @@ def cogpack(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_the_version_is_told_without_importing_the_product() -> None:
     program = "import sys; from cogpack.cli import run\ntry: run(['--version'])\nexcept SystemExit: pass\n"
     program += (
-        "print(sorted(name for name in sys.modules if name.split('.')[0] in ('httpx', 'msgspec', 'yaml', 'rich')))"
+        "print(sorted(name for name in sys.modules if name.split('.')[0] in ('httpcore', 'msgspec', 'yaml', 'rich')))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == f"cogpack {__version__}\n[]\n"

@@ -60,13 +60,13 @@ def logout(session: Session, host: str) -> LoggedOut:
 def _prove(session: Session, host: str, user: str, secret: Secret) -> bool:
     """Ask `/v2/` (distribution-spec, "Determining Support") as `user`. False: it wants nobody's name."""
     address = "registry-1.docker.io" if host == "docker.io" else host
-    scheme = "http" if session.http.trust.allows_plain(address) else "https"
+    base = f"{'http' if session.http.trust.allows_plain(address) else 'https'}://{address}/v2/"
     given = Given(host, user, secret)
     authorizer = Authorizer(session.http, address, Account(host, lambda: given.find(host, "")), ())
     header: str | None = None
     for _ in range(2):
         sent = {"Authorization": header} if header else {}
-        answer = session.http.request("GET", f"{scheme}://{address}/v2/", headers=sent)
+        answer = session.http.request("GET", base, origin=base, headers=sent)
         if answer.status == 200:
             return header is not None
         if answer.status == 403:

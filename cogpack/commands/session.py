@@ -52,17 +52,18 @@ class Session:
         self.progress = progress
         self.cancellation = cancellation or Cancellation()
         self.cache = settings.cache
+        self.environment = dict(settings.environment) or dict(os.environ)
         self.http = Http(
             trust=Trust(
                 insecure_hosts=settings.insecure_registries, insecure_credentials=settings.insecure_credentials
             ),
+            environment=self.environment,
             cancellation=self.cancellation,
             progress=progress,
         )
         self.store = Store(self.cache / "artifacts", self.http)
         self.facts = Facts(self.cache / "facts")
         self.homes = Homes(self.cache / "homes")
-        self.environment = dict(settings.environment) or dict(os.environ)
         self.servers = Servers(self.http, self.environment)
         self.credentials = Credentials.from_environment(self.environment, self.http, note=progress.note)
         self.tokens = Tokens()

@@ -1,8 +1,16 @@
-"""HTTP for everything: the only import of httpx, so that another transport is one package."""
+"""HTTP for everything: the only import of an HTTP library, so that another transport is one package.
 
-from cogpack.http.addresses import host_only, is_loopback, is_private, redacted
-from cogpack.http.client import ANSWER_LIMIT, BLOCK, Http, Response, Stream, Trust, translated
+httpcore alone, without httpx on top: what is needed here is its connections, and the place below them where addresses
+are checked and time is kept; addresses go out as they were given.
+"""
+
+from cogpack.http.addresses import Trust, host_of, host_only, is_loopback, is_private, redacted
+from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, translated
+from cogpack.http.client import Http
 from cogpack.http.retry import ATTEMPTS, RETRIED, backoff, retry_after
+from cogpack.http.watch import Limits
+
+BLOCK = 1024 * 1024
 
 __all__ = [
     "ANSWER_LIMIT",
@@ -10,10 +18,12 @@ __all__ = [
     "BLOCK",
     "RETRIED",
     "Http",
+    "Limits",
     "Response",
     "Stream",
     "Trust",
     "backoff",
+    "host_of",
     "host_only",
     "is_loopback",
     "is_private",

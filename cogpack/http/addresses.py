@@ -1,14 +1,65 @@
-"""Addresses: what may be shown of them, and which mean something only where we run."""
+"""Addresses: what may be shown of them, which mean something only where we run, where we may speak in the clear."""
 
 import ipaddress
+from typing import Literal, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+Kind: TypeAlias = Literal["public", "private", "loopback", "never"]
+"""`never`: link-local, where clouds keep their machines' credentials, and what is no address of one host."""
+
+_IP: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_NEVER = [
+    ipaddress.ip_network(text)
+    for text in (
+        *("0.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+        *("::/128", "fe80::/10", "ff00::/8"),
+        # Metadata services beyond link-local: Alibaba, Azure, AWS, Google.
+        *("100.100.100.200/32", "168.63.129.16/32", "fd00:ec2::254/128", "fd20:ce::254/128"),
+    )
+]
+_PRIVATE = [
+    ipaddress.ip_network(text)
+    for text in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15"),
+        *("fc00::/7", "fec0::/10", "64:ff9b:1::/48"),
+    )
+]
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.ip_network("::/96")
+
+
+class Trust(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom to talk to in the clear, and whom to tell secrets then: loopback always, and the hosts named here."""
+
+    insecure_hosts: frozenset[str] = frozenset()
+    insecure_credentials: frozenset[str] = frozenset()
+
+    def allows_plain(self, host: str) -> bool:
+        """`host`: with or without port."""
+        return is_loopback(host) or host in self.insecure_hosts or host_only(host) in self.insecure_hosts
+
+    def allows_credentials(self, host: str) -> bool:
+        """Over plain http, to `host`."""
+        named = host in self.insecure_credentials or host_only(host) in self.insecure_credentials
+        return is_loopback(host) or named
 
 
 def redacted(url: str) -> str:
     """`url` as it may be shown: no user, no password, no query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(what is no address)"
     netloc = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, netloc, parts.path, "", "")) + ("?..." if parts.query else "")
+
+
+def host_of(url: str) -> str:
+    """The host of an address, in lower case, without port and brackets; empty where there is none."""
+    return (urlsplit(url).hostname or "").rstrip(".")
 
 
 def host_only(host: str) -> str:
@@ -19,20 +70,43 @@ def host_only(host: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """`localhost`, 127/8 or ::1, with or without port."""
-    name = host_only(host)
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+    return literal_kind(host) == "loopback"
 
 
 def is_private(host: str) -> bool:
     """An address that only means something where we run: loopback, private, link-local (cloud metadata)."""
-    if is_loopback(host):
-        return True
+    return literal_kind(host) not in (None, "public")
+
+
+def literal_kind(host: str) -> Kind | None:
+    """What an address is, by its text alone; None for a name, which could be anything. With or without port."""
+    name = host_only(host).lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return "loopback"
     try:
-        return not ipaddress.ip_address(host_only(host)).is_global
+        return address_kind(name)
     except ValueError:
-        return False
+        return None
+
+
+def address_kind(text: str) -> Kind:
+    """What a numeric address is. `ValueError` for a name. An IPv4 address inside an IPv6 one counts as itself."""
+    address = _embedded(ipaddress.ip_address(text.partition("%")[0]))
+    if address.is_loopback:
+        return "loopback"
+    if any(address in network for network in _NEVER):
+        return "never"
+    return "private" if any(address in network for network in _PRIVATE) else "public"
+
+
+def _embedded(address: _IP) -> _IP:
+    """IPv4-mapped (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056) and Teredo (RFC 4380) lead to an IPv4 address."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address.ipv4_mapped or address.sixtofour:
+        return address.ipv4_mapped or address.sixtofour or address
+    if address.teredo:
+        return address.teredo[1]
+    if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address

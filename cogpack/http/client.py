@@ -4,126 +4,90 @@ Connections are shared by all threads, HTTP/1.1, cookies off. No redirect is fol
 go only where a rule below lets them.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-import httpx
-import msgspec
+import httpcore
 
 from cogpack.errors import InputError, UnavailableError
-from cogpack.http.addresses import host_only, is_loopback, is_private, redacted
-from cogpack.http.retry import ATTEMPTS, RETRIED, backoff, retry_after
+from cogpack.http.addresses import Trust, host_of, redacted
+from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, translated, wants_login
+from cogpack.http.authorities import Authorities
+from cogpack.http.gate import Gates
+from cogpack.http.guard import Guard, Resolver, resolve
+from cogpack.http.pools import Pools
+from cogpack.http.proxies import Proxies
+from cogpack.http.retry import ATTEMPTS, BUDGET, RETRIED, backoff, retry_after
+from cogpack.http.target import Target, basic
+from cogpack.http.watch import Limits, Watch
 from cogpack.progress import SILENT, Cancellation, Progress
 
-BLOCK = 1024 * 1024
-ANSWER_LIMIT = 4 * 1024 * 1024
-"""Bytes of an answer that is read into memory."""
-
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_USER_AGENT = "cogpack"
-
-
-class Trust(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom to talk to in the clear, and whom to tell secrets then: loopback always, and the hosts named here."""
-
-    insecure_hosts: frozenset[str] = frozenset()
-    insecure_credentials: frozenset[str] = frozenset()
-
-    def allows_plain(self, host: str) -> bool:
-        """`host`: with or without port."""
-        return is_loopback(host) or host in self.insecure_hosts or host_only(host) in self.insecure_hosts
-
-    def allows_credentials(self, host: str) -> bool:
-        """Over plain http, to `host`."""
-        named = host in self.insecure_credentials or host_only(host) in self.insecure_credentials
-        return is_loopback(host) or named
-
-
-class Response(msgspec.Struct, frozen=True):
-    """An answer read whole. `headers`: names in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    url: str
-
-
-class Stream:
-    """An answer whose body is read in blocks."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = response
-        self.status = response.status_code
-        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
-        self.url = str(response.url)
-
-    def blocks(self) -> Iterator[bytes]:
-        """The body as it was sent (no content coding is asked for). Failures are `UnavailableError`."""
-        with translated(self.url):
-            yield from self._response.iter_raw(BLOCK)
-
-    def body(self, limit: int = ANSWER_LIMIT) -> bytes:
-        """The whole body; longer than `limit` is an `InputError`."""
-        joined = bytearray()
-        for block in self.blocks():
-            joined += block
-            if len(joined) > limit:
-                raise InputError(
-                    f"{redacted(self.url)}: the answer is longer than {limit} bytes",
-                    next_step="check that the address is the right one",
-                )
-        return bytes(joined)
+_HEADERS = {"User-Agent": "cogpack", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
 class Http:
-    """A pool of connections. `request` retries, `open` leaves that to the caller, who knows what can be replayed."""
+    """A pool of connections. `request` retries, `open` leaves that to the caller, who knows what can be replayed.
+
+    `origin` of each call: the address on whose word we go to `url`. For what the user named that is `url` itself; for
+    what a server named (a Location, a realm) it is that server's, and then `url` may not lead to where only this
+    machine can go (`Guard`): an `InputError`, also of a name that has such an address.
+
+    `environment`: where proxies and certificates are looked up. `limits`, `resolver`, `clock` (of retries): for tests.
+    """
 
     def __init__(
         self,
         *,
         trust: Trust | None = None,
+        environment: Mapping[str, str] = {},
         cancellation: Cancellation | None = None,
         progress: Progress = SILENT,
+        limits: Limits | None = None,
+        resolver: Resolver = resolve,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.trust = trust or Trust()
         self.cancellation = cancellation or Cancellation()
         self.progress = progress
-        self._client = httpx.Client(
-            http2=False,
-            follow_redirects=False,
-            timeout=httpx.Timeout(60, connect=20, pool=None),
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
-            headers={"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"},
-        )
+        self._limits = limits or Limits()
+        self._clock = clock
+        self._guard = Guard(resolver)
+        self._proxies = Proxies.from_environment(environment)
+        self._pools = Pools(self._guard, Authorities(environment))
+        self._gates = Gates(self.cancellation, clock)
 
     def request(
         self,
         method: str,
         url: str,
         *,
+        origin: str,
         headers: Mapping[str, str] = {},
         body: bytes | None = None,
         limit: int = ANSWER_LIMIT,
         retry: bool = True,
     ) -> Response:
         """One request with a small answer. With `retry`, again after failures that may pass (RFC 9110 15, 429)."""
+        began = self._clock()
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS or not retry
             try:
-                with self.open(method, url, headers=headers, body=body) as stream:
+                with self.open(method, url, origin=origin, headers=headers, body=body) as stream:
                     answer = Response(stream.status, stream.headers, stream.body(limit), stream.url)
             except UnavailableError:
-                if last:
+                wait = backoff(attempt)
+                if last or self._clock() - began + wait > BUDGET:
                     raise
-                self.cancellation.wait(backoff(attempt))
-                continue
-            if answer.status not in RETRIED or last:
-                return answer
-            self.cancellation.wait(retry_after(answer.headers) or backoff(attempt))
+            else:
+                wait = retry_after(answer.headers) or backoff(attempt)
+                if answer.status not in RETRIED or last or self._clock() - began + wait > BUDGET:
+                    return answer
+            self.cancellation.wait(wait)
         raise AssertionError("unreachable")
 
     @contextmanager
@@ -132,6 +96,7 @@ class Http:
         method: str,
         url: str,
         *,
+        origin: str,
         headers: Mapping[str, str] = {},
         body: bytes | Iterable[bytes] | None = None,
         size: int | None = None,
@@ -139,54 +104,72 @@ class Http:
     ) -> Iterator[Stream]:
         """One request, no retry. `size`: bytes of an iterable `body`, sent as Content-Length, else it goes chunked.
 
-        `timeout`: seconds without a byte, in either direction.
+        `timeout`: seconds from the end of the request to its answer, where the usual minute is too short. What is
+        answered before all of `body` is sent ends the sending.
         """
         self.cancellation.check()
-        self._check_scheme(url)
-        sent = dict(headers)
-        if size is not None:
-            sent["Content-Length"] = str(size)
-        elif body is None and method in ("POST", "PUT", "PATCH"):
-            sent["Content-Length"] = "0"
-        # Cookies are per client in httpx: a registry's session cookie would bring CSRF checks with it.
-        self._client.cookies.clear()
-        request = self._client.build_request(
+        self._check_plain(url, headers)
+        url, login = basic(url)
+        target = Target.parse(url)
+        proxy = self._proxies.choose(url)
+        named_by = None if target.host == host_of(origin) else host_of(origin)
+        if proxy is not None and named_by is not None:
+            self._guard.check_name(target.host, origin=named_by)
+        watch = Watch(self._limits, self.cancellation, answer=timeout)
+        request = httpcore.Request(
             method,
-            url,
-            headers=sent,
+            target.url(),
+            headers=_headers(method, target, login | dict(headers), body, size),
             content=body,
-            timeout=httpx.Timeout(timeout or 60, connect=20, pool=None),
+            extensions={"timeout": dict.fromkeys(("connect", "read", "write"), watch)},
         )
-        with translated(url):
-            response = self._client.send(request, stream=True)
-        try:
-            yield Stream(response)
-        finally:
-            response.close()
+        shown = proxy.url if proxy else None
+        with self._gates.passing(target.authority) as gate:
+            with translated(url, proxy=shown):
+                answer = self._pools.find(target, origin=named_by, proxy=proxy).handle_request(request)
+            try:
+                watch.answered()
+                stream = Stream(answer, url)
+                if stream.status == 407 and proxy is not None:
+                    raise wants_login(proxy.url)
+                gate.answered(stream.status, retry_after(stream.headers))
+                yield stream
+            finally:
+                answer.close()
 
     @contextmanager
-    def follow(self, url: str, *, headers: Mapping[str, str] = {}, method: str = "GET") -> Iterator[Stream]:
-        """GET or HEAD, with at most five redirects; Authorization stays behind when the host changes."""
-        sent = dict(headers)
+    def follow(
+        self, url: str, *, origin: str, headers: Mapping[str, str] = {}, method: str = "GET"
+    ) -> Iterator[Stream]:
+        """GET or HEAD, with at most five redirects; Authorization stays behind when scheme, host or port change."""
+        self._check_plain(url, headers)
+        url, login = basic(url)
+        sent = login | dict(headers)
         for _ in range(6):
-            with self.open(method, url, headers=sent) as stream:
+            with self.open(method, url, origin=origin, headers=sent) as stream:
                 if stream.status not in _REDIRECTS or "location" not in stream.headers:
                     yield stream
                     return
                 target = self.redirect(url, stream.headers["location"])
-            if urlsplit(target).netloc != urlsplit(url).netloc:
+            if _door(target) != _door(url):
                 sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
-            url = target
+            origin, url = url, target
         raise UnavailableError(f"{redacted(url)}: more than five redirects", next_step="tell the server's operator")
 
     def redirect(self, url: str, location: str) -> str:
-        """Where `location`, given in an answer from `url`, leads; `InputError` where it must not lead."""
+        """Where `location`, given in an answer from `url`, leads; `InputError` where it must not lead.
+
+        The caller goes there with `origin=url`: a name is looked at when it is resolved.
+        """
         target = urljoin(url, location)
-        parts, origin = urlsplit(target), urlsplit(url)
-        if parts.scheme not in ("http", "https") or "@" in parts.netloc:
+        try:
+            parts, origin = urlsplit(target), urlsplit(url)
+            Target.parse(target)
+        except (InputError, ValueError):
+            raise _refused(url, location, "not a plain http address") from None
+        if "@" in parts.netloc:
             raise _refused(url, location, "not a plain http address")
-        if parts.netloc != origin.netloc and is_private(parts.hostname or "") and not is_private(origin.hostname or ""):
-            raise _refused(url, location, "an address inside a private network")
+        self._guard.check_name(host_of(target), origin=host_of(url))
         if origin.scheme == "https" and parts.scheme == "http":
             if parts.hostname != origin.hostname:
                 raise _refused(url, location, "a downgrade from TLS")
@@ -194,13 +177,18 @@ class Http:
             return urlunsplit(parts._replace(scheme="https", netloc=origin.netloc))
         return target
 
-    def _check_scheme(self, url: str) -> None:
+    def _check_plain(self, url: str, headers: Mapping[str, str]) -> None:
+        """Credentials that are ours to guard do not go in the clear; those in an address are as the user wrote them."""
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InputError(f"{redacted(url)}: not an http address", next_step="correct the address")
+        plain = parts.scheme == "http" and not self.trust.allows_plain(parts.netloc.rpartition("@")[2])
+        if plain and any(name.lower() == "authorization" for name in headers):
+            raise InputError(
+                f"{redacted(url)}: credentials are not sent without TLS",
+                next_step="use https, or name the host as one to be spoken to in the clear",
+            )
 
     def close(self) -> None:
-        self._client.close()
+        self._pools.close()
 
     def __enter__(self) -> Self:
         return self
@@ -211,23 +199,26 @@ class Http:
         self.close()
 
 
-@contextmanager
-def translated(url: str) -> Iterator[None]:
-    """The one door by which failures of the transport become ours."""
-    try:
-        yield
-    except httpx.HTTPError as error:
-        text = re.sub(r"://[^/@\s]*@", "://", str(error)) or type(error).__name__
-        if "CERTIFICATE" in text.upper():
-            raise UnavailableError(
-                f"{redacted(url)}: {text}",
-                next_step="if a company's own authority signed it, set SSL_CERT_FILE to a file that holds it",
-            ) from error
-        raise UnavailableError(
-            f"{redacted(url)}: {text}", next_step="check the network and the address, then run it again"
-        ) from error
-    except httpx.InvalidURL as error:
-        raise InputError(f"{redacted(url)}: {error}", next_step="correct the address") from error
+def _headers(
+    method: str,
+    target: Target,
+    given: Mapping[str, str],
+    body: bytes | Iterable[bytes] | None,
+    size: int | None,
+) -> list[tuple[bytes, bytes]]:
+    headers = {"Host": target.authority, **_HEADERS, **given}
+    if isinstance(body, bytes):
+        headers["Content-Length"] = str(len(body))
+    elif body is not None:
+        headers |= {"Transfer-Encoding": "chunked"} if size is None else {"Content-Length": str(size)}
+    elif method in ("POST", "PUT", "PATCH"):
+        headers["Content-Length"] = "0"
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+def _door(url: str) -> tuple[str, str, int]:
+    target = Target.parse(url)
+    return target.scheme, target.host, target.port
 
 
 def _refused(url: str, location: str, why: str) -> InputError:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 ATTEMPTS = 4
+BUDGET = 600.0
+"""Seconds that may go by without progress."""
 RETRIED = frozenset({408, 429, 499, 500, 502, 503, 504, 522, 524})
 _LONGEST_WAIT = 300.0
 

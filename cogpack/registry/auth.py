@@ -149,14 +149,20 @@ class Authorizer:
             if request.form:
                 headers["Content-Type"] = "application/x-www-form-urlencoded"
             body = request.form.reveal().encode() if request.form else None
-            flow.send(self._http.request(request.method, request.url, headers=headers, body=body, limit=ANSWER_LIMIT))
+            answered = self._http.request(
+                request.method, request.url, origin=self._base, headers=headers, body=body, limit=ANSWER_LIMIT
+            )
+            flow.send(answered)
         except StopIteration as stop:
             answer: Token | Refusal = stop.value
             return answer
         raise AssertionError("one token request is enough")
 
+    @property
+    def _base(self) -> str:
+        return f"{'http' if self._registry.plain else 'https'}://{self._registry.host}/v2/"
+
     def _ping(self) -> list[Challenge]:
         """The challenge that `/v2/` gives (distribution-spec, "Determining Support")."""
-        scheme = "http" if self._registry.plain else "https"
-        answer = self._http.request("GET", f"{scheme}://{self._registry.host}/v2/")
+        answer = self._http.request("GET", self._base, origin=self._base)
         return parse_challenges(answer.headers.get("www-authenticate", ""))

@@ -54,7 +54,7 @@ class Door:
         refused = 0
         for last in (False, False, True):  # as it is; with a token; with a fresh one
             sent = dict(headers) | self._authorization(url, scopes)
-            answer = self.http.request(method, url, headers=sent, body=body, limit=limit, retry=retry)
+            answer = self.http.request(method, url, origin=self.base, headers=sent, body=body, limit=limit, retry=retry)
             refused += "Authorization" in sent
             if answer.status != 401 or not self._is_ours(url) or last or refused == _TOKENS:
                 break
@@ -70,7 +70,7 @@ class Door:
         for last in (False, False, True):
             sent = dict(headers) | self._authorization(url)
             refused += "Authorization" in sent
-            with self.http.follow(url, headers=sent) as stream:
+            with self.http.follow(url, origin=self.base, headers=sent) as stream:
                 if stream.status == 401 and self._is_ours(stream.url) and not (last or refused == _TOKENS):
                     challenge = stream.headers.get("www-authenticate", "")
                 else:
@@ -84,7 +84,9 @@ class Door:
     ) -> Iterator[Stream]:
         """One try of a request with a large body. After a 401 the next one has fresh credentials."""
         sent = dict(headers) | self._authorization(url, body=True)
-        with self.http.open(method, url, headers=sent, body=body, size=size, timeout=timeout) as stream:
+        with self.http.open(
+            method, url, origin=self.base, headers=sent, body=body, size=size, timeout=timeout
+        ) as stream:
             yield stream
         if stream.status == 401 and self._is_ours(url):
             self._authorizer.challenged(stream.headers.get("www-authenticate", ""), sent.get("Authorization"))
@@ -103,7 +105,7 @@ class Door:
         A registry may want the right to delete for it, which is not asked for.
         """
         with suppress(CogpackError):
-            self.http.request("DELETE", location, headers=self._authorization(location), retry=False)
+            self.http.request("DELETE", location, origin=self.base, headers=self._authorization(location), retry=False)
 
     def expect(self, answer: Response, method: str, *statuses: int) -> None:
         if answer.status not in statuses:

@@ -1,11 +1,12 @@
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from support.fake_http import Answer, Hangup, Request, serving
 
 from cogpack.errors import InputError, UnavailableError
-from cogpack.http import Http, Trust, is_private, redacted, retry_after
+from cogpack.http import Http, Response, Trust, is_private, redacted, retry_after
 from cogpack.progress import Cancellation, Cancelled
 
 
@@ -20,12 +21,16 @@ def http() -> Iterator[Http]:
         yield found
 
 
+def get(http: Http, url: str, **more: Any) -> Response:
+    return http.request("GET", url, origin=url, **more)
+
+
 def test_what_may_pass_is_tried_again_and_then_told(http: Http) -> None:
     statuses = iter([503, 429, 200])
     with serving(lambda _: (next(statuses), {"Retry-After": "0"}, b"ok")) as fake:
-        assert http.request("GET", fake.url).body == b"ok"
+        assert get(http, fake.url).body == b"ok"
     with serving(lambda _: (503, {}, b"")) as fake:
-        assert http.request("GET", fake.url).status == 503
+        assert get(http, fake.url).status == 503
         assert len(fake.seen) == 4
 
 
@@ -34,31 +39,31 @@ def test_a_closed_connection_is_unavailable_and_names_the_place(http: Http) -> N
         raise Hangup
 
     with serving(hang_up) as fake, pytest.raises(UnavailableError, match=fake.address):
-        http.request("GET", f"{fake.url}/x?token=secret")
+        get(http, f"{fake.url}/x?token=secret")
 
 
 def test_a_host_that_is_not_there_is_unavailable(http: Http) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(UnavailableError):
-            http.request("GET", f"http://127.0.0.1:{taken.getsockname()[1]}/")
+            get(http, f"http://127.0.0.1:{taken.getsockname()[1]}/")
 
 
 def test_errors_show_neither_user_nor_query(http: Http) -> None:
     with pytest.raises(UnavailableError) as failed:
-        http.request("GET", "http://me:hunter2@127.0.0.1:9/path?token=hunter2")
+        get(http, "http://me:hunter2@127.0.0.1:9/path?token=hunter2")
     assert "hunter2" not in failed.value.message
     assert redacted("https://me:pw@h.io/p?q=1") == "https://h.io/p?..."
 
 
 def test_a_long_answer_is_not_read_to_its_end(http: Http) -> None:
     with serving(lambda _: (200, {}, b"x" * 100)) as fake, pytest.raises(InputError, match="longer than 99"):
-        http.request("GET", fake.url, limit=99)
+        get(http, fake.url, limit=99)
 
 
 def test_redirects_end(http: Http) -> None:
     with serving(lambda request: (302, {"Location": request.path + "x"}, b"")) as fake:
-        with pytest.raises(UnavailableError, match="redirects"), http.follow(f"{fake.url}/"):
+        with pytest.raises(UnavailableError, match="redirects"), http.follow(f"{fake.url}/", origin=fake.url):
             pass
         assert len(fake.seen) == 6
 
@@ -105,7 +110,7 @@ def test_a_cancelled_session_sends_nothing_more() -> None:
     with serving(lambda _: (200, {}, b"")) as fake, Http(cancellation=cancellation) as http:
         cancellation.cancel()
         with pytest.raises(Cancelled):
-            http.request("GET", fake.url)
+            get(http, fake.url)
         assert fake.seen == []
 
 

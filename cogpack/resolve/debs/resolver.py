@@ -151,7 +151,7 @@ def _index(archive: Archive, suite: str, release: Release, arch: str, http: Http
 def _get(http: Http, url: str, limit: int) -> bytes:
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with http.follow(url) as stream:
+            with http.follow(url, origin=url) as stream:
                 if stream.status == 200:
                     return stream.body(limit)
                 failure = UnavailableError(f"{redacted(url)}: HTTP {stream.status}", next_step=_OTHER)

@@ -111,7 +111,7 @@ class Gcs:
         url = self._url(bucket, name, {"alt": "media"} | ({"generation": generation} if generation else {}))
         # What was stored as gzip comes as it is stored: otherwise it is unpacked on the way, and has no ranges.
         sent = self._signed(url, {**headers, "Accept-Encoding": "gzip"})
-        with self._http.open("GET", url, headers=sent) as stream:
+        with self._http.open("GET", url, origin=url, headers=sent) as stream:
             if stream.status not in (200, 206):
                 raise self._refused(f"gs://{bucket}/{name}", stream, pinned=generation is not None)
             yield stream
@@ -121,7 +121,7 @@ class Gcs:
         return f"{self._base}/{bucket}/o{place}?{urlencode(query, quote_via=quote)}"
 
     def _request(self, url: str) -> Response:
-        return self._http.request("GET", url, headers=self._signed(url, {}))
+        return self._http.request("GET", url, origin=url, headers=self._signed(url, {}))
 
     def _signed(self, url: str, headers: Mapping[str, str]) -> Mapping[str, str]:
         if self._emulated:

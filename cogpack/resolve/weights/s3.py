@@ -84,7 +84,8 @@ def _bucket(http: Http, aws: Aws, environment: Mapping[str, str], name: str) -> 
     if endpoint:
         return _Bucket(http, aws, name, region, f"{endpoint.rstrip('/')}/{name}")
     # Any region of a partition knows where each of its buckets lies, and tells whoever asks.
-    found = http.request("HEAD", f"https://{_host(region)}/{name}")
+    url = f"https://{_host(region)}/{name}"
+    found = http.request("HEAD", url, origin=url)
     if found.status == 404:
         raise InputError(f"s3://{name}: there is no such bucket", next_step="correct the uri")
     told = found.headers.get("x-amz-bucket-region", "")
@@ -169,9 +170,10 @@ class _Bucket:
         elif revision:
             query["versionId"] = revision
         url = self._url(key, query)
-        with self._http.open("GET", url, headers=self._aws.signed("GET", url, sent, region=self._region)) as stream:
+        signed = self._aws.signed("GET", url, sent, region=self._region)
+        with self._http.open("GET", url, origin=url, headers=signed) as stream:
             if stream.status not in (200, 206):
-                body = next(stream.blocks(), b"")
+                body = stream.body()
                 raise self._refused(key, stream.status, stream.headers, body, pinned=revision is not None)
             yield stream
 
@@ -180,7 +182,8 @@ class _Bucket:
 
     def _request(self, method: str, key: str, query: Mapping[str, str], headers: Mapping[str, str] = {}) -> Response:
         url = self._url(key, query)
-        return self._http.request(method, url, headers=self._aws.signed(method, url, headers, region=self._region))
+        signed = self._aws.signed(method, url, headers, region=self._region)
+        return self._http.request(method, url, origin=url, headers=signed)
 
     def _refused(self, key: str, status: int, headers: Mapping[str, str], body: bytes, *, pinned: bool) -> CogpackError:
         match = _CODE.search(body[:65536])

@@ -17,7 +17,7 @@ class Web:
     def find(self, source: WeightSource, kept: Mapping[str, str]) -> list[FoundFile]:  # noqa: ARG002 - has none
         url = source.uri
         name = unquote(urlsplit(url).path).rpartition("/")[2]
-        with self._http.follow(url, method="HEAD") as stream:
+        with self._http.follow(url, origin=url, method="HEAD") as stream:
             if stream.status != 200:
                 raise refusal(url, stream)
             length = stream.headers.get("content-length", "")

@@ -61,10 +61,11 @@ class Azure:
         return Finding("a token", login)
 
     def _exchanged(self, host: str, token: Secret) -> Secret:
-        scheme = "http" if self._http.trust.allows_plain(host) else "https"
+        url = f"{'http' if self._http.trust.allows_plain(host) else 'https'}://{host}/oauth2/exchange"
         answer = self._http.request(
             "POST",
-            f"{scheme}://{host}/oauth2/exchange",
+            url,
+            origin=url,
             headers={"Content-Type": "application/x-www-form-urlencoded"},
             body=urlencode({"grant_type": "access_token", "service": host, "access_token": token.reveal()}).encode(),
             limit=_ANSWER_LIMIT,

@@ -1,0 +1,115 @@
+"""Answers, and what becomes of failures on the way to them."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import httpcore
+import msgspec
+
+from cogpack.errors import DeniedError, InputError, UnavailableError
+from cogpack.http.addresses import host_of, redacted
+from cogpack.http.wire import CertificateError
+
+ANSWER_LIMIT = 4 * 1024 * 1024
+"""Bytes of an answer that is read into memory."""
+_REFUSAL_LIMIT = 64 * 1024
+"""Bytes of a refusal: the status counts, and that is known."""
+
+
+class Response(msgspec.Struct, frozen=True):
+    """An answer read whole. `headers`: names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+class Stream:
+    """An answer whose body is read in blocks."""
+
+    def __init__(self, answer: httpcore.Response, url: str) -> None:
+        self._answer = answer
+        self.status = answer.status
+        self.headers: Mapping[str, str] = _headers(answer.headers)
+        self.url = url
+
+    def blocks(self) -> Iterator[bytes]:
+        """The body as it is sent, in blocks as they come. Failures are `UnavailableError`.
+
+        No content coding was asked for; a server that codes nevertheless says so in `content-encoding`.
+        """
+        if self.status == 416:  # distribution announces the length of the blob, and sends some words
+            return
+        with translated(self.url):
+            yield from self._answer.iter_stream()
+
+    def body(self, limit: int = ANSWER_LIMIT) -> bytes:
+        """The whole body; longer than `limit` is an `InputError`. Of a refusal (4xx, 5xx), as much as can be had."""
+        refusal = self.status >= 400
+        joined = bytearray()
+        try:
+            for block in self.blocks():
+                joined += block
+                if refusal and len(joined) > min(limit, _REFUSAL_LIMIT):
+                    break
+                if len(joined) > limit:
+                    raise InputError(
+                        f"{redacted(self.url)}: the answer is longer than {limit} bytes",
+                        next_step="check that the address is the right one",
+                    )
+        except UnavailableError:
+            if not refusal:
+                raise
+        return bytes(joined[:limit])
+
+
+@contextmanager
+def translated(url: str, *, proxy: str | None = None) -> Iterator[None]:
+    """The one door by which failures of the transport become ours. `proxy`: its address, as it may be shown."""
+    try:
+        yield
+    except CertificateError as error:
+        raise InputError(
+            f"{redacted(url)}: its certificate, or the one it wants of us, is refused: {error}",
+            next_step="put the authority that signed it into the system's store, into a file named by SSL_CERT_FILE, "
+            f"or into certs.d/{host_of(url)}/ca.crt of Docker or podman; a client certificate goes beside the latter",
+        ) from error
+    except httpcore.ProxyError as error:
+        if str(error).startswith("407"):
+            raise wants_login(proxy or "") from error
+        raise UnavailableError(
+            f"{redacted(url)}: the proxy {proxy} does not lead there: {error}",
+            next_step="check HTTPS_PROXY and NO_PROXY, or ask who runs the proxy",
+        ) from error
+    except httpcore.LocalProtocolError as error:
+        # h11 quotes the header it refuses, which may be a token.
+        text = "a header that HTTP does not allow" if "header" in str(error) else str(error)
+        raise UnavailableError(f"{redacted(url)}: {text}", next_step="run it again; if it stays, report it") from None
+    except (
+        httpcore.NetworkError,
+        httpcore.TimeoutException,
+        httpcore.ProtocolError,
+        httpcore.UnsupportedProtocol,
+    ) as error:
+        text = re.sub(r"://[^/@\s]*@", "://", str(error)) or type(error).__name__
+        raise UnavailableError(
+            f"{redacted(url)}: {text}", next_step="check the network and the address, then run it again"
+        ) from error
+
+
+def wants_login(proxy: str) -> DeniedError:
+    return DeniedError(
+        f"the proxy {proxy} wants a user and a password (HTTP 407)",
+        next_step="write them into the proxy's variable, as http://USER:PASSWORD@HOST:PORT",
+    )
+
+
+def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Names in lower case; of a name that comes again, the values with commas between (RFC 9110 5.3)."""
+    found: dict[str, str] = {}
+    for name, value in raw:
+        key, text = name.decode("ascii").lower(), value.decode("utf-8", "replace")
+        found[key] = f"{found[key]}, {text}" if key in found else text
+    return found

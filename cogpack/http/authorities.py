@@ -1,0 +1,120 @@
+"""Whose certificates count, and which we show: the files that docker, podman and curl read.
+
+The system's store, or what `SSL_CERT_FILE` and `SSL_CERT_DIR` name in its place. For one host, as it is written in
+an image's name (`host` or `host:port`), more authorities (`*.crt`) and a client certificate (`NAME.cert` with
+`NAME.key`) from its directory in `$XDG_CONFIG_HOME/containers/certs.d`, `/etc/containers/certs.d` and
+`/etc/docker/certs.d` (containers-certs.d(5)); they count for that host only.
+"""
+
+import os
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import certifi
+
+from cogpack.errors import InputError
+
+_BUNDLES = (
+    "/etc/ssl/cert.pem",  # Alpine, Arch, macOS
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # Fedora, RHEL
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu
+    "/etc/ssl/ca-bundle.pem",  # SUSE
+)
+"""Where systems keep their authorities; a Python not built by the system may look elsewhere."""
+
+
+class Authorities:
+    """One TLS context per host that has certificates of its own, and one for all others. Thread-safe."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._own: dict[str, list[Path]] = {}
+        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._lock = threading.Lock()
+        home = environment.get("HOME")
+        config = environment.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else None)
+        self._roots = [Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d")]
+        if config:
+            self._roots.insert(0, Path(config) / "containers/certs.d")
+
+    def context(self, authority: str) -> tuple[str, ssl.SSLContext]:
+        """(key, context) for `host` or `host:port`; the key is empty where the host has nothing of its own."""
+        with self._lock:
+            if authority not in self._own:
+                self._own[authority] = self._own_files(authority)
+            own = self._own[authority]
+            key = authority if own else ""
+            if key not in self._contexts:
+                self._contexts[key] = self._make(own)
+            return key, self._contexts[key]
+
+    def _own_files(self, authority: str) -> list[Path]:
+        """The files of the first directory that is there for the host."""
+        for root in self._roots:
+            try:
+                if found := sorted((root / authority).iterdir()):
+                    return found
+            except (FileNotFoundError, NotADirectoryError, PermissionError):  # not ours to read: podman goes on, too
+                continue
+        return []
+
+    def _make(self, own: list[Path]) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        for file, named in self._trusted():
+            _add(context, file, required=named)
+        for file in own:
+            if file.suffix == ".crt":
+                _add(context, file, required=True)
+            elif file.suffix == ".cert":
+                _show(context, file)
+        return context
+
+    def _trusted(self) -> Iterator[tuple[Path, bool]]:
+        """(file, whether it was named by the user)."""
+        chosen = self._environment.get("SSL_CERT_FILE")
+        directories = [part for part in self._environment.get("SSL_CERT_DIR", "").split(os.pathsep) if part]
+        if chosen:
+            yield Path(chosen), True
+        for directory in directories:
+            try:
+                yield from ((file, False) for file in sorted(Path(directory).iterdir()) if file.is_file())
+            except OSError as error:
+                raise InputError(
+                    f"SSL_CERT_DIR: {directory}: {error.strerror}", next_step="correct or unset SSL_CERT_DIR"
+                ) from error
+        if not chosen and not directories:
+            yield system_bundle() or Path(certifi.where()), True
+
+
+def system_bundle() -> Path | None:
+    """The file with the system's authorities, if there is one."""
+    own = ssl.get_default_verify_paths().openssl_cafile
+    return next((Path(file) for file in (own, *_BUNDLES) if Path(file).is_file()), None)
+
+
+def _add(context: ssl.SSLContext, file: Path, *, required: bool) -> None:
+    try:
+        context.load_verify_locations(cafile=file)
+    except (OSError, ssl.SSLError) as error:
+        if required:
+            raise InputError(
+                f"{file}: no certificates of authorities: {_reason(error)}",
+                next_step="name a file with certificates in PEM format",
+            ) from error
+
+
+def _show(context: ssl.SSLContext, certificate: Path) -> None:
+    try:
+        context.load_cert_chain(certificate, certificate.with_suffix(".key"), password=lambda: "")
+    except (OSError, ssl.SSLError, ValueError) as error:
+        raise InputError(
+            f"{certificate}: no client certificate with its key in {certificate.with_suffix('.key').name}: "
+            f"{_reason(error)}",
+            next_step="put both there in PEM format, the key without a passphrase, or remove both",
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else "") or str(error)

@@ -1,0 +1,100 @@
+"""One gate per host, so that eight workers do not hammer a registry that asked one of them to wait.
+
+`Gate` is the rule, without threads or time of its own; `Gates` is where workers stand and wait.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from cogpack.progress import Cancellation
+
+_PEACE = 60.0
+"""Seconds without a 429 after which one more request may run."""
+_LONGEST = 600.0
+"""Seconds after which a request goes although others are still running: they may be waiting for it."""
+_TICK = 0.1
+
+
+class Gate:
+    """The requests to one host. `now`: seconds of any clock that does not go back."""
+
+    def __init__(self) -> None:
+        self.busy = 0
+        self.limit: int | None = None
+        self._ceiling = 0
+        self._closed_until = float("-inf")
+        self._halved = float("-inf")
+        self._quiet_since = 0.0
+
+    def delay(self, now: float) -> float:
+        """Seconds until it is worth asking again; 0: go."""
+        while self.limit is not None and now - self._quiet_since >= _PEACE:
+            self._quiet_since += _PEACE
+            self.limit = self.limit + 1 if self.limit + 1 < self._ceiling else None
+        if now < self._closed_until:
+            return self._closed_until - now
+        return 0.0 if self.limit is None or self.busy < self.limit else _TICK
+
+    def postponed(self, now: float, seconds: float) -> None:
+        """Nobody goes for `seconds`."""
+        self._closed_until = max(self._closed_until, now + seconds)
+
+    def throttled(self, now: float, began: float) -> None:
+        """A request that began at `began` got 429: half as many at a time. All that a burst brings counts once."""
+        self._quiet_since = now
+        if began < self._halved:
+            return
+        self._ceiling = max(self._ceiling, self.busy)
+        self.limit = max(1, (self.limit or self.busy) // 2)
+        self._halved = now
+
+
+class Pass:
+    """What one request tells its gate."""
+
+    def __init__(self, gate: Gate, lock: threading.Lock, clock: Callable[[], float]) -> None:
+        self._gate = gate
+        self._lock = lock
+        self._clock = clock
+        self._began = clock()
+
+    def answered(self, status: int, retry_after: float | None) -> None:
+        with self._lock:
+            if retry_after and status in (429, 503):
+                self._gate.postponed(self._clock(), retry_after)
+            if status == 429:
+                self._gate.throttled(self._clock(), self._began)
+
+
+class Gates:
+    """Thread-safe. A thread that is inside already is never kept waiting: it would wait for itself."""
+
+    def __init__(self, cancellation: Cancellation, clock: Callable[[], float]) -> None:
+        self._cancellation = cancellation
+        self._clock = clock
+        self._gates: dict[str, Gate] = {}
+        self._lock = threading.Lock()
+        self._inside = threading.local()
+
+    @contextmanager
+    def passing(self, host: str) -> Iterator[Pass]:
+        """One request to `host`, from before it is sent until its answer is read."""
+        inside: dict[str, int] = self._inside.__dict__.setdefault("hosts", {})
+        patience = self._clock() + _LONGEST
+        while True:
+            with self._lock:
+                gate = self._gates.setdefault(host, Gate())
+                now = self._clock()
+                wait = 0.0 if inside.get(host) or now >= patience else gate.delay(now)
+                if not wait:
+                    gate.busy += 1
+                    break
+            self._cancellation.wait(min(wait, patience - now))
+        inside[host] = inside.get(host, 0) + 1
+        try:
+            yield Pass(gate, self._lock, self._clock)
+        finally:
+            inside[host] -= 1
+            with self._lock:
+                gate.busy -= 1

@@ -1,0 +1,94 @@
+"""How long a server may take, in each part of a request. A read that returns a byte now and then is no progress."""
+
+import select
+import time
+from typing import Protocol
+
+import msgspec
+
+from cogpack.progress import Cancellation
+
+READ = select.POLLIN
+WRITE = select.POLLOUT
+_GLANCE = 0.25
+"""Seconds between looks at the cancellation."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """No option of users: who keeps to none of these is as good as gone.
+
+    `connect`: seconds for the connection, and again for its TLS. `answer`: seconds from the end of a request to the
+    end of the header block of its answer. `idle`: seconds in which a body does not move. `rate`: bytes per second that
+    it must make over `window` seconds of waiting, in either direction.
+    """
+
+    connect: float = 20
+    answer: float = 60
+    idle: float = 60
+    rate: int = 16 * 1024
+    window: float = 120
+
+
+class Waitable(Protocol):
+    def fileno(self) -> int: ...
+
+
+class Watch:
+    """The time of one request. Only waiting counts: how long we take ourselves is not the server's fault.
+
+    `answer`: in place of the limit, for what takes a server long (the commit of a large blob).
+    """
+
+    def __init__(self, limits: Limits, cancellation: Cancellation, *, answer: float | None = None) -> None:
+        self._limits = limits
+        self._cancellation = cancellation
+        self._answer = answer or limits.answer
+        self._answered = False
+        self._until: float | None = None
+        self._waited = 0.0
+        self._moved = 0
+
+    def connecting(self, attempts: int = 1) -> None:
+        """The clock of a connection starts; it is one of `attempts` that share the time."""
+        self._until = time.monotonic() + self._limits.connect / attempts
+
+    def sending(self) -> None:
+        self._until = None
+
+    def receiving(self) -> None:
+        """The header block's clock starts with the first read after a request, not with each."""
+        if not self._answered and self._until is None:
+            self._until = time.monotonic() + self._answer
+
+    def answered(self) -> None:
+        self._answered = True
+        self._until = None
+        self._waited, self._moved = 0.0, 0
+
+    def moved(self, size: int) -> None:
+        self._moved += size
+
+    def wait(self, socket: Waitable, events: int) -> int:
+        """Until `socket` is ready for one of `events`: which ones. `TimeoutError`, or `Cancelled` after Ctrl-C."""
+        began = time.monotonic()
+        until = began + self._limits.idle if self._until is None else self._until
+        poll = select.poll()
+        poll.register(socket, events)
+        while True:
+            left = until - time.monotonic()
+            if ready := poll.poll(max(0.0, min(left, _GLANCE)) * 1000):
+                break
+            self._cancellation.check()
+            if left <= 0:
+                raise TimeoutError(f"nothing came or went for {until - began:.3g} s")
+        if self._until is None:
+            self._waited += time.monotonic() - began
+            self._pace()
+        return ready[0][1]
+
+    def _pace(self) -> None:
+        if self._waited < self._limits.window:
+            return
+        if self._moved < self._limits.rate * self._limits.window:
+            raise TimeoutError(f"only {self._moved} bytes in {self._waited:.3g} s")
+        self._waited, self._moved = 0.0, 0
