@@ -33,11 +33,7 @@ class Authorities:
         self._own: dict[str, list[Path]] = {}
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._lock = threading.Lock()
-        home = environment.get("HOME")
-        config = environment.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else None)
-        self._roots = [Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d")]
-        if config:
-            self._roots.insert(0, Path(config) / "containers/certs.d")
+        self._roots = directories(environment)
 
     def context(self, authority: str) -> tuple[str, ssl.SSLContext]:
         """(key, context) for `host` or `host:port`; the key is empty where the host has nothing of its own."""
@@ -86,6 +82,14 @@ class Authorities:
                 ) from error
         if not chosen and not directories:
             yield system_bundle() or Path(certifi.where()), True
+
+
+def directories(environment: Mapping[str, str]) -> list[Path]:
+    """Where the directories of hosts are, best first."""
+    home = environment.get("HOME")
+    config = environment.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else None)
+    user = [Path(config, "containers/certs.d")] if config else []
+    return [*user, Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d")]
 
 
 def system_bundle() -> Path | None:

@@ -77,6 +77,7 @@ class Stream(httpcore.NetworkStream):
         self._socket = connected
         self._early = bytearray()
         self._ended = False
+        self._broken: OSError | None = None
 
     def read(self, max_bytes: int, timeout: Any = None) -> bytes:
         watch = _watch(timeout)
@@ -87,14 +88,32 @@ class Stream(httpcore.NetworkStream):
             return found
         while True:
             try:
+                if self._broken:
+                    raise self._broken
                 found = self._socket.recv(max_bytes)
             except _NOT_YET as error:
                 self._wait(watch, error, READ, httpcore.ReadTimeout)
             except OSError as error:
                 raise _refused_us(error) or httpcore.ReadError(_said(error)) from error
             else:
+                if isinstance(self._socket, ssl.SSLSocket):
+                    found = self._more(found, max_bytes)
                 watch.moved(len(found))
                 return found
+
+    def _more(self, found: bytes, max_bytes: int) -> bytes:
+        """TLS gives one record of 16 KiB at a time; each block costs those who pass it on."""
+        parts, size = [found], len(found)
+        try:
+            while found and size < max_bytes:
+                found = self._socket.recv(max_bytes - size)
+                parts.append(found)
+                size += len(found)
+        except _NOT_YET:
+            pass
+        except OSError as error:  # told by the next read: what came before it may be the answer
+            self._broken = error
+        return b"".join(parts)
 
     def write(self, buffer: bytes, timeout: Any = None) -> None:
         watch = _watch(timeout)
@@ -122,6 +141,7 @@ class Stream(httpcore.NetworkStream):
             except _NOT_YET:  # with TLS, a session ticket makes a socket readable, too
                 break
             except OSError as error:
+                self._broken = error
                 raise httpcore.WriteError(_said(error)) from error
             self._early += found
             self._ended = not found

@@ -1,5 +1,4 @@
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,17 +7,6 @@ from support.fake_http import Answer, Hangup, Request, serving
 from cogpack.errors import InputError, UnavailableError
 from cogpack.http import Http, Response, Trust, is_private, redacted, retry_after
 from cogpack.progress import Cancellation, Cancelled
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.client.backoff", lambda _: 0.0)
-
-
-@pytest.fixture
-def http() -> Iterator[Http]:
-    with Http() as found:
-        yield found
 
 
 def get(http: Http, url: str, **more: Any) -> Response:

@@ -1,0 +1,194 @@
+"""TLS: whose certificates count, for whom, and that a bad one is final."""
+
+import datetime as dt
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+from support.fake_http import serving
+from support.sockets import Place, answer, server_tls, talking
+from trustme import CA
+
+from cogpack.errors import CogpackError, InputError, UnavailableError
+from cogpack.http import Http, Limits
+from cogpack.http.authorities import Authorities, directories, system_bundle
+
+
+def ok(connection: socket.socket, _: str) -> None:
+    answer(connection, body=b"ok")
+
+
+def ask(place: Place, environment: dict[str, str], host: str = "localhost") -> bytes:
+    with Http(environment=environment, resolver=lambda name, port: ["127.0.0.1"]) as http:
+        url = place.url(host)
+        return http.request("GET", url, origin=url).body
+
+
+def certs_d(environment: dict[str, str], authority: str) -> Path:
+    directory = Path(environment["HOME"]) / ".config/containers/certs.d" / authority
+    directory.mkdir(parents=True)
+    return directory
+
+
+def test_what_ssl_cert_file_names_is_believed(authority: CA, environment: dict[str, str]) -> None:
+    with talking(ok, server_tls(authority, "localhost")) as place:
+        assert ask(place, environment) == b"ok"
+
+
+def test_every_file_of_ssl_cert_dir_is_believed(authority: CA, environment: dict[str, str], tmp_path: Path) -> None:
+    directory = tmp_path / "authorities"
+    directory.mkdir()
+    CA().cert_pem.write_to_path(str(directory / "another.crt"))
+    authority.cert_pem.write_to_path(str(directory / "ours.pem"))
+    (directory / "README").write_text("no certificate")
+    del environment["SSL_CERT_FILE"]
+    environment["SSL_CERT_DIR"] = f"{tmp_path}:{directory}"
+    with talking(ok, server_tls(authority, "localhost")) as place:
+        assert ask(place, environment) == b"ok"
+
+
+def test_the_system_is_believed_where_nothing_else_is_named() -> None:
+    context = Authorities({}).context("h.example")[1]
+    assert context.cert_store_stats()["x509_ca"] > 50
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
+def test_a_python_that_finds_no_authorities_of_the_system_brings_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cogpack.http.authorities.system_bundle", lambda: None)
+    assert Authorities({}).context("h.example")[1].cert_store_stats()["x509_ca"] > 50
+
+
+@pytest.mark.parametrize("names", [("other.example",), ()])
+def test_a_wrong_name_or_a_strange_authority_is_final_and_never_a_downgrade(
+    names: tuple[str, ...], authority: CA, environment: dict[str, str]
+) -> None:
+    tls = server_tls(authority, *names) if names else server_tls(CA(), "localhost")
+    accepted: list[str] = []
+    with talking(lambda connection, head: accepted.append(head), tls) as place:
+        with pytest.raises(InputError, match="certificate") as failed:
+            ask(place, environment)
+        assert place.heads == accepted == []
+    assert "SSL_CERT_FILE" in failed.value.next_step
+
+
+def test_a_certificate_that_has_ended_is_final(authority: CA, environment: dict[str, str]) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    long_ago = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    authority.issue_cert("localhost", not_before=long_ago, not_after=long_ago).configure_cert(tls)
+    with talking(ok, tls) as place, pytest.raises(InputError, match="expired"):
+        ask(place, environment)
+
+
+def test_a_server_without_tls_is_unavailable_at_an_https_address(environment: dict[str, str]) -> None:
+    with serving(lambda _: (200, {}, b"")) as fake:
+        with pytest.raises(UnavailableError):
+            ask(Place(int(fake.address.rpartition(":")[2]), "https"), environment)
+        assert fake.seen == []
+
+
+def test_an_authority_in_certs_d_counts_for_its_host_and_port_only(environment: dict[str, str]) -> None:
+    own = CA()
+    with talking(ok, server_tls(own, "localhost", "other.localhost")) as place:
+        own.cert_pem.write_to_path(str(certs_d(environment, f"localhost:{place.port}") / "ca.crt"))
+        assert ask(place, environment) == b"ok"
+        with pytest.raises(InputError, match="certificate"):
+            ask(place, environment, "other.localhost")
+
+
+def test_a_host_with_an_authority_of_its_own_still_believes_the_system(
+    authority: CA, environment: dict[str, str]
+) -> None:
+    with talking(ok, server_tls(authority, "localhost")) as place:
+        CA().cert_pem.write_to_path(str(certs_d(environment, f"localhost:{place.port}") / "ca.crt"))
+        assert ask(place, environment) == b"ok"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_client_certificate_is_shown_to_its_host_only(
+    version: ssl.TLSVersion, authority: CA, environment: dict[str, str]
+) -> None:
+    shown: list[object] = []
+
+    def script(connection: socket.socket, _: str) -> None:
+        assert isinstance(connection, ssl.SSLSocket)
+        shown.append(connection.getpeercert())
+        answer(connection, body=b"ok")
+
+    tls = server_tls(authority, "localhost", "other.localhost")
+    authority.configure_trust(tls)
+    tls.maximum_version = version
+    tls.verify_mode = ssl.CERT_OPTIONAL
+    mine = authority.issue_cert("me.example")
+    with talking(script, tls) as place:
+        directory = certs_d(environment, f"localhost:{place.port}")
+        mine.cert_chain_pems[0].write_to_path(str(directory / "client.cert"))
+        mine.private_key_pem.write_to_path(str(directory / "client.key"))
+        with Http(environment=environment, resolver=lambda name, port: ["127.0.0.1"]) as http:
+            for host in ("localhost", "other.localhost", "localhost"):
+                url = place.url(host)
+                assert http.request("GET", url, origin=url).body == b"ok"
+    assert [bool(certificate) for certificate in shown] == [True, False, True]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_that_wants_a_client_certificate_is_asked_once(
+    version: ssl.TLSVersion, authority: CA, environment: dict[str, str]
+) -> None:
+    tls = server_tls(authority, "localhost")
+    authority.configure_trust(tls)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.maximum_version = version
+    with talking(ok, tls) as place, pytest.raises(CogpackError) as failed:
+        ask(place, environment)
+    if version is ssl.TLSVersion.TLSv1_3:  # 1.2 has no alert of this name: "handshake failure"
+        assert isinstance(failed.value, InputError)
+        assert "client certificate" in failed.value.next_step
+
+
+def test_half_a_client_certificate_is_named(authority: CA, environment: dict[str, str]) -> None:
+    with talking(ok, server_tls(authority, "localhost")) as place:
+        directory = certs_d(environment, f"localhost:{place.port}")
+        authority.issue_cert("me.example").cert_chain_pems[0].write_to_path(str(directory / "client.cert"))
+        with pytest.raises(InputError, match=r"client\.cert.*client\.key"):
+            ask(place, environment)
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_authorities_that_are_not_there_are_named(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere"):
+        Authorities({name: str(tmp_path / "nowhere")}).context("h.example")
+
+
+def test_the_bundle_of_this_system_is_found() -> None:
+    found = system_bundle()
+    assert found is not None
+    assert found.stat().st_size > 10_000
+
+
+def test_certificates_are_looked_for_where_docker_and_podman_look() -> None:
+    places = ["/etc/containers/certs.d", "/etc/docker/certs.d"]
+    assert list(map(str, directories({"HOME": "/home/me"}))) == ["/home/me/.config/containers/certs.d", *places]
+    assert list(map(str, directories({"XDG_CONFIG_HOME": "/x", "HOME": "/home/me"})))[0] == "/x/containers/certs.d"
+    assert list(map(str, directories({}))) == places
+
+
+def test_a_directory_that_is_not_ours_to_read_is_passed_over(
+    authority: CA, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(self: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", closed)
+    with talking(ok, server_tls(authority, "localhost")) as place:
+        assert ask(place, environment) == b"ok"
+
+
+def test_a_server_that_says_nothing_to_our_hello_is_dropped(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://localhost:{silent.getsockname()[1]}/"
+        limits = Limits(connect=0.2)
+        with Http(environment=environment, limits=limits, resolver=lambda name, port: ["127.0.0.1"]) as http:
+            with pytest.raises(UnavailableError, match="TLS"):
+                http.request("GET", url, origin=url, retry=False)
