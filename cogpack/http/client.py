@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import httpcore
 
-from cogpack.errors import InputError, UnavailableError
+from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.http.addresses import Trust, host_of, redacted
 from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, translated, wants_login
 from cogpack.http.authorities import Authorities
@@ -120,7 +120,7 @@ class Http:
             method,
             target.url(),
             headers=_headers(method, target, login | dict(headers), body, size),
-            content=body,
+            content=body if size is None or body is None or isinstance(body, bytes) else _exactly(size, body, url),
             extensions={"timeout": dict.fromkeys(("connect", "read", "write"), watch)},
         )
         shown = proxy.url if proxy else None
@@ -214,6 +214,21 @@ def _headers(
     elif method in ("POST", "PUT", "PATCH"):
         headers["Content-Length"] = "0"
     return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+def _exactly(size: int, blocks: Iterable[bytes], url: str) -> Iterator[bytes]:
+    """`blocks`, which must be `size` bytes together: what was announced can't be taken back."""
+    left = size
+    for block in blocks:
+        left -= len(block)
+        if left < 0:
+            break
+        yield block
+    if left:
+        raise MismatchError(
+            f"{redacted(url)}: a body of {size} bytes was announced, found {'more' if left < 0 else size - left}",
+            next_step="something changes the files while they are sent; run it again",
+        )
 
 
 def _door(url: str) -> tuple[str, str, int]:

@@ -170,7 +170,7 @@ def test_the_bundle_of_this_system_is_found() -> None:
 def test_certificates_are_looked_for_where_docker_and_podman_look() -> None:
     places = ["/etc/containers/certs.d", "/etc/docker/certs.d"]
     assert list(map(str, directories({"HOME": "/home/me"}))) == ["/home/me/.config/containers/certs.d", *places]
-    assert list(map(str, directories({"XDG_CONFIG_HOME": "/x", "HOME": "/home/me"})))[0] == "/x/containers/certs.d"
+    assert next(map(str, directories({"XDG_CONFIG_HOME": "/x", "HOME": "/home/me"}))) == "/x/containers/certs.d"
     assert list(map(str, directories({}))) == places
 
 

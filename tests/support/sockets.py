@@ -46,6 +46,8 @@ def talking(script: Callable[[socket.socket, str], None], tls: ssl.SSLContext | 
                 connection, _ = listener.accept()
             except OSError:
                 return
+            # Else an answer may wait for the acknowledgement of what went before it, and be lost when it is closed.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             opened.append(connection)
             workers.append(threading.Thread(target=serve, args=(connection,)))
             workers[-1].start()

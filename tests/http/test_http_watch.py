@@ -1,0 +1,161 @@
+"""Time: a server that drips is dropped, one that is slow for a reason is not, and Ctrl-C waits for nobody."""
+
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from support.sockets import Place, answer, talking
+
+from cogpack.errors import UnavailableError
+from cogpack.http import Http, Limits
+from cogpack.http.watch import READ, Watch
+from cogpack.progress import Cancellation, Cancelled
+
+Script = Callable[[socket.socket, str], None]
+
+
+@contextmanager
+def dripping(start: bytes, drop: bytes, pause: float = 0.02) -> Iterator[Place]:
+    """A server that sends `start`, then `drop` again and again until it is hung up on."""
+    ended = threading.Event()
+
+    def script(connection: socket.socket, _: str) -> None:
+        connection.sendall(start)
+        while not ended.wait(pause):
+            connection.sendall(drop)
+
+    with talking(script) as place:
+        try:
+            yield place
+        finally:
+            ended.set()
+
+
+def get(place: Place, limits: Limits, *, timeout: float | None = None) -> bytes:
+    with Http(limits=limits) as http, http.open("GET", place.url(), origin=place.url(), timeout=timeout) as stream:
+        return b"".join(stream.blocks())
+
+
+@pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 100 Continue\r\n\r\n"])
+def test_a_header_block_that_drips_is_dropped_when_its_time_is_over(start: bytes) -> None:
+    limits = Limits(answer=0.3)
+    with dripping(start, b"H") as place, pytest.raises(UnavailableError):
+        get(place, limits)
+
+
+def test_an_answer_that_takes_long_is_waited_for_where_the_caller_knows_why() -> None:
+    def script(connection: socket.socket, _: str) -> None:
+        answered.wait(0.4)
+        answer(connection, body=b"ok")
+
+    answered = threading.Event()
+    with talking(script) as place:
+        with pytest.raises(UnavailableError, match="nothing came"):
+            get(place, Limits(answer=0.05))
+        assert get(place, Limits(answer=0.05), timeout=30) == b"ok"
+
+
+def test_a_body_that_drips_is_dropped_though_every_read_brings_something() -> None:
+    start = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+    with dripping(start, b"x") as place, pytest.raises(UnavailableError, match=r"only .* bytes in"):
+        get(place, Limits(idle=20, window=0.3))
+
+
+def test_a_body_that_stops_is_dropped() -> None:
+    def script(connection: socket.socket, _: str) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123")
+        connection.recv(1)
+
+    with talking(script) as place, pytest.raises(UnavailableError, match="nothing came"):
+        get(place, Limits(idle=0.1))
+
+
+def test_a_body_above_the_rate_is_not_dropped_however_long_it_takes() -> None:
+    block = b"x" * 4096
+
+    def script(connection: socket.socket, _: str) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (20 * len(block)))
+        for _ in range(20):
+            threading.Event().wait(0.02)
+            connection.sendall(block)
+
+    with talking(script) as place:
+        assert get(place, Limits(rate=100, window=0.05)) == 20 * block
+
+
+def test_time_that_we_take_ourselves_is_not_the_servers_fault() -> None:
+    body = b"x" * 300_000
+    with talking(lambda connection, _: answer(connection, body=body)) as place:
+        with Http(limits=Limits(window=0.05, rate=1 << 40)) as http:
+            with http.open("GET", place.url(), origin=place.url()) as stream:
+                got = 0
+                for block in stream.blocks():
+                    threading.Event().wait(0.03)
+                    got += len(block)
+    assert got == len(body)
+
+
+def test_ctrl_c_ends_a_request_that_waits_for_its_answer() -> None:
+    cancellation = Cancellation()
+
+    def script(connection: socket.socket, _: str) -> None:
+        cancellation.cancel()
+        connection.recv(1)
+
+    with talking(script) as place, Http(cancellation=cancellation, limits=Limits(answer=600)) as http:
+        with pytest.raises(Cancelled):
+            http.request("GET", place.url(), origin=place.url())
+
+
+def test_ctrl_c_ends_a_body_that_does_not_come_and_one_that_is_not_taken() -> None:
+    def stall(connection: socket.socket, head: str) -> None:
+        if head.startswith("GET"):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123")
+        cancellations[-1].cancel()
+        while not done:
+            connection.getsockname()
+
+    cancellations: list[Cancellation] = []
+    done: list[bool] = []
+    limits = Limits(idle=600, window=600)
+    with talking(stall) as place:
+        try:
+            for method, body in (("GET", None), ("PUT", [b"x" * (64 << 20)])):
+                cancellations.append(Cancellation())
+                with Http(cancellation=cancellations[-1], limits=limits) as http, pytest.raises(Cancelled):
+                    with http.open(method, place.url(), origin=place.url(), body=body) as stream:
+                        stream.body()
+        finally:
+            done.append(True)
+
+
+def test_an_address_that_swallows_everything_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        port = full.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        try:
+            for one in waiting:  # fills the queue of connections, so that the next gets no answer at all
+                one.settimeout(0)
+                one.connect_ex(("127.0.0.1", port))
+            url = f"http://127.0.0.1:{port}/"
+            with Http(limits=Limits(connect=0.2)) as http, pytest.raises(UnavailableError, match="nothing came"):
+                http.request("GET", url, origin=url, retry=False)
+        finally:
+            for one in waiting:
+                one.close()
+
+
+def test_the_clock_of_an_answer_starts_anew_with_each_request_of_a_tunnel() -> None:
+    watch = Watch(Limits(answer=0.05), Cancellation())
+    here, there = socket.socketpair()
+    with here, there:
+        watch.receiving()
+        with pytest.raises(TimeoutError):
+            watch.wait(here, READ)
+        watch.sending()
+        there.send(b"x")
+        watch.receiving()
+        assert watch.wait(here, READ) & select.POLLIN
