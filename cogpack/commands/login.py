@@ -73,7 +73,7 @@ def _prove(session: Session, host: str, user: str, secret: Secret) -> bool:
             break
         if answer.status != 401:
             raise InputError(
-                f"{host} is no registry: {scheme}://{address}/v2/ answers HTTP {answer.status}",
+                f"{host} is no registry: {base} answers HTTP {answer.status}",
                 next_step="check the host and its port",
             )
         authorizer.challenged(answer.headers.get("www-authenticate", ""), header)

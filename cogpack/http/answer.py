@@ -40,13 +40,14 @@ class Stream:
 
         No content coding was asked for; a server that codes nevertheless says so in `content-encoding`.
         """
-        if self.status == 416:  # distribution announces the length of the blob, and sends some words
-            return
         with translated(self.url):
             yield from self._answer.iter_stream()
 
     def body(self, limit: int = ANSWER_LIMIT) -> bytes:
-        """The whole body; longer than `limit` is an `InputError`. Of a refusal (4xx, 5xx), as much as can be had."""
+        """The whole body; longer than `limit` is an `InputError`. Of a refusal (4xx, 5xx), what can soon be had.
+
+        Refusals break off, and lie: distribution sends a 416 of some words with the length of the blob.
+        """
         refusal = self.status >= 400
         joined = bytearray()
         try:

@@ -108,9 +108,9 @@ class Http:
         answered before all of `body` is sent ends the sending.
         """
         self.cancellation.check()
-        self._check_plain(url, headers)
-        url, login = basic(url)
         target = Target.parse(url)
+        self._check_plain(target, headers)
+        url, login = basic(url)
         proxy = self._proxies.choose(url)
         named_by = None if target.host == host_of(origin) else host_of(origin)
         if proxy is not None and named_by is not None:
@@ -128,7 +128,7 @@ class Http:
             with translated(url, proxy=shown):
                 answer = self._pools.find(target, origin=named_by, proxy=proxy).handle_request(request)
             try:
-                watch.answered()
+                watch.answered(answer.status)
                 stream = Stream(answer, url)
                 if stream.status == 407 and proxy is not None:
                     raise wants_login(proxy.url)
@@ -142,7 +142,7 @@ class Http:
         self, url: str, *, origin: str, headers: Mapping[str, str] = {}, method: str = "GET"
     ) -> Iterator[Stream]:
         """GET or HEAD, with at most five redirects; Authorization stays behind when scheme, host or port change."""
-        self._check_plain(url, headers)
+        self._check_plain(Target.parse(url), headers)
         url, login = basic(url)
         sent = login | dict(headers)
         for _ in range(6):
@@ -177,14 +177,13 @@ class Http:
             return urlunsplit(parts._replace(scheme="https", netloc=origin.netloc))
         return target
 
-    def _check_plain(self, url: str, headers: Mapping[str, str]) -> None:
+    def _check_plain(self, target: Target, headers: Mapping[str, str]) -> None:
         """Credentials that are ours to guard do not go in the clear; those in an address are as the user wrote them."""
-        parts = urlsplit(url)
-        plain = parts.scheme == "http" and not self.trust.allows_plain(parts.netloc.rpartition("@")[2])
+        plain = target.scheme == "http" and not self.trust.allows_credentials(target.authority)
         if plain and any(name.lower() == "authorization" for name in headers):
             raise InputError(
-                f"{redacted(url)}: credentials are not sent without TLS",
-                next_step="use https, or name the host as one to be spoken to in the clear",
+                f"http://{target.authority}: credentials are not sent without TLS",
+                next_step=f"use https, or add --insecure-credentials {target.authority} if anyone may read them",
             )
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     `connect`: seconds for the connection, and again for its TLS. `answer`: seconds from the end of a request to the
     end of the header block of its answer. `idle`: seconds in which a body does not move. `rate`: bytes per second that
-    it must make over `window` seconds of waiting, in either direction.
+    it must make over `window` seconds of waiting, in either direction. `refusal`: seconds for the words of a refusal.
     """
 
     connect: float = 20
@@ -27,6 +27,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     idle: float = 60
     rate: int = 16 * 1024
     window: float = 120
+    refusal: float = 5
 
 
 class Waitable(Protocol):
@@ -60,9 +61,9 @@ class Watch:
         if not self._answered and self._until is None:
             self._until = time.monotonic() + self._answer
 
-    def answered(self) -> None:
+    def answered(self, status: int) -> None:
         self._answered = True
-        self._until = None
+        self._until = time.monotonic() + self._limits.refusal if status >= 400 else None
         self._waited, self._moved = 0.0, 0
 
     def moved(self, size: int) -> None:

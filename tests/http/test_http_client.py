@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 from support.fake_http import Answer, Hangup, Request, serving
+from support.sockets import answer, head, talking
 
 from cogpack.errors import InputError, UnavailableError
-from cogpack.http import Http, Response, Trust, is_private, redacted, retry_after
+from cogpack.http import Http, Limits, Response, Trust, is_private, redacted, retry_after
 from cogpack.progress import Cancellation, Cancelled
 
 
@@ -54,6 +55,166 @@ def test_redirects_end(http: Http) -> None:
         with pytest.raises(UnavailableError, match="redirects"), http.follow(f"{fake.url}/", origin=fake.url):
             pass
         assert len(fake.seen) == 6
+
+
+def test_authorization_and_the_rest_of_a_host_stay_with_it(http: Http) -> None:
+    with serving(lambda _: (200, {}, b"blob")) as storage:
+        away = {"Location": f"{storage.url}/blob?sig=1"}
+        with serving(lambda request: (307, {"Location": "/b"} if request.path == "/a" else away, b"")) as fake:
+            headers = {"Authorization": "Bearer token", "Range": "bytes=0-1"}
+            with http.follow(f"{fake.url}/a", origin=fake.url, headers=headers) as stream:
+                assert stream.body() == b"blob"
+        assert [request.headers.get("authorization") for request in fake.seen] == ["Bearer token"] * 2
+        assert "authorization" not in storage.seen[0].headers
+        assert storage.seen[0].headers["range"] == "bytes=0-1"
+
+
+def test_a_user_in_an_address_is_sent_along_redirects_of_its_host_and_never_shown(http: Http) -> None:
+    with serving(lambda request: (302, {"Location": "/b"}, b"") if request.path == "/a" else (200, {}, b"ok")) as fake:
+        url = f"http://me:p%40w@{fake.address}/a"
+        with http.follow(url, origin=url) as stream:
+            assert stream.body() == b"ok"
+            assert stream.url == f"{fake.url}/b"
+    assert [request.headers["authorization"] for request in fake.seen] == ["Basic bWU6cEB3"] * 2
+
+
+@pytest.mark.parametrize(
+    "path", ["/v2/a/blobs/uploads/x?_state=a%2Fb%3d=~!$&'()*+,;=:@/?", "/%7euser//y", "/x?a=%zz|{}[]"]
+)
+def test_what_a_server_wrote_into_an_address_comes_back_to_it_unchanged(http: Http, path: str) -> None:
+    with serving(lambda _: (200, {}, b"")) as fake:
+        get(http, http.redirect(f"{fake.url}/", path))
+        assert fake.seen[0].path == path
+
+
+def test_what_no_address_may_hold_is_quoted(http: Http) -> None:
+    with serving(lambda _: (200, {}, b"")) as fake:
+        get(http, f"{fake.url}/a b/\u00e9?c d#fragment")
+    assert fake.seen[0].path == "/a%20b/%C3%A9?c%20d"
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://h.io/", "http://", "http:///x", "h.io/x", "http://h.io:x/", "http://[::1", "http://h io/"]
+)
+def test_what_is_no_http_address_is_said(http: Http, url: str) -> None:
+    with pytest.raises(InputError, match="not an http address"):
+        get(http, url)
+
+
+def test_every_request_is_as_plain_as_can_be(http: Http) -> None:
+    with serving(lambda _: (200, {"Set-Cookie": "session=1"}, b"")) as fake:
+        get(http, fake.url)
+        get(http, fake.url)
+        with http.open("PUT", fake.url, origin=fake.url, body=[b"ab", b"", b"c"]) as stream:
+            assert stream.status == 200
+        with http.open("POST", fake.url, origin=fake.url):
+            pass
+    seen = fake.seen[1].headers
+    assert seen == {"host": fake.address, "user-agent": "cogpack", "accept": "*/*", "accept-encoding": "identity"}
+    assert fake.seen[2].headers["transfer-encoding"] == "chunked"
+    assert fake.seen[2].body == b"abc"
+    assert fake.seen[3].headers["content-length"] == "0"
+
+
+def test_credentials_do_not_go_in_the_clear_unless_the_user_said_so() -> None:
+    with serving(lambda _: (200, {}, b"")) as fake:
+        port = fake.address.rpartition(":")[2]
+        url, headers = f"http://reg.example:{port}/", {"Authorization": "Basic c2VjcmV0"}
+        for trust, sent in ((Trust(), 0), (Trust(insecure_credentials=frozenset({"reg.example"})), 1)):
+            with Http(trust=trust, resolver=lambda name, port: ["127.0.0.1"]) as http:
+                if sent:
+                    get(http, url, headers=headers)
+                else:
+                    with pytest.raises(InputError, match="without TLS") as failed:
+                        get(http, url, headers=headers)
+                    assert "c2VjcmV0" not in repr(failed.value)
+            assert len(fake.seen) == sent
+
+
+def test_a_header_that_can_not_be_sent_is_not_quoted(http: Http) -> None:
+    with serving(lambda _: (200, {}, b"")) as fake:
+        with pytest.raises(UnavailableError) as failed:
+            get(http, fake.url, headers={"Authorization": "Bearer hunter2\n"}, retry=False)
+        assert fake.seen == []
+    assert "hunter2" not in failed.value.message
+    assert failed.value.__suppress_context__
+
+
+def test_a_416_that_lies_about_its_length_is_an_answer_like_any_other() -> None:
+    def script(connection: socket.socket, _: str) -> None:
+        answer(connection, "416 Requested Range Not Satisfiable", b"few words", Content_Length="1000000")
+        connection.recv(1)  # and stays open: who waited for the rest would wait for long
+
+    with talking(script) as place, Http(limits=Limits(idle=600, refusal=0.1)) as http:
+        for _ in range(2):
+            found = get(http, place.url())
+            assert (found.status, found.body) == (416, b"few words")
+        assert len(place.heads) == 2
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "404 Not Found", "500 Oops"])
+def test_of_a_refusal_that_breaks_off_the_status_and_what_came_are_known(http: Http, status: str) -> None:
+    with talking(lambda connection, _: answer(connection, status, b"half", Content_Length="8")) as place:
+        found = get(http, place.url(), retry=False)
+    assert (found.status, found.body) == (int(status[:3]), b"half")
+
+
+def test_an_answer_that_breaks_off_is_unavailable(http: Http) -> None:
+    with talking(lambda connection, _: answer(connection, "200 OK", b"half", Content_Length="8")) as place:
+        with pytest.raises(UnavailableError):
+            get(http, place.url())
+        assert len(place.heads) == 4
+
+
+def test_a_refusal_without_end_is_read_so_far_only(http: Http) -> None:
+    with serving(lambda _: (403, {}, b"x" * 10_000_000)) as fake:
+        assert 0 < len(get(http, fake.url).body) < 1_000_000
+
+
+def test_a_header_block_without_end_is_cut_off(http: Http) -> None:
+    def script(connection: socket.socket, _: str) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            connection.sendall(b"X: " + b"y" * 1000 + b"\r\n")
+
+    with talking(script) as place, pytest.raises(UnavailableError):
+        get(http, place.url(), retry=False)
+
+
+def test_what_is_no_http_is_unavailable(http: Http) -> None:
+    with talking(lambda connection, _: connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")) as place:
+        with pytest.raises(UnavailableError):
+            get(http, place.url(), retry=False)
+
+
+def test_headers_that_come_twice_are_read_as_one(http: Http) -> None:
+    def script(connection: socket.socket, _: str) -> None:
+        connection.sendall(b'HTTP/1.1 401 No\r\nwww-authenticate: Basic\r\nWWW-Authenticate: Bearer realm="x"\r\n\r\n')
+
+    with talking(script) as place:
+        assert get(http, place.url()).headers == {"www-authenticate": 'Basic, Bearer realm="x"'}
+
+
+def test_a_coded_body_is_handed_on_as_it_came_with_the_coding_named(http: Http) -> None:
+    with serving(lambda _: (200, {"Content-Encoding": "gzip"}, b"\x1f\x8b")) as fake:
+        with http.open("GET", fake.url, origin=fake.url) as stream:
+            assert stream.headers["content-encoding"] == "gzip"
+            assert stream.body() == b"\x1f\x8b"
+
+
+def test_connections_are_used_again_and_one_that_ended_meanwhile_does_no_harm(http: Http) -> None:
+    ports: list[int] = []
+
+    def script(connection: socket.socket, _: str) -> None:
+        ports.append(connection.getpeername()[1])
+        answer(connection)
+        head(connection)
+        answer(connection)
+
+    with talking(script) as place:
+        for _ in range(4):
+            assert get(http, place.url()).status == 200
+    assert len(ports) == 2
 
 
 @pytest.mark.parametrize(

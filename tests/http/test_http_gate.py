@@ -1,0 +1,219 @@
+"""The gate of a host: everyone waits for what one was told, fewer go at a time, and peace brings them back."""
+
+import contextlib
+import threading
+
+import pytest
+from support.fake_http import Answer, Request, serving
+
+from cogpack.errors import UnavailableError
+from cogpack.http import Http
+from cogpack.http.gate import Gate, Gates
+from cogpack.progress import Cancellation, Cancelled
+
+
+class Time(Cancellation):
+    """A clock that only waiting moves. `waits`: how long each wait was to be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+        self.waits: list[float] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+        super().wait(0)
+
+
+def running(gate: Gate, count: int) -> Gate:
+    gate.busy = count
+    return gate
+
+
+def test_a_gate_is_open_until_someone_is_throttled() -> None:
+    assert running(Gate(), 64).delay(0) == 0
+
+
+def test_429_halves_what_runs_and_a_burst_of_them_counts_once() -> None:
+    gate = running(Gate(), 8)
+    for began in (90.0, 95.0, 99.0):
+        gate.throttled(100, began)
+    assert gate.limit == 4
+    gate.throttled(101, 100.5)  # one that began since
+    assert gate.limit == 2
+    for now in range(102, 110):
+        gate.throttled(now, now)
+    assert gate.limit == 1
+
+
+def test_each_minute_of_peace_lets_one_more_go_until_all_are_back() -> None:
+    gate = running(Gate(), 4)
+    gate.throttled(0, 0)
+    assert gate.limit == 2
+    assert gate.delay(59) > 0
+    gate.busy = 2
+    assert gate.delay(59) > 0
+    assert gate.delay(60) == 0
+    assert gate.limit == 3
+    assert gate.delay(120) == 0
+    assert gate.limit is None
+
+
+def test_a_429_in_between_starts_the_minute_anew() -> None:
+    gate = running(Gate(), 8)
+    gate.throttled(0, 0)
+    gate.throttled(50, -1)  # of the old burst: no less, but no peace either
+    gate.delay(100)
+    assert gate.limit == 4
+    gate.delay(110)
+    assert gate.limit == 5
+
+
+def test_nobody_goes_before_the_moment_that_one_was_told() -> None:
+    gate = Gate()
+    gate.postponed(100, 7)
+    gate.postponed(100, 3)
+    assert gate.delay(101) == 6
+    assert gate.delay(107) == 0
+
+
+def test_retry_after_holds_for_all_workers_of_the_host_and_for_no_other_host() -> None:
+    time = Time()
+    gates = Gates(time, time.clock)
+    with gates.passing("h.io") as gate:
+        gate.answered(503, 7)
+    with gates.passing("other.io"):
+        assert time.waits == []
+    done: list[float] = []
+
+    def work() -> None:
+        with gates.passing("h.io"):
+            done.append(time.now)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    worker.join()
+    assert done == [1007]
+
+
+@pytest.mark.parametrize(("status", "after"), [(200, 7.0), (404, 7.0), (429, None), (503, None)])
+def test_only_what_asks_for_time_gets_it(status: int, after: float | None) -> None:
+    time = Time()
+    gates = Gates(time, time.clock)
+    with gates.passing("h.io") as gate:
+        gate.answered(status, after)
+    with gates.passing("h.io"):
+        assert time.waits == []
+
+
+def test_a_thread_that_is_inside_does_not_wait_for_itself() -> None:
+    time = Time()
+    gates = Gates(time, time.clock)
+    with gates.passing("h.io") as outer:
+        outer.answered(429, 5)
+        with gates.passing("h.io"):
+            assert time.waits == []
+
+
+def test_a_place_is_free_again_after_any_end() -> None:
+    time = Time()
+    gates = Gates(time, time.clock)
+    with contextlib.suppress(KeyError), gates.passing("h.io") as gate:
+        gate.answered(429, None)
+        raise KeyError
+    with gates.passing("h.io"):
+        assert time.waits == []
+
+
+def test_workers_stand_in_line_and_ctrl_c_takes_them_out() -> None:
+    cancellation = Cancellation()
+    gates = Gates(cancellation, lambda: 0.0)
+    outcome: list[str] = []
+
+    def work() -> None:
+        try:
+            with gates.passing("h.io"):
+                outcome.append("went")
+        except Cancelled:
+            outcome.append("cancelled")
+
+    with gates.passing("h.io") as gate:
+        gate.answered(429, None)  # one at a time, and that one is us
+        worker = threading.Thread(target=work)
+        worker.start()
+        cancellation.cancel()
+        worker.join()
+    assert outcome == ["cancelled"]
+
+
+def test_a_request_goes_after_ten_minutes_though_the_line_does_not_move() -> None:
+    time = Time()
+    gates = Gates(time, time.clock)
+    done: list[float] = []
+
+    def work() -> None:
+        with gates.passing("h.io"):
+            done.append(time.now)
+
+    with gates.passing("h.io") as gate:
+        gate.answered(429, None)
+        gate._gate._quiet_since = 1e9  # no peace in sight
+        worker = threading.Thread(target=work)
+        worker.start()
+        worker.join()
+    assert done == [pytest.approx(1600, abs=1)]
+
+
+def throttling(seconds: str, times: int) -> "list[Answer]":
+    return [(429, {"Retry-After": seconds}, b"")] * times + [(200, {}, b"ok")]
+
+
+@pytest.mark.parametrize(("seconds", "waited"), [("7", 7), ("99999", 300)])
+def test_a_request_waits_as_long_as_it_was_told_five_minutes_at_most(seconds: str, waited: float) -> None:
+    answers = iter(throttling(seconds, 1))
+    time = Time()
+    with serving(lambda _: next(answers)) as fake, Http(cancellation=time, clock=time.clock) as http:
+        assert http.request("GET", fake.url, origin=fake.url).body == b"ok"
+    assert time.now == 1000 + waited
+
+
+def test_waiting_ends_after_ten_minutes_without_progress() -> None:
+    answers = iter(throttling("250", 9))
+    time = Time()
+    with serving(lambda _: next(answers)) as fake, Http(cancellation=time, clock=time.clock) as http:
+        assert http.request("GET", fake.url, origin=fake.url).status == 429
+        assert len(fake.seen) == 3
+    assert time.now == 1500
+
+
+def test_failures_without_an_answer_are_given_up_in_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cogpack.http.client.backoff", lambda _: 400.0)
+    time = Time()
+    asked: list[str] = []
+
+    def resolver(name: str, port: int) -> list[str]:
+        asked.append(name)
+        raise OSError("no such name")
+
+    with Http(cancellation=time, clock=time.clock, resolver=resolver) as http, pytest.raises(UnavailableError):
+        http.request("GET", "http://h.io/", origin="http://h.io/")
+    assert asked == ["h.io", "h.io"]
+
+
+def test_other_workers_wait_for_what_one_request_was_told() -> None:
+    time = Time()
+    order: list[str] = []
+
+    def script(request: Request) -> Answer:
+        order.append(f"{request.path} at {time.now:.0f}")
+        return (429, {"Retry-After": "30"}, b"") if len(order) == 1 else (200, {}, b"")
+
+    with serving(script) as fake, Http(cancellation=time, clock=time.clock) as http:
+        assert http.request("GET", f"{fake.url}/a", origin=fake.url, retry=False).status == 429
+        with http.open("PUT", f"{fake.url}/b", origin=fake.url, body=[b"x"]) as stream:
+            assert stream.status == 200
+    assert order == ["/a at 1000", "/b at 1030"]
