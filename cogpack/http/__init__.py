@@ -6,6 +6,7 @@ are checked and time is kept; addresses go out as they were given.
 
 from cogpack.http.addresses import Trust, host_of, host_only, is_loopback, is_private, redacted
 from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, translated
+from cogpack.http.authorities import system_bundle
 from cogpack.http.client import Http
 from cogpack.http.retry import ATTEMPTS, RETRIED, backoff, retry_after
 from cogpack.http.watch import Limits
@@ -29,5 +30,6 @@ __all__ = [
     "is_private",
     "redacted",
     "retry_after",
+    "system_bundle",
     "translated",
 ]

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 import msgspec
 
+from cogpack.http import system_bundle
 from cogpack.requirements import Requirements
 
 
@@ -55,6 +56,8 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
     def variables(self) -> dict[str, str]:
         """For uv's environment, not its arguments: an address may hold a password, and anyone can list processes."""
         found = dict(self.environment)
+        if system_bundle() and not {"SSL_CERT_FILE", "SSL_CERT_DIR"} & found.keys():
+            found["UV_SYSTEM_CERTS"] = "1"  # else it knows public authorities only
         if self.default:
             found["UV_DEFAULT_INDEX"] = self._expanded(self.default)
         if self.extra:
