@@ -494,7 +494,7 @@ def test_f29_a_source_that_ends_early_commits_nothing(registry: FakeRegistry, kn
     ("status", "body", "kind", "words"),
     [
         (404, fake.error("NAME_UNKNOWN", "repository not found"), InputError, "has no repository"),
-        (403, fake.error("DENIED", "no"), DeniedError, "no right to push"),
+        (403, fake.error("DENIED", "no"), DeniedError, "right to push"),
         (401, fake.error("UNAUTHORIZED"), DeniedError, "refused|no right|credentials"),
     ],
 )
