@@ -150,6 +150,11 @@ class Layout:
                 blob.keep(digest)
         return digest
 
+    @property
+    def unfinished(self) -> Path:
+        """The directory of blobs that come in pieces. What is in it outlives its writer, and is swept by nobody."""
+        return self.root / f"{_OURS}unfinished"
+
     def incoming(self) -> "Incoming":
         return Incoming(self)
 

@@ -10,6 +10,7 @@ import msgspec
 from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.http.addresses import host_of, redacted
 from cogpack.http.wire import CertificateError
+from cogpack.http.wire import Stream as Connection
 
 ANSWER_LIMIT = 4 * 1024 * 1024
 """Bytes of an answer that is read into memory."""
@@ -42,6 +43,12 @@ class Stream:
         """
         with translated(self.url):
             yield from self._answer.iter_stream()
+
+    def abort(self) -> None:
+        """End it from another thread: whoever reads it gets an `UnavailableError` at once."""
+        connection = self._answer.extensions.get("network_stream")
+        if isinstance(connection, Connection):
+            connection.abort()
 
     def body(self, limit: int = ANSWER_LIMIT) -> bytes:
         """The whole body; longer than `limit` is an `InputError`. Of a refusal (4xx, 5xx), what can soon be had.

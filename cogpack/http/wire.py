@@ -195,6 +195,11 @@ class Stream(httpcore.NetworkStream):
     def close(self) -> None:
         self._socket.close()
 
+    def abort(self) -> None:
+        """From another thread: whoever waits for this connection finds it ended. Closing it stays its owner's."""
+        with contextlib.suppress(OSError, ValueError), socket.socket(fileno=os.dup(self._socket.fileno())) as end:
+            end.shutdown(socket.SHUT_RDWR)
+
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":  # asked of idle connections: one that is readable has ended
             return self._socket.fileno() < 0 or _readable(self._socket)

@@ -15,6 +15,18 @@ class MissingBlobError(InputError):
     """A manifest names a blob that the registry does not have, or has no more."""
 
 
+class LaterError(UnavailableError):
+    """The server is busy. `wait`: seconds that it asks for."""
+
+    def __init__(self, message: str, *, next_step: str, wait: float | None) -> None:
+        super().__init__(message, next_step=next_step)
+        self.wait = wait
+
+
+class ExpiredError(UnavailableError):
+    """An address to which a registry sent us is not valid, or not any more: the registry may have a new one."""
+
+
 class _Item(msgspec.Struct):
     code: str = ""
     message: str = ""
@@ -64,7 +76,11 @@ def refusal(
         return MissingBlobError(f"{where} ({status})", next_step="run it again")
     if status == 413:
         return InputError(f"{where}: too large for the registry", next_step="ask its operator to raise the body limit")
-    if status >= 500 or status in (408, 429):
+    if status == 429:
+        return UnavailableError(
+            f"{where} ({status})", next_step=f"wait, or cogpack login {host}: accounts may ask more often"
+        )
+    if status >= 500 or status == 408:
         return UnavailableError(f"{where} ({status})", next_step="run it again; finished layers are not resent")
     return InputError(
         f"{where} ({status})" + (f", server {headers['server']:.60}" if "server" in headers else ""),

@@ -3,7 +3,7 @@
 A layer is the unit of retry: bodies can be read again from their start, and most servers can't resume inside one.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import quote
 
@@ -89,6 +89,19 @@ class Repository:
             if stream.status != 200:
                 raise self._door.refusal("GET", url, stream.status, stream.body(65536), stream.headers)
             yield self._verified(descriptor, stream)
+
+    @contextmanager
+    def open_blob(
+        self, descriptor: Descriptor, headers: Mapping[str, str] = {}, *, at: str | None = None
+    ) -> Iterator[Stream]:
+        """The answer (200, 206 or 416) to a GET of a blob, its bytes unverified; any other is an error.
+
+        `headers`: its Range; `at`: the address of an earlier answer, where the registry had sent us.
+        """
+        with self._door.get(at or self._blob_url(descriptor.digest), headers) as stream:
+            if stream.status not in (200, 206, 416):
+                raise self._door.failure("GET", stream)
+            yield stream
 
     def blob_bytes(self, descriptor: Descriptor, *, limit: int) -> bytes:
         """A small blob in memory; one larger than `limit` is an `InputError`."""

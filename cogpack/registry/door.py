@@ -5,10 +5,10 @@ from contextlib import contextmanager, suppress
 from urllib.parse import urljoin, urlsplit
 
 from cogpack.errors import CogpackError, UnavailableError
-from cogpack.http import Http, Response, Stream, redacted
+from cogpack.http import RETRIED, Http, Response, Stream, redacted, retry_after
 from cogpack.oci import MANIFEST_LIMIT
 from cogpack.reference import Reference
-from cogpack.registry.answers import refusal, said
+from cogpack.registry.answers import ExpiredError, LaterError, refusal, said
 from cogpack.registry.auth import Authorizer, Tokens
 from cogpack.registry.credentials import Credentials
 
@@ -106,6 +106,18 @@ class Door:
         """
         with suppress(CogpackError):
             self.http.request("DELETE", location, origin=self.base, headers=self._authorization(location), retry=False)
+
+    def failure(self, method: str, stream: Stream) -> CogpackError:
+        """The error for an answer to a GET; a `LaterError` or `ExpiredError` where asking again may help."""
+        if not self._is_ours(stream.url) and stream.status in (400, 401, 403, 404, 410):
+            return ExpiredError(
+                f"{method} {redacted(stream.url)}: HTTP {stream.status} from the storage that {self.host} sent us to",
+                next_step="run it again; if it stays so, tell the registry's operator",
+            )
+        error = self.refusal(method, stream.url, stream.status, stream.body(65536), stream.headers)
+        if stream.status in RETRIED:
+            return LaterError(error.message, next_step=error.next_step, wait=retry_after(stream.headers))
+        return error
 
     def expect(self, answer: Response, method: str, *statuses: int) -> None:
         if answer.status not in statuses:

@@ -108,10 +108,12 @@ class Fault:
     """What happens instead of, or to, one request.
 
     `after`: bytes of the request's body that are read first (for a GET: bytes of the answer's body that are sent).
-    `how`: "reset" cuts the connection; "answer" sends `status`, `headers`, `body` then and there, and the rest of the
+    `how`: "reset" breaks the connection; "answer" sends `status`, `headers`, `body` then and there, and the rest of the
     request is read ("drain"), not read while the connection stays ("stall") or the connection closed ("close");
     "lost" does the work and cuts before its answer; "late" does the work and answers this; "stall" stops without a
-    word; "slow" goes on at `rate` bytes a second.
+    word; "slow" goes on at `rate` bytes a second; "cut" closes the connection after `after` bytes of an
+    answer, all of which arrive; "chunked" answers as usual, in that transfer coding. A header that is
+    "" is left out.
     """
 
     how: str
@@ -450,6 +452,15 @@ class _Connection:
         assert self._seen
         self._seen.status = status
         named = {"Content-Length": str(len(body))} | headers
+        chunked = self._fault is not None and self._fault.how == "chunked"
+        if chunked:
+            named |= {"Content-Length": "", "Transfer-Encoding": "chunked"}
+            body = b"".join(
+                b"%x\r\n%b\r\n" % (len(body[at : at + 64 * KiB]), body[at : at + 64 * KiB])
+                for at in range(0, len(body) + 1, 64 * KiB)
+                if body[at : at + 64 * KiB]
+            ) + b"0\r\n\r\n"  # fmt: skip
+        named = {name: value for name, value in named.items() if value}
         head = f"HTTP/1.1 {status} X\r\n" + "".join(f"{name}: {value}\r\n" for name, value in named.items()) + "\r\n"
         self._socket.sendall(head.encode("latin-1"))
         if self._seen.method == "HEAD":
@@ -466,6 +477,9 @@ class _Connection:
             if fault.how == "stall":
                 self._stop.wait(60)
             self._reset()
+        if self._seen.method == "GET" and fault and fault.how == "cut":
+            self._socket.sendall(body[: fault.after])
+            raise _Gone
         self._socket.sendall(body)
 
     def _handle(self, seen: Seen) -> tuple[int, dict[str, str], bytes]:

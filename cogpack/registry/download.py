@@ -1,0 +1,264 @@
+"""Fetching one blob in ranges, decided without sockets, files or a clock (distribution-spec, "Pulling blobs").
+
+A `Download` says which part to ask for next, whether an answer may be read, and which of its bytes are new; what it is
+told decides whether ranges are to be trusted. A byte is only ever taken once, so what has been hashed can't change.
+The digest is the caller's to check; `restart` is for bytes that were wrong.
+"""
+
+import enum
+import re
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from cogpack.digest import Digest
+
+Span: TypeAlias = tuple[int, int]
+"""Bytes from the first number up to, not including, the second."""
+
+BUDGET = 8
+"""Failures in a row with no progress between them."""
+_REFILL = 1024 * 1024
+"""New bytes that are progress (a 64th of a smaller blob): with one byte a connection it would go on for ever."""
+
+GRACE = 5.0
+"""Seconds over which the pace of a part is measured."""
+_FRACTION = 10
+"""A part crawls that has less than this part of the others' pace,"""
+_FLOOR = 1024
+"""or fewer bytes a second than this, however the others fare, so many times in a row."""
+_STALLS = 6
+
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
+
+
+class Mode(enum.Enum):
+    RANGES = "ranges"  # closed ranges, several at a time once one was answered as asked
+    SINGLE = "single"  # one answer at a time, from the first missing byte on
+    WHOLE = "whole"  # one answer at a time, and no Range: this server's are not to be trusted
+
+
+class Part:
+    """One request: from byte `start`, the next to come, up to `end`. `revoked`: its bytes are no longer wanted."""
+
+    def __init__(self, start: int, end: int, *, ranged: bool, round: int) -> None:  # noqa: A002 - the right word
+        self.start = start
+        self.end = end
+        self.ranged = ranged
+        self.round = round
+        self.revoked = False
+        self.pace: float | None = None
+        self.stalls = 0
+        self._mark: tuple[float, int] | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """A closed range: not every registry knows open ones."""
+        return {"Range": f"bytes={self.start}-{self.end - 1}"} if self.ranged else {}
+
+    def rest(self) -> None:
+        """It had to wait for its reader: that time says nothing of the server."""
+        self._mark = None
+
+    def measure(self, now: float) -> None:
+        """`pace`: bytes a second, over the last `GRACE` seconds or more."""
+        if self._mark is None:
+            self._mark = now, self.start
+        since, start = self._mark
+        if now - since >= GRACE:
+            self.pace = max(0, self.start - start) / (now - since)
+            self.stalls = self.stalls + 1 if self.pace < _FLOOR else 0
+            self._mark = now, self.start
+
+
+def crawling(parts: Sequence[Part], now: float) -> list[Part]:
+    """The parts so slow, beside the others or at all, that they had better be asked for anew. `now`: seconds."""
+    for part in parts:
+        part.measure(now)
+    paces = [part.pace for part in parts if part.pace is not None]
+    enough = statistics.median(paces) / _FRACTION if len(paces) >= 3 else 0.0
+    return [part for part in parts if part.pace is not None and (part.pace < enough or part.stalls >= _STALLS)]
+
+
+class Download:
+    """One blob of `size` bytes on its way. Not thread-safe: its driver has a lock."""
+
+    def __init__(self, size: int, have: Iterable[Span] = (), *, part: int, ranges: bool = True) -> None:
+        """`have`: what is there already; `part`: bytes of one range; a blob no larger than that comes in one answer."""
+        self.size = size
+        self.mode = Mode.RANGES if ranges and size > part else Mode.SINGLE
+        self.failures = 0
+        self._part = part
+        self._got: list[Span] = []
+        for span in have:
+            self._add(span)
+        self._live: list[Part] = []
+        self._proven = False
+        self._restarted = False
+        self._round = 0
+        self._progress = 0
+
+    @property
+    def got(self) -> tuple[Span, ...]:
+        """What is there, in order, no two spans touching."""
+        return tuple(self._got)
+
+    @property
+    def live(self) -> tuple[Part, ...]:
+        return tuple(self._live)
+
+    @property
+    def prefix(self) -> int:
+        """Bytes that are there without a gap, from the first on."""
+        return self._got[0][1] if self._got and self._got[0][0] == 0 else 0
+
+    @property
+    def complete(self) -> bool:
+        return self.prefix == self.size
+
+    @property
+    def spent(self) -> bool:
+        return self.failures >= BUDGET
+
+    def claim(self, limit: int | None = None) -> Part | None:
+        """The next part to ask for, None where there is nothing to do now. It begins before byte `limit`."""
+        if self.complete or (self._live and not (self.mode is Mode.RANGES and self._proven)):
+            return None
+        if self.mode is Mode.WHOLE:
+            part = Part(0, self.size, ranged=False, round=self._round)
+        else:
+            claimed = list(self._got)
+            for other in self._live:
+                claimed = _added(claimed, (other.start, other.end))
+            gap = next(_gaps(claimed, 0, self.size), None)
+            if gap is None or (limit is not None and gap[0] >= limit):
+                return None
+            start, end = gap
+            if self.mode is Mode.RANGES:
+                end = min(end, start + self._part)
+            part = Part(start, end, ranged=(start, end) != (0, self.size), round=self._round)
+        self._live.append(part)
+        return part
+
+    def judge(self, part: Part, status: int, headers: Mapping[str, str]) -> bool:
+        """May the body of the answer (200, 206 or 416) be read? `headers`: names in lower case.
+
+        A 200 holds the whole blob: its stream becomes the only one. Any other range than was asked for, or its length,
+        ends the trust in this server's ranges (RFC 9110 14.4, 15.3.7).
+        """
+        if part.revoked:
+            return False
+        if status == 200:
+            self._revoke(but=part)
+            part.start, part.end = 0, self.size
+            if self.mode is Mode.RANGES:
+                self.mode = Mode.SINGLE
+            return True
+        found = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
+        asked = (part.start, part.end - 1, self.size)
+        length = headers.get("content-length", str(part.end - part.start))
+        honest = length == str(part.end - part.start) and found and tuple(map(int, found.groups())) == asked
+        if status == 206 and part.ranged and honest:
+            self._proven = True
+            return True
+        self.mode = Mode.WHOLE
+        self._revoke(but=part)
+        return False
+
+    def fresh(self, part: Part, size: int) -> list[Span]:
+        """Which of the `size` bytes that came for `part` are wanted: to be stored before `advance`."""
+        if part.revoked:
+            return []
+        return list(_gaps(self._got, part.start, min(part.start + size, part.end)))
+
+    def advance(self, part: Part, size: int) -> None:
+        """`size` bytes came, and those of them that were wanted are stored."""
+        if part.revoked:
+            return
+        new = self.fresh(part, size)
+        part.start = min(part.start + size, part.end)
+        for span in new:
+            self._add(span)
+        self._progress += sum(end - start for start, end in new)
+        if self._progress >= min(_REFILL, max(1, self.size // 64)):
+            self.failures = 0
+
+    def release(self, part: Part, *, failed: bool) -> None:
+        """Its answer has ended. What it lacks is asked for again.
+
+        Failures at the same time, as when a network breaks, count as one.
+        """
+        self._live = [other for other in self._live if other is not part]
+        if failed and not part.revoked and part.round == self._round:
+            self._round += 1
+            self._progress = 0
+            self.failures += 1
+
+    def restart(self) -> bool:
+        """The bytes were wrong: forget all, and fetch them whole. False the second time: then they are wrong there."""
+        if self._restarted:
+            return False
+        self._restarted = True
+        self.mode = Mode.WHOLE
+        self._revoke()
+        self._got = []
+        return True
+
+    def _revoke(self, but: Part | None = None) -> None:
+        for part in self._live:
+            part.revoked = part is not but
+        self._live = [part for part in self._live if part is but]
+
+    def _add(self, span: Span) -> None:
+        self._got = _added(self._got, span)
+
+
+class _Recorded(msgspec.Struct, frozen=True):
+    size: int
+    got: list[Span]
+
+
+def encode_journal(blobs: Mapping[Digest, tuple[int, Sequence[Span]]]) -> bytes:
+    """What is on disk of each blob: its size, and the spans that were synced."""
+    return msgspec.json.encode({digest: _Recorded(size, list(got)) for digest, (size, got) in blobs.items()})
+
+
+def decode_journal(data: bytes, blobs: Mapping[Digest, int]) -> dict[Digest, list[Span]]:
+    """What a journal says of `blobs`, which have these sizes. It is only a hint: nonsense is no error but nothing."""
+    try:
+        found = msgspec.json.decode(data, type=dict[str, _Recorded])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
+    believed = {}
+    for digest, size in blobs.items():
+        recorded = found.get(digest)
+        if recorded and recorded.size == size and all(0 <= start < end <= size for start, end in recorded.got):
+            believed[digest] = recorded.got
+    return believed
+
+
+def _added(spans: Sequence[Span], span: Span) -> list[Span]:
+    """`spans`, which are in order and apart, with one more."""
+    start, end = span
+    if start >= end:
+        return list(spans)
+    before = [other for other in spans if other[1] < start]
+    after = [other for other in spans if other[0] > end]
+    joined = spans[len(before) : len(spans) - len(after)]
+    if joined:
+        start, end = min(start, joined[0][0]), max(end, joined[-1][1])
+    return [*before, (start, end), *after]
+
+
+def _gaps(spans: Iterable[Span], start: int, end: int) -> Iterator[Span]:
+    """What `spans`, which are in order and apart, leave uncovered between `start` and `end`."""
+    for other_start, other_end in spans:
+        if other_start >= end:
+            break
+        if other_start > start:
+            yield start, other_start
+        start = max(start, other_end)
+    if start < end:
+        yield start, end

@@ -1,0 +1,228 @@
+"""Blobs of one repository over many connections at once: layers beside layers, and ranges of a layer beside ranges.
+
+A fixed number of connections serves all blobs, the first of them first. What to ask for, and whom to trust, is decided
+in `download`; here are the threads. The bytes of each blob are hashed in order while later ones still come.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Protocol, Self
+
+from cogpack.digest import Digest, Hasher
+from cogpack.errors import CogpackError, MismatchError, UnavailableError
+from cogpack.http import Stream, redacted
+from cogpack.oci import Descriptor
+from cogpack.progress import Cancellation
+from cogpack.registry.download import Download, Part, crawling
+from cogpack.registry.flight import SYNC_BYTES, TICK, Flight, Journal
+from cogpack.registry.partial import Memory, Region
+
+MiB = 1024 * 1024
+
+_RANGED = 64 * MiB
+"""A smaller blob comes in one answer: more of them would not be quicker."""
+_LARGEST_PART = 64 * MiB
+_STREAMED_PART = 4 * MiB
+_MEMORY = 64 * MiB
+"""Bytes of all streams together that may have come and not been read."""
+_PATIENCE = 2.0
+"""Seconds that threads get to end. One may be connecting, and can't be woken; none of them keeps the process."""
+
+
+class Source(Protocol):
+    """The part of a `Repository` that is needed here."""
+
+    def open_blob(
+        self, descriptor: Descriptor, headers: Mapping[str, str] = {}, *, at: str | None = None
+    ) -> AbstractContextManager[Stream]: ...
+
+
+class Fetcher:
+    """`with` it open: `into` fills a file's region, `stream` gives bytes in order; from any number of threads."""
+
+    def __init__(self, source: Source, *, connections: int, cancellation: Cancellation) -> None:
+        self._source = source
+        self._connections = connections
+        self._cancellation = cancellation
+        self._flights: list[Flight] = []
+        self._turn = threading.Condition()
+        self._ended = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        for target in (self._watch, *[self._work] * self._connections):
+            thread = threading.Thread(target=target, name="fetch", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._turn:
+            self._ended.set()
+            for flight in self._flights:
+                flight.stop(UnavailableError("the pull was ended", next_step="run it again"))
+            self._turn.notify_all()
+        end = time.monotonic() + _PATIENCE
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+
+    # What is asked for
+
+    def into(self, blob: Descriptor, region: Region, on_bytes: Callable[[int], None]) -> int:
+        """All bytes of `blob` into `region`, verified; answers how many of them came over the network.
+
+        What the region's journal names is not fetched. If the bytes are wrong, all are fetched once more, in one
+        stream; then it is a `MismatchError`. `on_bytes` hears of what is there, and, as a negative number, of what is
+        thrown away.
+        """
+        part = min(_LARGEST_PART, max(_RANGED // 8, blob.size // (4 * self._connections)))
+        download = Download(blob.size, region.have, part=part, ranges=blob.size >= _RANGED)
+        on_bytes(sum(end - start for start, end in download.got))
+        with self._entered(Flight(blob, region, download, on_bytes)) as flight:
+            journal = Journal(flight, region)
+            try:
+                while (found := self._hash(flight, journal)) != blob.digest and flight.restart():
+                    region.save(())
+                    self._wake()
+            except BaseException:
+                with suppress(CogpackError):  # what went wrong first is to be told
+                    journal.save()
+                raise
+        if found != blob.digest:
+            region.save(())
+            raise _mismatch(blob, found)
+        return flight.came
+
+    def _hash(self, flight: Flight, journal: Journal) -> Digest:
+        hasher = Hasher()
+        for block in self._follow(flight, journal):
+            hasher.update(block)
+        return hasher.digest
+
+    def stream(
+        self, blob: Descriptor, on_bytes: Callable[[int], None], *, start: int = 0, ranges: bool = True
+    ) -> Generator[bytes]:
+        """The bytes of `blob`, in order, through a bounded window of memory; the last of them only if all were right.
+
+        From byte `start` on, if that is not 0: then who has the first bytes must verify them.
+        """
+        have = [(0, start)] if start else []
+        download = Download(blob.size, have, part=_STREAMED_PART, ranges=ranges and blob.size >= 2 * _STREAMED_PART)
+        hasher, waiting = Hasher(), b""
+        with self._entered(Flight(blob, Memory(), download, on_bytes)) as flight:
+            flight.read = start
+            for block in self._follow(flight):
+                hasher.update(block)
+                if waiting:
+                    yield waiting
+                waiting = block
+        if not start and hasher.digest != blob.digest:
+            raise _mismatch(blob, hasher.digest)
+        if waiting:
+            yield waiting
+
+    @contextmanager
+    def _entered(self, flight: Flight) -> Iterator[Flight]:
+        with self._turn:
+            self._flights.append(flight)
+            self._turn.notify_all()
+        try:
+            yield flight
+        finally:
+            flight.stop(UnavailableError("no longer wanted", next_step="run it again"))
+            with self._turn:
+                self._flights = [other for other in self._flights if other is not flight]
+
+    def _follow(self, flight: Flight, journal: Journal | None = None) -> Iterator[bytes]:
+        """The bytes in order, as far as they are there without a gap."""
+        while flight.read < flight.blob.size:
+            self._cancellation.check()
+            if journal:
+                journal.due()
+            end = min(flight.wait(), flight.read + SYNC_BYTES)
+            for block in flight.store.read(flight.read, end):
+                self._cancellation.check()
+                yield block
+                flight.done_with(len(block))
+            if isinstance(flight.store, Memory):
+                self._wake()  # the window has moved
+
+    # The threads
+
+    def _wake(self) -> None:
+        with self._turn:
+            self._turn.notify_all()
+
+    def _window(self) -> int:
+        streams = sum(isinstance(flight.store, Memory) for flight in self._flights)
+        return max(2 * _STREAMED_PART, _MEMORY // max(1, streams))
+
+    def _claim(self) -> tuple[Flight, Part] | None:
+        now = time.monotonic()
+        for flight in self._flights:
+            with flight.changed:
+                if flight.error is not None or flight.not_before > now:
+                    continue
+                limit = flight.read + self._window() if isinstance(flight.store, Memory) else None
+                if part := flight.download.claim(limit):
+                    return flight, part
+        return None
+
+    def _work(self) -> None:
+        while True:
+            with self._turn:
+                while not self._ended.is_set() and (claimed := self._claim()) is None:
+                    self._turn.wait(TICK)
+            if self._ended.is_set():
+                return
+            assert claimed
+            self._ask(*claimed)
+            self._wake()
+
+    def _ask(self, flight: Flight, part: Part) -> None:
+        error: BaseException
+        try:
+            with self._source.open_blob(flight.blob, part.headers, at=flight.address) as stream:
+                if flight.begin(part, stream):
+                    flight.address = stream.url
+                    self._wake()  # a first range that was answered as asked lets the others begin
+                    self._read(flight, part, stream)
+                error = _short(part, stream)
+        except BaseException as raised:  # noqa: BLE001 - told to whoever waits for the blob
+            error = raised
+        flight.release(part, error if part.start < part.end else None)
+
+    def _read(self, flight: Flight, part: Part, stream: Stream) -> None:
+        """Up to the end of the part. The end of the answer too, where it is near: then the connection lives on."""
+        exact = stream.headers.get("content-length") == str(part.end - part.start)
+        for block in stream.blocks():
+            if not flight.take(part, block, self._window) or (part.start == part.end and not exact):
+                return
+
+    def _watch(self) -> None:
+        """End requests that crawl, so that they are made anew."""
+        while not self._ended.wait(TICK):
+            streams: dict[Part, Stream] = {}
+            for flight in list(self._flights):
+                with flight.changed:
+                    streams |= flight.streams
+            for part in crawling(list(streams), time.monotonic()):
+                streams[part].abort()
+
+
+def _short(part: Part, stream: Stream) -> UnavailableError:
+    """What is wrong with an answer that ended before its part did."""
+    found = f"HTTP {stream.status} {stream.headers.get('content-range', '')!a:.60}"
+    return UnavailableError(
+        f"{redacted(stream.url)}: ended before byte {part.start} of {part.end} ({found})",
+        next_step="run it again; what has come is not fetched again",
+    )
+
+
+def _mismatch(blob: Descriptor, found: Digest) -> MismatchError:
+    return MismatchError(
+        f"expected the blob {blob.digest} of {blob.size} bytes, found {found}",
+        next_step="the registry or a proxy before it is damaged; tell its operator",
+    )

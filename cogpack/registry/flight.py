@@ -1,0 +1,163 @@
+"""One blob on its way: its decider and its store behind one lock, its requests, its journal."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from cogpack.errors import MismatchError, UnavailableError
+from cogpack.http import Stream, backoff, redacted
+from cogpack.oci import Descriptor
+from cogpack.registry.answers import ExpiredError, LaterError
+from cogpack.registry.download import Download, Part
+from cogpack.registry.partial import Memory, Region
+
+_EXPIRED = 3
+"""Times that a new address is asked for with no progress between them."""
+SYNC_BYTES = 64 * 1024 * 1024
+_SYNC_SECONDS = 5.0
+TICK = 0.5
+"""Seconds between looks at what nobody tells: that the user wants to stop."""
+
+
+class Flight:
+    """Thread-safe. `store` is written by who fetches, and read in order by one other."""
+
+    def __init__(
+        self, blob: Descriptor, store: Region | Memory, download: Download, on_bytes: Callable[[int], None]
+    ) -> None:
+        self.blob = blob
+        self.store = store
+        self.download = download
+        self.address: str | None = None
+        """Where the registry sent us for this blob."""
+        self.not_before = 0.0
+        self.error: BaseException | None = None
+        self.came = 0
+        """New bytes, over the network."""
+        self.read = 0
+        """Bytes that were taken from the store, in order."""
+        self.changed = threading.Condition()
+        self.streams: dict[Part, Stream] = {}
+        self._on_bytes = on_bytes
+        self._expired = 0
+
+    def begin(self, part: Part, stream: Stream) -> bool:
+        """Whether the answer is one to read. Those that it makes superfluous are ended."""
+        coding = stream.headers.get("content-encoding", "identity")
+        if coding != "identity":
+            raise MismatchError(
+                f"{redacted(stream.url)}: sent with Content-Encoding {coding:.60}, so it is not the blob",
+                next_step="a proxy before the registry changes what passes through it; tell its operator",
+            )
+        with self.changed:
+            wanted = self.error is None and self.download.judge(part, stream.status, stream.headers)
+            if wanted:
+                self.streams[part] = stream
+            self._end_revoked()
+        return wanted
+
+    def take(self, part: Part, block: bytes, window: Callable[[], int]) -> bool:
+        """Store what is wanted of `block`; False where no more is."""
+        with self.changed:
+            # One block may always come: no window is too small for it.
+            while isinstance(self.store, Memory) and self.read < part.start > self.read + window() - len(block):
+                if part.revoked or self.error is not None:
+                    return False
+                part.rest()
+                self.changed.wait(TICK)
+            begin = part.start
+            new = self.download.fresh(part, len(block))
+            for start, end in new:
+                whole = (start, end) == (begin, begin + len(block))
+                self.store.write(start, block if whole else block[start - begin : end - begin])
+            self.download.advance(part, len(block))
+            if size := sum(end - start for start, end in new):
+                self.came += size
+                self._on_bytes(size)
+                self.changed.notify_all()
+            return not part.revoked and self.error is None
+
+    def wait(self) -> int:
+        """Bytes that are there without a gap; after a while at the latest."""
+        with self.changed:
+            if self.download.prefix <= self.read and self.error is None:
+                self.changed.wait(TICK)
+            if self.download.prefix <= self.read and self.error is not None:
+                raise self.error
+            return self.download.prefix
+
+    def done_with(self, size: int) -> None:
+        with self.changed:
+            self.read += size
+            if isinstance(self.store, Memory):
+                self.changed.notify_all()
+
+    def release(self, part: Part, error: BaseException | None) -> None:
+        """The request is over; `error` says why it brought less than was asked for."""
+        with self.changed:
+            self.streams.pop(part, None)
+            self.download.release(part, failed=error is not None)
+            if error is None or part.revoked:
+                pass
+            elif not isinstance(error, UnavailableError):
+                self._stop(error)
+            else:
+                self._failed(error)
+            self.changed.notify_all()
+
+    def _failed(self, error: UnavailableError) -> None:
+        self.address = None
+        self._expired = self._expired + 1 if isinstance(error, ExpiredError) and self.download.failures else 0
+        if self._expired > _EXPIRED or self.download.spent:
+            self._stop(error)
+        elif not isinstance(error, ExpiredError):
+            asked = error.wait if isinstance(error, LaterError) else None
+            self.not_before = time.monotonic() + (asked or backoff(self.download.failures))
+
+    def restart(self) -> bool:
+        with self.changed:
+            got = sum(end - start for start, end in self.download.got)
+            if not self.download.restart():
+                return False
+            self.read = 0
+            self._on_bytes(-got)
+            self._end_revoked()
+            return True
+
+    def stop(self, error: BaseException) -> None:
+        with self.changed:
+            self._stop(error)
+
+    def _stop(self, error: BaseException) -> None:
+        self.error = self.error or error
+        for part, stream in self.streams.items():
+            if part.start < part.end:  # else it is at its end, and its connection can be used again
+                stream.abort()
+        self.changed.notify_all()
+
+    def _end_revoked(self) -> None:
+        for part, stream in self.streams.items():
+            if part.revoked:
+                stream.abort()
+
+
+class Journal:
+    """Writes down what is there of a blob, now and then."""
+
+    def __init__(self, flight: Flight, region: Region) -> None:
+        self._flight = flight
+        self._region = region
+        self._saved = flight.download.got
+        self._then = time.monotonic()
+        self._came = 0
+
+    def due(self) -> None:
+        if time.monotonic() - self._then >= _SYNC_SECONDS or self._flight.came - self._came >= SYNC_BYTES:
+            self.save()
+
+    def save(self) -> None:
+        with self._flight.changed:
+            got = self._flight.download.got
+        if got != self._saved:
+            self._region.save(got)
+        self._saved, self._then, self._came = got, time.monotonic(), self._flight.came

@@ -1,0 +1,67 @@
+"""A push that is stopped in the middle: it ends soon, frees the registry's sessions, says what to do, and goes on later."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from integration.conftest import Project
+from support.fake_registry import DIST28, FakeRegistry, Fault
+
+ENDED = 20.0
+"""Seconds that a loaded machine may take for what takes one."""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_f36_a_stopped_push_ends_its_sessions_and_moves_no_tag(hello: Project, how: signal.Signals) -> None:
+    with FakeRegistry(DIST28, keep=False).running() as registry:
+        registry.on("PUT session", Fault("stall", after=1, times=99))  # nobody reads what is being sent
+        registry.on("PATCH session", Fault("stall", after=1, times=99))
+        push = subprocess.Popen(
+            [sys.executable, "-m", "cogpack", "push", f"{registry.address}/me/hello"],
+            cwd=hello.root,
+            env=hello.environment,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            deadline = time.monotonic() + 60
+            while not registry.kinds("PUT session", "PATCH session"):
+                assert time.monotonic() < deadline, "the push sent nothing"
+                assert push.poll() is None
+                time.sleep(0.05)
+            push.send_signal(how)
+            out, err = push.communicate(timeout=ENDED)
+        finally:
+            push.kill()
+        assert push.returncode == 130, err
+        assert out == ""
+        assert "next: run it again; finished layers are not resent" in err
+        assert registry.kinds("DELETE session")
+        assert not registry.sessions
+        assert not registry.tags.get("me/hello")
+
+
+@pytest.mark.integration
+def test_f37_after_a_kill_what_is_there_is_not_sent_again(hello: Project, tmp_path: Path) -> None:
+    with FakeRegistry(DIST28, keep=False).running() as registry:
+        registry.on("PUT manifest", Fault("stall", after=1))
+        push = subprocess.Popen(
+            [sys.executable, "-m", "cogpack", "push", f"{registry.address}/me/hello", "-q"],
+            cwd=hello.root,
+            env=hello.environment,
+            stderr=subprocess.PIPE,
+        )
+        deadline = time.monotonic() + 120
+        while "PUT manifest" not in registry.kinds():
+            assert time.monotonic() < deadline, "the push came to no manifest"
+            time.sleep(0.05)
+        push.kill()
+        push.communicate()
+        before = registry.received("me/hello")
+        hello.cogpack("push", f"{registry.address}/me/hello")
+        assert registry.received("me/hello") == before
+        assert registry.tags["me/hello"]

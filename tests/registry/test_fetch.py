@@ -1,0 +1,530 @@
+"""Blobs over many connections against a registry that misbehaves: right, or an error; never a wrong or a cut file."""
+
+import os
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.fake_registry import FakeRegistry, Fault, KiB, MiB, Personality, answer, reset
+
+from cogpack.digest import sha256
+from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
+from cogpack.http import Http
+from cogpack.oci import OCI_LAYER, Descriptor
+from cogpack.progress import Cancellation, Cancelled
+from cogpack.reference import Reference
+from cogpack.registry import download, fetch, flight
+from cogpack.registry.client import Repository
+from cogpack.registry.credentials import Credentials
+from cogpack.registry.fetch import Fetcher
+from cogpack.registry.partial import Partial
+
+DATA = random.Random(4).randbytes(4 * MiB)
+BLOB = Descriptor(media_type=OCI_LAYER, digest=sha256(DATA), size=len(DATA))
+PARTS = 32
+"""Ranges that it comes in."""
+
+
+@pytest.fixture(autouse=True)
+def _small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A blob of 4 MiB counts as a large one, and nobody waits before trying again."""
+    monkeypatch.setattr(fetch, "_RANGED", MiB)
+    monkeypatch.setattr(fetch, "_STREAMED_PART", 128 * KiB)
+    monkeypatch.setattr(flight, "backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.client.backoff", lambda _: 0.0)
+
+
+@pytest.fixture
+def registry() -> Iterator[FakeRegistry]:
+    with FakeRegistry().running() as found:
+        found.add_blob("a/b", DATA)
+        yield found
+
+
+class Pulls:
+    """Pulls of BLOB into a file, as many as one likes."""
+
+    def __init__(self, root: Path, registry: FakeRegistry, *, connections: int = 8) -> None:
+        self.path = root / "blob.partial"
+        self.final = root / "blob"
+        self.registry = registry
+        self.connections = connections
+        self.seen: list[int] = []
+
+    def __call__(self, blob: Descriptor = BLOB, cancellation: Cancellation | None = None) -> int:
+        """Bytes that came; the file has its name then."""
+        cancellation = cancellation or Cancellation()
+        reference = Reference.parse(f"{self.registry.address}/a/b")
+        with (
+            Http(cancellation=cancellation) as http,
+            Partial.open(self.path, {blob.digest: blob.size}, cancellation) as partial,
+        ):
+            repository = Repository(http, reference, Credentials.from_environment({"HOME": "/nonexistent"}, http))
+            with Fetcher(repository, connections=self.connections, cancellation=cancellation) as fetcher:
+                try:
+                    came = fetcher.into(blob, partial.region(blob.digest), self.seen.append)
+                except MismatchError:
+                    partial.discard()
+                    raise
+            partial.keep(self.final, blob.size)
+        return came
+
+    def fails(self, error: type[CogpackError], match: str = ".", blob: Descriptor = BLOB) -> str:
+        with pytest.raises(error, match=match) as caught:
+            self(blob)
+        assert not self.final.exists()
+        return caught.value.message
+
+    @property
+    def asked(self) -> list[str]:
+        """The ranges that were asked for, "" for none."""
+        return [seen.headers.get("range", "") for seen in self.registry.seen if seen.kind == "GET blob"]
+
+
+@pytest.fixture
+def pull(tmp_path: Path, registry: FakeRegistry) -> Pulls:
+    return Pulls(tmp_path, registry)
+
+
+def test_a_large_blob_comes_in_closed_ranges_and_a_small_one_in_one_answer(pull: Pulls, registry: FakeRegistry) -> None:
+    assert pull() == len(DATA)
+    assert pull.final.read_bytes() == DATA
+    size = len(DATA) // PARTS
+    assert sorted(pull.asked) == sorted(f"bytes={at}-{at + size - 1}" for at in range(0, len(DATA), size))
+    assert sum(pull.seen) == len(DATA)
+    assert not pull.path.exists()
+    assert list(pull.final.parent.iterdir()) == [pull.final]
+    registry.seen.clear()
+    small = DATA[: 100 * KiB]
+    blob = Descriptor(media_type=OCI_LAYER, digest=registry.add_blob("a/b", small), size=len(small))  # type: ignore[arg-type]
+    assert pull(blob) == len(small)
+    assert pull.asked == [""]
+
+
+def test_an_empty_blob_is_not_asked_for(pull: Pulls, registry: FakeRegistry) -> None:
+    assert pull(Descriptor(media_type=OCI_LAYER, digest=sha256(b""), size=0)) == 0
+    assert pull.final.read_bytes() == b""
+    assert registry.seen == []
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("length", [None, len(DATA), len(DATA) + 100])
+def test_a_body_that_is_cut_is_gone_on_with_by_range(
+    pull: Pulls, registry: FakeRegistry, *, ranges: bool, length: int | None
+) -> None:
+    """P1: whatever its Content-Length said, and where there was none."""
+    if ranges:
+        registry.on("GET blob", Fault("cut", after=20 * KiB, times=3))
+        registry.on("GET blob", reset(after=20 * KiB, times=3))
+    else:
+        registry.on("GET blob", answer(200, DATA[: 3 * MiB], then="close", Content_Length=str(length or "")))
+    assert pull() == len(DATA)
+    assert pull.final.read_bytes() == DATA
+    if not ranges:
+        assert pull.asked[1:] == [f"bytes={3 * MiB}-{len(DATA) - 1}"]
+
+
+def test_a_content_length_smaller_than_the_blob_is_no_short_file(pull: Pulls, registry: FakeRegistry) -> None:
+    """P2."""
+    registry.on("GET blob", answer(200, DATA[:MiB]))
+    assert pull() == len(DATA)
+    assert pull.final.read_bytes() == DATA
+
+
+def test_a_blob_of_more_bytes_than_its_descriptor_says_is_cut_off_there(pull: Pulls, registry: FakeRegistry) -> None:
+    """P3: no more than that is stored, and the connection is dropped."""
+    registry.personality = Personality("ignores ranges", ranges=False)
+    registry.blobs["a/b"][BLOB.digest] = DATA + bytes(8 * MiB)
+    assert pull() == len(DATA)
+    assert pull.final.read_bytes() == DATA
+
+
+def test_one_wrong_bit_is_fetched_again_whole_and_then_refused(pull: Pulls, registry: FakeRegistry) -> None:
+    """P4."""
+    wrong = DATA[:-1] + bytes([DATA[-1] ^ 1])
+    registry.blobs["a/b"][BLOB.digest] = wrong
+    message = pull.fails(MismatchError, BLOB.digest)
+    assert sha256(wrong) in message
+    assert pull.asked.count("") == 1
+    assert list(pull.final.parent.iterdir()) == []
+
+
+def test_a_range_that_was_wrong_once_does_not_stay(pull: Pulls, registry: FakeRegistry) -> None:
+    """P4."""
+    registry.blobs["a/b"][BLOB.digest] = DATA
+    registry.on(
+        "GET blob",
+        answer(206, bytes(128 * KiB), Content_Range=f"bytes {MiB}-{MiB + 128 * KiB - 1}/{len(DATA)}"),
+        when=lambda seen: seen.headers.get("range") == f"bytes={MiB}-{MiB + 128 * KiB - 1}",
+    )
+    assert pull() == 2 * len(DATA)
+    assert pull.final.read_bytes() == DATA
+    assert sum(pull.seen) == len(DATA)
+
+
+def test_a_registry_that_ignores_ranges_sends_one_stream(pull: Pulls, registry: FakeRegistry) -> None:
+    """P5."""
+    registry.personality = Personality("ignores ranges", ranges=False)
+    assert pull() == len(DATA)
+    assert pull.final.read_bytes() == DATA
+    assert len(pull.asked) == 1
+
+
+def test_a_registry_that_ignores_ranges_now_and_then_is_read_from_that_stream(
+    pull: Pulls, registry: FakeRegistry
+) -> None:
+    """P5: the others stop, what they had brought stays."""
+    registry.on("GET blob", answer(200, DATA), when=lambda seen: "range" in seen.headers and len(registry.seen) > 5)
+    assert pull() == len(DATA)
+    assert pull.final.read_bytes() == DATA
+    assert len(pull.asked) < PARTS
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content_Range": f"bytes 1-{128 * KiB}/{len(DATA)}"},
+        {"Content_Range": f"bytes 0-{128 * KiB - 1}/{len(DATA) + 1}"},
+        {"Content_Range": f"bytes 0-{256 * KiB - 1}/{len(DATA)}"},
+        {"Content_Type": "multipart/byteranges; boundary=x"},
+        {},
+    ],
+)
+def test_a_range_that_was_not_asked_for_is_not_read_and_the_blob_comes_whole(
+    pull: Pulls, registry: FakeRegistry, headers: dict[str, str]
+) -> None:
+    """P6."""
+    registry.on("GET blob", answer(206, bytes(128 * KiB), **headers))
+    assert pull() == len(DATA)
+    assert pull.final.read_bytes() == DATA
+    assert pull.asked[1:] == [""]
+
+
+def test_a_refused_range_with_a_false_length_does_not_hang(pull: Pulls, registry: FakeRegistry) -> None:
+    """P7: distribution's 416 has the blob's Content-Length and a body of 33 bytes."""
+    registry.on("GET blob", answer(416, b"x" * 33, then="stall", Content_Length=str(len(DATA))))
+    assert pull() == len(DATA)
+    assert pull.asked[1:] == [""]
+
+
+@pytest.fixture
+def storage(registry: FakeRegistry) -> Iterator[FakeRegistry]:
+    """Where the registry sends everybody who wants a blob; it wants a token itself."""
+    with FakeRegistry().running() as found:
+        found.add_blob("s/t", DATA)
+        registry.auth = "token"
+        registry.storage = f"http://{found.address}/v2/s/t/blobs"
+        yield found
+
+
+def test_credentials_stay_with_the_registry_and_its_answer_is_remembered(
+    pull: Pulls, registry: FakeRegistry, storage: FakeRegistry
+) -> None:
+    """P8: the storage gets no Authorization, and the registry is asked once a blob, not once a range."""
+    assert pull() == len(DATA)
+    assert pull.final.read_bytes() == DATA
+    assert not [seen for seen in storage.seen if "authorization" in seen.headers]
+    assert all(seen.query == "signature=presigned" for seen in storage.seen)
+    assert len(storage.seen) == PARTS
+    assert len([seen for seen in registry.seen if seen.kind == "GET blob" and seen.status == 307]) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_an_expired_address_is_asked_for_again(
+    pull: Pulls, registry: FakeRegistry, storage: FakeRegistry, status: int
+) -> None:
+    """P8: a challenge of the storage is not ours to answer."""
+    challenge = f'Bearer realm="http://{storage.address}/token",service="storage"'
+    fault = answer(status, b"<Error>Request has expired</Error>", times=2, WWW_Authenticate=challenge)
+    storage.on("GET blob", fault, when=lambda seen: len(storage.seen) > 10)
+    assert pull() == len(DATA)
+    assert pull.final.read_bytes() == DATA
+    assert not [seen for seen in storage.seen if seen.path == "/token"]
+    assert len([seen for seen in registry.seen if seen.kind == "GET blob" and seen.status == 307]) > 1
+
+
+def test_a_storage_that_always_refuses_is_given_up(pull: Pulls, registry: FakeRegistry, storage: FakeRegistry) -> None:
+    """P8: at most three times with no progress between them."""
+    storage.on("GET blob", answer(403, b"", times=100))
+    assert "from the storage" in pull.fails(UnavailableError, "HTTP 403")
+    assert 3 <= len(storage.seen) <= 6
+
+
+@pytest.mark.parametrize(
+    ("location", "why"),
+    [
+        ("ftp://127.0.0.1/x", "not a plain http address"),
+        ("http://user:secret@127.0.0.1/x", "not a plain http address"),
+    ],
+)
+def test_addresses_that_must_not_be_followed_are_refused(
+    pull: Pulls, registry: FakeRegistry, location: str, why: str
+) -> None:
+    """P8; those inside private networks, and those by name, are held by the tests of `http`."""
+    registry.on("GET blob", answer(307, Location=location))
+    assert "secret" not in pull.fails(InputError, why)
+
+
+def test_a_redirect_that_goes_round_ends(pull: Pulls, registry: FakeRegistry) -> None:
+    """P8."""
+    registry.storage = f"http://{registry.address}/v2/a/b/blobs"
+    pull.fails(UnavailableError, "redirects")
+    assert len(registry.seen) <= 6 * download.BUDGET
+
+
+def test_a_blob_that_comes_with_a_content_coding_is_refused(pull: Pulls, registry: FakeRegistry) -> None:
+    """P9."""
+    registry.on("GET blob", answer(200, DATA, Content_Encoding="gzip"))
+    pull.fails(MismatchError, "Content-Encoding gzip")
+    assert registry.seen[0].headers["accept-encoding"] == "identity"
+
+
+def test_a_blob_in_chunked_transfer_coding_is_read(pull: Pulls, registry: FakeRegistry) -> None:
+    """P9."""
+    registry.on("GET blob", Fault("chunked"))
+    assert pull() == len(DATA)
+    assert pull.final.read_bytes() == DATA
+
+
+def test_a_range_that_crawls_is_asked_for_again(
+    pull: Pulls, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P10: one of eight connections gives a byte a second; the blob would take a day."""
+    monkeypatch.setattr(download, "GRACE", 0.2)
+    monkeypatch.setattr(flight, "TICK", 0.1)
+    monkeypatch.setattr(fetch, "TICK", 0.1)
+    crawl = f"bytes={MiB}-{MiB + 128 * KiB - 1}"
+    registry.on("GET blob", Fault("slow", after=1000, rate=1), when=lambda seen: seen.headers.get("range") == crawl)
+    registry.on("GET blob", Fault("slow", after=0, rate=64 * KiB, times=20))
+    assert pull() == len(DATA)
+    assert pull.final.read_bytes() == DATA
+    asked = [re.fullmatch(r"bytes=(\d+)-\d+", text) for text in pull.asked]
+    assert [found for found in asked if found and MiB + 1000 <= int(found[1]) < MiB + 1100]
+
+
+def test_a_pull_that_was_killed_goes_on_from_its_journal(pull: Pulls, registry: FakeRegistry) -> None:
+    """P11; the process itself is killed in tests/commands."""
+    registry.on("GET blob", answer(404, times=1), when=lambda seen: len(registry.seen) > 20)
+    pull.fails(InputError)
+    with Partial.open(pull.path, {BLOB.digest: BLOB.size}, Cancellation()) as partial:
+        there = sum(end - start for start, end in partial.region(BLOB.digest).have)
+    assert there > 0
+    registry.seen.clear()
+    assert pull() == len(DATA) - there
+    assert pull.final.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("lie", ["all", "cut", "junk", "size"])
+def test_a_journal_that_lies_costs_a_fetch_and_no_more(pull: Pulls, registry: FakeRegistry, lie: str) -> None:
+    """P12: the digest tells."""
+    with Partial.open(pull.path, {BLOB.digest: BLOB.size}, Cancellation()) as partial:
+        partial.write(0, bytes(2 * MiB))
+        partial.record(BLOB.digest, [(0, len(DATA))])
+    journal = pull.path.with_suffix(".journal")
+    text = journal.read_bytes()
+    if lie == "all":
+        with pull.path.open("r+b") as stream:
+            stream.truncate(len(DATA))
+    elif lie != "size":
+        journal.write_bytes(text[:20] if lie == "cut" else b"\xff" * 1000)
+    else:
+        journal.write_bytes(text.replace(str(len(DATA)).encode(), b"17"))
+    pull()
+    assert pull.final.read_bytes() == DATA
+    assert sum(seen.status == 206 or seen.status == 200 for seen in registry.seen) <= 2 * PARTS
+
+
+def test_what_was_left_is_not_believed_unhashed(pull: Pulls, registry: FakeRegistry) -> None:
+    """P12: bytes that are wrong on disk are fetched anew, whole; none of them gets a name."""
+    with Partial.open(pull.path, {BLOB.digest: BLOB.size}, Cancellation()) as partial:
+        partial.write(0, DATA[:MiB] + bytes(3 * MiB))
+        partial.record(BLOB.digest, [(0, len(DATA))])
+    assert pull() == len(DATA)
+    assert pull.asked == [""]
+    assert pull.final.read_bytes() == DATA
+
+
+def test_a_full_disk_is_one_error_and_what_came_is_kept(
+    pull: Pulls, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P13."""
+    whole = os.pwrite
+
+    def full(file: int, data: memoryview, offset: int) -> int:
+        if offset >= MiB:
+            raise OSError(28, "No space left on device")
+        return whole(file, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    pull.fails(InputError, "No space left on device")
+    monkeypatch.setattr(os, "pwrite", whole)
+    registry.seen.clear()
+    assert pull() < len(DATA)
+    assert pull.final.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("kind", ["symlink", "hardlink", "fifo"])
+def test_only_a_file_of_ours_is_written_to(pull: Pulls, tmp_path: Path, kind: str) -> None:
+    """P13: `O_NOFOLLOW`, and nobody else's name for it."""
+    other = tmp_path / "other"
+    other.write_bytes(b"precious")
+    if kind == "symlink":
+        pull.path.symlink_to(other)
+    elif kind == "hardlink":
+        pull.path.hardlink_to(other)
+    else:
+        os.mkfifo(pull.path)
+    pull.fails(InputError, "blob.partial")
+    assert other.read_bytes() == b"precious"
+
+
+def test_a_partial_file_is_nobody_else_s_to_read(tmp_path: Path) -> None:
+    """P13."""
+    with Partial.open(tmp_path / "x.partial", {}, Cancellation()):
+        assert (tmp_path / "x.partial").stat().st_mode & 0o777 == 0o600
+
+
+def test_two_pulls_of_one_blob_take_turns(pull: Pulls, registry: FakeRegistry, tmp_path: Path) -> None:
+    first = Partial.open(pull.path, {BLOB.digest: BLOB.size}, Cancellation())
+    came: list[int] = []
+    other = threading.Thread(target=lambda: came.append(pull()))
+    other.start()
+    other.join(0.5)
+    assert other.is_alive()
+    assert registry.seen == []
+    first.close()
+    other.join(30)
+    assert came == [len(DATA)]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_registry_is_waited_for(pull: Pulls, registry: FakeRegistry, status: int) -> None:
+    registry.on("GET blob", answer(status, times=6))
+    assert pull() == len(DATA)
+
+
+def test_a_registry_that_stays_down_is_given_up_after_the_budget(pull: Pulls, registry: FakeRegistry) -> None:
+    registry.on("GET blob", answer(503, times=1000))
+    pull.fails(UnavailableError)
+    assert len(registry.seen) == download.BUDGET
+
+
+def test_progress_refills_the_budget(pull: Pulls, registry: FakeRegistry) -> None:
+    pull.connections = 1
+    registry.on("GET blob", Fault("cut", after=100 * KiB, times=4 * download.BUDGET))
+    assert pull() == len(DATA)
+    assert pull.final.read_bytes() == DATA
+
+
+def test_a_refusal_is_an_error_at_once(pull: Pulls, registry: FakeRegistry) -> None:
+    registry.on("GET blob", answer(403))
+    pull.fails(DeniedError)
+    assert len(registry.seen) == 1
+
+
+def test_a_pull_that_the_user_ends_is_over_in_seconds(pull: Pulls, registry: FakeRegistry) -> None:
+    registry.on("GET blob", Fault("stall", after=1000, times=100))
+    cancellation = Cancellation()
+    ended: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            pull(cancellation=cancellation)
+        except BaseException as error:  # noqa: BLE001
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while not registry.seen:
+        time.sleep(0.01)
+    cancellation.cancel()
+    thread.join(20)  # the registry would hold it for a minute
+    assert isinstance(ended[0], Cancelled)
+    assert pull.path.exists()
+
+
+def streaming(registry: FakeRegistry, act: Callable[[Fetcher], None], connections: int = 8) -> None:
+    cancellation = Cancellation()
+    with Http(cancellation=cancellation) as http:
+        reference = Reference.parse(f"{registry.address}/a/b")
+        repository = Repository(http, reference, Credentials.from_environment({"HOME": "/nonexistent"}, http))
+        with Fetcher(repository, connections=connections, cancellation=cancellation) as fetcher:
+            act(fetcher)
+
+
+def test_a_stream_gives_the_blob_in_order_over_many_connections(registry: FakeRegistry) -> None:
+    registry.on("GET blob", reset(after=20 * KiB, times=5))
+
+    def act(fetcher: Fetcher) -> None:
+        assert b"".join(fetcher.stream(BLOB, lambda _: None)) == DATA
+        assert b"".join(fetcher.stream(BLOB, lambda _: None, start=3 * MiB + 17)) == DATA[3 * MiB + 17 :]
+        assert b"".join(fetcher.stream(BLOB, lambda _: None, ranges=False)) == DATA
+
+    streaming(registry, act)
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_stream_that_nobody_reads_keeps_to_its_window(
+    registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch, *, ranges: bool
+) -> None:
+    monkeypatch.setattr(fetch, "_MEMORY", 512 * KiB)
+    monkeypatch.setattr(registry, "personality", Personality("some", ranges=ranges))
+
+    def act(fetcher: Fetcher) -> None:
+        came = [0]
+
+        def count(size: int) -> None:
+            came[0] += size
+
+        blocks = fetcher.stream(BLOB, count)
+        next(blocks)
+        time.sleep(0.5)
+        assert came[0] <= 512 * KiB + 2 * 128 * KiB + MiB
+        assert came[0] < len(DATA) // 2
+        blocks.close()
+
+    streaming(registry, act)
+
+
+def test_a_stream_of_wrong_bytes_ends_before_its_last(registry: FakeRegistry) -> None:
+    registry.blobs["a/b"][BLOB.digest] = DATA[:-1] + b"x"
+    given: list[bytes] = []
+
+    def act(fetcher: Fetcher) -> None:
+        with pytest.raises(MismatchError, match=BLOB.digest):
+            given.extend(fetcher.stream(BLOB, lambda _: None))
+
+    streaming(registry, act)
+    assert sum(map(len, given)) < len(DATA)
+
+
+def test_many_blobs_share_the_connections(registry: FakeRegistry, tmp_path: Path) -> None:
+    """Each waits for its own; no request is made twice."""
+    blobs = []
+    for number in range(12):
+        data = DATA[number * 1000 : number * 1000 + (2 * MiB if number % 3 == 0 else 50 * KiB)]
+        blobs.append((Descriptor(media_type=OCI_LAYER, digest=sha256(data), size=len(data)), data))
+        registry.add_blob("a/b", data)
+
+    def act(fetcher: Fetcher) -> None:
+        def one(blob: Descriptor, data: bytes) -> None:
+            path = tmp_path / f"{blob.digest[7:]}.partial"
+            with Partial.open(path, {blob.digest: blob.size}, Cancellation()) as part:
+                fetcher.into(blob, part.region(blob.digest), lambda _: None)
+                part.keep(tmp_path / blob.digest[7:], blob.size)
+
+        threads = [threading.Thread(target=one, args=pair) for pair in blobs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+
+    streaming(registry, act)
+    for blob, data in blobs:
+        assert (tmp_path / blob.digest[7:]).read_bytes() == data
+    ranged = sum(-(-len(data) // (128 * KiB)) for _, data in blobs if len(data) >= MiB)
+    assert len(registry.seen) == ranged + 8
