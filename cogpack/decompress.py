@@ -18,13 +18,33 @@ _ZSTD_SLICE = 512
 _ZSTD_WINDOW = 128 * 1024 * 1024
 """Frames may claim a window of gigabytes; this is what the command line tool and Go's decoder allow."""
 
+_BOMB = 64 * 1024 * 1024
+"""Bytes that any layer may have, however small it is packed; beyond, it may have this many times its own:"""
+_RATIO = 1000
+
 
 def decompressed(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """The plain bytes of a gzip, zstd or plain layer, told apart by its first bytes as Docker does.
 
-    Bounded: no output block is larger than `BLOCK` or so, whatever the input expands to.
+    Bounded: no output block is larger than `BLOCK` or so, whatever the input expands to, and it may not expand
+    without end: gzip can make a thousand bytes of one only where all of them are the same.
     """
-    source = iter(blocks)
+    taken = given = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal taken
+        for block in blocks:
+            taken += len(block)
+            yield block
+
+    for out in _plain(counted()):
+        given += len(out)
+        if given > _BOMB and given > taken * _RATIO:
+            raise _broken("compressed", f"{taken} bytes of it make more than {given}")
+        yield out
+
+
+def _plain(source: Iterator[bytes]) -> Iterator[bytes]:
     head = b""
     for block in source:
         head += block

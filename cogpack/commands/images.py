@@ -1,7 +1,8 @@
 """An image that is there already, in a registry or an OCI layout: its manifest, and verified bytes of its blobs."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -11,8 +12,12 @@ from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.image import LAYER_NAME
 from cogpack.layout import Layout
-from cogpack.oci import CONFIG_LIMIT, INDEX_TYPES, Descriptor, Index, Manifest, decode
+from cogpack.oci import CONFIG_LIMIT, Descriptor, Manifest, Platform, decode
 from cogpack.reference import Reference
+from cogpack.registry.graph import Graph
+
+PLATFORM = Platform(architecture="amd64", os="linux")
+"""What is taken of an index if nothing is said, whatever machine this is."""
 
 
 class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,8 +35,8 @@ class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
         return [((layer.annotations or {}).get(LAYER_NAME, ""), layer) for layer in self.manifest.layers]
 
 
-def open_image(session: Session, target: str) -> StoredImage:
-    """`target`: a directory with an OCI layout, else a reference. An index is an `InputError` that lists it."""
+def open_image(session: Session, target: str, platform: Platform = PLATFORM) -> StoredImage:
+    """`target`: a directory with an OCI layout, else a reference. Of an index, the image for `platform`."""
     if Path(target).is_dir():
         layout = Layout.read(Path(target))
         descriptor, data = layout.root_manifest()
@@ -44,18 +49,21 @@ def open_image(session: Session, target: str) -> StoredImage:
         )
     reference = Reference.parse(target)
     repository = session.repository(reference)
-    found = repository.manifest(reference.digest or reference.tag or "latest")
-    if found is None:
-        raise InputError(f"{reference}: the registry has no such image", next_step="check the name and tag")
-    media_type, data, digest = found
-    if media_type in INDEX_TYPES:
-        children = decode(data, Index, where=str(reference)).manifests
-        listing = ", ".join(f"{child.platform}: {child.digest}" for child in children)
-        raise InputError(f"{reference} is an index ({listing:.500})", next_step="name one of its digests")
+    graph = Graph(repository.manifest, where=reference.name)
+    root = graph.root(reference.digest or reference.tag or "latest", platform)
+    if not isinstance(root.document, Manifest):
+        raise InputError(f"{reference} is an index of no images", next_step="check the name and tag")
+    fetcher = cache(lambda: session.fetcher(repository))
+
+    @contextmanager
+    def blob(descriptor: Descriptor) -> Iterator[Iterator[bytes]]:
+        with closing(fetcher().stream(descriptor, lambda _: None)) as blocks:
+            yield blocks
+
     return StoredImage(
         name=str(reference),
-        digest=digest,
-        manifest=decode(data, Manifest, where=str(reference)),
-        blob=repository.blob,
+        digest=root.descriptor.digest,
+        manifest=root.document,
+        blob=blob,
         document=lambda blob: repository.blob_bytes(blob, limit=CONFIG_LIMIT),
     )

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,12 +17,16 @@ from cogpack.reference import Reference
 from cogpack.registry.auth import Tokens
 from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
+from cogpack.registry.fetch import Fetcher
 from cogpack.registry.homes import Homes
 from cogpack.resolve.weights import Servers
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Arguments and environment, resolved once. `jobs`: layers moved at a time; `paranoid`: read every file again."""
+    """Arguments and environment, resolved once.
+
+    `jobs`: layers moved at a time, or connections; `paranoid`: read every file again.
+    """
 
     directory: Path = Path()
     file: str = "cog.yaml"
@@ -61,6 +66,7 @@ class Session:
             cancellation=self.cancellation,
             progress=progress,
         )
+        self._closing = ExitStack()
         self.store = Store(self.cache / "artifacts", self.http)
         self.facts = Facts(self.cache / "facts")
         self.homes = Homes(self.cache / "homes")
@@ -72,10 +78,16 @@ class Session:
         actions = ("pull", "push") if push else ("pull",)
         return Repository(self.http, reference, self.credentials, actions=actions, tokens=self.tokens)
 
+    def fetcher(self, repository: Repository) -> Fetcher:
+        """Open until the session ends."""
+        fetcher = Fetcher(repository, connections=self.settings.jobs, cancellation=self.cancellation)
+        return self._closing.enter_context(fetcher)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._closing.close()
         self.http.close()

@@ -1,0 +1,104 @@
+"""A directory that a stranger's archive is unpacked into (POSIX.1-2008, openat).
+
+Paths are never given to the system whole, so no link, whoever made it and whenever, leads a write out of the directory.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+from cogpack.disk import writing
+from cogpack.errors import InputError
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Tree:
+    """What is below `root`: each name is looked up in the directory before it, and no link is followed."""
+
+    def __init__(self, root: Path) -> None:
+        self._path = root
+        self._root = os.open(root, _DIRECTORY)
+
+    def write(self, path: Sequence[str], size: int, blocks: Iterable[bytes], *, offset: int | None = None) -> None:
+        """A file of `size` bytes, in place of what is there; with `offset`, that part of a file."""
+        with writing(self._path.joinpath(*path)), self._opened(path[:-1]) as directory:
+            free = os.fstatvfs(directory)
+            if size > free.f_bavail * free.f_frsize:
+                raise InputError(
+                    f"{self._path.joinpath(*path)}: has {size} bytes, more than are free", next_step="make room"
+                )
+            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            if offset is None:
+                self._remove(path[-1], directory)
+                flags |= os.O_EXCL
+            file = os.open(path[-1], flags, 0o644, dir_fd=directory)
+            try:
+                at = offset or 0
+                for block in blocks:
+                    view = memoryview(block)
+                    while view:
+                        written = os.pwrite(file, view, at)
+                        at += written
+                        view = view[written:]
+                os.fsync(file)
+            finally:
+                os.close(file)
+
+    def remove(self, path: Sequence[str]) -> None:
+        """What a whiteout hides; nothing, if it is not there."""
+        with writing(self._path.joinpath(*path)), suppress(FileNotFoundError, NotADirectoryError):
+            directory = self._find(path[:-1], make=False)
+            try:
+                self._remove(path[-1], directory)
+            finally:
+                os.close(directory)
+
+    def clear(self, path: Sequence[str]) -> None:
+        """All in a directory."""
+        with writing(self._path.joinpath(*path)), suppress(FileNotFoundError, NotADirectoryError):
+            directory = self._find(path, make=False)
+            try:
+                for name in os.listdir(directory):  # noqa: PTH208 - of a descriptor
+                    self._remove(name, directory)
+            finally:
+                os.close(directory)
+
+    @staticmethod
+    def _remove(name: str, directory: int) -> None:
+        try:
+            os.unlink(name, dir_fd=directory)
+        except FileNotFoundError:
+            pass
+        except IsADirectoryError:
+            shutil.rmtree(name, dir_fd=directory)
+
+    def _find(self, path: Sequence[str], *, make: bool) -> int:
+        here = os.dup(self._root)
+        for name in path:
+            try:
+                if make:
+                    with suppress(FileExistsError):
+                        os.mkdir(name, 0o755, dir_fd=here)
+                there = os.open(name, _DIRECTORY, dir_fd=here)
+            finally:
+                os.close(here)
+            here = there
+        return here
+
+    @contextmanager
+    def _opened(self, path: Sequence[str]) -> Iterator[int]:
+        directory = self._find(path, make=True)
+        try:
+            yield directory
+        finally:
+            os.close(directory)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._root)

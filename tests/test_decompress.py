@@ -1,0 +1,106 @@
+"""Layers of others, unpacked: all codecs and all their members, and no bomb goes off."""
+
+import gzip
+import itertools
+import random
+import struct
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cogpack.decompress import decompressed
+from cogpack.errors import InputError
+
+MiB = 1024 * 1024
+TEXT = random.Random(1).randbytes(300_000)
+
+
+def unpacked(data: bytes, size: int = 1000) -> bytes:
+    return b"".join(decompressed(data[at : at + size] for at in range(0, len(data), size)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    pieces=st.lists(st.binary(max_size=3000), min_size=1, max_size=8),
+    codec=st.sampled_from(["none", "gzip", "zstd"]),
+    size=st.integers(1, 5000),
+)
+def test_members_one_after_another_are_one_stream(pieces: list[bytes], codec: str, size: int) -> None:
+    """P16."""
+    pack = {"none": bytes, "gzip": gzip.compress, "zstd": zstandard.ZstdCompressor().compress}[codec]
+    packed = b"".join(pack(piece) for piece in pieces)
+    if codec == "none" and packed[:2] == b"\x1f\x8b":
+        return
+    assert unpacked(packed, size) == b"".join(pieces)
+
+
+def test_a_skippable_frame_says_nothing() -> None:
+    skipped = b"\x50\x2a\x4d\x18" + struct.pack("<I", 5) + b"hello"
+    assert unpacked(skipped + zstandard.ZstdCompressor().compress(TEXT)) == TEXT
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.ZstdCompressor().compress])
+@pytest.mark.parametrize("cut", [1, 5, 1000])
+def test_a_stream_that_ends_early_is_an_error(pack: object, cut: int) -> None:
+    packed: bytes = pack(TEXT)  # type: ignore[operator]
+    with pytest.raises(InputError, match="it ends early"):
+        unpacked(packed[:-cut])
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.ZstdCompressor(write_checksum=True).compress])
+def test_a_wrong_checksum_is_an_error(pack: object) -> None:
+    packed = bytearray(pack(TEXT))  # type: ignore[operator]
+    packed[-3] ^= 1
+    with pytest.raises(InputError, match="can't be unpacked"):
+        unpacked(bytes(packed))
+
+
+def bomb_of_gzip() -> Iterator[bytes]:
+    """Zeros: a tar of one empty sparse file. It would go on for ever."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    zeros = bytes(MiB)
+    while True:
+        if packed := packer.compress(zeros):
+            yield packed
+
+
+def bomb_of_zstd(*, frames: bool) -> Iterator[bytes]:
+    """`frames`: each one small, and without end."""
+    packer = zstandard.ZstdCompressor(level=19)
+    if frames:
+        frame = packer.compress(bytes(MiB))
+        while True:
+            yield frame
+    stream = packer.compressobj()
+    while True:
+        if packed := stream.compress(bytes(MiB)) + stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK):
+            yield packed
+
+
+@pytest.mark.parametrize("bomb", [bomb_of_gzip, lambda: bomb_of_zstd(frames=True), lambda: bomb_of_zstd(frames=False)])
+def test_a_bomb_is_ended_early_and_in_little_memory(bomb: object) -> None:
+    """P16: a thousand bytes of one, beyond 64 MiB, are not a layer."""
+    sizes = map(len, decompressed(bomb()))  # type: ignore[operator]
+    totals = itertools.accumulate(sizes)
+    tracemalloc.start()
+    with pytest.raises(InputError, match="make more than"):
+        assert all(size < 128 * MiB for size in totals)
+    assert tracemalloc.get_traced_memory()[1] < 32 * MiB
+    tracemalloc.stop()
+
+
+def test_a_layer_of_zeros_that_is_small_is_none() -> None:
+    assert len(unpacked(gzip.compress(bytes(60 * MiB)))) == 60 * MiB
+
+
+def test_a_window_of_gigabytes_is_refused() -> None:
+    """P16: before it is allocated."""
+    # Magic number, a frame header without content size, a window descriptor for 2^31 bytes, an empty last block.
+    frame = b"\x28\xb5\x2f\xfd" + b"\x00" + bytes([(31 - 10) << 3]) + b"\x01\x00\x00"
+    with pytest.raises(InputError, match=r"zstd layer can't be unpacked"):
+        unpacked(frame)
