@@ -4,9 +4,11 @@ import argparse
 import contextlib
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from cogpack.cli.running import text, with_session
+from cogpack.cli.weights import pull_weights
 from cogpack.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,6 +35,42 @@ def copy(arguments: argparse.Namespace) -> None:
                 f"reused {size_text(copied.reused)}"
             )
         return text(arguments, copied, copied.reference)
+
+    with_session(arguments, act)
+
+
+def pull(arguments: argparse.Namespace) -> None:
+    if arguments.only:
+        if arguments.output is None:
+            raise InputError("--only weights: no output is named", next_step="add -o DIR")
+        pull_weights(arguments)
+        return
+    from cogpack.commands.engines import CONTAINERD, DOCKER, PODMAN, pull_into
+    from cogpack.commands.images import PLATFORM
+    from cogpack.commands.pull import pull
+    from cogpack.console import size_text
+    from cogpack.oci import Platform
+
+    platform = Platform.parse(arguments.platform) if arguments.platform else PLATFORM
+    engine = DOCKER if arguments.docker else PODMAN if arguments.podman else CONTAINERD
+
+    def act(session: "Session") -> str:
+        started = time.monotonic()
+        if arguments.output:
+            wanted = None if arguments.all_platforms else platform
+            pulled = pull(session, arguments.target, arguments.output, platform=wanted)
+        elif arguments.all_platforms:
+            raise InputError(
+                "an engine has images of one platform", next_step="leave out --all-platforms, or add -o DIR"
+            )
+        else:
+            pulled = pull_into(session, arguments.target, engine, platform=platform)
+        if not arguments.quiet:
+            rate = pulled.fetched / max(0.001, time.monotonic() - started)
+            session.progress.note(
+                f"fetched {size_text(pulled.fetched)} at {size_text(rate)}/s, reused {size_text(pulled.reused)}"
+            )
+        return text(arguments, pulled, pulled.reference)
 
     with_session(arguments, act)
 

@@ -19,7 +19,7 @@ _ANSWER_SECONDS = 30
 class DaemonSink(ArchiveSink):
     """`put` answers with the image ID; after `commit` the image is in Docker under its tags."""
 
-    def __init__(self, load: "_Load") -> None:
+    def __init__(self, load: "Load") -> None:
         super().__init__(load)
         self._load = load
 
@@ -27,22 +27,17 @@ class DaemonSink(ArchiveSink):
     @contextmanager
     def open(cls) -> Iterator[Self]:
         """Docker is asked before anything is built; leaving the `with` before `commit` loads nothing."""
-        _ask()
-        # Docker's words go to a file: a pipe that nobody reads could fill up and stop it.
-        with tempfile.TemporaryFile() as output:
-            load = _Load(output)
-            try:
-                yield cls(load)
-            finally:
-                load.stop()
+        ask()
+        with Load.running() as load:
+            yield cls(load)
 
     def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
         super().commit(root, tags)
         self._load.finish()
 
 
-class _Load:
-    """`docker load`, reading what is written here."""
+class Load:
+    """`docker load`, reading what is written here; its words go to `output`."""
 
     def __init__(self, output: IO[bytes]) -> None:
         self._output = output
@@ -51,6 +46,18 @@ class _Load:
         )
         assert self._process.stdin is not None
         self._stdin = self._process.stdin
+
+    @classmethod
+    @contextmanager
+    def running(cls) -> Iterator[Self]:
+        """Nothing is loaded unless `finish` is called."""
+        # Docker's words go to a file: a pipe that nobody reads could fill up and stop it.
+        with tempfile.TemporaryFile() as output:
+            load = cls(output)
+            try:
+                yield load
+            finally:
+                load.stop()
 
     def write(self, data: bytes, /) -> None:
         try:
@@ -82,7 +89,8 @@ class _Load:
         )
 
 
-def _ask() -> None:
+def ask() -> None:
+    """Is there a Docker that answers? If not, an `UnavailableError` says why."""
     advice = "start Docker (or set DOCKER_HOST), or write a file with cogpack build -o IMAGE.tar"
     try:
         answer = subprocess.run(

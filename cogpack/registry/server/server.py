@@ -13,7 +13,7 @@ from cogpack.errors import InputError
 from cogpack.registry.server.access import User
 from cogpack.registry.server.api import Api
 from cogpack.registry.server.connections import Connections
-from cogpack.registry.server.exchange import OnRequest
+from cogpack.registry.server.exchange import Exchange, OnRequest
 from cogpack.registry.server.storage import Storage
 from cogpack.registry.server.uploads import Uploads
 
@@ -39,8 +39,8 @@ class Server:
         self._uploads = uploads = Uploads(storage.layout)
         said = staticmethod(on_request or _silent)
         try:
-            self._listener = _Listener(
-                address, {"storage": storage, "uploads": uploads, "user": user, "on_request": said}
+            self._listener = Listener(
+                address, Api, {"storage": storage, "uploads": uploads, "user": user, "on_request": said}
             )
         except (OSError, OverflowError) as error:
             storage.close()
@@ -50,8 +50,7 @@ class Server:
     @property
     def address(self) -> str:
         """`HOST:PORT`, as it goes into an image reference."""
-        host, port = self._listener.server_address[:2]
-        return f"[{host!s}]:{port}" if ":" in str(host) else f"{host!s}:{port}"
+        return self._listener.name
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -68,11 +67,7 @@ class Server:
 
     def close(self) -> None:
         """End all connections. Blobs and manifests that were answered with 201 are there; open uploads are dropped."""
-        self._listener.connections.close()
-        if self._thread.is_alive():
-            self._listener.shutdown()
-            self._thread.join()
-        self._listener.server_close()  # joins the connections' threads
+        self._listener.end(self._thread)
         self._uploads.close()
         self._storage.close()
 
@@ -99,15 +94,36 @@ def _unusable(host: str, port: int, error: Exception) -> InputError:
     return InputError(f"can't listen on {host}:{port}: {error}", next_step="choose another --port, or 0 for a free one")
 
 
-class _Listener(ThreadingHTTPServer):
+class Listener(ThreadingHTTPServer):
+    """Connections, a thread each, whose requests a `handler` with these `attributes` answers."""
+
     daemon_threads = False
     block_on_close = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[socket.AddressFamily, tuple[str, int]], attributes: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        address: tuple[socket.AddressFamily, tuple[str, int]],
+        handler: type[Exchange],
+        attributes: dict[str, Any],
+    ) -> None:
         self.connections = Connections()
         self.address_family, place = address
-        super().__init__(place, type("_Bound", (Api,), {**attributes, "connections": self.connections}))
+        super().__init__(place, type("_Bound", (handler,), {**attributes, "connections": self.connections}))
+
+    @property
+    def name(self) -> str:
+        """`HOST:PORT`."""
+        host, port = self.server_address[:2]
+        return f"[{host!s}]:{port}" if ":" in str(host) else f"{host!s}:{port}"
+
+    def end(self, thread: threading.Thread) -> None:
+        """Hang up on all and wait for all threads; `thread` is the one that serves, if it was started."""
+        self.connections.close()
+        if thread.is_alive():
+            self.shutdown()
+            thread.join()
+        self.server_close()  # joins the connections' threads
 
     def server_bind(self) -> None:
         # The base class's own would ask DNS for this machine's name.

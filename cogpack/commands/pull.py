@@ -1,0 +1,212 @@
+"""`cogpack pull`: an image of a registry into a directory or a file, over many connections.
+
+The manifests are read and checked before any blob is asked for. A pull that was killed is done again by running it
+again: what has come is not fetched twice. Blobs that a layout has already were verified when they got their names
+there, so only their sizes are looked at.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from cogpack.commands.images import PLATFORM
+from cogpack.commands.session import Session
+from cogpack.digest import Digest
+from cogpack.disk import writing
+from cogpack.errors import InputError, MismatchError
+from cogpack.image import LAYER_NAME
+from cogpack.layout import Layout
+from cogpack.oci import Descriptor, Manifest, Platform
+from cogpack.reference import Reference
+from cogpack.registry.client import Repository
+from cogpack.registry.fetch import Fetcher
+from cogpack.registry.graph import Graph, Node
+from cogpack.registry.partial import Partial
+from cogpack.sinks.stored import pieces
+from cogpack.transfer import results
+
+_SPARE = 20
+"""One part in so many of the disk is left free."""
+
+T = TypeVar("T")
+
+
+class PulledBlob(msgspec.Struct, frozen=True, kw_only=True):
+    """`fetched`: bytes that came over the network; fewer than `size` where some were here."""
+
+    digest: Digest
+    size: int
+    fetched: int
+
+
+class PulledImage(msgspec.Struct, frozen=True, kw_only=True):
+    """`reference`: with the digest of what was pulled; `output`: the file or directory, or the engine that has it."""
+
+    reference: str
+    digest: Digest
+    output: str
+    fetched: int
+    reused: int
+    blobs: tuple[PulledBlob, ...]
+
+
+class Remote(msgspec.Struct, frozen=True):
+    """An image of a registry, read and checked."""
+
+    reference: Reference
+    repository: Repository
+    graph: Graph
+
+    @property
+    def root(self) -> Node:
+        return self.graph.nodes[-1]
+
+    @property
+    def name(self) -> str:
+        """HOST/NAME:TAG; a digest is no tag, but engines and archives want one."""
+        tag = self.reference.tag or ("latest" if self.reference.digest is None else self.root.descriptor.digest[7:19])
+        return str(self.reference.with_tag(tag))
+
+    def title(self, blob: Descriptor) -> str:
+        """For people."""
+        return (blob.annotations or {}).get(LAYER_NAME) or str(blob.digest[7:19])
+
+    def image(self) -> tuple[Node, Manifest]:
+        """Its one image."""
+        if isinstance(self.root.document, Manifest):
+            return self.root, self.root.document
+        raise InputError(f"{self.reference}: is an index", next_step="name one --platform, or pull it into a directory")
+
+    def pulled(self, output: str, blobs: Sequence[PulledBlob]) -> PulledImage:
+        fetched = sum(blob.fetched for blob in blobs)
+        return PulledImage(
+            reference=str(self.reference.with_digest(self.root.descriptor.digest)),
+            digest=self.root.descriptor.digest,
+            output=output,
+            fetched=fetched,
+            reused=sum(blob.size for blob in blobs) - fetched,
+            blobs=tuple(blobs),
+        )
+
+
+def open_remote(session: Session, target: str, platform: Platform | None) -> Remote:
+    """`platform`: which image of an index; None takes them all."""
+    reference = Reference.parse(target)
+    repository = session.repository(reference)
+    graph = Graph(repository.manifest, where=reference.name)
+    graph.root(reference.digest or reference.tag or "latest", platform)
+    if foreign := [layer.digest for node in graph.nodes for layer in node.foreign]:
+        raise InputError(
+            f"{reference}: the registry does not have {', '.join(foreign):.300}, only a URL elsewhere",
+            next_step="pull it with the engine that is to run it",
+        )
+    return Remote(reference, repository, graph)
+
+
+def pull(session: Session, target: str, output: Path, *, platform: Platform | None = PLATFORM) -> PulledImage:
+    """Into `output`: an archive for `docker load` if the name ends in .tar, else an OCI image layout."""
+    remote = open_remote(session, target, platform)
+    fetcher = session.fetcher(remote.repository)
+    if output.name.endswith(".tar"):
+        return _into_archive(session, remote, fetcher, output)
+    return _into_layout(session, remote, fetcher, output)
+
+
+def _into_layout(session: Session, remote: Remote, fetcher: Fetcher, output: Path) -> PulledImage:
+    layout = Layout.create(output)
+    partials = {blob.digest: layout.unfinished / f"{blob.digest[7:]}.partial" for blob in remote.graph.blobs}
+    missing = [blob for blob in _largest_first(remote.graph.blobs) if not layout.has(blob)]
+    _check_room(output, sum(max(0, blob.size - _size_of(partials[blob.digest])) for blob in missing))
+
+    def fetch(blob: Descriptor) -> PulledBlob:
+        with Partial.open(partials[blob.digest], {blob.digest: blob.size}, session.cancellation) as partial:
+            if layout.has(blob):  # another process had it in its hands until now
+                partial.discard()
+                return PulledBlob(digest=blob.digest, size=blob.size, fetched=0)
+            region = partial.region(blob.digest)
+            try:
+                pulled = fetch_blob(session, remote, blob, lambda count: fetcher.into(blob, region, count))
+            except MismatchError:
+                partial.discard()
+                raise
+            partial.keep(layout.blob_path(blob.digest), blob.size)
+        return pulled
+
+    present = [
+        PulledBlob(digest=blob.digest, size=blob.size, fetched=0) for blob in remote.graph.blobs if blob not in missing
+    ]
+    done = together(session, fetch, missing)
+    for node in remote.graph.nodes:
+        layout.add(node.data)
+    layout.publish({remote.name: remote.root.descriptor})
+    with suppress(OSError):  # where another pull goes on
+        layout.unfinished.rmdir()
+    return remote.pulled(str(output), [*present, *done])
+
+
+def _into_archive(session: Session, remote: Remote, fetcher: Fetcher, output: Path) -> PulledImage:
+    if output.is_dir():
+        raise InputError(f"{output}: is a directory", next_step="name a file for the archive")
+    node, manifest = remote.image()
+    layout = pieces(node.descriptor, node.data, manifest, remote.name)
+    places = {piece.content.digest: piece.offset for piece in layout if isinstance(piece.content, Descriptor)}
+    blobs = {blob.digest: blob.size for blob in remote.graph.blobs}
+    path = output.with_name(f".{output.name}.partial")
+    _check_room(output.parent, max(0, layout[-1].end - _size_of(path)))
+    with Partial.open(path, blobs, session.cancellation) as partial:
+
+        def fetch(blob: Descriptor) -> PulledBlob:
+            region = partial.region(blob.digest, places[blob.digest])
+            return fetch_blob(session, remote, blob, lambda count: fetcher.into(blob, region, count))
+
+        done = together(session, fetch, _largest_first(remote.graph.blobs))
+        for piece in layout:
+            if isinstance(piece.content, bytes):
+                partial.write(piece.offset, piece.content)
+        partial.keep(output, layout[-1].end)
+    return remote.pulled(str(output), done)
+
+
+def fetch_blob(
+    session: Session, remote: Remote, blob: Descriptor, move: Callable[[Callable[[int], None]], int]
+) -> PulledBlob:
+    """`move` one blob, seen by the user."""
+    task = session.progress.task(remote.title(blob), blob.size)
+    came = move(task.advance)
+    task.done("pulled")
+    return PulledBlob(digest=blob.digest, size=blob.size, fetched=came)
+
+
+def together(session: Session, act: Callable[[T], PulledBlob], items: Sequence[T]) -> list[PulledBlob]:
+    """`act` on all of them; each waits for its blob while the connections serve the first ones first."""
+    with ThreadPoolExecutor(session.settings.jobs, thread_name_prefix="pull") as pool:
+        return results(pool, [pool.submit(act, item) for item in items], session.cancellation)
+
+
+def _largest_first(blobs: Iterable[Descriptor]) -> list[Descriptor]:
+    """The last one to end should be a short one."""
+    return sorted(blobs, key=lambda blob: -blob.size)
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
+def _check_room(directory: Path, needed: int) -> None:
+    """Before anything is fetched: `needed` bytes must fit, and a little more."""
+    with writing(directory):
+        found = os.statvfs(directory)
+    free = found.f_bavail * found.f_frsize
+    if needed > free - free // _SPARE:
+        raise InputError(
+            f"{directory}: {needed} bytes are needed, and {free} are free",
+            next_step="make room, or choose another place",
+        )

@@ -1,0 +1,118 @@
+"""A registry on loopback with one image, whose blobs come from elsewhere while they are read.
+
+An engine pulls from it as from any registry, layer by layer in order; where the bytes come from, over how many
+connections, and with whose credentials, is not the engine's concern.
+"""
+
+import re
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
+from typing import Self, TypeAlias
+from urllib.parse import unquote
+
+import msgspec
+
+from cogpack.digest import Digest
+from cogpack.oci import Descriptor
+from cogpack.registry.server.exchange import Exchange
+from cogpack.registry.server.failure import Refusal
+from cogpack.registry.server.ranges import Unsatisfiable, requested_range
+from cogpack.registry.server.server import Listener
+
+Blocks: TypeAlias = Callable[[Descriptor, int], Generator[bytes]]
+"""The bytes of a blob from this one on. The last of a whole blob come only if all were right."""
+
+TAG = "image"
+_ROUTE = re.compile(r"/v2/([0-9a-f]+)/(manifests|blobs)/([^/]+)")
+
+
+class Served(msgspec.Struct, frozen=True):
+    """One image: its manifest, and its blobs by digest."""
+
+    manifest: Descriptor
+    data: bytes
+    blobs: Mapping[Digest, Descriptor]
+    blocks: Blocks
+
+
+class _Through(Exchange):
+    name: str
+    served: Served
+
+    def respond(self) -> None:
+        if self.command not in ("GET", "HEAD"):
+            raise Refusal(405, "UNSUPPORTED", "this registry is read only")
+        path = unquote(self.path.partition("?")[0])
+        if path.rstrip("/") == "/v2":
+            self.answer(200, b"{}", {"Content-Type": "application/json"})
+            return
+        found = _ROUTE.fullmatch(path)
+        if found is None or not secrets.compare_digest(found[1], self.name):
+            raise Refusal(404, "NAME_UNKNOWN", "no such repository")
+        kind, name = found[2], found[3]
+        manifest = self.served.manifest
+        if kind == "manifests" and name in (TAG, manifest.digest):
+            self._manifest({"Docker-Content-Digest": manifest.digest, "Content-Type": manifest.media_type})
+        elif kind == "blobs" and (blob := self.served.blobs.get(Digest(name))):
+            self._blob(blob, {"Docker-Content-Digest": name, "Content-Type": "application/octet-stream"})
+        else:
+            raise Refusal(404, "MANIFEST_UNKNOWN" if kind == "manifests" else "BLOB_UNKNOWN", f"no {name:.100}")
+
+    def _manifest(self, headers: Mapping[str, str]) -> None:
+        self._head(200, len(self.served.data), headers)
+        self._flush_with(b"" if self.command == "HEAD" else self.served.data)
+        self.on_request(self.command, self.path, 0, len(self.served.data))
+
+    def _blob(self, blob: Descriptor, headers: Mapping[str, str]) -> None:
+        """An engine that goes on after a cut asks for the rest, and checks the digest of it all itself."""
+        try:
+            part = requested_range(self.headers.get("Range"), blob.size)
+        except Unsatisfiable:
+            raise Refusal(416, "SIZE_INVALID", f"{blob.digest} has {blob.size} bytes") from None
+        if part is None or part[1] != blob.size:
+            self._head(200, blob.size, headers)
+            part = (0, blob.size)
+        else:
+            self._head(
+                206, part[1] - part[0], {**headers, "Content-Range": f"bytes {part[0]}-{part[1] - 1}/{blob.size}"}
+            )
+        self._flush_with(b"")
+        if self.command == "GET":
+            with closing(self.served.blocks(blob, part[0])) as blocks:
+                for block in blocks:
+                    self.wfile.write(block)
+        self.on_request(self.command, self.path, 0, part[1] - part[0])
+
+
+class PullThrough:
+    """Serves from `__enter__` to `__exit__`, to whoever knows the name: other users of this machine don't."""
+
+    def __init__(self, served: Served) -> None:
+        self._name = secrets.token_hex(16)
+        self._asked = threading.Event()
+        attributes = {"name": self._name, "served": served, "on_request": staticmethod(self._hear)}
+        self._listener = Listener((socket.AF_INET, ("127.0.0.1", 0)), _Through, attributes)
+        self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.05,), name="through")
+
+    def _hear(self, method: str, path: str, received: int, sent: int) -> None:  # noqa: ARG002
+        self._asked.set()
+
+    @property
+    def reference(self) -> str:
+        """What the engine is to pull."""
+        return f"{self._listener.name}/{self._name}:{TAG}"
+
+    @property
+    def asked(self) -> bool:
+        """Whether anybody has come."""
+        return self._asked.is_set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.end(self._thread)
