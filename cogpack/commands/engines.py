@@ -3,6 +3,7 @@
 The engine's own pull unpacks while layers still come, and checks every digest. What it has already it does not ask for.
 """
 
+import shutil
 import subprocess
 from collections.abc import Generator, Mapping
 
@@ -61,6 +62,11 @@ def pull_into(session: Session, target: str, engine: Engine, *, platform: Platfo
     """The image is in the engine under its own name in the end, and was never on this disk otherwise."""
     if engine is DOCKER:
         ask()
+    elif shutil.which(engine.program) is None:
+        raise UnavailableError(
+            f"{engine.program}: can't be started: there is none on PATH",
+            next_step="install it, or pull into a file: -o FILE.tar",
+        )
     remote = open_remote(session, target, platform)
     feed = _Feed(session, remote)
     if engine is DOCKER and not _is_local():
@@ -169,11 +175,6 @@ def _run(engine: Engine, arguments: tuple[str, ...], names: Mapping[str, str], *
     except subprocess.TimeoutExpired:
         raise UnavailableError(
             f"{engine.program} {arguments[0]} took more than {seconds} seconds", next_step="look at the engine's log"
-        ) from None
-    except OSError as error:
-        raise UnavailableError(
-            f"{engine.program}: can't be started: {error.strerror}",
-            next_step="install it, or pull into a file: -o FILE.tar",
         ) from None
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip()

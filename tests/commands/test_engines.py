@@ -1,0 +1,150 @@
+"""`cogpack pull --docker` with stand-ins: elsewhere, out of reach, or failing. tests/integration has the real ones."""
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.fake_registry import FakeRegistry, answer
+
+from cogpack.commands.engines import CONTAINERD, DOCKER, PODMAN, pull_into
+from cogpack.commands.images import PLATFORM
+from cogpack.commands.session import Session, Settings
+from cogpack.digest import sha256
+from cogpack.errors import MismatchError, UnavailableError
+from cogpack.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
+
+StandIn = Callable[[str, str], Path]
+LAYER = b"a layer" * 1000
+ASKS = """\
+import sys, urllib.request as u
+host, _, rest = sys.argv[-1].partition("/")
+repo = rest.partition(":")[0]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cogpack.registry.flight.backoff", lambda _: 0.0)
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """Puts a program on PATH; its arguments are written to the file that is returned."""
+
+    def install(name: str, script: str) -> Path:
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/{name}.log\ncd {tmp_path}\n{script}\n')
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+        return tmp_path / f"{name}.log"
+
+    return install
+
+
+@pytest.fixture
+def registry() -> Iterator[FakeRegistry]:
+    with FakeRegistry().running() as found:
+        config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"diff_ids": []}}).encode()
+
+        def named(data: bytes, kind: str) -> dict[str, object]:
+            return {"mediaType": kind, "digest": found.add_blob("a/b", data), "size": len(data)}
+
+        document = {"schemaVersion": 2, "mediaType": OCI_MANIFEST}
+        document |= {"config": named(config, OCI_CONFIG), "layers": [named(LAYER, OCI_LAYER)]}
+        found.add_manifest("a/b", json.dumps(document).encode(), OCI_MANIFEST, "v1")
+        yield found
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    with Session(Settings(cache=tmp_path / "cache", environment={"HOME": "/nonexistent"})) as found:
+        yield found
+
+
+def loaded(path: Path) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(path.read_bytes())) as tar:
+        return {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("host", ["tcp://build.example:2376", "ssh://me@build.example"])
+def test_a_docker_elsewhere_is_loaded_through_its_own_connection(
+    session: Session, registry: FakeRegistry, stand_in: StandIn, tmp_path: Path, host: str
+) -> None:
+    log = stand_in("docker", f'case "$1" in context) echo {host};; load) cat > loaded.tar;; esac')
+    pulled = pull_into(session, f"{registry.address}/a/b:v1", DOCKER, platform=PLATFORM)
+    assert "pull" not in log.read_text()
+    files = loaded(tmp_path / "loaded.tar")
+    assert files[f"blobs/sha256/{sha256(LAYER)[7:]}"] == LAYER
+    assert json.loads(files["manifest.json"])[0]["RepoTags"] == [f"{registry.address}/a/b:v1"]
+    assert pulled.fetched == sum(blob.size for blob in pulled.blobs)
+
+
+def test_a_docker_that_does_not_reach_our_loopback_is_loaded(
+    session: Session, registry: FakeRegistry, stand_in: StandIn, tmp_path: Path
+) -> None:
+    """Rootless Docker and those in a virtual machine have another."""
+    script = 'case "$1" in context) echo unix:///run/docker.sock;; load) cat > loaded.tar;; pull) exit 1;; esac'
+    stand_in("docker", script)
+    pull_into(session, f"{registry.address}/a/b:v1", DOCKER, platform=PLATFORM)
+    assert f"blobs/sha256/{sha256(LAYER)[7:]}" in loaded(tmp_path / "loaded.tar")
+
+
+def test_an_archive_that_is_wrong_is_not_loaded(
+    session: Session, registry: FakeRegistry, stand_in: StandIn, tmp_path: Path
+) -> None:
+    registry.blobs["a/b"][sha256(LAYER)] = bytes(len(LAYER))
+    stand_in("docker", 'case "$1" in context) echo tcp://x;; load) cat > loaded.tar && touch whole;; esac')
+    with pytest.raises(MismatchError, match=sha256(LAYER)):
+        pull_into(session, f"{registry.address}/a/b:v1", DOCKER, platform=PLATFORM)
+    assert not (tmp_path / "whole").exists()
+
+
+@pytest.mark.parametrize(("engine", "program"), [(PODMAN, "podman"), (CONTAINERD, "ctr")])
+def test_another_engine_that_does_not_reach_us_is_told_with_the_way_round(
+    session: Session, registry: FakeRegistry, stand_in: StandIn, engine: object, program: str
+) -> None:
+    stand_in(program, "exit 1")
+    with pytest.raises(UnavailableError, match=f"{program}: its engine can't reach") as caught:
+        pull_into(session, f"{registry.address}/a/b:v1", engine, platform=PLATFORM)  # type: ignore[arg-type]
+    assert "-o IMAGE.tar" in caught.value.next_step
+
+
+def test_an_engine_is_fed_names_the_image_and_forgets_ours(
+    session: Session, registry: FakeRegistry, stand_in: StandIn, tmp_path: Path
+) -> None:
+    (tmp_path / "fetch.py").write_text(
+        ASKS + f"open('got', 'wb').write(u.urlopen(f'http://{{host}}/v2/{{repo}}/blobs/{sha256(LAYER)}').read())\n"
+    )
+    log = stand_in("podman", 'if [ "$1" = pull ]; then python3 fetch.py "$@"; fi')
+    pulled = pull_into(session, f"{registry.address}/a/b:v1", PODMAN, platform=PLATFORM)
+    assert (tmp_path / "got").read_bytes() == LAYER
+    assert {blob.digest: blob.fetched for blob in pulled.blobs}[sha256(LAYER)] == len(LAYER)
+    pull, tag, untag = [line.split() for line in log.read_text().splitlines()]
+    assert tag == ["tag", pull[-1], f"{registry.address}/a/b:v1"]
+    assert untag[1] == pull[-1]
+
+
+def test_what_the_registry_refuses_is_told_and_not_what_the_engine_made_of_it(
+    session: Session, registry: FakeRegistry, stand_in: StandIn, tmp_path: Path
+) -> None:
+    (tmp_path / "fetch.py").write_text(
+        ASKS + f"u.urlopen(f'http://{{host}}/v2/{{repo}}/blobs/{sha256(LAYER)}').read()\n"
+    )
+    stand_in("podman", 'if [ "$1" = pull ]; then python3 fetch.py "$@" || exit 125; fi')
+    registry.on("GET blob", answer(410), when=lambda seen: sha256(LAYER) in seen.path)
+    with pytest.raises(Exception, match="410"):
+        pull_into(session, f"{registry.address}/a/b:v1", PODMAN, platform=PLATFORM)
+
+
+def test_an_engine_that_is_not_there_is_one_error(
+    session: Session, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for engine in (DOCKER, PODMAN, CONTAINERD):
+        with pytest.raises(UnavailableError, match=f"{engine.program}: can't be started"):
+            pull_into(session, f"{registry.address}/a/b:v1", engine, platform=PLATFORM)

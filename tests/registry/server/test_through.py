@@ -1,0 +1,79 @@
+"""One image on loopback, for an engine: to whoever knows its name, in order, and never a wrong blob whole."""
+
+from collections.abc import Generator, Iterator
+
+import httpx
+import pytest
+
+from cogpack.digest import sha256
+from cogpack.errors import MismatchError
+from cogpack.oci import OCI_LAYER, OCI_MANIFEST, Descriptor
+from cogpack.registry.server.through import PullThrough, Served
+
+DATA = bytes(range(256)) * 40
+BLOB = Descriptor(media_type=OCI_LAYER, digest=sha256(DATA), size=len(DATA))
+WRONG = Descriptor(media_type=OCI_LAYER, digest=sha256(b"?"), size=len(DATA))
+MANIFEST = b'{"some": "manifest"}'
+
+
+def blocks(blob: Descriptor, start: int) -> Generator[bytes]:
+    for at in range(start, len(DATA) - 100, 1000):
+        yield DATA[at : min(at + 1000, len(DATA) - 100)]
+    if blob is WRONG:
+        raise MismatchError("wrong", next_step="none")
+    yield DATA[max(start, len(DATA) - 100) :]
+
+
+@pytest.fixture
+def through() -> Iterator[PullThrough]:
+    manifest = Descriptor(media_type=OCI_MANIFEST, digest=sha256(MANIFEST), size=len(MANIFEST))
+    with PullThrough(Served(manifest, MANIFEST, {BLOB.digest: BLOB, WRONG.digest: WRONG}, blocks)) as found:
+        yield found
+
+
+def url(through: PullThrough, path: str) -> str:
+    address, _, name = through.reference.removesuffix(":image").partition("/")
+    return f"http://{address}/v2/{name}/{path}"
+
+
+def test_the_manifest_is_there_by_tag_and_by_digest(through: PullThrough) -> None:
+    assert not through.asked
+    for ref in ("image", sha256(MANIFEST)):
+        for act in (httpx.get, httpx.head):
+            answer = act(url(through, f"manifests/{ref}"))
+            assert (answer.status_code, answer.headers["content-type"]) == (200, OCI_MANIFEST)
+            assert answer.headers["docker-content-digest"] == sha256(MANIFEST)
+        assert httpx.get(url(through, f"manifests/{ref}")).content == MANIFEST
+    assert through.asked
+
+
+def test_a_blob_comes_whole_or_from_where_an_engine_lost_it(through: PullThrough) -> None:
+    assert httpx.get(url(through, f"blobs/{BLOB.digest}")).content == DATA
+    answer = httpx.get(url(through, f"blobs/{BLOB.digest}"), headers={"Range": "bytes=500-"})
+    assert (answer.status_code, answer.content) == (206, DATA[500:])
+    assert answer.headers["content-range"] == f"bytes 500-{len(DATA) - 1}/{len(DATA)}"
+    assert httpx.head(url(through, f"blobs/{BLOB.digest}")).headers["content-length"] == str(len(DATA))
+    assert httpx.get(url(through, f"blobs/{BLOB.digest}"), headers={"Range": f"bytes={len(DATA)}-"}).status_code == 416
+
+
+def test_wrong_bytes_never_end_as_a_whole_answer(through: PullThrough) -> None:
+    with pytest.raises(httpx.RemoteProtocolError, match="peer closed connection"):
+        httpx.get(url(through, f"blobs/{WRONG.digest}"))
+
+
+def test_who_does_not_know_the_name_gets_nothing(through: PullThrough) -> None:
+    address = through.reference.partition("/")[0]
+    for name in ("0" * 32, "a/b", ""):
+        for path in (f"manifests/{sha256(MANIFEST)}", "manifests/image", f"blobs/{BLOB.digest}"):
+            assert httpx.get(f"http://{address}/v2/{name}/{path}").status_code == 404
+    assert httpx.get(f"http://{address}/v2/").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["blobs/sha256:../../x", f"blobs/{'a' * 64}", "manifests/other", "tags/list"])
+def test_what_the_image_does_not_have_is_not_there(through: PullThrough, path: str) -> None:
+    assert httpx.get(url(through, path)).status_code == 404
+
+
+def test_nothing_can_be_sent_to_it(through: PullThrough) -> None:
+    assert httpx.put(url(through, "manifests/image"), content=b"{}").status_code == 405
+    assert httpx.post(url(through, "blobs/uploads/")).status_code == 405
