@@ -27,6 +27,8 @@ from cogpack.sinks.base import counted
 from cogpack.transfer import results
 from cogpack.untar import Member, Untar
 
+_STREAMS = 6
+"""Layers at a time: each has its share of the memory for what has come and is not written yet."""
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 
@@ -95,7 +97,7 @@ class _Extraction:
     def run(self, layers: Sequence[Descriptor]) -> None:
         """Layers with names are cogpack's, whose files lie apart; all others lie one upon the other, in their order."""
         apart = any(name for name, _ in self._image.layers)
-        jobs = self._session.settings.jobs if apart else 1
+        jobs = min(_STREAMS, self._session.settings.jobs) if apart else 1
         with ThreadPoolExecutor(jobs, thread_name_prefix="pull") as pool:
             futures = [pool.submit(self._layer, layer, number) for number, layer in enumerate(layers)]
             results(pool, futures, self._session.cancellation)
