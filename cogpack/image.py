@@ -68,11 +68,6 @@ def assemble(
     created: int = EPOCH,
 ) -> Image:
     """`parts` bottom first; the first `base_layers` of them are the base's own. `created`: seconds since 1970."""
-    if len(parts) > LAYER_LIMIT:
-        raise InputError(
-            f"the image has {len(parts)} layers; {LAYER_LIMIT} is the most that runs everywhere",
-            next_step="choose a base with fewer layers",
-        )
     config = encode(_config(parts, run, platform, base, base_layers, created))
     layers = [_layer(part, own=index >= base_layers) for index, part in enumerate(parts)]
     manifest = encode(

@@ -12,7 +12,7 @@ import msgspec
 
 from cogpack.config import Config
 from cogpack.errors import InputError
-from cogpack.image import BaseImage, Run
+from cogpack.image import LAYER_LIMIT, BaseImage, Run
 from cogpack.layers.built import BaseLayer, BlobSource, BuiltLayer
 from cogpack.layers.compression import Codec, Gzip, SplicedGzip, Uncompressed, Zstd
 from cogpack.layers.debs import DebFile, DebsSource
@@ -120,13 +120,19 @@ def make_plan(
     *large, small = [(built(WheelsSource(files), spliced), files) for files in _wheels(decisions.wheels, suppliers)]
     layers += [layer for layer, _ in large]
     probe = suppliers.probe if config.pack.weights.compression == "zstd" else None
-    laid = lay(weights, layer_size, suppliers.part, contract.join_program(), probe)
+    above = [small[0], built(_project(files, schema, suppliers), compressed)]
+    room = LAYER_LIMIT - len(layers) - len(above)
+    laid = lay(weights, layer_size, suppliers.part, contract.join_program(), probe, room=room)
     for layer in laid.layers:
         ratio = layer.ratio if probe else None
         codec = compressed if isinstance(layer.source, JoinSource) else _weight_codec(ratio)
         layers.append(BuiltLayer(layer.source, codec, ground=ground, remote=layer.remote, ratio=ratio))
-    layers.append(small[0])
-    layers.append(built(_project(files, schema, suppliers), compressed))
+    layers += above
+    if len(layers) > LAYER_LIMIT:
+        raise InputError(
+            f"the image would have {len(layers)} layers; {LAYER_LIMIT} is the most that runs everywhere",
+            next_step="choose a base with fewer layers",
+        )
     sdk_version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "")
     if len(schema) > contract.LABEL_LIMIT:
         raise InputError(

@@ -11,6 +11,7 @@ import pytest
 from integration.conftest import Project
 from integration.test_engines import predict, ready, run, serving
 from safetensors import deserialize
+from support.base_image import push_base_image
 from support.dockerd import Docker
 from support.registry import docker_registry
 from support.safetensors_files import bf16, holding, made
@@ -149,6 +150,25 @@ def test_changed_code_moves_no_weights_to_the_registry_nor_to_classic_docker(
     lines = docker("pull", image).splitlines()
     assert sum("Already exists" in line for line in lines) >= 8
     assert sum("Pull complete" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize(("more", "ways"), [(88, "fewer"), (98, "refused")])
+def test_a_base_of_many_layers_leaves_weights_fewer_or_the_push_is_refused_before_it_sends(
+    model: Project, registry: str, more: int, ways: str
+) -> None:
+    model.cogpack("push", f"{registry}/for/base:v1")
+    push_base_image(registry, "for/base:v1", f"library/deep{more}:v1", more=more)
+    config = model.root / "cog.yaml"
+    config.write_text(config.read_text() + f"\n  base: {registry}/library/deep{more}:v1\n")
+    done = model.cogpack("push", f"{registry}/{ways}/model:v1", "--json", ok=False)
+    if ways == "fewer":
+        layers = json.loads(done.stdout)["layers"]
+        assert len(layers) <= 100
+        assert sum(layer["name"].startswith("weights:") for layer in layers) > 2
+    else:
+        assert done.returncode == 2
+        assert "100 is the most" in done.stderr
+        assert f"{ways}/model" not in httpx.get(f"http://{registry}/v2/_catalog").json()["repositories"]
 
 
 def test_weights_are_read_once_where_the_registry_has_them(model: Project, registry: str, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Weight files to layers: cut for as many streams as a pull opens, ordered so that what changes seldom lies lowest.
 
 Sizes follow the cost model of a pull (docs/weights.md): total / 48, between 128 MiB and 1 GiB, in powers of two so that
-a model that grows a little keeps its cuts; at most `MAX_LAYERS` layers, for which the size is doubled.
+a model that grows a little keeps its cuts; at most `MAX_LAYERS` layers, or what an image of many others has left, for
+which the size is doubled.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,9 @@ WEIGHTS = "weights: "
 """What the names of weight layers begin with, in images too."""
 
 MAX_LAYERS = 64
+SHARED = 3
+"""Layers above these: of small files, of indexes, and of what joins parts at start."""
+
 OWN_LAYER = 64 * MiB
 """Bytes from which an uncut file is a layer of its own; smaller ones share one."""
 
@@ -82,22 +86,29 @@ def largest(size: int) -> int:
 
 
 def lay(
-    weights: Sequence[Weight], size: int, fingerprint: Fingerprint, join_program: bytes, probe: Probe | None = None
+    weights: Sequence[Weight],
+    size: int,
+    fingerprint: Fingerprint,
+    join_program: bytes,
+    probe: Probe | None = None,
+    *,
+    room: int = MAX_LAYERS + SHARED,
 ) -> Laid:
     """The layers of `weights`, bottom first, cut to about `size` bytes, and probed where `probe` is given.
 
     Large files and parts of files in the order of their paths, then small files, then indexes and the first parts of
-    GGUF files, which change with them.
+    GGUF files, which change with them. `room`: layers that the image has left for them.
     """
+    most = max(1, min(MAX_LAYERS, room - SHARED))
     headers = {weight.path: _header(weight, probing=probe is not None) for weight in weights}
     total = sum(weight.size for weight in weights)
     while True:
         parts = {weight.path: _parts(weight, headers[weight.path], size, fingerprint, probe) for weight in weights}
         own, small, tiny = _groups(weights, parts)
-        if len(own) <= MAX_LAYERS or size >= total:
+        if len(own) <= most or size >= total:
             break
         size *= 2
-    run = max(1, -(-len(own) // MAX_LAYERS))  # whole files can't be cut to be fewer: neighbours share a layer
+    run = max(1, -(-len(own) // most))  # whole files can't be cut to be fewer: neighbours share a layer
     layers = [_together(own[at : at + run], "files") for at in range(0, len(own), run)]
     if small:
         layers.append(_together(small, "small files"))

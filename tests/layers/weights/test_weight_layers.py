@@ -41,8 +41,8 @@ class Folder:
             stream.truncate(data) if isinstance(data, int) else stream.write(data)
         return Weight(f"src/{path}", path, LocalFile.of(place), place.stat().st_size, rule)
 
-    def lay(self, weights: Sequence[Weight], size: int = 4 * MiB) -> list[LayerSource]:
-        return [layer.source for layer in lay(weights, size, self.prints.when_read, b"program").layers]
+    def lay(self, weights: Sequence[Weight], size: int = 4 * MiB, room: int = 100) -> list[LayerSource]:
+        return [layer.source for layer in lay(weights, size, self.prints.when_read, b"program", room=room).layers]
 
 
 @pytest.fixture
@@ -106,6 +106,8 @@ def test_there_are_never_more_layers_than_an_image_bears(folder: Folder) -> None
     layers = folder.lay(whole, 128 * MiB)
     assert len(layers) <= MAX_LAYERS
     assert [entry.path for layer in layers for entry in layer.entries()] == [weight.path for weight in whole]
+    mixed = [*whole, folder.weight("model.safetensors", cut, "tensor"), folder.weight("a.bin", b"small")]
+    assert len(folder.lay([*mixed, folder.weight("b.pt", cut, "opaque")], 1 * MiB, room=9)) <= 9
 
 
 def test_an_opaque_file_is_parts_of_whole_pages_with_their_hashes_and_a_link(folder: Folder) -> None:
