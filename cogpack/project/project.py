@@ -22,6 +22,7 @@ from cogpack.requirements import Requirements
 _IGNORE_FILE = ".dockerignore"
 _MAX_PARENTS = 100
 _MAX_SOURCE = 16 * 1024 * 1024
+_MAX_SETTINGS = 64 * 1024
 
 
 class Project(msgspec.Struct, frozen=True, dict=True):
@@ -46,6 +47,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
             paths,
             lambda path: managed[path]() if path in managed else self._read_code(path),
             config=self.config_path.name,
+            small=[file.path for file in self.files() if file.kind == "file" and file.size <= _MAX_SETTINGS],
         )
 
     def in_lfs(self, file: ProjectFile) -> bool:

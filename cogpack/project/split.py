@@ -2,12 +2,12 @@
 
 `auto` cuts a safetensors file into shards when three things hold: it is too large for one layer; it stands where
 Hugging Face loaders look for it, beside the config.json by which they know the model; and no source of the project
-names it, or reads safetensors files itself. Everything else stays as it is; a GGUF file too, since its parts have names
-that code must ask for.
+names it, or reads safetensors files itself, nor do its settings name it. Everything else stays as it is; a GGUF file
+too, since its parts have names that code must ask for.
 """
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -21,6 +21,7 @@ Rule: TypeAlias = Literal["tensor", "gguf", "opaque", "none"]
 _HUGGING_FACE = re.compile(r"(?:model|diffusion_pytorch_model)(?:\.[A-Za-z0-9_-]+)?\.safetensors")
 _READS = (b".safetensors", b"load_file", b"safe_open", b"from_single_file")
 _CODE = (".py", ".ipynb", ".sh")
+_SETTINGS = (".json", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".env")
 
 GGUF_PART = re.compile(r"(?P<stem>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})\.gguf", re.DOTALL)
 """Names of the parts of a split GGUF file, by which llama.cpp finds one from the other."""
@@ -34,16 +35,25 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class SplitRules:
-    """Answers for one project. `paths`: of all its files; `read`: a file's bytes, None where they are not to be had."""
+    """Answers for one project. `paths`: of all its files; `read`: a file's bytes, None where they are not to be had;
+    `small`: files of its own that may be settings."""
 
     def __init__(
-        self, options: PackWeights, paths: Collection[str], read: Callable[[str], bytes | None], *, config: str
+        self,
+        options: PackWeights,
+        paths: Collection[str],
+        read: Callable[[str], bytes | None],
+        *,
+        config: str,
+        small: Collection[str] = (),
     ) -> None:
         where = f"{config}: cogpack.weights.split"
         self._rules: list[tuple[Patterns, SplitRule, str]] = [
             (parse_globs([glob], where=where), rule, glob) for glob, rule in options.split
         ]
         self._paths = paths
+        self._code = sorted(path for path in paths if path.endswith(_CODE))
+        self._settings = sorted(path for path in small if path.endswith(_SETTINGS) and path != config)
         self._read = read
         self._config = config
         self._reader: str | None = None
@@ -60,10 +70,10 @@ class SplitRules:
             return self._auto(path, size, limit)
         if asked == "gguf":
             return self._gguf(path, glob)
-        if asked == "tensor":
-            self._check_tensor(path, glob)
         if asked != "none" and size <= limit:
             return Choice("none", "fits in one layer")
+        if asked == "tensor":
+            self._check_tensor(path, glob)
         return Choice(asked, f"{self._config} says so")
 
     def _auto(self, path: str, size: int, limit: int) -> Choice:
@@ -78,6 +88,8 @@ class SplitRules:
             return Choice("none", "no config.json of a transformers or diffusers model beside it")
         if (reader := self._reading_source()) is not None:
             return Choice("none", f"{reader} reads safetensors files itself")
+        if (settings := self._first_with((name.encode(),), self._settings)) is not None:
+            return Choice("none", f"{settings} names {name}")
         return Choice("tensor", "config.json beside it, and no source reads safetensors files itself")
 
     def _gguf(self, path: str, glob: str) -> Choice:
@@ -96,7 +108,7 @@ class SplitRules:
                     f"{where}: {other} is there already", next_step="remove it, or write none for this file"
                 )
         name = path.rpartition("/")[2]
-        if (reader := self._source_with((name.encode(),))) is not None:
+        if (reader := self._first_with((name.encode(),), self._code)) is not None:
             return Choice("gguf", f"{self._config} says so; {reader} names {name}, which the image will not have")
         return Choice("gguf", f"{self._config} says so")
 
@@ -124,13 +136,13 @@ class SplitRules:
         """The first file of the project's code that names safetensors files or their readers."""
         if not self._looked:
             self._looked = True
-            self._reader = self._source_with(_READS)
+            self._reader = self._first_with(_READS, self._code)
         return self._reader
 
-    def _source_with(self, words: Collection[bytes]) -> str | None:
-        for path in sorted(path for path in self._paths if path.endswith(_CODE)):
-            source = self._read(path) or b""
-            if any(word in source for word in words):
+    def _first_with(self, words: Collection[bytes], paths: Iterable[str]) -> str | None:
+        for path in paths:
+            text = self._read(path) or b""
+            if any(word in text for word in words):
                 return path
         return None
 

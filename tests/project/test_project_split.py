@@ -46,6 +46,7 @@ def test_a_diffusers_component_is_cut(tmp_path: Path) -> None:
         ({"predict.py": "open('m/model.safetensors')"}, "predict.py reads"),
         ({"lib/more.py": "Pipeline.from_single_file(path)"}, "lib/more.py reads"),
         ({"notebook.ipynb": '"safe_open(f)"'}, "notebook.ipynb reads"),
+        ({"conf/app.yaml": "checkpoint: m/model.safetensors"}, "conf/app.yaml names model.safetensors"),
     ],
 )
 def test_what_code_could_notice_stays_whole(tmp_path: Path, files: dict[str, str], why: str) -> None:
@@ -75,6 +76,16 @@ def test_tensors_are_cut_by_word_even_where_code_reads_them(tmp_path: Path) -> N
 def test_tensor_for_another_kind_of_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cog\.yaml: cogpack\.weights\.split.*big\.pt is no safetensors file"):
         choose(tmp_path, {"big.pt": "x" * 2000}, "big.pt", split="{'*.pt': tensor}")
+
+
+def test_one_rule_for_all_leaves_what_fits_in_a_layer(tmp_path: Path) -> None:
+    files = HF | {"m/tokenizer.model": "x"}
+    assert choose(tmp_path, files, "m/tokenizer.model", split="tensor").rule == "none"
+    assert choose(tmp_path, files, "m/model.safetensors", split="tensor").rule == "tensor"
+
+
+def test_a_rule_in_cog_yaml_is_no_word_about_what_is_opened(tmp_path: Path) -> None:
+    assert choose(tmp_path, HF, "m/model.safetensors", split="{'m/model.safetensors': auto}").rule == "tensor"
 
 
 def test_a_gguf_file_is_cut_by_word_alone_whatever_its_size(tmp_path: Path) -> None:
