@@ -59,11 +59,17 @@ def read(path: Path) -> str:
 def join(file: File) -> None:
     final = file.joined
     marker, partial, journal = (final.with_name(f"{final.name}.{word}") for word in ("whole", "partial", "parts"))
+    wanted = file.identity
+
+    def is_there() -> bool:
+        return read(marker) == wanted and final.is_file() and final.stat().st_size == file.size
+
+    if is_there():  # and may be another user's, or on a volume that is read only here
+        return
     final.parent.mkdir(parents=True, exist_ok=True)
     with (final.parent / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another container may share this directory
-        wanted = file.identity
-        if read(marker) == wanted and final.is_file() and final.stat().st_size == file.size:
+        if is_there():
             return
         started = time.monotonic()
         marker.unlink(missing_ok=True)
