@@ -1,4 +1,4 @@
-"""`cogpack weights verify`: the weights inside an image that is there already."""
+"""`cogpack weights verify`: the weights inside an image that is there already, or in a directory."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -12,6 +12,7 @@ from cogpack.commands.images import StoredImage, open_image
 from cogpack.commands.session import Session
 from cogpack.decompress import decompressed
 from cogpack.errors import InputError, MismatchError
+from cogpack.layers import tar
 from cogpack.layers.entry import BLOCK, Blocks, LocalFile
 from cogpack.layers.fingerprints import hasher
 from cogpack.layers.weights import WEIGHTS
@@ -23,6 +24,7 @@ from cogpack.layers.weights.shards import ShardIndex
 from cogpack.oci import Descriptor, decode
 from cogpack.plan import PROJECT
 from cogpack.project import GGUF_PART, gguf_part, index_path
+from cogpack.sinks.base import counted
 from cogpack.untar import Untar
 
 DOCUMENT_LIMIT = 64 * 1024 * 1024
@@ -62,23 +64,29 @@ def weight_layers(image: StoredImage) -> list[Descriptor]:
 
 
 def verify_weights(session: Session, target: str, against: Path) -> list[Checked]:
-    """Compare every file of `against` (a file or directory) with what the image holds in its place.
+    """Compare every file of `against` (a file or directory) with what `target` holds in its place: an image, or a
+    directory that is no OCI layout, as `weights pull` and `split` write.
 
     A file is there whole, in parts, or as tensors of shards; anything else, and any difference, is a `MismatchError`.
     """
-    image = open_image(session, target)
     held = _Held()
-    project = [layer for name, layer in image.layers if name == PROJECT]  # the config files that stand beside weights
-    for layer in [*weight_layers(image), *project]:
-        task = session.progress.task(layer.digest[7:19], layer.size)
-        with image.blob(layer) as blocks:
-            _read(held, decompressed(blocks), image.name)
-        task.advance(layer.size)
-        task.done("read")
-    joined = joined_files(held.documents.get(MANIFEST), image.name)
+    if Path(target).is_dir() and not (Path(target) / "oci-layout").exists():
+        name = target
+        _read_directory(session, held, Path(target))
+    else:
+        image = open_image(session, target)
+        name = image.name
+        _read_image(session, held, image)
+    joined = joined_files(held.documents.get(MANIFEST), name)
     files = sorted(path for path in against.rglob("*") if path.is_file()) if against.is_dir() else [against]
     checked = [
-        _check(path, path.relative_to(against).as_posix() if path != against else path.name, held, joined, image.name)
+        _check(
+            LocalFile.named(path),
+            path.relative_to(against).as_posix() if path != against else path.name,
+            held,
+            joined,
+            name,
+        )
         for path in files
     ]
     if not checked:
@@ -86,23 +94,39 @@ def verify_weights(session: Session, target: str, against: Path) -> list[Checked
     return checked
 
 
-def _read(held: _Held, blocks: Iterator[bytes], where: str) -> None:
-    reader = Untar(blocks, where=where)
-    for member in reader:
-        if member.kind != "file":
-            continue
-        whole = hasher(member.size)
-        stream = Blocks(_watched(reader.content(), whole)).buffered()
-        if member.path == MANIFEST or ".safetensors.index." in member.path:
-            if member.size > DOCUMENT_LIMIT:
-                raise InputError(f"{where}: /{member.path} has {member.size} bytes", next_step="it is no index")
-            held.documents[member.path] = stream.read()
-        elif member.path.endswith(".safetensors") or GGUF_PART.fullmatch(member.path):
-            with suppress(InputError):  # it is whatever it is, and can be compared as a whole
-                _read_tensors(held, member.path, stream, member.size)
-        while stream.read1(BLOCK):
-            pass
-        held.files[member.path] = whole.hexdigest()
+def _read_image(session: Session, held: _Held, image: StoredImage) -> None:
+    project = [layer for name, layer in image.layers if name == PROJECT]  # the config files that stand beside weights
+    for layer in [*weight_layers(image), *project]:
+        task = session.progress.task(layer.digest[7:19], layer.size)
+        with image.blob(layer) as blocks:
+            reader = Untar(decompressed(counted(blocks, task.advance)), where=image.name)
+            for member in reader:
+                if member.kind == "file":
+                    _hold(held, member.path, member.size, reader.content(), image.name)
+        task.done("read")
+
+
+def _read_directory(session: Session, held: _Held, root: Path) -> None:
+    for path in sorted(path for path in root.rglob("*") if path.is_file()):
+        file = LocalFile.named(path)
+        task = session.progress.task(path.name, file.size)
+        _hold(held, path.relative_to(root).as_posix(), file.size, counted(tar.read(file), task.advance), str(root))
+        task.done("read")
+
+
+def _hold(held: _Held, path: str, size: int, blocks: Iterator[bytes], where: str) -> None:
+    whole = hasher(size)
+    stream = Blocks(_watched(blocks, whole)).buffered()
+    if path == MANIFEST or ".safetensors.index." in path:
+        if size > DOCUMENT_LIMIT:
+            raise InputError(f"{where}: /{path} has {size} bytes", next_step="it is no index")
+        held.documents[path] = stream.read()
+    elif path.endswith(".safetensors") or GGUF_PART.fullmatch(path):
+        with suppress(InputError):  # it is whatever it is, and can be compared as a whole
+            _read_tensors(held, path, stream, size)
+    while stream.read1(BLOCK):
+        pass
+    held.files[path] = whole.hexdigest()
 
 
 def _watched(blocks: Iterator[bytes], hash_: blake3) -> Iterator[bytes]:
@@ -134,29 +158,29 @@ def joined_files(document: bytes | None, where: str) -> dict[str, Joined]:
     return {item.path.lstrip("/"): item for item in decode(document, list[Joined], where=f"{where}: /{MANIFEST}")}
 
 
-def _check(path: Path, relative: str, held: _Held, joined: Mapping[str, Joined], where: str) -> Checked:
+def _check(file: LocalFile, relative: str, held: _Held, joined: Mapping[str, Joined], where: str) -> Checked:
     whole = _place(relative, held.files, where)
     if whole is not None:
-        with LocalFile.of(path).open() as stream:
-            if _hash(stream, path.stat().st_size) != held.files[whole]:
-                raise _different(where, f"/{whole}", path)
+        with file.open() as stream:
+            if _hash(stream, file.size) != held.files[whole]:
+                raise _different(where, f"/{whole}", file)
         return Checked(path=relative, how="whole")
     parted = _place(relative, joined, where)
     if parted is not None:
-        _check_parts(path, joined[parted], held, where)
+        _check_parts(file, joined[parted], held, where)
         return Checked(path=relative, how="parts")
     if relative.endswith(".safetensors") and (indexed := _place(index_path(relative), held.documents, where)):
         places = _shard_places(indexed, held, where)
-        header = read_local("tensor", LocalFile.of(path))
-        return Checked(path=relative, how="tensors", tensors=_check_tensors(path, header, places, held, where))
+        header = read_local("tensor", file)
+        return Checked(path=relative, how="tensors", tensors=_check_tensors(file, header, places, held, where))
     stems = {found["stem"]: found for part in held.tensors if (found := GGUF_PART.fullmatch(part))}
     if relative.endswith(".gguf") and (stem := _place(relative.removesuffix(".gguf"), stems, where)):
-        header = read_local("gguf", LocalFile.of(path))
+        header = read_local("gguf", file)
         parts = [gguf_part(stem, number, int(stems[stem]["count"])) for number in range(int(stems[stem]["count"]))]
         if isinstance(header, GgufHeader) and _keys(header) != held.keys.get(parts[0]):
-            raise _different(where, f"/{parts[0]}, its keys and values", path)
+            raise _different(where, f"/{parts[0]}, its keys and values", file)
         places = {name: part for part in parts for name in held.tensors.get(part, ())}
-        return Checked(path=relative, how="tensors", tensors=_check_tensors(path, header, places, held, where))
+        return Checked(path=relative, how="tensors", tensors=_check_tensors(file, header, places, held, where))
     raise MismatchError(f"{where}: has no file for {relative}", next_step="check that it is the right image")
 
 
@@ -176,31 +200,30 @@ def _hash(stream: BinaryIO, size: int) -> str:
     return digest.hexdigest()
 
 
-def _check_parts(path: Path, file: Joined, held: _Held, where: str) -> None:
-    local = LocalFile.of(path)
-    if local.size != sum(size for _, size in file.parts):
-        raise _different(where, file.path, path)
-    with local.open() as stream:
-        for part, size in file.parts:
+def _check_parts(file: LocalFile, joined: Joined, held: _Held, where: str) -> None:
+    if file.size != sum(size for _, size in joined.parts):
+        raise _different(where, joined.path, file)
+    with file.open() as stream:
+        for part, size in joined.parts:
             if _hash(stream, size) != held.files.get(part.lstrip("/")):
-                raise _different(where, part, path)
+                raise _different(where, part, file)
 
 
-def _check_tensors(path: Path, header: AnyHeader, places: Mapping[str, str], held: _Held, where: str) -> int:
+def _check_tensors(file: LocalFile, header: AnyHeader, places: Mapping[str, str], held: _Held, where: str) -> int:
     """How many tensors were compared: each must be in the file of the image that `places` has for its name, and no
     other may be there."""
     if odd := sorted(places.keys() ^ {tensor.name for tensor in header.tensors}):
         raise MismatchError(
-            f"{where}: tensor {odd[0]!r:.200} is only in one of it and {path}", next_step="push the model again"
+            f"{where}: tensor {odd[0]!r:.200} is only in one of it and {file.path}", next_step="push the model again"
         )
-    with LocalFile.of(path).open() as stream:
+    with file.open() as stream:
         for tensor in header.tensors:
             part = places[tensor.name]
             found = held.tensors.get(part, {}).get(tensor.name)
             stream.seek(header.data + tensor.begin)
             same = found is not None and (found[0].dtype, found[0].shape) == (tensor.dtype, tensor.shape)
             if found is None or not same or found[1] != _hash(stream, tensor.size):
-                raise _different(where, f"/{part}, tensor {tensor.name}", path)
+                raise _different(where, f"/{part}, tensor {tensor.name}", file)
     return len(header.tensors)
 
 
@@ -211,5 +234,5 @@ def _shard_places(indexed: str, held: _Held, where: str) -> dict[str, str]:
     return {name: folder + file for name, file in weight_map.items()}
 
 
-def _different(where: str, inside: str, path: Path) -> MismatchError:
-    return MismatchError(f"{where}: {inside} is not what {path} holds", next_step="push the model again")
+def _different(where: str, inside: str, file: LocalFile) -> MismatchError:
+    return MismatchError(f"{where}: {inside} is not what {file.path} holds", next_step="push the model again")

@@ -32,7 +32,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 
 def split(session: Session, source: Path, output: Path, *, size: int | None) -> Written:
     """The parts of a safetensors or GGUF file, as an image would hold them, in `output`."""
-    file = LocalFile.of(source)
+    file = LocalFile.named(source)
     header = read_local("gguf" if source.name.endswith(".gguf") else "tensor", file)
     pieces = cut_any(header, source.name, size or layer_size(file.size))
     _new_files(output, [piece.name for piece in pieces])
@@ -74,14 +74,14 @@ def _is_first(name: str) -> bool:
 
 def _safetensors(place: Path) -> list[Content]:
     """What the file that the shards of an index make consists of."""
-    with LocalFile.of(place).open() as stream:
+    with LocalFile.named(place).open() as stream:
         document = decode(stream.read(_INDEX_LIMIT), ShardIndex, where=str(place))
     tensors: dict[str, tuple[LocalFile, int, Tensor]] = {}
     metadata: dict[str, str] = {}
     for name in sorted(set(document.weight_map.values())):
         if name in ("", ".", "..") or "/" in name or "\0" in name:
             raise InputError(f"{place}: names the file {name!r}", next_step="use an index whose files stand beside it")
-        file = LocalFile.of(place.parent / name)
+        file = LocalFile.named(place.parent / name)
         with file.open() as stream:
             header = read_header(stream, file.size, where=str(file.path))
         metadata |= header.metadata
@@ -108,7 +108,7 @@ def _gguf(place: Path) -> list[Content]:
     body: list[Content] = []
     behind = 0
     for number in range(count):
-        file = LocalFile.of(place.with_name(gguf_part(named["stem"], number, count)))
+        file = LocalFile.named(place.with_name(gguf_part(named["stem"], number, count)))
         with file.buffered() as stream:
             header = read_gguf(stream, file.size, where=str(file.path))
         first = first or header

@@ -88,6 +88,17 @@ class LocalFile(msgspec.Struct, frozen=True):
     def of(cls, path: Path) -> "LocalFile":
         return cls(path, Stat.of(path))
 
+    @classmethod
+    def named(cls, path: Path) -> "LocalFile":
+        """What somebody calls `path`: the file behind its links, as caches have them."""
+        try:
+            found = cls.of(Path(os.path.realpath(path, strict=True)))
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}", next_step="name a file that is there") from error
+        if not found.path.is_file():
+            raise InputError(f"{path}: is no file", next_step="name a file")
+        return found
+
     @property
     def size(self) -> int:
         return self.stat.size

@@ -148,6 +148,43 @@ def test_weights_of_every_kind_are_found_equal(session: Session, tmp_path: Path)
     }
 
 
+def test_a_directory_is_compared_like_the_image_that_it_came_from(session: Session, tmp_path: Path) -> None:
+    pulled = tmp_path / "pulled"
+    pull_weights(session, str(image(tmp_path, **FILES)), pulled)
+    found = verify_weights(session, str(pulled), tmp_path / "files")
+    assert {file.how for file in found} == {"tensors", "whole"}
+    shard = next(pulled.rglob("model-layers*.safetensors"))
+    changed = bytearray(shard.read_bytes())
+    changed[-1] ^= 1
+    shard.write_bytes(changed)
+    with pytest.raises(MismatchError, match=shard.name):
+        verify_weights(session, str(pulled), tmp_path / "files")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "llm.gguf"])
+def test_files_behind_links_are_taken_as_the_hubs_cache_has_them(session: Session, tmp_path: Path, name: str) -> None:
+    def linked(directory: str) -> Path:
+        (tmp_path / directory).mkdir()
+        for number, path in enumerate(sorted((tmp_path / "blobs").iterdir())):
+            (tmp_path / directory / path.name).symlink_to(path.rename(tmp_path / f"{directory}{number}"))
+        return tmp_path / directory
+
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / name).write_bytes({"model.safetensors": MODEL, "llm.gguf": GGUF}[name])
+    whole = linked("whole")
+    split(session, whole / name, tmp_path / "blobs", size=MiB)
+    parts = linked("parts")
+    join(session, parts, tmp_path / "joined" / name)
+    for place in (whole, tmp_path / "joined"):
+        verify_weights(session, str(parts), place)
+
+
+@pytest.mark.parametrize(("name", "why"), [("gone.gguf", "No such file"), (".", "is no file")])
+def test_what_is_no_file_is_not_cut(session: Session, tmp_path: Path, name: str, why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        split(session, tmp_path / name, tmp_path / "parts", size=None)
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "llm.gguf", "big.pt", "small.bin"])
 def test_one_other_byte_is_found_and_named(session: Session, tmp_path: Path, name: str) -> None:
     data = random.Random(0).randbytes(3 * MiB + 5)
