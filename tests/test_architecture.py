@@ -39,6 +39,7 @@ RANKS = {
     "cli": 7,
     "console": 7,
     "__main__": 7,
+    "oras": 8,
 }
 
 SIDEWAYS = {
@@ -137,6 +138,14 @@ def test_the_clouds_own_libraries_have_one_door_for_weights_and_are_not_loaded_b
     tree = ast.parse((PACKAGE / "resolve" / "clouds.py").read_text(encoding="utf-8"))
     top = {name.name.partition(".")[0] for node in tree.body if isinstance(node, ast.Import) for name in node.names}
     assert not top & clouds
+
+
+def test_oras_py_is_known_to_its_adapter_alone_and_the_adapter_to_its_users() -> None:
+    for path in SOURCES:
+        found = {name.partition(".")[0] for name in imported(path)} & {"oras", "requests"}
+        assert not found or module_of(path) == "oras", path
+        assert "oras" not in set(edges(path)) or module_of(path) == "oras", path
+    assert "oras.provider" in set(imported(PACKAGE / "oras" / "registry.py"))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))

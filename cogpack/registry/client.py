@@ -48,10 +48,10 @@ class Repository:
 
     # Asking
 
-    def manifest(self, ref: str) -> tuple[str, bytes, Digest] | None:
+    def manifest(self, ref: str, *, accept: str = _ACCEPT) -> tuple[str, bytes, Digest] | None:
         """(media type, bytes, digest) of the manifest under a tag or digest; None where there is none."""
         answer = self._door.request(
-            "GET", f"{self._door.base}/manifests/{ref}", {"Accept": _ACCEPT}, limit=MANIFEST_LIMIT + 1
+            "GET", f"{self._door.base}/manifests/{ref}", {"Accept": accept}, limit=MANIFEST_LIMIT + 1
         )
         if answer.status == 404:
             return None

@@ -1,0 +1,132 @@
+"""What oras-py asks of one repository, asked of ours: requests' requests in, requests' answers out."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+import requests
+
+from cogpack.digest import Hasher, parse_digest, sha256
+from cogpack.errors import InputError, MismatchError, UnavailableError
+from cogpack.http import ATTEMPTS, BLOCK, RETRIED, backoff
+from cogpack.oci import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index, Manifest, decode
+from cogpack.oras.answers import Address, Body, answered, verified
+from cogpack.registry.client import Repository
+from cogpack.registry.graph import Node
+from cogpack.registry.referrers import put_referrer
+
+T = TypeVar("T")
+
+_IN_MEMORY = 256 * 1024 * 1024
+"""Bytes of a blob that is read into memory."""
+_REFUSAL_LIMIT = 64 * 1024
+
+
+def repeated(repository: Repository, act: Callable[[], T]) -> T:
+    """`act`, again where it failed for what may pass."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return act()
+        except UnavailableError:
+            if attempt == ATTEMPTS:
+                raise
+            repository.door.http.cancellation.wait(backoff(attempt))
+    raise AssertionError("unreachable")
+
+
+def get_blob(repository: Repository, digest: str, request: requests.PreparedRequest) -> requests.Response:
+    """An answer to read from. Asked once."""
+    door, expected = repository.door, parse_digest(digest, where=repository.door.name)
+    with ExitStack() as stack:
+        stream = stack.enter_context(door.get(f"{door.base}/blobs/{expected}", _headers(request)))
+        if stream.status in (200, 206):  # a range can't be verified
+            blocks = verified(stream, expected) if stream.status == 200 else stream.blocks()
+            return answered(request, stream.status, stream.headers, Body(blocks, stack.pop_all().close).buffered())
+        refusal = stream.body(_REFUSAL_LIMIT)
+        if stream.status in (401, 403) or stream.status in RETRIED:
+            raise door.refusal("GET", stream.url, stream.status, refusal, stream.headers)
+        return answered(request, stream.status, stream.headers, refusal)
+
+
+def blob_in_memory(repository: Repository, digest: str, request: requests.PreparedRequest) -> requests.Response:
+    with get_blob(repository, digest, request) as response:
+        data = response.raw.read(_IN_MEMORY + 1)
+    if len(data) > _IN_MEMORY:
+        raise InputError(
+            f"{repository.door.name}: {digest} has more than {_IN_MEMORY} bytes",
+            next_step="read it in blocks, with stream=True, or call download_blob",
+        )
+    return answered(request, response.status_code, response.headers, data)
+
+
+def get_manifest(repository: Repository, ref: str, request: requests.PreparedRequest) -> requests.Response:
+    found = repository.manifest(ref, accept=_header(request, "Accept") or ", ".join(MANIFEST_TYPES))
+    if found is None:
+        return answered(request, 404, {}, b"")
+    media_type, data, digest = found
+    return answered(request, 200, {"Content-Type": media_type, "Docker-Content-Digest": digest}, data)
+
+
+def put_manifest(repository: Repository, ref: str, request: requests.PreparedRequest) -> requests.Response:
+    """Listed among the referrers of its subject, too, where the registry does not see to that."""
+    data, media_type = _body(request) or b"", _header(request, "Content-Type")
+    descriptor = Descriptor(media_type=media_type, digest=sha256(data), size=len(data))
+    if media_type in MANIFEST_TYPES:
+        kind: type[Manifest | Index] = Index if media_type in INDEX_TYPES else Manifest
+        node = Node(descriptor=descriptor, data=data, document=decode(data, kind, where=repository.door.name))
+        if node.subject:
+            put_referrer(repository, data, node.entry, node.subject.digest)
+    repository.put_manifest(data, media_type, ref)
+    return answered(request, 201, {"Docker-Content-Digest": descriptor.digest}, b"")
+
+
+def ask(repository: Repository, address: Address, request: requests.PreparedRequest) -> requests.Response:
+    """Any other request."""
+    door, method = repository.door, request.method or ""
+    answer = door.request(method, f"{door.base}/{address.rest}", _headers(request), body=_body(request))
+    if answer.status in (401, 403):
+        raise door.refusal(method, answer.url, answer.status, answer.body, answer.headers)
+    elsewhere = method == "HEAD" and address.kind == "blobs" and 300 < answer.status < 400  # so it is there
+    return answered(request, 200 if elsewhere else answer.status, answer.headers, answer.body)
+
+
+class FileBlocks:
+    """A blob in a file. Each iteration reads it anew, and ends without error only if it still is that blob."""
+
+    def __init__(self, path: Path, blob: Descriptor) -> None:
+        self._path = path
+        self._blob = blob
+
+    def __iter__(self) -> Iterator[bytes]:
+        hasher = Hasher()
+        with self._path.open("rb") as file:
+            while block := file.read(BLOCK):
+                hasher.update(block)
+                if hasher.size > self._blob.size:
+                    break
+                yield block
+        if (hasher.digest, hasher.size) != (self._blob.digest, self._blob.size):
+            raise MismatchError(
+                f"{self._path}: expected {self._blob.digest} of {self._blob.size} bytes, "
+                f"found {hasher.digest} of {hasher.size} or more",
+                next_step="the file was changed since it was described; push it again",
+            )
+
+
+def _header(request: requests.PreparedRequest, name: str) -> str:
+    value = request.headers.get(name, "")
+    return value if isinstance(value, str) else value.decode("latin-1")
+
+
+def _headers(request: requests.PreparedRequest) -> dict[str, str]:
+    return {name: _header(request, name) for name in request.headers if name.lower() != "content-length"}
+
+
+def _body(request: requests.PreparedRequest) -> bytes | None:
+    body = request.body
+    if body is None or isinstance(body, bytes):
+        return body
+    if isinstance(body, str):
+        return body.encode()
+    raise InputError("a body is sent from memory", next_step="send a file with upload_blob")
