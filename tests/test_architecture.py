@@ -39,7 +39,7 @@ RANKS = {
     "cli": 7,
     "console": 7,
     "__main__": 7,
-    "oras": 8,
+    "oras": 7,
 }
 
 SIDEWAYS = {

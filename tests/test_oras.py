@@ -9,6 +9,7 @@ from pathlib import Path
 import oras.oci
 import oras.provider
 import pytest
+from oras.layout.layout import NewLayoutFromRegistry
 from support.fake_http import Answer, Hangup, Request, serving
 
 from cogpack.digest import sha256
@@ -18,6 +19,7 @@ from cogpack.oras.answers import Address
 from cogpack.registry.server import Server, User
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
 DIRECTORY = "application/vnd.oci.image.layer.v1.tar+gzip"
 BLOB = b"weights" * 300_000
 DIGEST = sha256(BLOB)
@@ -294,6 +296,22 @@ def test_what_is_no_archive_is_an_error(client: Registry, address: str, tmp_path
         artifact(client, f"{address}/a:v{number}", data, "directory", DIRECTORY)
         with pytest.raises(InputError, match="can't be unpacked"):
             client.pull(f"{address}/a:v{number}", outdir=str(tmp_path / "out"))
+
+
+def test_a_digest_that_is_a_path_is_written_nowhere(tmp_path: Path, client: Registry) -> None:
+    """By oras-py's own code for layouts, too, which makes paths of them."""
+    where = "sha256:../../../../outside/blob"
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [{"mediaType": MANIFEST, "digest": where, "size": 2}]}
+    config = {"mediaType": "application/x", "digest": where, "size": 2}
+    manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [config]}
+    for number, document in enumerate((index, manifest)):
+        data = json.dumps(document).encode()
+        with serving(lambda request, data=data: (200, {"Content-Type": json.loads(data)["mediaType"]}, data)) as fake:
+            with pytest.raises(InputError, match="sha256"):
+                NewLayoutFromRegistry(str(tmp_path / "a" / "b" / str(number)), client, f"{fake.address}/a:v1")
+            with pytest.raises(InputError, match="sha256"):
+                client.download_blob(f"{fake.address}/a", where, str(tmp_path / "a" / where))
+    assert not list(tmp_path.rglob("*outside*"))
 
 
 @pytest.mark.parametrize("title", ["../outside", "/tmp/outside-of-a-test", "a/../../outside"])

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Self
 import msgspec
 import requests
 
-from cogpack.digest import Digest, Hasher
+from cogpack.digest import Digest, Hasher, parse_digest
 from cogpack.errors import InputError, MismatchError
 from cogpack.http import Stream, redacted
 from cogpack.layers.entry import Blocks
@@ -18,7 +18,10 @@ from cogpack.reference import Reference
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-_ADDRESS = re.compile(r"https?://([^/?#@]+)/v2/([^?#]+?)/((manifests|tags|referrers|blobs(?:/uploads)?)/([^/?#]*).*)")
+_ADDRESS = re.compile(
+    r"https?://([^/?#@]+)/v2/([^?#]+?)/"
+    r"((manifests|blobs|referrers|tags|blobs/uploads)/((?<=uploads/)[^?#]*|[A-Za-z0-9_][A-Za-z0-9._:-]{0,127})(?:\?[^#]*)?)"
+)
 _HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
 
@@ -42,6 +45,8 @@ class Address(msgspec.Struct, frozen=True):
                 f"{redacted(url)}: not an endpoint of a registry",
                 next_step="send requests to other places with requests itself",
             )
+        if found[4] in ("blobs", "referrers") or ":" in found[5]:
+            parse_digest(found[5], where=reference.name)
         return cls(reference, found[3], found[4], found[5])
 
 

@@ -24,6 +24,7 @@ import requests
 
 from cogpack.commands.login import login, registry_host
 from cogpack.commands.session import Session, Settings, default_cache
+from cogpack.digest import parse_digest
 from cogpack.disk import whole_file, writing
 from cogpack.errors import InputError
 from cogpack.http import BLOCK
@@ -119,7 +120,7 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
         """
         request = requests.Request(method, url, headers=headers, data=data, json=json).prepare()
         request.headers.pop("Authorization", None)
-        address = Address.parse(request.url or "")
+        address = Address.parse(url)
         repository = self._repository(address.repository, push=method not in ("GET", "HEAD"))
         match method, address.kind:
             case "GET", "blobs":
@@ -203,12 +204,12 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
 
     def download_blob(self, container: Container, digest: str, outfile: str) -> str:
         """The blob at `outfile`: whole and verified, or not at all."""
-        path = Path(outfile)
+        path, repository = Path(outfile), self._of(container, push=False)
+        digest = parse_digest(digest, where=repository.door.name)  # before it may be part of a path
         if path.exists() and not path.is_file():
             raise InputError(f"{path}: is no file", next_step="choose another place")
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        repository = self._of(container, push=False)
         request = requests.Request("GET", f"{repository.door.base}/blobs/{digest}").prepare()
 
         def download() -> None:
