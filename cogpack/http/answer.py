@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpcore
 import msgspec
@@ -30,8 +30,10 @@ class Response(msgspec.Struct, frozen=True):
 class Stream:
     """An answer whose body is read in blocks."""
 
-    def __init__(self, answer: httpcore.Response, url: str) -> None:
+    def __init__(self, answer: httpcore.Response, url: str, *, has_body: bool = True) -> None:
         self._answer = answer
+        self._has_body = has_body
+        self._begun = False
         self.status = answer.status
         self.headers: Mapping[str, str] = _headers(answer.headers)
         self.url = url
@@ -41,6 +43,7 @@ class Stream:
 
         No content coding was asked for; a server that codes nevertheless says so in `content-encoding`.
         """
+        self._begun = True
         with translated(self.url):
             yield from self._answer.iter_stream()
 
@@ -71,6 +74,14 @@ class Stream:
             if not refusal:
                 raise
         return bytes(joined[:limit])
+
+    def finish(self) -> None:
+        """Read a short body that nobody wanted: its connection can be used again, which a closed one can't."""
+        length = self.headers.get("content-length", "") if self._has_body else "0"
+        if not self._begun and length.isdecimal() and len(length) < 6:
+            with suppress(UnavailableError):
+                for _ in self.blocks():
+                    pass
 
 
 @contextmanager

@@ -128,12 +128,16 @@ class Http:
             with translated(url, proxy=shown):
                 answer = self._pools.find(target, origin=named_by, proxy=proxy).handle_request(request)
             try:
-                watch.answered(answer.status)
-                stream = Stream(answer, url)
+                watch.answered()
+                if answer.status >= 400:
+                    watch.hurry()
+                stream = Stream(answer, url, has_body=method != "HEAD" and answer.status not in (204, 304))
                 if stream.status == 407 and proxy is not None:
                     raise wants_login(proxy.url)
                 gate.answered(stream.status, retry_after(stream.headers))
                 yield stream
+                watch.hurry()
+                stream.finish()
             finally:
                 answer.close()
 

@@ -61,10 +61,14 @@ class Watch:
         if not self._answered and self._until is None:
             self._until = time.monotonic() + self._answer
 
-    def answered(self, status: int) -> None:
+    def answered(self) -> None:
         self._answered = True
-        self._until = time.monotonic() + self._limits.refusal if status >= 400 else None
+        self._until = None
         self._waited, self._moved = 0.0, 0
+
+    def hurry(self) -> None:
+        """What comes now is not worth waiting for."""
+        self._until = time.monotonic() + self._limits.refusal
 
     def moved(self, size: int) -> None:
         self._moved += size

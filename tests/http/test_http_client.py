@@ -1,3 +1,4 @@
+import itertools
 import socket
 from typing import Any
 
@@ -200,6 +201,40 @@ def test_a_coded_body_is_handed_on_as_it_came_with_the_coding_named(http: Http) 
         with http.open("GET", fake.url, origin=fake.url) as stream:
             assert stream.headers["content-encoding"] == "gzip"
             assert stream.body() == b"\x1f\x8b"
+
+
+def test_an_answer_of_few_bytes_that_nobody_read_does_not_cost_its_connection(http: Http) -> None:
+    def script(connection: socket.socket, first: str) -> None:
+        for request in itertools.chain([first], iter(lambda: head(connection), "")):
+            if request.startswith("HEAD"):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000000000\r\n\r\n")
+            elif request.startswith("PUT"):
+                answer(connection, "201 Created")
+            elif request.startswith("GET /away"):
+                answer(connection, "307 Temporary Redirect", b"<a href='/here'>", Location="/here")
+            else:
+                answer(connection, body=b"here")
+
+    with talking(script) as place:
+        for method in ("HEAD", "PUT", "GET", "PUT"):
+            with http.open(method, place.url(), origin=place.url()):
+                pass
+        with http.follow(place.url(path="/away"), origin=place.url()) as stream:
+            assert stream.body() == b"here"
+        assert len(place.heads) == 1
+
+
+@pytest.mark.parametrize("length", ["99999", "5000000000"])
+def test_nobody_waits_long_for_what_nobody_reads(length: str) -> None:
+    def script(connection: socket.socket, _: str) -> None:
+        answer(connection, body=b"x", Content_Length=length)
+        connection.recv(1)
+
+    with talking(script) as place, Http(limits=Limits(idle=600, refusal=0.1)) as http:
+        for _ in range(2):
+            with http.open("GET", place.url(), origin=place.url()) as stream:
+                assert stream.status == 200
+        assert len(place.heads) == 2
 
 
 def test_connections_are_used_again_and_one_that_ended_meanwhile_does_no_harm(http: Http) -> None:
