@@ -66,7 +66,8 @@ def test_readme_names_commands_and_flags_that_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "docs/architecture.md", "docs/image.md", "docs/lock.md", "docs/credentials.md"]
+    "document",
+    ["README.md", "docs/architecture.md", "docs/image.md", "docs/lock.md", "docs/credentials.md", "docs/oras.md"],
 )
 def test_links_between_documents_lead_somewhere(document: str) -> None:
     path = ROOT / document

@@ -45,7 +45,9 @@ _PAGES = 1_000
 class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no types
     """A registry for code written for oras-py. `close` it, or use it in a `with`.
 
-    `insecure`: plain http. The kind of login is the registry's to ask for: `auth_backend` makes no difference.
+    `insecure`: plain http. `tls_verify`: a file of authorities that count instead of the system's. The kind of login is
+    the registry's to ask for: `auth_backend` makes no difference.
+
     Refusals, failures and wrong bytes raise `cogpack.errors.CogpackError`; whatever else a registry answers comes back
     as oras-py gives it.
     """
@@ -55,17 +57,18 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
         hostname: str | None = None,
         insecure: bool = False,
         tls_verify: bool | str = True,
-        auth_backend: str = "token",
+        auth_backend: str = "token",  # noqa: ARG002
     ) -> None:
-        if tls_verify is not True:
+        if tls_verify is False:
             raise InputError(
-                f"tls_verify={tls_verify!r}: certificates are always verified",
-                next_step="set SSL_CERT_FILE to a file with your registry's authority, or insecure=True for plain http",
+                "tls_verify=False: certificates are always verified",
+                next_step="name your registry's authority: tls_verify=FILE; for plain http, insecure=True",
             )
-        super().__init__(hostname, insecure, tls_verify, auth_backend)
+        super().__init__(hostname, insecure)
         self.session.trust_env = False  # who uses it by hand shall not send what is in ~/.netrc
         self.auth = Logins(hostname, self.close)
         self._insecure = insecure
+        self._environment = {} if tls_verify is True else {"SSL_CERT_FILE": str(tls_verify)}
         self._sessions: dict[str, Session] = {}
         self._repositories: dict[tuple[str, bool], Repository] = {}
         self._lock = threading.Lock()
@@ -163,7 +166,7 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
             return self._repositories[key]
 
     def _open(self, host: str, config: str | None) -> Session:
-        environment = dict(os.environ) | ({"REGISTRY_AUTH_FILE": config} if config else {})
+        environment = dict(os.environ) | self._environment | ({"REGISTRY_AUTH_FILE": config} if config else {})
         plain = frozenset({host} if self._insecure else ())
         return Session(Settings(cache=default_cache(environment), insecure_registries=plain, environment=environment))
 

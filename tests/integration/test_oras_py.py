@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,12 +13,13 @@ import oras.oci
 import oras.provider
 import pytest
 from oras.layout.layout import NewLayoutFromRegistry
+from support.certificates import pem
 from support.images import file_layer, fill
 from support.registry import PASSWORD, USER, docker_registry
 from support.token_server import token_server
 
 from cogpack.commands.session import Session, Settings
-from cogpack.errors import DeniedError
+from cogpack.errors import DeniedError, InputError
 from cogpack.layers.compression import Gzip
 from cogpack.oras import Registry
 from cogpack.reference import Reference
@@ -169,6 +171,20 @@ def test_the_adapter_pushes_and_pulls_with_a_password(tmp_path: Path) -> None:
         client.login(USER, PASSWORD)
         client.push("me/model:v1", files=["model.bin"])
         assert client.pull("me/model:v1", outdir=str(tmp_path / "out"))
+
+
+def test_the_authority_that_the_program_names_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("model.bin").write_bytes(WEIGHTS)
+    authority = pem(tmp_path / "tls", "test authority", "test authority", authority=True)
+    pair = pem(tmp_path / "tls", "registry", "test authority", names=("registry.test",))
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: resolve("127.0.0.1", *rest, **more))
+    with docker_registry(tmp_path / "registry", tls=pair) as address:
+        name = f"registry.test:{address.rpartition(':')[2]}/me/model:v1"
+        with Registry(tls_verify=str(authority.certificate)) as client:
+            client.push(name, files=["model.bin"])
+        with Registry() as stranger, pytest.raises(InputError, match="certificate"):
+            stranger.pull(name)
 
 
 def test_memory_does_not_grow_with_the_blob(registry: str, tmp_path: Path) -> None:
