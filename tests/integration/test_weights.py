@@ -15,6 +15,7 @@ from support.base_image import push_base_image
 from support.dockerd import Docker
 from support.registry import docker_registry
 from support.safetensors_files import bf16, holding, made
+from support.wheels import make_wheel
 
 pytestmark = pytest.mark.integration
 
@@ -76,6 +77,12 @@ def test_a_file_in_parts_is_whole_when_the_server_listens(opaque: Project, docke
                 docker("restart", "-t", "1", container)
                 ready(address)
                 assert len(re.findall("joined /src/big.pt", docker.run("logs", container).stderr)) == 1
+    kept = f"kept:{JOINED}"
+    for options, joins in ((("-v", kept), 1), (("--user", "65534:65534", "-v", f"{kept}:ro"), 0)):
+        with serving(docker, image, *options) as (container, address):
+            ready(address)
+            assert predict(address, text="big.pt").json()["output"] == expected, options
+            assert len(re.findall("joined /src/big.pt", docker.run("logs", container).stderr)) == joins
     refused = docker.run("run", "--rm", "--read-only", image, ok=False)
     assert refused.returncode == 1
     assert f"--tmpfs {JOINED}" in refused.stderr
@@ -120,6 +127,29 @@ def sent(project: Project, target: str) -> dict[str, int]:
     return {layer["name"]: layer["sent"] for layer in done["layers"] if layer["sent"]}
 
 
+def test_a_plan_says_which_rule_and_why_what_others_would_give_and_what_is_there(model: Project, registry: str) -> None:
+    (model.root / "big.pt").write_bytes(random.Random(2).randbytes(4 * MiB))
+    target = f"{registry}/planned/model"
+    planned = json.loads(model.cogpack("plan", target, "--json").stdout)
+    told = {weight["path"]: weight for weight in planned["weights"]}
+    assert [(told[path]["rule"], told[path]["others"]) for path in ("big.pt", "model/model.safetensors")] == [
+        ("none", ["opaque: 4 layers, joined at each first start in about 0 s, 0.0 GB of disk more"]),
+        (
+            "tensor",
+            [
+                "none: 1 layer, one stream",
+                "opaque: 8 layers, joined at each first start in about 0 s, 0.0 GB of disk more",
+            ],
+        ),
+    ]
+    assert "code opens it by its name" in told["big.pt"]["why"]
+    assert "config.json beside it" in told["model/model.safetensors"]["why"]
+    model.cogpack("push", target)
+    (model.root / "big.pt").write_bytes(random.Random(3).randbytes(4 * MiB))
+    layers = json.loads(model.cogpack("weights", "ls", target, "--json").stdout)["layers"]
+    assert [layer["name"] for layer in layers if layer["moves"]] == ["weights: big.pt"]
+
+
 def test_a_changed_head_moves_the_head_alone(model: Project, registry: str) -> None:
     assert sum(name.startswith("weights:") for name in sent(model, f"{registry}/head/model")) > 6
     (model.root / "model" / "model.safetensors").write_bytes(decoder(head=1))
@@ -150,6 +180,52 @@ def test_changed_code_moves_no_weights_to_the_registry_nor_to_classic_docker(
     lines = docker("pull", image).splitlines()
     assert sum("Already exists" in line for line in lines) >= 8
     assert sum("Pull complete" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize(("name", "size", "pulled"), [("dependency", 1000, 2), ("framework", 5_000_000, None)])
+def test_another_version_of_a_package_moves_no_weights(
+    model: Project, docker: Docker, registry: str, name: str, size: int, pulled: int | None
+) -> None:
+    """And none to classic Docker where they lie below it."""
+    image = f"{registry}/{name}/model:v1"
+    config = model.root / "cog.yaml"
+    config.write_text(config.read_text().replace("build:\n", "build:\n  python_requirements: requirements.txt\n"))
+    (model.root / ".dockerignore").write_text("wheels\n")
+
+    def push(version: str) -> list[str]:
+        data = random.Random(version).randbytes(size)
+        wheel = make_wheel(model.root / "wheels", name, version, files={f"{name}/data": data}).name
+        (model.root / "requirements.txt").write_text(f"cog\n./wheels/{wheel}\n")
+        return list(sent(model, image))
+
+    assert sum(layer.startswith("weights:") for layer in push("1.0")) > 6
+    docker("pull", image)
+    moved = push("1.1")
+    assert any(layer.startswith("wheels:") for layer in moved)
+    assert not any(layer.startswith("weights:") for layer in moved)
+    if pulled is not None:
+        assert sum("Pull complete" in line for line in docker("pull", image).splitlines()) == pulled
+
+
+def test_code_that_loads_the_file_itself_runs_unmodified(model: Project, docker: Docker, registry: str) -> None:
+    """By the rule `auto`, which would cut the file otherwise."""
+    config = model.root / "cog.yaml"
+    config.write_text(config.read_text().replace("build:\n", "build:\n  python_requirements: requirements.txt\n"))
+    (model.root / "requirements.txt").write_text("cog\nsafetensors\nnumpy\n")
+    (model.root / "model" / "model.safetensors").write_bytes(holding(("w", "F32", bytes(4 * MiB))))
+    (model.root / "predict.py").write_text(
+        "from cog import BasePredictor\n"
+        "from safetensors.numpy import load_file\n\n\n"
+        "class Predictor(BasePredictor):\n"
+        "    def predict(self, text: str) -> str:\n"
+        "        return str(load_file('model/model.safetensors')[text].sum())\n"
+    )
+    image = f"{registry}/loads/model:v1"
+    model.cogpack("push", image)
+    docker("pull", image)
+    with serving(docker, image) as (_, address):
+        ready(address)
+        assert predict(address, text="w").json()["output"] == "0.0"
 
 
 @pytest.mark.parametrize(("more", "ways"), [(88, "fewer"), (98, "refused")])
