@@ -15,8 +15,9 @@ from cogpack.errors import InputError
 from cogpack.image import LAYER_LIMIT, BaseImage, Run
 from cogpack.layers.built import BaseLayer, BlobSource, BuiltLayer
 from cogpack.layers.compression import Codec, Gzip, SplicedGzip, Uncompressed, Zstd
+from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.debs import DebFile, DebsSource
-from cogpack.layers.entry import Directory, LocalFile, Slices
+from cogpack.layers.entry import Directory
 from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import Layer, LayerSource

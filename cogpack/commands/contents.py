@@ -13,7 +13,7 @@ from cogpack.commands.session import Session
 from cogpack.decompress import decompressed
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers import tar
-from cogpack.layers.entry import BLOCK, Blocks, LocalFile
+from cogpack.layers.content import BLOCK, Blocks, LocalFile
 from cogpack.layers.fingerprints import hasher
 from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.cuts import AnyHeader, read_any, read_local

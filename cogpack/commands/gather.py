@@ -17,7 +17,7 @@ from cogpack.commands.managed import (
 from cogpack.commands.session import Session
 from cogpack.config import Config
 from cogpack.errors import CogpackError, InputError
-from cogpack.layers.entry import Absent, LocalFile
+from cogpack.layers.content import Absent, LocalFile
 from cogpack.layers.files import Placed
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import Weight, largest, layer_size

@@ -9,7 +9,7 @@ import msgspec
 from cogpack.commands.session import Session
 from cogpack.errors import InputError
 from cogpack.layers import tar
-from cogpack.layers.entry import BLOCK, Bytes, Content, LocalFile, Slices
+from cogpack.layers.content import BLOCK, Bytes, Content, LocalFile, Slices
 from cogpack.layers.weights import layer_size
 from cogpack.layers.weights.cuts import cut_any, read_local
 from cogpack.layers.weights.gguf import GgufHeader, GgufTensor, make_gguf_header, read_gguf

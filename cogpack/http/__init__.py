@@ -1,7 +1,7 @@
 """HTTP for everything: the only import of an HTTP library, so that another transport is one package.
 
-httpcore alone, without httpx on top: what is needed here is its connections, and the place below them where addresses
-are checked and time is kept; addresses go out as they were given.
+httpx makes requests and reads answers; below it, httpcore's pools over a network backend of ours, where addresses are
+checked and time is kept.
 """
 
 from cogpack.http.addresses import Trust, host_of, host_only, is_loopback, is_private, redacted

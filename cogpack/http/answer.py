@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 import httpcore
+import httpx
 import msgspec
 
 from cogpack.errors import DeniedError, InputError, UnavailableError
@@ -30,12 +31,13 @@ class Response(msgspec.Struct, frozen=True):
 class Stream:
     """An answer whose body is read in blocks."""
 
-    def __init__(self, answer: httpcore.Response, url: str, *, has_body: bool = True) -> None:
+    def __init__(self, answer: httpx.Response, url: str, *, has_body: bool = True) -> None:
         self._answer = answer
         self._has_body = has_body
         self._begun = False
-        self.status = answer.status
-        self.headers: Mapping[str, str] = _headers(answer.headers)
+        self.status = answer.status_code
+        # Names in lower case; of a name that comes again, the values with commas between (RFC 9110 5.3).
+        self.headers: Mapping[str, str] = dict(answer.headers.items())
         self.url = url
 
     def blocks(self) -> Iterator[bytes]:
@@ -45,7 +47,7 @@ class Stream:
         """
         self._begun = True
         with translated(self.url):
-            yield from self._answer.iter_stream()
+            yield from self._answer.iter_raw()
 
     def abort(self) -> None:
         """End it from another thread: whoever reads it gets an `UnavailableError` at once."""
@@ -123,12 +125,3 @@ def wants_login(proxy: str) -> DeniedError:
         f"the proxy {proxy} wants a user and a password (HTTP 407)",
         next_step="write them into the proxy's variable, as http://USER:PASSWORD@HOST:PORT",
     )
-
-
-def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Names in lower case; of a name that comes again, the values with commas between (RFC 9110 5.3)."""
-    found: dict[str, str] = {}
-    for name, value in raw:
-        key, text = name.decode("ascii").lower(), value.decode("utf-8", "replace")
-        found[key] = f"{found[key]}, {text}" if key in found else text
-    return found

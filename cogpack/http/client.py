@@ -6,14 +6,12 @@ go only where a rule below lets them.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-import httpcore
-
-from cogpack.errors import InputError, MismatchError, UnavailableError
+from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
 from cogpack.http.addresses import Trust, host_of, redacted
 from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, translated, wants_login
 from cogpack.http.authorities import Authorities
@@ -23,10 +21,13 @@ from cogpack.http.pools import Pools
 from cogpack.http.proxies import Proxies
 from cogpack.http.retry import ATTEMPTS, BUDGET, RETRIED, backoff, retry_after
 from cogpack.http.target import Target, basic
+from cogpack.http.transport import client, extensions
 from cogpack.http.watch import Limits, Watch
 from cogpack.progress import SILENT, Cancellation, Progress
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PARTING = 3.0
+"""Seconds that a last word may take."""
 _HEADERS = {"User-Agent": "cogpack", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
@@ -58,6 +59,7 @@ class Http:
         self._clock = clock
         self._guard = Guard(resolver)
         self._proxies = Proxies.from_environment(environment)
+        self._client = client(_HEADERS)
         self._pools = Pools(self._guard, Authorities(environment))
         self._gates = Gates(self.cancellation, clock)
 
@@ -90,6 +92,13 @@ class Http:
             self.cancellation.wait(wait)
         raise AssertionError("unreachable")
 
+    def part(self, method: str, url: str, *, origin: str, headers: Mapping[str, str] = {}) -> None:
+        """A last word, for which nobody waits long and whose answer does not matter: said even after Ctrl-C."""
+        last = Cancellation()
+        watch = Watch(Limits(connect=_PARTING, answer=_PARTING, idle=_PARTING), last)
+        with suppress(CogpackError), self._exchange(method, url, origin, headers, None, None, watch):
+            pass
+
     @contextmanager
     def open(
         self,
@@ -108,6 +117,21 @@ class Http:
         answered before all of `body` is sent ends the sending.
         """
         self.cancellation.check()
+        watch = Watch(self._limits, self.cancellation, answer=timeout)
+        with self._exchange(method, url, origin, headers, body, size, watch) as stream:
+            yield stream
+
+    @contextmanager
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        origin: str,
+        headers: Mapping[str, str],
+        body: bytes | Iterable[bytes] | None,
+        size: int | None,
+        watch: Watch,
+    ) -> Iterator[Stream]:
         target = Target.parse(url)
         self._check_plain(target, headers)
         url, login = basic(url)
@@ -115,23 +139,24 @@ class Http:
         named_by = None if target.host == host_of(origin) else host_of(origin)
         if proxy is not None and named_by is not None:
             self._guard.check_name(target.host, origin=named_by)
-        watch = Watch(self._limits, self.cancellation, answer=timeout)
-        request = httpcore.Request(
+        pool = self._pools.find(target, origin=named_by, proxy=proxy)
+        self._client.cookies.clear()  # httpx keeps them for all; a registry's session cookie would bring CSRF checks
+        request = self._client.build_request(
             method,
-            target.url(),
+            target.httpx_url(),
             headers=_headers(method, target, login | dict(headers), body, size),
             content=body if size is None or body is None or isinstance(body, bytes) else _exactly(size, body, url),
-            extensions={"timeout": dict.fromkeys(("connect", "read", "write"), watch)},
+            extensions=extensions(pool, target.url(), watch),
         )
         shown = proxy.url if proxy else None
         with self._gates.passing(target.authority) as gate:
             with translated(url, proxy=shown):
-                answer = self._pools.find(target, origin=named_by, proxy=proxy).handle_request(request)
+                answer = self._client.send(request, stream=True)
             try:
                 watch.answered()
-                if answer.status >= 400:
+                if answer.status_code >= 400:
                     watch.hurry()
-                stream = Stream(answer, url, has_body=method != "HEAD" and answer.status not in (204, 304))
+                stream = Stream(answer, url, has_body=method != "HEAD" and answer.status_code not in (204, 304))
                 if stream.status == 407 and proxy is not None:
                     raise wants_login(proxy.url)
                 gate.answered(stream.status, retry_after(stream.headers))
@@ -191,6 +216,7 @@ class Http:
             )
 
     def close(self) -> None:
+        self._client.close()
         self._pools.close()
 
     def __enter__(self) -> Self:
@@ -208,15 +234,11 @@ def _headers(
     given: Mapping[str, str],
     body: bytes | Iterable[bytes] | None,
     size: int | None,
-) -> list[tuple[bytes, bytes]]:
-    headers = {"Host": target.authority, **_HEADERS, **given}
-    if isinstance(body, bytes):
-        headers["Content-Length"] = str(len(body))
-    elif body is not None:
-        headers |= {"Transfer-Encoding": "chunked"} if size is None else {"Content-Length": str(size)}
-    elif method in ("POST", "PUT", "PATCH"):
-        headers["Content-Length"] = "0"
-    return [(name.encode(), value.encode()) for name, value in headers.items()]
+) -> dict[str, str]:
+    headers = {"Host": target.authority, **given}
+    if body is None:
+        return headers | ({"Content-Length": "0"} if method in ("POST", "PUT", "PATCH") else {})
+    return headers | ({} if size is None else {"Content-Length": str(size)})
 
 
 def _exactly(size: int, blocks: Iterable[bytes], url: str) -> Iterator[bytes]:

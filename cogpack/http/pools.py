@@ -1,6 +1,5 @@
 """Connections, kept apart by what they were checked for: who named the host, which proxy, whose certificates."""
 
-import logging
 import threading
 
 import httpcore
@@ -13,9 +12,6 @@ from cogpack.http.wire import Backend
 
 _IDLE_SECONDS = 15.0
 _CONNECTIONS = 64
-
-# It would log the headers of answers: signed addresses, cookies.
-logging.getLogger("httpcore").setLevel(logging.INFO)
 
 
 class Pools:

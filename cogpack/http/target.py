@@ -5,6 +5,7 @@ from base64 import b64encode
 from urllib.parse import quote, unquote, urlsplit
 
 import httpcore
+import httpx
 import msgspec
 
 from cogpack.errors import InputError
@@ -44,6 +45,9 @@ class Target(msgspec.Struct, frozen=True):
     @property
     def _bracketed(self) -> str:
         return f"[{self.host}]" if ":" in self.host else self.host
+
+    def httpx_url(self) -> httpx.URL:
+        return httpx.URL(scheme=self.scheme, host=self.host, port=self.port, raw_path=self.path.encode())
 
     def url(self) -> httpcore.URL:
         return httpcore.URL(scheme=self.scheme, host=self._bracketed, port=self.port, target=self.path)

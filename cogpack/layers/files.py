@@ -10,7 +10,8 @@ from typing import Protocol
 import msgspec
 from blake3 import blake3
 
-from cogpack.layers.entry import Bytes, Content, Directory, Entry, File, Symlink
+from cogpack.layers.content import Bytes, Content
+from cogpack.layers.entry import Directory, Entry, File, Symlink
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.oci import encode
 

@@ -16,7 +16,7 @@ import msgspec
 from blake3 import blake3
 
 from cogpack.digest import Digest, Hasher, parse_digest
-from cogpack.layers.entry import BLOCK, Content, LocalFile, RawDeflate, Slices, Stat
+from cogpack.layers.content import BLOCK, Content, LocalFile, RawDeflate, Slices, Stat
 from cogpack.layers.facts import write_whole
 from cogpack.oci import encode
 

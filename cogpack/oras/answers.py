@@ -12,7 +12,7 @@ import requests
 from cogpack.digest import Digest, Hasher, parse_digest
 from cogpack.errors import InputError, MismatchError
 from cogpack.http import Stream, redacted
-from cogpack.layers.entry import Blocks
+from cogpack.layers.content import Blocks
 from cogpack.reference import Reference
 
 if TYPE_CHECKING:

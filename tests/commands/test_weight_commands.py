@@ -18,7 +18,7 @@ from cogpack.commands.weights import join, split
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip, Uncompressed
-from cogpack.layers.entry import LocalFile
+from cogpack.layers.content import LocalFile
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.weights import JoinSource, Weight, lay
 from cogpack.project import Rule

@@ -1,4 +1,4 @@
-"""A push that is stopped in the middle: it ends soon, frees the registry's sessions, says what to do, and goes on later."""
+"""A push that is stopped in the middle ends soon, frees the registry's sessions, says what to do, and goes on later."""
 
 import signal
 import subprocess

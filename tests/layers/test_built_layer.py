@@ -7,7 +7,8 @@ from cogpack.digest import DiffID, Digest, sha256
 from cogpack.errors import MismatchError
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Gzip, SplicedGzip, Uncompressed, Zstd
-from cogpack.layers.entry import Bytes, Directory, Entry, File, LocalFile
+from cogpack.layers.content import Bytes, LocalFile
+from cogpack.layers.entry import Directory, Entry, File
 from cogpack.layers.facts import Facts
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.layer import Body, Form

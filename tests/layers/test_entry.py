@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from support.trees import trees
 
 from cogpack.errors import InputError, MismatchError
-from cogpack.layers.entry import Bytes, Directory, Entry, File, HardLink, LocalFile, Stat, Symlink, complete, parents
+from cogpack.layers.content import Bytes, LocalFile, Stat
+from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink, complete, parents
 
 X = Bytes(b"x")
 

@@ -12,7 +12,8 @@ from support.trees import Endless, chunked, tar_bytes, trees
 
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers import tar
-from cogpack.layers.entry import BLOCK, Bytes, Content, Directory, Entry, File, HardLink, Symlink, complete
+from cogpack.layers.content import BLOCK, Bytes, Content
+from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink, complete
 from cogpack.layers.tar import EPOCH
 
 EIGHT_GIB = 8 * 1024**3

@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 from hypothesis import strategies as st
 
 from cogpack.layers import tar
-from cogpack.layers.entry import Bytes, Content, Directory, Entry, File, HardLink, Symlink, complete
+from cogpack.layers.content import Bytes, Content
+from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink, complete
 
 _names = st.one_of(
     st.text(st.sampled_from("ab.-_ %\n'"), min_size=1, max_size=6),

@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 import msgspec
 
 from cogpack.disk import writing
-from cogpack.layers.entry import RawDeflate
+from cogpack.layers.content import RawDeflate
 
 
 class Spool:

@@ -6,7 +6,8 @@ from typing import TypeAlias
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.layers.entry import Bytes, Content, Directory, Entry, File, Symlink, parents
+from cogpack.layers.content import Bytes, Content
+from cogpack.layers.entry import Directory, Entry, File, Symlink, parents
 
 _LINKS = 40  # as many as the kernel follows
 Owner: TypeAlias = str

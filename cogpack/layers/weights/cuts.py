@@ -7,7 +7,7 @@ from typing import BinaryIO, Literal, TypeAlias
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.layers.entry import LocalFile
+from cogpack.layers.content import LocalFile
 from cogpack.layers.weights.gguf import GgufHeader, Split, alignment_of, make_gguf_header, read_gguf
 from cogpack.layers.weights.safetensors import Header, read_header
 from cogpack.layers.weights.shards import index, shards

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from cogpack.layers.entry import LocalFile, Slices
+from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import LayerSource

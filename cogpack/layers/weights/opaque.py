@@ -12,7 +12,8 @@ from typing import BinaryIO
 import msgspec
 from blake3 import blake3
 
-from cogpack.layers.entry import Bytes, Directory, Entry, File, LocalFile, Slices, Symlink
+from cogpack.layers.content import Bytes, LocalFile, Slices
+from cogpack.layers.entry import Directory, Entry, File, Symlink
 from cogpack.layers.files import Placed
 from cogpack.oci import encode
 

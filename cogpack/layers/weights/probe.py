@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 
 from cogpack.layers.compression import Zstd
-from cogpack.layers.entry import LocalFile, Slices
+from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.weights.cuts import AnyHeader, Piece
 
 SAMPLES = 16

@@ -9,7 +9,7 @@ from blake3 import blake3
 
 from cogpack.digest import Digest, Hasher
 from cogpack.errors import InputError, MismatchError
-from cogpack.layers.entry import Blocks
+from cogpack.layers.content import Blocks
 from cogpack.layers.weights.cuts import CutRule, Piece, cut_any, kind_of, read_any
 from cogpack.layers.weights.opaque import PAGE
 from cogpack.layers.weights.probe import probe

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.layers.entry import BLOCK, RawDeflate
+from cogpack.layers.content import BLOCK, RawDeflate
 from cogpack.layers.wheels.archive import Member
 
 if TYPE_CHECKING:

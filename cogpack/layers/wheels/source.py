@@ -8,7 +8,8 @@ import msgspec
 
 from cogpack.digest import sha256
 from cogpack.errors import InputError
-from cogpack.layers.entry import Bytes, Content, Entry, File, parents
+from cogpack.layers.content import Bytes, Content
+from cogpack.layers.entry import Entry, File, parents
 from cogpack.layers.wheels.content import ZipContent
 from cogpack.layers.wheels.groups import title
 from cogpack.layers.wheels.tree import wheel_files

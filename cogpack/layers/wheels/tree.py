@@ -24,7 +24,8 @@ from installer.utils import parse_entrypoints, parse_metadata_file
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from cogpack.errors import InputError
-from cogpack.layers.entry import Bytes, Content, File
+from cogpack.layers.content import Bytes, Content
+from cogpack.layers.entry import File
 from cogpack.layers.wheels.archive import Member, read_members
 from cogpack.layers.wheels.content import ZipContent
 from cogpack.layers.wheels.venv import PYTHON, SITE, real_path

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 
 from cogpack.digest import sha256
-from cogpack.layers.entry import Bytes, Directory, Entry, File, Symlink
+from cogpack.layers.content import Bytes
+from cogpack.layers.entry import Directory, Entry, File, Symlink
 from cogpack.oci import encode
 from cogpack.runtime.contract import VENV
 

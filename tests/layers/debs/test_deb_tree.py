@@ -1,8 +1,9 @@
 import pytest
 
 from cogpack.errors import InputError
+from cogpack.layers.content import Bytes
 from cogpack.layers.debs.tree import Tree
-from cogpack.layers.entry import Bytes, Directory, File, Symlink
+from cogpack.layers.entry import Directory, File, Symlink
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.gguf_files import contents, entry, files, made, raw, text
 
 from cogpack.errors import InputError
-from cogpack.layers.entry import LocalFile, Slices
+from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.tar import read as read_content
 from cogpack.layers.weights.cuts import Piece, split_gguf
 from cogpack.layers.weights.gguf import _TYPES, MAX_HEADER, GgufHeader, read_gguf

@@ -12,7 +12,7 @@ from support import gguf_files
 from support.safetensors_files import bf16
 from support.safetensors_files import holding as safetensors
 
-from cogpack.layers.entry import LocalFile, Slices
+from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.files import Placed
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.weights import WORTH, Laid, Weight, lay

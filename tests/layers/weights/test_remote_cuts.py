@@ -8,7 +8,7 @@ import pytest
 from support import gguf_files
 from support.safetensors_files import bf16, holding
 
-from cogpack.layers.entry import LocalFile
+from cogpack.layers.content import LocalFile
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.tar import read as read_content
 from cogpack.layers.weights import Weight, lay

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.safetensors_files import files, made
 
-from cogpack.layers.entry import LocalFile, Slices
+from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.tar import read as read_content
 from cogpack.layers.weights.safetensors import Header, read_header
 from cogpack.layers.weights.shards import TINY, Shard, index, shards

@@ -14,7 +14,8 @@ from support.safetensors_files import made
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Uncompressed
-from cogpack.layers.entry import Directory, File, LocalFile, Symlink
+from cogpack.layers.content import LocalFile
+from cogpack.layers.entry import Directory, File, Symlink
 from cogpack.layers.facts import Facts
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.layer import LayerSource

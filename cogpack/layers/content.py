@@ -1,0 +1,241 @@
+"""Contents that can be read again and again: files, bytes, ranges of files."""
+
+import io
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+
+import msgspec
+
+from cogpack.errors import CogpackError, InputError, MismatchError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+BLOCK = 1024 * 1024
+"""Bytes read at a time."""
+
+
+class RawDeflate(Protocol):
+    """A raw deflate stream (RFC 1951) that some archive holds already, for splicing into gzip."""
+
+    size: int  # of the deflate stream, bytes
+    crc32: int  # of the plain bytes
+
+    def open(self) -> BinaryIO: ...
+
+
+class Content(Protocol):
+    """Bytes of known size, readable any number of times with the same result."""
+
+    @property
+    def size(self) -> int: ...
+
+    def open(self) -> BinaryIO: ...
+
+    def deflated(self) -> RawDeflate | None: ...
+
+
+class Bytes(msgspec.Struct, frozen=True):
+    """Content that is in memory: generated and small files."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def open(self) -> BinaryIO:
+        return io.BytesIO(self.data)
+
+    def deflated(self) -> RawDeflate | None:
+        return None
+
+
+class Stat(msgspec.Struct, frozen=True):
+    """What tells that a file is still the same one: the fields git compares."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    device: int
+
+    @classmethod
+    def of(cls, path: Path) -> "Stat":
+        try:
+            return cls.from_result(path.stat(follow_symlinks=False))
+        except OSError as error:
+            raise _unreadable(path, error) from error
+
+    @classmethod
+    def from_result(cls, found: os.stat_result) -> "Stat":
+        return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
+
+
+class LocalFile(msgspec.Struct, frozen=True):
+    """Content of a file of the project. Opening and closing it check that it is still the file that was listed."""
+
+    path: Path
+    stat: Stat
+
+    @classmethod
+    def of(cls, path: Path) -> "LocalFile":
+        return cls(path, Stat.of(path))
+
+    @classmethod
+    def named(cls, path: Path) -> "LocalFile":
+        """What somebody calls `path`: the file behind its links, as caches have them."""
+        try:
+            found = cls.of(Path(os.path.realpath(path, strict=True)))
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}", next_step="name a file that is there") from error
+        if not found.path.is_file():
+            raise InputError(f"{path}: is no file", next_step="name a file")
+        return found
+
+    @property
+    def size(self) -> int:
+        return self.stat.size
+
+    def open(self) -> BinaryIO:
+        return _Unchanged(self.path, self.stat)
+
+    def buffered(self) -> io.BufferedReader:
+        """For many small reads; `read` gives as much as it is asked for."""
+        return io.BufferedReader(_Unchanged(self.path, self.stat), BLOCK)
+
+    def deflated(self) -> RawDeflate | None:
+        return None
+
+
+class _Unchanged(io.FileIO):
+    def __init__(self, path: Path, stat: Stat) -> None:
+        self._path, self._stat, self._sound = path, stat, False
+        try:
+            super().__init__(path, "rb", opener=_open_at_once)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        if Stat.from_result(os.fstat(self.fileno())) != stat:
+            super().close()
+            raise _changed(path)
+        self._sound = True
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            if self._sound and Stat.of(self._path) != self._stat:
+                raise _changed(self._path)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """A pipe that took the file's place must not be waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _changed(path: Path) -> MismatchError:
+    return MismatchError(f"{path}: changed while it was read", next_step="run it again when nothing writes there")
+
+
+def _unreadable(path: Path, error: OSError) -> CogpackError:
+    if isinstance(error, PermissionError):
+        return InputError(f"{path}: {error.strerror}", next_step="make the file readable")
+    return MismatchError(
+        f"{path}: was there a moment ago, now: {error.strerror}", next_step="run it again when nothing writes there"
+    )
+
+
+class Slices(msgspec.Struct, frozen=True):
+    """Content cut out of a file without copying: `head`, then the ranges (offset, length) of `file`, back to back."""
+
+    file: LocalFile
+    ranges: tuple[tuple[int, int], ...]
+    head: bytes = b""
+
+    @property
+    def size(self) -> int:
+        return len(self.head) + sum(length for _, length in self.ranges)
+
+    def open(self) -> BinaryIO:
+        return cast("BinaryIO", _SliceReader(self))
+
+    def deflated(self) -> None:
+        return None
+
+
+class _SliceReader(io.RawIOBase):
+    """Reads forward only. The file is checked for changes when it is opened and closed (`LocalFile`)."""
+
+    def __init__(self, slices: Slices) -> None:
+        self._stream = slices.file.open()
+        self._head = slices.head
+        self._ranges = iter(slices.ranges)
+        self._left = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if self._head:
+            taken, self._head = (self._head, b"") if size < 0 else (self._head[:size], self._head[size:])
+            return taken
+        while not self._left:
+            following = next(self._ranges, None)
+            if following is None:
+                return b""
+            offset, self._left = following
+            self._stream.seek(offset)
+        block = self._stream.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(block)
+        return block
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._stream.close()
+
+
+class Blocks(io.RawIOBase):
+    """Blocks as a stream, read forward only and as far as it is asked for. Closing it closes them."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        while not self._rest:
+            block = next(self._blocks, None)
+            if block is None:
+                return 0
+            self._rest = memoryview(block)
+        target = memoryview(buffer)
+        taken = self._rest[: len(target)]
+        target[: len(taken)] = taken
+        self._rest = self._rest[len(taken) :]
+        return len(taken)
+
+    def close(self) -> None:
+        super().close()
+        if isinstance(self._blocks, Generator):
+            self._blocks.close()
+
+    def buffered(self) -> io.BufferedReader:
+        """The same, where `read` gives as much as it is asked for."""
+        return io.BufferedReader(self, BLOCK)
+
+
+class Absent(msgspec.Struct, frozen=True):
+    """Content of which only the size is here. `why` is raised when it is wanted after all."""
+
+    size: int
+    why: CogpackError
+
+    def open(self) -> BinaryIO:
+        raise self.why
+
+    def deflated(self) -> RawDeflate | None:
+        return None
