@@ -1,4 +1,4 @@
-"""`cogpack pull --docker` with stand-ins: elsewhere, out of reach, or failing. tests/integration has the real ones."""
+"""`cogpack pull --docker` with stand-ins: elsewhere, out of reach, or failing; tests/integration has real ones."""
 
 import io
 import json
