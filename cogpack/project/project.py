@@ -42,12 +42,14 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     def split_rules(self, managed: Mapping[str, Callable[[], bytes]]) -> SplitRules:
         """How weights are cut over layers. `managed`: small files of managed weights, by path, that tell about them."""
         paths = {file.path for file in self.files()} | managed.keys()
+        links = [self._resolved(file.path) for file in self.files() if file.kind == "symlink"]
         return SplitRules(
             self.config.pack.weights,
             paths,
             lambda path: managed[path]() if path in managed else self._read_code(path),
             config=self.config_path.name,
             small=[file.path for file in self.files() if file.kind == "file" and file.size <= _MAX_SETTINGS],
+            linked={file.path for file in links if file is not None},
         )
 
     def in_lfs(self, file: ProjectFile) -> bool:

@@ -36,7 +36,7 @@ class Choice(msgspec.Struct, frozen=True):
 
 class SplitRules:
     """Answers for one project. `paths`: of all its files; `read`: a file's bytes, None where they are not to be had;
-    `small`: files of its own that may be settings."""
+    `small`: files of its own that may be settings; `linked`: those that links of the project lead to."""
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class SplitRules:
         *,
         config: str,
         small: Collection[str] = (),
+        linked: Collection[str] = (),
     ) -> None:
         where = f"{config}: cogpack.weights.split"
         self._rules: list[tuple[Patterns, SplitRule, str]] = [
@@ -54,6 +55,7 @@ class SplitRules:
         self._paths = paths
         self._code = sorted(path for path in paths if path.endswith(_CODE))
         self._settings = sorted(path for path in small if path.endswith(_SETTINGS) and path != config)
+        self._linked = linked
         self._read = read
         self._config = config
         self._reader: str | None = None
@@ -86,6 +88,8 @@ class SplitRules:
             return Choice("none", f"{index_path(path)} is there already")
         if not self._known_to_loaders(f"{folder}/config.json" if folder else "config.json"):
             return Choice("none", "no config.json of a transformers or diffusers model beside it")
+        if path in self._linked:
+            return Choice("none", "a link of the project leads to it")
         if (reader := self._reading_source()) is not None:
             return Choice("none", f"{reader} reads safetensors files itself")
         if (settings := self._first_with((name.encode(),), self._settings)) is not None:

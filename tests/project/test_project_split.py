@@ -55,6 +55,17 @@ def test_what_code_could_notice_stays_whole(tmp_path: Path, files: dict[str, str
     assert why in choice.why
 
 
+def test_what_a_link_leads_to_stays_whole(tmp_path: Path) -> None:
+    (tmp_path / "best").symlink_to("m/model.safetensors")
+    choice = choose(tmp_path, HF, "m/model.safetensors")
+    assert (choice.rule, choice.why) == ("none", "a link of the project leads to it")
+
+
+def test_a_link_to_the_models_directory_hinders_nothing(tmp_path: Path) -> None:
+    (tmp_path / "current").symlink_to("m")
+    assert choose(tmp_path, HF, "m/model.safetensors").rule == "tensor"
+
+
 def test_a_file_of_another_kind_stays_whole_and_the_offer_is_told(tmp_path: Path) -> None:
     choice = choose(tmp_path, {"big.pt": "x" * 2000}, "big.pt")
     assert choice.rule == "none"
