@@ -26,8 +26,7 @@ from cogpack.http.watch import Limits, Watch
 from cogpack.progress import SILENT, Cancellation, Progress
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_PARTING = 3.0
-"""Seconds that a last word may take."""
+_BRIEF = Limits(connect=1, answer=2, idle=1, refusal=1)
 _HEADERS = {"User-Agent": "cogpack", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
@@ -92,10 +91,9 @@ class Http:
             self.cancellation.wait(wait)
         raise AssertionError("unreachable")
 
-    def part(self, method: str, url: str, *, origin: str, headers: Mapping[str, str] = {}) -> None:
+    def farewell(self, method: str, url: str, *, origin: str, headers: Mapping[str, str] = {}) -> None:
         """A last word, for which nobody waits long and whose answer does not matter: said even after Ctrl-C."""
-        last = Cancellation()
-        watch = Watch(Limits(connect=_PARTING, answer=_PARTING, idle=_PARTING), last)
+        watch = Watch(_BRIEF, Cancellation())
         with suppress(CogpackError), self._exchange(method, url, origin, headers, None, None, watch):
             pass
 
@@ -118,7 +116,11 @@ class Http:
         """
         self.cancellation.check()
         watch = Watch(self._limits, self.cancellation, answer=timeout)
-        with self._exchange(method, url, origin, headers, body, size, watch) as stream:
+        with (
+            self._gates.passing(Target.parse(url).authority) as gate,
+            self._exchange(method, url, origin, headers, body, size, watch) as stream,
+        ):
+            gate.answered(stream.status, retry_after(stream.headers))
             yield stream
 
     @contextmanager
@@ -149,22 +151,20 @@ class Http:
             extensions=extensions(pool, target.url(), watch),
         )
         shown = proxy.url if proxy else None
-        with self._gates.passing(target.authority) as gate:
-            with translated(url, proxy=shown):
-                answer = self._client.send(request, stream=True)
-            try:
-                watch.answered()
-                if answer.status_code >= 400:
-                    watch.hurry()
-                stream = Stream(answer, url, has_body=method != "HEAD" and answer.status_code not in (204, 304))
-                if stream.status == 407 and proxy is not None:
-                    raise wants_login(proxy.url)
-                gate.answered(stream.status, retry_after(stream.headers))
-                yield stream
+        with translated(url, proxy=shown):
+            answer = self._client.send(request, stream=True)
+        try:
+            watch.answered()
+            if answer.status_code >= 400:
                 watch.hurry()
-                stream.finish()
-            finally:
-                answer.close()
+            stream = Stream(answer, url, has_body=method != "HEAD" and answer.status_code not in (204, 304))
+            if stream.status == 407 and proxy is not None:
+                raise wants_login(proxy.url)
+            yield stream
+            watch.hurry()
+            stream.finish()
+        finally:
+            answer.close()
 
     @contextmanager
     def follow(

@@ -105,7 +105,7 @@ class Door:
         A registry may want the right to delete for it, which is not asked for.
         """
         with suppress(CogpackError):
-            self.http.part("DELETE", location, origin=self.base, headers=self._authorization(location))
+            self.http.farewell("DELETE", location, origin=self.base, headers=self._authorization(location))
 
     def failure(self, method: str, stream: Stream) -> CogpackError:
         """The error for an answer to a GET; a `LaterError` or `ExpiredError` where asking again may help."""

@@ -299,6 +299,18 @@ def test_a_cancelled_session_sends_nothing_more() -> None:
         assert fake.seen == []
 
 
+def test_a_farewell_is_said_after_the_end_and_nobody_minds_how_it_is_taken() -> None:
+    cancellation = Cancellation()
+    with serving(lambda _: (429, {"Retry-After": "60"}, b"")) as fake, Http(cancellation=cancellation) as http:
+        get(http, fake.url, retry=False)  # a gate that is closed
+        cancellation.cancel()
+        http.farewell("DELETE", fake.url, origin=fake.url, headers={"Authorization": "Bearer x"})
+        assert (fake.seen[-1].method, fake.seen[-1].headers["authorization"]) == ("DELETE", "Bearer x")
+        http.farewell("DELETE", "http://127.0.0.1:9/", origin="http://127.0.0.1:9/")
+        with pytest.raises(Cancelled):
+            get(http, fake.url)
+
+
 def test_retry_after_is_seconds_or_a_date_and_bounded() -> None:
     assert retry_after({"retry-after": "7"}) == 7
     assert retry_after({"retry-after": "99999"}) == 300
