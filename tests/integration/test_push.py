@@ -275,27 +275,31 @@ def test_a_base_from_a_registry_is_mounted_not_sent_and_its_settings_kept(hello:
     assert "PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin" in found["environment"]
 
 
-def test_a_base_of_another_registry_is_streamed_once_and_never_asked_for_again(
-    hello: Project, registry: str, tmp_path: Path
-) -> None:
+def test_a_base_of_another_registry_is_streamed_once_and_never_asked_for_again(hello: Project, tmp_path: Path) -> None:
     """Nothing of it is kept here; with the lock, an empty machine needs the target alone."""
-    config = hello.root / "cog.yaml"
-    with docker_registry(tmp_path / "elsewhere") as elsewhere:
-        hello.cogpack("push", f"{elsewhere}/for/base:v1")
-        push_base_image(elsewhere, "for/base:v1", "library/base:v1")
-        config.write_text(config.read_text() + f"\ncogpack:\n  base: {elsewhere}/library/base:v1\n")
-        (hello.root / "cogpack.lock").unlink()
-        first = json.loads(hello.cogpack("push", f"{registry}/streamed/hello", "--json").stdout)
-    (base,) = [layer for layer in first["layers"] if layer["name"].startswith("base:")]
-    assert base["sent"] == base["info"]["descriptor"]["size"]
-    kept = [path.stat().st_size for path in Path(hello.environment["COGPACK_CACHE_DIR"]).rglob("*") if path.is_file()]
-    assert base["sent"] not in kept
-    (hello.root / "predict.py").write_text((hello.root / "predict.py").read_text() + "# one more line\n")
-    machine = hello.fresh(tmp_path / "machine", lock=True)
-    again = machine.cogpack(
-        *("push", f"{registry}/streamed/hello", "--json"), COGPACK_CACHE_DIR=str(tmp_path / "empty cache"), **OFFLINE
-    )
-    assert [layer["name"] for layer in json.loads(again.stdout)["layers"] if layer["sent"]] == ["project"]
+    # No other test has pushed there what could be mounted.
+    with docker_registry(tmp_path / "registry") as registry:
+        config = hello.root / "cog.yaml"
+        with docker_registry(tmp_path / "elsewhere") as elsewhere:
+            hello.cogpack("push", f"{elsewhere}/for/base:v1")
+            push_base_image(elsewhere, "for/base:v1", "library/base:v1")
+            config.write_text(config.read_text() + f"\ncogpack:\n  base: {elsewhere}/library/base:v1\n")
+            (hello.root / "cogpack.lock").unlink()
+            first = json.loads(hello.cogpack("push", f"{registry}/streamed/hello", "--json").stdout)
+        (base,) = [layer for layer in first["layers"] if layer["name"].startswith("base:")]
+        assert base["sent"] == base["info"]["descriptor"]["size"]
+        kept = [
+            path.stat().st_size for path in Path(hello.environment["COGPACK_CACHE_DIR"]).rglob("*") if path.is_file()
+        ]
+        assert base["sent"] not in kept
+        (hello.root / "predict.py").write_text((hello.root / "predict.py").read_text() + "# one more line\n")
+        machine = hello.fresh(tmp_path / "machine", lock=True)
+        again = machine.cogpack(
+            *("push", f"{registry}/streamed/hello", "--json"),
+            COGPACK_CACHE_DIR=str(tmp_path / "empty cache"),
+            **OFFLINE,
+        )
+        assert [layer["name"] for layer in json.loads(again.stdout)["layers"] if layer["sent"]] == ["project"]
 
 
 def test_peak_memory_of_a_first_push_does_not_grow_with_the_weights(
