@@ -5,7 +5,7 @@ checked and time is kept.
 """
 
 from cogpack.http.addresses import Trust, host_of, host_only, is_loopback, is_private, redacted
-from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, translated
+from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, TiredError, translated
 from cogpack.http.authorities import system_bundle
 from cogpack.http.client import Http
 from cogpack.http.retry import ATTEMPTS, RETRIED, backoff, retry_after
@@ -22,6 +22,7 @@ __all__ = [
     "Limits",
     "Response",
     "Stream",
+    "TiredError",
     "Trust",
     "backoff",
     "host_of",

@@ -19,6 +19,10 @@ _REFUSAL_LIMIT = 64 * 1024
 """Bytes of a refusal: the status counts, and that is known."""
 
 
+class TiredError(UnavailableError):
+    """We ended it: the other side let the time run out that it had (`Limits`)."""
+
+
 class Response(msgspec.Struct, frozen=True):
     """An answer read whole. `headers`: names in lower case."""
 
@@ -115,7 +119,8 @@ def translated(url: str, *, proxy: str | None = None) -> Iterator[None]:
         httpcore.UnsupportedProtocol,
     ) as error:
         text = re.sub(r"://[^/@\s]*@", "://", str(error)) or type(error).__name__
-        raise UnavailableError(
+        kind = TiredError if isinstance(error, httpcore.TimeoutException) else UnavailableError
+        raise kind(
             f"{redacted(url)}: {text}", next_step="check the network and the address, then run it again"
         ) from error
 

@@ -7,6 +7,7 @@ go only where a rule below lets them.
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import count
 from types import TracebackType
 from typing import Self
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -19,7 +20,7 @@ from cogpack.http.gate import Gates
 from cogpack.http.guard import Guard, Resolver, resolve
 from cogpack.http.pools import Pools
 from cogpack.http.proxies import Proxies
-from cogpack.http.retry import ATTEMPTS, BUDGET, RETRIED, backoff, retry_after
+from cogpack.http.retry import ATTEMPTS, BUDGET, DOWN, PATIENT_ATTEMPTS, RETRIED, backoff, retry_after
 from cogpack.http.target import Target, basic
 from cogpack.http.transport import client, extensions
 from cogpack.http.watch import Limits, Watch
@@ -73,23 +74,39 @@ class Http:
         limit: int = ANSWER_LIMIT,
         retry: bool = True,
     ) -> Response:
-        """One request with a small answer. With `retry`, again after failures that may pass (RFC 9110 15, 429)."""
+        """One request with a small answer. With `retry`, again after failures that may pass (RFC 9110 15, 429).
+
+        A few times; for up to ten minutes where the host was there before, and is down.
+        """
         began = self._clock()
-        for attempt in range(1, ATTEMPTS + 1):
-            last = attempt == ATTEMPTS or not retry
+        host = Target.parse(url).authority
+        for attempt in count(1):
+            wait, heard = backoff(attempt), False
             try:
                 with self.open(method, url, origin=origin, headers=headers, body=body) as stream:
+                    heard = True
                     answer = Response(stream.status, stream.headers, stream.body(limit), stream.url)
-            except UnavailableError:
-                wait = backoff(attempt)
-                if last or self._clock() - began + wait > BUDGET:
+            except UnavailableError as error:
+                if not retry or attempt >= self._attempts(host, began, wait, down=not heard):
                     raise
+                why = error.message
             else:
-                wait = retry_after(answer.headers) or backoff(attempt)
-                if answer.status not in RETRIED or last or self._clock() - began + wait > BUDGET:
+                wait = retry_after(answer.headers) or wait
+                down = answer.status in DOWN
+                if answer.status not in RETRIED or not retry or attempt >= self._attempts(host, began, wait, down=down):
                     return answer
+                why = f"{host}: HTTP {answer.status}"
+            if attempt == ATTEMPTS and self._gates.is_news(host):
+                self.progress.note(f"{why}; asked again for up to {BUDGET / 60:.0f} minutes")
             self.cancellation.wait(wait)
         raise AssertionError("unreachable")
+
+    def _attempts(self, host: str, began: float, wait: float, *, down: bool) -> int:
+        """How many a request has that began at `began` and would go again in `wait` seconds."""
+        if self._clock() - began + wait > BUDGET:
+            return 0
+        away = self._gates.down(host) if down else None
+        return ATTEMPTS if away is None or away + wait > BUDGET else PATIENT_ATTEMPTS
 
     def farewell(self, method: str, url: str, *, origin: str, headers: Mapping[str, str] = {}) -> None:
         """A last word, for which nobody waits long and whose answer does not matter: said even after Ctrl-C."""

@@ -1,4 +1,7 @@
-"""One gate per host, so that eight workers do not hammer a registry that asked one of them to wait.
+"""One gate per host: what eight workers know of it together.
+
+They do not hammer a registry that asked one of them to wait, and wait for one that went away for no longer together
+than alone.
 
 `Gate` is the rule, without threads or time of its own; `Gates` is where workers stand and wait.
 """
@@ -7,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from cogpack.errors import UnavailableError
+from cogpack.http.retry import RETRIED
 from cogpack.progress import Cancellation
 
 _PEACE = 60.0
@@ -26,6 +31,9 @@ class Gate:
         self._closed_until = float("-inf")
         self._halved = float("-inf")
         self._quiet_since = 0.0
+        self._met = False
+        self._down_since: float | None = None
+        self.told = False
 
     def delay(self, now: float) -> float:
         """Seconds until it is worth asking again; 0: go."""
@@ -49,6 +57,17 @@ class Gate:
         self.limit = max(1, (self.limit or self.busy) // 2)
         self._halved = now
 
+    def went_well(self) -> None:
+        self._met, self._down_since, self.told = True, None, False
+
+    def failed(self, now: float) -> None:
+        if self._down_since is None:
+            self._down_since = now
+
+    def down(self, now: float) -> float | None:
+        """Seconds since all that was asked of it failed; None of a host that never was there: it may not exist."""
+        return now - (now if self._down_since is None else self._down_since) if self._met else None
+
 
 class Pass:
     """What one request tells its gate."""
@@ -61,7 +80,11 @@ class Pass:
 
     def answered(self, status: int, retry_after: float | None) -> None:
         with self._lock:
-            if retry_after and status in (429, 503):
+            if status not in RETRIED:
+                self._gate.went_well()
+                return
+            self._gate.failed(self._clock())
+            if retry_after:
                 self._gate.postponed(self._clock(), retry_after)
             if status == 429:
                 self._gate.throttled(self._clock(), self._began)
@@ -76,6 +99,18 @@ class Gates:
         self._gates: dict[str, Gate] = {}
         self._lock = threading.Lock()
         self._inside = threading.local()
+
+    def down(self, host: str) -> float | None:
+        """See `Gate.down`."""
+        with self._lock:
+            return self._gates[host].down(self._clock()) if host in self._gates else None
+
+    def is_news(self, host: str) -> bool:
+        """Whether nobody else has told the user that it is down."""
+        with self._lock:
+            gate = self._gates[host]
+            told, gate.told = gate.told, True
+            return not told
 
     @contextmanager
     def passing(self, host: str) -> Iterator[Pass]:
@@ -94,6 +129,10 @@ class Gates:
         inside[host] = inside.get(host, 0) + 1
         try:
             yield Pass(gate, self._lock, self._clock)
+        except UnavailableError:
+            with self._lock:
+                gate.failed(self._clock())
+            raise
         finally:
             inside[host] -= 1
             with self._lock:
