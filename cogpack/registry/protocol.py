@@ -16,19 +16,19 @@ class Blob(msgspec.Struct, frozen=True):
 
 class Answer(msgspec.Struct, frozen=True):
     """`location`: where the session goes on, resolved; "" where the answer has none. `body`: of a refusal.
-    `wait`: seconds that the registry asks for. `method`, `url`: of the request."""
+    `method`, `url`: of the request."""
 
     status: int
     location: str = ""
     headers: Mapping[str, str] = {}
     body: bytes = b""
-    wait: float | None = None
     method: str = ""
     url: str = ""
 
 
 class BrokenError(UnavailableError):
-    """A connection that ended in a request. `sent`: bytes of its body that went out; `age`: its seconds."""
+    """A connection that ended in a request. `sent`: bytes of its body that may have arrived; `age`: the seconds after
+    which the other side ended it, 0 where we did, tired of waiting."""
 
     def __init__(self, error: CogpackError, *, sent: int, age: float) -> None:
         super().__init__(error.message, next_step=error.next_step)
@@ -40,11 +40,12 @@ class Wire(Protocol):
     """What an upload does to the world. Each but `refusal` may raise any `CogpackError`, which ends the upload."""
 
     def open(self) -> Answer:
-        """A session (POST), failures that may pass already tried again."""
+        """A session (POST), failures that may pass already tried again. A good answer has a `location`."""
 
     def send(self, method: str, url: str, *, start: int, length: int | None, ranged: bool) -> Answer:
         """`length` bytes of the blob from `start`, or all the rest; `ranged`: with Content-Range. May raise
-        `BrokenError`. A 401 was answered with fresh credentials for the next."""
+        `BrokenError`, also where a good answer came before the body had ended. A 401 was answered with fresh
+        credentials for the next."""
 
     def commit(self, url: str) -> Answer:
         """An empty PUT. May raise `BrokenError`."""
@@ -63,8 +64,8 @@ class Wire(Protocol):
     def address(self, url: str, digest: Digest) -> str:
         """`url` with the digest as its last parameter."""
 
-    def pause(self, failures: int, seconds: float | None) -> None:
-        """Wait after so many failures in a row, or what the registry asked for."""
+    def pause(self, failures: int) -> None:
+        """Wait after so many failures in a row. What a registry asked for is kept to by every request."""
 
     def cancel(self, url: str) -> None: ...
 

@@ -43,11 +43,17 @@ class Shapes:
             return "stream"
         return open_[0] if open_ else None
 
-    def refused(self, shape: Shape, *, smaller: bool) -> bool:
-        """The registry said that it wants no such body. Whether the same shape, with `smaller` chunks, may do."""
+    def refused(self, shape: Shape, *, chunk: int = 0) -> bool:
+        """The registry said that it wants no such body. Whether the same shape may do, with smaller chunks.
+
+        `chunk`: the bytes of the one that was too large for it, 0 where its size is not what was refused. Many uploads
+        may be refused the same size at once: that is one thing learned, not many.
+        """
         with self._lock:
-            if shape == "chunks" and smaller and self._chunk > max(self._least, _LEAST):
-                self._chunk = max(self._chunk // 4, self._least, _LEAST)
+            if shape == "chunks" and chunk > max(self._least, _LEAST):
+                # A limit, so that the next session's headers, which promise more, do not undo it.
+                self._limit = min(self._limit, max(chunk // 4, self._least, _LEAST))
+                self._chunk = min(self._chunk, self._limit)
                 return True
             # The last one stays: what it is refused for is the error to tell.
             left = tuple(other for other in self._order if other != shape)

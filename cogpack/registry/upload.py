@@ -28,20 +28,20 @@ _AGE = 60.0
 class _AgainError(Exception):
     """This try failed and another may not. `reached`: bytes of the blob that got through at most."""
 
-    def __init__(self, reached: int, error: CogpackError, *, answer: Answer | None = None) -> None:
+    def __init__(self, reached: int, error: CogpackError) -> None:
         super().__init__(str(error))
         self.reached = reached
         self.error = error
-        self.wait = answer.wait if answer else None
         self.age = error.age if isinstance(error, BrokenError) else 0.0
 
 
 class _ShapeError(Exception):
-    """The registry takes no body of this shape; `answer` says so."""
+    """The registry takes no body of this shape; `answer` says so. `size`: of the body, where that is why."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, size: int) -> None:
         super().__init__(str(answer.status))
         self.answer = answer
+        self.size = size
 
 
 def upload(wire: Wire, shapes: Shapes, known: Blob | None, *, name: str, session: Answer | None = None) -> None:
@@ -62,6 +62,7 @@ class _Upload:
         self._failures = 0
         self._reached = 0
         self._ages: list[float] = []
+        self._limit = 0.0
         self._denied = False
         self._doubted = False
         self._without: list[Shape] = []
@@ -75,9 +76,10 @@ class _Upload:
                 raise self._wire.refusal(session)
             self._shapes.heard(session.headers)
             shape = self._shapes.choose(known=self._blob is not None, without=self._without)
-            if shape is None:
-                raise self._exhausted()
             url = session.location
+            if shape is None:  # another upload learned meanwhile that the last one is not taken
+                self._wire.cancel(url)
+                raise self._exhausted()
             session = None
             try:
                 self._send(shape, url)
@@ -88,7 +90,7 @@ class _Upload:
                 self._failed(shape, failure)
             except _ShapeError as failure:
                 self._wire.cancel(url)
-                if not self._shapes.refused(shape, smaller=failure.answer.status == 413):
+                if not self._shapes.refused(shape, chunk=failure.size):
                     self._without.append(shape)
                     if self._shapes.choose(known=self._blob is not None, without=self._without) is None:
                         raise self._wire.refusal(failure.answer) from failure
@@ -103,7 +105,7 @@ class _Upload:
         assert self._blob is not None
         for look in range(_LOOKS if whole else 1):
             if look:
-                self._wire.pause(look + 1, None)
+                self._wire.pause(look + 1)
             if self._wire.has(self._blob):
                 return True
         return False
@@ -111,26 +113,27 @@ class _Upload:
     def _failed(self, shape: Shape, failure: _AgainError) -> None:
         """Count; after too many without progress the shape is given up for this blob."""
         # From zero again, only getting much further is progress: a restart pays for all the bytes before.
-        step = MiB if shape == "chunks" else max(MiB, (self._blob.size if self._blob else 0) // 8)
+        step = max(MiB, (self._blob.size if self._blob else 0) // 8)
         self._failures = 1 if failure.reached >= self._reached + step else self._failures + 1
         self._reached = max(self._reached, failure.reached)
-        ages = [age for age in self._ages if age > _AGE and abs(age - failure.age) < age / 20]
-        if ages:
-            raise UnavailableError(
-                f"{self._name}: uploads end after {failure.age:.0f} s, twice now: a limit of time on the way",
-                next_step="push from where the line is faster, or make layers smaller (cogpack.weights.layer_size)",
-            )
+        if shape != "chunks" and any(age > _AGE and abs(age - failure.age) < age / 20 for age in self._ages):
+            self._limit = failure.age
         self._ages.append(failure.age)
-        if self._failures > TRIES:
+        if self._failures > TRIES or self._limit:
             self._failures = 0
-            self._ages.clear()
-            self._without.append(shape)
+            # A limit of time ends any request for the whole blob; chunks are short ones.
+            self._without += ("put", "stream") if self._limit else (shape,)
             self._last = failure.error
             if self._shapes.choose(known=self._blob is not None, without=self._without) is None:
                 raise self._exhausted()
-        self._wire.pause(self._failures, failure.wait)
+        self._wire.pause(self._failures)
 
     def _exhausted(self) -> CogpackError:
+        if self._limit:
+            return UnavailableError(
+                f"{self._name}: uploads end after {self._limit:.0f} s, twice now: a limit of time on the way",
+                next_step="push from where the line is faster, or make layers smaller (cogpack.weights.layer_size)",
+            )
         tried = ", ".join(self._without)
         why = f" ({self._last.message})" if self._last else ""
         return UnavailableError(
@@ -198,7 +201,7 @@ class _Upload:
         self._reached = max(self._reached, failure.reached)
         if self._failures > TRIES:
             raise failure
-        self._wire.pause(self._failures, failure.wait)
+        self._wire.pause(self._failures)
 
     def _resumed(self, url: str, *, acked: int, sent: int) -> tuple[str, int] | None:
         """Where to go on after a broken PATCH: (url, offset); None where only a new session will do."""
@@ -219,16 +222,17 @@ class _Upload:
             answer = self._wire.send(method, url, start=start, length=length, ranged=ranged)
         except BrokenError as error:
             raise _AgainError(start + error.sent, error) from error
-        return self._judged(answer, start)
+        return self._judged(answer, start, length)
 
-    def _judged(self, answer: Answer, reached: int) -> Answer:
+    def _judged(self, answer: Answer, reached: int, size: int | None = None) -> Answer:
+        """`reached`: bytes of the blob that are surely there; `size`: of the body."""
         if answer.status in _GOOD:
             self._denied = False
             return answer
         if answer.status == 401 and not self._denied:
             # The token ended just before the body began; there is a new one now.
             self._denied = True
-            raise _AgainError(reached, self._wire.refusal(answer), answer=answer)
+            raise _AgainError(reached, self._wire.refusal(answer))
         if b"DIGEST_INVALID" in answer.body:
             if self._doubted:
                 raise MismatchError(
@@ -237,11 +241,11 @@ class _Upload:
                 )
             # Sent again from the start: what makes the bytes raises when they are no longer the same.
             self._doubted = True
-            raise _AgainError(reached, self._wire.refusal(answer), answer=answer)
+            raise _AgainError(reached, self._wire.refusal(answer))
         if answer.status in (405, 411, 413) or (answer.status in (400, 416) and _TOO_LARGE.search(answer.body)):
-            raise _ShapeError(answer)
+            raise _ShapeError(answer, size if size and answer.status == 413 else 0)
         if answer.status in RETRIED or answer.status in (404, 416):  # 404: the session is gone
-            raise _AgainError(reached, self._wire.refusal(answer), answer=answer)
+            raise _AgainError(reached, self._wire.refusal(answer))
         raise self._wire.refusal(answer)
 
     def _commit(self, url: str, blob: Blob, last: Answer) -> None:

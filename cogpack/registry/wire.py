@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, UnavailableError
-from cogpack.http import Response, backoff, retry_after
+from cogpack.http import Response, TiredError, backoff, redacted
 from cogpack.oci import Descriptor
 from cogpack.registry.door import Door
 from cogpack.registry.protocol import Answer, Blob, BrokenError
@@ -59,7 +59,10 @@ class Source:
 
 
 class _Sent:
-    """Part of a source as the body of one request; `size`: bytes of it that went out."""
+    """Part of a source as the body of one request.
+
+    `size`: bytes of it that may have arrived, those on their way among them; `ended`: there are no more.
+    """
 
     def __init__(
         self, source: Source, start: int, length: int | None, *, last: bool, on_bytes: Callable[[int], None]
@@ -70,14 +73,16 @@ class _Sent:
         self._last = last
         self._on_bytes = on_bytes
         self.size = 0
+        self.ended = False
 
     def __iter__(self) -> Iterator[bytes]:
         for block in self._source.read(self._start, self._length):
-            yield block
             self.size += len(block)
+            yield block
             self._on_bytes(len(block))
         if self._last:
             self._source.drain()
+        self.ended = True
 
 
 class HttpWire:
@@ -106,7 +111,7 @@ class HttpWire:
     def open(self) -> Answer:
         url = f"{self._door.base}/blobs/uploads/"
         # A body may only follow fresh credentials: this request without one finds out.
-        return heard(self._door, "POST", self._door.request("POST", url))
+        return heard(self._door, "POST", self._door.request("POST", url), opened=True)
 
     def send(self, method: str, url: str, *, start: int, length: int | None, ranged: bool) -> Answer:
         headers = {"Content-Type": "application/octet-stream"}
@@ -115,8 +120,15 @@ class HttpWire:
         last = length is None or (self._size is not None and start + length == self._size)
         body = _Sent(self._source, start, length, last=last, on_bytes=self._on_bytes)
         answer = self._body(method, url, headers, body, length, patience(self._size if length is None else length))
-        if length is None:
-            self._size = start + body.size
+        if body.ended:
+            self._size = start + body.size if length is None else self._size
+        elif answer.status < 300:
+            # Perhaps because the blob is there already; whoever asks for it will see.
+            early = UnavailableError(
+                f"{redacted(url)}: HTTP {answer.status} before all was sent",
+                next_step="tell the registry's operator, or whoever runs a proxy before it",
+            )
+            raise BrokenError(early, sent=body.size, age=0.0)
         return answer
 
     def commit(self, url: str) -> Answer:
@@ -141,8 +153,8 @@ class HttpWire:
         # The query is the server's own, possibly signed: only ever appended to.
         return f"{url}{'&' if '?' in url else '?'}digest={quote(digest)}"
 
-    def pause(self, failures: int, seconds: float | None) -> None:
-        self._door.http.cancellation.wait(backoff(failures) if seconds is None else seconds)
+    def pause(self, failures: int) -> None:
+        self._door.http.cancellation.wait(backoff(failures))
 
     def cancel(self, url: str) -> None:
         self._door.cancel(url)
@@ -164,9 +176,8 @@ class HttpWire:
             with self._door.send(method, url, headers, body, length, timeout) as stream:
                 refusal = b"" if stream.status < 300 else stream.body(_REFUSAL_LIMIT)
         except UnavailableError as error:
-            raise BrokenError(
-                error, sent=body.size if isinstance(body, _Sent) else 0, age=time.monotonic() - begun
-            ) from error
+            age = 0.0 if isinstance(error, TiredError) else time.monotonic() - begun
+            raise BrokenError(error, sent=body.size if isinstance(body, _Sent) else 0, age=age) from error
         return heard(self._door, method, Response(stream.status, stream.headers, refusal, url))
 
 
@@ -175,15 +186,17 @@ def patience(size: int | None) -> float:
     return min(3600.0, 300 + (size or 0) * _COMMIT_SECONDS_PER_BYTE)
 
 
-def heard(door: Door, method: str, response: Response) -> Answer:
-    """`response` as uploads look at it; a Location that must not be followed is an `InputError`."""
+def heard(door: Door, method: str, response: Response, *, opened: bool = False) -> Answer:
+    """`response` as uploads look at it; a Location that must not be followed is an `InputError`.
+
+    `opened`: it is to name a session, and without one it is an `UnavailableError`.
+    """
     location = response.headers.get("location", "")
     return Answer(
         status=response.status,
-        location=door.location(response.url, location) if location and response.status < 300 else "",
+        location=door.location(response.url, location) if response.status < 300 and (location or opened) else "",
         headers=response.headers,
         body=response.body[:_REFUSAL_LIMIT] if response.status >= 300 else b"",
-        wait=retry_after(response.headers),
         method=method,
         url=response.url,
     )

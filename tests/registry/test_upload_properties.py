@@ -69,7 +69,7 @@ class World:
         self.sent += len(body)
         if kind in ("500", "401", "404", "429", "400"):
             self.sessions.pop(name)
-            return Answer(int(kind), wait=7.0 if kind == "429" else None)
+            return Answer(int(kind))
         if kind == "413":
             return Answer(413)
         if kind == "vanish":
@@ -129,7 +129,7 @@ class World:
     def address(self, url: str, digest: Digest) -> str:
         return f"{url}?{digest}"
 
-    def pause(self, failures: int, seconds: float | None) -> None:
+    def pause(self, failures: int) -> None:
         self.waited += 1
 
     def cancel(self, url: str) -> None:
