@@ -75,11 +75,26 @@ class Repository:
         """Is it there, in the right size? A registry that won't say counts as no."""
         answer = self._door.request("HEAD", self._blob_url(descriptor.digest), {})
         if answer.status in (301, 302, 303, 307, 308):
-            return True  # redirected to where it is stored
+            return self._is_stored(answer, descriptor)
         if answer.status == 401:
             self._door.expect(answer, "HEAD", 200)
         length = answer.headers.get("content-length")
         return answer.status == 200 and length in (None, str(descriptor.size))
+
+    def _is_stored(self, answer: Response, descriptor: Descriptor) -> bool:
+        """Whether the storage that a HEAD is sent on to has the blob.
+
+        Where it can't be asked, as its address may be signed for GET alone, the registry's word counts: it would not
+        send us there for nothing.
+        """
+        try:
+            target = self._door.http.redirect(answer.url, answer.headers.get("location", ""))
+            with self._door.http.follow(target, origin=answer.url, method="HEAD") as stream:
+                length = stream.headers.get("content-length")
+                wrong = stream.status == 200 and length not in (None, str(descriptor.size))
+                return not wrong and stream.status != 404
+        except CogpackError:
+            return True
 
     @contextmanager
     def blob(self, descriptor: Descriptor) -> Iterator[Iterator[bytes]]:
@@ -122,15 +137,15 @@ class Repository:
 
     # Sending
 
-    def mount(self, digest: Digest, source: str) -> bool:
-        """Make a blob of repository `source` of this registry one of ours; False where that is not to be had."""
-        session = self.mount_or_open(digest, source)
-        if session is not None:
-            self.cancel(session)
-        return session is None
-
     def mount_or_open(self, digest: Digest, source: str) -> Answer | None:
-        """None: mounted. Else what the registry said instead, which may be a session that an upload can use."""
+        """Make a blob of repository `source` of this registry one of ours, too.
+
+        None: mounted. Else what the registry said instead, which may be a session that an upload can use.
+
+        Not asked of a repository for which the user has another login.
+        """
+        if not self._door.is_ours(source):
+            return Answer(0)
         url = f"{self._door.base}/blobs/uploads/?mount={quote(digest)}&from={quote(source, safe='/')}"
         try:
             answer = self._door.request("POST", url, scopes=(f"repository:{source}:pull",))

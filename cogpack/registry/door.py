@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from urllib.parse import urljoin, urlsplit
 
-from cogpack.errors import CogpackError, UnavailableError
+from cogpack.errors import CogpackError, DeniedError, UnavailableError
 from cogpack.http import RETRIED, Http, Response, Stream, redacted, retry_after
 from cogpack.oci import MANIFEST_LIMIT
 from cogpack.reference import Reference
@@ -35,7 +36,8 @@ class Door:
         self.base = f"{scheme}://{self.host}/v2/{reference.repository}"
         self._authority = urlsplit(self.base).netloc
         self._doing = "push to" if "push" in actions else "pull from"
-        account = credentials.find(reference.registry, reference.repository)
+        self._account = account = credentials.find(reference.registry, reference.repository)
+        self._find = partial(credentials.find, reference.registry)
         scope = f"repository:{reference.repository}:{','.join(actions)}"
         self._authorizer = Authorizer(http, self.host, account, (scope,), tokens=tokens)
 
@@ -56,7 +58,7 @@ class Door:
             sent = dict(headers) | self._authorization(url, scopes)
             answer = self.http.request(method, url, origin=self.base, headers=sent, body=body, limit=limit, retry=retry)
             refused += "Authorization" in sent
-            if answer.status != 401 or not self._is_ours(url) or last or refused == _TOKENS:
+            if answer.status != 401 or not self._is_registry(url) or last or refused == _TOKENS:
                 break
             self._authorizer.challenged(
                 answer.headers.get("www-authenticate", ""), sent.get("Authorization"), more_scopes=scopes
@@ -71,7 +73,7 @@ class Door:
             sent = dict(headers) | self._authorization(url)
             refused += "Authorization" in sent
             with self.http.follow(url, origin=self.base, headers=sent) as stream:
-                if stream.status == 401 and self._is_ours(stream.url) and not (last or refused == _TOKENS):
+                if stream.status == 401 and self._is_registry(stream.url) and not (last or refused == _TOKENS):
                     challenge = stream.headers.get("www-authenticate", "")
                 else:
                     yield stream
@@ -88,8 +90,19 @@ class Door:
             method, url, origin=self.base, headers=sent, body=body, size=size, timeout=timeout
         ) as stream:
             yield stream
-        if stream.status == 401 and self._is_ours(url):
+        if stream.status == 401 and self._is_registry(url):
             self._authorizer.challenged(stream.headers.get("www-authenticate", ""), sent.get("Authorization"))
+
+    def is_ours(self, repository: str) -> bool:
+        """Whether another repository of the registry has the login that we have, so that it may be asked for with it.
+
+        A login that the user wrote down for one path is used for no other.
+        """
+        try:
+            ours, theirs = self._account.login(), self._find(repository).login()
+        except DeniedError:
+            return False
+        return theirs is None if ours is None else theirs is not None and ours.is_of(theirs)
 
     def location(self, url: str, location: str) -> str:
         """Where an answer from `url` says that its upload goes on."""
@@ -109,7 +122,7 @@ class Door:
 
     def failure(self, method: str, stream: Stream) -> CogpackError:
         """The error for an answer to a GET; a `LaterError` or `ExpiredError` where asking again may help."""
-        if not self._is_ours(stream.url) and stream.status in (400, 401, 403, 404, 410):
+        if not self._is_registry(stream.url) and stream.status in (400, 401, 403, 404, 410):
             return ExpiredError(
                 f"{method} {redacted(stream.url)}: HTTP {stream.status} from the storage that {self.host} sent us to",
                 next_step="run it again; if it stays so, tell the registry's operator",
@@ -124,16 +137,16 @@ class Door:
             raise self.refusal(method, answer.url, answer.status, answer.body, answer.headers)
 
     def refusal(self, method: str, url: str, status: int, body: bytes, headers: Mapping[str, str]) -> CogpackError:
-        if status in (401, 403) and self._is_ours(url):
+        if status in (401, 403) and self._is_registry(url):
             return self._authorizer.denied(said(status, body))
         return refusal(method, url, status, body, repository=self.name, doing=self._doing, headers=headers)
 
-    def _is_ours(self, url: str) -> bool:
+    def _is_registry(self, url: str) -> bool:
         return urlsplit(url).netloc == self._authority
 
     def _authorization(self, url: str, scopes: tuple[str, ...] = (), *, body: bool = False) -> dict[str, str]:
         """Our credentials, for the registry itself and nobody else."""
-        if not self._is_ours(url):
+        if not self._is_registry(url):
             return {}
         header = self._authorizer.fresh_header(*scopes) if body else self._authorizer.header(*scopes)
         return {"Authorization": header} if header else {}

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -225,10 +226,46 @@ def test_credentials_that_are_refused_end_the_matter(http: Http, tmp_path: Path)
         assert len(fake.seen) <= 4
 
 
-def test_a_mount_that_is_not_had_leaves_no_session_open(http: Http) -> None:
-    with serving(accepting) as fake:
-        assert not repository(http, fake.address).mount(BLOB.digest, "c/d")
-    assert [request.method for request in fake.seen] == ["POST", "DELETE"]
+@pytest.mark.parametrize(
+    ("scoped", "asked"),
+    [
+        ({"": "me"}, True),
+        ({}, True),
+        ({"/a": "me", "/c": "me"}, True),
+        ({"/a": "me", "/c": "them"}, False),
+        ({"": "me", "/c": "them"}, False),
+        ({"/a": "me"}, False),
+        ({"/c": "them"}, False),
+    ],
+)
+def test_a_blob_is_mounted_only_where_the_source_has_our_login(
+    http: Http, scoped: dict[str, str], asked: bool, tmp_path: Path
+) -> None:
+    def script(request: Request) -> Answer:
+        return (201, {}, b"") if "mount=" in request.path else (404, {}, b"")
+
+    with serving(script) as fake:
+        auths = {f"{fake.address}{path}": {"username": user, "password": user} for path, user in scoped.items()}
+        (tmp_path / "config.json").write_text(json.dumps({"auths": auths}))
+        credentials = Credentials.from_environment({"HOME": "/nonexistent", "DOCKER_CONFIG": str(tmp_path)})
+        there = Repository(http, Reference.parse(f"{fake.address}/a/b"), credentials, actions=("pull", "push"))
+        assert (there.mount_or_open(BLOB.digest, "c/d") is None) == asked
+        assert len(fake.seen) == asked
+
+
+@pytest.mark.parametrize(
+    ("status", "length", "there"),
+    [(200, len(DATA), True), (200, 5, False), (404, 0, False), (403, 0, True), (503, 0, True)],
+)
+def test_a_head_that_is_sent_on_is_answered_by_the_storage(http: Http, status: int, length: int, there: bool) -> None:
+    def script(request: Request) -> Answer:
+        if request.path.startswith("/stored"):
+            return status, {"Content-Length": str(length)}, b""
+        return 307, {"Location": "/stored/blob?signature=x"}, b""
+
+    with serving(script) as fake:
+        assert repository(http, fake.address).has_blob(BLOB) == there
+        assert fake.seen[-1].method == "HEAD"
 
 
 @pytest.mark.integration

@@ -57,6 +57,12 @@ class Login(msgspec.Struct, frozen=True):
         assert self.kind is Kind.REGISTRY_TOKEN
         return f"Bearer {self.secret.reveal()}"
 
+    def is_of(self, other: "Login") -> bool:
+        """Both are one account's; a cloud's token is another each time."""
+        return (self.user, self.kind) == (other.user, other.kind) and (
+            self.source == other.source or self.secret == other.secret
+        )
+
     def ended(self) -> bool:
         return time.monotonic() >= self.ends
 
