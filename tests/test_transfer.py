@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cogpack.errors import InputError, UnavailableError
+from cogpack.errors import UnavailableError
 from cogpack.image import BaseImage, Part, Run, assemble
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Uncompressed
@@ -154,9 +154,3 @@ def test_a_base_keeps_its_unknown_fields_and_loses_its_entrypoint(tmp_path: Path
     assert config["config"]["Env"] == ["PATH=/opt/venv/bin:/base", "A=1", "B=two words"]
     assert config["config"]["Labels"] == {"l": "1", "run.cog.version": "0.23.1"}
     assert len(config["history"]) == 3
-
-
-def test_too_many_layers_are_refused_before_anything_moves(tmp_path: Path) -> None:
-    info = move(plan("a"), Sink(), Facts(tmp_path)).layers[0][1]
-    with pytest.raises(InputError, match="101 layers"):
-        assemble([Part("x", "k", info)] * 101, RUN, platform=AMD64)

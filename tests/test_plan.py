@@ -1,0 +1,59 @@
+"""From the lock to layers: what no fake of a plan can show."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cogpack.config import Config
+from cogpack.digest import DiffID, sha256
+from cogpack.errors import InputError
+from cogpack.image import LAYER_LIMIT
+from cogpack.lock import Decisions, LockedWheel, RegistryBase, RegistryLayer
+from cogpack.oci import OCI_LAYER, Platform
+from cogpack.plan import Plan, Suppliers, make_plan
+
+OURS = 3
+"""Layers upon the base of a project with one small wheel: venv, wheels, project."""
+
+
+def never(*_: object) -> Any:
+    raise AssertionError("a plan reads nothing")
+
+
+def planned(base_layers: int) -> Plan:
+    digest = sha256(b"layer")
+    layer = RegistryLayer(media_type=OCI_LAYER, digest=digest, size=5, diff_id=DiffID(digest))
+    config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [digest] * base_layers}}
+    base = RegistryBase(
+        reference="registry.test/base:1",
+        digest=digest,
+        python="3.12",
+        glibc="2.36",
+        interpreter="/usr/bin/python3.12",
+        config=json.dumps(config),
+        layers=(layer,) * base_layers,
+    )
+    wheel = LockedWheel(
+        name="cog", version="1", filename="cog-1-py3-none-any.whl", sha256=digest.removeprefix("sha256:"), size=9
+    )
+    return make_plan(
+        Config(),
+        Decisions(base=base, wheels=(wheel,)),
+        [],
+        [],
+        layer_size=1 << 30,
+        schema=b"{}",
+        concurrency=None,
+        platform=Platform(architecture="amd64", os="linux"),
+        suppliers=Suppliers(
+            deb=never, wheel=never, file=never, part=never, probe=never, blob=never, spool=Path("/nowhere")
+        ),
+    )
+
+
+def test_an_image_of_too_many_layers_is_refused_before_anything_is_read() -> None:
+    assert len(planned(LAYER_LIMIT - OURS).layers) == LAYER_LIMIT
+    with pytest.raises(InputError, match="would have 101 layers"):
+        planned(LAYER_LIMIT - OURS + 1)
