@@ -1,5 +1,6 @@
 """The outermost layer: words in, exit codes out, and the documents that speak of it."""
 
+import argparse
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 from cogpack import __version__
 from cogpack.cli import run
+from cogpack.cli.parser import parser
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -56,13 +58,25 @@ def test_a_bug_is_told_as_one_with_its_traceback(
     assert __version__ in err.splitlines()[-1]
 
 
-def test_readme_names_commands_and_flags_that_exist() -> None:
-    readme = (ROOT / "README.md").read_text()
-    for command in sorted(set(re.findall(r"^\| `cogpack ([a-z]+)", readme, re.MULTILINE))):
-        assert cogpack(command, "--help").returncode == 0, command
-    helps = "".join(cogpack(command, "--help").stdout for command in ("push", "plan", "build", "lock"))
-    for flag in sorted(set(re.findall(r"`(--[a-z-]+)", readme))):
-        assert flag in helps, flag
+def _options(found: argparse.ArgumentParser) -> dict[str, set[str]]:
+    """Commands by their words, with their options."""
+    options = {"": {text for action in found._actions for text in action.option_strings}}
+    for action in found._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, below in action.choices.items():
+                options |= {f"{name} {rest}".strip(): flags for rest, flags in _options(below).items()}
+    return options
+
+
+@pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_documents_name_commands_and_flags_that_exist(document: str) -> None:
+    text = (ROOT / document).read_text()
+    known = _options(parser())
+    for command in set(re.findall(r"\bcogpack ((?:(?:auth|registry|weights) )?[a-z]+)(?= [A-Z.$-]|`)", text)):
+        assert command in known, command
+    flags = set().union(*known.values())
+    for flag in set(re.findall(r"`(--[a-z-]+)", text)) | set(re.findall(r"\bcogpack [^`\n|]*? (--[a-z-]+)", text)):
+        assert flag in flags, flag
 
 
 @pytest.mark.parametrize(
