@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Self
 from cogpack.digest import Digest, Hasher, parse_digest, sha256
 from cogpack.disk import sync_directory, whole_file, writing
 from cogpack.errors import InputError, MismatchError
-from cogpack.oci import MANIFEST_LIMIT, MANIFEST_TYPES, OCI_INDEX, Descriptor, decode, encode
+from cogpack.oci import OCI_INDEX, Descriptor, decode, encode
 
 REF_NAME = "org.opencontainers.image.ref.name"
 """Annotation of a descriptor in index.json: the name it goes by (image-spec annotations.md)."""
@@ -62,6 +62,8 @@ class Layout:
 
     @classmethod
     def read(cls, root: Path) -> Self:
+        if not root.exists():
+            raise InputError(f"{root}: there is no such directory", next_step="check the name")
         if not (root / "oci-layout").is_file() or not (root / "index.json").is_file():
             raise InputError(
                 f"{root}: not an OCI image layout (it has no oci-layout or no index.json)",
@@ -224,17 +226,6 @@ class Layout:
                 next_step="name one as DIR:NAME, or build each image into a directory of its own",
             )
         return self._descriptor(entries[0])
-
-    def root_manifest(self) -> tuple[Descriptor, bytes]:
-        """The one image of the layout, and its manifest's bytes."""
-        descriptor = self.image()
-        if descriptor.media_type not in MANIFEST_TYPES or descriptor.size > MANIFEST_LIMIT:
-            raise InputError(
-                f"{self.root}: {descriptor.digest} is no image manifest ({descriptor.media_type}, "
-                f"{descriptor.size} bytes)",
-                next_step="name a directory that holds a container image",
-            )
-        return descriptor, self.blob_bytes(descriptor)
 
     def _descriptor(self, entry: dict[str, Any]) -> Descriptor:
         try:

@@ -43,6 +43,8 @@ def plan(arguments: argparse.Namespace) -> None:
 
     def act(session: "Session") -> str:
         planned = plan(session, arguments.target)
+        if getattr(arguments, "weights_only", False):  # `push --dry-run --weights-only`
+            planned = planned.weights_only()
         return text(arguments, planned, "\n".join(layer_rows(planned.layers) + weight_rows(planned.weights)))
 
     with_session(arguments, act)
@@ -114,10 +116,15 @@ def schema(arguments: argparse.Namespace) -> None:
 def inspect(arguments: argparse.Namespace) -> None:
     from cogpack.commands.inspect import inspect
     from cogpack.console import size_text
+    from cogpack.oci import Platform
+
+    platform = Platform.parse(arguments.platform) if arguments.platform else None
 
     def act(session: "Session") -> str:
-        found = inspect(session, arguments.target)
-        rows = [f"{found.reference}", f"digest    {found.digest}", f"platform  {found.platform}"]
+        found = inspect(session, arguments.target, platform=platform)
+        rows = [f"{found.reference}"]
+        rows += [f"index     {found.index} ({', '.join(found.platforms)})"] if found.index else []
+        rows += [f"digest    {found.digest}", f"platform  {found.platform}"]
         rows += [f"size      {size_text(found.size)} in {len(found.layers)} layers"]
         rows += [f"  {size_text(layer.size):>9}  {layer.digest[7:19]}  {layer.name}" for layer in found.layers]
         rows += [f"input     {name}: {spec.get('type', 'any')}" for name, spec in found.inputs.items()]

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import msgspec
 from blake3 import blake3
 
-from cogpack.commands.images import StoredImage, open_image
+from cogpack.commands.images import StoredImage, open_image, title
 from cogpack.commands.session import Session
 from cogpack.decompress import decompressed
 from cogpack.errors import InputError, MismatchError
@@ -97,7 +97,7 @@ def verify_weights(session: Session, target: str, against: Path) -> list[Checked
 def _read_image(session: Session, held: _Held, image: StoredImage) -> None:
     project = [layer for name, layer in image.layers if name == PROJECT]  # the config files that stand beside weights
     for layer in [*weight_layers(image), *project]:
-        task = session.progress.task(layer.digest[7:19], layer.size)
+        task = session.progress.task(title(layer), layer.size)
         with image.blob(layer) as blocks:
             reader = Untar(decompressed(counted(blocks, task.advance)), where=image.name)
             for member in reader:

@@ -11,10 +11,10 @@ from typing import TypeVar
 import msgspec
 
 from cogpack.commands.addresses import Address, open_source, open_target
+from cogpack.commands.images import title
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError
-from cogpack.image import LAYER_NAME
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Manifest, Platform
 from cogpack.registry.graph import Graph, MissingError, Node, check_platform
 from cogpack.registry.places import Place
@@ -138,8 +138,7 @@ class _Copy:
         return [_Moved(size=needed[digest].size) for digest in there] + _each(self._session, self._move, lacking)
 
     def _move(self, blob: Descriptor) -> "_Moved":
-        name = (blob.annotations or {}).get(LAYER_NAME) or f"blob {blob.digest[7:19]}"
-        task = self._session.progress.task(name, blob.size)
+        task = self._session.progress.task(title(blob), blob.size)
         sent = 0
 
         def count(size: int) -> None:

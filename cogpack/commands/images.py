@@ -2,32 +2,37 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from functools import cache
-from pathlib import Path
+from functools import cache, partial
 
 import msgspec
 
+from cogpack.commands.addresses import Address
 from cogpack.commands.session import Session
-from cogpack.digest import Digest
+from cogpack.digest import Digest, sha256
 from cogpack.errors import InputError
 from cogpack.image import LAYER_NAME
 from cogpack.layout import Layout
-from cogpack.oci import CONFIG_LIMIT, Descriptor, Manifest, Platform, decode
-from cogpack.reference import Reference
-from cogpack.registry.graph import Graph
+from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Index, Manifest, Platform, decode
+from cogpack.registry.graph import Graph, Reader, check_platform
+from cogpack.registry.places import LayoutPlace
 
 PLATFORM = Platform(architecture="amd64", os="linux")
 """What is taken of an index if nothing is said, whatever machine this is."""
 
 
 class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
-    """`blob` streams; the last block is only given when all bytes were right. `document` is for small ones."""
+    """`blob` streams; the last block is only given when all bytes were right. `document` is for small ones.
+
+    `index`: what the image was chosen from, and the `platforms` that this one offers.
+    """
 
     name: str
     digest: Digest
     manifest: Manifest
     blob: Callable[[Descriptor], AbstractContextManager[Iterator[bytes]]]
     document: Callable[[Descriptor], bytes]
+    index: Digest | None
+    platforms: tuple[str, ...]
 
     @property
     def layers(self) -> list[tuple[str, Descriptor]]:
@@ -35,35 +40,66 @@ class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
         return [((layer.annotations or {}).get(LAYER_NAME, ""), layer) for layer in self.manifest.layers]
 
 
-def open_image(session: Session, target: str, platform: Platform = PLATFORM) -> StoredImage:
-    """`target`: a directory with an OCI layout, else a reference. Of an index, the image for `platform`."""
-    if Path(target).is_dir():
-        layout = Layout.read(Path(target))
-        descriptor, data = layout.root_manifest()
-        return StoredImage(
-            name=target,
-            digest=descriptor.digest,
-            manifest=decode(data, Manifest, where=target),
-            blob=layout.blob,
-            document=layout.blob_bytes,
-        )
-    reference = Reference.parse(target)
-    repository = session.repository(reference)
-    graph = Graph(repository.manifest, where=reference.name)
-    root = graph.root(reference.digest or reference.tag or "latest", platform)
+def title(blob: Descriptor) -> str:
+    """A blob's name, for people."""
+    if blob.media_type in (OCI_CONFIG, DOCKER_CONFIG):
+        return "config"
+    return (blob.annotations or {}).get(LAYER_NAME) or f"blob {blob.digest[7:19]}"
+
+
+def open_image(session: Session, target: str, platform: Platform | None = None) -> StoredImage:
+    """`target`: `HOST/NAME[:TAG|@DIGEST]`, or `DIR[:NAME]`, an OCI layout.
+
+    `platform`: which image of an index, and what the image must be for if there is no index; `PLATFORM` of an index if
+    nothing is said.
+    """
+    address = Address.parse(target)
+    manifest: Reader
+    document: Callable[[Descriptor], bytes]
+    blob: Callable[[Descriptor], AbstractContextManager[Iterator[bytes]]]
+    if reference := address.reference:
+        repository = session.repository(reference)
+        where, wanted = reference.name, reference.digest or reference.tag or "latest"
+        manifest = repository.manifest
+        document = partial(repository.blob_bytes, limit=CONFIG_LIMIT)
+        fetcher = cache(lambda: session.fetcher(repository))
+
+        @contextmanager
+        def fetched(descriptor: Descriptor) -> Iterator[Iterator[bytes]]:
+            with closing(fetcher().stream(descriptor, lambda _: None)) as blocks:
+                yield blocks
+
+        blob = fetched
+    else:
+        layout = Layout.read(address.directory)
+        where, wanted = target, layout.image(address.name).digest
+        manifest = LayoutPlace(layout, session.cancellation).manifest
+        document, blob = layout.blob_bytes, layout.blob
+    read: list[tuple[str, bytes, Digest]] = []
+
+    def remembered(ref: str) -> tuple[str, bytes, Digest] | None:
+        found = manifest(ref)
+        read.extend([found] if found else [])
+        return found
+
+    graph = Graph(remembered, where=where)
+    root = graph.root(wanted, platform or PLATFORM)
     if not isinstance(root.document, Manifest):
-        raise InputError(f"{reference} is an index of no images", next_step="check the name and tag")
-    fetcher = cache(lambda: session.fetcher(repository))
-
-    @contextmanager
-    def blob(descriptor: Descriptor) -> Iterator[Iterator[bytes]]:
-        with closing(fetcher().stream(descriptor, lambda _: None)) as blocks:
-            yield blocks
-
+        raise InputError(f"{target} is an index of no images", next_step="check the name and tag")
+    if platform and not graph.chosen:
+        check_platform(document(root.document.config), platform, where)
     return StoredImage(
-        name=str(reference),
+        name=str(reference or target),
         digest=root.descriptor.digest,
         manifest=root.document,
         blob=blob,
-        document=lambda blob: repository.blob_bytes(blob, limit=CONFIG_LIMIT),
+        document=document,
+        index=sha256(read[0][1]) if graph.chosen else None,
+        platforms=_platforms(decode(read[0][1], Index, where=where)) if graph.chosen else (),
     )
+
+
+def _platforms(index: Index) -> tuple[str, ...]:
+    """In the index's order; builders list attestations as of an unknown platform."""
+    found = (str(child.platform) for child in index.manifests if child.platform and child.platform.os != "unknown")
+    return tuple(dict.fromkeys(found))

@@ -8,7 +8,7 @@ from cogpack.commands.images import open_image
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.image import LAYER_KEY
-from cogpack.oci import Descriptor, decode
+from cogpack.oci import Descriptor, Platform, decode
 from cogpack.runtime.contract import SCHEMA_LABEL
 
 
@@ -21,9 +21,13 @@ class InspectedLayer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Inspected(msgspec.Struct, frozen=True, kw_only=True):
+    """`index`: what the image was chosen from, None where there is none; `platforms`: what else it offers."""
+
     reference: str
     digest: Digest
+    index: Digest | None
     platform: str
+    platforms: tuple[str, ...]
     size: int
     layers: tuple[InspectedLayer, ...]
     environment: tuple[str, ...]
@@ -43,14 +47,16 @@ class _Config(msgspec.Struct):
     config: _Inner | None = None
 
 
-def inspect(session: Session, target: str) -> Inspected:
-    image = open_image(session, target)
+def inspect(session: Session, target: str, *, platform: Platform | None = None) -> Inspected:
+    image = open_image(session, target, platform)
     config = decode(image.document(image.manifest.config), _Config, where=f"{image.name}: config")
     inner = config.config or _Inner()
     labels = inner.labels or {}
     return Inspected(
         reference=image.name,
         digest=image.digest,
+        index=image.index,
+        platforms=image.platforms,
         platform=f"{config.os}/{config.architecture}",
         size=sum(layer.size for layer in image.manifest.layers),
         layers=tuple(_layer(name, layer) for name, layer in image.layers),

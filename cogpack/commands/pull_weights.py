@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from cogpack.commands.contents import DOCUMENT_LIMIT, joined_files, weight_layers
-from cogpack.commands.images import StoredImage, open_image
+from cogpack.commands.images import StoredImage, open_image, title
 from cogpack.commands.session import Session
 from cogpack.commands.tree import Tree
 from cogpack.decompress import decompressed
@@ -106,7 +106,7 @@ class _Extraction:
         mark = self._done.region(layer.digest, number)
         if mark.have:
             return
-        task = self._session.progress.task(layer.digest[7:19], layer.size)
+        task = self._session.progress.task(title(layer), layer.size)
         hasher = Hasher()
         with self._image.blob(layer) as blocks:
             plain = hasher.watch(decompressed(counted(blocks, task.advance)))

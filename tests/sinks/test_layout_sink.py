@@ -126,8 +126,8 @@ def test_blobs_get_the_modes_that_the_umask_leaves(tmp_path: Path) -> None:
 def test_a_layout_is_read_by_its_one_image(tmp_path: Path) -> None:
     image, root = fill(LayoutSink(tmp_path), one_layer(), ["a:1", "a:latest"])
     layout = Layout.read(tmp_path)
-    descriptor, manifest = layout.root_manifest()
-    assert (descriptor.digest, manifest) == (root.digest, image.manifest)
+    assert layout.image().digest == root.digest
+    assert layout.blob_bytes(layout.image()) == image.manifest
     assert layout.blob_bytes(image.config_descriptor) == image.config
 
 
@@ -135,7 +135,7 @@ def test_a_layout_of_several_images_asks_which(tmp_path: Path) -> None:
     fill(LayoutSink(tmp_path), one_layer(b"1"), ["a:1"])
     fill(LayoutSink(tmp_path), one_layer(b"2"), ["b:1"])
     with pytest.raises(InputError, match=r"expected one image, found 2 \(a:1, b:1\)"):
-        Layout.read(tmp_path).root_manifest()
+        Layout.read(tmp_path).image()
 
 
 def test_an_unfinished_layout_is_not_read(tmp_path: Path) -> None:
@@ -149,10 +149,10 @@ def test_a_damaged_blob_is_named(tmp_path: Path) -> None:
     path = Layout(tmp_path).blob_path(root.digest)
     path.write_bytes(image.manifest[:-1] + b" ")
     with pytest.raises(MismatchError, match=path.name):
-        Layout.read(tmp_path).root_manifest()
+        Layout.read(tmp_path).blob_bytes(root)
     path.unlink()
     with pytest.raises(InputError, match="is missing"):
-        Layout.read(tmp_path).root_manifest()
+        Layout.read(tmp_path).blob_bytes(root)
 
 
 def test_a_damaged_manifest_is_mended_by_the_next_build(tmp_path: Path) -> None:
@@ -179,5 +179,6 @@ def test_a_damaged_manifest_is_mended_by_the_next_build(tmp_path: Path) -> None:
 def test_a_hostile_index_is_an_input_error(tmp_path: Path, index: str) -> None:
     LayoutSink(tmp_path)
     (tmp_path / "index.json").write_text(index)
+    layout = Layout.read(tmp_path)
     with pytest.raises(InputError, match=str(tmp_path)):
-        Layout.read(tmp_path).root_manifest()
+        layout.blob_bytes(layout.image())
