@@ -51,25 +51,24 @@ def pull(arguments: argparse.Namespace) -> None:
     from cogpack.console import size_text
     from cogpack.oci import Platform
 
-    platform = Platform.parse(arguments.platform) if arguments.platform else PLATFORM
+    platform, exact = Platform.parse(arguments.platform) if arguments.platform else PLATFORM, bool(arguments.platform)
     engine = DOCKER if arguments.docker else PODMAN if arguments.podman else CONTAINERD
 
     def act(session: "Session") -> str:
         started = time.monotonic()
         if arguments.output:
             wanted = None if arguments.all_platforms else platform
-            pulled = pull(session, arguments.target, arguments.output, platform=wanted)
+            pulled = pull(session, arguments.target, arguments.output, platform=wanted, exact=exact)
         elif arguments.all_platforms:
             raise InputError(
                 "an engine has images of one platform", next_step="leave out --all-platforms, or add -o DIR"
             )
         else:
-            pulled = pull_into(session, arguments.target, engine, platform=platform)
+            pulled = pull_into(session, arguments.target, engine, platform=platform, exact=exact)
         if not arguments.quiet:
             rate = pulled.fetched / max(0.001, time.monotonic() - started)
-            session.progress.note(
-                f"fetched {size_text(pulled.fetched)} at {size_text(rate)}/s, reused {size_text(pulled.reused)}"
-            )
+            speed = f" at {size_text(rate)}/s" if pulled.fetched else ""
+            session.progress.note(f"fetched {size_text(pulled.fetched)}{speed}, reused {size_text(pulled.reused)}")
         return text(arguments, pulled, pulled.reference)
 
     with_session(arguments, act)

@@ -11,7 +11,7 @@ from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.layers.layer import Form
 from cogpack.project import Project
-from cogpack.sinks.archive import ArchiveSink
+from cogpack.sinks.archive import ArchiveSink, names_archive
 from cogpack.sinks.base import Sink
 from cogpack.sinks.daemon import DaemonSink
 from cogpack.sinks.layout import LayoutSink
@@ -19,7 +19,10 @@ from cogpack.transfer import Moved, transfer
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
-    """`digest`: of the manifest, or of the image config where the sink knows no manifests (`docker load`)."""
+    """`digest`: of the manifest, or of the image config where the sink knows no manifests (`docker load`).
+
+    `reference`: what the image is called there, for `docker run` or with the digest.
+    """
 
     reference: str
     digest: Digest
@@ -30,8 +33,9 @@ def build(session: Session, output: Path, *, tag: str | None = None, rebuild: bo
     """Into `output`: a `docker load` archive if the name ends in .tar, else an OCI image layout."""
     project = open_project(session)
     name = _name(project, tag)
+    archive = names_archive(output)
     prepared = prepare(session, project)
-    if output.name.endswith(".tar"):
+    if archive:
         with ArchiveSink.write(output) as sink:
             return _into(session, prepared, sink, [name], rebuild=rebuild)
     return _into(session, prepared, LayoutSink(output), [name], rebuild=rebuild)
@@ -66,11 +70,12 @@ def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, 
         facts=session.facts,
         progress=session.progress,
         cancellation=session.cancellation,
+        outcome="built",
     )
     prepared.fingerprints.save()
     if sink.form is Form.STORED:
         record_results(session, prepared, {layer.key: layer.info for layer in done.layers})
     digest = done.descriptor.digest
-    # An image ID is no manifest digest: "@" would name something that no registry has.
-    separator = "@" if sink.form is Form.STORED else " "
-    return Built(reference=f"{tags[0]}{separator}{digest}", digest=digest, layers=done.layers)
+    # An image ID is no manifest digest: with "@", `docker run` would look for what no registry has.
+    reference = f"{tags[0]}@{digest}" if sink.form is Form.STORED else tags[0]
+    return Built(reference=reference, digest=digest, layers=done.layers)

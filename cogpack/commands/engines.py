@@ -9,6 +9,7 @@ from collections.abc import Generator, Mapping
 
 import msgspec
 
+from cogpack.commands.images import title
 from cogpack.commands.pull import PulledBlob, PulledImage, Remote, open_remote
 from cogpack.commands.session import Session
 from cogpack.errors import CogpackError, UnavailableError
@@ -58,7 +59,7 @@ class _Config(msgspec.Struct):
     variant: str | None = None
 
 
-def pull_into(session: Session, target: str, engine: Engine, *, platform: Platform) -> PulledImage:
+def pull_into(session: Session, target: str, engine: Engine, *, platform: Platform, exact: bool = False) -> PulledImage:
     """The image is in the engine under its own name in the end, and was never on this disk otherwise."""
     if engine is DOCKER:
         ask()
@@ -67,18 +68,26 @@ def pull_into(session: Session, target: str, engine: Engine, *, platform: Platfo
             f"{engine.program}: can't be started: there is none on PATH",
             next_step="install it, or pull into a file: -o FILE.tar",
         )
-    remote = open_remote(session, target, platform)
+    remote = open_remote(session, target, platform, exact=exact)
     feed = _Feed(session, remote)
     if engine is DOCKER and not _is_local():
         feed.load()
-    elif not feed.serve(engine):
-        if engine is not DOCKER:
-            raise UnavailableError(
-                f"{engine.program}: its engine can't reach this machine's loopback",
-                next_step="pull into a file with cogpack pull -o IMAGE.tar, and load that",
-            )
-        feed.load()
+    else:
+        try:
+            feed.serve(engine)
+        except _NeverCameError as error:
+            if engine is not DOCKER:
+                raise UnavailableError(
+                    f"{engine.program}: its engine does not run, or can't reach this machine's loopback: "
+                    f"{error.message}",
+                    next_step="start it, or pull into a file with cogpack pull -o IMAGE.tar, and load that",
+                ) from None
+            feed.load()
     return remote.pulled(engine.program, feed.pulled)
+
+
+class _NeverCameError(UnavailableError):
+    """The engine failed before it asked us for anything."""
 
 
 class _Feed:
@@ -97,8 +106,8 @@ class _Feed:
             for blob in self._remote.graph.blobs
         ]
 
-    def serve(self, engine: Engine) -> bool:
-        """Let the engine pull; False where it never came."""
+    def serve(self, engine: Engine) -> None:
+        """Let the engine pull; raises `_NeverCameError` where it did not ask for anything."""
         blobs = {blob.digest: blob for blob in self._remote.graph.blobs}
         served = Served(self._node.descriptor, self._node.data, blobs, self._blocks)
         with PullThrough(served) as through:
@@ -110,11 +119,11 @@ class _Feed:
             }
             try:
                 _run(engine, engine.pull, names)
-            except UnavailableError:
+            except UnavailableError as error:
                 if self._failed:
                     raise self._failed from None
                 if not through.asked:
-                    return False
+                    raise _NeverCameError(error.message, next_step=error.next_step) from None
                 raise
         try:
             _run(engine, engine.tag, names)
@@ -125,7 +134,6 @@ class _Feed:
                 _run(engine, engine.again, names, seconds=_AGAIN_SECONDS)
             except UnavailableError as error:
                 self._session.progress.note(f"{names['name']} has no RepoDigest: {error.message}")
-        return True
 
     def load(self) -> None:
         """Into a Docker elsewhere, through its own connection."""
@@ -140,7 +148,7 @@ class _Feed:
             load.finish()
 
     def _blocks(self, blob: Descriptor, start: int) -> Generator[bytes]:
-        task = self._session.progress.task(self._remote.title(blob), blob.size - start)
+        task = self._session.progress.task(title(blob), blob.size - start)
 
         def count(size: int) -> None:
             self._came[blob.digest] = self._came.get(blob.digest, 0) + size

@@ -14,19 +14,19 @@ from typing import TypeVar
 
 import msgspec
 
-from cogpack.commands.images import PLATFORM
+from cogpack.commands.images import PLATFORM, title
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.disk import writing
 from cogpack.errors import InputError, MismatchError
-from cogpack.image import LAYER_NAME
 from cogpack.layout import Layout
-from cogpack.oci import Descriptor, Manifest, Platform
+from cogpack.oci import CONFIG_LIMIT, Descriptor, Manifest, Platform
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.registry.fetch import Fetcher
-from cogpack.registry.graph import Graph, Node
+from cogpack.registry.graph import Graph, Node, check_platform
 from cogpack.registry.partial import Partial
+from cogpack.sinks.archive import names_archive
 from cogpack.sinks.stored import pieces
 from cogpack.transfer import results
 
@@ -72,10 +72,6 @@ class Remote(msgspec.Struct, frozen=True):
         tag = self.reference.tag or ("latest" if self.reference.digest is None else self.root.descriptor.digest[7:19])
         return str(self.reference.with_tag(tag))
 
-    def title(self, blob: Descriptor) -> str:
-        """For people."""
-        return (blob.annotations or {}).get(LAYER_NAME) or str(blob.digest[7:19])
-
     def image(self) -> tuple[Node, Manifest]:
         """Its one image."""
         if isinstance(self.root.document, Manifest):
@@ -94,12 +90,14 @@ class Remote(msgspec.Struct, frozen=True):
         )
 
 
-def open_remote(session: Session, target: str, platform: Platform | None) -> Remote:
-    """`platform`: which image of an index; None takes them all."""
+def open_remote(session: Session, target: str, platform: Platform | None, *, exact: bool = False) -> Remote:
+    """`platform`: which image of an index; None takes them all. `exact`: what is no index must be for it, too."""
     reference = Reference.parse(target)
     repository = session.repository(reference)
     graph = Graph(repository.manifest, where=reference.name)
-    graph.root(reference.digest or reference.tag or "latest", platform)
+    root = graph.root(reference.digest or reference.tag or "latest", platform)
+    if exact and platform and not graph.chosen and isinstance(root.document, Manifest):
+        check_platform(repository.blob_bytes(root.document.config, limit=CONFIG_LIMIT), platform, reference.name)
     if foreign := [layer.digest for node in graph.nodes for layer in node.foreign]:
         raise InputError(
             f"{reference}: the registry does not have {', '.join(foreign):.300}, only a URL elsewhere",
@@ -108,11 +106,14 @@ def open_remote(session: Session, target: str, platform: Platform | None) -> Rem
     return Remote(reference, repository, graph)
 
 
-def pull(session: Session, target: str, output: Path, *, platform: Platform | None = PLATFORM) -> PulledImage:
+def pull(
+    session: Session, target: str, output: Path, *, platform: Platform | None = PLATFORM, exact: bool = False
+) -> PulledImage:
     """Into `output`: an archive for `docker load` if the name ends in .tar, else an OCI image layout."""
-    remote = open_remote(session, target, platform)
+    archive = names_archive(output)
+    remote = open_remote(session, target, platform, exact=exact)
     fetcher = session.fetcher(remote.repository)
-    if output.name.endswith(".tar"):
+    if archive:
         return _into_archive(session, remote, fetcher, output)
     return _into_layout(session, remote, fetcher, output)
 
@@ -130,7 +131,7 @@ def _into_layout(session: Session, remote: Remote, fetcher: Fetcher, output: Pat
                 return PulledBlob(digest=blob.digest, size=blob.size, fetched=0)
             region = partial.region(blob.digest)
             try:
-                pulled = fetch_blob(session, remote, blob, lambda count: fetcher.into(blob, region, count))
+                pulled = fetch_blob(session, blob, lambda count: fetcher.into(blob, region, count))
             except MismatchError:
                 partial.discard()
                 raise
@@ -162,7 +163,7 @@ def _into_archive(session: Session, remote: Remote, fetcher: Fetcher, output: Pa
 
         def fetch(blob: Descriptor) -> PulledBlob:
             region = partial.region(blob.digest, places[blob.digest])
-            return fetch_blob(session, remote, blob, lambda count: fetcher.into(blob, region, count))
+            return fetch_blob(session, blob, lambda count: fetcher.into(blob, region, count))
 
         done = together(session, fetch, _largest_first(remote.graph.blobs))
         for piece in layout:
@@ -172,11 +173,9 @@ def _into_archive(session: Session, remote: Remote, fetcher: Fetcher, output: Pa
     return remote.pulled(str(output), done)
 
 
-def fetch_blob(
-    session: Session, remote: Remote, blob: Descriptor, move: Callable[[Callable[[int], None]], int]
-) -> PulledBlob:
+def fetch_blob(session: Session, blob: Descriptor, move: Callable[[Callable[[int], None]], int]) -> PulledBlob:
     """`move` one blob, seen by the user."""
-    task = session.progress.task(remote.title(blob), blob.size)
+    task = session.progress.task(title(blob), blob.size)
     came = move(task.advance)
     task.done("pulled")
     return PulledBlob(digest=blob.digest, size=blob.size, fetched=came)

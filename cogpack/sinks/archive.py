@@ -17,6 +17,18 @@ from cogpack.layers.layer import Body, Form, Layer
 from cogpack.oci import Descriptor, Image, LayerInfo, encode
 from cogpack.sinks.base import counted
 
+_COMPRESSED = (".tgz", ".tar.gz", ".tar.zst", ".tar.xz", ".tar.bz2")
+
+
+def names_archive(output: Path) -> bool:
+    """Whether `output` is to be an archive (.tar), and not the directory of a layout."""
+    if output.name.lower().endswith(_COMPRESSED):
+        raise InputError(
+            f"{output}: an archive is written as FILE.tar, uncompressed",
+            next_step="leave out the ending, or name a DIR",
+        )
+    return output.name.endswith(".tar")
+
 
 class Writable(Protocol):
     def write(self, data: bytes, /) -> object: ...

@@ -85,13 +85,13 @@ class Load:
         words = self._output.read(2000).decode(errors="replace").strip()
         return UnavailableError(
             f"docker load ended with {self._process.returncode}: {words or 'no message'}",
-            next_step="look at the daemon's log, or write a file with cogpack build -o IMAGE.tar",
+            next_step="look at the daemon's log, or write a file: cogpack build or pull -o IMAGE.tar",
         )
 
 
 def ask() -> None:
     """Is there a Docker that answers? If not, an `UnavailableError` says why."""
-    advice = "start Docker (or set DOCKER_HOST), or write a file with cogpack build -o IMAGE.tar"
+    advice = "start Docker (or set DOCKER_HOST), or write a file: cogpack build or pull -o IMAGE.tar"
     try:
         answer = subprocess.run(
             ["docker", "version", "--format", "{{.Server.Version}}"],
@@ -103,7 +103,7 @@ def ask() -> None:
     except OSError as error:
         raise UnavailableError(
             f"docker: can't be started: {error.strerror}",
-            next_step="install Docker's client, or write a file with cogpack build -o IMAGE.tar",
+            next_step="install Docker's client, or write a file: cogpack build or pull -o IMAGE.tar",
         ) from None
     except subprocess.TimeoutExpired:
         raise UnavailableError(

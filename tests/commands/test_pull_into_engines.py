@@ -108,8 +108,9 @@ def test_an_archive_that_is_wrong_is_not_loaded(
 def test_another_engine_that_does_not_reach_us_is_told_with_the_way_round(
     session: Session, registry: FakeRegistry, stand_in: StandIn, engine: object, program: str
 ) -> None:
-    stand_in(program, "exit 1")
-    with pytest.raises(UnavailableError, match=f"{program}: its engine can't reach") as caught:
+    stand_in(program, "echo no socket >&2; exit 1")
+    said = f"{program}: its engine does not run, or can't reach .* ended with 1: no socket"
+    with pytest.raises(UnavailableError, match=said) as caught:
         pull_into(session, f"{registry.address}/a/b:v1", engine, platform=PLATFORM)  # type: ignore[arg-type]
     assert "-o IMAGE.tar" in caught.value.next_step
 

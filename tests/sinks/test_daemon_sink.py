@@ -38,7 +38,7 @@ def test_without_docker_the_advice_is_to_write_a_file(monkeypatch: pytest.Monkey
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UnavailableError, match="docker: can't be started") as caught, DaemonSink.open():
         pass
-    assert "cogpack build -o IMAGE.tar" in caught.value.next_step
+    assert "cogpack build or pull -o IMAGE.tar" in caught.value.next_step
 
 
 def test_a_daemon_that_does_not_answer_is_reported_with_docker_s_words(stand_in: StandIn) -> None:
