@@ -16,6 +16,10 @@ def writing(where: Path) -> Iterator[None]:
     """No room, no right, no such place: an `InputError` that names `where`."""
     try:
         yield
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(
+            f"{where}: can't write: there is no such directory", next_step="make it, or choose another place"
+        ) from error
     except OSError as error:
         raise InputError(
             f"{where}: can't write: {error.strerror or error}",

@@ -104,10 +104,12 @@ def transfer(
     facts: Facts,
     progress: Progress,
     cancellation: Cancellation,
+    outcome: str = "sent",
 ) -> Transferred:
     """Every layer, then config and manifest, then the tags: nothing can be seen before it is whole.
 
-    A fact is recorded as soon as its layer is done, so a killed run is not repeated from the start.
+    `outcome`: what the user is told of a layer that moved. A fact is recorded as soon as its layer is done, so a killed
+    run is not repeated from the start.
     """
 
     def move(layer: Layer) -> Moved:
@@ -123,7 +125,7 @@ def transfer(
         info = sink.add_layer(layer, count)
         if isinstance(layer, BuiltLayer) and sink.form is sink.form.STORED:
             facts.record(layer.key, info)
-        task.done("sent" if sent else "reused")
+        task.done(outcome if sent else "reused")
         return Moved(name=layer.name, key=layer.key, info=info, sent=sent, vouched="" if sent else vouched(layer))
 
     # Largest first: the last layer to finish should be a short one. Unknown sizes count as large.

@@ -30,7 +30,7 @@ def run(argv: Sequence[str] | None = None) -> int:
         _say(f"error: {error.message}", f"next: {error.next_step}")
         return error.exit_code
     except (KeyboardInterrupt, Cancelled):
-        _say("interrupted", "next: run it again; finished layers are not resent")
+        _say("interrupted", "next: run it again; what is finished is not done again")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

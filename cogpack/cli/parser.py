@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
         added.add_argument(
             "--insecure-registry",
             action="append",
+            type=_host,
             default=[],
             metavar="HOST",
             help="allow plain http to this registry (loopback is always allowed); repeatable",
@@ -37,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
         added.add_argument(
             "--insecure-credentials",
             action="append",
+            type=_host,
             default=[],
             metavar="HOST",
             help="and send it credentials in the clear; repeatable",
@@ -62,7 +64,14 @@ def parser() -> argparse.ArgumentParser:
     plan = project(command("plan", acts.plan, "Show the layers, their bytes, and what a push would move."))
     plan.add_argument("target", nargs="?", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
     build = project(command("build", acts.build, "Build into an OCI layout (DIR) or a docker archive (FILE.tar)."))
-    build.add_argument("-o", "--output", type=Path, required=True, metavar="DIR|FILE.tar")
+    build.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="DIR|FILE.tar",
+        help="an OCI layout, or an archive for docker load",
+    )
     build.add_argument("-t", "--tag", metavar="NAME[:TAG]", help="name of the image in it [image: of cog.yaml]")
     build.add_argument("--rebuild", action="store_true", help="make every layer anew, whatever lock and cache say")
     load = project(command("load", acts.load, "Load the image into the local Docker."))
@@ -72,10 +81,11 @@ def parser() -> argparse.ArgumentParser:
     lock.add_argument("-U", "--upgrade", action="store_true", help="take the newest of everything, ignoring old pins")
     project(command("schema", acts.schema, "Print the model's OpenAPI document."))
     inspect = command("inspect", acts.inspect, "Describe an image of a registry or an OCI layout.")
-    inspect.add_argument("target", metavar="REF|DIR")
+    inspect.add_argument("target", metavar="REF|DIR", help="HOST/NAME[:TAG|@DIGEST], or DIR[:NAME] of a layout")
+    inspect.add_argument("--platform", metavar="OS/ARCH", help="which image of an index [linux/amd64]")
     copy = command("copy", registries.copy, "Copy an image between registries and OCI layouts, byte for byte.")
-    copy.add_argument("source", metavar="HOST/NAME[:TAG|@DIGEST]|DIR[:NAME]")
-    copy.add_argument("target", metavar="HOST/NAME[:TAG]|DIR[:NAME]")
+    copy.add_argument("source", metavar="SRC", help="HOST/NAME[:TAG|@DIGEST], or DIR[:NAME] of a layout")
+    copy.add_argument("target", metavar="DST", help="the same; without a name, it gets the source's")
     copy.add_argument("--platform", metavar="OS/ARCH", help="one image of an index [all, and the index]")
     copy.add_argument("--no-referrers", action="store_true", help="leave out signatures, SBOMs and the like")
     copy.add_argument("-j", "--jobs", type=_positive, default=4, metavar="N", help="blobs at a time [4]")
@@ -84,7 +94,9 @@ def parser() -> argparse.ArgumentParser:
     )
     pull.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]")
     into = pull.add_mutually_exclusive_group(required=True)
-    into.add_argument("-o", "--output", type=Path, metavar="DIR|FILE.tar")
+    into.add_argument(
+        "-o", "--output", type=Path, metavar="DIR|FILE.tar", help="an OCI layout, or an archive for docker load"
+    )
     into.add_argument("--docker", action="store_true", help="into Docker, which pulls over many connections through us")
     into.add_argument("--podman", action="store_true", help="into podman, likewise")
     into.add_argument("--containerd", action="store_true", help="into containerd, likewise [$CONTAINERD_NAMESPACE]")
@@ -94,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--only", choices=["weights"], help="the files of the weight layers, into a new directory")
     pull.add_argument("-j", "--jobs", type=_positive, default=16, metavar="N", help="connections at a time [16]")
     verify = project(command("verify", acts.verify, "Rebuild from the lock and compare with a pushed image."))
-    verify.add_argument("target", metavar="REF")
+    verify.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image to compare with")
     weights = commands.add_parser("weights", help="Show, cut, join, compare and pull weights.")
     kinds = weights.add_subparsers(metavar="ACTION", required=True)
     ls = project(command("ls", weight_acts.list_weights, "Show what is a weight, how it is cut, what moves.", kinds))
@@ -111,15 +123,15 @@ def parser() -> argparse.ArgumentParser:
     check = command(
         "verify", weight_acts.verify_weights, "Compare an image's weights with files, whole or tensor by tensor.", kinds
     )
-    check.add_argument("target", metavar="REF|DIR")
+    check.add_argument("target", metavar="REF|DIR", help="HOST/NAME[:TAG|@DIGEST], or DIR[:NAME] of a layout")
     check.add_argument("--against", type=Path, required=True, metavar="FILE|DIR")
     pull = command("pull", weight_acts.pull_weights, "Pull the weights of an image, and nothing else of it.", kinds)
-    pull.add_argument("target", metavar="REF|DIR")
+    pull.add_argument("target", metavar="REF|DIR", help="HOST/NAME[:TAG|@DIGEST], or DIR[:NAME] of a layout")
     pull.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     pull.add_argument("-j", "--jobs", type=_positive, default=16, metavar="N", help="connections at a time [16]")
     login = command("login", registries.login, "Try a registry's credentials and keep them where Docker does.")
     login.add_argument("host", metavar="HOST")
-    login.add_argument("-u", "--username", metavar="USER")
+    login.add_argument("-u", "--username", metavar="USER", help="instead of asking for it")
     login.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     logout = command("logout", registries.logout, "Forget a registry's credentials.")
     logout.add_argument("host", metavar="HOST")
@@ -137,7 +149,7 @@ def parser() -> argparse.ArgumentParser:
     serve.set_defaults(act=registries.serve)
     serve.add_argument("directory", type=Path, metavar="DIR")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on [127.0.0.1]")
-    serve.add_argument("--port", type=int, default=5000, help="port, 0 for any free one [5000]")
+    serve.add_argument("--port", type=_port, default=5000, help="port, 0 for any free one [5000]")
     serve.add_argument("--user", metavar="NAME", help="who may use it; the password is read from standard input")
     return top
 
@@ -146,6 +158,19 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 64:
         raise argparse.ArgumentTypeError(f"expected 1 to 64, found {text!r}")
     return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected 0 to 65535, found {text!r}")
+    return int(text)
+
+
+def _host(text: str) -> str:
+    """What matches no host would be an option without effect."""
+    if not text or "/" in text or "@" in text:
+        raise argparse.ArgumentTypeError(f"expected HOST or HOST:PORT, found {text!r}")
+    return text
 
 
 def _positive_bytes(text: str) -> int:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cogpack.errors import InputError
+
 if TYPE_CHECKING:
     from cogpack.commands.session import Session
 
@@ -45,7 +47,12 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str])
         Session(settings, progress, cancellation) as session,
     ):
         line = act(session)
-    print(line)
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise InputError(f"standard output: {error.strerror}", next_step="give it a place with room") from None
 
 
 def _share_one_heap() -> None:

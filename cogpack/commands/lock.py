@@ -52,7 +52,7 @@ def current_lock(session: Session, project: Project) -> Lock:
     if found is None:
         if session.settings.locked:
             raise MismatchError(
-                f"{project.root / FILE}: there is no lock, and --locked forbids making one",
+                f"{project.root / FILE}: there is no lock, and with --locked or for verify none is made",
                 next_step="run cogpack lock and commit cogpack.lock",
             )
         return lock(session, project)

@@ -71,6 +71,7 @@ def verify(session: Session, target: str) -> Verified:
             facts=session.facts,
             progress=session.progress,
             cancellation=session.cancellation,
+            outcome="built",
         )
         if done.image.descriptor.digest != digest:
             raise _difference(reference, repository, prepared.plan, remote, done.image)

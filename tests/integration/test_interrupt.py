@@ -39,7 +39,7 @@ def test_f36_a_stopped_push_ends_its_sessions_and_moves_no_tag(hello: Project, h
             push.kill()
         assert push.returncode == 130, err
         assert out == ""
-        assert "next: run it again; finished layers are not resent" in err
+        assert "next: run it again; what is finished is not done again" in err
         assert registry.kinds("DELETE session")
         assert not registry.sessions
         assert not registry.tags.get("me/hello")
