@@ -39,7 +39,7 @@ from cogpack.commands.session import Session, Settings  # noqa: E402
 from cogpack.image import Part, Run, assemble  # noqa: E402
 from cogpack.layers.built import BuiltLayer  # noqa: E402
 from cogpack.layers.compression import Gzip, Uncompressed  # noqa: E402
-from cogpack.layers.entry import LocalFile  # noqa: E402
+from cogpack.layers.content import LocalFile  # noqa: E402
 from cogpack.layers.files import FilesSource, Placed  # noqa: E402
 from cogpack.layers.fingerprints import Fingerprints  # noqa: E402
 from cogpack.layers.weights import Weight, lay, layer_size  # noqa: E402
