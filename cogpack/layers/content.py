@@ -122,6 +122,18 @@ class _Unchanged(io.FileIO):
             raise _changed(path)
         self._sound = True
 
+    def read(self, size: int | None = -1) -> bytes:
+        try:
+            return super().read(size)
+        except OSError as error:
+            raise _failing(self._path, error) from error
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            raise _failing(self._path, error) from error
+
     def close(self) -> None:
         if not self.closed:
             super().close()
@@ -136,6 +148,10 @@ def _open_at_once(path: str, flags: int) -> int:
 
 def _changed(path: Path) -> MismatchError:
     return MismatchError(f"{path}: changed while it was read", next_step="run it again when nothing writes there")
+
+
+def _failing(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path}: can't be read: {error.strerror or error}", next_step="check the disk")
 
 
 def _unreadable(path: Path, error: OSError) -> CogpackError:

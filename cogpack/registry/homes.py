@@ -4,12 +4,14 @@ One small file per registry and blob, written whole; a hint, which the registry 
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from cogpack.digest import Digest
-from cogpack.disk import whole_file
+from cogpack.disk import whole_file, writing
+from cogpack.errors import InputError
 from cogpack.oci import encode
 
 _KEPT = 3
@@ -32,9 +34,11 @@ class Homes:
             known = self.of(registry, digest)
             if not known or known[0] != repository:
                 path = self._path(registry, digest)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with whole_file(path) as file:
-                    file.write(encode([repository, *(name for name in known if name != repository)][:_KEPT]))
+                with suppress(InputError):  # of a full disk: a push that has come so far needs no hints
+                    with writing(path.parent):
+                        path.parent.mkdir(parents=True, exist_ok=True)
+                    with whole_file(path) as file:
+                        file.write(encode([repository, *(name for name in known if name != repository)][:_KEPT]))
 
     def _path(self, registry: str, digest: Digest) -> Path:
         name = digest.removeprefix("sha256:")

@@ -50,7 +50,7 @@ class RegistrySink:
     def add_layer(self, layer: Layer, on_bytes: Callable[[int], None]) -> LayerInfo:
         known = layer.known
         if known is None and layer.read_first:
-            known = layer.copy_to(_drain)
+            known = layer.copy_to(lambda body: _drain(body, on_bytes))
         if known is None:
             info = self._sent(layer, None, None, on_bytes)
         else:
@@ -98,7 +98,7 @@ class RegistrySink:
                 session=session,
             )
             if not blocks.drained:  # another push brought the blob while this one failed: still say what it is
-                _drain(body)
+                _drain(body, on_bytes)
 
         made = layer.copy_to(send)
         if known not in (None, made):
@@ -136,19 +136,24 @@ class RegistrySink:
                 self._sent(added.layer, added.info, None, added.on_bytes)
 
     def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
-        found = self._repository.manifest(root.digest)
-        if found is None:
-            raise MismatchError(
-                f"{self._reference.name}@{root.digest}: the registry took the manifest and does not have it",
-                next_step="run it again; if it persists, tell the registry's operator",
-            )
+        media_type, data, _ = self._taken(root.digest)
         for tag in tags:
-            self._repository.put_manifest(found[1], found[0], tag)
-            now = self._repository.tag_digest(tag)
-            if now not in (None, root.digest):
+            self._repository.put_manifest(data, media_type, tag)
+            now = self._repository.tag_digest(tag) or self._taken(tag)[2]
+            if now != root.digest:
                 self._repository.door.http.progress.note(
                     f"{self._reference.name}:{tag} is {now} already: another push came right behind this one"
                 )
+
+    def _taken(self, ref: str) -> tuple[str, bytes, Digest]:
+        """The manifest that was put under `ref`."""
+        found = self._repository.manifest(ref)
+        if found is None:
+            raise MismatchError(
+                f"{self._reference.name}: the registry took the manifest {ref} and does not have it",
+                next_step="run it again; if it persists, tell the registry's operator",
+            )
+        return found
 
 
 class _Drained:
@@ -163,6 +168,7 @@ class _Drained:
         self.drained = True
 
 
-def _drain(body: Body) -> None:
+def _drain(body: Body, on_bytes: Callable[[int], None]) -> None:
+    """Read it for what it comes out as; nothing goes out, but `on_bytes` may want it to end."""
     for _ in body:
-        pass
+        on_bytes(0)

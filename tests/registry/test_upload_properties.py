@@ -215,3 +215,20 @@ def test_bytes_that_arrive_damaged_twice_are_an_error_of_their_own() -> None:
     world = World(b"data", [("damage", 0)] * 9, keeps=True, told="right")
     with pytest.raises(MismatchError, match="twice"):
         upload(world, Shapes(Profile(name="", hosts="", shapes=("put",), source="")), world.streamed(), name="blob")
+
+
+@pytest.mark.parametrize("order", [("put", "stream"), ("put", "stream", "chunks"), ("stream", "put", "chunks")])
+def test_a_limit_of_time_is_got_over_in_chunks_or_told(
+    order: tuple[Shape, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cogpack.registry.upload._AGE", 0.5)
+    world = World(bytes(40), [("cut", 5), ("cut", 5)], keeps=False, told="right")
+    shapes = Shapes(Profile(name="", hosts="", shapes=order, chunk=8 * UNIT, source=""))
+    if "chunks" in order:
+        upload(world, shapes, world.streamed(), name="blob")
+        assert world.here == bytes(40)
+        assert world.moves == []
+        assert world.sent == 40 + 5 + 5
+    else:
+        with pytest.raises(UnavailableError, match="a limit of time on the way"):
+            upload(world, shapes, world.streamed(), name="blob")

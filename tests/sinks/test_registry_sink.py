@@ -8,7 +8,7 @@ import pytest
 from support.fake_registry import DIST28, FakeRegistry, answer, error
 from support.images import file_layer, fill, image_of
 
-from cogpack.errors import CogpackError, InputError
+from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.http import Http
 from cogpack.layers.compression import Gzip
 from cogpack.progress import Task
@@ -115,6 +115,12 @@ def test_f35_another_pusher_right_behind_us_is_told_of(
     registry.on("HEAD manifest", answer(200, Docker_Content_Digest=theirs, Content_Length="0"))
     fill(sink(http, registry, tmp_path), [file_layer(*LAYERS[0])], ["v1"])
     assert any(theirs in note for note in notes.notes)
+
+
+def test_a_tag_that_was_taken_and_is_not_there_is_an_error(http: Http, registry: FakeRegistry, tmp_path: Path) -> None:
+    registry.on("PUT manifest", answer(201), when=lambda seen: seen.path.endswith("/v1"))
+    with pytest.raises(MismatchError, match="took the manifest v1 and does not have it"):
+        fill(sink(http, registry, tmp_path), [file_layer(*LAYERS[0])], ["v1"])
 
 
 def test_f41_a_layer_that_stands_twice_in_an_image_is_sent_once(
