@@ -36,6 +36,9 @@ class Reference(msgspec.Struct, frozen=True):
                 next_step="write it as HOST/NAME:TAG, for example ghcr.io/me/model:v1",
             )
 
+        if "://" in text:
+            raise bad("a name without a scheme")
+
         rest, at, digest_text = text.partition("@")
         digest = parse_digest(digest_text, where=f"{where} {text!r:.300}") if at else None
         first, slash, remainder = rest.partition("/")

@@ -58,6 +58,42 @@ def test_a_bug_is_told_as_one_with_its_traceback(
     assert __version__ in err.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("registry", "serve", "x", "--port", "99999"),
+        ("inspect", "--insecure-registry", "http://h.io", "h.io/a"),
+        ("copy", "--insecure-credentials", "h.io/a", "h.io/a", "x"),
+    ],
+)
+def test_what_would_have_no_effect_or_another_one_is_refused(arguments: tuple[str, ...]) -> None:
+    done = cogpack(*arguments)
+    assert done.returncode == 2
+    assert "error: argument --" in done.stderr
+
+
+def test_a_standard_output_without_room_is_no_bug(tmp_path: Path) -> None:
+    (tmp_path / "cog.yaml").write_text("predict: predict.py:Predictor\n")
+    (tmp_path / "predict.py").write_text(
+        "from cog import BasePredictor\n\n\nclass Predictor(BasePredictor):\n"
+        "    def predict(self, text: str) -> str:\n        return text\n"
+    )
+    with open("/dev/full", "w") as full:
+        command = [
+            sys.executable,
+            "-m",
+            "cogpack",
+            "schema",
+            "-C",
+            str(tmp_path),
+            "--cache-dir",
+            str(tmp_path / "cache"),
+        ]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert "error: standard output: No space left on device" in done.stderr
+
+
 def _options(found: argparse.ArgumentParser) -> dict[str, set[str]]:
     """Commands by their words, with their options."""
     options = {"": {text for action in found._actions for text in action.option_strings}}
@@ -68,7 +104,15 @@ def _options(found: argparse.ArgumentParser) -> dict[str, set[str]]:
     return options
 
 
-@pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+DOCUMENTS = [
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    *(f"docs/{name.name}" for name in (ROOT / "docs").glob("*.md")),
+]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_documents_name_commands_and_flags_that_exist(document: str) -> None:
     text = (ROOT / document).read_text()
     known = _options(parser())
@@ -79,10 +123,7 @@ def test_documents_name_commands_and_flags_that_exist(document: str) -> None:
         assert flag in flags, flag
 
 
-@pytest.mark.parametrize(
-    "document",
-    ["README.md", "docs/architecture.md", "docs/image.md", "docs/lock.md", "docs/credentials.md", "docs/oras.md"],
-)
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_between_documents_lead_somewhere(document: str) -> None:
     path = ROOT / document
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):

@@ -45,9 +45,25 @@ def plan(arguments: argparse.Namespace) -> None:
         planned = plan(session, arguments.target)
         if getattr(arguments, "weights_only", False):  # `push --dry-run --weights-only`
             planned = planned.weights_only()
+        if not arguments.quiet:
+            session.progress.note(_sum(planned.layers))
         return text(arguments, planned, "\n".join(layer_rows(planned.layers) + weight_rows(planned.weights)))
 
     with_session(arguments, act)
+
+
+def _sum(layers: Sequence["PlannedLayer"]) -> str:
+    from cogpack.console import size_text
+
+    moving = [layer for layer in layers if layer.moves is not False]
+    about = "" if all(layer.size is not None for layer in moving) else "about "
+    size = size_text(sum(layer.size or layer.about or 0 for layer in moving))
+    asked = all(layer.moves is not None for layer in layers)
+    return (
+        f"{len(moving)} of {len(layers)} layers move, {about}{size}"
+        if asked
+        else f"{len(layers)} layers, {about}{size}"
+    )
 
 
 def layer_rows(layers: Sequence["PlannedLayer"]) -> list[str]:

@@ -6,7 +6,7 @@ import msgspec
 
 from cogpack.commands.managed import shown
 from cogpack.commands.prepare import Prepared, open_project, prepare
-from cogpack.commands.push import believe_known, present_layers, push_reference, read_new_files
+from cogpack.commands.push import believe_known, present_layers, read_new_files, registry_reference
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.layers.built import BuiltLayer
@@ -61,7 +61,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
 def plan(session: Session, target: str | None) -> Planned:
     """The layers, and which would move to `target` (or `image:` of cog.yaml); nothing is built or sent."""
     project = open_project(session)
-    reference = push_reference(target, project) if target or project.config.image else None
+    reference = registry_reference(target, project) if target or project.config.image else None
     prepared = prepare(session, project)
     repository = None
     word: Mapping[str, LayerInfo] = {}

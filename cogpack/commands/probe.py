@@ -11,6 +11,8 @@ from cogpack.registry.probe import probe as _probe
 
 def probe(session: Session, target: str) -> Probed:
     """`target`: `HOST/NAME`, a repository that may be pushed to; its tags and images stay as they are."""
+    if "/" not in target:
+        raise InputError(f"{target}: a repository is probed, not a registry", next_step=f"write {target}/NAME")
     reference = Reference.parse(target)
     if reference.tag or reference.digest:
         raise InputError(f"{target}: a repository is probed, not an image", next_step=f"write {reference.name}")

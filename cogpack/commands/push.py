@@ -51,7 +51,7 @@ def push(
     before the first push.
     """
     project = open_project(session)
-    reference = push_reference(target, project)
+    reference = registry_reference(target, project)
     prepared = prepare(session, project)
     if weights_only:
         prepared = msgspec.structs.replace(prepared, plan=weights_plan(prepared.plan))
@@ -127,6 +127,16 @@ def push_reference(target: str | None, project: Project) -> Reference:
         )
     if reference.digest:
         raise InputError(f"{reference}: a push makes its own digest", next_step="leave out the part from @ on")
+    return reference
+
+
+def registry_reference(target: str | None, project: Project) -> Reference:
+    """As `push_reference`, and somebody's to push to: Docker Hub's official images are not."""
+    reference = push_reference(target, project)
+    if reference.name.startswith("docker.io/library/"):
+        raise InputError(
+            f"{reference.repository.removeprefix('library/')}: names no registry", next_step="write HOST/NAME:TAG"
+        )
     return reference
 
 

@@ -177,9 +177,13 @@ class Graph:
     def _found(self, reference: str) -> tuple[str, bytes, Digest]:
         found = self._read(reference)
         if found is None:
+            if ":" not in reference:
+                raise MissingError(
+                    f"{self._where}: there is no tag {reference}", next_step="check the name and the tag"
+                )
             raise MissingError(
                 f"{self._where}: there is no manifest {reference}",
-                next_step="check the name and tag; of an index that was copied in part, name one --platform",
+                next_step="check the digest; of an index that was copied in part, name one --platform",
             )
         media_type, data, _ = found
         if len(data) > MANIFEST_LIMIT:

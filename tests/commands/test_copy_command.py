@@ -466,7 +466,7 @@ def test_a_bare_word_is_no_target(session: Session, made: Made) -> None:
 def test_a_source_that_is_not_there_leaves_no_directory(
     session: Session, registries: tuple[Registry, Registry], tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="no manifest v1"):
+    with pytest.raises(InputError, match="no tag v1"):
         copy(session, f"{registries[0].address}/a:v1", f"{tmp_path}/out")
     assert not (tmp_path / "out").exists()
 

@@ -18,6 +18,7 @@ import pytest
 from support.fake_registry import DIST3, FakeRegistry, Fault, KiB, MiB, answer
 
 from cogpack.commands.images import PLATFORM
+from cogpack.commands.inspect import inspect
 from cogpack.commands.pull import pull
 from cogpack.commands.session import Session, Settings
 from cogpack.digest import sha256
@@ -142,6 +143,46 @@ def test_of_an_index_one_image_comes_or_all(
     assert pulled.digest == (
         index if platform is None else next(c["digest"] for c in children if c["platform"]["architecture"] in found)
     )
+
+
+def test_an_image_of_another_platform_is_not_taken_for_the_one_that_was_asked_for(
+    session: Session, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    put(registry, LAYERS, architecture="arm64")
+    name = f"{registry.address}/a/b:v1"
+    with pytest.raises(InputError, match="is for linux/arm64, not linux/amd64"):
+        pull(session, name, tmp_path / "out", platform=PLATFORM, exact=True)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match="is for linux/arm64, not linux/amd64"):
+        inspect(session, name, platform=PLATFORM)
+    assert pull(session, name, tmp_path / "out").blobs
+
+
+def test_inspect_tells_of_the_index_and_chooses_from_it_as_pull_does(
+    session: Session, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    children = [put(registry, [name.encode()], tag=None, architecture=name) for name in ("amd64", "arm64")]
+    index = put_index(registry, *children)
+    pull(session, f"{registry.address}/a/b:v1", tmp_path / "out", platform=None)
+    for name in (f"{registry.address}/a/b:v1", f"{tmp_path}/out", f"{tmp_path}/out:{registry.address}/a/b:v1"):
+        found = inspect(session, name)
+        assert (found.index, found.platforms) == (index, ("linux/amd64", "linux/arm64"))
+        assert (found.digest, found.platform) == (children[0]["digest"], "linux/amd64")
+        assert inspect(session, name, platform=Platform.parse("linux/arm64")).digest == children[1]["digest"]
+    with pytest.raises(InputError, match=r"no image for linux/s390x; it has linux/amd64, linux/arm64"):
+        inspect(session, f"{tmp_path}/out", platform=Platform.parse("linux/s390x"))
+    alone = inspect(session, f"{registry.address}/a/b@{children[1]['digest']}")
+    assert (alone.index, alone.platforms, alone.platform) == (None, (), "linux/arm64")
+
+
+@pytest.mark.parametrize("name", ["out.tgz", "out.tar.gz", "out.tar.zst"])
+def test_a_compressed_archive_is_not_written_as_a_directory(
+    session: Session, registry: FakeRegistry, tmp_path: Path, name: str
+) -> None:
+    put(registry, LAYERS)
+    with pytest.raises(InputError, match="uncompressed"):
+        pull(session, f"{registry.address}/a/b:v1", tmp_path / name)
+    assert not (tmp_path / name).exists()
 
 
 def test_a_tag_that_moves_meanwhile_changes_nothing(session: Session, registry: FakeRegistry, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import datetime as dt
 import socket
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,21 @@ def test_a_server_that_says_nothing_to_our_hello_is_dropped(environment: dict[st
         with Http(environment=environment, limits=limits, resolver=lambda name, port: ["127.0.0.1"]) as http:
             with pytest.raises(UnavailableError, match="TLS"):
                 http.request("GET", url, origin=url, retry=False)
+
+
+def test_a_server_without_tls_is_told_with_the_option_that_allows_it(environment: dict[str, str]) -> None:
+    def answer_in_plain() -> None:
+        connection, _ = plain.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        server = threading.Thread(target=answer_in_plain)
+        server.start()
+        url = f"https://localhost:{plain.getsockname()[1]}/"
+        with Http(environment=environment, resolver=lambda name, port: ["127.0.0.1"]) as http:
+            with pytest.raises(UnavailableError, match="it does not speak TLS") as failed:
+                http.request("GET", url, origin=url, retry=False)
+        server.join()
+    assert failed.value.next_step.endswith("--insecure-registry localhost")

@@ -453,11 +453,31 @@ def test_explain_says_what_each_source_said_and_no_secret(machine: Machine) -> N
     assert "hunter2" not in repr(found)
 
 
+@pytest.mark.parametrize(
+    ("variables", "advice"),
+    [
+        (
+            {"COGPACK_REGISTRY_H_IO_USER": "me", "COGPACK_REGISTRY_H_IO_PASSWORD": "x"},
+            "correct COGPACK_REGISTRY_H_IO_PASSWORD: it goes before what cogpack login keeps",
+        ),
+        (
+            {"DOCKER_AUTH_CONFIG": json.dumps({"auths": {"h.io": {"auth": base64.b64encode(b"me:x").decode()}}})},
+            "correct DOCKER_AUTH_CONFIG (auths: h.io): it goes before what cogpack login keeps",
+        ),
+    ],
+)
+def test_who_is_refused_is_not_sent_to_a_login_that_would_not_be_used(variables: dict[str, str], advice: str) -> None:
+    account = Credentials.from_environment({"HOME": "/nonexistent"} | variables).find("h.io", "a/b")
+    account.login()
+    assert account.advice == advice
+
+
 def test_explain_tells_of_a_failure_that_would_end_a_push(machine: Machine) -> None:
     machine.helper("echo hunter2; exit 3")
     machine.docker({"credsStore": "test"})
     found = machine.credentials().explain("h.io", "")
     assert found.source is None
+    assert found.who == "an error: docker-credential-test failed with exit code 3 for h.io"
     said = [row.said for row in found.looked]
     assert "docker-credential-test failed with exit code 3 for h.io" in said
     assert said[-1] == "not asked: that failure ends the search"

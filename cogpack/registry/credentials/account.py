@@ -3,8 +3,10 @@
 import threading
 from collections.abc import Callable
 
-from cogpack.registry.credentials.findings import Finding
+from cogpack.registry.credentials.findings import GIVEN, Finding
 from cogpack.registry.credentials.login import Login
+
+_BEFORE_FILES = ("COGPACK_REGISTRY_", "DOCKER_AUTH_CONFIG")
 
 
 class Account:
@@ -41,5 +43,10 @@ class Account:
     @property
     def advice(self) -> str:
         """The next step for whom the registry refuses."""
+        login = self._finding and self._finding.login
+        if login and login.source == GIVEN:
+            return "check the user and the password"
+        if login and login.source.startswith(_BEFORE_FILES):
+            return f"correct {login.source}: it goes before what cogpack login keeps"
         log_in = f"cogpack login {self.host}"
         return f"{self._finding.advice}, or {log_in}" if self._finding and self._finding.advice else log_in

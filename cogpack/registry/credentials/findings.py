@@ -28,6 +28,10 @@ class Source(Protocol):
         """Ask it now. Raises `DeniedError` where it should have had a login and going on would hide that."""
 
 
+GIVEN = "the command line"
+"""Name of the source that the caller is."""
+
+
 class Given(msgspec.Struct, frozen=True):
     """Credentials that the caller names for one host."""
 
@@ -37,7 +41,7 @@ class Given(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        return "the command line"
+        return GIVEN
 
     def find(self, host: str, repository: str) -> Finding:  # noqa: ARG002
         if host != self.host:
@@ -51,17 +55,23 @@ class Looked(msgspec.Struct, frozen=True):
 
 
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
-    """What `Credentials.explain` found. `kind`: "password", "identity token", "registry token", "cloud" or None."""
+    """What `Credentials.explain` found. `kind`: "password", "identity token", "registry token", "cloud" or None.
+
+    `failed`: the error that a command would end with, instead of going on as nobody.
+    """
 
     name: str
     source: str | None = None
     kind: str | None = None
     user: str | None = None
+    failed: str | None = None
     looked: tuple[Looked, ...] = ()
 
     @property
     def who(self) -> str:
         """For people, as in "password of me from FILE"."""
+        if self.failed:
+            return f"an error: {self.failed}"
         if self.source is None:
             return "anonymous"
         return f"{self.kind} of {self.user} from {self.source}" if self.user else f"{self.kind} from {self.source}"

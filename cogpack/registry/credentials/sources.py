@@ -57,6 +57,7 @@ class Credentials:
         name = f"{host}/{repository}" if repository else host
         looked: list[Looked] = []
         found: Login | None = None
+        failed: str | None = None
         stopped = ""
         for source in self._sources:
             if stopped:
@@ -65,14 +66,15 @@ class Credentials:
             try:
                 finding = source.find(host, repository)
             except DeniedError as error:
-                looked.append(Looked(source.name, error.message))
+                failed = error.message
+                looked.append(Looked(source.name, failed))
                 stopped = "not asked: that failure ends the search"
                 continue
             looked.append(Looked(source.name, finding.said))
             if found := finding.login:
                 stopped = "not asked"
         if found is None:
-            return Explained(name=name, looked=tuple(looked))
+            return Explained(name=name, failed=failed, looked=tuple(looked))
         kind = "cloud" if found.cloud else str(found.kind)
         return Explained(name=name, source=found.source, kind=kind, user=found.user or None, looked=tuple(looked))
 
