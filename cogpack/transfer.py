@@ -1,8 +1,8 @@
 """Layers to a sink, then the image: the only threads of the product that move blobs."""
 
 import os
-from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import msgspec
@@ -18,6 +18,7 @@ from cogpack.progress import Cancellation, Progress
 from cogpack.sinks.base import Sink
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,21 +57,29 @@ def learn(plan: Plan, *, facts: Facts, progress: Progress, cancellation: Cancell
         task.done("read")
 
     unread = [layer for layer in plan.built if layer.unread]
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="read") as pool:
-        results(pool, [pool.submit(read, layer) for layer in unread], cancellation)
+    each(read, unread, jobs=os.cpu_count() or 1, name="read", cancellation=cancellation)
 
 
-def results(pool: ThreadPoolExecutor, futures: Sequence["Future[T]"], cancellation: Cancellation) -> list[T]:
-    """The results; the first failure stops the others at their next block."""
+def each(act: Callable[[U], T], items: Sequence[U], *, jobs: int, name: str, cancellation: Cancellation) -> list[T]:
+    """`act` of all items, `jobs` at a time, in their order; the first failure stops the others at their next block.
+
+    So does Ctrl-C, whenever it comes: threads that nobody told would be waited for.
+    """
+    pool = ThreadPoolExecutor(jobs, thread_name_prefix=name)
     try:
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        for future in done:
-            future.result()
+        futures = [pool.submit(act, item) for item in items]
+        left = set(futures)
+        while left:
+            # Not for ever: a signal may reach another thread first, and then wakes nobody here.
+            done, left = wait(left, timeout=0.5, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+        return [future.result() for future in futures]
     except BaseException:
         cancellation.cancel()
-        pool.shutdown(wait=True, cancel_futures=True)
         raise
-    return [future.result() for future in futures]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def known_image(plan: Plan) -> Image | None:
@@ -132,9 +141,10 @@ def transfer(
     order = sorted(plan.layers, key=lambda layer: -(layer.known.descriptor.size if layer.known else 1 << 62))
     if not sink.parallel:
         order = list(plan.layers)
-    with ThreadPoolExecutor(jobs if sink.parallel else 1, thread_name_prefix="layer") as pool:
-        futures = {id(layer): pool.submit(move, layer) for layer in order}
-        moved = tuple(results(pool, [futures[id(layer)] for layer in plan.layers], cancellation))
+    jobs = jobs if sink.parallel else 1
+    came = each(move, order, jobs=jobs, name="layer", cancellation=cancellation)
+    by_layer = {id(layer): outcome for layer, outcome in zip(order, came, strict=True)}
+    moved = tuple(by_layer[id(layer)] for layer in plan.layers)
     image = finish(plan, [Part(layer.name, layer.key, layer.info) for layer in moved])
     descriptor = sink.put(image)
     sink.commit(descriptor, tags)

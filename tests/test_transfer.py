@@ -1,7 +1,7 @@
 """Layers in any order, the tag last, and nothing visible before it is whole."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,8 @@ from cogpack.layers.files import FilesSource, generated
 from cogpack.layers.layer import Body, Form, Layer
 from cogpack.oci import Descriptor, Image, LayerInfo, Platform
 from cogpack.plan import Plan
-from cogpack.progress import SILENT, Cancellation
-from cogpack.transfer import known_image, transfer
+from cogpack.progress import SILENT, Cancellation, Cancelled
+from cogpack.transfer import each, known_image, transfer
 
 RUN = Run(
     environment=(("A", "1"), ("B", "two words")),
@@ -154,3 +154,33 @@ def test_a_base_keeps_its_unknown_fields_and_loses_its_entrypoint(tmp_path: Path
     assert config["config"]["Env"] == ["PATH=/opt/venv/bin:/base", "A=1", "B=two words"]
     assert config["config"]["Labels"] == {"l": "1", "run.cog.version": "0.23.1"}
     assert len(config["history"]) == 3
+
+
+@pytest.mark.parametrize("when", [0, 1, 2])
+def test_an_interrupt_while_work_is_handed_out_stops_what_runs(when: int) -> None:
+    cancellation = Cancellation()
+
+    class Items(list[int]):
+        def __iter__(self) -> Iterator[int]:
+            yield from self[:when]
+            raise KeyboardInterrupt
+
+    def act(_: int) -> None:
+        with pytest.raises(Cancelled):
+            cancellation.wait(600)
+
+    with pytest.raises(KeyboardInterrupt):
+        each(act, Items([1, 2, 3]), jobs=2, name="test", cancellation=cancellation)
+
+
+def test_results_come_in_the_order_of_the_items_and_the_first_failure_ends_the_others() -> None:
+    cancellation = Cancellation()
+    assert each(str, [3, 1, 2], jobs=3, name="test", cancellation=cancellation) == ["3", "1", "2"]
+
+    def act(number: int) -> None:
+        if number:
+            raise ValueError(number)
+        cancellation.wait(600)
+
+    with pytest.raises(ValueError, match="7"):
+        each(act, [0, 7], jobs=2, name="test", cancellation=cancellation)

@@ -5,7 +5,6 @@ interrupted is done again by running it again: what is there is not moved.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import msgspec
@@ -18,7 +17,7 @@ from cogpack.errors import InputError, MismatchError
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Manifest, Platform
 from cogpack.registry.graph import Graph, MissingError, Node, check_platform
 from cogpack.registry.places import Place
-from cogpack.transfer import results
+from cogpack.transfer import each
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -116,8 +115,7 @@ def _add_referrers(session: Session, place: Place, graph: Graph) -> tuple[Node, 
 
 def _each(session: Session, act: Callable[[T], U], items: Sequence[T]) -> list[U]:
     """`act` of all items, in their order; the first failure ends the others."""
-    with ThreadPoolExecutor(min(session.settings.jobs, _STREAMS), thread_name_prefix="copy") as pool:
-        return results(pool, [pool.submit(act, item) for item in items], session.cancellation)
+    return each(act, items, jobs=min(session.settings.jobs, _STREAMS), name="copy", cancellation=session.cancellation)
 
 
 class _Copy:

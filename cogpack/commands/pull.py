@@ -7,7 +7,6 @@ there, so only their sizes are looked at.
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -28,7 +27,7 @@ from cogpack.registry.graph import Graph, Node, check_platform
 from cogpack.registry.partial import Partial
 from cogpack.sinks.archive import names_archive
 from cogpack.sinks.stored import pieces
-from cogpack.transfer import results
+from cogpack.transfer import each
 
 _SPARE = 20
 """One part in so many of the disk is left free."""
@@ -183,8 +182,7 @@ def fetch_blob(session: Session, blob: Descriptor, move: Callable[[Callable[[int
 
 def together(session: Session, act: Callable[[T], PulledBlob], items: Sequence[T]) -> list[PulledBlob]:
     """`act` on all of them; each waits for its blob while the connections serve the first ones first."""
-    with ThreadPoolExecutor(session.settings.jobs, thread_name_prefix="pull") as pool:
-        return results(pool, [pool.submit(act, item) for item in items], session.cancellation)
+    return each(act, items, jobs=session.settings.jobs, name="pull", cancellation=session.cancellation)
 
 
 def _largest_first(blobs: Iterable[Descriptor]) -> list[Descriptor]:

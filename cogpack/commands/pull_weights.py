@@ -6,7 +6,6 @@ lays meanwhile. Only files are taken: links, devices and the set-user-ID bits of
 
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -24,7 +23,7 @@ from cogpack.oci import Descriptor, ImageConfig, decode
 from cogpack.registry.partial import Partial
 from cogpack.runtime.contract import SOURCE
 from cogpack.sinks.base import counted
-from cogpack.transfer import results
+from cogpack.transfer import each
 from cogpack.untar import Member, Untar
 
 _STREAMS = 6
@@ -98,11 +97,10 @@ class _Extraction:
         """Layers with names are cogpack's, whose files lie apart; all others lie one upon the other, in their order."""
         apart = any(name for name, _ in self._image.layers)
         jobs = min(_STREAMS, self._session.settings.jobs) if apart else 1
-        with ThreadPoolExecutor(jobs, thread_name_prefix="pull") as pool:
-            futures = [pool.submit(self._layer, layer, number) for number, layer in enumerate(layers)]
-            results(pool, futures, self._session.cancellation)
+        each(self._layer, list(enumerate(layers)), jobs=jobs, name="pull", cancellation=self._session.cancellation)
 
-    def _layer(self, layer: Descriptor, number: int) -> None:
+    def _layer(self, place: tuple[int, Descriptor]) -> None:
+        number, layer = place
         mark = self._done.region(layer.digest, number)
         if mark.have:
             return
