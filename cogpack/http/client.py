@@ -73,10 +73,12 @@ class Http:
         body: bytes | None = None,
         limit: int = ANSWER_LIMIT,
         retry: bool = True,
+        patient: bool = True,
     ) -> Response:
         """One request with a small answer. With `retry`, again after failures that may pass (RFC 9110 15, 429).
 
-        A few times; for up to ten minutes where the host was there before, and is down.
+        A few times; where the host was there before and is down, for up to ten minutes, unless not `patient`: who asks
+        can do without.
         """
         began = self._clock()
         host = Target.parse(url).authority
@@ -87,12 +89,12 @@ class Http:
                     heard = True
                     answer = Response(stream.status, stream.headers, stream.body(limit), stream.url)
             except UnavailableError as error:
-                if not retry or attempt >= self._attempts(host, began, wait, down=not heard):
+                if not retry or attempt >= self._attempts(host, began, wait, down=patient and not heard):
                     raise
                 why = error.message
             else:
                 wait = retry_after(answer.headers) or wait
-                down = answer.status in DOWN
+                down = patient and answer.status in DOWN
                 if answer.status not in RETRIED or not retry or attempt >= self._attempts(host, began, wait, down=down):
                     return answer
                 why = f"{host}: HTTP {answer.status}"

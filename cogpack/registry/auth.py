@@ -126,7 +126,9 @@ class Authorizer:
         login = self._account.login()
         for last in (False, True):
             started = time.monotonic()
-            answer = self._ask(login, self._for(more))
+            # Without the new one, the old one goes on serving, unless it was refused.
+            needed = refused is not None or grant.header is None
+            answer = self._ask(login, self._for(more), patient=needed)
             if isinstance(answer, Token):
                 # A bearer token that was refused is asked for anew; what stays the same for ever is not sent twice.
                 if answer.life < FOREVER or answer.header.reveal() != refused:
@@ -140,7 +142,7 @@ class Authorizer:
                 break
         raise self.denied(said)
 
-    def _ask(self, login: Login | None, wanted: tuple[str, ...]) -> Token | Refusal:
+    def _ask(self, login: Login | None, wanted: tuple[str, ...], *, patient: bool) -> Token | Refusal:
         challenges = self._tokens.challenges[self._registry.host]
         flow = authorize(challenges, login, wanted, self._registry)
         try:
@@ -150,7 +152,13 @@ class Authorizer:
                 headers["Content-Type"] = "application/x-www-form-urlencoded"
             body = request.form.reveal().encode() if request.form else None
             answered = self._http.request(
-                request.method, request.url, origin=self._base, headers=headers, body=body, limit=ANSWER_LIMIT
+                request.method,
+                request.url,
+                origin=self._base,
+                headers=headers,
+                body=body,
+                limit=ANSWER_LIMIT,
+                patient=patient,
             )
             flow.send(answered)
         except StopIteration as stop:

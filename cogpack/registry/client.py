@@ -148,7 +148,7 @@ class Repository:
             return Answer(0)
         url = f"{self._door.base}/blobs/uploads/?mount={quote(digest)}&from={quote(source, safe='/')}"
         try:
-            answer = self._door.request("POST", url, scopes=(f"repository:{source}:pull",))
+            answer = self._door.request("POST", url, patient=False, scopes=(f"repository:{source}:pull",))
         except CogpackError:  # refused mounts come in every shape; an upload tells what is really wrong
             return Answer(0)
         return None if answer.status == 201 else heard(self._door, "POST", answer)

@@ -50,13 +50,16 @@ class Door:
         body: bytes | None = None,
         limit: int = MANIFEST_LIMIT,
         retry: bool = True,
+        patient: bool = True,
         scopes: tuple[str, ...] = (),
     ) -> Response:
         """A request with a small answer, of whatever status; `scopes`: more than the token was asked for."""
         refused = 0
         for last in (False, False, True):  # as it is; with a token; with a fresh one
             sent = dict(headers) | self._authorization(url, scopes)
-            answer = self.http.request(method, url, origin=self.base, headers=sent, body=body, limit=limit, retry=retry)
+            answer = self.http.request(
+                method, url, origin=self.base, headers=sent, body=body, limit=limit, retry=retry, patient=patient
+            )
             refused += "Authorization" in sent
             if answer.status != 401 or not self._is_registry(url) or last or refused == _TOKENS:
                 break

@@ -166,7 +166,7 @@ def test_a_refresh_that_fails_keeps_the_old_token_until_it_is_refused(
     assert one.fresh_header() == old
     assert one.fresh_header() == old
     assert not server.faults  # and it is not asked again at once
-    server.faults += [(503, {}, b"")] * 4
+    server.faults += [(503, {}, b"")] * 99
     with pytest.raises(UnavailableError, match="503"):
         one.challenged(server.challenge, old)
 
