@@ -4,7 +4,7 @@ httpx makes requests and reads answers; below it, httpcore's pools over a networ
 checked and time is kept.
 """
 
-from cogpack.http.addresses import Trust, host_of, host_only, is_loopback, is_private, redacted
+from cogpack.http.addresses import Trust, host_of, host_only, is_loopback, is_private, literal_kind, redacted
 from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, TiredError, translated
 from cogpack.http.authorities import system_bundle
 from cogpack.http.client import Http
@@ -29,6 +29,7 @@ __all__ = [
     "host_only",
     "is_loopback",
     "is_private",
+    "literal_kind",
     "redacted",
     "retry_after",
     "system_bundle",

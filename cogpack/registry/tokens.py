@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from cogpack.errors import DeniedError, InputError, UnavailableError
-from cogpack.http import RETRIED, Response, Trust, host_only, is_loopback, is_private, redacted
+from cogpack.http import RETRIED, Response, Trust, host_only, is_loopback, is_private, literal_kind, redacted
 from cogpack.registry.challenge import Challenge
 from cogpack.registry.credentials import Kind, Login, Secret
 
@@ -113,7 +113,9 @@ def _checked(realm: str, login: Login | None, registry: Registry) -> str:
         parts, shown, host = urlsplit(""), "", None
     if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc or "#" in realm or _is_odd_number(host):
         raise refused("that is no address", _OPERATOR)
-    if is_private(host) and not is_private(registry.host):
+    # A private address is a company's, if its registry is reached inside, too: looked at when connecting (`Guard`).
+    inside = literal_kind(host) == "private" and literal_kind(registry.host) is None
+    if is_private(host) and not is_private(registry.host) and not inside:
         raise refused("inside a private network", f"{_OPERATOR}; credentials are not sent there")
     if parts.scheme == "http":
         clear = is_loopback(host) or registry.trust.allows_credentials(host)

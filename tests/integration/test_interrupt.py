@@ -4,7 +4,8 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from integration.conftest import Project
@@ -14,20 +15,26 @@ ENDED = 20.0
 """Seconds that a loaded machine may take for what takes one."""
 
 
+@contextmanager
+def running(project: Project, target: str) -> Iterator["subprocess.Popen[str]"]:
+    """A push, which is killed in the end if it did not end by itself."""
+    command = [sys.executable, "-m", "cogpack", "push", target]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=project.root, env=project.environment, stdout=pipe, stderr=pipe, text=True
+    ) as push:
+        try:
+            yield push
+        finally:
+            push.kill()
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_f36_a_stopped_push_ends_its_sessions_and_moves_no_tag(hello: Project, how: signal.Signals) -> None:
     with FakeRegistry(DIST28, keep=False).running() as registry:
         registry.on("PUT session", Fault("stall", after=1, times=99))  # nobody reads what is being sent
         registry.on("PATCH session", Fault("stall", after=1, times=99))
-        push = subprocess.Popen(
-            [sys.executable, "-m", "cogpack", "push", f"{registry.address}/me/hello"],
-            cwd=hello.root,
-            env=hello.environment,
-            stderr=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
+        with running(hello, f"{registry.address}/me/hello") as push:
             deadline = time.monotonic() + 60
             while not registry.kinds("PUT session", "PATCH session"):
                 assert time.monotonic() < deadline, "the push sent nothing"
@@ -35,8 +42,6 @@ def test_f36_a_stopped_push_ends_its_sessions_and_moves_no_tag(hello: Project, h
                 time.sleep(0.05)
             push.send_signal(how)
             out, err = push.communicate(timeout=ENDED)
-        finally:
-            push.kill()
         assert push.returncode == 130, err
         assert out == ""
         assert "next: run it again; what is finished is not done again" in err
@@ -46,21 +51,15 @@ def test_f36_a_stopped_push_ends_its_sessions_and_moves_no_tag(hello: Project, h
 
 
 @pytest.mark.integration
-def test_f37_after_a_kill_what_is_there_is_not_sent_again(hello: Project, tmp_path: Path) -> None:
+def test_f37_after_a_kill_what_is_there_is_not_sent_again(hello: Project) -> None:
     with FakeRegistry(DIST28, keep=False).running() as registry:
         registry.on("PUT manifest", Fault("stall", after=1))
-        push = subprocess.Popen(
-            [sys.executable, "-m", "cogpack", "push", f"{registry.address}/me/hello", "-q"],
-            cwd=hello.root,
-            env=hello.environment,
-            stderr=subprocess.PIPE,
-        )
-        deadline = time.monotonic() + 120
-        while "PUT manifest" not in registry.kinds():
-            assert time.monotonic() < deadline, "the push came to no manifest"
-            time.sleep(0.05)
-        push.kill()
-        push.communicate()
+        with running(hello, f"{registry.address}/me/hello") as push:
+            deadline = time.monotonic() + 120
+            while "PUT manifest" not in registry.kinds():
+                assert time.monotonic() < deadline, "the push came to no manifest"
+                time.sleep(0.05)
+            push.kill()
         before = registry.received("me/hello")
         hello.cogpack("push", f"{registry.address}/me/hello")
         assert registry.received("me/hello") == before

@@ -5,7 +5,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from cogpack.errors import DeniedError, InputError, UnavailableError
-from cogpack.http import Response, Trust
+from cogpack.http import Response, Trust, host_of
+from cogpack.http.guard import Guard
 from cogpack.registry.challenge import parse_challenges
 from cogpack.registry.credentials import Kind, Login, Secret
 from cogpack.registry.tokens import Refusal, Registry, Token, TokenRequest, authorize
@@ -100,11 +101,11 @@ def test_a_realm_may_be_on_another_host_of_the_same_kind(realm: str, registry: R
         ("http://reg.example.com/token", PRIVATE),
         ("https://169.254.169.254/latest", PUBLIC),
         ("https://127.0.0.1/token", PUBLIC),
-        ("https://[::ffff:10.0.0.1]/token", PUBLIC),
+        ("https://[::ffff:127.0.0.1]/token", PUBLIC),
         ("https://[::1]/token", PUBLIC),
         ("https://2130706433/token", PUBLIC),
         ("https://0x7f.1/token", PUBLIC),
-        ("https://10.0.0.1/token", PUBLIC),
+        ("https://10.0.0.1/token", Registry("93.184.216.34", Trust())),
         ("https://auth.example.com\\@evil.example.org/", PUBLIC),
         ("https://user@auth.example.com/", PUBLIC),
         ("https://auth.example.com/#a", PUBLIC),
@@ -122,9 +123,21 @@ def test_credentials_never_go_where_a_realm_must_not_point(realm: str, registry:
     assert "hunter2" not in refused.value.message
 
 
+@pytest.mark.parametrize(("where", "allowed"), [("10.1.2.3", True), ("93.184.216.34", False)])
+def test_a_private_realm_of_a_registry_with_a_name_is_looked_at_when_connecting(where: str, allowed: bool) -> None:
+    """A company's registry may name its token server by address; one that is reached in public may not."""
+    request = request_for('Bearer realm="https://10.0.0.1/token"', ME)
+    guard = Guard(lambda name, port: [where])
+    if allowed:
+        guard.check(host_of(request.url), ["10.0.0.1"], origin=PUBLIC.host)
+    else:
+        with pytest.raises(InputError, match="a private network"):
+            guard.check(host_of(request.url), ["10.0.0.1"], origin=PUBLIC.host)
+
+
 def test_a_refused_realm_is_named_without_what_it_hides() -> None:
-    with pytest.raises(InputError, match=r"https://10\.0\.0\.1/token") as refused:
-        request_for('Bearer realm="https://10.0.0.1/token?key=hidden"', ME)
+    with pytest.raises(InputError, match=r"https://127\.0\.0\.1/token") as refused:
+        request_for('Bearer realm="https://127.0.0.1/token?key=hidden"', ME)
     assert "hidden" not in refused.value.message
 
 
