@@ -104,7 +104,10 @@ def _damaged(content: Content) -> InputError:
     )
 
 
-_spare = threading.Semaphore(os.cpu_count() or 1)
+_CORES = os.cpu_count() or 1
+_pool = ThreadPoolExecutor(_CORES, thread_name_prefix="compress")
+"""Shared by all passes: what one piece takes while it is compressed is taken once per core, not once per pass."""
+_spare = threading.Semaphore(_CORES)
 """Pieces that all passes together may have in memory, beyond the one that each may always have."""
 
 
@@ -116,41 +119,42 @@ class _Framed(ABC):
     media_type: str
 
     @abstractmethod
-    def compress(self, piece: bytes) -> bytes: ...
+    def compress(self, piece: bytes | bytearray) -> bytes: ...
 
     def encode(self, segments: Iterable[tar.Segment], plain: Hasher) -> Iterator[bytes]:
-        cores = os.cpu_count() or 1
-        with ThreadPoolExecutor(cores, thread_name_prefix="compress") as pool:
-            waiting: deque[Future[bytes]] = deque()
-            taken = 0
-            try:
-                for piece in _pieces(plain.watch(tar.blocks(segments)), self.piece):
-                    if waiting:
-                        if len(waiting) <= cores and _spare.acquire(blocking=False):
-                            taken += 1
-                        else:
-                            yield waiting.popleft().result()
-                    waiting.append(pool.submit(self.compress, piece))
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
-                if taken:
-                    _spare.release(taken)
+        waiting: deque[Future[bytes]] = deque()
+        taken = 0
+        try:
+            for piece in _pieces(plain.watch(tar.blocks(segments)), self.piece):
+                if waiting:
+                    if len(waiting) <= _CORES and _spare.acquire(blocking=False):
+                        taken += 1
+                    else:
+                        yield waiting.popleft().result()
+                waiting.append(_pool.submit(self.compress, piece))
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+            if taken:
+                _spare.release(taken)
 
 
-def _pieces(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
-    joined = bytearray()
+def _pieces(blocks: Iterable[bytes], size: int) -> Iterator[bytearray]:
+    piece = bytearray()
     for block in blocks:
-        joined += block
-        while len(joined) >= size:
-            with memoryview(joined) as view:
-                piece = bytes(view[:size])
-            del joined[:size]
-            yield piece
-    if joined:
-        yield bytes(joined)
+        with memoryview(block) as view:
+            at = 0
+            while at < len(view):
+                part = view[at : at + size - len(piece)]
+                piece += part
+                at += len(part)
+                if len(piece) == size:
+                    yield piece
+                    piece = bytearray()
+    if piece:
+        yield piece
 
 
 _DEFLATE_VERSION = "0.9.0"
@@ -166,7 +170,7 @@ class Gzip(_Framed):
     def __init__(self) -> None:
         _require("deflate", version("deflate"), _DEFLATE_VERSION)
 
-    def compress(self, piece: bytes) -> bytes:
+    def compress(self, piece: bytes | bytearray) -> bytes:
         body = bytes(libdeflate.deflate_compress(piece, 6))
         return deflate.HEADER + body + deflate.trailer(zlib.crc32(piece), len(piece))
 
@@ -181,7 +185,7 @@ class Zstd(_Framed):
     def __init__(self) -> None:
         _require("libzstd", ".".join(map(str, zstandard.ZSTD_VERSION)), ".".join(map(str, _ZSTD_VERSION)))
 
-    def compress(self, piece: bytes) -> bytes:
+    def compress(self, piece: bytes | bytearray) -> bytes:
         return zstandard.ZstdCompressor(level=3).compress(piece)
 
 
