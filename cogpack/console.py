@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 import time
+import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self, TextIO
 
@@ -21,6 +22,11 @@ def size_text(size: float) -> str:
             return f"{size:.0f} {unit}" if unit in ("B", "kB") else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.2f} TB"
+
+
+def printable(text: str) -> str:
+    """Names come from servers: what would command a terminal is shown as a question mark. Lines stay lines."""
+    return "".join("?" if unicodedata.category(sign)[0] == "C" and sign not in "\n\t" else sign for sign in text)
 
 
 def _finished(outcome: str, name: str, size: int) -> str:
@@ -51,7 +57,7 @@ class Lines:
 
     def _line(self, text: str) -> None:
         with self._lock:
-            self._stream.write(text + "\n")
+            self._stream.write(printable(text) + "\n")
             self._stream.flush()
 
     def __enter__(self) -> Self:
@@ -88,7 +94,7 @@ class Live:
         self._cancellation = cancellation
         self._console = Console(stderr=True)
         self._bars = Bars(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             DownloadColumn(),
             TransferSpeedColumn(),
@@ -99,13 +105,13 @@ class Live:
         )
 
     def task(self, name: str, size: int | None) -> Task:
-        return _LiveTask(self, self._bars, self._bars.add_task(name, total=size), name, size)
+        return _LiveTask(self, self._bars, self._bars.add_task(printable(name), total=size), name, size)
 
     def note(self, text: str) -> None:
-        self._console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(f"note: {text}"), markup=False, highlight=False, soft_wrap=True)
 
     def finished(self, outcome: str, name: str, size: int) -> None:
-        self._console.print(_finished(outcome, name, size), markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(_finished(outcome, name, size)), markup=False, highlight=False, soft_wrap=True)
 
     def check(self) -> None:
         self._cancellation.check()
@@ -143,4 +149,4 @@ def open_progress(
     return Lines(sys.stderr, cancellation, quiet=quiet)
 
 
-__all__ = ["Lines", "Live", "Progress", "open_progress", "size_text"]
+__all__ = ["Lines", "Live", "Progress", "open_progress", "printable", "size_text"]

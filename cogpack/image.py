@@ -27,6 +27,9 @@ LAYER_KEY = "dev.cogpack.layer.key"
 
 LAYER_NAME = "dev.cogpack.layer.name"
 
+TITLE = "org.opencontainers.image.title"
+"""Annotation of an artifact's blob: the file that it was (image-spec annotations.md)."""
+
 LAYER_LIMIT = 100
 """Docker runs 125 layers and fails at 126; the rest is room for images built `FROM` this one."""
 

@@ -1,7 +1,9 @@
 import io
 import re
 
-from cogpack.console import Lines
+import pytest
+
+from cogpack.console import Lines, Live, printable
 from cogpack.progress import Cancellation
 
 
@@ -27,3 +29,23 @@ def test_quiet_keeps_the_notes() -> None:
     progress.task("wheels: numpy", 10).done("sent")
     progress.note("a thing worth knowing")
     assert stream.getvalue() == "note: a thing worth knowing\n"
+
+
+def test_a_name_commands_neither_the_terminal_nor_the_bars(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "weights: [/red]a\x1b]0;x\x07\u202e.bin"
+    progress, stream = lines()
+    progress.task(hostile, None).done("sent")
+    with Live(Cancellation()) as live:
+        task = live.task(hostile, 10)
+        task.advance(10)
+        live._bars.refresh()
+        task.done("sent")
+        live.note(hostile)
+    shown = "weights: [/red]a?]0;x??.bin"
+    assert shown in stream.getvalue()
+    assert capsys.readouterr().err.count(shown) >= 2
+
+
+def test_letters_of_all_scripts_and_undecodable_names_are_shown() -> None:
+    assert printable("Gewichte\u00a0größer, 重み\n") == "Gewichte\u00a0größer, 重み\n"
+    assert printable("a\udcff") == "a?"

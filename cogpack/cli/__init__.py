@@ -27,7 +27,9 @@ def run(argv: Sequence[str] | None = None) -> int:
     try:
         arguments.act(arguments)
     except CogpackError as error:
-        _say(f"error: {error.message}", f"next: {error.next_step}")
+        from cogpack.console import printable
+
+        _say(printable(f"error: {error.message}"), printable(f"next: {error.next_step}"))
         return error.exit_code
     except (KeyboardInterrupt, Cancelled):
         _say("interrupted", "next: run it again; what is finished is not done again")

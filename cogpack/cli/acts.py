@@ -140,9 +140,10 @@ def inspect(arguments: argparse.Namespace) -> None:
         found = inspect(session, arguments.target, platform=platform)
         rows = [f"{found.reference}"]
         rows += [f"index     {found.index} ({', '.join(found.platforms)})"] if found.index else []
-        rows += [f"digest    {found.digest}", f"platform  {found.platform}"]
+        rows += [f"digest    {found.digest}"]
+        rows += [f"platform  {found.platform}"] if found.platform else []
         rows += [f"size      {size_text(found.size)} in {len(found.layers)} layers"]
-        rows += [f"  {size_text(layer.size):>9}  {layer.digest[7:19]}  {layer.name}" for layer in found.layers]
+        rows += [f"  {size_text(layer.size):>9}  {layer.digest[7:19]}  {layer.name}".rstrip() for layer in found.layers]
         rows += [f"input     {name}: {spec.get('type', 'any')}" for name, spec in found.inputs.items()]
         rows += [f"env       {variable}" for variable in found.environment]
         return text(arguments, found, "\n".join(rows))

@@ -66,7 +66,9 @@ def _share_one_heap() -> None:
 def text(arguments: argparse.Namespace, result: Any, line: str) -> str:
     """`line` for people, the whole `result` for programs."""
     if not arguments.json:
-        return line
+        from cogpack.console import printable
+
+        return printable(line)
     from cogpack.oci import encode
 
     return encode(result).decode()

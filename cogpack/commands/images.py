@@ -10,7 +10,7 @@ from cogpack.commands.addresses import Address
 from cogpack.commands.session import Session
 from cogpack.digest import Digest, sha256
 from cogpack.errors import InputError
-from cogpack.image import LAYER_NAME
+from cogpack.image import LAYER_NAME, TITLE
 from cogpack.layout import Layout
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Index, Manifest, Platform, decode
 from cogpack.registry.graph import Graph, Reader, check_platform
@@ -44,7 +44,8 @@ def title(blob: Descriptor) -> str:
     """A blob's name, for people."""
     if blob.media_type in (OCI_CONFIG, DOCKER_CONFIG):
         return "config"
-    return (blob.annotations or {}).get(LAYER_NAME) or f"blob {blob.digest[7:19]}"
+    named = blob.annotations or {}
+    return named.get(LAYER_NAME) or named.get(TITLE) or f"blob {blob.digest[7:19]}"
 
 
 def open_image(session: Session, target: str, platform: Platform | None = None) -> StoredImage:

@@ -7,7 +7,7 @@ import msgspec
 from cogpack.commands.images import open_image
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
-from cogpack.image import LAYER_KEY
+from cogpack.image import LAYER_KEY, TITLE
 from cogpack.oci import Descriptor, Platform, decode
 from cogpack.runtime.contract import SCHEMA_LABEL
 
@@ -21,7 +21,10 @@ class InspectedLayer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Inspected(msgspec.Struct, frozen=True, kw_only=True):
-    """`index`: what the image was chosen from, None where there is none; `platforms`: what else it offers."""
+    """`index`: what the image was chosen from, None where there is none; `platforms`: what that one offers.
+
+    `platform` is empty for artifacts that are no images.
+    """
 
     reference: str
     digest: Digest
@@ -57,7 +60,7 @@ def inspect(session: Session, target: str, *, platform: Platform | None = None) 
         digest=image.digest,
         index=image.index,
         platforms=image.platforms,
-        platform=f"{config.os}/{config.architecture}",
+        platform=f"{config.os}/{config.architecture}" if config.os else "",
         size=sum(layer.size for layer in image.manifest.layers),
         layers=tuple(_layer(name, layer) for name, layer in image.layers),
         environment=tuple(inner.env or ()),
@@ -68,7 +71,7 @@ def inspect(session: Session, target: str, *, platform: Platform | None = None) 
 
 def _layer(name: str, found: Descriptor) -> InspectedLayer:
     return InspectedLayer(
-        name=name,
+        name=name or (found.annotations or {}).get(TITLE, ""),
         key=(found.annotations or {}).get(LAYER_KEY),
         media_type=found.media_type,
         digest=found.digest,

@@ -121,7 +121,10 @@ def translated(url: str, *, proxy: str | None = None) -> Iterator[None]:
         text = re.sub(r"://[^/@\s]*@", "://", str(error)) or type(error).__name__
         kind = TiredError if isinstance(error, httpcore.TimeoutException) else UnavailableError
         advice = "check the network and the address, then run it again"
-        if "WRONG_VERSION_NUMBER" in text:  # OpenSSL's words for an answer that is no TLS
+        if proxy:
+            text = f"through the proxy {proxy}: {text}"
+            advice = "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY, then run it again"
+        elif "WRONG_VERSION_NUMBER" in text:  # OpenSSL's words for an answer that is no TLS
             text = "it does not speak TLS"
             advice = f"check the port; a registry without TLS is allowed by --insecure-registry {host_of(url)}"
         raise kind(f"{redacted(url)}: {text}", next_step=advice) from error
