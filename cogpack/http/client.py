@@ -161,7 +161,6 @@ class Http:
         if proxy is not None and named_by is not None:
             self._guard.check_name(target.host, origin=named_by)
         pool = self._pools.find(target, origin=named_by, proxy=proxy)
-        self._client.cookies.clear()  # httpx keeps them for all; a registry's session cookie would bring CSRF checks
         request = self._client.build_request(
             method,
             target.httpx_url(),

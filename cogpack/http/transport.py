@@ -7,6 +7,7 @@ leaves for that.
 
 import logging
 from collections.abc import Iterator
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpcore
@@ -47,7 +48,11 @@ class _Body(httpx.SyncByteStream):
 
 def client(headers: dict[str, str]) -> httpx.Client:
     """Nothing is followed, kept or looked up by itself: that is ours to do."""
-    return httpx.Client(transport=Transport(), headers=headers, follow_redirects=False, trust_env=False)
+    # A registry's session cookie, sent back, would bring CSRF checks.
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+    return httpx.Client(
+        transport=Transport(), headers=headers, cookies=no_cookies, follow_redirects=False, trust_env=False
+    )
 
 
 def extensions(pool: httpcore.ConnectionPool, address: httpcore.URL, watch: object) -> dict[str, Any]:
