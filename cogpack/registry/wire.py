@@ -12,6 +12,8 @@ from cogpack.registry.door import Door
 from cogpack.registry.protocol import Answer, Blob, BrokenError
 
 _REFUSAL_LIMIT = 64 * 1024
+_ELSEWHERE = (307, 308)
+_REDIRECTS = 5
 _COMMIT_SECONDS_PER_BYTE = 1 / (16 * 1024 * 1024)
 """Registries on object stores copy or hash a blob again before they answer its commit."""
 
@@ -109,11 +111,16 @@ class HttpWire:
         self._on_bytes = on_bytes
 
     def open(self) -> Answer:
-        url = f"{self._door.base}/blobs/uploads/"
         # A body may only follow fresh credentials: this request without one finds out.
-        return heard(self._door, "POST", self._door.request("POST", url), opened=True)
+        return _sent_on(
+            lambda url: heard(self._door, "POST", self._door.request("POST", url), opened=True),
+            f"{self._door.base}/blobs/uploads/",
+        )
 
     def send(self, method: str, url: str, *, start: int, length: int | None, ranged: bool) -> Answer:
+        return _sent_on(lambda url: self._send(method, url, start, length, ranged=ranged), url)
+
+    def _send(self, method: str, url: str, start: int, length: int | None, *, ranged: bool) -> Answer:
         headers = {"Content-Type": "application/octet-stream"}
         if ranged and length is not None:
             headers["Content-Range"] = f"{start}-{start + length - 1}"
@@ -132,7 +139,7 @@ class HttpWire:
         return answer
 
     def commit(self, url: str) -> Answer:
-        return self._body("PUT", url, {}, (), 0, patience(self._size))
+        return _sent_on(lambda url: self._body("PUT", url, {}, (), 0, patience(self._size)), url)
 
     def status(self, url: str) -> Answer:
         return heard(self._door, "GET", self._door.request("GET", url))
@@ -181,6 +188,16 @@ class HttpWire:
         return heard(self._door, method, Response(stream.status, stream.headers, refusal, url))
 
 
+def _sent_on(ask: Callable[[str], Answer], url: str) -> Answer:
+    """Where a registry sends us on, the same request again, its body from its first byte (RFC 9110 15.4.8, 15.4.9)."""
+    for _ in range(_REDIRECTS):
+        answer = ask(url)
+        if answer.status not in _ELSEWHERE or not answer.location:
+            break
+        url = answer.location
+    return answer
+
+
 def patience(size: int | None) -> float:
     """Seconds to wait for the answer to a commit of `size` bytes."""
     return min(3600.0, 300 + (size or 0) * _COMMIT_SECONDS_PER_BYTE)
@@ -192,9 +209,11 @@ def heard(door: Door, method: str, response: Response, *, opened: bool = False) 
     `opened`: it is to name a session, and without one it is an `UnavailableError`.
     """
     location = response.headers.get("location", "")
+    wanted = opened if response.status < 300 else False
+    given = location and (response.status < 300 or response.status in _ELSEWHERE)
     return Answer(
         status=response.status,
-        location=door.location(response.url, location) if response.status < 300 and (location or opened) else "",
+        location=door.location(response.url, location) if given or wanted else "",
         headers=response.headers,
         body=response.body[:_REFUSAL_LIMIT] if response.status >= 300 else b"",
         method=method,

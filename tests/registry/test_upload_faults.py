@@ -540,6 +540,30 @@ def test_f23_a_session_without_a_place_is_an_error_that_says_so(registry: FakeRe
         push(registry)
 
 
+@pytest.mark.parametrize("status", [307, 308])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_body_that_is_sent_on_is_sent_again_from_its_first_byte_and_without_our_name(
+    like: Like, tmp_path: Path, status: int, known: bool
+) -> None:
+    here, there = like(DIST28, auth="basic"), like(DIST28)
+    there.sessions["s1"] = fake.Session("a/b")
+    place = f"http://{there.address}/v2/a/b/blobs/uploads/s1?_state=0"
+    if known:
+        place += f"&digest={BLOB.digest}"
+    here.on(SENT if known else PATCH, answer(status, Location=place))
+    push(here, known=known, tmp_path=tmp_path)
+    assert stored(there)
+    assert all("authorization" not in seen.headers for seen in there.seen)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_a_body_that_would_become_a_get_elsewhere_is_refused(registry: FakeRegistry, status: int) -> None:
+    registry.on(SENT, answer(status, Location=f"http://{registry.address}/elsewhere", times=9))
+    with pytest.raises(InputError, match=str(status)):
+        push(registry)
+    assert "GET elsewhere" not in registry.kinds()
+
+
 def test_f25_the_newest_location_is_used(like: Like, monkeypatch: pytest.MonkeyPatch) -> None:
     profiled(monkeypatch, "chunks")
     registry = like(replace(DIST28, stale_location=404))
