@@ -23,6 +23,8 @@ Socket: TypeAlias = socket.socket | ssl.SSLSocket | NestedTLS
 
 _PIECE = 64 * 1024
 """Bytes handed to a socket at a time: TLS tells nothing of a piece before all of it is gone."""
+_READ = 256 * 1024
+"""Bytes taken from a socket at a time, where httpcore asks for 64 KiB: each block costs those who pass it on."""
 _EARLY = 64 * 1024
 """Bytes of an early answer that are looked at."""
 _NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -90,14 +92,14 @@ class Stream(httpcore.NetworkStream):
             try:
                 if self._broken:
                     raise self._broken
-                found = self._socket.recv(max_bytes)
+                found = self._socket.recv(max(max_bytes, _READ))
             except _NOT_YET as error:
                 self._wait(watch, error, READ, httpcore.ReadTimeout)
             except OSError as error:
                 raise _refused_us(error) or httpcore.ReadError(_said(error)) from error
             else:
                 if isinstance(self._socket, ssl.SSLSocket):
-                    found = self._more(found, max_bytes)
+                    found = self._more(found, max(max_bytes, _READ))
                 watch.moved(len(found))
                 return found
 

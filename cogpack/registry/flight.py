@@ -2,13 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cogpack.errors import MismatchError, UnavailableError
 from cogpack.http import Stream, backoff, redacted
 from cogpack.oci import Descriptor
 from cogpack.registry.answers import ExpiredError, LaterError
-from cogpack.registry.download import Download, Part
+from cogpack.registry.download import Download, Part, Span
 from cogpack.registry.partial import Memory, Region
 
 _EXPIRED = 3
@@ -40,6 +40,7 @@ class Flight:
         self.streams: dict[Part, Stream] = {}
         self._on_bytes = on_bytes
         self._expired = 0
+        self._writing: list[Span] = []
 
     def begin(self, part: Part, stream: Stream) -> bool:
         """Whether the answer is one to read. Those that it makes superfluous are ended."""
@@ -57,7 +58,11 @@ class Flight:
         return wanted
 
     def take(self, part: Part, block: bytes, window: Callable[[], int]) -> bool:
-        """Store what is wanted of `block`; False where no more is."""
+        """Store what is wanted of `block`; False where no more is.
+
+        A file is written outside the lock, which all connections share. Two that bring the same bytes take turns: what
+        has been hashed is never written over.
+        """
         with self.changed:
             # One block may always come: no window is too small for it.
             while isinstance(self.store, Memory) and self.read < part.start > self.read + window() - len(block):
@@ -65,17 +70,40 @@ class Flight:
                     return False
                 part.rest()
                 self.changed.wait(TICK)
-            begin = part.start
+            begin, end = part.start, part.start + len(block)
+            while any(first < end and begin < last for first, last in self._writing):
+                self.changed.wait(TICK)
             new = self.download.fresh(part, len(block))
-            for start, end in new:
-                whole = (start, end) == (begin, begin + len(block))
-                self.store.write(start, block if whole else block[start - begin : end - begin])
-            self.download.advance(part, len(block))
-            if size := sum(end - start for start, end in new):
-                self.came += size
-                self._on_bytes(size)
+            if isinstance(self.store, Memory):
+                self._write(new, begin, block)
+                return self._taken(part, block, new)
+            self._writing.append((begin, end))
+        try:
+            self._write(new, begin, block)
+        except BaseException:
+            with self.changed:
+                self._writing.remove((begin, end))
                 self.changed.notify_all()
-            return not part.revoked and self.error is None
+            raise
+        with self.changed:
+            self._writing.remove((begin, end))
+            return self._taken(part, block, new)
+
+    def _taken(self, part: Part, block: bytes, new: Sequence[Span]) -> bool:
+        """`new` of the `block` is stored. Nothing of it counts if the part was given to another meanwhile."""
+        self.changed.notify_all()
+        if part.revoked or self.error is not None:
+            return False
+        self.download.advance(part, len(block))
+        if size := sum(last - first for first, last in new):
+            self.came += size
+            self._on_bytes(size)
+        return True
+
+    def _write(self, spans: Sequence[Span], begin: int, block: bytes) -> None:
+        for start, end in spans:
+            whole = (start, end) == (begin, begin + len(block))
+            self.store.write(start, block if whole else block[start - begin : end - begin])
 
     def wait(self) -> int:
         """Bytes that are there without a gap; after a while at the latest."""
