@@ -1,7 +1,9 @@
 """The requests of an upload, and a body that can be read from any byte."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from urllib.parse import quote
 
 from cogpack.digest import Digest
@@ -12,6 +14,8 @@ from cogpack.registry.door import Door
 from cogpack.registry.protocol import Answer, Blob, BrokenError
 
 _REFUSAL_LIMIT = 64 * 1024
+_FINISHING = 15.0
+"""Seconds without an answer after which the user is told what is waited for."""
 _ELSEWHERE = (307, 308)
 _REDIRECTS = 5
 _COMMIT_SECONDS_PER_BYTE = 1 / (16 * 1024 * 1024)
@@ -180,12 +184,33 @@ class HttpWire:
     ) -> Answer:
         begun = time.monotonic()
         try:
-            with self._door.send(method, url, headers, body, length, timeout) as stream:
+            with (
+                self._slow_end(method, url, body) as blocks,
+                self._door.send(method, url, headers, blocks, length, timeout) as stream,
+            ):
                 refusal = b"" if stream.status < 300 else stream.body(_REFUSAL_LIMIT)
         except UnavailableError as error:
             age = 0.0 if isinstance(error, TiredError) else time.monotonic() - begun
             raise BrokenError(error, sent=body.size if isinstance(body, _Sent) else 0, age=age) from error
         return heard(self._door, method, Response(stream.status, stream.headers, refusal, url))
+
+    @contextmanager
+    def _slow_end(self, method: str, url: str, body: Iterable[bytes]) -> Iterator[Iterable[bytes]]:
+        """`body`; where the answer does not come for long after its end, the user is told what is going on."""
+        told = (
+            f"{redacted(url).rpartition('/blobs/')[0]}: all is sent; the registry is finishing, which may take minutes"
+        )
+        timer = threading.Timer(_FINISHING, self._door.http.progress.note, (told,))
+        timer.daemon = True
+
+        def ending() -> Iterator[bytes]:
+            yield from body
+            timer.start()
+
+        try:
+            yield ending() if method == "PUT" else body
+        finally:
+            timer.cancel()
 
 
 def _sent_on(ask: Callable[[str], Answer], url: str) -> Answer:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support import fake_registry as fake
+from support.fake_http import Answer, Request, serving
 from support.fake_registry import (
     ACR,
     CLOUDFLARE,
@@ -32,6 +33,7 @@ from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http as RealHttp
 from cogpack.oci import Descriptor
+from cogpack.progress import Task
 from cogpack.reference import Reference
 from cogpack.registry import quirks
 from cogpack.registry.client import Repository
@@ -271,6 +273,29 @@ def test_f12_the_wait_for_a_commit_grows_with_the_blob() -> None:
     assert patience(0) >= 300
     assert patience(40 * 1024 * MiB) > patience(1024 * MiB) >= 300 + 60
     assert patience(10**15) == 3600
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_f12_a_registry_that_takes_long_to_finish_is_told_of(monkeypatch: pytest.MonkeyPatch, known: bool) -> None:
+    monkeypatch.setattr("cogpack.registry.wire._FINISHING", 0.05)
+    told = threading.Event()
+
+    class Notes:
+        def task(self, name: str, size: int | None) -> Task:
+            raise AssertionError
+
+        def note(self, text: str) -> None:
+            assert "/a/b: all is sent; the registry is finishing" in text
+            told.set()
+
+    def script(request: Request) -> Answer:
+        if request.method == "PUT":
+            assert told.wait(30), "nobody was told"
+        return {"POST": 202, "PATCH": 202}.get(request.method, 201), {"Location": "/v2/a/b/blobs/uploads/1"}, b""
+
+    with serving(script) as server, RealHttp(progress=Notes()) as http:
+        there = Repository(http, Reference.parse(f"{server.address}/a/b"), Credentials([]), actions=("pull", "push"))
+        there.upload(Body(), descriptor=BLOB if known else None, finished=lambda: BLOB.digest)
 
 
 # F13 - F16: tokens (the handshake itself: test_auth)
