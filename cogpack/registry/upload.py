@@ -165,11 +165,7 @@ class _Upload:
             try:
                 answer = self._body("PATCH", url, at, length, ranged=False)
             except _AgainError as failure:
-                found = self._resumed(url, acked=at, sent=failure.reached)
-                if found is None:
-                    raise
-                url, at = found
-                self._progressed(failure)
+                url, at = self._resumed(url, at, failure)
             else:
                 break
         self._commit(answer.location or url, self._blob or self._wire.streamed(), answer)
@@ -183,37 +179,26 @@ class _Upload:
             try:
                 answer = self._body("PATCH", url, at, length, ranged=True)
             except _AgainError as failure:
-                found = self._resumed(url, acked=at, sent=failure.reached)
-                if found is None:
-                    raise
-                url, at = found
-                self._progressed(failure)
+                url, at = self._resumed(url, at, failure)
             else:
                 url, at = answer.location or url, at + length
         self._commit(url, blob, answer)
 
-    def _progressed(self, failure: _AgainError) -> None:
-        """The transfer goes on as long as each try gets it further."""
-        if failure.reached < self._reached + MiB:
-            self._failures += 1
-        else:
-            self._failures = 0
+    def _resumed(self, url: str, acked: int, failure: _AgainError) -> tuple[str, int]:
+        """Where to go on after a broken PATCH: (url, offset). Raises `failure` where only a new session will do, or
+        where several tries in a row got no further."""
+        try:
+            answer = self._wire.status(url)
+        except UnavailableError:
+            raise failure from None
+        at = next_offset(answer.headers.get("range")) if answer.status in _GOOD else None
+        if at is None or not acked <= at <= failure.reached:
+            raise failure
+        self._failures = self._failures + 1 if failure.reached < self._reached + MiB else 0
         self._reached = max(self._reached, failure.reached)
         if self._failures > TRIES:
             raise failure
         self._wire.pause(self._failures)
-
-    def _resumed(self, url: str, *, acked: int, sent: int) -> tuple[str, int] | None:
-        """Where to go on after a broken PATCH: (url, offset); None where only a new session will do."""
-        try:
-            answer = self._wire.status(url)
-        except UnavailableError:
-            return None
-        if answer.status not in _GOOD:
-            return None
-        at = next_offset(answer.headers.get("range"))
-        if at is None or not acked <= at <= sent:
-            return None
         return answer.location or url, at
 
     def _body(self, method: str, url: str, start: int, length: int | None, *, ranged: bool) -> Answer:

@@ -168,8 +168,9 @@ def test_f2_a_blob_that_always_breaks_at_one_place_is_tried_in_every_shape_then_
     for word in ("weights: model", "put", "stream", "chunks", "bytes"):
         assert word in failed.value.message
     assert not registry.blobs.get("a/b")
-    assert 4 <= len(registry.kinds(SENT)) <= 5
-    assert len(registry.kinds(PATCH)) <= 10
+    # Four tries a shape; what lies in the sockets' buffers can look like progress once or twice.
+    assert 4 <= len(registry.kinds(SENT)) <= 12
+    assert 8 <= len(registry.kinds(PATCH)) <= 24
 
 
 def test_f3_a_session_that_died_with_its_patch_is_not_asked_for_ever(registry: FakeRegistry) -> None:
