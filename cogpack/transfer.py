@@ -1,9 +1,7 @@
 """Layers to a sink, then the image: the only threads of the product that move blobs."""
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import TypeVar
+from collections.abc import Sequence
 
 import msgspec
 
@@ -16,9 +14,7 @@ from cogpack.oci import Descriptor, Image, LayerInfo
 from cogpack.plan import Plan
 from cogpack.progress import Cancellation, Progress
 from cogpack.sinks.base import Sink
-
-T = TypeVar("T")
-U = TypeVar("U")
+from cogpack.threads import each
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,28 +54,6 @@ def learn(plan: Plan, *, facts: Facts, progress: Progress, cancellation: Cancell
 
     unread = [layer for layer in plan.built if layer.unread]
     each(read, unread, jobs=os.cpu_count() or 1, name="read", cancellation=cancellation)
-
-
-def each(act: Callable[[U], T], items: Sequence[U], *, jobs: int, name: str, cancellation: Cancellation) -> list[T]:
-    """`act` of all items, `jobs` at a time, in their order; the first failure stops the others at their next block.
-
-    So does Ctrl-C, whenever it comes: threads that nobody told would be waited for.
-    """
-    pool = ThreadPoolExecutor(jobs, thread_name_prefix=name)
-    try:
-        futures = [pool.submit(act, item) for item in items]
-        left = set(futures)
-        while left:
-            # Not for ever: a signal may reach another thread first, and then wakes nobody here.
-            done, left = wait(left, timeout=0.5, return_when=FIRST_EXCEPTION)
-            for future in done:
-                future.result()
-        return [future.result() for future in futures]
-    except BaseException:
-        cancellation.cancel()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def known_image(plan: Plan) -> Image | None:

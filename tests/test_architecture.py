@@ -26,6 +26,7 @@ RANKS = {
     "artifacts": 2,
     "lock": 2,
     "runtime": 2,
+    "threads": 2,
     "remote": 2,
     "project": 2,
     "layers": 3,

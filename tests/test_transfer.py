@@ -16,7 +16,8 @@ from cogpack.layers.layer import Body, Form, Layer
 from cogpack.oci import Descriptor, Image, LayerInfo, Platform
 from cogpack.plan import Plan
 from cogpack.progress import SILENT, Cancellation, Cancelled
-from cogpack.transfer import each, known_image, transfer
+from cogpack.threads import each
+from cogpack.transfer import known_image, transfer
 
 RUN = Run(
     environment=(("A", "1"), ("B", "two words")),

@@ -45,14 +45,12 @@ def pull(arguments: argparse.Namespace) -> None:
             raise InputError("--only weights: no output is named", next_step="add -o DIR")
         pull_weights(arguments)
         return
-    from cogpack.commands.engines import CONTAINERD, DOCKER, PODMAN, pull_into
     from cogpack.commands.images import PLATFORM
     from cogpack.commands.pull import pull
     from cogpack.console import size_text
     from cogpack.oci import Platform
 
     platform, exact = Platform.parse(arguments.platform) if arguments.platform else PLATFORM, bool(arguments.platform)
-    engine = DOCKER if arguments.docker else PODMAN if arguments.podman else CONTAINERD
 
     def act(session: "Session") -> str:
         started = time.monotonic()
@@ -64,6 +62,9 @@ def pull(arguments: argparse.Namespace) -> None:
                 "an engine has images of one platform", next_step="leave out --all-platforms, or add -o DIR"
             )
         else:
+            from cogpack.commands.engines import CONTAINERD, DOCKER, PODMAN, pull_into
+
+            engine = DOCKER if arguments.docker else PODMAN if arguments.podman else CONTAINERD
             pulled = pull_into(session, arguments.target, engine, platform=platform, exact=exact)
         if not arguments.quiet:
             rate = pulled.fetched / max(0.001, time.monotonic() - started)

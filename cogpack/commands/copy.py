@@ -17,7 +17,7 @@ from cogpack.errors import InputError, MismatchError
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Manifest, Platform
 from cogpack.registry.graph import Graph, MissingError, Node, check_platform
 from cogpack.registry.places import Place
-from cogpack.transfer import each
+from cogpack.threads import each
 
 T = TypeVar("T")
 U = TypeVar("U")

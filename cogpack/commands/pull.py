@@ -27,7 +27,7 @@ from cogpack.registry.graph import Graph, Node, check_platform
 from cogpack.registry.partial import Partial
 from cogpack.sinks.archive import names_archive
 from cogpack.sinks.stored import pieces
-from cogpack.transfer import each
+from cogpack.threads import each
 
 _SPARE = 20
 """One part in so many of the disk is left free."""

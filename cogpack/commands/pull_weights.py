@@ -23,7 +23,7 @@ from cogpack.oci import Descriptor, ImageConfig, decode
 from cogpack.registry.partial import Partial
 from cogpack.runtime.contract import SOURCE
 from cogpack.sinks.base import counted
-from cogpack.transfer import each
+from cogpack.threads import each
 from cogpack.untar import Member, Untar
 
 _STREAMS = 6

@@ -3,9 +3,10 @@
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
@@ -19,7 +20,9 @@ from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.fetch import Fetcher
 from cogpack.registry.homes import Homes
-from cogpack.resolve.weights import Servers
+
+if TYPE_CHECKING:
+    from cogpack.resolve.weights import Servers
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,9 +73,15 @@ class Session:
         self.store = Store(self.cache / "artifacts", self.http)
         self.facts = Facts(self.cache / "facts")
         self.homes = Homes(self.cache / "homes")
-        self.servers = Servers(self.http, self.environment)
         self.credentials = Credentials.from_environment(self.environment, self.http, note=progress.note)
         self.tokens = Tokens()
+
+    @cached_property
+    def servers(self) -> "Servers":
+        """Sources of managed weights; what few commands need is imported by those."""
+        from cogpack.resolve.weights import Servers
+
+        return Servers(self.http, self.environment)
 
     def repository(self, reference: Reference, *, push: bool = False) -> Repository:
         actions = ("pull", "push") if push else ("pull",)
