@@ -234,13 +234,13 @@ def heard(door: Door, method: str, response: Response, *, opened: bool = False) 
     `opened`: it is to name a session, and without one it is an `UnavailableError`.
     """
     location = response.headers.get("location", "")
-    wanted = opened if response.status < 300 else False
-    given = location and (response.status < 300 or response.status in _ELSEWHERE)
+    good = response.status < 300
+    goes_on = (opened or location) if good else (location and response.status in _ELSEWHERE)
     return Answer(
         status=response.status,
-        location=door.location(response.url, location) if given or wanted else "",
+        location=door.location(response.url, location) if goes_on else "",
         headers=response.headers,
-        body=response.body[:_REFUSAL_LIMIT] if response.status >= 300 else b"",
+        body=b"" if good else response.body[:_REFUSAL_LIMIT],
         method=method,
         url=response.url,
     )

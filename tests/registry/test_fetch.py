@@ -1,5 +1,6 @@
 """Blobs over many connections against a registry that misbehaves: right, or an error; never a wrong or a cut file."""
 
+import copy
 import os
 import random
 import re
@@ -528,3 +529,34 @@ def test_many_blobs_share_the_connections(registry: FakeRegistry, tmp_path: Path
         assert (tmp_path / blob.digest[7:]).read_bytes() == data
     ranged = sum(-(-len(data) // (128 * KiB)) for _, data in blobs if len(data) >= MiB)
     assert len(registry.seen) == ranged + 8
+
+
+def test_two_connections_that_bring_the_same_bytes_never_write_at_once() -> None:
+    """A file is written outside the lock: a slow writer must not come over bytes that were hashed meanwhile."""
+    entered, go_on = threading.Event(), threading.Event()
+    written: list[tuple[int, bytes]] = []
+
+    class Slow:
+        def write(self, start: int, block: bytes) -> None:
+            written.append((start, block))
+            entered.set()
+            assert go_on.wait(30)
+
+    decider = download.Download(100, [], part=100, ranges=False)
+    both = flight.Flight(BLOB, Slow(), decider, lambda _: None)  # type: ignore[arg-type]
+    part = decider.claim(None)
+    assert part is not None
+    again = copy.copy(part)
+    slow = threading.Thread(target=both.take, args=(part, b"a" * 100, lambda: 0))
+    slow.start()
+    assert entered.wait(30)
+    other = threading.Thread(target=both.take, args=(again, b"b" * 100, lambda: 0))
+    other.start()
+    other.join(0.2)
+    assert other.is_alive(), "it did not wait for its turn"
+    assert decider.prefix == 0, "bytes count that are still being written"
+    go_on.set()
+    slow.join()
+    other.join()
+    assert written == [(0, b"a" * 100)]
+    assert decider.prefix == 100
