@@ -43,6 +43,13 @@ def parser() -> argparse.ArgumentParser:
             metavar="HOST",
             help="and send it credentials in the clear; repeatable",
         )
+        added.add_argument(
+            "--registry-mirror",
+            action="append",
+            default=[],
+            metavar="HOST=MIRROR",
+            help="ask this one first for what HOST has by digest; repeatable [$COGPACK_REGISTRY_MIRROR]",
+        )
         return added
 
     def project(added: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -9,10 +9,11 @@ import msgspec
 from cogpack.commands.addresses import Address
 from cogpack.commands.session import Session
 from cogpack.digest import Digest, sha256
-from cogpack.errors import InputError
+from cogpack.errors import CogpackError, InputError
 from cogpack.image import LAYER_NAME, TITLE
 from cogpack.layout import Layout
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Index, Manifest, Platform, decode
+from cogpack.registry.client import Repository
 from cogpack.registry.graph import Graph, Reader, check_platform
 from cogpack.registry.places import LayoutPlace
 
@@ -23,6 +24,7 @@ PLATFORM = Platform(architecture="amd64", os="linux")
 class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
     """`blob` streams; the last block is only given when all bytes were right. `document` is for small ones.
 
+    `doubt`: to be told of an error in what was made of a blob before its last block: True if it is worth another try.
     `index`: what the image was chosen from, and the `platforms` that this one offers.
     """
 
@@ -31,6 +33,7 @@ class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
     manifest: Manifest
     blob: Callable[[Descriptor], AbstractContextManager[Iterator[bytes]]]
     document: Callable[[Descriptor], bytes]
+    doubt: Callable[[CogpackError], bool]
     index: Digest | None
     platforms: tuple[str, ...]
 
@@ -58,24 +61,18 @@ def open_image(session: Session, target: str, platform: Platform | None = None) 
     manifest: Reader
     document: Callable[[Descriptor], bytes]
     blob: Callable[[Descriptor], AbstractContextManager[Iterator[bytes]]]
+    doubt: Callable[[CogpackError], bool]
     if reference := address.reference:
         repository = session.repository(reference)
         where, wanted = reference.name, reference.digest or reference.tag or "latest"
         manifest = repository.manifest
         document = partial(repository.blob_bytes, limit=CONFIG_LIMIT)
-        fetcher = cache(lambda: session.fetcher(repository))
-
-        @contextmanager
-        def fetched(descriptor: Descriptor) -> Iterator[Iterator[bytes]]:
-            with closing(fetcher().stream(descriptor, lambda _: None)) as blocks:
-                yield blocks
-
-        blob = fetched
+        blob, doubt = streamed(session, repository), repository.doubt
     else:
         layout = Layout.read(address.directory)
         where, wanted = target, layout.image(address.name).digest
         manifest = LayoutPlace(layout, session.cancellation).manifest
-        document, blob = layout.blob_bytes, layout.blob
+        document, blob, doubt = layout.blob_bytes, layout.blob, lambda _: False
     read: list[tuple[str, bytes, Digest]] = []
 
     def remembered(ref: str) -> tuple[str, bytes, Digest] | None:
@@ -95,9 +92,24 @@ def open_image(session: Session, target: str, platform: Platform | None = None) 
         manifest=root.document,
         blob=blob,
         document=document,
+        doubt=doubt,
         index=sha256(read[0][1]) if graph.chosen else None,
         platforms=_platforms(decode(read[0][1], Index, where=where)) if graph.chosen else (),
     )
+
+
+def streamed(
+    session: Session, repository: Repository
+) -> Callable[[Descriptor], AbstractContextManager[Iterator[bytes]]]:
+    """Blobs over many connections, gone on with where one breaks; the last block only if all bytes were right."""
+    fetcher = cache(lambda: session.fetcher(repository))
+
+    @contextmanager
+    def blob(descriptor: Descriptor) -> Iterator[Iterator[bytes]]:
+        with closing(fetcher().stream(descriptor, lambda _: None)) as blocks:
+            yield blocks
+
+    return blob
 
 
 def _platforms(index: Index) -> tuple[str, ...]:

@@ -1,11 +1,15 @@
 """`cogpack lock`: decide everything that the image depends on, and write it down."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 from cogpack.commands.gather import pin_weights
+from cogpack.commands.images import streamed
 from cogpack.commands.session import Session
 from cogpack.config import Config
-from cogpack.errors import InputError, MismatchError
+from cogpack.digest import Digest
+from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.layers.facts import write_whole
 from cogpack.lock import (
     FILE,
@@ -19,7 +23,7 @@ from cogpack.lock import (
     input_digests,
     read_lock,
 )
-from cogpack.oci import Platform
+from cogpack.oci import Descriptor, Platform
 from cogpack.project import Project
 from cogpack.reference import Reference
 from cogpack.resolve.base import resolve_base
@@ -126,13 +130,32 @@ def _registry_base(session: Session, config: Config, platform: Platform, kept: D
     reference = Reference.parse(config.pack.base, where="cog.yaml: cogpack.base")
     if kept and kept.base and kept.base.reference == str(reference):
         return kept.base
-    base = resolve_base(reference, platform, session.repository(reference), session.progress)
+    base = _resolved(session, reference, platform)
     if config.python_version and _minor(config.python_version) != base.python:
         raise InputError(
             f"cog.yaml: build.python_version is {config.python_version}, but {reference} has Python {base.python}",
             next_step=f'write python_version: "{base.python}" or choose another base',
         )
     return base
+
+
+class _Images(NamedTuple):
+    """A base's repository as `resolve_base` looks at it."""
+
+    manifest: Callable[[str], tuple[str, bytes, Digest] | None]
+    blob: Callable[[Descriptor], AbstractContextManager[Iterator[bytes]]]
+    blob_bytes: Callable[..., bytes]
+
+
+def _resolved(session: Session, reference: Reference, platform: Platform) -> RegistryBase:
+    repository = session.repository(reference)
+    images = _Images(repository.manifest, streamed(session, repository), repository.blob_bytes)
+    try:
+        return resolve_base(reference, platform, images, session.progress)
+    except CogpackError as error:
+        if not repository.doubt(error):
+            raise
+        return resolve_base(reference, platform, images, session.progress)
 
 
 def _debian_base(session: Session, config: Config, platform: Platform, kept: Decisions | None) -> DebianBase:

@@ -17,7 +17,7 @@ from cogpack.commands.tree import Tree
 from cogpack.decompress import decompressed
 from cogpack.digest import Hasher
 from cogpack.disk import writing
-from cogpack.errors import InputError, MismatchError
+from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.layers.weights.opaque import MANIFEST, ROOT, JoinSource
 from cogpack.oci import Descriptor, ImageConfig, decode
 from cogpack.registry.partial import Partial
@@ -104,6 +104,16 @@ class _Extraction:
         mark = self._done.region(layer.digest, number)
         if mark.have:
             return
+        try:
+            self._unpack(layer)
+        except CogpackError as error:
+            if not self._image.doubt(error):
+                raise
+            self._unpack(layer)
+        mark.write(0, b"x")
+        mark.save([(0, 1)])
+
+    def _unpack(self, layer: Descriptor) -> None:
         task = self._session.progress.task(title(layer), layer.size)
         hasher = Hasher()
         with self._image.blob(layer) as blocks:
@@ -117,8 +127,6 @@ class _Extraction:
                 f"{self._image.name}: layer {layer.digest} unpacks to {hasher.digest}, its config says {expected}",
                 next_step="don't use this image",
             )
-        mark.write(0, b"x")
-        mark.save([(0, 1)])
         task.done("pulled")
 
     def _member(self, member: Member, reader: Untar) -> None:

@@ -18,8 +18,10 @@ from cogpack.reference import Reference
 from cogpack.registry.auth import Tokens
 from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
+from cogpack.registry.door import Door
 from cogpack.registry.fetch import Fetcher
 from cogpack.registry.homes import Homes
+from cogpack.registry.mirrors import Mirror, Mirrors
 
 if TYPE_CHECKING:
     from cogpack.resolve.weights import Servers
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Arguments and environment, resolved once.
 
-    `jobs`: layers moved at a time, or connections; `paranoid`: read every file again.
+    `jobs`: layers moved at a time, or connections; `paranoid`: read every file again; `registry_mirrors`: as `Mirrors`
+    reads them, and in place of `COGPACK_REGISTRY_MIRROR`.
     """
 
     directory: Path = Path()
@@ -37,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int = 4
     insecure_registries: frozenset[str] = frozenset()
     insecure_credentials: frozenset[str] = frozenset()
+    registry_mirrors: tuple[str, ...] = ()
     locked: bool = False
     paranoid: bool = False
     environment: Mapping[str, str] = {}
@@ -75,6 +79,9 @@ class Session:
         self.homes = Homes(self.cache / "homes")
         self.credentials = Credentials.from_environment(self.environment, self.http, note=progress.note)
         self.tokens = Tokens()
+        self._mirrors = Mirrors(
+            settings.registry_mirrors or (self.environment.get("COGPACK_REGISTRY_MIRROR", ""),), progress.note
+        )
 
     @cached_property
     def servers(self) -> "Servers":
@@ -84,8 +91,18 @@ class Session:
         return Servers(self.http, self.environment)
 
     def repository(self, reference: Reference, *, push: bool = False) -> Repository:
-        actions = ("pull", "push") if push else ("pull",)
-        return Repository(self.http, reference, self.credentials, actions=actions, tokens=self.tokens)
+        """To push to it or look at what was pushed, or to pull from it and its mirrors."""
+        if push:
+            actions = ("pull", "push")
+            return Repository(self.http, reference, self.credentials, actions=actions, tokens=self.tokens)
+        mirrors = [
+            Mirror(
+                Door(self.http, mirror, self.credentials, ("pull",), self.tokens, mirror_of=reference.registry),
+                self._mirrors,
+            )
+            for mirror in self._mirrors.of(reference)
+        ]
+        return Repository(self.http, reference, self.credentials, tokens=self.tokens, mirrors=mirrors)
 
     def fetcher(self, repository: Repository) -> Fetcher:
         """Open until the session ends."""

@@ -53,11 +53,18 @@ class Authorizer:
     """`wanted`: the scopes of every request, the most important first; with those of one request, `MOST` at most.
 
     A request is sent with `header`, or `fresh_header` if it has a body that can't be sent twice for nothing. After each
-    401 comes `challenged`, at most twice a request; after that, `denied` is what to raise.
+    401 comes `challenged`, at most twice a request; after that, `denied` is what to raise. `patient`: as of `Http`.
     """
 
     def __init__(
-        self, http: Http, host: str, account: Account, wanted: Iterable[str], *, tokens: Tokens | None = None
+        self,
+        http: Http,
+        host: str,
+        account: Account,
+        wanted: Iterable[str],
+        *,
+        tokens: Tokens | None = None,
+        patient: bool = True,
     ) -> None:
         self._http = http
         self._registry = Registry(host, http.trust)
@@ -65,6 +72,7 @@ class Authorizer:
         self._wanted = scopes.merged(wanted)
         self._merged: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._tokens = tokens or Tokens()
+        self._patient = patient
 
     def header(self, *more: str) -> str | None:
         """What to send now, None before the first challenge. `more`: scopes that this request needs besides ours."""
@@ -128,7 +136,7 @@ class Authorizer:
             started = time.monotonic()
             # Without the new one, the old one goes on serving, unless it was refused.
             needed = refused is not None or grant.header is None
-            answer = self._ask(login, self._for(more), patient=needed)
+            answer = self._ask(login, self._for(more), patient=needed and self._patient)
             if isinstance(answer, Token):
                 # A bearer token that was refused is asked for anew; what stays the same for ever is not sent twice.
                 if answer.life < FOREVER or answer.header.reveal() != refused:
@@ -172,5 +180,5 @@ class Authorizer:
 
     def _ping(self) -> list[Challenge]:
         """The challenge that `/v2/` gives (distribution-spec, "Determining Support")."""
-        answer = self._http.request("GET", self._base, origin=self._base)
+        answer = self._http.request("GET", self._base, origin=self._base, patient=self._patient)
         return parse_challenges(answer.headers.get("www-authenticate", ""))

@@ -3,18 +3,20 @@
 A layer is the unit of retry: bodies can be read again from their start, and most servers can't resume inside one.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from urllib.parse import quote
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from urllib.parse import quote, urlsplit
 
 from cogpack.digest import Digest, Hasher, parse_digest, sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http, Response, Stream, backoff, redacted
 from cogpack.oci import MANIFEST_LIMIT, MANIFEST_TYPES, Descriptor
 from cogpack.reference import Reference
+from cogpack.registry.answers import ExpiredError
 from cogpack.registry.auth import Tokens
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.door import Door
+from cogpack.registry.mirrors import Mirror, MirrorError
 from cogpack.registry.protocol import Answer, Blob
 from cogpack.registry.quirks import profile
 from cogpack.registry.shapes import Shapes
@@ -26,7 +28,10 @@ _ATTEMPTS = 4
 
 
 class Repository:
-    """Thread-safe. `actions`: what the token is asked to allow. `tokens`: shared by the repositories of a session."""
+    """Thread-safe. `actions`: what the token is asked to allow. `tokens`: shared by the repositories of a session.
+
+    `mirrors`: asked first for what has a digest.
+    """
 
     def __init__(
         self,
@@ -36,8 +41,11 @@ class Repository:
         *,
         actions: tuple[str, ...] = ("pull",),
         tokens: Tokens | None = None,
+        mirrors: Sequence[Mirror] = (),
     ) -> None:
         self._door = Door(http, reference, credentials, actions, tokens)
+        self._mirrors = mirrors
+        self._sites: dict[str, Door] = {}
         self._shapes = Shapes(profile(self._door.host))
         self._name = reference.name
 
@@ -50,17 +58,24 @@ class Repository:
 
     def manifest(self, ref: str, *, accept: str = _ACCEPT) -> tuple[str, bytes, Digest] | None:
         """(media type, bytes, digest) of the manifest under a tag or digest; None where there is none."""
-        answer = self._door.request(
-            "GET", f"{self._door.base}/manifests/{ref}", {"Accept": accept}, limit=MANIFEST_LIMIT + 1
-        )
+        for mirror in self._mirrors_of(ref) if ref.startswith("sha256:") else ():
+            try:
+                if found := self._manifest(mirror.door, ref, accept):
+                    return found
+            except CogpackError as error:
+                mirror.failed(Digest(ref), error)
+        return self._manifest(self._door, ref, accept)
+
+    def _manifest(self, door: Door, ref: str, accept: str) -> tuple[str, bytes, Digest] | None:
+        answer = door.request("GET", door.url("manifests", ref), {"Accept": accept}, limit=MANIFEST_LIMIT + 1)
         if answer.status == 404:
             return None
-        self._door.expect(answer, "GET", 200)
+        door.expect(answer, "GET", 200)
         digest = sha256(answer.body)
         expected = ref if ref.startswith("sha256:") else answer.headers.get("docker-content-digest", "")
         if expected.startswith("sha256:") and expected != digest:
             raise MismatchError(
-                f"{self._name}: the manifest {ref} should be {expected}, but its bytes are {digest}",
+                f"{door.name}: the manifest {ref} should be {expected}, but its bytes are {digest}",
                 next_step="the registry or a proxy before it is damaged; tell its operator",
             )
         return answer.headers.get("content-type", "").partition(";")[0].strip(), answer.body, digest
@@ -73,7 +88,7 @@ class Repository:
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         """Is it there, in the right size? A registry that won't say counts as no."""
-        answer = self._door.request("HEAD", self._blob_url(descriptor.digest), {})
+        answer = self._door.request("HEAD", self._blob_url(descriptor.digest, self._door), {})
         if answer.status in (301, 302, 303, 307, 308):
             return self._is_stored(answer, descriptor)
         if answer.status == 401:
@@ -99,10 +114,9 @@ class Repository:
     @contextmanager
     def blob(self, descriptor: Descriptor) -> Iterator[Iterator[bytes]]:
         """The bytes of a blob; drained, they were verified."""
-        url = self._blob_url(descriptor.digest)
-        with self._door.get(url) as stream:
+        with self.open_blob(descriptor) as stream:
             if stream.status != 200:
-                raise self._door.refusal("GET", url, stream.status, stream.body(65536), stream.headers)
+                raise self._door.failure("GET", stream)
             yield self._verified(descriptor, stream)
 
     @contextmanager
@@ -113,10 +127,52 @@ class Repository:
 
         `headers`: its Range; `at`: the address of an earlier answer, where the registry had sent us.
         """
-        with self._door.get(at or self._blob_url(descriptor.digest), headers) as stream:
-            if stream.status not in (200, 206, 416):
-                raise self._door.failure("GET", stream)
+        for mirror in self._mirrors_of(descriptor.digest):
+            with ExitStack() as opened:
+                try:
+                    stream = opened.enter_context(self._opened(mirror.door, descriptor, headers, at))
+                except CogpackError as error:
+                    if at is not None and isinstance(error, ExpiredError):
+                        raise  # asked without `at`, the mirror may know better
+                    mirror.failed(descriptor.digest, error)
+                    continue
+                mirror.believed = True
+                try:
+                    yield stream
+                except UnavailableError:
+                    mirror.broke(descriptor.digest)
+                    raise
+                return
+        with self._opened(self._door, descriptor, headers, at) as stream:
             yield stream
+
+    @contextmanager
+    def _opened(
+        self, door: Door, descriptor: Descriptor, headers: Mapping[str, str], at: str | None
+    ) -> Iterator[Stream]:
+        if at is not None and self._sites.get(urlsplit(at).netloc) is not door:
+            at = None
+        with door.get(at or self._blob_url(descriptor.digest, door), headers) as stream:
+            if stream.status not in (200, 206, 416):
+                raise door.failure("GET", stream)
+            coding = stream.headers.get("content-encoding", "identity")
+            if coding != "identity":
+                raise MismatchError(
+                    f"{redacted(stream.url)}: sent with Content-Encoding {coding:.60}, so it is not the blob",
+                    next_step="a proxy before the registry changes what passes through it; tell its operator",
+                )
+            self._sites[urlsplit(stream.url).netloc] = door
+            yield stream
+
+    def doubt(self, why: CogpackError) -> bool:
+        """Something is wrong with the bytes of a blob. True if they may be a mirror's, which is not asked any more."""
+        if isinstance(why, MirrorError):
+            return True
+        liars = [mirror for mirror in self._mirrors if mirror.lied(why)]
+        return bool(liars)
+
+    def _mirrors_of(self, digest: str) -> Iterator[Mirror]:
+        return (mirror for mirror in self._mirrors if mirror.may_have(Digest(digest)))
 
     def blob_bytes(self, descriptor: Descriptor, *, limit: int) -> bytes:
         """A small blob in memory; one larger than `limit` is an `InputError`."""
@@ -211,8 +267,8 @@ class Repository:
             next_step=f"choose another tag; the image is there as {self._name}@{wanted}",
         )
 
-    def _blob_url(self, digest: Digest) -> str:
-        return f"{self._door.base}/blobs/{parse_digest(digest, where=self._name)}"
+    def _blob_url(self, digest: Digest, door: Door) -> str:
+        return door.url("blobs", parse_digest(digest, where=self._name))
 
     def _verified(self, descriptor: Descriptor, stream: Stream) -> Iterator[bytes]:
         hasher = Hasher()
@@ -226,8 +282,9 @@ class Repository:
                 f"{redacted(stream.url)}: {hasher.size} of {descriptor.size} bytes came", next_step="run it again"
             )
         if hasher.digest != descriptor.digest:
-            raise MismatchError(
+            wrong = MismatchError(
                 f"{redacted(stream.url)}: expected {descriptor.digest} of {descriptor.size} bytes, "
                 f"found {hasher.digest} of {hasher.size} or more",
                 next_step="the registry or a proxy before it is damaged; tell its operator",
             )
+            raise MirrorError.of(wrong) if self.doubt(wrong) else wrong

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from cogpack.errors import CogpackError, DeniedError, UnavailableError
 from cogpack.http import RETRIED, Http, Response, Stream, redacted, retry_after
@@ -19,7 +19,10 @@ _TOKENS = 2
 
 
 class Door:
-    """Thread-safe. `actions`: what the token is asked to allow. `base`: `https://HOST/v2/REPOSITORY`."""
+    """Thread-safe. `actions`: what the token is asked to allow. `base`: `https://HOST/v2/REPOSITORY`.
+
+    `mirror_of`: the registry that it stands in for. Of a mirror nothing is asked twice: there are others to ask.
+    """
 
     def __init__(
         self,
@@ -28,6 +31,8 @@ class Door:
         credentials: Credentials,
         actions: tuple[str, ...],
         tokens: Tokens | None = None,
+        *,
+        mirror_of: str = "",
     ) -> None:
         self.host = _HUB if reference.registry == "docker.io" else reference.registry
         scheme = "http" if http.trust.allows_plain(self.host) else "https"
@@ -39,7 +44,13 @@ class Door:
         self._account = account = credentials.find(reference.registry, reference.repository)
         self._find = partial(credentials.find, reference.registry)
         scope = f"repository:{reference.repository}:{','.join(actions)}"
-        self._authorizer = Authorizer(http, self.host, account, (scope,), tokens=tokens)
+        self._mirror_of = mirror_of
+        self._authorizer = Authorizer(http, self.host, account, (scope,), tokens=tokens, patient=not mirror_of)
+
+    def url(self, kind: str, name: str) -> str:
+        """Of `manifests` or `blobs`."""
+        asked_for = f"?ns={quote(self._mirror_of)}" if self._mirror_of else ""
+        return f"{self.base}/{kind}/{name}{asked_for}"
 
     def request(
         self,
@@ -54,6 +65,7 @@ class Door:
         scopes: tuple[str, ...] = (),
     ) -> Response:
         """A request with a small answer, of whatever status; `scopes`: more than the token was asked for."""
+        retry = retry and not self._mirror_of
         refused = 0
         for last in (False, False, True):  # as it is; with a token; with a fresh one
             sent = dict(headers) | self._authorization(url, scopes)

@@ -17,6 +17,7 @@ from cogpack.oci import Descriptor
 from cogpack.progress import Cancellation
 from cogpack.registry.download import Download, Part, crawling
 from cogpack.registry.flight import SYNC_BYTES, TICK, Flight, Journal
+from cogpack.registry.mirrors import MirrorError
 from cogpack.registry.partial import Memory, Region
 
 MiB = 1024 * 1024
@@ -37,6 +38,8 @@ class Source(Protocol):
     def open_blob(
         self, descriptor: Descriptor, headers: Mapping[str, str] = {}, *, at: str | None = None
     ) -> AbstractContextManager[Stream]: ...
+
+    def doubt(self, why: CogpackError) -> bool: ...
 
 
 class Fetcher:
@@ -84,6 +87,7 @@ class Fetcher:
             journal = Journal(flight, region)
             try:
                 while (found := self._hash(flight, journal)) != blob.digest and flight.restart():
+                    self._source.doubt(_mismatch(blob, found))
                     region.save(())
                     self._wake()
             except BaseException:
@@ -119,7 +123,8 @@ class Fetcher:
                     yield waiting
                 waiting = block
         if not start and hasher.digest != blob.digest:
-            raise _mismatch(blob, hasher.digest)
+            wrong = _mismatch(blob, hasher.digest)
+            raise MirrorError.of(wrong) if self._source.doubt(wrong) else wrong
         if waiting:
             yield waiting
 
@@ -182,14 +187,15 @@ class Fetcher:
             self._wake()
 
     def _ask(self, flight: Flight, part: Part) -> None:
-        error: BaseException
+        error: BaseException | None = None
         try:
             with self._source.open_blob(flight.blob, part.headers, at=flight.address) as stream:
                 if flight.begin(part, stream):
                     flight.address = stream.url
                     self._wake()  # a first range that was answered as asked lets the others begin
                     self._read(flight, part, stream)
-                error = _short(part, stream)
+                if part.start < part.end and not part.revoked:
+                    raise _short(part, stream)
         except BaseException as raised:  # noqa: BLE001 - told to whoever waits for the blob
             error = raised
         flight.release(part, error if part.start < part.end else None)

@@ -22,11 +22,17 @@ _HTPASSWD = "user:$2b$04$JhrqjTQdNERfMCIYkqogZu4n05Sad946jE7uah9paXxJnSOJXnOzS\n
 
 @contextmanager
 def docker_registry(
-    directory: Path, htpasswd: bool = False, *, token: TokenServer | None = None, tls: Pair | None = None
+    directory: Path,
+    htpasswd: bool = False,
+    *,
+    token: TokenServer | None = None,
+    tls: Pair | None = None,
+    mirror_of: str = "",
 ) -> Iterator[str]:
     """Yields `127.0.0.1:PORT`. Its storage, configuration and log are in `directory`.
 
     `htpasswd`: Basic authentication; only USER with PASSWORD gets in. `token`: whose tokens it wants. `tls`: who it is.
+    `mirror_of`: `HOST:PORT` of another one, which it fetches from and may not be pushed to.
     """
     program = shutil.which("docker-registry")
     if program is None:
@@ -45,6 +51,8 @@ def docker_registry(
         configuration["auth"] = {
             "token": {"realm": token.realm, "service": SERVICE, "issuer": ISSUER, "rootcertbundle": str(token.roots)}
         }
+    if mirror_of:
+        configuration["proxy"] = {"remoteurl": f"http://{mirror_of}"}
     if tls:
         files = {"certificate": str(tls.certificate), "key": str(tls.key)}
         configuration["http"] |= {"tls": files}
