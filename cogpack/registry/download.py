@@ -31,6 +31,9 @@ _FLOOR = 1024
 """or fewer bytes a second than this, however the others fare, so many times in a row."""
 _STALLS = 6
 
+_SHARES = 32
+"""What is left to ask for is looked at as so many ranges, twice the connections that a pull has."""
+
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
 
@@ -85,12 +88,19 @@ def crawling(parts: Sequence[Part], now: float) -> list[Part]:
 class Download:
     """One blob of `size` bytes on its way. Not thread-safe: its driver has a lock."""
 
-    def __init__(self, size: int, have: Iterable[Span] = (), *, part: int, ranges: bool = True) -> None:
-        """`have`: what is there already; `part`: bytes of one range; a blob no larger than that comes in one answer."""
+    def __init__(
+        self, size: int, have: Iterable[Span] = (), *, part: int, largest: int = 0, ranges: bool = True
+    ) -> None:
+        """`have`: what is there already; `part`: bytes of one range; a blob no larger than that comes in one answer.
+
+        `largest`: of a range while much is left. They get shorter, so that all connections end together, and what came
+        last is not far from what is hashed.
+        """
         self.size = size
         self.mode = Mode.RANGES if ranges and size > part else Mode.SINGLE
         self.failures = 0
         self._part = part
+        self._largest = largest
         self._got: list[Span] = []
         for span in have:
             self._add(span)
@@ -137,7 +147,8 @@ class Download:
                 return None
             start, end = gap
             if self.mode is Mode.RANGES:
-                end = min(end, start + self._part)
+                left = self.size - sum(stop - begin for begin, stop in claimed)
+                end = min(end, start + max(self._part, min(self._largest, left // _SHARES)))
             part = Part(start, end, ranged=(start, end) != (0, self.size), round=self._round)
         self._live.append(part)
         return part

@@ -7,7 +7,7 @@ in `download`; here are the threads. The bytes of each blob are hashed in order 
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, Self
 
 from cogpack.digest import Digest, Hasher
@@ -16,7 +16,7 @@ from cogpack.http import Stream, redacted
 from cogpack.oci import Descriptor
 from cogpack.progress import Cancellation
 from cogpack.registry.download import Download, Part, crawling
-from cogpack.registry.flight import SYNC_BYTES, TICK, Flight, Journal
+from cogpack.registry.flight import TICK, Flight, Journal
 from cogpack.registry.mirrors import MirrorError
 from cogpack.registry.partial import Memory, Region
 
@@ -24,8 +24,8 @@ MiB = 1024 * 1024
 
 _RANGED = 64 * MiB
 """A smaller blob comes in one answer: more of them would not be quicker."""
+_PART = 4 * MiB
 _LARGEST_PART = 64 * MiB
-_STREAMED_PART = 4 * MiB
 _MEMORY = 64 * MiB
 """Bytes of all streams together that may have come and not been read."""
 _PATIENCE = 2.0
@@ -80,28 +80,22 @@ class Fetcher:
         stream; then it is a `MismatchError`. `on_bytes` hears of what is there, and, as a negative number, of what is
         thrown away.
         """
-        part = min(_LARGEST_PART, max(_RANGED // 8, blob.size // (4 * self._connections)))
-        download = Download(blob.size, region.have, part=part, ranges=blob.size >= _RANGED)
+        ranges = blob.size >= _RANGED
+        download = Download(blob.size, region.have, part=_PART, largest=_LARGEST_PART, ranges=ranges)
         on_bytes(sum(end - start for start, end in download.got))
-        with self._entered(Flight(blob, region, download, on_bytes)) as flight:
-            journal = Journal(flight, region)
-            try:
-                while (found := self._hash(flight, journal)) != blob.digest and flight.restart():
-                    self._source.doubt(_mismatch(blob, found))
-                    region.save(())
-                    self._wake()
-            except BaseException:
-                with suppress(CogpackError):  # what went wrong first is to be told
-                    journal.save()
-                raise
+        with self._entered(Flight(blob, region, download, on_bytes)) as flight, Journal(flight, region) as journal:
+            while (found := self._hash(flight)) != blob.digest and flight.restart():
+                self._source.doubt(_mismatch(blob, found))
+                journal.save()
+                self._wake()
         if found != blob.digest:
             region.save(())
             raise _mismatch(blob, found)
         return flight.came
 
-    def _hash(self, flight: Flight, journal: Journal) -> Digest:
+    def _hash(self, flight: Flight) -> Digest:
         hasher = Hasher()
-        for block in self._follow(flight, journal):
+        for block in self._follow(flight):
             hasher.update(block)
         return hasher.digest
 
@@ -113,7 +107,7 @@ class Fetcher:
         From byte `start` on, if that is not 0: then who has the first bytes must verify them.
         """
         have = [(0, start)] if start else []
-        download = Download(blob.size, have, part=_STREAMED_PART, ranges=ranges and blob.size >= 2 * _STREAMED_PART)
+        download = Download(blob.size, have, part=_PART, ranges=ranges and blob.size >= 2 * _PART)
         hasher, waiting = Hasher(), b""
         with self._entered(Flight(blob, Memory(), download, on_bytes)) as flight:
             flight.read = start
@@ -140,14 +134,11 @@ class Fetcher:
             with self._turn:
                 self._flights = [other for other in self._flights if other is not flight]
 
-    def _follow(self, flight: Flight, journal: Journal | None = None) -> Iterator[bytes]:
+    def _follow(self, flight: Flight) -> Iterator[bytes]:
         """The bytes in order, as far as they are there without a gap."""
         while flight.read < flight.blob.size:
             self._cancellation.check()
-            if journal:
-                journal.due()
-            end = min(flight.wait(), flight.read + SYNC_BYTES)
-            for block in flight.store.read(flight.read, end):
+            for block in flight.store.read(flight.read, flight.wait()):
                 self._cancellation.check()
                 yield block
                 flight.done_with(len(block))
@@ -162,7 +153,7 @@ class Fetcher:
 
     def _window(self) -> int:
         streams = sum(isinstance(flight.store, Memory) for flight in self._flights)
-        return max(2 * _STREAMED_PART, _MEMORY // max(1, streams))
+        return max(2 * _PART, _MEMORY // max(1, streams))
 
     def _claim(self) -> tuple[Flight, Part] | None:
         now = time.monotonic()

@@ -3,8 +3,10 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Self
 
-from cogpack.errors import UnavailableError
+from cogpack.errors import CogpackError, UnavailableError
 from cogpack.http import Stream, backoff
 from cogpack.oci import Descriptor
 from cogpack.registry.answers import ExpiredError, LaterError
@@ -38,6 +40,8 @@ class Flight:
         """Bytes that were taken from the store, in order."""
         self.changed = threading.Condition()
         self.streams: dict[Part, Stream] = {}
+        self.grown = threading.Event()
+        """So much has come since it was last cleared that it should be written down."""
         self._on_bytes = on_bytes
         self._expired = 0
         self._writing: list[Span] = []
@@ -90,6 +94,8 @@ class Flight:
             return False
         self.download.advance(part, len(block))
         if size := sum(last - first for first, last in new):
+            if (self.came + size) // SYNC_BYTES > self.came // SYNC_BYTES:
+                self.grown.set()
             self.came += size
             self._on_bytes(size)
         return True
@@ -164,22 +170,44 @@ class Flight:
 
 
 class Journal:
-    """Writes down what is there of a blob, now and then."""
+    """Writes down what is there of a blob, now and then, in a thread of its own: hashing need not wait for the disk."""
 
     def __init__(self, flight: Flight, region: Region) -> None:
         self._flight = flight
         self._region = region
+        self._lock = threading.Lock()
         self._saved = flight.download.got
-        self._then = time.monotonic()
-        self._came = 0
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
-    def due(self) -> None:
-        if time.monotonic() - self._then >= _SYNC_SECONDS or self._flight.came - self._came >= SYNC_BYTES:
-            self.save()
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        """After an error, all that is there is written down."""
+        self._ended = True
+        self._flight.grown.set()
+        self._thread.join()
+        if error is not None:
+            with suppress(CogpackError):  # what went wrong first is to be told
+                self.save()
 
     def save(self) -> None:
-        with self._flight.changed:
-            got = self._flight.download.got
-        if got != self._saved:
-            self._region.save(got)
-        self._saved, self._then, self._came = got, time.monotonic(), self._flight.came
+        with self._lock:
+            with self._flight.changed:
+                got = self._flight.download.got
+            if got != self._saved:
+                self._region.save(got)
+            self._saved = got
+
+    def _run(self) -> None:
+        try:
+            while True:
+                self._flight.grown.wait(_SYNC_SECONDS)
+                self._flight.grown.clear()
+                if self._ended:
+                    return
+                self.save()
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits for the blob
+            self._flight.stop(error)

@@ -34,6 +34,7 @@ LAYERS = [random.Random(number).randbytes(size) for number, size in enumerate([2
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "_RANGED", MiB)
+    monkeypatch.setattr(fetch, "_PART", 128 * KiB)
     monkeypatch.setattr("cogpack.registry.flight.backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.http.client.backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.http.client.retry_after", lambda _: 0.0)

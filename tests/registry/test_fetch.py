@@ -34,7 +34,7 @@ PARTS = 32
 def _small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A blob of 4 MiB counts as a large one, and nobody waits before trying again."""
     monkeypatch.setattr(fetch, "_RANGED", MiB)
-    monkeypatch.setattr(fetch, "_STREAMED_PART", 128 * KiB)
+    monkeypatch.setattr(fetch, "_PART", 128 * KiB)
     monkeypatch.setattr(flight, "backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.http.client.backoff", lambda _: 0.0)
 
