@@ -148,16 +148,20 @@ class Exchange(BaseHTTPRequestHandler):
         """Bytes `start` to `end` (exclusive) of a file, by the kernel's own copying."""
         self._drain()
         self._head(status, end - start, headers)
+        if self.command != "GET":
+            self.on_request(self.command, self.path, self.body.received, 0)
+            self._flush_with(b"")
+            return
         with path.open("rb") as stream:
             sent = 0
             try:
                 self._flush_with(b"")
-                if self.command == "GET" and end > start:
+                if end > start:
                     stream.seek(start)
                     sent = self.connection.sendfile(stream, start, end - start)
             finally:
                 self.on_request(self.command, self.path, self.body.received, sent)
-            if self.command == "GET" and sent != end - start:
+            if sent != end - start:
                 self.close_connection = True  # the file is shorter than it was
 
     def _drain(self) -> None:
