@@ -5,6 +5,7 @@ Results go to standard output, all else to standard error. Commands are imported
 """
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import NoReturn
 
 from cogpack import __version__
 from cogpack.cli.parser import parser
+from cogpack.cli.running import Terminated
 from cogpack.errors import CogpackError
 
 
@@ -31,9 +33,9 @@ def run(argv: Sequence[str] | None = None) -> int:
 
         _say(printable(f"error: {error.message}"), printable(f"next: {error.next_step}"))
         return error.exit_code
-    except (KeyboardInterrupt, Cancelled):
+    except (KeyboardInterrupt, Cancelled) as stop:
         _say("interrupted", "next: run it again; what is finished is not done again")
-        return 130
+        return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -14,7 +14,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="cogpack",
         description="Turn a Cog project into a standard OCI image without Docker.",
-        epilog="Exit codes: 2 change what you wrote, 3 pinned and found differ, 4 credentials, 5 try again later.",
+        epilog="Exit codes: 2 change what you wrote, 3 pinned and found differ, 4 credentials, 5 try again later, "
+        "130 and 143 interrupted.",
     )
     top.add_argument("--version", action="version", version=f"cogpack {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)

@@ -2,12 +2,11 @@
 
 import argparse
 import contextlib
-import signal
 import sys
 import time
 from typing import TYPE_CHECKING
 
-from cogpack.cli.running import text, with_session
+from cogpack.cli.running import heed_sigterm, text, with_session
 from cogpack.cli.weights import pull_weights
 from cogpack.errors import InputError
 
@@ -144,8 +143,7 @@ def serve(arguments: argparse.Namespace) -> None:
     def log(method: str, path: str, received: int, sent: int) -> None:
         print(f"{method} {path.partition('?')[0]} in={received} out={sent}", file=sys.stderr, flush=True)
 
-    # A background job of a shell script gets SIGTERM, and no SIGINT.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    heed_sigterm()  # a background job of a shell script gets no SIGINT
     user = User(arguments.user, password()) if arguments.user is not None else None
     with Server(arguments.directory, host=arguments.host, port=arguments.port, user=user, on_request=log) as server:
         print(f"serving {arguments.directory} on http://{server.address}", flush=True)

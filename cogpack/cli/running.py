@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cogpack.errors import InputError
 
@@ -15,6 +15,19 @@ if TYPE_CHECKING:
 
 _ARENA_MAX = -8
 """M_ARENA_MAX of glibc's malloc.h."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which a job that is cancelled gets: Ctrl-C in all but the exit code."""
+
+
+def heed_sigterm() -> None:
+    """End as by Ctrl-C from now on."""
+
+    def terminate(signum: int, frame: object) -> NoReturn:  # noqa: ARG001
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
 
 
 def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str]) -> None:
@@ -41,8 +54,7 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str])
         environment=environment,
     )
     cancellation = Cancellation()
-    # A job that is cancelled gets SIGTERM: end it as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    heed_sigterm()
     with (
         open_progress(cancellation, quiet=arguments.quiet or arguments.json) as progress,
         Session(settings, progress, cancellation) as session,

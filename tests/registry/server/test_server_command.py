@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 from support.validate import validate_layout
 from support.wire import begin, digest_of, location, manifest_of, push_blob, put_manifest
 
@@ -46,11 +47,12 @@ def test_the_password_comes_from_standard_input_and_goes_nowhere(tmp_path: Path)
     assert "sesame" not in (tmp_path / "log").read_text()
 
 
-def test_a_job_that_is_told_to_end_ends_well_and_leaves_no_open_upload(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_that_is_told_to_end_ends_well_and_leaves_no_open_upload(tmp_path: Path, how: signal.Signals) -> None:
     with serving(tmp_path / "r") as (process, address):
         with httpx.Client(base_url=f"http://{address}/v2") as client:
             begin(client, "a")
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(how)
             assert process.wait(20) == 0
     assert sorted(path.name for path in (tmp_path / "r").iterdir()) == ["blobs", "index.json", "oci-layout"]
 
