@@ -38,7 +38,8 @@ class Http:
     what a server named (a Location, a realm) it is that server's, and then `url` may not lead to where only this
     machine can go (`Guard`): an `InputError`, also of a name that has such an address.
 
-    `environment`: where proxies and certificates are looked up. `limits`, `resolver`, `clock` (of retries): for tests.
+    `environment`: where proxies and certificates are looked up. `clock`: of retries, gates and tokens. `limits`,
+    `resolver`, `clock`: for tests.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Http:
         self.cancellation = cancellation or Cancellation()
         self.progress = progress
         self._limits = limits or Limits()
-        self._clock = clock
+        self.clock = clock
         self._guard = Guard(resolver)
         self._proxies = Proxies.from_environment(environment)
         self._client = client(_HEADERS)
@@ -80,7 +81,7 @@ class Http:
         A few times; where the host was there before and is down, for up to ten minutes, unless not `patient`: who asks
         can do without.
         """
-        began = self._clock()
+        began = self.clock()
         host = Target.parse(url).authority
         for attempt in count(1):
             wait, heard = backoff(attempt), False
@@ -105,7 +106,7 @@ class Http:
 
     def _attempts(self, host: str, began: float, wait: float, *, down: bool) -> int:
         """How many a request has that began at `began` and would go again in `wait` seconds."""
-        if self._clock() - began + wait > BUDGET:
+        if self.clock() - began + wait > BUDGET:
             return 0
         away = self._gates.down(host) if down else None
         return ATTEMPTS if away is None or away + wait > BUDGET else PATIENT_ATTEMPTS
@@ -124,20 +125,23 @@ class Http:
         *,
         origin: str,
         headers: Mapping[str, str] = {},
+        authorize: Callable[[], Mapping[str, str]] = dict,
         body: bytes | Iterable[bytes] | None = None,
         size: int | None = None,
         timeout: float | None = None,
     ) -> Iterator[Stream]:
         """One request, no retry. `size`: bytes of an iterable `body`, sent as Content-Length, else it goes chunked.
 
+        `authorize`: headers besides, made when the host has let us through its gate: a token may end while we wait.
         `timeout`: seconds from the end of the request to its answer, where the usual minute is too short. What is
         answered before all of `body` is sent ends the sending.
         """
         self.cancellation.check()
         watch = Watch(self._limits, self.cancellation, answer=timeout)
+        sent = dict(headers)
         with (
-            self._gates.passing(Target.parse(url).authority) as gate,
-            self._exchange(method, url, origin, headers, body, size, watch) as stream,
+            self._gates.passing(Target.parse(url).authority, lambda: sent.update(authorize())) as gate,
+            self._exchange(method, url, origin, sent, body, size, watch) as stream,
         ):
             gate.answered(stream.status, retry_after(stream.headers))
             yield stream

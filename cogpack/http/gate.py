@@ -113,19 +113,28 @@ class Gates:
             return not told
 
     @contextmanager
-    def passing(self, host: str) -> Iterator[Pass]:
-        """One request to `host`, from before it is sent until its answer is read."""
+    def passing(self, host: str, prepare: Callable[[], None] = lambda: None) -> Iterator[Pass]:
+        """One request to `host`, from before it is sent until its answer is read.
+
+        `prepare`: what must not grow old here. It is called when the wait is over, and again after one that came
+        meanwhile; it takes no place, for what it waits for may need one itself.
+        """
         inside: dict[str, int] = self._inside.__dict__.setdefault("hosts", {})
         patience = self._clock() + _LONGEST
+        prepared = False
         while True:
             with self._lock:
                 gate = self._gates.setdefault(host, Gate())
                 now = self._clock()
                 wait = 0.0 if inside.get(host) or now >= patience else gate.delay(now)
-                if not wait:
+                if not wait and prepared:
                     gate.busy += 1
                     break
-            self._cancellation.wait(min(wait, patience - now))
+            if wait:
+                self._cancellation.wait(min(wait, patience - now))
+            else:
+                prepare()
+            prepared = not wait
         inside[host] = inside.get(host, 0) + 1
         try:
             yield Pass(gate, self._lock, self._clock)

@@ -1,7 +1,6 @@
 """The current Authorization header for one repository, shared by all threads: one refresh serves them all."""
 
 import threading
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -122,18 +121,18 @@ class Authorizer:
             if grant.header is None:
                 with suppress(DeniedError):  # it may not be wanted here; if it is, `challenged` says so
                     self._renew(grant, more, refused=None)
-            elif time.monotonic() > (grant.body_until if body else grant.fresh_until):
+            elif self._http.clock() > (grant.body_until if body else grant.fresh_until):
                 try:
                     self._renew(grant, more, refused=None)
                 except CogpackError:  # the old one serves until it is refused
-                    grant.fresh_until = grant.body_until = time.monotonic() + _AGAIN
+                    grant.fresh_until = grant.body_until = self._http.clock() + _AGAIN
             return grant.header
 
     def _renew(self, grant: _Grant, more: tuple[str, ...], *, refused: str | None) -> None:
         """Raises `DeniedError` when there is nothing better than `refused`."""
         login = self._account.login()
         for last in (False, True):
-            started = time.monotonic()
+            started = self._http.clock()
             # Without the new one, the old one goes on serving, unless it was refused.
             needed = refused is not None or grant.header is None
             answer = self._ask(login, self._for(more), patient=needed and self._patient)

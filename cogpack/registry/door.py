@@ -100,9 +100,14 @@ class Door:
         self, method: str, url: str, headers: Mapping[str, str], body: Iterable[bytes], size: int | None, timeout: float
     ) -> Iterator[Stream]:
         """One try of a request with a large body. After a 401 the next one has fresh credentials."""
-        sent = dict(headers) | self._authorization(url, body=True)
+        sent: dict[str, str] = {}
+
+        def authorize() -> Mapping[str, str]:
+            sent.update(self._authorization(url, body=True))
+            return sent
+
         with self.http.open(
-            method, url, origin=self.base, headers=sent, body=body, size=size, timeout=timeout
+            method, url, origin=self.base, headers=headers, authorize=authorize, body=body, size=size, timeout=timeout
         ) as stream:
             yield stream
         if stream.status == 401 and self._is_registry(url):

@@ -129,6 +129,42 @@ def test_a_place_is_free_again_after_any_end() -> None:
         assert time.waits == []
 
 
+def test_what_must_be_fresh_is_made_after_the_wait_and_again_where_the_gate_has_closed_meanwhile() -> None:
+    time = Time()
+    gates = Gates(time, time.clock)
+    made: list[float] = []
+
+    def prepare() -> None:
+        made.append(time.now)
+        if len(made) == 1:
+            with gates.passing("h.io") as other:
+                other.answered(503, 30)
+
+    with gates.passing("h.io") as gate:
+        gate.answered(503, 7)
+    with gates.passing("h.io", prepare):
+        assert made == [1007, 1037]
+
+
+def test_who_prepares_takes_no_place_that_what_it_waits_for_may_need() -> None:
+    time = Time()
+    gates = Gates(time, time.clock)
+
+    def go() -> None:
+        with gates.passing("h.io"):
+            pass
+
+    def prepare() -> None:  # another thread asks the same host for the token that both want
+        worker = threading.Thread(target=go)
+        worker.start()
+        worker.join()
+
+    with gates.passing("h.io") as gate:
+        gate.answered(429, None)  # one at a time
+    with gates.passing("h.io", prepare):
+        assert time.waits == []
+
+
 def test_workers_stand_in_line_and_ctrl_c_takes_them_out() -> None:
     cancellation = Cancellation()
     gates = Gates(cancellation, lambda: 0.0)
@@ -217,3 +253,22 @@ def test_other_workers_wait_for_what_one_request_was_told() -> None:
         with http.open("PUT", f"{fake.url}/b", origin=fake.url, body=[b"x"]) as stream:
             assert stream.status == 200
     assert order == ["/a at 1000", "/b at 1030"]
+
+
+def test_a_request_is_authorized_when_its_turn_has_come() -> None:
+    time = Time()
+    with (
+        serving(lambda _: (503, {"Retry-After": "30"}, b"")) as fake,
+        Http(cancellation=time, clock=time.clock) as http,
+    ):
+        for _ in range(2):
+            with http.open(
+                "PUT",
+                fake.url,
+                origin=fake.url,
+                headers={"Authorization": "old", "X-Other": "kept"},
+                authorize=lambda: {"Authorization": f"made at {time.now:.0f}"},
+            ):
+                pass
+    assert [request.headers["authorization"] for request in fake.seen] == ["made at 1000", "made at 1030"]
+    assert fake.seen[1].headers["x-other"] == "kept"

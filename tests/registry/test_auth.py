@@ -37,7 +37,6 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("cogpack.registry.auth.time", clock)
     monkeypatch.setattr("cogpack.registry.credentials.login.time", clock)
     return clock
 
@@ -48,8 +47,8 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def http() -> Iterator[Http]:
-    with Http() as found:
+def http(clock: Clock) -> Iterator[Http]:
+    with Http(clock=clock.monotonic) as found:
         yield found
 
 

@@ -302,17 +302,32 @@ def test_f12_a_registry_that_takes_long_to_finish_is_told_of(monkeypatch: pytest
 # F13 - F16: tokens (the handshake itself: test_auth)
 
 
-def test_f13_a_token_that_ends_between_session_and_body_is_replaced_before_the_body(
-    like: Like, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_f13_a_token_that_ends_between_session_and_body_is_replaced_before_the_body(like: Like, tmp_path: Path) -> None:
     registry = like(DIST28, auth="token")
-    now = [1000.0]
-    registry.clock = lambda: now[0]
-    monkeypatch.setattr("cogpack.registry.auth.time.monotonic", lambda: now[0])
-    registry.locate = lambda path: (now.__setitem__(0, now[0] + 290), path)[1]  # the POST's answer takes that long
+    registry.clock = lambda: NOW[0]
+    registry.locate = lambda path: (NOW.__setitem__(0, NOW[0] + 290), path)[1]  # the POST's answer takes that long
     body = push(registry, tmp_path=tmp_path)
     assert stored(registry)
     assert body.passes == 1
+
+
+def test_f13_a_body_that_had_to_wait_starts_with_a_token_of_after_the_wait(like: Like, tmp_path: Path) -> None:
+    registry = like(DIST28, auth="token")
+    registry.life, registry.clock = 100, lambda: NOW[0]
+    body = Body()
+    with Http() as http:
+        there = repository(http, registry, tmp_path)
+        assert not there.has_blob(BLOB)  # there is a token
+        session = there.mount_or_open(BLOB.digest, "c/d")
+        assert session
+        registry.on("GET manifest", answer(503, Retry_After="250"))  # to another worker
+        url = f"http://{registry.address}/v2/a/b/manifests/x"
+        assert http.request("GET", url, origin=url, retry=False).status == 503
+        began = NOW[0]
+        there.upload(body, descriptor=BLOB, finished=lambda: BLOB.digest, session=session)
+    assert NOW[0] == began + 250
+    assert stored(registry)
+    assert body.passes == len(registry.kinds(SENT)) == 1
 
 
 def test_f15_a_token_for_pulling_is_exchanged_for_one_that_may_push(like: Like, tmp_path: Path) -> None:
