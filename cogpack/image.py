@@ -7,10 +7,8 @@ from typing import Any
 import msgspec
 
 from cogpack.digest import sha256
-from cogpack.errors import InputError
 from cogpack.layers.tar import EPOCH
 from cogpack.oci import (
-    MANIFEST_LIMIT,
     OCI_CONFIG,
     OCI_MANIFEST,
     Descriptor,
@@ -19,6 +17,7 @@ from cogpack.oci import (
     Manifest,
     Platform,
     encode,
+    encode_manifest,
     oci_layer_type,
 )
 
@@ -73,20 +72,16 @@ def assemble(
     """`parts` bottom first; the first `base_layers` of them are the base's own. `created`: seconds since 1970."""
     config = encode(_config(parts, run, platform, base, base_layers, created))
     layers = [_layer(part, own=index >= base_layers) for index, part in enumerate(parts)]
-    manifest = encode(
+    manifest = encode_manifest(
         Manifest(
             schema_version=2,
             media_type=OCI_MANIFEST,
             config=Descriptor(media_type=OCI_CONFIG, digest=sha256(config), size=len(config)),
             layers=layers,
             annotations=dict(annotations) or None,
-        )
+        ),
+        next_step="shorten the descriptions in the predictor's inputs, or the paths of weights",
     )
-    if len(manifest) > MANIFEST_LIMIT:
-        raise InputError(
-            f"the image manifest has {len(manifest)} bytes; registries take {MANIFEST_LIMIT}",
-            next_step="shorten the descriptions in the predictor's inputs",
-        )
     return Image(config, manifest, tuple((part.key, part.info) for part in parts))
 
 

@@ -32,6 +32,9 @@ CONFIG_LIMIT = 8 * 1024 * 1024
 MANIFEST_LIMIT = 4 * 1024 * 1024 - 1
 """Bytes; what distribution, zot, ACR, ECR and Harbor accept as a manifest."""
 
+MADE_LIMIT = 7 * 1024 * 1024 // 2
+"""Bytes of a manifest that we make: registries don't all count alike (ECR: characters)."""
+
 _TO_OCI = {DOCKER_LAYER_GZIP: OCI_LAYER_GZIP, DOCKER_LAYER: OCI_LAYER}
 
 T = TypeVar("T")
@@ -149,6 +152,17 @@ class Image(msgspec.Struct, frozen=True):
 def encode(document: Any) -> bytes:
     """The JSON bytes of `document`: compact, maps sorted by key, structs in field order."""
     return msgspec.json.encode(document, order="deterministic")
+
+
+def encode_manifest(manifest: Manifest, *, next_step: str) -> bytes:
+    """A manifest of ours; an `InputError` where not every registry would take it."""
+    data = encode(manifest)
+    if len(data) > MADE_LIMIT:
+        raise InputError(
+            f"the manifest would have {len(data)} bytes; {MADE_LIMIT} are sure to be taken by registries",
+            next_step=next_step,
+        )
+    return data
 
 
 def decode(data: bytes, type: type[T], *, where: str) -> T:  # noqa: A002 - the word msgspec uses

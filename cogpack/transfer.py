@@ -5,16 +5,20 @@ from collections.abc import Sequence
 
 import msgspec
 
+from cogpack.digest import DiffID, sha256
 from cogpack.image import Part, assemble
 from cogpack.layers.built import READ, BuiltLayer
 from cogpack.layers.facts import Facts
 from cogpack.layers.layer import Form, Layer
 from cogpack.layers.tar import EPOCH
-from cogpack.oci import Descriptor, Image, LayerInfo
+from cogpack.oci import OCI_LAYER_GZIP, Descriptor, Image, LayerInfo
 from cogpack.plan import Plan
 from cogpack.progress import Cancellation, Progress
 from cogpack.sinks.base import Sink
 from cogpack.threads import each
+
+_UNKNOWN = LayerInfo(Descriptor(media_type=OCI_LAYER_GZIP, digest=sha256(b""), size=2**63), DiffID(sha256(b"")))
+"""Takes as much room in a manifest as any layer will."""
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +98,9 @@ def transfer(
     `outcome`: what the user is told of a layer that moved. A fact is recorded as soon as its layer is done, so a killed
     run is not repeated from the start.
     """
+
+    # A manifest that is too large should not be found out after an hour of sending.
+    finish(plan, [Part(layer.name, layer.key, layer.known or _UNKNOWN) for layer in plan.layers])
 
     def move(layer: Layer) -> Moved:
         task = progress.task(layer.name, layer.known.descriptor.size if layer.known else None)

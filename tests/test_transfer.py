@@ -4,16 +4,17 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from cogpack.errors import UnavailableError
+from cogpack.errors import InputError, UnavailableError
 from cogpack.image import BaseImage, Part, Run, assemble
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Uncompressed
 from cogpack.layers.facts import Facts
 from cogpack.layers.files import FilesSource, generated
 from cogpack.layers.layer import Body, Form, Layer
-from cogpack.oci import Descriptor, Image, LayerInfo, Platform
+from cogpack.oci import MADE_LIMIT, Descriptor, Image, LayerInfo, Platform
 from cogpack.plan import Plan
 from cogpack.progress import SILENT, Cancellation, Cancelled
 from cogpack.threads import each
@@ -108,6 +109,33 @@ def test_a_layer_that_fails_leaves_no_image_and_finished_layers_are_remembered(t
 def test_the_number_of_jobs_changes_nothing(tmp_path: Path) -> None:
     images = {move(plan("a", "b", "c"), Sink(), Facts(tmp_path / str(jobs)), jobs).manifest for jobs in (1, 2, 8)}
     assert len(images) == 1
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        msgspec.structs.replace(plan("a", "b"), annotations={"note": "x" * MADE_LIMIT}),
+        plan(*(f"{number:02}" + "x" * 40_000 for number in range(100))),
+    ],
+    ids=["annotation", "names of layers"],
+)
+def test_an_image_whose_manifest_registries_may_refuse_is_refused_before_a_layer_moves(
+    tmp_path: Path, made: Plan
+) -> None:
+    sink = Sink()
+    with pytest.raises(InputError, match=rf"the manifest would have \d+ bytes; {MADE_LIMIT} are sure to be taken"):
+        move(made, sink, Facts(tmp_path))
+    assert sink.events == []
+
+
+def test_a_manifest_may_have_three_and_a_half_mebibytes() -> None:
+    def size(note: int) -> int:
+        return len(assemble([], RUN, platform=AMD64, annotations={"note": "x" * note}).manifest)
+
+    room = MADE_LIMIT - size(0)
+    assert size(room) == MADE_LIMIT
+    with pytest.raises(InputError):
+        size(room + 1)
 
 
 def test_an_image_is_known_when_all_its_layers_are(tmp_path: Path) -> None:

@@ -15,7 +15,17 @@ import msgspec
 from cogpack.digest import Digest, sha256
 from cogpack.errors import InputError, UnavailableError
 from cogpack.http import backoff
-from cogpack.oci import MANIFEST_LIMIT, OCI_INDEX, OCI_MANIFEST, Descriptor, Index, Manifest, decode, encode
+from cogpack.oci import (
+    MANIFEST_LIMIT,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Descriptor,
+    Index,
+    Manifest,
+    decode,
+    encode,
+    encode_manifest,
+)
 from cogpack.registry.client import Repository
 
 OCI_EMPTY = "application/vnd.oci.empty.v1+json"
@@ -104,10 +114,6 @@ def attach(
 ) -> Descriptor:
     """Make an artifact of `parts`, store it and let it refer to `subject`; answers the artifact's descriptor."""
     config = Part(media_type=OCI_EMPTY, data=_EMPTY)
-    for part in (config, *parts):
-        blob = part.descriptor
-        if not repository.has_blob(blob):
-            repository.upload([part.data], descriptor=blob, finished=partial(sha256, part.data))
     manifest = Manifest(
         schema_version=2,
         media_type=OCI_MANIFEST,
@@ -117,7 +123,11 @@ def attach(
         subject=Descriptor(media_type=subject.media_type, digest=subject.digest, size=subject.size),
         annotations=dict(annotations) if annotations else None,
     )
-    data = encode(manifest)
+    data = encode_manifest(manifest, next_step="shorten its annotations")
+    for part in (config, *parts):
+        blob = part.descriptor
+        if not repository.has_blob(blob):
+            repository.upload([part.data], descriptor=blob, finished=partial(sha256, part.data))
     entry = Descriptor(
         media_type=OCI_MANIFEST,
         digest=sha256(data),

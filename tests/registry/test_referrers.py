@@ -12,7 +12,7 @@ from support.registry import docker_registry
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, InputError, UnavailableError
 from cogpack.http import Http
-from cogpack.oci import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor
+from cogpack.oci import MADE_LIMIT, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor
 from cogpack.reference import Reference
 from cogpack.registry import referrers
 from cogpack.registry.client import Repository
@@ -239,6 +239,15 @@ def test_a_list_too_long_for_a_registry_is_refused_before_it_is_sent(http: Http)
         with pytest.raises(InputError, match="larger than registries take"):
             put_referrer(repository(http, fake.address), MANIFEST, ENTRY, SUBJECT)
     assert f"PUT manifests/{TAG}" not in asked(fake)
+
+
+def test_an_artifact_too_large_for_a_registry_is_refused_before_its_parts_are_sent(http: Http) -> None:
+    part = Part(media_type="text/plain", data=b"x", annotations={"long": "x" * MADE_LIMIT})
+    subject = Descriptor(media_type=OCI_MANIFEST, digest=SUBJECT, size=9)
+    with serving(Tags()) as fake:
+        with pytest.raises(InputError, match="bytes"):
+            attach(repository(http, fake.address), subject, "application/x-note", [part])
+    assert fake.seen == []
 
 
 def test_something_else_under_the_fallback_tag_is_left_alone(http: Http) -> None:
