@@ -69,6 +69,7 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     annotations: dict[str, str] | None = None
     platform: Platform | None = None
     artifact_type: str | None = None
+    urls: list[str] | None = None
 
     def __post_init__(self) -> None:
         parse_digest(self.digest, where="descriptor")

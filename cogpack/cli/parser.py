@@ -63,6 +63,16 @@ def parser() -> argparse.ArgumentParser:
         added.add_argument("--paranoid", action="store_true", help="read every file again, whatever its times say")
         return added
 
+    def foreign(added: argparse.ArgumentParser) -> None:
+        added.add_argument(
+            "--allow-foreign",
+            action="append",
+            type=_host,
+            default=[],
+            metavar="HOST",
+            help="take layers that the registry does not have from their URLs at this host; repeatable",
+        )
+
     push = project(command("push", acts.push, "Build what is missing and push the image."))
     push.add_argument("target", nargs="?", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
     push.add_argument("--dry-run", action="store_true", help="say what would move, as `cogpack plan` does")
@@ -96,6 +106,7 @@ def parser() -> argparse.ArgumentParser:
     copy.add_argument("target", metavar="DST", help="the same; without a name, it gets the source's")
     copy.add_argument("--platform", metavar="OS/ARCH", help="one image of an index [all, and the index]")
     copy.add_argument("--no-referrers", action="store_true", help="leave out signatures, SBOMs and the like")
+    foreign(copy)
     copy.add_argument("-j", "--jobs", type=_positive, default=4, metavar="N", help="blobs at a time [4]")
     pull = command(
         "pull", registries.pull, "Pull an image into an OCI layout, a docker archive, or an engine of this machine."
@@ -112,6 +123,7 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--platform", metavar="OS/ARCH", help="which image of an index [linux/amd64]")
     which.add_argument("--all-platforms", action="store_true", help="the index and all its images, into a layout")
     which.add_argument("--only", choices=["weights"], help="the files of the weight layers, into a new directory")
+    foreign(pull)
     pull.add_argument("-j", "--jobs", type=_positive, default=16, metavar="N", help="connections at a time [16]")
     verify = project(command("verify", acts.verify, "Rebuild from the lock and compare with a pushed image."))
     verify.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image to compare with")

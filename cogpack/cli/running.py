@@ -48,6 +48,7 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str])
         insecure_registries=frozenset(arguments.insecure_registry),
         insecure_credentials=frozenset(arguments.insecure_credentials),
         registry_mirrors=tuple(arguments.registry_mirror),
+        foreign_hosts=frozenset(getattr(arguments, "allow_foreign", ())),
         locked=getattr(arguments, "locked", False)
         or (in_ci and not getattr(arguments, "locks", False) and (directory / "cogpack.lock").exists()),
         paranoid=getattr(arguments, "paranoid", False),

@@ -15,8 +15,9 @@ from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Manifest, Platform
+from cogpack.registry.foreign import Elsewhere
 from cogpack.registry.graph import Graph, MissingError, Node, check_platform
-from cogpack.registry.places import Place
+from cogpack.registry.places import Place, Source
 from cogpack.threads import each
 
 T = TypeVar("T")
@@ -61,13 +62,20 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
         )
     image = graph.nodes
     attached = _add_referrers(session, place, graph) if referrers else ()
-    for layer in {layer.digest: layer for node in graph.nodes for layer in node.foreign}.values():
-        session.progress.note(f"{layer.digest} is left where its URL says: its maker lets no registry have it")
+    elsewhere = session.elsewhere(place.origin)
+    foreign: list[Descriptor] = []
+    for layer in graph.foreign:
+        if elsewhere.urls(layer):
+            foreign.append(layer)
+        else:
+            advice = elsewhere.advice(layer)
+            takes = f"; {advice} takes it along" if advice else ""
+            session.progress.note(f"{layer.digest} is left where its URL says: no registry need have it{takes}")
     other, name = open_target(session, to, from_)
-    work = _Copy(session, place, other)
+    work = _Copy(session, place, elsewhere, other)
     nodes = graph.nodes
     whole = _each(session, other.has_whole, nodes)
-    moved = work.blobs(nodes, whole)
+    moved = work.blobs(nodes, whole, foreign)
     put = [work.put(node, there=there) for node, there in zip(nodes, whole, strict=True)]
     named = name is not None and work.give_name(root, name)
     return Copied(
@@ -121,15 +129,19 @@ def _each(session: Session, act: Callable[[T], U], items: Sequence[T]) -> list[U
 class _Copy:
     """From one place to another; what the target has is neither read nor sent."""
 
-    def __init__(self, session: Session, source: Place, target: Place) -> None:
+    def __init__(self, session: Session, source: Place, elsewhere: Elsewhere, target: Place) -> None:
         self._session = session
         self._source = source
+        self._elsewhere = elsewhere
         self._target = target
         self._listed: dict[Digest, set[Digest]] = {}
 
-    def blobs(self, nodes: Sequence[Node], whole: Sequence[bool]) -> "list[_Moved]":
-        """All blobs that `nodes` name, each once; those of manifests that are `whole` in the target are there."""
-        needed = {blob.digest: blob for node in nodes for blob in node.blobs}
+    def blobs(self, nodes: Sequence[Node], whole: Sequence[bool], foreign: Sequence[Descriptor]) -> "list[_Moved]":
+        """All blobs that `nodes` name, each once; those of manifests that are `whole` in the target are there.
+
+        `foreign`: layers besides, which those manifests may be without.
+        """
+        needed = {blob.digest: blob for blob in foreign} | {blob.digest: blob for node in nodes for blob in node.blobs}
         there = {blob.digest for node, known in zip(nodes, whole, strict=True) if known for blob in node.blobs}
         # Largest first: the last to finish should be a short one.
         lacking = sorted((blob for blob in needed.values() if blob.digest not in there), key=lambda blob: -blob.size)
@@ -145,9 +157,12 @@ class _Copy:
             task.advance(size)
 
         there = self._target.has_blob(blob)
-        mounted = not there and self._target.bring(blob, self._source, count)
+        mounted = not there and self._target.bring(blob, self._source_of(blob), count)
         task.done("reused" if there else "mounted" if mounted else "sent")
         return _Moved(size=blob.size, mounted=mounted, sent=sent, requests=int(not there and not mounted))
+
+    def _source_of(self, blob: Descriptor) -> Source:
+        return self._elsewhere if self._elsewhere.urls(blob) and not self._source.has_blob(blob) else self._source
 
     def put(self, node: Node, *, there: bool) -> bool:
         """By digest; one with a subject is also listed where that is looked for. False: nothing was to be done."""

@@ -95,7 +95,7 @@ class _Feed:
         self._session = session
         self._remote = remote
         self._node, self._manifest = remote.image()
-        self._fetcher = session.fetcher(remote.repository)
+        self._fetcher = session.fetcher(remote.source)
         self._came: dict[str, int] = {}
         self._failed: CogpackError | None = None
 

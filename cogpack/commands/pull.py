@@ -22,7 +22,8 @@ from cogpack.layout import Layout
 from cogpack.oci import CONFIG_LIMIT, Descriptor, Manifest, Platform
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
-from cogpack.registry.fetch import Fetcher
+from cogpack.registry.fetch import Fetcher, Source
+from cogpack.registry.foreign import Both
 from cogpack.registry.graph import Graph, Node, check_platform
 from cogpack.registry.partial import Partial
 from cogpack.sinks.archive import names_archive
@@ -55,11 +56,12 @@ class PulledImage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Remote(msgspec.Struct, frozen=True):
-    """An image of a registry, read and checked."""
+    """An image of a registry, read and checked. `source`: of all its blobs."""
 
     reference: Reference
     repository: Repository
     graph: Graph
+    source: Source
 
     @property
     def root(self) -> Node:
@@ -97,12 +99,18 @@ def open_remote(session: Session, target: str, platform: Platform | None, *, exa
     root = graph.root(reference.digest or reference.tag or "latest", platform)
     if exact and platform and not graph.chosen and isinstance(root.document, Manifest):
         check_platform(repository.blob_bytes(root.document.config, limit=CONFIG_LIMIT), platform, reference.name)
-    if foreign := [layer.digest for node in graph.nodes for layer in node.foreign]:
-        raise InputError(
-            f"{reference}: the registry does not have {', '.join(foreign):.300}, only a URL elsewhere",
-            next_step="pull it with the engine that is to run it",
-        )
-    return Remote(reference, repository, graph)
+    elsewhere = session.elsewhere(repository.door.base)
+    away = {layer.digest: layer for layer in graph.foreign if not repository.has_blob(layer)}
+    for layer in away.values():
+        if not elsewhere.urls(layer):
+            options = elsewhere.advice(layer)
+            raise InputError(
+                f"{reference}: the registry does not have {layer.digest}, which its maker gives out elsewhere",
+                next_step=f"add {options} to take it from there"
+                if options
+                else "pull it with the engine that is to run it",
+            )
+    return Remote(reference, repository, graph, Both(repository, elsewhere, away))
 
 
 def pull(
@@ -111,7 +119,7 @@ def pull(
     """Into `output`: an archive for `docker load` if the name ends in .tar, else an OCI image layout."""
     archive = names_archive(output)
     remote = open_remote(session, target, platform, exact=exact)
-    fetcher = session.fetcher(remote.repository)
+    fetcher = session.fetcher(remote.source)
     if archive:
         return _into_archive(session, remote, fetcher, output)
     return _into_layout(session, remote, fetcher, output)

@@ -19,7 +19,8 @@ from cogpack.registry.auth import Tokens
 from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.door import Door
-from cogpack.registry.fetch import Fetcher
+from cogpack.registry.fetch import Fetcher, Source
+from cogpack.registry.foreign import Elsewhere
 from cogpack.registry.homes import Homes
 from cogpack.registry.mirrors import Mirror, Mirrors
 
@@ -31,7 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Arguments and environment, resolved once.
 
     `jobs`: layers moved at a time, or connections; `paranoid`: read every file again; `registry_mirrors`: as `Mirrors`
-    reads them, and in place of `COGPACK_REGISTRY_MIRROR`.
+    reads them, and in place of `COGPACK_REGISTRY_MIRROR`; `foreign_hosts`: to which the URLs of layers may lead.
     """
 
     directory: Path = Path()
@@ -41,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     insecure_registries: frozenset[str] = frozenset()
     insecure_credentials: frozenset[str] = frozenset()
     registry_mirrors: tuple[str, ...] = ()
+    foreign_hosts: frozenset[str] = frozenset()
     locked: bool = False
     paranoid: bool = False
     environment: Mapping[str, str] = {}
@@ -104,9 +106,13 @@ class Session:
         ]
         return Repository(self.http, reference, self.credentials, tokens=self.tokens, mirrors=mirrors)
 
-    def fetcher(self, repository: Repository) -> Fetcher:
+    def elsewhere(self, origin: str) -> Elsewhere:
+        """Where layers are that a registry need not have, by the word of the registry `origin`."""
+        return Elsewhere(self.http, self.settings.foreign_hosts, origin=origin)
+
+    def fetcher(self, source: Source) -> Fetcher:
         """Open until the session ends."""
-        fetcher = Fetcher(repository, connections=self.settings.jobs, cancellation=self.cancellation)
+        fetcher = Fetcher(source, connections=self.settings.jobs, cancellation=self.cancellation)
         return self._closing.enter_context(fetcher)
 
     def __enter__(self) -> Self:

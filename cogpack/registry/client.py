@@ -155,12 +155,7 @@ class Repository:
         with door.get(at or self._blob_url(descriptor.digest, door), headers) as stream:
             if stream.status not in (200, 206, 416):
                 raise door.failure("GET", stream)
-            coding = stream.headers.get("content-encoding", "identity")
-            if coding != "identity":
-                raise MismatchError(
-                    f"{redacted(stream.url)}: sent with Content-Encoding {coding:.60}, so it is not the blob",
-                    next_step="a proxy before the registry changes what passes through it; tell its operator",
-                )
+            check_coding(stream)
             self._sites[urlsplit(stream.url).netloc] = door
             yield stream
 
@@ -271,20 +266,37 @@ class Repository:
         return door.url("blobs", parse_digest(digest, where=self._name))
 
     def _verified(self, descriptor: Descriptor, stream: Stream) -> Iterator[bytes]:
-        hasher = Hasher()
-        for block in stream.blocks():
-            hasher.update(block)
-            if hasher.size > descriptor.size:
-                break
-            yield block
-        if hasher.size < descriptor.size:
-            raise UnavailableError(
-                f"{redacted(stream.url)}: {hasher.size} of {descriptor.size} bytes came", next_step="run it again"
-            )
-        if hasher.digest != descriptor.digest:
-            wrong = MismatchError(
-                f"{redacted(stream.url)}: expected {descriptor.digest} of {descriptor.size} bytes, "
-                f"found {hasher.digest} of {hasher.size} or more",
-                next_step="the registry or a proxy before it is damaged; tell its operator",
-            )
-            raise MirrorError.of(wrong) if self.doubt(wrong) else wrong
+        try:
+            yield from verified(descriptor, stream)
+        except MismatchError as wrong:
+            raise (MirrorError.of(wrong) if self.doubt(wrong) else wrong) from None
+
+
+def check_coding(stream: Stream) -> None:
+    """`MismatchError` of an answer whose body is not the blob's bytes."""
+    coding = stream.headers.get("content-encoding", "identity")
+    if coding != "identity":
+        raise MismatchError(
+            f"{redacted(stream.url)}: sent with Content-Encoding {coding:.60}, so it is not the blob",
+            next_step="a proxy before the registry changes what passes through it; tell its operator",
+        )
+
+
+def verified(descriptor: Descriptor, stream: Stream) -> Iterator[bytes]:
+    """The bytes of an answer; drained, they were those of `descriptor`."""
+    hasher = Hasher()
+    for block in stream.blocks():
+        hasher.update(block)
+        if hasher.size > descriptor.size:
+            break
+        yield block
+    if hasher.size < descriptor.size:
+        raise UnavailableError(
+            f"{redacted(stream.url)}: {hasher.size} of {descriptor.size} bytes came", next_step="run it again"
+        )
+    if hasher.digest != descriptor.digest:
+        raise MismatchError(
+            f"{redacted(stream.url)}: expected {descriptor.digest} of {descriptor.size} bytes, "
+            f"found {hasher.digest} of {hasher.size} or more",
+            next_step="the registry or a proxy before it is damaged; tell its operator",
+        )

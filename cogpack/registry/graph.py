@@ -76,14 +76,14 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """Config first, then layers; without layers that only their URLs have (`foreign`)."""
+        """Config first, then layers; without those that their URLs have (`foreign`)."""
         if isinstance(self.document, Index):
             return tuple(child for child in self.document.manifests if child.media_type not in MANIFEST_TYPES)
         return (self.document.config, *(layer for layer in self.document.layers if not _foreign(layer)))
 
     @cached_property
     def foreign(self) -> tuple[Descriptor, ...]:
-        """Layers that a registry does not have: Windows images' base layers."""
+        """Layers that a registry need not have: Windows images' base layers."""
         layers = self.document.layers if isinstance(self.document, Manifest) else []
         return tuple(layer for layer in layers if _foreign(layer))
 
@@ -109,8 +109,13 @@ class Graph:
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """Of all manifests, each once."""
+        """Of all manifests, each once; `foreign` layers too."""
         return tuple(self._blobs.values())
+
+    @property
+    def foreign(self) -> tuple[Descriptor, ...]:
+        """Of all manifests, each once."""
+        return tuple({layer.digest: layer for node in self.nodes for layer in node.foreign}.values())
 
     @property
     def size(self) -> int:
@@ -156,7 +161,7 @@ class Graph:
         if self._manifests > MANIFESTS or self._bytes > DOCUMENTS:
             self._refuse(descriptor.digest, f"more than {MANIFESTS} manifests or {DOCUMENTS} bytes of them")
         node = Node(descriptor=descriptor, data=data, document=self._document(descriptor, data))
-        for blob in node.blobs:
+        for blob in (*node.blobs, *node.foreign):
             self._count(descriptor.digest, blob)
         if isinstance(node.document, Index) and not levels:
             self._refuse(descriptor.digest, f"more than {LEVELS} levels of indexes")

@@ -17,15 +17,20 @@ from cogpack.registry.graph import Node
 from cogpack.registry.referrers import add_to_fallback, fallback_entries, list_referrers, put_referrer
 
 
-class Place(Protocol):
+class Source(Protocol):
+    def blob(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes]]:
+        """The bytes; drained, they were verified."""
+
+
+class Place(Source, Protocol):
     name: str
     """For people: `HOST/NAME`, or the directory."""
 
+    origin: str
+    """The address of the registry, "" of a directory."""
+
     def manifest(self, ref: str) -> tuple[str, bytes, Digest] | None:
         """(media type, bytes, digest) under a name or digest; a layout may not know the media type: ""."""
-
-    def blob(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes]]:
-        """The bytes; drained, they were verified."""
 
     def referrers(self, subject: Digest) -> tuple[Descriptor, ...]: ...
 
@@ -34,7 +39,7 @@ class Place(Protocol):
 
     def has_blob(self, descriptor: Descriptor) -> bool: ...
 
-    def bring(self, descriptor: Descriptor, source: "Place", on_bytes: Callable[[int], None]) -> bool:
+    def bring(self, descriptor: Descriptor, source: Source, on_bytes: Callable[[int], None]) -> bool:
         """Take a blob from `source`; `on_bytes` hears of each block that moves. True: mounted, and nothing moved."""
 
     def put_manifest(self, data: bytes, media_type: str, ref: str) -> None:
@@ -48,6 +53,7 @@ class RegistryPlace:
     def __init__(self, repository: Repository, reference: Reference) -> None:
         self.name = reference.name
         self.reference = reference
+        self.origin = repository.door.base
         self._repository = repository
         self.manifest = repository.manifest
         self.blob = repository.blob
@@ -67,7 +73,7 @@ class RegistryPlace:
             door.expect(answer, "HEAD", 200)
         return answer.status == 200
 
-    def bring(self, descriptor: Descriptor, source: Place, on_bytes: Callable[[int], None]) -> bool:
+    def bring(self, descriptor: Descriptor, source: Source, on_bytes: Callable[[int], None]) -> bool:
         session = None
         if isinstance(source, RegistryPlace) and source.reference.registry == self.reference.registry:
             other = source.reference.repository
@@ -91,6 +97,7 @@ class RegistryPlace:
 class LayoutPlace:
     def __init__(self, layout: Layout, cancellation: Cancellation) -> None:
         self.name = str(layout.root)
+        self.origin = ""
         self.blob = layout.blob
         self.has_blob = layout.has
         self._layout = layout
@@ -136,7 +143,7 @@ class LayoutPlace:
     def has_whole(self, node: Node) -> bool:
         return all(self.has_blob(blob) for blob in (node.descriptor, *node.blobs))
 
-    def bring(self, descriptor: Descriptor, source: Place, on_bytes: Callable[[int], None]) -> bool:
+    def bring(self, descriptor: Descriptor, source: Source, on_bytes: Callable[[int], None]) -> bool:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with self._layout.incoming() as incoming:
@@ -163,12 +170,12 @@ class LayoutPlace:
 
 
 class _Reading:
-    """A blob of a place; each iteration reads it anew and ends without error only if all bytes were right."""
+    """A blob of a source; each iteration reads it anew and ends without error only if all bytes were right."""
 
-    def __init__(self, place: Place, blob: Descriptor) -> None:
-        self._place = place
+    def __init__(self, source: Source, blob: Descriptor) -> None:
+        self._source = source
         self._blob = blob
 
     def __iter__(self) -> Iterator[bytes]:
-        with self._place.blob(self._blob) as blocks:
+        with self._source.blob(self._blob) as blocks:
             yield from blocks

@@ -325,15 +325,6 @@ HOSTILE = {
     "a digest in capitals": json.dumps(manifest()).replace(sha256(b"layer")[7:], sha256(b"layer")[7:].upper()).encode(),
     "sha1": json.dumps(manifest()).replace(sha256(b"layer"), "sha1:" + "a" * 40).encode(),
     "an unknown digest": json.dumps(manifest()).replace(sha256(b"layer"), "blake3:" + "a" * 64).encode(),
-    "a foreign layer": json.dumps(
-        manifest(
-            layers=[
-                descriptor(
-                    b"x", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", urls=["http://x.example/"]
-                )
-            ]
-        )
-    ).encode(),
     "not JSON": b"<html>",
 }
 

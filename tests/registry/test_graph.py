@@ -122,8 +122,9 @@ def test_what_an_index_names_that_is_no_manifest_is_a_blob(store: Store) -> None
 def test_layers_that_only_their_urls_have_are_told_apart(store: Store) -> None:
     away = blob(1, "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip") | {"urls": ["https://x.example/1"]}
     store.add(manifest(away, blob(2)), tag="v1")
-    node = root(walk(store))
-    assert [item.digest for item in node.foreign] == [away["digest"]]
+    graph = walk(store)
+    node = root(graph)
+    assert [item.digest for item in node.foreign] == [item.digest for item in graph.foreign] == [away["digest"]]
     assert away["digest"] not in {item.digest for item in node.blobs}
 
 
