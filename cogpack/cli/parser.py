@@ -45,6 +45,19 @@ def parser() -> argparse.ArgumentParser:
             help="and send it credentials in the clear; repeatable",
         )
         added.add_argument(
+            "--strict-realm",
+            action="store_true",
+            help="send credentials to token servers of the registry's own domain only",
+        )
+        added.add_argument(
+            "--allow-realm",
+            action="append",
+            type=_host,
+            default=[],
+            metavar="HOST",
+            help="and to the one at this host; implies --strict-realm; repeatable",
+        )
+        added.add_argument(
             "--registry-mirror",
             action="append",
             default=[],

@@ -47,6 +47,7 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str])
         jobs=getattr(arguments, "jobs", 1),
         insecure_registries=frozenset(arguments.insecure_registry),
         insecure_credentials=frozenset(arguments.insecure_credentials),
+        realms=frozenset(arguments.allow_realm) if arguments.strict_realm or arguments.allow_realm else None,
         registry_mirrors=tuple(arguments.registry_mirror),
         foreign_hosts=frozenset(getattr(arguments, "allow_foreign", ())),
         locked=getattr(arguments, "locked", False)

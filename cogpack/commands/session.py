@@ -32,7 +32,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Arguments and environment, resolved once.
 
     `jobs`: layers moved at a time, or connections; `paranoid`: read every file again; `registry_mirrors`: as `Mirrors`
-    reads them, and in place of `COGPACK_REGISTRY_MIRROR`; `foreign_hosts`: to which the URLs of layers may lead.
+    reads them, and in place of `COGPACK_REGISTRY_MIRROR`; `foreign_hosts`: to which the URLs of layers may lead;
+    `realms`: see `Trust`.
     """
 
     directory: Path = Path()
@@ -43,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     insecure_credentials: frozenset[str] = frozenset()
     registry_mirrors: tuple[str, ...] = ()
     foreign_hosts: frozenset[str] = frozenset()
+    realms: frozenset[str] | None = None
     locked: bool = False
     paranoid: bool = False
     environment: Mapping[str, str] = {}
@@ -69,7 +71,9 @@ class Session:
         self.environment = dict(settings.environment) or dict(os.environ)
         self.http = Http(
             trust=Trust(
-                insecure_hosts=settings.insecure_registries, insecure_credentials=settings.insecure_credentials
+                insecure_hosts=settings.insecure_registries,
+                insecure_credentials=settings.insecure_credentials,
+                realms=settings.realms,
             ),
             environment=self.environment,
             cancellation=self.cancellation,

@@ -32,10 +32,14 @@ _COMPATIBLE = ipaddress.ip_network("::/96")
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom to talk to in the clear, and whom to tell secrets then: loopback always, and the hosts named here."""
+    """Whom to talk to in the clear, and whom to tell secrets then: loopback always, and the hosts named here.
+
+    `realms`: hosts whose token servers may hear secrets besides those of the registry's own domain; None: any may.
+    """
 
     insecure_hosts: frozenset[str] = frozenset()
     insecure_credentials: frozenset[str] = frozenset()
+    realms: frozenset[str] | None = None
 
     def allows_plain(self, host: str) -> bool:
         """`host`: with or without port."""

@@ -21,6 +21,8 @@ ANSWER_LIMIT = 128 * 1024
 FOREVER = float("inf")
 _DEFAULT_LIFE = 60.0
 _LONGEST_LIFE = 24 * 3600.0
+_HOST = re.compile(r"[\w.:%-]+")
+_HUB = "registry-1.docker.io", "auth.docker.io"
 _OPERATOR = "tell the registry's operator"
 
 
@@ -108,10 +110,11 @@ def _checked(realm: str, login: Login | None, registry: Registry) -> str:
 
     try:
         parts, shown = urlsplit(realm), redacted(realm)
-        host, _ = parts.hostname, parts.port
+        host, _ = parts.hostname or "", parts.port
     except ValueError:
-        parts, shown, host = urlsplit(""), "", None
-    if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc or "#" in realm or _is_odd_number(host):
+        parts, shown, host = urlsplit(""), "", ""
+    bad = not _HOST.fullmatch(host) or "@" in parts.netloc or "#" in realm or _is_odd_number(host)
+    if parts.scheme not in ("http", "https") or bad:
         raise refused("that is no address", _OPERATOR)
     # A private address is a company's, if its registry is reached inside, too: looked at when connecting (`Guard`).
     inside = literal_kind(host) == "private" and literal_kind(registry.host) is None
@@ -121,9 +124,38 @@ def _checked(realm: str, login: Login | None, registry: Registry) -> str:
         clear = is_loopback(host) or registry.trust.allows_credentials(host)
         if not registry.plain or (login and not clear):
             raise refused("without TLS", f"{_OPERATOR}; credentials are not sent in the clear")
-    if login and login.realms is not None and host not in login.realms and host != host_only(registry.host):
-        raise refused(f"that is not for {login.source}", "log in with credentials that may be sent there")
+    if login and not _may_hear(host.rstrip("."), login, registry):
+        raise refused(
+            f"that is not for {login.source}", f"add --allow-realm {host} if that is where its credentials belong"
+        )
     return realm
+
+
+def _may_hear(realm: str, login: Login, registry: Registry) -> bool:
+    """Whether `login` may be sent to the token server at the host `realm`. What CI gives goes to named hosts only."""
+    own, named = host_only(registry.host).lower(), registry.trust.realms
+    if realm in {own, *(host_only(name).lower() for name in named or ())}:
+        return True
+    if login.realms is not None:
+        return realm in login.realms
+    return named is None or _is_below(realm, own)
+
+
+def _is_below(realm: str, own: str) -> bool:
+    """Whether who has the name `own` has `realm` too: one below it, its parent, or one below that.
+
+    A parent of two labels may be anybody's (co.uk, github.io): then what is below it does not count.
+    """
+    if literal_kind(own):
+        return False
+    parent = own.partition(".")[2]
+    labels = parent.count(".") + 1
+    return (
+        realm.endswith(f".{own}")
+        or (labels >= 2 and realm == parent)
+        or (labels >= 3 and realm.endswith(f".{parent}"))
+        or (own, realm) == _HUB
+    )
 
 
 def _is_odd_number(host: str) -> bool:

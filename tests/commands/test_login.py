@@ -136,6 +136,35 @@ def test_a_login_through_a_token_server_asks_for_no_right(machine: Machine, toke
 
 
 @pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ((), 0),
+        (("--strict-realm",), 2),
+        (("--allow-realm", "auth.example.com"), 2),
+        (("--strict-realm", "--allow-realm", "auth.example.com", "--allow-realm", "localhost"), 0),
+    ],
+)
+def test_strictly_credentials_go_to_no_other_token_server_than_the_registrys_and_those_allowed(
+    machine: Machine, tokens: TokenServer, options: tuple[str, ...], code: int
+) -> None:
+    realm = tokens.realm.replace("127.0.0.1", "localhost")
+
+    def script(request: Request) -> Answer:
+        if request.headers.get("authorization") in [f"Bearer {token}" for token in tokens.issued]:
+            return 200, {}, b"{}"
+        return 401, {"WWW-Authenticate": f'Bearer realm="{realm}"'}, b""
+
+    with serving(script) as fake:
+        words = ("login", fake.address, "-u", USER, "--password-stdin", *options)
+        ended, _, err = machine.cogpack(*words, typed=f"{PASSWORD}\n")
+    assert ended == code
+    assert len(tokens.fake.seen) == (code == 0)
+    if code:
+        assert f"error: {fake.address} names a token server that is not for the command line: '{realm}'" in err
+        assert "next: add --allow-realm localhost if" in err
+
+
+@pytest.mark.parametrize(
     ("script", "code", "says"),
     [
         (lambda _: (200, {}, b"{}"), 0, "asks for no credentials"),

@@ -114,6 +114,7 @@ def test_a_realm_may_be_on_another_host_of_the_same_kind(realm: str, registry: R
         ("https:///token", PUBLIC),
         ("file:///etc/passwd", PUBLIC),
         ("/token", PUBLIC),
+        ("https://a.example$(reboot)/", PUBLIC),  # which an error would name in a command
         ("", PUBLIC),
     ],
 )
@@ -163,6 +164,69 @@ def test_a_token_of_ci_goes_to_its_own_token_servers_only() -> None:
     ):
         with pytest.raises(InputError, match="CI_REGISTRY_PASSWORD"):
             request_for(f'Bearer realm="{realm}"', job)
+
+
+def strict(host: str, *allowed: str) -> Registry:
+    return Registry(host, Trust(realms=frozenset(allowed)))
+
+
+@pytest.mark.parametrize(
+    ("host", "realm"),
+    [
+        ("ghcr.io", "ghcr.io"),
+        ("registry.gitlab.com", "gitlab.com"),
+        ("registry-1.docker.io", "auth.docker.io"),
+        ("reg.example.com", "auth.reg.example.com"),
+        ("reg.example.com:5000", "reg.example.com:8443"),
+        ("Reg.example.com", "reg.example.com"),
+        ("reg.example.com", "REG.example.com."),
+        ("registry.company.co.uk", "auth.company.co.uk"),
+        ("registry.company.co.uk", "company.co.uk"),
+        ("registry", "registry"),
+        ("10.1.2.3:5000", "10.1.2.3"),
+        ("[fd00::1]:5000", "[fd00::1]"),
+    ],
+)
+def test_strictly_a_registry_has_token_servers_of_its_own_domain(host: str, realm: str) -> None:
+    assert request_for(f'Bearer realm="https://{realm}/token"', ME, strict(host)).authorization
+
+
+@pytest.mark.parametrize(
+    ("host", "realm"),
+    [
+        ("registry.gitlab.com", "gitlab.com.evil.example"),
+        ("registry.gitlab.com", "evilgitlab.com"),
+        ("registry.example.com", "gitlab.example.com"),  # as it is with evil.github.io and me.github.io
+        ("me.github.io", "evil.github.io"),
+        ("company.co.uk", "evil.co.uk"),
+        ("registry.company.co.uk", "auth.evil.co.uk"),
+        ("registry.company.co.uk", "co.uk"),
+        ("ghcr.io", "io"),
+        ("ghcr.io", "evil.io"),
+        ("evil-1.docker.io", "auth.docker.io"),
+        ("registry", "evil"),
+        ("10.1.2.3", "10.1.2.4"),
+        ("10.1.2.3", "9.1.2.3"),
+        ("[fd00::1]", "[fd00::2]"),
+    ],
+)
+def test_strictly_no_other_token_server_gets_credentials_unless_it_is_allowed(host: str, realm: str) -> None:
+    header = f'Bearer realm="https://{realm}/token"'
+    with pytest.raises(InputError) as refused:
+        request_for(header, ME, strict(host))
+    assert refused.value.message == f"{host} names a token server that is not for a file: 'https://{realm}/token'"
+    assert f"add --allow-realm {realm.strip('[]')} " in refused.value.next_step
+    assert request_for(header, ME, strict(host, f"{realm.upper()}:443")).authorization
+    assert request_for(header, None, strict(host)).authorization is None  # there is nothing to lose
+    assert request_for(header, ME, Registry(host, Trust())).authorization
+
+
+def test_a_token_of_ci_goes_to_a_token_server_that_is_allowed() -> None:
+    job = Login("job", Secret("hunter2"), source="CI_REGISTRY_PASSWORD", realms=frozenset({"gitlab.example.com"}))
+    allowed = strict("registry.example.com", "auth.example.org")
+    assert request_for('Bearer realm="https://auth.example.org/jwt"', job, allowed)
+    with pytest.raises(InputError, match="CI_REGISTRY_PASSWORD"):
+        request_for('Bearer realm="https://example.com/jwt"', job, allowed)
 
 
 @pytest.mark.parametrize(
