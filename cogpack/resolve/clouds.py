@@ -57,7 +57,7 @@ class Google:
 
     def __init__(self) -> None:
         try:
-            import google.auth
+            import google.auth.credentials
             import google.auth.exceptions
             import google.auth.transport.requests
         except ImportError:
@@ -67,7 +67,9 @@ class Google:
         self._credentials: Any = None
         with _asking(*_GOOGLE):
             try:
-                self._credentials, _ = google.auth.default(scopes=[_SCOPE], request=self._request)
+                found, _ = google.auth.default(request=self._request)  # with scopes, it would also look for a project
+                scoped: Any = google.auth.credentials.with_scopes_if_required
+                self._credentials = scoped(found, [_SCOPE])
             except google.auth.exceptions.DefaultCredentialsError:
                 if os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
                     raise

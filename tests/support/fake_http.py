@@ -1,5 +1,6 @@
 """A scripted HTTP server on loopback: each request is handed to a function and remembered."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,11 +21,12 @@ class Request:
 @dataclass
 class Fake:
     address: str
+    scheme: str = "http"
     seen: list[Request] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        return f"http://{self.address}"
+        return f"{self.scheme}://{self.address}"
 
 
 class Hangup(Exception):
@@ -32,7 +34,7 @@ class Hangup(Exception):
 
 
 @contextmanager
-def serving(script: Callable[[Request], Answer]) -> Iterator[Fake]:
+def serving(script: Callable[[Request], Answer], tls: ssl.SSLContext | None = None) -> Iterator[Fake]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -76,7 +78,9 @@ def serving(script: Callable[[Request], Answer]) -> Iterator[Fake]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    fake = Fake(f"127.0.0.1:{server.server_address[1]}")
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    fake = Fake(f"127.0.0.1:{server.server_address[1]}", "https" if tls else "http")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

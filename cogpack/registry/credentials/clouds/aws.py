@@ -28,12 +28,12 @@ def create_repository(host: str, repository: str) -> bool:
             next_step="leave the option out: other registries make repositories by themselves, or in their own tools",
         )
     try:
-        from botocore.exceptions import BotoCoreError, ClientError
+        failures = _failures()
     except ImportError:
         raise InputError("--create-repository: needs botocore", next_step="pip install 'cogpack[aws]'") from None
     try:
         _client(private).create_repository(repositoryName=repository)
-    except (BotoCoreError, ClientError) as error:
+    except failures as error:
         code = _code(error)
         if code == "RepositoryAlreadyExistsException":
             return False
@@ -55,6 +55,13 @@ def _client(private: re.Match[str] | None) -> Any:
     return get_session().create_client("ecr", region_name=private["region"], config=config)
 
 
+def _failures() -> tuple[type[Exception], ...]:
+    """What asking ends with: files of tokens and containers' answers fail by errors that are not botocore's own."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return BotoCoreError, ClientError, OSError, ValueError, KeyError
+
+
 def _code(error: Exception) -> str:
     """What went wrong, in a word: the text may quote what was sent."""
     response: Any = getattr(error, "response", None)
@@ -71,12 +78,12 @@ class Aws(msgspec.Struct, frozen=True):
         if private is None and host not in _PUBLIC:
             return Finding("not a registry of AWS")
         try:
-            from botocore.exceptions import BotoCoreError, ClientError
+            failures = _failures()
         except ImportError:
             return not_installed("aws")
         try:
             answer: Any = _client(private).get_authorization_token()["authorizationData"]
-        except (BotoCoreError, ClientError) as error:
+        except failures as error:
             service = "ecr" if private else "ecr-public"
             return Finding(
                 f"gave no token ({_code(error)})",

@@ -24,16 +24,17 @@ class Gcp(msgspec.Struct, frozen=True):
         if not _REGISTRIES.fullmatch(host):
             return Finding("not a registry of Google Cloud")
         try:
-            import google.auth
+            import google.auth.credentials
             from google.auth.exceptions import GoogleAuthError
             from google.auth.transport.requests import Request
         except ImportError:
             return not_installed("gcp")
         silence("google.auth")
         try:
-            credentials: Any = google.auth.default(scopes=[_SCOPE])[0]
+            scoped: Any = google.auth.credentials.with_scopes_if_required
+            credentials = scoped(google.auth.default()[0], [_SCOPE])  # with scopes, `default` also looks for a project
             credentials.refresh(Request())
-        except GoogleAuthError as error:
+        except (GoogleAuthError, OSError, ValueError) as error:
             return Finding(
                 f"gave no token ({type(error).__name__})",
                 broken=True,
