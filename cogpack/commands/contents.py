@@ -1,6 +1,6 @@
 """`cogpack weights verify`: the weights inside an image that is there already, or in a directory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +15,7 @@ from cogpack.errors import InputError, MismatchError
 from cogpack.layers import tar
 from cogpack.layers.content import BLOCK, Blocks, LocalFile
 from cogpack.layers.fingerprints import hasher
-from cogpack.layers.weights import WEIGHTS
+from cogpack.layers.weights import WEIGHTS, may_hold
 from cogpack.layers.weights.cuts import AnyHeader, read_any, read_local
 from cogpack.layers.weights.gguf import GgufHeader
 from cogpack.layers.weights.opaque import MANIFEST
@@ -68,7 +68,11 @@ def verify_weights(session: Session, target: str, against: Path) -> list[Checked
     directory that is no OCI layout, as `weights pull` and `split` write.
 
     A file is there whole, in parts, or as tensors of shards; anything else, and any difference, is a `MismatchError`.
+    Layers whose names tell that they hold other weights are not read.
     """
+    files = sorted(path for path in against.rglob("*") if path.is_file()) if against.is_dir() else [against]
+    if not files:
+        raise InputError(f"{against}: holds no files", next_step="name the weights to compare with")
     held = _Held()
     if Path(target).is_dir() and not (Path(target) / "oci-layout").exists():
         name = target
@@ -76,10 +80,9 @@ def verify_weights(session: Session, target: str, against: Path) -> list[Checked
     else:
         image = open_image(session, target)
         name = image.name
-        _read_image(session, held, image)
+        _read_image(session, held, image, {path.name for path in files})
     joined = joined_files(held.documents.get(MANIFEST), name)
-    files = sorted(path for path in against.rglob("*") if path.is_file()) if against.is_dir() else [against]
-    checked = [
+    return [
         _check(
             LocalFile.named(path),
             path.relative_to(against).as_posix() if path != against else path.name,
@@ -89,15 +92,16 @@ def verify_weights(session: Session, target: str, against: Path) -> list[Checked
         )
         for path in files
     ]
-    if not checked:
-        raise InputError(f"{against}: holds no files", next_step="name the weights to compare with")
-    return checked
 
 
-def _read_image(session: Session, held: _Held, image: StoredImage) -> None:
+def _read_image(session: Session, held: _Held, image: StoredImage, files: Collection[str]) -> None:
+    """`files`: the last names of those that are compared."""
     project = [layer for name, layer in image.layers if name == PROJECT]  # the config files that stand beside weights
     for layer in [*weight_layers(image), *project]:
-        task = session.progress.task(title(layer), layer.size)
+        name = title(layer)
+        if name.startswith(WEIGHTS) and not any(may_hold(name, file) for file in files):
+            continue
+        task = session.progress.task(name, layer.size)
         with image.blob(layer) as blocks:
             reader = Untar(decompressed(counted(blocks, task.advance)), where=image.name)
             for member in reader:

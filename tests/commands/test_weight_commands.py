@@ -12,6 +12,8 @@ from support.images import fill
 from support.safetensors_files import files, made
 
 from cogpack.commands.contents import verify_weights
+from cogpack.commands.copy import copy
+from cogpack.commands.images import open_image
 from cogpack.commands.pull_weights import pull_weights
 from cogpack.commands.session import Session, Settings
 from cogpack.commands.weights import join, split
@@ -22,6 +24,7 @@ from cogpack.layers.content import LocalFile
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.weights import JoinSource, Weight, lay
 from cogpack.project import Rule
+from cogpack.registry.server import Server
 from cogpack.sinks.layout import LayoutSink
 
 MiB = 1024 * 1024
@@ -222,6 +225,34 @@ def test_a_file_that_the_image_does_not_have_is_named(session: Session, tmp_path
     (tmp_path / "files" / "other.bin").write_bytes(b"y")
     with pytest.raises(MismatchError, match=r"no file for other\.bin"):
         verify_weights(session, str(layout), tmp_path / "files")
+
+
+@pytest.mark.parametrize(
+    ("file", "layers", "count"),
+    [
+        ("model.safetensors", r"model-.*\.safetensors", 5),
+        ("llm.gguf", r"llm-.*\.gguf", 6),
+        ("big.fp16.pt", r"big\.fp16\.pt part .", 4),
+        ("small.bin", "none of its own", 0),
+    ],
+)
+def test_layers_of_other_weights_are_not_fetched(
+    session: Session, tmp_path: Path, file: str, layers: str, count: int
+) -> None:
+    data = random.Random(0).randbytes(3 * MiB + 5)
+    layout = image(tmp_path, **FILES, big__fp16__pt=("opaque", data))
+    asked: list[str] = []
+    with Server(tmp_path / "registry", on_request=lambda method, path, *_: asked.append(f"{method} {path}")) as server:
+        target = f"{server.address}/a/b:v1"
+        copy(session, str(layout), target)
+        found = open_image(session, target).layers
+        asked.clear()
+        verify_weights(session, target, tmp_path / "files" / file)
+    fetched = [name for name, layer in found if f"GET /v2/a/b/blobs/{layer.digest}" in asked]
+    several = "2 small files", "2 indexes and tiny shards", "joined at start"
+    own = [name for name in fetched if name.removeprefix("weights: ") not in several]
+    assert own == [name for name, _ in found if re.fullmatch(f"weights: {layers}", name)]
+    assert (len(own), len(fetched), len(asked)) == (count, count + 3, 1 + count + 3)
 
 
 def test_pulled_weights_are_the_shards_and_the_joined_files(session: Session, tmp_path: Path) -> None:

@@ -1,6 +1,17 @@
 """Weights: cut for the fastest plain pull, usable in place, moved only where they changed."""
 
-from cogpack.layers.weights.layers import MAX_LAYERS, WEIGHTS, Laid, LaidLayer, Probe, Weight, largest, lay, layer_size
+from cogpack.layers.weights.layers import (
+    MAX_LAYERS,
+    WEIGHTS,
+    Laid,
+    LaidLayer,
+    Probe,
+    Weight,
+    largest,
+    lay,
+    layer_size,
+    may_hold,
+)
 from cogpack.layers.weights.opaque import JoinSource
 from cogpack.layers.weights.probe import WORTH
 
@@ -16,4 +27,5 @@ __all__ = [
     "largest",
     "lay",
     "layer_size",
+    "may_hold",
 ]

@@ -5,6 +5,7 @@ a model that grows a little keeps its cuts; at most `MAX_LAYERS` layers, or what
 which the size is doubled.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -18,7 +19,7 @@ from cogpack.layers.weights.cuts import AnyHeader, cut_any, peek, read_local
 from cogpack.layers.weights.opaque import Cut, JoinSource, cut_file, with_digest
 from cogpack.layers.weights.probe import probe_bytes
 from cogpack.layers.weights.shards import TINY
-from cogpack.project import Rule
+from cogpack.project import Rule, index_path
 
 MiB = 1024 * 1024
 WEIGHTS = "weights: "
@@ -30,6 +31,9 @@ SHARED = 3
 
 OWN_LAYER = 64 * MiB
 """Bytes from which an uncut file is a layer of its own; smaller ones share one."""
+
+_SEVERAL = re.compile(r"[0-9]+ (files|small files|indexes and tiny shards)")
+"""Names of layers that don't tell what is in them, but for `WEIGHTS`."""
 
 Fingerprint: TypeAlias = Callable[[LocalFile | Slices], Fingerprinted]
 Probe: TypeAlias = Callable[[LocalFile | Slices, AnyHeader | None], int]
@@ -72,6 +76,14 @@ class _Group(msgspec.Struct, frozen=True):
     name: str
     files: tuple[Placed, ...]
     remote: bool
+
+
+def may_hold(layer: str, file: str) -> bool:
+    """Whether the weight layer of this name may hold `file` (its last name) or what it is cut into."""
+    name = layer.removeprefix(WEIGHTS)
+    if _SEVERAL.fullmatch(name) or name == JoinSource.name.removeprefix(WEIGHTS):
+        return True
+    return name.rpartition("/")[2].startswith((file.rpartition(".")[0] or file, index_path(file)))
 
 
 def layer_size(total: int) -> int:

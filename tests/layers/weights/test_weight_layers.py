@@ -19,7 +19,7 @@ from cogpack.layers.entry import Directory, File, Symlink
 from cogpack.layers.facts import Facts
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.layer import LayerSource
-from cogpack.layers.weights import MAX_LAYERS, Weight, largest, lay, layer_size
+from cogpack.layers.weights import MAX_LAYERS, Weight, largest, lay, layer_size, may_hold
 from cogpack.oci import LayerInfo
 from cogpack.project import Rule
 
@@ -214,6 +214,25 @@ def test_a_word_about_an_unread_layer_is_weighed_in_the_pass_that_reads_it(folde
     poisoned.ask({layer.key: wrong}, vouched="cogpack.lock")
     with pytest.raises(MismatchError, match=r"cogpack\.lock says"):
         poisoned.copy_to(lambda body: list(body))
+
+
+@pytest.mark.parametrize(
+    ("layer", "file", "held"),
+    [
+        ("unet/model.safetensors", "model.safetensors", True),
+        ("unet/model.fp16-rest-0a1b2c3d.safetensors", "model.fp16.safetensors", True),
+        ("unet/model.safetensors.index.fp16.json", "model.fp16.safetensors", True),
+        ("big.pt part 3", "big.pt", True),
+        ("llm-00001-of-00003.gguf", "llm.gguf", True),
+        ("7 files", "big.pt", True),
+        ("joined at start", "big.pt", True),
+        ("llm-00001-of-00003.gguf", "llm-00002-of-00003.gguf", False),
+        ("unet/model.safetensors.index.fp16.json", "model.bf16.safetensors", False),
+        ("big/model.pt", "big", False),
+    ],
+)
+def test_a_layers_name_tells_what_is_not_in_it(layer: str, file: str, held: bool) -> None:
+    assert may_hold(f"weights: {layer}", file) is held
 
 
 def test_limits_leave_no_crumbs() -> None:
