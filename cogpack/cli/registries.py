@@ -42,6 +42,8 @@ def pull(arguments: argparse.Namespace) -> None:
     if arguments.only:
         if arguments.output is None:
             raise InputError("--only weights: no output is named", next_step="add -o DIR")
+        if arguments.all_platforms:
+            raise InputError("--only weights are those of one image", next_step="name one --platform")
         pull_weights(arguments)
         return
     from cogpack.commands.images import PLATFORM

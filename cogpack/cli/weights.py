@@ -55,9 +55,12 @@ def verify_weights(arguments: argparse.Namespace) -> None:
 def pull_weights(arguments: argparse.Namespace) -> None:
     from cogpack.commands.pull_weights import pull_weights
     from cogpack.console import size_text
+    from cogpack.oci import Platform
+
+    platform = Platform.parse(arguments.platform) if arguments.platform else None
 
     def act(session: "Session") -> str:
-        pulled = pull_weights(session, arguments.target, arguments.output)
+        pulled = pull_weights(session, arguments.target, arguments.output, platform=platform)
         return text(arguments, pulled, f"{pulled.directory}: {len(pulled.files)} files, {size_text(pulled.size)}")
 
     with_session(arguments, act)

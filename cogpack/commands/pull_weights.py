@@ -19,7 +19,7 @@ from cogpack.digest import Hasher
 from cogpack.disk import writing
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.layers.weights.opaque import MANIFEST, ROOT, JoinSource
-from cogpack.oci import Descriptor, ImageConfig, decode
+from cogpack.oci import Descriptor, ImageConfig, Platform, decode
 from cogpack.registry.partial import Partial
 from cogpack.runtime.contract import SOURCE
 from cogpack.sinks.base import counted
@@ -38,13 +38,13 @@ class Pulled(msgspec.Struct, frozen=True, kw_only=True):
     size: int
 
 
-def pull_weights(session: Session, target: str, output: Path) -> Pulled:
+def pull_weights(session: Session, target: str, output: Path, *, platform: Platform | None = None) -> Pulled:
     """The files of the weight layers, as the new directory `output`: paths below the image's source directory relative
-    to it, others whole. Parts are put together.
+    to it, others whole. Parts are put together. `target` and `platform` as of `open_image`.
 
     Nothing is there before all of it was right. A pull that was killed goes on with the layers that it lacks.
     """
-    image = open_image(session, target)
+    image = open_image(session, target, platform)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise InputError(f"{output}: is there already, and not an empty directory", next_step="choose another output")
     layers = weight_layers(image)

@@ -10,15 +10,27 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from cogpack.cli import run
 from cogpack.commands.pull_weights import pull_weights
 from cogpack.commands.session import Session, Settings
 from cogpack.commands.tree import Tree
 from cogpack.digest import sha256
 from cogpack.errors import InputError, MismatchError
 from cogpack.layout import Layout
-from cogpack.oci import OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor
+from cogpack.oci import (
+    OCI_CONFIG,
+    OCI_INDEX,
+    OCI_LAYER,
+    OCI_LAYER_GZIP,
+    OCI_MANIFEST,
+    Descriptor,
+    Index,
+    Platform,
+    encode,
+)
 
 Entry = tuple[str, bytes] | tuple[str, bytes, bytes, str]
 """Name and content; or with a type and a link."""
@@ -51,14 +63,14 @@ def outside(tmp_path: Path) -> Path:
     return place
 
 
-def image(root: Path, *layers: bytes, diff_ids: list[str] | None = None) -> str:
-    """An OCI layout of an image with no names, its layers gzipped where that makes them shorter."""
+def image(root: Path, *layers: bytes, diff_ids: list[str] | None = None, architecture: str = "amd64") -> str:
+    """An OCI layout of an image with no names, its layers gzipped where that makes them shorter; its tag is "x"."""
     layout = Layout.create(root / "layout")
     stored = [min(data, gzip.compress(data, mtime=0), key=len) for data in layers]
     types = [OCI_LAYER if packed == data else OCI_LAYER_GZIP for packed, data in zip(stored, layers, strict=True)]
     ids = diff_ids or ["sha256:" + hashlib.sha256(data).hexdigest() for data in layers]
     config = json.dumps(
-        {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": ids}}
+        {"architecture": architecture, "os": "linux", "rootfs": {"type": "layers", "diff_ids": ids}}
     ).encode()
 
     def descriptor(data: bytes, media_type: str) -> dict[str, object]:
@@ -233,6 +245,27 @@ def test_names_that_differ_by_case_or_dots_are_two_files(session: Session, tmp_p
     """P23: on Linux's file systems."""
     names: list[Entry] = [("a", b"1"), ("A", b"2"), ("a.", b"3"), ("a ", b"4")]
     assert pulled(session, tmp_path, layer(*names)) == {"a": b"1", "A": b"2", "a.": b"3", "a ": b"4"}
+
+
+@pytest.mark.parametrize("command", [["pull", "--only", "weights"], ["weights", "pull"]])
+def test_an_index_has_weights_for_each_platform(tmp_path: Path, command: list[str]) -> None:
+    children = []
+    for architecture in ("amd64", "arm64"):
+        layout = Layout.read(Path(image(tmp_path, layer(("a", architecture.encode())), architecture=architecture)))
+        platform = Platform(architecture=architecture, os="linux")
+        children.append(msgspec.structs.replace(layout.names()["x"], platform=platform))
+    index = encode(Index(schema_version=2, media_type=OCI_INDEX, manifests=children))
+    layout.add(index)
+    layout.publish({"x": Descriptor(media_type=OCI_INDEX, digest=sha256(index), size=len(index))})
+    cache = ["--cache-dir", str(tmp_path / "cache")]
+    for given, found in (([], b"amd64"), (["--platform", "linux/arm64"], b"arm64")):
+        assert run([*command, str(layout.root), *given, "-o", str(tmp_path / found.decode()), *cache]) == 0
+        assert below(tmp_path / found.decode()) == {"a": found}
+
+
+def test_the_weights_of_all_platforms_are_too_many(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(["pull", "h.io/a", "--only", "weights", "--all-platforms", "-o", str(tmp_path / "out")]) == 2
+    assert "name one --platform" in capsys.readouterr().err
 
 
 def test_a_pull_goes_on_with_the_layers_that_it_lacks(
