@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
         added: argparse.ArgumentParser = among.add_parser(name, help=text, description=text)
         added.set_defaults(act=act)
         added.add_argument("--json", action="store_true", help="print the result as JSON")
-        added.add_argument("-q", "--quiet", action="store_true", help="no progress, only notes and errors")
+        added.add_argument("-q", "--quiet", action="store_true", help="no progress and no closing sum")
         added.add_argument("--cache-dir", type=Path, metavar="DIR", help="downloads and facts [$COGPACK_CACHE_DIR]")
         added.add_argument(
             "--insecure-registry",

@@ -12,6 +12,7 @@ import pytest
 from support.fake_http import Answer, Request, serving
 from support.images import tree
 
+from cogpack.cli import run
 from cogpack.commands.copy import copy
 from cogpack.commands.session import Session, Settings
 from cogpack.digest import Digest, sha256
@@ -284,6 +285,17 @@ def test_without_referrers_there_are_none(session: Session, registries: tuple[Re
     one, _ = registries
     assert copy(session, f"{made.root}:v1", f"{one.address}/a:v1", referrers=False).referrers == ()
     assert "sha256-" not in "".join(one.sent())
+
+
+def test_who_is_to_be_quiet_says_the_result_alone(
+    made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["-q"], []):
+        out = tmp_path / f"out{len(words)}"
+        assert run(["copy", f"{made.root}:v1", str(out), "--cache-dir", str(tmp_path / "cache"), *words]) == 0
+        found = capsys.readouterr()
+        assert found.out == f"{out}:v1\n"
+        assert found.err == "" if words else "note: sent " in found.err
 
 
 def test_referrers_are_found_where_they_were_copied_to(
