@@ -21,8 +21,8 @@ from cogpack.oci import OCI_INDEX, Descriptor, decode, encode
 REF_NAME = "org.opencontainers.image.ref.name"
 """Annotation of a descriptor in index.json: the name it goes by (image-spec annotations.md)."""
 
-_REFERRERS = re.compile(r"sha256-[0-9a-f]{64}")
-"""Names under which lists of signatures and the like go (distribution-spec, "Referrers Tag Schema")."""
+_REFERRERS = re.compile(r"sha256-[0-9a-f]{64}(\.(sig|att|sbom))?")
+"""Names of lists of signatures and the like (distribution-spec, "Referrers Tag Schema"), and of cosign's images."""
 
 _VERSION = {"imageLayoutVersion": "1.0.0"}
 _OURS = ".cogpack-"

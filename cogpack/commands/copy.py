@@ -14,10 +14,11 @@ from cogpack.commands.images import title
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError
-from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Manifest, Platform
+from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Manifest, Platform, decode, encode
 from cogpack.registry.foreign import Elsewhere
 from cogpack.registry.graph import Graph, MissingError, Node, check_platform
 from cogpack.registry.places import Place, Source
+from cogpack.registry.referrers import cosign_tags
 from cogpack.threads import each
 
 T = TypeVar("T")
@@ -62,6 +63,7 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
         )
     image = graph.nodes
     attached = _add_referrers(session, place, graph) if referrers else ()
+    tagged = _add_tagged(session, place, graph, image) if referrers else {}
     elsewhere = session.elsewhere(place.origin)
     foreign: list[Descriptor] = []
     for layer in graph.foreign:
@@ -77,6 +79,7 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
     whole = _each(session, other.has_whole, nodes)
     moved = work.blobs(nodes, whole, foreign)
     put = [work.put(node, there=there) for node, there in zip(nodes, whole, strict=True)]
+    tags = _each(session, lambda tag: work.give_name(tagged[tag], tag, adding=True), list(tagged))
     named = name is not None and work.give_name(root, name)
     return Copied(
         source=source,
@@ -86,9 +89,9 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
         + sum(node.descriptor.size for node, new in zip(nodes, put, strict=True) if new),
         mounted=sum(one.size for one in moved if one.mounted),
         reused=sum(one.size for one in moved if not one.mounted and not one.requests),
-        requests=sum(one.requests for one in moved) + sum(put) + named,
+        requests=sum(one.requests for one in moved) + sum(put) + sum(tags) + named,
         manifests=tuple(node.descriptor.digest for node in image),
-        referrers=tuple(node.descriptor.digest for node in attached),
+        referrers=tuple(node.descriptor.digest for node in (*attached, *tagged.values())),
     )
 
 
@@ -119,6 +122,19 @@ def _add_referrers(session: Session, place: Place, graph: Graph) -> tuple[Node, 
                     )
                 attached.append(node)
     return tuple(attached)
+
+
+def _add_tagged(session: Session, place: Place, graph: Graph, image: Sequence[Node]) -> dict[str, Node]:
+    """What cosign keeps beside the manifests of an image, by tag: three small questions for each, mostly in vain."""
+    tags = [tag for node in image for tag in cosign_tags(node.descriptor.digest)]
+    found = {}
+    for tag, there in zip(tags, _each(session, place.has_name, tags), strict=True):
+        if there:
+            try:
+                found[tag] = graph.root(tag)
+            except MissingError:
+                session.progress.note(f"{place.name} does not have all of {tag}: left out")
+    return found
 
 
 def _each(session: Session, act: Callable[[T], U], items: Sequence[T]) -> list[U]:
@@ -177,12 +193,25 @@ class _Copy:
             self._target.put_manifest(node.data, own.media_type, own.digest)
         return not there
 
-    def give_name(self, root: Node, name: str) -> bool:
+    def give_name(self, root: Node, name: str, *, adding: bool = False) -> bool:
+        """`adding`: only where the target loses nothing that it has under this name."""
         present = self._target.manifest(name)
         if present is not None and present[2] == root.descriptor.digest:
             return False
+        if adding and present is not None and not _is_part(present[1], root):
+            self._session.progress.note(f"{self._target.name}:{name} stays: {self._source.name} has not all of it")
+            return False
         self._target.put_manifest(root.data, root.descriptor.media_type, name)
         return True
+
+
+def _is_part(manifest: bytes, of: Node) -> bool:
+    """Whether all layers of a manifest are layers of another; signatures are annotations of theirs."""
+    try:
+        mine = decode(manifest, Manifest, where="manifest").layers
+    except InputError:
+        return False
+    return isinstance(of.document, Manifest) and {*map(encode, mine)} <= {*map(encode, of.document.layers)}
 
 
 class _Moved(msgspec.Struct, frozen=True, kw_only=True):

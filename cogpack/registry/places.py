@@ -7,7 +7,7 @@ from typing import Protocol
 
 from cogpack.digest import Digest, sha256
 from cogpack.errors import InputError, UnavailableError
-from cogpack.http import ATTEMPTS, backoff
+from cogpack.http import ATTEMPTS, Response, backoff
 from cogpack.layout import Layout
 from cogpack.oci import INDEX_TYPES, MANIFEST_LIMIT, MANIFEST_TYPES, Descriptor, Index, Manifest, decode
 from cogpack.progress import Cancellation
@@ -31,6 +31,9 @@ class Place(Source, Protocol):
 
     def manifest(self, ref: str) -> tuple[str, bytes, Digest] | None:
         """(media type, bytes, digest) under a name or digest; a layout may not know the media type: ""."""
+
+    def has_name(self, name: str) -> bool:
+        """No is certain; yes is for `manifest` to find out."""
 
     def referrers(self, subject: Digest) -> tuple[Descriptor, ...]: ...
 
@@ -60,18 +63,22 @@ class RegistryPlace:
         self.has_blob = repository.has_blob
         self.put_manifest = repository.put_manifest
 
+    def has_name(self, name: str) -> bool:
+        return self._head(name, ", ".join(MANIFEST_TYPES)).status != 404
+
     def referrers(self, subject: Digest) -> tuple[Descriptor, ...]:
         return list_referrers(self._repository, subject)
 
     def has_whole(self, node: Node) -> bool:
         """By the manifest alone: a registry keeps none without what it names."""
-        door = self._repository.door
-        answer = door.request(
-            "HEAD", f"{door.base}/manifests/{node.descriptor.digest}", {"Accept": node.descriptor.media_type}
-        )
+        answer = self._head(node.descriptor.digest, node.descriptor.media_type)
         if answer.status in (401, 403):
-            door.expect(answer, "HEAD", 200)
+            self._repository.door.expect(answer, "HEAD", 200)
         return answer.status == 200
+
+    def _head(self, ref: str, accept: str) -> Response:
+        door = self._repository.door
+        return door.request("HEAD", f"{door.base}/manifests/{ref}", {"Accept": accept})
 
     def bring(self, descriptor: Descriptor, source: Source, on_bytes: Callable[[int], None]) -> bool:
         session = None
@@ -122,6 +129,9 @@ class LayoutPlace:
             )
         data = self._layout.blob_bytes(Descriptor(media_type=media_type, digest=digest, size=size))
         return media_type, data, digest
+
+    def has_name(self, name: str) -> bool:
+        return name in self._layout.names()
 
     def referrers(self, subject: Digest) -> tuple[Descriptor, ...]:
         """Listed as in a registry without the API (by us, by regclient), or nameless in the index (by oras)."""

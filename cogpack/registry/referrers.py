@@ -144,6 +144,11 @@ def fallback_tag(subject: Digest) -> str:
     return subject.replace(":", "-")
 
 
+def cosign_tags(subject: Digest) -> tuple[str, ...]:
+    """Where cosign before 3.0 keeps signatures, attestations and an SBOM: images of their own, listed nowhere."""
+    return tuple(f"{fallback_tag(subject)}.{kind}" for kind in ("sig", "att", "sbom"))
+
+
 def fallback_entries(tags: Tags, subject: Digest) -> tuple[Descriptor, ...]:
     """What is listed under the fallback tag, each once."""
     tag = fallback_tag(subject)

@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -378,6 +379,66 @@ def test_referrers_that_oras_keeps_nameless_in_a_layout_are_found(session: Sessi
     (made.root / "index.json").write_text(json.dumps(index))
     copied = copy(session, str(made.root), f"{tmp_path}/out:v1")
     assert set(copied.referrers) == digests(made.signature, made.sbom, made.countersignature)
+
+
+# cosign's tags
+
+
+def signed(made: Made, *signatures: str) -> Document:
+    """`made` with a payload that was signed so often, as cosign 2 keeps it: under a tag, signatures as annotations."""
+    payload = made.images.blob("application/vnd.dev.cosign.simplesigning.v1+json", data=b'{"critical":{}}')
+    layers = [payload | {"annotations": {"dev.cosignproject.cosign/signature": each}} for each in signatures]
+    return made.images.manifest(*layers, name=f"{fallback_tag(Digest(made.index['digest']))}.sig")
+
+
+def test_what_cosign_keeps_under_tags_of_its_own_comes_too(
+    session: Session, registries: tuple[Registry, Registry], made: Made, tmp_path: Path
+) -> None:
+    tags = {
+        f"{fallback_tag(Digest(subject['digest']))}.{kind}": made.images.manifest(
+            made.images.blob("text/x"), name=f"{fallback_tag(Digest(subject['digest']))}.{kind}"
+        )
+        for subject, kind in ((made.index, "sig"), (made.amd64, "att"), (made.arm64, "sbom"))
+    }
+    one, two = (registry.address for registry in registries)
+    chain = [str(made.root), f"{one}/a:v1", f"{two}/b:v1", f"{tmp_path}/back:v1"]
+    for source, target in pairwise(chain):
+        copied = copy(session, source, target)
+        assert set(copied.referrers) >= digests(*tags.values())
+        assert copy(session, source, target).requests == 0
+    names = Layout.read(tmp_path / "back").names()
+    assert {tag: names[tag].digest for tag in tags} == {tag: found["digest"] for tag, found in tags.items()}
+    assert Layout.read(tmp_path / "back").image().digest == made.index["digest"]
+    named = [path.rpartition("/")[2] for path in registries[0].sent() if path.endswith((*tags, "v1"))]
+    assert (set(named[:3]), named[3:]) == (set(tags), ["v1"])
+
+
+def test_that_there_is_nothing_of_cosign_takes_three_small_questions_a_manifest(
+    session: Session, registries: tuple[Registry, Registry], made: Made, tmp_path: Path
+) -> None:
+    one, _ = registries
+    copy(session, f"{made.root}:v1", f"{one.address}/a:v1")
+    signed(made, "MEUC")
+    for referrers, count in ((True, 9), (False, 0)):
+        one.log.clear()
+        copy(session, f"{one.address}/a:v1", f"{tmp_path}/{referrers}:v1", referrers=referrers)
+        assert len([path for method, path, *_ in one.log if method == "HEAD"]) == count
+    copy(session, f"{made.root}:v1", f"{tmp_path}/unsigned:v1", referrers=False)
+    assert set(Layout.read(tmp_path / "unsigned").names()) == {"v1"}
+
+
+def test_signatures_that_the_target_has_alone_are_not_lost(session: Session, made: Made, tmp_path: Path) -> None:
+    notes: list[str] = []
+    session.progress.note = notes.append  # type: ignore[method-assign]
+    try:
+        for signatures, stays in ((["a"], False), (["a", "b"], False), (["b", "c"], True), (["a", "b", "c"], False)):
+            tag = signed(made, *signatures)
+            copy(session, f"{made.root}:v1", f"{tmp_path}/out:v1")
+            there = Layout.read(tmp_path / "out").names()[f"{fallback_tag(Digest(made.index['digest']))}.sig"]
+            assert (there.digest != tag["digest"], bool(notes)) == (stays, stays)
+            notes.clear()
+    finally:
+        del session.progress.note  # type: ignore[attr-defined]
 
 
 def test_docker_manifests_and_lists_are_copied_as_they_are(

@@ -9,11 +9,13 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from support.dockerd import Docker
 from support.registry import PASSWORD, USER, docker_registry
+from support.tools import tool
 
 from cogpack.commands.session import Session, Settings
 from cogpack.digest import Digest
@@ -210,6 +212,22 @@ def test_referrers_go_to_a_registry_with_the_api_and_to_one_without_and_back(
         for about, artifact in ((subject, signature), (signature, counter)):
             (entry,) = list_referrers(there, Digest(about.digest))
             assert (entry.digest, entry.artifact_type) == (artifact.digest, "application/x-signature")
+
+
+def test_cosigns_tags_that_crane_wrote_go_there_and_back(registry: str, ours: str, tmp_path: Path) -> None:
+    pack(tmp_path / "root.tar")
+    pack(tmp_path / "signature.tar", payload=b"signed")
+    name = f"{registry}/cosigned"
+    tool("crane", "append", "--insecure", "-f", str(tmp_path / "root.tar"), "-t", f"{name}:v1")
+    tag = tool("crane", "digest", "--insecure", f"{name}:v1").strip().replace(":", "-") + ".sig"
+    tool("crane", "append", "--insecure", "-f", str(tmp_path / "signature.tar"), "-t", f"{name}:{tag}")
+    for start, end in pairwise([name, f"{tmp_path}/layout", f"{ours}/cosigned", f"{registry}/cosigned-back"]):
+        copied = json.loads(cogpack("copy", "--json", f"{start}:v1", f"{end}:v1").stdout)
+        assert copied["referrers"] == [tool("crane", "digest", "--insecure", f"{name}:{tag}").strip()]
+    for there in (f"{ours}/cosigned", f"{registry}/cosigned-back"):
+        assert tool("crane", "manifest", "--insecure", f"{there}:{tag}") == tool(
+            "crane", "manifest", "--insecure", f"{name}:{tag}"
+        )
 
 
 def test_credentials_of_both_sides_are_used(pushed: str, tmp_path: Path) -> None:
