@@ -106,6 +106,17 @@ def test_a_layer_that_fails_leaves_no_image_and_finished_layers_are_remembered(t
     assert [facts.get(layer.key) is not None for layer in made.layers] == [True, True, False]
 
 
+def test_a_cache_that_can_not_be_written_is_a_note_and_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "facts").write_text("a file where a directory should be, as a full disk leaves it")
+    notes: list[str] = []
+    sink = Sink()
+    move(plan("a", "b", "c"), sink, Facts(tmp_path / "facts", note=notes.append), jobs=1)
+    assert sink.events[3:] == ["image", "tags v1"]
+    (note,) = notes
+    assert note.startswith(f"{tmp_path}/facts/")
+    assert "can't write" in note
+
+
 def test_the_number_of_jobs_changes_nothing(tmp_path: Path) -> None:
     images = {move(plan("a", "b", "c"), Sink(), Facts(tmp_path / str(jobs)), jobs).manifest for jobs in (1, 2, 8)}
     assert len(images) == 1

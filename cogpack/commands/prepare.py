@@ -80,7 +80,7 @@ def prepare(session: Session, project: Project) -> Prepared:
     for note in described.notes:
         session.progress.note(note)
     store = session.cache / "fingerprints" / blake3(os.fsencode(project.root)).hexdigest()
-    fingerprints = Fingerprints(store, trusting=not session.settings.paranoid)
+    fingerprints = Fingerprints(store, trusting=not session.settings.paranoid, note=session.progress.note)
 
     def local(file: ProjectFile) -> Fingerprinted:
         return fingerprints.of(project.root / file.path)

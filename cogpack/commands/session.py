@@ -81,7 +81,7 @@ class Session:
         )
         self._closing = ExitStack()
         self.store = Store(self.cache / "artifacts", self.http)
-        self.facts = Facts(self.cache / "facts")
+        self.facts = Facts(self.cache / "facts", note=progress.note)
         self.homes = Homes(self.cache / "homes")
         self.credentials = Credentials.from_environment(self.environment, self.http, note=progress.note)
         self.tokens = Tokens()

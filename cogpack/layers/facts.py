@@ -4,6 +4,7 @@ One small JSON file per key, written beside and renamed, so that two processes m
 hint: a rebuild that contradicts it is an error, and it never enters an identity.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from cogpack.disk import writing
@@ -13,8 +14,11 @@ from cogpack.oci import LayerInfo, decode, encode
 
 
 class Facts:
-    def __init__(self, root: Path) -> None:
+    """`note` is told, once, of a disk that takes nothing."""
+
+    def __init__(self, root: Path, *, note: Callable[[str], None] = lambda _: None) -> None:
         self._root = root
+        self._note = note
 
     def get(self, key: str, /) -> LayerInfo | None:
         try:
@@ -28,11 +32,23 @@ class Facts:
 
     def record(self, key: str, info: LayerInfo) -> None:
         if self.get(key) != info:
-            write_whole(self._path(key), encode(info))
+            write_hint(self._path(key), encode(info), self._note_once)
+
+    def _note_once(self, text: str) -> None:
+        note, self._note = self._note, lambda _: None
+        note(text)
 
     def _path(self, key: str) -> Path:
         name = key.removeprefix("sha256:")
         return self._root / name[:2] / f"{name}.json"
+
+
+def write_hint(path: Path, data: bytes, note: Callable[[str], None]) -> None:
+    """`write_whole`, of what can be learned again: work that has come so far does not end for it."""
+    try:
+        write_whole(path, data)
+    except InputError as error:
+        note(f"{error.message}; the next run has to learn it again")
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -17,7 +17,7 @@ from blake3 import blake3
 
 from cogpack.digest import Digest, Hasher, parse_digest
 from cogpack.layers.content import BLOCK, Content, LocalFile, RawDeflate, Slices, Stat
-from cogpack.layers.facts import write_whole
+from cogpack.layers.facts import write_hint
 from cogpack.oci import encode
 
 _YOUNG = 2_000_000_000
@@ -91,10 +91,14 @@ class _Watched(io.RawIOBase):
 
 
 class Fingerprints:
-    """Hashes by path, loaded from and saved to `store`. Without `trusting`, all is read again."""
+    """Hashes by path, loaded from and saved to `store`. Without `trusting`, all is read again.
 
-    def __init__(self, store: Path, *, trusting: bool = True) -> None:
+    `note` is told of a disk that does not take them.
+    """
+
+    def __init__(self, store: Path, *, trusting: bool = True, note: Callable[[str], None] = lambda _: None) -> None:
         self._store = store
+        self._note = note
         self._seen: dict[bytes, _Remembered] = {}  # by the path's bytes: not every path is text
         self._changed = False
         self._known: Mapping[bytes, _Remembered] = {}
@@ -155,7 +159,7 @@ class Fingerprints:
     def save(self) -> None:
         """Remember the files seen since loading, and only those."""
         if self._changed or len(self._seen) != len(self._known):
-            write_whole(self._store, msgspec.msgpack.encode(self._seen))
+            write_hint(self._store, msgspec.msgpack.encode(self._seen), self._note)
 
 
 def _named(content: LocalFile | Slices) -> tuple[bytes, Stat]:

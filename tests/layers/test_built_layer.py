@@ -128,6 +128,17 @@ def test_facts_are_kept_by_key_and_half_a_file_is_none(tmp_path: Path) -> None:
     assert [found for found in tmp_path.rglob("*") if found.is_file()] == [path]
 
 
+def test_a_store_that_can_not_be_written_is_a_note(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "f").write_bytes(b"x")
+    notes: list[str] = []
+    fingerprints = Fingerprints(tmp_path / "store", note=notes.append)
+    fingerprints.of(tmp_path / "f")
+    fingerprints.save()
+    (note,) = notes
+    assert note.startswith(f"{tmp_path}/store: can't write")
+
+
 def fingerprint(store: Path, path: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch) -> str:
     fingerprints = Fingerprints(store)
     opened = LocalFile.open
