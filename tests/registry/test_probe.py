@@ -7,7 +7,6 @@ import pytest
 from support import fake_registry
 from support.fake_registry import FakeRegistry, Personality
 from support.images import tree
-from support.registry import docker_registry
 
 from cogpack.errors import DeniedError
 from cogpack.http import Http
@@ -17,7 +16,6 @@ from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.probe import Probed, probe
 from cogpack.registry.referrers import Part
-from cogpack.registry.server import Server
 
 
 @pytest.fixture
@@ -85,16 +83,6 @@ def test_the_row_is_what_the_table_of_profiles_would_hold(http: Http) -> None:
         found = probed(http, registry.address)
     assert eval(found.row, {"Profile": Profile}) == found.profile
     assert "chunk=" not in found.row
-
-
-@pytest.fixture(params=["cogpack", pytest.param("docker-registry", marks=pytest.mark.integration)])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "cogpack":
-        with Server(tmp_path / "registry") as server:
-            yield server.address
-    else:
-        with docker_registry(tmp_path / "registry") as found:
-            yield found
 
 
 def test_what_is_in_the_repository_stays_and_what_stays_of_the_probe_is_told(

@@ -2,12 +2,10 @@
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.fake_http import Answer, Fake, Request, serving
-from support.registry import docker_registry
 
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, InputError, UnavailableError
@@ -18,7 +16,6 @@ from cogpack.registry import referrers
 from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.referrers import Part, attach, fallback_tag, list_referrers, put_referrer
-from cogpack.registry.server import Server
 
 SUBJECT = Digest("sha256:" + "5" * 64)
 TAG = fallback_tag(SUBJECT)
@@ -260,16 +257,6 @@ def test_something_else_under_the_fallback_tag_is_left_alone(http: Http) -> None
 
 
 # Real registries
-
-
-@pytest.fixture(params=["cogpack", pytest.param("docker-registry", marks=pytest.mark.integration)])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "cogpack":
-        with Server(tmp_path / "registry") as server:
-            yield server.address
-    else:
-        with docker_registry(tmp_path / "registry") as found:
-            yield found
 
 
 def test_an_artifact_that_is_attached_is_found_again(http: Http, address: str) -> None:

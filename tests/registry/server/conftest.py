@@ -1,11 +1,10 @@
-"""The same promises, kept by our server and by the real one."""
+"""Our server, and who speaks to it and to the real one."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from support.registry import docker_registry
 
 from cogpack.registry.server import Server
 
@@ -14,17 +13,6 @@ from cogpack.registry.server import Server
 def server(tmp_path: Path) -> Iterator[Server]:
     with Server(tmp_path / "registry") as server:
         yield server
-
-
-@pytest.fixture(params=["cogpack", pytest.param("docker-registry", marks=pytest.mark.integration)])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """`HOST:PORT` of an empty registry."""
-    if request.param == "cogpack":
-        with Server(tmp_path / "registry") as server:
-            yield server.address
-    else:
-        with docker_registry(tmp_path / "registry") as found:
-            yield found
 
 
 @pytest.fixture
