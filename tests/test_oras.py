@@ -34,6 +34,7 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("cogpack.oras.exchange.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.registry.flight.backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.http.client.backoff", lambda _: 0.0)
 
 
@@ -252,6 +253,36 @@ def test_a_download_that_breaks_is_begun_anew(client: Registry) -> None:
     with serving(lambda request: answers.pop(0)()) as fake:
         client.download_blob(f"{fake.address}/a", DIGEST, "deep/out")
     assert Path("deep/out").read_bytes() == BLOB
+
+
+def test_a_pull_that_breaks_goes_on_and_so_does_the_next(client: Registry, tmp_path: Path) -> None:
+    layer = {"mediaType": "application/x", "digest": DIGEST, "size": len(BLOB)}
+    titled = layer | {"annotations": {"org.opencontainers.image.title": "model.bin"}}
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": layer, "layers": [titled]}).encode()
+    refusing = True
+
+    def script(request: Request) -> Answer:
+        if "/manifests/" in request.path:
+            return 200, {"Content-Type": MANIFEST}, manifest
+        start = int(request.headers.get("range", "bytes=0-")[6:].partition("-")[0])
+        if start >= 140_000 and refusing:
+            return 403, {}, b""
+        span = {"Content-Range": f"bytes {start}-{len(BLOB) - 1}/{len(BLOB)}"} if start else {}
+        end = start + 70_000 if refusing else len(BLOB)
+        length = {"Content-Length": str(len(BLOB) - start), "Connection": "close"}
+        return 206 if start else 200, span | length, BLOB[start:end]
+
+    with serving(script) as fake:
+        with pytest.raises(DeniedError):
+            client.pull(f"{fake.address}/a:v1", outdir=str(tmp_path / "out"))
+        assert not (tmp_path / "out" / "model.bin").exists()
+        refusing = False
+        client.pull(f"{fake.address}/a:v1", outdir=str(tmp_path / "out"))
+        asked = [request.headers.get("range", "") for request in fake.seen if "/blobs/" in request.path]
+    assert asked[:2] == ["", f"bytes=70000-{len(BLOB) - 1}"]
+    assert asked[-1] == f"bytes=140000-{len(BLOB) - 1}"
+    assert (tmp_path / "out" / "model.bin").read_bytes() == BLOB
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.bin"]
 
 
 def hang_up() -> Answer:

@@ -13,13 +13,16 @@ from cogpack.http import ATTEMPTS, BLOCK, RETRIED, backoff
 from cogpack.oci import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index, Manifest, decode
 from cogpack.oras.answers import Address, Body, answered, verified
 from cogpack.registry.client import Repository
+from cogpack.registry.fetch import Fetcher
 from cogpack.registry.graph import Node
+from cogpack.registry.partial import Partial
 from cogpack.registry.referrers import put_referrer
 
 T = TypeVar("T")
 
 _IN_MEMORY = 256 * 1024 * 1024
 """Bytes of a blob that is read into memory."""
+_CONNECTIONS = 16
 _REFUSAL_LIMIT = 64 * 1024
 
 
@@ -58,6 +61,22 @@ def blob_in_memory(repository: Repository, digest: str, request: requests.Prepar
             next_step="read it in blocks, with stream=True, or call download_blob",
         )
     return answered(request, response.status_code, response.headers, data)
+
+
+def fetch_blob(repository: Repository, blob: Descriptor, path: Path) -> None:
+    """As `path`, over several connections; what a call that failed has left beside it is not fetched again."""
+    cancellation = repository.door.http.cancellation
+    beside = path.with_name(f".{path.name[:200]}.partial")
+    with (
+        Partial.open(beside, {blob.digest: blob.size}, cancellation) as partial,
+        Fetcher(repository, connections=_CONNECTIONS, cancellation=cancellation) as fetcher,
+    ):
+        try:
+            fetcher.into(blob, partial.region(blob.digest), lambda _: None)
+        except MismatchError:
+            partial.discard()
+            raise
+        partial.keep(path, blob.size)
 
 
 def get_manifest(repository: Repository, ref: str, request: requests.PreparedRequest) -> requests.Response:

@@ -30,7 +30,16 @@ from cogpack.errors import InputError
 from cogpack.http import BLOCK
 from cogpack.oci import Descriptor, decode
 from cogpack.oras.answers import Address, answered
-from cogpack.oras.exchange import FileBlocks, ask, blob_in_memory, get_blob, get_manifest, put_manifest, repeated
+from cogpack.oras.exchange import (
+    FileBlocks,
+    ask,
+    blob_in_memory,
+    fetch_blob,
+    get_blob,
+    get_manifest,
+    put_manifest,
+    repeated,
+)
 from cogpack.oras.logins import Logins
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
@@ -209,10 +218,7 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
         """The blob at `outfile`: whole and verified, or not at all."""
         path, repository = Path(outfile), self._of(container, push=False)
         digest = parse_digest(digest, where=repository.door.name)  # before it may be part of a path
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path}: is no file", next_step="choose another place")
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        _make_room(path)
         request = requests.Request("GET", f"{repository.door.base}/blobs/{digest}").prepare()
 
         def download() -> None:
@@ -244,25 +250,39 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
             if Path(path).exists() and not overwrite:
                 continue
             if title and layer["mediaType"] == oras.defaults.default_blob_dir_media_type:
-                self._unpack(container, layer["digest"], Path(path).parent)
+                self._unpack(container, layer, Path(path).parent)
             else:
-                self.download_blob(container, layer["digest"], path)
+                self._fetch(container, layer, path)
             files.append(path)
         return files
 
-    def _unpack(self, container: Container, digest: str, directory: Path) -> None:
+    def _fetch(self, container: Container, layer: Mapping[str, Any], outfile: str) -> str:
+        """As `download_blob`, of whose size is known: ranges beside ranges, and what came before a failure stays."""
+        _make_room(Path(outfile))
+        fetch_blob(self._of(container, push=False), _descriptor(layer), Path(outfile))
+        return outfile
+
+    def _unpack(self, container: Container, layer: Mapping[str, Any], directory: Path) -> None:
         """What oras packed as a directory; nothing in it is written or linked outside of `directory`."""
         if not hasattr(tarfile, "data_filter"):
             raise InputError("this Python can't unpack archives safely", next_step="use Python 3.11.4 or later")
         with TemporaryDirectory() as temporary, writing(directory):
-            archive = self.download_blob(container, digest, f"{temporary}/archive")
+            archive = self._fetch(container, layer, f"{temporary}/archive")
             try:
                 with tarfile.open(archive, "r:gz") as tar:
                     tar.extractall(directory, filter="data")
             except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
                 raise InputError(
-                    f"{digest}: can't be unpacked: {error}", next_step="get it as a file, with download_blob"
+                    f"{layer['digest']}: can't be unpacked: {error}", next_step="get it as a file, with download_blob"
                 ) from error
+
+
+def _make_room(path: Path) -> None:
+    """The directory of a file to come."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is no file", next_step="choose another place")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _descriptor(layer: Mapping[str, Any]) -> Descriptor:
