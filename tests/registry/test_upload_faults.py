@@ -685,6 +685,25 @@ def test_f29_a_source_that_ends_early_commits_nothing(registry: FakeRegistry, kn
     assert registry.kinds(SENT) in ([], [SENT])
 
 
+@pytest.mark.parametrize("shape", ["put", "stream", "chunks"])
+@pytest.mark.parametrize("known", [True, False])
+def test_bytes_that_come_from_a_server_whose_line_breaks_are_read_anew(
+    like: Like, monkeypatch: pytest.MonkeyPatch, shape: Shape, known: bool
+) -> None:
+    class Breaking(Body):
+        def __iter__(self) -> Iterator[bytes]:
+            for number, block in enumerate(super().__iter__()):
+                if self.passes == broken and number == 20:
+                    raise UnavailableError("the base's registry: it hung up", next_step="run it again")
+                yield block
+
+    profiled(monkeypatch, shape)
+    registry = like(DIST3)
+    broken = 1 if known or shape == "stream" else 2  # the first is for the digest
+    push(registry, Breaking(), known=known)
+    assert stored(registry)
+
+
 # F38, F40, F41
 
 
