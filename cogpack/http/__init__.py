@@ -9,6 +9,7 @@ from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, TiredError, tran
 from cogpack.http.authorities import system_bundle
 from cogpack.http.client import Http
 from cogpack.http.retry import ATTEMPTS, RETRIED, backoff, retry_after
+from cogpack.http.target import same_origin
 from cogpack.http.watch import Limits
 
 BLOCK = 1024 * 1024
@@ -32,6 +33,7 @@ __all__ = [
     "literal_kind",
     "redacted",
     "retry_after",
+    "same_origin",
     "system_bundle",
     "translated",
 ]

@@ -21,7 +21,7 @@ from cogpack.http.guard import Guard, Resolver, resolve
 from cogpack.http.pools import Pools
 from cogpack.http.proxies import Proxies
 from cogpack.http.retry import ATTEMPTS, BUDGET, DOWN, PATIENT_ATTEMPTS, RETRIED, backoff, retry_after
-from cogpack.http.target import Target, basic
+from cogpack.http.target import Target, basic, same_origin
 from cogpack.http.transport import client, extensions
 from cogpack.http.watch import Limits, Watch
 from cogpack.progress import SILENT, Cancellation, Progress
@@ -202,7 +202,7 @@ class Http:
                     yield stream
                     return
                 target = self.redirect(url, stream.headers["location"])
-            if _door(target) != _door(url):
+            if not same_origin(target, url):
                 sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
             origin, url = url, target
         raise UnavailableError(f"{redacted(url)}: more than five redirects", next_step="tell the server's operator")
@@ -276,11 +276,6 @@ def _exactly(size: int, blocks: Iterable[bytes], url: str) -> Iterator[bytes]:
             f"{redacted(url)}: a body of {size} bytes was announced, found {'more' if left < 0 else size - left}",
             next_step="something changes the files while they are sent; run it again",
         )
-
-
-def _door(url: str) -> tuple[str, str, int]:
-    target = Target.parse(url)
-    return target.scheme, target.host, target.port
 
 
 def _refused(url: str, location: str, why: str) -> InputError:

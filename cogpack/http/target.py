@@ -53,6 +53,12 @@ class Target(msgspec.Struct, frozen=True):
         return httpcore.URL(scheme=self.scheme, host=self._bracketed, port=self.port, target=self.path)
 
 
+def same_origin(url: str, other: str) -> bool:
+    """Scheme, host and port are equal, however they are written: `https://h/` and `https://H:443/` are."""
+    one, two = Target.parse(url), Target.parse(other)
+    return (one.scheme, one.host, one.port) == (two.scheme, two.host, two.port)
+
+
 def basic(url: str) -> tuple[str, dict[str, str]]:
     """`url` without its user and password, and the Authorization header (RFC 7617) that they are."""
     parts = urlsplit(url)

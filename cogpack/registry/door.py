@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urljoin
 
 from cogpack.errors import CogpackError, DeniedError, UnavailableError
-from cogpack.http import RETRIED, Http, Response, Stream, redacted, retry_after
+from cogpack.http import RETRIED, Http, Response, Stream, redacted, retry_after, same_origin
 from cogpack.oci import MANIFEST_LIMIT
 from cogpack.reference import Reference
 from cogpack.registry.answers import ExpiredError, LaterError, refusal, said
@@ -39,7 +39,6 @@ class Door:
         self.http = http
         self.name = reference.name
         self.base = f"{scheme}://{self.host}/v2/{reference.repository}"
-        self._authority = urlsplit(self.base).netloc
         self._doing = "push to" if "push" in actions else "pull from"
         self._account = account = credentials.find(reference.registry, reference.repository)
         self._find = partial(credentials.find, reference.registry)
@@ -162,7 +161,7 @@ class Door:
         return refusal(method, url, status, body, repository=self.name, doing=self._doing, headers=headers)
 
     def _is_registry(self, url: str) -> bool:
-        return urlsplit(url).netloc == self._authority
+        return same_origin(url, self.base)
 
     def _authorization(self, url: str, scopes: tuple[str, ...] = (), *, body: bool = False) -> dict[str, str]:
         """Our credentials, for the registry itself and nobody else."""

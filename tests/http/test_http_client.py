@@ -7,7 +7,7 @@ from support.fake_http import Answer, Hangup, Request, serving
 from support.sockets import answer, head, talking
 
 from cogpack.errors import InputError, UnavailableError
-from cogpack.http import Http, Limits, Response, Trust, is_private, redacted, retry_after
+from cogpack.http import Http, Limits, Response, Trust, is_private, redacted, retry_after, same_origin
 from cogpack.progress import Cancellation, Cancelled
 
 
@@ -77,6 +77,23 @@ def test_a_user_in_an_address_is_sent_along_redirects_of_its_host_and_never_show
             assert stream.body() == b"ok"
             assert stream.url == f"{fake.url}/b"
     assert [request.headers["authorization"] for request in fake.seen] == ["Basic bWU6cEB3"] * 2
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ("https://h.example:443/y?z", True),
+        ("https://H.Example", True),
+        ("https://h.example:80/", False),
+        ("http://h.example:443/", False),
+        ("http://h.example/", False),
+        ("https://h.example.org/", False),
+        ("https://api.h.example/", False),
+    ],
+)
+def test_an_origin_is_scheme_host_and_port_however_they_are_written(other: str, same: bool) -> None:
+    assert same_origin("https://h.example/x", other) is same
+    assert same_origin(other, "https://h.example/x") is same
 
 
 @pytest.mark.parametrize(

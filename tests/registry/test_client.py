@@ -157,6 +157,22 @@ def test_a_session_elsewhere_gets_the_bytes_and_never_the_credentials(http: Http
     assert all("authorization" not in request.headers for request in elsewhere.seen)
 
 
+def test_a_session_at_the_registry_itself_gets_the_credentials_however_its_host_is_written(
+    http: Http, tmp_path: Path
+) -> None:
+    def script(request: Request) -> Answer:
+        if "authorization" not in request.headers:
+            return 401, {"WWW-Authenticate": "Basic realm=x"}, b""
+        return accepting(request) if request.method != "POST" else (202, {"Location": f"http://{written}/s"}, b"")
+
+    with serving(script) as fake:
+        host, written = (f"{name}:{fake.address.rpartition(':')[2]}" for name in ("localhost", "LOCALHOST"))
+        repository(http, host, login=True, tmp_path=tmp_path).upload(
+            Blocks(), descriptor=BLOB, finished=lambda: BLOB.digest
+        )
+    assert [request.method for request in fake.seen] == ["POST", "POST", "PUT"]
+
+
 def test_a_redirect_to_storage_leaves_the_credentials_behind(http: Http, tmp_path: Path) -> None:
     with serving(lambda request: (200, {}, DATA)) as storage:
 
