@@ -16,6 +16,7 @@ _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?")
 _DOCKER_HUB = "docker.io"
+HUB_NAMES = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -43,11 +44,11 @@ class Reference(msgspec.Struct, frozen=True):
         digest = parse_digest(digest_text, where=f"{where} {text!r:.300}") if at else None
         first, slash, remainder = rest.partition("/")
         if slash and ("." in first or ":" in first or first == "localhost" or first.startswith("[")):
-            registry, name = first, remainder
+            registry, name = first.lower(), remainder
         else:
             registry, name = _DOCKER_HUB, rest
         name, colon, tag = name.partition(":")
-        if registry == "index.docker.io":
+        if registry in HUB_NAMES:
             registry = _DOCKER_HUB
         if registry == _DOCKER_HUB and "/" not in name:
             name = f"library/{name}"

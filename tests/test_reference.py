@@ -17,6 +17,11 @@ DIGEST = "sha256:" + "a" * 64
         ("[::1]:5000/a", "[::1]:5000", "a", None, None),
         ("python:3.12-slim", "docker.io", "library/python", "3.12-slim", None),
         ("me/model", "docker.io", "me/model", None, None),
+        ("docker.io/python", "docker.io", "library/python", None, None),
+        ("index.docker.io/me/model", "docker.io", "me/model", None, None),
+        ("registry-1.docker.io/me/model", "docker.io", "me/model", None, None),
+        ("Docker.io/me/model", "docker.io", "me/model", None, None),
+        ("LocalHost:5000/a", "localhost:5000", "a", None, None),
         (f"h.io/a:t@{DIGEST}", "h.io", "a", "t", DIGEST),
     ],
 )

@@ -13,7 +13,7 @@ from cogpack.digest import Digest, Hasher, parse_digest
 from cogpack.errors import InputError, MismatchError
 from cogpack.http import Stream, redacted
 from cogpack.layers.content import Blocks
-from cogpack.reference import Reference
+from cogpack.reference import HUB_NAMES, Reference
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -22,7 +22,6 @@ _ADDRESS = re.compile(
     r"https?://([^/?#@]+)/v2/([^?#]+?)/"
     r"((manifests|blobs|referrers|tags|blobs/uploads)/((?<=uploads/)[^?#]*|[A-Za-z0-9_][A-Za-z0-9._:-]{0,127})(?:\?[^#]*)?)"
 )
-_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -37,8 +36,8 @@ class Address(msgspec.Struct, frozen=True):
     def parse(cls, url: str) -> Self:
         """An `InputError` for what is no endpoint of a repository: no credentials are for it, so nothing is sent."""
         found = _ADDRESS.fullmatch(url)
-        host = found[1] if found else ""
-        host = "docker.io" if host in _HUB else host
+        host = found[1].lower() if found else ""
+        host = "docker.io" if host in HUB_NAMES else host
         reference = Reference.parse(f"{host}/{found[2]}", where="oras") if found else None
         if found is None or reference is None or reference.registry != host:
             raise InputError(

@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 
 from cogpack.errors import DeniedError
+from cogpack.reference import HUB_NAMES
 from cogpack.registry.credentials.findings import Finding, Source
 from cogpack.registry.credentials.helpers import Helper
 from cogpack.registry.credentials.login import Kind, Login, Secret
 
 FILE_LIMIT = 1024 * 1024
-_HUB = ("index.docker.io", "registry-1.docker.io", "docker.io")
 
 
 class _Entry(msgspec.Struct, rename="lower"):
@@ -135,7 +135,7 @@ def normal_key(name: str) -> str:
     host, slash, path = (rest if scheme else name).rstrip("/").partition("/")
     host = host.lower()
     path = "" if path in ("v1", "v2") else path
-    return ("docker.io" if host in _HUB else host) + (f"/{path}" if slash and path else "")
+    return ("docker.io" if host in HUB_NAMES else host) + (f"/{path}" if slash and path else "")
 
 
 def _home(environment: Mapping[str, str]) -> Path:
