@@ -17,6 +17,8 @@ from support.fake_http import Answer, Fake, Request, serving
 from support.token_server import PASSWORD, USER, TokenServer, token_server
 
 from cogpack.cli import run
+from cogpack.registry.credentials import Credentials, Secret
+from cogpack.registry.credentials.keep import Keeper
 
 BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
@@ -112,6 +114,26 @@ def test_what_was_kept_is_what_is_used_and_forgotten(machine: Machine, registry:
     assert machine.written() == {"auths": {}}
     assert machine.cogpack("logout", registry.address)[:2] == (0, f"{registry.address}: was not logged in\n")
     assert f"{registry.address}: anonymous\n" in machine.cogpack("auth", "explain", registry.address)[1]
+
+
+@pytest.mark.parametrize(
+    ("host", "before"),
+    [("docker.io", ["docker.io", "index.docker.io"]), ("h.io:5000", ["https://h.io:5000/v2/", "H.io:5000"])],
+)
+def test_a_login_goes_before_an_older_one_however_that_was_spelled(
+    machine: Machine, host: str, before: list[str]
+) -> None:
+    old = {"auth": base64.b64encode(b"old:old").decode()}
+    machine.config.parent.mkdir()
+    machine.config.write_text(json.dumps({"auths": dict.fromkeys([*before, "h.io"], old)}))
+    environment = {"HOME": str(machine.root)}
+    Keeper(environment).store(host, "new", Secret("new"))
+    found = Credentials.from_environment(environment).find(host, "a/b").login()
+    assert found is not None
+    assert found.user == "new"
+    assert machine.written()["auths"]["h.io"] == old
+    assert Keeper(environment).erase(host)
+    assert machine.written() == {"auths": {"h.io": old}}
 
 
 def test_a_refused_login_is_not_kept(machine: Machine, registry: Fake) -> None:

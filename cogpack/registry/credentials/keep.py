@@ -30,12 +30,13 @@ class Keeper:
     def store(self, host: str, user: str, secret: Secret) -> str:
         """Returns where it is now. Raises `InputError` for a file that can't be read, `DeniedError` from a helper."""
         members, document = self._read()
-        auths = self._auths(members)
         if helper := self._helper(document, host):
             helper.store(host, user, secret)
             entry: dict[str, str] = {}  # Docker's mark: somebody is logged in there
         else:
             entry = {"auth": base64.b64encode(f"{user}:{secret.reveal()}".encode()).decode()}
+        # Whatever it was kept as before: an older entry under another of its names would go before this one.
+        auths = {name: kept for name, kept in self._auths(members).items() if normal_key(name) != host}
         auths[self._key(host)] = msgspec.Raw(msgspec.json.encode(entry))
         self._write(members, auths)
         return helper.program if helper else str(self._path)
