@@ -268,6 +268,13 @@ def test_f11_a_commit_whose_answer_was_lost_is_found(registry: FakeRegistry, kno
     assert registry.kinds(SENT) == [SENT]
 
 
+def test_f11_a_commit_that_goes_on_after_its_answer_was_lost_is_looked_for_again(registry: FakeRegistry) -> None:
+    registry.on(SENT, fake.Fault("lost"))
+    registry.on("HEAD blob", answer(404, times=2))
+    push(registry)
+    assert registry.kinds(SENT, "HEAD blob") == [SENT, *["HEAD blob"] * 3]
+
+
 def test_f12_the_wait_for_a_commit_grows_with_the_blob() -> None:
     from cogpack.registry.wire import patience
 
@@ -349,6 +356,15 @@ def test_f16_an_endless_401_ends_after_two_bodies_and_says_who_refused(registry:
     with pytest.raises(DeniedError, match=r"127\.0\.0\.1"):
         push(registry)
     assert len(registry.kinds(SENT)) <= 2
+
+
+def test_f16_fresh_tokens_that_are_refused_for_ever_end_after_two_bodies_too(like: Like, tmp_path: Path) -> None:
+    registry = like(DIST28, auth="token")
+    registry.on(SENT, answer(401, WWW_Authenticate=_challenge(registry), times=99))
+    with pytest.raises(DeniedError, match=r"refused the right to push to a/b with the password of user from .*config"):
+        push(registry, tmp_path=tmp_path)
+    assert registry.kinds(SENT) == [SENT, SENT]
+    assert len(registry.kinds("GET token")) <= 3
 
 
 # F17, and good answers as early
