@@ -15,6 +15,7 @@ from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Manifest, Platform, decode, encode
+from cogpack.registry.answers import MissingBlobError
 from cogpack.registry.foreign import Elsewhere
 from cogpack.registry.graph import Graph, MissingError, Node, check_platform
 from cogpack.registry.places import Place, Source
@@ -77,8 +78,9 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
     work = _Copy(session, place, elsewhere, other)
     nodes = graph.nodes
     whole = _each(session, other.has_whole, nodes)
-    moved = work.blobs(nodes, whole, foreign)
+    work.blobs(nodes, whole, foreign)
     put = [work.put(node, there=there) for node, there in zip(nodes, whole, strict=True)]
+    moved = work.moved
     tags = _each(session, lambda tag: work.give_name(tagged[tag], tag, adding=True), list(tagged))
     named = name is not None and work.give_name(root, name)
     return Copied(
@@ -151,8 +153,9 @@ class _Copy:
         self._elsewhere = elsewhere
         self._target = target
         self._listed: dict[Digest, set[Digest]] = {}
+        self.moved: list[_Moved] = []
 
-    def blobs(self, nodes: Sequence[Node], whole: Sequence[bool], foreign: Sequence[Descriptor]) -> "list[_Moved]":
+    def blobs(self, nodes: Sequence[Node], whole: Sequence[bool], foreign: Sequence[Descriptor]) -> None:
         """All blobs that `nodes` name, each once; those of manifests that are `whole` in the target are there.
 
         `foreign`: layers besides, which those manifests may be without.
@@ -161,7 +164,8 @@ class _Copy:
         there = {blob.digest for node, known in zip(nodes, whole, strict=True) if known for blob in node.blobs}
         # Largest first: the last to finish should be a short one.
         lacking = sorted((blob for blob in needed.values() if blob.digest not in there), key=lambda blob: -blob.size)
-        return [_Moved(size=needed[digest].size) for digest in there] + _each(self._session, self._move, lacking)
+        self.moved += [_Moved(size=needed[digest].size) for digest in there]
+        self.moved += _each(self._session, self._move, lacking)
 
     def _move(self, blob: Descriptor) -> "_Moved":
         task = self._session.progress.task(title(blob), blob.size)
@@ -181,7 +185,18 @@ class _Copy:
         return self._elsewhere if self._elsewhere.urls(blob) and not self._source.has_blob(blob) else self._source
 
     def put(self, node: Node, *, there: bool) -> bool:
-        """By digest; one with a subject is also listed where that is looked for. False: nothing was to be done."""
+        """By digest; one with a subject is also listed where that is looked for. False: nothing was to be done.
+
+        What the target has thrown away meanwhile, since no manifest named it yet, is moved again (Quay: after an hour).
+        """
+        try:
+            return self._put(node, there=there)
+        except MissingBlobError:
+            again = _each(self._session, self._move, node.blobs)
+            self.moved += [one for one in again if one.requests or one.mounted]
+            return self._put(node, there=there)
+
+    def _put(self, node: Node, *, there: bool) -> bool:
         subject, own = node.subject, node.descriptor
         if subject is not None:
             if subject.digest not in self._listed:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from support.fake_http import Answer, Request, serving
+from support.fake_registry import DIST28, FakeRegistry, answer, error
 from support.images import tree
 
 from cogpack.cli import run
@@ -571,6 +572,34 @@ def served(images: Images, wrong: dict[str, list[bytes]]) -> Any:
         return 200, headers, data
 
     return script
+
+
+def test_a_blob_that_the_target_throws_away_before_its_manifest_is_moved_again(
+    session: Session, tmp_path: Path
+) -> None:
+    """Registries collect what no manifest names yet."""
+    images = Images(tmp_path / "made")
+    layer = images.blob()
+    images.manifest(layer, images.blob(), name="v1")
+    with FakeRegistry(DIST28).running() as target:
+        lost: list[bytes] = []
+
+        def throws_away(_: object) -> bool:
+            if not lost:
+                lost.append(target.blobs["a"].pop(layer["digest"]))
+            return False
+
+        target.on("PUT manifest", answer(500), when=throws_away)
+        copied = copy(session, f"{tmp_path}/made:v1", f"{target.address}/a:v1")
+        assert target.tags["a"] == {"v1": copied.digest}
+        assert target.blobs["a"][layer["digest"]] == lost[0]
+        assert copied.reused == 0
+        target.seen.clear()
+        target.on("PUT manifest", answer(400, error("MANIFEST_BLOB_UNKNOWN"), times=9))
+        with pytest.raises(InputError, match="MANIFEST_BLOB_UNKNOWN"):
+            copy(session, f"{tmp_path}/made:v1", f"{target.address}/b:v1")
+        assert len(target.kinds("PUT manifest")) == 2
+        assert "v1" not in target.tags.get("b", {})
 
 
 @pytest.mark.parametrize("layout", [False, True], ids=["registry", "layout"])
