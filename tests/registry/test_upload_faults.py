@@ -241,6 +241,39 @@ def test_f8_amazon_has_the_blob_with_its_last_patch_and_its_range_never_moves(
     assert registry.received("a/b") == len(DATA)
 
 
+@pytest.mark.parametrize("shape", ["stream", "chunks"])
+def test_f8_a_blob_that_is_there_with_its_last_patch_is_not_committed(
+    like: Like, monkeypatch: pytest.MonkeyPatch, shape: Shape
+) -> None:
+    """tart #159: the empty PUT is answered with 500."""
+    profiled(monkeypatch, shape, chunk=4 * MiB)
+    registry = like(ECR)
+    registry.on(PATCH, late(201), when=lambda _: bool(registry.add_blob("a/b", DATA)))
+    push(registry)
+    assert registry.kinds(PATCH, SENT) == [PATCH]
+
+
+def test_a_chunk_that_is_refused_for_its_place_goes_where_the_session_says(
+    like: Like, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profiled(monkeypatch, "chunks")
+    registry = like(DIST3)
+    registry.on(PATCH, answer(416, fake.error("BLOB_UPLOAD_INVALID")))
+    push(registry)
+    assert stored(registry)
+    assert registry.kinds("POST session", "GET session") == ["POST session", "GET session"]
+
+
+def test_a_blob_that_is_there_when_its_digest_becomes_known_is_not_sent(
+    registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profiled(monkeypatch, "put")
+    registry.add_blob("a/b", DATA)
+    push(registry, known=False)
+    assert registry.kinds(SENT) == []
+    assert not registry.sessions
+
+
 # F9 - F12: commits
 
 
@@ -258,6 +291,7 @@ def test_f10_a_commit_that_failed_is_made_once_more(registry: FakeRegistry, stat
     push(registry)
     assert stored(registry)
     assert registry.kinds(SENT) == [SENT, SENT]
+    assert not registry.sessions
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -568,6 +602,10 @@ def test_f22_a_hundred_megabytes_allowed_give_chunks_of_95_mib() -> None:
     shapes.heard({"oci-chunk-max-length": "100000000", "oci-chunk-min-length": "5242880"})
     assert shapes.choose(known=True) == "chunks"
     assert shapes.chunk(500 * MiB) == 95 * MiB
+    more = Shapes(quirks.ANY)
+    more.heard({"oci-chunk-max-length": "500000000"})
+    assert more.chunk(500 * MiB) == 95 * MiB
+    assert more.chunk(10_000 * 200 * MiB) == 200 * MiB  # object stores count to 10,000 chunks
 
 
 @pytest.mark.parametrize(
