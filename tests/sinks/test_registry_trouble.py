@@ -127,6 +127,7 @@ def test_f30_silence_twice_is_not_taken_for_a_limit_of_time(
     with Http(limits=QUICK) as http:
         fill(sink(http, registry, tmp_path), [file_layer("weights: w", {"w": bytes(24 * MiB)})], ["v1"])
     assert registry.tags["a/b"]
+    assert registry.kinds("PATCH session") == []  # which would be chunks, the way round a limit of time
 
 
 # F36: the disk
