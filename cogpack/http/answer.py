@@ -9,7 +9,8 @@ import httpx
 import msgspec
 
 from cogpack.errors import DeniedError, InputError, UnavailableError
-from cogpack.http.addresses import host_of, redacted
+from cogpack.http.addresses import redacted
+from cogpack.http.target import Target
 from cogpack.http.wire import CertificateError
 from cogpack.http.wire import Stream as Connection
 
@@ -99,7 +100,8 @@ def translated(url: str, *, proxy: str | None = None) -> Iterator[None]:
         raise InputError(
             f"{redacted(url)}: its certificate, or the one it wants of us, is refused: {error}",
             next_step="put the authority that signed it into the system's store, into a file named by SSL_CERT_FILE, "
-            f"or into certs.d/{host_of(url)}/ca.crt of Docker or podman; a client certificate goes beside the latter",
+            f"or into certs.d/{Target.parse(url).authority}/ca.crt of Docker or podman; a client certificate goes "
+            "beside the latter",
         ) from error
     except httpcore.ProxyError as error:
         if str(error).startswith("407"):
@@ -126,7 +128,8 @@ def translated(url: str, *, proxy: str | None = None) -> Iterator[None]:
             advice = "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY, then run it again"
         elif "WRONG_VERSION_NUMBER" in text:  # OpenSSL's words for an answer that is no TLS
             text = "it does not speak TLS"
-            advice = f"check the port; a registry without TLS is allowed by --insecure-registry {host_of(url)}"
+            host = Target.parse(url).authority
+            advice = f"check the port; a registry without TLS is allowed by --insecure-registry {host}"
         raise kind(f"{redacted(url)}: {text}", next_step=advice) from error
 
 

@@ -72,6 +72,7 @@ def test_a_wrong_name_or_a_strange_authority_is_final_and_never_a_downgrade(
             ask(place, environment)
         assert place.heads == accepted == []
     assert "SSL_CERT_FILE" in failed.value.next_step
+    assert f"certs.d/localhost:{place.port}/ca.crt" in failed.value.next_step
 
 
 def test_a_certificate_that_has_ended_is_final(authority: CA, environment: dict[str, str]) -> None:
@@ -205,9 +206,10 @@ def test_a_server_without_tls_is_told_with_the_option_that_allows_it(environment
     with socket.create_server(("127.0.0.1", 0)) as plain:
         server = threading.Thread(target=answer_in_plain)
         server.start()
-        url = f"https://localhost:{plain.getsockname()[1]}/"
+        place = f"localhost:{plain.getsockname()[1]}"
+        url = f"https://{place}/"
         with Http(environment=environment, resolver=lambda name, port: ["127.0.0.1"]) as http:
             with pytest.raises(UnavailableError, match="it does not speak TLS") as failed:
                 http.request("GET", url, origin=url, retry=False)
         server.join()
-    assert failed.value.next_step.endswith("--insecure-registry localhost")
+    assert failed.value.next_step.endswith(f"--insecure-registry {place}")
