@@ -1,5 +1,6 @@
 """What a registry may do to an image while it comes: lose blobs, hold tags, have other pushers."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from support.images import file_layer, fill, image_of
 
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.http import Http
+from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip
 from cogpack.progress import Task
 from cogpack.reference import Reference
@@ -69,6 +71,24 @@ def test_f32_f33_a_blob_that_vanishes_before_the_manifest_is_sent_again(
     assert registry.tags["a/b"] == {"v1": root.digest}
 
 
+def test_f33_a_config_that_vanishes_before_the_manifest_is_sent_again(
+    http: Http, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    into = sink(http, registry, tmp_path)
+    layers = [file_layer(*LAYERS[0])]
+    image = image_of(layers, [into.add_layer(layer, lambda _: None) for layer in layers])
+    lost: list[bytes] = []
+
+    def throws_away(_: object) -> bool:
+        if not lost:
+            lost.append(registry.blobs["a/b"].pop(image.config_descriptor.digest))
+        return False
+
+    registry.on("PUT manifest", answer(500), when=throws_away)
+    into.put(image)
+    assert registry.blobs["a/b"][image.config_descriptor.digest] == lost[0]
+
+
 def test_f33_a_blob_that_keeps_vanishing_is_an_error_and_no_tag(
     http: Http, registry: FakeRegistry, tmp_path: Path
 ) -> None:
@@ -123,6 +143,23 @@ def test_a_tag_that_was_taken_and_is_not_there_is_an_error(http: Http, registry:
         fill(sink(http, registry, tmp_path), [file_layer(*LAYERS[0])], ["v1"])
 
 
+def test_f37_after_60_of_100_layers_the_next_push_asks_for_each_once_and_sends_40(
+    http: Http, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    def layers(count: int) -> list[BuiltLayer]:
+        return [file_layer(f"{number}", {f"{number}": b"%d" % number}) for number in range(count)]
+
+    killed = sink(http, registry, tmp_path)
+    for layer in layers(60):
+        killed.add_layer(layer, lambda _: None)
+    registry.seen.clear()
+    fill(sink(http, registry, tmp_path), layers(100), ["v1"])
+    config = 1
+    assert len(registry.kinds("HEAD blob")) == 100 + config
+    assert len(registry.kinds("PUT session")) == 40 + config
+    assert len(json.loads(registry.manifests["a/b"][registry.tags["a/b"]["v1"]][1])["layers"]) == 100
+
+
 def test_f41_a_layer_that_stands_twice_in_an_image_is_sent_once(
     http: Http, registry: FakeRegistry, tmp_path: Path
 ) -> None:
@@ -159,9 +196,11 @@ def test_a_registry_that_forgot_what_this_machine_remembers_gets_the_layer(
 ) -> None:
     layers = [file_layer(*LAYERS[0])]
     fill(sink(http, registry, tmp_path, "me/first"), layers, ["v1"])
-    registry.blobs["me/first"].clear()
+    fill(sink(http, registry, tmp_path, "me/other"), [file_layer(*LAYERS[0])], ["v1"])
+    registry.blobs.clear()
     fill(sink(http, registry, tmp_path, "me/second"), [file_layer(*LAYERS[0])], ["v1"])
     assert "me/second" in registry.tags
+    assert not registry.sessions  # two were opened where a mount was asked for, and one was used
 
 
 def test_a_manifest_that_is_too_large_for_the_registry_is_an_error_and_no_tag(http: Http, tmp_path: Path) -> None:
