@@ -319,7 +319,7 @@ def test_a_pull_that_was_killed_goes_on_from_its_journal(pull: Pulls, registry: 
     assert pull.final.read_bytes() == DATA
 
 
-@pytest.mark.parametrize("lie", ["all", "cut", "junk", "size"])
+@pytest.mark.parametrize("lie", ["all", "more", "cut", "junk", "size"])
 def test_a_journal_that_lies_costs_a_fetch_and_no_more(pull: Pulls, registry: FakeRegistry, lie: str) -> None:
     """P12: the digest tells."""
     with Partial.open(pull.path, {BLOB.digest: BLOB.size}, Cancellation()) as partial:
@@ -330,13 +330,21 @@ def test_a_journal_that_lies_costs_a_fetch_and_no_more(pull: Pulls, registry: Fa
     if lie == "all":
         with pull.path.open("r+b") as stream:
             stream.truncate(len(DATA))
-    elif lie != "size":
+    elif lie in ("cut", "junk"):
         journal.write_bytes(text[:20] if lie == "cut" else b"\xff" * 1000)
-    else:
+    elif lie == "size":
         journal.write_bytes(text.replace(str(len(DATA)).encode(), b"17"))
     pull()
     assert pull.final.read_bytes() == DATA
     assert sum(seen.status == 206 or seen.status == 200 for seen in registry.seen) <= 2 * PARTS
+
+
+def test_what_was_left_may_be_longer_than_the_blob(pull: Pulls) -> None:
+    with Partial.open(pull.path, {BLOB.digest: BLOB.size}, Cancellation()) as partial:
+        partial.write(0, DATA + b"more")
+        partial.record(BLOB.digest, [(0, len(DATA))])
+    assert pull() == 0
+    assert pull.final.read_bytes() == DATA
 
 
 def test_what_was_left_is_not_believed_unhashed(pull: Pulls, registry: FakeRegistry) -> None:
