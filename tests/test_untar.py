@@ -111,6 +111,20 @@ def test_sizes_in_pax_records_are_numbers(text: str) -> None:
         assert read(pax(size=text), header())[0].size == 0
 
 
+def test_an_extended_header_is_for_one_entry_alone() -> None:
+    named = pax(path="other", size="3", SCHILY__xattr__user__x="y")
+    first, second = read(named, header(), b"abc".ljust(512, b"\0"), header(b"plain"))
+    assert (first.path, first.size, first.xattrs) == ("other", 3, (("user.x", b"y"),))
+    assert (second.path, second.size, second.xattrs) == ("plain", 0, ())
+
+
+def test_what_stands_behind_the_end_is_read_too() -> None:
+    """Whoever hashes the blocks on their way must see all of them."""
+    blocks = iter([header(), bytes(1024), bytes(9 * 1024), b"more"])
+    assert len(list(Untar(blocks, where="here"))) == 1
+    assert list(blocks) == []
+
+
 def test_a_size_of_eight_exbibytes_allocates_nothing() -> None:
     """P21: it is read to its end, which comes too soon."""
     tracemalloc.start()
