@@ -122,6 +122,9 @@ def test_credentials_never_go_where_a_realm_must_not_point(realm: str, registry:
     with pytest.raises(InputError, match=registry.host) as refused:
         request_for(f'Bearer realm="{realm}"', ME, registry)
     assert "hunter2" not in refused.value.message
+    if not registry.plain:  # and nobody is asked for a token there either
+        with pytest.raises(InputError, match=registry.host):
+            request_for(f'Bearer realm="{realm}"', None, registry)
 
 
 @pytest.mark.parametrize(("where", "allowed"), [("10.1.2.3", True), ("93.184.216.34", False)])
