@@ -1,5 +1,6 @@
 """What a registry said, as one of our errors (distribution-spec, "Error Codes")."""
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -9,6 +10,8 @@ from cogpack.http import redacted
 from cogpack.registry.quirks import profile
 
 _TEXT_LIMIT = 300
+_WANTS_TLS = re.compile(rb"HTTPS (server|port)|SSL-enabled server")
+"""In the words of Go, nginx and Apache."""
 
 
 class MissingBlobError(InputError):
@@ -71,6 +74,11 @@ def refusal(
             next_step=f"create it ({create}), or correct the name"
             if create
             else "create it there, or correct the name",
+        )
+    if status == 400 and url.startswith("http:") and _WANTS_TLS.search(body):
+        return InputError(
+            f"{host} speaks TLS, and was asked without",
+            next_step="leave out --insecure-registry; one on loopback needs another name than localhost",
         )
     if any(code == "MANIFEST_BLOB_UNKNOWN" for code, _ in found):
         return MissingBlobError(f"{where} ({status})", next_step="run it again")

@@ -133,6 +133,7 @@ def test_failures_have_an_end(http: Http) -> None:
         (403, b'{"errors":[{"code":"DENIED","message":"no"}]}', DeniedError),
         (404, b'{"errors":[{"code":"NAME_UNKNOWN"}]}', InputError),
         (400, b"<html>proxy</html>", InputError),
+        (400, b"Client sent an HTTP request to an HTTPS server.\n", InputError),
         (405, b"", InputError),
     ],
 )
@@ -140,6 +141,7 @@ def test_refusals_are_told_apart(http: Http, status: int, body: bytes, expected:
     with pytest.raises(expected) as refused:
         upload(http, lambda request: (status, {}, body))
     assert "127.0.0.1" in refused.value.message
+    assert ("speaks TLS" in refused.value.message) == (b"HTTPS" in body)
 
 
 def test_a_session_elsewhere_gets_the_bytes_and_never_the_credentials(http: Http, tmp_path: Path) -> None:
