@@ -179,6 +179,18 @@ def test_tags_come_in_pages(ours: httpx.Client) -> None:
     assert ours.get("/a/tags/list?n=-1").status_code == 400
 
 
+def test_a_deleted_manifest_takes_its_tags_along_for_good(ours: httpx.Client) -> None:
+    push_blob(ours, "a", b"{}")
+    gone, stays = manifest_of(b"{}"), manifest_of(b"{}", b"{}")
+    for tag, data in (("one", gone), ("two", gone), ("three", stays)):
+        put_manifest(ours, "a", tag, data)
+    assert ours.delete(f"/a/manifests/{digest_of(gone)}").status_code == 202
+    assert ours.get("/a/tags/list").json()["tags"] == ["three"]
+    put_manifest(ours, "a", digest_of(gone), gone)
+    assert ours.get("/a/manifests/one").status_code == 404
+    assert ours.get("/a/manifests/three").status_code == 200
+
+
 def test_tags_of_a_repository_are_not_those_of_one_with_a_longer_name(ours: httpx.Client) -> None:
     for name in ("a", "a/b"):
         push_blob(ours, name, b"{}")
