@@ -67,7 +67,8 @@ def refusal(
     where = f"{method} {redacted(url)}: {words}"
     if status in (401, 403):
         return DeniedError(f"{host} refused {doing} {repository} ({words})", next_step=f"cogpack login {host}")
-    if status == 404 and any(code in ("NAME_UNKNOWN", "NAME_INVALID") for code, _ in found):
+    # Harbor has a word of its own for a project that is not there; what else could not be found where a POST goes?
+    if status == 404 and any(code in ("NAME_UNKNOWN", "NAME_INVALID") or method == "POST" for code, _ in found):
         create = profile(host).create.format(repository=repository.partition("/")[2])
         return InputError(
             f"{host} has no repository {repository} ({words})",

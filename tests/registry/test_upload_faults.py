@@ -765,6 +765,7 @@ def test_bytes_that_come_from_a_server_whose_line_breaks_are_read_anew(
     ("status", "body", "kind", "words"),
     [
         (404, fake.error("NAME_UNKNOWN", "repository not found"), InputError, "has no repository"),
+        (404, fake.error("NOT_FOUND", "project a not found"), InputError, "has no repository"),  # Harbor
         (403, fake.error("DENIED", "no"), DeniedError, "right to push"),
         (401, fake.error("UNAUTHORIZED"), DeniedError, "refused|no right|credentials"),
     ],
