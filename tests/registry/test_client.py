@@ -159,6 +159,33 @@ def test_a_session_elsewhere_gets_the_bytes_and_never_the_credentials(http: Http
     assert all("authorization" not in request.headers for request in elsewhere.seen)
 
 
+@pytest.mark.parametrize(
+    "elsewhere", ["http://169.254.169.254/x", "http://me:secret@127.0.0.1/x", "http://[fe80::1]/x", "ftp://127.0.0.1/x"]
+)
+def test_a_session_where_none_can_be_is_refused(http: Http, elsewhere: str) -> None:
+    """F24."""
+
+    def script(request: Request) -> Answer:
+        return (202, {"Location": elsewhere}, b"") if request.method == "POST" else (201, {}, b"")
+
+    with serving(script) as fake:
+        with pytest.raises(InputError, match="sends us to") as refused:
+            repository(http, fake.address).upload(Blocks(), descriptor=BLOB, finished=lambda: BLOB.digest)
+        assert [request.method for request in fake.seen] == ["POST"]
+    assert "secret" not in refused.value.message
+
+
+def test_a_session_behind_a_proxy_that_ends_tls_stays_at_the_registrys_door(http: Http) -> None:
+    """F23."""
+    door = repository(http, "registry.example.com").door
+    url = f"{door.base}/blobs/uploads/"
+    assert door.location(url, "http://registry.example.com/v2/s?_state=a%2Fb&x=") == (
+        "https://registry.example.com/v2/s?_state=a%2Fb&x="
+    )
+    with pytest.raises(InputError, match="a downgrade from TLS"):
+        door.location(url, "http://other.example.com/v2/s")
+
+
 def test_a_session_at_the_registry_itself_gets_the_credentials_however_its_host_is_written(
     http: Http, tmp_path: Path
 ) -> None:

@@ -111,6 +111,12 @@ def test_a_piece_that_the_disk_took_by_half_ends_the_upload(
     assert push_blob(ours, "a", DATA) == digest_of(DATA)
 
 
+def test_bytes_of_another_digest_end_their_upload(ours: httpx.Client) -> None:
+    upload = begin(ours, "a")
+    assert codes(finish(ours, upload, digest_of(b"y"), b"x")) == ["DIGEST_INVALID"]
+    assert ours.get(location(ours, upload)).status_code == 404
+
+
 def test_a_cut_patch_can_be_resumed_where_the_status_says(server: Server, ours: httpx.Client) -> None:
     url = location(ours, begin(ours, "a"))
     host, _, port = server.address.partition(":")
