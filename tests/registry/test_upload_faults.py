@@ -343,13 +343,23 @@ def test_f12_a_registry_that_takes_long_to_finish_is_told_of(monkeypatch: pytest
 # F13 - F16: tokens (the handshake itself: test_auth)
 
 
-def test_f13_a_token_that_ends_between_session_and_body_is_replaced_before_the_body(like: Like, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("life", "took"), [(300, 290), (60, 35)])
+@pytest.mark.parametrize("known", [True, False])
+def test_f13_a_token_that_ends_soon_after_a_session_is_opened_is_replaced_before_the_body(
+    like: Like, tmp_path: Path, life: int, took: int, known: bool
+) -> None:
+    """Of a minute's life half must be left: the next request, the commit, comes after the body."""
     registry = like(DIST28, auth="token")
+    registry.life = life
     registry.clock = lambda: NOW[0]
-    registry.locate = lambda path: (NOW.__setitem__(0, NOW[0] + 290), path)[1]  # the POST's answer takes that long
-    body = push(registry, tmp_path=tmp_path)
+    registry.locate = lambda path: (NOW.__setitem__(0, NOW[0] + took), path)[1]  # the POST's answer takes that long
+    body = push(registry, known=known, tmp_path=tmp_path)
     assert stored(registry)
     assert body.passes == 1
+    sent = [seen.headers["authorization"] for seen in registry.seen if seen.kind in (PATCH, SENT)]
+    opened = [seen.headers for seen in registry.seen if seen.kind == "POST session"][-1]["authorization"]
+    assert opened not in sent
+    assert len(set(sent)) == len(sent) == (1 if known else 2)
 
 
 def test_f13_a_body_that_had_to_wait_starts_with_a_token_of_after_the_wait(like: Like, tmp_path: Path) -> None:
