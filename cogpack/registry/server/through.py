@@ -4,12 +4,15 @@ An engine pulls from it as from any registry, layer by layer in order; where the
 connections, and with whose credentials, is not the engine's concern.
 """
 
+import os
 import re
 import secrets
 import socket
+import sys
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Self, TypeAlias
 from urllib.parse import unquote
 
@@ -43,6 +46,9 @@ class _Through(Exchange):
     served: Served
 
     def respond(self) -> None:
+        # Engines are told the name as an argument of theirs, which all users of this machine can see.
+        if _owner(*self.client_address) not in (None, 0, os.geteuid()):
+            raise Refusal(404, "NAME_UNKNOWN", "no such repository")
         if self.command not in ("GET", "HEAD"):
             raise Refusal(405, "UNSUPPORTED", "this registry is read only")
         path = unquote(self.path.partition("?")[0])
@@ -88,7 +94,7 @@ class _Through(Exchange):
 
 
 class PullThrough:
-    """Serves from `__enter__` to `__exit__`, to whoever knows the name: other users of this machine don't."""
+    """Serves from `__enter__` to `__exit__`, to root's and our own processes that know the name."""
 
     def __init__(self, served: Served) -> None:
         self._name = secrets.token_hex(16)
@@ -116,3 +122,13 @@ class PullThrough:
 
     def __exit__(self, *_: object) -> None:
         self._listener.end(self._thread)
+
+
+def _owner(host: str, port: int) -> int | None:
+    """Whose the socket at this address of the machine is (proc(5), net/tcp); None where that can't be told."""
+    place = f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
+    try:
+        rows = Path("/proc/net/tcp").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(fields[7]) for fields in map(str.split, rows) if fields[1] == place), None)

@@ -1,5 +1,7 @@
 """One image on loopback, for an engine: to whoever knows its name, in order, and never a wrong blob whole."""
 
+import os
+import subprocess
 from collections.abc import Generator, Iterator
 
 import httpx
@@ -77,3 +79,18 @@ def test_what_the_image_does_not_have_is_not_there(through: PullThrough, path: s
 def test_nothing_can_be_sent_to_it(through: PullThrough) -> None:
     assert httpx.put(url(through, "manifests/image"), content=b"{}").status_code == 405
     assert httpx.post(url(through, "blobs/uploads/")).status_code == 405
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
+@pytest.mark.parametrize(("user", "served"), [(0, True), (65534, False)])
+def test_another_user_who_has_seen_the_name_gets_nothing(through: PullThrough, user: int, served: bool) -> None:
+    """The engine's arguments show it to all: `ps`."""
+    address, _, path = url(through, "manifests/image").removeprefix("http://").partition("/")
+    host, _, port = address.partition(":")
+    ask = (
+        f"exec 3<>/dev/tcp/{host}/{port}; "
+        f"printf 'GET /{path} HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n' >&3; cat <&3"
+    )
+    done = subprocess.run(["bash", "-c", ask], user=user, cwd="/", capture_output=True, check=True)
+    assert done.stdout.startswith(b"HTTP/1.1 200" if served else b"HTTP/1.1 404")
+    assert (MANIFEST in done.stdout) == served
