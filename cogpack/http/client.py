@@ -75,18 +75,23 @@ class Http:
         limit: int = ANSWER_LIMIT,
         retry: bool = True,
         patient: bool = True,
+        follow: bool = False,
     ) -> Response:
         """One request with a small answer. With `retry`, again after failures that may pass (RFC 9110 15, 429).
 
         A few times; where the host was there before and is down, for up to ten minutes, unless not `patient`: who asks
-        can do without.
+        can do without. `follow`: over redirects, see there.
         """
         began = self.clock()
         host = Target.parse(url).authority
         for attempt in count(1):
             wait, heard = backoff(attempt), False
             try:
-                with self.open(method, url, origin=origin, headers=headers, body=body) as stream:
+                with (
+                    self.follow(url, origin=origin, headers=headers, method=method)
+                    if follow
+                    else self.open(method, url, origin=origin, headers=headers, body=body)
+                ) as stream:
                     heard = True
                     answer = Response(stream.status, stream.headers, stream.body(limit), stream.url)
             except UnavailableError as error:

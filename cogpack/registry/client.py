@@ -57,7 +57,10 @@ class Repository:
     # Asking
 
     def manifest(self, ref: str, *, accept: str = _ACCEPT) -> tuple[str, bytes, Digest] | None:
-        """(media type, bytes, digest) of the manifest under a tag or digest; None where there is none."""
+        """(media type, bytes, digest) of the manifest under a tag or digest; None where there is none.
+
+        Some registries (registry.k8s.io) are addresses of others and send us there for manifests, too.
+        """
         for mirror in self._mirrors_of(ref) if ref.startswith("sha256:") else ():
             try:
                 if found := self._manifest(mirror.door, ref, accept):
@@ -67,7 +70,9 @@ class Repository:
         return self._manifest(self._door, ref, accept)
 
     def _manifest(self, door: Door, ref: str, accept: str) -> tuple[str, bytes, Digest] | None:
-        answer = door.request("GET", door.url("manifests", ref), {"Accept": accept}, limit=MANIFEST_LIMIT + 1)
+        answer = door.request(
+            "GET", door.url("manifests", ref), {"Accept": accept}, limit=MANIFEST_LIMIT + 1, follow=True
+        )
         if answer.status == 404:
             return None
         door.expect(answer, "GET", 200)

@@ -61,6 +61,7 @@ class Door:
         limit: int = MANIFEST_LIMIT,
         retry: bool = True,
         patient: bool = True,
+        follow: bool = False,
         scopes: tuple[str, ...] = (),
     ) -> Response:
         """A request with a small answer, of whatever status; `scopes`: more than the token was asked for."""
@@ -69,10 +70,18 @@ class Door:
         for last in (False, False, True):  # as it is; with a token; with a fresh one
             sent = dict(headers) | self._authorization(url, scopes)
             answer = self.http.request(
-                method, url, origin=self.base, headers=sent, body=body, limit=limit, retry=retry, patient=patient
+                method,
+                url,
+                origin=self.base,
+                headers=sent,
+                body=body,
+                limit=limit,
+                retry=retry,
+                patient=patient,
+                follow=follow,
             )
             refused += "Authorization" in sent
-            if answer.status != 401 or not self._is_registry(url) or last or refused == _TOKENS:
+            if answer.status != 401 or not self._is_registry(answer.url) or last or refused == _TOKENS:
                 break
             self._authorizer.challenged(
                 answer.headers.get("www-authenticate", ""), sent.get("Authorization"), more_scopes=scopes

@@ -78,7 +78,7 @@ def list_referrers(
     seen: set[str] = set()
     while url and url not in seen:
         seen.add(url)
-        answer = door.request("GET", url, {"Accept": OCI_INDEX})
+        answer = door.request("GET", url, {"Accept": OCI_INDEX}, follow=True)
         media_type = answer.headers.get("content-type", "").partition(";")[0].strip()
         unknown = 400 <= answer.status < 500 and answer.status not in _TELLING
         if unknown or (answer.status == 200 and media_type != OCI_INDEX):
@@ -88,7 +88,7 @@ def list_referrers(
         found |= {entry.digest: entry for entry in page.manifests}
         _check_count(max(len(found), len(seen)), f"{door.name}@{subject}")
         following = _NEXT.search(answer.headers.get("link", ""))
-        url = door.http.redirect(url, following[1]) if following else ""
+        url = door.http.redirect(answer.url, following[1]) if following else ""
     return _of_type(found.values(), artifact_type)
 
 

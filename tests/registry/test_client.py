@@ -13,10 +13,11 @@ from support.registry import PASSWORD, USER, docker_registry
 from cogpack.digest import sha256
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http
-from cogpack.oci import OCI_CONFIG, OCI_MANIFEST, Descriptor, Manifest, encode
+from cogpack.oci import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, encode
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
+from cogpack.registry.referrers import list_referrers
 
 DATA = b"layer" * 100_000
 BLOB = Descriptor(media_type="application/octet-stream", digest=sha256(DATA), size=len(DATA))
@@ -215,6 +216,52 @@ def test_a_redirect_to_storage_leaves_the_credentials_behind(http: Http, tmp_pat
             with there.blob(BLOB) as blocks:
                 assert b"".join(blocks) == DATA
     assert "authorization" not in storage.seen[0].headers
+
+
+def test_a_registry_that_is_an_address_of_another_is_followed_there_without_our_name(
+    http: Http, tmp_path: Path
+) -> None:
+    """registry.k8s.io: manifests, lists and blobs alike."""
+    data = b'{"schemaVersion":2}'
+    index = encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []})
+
+    def other(request: Request) -> Answer:
+        if "/referrers/" in request.path:
+            return 200, {"Content-Type": OCI_INDEX}, index
+        return 200, {"Content-Type": OCI_MANIFEST}, data if "/manifests/" in request.path else DATA
+
+    with serving(other) as there:
+
+        def script(request: Request) -> Answer:
+            if "authorization" not in request.headers:
+                return 401, {"WWW-Authenticate": "Basic realm=x"}, b""
+            return 307, {"Location": f"{there.url}/v2/mirror{request.path.removeprefix('/v2')}"}, b""
+
+        with serving(script) as fake:
+            repo = repository(http, fake.address, login=True, tmp_path=tmp_path)
+            assert repo.manifest("v1") == (OCI_MANIFEST, data, sha256(data))
+            assert list_referrers(repo, sha256(data)) == ()
+            with repo.blob(BLOB) as blocks:
+                assert b"".join(blocks) == DATA
+    assert len(there.seen) == 3
+    assert all("authorization" not in request.headers for request in there.seen)
+
+
+@pytest.mark.parametrize("location", ["http://169.254.169.254/v2/a", "http://me:secret@127.0.0.1/", "ftp://127.0.0.1/"])
+def test_a_manifest_is_not_fetched_from_where_none_can_be(http: Http, location: str) -> None:
+    with serving(lambda request: (307, {"Location": location}, b"")) as fake:
+        with pytest.raises(InputError, match="sends us to"):
+            repository(http, fake.address).manifest("v1")
+    assert len(fake.seen) == 1
+
+
+def test_a_challenge_of_where_we_were_sent_is_not_ours_to_answer(http: Http, tmp_path: Path) -> None:
+    with serving(lambda request: (401, {"WWW-Authenticate": "Basic realm=x"}, b"")) as there:
+        with serving(lambda request: (307, {"Location": f"{there.url}/x"}, b"")) as fake:
+            with pytest.raises(DeniedError):
+                repository(http, fake.address, login=True, tmp_path=tmp_path).manifest("v1")
+    assert len(there.seen) == 1
+    assert "authorization" not in there.seen[0].headers
 
 
 @pytest.mark.parametrize("sent", [DATA[:-1] + b"x", DATA + b"more"])
