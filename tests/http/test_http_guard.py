@@ -20,6 +20,7 @@ NAMES = {
     "mapped.example": ["::ffff:127.0.0.1"],
     "nat64.example": ["64:ff9b::a9fe:a9fe"],
     "inside.example": ["192.168.7.7"],
+    "both.example": [PRIVATE, PUBLIC],
 }
 
 
@@ -166,8 +167,9 @@ def test_loopback_sends_to_loopback_under_any_of_its_names() -> None:
 def test_a_company_registry_sends_to_its_company_and_a_public_one_does_not() -> None:
     guarded = Guard(lookup)
     guarded.check_name("10.0.0.9", origin="company.example")
-    with pytest.raises(InputError, match="a private network"):
-        guarded.check_name("10.0.0.9", origin="public.example")
+    for origin in ("public.example", "both.example", "nowhere.example"):
+        with pytest.raises(InputError, match="a private network"):
+            guarded.check_name("10.0.0.9", origin=origin)
 
 
 def test_a_name_without_an_address_is_unavailable() -> None:

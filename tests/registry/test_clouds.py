@@ -25,6 +25,7 @@ from cogpack.registry.credentials import Credentials, Finding, Kind
 from cogpack.registry.credentials.clouds import clouds
 from cogpack.registry.credentials.clouds.aws import Aws, create_repository
 from cogpack.registry.credentials.clouds.azure import Azure
+from cogpack.registry.credentials.clouds.extra import monotonic
 from cogpack.registry.credentials.clouds.gcp import Gcp
 
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
@@ -452,3 +453,9 @@ def test_a_registry_that_does_not_exchange_is_told(
     assert finding.broken
     assert "did not exchange" in finding.said
     assert "hunter2" not in finding.said
+
+
+def test_a_token_ends_five_minutes_before_its_end() -> None:
+    """A request with it may be long."""
+    left = monotonic(dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)) - time.monotonic()
+    assert 3200 < left <= 3300

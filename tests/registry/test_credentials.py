@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cogpack.errors import DeniedError
-from cogpack.registry.credentials import Credentials, Kind, Login
+from cogpack.registry.credentials import Credentials, Kind, Login, Secret
 
 
 def basic(user: str, password: str) -> str:
@@ -420,6 +420,20 @@ def test_a_helper_is_asked_once_and_again_only_after_a_refusal(machine: Machine)
 
 
 # What is shown
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "source", "same"),
+    [
+        ("me", "new", "a file", True),  # a cloud's, another each time
+        ("me", "old", "elsewhere", True),
+        ("me", "new", "elsewhere", False),
+        ("you", "old", "a file", False),
+    ],
+)
+def test_two_logins_are_one_accounts(user: str, password: str, source: str, same: bool) -> None:
+    login = Login("me", Secret("old"), source="a file")
+    assert Login(user, Secret(password), source=source).is_of(login) is same
 
 
 def test_secrets_have_no_readable_form(machine: Machine) -> None:

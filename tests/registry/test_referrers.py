@@ -135,7 +135,7 @@ def test_without_the_api_the_fallback_tag_is_read(http: Http, without: Answer) -
         assert asked(fake)[-1] == f"GET manifests/{TAG}"
 
 
-@pytest.mark.parametrize("status", [401, 403, 500])
+@pytest.mark.parametrize("status", [401, 403, 408, 429, 500])
 def test_a_refused_or_broken_list_is_no_empty_list(http: Http, status: int) -> None:
     with serving(lambda request: (status, {}, b"")) as fake:
         with pytest.raises(CogpackError):
@@ -183,6 +183,18 @@ def test_a_registry_that_lists_it_itself_needs_no_tag(http: Http) -> None:
     assert asked(fake) == [f"PUT manifests/{ENTRY.digest}"]
     assert fake.seen[0].body == MANIFEST
     assert fake.seen[0].headers["content-type"] == OCI_MANIFEST
+
+
+def test_a_registry_that_lists_it_under_something_else_is_no_list(http: Http) -> None:
+    tags = Tags()
+
+    def script(request: Request) -> Answer:
+        status, headers, body = tags(request)
+        return status, {**headers, "OCI-Subject": "sha256:" + "6" * 64}, body
+
+    with serving(script) as fake:
+        put_referrer(repository(http, fake.address), MANIFEST, ENTRY, SUBJECT)
+    assert [listed["digest"] for listed in tags.entries] == [ENTRY.digest]
 
 
 def test_else_it_is_added_to_the_fallback_tag_and_what_others_wrote_there_stays(http: Http) -> None:
