@@ -17,6 +17,8 @@ _EXPIRED = 3
 """Times that a new address is asked for with no progress between them."""
 SYNC_BYTES = 64 * 1024 * 1024
 _SYNC_SECONDS = 5.0
+WINDOW = 4 * SYNC_BYTES
+"""Bytes of a blob that a killed process fetches again: a network that is quicker than the disk waits for the disk."""
 TICK = 0.5
 """Seconds between looks at what nobody tells: that the user wants to stop."""
 
@@ -36,6 +38,8 @@ class Flight:
         self.error: BaseException | None = None
         self.came = 0
         """New bytes, over the network."""
+        self.synced = 0
+        """As many of these are in the journal."""
         self.read = 0
         """Bytes that were taken from the store, in order."""
         self.changed = threading.Condition()
@@ -62,8 +66,7 @@ class Flight:
         has been hashed is never written over.
         """
         with self.changed:
-            # One block may always come: no window is too small for it.
-            while isinstance(self.store, Memory) and self.read < part.start > self.read + window() - len(block):
+            while self._full(part, len(block), window):
                 if part.revoked or self.error is not None:
                     return False
                 part.rest()
@@ -86,6 +89,13 @@ class Flight:
         with self.changed:
             self._writing.remove((begin, end))
             return self._taken(part, block, new)
+
+    def _full(self, part: Part, size: int, window: Callable[[], int]) -> bool:
+        """Whether `size` bytes more have to wait for who reads, or for the disk."""
+        if isinstance(self.store, Memory):
+            # One block may always come: no window is too small for it.
+            return self.read < part.start > self.read + window() - size
+        return self.came - self.synced >= WINDOW
 
     def _taken(self, part: Part, block: bytes, new: Sequence[Span]) -> bool:
         """`new` of the `block` is stored. Nothing of it counts if the part was given to another meanwhile."""
@@ -196,10 +206,13 @@ class Journal:
     def save(self) -> None:
         with self._lock:
             with self._flight.changed:
-                got = self._flight.download.got
+                got, came = self._flight.download.got, self._flight.came
             if got != self._saved:
                 self._region.save(got)
             self._saved = got
+            with self._flight.changed:
+                self._flight.synced = came
+                self._flight.changed.notify_all()
 
     def _run(self) -> None:
         try:

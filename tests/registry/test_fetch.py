@@ -308,7 +308,7 @@ def test_a_range_that_crawls_is_asked_for_again(
 
 
 def test_a_pull_that_was_killed_goes_on_from_its_journal(pull: Pulls, registry: FakeRegistry) -> None:
-    """P11; the process itself is killed in tests/commands."""
+    """P11; the process itself is killed in tests/integration."""
     registry.on("GET blob", answer(404, times=1), when=lambda seen: len(registry.seen) > 20)
     pull.fails(InputError)
     with Partial.open(pull.path, {BLOB.digest: BLOB.size}, Cancellation()) as partial:
@@ -316,6 +316,35 @@ def test_a_pull_that_was_killed_goes_on_from_its_journal(pull: Pulls, registry: 
     assert there > 0
     registry.seen.clear()
     assert pull() == len(DATA) - there
+    assert pull.final.read_bytes() == DATA
+
+
+def test_what_a_kill_would_cost_does_not_grow_where_the_disk_is_slower_than_the_network(
+    pull: Pulls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P11: the journal is written while more comes; it is waited for before that is much."""
+    monkeypatch.setattr(flight, "SYNC_BYTES", 256 * KiB)
+    monkeypatch.setattr(flight, "WINDOW", MiB)
+    held, flights, unsynced = threading.Event(), set(), []
+    full, record = flight.Flight._full, Partial.record
+
+    def watched(self: flight.Flight, *arguments: object) -> bool:
+        flights.add(self)
+        found = full(self, *arguments)  # type: ignore[arg-type]
+        if found:
+            held.set()
+        return found
+
+    def slow(self: Partial, *arguments: object) -> None:
+        held.wait(20)
+        unsynced.extend(one.came - one.synced for one in flights)
+        record(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(flight.Flight, "_full", watched)
+    monkeypatch.setattr(Partial, "record", slow)
+    assert pull() == len(DATA)
+    assert held.is_set()
+    assert max(unsynced) < MiB + pull.connections * len(DATA) // PARTS
     assert pull.final.read_bytes() == DATA
 
 
