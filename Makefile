@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check fmt packages loaders clean
+.PHONY: demo test nightly check fmt packages loaders clean
 
 demo: $(VENV)/installed
 	$(BIN)/python scripts/demo.py
@@ -11,6 +11,13 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-tests packages check
 	$(BIN)/python examples/minilm/fetch_weights.py
 	$(BIN)/python -m pytest
+
+# The same at full size: long transfers of 50 GB, which want 56 GB of disk, 10,000 examples, a bad line of 5 x 2 GiB.
+nightly: export COGPACK_LONG_GB ?= 50
+nightly: export COGPACK_EXAMPLES ?= 10000
+nightly: export COGPACK_BAD_LINE_MIB ?= 2048
+nightly: export COGPACK_BAD_LINE_RUNS ?= 5
+nightly: test
 
 check: $(VENV)/installed-tests
 	$(BIN)/ruff check .

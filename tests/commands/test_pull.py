@@ -2,20 +2,15 @@
 
 import io
 import json
-import os
 import random
 import resource
-import signal
-import subprocess
-import sys
 import tarfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fake_registry import DIST3, FakeRegistry, Fault, KiB, MiB, answer
+from support.fake_registry import DIST3, FakeRegistry, KiB, MiB, answer
 
 from cogpack.commands.images import PLATFORM
 from cogpack.commands.inspect import inspect
@@ -236,50 +231,6 @@ def test_an_archive_goes_on_where_it_was_and_is_one_for_any_image(
                 assert sha256(tar.extractfile(member).read())[7:] == member.name[13:]  # type: ignore[union-attr]
     with tarfile.open(fileobj=io.BytesIO((tmp_path / "image.tar").read_bytes())) as tar:
         assert len(tar.getnames()) == 4 + 1 + len(LAYERS)
-
-
-def test_a_killed_pull_goes_on_where_it_was(registry: FakeRegistry, tmp_path: Path) -> None:
-    """P11: kill -9, with most of the blob on disk; what is fetched again is no more than one window."""
-    data = random.Random(5).randbytes(64 * MiB)
-    put(registry, [data])
-    registry.on("GET blob", Fault("stall", after=100), when=lambda seen: len(registry.kinds("GET blob")) == 6)
-    script = (
-        "import sys; from cogpack.registry import fetch, flight; fetch._RANGED = 1 << 20; flight.SYNC_BYTES = 4 << 20\n"
-        "from cogpack.cli import main; main(sys.argv[1:])"
-    )
-    command = [
-        sys.executable,
-        "-c",
-        script,
-        "pull",
-        f"{registry.address}/a/b:v1",
-        "-o",
-        str(tmp_path / "out"),
-        "-j",
-        "2",
-    ]
-    environment = {**os.environ, "COGPACK_CACHE_DIR": str(tmp_path / "cache"), "HOME": str(tmp_path)}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    journal = tmp_path / "out" / ".cogpack-unfinished" / f"{sha256(data)[7:]}.journal"
-
-    def synced() -> int:
-        try:
-            return sum(end - start for start, end in json.loads(journal.read_bytes())[sha256(data)]["got"])
-        except (FileNotFoundError, KeyError):
-            return 0
-
-    while synced() < 40 * MiB:
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    there = synced()
-    assert not (tmp_path / "out" / "index.json").exists()
-    registry.seen.clear()
-    done = subprocess.run([*command, "--json"], env=environment, capture_output=True, check=True, text=True)
-    fetched = {blob["digest"]: blob["fetched"] for blob in json.loads(done.stdout)["blobs"]}
-    assert fetched[sha256(data)] == len(data) - there
-    assert blobs(tmp_path / "out")[sha256(data)[7:]] == data
 
 
 def test_a_blob_that_is_wrong_twice_is_no_blob_of_the_layout(

@@ -2,7 +2,7 @@
 
 Real registries differ in what they say (`Personality`) and break below what HTTP libraries can show (`Fault`): a cut in
 the middle of a body, an answer to a request that is still being sent, a server that stops reading. Blobs are kept in
-memory, or only hashed with `keep=False`, so that large ones cost nothing.
+memory, or only hashed with `keep=False`, or made when they are asked for (`Counted`), so that large ones cost nothing.
 
 The personalities are readings of documents and reports (their `source`), not of the hosted registries themselves.
 """
@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+
+from support.counted import Counted
 
 KiB = 1024
 MiB = 1024 * KiB
@@ -195,9 +197,11 @@ class FakeRegistry:
         self.auth = auth
         self.keep = keep
         self.life = 300.0
+        self.leeway = 0.0
+        """Seconds that a token serves beyond its life."""
         self.clock: Callable[[], float] = time.monotonic
         self.seen: list[Seen] = []
-        self.blobs: dict[str, dict[str, bytes]] = {}
+        self.blobs: dict[str, dict[str, bytes | Counted]] = {}
         self.sizes: dict[str, int] = {}
         self.manifests: dict[str, dict[str, tuple[str, bytes]]] = {}
         self.tags: dict[str, dict[str, str]] = {}
@@ -206,6 +210,8 @@ class FakeRegistry:
         """Where blob GETs are redirected to, "" for nowhere."""
         self.locate: Callable[[str], str] = lambda path: path
         """From a session's path and query to the Location that is given."""
+        self.moved: Callable[[int], None] = lambda size: None
+        """Told of each block of a body, that came or is about to go."""
         self.address = ""
         self._faults: list[tuple[str, Callable[[Seen], bool], Fault]] = []
         self._tokens: dict[str, tuple[float, frozenset[str]]] = {}
@@ -226,8 +232,8 @@ class FakeRegistry:
         """Bytes of bodies that came for uploads."""
         return sum(seen.size for seen in self.seen if f"/v2/{repository}/blobs/uploads/" in seen.path)
 
-    def add_blob(self, repository: str, data: bytes) -> str:
-        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+    def add_blob(self, repository: str, data: bytes | Counted) -> str:
+        digest = data.digest if isinstance(data, Counted) else "sha256:" + hashlib.sha256(data).hexdigest()
         self.blobs.setdefault(repository, {})[digest] = data
         self.sizes[digest] = len(data)
         return digest
@@ -307,7 +313,7 @@ class FakeRegistry:
         repository = _repository(seen.path)
         action = "pull" if seen.method in ("GET", "HEAD") else "push"
         ends, scopes = self._tokens.get(sent.removeprefix("Bearer "), (0.0, frozenset()))
-        for scope in scopes if ends > self.clock() else ():
+        for scope in scopes if ends + self.leeway > self.clock() else ():
             kind, _, rest = scope.partition(":")
             name, _, actions = rest.rpartition(":")
             if kind == "repository" and name == repository and action in actions.split(","):
@@ -409,6 +415,7 @@ class _Connection:
                         self._stop.wait(60)
                     raise _Cut
             self._seen.size += len(block)
+            self._registry.moved(len(block))
             yield block
         if fault and fault.how == "reset" and self._seen.method not in ("GET", "HEAD"):
             raise _Cut
@@ -448,7 +455,7 @@ class _Connection:
 
     # Answering
 
-    def _answer(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+    def _answer(self, status: int, headers: dict[str, str], body: bytes | Counted = b"") -> None:
         assert self._seen
         self._seen.status = status
         named = {"Content-Length": str(len(body))} | headers
@@ -480,9 +487,11 @@ class _Connection:
         if self._seen.method == "GET" and fault and fault.how == "cut":
             self._socket.sendall(body[: fault.after])
             raise _Gone
-        self._socket.sendall(body)
+        for block in body if isinstance(body, Counted) else (body,):
+            self._registry.moved(len(block))
+            self._socket.sendall(block)
 
-    def _handle(self, seen: Seen) -> tuple[int, dict[str, str], bytes]:
+    def _handle(self, seen: Seen) -> tuple[int, dict[str, str], bytes | Counted]:
         if seen.path.endswith("/token"):
             return 200, {"Content-Type": "application/json"}, self._registry.token(seen.query)
         if seen.path in ("/v2", "/v2/"):
@@ -499,7 +508,7 @@ class _Connection:
             return self._manifest(seen, repository, name)
         return 404, {"Content-Type": "text/plain"}, b"404 page not found"
 
-    def _blob(self, seen: Seen, repository: str, digest: str) -> tuple[int, dict[str, str], bytes]:
+    def _blob(self, seen: Seen, repository: str, digest: str) -> tuple[int, dict[str, str], bytes | Counted]:
         data = self._registry.blobs.get(repository, {}).get(digest)
         if data is None:
             return 404, {}, error("BLOB_UNKNOWN")
