@@ -35,7 +35,7 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("cogpack.oras.exchange.backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.registry.flight.backoff", lambda _: 0.0)
-    monkeypatch.setattr("cogpack.http.client.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
 
 
 @pytest.fixture

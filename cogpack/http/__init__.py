@@ -8,6 +8,7 @@ from cogpack.http.addresses import Trust, host_of, host_only, is_loopback, is_pr
 from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, TiredError, translated
 from cogpack.http.authorities import system_bundle
 from cogpack.http.client import Http
+from cogpack.http.patience import Patience
 from cogpack.http.retry import ATTEMPTS, RETRIED, backoff, retry_after
 from cogpack.http.target import same_origin
 from cogpack.http.watch import Limits
@@ -21,6 +22,7 @@ __all__ = [
     "RETRIED",
     "Http",
     "Limits",
+    "Patience",
     "Response",
     "Stream",
     "TiredError",

@@ -7,7 +7,6 @@ go only where a rule below lets them.
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import count
 from types import TracebackType
 from typing import Self
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -18,9 +17,10 @@ from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, translated, want
 from cogpack.http.authorities import Authorities
 from cogpack.http.gate import Gates
 from cogpack.http.guard import Guard, Resolver, resolve
+from cogpack.http.patience import Patience
 from cogpack.http.pools import Pools
 from cogpack.http.proxies import Proxies
-from cogpack.http.retry import ATTEMPTS, BUDGET, DOWN, PATIENT_ATTEMPTS, RETRIED, backoff, retry_after
+from cogpack.http.retry import ATTEMPTS, RETRIED, retry_after
 from cogpack.http.target import Target, basic, same_origin
 from cogpack.http.transport import client, extensions
 from cogpack.http.watch import Limits, Watch
@@ -82,39 +82,31 @@ class Http:
         A few times; where the host was there before and is down, for up to ten minutes, unless not `patient`: who asks
         can do without. `follow`: over redirects, see there.
         """
-        began = self.clock()
-        host = Target.parse(url).authority
-        for attempt in count(1):
-            wait, heard = backoff(attempt), False
+        patience = self.patience(patient=patient)
+        while True:
+            answer = None
             try:
                 with (
                     self.follow(url, origin=origin, headers=headers, method=method)
                     if follow
                     else self.open(method, url, origin=origin, headers=headers, body=body)
                 ) as stream:
-                    heard = True
                     answer = Response(stream.status, stream.headers, stream.body(limit), stream.url)
+                    if answer.status not in RETRIED:
+                        return answer
+                    raise UnavailableError(
+                        f"{Target.parse(answer.url).authority}: HTTP {answer.status}", next_step="wait"
+                    )
             except UnavailableError as error:
-                if not retry or attempt >= self._attempts(host, began, wait, down=patient and not heard):
+                if retry and patience.wait(error):
+                    continue
+                if answer is None:
                     raise
-                why = error.message
-            else:
-                wait = retry_after(answer.headers) or wait
-                down = patient and answer.status in DOWN
-                if answer.status not in RETRIED or not retry or attempt >= self._attempts(host, began, wait, down=down):
-                    return answer
-                why = f"{host}: HTTP {answer.status}"
-            if attempt == ATTEMPTS and self._gates.is_news(host):
-                self.progress.note(f"{why}; asked again for up to {BUDGET / 60:.0f} minutes")
-            self.cancellation.wait(wait)
-        raise AssertionError("unreachable")
+                return answer
 
-    def _attempts(self, host: str, began: float, wait: float, *, down: bool) -> int:
-        """How many a request has that began at `began` and would go again in `wait` seconds."""
-        if self.clock() - began + wait > BUDGET:
-            return 0
-        away = self._gates.down(host) if down else None
-        return ATTEMPTS if away is None or away + wait > BUDGET else PATIENT_ATTEMPTS
+    def patience(self, attempts: float = ATTEMPTS, *, patient: bool = True) -> Patience:
+        """For one piece of work whose requests are the caller's own; the failures are those that left an `open`."""
+        return Patience(self._gates, self.cancellation, self.progress, self.clock, attempts=attempts, patient=patient)
 
     def farewell(self, method: str, url: str, *, origin: str, headers: Mapping[str, str] = {}) -> None:
         """A last word, for which nobody waits long and whose answer does not matter: said even after Ctrl-C."""

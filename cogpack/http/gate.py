@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cogpack.errors import UnavailableError
-from cogpack.http.retry import RETRIED
+from cogpack.http.retry import DOWN, RETRIED
 from cogpack.progress import Cancellation
 
 _PEACE = 60.0
@@ -70,15 +70,20 @@ class Gate:
 
 
 class Pass:
-    """What one request tells its gate."""
+    """What one request tells its gate, and its failure is told of the host."""
 
-    def __init__(self, gate: Gate, lock: threading.Lock, clock: Callable[[], float]) -> None:
+    def __init__(self, host: str, gate: Gate, lock: threading.Lock, clock: Callable[[], float]) -> None:
+        self._host = host
         self._gate = gate
         self._lock = lock
         self._clock = clock
         self._began = clock()
+        self._away: str | None = host
+        self._wait: float | None = None
 
     def answered(self, status: int, retry_after: float | None) -> None:
+        self._away = self._host if status in DOWN else None
+        self._wait = retry_after if status in RETRIED else None
         with self._lock:
             if status not in RETRIED:
                 self._gate.went_well()
@@ -88,6 +93,13 @@ class Pass:
                 self._gate.postponed(self._clock(), retry_after)
             if status == 429:
                 self._gate.throttled(self._clock(), self._began)
+
+    def failed(self, error: UnavailableError) -> None:
+        """Before its answer, or for it. What a request inside this one was told of another host stays."""
+        with self._lock:
+            self._gate.failed(self._clock())
+        error.away = error.away or self._away
+        error.wait = error.wait or self._wait
 
 
 class Gates:
@@ -136,11 +148,11 @@ class Gates:
                 prepare()
             prepared = not wait
         inside[host] = inside.get(host, 0) + 1
+        passed = Pass(host, gate, self._lock, self._clock)
         try:
-            yield Pass(gate, self._lock, self._clock)
-        except UnavailableError:
-            with self._lock:
-                gate.failed(self._clock())
+            yield passed
+        except UnavailableError as error:
+            passed.failed(error)
             raise
         finally:
             inside[host] -= 1

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 ATTEMPTS = 4
-PATIENT_ATTEMPTS = 60
-"""Of a host that was there before: with the waits between them, more than the budget of time."""
 BUDGET = 600.0
 """Seconds that may go by without progress."""
+PATIENT_ATTEMPTS = 600
+"""Of a host that was there before and is away, in that time; with our own waits between them it is fewer."""
 RETRIED = frozenset({408, 429, 499, 500, 502, 503, 504, 522, 524})
 DOWN = frozenset({502, 503, 504, 522})
 """Of these, what a proxy says of a server that is away. (One that throttles says for how long, or means it.)"""

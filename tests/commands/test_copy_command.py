@@ -65,7 +65,7 @@ def registries(tmp_path: Path) -> Iterator[tuple[Registry, Registry]]:
 
 @pytest.fixture
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    monkeypatch.setattr("cogpack.http.client.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.registry.places.backoff", lambda _: 0.0)
     with Session(Settings(cache=tmp_path / "cache", environment={"HOME": "/nonexistent"})) as found:
         yield found

@@ -35,7 +35,7 @@ PASSWORD = "dXNlcjpvcGVuIHNlc2FtZQ=="  # user:open sesame
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "_RANGED", MiB)
     monkeypatch.setattr(fetch, "_PART", 128 * KiB)
-    for place in ("registry.flight", "http.client", "registry.places"):
+    for place in ("registry.flight", "http.patience", "registry.places"):
         monkeypatch.setattr(f"cogpack.{place}.backoff", lambda _: 0.0)
 
 

@@ -7,7 +7,8 @@ from support.fake_http import Answer, Hangup, Request, serving
 from support.sockets import answer, head, talking
 
 from cogpack.errors import InputError, UnavailableError
-from cogpack.http import Http, Limits, Response, Trust, is_private, redacted, retry_after, same_origin
+from cogpack.http import Http, Limits, Response, Trust, is_private, redacted, same_origin
+from cogpack.http.retry import retry_after
 from cogpack.progress import Cancellation, Cancelled
 
 

@@ -4,29 +4,13 @@ import contextlib
 import threading
 
 import pytest
+from support.clock import Time
 from support.fake_http import Answer, Request, serving
 
 from cogpack.errors import UnavailableError
 from cogpack.http import Http
 from cogpack.http.gate import Gate, Gates
 from cogpack.progress import Cancellation, Cancelled
-
-
-class Time(Cancellation):
-    """A clock that only waiting moves. `waits`: how long each wait was to be."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 1000.0
-        self.waits: list[float] = []
-
-    def clock(self) -> float:
-        return self.now
-
-    def wait(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.now += seconds
-        super().wait(0)
 
 
 def running(gate: Gate, count: int) -> Gate:
@@ -227,7 +211,7 @@ def test_waiting_ends_after_ten_minutes_without_progress() -> None:
 
 
 def test_failures_without_an_answer_are_given_up_in_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.client.backoff", lambda _: 400.0)
+    monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 400.0)
     time = Time()
     asked: list[str] = []
 

@@ -43,7 +43,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.client.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_a_refresh_that_fails_keeps_the_old_token_until_it_is_refused(
     assert one.fresh_header() == old
     assert one.fresh_header() == old
     assert not server.faults  # and it is not asked again at once
-    server.faults += [(503, {}, b"")] * 99
+    server.faults += [(503, {}, b"")] * 999
     with pytest.raises(UnavailableError, match="503"):
         one.challenged(server.challenge, old)
 

@@ -25,7 +25,7 @@ BLOB = Descriptor(media_type="application/octet-stream", digest=sha256(DATA), si
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.client.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.registry.client.backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.registry.wire.backoff", lambda _: 0.0)
 

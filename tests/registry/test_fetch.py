@@ -36,7 +36,7 @@ def _small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "_RANGED", MiB)
     monkeypatch.setattr(fetch, "_PART", 128 * KiB)
     monkeypatch.setattr(flight, "backoff", lambda _: 0.0)
-    monkeypatch.setattr("cogpack.http.client.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
 
 
 @pytest.fixture

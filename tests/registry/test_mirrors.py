@@ -79,7 +79,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "_RANGED", MiB)
     monkeypatch.setattr("cogpack.registry.flight.backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.registry.client.backoff", lambda _: 0.0)
-    monkeypatch.setattr("cogpack.http.client.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.http.client.retry_after", lambda _: 0.0)
 
 

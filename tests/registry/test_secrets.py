@@ -58,7 +58,7 @@ def test_no_failure_of_a_login_shows_what_it_was_made_with(
     entry: str,
     token_server: Script,
 ) -> None:
-    monkeypatch.setattr("cogpack.http.client.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
     caplog.set_level(logging.DEBUG)
     notes: list[str] = []
     places: list[str] = []
@@ -126,7 +126,12 @@ def test_no_failure_of_a_transfer_shows_a_token_or_a_signature(
     fault: str,
 ) -> None:
     """Of any logger: those of the libraries know every address and header."""
-    for place in ("cogpack.http.client", "cogpack.registry.client", "cogpack.registry.wire", "cogpack.registry.flight"):
+    for place in (
+        "cogpack.http.patience",
+        "cogpack.registry.client",
+        "cogpack.registry.wire",
+        "cogpack.registry.flight",
+    ):
         monkeypatch.setattr(f"{place}.backoff", lambda _: 0.0)
     caplog.set_level(logging.DEBUG)
     data = bytes(100_000)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.clock import Notes
 from support.fake_registry import DIST28, FakeRegistry, answer, error
 from support.images import file_layer, fill, image_of
 
@@ -13,7 +14,6 @@ from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.http import Http
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip
-from cogpack.progress import Task
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
@@ -21,17 +21,6 @@ from cogpack.registry.homes import Homes
 from cogpack.sinks.registry import RegistrySink
 
 LAYERS = [("project", {"a": b"one"}), ("weights: b", {"b": b"two" * 100_000})]
-
-
-class Notes:
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def task(self, name: str, size: int | None) -> Task:
-        raise AssertionError
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ MiB = 1024 * 1024
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("cogpack.http.client", "cogpack.registry.wire"):
+    for place in ("cogpack.http.patience", "cogpack.registry.wire"):
         monkeypatch.setattr(f"{place}.backoff", lambda _: 0.0)
 
 

@@ -1,0 +1,96 @@
+"""How long to go on with what fails: one rule for requests, blobs and files."""
+
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+from cogpack.errors import UnavailableError
+from cogpack.http.gate import Gates
+from cogpack.http.retry import ATTEMPTS, BUDGET, PATIENT_ATTEMPTS, backoff
+from cogpack.progress import Cancellation, Progress
+
+T = TypeVar("T")
+
+
+class Patience:
+    """Of one piece of work. Not thread-safe.
+
+    `attempts`: failures in a row that end it; `math.inf`: the caller counts them. A host that was there before and is
+    away (`UnavailableError.away`) is waited for instead, and the user told, unless not `patient`. Ten minutes without
+    progress end anything; those of an outage began with it, whoever waits for its end.
+    """
+
+    def __init__(
+        self,
+        gates: Gates,
+        cancellation: Cancellation,
+        progress: Progress,
+        clock: Callable[[], float],
+        *,
+        attempts: float,
+        patient: bool,
+    ) -> None:
+        self._gates = gates
+        self._cancellation = cancellation
+        self._progress = progress
+        self._clock = clock
+        self._attempts = attempts
+        self._patient = patient
+        self._failures = 0
+        self._outages = 0
+        self._since: float | None = None
+        self._moved = -math.inf
+
+    def progressed(self) -> None:
+        """All failures are forgotten."""
+        self._failures, self._outages, self._since, self._moved = 0, 0, None, self._clock()
+
+    def awaits(self, error: UnavailableError) -> bool:
+        """Whether it is of an outage that is waited for, and no failure to be counted."""
+        return self._down(error) is not None
+
+    def delay(self, error: UnavailableError) -> float | None:
+        """Seconds until the work is to go on after `error`; None: it is not."""
+        now = self._clock()
+        self._since = now if self._since is None else self._since
+        left = BUDGET - (now - self._since)
+        down = self._down(error)
+        if down is not None:
+            self._outages += 1
+            left = min(left, BUDGET - down)
+        elif error.away and self._outages:
+            return None
+        else:
+            self._failures += 1
+        wait = error.wait or backoff(self._failures + self._outages)
+        if self._failures >= self._attempts or wait > left:
+            return None
+        if error.away and self._outages >= ATTEMPTS and self._gates.is_news(error.away):
+            self._progress.note(f"{error.message}; asked again for up to {BUDGET / 60:.0f} minutes")
+        return wait
+
+    def wait(self, error: UnavailableError) -> bool:
+        """`delay`, waited for. False: the work is not to go on."""
+        delay = self.delay(error)
+        if delay is not None:
+            self._cancellation.wait(delay)
+        return delay is not None
+
+    def persist(self, act: Callable[[], T]) -> T:
+        """`act`, again where it failed for what may pass."""
+        while True:
+            try:
+                return act()
+            except UnavailableError as error:
+                if not self.wait(error):
+                    raise
+
+    def _down(self, error: UnavailableError) -> float | None:
+        """Seconds since the host of `error` is away, where it is waited for."""
+        if not self._patient or error.away is None or self._outages >= PATIENT_ATTEMPTS:
+            return None
+        down = self._gates.down(error.away)
+        if down is None:
+            return None
+        down = min(down, self._clock() - self._moved)
+        return down if down < BUDGET else None

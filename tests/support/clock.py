@@ -1,0 +1,40 @@
+"""Time that passes only where somebody waits; progress that nobody draws."""
+
+from cogpack.progress import Cancellation
+
+
+class Time(Cancellation):
+    """A clock that only waiting moves. `waits`: how long each wait was to be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+        self.waits: list[float] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+        super().wait(0)
+
+
+class Notes:
+    """Progress: its `notes`, and the bytes that `moved` in all."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.moved = 0
+
+    def task(self, name: str, size: int | None) -> "Notes":
+        return self
+
+    def advance(self, size: int) -> None:
+        self.moved += size
+
+    def done(self, outcome: str) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
