@@ -18,14 +18,6 @@ class MissingBlobError(InputError):
     """A manifest names a blob that the registry does not have, or has no more."""
 
 
-class LaterError(UnavailableError):
-    """The server is busy. `wait`: seconds that it asks for."""
-
-    def __init__(self, message: str, *, next_step: str, wait: float | None) -> None:
-        super().__init__(message, next_step=next_step)
-        self.wait = wait
-
-
 class ExpiredError(UnavailableError):
     """An address to which a registry sent us is not valid, or not any more: the registry may have a new one."""
 

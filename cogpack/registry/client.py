@@ -3,19 +3,21 @@
 A layer is the unit of retry: bodies can be read again from their start, and most servers can't resume inside one.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from urllib.parse import quote, urlsplit
 
-from cogpack.digest import Digest, Hasher, parse_digest, sha256
+from cogpack.digest import Digest, parse_digest, sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
-from cogpack.http import Http, Response, Stream, backoff, redacted
+from cogpack.http import Http, Patience, Response, Stream, redacted
 from cogpack.oci import MANIFEST_LIMIT, MANIFEST_TYPES, Descriptor
 from cogpack.reference import Reference
 from cogpack.registry.answers import ExpiredError
 from cogpack.registry.auth import Tokens
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.door import Door
+from cogpack.registry.fetch import reading
 from cogpack.registry.mirrors import Mirror, MirrorError
 from cogpack.registry.protocol import Answer, Blob
 from cogpack.registry.quirks import profile
@@ -24,7 +26,6 @@ from cogpack.registry.upload import upload
 from cogpack.registry.wire import HttpWire, heard
 
 _ACCEPT = ", ".join(MANIFEST_TYPES)
-_ATTEMPTS = 4
 
 
 class Repository:
@@ -116,13 +117,9 @@ class Repository:
         except CogpackError:
             return True
 
-    @contextmanager
-    def blob(self, descriptor: Descriptor) -> Iterator[Iterator[bytes]]:
-        """The bytes of a blob; drained, they were verified."""
-        with self.open_blob(descriptor) as stream:
-            if stream.status != 200:
-                raise self._door.failure("GET", stream)
-            yield self._verified(descriptor, stream)
+    def blob(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes]]:
+        """The bytes of a blob; drained, they were verified. After a `MirrorError` another place is asked."""
+        return reading(self, descriptor, self._door.http.cancellation)
 
     @contextmanager
     def open_blob(
@@ -171,6 +168,10 @@ class Repository:
         liars = [mirror for mirror in self._mirrors if mirror.lied(why)]
         return bool(liars)
 
+    def patience(self) -> Patience:
+        """For a blob whose requests are the caller's, and whose failures it counts."""
+        return self._door.http.patience(math.inf)
+
     def _mirrors_of(self, digest: str) -> Iterator[Mirror]:
         return (mirror for mirror in self._mirrors if mirror.may_have(Digest(digest)))
 
@@ -181,15 +182,9 @@ class Repository:
                 f"{self._name}: {descriptor.digest} has {descriptor.size} bytes, more than {limit}",
                 next_step="check that the reference names a container image",
             )
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                with self.blob(descriptor) as blocks:
-                    return b"".join(blocks)
-            except UnavailableError:
-                if attempt == _ATTEMPTS:
-                    raise
-                self._door.http.cancellation.wait(backoff(attempt))
-        raise AssertionError("unreachable")
+        while True:
+            with suppress(MirrorError), self.blob(descriptor) as blocks:
+                return b"".join(blocks)
 
     # Sending
 
@@ -270,12 +265,6 @@ class Repository:
     def _blob_url(self, digest: Digest, door: Door) -> str:
         return door.url("blobs", parse_digest(digest, where=self._name))
 
-    def _verified(self, descriptor: Descriptor, stream: Stream) -> Iterator[bytes]:
-        try:
-            yield from verified(descriptor, stream)
-        except MismatchError as wrong:
-            raise (MirrorError.of(wrong) if self.doubt(wrong) else wrong) from None
-
 
 def check_coding(stream: Stream) -> None:
     """`MismatchError` of an answer whose body is not the blob's bytes."""
@@ -284,24 +273,4 @@ def check_coding(stream: Stream) -> None:
         raise MismatchError(
             f"{redacted(stream.url)}: sent with Content-Encoding {coding:.60}, so it is not the blob",
             next_step="a proxy before the registry changes what passes through it; tell its operator",
-        )
-
-
-def verified(descriptor: Descriptor, stream: Stream) -> Iterator[bytes]:
-    """The bytes of an answer; drained, they were those of `descriptor`."""
-    hasher = Hasher()
-    for block in stream.blocks():
-        hasher.update(block)
-        if hasher.size > descriptor.size:
-            break
-        yield block
-    if hasher.size < descriptor.size:
-        raise UnavailableError(
-            f"{redacted(stream.url)}: {hasher.size} of {descriptor.size} bytes came", next_step="run it again"
-        )
-    if hasher.digest != descriptor.digest:
-        raise MismatchError(
-            f"{redacted(stream.url)}: expected {descriptor.digest} of {descriptor.size} bytes, "
-            f"found {hasher.digest} of {hasher.size} or more",
-            next_step="the registry or a proxy before it is damaged; tell its operator",
         )

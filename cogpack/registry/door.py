@@ -6,10 +6,10 @@ from functools import partial
 from urllib.parse import quote, urljoin
 
 from cogpack.errors import CogpackError, DeniedError, UnavailableError
-from cogpack.http import RETRIED, Http, Response, Stream, redacted, retry_after, same_origin
+from cogpack.http import RETRIED, Http, Response, Stream, redacted, same_origin
 from cogpack.oci import MANIFEST_LIMIT
 from cogpack.reference import Reference
-from cogpack.registry.answers import ExpiredError, LaterError, refusal, said
+from cogpack.registry.answers import ExpiredError, refusal, said
 from cogpack.registry.auth import Authorizer, Tokens
 from cogpack.registry.credentials import Credentials
 
@@ -149,7 +149,7 @@ class Door:
             self.http.farewell("DELETE", location, origin=self.base, headers=self._authorization(location))
 
     def failure(self, method: str, stream: Stream) -> CogpackError:
-        """The error for an answer to a GET; a `LaterError` or `ExpiredError` where asking again may help."""
+        """The error for an answer to a GET; an `UnavailableError` where asking again may help."""
         if not self._is_registry(stream.url) and stream.status in (400, 401, 403, 404, 410):
             return ExpiredError(
                 f"{method} {redacted(stream.url)}: HTTP {stream.status} from the storage that {self.host} sent us to",
@@ -157,7 +157,7 @@ class Door:
             )
         error = self.refusal(method, stream.url, stream.status, stream.body(65536), stream.headers)
         if stream.status in RETRIED:
-            return LaterError(error.message, next_step=error.next_step, wait=retry_after(stream.headers))
+            return UnavailableError(error.message, next_step=error.next_step)
         return error
 
     def expect(self, answer: Response, method: str, *statuses: int) -> None:

@@ -7,12 +7,12 @@ in `download`; here are the threads. The bytes of each blob are hashed in order 
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Protocol, Self
 
 from cogpack.digest import Digest, Hasher
 from cogpack.errors import CogpackError, MismatchError, UnavailableError
-from cogpack.http import Stream, redacted
+from cogpack.http import Patience, Stream, redacted
 from cogpack.oci import Descriptor
 from cogpack.progress import Cancellation
 from cogpack.registry.download import Download, Part, crawling
@@ -40,6 +40,8 @@ class Source(Protocol):
     ) -> AbstractContextManager[Stream]: ...
 
     def doubt(self, why: CogpackError) -> bool: ...
+
+    def patience(self) -> Patience: ...
 
 
 class Fetcher:
@@ -83,7 +85,7 @@ class Fetcher:
         ranges = blob.size >= _RANGED
         download = Download(blob.size, region.have, part=_PART, largest=_LARGEST_PART, ranges=ranges)
         on_bytes(sum(end - start for start, end in download.got))
-        with self._entered(Flight(blob, region, download, on_bytes)) as flight, Journal(flight, region) as journal:
+        with self._entered(blob, region, download, on_bytes) as flight, Journal(flight, region) as journal:
             while (found := self._hash(flight)) != blob.digest and flight.restart():
                 self._source.doubt(_mismatch(blob, found))
                 journal.save()
@@ -109,7 +111,7 @@ class Fetcher:
         have = [(0, start)] if start else []
         download = Download(blob.size, have, part=_PART, ranges=ranges and blob.size >= 2 * _PART)
         hasher, waiting = Hasher(), b""
-        with self._entered(Flight(blob, Memory(), download, on_bytes)) as flight:
+        with self._entered(blob, Memory(), download, on_bytes) as flight:
             flight.read = start
             for block in self._follow(flight):
                 hasher.update(block)
@@ -117,13 +119,15 @@ class Fetcher:
                     yield waiting
                 waiting = block
         if not start and hasher.digest != blob.digest:
-            wrong = _mismatch(blob, hasher.digest)
-            raise MirrorError.of(wrong) if self._source.doubt(wrong) else wrong
+            raise _wrong(self._source, blob, hasher.digest)
         if waiting:
             yield waiting
 
     @contextmanager
-    def _entered(self, flight: Flight) -> Iterator[Flight]:
+    def _entered(
+        self, blob: Descriptor, store: Region | Memory, download: Download, on_bytes: Callable[[int], None]
+    ) -> Iterator[Flight]:
+        flight = Flight(blob, store, download, on_bytes, self._source.patience())
         with self._turn:
             self._flights.append(flight)
             self._turn.notify_all()
@@ -184,19 +188,13 @@ class Fetcher:
                 if flight.begin(part, stream):
                     flight.address = stream.url
                     self._wake()  # a first range that was answered as asked lets the others begin
-                    self._read(flight, part, stream)
+                    for _ in _taking(flight, part, stream, self._window):
+                        pass
                 if part.start < part.end and not part.revoked:
                     raise _short(part, stream)
         except BaseException as raised:  # noqa: BLE001 - told to whoever waits for the blob
             error = raised
         flight.release(part, error if part.start < part.end else None)
-
-    def _read(self, flight: Flight, part: Part, stream: Stream) -> None:
-        """Up to the end of the part. The end of the answer too, where it is near: then the connection lives on."""
-        exact = stream.headers.get("content-length") == str(part.end - part.start)
-        for block in stream.blocks():
-            if not flight.take(part, block, self._window) or (part.start == part.end and not exact):
-                return
 
     def _watch(self) -> None:
         """End requests that crawl, so that they are made anew."""
@@ -209,6 +207,48 @@ class Fetcher:
                 streams[part].abort()
 
 
+def reading(source: Source, blob: Descriptor, cancellation: Cancellation) -> AbstractContextManager[Generator[bytes]]:
+    """The bytes of `blob`, in order, over one connection at a time and none ahead; drained, they were verified."""
+    download = Download(blob.size, part=blob.size, ranges=False)
+    flight = Flight(blob, Memory(), download, lambda _: None, source.patience())
+    return closing(_one_by_one(source, flight, cancellation))
+
+
+def _one_by_one(source: Source, flight: Flight, cancellation: Cancellation) -> Generator[bytes]:
+    hasher = Hasher()
+    while part := flight.download.claim():
+        error: UnavailableError | None = None
+        try:
+            with source.open_blob(flight.blob, part.headers, at=flight.address) as stream:
+                if flight.begin(part, stream):
+                    flight.address = stream.url
+                    for _ in _taking(flight, part, stream, lambda: 0):
+                        for block in flight.store.read(flight.read, flight.download.prefix):
+                            hasher.update(block)
+                            yield block
+                            flight.done_with(len(block))
+                if part.start < part.end:
+                    raise _short(part, stream)
+        except UnavailableError as raised:
+            error = raised
+        flight.release(part, error if part.start < part.end else None)
+        if flight.error:
+            raise flight.error
+        cancellation.wait(max(0.0, flight.not_before - time.monotonic()))
+    if hasher.digest != flight.blob.digest:
+        raise _wrong(source, flight.blob, hasher.digest)
+
+
+def _taking(flight: Flight, part: Part, stream: Stream, window: Callable[[], int]) -> Iterator[None]:
+    """A block each time, to the end of the part; and of the answer, where that is as near: its connection lives on."""
+    exact = stream.headers.get("content-length") == str(part.end - part.start)
+    for block in stream.blocks():
+        more = flight.take(part, block, window)
+        yield
+        if not more or (part.start == part.end and not exact):
+            return
+
+
 def _short(part: Part, stream: Stream) -> UnavailableError:
     """What is wrong with an answer that ended before its part did."""
     found = f"HTTP {stream.status} {stream.headers.get('content-range', '')!a:.60}"
@@ -216,6 +256,11 @@ def _short(part: Part, stream: Stream) -> UnavailableError:
         f"{redacted(stream.url)}: ended before byte {part.start} of {part.end} ({found})",
         next_step="run it again; what has come is not fetched again",
     )
+
+
+def _wrong(source: Source, blob: Descriptor, found: Digest) -> CogpackError:
+    wrong = _mismatch(blob, found)
+    return MirrorError.of(wrong) if source.doubt(wrong) else wrong
 
 
 def _mismatch(blob: Descriptor, found: Digest) -> MismatchError:

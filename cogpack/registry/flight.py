@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import Self
 
 from cogpack.errors import CogpackError, UnavailableError
-from cogpack.http import Stream, backoff
+from cogpack.http import Patience, Stream
 from cogpack.oci import Descriptor
-from cogpack.registry.answers import ExpiredError, LaterError
+from cogpack.registry.answers import ExpiredError
 from cogpack.registry.download import Download, Part, Span
 from cogpack.registry.partial import Memory, Region
 
@@ -24,10 +24,18 @@ TICK = 0.5
 
 
 class Flight:
-    """Thread-safe. `store` is written by who fetches, and read in order by one other."""
+    """Thread-safe. `store` is written by who fetches, and read in order by one other.
+
+    `patience`: with outages. All other failures are counted by `download`.
+    """
 
     def __init__(
-        self, blob: Descriptor, store: Region | Memory, download: Download, on_bytes: Callable[[int], None]
+        self,
+        blob: Descriptor,
+        store: Region | Memory,
+        download: Download,
+        on_bytes: Callable[[int], None],
+        patience: Patience,
     ) -> None:
         self.blob = blob
         self.store = store
@@ -47,6 +55,7 @@ class Flight:
         self.grown = threading.Event()
         """So much has come since it was last cleared that it should be written down."""
         self._on_bytes = on_bytes
+        self._patience = patience
         self._expired = 0
         self._writing: list[Span] = []
 
@@ -103,6 +112,8 @@ class Flight:
         if part.revoked or self.error is not None:
             return False
         self.download.advance(part, len(block))
+        if not self.download.failures:
+            self._patience.progressed()
         if size := sum(last - first for first, last in new):
             if (self.came + size) // SYNC_BYTES > self.came // SYNC_BYTES:
                 self.grown.set()
@@ -134,7 +145,8 @@ class Flight:
         """The request is over; `error` says why it brought less than was asked for."""
         with self.changed:
             self.streams.pop(part, None)
-            self.download.release(part, failed=error is not None)
+            outage = isinstance(error, UnavailableError) and self._patience.awaits(error)
+            self.download.release(part, failed=error is not None and not outage)
             if error is None or part.revoked:
                 pass
             elif not isinstance(error, UnavailableError):
@@ -148,9 +160,12 @@ class Flight:
         self._expired = self._expired + 1 if isinstance(error, ExpiredError) and self.download.failures else 0
         if self._expired > _EXPIRED or self.download.spent:
             self._stop(error)
-        elif not isinstance(error, ExpiredError):
-            asked = error.wait if isinstance(error, LaterError) else None
-            self.not_before = time.monotonic() + (asked or backoff(self.download.failures))
+        elif time.monotonic() < self.not_before or isinstance(error, ExpiredError):
+            pass  # another connection failed just now, or the registry is to be asked at once
+        elif (delay := self._patience.delay(error)) is None:
+            self._stop(error)
+        else:
+            self.not_before = time.monotonic() + delay
 
     def restart(self) -> bool:
         with self.changed:

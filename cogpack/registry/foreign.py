@@ -4,17 +4,18 @@ A URL is the word of whoever made the image (CVE-2020-15157). It is followed to 
 credentials, and to no address where the registry could not send us either. Digest and size are checked as of any blob.
 """
 
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, InputError, UnavailableError
-from cogpack.http import RETRIED, Http, Stream, host_only, redacted, retry_after
+from cogpack.http import RETRIED, Http, Patience, Stream, host_only, redacted
 from cogpack.oci import Descriptor
-from cogpack.registry.answers import ExpiredError, LaterError
-from cogpack.registry.client import check_coding, verified
-from cogpack.registry.fetch import Source
+from cogpack.registry.answers import ExpiredError
+from cogpack.registry.client import check_coding
+from cogpack.registry.fetch import Source, reading
 
 _ADDRESS = re.compile(r"https?://((?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?)(?:[/?]|\Z)")
 
@@ -51,23 +52,32 @@ class Elsewhere:
         for url in [at] if at else self.urls(descriptor):
             with ExitStack() as stack:
                 try:
-                    stream = stack.enter_context(self._http.follow(url, origin=self._origin or url, headers=headers))
-                except UnavailableError as failed:
+                    stream = stack.enter_context(self._opened(url, headers, expired=at is not None))
+                except (UnavailableError, InputError) as failed:
                     error = failed
                     continue
-                if stream.status in (200, 206, 416):
-                    check_coding(stream)
-                    yield stream
-                    return
-                error = _failure(stream, expired=at is not None)
+                yield stream
+                return
         assert error is not None
         raise error
 
     @contextmanager
-    def blob(self, descriptor: Descriptor) -> Iterator[Iterator[bytes]]:
+    def _opened(self, url: str, headers: Mapping[str, str], *, expired: bool) -> Iterator[Stream]:
+        with self._http.follow(url, origin=self._origin or url, headers=headers) as stream:
+            if stream.status not in (200, 206, 416):
+                raise _failure(stream, expired=expired)
+            check_coding(stream)
+            yield stream
+
+    def doubt(self, why: CogpackError) -> bool:  # noqa: ARG002 - there are no mirrors of it
+        return False
+
+    def patience(self) -> Patience:
+        return self._http.patience(math.inf)
+
+    def blob(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes]]:
         """The bytes; drained, they were verified."""
-        with self.open_blob(descriptor) as stream:
-            yield verified(descriptor, stream)
+        return reading(self, descriptor, self._http.cancellation)
 
 
 class Both:
@@ -87,6 +97,9 @@ class Both:
     def doubt(self, why: CogpackError) -> bool:
         return self._registry.doubt(why)
 
+    def patience(self) -> Patience:
+        return self._registry.patience()
+
 
 def _host(url: str) -> str:
     """HOST or HOST:PORT, "" of what is no plain http address."""
@@ -97,7 +110,7 @@ def _host(url: str) -> str:
 def _failure(stream: Stream, *, expired: bool) -> CogpackError:
     said = f"GET {redacted(stream.url)}: HTTP {stream.status}"
     if stream.status in RETRIED:
-        return LaterError(said, next_step="run it again later", wait=retry_after(stream.headers))
+        return UnavailableError(said, next_step="run it again later")
     if expired:
         return ExpiredError(said, next_step="run it again")
     return InputError(f"{said} for a layer that no registry has", next_step="ask whoever made the image")

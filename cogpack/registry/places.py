@@ -1,19 +1,20 @@
 """Where images lie: a repository of a registry, a directory with an OCI layout: one face for both."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from typing import Protocol
 
 from cogpack.digest import Digest, sha256
-from cogpack.errors import InputError, UnavailableError
-from cogpack.http import ATTEMPTS, Response, backoff
+from cogpack.errors import InputError
+from cogpack.http import Response
 from cogpack.layout import Layout
 from cogpack.oci import INDEX_TYPES, MANIFEST_LIMIT, MANIFEST_TYPES, Descriptor, Index, Manifest, decode
 from cogpack.progress import Cancellation
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.registry.graph import Node
+from cogpack.registry.mirrors import MirrorError
 from cogpack.registry.referrers import add_to_fallback, fallback_entries, list_referrers, put_referrer
 
 
@@ -154,20 +155,13 @@ class LayoutPlace:
         return all(self.has_blob(blob) for blob in (node.descriptor, *node.blobs))
 
     def bring(self, descriptor: Descriptor, source: Source, on_bytes: Callable[[int], None]) -> bool:
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                with self._layout.incoming() as incoming:
-                    for block in _Reading(source, descriptor):
-                        incoming.write(block)
-                        on_bytes(len(block))
-                    incoming.keep(descriptor.digest)
-            except UnavailableError:
-                if attempt == ATTEMPTS:
-                    raise
-                self._cancellation.wait(backoff(attempt))
-            else:
+        while True:
+            with suppress(MirrorError), self._layout.incoming() as incoming, source.blob(descriptor) as blocks:
+                for block in blocks:
+                    incoming.write(block)
+                    on_bytes(len(block))
+                incoming.keep(descriptor.digest)
                 return False
-        raise AssertionError("unreachable")
 
     def put_manifest(self, data: bytes, media_type: str, ref: str) -> None:
         self._layout.add(data)

@@ -30,7 +30,6 @@ LAYERS = [random.Random(number).randbytes(size) for number, size in enumerate([2
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "_RANGED", MiB)
     monkeypatch.setattr(fetch, "_PART", 128 * KiB)
-    monkeypatch.setattr("cogpack.registry.flight.backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.http.client.retry_after", lambda _: 0.0)
 

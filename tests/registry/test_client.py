@@ -17,6 +17,7 @@ from cogpack.oci import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifes
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
+from cogpack.registry.download import BUDGET
 from cogpack.registry.referrers import list_referrers
 
 DATA = b"layer" * 100_000
@@ -26,7 +27,6 @@ BLOB = Descriptor(media_type="application/octet-stream", digest=sha256(DATA), si
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
-    monkeypatch.setattr("cogpack.registry.client.backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.registry.wire.backoff", lambda _: 0.0)
 
 
@@ -264,17 +264,54 @@ def test_a_challenge_of_where_we_were_sent_is_not_ours_to_answer(http: Http, tmp
     assert "authorization" not in there.seen[0].headers
 
 
-@pytest.mark.parametrize("sent", [DATA[:-1] + b"x", DATA + b"more"])
-def test_other_bytes_than_asked_for_are_refused(http: Http, sent: bytes) -> None:
-    with serving(lambda request: (200, {}, sent)) as fake:
+def test_other_bytes_than_asked_for_are_refused(http: Http) -> None:
+    with serving(lambda request: (200, {}, DATA[:-1] + b"x")) as fake:
         with pytest.raises(MismatchError, match=BLOB.digest), repository(http, fake.address).blob(BLOB) as blocks:
             list(blocks)
 
 
-def test_a_blob_that_ends_early_may_come_later(http: Http) -> None:
+def test_more_bytes_than_asked_for_are_left_out(http: Http) -> None:
+    with (
+        serving(lambda request: (200, {}, DATA + b"more")) as fake,
+        repository(http, fake.address).blob(BLOB) as blocks,
+    ):
+        assert b"".join(blocks) == DATA
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_blob_that_breaks_off_is_gone_on_with(http: Http, *, ranges: bool) -> None:
+    """By range, or past what came already; nothing is given twice."""
+
+    def cut(request: Request) -> tuple[int, dict[str, str], bytes]:
+        asked = request.headers.get("range", "")
+        if not asked or not ranges:
+            return 200, {}, DATA[:300_000] if len(fake.seen) == 1 else DATA
+        start = int(asked.removeprefix("bytes=").partition("-")[0])
+        return 206, {"Content-Range": f"bytes {start}-{len(DATA) - 1}/{len(DATA)}"}, DATA[start:]
+
+    with serving(cut) as fake, repository(http, fake.address).blob(BLOB) as blocks:
+        assert b"".join(blocks) == DATA
+    assert [request.headers.get("range") for request in fake.seen] == [None, f"bytes=300000-{len(DATA) - 1}"]
+
+
+def test_a_blob_that_always_ends_early_is_given_up(http: Http) -> None:
     with serving(lambda request: (200, {}, DATA[:-1])) as fake:
-        with pytest.raises(UnavailableError, match="bytes came"), repository(http, fake.address).blob(BLOB) as blocks:
+        with pytest.raises(UnavailableError, match="ended before"), repository(http, fake.address).blob(BLOB) as blocks:
             list(blocks)
+        assert len(fake.seen) == BUDGET
+
+
+def test_a_registry_that_goes_away_is_waited_for(http: Http) -> None:
+    def script(request: Request) -> Answer:
+        if 1 < len(fake.seen) < 30:
+            raise Hangup
+        return 200, {}, DATA
+
+    with serving(script) as fake:
+        there = repository(http, fake.address)
+        assert there.has_blob(BLOB)
+        assert there.blob_bytes(BLOB, limit=BLOB.size) == DATA
+        assert len(fake.seen) == 30
 
 
 def test_a_blob_of_another_size_counts_as_absent(http: Http) -> None:

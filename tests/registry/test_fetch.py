@@ -8,8 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support.clock import Notes
 from support.fake_registry import FakeRegistry, Fault, KiB, MiB, Personality, answer, reset
 
 from cogpack.digest import sha256
@@ -35,7 +37,6 @@ def _small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A blob of 4 MiB counts as a large one, and nobody waits before trying again."""
     monkeypatch.setattr(fetch, "_RANGED", MiB)
     monkeypatch.setattr(fetch, "_PART", 128 * KiB)
-    monkeypatch.setattr(flight, "backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
 
 
@@ -55,13 +56,15 @@ class Pulls:
         self.registry = registry
         self.connections = connections
         self.seen: list[int] = []
+        self.settings: dict[str, Any] = {}
+        """Of `Http`."""
 
     def __call__(self, blob: Descriptor = BLOB, cancellation: Cancellation | None = None) -> int:
         """Bytes that came; the file has its name then."""
         cancellation = cancellation or Cancellation()
         reference = Reference.parse(f"{self.registry.address}/a/b")
         with (
-            Http(cancellation=cancellation) as http,
+            Http(cancellation=cancellation, **self.settings) as http,
             Partial.open(self.path, {blob.digest: blob.size}, cancellation) as partial,
         ):
             repository = Repository(http, reference, Credentials.from_environment({"HOME": "/nonexistent"}, http))
@@ -458,6 +461,134 @@ def test_progress_refills_the_budget(pull: Pulls, registry: FakeRegistry) -> Non
     assert pull.final.read_bytes() == DATA
 
 
+class Outage:
+    """The registry can't be reached for `seconds` from when it was `cut`. A wait of a pull is half a minute long."""
+
+    def __init__(self, pull: Pulls, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+        self.now = self.back = 1000.0
+        self.seconds = seconds
+        self.outages = 0
+        self.notes = Notes()
+        pull.settings = {"clock": lambda: self.now, "resolver": self._resolve, "progress": self.notes}
+        monkeypatch.setattr("cogpack.http.patience.backoff", self._backoff)
+        monkeypatch.setattr(fetch, "TICK", 0.01)
+
+    def cut(self, registry: FakeRegistry, connections: int, *, after: int = 3) -> None:
+        """In the middle of what these connections are reading, when there were so many requests."""
+        self.outages += 1
+        fault = reset(after=20 * KiB, times=connections)
+        registry.on("GET blob", fault, when=lambda seen: len(registry.seen) > after and self._begin())
+
+    def _begin(self) -> bool:
+        if self.outages and self.now >= self.back:
+            self.outages -= 1
+            self.back = self.now + self.seconds
+        return True
+
+    def _resolve(self, name: str, port: int) -> list[str]:
+        if self.now < self.back:
+            raise OSError("no route")
+        return ["127.0.0.1"]
+
+    def _backoff(self, attempt: int) -> float:
+        self.now += 30
+        return 0.01
+
+
+@pytest.mark.parametrize("connections", [1, 8])
+@pytest.mark.parametrize("seconds", [60, 500])
+def test_a_registry_that_goes_away_is_waited_for_and_gone_on_with(
+    pull: Pulls, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch, *, connections: int, seconds: int
+) -> None:
+    outage = Outage(pull, monkeypatch, seconds)
+    outage.cut(registry, connections)
+    pull.connections = connections
+    assert pull() == len(DATA)
+    assert pull.final.read_bytes() == DATA
+    assert outage.now >= 1000 + seconds
+    assert len(registry.seen) <= PARTS + 2 * connections
+    assert [note.endswith("no route; asked again for up to 10 minutes") for note in outage.notes.notes] == (
+        [True] if seconds == 500 else []
+    )
+
+
+def test_each_outage_has_its_ten_minutes(pull: Pulls, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    outage = Outage(pull, monkeypatch, 400)
+    outage.cut(registry, 8)
+    outage.cut(registry, 8, after=20)
+    assert pull() == len(DATA)
+    assert outage.now >= 1800
+    assert len(outage.notes.notes) == 2
+
+
+def test_a_registry_that_stays_away_is_given_up_after_ten_minutes(
+    pull: Pulls, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outage = Outage(pull, monkeypatch, 10**6)
+    outage.cut(registry, 8)
+    assert "no route" in pull.fails(UnavailableError)
+    assert 1500 <= outage.now <= 1700
+    assert len(outage.notes.notes) == 1
+    outage.back = 0
+    assert pull() < len(DATA)  # what had come is kept
+
+
+def test_a_front_that_says_for_minutes_that_the_registry_is_away_is_heard_out(
+    pull: Pulls, registry: FakeRegistry
+) -> None:
+    pull.connections = 1
+    registry.on("GET blob", answer(502, times=3 * download.BUDGET), when=lambda seen: len(registry.seen) > 3)
+    assert pull() == len(DATA)
+
+
+def test_a_registry_that_breaks_off_at_one_place_is_not_away(pull: Pulls, registry: FakeRegistry) -> None:
+    """It was there, and after each break it answers: as many tries as ever."""
+    pull.connections = 1
+    registry.on("GET blob", Fault("cut", after=0, times=1000), when=lambda seen: len(registry.seen) > 3)
+    pull.fails(UnavailableError)
+    assert len(registry.seen) == 3 + download.BUDGET
+
+
+def test_outages_between_breaks_at_one_place_do_not_make_it_go_on(
+    pull: Pulls, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull.connections = 1
+    for _ in range(100):
+        registry.on("GET blob", Fault("cut", after=0), when=lambda seen: len(registry.seen) > 3)
+        registry.on("GET blob", answer(503, times=3), when=lambda seen: len(registry.seen) > 3)
+    pull.fails(UnavailableError)
+    assert len(registry.seen) == 3 + download.BUDGET + 3 * (download.BUDGET - 1)
+
+
+def test_a_pull_that_waits_for_its_registry_ends_when_the_user_wants(
+    pull: Pulls, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outage = Outage(pull, monkeypatch, 10**6)
+    outage.cut(registry, 8)
+    waiting = threading.Event()
+
+    def backoff(attempt: int) -> float:
+        waiting.set()
+        return 599.0
+
+    monkeypatch.setattr("cogpack.http.patience.backoff", backoff)
+    cancellation = Cancellation()
+    ended: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            pull(cancellation=cancellation)
+        except BaseException as error:  # noqa: BLE001
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert waiting.wait(30)
+    cancellation.cancel()
+    thread.join(20)
+    assert isinstance(ended[0], Cancelled)
+
+
 def test_a_refusal_is_an_error_at_once(pull: Pulls, registry: FakeRegistry) -> None:
     registry.on("GET blob", answer(403))
     pull.fails(DeniedError)
@@ -503,6 +634,15 @@ def test_a_stream_gives_the_blob_in_order_over_many_connections(registry: FakeRe
         assert b"".join(fetcher.stream(BLOB, lambda _: None, ranges=False)) == DATA
 
     streaming(registry, act)
+
+
+def test_a_stream_waits_for_its_registry_too(registry: FakeRegistry) -> None:
+    registry.on("GET blob", answer(504, times=3 * download.BUDGET), when=lambda seen: len(registry.seen) > 3)
+    streaming(registry, lambda fetcher: verified(fetcher.stream(BLOB, lambda _: None)), connections=1)
+
+
+def verified(blocks: Iterator[bytes]) -> None:
+    assert b"".join(blocks) == DATA
 
 
 @pytest.mark.parametrize("ranges", [True, False])
@@ -580,7 +720,7 @@ def test_two_connections_that_bring_the_same_bytes_never_write_at_once() -> None
             assert go_on.wait(30)
 
     decider = download.Download(100, [], part=100, ranges=False)
-    both = flight.Flight(BLOB, Slow(), decider, lambda _: None)  # type: ignore[arg-type]
+    both = flight.Flight(BLOB, Slow(), decider, lambda _: None, Http().patience())  # type: ignore[arg-type]
     part = decider.claim(None)
     assert part is not None
     again = copy.copy(part)

@@ -126,12 +126,7 @@ def test_no_failure_of_a_transfer_shows_a_token_or_a_signature(
     fault: str,
 ) -> None:
     """Of any logger: those of the libraries know every address and header."""
-    for place in (
-        "cogpack.http.patience",
-        "cogpack.registry.client",
-        "cogpack.registry.wire",
-        "cogpack.registry.flight",
-    ):
+    for place in ("cogpack.http.patience", "cogpack.registry.wire"):
         monkeypatch.setattr(f"{place}.backoff", lambda _: 0.0)
     caplog.set_level(logging.DEBUG)
     data = bytes(100_000)

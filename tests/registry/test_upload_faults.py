@@ -64,8 +64,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         found.append(seconds)
         NOW[0] += seconds
 
-    for place in ("cogpack.http", "cogpack.registry.client", "cogpack.registry.wire"):
-        monkeypatch.setattr(f"{place}.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.registry.wire.backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.progress.Cancellation.wait", wait)
     return found
 
