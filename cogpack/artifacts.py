@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -10,8 +11,8 @@ import msgspec
 
 from cogpack.digest import Digest, Hasher
 from cogpack.disk import Output, whole_file, writing
-from cogpack.errors import DeniedError, MismatchError, UnavailableError
-from cogpack.http import BLOCK, Http, backoff, redacted
+from cogpack.errors import CogpackError, DeniedError, MismatchError, UnavailableError
+from cogpack.http import BLOCK, Http, redacted
 from cogpack.progress import Task
 
 _ATTEMPTS = 3
@@ -51,27 +52,39 @@ class Store:
     def fetch(self, artifact: Artifact, urls: Callable[[], Iterable[str]], task: Task | None = None) -> Path:
         """The file, downloaded if need be from the first of `urls` that has it (http, file, or a plain path).
 
-        `task`: of the caller, when the file is one of many; else it is a task of its own.
+        A place that is away is waited for where no other has it. `task`: of the caller, when the file is one of many;
+        else it is a task of its own.
 
         `MismatchError` when what came is not what was locked; `UnavailableError` when no place has it.
         """
         if found := self.find(artifact):
             return found
-        tried: list[str] = []
+        moving = task or self._http.progress.task(artifact.name, artifact.size)
+        path = self._http.patience(1).persist(lambda: self._fetch(artifact, urls(), moving))
+        if task is None:
+            moving.done("fetched")
+        return path
+
+    def _fetch(self, artifact: Artifact, urls: Iterable[str], task: Task) -> Path:
+        tried: list[CogpackError] = []
         mismatch: MismatchError | None = None
-        for url in urls():
+        for url in urls:
             try:
-                return self._download(artifact, url, task)
+                patience = self._http.patience(_ATTEMPTS, patient=False)
+                return patience.persist(partial(self._download, artifact, url, task))
             except MismatchError as error:
                 mismatch = error
             except (UnavailableError, DeniedError) as error:
-                tried.append(error.message)
+                tried.append(error)
         if mismatch:
             raise mismatch
-        raise UnavailableError(
-            f"{artifact.name} ({artifact.digest}) can't be had: {'; '.join(tried) or 'no index or mirror lists it'}",
+        why = "; ".join(error.message for error in tried) or "no index or mirror lists it"
+        failure = UnavailableError(
+            f"{artifact.name} ({artifact.digest}) can't be had: {why}",
             next_step="check the network and the configured index or mirror; if the file is gone, run cogpack lock",
         )
+        failure.away = next((error.away for error in tried if isinstance(error, UnavailableError) and error.away), None)
+        raise failure
 
     def get(self, url: str, *, limit: int) -> bytes:
         """A small document, not kept."""
@@ -83,41 +96,29 @@ class Store:
                     raise UnavailableError(f"{redacted(url)}: longer than {limit} bytes", next_step="check the address")
             return bytes(joined)
 
-    def _download(self, artifact: Artifact, url: str, shared: Task | None) -> Path:
+    def _download(self, artifact: Artifact, url: str, task: Task) -> Path:
         path = self._path(artifact)
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._sweep(path.parent)
-        for attempt in range(1, _ATTEMPTS + 1):
-            task = shared or self._http.progress.task(artifact.name, artifact.size)
-            try:
-                with whole_file(path, prefix=_PART) as output, self._open(url) as blocks:
-                    self._copy(artifact, url, blocks, output, task)
-            except UnavailableError:
-                if attempt == _ATTEMPTS:
-                    raise
-                self._http.cancellation.wait(backoff(attempt))
-            else:
-                if shared is None:
-                    task.done("fetched")
-                return path
-        raise AssertionError("unreachable")
+        hasher = Hasher()
+        try:
+            with whole_file(path, prefix=_PART) as output, self._open(url) as blocks:
+                self._copy(artifact, url, blocks, output, hasher, task)
+        except CogpackError:
+            task.advance(-hasher.size)
+            raise
+        return path
 
     def _copy(
-        self,
-        artifact: Artifact,
-        url: str,
-        blocks: Iterable[bytes],
-        output: Output,
-        task: Task,
+        self, artifact: Artifact, url: str, blocks: Iterable[bytes], output: Output, hasher: Hasher, task: Task
     ) -> None:
-        hasher = Hasher()
         for block in blocks:
             hasher.update(block)
+            task.advance(len(block))
             if artifact.size is not None and hasher.size > artifact.size:
                 break
             output.write(block)
-            task.advance(len(block))
         if artifact.size is not None and hasher.size < artifact.size:
             raise UnavailableError(
                 f"{redacted(url)}: {hasher.size} of {artifact.size} bytes came", next_step="run it again"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
-from cogpack.http import Http, Stream, backoff, redacted, retry_after
+from cogpack.http import Http, Stream, redacted
 
 Ask = Callable[[Mapping[str, str]], AbstractContextManager[Stream]]
 """One GET of the file with these headers: opens an answer of 200 or 206, raises for any other."""
@@ -32,30 +32,25 @@ class RemoteFile:
     def read(self, offset: int, length: int) -> Iterator[bytes]:
         """`length` bytes from `offset` (RFC 9110 14): where a connection breaks, the next goes on from there."""
         end = offset + length
-        failures = 0
+        patience = self._http.patience(_ATTEMPTS)
         while offset < end:
-            failures += 1
             try:
                 with self._ask(self._ranged(offset, end)) as stream:
                     self._check(stream, offset)
                     for block in stream.blocks():
                         if block:
-                            failures = 0
+                            patience.progressed()
                         block = block[: end - offset]
                         offset += len(block)
                         yield block
                         if offset == end:
                             return
-                wait = backoff(failures)
-            except UnavailableError as error:
-                if failures >= _ATTEMPTS:
-                    raise
-                wait = error.wait if isinstance(error, LaterError) and error.wait else backoff(failures)
-            if failures >= _ATTEMPTS:
                 raise UnavailableError(
                     f"{self!r}: the body ends {end - offset} bytes early, again and again", next_step="try again later"
                 )
-            self._http.cancellation.wait(wait)
+            except UnavailableError as error:
+                if not patience.wait(error):
+                    raise
 
     def _ranged(self, offset: int, end: int) -> Mapping[str, str]:
         whole = offset == 0 and end == self.size
@@ -69,18 +64,6 @@ class RemoteFile:
             raise InputError(
                 f"{self!r}: the server sends whole files only, no ranges", next_step="host the file elsewhere"
             )
-
-
-class LaterError(UnavailableError):
-    """`wait`: seconds the server asked for."""
-
-    wait: float | None = None
-
-    @classmethod
-    def of(cls, where: str, headers: Mapping[str, str]) -> "LaterError":
-        made = cls(where, next_step="run it again later")
-        made.wait = retry_after(headers)
-        return made
 
 
 @contextmanager
@@ -98,4 +81,4 @@ def refusal(url: str, stream: Stream) -> CogpackError:
         return DeniedError(where, next_step="give the credentials that this server wants, as HF_TOKEN for hf://")
     if stream.status in (404, 410):
         return InputError(f"{where}, there is no such file", next_step="correct the address, or run cogpack lock")
-    return LaterError.of(where, stream.headers)
+    return UnavailableError(where, next_step="run it again later")

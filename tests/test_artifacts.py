@@ -1,10 +1,11 @@
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.fake_http import Hangup, Request, serving
+from support.clock import Notes
+from support.fake_http import Answer, Hangup, Request, serving
 
 from cogpack.artifacts import Artifact, Store
 from cogpack.digest import sha256
@@ -17,7 +18,7 @@ WHEEL = Artifact("x.whl", sha256(DATA), len(DATA))
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setattr("cogpack.artifacts.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
     with Http() as http:
         yield Store(tmp_path / "store", http)
 
@@ -74,6 +75,51 @@ def test_the_next_place_is_tried_and_all_are_named(store: Store, tmp_path: Path)
     assert "/gone" in failed.value.message
     assert "missing" in failed.value.message
     assert "secret" not in failed.value.message
+
+
+def away(times: int) -> Callable[[Request], Answer]:
+    """A place that gives the file, then nothing for so many requests, then the file."""
+    answers = iter([DATA, *[b""] * times, *[DATA] * 9])
+
+    def script(_: Request) -> Answer:
+        if data := next(answers):
+            return 200, {}, data
+        raise Hangup
+
+    return script
+
+
+def test_a_place_that_goes_away_is_waited_for(store: Store) -> None:
+    with serving(away(30)) as fake:
+        store.fetch(WHEEL, lambda: [fake.url]).unlink()
+        assert store.fetch(WHEEL, lambda: [fake.url]).read_bytes() == DATA
+        assert len(fake.seen) == 32
+
+
+def test_a_place_that_goes_away_is_not_waited_for_where_another_has_the_file(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "x.whl").write_bytes(DATA)
+    with serving(away(30)) as fake:
+        store.fetch(WHEEL, lambda: [fake.url]).unlink()
+        assert store.fetch(WHEEL, lambda: [fake.url, str(tmp_path / "x.whl")]).read_bytes() == DATA
+        assert len(fake.seen) == 4
+
+
+def test_what_came_in_vain_is_taken_back_from_the_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
+    notes = Notes()
+    half = {"Content-Length": str(len(DATA)), "Connection": "close"}, DATA[: len(DATA) // 2]
+    answers = iter([(200, *half), (200, *half), (200, {}, DATA)])
+    with serving(lambda _: next(answers)) as fake, Http(progress=notes) as http:
+        Store(tmp_path, http).fetch(WHEEL, lambda: [fake.url])
+    assert notes.moved == len(DATA)
+
+
+def test_a_place_that_gives_half_the_file_again_and_again_is_given_up(store: Store) -> None:
+    half = 200, {"Content-Length": str(len(DATA)), "Connection": "close"}, DATA[: len(DATA) // 2]
+    with serving(lambda _: half) as fake:
+        with pytest.raises(UnavailableError, match="can't be had"):
+            store.fetch(WHEEL, lambda: [fake.url])
+        assert len(fake.seen) == 3
 
 
 def test_what_a_killed_download_left_is_swept_when_it_is_old(store: Store, tmp_path: Path) -> None:

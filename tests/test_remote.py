@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -38,9 +39,14 @@ def ranged(request: Request) -> Answer:
     return 206, {"Content-Range": f"bytes {first}-{last}/{len(DATA)}"}, DATA[first : last + 1]
 
 
+def broken_off(request: Request, size: int) -> Answer:
+    status, headers, body = ranged(request)
+    return status, headers | {"Content-Length": str(len(body)), "Connection": "close"}, body[:size]
+
+
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.remote.backoff", lambda attempt: 0.0)
+    monkeypatch.setattr("cogpack.http.patience.backoff", lambda attempt: 0.0)
 
 
 def read(script: Callable[[Request], Answer], offset: int = 0, length: int = len(DATA)) -> tuple[bytes, int]:
@@ -55,11 +61,7 @@ def test_a_range_is_just_that_range(offset: int, length: int) -> None:
 
 
 def test_a_connection_that_breaks_is_gone_on_with() -> None:
-    def script(request: Request) -> Answer:
-        status, headers, body = ranged(request)
-        return status, headers | {"Content-Length": str(len(body)), "Connection": "close"}, body[: (5 << 20) // 4]
-
-    data, requests = read(script)
+    data, requests = read(lambda request: broken_off(request, (5 << 20) // 4))
     assert data == DATA
     assert requests == 4  # nothing that came was asked for again
 
@@ -70,6 +72,31 @@ def test_a_server_that_never_gives_a_byte_is_given_up() -> None:
 
     with pytest.raises(UnavailableError):
         read(script)
+
+
+def test_a_server_that_goes_away_is_waited_for() -> None:
+    numbers = count()
+
+    def script(request: Request) -> Answer:
+        if 0 < next(numbers) < 30:
+            raise Hangup
+        return broken_off(request, 2 << 20)
+
+    data, requests = read(script)
+    assert data == DATA
+    assert requests == 3 + 29
+
+
+def test_a_server_that_breaks_off_at_one_place_is_given_up() -> None:
+    seen: list[str] = []
+
+    def script(request: Request) -> Answer:
+        seen.append(request.headers.get("range", ""))
+        return broken_off(request, 0 if seen[1:] else 1000)
+
+    with pytest.raises(UnavailableError):
+        read(script)
+    assert seen == ["", *[f"bytes=1000-{len(DATA) - 1}"] * 4]
 
 
 @pytest.mark.parametrize(

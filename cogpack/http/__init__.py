@@ -9,7 +9,7 @@ from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, TiredError, tran
 from cogpack.http.authorities import system_bundle
 from cogpack.http.client import Http
 from cogpack.http.patience import Patience
-from cogpack.http.retry import ATTEMPTS, RETRIED, backoff, retry_after
+from cogpack.http.retry import RETRIED, backoff
 from cogpack.http.target import same_origin
 from cogpack.http.watch import Limits
 
@@ -17,7 +17,6 @@ BLOCK = 1024 * 1024
 
 __all__ = [
     "ANSWER_LIMIT",
-    "ATTEMPTS",
     "BLOCK",
     "RETRIED",
     "Http",
@@ -34,7 +33,6 @@ __all__ = [
     "is_private",
     "literal_kind",
     "redacted",
-    "retry_after",
     "same_origin",
     "system_bundle",
     "translated",

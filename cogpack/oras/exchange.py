@@ -1,15 +1,14 @@
 """What oras-py asks of one repository, asked of ours: requests' requests in, requests' answers out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
 
 import requests
 
 from cogpack.digest import Hasher, parse_digest, sha256
-from cogpack.errors import InputError, MismatchError, UnavailableError
-from cogpack.http import ATTEMPTS, BLOCK, RETRIED, backoff
+from cogpack.errors import InputError, MismatchError
+from cogpack.http import BLOCK, RETRIED
 from cogpack.oci import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index, Manifest, decode
 from cogpack.oras.answers import Address, Body, answered, verified
 from cogpack.registry.client import Repository
@@ -18,24 +17,10 @@ from cogpack.registry.graph import Node
 from cogpack.registry.partial import Partial
 from cogpack.registry.referrers import put_referrer
 
-T = TypeVar("T")
-
 _IN_MEMORY = 256 * 1024 * 1024
 """Bytes of a blob that is read into memory."""
 _CONNECTIONS = 16
 _REFUSAL_LIMIT = 64 * 1024
-
-
-def repeated(repository: Repository, act: Callable[[], T]) -> T:
-    """`act`, again where it failed for what may pass."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return act()
-        except UnavailableError:
-            if attempt == ATTEMPTS:
-                raise
-            repository.door.http.cancellation.wait(backoff(attempt))
-    raise AssertionError("unreachable")
 
 
 def get_blob(repository: Repository, digest: str, request: requests.PreparedRequest) -> requests.Response:

@@ -30,16 +30,7 @@ from cogpack.errors import InputError
 from cogpack.http import BLOCK
 from cogpack.oci import Descriptor, decode
 from cogpack.oras.answers import Address, answered
-from cogpack.oras.exchange import (
-    FileBlocks,
-    ask,
-    blob_in_memory,
-    fetch_blob,
-    get_blob,
-    get_manifest,
-    put_manifest,
-    repeated,
-)
+from cogpack.oras.exchange import FileBlocks, ask, blob_in_memory, fetch_blob, get_blob, get_manifest, put_manifest
 from cogpack.oras.logins import Logins
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
@@ -137,7 +128,8 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
         match method, address.kind:
             case "GET", "blobs":
                 get = get_blob if stream else blob_in_memory
-                return repeated(repository, lambda: get(repository, address.ref, request))
+                patience = repository.door.http.patience()
+                return patience.persist(lambda: get(repository, address.ref, request))
             case "GET", "manifests":
                 return get_manifest(repository, address.ref, request)
             case "PUT", "manifests":
@@ -227,7 +219,7 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
                 for block in response.iter_content(BLOCK):
                     output.write(block)
 
-        repeated(repository, download)
+        repository.door.http.patience().persist(download)
         return outfile
 
     def pull(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cogpack.errors import InputError, MismatchError, UnavailableError
-from cogpack.http import ATTEMPTS, RETRIED, Http, backoff, redacted
+from cogpack.http import Http, redacted
 from cogpack.lock import DebianBase, DebianRelease, LockedDeb
 from cogpack.resolve.debs.index import Index, open_index, parse_index
 from cogpack.resolve.debs.mirror import MAIN, SECURITY, Archive, Mirror
@@ -149,17 +149,7 @@ def _index(archive: Archive, suite: str, release: Release, arch: str, http: Http
 
 
 def _get(http: Http, url: str, limit: int) -> bytes:
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with http.follow(url, origin=url) as stream:
-                if stream.status == 200:
-                    return stream.body(limit)
-                failure = UnavailableError(f"{redacted(url)}: HTTP {stream.status}", next_step=_OTHER)
-                passing = stream.status in RETRIED
-        except UnavailableError as error:
-            failure, passing = error, True
-        if not passing:
-            break
-        if attempt < ATTEMPTS:
-            http.cancellation.wait(backoff(attempt))
-    raise failure
+    answer = http.request("GET", url, origin=url, limit=limit, follow=True)
+    if answer.status != 200:
+        raise UnavailableError(f"{redacted(url)}: HTTP {answer.status}", next_step=_OTHER)
+    return answer.body

@@ -140,9 +140,7 @@ class Gcs:
         advice = "let this machine's identity read it (roles/storage.objectViewer)"
         if self._google is None or self._google.anonymous:
             advice = "this machine has no Google identity; give it one, as by gcloud auth application-default login"
-        return refused(
-            f"{where}: {answer.status}", answer.status, answer.headers, pinned=pinned, denied=False, advice=advice
-        )
+        return refused(f"{where}: {answer.status}", answer.status, pinned=pinned, denied=False, advice=advice)
 
 
 def _parse(uri: str) -> tuple[str, str]:

@@ -117,7 +117,7 @@ class _Bucket:
             query = {"list-type": "2", "prefix": prefix, "max-keys": str(MAX_KEYS), "encoding-type": "url"}
             answer = self._request("GET", "", query | ({"continuation-token": token} if token else {}))
             if answer.status != 200:
-                raise self._refused(prefix, answer.status, answer.headers, answer.body, pinned=False)
+                raise self._refused(prefix, answer.status, answer.body, pinned=False)
             try:
                 return parse_page(answer.body)
             except ValueError as error:
@@ -136,7 +136,7 @@ class _Bucket:
             return answer
         if answer.status == 404 or version:
             return None
-        raise self._refused(key, answer.status, answer.headers, b"", pinned=False)
+        raise self._refused(key, answer.status, b"", pinned=False)
 
     def pinned(self, file: FoundFile, kept: str | None) -> FoundFile:
         """`file` as it will be read: of the version `kept`, if it is one and still there, else the newest."""
@@ -145,7 +145,7 @@ class _Bucket:
         if answer is None:
             answer = self.head(file.file)
             if answer is None:
-                raise self._refused(file.file, 404, {}, b"", pinned=True)
+                raise self._refused(file.file, 404, b"", pinned=True)
             version = answer.headers.get("x-amz-version-id")
             # To read a version is a right of its own, which those who may read can lack.
             if version == "null" or (version and self.head(file.file, version) is None):
@@ -174,7 +174,7 @@ class _Bucket:
         with self._http.open("GET", url, origin=url, headers=signed) as stream:
             if stream.status not in (200, 206):
                 body = stream.body()
-                raise self._refused(key, stream.status, stream.headers, body, pinned=revision is not None)
+                raise self._refused(key, stream.status, body, pinned=revision is not None)
             yield stream
 
     def _url(self, key: str, query: Mapping[str, str]) -> str:
@@ -185,7 +185,7 @@ class _Bucket:
         signed = self._aws.signed(method, url, headers, region=self._region)
         return self._http.request(method, url, origin=url, headers=signed)
 
-    def _refused(self, key: str, status: int, headers: Mapping[str, str], body: bytes, *, pinned: bool) -> CogpackError:
+    def _refused(self, key: str, status: int, body: bytes, *, pinned: bool) -> CogpackError:
         match = _CODE.search(body[:65536])
         code = match[1].decode() if match else ""
         where = f"s3://{self.name}/{key}: {code or status}"
@@ -194,7 +194,7 @@ class _Bucket:
         advice = "let this machine's identity list and read it (s3:ListBucket, s3:GetObject)"
         if self._aws.anonymous:
             advice = "this machine has no AWS identity; give it one, as by aws configure or aws sso login"
-        return refused(where, status, headers, pinned=pinned, denied=code in _EXPIRED, advice=advice)
+        return refused(where, status, pinned=pinned, denied=code in _EXPIRED, advice=advice)
 
 
 def _sha256(headers: Mapping[str, str]) -> Digest | None:

@@ -12,10 +12,10 @@ from support.debs import stanza
 
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.http import Http
+from cogpack.http.retry import ATTEMPTS
 from cogpack.lock import DebianBase
 from cogpack.resolve.debs import BASE_PACKAGES, Mirror, resolve_debs
 from cogpack.resolve.debs import release as release_module
-from cogpack.resolve.debs import resolver as resolver_module
 
 MAIN = (
     "".join(stanza(name) for name in BASE_PACKAGES if name != "python3")
@@ -29,6 +29,14 @@ MAIN = (
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
     seen: list[str]
+    away: list[bool]
+    """For each request to come: is it answered by a front that finds nobody behind it?"""
+
+    def do_GET(self) -> None:
+        if self.away and self.away.pop(0):
+            self.send_error(502)
+        else:
+            super().do_GET()
 
     def log_message(
         self,
@@ -46,7 +54,7 @@ def signer() -> Signer:
 @pytest.fixture
 def archive(tmp_path: Path, signer: Signer, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(release_module, "_keys", lambda: (signer.certificate,))
-    monkeypatch.setattr(resolver_module, "backoff", lambda attempt: 0.0)
+    monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
     root = tmp_path / "mirror"
     write_suite(root, "debian", "trixie", MAIN, signer)
     write_suite(root, "debian", "trixie-updates", stanza("tzdata", "2"), signer)
@@ -60,8 +68,13 @@ def seen() -> list[str]:
 
 
 @pytest.fixture
-def mirror(archive: Path, seen: list[str]) -> Iterator[Mirror]:
-    handler = type("Handler", (_Handler,), {"seen": seen})
+def away() -> list[bool]:
+    return []
+
+
+@pytest.fixture
+def mirror(archive: Path, seen: list[str], away: list[bool]) -> Iterator[Mirror]:
+    handler = type("Handler", (_Handler,), {"seen": seen, "away": away})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=archive)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -101,6 +114,19 @@ def test_a_second_resolve_asks_only_for_the_releases(mirror: Mirror, tmp_path: P
     del seen[:]
     assert resolve(mirror, tmp_path, "tool") == first
     assert [path.rpartition("/")[2] for path in seen] == ["InRelease"] * 3
+
+
+def test_a_mirror_that_goes_away_is_waited_for(mirror: Mirror, tmp_path: Path, away: list[bool]) -> None:
+    away += [False, *[True] * 20]
+    assert resolve(mirror, tmp_path, "tool").packages
+    assert away == []
+
+
+def test_a_mirror_that_never_was_there_is_not_waited_for(mirror: Mirror, tmp_path: Path, away: list[bool]) -> None:
+    away += [True] * 20
+    with pytest.raises(UnavailableError, match="HTTP 502"):
+        resolve(mirror, tmp_path, "tool")
+    assert len(away) == 20 - ATTEMPTS
 
 
 def test_an_index_that_is_not_the_signed_one_is_refused(mirror: Mirror, tmp_path: Path, archive: Path) -> None:
