@@ -28,8 +28,9 @@ def docker_registry(
     token: TokenServer | None = None,
     tls: Pair | None = None,
     mirror_of: str = "",
+    port: int = 0,
 ) -> Iterator[str]:
-    """Yields `127.0.0.1:PORT`. Its storage, configuration and log are in `directory`.
+    """Yields `127.0.0.1:PORT`. Its storage, configuration and log are in `directory`; a second one there is the same.
 
     `htpasswd`: Basic authentication; only USER with PASSWORD gets in. `token`: whose tokens it wants. `tls`: who it is.
     `mirror_of`: `HOST:PORT` of another one, which it fetches from and may not be pushed to.
@@ -42,7 +43,7 @@ def docker_registry(
         "version": "0.1",
         "log": {"accesslog": {"disabled": False}},
         "storage": {"filesystem": {"rootdirectory": str(directory / "storage")}, "delete": {"enabled": True}},
-        "http": {"addr": "127.0.0.1:0", "secret": "the same on every start"},
+        "http": {"addr": f"127.0.0.1:{port}", "secret": "the same on every start"},
     }
     if htpasswd:
         (directory / "htpasswd").write_text(_HTPASSWD)
