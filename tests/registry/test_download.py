@@ -22,6 +22,7 @@ from cogpack.registry.download import (
     encode_journal,
 )
 
+MiB = 1024 * 1024
 EXAMPLES = int(os.environ.get("COGPACK_EXAMPLES", "500"))
 """Of the state machine's properties; 10,000 by hand."""
 
@@ -285,6 +286,98 @@ def test_what_is_slow_everywhere_does_not_crawl_but_what_stands_still_does() -> 
     (alone,) = paced(0.1)
     moments = [100.0 + GRACE * count for count in range(1, 9)]
     assert [bool(crawling([alone], moment)) for moment in moments] == [False] * 5 + [True] * 3
+
+
+TICK = 0.5
+"""Seconds between looks at who crawls."""
+PAUSE = 1.0
+"""Seconds at most until something is asked for after a failure."""
+
+
+@dataclass
+class Line:
+    """A pull over eight connections of `pace` bytes a second each, on a clock that only this moves.
+
+    To the request with the number `loris` a byte comes every ten seconds, from `share` of its range on.
+    """
+
+    size: int
+    pace: int
+    loris: int = -1
+    share: float = 0.0
+    now: float = 0.0
+    asked: int = 0
+    ended: int = 0
+    slow: Part | None = None
+    slow_from: int = 0
+
+    def seconds(self) -> float:
+        download = Download(self.size, part=4 * MiB, largest=64 * MiB)  # as `Fetcher.into` does it
+        connections: list[Part | None] = [None] * 8
+        not_before = 0.0
+        while not download.complete:
+            assert self.now < 3600, "it does not end"
+            for number, part in enumerate(connections):
+                connections[number] = self._tick(download, part, may_ask=self.now >= not_before)
+            self.now += TICK
+            for part in crawling([part for part in connections if part], self.now):
+                connections[connections.index(part)] = None
+                download.release(part, failed=True)
+                self.ended += 1
+                not_before = self.now + PAUSE
+        return self.now
+
+    def _tick(self, download: Download, part: Part | None, *, may_ask: bool) -> Part | None:
+        """What one connection brings: of `part`, and of those that it asks for next. Answers the last of them."""
+        left = int(self.pace * TICK)
+        while left:
+            if part is None:
+                part = self._claim(download) if may_ask else None
+                if part is None:
+                    return None
+            size = min(left, (self.slow_from if part is self.slow else part.end) - part.start)
+            if size <= 0:
+                download.advance(part, self.now % 10 == 0)
+                return part
+            download.advance(part, size)
+            left -= size
+            if part.start == part.end:
+                download.release(part, failed=False)
+                part = None
+        return part
+
+    def _claim(self, download: Download) -> Part | None:
+        part = download.claim()
+        if part is not None:
+            assert answered(download, part)
+            if self.asked == self.loris:
+                self.slow, self.slow_from = part, part.start + int(self.share * (part.end - part.start))
+            self.asked += 1
+        return part
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.99])
+@pytest.mark.parametrize("pace", [MiB, 13 * MiB, 40 * MiB])
+@pytest.mark.parametrize("seconds", [40, 60])
+def test_a_range_that_crawls_does_not_double_the_time_of_a_pull(seconds: int, pace: int, share: float) -> None:
+    """P10: of pulls that take 40 seconds or longer, whichever range it is and wherever in it that begins.
+
+    Where no others are as old, to compare it to, it is left after half a minute: all that it can cost.
+    """
+    size = 8 * pace * seconds
+    normal = Line(size, pace)
+    assert seconds <= normal.seconds() <= 1.15 * seconds
+    for loris in {0, 1, normal.asked // 2, normal.asked - 8, normal.asked - 1}:
+        line = Line(size, pace, loris, share)
+        assert line.seconds() < 2 * normal.now
+        assert line.ended == 1
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_a_range_that_crawls_beside_others_costs_seconds(share: float) -> None:
+    """P10: what is slow early, among ranges that take long."""
+    normal, line = Line(8 * 60 * MiB, MiB), Line(8 * 60 * MiB, MiB, 3, share)
+    assert line.seconds() <= normal.seconds() + 2 * GRACE
 
 
 SPANS: list[Span] = [(0, 5), (7, 9)]
