@@ -86,16 +86,6 @@ class Store:
         failure.away = next((error.away for error in tried if isinstance(error, UnavailableError) and error.away), None)
         raise failure
 
-    def get(self, url: str, *, limit: int) -> bytes:
-        """A small document, not kept."""
-        with self._open(url) as blocks:
-            joined = bytearray()
-            for block in blocks:
-                joined += block
-                if len(joined) > limit:
-                    raise UnavailableError(f"{redacted(url)}: longer than {limit} bytes", next_step="check the address")
-            return bytes(joined)
-
     def _download(self, artifact: Artifact, url: str, task: Task) -> Path:
         path = self._path(artifact)
         with writing(path):
