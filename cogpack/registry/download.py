@@ -7,7 +7,7 @@ The digest is the caller's to check; `restart` is for bytes that were wrong.
 
 import enum
 import re
-import statistics
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
@@ -26,7 +26,7 @@ _REFILL = 1024 * 1024
 GRACE = 5.0
 """Seconds over which the pace of a part is measured."""
 _FRACTION = 10
-"""A part crawls that has less than this part of the others' pace,"""
+"""A part crawls that has less than this part of what connections brought lately, each,"""
 _FLOOR = 1024
 """or fewer bytes a second than this, however the others fare, so many times in a row."""
 _STALLS = 6
@@ -52,7 +52,6 @@ class Part:
         self.ranged = ranged
         self.round = round
         self.revoked = False
-        self.pace: float | None = None
         self.stalls = 0
         self._mark: tuple[float, int] | None = None
 
@@ -65,24 +64,41 @@ class Part:
         """It had to wait for its reader: that time says nothing of the server."""
         self._mark = None
 
-    def measure(self, now: float) -> None:
-        """`pace`: bytes a second, over the last `GRACE` seconds or more."""
+    def measure(self, now: float) -> float | None:
+        """Bytes a second over the last `GRACE` seconds or a little more, each time that they have passed."""
         if self._mark is None:
             self._mark = now, self.start
         since, start = self._mark
-        if now - since >= GRACE:
-            self.pace = max(0, self.start - start) / (now - since)
-            self.stalls = self.stalls + 1 if self.pace < _FLOOR else 0
-            self._mark = now, self.start
+        if now - since < GRACE:
+            return None
+        pace = max(0, self.start - start) / (now - since)
+        self.stalls = self.stalls + 1 if pace < _FLOOR else 0
+        self._mark = now, self.start
+        return pace
 
 
-def crawling(parts: Sequence[Part], now: float) -> list[Part]:
-    """The parts so slow, beside the others or at all, that they had better be asked for anew. `now`: seconds."""
-    for part in parts:
-        part.measure(now)
-    paces = [part.pace for part in parts if part.pace is not None]
-    enough = statistics.median(paces) / _FRACTION if len(paces) >= 3 else 0.0
-    return [part for part in parts if part.pace is not None and (part.pace < enough or part.stalls >= _STALLS)]
+class Crawlers:
+    """Finds the parts so slow, beside the others or at all, that they had better be asked for anew.
+
+    The others need not live as long as is measured: what they brought counts, and for as long again, as a part may be
+    the last of them. Of fewer than three there is no telling who is slow.
+    """
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int, int]] = deque()
+
+    def among(self, parts: Sequence[Part], came: int, now: float) -> list[Part]:
+        """`came`: bytes over all connections so far; `now`: seconds."""
+        self._seen.append((now, came, len(parts)))
+        while len(self._seen) > 1 and self._seen[1][0] <= now - 2 * GRACE:
+            self._seen.popleft()
+        since, before, _ = self._seen[0]
+        most = max(count for _, _, count in self._seen)
+        each = (came - before) / (now - since) / most if most >= 3 and now > since else 0.0
+        paces = [(part, part.measure(now)) for part in parts]
+        return [
+            part for part, pace in paces if pace is not None and (pace < each / _FRACTION or part.stalls >= _STALLS)
+        ]
 
 
 class Download:

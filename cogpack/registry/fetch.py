@@ -15,7 +15,7 @@ from cogpack.errors import CogpackError, MismatchError, UnavailableError
 from cogpack.http import Patience, Stream, redacted
 from cogpack.oci import Descriptor
 from cogpack.progress import Cancellation
-from cogpack.registry.download import Download, Part, crawling
+from cogpack.registry.download import Crawlers, Download, Part
 from cogpack.registry.flight import TICK, Flight, Journal
 from cogpack.registry.mirrors import MirrorError
 from cogpack.registry.partial import Memory, Region
@@ -52,6 +52,8 @@ class Fetcher:
         self._connections = connections
         self._cancellation = cancellation
         self._flights: list[Flight] = []
+        self._came = 0
+        """Bytes of the flights that have ended."""
         self._turn = threading.Condition()
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -137,6 +139,7 @@ class Fetcher:
             flight.stop(UnavailableError("no longer wanted", next_step="run it again"))
             with self._turn:
                 self._flights = [other for other in self._flights if other is not flight]
+                self._came += flight.came
 
     def _follow(self, flight: Flight) -> Iterator[bytes]:
         """The bytes in order, as far as they are there without a gap."""
@@ -198,12 +201,16 @@ class Fetcher:
 
     def _watch(self) -> None:
         """End requests that crawl, so that they are made anew."""
+        crawlers = Crawlers()
         while not self._ended.wait(TICK):
             streams: dict[Part, Stream] = {}
-            for flight in list(self._flights):
+            with self._turn:
+                flights, came = list(self._flights), self._came
+            for flight in flights:
                 with flight.changed:
                     streams |= flight.streams
-            for part in crawling(list(streams), time.monotonic()):
+                    came += flight.came
+            for part in crawlers.among(list(streams), came, time.monotonic()):
                 streams[part].abort()
 
 
