@@ -3,26 +3,34 @@
 import json
 import os
 import random
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
-from support.fake_registry import ALL, DIST28, FakeRegistry, Fault, answer, error, late, reset
+from support.fake_registry import ALL, DIST28, FakeRegistry, Fault, Seen, answer, error, late, reset
 from support.images import file_layer, fill, image_of
 
-from cogpack.digest import sha256
+from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, InputError, UnavailableError
 from cogpack.http import Http, Limits
+from cogpack.image import Run
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Codec, Gzip, Uncompressed
+from cogpack.layers.facts import Facts
 from cogpack.layers.files import FilesSource, Placed
 from cogpack.layers.fingerprints import Fingerprints
+from cogpack.oci import Platform
+from cogpack.plan import Plan
+from cogpack.progress import SILENT
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.homes import Homes
 from cogpack.sinks.registry import RegistrySink
+from cogpack.transfer import Transferred, transfer
 
 MiB = 1024 * 1024
 
@@ -43,6 +51,96 @@ def sink(http: Http, registry: FakeRegistry, tmp_path: Path) -> RegistrySink:
     reference = Reference.parse(f"{registry.address}/a/b")
     repository = Repository(http, reference, Credentials([]), actions=("pull", "push"))
     return RegistrySink(repository, reference, Homes(tmp_path / "homes"))
+
+
+# F1, F2: one layer of several breaks
+
+
+def whole(*layers: BuiltLayer) -> Plan:
+    """An image of `layers` with no base."""
+    run = Run(environment=(), path="/bin", command=("a",), working_directory="/", ports=(), labels={})
+    return Plan(
+        layers=layers,
+        base_layers=0,
+        wheels=(),
+        base=None,
+        run=run,
+        platform=Platform.parse("linux/amd64"),
+        annotations={},
+        created=None,
+    )
+
+
+def moved(http: Http, registry: FakeRegistry, tmp_path: Path, layers: list[BuiltLayer]) -> Transferred:
+    return transfer(
+        whole(*layers),
+        sink(http, registry, tmp_path),
+        tags=["v1"],
+        jobs=len(layers),
+        facts=Facts(tmp_path / "facts"),
+        progress=SILENT,
+        cancellation=http.cancellation,
+    )
+
+
+def known_layers(*sizes: int) -> list[BuiltLayer]:
+    """Of bytes that are all different, each with its digest known: they go out in whole PUTs."""
+    layers = [
+        file_layer(f"{number}", {"w": random.Random(number).randbytes(size)}) for number, size in enumerate(sizes)
+    ]
+    for layer in layers:
+        layer.believe(layer.copy_to(lambda body: [None for _ in body] and None), vouched="the test")
+    return layers
+
+
+def digest_of(layer: BuiltLayer) -> Digest:
+    assert layer.known is not None
+    return layer.known.descriptor.digest
+
+
+def put_of(layer: BuiltLayer) -> Callable[[Seen], bool]:
+    digest = digest_of(layer)
+    return lambda seen: parse_qs(seen.query)["digest"] == [digest]
+
+
+def test_f1_a_layer_that_breaks_once_is_sent_again_and_the_others_go_on_undisturbed(
+    registry: FakeRegistry, tmp_path: Path
+) -> None:
+    broken, *others = layers = known_layers(8 * MiB, 8 * MiB, 3 * MiB, 100)
+    registry.on("PUT session", reset(after=MiB), when=put_of(broken))
+    with Http() as http:
+        done = moved(http, registry, tmp_path, layers)
+    answers = {layer.name: [seen.status for seen in registry.seen if seen.kind == "PUT session" and put_of(layer)(seen)]
+               for layer in layers}  # fmt: skip
+    assert answers == {broken.name: [0, 201]} | {layer.name: [201] for layer in others}
+    assert registry.kinds("PATCH session") == []
+    for layer, came in zip(others, done.layers[1:], strict=True):
+        assert came.sent == came.info.descriptor.size, layer.name
+    assert registry.tags["a/b"] == {"v1": done.descriptor.digest}
+
+
+def test_f2_a_layer_that_always_breaks_is_tried_in_every_shape_named_and_no_tag_is_written(
+    registry: FakeRegistry, tmp_path: Path
+) -> None:
+    broken, *others = layers = known_layers(24 * MiB, 3 * MiB, 100)
+    registry.on("PUT session", reset(after=MiB, times=99), when=put_of(broken))
+    registry.on("PATCH session", reset(after=MiB, times=99))  # nobody else has a reason to send one
+    with Http() as http, pytest.raises(UnavailableError) as failed:
+        moved(http, registry, tmp_path, layers)
+    found = re.match(
+        rf"{registry.address}/a/b: {broken.name}: gave up at (\d+) bytes after 4 tries in each shape \((.+?)\)",
+        failed.value.message,
+    )
+    assert found is not None, failed.value.message
+    assert MiB <= int(found[1]) < 24 * MiB  # what lies in the sockets' buffers counts as on its way
+    assert found[2] == "put, stream, chunks"
+    assert failed.value.exit_code == 5
+    patches = [seen for seen in registry.seen if seen.kind == "PATCH session"]
+    assert {"content-range" in seen.headers for seen in patches} == {False, True}
+    assert digest_of(broken) not in registry.blobs["a/b"]
+    assert {digest_of(layer) for layer in others} <= registry.blobs["a/b"].keys()
+    assert registry.kinds("PUT manifest") == []
+    assert not registry.tags.get("a/b")
 
 
 # F29: the file changes while it goes out
