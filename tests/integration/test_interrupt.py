@@ -1,4 +1,4 @@
-"""A push that is stopped in the middle ends soon, frees the registry's sessions, says what to do, and goes on later."""
+"""A push that ends in the middle: a stopped one soon, the sessions freed, what to do said; and it goes on later."""
 
 import signal
 import subprocess
@@ -9,7 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 from integration.conftest import Project
-from support.fake_registry import DIST28, FakeRegistry, Fault
+from support.fake_registry import DIST28, FakeRegistry, Fault, Seen, reset
+
+from cogpack.cli import run
 
 ENDED = 5.0
 """Seconds from the signal to the end of the process, by F36; 0.04 to 0.32 were measured."""
@@ -48,6 +50,27 @@ def test_f36_a_stopped_push_ends_its_sessions_and_moves_no_tag(hello: Project, h
         assert registry.kinds("DELETE session")
         assert not registry.sessions
         assert not registry.tags.get("me/hello")
+
+
+def large(seen: Seen) -> bool:
+    """Is it a body of a layer of more than a mebibyte?"""
+    return int(seen.headers.get("content-length", "0")) > 1024 * 1024
+
+
+def test_f2_a_push_with_a_layer_that_always_breaks_is_no_success(
+    hello: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cogpack.registry.wire.backoff", lambda _: 0.0)
+    monkeypatch.chdir(hello.root)
+    for name, value in hello.environment.items():
+        monkeypatch.setenv(name, value)
+    with FakeRegistry(DIST28).running() as registry:
+        registry.on("PUT session", reset(after=1000, times=99), when=large)
+        registry.on("PATCH session", reset(after=1000, times=99))
+        assert run(["push", f"{registry.address}/me/hello:v1"]) == 5
+        assert not registry.tags.get("me/hello")
+        assert registry.kinds("PUT manifest") == []
+    assert "after 4 tries in each shape (put, stream, chunks)" in capsys.readouterr().err
 
 
 @pytest.mark.integration
