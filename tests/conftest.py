@@ -1,8 +1,14 @@
 """Fixtures for all tests."""
 
+import signal
+
 from hypothesis import settings
 
 pytest_plugins = ["support.dockerd"]
+
+# A job in the background ignores Ctrl-C, and so would all that is started here to be stopped by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("untimed", deadline=None)

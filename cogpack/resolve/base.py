@@ -21,6 +21,10 @@ from cogpack.untar import Member, Untar
 _LIBC = re.compile(r"(?:.*/)?(?:libc\.so\.6|libc-2\.\d+\.so)")
 _LIBC_VERSION = re.compile(rb"GNU C Library [^\n]{0,200}?version (2\.\d+)")
 _PYTHON = re.compile(r"python3\.(\d+)")
+_ENTRY = 400
+"""Bytes that an entry takes besides its path."""
+_LISTING_LIMIT = 256 * 1024 * 1024
+"""Half a million files, five times those of a large CUDA image."""
 _OUR_ROOTS = ("opt", "opt/venv", "src")
 """Directories that our layers write again as parents."""
 
@@ -42,7 +46,7 @@ def resolve_base(reference: Reference, platform: Platform, images: Images, progr
     diff_ids = config.rootfs.diff_ids
     if len(diff_ids) != len(manifest.layers):
         _refuse(reference, f"it has {len(manifest.layers)} layers, but its config lists {len(diff_ids)}")
-    tree = _Tree()
+    tree = _Tree(reference)
     for layer in manifest.layers:
         task = progress.task(f"{reference.repository} {layer.digest[7:19]}", layer.size)
         with images.blob(layer) as blocks:
@@ -97,28 +101,49 @@ def _search_path(config: Execution | None) -> list[str]:
 class _Tree:
     """The listing of all layers so far: what a container would see, by path."""
 
-    def __init__(self) -> None:
+    def __init__(self, reference: Reference) -> None:
+        self._reference = reference
         self._entries: dict[str, Member] = {}
+        self._inside: dict[str, set[str]] = {}
+        """By directory, what is right below it; also of directories that have no entry."""
+        self._size = 0
         self._glibc: dict[str, str] = {}
 
     def apply(self, layer: Untar) -> None:
         for member in layer:
             directory, _, name = member.path.rpartition("/")
-            prefix = f"{directory}/" if directory else ""
             if name == ".wh..wh..opq":
-                self._remove_below(prefix)
+                self._remove_below(directory)
             elif name.startswith(".wh."):
-                hidden = prefix + name[4:]
+                hidden = f"{directory}/{name[4:]}" if directory else name[4:]
                 self._entries.pop(hidden, None)
-                self._remove_below(f"{hidden}/")
+                self._remove_below(hidden)
             else:
-                self._entries[member.path] = member
+                self._add(member)
                 if member.kind == "file" and _LIBC.fullmatch(member.path):
                     self._look_for_version(member.path, layer.content())
 
-    def _remove_below(self, prefix: str) -> None:
-        for path in [path for path in self._entries if path.startswith(prefix)]:
-            del self._entries[path]
+    def _add(self, member: Member) -> None:
+        path = member.path
+        self._entries[path] = member
+        while path:
+            self._size += _ENTRY + len(path)
+            if self._size > _LISTING_LIMIT:
+                _refuse(self._reference, f"its layers have so many files that their list takes {_LISTING_LIMIT} bytes")
+            directory = path.rpartition("/")[0]
+            inside = self._inside.setdefault(directory, set())
+            if path in inside:
+                break
+            inside.add(path)
+            path = directory
+
+    def _remove_below(self, directory: str) -> None:
+        waiting = [directory]
+        while waiting:
+            below = self._inside.pop(waiting.pop(), set())
+            waiting += below
+            for path in below:
+                self._entries.pop(path, None)
 
     def _look_for_version(self, path: str, blocks: Iterable[bytes]) -> None:
         tail = b""

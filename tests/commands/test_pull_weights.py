@@ -186,8 +186,24 @@ def test_a_file_larger_than_the_disk_is_refused_before_a_byte_of_it(
         return os.statvfs_result(fields)
 
     monkeypatch.setattr(os, "fstatvfs", full)
-    with pytest.raises(InputError, match="has 1000 bytes, more than are free"):
+    with pytest.raises(InputError, match="has 1000 bytes; with what came before, more than are free"):
         pulled(session, tmp_path, layer(("big", bytes(1000))))
+
+
+def test_files_that_are_larger_than_the_disk_together_do_not_fill_it(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P16: a thousandfold smaller layer may hold them."""
+    real = os.fstatvfs
+
+    def small(file: int) -> os.statvfs_result:
+        fields = list(real(file))
+        fields[1], fields[4] = 1000, 10  # f_frsize, f_bavail
+        return os.statvfs_result(fields)
+
+    monkeypatch.setattr(os, "fstatvfs", small)
+    with pytest.raises(InputError, match="/c: has 3500 bytes; with what came before"):
+        pulled(session, tmp_path, *(layer((name, bytes(3500))) for name in "abc"))
 
 
 def test_a_layer_that_unpacks_to_something_else_is_refused(session: Session, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cogpack.digest import Digest, sha256
 from cogpack.errors import InputError
@@ -16,7 +18,9 @@ from cogpack.lock import GroundDirectory
 from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, Platform
 from cogpack.progress import SILENT
 from cogpack.reference import Reference
+from cogpack.resolve import base
 from cogpack.resolve.base import resolve_base
+from cogpack.untar import Untar
 
 LIBC = b"\x7fELF... GNU C Library (Debian GLIBC 2.41-12) stable release version 2.41.\n"
 AMD64 = Platform.parse("linux/amd64")
@@ -102,6 +106,30 @@ def test_python_glibc_and_layers_are_found() -> None:
     assert (found.python, found.interpreter, found.glibc) == ("3.12", "/usr/local/bin/python3.12", "2.41")
     assert [one.diff_id for one in found.layers] == [sha256(layer(good())), sha256(layer({"opt": 0o775, "etc/x": b""}))]
     assert found.ground == (GroundDirectory("opt", 0o775, 0, 0),)
+
+
+PATHS = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join)
+
+
+@given(st.lists(st.tuples(PATHS, st.sampled_from(["", ".wh.", "opaque"])), max_size=30))
+def test_whiteouts_hide_what_is_below_them_and_no_more(steps: list[tuple[str, str]]) -> None:
+    tree, left = base._Tree(NAME), set()
+    for path, kind in steps:
+        directory, _, name = path.rpartition("/")
+        hides = f"{directory}/.wh.{name}".lstrip("/") if kind == ".wh." else f"{path}/.wh..wh..opq"
+        tree.apply(Untar(iter([layer({hides if kind else path: b""})]), where="test"))
+        if kind:
+            left = {other for other in left if not other.startswith(f"{path}/") and (kind != ".wh." or other != path)}
+        else:
+            left.add(path)
+    assert set(tree._entries) == left
+
+
+def test_a_base_of_endless_files_is_refused_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "_LISTING_LIMIT", 10_000)
+    many: Tree = {f"many/{number}": b"" for number in range(30)}
+    with pytest.raises(InputError, match="so many files that their list takes 10000 bytes"):
+        resolve_base(NAME, AMD64, Images(good(), many), SILENT)
 
 
 def test_links_are_followed_and_whiteouts_obeyed() -> None:
