@@ -6,6 +6,7 @@ import msgspec
 
 from cogpack.commands.session import Session
 from cogpack.errors import DeniedError, InputError
+from cogpack.registry.answers import wants_tls
 from cogpack.registry.auth import Authorizer
 from cogpack.registry.credentials import Account, Given, Secret
 from cogpack.registry.credentials.files import normal_key
@@ -60,7 +61,7 @@ def logout(session: Session, host: str) -> LoggedOut:
 def _prove(session: Session, host: str, user: str, secret: Secret) -> bool:
     """Ask `/v2/` (distribution-spec, "Determining Support") as `user`. False: it wants nobody's name."""
     address = "registry-1.docker.io" if host == "docker.io" else host
-    base = f"{'http' if session.http.trust.allows_plain(address) else 'https'}://{address}/v2/"
+    base = f"{session.http.base(address)}/v2/"
     given = Given(host, user, secret)
     authorizer = Authorizer(session.http, address, Account(host, lambda: given.find(host, "")), ())
     header: str | None = None
@@ -72,7 +73,7 @@ def _prove(session: Session, host: str, user: str, secret: Secret) -> bool:
         if answer.status == 403:
             break
         if answer.status != 401:
-            raise InputError(
+            raise wants_tls(host, base, answer.status, answer.body) or InputError(
                 f"{host} is no registry: {base} answers HTTP {answer.status}",
                 next_step="check the host and its port",
             )

@@ -43,7 +43,11 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
 
     def allows_plain(self, host: str) -> bool:
         """`host`: with or without port."""
-        return is_loopback(host) or host in self.insecure_hosts or host_only(host) in self.insecure_hosts
+        return is_loopback(host) or self.names_plain(host)
+
+    def names_plain(self, host: str) -> bool:
+        """Whether it is among those named here."""
+        return host in self.insecure_hosts or host_only(host) in self.insecure_hosts
 
     def allows_credentials(self, host: str) -> bool:
         """Over plain http, to `host`."""

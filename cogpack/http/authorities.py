@@ -38,15 +38,23 @@ class Authorities:
     def context(self, authority: str) -> tuple[str, ssl.SSLContext]:
         """(key, context) for `host` or `host:port`; the key is empty where the host has nothing of its own."""
         with self._lock:
-            if authority not in self._own:
-                self._own[authority] = self._own_files(authority)
-            own = self._own[authority]
+            own = self._own_files(authority)
             key = authority if own else ""
             if key not in self._contexts:
                 self._contexts[key] = self._make(own)
             return key, self._contexts[key]
 
+    def has_own(self, authority: str) -> bool:
+        """Whether a directory has certificates for it, so that it is known to speak TLS."""
+        with self._lock:
+            return any(file.suffix in (".crt", ".cert") for file in self._own_files(authority))
+
     def _own_files(self, authority: str) -> list[Path]:
+        if authority not in self._own:
+            self._own[authority] = self._find(authority)
+        return self._own[authority]
+
+    def _find(self, authority: str) -> list[Path]:
         """The files of the first directory that is there for the host."""
         for root in self._roots:
             try:

@@ -61,8 +61,20 @@ class Http:
         self._guard = Guard(resolver)
         self._proxies = Proxies.from_environment(environment)
         self._client = client(_HEADERS)
-        self._pools = Pools(self._guard, Authorities(environment))
+        self._authorities = Authorities(environment)
+        self._pools = Pools(self._guard, self._authorities)
         self._gates = Gates(self.cancellation, clock)
+
+    def base(self, host: str) -> str:
+        """The address of a registry `host`, with or without port: `https://HOST`, or `http://HOST`.
+
+        In the clear where `trust` says so, but of loopback only what has no certificates of its own in `certs.d`.
+        """
+        tls = f"https://{host}"
+        if not self.trust.allows_plain(host):
+            return tls
+        named = self.trust.names_plain(host)
+        return tls if not named and self._authorities.has_own(Target.parse(tls).authority) else f"http://{host}"
 
     def request(
         self,

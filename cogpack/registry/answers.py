@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
-from cogpack.http import redacted
+from cogpack.http import is_loopback, redacted
 from cogpack.registry.quirks import profile
 
 _TEXT_LIMIT = 300
@@ -68,11 +68,8 @@ def refusal(
             if create
             else "create it there, or correct the name",
         )
-    if status == 400 and url.startswith("http:") and _WANTS_TLS.search(body):
-        return InputError(
-            f"{host} speaks TLS, and was asked without",
-            next_step="leave out --insecure-registry; one on loopback needs another name than localhost",
-        )
+    if error := wants_tls(host, url, status, body):
+        return error
     if any(code == "MANIFEST_BLOB_UNKNOWN" for code, _ in found):
         return MissingBlobError(f"{where} ({status})", next_step="run it again")
     if status == 413:
@@ -86,4 +83,15 @@ def refusal(
     return InputError(
         f"{where} ({status})" + (f", server {headers['server']:.60}" if "server" in headers else ""),
         next_step="check that the name is a container registry's and the repository allows this",
+    )
+
+
+def wants_tls(host: str, url: str, status: int, body: bytes) -> InputError | None:
+    """The error for an answer of a server that speaks TLS to a request without it."""
+    if status != 400 or not url.startswith("http:") or not _WANTS_TLS.search(body):
+        return None
+    there = f"put the authority that signed its certificate into certs.d/{host}/ca.crt of Docker or podman"
+    return InputError(
+        f"{host} speaks TLS, and was asked without",
+        next_step=f"leave out --insecure-registry{f', and {there}' if is_loopback(host) else ''}",
     )

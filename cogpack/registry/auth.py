@@ -66,7 +66,8 @@ class Authorizer:
         patient: bool = True,
     ) -> None:
         self._http = http
-        self._registry = Registry(host, http.trust)
+        self._base = f"{http.base(host)}/v2/"
+        self._registry = Registry(host, http.trust, plain=self._base.startswith("http:"))
         self._account = account
         self._wanted = scopes.merged(wanted)
         self._merged: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -172,10 +173,6 @@ class Authorizer:
             answer: Token | Refusal = stop.value
             return answer
         raise AssertionError("one token request is enough")
-
-    @property
-    def _base(self) -> str:
-        return f"{'http' if self._registry.plain else 'https'}://{self._registry.host}/v2/"
 
     def _ping(self) -> list[Challenge]:
         """The challenge that `/v2/` gives (distribution-spec, "Determining Support")."""

@@ -35,10 +35,9 @@ class Door:
         mirror_of: str = "",
     ) -> None:
         self.host = _HUB if reference.registry == "docker.io" else reference.registry
-        scheme = "http" if http.trust.allows_plain(self.host) else "https"
         self.http = http
         self.name = reference.name
-        self.base = f"{scheme}://{self.host}/v2/{reference.repository}"
+        self.base = f"{http.base(self.host)}/v2/{reference.repository}"
         self._doing = "push to" if "push" in actions else "pull from"
         self._account = account = credentials.find(reference.registry, reference.repository)
         self._find = partial(credentials.find, reference.registry)

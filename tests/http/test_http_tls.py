@@ -12,7 +12,7 @@ from support.sockets import Place, answer, server_tls, talking
 from trustme import CA
 
 from cogpack.errors import CogpackError, InputError, UnavailableError
-from cogpack.http import Http, Limits
+from cogpack.http import Http, Limits, Trust
 from cogpack.http.authorities import Authorities, directories, system_bundle
 
 
@@ -213,3 +213,26 @@ def test_a_server_without_tls_is_told_with_the_option_that_allows_it(environment
                 http.request("GET", url, origin=url, retry=False)
         server.join()
     assert failed.value.next_step.endswith(f"--insecure-registry {place}")
+
+
+@pytest.mark.parametrize(
+    ("host", "directory", "file", "insecure", "base"),
+    [
+        ("localhost:5000", "localhost:5000", "ca.crt", "", "https"),
+        ("localhost:5000", "localhost:5000", "mine.cert", "", "https"),
+        ("[::1]:5000", "[::1]:5000", "ca.crt", "", "https"),
+        ("localhost:443", "localhost", "ca.crt", "", "https"),
+        ("localhost:5000", "localhost:5000", "README", "", "http"),
+        ("localhost:5000", "localhost:5001", "ca.crt", "", "http"),
+        ("localhost:5000", "127.0.0.1:5000", "ca.crt", "", "http"),
+        ("localhost:5000", "localhost:5000", "ca.crt", "localhost:5000", "http"),
+        ("reg.lan:5000", "reg.lan:5000", "ca.crt", "reg.lan", "http"),
+        ("reg.lan:5000", "other", "ca.crt", "", "https"),
+    ],
+)
+def test_loopback_is_spoken_to_over_tls_where_certs_d_has_certificates_for_it(
+    host: str, directory: str, file: str, insecure: str, base: str, environment: dict[str, str]
+) -> None:
+    (certs_d(environment, directory) / file).touch()
+    with Http(environment=environment, trust=Trust(insecure_hosts=frozenset({insecure}))) as http:
+        assert http.base(host) == f"{base}://{host}"

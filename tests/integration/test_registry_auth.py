@@ -1,6 +1,7 @@
 """The real registry behind a token server, and behind TLS."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -149,6 +150,54 @@ def test_an_unknown_authority_is_refused_and_the_way_out_named(tls_registry: str
     with Http() as http, pytest.raises(InputError, match="certificate") as refused:
         Registry(http, tls_registry).pull("a/b")
     assert "SSL_CERT_FILE" in refused.value.next_step
+
+
+@pytest.fixture
+def loopback_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
+    """(`127.0.0.1:PORT`, the directory that `certs.d` may have for it): a registry that wants TLS and a password."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(tmp_path / "auth.json"))
+    pem(tmp_path / "tls", "test authority", "test authority", authority=True)
+    pair = pem(tmp_path / "tls", "registry", "test authority", names=("127.0.0.1",))
+    with docker_registry(tmp_path / "registry", htpasswd=True, tls=pair) as address:
+        yield address, tmp_path / "config/containers/certs.d" / address
+
+
+def test_a_registry_on_loopback_that_has_certificates_in_certs_d_is_spoken_to_over_tls(
+    loopback_tls: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import io
+
+    from cogpack.cli import run
+
+    address, directory = loopback_tls
+    directory.mkdir(parents=True)
+    shutil.copy(tmp_path / "tls/test authority.crt", directory / "ca.crt")
+    monkeypatch.setattr("sys.stdin", io.StringIO(PASSWORD))
+    cache = ["--cache-dir", str(tmp_path / "cache")]
+    assert run(["login", address, "-u", USER, "--password-stdin", *cache]) == 0
+    with Http(environment=os.environ) as http:
+        Registry(http, address).push("a/b")
+        assert Registry(http, address).pull("a/b") == b"layer" * 1000
+    assert run(["copy", f"{address}/a/b:v1", f"{address}/c/d:v1", *cache]) == 0
+    assert run(["copy", f"{address}/c/d:v1", str(tmp_path / "layout"), *cache]) == 0
+    assert run(["registry", "probe", f"{address}/probed/it", *cache]) == 0
+
+
+def test_one_that_has_none_is_asked_in_the_clear_and_says_where_its_authority_belongs(
+    loopback_tls: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import io
+
+    from cogpack.cli import run
+
+    address, _ = loopback_tls
+    with Http(environment=os.environ) as http, pytest.raises(InputError, match="speaks TLS") as refused:
+        Registry(http, address).push("a/b")
+    assert f"certs.d/{address}/ca.crt" in refused.value.next_step
+    monkeypatch.setattr("sys.stdin", io.StringIO(PASSWORD))
+    assert run(["login", address, "-u", USER, "--password-stdin", "--cache-dir", str(tmp_path)]) == 2
+    assert f"certs.d/{address}/ca.crt" in capsys.readouterr().err
 
 
 def test_login_is_what_docker_reads(tokens: TokenServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

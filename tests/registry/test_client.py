@@ -143,6 +143,7 @@ def test_refusals_are_told_apart(http: Http, status: int, body: bytes, expected:
         upload(http, lambda request: (status, {}, body))
     assert "127.0.0.1" in refused.value.message
     assert ("speaks TLS" in refused.value.message) == (b"HTTPS" in body)
+    assert ("certs.d/127.0.0.1:" in refused.value.next_step) == (b"HTTPS" in body)
 
 
 def test_a_session_elsewhere_gets_the_bytes_and_never_the_credentials(http: Http, tmp_path: Path) -> None:

@@ -76,8 +76,8 @@ def test_what_can_not_be_answered_is_a_refusal(header: str, login: Login | None)
 
 
 PRIVATE = Registry("10.1.2.3:5000", Trust())
-LOOPBACK = Registry("localhost:5000", Trust())
-PLAIN = Registry("reg.example.com", Trust(insecure_hosts=frozenset({"reg.example.com"})))
+LOOPBACK = Registry("localhost:5000", Trust(), plain=True)
+PLAIN = Registry("reg.example.com", Trust(), plain=True)
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,8 @@ def test_credentials_are_not_told_in_the_clear_unless_that_is_said_too(header: s
         request_for(header, ME, PLAIN)
     assert "--insecure-credentials reg.example.com" in refused.value.next_step
     assert "hunter2" not in refused.value.message
-    both = Trust(insecure_hosts=frozenset({PLAIN.host}), insecure_credentials=frozenset({PLAIN.host}))
-    assert request_for(REALM, ME, Registry(PLAIN.host, both)).authorization
+    said = Trust(insecure_credentials=frozenset({PLAIN.host}))
+    assert request_for(REALM, ME, Registry(PLAIN.host, said, plain=True)).authorization
     assert request_for(REALM, None, PLAIN).authorization is None
 
 

@@ -61,7 +61,7 @@ class Azure:
         return Finding("a token", login)
 
     def _exchanged(self, host: str, token: Secret) -> Secret:
-        url = f"{'http' if self._http.trust.allows_plain(host) else 'https'}://{host}/oauth2/exchange"
+        url = f"{self._http.base(host)}/oauth2/exchange"
         answer = self._http.request(
             "POST",
             url,
