@@ -22,31 +22,27 @@ class ExpiredError(UnavailableError):
     """An address to which a registry sent us is not valid, or not any more: the registry may have a new one."""
 
 
-class _Item(msgspec.Struct):
-    code: str = ""
-    message: str = ""
-
-
-class _Errors(msgspec.Struct):
-    errors: list[_Item] = []
-
-
 def codes(body: bytes) -> list[tuple[str, str]]:
-    """(code, message) pairs; empty where the body is something else: HTML of a proxy, nothing, junk."""
+    """(code, message) pairs, "" for what is no text; empty where the body is something else: HTML of a proxy, junk."""
     try:
-        found = msgspec.json.decode(body[:65536], type=_Errors).errors
+        found = msgspec.json.decode(body[:65536])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return []
-    return [(item.code, _printable(item.message)) for item in found]
+    errors = found.get("errors") if isinstance(found, dict) else None
+    items = [item for item in errors if isinstance(item, dict)] if isinstance(errors, list) else []
+    return [(_printable(item.get("code")), _printable(item.get("message"))) for item in items]
 
 
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in text)[:_TEXT_LIMIT]
+def _printable(text: object) -> str:
+    """ "" of what is no text."""
+    shown = text[:_TEXT_LIMIT] if isinstance(text, str) else ""
+    return "".join(character if character.isprintable() else " " for character in shown)
 
 
 def said(status: int, body: bytes) -> str:
     """The registry's own words, else its status."""
-    return "; ".join(f"{code}: {message}" if message else code for code, message in codes(body)) or f"HTTP {status}"
+    words = (": ".join(filter(None, pair)) for pair in codes(body))
+    return "; ".join(filter(None, words)) or f"HTTP {status}"
 
 
 def refusal(
