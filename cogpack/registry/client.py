@@ -239,7 +239,7 @@ class Repository:
     def put_manifest(self, data: bytes, media_type: str, ref: str) -> None:
         """Store a manifest under a digest or tag. A tag that can't be moved but is at our digest already is fine."""
         url = f"{self._door.base}/manifests/{ref}"
-        answer = self._door.request("PUT", url, {"Content-Type": media_type}, body=data)
+        answer = self._door.put(url, {"Content-Type": media_type}, data)
         if answer.status not in (200, 201, 202):
             if not ref.startswith("sha256:"):
                 present = self.manifest(ref)
@@ -247,7 +247,7 @@ class Repository:
                     return
                 if present is not None and answer.status in (400, 403, 409, 412):
                     raise self._immovable(ref, present[2], sha256(data), answer)
-            raise self._door.refusal("PUT", url, answer.status, answer.body, answer.headers)
+            raise self._door.refusal("PUT", answer.url, answer.status, answer.body, answer.headers)
         stored = answer.headers.get("docker-content-digest", "")
         if stored.startswith("sha256:") and stored != sha256(data):
             raise MismatchError(

@@ -17,6 +17,10 @@ _HUB = "registry-1.docker.io"
 _TOKENS = 2
 """Tokens that one request is tried with: the second was asked for because the first was refused."""
 
+ELSEWHERE = (307, 308)
+"""The same request is to be made where Location says (RFC 9110 15.4.8, 15.4.9)."""
+REDIRECTS = 5
+
 
 class Door:
     """Thread-safe. `actions`: what the token is asked to allow. `base`: `https://HOST/v2/REPOSITORY`.
@@ -85,6 +89,16 @@ class Door:
             self._authorizer.challenged(
                 answer.headers.get("www-authenticate", ""), sent.get("Authorization"), more_scopes=scopes
             )
+        return answer
+
+    def put(self, url: str, headers: Mapping[str, str], body: bytes) -> Response:
+        """PUT of something small, and again wherever we are sent on; our credentials for the registry itself only."""
+        for _ in range(REDIRECTS):
+            answer = self.request("PUT", url, headers, body=body)
+            location = answer.headers.get("location", "")
+            if answer.status not in ELSEWHERE or not location:
+                break
+            url = self.location(url, location)
         return answer
 
     @contextmanager

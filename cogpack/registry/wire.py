@@ -10,14 +10,12 @@ from cogpack.digest import Digest
 from cogpack.errors import CogpackError, UnavailableError
 from cogpack.http import Response, TiredError, backoff, redacted
 from cogpack.oci import Descriptor
-from cogpack.registry.door import Door
+from cogpack.registry.door import ELSEWHERE, REDIRECTS, Door
 from cogpack.registry.protocol import Answer, Blob, BrokenError
 
 _REFUSAL_LIMIT = 64 * 1024
 _FINISHING = 15.0
 """Seconds without an answer after which the user is told what is waited for."""
-_ELSEWHERE = (307, 308)
-_REDIRECTS = 5
 _COMMIT_SECONDS_PER_BYTE = 1 / (16 * 1024 * 1024)
 """Registries on object stores copy or hash a blob again before they answer its commit."""
 
@@ -218,10 +216,10 @@ class HttpWire:
 
 
 def _sent_on(ask: Callable[[str], Answer], url: str) -> Answer:
-    """Where a registry sends us on, the same request again, its body from its first byte (RFC 9110 15.4.8, 15.4.9)."""
-    for _ in range(_REDIRECTS):
+    """Where a registry sends us on, the same request again, its body from its first byte."""
+    for _ in range(REDIRECTS):
         answer = ask(url)
-        if answer.status not in _ELSEWHERE or not answer.location:
+        if answer.status not in ELSEWHERE or not answer.location:
             break
         url = answer.location
     return answer
@@ -239,7 +237,7 @@ def heard(door: Door, method: str, response: Response, *, opened: bool = False) 
     """
     location = response.headers.get("location", "")
     good = response.status < 300
-    goes_on = (opened or location) if good else (location and response.status in _ELSEWHERE)
+    goes_on = (opened or location) if good else (location and response.status in ELSEWHERE)
     return Answer(
         status=response.status,
         location=door.location(response.url, location) if goes_on else "",

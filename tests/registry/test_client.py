@@ -161,6 +161,40 @@ def test_a_session_elsewhere_gets_the_bytes_and_never_the_credentials(http: Http
     assert all("authorization" not in request.headers for request in elsewhere.seen)
 
 
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_manifest_goes_where_the_registry_sends_it_without_our_name(http: Http, tmp_path: Path, status: int) -> None:
+    with serving(lambda _: (201, {"Location": "http://[broken"}, b"")) as elsewhere:
+
+        def script(request: Request) -> Answer:
+            if "authorization" not in request.headers:
+                return 401, {"WWW-Authenticate": "Basic realm=x"}, b""
+            inside = request.path == "/v2/a/b/manifests/v1"
+            return status, {"Location": "/v2/a/b/manifests/moved" if inside else f"{elsewhere.url}/m?x=a%2Fb"}, b""
+
+        with serving(script) as fake:
+            repository(http, fake.address, login=True, tmp_path=tmp_path).put_manifest(b"{}", OCI_MANIFEST, "v1")
+        assert [request.path for request in fake.seen[1:]] == ["/v2/a/b/manifests/v1", "/v2/a/b/manifests/moved"]
+    assert [(request.method, request.path, request.body) for request in elsewhere.seen] == [
+        ("PUT", "/m?x=a%2Fb", b"{}")
+    ]
+    assert elsewhere.seen[0].headers["content-type"] == OCI_MANIFEST
+    assert "authorization" not in elsewhere.seen[0].headers
+
+
+@pytest.mark.parametrize(
+    ("location", "says"),
+    [("http://169.254.169.254/x", "sends us to"), ("/v2/a/b/manifests/v1", "307"), ("", "307")],
+)
+def test_a_manifest_that_is_sent_nowhere_or_in_circles_ends(http: Http, location: str, says: str) -> None:
+    def script(request: Request) -> Answer:
+        return (307, {"Location": location} if location else {}, b"") if request.method == "PUT" else (404, {}, b"")
+
+    with serving(script) as fake:
+        with pytest.raises(InputError, match=says):
+            repository(http, fake.address).put_manifest(b"{}", OCI_MANIFEST, "v1")
+        assert sum(request.method == "PUT" for request in fake.seen) == (5 if location.startswith("/") else 1)
+
+
 @pytest.mark.parametrize(
     "elsewhere", ["http://169.254.169.254/x", "http://me:secret@127.0.0.1/x", "http://[fe80::1]/x", "ftp://127.0.0.1/x"]
 )
