@@ -7,6 +7,8 @@ from cogpack.registry.quirks import MiB, Profile, Shape
 
 _MOST = 1024 * MiB
 _LEAST = MiB
+_FLOOR = 64 * 1024
+"""Bytes: below, a stated maximum is a mistake. A blob of some GB would be a request for every few packets."""
 _COMMON_LIMIT = 95 * MiB
 """Bytes: below the 100 MB that proxies of the largest kind let through."""
 
@@ -31,7 +33,7 @@ class Shapes:
             if least is not None:
                 self._least = min(least, _MOST)
             if most is not None:
-                self._limit = min(self._limit, max(_LEAST, most // MiB * MiB))
+                self._limit = min(self._limit, max(_FLOOR, most // MiB * MiB or most))
                 self._chunk = min(self._limit, _COMMON_LIMIT)
                 self._order = ("chunks", *(shape for shape in self._order if shape != "chunks"))
 

@@ -604,6 +604,16 @@ def test_f22_chunks_are_of_one_size_below_what_the_registry_allows(like: Like) -
     assert all("content-length" in seen.headers for seen in registry.seen if seen.kind == PATCH)
 
 
+@pytest.mark.parametrize(("stated", "chunk"), [(1_000_000, 1_000_000), (300_000, 300_000), (1, 64 * 1024)])
+def test_f22_a_maximum_below_one_mib_is_kept_to(like: Like, stated: int, chunk: int) -> None:
+    registry = like(replace(CLOUDFLARE, maximum=stated, minimum=None))
+    push(registry)
+    assert stored(registry)
+    sizes = [seen.size for seen in registry.seen if seen.kind == PATCH]
+    assert set(sizes[:-1]) == {chunk}
+    assert sum(sizes) == BLOB.size
+
+
 def test_f22_a_hundred_megabytes_allowed_give_chunks_of_95_mib() -> None:
     from cogpack.registry.shapes import Shapes
 
