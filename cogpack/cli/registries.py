@@ -114,8 +114,8 @@ def logout(arguments: argparse.Namespace) -> None:
 
     def act(session: "Session") -> str:
         done = logout(session, registry_host(arguments.host))
-        if done.left:
-            session.progress.note(f"{done.host}: there are still credentials in {done.left}")
+        if left := ", ".join([*([done.left] if done.left else []), *done.paths]):
+            session.progress.note(f"{done.host}: there are still credentials in {left}")
         return text(arguments, done, f"{done.host}: {'logged out' if done.found else 'was not logged in'}")
 
     with_session(arguments, act)

@@ -9,7 +9,7 @@ from cogpack.errors import DeniedError, InputError
 from cogpack.registry.answers import wants_tls
 from cogpack.registry.auth import Authorizer
 from cogpack.registry.credentials import Account, Given, Secret
-from cogpack.registry.credentials.files import normal_key
+from cogpack.registry.credentials.files import logins_below, normal_key
 from cogpack.registry.credentials.keep import Keeper
 
 _HOST = re.compile(r"(?:\[[0-9a-f:]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::[0-9]{1,5})?")
@@ -25,11 +25,13 @@ class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoggedOut(msgspec.Struct, frozen=True, kw_only=True):
-    """`found`: there was something to forget. `left`: a source that still has credentials for the host."""
+    """`found`: there was something to forget. `left`: a source that still has credentials for the host; `paths`: where
+    those of single paths below it are."""
 
     host: str
     found: bool
     left: str | None
+    paths: tuple[str, ...]
 
 
 def registry_host(text: str) -> str:
@@ -55,7 +57,12 @@ def login(session: Session, host: str, user: str, secret: Secret) -> LoggedIn:
 
 def logout(session: Session, host: str) -> LoggedOut:
     found = Keeper(session.environment).erase(host)
-    return LoggedOut(host=host, found=found, left=session.credentials.explain(host, "").source)
+    return LoggedOut(
+        host=host,
+        found=found,
+        left=session.credentials.explain(host, "").source,
+        paths=tuple(logins_below(session.environment, host)),
+    )
 
 
 def _prove(session: Session, host: str, user: str, secret: Secret) -> bool:

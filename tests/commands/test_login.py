@@ -277,6 +277,24 @@ def test_a_logout_tells_what_is_still_there(machine: Machine, registry: Fake, mo
     assert "still credentials in DOCKER_AUTH_CONFIG" in machine.cogpack("logout", registry.address)[2]
 
 
+def test_a_logout_names_the_logins_of_paths_below_its_host(machine: Machine, registry: Fake) -> None:
+    machine.config.parent.mkdir()
+    login = {"username": USER, "password": PASSWORD}
+    others = {f"{registry.address}0/me": login, f"{registry.address}/nobody": {}}
+    paths = {f"{registry.address}/me/model": login, f"https://{registry.address.upper()}/you": login}
+    machine.config.write_text(json.dumps({"auths": {registry.address: login, **others, **paths}}))
+    (machine.root / "containers").mkdir()
+    podman = machine.root / "containers/auth.json"
+    podman.write_text(json.dumps({"auths": {f"{registry.address}/podman": login}}))
+    code, out, err = machine.cogpack("logout", registry.address)
+    assert (code, out) == (0, f"{registry.address}: logged out\n")
+    named = [f"{machine.config} (auths: {path})" for path in paths]
+    assert f"still credentials in {', '.join(named)}, {podman} (auths: {registry.address}/podman)" in err
+    assert "nobody" not in err
+    assert PASSWORD not in err
+    assert machine.written()["auths"] == others | paths
+
+
 @pytest.mark.parametrize(
     ("arguments", "typed"),
     [

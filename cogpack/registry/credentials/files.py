@@ -10,7 +10,7 @@ import msgspec
 
 from cogpack.errors import DeniedError
 from cogpack.reference import HUB_NAMES
-from cogpack.registry.credentials.findings import Finding, Source
+from cogpack.registry.credentials.findings import Finding
 from cogpack.registry.credentials.helpers import Helper
 from cogpack.registry.credentials.login import Kind, Login, Secret
 
@@ -50,6 +50,12 @@ class Document(msgspec.Struct):
             return _asked(self.credsStore, f"credsStore: {self.credsStore}", host, environment, source)
         return self._entry(host, source) or Finding(f"no entry for {host}")
 
+    def below(self, host: str, source: str) -> list[str]:
+        """Where the logins of single paths of the host are: `SOURCE (auths: HOST/PATH)`."""
+        paths = {key for name in self.auths or {} if (key := normal_key(name)).startswith(f"{host}/")}
+        found = (self._entry(key, source) for key in sorted(paths))
+        return [entry.login.source for entry in found if entry and entry.login]
+
     def _entry(self, key: str, source: str) -> Finding | None:
         """From the entry that is spelled like `key`, else from one that means the same. `{}` is a marker, no login."""
         auths = self.auths or {}
@@ -77,13 +83,16 @@ class File(msgspec.Struct, frozen=True):
     def name(self) -> str:
         return f"{self.path}"
 
-    def find(self, host: str, repository: str) -> Finding:
+    def read(self) -> Document | Finding:
         try:
             with self.path.open("rb") as stream:
-                found = _parse(stream.read(FILE_LIMIT + 1), flat=self.flat)
+                return _parse(stream.read(FILE_LIMIT + 1), flat=self.flat)
         except OSError as error:
             absent = isinstance(error, FileNotFoundError | NotADirectoryError)
-            found = Finding("absent" if absent else f"can't be read ({error.strerror})", broken=not absent)
+            return Finding("absent" if absent else f"can't be read ({error.strerror})", broken=not absent)
+
+    def find(self, host: str, repository: str) -> Finding:
+        found = self.read()
         if isinstance(found, Document):
             return found.find(host, repository, self.environment, self.name)
         if self.sole:
@@ -99,15 +108,22 @@ class Variable(msgspec.Struct, frozen=True):
     environment: Mapping[str, str]
     name: str = "DOCKER_AUTH_CONFIG"
 
-    def find(self, host: str, repository: str) -> Finding:
+    def read(self) -> Document | Finding:
         text = self.environment.get(self.name)
-        if not text:
-            return Finding("not set")
-        found = _parse(text.encode(errors="replace"), flat=False)
+        return _parse(text.encode(errors="replace"), flat=False) if text else Finding("not set")
+
+    def find(self, host: str, repository: str) -> Finding:
+        found = self.read()
         return found.find(host, repository, self.environment, self.name) if isinstance(found, Document) else found
 
 
-def sources_of_files(environment: Mapping[str, str]) -> list[Source]:
+def logins_below(environment: Mapping[str, str], host: str) -> list[str]:
+    """Where the logins of single paths of the host are, of all files."""
+    read = ((source, source.read()) for source in sources_of_files(environment))
+    return [where for source, found in read if isinstance(found, Document) for where in found.below(host, source.name)]
+
+
+def sources_of_files(environment: Mapping[str, str]) -> list[File | Variable]:
     """`REGISTRY_AUTH_FILE` alone if set; else `DOCKER_AUTH_CONFIG`, docker's file, podman's, .dockercfg."""
     if chosen := environment.get("REGISTRY_AUTH_FILE"):
         return [File(Path(chosen), environment, sole=True)]
