@@ -128,13 +128,16 @@ class _LiveTask:
     def __init__(self, live: Live, bars: "Bars", task: "TaskID", name: str, size: int | None) -> None:
         self._live, self._bars, self._task, self._name, self._size = live, bars, task, name, size
         self._seen = 0
+        self._over = False
 
     def advance(self, size: int) -> None:
         self._live.check()
         self._seen += size
-        self._bars.advance(self._task, size)
+        if not self._over:  # a layer that its registry threw away goes out again
+            self._bars.advance(self._task, size)
 
     def done(self, outcome: str) -> None:
+        self._over = True
         self._bars.remove_task(self._task)
         self._live.finished(outcome, self._name, self._seen or self._size or 0)
 

@@ -109,7 +109,7 @@ def transfer(
         def count(size: int) -> None:
             nonlocal sent
             cancellation.check()
-            sent += size
+            sent += max(size, 0)
             task.advance(size)
 
         info = sink.add_layer(layer, count)

@@ -46,6 +46,15 @@ def test_a_name_commands_neither_the_terminal_nor_the_bars(capsys: pytest.Captur
     assert capsys.readouterr().err.count(shown) >= 2
 
 
+def test_what_is_sent_again_after_its_end_has_no_bar_any_more() -> None:
+    """A registry may throw a layer away before the manifest comes."""
+    with Live(Cancellation()) as live:
+        task = live.task("weights: model", 10)
+        task.advance(10)
+        task.done("sent")
+        task.advance(10)
+
+
 def test_letters_of_all_scripts_and_undecodable_names_are_shown() -> None:
     assert printable("Gewichte\u00a0größer, 重み\n") == "Gewichte\u00a0größer, 重み\n"
     assert printable("a\udcff") == "a?"

@@ -173,7 +173,7 @@ class _Copy:
 
         def count(size: int) -> None:
             nonlocal sent
-            sent += size
+            sent += max(size, 0)
             task.advance(size)
 
         there = self._target.has_blob(blob)

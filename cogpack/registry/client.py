@@ -222,7 +222,8 @@ class Repository:
         """Send one blob. Each iteration of `blocks` is a whole pass over its bytes.
 
         Without `descriptor`, `finished` names the digest of the pass that was drained last. `on_bytes` is told of each
-        block that goes out, also when it goes out again. `session`: from `mount_or_open`. `name`: for errors.
+        block that goes out, and before it goes out again, of the same as a negative number. `session`: from
+        `mount_or_open`. `name`: for errors.
         """
         known = Blob(descriptor.digest, descriptor.size) if descriptor else None
         wire = HttpWire(

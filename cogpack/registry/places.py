@@ -44,7 +44,8 @@ class Place(Source, Protocol):
     def has_blob(self, descriptor: Descriptor) -> bool: ...
 
     def bring(self, descriptor: Descriptor, source: Source, on_bytes: Callable[[int], None]) -> bool:
-        """Take a blob from `source`; `on_bytes` hears of each block that moves. True: mounted, and nothing moved."""
+        """Take a blob from `source`; `on_bytes` hears of each block that moves, and of what moves again as a negative
+        number. True: mounted, and nothing moved."""
 
     def put_manifest(self, data: bytes, media_type: str, ref: str) -> None:
         """Under its digest or under a name; all that it names is here."""
@@ -156,12 +157,15 @@ class LayoutPlace:
 
     def bring(self, descriptor: Descriptor, source: Source, on_bytes: Callable[[int], None]) -> bool:
         while True:
+            came = 0
             with suppress(MirrorError), self._layout.incoming() as incoming, source.blob(descriptor) as blocks:
                 for block in blocks:
                     incoming.write(block)
                     on_bytes(len(block))
+                    came += len(block)
                 incoming.keep(descriptor.digest)
                 return False
+            on_bytes(-came)
 
     def put_manifest(self, data: bytes, media_type: str, ref: str) -> None:
         self._layout.add(data)

@@ -96,7 +96,8 @@ class _Sent:
 class HttpWire:
     """`cogpack.registry.protocol.Wire` over a repository's door.
 
-    `finished`: the digest of the pass that was drained last; `on_bytes`: told each block's size as it goes out.
+    `finished`: the digest of the pass that was drained last; `on_bytes`: told each block's size as it goes out, and
+    what goes out again as a negative number before, so that their sum is where in the blob we are.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class HttpWire:
         self._size = size
         self._finished = finished
         self._on_bytes = on_bytes
+        self._at = 0
 
     def open(self) -> Answer:
         # A body may only follow fresh credentials: this request without one finds out.
@@ -131,7 +133,9 @@ class HttpWire:
         if ranged and length is not None:
             headers["Content-Range"] = f"{start}-{start + length - 1}"
         last = length is None or (self._size is not None and start + length == self._size)
-        body = _Sent(self._source, start, length, last=last, on_bytes=self._on_bytes)
+        if start != self._at:
+            self._moved(start - self._at)
+        body = _Sent(self._source, start, length, last=last, on_bytes=self._moved)
         answer = self._body(method, url, headers, body, length, patience(self._size if length is None else length))
         if body.ended:
             self._size = start + body.size if length is None else self._size
@@ -143,6 +147,10 @@ class HttpWire:
             )
             raise BrokenError(early, sent=body.size, age=0.0)
         return answer
+
+    def _moved(self, size: int) -> None:
+        self._at += size
+        self._on_bytes(size)
 
     def commit(self, url: str) -> Answer:
         return _sent_on(lambda url: self._body("PUT", url, {}, (), 0, patience(self._size)), url)

@@ -19,7 +19,8 @@ class Sink(Protocol):
     def has(self, blob: Descriptor) -> bool: ...
 
     def add_layer(self, layer: Layer, on_bytes: Callable[[int], None]) -> LayerInfo:
-        """Take the layer's bytes, unless it is known and here already. `on_bytes` hears of each block that moves."""
+        """Take the layer's bytes, unless it is known and here already. `on_bytes` hears of each block that
+        moves, and of what moves again as a negative number."""
 
     def put(self, image: Image) -> Descriptor:
         """Config and manifest, by digest: nothing can be seen yet. All layers have been added."""

@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -625,10 +625,23 @@ def test_a_source_that_breaks_off_and_goes_away_is_waited_for_and_gone_on_with(
         return script(request)
 
     faults, script = iter(["cut", *["away"] * 20, "cut"]), served(images, {})
+    bars: dict[int | None, list[int]] = {}
+
+    class Bar:
+        def __init__(self, size: int | None) -> None:
+            self.told = bars.setdefault(size, [])
+
+        def advance(self, size: int) -> None:
+            self.told.append(size)
+
+        def done(self, outcome: str) -> None: ...
+
+    monkeypatch.setattr(type(session.progress), "task", lambda _, name, size: Bar(size))
     with serving(cut) as fake:
         copied = copy(session, f"{fake.address}/a:v1", target)
     assert 2_000_000 < copied.sent < 2_001_000  # and what had come is not sent again
     assert copied.reused == 0
+    assert all(max(accumulate(told)) == sum(told) == size for size, told in bars.items())
 
 
 @pytest.mark.parametrize("layout", [False, True], ids=["registry", "layout"])

@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -859,8 +860,16 @@ def test_f41_two_pushes_of_one_blob_at_once_both_end(registry: FakeRegistry) -> 
     assert stored(registry)
 
 
-def test_progress_is_told_of_all_that_goes_out_again_and_nothing_else(registry: FakeRegistry) -> None:
-    registry.on(SENT, reset(after=MiB))
+@pytest.mark.parametrize(("known", "manners"), [(True, DIST28), (False, DIST28), (False, DIST3)])
+def test_progress_shows_where_in_the_blob_we_are_and_is_told_of_all_that_goes_out(
+    like: Like, known: bool, manners: Personality
+) -> None:
+    registry = like(manners)
+    registry.on(SENT if known else PATCH, reset(after=MiB))
     told: list[int] = []
-    push(registry, on_bytes=told.append)
-    assert len(DATA) + MiB <= sum(told) <= 2 * len(DATA)
+    push(registry, known=known, on_bytes=told.append)
+    shown = list(accumulate(told))
+    assert max(shown) == shown[-1] == len(DATA)
+    assert min(shown) >= 0
+    again = 0 if manners is DIST3 else MiB  # distribution 3 keeps what came
+    assert len(DATA) + again <= sum(size for size in told if size > 0) <= 2 * len(DATA)
