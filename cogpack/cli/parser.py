@@ -177,7 +177,7 @@ def parser() -> argparse.ArgumentParser:
     explain.add_argument("target", metavar="HOST[/REPOSITORY]")
     registry = commands.add_parser("registry", help="Serve a registry of our own; probe another's.")
     actions = registry.add_subparsers(metavar="ACTION", required=True)
-    probe = command("probe", registries.probe, "Measure what a registry supports, in a repository of yours (mounts within it).", actions)
+    probe = command("probe", registries.probe, "Measure what a registry supports, in a repository of yours.", actions)
     probe.add_argument("target", metavar="HOST/NAME")
     serve = actions.add_parser("serve", help="Serve a directory (an OCI layout) as a registry.")
     serve.set_defaults(act=registries.serve)
