@@ -20,6 +20,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"cogpack {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
+    def hosts(added: argparse.ArgumentParser, option: str, text: str) -> None:
+        added.add_argument(option, action="append", type=_host, default=[], metavar="HOST", help=f"{text}; repeatable")
+
     def command(
         name: str, act: Callable[[argparse.Namespace], None], text: str, among: Any = commands
     ) -> argparse.ArgumentParser:
@@ -28,35 +31,14 @@ def parser() -> argparse.ArgumentParser:
         added.add_argument("--json", action="store_true", help="print the result as JSON")
         added.add_argument("-q", "--quiet", action="store_true", help="no progress and no closing sum")
         added.add_argument("--cache-dir", type=Path, metavar="DIR", help="downloads and facts [$COGPACK_CACHE_DIR]")
-        added.add_argument(
-            "--insecure-registry",
-            action="append",
-            type=_host,
-            default=[],
-            metavar="HOST",
-            help="allow plain http to this registry (loopback is always allowed); repeatable",
-        )
-        added.add_argument(
-            "--insecure-credentials",
-            action="append",
-            type=_host,
-            default=[],
-            metavar="HOST",
-            help="and send it credentials in the clear; repeatable",
-        )
+        hosts(added, "--insecure-registry", "allow plain http to this registry (loopback is always allowed)")
+        hosts(added, "--insecure-credentials", "and send it credentials in the clear")
         added.add_argument(
             "--strict-realm",
             action="store_true",
             help="send credentials to token servers of the registry's own domain only",
         )
-        added.add_argument(
-            "--allow-realm",
-            action="append",
-            type=_host,
-            default=[],
-            metavar="HOST",
-            help="and to the one at this host; implies --strict-realm; repeatable",
-        )
+        hosts(added, "--allow-realm", "and to the one at this host; implies --strict-realm")
         added.add_argument(
             "--registry-mirror",
             action="append",
@@ -76,16 +58,7 @@ def parser() -> argparse.ArgumentParser:
         added.add_argument("--paranoid", action="store_true", help="read every file again, whatever its times say")
         return added
 
-    def foreign(added: argparse.ArgumentParser) -> None:
-        added.add_argument(
-            "--allow-foreign",
-            action="append",
-            type=_host,
-            default=[],
-            metavar="HOST",
-            help="take layers that the registry does not have from their URLs at this host; repeatable",
-        )
-
+    foreign = ("--allow-foreign", "take layers that the registry does not have from their URLs at this host")
     push = project(command("push", acts.push, "Build what is missing and push the image."))
     push.add_argument("target", nargs="?", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
     push.add_argument("--dry-run", action="store_true", help="say what would move, as `cogpack plan` does")
@@ -119,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
     copy.add_argument("target", metavar="DST", help="the same; without a name, it gets the source's")
     copy.add_argument("--platform", metavar="OS/ARCH", help="one image of an index [all, and the index]")
     copy.add_argument("--no-referrers", action="store_true", help="leave out signatures, SBOMs and the like")
-    foreign(copy)
+    hosts(copy, *foreign)
     copy.add_argument("-j", "--jobs", type=_positive, default=4, metavar="N", help="blobs at a time [4]")
     pull = command(
         "pull", registries.pull, "Pull an image into an OCI layout, a docker archive, or an engine of this machine."
@@ -136,7 +109,7 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--platform", metavar="OS/ARCH", help="which image of an index [linux/amd64]")
     which.add_argument("--all-platforms", action="store_true", help="the index and all its images, into a layout")
     pull.add_argument("--only", choices=["weights"], help="the files of the weight layers, into a new directory")
-    foreign(pull)
+    hosts(pull, *foreign)
     pull.add_argument("-j", "--jobs", type=_positive, default=16, metavar="N", help="connections at a time [16]")
     verify = project(command("verify", acts.verify, "Rebuild from the lock and compare with a pushed image."))
     verify.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image to compare with")

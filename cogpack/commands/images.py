@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import cache, partial
+from typing import TypeVar
 
 import msgspec
 
@@ -13,9 +14,10 @@ from cogpack.errors import CogpackError, InputError
 from cogpack.image import LAYER_NAME, TITLE
 from cogpack.layout import Layout
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Index, Manifest, Platform, decode
-from cogpack.registry.client import Repository
 from cogpack.registry.graph import Graph, Reader, check_platform
 from cogpack.registry.places import LayoutPlace
+
+T = TypeVar("T")
 
 PLATFORM = Platform(architecture="amd64", os="linux")
 """What is taken of an index if nothing is said, whatever machine this is."""
@@ -67,7 +69,14 @@ def open_image(session: Session, target: str, platform: Platform | None = None) 
         where, wanted = reference.name, reference.digest or reference.tag or "latest"
         manifest = repository.manifest
         document = partial(repository.blob_bytes, limit=CONFIG_LIMIT)
-        blob, doubt = streamed(session, repository), repository.doubt
+        fetcher = cache(lambda: session.fetcher(repository))
+
+        @contextmanager
+        def fetched(descriptor: Descriptor) -> Iterator[Iterator[bytes]]:
+            with closing(fetcher().stream(descriptor, lambda _: None)) as blocks:
+                yield blocks
+
+        blob, doubt = fetched, repository.doubt
     else:
         layout = Layout.read(address.directory)
         where, wanted = target, layout.image(address.name).digest
@@ -98,18 +107,14 @@ def open_image(session: Session, target: str, platform: Platform | None = None) 
     )
 
 
-def streamed(
-    session: Session, repository: Repository
-) -> Callable[[Descriptor], AbstractContextManager[Iterator[bytes]]]:
-    """Blobs over many connections, gone on with where one breaks; the last block only if all bytes were right."""
-    fetcher = cache(lambda: session.fetcher(repository))
-
-    @contextmanager
-    def blob(descriptor: Descriptor) -> Iterator[Iterator[bytes]]:
-        with closing(fetcher().stream(descriptor, lambda _: None)) as blocks:
-            yield blocks
-
-    return blob
+def trying(act: Callable[[], T], doubt: Callable[[CogpackError], bool]) -> T:
+    """`act`, which makes something of blobs before their last bytes; again where a mirror's may have been wrong."""
+    try:
+        return act()
+    except CogpackError as error:
+        if not doubt(error):
+            raise
+        return act()
 
 
 def _platforms(index: Index) -> tuple[str, ...]:

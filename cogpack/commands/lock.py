@@ -1,15 +1,12 @@
 """`cogpack lock`: decide everything that the image depends on, and write it down."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from typing import NamedTuple
+from collections.abc import Mapping
 
 from cogpack.commands.gather import pin_weights
-from cogpack.commands.images import streamed
+from cogpack.commands.images import trying
 from cogpack.commands.session import Session
 from cogpack.config import Config
-from cogpack.digest import Digest
-from cogpack.errors import CogpackError, InputError, MismatchError
+from cogpack.errors import InputError, MismatchError
 from cogpack.layers.facts import write_whole
 from cogpack.lock import (
     FILE,
@@ -23,7 +20,7 @@ from cogpack.lock import (
     input_digests,
     read_lock,
 )
-from cogpack.oci import Descriptor, Platform
+from cogpack.oci import Platform
 from cogpack.project import Project
 from cogpack.reference import Reference
 from cogpack.resolve.base import resolve_base
@@ -139,23 +136,9 @@ def _registry_base(session: Session, config: Config, platform: Platform, kept: D
     return base
 
 
-class _Images(NamedTuple):
-    """A base's repository as `resolve_base` looks at it."""
-
-    manifest: Callable[[str], tuple[str, bytes, Digest] | None]
-    blob: Callable[[Descriptor], AbstractContextManager[Iterator[bytes]]]
-    blob_bytes: Callable[..., bytes]
-
-
 def _resolved(session: Session, reference: Reference, platform: Platform) -> RegistryBase:
     repository = session.repository(reference)
-    images = _Images(repository.manifest, streamed(session, repository), repository.blob_bytes)
-    try:
-        return resolve_base(reference, platform, images, session.progress)
-    except CogpackError as error:
-        if not repository.doubt(error):
-            raise
-        return resolve_base(reference, platform, images, session.progress)
+    return trying(lambda: resolve_base(reference, platform, repository, session.progress), repository.doubt)
 
 
 def _debian_base(session: Session, config: Config, platform: Platform, kept: Decisions | None) -> DebianBase:

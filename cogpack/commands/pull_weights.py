@@ -11,13 +11,13 @@ from pathlib import Path
 import msgspec
 
 from cogpack.commands.contents import DOCUMENT_LIMIT, joined_files, weight_layers
-from cogpack.commands.images import StoredImage, open_image, title
+from cogpack.commands.images import StoredImage, open_image, title, trying
 from cogpack.commands.session import Session
 from cogpack.commands.tree import Tree
 from cogpack.decompress import decompressed
 from cogpack.digest import Hasher
 from cogpack.disk import writing
-from cogpack.errors import CogpackError, InputError, MismatchError
+from cogpack.errors import InputError, MismatchError
 from cogpack.layers.weights.opaque import MANIFEST, ROOT, JoinSource
 from cogpack.oci import Descriptor, ImageConfig, Platform, decode
 from cogpack.registry.partial import Partial
@@ -104,12 +104,7 @@ class _Extraction:
         mark = self._done.region(layer.digest, number)
         if mark.have:
             return
-        try:
-            self._unpack(layer)
-        except CogpackError as error:
-            if not self._image.doubt(error):
-                raise
-            self._unpack(layer)
+        trying(lambda: self._unpack(layer), self._image.doubt)
         mark.write(0, b"x")
         mark.save([(0, 1)])
 

@@ -560,6 +560,28 @@ def test_outages_between_breaks_at_one_place_do_not_make_it_go_on(
     assert len(registry.seen) == 3 + download.BUDGET + 3 * (download.BUDGET - 1)
 
 
+def cancelled(pull: Pulls, ready: Callable[[], object]) -> None:
+    """The user ends a pull as soon as `ready`; it would go on for a minute or more."""
+    cancellation = Cancellation()
+    ended: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            pull(cancellation=cancellation)
+        except BaseException as error:  # noqa: BLE001
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    cancellation.cancel()
+    thread.join(20)
+    assert isinstance(ended[0], Cancelled)
+
+
 def test_a_pull_that_waits_for_its_registry_ends_when_the_user_wants(
     pull: Pulls, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -572,21 +594,7 @@ def test_a_pull_that_waits_for_its_registry_ends_when_the_user_wants(
         return 599.0
 
     monkeypatch.setattr("cogpack.http.patience.backoff", backoff)
-    cancellation = Cancellation()
-    ended: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            pull(cancellation=cancellation)
-        except BaseException as error:  # noqa: BLE001
-            ended.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert waiting.wait(30)
-    cancellation.cancel()
-    thread.join(20)
-    assert isinstance(ended[0], Cancelled)
+    cancelled(pull, lambda: waiting.wait(0.01))
 
 
 def test_a_refusal_is_an_error_at_once(pull: Pulls, registry: FakeRegistry) -> None:
@@ -597,22 +605,7 @@ def test_a_refusal_is_an_error_at_once(pull: Pulls, registry: FakeRegistry) -> N
 
 def test_a_pull_that_the_user_ends_is_over_in_seconds(pull: Pulls, registry: FakeRegistry) -> None:
     registry.on("GET blob", Fault("stall", after=1000, times=100))
-    cancellation = Cancellation()
-    ended: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            pull(cancellation=cancellation)
-        except BaseException as error:  # noqa: BLE001
-            ended.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    while not registry.seen:
-        time.sleep(0.01)
-    cancellation.cancel()
-    thread.join(20)  # the registry would hold it for a minute
-    assert isinstance(ended[0], Cancelled)
+    cancelled(pull, lambda: registry.seen)
     assert pull.path.exists()
 
 

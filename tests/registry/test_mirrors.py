@@ -147,7 +147,7 @@ def test_all_that_has_a_digest_comes_from_the_mirror(pulls: Pulls, origin: FakeR
 def test_a_tag_is_looked_up_at_the_registry_itself(pulls: Pulls, origin: FakeRegistry, mirror: FakeRegistry) -> None:
     put(mirror, "a/b", tag="v1")
     pulls(f"{pulls.name}:v1")
-    assert set(origin.kinds()) == {"GET manifest", "GET ping"} - ({"GET ping"} - set(origin.kinds()))
+    assert set(origin.kinds()) - {"GET ping"} == {"GET manifest"}
     assert set(mirror.kinds()) == {"GET blob"}
 
 
@@ -252,7 +252,6 @@ def test_wrong_bytes_end_the_trust_in_a_mirror(pulls: Pulls, origin: FakeRegistr
 def test_a_small_blob_comes_through_too(pulls: Pulls, mirror: FakeRegistry) -> None:
     mirror.blobs["a/b"][sha256(CONFIG)] = b"x" * len(CONFIG)
     with pulls.session as session:
-        assert open_image(session, pulls.by_digest).document is not None
         image = open_image(session, pulls.by_digest)
         assert image.document(image.manifest.config) == CONFIG
 
