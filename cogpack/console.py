@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self, TextIO
 
+from cogpack.notes import Note
 from cogpack.progress import Cancellation, Progress, Task
 
 if TYPE_CHECKING:
@@ -45,8 +46,12 @@ class Lines:
     def task(self, name: str, size: int | None) -> Task:
         return _LineTask(self, name, size)
 
-    def note(self, text: str) -> None:
-        self._line(f"note: {text}")
+    def note(self, note: Note) -> None:
+        self._line(f"note: {note.text}")
+
+    def summary(self, text: str) -> None:
+        if not self._quiet:
+            self._line(text)
 
     def finished(self, outcome: str, name: str, size: int, seconds: float) -> None:
         if not self._quiet:
@@ -107,11 +112,17 @@ class Live:
     def task(self, name: str, size: int | None) -> Task:
         return _LiveTask(self, self._bars, self._bars.add_task(printable(name), total=size), name, size)
 
-    def note(self, text: str) -> None:
-        self._console.print(printable(f"note: {text}"), markup=False, highlight=False, soft_wrap=True)
+    def note(self, note: Note) -> None:
+        self._say(f"note: {note.text}")
+
+    def summary(self, text: str) -> None:
+        self._say(text)
 
     def finished(self, outcome: str, name: str, size: int) -> None:
-        self._console.print(printable(_finished(outcome, name, size)), markup=False, highlight=False, soft_wrap=True)
+        self._say(_finished(outcome, name, size))
+
+    def _say(self, text: str) -> None:
+        self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def check(self) -> None:
         self._cancellation.check()

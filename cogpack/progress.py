@@ -6,6 +6,8 @@ The library knows this protocol only; the command line draws it.
 import threading
 from typing import Protocol
 
+from cogpack.notes import Note
+
 
 class Task(Protocol):
     """One piece of work with bytes to come: a download, a layer."""
@@ -21,8 +23,11 @@ class Progress(Protocol):
     def task(self, name: str, size: int | None) -> Task:
         """`name`: of what is worked on, a noun; `size`: bytes in all, None when not known."""
 
-    def note(self, text: str) -> None:
+    def note(self, note: Note) -> None:
         """One line for the user: a warning or a fact worth knowing."""
+
+    def summary(self, text: str) -> None:
+        """What a command did, in one line at its end; not for programs, which have its result."""
 
 
 class Cancelled(BaseException):
@@ -33,7 +38,10 @@ class _Silent:
     def task(self, name: str, size: int | None) -> Task:  # noqa: ARG002
         return self
 
-    def note(self, text: str) -> None:
+    def note(self, note: Note) -> None:
+        pass
+
+    def summary(self, text: str) -> None:
         pass
 
     def advance(self, size: int) -> None:

@@ -11,6 +11,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 RANKS = {
     "errors": 0,
+    "notes": 0,
     "digest": 0,
     "reference": 0,
     "disk": 1,

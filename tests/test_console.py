@@ -4,6 +4,7 @@ import re
 import pytest
 
 from cogpack.console import Lines, Live, printable
+from cogpack.notes import Code, Note
 from cogpack.progress import Cancellation
 
 
@@ -27,7 +28,7 @@ def test_what_was_done_is_a_verb_a_noun_and_the_bytes_that_it_took() -> None:
 def test_quiet_keeps_the_notes() -> None:
     progress, stream = lines(quiet=True)
     progress.task("wheels: numpy", 10).done("sent")
-    progress.note("a thing worth knowing")
+    progress.note(Note(Code.OUTAGE, "a thing worth knowing"))
     assert stream.getvalue() == "note: a thing worth knowing\n"
 
 
@@ -40,7 +41,7 @@ def test_a_name_commands_neither_the_terminal_nor_the_bars(capsys: pytest.Captur
         task.advance(10)
         live._bars.refresh()
         task.done("sent")
-        live.note(hostile)
+        live.note(Note(Code.OUTAGE, hostile))
     shown = "weights: [/red]a?]0;x??.bin"
     assert shown in stream.getvalue()
     assert capsys.readouterr().err.count(shown) >= 2

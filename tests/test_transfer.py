@@ -110,7 +110,7 @@ def test_a_cache_that_can_not_be_written_is_a_note_and_ends_nothing(tmp_path: Pa
     (tmp_path / "facts").write_text("a file where a directory should be, as a full disk leaves it")
     notes: list[str] = []
     sink = Sink()
-    move(plan("a", "b", "c"), sink, Facts(tmp_path / "facts", note=notes.append), jobs=1)
+    move(plan("a", "b", "c"), sink, Facts(tmp_path / "facts", note=lambda note: notes.append(note.text)), jobs=1)
     assert sink.events[3:] == ["image", "tags v1"]
     (note,) = notes
     assert note.startswith(f"{tmp_path}/facts/")

@@ -29,7 +29,7 @@ def push(arguments: argparse.Namespace) -> None:
         )
         if not arguments.quiet:
             words = sorted({layer.vouched for layer in pushed.layers if layer.vouched})
-            session.progress.note(
+            session.progress.summary(
                 f"sent {size_text(pushed.sent)} in {pushed.requests} requests, reused {size_text(pushed.reused)}"
                 + (f" (known from {', '.join(words)})" if words else "")
             )
@@ -46,7 +46,7 @@ def plan(arguments: argparse.Namespace) -> None:
         if getattr(arguments, "weights_only", False):  # `push --dry-run --weights-only`
             planned = planned.weights_only()
         if not arguments.quiet:
-            session.progress.note(_sum(planned.layers))
+            session.progress.summary(_sum(planned.layers))
         return text(arguments, planned, "\n".join(layer_rows(planned.layers) + weight_rows(planned.weights)))
 
     with_session(arguments, act)

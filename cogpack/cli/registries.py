@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cogpack.cli.running import heed_sigterm, text, with_session
 from cogpack.cli.weights import pull_weights
 from cogpack.errors import InputError
+from cogpack.notes import Code, Note
 
 if TYPE_CHECKING:
     from cogpack.commands.session import Session
@@ -29,7 +30,7 @@ def copy(arguments: argparse.Namespace) -> None:
             referrers=not arguments.no_referrers,
         )
         if not arguments.quiet:
-            session.progress.note(
+            session.progress.summary(
                 f"sent {size_text(copied.sent)} in {copied.requests} requests, mounted {size_text(copied.mounted)}, "
                 f"reused {size_text(copied.reused)}"
             )
@@ -70,7 +71,7 @@ def pull(arguments: argparse.Namespace) -> None:
         if not arguments.quiet:
             rate = pulled.fetched / max(0.001, time.monotonic() - started)
             speed = f" at {size_text(rate)}/s" if pulled.fetched else ""
-            session.progress.note(f"fetched {size_text(pulled.fetched)}{speed}, reused {size_text(pulled.reused)}")
+            session.progress.summary(f"fetched {size_text(pulled.fetched)}{speed}, reused {size_text(pulled.reused)}")
         return text(arguments, pulled, pulled.reference)
 
     with_session(arguments, act)
@@ -115,7 +116,7 @@ def logout(arguments: argparse.Namespace) -> None:
     def act(session: "Session") -> str:
         done = logout(session, registry_host(arguments.host))
         if left := ", ".join([*([done.left] if done.left else []), *done.paths]):
-            session.progress.note(f"{done.host}: there are still credentials in {left}")
+            session.progress.note(Note(Code.CREDENTIALS_LEFT, f"{done.host}: there are still credentials in {left}"))
         return text(arguments, done, f"{done.host}: {'logged out' if done.found else 'was not logged in'}")
 
     with_session(arguments, act)

@@ -14,6 +14,7 @@ from cogpack.commands.images import title
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError
+from cogpack.notes import Code, Note
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Manifest, Platform, decode, encode
 from cogpack.registry.answers import MissingBlobError
 from cogpack.registry.foreign import Elsewhere
@@ -73,7 +74,8 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
         else:
             advice = elsewhere.advice(layer)
             takes = f"; {advice} takes it along" if advice else ""
-            session.progress.note(f"{layer.digest} is left where its URL says: no registry need have it{takes}")
+            text = f"{layer.digest} is left where its URL says: no registry need have it{takes}"
+            session.progress.note(Note(Code.FOREIGN_LAYER, text))
     other, name = open_target(session, to, from_)
     work = _Copy(session, place, elsewhere, other)
     nodes = graph.nodes
@@ -115,7 +117,8 @@ def _add_referrers(session: Session, place: Place, graph: Graph) -> tuple[Node, 
                 try:
                     node = graph.add(entry)
                 except MissingError:
-                    session.progress.note(f"{place.name} lists {entry.digest} and does not have all of it: left out")
+                    text = f"{place.name} lists {entry.digest} and does not have all of it: left out"
+                    session.progress.note(Note(Code.INCOMPLETE_COPY, text))
                     continue
                 if node.subject is None or node.subject.digest != subject:
                     raise InputError(
@@ -135,7 +138,8 @@ def _add_tagged(session: Session, place: Place, graph: Graph, image: Sequence[No
             try:
                 found[tag] = graph.root(tag)
             except MissingError:
-                session.progress.note(f"{place.name} does not have all of {tag}: left out")
+                text = f"{place.name} does not have all of {tag}: left out"
+                session.progress.note(Note(Code.INCOMPLETE_COPY, text))
     return found
 
 
@@ -214,7 +218,8 @@ class _Copy:
         if present is not None and present[2] == root.descriptor.digest:
             return False
         if adding and present is not None and not _is_part(present[1], root):
-            self._session.progress.note(f"{self._target.name}:{name} stays: {self._source.name} has not all of it")
+            text = f"{self._target.name}:{name} stays: {self._source.name} has not all of it"
+            self._session.progress.note(Note(Code.INCOMPLETE_COPY, text))
             return False
         self._target.put_manifest(root.data, root.descriptor.media_type, name)
         return True

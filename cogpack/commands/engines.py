@@ -13,6 +13,7 @@ from cogpack.commands.images import title
 from cogpack.commands.pull import PulledBlob, PulledImage, Remote, open_remote
 from cogpack.commands.session import Session
 from cogpack.errors import CogpackError, UnavailableError
+from cogpack.notes import Code, Note
 from cogpack.oci import CONFIG_LIMIT, Descriptor, Platform, decode
 from cogpack.registry.server.through import PullThrough, Served
 from cogpack.sinks.daemon import Load, ask
@@ -133,7 +134,8 @@ class _Feed:
             try:
                 _run(engine, engine.again, names, seconds=_AGAIN_SECONDS)
             except UnavailableError as error:
-                self._session.progress.note(f"{names['name']} has no RepoDigest: {error.message}")
+                text = f"{names['name']} has no RepoDigest: {error.message}"
+                self._session.progress.note(Note(Code.NO_REPO_DIGEST, text))
 
     def load(self) -> None:
         """Into a Docker elsewhere, through its own connection."""

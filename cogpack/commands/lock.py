@@ -20,6 +20,7 @@ from cogpack.lock import (
     input_digests,
     read_lock,
 )
+from cogpack.notes import Code, Note
 from cogpack.oci import Platform
 from cogpack.project import Project
 from cogpack.reference import Reference
@@ -65,7 +66,8 @@ def current_lock(session: Session, project: Project) -> Lock:
             f"{FILE} was made from another {' and another '.join(stale) or 'platform'}",
             next_step="run cogpack lock and commit cogpack.lock",
         )
-    session.progress.note(f"{FILE} is stale ({', '.join(stale) or 'platform'} changed): resolving")
+    changed = ", ".join(stale) or "platform"
+    session.progress.note(Note(Code.LOCK_STALE, f"{FILE} is stale ({changed} changed): resolving"))
     return lock(session, project)
 
 
@@ -80,8 +82,8 @@ def _decide(session: Session, project: Project, kept: Decisions | None) -> Decis
     debian = None if base else _debian_base(session, config, platform, kept)
     python, glibc = (base.python, base.glibc) if base else (debian.python, debian.glibc) if debian else ("", "")
     requirements = project.requirements()
-    for warning in requirements.warnings:
-        session.progress.note(warning)
+    for note in requirements.notes:
+        session.progress.note(note)
     try:
         wheels = resolve_wheels(
             [*requirements.lines, contract.sdk_requirement(config), "coglet", "pip"],

@@ -6,6 +6,7 @@ import msgspec
 
 from cogpack.commands.session import Session
 from cogpack.errors import DeniedError, InputError
+from cogpack.notes import Code, Note
 from cogpack.registry.answers import wants_tls
 from cogpack.registry.auth import Authorizer
 from cogpack.registry.credentials import Account, Given, Secret
@@ -48,10 +49,11 @@ def login(session: Session, host: str, user: str, secret: Secret) -> LoggedIn:
         raise InputError(f"{host}: the user or the password is empty", next_step="give both")
     proved = _prove(session, host, user, secret)
     if not proved:
-        session.progress.note(f"{host} asks for no credentials, so they could not be tried")
+        text = f"{host} asks for no credentials, so they could not be tried"
+        session.progress.note(Note(Code.CREDENTIALS_UNTRIED, text))
     kept = Keeper(session.environment).store(host, user, secret)
     if session.environment.get("DOCKER_AUTH_CONFIG") and not session.environment.get("REGISTRY_AUTH_FILE"):
-        session.progress.note("DOCKER_AUTH_CONFIG is set and is looked at first")
+        session.progress.note(Note(Code.CREDENTIALS_SHADOWED, "DOCKER_AUTH_CONFIG is set and is looked at first"))
     return LoggedIn(host=host, user=user, kept=kept, proved=proved)
 
 

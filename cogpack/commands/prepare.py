@@ -42,8 +42,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
 def open_project(session: Session) -> Project:
     """Find and read the project; refuse what this version can't pack yet, before any work."""
     project = find_project(session.settings.directory, session.settings.file)
-    for warning in project.config.warnings:
-        session.progress.note(warning)
+    for note in project.config.notes:
+        session.progress.note(note)
     config = project.config
     unsupported = (
         (config.run, "build.run", "put the result into the project, or into a base image named by cogpack.base"),

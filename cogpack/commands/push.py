@@ -15,6 +15,7 @@ from cogpack.image import LAYER_KEY
 from cogpack.layers.layer import Form
 from cogpack.layers.wheels import check_clashes
 from cogpack.lock import Lock, Result, Results
+from cogpack.notes import Code, Note
 from cogpack.oci import CONFIG_LIMIT, INDEX_TYPES, Descriptor, ImageConfig, LayerInfo, Manifest, decode
 from cogpack.plan import Plan, weights_plan
 from cogpack.project import Project
@@ -64,7 +65,7 @@ def push(
     check_wheels(session, prepared.plan)
     _tell_of_limits(session, prepared.plan, reference)
     if create_repository and aws.create_repository(reference.registry, reference.repository):
-        session.progress.note(f"made the repository {reference.name}")
+        session.progress.note(Note(Code.REPOSITORY_MADE, f"made the repository {reference.name}"))
     image = known_image(prepared.plan)
     sink = RegistrySink(repository, reference, session.homes)
     if image is not None and (image.descriptor.digest == present or repository.manifest(image.descriptor.digest)):
@@ -110,9 +111,8 @@ def _tell_of_limits(session: Session, plan: Plan, reference: Reference) -> None:
     for layer in plan.layers:
         size = layer.size(Form.STORED)
         if known.largest is not None and size is not None and size > known.largest:
-            session.progress.note(
-                f"{layer.name} has {size} bytes; {known.name} takes {known.largest} in a layer ({known.source})"
-            )
+            text = f"{layer.name} has {size} bytes; {known.name} takes {known.largest} in a layer ({known.source})"
+            session.progress.note(Note(Code.LAYER_ABOVE_LIMIT, text))
 
 
 def push_reference(target: str | None, project: Project) -> Reference:

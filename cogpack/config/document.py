@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import yaml
 
 from cogpack.errors import InputError
+from cogpack.notes import Code, Note
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
@@ -26,11 +27,11 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 class Document:
-    """One YAML file: its name for messages, its warnings, and its budget of values."""
+    """One YAML file: its name for messages, its notes, and its budget of values."""
 
     def __init__(self, text: bytes, *, path: str) -> None:
         self.path = path
-        self.warnings: list[str] = []
+        self.notes: list[Note] = []
         self._visited = 0
         self._node = self._compose(text)
 
@@ -41,8 +42,8 @@ class Document:
             return None
         return Value(self, self._node, "")
 
-    def warn(self, line: int, message: str) -> None:
-        self.warnings.append(f"{self.path}:{line}: {message}")
+    def note(self, code: Code, line: int, message: str) -> None:
+        self.notes.append(Note(code, f"{self.path}:{line}: {message}"))
 
     def fail(self, line: int, message: str, *, next_step: str) -> NoReturn:
         raise InputError(f"{self.path}:{line}: {message}", next_step=next_step)
@@ -129,8 +130,8 @@ class Value:
     def expected(self, what: str, *, next_step: str = "") -> NoReturn:
         self.fail(f"expected {what}, found {self.shown}", next_step=next_step or f"write {what}")
 
-    def warn(self, message: str) -> None:
-        self.document.warn(self.line, f"{self.key}: {message}")
+    def note(self, code: Code, message: str) -> None:
+        self.document.note(code, self.line, f"{self.key}: {message}")
 
     @property
     def shown(self) -> str:
@@ -203,7 +204,7 @@ class Value:
         ]
 
     def fields(self, known: Collection[str], *, strict: bool = False) -> Mapping[str, "Value"]:
-        """A mapping's known keys that have a value. Others are warned of, or refused where `strict`."""
+        """A mapping's known keys that have a value. Others are noted, or refused where `strict`."""
         if not isinstance(self._node, yaml.MappingNode):
             self.expected("a mapping", next_step='write "key: value" lines')
         found = {}
@@ -220,5 +221,5 @@ class Value:
             if strict:
                 advice = f"write {near[0]}" if near else f"use one of {', '.join(sorted(known))}"
                 self.document.fail(line, f"{key:.120}: unknown key{hint}", next_step=advice)
-            self.document.warn(line, f"{key:.120}: unknown key, ignored{hint}")
+            self.document.note(Code.UNKNOWN_KEY, line, f"{key:.120}: unknown key, ignored{hint}")
         return found

@@ -5,6 +5,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from cogpack.notes import Note
+
 
 class SecretMount(msgspec.Struct, frozen=True, kw_only=True):
     """A secret that one run step sees as a file: its name at the builder, its absolute path in the step."""
@@ -73,7 +75,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """A whole `cog.yaml`.
 
     `predict` and `train` are references such as `predict.py:Predictor`; `image` is `image` or `model`, as written.
-    Versions keep the text they were written with. `warnings`: each `cog.yaml:LINE: ...`.
+    Versions keep the text they were written with. `notes`: each `cog.yaml:LINE: ...`.
     """
 
     predict: str | None = None
@@ -93,4 +95,4 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     weights: tuple[ManagedWeight, ...] = ()
     traces: bool = False
     pack: PackOptions = PackOptions()
-    warnings: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()

@@ -14,6 +14,7 @@ from packaging.version import InvalidVersion, Version
 from cogpack.config.document import Document, Value
 from cogpack.config.model import Config, PackOptions, PackWeights, RunStep, SecretMount, SplitRule
 from cogpack.config.weights import managed_weights
+from cogpack.notes import Code
 from cogpack.reference import Reference
 
 T = TypeVar("T")
@@ -86,7 +87,7 @@ def parse_config(text: bytes, *, path: str = "cog.yaml") -> Config:
         weights=managed_weights(top["weights"], model="model" in top) if "weights" in top else (),
         traces=_traces(top["observability"]) if "observability" in top else False,
         pack=_pack(top["cogpack"]) if "cogpack" in top else PackOptions(),
-        warnings=tuple(document.warnings),
+        notes=tuple(document.notes),
     )
 
 
@@ -172,7 +173,7 @@ def _sdk(value: Value) -> str:
 
 
 def _python_packages(value: Value) -> tuple[str, ...]:
-    value.warn("deprecated by Cog; python_requirements names a file instead")
+    value.note(Code.DEPRECATED_KEY, "deprecated by Cog; python_requirements names a file instead")
     for item in value.items():
         _filled(item)
     return value.texts()
@@ -188,7 +189,7 @@ def _system_packages(value: Value) -> tuple[str, ...]:
 def _run_steps(build: Mapping[str, Value]) -> tuple[RunStep, ...]:
     steps = [_run_step(item) for item in build["run"].items()] if "run" in build else []
     if "pre_install" in build:
-        build["pre_install"].warn("deprecated by Cog; its commands run after those of build.run")
+        build["pre_install"].note(Code.DEPRECATED_KEY, "deprecated by Cog; its commands run after those of build.run")
         steps += [RunStep(command=_command(item)) for item in build["pre_install"].items()]
     return tuple(steps)
 
@@ -204,7 +205,7 @@ def _run_step(value: Value) -> RunStep:
         keys = mount.fields(("type", "id", "target"))
         kind = keys["type"].text() if "type" in keys else ""
         if kind != "secret":
-            mount.warn(f"mount of type {kind[:40]!r} ignored; only secrets are mounted")
+            mount.note(Code.IGNORED_MOUNT, f"mount of type {kind[:40]!r} ignored; only secrets are mounted")
             continue
         for name in ("id", "target"):
             if name not in keys:

@@ -7,6 +7,7 @@ from typing import TypeVar
 from cogpack.errors import UnavailableError
 from cogpack.http.gate import Gates
 from cogpack.http.retry import ATTEMPTS, BUDGET, PATIENT_ATTEMPTS, backoff
+from cogpack.notes import Code, Note
 from cogpack.progress import Cancellation, Progress
 
 T = TypeVar("T")
@@ -66,7 +67,8 @@ class Patience:
         if self._failures >= self._attempts or wait > left:
             return None
         if error.away and self._outages >= ATTEMPTS and self._gates.is_news(error.away):
-            self._progress.note(f"{error.message}; asked again for up to {BUDGET / 60:.0f} minutes")
+            text = f"{error.message}; asked again for up to {BUDGET / 60:.0f} minutes"
+            self._progress.note(Note(Code.OUTAGE, text))
         return wait
 
     def wait(self, error: UnavailableError) -> bool:

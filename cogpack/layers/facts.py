@@ -10,13 +10,14 @@ from pathlib import Path
 from cogpack.disk import writing
 from cogpack.errors import InputError
 from cogpack.layout import replace
+from cogpack.notes import Code, Note
 from cogpack.oci import LayerInfo, decode, encode
 
 
 class Facts:
     """`note` is told, once, of a disk that takes nothing."""
 
-    def __init__(self, root: Path, *, note: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, root: Path, *, note: Callable[[Note], None] = lambda _: None) -> None:
         self._root = root
         self._note = note
 
@@ -34,21 +35,21 @@ class Facts:
         if self.get(key) != info:
             write_hint(self._path(key), encode(info), self._note_once)
 
-    def _note_once(self, text: str) -> None:
-        note, self._note = self._note, lambda _: None
-        note(text)
+    def _note_once(self, note: Note) -> None:
+        tell, self._note = self._note, lambda _: None
+        tell(note)
 
     def _path(self, key: str) -> Path:
         name = key.removeprefix("sha256:")
         return self._root / name[:2] / f"{name}.json"
 
 
-def write_hint(path: Path, data: bytes, note: Callable[[str], None]) -> None:
+def write_hint(path: Path, data: bytes, note: Callable[[Note], None]) -> None:
     """`write_whole`, of what can be learned again: work that has come so far does not end for it."""
     try:
         write_whole(path, data)
     except InputError as error:
-        note(f"{error.message}; the next run has to learn it again")
+        note(Note(Code.CACHE_UNWRITABLE, f"{error.message}; the next run has to learn it again"))
 
 
 def write_whole(path: Path, data: bytes) -> None:

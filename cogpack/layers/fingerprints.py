@@ -18,6 +18,7 @@ from blake3 import blake3
 from cogpack.digest import Digest, Hasher, parse_digest
 from cogpack.layers.content import BLOCK, Content, LocalFile, RawDeflate, Slices, Stat
 from cogpack.layers.facts import write_hint
+from cogpack.notes import Note
 from cogpack.oci import encode
 
 _YOUNG = 2_000_000_000
@@ -96,7 +97,7 @@ class Fingerprints:
     `note` is told of a disk that does not take them.
     """
 
-    def __init__(self, store: Path, *, trusting: bool = True, note: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, store: Path, *, trusting: bool = True, note: Callable[[Note], None] = lambda _: None) -> None:
         self._store = store
         self._note = note
         self._seen: dict[bytes, _Remembered] = {}  # by the path's bytes: not every path is text

@@ -67,13 +67,13 @@ class _Reader:
                 next_step="name the wheel in a requirements file",
             )
         before = self.merged
-        warnings = (*before.warnings, *found.warnings)
+        notes = (*before.notes, *found.notes)
         self.merged = Requirements(
             required=before.required if constraint else (*before.required, *found.required),
             constrained=(*before.constrained, *found.required) if constraint else before.constrained,
             local_wheels=(*before.local_wheels, *wheels),
             options=before.options.merged(found.options),
-            warnings=tuple(dict.fromkeys(warnings)),
+            notes=tuple(dict.fromkeys(notes)),
         )
         for include in found.includes:
             where = f"{include.path}:{include.line}"

@@ -12,6 +12,7 @@ from typing import Self
 
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
+from cogpack.notes import Code, Note
 from cogpack.reference import Reference
 from cogpack.registry.door import Door
 
@@ -31,7 +32,7 @@ class MirrorError(UnavailableError):
 class Mirrors:
     """Which registries stand in for which, and which of them failed in this session. Thread-safe."""
 
-    def __init__(self, texts: Sequence[str] = (), note: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, texts: Sequence[str] = (), note: Callable[[Note], None] = lambda _: None) -> None:
         """`texts`: each `HOST=MIRROR` or `HOST=MIRROR/PATH`, or several of them with commas or spaces between."""
         self._table: dict[str, list[tuple[str, str]]] = {}
         self._note = note
@@ -53,7 +54,7 @@ class Mirrors:
         """Nobody asks it any more."""
         if host not in self._down:
             self._down.add(host)
-            self._note(f"{why.message}; the mirror {host} is not asked any more")
+            self._note(Note(Code.MIRROR_DOWN, f"{why.message}; the mirror {host} is not asked any more"))
 
 
 def _parsed(word: str) -> tuple[str, tuple[str, str]]:

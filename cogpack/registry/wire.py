@@ -9,6 +9,7 @@ from urllib.parse import quote
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, UnavailableError
 from cogpack.http import Response, TiredError, backoff, redacted
+from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor
 from cogpack.registry.door import ELSEWHERE, REDIRECTS, Door
 from cogpack.registry.protocol import Answer, Blob, BrokenError
@@ -207,9 +208,8 @@ class HttpWire:
     @contextmanager
     def _slow_end(self, method: str, url: str, body: Iterable[bytes]) -> Iterator[Iterable[bytes]]:
         """`body`; where the answer does not come for long after its end, the user is told what is going on."""
-        told = (
-            f"{redacted(url).rpartition('/blobs/')[0]}: all is sent; the registry is finishing, which may take minutes"
-        )
+        where = redacted(url).rpartition("/blobs/")[0]
+        told = Note(Code.REGISTRY_FINISHING, f"{where}: all is sent; the registry is finishing, which may take minutes")
         timer = threading.Timer(_FINISHING, self._door.http.progress.note, (told,))
         timer.daemon = True
 

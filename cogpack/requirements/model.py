@@ -5,6 +5,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from cogpack.notes import Note
+
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 """A package's name as uv shows it (packaging's canonical form)."""
 
@@ -72,7 +74,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     local_wheels: tuple[LocalWheel, ...] = ()
     includes: tuple[Include, ...] = ()
     options: Options = Options()
-    warnings: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from cogpack.errors import InputError
+from cogpack.notes import Code, Note
 from cogpack.requirements.model import Include, LocalWheel, Options, RequirementLine, Requirements, anonymous
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -105,11 +106,11 @@ class _Line:
         return self._add_options(found, [(name, value) for name, value in options if name != "--hash"])
 
     def _dropped(self, found: Requirements, name: str) -> Requirements:
-        return self._warned(found, f"{name} left out; build.sdk_version chooses the SDK")
+        return self._noted(found, f"{name} left out; build.sdk_version chooses the SDK")
 
-    def _warned(self, found: Requirements, message: str) -> Requirements:
-        warning = f"{self.path}:{self.line}: {message}"
-        return msgspec.structs.replace(found, warnings=(*found.warnings, warning))
+    def _noted(self, found: Requirements, message: str) -> Requirements:
+        note = Note(Code.IGNORED_REQUIREMENT, f"{self.path}:{self.line}: {message}")
+        return msgspec.structs.replace(found, notes=(*found.notes, note))
 
     def _options(self, text: str) -> Iterator[tuple[str, str]]:
         """(long name, value or "") of each option, in both spellings of pip: `--a=b` and `--a b`."""
@@ -150,16 +151,16 @@ class _Line:
                 return msgspec.structs.replace(found, includes=(*found.includes, include))
             case "--editable":
                 if value in (".", "./"):
-                    return self._warned(found, "-e . left out; the project is on Python's path in the image")
+                    return self._noted(found, "-e . left out; the project is on Python's path in the image")
                 raise self.fail(f"-e {value:.80}: source trees are not installed", _BUILD)
             case "--no-binary":
                 if value == ":none:":
                     return found
                 raise self.fail("--no-binary asks for a build from source", _BUILD)
             case "--trusted-host":
-                return self._warned(found, "--trusted-host ignored; the index's certificate is checked")
+                return self._noted(found, "--trusted-host ignored; the index's certificate is checked")
             case "--use-feature":
-                return self._warned(found, "--use-feature ignored; it is for pip alone")
+                return self._noted(found, "--use-feature ignored; it is for pip alone")
             case "--hash":
                 raise self.fail("--hash without a requirement", "write it behind the requirement")
             case "--index-url":

@@ -9,6 +9,7 @@ import msgspec
 from cogpack.digest import Digest
 from cogpack.errors import MismatchError
 from cogpack.layers.layer import Body, Form, Layer
+from cogpack.notes import Code, Note
 from cogpack.oci import OCI_MANIFEST, Descriptor, Image, LayerInfo
 from cogpack.reference import Reference
 from cogpack.registry.answers import MissingBlobError
@@ -142,7 +143,10 @@ class RegistrySink:
             now = self._repository.tag_digest(tag) or self._taken(tag)[2]
             if now != root.digest:
                 self._repository.door.http.progress.note(
-                    f"{self._reference.name}:{tag} is {now} already: another push came right behind this one"
+                    Note(
+                        Code.TAG_MOVED,
+                        f"{self._reference.name}:{tag} is {now} already: another push came right behind this one",
+                    )
                 )
 
     def _taken(self, ref: str) -> tuple[str, bytes, Digest]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cogpack.config import Config, RunStep, SecretMount, WeightSource, parse_config
 from cogpack.errors import InputError
+from cogpack.notes import Code, Note
 
 REAL = b"""\
 # an ordinary project
@@ -67,7 +68,7 @@ def test_a_real_project_is_read_whole() -> None:
     )
     assert config.image == "r8.im/someone/model"
     assert config.predict == "predict.py:Predictor"
-    assert config.warnings == (
+    assert tuple(note.text for note in config.notes) == (
         "cog.yaml:23: build.fast: unknown key, ignored",
         "cog.yaml:10: build.python_packages: deprecated by Cog; python_requirements names a file instead",
         "cog.yaml:20: build.run[1].mounts[1]: mount of type 'cache' ignored; only secrets are mounted",
@@ -164,8 +165,8 @@ def test_a_byte_order_mark_is_skipped() -> None:
 
 
 def test_unknown_keys_are_warned_of_with_the_nearest_known_one() -> None:
-    assert parse("enviroment: [A=1]\n").warnings == (
-        "cog.yaml:1: enviroment: unknown key, ignored; did you mean environment?",
+    assert parse("enviroment: [A=1]\n").notes == (
+        Note(Code.UNKNOWN_KEY, "cog.yaml:1: enviroment: unknown key, ignored; did you mean environment?"),
     )
 
 

@@ -30,7 +30,7 @@ def module(path: Path) -> ModuleType:
 @pytest.mark.parametrize("name", ["hello", "minilm"])
 def test_an_example_is_read_without_a_warning(name: str) -> None:
     project = find_project(EXAMPLES / name)
-    assert project.config.warnings == ()
+    assert project.config.notes == ()
     assert project.config.predict == "predict.py:Predictor"
     assert project.source.read("predict.py")
 

@@ -21,6 +21,7 @@ from support.token_server import token_server
 from cogpack.commands.copy import copy
 from cogpack.commands.pull import pull
 from cogpack.commands.session import Session, Settings
+from cogpack.notes import Note
 from cogpack.oci import Image
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.reference import Reference
@@ -83,7 +84,10 @@ class Counting:
     def task(self, name: str, size: int | None) -> "Counting":
         return self
 
-    def note(self, text: str) -> None:
+    def note(self, note: Note) -> None:
+        pass
+
+    def summary(self, text: str) -> None:
         pass
 
     def advance(self, size: int) -> None:

@@ -132,7 +132,7 @@ def test_a_store_that_can_not_be_written_is_a_note(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "f").write_bytes(b"x")
     notes: list[str] = []
-    fingerprints = Fingerprints(tmp_path / "store", note=notes.append)
+    fingerprints = Fingerprints(tmp_path / "store", note=lambda note: notes.append(note.text))
     fingerprints.of(tmp_path / "f")
     fingerprints.save()
     (note,) = notes

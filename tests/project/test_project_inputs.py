@@ -85,7 +85,8 @@ def test_requirements_are_merged_with_all_that_they_name(tmp_path: Path) -> None
     assert found.lines == ("a==1", "b==2", "c==3", "d", "./req/w/x-1-py3-none-any.whl")
     assert found.constraints == ("e<5", "c==3")
     assert found.options == Options(index_url="https://one/", find_links=("https://links/",))
-    assert found.warnings == ("requirements.txt:5: cog left out; build.sdk_version chooses the SDK",)
+    [note] = found.notes
+    assert note.text == "requirements.txt:5: cog left out; build.sdk_version chooses the SDK"
 
 
 def test_packages_of_the_config_are_requirements_too(tmp_path: Path) -> None:

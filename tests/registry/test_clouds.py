@@ -115,7 +115,7 @@ def test_a_machine_without_an_identity_is_told_and_stays_anonymous(
 ) -> None:
     monkeypatch.setattr(logging.getLogger(), "handlers", [])  # as in a process of its own
     notes: list[str] = []
-    account = Credentials(clouds(http), note=notes.append).find(host, "a/b")
+    account = Credentials(clouds(http), note=lambda note: notes.append(note.text)).find(host, "a/b")
     assert account.login() is None
     assert len(notes) == 1
     assert "gave no token" in notes[0]

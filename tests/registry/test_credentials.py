@@ -47,7 +47,9 @@ class Machine:
         self.file(f"bin/docker-credential-{name}", f"#!/bin/sh\nread server\n{script}\n").chmod(0o755)
 
     def credentials(self, **environment: str) -> Credentials:
-        return Credentials.from_environment(self.environment | environment, note=self.notes.append)
+        return Credentials.from_environment(
+            self.environment | environment, note=lambda note: self.notes.append(note.text)
+        )
 
     def find(self, host: str = "h.io", repository: str = "a/b", **environment: str) -> Login | None:
         return self.credentials(**environment).find(host, repository).login()

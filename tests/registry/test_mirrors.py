@@ -24,6 +24,7 @@ from cogpack.commands.pull_weights import pull_weights
 from cogpack.commands.session import Session, Settings
 from cogpack.digest import sha256
 from cogpack.errors import InputError
+from cogpack.notes import Note
 from cogpack.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from cogpack.progress import SILENT, Task
 from cogpack.reference import Reference
@@ -63,8 +64,11 @@ class Notes:
     def task(self, name: str, size: int | None) -> Task:
         return SILENT.task(name, size)
 
-    def note(self, text: str) -> None:
-        self.notes.append(text)
+    def note(self, note: Note) -> None:
+        self.notes.append(note.text)
+
+    def summary(self, text: str) -> None:
+        pass
 
 
 def put(registry: FakeRegistry, name: str, *, tag: str | None = None) -> None:

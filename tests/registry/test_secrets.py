@@ -70,7 +70,7 @@ def test_no_failure_of_a_login_shows_what_it_was_made_with(
         places.append(fake.address)
         (tmp_path / "config.json").write_text(json.dumps({"auths": {fake.address: ENTRIES[entry]}}))
         environment = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path), "DOCKER_CONFIG": str(tmp_path)}
-        credentials = Credentials.from_environment(environment, http, note=notes.append)
+        credentials = Credentials.from_environment(environment, http, note=lambda note: notes.append(note.text))
         tokens = Tokens()
         reference = Reference.parse(f"{fake.address}/a/b")
         repository = Repository(http, reference, credentials, actions=("pull", "push"), tokens=tokens)
@@ -137,7 +137,7 @@ def test_no_failure_of_a_transfer_shows_a_token_or_a_signature(
         registry.storage = f"http://{storage.address}/v2/s/t/blobs/X?X-Amz-Signature=planted&x="
         config = {"auths": {registry.address: {"username": "user", "password": "open sesame"}}}
         environment = {"HOME": str(tmp_path), "DOCKER_AUTH_CONFIG": json.dumps(config)}
-        credentials = Credentials.from_environment(environment, http, note=shown.append)
+        credentials = Credentials.from_environment(environment, http, note=lambda note: shown.append(note.text))
         reference = Reference.parse(f"{registry.address}/a/b")
         repository = Repository(http, reference, credentials, actions=("pull", "push"))
         for where in (registry, storage):

@@ -33,6 +33,7 @@ from support.fake_registry import (
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http as RealHttp
+from cogpack.notes import Note
 from cogpack.oci import Descriptor
 from cogpack.progress import Task
 from cogpack.reference import Reference
@@ -326,9 +327,12 @@ def test_f12_a_registry_that_takes_long_to_finish_is_told_of(monkeypatch: pytest
         def task(self, name: str, size: int | None) -> Task:
             raise AssertionError
 
-        def note(self, text: str) -> None:
-            assert "/a/b: all is sent; the registry is finishing" in text
+        def note(self, note: Note) -> None:
+            assert "/a/b: all is sent; the registry is finishing" in note.text
             told.set()
+
+        def summary(self, text: str) -> None:
+            raise AssertionError
 
     def script(request: Request) -> Answer:
         if request.method == "PUT":

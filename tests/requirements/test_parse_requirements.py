@@ -112,8 +112,8 @@ def test_nested_files_are_named_with_their_lines() -> None:
 def test_the_sdk_is_left_out_with_a_warning(line: str) -> None:
     found = parse_requirements(f"a==1\n{line}\n", path="r.txt")
     assert found.lines == ("a==1",)
-    assert len(found.warnings) == 1
-    assert found.warnings[0].startswith("r.txt:2: cog")
+    assert len(found.notes) == 1
+    assert found.notes[0].text.startswith("r.txt:2: cog")
 
 
 def test_packages_that_only_begin_like_the_sdk_stay() -> None:
@@ -123,7 +123,7 @@ def test_packages_that_only_begin_like_the_sdk_stay() -> None:
 def test_the_project_itself_is_left_out_with_a_warning() -> None:
     found = parse_requirements("-e .\n--trusted-host h\n", path="r.txt")
     assert found.lines == ()
-    assert [warning.split(" ", 1)[0] for warning in found.warnings] == ["r.txt:1:", "r.txt:2:"]
+    assert [note.text.split(" ", 1)[0] for note in found.notes] == ["r.txt:1:", "r.txt:2:"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Time that passes only where somebody waits; progress that nobody draws."""
 
+from cogpack.notes import Note
 from cogpack.progress import Cancellation
 
 
@@ -36,5 +37,8 @@ class Notes:
     def done(self, outcome: str) -> None:
         pass
 
-    def note(self, text: str) -> None:
-        self.notes.append(text)
+    def note(self, note: Note) -> None:
+        self.notes.append(note.text)
+
+    def summary(self, text: str) -> None:
+        pass

@@ -7,6 +7,7 @@ from typing import Self
 
 from cogpack.errors import DeniedError
 from cogpack.http import Http
+from cogpack.notes import Code, Note
 from cogpack.registry.credentials.account import Account
 from cogpack.registry.credentials.ci import CiVariables, HostVariables
 from cogpack.registry.credentials.clouds import clouds
@@ -18,7 +19,7 @@ from cogpack.registry.credentials.login import Login
 class Credentials:
     """The sources of one session; the first that has a login wins. Thread-safe."""
 
-    def __init__(self, sources: Sequence[Source], *, note: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, sources: Sequence[Source], *, note: Callable[[Note], None] = lambda _: None) -> None:
         self._sources = sources
         self._note = note
         self._noted: set[str] = set()
@@ -27,7 +28,7 @@ class Credentials:
 
     @classmethod
     def from_environment(
-        cls, environment: Mapping[str, str], http: Http | None = None, *, note: Callable[[str], None] = lambda _: None
+        cls, environment: Mapping[str, str], http: Http | None = None, *, note: Callable[[Note], None] = lambda _: None
     ) -> Self:
         """All sources; the clouds only with `http`. `note` is told of what is broken and passed over."""
         named = [HostVariables(environment), *sources_of_files(environment), *CiVariables.all_of(environment)]
@@ -83,4 +84,4 @@ class Credentials:
             if text in self._noted:
                 return
             self._noted.add(text)
-        self._note(text)
+        self._note(Note(Code.CREDENTIALS_SKIPPED, text))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
+from cogpack.notes import Code, Note
 from cogpack.resolve.wheels.target import Target
 
 _LENGTH = 1500
@@ -27,9 +28,9 @@ def missing_extra(errors: str, target: Target) -> InputError | None:
     )
 
 
-def yanked(errors: str) -> Iterator[str]:
+def yanked(errors: str) -> Iterator[Note]:
     for pin, reason in _YANKED.findall(errors):
-        yield f"{pin} is yanked: its publisher took it back{reason}"
+        yield Note(Code.YANKED, f"{pin} is yanked: its publisher took it back{reason}")
 
 
 def failure(errors: str, target: Target) -> CogpackError:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from cogpack.errors import InputError
+from cogpack.notes import Code, Note
 from cogpack.runtime.schema.document import Handler, encode_document
 from cogpack.runtime.schema.inputs import describe_inputs
 from cogpack.runtime.schema.names import Sources
@@ -26,7 +27,7 @@ class Described(msgspec.Struct, frozen=True):
 
     document: bytes
     concurrency: int | None
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def describe(
@@ -47,7 +48,7 @@ def describe(
         )
     source = MappingSource(files) if isinstance(files, Mapping) else files
     sources = Sources(source, python=python)
-    notes: list[str] = []
+    notes: list[Note] = []
     slots: int | None = None
     handlers: dict[bool, Handler] = {}
     for reference, training in ((predict, False), (train, True)):
@@ -64,12 +65,16 @@ def describe(
 
 
 def _handler(
-    sources: Sources, reference: str, notes: list[str], *, train: bool, python: tuple[int, int]
+    sources: Sources, reference: str, notes: list[Note], *, train: bool, python: tuple[int, int]
 ) -> tuple[Handler, int | None]:
     target = find_target(sources, reference, train=train)
     notes += target.notes
     notes += [
-        f"{target.module.path}:{line}: a relative import, which fails in the container: the file is loaded by itself"
+        Note(
+            Code.RELATIVE_IMPORT,
+            f"{target.module.path}:{line}: a relative import, which fails in the container: "
+            "the file is loaded by itself",
+        )
         for line in target.module.relative_imports
     ]
     inputs = describe_inputs(sources, target)

@@ -4,6 +4,7 @@ import ast
 
 import msgspec
 
+from cogpack.notes import Code, Note
 from cogpack.runtime.schema.annotations import OPAQUE_ADVICE, SCALARS, Piece, Type, parse_type, title
 from cogpack.runtime.schema.arguments import Arguments, read_default
 from cogpack.runtime.schema.checks import is_coglet_only, limit_violation, pattern_fault, type_violation
@@ -24,7 +25,7 @@ class Inputs(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     required: list[str]
     enums: dict[str, Piece]
     places: dict[str, Place]
-    notes: list[str]
+    notes: list[Note]
 
 
 def describe_inputs(sources: Sources, target: Target) -> Inputs:
@@ -162,7 +163,8 @@ def _check_arguments(inputs: Inputs, type_: Type, given: Arguments, place: Place
     }
     item = type_.item if type_.kind == "list" and type_.item else type_
     if item.kind == "pathlib path":
-        inputs.notes.append(place.text(f"coglet gives {item.text} of pathlib the URL as text; import Path from cog"))
+        text = f"coglet gives {item.text} of pathlib the URL as text; import Path from cog"
+        inputs.notes.append(place.note(Code.PLAIN_PATH, text))
     if type_.kind == "union" and (limits or given.choices):
         what = "choices" if given.choices else next(iter(limits))
         raise place.error(f"{what} on a union is not supported", next_step=f"take one type, or remove {what}")
@@ -175,7 +177,8 @@ def _check_arguments(inputs: Inputs, type_: Type, given: Arguments, place: Place
     elif type_.kind == "list" or limits.keys() - _fitting(item.kind):
         inert = list(limits) if type_.kind == "list" else sorted(limits.keys() - _fitting(item.kind))
         if inert:
-            inputs.notes.append(place.text(f"{', '.join(inert)} has no effect on {type_.text}"))
+            text = f"{', '.join(inert)} has no effect on {type_.text}"
+            inputs.notes.append(place.note(Code.IGNORED_CONSTRAINT, text))
     default = given.default
     if default is None or default is msgspec.UNSET:
         return
@@ -206,9 +209,8 @@ def _check_pattern(inputs: Inputs, pattern: str, place: Place) -> None:
             f"regex={pattern!r:.80} is not a regular expression: {fault}", next_step="correct the expression"
         )
     if is_coglet_only(pattern):
-        inputs.notes.append(
-            place.text(f"regex={pattern!r:.80} uses look-around or the like: coglet can, but cog build refuses it")
-        )
+        text = f"regex={pattern!r:.80} uses look-around or the like: coglet can, but cog build refuses it"
+        inputs.notes.append(place.note(Code.COG_REFUSES, text))
 
 
 def _check_choices(type_: Type, given: Arguments, place: Place) -> None:

@@ -2,17 +2,18 @@
 
 import sys
 
+from cogpack.notes import Code, Note
 from cogpack.runtime.schema.source import Source
 
 _SERVED_WITH = ("certifi", "charset_normalizer", "cog", "coglet", "idna", "requests", "urllib3")
 _HARMLESS = frozenset({"antigravity", "idlelib", "test", "this", "turtledemo"})
 
 
-def shadowed(source: Source) -> list[str]:
+def shadowed(source: Source) -> list[Note]:
     """A note for each module of the standard library or of the server that a file in the root replaces."""
     names = sorted({*sys.stdlib_module_names, *_SERVED_WITH} - _HARMLESS)
     return [
-        f"{path}:1: hides the module {name} from everything in the container; rename it"
+        Note(Code.HIDDEN_MODULE, f"{path}:1: hides the module {name} from everything in the container; rename it")
         for name in names
         if not name.startswith("_")
         for path in (f"{name}.py", f"{name}/__init__.py")

@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from cogpack.errors import InputError
+from cogpack.notes import Code, Note
 
 MAX_BYTES = 512 * 1024
 """Of one Python file, many times the longest predictor seen; the densest such source needs 200 MiB as a tree."""
@@ -51,6 +52,9 @@ class Place(msgspec.Struct, frozen=True):
 
     def text(self, message: str) -> str:
         return f"{self.path}:{self.line}: " + (f"{self.subject}: " if self.subject else "") + message
+
+    def note(self, code: Code, message: str) -> Note:
+        return Note(code, self.text(message))
 
     def error(self, message: str, *, next_step: str) -> InputError:
         return InputError(self.text(message), next_step=next_step)

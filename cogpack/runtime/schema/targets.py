@@ -6,6 +6,7 @@ import posixpath
 import msgspec
 
 from cogpack.errors import InputError
+from cogpack.notes import Code, Note
 from cogpack.runtime.schema.names import Foreign, Local, Sources
 from cogpack.runtime.schema.source import Defined, Function, Module, Place, Scope, class_names
 from cogpack.runtime.schema.values import Unresolved, evaluate
@@ -22,7 +23,7 @@ class Target(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     is_method: bool
     place: Place
     module: Module
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def find_target(sources: Sources, reference: str, *, train: bool) -> Target:
@@ -53,7 +54,7 @@ def _method(sources: Sources, found: Local, module: Module, *, train: bool) -> T
     place = Place(found.scope.module.path, found.node.lineno, f"class {found.node.name}")
     methods = {name: _owned(sources, found, name) for name in ("run", "predict", "train")}
     run = methods["run"] or methods["predict"]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     if methods["run"] and methods["predict"]:
         raise place.error("has both run and predict, of which coglet takes one", next_step="remove one of the two")
     wanted = methods["train"] if train else run
@@ -63,7 +64,8 @@ def _method(sources: Sources, found: Local, module: Module, *, train: bool) -> T
             f"has no {what}, neither its own nor of a base class in the project", next_step=f"define a {what}"
         )
     if train and run is None:
-        notes = (place.text("has train, but coglet also wants a run or predict method before it starts in train mode"),)
+        text = "has train, but coglet also wants a run or predict method before it starts in train mode"
+        notes = (place.note(Code.TRAIN_ALONE, text),)
     scope, node = wanted
     own = Place(scope.module.path, node.lineno, f"method {node.name}")
     for decorator in node.decorator_list:

@@ -159,30 +159,30 @@ def test_files_in_directories_import_from_the_root() -> None:
 )
 def test_relative_imports_are_noted(source: str, note: str) -> None:
     [found] = described(source + "def Predictor(x: int) -> str: ...").notes
-    assert found.startswith(note)
+    assert found.text.startswith(note)
 
 
 def test_files_that_hide_modules_are_noted() -> None:
     others = {"types.py": "", "requests/__init__.py": "", "harmless.py": "", "sub/json.py": ""}
     notes = described(predictor("x: int"), others=others).notes
-    assert [note.split(":")[0] for note in notes] == ["requests/__init__.py", "types.py"]
+    assert [note.text.split(":")[0] for note in notes] == ["requests/__init__.py", "types.py"]
 
 
 def test_patterns_that_only_coglet_knows_are_noted() -> None:
     [note] = described(predictor(r"a: str = Input(regex=r'^[a-z]+$');b: str = Input(regex=r'^(?!no)')")).notes
-    assert note.startswith("predict.py:")
-    assert "parameter 'b'" in note
+    assert note.text.startswith("predict.py:")
+    assert "parameter 'b'" in note.text
 
 
 def test_limits_without_effect_are_noted() -> None:
     notes = described(predictor("a: str = Input(ge=1);b: list[int] = Input(le=2);c: int = Input(ge=1)")).notes
-    assert ["'a'" in notes[0], "'b'" in notes[1], len(notes)] == [True, True, 2]
+    assert ["'a'" in notes[0].text, "'b'" in notes[1].text, len(notes)] == [True, True, 2]
 
 
 def test_a_trainer_that_coglet_will_not_start_is_noted() -> None:
     source = "class Trainer:\n    def train(self, x: int) -> str: ..."
     [note] = described(source, predict=None, train="predict.py:Trainer").notes
-    assert note.startswith("predict.py:1: class Trainer")
+    assert note.text.startswith("predict.py:1: class Trainer")
 
 
 def test_text_outside_ascii_stays_as_it_is() -> None:

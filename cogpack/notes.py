@@ -1,0 +1,58 @@
+"""What a user should know although the work goes on: notes, each of a kind that has a stable code.
+
+The codes are an interface: pipelines allow and deny them by name. They are kept when texts change.
+"""
+
+import enum
+from typing import Self
+
+import msgspec
+
+
+class Code(enum.StrEnum):
+    """The kinds of notes, by what was found. `meaning` is the sentence that documents it."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> Self:
+        code = str.__new__(cls, value)
+        code._value_ = value
+        code.meaning = meaning
+        return code
+
+    CACHE_UNWRITABLE = "cache-unwritable", "The cache can't be written: the next run has to learn the same again."
+    COG_REFUSES = "cog-refuses", "The model serves this here, but `cog build` would refuse it."
+    CREDENTIALS_LEFT = "credentials-left", "After a logout there are still credentials that would be used."
+    CREDENTIALS_SHADOWED = "credentials-shadowed", "A login was kept, but another source of credentials goes before it."
+    CREDENTIALS_SKIPPED = "credentials-skipped", "A source of credentials is broken and was passed over."
+    CREDENTIALS_UNTRIED = "credentials-untried", "A login was kept without a trial: the registry asks for none."
+    DEPRECATED_KEY = "deprecated-key", "A key of cog.yaml works, but Cog has deprecated it."
+    FOREIGN_LAYER = "foreign-layer", "A copied image keeps a layer where its URL says, outside of the registry."
+    HIDDEN_MODULE = "hidden-module", "A file of the project hides a module that the server or Python itself needs."
+    IGNORED_CONSTRAINT = "ignored-constraint", "A limit of an input has no effect on its type."
+    IGNORED_MOUNT = "ignored-mount", "A mount of a run step is of a kind that has no effect."
+    IGNORED_REQUIREMENT = "ignored-requirement", "A line or option of a requirements file has no effect here."
+    INCOMPLETE_COPY = "incomplete-copy", "The source lists something that it does not have in full: it was left out."
+    LAYER_ABOVE_LIMIT = "layer-above-limit", "A layer is larger than what the registry is known to take."
+    LOCK_STALE = "lock-stale", "The lock was made from other inputs and is resolved anew."
+    MIRROR_DOWN = "mirror-down", "A mirror failed and is not asked any more in this run."
+    NO_REPO_DIGEST = "no-repo-digest", "Docker has the image, but does not know it by its digest."
+    OUTAGE = "outage", "A server does not answer; it is asked again for some minutes."
+    PLAIN_PATH = "plain-path", "An input is a pathlib path: coglet hands the URL over as text."
+    REGISTRY_FINISHING = "registry-finishing", "All bytes are sent, and the registry takes long to finish the blob."
+    RELATIVE_IMPORT = "relative-import", "The predictor's file has a relative import, which fails in the container."
+    REPOSITORY_MADE = "repository-made", "The repository was made, since the registry wants that before a push."
+    TAG_MOVED = "tag-moved", "Another push moved the tag right behind this one."
+    TRAIN_ALONE = "train-alone", "A class has train, but nothing that coglet could start it with."
+    UNKNOWN_KEY = "unknown-key", "A key of cog.yaml is not known and has no effect."
+    YANKED = "yanked", "A chosen release was taken back by its publisher."
+
+
+class Note(msgspec.Struct, frozen=True):
+    """One line: `text` names the place first, as `cog.yaml:3: ...`, where there is one."""
+
+    code: Code
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
