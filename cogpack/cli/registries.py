@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from cogpack.cli.running import heed_sigterm, text, with_session
 from cogpack.cli.weights import pull_weights
 from cogpack.errors import InputError
-from cogpack.notes import Code, Note
 
 if TYPE_CHECKING:
     from cogpack.commands.session import Session
@@ -112,6 +111,7 @@ def _asked_for(arguments: argparse.Namespace, host: str) -> tuple[str, str]:
 
 def logout(arguments: argparse.Namespace) -> None:
     from cogpack.commands.login import logout, registry_host
+    from cogpack.notes import Code, Note
 
     def act(session: "Session") -> str:
         done = logout(session, registry_host(arguments.host))
