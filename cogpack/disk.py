@@ -50,6 +50,14 @@ def whole_file(path: Path, *, prefix: str = ".part-", mode: int = 0o666) -> Iter
         beside.unlink(missing_ok=True)
 
 
+def check_writable(path: Path) -> None:
+    """Try what `whole_file` will do at `path`, which stays as it is; an `InputError` where it would fail."""
+    beside = path.with_name(f".part-{secrets.token_hex(8)}")
+    with writing(path):
+        os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+        beside.unlink()
+
+
 class Output:
     """Failed writes are told as such, and not as failures of what is being read meanwhile."""
 

@@ -245,6 +245,12 @@ def input_digests(inputs: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def parse_lock(data: bytes, *, path: str = FILE) -> Lock:
+    for number, line in enumerate(data.splitlines(), 1):
+        if line.startswith((b"<<<<<<< ", b">>>>>>> ")):
+            raise InputError(
+                f"{path}:{number}: a merge has left its conflict markers",
+                next_step=f"take either side (git checkout --ours {path}), run cogpack lock, and commit it",
+            )
     try:
         document: Any = tomllib.loads(data.decode())
         if (version := document.get("version")) != VERSION:

@@ -121,7 +121,8 @@ def make_plan(
     *large, small = [(built(WheelsSource(files), spliced), files) for files in _wheels(decisions.wheels, suppliers)]
     layers += [layer for layer, _ in large]
     probe = suppliers.probe if config.pack.weights.compression == "zstd" else None
-    above = [small[0], built(_project(files, schema, suppliers), compressed)]
+    project = BuiltLayer(_project(files, schema, suppliers), compressed, ground=ground, remembered=False)
+    above = [small[0], project]
     room = LAYER_LIMIT - len(layers) - len(above)
     laid = lay(weights, layer_size, suppliers.part, contract.join_program(), probe, room=room)
     for layer in laid.layers:

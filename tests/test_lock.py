@@ -106,3 +106,14 @@ def test_toml_reads_back_as_it_was_written(document: dict[str, object]) -> None:
 
     found = tomllib.loads(toml.encode(document).decode())
     assert without_empty_lists(found) == without_empty_lists(document)
+
+
+@pytest.mark.parametrize("marker", [b"<<<<<<< HEAD\n", b">>>>>>> theirs\n"])
+def test_what_a_merge_left_is_told_as_that(marker: bytes) -> None:
+    before, after = encode_lock(LOCK).split(b"[platforms", 1)
+    with pytest.raises(InputError) as caught:
+        parse_lock(before + marker + b"[platforms" + after)
+    line = before.count(b"\n") + 1
+    assert caught.value.message == f"cogpack.lock:{line}: a merge has left its conflict markers"
+    assert "take either side" in caught.value.next_step
+    assert "run cogpack lock" in caught.value.next_step

@@ -50,8 +50,8 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str])
         realms=frozenset(arguments.allow_realm) if arguments.strict_realm or arguments.allow_realm else None,
         registry_mirrors=tuple(arguments.registry_mirror),
         foreign_hosts=frozenset(getattr(arguments, "allow_foreign", ())),
-        locked=getattr(arguments, "locked", False)
-        or (in_ci and not getattr(arguments, "locks", False) and (directory / "cogpack.lock").exists()),
+        locked=getattr(arguments, "locked", False),
+        in_ci=in_ci and not getattr(arguments, "locks", False),
         paranoid=getattr(arguments, "paranoid", False),
         environment=environment,
     )

@@ -34,7 +34,7 @@ def build(session: Session, output: Path, *, tag: str | None = None, rebuild: bo
     project = open_project(session)
     name = _name(project, tag)
     archive = names_archive(output)
-    prepared = prepare(session, project)
+    prepared = prepare(session, project, writes=True)
     if archive:
         with ArchiveSink.write(output) as sink:
             return _into(session, prepared, sink, [name], rebuild=rebuild)
@@ -45,7 +45,7 @@ def load(session: Session, *, tag: str | None = None) -> Built:
     """Into the local Docker, streamed: nothing is written to disk on the way."""
     project = open_project(session)
     name = _name(project, tag)
-    prepared = prepare(session, project)
+    prepared = prepare(session, project, writes=True)
     with DaemonSink.open() as sink:
         return _into(session, prepared, sink, [name], rebuild=False)
 

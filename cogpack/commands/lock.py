@@ -1,11 +1,13 @@
 """`cogpack lock`: decide everything that the image depends on, and write it down."""
 
+import os
 from collections.abc import Mapping
 
 from cogpack.commands.gather import pin_weights
 from cogpack.commands.images import trying
 from cogpack.commands.session import Session
 from cogpack.config import Config
+from cogpack.disk import check_writable
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.facts import write_whole
 from cogpack.lock import (
@@ -34,22 +36,35 @@ DEFAULT_PYTHON = "3.13"
 
 def lock(session: Session, project: Project, *, upgrade: bool = False) -> Lock:
     """Resolve afresh and write `cogpack.lock`. Present pins are kept where they still fit, unless `upgrade`."""
-    inputs = input_digests(project.inputs())
     previous = read_lock(project.root)
+    _try_writing(project)
+    made = _resolve(session, project, previous, upgrade=upgrade)
+    write_lock(project, made)
+    return made
+
+
+def _resolve(session: Session, project: Project, previous: Lock | None, *, upgrade: bool = False) -> Lock:
+    inputs = input_digests(project.inputs())
     kept = None if upgrade or previous is None else previous.platforms.get(project.config.pack.platform)
-    made = Lock(
+    return Lock(
         version=VERSION,
         inputs=inputs,
         platforms={project.config.pack.platform: _decide(session, project, kept)},
         weights=pin_weights(session, project, previous.weights if previous and not upgrade else ()),
         results=previous.results if previous else Results(),
     )
-    write_lock(project, made)
-    return made
 
 
-def current_lock(session: Session, project: Project) -> Lock:
-    """The lock, if it fits the project's inputs; else a new one, or with `--locked` a `MismatchError`."""
+def is_pinned(session: Session, project: Project) -> bool:
+    """Whether the lock is to be taken as it is: neither resolved anew nor added to."""
+    return session.settings.locked or (session.settings.in_ci and os.path.lexists(project.root / FILE))
+
+
+def current_lock(session: Session, project: Project, *, writes: bool) -> Lock:
+    """The lock, if it fits the project's inputs; else a new one, or a `MismatchError` where it is pinned.
+
+    Only who `writes` leaves the new one in the project, and is told at once if that can't be.
+    """
     found = read_lock(project.root)
     if found is None:
         if session.settings.locked:
@@ -57,22 +72,42 @@ def current_lock(session: Session, project: Project) -> Lock:
                 f"{project.root / FILE}: there is no lock, and with --locked or for verify none is made",
                 next_step="run cogpack lock and commit cogpack.lock",
             )
-        return lock(session, project)
+        return _renewed(session, project, None, writes=writes)
     stale = found.stale(input_digests(project.inputs()))
     if not stale and project.config.pack.platform in found.platforms:
         return found
-    if session.settings.locked:
+    if is_pinned(session, project):
         raise MismatchError(
             f"{FILE} was made from another {' and another '.join(stale) or 'platform'}",
             next_step="run cogpack lock and commit cogpack.lock",
         )
     changed = ", ".join(stale) or "platform"
     session.progress.note(Note(Code.LOCK_STALE, f"{FILE} is stale ({changed} changed): resolving"))
-    return lock(session, project)
+    return _renewed(session, project, found, writes=writes)
+
+
+def _renewed(session: Session, project: Project, found: Lock | None, *, writes: bool) -> Lock:
+    if writes:
+        return lock(session, project)
+    made = _resolve(session, project, found)
+    text = f"{FILE} is {'not there' if found is None else 'stale'}: resolved for this run only, cogpack lock writes it"
+    session.progress.note(Note(Code.LOCK_UNWRITTEN, text))
+    return made
 
 
 def write_lock(project: Project, made: Lock) -> None:
     write_whole(project.root / FILE, encode_lock(made))
+
+
+def _try_writing(project: Project) -> None:
+    """A directory that takes no lock should be known before the work of a resolution."""
+    path = project.root / FILE
+    try:
+        check_writable(path)
+    except InputError as error:
+        raise InputError(
+            error.message, next_step=f"run cogpack lock where the project can be written, and commit {FILE}"
+        ) from error
 
 
 def _decide(session: Session, project: Project, kept: Decisions | None) -> Decisions:

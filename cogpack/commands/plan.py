@@ -6,7 +6,7 @@ import msgspec
 
 from cogpack.commands.managed import shown
 from cogpack.commands.prepare import Prepared, open_project, prepare
-from cogpack.commands.push import believe_known, present_layers, read_new_files, registry_reference
+from cogpack.commands.push import believe_known, present_layers, read_new_files, read_project, registry_reference
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.layers.built import BuiltLayer
@@ -62,7 +62,7 @@ def plan(session: Session, target: str | None) -> Planned:
     """The layers, and which would move to `target` (or `image:` of cog.yaml); nothing is built or sent."""
     project = open_project(session)
     reference = registry_reference(target, project) if target or project.config.image else None
-    prepared = prepare(session, project)
+    prepared = prepare(session, project, writes=False)
     repository = None
     word: Mapping[str, LayerInfo] = {}
     if reference:
@@ -70,6 +70,7 @@ def plan(session: Session, target: str | None) -> Planned:
         _, word = present_layers(repository, reference.with_tag(reference.tag or "latest"))
     read_new_files(session, prepared)
     believe_known(session, prepared.plan, prepared.lock, word, "the target's tag")
+    read_project(session, prepared)
     packages = _packages(prepared)
     layers = tuple(
         PlannedLayer(

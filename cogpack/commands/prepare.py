@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from cogpack.artifacts import Artifact
 from cogpack.commands.gather import Gathered, gather
-from cogpack.commands.lock import DEFAULT_PYTHON, current_lock
+from cogpack.commands.lock import DEFAULT_PYTHON, current_lock, is_pinned
 from cogpack.commands.session import Session
 from cogpack.config import Config
 from cogpack.digest import Digest
@@ -31,19 +31,20 @@ from cogpack.runtime.schema import Described, describe
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """`pinned`: the lock was there and is not to be touched."""
+
     project: Project
     lock: Lock
     plan: Plan
     schema: bytes
     fingerprints: Fingerprints
     gathered: Gathered
+    pinned: bool
 
 
 def open_project(session: Session) -> Project:
     """Find and read the project; refuse what this version can't pack yet, before any work."""
-    project = find_project(session.settings.directory, session.settings.file)
-    for note in project.config.notes:
-        session.progress.note(note)
+    project = find_described(session)
     config = project.config
     unsupported = (
         (config.run, "build.run", "put the result into the project, or into a base image named by cogpack.base"),
@@ -52,6 +53,14 @@ def open_project(session: Session) -> Project:
     for present, key, advice in unsupported:
         if present:
             raise InputError(f"cog.yaml: {key} is not supported by this version of cogpack", next_step=advice)
+    return project
+
+
+def find_described(session: Session) -> Project:
+    """Find and read the project, whether this version can pack it or not."""
+    project = find_project(session.settings.directory, session.settings.file)
+    for note in project.config.notes:
+        session.progress.note(note)
     return project
 
 
@@ -67,13 +76,15 @@ def describe_project(project: Project, *, sdk_version: str, python: str) -> Desc
     )
 
 
-def prepare(session: Session, project: Project) -> Prepared:
+def prepare(session: Session, project: Project, *, writes: bool) -> Prepared:
+    """Who `writes` may leave a new lock in the project, and what the layers came out as."""
     config = project.config
     # Once before resolving: a mistake in the predictor should not cost a resolve to learn of.
     python = ".".join((config.python_version or DEFAULT_PYTHON).split(".")[:2])
     describe_project(project, sdk_version="", python=python)
     project.files()  # a mistake in them, too
-    lock = current_lock(session, project)
+    pinned = is_pinned(session, project)
+    lock = current_lock(session, project, writes=writes)
     decisions = lock.platforms[config.pack.platform]
     sdk_version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "")
     described = describe_project(project, sdk_version=sdk_version, python=decisions.python)
@@ -104,6 +115,7 @@ def prepare(session: Session, project: Project) -> Prepared:
         schema=described.document,
         fingerprints=fingerprints,
         gathered=gathered,
+        pinned=pinned,
     )
 
 

@@ -17,7 +17,7 @@ from cogpack.layers.wheels import check_clashes
 from cogpack.lock import Lock, Result, Results
 from cogpack.notes import Code, Note
 from cogpack.oci import CONFIG_LIMIT, INDEX_TYPES, Descriptor, ImageConfig, LayerInfo, Manifest, decode
-from cogpack.plan import Plan, weights_plan
+from cogpack.plan import PROJECT, Plan, weights_plan
 from cogpack.project import Project
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
@@ -53,7 +53,7 @@ def push(
     """
     project = open_project(session)
     reference = registry_reference(target, project)
-    prepared = prepare(session, project)
+    prepared = prepare(session, project, writes=True)
     if weights_only:
         prepared = msgspec.structs.replace(prepared, plan=weights_plan(prepared.plan))
     tag = reference.tag or "latest"
@@ -63,6 +63,7 @@ def push(
     if not rebuild:
         believe_known(session, prepared.plan, prepared.lock, word, f"the tag {reference.name}:{tag}")
     check_wheels(session, prepared.plan)
+    read_project(session, prepared)
     _tell_of_limits(session, prepared.plan, reference)
     if create_repository and aws.create_repository(reference.registry, reference.repository):
         session.progress.note(Note(Code.REPOSITORY_MADE, f"made the repository {reference.name}"))
@@ -177,6 +178,13 @@ def read_new_files(session: Session, prepared: Prepared) -> None:
     prepared.fingerprints.save()
 
 
+def read_project(session: Session, prepared: Prepared) -> None:
+    """Make the project's own layer, which no lock remembers, where it is all that is not known of the image."""
+    unknown = [layer for layer in prepared.plan.built if layer.known is None]
+    if [layer.name for layer in unknown] == [PROJECT]:
+        unknown[0].learn(lambda _: session.cancellation.check())
+
+
 def believe_known(session: Session, plan: Plan, lock: Lock, word: Mapping[str, LayerInfo], who: str) -> None:
     """Lock, facts and the target's tag say what layers come out as; where two differ, it is an error."""
     pinned = {result.key: result.info for result in lock.results.layers}
@@ -201,16 +209,26 @@ def check_wheels(session: Session, plan: Plan) -> None:
 
 
 def record_results(session: Session, prepared: Prepared, infos: Mapping[str, LayerInfo]) -> None:
-    """Write what the layers came out as into the lock, unless it is not to be touched."""
-    if session.settings.locked:
+    """Write what the layers came out as into the lock, unless it is not to be touched. It is only remembered there, so
+    nothing ends for it.
+
+    The project's own layer is left out: it changes with each line of code, and is made in no time.
+    """
+    if prepared.pinned:
         return
     made: dict[str, Result] = {
-        layer.key: Result.of(layer.name, layer.key, infos[layer.key]) for layer in prepared.plan.built
+        layer.key: Result.of(layer.name, layer.key, infos[layer.key])
+        for layer in prepared.plan.built
+        if layer.name != PROJECT
     }
     if len(prepared.lock.platforms) > 1 or not prepared.plan.wheels:  # what was not planned stays
-        made = {result.key: result for result in prepared.lock.results.layers} | made
+        made = {result.key: result for result in prepared.lock.results.layers if result.name != PROJECT} | made
     layers = tuple(sorted(made.values(), key=lambda result: (result.name, result.key)))
     weights = locked_weights(prepared.project, prepared.gathered, prepared.plan, prepared.fingerprints, prepared.lock)
     prepared.fingerprints.save()
     if (results := Results(layers, weights)) != prepared.lock.results:
-        write_lock(prepared.project, msgspec.structs.replace(prepared.lock, results=results))
+        try:
+            write_lock(prepared.project, msgspec.structs.replace(prepared.lock, results=results))
+        except InputError as error:
+            text = f"{error.message}; a machine with nothing but the lock has to build what is known here"
+            session.progress.note(Note(Code.RESULTS_UNWRITTEN, text))

@@ -1,16 +1,19 @@
 """`cogpack schema`: the model's OpenAPI document, made from its source without importing it."""
 
 from cogpack.commands.lock import DEFAULT_PYTHON
-from cogpack.commands.prepare import describe_project, open_project
+from cogpack.commands.prepare import describe_project, find_described
 from cogpack.commands.session import Session
-from cogpack.lock import read_lock
+from cogpack.errors import InputError
+from cogpack.lock import Decisions, read_lock
+from cogpack.notes import Code, Note
+from cogpack.project import Project
 
 
 def schema(session: Session) -> bytes:
-    """With the versions of the lock where there is one: nothing is resolved for this."""
-    project = open_project(session)
-    found = read_lock(project.root)
-    decisions = found.platforms.get(project.config.pack.platform) if found else None
+    """With the versions of the lock where there is one that can be read: nothing is resolved for this, nor refused for
+    what a schema does not need."""
+    project = find_described(session)
+    decisions = _decisions(session, project)
     python = ".".join((project.config.python_version or DEFAULT_PYTHON).split(".")[:2])
     version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "") if decisions else ""
     described = describe_project(
@@ -19,3 +22,12 @@ def schema(session: Session) -> bytes:
     for note in described.notes:
         session.progress.note(note)
     return described.document
+
+
+def _decisions(session: Session, project: Project) -> Decisions | None:
+    try:
+        found = read_lock(project.root)
+    except InputError as error:
+        session.progress.note(Note(Code.LOCK_UNREAD, f"{error.message}: the schema is made without it"))
+        return None
+    return found.platforms.get(project.config.pack.platform) if found else None

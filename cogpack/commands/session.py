@@ -33,7 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     `jobs`: layers moved at a time, or connections; `paranoid`: read every file again; `registry_mirrors`: as `Mirrors`
     reads them, and in place of `COGPACK_REGISTRY_MIRROR`; `foreign_hosts`: to which the URLs of layers may lead;
-    `realms`: see `Trust`.
+    `realms`: see `Trust`; `locked`: a missing or stale lock is an error; `in_ci`: a stale one is.
     """
 
     directory: Path = Path()
@@ -46,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     foreign_hosts: frozenset[str] = frozenset()
     realms: frozenset[str] | None = None
     locked: bool = False
+    in_ci: bool = False
     paranoid: bool = False
     environment: Mapping[str, str] = {}
 

@@ -53,7 +53,7 @@ def verify(session: Session, target: str) -> Verified:
     reference = Reference.parse(target)
     session = Session(msgspec.structs.replace(session.settings, locked=True), session.progress, session.cancellation)
     with session:
-        prepared = prepare(session, open_project(session))
+        prepared = prepare(session, open_project(session), writes=False)
         repository = session.repository(reference)
         wanted = reference.digest or reference.tag or "latest"
         found = repository.manifest(wanted)

@@ -54,7 +54,8 @@ class BuiltLayer:
 
     `ground`: directories of lower layers with other than the usual owner and mode (see `entry.complete`); part of the
     key, since they are written again. `vouched` says who gave `known`, for the error when a rebuild contradicts it.
-    `remote`: reading the source is a download; `ratio`: of weights, thousandths that zstd leaves in a probe.
+    `remote`: reading the source is a download; `ratio`: of weights, thousandths that zstd leaves in a probe;
+    `remembered`: else it is made before its target is asked for it, since nobody will know what it came out as.
     """
 
     def __init__(
@@ -66,8 +67,9 @@ class BuiltLayer:
         origins: Sequence[Reference] = (),
         remote: bool = False,
         ratio: int | None = None,
+        remembered: bool = True,
     ) -> None:
-        self.read_first = (codec.media_type == OCI_LAYER or ratio is not None) and not remote
+        self.read_first = (codec.media_type == OCI_LAYER or ratio is not None or not remembered) and not remote
         self.ratio = ratio
         self._source = source
         self._codec = codec

@@ -55,21 +55,52 @@ def list_files(root: str, patterns: Patterns) -> list[ProjectFile]:
     return sorted(found.values(), key=lambda file: file.path.encode())
 
 
+def holds(root: str, patterns: Patterns, path: str) -> bool:
+    """Whether `list_files` has the file `path`, told from the directories above it alone: nothing else is looked at."""
+    state, walked = 0, ""
+    *directories, _ = parts = path.split("/")
+    for depth, name in enumerate(parts):
+        walked = f"{walked}/{name}" if walked else name
+        if _is_never(name, at_root=depth == 0):
+            return False
+        state = patterns.match(walked, state)
+        if depth < len(directories) and not _goes_into(root, walked, patterns, state):
+            return False
+    return not patterns.ignores(state) and _is_file(f"{root}/{path}")
+
+
+def _is_never(name: str, *, at_root: bool) -> bool:
+    return name in _NEVER or (at_root and name in _NEVER_AT_ROOT)
+
+
+def _goes_into(root: str, directory: str, patterns: Patterns, state: int) -> bool:
+    if patterns.ignores(state) and not patterns.may_keep_below(directory):
+        return False
+    return not os.path.lexists(f"{root}/{directory}/pyvenv.cfg")
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
 def _walk(root: str, patterns: Patterns) -> Iterator[ProjectFile]:
     pending = [("", 0)]
     while pending:
         directory, above = pending.pop()
         for entry in _scan(root, directory):
             path = f"{directory}/{entry.name}" if directory else entry.name
-            if entry.name in _NEVER or (not directory and entry.name in _NEVER_AT_ROOT):
+            if _is_never(entry.name, at_root=not directory):
                 continue
             state = patterns.match(path, above)
             ignored = patterns.ignores(state)
             is_directory = entry.is_dir(follow_symlinks=False)
-            if is_directory and (not ignored or patterns.may_keep_below(path)):
-                if os.path.lexists(f"{root}/{path}/pyvenv.cfg"):
-                    continue
+            if is_directory and _goes_into(root, path, patterns, state):
                 pending.append((path, state))
+            elif is_directory and not ignored:  # a virtual environment
+                continue
             if not ignored:
                 _check_name(path, entry.name)
                 yield ProjectFile(path=path, kind="directory") if is_directory else _file(root, path, entry)

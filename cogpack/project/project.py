@@ -1,6 +1,7 @@
 """A project: its directory, its config, and what is read of it."""
 
 import os
+import stat
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ import msgspec
 from cogpack.config import Config, parse_config
 from cogpack.config.document import MAX_BYTES as MAX_CONFIG_BYTES
 from cogpack.errors import InputError
-from cogpack.project.files import ProjectFile, list_files
+from cogpack.project.files import ProjectFile, holds, list_files
 from cogpack.project.ignore import Patterns, parse_ignore
 from cogpack.project.inputs import Inputs, read_inputs
 from cogpack.project.lfs import LfsAttributes
@@ -69,7 +70,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         """The files as the image will have them; a predictor that is left out is an `InputError`."""
         for reference in (self.config.predict, self.config.train):
             path = reference.partition(":")[0] if reference else None
-            if path and os.path.lexists(self.root / path) and not self._resolved(path):
+            if path and os.path.lexists(self.root / path) and not self._source(path):
                 raise InputError(
                     f"{path}: named in {self.config_path.name}, but left out by {_IGNORE_FILE}",
                     next_step=f"add the line !{path} at the end of {_IGNORE_FILE}",
@@ -77,31 +78,41 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         return ProjectSource(self)
 
     def read(self, path: str) -> bytes | None:
-        """A file's bytes; `None` where the image will have no such file. Links are followed."""
-        file = self._resolved(path)
-        if file is None:
+        """A file's bytes; `None` where the image will have no such file. Links are followed, and nothing else of the
+        project is looked at."""
+        source = self._source(path)
+        if source is None:
             return None
-        if file.size > _MAX_SOURCE:
-            raise InputError(f"{path}: {file.size} bytes are too many for source code", next_step="shorten the file")
         try:
-            with open_file(self.root / file.path) as opened:
-                return opened.read(_MAX_SOURCE)
+            with open_file(self.root / source) as opened:
+                data = opened.read(_MAX_SOURCE + 1)
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}", next_step="make it readable") from error
+        if len(data) > _MAX_SOURCE:
+            raise InputError(
+                f"{path}: more than {_MAX_SOURCE} bytes are too many for source code", next_step="shorten the file"
+            )
+        return data
+
+    def _source(self, path: str) -> str | None:
+        place = self._place(path)
+        return place if place is not None and holds(str(self.root), self._patterns, place) else None
 
     def _resolved(self, path: str) -> ProjectFile | None:
+        file = self._files.get(self._place(path) or "")
+        return file if file is not None and file.kind == "file" else None
+
+    def _place(self, path: str) -> str | None:
+        """`path` with its links followed; `None` where that leaves the project."""
         try:
             place = Path(os.path.realpath(self.root / path))
         except ValueError:
             return None
-        if not place.is_relative_to(self.root):
-            return None
-        file = self._files.get(place.relative_to(self.root).as_posix())
-        return file if file is not None and file.kind == "file" else None
+        return place.relative_to(self.root).as_posix() if place.is_relative_to(self.root) else None
 
     @cached_property
     def _files(self) -> dict[str, ProjectFile]:
-        files = list_files(str(self.root), self._patterns())
+        files = list_files(str(self.root), self._patterns)
         return {file.path: self._rules.find_pointer(str(self.root), file) for file in files}
 
     @cached_property
@@ -120,6 +131,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     def _inputs(self) -> Inputs:
         return read_inputs(self.root, self.config, config_name=self.config_path.name)
 
+    @cached_property
     def _patterns(self) -> Patterns:
         try:
             data = _read(self.root / _IGNORE_FILE)
@@ -143,7 +155,7 @@ class ProjectSource:
 
 def find_project(start: Path, file: str = "cog.yaml") -> Project:
     """The project whose `file` is in `start` or the nearest directory above; with a slash in `file`, there alone."""
-    directory = Path(os.path.realpath(start))
+    directory = _directory(start)
     upward = [directory] if "/" in file else [directory, *directory.parents][: _MAX_PARENTS + 1]
     for candidate in upward:
         path = candidate / file
@@ -154,6 +166,29 @@ def find_project(start: Path, file: str = "cog.yaml") -> Project:
         return Project(Path(os.path.realpath(path.parent)), parse_config(text, path=path.name), path)
     above = "" if "/" in file else " or any directory above"
     raise InputError(f"no {file} in {start}{above}", next_step="run it in the project's directory, or name the file")
+
+
+def _directory(start: Path) -> Path:
+    """`start` without links; an `InputError` where it is no directory, since one above it may be another project."""
+    try:
+        directory = Path(os.path.realpath(start))
+        if stat.S_ISDIR(directory.stat().st_mode):
+            return directory
+        reason = "not a directory"
+    except OSError as error:
+        if not start.is_absolute() and not _has_directory():
+            raise InputError(
+                "the current directory is gone", next_step="change to one that is there, or name one with -C /DIR"
+            ) from error
+        reason = "there is no such directory" if isinstance(error, FileNotFoundError) else f"{error.strerror}"
+    raise InputError(f"{start}: {reason}", next_step="name the project's directory, or one below it")
+
+
+def _has_directory() -> bool:
+    try:
+        return bool(Path.cwd())
+    except OSError:
+        return False
 
 
 def _read(path: Path) -> bytes:

@@ -198,3 +198,50 @@ def test_a_large_project_is_listed_quickly(tmp_path: Path) -> None:
     start = time.monotonic()
     assert len(found.files()) == 10_022
     assert time.monotonic() - start < 3
+
+
+def test_one_file_is_held_just_where_the_list_has_it(tmp_path: Path) -> None:
+    """`read` looks along one path; the list walks everything. They must never differ."""
+    files: dict[str, bytes | str] = {".git/x": "", "a/.git": "", "a/b/c.py": "", "a/b/d.py": "", "env/x.py": ""}
+    files |= {"env/pyvenv.cfg": "", "cogpack.lock": "", "a/cogpack.lock": "", "out/kept.py": "", "out/other.py": ""}
+    files |= {"out/deep/kept.py": "", ".dockerignore": "out\n!out/kept.py\na/b/d.py\nout/deep\n"}
+    found = project(tmp_path, files)
+    listed = {file.path for file in found.files() if file.kind == "file"}
+    assert {path for path in [*files, "cog.yaml", "a", "gone"] if found.read(path) is not None} == listed
+    assert {"a/b/c.py", "out/kept.py", "a/cogpack.lock"} < listed
+
+
+def test_a_source_is_read_whatever_else_the_project_holds(tmp_path: Path) -> None:
+    found = project(tmp_path, {"predict.py": "x = 1\n", "model.bin": POINTER})
+    (tmp_path / "out").symlink_to("/etc")
+    os.mkfifo(tmp_path / "pipe")
+    assert found.read("predict.py") == b"x = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "words"), [("nowhere", "nowhere: there is no such directory"), ("cog.yaml", "cog.yaml: not a directory")]
+)
+def test_a_directory_that_is_none_never_leads_to_the_project_above(tmp_path: Path, start: str, words: str) -> None:
+    project(tmp_path, {})
+    with pytest.raises(InputError) as caught:
+        find_project(tmp_path / start)
+    assert caught.value.message == f"{tmp_path}/{words}"
+
+
+def test_a_directory_below_the_project_leads_to_it(tmp_path: Path) -> None:
+    project(tmp_path, {"a/b/x": "", "other.yaml": ""})
+    (tmp_path / "link").symlink_to("a/b")
+    assert find_project(tmp_path / "a/b").root == tmp_path
+    assert find_project(tmp_path / "link", "other.yaml").config_path == tmp_path / "other.yaml"
+
+
+def test_a_current_directory_that_is_gone_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project(tmp_path / "p", {})
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for start in (Path(), Path("below")):
+        with pytest.raises(InputError, match="the current directory is gone"):
+            find_project(start)
+    assert find_project(tmp_path / "p").root == tmp_path / "p"
