@@ -22,6 +22,7 @@ def make_wheel(
     *,
     files: Mapping[str, bytes] | None = None,
     executable: frozenset[str] = frozenset(),
+    links: frozenset[str] = frozenset(),
     entry_points: str = "",
     tag: str = "py3-none-any",
     requires: tuple[str, ...] = (),
@@ -49,7 +50,8 @@ def make_wheel(
         for member, data in contents.items():
             entry = zipfile.ZipInfo(member, (2020, 1, 1, 0, 0, 0))
             entry.compress_type = method
-            entry.external_attr = (0o100755 if member in executable else 0o100644) << 16
+            mode = 0o120777 if member in links else 0o100755 if member in executable else 0o100644
+            entry.external_attr = mode << 16
             archive.writestr(entry, data)
     return path
 

@@ -1,15 +1,18 @@
 """The zip of a wheel (PKWARE APPNOTE.TXT 6.3), read strictly, so that no two readers can see two different trees.
 
 Only what wheels hold is taken: plain files, stored or deflated, zip64 where it is needed. Refused are duplicate and
-overlapping members, local headers that contradict the central directory, links, encryption, several disks, paths that
-leave the tree, and sizes that deflate can't reach. Memory is bounded by the central directory's limit.
+overlapping members, local headers that contradict the central directory, devices, encryption, several disks, paths that
+leave the tree, and sizes that deflate can't reach. A member with the mode of a link is a file with the link's text, as
+pip and uv install it. Memory is bounded by the central directory's limit.
+
+The central directory alone (`list_members`) tells what is in a wheel that lies on a server.
 """
 
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import NoReturn, TypeAlias
 
 import msgspec
 
@@ -35,6 +38,9 @@ _SIZES_FOLLOW = 0x8
 _UTF8 = 0x800
 _STORED, _DEFLATED = 0, 8
 
+Read: TypeAlias = Callable[[int, int], bytes]
+"""(offset, size) to that many bytes of the archive, fewer only at its end."""
+
 
 class Member(msgspec.Struct, frozen=True):
     """One file. `start`, `packed`: place and length of its bytes in the archive; `mode`: Unix mode, 0 if not given."""
@@ -44,6 +50,18 @@ class Member(msgspec.Struct, frozen=True):
     size: int
     crc32: int
     start: int
+    packed: int
+    deflated: bool
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """One file as the central directory alone tells of it. `offset`: of its local header; the rest as in `Member`."""
+
+    name: str
+    mode: int
+    size: int
+    crc32: int
+    offset: int
     packed: int
     deflated: bool
 
@@ -64,12 +82,28 @@ class _Record(msgspec.Struct, frozen=True):
 def read_members(path: Path, *, where: str) -> list[Member]:
     """The files of the archive in the order of its directory, without its directories. `where` names it in errors."""
     with path.open("rb") as file:
-        return _Archive(file, path.stat().st_size, where).members()
+
+        def read(offset: int, size: int) -> bytes:
+            file.seek(offset)
+            return file.read(size)
+
+        return _Archive(read, path.stat().st_size, where).members()
+
+
+def list_members(read: Read, size: int, *, where: str) -> list[Listed]:
+    """As `read_members`, by the central directory alone: local headers are not looked at."""
+    archive = _Archive(read, size, where)
+    return [archive.listed(name, record) for name, record in archive.records()[0] if not name.endswith("/")]
+
+
+def local_member(read: Read, listed: Listed, size: int, *, where: str) -> Member:
+    """The member that `listed` is, its local header read."""
+    return _Archive(read, size, where).member(listed)
 
 
 class _Archive:
-    def __init__(self, file: BinaryIO, size: int, where: str) -> None:
-        self._file = file
+    def __init__(self, read: Read, size: int, where: str) -> None:
+        self._bytes = read
         self._size = size
         self._where = where
 
@@ -77,29 +111,31 @@ class _Archive:
         raise InputError(f"{self._where}: {problem}", next_step="this wheel is damaged or unsafe: choose another one")
 
     def _read(self, offset: int, size: int) -> bytes:
-        self._file.seek(offset)
-        data = self._file.read(size)
+        data = self._bytes(offset, size)
         if len(data) != size:
             self.refuse("the zip is cut short")
         return data
 
     def members(self) -> list[Member]:
+        records, start = self.records()
+        found = [self.member(self.listed(name, record)) for name, record in records if not name.endswith("/")]
+        self._check_overlaps(found, [record.offset for _, record in records], start)
+        return found
+
+    def records(self) -> tuple[list[tuple[str, _Record]], int]:
+        """Each entry with its name, directories too, and where the central directory begins."""
         start, size, count = self._directory()
         records = list(self._records(self._read(start, size), count))
         limit = _FLOOR + _RATIO * self._size
         if sum(record.size for record in records) > limit:
             self.refuse(f"it would unpack to more than {limit} bytes")
-        found: list[Member] = []
-        names: set[str] = set()
+        found: dict[str, _Record] = {}
         for record in records:
             name = self._name(record)
-            if name in names:
+            if name in found:
                 self.refuse(f"{name!r} is in it twice")
-            names.add(name)
-            if not name.endswith("/"):
-                found.append(self._member(name, record))
-        self._check_overlaps(found, records, start)
-        return found
+            found[name] = record
+        return list(found.items()), start
 
     def _directory(self) -> tuple[int, int, int]:
         """(offset, size, entries) of the central directory, which must end where the end records begin."""
@@ -204,43 +240,53 @@ class _Archive:
             self.refuse(f"{name!r:.200}: names that begin with .wh. mean deletion in image layers")
         return name
 
-    def _member(self, name: str, record: _Record) -> Member:
+    def listed(self, name: str, record: _Record) -> Listed:
         if record.flags & _ENCRYPTED:
             self.refuse(f"{name!r:.200} is encrypted")
         if record.method not in (_STORED, _DEFLATED):
             self.refuse(f"{name!r:.200}: compression method {record.method}, a wheel has 0 or 8")
-        if stat.S_IFMT(record.mode) not in (0, stat.S_IFREG):
+        if stat.S_IFMT(record.mode) not in (0, stat.S_IFREG, stat.S_IFLNK):
             self.refuse(f"{name!r:.200} is no regular file")
         if record.method == _STORED and record.packed != record.size:
             self.refuse(f"{name!r:.200}: stored, but with two sizes")
         if record.size > _DEFLATE_RATIO * record.packed or (not record.size and record.crc32):
             self.refuse(f"{name!r:.200}: its sizes can't be true")
-        return Member(
+        return Listed(
             name=name,
             mode=record.mode,
             size=record.size,
             crc32=record.crc32,
-            start=self._start(name, record),
+            offset=record.offset,
             packed=record.packed,
             deflated=record.method == _DEFLATED,
         )
 
-    def _start(self, name: str, record: _Record) -> int:
-        """Where the bytes begin; the local header must say what the central directory says."""
-        header = self._read(record.offset, _LOCAL.size + len(record.raw_name))
+    def member(self, listed: Listed) -> Member:
+        """With where its bytes begin; the local header must say what the central directory says."""
+        raw_name = listed.name.encode()
+        header = self._read(listed.offset, _LOCAL.size + len(raw_name))
         signature, _, flags, method, _, _, crc32, packed, size, name_size, extra_size = _LOCAL.unpack_from(header)
-        same = signature == b"PK\3\4" and method == record.method and not flags & _ENCRYPTED
-        same = same and name_size == len(record.raw_name) and header[_LOCAL.size :] == record.raw_name
+        same = signature == b"PK\3\4" and (method == _DEFLATED) == listed.deflated and not flags & _ENCRYPTED
+        same = same and method in (_STORED, _DEFLATED)
+        same = same and name_size == len(raw_name) and header[_LOCAL.size :] == raw_name
         if not flags & _SIZES_FOLLOW:
-            same = same and crc32 == record.crc32
-            same = same and packed in (record.packed, _FULL32) and size in (record.size, _FULL32)
+            same = same and crc32 == listed.crc32
+            same = same and packed in (listed.packed, _FULL32) and size in (listed.size, _FULL32)
         if not same:
-            self.refuse(f"{name!r:.200}: its local header contradicts the central directory")
-        return record.offset + _LOCAL.size + int(name_size) + int(extra_size)
+            self.refuse(f"{listed.name!r:.200}: its local header contradicts the central directory")
+        return Member(
+            name=listed.name,
+            mode=listed.mode,
+            size=listed.size,
+            crc32=listed.crc32,
+            start=listed.offset + _LOCAL.size + int(name_size) + int(extra_size),
+            packed=listed.packed,
+            deflated=listed.deflated,
+        )
 
-    def _check_overlaps(self, members: list[Member], records: list[_Record], directory: int) -> None:
+    def _check_overlaps(self, members: list[Member], offsets: list[int], directory: int) -> None:
         """Each member's bytes end before the next header of any member, directories included."""
-        starts = sorted(record.offset for record in records)
+        starts = sorted(offsets)
         if len(set(starts)) != len(starts):
             self.refuse("two members share their bytes")
         spans = sorted((member.start, member.start + member.packed, member.name) for member in members)

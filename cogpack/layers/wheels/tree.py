@@ -9,42 +9,30 @@ REQUESTED and direct_url.json are never written, because the layer must not depe
 """
 
 import base64
-import configparser
 import csv
 import hashlib
 import io
 import posixpath
-import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
 
 from installer.records import InvalidRecordEntry, parse_record_file
-from installer.utils import parse_entrypoints, parse_metadata_file
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from installer.utils import parse_metadata_file
 
-from cogpack.errors import InputError
-from cogpack.layers.content import Bytes, Content
+from cogpack.layers.content import BLOCK, Bytes, Content
 from cogpack.layers.entry import File
-from cogpack.layers.wheels.archive import Member, read_members
+from cogpack.layers.wheels.archive import read_members
 from cogpack.layers.wheels.content import ZipContent
-from cogpack.layers.wheels.venv import PYTHON, SITE, real_path
+from cogpack.layers.wheels.places import Places, is_executable
+from cogpack.layers.wheels.venv import PYTHON, SITE
 
 _INSTALLER = b"cogpack\n"
-_LAUNCHER = f"""#!{PYTHON}
-import sys
-
-from {{module}} import {{first}}
-
-if __name__ == "__main__":
-    sys.exit({{attribute}}())
-"""
 
 _RECORD_LIMIT = 64 * 1024 * 1024
-_METADATA_LIMIT = 4 * 1024 * 1024
+METADATA_LIMIT = 4 * 1024 * 1024
+"""Bytes of METADATA, WHEEL and entry_points.txt, each."""
+
 _SCRIPT_LIMIT = 16 * 1024 * 1024
-_NOT_INSTALLED = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"})
-_SCHEMES = frozenset({"purelib", "platlib", "headers", "scripts", "data"})
 
 
 def wheel_files(path: Path, filename: str) -> list[File]:
@@ -57,31 +45,14 @@ def wheel_files(path: Path, filename: str) -> list[File]:
 
 class _Wheel:
     def __init__(self, path: Path, filename: str) -> None:
-        self._filename = filename
-        try:
-            name, _, _, _ = parse_wheel_filename(filename)
-        except InvalidWheelFilename as error:
-            raise InputError(f"{filename}: {error}", next_step="give the wheel its real name") from error
         self._contents = {
             member.name: ZipContent(path, filename, member) for member in read_members(path, where=filename)
         }
-        self._dist_info = self._find_dist_info(name)
-        # The file name's own spelling: pip takes it for the directory of headers as well.
-        self._distribution = filename.partition("-")[0]
+        self._places = Places(filename, self._contents)
+        self._refuse = self._places.refuse
+        self._dist_info = self._places.dist_info
         self._found: dict[str, File] = {}
         self._recorded: list[tuple[str, str, str]] = []
-
-    def _refuse(self, problem: str) -> NoReturn:
-        raise InputError(f"{self._filename}: {problem}", next_step="this wheel can't be installed: choose another one")
-
-    def _find_dist_info(self, name: str) -> str:
-        tops = {member.partition("/")[0] for member in self._contents}
-        found = sorted(top for top in tops if top.endswith(".dist-info"))
-        if len(found) != 1:
-            self._refuse(f"expected one .dist-info directory, found {', '.join(found) or 'none'}")
-        if canonicalize_name(found[0].partition("-")[0].removesuffix(".dist-info")) != name:
-            self._refuse(f"{found[0]} belongs to another project")
-        return found[0]
 
     def _text(self, name: str, limit: int) -> str:
         content = self._contents.get(f"{self._dist_info}/{name}")
@@ -95,19 +66,21 @@ class _Wheel:
     def files(self) -> list[File]:
         self._check_version()
         rows = self._rows()
-        scripts = list(self._entry_points())
-        for path, content in scripts:
-            self._add(path, content, executable=True)
+        scripts: list[tuple[str, Bytes]] = []
+        if f"{self._dist_info}/entry_points.txt" in self._contents:
+            scripts += self._places.launchers(self._text("entry_points.txt", METADATA_LIMIT))
+        for path, launcher in scripts:
+            self._add(path, launcher, executable=True)
         generated = {path for path, _ in scripts}
         for name, content in self._contents.items():
-            if not self._is_installed(name):
+            if not self._places.is_installed(name):
                 continue
-            path, scheme = self._place(name)
+            path, scheme = self._places.place(name)
             if path in generated:  # brought beside the entry point it was made from; pip prefers its own, too
                 continue
             placed = self._with_interpreter(content) if scheme == "scripts" else content
             row = rows.get(name) if placed is content else None
-            self._add(path, placed, executable=scheme == "scripts" or _is_executable(content.member), row=row)
+            self._add(path, placed, executable=scheme == "scripts" or is_executable(content.member.mode), row=row)
         record = f"{SITE}/{self._dist_info}/RECORD"
         self._add(f"{SITE}/{self._dist_info}/INSTALLER", Bytes(_INSTALLER))
         self._recorded.append((_relative(record), "", ""))
@@ -115,59 +88,27 @@ class _Wheel:
         return list(self._found.values())
 
     def _check_version(self) -> None:
-        version = str(parse_metadata_file(self._text("WHEEL", _METADATA_LIMIT)).get("Wheel-Version", ""))
+        version = str(parse_metadata_file(self._text("WHEEL", METADATA_LIMIT)).get("Wheel-Version", ""))
         if version.partition(".")[0].strip() != "1":
             self._refuse(f"wheel format version {version!r:.40}, cogpack reads 1.x")
-        self._text("METADATA", _METADATA_LIMIT)
+        self._text("METADATA", METADATA_LIMIT)
 
     def _rows(self) -> dict[str, tuple[str, str]]:
-        """RECORD: (hash, size) by path in the wheel. What it says of sizes must be true."""
+        """RECORD: (hash, size) by path in the wheel.
+
+        A row that is wrong of the size was made from other bytes (torch 1.11 and 1.12 have such METADATA): size and
+        hash are then those of the file itself, which the archive's own sha256 and the zip's CRC vouch for.
+        """
         try:
             lines = (line for line in io.StringIO(self._text("RECORD", _RECORD_LIMIT)) if line.strip())
-            rows = {row[0]: row[1:] for row in parse_record_file(lines)}
+            rows: dict[str, tuple[str, str]] = {row[0]: row[1:] for row in parse_record_file(lines)}
         except (InvalidRecordEntry, csv.Error) as error:
             self._refuse(f"its RECORD can't be read: {error!s:.200}")
         for path, (_, size) in rows.items():
             content = self._contents.get(path)
             if size and content is not None and size != str(content.size):
-                self._refuse(f"RECORD says that {path} has {size:.20} bytes, it has {content.size}")
+                rows[path] = _true_row(content)
         return rows
-
-    def _entry_points(self) -> Iterator[tuple[str, Content]]:
-        if f"{self._dist_info}/entry_points.txt" not in self._contents:
-            return
-        try:
-            found = list(parse_entrypoints(self._text("entry_points.txt", _METADATA_LIMIT)))
-        except (configparser.Error, AssertionError, AttributeError) as error:
-            self._refuse(f"its entry_points.txt can't be read: {error!s:.200}")
-        for name, module, attribute, _ in found:
-            path = real_path(f"bin/{name}")
-            if name in ("", ".", "..") or "/" in name or name.startswith(".wh.") or not name.isprintable() or not path:
-                self._refuse(f"{name!r:.100} is no name for a script")
-            first = attribute.partition(".")[0]
-            yield path, Bytes(_LAUNCHER.format(module=module, first=first, attribute=attribute).encode())
-
-    def _is_installed(self, name: str) -> bool:
-        directory, _, base = name.rpartition("/")
-        if directory == self._dist_info and base in _NOT_INSTALLED:
-            return False
-        return "__pycache__" not in name.split("/")
-
-    def _place(self, name: str) -> tuple[str, str]:
-        """(path in the image, scheme) of a file of the wheel."""
-        top, _, rest = name.partition("/")
-        if not rest or not top.endswith(".data"):
-            return f"{SITE}/{name}", "purelib"
-        scheme, _, rest = rest.partition("/")
-        if top != f"{self._dist_info.removesuffix('.dist-info')}.data" or scheme not in _SCHEMES or not rest:
-            self._refuse(f"{name}: expected NAME-VERSION.data/SCHEME/FILE, SCHEME one of {', '.join(sorted(_SCHEMES))}")
-        if scheme in ("purelib", "platlib"):
-            return f"{SITE}/{rest}", scheme
-        places = {"scripts": "bin", "headers": f"include/site/{self._distribution}", "data": "."}
-        path = real_path(posixpath.normpath(f"{places[scheme]}/{rest}"))
-        if path is None:
-            self._refuse(f"{name} would replace a part of the virtual environment")
-        return path, scheme
 
     def _with_interpreter(self, content: ZipContent) -> Content:
         """A script of the wheel with `#!python` made real; anything else is left where it lies."""
@@ -185,14 +126,17 @@ class _Wheel:
             self._refuse(f"two of its files are /{path}")
         self._found[path] = File(path, content, mode=0o755 if executable else 0o644)
         if isinstance(content, Bytes):
-            digest = base64.urlsafe_b64encode(hashlib.sha256(content.data).digest()).decode().rstrip("=")
-            row = (f"sha256={digest}", str(content.size))
+            row = _true_row(content)
         self._recorded.append((_relative(path), *(row or ("", ""))))
 
 
-def _is_executable(member: Member) -> bool:
-    """As pip has it: a mode without a file type says nothing."""
-    return stat.S_ISREG(member.mode) and bool(member.mode & 0o111)
+def _true_row(content: Content) -> tuple[str, str]:
+    """Hash and size of `content`, as RECORD has them."""
+    digest = hashlib.sha256()
+    with content.open() as stream:
+        while block := stream.read(BLOCK):
+            digest.update(block)
+    return f"sha256={base64.urlsafe_b64encode(digest.digest()).decode().rstrip('=')}", str(content.size)
 
 
 def _relative(path: str) -> str:
