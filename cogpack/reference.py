@@ -19,6 +19,12 @@ _DOCKER_HUB = "docker.io"
 HUB_NAMES = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
 
+def names_registry(text: str) -> bool:
+    """Whether a reference says where its registry is; else Docker Hub is meant."""
+    first, slash, _ = text.partition("/")
+    return bool(slash) and ("." in first or ":" in first or first == "localhost" or first.startswith("["))
+
+
 class Reference(msgspec.Struct, frozen=True):
     """`registry/repository`, and the tag or digest (or both) that was asked for."""
 
@@ -42,11 +48,8 @@ class Reference(msgspec.Struct, frozen=True):
 
         rest, at, digest_text = text.partition("@")
         digest = parse_digest(digest_text, where=f"{where} {text!r:.300}") if at else None
-        first, slash, remainder = rest.partition("/")
-        if slash and ("." in first or ":" in first or first == "localhost" or first.startswith("[")):
-            registry, name = first.lower(), remainder
-        else:
-            registry, name = _DOCKER_HUB, rest
+        first, _, remainder = rest.partition("/")
+        registry, name = (first.lower(), remainder) if names_registry(rest) else (_DOCKER_HUB, rest)
         name, colon, tag = name.partition(":")
         if registry in HUB_NAMES:
             registry = _DOCKER_HUB

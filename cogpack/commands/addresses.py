@@ -8,7 +8,8 @@ import msgspec
 from cogpack.commands.session import Session
 from cogpack.errors import InputError
 from cogpack.layout import Layout
-from cogpack.reference import Reference
+from cogpack.notes import Code, Note
+from cogpack.reference import Reference, names_registry
 from cogpack.registry.places import LayoutPlace, Place, RegistryPlace
 
 
@@ -28,6 +29,27 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         if text.startswith((".", "/")) or Path(directory).is_dir():
             return cls(directory=Path(directory), name=name or None)
         return cls(reference=Reference.parse(text))
+
+
+def parse_reference(session: Session, text: str, *, where: str = "reference") -> Reference:
+    """`text` as a reference; the user is told where Docker Hub is taken since no registry is named."""
+    reference = Reference.parse(text, where=where)
+    tell_of_hub(session, text, reference)
+    return reference
+
+
+def parse_address(session: Session, text: str) -> Address:
+    """`text` as an address, likewise."""
+    address = Address.parse(text)
+    if address.reference:
+        tell_of_hub(session, text, address.reference)
+    return address
+
+
+def tell_of_hub(session: Session, text: str, reference: Reference) -> None:
+    if not names_registry(text):
+        said = f"{text} names no registry: taken as {reference}"
+        session.progress.note(Note(Code.REGISTRY_ASSUMED, said))
 
 
 def open_source(session: Session, address: Address) -> tuple[Place, str]:

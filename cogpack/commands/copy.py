@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from cogpack.commands.addresses import Address, open_source, open_target
+from cogpack.commands.addresses import open_source, open_target, parse_address
 from cogpack.commands.images import title
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
@@ -52,7 +52,7 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
 
     All platforms of an index, or the image of one `platform`. `referrers`: signatures and the like too, recursively.
     """
-    from_, to = Address.parse(source), Address.parse(target)
+    from_, to = parse_address(session, source), parse_address(session, target)
     place, wanted = open_source(session, from_)
     graph = Graph(place.manifest, where=place.name)
     root = graph.root(wanted, Platform.parse(platform) if platform else None)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from cogpack.commands.addresses import Address
+from cogpack.commands.addresses import parse_address
 from cogpack.commands.session import Session
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, InputError
@@ -59,7 +59,7 @@ def open_image(session: Session, target: str, platform: Platform | None = None) 
     `platform`: which image of an index, and what the image must be for if there is no index; `PLATFORM` of an index if
     nothing is said.
     """
-    address = Address.parse(target)
+    address = parse_address(session, target)
     manifest: Reader
     document: Callable[[Descriptor], bytes]
     blob: Callable[[Descriptor], AbstractContextManager[Iterator[bytes]]]

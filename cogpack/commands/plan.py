@@ -1,20 +1,34 @@
 """`cogpack plan`, `push --dry-run`, `weights ls`: what a push would do. Nothing is built or sent."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import msgspec
 
 from cogpack.commands.managed import shown
 from cogpack.commands.prepare import Prepared, open_project, prepare
-from cogpack.commands.push import believe_known, present_layers, read_new_files, read_project, registry_reference
+from cogpack.commands.push import (
+    believe_known,
+    is_bare,
+    present_layers,
+    push_reference,
+    read_new_files,
+    read_project,
+    registry_reference,
+)
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
+from cogpack.errors import DeniedError, UnavailableError
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.layer import Form
 from cogpack.layers.weights import WEIGHTS, WORTH, largest
 from cogpack.layers.weights.probe import NOTHING
-from cogpack.oci import LayerInfo
-from cogpack.project import Rule
+from cogpack.notes import Code, Note
+from cogpack.oci import Descriptor, LayerInfo
+from cogpack.project import Project, Rule
+from cogpack.reference import Reference
+
+T = TypeVar("T")
 
 JOIN_RATE = 1.1e9
 """Bytes a second that a start-up join copies where the file system can't share blocks (measured on ext4)."""
@@ -61,13 +75,9 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
 def plan(session: Session, target: str | None) -> Planned:
     """The layers, and which would move to `target` (or `image:` of cog.yaml); nothing is built or sent."""
     project = open_project(session)
-    reference = registry_reference(target, project) if target or project.config.image else None
+    asked = _Target(session, _reference(session, target, project))
     prepared = prepare(session, project, writes=False)
-    repository = None
-    word: Mapping[str, LayerInfo] = {}
-    if reference:
-        repository = session.repository(reference)
-        _, word = present_layers(repository, reference.with_tag(reference.tag or "latest"))
+    word = asked.word()
     read_new_files(session, prepared)
     believe_known(session, prepared.plan, prepared.lock, word, "the target's tag")
     read_project(session, prepared)
@@ -79,9 +89,7 @@ def plan(session: Session, target: str | None) -> Planned:
             digest=layer.known.descriptor.digest if layer.known else None,
             size=layer.known.descriptor.size if layer.known else layer.size(Form.STORED),
             about=packages.get(layer.key),
-            moves=None
-            if repository is None
-            else layer.known is None or not repository.has_blob(layer.known.descriptor),
+            moves=asked.lacks(layer.known.descriptor if layer.known else None),
             ratio=ratio / 1000 if ratio is not None else None,
             compression=_compression(ratio),
         )
@@ -89,6 +97,51 @@ def plan(session: Session, target: str | None) -> Planned:
         for ratio in [layer.ratio if isinstance(layer, BuiltLayer) else None]
     )
     return Planned(layers=layers, weights=_weights(prepared))
+
+
+def _reference(session: Session, target: str | None, project: Project) -> Reference | None:
+    """What would be pushed to; None where nobody said, or said a name for this machine alone."""
+    if not target and not project.config.image:
+        return None
+    if not target and is_bare(push_reference(None, project)):
+        text = f"{project.config_path.name}: image: {project.config.image} names no registry, so none was asked"
+        session.progress.note(Note(Code.REGISTRY_UNASKED, f"{text}; a push needs HOST/NAME:TAG"))
+        return None
+    return registry_reference(session, target, project)
+
+
+class _Target:
+    """The registry that a plan is for. Where it can't be asked, the plan stands without its answers."""
+
+    def __init__(self, session: Session, reference: Reference | None) -> None:
+        self._session = session
+        self._reference = reference
+        self._repository = session.repository(reference) if reference else None
+
+    def word(self) -> Mapping[str, LayerInfo]:
+        reference, repository = self._reference, self._repository
+        if reference is None or repository is None:
+            return {}
+        tag = reference.with_tag(reference.tag or "latest")
+        found = self._ask(lambda: present_layers(repository, tag))
+        return found[1] if found else {}
+
+    def lacks(self, blob: Descriptor | None) -> bool | None:
+        """Whether it would have to be sent; None where nobody can tell. `blob` is None of a layer yet to be made."""
+        repository = self._repository
+        if repository is None or blob is None:
+            return None if repository is None else True
+        found = self._ask(lambda: repository.has_blob(blob))
+        return None if found is None else not found
+
+    def _ask(self, question: Callable[[], T]) -> T | None:
+        try:
+            return question()
+        except (DeniedError, UnavailableError) as error:
+            self._repository = None
+            text = f"what a push would move is not known: {error.message}; {error.next_step}"
+            self._session.progress.note(Note(Code.REGISTRY_UNASKED, text))
+            return None
 
 
 def _compression(ratio: int | None) -> str:

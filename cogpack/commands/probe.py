@@ -1,8 +1,8 @@
 """`cogpack registry probe`: what a registry supports, measured in one of its repositories."""
 
+from cogpack.commands.addresses import parse_reference
 from cogpack.commands.session import Session
 from cogpack.errors import InputError
-from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.probe import Probed
@@ -13,7 +13,7 @@ def probe(session: Session, target: str) -> Probed:
     """`target`: `HOST/NAME`, a repository that may be pushed to; its tags and images stay as they are."""
     if "/" not in target:
         raise InputError(f"{target}: a repository is probed, not a registry", next_step=f"write {target}/NAME")
-    reference = Reference.parse(target)
+    reference = parse_reference(session, target)
     if reference.tag or reference.digest:
         raise InputError(f"{target}: a repository is probed, not an image", next_step=f"write {reference.name}")
     return _probe(session.repository(reference, push=True), Repository(session.http, reference, Credentials([])))

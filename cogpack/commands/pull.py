@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
+from cogpack.commands.addresses import parse_reference
 from cogpack.commands.images import PLATFORM, title
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
@@ -93,7 +94,7 @@ class Remote(msgspec.Struct, frozen=True):
 
 def open_remote(session: Session, target: str, platform: Platform | None, *, exact: bool = False) -> Remote:
     """`platform`: which image of an index; None takes them all. `exact`: what is no index must be for it, too."""
-    reference = Reference.parse(target)
+    reference = parse_reference(session, target)
     repository = session.repository(reference)
     graph = Graph(repository.manifest, where=reference.name)
     root = graph.root(reference.digest or reference.tag or "latest", platform)

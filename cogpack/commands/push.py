@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from cogpack.artifacts import Artifact
+from cogpack.commands.addresses import tell_of_hub
 from cogpack.commands.gather import locked_weights
 from cogpack.commands.lock import write_lock
 from cogpack.commands.prepare import Prepared, open_project, prepare
@@ -52,7 +53,7 @@ def push(
     before the first push.
     """
     project = open_project(session)
-    reference = registry_reference(target, project)
+    reference = registry_reference(session, target, project)
     prepared = prepare(session, project, writes=True)
     if weights_only:
         prepared = msgspec.structs.replace(prepared, plan=weights_plan(prepared.plan))
@@ -131,14 +132,25 @@ def push_reference(target: str | None, project: Project) -> Reference:
     return reference
 
 
-def registry_reference(target: str | None, project: Project) -> Reference:
+def registry_reference(session: Session, target: str | None, project: Project) -> Reference:
     """As `push_reference`, and somebody's to push to: Docker Hub's official images are not."""
     reference = push_reference(target, project)
-    if reference.name.startswith("docker.io/library/"):
+    written = target or project.config.image or ""
+    if is_bare(reference):
+        config = project.config_path.name
         raise InputError(
-            f"{reference.repository.removeprefix('library/')}: names no registry", next_step="write HOST/NAME:TAG"
+            f"{written}: names no registry" if target else f"{config}: image: {written} names no registry",
+            next_step="write HOST/NAME:TAG"
+            if target
+            else f"run cogpack push HOST/NAME:TAG, or write image: HOST/NAME into {config}",
         )
+    tell_of_hub(session, written, reference)
     return reference
+
+
+def is_bare(reference: Reference) -> bool:
+    """A name without a registry and without an owner: enough for this machine, and nobody's to push to."""
+    return reference.name.startswith("docker.io/library/")
 
 
 def present_layers(repository: Repository, tag: Reference) -> tuple[Digest | None, dict[str, LayerInfo]]:

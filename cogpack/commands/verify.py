@@ -5,6 +5,7 @@ from itertools import zip_longest
 
 import msgspec
 
+from cogpack.commands.addresses import parse_reference
 from cogpack.commands.prepare import open_project, prepare
 from cogpack.commands.session import Session
 from cogpack.decompress import decompressed
@@ -50,7 +51,7 @@ class _HashOnly:
 
 def verify(session: Session, target: str) -> Verified:
     """Every layer is made anew and compared; the first difference is named down to the file."""
-    reference = Reference.parse(target)
+    reference = parse_reference(session, target)
     session = Session(msgspec.structs.replace(session.settings, locked=True), session.progress, session.cancellation)
     with session:
         prepared = prepare(session, open_project(session), writes=False)

@@ -239,7 +239,7 @@ def choose(children: Iterable[Descriptor], platform: Platform, where: str) -> De
     for child in offered:
         if child.platform is not None and _fits(child.platform, platform):
             return child
-    names = ", ".join(sorted({str(child.platform) for child in offered}))
+    names = ", ".join(sorted({_stated(child.platform) for child in offered if child.platform}))
     raise InputError(
         f"{where} has no image for {platform}; it has {names or 'none'}",
         next_step="choose another image or platform",
@@ -250,7 +250,12 @@ def check_platform(config: bytes, wanted: Platform, where: str) -> None:
     """Of an image that was not chosen from an index: its config is for `wanted` (image-spec config.md)."""
     found = decode(config, Platform, where=f"{where}: image config")
     if (found.os, found.architecture) != (wanted.os, wanted.architecture):  # variants are often left out
-        raise InputError(f"{where} is for {found}, not {wanted}", next_step="choose another image or platform")
+        raise InputError(f"{where} is for {_stated(found)}, not {wanted}", next_step="choose another image or platform")
+
+
+def _stated(platform: Platform) -> str:
+    """Builders of scratch images leave both fields empty."""
+    return str(platform) or "no stated platform"
 
 
 def _fits(offered: Platform, wanted: Platform) -> bool:

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from cogpack.digest import Digest, sha256
 from cogpack.errors import InputError
 from cogpack.lock import GroundDirectory
-from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, Platform
+from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_MANIFEST, Descriptor, Platform
 from cogpack.progress import SILENT
 from cogpack.reference import Reference
+from cogpack.registry.graph import check_platform, choose
 from cogpack.resolve import base
 from cogpack.resolve.base import resolve_base
 from cogpack.untar import Untar
@@ -168,3 +169,14 @@ def test_a_missing_tag_or_platform_is_named() -> None:
         resolve_base(NAME, Platform.parse("linux/arm64"), Images(good(), index=True), SILENT)
     with pytest.raises(InputError, match="is for linux/amd64, not linux/arm64"):
         resolve_base(NAME, Platform.parse("linux/arm64"), Images(good()), SILENT)
+
+
+def test_an_image_that_says_no_platform_is_told_as_that() -> None:
+    with pytest.raises(InputError) as caught:
+        check_platform(b'{"architecture": "", "os": ""}', AMD64, "cogpack.base: h.io/x")
+    assert caught.value.message == "cogpack.base: h.io/x is for no stated platform, not linux/amd64"
+    offered = [
+        Descriptor(media_type=OCI_MANIFEST, digest=sha256(b""), size=0, platform=Platform(architecture="", os=""))
+    ]
+    with pytest.raises(InputError, match="no image for linux/amd64; it has no stated platform"):
+        choose(offered, AMD64, "h.io/x")
