@@ -18,7 +18,7 @@ from cogpack.sinks.base import Sink
 from cogpack.threads import each
 
 _UNKNOWN = LayerInfo(Descriptor(media_type=OCI_LAYER_GZIP, digest=sha256(b""), size=2**63), DiffID(sha256(b"")))
-"""Takes as much room in a manifest as any layer will."""
+"""Takes as much room in a manifest as any layer will; its digest, as any key."""
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,8 +99,8 @@ def transfer(
     run is not repeated from the start.
     """
 
-    # A manifest that is too large should not be found out after an hour of sending.
-    finish(plan, [Part(layer.name, layer.key, layer.known or _UNKNOWN) for layer in plan.layers])
+    # A manifest that is too large should not be found out after an hour of sending. Unread layers have no key yet.
+    finish(plan, [Part(layer.name, _UNKNOWN.descriptor.digest, layer.known or _UNKNOWN) for layer in plan.layers])
 
     def move(layer: Layer) -> Moved:
         task = progress.task(layer.name, layer.known.descriptor.size if layer.known else None)

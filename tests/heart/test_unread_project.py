@@ -1,0 +1,143 @@
+"""Each verb and each sink, on a project whose files no run has read yet: a fresh checkout, any CI."""
+
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.world import World, install_docker, noise, ok, tar_files
+
+WEIGHT = noise(2_000_000)
+FILES = {"model/w.pt": WEIGHT, "model/labels.json": "{}", "notes.txt": "read me"}
+ON_IMAGE = {"src/model/w.pt": WEIGHT, "src/model/labels.json": b"{}", "src/notes.txt": b"read me"}
+
+
+def holds(files: dict[str, bytes | str]) -> bool:
+    return ON_IMAGE.items() <= files.items()
+
+
+def layout_files(directory: Path) -> dict[str, bytes | str]:
+    """What the one image of a layout holds, read without any code of ours."""
+
+    def blob(digest: str) -> bytes:
+        return (directory / "blobs" / "sha256" / digest.removeprefix("sha256:")).read_bytes()
+
+    (entry,) = json.loads((directory / "index.json").read_text())["manifests"]
+    found: dict[str, bytes | str] = {}
+    for layer in json.loads(blob(entry["digest"]))["layers"]:
+        with tarfile.open(fileobj=io.BytesIO(blob(layer["digest"]))) as archive:
+            names = [member.name for member in archive if member.isfile()]
+            found |= {name: archive.extractfile(name).read() for name in names}  # type: ignore[union-attr]
+    return found
+
+
+def archive_files(data: bytes) -> dict[str, bytes | str]:
+    """What the image of a docker archive holds."""
+    members = tar_files(data)
+    (image,) = json.loads(members["manifest.json"])
+    found: dict[str, bytes | str] = {}
+    for name in image["Layers"]:
+        layer = members[name]
+        assert isinstance(layer, bytes)
+        found |= tar_files(layer)
+    return found
+
+
+@pytest.mark.parametrize("name", ["w.pt", "w.safetensors", "w.bin", "w.joblib", "w.gguf"])
+def test_a_layout_takes_the_bytes_of_the_first_reading(world: World, name: str) -> None:
+    project = world.project(files={f"model/{name}": WEIGHT})
+    ok(project.cogpack("build", "-o", "../out"))
+    assert layout_files(world.directory / "out")[f"src/model/{name}"] == WEIGHT
+
+
+def test_a_layout_holds_the_project(world: World) -> None:
+    ok(world.project(files=FILES).cogpack("build", "-o", "../out"))
+    assert holds(layout_files(world.directory / "out"))
+
+
+def test_an_archive_holds_the_project(world: World) -> None:
+    done = ok(world.project(files=FILES).cogpack("build", "-o", "../image.tar"))
+    assert done.out == "cog-model:latest\n"
+    assert holds(archive_files((world.directory / "image.tar").read_bytes()))
+
+
+def test_docker_gets_the_project(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = install_docker(world.directory, monkeypatch)
+    assert ok(world.project(files=FILES).cogpack("load")).out == "cog-model:latest\n"
+    assert holds(archive_files(loaded()))
+
+
+def test_a_registry_gets_the_project(world: World) -> None:
+    project = world.project(files=FILES)
+    ok(project.cogpack("push", project.target()))
+    assert holds(world.files("me/model", "v1"))
+
+
+def test_an_image_is_verified_on_a_machine_that_has_read_nothing(world: World) -> None:
+    project = world.project(files=FILES)
+    pushed = ok(project.cogpack("push", project.target()))
+    done = ok(project.cogpack("verify", project.target(), COGPACK_CACHE_DIR=str(world.directory / "empty")))
+    assert pushed.digest in done.out
+
+
+@pytest.mark.parametrize("rebuild", [(), ("--rebuild",), ("--paranoid",)])
+def test_all_sinks_get_one_image(world: World, rebuild: tuple[str, ...]) -> None:
+    """Each from an empty cache: nothing that one run learned helps another."""
+
+    def alone(number: int) -> dict[str, str]:
+        return {"COGPACK_CACHE_DIR": str(world.directory / f"cache{number}")}
+
+    project = world.project(files=FILES)
+    ok(project.cogpack("lock", **alone(0)))
+    pushed = ok(project.cogpack("push", *rebuild, project.target(), CI="true", **alone(1)))
+    built = ok(project.cogpack("build", *rebuild, "-o", "../out", CI="true", **alone(2)))
+    assert built.digest == pushed.digest
+    ok(project.cogpack("build", *rebuild, "-o", "../image.tar", CI="true", **alone(3)))
+    archive = tar_files((world.directory / "image.tar").read_bytes())
+    (image,) = json.loads(archive["manifest.json"])
+    config = world.manifest("me/model", "v1")["config"]["digest"]
+    assert image["Config"] == f"{config.removeprefix('sha256:')}.json"
+
+
+@pytest.mark.parametrize("verb", [["build", "-o", "../out"], ["build", "-o", "../a.tar"], ["push", "REF"]])
+def test_files_that_were_touched_since_they_were_read_are_read_again(world: World, verb: list[str]) -> None:
+    project = world.project(files=FILES)
+    verb = [project.target() if word == "REF" else word for word in verb]
+    first = ok(project.cogpack(*verb))
+    (project.root / "model/w.pt").touch()
+    assert ok(project.cogpack(*verb)).out == first.out
+    project.write("model/w.pt", noise(2_000_000, seed=1))
+    changed = ok(project.cogpack(*verb))
+    assert (changed.out == first.out) == verb[-1].endswith(".tar")
+
+
+def test_plan_and_weights_ls_tell_of_an_unread_project(world: World) -> None:
+    project = world.project(files=FILES)
+    planned = ok(project.cogpack("plan", project.target(), "--json")).json
+    assert [layer["name"] for layer in planned["layers"] if layer["name"].startswith("weights: ")]
+    assert "model/w.pt" in ok(project.cogpack("weights", "ls")).out
+
+
+def test_weights_alone_are_pushed_of_an_unread_project(world: World) -> None:
+    project = world.project(files=FILES)
+    ok(project.cogpack("push", "--weights-only", project.target("weights")))
+    assert world.files("me/model", "weights") == {"src/model/w.pt": WEIGHT}
+
+
+def test_schema_reads_no_weights(world: World) -> None:
+    project = world.project(files=FILES)
+    (project.root / "model/w.pt").chmod(0)
+    assert ok(project.cogpack("schema")).json["openapi"]
+
+
+@pytest.mark.parametrize(
+    "read", [lambda project, out: ["inspect", project.target()], lambda project, out: ["pull", project.target(), "-o", out]]
+)  # fmt: skip
+def test_what_was_pushed_of_an_unread_project_can_be_read(
+    world: World, read: Callable[[object, str], list[str]]
+) -> None:
+    project = world.project(files=FILES)
+    pushed = ok(project.cogpack("push", project.target()))
+    assert pushed.digest in ok(project.cogpack(*read(project, "../pulled"), "--json")).out

@@ -1,0 +1,275 @@
+"""A small world for whole commands, in this process: a registry of our own, a base image, wheels in a directory.
+
+No network, no root, no Debian mirror, no package index. `cog`, `coglet` and `pip` are stand-ins of a few bytes, and the
+base has nothing but the names that are looked at.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import random
+import tarfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.wheels import make_wheel
+
+from cogpack.cli import run
+from cogpack.registry.server import Server
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CLOSED = "http://127.0.0.1:9"
+"""Nobody listens there: whoever asks for something that he should not want fails at once."""
+
+PREDICTOR = """\
+from cog import BasePredictor
+
+
+class Predictor(BasePredictor):
+    def predict(self, text: str) -> str:
+        return text
+"""
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended. `out` and `err`: its standard output and error."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def digest(self) -> str:
+        """Of the one line `NAME@DIGEST` that a push or a build prints."""
+        (line,) = self.out.splitlines()
+        return line.partition("@")[2]
+
+
+@dataclass
+class World:
+    """`registry`: HOST:PORT; `requests`: the method and path of each that it answered, as they come."""
+
+    directory: Path
+    registry: str
+    requests: list[tuple[str, str]]
+    environment: Mapping[str, str]
+    _monkeypatch: pytest.MonkeyPatch
+    _captured: pytest.CaptureFixture[str]
+    blobs: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def wheels(self) -> Path:
+        """Where the resolver looks."""
+        return self.directory / "wheels"
+
+    def project(
+        self, name: str = "model", files: Mapping[str, bytes | str] = {}, *, config: str = "", requirements: str = ""
+    ) -> "Project":
+        """A project over our base that nobody has read yet.
+
+        `config`: more lines of its cog.yaml, which ends within `cogpack:`; `requirements`: lines, for our `wheels`.
+        """
+        root = self.directory / name
+        written: dict[str, bytes | str] = {
+            "cog.yaml": 'build:\n  python_version: "3.13"\n  python_requirements: requirements.txt\n'
+            f'predict: "predict.py:Predictor"\ncogpack:\n  base: {self.registry}/base/python:v1\n{config}',
+            "requirements.txt": f"--no-index\n{requirements}",
+            "predict.py": PREDICTOR,
+        }
+        project = Project(self, root)
+        for path, data in (written | dict(files)).items():
+            project.write(path, data)
+        return project
+
+    def cogpack(self, *arguments: str, directory: Path | None = None, **more: str) -> Done:
+        """Run the command line with the world's environment and `more`, in `directory`."""
+        with self._monkeypatch.context() as patch:
+            patch.chdir(directory or self.directory)
+            for name in _LEAKS:
+                patch.delenv(name, raising=False)
+            for name, value in (dict(self.environment) | more).items():
+                patch.setenv(name, value)
+            self._captured.readouterr()
+            try:
+                code = run(list(arguments))
+            except SystemExit as stop:
+                code = stop.code if isinstance(stop.code, int) else 1
+            found = self._captured.readouterr()
+        return Done(code, found.out, found.err)
+
+    def manifest(self, repository: str, ref: str) -> dict[str, Any]:
+        """What a client gets; fails where there is none."""
+        answer = httpx.get(f"http://{self.registry}/v2/{repository}/manifests/{ref}", headers={"Accept": MANIFEST})
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def has(self, repository: str, ref: str) -> bool:
+        answer = httpx.head(f"http://{self.registry}/v2/{repository}/manifests/{ref}", headers={"Accept": MANIFEST})
+        return answer.status_code == 200
+
+    def files(self, repository: str, ref: str) -> dict[str, bytes | str]:
+        """All regular files and links of our layers of an image, lower layers first, as a container would see them."""
+        found: dict[str, bytes | str] = {}
+        for layer in self.manifest(repository, ref)["layers"]:
+            blob = httpx.get(f"http://{self.registry}/v2/{repository}/blobs/{layer['digest']}").content
+            found |= tar_files(gzip.decompress(blob) if blob[:2] == b"\x1f\x8b" else blob)
+        return found
+
+    def uploads(self) -> list[str]:
+        """Paths of the requests that brought a blob."""
+        return [path for method, path in self.requests if method in ("PUT", "PATCH") and "/blobs/" in path]
+
+
+@dataclass(frozen=True)
+class Project:
+    world: World
+    root: Path
+
+    def write(self, path: str, data: bytes | str) -> Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data.encode() if isinstance(data, str) else data)
+        return file
+
+    def cogpack(self, *arguments: str, **more: str) -> Done:
+        """Run in the project; what comes out must be said by the caller: `ok(project.cogpack(...))`."""
+        return self.world.cogpack(*arguments, directory=self.root, **more)
+
+    def target(self, tag: str = "v1") -> str:
+        return f"{self.world.registry}/me/{self.root.name}:{tag}"
+
+
+def ok(done: Done) -> Done:
+    assert done.code == 0, done.err
+    return done
+
+
+def noise(size: int, seed: int = 0) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+def tar_files(data: bytes) -> dict[str, bytes | str]:
+    """Contents of regular files, targets of links, by path."""
+    found: dict[str, bytes | str] = {}
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for member in archive:
+            if member.isfile():
+                content = archive.extractfile(member)
+                assert content is not None
+                found[member.name] = content.read()
+            elif member.islnk():
+                found[member.name] = found[member.linkname]
+            elif member.issym():
+                found[member.name] = member.linkname
+    return found
+
+
+_LEAKS = (
+    *("CI", "SOURCE_DATE_EPOCH", "XDG_CACHE_HOME", "GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"),
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_INDEX_URL", "PIP_FIND_LINKS"),
+    *("COGPACK_REGISTRY_MIRROR", "COGPACK_CONFIG", "COGPACK_LOG", "DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "GITLAB_CI"),
+)
+"""What the environment of the tests may have and would change the ways of a command."""
+
+
+@contextmanager
+def open_world(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, captured: pytest.CaptureFixture[str]
+) -> Iterator[World]:
+    requests: list[tuple[str, str]] = []
+
+    def heard(method: str, path: str, received: int, sent: int) -> None:
+        requests.append((method, path))
+
+    wheels = directory / "wheels"
+    make_wheel(wheels, "cog", "0.23.1")
+    make_wheel(wheels, "coglet", "0.23.1")
+    make_wheel(wheels, "pip", "26.0")
+    home = directory / "home"
+    home.mkdir(parents=True)
+    with Server(directory / "registry", on_request=heard) as server:
+        _push_base(server.address)
+        requests.clear()
+        environment = {
+            "HOME": str(home),
+            "COGPACK_CACHE_DIR": str(directory / "cache"),
+            "COGPACK_DEBIAN_MIRROR": CLOSED,
+            "UV_DEFAULT_INDEX": CLOSED,
+            "UV_FIND_LINKS": str(wheels),
+            "NO_COLOR": "1",
+        }
+        yield World(directory, server.address, requests, environment, monkeypatch, captured)
+
+
+def _push_base(registry: str) -> None:
+    """`base/python:v1`: names and directories of a Python image, and the line in which glibc tells its version."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for path, mode in (("tmp", 0o1777), ("usr", 0o755), ("usr/bin", 0o755), ("lib", 0o755)):
+            entry = tarfile.TarInfo(path)
+            entry.type, entry.mode = tarfile.DIRTYPE, mode
+            archive.addfile(entry)
+        for path, data in (
+            ("usr/bin/python3.13", b"\x7fELF, or nearly"),
+            ("lib/libc.so.6", b"GNU C Library (stand-in) stable release version 2.41.\n"),
+        ):
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(data), 0o755
+            archive.addfile(entry, io.BytesIO(data))
+        entry = tarfile.TarInfo("usr/bin/python3")
+        entry.type, entry.linkname = tarfile.SYMTYPE, "python3.13"
+        archive.addfile(entry)
+    push_image(registry, "base/python:v1", [out.getvalue()])
+
+
+def push_image(registry: str, name: str, tars: Sequence[bytes], *, environment: Sequence[str] = ()) -> str:
+    """An image of plain tars, its layers compressed, pushed without any code of ours; its digest."""
+    repository, _, tag = name.rpartition(":")
+    with httpx.Client(base_url=f"http://{registry}/v2/{repository}/") as client:
+
+        def send(data: bytes, media_type: str) -> dict[str, Any]:
+            digest = "sha256:" + hashlib.sha256(data).hexdigest()
+            location = f"http://{registry}" + client.post("blobs/uploads/").headers["Location"]
+            answer = client.put(location, params={"digest": digest}, content=data)
+            assert answer.status_code == 201, answer.text
+            return {"mediaType": media_type, "digest": digest, "size": len(data)}
+
+        config = {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin", *environment]},
+            "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(data).hexdigest() for data in tars]},
+        }
+        layer = "application/vnd.oci.image.layer.v1.tar+gzip"
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": send(json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json"),
+            "layers": [send(gzip.compress(data, mtime=0), layer) for data in tars],
+        }
+        body = json.dumps(manifest).encode()
+        answer = client.put(f"manifests/{tag}", content=body, headers={"Content-Type": MANIFEST})
+        assert answer.status_code == 201, answer.text
+    return "sha256:" + hashlib.sha256(body).hexdigest()
+
+
+def install_docker(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], bytes]:
+    """A `docker` on PATH that answers `version` and keeps what `load` reads; returns what that was."""
+    kept = directory / "loaded.tar"
+    program = directory / "bin" / "docker"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\ncase "$1" in\nversion) echo 28.0 ;;\nload) cat > {kept} ;;\n*) exit 1 ;;\nesac\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    return kept.read_bytes
