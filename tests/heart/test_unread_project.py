@@ -3,10 +3,10 @@
 import io
 import json
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support import gguf_files, safetensors_files
 from support.world import World, install_docker, noise, ok, tar_files
 
 WEIGHT = noise(2_000_000)
@@ -132,12 +132,46 @@ def test_schema_reads_no_weights(world: World) -> None:
     assert ok(project.cogpack("schema")).json["openapi"]
 
 
-@pytest.mark.parametrize(
-    "read", [lambda project, out: ["inspect", project.target()], lambda project, out: ["pull", project.target(), "-o", out]]
-)  # fmt: skip
-def test_what_was_pushed_of_an_unread_project_can_be_read(
-    world: World, read: Callable[[object, str], list[str]]
-) -> None:
+@pytest.mark.parametrize("verb", [("inspect",), ("pull", "-o", "../pulled"), ("copy", "../copied")], ids=str)
+def test_what_was_pushed_of_an_unread_project_can_be_read(world: World, verb: tuple[str, ...]) -> None:
     project = world.project(files=FILES)
     pushed = ok(project.cogpack("push", project.target()))
-    assert pushed.digest in ok(project.cogpack(*read(project, "../pulled"), "--json")).out
+    act, *rest = verb
+    assert pushed.digest in ok(project.cogpack(act, project.target(), *rest, "--json")).out
+
+
+def test_weights_of_an_image_are_pulled_and_compared(world: World) -> None:
+    project = world.project(files=FILES)
+    ok(project.cogpack("push", project.target()))
+    ok(project.cogpack("weights", "pull", project.target(), "-o", "../weights"))
+    assert (world.directory / "weights" / "model" / "w.pt").read_bytes() == WEIGHT
+    done = ok(project.cogpack("weights", "verify", project.target(), "--against", "model/w.pt"))
+    assert done.out.startswith("equal")
+
+
+TENSORS = [(name, "F32", [700, 1000]) for name in "abc"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "split", "layers"),
+    [
+        ("w.pt", noise(8_000_000), "opaque", 3),
+        ("model.safetensors", safetensors_files.made(TENSORS), "tensor", 3),
+        ("w.gguf", gguf_files.made(TENSORS), "gguf", 3),
+        ("w.pt", WEIGHT, "none", 1),
+    ],
+)
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_weights_of_every_cut_go_into_every_sink(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes, split: str, layers: int, compression: str
+) -> None:
+    loaded = install_docker(world.directory, monkeypatch)
+    cut = f"  weights:\n    split: {split}\n    layer_size: 2097152\n    compression: {compression}\n"
+    project = world.project(files={f"model/{name}": data}, config=cut)
+    built = ok(project.cogpack("build", "-o", "../out", "--json")).json
+    assert sum(layer["name"].startswith("weights: ") for layer in built["layers"]) >= layers
+    ok(project.cogpack("load", COGPACK_CACHE_DIR=str(world.directory / "second")))
+    assert sum(map(len, archive_files(loaded()).values())) >= len(data)
+    pushed = ok(project.cogpack("push", project.target(), COGPACK_CACHE_DIR=str(world.directory / "third")))
+    assert pushed.digest == built["digest"]
+    ok(project.cogpack("verify", project.target(), COGPACK_CACHE_DIR=str(world.directory / "fourth")))
