@@ -13,10 +13,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+import msgspec
+
 from cogpack.digest import Digest, Hasher, parse_digest, sha256
 from cogpack.disk import sync_directory, whole_file, writing
 from cogpack.errors import InputError, MismatchError
-from cogpack.oci import OCI_INDEX, Descriptor, decode, encode
+from cogpack.oci import OCI_INDEX, Descriptor, Index, decode, encode
 
 REF_NAME = "org.opencontainers.image.ref.name"
 """Annotation of a descriptor in index.json: the name it goes by (image-spec annotations.md)."""
@@ -31,11 +33,16 @@ _INDEX_LIMIT = 64 * 1024 * 1024
 _DOCUMENT_LIMIT = 8 * 1024 * 1024
 
 
+class _Version(msgspec.Struct):
+    version: str | None = msgspec.field(name="imageLayoutVersion", default=None)
+
+
 class Layout:
     """`create` makes one or opens it for writing, `read` wants one that is there."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._sound: bytes | None = None
 
     @classmethod
     def create(cls, root: Path) -> Self:
@@ -75,10 +82,10 @@ class Layout:
 
     def _check_version(self) -> None:
         where = self.root / "oci-layout"
-        found: Any = decode(_bounded(where, _DOCUMENT_LIMIT), dict, where=str(where))
-        if found.get("imageLayoutVersion") != _VERSION["imageLayoutVersion"]:
+        found = decode(_bounded(where, _DOCUMENT_LIMIT), _Version, where=str(where)).version
+        if found != _VERSION["imageLayoutVersion"]:
             raise InputError(
-                f"{where}: expected image layout version 1.0.0, found {found.get('imageLayoutVersion')!r:.100}",
+                f"{where}: expected image layout version 1.0.0, found {found!r:.100}",
                 next_step="choose a new or empty directory",
             )
 
@@ -174,7 +181,12 @@ class Layout:
         where = self.root / "index.json"
         if not where.exists():
             return []
-        index: Any = decode(_bounded(where, _INDEX_LIMIT), dict, where=str(where))
+        data = _bounded(where, _INDEX_LIMIT)
+        # Asked for again and again by those who write it themselves: what was sound is, and is only read.
+        index: Any = (
+            msgspec.json.decode(data) if data == self._sound else decode(data, dict, where=str(where), shape=Index)
+        )
+        self._sound = data
         found = index.get("manifests")
         if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
             raise InputError(f"{where}: manifests is not a list of descriptors", next_step="build the layout again")
@@ -206,8 +218,10 @@ class Layout:
                 kept.append(decode(encode(descriptor), dict, where="descriptor") | {"annotations": annotations})
             kept.sort(key=lambda entry: _ref_name(entry) or "")
             index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": kept}
+            data = encode(index)
             with writing(self.root):
-                replace(self.root / "index.json", encode(index))
+                replace(self.root / "index.json", data)
+            self._sound = data
 
     def image(self, name: str | None = None) -> Descriptor:
         """What `name` stands for; without, the layout's one image: other clients list parts and referrers too."""

@@ -16,7 +16,7 @@ import msgspec
 from cogpack import toml
 from cogpack.digest import DiffID, Digest, parse_digest
 from cogpack.errors import InputError
-from cogpack.oci import Descriptor, ImageConfig, LayerInfo, decode
+from cogpack.oci import Descriptor, ImageConfig, LayerInfo, read_config
 
 FILE = "cogpack.lock"
 VERSION = 1
@@ -108,7 +108,7 @@ class RegistryBase(msgspec.Struct, frozen=True, kw_only=True):
     ground: tuple[GroundDirectory, ...] = ()
 
     def __post_init__(self) -> None:
-        decode(self.config.encode(), ImageConfig, where=f"{FILE}: config of {self.reference}")
+        read_config(self.config.encode(), ImageConfig, where=f"{FILE}: config of {self.reference}")
 
 
 class LockedWheel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

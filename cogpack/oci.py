@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from cogpack.digest import DiffID, Digest, parse_digest, sha256
+from cogpack.documents import check, folded
 from cogpack.errors import InputError
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -166,17 +167,104 @@ def encode_manifest(manifest: Manifest, *, next_step: str) -> bytes:
     return data
 
 
-def decode(data: bytes, type: type[T], *, where: str) -> T:  # noqa: A002 - the word msgspec uses
-    """Read `data` as `type`; anything else is an `InputError` naming `where`."""
+def decode(data: bytes, type: type[T], *, where: str, shape: Any = None) -> T:  # noqa: A002 - the word msgspec uses
+    """Read `data` as `type`; anything else, and what others may read otherwise (`documents`), is an `InputError` naming
+    `where`. `shape`: the type whose names its keys have, where `type` does not say so."""
+    return _decode(data, type, where, shape or type)[0]
+
+
+def _decode(data: bytes, kind: type[T], where: str, shape: Any) -> tuple[T, Any]:
+    """As `kind`, and as the bare values of JSON."""
     try:
-        return msgspec.json.decode(data, type=type)
+        found = check(data, shape)
+        return msgspec.json.decode(data, type=kind), found
     except InputError as error:
         raise InputError(f"{where}: {error.message}", next_step=error.next_step) from error
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise InputError(
-            f"{where}: not a valid {type.__name__.lower()}: {error}",
+            f"{where}: not a valid {kind.__name__.lower()}: {error!s:.500}",
             next_step="check that the reference names a container image",
         ) from error
+
+
+def read_config(data: bytes, kind: type[T], *, where: str) -> T:
+    """What `kind` has of an image config, none of whose keys may be another's to whoever runs the image."""
+    return decode(data, kind, where=where, shape=_ConfigNames)
+
+
+def declared_type(data: bytes, *, where: str) -> str:
+    """The media type that a manifest or index says it has, "" if none."""
+    return decode(data, _Declared, where=where).media_type or ""
+
+
+def read_manifest(data: bytes, media_type: str, *, where: str) -> Manifest | Index:
+    """The manifest or index `data`, which must be what `media_type` says and can't be taken for the other."""
+    next_step = "check that the name is a container image's; if it is, its maker must repair it"
+    if media_type not in MANIFEST_TYPES:
+        raise InputError(f"{where}: its media type is {media_type!r:.100}", next_step=next_step)
+    kind: type[Manifest | Index] = Index if media_type in INDEX_TYPES else Manifest
+    document, found = _decode(data, kind, where, kind)
+    strange = {"fslayers", *(("layers", "config") if kind is Index else ("manifests",))}
+    if strange & set(map(folded, found)):
+        raise InputError(f"{where}: it is both a manifest and an index", next_step=next_step)
+    if document.schema_version != 2 or document.media_type not in (None, media_type):
+        raise InputError(
+            f"{where}: expected {media_type} of schema 2, "
+            f"found {document.media_type!r:.100} of schema {document.schema_version}",
+            next_step=next_step,
+        )
+    return document
+
+
+class _Ran(msgspec.Struct, rename="pascal"):
+    """All names of image-spec config.md, `config`, and of Docker's."""
+
+    user: Any = None
+    exposed_ports: Any = None
+    env: Any = None
+    entrypoint: Any = None
+    cmd: Any = None
+    args_escaped: Any = None
+    volumes: Any = None
+    working_dir: Any = None
+    labels: Any = None
+    stop_signal: Any = None
+    stop_timeout: Any = None
+    healthcheck: Any = None
+    on_build: Any = None
+    shell: Any = None
+
+
+class _Root(msgspec.Struct):
+    type: Any = None
+    diff_ids: Any = None
+
+
+class _Step(msgspec.Struct):
+    created: Any = None
+    created_by: Any = None
+    author: Any = None
+    comment: Any = None
+    empty_layer: Any = None
+
+
+class _ConfigNames(msgspec.Struct):
+    """All names of image-spec config.md."""
+
+    architecture: Any = None
+    os: Any = None
+    variant: Any = None
+    version: Any = msgspec.field(name="os.version", default=None)
+    features: Any = msgspec.field(name="os.features", default=None)
+    created: Any = None
+    author: Any = None
+    config: _Ran | None = None
+    rootfs: _Root | None = None
+    history: list[_Step] | None = None
+
+
+class _Declared(msgspec.Struct, rename="camel"):
+    media_type: str | None = None
 
 
 def oci_layer_type(media_type: str) -> str:

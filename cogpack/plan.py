@@ -24,7 +24,7 @@ from cogpack.layers.layer import Layer, LayerSource
 from cogpack.layers.weights import WEIGHTS, WORTH, JoinSource, Probe, Weight, lay
 from cogpack.layers.wheels import VenvSource, WheelFile, WheelsSource, group
 from cogpack.lock import Decisions, LockedDeb, LockedWheel
-from cogpack.oci import Platform
+from cogpack.oci import Platform, read_config
 from cogpack.project import ProjectFile
 from cogpack.reference import Reference
 from cogpack.runtime import contract
@@ -174,7 +174,7 @@ def _weight_codec(ratio: int | None) -> Codec:
 
 
 def _document(config: str) -> dict[str, Any]:
-    return msgspec.json.decode(config.encode(), type=dict[str, Any])
+    return read_config(config.encode(), dict, where="the base's config")
 
 
 def _freeze(wheels: Sequence[LockedWheel]) -> str:

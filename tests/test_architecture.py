@@ -13,6 +13,7 @@ RANKS = {
     "errors": 0,
     "notes": 0,
     "digest": 0,
+    "documents": 0,
     "reference": 0,
     "disk": 1,
     "oci": 1,

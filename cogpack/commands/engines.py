@@ -14,7 +14,7 @@ from cogpack.commands.pull import PulledBlob, PulledImage, Remote, open_remote
 from cogpack.commands.session import Session
 from cogpack.errors import CogpackError, UnavailableError
 from cogpack.notes import Code, Note
-from cogpack.oci import CONFIG_LIMIT, Descriptor, Platform, decode
+from cogpack.oci import CONFIG_LIMIT, Descriptor, Platform, read_config
 from cogpack.registry.server.through import PullThrough, Served
 from cogpack.sinks.daemon import Load, ask
 from cogpack.sinks.stored import pieces
@@ -167,7 +167,9 @@ class _Feed:
 
     def _platform(self) -> str:
         config = self._manifest.config
-        found = decode(self._remote.repository.blob_bytes(config, limit=CONFIG_LIMIT), _Config, where=self._remote.name)
+        found = read_config(
+            self._remote.repository.blob_bytes(config, limit=CONFIG_LIMIT), _Config, where=self._remote.name
+        )
         return str(Platform(architecture=found.architecture, os=found.os, variant=found.variant))
 
 

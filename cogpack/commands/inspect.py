@@ -7,8 +7,9 @@ import msgspec
 from cogpack.commands.images import open_image
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
+from cogpack.errors import InputError
 from cogpack.image import LAYER_KEY, TITLE
-from cogpack.oci import Descriptor, Platform, decode
+from cogpack.oci import Descriptor, Platform, decode, read_config
 from cogpack.runtime.contract import SCHEMA_LABEL
 
 
@@ -52,7 +53,7 @@ class _Config(msgspec.Struct):
 
 def inspect(session: Session, target: str, *, platform: Platform | None = None) -> Inspected:
     image = open_image(session, target, platform)
-    config = decode(image.document(image.manifest.config), _Config, where=f"{image.name}: config")
+    config = read_config(image.document(image.manifest.config), _Config, where=f"{image.name}: config")
     inner = config.config or _Inner()
     labels = inner.labels or {}
     return Inspected(
@@ -81,8 +82,8 @@ def _layer(name: str, found: Descriptor) -> InspectedLayer:
 
 def _inputs(schema: str | None) -> dict[str, Any]:
     try:
-        document = msgspec.json.decode(schema or "{}")
+        document = decode((schema or "{}").encode(), dict, where=SCHEMA_LABEL)
         properties = document["components"]["schemas"]["Input"]["properties"]
-    except (msgspec.MsgspecError, KeyError, TypeError):
+    except (InputError, KeyError, TypeError):
         return {}
     return properties if isinstance(properties, dict) else {}

@@ -19,7 +19,7 @@ from cogpack.digest import Hasher
 from cogpack.disk import writing
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.weights.opaque import MANIFEST, ROOT, JoinSource
-from cogpack.oci import Descriptor, ImageConfig, Platform, decode
+from cogpack.oci import Descriptor, ImageConfig, Platform, read_config
 from cogpack.registry.partial import Partial
 from cogpack.runtime.contract import SOURCE
 from cogpack.sinks.base import counted
@@ -141,7 +141,7 @@ class _Extraction:
 
 def _diff_ids(image: StoredImage) -> dict[str, str]:
     """What the config says that each layer unpacks to."""
-    config = decode(image.document(image.manifest.config), ImageConfig, where=f"{image.name}: config")
+    config = read_config(image.document(image.manifest.config), ImageConfig, where=f"{image.name}: config")
     if len(config.rootfs.diff_ids) != len(image.manifest.layers):
         raise InputError(
             f"{image.name}: has {len(image.manifest.layers)} layers, and its config lists "

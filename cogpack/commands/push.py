@@ -17,7 +17,7 @@ from cogpack.layers.layer import Form
 from cogpack.layers.wheels import check_clashes
 from cogpack.lock import Lock, Result, Results
 from cogpack.notes import Code, Note
-from cogpack.oci import CONFIG_LIMIT, INDEX_TYPES, Descriptor, ImageConfig, LayerInfo, Manifest, decode
+from cogpack.oci import CONFIG_LIMIT, INDEX_TYPES, Descriptor, ImageConfig, LayerInfo, Manifest, decode, read_config
 from cogpack.plan import PROJECT, Plan, weights_plan
 from cogpack.project import Project
 from cogpack.reference import Reference
@@ -165,7 +165,7 @@ def present_layers(repository: Repository, tag: Reference) -> tuple[Digest | Non
     try:
         manifest = decode(data, Manifest, where=str(tag))
         config = repository.blob_bytes(manifest.config, limit=CONFIG_LIMIT)
-        word = _word(manifest, decode(config, ImageConfig, where=str(tag)).rootfs.diff_ids)
+        word = _word(manifest, read_config(config, ImageConfig, where=str(tag)).rootfs.diff_ids)
     except InputError:  # somebody else's artifact under this tag: nothing to learn
         return digest, {}
     return digest, word

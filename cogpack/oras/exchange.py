@@ -9,7 +9,7 @@ import requests
 from cogpack.digest import Hasher, parse_digest, sha256
 from cogpack.errors import InputError, MismatchError
 from cogpack.http import BLOCK, RETRIED
-from cogpack.oci import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Index, Manifest, decode
+from cogpack.oci import MANIFEST_TYPES, Descriptor, read_manifest
 from cogpack.oras.answers import Address, Body, answered, verified
 from cogpack.registry.client import Repository
 from cogpack.registry.fetch import Fetcher
@@ -77,8 +77,8 @@ def put_manifest(repository: Repository, ref: str, request: requests.PreparedReq
     data, media_type = _body(request) or b"", _header(request, "Content-Type")
     descriptor = Descriptor(media_type=media_type, digest=sha256(data), size=len(data))
     if media_type in MANIFEST_TYPES:
-        kind: type[Manifest | Index] = Index if media_type in INDEX_TYPES else Manifest
-        node = Node(descriptor=descriptor, data=data, document=decode(data, kind, where=repository.door.name))
+        document = read_manifest(data, media_type, where=repository.door.name)
+        node = Node(descriptor=descriptor, data=data, document=document)
         if node.subject:
             put_referrer(repository, data, node.entry, node.subject.digest)
     repository.put_manifest(data, media_type, ref)

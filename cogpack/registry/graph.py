@@ -4,7 +4,6 @@ Whoever serves manifests may mean harm: each document and the whole are held to 
 digest, size and media type say, and no document can be read in two ways (containerd's CVE-2021-41190).
 """
 
-import json
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any, NoReturn, TypeAlias
@@ -21,7 +20,9 @@ from cogpack.oci import (
     Index,
     Manifest,
     Platform,
-    decode,
+    declared_type,
+    read_config,
+    read_manifest,
 )
 
 Reader: TypeAlias = Callable[[str], tuple[str, bytes, Digest] | None]
@@ -125,10 +126,9 @@ class Graph:
     def root(self, reference: str, platform: Platform | None = None, levels: int = LEVELS) -> Node:
         """Read what `reference` (a tag or digest) names; with `platform`, that one image of an index."""
         media_type, data, digest = self._found(reference)
-        inside = _inside(data, where=f"{self._where}@{digest}")
         # Some servers call every manifest application/json: then it says itself what it is.
         if media_type not in MANIFEST_TYPES:
-            media_type = str(inside.get("mediaType", media_type))
+            media_type = declared_type(self._bounded(data, digest), where=f"{self._where}@{digest}") or media_type
         descriptor = Descriptor(media_type=media_type, digest=digest, size=len(data))
         if platform is not None and media_type in INDEX_TYPES and levels:
             self.chosen = True
@@ -197,24 +197,16 @@ class Graph:
 
     def _document(self, descriptor: Descriptor, data: bytes) -> Any:
         where = f"{self._where}@{descriptor.digest}"
-        if descriptor.media_type not in MANIFEST_TYPES:
-            self._refuse(descriptor.digest, f"its media type is {descriptor.media_type!r:.100}")
-        inside = _inside(data, where=where)
-        kind: type[Manifest | Index] = Index if descriptor.media_type in INDEX_TYPES else Manifest
-        strange = {"layers", "config"} if kind is Index else {"manifests"}
-        if strange & inside.keys():
-            self._refuse(descriptor.digest, "it is both a manifest and an index")
-        document = decode(data, kind, where=where)
-        if document.schema_version != 2 or document.media_type not in (None, descriptor.media_type):
-            self._refuse(
-                descriptor.digest,
-                f"expected {descriptor.media_type} of schema 2, "
-                f"found {document.media_type!r:.100} of schema {document.schema_version}",
-            )
+        document = read_manifest(self._bounded(data, descriptor.digest), descriptor.media_type, where=where)
         named = document.manifests if isinstance(document, Index) else document.layers
         if len(named) > LAYERS:
             self._refuse(descriptor.digest, f"it names {len(named)} things; {LAYERS} at most")
         return document
+
+    def _bounded(self, data: bytes, digest: Digest) -> bytes:
+        if sum(data.count(sign) for sign in (b",", b"[", b"{")) > _VALUES:
+            self._refuse(digest, f"more than {_VALUES} values")
+        return data
 
     def _refuse(self, digest: str, why: str) -> NoReturn:
         raise InputError(
@@ -248,7 +240,7 @@ def choose(children: Iterable[Descriptor], platform: Platform, where: str) -> De
 
 def check_platform(config: bytes, wanted: Platform, where: str) -> None:
     """Of an image that was not chosen from an index: its config is for `wanted` (image-spec config.md)."""
-    found = decode(config, Platform, where=f"{where}: image config")
+    found = read_config(config, Platform, where=f"{where}: image config")
     if (found.os, found.architecture) != (wanted.os, wanted.architecture):  # variants are often left out
         raise InputError(f"{where} is for {_stated(found)}, not {wanted}", next_step="choose another image or platform")
 
@@ -268,28 +260,3 @@ def _fits(offered: Platform, wanted: Platform) -> bool:
 
 def _foreign(layer: Descriptor) -> bool:
     return layer.media_type.startswith(_FOREIGN)
-
-
-def _inside(data: bytes, *, where: str) -> dict[str, Any]:
-    """The JSON object of `data`. Parsers differ over a key that comes twice, so it is refused."""
-
-    def bad(why: object) -> InputError:
-        return InputError(
-            f"{where}: not a manifest: {why!s:.300}", next_step="check that the name is a container image's"
-        )
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise bad("a key comes twice in one object")
-        return found
-
-    if sum(data.count(sign) for sign in (b",", b"[", b"{")) > _VALUES:
-        raise bad(f"more than {_VALUES} values")
-    try:
-        inside = json.loads(data.decode(), object_pairs_hook=unique)
-    except (ValueError, RecursionError) as error:
-        raise bad(error) from error
-    if not isinstance(inside, dict):
-        raise bad("it is no JSON object")
-    return inside

@@ -9,7 +9,7 @@ from cogpack.digest import Digest, sha256
 from cogpack.errors import InputError
 from cogpack.http import Response
 from cogpack.layout import Layout
-from cogpack.oci import INDEX_TYPES, MANIFEST_LIMIT, MANIFEST_TYPES, Descriptor, Index, Manifest, decode
+from cogpack.oci import MANIFEST_LIMIT, MANIFEST_TYPES, Descriptor, read_manifest
 from cogpack.progress import Cancellation
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
@@ -146,8 +146,8 @@ class LayoutPlace:
         found: dict[Digest, list[Descriptor]] = {}
         for entry in self._layout.nameless():
             if entry.media_type in MANIFEST_TYPES and entry.size <= MANIFEST_LIMIT:
-                kind: type[Manifest | Index] = Index if entry.media_type in INDEX_TYPES else Manifest
-                document = decode(self._layout.blob_bytes(entry), kind, where=f"{self.name}@{entry.digest}")
+                data = self._layout.blob_bytes(entry)
+                document = read_manifest(data, entry.media_type, where=f"{self.name}@{entry.digest}")
                 if document.subject is not None:
                     found.setdefault(document.subject.digest, []).append(entry)
         return found

@@ -12,6 +12,7 @@ import msgspec
 
 from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.http import RETRIED, Response, Trust, host_only, is_loopback, is_private, literal_kind, redacted
+from cogpack.oci import decode
 from cogpack.registry.challenge import Challenge
 from cogpack.registry.credentials import Kind, Login, Secret
 
@@ -182,8 +183,8 @@ def _token(answer: Response, request: TokenRequest, host: str) -> Token | Refusa
             f"{where} sends us elsewhere (HTTP {answer.status}); credentials are not carried on", next_step=_OPERATOR
         )
     try:
-        found = msgspec.json.decode(answer.body, type=_TokenAnswer) if answer.status == 200 else _TokenAnswer()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        found = decode(answer.body, _TokenAnswer, where=where) if answer.status == 200 else _TokenAnswer()
+    except InputError:
         found = _TokenAnswer()
     text = found.token or found.access_token
     if not text or not text.isascii() or not text.isprintable() or " " in text:

@@ -12,7 +12,7 @@ from cogpack.decompress import decompressed
 from cogpack.digest import Digest, parse_digest
 from cogpack.errors import InputError
 from cogpack.lock import GroundDirectory, RegistryBase, RegistryLayer
-from cogpack.oci import CONFIG_LIMIT, Descriptor, Execution, ImageConfig, Manifest, Platform, decode
+from cogpack.oci import CONFIG_LIMIT, Descriptor, Execution, ImageConfig, Manifest, Platform, read_config
 from cogpack.progress import Progress
 from cogpack.reference import Reference
 from cogpack.registry.graph import check_platform, read_graph
@@ -42,7 +42,7 @@ class Images(Protocol):
 def resolve_base(reference: Reference, platform: Platform, images: Images, progress: Progress) -> RegistryBase:
     """Resolve `reference` to a digest and learn what the image holds."""
     manifest, digest, raw_config = _manifest(reference, platform, images)
-    config = decode(raw_config, ImageConfig, where=f"{reference}: image config")
+    config = read_config(raw_config, ImageConfig, where=f"{reference}: image config")
     diff_ids = config.rootfs.diff_ids
     if len(diff_ids) != len(manifest.layers):
         _refuse(reference, f"it has {len(manifest.layers)} layers, but its config lists {len(diff_ids)}")

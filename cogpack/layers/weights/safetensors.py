@@ -12,6 +12,7 @@ from typing import Annotated, BinaryIO
 
 import msgspec
 
+from cogpack.documents import check
 from cogpack.errors import InputError
 
 MAX_HEADER = 32 * 1024 * 1024
@@ -91,10 +92,11 @@ def read_header(stream: BinaryIO, size: int, *, where: str) -> Header:
     if text.count(b'":') > _MAX_FIELDS:
         raise _unsound(where, f"more than {_MAX_FIELDS} fields in the header")
     try:
+        check(text, dict)
         raw = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
         metadata = msgspec.json.decode(raw.pop("__metadata__", b"{}"), type=dict[str, str])
         tensors = [_tensor(name, msgspec.json.decode(value, type=_Entry), where) for name, value in raw.items()]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise _unsound(where, str(error)) from error
     tensors.sort(key=lambda tensor: (tensor.begin, tensor.end, tensor.name))
     end = 0

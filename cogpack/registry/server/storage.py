@@ -14,6 +14,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from cogpack.digest import Digest
@@ -136,7 +137,8 @@ class Storage:
             digest = Digest(f"sha256:{name}")
             if digest > after and (stored := self.manifest(repository, digest)):
                 descriptor, path = stored
-                yield as_referrer(read_document(descriptor.media_type, path.read_bytes()), descriptor)
+                with suppress(Refusal):  # of one that an earlier release took
+                    yield as_referrer(read_document(descriptor.media_type, path.read_bytes()), descriptor)
 
     # Records
 

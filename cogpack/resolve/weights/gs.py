@@ -13,6 +13,7 @@ import msgspec
 from cogpack.config import WeightSource
 from cogpack.errors import CogpackError, InputError
 from cogpack.http import Http, Response, Stream, redacted
+from cogpack.oci import decode
 from cogpack.remote import RemoteFile
 from cogpack.resolve.clouds import Google
 from cogpack.resolve.weights.answers import refused
@@ -152,9 +153,9 @@ def _parse(uri: str) -> tuple[str, str]:
 
 def _decoded(answer: Response, kind: type[_Answer]) -> _Answer:
     try:
-        return msgspec.json.decode(answer.body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return decode(answer.body, kind, where="its answer")
+    except InputError as error:
         raise InputError(
-            f"{redacted(answer.url)}: not what Google Cloud Storage answers: {error}",
+            f"{redacted(answer.url)}: not what Google Cloud Storage answers: {error.message}",
             next_step="check STORAGE_EMULATOR_HOST and CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE",
         ) from error

@@ -12,6 +12,7 @@ import msgspec
 
 from cogpack.errors import CogpackError
 from cogpack.http import Http
+from cogpack.oci import decode
 from cogpack.registry.credentials.clouds.extra import not_installed, silence
 from cogpack.registry.credentials.findings import Finding
 from cogpack.registry.credentials.login import Kind, Login, Secret
@@ -70,4 +71,4 @@ class Azure:
             body=urlencode({"grant_type": "access_token", "service": host, "access_token": token.reveal()}).encode(),
             limit=_ANSWER_LIMIT,
         )
-        return Secret(msgspec.json.decode(answer.body, type=_Exchanged).refresh_token)
+        return Secret(decode(answer.body, _Exchanged, where="the answer").refresh_token)
