@@ -56,7 +56,14 @@ SIDEWAYS = {
 }
 """The imports within one rank."""
 
-PRINTERS = {"cli/__init__.py", "cli/registries.py", "cli/running.py", "console.py", "runtime/inside/join.py"}
+PRINTERS = {
+    "cli/__init__.py",
+    "cli/helping.py",
+    "cli/registries.py",
+    "cli/running.py",
+    "console.py",
+    "runtime/inside/join.py",
+}
 """The command line, and what runs as a program of its own inside the container."""
 
 

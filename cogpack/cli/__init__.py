@@ -23,10 +23,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is the process's."""
-    arguments = parser().parse_args(argv)
     from cogpack.progress import Cancelled
 
     try:
+        arguments = parser().parse_args(argv)
         arguments.act(arguments)
     except CogpackError as error:
         from cogpack.console import printable

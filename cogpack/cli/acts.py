@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cogpack.cli.running import text, with_session
-from cogpack.errors import InputError
 
 if TYPE_CHECKING:
     from cogpack.commands.plan import PlannedLayer, PlannedWeight
@@ -115,8 +114,6 @@ def lock(arguments: argparse.Namespace) -> None:
 
     def act(session: "Session") -> str:
         project = open_project(session)
-        if arguments.locked:
-            raise InputError("--locked forbids what cogpack lock does", next_step="leave out --locked")
         made = lock(session, project, upgrade=arguments.upgrade)
         return text(arguments, made, str(project.root / "cogpack.lock"))
 

@@ -3,101 +3,140 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from cogpack import __version__
-from cogpack.cli import acts, registries
+from cogpack.cli import acts, helping, registries
 from cogpack.cli import weights as weight_acts
+from cogpack.cli.grammar import Grammar
+from cogpack.cli.shared import CONNECTION, OUTPUT, PROJECT, TOPICS, hosts, jobs, port, size
+
+_PUSHED = "ghcr.io/me/model:v1"
+_FOREIGN = ("--allow-foreign", "take layers that the registry does not have from their URLs at this host")
+_STORED = "HOST/NAME[:TAG|@DIGEST], or DIR[:NAME] of a layout"
+_Act = Callable[[argparse.Namespace], None]
 
 
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
+def parser() -> Grammar:
+    """Every command with its act. The defaults of shared options are there for commands that lack them."""
+    top = Grammar(
         prog="cogpack",
         description="Turn a Cog project into a standard OCI image without Docker.",
-        epilog="Exit codes: 2 change what you wrote, 3 pinned and found differ, 4 credentials, 5 try again later, "
-        "130 and 143 interrupted.",
+        epilog=f"cogpack help COMMAND|{'|'.join([*TOPICS, 'exit-codes'])} explains one.",
     )
-    top.add_argument("--version", action="version", version=f"cogpack {__version__}")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for topic in TOPICS.values():
+        topic.add(lambda *names, **settings: top.set_defaults(**{_dest(names): _default(settings)}))
+    top.set_defaults(jobs=1)
+    top.add_argument("--version", action="version", version=f"cogpack {__version__}", help="print the version")
+    _projects(top)
+    _images(top)
+    _weights(top)
+    _registries(top)
+    _words(top)
+    return top
 
-    def hosts(added: argparse.ArgumentParser, option: str, text: str) -> None:
-        added.add_argument(option, action="append", type=_host, default=[], metavar="HOST", help=f"{text}; repeatable")
 
-    def command(
-        name: str, act: Callable[[argparse.Namespace], None], text: str, among: Any = commands
-    ) -> argparse.ArgumentParser:
-        added: argparse.ArgumentParser = among.add_parser(name, help=text, description=text)
+def _dest(names: tuple[str, ...]) -> str:
+    return names[-1].lstrip("-").replace("-", "_")
+
+
+def _default(settings: dict[str, object]) -> object:
+    return settings.get("default", False if settings.get("action") == "store_true" else None)
+
+
+def _projects(top: Grammar) -> None:
+    """Commands on a project."""
+
+    def project(name: str, act: _Act, text: str, example: str) -> Grammar:
+        added = top.command(name, text, example=example)
         added.set_defaults(act=act)
-        added.add_argument("--json", action="store_true", help="print the result as JSON")
-        added.add_argument("-q", "--quiet", action="store_true", help="no progress and no closing sum")
-        added.add_argument("--cache-dir", type=Path, metavar="DIR", help="downloads and facts [$COGPACK_CACHE_DIR]")
-        hosts(added, "--insecure-registry", "allow plain http to this registry (loopback is always allowed)")
-        hosts(added, "--insecure-credentials", "and send it credentials in the clear")
-        added.add_argument(
-            "--strict-realm",
-            action="store_true",
-            help="send credentials to token servers of the registry's own domain only",
-        )
-        hosts(added, "--allow-realm", "and to the one at this host; implies --strict-realm")
-        added.add_argument(
-            "--registry-mirror",
-            action="append",
-            default=[],
-            metavar="HOST=MIRROR",
-            help="ask this one first for what HOST has by digest; repeatable [$COGPACK_REGISTRY_MIRROR]",
-        )
         return added
 
-    def project(added: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        added.add_argument("-C", "--directory", type=Path, default=Path(), metavar="DIR", help="project directory [.]")
-        added.add_argument("-f", "--file", default="cog.yaml", metavar="NAME", help="config file [cog.yaml]")
-        added.add_argument("-j", "--jobs", type=_positive, default=4, metavar="N", help="layers at a time [4]")
-        added.add_argument(
-            "--locked", action="store_true", help="refuse a stale or missing lock [if $CI is set and a lock is there]"
-        )
-        added.add_argument("--paranoid", action="store_true", help="read every file again, whatever its times say")
-        return added
+    def target(added: Grammar) -> None:
+        added.add_argument("target", nargs="?", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
 
-    foreign = ("--allow-foreign", "take layers that the registry does not have from their URLs at this host")
-    push = project(command("push", acts.push, "Build what is missing and push the image."))
-    push.add_argument("target", nargs="?", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
+    def rebuild(added: Grammar) -> None:
+        added.add_argument("--rebuild", action="store_true", help="make every layer anew, whatever lock and cache say")
+
+    push = project("push", acts.push, "Build what is missing and push the image.", f"cogpack push {_PUSHED}")
+    target(push)
     push.add_argument("--dry-run", action="store_true", help="say what would move, as `cogpack plan` does")
-    push.add_argument("--rebuild", action="store_true", help="make every layer anew, whatever lock and cache say")
+    rebuild(push)
     push.add_argument("--weights-only", action="store_true", help="push an image of the weights and nothing else")
     push.add_argument("--create-repository", action="store_true", help="make the repository first (Amazon ECR)")
-    plan = project(command("plan", acts.plan, "Show the layers, their bytes, and what a push would move."))
-    plan.add_argument("target", nargs="?", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
-    build = project(command("build", acts.build, "Build into an OCI layout (DIR) or a docker archive (FILE.tar)."))
-    build.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="DIR|FILE.tar",
-        help="an OCI layout, or an archive for docker load",
+    push.share(PROJECT, OUTPUT, CONNECTION)
+
+    plan = project(
+        "plan", acts.plan, "Show the layers, their bytes, and what a push would move.", f"cogpack plan {_PUSHED}"
     )
+    target(plan)
+    plan.share(PROJECT, OUTPUT, CONNECTION)
+
+    build = project(
+        "build",
+        acts.build,
+        "Build into an OCI layout (DIR) or a docker archive (FILE.tar).",
+        "cogpack build -o image.tar",
+    )
+    build.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR|FILE.tar",
+        help="an OCI layout, or an archive for docker load",
+    )  # fmt: skip
     build.add_argument("-t", "--tag", metavar="NAME[:TAG]", help="name of the image in it [image: of cog.yaml]")
-    build.add_argument("--rebuild", action="store_true", help="make every layer anew, whatever lock and cache say")
-    load = project(command("load", acts.load, "Load the image into the local Docker."))
+    rebuild(build)
+    build.share(PROJECT, OUTPUT, CONNECTION)
+
+    load = project(
+        "load", acts.load, "Load the image into the local Docker.", "docker run -p 5000:5000 $(cogpack load)"
+    )
     load.add_argument("-t", "--tag", metavar="NAME[:TAG]", help="name of the image [image: of cog.yaml]")
-    lock = project(command("lock", acts.lock, "Resolve everything and write cogpack.lock."))
+    load.share(PROJECT, OUTPUT, CONNECTION)
+
+    lock = project("lock", acts.lock, "Resolve everything and write cogpack.lock.", "cogpack lock")
     lock.set_defaults(locks=True)  # what $CI keeps the other commands from
     lock.add_argument("-U", "--upgrade", action="store_true", help="take the newest of everything, ignoring old pins")
-    project(command("schema", acts.schema, "Print the model's OpenAPI document."))
-    inspect = command("inspect", acts.inspect, "Describe an image of a registry or an OCI layout.")
-    inspect.add_argument("target", metavar="REF|DIR", help="HOST/NAME[:TAG|@DIGEST], or DIR[:NAME] of a layout")
+    lock.share(PROJECT, OUTPUT, CONNECTION, without=("--locked", "--paranoid"))
+
+    schema = project("schema", acts.schema, "Print the model's OpenAPI document.", "cogpack schema > schema.json")
+    schema.share(PROJECT, OUTPUT, without=("--jobs", "--locked", "--paranoid", "--cache-dir", "--json"))
+
+    verify = project(
+        "verify", acts.verify, "Rebuild from the lock and compare with a pushed image.", f"cogpack verify {_PUSHED}"
+    )
+    verify.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image to compare with")
+    verify.share(PROJECT, OUTPUT, CONNECTION, without=("--locked",))
+
+
+def _images(top: Grammar) -> None:
+    """Commands on images that are there already."""
+    inspect = top.command(
+        "inspect", "Describe an image of a registry or an OCI layout.", example=f"cogpack inspect {_PUSHED}"
+    )
+    inspect.set_defaults(act=acts.inspect)
+    inspect.add_argument("target", metavar="REF|DIR", help=_STORED)
     inspect.add_argument("--platform", metavar="OS/ARCH", help="which image of an index [linux/amd64]")
-    copy = command("copy", registries.copy, "Copy an image between registries and OCI layouts, byte for byte.")
-    copy.add_argument("source", metavar="SRC", help="HOST/NAME[:TAG|@DIGEST], or DIR[:NAME] of a layout")
+    inspect.share(OUTPUT, CONNECTION)
+
+    copy = top.command(
+        "copy",
+        "Copy an image between registries and OCI layouts, byte for byte.",
+        example=f"cogpack copy {_PUSHED} registry.example.com/me/model",
+    )
+    copy.set_defaults(act=registries.copy)
+    copy.add_argument("source", metavar="SRC", help=_STORED)
     copy.add_argument("target", metavar="DST", help="the same; without a name, it gets the source's")
     copy.add_argument("--platform", metavar="OS/ARCH", help="one image of an index [all, and the index]")
     copy.add_argument("--no-referrers", action="store_true", help="leave out signatures, SBOMs and the like")
-    hosts(copy, *foreign)
-    copy.add_argument("-j", "--jobs", type=_positive, default=4, metavar="N", help="blobs at a time [4]")
-    pull = command(
-        "pull", registries.pull, "Pull an image into an OCI layout, a docker archive, or an engine of this machine."
+    hosts(copy.add_argument, *_FOREIGN)
+    copy.add_argument("-j", "--jobs", type=jobs, default=4, metavar="N", help="blobs at a time [4]")
+    copy.share(OUTPUT, CONNECTION)
+
+    pull = top.command(
+        "pull",
+        "Pull an image into a layout, an archive, or a local engine.",
+        example=f"cogpack pull {_PUSHED} --docker",
     )
-    pull.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]")
+    pull.set_defaults(act=registries.pull)
+    pull.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image")
     into = pull.add_mutually_exclusive_group(required=True)
     into.add_argument(
         "-o", "--output", type=Path, metavar="DIR|FILE.tar", help="an OCI layout, or an archive for docker load"
@@ -108,79 +147,126 @@ def parser() -> argparse.ArgumentParser:
     which = pull.add_mutually_exclusive_group()
     which.add_argument("--platform", metavar="OS/ARCH", help="which image of an index [linux/amd64]")
     which.add_argument("--all-platforms", action="store_true", help="the index and all its images, into a layout")
-    pull.add_argument("--only", choices=["weights"], help="the files of the weight layers, into a new directory")
-    hosts(pull, *foreign)
-    pull.add_argument("-j", "--jobs", type=_positive, default=16, metavar="N", help="connections at a time [16]")
-    verify = project(command("verify", acts.verify, "Rebuild from the lock and compare with a pushed image."))
-    verify.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image to compare with")
-    weights = commands.add_parser("weights", help="Show, cut, join, compare and pull weights.")
-    kinds = weights.add_subparsers(metavar="ACTION", required=True)
-    ls = project(command("ls", weight_acts.list_weights, "Show what is a weight, how it is cut, what moves.", kinds))
+    pull.add_argument(
+        "--only", choices=["weights"], metavar="weights", help="the files of the weight layers, into a new directory"
+    )
+    hosts(pull.add_argument, *_FOREIGN)
+    pull.add_argument("-j", "--jobs", type=jobs, default=16, metavar="N", help="connections at a time [16]")
+    pull.share(OUTPUT, CONNECTION)
+
+
+def _weights(top: Grammar) -> None:
+    weights = top.command("weights", "Show, cut, join, compare and pull weights.")
+
+    ls = weights.command(
+        "ls", "Show what is a weight, how it is cut, what moves.", example=f"cogpack weights ls {_PUSHED}"
+    )
+    ls.set_defaults(act=weight_acts.list_weights)
     ls.add_argument("target", nargs="?", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
-    split = command("split", weight_acts.split_weights, "Cut a safetensors or GGUF file as for an image.", kinds)
-    split.add_argument("source", type=Path, metavar="FILE")
-    split.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
-    split.add_argument("--layer-size", type=_positive_bytes, metavar="BYTES", help="what to cut to [by the size]")
-    join = command(
-        "join", weight_acts.join_weights, "Make one file again of the parts of a safetensors or GGUF file.", kinds
+    ls.share(PROJECT, OUTPUT, CONNECTION)
+
+    split = weights.command(
+        "split",
+        "Cut a safetensors or GGUF file as for an image.",
+        example="cogpack weights split model.safetensors -o shards",
     )
-    join.add_argument("source", type=Path, metavar="DIR|INDEX")
-    join.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
-    check = command(
-        "verify", weight_acts.verify_weights, "Compare an image's weights with files, whole or tensor by tensor.", kinds
+    split.set_defaults(act=weight_acts.split_weights)
+    split.add_argument("source", type=Path, metavar="FILE", help="a .safetensors or .gguf file")
+    split.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a new directory")
+    split.add_argument("--layer-size", type=size, metavar="BYTES", help="what to cut to [by the size]")
+    split.share(OUTPUT)
+
+    join = weights.command(
+        "join",
+        "Make one file again of the parts of a safetensors or GGUF file.",
+        example="cogpack weights join shards -o model.safetensors",
     )
-    check.add_argument("target", metavar="REF|DIR", help="HOST/NAME[:TAG|@DIGEST], or DIR[:NAME] of a layout")
-    check.add_argument("--against", type=Path, required=True, metavar="FILE|DIR")
-    pull = command("pull", weight_acts.pull_weights, "Pull the weights of an image, and nothing else of it.", kinds)
-    pull.add_argument("target", metavar="REF|DIR", help="HOST/NAME[:TAG|@DIGEST], or DIR[:NAME] of a layout")
-    pull.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    join.set_defaults(act=weight_acts.join_weights)
+    join.add_argument("source", type=Path, metavar="DIR|INDEX", help="the parts, or the index that names them")
+    join.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="a new file")
+    join.share(OUTPUT)
+
+    check = weights.command(
+        "verify",
+        "Compare an image's weights with files, whole or tensor by tensor.",
+        example=f"cogpack weights verify {_PUSHED} --against model",
+    )
+    check.set_defaults(act=weight_acts.verify_weights)
+    check.add_argument("target", metavar="REF|DIR", help=_STORED)
+    check.add_argument("--against", type=Path, required=True, metavar="FILE|DIR", help="the files to compare with")
+    check.share(OUTPUT, CONNECTION)
+
+    pull = weights.command(
+        "pull",
+        "Pull the weights of an image, and nothing else of it.",
+        example=f"cogpack weights pull {_PUSHED} -o weights",
+    )
+    pull.set_defaults(act=weight_acts.pull_weights)
+    pull.add_argument("target", metavar="REF|DIR", help=_STORED)
+    pull.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a new directory")
     pull.add_argument("--platform", metavar="OS/ARCH", help="which image of an index [linux/amd64]")
-    pull.add_argument("-j", "--jobs", type=_positive, default=16, metavar="N", help="connections at a time [16]")
-    login = command("login", registries.login, "Try a registry's credentials and keep them where Docker does.")
-    login.add_argument("host", metavar="HOST")
+    pull.add_argument("-j", "--jobs", type=jobs, default=16, metavar="N", help="connections at a time [16]")
+    pull.share(OUTPUT, CONNECTION)
+
+
+def _registries(top: Grammar) -> None:
+    login = top.command(
+        "login", "Try a registry's credentials and keep them where Docker does.", example="cogpack login ghcr.io"
+    )
+    login.set_defaults(act=registries.login)
+    login.add_argument("host", metavar="HOST", help="the registry, as in ghcr.io")
     login.add_argument("-u", "--username", metavar="USER", help="instead of asking for it")
     login.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
-    logout = command("logout", registries.logout, "Forget a registry's credentials.")
-    logout.add_argument("host", metavar="HOST")
-    auth = commands.add_parser("auth", help="Show where credentials come from.")
-    explain = command(
-        "explain", registries.explain_auth, "Say which credentials a registry would get, and what each source says.",
-        auth.add_subparsers(metavar="ACTION", required=True),
-    )  # fmt: skip
-    explain.add_argument("target", metavar="HOST[/REPOSITORY]")
-    registry = commands.add_parser("registry", help="Serve a registry of our own; probe another's.")
-    actions = registry.add_subparsers(metavar="ACTION", required=True)
-    probe = command("probe", registries.probe, "Measure what a registry supports, in a repository of yours.", actions)
-    probe.add_argument("target", metavar="HOST/NAME")
-    serve = actions.add_parser("serve", help="Serve a directory (an OCI layout) as a registry.")
+    login.share(OUTPUT, CONNECTION, without=("--registry-mirror",))
+
+    logout = top.command("logout", "Forget a registry's credentials.", example="cogpack logout ghcr.io")
+    logout.set_defaults(act=registries.logout)
+    logout.add_argument("host", metavar="HOST", help="the registry, as in ghcr.io")
+    logout.share(OUTPUT)
+
+    auth = top.command("auth", "Show where credentials come from.")
+    explain = auth.command(
+        "explain",
+        "Say which credentials a registry would get, and what each source says.",
+        example="cogpack auth explain ghcr.io/me/model",
+    )
+    explain.set_defaults(act=registries.explain_auth)
+    explain.add_argument("target", metavar="HOST[/REPOSITORY]", help="as in ghcr.io or ghcr.io/me/model")
+    explain.share(OUTPUT)
+
+    registry = top.command("registry", "Serve a registry of our own; probe another's.")
+    probe = registry.command(
+        "probe",
+        "Measure what a registry supports, in a repository of yours.",
+        example="cogpack registry probe registry.example.com/me/probe",
+    )
+    probe.set_defaults(act=registries.probe)
+    probe.add_argument("target", metavar="HOST/NAME", help="a repository that may be written to")
+    probe.share(OUTPUT, CONNECTION, without=("--registry-mirror",))
+
+    serve = registry.command(
+        "serve",
+        "Serve a directory (an OCI layout) as a registry.",
+        example="cogpack registry serve ./images --port 5000",
+    )
     serve.set_defaults(act=registries.serve)
-    serve.add_argument("directory", type=Path, metavar="DIR")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on [127.0.0.1]")
-    serve.add_argument("--port", type=_port, default=5000, help="port, 0 for any free one [5000]")
+    serve.add_argument("directory", type=Path, metavar="DIR", help="the layout, made if it is not there")
+    serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on [127.0.0.1]")
+    serve.add_argument("--port", type=port, default=5000, metavar="PORT", help="port, 0 for any free one [5000]")
     serve.add_argument("--user", metavar="NAME", help="who may use it; the password is read from standard input")
-    return top
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 64:
-        raise argparse.ArgumentTypeError(f"expected 1 to 64, found {text!r}")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"expected 0 to 65535, found {text!r}")
-    return int(text)
-
-
-def _host(text: str) -> str:
-    """What matches no host would be an option without effect."""
-    if not text or "/" in text or "@" in text:
-        raise argparse.ArgumentTypeError(f"expected HOST or HOST:PORT, found {text!r}")
-    return text
-
-
-def _positive_bytes(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 2**50:
-        raise argparse.ArgumentTypeError(f"expected a number of bytes, found {text!r}")
-    return int(text)
+def _words(top: Grammar) -> None:
+    shown = top.command("help", "Explain a command or a topic.", example="cogpack help push", minor=True)
+    shown.set_defaults(act=helping.show_help)
+    shown.add_argument("words", nargs="*", metavar="COMMAND|TOPIC", help="what to explain [all commands]")
+    version = top.command("version", "Print the version.", example="cogpack version", minor=True)
+    version.set_defaults(act=helping.show_version)
+    completion = top.command(
+        "completion",
+        "Print a script that completes commands and options.",
+        example="cogpack completion bash > ~/.local/share/bash-completion/completions/cogpack",
+        minor=True,
+    )
+    completion.set_defaults(act=helping.show_completion)
+    completion.add_argument("shell", choices=helping.SHELLS, metavar="SHELL", help=" or ".join(helping.SHELLS))

@@ -5,7 +5,6 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cogpack.errors import InputError
@@ -38,21 +37,21 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str])
 
     _share_one_heap()
     environment = dict(os.environ)
-    directory = getattr(arguments, "directory", Path())
+    directory = arguments.directory
     in_ci = bool(environment.get("CI")) and environment["CI"].lower() not in ("0", "false")
     settings = Settings(
         directory=directory,
-        file=getattr(arguments, "file", "cog.yaml"),
+        file=arguments.file,
         cache=(arguments.cache_dir or default_cache(environment)).absolute(),
-        jobs=getattr(arguments, "jobs", 1),
+        jobs=arguments.jobs,
         insecure_registries=frozenset(arguments.insecure_registry),
         insecure_credentials=frozenset(arguments.insecure_credentials),
         realms=frozenset(arguments.allow_realm) if arguments.strict_realm or arguments.allow_realm else None,
         registry_mirrors=tuple(arguments.registry_mirror),
         foreign_hosts=frozenset(getattr(arguments, "allow_foreign", ())),
-        locked=getattr(arguments, "locked", False),
+        locked=arguments.locked,
         in_ci=in_ci and not getattr(arguments, "locks", False),
-        paranoid=getattr(arguments, "paranoid", False),
+        paranoid=arguments.paranoid,
         environment=environment,
     )
     cancellation = Cancellation()

@@ -293,7 +293,7 @@ def test_who_is_to_be_quiet_says_the_result_alone(
 ) -> None:
     for words in (["-q"], []):
         out = tmp_path / f"out{len(words)}"
-        assert run(["copy", f"{made.root}:v1", str(out), "--cache-dir", str(tmp_path / "cache"), *words]) == 0
+        assert run(["copy", f"{made.root}:v1", str(out), *words]) == 0
         found = capsys.readouterr()
         assert found.out == f"{out}:v1\n"
         assert found.err == "" if words else "sent " in found.err

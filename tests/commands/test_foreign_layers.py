@@ -322,7 +322,7 @@ def test_the_command_line_allows_hosts(
 ) -> None:
     monkeypatch.setenv("DOCKER_AUTH_CONFIG", json.dumps({"auths": {registry.address: {"auth": PASSWORD}}}))
     name = put(registry, url_at(files))
-    words = [command[0], name, *command[1:], f"{tmp_path}/out", "--cache-dir", str(tmp_path / "cache")]
+    words = [command[0], name, *command[1:], f"{tmp_path}/out"]
     there = tmp_path / "out" / "blobs" / "sha256" / sha256(WINDOWS)[7:]
     run(words)
     assert f"--allow-foreign {files.address}" in capsys.readouterr().err

@@ -35,7 +35,7 @@ class Machine:
 
     def cogpack(self, *arguments: str, typed: str = "") -> tuple[int, str, str]:
         self.monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-        code = run([*arguments, "--cache-dir", str(self.root / "cache")])
+        code = run(arguments)
         out, err = self.capsys.readouterr()
         return code, out, err
 
@@ -316,16 +316,17 @@ def test_what_is_missing_or_no_host_is_an_error_in_two_lines(
 
 
 def test_a_password_is_no_argument(machine: Machine) -> None:
-    with pytest.raises(SystemExit):
-        machine.cogpack("login", "h.io", "-u", "me", "--password", "x")
-    with pytest.raises(SystemExit):
-        machine.cogpack("login", "h.io", "-u", "me", "-p", "x")
+    for option in ("--password", "-p"):
+        code, out, err = machine.cogpack("login", "h.io", "-u", "me", option, "x")
+        assert (code, out) == (2, "")
+        assert f"no option {option}" in err
+        assert "--password-stdin" in err or option == "-p"
 
 
 def test_a_terminal_is_asked_and_shows_no_password(machine: Machine, registry: Fake) -> None:
     main, other = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "cogpack", "login", registry.address, "--cache-dir", str(machine.root / "cache")],
+        [sys.executable, "-m", "cogpack", "login", registry.address],
         stdin=other, stdout=other, stderr=other, start_new_session=True,
         preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),  # make it the controlling terminal
         env=dict(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[2])},

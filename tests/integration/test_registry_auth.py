@@ -174,14 +174,13 @@ def test_a_registry_on_loopback_that_has_certificates_in_certs_d_is_spoken_to_ov
     directory.mkdir(parents=True)
     shutil.copy(tmp_path / "tls/test authority.crt", directory / "ca.crt")
     monkeypatch.setattr("sys.stdin", io.StringIO(PASSWORD))
-    cache = ["--cache-dir", str(tmp_path / "cache")]
-    assert run(["login", address, "-u", USER, "--password-stdin", *cache]) == 0
+    assert run(["login", address, "-u", USER, "--password-stdin"]) == 0
     with Http(environment=os.environ) as http:
         Registry(http, address).push("a/b")
         assert Registry(http, address).pull("a/b") == b"layer" * 1000
-    assert run(["copy", f"{address}/a/b:v1", f"{address}/c/d:v1", *cache]) == 0
-    assert run(["copy", f"{address}/c/d:v1", str(tmp_path / "layout"), *cache]) == 0
-    assert run(["registry", "probe", f"{address}/probed/it", *cache]) == 0
+    assert run(["copy", f"{address}/a/b:v1", f"{address}/c/d:v1"]) == 0
+    assert run(["copy", f"{address}/c/d:v1", str(tmp_path / "layout")]) == 0
+    assert run(["registry", "probe", f"{address}/probed/it"]) == 0
 
 
 def test_one_that_has_none_is_asked_in_the_clear_and_says_where_its_authority_belongs(
@@ -196,7 +195,7 @@ def test_one_that_has_none_is_asked_in_the_clear_and_says_where_its_authority_be
         Registry(http, address).push("a/b")
     assert f"certs.d/{address}/ca.crt" in refused.value.next_step
     monkeypatch.setattr("sys.stdin", io.StringIO(PASSWORD))
-    assert run(["login", address, "-u", USER, "--password-stdin", "--cache-dir", str(tmp_path)]) == 2
+    assert run(["login", address, "-u", USER, "--password-stdin"]) == 2
     assert f"certs.d/{address}/ca.crt" in capsys.readouterr().err
 
 
@@ -210,7 +209,7 @@ def test_login_is_what_docker_reads(tokens: TokenServer, tmp_path: Path, monkeyp
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("sys.stdin", io.StringIO(PASSWORD))
     with docker_registry(tmp_path / "registry", token=tokens) as address:
-        assert run(["login", address, "-u", USER, "--password-stdin", "--cache-dir", str(tmp_path)]) == 0
+        assert run(["login", address, "-u", USER, "--password-stdin"]) == 0
         done = subprocess.run([skopeo, "login", "--get-login", address], check=False, capture_output=True, text=True)
     assert done.stdout.strip() == USER
     assert json.loads((tmp_path / "auth.json").read_text())["auths"].keys() == {address}

@@ -1,0 +1,214 @@
+"""How a command line is read, and what is said of one that can't be: argparse, with help and errors of our own.
+
+An error is one line with the nearest name, and the next step. Help fits a screen of 80 columns and 24 lines: a command
+lists its own options, and names those that it shares with others, which `cogpack help TOPIC` explains.
+"""
+
+import argparse
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from cogpack.errors import InputError
+
+Add = Callable[..., object]
+"""`ArgumentParser.add_argument`, as a topic gets it."""
+_LEFT = 30
+"""The widest left column of a help page, in letters."""
+
+
+class Topic(NamedTuple):
+    """Options that mean the same in many commands; `add` makes them."""
+
+    name: str
+    text: str
+    add: Callable[[Add], None]
+
+
+class Grammar(argparse.ArgumentParser):
+    """One command, or a word with commands below it.
+
+    `example`: a whole line that works, shown in the help and where an argument is missing. `minor`: a command that the
+    list of all commands names in its last line only.
+    """
+
+    def __init__(self, *, example: str = "", minor: bool = False, **settings: Any) -> None:
+        super().__init__(**settings, allow_abbrev=False, exit_on_error=False)
+        self.example = example
+        self.minor = minor
+        self.shared: dict[str, list[argparse.Action]] = {}
+        self.commands: dict[str, Grammar] = {}
+        self._adder: Any = None
+
+    def command(self, name: str, text: str, *, example: str = "", minor: bool = False) -> "Grammar":
+        """A command below this one; `text`: one sentence."""
+        self._adder = self._adder or self.add_subparsers(title="commands", metavar="COMMAND", required=True)
+        made: Grammar = self._adder.add_parser(name, help=text, description=text, example=example, minor=minor)
+        self.commands[name] = made
+        return made
+
+    def share(self, *topics: Topic, without: Collection[str] = ()) -> None:
+        """Take the options of `topics` but for those that mean nothing here."""
+        for topic in topics:
+            group = self.add_argument_group(topic.name, topic.text)
+            made = self.shared.setdefault(topic.name, [])
+
+            def add(*names: str, **settings: Any) -> None:
+                if names[-1] not in without:
+                    made.append(group.add_argument(*names, **settings))  # noqa: B023
+
+            topic.add(add)
+
+    def own(self) -> list[argparse.Action]:
+        """All arguments but the shared ones, --help and the command."""
+        shared = [action for actions in self.shared.values() for action in actions]
+        kinds = (argparse._HelpAction, argparse._SubParsersAction)  # noqa: SLF001
+        return [action for action in self._actions if action not in shared and not isinstance(action, kinds)]
+
+    def options(self) -> Collection[str]:
+        return self._option_string_actions.keys()
+
+    # What is wrong, in our words.
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        words: list[str] = list(sys.argv[1:] if args is None else args)
+        self._check(words)
+        try:
+            found, rest = super().parse_known_args(words, namespace)
+        except argparse.ArgumentError as error:
+            place = (error.argument_name or "").rpartition("/")[2] if "--" in (error.argument_name or "") else None
+            place = place or error.argument_name
+            self.error(f"{place}: {error.message}" if place else error.message)
+        if rest:
+            raise InputError(f"{self.prog}: {rest[0]!r} is one argument too many", next_step=self._see())
+        return found, rest
+
+    def _check(self, words: Sequence[str]) -> None:
+        """Refuse the first word that is no option and no command of ours."""
+        for word in words:
+            if word == "--":
+                return
+            if self.commands and not word.startswith("-"):
+                if word not in self.commands:
+                    from cogpack.cli.words import unknown_command
+
+                    raise unknown_command(self, word)
+                return
+            name = word.partition("=")[0]
+            if len(name) < 2 or name[0] != "-" or " " in name or name in self.options():
+                continue
+            double = f"-{name}"
+            if name[:2] in self.options() and double not in self.options():  # -j4, -oDIR
+                continue
+            from cogpack.cli.words import unknown_option
+
+            raise unknown_option(self, name)
+        if self.commands and not {"-h", "--help", "--version"} & set(words):
+            self.exit(2, self.format_help())
+
+    def error(self, message: str) -> NoReturn:
+        missing = message.removeprefix("the following arguments are required: ")
+        one_of = message.removeprefix("one of the arguments ").removesuffix(" is required")
+        if missing != message:
+            said, advice = f"{self._explained(missing)} is missing", f"write, for example, {self.example}"
+        elif one_of != message:
+            names = [name.rpartition("/")[2] for name in one_of.split()]
+            said, advice = f"one of {', '.join(names)} is missing", f"write, for example, {self.example}"
+        else:
+            said, advice = message, self._see()
+        raise InputError(f"{self.prog}: {said}", next_step=advice)
+
+    def _explained(self, missing: str) -> str:
+        """The first missing argument as the help has it."""
+        first = missing.split(", ")[0]
+        for action in self._actions:
+            if first in ("/".join(action.option_strings), action.metavar):
+                names = action.option_strings[:1] or []
+                return " ".join([*names, str(action.metavar)]) + (f" ({action.help})" if action.help else "")
+        return first
+
+    def _see(self) -> str:
+        return f"see {self.prog} --help"
+
+    # Help.
+
+    def format_usage(self) -> str:
+        needed = [action for action in self.own() if action.required or not action.option_strings]
+        words = [" ".join([*action.option_strings[:1], _metavar(action)]) for action in needed if action.option_strings]
+        words += ["COMMAND ..."] if self.commands else ["[OPTIONS]"]
+        for action in needed:
+            if not action.option_strings:
+                optional = action.nargs in ("?", "*")
+                dots = "..." if action.nargs in ("+", "*") else ""
+                words.append(f"[{_metavar(action)}]{dots}" if optional else f"{_metavar(action)}{dots}")
+        return f"usage: {self.prog} {' '.join(words)}\n"
+
+    def format_help(self) -> str:
+        lines = [self.format_usage().rstrip(), "", *_wrapped(self.description or "")]
+        if self.example:
+            lines += _wrapped(f"Example: {self.example}")
+        own = self.own()
+        if self.commands:
+            minor = [name for name, command in self.commands.items() if command.minor]
+            rows = [(name, command.description or "") for name, command in self.commands.items() if not command.minor]
+            lines += ["", *table(rows), *([f"  {', '.join(minor)}"] if minor else [])]
+        elif own:
+            lines += ["", *table((_left(action), action.help or "") for action in own)]
+        named = [(f"{topic}:", ", ".join(_shortest(action) for action in made)) for topic, made in self.shared.items()]
+        if named:
+            lines += ["", f"Options of many commands (cogpack help {'|'.join(self.shared)}):", *table(named)]
+        if self.epilog:
+            lines += ["", *_wrapped(self.epilog)]
+        return "\n".join(lines) + "\n"
+
+
+def topic_page(topic: Topic) -> str:
+    """The help of one topic: its options, each with its sentence."""
+    page = Grammar(prog="cogpack", add_help=False)
+    page.share(topic)
+    rows = table((_left(action), action.help or "") for action in page.shared[topic.name])
+    return "\n".join([*_wrapped(topic.text), "", *rows]) + "\n"
+
+
+def table(rows: Iterable[tuple[str, str]]) -> list[str]:
+    """Two columns, the right one wrapped to the terminal; a left word that is too wide has a line of its own."""
+    listed = list(rows)
+    width = _width()
+    left = max((len(name) for name, _ in listed if len(name) <= _LEFT), default=0)
+    lines = []
+    for name, text in listed:
+        if len(name) > left:
+            lines.append(f"  {name}".rstrip())
+            name = ""
+            if not text:
+                continue
+        folded = textwrap.wrap(text, max(20, width - left - 4), break_on_hyphens=False) or [""]
+        lines.append(f"  {name:<{left}}  {folded[0]}".rstrip())
+        lines += [f"{'':{left + 4}}{more}" for more in folded[1:]]
+    return lines
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, _width(), break_on_hyphens=False, break_long_words=False)
+
+
+def _width() -> int:
+    return min(100, shutil.get_terminal_size().columns)
+
+
+def _metavar(action: argparse.Action) -> str:
+    return str(action.metavar or action.dest.upper()) if action.nargs != 0 else ""
+
+
+def _left(action: argparse.Action) -> str:
+    names = action.option_strings
+    if not names:
+        return _metavar(action)
+    short = f"{names[0]}, " if len(names) > 1 else "    "
+    return f"{short}{names[-1]} {_metavar(action)}".rstrip()
+
+
+def _shortest(action: argparse.Action) -> str:
+    return action.option_strings[0]

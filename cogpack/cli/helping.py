@@ -1,0 +1,63 @@
+"""`cogpack help`, `version` and `completion`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from cogpack import __version__
+from cogpack.cli.grammar import Grammar, table, topic_page
+from cogpack.cli.shared import TOPICS
+
+SHELLS = ("bash", "zsh", "fish")
+EXIT_CODES = {
+    0: "done",
+    1: "a bug of cogpack",
+    2: "change what you wrote",
+    3: "what is pinned and what was found differ",
+    4: "credentials",
+    5: "a server or the network failed; the same command may work later",
+    130: "interrupted by Ctrl-C",
+    143: "interrupted by SIGTERM",
+}
+
+
+def show_help(arguments: argparse.Namespace) -> None:
+    from cogpack.cli.parser import parser
+    from cogpack.cli.words import unknown_command
+
+    words: list[str] = arguments.words
+    if words == ["exit-codes"]:
+        sys.stdout.write("\n".join(table((str(code), text) for code, text in EXIT_CODES.items())) + "\n")
+        return
+    if len(words) == 1 and words[0] in TOPICS:
+        sys.stdout.write(topic_page(TOPICS[words[0]]))
+        return
+    found = parser()
+    for word in words:
+        if word not in found.commands:
+            raise unknown_command(found, word)
+        found = found.commands[word]
+    sys.stdout.write(found.format_help())
+
+
+def show_version(arguments: argparse.Namespace) -> None:  # noqa: ARG001
+    sys.stdout.write(f"cogpack {__version__}\n")
+
+
+def show_completion(arguments: argparse.Namespace) -> None:
+    import shtab
+
+    from cogpack.cli.parser import parser
+
+    top = parser()
+    _complete_paths(top, shtab.FILE, shtab.DIRECTORY)
+    sys.stdout.write(shtab.complete(top, shell=arguments.shell))
+
+
+def _complete_paths(parser: Grammar, files: object, directories: object) -> None:
+    """Paths are completed, as files or as directories only."""
+    for action in parser.own() + [action for made in parser.shared.values() for action in made]:
+        if action.type is Path:
+            action.complete = directories if action.metavar == "DIR" else files  # type: ignore[attr-defined]
+    for command in parser.commands.values():
+        _complete_paths(command, files, directories)

@@ -1,0 +1,69 @@
+"""The options that many commands share, and the types of arguments."""
+
+import argparse
+from pathlib import Path
+
+from cogpack.cli.grammar import Add, Topic
+
+
+def _project(add: Add) -> None:
+    add("-C", "--directory", type=Path, default=Path(), metavar="DIR", help="project directory [.]")
+    add("-f", "--file", default="cog.yaml", metavar="NAME", help="config file [cog.yaml]")
+    add("-j", "--jobs", type=jobs, default=4, metavar="N", help="layers at a time [4]")
+    add("--locked", action="store_true", help="refuse a stale or missing lock [if $CI is set and a lock is there]")
+    add("--paranoid", action="store_true", help="read every file again, whatever its times say")
+    add("--cache-dir", type=Path, metavar="DIR", help="downloads and facts [$COGPACK_CACHE_DIR]")
+
+
+def _output(add: Add) -> None:
+    add("--json", action="store_true", help="print the result as JSON")
+    add("-q", "--quiet", action="store_true", help="no progress and no closing sum; notes and errors stay")
+
+
+def _connection(add: Add) -> None:
+    hosts(add, "--insecure-registry", "allow plain http to this registry (loopback is always allowed)")
+    hosts(add, "--insecure-credentials", "and send it credentials in the clear")
+    add("--strict-realm", action="store_true", help="send credentials to token servers of the registry's domain only")
+    hosts(add, "--allow-realm", "and to the one at this host; implies --strict-realm")
+    add(
+        "--registry-mirror",
+        action="append",
+        default=[],
+        metavar="HOST=MIRROR",
+        help="ask this one first for what HOST has by digest; repeatable [$COGPACK_REGISTRY_MIRROR]",
+    )
+
+
+PROJECT = Topic("project", "Which project, and how it is read.", _project)
+OUTPUT = Topic("output", "What is printed. Results go to standard output, all else to standard error.", _output)
+CONNECTION = Topic("connection", "How registries are spoken to. More in docs/network.md.", _connection)
+TOPICS = {topic.name: topic for topic in (PROJECT, OUTPUT, CONNECTION)}
+
+
+def hosts(add: Add, option: str, text: str) -> None:
+    add(option, action="append", type=host, default=[], metavar="HOST", help=f"{text}; repeatable")
+
+
+def jobs(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"expected 1 to 64, found {text!r}")
+    return int(text)
+
+
+def port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected 0 to 65535, found {text!r}")
+    return int(text)
+
+
+def host(text: str) -> str:
+    """What matches no host would be an option without effect."""
+    if not text or "/" in text or "@" in text:
+        raise argparse.ArgumentTypeError(f"expected HOST or HOST:PORT, found {text!r}")
+    return text
+
+
+def size(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 2**50:
+        raise argparse.ArgumentTypeError(f"expected a number of bytes, found {text!r}")
+    return int(text)

@@ -1,0 +1,112 @@
+"""What is answered to a command or an option that does not exist: the nearest one, or what other tools call it."""
+
+import difflib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from cogpack.errors import InputError
+
+if TYPE_CHECKING:
+    from cogpack.cli.grammar import Grammar
+
+_RUN = ("cogpack packs models, Docker runs them", "cogpack load, then docker run -p 5000:5000 IMAGE")
+_PUSH = ("push does that", "cogpack push HOST/NAME:TAG")
+_PULL = ("pull does that", "cogpack pull HOST/NAME:TAG -o DIR, or --docker")
+_LOCK = ("what is installed stands in the requirements", "change requirements.txt, then cogpack lock")
+_LIST = ("cogpack keeps no list of images", "docker images, or cogpack inspect HOST/NAME:TAG")
+_COPY = ("copy gives an image another name", "cogpack copy HOST/NAME:OLD HOST/NAME:NEW")
+_SAVE = ("build writes files", "cogpack build -o FILE.tar, or cogpack pull REF -o FILE.tar")
+_LOOK = ("inspect describes images", "cogpack inspect HOST/NAME:TAG, with --json for programs")
+_DELETE = ("cogpack deletes nothing from registries", "use the registry's own interface")
+_CHECK = ("schema reads the predictor, plan the whole project", "cogpack schema, then cogpack plan")
+
+COMMANDS = {
+    "run": _RUN, "predict": _RUN, "exec": _RUN, "train": _RUN, "start": _RUN, "test": _RUN,
+    "serve": ("the server of a model runs in its container; registry serve is a registry", _RUN[1]),
+    "init": ("cogpack makes no project", "write cog.yaml and predict.py (README, five minutes), then cogpack schema"),
+    "new": ("cogpack makes no project", "write cog.yaml and predict.py (README, five minutes), then cogpack schema"),
+    "doctor": ("each part tells its own", "cogpack plan, cogpack registry probe, cogpack auth explain"),
+    "images": _LIST, "tags": _LIST, "list": _LIST, "ls": _LIST, "catalog": _LIST, "search": _LIST, "ps": _LIST,
+    "tag": _COPY, "cp": _COPY, "mv": _COPY, "retag": _COPY, "mirror": _COPY, "sync": _COPY, "promote": _COPY,
+    "rm": _DELETE, "rmi": _DELETE, "delete": _DELETE, "remove": _DELETE,
+    "deploy": _PUSH, "publish": _PUSH, "upload": _PUSH, "release": _PUSH,
+    "download": _PULL, "fetch": _PULL,
+    "install": _LOCK, "add": _LOCK, "update": _LOCK, "upgrade": _LOCK, "compile": _LOCK, "freeze": _LOCK,
+    "save": _SAVE, "export": _SAVE, "tarball": _SAVE, "bundle": _SAVE, "pack": _SAVE, "package": _SAVE, "make": _SAVE,
+    "import": ("load puts the image into Docker", "cogpack load"),
+    "manifest": _LOOK, "config": _LOOK, "digest": _LOOK, "show": _LOOK, "describe": _LOOK, "info": _LOOK,
+    "validate": _CHECK, "check": _CHECK, "lint": _CHECK, "dry-run": _CHECK,
+    "diff": ("verify names the first difference", "cogpack verify HOST/NAME:TAG"),
+    "whoami": ("auth explain says who you are to a registry", "cogpack auth explain HOST"),
+}  # fmt: skip
+"""Words of cog, docker, uv, crane and skopeo: what is so here, and the next step."""
+
+ANSWERS = {
+    "cogpack weights list": ("ls shows them", "cogpack weights ls"),
+    "cogpack weights show": ("ls shows them", "cogpack weights ls"),
+    "cogpack auth login": ("it stands by itself", "cogpack login HOST"),
+    "cogpack auth logout": ("it stands by itself", "cogpack logout HOST"),
+    "cogpack schema --json": ("what it prints is JSON", "leave out --json"),
+    "cogpack lock --locked": ("lock makes what --locked wants to be there", "leave out --locked"),
+}
+"""Where one command has an answer of its own."""
+
+OPTIONS = {
+    "--frozen": "--locked", "--no-cache": "--rebuild", "--force": "--rebuild", "--no-cache-dir": "--rebuild",
+    "--insecure": "--insecure-registry", "--plain-http": "--insecure-registry", "--tls-verify": "--insecure-registry",
+    "--insecure-skip-tls-verify": "--insecure-registry", "--destination": "HOST/NAME[:TAG] as an argument",
+    "--repository": "HOST/NAME[:TAG] as an argument", "--image": "HOST/NAME[:TAG] as an argument",
+    "--silent": "--quiet",
+    "--format": "--json", "--all": "--all-platforms", "--os": "--platform", "--arch": "--platform",
+    "--concurrency": "--jobs", "--threads": "--jobs", "--parallel": "--jobs", "--dest": "--output",
+    "--chdir": "--directory", "--project": "--directory", "--workdir": "--directory", "--config": "--file",
+    "--dryrun": "--dry-run", "--check": "--dry-run", "--name": "--tag", "--mirror": "--registry-mirror",
+    "--password": "--password-stdin", "--latest": "--upgrade",
+}  # fmt: skip
+"""Options of other tools, each with ours."""
+
+
+def unknown_command(parser: "Grammar", word: str) -> InputError:
+    said = f"{parser.prog} {word}: no such command"
+    lower = word.lower()
+    nested = [f"{name} {lower}" for name, below in parser.commands.items() if lower in below.commands]
+    if lower in parser.commands or nested:
+        return _meant(parser, said, [lower] if lower in parser.commands else nested)
+    if answer := ANSWERS.get(f"{parser.prog} {lower}") or (COMMANDS.get(lower) if parser.prog == "cogpack" else None):
+        return InputError(f"{said}; {answer[0]}", next_step=answer[1])
+    return _meant(parser, said, near(lower, parser.commands))
+
+
+def _meant(parser: "Grammar", said: str, names: list[str]) -> InputError:
+    if not names:
+        return InputError(said, next_step=f"see {parser.prog} --help for those that there are")
+    return InputError(f"{said}; did you mean {' or '.join(names)}?", next_step=f"see {parser.prog} {names[0]} --help")
+
+
+def unknown_option(parser: "Grammar", name: str) -> InputError:
+    said = f"{parser.prog}: no option {name}"
+    see = f"see {parser.prog} --help"
+    if answer := ANSWERS.get(f"{parser.prog} {name}"):
+        return InputError(f"{said}; {answer[0]}", next_step=answer[1])
+    known = [option for option in parser.options() if option.startswith("--")]
+    close = [option for option in known if option == f"-{name}"] or near(name.lower(), known)
+    ours = OPTIONS.get(name, "")
+    if ours in known or (ours and not ours.startswith("--") and any("HOST" in str(a.metavar) for a in parser.own())):
+        return InputError(f"{said}; here it is {ours}", next_step=see)
+    if close:
+        return InputError(f"{said}; did you mean {' or '.join(close)}?", next_step=see)
+    if parser.commands and (below := [command.prog for command in _below(parser) if name in command.options()]):
+        return InputError(f"{said}; it goes behind the command", next_step=f"write {below[0]} ... {name}")
+    return InputError(said, next_step=see)
+
+
+def _below(parser: "Grammar") -> "Iterator[Grammar]":
+    for command in parser.commands.values():
+        yield command
+        yield from _below(command)
+
+
+def near(word: str, names: "list[str] | dict[str, Grammar]") -> list[str]:
+    """Names that begin with `word`, else those that look like it; two at most."""
+    begun = [name for name in names if len(word) > 2 and name.startswith(word)]
+    return begun[:2] or difflib.get_close_matches(word, list(names), n=1, cutoff=0.7)

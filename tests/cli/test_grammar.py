@@ -1,0 +1,212 @@
+"""The command line's own words: help that fits a screen, errors of one line, completion."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cogpack import __version__
+from cogpack.cli import run
+from cogpack.cli.grammar import Grammar, topic_page
+from cogpack.cli.helping import EXIT_CODES, SHELLS
+from cogpack.cli.parser import parser
+from cogpack.cli.shared import CONNECTION, TOPICS
+from cogpack.cli.words import ANSWERS, COMMANDS, OPTIONS
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def walk(found: Grammar) -> Iterator[Grammar]:
+    yield found
+    for command in found.commands.values():
+        yield from walk(command)
+
+
+EVERY = {command.prog: command for command in walk(parser())}
+LEAVES = {name: command for name, command in EVERY.items() if not command.commands}
+
+
+@pytest.fixture(autouse=True)
+def screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    code = run(words)
+    out, err = capsys.readouterr()
+    assert out == ""
+    return code, err
+
+
+@pytest.mark.parametrize("page", [*EVERY, *TOPICS])
+def test_every_help_fits_a_screen_of_80_columns_and_24_lines(page: str) -> None:
+    lines = (topic_page(TOPICS[page]) if page in TOPICS else EVERY[page].format_help()).splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_every_command_has_an_example_that_it_reads_and_every_argument_a_help(name: str) -> None:
+    command = LEAVES[name]
+    assert command.description
+    for action in command.own() + [action for made in command.shared.values() for action in made]:
+        assert action.help, action.dest
+        assert action.metavar or action.nargs == 0, action.dest
+    words = command.example.split(" > ")[0].removeprefix("docker run -p 5000:5000 $(").removesuffix(")").split()
+    assert " ".join(words).startswith(name)
+    assert parser().parse_args(words[1:]).act
+    assert name.removeprefix("cogpack ").split()[-1] in README, "it stands in the table of commands"
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_help_is_printed_by_help_and_by_h(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = name.split()[1:]
+    assert run(["help", *words]) == 0
+    shown = capsys.readouterr().out
+    with pytest.raises(SystemExit, match="0"):
+        run([*words, "-h"])
+    assert capsys.readouterr().out == shown == EVERY[name].format_help()
+
+
+def test_the_topics_are_explained_and_the_exit_codes_too(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, topic in TOPICS.items():
+        assert run(["help", name]) == 0
+        assert topic.text in capsys.readouterr().out
+    assert run(["help", "exit-codes"]) == 0
+    assert [int(line.split()[0]) for line in capsys.readouterr().out.splitlines()] == list(EXIT_CODES)
+
+
+def test_the_version_is_a_command_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["version"]) == 0
+    assert capsys.readouterr().out == f"cogpack {__version__}\n"
+
+
+@pytest.mark.parametrize("words", [(), ("weights",), ("registry",), ("auth",)])
+def test_a_command_that_is_left_out_is_answered_with_those_that_there_are(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run(words)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == EVERY[" ".join(["cogpack", *words])].format_help()
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "advice"),
+    [
+        ("pusj", "cogpack pusj: no such command; did you mean push?", "see cogpack push --help"),
+        ("Push", "cogpack Push: no such command; did you mean push?", "see cogpack push --help"),
+        ("probe h", "cogpack probe: no such command; did you mean registry probe?",
+         "see cogpack registry probe --help"),
+        ("help pusj", "cogpack pusj: no such command; did you mean push?", "see cogpack push --help"),
+        ("zzz", "cogpack zzz: no such command", "see cogpack --help for those that there are"),
+        ("push --lokced", "cogpack push: no option --lokced; did you mean --locked?", "see cogpack push --help"),
+        ("push --lockd=1 a b c", "cogpack push: no option --lockd; did you mean --locked?", "see cogpack push --help"),
+        ("push --lo h/a", "cogpack push: no option --lo; did you mean --locked?", "see cogpack push --help"),
+        ("push -json", "cogpack push: no option -json; did you mean --json?", "see cogpack push --help"),
+        ("push --frozen", "cogpack push: no option --frozen; here it is --locked", "see cogpack push --help"),
+        ("push -Z", "cogpack push: no option -Z", "see cogpack push --help"),
+        ("push a b", "cogpack push: 'b' is one argument too many", "see cogpack push --help"),
+        ("-j 4 push", "cogpack: no option -j; it goes behind the command", "write cogpack push ... -j"),
+        ("push -j", "cogpack push: --jobs: expected one argument", "see cogpack push --help"),
+        ("pull h/a --docker --podman", "cogpack pull: --podman: not allowed with argument --docker",
+         "see cogpack pull --help"),
+        ("build", "cogpack build: -o DIR|FILE.tar (an OCI layout, or an archive for docker load) is missing",
+         "write, for example, cogpack build -o image.tar"),
+        ("build --ouput x", "cogpack build: no option --ouput; did you mean --output?", "see cogpack build --help"),
+        ("pull h/a", "cogpack pull: one of --output, --docker, --podman, --containerd is missing",
+         "write, for example, cogpack pull ghcr.io/me/model:v1 --docker"),
+        ("login", "cogpack login: HOST (the registry, as in ghcr.io) is missing",
+         "write, for example, cogpack login ghcr.io"),
+    ],
+)  # fmt: skip
+def test_what_does_not_exist_is_one_line_with_the_nearest_name(
+    words: str, error: str, advice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said(capsys, *words.split()) == (2, f"error: {error}\nnext: {advice}\n")
+
+
+@pytest.mark.parametrize("word", [*COMMANDS, *(line.removeprefix("cogpack ") for line in ANSWERS)])
+def test_words_of_other_tools_have_a_next_step_that_exists(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, err = said(capsys, *word.split())
+    assert code == 2
+    error, advice = err.splitlines()
+    assert error.startswith(f"error: cogpack {word}: no such command; ") or "no option --" in error
+    assert advice.startswith("next: ")
+    words = advice.replace(",", " ").split()
+    for at, found in enumerate(words):
+        assert found != "cogpack" or words[at + 1] in parser().commands, advice
+
+
+def test_options_of_other_tools_lead_to_ours() -> None:
+    known = {option for command in EVERY.values() for option in command.options()}
+    for theirs, ours in OPTIONS.items():
+        assert ours in known or not ours.startswith("--"), theirs
+        assert theirs not in known or theirs == "--check", theirs
+
+
+@pytest.mark.parametrize("option", ["--jso", "--quie", "--insecure-reg"])
+def test_no_option_is_abbreviated(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, "push", option, "h/a")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "absent"),
+    [
+        ("schema", {"--jobs", "--locked", "--paranoid", "--cache-dir", "--json", "--insecure-registry"}),
+        ("lock", {"--locked", "--paranoid"}),
+        ("verify", {"--locked"}),
+        ("inspect", {"--jobs", "--locked", "--cache-dir"}),
+        ("logout", {"--insecure-registry", "--registry-mirror", "--cache-dir"}),
+        ("weights split", {"--insecure-registry", "--registry-mirror", "--cache-dir"}),
+        ("login", {"--registry-mirror"}),
+    ],
+)
+def test_options_are_only_where_they_mean_something(command: str, absent: set[str]) -> None:
+    assert not absent & set(EVERY[f"cogpack {command}"].options())
+
+
+def test_options_of_connections_have_a_group_of_their_own() -> None:
+    connecting = {name for name, command in LEAVES.items() if "--insecure-registry" in command.options()}
+    assert connecting == {name for name, command in LEAVES.items() if CONNECTION.name in command.shared}
+    assert {"cogpack push", "cogpack inspect", "cogpack login"} <= connecting
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_is_a_script_that_its_shell_reads(
+    shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    for word in ("push", "weights-only", "insecure-registry", "split"):
+        assert word in script
+    path = tmp_path / "script"
+    path.write_text(script)
+    if program := shutil.which(shell):
+        assert subprocess.run([program, "-n", str(path)], capture_output=True, text=True, check=True).stderr == ""
+
+
+def test_bash_completes_commands_options_and_directories(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["completion", "bash"]) == 0
+    (tmp_path / "complete.sh").write_text(capsys.readouterr().out)
+    (tmp_path / "some-dir").mkdir()
+    (tmp_path / "some-file").touch()
+
+    def completed(*words: str) -> set[str]:
+        line = " ".join(words)
+        program = (
+            f"source ./complete.sh; COMP_WORDS=({line} ''); COMP_CWORD={len(words)}; "
+            "_shtab_cogpack; printf '%s\\n' \"${COMPREPLY[@]}\""
+        )
+        if words[-1] != "":
+            program = program.replace(" '')", ")").replace(f"CWORD={len(words)}", f"CWORD={len(words) - 1}")
+        done = subprocess.run(["bash", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return set(done.stdout.split())
+
+    assert completed("cogpack", "pu") == {"push", "pull"}
+    assert completed("cogpack", "push", "--weights") == {"--weights-only"}
+    assert completed("cogpack", "weights", "s") == {"split"}
+    assert completed("cogpack", "push", "-C", "some") == {"some-dir"}
