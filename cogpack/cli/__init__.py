@@ -23,16 +23,16 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is the process's."""
+    try:
+        arguments = parser().parse_args(argv)
+    except CogpackError as error:
+        return _refused(error)
     from cogpack.progress import Cancelled
 
     try:
-        arguments = parser().parse_args(argv)
         arguments.act(arguments)
     except CogpackError as error:
-        from cogpack.console import printable
-
-        _say(printable(f"error: {error.message}"), printable(f"next: {error.next_step}"))
-        return error.exit_code
+        return _refused(error)
     except (KeyboardInterrupt, Cancelled) as stop:
         _say("interrupted", "next: run it again; what is finished is not done again")
         return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
@@ -47,6 +47,13 @@ def run(argv: Sequence[str] | None = None) -> int:
         )
         return 1
     return 0
+
+
+def _refused(error: CogpackError) -> int:
+    from cogpack.console import printable
+
+    _say(printable(f"error: {error.message}"), printable(f"next: {error.next_step}"))
+    return error.exit_code
 
 
 def _say(*lines: str) -> None:
