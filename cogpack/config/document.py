@@ -1,13 +1,14 @@
 """A YAML document as values that know their line and their key, so that every error names its place.
 
 Only YAML's composer is used: scalars keep the text they were written with (`3.10` stays `3.10`) and no object is ever
-constructed. Documents are bounded in bytes, depth and values, aliases counted each time they are followed.
+constructed; merge keys are settled before anything is read. Documents are bounded in bytes, depth and values, aliases
+and merged pairs counted each time they are followed.
 """
 
 import difflib
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import yaml
 
@@ -18,6 +19,7 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 MAX_VALUES = 20_000
 
+_Pair: TypeAlias = tuple[yaml.Node, yaml.Node]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULL = "tag:yaml.org,2002:null"
 _MERGE = "tag:yaml.org,2002:merge"
@@ -32,7 +34,9 @@ class Document:
     def __init__(self, text: bytes, *, path: str) -> None:
         self.path = path
         self.notes: list[Note] = []
+        self.lines: dict[str, int] = {}  # of each key that was read, by its dotted path
         self._visited = 0
+        self._shared: set[int] = set()  # nodes that stand in more than one place, by their ids
         self._node = self._compose(text)
 
     @property
@@ -70,7 +74,7 @@ class Document:
             self.fail(line, f"not valid YAML: {error.problem or error.context}", next_step="correct the line")
         except (yaml.YAMLError, ValueError) as error:
             self.fail(1, f"not valid YAML: {str(error).splitlines()[0]:.200}", next_step="correct the file")
-        self._check_keys(node)
+        self._settle(node)
         return node
 
     def _check_depth(self, text: str) -> None:
@@ -84,31 +88,78 @@ class Document:
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
 
-    def _check_keys(self, root: yaml.Node | None) -> None:
-        """Refuse keys that stand twice, everywhere; each node is looked at once, however often it is aliased."""
-        pending, seen = [root] if root is not None else [], set()
-        while pending:
-            node = pending.pop()
-            if id(node) in seen:
-                continue
-            seen.add(id(node))
+    def _settle(self, root: yaml.Node | None) -> None:
+        """Refuse keys that stand twice, and put in the place of merge keys what they stand for (YAML 1.1, "merge").
+
+        Each node is settled once, after all that it holds: whatever an alias names is whole when it is merged, unless
+        it holds the alias. What is merged counts as values, so that a chain of merges has an end.
+        """
+        open_, done = set[int](), set[int]()
+
+        def settle(node: yaml.Node) -> None:  # as deep as the document is nested, which is bounded: aliases are done
+            if id(node) in open_ or id(node) in done:
+                self._shared.add(id(node))
+                return
+            open_.add(id(node))
             if isinstance(node, yaml.SequenceNode):
-                pending += node.value
+                for item in node.value:
+                    settle(item)
             elif isinstance(node, yaml.MappingNode):
-                keys: dict[str, int] = {}
-                for key, value in node.value:
-                    line = key.start_mark.line + 1
-                    if not isinstance(key, yaml.ScalarNode):
-                        self.fail(line, "a key must be plain text", next_step="write the key as one word")
-                    if key.tag == _MERGE:
-                        self.fail(line, "merge keys (<<) are not read", next_step="write the keys out")
-                    if key.value in keys:
-                        first = keys[key.value]
-                        self.fail(
-                            line, f"key {key.value!r} stands on line {first} already", next_step="keep one of the two"
-                        )
-                    keys[key.value] = line
-                    pending.append(value)
+                self._check_keys(node)
+                for _, value in node.value:
+                    settle(value)
+                node.value = self._merged(node, open_)
+            open_.discard(id(node))
+            done.add(id(node))
+
+        if root is not None:
+            settle(root)
+
+    def _check_keys(self, node: yaml.MappingNode) -> None:
+        keys: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                self.fail(line, "a key must be plain text", next_step="write the key as one word")
+            if key.value in keys:
+                advice = "merge a list, <<: [*a, *b]" if key.tag == _MERGE else "keep one of the two"
+                self.fail(line, f"key {key.value!r} stands on line {keys[key.value]} already", next_step=advice)
+            keys[key.value] = line
+
+    def _merged(self, node: yaml.MappingNode, open_: set[int]) -> list[_Pair]:
+        """The pairs of a mapping: first what is merged, the mappings named first last, then its own, which win."""
+        own: list[_Pair] = [pair for pair in node.value if pair[0].tag != _MERGE]
+        found: dict[str, _Pair] = {}
+        taken = {key.value for key, _ in own}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            for source in self._sources(key, value):
+                if id(source) in open_:
+                    self.fail(line, "a mapping is merged into itself", next_step="take the alias out")
+                self._shared.add(id(source))
+                for pair in reversed(source.value):
+                    self.visit(line)
+                    if pair[0].value not in taken:
+                        found.setdefault(pair[0].value, pair)
+        return [*reversed(found.values()), *own]
+
+    def _sources(self, key: yaml.Node, value: yaml.Node) -> list[yaml.MappingNode]:
+        """What a merge key names, in the order in which it wins; nothing for any other key."""
+        if key.tag != _MERGE:
+            return []
+        sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
+        for source in sources:
+            if not isinstance(source, yaml.MappingNode):
+                self.fail(
+                    key.start_mark.line + 1,
+                    "<<: expected a mapping or a list of mappings",
+                    next_step="name an anchor that stands before a mapping, as in <<: *common",
+                )
+        return list(sources)
+
+    def shares(self, node: yaml.Node) -> bool:
+        """Whether an alias or a merge key has it in another place too."""
+        return id(node) in self._shared
 
 
 class Value:
@@ -123,6 +174,8 @@ class Value:
         self.line: int = line or node.start_mark.line + 1
         self._node = node
         document.visit(self.line)
+        if key:
+            document.lines[key] = self.line
 
     def fail(self, problem: str, *, next_step: str) -> NoReturn:
         self.document.fail(self.line, f"{self.key}: {problem}" if self.key else problem, next_step=next_step)
@@ -215,6 +268,8 @@ class Value:
             if name in known:
                 if node.tag != _NULL:
                     found[name] = Value(self.document, node, key, line=line)
+                continue
+            if not strict and self.document.shares(node):  # where the rest takes its values from
                 continue
             near = difflib.get_close_matches(name[:80], sorted(known), n=1)
             hint = f"; did you mean {near[0]}?" if near else ""

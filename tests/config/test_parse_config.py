@@ -142,7 +142,14 @@ def test_gpu_takes_the_words_of_yaml_1_1(word: str, value: bool) -> None:
         ("a: 1\nb: 2\na: 3", "cog.yaml:3: key 'a' stands on line 1 already"),
         ("x: {deep: {a: 1, a: 1}}", "key 'a' stands"),
         ("? [a]\n: b", "a key must be plain text"),
-        ("a: &x {b: 1}\nc:\n  <<: *x", "cog.yaml:3: merge keys"),
+        ("a: &x 1\nc:\n  <<: *x", "cog.yaml:3: <<: expected a mapping or a list of mappings"),
+        ("c:\n  <<: [{a: 1}, 2]", "cog.yaml:2: <<: expected a mapping or a list of mappings"),
+        ("c: &x\n  d:\n    <<: *x", "cog.yaml:3: a mapping is merged into itself"),
+        ("a: &x {}\nb:\n  <<: *x\n  <<: *x", "cog.yaml:4: key '<<' stands on line 3 already"),
+        (
+            "a: &x {python_version: '3.13',\n  gpu: maybe}\nbuild:\n  <<: *x",
+            "cog.yaml:2: build.gpu: expected true or false, found maybe",
+        ),
         ("a: b: c", "cog.yaml:1: not valid YAML"),
         ("a: 1\nb: [", "not valid YAML"),
         ("a: *nowhere", "not valid YAML"),
@@ -153,6 +160,37 @@ def test_gpu_takes_the_words_of_yaml_1_1(word: str, value: bool) -> None:
 )
 def test_a_mistake_is_named_by_line_and_key(text: str, message: str) -> None:
     assert message in fault(text)
+
+
+def test_merge_keys_are_merged() -> None:
+    config = parse(
+        'common: &c\n  python_version: "3.13"\n  gpu: yes\nbuild:\n  <<: *c\n  gpu: false\npredict: a.py:B\n'
+    )
+    assert (config.python_version, config.gpu, config.notes) == ("3.13", False, ())
+
+
+def test_of_merged_mappings_the_first_wins_and_one_may_be_merged_itself() -> None:
+    config = parse(
+        "a: &a {cuda: '11.8', cudnn: '8', gpu: yes}\nb: &b {<<: *a, cuda: '12.1'}\nc: &c {cuda: '12.8', cudnn: '9'}\n"
+        "build: {<<: [*b, *c], python_version: '3.13', gpu: no}\n"
+    )
+    assert (config.cuda, config.cudnn, config.gpu) == ("12.1", "8", False)
+
+
+def test_what_is_merged_comes_first_where_the_order_counts() -> None:
+    config = parse("x: &x {'a*': none, 'b*': opaque}\ncogpack: {weights: {split: {c: tensor, <<: *x, 'a*': tensor}}}\n")
+    assert config.pack.weights.split == (("b*", "opaque"), ("c", "tensor"), ("a*", "tensor"))
+
+
+def test_a_merged_key_that_is_not_known_is_warned_of_where_it_stands() -> None:
+    config = parse("x: &x\n  gpus: yes\nbuild:\n  <<: *x\n  python_version: '3.13'\n")
+    assert config.notes == (Note(Code.UNKNOWN_KEY, "cog.yaml:2: build.gpus: unknown key, ignored; did you mean gpu?"),)
+
+
+def test_a_chain_of_merges_ends() -> None:
+    links = "".join(f"m{n}: &m{n} {{<<: *m{n - 1}, k{n}: 1}}\n" for n in range(1, 400))
+    assert "more than 20000 values" in fault("m0: &m0 {k0: 1}\n" + links)
+    assert "more than 20000 values" in fault(f"a: &a {{b: 1, c: 2}}\nd: {{<<: [{', '.join(['*a'] * 20_000)}]}}\n")
 
 
 def test_text_that_is_not_utf8_is_named_by_line() -> None:
