@@ -10,6 +10,7 @@ Each error states what was expected and found in `message` (one clause, no full 
 and what to do about it in `next_step`. Any other exception is a bug of ours and exits with 1.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -28,6 +29,14 @@ class InputError(CogpackError):
     """The user's files, arguments or settings must change."""
 
     exit_code = 2
+
+
+def together(faults: Sequence[InputError]) -> InputError:
+    """All of them as one, each on a line with its own advice: who has several to mend wants to know them at once."""
+    if len(faults) == 1:
+        return faults[0]
+    lines = [f"{fault.message} (next: {fault.next_step})" for fault in faults]
+    return InputError("\n  ".join([f"{len(faults)} things must change:", *lines]), next_step="change each of them as it says")
 
 
 class MismatchError(CogpackError):

@@ -13,9 +13,9 @@ from cogpack.artifacts import Artifact
 from cogpack.commands.gather import Gathered, gather
 from cogpack.commands.lock import DEFAULT_PYTHON, current_lock, is_pinned
 from cogpack.commands.session import Session
+from cogpack.commands.unsupported import refuse_unsupported
 from cogpack.config import Config
 from cogpack.digest import Digest
-from cogpack.errors import InputError
 from cogpack.layers.built import BlobSource
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights.probe import PROFILE, probe_local
@@ -45,14 +45,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
 def open_project(session: Session) -> Project:
     """Find and read the project; refuse what this version can't pack yet, before any work."""
     project = find_described(session)
-    config = project.config
-    unsupported = (
-        (config.run, "build.run", "put the result into the project, or into a base image named by cogpack.base"),
-        (config.traces, "observability.traces", "leave it out"),
-    )
-    for present, key, advice in unsupported:
-        if present:
-            raise InputError(f"cog.yaml: {key} is not supported by this version of cogpack", next_step=advice)
+    refuse_unsupported(project.config)
     return project
 
 

@@ -1,6 +1,7 @@
 """The values of a `cog.yaml`, checked. Nothing here is a default that the user could have meant otherwise:
 what was not written is `None` or empty."""
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -75,7 +76,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """A whole `cog.yaml`.
 
     `predict` and `train` are references such as `predict.py:Predictor`; `image` is `image` or `model`, as written.
-    Versions keep the text they were written with. `notes`: each `cog.yaml:LINE: ...`.
+    Versions keep the text they were written with. `notes`: each `cog.yaml:LINE: ...`. `places`: by the dotted path of
+    each key that was read, where it stands: "cog.yaml:3".
     """
 
     predict: str | None = None
@@ -96,3 +98,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     traces: bool = False
     pack: PackOptions = PackOptions()
     notes: tuple[Note, ...] = ()
+    places: Mapping[str, str] = {}
+
+    def where(self, key: str) -> str:
+        """What messages about `key` begin with: "cog.yaml:3: build.cuda", without the line where it is not written."""
+        return f"{self.places.get(key, 'cog.yaml')}: {key}"

@@ -61,8 +61,6 @@ def parse_config(text: bytes, *, path: str = "cog.yaml") -> Config:
         return Config()
     top = root.fields((*_TOP, "cogpack"))
     build = top["build"].fields(_BUILD) if "build" in top else {}
-    if "build" in top and "python_version" not in build:
-        top["build"].fail("python_version is missing", next_step='add python_version: "3.13" under build')
     if "python_requirements" in build and "python_packages" in build:
         build["python_packages"].fail(
             "stands beside python_requirements", next_step="move the packages into the requirements file"
@@ -88,6 +86,7 @@ def parse_config(text: bytes, *, path: str = "cog.yaml") -> Config:
         traces=_traces(top["observability"]) if "observability" in top else False,
         pack=_pack(top["cogpack"]) if "cogpack" in top else PackOptions(),
         notes=tuple(document.notes),
+        places={key: f"{path}:{line}" for key, line in document.lines.items()},
     )
 
 

@@ -96,7 +96,6 @@ def test_gpu_takes_the_words_of_yaml_1_1(word: str, value: bool) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("build:\n  gpu: true\n", "cog.yaml:1: build: python_version is missing"),
         (
             "\nbuild:\n\n  python_version: 3.1\n",
             'cog.yaml:4: build.python_version: expected Python 3.10 or newer, such as "3.13", found 3.1',
