@@ -36,7 +36,9 @@ def together(faults: Sequence[InputError]) -> InputError:
     if len(faults) == 1:
         return faults[0]
     lines = [f"{fault.message} (next: {fault.next_step})" for fault in faults]
-    return InputError("\n  ".join([f"{len(faults)} things must change:", *lines]), next_step="change each of them as it says")
+    return InputError(
+        "\n  ".join([f"{len(faults)} things must change:", *lines]), next_step="change each of them as it says"
+    )
 
 
 class MismatchError(CogpackError):

@@ -26,6 +26,7 @@ class Code(enum.StrEnum):
     CREDENTIALS_SHADOWED = "credentials-shadowed", "A login was kept, but another source of credentials goes before it."
     CREDENTIALS_SKIPPED = "credentials-skipped", "A source of credentials is broken and was passed over."
     CREDENTIALS_UNTRIED = "credentials-untried", "A login was kept without a trial: the registry asks for none."
+    CUDA_OF_WHEELS = "cuda-of-wheels", "The wheels bring another version of CUDA or cuDNN than the one asked for."
     DEPRECATED_KEY = "deprecated-key", "A key of cog.yaml works, but Cog has deprecated it."
     FOREIGN_LAYER = "foreign-layer", "A copied image keeps a layer where its URL says, outside of the registry."
     HIDDEN_MODULE = "hidden-module", "A file of the project hides a module that the server or Python itself needs."
@@ -41,6 +42,7 @@ class Code(enum.StrEnum):
     NO_REPO_DIGEST = "no-repo-digest", "Docker has the image, but does not know it by its digest."
     OUTAGE = "outage", "A server does not answer; it is asked again for some minutes."
     PLAIN_PATH = "plain-path", "An input is a pathlib path: coglet hands the URL over as text."
+    PYTHON_PATCH = "python-patch", "The image has another patch release of Python than the one asked for."
     REGISTRY_ASSUMED = "registry-assumed", "An image's name has no registry in it: Docker Hub is taken."
     REGISTRY_FINISHING = "registry-finishing", "All bytes are sent, and the registry takes long to finish the blob."
     REGISTRY_UNASKED = "registry-unasked", "A registry could not be asked, so what a push would move is not known."
@@ -50,6 +52,7 @@ class Code(enum.StrEnum):
     TAG_MOVED = "tag-moved", "Another push moved the tag right behind this one."
     TRAIN_ALONE = "train-alone", "A class has train, but nothing that coglet could start it with."
     UNKNOWN_KEY = "unknown-key", "A key of cog.yaml is not known and has no effect."
+    UNUSED_SETTING = "unused-setting", "A setting of cog.yaml has no effect in this project."
     YANKED = "yanked", "A chosen release was taken back by its publisher."
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from cogpack.commands.gather import pin_weights
 from cogpack.commands.images import trying
+from cogpack.commands.otherwise import notes_of
 from cogpack.commands.session import Session
 from cogpack.config import Config
 from cogpack.disk import check_writable
@@ -40,7 +41,13 @@ def lock(session: Session, project: Project, *, upgrade: bool = False) -> Lock:
     _try_writing(project)
     made = _resolve(session, project, previous, upgrade=upgrade)
     write_lock(project, made)
+    _tell(session, project, made)
     return made
+
+
+def _tell(session: Session, project: Project, lock: Lock) -> None:
+    for note in notes_of(project.config, lock.platforms[project.config.pack.platform]):
+        session.progress.note(note)
 
 
 def _resolve(session: Session, project: Project, previous: Lock | None, *, upgrade: bool = False) -> Lock:
@@ -75,6 +82,7 @@ def current_lock(session: Session, project: Project, *, writes: bool) -> Lock:
         return _renewed(session, project, None, writes=writes)
     stale = found.stale(input_digests(project.inputs()))
     if not stale and project.config.pack.platform in found.platforms:
+        _tell(session, project, found)
         return found
     if is_pinned(session, project):
         raise MismatchError(
@@ -90,6 +98,7 @@ def _renewed(session: Session, project: Project, found: Lock | None, *, writes: 
     if writes:
         return lock(session, project)
     made = _resolve(session, project, found)
+    _tell(session, project, made)
     text = f"{FILE} is {'not there' if found is None else 'stale'}: resolved for this run only, cogpack lock writes it"
     session.progress.note(Note(Code.LOCK_UNWRITTEN, text))
     return made
@@ -158,16 +167,17 @@ def _registry_base(session: Session, config: Config, platform: Platform, kept: D
         return None
     if config.system_packages:
         raise InputError(
-            "cog.yaml: build.system_packages can't be laid over cogpack.base yet",
+            f"{config.where('build.system_packages')}: packages can't be laid over cogpack.base yet",
             next_step="choose a base that has them, or leave out cogpack.base",
         )
-    reference = Reference.parse(config.pack.base, where="cog.yaml: cogpack.base")
+    reference = Reference.parse(config.pack.base, where=config.where("cogpack.base"))
     if kept and kept.base and kept.base.reference == str(reference):
         return kept.base
     base = _resolved(session, reference, platform)
     if config.python_version and _minor(config.python_version) != base.python:
         raise InputError(
-            f"cog.yaml: build.python_version is {config.python_version}, but {reference} has Python {base.python}",
+            f"{config.where('build.python_version')}: {config.python_version} is asked for, "
+            f"and {reference} has Python {base.python}",
             next_step=f'write python_version: "{base.python}" or choose another base',
         )
     return base
@@ -182,7 +192,7 @@ def _debian_base(session: Session, config: Config, platform: Platform, kept: Dec
     python = _minor(config.python_version or DEFAULT_PYTHON)
     if python not in SUITES:
         raise InputError(
-            f"cog.yaml: build.python_version: no Debian suite has Python {python}; "
+            f"{config.where('build.python_version')}: no Debian suite has Python {python}; "
             f"there is {' and '.join(sorted(SUITES))}",
             next_step=f"use one of these, or an image that has it: `cogpack: {{base: python:{python}-slim}}`",
         )
@@ -200,6 +210,10 @@ def _debian_base(session: Session, config: Config, platform: Platform, kept: Dec
         suite=SUITES[python],
         arch=platform.architecture,
         requests=config.system_packages,
+        places={
+            request: config.where(f"build.system_packages[{index}]")
+            for index, request in reversed(list(enumerate(config.system_packages)))
+        },
         http=session.http,
         cache=session.cache,
         mirror=Mirror.choose(config.pack.debian_mirror, session.settings.environment),

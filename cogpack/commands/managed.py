@@ -57,14 +57,15 @@ class Found(msgspec.Struct, frozen=True):
 def local_weights(project: Project) -> list[LocalWeight]:
     """Files of sources that are paths, links to files followed (as caches have them)."""
     found = []
-    for managed in project.config.weights:
+    for index, managed in enumerate(project.config.weights):
+        where = project.config.where(f"weights[{index}]")
         for source in managed.sources:
             if not is_remote(source):
-                found += list(_local(project.root, managed, source))
+                found += list(_local(project.root, managed, source, where))
     return found
 
 
-def _local(root: Path, managed: ManagedWeight, source: WeightSource) -> Iterator[LocalWeight]:
+def _local(root: Path, managed: ManagedWeight, source: WeightSource, where: str) -> Iterator[LocalWeight]:
     uri = source.uri
     place = root / (unquote(urlsplit(uri).path) if uri.startswith("file://") else uri)
     target = managed.target.strip("/")
@@ -82,11 +83,9 @@ def _local(root: Path, managed: ManagedWeight, source: WeightSource) -> Iterator
                     empty = False
                     yield LocalWeight(f"{target}/{relative}", path.resolve(), path.stat().st_size)
     except OSError as error:
-        raise InputError(
-            f"cog.yaml: weights: {managed.name}: {place}: {error.strerror}", next_step="correct the uri"
-        ) from error
+        raise InputError(f"{where}: {managed.name}: {place}: {error.strerror}", next_step="correct the uri") from error
     if empty:
-        raise InputError(f"cog.yaml: weights: {managed.name}: {place} holds no such files", next_step="correct the uri")
+        raise InputError(f"{where}: {managed.name}: {place} holds no such files", next_step="correct the uri")
 
 
 def _raise(error: OSError) -> None:

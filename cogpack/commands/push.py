@@ -121,7 +121,9 @@ def push_reference(target: str | None, project: Project) -> Reference:
     if target:
         reference = Reference.parse(target)
     elif project.config.image:
-        reference = Reference.parse(project.config.image, where="cog.yaml: image")
+        reference = Reference.parse(
+            project.config.image, where=project.config.where("model" if "model" in project.config.places else "image")
+        )
     else:
         raise InputError(
             "no target: none was given and cog.yaml has no image",

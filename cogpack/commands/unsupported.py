@@ -15,7 +15,9 @@ _HELPS = ""
 _CLAUSES = re.compile(r"\s*(?:&&|\|\||;|\||\n)\s*")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 _WRAPPERS = frozenset({"sudo", "env", "exec", "time", "command"})
-_PIP_VALUES = frozenset({"-i", "--index-url", "--extra-index-url", "-f", "--find-links", "-c", "--constraint", "--mount"})
+_PIP_VALUES = frozenset(
+    {"-i", "--index-url", "--extra-index-url", "-f", "--find-links", "-c", "--constraint", "--mount"}
+)
 _WEIGHTS = re.compile(r"\.(?:safetensors|bin|pth?|ckpt|onnx|gguf|h5|pkl|tar|zip)\b|huggingface\.co/|hf\.co/")
 
 

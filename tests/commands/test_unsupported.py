@@ -29,13 +29,19 @@ def test_every_line_that_is_not_supported_is_named_with_its_own_advice() -> None
     no = "not supported by this version of cogpack"
     assert error.message.splitlines() == [
         "4 things must change:",
-        f"  cog.yaml:4: build.run[0]: pip install xformers: {no} "
-        "(next: write xformers into the file that build.python_requirements names)",
-        f"  cog.yaml:5: build.run[1]: curl -o model.pth https://example.com/model.pth: {no} "
-        "(next: fetch https://example.com/model.pth yourself and put the file into the project as model.pth, "
-        "or name it under weights)",
-        f"  cog.yaml:7: build.pre_install[0]: apt-get update && apt-get install -y ffmpeg libgl1: {no} "
-        "(next: write ffmpeg, libgl1 under build.system_packages)",
+        (
+            f"  cog.yaml:4: build.run[0]: pip install xformers: {no} "
+            "(next: write xformers into the file that build.python_requirements names)"
+        ),
+        (
+            f"  cog.yaml:5: build.run[1]: curl -o model.pth https://example.com/model.pth: {no} "
+            "(next: fetch https://example.com/model.pth yourself and put the file into the project as model.pth, "
+            "or name it under weights)"
+        ),
+        (
+            f"  cog.yaml:7: build.pre_install[0]: apt-get update && apt-get install -y ffmpeg libgl1: {no} "
+            "(next: write ffmpeg, libgl1 under build.system_packages)"
+        ),
         f"  cog.yaml:8: observability.traces: {no} (next: leave it out; tracing can be switched on in the predictor)",
     ]
     assert error.next_step == "change each of them as it says"

@@ -2,11 +2,11 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cogpack.errors import InputError, MismatchError, UnavailableError
+from cogpack.errors import InputError, MismatchError, UnavailableError, together
 from cogpack.http import Http, redacted
 from cogpack.lock import DebianBase, DebianRelease, LockedDeb
 from cogpack.resolve.debs.index import Index, open_index, parse_index
@@ -37,6 +37,7 @@ _TEXT_LIMIT = 1024 * 1024 * 1024
 # The snapshot service takes a copy every six hours; a time before the copy was taken leads to the copy before.
 _SNAPSHOT_DELAY = timedelta(hours=12)
 _REQUEST = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[0-9A-Za-z.+:~-]+)?", re.ASCII)
+_KEY = "build.system_packages"
 _OTHER = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
 
 
@@ -48,18 +49,16 @@ def resolve_debs(
     http: Http,
     cache: Path,
     mirror: Mirror,
+    places: Mapping[str, str] = {},
     now: datetime | None = None,
 ) -> DebianBase:
     """The base and the packages that the user's `requests` ("name" or "name=version") need, on `suite` for `arch`.
 
-    `arch` is Debian's name of it ("amd64"). `now` dates the check of the Releases' age.
+    `arch` is Debian's name of it ("amd64"). `places`: by request, where it stands, for errors; `now` dates the check of
+    the Releases' age.
     """
-    for request in requests:
-        if not _REQUEST.fullmatch(request):
-            raise InputError(
-                f"build.system_packages: {request!r:.80} is not a package name",
-                next_step="write the name of a Debian package, or name=version",
-            )
+    if misnamed := [_misnamed(request, places) for request in requests if not _REQUEST.fullmatch(request)]:
+        raise together(misnamed)
     sources: tuple[tuple[Archive, str], ...] = (
         (MAIN, suite),
         (MAIN, f"{suite}-updates"),
@@ -72,7 +71,12 @@ def resolve_debs(
         for (archive, name), release in zip(sources, releases, strict=True)
     ]
     universe = Universe(indexes)
-    solution = solve(universe, [*requests, *BASE_PACKAGES, *universe.essential()])
+    if faults := list(_faults(universe, requests, places)):
+        raise together(faults)
+    try:
+        solution = solve(universe, [*requests, *BASE_PACKAGES, *universe.essential()])
+    except InputError as error:
+        raise _placed(error, requests, places) from error
     requested = {universe.request(request).name for request in requests}
     packages = tuple(_locked(candidate, sources[candidate.index][0], requested) for candidate in solution)
     versions = {package.name: package.version for package in packages}
@@ -94,6 +98,32 @@ def resolve_debs(
         glibc=_short(versions.get("libc6", "")),
         python=_short(versions.get("python3", "")),
     )
+
+
+def _misnamed(request: str, places: Mapping[str, str]) -> InputError:
+    return InputError(
+        f"{places.get(request, _KEY)}: {request!r:.80} is not a package name",
+        next_step="write the name of a Debian package, or name=version",
+    )
+
+
+def _faults(universe: Universe, requests: Sequence[str], places: Mapping[str, str]) -> Iterator[InputError]:
+    """Of all requests, what is wrong with each alone."""
+    for request in dict.fromkeys(requests):
+        try:
+            universe.request(request)
+        except InputError as error:
+            yield _placed(error, [request], places)
+
+
+def _placed(error: InputError, requests: Sequence[str], places: Mapping[str, str]) -> InputError:
+    """`error` with the place of the first of `requests` that it names."""
+    words = set(re.split(r"[^a-z0-9+.-]+", error.message)) if len(requests) > 1 else set()
+    for request in requests:
+        if request in places and (len(requests) == 1 or request.partition("=")[0] in words):
+            text = f"{places[request]}: {error.message.removeprefix(f'{_KEY}: ')}"
+            return InputError(text, next_step=error.next_step)
+    return error
 
 
 def _short(version: str) -> str:

@@ -84,11 +84,29 @@ def mirror(archive: Path, seen: list[str], away: list[bool]) -> Iterator[Mirror]
         thread.join()
 
 
-def resolve(mirror: Mirror, tmp_path: Path, *requests: str, arch: str = "amd64") -> DebianBase:
+def resolve(mirror: Mirror, tmp_path: Path, *requests: str, arch: str = "amd64", **places: str) -> DebianBase:
     with Http() as client:
         return resolve_debs(
-            suite="trixie", arch=arch, requests=requests, http=client, cache=tmp_path / "cache", mirror=mirror
+            suite="trixie",
+            arch=arch,
+            requests=requests,
+            http=client,
+            cache=tmp_path / "cache",
+            mirror=mirror,
+            places=places,
         )
+
+
+def test_packages_that_cant_be_had_are_named_where_they_stand_all_at_once(mirror: Mirror, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        resolve(mirror, tmp_path, "toool", "tool", "libgone", toool="cog.yaml:4: x[0]", libgone="cog.yaml:6: x[2]")
+    assert caught.value.message.splitlines() == [
+        "2 things must change:",
+        "  cog.yaml:4: x[0]: Debian has no package 'toool' (next: did you mean tool?)",
+        "  cog.yaml:6: x[2]: Debian has no package 'libgone' (next: look it up on packages.debian.org)",
+    ]
+    with pytest.raises(InputError, match=r"^cog.yaml:4: x\[0\]: tool is asked for as 1.0\+deb13u1 and as 1.0$"):
+        resolve(mirror, tmp_path, "tool", "tool=1.0", tool="cog.yaml:4: x[0]")
 
 
 def test_the_decision_holds_the_base_the_essential_packages_and_what_was_asked_for(

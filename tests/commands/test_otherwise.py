@@ -1,0 +1,102 @@
+"""What cog.yaml asks for is never skipped without a word."""
+
+import json
+
+import pytest
+
+from cogpack.commands.otherwise import notes_of
+from cogpack.config import parse_config
+from cogpack.digest import DiffID, sha256
+from cogpack.lock import DebianBase, Decisions, LockedDeb, LockedWheel, RegistryBase, RegistryLayer
+from cogpack.notes import Code, Note
+from cogpack.oci import OCI_LAYER
+
+HASH = "0" * 64
+PYTHON = LockedDeb(
+    name="python3.13", version="3.13.5-2+deb13u1", arch="amd64", archive="debian", path="p", size=1, sha256=HASH
+)
+DEBIAN = DebianBase(suite="trixie", arch="amd64", python="3.13", glibc="2.41", releases=(), packages=(PYTHON,))
+
+
+def wheel(name: str, version: str) -> LockedWheel:
+    return LockedWheel(name=name, version=version, filename=f"{name}-{version}-py3-none-any.whl", sha256=HASH)
+
+
+def base(*environment: str) -> RegistryBase:
+    digest = sha256(b"layer")
+    document = {"rootfs": {"type": "layers", "diff_ids": [digest]}, "config": {"Env": list(environment)}}
+    layer = RegistryLayer(media_type=OCI_LAYER, digest=digest, size=5, diff_id=DiffID(digest))
+    return RegistryBase(
+        reference="python:3.12-slim",
+        digest=digest,
+        python="3.12",
+        glibc="2.36",
+        interpreter="/usr/bin/python3.12",
+        config=json.dumps(document),
+        layers=(layer,),
+    )
+
+
+def told(text: str, *wheels: LockedWheel, upon: DebianBase | RegistryBase = DEBIAN) -> list[Note]:
+    decisions = (
+        Decisions(debian=upon, wheels=wheels) if isinstance(upon, DebianBase) else Decisions(base=upon, wheels=wheels)
+    )
+    return list(notes_of(parse_config(text.encode()), decisions))
+
+
+def test_cuda_of_the_wheels_is_told_where_another_is_asked_for() -> None:
+    found = told(
+        "build:\n  cuda: '12.1'\n  cudnn: 8\n",
+        wheel("nvidia-cuda-runtime-cu12", "12.8.90"),
+        wheel("nvidia-cudnn-cu12", "9.7.1.26"),
+    )
+    advice = "require wheels that are made for the version you want"
+    assert found == [
+        Note(
+            Code.CUDA_OF_WHEELS,
+            f"cog.yaml:2: build.cuda: 12.1 is not acted upon: the image has CUDA 12.8.90 of its wheels; {advice}",
+        ),
+        Note(
+            Code.CUDA_OF_WHEELS,
+            f"cog.yaml:3: build.cudnn: 8 is not acted upon: the image has cuDNN 9.7.1.26 of its wheels; {advice}",
+        ),
+    ]
+
+
+def test_no_cuda_at_all_is_told() -> None:
+    (note,) = told("build: {cuda: '11.8'}", wheel("numpy", "2.1"))
+    assert note.text.startswith("cog.yaml:1: build.cuda: 11.8 is not acted upon: no wheel brings CUDA; ")
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "asked"),
+    [
+        ("nvidia-cuda-runtime-cu12", "12.1.105", "12.1"),
+        ("nvidia-cuda-runtime", "13.0.48", "13.0"),
+        ("torch", "2.1.0+cu118", "11.8"),
+        ("torch", "2.1.0+cu121", "12.1.1"),
+    ],
+)
+def test_the_version_that_is_there_needs_no_word(name: str, version: str, asked: str) -> None:
+    assert told(f"build: {{cuda: '{asked}'}}", wheel(name, version)) == []
+
+
+def test_another_patch_release_of_python_is_told() -> None:
+    (note,) = told("build:\n  python_version: 3.13.1\n")
+    assert note == Note(
+        Code.PYTHON_PATCH,
+        'cog.yaml:2: build.python_version: 3.13.1 is asked for, the image has 3.13.5, as Debian does; write "3.13"',
+    )
+    assert told("build: {python_version: 3.13.5}") == told("build: {python_version: '3.13'}") == []
+
+
+def test_of_a_base_the_patch_release_is_told_where_it_is_known() -> None:
+    text = "build: {python_version: 3.12.1}"
+    assert "the image has 3.12.7, as python:3.12-slim does" in told(text, upon=base("PYTHON_VERSION=3.12.7"))[0].text
+    assert "the image has the 3.12 of python:3.12-slim" in told(text, upon=base("A=1"))[0].text
+    assert told(text, upon=base("PYTHON_VERSION=3.12.1")) == []
+
+
+def test_a_mirror_of_packages_that_nobody_asks_for_is_told() -> None:
+    (note,) = told("cogpack:\n  base: python:3.12-slim\n  debian_mirror: http://m/debian\n", upon=base())
+    assert note.text.startswith("cog.yaml:3: cogpack.debian_mirror: has no effect")
