@@ -1,8 +1,11 @@
-"""Files of the outside world, by digest: downloaded once, verified before they get their name."""
+"""Files of the outside world, by digest: downloaded once, verified before they get their name and before their use."""
 
+import os
+import stat
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -11,12 +14,13 @@ import msgspec
 
 from cogpack.digest import Digest, Hasher
 from cogpack.disk import Output, whole_file, writing
-from cogpack.errors import CogpackError, DeniedError, MismatchError, UnavailableError
+from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http import BLOCK, Http, redacted
 from cogpack.progress import Task
 
 _ATTEMPTS = 3
 _PART = ".part-"
+_BAD = ".replaced"
 _ABANDONED = 24 * 3600
 """Seconds after which a part of a download is nobody's any more."""
 
@@ -30,24 +34,70 @@ class Artifact(msgspec.Struct, frozen=True):
 
 
 class Store:
-    """The downloads, under `root/sha256/xx/<hex>`. Processes may share it: files appear whole, by rename."""
+    """The downloads, under `root/sha256/xx/<hex>`. Processes may share it: files appear whole, by rename.
+
+    A cache that was restored, or that others can write to, holds what they laid there: a file is hashed once in each
+    run that takes bytes of it.
+    """
 
     def __init__(self, root: Path, http: Http) -> None:
         self._root = root
         self._http = http
+        self._sound: dict[Digest, os.stat_result] = {}
+        self._lock = threading.Lock()
 
     def _path(self, artifact: Artifact) -> Path:
         name = artifact.digest.removeprefix("sha256:")
         return self._root / "sha256" / name[:2] / name
 
     def find(self, artifact: Artifact) -> Path | None:
-        """The file, if it is here. Its bytes were verified before it was named so; only the size is looked at."""
+        """The file, if it is here. Only its size is looked at: before its bytes are used comes `verified`."""
         path = self._path(artifact)
         try:
-            size = path.stat().st_size
+            found = path.lstat()
         except OSError:
             return None
-        return path if artifact.size in (None, size) else None
+        return path if stat.S_ISREG(found.st_mode) and artifact.size in (None, found.st_size) else None
+
+    def verified(
+        self, artifact: Artifact, urls: Callable[[], Iterable[str]], task: Task | None = None
+    ) -> tuple[Path, os.stat_result]:
+        """As `fetch`; the file's bytes have the digest, as long as its status is the one that is answered here.
+
+        A `MismatchError` for a file of the cache that is another one now; it is set aside, so that it is fetched anew.
+        """
+        path = self.fetch(artifact, urls, task)
+        with self._lock:
+            known = self._sound.get(artifact.digest)
+        if known is None:
+            known = self._hash(artifact, path)
+            with self._lock:
+                self._sound[artifact.digest] = known
+        return path, known
+
+    def _hash(self, artifact: Artifact, path: Path) -> os.stat_result:
+        hasher = Hasher()
+        try:
+            with path.open("rb", buffering=0) as file:
+                found = os.fstat(file.fileno())
+                while block := file.read(BLOCK):
+                    hasher.update(block)
+                    self._http.cancellation.check()
+        except OSError as error:
+            raise InputError(f"{path}: can't be read: {error.strerror or error}", next_step="remove it") from error
+        if hasher.digest == artifact.digest:
+            return found
+        aside = path.with_name(f"{path.name}{_BAD}")
+        try:
+            path.replace(aside)
+            advice = f"it is set aside as {aside}; run it again to fetch it anew, and find out who else writes there"
+        except OSError:
+            advice = "remove it, run it again to fetch it anew, and find out who else writes there"
+        raise MismatchError(
+            f"{path}: this file of the cache is not {artifact.name} any more: expected {artifact.digest}, "
+            f"found {hasher.digest}",
+            next_step=advice,
+        )
 
     def fetch(self, artifact: Artifact, urls: Callable[[], Iterable[str]], task: Task | None = None) -> Path:
         """The file, downloaded if need be from the first of `urls` that has it (http, file, or a plain path).
@@ -95,10 +145,24 @@ class Store:
         try:
             with whole_file(path, prefix=_PART) as output, self._open(url) as blocks:
                 self._copy(artifact, url, blocks, output, hasher, task)
+            self._keep(artifact, path, output)
         except CogpackError:
             task.advance(-hasher.size)
             raise
         return path
+
+    def _keep(self, artifact: Artifact, path: Path, output: Output) -> None:
+        """What was hashed on its way to the disk need not be read again in this run, if it is what lies there."""
+        with suppress(OSError):
+            found, written = path.lstat(), output.stat
+            if written and (found.st_ino, found.st_dev, found.st_size, found.st_mtime_ns) == (
+                written.st_ino,
+                written.st_dev,
+                written.st_size,
+                written.st_mtime_ns,
+            ):
+                with self._lock:
+                    self._sound[artifact.digest] = found
 
     def _copy(
         self, artifact: Artifact, url: str, blocks: Iterable[bytes], output: Output, hasher: Hasher, task: Task

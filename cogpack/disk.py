@@ -37,11 +37,13 @@ def whole_file(path: Path, *, prefix: str = ".part-", mode: int = 0o666) -> Iter
     beside = path.with_name(f"{prefix}{secrets.token_hex(8)}")
     with writing(path):
         stream = open(beside, "xb", opener=partial(os.open, mode=mode))  # noqa: SIM115 - closed below
+    output = Output(stream, path)
     try:
-        yield Output(stream, path)
+        yield output
         with writing(path):
             stream.flush()
             os.fsync(stream.fileno())
+            output.stat = os.fstat(stream.fileno())
             beside.replace(path)
             sync_directory(path.parent)
     finally:
@@ -59,11 +61,15 @@ def check_writable(path: Path) -> None:
 
 
 class Output:
-    """Failed writes are told as such, and not as failures of what is being read meanwhile."""
+    """Failed writes are told as such, and not as failures of what is being read meanwhile.
+
+    `stat`: of the whole file, just before it got its name.
+    """
 
     def __init__(self, stream: BinaryIO, path: Path) -> None:
         self._stream = stream
         self._path = path
+        self.stat: os.stat_result | None = None
 
     def write(self, block: bytes, /) -> None:
         with writing(self._path):

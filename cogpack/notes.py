@@ -50,6 +50,10 @@ class Code(enum.StrEnum):
     REPOSITORY_MADE = "repository-made", "The repository was made, since the registry wants that before a push."
     RESULTS_UNWRITTEN = "results-unwritten", "What the layers came out as can't be written into the lock."
     TAG_MOVED = "tag-moved", "Another push moved the tag right behind this one."
+    TAG_VOUCHED = (
+        "tag-vouched",
+        "Nobody but the target's tag, which others may move, says what a layer comes out as.",
+    )
     TRAIN_ALONE = "train-alone", "A class has train, but nothing that coglet could start it with."
     UNKNOWN_KEY = "unknown-key", "A key of cog.yaml is not known and has no effect."
     UNUSED_SETTING = "unused-setting", "A setting of cog.yaml has no effect in this project."

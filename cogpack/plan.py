@@ -81,8 +81,8 @@ def weights_plan(plan: Plan) -> Plan:
 class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
     """How contents are had, asked only when a layer is really built."""
 
-    deb: Callable[[LockedDeb], Path]
-    wheel: Callable[[LockedWheel], Path]
+    deb: Callable[[LockedDeb], LocalFile]
+    wheel: Callable[[LockedWheel], LocalFile]
     file: Callable[[ProjectFile], Fingerprinted]
     part: Callable[[LocalFile | Slices], Fingerprinted]
     probe: Probe
@@ -204,7 +204,7 @@ def _base(decisions: Decisions, suppliers: Suppliers, codec: Codec) -> list[Laye
     return [BuiltLayer(DebsSource(debs, suite=debian.suite, arch=debian.arch, spool=suppliers.spool), codec)]
 
 
-def _later(supply: Callable[[Any], Path], item: LockedDeb | LockedWheel) -> Callable[[], Path]:
+def _later(supply: Callable[[Any], LocalFile], item: LockedDeb | LockedWheel) -> Callable[[], LocalFile]:
     return lambda: supply(item)
 
 

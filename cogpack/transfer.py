@@ -96,7 +96,7 @@ def transfer(
     """Every layer, then config and manifest, then the tags: nothing can be seen before it is whole.
 
     `outcome`: what the user is told of a layer that moved. A fact is recorded as soon as its layer is done, so a killed
-    run is not repeated from the start.
+    run is not repeated from the start; hearsay never becomes one.
     """
 
     # A manifest that is too large should not be found out after an hour of sending. Unread layers have no key yet.
@@ -113,7 +113,7 @@ def transfer(
             task.advance(size)
 
         info = sink.add_layer(layer, count)
-        if isinstance(layer, BuiltLayer) and sink.form is sink.form.STORED:
+        if isinstance(layer, BuiltLayer) and not layer.hearsay and sink.form is sink.form.STORED:
             facts.record(layer.key, info)
         task.done(outcome if sent else "reused")
         return Moved(name=layer.name, key=layer.key, info=info, sent=sent, vouched="" if sent else vouched(layer))

@@ -24,6 +24,7 @@ RANKS = {
     "decompress": 1,
     "untar": 1,
     "requirements": 1,
+    "seal": 1,
     "layout": 2,
     "artifacts": 2,
     "lock": 2,

@@ -11,6 +11,7 @@ from cogpack.artifacts import Artifact, Store
 from cogpack.digest import sha256
 from cogpack.errors import MismatchError, UnavailableError
 from cogpack.http import Http
+from cogpack.layers.content import LocalFile, Stat
 
 DATA = b"wheel" * 100_000
 WHEEL = Artifact("x.whl", sha256(DATA), len(DATA))
@@ -133,3 +134,93 @@ def test_what_a_killed_download_left_is_swept_when_it_is_old(store: Store, tmp_p
         store.fetch(WHEEL, lambda: [fake.url])
     assert not old.exists()
     assert young.exists()
+
+
+def place(store: Store) -> Path:
+    """Of the wheel in the cache, fetched from a file."""
+    path = store.find(WHEEL)
+    assert path is not None
+    return path
+
+
+@pytest.fixture
+def filled(store: Store, tmp_path: Path) -> Path:
+    """The wheel in the cache, as an earlier run left it."""
+    (tmp_path / "x.whl").write_bytes(DATA)
+    store.fetch(WHEEL, lambda: [str(tmp_path / "x.whl")])
+    return place(store)
+
+
+@pytest.fixture
+def later(tmp_path: Path) -> Iterator[Store]:
+    """The same cache in another run."""
+    with Http() as http:
+        yield Store(tmp_path / "store", http)
+
+
+def nowhere() -> list[str]:
+    raise AssertionError("it is here")
+
+
+EVIL = b"evil!" * 100_000
+
+
+@pytest.mark.parametrize("size", [len(DATA), None])
+def test_a_file_that_was_replaced_in_the_cache_is_not_used(filled: Path, later: Store, size: int | None) -> None:
+    filled.write_bytes(EVIL)
+    with pytest.raises(MismatchError) as caught:
+        later.verified(Artifact("x.whl", WHEEL.digest, size), nowhere)
+    assert caught.value.message.startswith(f"{filled}: this file of the cache is not x.whl any more: ")
+    assert caught.value.exit_code == 3
+    assert f"{filled}.replaced" in caught.value.next_step
+
+
+def test_a_replaced_file_is_set_aside_so_that_the_next_run_fetches_it_anew(
+    filled: Path, later: Store, tmp_path: Path
+) -> None:
+    filled.write_bytes(EVIL)
+    with pytest.raises(MismatchError):
+        later.verified(WHEEL, nowhere)
+    assert later.find(WHEEL) is None
+    assert filled.with_name(f"{filled.name}.replaced").read_bytes() == EVIL
+    path, _ = later.verified(WHEEL, lambda: [str(tmp_path / "x.whl")])
+    assert path.read_bytes() == DATA
+
+
+def test_a_link_in_a_files_place_is_fetched_over(filled: Path, later: Store, tmp_path: Path) -> None:
+    (tmp_path / "evil").write_bytes(EVIL)
+    filled.unlink()
+    filled.symlink_to(tmp_path / "evil")
+    path, found = later.verified(WHEEL, lambda: [str(tmp_path / "x.whl")])
+    assert not path.is_symlink()
+    assert path.read_bytes() == DATA
+    assert found.st_ino == path.stat().st_ino
+    assert (tmp_path / "evil").read_bytes() == EVIL
+
+
+def test_a_file_is_hashed_once_in_a_run_and_not_at_all_when_it_was_just_fetched(
+    filled: Path, store: Store, later: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[Path] = []
+    whole = Store._hash
+
+    def counting(self: Store, artifact: Artifact, path: Path) -> os.stat_result:
+        hashed.append(path)
+        return whole(self, artifact, path)
+
+    monkeypatch.setattr(Store, "_hash", counting)
+    store.verified(WHEEL, nowhere)
+    assert hashed == []
+    later.verified(WHEEL, nowhere)
+    later.verified(WHEEL, nowhere)
+    assert hashed == [filled]
+
+
+def test_a_file_that_is_swapped_after_it_was_hashed_is_refused_when_it_is_opened(filled: Path, later: Store) -> None:
+    path, found = later.verified(WHEEL, nowhere)
+    file = LocalFile(path, Stat.from_result(found))
+    filled.with_name("new").write_bytes(EVIL)
+    filled.with_name("new").replace(filled)
+    os.utime(filled, ns=(found.st_atime_ns, found.st_mtime_ns))
+    with pytest.raises(MismatchError, match="changed while it was read"):
+        file.open()

@@ -25,6 +25,7 @@ def push(arguments: argparse.Namespace) -> None:
             rebuild=arguments.rebuild,
             weights_only=arguments.weights_only,
             create_repository=arguments.create_repository,
+            tag_cache=arguments.tag_cache,
         )
         if not arguments.quiet:
             words = sorted({layer.vouched for layer in pushed.layers if layer.vouched})
@@ -41,7 +42,7 @@ def plan(arguments: argparse.Namespace) -> None:
     from cogpack.commands.plan import plan
 
     def act(session: "Session") -> str:
-        planned = plan(session, arguments.target)
+        planned = plan(session, arguments.target, tag_cache=arguments.tag_cache)
         if getattr(arguments, "weights_only", False):  # `push --dry-run --weights-only`
             planned = planned.weights_only()
         if not arguments.quiet:

@@ -54,6 +54,10 @@ def _projects(top: Grammar) -> None:
     def target(added: Grammar) -> None:
         added.add_argument("target", nargs="?", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
 
+    def tags(added: Grammar) -> None:
+        text = "take nobody's word in the registry for what a layer comes out as"
+        added.add_argument("--no-tag-cache", dest="tag_cache", action="store_false", help=text)
+
     def rebuild(added: Grammar) -> None:
         added.add_argument("--rebuild", action="store_true", help="make every layer anew, whatever lock and cache say")
 
@@ -61,6 +65,7 @@ def _projects(top: Grammar) -> None:
     target(push)
     push.add_argument("--dry-run", action="store_true", help="say what would move, as `cogpack plan` does")
     rebuild(push)
+    tags(push)
     push.add_argument("--weights-only", action="store_true", help="push an image of the weights and nothing else")
     push.add_argument("--create-repository", action="store_true", help="make the repository first (Amazon ECR)")
     push.share(PROJECT, OUTPUT, CONNECTION)
@@ -69,6 +74,7 @@ def _projects(top: Grammar) -> None:
         "plan", acts.plan, "Show the layers, their bytes, and what a push would move.", f"cogpack plan {_PUSHED}"
     )
     target(plan)
+    tags(plan)
     plan.share(PROJECT, OUTPUT, CONNECTION)
 
     build = project(

@@ -60,7 +60,7 @@ def _name(project: Project, tag: str | None) -> str:
 
 def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, rebuild: bool) -> Built:
     if not rebuild:
-        believe_known(session, prepared.plan, prepared.lock, {}, "")
+        believe_known(session, prepared.plan, prepared.lock)
     check_wheels(session, prepared.plan)
     done = transfer(
         prepared.plan,

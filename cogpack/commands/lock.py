@@ -138,6 +138,7 @@ def _decide(session: Session, project: Project, kept: Decisions | None) -> Decis
             exclude_newer=config.pack.exclude_newer,
             preferences=kept.wheels if kept else (),
             cache=session.cache,
+            metadata=session.metadata,
             progress=session.progress,
         )
     except InputError as error:
@@ -216,5 +217,6 @@ def _debian_base(session: Session, config: Config, platform: Platform, kept: Dec
         },
         http=session.http,
         cache=session.cache,
+        seal=session.seal,
         mirror=Mirror.choose(config.pack.debian_mirror, session.settings.environment),
     )

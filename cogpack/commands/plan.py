@@ -72,14 +72,17 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
         return Planned(layers=layers, weights=self.weights)
 
 
-def plan(session: Session, target: str | None) -> Planned:
-    """The layers, and which would move to `target` (or `image:` of cog.yaml); nothing is built or sent."""
+def plan(session: Session, target: str | None, *, tag_cache: bool = True) -> Planned:
+    """The layers, and which would move to `target` (or `image:` of cog.yaml); nothing is built or sent.
+
+    `tag_cache`: as of `push`.
+    """
     project = open_project(session)
     asked = _Target(session, _reference(session, target, project))
     prepared = prepare(session, project, writes=False)
     word = asked.word()
     read_new_files(session, prepared)
-    believe_known(session, prepared.plan, prepared.lock, word, "the target's tag")
+    believe_known(session, prepared.plan, prepared.lock, word, asked.who, tag_cache=tag_cache)
     read_project(session, prepared)
     packages = _packages(prepared)
     layers = tuple(
@@ -117,6 +120,7 @@ class _Target:
         self._session = session
         self._reference = reference
         self._repository = session.repository(reference) if reference else None
+        self.who = f"the tag {reference.with_tag(reference.tag or 'latest')}" if reference else ""
 
     def word(self) -> Mapping[str, LayerInfo]:
         reference, repository = self._reference, self._repository

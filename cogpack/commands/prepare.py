@@ -2,9 +2,8 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import msgspec
 from blake3 import blake3
@@ -17,12 +16,12 @@ from cogpack.commands.unsupported import refuse_unsupported
 from cogpack.config import Config
 from cogpack.digest import Digest
 from cogpack.layers.built import BlobSource
+from cogpack.layers.content import LocalFile, Stat
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights.probe import PROFILE, probe_local
 from cogpack.lock import Decisions, Lock, LockedDeb, LockedWheel
 from cogpack.oci import Descriptor, Platform
 from cogpack.plan import Plan, Suppliers, make_plan
-from cogpack.progress import Task
 from cogpack.project import Project, ProjectFile, find_project
 from cogpack.reference import Reference
 from cogpack.resolve.debs import Mirror, deb_urls
@@ -84,7 +83,7 @@ def prepare(session: Session, project: Project, *, writes: bool) -> Prepared:
     for note in described.notes:
         session.progress.note(note)
     store = session.cache / "fingerprints" / blake3(os.fsencode(project.root)).hexdigest()
-    fingerprints = Fingerprints(store, trusting=not session.settings.paranoid, note=session.progress.note)
+    fingerprints = Fingerprints(store, session.seal, trusting=not session.settings.paranoid, note=session.progress.note)
 
     def local(file: ProjectFile) -> Fingerprinted:
         return fingerprints.of(project.root / file.path)
@@ -122,8 +121,8 @@ def _suppliers(
 ) -> Suppliers:
     debs, wheels = _Debs(session, config, decisions), _Wheels(session, project, decisions)
     return Suppliers(
-        deb=debs.path,
-        wheel=wheels.path,
+        deb=debs.file,
+        wheel=wheels.file,
         file=local,
         part=fingerprints.when_read,
         probe=lambda content, header: int(
@@ -144,12 +143,12 @@ class _Debs:
         self._lock = threading.Lock()
         self._complete = False
 
-    def path(self, deb: LockedDeb) -> Path:
+    def file(self, deb: LockedDeb) -> LocalFile:
         with self._lock:
             if not self._complete:
                 self._fetch_all()
                 self._complete = True
-        return self._fetch(deb, None)
+        return _verified(self._session, _deb_artifact(deb), lambda: self._urls(deb))
 
     def _fetch_all(self) -> None:
         assert self._decisions.debian is not None
@@ -159,14 +158,19 @@ class _Debs:
             return
         task = self._session.progress.task(f"{len(missing)} Debian packages", sum(deb.size for deb in missing))
         with ThreadPoolExecutor(8, thread_name_prefix="deb") as pool:
-            list(pool.map(lambda deb: self._fetch(deb, task), missing))
+            list(pool.map(lambda deb: store.fetch(_deb_artifact(deb), lambda: self._urls(deb), task), missing))
         task.done("fetched")
 
-    def _fetch(self, deb: LockedDeb, task: Task | None) -> Path:
+    def _urls(self, deb: LockedDeb) -> list[str]:
         debian = self._decisions.debian
         assert debian is not None
         mirror = Mirror.choose(self._config.pack.debian_mirror, self._session.settings.environment)
-        return self._session.store.fetch(_deb_artifact(deb), lambda: deb_urls(deb, mirror, debian), task)
+        return deb_urls(deb, mirror, debian)
+
+
+def _verified(session: Session, artifact: Artifact, urls: Callable[[], Iterable[str]]) -> LocalFile:
+    path, found = session.store.verified(artifact, urls)
+    return LocalFile(path, Stat.from_result(found))
 
 
 def _deb_artifact(deb: LockedDeb) -> Artifact:
@@ -183,8 +187,8 @@ class _Wheels:
         self._lock = threading.Lock()
         self._urls: dict[str, list[str]] | None = None
 
-    def path(self, wheel: LockedWheel) -> Path:
-        return self._session.store.fetch(_artifact(wheel), lambda: self._places(wheel))
+    def file(self, wheel: LockedWheel) -> LocalFile:
+        return _verified(self._session, _artifact(wheel), lambda: self._places(wheel))
 
     def _places(self, wheel: LockedWheel) -> list[str]:
         if wheel.path is not None:
@@ -206,6 +210,7 @@ class _Wheels:
                         python=self._decisions.python, glibc=self._decisions.glibc, arch=platform.architecture
                     ),
                     cache=self._session.cache,
+                    metadata=self._session.metadata,
                 )
             return self._urls.get(wheel.sha256, [])
 

@@ -46,11 +46,12 @@ def push(
     rebuild: bool = False,
     weights_only: bool = False,
     create_repository: bool = False,
+    tag_cache: bool = True,
 ) -> Pushed:
     """Build what is missing, send what the target lacks, move the tag last.
 
     `weights_only`: an image of the weight layers and nothing else. `create_repository`: where the registry wants that
-    before the first push.
+    before the first push. `tag_cache`: the tag's present manifest may say what layers come out as.
     """
     project = open_project(session)
     reference = registry_reference(session, target, project)
@@ -62,7 +63,8 @@ def push(
     present, word = present_layers(repository, reference.with_tag(tag))
     read_new_files(session, prepared)
     if not rebuild:
-        believe_known(session, prepared.plan, prepared.lock, word, f"the tag {reference.name}:{tag}")
+        who = f"the tag {reference.name}:{tag}"
+        believe_known(session, prepared.plan, prepared.lock, word, who, tag_cache=tag_cache)
     check_wheels(session, prepared.plan)
     read_project(session, prepared)
     _tell_of_limits(session, prepared.plan, reference)
@@ -199,13 +201,31 @@ def read_project(session: Session, prepared: Prepared) -> None:
         unknown[0].learn(lambda _: session.cancellation.check())
 
 
-def believe_known(session: Session, plan: Plan, lock: Lock, word: Mapping[str, LayerInfo], who: str) -> None:
-    """Lock, facts and the target's tag say what layers come out as; where two differ, it is an error."""
+def believe_known(
+    session: Session,
+    plan: Plan,
+    lock: Lock,
+    word: Mapping[str, LayerInfo] = {},
+    who: str = "",
+    *,
+    tag_cache: bool = True,
+) -> None:
+    """Lock, facts and the target's tag `who` say what layers come out as; where two differ, it is an error.
+
+    Whoever could move the tag once could lay any layer there under the right key. So its `word` is used with a note,
+    and never written down; it is not asked of the project's own layer, which is made in no time.
+    """
     pinned = {result.key: result.info for result in lock.results.layers}
     for layer in plan.built:
         layer.ask(pinned, vouched="cogpack.lock")
         layer.ask(session.facts, vouched="the cache")
-        layer.ask(word, vouched=who)
+        if tag_cache and layer.name != PROJECT:
+            layer.ask(word, vouched=who, hearsay=True)
+        if layer.known is None and not layer.unread and (session.facts.doubtful(layer.key) or layer.key in word):
+            layer.suspect()
+    if names := ", ".join(layer.name for layer in plan.built if layer.hearsay):
+        text = f"{who} alone says what these layers come out as: {names}; --no-tag-cache makes them here"
+        session.progress.note(Note(Code.TAG_VOUCHED, text))
 
 
 def check_wheels(session: Session, plan: Plan) -> None:
@@ -226,14 +246,15 @@ def record_results(session: Session, prepared: Prepared, infos: Mapping[str, Lay
     """Write what the layers came out as into the lock, unless it is not to be touched. It is only remembered there, so
     nothing ends for it.
 
-    The project's own layer is left out: it changes with each line of code, and is made in no time.
+    The project's own layer is left out: it changes with each line of code, and is made in no time. So is what only a
+    tag says: who reads the lock would take it for ours.
     """
     if prepared.pinned:
         return
     made: dict[str, Result] = {
         layer.key: Result.of(layer.name, layer.key, infos[layer.key])
         for layer in prepared.plan.built
-        if layer.name != PROJECT
+        if layer.name != PROJECT and not layer.hearsay
     }
     if len(prepared.lock.platforms) > 1 or not prepared.plan.wheels:  # what was not planned stays
         made = {result.key: result for result in prepared.lock.results.layers if result.name != PROJECT} | made

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from cogpack.artifacts import Store
+from cogpack.disk import writing
 from cogpack.http import Http, Trust
 from cogpack.layers.facts import Facts
 from cogpack.progress import SILENT, Cancellation, Progress
@@ -23,6 +24,7 @@ from cogpack.registry.fetch import Fetcher, Source
 from cogpack.registry.foreign import Elsewhere
 from cogpack.registry.homes import Homes
 from cogpack.registry.mirrors import Mirror, Mirrors
+from cogpack.seal import Seal
 
 if TYPE_CHECKING:
     from cogpack.resolve.weights import Servers
@@ -82,13 +84,22 @@ class Session:
         )
         self._closing = ExitStack()
         self.store = Store(self.cache / "artifacts", self.http)
-        self.facts = Facts(self.cache / "facts", note=progress.note)
+        self.seal = Seal.of_this_user(self.environment)
+        self.facts = Facts(self.cache / "facts", self.seal, note=progress.note)
         self.homes = Homes(self.cache / "homes")
         self.credentials = Credentials.from_environment(self.environment, self.http, note=progress.note)
         self.tokens = Tokens()
         self._mirrors = Mirrors(
             settings.registry_mirrors or (self.environment.get("COGPACK_REGISTRY_MIRROR", ""),), progress.note
         )
+
+    @property
+    def metadata(self) -> Path:
+        """uv's own cache: what indexes said. A restored one, or another's, has another name: it would decide hashes."""
+        place = self.cache / "uv"
+        with writing(place):
+            place.mkdir(parents=True, exist_ok=True)
+        return place / self.seal.word(f"uv {place.stat().st_ino}")
 
     @cached_property
     def servers(self) -> "Servers":

@@ -53,7 +53,8 @@ class BuiltLayer:
     """A source and a codec.
 
     `ground`: directories of lower layers with other than the usual owner and mode (see `entry.complete`); part of the
-    key, since they are written again. `vouched` says who gave `known`, for the error when a rebuild contradicts it.
+    key, since they are written again. `vouched` says who gave `known`, for the error when a rebuild contradicts it;
+    `hearsay`: that it was somebody whose word may be used and is not passed on, and that no pass has borne it out.
     `remote`: reading the source is a download; `ratio`: of weights, thousandths that zstd leaves in a probe;
     `remembered`: else it is made before its target is asked for it, since nobody will know what it came out as.
     """
@@ -71,15 +72,17 @@ class BuiltLayer:
     ) -> None:
         self.read_first = (codec.media_type == OCI_LAYER or ratio is not None or not remembered) and not remote
         self.ratio = ratio
+        self._remote = remote
         self._source = source
         self._codec = codec
         self._ground = ground
         self._key: str | None = None
-        self._unasked: list[tuple[Word, str]] = []
+        self._unasked: list[tuple[Word, str, bool]] = []
         self.name = source.name
         self.origins = origins
         self.known: LayerInfo | None = None
         self.vouched = ""
+        self.hearsay = False
 
     @property
     def unread(self) -> bool:
@@ -105,19 +108,23 @@ class BuiltLayer:
 
         self.believe(self.copy_to(consume), vouched=READ)
 
-    def ask(self, word: "Word", *, vouched: str) -> None:
+    def ask(self, word: "Word", *, vouched: str, hearsay: bool = False) -> None:
         """Believe what `word` has for the key; for an unread layer that is once a pass has told the key."""
         if self.unread:
-            self._unasked.append((word, vouched))
+            self._unasked.append((word, vouched, hearsay))
         elif info := word.get(self.key):
-            self.believe(info, vouched=vouched)
+            self.believe(info, vouched=vouched, hearsay=hearsay)
 
-    def believe(self, info: LayerInfo, *, vouched: str) -> None:
+    def believe(self, info: LayerInfo, *, vouched: str, hearsay: bool = False) -> None:
         """Take `info` for what the bytes come out as, on the word of `vouched`; two words must agree."""
         if self.known is not None and self.known != info:
-            raise self._contradiction(info.descriptor.digest, vouched)
-        if self.known is None:
-            self.known, self.vouched = info, vouched
+            raise self._contradiction(info.descriptor.digest, vouched, hearsay=hearsay)
+        if self.known is None or (self.hearsay and not hearsay):
+            self.known, self.vouched, self.hearsay = info, vouched, hearsay
+
+    def suspect(self) -> None:
+        """Somebody whose word is not taken knows it: it may be there, so that reading it pays before it is sent."""
+        self.read_first = self.read_first or not self._remote
 
     def _segments(self) -> Iterator[tar.Segment]:
         return tar.segments(complete(self._source.entries(), self._ground))
@@ -148,11 +155,13 @@ class BuiltLayer:
         made = LayerInfo(descriptor, DiffID(plain.digest))
         # Told from inside the pass: before whoever sends the bytes could make something of them.
         while self._unasked and not self.unread:
-            self.ask(self._unasked[0][0], vouched=self._unasked.pop(0)[1])
+            word, vouched, hearsay = self._unasked.pop(0)
+            self.ask(word, vouched=vouched, hearsay=hearsay)
         if self.known is not None:
             same = made == self.known if form is Form.STORED else made.diff_id == self.known.diff_id
             if not same:
                 raise self._contradiction(made.descriptor.digest, "the layer just built")
+            self.hearsay = self.hearsay and form is not Form.STORED
         passes.infos.append(made)
 
     def copy_to(self, consume: Consume, form: Form = Form.STORED) -> LayerInfo:
@@ -160,11 +169,13 @@ class BuiltLayer:
         consume(passes)
         return passes.agreed(self.name)
 
-    def _contradiction(self, digest: Digest, who: str) -> MismatchError:
+    def _contradiction(self, digest: Digest, who: str, *, hearsay: bool = False) -> MismatchError:
         assert self.known is not None
         return MismatchError(
             f"{self.name}: {self.vouched} says it is {self.known.descriptor.digest}, {who} says {digest}",
-            next_step="remove this layer's [[results]] entry from cogpack.lock and the cache's facts, "
+            next_step="find out who pushed that tag; --no-tag-cache pushes without its word"
+            if hearsay or self.hearsay
+            else "remove this layer's [[results]] entry from cogpack.lock and the cache's facts, "
             "then run cogpack verify on the images pushed with them",
         )
 

@@ -1,7 +1,8 @@
 """What layers came out as, remembered by layer key on this machine.
 
-One small JSON file per key, written beside and renamed, so that two processes may share the directory. A fact is a
-hint: a rebuild that contradicts it is an error, and it never enters an identity.
+One small file per key, a seal and JSON, written beside and renamed, so that two processes may share the directory. A
+fact is a hint: a rebuild that contradicts it is an error, and it never enters an identity. Only those count that this
+user wrote (`Seal`): a fact names the bytes that go into an image, and caches are restored from where others write.
 """
 
 from collections.abc import Callable
@@ -12,28 +13,33 @@ from cogpack.errors import InputError
 from cogpack.layout import replace
 from cogpack.notes import Code, Note
 from cogpack.oci import LayerInfo, decode, encode
+from cogpack.seal import THIS_RUN, Seal
 
 
 class Facts:
     """`note` is told, once, of a disk that takes nothing."""
 
-    def __init__(self, root: Path, *, note: Callable[[Note], None] = lambda _: None) -> None:
+    def __init__(self, root: Path, seal: Seal = THIS_RUN, *, note: Callable[[Note], None] = lambda _: None) -> None:
         self._root = root
+        self._seal = seal
         self._note = note
 
     def get(self, key: str, /) -> LayerInfo | None:
         try:
-            data = self._path(key).read_bytes()
+            data = self._seal.open(_name(key), self._path(key).read_bytes())
         except OSError:
             return None
-        try:
-            return decode(data, LayerInfo, where=str(self._path(key)))
-        except InputError:  # half a file after a power cut: as if it were not there
+        if data is None:  # somebody else's, or half a file after a power cut: as if it were not there
             return None
+        return decode(data, LayerInfo, where=str(self._path(key)))
+
+    def doubtful(self, key: str) -> bool:
+        """Somebody says what the key came out as, but his word does not count."""
+        return self.get(key) is None and self._path(key).exists()
 
     def record(self, key: str, info: LayerInfo) -> None:
         if self.get(key) != info:
-            write_hint(self._path(key), encode(info), self._note_once)
+            write_hint(self._path(key), self._seal.close(_name(key), encode(info)), self._note_once)
 
     def _note_once(self, note: Note) -> None:
         tell, self._note = self._note, lambda _: None
@@ -41,7 +47,11 @@ class Facts:
 
     def _path(self, key: str) -> Path:
         name = key.removeprefix("sha256:")
-        return self._root / name[:2] / f"{name}.json"
+        return self._root / name[:2] / f"{name}.fact"
+
+
+def _name(key: str) -> str:
+    return f"fact {key}"
 
 
 def write_hint(path: Path, data: bytes, note: Callable[[Note], None]) -> None:

@@ -20,6 +20,7 @@ from cogpack.layers.content import BLOCK, Content, LocalFile, RawDeflate, Slices
 from cogpack.layers.facts import write_hint
 from cogpack.notes import Note
 from cogpack.oci import encode
+from cogpack.seal import THIS_RUN, Seal
 
 _YOUNG = 2_000_000_000
 """Nanoseconds: coarser than the clock of any file system in use."""
@@ -92,21 +93,31 @@ class _Watched(io.RawIOBase):
 
 
 class Fingerprints:
-    """Hashes by path, loaded from and saved to `store`. Without `trusting`, all is read again.
+    """Hashes by path, loaded from and saved to `store`, under `seal`. Without `trusting`, all is read again.
 
     `note` is told of a disk that does not take them.
     """
 
-    def __init__(self, store: Path, *, trusting: bool = True, note: Callable[[Note], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        store: Path,
+        seal: Seal = THIS_RUN,
+        *,
+        trusting: bool = True,
+        note: Callable[[Note], None] = lambda _: None,
+    ) -> None:
         self._store = store
+        self._seal = seal
+        self._name = f"fingerprints {store.name}"
         self._note = note
         self._seen: dict[bytes, _Remembered] = {}  # by the path's bytes: not every path is text
         self._changed = False
         self._known: Mapping[bytes, _Remembered] = {}
         if not trusting:
             return
-        with suppress(OSError, msgspec.MsgspecError):  # none yet, or half of one: all is hashed anew
-            self._known = msgspec.msgpack.decode(store.read_bytes(), type=dict[bytes, _Remembered])
+        with suppress(OSError):  # none yet, or half of one, or somebody else's: all is hashed anew
+            if (data := seal.open(self._name, store.read_bytes())) is not None:
+                self._known = msgspec.msgpack.decode(data, type=dict[bytes, _Remembered])
 
     def of(self, path: Path) -> Fingerprinted:
         """The file as it is now; read here and at once if it is not remembered. For small files."""
@@ -160,7 +171,8 @@ class Fingerprints:
     def save(self) -> None:
         """Remember the files seen since loading, and only those."""
         if self._changed or len(self._seen) != len(self._known):
-            write_hint(self._store, msgspec.msgpack.encode(self._seen), self._note)
+            sealed = self._seal.close(self._name, msgspec.msgpack.encode(self._seen))
+            write_hint(self._store, sealed, self._note)
 
 
 def _named(content: LocalFile | Slices) -> tuple[bytes, Stat]:

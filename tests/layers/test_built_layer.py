@@ -13,6 +13,7 @@ from cogpack.layers.facts import Facts
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.layer import Body, Form
 from cogpack.oci import Descriptor, LayerInfo
+from cogpack.seal import Seal
 
 ZERO = LayerInfo(Descriptor(media_type="x", digest=Digest("sha256:" + "0" * 64), size=3), DiffID("sha256:" + "1" * 64))
 
@@ -122,10 +123,69 @@ def test_facts_are_kept_by_key_and_half_a_file_is_none(tmp_path: Path) -> None:
     assert facts.get(key) is None
     facts.record(key, ZERO)
     assert Facts(tmp_path).get(key) == ZERO
-    (path,) = tmp_path.rglob("*.json")
+    (path,) = tmp_path.rglob("*.fact")
     path.write_bytes(path.read_bytes()[:20])
     assert facts.get(key) is None
     assert [found for found in tmp_path.rglob("*") if found.is_file()] == [path]
+
+
+def test_a_fact_that_another_machine_wrote_is_doubtful_and_no_fact(tmp_path: Path) -> None:
+    key = "sha256:" + "a" * 64
+    Facts(tmp_path, Seal()).record(key, ZERO)
+    mine = Facts(tmp_path, Seal())
+    assert mine.get(key) is None
+    assert mine.doubtful(key)
+    assert not mine.doubtful("sha256:" + "b" * 64)
+    mine.record(key, ZERO)
+    assert mine.get(key) == ZERO
+    assert not mine.doubtful(key)
+
+
+def test_a_fact_counts_for_its_own_key_only(tmp_path: Path) -> None:
+    facts = Facts(tmp_path)
+    facts.record("sha256:" + "a" * 64, ZERO)
+    (path,) = tmp_path.rglob("*.fact")
+    other = tmp_path / "bb" / f"{'b' * 64}.fact"
+    other.parent.mkdir()
+    other.write_bytes(path.read_bytes())
+    assert facts.get("sha256:" + "b" * 64) is None
+
+
+def test_hashes_of_files_that_another_machine_wrote_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cogpack.layers.fingerprints._YOUNG", -(10**12))
+    path, store = tmp_path / "f", tmp_path / "store"
+    path.write_bytes(b"one")
+    prints = Fingerprints(store, Seal())
+    prints.of(path)
+    prints.save()
+    assert Fingerprints(store, prints._seal).when_read(LocalFile.of(path)).blake3 is not None
+    assert Fingerprints(store, Seal()).when_read(LocalFile.of(path)).blake3 is None
+
+
+def test_hearsay_is_borne_out_by_a_pass_and_ends_where_somebody_vouches(tmp_path: Path) -> None:
+    info = BuiltLayer(Source(b"data"), Gzip()).copy_to(drain)
+    told = BuiltLayer(Source(b"data"), Gzip())
+    word = {told.key: info}
+    told.ask(word, vouched="the tag", hearsay=True)
+    assert told.hearsay
+    told.copy_to(drain)
+    assert not told.hearsay
+    both = BuiltLayer(Source(b"data"), Gzip())
+    both.ask(word, vouched="the tag", hearsay=True)
+    both.ask(word, vouched="cogpack.lock")
+    assert (both.hearsay, both.vouched) == (False, "cogpack.lock")
+    both.ask(word, vouched="the tag", hearsay=True)
+    assert (both.hearsay, both.vouched) == (False, "cogpack.lock")
+
+
+def test_a_tag_that_lies_is_named_with_the_way_round_it() -> None:
+    layer = BuiltLayer(Source(b"data"), Gzip())
+    layer.ask({layer.key: ZERO}, vouched="the tag h/r:v1", hearsay=True)
+    with pytest.raises(MismatchError, match="the tag h/r:v1 says") as caught:
+        layer.copy_to(drain)
+    assert "--no-tag-cache" in caught.value.next_step
 
 
 def test_a_store_that_can_not_be_written_is_a_note(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import zstandard
 
+from cogpack.layers.content import LocalFile
 from cogpack.layers.debs import DebFile
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -93,7 +94,7 @@ def deb_file(directory: Path, name: str, data: bytes, *, version: str = "1", arc
         arch=arch,
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
-        locate=lambda: path,
+        locate=lambda: LocalFile.of(path),
     )
 
 

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from cogpack.layers.content import LocalFile
 from cogpack.layers.wheels import WheelFile
 
 
@@ -57,4 +58,4 @@ def make_wheel(
 
 
 def wheel_file(path: Path) -> WheelFile:
-    return WheelFile(path.name, hashlib.sha256(path.read_bytes()).hexdigest(), lambda: path)
+    return WheelFile(path.name, hashlib.sha256(path.read_bytes()).hexdigest(), lambda: LocalFile.of(path))

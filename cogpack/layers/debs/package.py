@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
 from cogpack.errors import MismatchError
+from cogpack.layers.content import LocalFile
 from cogpack.layers.debs.archive import read_deb
 from cogpack.layers.debs.control import parse_control
 from cogpack.layers.debs.spool import Spool, Spooled
@@ -23,7 +23,7 @@ class DebFile(msgspec.Struct, frozen=True, kw_only=True):
     arch: str
     size: int
     sha256: str  # hex
-    locate: Callable[[], Path]
+    locate: Callable[[], LocalFile]
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,15 +53,15 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_package(file: DebFile, spool: Spool) -> Package:
-    path = file.locate()
+    deb = file.locate()
     where = f"package {file.name} {file.version}"
-    with path.open("rb") as stream:
+    with deb.buffered() as stream:
         unpacked = read_deb(stream, where=where, size=file.size, spool=spool)
     fields = parse_control(unpacked.control["control"].decode("utf-8", "replace"))
     found = (fields.get("Package"), fields.get("Version"), fields.get("Architecture"))
     if found != (file.name, file.version, file.arch):
         raise MismatchError(
-            f"{path}: expected {file.name} {file.version} {file.arch}, found {' '.join(map(str, found)):.200}",
+            f"{deb.path}: expected {file.name} {file.version} {file.arch}, found {' '.join(map(str, found)):.200}",
             next_step="run cogpack lock: the lock and the package disagree",
         )
     return Package(file=file, fields=fields, control=unpacked.control, data=unpacked.data)

@@ -11,12 +11,12 @@ The central directory alone (`list_members`) tells what is in a wheel that lies 
 import stat
 import struct
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 import msgspec
 
 from cogpack.errors import InputError
+from cogpack.layers.content import LocalFile
 
 DIRECTORY_LIMIT = 64 * 1024 * 1024
 """Bytes of a central directory; PyTorch, with 12,000 files, has 1.5 MiB."""
@@ -79,15 +79,15 @@ class _Record(msgspec.Struct, frozen=True):
     offset: int
 
 
-def read_members(path: Path, *, where: str) -> list[Member]:
+def read_members(file: LocalFile, *, where: str) -> list[Member]:
     """The files of the archive in the order of its directory, without its directories. `where` names it in errors."""
-    with path.open("rb") as file:
+    with file.buffered() as stream:
 
         def read(offset: int, size: int) -> bytes:
-            file.seek(offset)
-            return file.read(size)
+            stream.seek(offset)
+            return stream.read(size)
 
-        return _Archive(read, path.stat().st_size, where).members()
+        return _Archive(read, file.size, where).members()
 
 
 def list_members(read: Read, size: int, *, where: str) -> list[Listed]:

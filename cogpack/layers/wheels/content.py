@@ -2,13 +2,12 @@
 
 import io
 import zlib
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.layers.content import BLOCK, RawDeflate
+from cogpack.layers.content import BLOCK, LocalFile, RawDeflate
 from cogpack.layers.wheels.archive import Member
 
 if TYPE_CHECKING:
@@ -16,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class ZipContent(msgspec.Struct, frozen=True, repr_omit_defaults=True):
-    """The bytes of `member` in the archive `path`, which `wheel` names in errors.
+    """The bytes of `member` in the archive `file`, which `wheel` names in errors.
 
     Who reads to the end has seen just the size and CRC-32 of the central directory. RECORD's hashes are not computed
-    again: the archive as a whole was verified by its sha256 before it was opened.
+    again: the archive as a whole was verified by its sha256, and whenever it is opened and closed it is still that one.
     """
 
-    path: Path
+    file: LocalFile
     wheel: str
     member: Member
 
@@ -36,7 +35,7 @@ class ZipContent(msgspec.Struct, frozen=True, repr_omit_defaults=True):
 
     def deflated(self) -> RawDeflate | None:
         return (
-            _Raw(self.path, self.member.start, self.member.packed, self.member.crc32) if self.member.deflated else None
+            _Raw(self.file, self.member.start, self.member.packed, self.member.crc32) if self.member.deflated else None
         )
 
     def read(self, limit: int) -> bytes:
@@ -62,21 +61,21 @@ class ZipContent(msgspec.Struct, frozen=True, repr_omit_defaults=True):
 class _Raw(msgspec.Struct):
     """A `RawDeflate`."""
 
-    path: Path
+    file: LocalFile
     start: int
     size: int
     crc32: int
 
     def open(self) -> BinaryIO:
-        return io.BufferedReader(_Slice(self.path, self.start, self.size), min(BLOCK, max(self.size, 1)))
+        return io.BufferedReader(_Slice(self.file, self.start, self.size), min(BLOCK, max(self.size, 1)))
 
 
 class _Slice(io.RawIOBase):
     """`size` bytes of a file, beginning at `start`."""
 
-    def __init__(self, path: Path, start: int, size: int) -> None:
+    def __init__(self, file: LocalFile, start: int, size: int) -> None:
         super().__init__()
-        self._file = path.open("rb", buffering=0)
+        self._file = cast("io.FileIO", file.open())
         self._file.seek(start)
         self._left = size
 
@@ -98,7 +97,7 @@ class _Stored(_Slice):
     """A stored member; its end checks it."""
 
     def __init__(self, content: ZipContent) -> None:
-        super().__init__(content.path, content.member.start, content.member.packed)
+        super().__init__(content.file, content.member.start, content.member.packed)
         self._content = content
         self._crc = 0
 
@@ -117,7 +116,7 @@ class _Inflating(io.RawIOBase):
         super().__init__()
         self._content = content
         member = content.member
-        self._packed = _Slice(content.path, member.start, member.packed)
+        self._packed = _Slice(content.file, member.start, member.packed)
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         self._waiting = b""
         self._crc = self._size = 0

@@ -2,13 +2,12 @@
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 
 import msgspec
 
 from cogpack.digest import sha256
 from cogpack.errors import InputError
-from cogpack.layers.content import Bytes, Content
+from cogpack.layers.content import Bytes, Content, LocalFile
 from cogpack.layers.entry import Entry, File, parents
 from cogpack.layers.wheels.content import ZipContent
 from cogpack.layers.wheels.groups import title
@@ -25,7 +24,7 @@ class WheelFile(msgspec.Struct, frozen=True):
 
     filename: str
     sha256: str
-    locate: Callable[[], Path]
+    locate: Callable[[], LocalFile]
 
 
 class WheelsSource:

@@ -14,12 +14,11 @@ import hashlib
 import io
 import posixpath
 from collections.abc import Iterable
-from pathlib import Path
 
 from installer.records import InvalidRecordEntry, parse_record_file
 from installer.utils import parse_metadata_file
 
-from cogpack.layers.content import BLOCK, Bytes, Content
+from cogpack.layers.content import BLOCK, Bytes, Content, LocalFile
 from cogpack.layers.entry import File
 from cogpack.layers.wheels.archive import read_members
 from cogpack.layers.wheels.content import ZipContent
@@ -35,18 +34,18 @@ METADATA_LIMIT = 4 * 1024 * 1024
 _SCRIPT_LIMIT = 16 * 1024 * 1024
 
 
-def wheel_files(path: Path, filename: str) -> list[File]:
-    """The files that installing the wheel at `path` gives. `filename` is its real name (PEP 427), for the errors too.
+def wheel_files(wheel: LocalFile, filename: str) -> list[File]:
+    """The files that installing `wheel` gives. `filename` is its real name (PEP 427), for the errors too.
 
     `InputError` for a wheel that is damaged, hostile or not of format version 1.
     """
-    return _Wheel(path, filename).files()
+    return _Wheel(wheel, filename).files()
 
 
 class _Wheel:
-    def __init__(self, path: Path, filename: str) -> None:
+    def __init__(self, wheel: LocalFile, filename: str) -> None:
         self._contents = {
-            member.name: ZipContent(path, filename, member) for member in read_members(path, where=filename)
+            member.name: ZipContent(wheel, filename, member) for member in read_members(wheel, where=filename)
         }
         self._places = Places(filename, self._contents)
         self._refuse = self._places.refuse

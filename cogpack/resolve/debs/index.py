@@ -1,25 +1,31 @@
 """The package index of one suite and architecture (`Packages`, Debian repository format), parsed once and kept.
 
 The parsed form is two files named after the sha256 of the index: records end to end, and a table of where each
-package's records are. A resolve touches a few hundred of 65,000 packages, so the records stay on disk.
+package's records are. A resolve touches a few hundred of 65,000 packages, so the records stay on disk. What they say
+goes into locks: the table is under a seal and holds the hash of the records, which are hashed when they are opened.
 """
 
 import lzma
 import os
 import re
+import weakref
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import msgspec
+from blake3 import blake3
 
 from cogpack.disk import whole_file, writing
 from cogpack.errors import MismatchError
+from cogpack.seal import Seal
 
 _PROVIDED = re.compile(r"(?:^|,)\s*([A-Za-z0-9][A-Za-z0-9+.-]*)")
-_FORMAT = "1"  # of the two files
+_FORMAT = "2"  # of the two files
 _BLOCK = 1024 * 1024
+_HASH = 32  # bytes of the records' hash, before the table
 _MEMORY = 256 * 1024 * 1024  # for the xz dictionary
 _BROKEN = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
 
@@ -51,9 +57,10 @@ class _Table(msgspec.Struct, array_like=True):
 class Index:
     """Packages by name, read from the parsed form."""
 
-    def __init__(self, directory: Path, sha256: str) -> None:
-        self._path = directory / f"{sha256}.{_FORMAT}.records"
-        self._table = msgspec.msgpack.decode((directory / f"{sha256}.{_FORMAT}.table").read_bytes(), type=_Table)
+    def __init__(self, records: BinaryIO, table: _Table) -> None:
+        self._records = records  # kept open: whatever takes the file's place is not read
+        weakref.finalize(self, records.close)
+        self._table = table
         self._decoder = msgspec.msgpack.Decoder(Package)
 
     @property
@@ -65,14 +72,11 @@ class Index:
 
     def packages(self, name: str) -> list[Package]:
         places = self._table.records.get(name, [])
-        if not places:
-            return []
-        with self._path.open("rb") as records:
-            file = records.fileno()
-            return [
-                self._decoder.decode(os.pread(file, length, offset))
-                for offset, length in zip(places[::2], places[1::2], strict=True)
-            ]
+        file = self._records.fileno()
+        return [
+            self._decoder.decode(os.pread(file, length, offset))
+            for offset, length in zip(places[::2], places[1::2], strict=True)
+        ]
 
     def providers(self, name: str) -> list[str]:
         return self._table.providers.get(name, [])
@@ -82,28 +86,52 @@ class Unpacker(Protocol):
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
-def open_index(directory: Path, sha256: str) -> Index | None:
-    """The index whose compressed file has this sha256, when it was parsed before."""
+def open_index(directory: Path, sha256: str, seal: Seal) -> Index | None:
+    """The index whose compressed file has this sha256, when it was parsed before, by somebody with this `seal`."""
+    records, table = _paths(directory, sha256)
     try:
-        return Index(directory, sha256)
-    except (OSError, msgspec.MsgspecError):
+        with ExitStack() as closing:
+            stream = closing.enter_context(records.open("rb"))
+            found = seal.open(table.name, table.read_bytes())
+            if found is None or found[:_HASH] != _hashed(stream):
+                return None
+            closing.pop_all()
+    except OSError:
         return None
+    return Index(stream, msgspec.msgpack.decode(found[_HASH:], type=_Table))
 
 
-def parse_index(data: bytes, *, url: str, size: int, directory: Path, sha256: str) -> Index:
+def _paths(directory: Path, sha256: str) -> tuple[Path, Path]:
+    """Records and table."""
+    return directory / f"{sha256}.{_FORMAT}.records", directory / f"{sha256}.{_FORMAT}.table"
+
+
+def _hashed(stream: BinaryIO) -> bytes:
+    hasher = blake3()
+    while block := stream.read(_BLOCK):
+        hasher.update(block)
+    return hasher.digest()
+
+
+def parse_index(data: bytes, *, url: str, size: int, directory: Path, sha256: str, seal: Seal) -> Index:
     """Unpack and parse `data`, a verified `Packages.xz` or `.gz` that holds `size` bytes, into `directory`."""
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
-    records = (_package(stanza, url) for stanza in _stanzas(_unpack(data, url=url, size=size)))
-    table = _Table({}, {}, [])
-    _write(directory / f"{sha256}.{_FORMAT}.records", _encode(records, table))
+    packages = (_package(stanza, url) for stanza in _stanzas(_unpack(data, url=url, size=size)))
+    table, hasher = _Table({}, {}, []), blake3()
+    records, place = _paths(directory, sha256)
+    _write(records, _encode(packages, table, hasher))
     # The table goes last: where it is, the records are whole.
-    _write(directory / f"{sha256}.{_FORMAT}.table", iter((msgspec.msgpack.encode(table),)))
+    _write(place, iter((seal.close(place.name, hasher.digest() + msgspec.msgpack.encode(table)),)))
     del table  # large, and read again at once
-    return Index(directory, sha256)
+    if (index := open_index(directory, sha256, seal)) is None:
+        raise MismatchError(
+            f"{records}: not what was written a moment ago", next_step="find out what else writes to the cache"
+        )
+    return index
 
 
-def _encode(packages: Iterable[Package], table: _Table) -> Iterator[bytes]:
+def _encode(packages: Iterable[Package], table: _Table, hasher: blake3) -> Iterator[bytes]:
     """One record a package, noted in `table`."""
     encoder = msgspec.msgpack.Encoder()
     offset = 0
@@ -111,6 +139,7 @@ def _encode(packages: Iterable[Package], table: _Table) -> Iterator[bytes]:
         record = encoder.encode(package)
         table.records.setdefault(package.name, []).extend((offset, len(record)))
         offset += len(record)
+        hasher.update(record)
         _note(package, table)
         yield record
 

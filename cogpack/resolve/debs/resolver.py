@@ -13,6 +13,7 @@ from cogpack.resolve.debs.index import Index, open_index, parse_index
 from cogpack.resolve.debs.mirror import MAIN, SECURITY, Archive, Mirror
 from cogpack.resolve.debs.release import Release, verify_release
 from cogpack.resolve.debs.solver import Candidate, Universe, solve
+from cogpack.seal import Seal
 
 SUITES = {"3.11": "bookworm", "3.13": "trixie"}
 """Python version to the suite whose python3 has it."""
@@ -48,6 +49,7 @@ def resolve_debs(
     requests: Sequence[str],
     http: Http,
     cache: Path,
+    seal: Seal,
     mirror: Mirror,
     places: Mapping[str, str] = {},
     now: datetime | None = None,
@@ -67,7 +69,7 @@ def resolve_debs(
     moment = now or datetime.now(UTC)
     releases = [_release(archive, name, http, mirror, moment) for archive, name in sources]
     indexes = [
-        _index(archive, name, release, arch, http, mirror, cache / "debs")
+        _index(archive, name, release, arch, http, mirror, cache / "debs", seal)
         for (archive, name), release in zip(sources, releases, strict=True)
     ]
     universe = Universe(indexes)
@@ -152,7 +154,9 @@ def _release(archive: Archive, suite: str, http: Http, mirror: Mirror, now: date
     return verify_release(_get(http, url, _INRELEASE_LIMIT), url=url, codename=suite, now=now)
 
 
-def _index(archive: Archive, suite: str, release: Release, arch: str, http: Http, mirror: Mirror, cache: Path) -> Index:
+def _index(
+    archive: Archive, suite: str, release: Release, arch: str, http: Http, mirror: Mirror, cache: Path, seal: Seal
+) -> Index:
     plain = f"main/binary-{arch}/Packages"
     text = release.files.get(plain)
     for name in (f"{plain}.xz", f"{plain}.gz"):
@@ -166,7 +170,7 @@ def _index(archive: Archive, suite: str, release: Release, arch: str, http: Http
         )
     if packed.size > _INDEX_LIMIT or text.size > _TEXT_LIMIT:
         raise MismatchError(f"Debian {suite}: {name} is larger than any index should be", next_step=_OTHER)
-    index = open_index(cache, packed.sha256)
+    index = open_index(cache, packed.sha256, seal)
     if index is not None:
         return index
     path = f"main/binary-{arch}/by-hash/SHA256/{packed.sha256}" if release.by_hash else name
@@ -175,7 +179,7 @@ def _index(archive: Archive, suite: str, release: Release, arch: str, http: Http
     found = hashlib.sha256(data).hexdigest()
     if found != packed.sha256:
         raise MismatchError(f"{url}: expected sha256 {packed.sha256}, found {found}", next_step=_OTHER)
-    return parse_index(data, url=url, size=text.size, directory=cache, sha256=packed.sha256)
+    return parse_index(data, url=url, size=text.size, directory=cache, sha256=packed.sha256, seal=seal)
 
 
 def _get(http: Http, url: str, limit: int) -> bytes:

@@ -34,6 +34,7 @@ def compile_lock(
     exclude_newer: str | None,
     preferences: Iterable[tuple[str, str]],
     cache: Path,
+    metadata: Path,
     more: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> list[Package]:
@@ -60,7 +61,7 @@ def compile_lock(
             *indexes.arguments(),
         ]
         environment = indexes.variables() | {
-            "UV_CACHE_DIR": str((cache / "uv").absolute()),
+            "UV_CACHE_DIR": str(metadata.absolute()),
             "UV_NO_PROGRESS": "1",
             "NO_COLOR": "1",
         }

@@ -27,11 +27,13 @@ def resolve_wheels(
     exclude_newer: str | None,
     preferences: Sequence[LockedWheel],
     cache: Path,
+    metadata: Path,
     progress: Progress = SILENT,
 ) -> tuple[LockedWheel, ...]:
     """The wheels that fulfil `requirements` (lines; `./x.whl` relative to `root`), sorted by name.
 
-    `preferences`: pins that are kept where they still fit. Where a line names hashes, the wheel has one of them.
+    `preferences`: pins that are kept where they still fit; `cache`: for a scratch directory; `metadata`: uv's own
+    cache, which decides hashes. Where a line names hashes, the wheel has one of them.
     `InputError` when nothing fits or only source is there, `UnavailableError` and `DeniedError` from the indexes.
     """
     task = progress.task(f"{len(requirements)} requirements for Python {target.python}", None)
@@ -44,6 +46,7 @@ def resolve_wheels(
         exclude_newer=exclude_newer,
         preferences=[(wheel.name, wheel.version) for wheel in preferences if not wheel.url and not wheel.path],
         cache=cache,
+        metadata=metadata,
         progress=progress,
     )
     hashes = named_hashes([*requirements, *constraints])
@@ -52,7 +55,9 @@ def resolve_wheels(
     return tuple(sorted(found, key=lambda wheel: wheel.name))
 
 
-def wheel_urls(wheels: Sequence[LockedWheel], *, indexes: Indexes, target: Target, cache: Path) -> dict[str, list[str]]:
+def wheel_urls(
+    wheels: Sequence[LockedWheel], *, indexes: Indexes, target: Target, cache: Path, metadata: Path
+) -> dict[str, list[str]]:
     """sha256 -> addresses of locked wheels, on whatever indexes are configured now; file name and hash must agree.
 
     A wheel that they don't list is missing in the answer. Addresses may hold credentials: not to be shown or kept.
@@ -68,6 +73,7 @@ def wheel_urls(wheels: Sequence[LockedWheel], *, indexes: Indexes, target: Targe
             exclude_newer=None,
             preferences=(),
             cache=cache,
+            metadata=metadata,
             more=["--no-deps"],
         )
     except InputError as error:

@@ -15,12 +15,14 @@ from cogpack.artifacts import Artifact, Store
 from cogpack.digest import Digest
 from cogpack.errors import UnavailableError
 from cogpack.http import Http
+from cogpack.layers.content import LocalFile
 from cogpack.layers.debs import DebFile, DebsSource
 from cogpack.layers.debs.ldcache import parse_cache
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
 from cogpack.layers.tar import segments
 from cogpack.lock import DebianBase, LockedDeb
 from cogpack.resolve.debs import SUITES, Mirror, deb_urls, resolve_debs
+from cogpack.seal import THIS_RUN
 
 pytestmark = pytest.mark.integration
 
@@ -51,7 +53,13 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         store = Store(cache, http)
         try:
             decision = resolve_debs(
-                suite=SUITES[request.param], arch="amd64", requests=REQUESTS, http=http, cache=cache, mirror=mirror
+                suite=SUITES[request.param],
+                arch="amd64",
+                requests=REQUESTS,
+                http=http,
+                cache=cache,
+                seal=THIS_RUN,
+                mirror=mirror,
             )
         except UnavailableError as error:
             pytest.skip(f"no Debian mirror: {error.message}")
@@ -68,7 +76,7 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             arch=deb.arch,
             size=deb.size,
             sha256=deb.sha256,
-            locate=lambda name=deb.name: paths[name],  # type: ignore[misc]
+            locate=lambda name=deb.name: LocalFile.of(paths[name]),  # type: ignore[misc]
         )
         for deb in decision.packages
     ]

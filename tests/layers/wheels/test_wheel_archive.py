@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cogpack.errors import InputError
+from cogpack.layers.content import LocalFile
 from cogpack.layers.wheels.archive import Member, read_members
 from cogpack.layers.wheels.content import ZipContent
 
@@ -31,8 +32,8 @@ class Unseekable(io.BytesIO):
 
 def contents(path: Path) -> dict[str, bytes]:
     found = {}
-    for member in read_members(path, where="x.whl"):
-        with ZipContent(path, "x.whl", member).open() as stream:
+    for member in read_members(LocalFile.of(path), where="x.whl"):
+        with ZipContent(LocalFile.of(path), "x.whl", member).open() as stream:
             found[member.name] = stream.read()
     return found
 
@@ -68,15 +69,15 @@ def test_what_zipfile_writes_is_read_back(
         archive.comment = comment.replace(b"PK", b"")
     place.write_bytes(buffer.getvalue())
     assert contents(place) == files
-    assert [member.name for member in read_members(place, where="x.whl")] == list(files)
+    assert [member.name for member in read_members(LocalFile.of(place), where="x.whl")] == list(files)
 
 
 @given(data=DATA, step=st.integers(1, 100_000))
 def test_content_is_the_same_in_pieces_of_any_size_and_as_often_as_asked(place: Path, data: bytes, step: int) -> None:
     with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a", data)
-    (member,) = read_members(place, where="x.whl")
-    content = ZipContent(place, "x.whl", member)
+    (member,) = read_members(LocalFile.of(place), where="x.whl")
+    content = ZipContent(LocalFile.of(place), "x.whl", member)
     for _ in range(2):
         with content.open() as stream:
             assert b"".join(iter(lambda: stream.read(step), b"")) == data
@@ -237,7 +238,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(place: Path) -> None:
     with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb", bytes(200 * 1024 * 1024))
     with pytest.raises(InputError, match="would unpack to more than"):
-        read_members(place, where="x.whl")
+        read_members(LocalFile.of(place), where="x.whl")
 
 
 def test_what_is_no_zip_is_refused(place: Path) -> None:
@@ -250,6 +251,6 @@ def test_many_members_take_little_time(place: Path) -> None:
     with zipfile.ZipFile(place, "w") as archive:
         for number in range(20_000):
             entry(archive, f"pkg/{number}.py", b"")
-    found = read_members(place, where="x.whl")
+    found = read_members(LocalFile.of(place), where="x.whl")
     assert len(found) == 20_000
     assert isinstance(found[0], Member)

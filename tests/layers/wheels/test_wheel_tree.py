@@ -11,6 +11,7 @@ import pytest
 from support.wheels import make_wheel, record_row, wheel_file
 
 from cogpack.errors import InputError
+from cogpack.layers.content import LocalFile
 from cogpack.layers.entry import Directory, Entry, File, Symlink, complete
 from cogpack.layers.wheels import VenvSource, WheelsSource
 from cogpack.layers.wheels.tree import wheel_files
@@ -39,7 +40,7 @@ def full(tmp_path: Path) -> Path:
 
 
 def installed(wheel: Path) -> dict[str, File]:
-    return {file.path: file for file in wheel_files(wheel, wheel.name)}
+    return {file.path: file for file in wheel_files(LocalFile.of(wheel), wheel.name)}
 
 
 def read(file: File) -> bytes:
@@ -49,7 +50,7 @@ def read(file: File) -> bytes:
 
 def fault(wheel: Path) -> str:
     with pytest.raises(InputError) as caught:
-        wheel_files(wheel, wheel.name)
+        wheel_files(LocalFile.of(wheel), wheel.name)
     assert caught.value.message.startswith(f"{wheel.name}: ")
     assert caught.value.next_step
     return caught.value.message

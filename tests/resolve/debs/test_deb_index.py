@@ -8,12 +8,15 @@ from support.debs import stanza
 
 from cogpack.errors import MismatchError
 from cogpack.resolve.debs.index import Index, open_index, parse_index
+from cogpack.seal import Seal
+
+SEAL = Seal()
 
 
 def parse(text: str, directory: Path, *, packed: bytes | None = None, size: int | None = None) -> Index:
     data = lzma.compress(text.encode()) if packed is None else packed
     size = len(text) if size is None else size
-    return parse_index(data, url="http://m/Packages.xz", size=size, directory=directory, sha256="ab" * 32)
+    return parse_index(data, url="http://m/Packages.xz", size=size, directory=directory, sha256="ab" * 32, seal=SEAL)
 
 
 TEXT = (
@@ -43,9 +46,9 @@ def test_providers_and_essential_packages_are_listed(tmp_path: Path) -> None:
 
 
 def test_a_parsed_index_is_opened_without_its_source(tmp_path: Path) -> None:
-    assert open_index(tmp_path, "ab" * 32) is None
+    assert open_index(tmp_path, "ab" * 32, SEAL) is None
     parse(TEXT, tmp_path)
-    again = open_index(tmp_path, "ab" * 32)
+    again = open_index(tmp_path, "ab" * 32, SEAL)
     assert again is not None
     assert again.packages("b")[0].sha256 == hashlib.sha256(b"b 1").hexdigest()
 
@@ -79,3 +82,24 @@ def test_a_stanza_without_a_needed_field_names_it(tmp_path: Path, field: str) ->
     text = "".join(line + "\n" for line in stanza("a").splitlines() if not line.startswith(field))
     with pytest.raises(MismatchError, match="a: missing or wrong field"):
         parse(text, tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["records", "table"])
+def test_a_parsed_index_that_somebody_wrote_to_is_parsed_anew(tmp_path: Path, suffix: str) -> None:
+    parse(TEXT, tmp_path)
+    (path,) = tmp_path.glob(f"*.{suffix}")
+    path.write_bytes(path.read_bytes().replace(b"a", b"b"))
+    assert open_index(tmp_path, "ab" * 32, SEAL) is None
+
+
+def test_an_index_that_another_machine_parsed_is_parsed_anew(tmp_path: Path) -> None:
+    parse(TEXT, tmp_path)
+    assert open_index(tmp_path, "ab" * 32, Seal()) is None
+
+
+def test_an_index_is_read_from_the_file_that_was_verified(tmp_path: Path) -> None:
+    index = parse(TEXT, tmp_path)
+    (path,) = tmp_path.glob("*.records")
+    path.with_name("new").write_bytes(bytes(path.stat().st_size))
+    path.with_name("new").replace(path)
+    assert index.packages("b")[0].name == "b"

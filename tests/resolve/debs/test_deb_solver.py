@@ -7,6 +7,7 @@ from support.debs import stanza
 from cogpack.errors import InputError
 from cogpack.resolve.debs.index import parse_index
 from cogpack.resolve.debs.solver import Universe, solve
+from cogpack.seal import Seal
 
 
 def universe(directory: Path, *texts: str) -> Universe:
@@ -18,6 +19,7 @@ def universe(directory: Path, *texts: str) -> Universe:
                 size=len(text),
                 directory=directory,
                 sha256=f"{number:064}",
+                seal=Seal(),
             )
             for number, text in enumerate(texts)
         ]

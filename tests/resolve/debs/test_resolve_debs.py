@@ -16,6 +16,7 @@ from cogpack.http.retry import ATTEMPTS
 from cogpack.lock import DebianBase
 from cogpack.resolve.debs import BASE_PACKAGES, Mirror, resolve_debs
 from cogpack.resolve.debs import release as release_module
+from cogpack.seal import THIS_RUN
 
 MAIN = (
     "".join(stanza(name) for name in BASE_PACKAGES if name != "python3")
@@ -94,6 +95,7 @@ def resolve(mirror: Mirror, tmp_path: Path, *requests: str, arch: str = "amd64",
             cache=tmp_path / "cache",
             mirror=mirror,
             places=places,
+            seal=THIS_RUN,
         )
 
 

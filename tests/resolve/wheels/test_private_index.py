@@ -54,7 +54,14 @@ def test_an_index_whose_authority_ssl_cert_file_names_is_asked_and_fetched_from(
             found = indexes(environment)
             cache = tmp_path / "cache"
             resolve = partial(
-                resolve_wheels, ["one"], constraints=[], root=tmp_path, target=TARGET, indexes=found, cache=cache
+                resolve_wheels,
+                ["one"],
+                constraints=[],
+                root=tmp_path,
+                target=TARGET,
+                indexes=found,
+                cache=cache,
+                metadata=cache / "uv",
             )
             if not trusted:
                 with pytest.raises(CogpackError):
@@ -63,7 +70,7 @@ def test_an_index_whose_authority_ssl_cert_file_names_is_asked_and_fetched_from(
                 return
             (locked,) = resolve(exclude_newer=None, preferences=[])
             assert locked.sha256 == hashed
-            urls = wheel_urls([locked], indexes=found, target=TARGET, cache=cache)
+            urls = wheel_urls([locked], indexes=found, target=TARGET, cache=cache, metadata=cache / "uv")
             with Http(environment=environment) as http:
                 store = Store(tmp_path / "store", http)
                 path = store.fetch(Artifact(locked.filename, sha256(wheel), None), lambda: urls[hashed])

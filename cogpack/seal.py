@@ -1,0 +1,92 @@
+"""What this machine wrote itself, told from what somebody else laid where it would look.
+
+A cache travels: CI systems restore one that other branches could write. What can be checked by a digest is; the rest
+(what layers came out as, hashes of files that need not be read again) counts only under a keyed hash of a secret that
+is not in the cache.
+"""
+
+import os
+import pwd
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from blake3 import blake3
+
+_KEY = 32
+_TAG = 32
+"""Bytes of a seal, in front of what it is for."""
+
+
+class Seal:
+    """Holds a key. `name`, below, says what the bytes are about, so that no seal serves in another place."""
+
+    def __init__(self, key: bytes | None = None) -> None:
+        """Without a `key`, it counts as long as this object lives."""
+        self._key = key or secrets.token_bytes(_KEY)
+
+    @classmethod
+    def of_this_user(cls, environment: Mapping[str, str]) -> "Seal":
+        """The key in `$XDG_STATE_HOME/cogpack/seal`, else `~/.local/state/cogpack/seal`; made where there is none.
+
+        Where it can't be kept, or others could read it, nothing that an earlier run wrote counts.
+        """
+        state = environment.get("XDG_STATE_HOME", "")
+        if not state.startswith("/"):
+            home = environment.get("HOME") or _home()
+            if not home.startswith("/"):
+                return cls()
+            state = f"{home}/.local/state"
+        return cls(_kept(Path(state, "cogpack", "seal")))
+
+    def close(self, name: str, data: bytes) -> bytes:
+        """`data` under a seal, to be written down."""
+        return self._tag(name, data) + data
+
+    def open(self, name: str, sealed: bytes) -> bytes | None:
+        """What was given to `close` under this name by somebody with this key; None for anything else."""
+        tag, data = sealed[:_TAG], sealed[_TAG:]
+        return data if secrets.compare_digest(tag, self._tag(name, data)) else None
+
+    def word(self, text: str) -> str:
+        """A name that only who has the key can tell beforehand: 16 hex digits."""
+        return self._tag(text, b"").hex()[:16]
+
+    def _tag(self, name: str, data: bytes) -> bytes:
+        words = name.encode("utf-8", "surrogateescape")
+        return blake3(len(words).to_bytes(8, "big") + words + data, key=self._key).digest()
+
+
+def _home() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        return ""
+
+
+def _kept(path: Path) -> bytes | None:
+    """The key in `path`, which is made if need be; None where that can't be, or where it is not ours alone."""
+    with suppress(OSError):
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            beside = path.with_name(f".{secrets.token_hex(8)}")
+            file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                os.write(file, secrets.token_bytes(_KEY))
+                os.fsync(file)
+                with suppress(FileExistsError):  # two first runs at once: the first one's counts
+                    os.link(beside, path)
+            finally:
+                os.close(file)
+                beside.unlink()
+        with path.open("rb") as stream:
+            found = os.fstat(stream.fileno())
+            key = stream.read(_KEY + 1)
+        if found.st_uid == os.geteuid() and not found.st_mode & 0o077 and len(key) == _KEY:
+            return key
+    return None
+
+
+THIS_RUN = Seal()
+"""Of a process: what another one wrote does not count."""
