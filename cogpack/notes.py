@@ -22,6 +22,7 @@ class Code(enum.StrEnum):
 
     CACHE_UNWRITABLE = "cache-unwritable", "The cache can't be written: the next run has to learn the same again."
     COG_REFUSES = "cog-refuses", "The model serves this here, but `cog build` would refuse it."
+    COPY_LOST = "copy-lost", "Another registry had a layer and did not give it right: the layer was made here instead."
     CREDENTIALS_LEFT = "credentials-left", "After a logout there are still credentials that would be used."
     CREDENTIALS_SHADOWED = "credentials-shadowed", "A login was kept, but another source of credentials goes before it."
     CREDENTIALS_SKIPPED = "credentials-skipped", "A source of credentials is broken and was passed over."

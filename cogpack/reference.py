@@ -13,7 +13,7 @@ from cogpack.digest import Digest, parse_digest
 from cogpack.errors import InputError
 
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?")
 _DOCKER_HUB = "docker.io"
 HUB_NAMES = ("docker.io", "index.docker.io", "registry-1.docker.io")
@@ -59,7 +59,7 @@ class Reference(msgspec.Struct, frozen=True):
             raise bad("a registry host")
         if not _REPOSITORY.fullmatch(name) or len(name) > 255:
             raise bad("a lowercase repository name")
-        if colon and not _TAG.fullmatch(tag):
+        if colon and not TAG.fullmatch(tag):
             raise bad("a tag of letters, digits, '.', '_' and '-' (128 at most)")
         return cls(registry, name, tag or None, digest)
 

@@ -93,7 +93,7 @@ def transfer(
     cancellation: Cancellation,
     outcome: str = "sent",
 ) -> Transferred:
-    """Every layer, then config and manifest, then the tags: nothing can be seen before it is whole.
+    """Every layer, then config and manifest, then the tags, if there are any: nothing is seen before it is whole.
 
     `outcome`: what the user is told of a layer that moved. A fact is recorded as soon as its layer is done, so a killed
     run is not repeated from the start; hearsay never becomes one.
@@ -128,5 +128,6 @@ def transfer(
     moved = tuple(by_layer[id(layer)] for layer in plan.layers)
     image = finish(plan, [Part(layer.name, layer.key, layer.info) for layer in moved])
     descriptor = sink.put(image)
-    sink.commit(descriptor, tags)
+    if tags:
+        sink.commit(descriptor, tags)
     return Transferred(image=image, layers=moved, descriptor=descriptor)

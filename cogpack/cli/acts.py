@@ -21,7 +21,8 @@ def push(arguments: argparse.Namespace) -> None:
     def act(session: "Session") -> str:
         pushed = push(
             session,
-            arguments.target,
+            arguments.targets,
+            tags=arguments.tag,
             rebuild=arguments.rebuild,
             weights_only=arguments.weights_only,
             create_repository=arguments.create_repository,
@@ -30,10 +31,12 @@ def push(arguments: argparse.Namespace) -> None:
         if not arguments.quiet:
             words = sorted({layer.vouched for layer in pushed.layers if layer.vouched})
             session.progress.summary(
-                f"sent {size_text(pushed.sent)} in {pushed.requests} requests, reused {size_text(pushed.reused)}"
+                f"sent {size_text(pushed.sent)} in {pushed.requests} requests, "
+                + (f"of it {size_text(pushed.copied)} from another registry, " if pushed.copied else "")
+                + f"reused {size_text(pushed.reused)}"
                 + (f" (known from {', '.join(words)})" if words else "")
             )
-        return text(arguments, pushed, pushed.reference)
+        return text(arguments, pushed, "\n".join(one.reference for one in pushed.targets))
 
     with_session(arguments, act)
 
@@ -42,7 +45,7 @@ def plan(arguments: argparse.Namespace) -> None:
     from cogpack.commands.plan import plan
 
     def act(session: "Session") -> str:
-        planned = plan(session, arguments.target, tag_cache=arguments.tag_cache)
+        planned = plan(session, arguments.targets, tags=arguments.tag, tag_cache=arguments.tag_cache)
         if getattr(arguments, "weights_only", False):  # `push --dry-run --weights-only`
             planned = planned.weights_only()
         if not arguments.quiet:

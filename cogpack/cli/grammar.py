@@ -81,6 +81,9 @@ class Grammar(argparse.ArgumentParser):
             place = (error.argument_name or "").rpartition("/")[2] if "--" in (error.argument_name or "") else None
             place = place or error.argument_name
             self.error(f"{place}: {error.message}" if place else error.message)
+        if rest and (many := [action for action in self.own() if action.nargs == "*" and not action.option_strings]):
+            getattr(found, many[0].dest).extend(rest)  # argparse takes those before the next option only
+            rest = []
         if rest:
             raise InputError(f"{self.prog}: {rest[0]!r} is one argument too many", next_step=self._see())
         return found, rest

@@ -51,9 +51,6 @@ def _projects(top: Grammar) -> None:
         added.set_defaults(act=act)
         return added
 
-    def target(added: Grammar) -> None:
-        added.add_argument("target", nargs="?", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
-
     def tags(added: Grammar) -> None:
         text = "take nobody's word in the registry for what a layer comes out as"
         added.add_argument("--no-tag-cache", dest="tag_cache", action="store_false", help=text)
@@ -62,7 +59,7 @@ def _projects(top: Grammar) -> None:
         added.add_argument("--rebuild", action="store_true", help="make every layer anew, whatever lock and cache say")
 
     push = project("push", acts.push, "Build what is missing and push the image.", f"cogpack push {_PUSHED}")
-    target(push)
+    _targets(push)
     push.add_argument("--dry-run", action="store_true", help="say what would move, as `cogpack plan` does")
     rebuild(push)
     tags(push)
@@ -73,7 +70,7 @@ def _projects(top: Grammar) -> None:
     plan = project(
         "plan", acts.plan, "Show the layers, their bytes, and what a push would move.", f"cogpack plan {_PUSHED}"
     )
-    target(plan)
+    _targets(plan)
     tags(plan)
     plan.share(PROJECT, OUTPUT, CONNECTION)
 
@@ -110,6 +107,11 @@ def _projects(top: Grammar) -> None:
     )
     verify.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image to compare with")
     verify.share(PROJECT, OUTPUT, CONNECTION, without=("--locked",))
+
+
+def _targets(added: Grammar) -> None:
+    added.add_argument("targets", nargs="*", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
+    added.add_argument("-t", "--tag", action="append", default=[], metavar="TAG", help="a tag there; repeatable")
 
 
 def _images(top: Grammar) -> None:
@@ -168,7 +170,7 @@ def _weights(top: Grammar) -> None:
         "ls", "Show what is a weight, how it is cut, what moves.", example=f"cogpack weights ls {_PUSHED}"
     )
     ls.set_defaults(act=weight_acts.list_weights)
-    ls.add_argument("target", nargs="?", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
+    _targets(ls)
     ls.share(PROJECT, OUTPUT, CONNECTION)
 
     split = weights.command(

@@ -6,8 +6,10 @@ from pathlib import Path
 import msgspec
 
 from cogpack.commands.prepare import Prepared, open_project, prepare
-from cogpack.commands.push import believe_known, check_wheels, push_reference, record_results
+from cogpack.commands.push import believe_known, check_wheels, record_results
+from cogpack.commands.results import ImageLayer
 from cogpack.commands.session import Session
+from cogpack.commands.targets import push_reference
 from cogpack.digest import Digest
 from cogpack.layers.layer import Form
 from cogpack.project import Project
@@ -15,7 +17,7 @@ from cogpack.sinks.archive import ArchiveSink, names_archive
 from cogpack.sinks.base import Sink
 from cogpack.sinks.daemon import DaemonSink
 from cogpack.sinks.layout import LayoutSink
-from cogpack.transfer import Moved, transfer
+from cogpack.transfer import transfer
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +28,7 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
 
     reference: str
     digest: Digest
-    layers: tuple[Moved, ...]
+    layers: tuple[ImageLayer, ...]
 
 
 def build(session: Session, output: Path, *, tag: str | None = None, rebuild: bool = False) -> Built:
@@ -78,4 +80,4 @@ def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, 
     digest = done.descriptor.digest
     # An image ID is no manifest digest: with "@", `docker run` would look for what no registry has.
     reference = f"{tags[0]}@{digest}" if sink.form is Form.STORED else tags[0]
-    return Built(reference=reference, digest=digest, layers=done.layers)
+    return Built(reference=reference, digest=digest, layers=tuple(map(ImageLayer.of, done.layers)))

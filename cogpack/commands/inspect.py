@@ -16,7 +16,7 @@ from cogpack.runtime.contract import SCHEMA_LABEL
 class InspectedLayer(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     key: str | None
-    media_type: str
+    media_type: str = msgspec.field(name="mediaType")
     digest: Digest
     size: int
 

@@ -1,22 +1,17 @@
 """`cogpack plan`, `push --dry-run`, `weights ls`: what a push would do. Nothing is built or sent."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 import msgspec
 
+from cogpack.commands.delivery import present_layers
 from cogpack.commands.managed import shown
 from cogpack.commands.prepare import Prepared, open_project, prepare
-from cogpack.commands.push import (
-    believe_known,
-    is_bare,
-    present_layers,
-    push_reference,
-    read_new_files,
-    read_project,
-    registry_reference,
-)
+from cogpack.commands.push import believe_known, read_new_files, read_project
 from cogpack.commands.session import Session
+from cogpack.commands.targets import Target, is_bare, push_reference, push_targets
 from cogpack.digest import Digest
 from cogpack.errors import DeniedError, UnavailableError
 from cogpack.layers.built import BuiltLayer
@@ -26,7 +21,7 @@ from cogpack.layers.weights.probe import NOTHING
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, LayerInfo
 from cogpack.project import Project, Rule
-from cogpack.reference import Reference
+from cogpack.registry.client import Repository
 
 T = TypeVar("T")
 
@@ -72,17 +67,14 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
         return Planned(layers=layers, weights=self.weights)
 
 
-def plan(session: Session, target: str | None, *, tag_cache: bool = True) -> Planned:
-    """The layers, and which would move to `target` (or `image:` of cog.yaml); nothing is built or sent.
-
-    `tag_cache`: as of `push`.
-    """
+def plan(session: Session, targets: Sequence[str] = (), *, tags: Sequence[str] = (), tag_cache: bool = True) -> Planned:
+    """The layers, and which would move to any of the targets; nothing is built or sent. The arguments are `push`'s."""
     project = open_project(session)
-    asked = _Target(session, _reference(session, target, project))
+    asked = [_Asked(session, target) for target in _targets(session, targets, tags, project)]
     prepared = prepare(session, project, writes=False)
-    word = asked.word()
+    words = {who: word for one in asked for who, word in one.words().items()}
     read_new_files(session, prepared)
-    believe_known(session, prepared.plan, prepared.lock, word, asked.who, tag_cache=tag_cache)
+    believe_known(session, prepared.plan, prepared.lock, words, tag_cache=tag_cache)
     read_project(session, prepared)
     packages = _packages(prepared)
     layers = tuple(
@@ -92,7 +84,7 @@ def plan(session: Session, target: str | None, *, tag_cache: bool = True) -> Pla
             digest=layer.known.descriptor.digest if layer.known else None,
             size=layer.known.descriptor.size if layer.known else layer.size(Form.STORED),
             about=packages.get(layer.key),
-            moves=asked.lacks(layer.known.descriptor if layer.known else None),
+            moves=_moves(asked, layer.known.descriptor if layer.known else None),
             ratio=ratio / 1000 if ratio is not None else None,
             compression=_compression(ratio),
         )
@@ -102,33 +94,40 @@ def plan(session: Session, target: str | None, *, tag_cache: bool = True) -> Pla
     return Planned(layers=layers, weights=_weights(prepared))
 
 
-def _reference(session: Session, target: str | None, project: Project) -> Reference | None:
-    """What would be pushed to; None where nobody said, or said a name for this machine alone."""
-    if not target and not project.config.image:
-        return None
-    if not target and is_bare(push_reference(None, project)):
+def _targets(session: Session, texts: Sequence[str], tags: Sequence[str], project: Project) -> tuple[Target, ...]:
+    """What would be pushed to; nothing where nobody said, or said a name for this machine alone."""
+    if not texts and not project.config.image:
+        return ()
+    if not texts and is_bare(push_reference(None, project)):
         text = f"{project.config_path.name}: image: {project.config.image} names no registry, so none was asked"
         session.progress.note(Note(Code.REGISTRY_UNASKED, f"{text}; a push needs HOST/NAME:TAG"))
-        return None
-    return registry_reference(session, target, project)
+        return ()
+    return push_targets(session, texts, tags, project)
 
 
-class _Target:
-    """The registry that a plan is for. Where it can't be asked, the plan stands without its answers."""
+def _moves(asked: "Sequence[_Asked]", blob: Descriptor | None) -> bool | None:
+    """Whether any of them lacks it; None where that can't be told."""
+    answers = [one.lacks(blob) for one in asked]
+    return True if True in answers else None if None in answers or not answers else False
 
-    def __init__(self, session: Session, reference: Reference | None) -> None:
+
+class _Asked:
+    """A repository that a plan is for. Where it can't be asked, the plan stands without its answers."""
+
+    def __init__(self, session: Session, target: Target) -> None:
         self._session = session
-        self._reference = reference
-        self._repository = session.repository(reference) if reference else None
-        self.who = f"the tag {reference.with_tag(reference.tag or 'latest')}" if reference else ""
+        self._target = target
+        self._repository: Repository | None = session.repository(target.repository)
 
-    def word(self) -> Mapping[str, LayerInfo]:
-        reference, repository = self._reference, self._repository
-        if reference is None or repository is None:
-            return {}
-        tag = reference.with_tag(reference.tag or "latest")
-        found = self._ask(lambda: present_layers(repository, tag))
-        return found[1] if found else {}
+    def words(self) -> Mapping[str, Mapping[str, LayerInfo]]:
+        """What its tags say that layers come out as, by the tag's name."""
+        found = {}
+        for tag in self._target.tags:
+            if (repository := self._repository) is not None:
+                name = self._target.repository.with_tag(tag)
+                answer = self._ask(partial(present_layers, repository, name))
+                found[str(name)] = answer[1] if answer else {}
+        return found
 
     def lacks(self, blob: Descriptor | None) -> bool | None:
         """Whether it would have to be sent; None where nobody can tell. `blob` is None of a layer yet to be made."""

@@ -5,187 +5,104 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from cogpack.artifacts import Artifact
-from cogpack.commands.addresses import tell_of_hub
+from cogpack.commands.delivery import Delivery, PushedTo
 from cogpack.commands.gather import locked_weights
 from cogpack.commands.lock import write_lock
 from cogpack.commands.prepare import Prepared, open_project, prepare
+from cogpack.commands.results import ImageLayer
 from cogpack.commands.session import Session
-from cogpack.digest import DiffID, Digest
-from cogpack.errors import InputError
-from cogpack.image import LAYER_KEY
-from cogpack.layers.layer import Form
+from cogpack.commands.targets import push_targets
+from cogpack.digest import Digest
+from cogpack.errors import CogpackError, InputError
 from cogpack.layers.wheels import check_clashes
 from cogpack.lock import Lock, Result, Results
 from cogpack.notes import Code, Note
-from cogpack.oci import CONFIG_LIMIT, INDEX_TYPES, Descriptor, ImageConfig, LayerInfo, Manifest, decode, read_config
+from cogpack.oci import LayerInfo
 from cogpack.plan import PROJECT, Plan, weights_plan
-from cogpack.project import Project
-from cogpack.reference import Reference
-from cogpack.registry.client import Repository
-from cogpack.registry.credentials.clouds import aws
-from cogpack.registry.quirks import profile
-from cogpack.sinks.registry import RegistrySink
-from cogpack.transfer import Moved, known_image, learn, transfer, vouched
+from cogpack.transfer import learn
 
 
 class Pushed(msgspec.Struct, frozen=True, kw_only=True):
-    """`sent` and `reused` in bytes; `requests`: blobs and manifests that were sent."""
+    """`reference`: of the first target, by digest; `tags`: HOST/NAME:TAG of all that name the image now.
+
+    `sent`, `copied` and `reused` in bytes and `requests` (blobs and manifests that were sent) are those of all
+    `targets` together; `layers`: of the image, with what was sent for each to all targets.
+    """
 
     reference: str
     digest: Digest
+    tags: tuple[str, ...]
     sent: int
+    copied: int
     reused: int
     requests: int
-    layers: tuple[Moved, ...]
+    layers: tuple[ImageLayer, ...]
+    targets: tuple[PushedTo, ...]
 
 
 def push(
     session: Session,
-    target: str | None,
+    targets: Sequence[str] = (),
     *,
+    tags: Sequence[str] = (),
     rebuild: bool = False,
     weights_only: bool = False,
     create_repository: bool = False,
     tag_cache: bool = True,
 ) -> Pushed:
-    """Build what is missing, send what the target lacks, move the tag last.
+    """Build what is missing and send to each target what it lacks; when all have all of it, move the tags.
 
-    `weights_only`: an image of the weight layers and nothing else. `create_repository`: where the registry wants that
-    before the first push. `tag_cache`: the tag's present manifest may say what layers come out as.
+    `targets`: `image` of cog.yaml if there is none; `tags`: in each of them, besides its own. `weights_only`: an image
+    of the weight layers and nothing else. `create_repository`: where the registry wants that before the first push.
+    `tag_cache`: the tags' present manifests may say what layers come out as.
     """
     project = open_project(session)
-    reference = registry_reference(session, target, project)
+    named = push_targets(session, targets, tags, project)
     prepared = prepare(session, project, writes=True)
     if weights_only:
         prepared = msgspec.structs.replace(prepared, plan=weights_plan(prepared.plan))
-    tag = reference.tag or "latest"
-    repository = session.repository(reference, push=True)
-    present, word = present_layers(repository, reference.with_tag(tag))
+    deliveries = [Delivery(session, prepared.plan, target) for target in named]
     read_new_files(session, prepared)
     if not rebuild:
-        who = f"the tag {reference.name}:{tag}"
-        believe_known(session, prepared.plan, prepared.lock, word, who, tag_cache=tag_cache)
+        words = {who: word for one in deliveries for who, word in one.words.items()}
+        believe_known(session, prepared.plan, prepared.lock, words, tag_cache=tag_cache)
     check_wheels(session, prepared.plan)
     read_project(session, prepared)
-    _tell_of_limits(session, prepared.plan, reference)
-    if create_repository and aws.create_repository(reference.registry, reference.repository):
-        session.progress.note(Note(Code.REPOSITORY_MADE, f"made the repository {reference.name}"))
-    image = known_image(prepared.plan)
-    sink = RegistrySink(repository, reference, session.homes)
-    if image is not None and (image.descriptor.digest == present or repository.manifest(image.descriptor.digest)):
-        # This very image is there: the registry would not have it without its blobs.
-        tagged = image.descriptor.digest == present
-        if not tagged:
-            sink.commit(image.descriptor, [tag])
-        layers = tuple(
-            Moved(name=layer.name, key=layer.key, info=layer.known, sent=0, vouched=vouched(layer))
-            for layer in prepared.plan.layers
-            if layer.known
-        )
-        digest = image.descriptor.digest
-        sent, requests = (0, 0) if tagged else (len(image.manifest), 1)
-    else:
-        done = transfer(
-            prepared.plan,
-            sink,
-            tags=[tag],
-            jobs=session.settings.jobs,
-            facts=session.facts,
-            progress=session.progress,
-            cancellation=session.cancellation,
-        )
-        layers, digest, image = done.layers, done.descriptor.digest, done.image
-        documents = len(image.config) + len(image.manifest)
-        sent = sum(layer.sent for layer in layers) + documents
-        requests = sum(1 for layer in layers if layer.sent) + 2
-    record_results(session, prepared, {layer.key: layer.info for layer in layers})
-    return Pushed(
-        reference=f"{reference.name}@{digest}",
-        digest=digest,
-        sent=sent,
-        reused=sum(layer.info.descriptor.size for layer in layers if not layer.sent),
-        requests=requests,
-        layers=layers,
-    )
-
-
-def _tell_of_limits(session: Session, plan: Plan, reference: Reference) -> None:
-    """A push that can't work should be told of before it has run for an hour."""
-    known = profile(reference.registry)
-    for layer in plan.layers:
-        size = layer.size(Form.STORED)
-        if known.largest is not None and size is not None and size > known.largest:
-            text = f"{layer.name} has {size} bytes; {known.name} takes {known.largest} in a layer ({known.source})"
-            session.progress.note(Note(Code.LAYER_ABOVE_LIMIT, text))
-
-
-def push_reference(target: str | None, project: Project) -> Reference:
-    if target:
-        reference = Reference.parse(target)
-    elif project.config.image:
-        reference = Reference.parse(
-            project.config.image, where=project.config.where("model" if "model" in project.config.places else "image")
-        )
-    else:
-        raise InputError(
-            "no target: none was given and cog.yaml has no image",
-            next_step="run cogpack push HOST/NAME:TAG, or write image: HOST/NAME into cog.yaml",
-        )
-    if reference.digest:
-        raise InputError(f"{reference}: a push makes its own digest", next_step="leave out the part from @ on")
-    return reference
-
-
-def registry_reference(session: Session, target: str | None, project: Project) -> Reference:
-    """As `push_reference`, and somebody's to push to: Docker Hub's official images are not."""
-    reference = push_reference(target, project)
-    written = target or project.config.image or ""
-    if is_bare(reference):
-        config = project.config_path.name
-        raise InputError(
-            f"{written}: names no registry" if target else f"{config}: image: {written} names no registry",
-            next_step="write HOST/NAME:TAG"
-            if target
-            else f"run cogpack push HOST/NAME:TAG, or write image: HOST/NAME into {config}",
-        )
-    tell_of_hub(session, written, reference)
-    return reference
-
-
-def is_bare(reference: Reference) -> bool:
-    """A name without a registry and without an owner: enough for this machine, and nobody's to push to."""
-    return reference.name.startswith("docker.io/library/")
-
-
-def present_layers(repository: Repository, tag: Reference) -> tuple[Digest | None, dict[str, LayerInfo]]:
-    """The digest that `tag` has now, and what its layer descriptors say their keys came out as."""
-    assert tag.tag is not None
-    found = repository.manifest(tag.tag)
-    if found is None:
-        return None, {}
-    media_type, data, digest = found
-    if media_type in INDEX_TYPES:
-        return digest, {}
+    for one in deliveries:
+        one.tell_of_limits()
+    if create_repository:
+        for one in deliveries:
+            one.create_repository()
+    done: list[str] = []
     try:
-        manifest = decode(data, Manifest, where=str(tag))
-        config = repository.blob_bytes(manifest.config, limit=CONFIG_LIMIT)
-        word = _word(manifest, read_config(config, ImageConfig, where=str(tag)).rootfs.diff_ids)
-    except InputError:  # somebody else's artifact under this tag: nothing to learn
-        return digest, {}
-    return digest, word
+        for one in deliveries:
+            one.bring()
+        for one in deliveries:
+            one.give_names(done, waited=len(deliveries) > 1)
+    except CogpackError as error:
+        if len(deliveries) == 1:
+            raise
+        error.message += f"; tags that moved: {', '.join(done) or 'none'}"
+        raise
+    first = deliveries[0]
+    record_results(session, prepared, {layer.key: layer.info for layer in first.layers})
+    return _told(deliveries)
 
 
-def _word(manifest: Manifest, diff_ids: Sequence[str]) -> dict[str, LayerInfo]:
-    """What the annotations of `manifest` say that layer keys came out as."""
-    if len(diff_ids) != len(manifest.layers):
-        return {}
-    return {
-        layer.annotations[LAYER_KEY]: LayerInfo(
-            Descriptor(media_type=layer.media_type, digest=layer.digest, size=layer.size), DiffID(diff_id)
-        )
-        for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
-        if layer.annotations and LAYER_KEY in layer.annotations
-    }
+def _told(deliveries: "Sequence[Delivery]") -> Pushed:
+    told = [one.told() for one in deliveries]
+    same_layer = zip(*(one.layers for one in deliveries), strict=True)
+    return Pushed(
+        reference=told[0].reference,
+        digest=deliveries[0].digest,
+        tags=tuple(name for one in deliveries for name in one.target.names),
+        sent=sum(one.sent for one in told),
+        copied=sum(one.copied for one in told),
+        reused=sum(one.reused for one in told),
+        requests=sum(one.requests for one in told),
+        layers=tuple(ImageLayer.of(ways[0], sent=sum(way.sent for way in ways)) for ways in same_layer),
+        targets=tuple(told),
+    )
 
 
 def read_new_files(session: Session, prepared: Prepared) -> None:
@@ -205,27 +122,31 @@ def believe_known(
     session: Session,
     plan: Plan,
     lock: Lock,
-    word: Mapping[str, LayerInfo] = {},
-    who: str = "",
+    words: Mapping[str, Mapping[str, LayerInfo]] = {},
     *,
     tag_cache: bool = True,
 ) -> None:
-    """Lock, facts and the target's tag `who` say what layers come out as; where two differ, it is an error.
+    """Lock, facts and the targets' tags say what layers come out as; where two differ, it is an error. `words`: those
+    of the tags, by their names.
 
-    Whoever could move the tag once could lay any layer there under the right key. So its `word` is used with a note,
+    Whoever could move the tag once could lay any layer there under the right key. So its word is used with a note,
     and never written down; it is not asked of the project's own layer, which is made in no time.
     """
     pinned = {result.key: result.info for result in lock.results.layers}
+    tags = {f"the tag {name}": word for name, word in words.items()}
     for layer in plan.built:
         layer.ask(pinned, vouched="cogpack.lock")
         layer.ask(session.facts, vouched="the cache")
         if tag_cache and layer.name != PROJECT:
-            layer.ask(word, vouched=who, hearsay=True)
-        if layer.known is None and not layer.unread and (session.facts.doubtful(layer.key) or layer.key in word):
+            for who, word in tags.items():
+                layer.ask(word, vouched=who, hearsay=True)
+        told = layer.known is None and not layer.unread and any(layer.key in word for word in tags.values())
+        if told or (layer.known is None and not layer.unread and session.facts.doubtful(layer.key)):
             layer.suspect()
-    if names := ", ".join(layer.name for layer in plan.built if layer.hearsay):
-        text = f"{who} alone says what these layers come out as: {names}; --no-tag-cache makes them here"
-        session.progress.note(Note(Code.TAG_VOUCHED, text))
+    for who in tags:
+        if names := ", ".join(layer.name for layer in plan.built if layer.hearsay and layer.vouched == who):
+            text = f"{who} alone says what these layers come out as: {names}; --no-tag-cache makes them here"
+            session.progress.note(Note(Code.TAG_VOUCHED, text))
 
 
 def check_wheels(session: Session, plan: Plan) -> None:

@@ -25,6 +25,7 @@ from cogpack.registry.foreign import Elsewhere
 from cogpack.registry.homes import Homes
 from cogpack.registry.mirrors import Mirror, Mirrors
 from cogpack.seal import Seal
+from cogpack.sinks.copies import Copies
 
 if TYPE_CHECKING:
     from cogpack.resolve.weights import Servers
@@ -121,6 +122,14 @@ class Session:
             for mirror in self._mirrors.of(reference)
         ]
         return Repository(self.http, reference, self.credentials, tokens=self.tokens, mirrors=mirrors)
+
+    def copies(self, target: Reference) -> Copies:
+        """What this machine knows that other registries have, for a push to `target`."""
+        return Copies(
+            self.homes,
+            target,
+            lambda home: Repository(self.http, home, self.credentials, tokens=self.tokens, patient=False),
+        )
 
     def elsewhere(self, origin: str) -> Elsewhere:
         """Where layers are that a registry need not have, by the word of the registry `origin`."""

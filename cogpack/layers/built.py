@@ -71,6 +71,7 @@ class BuiltLayer:
         remembered: bool = True,
     ) -> None:
         self.read_first = (codec.media_type == OCI_LAYER or ratio is not None or not remembered) and not remote
+        self.costly = codec.media_type != OCI_LAYER or remote
         self.ratio = ratio
         self._remote = remote
         self._source = source
@@ -190,6 +191,7 @@ class BaseLayer:
     """A layer of a base image: found at the target, mounted, or streamed there. Never unpacked, never stored."""
 
     read_first = False
+    costly = True
 
     def __init__(self, name: str, info: LayerInfo, read: BlobSource, origins: Sequence[Reference]) -> None:
         self.name = name

@@ -63,6 +63,10 @@ class Layer(Protocol):
     def read_first(self) -> bool:
         """Whether reading it costs little beside sending it, so that it pays to learn its digest and ask for it."""
 
+    @property
+    def costly(self) -> bool:
+        """Whether making the bytes costs more than reading them from a registry: work for the processor, a download."""
+
     def size(self, form: Form) -> int | None:
         """Bytes to come, where that can be known without making them."""
 

@@ -26,12 +26,15 @@ from cogpack.registry.upload import upload
 from cogpack.registry.wire import HttpWire, heard
 
 _ACCEPT = ", ".join(MANIFEST_TYPES)
+_FEW = 2
+"""Failures in a row, without progress, after which who can do without a blob does."""
 
 
 class Repository:
     """Thread-safe. `actions`: what the token is asked to allow. `tokens`: shared by the repositories of a session.
 
-    `mirrors`: asked first for what has a digest.
+    `mirrors`: asked first for what has a digest. `patient`: whether failures and outages are waited for, as far as its
+    blobs are concerned; who can do without them does not wait.
     """
 
     def __init__(
@@ -43,12 +46,14 @@ class Repository:
         actions: tuple[str, ...] = ("pull",),
         tokens: Tokens | None = None,
         mirrors: Sequence[Mirror] = (),
+        patient: bool = True,
     ) -> None:
         self._door = Door(http, reference, credentials, actions, tokens)
         self._mirrors = mirrors
         self._sites: dict[str, Door] = {}
         self._shapes = Shapes(profile(self._door.host))
         self._name = reference.name
+        self._patient = patient
 
     @property
     def door(self) -> Door:
@@ -94,7 +99,8 @@ class Repository:
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         """Is it there, in the right size? A registry that won't say counts as no."""
-        answer = self._door.request("HEAD", self._blob_url(descriptor.digest, self._door), {})
+        url = self._blob_url(descriptor.digest, self._door)
+        answer = self._door.request("HEAD", url, {}, retry=self._patient, patient=self._patient)
         if answer.status in (301, 302, 303, 307, 308):
             return self._is_stored(answer, descriptor)
         if answer.status == 401:
@@ -170,7 +176,7 @@ class Repository:
 
     def patience(self) -> Patience:
         """For a blob whose requests are the caller's, and whose failures it counts."""
-        return self._door.http.patience(math.inf)
+        return self._door.http.patience(math.inf if self._patient else _FEW, patient=self._patient)
 
     def _mirrors_of(self, digest: str) -> Iterator[Mirror]:
         return (mirror for mirror in self._mirrors if mirror.may_have(Digest(digest)))

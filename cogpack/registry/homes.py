@@ -1,4 +1,5 @@
-"""Where blobs are, as this machine has seen: a repository of the same registry may have them mounted.
+"""Where blobs are, as this machine has seen: a repository of the same registry may have them mounted, and another
+registry may give them where making them costs more.
 
 One small file per registry and blob, written whole; a hint, which the registry confirms or not.
 """
@@ -13,6 +14,7 @@ from cogpack.digest import Digest
 from cogpack.disk import whole_file, writing
 from cogpack.errors import InputError
 from cogpack.oci import encode
+from cogpack.reference import Reference
 
 _KEPT = 3
 """Repositories that are remembered for a blob: as many as are asked."""
@@ -28,6 +30,18 @@ class Homes:
             return msgspec.json.decode(self._path(registry, digest).read_bytes(), type=list[str])[:_KEPT]
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return []
+
+    def elsewhere(self, registry: str, digest: Digest) -> list[Reference]:
+        """Repositories of registries other than `registry` that had the blob, the latest pushed to first."""
+        found = []
+        with suppress(OSError):
+            for directory in self._root.iterdir():
+                other = directory.name.replace("+", ":")
+                with suppress(OSError):
+                    if other != registry:
+                        when = self._path(other, digest).stat().st_mtime_ns
+                        found += [(when, Reference(other, repository)) for repository in self.of(other, digest)[:1]]
+        return [home for _, home in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
     def record(self, registry: str, repository: str, digests: Iterable[Digest]) -> None:
         for digest in digests:

@@ -16,6 +16,7 @@ from cogpack.registry.answers import MissingBlobError
 from cogpack.registry.client import Repository
 from cogpack.registry.homes import Homes
 from cogpack.registry.protocol import Answer
+from cogpack.sinks.copies import Copies, Copy, LostError
 
 _MOUNTS = 3
 """Repositories that a layer is asked to be mounted from, before it is sent."""
@@ -31,13 +32,20 @@ class _Added(msgspec.Struct, frozen=True):
 
 
 class RegistrySink:
-    """`homes`: what this machine remembers of other repositories of the registry."""
+    """`homes`: what this machine remembers of other repositories of the registry, `copies`: of other registries.
+
+    `copied`: the layers that were read there, by digest, with HOST/NAME of where.
+    """
 
     parallel = True
     form = Form.STORED
 
-    def __init__(self, repository: Repository, reference: Reference, homes: Homes) -> None:
+    def __init__(
+        self, repository: Repository, reference: Reference, homes: Homes, copies: Copies | None = None
+    ) -> None:
+        self.copied: dict[Digest, str] = {}
         self._repository = repository
+        self._copies = copies
         self._reference = reference
         self._homes = homes
         self._begun = time.monotonic()
@@ -88,6 +96,13 @@ class RegistrySink:
     def _sent(
         self, layer: Layer, known: LayerInfo | None, session: Answer | None, on_bytes: Callable[[int], None]
     ) -> LayerInfo:
+        if known is not None and self._copies is not None:
+            with self._copies.find(layer, known.descriptor) as copy:
+                if copy is not None:
+                    if self._copy(copy, layer, known, session, on_bytes):
+                        return known
+                    session = None
+
         def send(body: Body) -> None:
             blocks = _Drained(body)
             self._repository.upload(
@@ -108,6 +123,34 @@ class RegistrySink:
                 next_step="run it again when nothing writes to the project",
             )
         return made
+
+    def _copy(
+        self, copy: Copy, layer: Layer, known: LayerInfo, session: Answer | None, on_bytes: Callable[[int], None]
+    ) -> bool:
+        """Whether the blob came from there; else nothing did, and the layer is to be made."""
+        at = 0
+
+        def count(size: int) -> None:
+            nonlocal at
+            at += size
+            on_bytes(size)
+
+        try:
+            self._repository.upload(
+                copy,
+                descriptor=known.descriptor,
+                finished=lambda: known.descriptor.digest,
+                on_bytes=count,
+                name=layer.name,
+                session=session,
+            )
+        except LostError as lost:
+            text = f"{layer.name}: {copy.name} does not give it ({lost.why.message}): it is made here"
+            self._repository.door.http.progress.note(Note(Code.COPY_LOST, text))
+            on_bytes(-at)
+            return False
+        self.copied[known.descriptor.digest] = copy.name
+        return True
 
     def put(self, image: Image) -> Descriptor:
         if time.monotonic() - self._begun > _LONG:

@@ -296,7 +296,7 @@ def test_zstd_is_taken_by_the_layer_where_it_pays(model: Project, registry: str,
     image = f"{registry}/zstd/model:v1"
     first = json.loads(model.cogpack("push", image, "--json").stdout)
     kinds = {
-        re.sub("-[0-9a-f]{8}.safetensors", "", layer["name"]): layer["info"]["descriptor"]["mediaType"][-8:]
+        re.sub("-[0-9a-f]{8}.safetensors", "", layer["name"]): layer["mediaType"][-8:]
         for layer in first["layers"]
         if layer["name"].startswith("weights: ")
     }

@@ -1,0 +1,40 @@
+"""What commands answer, in types that are also their JSON: each field is documented in docs/json.md.
+
+Names are ours in snake_case. What the OCI specs name keeps their spelling, wherever it stands: `mediaType`, `diff_id`.
+"""
+
+import msgspec
+
+from cogpack.digest import DiffID, Digest
+from cogpack.transfer import Moved
+
+
+class ImageLayer(msgspec.Struct, frozen=True, kw_only=True):
+    """One layer of an image that was pushed or built.
+
+    `size`: bytes as stored; `sent`: bytes that went out for it, retries included; `vouched`: on whose word it was
+    reused unread, as "cogpack.lock", and empty where its bytes were made in this run or are a base's.
+    """
+
+    name: str
+    key: str
+    media_type: str = msgspec.field(name="mediaType")
+    digest: Digest
+    size: int
+    diff_id: DiffID
+    sent: int
+    vouched: str
+
+    @classmethod
+    def of(cls, moved: Moved, *, sent: int | None = None) -> "ImageLayer":
+        found = moved.info.descriptor
+        return cls(
+            name=moved.name,
+            key=moved.key,
+            media_type=found.media_type,
+            digest=found.digest,
+            size=found.size,
+            diff_id=moved.info.diff_id,
+            sent=moved.sent if sent is None else sent,
+            vouched=moved.vouched,
+        )

@@ -1,0 +1,92 @@
+"""Blobs that another registry has: a push reads them there where making them again would cost more.
+
+What this machine remembers of other pushes is asked, once and briefly: a registry that does not answer at once is left
+alone from then on. Bytes are verified by digest and size as those of any blob.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from cogpack.errors import CogpackError
+from cogpack.layers.layer import Layer
+from cogpack.oci import Descriptor
+from cogpack.reference import Reference
+from cogpack.registry.client import Repository
+from cogpack.registry.homes import Homes
+
+_WORTH = 1024 * 1024
+"""Bytes of a blob below which making it takes no longer than asking for it."""
+
+_STREAMS = 24
+"""At a time: each needs two of the pool's connections, and the second must never wait for all the firsts."""
+
+_ASKED = 2
+"""Registries that are asked for one blob."""
+
+
+class LostError(Exception):
+    """A registry that said that it has a blob did not give it, or gave another. `why`: its failure."""
+
+    def __init__(self, why: CogpackError) -> None:
+        super().__init__(why.message)
+        self.why = why
+
+
+class Copy:
+    """A blob as a repository of another registry has it: each iteration is a whole pass, verified at its end."""
+
+    def __init__(self, repository: Repository, blob: Descriptor, name: str) -> None:
+        self.name = name
+        """HOST/NAME, for people."""
+        self._repository = repository
+        self._blob = blob
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            with self._repository.blob(self._blob) as blocks:
+                yield from blocks
+        except CogpackError as error:  # not to be taken for a failure of where the bytes go
+            raise LostError(error) from error
+
+
+class Copies:
+    """Thread-safe. `open`: a repository to be read, in which nobody waits for an outage to end."""
+
+    def __init__(self, homes: Homes, here: Reference, open: Callable[[Reference], Repository]) -> None:  # noqa: A002
+        self._homes = homes
+        self._here = here
+        self._open = open
+        self._repositories: dict[Reference, Repository] = {}
+        self._away: set[str] = set()
+        self._lock = threading.Lock()
+        self._streams = threading.BoundedSemaphore(_STREAMS)
+
+    @contextmanager
+    def find(self, layer: Layer, blob: Descriptor) -> Iterator[Copy | None]:
+        """A copy of the blob that `layer` makes, where reading it is the cheaper way; it is to be read within."""
+        if not layer.costly or blob.size < _WORTH or not self._streams.acquire(blocking=False):
+            yield None
+            return
+        try:
+            yield self._ask(blob)
+        finally:
+            self._streams.release()
+
+    def _ask(self, blob: Descriptor) -> Copy | None:
+        for home in self._homes.elsewhere(self._here.registry, blob.digest)[:_ASKED]:
+            if home.registry in self._away:
+                continue
+            try:
+                repository = self._repository(home)
+                if repository.has_blob(blob):
+                    return Copy(repository, blob, home.name)
+            except CogpackError:  # a hint that leads nowhere is none
+                self._away.add(home.registry)
+        return None
+
+    def _repository(self, home: Reference) -> Repository:
+        with self._lock:
+            if home not in self._repositories:
+                self._repositories[home] = self._open(home)
+            return self._repositories[home]
