@@ -1,7 +1,10 @@
 """Writing to this machine's disk: whole files or none, and the one translation of what the disk refuses."""
 
+import ctypes
+import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -10,10 +13,29 @@ from typing import BinaryIO
 
 from cogpack.errors import InputError
 
+_REFUSALS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+)
+"""All else is about the names that were asked for."""
+
+_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+class DiskError(InputError):
+    """This machine's disk refuses, whatever the input is: when it takes more, the same command may go on."""
+
 
 @contextmanager
 def writing(where: Path) -> Iterator[None]:
-    """No room, no right, no such place: an `InputError` that names `where`."""
+    """No room, no right (`DiskError`), no such place: an `InputError` that names `where`."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -21,7 +43,8 @@ def writing(where: Path) -> Iterator[None]:
             f"{where}: can't write: there is no such directory", next_step="make it, or choose another place"
         ) from error
     except OSError as error:
-        raise InputError(
+        kind = DiskError if error.errno in _REFUSALS else InputError
+        raise kind(
             f"{where}: can't write: {error.strerror or error}",
             next_step="check the disk's free space and the directory's permissions, or choose another place "
             "(--cache-dir moves the cache)",
@@ -83,3 +106,31 @@ def sync_directory(path: Path) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def sync_file_system(file: int) -> None:
+    """Make all that was written to the file system of an open file outlive a power cut (syncfs(2)): of many small
+    files, in a thousandth of the time that each takes alone."""
+    if call := getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None):
+        if call(file) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+    else:
+        os.sync()
+
+
+def check_ours(file: int, path: Path) -> None:
+    """An `InputError` if an open file or directory, whose name others can guess, is theirs or was in their reach."""
+    status = os.fstat(file)
+    if status.st_uid == os.geteuid() and not (status.st_mode & _OTHERS and _keeps_modes(file, status.st_mode)):
+        return
+    raise InputError(
+        f"{path}: is not ours alone: somebody else may have laid it there",
+        next_step="remove it, or choose an output in a directory of your own",
+    )
+
+
+def _keeps_modes(file: int, mode: int) -> bool:
+    """No is the answer of file systems where everybody may write everything (Windows' drives in WSL)."""
+    os.fchmod(file, stat.S_IMODE(mode) & ~_OTHERS)
+    return not os.fstat(file).st_mode & _OTHERS

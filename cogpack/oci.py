@@ -4,6 +4,7 @@ Unknown fields of documents that others made are kept where we pass them on (ima
 only read. `encode` is the one JSON encoder: compact, UTF-8, fields in the order written here, map keys sorted.
 """
 
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -154,6 +155,23 @@ class Image(msgspec.Struct, frozen=True):
 def encode(document: Any) -> bytes:
     """The JSON bytes of `document`: compact, maps sorted by key, structs in field order."""
     return msgspec.json.encode(document, order="deterministic")
+
+
+def encode_result(result: Any) -> bytes:
+    """`encode` for programs that are told of names: in JSON there are only characters, so each byte of a name that is
+    no UTF-8 is written as the four characters \\xNN."""
+    try:
+        return encode(result)
+    except UnicodeEncodeError:
+        return encode(_in_characters(msgspec.to_builtins(result)))
+
+
+def _in_characters(value: Any) -> Any:
+    if isinstance(value, str):
+        return re.sub("[\ud800-\udfff]", lambda odd: f"\\x{ord(odd[0]) & 0xFF:02x}", value)
+    if isinstance(value, dict):
+        return {_in_characters(key): _in_characters(item) for key, item in value.items()}
+    return [_in_characters(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def encode_manifest(manifest: Manifest, *, next_step: str) -> bytes:

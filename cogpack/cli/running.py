@@ -83,6 +83,6 @@ def text(arguments: argparse.Namespace, result: Any, line: str) -> str:
         from cogpack.console import printable
 
         return printable(line)
-    from cogpack.oci import encode
+    from cogpack.oci import encode_result
 
-    return encode(result).decode()
+    return encode_result(result).decode()

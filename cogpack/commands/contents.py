@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
 import msgspec
 from blake3 import blake3
@@ -18,16 +18,22 @@ from cogpack.layers.fingerprints import hasher
 from cogpack.layers.weights import WEIGHTS, may_hold
 from cogpack.layers.weights.cuts import AnyHeader, read_any, read_local
 from cogpack.layers.weights.gguf import GgufHeader
-from cogpack.layers.weights.opaque import MANIFEST
+from cogpack.layers.weights.opaque import MANIFEST, PARTS
 from cogpack.layers.weights.safetensors import Tensor
 from cogpack.layers.weights.shards import ShardIndex
 from cogpack.oci import Descriptor, decode
 from cogpack.plan import PROJECT
 from cogpack.project import GGUF_PART, gguf_part, index_path
+from cogpack.runtime.contract import WORKING_DIRECTORY
 from cogpack.sinks.base import counted
 from cogpack.untar import Untar
 
 DOCUMENT_LIMIT = 64 * 1024 * 1024
+
+
+_Size = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+_PARTS = 10_000
+"""Parts of all files that an image holds in parts; Docker takes 127 layers."""
 
 
 class Joined(msgspec.Struct, frozen=True):
@@ -35,8 +41,8 @@ class Joined(msgspec.Struct, frozen=True):
 
     path: str
     joined: str
-    size: int
-    parts: tuple[tuple[str, int], ...]
+    size: _Size
+    parts: tuple[tuple[str, _Size], ...]
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,9 +163,40 @@ def _keys(header: GgufHeader) -> str:
 
 
 def joined_files(document: bytes | None, where: str) -> dict[str, Joined]:
+    """The files of a join.json, by path; one that can't be of ours is an `InputError`."""
     if document is None:
         return {}
-    return {item.path.lstrip("/"): item for item in decode(document, list[Joined], where=f"{where}: /{MANIFEST}")}
+    where = f"{where}: /{MANIFEST}"
+    items = decode(document, list[Joined], where=where)
+
+    def bad(why: str) -> InputError:
+        return InputError(f"{where}: {why}", next_step="don't use this image")
+
+    if sum(len(item.parts) for item in items) > _PARTS:
+        raise bad(f"more than {_PARTS} parts")
+    seen: set[str] = set()
+    for item in items:
+        for path in (item.path, *(part for part, _ in item.parts)):
+            if not _is_plain(path) or path in seen:
+                raise bad(f"the path {path!r:.200} is no file's, or there twice")
+            seen.add(path)
+        if odd := [part for part, _ in item.parts if not part.startswith(f"/{PARTS}/")]:
+            raise bad(f"the part {odd[0]!r:.200} is not below /{PARTS}")
+        if not item.parts or sum(size for _, size in item.parts) != item.size:
+            raise bad(f"the parts of {item.path!r:.200} are not of its {item.size} bytes")
+    files = {item.path.lstrip("/"): item for item in items}
+    for path in files:
+        if above := [path[:at] for at, sign in enumerate(path) if sign == "/" and path[:at] in files]:
+            raise bad(f"/{above[0]:.200} is a file and a directory")
+    return files
+
+
+def _is_plain(path: str) -> bool:
+    """Absolute, in the one spelling of a file's path, and not the source directory itself."""
+    names = path.split("/")
+    return (
+        path.startswith("/") and path != WORKING_DIRECTORY and not {"", ".", ".."} & set(names[1:]) and "\0" not in path
+    )
 
 
 def _check(file: LocalFile, relative: str, held: _Held, joined: Mapping[str, Joined], where: str) -> Checked:

@@ -133,7 +133,8 @@ def _into_layout(session: Session, remote: Remote, fetcher: Fetcher, output: Pat
     _check_room(output, sum(max(0, blob.size - _size_of(partials[blob.digest])) for blob in missing))
 
     def fetch(blob: Descriptor) -> PulledBlob:
-        with Partial.open(partials[blob.digest], {blob.digest: blob.size}, session.cancellation) as partial:
+        path = partials[blob.digest]
+        with Partial.open(path, {blob.digest: blob.size}, session.cancellation, private=True) as partial:
             if layout.has(blob):  # another process had it in its hands until now
                 partial.discard()
                 return PulledBlob(digest=blob.digest, size=blob.size, fetched=0)

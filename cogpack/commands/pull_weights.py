@@ -4,19 +4,18 @@ The tar is somebody else's: nothing in it can name a place outside the directory
 lays meanwhile. Only files are taken: links, devices and the set-user-ID bits of others stay where they are.
 """
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from cogpack.commands.contents import DOCUMENT_LIMIT, joined_files, weight_layers
+from cogpack.commands.contents import DOCUMENT_LIMIT, Joined, joined_files, weight_layers
 from cogpack.commands.images import StoredImage, open_image, title, trying
 from cogpack.commands.session import Session
-from cogpack.commands.tree import Tree
+from cogpack.commands.tree import LEVELS, Tree
+from cogpack.commands.unfinished import check_free, real_output, unfinished
 from cogpack.decompress import decompressed
-from cogpack.digest import Hasher
-from cogpack.disk import writing
+from cogpack.digest import Digest, Hasher, sha256
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.weights.opaque import MANIFEST, ROOT, JoinSource
 from cogpack.oci import Descriptor, ImageConfig, Platform, read_config
@@ -45,52 +44,43 @@ def pull_weights(session: Session, target: str, output: Path, *, platform: Platf
     Nothing is there before all of it was right. A pull that was killed goes on with the layers that it lacks.
     """
     image = open_image(session, target, platform)
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise InputError(f"{output}: is there already, and not an empty directory", next_step="choose another output")
+    real, short = real_output(output), image.digest[7:19]
+    check_free(real, short)
     layers = weight_layers(image)
     if not layers:
         raise InputError(f"{image.name}: has no layer of weights", next_step="check the name and tag")
-    with writing(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-    name = f".{output.name}.{image.digest[7:19]}"
-    unfinished = output.with_name(f"{name}.files")
-    marks = {layer.digest: 1 for layer in layers}  # a byte each, of a file that says which are done
-    with Partial.open(output.with_name(f"{name}.partial"), marks, session.cancellation) as done:
-        with writing(unfinished):
-            unfinished.mkdir(mode=0o700, exist_ok=True)
-        try:
-            with Tree(unfinished) as tree:
-                _Extraction(session, image, tree, done).run(layers)
-        except MismatchError:
-            shutil.rmtree(unfinished)
-            done.discard()
-            raise
-        with writing(output):
-            if output.exists():
-                output.rmdir()
-            unfinished.chmod(0o755)
-            unfinished.rename(output)
-        done.discard()
-    files = sorted(path for path in output.rglob("*") if path.is_file())
-    return Pulled(
-        directory=str(output),
-        files=tuple(path.relative_to(output).as_posix() for path in files),
-        size=sum(path.stat().st_size for path in files),
-    )
+    joined = joined_files(_join_document(image), image.name)
+    # A byte each, of a file that says which are done.
+    marks = {layer.digest: 1 for layer in layers} | {
+        _mark(part): 1 for file in joined.values() for part, _ in file.parts
+    }
+    with unfinished(real, short, marks, session.cancellation) as growing:
+        with Tree(growing.files) as tree:
+            extraction = _Extraction(session, image, tree, growing.done, joined)
+            extraction.run(layers)
+            files = tree.files()
+        growing.finish()
+    return Pulled(directory=str(output), files=tuple(path for path, _ in files), size=sum(size for _, size in files))
 
 
 class _Extraction:
-    def __init__(self, session: Session, image: StoredImage, tree: Tree, done: Partial) -> None:
+    def __init__(
+        self, session: Session, image: StoredImage, tree: Tree, done: Partial, joined: Mapping[str, Joined]
+    ) -> None:
         self._session = session
         self._image = image
         self._tree = tree
         self._done = done
         self._diff_ids = _diff_ids(image)
-        self._places: dict[str, tuple[str, int]] = {}
-        for path, file in joined_files(_join_document(image), image.name).items():
+        self._joined = joined
+        self._whole = {"/".join(_parts(path)) for path in joined}
+        if len(self._whole) != len(joined):
+            raise self._wrong(f"two files of /{MANIFEST} have one place")
+        self._places: dict[str, _Place] = {}
+        for path, file in joined.items():
             offset = 0
             for part, size in file.parts:
-                self._places[part.lstrip("/")] = path, offset
+                self._places[part.lstrip("/")] = _Place(path, offset, size, len(self._diff_ids) + len(self._places))
                 offset += size
 
     def run(self, layers: Sequence[Descriptor]) -> None:
@@ -98,24 +88,36 @@ class _Extraction:
         apart = any(name for name, _ in self._image.layers)
         jobs = min(_STREAMS, self._session.settings.jobs) if apart else 1
         each(self._layer, list(enumerate(layers)), jobs=jobs, name="pull", cancellation=self._session.cancellation)
+        for part, place in self._places.items():
+            if not self._done.region(_mark(part), place.number).have:
+                raise InputError(
+                    f"{self._image.name}: /{part}, a part of /{place.path}, is in none of its layers",
+                    next_step="push the model again",
+                )
 
     def _layer(self, place: tuple[int, Descriptor]) -> None:
         number, layer = place
         mark = self._done.region(layer.digest, number)
         if mark.have:
             return
-        trying(lambda: self._unpack(layer), self._image.doubt)
+        came = trying(lambda: self._unpack(layer), self._image.doubt)
+        self._tree.sync()
+        for part in came:
+            self._done.write(self._places[part].number, b"x")
+            self._done.note(_mark(part), [(0, 1)])
         mark.write(0, b"x")
         mark.save([(0, 1)])
 
-    def _unpack(self, layer: Descriptor) -> None:
+    def _unpack(self, layer: Descriptor) -> set[str]:
+        """Which parts of files were in it."""
+        came: set[str] = set()
         task = self._session.progress.task(title(layer), layer.size)
         hasher = Hasher()
         with self._image.blob(layer) as blocks:
             plain = hasher.watch(decompressed(counted(blocks, task.advance)))
             reader = Untar(plain, where=self._image.name)
             for member in reader:
-                self._member(member, reader)
+                self._member(member, reader, came)
         expected = self._diff_ids[layer.digest]
         if hasher.digest != expected:
             raise MismatchError(
@@ -123,8 +125,9 @@ class _Extraction:
                 next_step="don't use this image",
             )
         task.done("pulled")
+        return came
 
-    def _member(self, member: Member, reader: Untar) -> None:
+    def _member(self, member: Member, reader: Untar, came: set[str]) -> None:
         *parents, name = _parts(member.path) or [""]
         if name == _OPAQUE:
             self._tree.clear(parents)
@@ -132,11 +135,32 @@ class _Extraction:
             if name[len(_WHITEOUT) :] not in ("", ".", ".."):
                 self._tree.remove([*parents, name[len(_WHITEOUT) :]])
         elif member.kind == "file":
-            if member.path in self._places:
-                path, offset = self._places[member.path]
-                self._tree.write(_parts(path), member.size, reader.content(), offset=offset)
+            if place := self._places.get(member.path):
+                if member.size != place.size:
+                    raise self._wrong(f"/{member.path} has {member.size} bytes, where /{MANIFEST} says {place.size}")
+                self._tree.write(_parts(place.path), member.size, reader.content(), offset=place.offset)
+                came.add(member.path)
+            elif "/".join([*parents, name]) in self._whole:
+                raise self._wrong(f"/{member.path} is there whole and in parts")
             elif not member.path.startswith(f"{ROOT}/"):
                 self._tree.write([*parents, name], member.size, reader.content())
+
+    def _wrong(self, what: str) -> InputError:
+        return InputError(f"{self._image.name}: {what}", next_step="don't use this image")
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """Where a part of `size` bytes belongs: in the file `path` at `offset`. `number`: of its mark."""
+
+    path: str
+    offset: int
+    size: int
+    number: int
+
+
+def _mark(part: str) -> Digest:
+    """Under which a part's arrival is remembered."""
+    return sha256(part.strip("/").encode("utf-8", "surrogateescape"))
 
 
 def _diff_ids(image: StoredImage) -> dict[str, str]:
@@ -166,6 +190,6 @@ def _join_document(image: StoredImage) -> bytes | None:
 def _parts(path: str) -> list[str]:
     """Where a path of the image goes; `Untar` refuses every one that would leave, and so does this."""
     parts = [part for part in path.removeprefix(f"{SOURCE}/").split("/") if part]
-    if {".", ".."} & set(parts) or any("\0" in part for part in parts):
-        raise InputError(f"the image holds the path {path!r}", next_step="don't use this image")
+    if len(parts) > LEVELS or {".", ".."} & set(parts) or any("\0" in part for part in parts):
+        raise InputError(f"the image holds the path {path!r:.200}", next_step="don't use this image")
     return parts

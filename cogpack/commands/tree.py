@@ -11,8 +11,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from cogpack.disk import writing
+from cogpack.disk import check_ours, sync_file_system, writing
 from cogpack.errors import InputError
+
+LEVELS = 256
+"""Of directories in one another, and with"""
+_PATH = 2048
+"""bytes of a path: what this machine's programs can open wherever it lies (PATH_MAX is 4,096)."""
+_ENTRIES = 500_000
+"""Files and directories together: five times those of a large image."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -20,18 +27,22 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class Tree:
     """What is below `root`: each name is looked up in the directory before it, and no link is followed.
 
-    All that is written leaves a twentieth of what is free now. Thread-safe.
+    All that is written leaves a twentieth of what is free now. What is written outlives a power cut after `sync`.
+    Thread-safe.
     """
 
     def __init__(self, root: Path) -> None:
         self._path = root
         self._root = os.open(root, _DIRECTORY)
+        check_ours(self._root, root)
+        self._entries = 0
         status = os.fstatvfs(self._root)
         self._room = status.f_bavail * status.f_frsize // 20 * 19
         self._lock = threading.Lock()
 
     def write(self, path: Sequence[str], size: int, blocks: Iterable[bytes], *, offset: int | None = None) -> None:
         """A file of `size` bytes, in place of what is there; with `offset`, that part of a file."""
+        self._check(path)
         with writing(self._path.joinpath(*path)), self._opened(path[:-1]) as directory:
             self._take(size, path)
             flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -47,11 +58,50 @@ class Tree:
                         written = os.pwrite(file, view, at)
                         at += written
                         view = view[written:]
-                os.fsync(file)
             finally:
                 os.close(file)
 
+    def sync(self) -> None:
+        with writing(self._path):
+            sync_file_system(self._root)
+
+    def files(self) -> list[tuple[str, int]]:
+        """Path and size of each, in the order of their names."""
+        found: list[tuple[str, int]] = []
+        waiting: list[tuple[str, ...]] = [()]
+        while waiting:
+            above = waiting.pop()
+            directory = self._find(above, make=False)
+            try:
+                with os.scandir(directory) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            waiting.append((*above, entry.name))
+                        else:
+                            size = entry.stat(follow_symlinks=False).st_size
+                            found.append(("/".join((*above, entry.name)), size))
+            finally:
+                os.close(directory)
+        return sorted(found, key=lambda file: file[0].split("/"))
+
+    def _check(self, path: Sequence[str]) -> None:
+        if len(path) > LEVELS or sum(len(os.fsencode(name)) + 1 for name in path) > _PATH:
+            raise InputError(
+                f"{self._path}: a path of {len(path)} levels; {LEVELS} levels and {_PATH} bytes at most",
+                next_step="don't use this image",
+            )
+
+    def _count(self) -> None:
+        with self._lock:
+            self._entries += 1
+            if self._entries > _ENTRIES:
+                raise InputError(
+                    f"{self._path}: more than {_ENTRIES} files and directories are to be written",
+                    next_step="don't use this image",
+                )
+
     def _take(self, size: int, path: Sequence[str]) -> None:
+        self._count()
         with self._lock:
             if size > self._room:
                 raise InputError(
@@ -95,6 +145,7 @@ class Tree:
                 if make:
                     with suppress(FileExistsError):
                         os.mkdir(name, 0o755, dir_fd=here)
+                        self._count()
                 there = os.open(name, _DIRECTORY, dir_fd=here)
             finally:
                 os.close(here)

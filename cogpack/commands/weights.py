@@ -7,9 +7,10 @@ from pathlib import Path
 import msgspec
 
 from cogpack.commands.session import Session
+from cogpack.disk import whole_file, writing
 from cogpack.errors import InputError
 from cogpack.layers import tar
-from cogpack.layers.content import BLOCK, Bytes, Content, LocalFile, Slices
+from cogpack.layers.content import Bytes, Content, LocalFile, Slices
 from cogpack.layers.weights import layer_size
 from cogpack.layers.weights.cuts import cut_any, read_local
 from cogpack.layers.weights.gguf import GgufHeader, GgufTensor, make_gguf_header, read_gguf
@@ -135,10 +136,8 @@ def _slice(file: LocalFile, offset: int, length: int) -> Slices:
 
 
 def _new_files(directory: Path, names: Iterable[str]) -> None:
-    try:
+    with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{directory}: {error.strerror}", next_step="choose another directory") from error
     for name in names:
         if os.path.lexists(directory / name):
             raise InputError(f"{directory / name}: is there already", next_step="choose another output")
@@ -146,13 +145,6 @@ def _new_files(directory: Path, names: Iterable[str]) -> None:
 
 def _write(path: Path, blocks: Iterable[bytes]) -> None:
     """Under a name of its own, then renamed: no reader sees a part."""
-    partial = path.with_name(f".{path.name[:200]}.partial")
-    try:
-        with partial.open("wb", buffering=BLOCK) as stream:
-            for block in blocks:
-                stream.write(block)
-        partial.rename(path)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}", next_step="make room, or choose another output") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as stream:
+        for block in blocks:
+            stream.write(block)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from cogpack.digest import Digest
-from cogpack.disk import sync_directory, writing
+from cogpack.disk import check_ours, sync_directory, writing
 from cogpack.errors import InputError
 from cogpack.layout import replace
 from cogpack.progress import Cancellation
@@ -36,11 +36,18 @@ class Partial:
         self._recorded = self._read_journal()
 
     @classmethod
-    def open(cls, path: Path, blobs: Mapping[Digest, int], cancellation: Cancellation) -> Self:
-        """`path` ends in `.partial`; its directory is made. `blobs`: what it is to hold, and their sizes."""
+    def open(
+        cls, path: Path, blobs: Mapping[Digest, int], cancellation: Cancellation, *, private: bool = False
+    ) -> Self:
+        """`path` ends in `.partial`; its directory is made, and is ours alone if `private`, or an `InputError`.
+
+        `blobs`: what it is to hold, and their sizes.
+        """
         with writing(path):
             while True:
-                path.parent.mkdir(exist_ok=True)
+                path.parent.mkdir(mode=0o700 if private else 0o777, exist_ok=True)
+                if private:
+                    cls._check_directory(path.parent)
                 with suppress(FileExistsError):
                     new = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
                     os.close(os.open(path, new, 0o600))
@@ -56,11 +63,20 @@ class Partial:
                 cancellation.wait(0.2)
 
     @staticmethod
+    def _check_directory(path: Path) -> None:
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            check_ours(directory, path)
+        finally:
+            os.close(directory)
+
+    @staticmethod
     def _take(path: Path, file: int) -> bool:
         """Lock it. False where somebody else has it, or has just finished it."""
         status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink > 1:
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             raise InputError(f"{path}: is no file of ours", next_step="remove it, or choose another place")
+        check_ours(file, path)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -75,7 +91,23 @@ class Partial:
         except OSError:
             return {}
         with os.fdopen(file, "rb") as stream:
+            if os.fstat(file).st_uid != os.geteuid():
+                return {}
             return decode_journal(stream.read(_JOURNAL_LIMIT), self._sizes)
+
+    @property
+    def is_new(self) -> bool:
+        """Nothing of what it is to hold is in it yet."""
+        return not self._recorded
+
+    def forget(self) -> None:
+        """What was recorded is void."""
+        self._recorded = {}
+
+    def note(self, digest: Digest, got: Sequence[Span]) -> None:
+        """Have the next `record` write this down, too."""
+        with self._lock:
+            self._recorded[digest] = list(got)
 
     def region(self, digest: Digest, offset: int = 0) -> "Region":
         """Where the blob lies, from byte `offset` of the file on."""

@@ -14,11 +14,14 @@ import msgspec
 import pytest
 
 from cogpack.cli import run
+from cogpack.commands.images import open_image
 from cogpack.commands.pull_weights import pull_weights
 from cogpack.commands.session import Session, Settings
 from cogpack.commands.tree import Tree
 from cogpack.digest import sha256
+from cogpack.disk import DiskError
 from cogpack.errors import InputError, MismatchError
+from cogpack.image import LAYER_NAME
 from cogpack.layout import Layout
 from cogpack.oci import (
     OCI_CONFIG,
@@ -294,7 +297,7 @@ def test_a_pull_goes_on_with_the_layers_that_it_lacks(
     def blob(self: Layout, descriptor: Descriptor) -> object:
         read.append(descriptor.digest)
         if len(read) == 3:
-            raise InputError("the disk is full", next_step="make room")
+            raise DiskError("the disk is full", next_step="make room")
         return real(self, descriptor)
 
     monkeypatch.setattr(Layout, "blob", blob)
@@ -305,3 +308,284 @@ def test_a_pull_goes_on_with_the_layers_that_it_lacks(
     assert len(read) == 5  # the third one twice
     assert below(tmp_path / "out") == {f"file{number}": bytes([number]) * 5000 for number in range(4)}
     assert {path.name for path in tmp_path.iterdir()} == {"layout", "out"}
+
+
+JOIN = "var/lib/cogpack/join.json"
+PART = "/var/lib/cogpack/parts/x/0000"
+
+
+def joined(path: str = "/src/m", size: int = 6, parts: object = ((PART + "0", 3), (PART + "1", 3))) -> bytes:
+    return json.dumps([{"path": path, "joined": "/var/lib/cogpack/joined/x/m", "size": size, "parts": parts}]).encode()
+
+
+def named_image(root: Path, **layers: bytes) -> str:
+    """An OCI layout of an image whose layers have names, as cogpack's have."""
+    made = Layout.create(root / "layout")
+    ids = ["sha256:" + hashlib.sha256(data).hexdigest() for data in layers.values()]
+    config = json.dumps(
+        {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": ids}}
+    ).encode()
+    described = []
+    for name, data in layers.items():
+        kind = OCI_LAYER_GZIP if data[:2] == b"\x1f\x8b" else OCI_LAYER
+        annotations = {LAYER_NAME: name}
+        described.append({"mediaType": kind, "digest": made.add(data), "size": len(data), "annotations": annotations})
+    place = {"mediaType": OCI_CONFIG, "digest": made.add(config), "size": len(config)}
+    manifest = json.dumps(
+        {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": place, "layers": described}
+    ).encode()
+    digest = made.add(manifest)
+    made.publish({"x": Descriptor(media_type=OCI_MANIFEST, digest=digest, size=len(manifest))})
+    return str(made.root)
+
+
+def with_parts(root: Path, document: bytes, *parts: bytes) -> str:
+    entries: list[Entry] = [(f"{PART}{number}"[1:], data) for number, data in enumerate(parts)]
+    return named_image(
+        root, **{"weights: joined at start": layer((JOIN, document)), "weights: m part 1": layer(*entries)}
+    )
+
+
+def test_a_file_in_parts_is_put_together(session: Session, tmp_path: Path) -> None:
+    assert pull_weights(session, with_parts(tmp_path, joined(), b"abc", b"def"), tmp_path / "out").files == ("m",)
+    assert below(tmp_path / "out") == {"m": b"abcdef"}
+
+
+@pytest.mark.parametrize(
+    ("document", "parts"),
+    [
+        *((joined(path=path), (b"abc", b"def")) for path in ("", "/", "//", "/src/", "/src", "m", "/src/../x", "/./b")),
+        (joined(path="/src/a\0b"), (b"abc", b"def")),
+        (joined(size=2**70), (b"abc", b"def")),
+        (joined(size=2**53 + 1, parts=[[PART + "0", 2**53], [PART + "1", 1]]), (b"abc", b"def")),
+        (joined(size=2**70, parts=[[PART + "0", 2**70]]), (b"abc",)),
+        (joined(size=-1), (b"abc", b"def")),
+        (joined(size=0, parts=[[PART + "0", 3], [PART + "1", -3]]), (b"abc", b"")),
+        (joined(size=7), (b"abc", b"def")),
+        (joined(size=10 * 2**40), (b"abc", b"def")),
+        (joined(size=0, parts=[]), ()),
+        (joined(), (b"abc",)),
+        (joined(), (b"ab", b"cdef")),
+        (joined(), (b"abc", b"defg")),
+        (joined(parts=[[PART + "0", 3], ["/nope", 3]]), (b"abc", b"def")),
+        (joined(parts=[[PART + "0", 3], [PART + "0", 3]]), (b"abc", b"def")),
+        (joined(parts=[["", 3], [PART + "0", 3]]), (b"abc", b"def")),
+        (joined(parts=[[f"{PART}{n}", 0] for n in range(10_001)], size=0), ()),
+        (joined()[:-1] + b"," + joined()[1:], (b"abc", b"def")),
+        (joined()[:-1] + b"," + joined(path="/m", parts=[[PART + "2", 6]])[1:], (b"abc", b"def", b"ghijkl")),
+        (joined()[:-1] + b"," + joined(path="/src/m/n", parts=[[PART + "2", 6]])[1:], (b"abc", b"def", b"ghijkl")),
+        (b"", ()), (b"{}", ()), (b"[[]]", ()), (b"[" * 10_000, ()), (b'[{"path": 1}]', ()), (b"\xff", ()),
+    ],
+)  # fmt: skip
+def test_a_join_document_that_is_not_ours_is_refused(
+    session: Session, tmp_path: Path, document: bytes, parts: tuple[bytes, ...]
+) -> None:
+    """M8: neither a traceback, nor a file that is short or has holes."""
+    with pytest.raises(InputError):
+        pull_weights(session, with_parts(tmp_path, document, *parts), tmp_path / "out")
+    assert {path.name for path in tmp_path.iterdir()} == {"layout"}
+
+
+def test_a_file_that_is_whole_and_in_parts_is_refused(session: Session, tmp_path: Path) -> None:
+    target = named_image(
+        tmp_path,
+        **{
+            "weights: joined at start": layer((JOIN, joined())),
+            "weights: m part 1": layer((PART[1:] + "0", b"abc"), (PART[1:] + "1", b"def"), ("src/m", b"whole")),
+        },
+    )
+    with pytest.raises(InputError, match="whole and in parts"):
+        pull_weights(session, target, tmp_path / "out")
+
+
+def test_parts_of_layers_that_an_earlier_run_had_count(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = named_image(
+        tmp_path,
+        **{
+            "weights: joined at start": layer((JOIN, joined())),
+            "weights: m part 1": layer((PART[1:] + "0", b"abc")),
+            "weights: m part 2": layer((PART[1:] + "1", b"def")),
+        },
+    )
+    write: Callable[..., None] = Tree.write
+
+    def full(self: Tree, path: list[str], size: int, blocks: object, *, offset: int | None = None) -> None:
+        if offset == 3:
+            raise DiskError("full", next_step="make room")
+        write(self, path, size, blocks, offset=offset)
+
+    one_by_one = Session(msgspec.structs.replace(session.settings, jobs=1))
+    with monkeypatch.context() as patched:
+        patched.setattr(Tree, "write", full)
+        with pytest.raises(DiskError):
+            pull_weights(one_by_one, target, tmp_path / "out")
+    assert pull_weights(session, target, tmp_path / "out").files == ("m",)
+    assert below(tmp_path / "out") == {"m": b"abcdef"}
+
+
+# A directory laid ready
+
+
+@pytest.fixture
+def in_the_way(session: Session, tmp_path: Path) -> Path:
+    """The name under which the next pull into "out" grows."""
+    target = image(tmp_path, layer(("a", b"1")))
+    return tmp_path / f".out.{open_image(session, target).digest[7:19]}.unfinished"
+
+
+@pytest.mark.parametrize("how", ["anybody", "group", "theirs", "link", "file", "pipe"])
+def test_what_somebody_laid_ready_is_not_used(
+    session: Session, tmp_path: Path, in_the_way: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M4: the files of the tree would be in their hands, and theirs among ours."""
+    if how in ("anybody", "group", "theirs"):
+        (in_the_way / "files").mkdir(parents=True)
+        (in_the_way / "files" / "planted").write_text("evil")
+        in_the_way.chmod({"anybody": 0o707, "group": 0o770}.get(how, 0o755))
+    elif how == "link":
+        (tmp_path / "elsewhere").mkdir()
+        in_the_way.symlink_to(tmp_path / "elsewhere")
+    elif how == "file":
+        in_the_way.write_text("")
+    else:
+        os.mkfifo(in_the_way)
+    if how == "theirs":
+        real = os.geteuid()
+        monkeypatch.setattr(os, "geteuid", lambda: real + 1)
+    with pytest.raises(InputError):
+        pull_weights(session, str(tmp_path / "layout"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert in_the_way.is_symlink() or in_the_way.exists()
+
+
+def test_what_no_layer_brought_is_in_no_output(session: Session, tmp_path: Path, in_the_way: Path) -> None:
+    """M4: of our own, too: no earlier run has written down that it got so far."""
+    (in_the_way / "files" / "deep").mkdir(parents=True)
+    in_the_way.chmod(0o700)
+    (in_the_way / "files" / "deep" / "planted").write_text("evil")
+    assert pull_weights(session, str(tmp_path / "layout"), tmp_path / "out").files == ("a",)
+    assert below(tmp_path / "out") == {"a": b"1"}
+    assert not in_the_way.exists()
+
+
+def test_a_tree_whose_root_is_not_ours_alone_is_not_written_into(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files").chmod(0o777)
+    with pytest.raises(InputError, match="not ours alone"):
+        Tree(tmp_path / "files")
+
+
+# Where the output is
+
+
+def test_an_output_may_be_a_link_to_an_empty_directory(session: Session, tmp_path: Path) -> None:
+    """M15."""
+    target = image(tmp_path, layer(("a", b"1"), ("d/b", b"2")))
+    (tmp_path / "disk" / "real").mkdir(parents=True)
+    (tmp_path / "out").symlink_to("disk/real")
+    (tmp_path / "other").symlink_to("disk/new")
+    for name, real in (("out", "real"), ("other", "new")):
+        found = pull_weights(session, target, tmp_path / name)
+        assert (found.directory, found.files) == (str(tmp_path / name), ("a", "d/b"))
+        assert (tmp_path / name).is_symlink()
+        assert below(tmp_path / "disk" / real) == {"a": b"1", "d/b": b"2"}
+    assert {path.name for path in (tmp_path / "disk").iterdir()} == {"real", "new"}
+
+
+def test_an_output_may_be_the_current_directory_which_stays_it(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So may be a mount point, which can't be renamed over, below what we may not write to."""
+    target = image(tmp_path, layer(("a", b"1")))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    before = (tmp_path / "here").stat().st_ino
+    pull_weights(session, target, Path())
+    assert Path("a").read_bytes() == b"1"
+    assert (tmp_path / "here").stat().st_ino == before
+    assert [path.name for path in Path().iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("kind", ["full", "file", "loop", "link-to-full", "link-to-file"])
+def test_an_output_that_will_not_do_is_refused_before_anything_is_fetched(
+    session: Session, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = image(tmp_path, layer(("a", b"1")))
+    place = tmp_path / "out"
+    real = tmp_path / "real" if kind.startswith("link") else place
+    if kind.endswith("full"):
+        real.mkdir()
+        (real / "mine").write_text("1")
+    elif kind.endswith("file"):
+        real.write_text("1")
+    else:
+        place.symlink_to("out")
+    if real != place:
+        place.symlink_to(real)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    monkeypatch.setattr(Layout, "blob", None)
+    with pytest.raises(InputError):
+        pull_weights(session, target, place)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_an_output_with_the_longest_name_has_room_for_what_is_beside_it(session: Session, tmp_path: Path) -> None:
+    for name in ("n" * 255, "\N{SNOWMAN}" * 85):
+        pull_weights(session, image(tmp_path / "of", layer(("a", b"1"))), tmp_path / name)
+        assert below(tmp_path / name) == {"a": b"1"}
+
+
+# Floods
+
+
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        ("d/" * 3000 + "f", "3001 levels|too many levels|holds the path"),
+        (("n" * 200 + "/") * 20 + "f", "256 levels and 2048 bytes at most"),
+        ("n" * 256, "File name too long"),
+        ("a/f", "no such directory"),
+    ],
+)
+def test_names_that_this_machine_could_not_open_are_refused(
+    session: Session, tmp_path: Path, name: str, match: str
+) -> None:
+    """M12: no RecursionError behind the rename, and nothing is left."""
+    with pytest.raises(InputError, match=match):
+        pull_weights(session, image(tmp_path, layer(("a", b"1"), (name, b"2"))), tmp_path / "out")
+    assert {path.name for path in tmp_path.iterdir()} == {"layout"}
+
+
+def test_files_and_directories_without_end_are_refused(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M11: 25 kB of a layer are 200,000 files, or directories."""
+    monkeypatch.setattr("cogpack.commands.tree._ENTRIES", 20)
+    for entries in ([(f"f{n}", b"") for n in range(21)], [(f"{n}/a/b/c/f", b"") for n in range(5)]):
+        with pytest.raises(InputError, match="more than 20 files and directories"):
+            pull_weights(session, image(tmp_path, layer(*entries)), tmp_path / "out")
+        assert {path.name for path in tmp_path.iterdir()} == {"layout"}
+
+
+def test_small_files_are_synced_together(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """M11: one fsync each took minutes for what comes in seconds."""
+    synced: list[str] = []
+    monkeypatch.setattr("cogpack.commands.tree.sync_file_system", lambda file: synced.append("all"))
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (synced.append("one"), real(file)))
+    layers = [layer(*((f"{number}-{n}", b"") for n in range(500))) for number in range(2)]
+    assert len(pull_weights(session, image(tmp_path, *layers), tmp_path / "out").files) == 1000
+    assert synced.count("all") == 2
+    assert synced.count("one") < 20
+
+
+def test_names_that_are_not_utf8_are_told_in_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M12: as `\\xNN`, as in Rust's, Go's and Python's sources."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    target = image(tmp_path, layer(("caf\udce9", b"1"), ("\N{SNOWMAN}", b"2")))
+    assert run(["weights", "pull", target, "-o", str(tmp_path / "out"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["files"] == ["caf\\xe9", "\N{SNOWMAN}"]

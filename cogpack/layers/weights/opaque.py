@@ -19,6 +19,7 @@ from cogpack.oci import encode
 
 ROOT = "var/lib/cogpack"
 JOINED = f"{ROOT}/joined"
+PARTS = f"{ROOT}/parts"
 MANIFEST = f"{ROOT}/join.json"
 PROGRAM = f"{ROOT}/join.py"
 PAGE = 4096
@@ -46,7 +47,7 @@ def cut_file(path: str, file: LocalFile, length: int, place: Callable[[str, Slic
 
 
 def part_path(path: str, number: int) -> str:
-    return f"{ROOT}/parts/{_folder(path)}/{number:05d}"
+    return f"{PARTS}/{_folder(path)}/{number:05d}"
 
 
 def with_digest(part: Placed) -> list[Placed]:
