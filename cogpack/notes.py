@@ -42,6 +42,7 @@ class Code(enum.StrEnum):
     MIRROR_DOWN = "mirror-down", "A mirror failed and is not asked any more in this run."
     NO_REPO_DIGEST = "no-repo-digest", "Docker has the image, but does not know it by its digest."
     OUTAGE = "outage", "A server does not answer; it is asked again for some minutes."
+    OWN_OUTPUT = "own-output", "What a run of cogpack writes lies in the project and was left out of the image."
     PLAIN_PATH = "plain-path", "An input is a pathlib path: coglet hands the URL over as text."
     PYTHON_PATCH = "python-patch", "The image has another patch release of Python than the one asked for."
     REGISTRY_ASSUMED = "registry-assumed", "An image's name has no registry in it: Docker Hub is taken."
@@ -50,6 +51,7 @@ class Code(enum.StrEnum):
     RELATIVE_IMPORT = "relative-import", "The predictor's file has a relative import, which fails in the container."
     REPOSITORY_MADE = "repository-made", "The repository was made, since the registry wants that before a push."
     RESULTS_UNWRITTEN = "results-unwritten", "What the layers came out as can't be written into the lock."
+    SPECIAL_FILE = "special-file", "A socket, pipe or device of the project was left out of the image."
     TAG_MOVED = "tag-moved", "Another push moved the tag right behind this one."
     TAG_VOUCHED = (
         "tag-vouched",

@@ -33,7 +33,7 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
 
 def build(session: Session, output: Path, *, tag: str | None = None, rebuild: bool = False) -> Built:
     """Into `output`: a `docker load` archive if the name ends in .tar, else an OCI image layout."""
-    project = open_project(session)
+    project = open_project(session, outputs=[output])
     name = _name(project, tag)
     archive = names_archive(output)
     prepared = prepare(session, project, writes=True)

@@ -2,8 +2,9 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import msgspec
 from blake3 import blake3
@@ -41,16 +42,19 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     pinned: bool
 
 
-def open_project(session: Session) -> Project:
-    """Find and read the project; refuse what this version can't pack yet, before any work."""
-    project = find_described(session)
+def open_project(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
+    """Find and read the project; refuse what this version can't pack yet, before any work.
+
+    `outputs`: what the command is to write, which is left out where it lies in the project.
+    """
+    project = find_described(session, outputs=outputs)
     refuse_unsupported(project.config)
     return project
 
 
-def find_described(session: Session) -> Project:
+def find_described(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
     """Find and read the project, whether this version can pack it or not."""
-    project = find_project(session.settings.directory, session.settings.file)
+    project = find_project(session.settings.directory, session.settings.file, outputs=outputs)
     for note in project.config.notes:
         session.progress.note(note)
     return project
@@ -74,7 +78,8 @@ def prepare(session: Session, project: Project, *, writes: bool) -> Prepared:
     # Once before resolving: a mistake in the predictor should not cost a resolve to learn of.
     python = ".".join((config.python_version or DEFAULT_PYTHON).split(".")[:2])
     describe_project(project, sdk_version="", python=python)
-    project.files()  # a mistake in them, too
+    for note in project.notes():  # a mistake in the files, too
+        session.progress.note(note)
     pinned = is_pinned(session, project)
     lock = current_lock(session, project, writes=writes)
     decisions = lock.platforms[config.pack.platform]

@@ -147,7 +147,11 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def _changed(path: Path) -> MismatchError:
-    return MismatchError(f"{path}: changed while it was read", next_step="run it again when nothing writes there")
+    return MismatchError(
+        f"{path}: changed while it was read",
+        next_step="run it again when nothing writes there, or list the file in .dockerignore if the model can do "
+        "without it, as a log",
+    )
 
 
 def _failing(path: Path, error: OSError) -> InputError:

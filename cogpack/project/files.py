@@ -2,27 +2,35 @@
 
 Left out are what `.dockerignore` says and, whatever it says, what is never part of a model: at the root `.cog`,
 `.cogpack` and `cogpack.lock`; anywhere `.git`, `.hg`, `.svn`, `.DS_Store`, `__pycache__`, the caches of mypy, pytest,
-ruff and Jupyter, and virtual environments (`.venv`, and each directory that holds a `pyvenv.cfg`).
+ruff and Jupyter, virtual environments (`.venv`, and each directory that holds a `pyvenv.cfg`), and, with a note, OCI
+image layouts, what the run itself writes, sockets, pipes and devices.
 """
 
 import os
 import stat
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from cogpack.errors import InputError
+from cogpack.notes import Code, Note
 from cogpack.project.ignore import Patterns
 from cogpack.project.lfs import LfsPointer
+from cogpack.project.links import Links
 
 _NEVER_AT_ROOT = frozenset({".cog", ".cogpack", "cogpack.lock"})
 _NEVER = frozenset(
     {".git", ".hg", ".svn", ".DS_Store", "__pycache__", ".venv"}
     | {".mypy_cache", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints"}
 )
-_LINKS = 40
-"""Links followed in a row before it is a loop, as in Linux."""
+_LAYOUT = "oci-layout"
+"""The file by which an OCI image layout is known (image-spec image-layout.md)."""
+
+_KINDS = {stat.S_IFSOCK: "a socket", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+
+Identity: TypeAlias = tuple[int, int]
+"""Device and inode."""
 
 
 class ProjectFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,37 +47,52 @@ class ProjectFile(msgspec.Struct, frozen=True, kw_only=True):
     pointer: LfsPointer | None = None
 
 
-def list_files(root: str, patterns: Patterns) -> list[ProjectFile]:
-    """All below `root`, parents included, sorted by the UTF-8 bytes of the paths.
+class Listing(msgspec.Struct, frozen=True):
+    """`files`: parents included, sorted by the UTF-8 bytes of the paths; `notes`: of what was left out unasked."""
 
-    What an image can't hold as it stands here is an `InputError`: links that leave the project, sockets, pipes,
-    devices, names that are not UTF-8 or that mean a deletion in a layer.
+    files: tuple[ProjectFile, ...]
+    notes: tuple[Note, ...]
+
+
+def list_files(root: str, patterns: Patterns, links: Links, apart: Mapping[Identity, str] = {}) -> Listing:
+    """All below `root` that goes into the image.
+
+    `apart`: files and directories that this very run writes, with what they are, as "this command's own output"; they
+    are left out, and so are OCI image layouts, sockets, pipes and devices. What an image can't hold as it stands here
+    is an `InputError`: links that leave the project, names that are not UTF-8 or that mean a deletion in a layer.
     """
-    found = {file.path: file for file in _walk(root, patterns)}
+    walk = _Walk(root, patterns, links, apart)
+    found = {file.path: file for file in walk.files()}
     for path in list(found):
         parent = path.rpartition("/")[0]
         while parent and parent not in found:
             _check_name(parent, parent.rpartition("/")[2])
             found[parent] = ProjectFile(path=parent, kind="directory")
             parent = parent.rpartition("/")[0]
-    return sorted(found.values(), key=lambda file: file.path.encode())
+    files = sorted(found.values(), key=lambda file: file.path.encode())
+    return Listing(tuple(files), tuple(sorted(walk.notes, key=lambda note: note.text)))
 
 
 def holds(root: str, patterns: Patterns, path: str) -> bool:
     """Whether `list_files` has the file `path`, told from the directories above it alone: nothing else is looked at."""
+    return keeps(root, patterns, path) and _is_file(f"{root}/{path}")
+
+
+def keeps(root: str, patterns: Patterns, path: str) -> bool:
+    """Whether nothing says that `path` stays out of the image."""
     state, walked = 0, ""
     *directories, _ = parts = path.split("/")
     for depth, name in enumerate(parts):
         walked = f"{walked}/{name}" if walked else name
-        if _is_never(name, at_root=depth == 0):
+        if is_never(name, at_root=depth == 0):
             return False
         state = patterns.match(walked, state)
         if depth < len(directories) and not _goes_into(root, walked, patterns, state):
             return False
-    return not patterns.ignores(state) and _is_file(f"{root}/{path}")
+    return not patterns.ignores(state)
 
 
-def _is_never(name: str, *, at_root: bool) -> bool:
+def is_never(name: str, *, at_root: bool) -> bool:
     return name in _NEVER or (at_root and name in _NEVER_AT_ROOT)
 
 
@@ -86,24 +109,90 @@ def _is_file(path: str) -> bool:
         return False
 
 
-def _walk(root: str, patterns: Patterns) -> Iterator[ProjectFile]:
-    pending = [("", 0)]
-    while pending:
-        directory, above = pending.pop()
-        for entry in _scan(root, directory):
-            path = f"{directory}/{entry.name}" if directory else entry.name
-            if _is_never(entry.name, at_root=not directory):
-                continue
-            state = patterns.match(path, above)
-            ignored = patterns.ignores(state)
-            is_directory = entry.is_dir(follow_symlinks=False)
-            if is_directory and _goes_into(root, path, patterns, state):
-                pending.append((path, state))
-            elif is_directory and not ignored:  # a virtual environment
-                continue
-            if not ignored:
-                _check_name(path, entry.name)
-                yield ProjectFile(path=path, kind="directory") if is_directory else _file(root, path, entry)
+class _Walk:
+    def __init__(self, root: str, patterns: Patterns, links: Links, apart: Mapping[Identity, str]) -> None:
+        self.notes: list[Note] = []
+        self._root = root
+        self._patterns = patterns
+        self._links = links
+        self._apart = apart
+        self._inodes = {inode for _, inode in apart}
+
+    def files(self) -> Iterator[ProjectFile]:
+        pending = [("", 0)]
+        while pending:
+            directory, above = pending.pop()
+            for entry in _scan(self._root, directory):
+                path = f"{directory}/{entry.name}" if directory else entry.name
+                if is_never(entry.name, at_root=not directory):
+                    continue
+                state = self._patterns.match(path, above)
+                ignored = self._patterns.ignores(state)
+                is_directory = entry.is_dir(follow_symlinks=False)
+                if is_directory and not self._is_wanted(path, entry, ignored=ignored):
+                    continue
+                if is_directory and _goes_into(self._root, path, self._patterns, state):
+                    pending.append((path, state))
+                elif is_directory and not ignored:  # a virtual environment
+                    continue
+                if not ignored:
+                    _check_name(path, entry.name)
+                    if is_directory:
+                        yield ProjectFile(path=path, kind="directory")
+                    elif (file := self._file(path, entry)) is not None:
+                        yield file
+
+    def _is_wanted(self, path: str, entry: "os.DirEntry[str]", *, ignored: bool) -> bool:
+        """Whether a directory is part of the project: no place of this run's own, nor an image that was built."""
+        own = self._own(path, entry)
+        is_layout = own is None and os.path.lexists(f"{self._root}/{path}/{_LAYOUT}")
+        if (own or is_layout) and not ignored:
+            self.notes.append(Note(Code.OWN_OUTPUT, f"{path}: {own or 'an OCI image layout'}, left out"))
+        return not own and not is_layout
+
+    def _own(self, path: str, entry: "os.DirEntry[str]") -> str | None:
+        if entry.inode() not in self._inodes:
+            return None
+        status = _status(path, entry)
+        return self._apart.get((status.st_dev, status.st_ino))
+
+    def _file(self, path: str, entry: "os.DirEntry[str]") -> ProjectFile | None:
+        status = _status(path, entry)
+        if stat.S_ISLNK(status.st_mode):
+            try:
+                target = os.readlink(f"{self._root}/{path}")  # noqa: PTH115 - a Path would rewrite it
+            except OSError as error:
+                raise _unreadable(path, error) from error
+            self._links.check(path, target)
+            return ProjectFile(path=path, kind="symlink", target=target)
+        if not stat.S_ISREG(status.st_mode):
+            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no file")
+            self.notes.append(Note(Code.SPECIAL_FILE, f"{path}: {kind}, left out"))
+            return None
+        if own := self._apart.get((status.st_dev, status.st_ino)):
+            self.notes.append(Note(Code.OWN_OUTPUT, f"{path}: {own}, left out"))
+            return None
+        return ProjectFile(path=path, kind="file", executable=bool(status.st_mode & stat.S_IXUSR), size=status.st_size)
+
+
+def _status(path: str, entry: "os.DirEntry[str]") -> os.stat_result:
+    try:
+        return entry.stat(follow_symlinks=False)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def own_output() -> dict[Identity, str]:
+    """The files that standard output and error of this process lead to, if they are files."""
+    found: dict[Identity, str] = {}
+    for descriptor, name in ((2, "standard error"), (1, "standard output")):
+        try:
+            status = os.fstat(descriptor)
+        except OSError:  # closed
+            continue
+        if stat.S_ISREG(status.st_mode):
+            found[status.st_dev, status.st_ino] = f"this command's own {name}"
+    return found
 
 
 def _scan(root: str, directory: str) -> list["os.DirEntry[str]"]:
@@ -127,67 +216,6 @@ def _check_name(path: str, name: str) -> None:
             f"{path}: a name that begins with .wh. means a deleted file in an image",
             next_step="rename the file, or list it in .dockerignore",
         )
-
-
-def _file(root: str, path: str, entry: "os.DirEntry[str]") -> ProjectFile:
-    try:
-        status = entry.stat(follow_symlinks=False)
-        if stat.S_ISREG(status.st_mode):
-            return ProjectFile(
-                path=path, kind="file", executable=bool(status.st_mode & stat.S_IXUSR), size=status.st_size
-            )
-        if stat.S_ISLNK(status.st_mode):
-            target = os.readlink(f"{root}/{path}")  # noqa: PTH115 - a Path would rewrite it
-            _check_link(root, path, target)
-            return ProjectFile(path=path, kind="symlink", target=target)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    raise InputError(
-        f"{path}: neither a file, a directory nor a symbolic link", next_step="delete it, or list it in .dockerignore"
-    )
-
-
-def _check_link(root: str, path: str, target: str) -> None:
-    try:
-        target.encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{path}: the link's target is not UTF-8 text", next_step="make the link anew") from None
-    if link_leaves(root, path.rpartition("/")[0], target):
-        raise InputError(
-            f"{path}: a symbolic link to {target}, which leaves the project",
-            next_step="put the files themselves into the project, or list the link in .dockerignore",
-        )
-
-
-def link_leaves(root: str, directory: str, target: str) -> bool:
-    """Whether following `target` from `directory` (relative to `root`) leaves `root` at any step.
-
-    Links on the way are followed too: the image has the project at another place, so even a way that comes back in
-    through the project's own name on this machine would lead elsewhere.
-    """
-    if target.startswith("/"):
-        return True
-    place, pending, links = [part for part in directory.split("/") if part], target.split("/"), 0
-    while pending:
-        part = pending.pop(0)
-        if part == "..":
-            if not place:
-                return True
-            place.pop()
-        elif part not in ("", "."):
-            place.append(part)
-            try:
-                further = os.readlink("/".join([root, *place]))  # noqa: PTH115
-            except OSError:  # no link, or nothing there
-                continue
-            links += 1
-            if further.startswith("/"):
-                return True
-            if links > _LINKS:
-                return False  # a loop: it leads nowhere, but nowhere outside
-            place.pop()
-            pending = further.split("/") + pending
-    return False
 
 
 def _unreadable(path: str, error: OSError) -> InputError:

@@ -2,7 +2,8 @@
 
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import msgspec
 from cogpack.config import Config, parse_config
 from cogpack.config.document import MAX_BYTES as MAX_CONFIG_BYTES
 from cogpack.errors import InputError
-from cogpack.project.files import ProjectFile, holds, list_files
+from cogpack.notes import Note
+from cogpack.project.files import Identity, Listing, ProjectFile, holds, is_never, keeps, list_files, own_output
 from cogpack.project.ignore import Patterns, parse_ignore
 from cogpack.project.inputs import Inputs, read_inputs
 from cogpack.project.lfs import LfsAttributes
+from cogpack.project.links import Links
 from cogpack.project.reading import open_file
 from cogpack.project.split import SplitRules
 from cogpack.project.weights import WeightRules
@@ -27,15 +30,20 @@ _MAX_SETTINGS = 64 * 1024
 
 
 class Project(msgspec.Struct, frozen=True, dict=True):
-    """`root` is absolute and free of links; the files are listed once."""
+    """`root` is absolute and free of links; the files are listed once. `outputs`: what this run is to write."""
 
     root: Path
     config: Config
     config_path: Path
+    outputs: tuple[Path, ...] = ()
 
     def files(self) -> list[ProjectFile]:
         """What goes into the image, weights included, sorted by the UTF-8 bytes of the paths."""
         return list(self._files.values())
+
+    def notes(self) -> tuple[Note, ...]:
+        """What is worth a word about the files."""
+        return self._listing.notes
 
     def is_weight(self, file: ProjectFile) -> bool:
         return self._rules.is_weight(file)
@@ -71,11 +79,34 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         for reference in (self.config.predict, self.config.train):
             path = reference.partition(":")[0] if reference else None
             if path and os.path.lexists(self.root / path) and not self._source(path):
-                raise InputError(
-                    f"{path}: named in {self.config_path.name}, but left out by {_IGNORE_FILE}",
-                    next_step=f"add the line !{path} at the end of {_IGNORE_FILE}",
-                )
+                raise self._why_not(path)
         return ProjectSource(self)
+
+    def _why_not(self, path: str) -> InputError:
+        """Why a source that is here will not be in the image."""
+        named = f"{path}: named in {self.config_path.name}, but"
+        place = self._links.find(path)
+        if place is None:
+            return InputError(
+                f"{named} a link that leads to /{self._links.lead('', path) or '...'} in the image, out of the project",
+                next_step="put the file itself into the project",
+            )
+        for one in dict.fromkeys((path, place)):
+            leads = "" if one == path else f" {one}, to which it leads, is"
+            if keeps(str(self.root), self._patterns, one):
+                continue
+            if name := next(
+                (name for depth, name in enumerate(one.split("/")) if is_never(name, at_root=depth == 0)), ""
+            ):
+                return InputError(f"{named}{leads} left out, as {name} always is", next_step="move the file")
+            if not self._patterns.matches(one):
+                return InputError(f"{named}{leads} in a virtual environment", next_step="move the file")
+            return InputError(
+                f"{named}{leads} left out by {_IGNORE_FILE}",
+                next_step=f"add the line !{one} at the end of {_IGNORE_FILE}",
+            )
+        what = "is no file" if os.path.lexists(self.root / place) else f"leads to {place}, which is not there"
+        return InputError(f"{named} {what}", next_step="put the file there, or name another")
 
     def read(self, path: str) -> bytes | None:
         """A file's bytes; `None` where the image will have no such file. Links are followed, and nothing else of the
@@ -95,25 +126,35 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         return data
 
     def _source(self, path: str) -> str | None:
-        place = self._place(path)
-        return place if place is not None and holds(str(self.root), self._patterns, place) else None
+        place, root = self._links.find(path), str(self.root)
+        if place is None or not keeps(root, self._patterns, os.path.normpath(path)):
+            return None
+        return place if holds(root, self._patterns, place) else None
 
     def _resolved(self, path: str) -> ProjectFile | None:
-        file = self._files.get(self._place(path) or "")
+        file = self._files.get(self._links.find(path) or "")
         return file if file is not None and file.kind == "file" else None
-
-    def _place(self, path: str) -> str | None:
-        """`path` with its links followed; `None` where that leaves the project."""
-        try:
-            place = Path(os.path.realpath(self.root / path))
-        except ValueError:
-            return None
-        return place.relative_to(self.root).as_posix() if place.is_relative_to(self.root) else None
 
     @cached_property
     def _files(self) -> dict[str, ProjectFile]:
-        files = list_files(str(self.root), self._patterns)
-        return {file.path: self._rules.find_pointer(str(self.root), file) for file in files}
+        return {file.path: self._rules.find_pointer(str(self.root), file) for file in self._listing.files}
+
+    @cached_property
+    def _listing(self) -> Listing:
+        return list_files(str(self.root), self._patterns, self._links, self._apart)
+
+    @property
+    def _apart(self) -> dict[Identity, str]:
+        found = {}
+        for path in self.outputs:
+            with suppress(OSError):  # not there yet
+                status = path.stat()
+                found[status.st_dev, status.st_ino] = "this command's own output"
+        return found | own_output()
+
+    @cached_property
+    def _links(self) -> Links:
+        return Links(str(self.root), [weight.target for weight in self.config.weights])
 
     @cached_property
     def _rules(self) -> WeightRules:
@@ -153,8 +194,11 @@ class ProjectSource:
         return self._project.read(path)
 
 
-def find_project(start: Path, file: str = "cog.yaml") -> Project:
-    """The project whose `file` is in `start` or the nearest directory above; with a slash in `file`, there alone."""
+def find_project(start: Path, file: str = "cog.yaml", *, outputs: Sequence[Path] = ()) -> Project:
+    """The project whose `file` is in `start` or the nearest directory above; with a slash in `file`, there alone.
+
+    `outputs`: files and directories that this run is to write, which are no part of it.
+    """
     directory = _directory(start)
     upward = [directory] if "/" in file else [directory, *directory.parents][: _MAX_PARENTS + 1]
     for candidate in upward:
@@ -163,7 +207,8 @@ def find_project(start: Path, file: str = "cog.yaml") -> Project:
             text = _read(path)
         except FileNotFoundError:
             continue
-        return Project(Path(os.path.realpath(path.parent)), parse_config(text, path=path.name), path)
+        root = Path(os.path.realpath(path.parent))
+        return Project(root, parse_config(text, path=path.name), path, tuple(outputs))
     above = "" if "/" in file else " or any directory above"
     raise InputError(f"no {file} in {start}{above}", next_step="run it in the project's directory, or name the file")
 

@@ -2,14 +2,18 @@
 
 import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from cogpack.errors import InputError
+from cogpack.notes import Code, Note
 from cogpack.project import Project, ProjectFile, find_project
-from cogpack.project.files import link_leaves
+from cogpack.project.links import HOME, Links
+from cogpack.runtime.contract import SOURCE
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 90868376\n"
 
@@ -94,17 +98,88 @@ def test_links_that_leave_the_project_are_refused(tmp_path: Path, target: str) -
         found.files()
 
 
-def test_an_absolute_link_into_the_project_is_refused(tmp_path: Path) -> None:
-    found = project(tmp_path, {"a": ""})
-    (tmp_path / "link").symlink_to(tmp_path / "a")
-    with pytest.raises(InputError, match="leaves the project"):
+def test_an_absolute_link_to_the_projects_place_here_is_refused_with_the_relative_one(tmp_path: Path) -> None:
+    found = project(tmp_path, {"a": "", "sub/x": ""})
+    (tmp_path / "sub/link").symlink_to(tmp_path / "a")
+    with pytest.raises(InputError, match="leaves the project") as caught:
         found.files()
+    assert caught.value.next_step == "make it relative: ln -sfn ../a sub/link"
+
+
+MANAGED = "model: h.io/me/model\nweights: [{name: w, target: /weights/w, source: {uri: hf://a/b}}]\n"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("/src/a", "/src", "/src/none/yet", "//src/./a", "/src/inner", "../../src/a", "inner/x", "/src/sub/../a"),
+        *("/weights/w", "/weights/w/m.bin", "/weights", "../../weights/w/m.bin", "/weights/../src/a"),
+        *("/dev/null", "/dev/stdout", "/dev/fd/3", "/dev/shm/x"),
+    ],
+)
+def test_links_that_are_right_in_the_image_are_kept_as_they_are_written(tmp_path: Path, target: str) -> None:
+    found = project(tmp_path, {"a": "", "sub/x": ""}, MANAGED)
+    (tmp_path / "inner").symlink_to("/src/sub")
+    (tmp_path / "sub/inner").symlink_to("/src/inner")
+    (tmp_path / "sub/link").symlink_to(target)
+    assert ProjectFile(path="sub/link", kind="symlink", target=target) in found.files()
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/", "/srcs", "/src/../etc", "/src/..", "/weights/w2", "/weight", "/dev", "/dev/sda", "/tmp/x", "/src/up/a"],
+)
+def test_links_that_lead_elsewhere_in_the_image_are_refused(tmp_path: Path, target: str) -> None:
+    found = project(tmp_path, {".dockerignore": "up\n"}, MANAGED)
+    (tmp_path / "up").symlink_to("/opt")
+    (tmp_path / "link").symlink_to(target)
+    with pytest.raises(InputError, match=r"^link: a symbolic link to .* leaves the project") as caught:
+        found.files()
+    assert "kept are links to /src" in caught.value.next_step
+
+
+def test_links_have_the_project_where_images_have_it() -> None:
+    assert HOME == SOURCE
+
+
+def test_a_predictor_behind_an_absolute_link_into_the_image_is_read(tmp_path: Path) -> None:
+    found = project(tmp_path, {"real.py": "x"}, "predict: predict.py:P")
+    (tmp_path / "predict.py").symlink_to("/src/real.py")
+    assert found.source.read("predict.py") == b"x"
+
+
+@pytest.mark.parametrize(
+    ("predict", "ignored", "target", "message"),
+    [
+        ("p.py", "", "/etc/p.py", "but a link that leads to /etc/p.py in the image, out of the project"),
+        ("p.py", "", "../p.py", "but a link that leads to /p.py in the image, out of the project"),
+        ("p.py", "", "none.py", "but leads to none.py, which is not there"),
+        ("p.py", "", "sub", "but is no file"),
+        ("p.py", "", ".venv/x.py", "but .venv/x.py, to which it leads, is left out, as .venv always is"),
+        ("p.py", "", "env/x.py", "but env/x.py, to which it leads, is in a virtual environment"),
+        ("p.py", "sub\n", "sub/x.py", "but sub/x.py, to which it leads, is left out by .dockerignore"),
+        ("p.py", "p.py\n", "sub/x.py", "but left out by .dockerignore"),
+        ("sub/x.py", "sub\n", "sub", "but left out by .dockerignore"),
+        (".venv/x.py", "", "sub", "but left out, as .venv always is"),
+    ],
+)
+def test_a_predictor_that_the_image_will_not_have_is_told_why(
+    tmp_path: Path, predict: str, ignored: str, target: str, message: str
+) -> None:
+    files: dict[str, bytes | str] = {"sub/x.py": "", ".venv/x.py": "", "env/x.py": "", "env/pyvenv.cfg": ""}
+    found = project(tmp_path, files | {".dockerignore": ignored}, f"predict: {predict}:P")
+    (tmp_path / "p.py").symlink_to(target)
+    with pytest.raises(InputError) as caught:
+        _ = found.source
+    text = caught.value.message.replace(" is left", " left") if predict != "p.py" else caught.value.message
+    assert text == f"{predict}: named in cog.yaml, {message}"
 
 
 def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     (tmp_path / "x").symlink_to("y/a")
     (tmp_path / "y").symlink_to("x/b")
-    assert not link_leaves(str(tmp_path), "", "x")
+    assert Links(str(tmp_path)).lead("", "x") is None
+    assert [file.path for file in project(tmp_path, {}).files()] == ["cog.yaml", "x", "y"]
 
 
 def test_what_an_image_cant_hold_is_refused_unless_ignored(tmp_path: Path) -> None:
@@ -114,13 +189,6 @@ def test_what_an_image_cant_hold_is_refused_unless_ignored(tmp_path: Path) -> No
         return caught.value.message
 
     project(tmp_path, {})
-    os.mkfifo(tmp_path / "pipe")
-    assert refused() == "pipe: neither a file, a directory nor a symbolic link"
-    (tmp_path / "pipe").unlink()
-    with socket.socket(socket.AF_UNIX) as opened:
-        opened.bind(str(tmp_path / "s"))
-        assert refused().startswith("s: neither")
-    (tmp_path / "s").unlink()
     (tmp_path / ".wh.x").write_text("")
     assert refused().startswith(".wh.x: a name that begins with .wh.")
     (tmp_path / ".wh.x").unlink()
@@ -128,6 +196,52 @@ def test_what_an_image_cant_hold_is_refused_unless_ignored(tmp_path: Path) -> No
     assert refused() == r"b'\xff': the name is not UTF-8 text"
     (tmp_path / ".dockerignore").write_text("?\n")
     assert [file.path for file in find_project(tmp_path).files()] == [".dockerignore", "cog.yaml"]
+
+
+def test_sockets_and_pipes_are_left_out_with_a_note_unless_ignored(tmp_path: Path) -> None:
+    project(tmp_path, {"sub/x": ""})
+    os.mkfifo(tmp_path / "sub/pipe")
+    with socket.socket(socket.AF_UNIX) as opened:
+        opened.bind(str(tmp_path / "s"))
+        found = find_project(tmp_path)
+        assert [file.path for file in found.files()] == ["cog.yaml", "sub", "sub/x"]
+        assert found.notes() == (
+            Note(Code.SPECIAL_FILE, "s: a socket, left out"),
+            Note(Code.SPECIAL_FILE, "sub/pipe: a pipe, left out"),
+        )
+        (tmp_path / ".dockerignore").write_text("s\n**/pipe\n")
+        assert find_project(tmp_path).notes() == ()
+
+
+def test_what_a_run_writes_is_no_part_of_the_project(tmp_path: Path) -> None:
+    project(tmp_path, {"image.tar": "old", "out/x": "", "image/oci-layout": "{}", "image/blobs/sha256/aa": ""})
+    outputs = [tmp_path / "image.tar", tmp_path / "out", tmp_path / "none"]
+    found = find_project(tmp_path, outputs=outputs)
+    assert [file.path for file in found.files()] == ["cog.yaml"]
+    assert found.notes() == (
+        Note(Code.OWN_OUTPUT, "image.tar: this command's own output, left out"),
+        Note(Code.OWN_OUTPUT, "image: an OCI image layout, left out"),
+        Note(Code.OWN_OUTPUT, "out: this command's own output, left out"),
+    )
+    (tmp_path / ".dockerignore").write_text("image\n")
+    assert [note.text for note in find_project(tmp_path).notes()] == []
+
+
+@pytest.mark.parametrize(("descriptor", "name"), [(1, "output"), (2, "error")])
+def test_standard_output_and_error_are_no_part_of_the_project(tmp_path: Path, descriptor: int, name: str) -> None:
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom cogpack.project import find_project\n"
+        "found = find_project(Path())\nfiles = [file.path for file in found.files()]\n"
+        "Path('../told').write_text(repr((files, [note.text for note in found.notes()])))\n"
+    )
+    root = tmp_path / "p"
+    root.mkdir()
+    project(root, {"a": ""})
+    with (root / "push.log").open("wb") as log:
+        streams = {"stdout" if descriptor == 1 else "stderr": log}
+        subprocess.run([sys.executable, "-c", program], cwd=root, check=True, **streams)  # type: ignore[call-overload]
+    told = [f"push.log: this command's own standard {name}, left out"]
+    assert (tmp_path / "told").read_text() == repr((["a", "cog.yaml"], told))
 
 
 def test_a_kept_file_below_a_name_that_is_not_text_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,101 @@
+"""Where the symbolic links of a project lead in its image, which has the project at `HOME` wherever it is here.
+
+Right in the image are links into the project, to the targets of managed weights, and to what every container has of
+/dev (OCI runtime-spec, config-linux.md "Default Devices", runtime-linux.md "Dev symbolic links"). They are kept as they
+were written.
+"""
+
+import os
+from collections.abc import Collection
+
+from cogpack.errors import InputError
+
+HOME = "src"
+"""The first part of each of the project's paths in the image."""
+
+_DEVICES = frozenset({"null", "zero", "full", "random", "urandom", "tty", "fd", "stdin", "stdout", "stderr", "shm"})
+_MOST = 40
+"""Links followed in a row before it is a loop, as in Linux."""
+
+
+class Links:
+    """Of the project at `root`, an absolute path. `targets`: absolute paths of the image that managed weights fill."""
+
+    def __init__(self, root: str, targets: Collection[str] = ()) -> None:
+        self._root = root
+        self._targets = [_parts(target) for target in targets]
+
+    def lead(self, directory: str, target: str) -> str | None:
+        """The path of the image, without the leading slash, to which `target` leads from `directory` of the project.
+
+        Links on the way are followed too; a loop leads nowhere: None.
+        """
+        place = _from(target, [HOME, *_parts(directory)])
+        pending, links = _parts(target), 0
+        while pending:
+            part = pending.pop(0)
+            if part == "..":
+                place = place[:-1]
+                continue
+            place.append(part)
+            further = self._link(place)
+            if further is None:
+                continue
+            links += 1
+            if links > _MOST:
+                return None
+            place = _from(further, place[:-1])
+            pending = _parts(further) + pending
+        return "/".join(place)
+
+    def _link(self, place: list[str]) -> str | None:
+        """What the link at a place of the image says, if one of the project is there."""
+        if place[0] != HOME or len(place) == 1:
+            return None
+        try:
+            return os.readlink("/".join([self._root, *place[1:]]))  # noqa: PTH115 - a Path would rewrite it
+        except (OSError, ValueError):  # no link, or nothing there
+            return None
+
+    def find(self, path: str) -> str | None:
+        """`path` of the project with its links followed; None where that is no path of the project."""
+        found = None if "\0" in path else self.lead("", path)
+        return found.removeprefix(f"{HOME}/") if found is not None and found.startswith(f"{HOME}/") else None
+
+    def is_right(self, place: str) -> bool:
+        """Whether the image has, or may have, something at this path that has the same name there as here."""
+        parts = _parts(place)
+        if parts[:1] == [HOME] or (parts[:1] == ["dev"] and parts[1:2] and parts[1] in _DEVICES):
+            return True
+        return bool(parts) and any(
+            parts[: len(target)] == target or target[: len(parts)] == parts for target in self._targets
+        )
+
+    def check(self, path: str, target: str) -> None:
+        """Refuse the link at `path` where it would lead elsewhere in the image than here."""
+        try:
+            target.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{path}: the link's target is not UTF-8 text", next_step="make the link anew") from None
+        directory = path.rpartition("/")[0]
+        place = self.lead(directory, target)
+        if place is None or self.is_right(place):
+            return
+        inside = os.path.normpath(target)
+        if inside.startswith(f"{self._root}/"):
+            advice = f"make it relative: ln -sfn {os.path.relpath(inside, f'{self._root}/{directory}')} {path}"
+        elif target.startswith("/"):
+            advice = "put the files themselves into the project, or list the link in .dockerignore; kept are links to "
+            advice += f"/{HOME}, which is the project in the image, and to the targets of weights"
+        else:
+            advice = "put the files themselves into the project, or list the link in .dockerignore"
+        raise InputError(f"{path}: a symbolic link to {target}, which leaves the project", next_step=advice)
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
+def _from(target: str, place: list[str]) -> list[str]:
+    """Where following `target` begins."""
+    return [] if target.startswith("/") else place
