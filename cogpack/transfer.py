@@ -12,7 +12,7 @@ from cogpack.layers.facts import Facts
 from cogpack.layers.layer import Form, Layer
 from cogpack.layers.tar import EPOCH
 from cogpack.oci import OCI_LAYER_GZIP, Descriptor, Image, LayerInfo
-from cogpack.plan import Plan
+from cogpack.plan import PROJECT, Plan
 from cogpack.progress import Cancellation, Progress
 from cogpack.sinks.base import Sink
 from cogpack.threads import each
@@ -118,8 +118,12 @@ def transfer(
         task.done(outcome if sent else "reused")
         return Moved(name=layer.name, key=layer.key, info=info, sent=sent, vouched="" if sent else vouched(layer))
 
-    # Largest first: the last layer to finish should be a short one. Unknown sizes count as large.
-    order = sorted(plan.layers, key=lambda layer: -(layer.known.descriptor.size if layer.known else 1 << 62))
+    # Largest first: the last layer to finish should be a short one. Unknown sizes count as large. The project before
+    # all others: its files are the ones that somebody may be writing to.
+    order = sorted(
+        plan.layers,
+        key=lambda layer: (layer.name != PROJECT, -(layer.known.descriptor.size if layer.known else 1 << 62)),
+    )
     if not sink.parallel:
         order = list(plan.layers)
     jobs = jobs if sink.parallel else 1

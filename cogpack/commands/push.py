@@ -112,10 +112,11 @@ def read_new_files(session: Session, prepared: Prepared) -> None:
 
 
 def read_project(session: Session, prepared: Prepared) -> None:
-    """Make the project's own layer, which no lock remembers, where it is all that is not known of the image."""
-    unknown = [layer for layer in prepared.plan.built if layer.known is None]
-    if [layer.name for layer in unknown] == [PROJECT]:
-        unknown[0].learn(lambda _: session.cancellation.check())
+    """Make the project's own layer, which no lock remembers, before anything is sent: a file that still changes is
+    found now, and not behind the weights."""
+    for layer in prepared.plan.built:
+        if layer.name == PROJECT and layer.known is None:
+            layer.learn(lambda _: session.cancellation.check())
 
 
 def believe_known(

@@ -26,6 +26,9 @@ _YOUNG = 2_000_000_000
 """Nanoseconds: coarser than the clock of any file system in use."""
 
 
+_EMPTY = blake3().hexdigest()
+
+
 class _Remembered(msgspec.Struct, frozen=True, array_like=True):
     stat: Stat
     digest: str
@@ -162,6 +165,8 @@ class Fingerprints:
 
     def when_read(self, content: LocalFile | Slices) -> Fingerprinted:
         """`content` as it is now; if its hash is not remembered, it is known once somebody has read all of it."""
+        if content.size == 0:  # nobody will open it
+            return Fingerprinted(content, _EMPTY)
         name, stat = _named(content)
         if (known := self._recall(name, stat)) is not None:
             return Fingerprinted(content, known)

@@ -1,0 +1,187 @@
+"""What lies in real projects beside code and weights: each verb, on a project that nobody has read yet."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.world import Project, World, noise, ok
+
+from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
+
+WEIGHT = noise(2_000_000)
+FILES = {"model/w.pt": WEIGHT, "notes.txt": "read me"}
+VERBS = [
+    ("push", "REF"),
+    ("plan",),
+    ("push", "--dry-run", "REF"),
+    ("build", "-o", "../out"),
+    ("build", "-o", "../a.tar"),
+]
+
+
+def verb(project: Project, words: tuple[str, ...]) -> list[str]:
+    return [project.target() if word == "REF" else word for word in words]
+
+
+@contextmanager
+def streams_to(path: Path) -> Iterator[None]:
+    """This process's standard output and error in a file, as a shell has it behind `> push.log 2>&1`."""
+    kept = [os.dup(descriptor) for descriptor in (1, 2)]
+    with path.open("ab") as log:
+        for descriptor in (1, 2):
+            os.dup2(log.fileno(), descriptor)
+        try:
+            yield
+        finally:
+            for descriptor, old in zip((1, 2), kept, strict=True):
+                os.dup2(old, descriptor)
+                os.close(old)
+
+
+def managed(world: World, files: dict[str, bytes]) -> Project:
+    """A project with managed weights of a directory at /weights."""
+    project = world.project(files=FILES)
+    text = (project.root / "cog.yaml").read_text().replace("build:\n", f"model: {world.registry}/me/model\nbuild:\n")
+    weights = f"weights:\n  - name: w\n    target: /weights\n    source: {{uri: {world.directory}/given}}\n"
+    project.write("cog.yaml", weights + text)
+    for name, data in files.items():
+        project.write(f"../given/{name}", data)
+    return project
+
+
+def test_a_log_of_the_push_itself_does_not_change_the_digest(world: World) -> None:
+    project = world.project(files=FILES)
+    quiet = ok(project.cogpack("push", project.target()))
+    for again in range(2):
+        with streams_to(project.root / "push.log"):
+            os.write(1, b"a line\n")
+            logged = ok(project.cogpack("push", project.target(), "--rebuild"))
+        assert logged.digest == quiet.digest, again
+        assert "note: push.log: this command's own standard output, left out\n" in logged.err
+    assert "src/push.log" not in world.files("me/model", "v1")
+
+
+@pytest.mark.parametrize("words", VERBS, ids=" ".join)
+def test_sockets_and_pipes_are_left_out_with_a_note(world: World, words: tuple[str, ...]) -> None:
+    project = world.project(files=FILES)
+    os.mkfifo(project.root / "p")
+    with socket.socket(socket.AF_UNIX) as opened:
+        opened.bind(str(project.root / "s"))
+        done = ok(project.cogpack(*verb(project, words)))
+    assert "note: p: a pipe, left out\n" in done.err
+    assert "note: s: a socket, left out\n" in done.err
+
+
+@pytest.mark.parametrize("name", ["runs/train.log", "notes.txt"])
+def test_a_file_that_grows_is_named_before_anything_is_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    project = world.project(files=FILES | {"runs/train.log": "0"})
+    read = Fingerprints.of
+
+    def grow(self: Fingerprints, path: Path) -> Fingerprinted:
+        found = read(self, path)
+        if path == project.root / name:
+            with path.open("a") as log:
+                log.write("more")
+        return found
+
+    monkeypatch.setattr(Fingerprints, "of", grow)
+    done = project.cogpack("push", project.target())
+    assert (done.code, world.uploads()) == (3, [])
+    assert f"error: {project.root / name}: changed while it was read\n" in done.err
+    assert "next: run it again when nothing writes there, or list the file in .dockerignore" in done.err
+    assert not world.has("me/model", "v1")
+
+
+@pytest.mark.parametrize("output", ["out", "image.tar"])
+def test_an_image_that_was_built_into_the_project_is_no_part_of_the_next(world: World, output: str) -> None:
+    project = world.project(files=FILES)
+    first = ok(project.cogpack("build", "-o", output))
+    size = (project.root / output).stat().st_size
+    second = ok(project.cogpack("build", "-o", output, "--rebuild"))
+    assert second.out == first.out
+    assert f"note: {output}: " in second.err
+    assert (project.root / output).stat().st_size == size
+
+
+def test_links_that_are_right_in_the_image_are_kept(world: World) -> None:
+    project = world.project(files=FILES)
+    links = {"also.py": "/src/predict.py", ".env": "/dev/null", "up": "../src/notes.txt"}
+    for name, target in links.items():
+        (project.root / name).symlink_to(target)
+    ok(project.cogpack("push", project.target()))
+    found = world.files("me/model", "v1")
+    assert {name: found[f"src/{name}"] for name in links} == links
+
+
+def test_a_link_to_the_target_of_managed_weights_is_kept(world: World) -> None:
+    project = managed(world, {"m.bin": WEIGHT})
+    (project.root / "models").symlink_to("/weights")
+    ok(project.cogpack("push", project.target()))
+    found = world.files("me/model", "v1")
+    assert (found["src/models"], found["weights/m.bin"]) == ("/weights", WEIGHT)
+
+
+@pytest.mark.parametrize("words", VERBS, ids=" ".join)
+def test_an_empty_file_may_be_among_managed_weights(world: World, words: tuple[str, ...]) -> None:
+    project = managed(world, {"m.bin": WEIGHT, "sub/.lock": b""})
+    ok(project.cogpack(*verb(project, words)))
+
+
+@pytest.mark.parametrize("words", [("push", "REF"), ("plan",), ("schema",)], ids=" ".join)
+def test_a_predictor_behind_a_link_out_of_the_project_is_told_as_that(world: World, words: tuple[str, ...]) -> None:
+    project = world.project(files=FILES)
+    (project.root / "predict.py").rename(world.directory / "predict.py")
+    (project.root / "predict.py").symlink_to("../predict.py")
+    done = project.cogpack(*verb(project, words))
+    assert done.code == 2
+    assert "error: predict.py: named in cog.yaml, but a link that leads to /predict.py in the image" in done.err
+    assert ".dockerignore" not in done.err
+
+
+def test_merge_keys_are_merged(world: World) -> None:
+    project = world.project(files=FILES)
+    text = (project.root / "cog.yaml").read_text()
+    plain = ok(project.cogpack("push", project.target()))
+    python = '  python_version: "3.13"\n'
+    assert python in text
+    merged = "common: &c\n" + python + "  gpu: yes\n" + text.replace(python, "  <<: *c\n  gpu: false\n")
+    project.write("cog.yaml", merged)
+    again = ok(project.cogpack("push", project.target()))
+    assert "unknown key" not in again.err
+    assert world.manifest("me/model", "v1")["layers"][:-1]
+    assert plain.digest != again.digest, "cog.yaml itself is in the image"
+
+
+def test_a_build_needs_no_python_version(world: World) -> None:
+    project = world.project(files=FILES)
+    text = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", text.replace('  python_version: "3.13"\n', ""))
+    ok(project.cogpack("push", project.target()))
+
+
+@pytest.mark.parametrize("words", [("lock",), *VERBS], ids=" ".join)
+def test_what_is_asked_for_and_taken_otherwise_is_told_once(world: World, words: tuple[str, ...]) -> None:
+    project = world.project(files=FILES)
+    text = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", text.replace('"3.13"\n', '"3.13.1"\n  cuda: "12.1"\n  cudnn: "8"\n'))
+    for _ in range(2):
+        done = ok(project.cogpack(*verb(project, words)))
+        for line in ("cog.yaml:2: build.python_version: ", "cog.yaml:3: build.cuda: ", "cog.yaml:4: build.cudnn: "):
+            assert done.err.count(f"note: {line}") == 1, done.err
+
+
+@pytest.mark.parametrize("words", [("lock",), *VERBS], ids=" ".join)
+def test_commands_that_are_not_supported_are_refused_by_line_all_at_once(world: World, words: tuple[str, ...]) -> None:
+    project = world.project(files=FILES)
+    text = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", text.replace("build:\n", "build:\n  run:\n    - pip install a\n    - echo hi\n"))
+    done = project.cogpack(*verb(project, words))
+    assert done.code == 2
+    assert "\n  cog.yaml:3: build.run[0]: pip install a: not supported" in done.err
+    assert "\n  cog.yaml:4: build.run[1]: echo hi: not supported" in done.err
+    assert not (project.root / "cogpack.lock").exists()
