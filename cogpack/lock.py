@@ -129,15 +129,31 @@ class LockedWheel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         parse_digest(f"sha256:{self.sha256}", where=f"{FILE}: wheel {self.filename}")
 
 
+class LockedClash(msgspec.Struct, frozen=True, kw_only=True):
+    """`paths` of the image, which several wheels hold, are those of `wheel`, not those of `over`: by file names."""
+
+    wheel: str
+    over: tuple[str, ...]
+    paths: tuple[str, ...]
+
+
 class Decisions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """For one platform. Exactly one of `debian` and `base` is there. `created`: seconds since 1970."""
+    """For one platform. Exactly one of `debian` and `base` is there. `created`: seconds since 1970.
+
+    `clashes`: None in a lock from before they were looked for.
+    """
 
     debian: DebianBase | None = None
     base: RegistryBase | None = None
     created: _Time | None = None
     wheels: tuple[LockedWheel, ...] = ()
+    clashes: tuple[LockedClash, ...] | None = None
 
     def __post_init__(self) -> None:
+        names = {wheel.filename for wheel in self.wheels}
+        for clash in self.clashes or ():
+            if not names.issuperset((clash.wheel, *clash.over)):
+                raise InputError(f"{FILE}: a clash of wheels that are not in it", next_step="run cogpack lock")
         if (self.debian is None) == (self.base is None):
             raise InputError(f"{FILE}: a platform needs one base", next_step="run cogpack lock")
 

@@ -21,6 +21,7 @@ class Code(enum.StrEnum):
         return code
 
     CACHE_UNWRITABLE = "cache-unwritable", "The cache can't be written: the next run has to learn the same again."
+    CLASH = "clash", "Two wheels hold a file of one path with different bytes; one of them is in the image."
     COG_REFUSES = "cog-refuses", "The model serves this here, but `cog build` would refuse it."
     COPY_LOST = "copy-lost", "Another registry had a layer and did not give it right: the layer was made here instead."
     CREDENTIALS_LEFT = "credentials-left", "After a logout there are still credentials that would be used."
@@ -60,6 +61,10 @@ class Code(enum.StrEnum):
     TRAIN_ALONE = "train-alone", "A class has train, but nothing that coglet could start it with."
     UNKNOWN_KEY = "unknown-key", "A key of cog.yaml is not known and has no effect."
     UNUSED_SETTING = "unused-setting", "A setting of cog.yaml has no effect in this project."
+    WHEELS_UNCOMPARED = (
+        "wheels-uncompared",
+        "The lock is of a version that did not look for paths that two wheels hold.",
+    )
     YANKED = "yanked", "A chosen release was taken back by its publisher."
 
 

@@ -22,7 +22,7 @@ from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import Layer, LayerSource
 from cogpack.layers.weights import WEIGHTS, WORTH, JoinSource, Probe, Weight, lay
-from cogpack.layers.wheels import VenvSource, WheelFile, WheelsSource, group
+from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
 from cogpack.lock import Decisions, LockedDeb, LockedWheel
 from cogpack.oci import Platform, read_config
 from cogpack.project import ProjectFile
@@ -122,7 +122,8 @@ def make_plan(
     layers += [layer for layer, _ in large]
     probe = suppliers.probe if config.pack.weights.compression == "zstd" else None
     project = BuiltLayer(_project(files, schema, suppliers), compressed, ground=ground, remembered=False)
-    above = [small[0], project]
+    clashes = _clashes(decisions, suppliers)
+    above = [small[0], *([built(clashes, spliced)] if clashes else []), project]
     room = LAYER_LIMIT - len(layers) - len(above)
     laid = lay(weights, layer_size, suppliers.part, contract.join_program(), probe, room=room)
     for layer in laid.layers:
@@ -209,11 +210,28 @@ def _later(supply: Callable[[Any], LocalFile], item: LockedDeb | LockedWheel) ->
 
 
 def _wheels(wheels: Sequence[LockedWheel], suppliers: Suppliers) -> list[list[WheelFile]]:
-    by_name = {wheel.filename: wheel for wheel in wheels}
-    return [
-        [WheelFile(name, by_name[name].sha256, _later(suppliers.wheel, by_name[name])) for name in names]
-        for names in group([(wheel.filename, wheel.size or 0) for wheel in wheels])
+    by_name = {wheel.filename: _wheel(wheel, suppliers) for wheel in wheels}
+    return [[by_name[name] for name in names] for names in _groups(wheels)]
+
+
+def _groups(wheels: Sequence[LockedWheel]) -> list[list[str]]:
+    return group([(wheel.filename, wheel.size or 0) for wheel in wheels])
+
+
+def _wheel(wheel: LockedWheel, suppliers: Suppliers) -> WheelFile:
+    return WheelFile(wheel.filename, wheel.sha256, _later(suppliers.wheel, wheel))
+
+
+def _clashes(decisions: Decisions, suppliers: Suppliers) -> ClashesSource | None:
+    """What lies above all wheels, where their order would show another wheel's files than pip's order does."""
+    groups = _groups(decisions.wheels)
+    by_name = {wheel.filename: _wheel(wheel, suppliers) for wheel in decisions.wheels}
+    found = [
+        (by_name[clash.wheel], [by_name[name] for name in clash.over], clash.paths)
+        for clash in decisions.clashes or ()
+        if is_hidden(clash, groups)
     ]
+    return ClashesSource(found) if found else None
 
 
 def _placed(file: ProjectFile, suppliers: Suppliers) -> Placed:

@@ -12,6 +12,13 @@ Ask = Callable[[Mapping[str, str]], AbstractContextManager[Stream]]
 _ATTEMPTS = 5
 """Failures in a row without a byte between them."""
 
+_TAIL = 64 * 1024
+_AHEAD = 16 * 1024
+
+
+class NoRangesError(InputError):
+    """The server sends whole files only."""
+
 
 class RemoteFile:
     """`size` in bytes. What is read is whatever the server sends: whoever knows a digest must check it.
@@ -61,9 +68,41 @@ class RemoteFile:
             if not stream.headers.get("content-range", "").startswith(f"bytes {offset}-"):
                 raise UnavailableError(f"{self!r}: sent another range than was asked for", next_step="try again later")
         elif offset:
-            raise InputError(
+            raise NoRangesError(
                 f"{self!r}: the server sends whole files only, no ranges", next_step="host the file elsewhere"
             )
+
+
+class Glances:
+    """A few short reads of a remote file, most of them near its end, which comes with the first of them."""
+
+    def __init__(self, file: RemoteFile) -> None:
+        self._file = file
+        self._pieces: list[tuple[int, bytes]] = []
+
+    def __call__(self, offset: int, size: int) -> bytes:
+        """`size` bytes from `offset`, fewer at the end of the file."""
+        end = min(offset + size, self._file.size)
+        if not self._pieces:
+            self._fetch(max(0, min(offset, self._file.size - _TAIL)), self._file.size)
+        for start, data in self._pieces:
+            if start <= offset and end <= start + len(data):
+                return data[offset - start : end - start]
+        return self._fetch(offset, min(max(end, offset + _AHEAD), self._file.size))[: end - offset]
+
+    def _fetch(self, start: int, end: int) -> bytes:
+        data = b"".join(self._file.read(start, end - start))
+        self._pieces.append((start, data))
+        return data
+
+
+def remote_size(http: Http, url: str) -> int:
+    """Bytes of the file at `url`, asked with a range (RFC 9110 14.4); `NoRangesError` where the server knows none."""
+    with following(http, url, {"Range": "bytes=0-0"}) as stream:
+        _, _, total = stream.headers.get("content-range", "").partition("/")
+        if stream.status == 206 and total.isdecimal():
+            return int(total)
+    raise NoRangesError(f"{redacted(url)}: the server sends no ranges", next_step="host the file elsewhere")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from cogpack.commands.prepare import Prepared, open_project, prepare
-from cogpack.commands.push import believe_known, check_wheels, record_results
+from cogpack.commands.push import believe_known, record_results
 from cogpack.commands.results import ImageLayer
 from cogpack.commands.session import Session
 from cogpack.commands.targets import push_reference
@@ -63,7 +63,6 @@ def _name(project: Project, tag: str | None) -> str:
 def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, rebuild: bool) -> Built:
     if not rebuild:
         believe_known(session, prepared.plan, prepared.lock)
-    check_wheels(session, prepared.plan)
     done = transfer(
         prepared.plan,
         sink,

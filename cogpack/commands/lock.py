@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 
+from cogpack.commands.clashes import check_clashes, clash_notes, compare_wheels
 from cogpack.commands.gather import pin_weights
 from cogpack.commands.images import trying
 from cogpack.commands.otherwise import notes_of
@@ -46,7 +47,8 @@ def lock(session: Session, project: Project, *, upgrade: bool = False) -> Lock:
 
 
 def _tell(session: Session, project: Project, lock: Lock) -> None:
-    for note in notes_of(project.config, lock.platforms[project.config.pack.platform]):
+    decisions = lock.platforms[project.config.pack.platform]
+    for note in (*notes_of(project.config, decisions), *clash_notes(project, decisions)):
         session.progress.note(note)
 
 
@@ -81,7 +83,9 @@ def current_lock(session: Session, project: Project, *, writes: bool) -> Lock:
             )
         return _renewed(session, project, None, writes=writes)
     stale = found.stale(input_digests(project.inputs()))
-    if not stale and project.config.pack.platform in found.platforms:
+    decisions = found.platforms.get(project.config.pack.platform)
+    if not stale and decisions:
+        check_clashes(project, decisions)
         _tell(session, project, found)
         return found
     if is_pinned(session, project):
@@ -128,12 +132,13 @@ def _decide(session: Session, project: Project, kept: Decisions | None) -> Decis
     requirements = project.requirements()
     for note in requirements.notes:
         session.progress.note(note)
+    target = Target(python=python, glibc=glibc, arch=platform.architecture)
     try:
-        wheels = resolve_wheels(
+        resolved = resolve_wheels(
             [*requirements.lines, contract.sdk_requirement(config), "coglet", "pip"],
             constraints=requirements.constraints,
             root=project.root,
-            target=Target(python=python, glibc=glibc, arch=platform.architecture),
+            target=target,
             indexes=Indexes.from_environment(session.settings.environment, requirements),
             exclude_newer=config.pack.exclude_newer,
             preferences=kept.wheels if kept else (),
@@ -146,7 +151,16 @@ def _decide(session: Session, project: Project, kept: Decisions | None) -> Decis
         raise InputError(
             f"{places}: {error.message}" if places else error.message, next_step=error.next_step
         ) from error
-    return Decisions(debian=debian, base=base, wheels=wheels, created=_created(session.settings.environment))
+    wheels, clashes = compare_wheels(session, project, resolved, target, kept)
+    decided = Decisions(
+        debian=debian,
+        base=base,
+        wheels=wheels,
+        clashes=clashes,
+        created=_created(session.settings.environment),
+    )
+    check_clashes(project, decided)
+    return decided
 
 
 def _created(environment: Mapping[str, str]) -> int | None:

@@ -10,6 +10,7 @@ import msgspec
 from blake3 import blake3
 
 from cogpack.artifacts import Artifact
+from cogpack.commands.clashes import wheel_artifact
 from cogpack.commands.gather import Gathered, gather
 from cogpack.commands.lock import DEFAULT_PYTHON, current_lock, is_pinned
 from cogpack.commands.session import Session
@@ -193,7 +194,7 @@ class _Wheels:
         self._urls: dict[str, list[str]] | None = None
 
     def file(self, wheel: LockedWheel) -> LocalFile:
-        return _verified(self._session, _artifact(wheel), lambda: self._places(wheel))
+        return _verified(self._session, wheel_artifact(wheel), lambda: self._places(wheel))
 
     def _places(self, wheel: LockedWheel) -> list[str]:
         if wheel.path is not None:
@@ -206,7 +207,9 @@ class _Wheels:
                 missing = [
                     wheel
                     for wheel in self._decisions.wheels
-                    if wheel.path is None and wheel.url is None and self._session.store.find(_artifact(wheel)) is None
+                    if wheel.path is None
+                    and wheel.url is None
+                    and self._session.store.find(wheel_artifact(wheel)) is None
                 ]
                 self._urls = wheel_urls(
                     missing,
@@ -218,10 +221,6 @@ class _Wheels:
                     metadata=self._session.metadata,
                 )
             return self._urls.get(wheel.sha256, [])
-
-
-def _artifact(wheel: LockedWheel) -> Artifact:
-    return Artifact(wheel.filename, Digest(f"sha256:{wheel.sha256}"), wheel.size)
 
 
 def _base_blob(session: Session, decisions: Decisions) -> BlobSource:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from cogpack.artifacts import Artifact
 from cogpack.commands.delivery import Delivery, PushedTo
 from cogpack.commands.gather import locked_weights
 from cogpack.commands.lock import write_lock
@@ -14,7 +13,6 @@ from cogpack.commands.session import Session
 from cogpack.commands.targets import push_targets
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, InputError
-from cogpack.layers.wheels import check_clashes
 from cogpack.lock import Lock, Result, Results
 from cogpack.notes import Code, Note
 from cogpack.oci import LayerInfo
@@ -66,7 +64,6 @@ def push(
     if not rebuild:
         words = {who: word for one in deliveries for who, word in one.words.items()}
         believe_known(session, prepared.plan, prepared.lock, words, tag_cache=tag_cache)
-    check_wheels(session, prepared.plan)
     read_project(session, prepared)
     for one in deliveries:
         one.tell_of_limits()
@@ -148,20 +145,6 @@ def believe_known(
         if names := ", ".join(layer.name for layer in plan.built if layer.hearsay and layer.vouched == who):
             text = f"{who} alone says what these layers come out as: {names}; --no-tag-cache makes them here"
             session.progress.note(Note(Code.TAG_VOUCHED, text))
-
-
-def check_wheels(session: Session, plan: Plan) -> None:
-    """Before a new layer of wheels is made: do two wheels hold different files of one name?
-
-    Wheels of layers that are known are looked at where they are here already; they are not fetched for this.
-    """
-    unknown = {layer.key for layer in plan.built if layer.known is None and not layer.unread}
-    if any(key in unknown for key, _ in plan.wheels):
-        check_clashes(
-            wheel
-            for key, wheel in plan.wheels
-            if key in unknown or session.store.find(Artifact(wheel.filename, Digest(f"sha256:{wheel.sha256}"), None))
-        )
 
 
 def record_results(session: Session, prepared: Prepared, infos: Mapping[str, LayerInfo]) -> None:

@@ -61,7 +61,8 @@ class PackWeights(msgspec.Struct, frozen=True, kw_only=True):
 class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The top-level `cogpack` mapping, which Cog does not read.
 
-    `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference.
+    `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference. `clashes`: what
+    files are that two wheels hold differently.
     """
 
     base: str | None = None
@@ -69,6 +70,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     compression: Literal["gzip", "zstd"] = "gzip"
     debian_mirror: str | None = None
     exclude_newer: str | None = None
+    clashes: Literal["note", "error"] = "note"
     weights: PackWeights = PackWeights()
 
 

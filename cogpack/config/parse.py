@@ -24,7 +24,7 @@ _BUILD = (
     *("gpu", "python_version", "python_requirements", "python_packages", "system_packages"),
     *("run", "pre_install", "cuda", "cudnn", "sdk_version"),
 )
-_PACK = ("base", "platform", "compression", "debian_mirror", "exclude_newer", "weights")
+_PACK = ("base", "platform", "compression", "debian_mirror", "exclude_newer", "clashes", "weights")
 
 _PLATFORMS: Mapping[str, Literal["linux/amd64", "linux/arm64"]] = {
     "linux/amd64": "linux/amd64",
@@ -39,6 +39,7 @@ _SPLITS: Mapping[str, SplitRule] = {
 }
 _SMALLEST_LAYER = 1024 * 1024
 _COMPRESSIONS: Mapping[str, Literal["gzip", "zstd"]] = {"gzip": "gzip", "zstd": "zstd"}
+_CLASHES: Mapping[str, Literal["note", "error"]] = {"note": "note", "error": "error"}
 _WEIGHT_COMPRESSIONS: Mapping[str, Literal["none", "zstd"]] = {"none": "none", "zstd": "zstd"}
 
 _PYTHON = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?", re.ASCII)
@@ -271,6 +272,7 @@ def _pack(value: Value) -> PackOptions:
         compression=_choice(fields["compression"], _COMPRESSIONS) if "compression" in fields else default.compression,
         debian_mirror=_mirror(fields["debian_mirror"]) if "debian_mirror" in fields else None,
         exclude_newer=fields["exclude_newer"].text() if "exclude_newer" in fields else None,
+        clashes=_choice(fields["clashes"], _CLASHES) if "clashes" in fields else default.clashes,
         weights=_pack_weights(fields["weights"]) if "weights" in fields else default.weights,
     )
 

@@ -346,3 +346,9 @@ YAML_PIECES = st.lists(st.sampled_from([*WORDS, "\n", "\n", "\n  ", "\n- ", "\t"
 def test_any_shape_of_yaml_is_a_config_or_an_input_error(pieces: list[str]) -> None:
     with contextlib.suppress(InputError):
         parse("".join(pieces))
+
+
+def test_clashes_of_wheels_are_noted_or_refused() -> None:
+    assert parse("cogpack: {clashes: error}\n").pack.clashes == "error"
+    assert parse("cogpack: {}\n").pack.clashes == "note"
+    assert fault("cogpack: {clashes: allow}\n") == "cog.yaml:1: cogpack.clashes: expected note or error, found allow"

@@ -30,15 +30,16 @@ _SCHEMES = frozenset({"purelib", "platlib", "headers", "scripts", "data"})
 
 
 class Places:
-    """Of one wheel, from its file name and the names in it: `dist_info` is its directory of metadata.
+    """Of one wheel, from its file name and the names in it.
 
-    `InputError` for names that make no wheel.
+    `project`: its normalised name; `dist_info`: the directory of its metadata. `InputError` for names that make no
+    wheel.
     """
 
     def __init__(self, filename: str, names: Iterable[str]) -> None:
         self._filename = filename
         try:
-            self._project, _, _, _ = parse_wheel_filename(filename)
+            self.project, _, _, _ = parse_wheel_filename(filename)
         except InvalidWheelFilename as error:
             raise InputError(f"{filename}: {error}", next_step="give the wheel its real name") from error
         self.dist_info = self._find_dist_info(names)
@@ -53,7 +54,7 @@ class Places:
         found = sorted(top for top in tops if top.endswith(".dist-info"))
         if len(found) != 1:
             self.refuse(f"expected one .dist-info directory, found {', '.join(found) or 'none'}")
-        if canonicalize_name(found[0].partition("-")[0].removesuffix(".dist-info")) != self._project:
+        if canonicalize_name(found[0].partition("-")[0].removesuffix(".dist-info")) != self.project:
             self.refuse(f"{found[0]} belongs to another project")
         return found[0]
 
@@ -82,7 +83,7 @@ class Places:
     def _is_own(self, stem: str) -> bool:
         """Whether `stem` names this project, with a version or, as maturin wrote it, without, in any spelling."""
         names = (stem, stem.partition("-")[0], stem.rpartition("-")[0])
-        return self._project in {canonicalize_name(name) for name in names}
+        return self.project in {canonicalize_name(name) for name in names}
 
     def launchers(self, entry_points: str) -> Iterator[tuple[str, Bytes]]:
         """Path and content of each script that the text of `entry_points.txt` asks for."""

@@ -1,7 +1,7 @@
 """Requirements to exact wheels for a target interpreter, by uv; and locked wheels to addresses."""
 
 from cogpack.resolve.wheels.indexes import Indexes
-from cogpack.resolve.wheels.resolver import resolve_wheels, wheel_urls
+from cogpack.resolve.wheels.resolver import Resolved, resolve_wheels, wheel_urls
 from cogpack.resolve.wheels.target import Target
 
-__all__ = ["Indexes", "Target", "resolve_wheels", "wheel_urls"]
+__all__ = ["Indexes", "Resolved", "Target", "resolve_wheels", "wheel_urls"]

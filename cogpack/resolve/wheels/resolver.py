@@ -1,9 +1,10 @@
 """What is required, to locked wheels; locked wheels, to where they can be had."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import msgspec
 from packaging.pylock import Package, PackageWheel
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
@@ -15,6 +16,13 @@ from cogpack.resolve.wheels.choice import best_wheel, filename_of, named_hashes,
 from cogpack.resolve.wheels.compile import compile_lock
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.target import Target
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """`wheels` by name; `addresses`: where each was found, by its sha256, with credentials: not to be shown or kept."""
+
+    wheels: tuple[LockedWheel, ...]
+    addresses: Mapping[str, str]
 
 
 def resolve_wheels(
@@ -29,8 +37,8 @@ def resolve_wheels(
     cache: Path,
     metadata: Path,
     progress: Progress = SILENT,
-) -> tuple[LockedWheel, ...]:
-    """The wheels that fulfil `requirements` (lines; `./x.whl` relative to `root`), sorted by name.
+) -> Resolved:
+    """The wheels that fulfil `requirements` (lines; `./x.whl` relative to `root`).
 
     `preferences`: pins that are kept where they still fit; `cache`: for a scratch directory; `metadata`: uv's own
     cache, which decides hashes. Where a line names hashes, the wheel has one of them.
@@ -52,7 +60,10 @@ def resolve_wheels(
     hashes = named_hashes([*requirements, *constraints])
     found = [_locked(package, target, hashes, local, root) for package in packages]
     task.done("resolved")
-    return tuple(sorted(found, key=lambda wheel: wheel.name))
+    return Resolved(
+        tuple(sorted((wheel for wheel, _ in found), key=lambda wheel: wheel.name)),
+        {wheel.sha256: indexes.authorised(address) for wheel, address in found if address},
+    )
 
 
 def wheel_urls(
@@ -105,7 +116,8 @@ def _named(line: str, root: Path) -> str:
 
 def _locked(
     package: Package, target: Target, hashes: dict[str, frozenset[str]], local: dict[str, str], root: Path
-) -> LockedWheel:
+) -> tuple[LockedWheel, str | None]:
+    """With the address that uv gives."""
     name = canonicalize_name(package.name)
     allowed = hashes.get(name)
     if package.archive is not None:  # a requirement that names one file
@@ -117,7 +129,7 @@ def _locked(
         sha256 = sha256_of(archive.hashes)
         if sha256 is None or (allowed is not None and sha256 not in allowed):
             raise _wrong_hash(filename, sha256)
-        return LockedWheel(
+        wheel = LockedWheel(
             name=name,
             version=str(package.version or parse_wheel_filename(filename)[1]),
             filename=filename,
@@ -127,6 +139,7 @@ def _locked(
             url=anonymous(archive.url) if archive.url else None,
             path=path,
         )
+        return wheel, archive.url
     version = str(package.version or "")
     best = best_wheel(package.wheels or (), target.tags(), allowed)
     if best is None:
@@ -135,7 +148,8 @@ def _locked(
         raise no_wheel(name, version, target)
     sha256 = sha256_of(best.hashes)
     assert sha256 is not None
-    return LockedWheel(name=name, version=version, filename=filename_of(best), sha256=sha256, size=_size(best))
+    wheel = LockedWheel(name=name, version=version, filename=filename_of(best), sha256=sha256, size=_size(best))
+    return wheel, best.url
 
 
 def _size(wheel: PackageWheel) -> int | None:

@@ -13,11 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.wheels import make_wheel, wheel_file
 
-from cogpack.errors import InputError
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import SplicedGzip, Zstd
-from cogpack.layers.entry import complete
-from cogpack.layers.wheels import VenvSource, WheelFile, WheelsSource, check_clashes, group
+from cogpack.layers.entry import File, complete
+from cogpack.layers.wheels import VenvSource, WheelFile, WheelsSource, group
 from cogpack.layers.wheels.groups import LARGE, MAX_GROUPS
 
 
@@ -103,20 +102,16 @@ def test_equal_files_of_two_wheels_are_there_once(tmp_path: Path) -> None:
     assert [entry.path for entry in entries if "/nvidia/" in entry.path] == [
         f"opt/venv/lib/python/site-packages/nvidia/{name}" for name in ("__init__.py", "a", "b")
     ]
-    check_clashes([wheel_file(first), wheel_file(second)])
 
 
-@pytest.mark.parametrize(("one", "other"), [("cv2/a", "cv2/a"), ("cv2", "cv2/a"), ("cv2/a", "cv2")])
-def test_a_clash_names_both_wheels(tmp_path: Path, one: str, other: str) -> None:
-    first = make_wheel(tmp_path, "opencv-a", files={one: b"one"})
-    second = make_wheel(tmp_path, "opencv-b", files={other: b"two"})
-    for look in (
-        lambda: list(WheelsSource([wheel_file(first), wheel_file(second)]).entries()),
-        lambda: check_clashes([wheel_file(second), wheel_file(first)]),
-    ):
-        with pytest.raises(InputError) as caught:
-            look()
-        assert f"{first.name} and {second.name} both have their own /opt/venv/" in caught.value.message
+def test_a_layer_of_several_wheels_has_the_first_ones_file_whatever_else_is_in_the_image(tmp_path: Path) -> None:
+    first = wheel_file(make_wheel(tmp_path, "opencv-a", files={"cv2/a": b"one"}))
+    second = wheel_file(make_wheel(tmp_path, "opencv-b", files={"cv2/a": b"two"}))
+    for wheels in ([first, second], [second, first]):
+        (file,) = [entry for entry in WheelsSource(wheels).entries() if entry.path.endswith("/cv2/a")]
+        assert isinstance(file, File)
+        with file.content.open() as stream:
+            assert stream.read() == b"one"
 
 
 def test_large_wheels_are_alone_and_what_many_share_lies_below() -> None:

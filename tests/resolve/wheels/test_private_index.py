@@ -68,7 +68,7 @@ def test_an_index_whose_authority_ssl_cert_file_names_is_asked_and_fetched_from(
                     resolve(exclude_newer=None, preferences=[])
                 assert server.heads == []
                 return
-            (locked,) = resolve(exclude_newer=None, preferences=[])
+            (locked,) = resolve(exclude_newer=None, preferences=[]).wheels
             assert locked.sha256 == hashed
             urls = wheel_urls([locked], indexes=found, target=TARGET, cache=cache, metadata=cache / "uv")
             with Http(environment=environment) as http:
