@@ -4,6 +4,7 @@ import os
 import stat
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -45,6 +46,7 @@ class Store:
         self._http = http
         self._sound: dict[Digest, os.stat_result] = {}
         self._lock = threading.Lock()
+        self._turns: defaultdict[Digest, threading.Lock] = defaultdict(threading.Lock)
 
     def _path(self, artifact: Artifact) -> Path:
         name = artifact.digest.removeprefix("sha256:")
@@ -105,10 +107,17 @@ class Store:
         A place that is away is waited for where no other has it. `task`: of the caller, when the file is one of many;
         else it is a task of its own.
 
+        Who asks for a file that is on its way waits for it: a second download would replace the first one's file while
+        it is read.
+
         `MismatchError` when what came is not what was locked; `UnavailableError` when no place has it.
         """
-        if found := self.find(artifact):
-            return found
+        with self._lock:
+            turn = self._turns[artifact.digest]
+        with turn:
+            return self.find(artifact) or self._fetch_now(artifact, urls, task)
+
+    def _fetch_now(self, artifact: Artifact, urls: Callable[[], Iterable[str]], task: Task | None) -> Path:
         moving = task or self._http.progress.task(artifact.name, artifact.size)
         path = self._http.patience(1).persist(lambda: self._fetch(artifact, urls(), moving))
         if task is None:

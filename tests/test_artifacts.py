@@ -1,6 +1,8 @@
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,22 @@ def test_a_file_is_downloaded_once(store: Store, tmp_path: Path) -> None:
         assert store.fetch(WHEEL, lambda: [fake.url]) == store.find(WHEEL)
         assert len(fake.seen) == 1
     assert len(files(tmp_path)) == 1
+
+
+def test_two_who_want_a_file_at_once_share_its_download(store: Store) -> None:
+    started = threading.Barrier(2)
+
+    def script(_: Request) -> Answer:
+        time.sleep(0.2)  # the other one is at the door by now
+        return 200, {}, DATA
+
+    def fetch(_: int) -> int:
+        started.wait()
+        return store.fetch(WHEEL, lambda: [fake.url]).stat().st_ino
+
+    with serving(script) as fake, ThreadPoolExecutor(2) as pool:
+        assert len(set(pool.map(fetch, range(2)))) == 1
+        assert len(fake.seen) == 1
 
 
 @pytest.mark.parametrize("size", [len(DATA), None])

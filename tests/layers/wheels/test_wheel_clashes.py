@@ -6,6 +6,7 @@ import pytest
 from support.wheels import make_wheel
 
 from cogpack.errors import InputError, MismatchError
+from cogpack.layers.content import LocalFile
 from cogpack.layers.wheels import ClashesSource, Outline, WheelFile, find_clashes, is_hidden
 from cogpack.layers.wheels.clashes import matters
 from cogpack.lock import LockedClash
@@ -167,7 +168,7 @@ def test_within_a_layer_the_first_by_name_is_seen() -> None:
 
 
 def test_a_layer_of_clashes_is_named_by_its_wheels_and_paths_and_holds_these_paths(tmp_path: Path) -> None:
-    made = make_wheel(tmp_path, "a", files={"m/a": b"1", "m/b": b"2"})
+    made = LocalFile.of(make_wheel(tmp_path, "a", files={"m/a": b"1", "m/b": b"2"}))
     a, b, c = (WheelFile(f"{name}-1-py3-none-any.whl", name * 64, lambda: made) for name in "abc")
     path, other = f"{SITE}/m/a", f"{SITE}/m/b"
     source = ClashesSource([(a, [b, c], [path, other])])
