@@ -45,6 +45,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str]
 
 
+class Marks(msgspec.Struct, frozen=True, kw_only=True):
+    """What is written on an image besides what it is made of. `created`: seconds since 1970."""
+
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
+    created: int | None = None
+
+
 class BaseImage(msgspec.Struct, frozen=True, kw_only=True):
     """What a registry base contributes besides its layers: the raw config, unknown fields and all."""
 

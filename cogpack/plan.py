@@ -12,7 +12,7 @@ import msgspec
 
 from cogpack.config import Config
 from cogpack.errors import InputError
-from cogpack.image import LAYER_LIMIT, BaseImage, Run
+from cogpack.image import LAYER_LIMIT, BaseImage, Marks, Run
 from cogpack.layers.built import BaseLayer, BlobSource, BuiltLayer
 from cogpack.layers.compression import Codec, Gzip, SplicedGzip, Uncompressed, Zstd
 from cogpack.layers.content import LocalFile, Slices
@@ -48,6 +48,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     platform: Platform
     annotations: Mapping[str, str]
     created: int | None
+    marks: Marks = Marks()
 
     @property
     def built(self) -> list[BuiltLayer]:
@@ -75,6 +76,7 @@ def weights_plan(plan: Plan) -> Plan:
         platform=plan.platform,
         annotations={},
         created=plan.created,
+        marks=plan.marks,
     )
 
 

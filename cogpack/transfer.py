@@ -71,14 +71,16 @@ def vouched(layer: Layer) -> str:
 
 
 def finish(plan: Plan, parts: Sequence[Part]) -> Image:
+    marks = plan.marks
+    created = plan.created if plan.created is not None else marks.created
     return assemble(
         parts,
-        plan.run,
+        msgspec.structs.replace(plan.run, labels={**plan.run.labels, **marks.labels}),
         platform=plan.platform,
         base=plan.base,
         base_layers=plan.base_layers,
-        annotations=plan.annotations,
-        created=EPOCH if plan.created is None else plan.created,
+        annotations={**plan.annotations, **marks.annotations},
+        created=EPOCH if created is None else created,
     )
 
 

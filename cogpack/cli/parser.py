@@ -8,7 +8,7 @@ from cogpack import __version__
 from cogpack.cli import acts, helping, registries
 from cogpack.cli import weights as weight_acts
 from cogpack.cli.grammar import Grammar
-from cogpack.cli.shared import CONNECTION, OUTPUT, PROJECT, TOPICS, hosts, jobs, port, size
+from cogpack.cli.shared import CONNECTION, IMAGE, OUTPUT, PROJECT, TOPICS, hosts, jobs, port, size
 
 _PUSHED = "ghcr.io/me/model:v1"
 _FOREIGN = ("--allow-foreign", "take layers that the registry does not have from their URLs at this host")
@@ -24,7 +24,7 @@ def parser() -> Grammar:
         epilog=f"cogpack help COMMAND|{'|'.join([*TOPICS, 'exit-codes'])} explains one.",
     )
     for topic in TOPICS.values():
-        topic.add(lambda *names, **settings: top.set_defaults(**{_dest(names): _default(settings)}))
+        topic.add(lambda *names, **settings: top.set_defaults(**{_dest(names, settings): _default(settings)}))
     top.set_defaults(jobs=1)
     top.add_argument("--version", action="version", version=f"cogpack {__version__}", help="print the version")
     _projects(top)
@@ -35,8 +35,8 @@ def parser() -> Grammar:
     return top
 
 
-def _dest(names: tuple[str, ...]) -> str:
-    return names[-1].lstrip("-").replace("-", "_")
+def _dest(names: tuple[str, ...], settings: dict[str, object]) -> str:
+    return str(settings.get("dest") or names[-1].lstrip("-").replace("-", "_"))
 
 
 def _default(settings: dict[str, object]) -> object:
@@ -52,7 +52,7 @@ def _projects(top: Grammar) -> None:
         return added
 
     def tags(added: Grammar) -> None:
-        text = "take nobody's word in the registry for what a layer comes out as"
+        text = "take no tag's word for what a layer comes out as"
         added.add_argument("--no-tag-cache", dest="tag_cache", action="store_false", help=text)
 
     def rebuild(added: Grammar) -> None:
@@ -65,14 +65,14 @@ def _projects(top: Grammar) -> None:
     tags(push)
     push.add_argument("--weights-only", action="store_true", help="push an image of the weights and nothing else")
     push.add_argument("--create-repository", action="store_true", help="make the repository first (Amazon ECR)")
-    push.share(PROJECT, OUTPUT, CONNECTION)
+    push.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
     plan = project(
         "plan", acts.plan, "Show the layers, their bytes, and what a push would move.", f"cogpack plan {_PUSHED}"
     )
     _targets(plan)
     tags(plan)
-    plan.share(PROJECT, OUTPUT, CONNECTION)
+    plan.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
     build = project(
         "build",
@@ -86,18 +86,20 @@ def _projects(top: Grammar) -> None:
     )  # fmt: skip
     build.add_argument("-t", "--tag", metavar="NAME[:TAG]", help="name of the image in it [image: of cog.yaml]")
     rebuild(build)
-    build.share(PROJECT, OUTPUT, CONNECTION)
+    build.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
     load = project(
         "load", acts.load, "Load the image into the local Docker.", "docker run -p 5000:5000 $(cogpack load)"
     )
     load.add_argument("-t", "--tag", metavar="NAME[:TAG]", help="name of the image [image: of cog.yaml]")
-    load.share(PROJECT, OUTPUT, CONNECTION)
+    load.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--annotation",))
 
     lock = project("lock", acts.lock, "Resolve everything and write cogpack.lock.", "cogpack lock")
     lock.set_defaults(locks=True)  # what $CI keeps the other commands from
     lock.add_argument("-U", "--upgrade", action="store_true", help="take the newest of everything, ignoring old pins")
-    lock.share(PROJECT, OUTPUT, CONNECTION, without=("--locked", "--paranoid"))
+    lock.share(
+        PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--locked", "--paranoid", "--label", "--annotation", "--git")
+    )
 
     schema = project("schema", acts.schema, "Print the model's OpenAPI document.", "cogpack schema > schema.json")
     schema.share(PROJECT, OUTPUT, without=("--jobs", "--locked", "--paranoid", "--cache-dir", "--json"))
@@ -106,7 +108,7 @@ def _projects(top: Grammar) -> None:
         "verify", acts.verify, "Rebuild from the lock and compare with a pushed image.", f"cogpack verify {_PUSHED}"
     )
     verify.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image to compare with")
-    verify.share(PROJECT, OUTPUT, CONNECTION, without=("--locked",))
+    verify.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--locked",))
 
 
 def _targets(added: Grammar) -> None:

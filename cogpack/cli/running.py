@@ -53,6 +53,10 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str])
         in_ci=in_ci and not getattr(arguments, "locks", False),
         paranoid=arguments.paranoid,
         environment=environment,
+        platform=arguments.made_for,
+        labels=tuple(arguments.label),
+        annotations=tuple(arguments.annotation),
+        git=arguments.git,
     )
     cancellation = Cancellation()
     heed_sigterm()

@@ -15,6 +15,21 @@ def _project(add: Add) -> None:
     add("--cache-dir", type=Path, metavar="DIR", help="downloads and facts [$COGPACK_CACHE_DIR]")
 
 
+def _image(add: Add) -> None:
+    add(
+        "--platform",
+        dest="made_for",  # other commands have a --platform that chooses among images
+        choices=("linux/amd64", "linux/arm64"),
+        metavar="OS/ARCH",
+        help="linux/amd64 or linux/arm64 [cogpack.platform of cog.yaml]",
+    )
+    text = "write it on the image's config, where docker inspect shows it"
+    add("--label", action="append", default=[], metavar="KEY=VALUE", help=f"{text}; repeatable")
+    text = "write it on the image's manifest, where registries look"
+    add("--annotation", action="append", default=[], metavar="KEY=VALUE", help=f"{text}; repeatable")
+    add("--git", action="store_true", help="write the commit on it: source, revision, version, time [cogpack.git]")
+
+
 def _output(add: Add) -> None:
     add("--json", action="store_true", help="print the result as JSON")
     add("-q", "--quiet", action="store_true", help="no progress and no closing sum; notes and errors stay")
@@ -35,9 +50,10 @@ def _connection(add: Add) -> None:
 
 
 PROJECT = Topic("project", "Which project, and how it is read.", _project)
+IMAGE = Topic("image", "What the image is for, and what is written on it. Equal digests need equal ones.", _image)
 OUTPUT = Topic("output", "What is printed. Results go to standard output, all else to standard error.", _output)
 CONNECTION = Topic("connection", "How registries are spoken to. More in docs/network.md.", _connection)
-TOPICS = {topic.name: topic for topic in (PROJECT, OUTPUT, CONNECTION)}
+TOPICS = {topic.name: topic for topic in (PROJECT, IMAGE, OUTPUT, CONNECTION)}
 
 
 def hosts(add: Add, option: str, text: str) -> None:

@@ -11,6 +11,7 @@ from cogpack.commands.results import ImageLayer
 from cogpack.commands.session import Session
 from cogpack.commands.targets import push_reference
 from cogpack.digest import Digest
+from cogpack.errors import InputError
 from cogpack.layers.layer import Form
 from cogpack.project import Project
 from cogpack.sinks.archive import ArchiveSink, names_archive
@@ -36,6 +37,10 @@ def build(session: Session, output: Path, *, tag: str | None = None, rebuild: bo
     project = open_project(session, outputs=[output])
     name = _name(project, tag)
     archive = names_archive(output)
+    if archive and session.settings.annotations:
+        raise InputError(
+            f"{output}: an archive has no manifest to write --annotation on", next_step="use --label, or -o DIR"
+        )
     prepared = prepare(session, project, writes=True)
     if archive:
         with ArchiveSink.write(output) as sink:

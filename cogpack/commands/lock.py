@@ -54,11 +54,18 @@ def _tell(session: Session, project: Project, lock: Lock) -> None:
 
 def _resolve(session: Session, project: Project, previous: Lock | None, *, upgrade: bool = False) -> Lock:
     inputs = input_digests(project.inputs())
-    kept = None if upgrade or previous is None else previous.platforms.get(project.config.pack.platform)
+    platform = project.config.pack.platform
+    kept = None if upgrade or previous is None else previous.platforms.get(platform)
+    others = {} if previous is None else {name: it for name, it in previous.platforms.items() if name != platform}
+    if previous is not None and previous.stale(inputs):
+        for name in others:
+            text = f"{FILE} no longer has {name}, which was made from other inputs: cogpack lock --platform {name}"
+            session.progress.note(Note(Code.PLATFORM_STALE, text))
+        others = {}
     return Lock(
         version=VERSION,
         inputs=inputs,
-        platforms={project.config.pack.platform: _decide(session, project, kept)},
+        platforms={platform: _decide(session, project, kept), **others},
         weights=pin_weights(session, project, previous.weights if previous and not upgrade else ()),
         results=previous.results if previous else Results(),
     )

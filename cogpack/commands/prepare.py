@@ -13,6 +13,7 @@ from cogpack.artifacts import Artifact
 from cogpack.commands.clashes import wheel_artifact
 from cogpack.commands.gather import Gathered, gather
 from cogpack.commands.lock import DEFAULT_PYTHON, current_lock, is_pinned
+from cogpack.commands.marks import check_marks, read_marks
 from cogpack.commands.session import Session
 from cogpack.commands.unsupported import refuse_unsupported
 from cogpack.config import Config
@@ -56,6 +57,9 @@ def open_project(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
 def find_described(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
     """Find and read the project, whether this version can pack it or not."""
     project = find_project(session.settings.directory, session.settings.file, outputs=outputs)
+    if platform := session.settings.platform:
+        pack = msgspec.structs.replace(project.config.pack, platform=platform)
+        project = msgspec.structs.replace(project, config=msgspec.structs.replace(project.config, pack=pack))
     for note in project.config.notes:
         session.progress.note(note)
     return project
@@ -81,6 +85,7 @@ def prepare(session: Session, project: Project, *, writes: bool) -> Prepared:
     describe_project(project, sdk_version="", python=python)
     for note in project.notes():  # a mistake in the files, too
         session.progress.note(note)
+    check_marks(session, project)
     pinned = is_pinned(session, project)
     lock = current_lock(session, project, writes=writes)
     decisions = lock.platforms[config.pack.platform]
@@ -109,7 +114,7 @@ def prepare(session: Session, project: Project, *, writes: bool) -> Prepared:
     return Prepared(
         project=project,
         lock=lock,
-        plan=plan,
+        plan=msgspec.structs.replace(plan, marks=read_marks(session, project, lock)),
         schema=described.document,
         fingerprints=fingerprints,
         gathered=gathered,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from cogpack.artifacts import Store
+from cogpack.config import Arch
 from cogpack.disk import writing
 from cogpack.http import Http, Trust
 from cogpack.layers.facts import Facts
@@ -52,6 +53,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     in_ci: bool = False
     paranoid: bool = False
     environment: Mapping[str, str] = {}
+    platform: Arch | None = None
+    labels: tuple[str, ...] = ()
+    annotations: tuple[str, ...] = ()
+    git: bool = False
 
 
 def default_cache(environment: Mapping[str, str]) -> Path:

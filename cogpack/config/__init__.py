@@ -2,6 +2,7 @@
 
 from cogpack.config.label import config_label
 from cogpack.config.model import (
+    Arch,
     Config,
     ManagedWeight,
     PackOptions,
@@ -14,6 +15,7 @@ from cogpack.config.model import (
 from cogpack.config.parse import parse_config
 
 __all__ = [
+    "Arch",
     "Config",
     "ManagedWeight",
     "PackOptions",

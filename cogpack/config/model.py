@@ -39,6 +39,8 @@ class ManagedWeight(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[WeightSource, ...]
 
 
+Arch: TypeAlias = Literal["linux/amd64", "linux/arm64"]
+"""The platforms that images are made for."""
 SplitRule: TypeAlias = Literal["auto", "tensor", "gguf", "opaque", "none"]
 
 
@@ -62,15 +64,16 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The top-level `cogpack` mapping, which Cog does not read.
 
     `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference. `clashes`: what
-    files are that two wheels hold differently.
+    files are that two wheels hold differently. `git`: the image says of which commit it is.
     """
 
     base: str | None = None
-    platform: Literal["linux/amd64", "linux/arm64"] = "linux/amd64"
+    platform: Arch = "linux/amd64"
     compression: Literal["gzip", "zstd"] = "gzip"
     debian_mirror: str | None = None
     exclude_newer: str | None = None
     clashes: Literal["note", "error"] = "note"
+    git: bool = False
     weights: PackWeights = PackWeights()
 
 

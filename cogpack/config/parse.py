@@ -7,12 +7,12 @@ have meant them.
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 from packaging.version import InvalidVersion, Version
 
 from cogpack.config.document import Document, Value
-from cogpack.config.model import Config, PackOptions, PackWeights, RunStep, SecretMount, SplitRule
+from cogpack.config.model import Arch, Config, PackOptions, PackWeights, RunStep, SecretMount, SplitRule
 from cogpack.config.weights import managed_weights
 from cogpack.notes import Code
 from cogpack.reference import Reference
@@ -24,12 +24,9 @@ _BUILD = (
     *("gpu", "python_version", "python_requirements", "python_packages", "system_packages"),
     *("run", "pre_install", "cuda", "cudnn", "sdk_version"),
 )
-_PACK = ("base", "platform", "compression", "debian_mirror", "exclude_newer", "clashes", "weights")
+_PACK = ("base", "platform", "compression", "debian_mirror", "exclude_newer", "clashes", "git", "weights")
 
-_PLATFORMS: Mapping[str, Literal["linux/amd64", "linux/arm64"]] = {
-    "linux/amd64": "linux/amd64",
-    "linux/arm64": "linux/arm64",
-}
+_PLATFORMS: Mapping[str, Arch] = {arch: arch for arch in get_args(Arch)}
 _SPLITS: Mapping[str, SplitRule] = {
     "auto": "auto",
     "tensor": "tensor",
@@ -273,6 +270,7 @@ def _pack(value: Value) -> PackOptions:
         debian_mirror=_mirror(fields["debian_mirror"]) if "debian_mirror" in fields else None,
         exclude_newer=fields["exclude_newer"].text() if "exclude_newer" in fields else None,
         clashes=_choice(fields["clashes"], _CLASHES) if "clashes" in fields else default.clashes,
+        git=fields["git"].boolean() if "git" in fields else default.git,
         weights=_pack_weights(fields["weights"]) if "weights" in fields else default.weights,
     )
 

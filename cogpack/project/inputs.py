@@ -140,7 +140,8 @@ def _decisive(config: Config, packages: Requirements) -> bytes:
             "run": config.run,
             "sdk_version": config.sdk_version,
         },
-        "cogpack": {"base": pack.base, "platform": pack.platform, "exclude_newer": pack.exclude_newer},
+        # Not the platform: a lock has decisions for each. What stands here is what it was for most.
+        "cogpack": {"base": pack.base, "platform": "linux/amd64", "exclude_newer": pack.exclude_newer},
         "traces": config.traces,
     }
     if config.weights:

@@ -109,7 +109,7 @@ def test_a_command_that_is_left_out_is_answered_with_those_that_there_are(
         ("push -json", "cogpack push: no option -json; did you mean --json?", "see cogpack push --help"),
         ("push --frozen", "cogpack push: no option --frozen; here it is --locked", "see cogpack push --help"),
         ("push -Z", "cogpack push: no option -Z", "see cogpack push --help"),
-        ("push a b", "cogpack push: 'b' is one argument too many", "see cogpack push --help"),
+        ("verify a b", "cogpack verify: 'b' is one argument too many", "see cogpack verify --help"),
         ("-j 4 push", "cogpack: no option -j; it goes behind the command", "write cogpack push ... -j"),
         ("push -j", "cogpack push: --jobs: expected one argument", "see cogpack push --help"),
         ("pull h/a --docker --podman", "cogpack pull: --podman: not allowed with argument --docker",
