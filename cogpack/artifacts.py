@@ -27,11 +27,12 @@ _ABANDONED = 24 * 3600
 
 
 class Artifact(msgspec.Struct, frozen=True):
-    """`name`: of the file, for messages; `size`: bytes, where known."""
+    """`name`: of the file, for messages; `size`: bytes, where known; `title`: what it is, where the name is long."""
 
     name: str
     digest: Digest
     size: int | None
+    title: str = ""
 
 
 class Store:
@@ -118,7 +119,7 @@ class Store:
             return self.find(artifact) or self._fetch_now(artifact, urls, task)
 
     def _fetch_now(self, artifact: Artifact, urls: Callable[[], Iterable[str]], task: Task | None) -> Path:
-        moving = task or self._http.progress.task(artifact.name, artifact.size)
+        moving = task or self._http.progress.task(artifact.title or artifact.name, artifact.size, "fetch")
         path = self._http.patience(1).persist(lambda: self._fetch(artifact, urls(), moving))
         if task is None:
             moving.done("fetched")

@@ -15,13 +15,19 @@ class Task(Protocol):
     def advance(self, size: int) -> None:
         """`size` more bytes are done (negative when an attempt starts anew). Raises `Cancelled` after Ctrl-C."""
 
+    def doing(self, verb: str) -> None:
+        """From now on it is worked on: "fetch", "read", "build", "send", "ask", "resolve"."""
+
     def done(self, outcome: str) -> None:
         """Ended: "sent", "reused", "mounted", "built", "fetched"."""
 
 
 class Progress(Protocol):
-    def task(self, name: str, size: int | None) -> Task:
-        """`name`: of what is worked on, a noun; `size`: bytes in all, None when not known."""
+    def task(self, name: str, size: int | None, verb: str = "") -> Task:
+        """`name`: of what is worked on, a noun; `size`: bytes in all, None when not known.
+
+        It begins with its first `doing`, which `verb` stands for; until then it only counts towards the total.
+        """
 
     def note(self, note: Note) -> None:
         """One line for the user: a warning or a fact worth knowing."""
@@ -35,7 +41,7 @@ class Cancelled(BaseException):
 
 
 class _Silent:
-    def task(self, name: str, size: int | None) -> Task:  # noqa: ARG002
+    def task(self, name: str, size: int | None, verb: str = "") -> Task:  # noqa: ARG002
         return self
 
     def note(self, note: Note) -> None:
@@ -45,6 +51,9 @@ class _Silent:
         pass
 
     def advance(self, size: int) -> None:
+        pass
+
+    def doing(self, verb: str) -> None:
         pass
 
     def done(self, outcome: str) -> None:

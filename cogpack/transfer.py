@@ -1,7 +1,7 @@
 """Layers to a sink, then the image: the only threads of the product that move blobs."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -11,7 +11,7 @@ from cogpack.layers.built import READ, BuiltLayer
 from cogpack.layers.facts import Facts
 from cogpack.layers.layer import Form, Layer
 from cogpack.layers.tar import EPOCH
-from cogpack.oci import OCI_LAYER_GZIP, Descriptor, Image, LayerInfo
+from cogpack.oci import OCI_LAYER, OCI_LAYER_GZIP, Descriptor, Image, LayerInfo
 from cogpack.plan import PROJECT, Plan
 from cogpack.progress import Cancellation, Progress
 from cogpack.sinks.base import Sink
@@ -45,7 +45,7 @@ def learn(plan: Plan, *, facts: Facts, progress: Progress, cancellation: Cancell
     """Read, once and on all cores, what a target must be asked about by digest and nobody has read yet: weights."""
 
     def read(layer: BuiltLayer) -> None:
-        task = progress.task(layer.name, layer.size(Form.STORED))
+        task = progress.task(layer.name, layer.size(Form.STORED), "read")
 
         def count(size: int) -> None:
             cancellation.check()
@@ -64,6 +64,13 @@ def known_image(plan: Plan) -> Image | None:
     """The whole image, when what every layer comes out as is known already."""
     parts = [Part(layer.name, layer.key, layer.known) for layer in plan.layers if layer.known is not None]
     return finish(plan, parts) if len(parts) == len(plan.layers) else None
+
+
+def _foreseen(layer: Layer, form: Form, about: Mapping[str, int]) -> int | None:
+    """Bytes of the layer, or about as many, without making anything of it."""
+    if layer.known is not None and (form is Form.STORED or layer.known.descriptor.media_type == OCI_LAYER):
+        return layer.known.descriptor.size
+    return None if isinstance(layer, BuiltLayer) and layer.unread else about.get(layer.key)
 
 
 def vouched(layer: Layer) -> str:
@@ -94,10 +101,12 @@ def transfer(
     progress: Progress,
     cancellation: Cancellation,
     outcome: str = "sent",
+    about: Mapping[str, int] = {},
 ) -> Transferred:
     """Every layer, then config and manifest, then the tags, if there are any: nothing is seen before it is whole.
 
-    `outcome`: what the user is told of a layer that moved. A fact is recorded as soon as its layer is done, so a killed
+    `outcome`: what the user is told of a layer that moved; `about`: bytes that layers will have, by their keys, where
+    only building tells. A fact is recorded as soon as its layer is done, so a killed
     run is not repeated from the start; hearsay never becomes one.
     """
 
@@ -105,12 +114,15 @@ def transfer(
     finish(plan, [Part(layer.name, _UNKNOWN.descriptor.digest, layer.known or _UNKNOWN) for layer in plan.layers])
 
     def move(layer: Layer) -> Moved:
-        task = progress.task(layer.name, layer.known.descriptor.size if layer.known else None)
+        task = tasks[id(layer)]
+        task.doing("ask" if layer.known and sink.form is Form.STORED else "build")
         sent = 0
 
         def count(size: int) -> None:
             nonlocal sent
             cancellation.check()
+            if size > 0 and not sent and outcome == "sent":
+                task.doing("send")
             sent += max(size, 0)
             task.advance(size)
 
@@ -129,6 +141,7 @@ def transfer(
     if not sink.parallel:
         order = list(plan.layers)
     jobs = jobs if sink.parallel else 1
+    tasks = {id(layer): progress.task(layer.name, _foreseen(layer, sink.form, about)) for layer in order}
     came = each(move, order, jobs=jobs, name="layer", cancellation=cancellation)
     by_layer = {id(layer): outcome for layer, outcome in zip(order, came, strict=True)}
     moved = tuple(by_layer[id(layer)] for layer in plan.layers)

@@ -15,6 +15,7 @@ RANKS = {
     "digest": 0,
     "documents": 0,
     "reference": 0,
+    "text": 0,
     "disk": 1,
     "oci": 1,
     "toml": 1,
@@ -62,7 +63,7 @@ PRINTERS = {
     "cli/helping.py",
     "cli/registries.py",
     "cli/running.py",
-    "console.py",
+    "console/__init__.py",
     "runtime/inside/join.py",
 }
 """The command line, and what runs as a program of its own inside the container."""

@@ -32,13 +32,12 @@ def heed_sigterm() -> None:
 def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str]) -> None:
     """Run `act`, then print the line it answered: after the bars are gone, never among them."""
     from cogpack.commands.session import Session, Settings, default_cache
-    from cogpack.console import open_progress
+    from cogpack.console import in_ci, open_progress
     from cogpack.progress import Cancellation
 
     _share_one_heap()
     environment = dict(os.environ)
     directory = arguments.directory
-    in_ci = bool(environment.get("CI")) and environment["CI"].lower() not in ("0", "false")
     settings = Settings(
         directory=directory,
         file=arguments.file,
@@ -50,7 +49,7 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str])
         registry_mirrors=tuple(arguments.registry_mirror),
         foreign_hosts=frozenset(getattr(arguments, "allow_foreign", ())),
         locked=arguments.locked,
-        in_ci=in_ci and not getattr(arguments, "locks", False),
+        in_ci=in_ci(environment) and not getattr(arguments, "locks", False),
         paranoid=arguments.paranoid,
         environment=environment,
         platform=arguments.made_for,

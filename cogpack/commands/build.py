@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from cogpack.commands.prepare import Prepared, open_project, prepare
+from cogpack.commands.prepare import Prepared, open_project, package_sizes, prepare
 from cogpack.commands.push import believe_known, record_results
 from cogpack.commands.results import ImageLayer
 from cogpack.commands.session import Session
@@ -77,6 +77,7 @@ def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, 
         progress=session.progress,
         cancellation=session.cancellation,
         outcome="built",
+        about=package_sizes(prepared),
     )
     prepared.fingerprints.save()
     if sink.form is Form.STORED:

@@ -18,13 +18,14 @@ from cogpack.notes import Code, Note
 from cogpack.project import Project
 from cogpack.remote import Glances, NoRangesError, RemoteFile, remote_size
 from cogpack.resolve.wheels import Resolved, Target
+from cogpack.text import count_text
 from cogpack.threads import each
 
 _JOBS = 8
 
 
 def wheel_artifact(wheel: LockedWheel) -> Artifact:
-    return Artifact(wheel.filename, Digest(f"sha256:{wheel.sha256}"), wheel.size)
+    return Artifact(wheel.filename, Digest(f"sha256:{wheel.sha256}"), wheel.size, f"{wheel.name} {wheel.version}")
 
 
 def compare_wheels(
@@ -42,7 +43,7 @@ def compare_wheels(
         )
         if wheels == kept.wheels:
             return wheels, kept.clashes
-    task = session.progress.task(f"{len(resolved.wheels)} wheels", None)
+    task = session.progress.task(count_text(len(resolved.wheels), "wheel"), None, "compare")
 
     def outline(wheel: LockedWheel) -> tuple[LockedWheel, Outline]:
         read, size = _opened(session, project, wheel, resolved.addresses.get(wheel.sha256))

@@ -107,7 +107,7 @@ def _read_image(session: Session, held: _Held, image: StoredImage, files: Collec
         name = title(layer)
         if name.startswith(WEIGHTS) and not any(may_hold(name, file) for file in files):
             continue
-        task = session.progress.task(name, layer.size)
+        task = session.progress.task(name, layer.size, "read")
         with image.blob(layer) as blocks:
             reader = Untar(decompressed(counted(blocks, task.advance)), where=image.name)
             for member in reader:
@@ -119,7 +119,7 @@ def _read_image(session: Session, held: _Held, image: StoredImage, files: Collec
 def _read_directory(session: Session, held: _Held, root: Path) -> None:
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
         file = LocalFile.named(path)
-        task = session.progress.task(path.name, file.size)
+        task = session.progress.task(path.name, file.size, "read")
         _hold(held, path.relative_to(root).as_posix(), file.size, counted(tar.read(file), task.advance), str(root))
         task.done("read")
 

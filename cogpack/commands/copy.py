@@ -10,12 +10,13 @@ from typing import TypeVar
 import msgspec
 
 from cogpack.commands.addresses import open_source, open_target, parse_address
-from cogpack.commands.images import title
+from cogpack.commands.images import tell_present, title
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError
 from cogpack.notes import Code, Note
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Manifest, Platform, decode, encode
+from cogpack.progress import Task
 from cogpack.registry.answers import MissingBlobError
 from cogpack.registry.foreign import Elsewhere
 from cogpack.registry.graph import Graph, MissingError, Node, check_platform
@@ -169,14 +170,24 @@ class _Copy:
         # Largest first: the last to finish should be a short one.
         lacking = sorted((blob for blob in needed.values() if blob.digest not in there), key=lambda blob: -blob.size)
         self.moved += [_Moved(size=needed[digest].size) for digest in there]
-        self.moved += _each(self._session, self._move, lacking)
+        if there:
+            tell_present(self._session, [needed[digest].size for digest in there])
+        self.moved += self._move_all(lacking)
 
-    def _move(self, blob: Descriptor) -> "_Moved":
-        task = self._session.progress.task(title(blob), blob.size)
+    def _move_all(self, blobs: Sequence[Descriptor]) -> "list[_Moved]":
+        """All of them are tasks before the first begins: the total is known then."""
+        tasks = [(blob, self._session.progress.task(title(blob), blob.size)) for blob in blobs]
+        return _each(self._session, self._move, tasks)
+
+    def _move(self, item: tuple[Descriptor, Task]) -> "_Moved":
+        blob, task = item
+        task.doing("ask")
         sent = 0
 
         def count(size: int) -> None:
             nonlocal sent
+            if size > 0 and not sent:
+                task.doing("send")
             sent += max(size, 0)
             task.advance(size)
 
@@ -196,7 +207,7 @@ class _Copy:
         try:
             return self._put(node, there=there)
         except MissingBlobError:
-            again = _each(self._session, self._move, node.blobs)
+            again = self._move_all(node.blobs)
             self.moved += [one for one in again if one.requests or one.mounted]
             return self._put(node, there=there)
 

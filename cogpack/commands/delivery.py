@@ -82,8 +82,8 @@ class Delivery:
         if aws.create_repository(where.registry, where.repository):
             self._session.progress.note(Note(Code.REPOSITORY_MADE, f"made the repository {where.name}"))
 
-    def bring(self) -> None:
-        """All of the image, by digest. What the layers came out as is known of the plan afterwards."""
+    def bring(self, about: Mapping[str, int]) -> None:
+        """All of the image, by digest; `about` as of `transfer`. What layers came out as is known of the plan then."""
         image = known_image(self._plan)
         if image is not None and (
             image.descriptor.digest in self._present.values() or self._repository.manifest(image.descriptor.digest)
@@ -103,6 +103,7 @@ class Delivery:
                 facts=self._session.facts,
                 progress=self._session.progress,
                 cancellation=self._session.cancellation,
+                about=about,
             )
             self.layers, image = done.layers, done.image
             self._sent = sum(layer.sent for layer in done.layers) + len(image.config) + len(image.manifest)

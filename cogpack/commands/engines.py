@@ -150,7 +150,7 @@ class _Feed:
             load.finish()
 
     def _blocks(self, blob: Descriptor, start: int) -> Generator[bytes]:
-        task = self._session.progress.task(title(blob), blob.size - start)
+        task = self._session.progress.task(title(blob), blob.size - start, "fetch")
 
         def count(size: int) -> None:
             self._came[blob.digest] = self._came.get(blob.digest, 0) + size

@@ -1,6 +1,6 @@
 """An image that is there already, in a registry or an OCI layout: its manifest, and verified bytes of its blobs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import cache, partial
 from typing import TypeVar
@@ -16,6 +16,7 @@ from cogpack.layout import Layout
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Index, Manifest, Platform, decode
 from cogpack.registry.graph import Graph, Reader, check_platform
 from cogpack.registry.places import LayoutPlace
+from cogpack.text import count_text
 
 T = TypeVar("T")
 
@@ -51,6 +52,11 @@ def title(blob: Descriptor) -> str:
         return "config"
     named = blob.annotations or {}
     return named.get(LAYER_NAME) or named.get(TITLE) or f"blob {blob.digest[7:19]}"
+
+
+def tell_present(session: Session, sizes: Sequence[int]) -> None:
+    """Blobs that need not move, in one line."""
+    session.progress.task(count_text(len(sizes), "blob"), sum(sizes)).done("reused")
 
 
 def open_image(session: Session, target: str, platform: Platform | None = None) -> StoredImage:

@@ -1,7 +1,8 @@
 """`cogpack lock`: decide everything that the image depends on, and write it down."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 from cogpack.commands.clashes import check_clashes, clash_notes, compare_wheels
 from cogpack.commands.gather import pin_weights
@@ -32,8 +33,13 @@ from cogpack.resolve.base import resolve_base
 from cogpack.resolve.debs import SUITES, Mirror, resolve_debs
 from cogpack.resolve.wheels import Indexes, Target, resolve_wheels
 from cogpack.runtime import contract
+from cogpack.text import count_text
 
 DEFAULT_PYTHON = "3.13"
+_END = re.compile(r"[\s\[=<>!~;@,(]")
+"""Behind the name of a requirement."""
+_NAMED = 3
+"""Requirements that are named while they are resolved."""
 
 
 def lock(session: Session, project: Project, *, upgrade: bool = False) -> Lock:
@@ -151,6 +157,7 @@ def _decide(session: Session, project: Project, kept: Decisions | None) -> Decis
             preferences=kept.wheels if kept else (),
             cache=session.cache,
             metadata=session.metadata,
+            title=_title(requirements.lines, python),
             progress=session.progress,
         )
     except InputError as error:
@@ -168,6 +175,15 @@ def _decide(session: Session, project: Project, kept: Decisions | None) -> Decis
     )
     check_clashes(project, decided)
     return decided
+
+
+def _title(lines: Sequence[str], python: str) -> str:
+    """`5 requirements for Python 3.13: numpy, pillow, torch and 2 more`: the user's own, not those that Cog adds."""
+    names = [_END.split(line.partition("#")[0].partition("?")[0].rpartition("/")[2])[0] for line in lines]
+    if not names:
+        return f"Cog's own wheels for Python {python}"
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{count_text(len(names), 'requirement')} for Python {python}: {', '.join(names[:_NAMED])}{more}"
 
 
 def _created(environment: Mapping[str, str]) -> int | None:

@@ -128,7 +128,7 @@ def pin_remote(
         if rule != "none" or digest is None:
             reader = _reader(session, item)
             paths, pieces = _pieces(item.path, reader, rule, size)
-            task = session.progress.task(item.file.path, item.file.size)
+            task = session.progress.task(item.file.path, item.file.size, "read")
             digest, hashes = measure(reader, pieces, task.advance)
             task.done("pinned")
             parts = tuple(

@@ -8,7 +8,7 @@ import msgspec
 
 from cogpack.commands.delivery import present_layers
 from cogpack.commands.managed import shown
-from cogpack.commands.prepare import Prepared, open_project, prepare
+from cogpack.commands.prepare import Prepared, open_project, package_sizes, prepare
 from cogpack.commands.push import believe_known, read_new_files, read_project
 from cogpack.commands.session import Session
 from cogpack.commands.targets import Target, is_bare, push_reference, push_targets
@@ -76,7 +76,7 @@ def plan(session: Session, targets: Sequence[str] = (), *, tags: Sequence[str] =
     read_new_files(session, prepared)
     believe_known(session, prepared.plan, prepared.lock, words, tag_cache=tag_cache)
     read_project(session, prepared)
-    packages = _packages(prepared)
+    packages = package_sizes(prepared)
     layers = tuple(
         PlannedLayer(
             name=layer.name,
@@ -155,18 +155,6 @@ def _compression(ratio: int | None) -> str:
     if ratio > WORTH:
         return f"none: zstd would leave {ratio / 1000:.3f}, it pays from {WORTH / 1000:.1f} down"
     return f"zstd: leaves {ratio / 1000:.3f}"
-
-
-def _packages(prepared: Prepared) -> dict[str, int]:
-    """Bytes of the wheels or Debian packages of a layer, by its key."""
-    decisions = prepared.lock.platforms[prepared.project.config.pack.platform]
-    sizes = {wheel.filename: wheel.size or 0 for wheel in decisions.wheels}
-    found = dict.fromkeys((key for key, _ in prepared.plan.wheels), 0)
-    for key, wheel in prepared.plan.wheels:
-        found[key] += sizes[wheel.filename]
-    if decisions.debian:
-        found[prepared.plan.layers[0].key] = sum(deb.size for deb in decisions.debian.packages)
-    return found
 
 
 def _weights(prepared: Prepared) -> tuple[PlannedWeight, ...]:

@@ -30,6 +30,7 @@ from cogpack.reference import Reference
 from cogpack.resolve.debs import Mirror, deb_urls
 from cogpack.resolve.wheels import Indexes, Target, wheel_urls
 from cogpack.runtime.schema import Described, describe
+from cogpack.text import count_text
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +43,18 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     fingerprints: Fingerprints
     gathered: Gathered
     pinned: bool
+
+
+def package_sizes(prepared: Prepared) -> dict[str, int]:
+    """Bytes of the wheels or Debian packages of a layer, by its key."""
+    decisions = prepared.lock.platforms[prepared.project.config.pack.platform]
+    sizes = {wheel.filename: wheel.size or 0 for wheel in decisions.wheels}
+    found = dict.fromkeys((key for key, _ in prepared.plan.wheels), 0)
+    for key, wheel in prepared.plan.wheels:
+        found[key] += sizes[wheel.filename]
+    if decisions.debian and found:  # a plan of the weights alone has neither
+        found[prepared.plan.layers[0].key] = sum(deb.size for deb in decisions.debian.packages)
+    return found
 
 
 def open_project(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
@@ -167,7 +180,9 @@ class _Debs:
         missing = [deb for deb in self._decisions.debian.packages if store.find(_deb_artifact(deb)) is None]
         if not missing:
             return
-        task = self._session.progress.task(f"{len(missing)} Debian packages", sum(deb.size for deb in missing))
+        task = self._session.progress.task(
+            count_text(len(missing), "Debian package"), sum(deb.size for deb in missing), "fetch"
+        )
         with ThreadPoolExecutor(8, thread_name_prefix="deb") as pool:
             list(pool.map(lambda deb: store.fetch(_deb_artifact(deb), lambda: self._urls(deb), task), missing))
         task.done("fetched")

@@ -9,18 +9,18 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from cogpack.commands.addresses import parse_reference
-from cogpack.commands.images import PLATFORM, title
+from cogpack.commands.images import PLATFORM, tell_present, title
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.disk import writing
 from cogpack.errors import InputError, MismatchError
 from cogpack.layout import Layout
 from cogpack.oci import CONFIG_LIMIT, Descriptor, Manifest, Platform
+from cogpack.progress import Task
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.registry.fetch import Fetcher, Source
@@ -33,8 +33,6 @@ from cogpack.threads import each
 
 _SPARE = 20
 """One part in so many of the disk is left free."""
-
-T = TypeVar("T")
 
 
 class PulledBlob(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +130,7 @@ def _into_layout(session: Session, remote: Remote, fetcher: Fetcher, output: Pat
     missing = [blob for blob in _largest_first(remote.graph.blobs) if not layout.has(blob)]
     _check_room(output, sum(max(0, blob.size - _size_of(partials[blob.digest])) for blob in missing))
 
-    def fetch(blob: Descriptor) -> PulledBlob:
+    def fetch(blob: Descriptor, task: Task) -> PulledBlob:
         path = partials[blob.digest]
         with Partial.open(path, {blob.digest: blob.size}, session.cancellation, private=True) as partial:
             if layout.has(blob):  # another process had it in its hands until now
@@ -140,7 +138,7 @@ def _into_layout(session: Session, remote: Remote, fetcher: Fetcher, output: Pat
                 return PulledBlob(digest=blob.digest, size=blob.size, fetched=0)
             region = partial.region(blob.digest)
             try:
-                pulled = fetch_blob(session, blob, lambda count: fetcher.into(blob, region, count))
+                pulled = fetch_blob(task, blob, lambda count: fetcher.into(blob, region, count))
             except MismatchError:
                 partial.discard()
                 raise
@@ -150,6 +148,8 @@ def _into_layout(session: Session, remote: Remote, fetcher: Fetcher, output: Pat
     present = [
         PulledBlob(digest=blob.digest, size=blob.size, fetched=0) for blob in remote.graph.blobs if blob not in missing
     ]
+    if present:
+        tell_present(session, [blob.size for blob in present])
     done = together(session, fetch, missing)
     for node in remote.graph.nodes:
         layout.add(node.data)
@@ -170,9 +170,9 @@ def _into_archive(session: Session, remote: Remote, fetcher: Fetcher, output: Pa
     _check_room(output.parent, max(0, layout[-1].end - _size_of(path)))
     with Partial.open(path, blobs, session.cancellation) as partial:
 
-        def fetch(blob: Descriptor) -> PulledBlob:
+        def fetch(blob: Descriptor, task: Task) -> PulledBlob:
             region = partial.region(blob.digest, places[blob.digest])
-            return fetch_blob(session, blob, lambda count: fetcher.into(blob, region, count))
+            return fetch_blob(task, blob, lambda count: fetcher.into(blob, region, count))
 
         done = together(session, fetch, _largest_first(remote.graph.blobs))
         for piece in layout:
@@ -182,17 +182,22 @@ def _into_archive(session: Session, remote: Remote, fetcher: Fetcher, output: Pa
     return remote.pulled(str(output), done)
 
 
-def fetch_blob(session: Session, blob: Descriptor, move: Callable[[Callable[[int], None]], int]) -> PulledBlob:
+def fetch_blob(task: Task, blob: Descriptor, move: Callable[[Callable[[int], None]], int]) -> PulledBlob:
     """`move` one blob, seen by the user."""
-    task = session.progress.task(title(blob), blob.size)
+    task.doing("fetch")
     came = move(task.advance)
     task.done("pulled")
     return PulledBlob(digest=blob.digest, size=blob.size, fetched=came)
 
 
-def together(session: Session, act: Callable[[T], PulledBlob], items: Sequence[T]) -> list[PulledBlob]:
+def together(
+    session: Session, act: Callable[[Descriptor, Task], PulledBlob], blobs: Sequence[Descriptor]
+) -> list[PulledBlob]:
     """`act` on all of them; each waits for its blob while the connections serve the first ones first."""
-    return each(act, items, jobs=session.settings.jobs, name="pull", cancellation=session.cancellation)
+    tasks = [(blob, session.progress.task(title(blob), blob.size)) for blob in blobs]
+    return each(
+        lambda item: act(*item), tasks, jobs=session.settings.jobs, name="pull", cancellation=session.cancellation
+    )
 
 
 def _largest_first(blobs: Iterable[Descriptor]) -> list[Descriptor]:

@@ -111,7 +111,7 @@ class _Extraction:
     def _unpack(self, layer: Descriptor) -> set[str]:
         """Which parts of files were in it."""
         came: set[str] = set()
-        task = self._session.progress.task(title(layer), layer.size)
+        task = self._session.progress.task(title(layer), layer.size, "fetch")
         hasher = Hasher()
         with self._image.blob(layer) as blocks:
             plain = hasher.watch(decompressed(counted(blocks, task.advance)))

@@ -7,7 +7,7 @@ import msgspec
 from cogpack.commands.delivery import Delivery, PushedTo
 from cogpack.commands.gather import locked_weights
 from cogpack.commands.lock import write_lock
-from cogpack.commands.prepare import Prepared, open_project, prepare
+from cogpack.commands.prepare import Prepared, open_project, package_sizes, prepare
 from cogpack.commands.results import ImageLayer
 from cogpack.commands.session import Session
 from cogpack.commands.targets import push_targets
@@ -73,7 +73,7 @@ def push(
     done: list[str] = []
     try:
         for one in deliveries:
-            one.bring()
+            one.bring(package_sizes(prepared))
         for one in deliveries:
             one.give_names(done, waited=len(deliveries) > 1)
     except CogpackError as error:

@@ -6,7 +6,7 @@ from itertools import zip_longest
 import msgspec
 
 from cogpack.commands.addresses import parse_reference
-from cogpack.commands.prepare import open_project, prepare
+from cogpack.commands.prepare import open_project, package_sizes, prepare
 from cogpack.commands.session import Session
 from cogpack.decompress import decompressed
 from cogpack.digest import Digest, Hasher
@@ -73,6 +73,7 @@ def verify(session: Session, target: str) -> Verified:
             progress=session.progress,
             cancellation=session.cancellation,
             outcome="built",
+            about=package_sizes(prepared),
         )
         if done.image.descriptor.digest != digest:
             raise _difference(reference, repository, prepared.plan, remote, done.image)

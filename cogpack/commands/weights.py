@@ -37,7 +37,7 @@ def split(session: Session, source: Path, output: Path, *, size: int | None) -> 
     header = read_local("gguf" if source.name.endswith(".gguf") else "tensor", file)
     pieces = cut_any(header, source.name, size or layer_size(file.size))
     _new_files(output, [piece.name for piece in pieces])
-    task = session.progress.task(source.name, file.size)
+    task = session.progress.task(source.name, file.size, "split")
     for piece in pieces:  # the last tells of the others: they are there
         _write(output / piece.name, counted(tar.read(Slices(file, piece.ranges, piece.head)), task.advance))
     task.done("split")
@@ -50,7 +50,7 @@ def join(session: Session, source: Path, output: Path) -> Written:
     place = _beginning(source)
     pieces = _gguf(place) if place.name.endswith(".gguf") else _safetensors(place)
     _new_files(output.parent, [output.name])
-    task = session.progress.task(output.name, sum(piece.size for piece in pieces))
+    task = session.progress.task(output.name, sum(piece.size for piece in pieces), "join")
     _write(output, counted((block for piece in pieces for block in tar.read(piece)), task.advance))
     task.done("joined")
     return Written(directory=str(output.parent), files=(output.name,), size=output.stat().st_size)

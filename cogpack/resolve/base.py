@@ -48,7 +48,7 @@ def resolve_base(reference: Reference, platform: Platform, images: Images, progr
         _refuse(reference, f"it has {len(manifest.layers)} layers, but its config lists {len(diff_ids)}")
     tree = _Tree(reference)
     for layer in manifest.layers:
-        task = progress.task(f"{reference.repository} {layer.digest[7:19]}", layer.size)
+        task = progress.task(f"{reference.repository} {layer.digest[7:19]}", layer.size, "read")
         with images.blob(layer) as blocks:
             tree.apply(Untar(decompressed(_counted(blocks, task.advance)), where=f"{reference}: layer {layer.digest}"))
         task.done("listed")

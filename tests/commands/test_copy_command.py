@@ -634,9 +634,11 @@ def test_a_source_that_breaks_off_and_goes_away_is_waited_for_and_gone_on_with(
         def advance(self, size: int) -> None:
             self.told.append(size)
 
+        def doing(self, verb: str) -> None: ...
+
         def done(self, outcome: str) -> None: ...
 
-    monkeypatch.setattr(type(session.progress), "task", lambda _, name, size: Bar(size))
+    monkeypatch.setattr(type(session.progress), "task", lambda _, name, size, verb="": Bar(size))
     with serving(cut) as fake:
         copied = copy(session, f"{fake.address}/a:v1", target)
     assert 2_000_000 < copied.sent < 2_001_000  # and what had come is not sent again

@@ -81,7 +81,7 @@ class Counting:
         self.end = end
         self.came = 0
 
-    def task(self, name: str, size: int | None) -> "Counting":
+    def task(self, name: str, size: int | None, verb: str = "") -> "Counting":
         return self
 
     def note(self, note: Note) -> None:
@@ -94,6 +94,9 @@ class Counting:
         self.came += size
         if self.came >= self.limit:
             self.end()
+
+    def doing(self, verb: str) -> None:
+        pass
 
     def done(self, outcome: str) -> None:
         pass

@@ -61,7 +61,7 @@ class Notes:
     def __init__(self) -> None:
         self.notes: list[str] = []
 
-    def task(self, name: str, size: int | None) -> Task:
+    def task(self, name: str, size: int | None, verb: str = "") -> Task:
         return SILENT.task(name, size)
 
     def note(self, note: Note) -> None:

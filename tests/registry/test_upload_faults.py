@@ -324,7 +324,7 @@ def test_f12_a_registry_that_takes_long_to_finish_is_told_of(monkeypatch: pytest
     told = threading.Event()
 
     class Notes:
-        def task(self, name: str, size: int | None) -> Task:
+        def task(self, name: str, size: int | None, verb: str = "") -> Task:
             raise AssertionError
 
         def note(self, note: Note) -> None:

@@ -28,11 +28,14 @@ class Notes:
         self.notes: list[str] = []
         self.moved = 0
 
-    def task(self, name: str, size: int | None) -> "Notes":
+    def task(self, name: str, size: int | None, verb: str = "") -> "Notes":
         return self
 
     def advance(self, size: int) -> None:
         self.moved += size
+
+    def doing(self, verb: str) -> None:
+        pass
 
     def done(self, outcome: str) -> None:
         pass

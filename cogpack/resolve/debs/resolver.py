@@ -9,6 +9,7 @@ from pathlib import Path
 from cogpack.errors import InputError, MismatchError, UnavailableError, together
 from cogpack.http import Http, redacted
 from cogpack.lock import DebianBase, DebianRelease, LockedDeb
+from cogpack.progress import Task
 from cogpack.resolve.debs.index import Index, open_index, parse_index
 from cogpack.resolve.debs.mirror import MAIN, SECURITY, Archive, Mirror
 from cogpack.resolve.debs.release import Release, verify_release
@@ -66,10 +67,11 @@ def resolve_debs(
         (MAIN, f"{suite}-updates"),
         (SECURITY, f"{suite}-security"),
     )
+    task = http.progress.task(f"Debian {suite}: {', '.join(['Python', *requests])}", None, "resolve")
     moment = now or datetime.now(UTC)
     releases = [_release(archive, name, http, mirror, moment) for archive, name in sources]
     indexes = [
-        _index(archive, name, release, arch, http, mirror, cache / "debs", seal)
+        _index(archive, name, release, arch, http, mirror, cache / "debs", seal, task)
         for (archive, name), release in zip(sources, releases, strict=True)
     ]
     universe = Universe(indexes)
@@ -79,6 +81,7 @@ def resolve_debs(
         solution = solve(universe, [*requests, *BASE_PACKAGES, *universe.essential()])
     except InputError as error:
         raise _placed(error, requests, places) from error
+    task.done("resolved")
     requested = {universe.request(request).name for request in requests}
     packages = tuple(_locked(candidate, sources[candidate.index][0], requested) for candidate in solution)
     versions = {package.name: package.version for package in packages}
@@ -155,7 +158,15 @@ def _release(archive: Archive, suite: str, http: Http, mirror: Mirror, now: date
 
 
 def _index(
-    archive: Archive, suite: str, release: Release, arch: str, http: Http, mirror: Mirror, cache: Path, seal: Seal
+    archive: Archive,
+    suite: str,
+    release: Release,
+    arch: str,
+    http: Http,
+    mirror: Mirror,
+    cache: Path,
+    seal: Seal,
+    task: Task,
 ) -> Index:
     plain = f"main/binary-{arch}/Packages"
     text = release.files.get(plain)
@@ -176,6 +187,7 @@ def _index(
     path = f"main/binary-{arch}/by-hash/SHA256/{packed.sha256}" if release.by_hash else name
     url = mirror.url(archive, f"dists/{suite}/{path}")
     data = _get(http, url, packed.size)
+    task.advance(len(data))
     found = hashlib.sha256(data).hexdigest()
     if found != packed.sha256:
         raise MismatchError(f"{url}: expected sha256 {packed.sha256}, found {found}", next_step=_OTHER)

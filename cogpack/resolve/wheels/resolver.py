@@ -36,15 +36,17 @@ def resolve_wheels(
     preferences: Sequence[LockedWheel],
     cache: Path,
     metadata: Path,
+    title: str = "",
     progress: Progress = SILENT,
 ) -> Resolved:
     """The wheels that fulfil `requirements` (lines; `./x.whl` relative to `root`).
 
     `preferences`: pins that are kept where they still fit; `cache`: for a scratch directory; `metadata`: uv's own
-    cache, which decides hashes. Where a line names hashes, the wheel has one of them.
+    cache, which decides hashes; `title`: what the user is told that is resolved. Where a line names hashes, the
+    wheel has one of them.
     `InputError` when nothing fits or only source is there, `UnavailableError` and `DeniedError` from the indexes.
     """
-    task = progress.task(f"{len(requirements)} requirements for Python {target.python}", None)
+    task = progress.task(title or f"wheels for Python {target.python}", None, "resolve")
     local = {Path(line).name: line[2:] for line in requirements if line.startswith("./")}
     packages = compile_lock(
         [_named(line, root) for line in requirements],

@@ -1,0 +1,31 @@
+"""Progress on standard error: live bars on a terminal, plain lines everywhere else."""
+
+import os
+import sys
+from collections.abc import Mapping
+
+from cogpack.console.lines import Lines
+from cogpack.console.live import Live, reflows
+from cogpack.progress import Cancellation, Progress
+from cogpack.text import count_text, of_text, printable, shortened, size_text, time_text
+
+
+def in_ci(environment: Mapping[str, str]) -> bool:
+    """Whether a machine reads the output and nobody can be asked: `CI` is set, and to neither `false` nor `0`."""
+    return environment.get("CI", "").lower() not in ("", "0", "false")
+
+
+def open_progress(
+    cancellation: Cancellation, *, quiet: bool, environment: Mapping[str, str] = os.environ
+) -> Lines | Live:
+    """Bars only where a person looks on: a terminal, no CI, no TERM=dumb."""
+    person = sys.stderr.isatty() and not in_ci(environment) and environment.get("TERM") != "dumb"
+    if person and not quiet:
+        return Live(cancellation, reflows=reflows(environment))  # rich honours NO_COLOR itself
+    return Lines(sys.stderr, cancellation, quiet=quiet)
+
+
+__all__ = [
+    "Lines", "Live", "Progress", "count_text", "in_ci", "of_text", "open_progress", "printable", "shortened",
+    "size_text", "time_text",
+]  # fmt: skip

@@ -1,0 +1,175 @@
+"""Progress for a terminal: bars for what goes on, finished tasks as lines above them.
+
+All that is written goes through one lock: lines, bars, and their removal. Bars are drawn as rows that never fill the
+last column, and are taken away by their number, or where the window became narrower by the rows that they have now.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Self
+
+from cogpack.console.board import Board, Ticker, Total, Work
+from cogpack.console.lines import finished
+from cogpack.notes import Note
+from cogpack.progress import Cancellation, Task
+from cogpack.text import cells, of_text, printable, shortened, size_text, time_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_PERIOD = 0.1
+_BAR = 12
+_COLUMN = 28
+"""Columns of the names, where there is room and none is longer."""
+_NAME = 20
+"""Letters that a name has at least, before the bar becomes shorter."""
+_CLEAR = "\x1b[J"
+
+
+class Live:
+    """`reflows`: the terminal wraps rows anew when it becomes narrower, as nearly all do but xterm and the console."""
+
+    def __init__(
+        self,
+        cancellation: Cancellation,
+        *,
+        console: "Console | None" = None,
+        clock: Callable[[], float] = time.monotonic,
+        reflows: bool = True,
+    ) -> None:
+        from rich.console import Console
+
+        self._console = console or Console(stderr=True)
+        self._board = Board(self, cancellation, clock)
+        self._ticker = Ticker(_PERIOD, self.tick)
+        self._lock = threading.Lock()
+        self._drawn: list[int] = []
+        self._width = self._console.width
+        self._reflows = reflows
+        self._open = False
+
+    def task(self, name: str, size: int | None, verb: str = "") -> Task:
+        return self._board.task(printable(name), size, verb)
+
+    def note(self, note: Note) -> None:
+        self._draw(f"note: {note.text}")
+
+    def summary(self, text: str) -> None:
+        self._draw(text)
+
+    def ended(self, work: Work, outcome: str) -> None:
+        line = finished(outcome, "", work.moved or work.size or 0)
+        room = self._console.width - 1 - len(line)
+        self._draw(finished(outcome, shortened(work.name, max(_NAME, room)), work.moved or work.size or 0))
+
+    def tick(self) -> None:
+        self._draw()
+
+    def _draw(self, *lines: str) -> None:
+        """`lines` where the bars are, and the bars as they are now below them: in one write."""
+        with self._lock:
+            rows = self._rows() if self._open else []
+            with self._console.capture() as captured:
+                for line in lines:
+                    self._console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+                for row in rows:
+                    self._console.print(row, no_wrap=True, overflow="ignore", crop=False)
+            text = captured.get() if self._utf8() else captured.get().replace("…", "~")
+            self._console.file.write(self._erased() + text)
+            self._console.file.flush()
+            self._drawn = [row.cell_len for row in rows]
+            self._width = self._console.width
+
+    def _erased(self) -> str:
+        """What takes the bars away, and leaves the cursor where they began."""
+        width = self._console.width
+        folded = self._reflows and width < self._width
+        rows = sum(-(-size // width) if folded and size else 1 for size in self._drawn)
+        return f"\x1b[{rows}A\r{_CLEAR}" if rows else ""
+
+    def _rows(self) -> "list[Text]":
+        now = self._board.clock()
+        total = self._board.total(now)
+        active = self._board.active()
+        if not active:
+            return []
+        room = max(1, self._console.height - 3)
+        rows = [self._row(work, now) for work in active[:room]]
+        if len(active) > room:
+            rows[-1] = self._fitted(f"         and {len(active) - room + 1} more")
+        if self._board.tasks > 1 and total.size:
+            rows.append(self._fitted(_total_text(total, self._board, self._console.width - 1)))
+        return rows
+
+    def _fitted(self, text: str) -> "Text":
+        from rich.text import Text
+
+        return Text(shortened(text, self._console.width - 1))
+
+    def _row(self, work: Work, now: float) -> "Text":
+        """`send     weights: model…fetensors  ━━━━━━──────  45.2 of 90.9 MB  12.3 MB/s`"""
+        from rich.text import Text
+
+        whole = work.size or None
+        if work.moved or whole:
+            right = f"  {of_text(work.moved, whole):>16}  {f'{size_text(work.rate.value())}/s':>10}"
+        else:
+            right = f"  {time_text(work.seconds(now))}" if work.seconds(now) >= 1 else ""
+        width = self._console.width - 1
+        room = width - 9 - len(right)
+        bar = min(_BAR, room - 2 - _NAME) if whole else 0
+        name_room = max(1, room - (bar + 2 if bar >= 4 else 0))
+        row = Text(f"{work.shown_verb(now):<8} ", style="cyan")
+        name = shortened(work.name, name_room)
+        padding = max(0, min(name_room, _COLUMN) - cells(name)) if right else 0
+        row.append(name + " " * padding, style="default")
+        if whole and bar >= 4:
+            full = min(bar, bar * max(0, work.moved) // whole)
+            signs = "━─" if self._utf8() else "#-"
+            row.append("  ")
+            row.append(signs[0] * full, style="green")
+            row.append(signs[1] * (bar - full), style="dim")
+        row.append(right)
+        row.truncate(width)
+        return row
+
+    def _utf8(self) -> bool:
+        return self._console.encoding.lower().replace("-", "").startswith("utf")
+
+    def __enter__(self) -> Self:
+        self._open = True
+        self._console.show_cursor(show=False)
+        self._ticker.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ticker.stop()
+        self._open = False
+        self._draw()
+        self._console.show_cursor(show=True)
+
+
+def _total_text(total: Total, board: Board, width: int) -> str:
+    """As much of it as there is room for."""
+    parts = [of_text(total.moved, total.size if total.whole else None), f"{size_text(total.rate)}/s"]
+    if total.left is not None:
+        parts.append(f"{time_text(total.left)} left")
+    if total.there:
+        parts.append(f"{size_text(total.there)} there already")
+    parts.append(f"{board.ended} of {board.tasks} done")
+    text = "total    "
+    for part in parts:
+        if len(text) + len(part) <= width:
+            text += f"{part}  "
+    return text.rstrip()
+
+
+def reflows(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the terminal wraps what it shows anew. xterm, screen and the console of Linux cut it off."""
+    term = environment.get("TERM", "")
+    if environment.get("XTERM_VERSION") or term.startswith("linux"):
+        return False
+    return not (term.startswith("screen") and not environment.get("TMUX"))

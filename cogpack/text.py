@@ -1,0 +1,57 @@
+"""Numbers, times and names as people read them."""
+
+import unicodedata
+
+
+def size_text(size: float) -> str:
+    """Decimal units, as registries and networks count: 14 kB, 91.0 MB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.0f} {unit}" if unit in ("B", "kB") else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.2f} TB"
+
+
+def of_text(part: float, whole: float | None) -> str:
+    """`45.2 of 165.5 MB`, the unit said once; `45.2 MB` where the whole is not known."""
+    if whole is None:
+        return size_text(part)
+    first, second = size_text(part), size_text(whole)
+    return f"{first.split()[0]} of {second}" if first.split()[1] == second.split()[1] else f"{first} of {second}"
+
+
+def time_text(seconds: float) -> str:
+    """0.4 s, 42 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min" if whole % 3600 >= 60 else f"{whole // 3600} h"
+
+
+def count_text(count: int, noun: str) -> str:
+    """`1 file`, `2 files`: a noun whose plural is an s."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def printable(text: str) -> str:
+    """Names come from servers: what would command a terminal is shown as a question mark. Lines stay lines."""
+    return "".join("?" if unicodedata.category(sign)[0] == "C" and sign not in "\n\t" else sign for sign in text)
+
+
+def cells(text: str) -> int:
+    """Columns of a terminal that `text` takes: letters of East Asia take two, combining signs none."""
+    return sum(0 if unicodedata.combining(s) else 2 if unicodedata.east_asian_width(s) in "WF" else 1 for s in text)
+
+
+def shortened(text: str, width: int) -> str:
+    """`text` in `width` columns at most: what is too much is left out of its middle."""
+    if cells(text) <= width:
+        return text
+    head, tail = text[: len(text) // 2], text[len(text) // 2 :]
+    while head and tail and cells(head) + cells(tail) + 1 > width:
+        head, tail = (head[:-1], tail) if cells(head) >= cells(tail) else (head, tail[1:])
+    return f"{head}…{tail}" if width > 2 else ""
