@@ -75,6 +75,33 @@ def whole_file(path: Path, *, prefix: str = ".part-", mode: int = 0o666) -> Iter
         beside.unlink(missing_ok=True)
 
 
+def is_directory(path: Path) -> bool:
+    """No is also said of names that no file can have, and of what this user may not look at."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def open_file(path: Path) -> BinaryIO:
+    """A regular file. What is none (a pipe is not waited for), and what this user may not read, is an `InputError`;
+    what is not there, a `FileNotFoundError`."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(path) from None
+    except OSError as error:
+        raise _unreadable(path, error.strerror) from error
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise _unreadable(path, "it is no file")
+    return os.fdopen(file, "rb")
+
+
+def _unreadable(path: Path, why: str | None) -> InputError:
+    return InputError(f"{path}: can't be read: {why}", next_step="make it a file that this user may read")
+
+
 def check_writable(path: Path) -> None:
     """Try what `whole_file` will do at `path`, which stays as it is; an `InputError` where it would fail."""
     beside = path.with_name(f".part-{secrets.token_hex(8)}")

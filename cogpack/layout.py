@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Self
 import msgspec
 
 from cogpack.digest import Digest, Hasher, parse_digest, sha256
-from cogpack.disk import sync_directory, whole_file, writing
+from cogpack.disk import open_file, sync_directory, whole_file, writing
 from cogpack.errors import InputError, MismatchError
 from cogpack.oci import OCI_INDEX, Descriptor, Index, decode, encode
 
@@ -69,20 +69,31 @@ class Layout:
 
     @classmethod
     def read(cls, root: Path) -> Self:
-        if not root.exists():
-            raise InputError(f"{root}: there is no such directory", next_step="check the name")
-        if not (root / "oci-layout").is_file() or not (root / "index.json").is_file():
+        try:
+            root.stat()
+            for name in ("oci-layout", "index.json"):
+                open_file(root / name).close()
+        except FileNotFoundError as error:
+            if error.filename == str(root):
+                raise InputError(f"{root}: there is no such directory", next_step="check the name") from None
             raise InputError(
                 f"{root}: not an OCI image layout (it has no oci-layout or no index.json)",
                 next_step="name a directory that cogpack build -o DIR has written",
-            )
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"{root}: {error.strerror}", next_step="check the name, and what this user may read"
+            ) from error
         layout = cls(root)
         layout._check_version()
         return layout
 
     def _check_version(self) -> None:
         where = self.root / "oci-layout"
-        found = decode(_bounded(where, _DOCUMENT_LIMIT), _Version, where=str(where)).version
+        try:
+            found = decode(_bounded(where, _DOCUMENT_LIMIT), _Version, where=str(where)).version
+        except FileNotFoundError:
+            found = None
         if found != _VERSION["imageLayoutVersion"]:
             raise InputError(
                 f"{where}: expected image layout version 1.0.0, found {found!r:.100}",
@@ -99,7 +110,7 @@ class Layout:
         """Bytes of the blob, None where there is none."""
         try:
             return self.blob_path(digest).stat().st_size
-        except FileNotFoundError:
+        except OSError:
             return None
 
     def has(self, blob: Descriptor) -> bool:
@@ -113,9 +124,10 @@ class Layout:
                 next_step="check that the directory holds a container image",
             )
         path = self.blob_path(blob.digest)
-        if not path.is_file():
-            raise InputError(f"{self.root}: {blob.digest} is missing", next_step="build the layout again")
-        data = _bounded(path, blob.size)
+        try:
+            data = _bounded(path, blob.size)
+        except FileNotFoundError:
+            raise InputError(f"{self.root}: {blob.digest} is missing", next_step="build the layout again") from None
         if len(data) != blob.size or sha256(data) != blob.digest:
             raise MismatchError(
                 f"{path}: expected {blob.size} bytes with this digest, found {len(data)} with {sha256(data)}",
@@ -131,7 +143,7 @@ class Layout:
         def blocks() -> Iterator[bytes]:
             hasher = Hasher()
             waiting = b""
-            while block := stream.read(_BLOCK):
+            while hasher.size <= blob.size and (block := stream.read(_BLOCK)):
                 hasher.update(block)
                 if waiting:
                     yield waiting
@@ -144,10 +156,11 @@ class Layout:
             yield waiting
 
         try:
-            with path.open("rb") as stream:
-                yield blocks()
+            opened = open_file(path)
         except FileNotFoundError:
             raise InputError(f"{self.root}: {blob.digest} is missing", next_step="build the layout again") from None
+        with opened as stream:
+            yield blocks()
 
     def add(self, data: bytes) -> Digest:
         """A small blob. One that is there already is compared, and replaced if it is damaged."""
@@ -179,9 +192,10 @@ class Layout:
     def entries(self) -> list[dict[str, Any]]:
         """The descriptors of index.json, all their fields kept; empty before the first `publish`."""
         where = self.root / "index.json"
-        if not where.exists():
+        try:
+            data = _bounded(where, _INDEX_LIMIT)
+        except FileNotFoundError:
             return []
-        data = _bounded(where, _INDEX_LIMIT)
         # Asked for again and again by those who write it themselves: what was sound is, and is only read.
         index: Any = (
             msgspec.json.decode(data) if data == self._sound else decode(data, dict, where=str(where), shape=Index)
@@ -317,7 +331,8 @@ def _ref_name(entry: Mapping[str, Any]) -> str | None:
 
 
 def _bounded(path: Path, limit: int) -> bytes:
-    with path.open("rb") as stream:
+    """`FileNotFoundError` where there is none."""
+    with open_file(path) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
         raise InputError(f"{path}: more than {limit} bytes", next_step="check that this is a container image")

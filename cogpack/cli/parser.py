@@ -2,13 +2,12 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 
 from cogpack import __version__
 from cogpack.cli import acts, helping, registries
 from cogpack.cli import weights as weight_acts
 from cogpack.cli.grammar import Grammar
-from cogpack.cli.shared import CONNECTION, IMAGE, OUTPUT, PROJECT, TOPICS, hosts, jobs, port, size
+from cogpack.cli.shared import CONNECTION, IMAGE, OUTPUT, PROJECT, TOPICS, hosts, jobs, place, port, size
 
 _PUSHED = "ghcr.io/me/model:v1"
 _FOREIGN = ("--allow-foreign", "take layers that the registry does not have from their URLs at this host")
@@ -81,7 +80,7 @@ def _projects(top: Grammar) -> None:
         "cogpack build -o image.tar",
     )
     build.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR|FILE.tar",
+        "-o", "--output", type=place, required=True, metavar="DIR|FILE.tar",
         help="an OCI layout, or an archive for docker load",
     )  # fmt: skip
     build.add_argument("-t", "--tag", metavar="NAME[:TAG]", help="name of the image in it [image: of cog.yaml]")
@@ -149,7 +148,7 @@ def _images(top: Grammar) -> None:
     pull.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image")
     into = pull.add_mutually_exclusive_group(required=True)
     into.add_argument(
-        "-o", "--output", type=Path, metavar="DIR|FILE.tar", help="an OCI layout, or an archive for docker load"
+        "-o", "--output", type=place, metavar="DIR|FILE.tar", help="an OCI layout, or an archive for docker load"
     )
     into.add_argument("--docker", action="store_true", help="into Docker, which pulls over many connections through us")
     into.add_argument("--podman", action="store_true", help="into podman, likewise")
@@ -181,8 +180,8 @@ def _weights(top: Grammar) -> None:
         example="cogpack weights split model.safetensors -o shards",
     )
     split.set_defaults(act=weight_acts.split_weights)
-    split.add_argument("source", type=Path, metavar="FILE", help="a .safetensors or .gguf file")
-    split.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a new directory")
+    split.add_argument("source", type=place, metavar="FILE", help="a .safetensors or .gguf file")
+    split.add_argument("-o", "--output", type=place, required=True, metavar="DIR", help="a new directory")
     split.add_argument("--layer-size", type=size, metavar="BYTES", help="what to cut to [by the size]")
     split.share(OUTPUT)
 
@@ -192,8 +191,8 @@ def _weights(top: Grammar) -> None:
         example="cogpack weights join shards -o model.safetensors",
     )
     join.set_defaults(act=weight_acts.join_weights)
-    join.add_argument("source", type=Path, metavar="DIR|INDEX", help="the parts, or the index that names them")
-    join.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="a new file")
+    join.add_argument("source", type=place, metavar="DIR|INDEX", help="the parts, or the index that names them")
+    join.add_argument("-o", "--output", type=place, required=True, metavar="FILE", help="a new file")
     join.share(OUTPUT)
 
     check = weights.command(
@@ -203,7 +202,7 @@ def _weights(top: Grammar) -> None:
     )
     check.set_defaults(act=weight_acts.verify_weights)
     check.add_argument("target", metavar="REF|DIR", help=_STORED)
-    check.add_argument("--against", type=Path, required=True, metavar="FILE|DIR", help="the files to compare with")
+    check.add_argument("--against", type=place, required=True, metavar="FILE|DIR", help="the files to compare with")
     check.share(OUTPUT, CONNECTION)
 
     pull = weights.command(
@@ -213,7 +212,7 @@ def _weights(top: Grammar) -> None:
     )
     pull.set_defaults(act=weight_acts.pull_weights)
     pull.add_argument("target", metavar="REF|DIR", help=_STORED)
-    pull.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a new directory")
+    pull.add_argument("-o", "--output", type=place, required=True, metavar="DIR", help="a new directory")
     pull.add_argument("--platform", metavar="OS/ARCH", help="which image of an index [linux/amd64]")
     pull.add_argument("-j", "--jobs", type=jobs, default=16, metavar="N", help="connections at a time [16]")
     pull.share(OUTPUT, CONNECTION)
@@ -260,7 +259,7 @@ def _registries(top: Grammar) -> None:
         example="cogpack registry serve ./images --port 5000",
     )
     serve.set_defaults(act=registries.serve)
-    serve.add_argument("directory", type=Path, metavar="DIR", help="the layout, made if it is not there")
+    serve.add_argument("directory", type=place, metavar="DIR", help="the layout, made if it is not there")
     serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on [127.0.0.1]")
     serve.add_argument("--port", type=port, default=5000, metavar="PORT", help="port, 0 for any free one [5000]")
     serve.add_argument("--user", metavar="NAME", help="who may use it; the password is read from standard input")

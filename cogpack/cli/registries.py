@@ -94,7 +94,7 @@ def _asked_for(arguments: argparse.Namespace, host: str) -> tuple[str, str]:
     """User and password, never as an argument: every process on the machine can read those."""
     import getpass
 
-    asks = sys.stdin.isatty()
+    asks = sys.stdin is not None and sys.stdin.isatty()
     user: str | None = arguments.username
     if (user is None or not arguments.password_stdin) and not asks:
         raise InputError(
@@ -103,10 +103,22 @@ def _asked_for(arguments: argparse.Namespace, host: str) -> tuple[str, str]:
         )
     if user is None:
         print(f"user for {host}: ", end="", file=sys.stderr, flush=True)
-        user = sys.stdin.readline().strip()
+        user = _from_stdin(_PASSWORD_LIMIT, line=True).strip()
     if arguments.password_stdin:
-        return user, sys.stdin.read(_PASSWORD_LIMIT).rstrip("\r\n")
-    return user, getpass.getpass(f"password for {user} at {host}: ", sys.stderr)
+        return user, _from_stdin(_PASSWORD_LIMIT).rstrip("\r\n")
+    try:
+        return user, getpass.getpass(f"password for {user} at {host}: ", sys.stderr)
+    except EOFError:
+        raise InputError(f"{host}: no password was given", next_step="give one") from None
+
+
+def _from_stdin(limit: int, *, line: bool = False) -> str:
+    if sys.stdin is None:
+        raise InputError("standard input is closed", next_step="give the password there, as in: < FILE")
+    try:
+        return sys.stdin.readline(limit) if line else sys.stdin.read(limit)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"standard input: can't be read: {error}", next_step="give UTF-8 text there") from None
 
 
 def logout(arguments: argparse.Namespace) -> None:
@@ -139,9 +151,9 @@ def serve(arguments: argparse.Namespace) -> None:
     from cogpack.registry.server import Server, User
 
     def password() -> str:
-        if sys.stdin.isatty():
+        if sys.stdin is not None and sys.stdin.isatty():
             return getpass.getpass(f"password for {arguments.user}: ")
-        return sys.stdin.readline(4096).rstrip("\r\n")
+        return _from_stdin(4096, line=True).rstrip("\r\n")
 
     def log(method: str, path: str, received: int, sent: int) -> None:
         print(f"{method} {path.partition('?')[0]} in={received} out={sent}", file=sys.stderr, flush=True)

@@ -7,12 +7,12 @@ from cogpack.cli.grammar import Add, Topic
 
 
 def _project(add: Add) -> None:
-    add("-C", "--directory", type=Path, default=Path(), metavar="DIR", help="project directory [.]")
+    add("-C", "--directory", type=place, default=Path(), metavar="DIR", help="project directory [.]")
     add("-f", "--file", default="cog.yaml", metavar="NAME", help="config file [cog.yaml]")
     add("-j", "--jobs", type=jobs, default=4, metavar="N", help="layers at a time [4]")
     add("--locked", action="store_true", help="refuse a stale or missing lock [if $CI is set and a lock is there]")
     add("--paranoid", action="store_true", help="read every file again, whatever its times say")
-    add("--cache-dir", type=Path, metavar="DIR", help="downloads and facts [$COGPACK_CACHE_DIR]")
+    add("--cache-dir", type=place, metavar="DIR", help="downloads and facts [$COGPACK_CACHE_DIR]")
 
 
 def _image(add: Add) -> None:
@@ -54,6 +54,13 @@ IMAGE = Topic("image", "What the image is for, and what is written on it. Equal 
 OUTPUT = Topic("output", "What is printed. Results go to standard output, all else to standard error.", _output)
 CONNECTION = Topic("connection", "How registries are spoken to. More in docs/network.md.", _connection)
 TOPICS = {topic.name: topic for topic in (PROJECT, IMAGE, OUTPUT, CONNECTION)}
+
+
+def place(text: str) -> Path:
+    """To `Path` nothing is the current directory: to a script it is a variable that was not set."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, found ''")
+    return Path(text)
 
 
 def hosts(add: Add, option: str, text: str) -> None:

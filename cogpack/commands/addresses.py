@@ -6,6 +6,7 @@ from typing import Self
 import msgspec
 
 from cogpack.commands.session import Session
+from cogpack.disk import is_directory
 from cogpack.errors import InputError
 from cogpack.layout import Layout
 from cogpack.notes import Code, Note
@@ -23,10 +24,12 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def parse(cls, text: str) -> Self:
         """A directory is what exists as one, or begins with a dot or a slash."""
-        if Path(text).is_dir():
-            return cls(directory=Path(text))
         directory, _, name = text.partition(":")
-        if text.startswith((".", "/")) or Path(directory).is_dir():
+        if not directory:  # `"$IMAGE"` of a variable that is not set, and no word for the current directory
+            raise InputError(f"expected an image, found {text!r:.300}", next_step="write HOST/NAME:TAG, or ./DIR")
+        if is_directory(Path(text)):
+            return cls(directory=Path(text))
+        if text.startswith((".", "/")) or is_directory(Path(directory)) or _is_hidden(directory):
             return cls(directory=Path(directory), name=name or None)
         return cls(reference=Reference.parse(text))
 
@@ -50,6 +53,17 @@ def tell_of_hub(session: Session, text: str, reference: Reference) -> None:
     if not names_registry(text):
         said = f"{text} names no registry: taken as {reference}"
         session.progress.note(Note(Code.REGISTRY_ASSUMED, said))
+
+
+def _is_hidden(path: str) -> bool:
+    """What is below a directory that this user may not search, and so perhaps is one."""
+    try:
+        Path(path).stat()
+    except PermissionError:
+        return is_directory(Path(path.partition("/")[0]))
+    except (OSError, ValueError):
+        pass
+    return False
 
 
 def open_source(session: Session, address: Address) -> tuple[Place, str]:

@@ -11,6 +11,7 @@ from blake3 import blake3
 from cogpack.commands.images import StoredImage, open_image, title
 from cogpack.commands.session import Session
 from cogpack.decompress import decompressed
+from cogpack.disk import is_directory
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers import tar
 from cogpack.layers.content import BLOCK, Blocks, LocalFile
@@ -76,11 +77,11 @@ def verify_weights(session: Session, target: str, against: Path) -> list[Checked
     A file is there whole, in parts, or as tensors of shards; anything else, and any difference, is a `MismatchError`.
     Layers whose names tell that they hold other weights are not read.
     """
-    files = sorted(path for path in against.rglob("*") if path.is_file()) if against.is_dir() else [against]
+    files = sorted(path for path in against.rglob("*") if path.is_file()) if is_directory(against) else [against]
     if not files:
         raise InputError(f"{against}: holds no files", next_step="name the weights to compare with")
     held = _Held()
-    if Path(target).is_dir() and not (Path(target) / "oci-layout").exists():
+    if is_directory(Path(target)) and not (Path(target) / "oci-layout").exists():
         name = target
         _read_directory(session, held, Path(target))
     else:

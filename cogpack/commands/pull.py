@@ -16,7 +16,7 @@ from cogpack.commands.addresses import parse_reference
 from cogpack.commands.images import PLATFORM, tell_present, title
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
-from cogpack.disk import writing
+from cogpack.disk import is_directory, writing
 from cogpack.errors import InputError, MismatchError
 from cogpack.layout import Layout
 from cogpack.oci import CONFIG_LIMIT, Descriptor, Manifest, Platform
@@ -85,7 +85,7 @@ class Remote(msgspec.Struct, frozen=True):
             digest=self.root.descriptor.digest,
             output=output,
             fetched=fetched,
-            reused=sum(blob.size for blob in blobs) - fetched,
+            reused=sum(max(0, blob.size - blob.fetched) for blob in blobs),  # what was wrong came again
             blobs=tuple(blobs),
         )
 
@@ -160,7 +160,7 @@ def _into_layout(session: Session, remote: Remote, fetcher: Fetcher, output: Pat
 
 
 def _into_archive(session: Session, remote: Remote, fetcher: Fetcher, output: Path) -> PulledImage:
-    if output.is_dir():
+    if is_directory(output):
         raise InputError(f"{output}: is a directory", next_step="name a file for the archive")
     node, manifest = remote.image()
     layout = pieces(node.descriptor, node.data, manifest, remote.name)

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from cogpack.commands.session import Session
-from cogpack.disk import whole_file, writing
+from cogpack.disk import is_directory, whole_file, writing
 from cogpack.errors import InputError
 from cogpack.layers import tar
 from cogpack.layers.content import Bytes, Content, LocalFile, Slices
@@ -57,7 +57,7 @@ def join(session: Session, source: Path, output: Path) -> Written:
 
 
 def _beginning(source: Path) -> Path:
-    if not source.is_dir():
+    if not is_directory(source):
         return source
     found = sorted(path for path in source.iterdir() if ".safetensors.index." in path.name or _is_first(path.name))
     if len(found) != 1:

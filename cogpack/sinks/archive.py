@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, Self
 
-from cogpack.disk import whole_file
+from cogpack.disk import is_directory, whole_file
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers import tar
 from cogpack.layers.layer import Body, Form, Layer
@@ -49,7 +49,7 @@ class ArchiveSink:
     @contextmanager
     def write(cls, path: Path) -> Iterator[Self]:
         """Into a file that appears at `path`, whole, when the `with` ends without an error."""
-        if path.is_dir():
+        if is_directory(path):
             raise InputError(f"{path}: is a directory", next_step="name a file for the archive")
         with whole_file(path) as output:
             yield cls(output)

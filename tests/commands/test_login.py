@@ -356,3 +356,21 @@ def test_docker_hub_is_found_by_all_its_names(machine: Machine, target: str) -> 
     machine.config.parent.mkdir()
     machine.config.write_text('{"auths": {"https://index.docker.io/v1/": {"username": "me", "password": "x"}}}')
     assert "password of me from " in machine.cogpack("auth", "explain", target)[1].splitlines()[0]
+
+
+class Broken(io.TextIOBase):
+    def isatty(self) -> bool:
+        return False
+
+    def read(self, size: int | None = -1) -> str:  # noqa: ARG002
+        return b"\xff".decode()
+
+
+@pytest.mark.parametrize(("stdin", "words"), [(None, "is closed"), (Broken(), "can't be read")])
+def test_a_standard_input_that_gives_nothing_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stdin: object, words: str
+) -> None:
+    """`<&-`, and bytes that are no text."""
+    monkeypatch.setattr("sys.stdin", stdin)
+    assert run(["login", "h.io", "--username", "me", "--password-stdin"]) == 2
+    assert f"error: standard input{'' if stdin is None else ':'} {words}" in capsys.readouterr().err

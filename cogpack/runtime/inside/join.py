@@ -12,6 +12,7 @@ import errno
 import fcntl
 import json
 import os
+import stat
 import sys
 import threading
 import time
@@ -23,6 +24,12 @@ BLOCK = 64 * 1024 * 1024
 THREADS = min(8, os.cpu_count() or 1)
 NOT_HERE = (errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM, errno.EBADF)
 """What `copy_file_range` answers where it can't serve: between some file systems, under some filters."""
+LARGEST = 2**53
+"""Bytes of a file: the largest integer that JSON carries everywhere."""
+
+
+class DamagedError(Exception):
+    """The image does not hold what its join.json says. Only another image helps."""
 
 
 class File(NamedTuple):
@@ -37,12 +44,19 @@ class File(NamedTuple):
     def identity(self) -> str:
         """A line that says of which bytes it is made, and since when what was written can be trusted: what a machine
         wrote before it last went down may not have reached its disk."""
-        digests = [Path(path + ".blake3").read_text() for path, _ in self.parts]
+        digests = [digest_of(path) for path, _ in self.parts]
         try:
             boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         except OSError:
             boot = "unknown"
         return " ".join([boot, str(self.size), *digests]) + "\n"
+
+
+def digest_of(part: str) -> str:
+    try:
+        return Path(part + ".blake3").read_text()
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise DamagedError(f"{part}.blake3 is absent, or no text") from error
 
 
 def say(text: str) -> None:
@@ -78,7 +92,7 @@ def join(file: File) -> None:
         done = {line.strip() for line in lines[1:]} if lines[:1] == [wanted] and partial.exists() else set()
         if not done:
             journal.write_text(wanted)
-        target = os.open(partial, os.O_RDWR | os.O_CREAT, 0o644)
+        target = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             os.ftruncate(target, file.size)
             fill(file, target, journal, done)
@@ -101,7 +115,7 @@ def fill(file: File, target: int, journal: Path, done: "set[str]") -> None:
         if path not in done:
             waiting.insert(0, (path, offset, size))
         offset += size
-    failures: list[OSError] = []
+    failures: list[Exception] = []
     lock = threading.Lock()
 
     def work() -> None:
@@ -111,14 +125,14 @@ def fill(file: File, target: int, journal: Path, done: "set[str]") -> None:
                     return
                 path, offset, size = waiting.pop()
             try:
-                source = os.open(path, os.O_RDONLY)
+                source = open_part(path, size)
                 try:
                     copy(source, target, offset, size)
                 finally:
                     os.close(source)
                 with lock, journal.open("a") as stream:
                     stream.write(path + "\n")
-            except OSError as error:
+            except (OSError, DamagedError) as error:
                 failures.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(min(THREADS, len(waiting)))]
@@ -128,6 +142,19 @@ def fill(file: File, target: int, journal: Path, done: "set[str]") -> None:
         thread.join()
     if failures:
         raise failures[0]
+
+
+def open_part(path: str, size: int) -> int:
+    """A part, which has `size` bytes."""
+    try:
+        source = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DamagedError(f"{path} is absent") from error
+    status = os.fstat(source)
+    if not stat.S_ISREG(status.st_mode) or status.st_size != size:
+        os.close(source)
+        raise DamagedError(f"{path} has {status.st_size} bytes, not {size}")
+    return source
 
 
 def copy(source: int, target: int, offset: int, size: int) -> None:
@@ -157,16 +184,49 @@ def explain(file: File, error: OSError) -> None:
         say(f"next: give the container a place to write, as in: docker run --tmpfs {place} or -v NAME:{place}")
 
 
+def read_manifest(path: str) -> "list[File]":
+    try:
+        return [file_of(item) for item in json.loads(Path(path).read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise DamagedError(f"{path}: {error!r:.300}") from error
+
+
+def file_of(item: "dict[str, object]") -> File:
+    """An item of the manifest; an error of any kind if it is none."""
+    listed = item["parts"]
+    if not isinstance(listed, list):
+        raise TypeError("no list of parts")
+    parts = [(path_of(part), size_of(length)) for part, length in listed]
+    file = File(path_of(item["path"]), Path(path_of(item["joined"])), size_of(item["size"]), parts)
+    if not parts or sum(length for _, length in parts) != file.size or len(dict(parts)) != len(parts):
+        raise ValueError(f"the parts of {file.path!r:.100} do not make its {file.size} bytes")
+    return file
+
+
+def path_of(value: object) -> str:
+    if not isinstance(value, str) or not value.startswith("/") or value.endswith("/") or b"\0" in value.encode():
+        raise ValueError(f"{value!r:.100} is no path of a file")
+    return value
+
+
+def size_of(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= LARGEST:
+        raise ValueError(f"{value!r:.100} is no size")
+    return value
+
+
 def main(arguments: "list[str]") -> int:
-    manifest = json.loads(Path(os.environ.get("COGPACK_JOIN", MANIFEST)).read_text())
-    for item in manifest:
-        parts = [(str(path), int(size)) for path, size in item["parts"]]
-        file = File(item["path"], Path(item["joined"]), item["size"], parts)
-        try:
-            join(file)
-        except OSError as error:
-            explain(file, error)
-            return 1
+    try:
+        for file in read_manifest(os.environ.get("COGPACK_JOIN", MANIFEST)):
+            try:
+                join(file)
+            except OSError as error:
+                explain(file, error)
+                return 1
+    except DamagedError as error:
+        say(f"error: the image is damaged: {error}")
+        say("next: push the model again, or pull an image that is whole")
+        return 2
     if arguments:
         os.execvp(arguments[0], arguments)  # noqa: S606 - this is how an entrypoint ends
     return 0

@@ -138,8 +138,8 @@ def test_a_part_that_is_too_short_is_an_error_and_no_file_appears(image: Image) 
     part = image.root / "parts" / "00003"
     part.write_bytes(part.read_bytes()[:-1])
     done = image.start()
-    assert done.returncode == 1
-    assert "a part is shorter" in done.stderr
+    assert done.returncode == 2
+    assert "parts/00003 has 65535 bytes, not 65536" in done.stderr
     assert not image.joined.exists()
 
 
@@ -160,3 +160,71 @@ def test_two_containers_on_one_volume_join_once(image: Image) -> None:
     assert [process.returncode for process in both] == [0, 0]
     assert sorted(map(bool, told)) == [False, True]
     assert image.joined.read_bytes() == image.data
+
+
+def item(image: Image, **changes: object) -> "list[dict[str, object]]":
+    (found,) = json.loads(image.manifest.read_text())
+    return [found | changes]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{", "[" * 100_000, "null", "7", "[7]", "{}x", "[{}]", "[[]]", '[{"path": 1}]', "\ud800",
+    ],
+)  # fmt: skip
+def test_a_document_that_is_none_of_ours_is_told_as_that(image: Image, text: str) -> None:
+    """M8: no traceback, and the command does not start."""
+    image.manifest.write_text(text, errors="surrogatepass")
+    done = image.start(sys.executable, "-c", "print('started')")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("cogpack: error: the image is damaged: ")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"path": ""}, {"path": "/"}, {"path": "/src/"}, {"path": 7}, {"path": "/a\0b"}, {"path": "/\ud800"},
+        {"joined": "x"}, {"joined": ""}, {"joined": None},
+        {"size": 2**70}, {"size": -1}, {"size": "7"}, {"size": 1.5}, {"size": True}, {"size": 10 * 2**40},
+        {"parts": []}, {"parts": {}}, {"parts": None}, {"parts": [["/nope", 1_024_017]]}, {"parts": [["/nope"]]},
+        {"parts": [["/nope", 2**70], ["/nopes", 1_024_017 - 2**70]]}, {"parts": [["/dev/zero", 1_024_017]]},
+    ],
+)  # fmt: skip
+def test_an_item_that_can_not_be_is_told_as_that(image: Image, changes: "dict[str, object]") -> None:
+    image.manifest.write_text(json.dumps(item(image, **changes)))
+    done = image.start(sys.executable, "-c", "print('started')")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("cogpack: error: the image is damaged: ")
+    assert "next: " in done.stderr
+    assert not image.joined.exists()
+
+
+@pytest.mark.parametrize("what", ["absent", "shorter", "longer", "a pipe", "no digest", "a digest of no text"])
+def test_a_part_that_is_not_what_the_document_says_is_told_as_that(image: Image, what: str) -> None:
+    """A file that is short, or has a hole, is worse than none."""
+    part = image.root / "parts" / "00001"
+    if what in ("absent", "a pipe"):
+        part.unlink()
+        if what == "a pipe":
+            os.mkfifo(part)
+    elif what in ("shorter", "longer"):
+        os.truncate(part, part.stat().st_size + (1 if what == "longer" else -1))
+    elif what == "no digest":
+        Path(f"{part}.blake3").unlink()
+    else:
+        Path(f"{part}.blake3").write_bytes(b"\xff")
+    done = image.start(sys.executable, "-c", "print('started')")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the image is damaged: " in done.stderr
+    assert "parts/00001" in done.stderr
+    assert not image.joined.exists()
+
+
+def test_a_link_that_somebody_laid_in_the_shared_directory_is_not_written_through(image: Image, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    image.joined.parent.mkdir(parents=True)
+    image.joined.with_name("big.pt.partial").symlink_to(tmp_path / "precious")
+    assert image.start().returncode == 1
+    assert (tmp_path / "precious").read_text() == "mine"
