@@ -362,7 +362,7 @@ class Broken(io.TextIOBase):
     def isatty(self) -> bool:
         return False
 
-    def read(self, size: int | None = -1) -> str:  # noqa: ARG002
+    def read(self, size: int | None = -1) -> str:
         return b"\xff".decode()
 
 
