@@ -42,12 +42,22 @@ class Store:
     run that takes bytes of it.
     """
 
-    def __init__(self, root: Path, http: Http) -> None:
+    def __init__(
+        self,
+        root: Path,
+        http: Http,
+        *,
+        used: Callable[[Path], None] = lambda _: None,
+        also: Path | None = None,
+    ) -> None:
+        """`used` is told of files before they are looked for; `also`: another such store, which is only read."""
         self._root = root
         self._http = http
         self._sound: dict[Digest, os.stat_result] = {}
         self._lock = threading.Lock()
         self._turns: defaultdict[Digest, threading.Lock] = defaultdict(threading.Lock)
+        self._used = used
+        self._also = Store(also, http) if also else None
 
     def _path(self, artifact: Artifact) -> Path:
         name = artifact.digest.removeprefix("sha256:")
@@ -56,10 +66,11 @@ class Store:
     def find(self, artifact: Artifact) -> Path | None:
         """The file, if it is here. Only its size is looked at: before its bytes are used comes `verified`."""
         path = self._path(artifact)
+        self._used(path)
         try:
             found = path.lstat()
         except OSError:
-            return None
+            return self._also.find(artifact) if self._also else None
         return path if stat.S_ISREG(found.st_mode) and artifact.size in (None, found.st_size) else None
 
     def verified(

@@ -20,6 +20,8 @@ class Code(enum.StrEnum):
         code.meaning = meaning
         return code
 
+    CACHE_IN_PROJECT = "cache-in-project", "A directory of the project is a cache and was left out, with what it holds."
+    CACHE_PLACE_IGNORED = "cache-place-ignored", "A setting names no place that a cache can have."
     CACHE_UNWRITABLE = "cache-unwritable", "The cache can't be written: the next run has to learn the same again."
     CLASH = "clash", "Two wheels hold a file of one path with different bytes; one of them is in the image."
     COG_REFUSES = "cog-refuses", "The model serves this here, but `cog build` would refuse it."

@@ -6,13 +6,14 @@ is not in the cache.
 """
 
 import os
-import pwd
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from blake3 import blake3
+
+from cogpack.home import home
 
 _KEY = 32
 _TAG = 32
@@ -34,10 +35,9 @@ class Seal:
         """
         state = environment.get("XDG_STATE_HOME", "")
         if not state.startswith("/"):
-            home = environment.get("HOME") or _home()
-            if not home.startswith("/"):
+            if (found := home(environment)) is None:
                 return cls()
-            state = f"{home}/.local/state"
+            state = f"{found}/.local/state"
         return cls(_kept(Path(state, "cogpack", "seal")))
 
     def close(self, name: str, data: bytes) -> bytes:
@@ -56,13 +56,6 @@ class Seal:
     def _tag(self, name: str, data: bytes) -> bytes:
         words = name.encode("utf-8", "surrogateescape")
         return blake3(len(words).to_bytes(8, "big") + words + data, key=self._key).digest()
-
-
-def _home() -> str:
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_dir
-    except KeyError:
-        return ""
 
 
 def _kept(path: Path) -> bytes | None:

@@ -16,6 +16,7 @@ RANKS = {
     "documents": 0,
     "reference": 0,
     "text": 0,
+    "home": 0,
     "disk": 1,
     "oci": 1,
     "toml": 1,
@@ -28,6 +29,7 @@ RANKS = {
     "seal": 1,
     "layout": 2,
     "artifacts": 2,
+    "cache": 2,
     "lock": 2,
     "runtime": 2,
     "threads": 2,
@@ -49,9 +51,11 @@ RANKS = {
 
 SIDEWAYS = {
     ("digest", "errors"),
+    ("home", "errors"),
     ("reference", "errors"),
     ("reference", "digest"),
     ("http", "progress"),
+    ("project", "cache"),
     ("transfer", "plan"),
     ("cli", "console"),
     ("__main__", "cli"),

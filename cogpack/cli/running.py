@@ -11,6 +11,7 @@ from cogpack.errors import InputError
 
 if TYPE_CHECKING:
     from cogpack.commands.session import Session
+    from cogpack.notes import Note
 
 _ARENA_MAX = -8
 """M_ARENA_MAX of glibc's malloc.h."""
@@ -31,17 +32,19 @@ def heed_sigterm() -> None:
 
 def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str]) -> None:
     """Run `act`, then print the line it answered: after the bars are gone, never among them."""
-    from cogpack.commands.session import Session, Settings, default_cache
+    from cogpack.cache import chosen_place
+    from cogpack.commands.session import Session, Settings
     from cogpack.console import in_ci, open_progress
     from cogpack.progress import Cancellation
 
     _share_one_heap()
     environment = dict(os.environ)
     directory = arguments.directory
+    ignored: list[Note] = []
     settings = Settings(
         directory=directory,
         file=arguments.file,
-        cache=(arguments.cache_dir or default_cache(environment)).absolute(),
+        cache=chosen_place(arguments.cache_dir, environment, ignored.append),
         jobs=arguments.jobs,
         insecure_registries=frozenset(arguments.insecure_registry),
         insecure_credentials=frozenset(arguments.insecure_credentials),
@@ -63,6 +66,8 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str])
         open_progress(cancellation, quiet=arguments.quiet or arguments.json) as progress,
         Session(settings, progress, cancellation) as session,
     ):
+        for note in ignored:
+            progress.note(note)
         line = act(session)
     try:
         print(line, flush=True)

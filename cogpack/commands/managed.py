@@ -61,13 +61,13 @@ def local_weights(project: Project) -> list[LocalWeight]:
         where = project.config.where(f"weights[{index}]")
         for source in managed.sources:
             if not is_remote(source):
-                found += list(_local(project.root, managed, source, where))
+                found += list(_local(project, managed, source, where))
     return found
 
 
-def _local(root: Path, managed: ManagedWeight, source: WeightSource, where: str) -> Iterator[LocalWeight]:
+def _local(project: Project, managed: ManagedWeight, source: WeightSource, where: str) -> Iterator[LocalWeight]:
     uri = source.uri
-    place = root / (unquote(urlsplit(uri).path) if uri.startswith("file://") else uri)
+    place = project.root / (unquote(urlsplit(uri).path) if uri.startswith("file://") else uri)
     target = managed.target.strip("/")
     empty = True
     try:
@@ -75,7 +75,9 @@ def _local(root: Path, managed: ManagedWeight, source: WeightSource, where: str)
             yield LocalWeight(f"{target}/{place.name}", place.resolve(), place.stat().st_size)
             return
         for directory, names, files in os.walk(place, onerror=_raise):
-            names[:] = [name for name in names if name not in _SKIPPED]
+            names[:] = [
+                name for name in names if name not in _SKIPPED and not project.is_its_cache(Path(directory, name))
+            ]
             for name in files:
                 path = Path(directory) / name
                 relative = path.relative_to(place).as_posix()

@@ -69,8 +69,9 @@ def open_project(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
 
 def find_described(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
     """Find and read the project, whether this version can pack it or not."""
-    project = find_project(session.settings.directory, session.settings.file, outputs=outputs)
-    if platform := session.settings.platform:
+    settings = session.settings
+    project = find_project(settings.directory, settings.file, outputs=outputs, cache=settings.cache)
+    if platform := settings.platform:
         pack = msgspec.structs.replace(project.config.pack, platform=platform)
         project = msgspec.structs.replace(project, config=msgspec.structs.replace(project.config, pack=pack))
     for note in project.config.notes:
@@ -107,6 +108,7 @@ def prepare(session: Session, project: Project, *, writes: bool) -> Prepared:
     for note in described.notes:
         session.progress.note(note)
     store = session.cache / "fingerprints" / blake3(os.fsencode(project.root)).hexdigest()
+    session.kept.used(store)
     fingerprints = Fingerprints(store, session.seal, trusting=not session.settings.paranoid, note=session.progress.note)
 
     def local(file: ProjectFile) -> Fingerprinted:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from cogpack.artifacts import Store
+from cogpack.cache import Kept
 from cogpack.config import Arch
 from cogpack.disk import writing
 from cogpack.http import Http, Trust
@@ -35,14 +36,15 @@ if TYPE_CHECKING:
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Arguments and environment, resolved once.
 
-    `jobs`: layers moved at a time, or connections; `paranoid`: read every file again; `registry_mirrors`: as `Mirrors`
-    reads them, and in place of `COGPACK_REGISTRY_MIRROR`; `foreign_hosts`: to which the URLs of layers may lead;
-    `realms`: see `Trust`; `locked`: a missing or stale lock is an error; `in_ci`: a stale one is.
+    `cache`: None where there is no place for one; `jobs`: layers moved at a time, or connections; `paranoid`: read
+    every file again; `registry_mirrors`: as `Mirrors` reads them, and in place of `COGPACK_REGISTRY_MIRROR`;
+    `foreign_hosts`: to which the URLs of layers may lead; `realms`: see `Trust`; `locked`: a missing or stale lock is
+    an error; `in_ci`: a stale one is.
     """
 
     directory: Path = Path()
     file: str = "cog.yaml"
-    cache: Path
+    cache: Path | None
     jobs: int = 4
     insecure_registries: frozenset[str] = frozenset()
     insecure_credentials: frozenset[str] = frozenset()
@@ -59,14 +61,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     git: bool = False
 
 
-def default_cache(environment: Mapping[str, str]) -> Path:
-    """`COGPACK_CACHE_DIR`, else `cogpack` in the XDG cache directory."""
-    if chosen := environment.get("COGPACK_CACHE_DIR"):
-        return Path(chosen)
-    xdg = environment.get("XDG_CACHE_HOME")
-    return (Path(xdg) if xdg else Path.home() / ".cache") / "cogpack"
-
-
 class Session:
     """Open for the length of one command."""
 
@@ -76,7 +70,6 @@ class Session:
         self.settings = settings
         self.progress = progress
         self.cancellation = cancellation or Cancellation()
-        self.cache = settings.cache
         self.environment = dict(settings.environment) or dict(os.environ)
         self.http = Http(
             trust=Trust(
@@ -89,10 +82,7 @@ class Session:
             progress=progress,
         )
         self._closing = ExitStack()
-        self.store = Store(self.cache / "artifacts", self.http)
-        self.seal = Seal.of_this_user(self.environment)
-        self.facts = Facts(self.cache / "facts", self.seal, note=progress.note)
-        self.homes = Homes(self.cache / "homes")
+        self.kept = Kept(settings.cache, progress.note)
         self.credentials = Credentials.from_environment(self.environment, self.http, note=progress.note)
         self.tokens = Tokens()
         self._mirrors = Mirrors(
@@ -100,12 +90,36 @@ class Session:
         )
 
     @property
+    def cache(self) -> Path:
+        """A directory for what can be had again; opened by who wants something of it."""
+        return self.kept.root
+
+    @property
     def metadata(self) -> Path:
         """uv's own cache: what indexes said. A restored one, or another's, has another name: it would decide hashes."""
         place = self.cache / "uv"
         with writing(place):
             place.mkdir(parents=True, exist_ok=True)
-        return place / self.seal.word(f"uv {place.stat().st_ino}")
+        named = place / self.seal.word(f"uv {place.stat().st_ino}")
+        self.kept.used(named)
+        return named
+
+    @cached_property
+    def seal(self) -> Seal:
+        return Seal.of_this_user(self.environment)
+
+    @cached_property
+    def store(self) -> Store:
+        also = self.kept.also / "artifacts" if self.kept.also else None
+        return Store(self.cache / "artifacts", self.http, used=self.kept.used, also=also)
+
+    @cached_property
+    def facts(self) -> Facts:
+        return Facts(self.cache / "facts", self.seal, note=self.progress.note, used=self.kept.used)
+
+    @cached_property
+    def homes(self) -> Homes:
+        return Homes(self.cache / "homes")
 
     @cached_property
     def servers(self) -> "Servers":
@@ -153,3 +167,4 @@ class Session:
     ) -> None:
         self._closing.close()
         self.http.close()
+        self.kept.close()

@@ -52,7 +52,8 @@ class _HashOnly:
 def verify(session: Session, target: str) -> Verified:
     """Every layer is made anew and compared; the first difference is named down to the file."""
     reference = parse_reference(session, target)
-    session = Session(msgspec.structs.replace(session.settings, locked=True), session.progress, session.cancellation)
+    settings = msgspec.structs.replace(session.settings, locked=True, cache=session.cache)
+    session = Session(settings, session.progress, session.cancellation)
     with session:
         prepared = prepare(session, open_project(session), writes=False)
         repository = session.repository(reference)

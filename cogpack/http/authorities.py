@@ -15,6 +15,7 @@ from pathlib import Path
 import certifi
 
 from cogpack.errors import InputError
+from cogpack.home import home
 
 _BUNDLES = (
     "/etc/ssl/cert.pem",  # Alpine, Arch, macOS
@@ -94,8 +95,8 @@ class Authorities:
 
 def directories(environment: Mapping[str, str]) -> list[Path]:
     """Where the directories of hosts are, best first."""
-    home = environment.get("HOME")
-    config = environment.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else None)
+    own = home(environment)
+    config = environment.get("XDG_CONFIG_HOME") or (own / ".config" if own else None)
     user = [Path(config, "containers/certs.d")] if config else []
     return [*user, Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d")]
 

@@ -17,14 +17,23 @@ from cogpack.seal import THIS_RUN, Seal
 
 
 class Facts:
-    """`note` is told, once, of a disk that takes nothing."""
+    """`note` is told, once, of a disk that takes nothing; `used`, of each file before it is looked for."""
 
-    def __init__(self, root: Path, seal: Seal = THIS_RUN, *, note: Callable[[Note], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        seal: Seal = THIS_RUN,
+        *,
+        note: Callable[[Note], None] = lambda _: None,
+        used: Callable[[Path], None] = lambda _: None,
+    ) -> None:
         self._root = root
         self._seal = seal
         self._note = note
+        self._used = used
 
     def get(self, key: str, /) -> LayerInfo | None:
+        self._used(self._path(key))
         try:
             data = self._seal.open(_name(key), self._path(key).read_bytes())
         except OSError:

@@ -22,8 +22,9 @@ import oras.provider
 import oras.utils
 import requests
 
+from cogpack.cache import chosen_place
 from cogpack.commands.login import login, registry_host
-from cogpack.commands.session import Session, Settings, default_cache
+from cogpack.commands.session import Session, Settings
 from cogpack.digest import parse_digest
 from cogpack.disk import whole_file, writing
 from cogpack.errors import InputError
@@ -169,7 +170,8 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
     def _open(self, host: str, config: str | None) -> Session:
         environment = dict(os.environ) | self._environment | ({"REGISTRY_AUTH_FILE": config} if config else {})
         plain = frozenset({host} if self._insecure else ())
-        return Session(Settings(cache=default_cache(environment), insecure_registries=plain, environment=environment))
+        place = chosen_place(None, environment, lambda _: None)
+        return Session(Settings(cache=place, insecure_registries=plain, environment=environment))
 
     # Blobs
 

@@ -1,9 +1,9 @@
 """The files of a project that go into its image: a walk that follows nothing.
 
-Left out are what `.dockerignore` says and, whatever it says, what is never part of a model: at the root `.cog`,
-`.cogpack` and `cogpack.lock`; anywhere `.git`, `.hg`, `.svn`, `.DS_Store`, `__pycache__`, the caches of mypy, pytest,
-ruff and Jupyter, virtual environments (`.venv`, and each directory that holds a `pyvenv.cfg`), and, with a note, OCI
-image layouts, what the run itself writes, sockets, pipes and devices.
+Left out are caches (`caches.py`), what `.dockerignore` says and, whatever it says, what is never part of a model: at
+the root `.cog`, `.cogpack` and `cogpack.lock`; anywhere `.git`, `.hg`, `.svn`, `.DS_Store`, `__pycache__`, the caches
+of mypy, pytest, ruff and Jupyter, virtual environments (`.venv`, and each directory that holds a `pyvenv.cfg`), and,
+with a note, OCI image layouts, what the run itself writes, sockets, pipes and devices.
 """
 
 import os
@@ -15,6 +15,7 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
+from cogpack.project.caches import Caches
 from cogpack.project.ignore import Patterns
 from cogpack.project.lfs import LfsPointer
 from cogpack.project.links import Links
@@ -48,20 +49,25 @@ class ProjectFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """`files`: parents included, sorted by the UTF-8 bytes of the paths; `notes`: of what was left out unasked."""
+    """`files`: parents included, sorted by the UTF-8 bytes of the paths; `notes`: of what was left out unasked, but for
+    `caches`."""
 
     files: tuple[ProjectFile, ...]
     notes: tuple[Note, ...]
+    caches: tuple[str, ...]
 
 
-def list_files(root: str, patterns: Patterns, links: Links, apart: Mapping[Identity, str] = {}) -> Listing:
+def list_files(
+    root: str, patterns: Patterns, links: Links, caches: Caches, apart: Mapping[Identity, str] = {}
+) -> Listing:
     """All below `root` that goes into the image.
 
     `apart`: files and directories that this very run writes, with what they are, as "this command's own output"; they
     are left out, and so are OCI image layouts, sockets, pipes and devices. What an image can't hold as it stands here
     is an `InputError`: links that leave the project, names that are not UTF-8 or that mean a deletion in a layer.
     """
-    walk = _Walk(root, patterns, links, apart)
+    caches.check()
+    walk = _Walk(root, patterns, links, caches, apart)
     found = {file.path: file for file in walk.files()}
     for path in list(found):
         parent = path.rpartition("/")[0]
@@ -69,8 +75,18 @@ def list_files(root: str, patterns: Patterns, links: Links, apart: Mapping[Ident
             _check_name(parent, parent.rpartition("/")[2])
             found[parent] = ProjectFile(path=parent, kind="directory")
             parent = parent.rpartition("/")[0]
+    for cache in walk.left_out:
+        _forget_parents(cache, found)
     files = sorted(found.values(), key=lambda file: file.path.encode())
-    return Listing(tuple(files), tuple(sorted(walk.notes, key=lambda note: note.text)))
+    return Listing(tuple(files), tuple(sorted(walk.notes, key=lambda note: note.text)), tuple(sorted(walk.left_out)))
+
+
+def _forget_parents(cache: str, found: dict[str, ProjectFile]) -> None:
+    """A directory that is there for the sake of a cache alone is on one machine and not on another."""
+    parent = cache.rpartition("/")[0]
+    while parent and not any(path.startswith(f"{parent}/") for path in found):
+        found.pop(parent, None)
+        parent = parent.rpartition("/")[0]
 
 
 def holds(root: str, patterns: Patterns, path: str) -> bool:
@@ -110,11 +126,16 @@ def _is_file(path: str) -> bool:
 
 
 class _Walk:
-    def __init__(self, root: str, patterns: Patterns, links: Links, apart: Mapping[Identity, str]) -> None:
+    def __init__(
+        self, root: str, patterns: Patterns, links: Links, caches: Caches, apart: Mapping[Identity, str]
+    ) -> None:
         self.notes: list[Note] = []
+        self.left_out: list[str] = []
+        """Caches."""
         self._root = root
         self._patterns = patterns
         self._links = links
+        self._caches = caches
         self._apart = apart
         self._inodes = {inode for _, inode in apart}
 
@@ -143,7 +164,11 @@ class _Walk:
                         yield file
 
     def _is_wanted(self, path: str, entry: "os.DirEntry[str]", *, ignored: bool) -> bool:
-        """Whether a directory is part of the project: no place of this run's own, nor an image that was built."""
+        """Whether a directory is part of the project: no cache, no place of this run's own, nor an image that was
+        built."""
+        if self._caches.is_own(path) or self._caches.is_tagged(path):
+            self.left_out += [] if ignored else [path]
+            return False
         own = self._own(path, entry)
         is_layout = own is None and os.path.lexists(f"{self._root}/{path}/{_LAYOUT}")
         if (own or is_layout) and not ignored:
@@ -159,6 +184,8 @@ class _Walk:
     def _file(self, path: str, entry: "os.DirEntry[str]") -> ProjectFile | None:
         status = _status(path, entry)
         if stat.S_ISLNK(status.st_mode):
+            if self._caches.leads_there(path):
+                return None
             try:
                 target = os.readlink(f"{self._root}/{path}")  # noqa: PTH115 - a Path would rewrite it
             except OSError as error:

@@ -53,6 +53,11 @@ class Patterns:
     def ignores(self, state: int) -> bool:
         return state != 0 and not self._kept >> (state.bit_length() - 1) & 1
 
+    def takes_in(self, path: str) -> bool:
+        """Whether the last pattern that matches `path` itself is one with `!`."""
+        state = self.match(path)
+        return state != 0 and not self.ignores(state)
+
     def may_keep_below(self, directory: str) -> bool:
         """Whether a `!` pattern could match something inside an ignored `directory`."""
         inside = directory + "/"

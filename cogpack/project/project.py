@@ -2,17 +2,20 @@
 
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
+from cogpack.cache import TAG, foreign
 from cogpack.config import Config, parse_config
 from cogpack.config.document import MAX_BYTES as MAX_CONFIG_BYTES
 from cogpack.errors import InputError
-from cogpack.notes import Note
+from cogpack.home import gone
+from cogpack.notes import Code, Note
+from cogpack.project.caches import Caches
 from cogpack.project.files import Identity, Listing, ProjectFile, holds, is_never, keeps, list_files, own_output
 from cogpack.project.ignore import Patterns, parse_ignore
 from cogpack.project.inputs import Inputs, read_inputs
@@ -30,12 +33,14 @@ _MAX_SETTINGS = 64 * 1024
 
 
 class Project(msgspec.Struct, frozen=True, dict=True):
-    """`root` is absolute and free of links; the files are listed once. `outputs`: what this run is to write."""
+    """`root` is absolute and free of links; the files are listed once. `outputs`: what this run is to write; `cache`:
+    where it keeps what can be had again."""
 
     root: Path
     config: Config
     config_path: Path
     outputs: tuple[Path, ...] = ()
+    cache: Path | None = None
 
     def files(self) -> list[ProjectFile]:
         """What goes into the image, weights included, sorted by the UTF-8 bytes of the paths."""
@@ -43,7 +48,11 @@ class Project(msgspec.Struct, frozen=True, dict=True):
 
     def notes(self) -> tuple[Note, ...]:
         """What is worth a word about the files."""
-        return self._listing.notes
+        return (*self._listing.notes, *(note for path in self._listing.caches for note in self._of_cache(path)))
+
+    def is_its_cache(self, directory: Path) -> bool:
+        """Whether this is the cache of this run; also of directories outside of the project."""
+        return self._caches.is_own(str(directory))
 
     def is_weight(self, file: ProjectFile) -> bool:
         return self._rules.is_weight(file)
@@ -93,12 +102,14 @@ class Project(msgspec.Struct, frozen=True, dict=True):
             )
         for one in dict.fromkeys((path, place)):
             leads = "" if one == path else f" {one}, to which it leads, is"
-            if keeps(str(self.root), self._patterns, one):
+            if self._keeps(one):
                 continue
             if name := next(
                 (name for depth, name in enumerate(one.split("/")) if is_never(name, at_root=depth == 0)), ""
             ):
                 return InputError(f"{named}{leads} left out, as {name} always is", next_step="move the file")
+            if cache := self._caches.above(one):
+                return InputError(f"{named}{leads} in {cache}, which is a cache", next_step="move the file")
             if not self._patterns.matches(one):
                 return InputError(f"{named}{leads} in a virtual environment", next_step="move the file")
             return InputError(
@@ -127,9 +138,12 @@ class Project(msgspec.Struct, frozen=True, dict=True):
 
     def _source(self, path: str) -> str | None:
         place, root = self._links.find(path), str(self.root)
-        if place is None or not keeps(root, self._patterns, os.path.normpath(path)):
+        if place is None or not self._keeps(os.path.normpath(path)) or not self._keeps(place):
             return None
         return place if holds(root, self._patterns, place) else None
+
+    def _keeps(self, path: str) -> bool:
+        return keeps(str(self.root), self._patterns, path) and self._caches.above(path) is None
 
     def _resolved(self, path: str) -> ProjectFile | None:
         file = self._files.get(self._links.find(path) or "")
@@ -141,7 +155,32 @@ class Project(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _listing(self) -> Listing:
-        return list_files(str(self.root), self._patterns, self._links, self._apart)
+        return list_files(str(self.root), self._patterns, self._links, self._caches, self._apart)
+
+    @cached_property
+    def _caches(self) -> Caches:
+        return Caches(str(self.root), self.cache, self._patterns)
+
+    def _of_cache(self, path: str) -> Iterator[Note]:
+        """Of a cache that was left out: what else may have been meant to be in the image."""
+        if self._caches.is_own(path):
+            if others := foreign(self.root / path):
+                text = f"{path}: left out, since it is this run's cache, and with it {', '.join(others[:3])}"
+                yield Note(Code.CACHE_IN_PROJECT, f"{text}{' ...' if others[3:] else ''}")
+        elif weights := self._weights_below(path):
+            more = f" and {len(weights) - 1} more" if weights[1:] else ""
+            text = f"{path}: left out, since its {TAG} says that it is a cache, and with it {weights[0]}{more}"
+            yield Note(Code.CACHE_IN_PROJECT, f"{text}; the line !{path} in {_IGNORE_FILE} takes it in")
+
+    def _weights_below(self, path: str) -> list[str]:
+        found = []
+        for directory, _, names in os.walk(self.root / path):
+            for name in names:
+                place = Path(directory, name)
+                if place.is_file():
+                    relative = place.relative_to(self.root).as_posix()
+                    found.append(ProjectFile(path=relative, kind="file", size=place.stat().st_size))
+        return sorted(file.path for file in found if self._rules.is_weight(file))
 
     @property
     def _apart(self) -> dict[Identity, str]:
@@ -194,10 +233,12 @@ class ProjectSource:
         return self._project.read(path)
 
 
-def find_project(start: Path, file: str = "cog.yaml", *, outputs: Sequence[Path] = ()) -> Project:
+def find_project(
+    start: Path, file: str = "cog.yaml", *, outputs: Sequence[Path] = (), cache: Path | None = None
+) -> Project:
     """The project whose `file` is in `start` or the nearest directory above; with a slash in `file`, there alone.
 
-    `outputs`: files and directories that this run is to write, which are no part of it.
+    `outputs`: files and directories that this run is to write, and `cache`, another; they are no part of it.
     """
     directory = _directory(start)
     upward = [directory] if "/" in file else [directory, *directory.parents][: _MAX_PARENTS + 1]
@@ -208,7 +249,7 @@ def find_project(start: Path, file: str = "cog.yaml", *, outputs: Sequence[Path]
         except FileNotFoundError:
             continue
         root = Path(os.path.realpath(path.parent))
-        return Project(root, parse_config(text, path=path.name), path, tuple(outputs))
+        return Project(root, parse_config(text, path=path.name), path, tuple(outputs), cache)
     above = "" if "/" in file else " or any directory above"
     raise InputError(f"no {file} in {start}{above}", next_step="run it in the project's directory, or name the file")
 
@@ -222,9 +263,7 @@ def _directory(start: Path) -> Path:
         reason = "not a directory"
     except OSError as error:
         if not start.is_absolute() and not _has_directory():
-            raise InputError(
-                "the current directory is gone", next_step="change to one that is there, or name one with -C /DIR"
-            ) from error
+            raise gone() from error
         reason = "there is no such directory" if isinstance(error, FileNotFoundError) else f"{error.strerror}"
     raise InputError(f"{start}: {reason}", next_step="name the project's directory, or one below it")
 

@@ -169,10 +169,12 @@ def test_the_bundle_of_this_system_is_found() -> None:
     assert found.stat().st_size > 10_000
 
 
-def test_certificates_are_looked_for_where_docker_and_podman_look() -> None:
+def test_certificates_are_looked_for_where_docker_and_podman_look(monkeypatch: pytest.MonkeyPatch) -> None:
     places = ["/etc/containers/certs.d", "/etc/docker/certs.d"]
     assert list(map(str, directories({"HOME": "/home/me"}))) == ["/home/me/.config/containers/certs.d", *places]
     assert next(map(str, directories({"XDG_CONFIG_HOME": "/x", "HOME": "/home/me"}))) == "/x/containers/certs.d"
+    assert list(map(str, directories({}))) == [f"{Path.home()}/.config/containers/certs.d", *places]
+    monkeypatch.setattr("os.geteuid", lambda: 54321)  # nobody knows this user
     assert list(map(str, directories({}))) == places
 
 

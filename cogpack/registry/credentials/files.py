@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from cogpack.errors import DeniedError
+from cogpack.home import home
 from cogpack.reference import HUB_NAMES
 from cogpack.registry.credentials.findings import Finding
 from cogpack.registry.credentials.helpers import Helper
@@ -127,17 +128,17 @@ def sources_of_files(environment: Mapping[str, str]) -> list[File | Variable]:
     """`REGISTRY_AUTH_FILE` alone if set; else `DOCKER_AUTH_CONFIG`, docker's file, podman's, .dockercfg."""
     if chosen := environment.get("REGISTRY_AUTH_FILE"):
         return [File(Path(chosen), environment, sole=True)]
-    home = _home(environment)
+    own = _home(environment)
     runtime = environment.get("XDG_RUNTIME_DIR")
     podman = [
         Path(runtime) / "containers" if runtime else Path(f"/run/containers/{os.getuid()}"),
-        Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "containers",
+        Path(environment.get("XDG_CONFIG_HOME") or own / ".config") / "containers",
     ]
     return [
         Variable(environment),
         File(docker_config(environment), environment),
         *(File(directory / "auth.json", environment) for directory in podman),
-        File(home / ".dockercfg", environment, flat=True),
+        File(own / ".dockercfg", environment, flat=True),
     ]
 
 
@@ -155,7 +156,7 @@ def normal_key(name: str) -> str:
 
 
 def _home(environment: Mapping[str, str]) -> Path:
-    return Path(environment.get("HOME") or "/nonexistent")
+    return home(environment) or Path("/nonexistent")
 
 
 def _parse(data: bytes, *, flat: bool) -> Document | Finding:

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 import msgspec
 
+from cogpack.home import home
 from cogpack.http import system_bundle
 from cogpack.requirements import Requirements
 
@@ -97,7 +98,7 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         return f"{quote(user, safe='')}:{quote(password, safe='')}@" if user else ""
 
     def _netrc(self, file: SplitResult) -> str:
-        path = Path(self.secrets.get("NETRC") or Path(self.secrets.get("HOME", "/")) / ".netrc")
+        path = Path(self.secrets.get("NETRC") or (home(self.secrets) or Path("/")) / ".netrc")
         try:
             found = netrc.netrc(path).authenticators(file.hostname or "")
         except (OSError, netrc.NetrcParseError, UnicodeDecodeError):

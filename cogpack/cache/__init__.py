@@ -1,0 +1,11 @@
+"""The directory in which this machine keeps what can be had again: downloads, and what earlier runs have learned.
+
+Nothing in it is needed for an image. Processes share it, it may be removed at any time when none runs, and
+`cogpack cache` cleans it while some do.
+"""
+
+from cogpack.cache.kept import Kept
+from cogpack.cache.place import TAG, chosen_place, foreign, is_tagged
+from cogpack.cache.sweep import Item, Swept, clean, items, prune
+
+__all__ = ["TAG", "Item", "Kept", "Swept", "chosen_place", "clean", "foreign", "is_tagged", "items", "prune"]
