@@ -148,6 +148,7 @@ def explain_auth(arguments: argparse.Namespace) -> None:
 def serve(arguments: argparse.Namespace) -> None:
     import getpass
 
+    from cogpack.console import printable
     from cogpack.registry.server import Server, User
 
     def password() -> str:
@@ -156,7 +157,8 @@ def serve(arguments: argparse.Namespace) -> None:
         return _from_stdin(4096, line=True).rstrip("\r\n")
 
     def log(method: str, path: str, received: int, sent: int) -> None:
-        print(f"{method} {path.partition('?')[0]} in={received} out={sent}", file=sys.stderr, flush=True)
+        line = printable(f"{method} {path.partition('?')[0]} in={received} out={sent}")
+        print(line.replace("\n", "?"), file=sys.stderr, flush=True)
 
     heed_sigterm()  # a background job of a shell script gets no SIGINT
     user = User(arguments.user, password()) if arguments.user is not None else None

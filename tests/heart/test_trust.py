@@ -116,7 +116,7 @@ def poison(world: World, repository: str, tag: str) -> str:
     (index,) = [
         index
         for index, layer in enumerate(manifest["layers"])
-        if f"{SITE}/thing.py".encode() in gzip.decompress(httpx.get(f"{base}/blobs/{layer['digest']}").content)
+        if b"/thing.py" in gzip.decompress(httpx.get(f"{base}/blobs/{layer['digest']}").content)
     ]
     config["rootfs"]["diff_ids"][index] = evil.pop("diff_id")
     manifest["layers"][index] |= evil
@@ -151,10 +151,8 @@ def test_what_only_a_tag_says_is_used_with_a_note_and_written_down_nowhere(
     project: Project, poisoned: str, options: tuple[str, ...]
 ) -> None:
     done = ok(project.cogpack("push", *options, project.target()))
-    assert (
-        f"the tag {project.target()} alone says what these layers come out as: venv: Python 3.13, wheels: 4 small ones; "
-        in done.err
-    )
+    assert f"the tag {project.target()} alone says what these layers come out as: venv" in done.err
+    assert "wheels: 4 small ones; --no-tag-cache" in done.err
     assert "--no-tag-cache" in done.err
     assert poisoned.removeprefix("sha256:").encode() not in remembered(project)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from cogpack.http import is_loopback
 from cogpack.registry.server.access import User
 from cogpack.registry.server.blobs import Blobs
 from cogpack.registry.server.failure import Refusal
@@ -13,12 +14,33 @@ from cogpack.registry.server.names import repository_name
 
 
 class Api(Blobs, Manifests):
+    """`host`: what the server was told to listen on; `user`: who may use it, else anybody on this machine."""
+
+    host: str
     user: User | None
 
-    def respond(self) -> None:
-        if self.user is not None and not self.user.sent(self.headers.get("Authorization")):
+    def authorise(self) -> None:
+        if self.user is None:
+            self._check_host()
+        elif not self.user.sent(self.headers.get("Authorization")):
             challenge = {"WWW-Authenticate": 'Basic realm="cogpack registry", charset="UTF-8"'}
             raise Refusal(401, "UNAUTHORIZED", "a user and a password are needed", headers=challenge)
+
+    def _check_host(self) -> None:
+        """Where anybody may push, a name that leads here must be one of loopback.
+
+        Else a page of the web could have its own name lead here and read and write as if it were that site.
+        """
+        try:
+            host = urlsplit(f"//{self.headers.get('Host', 'localhost')}").hostname or ""
+        except ValueError:
+            host = ""
+        if not (is_loopback(host) or host.endswith(".localhost") or host == self.host):
+            raise Refusal(
+                403, "DENIED", f"{host!r:.100} is no name of loopback: serve with --user NAME to be called by others"
+            )
+
+    def respond(self) -> None:
         try:
             parts = urlsplit(self.path)
         except ValueError:

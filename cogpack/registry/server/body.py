@@ -2,17 +2,19 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.message import Message
 from io import BufferedIOBase
 
+from cogpack.registry.server.connections import Place
 from cogpack.registry.server.failure import Refusal
 
 _PIECE = 1024 * 1024
+_FIRST = 64 * 1024
+"""Bytes of a piece, until a client is seen to fill one at once."""
 _LINE = 4096
 _TRAILERS = 32
-_NUMBER = re.compile(r"[0-9]{1,18}")
-_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 
 
 class Cut(ConnectionError):  # noqa: N818 - the client's doing
@@ -22,16 +24,13 @@ class Cut(ConnectionError):  # noqa: N818 - the client's doing
 class Body:
     """`length`: as declared, None when chunked. `received`: bytes so far. `drained`: the next request can follow."""
 
-    def __init__(self, stream: BufferedIOBase, headers: Message) -> None:
+    def __init__(self, stream: BufferedIOBase, headers: Message, place: Place, proceed: Callable[[], None]) -> None:
+        """`headers`: of a head that was read (`head.read_head`). `proceed` is called before the first byte is read."""
         self._stream = stream
+        self._place = place
+        self._proceed = proceed
         self.received = 0
-        lengths = headers.get_all("Content-Length") or []
-        coding = headers.get_all("Transfer-Encoding") or []
-        if coding and (lengths or [text.strip().lower() for text in coding] != ["chunked"]):
-            raise Refusal(400, "UNSUPPORTED", f"transfer coding {coding!r:.100}", close=True)
-        if len(set(lengths)) > 1 or (lengths and not _NUMBER.fullmatch(lengths[0].strip())):
-            raise Refusal(400, "SIZE_INVALID", f"content length {lengths!r:.100}", close=True)
-        self.length = None if coding else int(lengths[0]) if lengths else 0
+        self.length = None if headers.get("Transfer-Encoding") else int(headers.get("Content-Length", 0))
         self.drained = self.length == 0
         self._pieces = self._read()
 
@@ -42,16 +41,17 @@ class Body:
     def _read(self) -> Iterator[memoryview]:
         if self.drained:
             return
-        self._buffer = memoryview(bytearray(_PIECE))
+        self._proceed()
+        self._buffer = memoryview(bytearray(_FIRST))
         if self.length is not None:
             yield from self._exactly(self.length)
         else:
             while size := self._chunk_size():
                 yield from self._exactly(size)
-                if self._line() not in (b"\r\n", b"\n"):
+                if self._line() != b"\r\n":
                     raise Cut("a chunk does not end where it said")
             for _ in range(_TRAILERS):
-                if self._line() in (b"\r\n", b"\n"):
+                if self._line() == b"\r\n":
                     break
             else:
                 raise Cut("too many trailers")
@@ -59,12 +59,16 @@ class Body:
 
     def _exactly(self, size: int) -> Iterator[memoryview]:
         while size:
-            found = self._stream.readinto1(self._buffer[:size])
+            with self._place.waiting():
+                found = self._stream.readinto1(self._buffer[:size])
+            self._place.moved(found)
             if not found:
                 raise Cut(f"{size} bytes before the end of the body")
             size -= found
             self.received += found
             yield self._buffer[:found]
+            if found == len(self._buffer) < _PIECE:
+                self._buffer = memoryview(bytearray(_PIECE))
 
     def _chunk_size(self) -> int:
         line = self._line()
@@ -74,7 +78,8 @@ class Body:
         return int(found[1], 16)
 
     def _line(self) -> bytes:
-        return self._stream.readline(_LINE)
+        with self._place.waiting():
+            return self._stream.readline(_LINE)
 
     def read(self, limit: int) -> bytes:
         """The whole body; more than `limit` bytes are refused."""

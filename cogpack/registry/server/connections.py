@@ -2,64 +2,130 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 _MOST = 128
-"""Connections at a time; one that receives a body holds a mebibyte."""
+"""Connections at a time; one that receives a body quickly holds a mebibyte."""
+
+_GRACE = 10.0
+"""Seconds that a request may keep us waiting before its rate counts."""
+
+_SLOW = 4096
+"""Bytes a second that it must move on average, if others are to wait for its place."""
+
+_LOOK = 1.0
+"""Seconds between two looks at who has become slow."""
+
+
+class Place:
+    """What a connection did with its time. `known`: a request of it was authorised; `at_work`: one is."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.known = False
+        self.at_work = False
+        self._clock = clock
+        self._moved = 0
+        self._waited = 0.0
+        self._since: float | None = None
+
+    def begin(self) -> None:
+        """A request: its bytes and seconds count from here."""
+        self._moved, self._waited, self._since = 0, 0.0, None
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """While the client is waited for: to send, or to take what is sent."""
+        self._since = started = self._clock()
+        try:
+            yield
+        finally:
+            self._since = None
+            self._waited += self._clock() - started
+
+    def moved(self, size: int) -> None:
+        self._moved += size
+
+    def pace(self, now: float) -> float | None:
+        """Bytes a second while it was waited for; None where that was too short to tell."""
+        since = self._since
+        waited = self._waited + (now - since if since is not None else 0.0)
+        return self._moved / waited if waited >= _GRACE else None
 
 
 class Connections:
-    """Where one too many comes, the one that has been silent longest between two requests makes room.
+    """Where one too many comes, another makes room: first who has not said who he is, then who rests between two
+    requests, each kind by how long it has; then the slowest of those that are below `_SLOW`.
 
-    While all are at work, the next one waits. Nobody can keep others out by connecting and saying nothing.
+    While all are at work at a fair pace, the next one waits. Nobody keeps others out by saying nothing, or nearly
+    nothing; who may not use the server keeps nobody out.
     """
 
-    def __init__(self) -> None:
-        self._resting: dict[socket.socket, None] = {}  # in the order in which they came to rest
-        self._others: set[socket.socket] = set()  # at work, or told to leave
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._places: dict[socket.socket, Place] = {}  # in the order in which they came to rest
+        self._leaving: set[socket.socket] = set()
         self._changed = threading.Condition()
         self._closed = False
 
     def admit(self, connection: socket.socket) -> bool:
         """Waits for a place; False once `close` was called."""
         with self._changed:
-            while len(self._resting) + len(self._others) >= _MOST and not self._closed:
-                if oldest := next(iter(self._resting), None):
-                    del self._resting[oldest]
-                    self._others.add(oldest)
-                    _hang_up(oldest)
-                self._changed.wait()
+            told = float("-inf")
+            while len(self._places) + len(self._leaving) >= _MOST and not self._closed:
+                # One that was told to leave does so at once, unless it hangs on the disk: then another one does.
+                if self._clock() >= told + _LOOK and (last := self._dispensable()):
+                    del self._places[last]
+                    self._leaving.add(last)
+                    _hang_up(last)
+                    told = self._clock()
+                self._changed.wait(_LOOK)
             if not self._closed:
-                self._resting[connection] = None
+                self._places[connection] = Place(self._clock)
             return not self._closed
 
-    @contextmanager
-    def at_work(self, connection: socket.socket) -> Iterator[None]:
-        """From the end of a request's head to the end of its answer."""
+    def _dispensable(self) -> socket.socket | None:
+        resting = [(connection, place) for connection, place in self._places.items() if not place.at_work]
+        if resting:
+            return next((connection for connection, place in resting if not place.known), resting[0][0])
+        now = self._clock()
+        paces = ((place.pace(now), connection) for connection, place in self._places.items())
+        slow = [(pace, connection) for pace, connection in paces if pace is not None and pace < _SLOW]
+        return min(slow, key=lambda found: found[0])[1] if slow else None
+
+    def place(self, connection: socket.socket) -> Place:
+        """Of an admitted connection; of one that was told to leave, one that counts for nothing."""
         with self._changed:
-            self._resting.pop(connection, None)
-            self._others.add(connection)
+            return self._places.get(connection) or Place(self._clock)
+
+    @contextmanager
+    def at_work(self, connection: socket.socket) -> Iterator[Place]:
+        """From when a request is authorised to the end of its answer."""
+        place = self.place(connection)
+        place.known = place.at_work = True
+        place.begin()
         try:
-            yield
+            yield place
         finally:
             with self._changed:
-                self._others.discard(connection)
-                self._resting[connection] = None
+                place.at_work = False
+                if self._places.pop(connection, None):
+                    self._places[connection] = place  # the last one to rest
                 self._changed.notify()
 
     def forget(self, connection: socket.socket) -> None:
         """It is about to be closed."""
         with self._changed:
-            self._resting.pop(connection, None)
-            self._others.discard(connection)
+            self._places.pop(connection, None)
+            self._leaving.discard(connection)
             self._changed.notify()
 
     def close(self) -> None:
         """Hang up on all, which wakes the threads that wait for a client; no more are admitted."""
         with self._changed:
             self._closed = True
-            for connection in [*self._resting, *self._others]:
+            for connection in [*self._places, *self._leaving]:
                 _hang_up(connection)
             self._changed.notify()
 

@@ -1,17 +1,17 @@
 """One connection: requests in, answers out, each reported once. What they mean is `api.py`'s business."""
 
 from collections.abc import Callable, Mapping, Sequence
-from email.message import Message
 from http.server import BaseHTTPRequestHandler
-from io import BufferedReader, BytesIO
+from io import BufferedReader
 from pathlib import Path
 from socketserver import BaseServer
 from typing import TypeAlias
 
 from cogpack.errors import CogpackError
-from cogpack.registry.server.body import Body, Cut
+from cogpack.registry.server.body import Body
 from cogpack.registry.server.connections import Connections
 from cogpack.registry.server.failure import Refusal
+from cogpack.registry.server.head import BadHead, Head, read_head
 
 OnRequest: TypeAlias = Callable[[str, str, int, int], None]
 """Method, path with query, bytes of body received, bytes of body sent."""
@@ -22,8 +22,10 @@ _LEFTOVER = 8 * 1024 * 1024
 _LINGER = 10.0
 """Seconds that this may take."""
 
-_HEAD = 64 * 1024
-"""Bytes of header lines. The standard library alone would take a hundred lines of this length."""
+_SLICE = 256 * 1024
+"""Bytes of a file that are sent at a time, between which the client's pace is taken."""
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
 _TLS_HANDSHAKE = b"\x16"
 
@@ -43,7 +45,7 @@ class Exchange(BaseHTTPRequestHandler):
     query: Mapping[str, Sequence[str]]
 
     def __init__(self, request: object, client_address: object, server: BaseServer) -> None:
-        self._answered = False
+        self._answered = self._waits = False
         super().__init__(request, client_address, server)  # type: ignore[arg-type]  # the stub knows TCP's types only
 
     def respond(self) -> None:
@@ -60,47 +62,45 @@ class Exchange(BaseHTTPRequestHandler):
         """Nothing is printed here; see `on_request`."""
 
     def handle_one_request(self) -> None:
-        # Clients that try TLS first wait for a line end here, and a ClientHello may hold none.
-        if self.rfile.peek(1)[:1] == _TLS_HANDSHAKE:
-            self._send_early(400)
-        else:
-            super().handle_one_request()
-
-    def _send_early(self, status: int) -> None:
-        self.requestline = self.request_version = self.command = ""
-        self.send_error(status)
-
-    def parse_request(self) -> bool:
-        head = self._rest_of_head()
-        if len(head) > _HEAD:
-            self._send_early(431)
-            return False
-        stream, self.rfile = self.rfile, BufferedReader(BytesIO(head))
         try:
-            return super().parse_request()
-        finally:
-            self.rfile = stream
+            # Clients that try TLS first wait for a line end here, and a ClientHello may hold none.
+            if self.rfile.peek(1)[:1] == _TLS_HANDSHAKE:
+                raise BadHead(400, "this is TLS, and plain HTTP is spoken here")
+            head = read_head(self.rfile)
+        except BadHead as bad:
+            self.requestline = self.request_version = self.command = ""
+            self.send_error(bad.status, explain=bad.why)
+            return
+        if head is None:
+            self.close_connection = True
+            return
+        self.command, self.path, self.request_version = head.method, head.target, head.version
+        self.requestline = f"{head.method} {head.target} {head.version}"
+        self.headers = head.headers
+        self.close_connection = not head.keeps
+        self._exchange(head)
 
-    def _rest_of_head(self) -> bytes:
-        """The header lines; of more than `_HEAD` bytes, the first `_HEAD + 1`."""
-        head = bytearray()
-        while (line := self.rfile.readline(_HEAD + 1 - len(head))) not in (b"\r\n", b"\n"):
-            head += line
-            if len(head) > _HEAD:
-                break
-            if not line:
-                raise Cut("the head of a request ends early")
-        return bytes(head)
+    def authorise(self) -> None:
+        """Raise `Refusal` where the client may not use the server: before it costs anybody a place."""
+        raise NotImplementedError
 
-    def do_GET(self) -> None:
-        with self.connections.at_work(self.connection):
-            self._exchange()
-
-    def _exchange(self) -> None:
+    def _exchange(self, head: Head) -> None:
         self._answered = False
-        self.body = Body(self.rfile, Message())
+        place = self.connections.place(self.connection)
+        self._waits = head.expects
+        self.body = Body(self.rfile, head.headers, place, self._proceed)
         try:
-            self.body = Body(self.rfile, self.headers)
+            self._check_origin()
+            self.authorise()
+            with self.connections.at_work(self.connection):
+                self._answer()
+        except Refusal as refusal:
+            self._refuse(refusal)
+
+    def _answer(self) -> None:
+        try:
+            if self.command not in _METHODS:
+                raise Refusal(501, "UNSUPPORTED", f"{self.command:.40}: no such method")
             self.respond()
         except (ConnectionError, TimeoutError):
             if not self._answered:
@@ -111,7 +111,18 @@ class Exchange(BaseHTTPRequestHandler):
         except CogpackError as error:  # the disk is full, or somebody else wrote into the directory
             self._refuse(Refusal(500, "UNKNOWN", error.message))
 
-    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815
+    def _proceed(self) -> None:
+        if self._waits:
+            self._waits = False
+            self.send_response_only(100)
+            self.end_headers()
+
+    def _check_origin(self) -> None:
+        """A page of the web that a browser on this machine shows can send requests here, and says whose it is."""
+        host = self.headers.get("Host", "").lower()
+        origin = self.headers.get("Origin")
+        if origin is not None and origin.partition("://")[2].lower() != host:
+            raise Refusal(403, "DENIED", f"pages of {origin!r:.100} may not use this registry")
 
     def _refuse(self, refusal: Refusal) -> None:
         if self._answered:
@@ -152,20 +163,27 @@ class Exchange(BaseHTTPRequestHandler):
             self.on_request(self.command, self.path, self.body.received, 0)
             self._flush_with(b"")
             return
+        place = self.connections.place(self.connection)
         with path.open("rb") as stream:
             sent = 0
             try:
                 self._flush_with(b"")
-                if end > start:
-                    stream.seek(start)
-                    sent = self.connection.sendfile(stream, start, end - start)
+                while sent < end - start:
+                    with place.waiting():
+                        size = self.connection.sendfile(stream, start + sent, min(_SLICE, end - start - sent))
+                    if not size:
+                        break
+                    place.moved(size)
+                    sent += size
             finally:
                 self.on_request(self.command, self.path, self.body.received, sent)
             if sent != end - start:
                 self.close_connection = True  # the file is shorter than it was
 
     def _drain(self) -> None:
-        if not self.close_connection and not self.body.drained:
+        if self._waits:  # whether the body comes now, nobody can tell
+            self.close_connection = self.close_connection or not self.body.drained
+        elif not self.close_connection and not self.body.drained:
             self.connection.settimeout(_LINGER)
             self.close_connection = not self.body.drain(_LEFTOVER, _LINGER)
             self.connection.settimeout(self.timeout)

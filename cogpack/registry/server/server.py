@@ -40,7 +40,9 @@ class Server:
         said = staticmethod(on_request or _silent)
         try:
             self._listener = Listener(
-                address, Api, {"storage": storage, "uploads": uploads, "user": user, "on_request": said}
+                address,
+                Api,
+                {"storage": storage, "uploads": uploads, "user": user, "host": host.lower(), "on_request": said},
             )
         except (OSError, OverflowError) as error:
             storage.close()

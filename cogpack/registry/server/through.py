@@ -45,10 +45,12 @@ class _Through(Exchange):
     name: str
     served: Served
 
-    def respond(self) -> None:
+    def authorise(self) -> None:
         # Engines are told the name as an argument of theirs, which all users of this machine can see.
         if _owner(*self.client_address) not in (None, 0, os.geteuid()):
             raise Refusal(404, "NAME_UNKNOWN", "no such repository")
+
+    def respond(self) -> None:
         if self.command not in ("GET", "HEAD"):
             raise Refusal(405, "UNSUPPORTED", "this registry is read only")
         path = unquote(self.path.partition("?")[0])

@@ -66,7 +66,9 @@ def test_a_killed_server_keeps_what_it_confirmed_and_nothing_half(tmp_path: Path
             host, _, port = address.partition(":")
             with socket.create_connection((host, int(port))) as connection:
                 path = f"{url.raw_path.decode()}?digest={digest_of(DATA)}"
-                connection.sendall(f"PUT {path} HTTP/1.1\r\nContent-Length: {len(DATA)}\r\n\r\n".encode())
+                connection.sendall(
+                    f"PUT {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {len(DATA)}\r\n\r\n".encode()
+                )
                 connection.sendall(DATA[:-1])
                 process.send_signal(signal.SIGKILL)
                 process.wait(20)

@@ -50,7 +50,7 @@ def raw(server: Server, request: bytes) -> tuple[int, bytes]:
 )
 def test_a_name_outside_the_grammar_never_reaches_the_disk(server: Server, tmp_path: Path, name: str) -> None:
     before = sorted(tmp_path.rglob("*"))
-    status, body = raw(server, f"POST /v2/{name}/blobs/uploads/ HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    status, body = raw(server, f"POST /v2/{name}/blobs/uploads/ HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     assert (status, json.loads(body)["errors"][0]["code"]) == (400, "NAME_INVALID")
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -121,7 +121,7 @@ def test_a_cut_patch_can_be_resumed_where_the_status_says(server: Server, ours: 
     url = location(ours, begin(ours, "a"))
     host, _, port = server.address.partition(":")
     with socket.create_connection((host, int(port))) as connection:
-        head = f"PATCH {url.raw_path.decode()} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(DATA)}\r\n\r\n"
+        head = f"PATCH {url.raw_path.decode()} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(DATA)}\r\n\r\n"
         connection.sendall(head.encode() + DATA[:300_000])
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(1) == b""  # the server has noticed
@@ -282,7 +282,7 @@ def test_a_media_type_that_is_no_manifest_is_refused(ours: httpx.Client) -> None
     ],
 )
 def test_a_request_whose_end_is_ambiguous_is_refused(server: Server, header: bytes) -> None:
-    request = b"POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: x\r\n" + header + b"\r\n\r\n"
+    request = b"POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: localhost\r\n" + header + b"\r\n\r\n"
     assert raw(server, request)[0] == 400
 
 
@@ -291,7 +291,8 @@ def test_broken_chunks_make_no_blob_and_end_the_connection(server: Server, ours:
     url = location(ours, begin(ours, "a"))
     host, _, port = server.address.partition(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
-        head = f"PUT {url.raw_path.decode()}?digest={digest_of(b'abc')} HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        path = f"{url.raw_path.decode()}?digest={digest_of(b'abc')}"
+        head = f"PUT {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
         connection.sendall(head.encode() + body)
         connection.shutdown(socket.SHUT_WR)
         with suppress(ConnectionResetError):
@@ -314,7 +315,7 @@ def test_broken_chunks_make_no_blob_and_end_the_connection(server: Server, ours:
 def test_other_paths_and_methods_get_the_answers_of_the_spec(
     server: Server, method: str, path: str, status: int
 ) -> None:
-    found, body = raw(server, f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    found, body = raw(server, f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     assert found == status
     assert status < 400 or json.loads(body)["errors"][0]["code"] == "UNSUPPORTED"
 
@@ -371,7 +372,7 @@ def test_close_does_not_wait_for_idle_connections(tmp_path: Path) -> None:
     server = Server(tmp_path).__enter__()
     host, _, port = server.address.partition(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
-        connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert connection.recv(12) == b"HTTP/1.1 200"
         closing = threading.Thread(target=server.close)
         closing.start()
@@ -396,7 +397,7 @@ def test_close_ends_a_server_whose_connections_are_all_at_work(tmp_path: Path) -
                 path = location(client, begin(client, "a")).path
             for _ in range(130):
                 connection = stack.enter_context(socket.create_connection((host, int(port)), timeout=10))
-                connection.sendall(f"PATCH {path} HTTP/1.1\r\nContent-Length: 9\r\n\r\n".encode())
+                connection.sendall(f"PATCH {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n".encode())
         with suppress(ConnectionResetError):
             assert connection.recv(1) == b""
 
@@ -414,7 +415,7 @@ def test_a_head_that_ends_early_is_no_request(server: Server, ours: httpx.Client
     put_manifest(ours, "a", "v1", manifest_of(b"{}"))
     host, _, port = server.address.partition(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
-        connection.sendall(b"DELETE /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\nIf-")
+        connection.sendall(b"DELETE /v2/a/manifests/v1 HTTP/1.1\r\nHost: localhost\r\nIf-")
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(1) == b""
     assert ours.head("/a/manifests/v1").status_code == 200
@@ -447,7 +448,7 @@ def test_an_upload_that_nobody_has_touched_for_long_ends_when_another_begins(
 
 def test_a_refused_body_that_does_not_come_is_not_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "_LINGER", 0.1)
-    request = b"PUT /v2/a/manifests/no%2Ftag HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf"
+    request = b"PUT /v2/a/manifests/no%2Ftag HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf"
     assert raw(server, request)[0] == 404
 
 
