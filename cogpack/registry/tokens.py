@@ -108,9 +108,9 @@ def _checked(realm: str, login: Login | None, registry: Registry) -> str:
 
     try:
         parts, shown = urlsplit(realm), redacted(realm)
-        host, _ = parts.hostname or "", parts.port
+        host, port = parts.hostname or "", parts.port
     except ValueError:
-        parts, shown, host = urlsplit(""), "", ""
+        parts, shown, host, port = urlsplit(""), "", "", None
     bad = not _HOST.fullmatch(host) or "@" in parts.netloc or "#" in realm or _is_odd_number(host)
     if parts.scheme not in ("http", "https") or bad:
         raise refused("that is no address", _OPERATOR)
@@ -122,16 +122,27 @@ def _checked(realm: str, login: Login | None, registry: Registry) -> str:
         clear = is_loopback(host) or registry.trust.allows_credentials(host)
         if not registry.plain or (login and not clear):
             raise refused("without TLS", f"{_OPERATOR}; credentials are not sent in the clear")
-    if login and not _may_hear(host.rstrip("."), login, registry):
+    if login and not _may_hear(host.rstrip("."), port, login, registry):
+        name = _authority(host, port) if is_loopback(host) else host
         raise refused(
-            f"that is not for {login.source}", f"add --allow-realm {host} if that is where its credentials belong"
+            f"that is not for {login.source}", f"add --allow-realm {name} if that is where its credentials belong"
         )
     return realm
 
 
-def _may_hear(realm: str, login: Login, registry: Registry) -> bool:
-    """Whether `login` may be sent to the token server at the host `realm`. What CI gives goes to named hosts only."""
+def _authority(host: str, port: int | None) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return name if port is None else f"{name}:{port}"
+
+
+def _may_hear(realm: str, port: int | None, login: Login, registry: Registry) -> bool:
+    """Whether `login` may be sent to the token server at the host `realm`. What CI gives goes to named hosts only.
+
+    On loopback another port may be another user's: where token servers are named at all, it must be among them.
+    """
     own, named = host_only(registry.host).lower(), registry.trust.realms
+    if named is not None and is_loopback(own) and _authority(realm, port) != registry.host.lower():
+        return bool({realm, _authority(realm, port)} & {name.lower() for name in named})
     if realm in {own, *(host_only(name).lower() for name in named or ())}:
         return True
     if login.realms is not None:

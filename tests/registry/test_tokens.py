@@ -224,6 +224,20 @@ def test_strictly_no_other_token_server_gets_credentials_unless_it_is_allowed(ho
     assert request_for(header, ME, Registry(host, Trust())).authorization
 
 
+@pytest.mark.parametrize(
+    ("host", "realm"),
+    [("127.0.0.1:5930", "127.0.0.1:5931"), ("localhost:5930", "127.0.0.1:5930"), ("[::1]:5", "[::1]")],
+)
+def test_strictly_another_port_of_loopback_may_be_another_users(host: str, realm: str) -> None:
+    header = f'Bearer realm="https://{realm}/token"'
+    with pytest.raises(InputError) as refused:
+        request_for(header, ME, strict(host))
+    assert f"add --allow-realm {realm} " in refused.value.next_step
+    assert request_for(header, ME, strict(host, realm)).authorization
+    assert request_for(header, ME, Registry(host, Trust())).authorization
+    assert request_for(f'Bearer realm="https://{host}/token"', ME, strict(host)).authorization
+
+
 def test_a_token_of_ci_goes_to_a_token_server_that_is_allowed() -> None:
     job = Login("job", Secret("hunter2"), source="CI_REGISTRY_PASSWORD", realms=frozenset({"gitlab.example.com"}))
     allowed = strict("registry.example.com", "auth.example.org")
