@@ -14,6 +14,7 @@ from pathlib import Path
 from cogpack.digest import Digest
 from cogpack.disk import DiskError, check_ours, sync_directory, writing
 from cogpack.errors import InputError, MismatchError
+from cogpack.home import absolute
 from cogpack.progress import Cancellation
 from cogpack.registry.partial import Partial
 
@@ -24,7 +25,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 def real_output(output: Path) -> Path:
     """Where `output` leads, through links that are there already: what is written beside must be beside the target."""
-    return Path(os.path.realpath(output))
+    return Path(os.path.realpath(absolute(output)))
 
 
 def check_free(output: Path, mark: str) -> None:

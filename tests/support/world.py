@@ -92,10 +92,14 @@ class World:
             project.write(path, data)
         return project
 
-    def cogpack(self, *arguments: str, directory: Path | None = None, **more: str) -> Done:
-        """Run the command line with the world's environment and `more`, in `directory`."""
+    def cogpack(self, *arguments: str, directory: Path | None = None, gone: bool = False, **more: str) -> Done:
+        """Run the command line with the world's environment and `more`, in `directory`, or in one that is `gone`."""
         with self._monkeypatch.context() as patch:
             patch.chdir(directory or self.directory)
+            if gone:
+                (self.directory / "gone").mkdir()
+                patch.chdir(self.directory / "gone")
+                (self.directory / "gone").rmdir()
             for name in _LEAKS:
                 patch.delenv(name, raising=False)
             for name, value in (dict(self.environment) | more).items():

@@ -12,6 +12,7 @@ import msgspec
 
 from cogpack.disk import whole_file, writing
 from cogpack.errors import InputError
+from cogpack.home import absolute
 from cogpack.registry.credentials.files import FILE_LIMIT, Document, docker_config, normal_key
 from cogpack.registry.credentials.helpers import Helper, key
 from cogpack.registry.credentials.login import Secret
@@ -86,7 +87,7 @@ class Keeper:
     def _write(self, members: _Members, auths: _Members) -> None:
         """The whole file at once, for the owner only. A link stays one: what it leads to is replaced."""
         data = msgspec.json.format(msgspec.json.encode(members | {"auths": auths}), indent=4) + b"\n"
-        target = Path(os.path.realpath(self._path))
+        target = Path(os.path.realpath(absolute(self._path)))
         with writing(self._path):
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with whole_file(target, mode=0o600) as output:

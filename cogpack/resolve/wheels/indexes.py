@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 import msgspec
 
-from cogpack.home import home
+from cogpack.home import absolute, home
 from cogpack.http import system_bundle
 from cogpack.requirements import Requirements
 
@@ -112,7 +112,7 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
 
 def _absolute(address: str) -> str:
     """uv runs in a directory of its own, where a relative path means something else."""
-    return address if "://" in address or "=" in address else str(Path(address).absolute())
+    return address if "://" in address or "=" in address else str(absolute(Path(address)))
 
 
 def _passed(name: str) -> bool:
