@@ -211,7 +211,7 @@ def test_bars_have_verbs_sizes_and_rates_and_a_total_of_all() -> None:
     assert terminal.shown() == [
         "reused   wheels: numpy 2.4.6  16.7 MB",
         "send     weights: mod…l.safetensors  ━━━─────────   24.7 of 90.9 MB   12.3 MB/s",
-        "build    wheels: torch 2.13.0        ────────────   0 B of 800.0 MB       0 B/s",
+        "build    wheels: torch 2.13.0        ────────────          800.0 MB       2.0 s",
         "resolve  5 requirements for Python 3.13: numpy, torch, pillow and 2 more  2.0 s",
         "total    24.7 of 890.9 MB  12.3 MB/s  1 min 10 s left  16.7 MB there already",
     ]

@@ -12,7 +12,7 @@ _WINDOW = 10.0
 QUIET = 3.0
 """Seconds after which a task that moves bytes, and moved none, is said to wait."""
 _MOVING = ("send", "fetch", "ask")
-_STILL = ("resolve", "compare")
+STILL = ("resolve", "compare")
 """Verbs of work whose bytes nobody counts."""
 REUSED = ("reused", "mounted")
 
@@ -56,6 +56,7 @@ class Work:
         self.rate = Rate()
 
     def doing(self, verb: str) -> None:
+        self.rate = Rate()
         self.verb = verb
         self.last = self._board.clock()
         if self.begun is None:
@@ -139,7 +140,7 @@ class Board:
             moved += work.moved
             size += max(work.moved, work.size or 0)
         self._rate.seen(now, moved)
-        whole = all(work.size is not None or work.verb in _STILL for work in works)
+        whole = all(work.size is not None or work.verb in STILL for work in works)
         return Total(moved=moved, size=size, whole=whole, there=there, rate=self._rate.value())
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Self
 
-from cogpack.console.board import Board, Ticker, Total, Work
+from cogpack.console.board import STILL, Board, Ticker, Total, Work
 from cogpack.console.lines import finished
 from cogpack.notes import Note
 from cogpack.progress import Cancellation, Task
@@ -26,7 +26,8 @@ _COLUMN = 28
 """Columns of the names, where there is room and none is longer."""
 _NAME = 20
 """Letters that a name has at least, before the bar becomes shorter."""
-_CLEAR = "\x1b[J"
+_CLEARED_ABOVE = "\x1b[1A\x1b[2K"
+"""Row by row: tmux keeps what "clear to the end" takes off a whole screen, in its history."""
 
 
 class Live:
@@ -88,7 +89,7 @@ class Live:
         width = self._console.width
         folded = self._reflows and width < self._width
         rows = sum(-(-size // width) if folded and size else 1 for size in self._drawn)
-        return f"\x1b[{rows}A\r{_CLEAR}" if rows else ""
+        return "\r" + _CLEARED_ABOVE * rows if rows else ""
 
     def _rows(self) -> "list[Text]":
         now = self._board.clock()
@@ -100,7 +101,7 @@ class Live:
         rows = [self._row(work, now) for work in active[:room]]
         if len(active) > room:
             rows[-1] = self._fitted(f"         and {len(active) - room + 1} more")
-        if self._board.tasks > 1 and total.size:
+        if self._board.tasks > 1 and total.size > total.moved:
             rows.append(self._fitted(_total_text(total, self._board, self._console.width - 1)))
         return rows
 
@@ -113,9 +114,12 @@ class Live:
         """`send     weights: model…fetensors  ━━━━━━──────  45.2 of 90.9 MB  12.3 MB/s`"""
         from rich.text import Text
 
-        whole = work.size or None
+        whole = work.size if work.size and work.moved <= work.size else None  # a size may be about right only
         if work.moved or whole:
-            right = f"  {of_text(work.moved, whole):>16}  {f'{size_text(work.rate.value())}/s':>10}"
+            amount = of_text(work.moved, whole) if work.moved else size_text(whole or 0)
+            still = work.verb in STILL or not work.moved
+            speed = time_text(work.seconds(now)) if still else f"{size_text(work.rate.value())}/s"
+            right = f"  {amount:>16}  {speed:>10}"
         else:
             right = f"  {time_text(work.seconds(now))}" if work.seconds(now) >= 1 else ""
         width = self._console.width - 1
