@@ -16,6 +16,7 @@ from cogpack.plan import PROJECT, Plan
 from cogpack.progress import Cancellation, Progress
 from cogpack.sinks.base import Sink
 from cogpack.threads import each
+from cogpack.trace import TRACE
 
 _UNKNOWN = LayerInfo(Descriptor(media_type=OCI_LAYER_GZIP, digest=sha256(b""), size=2**63), DiffID(sha256(b"")))
 """Takes as much room in a manifest as any layer will; its digest, as any key."""
@@ -64,6 +65,14 @@ def known_image(plan: Plan) -> Image | None:
     """The whole image, when what every layer comes out as is known already."""
     parts = [Part(layer.name, layer.key, layer.known) for layer in plan.layers if layer.known is not None]
     return finish(plan, parts) if len(parts) == len(plan.layers) else None
+
+
+def _why(layer: Layer) -> str:
+    """What is known of it before it moves."""
+    if layer.known is None:
+        return "to be built: nobody says what it comes out as"
+    who = (vouched(layer) or "this run's own reading") if isinstance(layer, BuiltLayer) else "its base image"
+    return f"{layer.known.descriptor.digest}, by {who}"
 
 
 def _foreseen(layer: Layer, form: Form, about: Mapping[str, int]) -> int | None:
@@ -115,6 +124,8 @@ def transfer(
 
     def move(layer: Layer) -> Moved:
         task = tasks[id(layer)]
+        if TRACE.level:
+            TRACE.decided(f"{layer.name}: {_why(layer)}")
         task.doing("ask" if layer.known and sink.form is Form.STORED else "build")
         sent = 0
 

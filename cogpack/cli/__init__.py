@@ -24,7 +24,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 def run(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is the process's."""
     try:
-        arguments = parser().parse_args(argv)
+        words = list(sys.argv[1:] if argv is None else argv)
+        arguments = parser().parse_args(words)
+        arguments.written = words
     except CogpackError as error:
         return _refused(error)
     from cogpack.progress import Cancelled

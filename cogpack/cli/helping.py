@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 from cogpack import __version__
 from cogpack.cli.grammar import Grammar, table, topic_page
@@ -57,7 +56,8 @@ def show_completion(arguments: argparse.Namespace) -> None:
 def _complete_paths(parser: Grammar, files: object, directories: object) -> None:
     """Paths are completed, as files or as directories only."""
     for action in parser.own() + [action for made in parser.shared.values() for action in made]:
-        if action.type is Path:
-            action.complete = directories if action.metavar == "DIR" else files  # type: ignore[attr-defined]
+        kinds = set(str(action.metavar).replace(".tar", "").split("|"))
+        if kinds & {"DIR", "FILE"}:
+            action.complete = directories if kinds == {"DIR"} else files  # type: ignore[attr-defined]
     for command in parser.commands.values():
         _complete_paths(command, files, directories)

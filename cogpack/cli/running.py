@@ -3,11 +3,14 @@
 import argparse
 import contextlib
 import os
+import platform
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from cogpack.errors import InputError
+from cogpack import __version__
+from cogpack.errors import CogpackError, InputError
 
 if TYPE_CHECKING:
     from cogpack.commands.session import Session
@@ -64,6 +67,7 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str])
     heed_sigterm()
     with (
         open_progress(cancellation, quiet=arguments.quiet or arguments.json) as progress,
+        traced(arguments.written, arguments.verbose, environment, progress.debug),
         Session(settings, progress, cancellation) as session,
     ):
         for note in ignored:
@@ -75,6 +79,33 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str])
         raise
     except OSError as error:
         raise InputError(f"standard output: {error.strerror}", next_step="give it a place with room") from None
+
+
+@contextlib.contextmanager
+def traced(
+    written: Sequence[str], verbose: int, environment: Mapping[str, str], say: Callable[[str], None]
+) -> Iterator[None]:
+    """Tell what goes on inside: to `say` with -v or -vv, and to the file that `COGPACK_LOG` names, all of it.
+
+    `written`: the arguments of the command.
+    """
+    from cogpack.trace import ALL, TRACE, log_file
+
+    with contextlib.ExitStack() as outlets:
+        if verbose:
+            outlets.enter_context(TRACE.told_to(min(verbose, ALL), say))
+        if path := environment.get("COGPACK_LOG"):
+            write = outlets.enter_context(log_file(Path(path)))
+            outlets.enter_context(TRACE.told_to(ALL, write))
+        if TRACE.level:
+            TRACE.decided(f"cogpack {__version__}, Python {platform.python_version()}, {platform.platform()}")
+            TRACE.decided(f"arguments: {' '.join(written)}")
+        try:
+            yield
+        except CogpackError as error:
+            if TRACE.level:
+                TRACE.detailed(f"error: {error.message}; next: {error.next_step}")
+            raise
 
 
 def _share_one_heap() -> None:

@@ -33,6 +33,8 @@ def _image(add: Add) -> None:
 def _output(add: Add) -> None:
     add("--json", action="store_true", help="print the result as JSON")
     add("-q", "--quiet", action="store_true", help="no progress and no closing sum; notes and errors stay")
+    text = "say what is decided and why; -vv: every request, too [all of it goes to the file $COGPACK_LOG]"
+    add("-v", "--verbose", action="count", default=0, help=text)
 
 
 def _connection(add: Add) -> None:

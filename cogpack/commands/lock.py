@@ -34,6 +34,7 @@ from cogpack.resolve.debs import SUITES, Mirror, resolve_debs
 from cogpack.resolve.wheels import Indexes, Target, resolve_wheels
 from cogpack.runtime import contract
 from cogpack.text import count_text
+from cogpack.trace import TRACE
 
 DEFAULT_PYTHON = "3.13"
 _END = re.compile(r"[\s\[=<>!~;@,(]")
@@ -100,6 +101,8 @@ def current_lock(session: Session, project: Project, *, writes: bool) -> Lock:
     if not stale and decisions:
         check_clashes(project, decisions)
         _tell(session, project, found)
+        if TRACE.level:
+            TRACE.decided(f"{FILE} was made from these inputs: nothing is resolved")
         return found
     if is_pinned(session, project):
         raise MismatchError(

@@ -70,7 +70,9 @@ def open_project(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
 def find_described(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
     """Find and read the project, whether this version can pack it or not."""
     settings = session.settings
-    project = find_project(settings.directory, settings.file, outputs=outputs, cache=settings.cache)
+    log = session.environment.get("COGPACK_LOG")  # grows while the project is read
+    written = [*outputs, *([Path(log)] if log else [])]
+    project = find_project(settings.directory, settings.file, outputs=written, cache=settings.cache)
     if platform := settings.platform:
         pack = msgspec.structs.replace(project.config.pack, platform=platform)
         project = msgspec.structs.replace(project, config=msgspec.structs.replace(project.config, pack=pack))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from cogpack.progress import Cancellation
+from cogpack.trace import TRACE
 
 _WINDOW = 10.0
 """Seconds over which a rate is taken."""
@@ -121,6 +122,9 @@ class Board:
             self._moved += work.moved
             if outcome in REUSED and not work.moved:
                 self._there += work.size or 0
+        if TRACE.level:
+            told = f"{outcome} {work.name}, {work.moved or work.size or 0} B in {work.seconds(self.clock()):.3f} s"
+            TRACE.detailed(told)
         self._display.ended(work, outcome)
 
     def active(self) -> list[Work]:

@@ -45,6 +45,10 @@ class Lines:
     def note(self, note: Note) -> None:
         self._line(f"note: {note.text}")
 
+    def debug(self, text: str) -> None:
+        """A line of the trace, which who asked for it gets with `-q`, too."""
+        self._line(f"debug: {text}")
+
     def summary(self, text: str) -> None:
         if not self._quiet:
             self._line(text)

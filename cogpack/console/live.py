@@ -58,6 +58,10 @@ class Live:
     def note(self, note: Note) -> None:
         self._draw(f"note: {note.text}")
 
+    def debug(self, text: str) -> None:
+        """A line of the trace."""
+        self._draw(f"debug: {text}")
+
     def summary(self, text: str) -> None:
         self._draw(text)
 

@@ -44,6 +44,8 @@ class Stream:
         # Names in lower case; of a name that comes again, the values with commas between (RFC 9110 5.3).
         self.headers: Mapping[str, str] = dict(answer.headers.items())
         self.url = url
+        self.received = 0
+        """Bytes of the body that were read."""
 
     def blocks(self) -> Iterator[bytes]:
         """The body as it is sent, in blocks as they come. Failures are `UnavailableError`.
@@ -52,7 +54,9 @@ class Stream:
         """
         self._begun = True
         with translated(self.url):
-            yield from self._answer.iter_raw()
+            for block in self._answer.iter_raw():
+                self.received += len(block)
+                yield block
 
     def abort(self) -> None:
         """End it from another thread: whoever reads it gets an `UnavailableError` at once."""

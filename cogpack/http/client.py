@@ -22,6 +22,7 @@ from cogpack.http.pools import Pools
 from cogpack.http.proxies import Proxies
 from cogpack.http.retry import ATTEMPTS, RETRIED, retry_after
 from cogpack.http.target import Target, basic, same_origin
+from cogpack.http.told import Told
 from cogpack.http.transport import client, extensions
 from cogpack.http.watch import Limits, Watch
 from cogpack.progress import SILENT, Cancellation, Progress
@@ -150,8 +151,10 @@ class Http:
         sent = dict(headers)
         with (
             self._gates.passing(Target.parse(url).authority, lambda: sent.update(authorize())) as gate,
-            self._exchange(method, url, origin, sent, body, size, watch) as stream,
+            Told(method, url, self.clock, self._proxies) as told,
+            self._exchange(method, url, origin, sent, told.counted(body), size, watch) as stream,
         ):
+            told.answered(stream)
             gate.answered(stream.status, retry_after(stream.headers))
             yield stream
 

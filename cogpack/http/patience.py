@@ -9,6 +9,7 @@ from cogpack.http.gate import Gates
 from cogpack.http.retry import ATTEMPTS, BUDGET, PATIENT_ATTEMPTS, backoff
 from cogpack.notes import Code, Note
 from cogpack.progress import Cancellation, Progress
+from cogpack.trace import TRACE
 
 T = TypeVar("T")
 
@@ -74,6 +75,8 @@ class Patience:
     def wait(self, error: UnavailableError) -> bool:
         """`delay`, waited for. False: the work is not to go on."""
         delay = self.delay(error)
+        if TRACE.level:
+            TRACE.decided(f"{error.message}: {f'again in {delay:.1f} s' if delay is not None else 'given up'}")
         if delay is not None:
             self._cancellation.wait(delay)
         return delay is not None

@@ -24,6 +24,7 @@ from cogpack.registry.quirks import profile
 from cogpack.registry.shapes import Shapes
 from cogpack.registry.upload import upload
 from cogpack.registry.wire import HttpWire, heard
+from cogpack.trace import TRACE
 
 _ACCEPT = ", ".join(MANIFEST_TYPES)
 _FEW = 2
@@ -145,6 +146,8 @@ class Repository:
                     mirror.failed(descriptor.digest, error)
                     continue
                 mirror.believed = True
+                if TRACE.level:
+                    TRACE.decided(f"{descriptor.digest} comes from the mirror {mirror.door.host}")
                 try:
                     yield stream
                 except UnavailableError:

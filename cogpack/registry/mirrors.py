@@ -15,6 +15,7 @@ from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError,
 from cogpack.notes import Code, Note
 from cogpack.reference import Reference
 from cogpack.registry.door import Door
+from cogpack.trace import TRACE
 
 _BREAKS = 3
 """Answers with one blob that may break off before it is asked for elsewhere."""
@@ -92,6 +93,8 @@ class Mirror:
 
     def failed(self, digest: Digest, why: CogpackError) -> None:
         """There was no answer to be used: it does not have this, may not give us anything, or does not work."""
+        if TRACE.level:
+            TRACE.decided(f"mirror {self.door.host} passed over for {digest}: {why.message}")
         if isinstance(why, DeniedError):
             self._denied = True
         elif isinstance(why, InputError):

@@ -12,6 +12,7 @@ from cogpack.http import RETRIED
 from cogpack.registry.protocol import Answer, Blob, BrokenError, Wire
 from cogpack.registry.quirks import MiB, Shape
 from cogpack.registry.shapes import Shapes
+from cogpack.trace import TRACE
 
 TRIES = 3
 """Failures in a row without progress."""
@@ -77,6 +78,8 @@ class _Upload:
             self._shapes.heard(session.headers)
             shape = self._shapes.choose(known=self._blob is not None, without=self._without)
             url = session.location
+            if TRACE.level:
+                TRACE.decided(f"{self._name}: upload as {shape}, at {url}")
             if shape is None:  # another upload learned meanwhile that the last one is not taken
                 self._wire.cancel(url)
                 raise self._exhausted()

@@ -17,6 +17,7 @@ from cogpack.registry.client import Repository
 from cogpack.registry.homes import Homes
 from cogpack.registry.protocol import Answer
 from cogpack.sinks.copies import Copies, Copy, LostError
+from cogpack.trace import TRACE
 
 _MOUNTS = 3
 """Repositories that a layer is asked to be mounted from, before it is sent."""
@@ -75,15 +76,22 @@ class RegistrySink:
 
     def _kept(self, layer: Layer, known: LayerInfo, on_bytes: Callable[[int], None]) -> LayerInfo:
         """Found, mounted or sent: what `known` says is there afterwards."""
+        where = f"{layer.name} ({known.descriptor.digest})"
         if self.has(known.descriptor):
+            if TRACE.level:
+                TRACE.decided(f"{where}: {self._reference.name} has it")
             return known
         session: Answer | None = None
         for repository in self._origins(layer, known.descriptor.digest):
             if session is not None:
                 self._repository.cancel(session)
             session = self._repository.mount_or_open(known.descriptor.digest, repository)
+            if TRACE.level:
+                TRACE.decided(f"{where}: {'mounted' if session is None else 'not to be mounted'} from {repository}")
             if session is None:
                 return known
+        if TRACE.level:
+            TRACE.decided(f"{where}: {self._reference.name} lacks it")
         return self._sent(layer, known, session, on_bytes)
 
     def _origins(self, layer: Layer, digest: Digest) -> list[str]:

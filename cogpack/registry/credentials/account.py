@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from cogpack.registry.credentials.findings import GIVEN, Finding
 from cogpack.registry.credentials.login import Login
+from cogpack.trace import TRACE
 
 _BEFORE_FILES = ("COGPACK_REGISTRY_", "DOCKER_AUTH_CONFIG")
 
@@ -23,6 +24,8 @@ class Account:
         with self._lock:
             if self._finding is None or (self._finding.login and self._finding.login.ended()):
                 self._finding = self._look()
+                if TRACE.level:
+                    TRACE.decided(f"{self.host} is asked {self}")
             return self._finding.login
 
     def renewed(self, refused: Login | None) -> Login | None:
