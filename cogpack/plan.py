@@ -88,6 +88,7 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
     file: Callable[[ProjectFile], Fingerprinted]
     part: Callable[[LocalFile | Slices], Fingerprinted]
     probe: Probe
+    read: Callable[[Placed], object]
     blob: BlobSource
     spool: Path
 
@@ -127,7 +128,7 @@ def make_plan(
     clashes = _clashes(decisions, suppliers)
     above = [small[0], *([built(clashes, spliced)] if clashes else []), project]
     room = LAYER_LIMIT - len(layers) - len(above)
-    laid = lay(weights, layer_size, suppliers.part, contract.join_program(), probe, room=room)
+    laid = lay(weights, layer_size, suppliers.part, contract.join_program(), probe, read=suppliers.read, room=room)
     for layer in laid.layers:
         ratio = layer.ratio if probe else None
         codec = compressed if isinstance(layer.source, JoinSource) else _weight_codec(ratio)

@@ -42,6 +42,11 @@ class Member(msgspec.Struct, frozen=True):
     link: str
     xattrs: tuple[tuple[str, bytes], ...] = ()
 
+    @property
+    def target(self) -> str:
+        """The path of the member that a hard link is another name of."""
+        return "/".join(part for part in self.link.split("/") if part not in ("", "."))
+
 
 class Untar:
     """Iterate for the members; `content()` gives the bytes of the latest one, skipped if not asked for."""

@@ -48,7 +48,7 @@ def planned(base_layers: int) -> Plan:
         concurrency=None,
         platform=Platform(architecture="amd64", os="linux"),
         suppliers=Suppliers(
-            deb=never, wheel=never, file=never, part=never, probe=never, blob=never, spool=Path("/nowhere")
+            deb=never, wheel=never, file=never, part=never, probe=never, read=never, blob=never, spool=Path("/nowhere")
         ),
     )
 

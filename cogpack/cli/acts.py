@@ -87,7 +87,8 @@ def weight_rows(weights: Sequence["PlannedWeight"]) -> list[str]:
 
     rows = []
     for file in weights:
-        rows.append(f"weight {size_text(file.size):>14}  {file.rule:<12}  {file.path} ({file.why})")
+        equal = f"; equal to {file.equal_to}, stored once" if file.equal_to else ""
+        rows.append(f"weight {size_text(file.size):>14}  {file.rule:<12}  {file.path} ({file.why}{equal})")
         rows += [f"{'':<36}or {other}" for other in file.others]
     return rows
 

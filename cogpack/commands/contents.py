@@ -114,6 +114,8 @@ def _read_image(session: Session, held: _Held, image: StoredImage, files: Collec
             for member in reader:
                 if member.kind == "file":
                     _hold(held, member.path, member.size, reader.content(), image.name)
+                elif member.kind == "hardlink":
+                    _hold_link(held, member.path, member.target)
         task.done("read")
 
 
@@ -138,6 +140,17 @@ def _hold(held: _Held, path: str, size: int, blocks: Iterator[bytes], where: str
     while stream.read1(BLOCK):
         pass
     held.files[path] = whole.hexdigest()
+
+
+def _hold_link(held: _Held, path: str, target: str) -> None:
+    """What is another name of a file that came before."""
+    for kept in (held.files, held.keys):
+        if target in kept:
+            kept[path] = kept[target]
+    if target in held.documents:
+        held.documents[path] = held.documents[target]
+    if target in held.tensors:
+        held.tensors[path] = held.tensors[target]
 
 
 def _watched(blocks: Iterator[bytes], hash_: blake3) -> Iterator[bytes]:

@@ -15,8 +15,9 @@ from cogpack.commands.targets import Target, is_bare, push_reference, push_targe
 from cogpack.digest import Digest
 from cogpack.errors import DeniedError, UnavailableError
 from cogpack.layers.built import BuiltLayer
+from cogpack.layers.files import LEAST
 from cogpack.layers.layer import Form
-from cogpack.layers.weights import WEIGHTS, WORTH, largest
+from cogpack.layers.weights import WEIGHTS, WORTH, Weight, largest
 from cogpack.layers.weights.probe import NOTHING
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, LayerInfo
@@ -30,13 +31,15 @@ JOIN_RATE = 1.1e9
 
 
 class PlannedWeight(msgspec.Struct, frozen=True, kw_only=True):
-    """`rule` and `why` it was taken; `others`: what another rule would give, for files that one could cut."""
+    """`rule` and `why` it was taken; `others`: what another rule would give, for files that one could cut. `equal_to`:
+    the first file of the same bytes and mode, with which it is stored once."""
 
     path: str
     size: int
     rule: Rule
     why: str
     others: tuple[str, ...] = ()
+    equal_to: str | None = None
 
 
 class PlannedLayer(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,12 +161,13 @@ def _compression(ratio: int | None) -> str:
 
 
 def _weights(prepared: Prepared) -> tuple[PlannedWeight, ...]:
-    gathered = prepared.gathered
+    gathered, equal = prepared.gathered, _equal(prepared)
     return tuple(
         PlannedWeight(
             path=file.path,
             size=file.size,
             rule=file.rule,
+            equal_to=equal.get(weight.path),
             why=f"{file.why}; code opens {shown(prepared.plan.weights[weight.path][-1].path)}"
             if file.rule == "gguf"
             else file.why,
@@ -171,6 +175,17 @@ def _weights(prepared: Prepared) -> tuple[PlannedWeight, ...]:
         )
         for file, weight in zip(gathered.files, gathered.weights, strict=True)
     )
+
+
+def _equal(prepared: Prepared) -> dict[str, str]:
+    """By the path of each weight that is there more than once, in bytes and mode, the name of the first."""
+    first: dict[tuple[tuple[str | None, bool], ...], Weight] = {}
+    found: dict[str, str] = {}
+    for weight in prepared.gathered.weights:
+        parts = tuple((part.content.blake3, part.executable) for part in prepared.plan.weights[weight.path])
+        if weight.size >= LEAST and first.setdefault(parts, weight) is not weight:
+            found[weight.path] = first[parts].name
+    return found
 
 
 def _others(path: str, size: int, rule: Rule, target: int) -> tuple[str, ...]:

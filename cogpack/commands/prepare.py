@@ -13,6 +13,7 @@ from cogpack.artifacts import Artifact
 from cogpack.commands.clashes import wheel_artifact
 from cogpack.commands.gather import Gathered, gather
 from cogpack.commands.lock import DEFAULT_PYTHON, current_lock, is_pinned
+from cogpack.commands.managed import shown
 from cogpack.commands.marks import check_marks, read_marks
 from cogpack.commands.session import Session
 from cogpack.commands.unsupported import refuse_unsupported
@@ -20,7 +21,9 @@ from cogpack.config import Config
 from cogpack.digest import Digest
 from cogpack.layers.built import BlobSource
 from cogpack.layers.content import LocalFile, Stat
+from cogpack.layers.files import Placed, drain
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
+from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.probe import PROFILE, probe_local
 from cogpack.lock import Decisions, Lock, LockedDeb, LockedWheel
 from cogpack.oci import Descriptor, Platform
@@ -147,6 +150,13 @@ def _suppliers(
     local: Callable[[ProjectFile], Fingerprinted],
     fingerprints: Fingerprints,
 ) -> Suppliers:
+
+    def read(file: Placed) -> None:
+        """Two weights may be equal; who has them for the first time has to look."""
+        task = session.progress.task(f"{WEIGHTS}{shown(file.path)}", file.content.size)
+        drain(file, task.advance)
+        task.done("compared")
+
     debs, wheels = _Debs(session, config, decisions), _Wheels(session, project, decisions)
     return Suppliers(
         deb=debs.file,
@@ -156,6 +166,7 @@ def _suppliers(
         probe=lambda content, header: int(
             fingerprints.remember(content, PROFILE, lambda: str(probe_local(content, header)))
         ),
+        read=read,
         blob=_base_blob(session, decisions),
         spool=session.cache,
     )

@@ -1,7 +1,8 @@
 """`cogpack pull --only weights` and `cogpack weights pull`: files out of an image's layers, into a new directory.
 
 The tar is somebody else's: nothing in it can name a place outside the directory, whatever links it holds or somebody
-lays meanwhile. Only files are taken: links, devices and the set-user-ID bits of others stay where they are.
+lays meanwhile. Only files are taken, by all their names: symbolic links, devices and the set-user-ID bits of
+others stay where they are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -144,6 +145,27 @@ class _Extraction:
                 raise self._wrong(f"/{member.path} is there whole and in parts")
             elif not member.path.startswith(f"{ROOT}/"):
                 self._tree.write([*parents, name], member.size, reader.content())
+        elif member.kind == "hardlink":
+            self._link(member, came)
+
+    def _link(self, member: Member, came: set[str]) -> None:
+        """Another name of a file that came before. A part is copied from where the bytes of the other went."""
+        place, other = self._places.get(member.path), self._places.get(member.target)
+        stray = self._wrong(f"/{member.path} is a hard link to /{member.target}, which is no such file before it")
+        if place is not None:
+            if other is None or other.size != place.size or member.target not in came:
+                raise stray
+            blocks = self._tree.read(_parts(other.path), other.offset, other.size)
+            self._tree.write(_parts(place.path), place.size, blocks, offset=place.offset)
+            came.add(member.path)
+        elif not member.path.startswith(f"{ROOT}/"):
+            source, path = _parts(member.target), _parts(member.path)
+            if not source or {"/".join(source), "/".join(path)} & self._whole:
+                raise stray
+            try:
+                self._tree.link(source, path)
+            except FileNotFoundError:
+                raise stray from None
 
     def _wrong(self, what: str) -> InputError:
         return InputError(f"{self._image.name}: {what}", next_step="don't use this image")

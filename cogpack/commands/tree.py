@@ -3,8 +3,10 @@
 Paths are never given to the system whole, so no link, whoever made it and whenever, leads a write out of the directory.
 """
 
+import errno
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +15,7 @@ from typing import Self
 
 from cogpack.disk import check_ours, sync_file_system, writing
 from cogpack.errors import InputError
+from cogpack.layers.content import BLOCK
 
 LEVELS = 256
 """Of directories in one another, and with"""
@@ -60,6 +63,35 @@ class Tree:
                         view = view[written:]
             finally:
                 os.close(file)
+
+    def link(self, source: Sequence[str], path: Sequence[str]) -> None:
+        """Another name of the file `source`, in place of what is there; `FileNotFoundError` where it is no file."""
+        self._check(path)
+        directory = self._find(source[:-1], make=False)
+        try:
+            if not stat.S_ISREG(os.stat(source[-1], dir_fd=directory, follow_symlinks=False).st_mode):
+                raise FileNotFoundError(errno.ENOENT, "no file", "/".join(source))
+            if list(source) == list(path):
+                return
+            with writing(self._path.joinpath(*path)), self._opened(path[:-1]) as other:
+                self._count()
+                self._remove(path[-1], other)
+                os.link(source[-1], path[-1], src_dir_fd=directory, dst_dir_fd=other, follow_symlinks=False)
+        finally:
+            os.close(directory)
+
+    def read(self, path: Sequence[str], start: int, size: int) -> Iterator[bytes]:
+        """`size` bytes of a file, from `start` on."""
+        directory = self._find(path[:-1], make=False)
+        try:
+            file = os.open(path[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+        finally:
+            os.close(directory)
+        try:
+            for at in range(start, start + size, BLOCK):
+                yield os.pread(file, min(BLOCK, start + size - at), at)
+        finally:
+            os.close(file)
 
     def sync(self) -> None:
         with writing(self._path):

@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
@@ -182,6 +182,16 @@ class Slices(msgspec.Struct, frozen=True):
 
     def deflated(self) -> None:
         return None
+
+
+def places(ranges: Sequence[tuple[int, int]], start: int, length: int) -> Iterator[tuple[int, int]]:
+    """The bytes `start` to `start + length` of ranges laid one behind the other, as ranges of the source file."""
+    at = 0
+    for offset, size in ranges:
+        first, last = max(start, at), min(start + length, at + size)
+        if first < last:
+            yield offset + first - at, last - first
+        at += size
 
 
 class _SliceReader(io.RawIOBase):

@@ -2,18 +2,25 @@
 
 Modes are normal ones (0755 where the owner may execute, else 0644) and the owner is root, so that neither umask nor
 checkout changes the image and any user of the container can read it.
+
+Files of one layer that are equal in bytes and mode are stored once: all but the first by path are hard links to it. It
+is the bytes that count, since a checkout breaks links. A link has the mode of its file, so a copy that may be run and
+one that may not stay two.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
 from blake3 import blake3
 
-from cogpack.layers.content import Bytes, Content
-from cogpack.layers.entry import Directory, Entry, File, Symlink
+from cogpack.layers.content import BLOCK, Bytes, Content
+from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.oci import encode
+
+LEAST = 1024 * 1024
+"""Bytes from which it is worth it to store equal files once."""
 
 
 class Hashed(Content, Protocol):
@@ -36,6 +43,49 @@ def generated(path: str, data: bytes, *, executable: bool = False) -> Placed:
     return Placed(path, Fingerprinted(Bytes(data), blake3(data).hexdigest()), executable)
 
 
+def read_equal(files: Iterable[Placed], read: Callable[[Placed], object]) -> None:
+    """Have those read that may be equal to another and whose bytes nobody knows yet: then `equals` is certain.
+
+    Files of different sizes differ, and most others in the few blocks that are compared first.
+    """
+    alike: dict[tuple[int, bool], list[Placed]] = {}
+    for file in files:
+        if file.content.size >= LEAST:
+            alike.setdefault((file.content.size, file.executable), []).append(file)
+    for group in alike.values():
+        if len(group) < 2 or all(file.content.blake3 for file in group):
+            continue
+        samples = [_sample(file) for file in group]
+        for number, file in enumerate(group):
+            others = samples[:number] + samples[number + 1 :]
+            if file.content.blake3 is None and (samples[number] in others or None in others):
+                read(file)
+
+
+def _sample(file: Placed) -> str | None:
+    """None: may be anything of its size."""
+    known = file.content.blake3
+    if known is not None and known.startswith("sha256:"):  # of a server's file, and never a blake3
+        return known
+    return file.content.sample() if isinstance(file.content, Fingerprinted) else None
+
+
+def drain(file: Placed, on_bytes: Callable[[int], object] = lambda _: None) -> None:
+    """Read all of it, for its hash."""
+    with file.content.open() as stream:
+        while block := stream.read(BLOCK):
+            on_bytes(len(block))
+
+
+def equals(files: Iterable[Placed]) -> dict[tuple[str, bool], list[Placed]]:
+    """By hash and mode, the files that are there more than once and that it is worth it for, sorted by path."""
+    found: dict[tuple[str, bool], list[Placed]] = {}
+    for file in sorted(files, key=lambda file: file.path):
+        if file.content.size >= LEAST and file.content.blake3 is not None:
+            found.setdefault((file.content.blake3, file.executable), []).append(file)
+    return {key: same for key, same in found.items() if len(same) > 1}
+
+
 class FilesSource:
     """A `LayerSource` of files: its key is known once each has been read, in this run or an earlier one."""
 
@@ -56,12 +106,26 @@ class FilesSource:
         if any(file.content.blake3 is None for file in self._files):
             return None
         files = sorted((file.path, file.content.blake3, file.executable) for file in self._files)
-        return blake3(encode(["files", files, sorted(self._directories), sorted(self._symlinks)])).hexdigest()
+        recipe = "files 2" if equals(self._files) else "files"
+        return blake3(encode([recipe, files, sorted(self._directories), sorted(self._symlinks)])).hexdigest()
 
     def entries(self) -> Iterable[Entry]:
         for path in self._directories:
             yield Directory(path)
         for path, target in self._symlinks:
             yield Symlink(path, target)
+        read_equal(self._files, drain)
+        twice = {file.path: same for same in equals(self._files).values() for file in same}
         for file in self._files:
-            yield File(file.path, file.content, mode=0o755 if file.executable else 0o644)
+            mode = 0o755 if file.executable else 0o644
+            same = twice.get(file.path, [file])
+            if same[0].path != file.path:
+                yield HardLink(file.path, same[0].path, mode=mode)
+            else:
+                yield File(file.path, _nearest(same), mode=mode)
+
+
+def _nearest(same: Sequence[Placed]) -> Content:
+    """Of equal contents the first that is here; else the first."""
+    here = (file.content for file in same if isinstance(file.content, Fingerprinted) and file.content.is_here)
+    return next(here, same[0].content)

@@ -16,7 +16,7 @@ import msgspec
 from blake3 import blake3
 
 from cogpack.digest import Digest, Hasher, parse_digest
-from cogpack.layers.content import BLOCK, Content, LocalFile, RawDeflate, Slices, Stat
+from cogpack.layers.content import BLOCK, Bytes, Content, LocalFile, RawDeflate, Slices, Stat, places
 from cogpack.layers.facts import write_hint
 from cogpack.notes import Note
 from cogpack.oci import encode
@@ -25,6 +25,10 @@ from cogpack.seal import THIS_RUN, Seal
 _YOUNG = 2_000_000_000
 """Nanoseconds: coarser than the clock of any file system in use."""
 
+
+_SAMPLES = 16
+_SAMPLE = 4096
+"""Bytes of a block."""
 
 _EMPTY = blake3().hexdigest()
 
@@ -62,10 +66,34 @@ class Fingerprinted:
     def deflated(self) -> RawDeflate | None:
         return self._content.deflated()
 
+    @property
+    def is_here(self) -> bool:
+        """Whether reading it takes this machine alone."""
+        return isinstance(self._content, Bytes | LocalFile | Slices)
+
+    def sample(self) -> str | None:
+        """A digest of a few blocks of it: contents that have different ones differ. None where it is no file here."""
+        return _sample(self._content) if isinstance(self._content, LocalFile | Slices) else None
+
     def _learn(self, digest: str) -> None:
         self.blake3 = digest
         if self._learned:
             self._learned(digest)
+
+
+def _sample(content: LocalFile | Slices) -> str:
+    """Of blocks at equal distances, from the first byte to the last."""
+    file, head = (content, b"") if isinstance(content, LocalFile) else (content.file, content.head)
+    ranges = ((0, content.size),) if isinstance(content, LocalFile) else content.ranges
+    digest = blake3()
+    with file.open() as stream:
+        for number in range(_SAMPLES):
+            start = max(0, content.size - _SAMPLE) * number // (_SAMPLES - 1)
+            digest.update(head[start : start + _SAMPLE])
+            for offset, length in places(ranges, start - len(head), _SAMPLE):
+                stream.seek(offset)
+                digest.update(stream.read(length))
+    return digest.hexdigest()
 
 
 class _Watched(io.RawIOBase):

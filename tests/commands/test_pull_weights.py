@@ -119,12 +119,12 @@ def test_an_absolute_path_is_one_below_the_directory(session: Session, tmp_path:
     assert pulled(session, tmp_path, layer(("/etc/x", b"1"))) == {"etc/x": b"1"}
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
 @pytest.mark.parametrize("target", ["../out-evil", "/", "../out-evil/precious", "b", "."])
-def test_links_are_left_out_so_that_nothing_is_written_through_them(
-    session: Session, tmp_path: Path, outside: Path, kind: bytes, target: str
+def test_symbolic_links_are_left_out_so_that_nothing_is_written_through_them(
+    session: Session, tmp_path: Path, outside: Path, target: str
 ) -> None:
     """P19: in one layer, and from one layer to the next; also chains of them."""
+    kind = tarfile.SYMTYPE
     links: list[Entry] = [("a", b"", kind, target), ("b", b"", kind, "a"), ("d/c", b"", kind, "../b")]
     files: list[Entry] = [("a/precious", b"evil"), ("b", b"evil"), ("d/c/precious", b"evil")]
     assert pulled(session, tmp_path, layer(*links, *files), layer(*links), layer(*files)) == {
@@ -133,6 +133,27 @@ def test_links_are_left_out_so_that_nothing_is_written_through_them(
         "d/c/precious": b"evil",
     }
     assert below(outside) == {"precious": b"mine"}
+
+
+@pytest.mark.parametrize("target", ["../out-evil/precious", "/", "", ".", "b", "d", "/../out-evil/precious", "a"])
+def test_a_hard_link_to_what_is_no_file_of_the_tree_is_refused(
+    session: Session, tmp_path: Path, outside: Path, target: str
+) -> None:
+    links: list[Entry] = [("d/x", b"1"), ("s", b"", tarfile.SYMTYPE, "../out-evil/precious")]
+    with pytest.raises(InputError, match=r"/a is a hard link to /.*, which is no such file before it|holds the path"):
+        pulled(session, tmp_path, layer(*links, ("a", b"", tarfile.LNKTYPE, target)))
+    assert not (tmp_path / "out").exists()
+    assert below(outside) == {"precious": b"mine"}
+
+
+def test_a_hard_link_is_another_name_of_its_file(session: Session, tmp_path: Path) -> None:
+    links: list[Entry] = [("d/x", b"1"), ("b", b"", tarfile.LNKTYPE, "./d/x"), ("e/f/c", b"", tarfile.LNKTYPE, "/b")]
+    assert pulled(session, tmp_path, layer(("b", b"old"), ("e/f/c", b"old")), layer(*links)) == {
+        "b": b"1",
+        "d/x": b"1",
+        "e/f/c": b"1",
+    }
+    assert len({(tmp_path / "out" / name).stat().st_ino for name in ("b", "d/x", "e/f/c")}) == 1
 
 
 @pytest.mark.parametrize("last", [False, True])

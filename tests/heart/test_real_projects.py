@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.world import Project, World, noise, ok
+from support.world import Project, World, install_docker, noise, ok
 
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 
@@ -185,3 +185,50 @@ def test_commands_that_are_not_supported_are_refused_by_line_all_at_once(world: 
     assert "\n  cog.yaml:3: build.run[0]: pip install a: not supported" in done.err
     assert "\n  cog.yaml:4: build.run[1]: echo hi: not supported" in done.err
     assert not (project.root / "cogpack.lock").exists()
+
+
+BIG = noise(70_000_000)
+"""Large enough for a layer of its own."""
+
+
+def test_equal_weights_are_sent_once_whether_the_checkout_kept_links_or_not(world: World) -> None:
+    project = world.project(files=FILES | {"one.bin": BIG, "two.bin": BIG, "small/w.pt": WEIGHT})
+    pushed = ok(project.cogpack("push", project.target(), "--json")).json
+    assert pushed["sent"] < len(BIG) * 1.1
+    found = world.files("me/model", "v1")
+    assert (found["src/one.bin"], found["src/two.bin"], found["src/small/w.pt"]) == (BIG, BIG, WEIGHT)
+    (project.root / "two.bin").unlink()
+    (project.root / "two.bin").hardlink_to(project.root / "one.bin")
+    again = ok(project.cogpack("push", project.target("v2"), COGPACK_CACHE_DIR=str(world.directory / "second")))
+    assert again.digest == pushed["digest"]
+
+
+@pytest.mark.parametrize(
+    "words", [("build", "-o", "../out"), ("build", "-o", "../a.tar"), ("load",), ("verify", "REF")]
+)
+def test_every_sink_takes_equal_files_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    project = world.project(files=FILES | {"data/big.dat": WEIGHT, "data/same.dat": WEIGHT, "copy.pt": WEIGHT})
+    install_docker(world.directory, monkeypatch)
+    if words[0] == "verify":
+        ok(project.cogpack("push", project.target()))
+    ok(project.cogpack(*verb(project, words), COGPACK_CACHE_DIR=str(world.directory / "second")))
+
+
+def test_an_image_with_hard_links_is_pulled_compared_and_listed(world: World) -> None:
+    project = world.project(files=FILES | {"one.pt": WEIGHT})
+    ok(project.cogpack("push", project.target()))
+    for act in (["weights", "pull"], ["pull", "--only", "weights"]):
+        out = f"../{act[0]}"
+        ok(project.cogpack(*act, project.target(), "-o", out))
+        assert {path: (project.root / out / path).read_bytes() for path in ("one.pt", "model/w.pt")} == {
+            "one.pt": WEIGHT,
+            "model/w.pt": WEIGHT,
+        }
+    for name in ("one.pt", "model/w.pt"):
+        ok(project.cogpack("weights", "verify", project.target(), "--against", name))
+    assert "one.pt (fits in one layer; equal to model/w.pt, stored once)" in ok(project.cogpack("weights", "ls")).out
+    ok(project.cogpack("copy", project.target(), "../layout"))
+    project.write("one.pt", noise(2_000_000, seed=1))
+    assert project.cogpack("weights", "verify", project.target(), "--against", "one.pt").code == 3

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from cogpack.layers.content import LocalFile, Slices
-from cogpack.layers.files import FilesSource, Placed, generated
+from cogpack.layers.files import FilesSource, Placed, drain, equals, generated, read_equal
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import LayerSource
 from cogpack.layers.weights.cuts import AnyHeader, cut_any, peek, read_local
@@ -32,12 +32,14 @@ SHARED = 3
 OWN_LAYER = 64 * MiB
 """Bytes from which an uncut file is a layer of its own; smaller ones share one."""
 
-_SEVERAL = re.compile(r"[0-9]+ (files|small files|indexes and tiny shards)")
+_SEVERAL = re.compile(r"[0-9]+ (files|small files|indexes and tiny shards)|.* \+ [0-9]+ equal", re.DOTALL)
 """Names of layers that don't tell what is in them, but for `WEIGHTS`."""
 
 Fingerprint: TypeAlias = Callable[[LocalFile | Slices], Fingerprinted]
 Probe: TypeAlias = Callable[[LocalFile | Slices, AnyHeader | None], int]
 """What zstd leaves of a content, in thousandths (`weights.probe`); told the header of its file."""
+Read: TypeAlias = Callable[[Placed], object]
+"""Has a file read whole, so that its hash is known."""
 
 
 class Weight(msgspec.Struct, frozen=True):
@@ -104,19 +106,22 @@ def lay(
     join_program: bytes,
     probe: Probe | None = None,
     *,
+    read: Read = drain,
     room: int = MAX_LAYERS + SHARED,
 ) -> Laid:
     """The layers of `weights`, bottom first, cut to about `size` bytes, and probed where `probe` is given.
 
     Large files and parts of files in the order of their paths, then small files, then indexes and the first parts of
-    GGUF files, which change with them. `room`: layers that the image has left for them.
+    GGUF files, which change with them. Equal files lie in one layer, that of the first of them, where they are stored
+    once; `read` is asked for those that have to be known for it. `room`: layers that the image has left for them.
     """
     most = max(1, min(MAX_LAYERS, room - SHARED))
     headers = {weight.path: _header(weight, probing=probe is not None) for weight in weights}
     total = sum(weight.size for weight in weights)
     while True:
         parts = {weight.path: _parts(weight, headers[weight.path], size, fingerprint, probe) for weight in weights}
-        own, small, tiny = _groups(weights, parts)
+        read_equal((file for files in parts.values() for file in files), read)
+        own, small, tiny = _with_equals(*_groups(weights, parts))
         if len(own) <= most or size >= total:
             break
         size *= 2
@@ -129,6 +134,39 @@ def lay(
     if joined := [Cut(weight.path, weight.size, parts[weight.path]) for weight in weights if weight.rule == "opaque"]:
         layers.append(LaidLayer(JoinSource(joined, join_program)))
     return Laid(layers, parts)
+
+
+def _with_equals(
+    own: list[_Group], small: list[_Group], tiny: list[_Group]
+) -> tuple[list[_Group], list[_Group], list[_Group]]:
+    """Each group that has a file of an earlier own one, equal in bytes and mode, moved into that."""
+    files = [file for group in (*own, *small, *tiny) for file in group.files]
+    twice = {file.path: key for key, same in equals(files).items() for file in same}
+    homes: dict[tuple[str, bool], int] = {}
+    members: list[list[_Group]] = []
+    left: tuple[list[_Group], list[_Group]] = ([], [])
+    for rest, groups in ((None, own), (left[0], small), (left[1], tiny)):
+        for group in groups:
+            keys = [twice[file.path] for file in group.files if file.path in twice]
+            home = next((homes[key] for key in keys if key in homes), None)
+            if home is not None:
+                members[home].append(group)
+            elif rest is None:
+                home = len(members)
+                members.append([group])
+            else:
+                rest.append(group)
+            if home is not None:
+                homes |= {key: homes.get(key, home) for key in keys}
+    return [_joined(groups) for groups in members], *left
+
+
+def _joined(groups: Sequence[_Group]) -> _Group:
+    first, *others = groups
+    if not others:
+        return first
+    files = tuple(file for group in groups for file in group.files)
+    return _Group(f"{first.name} + {len(others)} equal", files, any(group.remote for group in groups))
 
 
 def _together(group: Sequence[_Group], what: str) -> LaidLayer:

@@ -6,10 +6,10 @@ quantised or packed, and counts as nothing to gain without being looked at.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 from cogpack.layers.compression import Zstd
-from cogpack.layers.content import LocalFile, Slices
+from cogpack.layers.content import LocalFile, Slices, places
 from cogpack.layers.weights.cuts import AnyHeader, Piece
 
 SAMPLES = 16
@@ -38,7 +38,7 @@ def probe(piece: Piece, read: Callable[[int, int], bytes], header: AnyHeader | N
     whole = left = 0
     for start in _starts(size):
         sample = bytearray()
-        for offset, length in _places(piece.ranges, start, min(LENGTH, size - start)):
+        for offset, length in places(piece.ranges, start, min(LENGTH, size - start)):
             whole += length
             if header is not None and _is_packed(header, offset + length // 2):
                 left += length
@@ -73,16 +73,6 @@ def _starts(size: int) -> list[int]:
     if size <= SAMPLES * LENGTH:
         return list(range(0, size, LENGTH))
     return [(size - LENGTH) * number // (SAMPLES - 1) for number in range(SAMPLES)]
-
-
-def _places(ranges: Sequence[tuple[int, int]], start: int, length: int) -> Iterator[tuple[int, int]]:
-    """The bytes `start` to `start + length` of ranges laid one behind the other, as ranges of the source file."""
-    at = 0
-    for offset, size in ranges:
-        first, last = max(start, at), min(start + length, at + size)
-        if first < last:
-            yield offset + first - at, last - first
-        at += size
 
 
 def _is_packed(header: AnyHeader, offset: int) -> bool:

@@ -1,6 +1,7 @@
 """Weight files over layers: which get one of their own, in which order, and how often their bytes are read."""
 
 import json
+import random
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from cogpack.errors import InputError, MismatchError
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Uncompressed
 from cogpack.layers.content import LocalFile
-from cogpack.layers.entry import Directory, File, Symlink
+from cogpack.layers.entry import Directory, File, HardLink, Symlink
 from cogpack.layers.facts import Facts
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.layer import LayerSource
@@ -35,11 +36,13 @@ class Folder:
         self.prints = Fingerprints(self.store)
 
     def weight(self, path: str, data: bytes | int, rule: Rule = "none") -> Weight:
-        """`data`: bytes, or a size for zeros that take no room."""
+        """`data`: bytes, or a size for its own name and zeros that take no room."""
         place = self.root / path
         place.parent.mkdir(parents=True, exist_ok=True)
         with place.open("wb") as stream:
-            stream.truncate(data) if isinstance(data, int) else stream.write(data)
+            stream.write(path.encode() if isinstance(data, int) else data)
+            if isinstance(data, int):
+                stream.truncate(data)
         return Weight(f"src/{path}", path, LocalFile.of(place), place.stat().st_size, rule)
 
     def lay(self, weights: Sequence[Weight], size: int = 4 * MiB, room: int = 100) -> list[LayerSource]:
@@ -112,7 +115,7 @@ def test_there_are_never_more_layers_than_an_image_bears(folder: Folder) -> None
 
 
 def test_an_opaque_file_is_parts_of_whole_pages_with_their_hashes_and_a_link(folder: Folder) -> None:
-    data = bytes(range(256)) * 4096 * 10 + b"odd"
+    data = random.Random(1).randbytes(10 * MiB) + b"odd"
     layers = folder.lay([folder.weight("big.pt", data, "opaque")])
     *parts, join = layers
     files = []
@@ -128,6 +131,58 @@ def test_an_opaque_file_is_parts_of_whole_pages_with_their_hashes_and_a_link(fol
     link = entries["src/big.pt"]
     assert isinstance(link, Symlink)
     assert link.target.startswith("/var/lib/cogpack/joined/")
+
+
+def links(layer: LayerSource) -> dict[str, str]:
+    return {entry.path: entry.target for entry in layer.entries() if isinstance(entry, HardLink)}
+
+
+def test_equal_weights_lie_in_one_layer_that_of_the_first(folder: Folder) -> None:
+    large, small = random.Random(1).randbytes(70 * MiB), random.Random(2).randbytes(2 * MiB)
+    names = {"a.bin": large, "b.bin": large[:-1], "c.bin": small, "d/a.bin": large, "e.bin": small, "f.bin": b"x"}
+    layers = folder.lay([folder.weight(name, data) for name, data in names.items()])
+    assert [layer.name for layer in layers] == [
+        "weights: a.bin + 1 equal",
+        "weights: b.bin",
+        "weights: 3 small files",
+    ]
+    assert [links(layer) for layer in layers] == [{"src/d/a.bin": "src/a.bin"}, {}, {"src/e.bin": "src/c.bin"}]
+    assert all(may_hold(layers[0].name, name) for name in ("a.bin", "d.bin"))
+    assert not may_hold(layers[1].name, "d.bin")
+
+
+def test_equal_models_are_cut_alike_and_stored_once(folder: Folder) -> None:
+    data = made([(f"layers.{n}.w", "U8", [2 * MiB]) for n in range(4)])
+    layers = folder.lay([folder.weight(f"{name}/model.safetensors", data, "tensor") for name in "ab"])
+    *shards, indexes = layers
+    assert all(re.fullmatch(r"weights: a/model-.*\.safetensors \+ 1 equal", layer.name) for layer in shards)
+    assert [sum(isinstance(entry, File) for entry in layer.entries()) for layer in layers] == [1, 1, 2]
+    assert {len(links(layer)) for layer in shards} == {1}
+    assert indexes.name == "weights: 2 indexes and tiny shards"
+
+
+def test_equal_parts_of_one_file_are_stored_once(folder: Folder) -> None:
+    data = bytes(8 * MiB) + random.Random(1).randbytes(4 * MiB) + bytes(4 * MiB)
+    first, second, _ = folder.lay([folder.weight("big.pt", data, "opaque")])
+    assert [first.name, second.name] == ["weights: big.pt part 1 + 2 equal", "weights: big.pt part 3"]
+    assert [target.rpartition("/")[2] for target in links(first).values()] == ["00000", "00000"]
+
+
+def test_of_equal_weights_the_layers_of_a_known_and_an_unread_checkout_are_the_same(folder: Folder) -> None:
+    """Whatever of the two was read before."""
+    data = random.Random(1).randbytes(65 * MiB)
+    weights = [folder.weight(name, data) for name in ("a.bin", "b.bin")]
+    keys = set()
+    for known in range(3):
+        prints = Fingerprints(folder.root / str(known))
+        for weight in weights[:known]:
+            assert weight.file is not None
+            prints.of(weight.file.path)
+        (layer,) = lay(weights, 4 * MiB, prints.when_read, b"program").layers
+        keys.add(layer.source.key())
+        assert links(layer.source) == {"src/b.bin": "src/a.bin"}
+    assert len(keys) == 1
+    assert None not in keys
 
 
 def test_repeated_metadata_has_a_limit(folder: Folder) -> None:
