@@ -153,7 +153,7 @@ def _suppliers(
 
     def read(file: Placed) -> None:
         """Two weights may be equal; who has them for the first time has to look."""
-        task = session.progress.task(f"{WEIGHTS}{shown(file.path)}", file.content.size)
+        task = session.progress.task(f"{WEIGHTS}{shown(file.path)}", file.content.size, "compare")
         drain(file, task.advance)
         task.done("compared")
 

@@ -125,7 +125,6 @@ def test_every_file_that_decides_is_an_input(tmp_path: Path) -> None:
         ({"cog.yaml": CONFIG + "  system_packages: [ffmpeg]\n"}, "cog.yaml"),
         ({"cog.yaml": CONFIG + "  gpu: true\n"}, "cog.yaml"),
         ({"cog.yaml": CONFIG + "cogpack: {base: localhost/x}\n"}, "cog.yaml"),
-        ({"cog.yaml": CONFIG + "cogpack: {platform: linux/arm64}\n"}, "cog.yaml"),
         ({"cog.yaml": CONFIG + "cogpack: {exclude_newer: 2026-01-01T00:00:00Z}\n"}, "cog.yaml"),
     ],
 )
