@@ -13,7 +13,7 @@ from support.fake_http import Answer, Request, serving
 from support.token_server import PASSWORD, REFRESH_TOKEN, USER, TokenServer, token_server
 
 from cogpack.errors import DeniedError, InputError, UnavailableError
-from cogpack.http import Http
+from cogpack.http import Http, Trust
 from cogpack.registry.auth import Authorizer, Tokens
 from cogpack.registry.credentials import Account, Credentials, Kind, Login, Secret
 from cogpack.registry.credentials.findings import Finding
@@ -184,6 +184,22 @@ def test_a_redirected_token_server_gets_no_second_request(http: Http, server: To
         with pytest.raises(InputError, match="sends us elsewhere"):
             authorizer(http, account(ME)).challenged(server.challenge, None)
     assert elsewhere.seen == []
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "10.1.2.3"])
+@pytest.mark.parametrize("who", [ME, Login("", Secret(REFRESH_TOKEN), Kind.IDENTITY_TOKEN), None])
+def test_a_token_is_asked_for_on_the_word_of_the_registry_which_may_not_lead_inside(
+    server: TokenServer, address: str, who: Login | None
+) -> None:
+    """A2: where the realm's name leads is looked at when it is connected to."""
+    named = {"registry.example": "93.184.216.34", "tokens.example": address}
+    challenge = server.challenge.replace("127.0.0.1", "tokens.example")
+    trust = Trust(insecure_hosts=frozenset(named), insecure_credentials=frozenset(named))
+    with Http(trust=trust, resolver=lambda name, port: [named[name]]) as http:
+        one = Authorizer(http, "registry.example", account(who), (PUSH,))
+        with pytest.raises(InputError, match=rf"registry\.example sends us to tokens\.example \({address}\)"):
+            one.challenged(challenge, None)
+    assert server.fake.seen == []
 
 
 def test_an_answer_of_5_mib_is_not_read_to_its_end(http: Http, server: TokenServer) -> None:

@@ -12,7 +12,7 @@ from support.registry import PASSWORD, USER, docker_registry
 
 from cogpack.digest import sha256
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
-from cogpack.http import Http
+from cogpack.http import Http, Trust
 from cogpack.oci import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, encode
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
@@ -209,6 +209,43 @@ def test_a_session_where_none_can_be_is_refused(http: Http, elsewhere: str) -> N
             repository(http, fake.address).upload(Blocks(), descriptor=BLOB, finished=lambda: BLOB.digest)
         assert [request.method for request in fake.seen] == ["POST"]
     assert "secret" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda there: there.upload(Blocks(), descriptor=BLOB, finished=lambda: BLOB.digest),
+        lambda there: there.upload(Blocks(), descriptor=None, finished=lambda: BLOB.digest),
+        lambda there: there.put_manifest(b"{}", OCI_MANIFEST, "v1"),
+        lambda there: there.manifest("v1"),
+        lambda there: there.blob_bytes(BLOB, limit=BLOB.size),
+        lambda there: there.has_blob(BLOB),
+    ],
+    ids=["PUT of a session", "PATCH of a session", "PUT manifest", "GET manifest", "GET blob", "HEAD blob"],
+)
+def test_a_registry_elsewhere_may_not_lead_us_to_this_machine_by_a_name(act: Callable[[Repository], object]) -> None:
+    """F24, P8: what the name resolves to tells. Where a HEAD can't be sent on, the registry's word counts."""
+    with serving(lambda _: (201, {}, DATA)) as elsewhere:
+
+        def script(request: Request) -> Answer:
+            place = {"Location": f"{elsewhere.url.replace('127.0.0.1', 'elsewhere.example')}/s"}
+            return 202 if request.method == "POST" else 307, place, b""
+
+        hosts = frozenset({"registry.example"})
+        resolver = {"registry.example": ["127.0.0.1"], "elsewhere.example": ["127.0.0.1"]}.__getitem__
+        with (
+            serving(script) as fake,
+            Http(trust=Trust(insecure_hosts=hosts), resolver=lambda name, port: resolver(name)) as http,
+        ):
+            there = repository(http, fake.address.replace("127.0.0.1", "registry.example"))
+            said = None
+            try:
+                assert act(there) is True
+            except InputError as error:
+                said = error.message
+            assert said is None or said.startswith("registry.example sends us to elsewhere.example (127.0.0.1): ")
+            assert (said is None) == (fake.seen[-1].method == "HEAD")
+        assert elsewhere.seen == []
 
 
 def test_a_session_behind_a_proxy_that_ends_tls_stays_at_the_registrys_door(http: Http) -> None:

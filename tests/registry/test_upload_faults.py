@@ -33,14 +33,17 @@ from support.fake_registry import (
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http as RealHttp
+from cogpack.http import Limits
+from cogpack.http.watch import Watch
 from cogpack.notes import Note
 from cogpack.oci import Descriptor
-from cogpack.progress import Task
+from cogpack.progress import Cancellation, Task
 from cogpack.reference import Reference
 from cogpack.registry import quirks
 from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.quirks import Profile, Shape
+from cogpack.registry.wire import patience
 
 MiB = 1024 * 1024
 DATA = random.Random(4).randbytes(3 * MiB + 123)
@@ -311,11 +314,38 @@ def test_f11_a_commit_that_goes_on_after_its_answer_was_lost_is_looked_for_again
 
 
 def test_f12_the_wait_for_a_commit_grows_with_the_blob() -> None:
-    from cogpack.registry.wire import patience
-
-    assert patience(0) >= 300
-    assert patience(40 * 1024 * MiB) > patience(1024 * MiB) >= 300 + 60
+    assert patience(None) == patience(0) == 300
+    assert patience(1024 * MiB) == 300 + 64
+    assert patience(40 * 1024 * MiB) == 300 + 40 * 64
     assert patience(10**15) == 3600
+
+
+@pytest.mark.parametrize(
+    ("shape", "known", "patient"),
+    [
+        ("put", True, {SENT: len(DATA)}),
+        ("put", False, {SENT: len(DATA)}),
+        ("stream", True, {PATCH: len(DATA), SENT: len(DATA)}),
+        ("stream", False, {PATCH: 0, SENT: len(DATA)}),
+        ("chunks", True, {PATCH: 2 * MiB, SENT: len(DATA)}),
+    ],
+)
+def test_f12_an_upload_waits_for_its_commit_as_long_as_the_blob_is_large(
+    registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch, shape: Shape, known: bool, patient: dict[str, int]
+) -> None:
+    """And for what may be one: the answer to a body. All else has the usual minute."""
+    profiled(monkeypatch, shape, chunk=2 * MiB)
+    waited: list[float | None] = []
+
+    def watch(limits: Limits, cancellation: Cancellation, *, answer: float | None = None) -> Watch:
+        waited.append(answer)
+        return Watch(limits, cancellation, answer=answer)
+
+    monkeypatch.setattr("cogpack.http.client.Watch", watch)
+    push(registry, known=known)
+    first = {seen.kind: seconds for seen, seconds in reversed(list(zip(registry.seen, waited, strict=True)))}
+    assert first == dict.fromkeys(first) | {kind: patience(size) for kind, size in patient.items()}
+    assert stored(registry)
 
 
 @pytest.mark.parametrize("known", [True, False])
