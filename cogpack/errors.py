@@ -56,9 +56,11 @@ class DeniedError(CogpackError):
 class UnavailableError(CogpackError):
     """A server or network failed after all retries; the same command may work later.
 
-    `away`: the host that did not answer, or for which another one did; `wait`: seconds that a server asked for.
+    `away`: the host that did not answer, or for which another one did; `wait`: seconds that a server asked for;
+    `spent`: seconds that it was waited for.
     """
 
     exit_code = 5
     away: str | None = None
     wait: float | None = None
+    spent: float = 0.0

@@ -47,6 +47,7 @@ class RemoteFile:
                     for block in stream.blocks():
                         if block:
                             patience.progressed()
+                            patience.brought(len(block))
                         block = block[: end - offset]
                         offset += len(block)
                         yield block

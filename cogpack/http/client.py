@@ -149,14 +149,18 @@ class Http:
         self.cancellation.check()
         watch = Watch(self._limits, self.cancellation, answer=timeout)
         sent = dict(headers)
-        with (
-            self._gates.passing(Target.parse(url).authority, lambda: sent.update(authorize())) as gate,
-            Told(method, url, self.clock, self._proxies) as told,
-            self._exchange(method, url, origin, sent, told.counted(body), size, watch) as stream,
-        ):
-            told.answered(stream)
-            gate.answered(stream.status, retry_after(stream.headers))
-            yield stream
+        try:
+            with (
+                self._gates.passing(Target.parse(url).authority, lambda: sent.update(authorize())) as gate,
+                Told(method, url, self.clock, self._proxies) as told,
+                self._exchange(method, url, origin, sent, told.counted(body), size, watch) as stream,
+            ):
+                told.answered(stream)
+                gate.answered(stream.status, retry_after(stream.headers))
+                yield stream
+        except UnavailableError as error:
+            error.spent = error.spent or watch.spent
+            raise
 
     @contextmanager
     def _exchange(

@@ -11,6 +11,10 @@ from cogpack.notes import Code, Note
 from cogpack.progress import Cancellation, Progress
 from cogpack.trace import TRACE
 
+FLOOR = 512
+"""Bytes a second that all failed requests of one piece of work must have been worth, once ten minutes went on them:
+sixteen layers at once over a line of 64 kbit/s. With less, a byte now and then would be progress for ever."""
+
 T = TypeVar("T")
 
 
@@ -19,7 +23,8 @@ class Patience:
 
     `attempts`: failures in a row that end it; `math.inf`: the caller counts them. A host that was there before and is
     away (`UnavailableError.away`) is waited for instead, and the user told, unless not `patient`. Ten minutes without
-    progress end anything; those of an outage began with it, whoever waits for its end.
+    progress end anything; those of an outage began with it, whoever waits for its end. What brings less than `FLOOR`
+    is no progress.
     """
 
     def __init__(
@@ -42,9 +47,15 @@ class Patience:
         self._outages = 0
         self._since: float | None = None
         self._moved = -math.inf
+        self._spent = 0.0
+        self._brought = 0
+
+    def brought(self, size: int) -> None:
+        """So many new bytes came."""
+        self._brought += size
 
     def progressed(self) -> None:
-        """All failures are forgotten."""
+        """All failures are forgotten, but not how long they took."""
         self._failures, self._outages, self._since, self._moved = 0, 0, None, self._clock()
 
     def awaits(self, error: UnavailableError) -> bool:
@@ -64,6 +75,9 @@ class Patience:
             return None
         else:
             self._failures += 1
+            self._spent += error.spent
+            if self._spent > BUDGET and self._brought < FLOOR * self._spent:
+                return None
         wait = error.wait or backoff(self._failures + self._outages)
         if self._failures >= self._attempts or wait > left:
             return None

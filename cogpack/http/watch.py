@@ -46,12 +46,15 @@ class Watch:
         self._answer = answer or limits.answer
         self._answered = False
         self._until: float | None = None
+        self._time, self._came = 0.0, 0
         self._waited = 0.0
         self._moved = 0
+        self.spent = 0.0
+        """Seconds that were waited for the server, in all parts of the request."""
 
     def connecting(self, attempts: int = 1) -> None:
         """The clock of a connection starts; it is one of `attempts` that share the time."""
-        self._until = time.monotonic() + self._limits.connect / attempts
+        self._give(self._limits.connect / attempts)
 
     def sending(self) -> None:
         self._until = None
@@ -59,7 +62,7 @@ class Watch:
     def receiving(self) -> None:
         """The header block's clock starts with the first read after a request, not with each."""
         if not self._answered and self._until is None:
-            self._until = time.monotonic() + self._answer
+            self._give(self._answer)
 
     def answered(self) -> None:
         self._answered = True
@@ -68,10 +71,30 @@ class Watch:
 
     def hurry(self) -> None:
         """What comes now is not worth waiting for."""
-        self._until = time.monotonic() + self._limits.refusal
+        self._give(self._limits.refusal)
+
+    def _give(self, seconds: float) -> None:
+        self._time = seconds
+        self._until = time.monotonic() + seconds
+        self._came = 0
 
     def moved(self, size: int) -> None:
+        """`TimeoutError` where the time is over: what always has bytes for us is never waited for."""
         self._moved += size
+        self._came += size
+        self._in_time()
+
+    def _in_time(self) -> None:
+        if self._until is not None:
+            self._cancellation.check()
+            if time.monotonic() > self._until:
+                raise self._late()
+
+    def _late(self) -> TimeoutError:
+        if self._until is not None and self._came:
+            return TimeoutError(f"not done in {self._time:.3g} s")
+        given = self._limits.idle if self._until is None else self._time
+        return TimeoutError(f"nothing came or went for {given:.3g} s")
 
     def wait(self, socket: Waitable, events: int) -> int:
         """Until `socket` is ready for one of `events`: which ones. `TimeoutError`, or `Cancelled` after Ctrl-C."""
@@ -79,15 +102,20 @@ class Watch:
         until = began + self._limits.idle if self._until is None else self._until
         poll = select.poll()
         poll.register(socket, events)
-        while True:
-            left = until - time.monotonic()
-            if ready := poll.poll(max(0.0, min(left, _GLANCE)) * 1000):
-                break
-            self._cancellation.check()
-            if left <= 0:
-                raise TimeoutError(f"nothing came or went for {until - began:.3g} s")
+        try:
+            while True:
+                left = until - time.monotonic()
+                if ready := poll.poll(max(0.0, min(left, _GLANCE)) * 1000):
+                    break
+                self._cancellation.check()
+                if left <= 0:
+                    raise self._late()
+        finally:
+            waited = time.monotonic() - began
+            self.spent += waited
+        self._in_time()
         if self._until is None:
-            self._waited += time.monotonic() - began
+            self._waited += waited
             self._pace()
         return ready[0][1]
 

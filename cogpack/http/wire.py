@@ -100,7 +100,10 @@ class Stream(httpcore.NetworkStream):
             else:
                 if isinstance(self._socket, ssl.SSLSocket):
                     found = self._more(found, max(max_bytes, _READ))
-                watch.moved(len(found))
+                try:
+                    watch.moved(len(found))
+                except TimeoutError as error:
+                    raise httpcore.ReadTimeout(str(error)) from error
                 return found
 
     def _more(self, found: bytes, max_bytes: int) -> bytes:

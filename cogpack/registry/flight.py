@@ -119,6 +119,7 @@ class Flight:
                 self.grown.set()
             self.came += size
             self._on_bytes(size)
+            self._patience.brought(size)
         return True
 
     def _write(self, spans: Sequence[Span], begin: int, block: bytes) -> None:

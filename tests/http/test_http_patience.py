@@ -13,6 +13,7 @@ from support.fake_http import Answer, Hangup, Request, serving
 
 from cogpack.errors import UnavailableError
 from cogpack.http import Http, Patience
+from cogpack.http.patience import FLOOR
 from cogpack.http.retry import ATTEMPTS, BUDGET, PATIENT_ATTEMPTS
 
 
@@ -234,3 +235,41 @@ def test_a_request_waits_an_outage_out_and_the_user_is_told() -> None:
         http.request("GET", fake.url, origin=fake.url)
         assert http.request("GET", fake.url, origin=fake.url).body == b"back"
         assert notes.notes == [f"{fake.address}: HTTP 503; asked again for up to 10 minutes"]
+
+
+def slow(seconds: float) -> UnavailableError:
+    error = failed()
+    error.spent = seconds
+    return error
+
+
+def test_a_drip_that_is_always_progress_ends_after_ten_minutes_of_waiting() -> None:
+    """M0."""
+    world = World(math.inf)
+    for _ in range(5):
+        world.patience.progressed()
+        world.patience.brought(600)
+        assert world.fails(slow(120))
+    world.patience.progressed()
+    world.patience.brought(600)
+    assert not world.fails(slow(120))
+
+
+def test_a_slow_line_is_never_given_up_that_brings_512_bytes_a_second() -> None:
+    """However long it takes, and though no request of it keeps to the pace that a request must."""
+    world = World(math.inf)
+    for _ in range(1000):
+        world.patience.progressed()
+        world.patience.brought(120 * FLOOR)
+        assert world.fails(slow(120))
+
+
+def test_an_outage_is_no_drip() -> None:
+    world = World(math.inf)
+    for _ in range(40):
+        away = failed("h.io")
+        away.spent = 20
+        assert world.fails(away)
+        world.there()
+        world.patience.progressed()
+        world.patience.brought(1)

@@ -13,6 +13,7 @@ from cogpack.errors import UnavailableError
 from cogpack.http import Http, Limits
 from cogpack.http.watch import READ, Watch
 from cogpack.progress import Cancellation, Cancelled
+from cogpack.remote import RemoteFile
 
 Script = Callable[[socket.socket, str], None]
 
@@ -159,3 +160,68 @@ def test_the_clock_of_an_answer_starts_anew_with_each_request_of_a_tunnel() -> N
         there.send(b"x")
         watch.receiving()
         assert watch.wait(here, READ) & select.POLLIN
+
+
+FLOODS = {
+    "answers that are none": b"HTTP/1.1 102 Processing\r\n\r\n" * 2000,
+    "answers that are none, and no end of one": b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 1500,
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=list(FLOODS))
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_what_comes_without_end_and_is_no_answer_ends_with_the_answers_time(flood: bytes, method: str) -> None:
+    """M0: bytes that are always there were never waited for, so that the minute never ended."""
+    limits = Limits(answer=0.3)
+    with dripping(flood, flood, pause=0) as place, Http(limits=limits) as http:
+        with pytest.raises(UnavailableError, match=r"not done in 0.3 s|answered before"):
+            http.request(method, place.url(), origin=place.url(), body=b"x" if method == "PUT" else None, retry=False)
+
+
+def test_ctrl_c_is_heard_in_a_flood() -> None:
+    cancellation = Cancellation()
+    flood = FLOODS["answers that are none"]
+    with dripping(flood, flood, pause=0) as place, Http(limits=Limits(answer=600), cancellation=cancellation) as http:
+        threading.Timer(0.2, cancellation.cancel).start()
+        with pytest.raises(Cancelled):
+            http.request("GET", place.url(), origin=place.url(), retry=False)
+
+
+def test_a_time_that_is_over_is_over_though_bytes_are_there() -> None:
+    """As in a handshake that drips, or words of a refusal."""
+    here, there = socket.socketpair()
+    with here, there:
+        there.send(b"x")
+        watch = Watch(Limits(connect=0.01, answer=0.01, refusal=0.01), Cancellation())
+        for start in (watch.connecting, watch.receiving, watch.hurry):
+            watch.sending()
+            start()
+            threading.Event().wait(0.02)
+            with pytest.raises(TimeoutError, match=r"nothing came or went for 0.01 s"):
+                watch.wait(here, READ)
+            with pytest.raises(TimeoutError, match=r"not done in 0.01 s"):
+                watch.moved(1)
+
+
+def test_a_file_that_drips_is_given_up_though_every_request_brings_something(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """M0: a byte in two minutes was progress, for ever."""
+    monkeypatch.setattr("cogpack.http.patience.BUDGET", 0.3)
+    monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
+    start = b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes %d-9999999/10000000\r\nContent-Length: %d\r\n\r\n"
+    ended = threading.Event()
+
+    def script(connection: socket.socket, head: str) -> None:
+        begin = int(head.partition("bytes=")[2].partition("-")[0] or 0)
+        connection.sendall(start % (begin, 10_000_000 - begin))
+        while not ended.wait(0.02):
+            connection.sendall(b"x")
+
+    with talking(script) as place, Http(limits=Limits(idle=20, window=0.05)) as http:
+        file = RemoteFile(http, place.url(), 10_000_000)
+        try:
+            with pytest.raises(UnavailableError, match="only"):
+                list(file.read(1, 9_000_000))
+        finally:
+            ended.set()
