@@ -6,6 +6,7 @@ identity, ignored when no layer has the key, an error when a rebuild contradicts
 """
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ import msgspec
 
 from cogpack import toml
 from cogpack.digest import DiffID, Digest, parse_digest
+from cogpack.disk import open_file
 from cogpack.errors import InputError
 from cogpack.oci import Descriptor, ImageConfig, LayerInfo, read_config
 
@@ -23,6 +25,14 @@ VERSION = 1
 
 _HEADER = b"# Made by cogpack from cog.yaml and the files named under [inputs]. Commit it; do not edit it.\n\n"
 
+
+_LIMIT = 4 * 1024 * 1024
+"""Bytes; one of a large model with 10,000 parts of weights has two million."""
+_PARTS = 8
+"""Of a dotted key; ours have four."""
+_LONG = ('"""', "'''")
+_QUOTED = re.compile(r'"""|"(?:[^"\\\n]|\\.)*+"|' + r"'''|'[^'\n]*+'|#[^\n]*+")
+_DEEP = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{_PARTS}}}")
 
 _SHA256 = msgspec.Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")
 _Digest = Annotated[Digest, _SHA256]
@@ -261,6 +271,7 @@ def input_digests(inputs: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def parse_lock(data: bytes, *, path: str = FILE) -> Lock:
+    """What we could not have written is an `InputError`, also where only reading it would cost minutes (`_check`)."""
     for number, line in enumerate(data.splitlines(), 1):
         if line.startswith((b"<<<<<<< ", b">>>>>>> ")):
             raise InputError(
@@ -268,7 +279,9 @@ def parse_lock(data: bytes, *, path: str = FILE) -> Lock:
                 next_step=f"take either side (git checkout --ours {path}), run cogpack lock, and commit it",
             )
     try:
-        document: Any = tomllib.loads(data.decode())
+        text = data.decode()
+        _check(text)
+        document: Any = tomllib.loads(text)
         if (version := document.get("version")) != VERSION:
             raise InputError(
                 f"{path}: lock version {version!r}, this cogpack reads {VERSION}",
@@ -281,13 +294,24 @@ def parse_lock(data: bytes, *, path: str = FILE) -> Lock:
         ) from error
 
 
+def _check(text: str) -> None:
+    """`ValueError` of a lock that tomllib would need minutes for: its time is more than that of the length where keys
+    have many parts, and strings of several lines could hide them."""
+    if len(text) > _LIMIT:
+        raise ValueError(f"more than {_LIMIT} characters")
+    bare = _QUOTED.sub(lambda found: found[0] if found[0] in _LONG else "s", text)
+    if any(sign in bare for sign in _LONG):
+        raise ValueError("a string of several lines, which cogpack does not write")
+    if _DEEP.search(bare):
+        raise ValueError(f"a key of more than {_PARTS} parts")
+
+
 def read_lock(root: Path) -> Lock | None:
     try:
-        data = (root / FILE).read_bytes()
+        with open_file(root / FILE) as stream:
+            data = stream.read(_LIMIT + 1)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise InputError(f"{root / FILE}: {error.strerror}", next_step="make it a readable file") from error
     return parse_lock(data)
 
 

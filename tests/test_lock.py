@@ -1,4 +1,7 @@
+import json
+import os
 import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,10 +17,12 @@ from cogpack.lock import (
     Lock,
     LockedDeb,
     LockedWheel,
+    RegistryBase,
     Result,
     Results,
     encode_lock,
     parse_lock,
+    read_lock,
 )
 
 HEX = "ab" * 32
@@ -117,3 +122,48 @@ def test_what_a_merge_left_is_told_as_that(marker: bytes) -> None:
     assert caught.value.message == f"cogpack.lock:{line}: a merge has left its conflict markers"
     assert "take either side" in caught.value.next_step
     assert "run cogpack lock" in caught.value.next_step
+
+
+def deep(parts: int, key: str = "a") -> bytes:
+    return ".".join([key] * parts).encode()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        deep(20_000) + b" = 1",
+        deep(20_000, '"a"') + b" = 1",
+        deep(20_000, "'a'") + b" = 1",
+        b"[" + deep(20_000) + b"]",
+        b"x = {" + deep(20_000) + b" = 1}",
+        b'x = {k = """ " """, ' + deep(20_000) + b' = 1, z = "x"}',
+        b"x = {k = ''' ' ''', " + deep(20_000) + b" = 1, z = 'x'}",
+        b'x = """\n' + deep(20_000) + b' = 1"""',
+        b"# it's\n" + b" \t. ".join([b"a"] * 20_000) + b" = 1",
+        b"\n".join(deep(500, f"k{n}") + b" = 1" for n in range(2_000)),
+        b"a = 1\n" * 2_000_000,
+        b"x = " + b"[" * 100_000,
+    ],
+    ids=range(12),
+)
+def test_a_lock_that_would_be_read_for_minutes_is_refused_at_once(data: bytes) -> None:
+    """M9: 40 kB of one dotted key took ten seconds, and 2 MB of them half a minute."""
+    with pytest.raises(InputError):
+        parse_lock(data)
+
+
+def test_what_a_lock_of_ours_quotes_is_no_key() -> None:
+    """Configs of bases, names of files: whatever they hold."""
+    config = json.dumps({"rootfs": {"diff_ids": []}, "x": deep(50).decode() + "'''#\"\"\"" + deep(50).decode() + "\\"})
+    base = RegistryBase(
+        reference=f"h.io/a:{deep(20).decode()}", digest=Digest(f"sha256:{HEX}"), python="3.12", glibc="2.41",
+        interpreter="/usr/bin/python3.12", config=config, layers=(),
+    )  # fmt: skip
+    lock = Lock(version=1, inputs={deep(30).decode(): "'''"}, platforms={"linux/amd64": Decisions(base=base)})
+    assert parse_lock(encode_lock(lock)) == lock
+
+
+def test_a_lock_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "cogpack.lock")
+    with pytest.raises(InputError, match="no file"):
+        read_lock(tmp_path)

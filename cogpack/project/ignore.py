@@ -14,7 +14,10 @@ from cogpack.errors import InputError
 
 MAX_PATTERNS = 10_000
 _MAX_SPANS = 3
-"""`**` in one pattern; each one more multiplies the time to match."""
+"""`**` in one pattern"""
+_MAX_LOOSE = 2
+"""where one of them stands in the middle of a name (`a**b`): each one more multiplies the time to match."""
+_GAP = "(?:.*/)?"
 
 
 class Pattern(msgspec.Struct, frozen=True):
@@ -106,22 +109,33 @@ def _pattern(text: str, *, where: str, negated: bool = False) -> Pattern:
     if not text:
         raise InputError(f"{where}: ! stands alone", next_step="write a pattern behind it, or delete the line")
     if clean.count("**") > _MAX_SPANS or len(clean) > 4096:
-        raise InputError(f"{where}: the pattern is too complex", next_step="write it with fewer **")
+        raise _complex(where)
     return Pattern(clean, _regex(clean, where), negated)
+
+
+def _complex(where: str) -> InputError:
+    return InputError(f"{where}: the pattern is too complex", next_step="write it with fewer **")
 
 
 def _regex(pattern: str, where: str) -> str:
     if pattern.startswith("**") and not re.search(r"[*?\[\]\\]", pattern[2:]) and pattern[2:3] not in ("/", ""):
         return f".*{re.escape(pattern[2:])}"  # Docker takes a leading ** before plain text as "ends with"
-    out, index, star = "", 0, -1  # star: where the last `*` of the present name begins in `out`
+    # star: where the last `*` of the present name begins in `out`; gap: where the last `**` does, if a name began there
+    out, index, star, gap, gaps, loose = "", 0, -1, -1, 0, False
     while index < len(pattern):
         mark = pattern[index]
         index += 1
         if mark == "*" and pattern.startswith("*", index):
             index += 1 + pattern.startswith("/", index + 1)
+            begins = not out or (out.endswith("/") and not out.endswith("\\/"))
+            if begins and gap >= 0:  # whole names between two `**` may be taken at their first place for good
+                out = f"{out[:gap]}(?>(?:[^/]*/)*?{out[gap + len(_GAP) :]})"
             if index >= len(pattern):
                 return out + ".*"
-            out, star = out + "(?:.*/)?", -1
+            gaps, loose = gaps + 1, loose or not begins
+            if loose and gaps > _MAX_LOOSE:
+                raise _complex(where)
+            out, star, gap = out + _GAP, -1, len(out) if begins else -1
         elif mark == "*":
             if star >= 0:  # what follows a `*` that isn't the last of its name may be taken at its first place for good
                 out = f"{out[:star]}(?>[^/]*?{out[star + len('[^/]*') :]})"

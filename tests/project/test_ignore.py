@@ -1,10 +1,11 @@
 """`.dockerignore`, as Docker's documentation describes it."""
 
 import contextlib
+import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cogpack.errors import InputError
@@ -179,3 +180,65 @@ def test_many_stars_take_bounded_time() -> None:
     assert not ignored("*a" * 40 + "*b", "a" * 255)
     assert not ignored("*a" * 40 + "*/**/" + "*b" * 40, "a" * 255 + "/" + "b" * 39)
     assert time.monotonic() - start < 2
+
+
+def plain_regex(pattern: str) -> str:
+    """What a cleaned pattern without classes and quotes means, spelled out: the definition, whatever it costs."""
+    if pattern.startswith("**") and not set(pattern[2:]) & set("*?") and pattern[2:3] not in ("/", ""):
+        return f".*{re.escape(pattern[2:])}"
+    out = ""
+    while pattern:
+        if pattern.startswith("**"):
+            pattern = pattern[2:].removeprefix("/")
+            if not pattern:
+                return f"{out}.*"
+            out += "(?:.*/)?"
+        else:
+            out += {"*": "[^/]*", "?": "[^/]"}.get(pattern[0], re.escape(pattern[0]))
+            pattern = pattern[1:]
+    return out
+
+
+PIECES = st.lists(st.sampled_from(["**", "**", "/", "/", "a", "b", "*", "?", "ab"]), min_size=1, max_size=9)
+
+
+@settings(max_examples=2000)
+@given(PIECES.map("".join), st.lists(st.sampled_from(["a", "b", "ab", "aab", "ba", "abab"]), min_size=1, max_size=6))
+@example("**/a/**/b/**/ab", ["a", "b", "a", "b", "ab"])
+@example("a/**/a/**/a", ["a", "a", "a"])
+@example("a/**/*a*b*/**", ["a", "b", "ab", "b"])
+@example("**a/**/b", ["ba", "b", "b"])
+def test_spans_mean_what_they_say_however_they_are_matched(pattern: str, names: list[str]) -> None:
+    """Against all ways to match, on paths where that is quick."""
+    try:
+        patterns = parse_globs([pattern], where="here")
+    except InputError:
+        assert pattern.count("**") > 2
+        return
+    parts: list[str] = []
+    for part in filter(None, pattern.split("/")):
+        parts += [] if part == "**" == "".join(parts[-1:]) else [part]
+    clean = "/".join(parts)
+    path = "/".join(names)
+    assert bool(patterns.match(path)) == bool(re.fullmatch(plain_regex(clean), path, re.DOTALL))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "expected"),
+    [
+        ("**/x/**/y/**/z", "x/" * 2000 + "q", False),
+        ("**/x/**/y/**/z", "x/y/" * 1000 + "z", True),
+        ("**/x/**/x/**", "x/" * 2000 + "x", True),
+        ("x/**/x*x/**/*y", "xx/" * 1300 + "q", False),
+        ("a**b**c", "ab/" * 1300 + "q", False),
+        ("**/*a*a*/**/*a*a*b/**/z", ("a" * 60 + "/") * 60 + "q", False),
+    ],
+)
+def test_a_deep_path_is_matched_at_once(pattern: str, path: str, *, expected: bool) -> None:
+    """M10: three `**` took the cube of the depth; a path of 2,000 names was not done in ten minutes."""
+    assert bool(parse_globs([pattern], where="here").match(path)) == expected
+
+
+def test_spans_inside_of_names_are_few() -> None:
+    with pytest.raises(InputError, match="too complex"):
+        parse_globs(["a**b**c**d"], where="here")
