@@ -18,6 +18,8 @@ class CogpackError(Exception):
     """The root. `next_step` is required: an error without advice can't be raised."""
 
     exit_code: ClassVar[int] = 1
+    code: ClassVar[str] = "bug"
+    """For programs: stable."""
 
     def __init__(self, message: str, *, next_step: str) -> None:
         super().__init__(message)
@@ -29,6 +31,7 @@ class InputError(CogpackError):
     """The user's files, arguments or settings must change."""
 
     exit_code = 2
+    code = "input"
 
 
 def together(faults: Sequence[InputError]) -> InputError:
@@ -45,12 +48,14 @@ class MismatchError(CogpackError):
     """Something pinned (a digest, a lock, a fact) differs from what is there."""
 
     exit_code = 3
+    code = "mismatch"
 
 
 class DeniedError(CogpackError):
     """A server refused our credentials, or wants some."""
 
     exit_code = 4
+    code = "denied"
 
 
 class UnavailableError(CogpackError):
@@ -61,6 +66,7 @@ class UnavailableError(CogpackError):
     """
 
     exit_code = 5
+    code = "unavailable"
     away: str | None = None
     wait: float | None = None
     spent: float = 0.0

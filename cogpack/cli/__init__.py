@@ -4,17 +4,17 @@ Results go to standard output, all else to standard error. Commands are imported
 `cogpack --version` answers at once.
 """
 
+import argparse
+import contextlib
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
-from cogpack import __version__
 from cogpack.cli.parser import parser
 from cogpack.cli.running import Terminated
-from cogpack.errors import CogpackError
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -23,39 +23,47 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is the process's."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    arguments = argparse.Namespace(json="--json" in words, directory=Path())
     try:
-        words = list(sys.argv[1:] if argv is None else argv)
         arguments = parser().parse_args(words)
         arguments.written = words
-    except CogpackError as error:
-        return _refused(error)
-    from cogpack.progress import Cancelled
-
-    try:
         arguments.act(arguments)
-    except CogpackError as error:
-        return _refused(error)
-    except (KeyboardInterrupt, Cancelled) as stop:
-        _say("interrupted", "next: run it again; what is finished is not done again")
-        return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception:  # noqa: BLE001 - whatever it is, it is ours
-        _say(
-            traceback.format_exc(),
-            "error: this is a bug of cogpack",
-            f"next: report it ({__version__}), with these lines",
-        )
-        return 1
+    except SystemExit:
+        raise
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, it is ours
+        return _failed(error, arguments)
+    except BaseException as error:
+        from cogpack.progress import Cancelled
+
+        if not isinstance(error, Cancelled):
+            raise
+        return _failed(error, arguments)
     return 0
 
 
-def _refused(error: CogpackError) -> int:
-    from cogpack.console import printable
+def _failed(error: BaseException, arguments: argparse.Namespace) -> int:
+    """Tell people, programs and the runner; the exit code."""
+    from cogpack.cli import answers, github
+    from cogpack.text import printable
 
-    _say(printable(f"error: {error.message}"), printable(f"next: {error.next_step}"))
-    return error.exit_code
+    failed = answers.failure(error, terminated=isinstance(error, Terminated))
+    if failed.code == "bug":
+        _say(traceback.format_exc().rstrip())
+    if github.is_here():
+        _say(printable(github.error_line(failed, arguments.directory)))
+        github.report_failure(failed)
+    elif failed.code == "interrupted":
+        _say(failed.message, f"next: {failed.next_step}")
+    else:
+        _say(printable(f"error: {failed.message}"), printable(f"next: {failed.next_step}"))
+    if arguments.json and not getattr(arguments, "answered", False):
+        with contextlib.suppress(OSError):  # nobody reads it: the exit code says the rest
+            print(answers.document(None, getattr(arguments, "noted", ()), failed), flush=True)
+    return failed.exit_code
 
 
 def _say(*lines: str) -> None:

@@ -97,7 +97,7 @@ def build(arguments: argparse.Namespace) -> None:
     from cogpack.commands.build import build
 
     def act(session: "Session") -> str:
-        built = build(session, arguments.output, tag=arguments.tag, rebuild=arguments.rebuild)
+        built = build(session, arguments.output, tags=arguments.tag, rebuild=arguments.rebuild)
         return text(arguments, built, built.reference)
 
     with_session(arguments, act)
@@ -107,7 +107,7 @@ def load(arguments: argparse.Namespace) -> None:
     from cogpack.commands.build import load
 
     def act(session: "Session") -> str:
-        built = load(session, tag=arguments.tag)
+        built = load(session, tags=arguments.tag)
         return text(arguments, built, built.reference)
 
     with_session(arguments, act)

@@ -54,6 +54,14 @@ def _projects(top: Grammar) -> None:
         text = "take no tag's word for what a layer comes out as"
         added.add_argument("--no-tag-cache", dest="tag_cache", action="store_false", help=text)
 
+    def names(added: Grammar) -> None:
+        text = "name of the image [image: of cog.yaml]; repeatable"
+        added.add_argument("-t", "--tag", action="append", default=[], metavar="NAME[:TAG]", help=text)
+
+    def files(added: Grammar) -> None:
+        added.add_argument("--digest-file", type=place, metavar="FILE", help="write the digest there, and no newline")
+        added.add_argument("--metadata-file", type=place, metavar="FILE", help="write the result there, as buildx does")
+
     def rebuild(added: Grammar) -> None:
         added.add_argument("--rebuild", action="store_true", help="make every layer anew, whatever lock and cache say")
 
@@ -64,6 +72,7 @@ def _projects(top: Grammar) -> None:
     tags(push)
     push.add_argument("--weights-only", action="store_true", help="push an image of the weights and nothing else")
     push.add_argument("--create-repository", action="store_true", help="make the repository first (Amazon ECR)")
+    files(push)
     push.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
     plan = project(
@@ -83,14 +92,16 @@ def _projects(top: Grammar) -> None:
         "-o", "--output", type=place, required=True, metavar="DIR|FILE.tar",
         help="an OCI layout, or an archive for docker load",
     )  # fmt: skip
-    build.add_argument("-t", "--tag", metavar="NAME[:TAG]", help="name of the image in it [image: of cog.yaml]")
+    names(build)
     rebuild(build)
+    files(build)
     build.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
     load = project(
         "load", acts.load, "Load the image into the local Docker.", "docker run -p 5000:5000 $(cogpack load)"
     )
-    load.add_argument("-t", "--tag", metavar="NAME[:TAG]", help="name of the image [image: of cog.yaml]")
+    names(load)
+    files(load)
     load.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--annotation",))
 
     lock = project("lock", acts.lock, "Resolve everything and write cogpack.lock.", "cogpack lock")

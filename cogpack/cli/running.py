@@ -36,12 +36,15 @@ def heed_sigterm() -> None:
 def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str]) -> None:
     """Run `act`, then print the line it answered: after the bars are gone, never among them."""
     from cogpack.cache import chosen_place
+    from cogpack.commands.machine import read_machine
     from cogpack.commands.session import Session, Settings
     from cogpack.console import in_ci, open_progress
+    from cogpack.policy import rules
     from cogpack.progress import Cancellation
 
     _share_one_heap()
-    environment = dict(os.environ)
+    machine = read_machine(os.environ)
+    environment = machine.environment(os.environ)
     directory = arguments.directory
     ignored: list[Note] = []
     settings = Settings(
@@ -62,17 +65,52 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str])
         labels=tuple(arguments.label),
         annotations=tuple(arguments.annotation),
         git=arguments.git,
+        outputs=tuple(path for name in ("digest_file", "metadata_file") if (path := getattr(arguments, name, None))),
+        notes=rules(arguments.deny, arguments.allow, where="--deny and --allow"),
+        machine=machine,
     )
     cancellation = Cancellation()
     heed_sigterm()
+    late: CogpackError | None = None
     with (
-        open_progress(cancellation, quiet=arguments.quiet or arguments.json) as progress,
+        open_progress(cancellation, quiet=arguments.quiet or arguments.json, told=_note_line(directory)) as progress,
         traced(arguments.written, arguments.verbose, environment, progress.debug),
         Session(settings, progress, cancellation) as session,
     ):
+        arguments.noted = session.notes.all
         for note in ignored:
-            progress.note(note)
+            session.progress.note(note)
         line = act(session)
+        try:
+            session.notes.check()
+        except CogpackError as error:  # what is done is done, and told
+            late = error
+    _answer(arguments, line, late)
+    if late is not None:
+        raise late
+
+
+def _note_line(directory: Path) -> "Callable[[Note], str]":
+    from cogpack.cli import github
+    from cogpack.console.lines import noted
+
+    return (lambda note: github.note_line(note, directory)) if github.is_here() else noted
+
+
+def _answer(arguments: argparse.Namespace, line: str, late: CogpackError | None) -> None:
+    """Write the files that were asked for, tell the runner, print."""
+    from cogpack.cli import answers, github
+    from cogpack.commands.build import Built
+    from cogpack.commands.push import Pushed
+
+    result = getattr(arguments, "result", None)
+    if isinstance(result, Pushed | Built):
+        text = answers.document(result, arguments.noted)
+        answers.write_files(result, arguments.digest_file, arguments.metadata_file, text)
+        github.report(result, arguments.noted)
+    if arguments.json and result is not None:
+        line = answers.document(result, arguments.noted, answers.failure(late) if late else None)
+        arguments.answered = True
     try:
         print(line, flush=True)
     except BrokenPipeError:
@@ -117,11 +155,8 @@ def _share_one_heap() -> None:
 
 
 def text(arguments: argparse.Namespace, result: Any, line: str) -> str:
-    """`line` for people, the whole `result` for programs."""
-    if not arguments.json:
-        from cogpack.console import printable
+    """`line` for people; the whole `result` is kept for programs."""
+    from cogpack.text import printable
 
-        return printable(line)
-    from cogpack.oci import encode_result
-
-    return encode_result(result).decode()
+    arguments.result = result
+    return printable(line)

@@ -31,6 +31,8 @@ def _image(add: Add) -> None:
 
 
 def _output(add: Add) -> None:
+    add("--deny", action="append", default=[], metavar="CODE|all", help="make an error of such notes; repeatable")
+    add("--allow", action="append", default=[], metavar="CODE", help="take such notes for notes; repeatable")
     add("--json", action="store_true", help="print the result as JSON")
     add("-q", "--quiet", action="store_true", help="no progress and no closing sum; notes and errors stay")
     text = "say what is decided and why; -vv: every request, too [all of it goes to the file $COGPACK_LOG]"

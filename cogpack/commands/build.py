@@ -1,6 +1,7 @@
 """`cogpack build` and `cogpack load`: the same image into a directory, a file or the local Docker."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,10 +10,11 @@ from cogpack.commands.prepare import Prepared, open_project, package_sizes, prep
 from cogpack.commands.push import believe_known, record_results
 from cogpack.commands.results import ImageLayer
 from cogpack.commands.session import Session
-from cogpack.commands.targets import push_reference
+from cogpack.commands.targets import DEFAULT_TAG, push_reference
 from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.layers.layer import Form
+from cogpack.oci import Descriptor
 from cogpack.project import Project
 from cogpack.sinks.archive import ArchiveSink, names_archive
 from cogpack.sinks.base import Sink
@@ -24,18 +26,22 @@ from cogpack.transfer import transfer
 class Built(msgspec.Struct, frozen=True, kw_only=True):
     """`digest`: of the manifest, or of the image config where the sink knows no manifests (`docker load`).
 
-    `reference`: what the image is called there, for `docker run` or with the digest.
+    `config`: that of the image config; `descriptor`: the manifest's. `tags`: names; `reference`: what the image is
+    called there, for `docker run` or with the digest.
     """
 
     reference: str
     digest: Digest
+    config: Digest
+    descriptor: Descriptor | None
+    tags: tuple[str, ...]
     layers: tuple[ImageLayer, ...]
 
 
-def build(session: Session, output: Path, *, tag: str | None = None, rebuild: bool = False) -> Built:
+def build(session: Session, output: Path, *, tags: Sequence[str] = (), rebuild: bool = False) -> Built:
     """Into `output`: a `docker load` archive if the name ends in .tar, else an OCI image layout."""
     project = open_project(session, outputs=[output])
-    name = _name(project, tag)
+    names = _names(project, tags)
     archive = names_archive(output)
     if archive and session.settings.annotations:
         raise InputError(
@@ -44,30 +50,32 @@ def build(session: Session, output: Path, *, tag: str | None = None, rebuild: bo
     prepared = prepare(session, project, writes=True)
     if archive:
         with ArchiveSink.write(output) as sink:
-            return _into(session, prepared, sink, [name], rebuild=rebuild)
-    return _into(session, prepared, LayoutSink(output), [name], rebuild=rebuild)
+            return _into(session, prepared, sink, names, rebuild=rebuild)
+    return _into(session, prepared, LayoutSink(output), names, rebuild=rebuild)
 
 
-def load(session: Session, *, tag: str | None = None) -> Built:
+def load(session: Session, *, tags: Sequence[str] = ()) -> Built:
     """Into the local Docker, streamed: nothing is written to disk on the way."""
     project = open_project(session)
-    name = _name(project, tag)
+    names = _names(project, tags)
     prepared = prepare(session, project, writes=True)
     with DaemonSink.open() as sink:
-        return _into(session, prepared, sink, [name], rebuild=False)
+        return _into(session, prepared, sink, names, rebuild=False)
 
 
-def _name(project: Project, tag: str | None) -> str:
-    if tag or project.config.image:
-        reference = push_reference(tag, project)
-        return str(reference.with_tag(reference.tag or "latest"))
-    words = re.findall("[a-z0-9]+", project.root.name.lower())
-    return f"cog-{'-'.join(words) or 'model'}:latest"
+def _names(project: Project, tags: Sequence[str]) -> list[str]:
+    """What the image is called: `tags`, each `NAME[:TAG]`; else `image` of cog.yaml; else after the directory."""
+    if not tags and not project.config.image:
+        words = re.findall("[a-z0-9]+", project.root.name.lower())
+        return [f"cog-{'-'.join(words) or 'model'}:latest"]
+    references = [push_reference(tag, project) for tag in tags or (None,)]
+    return list(dict.fromkeys(str(found.with_tag(found.tag or DEFAULT_TAG)) for found in references))
 
 
 def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, rebuild: bool) -> Built:
     if not rebuild:
         believe_known(session, prepared.plan, prepared.lock)
+    session.notes.check()
     done = transfer(
         prepared.plan,
         sink,
@@ -85,4 +93,11 @@ def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, 
     digest = done.descriptor.digest
     # An image ID is no manifest digest: with "@", `docker run` would look for what no registry has.
     reference = f"{tags[0]}@{digest}" if sink.form is Form.STORED else tags[0]
-    return Built(reference=reference, digest=digest, layers=tuple(map(ImageLayer.of, done.layers)))
+    return Built(
+        reference=reference,
+        digest=digest,
+        config=done.image.config_descriptor.digest,
+        descriptor=done.descriptor if sink.form is Form.STORED else None,
+        tags=tuple(tags),
+        layers=tuple(map(ImageLayer.of, done.layers)),
+    )

@@ -64,9 +64,13 @@ class Delivery:
         self._requests = 0
 
     @property
-    def digest(self) -> Digest:
+    def image(self) -> Image:
         assert self._image is not None
-        return self._image.descriptor.digest
+        return self._image
+
+    @property
+    def digest(self) -> Digest:
+        return self.image.descriptor.digest
 
     def tell_of_limits(self) -> None:
         """A push that can't work should be told of before it has run for an hour."""
@@ -119,15 +123,14 @@ class Delivery:
 
         `waited`: while other targets were filled, no tag named the manifest, and the registry may have thrown it away.
         """
-        assert self._image is not None
         if waited and self._moving and not self._repository.manifest(self.digest):
-            self._sink.put(self._image)
+            self._sink.put(self.image)
         for tag, name in zip(self.target.tags, self.target.names, strict=True):
             if tag in self._moving:
-                self._sink.commit(self._image.descriptor, [tag])
+                self._sink.commit(self.image.descriptor, [tag])
             done.append(name)
         if not self._requests:
-            self._sent = len(self._image.manifest) * len(self._moving)
+            self._sent = len(self.image.manifest) * len(self._moving)
             self._requests = len(self._moving)
 
     def told(self) -> PushedTo:

@@ -48,8 +48,9 @@ def lock(session: Session, project: Project, *, upgrade: bool = False) -> Lock:
     previous = read_lock(project.root)
     _try_writing(project)
     made = _resolve(session, project, previous, upgrade=upgrade)
-    write_lock(project, made)
     _tell(session, project, made)
+    session.notes.check()
+    write_lock(project, made)
     return made
 
 

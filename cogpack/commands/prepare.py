@@ -19,6 +19,7 @@ from cogpack.commands.session import Session
 from cogpack.commands.unsupported import refuse_unsupported
 from cogpack.config import Config
 from cogpack.digest import Digest
+from cogpack.disk import check_writable
 from cogpack.layers.built import BlobSource
 from cogpack.layers.content import LocalFile, Stat
 from cogpack.layers.files import Placed, drain
@@ -74,11 +75,13 @@ def find_described(session: Session, *, outputs: Sequence[Path] = ()) -> Project
     """Find and read the project, whether this version can pack it or not."""
     settings = session.settings
     log = session.environment.get("COGPACK_LOG")  # grows while the project is read
-    written = [*outputs, *([Path(log)] if log else [])]
+    written = [*outputs, *settings.outputs, *([Path(log)] if log else [])]
     project = find_project(settings.directory, settings.file, outputs=written, cache=settings.cache)
     if platform := settings.platform:
         pack = msgspec.structs.replace(project.config.pack, platform=platform)
         project = msgspec.structs.replace(project, config=msgspec.structs.replace(project.config, pack=pack))
+    session.notes.policy.project = project.config.pack.notes
+    session.settings.machine.check_base(project.config)
     for note in project.config.notes:
         session.progress.note(note)
     return project
@@ -105,6 +108,9 @@ def prepare(session: Session, project: Project, *, writes: bool) -> Prepared:
     for note in project.notes():  # a mistake in the files, too
         session.progress.note(note)
     check_marks(session, project)
+    for path in session.settings.outputs:
+        check_writable(path)
+    session.notes.check()
     pinned = is_pinned(session, project)
     lock = current_lock(session, project, writes=writes)
     decisions = lock.platforms[config.pack.platform]
@@ -131,10 +137,12 @@ def prepare(session: Session, project: Project, *, writes: bool) -> Prepared:
         platform=Platform.parse(config.pack.platform),
         suppliers=_suppliers(session, project, config, decisions, local, fingerprints),
     )
+    marks = read_marks(session, project, lock)
+    session.notes.check()
     return Prepared(
         project=project,
         lock=lock,
-        plan=msgspec.structs.replace(plan, marks=read_marks(session, project, lock)),
+        plan=msgspec.structs.replace(plan, marks=marks),
         schema=described.document,
         fingerprints=fingerprints,
         gathered=gathered,

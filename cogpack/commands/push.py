@@ -15,13 +15,14 @@ from cogpack.digest import Digest
 from cogpack.errors import CogpackError, InputError
 from cogpack.lock import Lock, Result, Results
 from cogpack.notes import Code, Note
-from cogpack.oci import LayerInfo
+from cogpack.oci import Descriptor, LayerInfo
 from cogpack.plan import PROJECT, Plan, weights_plan
 from cogpack.transfer import learn
 
 
 class Pushed(msgspec.Struct, frozen=True, kw_only=True):
-    """`reference`: of the first target, by digest; `tags`: HOST/NAME:TAG of all that name the image now.
+    """`reference`: of the first target, by digest; `descriptor`: the manifest's, `config`: the config's digest;
+    `tags`: HOST/NAME:TAG of all that name the image now.
 
     `sent`, `copied` and `reused` in bytes and `requests` (blobs and manifests that were sent) are those of all
     `targets` together; `layers`: of the image, with what was sent for each to all targets.
@@ -29,6 +30,8 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
 
     reference: str
     digest: Digest
+    config: Digest
+    descriptor: Descriptor
     tags: tuple[str, ...]
     sent: int
     copied: int
@@ -70,10 +73,12 @@ def push(
     if create_repository:
         for one in deliveries:
             one.create_repository()
+    session.notes.check()
     done: list[str] = []
     try:
         for one in deliveries:
             one.bring(package_sizes(prepared))
+        session.notes.check()
         for one in deliveries:
             one.give_names(done, waited=len(deliveries) > 1)
     except CogpackError as error:
@@ -92,6 +97,8 @@ def _told(deliveries: "Sequence[Delivery]") -> Pushed:
     return Pushed(
         reference=told[0].reference,
         digest=deliveries[0].digest,
+        config=deliveries[0].image.config_descriptor.digest,
+        descriptor=deliveries[0].image.descriptor,
         tags=tuple(name for one in deliveries for name in one.target.names),
         sent=sum(one.sent for one in told),
         copied=sum(one.copied for one in told),

@@ -12,10 +12,12 @@ import msgspec
 
 from cogpack.artifacts import Store
 from cogpack.cache import Kept
+from cogpack.commands.machine import Machine
 from cogpack.config import Arch
 from cogpack.disk import writing
 from cogpack.http import Http, Trust
 from cogpack.layers.facts import Facts
+from cogpack.policy import Noted, Policy, Rules
 from cogpack.progress import SILENT, Cancellation, Progress
 from cogpack.reference import Reference
 from cogpack.registry.auth import Tokens
@@ -39,7 +41,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `cache`: None where there is no place for one; `jobs`: layers moved at a time, or connections; `paranoid`: read
     every file again; `registry_mirrors`: as `Mirrors` reads them, and in place of `COGPACK_REGISTRY_MIRROR`;
     `foreign_hosts`: to which the URLs of layers may lead; `realms`: see `Trust`; `locked`: a missing or stale lock is
-    an error; `in_ci`: a stale one is.
+    an error; `in_ci`: a stale one is. `platform`: instead of cog.yaml's; `labels` and `annotations`: `KEY=VALUE`,
+    written on the image; `git`: its commit, too. `outputs`: files that this run is to write. `notes`: which are
+    denied and allowed; `machine`: what holds for all projects on this one.
     """
 
     directory: Path = Path()
@@ -59,6 +63,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     annotations: tuple[str, ...] = ()
     git: bool = False
+    outputs: tuple[Path, ...] = ()
+    notes: Rules = Rules()
+    machine: Machine = Machine()
 
 
 class Session:
@@ -68,7 +75,12 @@ class Session:
         self, settings: Settings, progress: Progress = SILENT, cancellation: Cancellation | None = None
     ) -> None:
         self.settings = settings
-        self.progress = progress
+        policy = Policy(
+            settings.notes, machine=settings.machine.rules, machine_name=settings.machine.name, in_ci=settings.in_ci
+        )
+        # One session within another has the same notes.
+        self.notes = progress if isinstance(progress, Noted) else Noted(progress, policy)
+        self.progress: Progress = self.notes
         self.cancellation = cancellation or Cancellation()
         self.environment = dict(settings.environment) or dict(os.environ)
         self.http = Http(
@@ -79,14 +91,14 @@ class Session:
             ),
             environment=self.environment,
             cancellation=self.cancellation,
-            progress=progress,
+            progress=self.progress,
         )
         self._closing = ExitStack()
-        self.kept = Kept(settings.cache, progress.note)
-        self.credentials = Credentials.from_environment(self.environment, self.http, note=progress.note)
+        self.kept = Kept(settings.cache, self.progress.note)
+        self.credentials = Credentials.from_environment(self.environment, self.http, note=self.progress.note)
         self.tokens = Tokens()
         self._mirrors = Mirrors(
-            settings.registry_mirrors or (self.environment.get("COGPACK_REGISTRY_MIRROR", ""),), progress.note
+            settings.registry_mirrors or (self.environment.get("COGPACK_REGISTRY_MIRROR", ""),), self.progress.note
         )
 
     @property

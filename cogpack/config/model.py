@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from cogpack.notes import Note
+from cogpack.policy import Rules
 
 
 class SecretMount(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +65,8 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The top-level `cogpack` mapping, which Cog does not read.
 
     `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference. `clashes`: what
-    files are that two wheels hold differently. `git`: the image says of which commit it is.
+    files are that two wheels hold differently. `git`: the image says of which commit it is. `notes`: those
+    that are denied or allowed.
     """
 
     base: str | None = None
@@ -74,6 +76,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     exclude_newer: str | None = None
     clashes: Literal["note", "error"] = "note"
     git: bool = False
+    notes: Rules = Rules()
     weights: PackWeights = PackWeights()
 
 

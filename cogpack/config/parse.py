@@ -15,6 +15,7 @@ from cogpack.config.document import Document, Value
 from cogpack.config.model import Arch, Config, PackOptions, PackWeights, RunStep, SecretMount, SplitRule
 from cogpack.config.weights import managed_weights
 from cogpack.notes import Code
+from cogpack.policy import ALL, Rules, unknown
 from cogpack.reference import Reference
 
 T = TypeVar("T")
@@ -24,7 +25,7 @@ _BUILD = (
     *("gpu", "python_version", "python_requirements", "python_packages", "system_packages"),
     *("run", "pre_install", "cuda", "cudnn", "sdk_version"),
 )
-_PACK = ("base", "platform", "compression", "debian_mirror", "exclude_newer", "clashes", "git", "weights")
+_PACK = ("base", "platform", "compression", "debian_mirror", "exclude_newer", "clashes", "git", "notes", "weights")
 
 _PLATFORMS: Mapping[str, Arch] = {arch: arch for arch in get_args(Arch)}
 _SPLITS: Mapping[str, SplitRule] = {
@@ -270,9 +271,23 @@ def _pack(value: Value) -> PackOptions:
         debian_mirror=_mirror(fields["debian_mirror"]) if "debian_mirror" in fields else None,
         exclude_newer=fields["exclude_newer"].text() if "exclude_newer" in fields else None,
         clashes=_choice(fields["clashes"], _CLASHES) if "clashes" in fields else default.clashes,
+        notes=_notes(fields["notes"]) if "notes" in fields else default.notes,
         git=fields["git"].boolean() if "git" in fields else default.git,
         weights=_pack_weights(fields["weights"]) if "weights" in fields else default.weights,
     )
+
+
+def _notes(value: Value) -> Rules:
+    """From codes, or `all`, to `deny` or `allow`."""
+    found: dict[str, set[str]] = {"deny": set(), "allow": set()}
+    for code, verdict in value.pairs():
+        if code not in set(Code) and code != ALL:
+            verdict.fail(unknown(code), next_step="see docs/notes.md for the codes that there are")
+        word = _choice(verdict, {"deny": "deny", "allow": "allow"})
+        if code == ALL and word == "allow":
+            verdict.fail("notes are allowed one by one", next_step="name the codes")
+        found[word].add(code)
+    return Rules(deny=frozenset(found["deny"]), allow=frozenset(found["allow"]))
 
 
 def _choice(value: Value, choices: Mapping[str, T]) -> T:

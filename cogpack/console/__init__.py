@@ -2,10 +2,11 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from cogpack.console.lines import Lines
+from cogpack.console.lines import Lines, noted
 from cogpack.console.live import Live, reflows
+from cogpack.notes import Note
 from cogpack.progress import Cancellation, Progress
 from cogpack.text import count_text, of_text, printable, shortened, size_text, time_text
 
@@ -16,13 +17,17 @@ def in_ci(environment: Mapping[str, str]) -> bool:
 
 
 def open_progress(
-    cancellation: Cancellation, *, quiet: bool, environment: Mapping[str, str] = os.environ
+    cancellation: Cancellation,
+    *,
+    quiet: bool,
+    environment: Mapping[str, str] = os.environ,
+    told: Callable[[Note], str] = noted,
 ) -> Lines | Live:
-    """Bars only where a person looks on: a terminal, no CI, no TERM=dumb."""
+    """Bars only where a person looks on: a terminal, no CI, no TERM=dumb. `told`: the line of a note in a log."""
     person = sys.stderr.isatty() and not in_ci(environment) and environment.get("TERM") != "dumb"
     if person and not quiet:
         return Live(cancellation, reflows=reflows(environment))  # rich honours NO_COLOR itself
-    return Lines(sys.stderr, cancellation, quiet=quiet)
+    return Lines(sys.stderr, cancellation, quiet=quiet, told=told)
 
 
 __all__ = [

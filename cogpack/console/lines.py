@@ -17,6 +17,10 @@ _NAMED = 2
 """Tasks that a heartbeat names."""
 
 
+def noted(note: Note) -> str:
+    return f"note: {note.text}"
+
+
 class Lines:
     """One line per finished task: `sent     weights: model.safetensors  90.9 MB in 0.4 s`.
 
@@ -30,9 +34,11 @@ class Lines:
         *,
         quiet: bool,
         clock: Callable[[], float] = time.monotonic,
+        told: Callable[[Note], str] = noted,
     ) -> None:
         self._stream = stream
         self._quiet = quiet
+        self._noted = told
         self._lock = threading.Lock()
         self._board = Board(self, cancellation, clock)
         self._ticker = Ticker(1.0, self.tick)
@@ -43,7 +49,7 @@ class Lines:
         return self._board.task(name, size, verb)
 
     def note(self, note: Note) -> None:
-        self._line(f"note: {note.text}")
+        self._line(self._noted(note))
 
     def debug(self, text: str) -> None:
         """A line of the trace, which who asked for it gets with `-q`, too."""

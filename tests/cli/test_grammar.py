@@ -36,7 +36,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> None:
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
     code = run(words)
     out, err = capsys.readouterr()
-    assert out == ""
+    assert (out == "") == ("--json" not in words)
     return code, err
 
 

@@ -1,0 +1,113 @@
+"""What GitHub's runner, and others that speak its language, are told: annotations, outputs, the step's summary.
+
+docs.github.com, "Workflow commands for GitHub Actions". Each part depends on its own variable, which the runner sets.
+"""
+
+import os
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cogpack.cli.answers import Failure
+    from cogpack.commands.build import Built
+    from cogpack.commands.push import Pushed
+    from cogpack.notes import Note
+
+_PLACE = re.compile(r"(?P<file>[^\s:][^:\n]{0,400}):(?P<line>[1-9][0-9]{0,8}): ")
+_ROWS = 50
+"""Layers that the summary names at most."""
+
+
+def is_here(environment: Mapping[str, str] = os.environ) -> bool:
+    return environment.get("GITHUB_ACTIONS") == "true"
+
+
+def error_line(failed: "Failure", directory: Path, environment: Mapping[str, str] = os.environ) -> str:
+    """One annotation, at its file and line where the message names them."""
+    return _command("error", f"{failed.message}\nnext: {failed.next_step}", "", directory, environment)
+
+
+def note_line(note: "Note", directory: Path, environment: Mapping[str, str] = os.environ) -> str:
+    """What stands at a line of a file is a warning there; all else is a notice."""
+    kind = "warning" if _PLACE.match(note.text) else "notice"
+    return _command(kind, note.text, note.code, directory, environment)
+
+
+def _command(kind: str, text: str, code: str, directory: Path, environment: Mapping[str, str]) -> str:
+    words = _place(text, directory, environment) | {"title": f"cogpack: {code}" if code else "cogpack"}
+    said = ",".join(f"{key}={_escaped(value, more=':,')}" for key, value in words.items())
+    return f"::{kind} {said}::{_escaped(text)}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    for sign in "%\r\n" + more:
+        text = text.replace(sign, f"%{ord(sign):02X}")
+    return text
+
+
+def _place(text: str, directory: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """File and line, relative to the checkout; nothing where the file is not in it."""
+    found = _PLACE.match(text)
+    if found is None:
+        return {}
+    workspace = Path(os.path.realpath(environment.get("GITHUB_WORKSPACE") or "."))
+    start = Path(os.path.realpath(directory))
+    for above in (start, *start.parents):
+        path = Path(os.path.realpath(above / found["file"]))
+        if path.is_file() and path.is_relative_to(workspace):
+            return {"file": path.relative_to(workspace).as_posix(), "line": found["line"]}
+    return {}
+
+
+def report(result: "Pushed | Built", notes: "Sequence[Note]", environment: Mapping[str, str] = os.environ) -> None:
+    """Outputs of the step, and its summary. A file that can't be written is the runner's trouble, not the image's."""
+    if path := environment.get("GITHUB_OUTPUT"):
+        values = {"digest": result.digest, "reference": result.reference, "tags": "\n".join(result.tags)}
+        _append(path, "".join(map(_output, values, values.values())))
+    if path := environment.get("GITHUB_STEP_SUMMARY"):
+        _append(path, _summary(result, notes))
+
+
+def report_failure(failed: "Failure", environment: Mapping[str, str] = os.environ) -> None:
+    if path := environment.get("GITHUB_STEP_SUMMARY"):
+        lines = ["### cogpack", "", f"**error:** {_marked(failed.message)}", "", f"next: {_marked(failed.next_step)}"]
+        _append(path, "\n".join(lines) + "\n\n")
+
+
+def _append(path: str, text: str) -> None:
+    with suppress(OSError), open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)
+
+
+def _output(name: str, value: str) -> str:
+    """With a word of its own around it: no value can end early or set another."""
+    word = f"end-{secrets.token_hex(8)}"
+    return f"{name}<<{word}\n{value}\n{word}\n"
+
+
+def _summary(result: "Pushed | Built", notes: "Sequence[Note]") -> str:
+    from cogpack.text import size_text
+
+    rows = [("digest", f"`{result.digest}`")]
+    rows += [("tag", f"`{name}`") for name in result.tags]
+    rows += [("size", f"{size_text(sum(layer.size for layer in result.layers))} in {len(result.layers)} layers")]
+    rows += [("sent", size_text(sum(layer.sent for layer in result.layers)))]
+    lines = [f"### cogpack: `{result.reference}`", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {text} |" for name, text in rows]
+    moved = [layer for layer in result.layers if layer.sent]
+    if moved:
+        lines += ["", "| layer that moved | size |", "|---|---|"]
+        lines += [f"| {_marked(layer.name)} | {size_text(layer.size)} |" for layer in moved[:_ROWS]]
+    lines += [f"\n> **{note.code}:** {_marked(note.text)}" for note in dict.fromkeys(notes)]
+    return "\n".join(lines) + "\n\n"
+
+
+def _marked(text: str) -> str:
+    """Text of others as it is: nothing in it makes markup, a row or a link."""
+    return "".join(
+        f"&#{ord(sign)};" if sign in "&<>|`*_[]()#!~\\@" else " " if sign in "\r\n" else sign for sign in text
+    )

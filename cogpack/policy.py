@@ -1,0 +1,129 @@
+"""Which notes end a command: each is allowed unless somebody denies it.
+
+Who says so, the strongest first: the machine's file, which can only deny; `--deny` and `--allow` of one code;
+`cogpack.notes` of cog.yaml for one code; `--deny all`; `all: deny` in cog.yaml; what CI denies by itself.
+"""
+
+import difflib
+import threading
+from collections.abc import Sequence
+
+import msgspec
+
+from cogpack.errors import InputError, together
+from cogpack.notes import Code, Note
+from cogpack.progress import Progress, Task
+
+ALL = "all"
+"""Stands for every code, where notes are denied."""
+
+SECRETS = frozenset({Code.ENVIRONMENT_FILE, Code.PRIVATE_KEY})
+"""Denied where `CI` is set: nobody looks on there, and an image is for others."""
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """What one source says. `deny` may hold `ALL`."""
+
+    deny: frozenset[str] = frozenset()
+    allow: frozenset[str] = frozenset()
+
+
+NO_RULES = Rules()
+
+
+class DeniedNoteError(InputError):
+    """Notes that are denied. They are raised together, before anything moves wherever they are known by then."""
+
+    code = "denied-note"
+
+
+class Policy:
+    """`machine`: of the file `machine_name`, where `allow` only takes from its own `all`; `given`: the command line's;
+    `project`: cog.yaml's, once it is read."""
+
+    def __init__(
+        self, given: Rules = NO_RULES, *, machine: Rules = NO_RULES, machine_name: str = "", in_ci: bool = False
+    ) -> None:
+        self.project = NO_RULES
+        self._given = given
+        self._machine = machine
+        self._machine_name = machine_name
+        self._in_ci = in_ci
+
+    def denial(self, code: Code) -> tuple[str, str] | None:
+        """Who denies it, and how it is allowed; None where it is."""
+        machine, given, project = self._machine, self._given, self.project
+        allowing = f"or allow it: --allow {code}, or notes: {{{code}: allow}} under cogpack in cog.yaml"
+        if code in machine.deny or (ALL in machine.deny and code not in machine.allow):
+            return self._machine_name, f"which holds for all of this machine: ask who keeps {self._machine_name}"
+        if code in given.deny:
+            return f"--deny {code}", f"or leave out --deny {code}"
+        if code in given.allow:
+            return None
+        if code in project.deny:
+            return "cog.yaml", f"or write {code}: allow in cog.yaml, or run with --allow {code}"
+        if code in project.allow:
+            return None
+        if ALL in given.deny:
+            return "--deny all", allowing
+        if ALL in project.deny:
+            return "cog.yaml", allowing
+        return ("CI", allowing) if self._in_ci and code in SECRETS else None
+
+
+class Noted:
+    """Progress that keeps the notes. A denied one is held back until `check`, which makes an error of it."""
+
+    def __init__(self, progress: Progress, policy: Policy) -> None:
+        self.policy = policy
+        self.all: list[Note] = []
+        self._progress = progress
+        self._held: list[Note] = []
+        self._lock = threading.Lock()
+
+    def task(self, name: str, size: int | None, verb: str = "") -> Task:
+        return self._progress.task(name, size, verb)
+
+    def summary(self, text: str) -> None:
+        self._progress.summary(text)
+
+    def note(self, note: Note) -> None:
+        """Never raises: it is told by threads and timers that nobody listens to."""
+        with self._lock:
+            self.all.append(note)
+            if denied := self.policy.denial(note.code) is not None:
+                self._held.append(note)
+        if not denied:
+            self._progress.note(note)
+
+    def check(self) -> None:
+        """Raise a `DeniedNoteError` of all notes so far that are denied; tell those that were held and are not."""
+        with self._lock:
+            held, self._held = self._held, []
+        faults = []
+        for note in dict.fromkeys(held):
+            denial = self.policy.denial(note.code)
+            if denial is None:
+                self._progress.note(note)
+            else:
+                who, how = denial
+                faults.append(InputError(f"{note.text} ({note.code}, denied by {who})", next_step=f"change it, {how}"))
+        if faults:
+            found = together(faults)
+            raise DeniedNoteError(found.message, next_step=found.next_step)
+
+
+def rules(deny: Sequence[str], allow: Sequence[str], *, where: str) -> Rules:
+    """Codes as they were written; an unknown one, or one that is both, is an `InputError` naming `where`."""
+    for code in (*deny, *allow):
+        if code not in set(Code) and not (code == ALL and code in deny):
+            raise InputError(f"{where}: {unknown(code)}", next_step="see docs/notes.md for the codes that there are")
+    if both := sorted(set(deny) & set(allow)):
+        raise InputError(f"{where}: {both[0]} is denied and allowed", next_step="keep one of the two")
+    return Rules(deny=frozenset(deny), allow=frozenset(allow))
+
+
+def unknown(code: str) -> str:
+    """What is said of a code that there is not, with the nearest one."""
+    near = difflib.get_close_matches(code[:80], [*Code, ALL], n=1)
+    return f"no note has the code {code!r:.80}" + (f"; did you mean {near[0]}?" if near else "")
