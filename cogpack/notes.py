@@ -26,6 +26,7 @@ class Code(enum.StrEnum):
     CLASH = "clash", "Two wheels hold a file of one path with different bytes; one of them is in the image."
     COG_REFUSES = "cog-refuses", "The model serves this here, but `cog build` would refuse it."
     COPY_LOST = "copy-lost", "Another registry had a layer and did not give it right: the layer was made here instead."
+    CREDENTIALS_FILE = "credentials-file", "A file with a login, token or password goes into the image."
     CREDENTIALS_LEFT = "credentials-left", "After a logout there are still credentials that would be used."
     CREDENTIALS_SHADOWED = "credentials-shadowed", "A login was kept, but another source of credentials goes before it."
     CREDENTIALS_SKIPPED = "credentials-skipped", "A source of credentials is broken and was passed over."
@@ -40,6 +41,7 @@ class Code(enum.StrEnum):
     IGNORED_MOUNT = "ignored-mount", "A mount of a run step is of a kind that has no effect."
     IGNORED_REQUIREMENT = "ignored-requirement", "A line or option of a requirements file has no effect here."
     INCOMPLETE_COPY = "incomplete-copy", "The source lists something that it does not have in full: it was left out."
+    INCOMPLETE_WEIGHTS = "incomplete-weights", "An index, or a name that counts, tells of weights that are not there."
     LAYER_ABOVE_LIMIT = "layer-above-limit", "A layer is larger than what the registry is known to take."
     LOCK_STALE = "lock-stale", "The lock was made from other inputs and is resolved anew."
     LOCK_UNREAD = "lock-unread", "The lock can't be read, and the schema was made without its versions."
@@ -51,7 +53,7 @@ class Code(enum.StrEnum):
     OWN_OUTPUT = "own-output", "What a run of cogpack writes lies in the project and was left out of the image."
     PLAIN_PATH = "plain-path", "An input is a pathlib path: coglet hands the URL over as text."
     PLATFORM_STALE = "platform-stale", "Another platform was taken out of the lock: its inputs have changed."
-    PRIVATE_KEY = "private-key", "A private key or another credential goes into the image."
+    PRIVATE_KEY = "private-key", "A private key goes into the image."
     PYTHON_PATCH = "python-patch", "The image has another patch release of Python than the one asked for."
     REGISTRY_ASSUMED = "registry-assumed", "An image's name has no registry in it: Docker Hub is taken."
     REGISTRY_FINISHING = "registry-finishing", "All bytes are sent, and the registry takes long to finish the blob."
@@ -67,6 +69,7 @@ class Code(enum.StrEnum):
     )
     TRAIN_ALONE = "train-alone", "A class has train, but nothing that coglet could start it with."
     UNKNOWN_KEY = "unknown-key", "A key of cog.yaml is not known and has no effect."
+    UNSOUND_WEIGHTS = "unsound-weights", "A file of weights is not what its name says: empty, cut off, something else."
     UNUSED_SETTING = "unused-setting", "A setting of cog.yaml has no effect in this project."
     WHEELS_UNCOMPARED = (
         "wheels-uncompared",

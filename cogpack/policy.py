@@ -17,7 +17,7 @@ from cogpack.progress import Progress, Task
 ALL = "all"
 """Stands for every code, where notes are denied."""
 
-SECRETS = frozenset({Code.ENVIRONMENT_FILE, Code.PRIVATE_KEY})
+SECRETS = frozenset({Code.CREDENTIALS_FILE, Code.ENVIRONMENT_FILE, Code.PRIVATE_KEY})
 """Denied where `CI` is set: nobody looks on there, and an image is for others."""
 
 

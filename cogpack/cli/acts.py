@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cogpack.cli.running import text, with_session
 
 if TYPE_CHECKING:
-    from cogpack.commands.plan import PlannedLayer, PlannedWeight
+    from cogpack.commands.plan import PlannedFile, PlannedLayer, PlannedWeight
     from cogpack.commands.session import Session
 
 
@@ -45,12 +45,14 @@ def plan(arguments: argparse.Namespace) -> None:
     from cogpack.commands.plan import plan
 
     def act(session: "Session") -> str:
-        planned = plan(session, arguments.targets, tags=arguments.tag, tag_cache=arguments.tag_cache)
+        listed = getattr(arguments, "files", False)
+        planned = plan(session, arguments.targets, tags=arguments.tag, tag_cache=arguments.tag_cache, files=listed)
         if getattr(arguments, "weights_only", False):  # `push --dry-run --weights-only`
             planned = planned.weights_only()
         if not arguments.quiet:
             session.progress.summary(_sum(planned.layers))
-        return text(arguments, planned, "\n".join(layer_rows(planned.layers) + weight_rows(planned.weights)))
+        rows = layer_rows(planned.layers) + weight_rows(planned.weights) + file_rows(planned.files or ())
+        return text(arguments, planned, "\n".join(rows))
 
     with_session(arguments, act)
 
@@ -91,6 +93,15 @@ def weight_rows(weights: Sequence["PlannedWeight"]) -> list[str]:
         rows.append(f"weight {size_text(file.size):>14}  {file.rule:<12}  {file.path} ({file.why}{equal})")
         rows += [f"{'':<36}or {other}" for other in file.others]
     return rows
+
+
+def file_rows(files: Sequence["PlannedFile"]) -> list[str]:
+    from cogpack.console import size_text
+
+    links = {file.path: f" -> {file.target}" for file in files if file.target is not None}
+    return [
+        f"{'file':<6} {size_text(file.size):>14}  {'':<12}  {file.path}{links.get(file.path, '')}" for file in files
+    ]
 
 
 def build(arguments: argparse.Namespace) -> None:

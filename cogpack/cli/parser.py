@@ -79,6 +79,7 @@ def _projects(top: Grammar) -> None:
         "plan", acts.plan, "Show the layers, their bytes, and what a push would move.", f"cogpack plan {_PUSHED}"
     )
     _targets(plan)
+    plan.add_argument("--files", action="store_true", help="list the files of the project's own layer, too")
     tags(plan)
     plan.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 

@@ -1,6 +1,7 @@
 """The weights of a project: which files, how each is cut, and what the lock says of those that only git-lfs has."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -21,9 +22,12 @@ from cogpack.layers.content import Absent, LocalFile
 from cogpack.layers.files import Placed
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import Weight, largest, layer_size
+from cogpack.layers.weights.complete import FORMATS, incomplete, unsound
+from cogpack.layers.weights.cuts import cut_any, read_local
 from cogpack.lock import Lock, LockedPart, LockedWeight, RemoteWeight
+from cogpack.notes import Note
 from cogpack.plan import Plan
-from cogpack.project import Project, ProjectFile, Rule, not_fetched
+from cogpack.project import Choice, Project, ProjectFile, Rule, not_fetched
 from cogpack.runtime.contract import SOURCE
 
 
@@ -58,29 +62,61 @@ def gather(session: Session, project: Project, lock: Lock) -> Gathered:
     found: list[tuple[Weight, str]] = []
     for file in own:
         choice = rules.choose(file.path, file.size, limit=largest(size))
-        weight = Weight(
-            f"{SOURCE}/{file.path}",
-            file.path,
-            LocalFile.of(project.root / file.path) if file.pointer is None else None,
-            file.size,
-            choice.rule,
-            file.executable,
-            parts=None if file.pointer is None else _from_lock(lock, file, choice.rule, probed=probing(project.config)),
-        )
+        place = f"{SOURCE}/{file.path}"
+        if file.pointer is None:
+            here = LocalFile.of(project.root / file.path)
+            choice = _feasible(choice, here, size)
+            weight = Weight(place, file.path, here, file.size, choice.rule, file.executable)
+        else:
+            rule, parts = _from_lock(lock, file, choice, probed=probing(project.config))
+            weight = Weight(place, file.path, None, file.size, rule, file.executable, parts=parts)
         pairs.append((file, weight))
         found.append((weight, choice.why))
     for item in sorted(local, key=lambda item: item.path):
         choice = rules.choose(shown(item.path), item.size, limit=largest(size))
         content = LocalFile.of(item.file)
+        choice = _feasible(choice, content, size)
         found.append((Weight(item.path, shown(item.path), content, content.size, choice.rule), choice.why))
     found += [(remote_weight(session, locked), f"pinned from {locked.uri}") for locked in lock.weights]
     _check_places(project, [weight for weight, _ in found[len(own) :]])
+    for note in _notes(project, local, [weight.name for weight, _ in found]):
+        session.progress.note(note)
     return Gathered(
         weights=tuple(weight for weight, _ in found),
         files=tuple(WeightFile(path=w.name, size=w.size, rule=w.rule, why=why) for w, why in found),
         layer_size=size,
         project=tuple(pairs),
     )
+
+
+def _feasible(choice: Choice, file: LocalFile, size: int) -> Choice:
+    """`choice`, unless nobody asked for it and the file can't be cut that way: then it stays whole."""
+    if not choice.auto or choice.rule not in ("tensor", "gguf"):
+        return choice
+    try:
+        cut_any(read_local(choice.rule, file), file.path.name, size)
+    except InputError as error:
+        return Choice("none", error.message.partition(": ")[2] or error.message, auto=True)
+    return choice
+
+
+def _notes(project: Project, local: Sequence[LocalWeight], weights: Sequence[str]) -> Iterator[Note]:
+    """What a loader would miss: files that are not there, and files that are not what they are called."""
+    managed = {shown(weight.path): weight.file for weight in local}
+    paths = {file.path for file in project.files() if file.kind != "directory"} | managed.keys() | set(weights)
+
+    def read(path: str) -> bytes | None:
+        with suppress(InputError, OSError):  # too large for an index, or a server's
+            return managed[path].read_bytes() if path in managed else project.read(path)
+        return None
+
+    yield from incomplete(paths, read)
+    files = {
+        file.path: project.root / file.path
+        for file in project.files()
+        if file.kind == "file" and file.pointer is None and file.path.endswith(FORMATS)
+    }
+    yield from unsound({path: LocalFile.of(file) for path, file in (files | managed).items() if path.endswith(FORMATS)})
 
 
 def cut_size(project: Project, own: Sequence[ProjectFile], local: Sequence[LocalWeight], remote: int) -> int:
@@ -118,21 +154,23 @@ def _check_places(project: Project, managed: Sequence[Weight]) -> None:
         taken.add(weight.path)
 
 
-def _from_lock(lock: Lock, file: ProjectFile, rule: Rule, *, probed: bool) -> tuple[Placed, ...]:
-    """What a file that is not here was cut into, if the lock has it for the same bytes and the same rule, and what a
-    probe found in it where that is asked."""
+def _from_lock(lock: Lock, file: ProjectFile, choice: Choice, *, probed: bool) -> tuple[Rule, tuple[Placed, ...]]:
+    """By which rule a file that is not here was cut and into what, if the lock has it for the same bytes and a rule
+    that is right; and what a probe found in it where that is asked."""
     missing: CogpackError = not_fetched(file)
+    rules = {choice.rule, "none"} if choice.auto else {choice.rule}  # whether it can be cut only its bytes tell
     for locked in lock.results.weights:
         if (
             file.pointer
-            and (locked.path, locked.oid, locked.rule) == (file.path, file.pointer.oid, rule)
+            and (locked.path, locked.oid) == (file.path, file.pointer.oid)
+            and locked.rule in rules
             and not (probed and any(part.ratio is None for part in locked.parts))
         ):
-            return tuple(
+            return locked.rule, tuple(
                 Placed(
                     part.path,
                     Fingerprinted(Absent(part.size, missing), part.blake3),
-                    file.executable and rule == "none",
+                    file.executable and locked.rule == "none",
                     part.ratio,
                 )
                 for part in locked.parts

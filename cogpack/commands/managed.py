@@ -30,6 +30,7 @@ from cogpack.layers.weights.remote import (
     whole_piece,
 )
 from cogpack.lock import LockedPart, RemoteWeight
+from cogpack.notes import Code, Note
 from cogpack.project import Project, Rule, SplitRules
 from cogpack.remote import RemoteFile
 from cogpack.resolve.weights import FoundFile, is_remote, wanted
@@ -122,7 +123,12 @@ def pin_remote(
     before = {(weight.path, weight.uri, weight.file, weight.revision): weight for weight in pinned}
 
     def pin(item: Found) -> RemoteWeight:
-        rule = rules.choose(shown(item.path), item.file.size, limit=largest(size)).rule
+        choice = rules.choose(shown(item.path), item.file.size, limit=largest(size))
+        rule = (
+            "none"
+            if choice.auto and choice.rule != "none" and not _is_sound(session, item, choice.rule)
+            else choice.rule
+        )
         known = before.get((item.path, item.source.uri, item.file.file, item.file.revision))
         if known and (known.size, known.rule, known.layer_size) == (item.file.size, rule, size):
             return _probed(session, item, known) if probing and _unprobed(known) else known
@@ -156,6 +162,16 @@ def pin_remote(
 
     with ThreadPoolExecutor(session.settings.jobs, thread_name_prefix="pin") as pool:
         return tuple(sorted(pool.map(pin, found), key=lambda weight: weight.path))
+
+
+def _is_sound(session: Session, item: Found, rule: Rule) -> bool:
+    """Whether a file that nobody asked to cut can be cut; else it stays whole."""
+    try:
+        _pieces(item.path, _reader(session, item), rule, item.file.size)
+    except InputError as error:
+        session.progress.note(Note(Code.UNSOUND_WEIGHTS, f"{error.message}; it stays whole"))
+        return False
+    return True
 
 
 def _unprobed(weight: RemoteWeight) -> bool:

@@ -23,6 +23,7 @@ from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, LayerInfo
 from cogpack.project import Project, Rule
 from cogpack.registry.client import Repository
+from cogpack.runtime.contract import SCHEMA_PATH
 
 T = TypeVar("T")
 
@@ -59,19 +60,38 @@ class PlannedLayer(msgspec.Struct, frozen=True, kw_only=True):
     compression: str = ""
 
 
-class Planned(msgspec.Struct, frozen=True, kw_only=True):
-    """Layers bottom first; weight files in the order of their paths."""
+class PlannedFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file of the project's own layer, or a link to `target`; `path` relative to the project, `size` in bytes."""
+
+    path: str
+    size: int
+    target: str | None = None
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Layers bottom first; weight files in the order of their paths. `files`: where they are asked for."""
 
     layers: tuple[PlannedLayer, ...]
     weights: tuple[PlannedWeight, ...]
+    files: tuple[PlannedFile, ...] | None = None
 
     def weights_only(self) -> "Planned":
         layers = tuple(layer for layer in self.layers if layer.name.startswith(WEIGHTS))
         return Planned(layers=layers, weights=self.weights)
 
 
-def plan(session: Session, targets: Sequence[str] = (), *, tags: Sequence[str] = (), tag_cache: bool = True) -> Planned:
-    """The layers, and which would move to any of the targets; nothing is built or sent. The arguments are `push`'s."""
+def plan(
+    session: Session,
+    targets: Sequence[str] = (),
+    *,
+    tags: Sequence[str] = (),
+    tag_cache: bool = True,
+    files: bool = False,
+) -> Planned:
+    """The layers, and which would move to any of the targets; nothing is built or sent. The arguments are `push`'s.
+
+    `files`: list those of the project's own layer, too.
+    """
     project = open_project(session)
     asked = [_Asked(session, target) for target in _targets(session, targets, tags, project)]
     prepared = prepare(session, project, writes=False)
@@ -94,7 +114,7 @@ def plan(session: Session, targets: Sequence[str] = (), *, tags: Sequence[str] =
         for layer in prepared.plan.layers
         for ratio in [layer.ratio if isinstance(layer, BuiltLayer) else None]
     )
-    return Planned(layers=layers, weights=_weights(prepared))
+    return Planned(layers=layers, weights=_weights(prepared), files=_files(prepared) if files else None)
 
 
 def _targets(session: Session, texts: Sequence[str], tags: Sequence[str], project: Project) -> tuple[Target, ...]:
@@ -175,6 +195,17 @@ def _weights(prepared: Prepared) -> tuple[PlannedWeight, ...]:
         )
         for file, weight in zip(gathered.files, gathered.weights, strict=True)
     )
+
+
+def _files(prepared: Prepared) -> tuple[PlannedFile, ...]:
+    project = prepared.project
+    found = [
+        PlannedFile(path=file.path, size=file.size, target=file.target)
+        for file in project.files()
+        if file.kind != "directory" and not project.is_weight(file)
+    ]
+    found.append(PlannedFile(path=shown(SCHEMA_PATH), size=len(prepared.schema)))
+    return tuple(sorted(found, key=lambda file: file.path.encode()))
 
 
 def _equal(prepared: Prepared) -> dict[str, str]:

@@ -22,6 +22,7 @@ from cogpack.project.inputs import Inputs, read_inputs
 from cogpack.project.lfs import LfsAttributes
 from cogpack.project.links import Links
 from cogpack.project.reading import open_file
+from cogpack.project.secrets import secret_notes
 from cogpack.project.split import SplitRules
 from cogpack.project.weights import WeightRules
 from cogpack.requirements import Requirements
@@ -48,7 +49,8 @@ class Project(msgspec.Struct, frozen=True, dict=True):
 
     def notes(self) -> tuple[Note, ...]:
         """What is worth a word about the files."""
-        return (*self._listing.notes, *(note for path in self._listing.caches for note in self._of_cache(path)))
+        of_caches = (note for path in self._listing.caches for note in self._of_cache(path))
+        return (*self._listing.notes, *of_caches, *secret_notes(str(self.root), self.files()))
 
     def is_its_cache(self, directory: Path) -> bool:
         """Whether this is the cache of this run; also of directories outside of the project."""

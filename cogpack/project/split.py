@@ -28,10 +28,11 @@ GGUF_PART = re.compile(r"(?P<stem>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5}
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """`why`: a clause for people, as "config.json beside it, no source names it"."""
+    """`why`: a clause for people, as "config.json beside it, no source names it". `auto`: nobody asked for the rule."""
 
     rule: Rule
     why: str
+    auto: bool = False
 
 
 class SplitRules:
@@ -69,7 +70,7 @@ class SplitRules:
             if patterns.matches(path):
                 asked, glob = rule, written
         if asked == "auto":
-            return self._auto(path, size, limit)
+            return msgspec.structs.replace(self._auto(path, size, limit), auto=True)
         if asked == "gguf":
             return self._gguf(path, glob)
         if asked != "none" and size <= limit:

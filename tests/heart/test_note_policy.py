@@ -75,7 +75,7 @@ def test_all_denied_notes_are_told_at_once_each_with_how_to_allow_it(world: Worl
     assert done.err.count("--allow unknown-key, or notes: {unknown-key: allow} under cogpack in cog.yaml") == 2
 
 
-@pytest.mark.parametrize("code", ["private-key", "environment-file"])
+@pytest.mark.parametrize("code", ["private-key", "environment-file", "credentials-file"])
 def test_secrets_are_denied_where_ci_is_set(world: World, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from cogpack.notes import Note
     from cogpack.policy import Noted, Policy, Rules

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support import safetensors_files
 from support.world import Project, World, install_docker, noise, ok
 
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
@@ -232,3 +233,66 @@ def test_an_image_with_hard_links_is_pulled_compared_and_listed(world: World) ->
     ok(project.cogpack("copy", project.target(), "../layout"))
     project.write("one.pt", noise(2_000_000, seed=1))
     assert project.cogpack("weights", "verify", project.target(), "--against", "one.pt").code == 3
+
+
+def test_a_plan_lists_the_files_of_the_project_layer(world: World) -> None:
+    project = world.project(files=FILES | {".dockerignore": "*.md\n", "README.md": "left out"})
+    (project.root / "link").symlink_to("notes.txt")
+    listed = ok(project.cogpack("plan", "--files")).out
+    rows = [row.removeprefix("file").split(maxsplit=2) for row in listed.splitlines() if row.startswith("file ")]
+    assert [row[2] for row in rows] == [
+        *(".cog/openapi_schema.json", ".dockerignore", "cog.yaml", "link -> notes.txt"),
+        *("notes.txt", "predict.py", "requirements.txt"),
+    ]
+    assert ["7", "B", "notes.txt"] in rows
+    found = ok(project.cogpack("plan", "--files", "--json")).json["files"]
+    assert {"path": "notes.txt", "size": 7} in found
+    assert {"path": "link", "size": 0, "target": "notes.txt"} in found
+    assert "files" not in ok(project.cogpack("plan", "--json")).json
+    ok(project.cogpack("push", project.target()))
+    pushed = {path.removeprefix("src/") for path in world.files("me/model", "v1") if path.startswith("src/")}
+    assert pushed == {file["path"] for file in found} | {"model/w.pt"}
+
+
+@pytest.mark.parametrize("words", [*VERBS, ("load",)], ids=" ".join)
+def test_secrets_in_the_project_are_told_of(
+    world: World, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    install_docker(world.directory, monkeypatch)
+    key = "-----BEGIN PRIVATE KEY-----\n"
+    project = world.project(files=FILES | {".env": "TOKEN=a\n", "tls/server.key": key, "ca.pem": "-----BEGIN CERTIF"})
+    done = ok(project.cogpack(*verb(project, words)))
+    assert "note: .env: an environment file with values, which everybody can read" in done.err
+    assert "note: tls/server.key: a private key, which everybody can read" in done.err
+    assert "ca.pem" not in done.err
+
+
+@pytest.mark.parametrize("words", VERBS, ids=" ".join)
+def test_weights_of_which_something_is_missing_are_told_of(world: World, words: tuple[str, ...]) -> None:
+    index = '{"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}'
+    shard = safetensors_files.made([("a", "U8", [2_000_000])])
+    files: dict[str, bytes | str] = {"model.safetensors.index.json": index, "model-00001-of-00002.safetensors": shard}
+    files |= {"m-00001-of-00003.gguf": b"GGUF", "m-00002-of-00003.gguf": b""}
+    project = world.project(files=files)
+    done = ok(project.cogpack(*verb(project, words)))
+    for note in (
+        "model.safetensors.index.json: names model-00002-of-00002.safetensors, which is not there",
+        "m-00001-of-00003.gguf: belongs to m-00003-of-00003.gguf, which is not there",
+        "m-00002-of-00003.gguf: not a GGUF file: it is empty",
+    ):
+        assert done.err.count(f"note: {note}\n") == 1, done.err
+
+
+def test_an_unsound_safetensors_file_stays_whole_with_a_note_unless_a_cut_was_asked_for(world: World) -> None:
+    data = safetensors_files.made([(name, "F32", [700, 1000]) for name in "abc"])[:-4]
+    config = "  weights:\n    layer_size: 2097152\n"
+    files = {"model/model.safetensors": data, "model/config.json": '{"model_type": "bert"}'}
+    project = world.project(files=files, config=config)
+    done = ok(project.cogpack("push", project.target()))
+    assert (
+        "note: model/model.safetensors: not a sound safetensors file: tensors of 8400000 bytes, data of 8399996\n"
+        in (done.err)
+    )
+    assert world.files("me/model", "v1")["src/model/model.safetensors"] == data
+    asked = world.project("asked", files=files, config=config + "    split: tensor\n").cogpack("plan")
+    assert (asked.code, "not a sound safetensors file" in asked.err) == (2, True)

@@ -1,0 +1,126 @@
+"""Files of a project that hold secrets by the look of their names and first bytes: an image shows them to all who pull.
+
+Both must agree. A certificate in a .pem, an .env without a value and an .npmrc that names a variable are no secrets.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from cogpack.errors import InputError
+from cogpack.notes import Code, Note
+from cogpack.project.files import ProjectFile
+from cogpack.project.reading import open_file
+
+MAX_LOOKED_AT = 64 * 1024
+"""Bytes of a file that are looked at; keys and credentials stand in short files."""
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    """`names` fits the last one or two parts of the path in lower case, `holds` the first bytes; `what`: for people."""
+
+    code: Code
+    names: str
+    holds: re.Pattern[bytes]
+    what: str
+
+
+def _kind(code: Code, names: str, holds: bytes, what: str) -> _Kind:
+    return _Kind(code, rf"(?:[^/]*/)?(?:{names})", re.compile(holds, re.MULTILINE | re.IGNORECASE), what)
+
+
+_PRIVATE = rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|\APuTTY-User-Key-File-"
+_VALUE = rb"[ \t]*[=:][ \t]*[\"']?(?![$%{<]|\s|[\"'#])"
+"""The value of a setting, which is no name of a variable and no `<placeholder>`."""
+
+_KINDS = (
+    _kind(
+        Code.PRIVATE_KEY,
+        r"[^/]*\.(?:pem|key|ppk|p8|asc|gpg|pkcs8|cer|crt)|id_[a-z0-9_]+|[^/]*_(?:rsa|dsa|ecdsa|ed25519)",
+        _PRIVATE,
+        "a private key",
+    ),
+    _kind(Code.PRIVATE_KEY, r"[^/]*\.(?:p12|pfx)", rb"\A0[\x80-\x84]", "a key store"),
+    _kind(Code.PRIVATE_KEY, r"[^/]*\.(?:jks|keystore)", rb"\A(?:\xfe\xed\xfe\xed|0[\x80-\x84])", "a key store"),
+    _kind(
+        Code.ENVIRONMENT_FILE,
+        r"\.env(?:rc|\.(?!(?:[a-z]*\.)?(?:example|sample|template|tmpl|dist|defaults?|schema)(?:\.|\Z))[^/]+)?"
+        r"|(?!(?:[^/]*[._-])?(?:example|sample|template|dist|default)s?\.env)[^/]+\.env",
+        rb"^[ \t]*(?:export[ \t]+)?[A-Z_][A-Z0-9_.]*" + _VALUE,
+        "an environment file with values",
+    ),
+    _kind(Code.CREDENTIALS_FILE, r"[._]netrc", rb"\bpassword[ \t\r\n]+\S", "a login"),
+    _kind(Code.CREDENTIALS_FILE, r"\.npmrc|\.yarnrc(?:\.yml)?", rb"_?(?:auth|authToken|password)" + _VALUE, "a token"),
+    _kind(Code.CREDENTIALS_FILE, r"\.pypirc", rb"^[ \t]*password" + _VALUE, "a password or token"),
+    _kind(
+        Code.CREDENTIALS_FILE,
+        r"pip\.conf|pip\.ini|uv\.toml|\.condarc|\.gitconfig",
+        rb"://(?![$%{<])[^\s/@:\"']*:(?![$%{<])[^\s/@\"']+@",
+        "an address with a password",
+    ),
+    _kind(Code.CREDENTIALS_FILE, r"\.git-credentials", rb"://[^\s/@]+:[^\s/@]+@", "a password"),
+    _kind(
+        Code.CREDENTIALS_FILE,
+        r"\.aws/credentials|\.s3cfg|\.boto",
+        rb"secret_?(?:access_)?key" + _VALUE,
+        "a cloud's key",
+    ),
+    _kind(
+        Code.CREDENTIALS_FILE,
+        r"(?=[^/]*(?:credential|service|account|secret|key|token|gcp|gcloud|google|firebase|admin|auth|adc|sa\b))[^/]*\.json",
+        rb"\"(?:private_key|refresh_token|client_secret)\"\s*:\s*\"(?![$%{<\"])",
+        "a cloud's key or token",
+    ),
+    _kind(
+        Code.CREDENTIALS_FILE,
+        r"(?:\.docker/)?config\.json|\.dockercfg|auth\.json",
+        rb"\"(?:auth|identitytoken|registrytoken)\"\s*:\s*\"[^\"\s]",
+        "a registry's login",
+    ),
+    _kind(
+        Code.CREDENTIALS_FILE,
+        r"\.kube/config|[^/]*kubeconfig(?:\.ya?ml)?",
+        rb"^[ \t-]*(?:client-key-data|token|password)" + _VALUE,
+        "a cluster's login",
+    ),
+    _kind(Code.CREDENTIALS_FILE, r"kaggle\.json", rb"\"key\"\s*:\s*\"[0-9a-f]{8}", "a token"),
+    _kind(
+        Code.CREDENTIALS_FILE, r"\.?huggingface/(?:stored_tokens|token)|\.hf_token", rb"\bhf_[A-Za-z0-9]{8}", "a token"
+    ),
+    _kind(Code.CREDENTIALS_FILE, r"\.pgpass|\.my\.cnf", rb"^[^#\n]*:[^:\n]+$|^[ \t]*password" + _VALUE, "a password"),
+    _kind(
+        Code.CREDENTIALS_FILE,
+        r"\.streamlit/secrets\.toml|rclone\.conf|\.vault-token",
+        rb"(?:key|token|pass|password|secret)\w*" + _VALUE + rb"|\Ah?vs\.\w",
+        "a token or password",
+    ),
+)
+
+
+_ANY = re.compile("|".join(f"(?:{kind.names})" for kind in _KINDS), re.DOTALL)
+
+
+def secret_notes(root: str, files: Iterable[ProjectFile]) -> Iterator[Note]:
+    """A note for each file that looks like a secret. Only files of the names that are looked for are opened."""
+    for file in files:
+        if file.kind != "file" or not file.size or file.pointer is not None:
+            continue
+        tail = "/".join(file.path.lower().rsplit("/", 2)[-2:])
+        if not _ANY.fullmatch(tail):
+            continue
+        wanted = (kind for kind in _KINDS if re.fullmatch(kind.names, tail, re.DOTALL))
+        head = _head(root, file.path)
+        if (kind := next((kind for kind in wanted if kind.holds.search(head)), None)) is not None:
+            text = f"{file.path}: {kind.what}, which everybody can read who has the image; list it in .dockerignore"
+            yield Note(kind.code, text)
+
+
+def _head(root: str, path: str) -> bytes:
+    try:
+        with open_file(f"{root}/{path}") as opened:
+            return opened.read(MAX_LOOKED_AT)
+    except OSError as error:
+        raise InputError(
+            f"{path}: {error.strerror}", next_step="make it readable, or list it in .dockerignore"
+        ) from error

@@ -1,0 +1,107 @@
+"""Weights of which something is missing are told of, and those that are whole are not."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from support import gguf_files
+from support.safetensors_files import made
+
+from cogpack.layers.content import LocalFile
+from cogpack.layers.weights.complete import incomplete, unsound
+from cogpack.notes import Code
+
+
+def index(*files: str) -> bytes:
+    return json.dumps({"metadata": {}, "weight_map": {f"t{n}": file for n, file in enumerate(files)}}).encode()
+
+
+def shards(count: int, stem: str = "model", suffix: str = ".safetensors", first: int = 1) -> list[str]:
+    return [f"{stem}-{number:05}-of-{count:05}{suffix}" for number in range(first, first + count)]
+
+
+def told(files: Mapping[str, bytes]) -> list[str]:
+    notes = list(incomplete(files.keys(), files.get))
+    assert {note.code for note in notes} <= {Code.INCOMPLETE_WEIGHTS}
+    return [note.text for note in notes]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("model.safetensors.index.json", "pytorch_model.bin.index.json", "model.safetensors.index.fp16.json"),
+        "unet/diffusion_pytorch_model.safetensors.index.json",
+    ],
+)
+def test_an_index_that_names_a_missing_file_is_named_with_it(name: str) -> None:
+    folder = name[: name.rfind("/") + 1]
+    named = shards(2, stem="w", suffix=".bin")
+    present = {folder + named[0]: b"", name: index(*named)}
+    assert told(present) == [f"{name}: names {folder}w-00002-of-00002.bin, which is not there"]
+    assert told(present | {folder + named[1]: b""}) == []
+
+
+def test_an_index_alone_is_named_unless_the_model_is_there_in_another_format() -> None:
+    name = "m/model.safetensors.index.json"
+    alone = {name: index(*shards(5))}
+    assert told(alone) == [
+        (
+            f"{name}: names m/model-00001-of-00005.safetensors, m/model-00002-of-00005.safetensors, "
+            "m/model-00003-of-00005.safetensors and 2 more, which are not there"
+        )
+    ]
+    assert told(alone | {"m/consolidated.pth": b""}) == []
+    assert told(alone | {"other/consolidated.pth": b""}) != []
+
+
+@pytest.mark.parametrize("document", [b"", b"[]", b"{}", b'{"weight_map": 3}', b'{"weight_map": {"a": 3}}', b"\xff"])
+def test_what_is_no_index_names_nothing(document: bytes) -> None:
+    assert told({"model.safetensors.index.json": document}) == []
+
+
+def test_parts_that_count_are_missed_without_an_index_too() -> None:
+    first, second, third = shards(3, stem="unet/diffusion_pytorch_model", suffix=".fp16.safetensors")
+    assert told({second: b""}) == [f"{second}: belongs to {first}, {third}, which are not there"]
+    assert told(dict.fromkeys((first, second, third), b"")) == []
+
+
+@pytest.mark.parametrize(
+    ("suffix", "stem", "first"), [(".gguf", "m", 1), (".safetensors", "m", 0), ("", "ckpt/variables.data", 0)]
+)
+def test_every_way_to_count_is_known(suffix: str, stem: str, first: int) -> None:
+    one, two = shards(2, stem=stem, suffix=suffix, first=first)
+    assert told({one: b"", two: b""}) == []
+    assert told({one: b""}) == [f"{one}: belongs to {two}, which is not there"]
+
+
+def test_what_the_index_told_is_not_told_twice() -> None:
+    one, two = shards(2)
+    assert len(told({one: b"", "model.safetensors.index.json": index(one, two)})) == 1
+
+
+def test_data_that_counts_is_no_weights() -> None:
+    assert told({"train-00000-of-00005.parquet": b"", "a-00001-of-00002.txt": b""}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "why"),
+    [
+        ("m.gguf", b"", "not a GGUF file: it is empty"),
+        ("m-00002-of-00002.gguf", b"<html>", "not a GGUF file: it begins otherwise"),
+        ("m.safetensors", b"", "not a sound safetensors file: a header of 0 bytes in a file of 0"),
+        ("m.safetensors", made([("a", "U8", [9])])[:-1], "not a sound safetensors file: tensors of 9 bytes, data of 8"),
+        ("m.safetensors", b"<!DOCTYPE html>", "not a sound safetensors file: a header of"),
+        ("m.gguf", gguf_files.made([("a", "F32", [9])]), None),
+        ("m.safetensors", made([("a", "U8", [9])]), None),
+        ("m.safetensors", made([("a", "U8", [9])]).replace(b'"U8"', b'"U9"'), None),
+        ("m.bin", b"", None),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says_is_named(
+    tmp_path: Path, name: str, data: bytes, why: str | None
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    found = list(unsound({f"sub/{name}": LocalFile.of(tmp_path / name)}))
+    assert [note.text.startswith(f"sub/{name}: {why}") for note in found] == ([True] if why else [])
+    assert {note.code for note in found} <= {Code.UNSOUND_WEIGHTS}
