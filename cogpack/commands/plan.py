@@ -60,7 +60,7 @@ class PlannedLayer(msgspec.Struct, frozen=True, kw_only=True):
     compression: str = ""
 
 
-class PlannedFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PlannedFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file of the project's own layer, or a link to `target`; `path` relative to the project, `size` in bytes."""
 
     path: str
@@ -68,7 +68,7 @@ class PlannedFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     target: str | None = None
 
 
-class Planned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
     """Layers bottom first; weight files in the order of their paths. `files`: where they are asked for."""
 
     layers: tuple[PlannedLayer, ...]

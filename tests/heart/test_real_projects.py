@@ -246,9 +246,9 @@ def test_a_plan_lists_the_files_of_the_project_layer(world: World) -> None:
     ]
     assert ["7", "B", "notes.txt"] in rows
     found = ok(project.cogpack("plan", "--files", "--json")).json["files"]
-    assert {"path": "notes.txt", "size": 7} in found
+    assert {"path": "notes.txt", "size": 7, "target": None} in found
     assert {"path": "link", "size": 0, "target": "notes.txt"} in found
-    assert "files" not in ok(project.cogpack("plan", "--json")).json
+    assert ok(project.cogpack("plan", "--json")).json["files"] is None
     ok(project.cogpack("push", project.target()))
     pushed = {path.removeprefix("src/") for path in world.files("me/model", "v1") if path.startswith("src/")}
     assert pushed == {file["path"] for file in found} | {"model/w.pt"}
@@ -296,3 +296,15 @@ def test_an_unsound_safetensors_file_stays_whole_with_a_note_unless_a_cut_was_as
     assert world.files("me/model", "v1")["src/model/model.safetensors"] == data
     asked = world.project("asked", files=files, config=config + "    split: tensor\n").cogpack("plan")
     assert (asked.code, "not a sound safetensors file" in asked.err) == (2, True)
+
+
+@pytest.mark.parametrize("name", [".env", "id_rsa", ".netrc"])
+def test_secrets_in_the_project_end_a_push_in_ci(world: World, name: str) -> None:
+    secrets = {".env": "TOKEN=a\n", "id_rsa": "-----BEGIN RSA PRIVATE KEY-----\n", ".netrc": "machine h password x\n"}
+    project = world.project(files=FILES | {name: secrets[name]})
+    ok(project.cogpack("lock"))
+    done = project.cogpack("push", project.target(), CI="true")
+    assert (done.code, world.uploads()) == (2, [])
+    assert f"error: {name}: " in done.err
+    project.write(".dockerignore", f"{name}\n")
+    ok(project.cogpack("push", project.target(), CI="true"))
