@@ -17,10 +17,10 @@ from support.fake_registry import DIST3, FakeRegistry
 
 from cogpack.commands.contents import joined_files
 from cogpack.commands.copy import copy
+from cogpack.commands.delivery import present_layers
 from cogpack.commands.inspect import inspect
 from cogpack.commands.pull import pull
 from cogpack.commands.pull_weights import pull_weights
-from cogpack.commands.push import present_layers
 from cogpack.commands.session import Session, Settings
 from cogpack.digest import Digest, sha256
 from cogpack.documents import check, folded
