@@ -394,6 +394,7 @@ JSON_IS_READ_IN = {
     "registry/credentials/helpers.py": "the user's own program",
     "registry/credentials/keep.py": "the user's own",
     "project/split.py": "the project's own",
+    "layers/weights/complete.py": "the project's own",
     "runtime/inside/join.py": "a program of its own, in an image of ours",
 }
 
