@@ -1,10 +1,12 @@
 """One function a command: arguments in, one text for standard output out. The commands are imported when they run."""
 
 import argparse
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cogpack.cli.running import text, with_session
+from cogpack.cli.sums import built_text, moved_text, suggest
 
 if TYPE_CHECKING:
     from cogpack.commands.plan import PlannedFile, PlannedLayer, PlannedWeight
@@ -19,6 +21,7 @@ def push(arguments: argparse.Namespace) -> None:
     from cogpack.console import size_text
 
     def act(session: "Session") -> str:
+        began = time.monotonic()
         pushed = push(
             session,
             arguments.targets,
@@ -31,11 +34,12 @@ def push(arguments: argparse.Namespace) -> None:
         if not arguments.quiet:
             words = sorted({layer.vouched for layer in pushed.layers if layer.vouched})
             session.progress.summary(
-                f"sent {size_text(pushed.sent)} in {pushed.requests} requests, "
-                + (f"of it {size_text(pushed.copied)} from another registry, " if pushed.copied else "")
-                + f"reused {size_text(pushed.reused)}"
+                moved_text("sent", pushed.sent, time.monotonic() - began, requests=pushed.requests)
+                + (f", of it {size_text(pushed.copied)} from another registry" if pushed.copied else "")
+                + f"; reused {size_text(pushed.reused)}"
                 + (f" (known from {', '.join(words)})" if words else "")
             )
+            suggest(arguments, session, f"docker run -p 5000:5000 {pushed.tags[0]}")
         return text(arguments, pushed, "\n".join(one.reference for one in pushed.targets))
 
     with_session(arguments, act)
@@ -58,17 +62,16 @@ def plan(arguments: argparse.Namespace) -> None:
 
 
 def _sum(layers: Sequence["PlannedLayer"]) -> str:
-    from cogpack.console import size_text
+    from cogpack.console import count_text, size_text
 
     moving = [layer for layer in layers if layer.moves is not False]
+    known = sum(layer.size or layer.about or 0 for layer in moving)
     about = "" if all(layer.size is not None for layer in moving) else "about "
-    size = size_text(sum(layer.size or layer.about or 0 for layer in moving))
-    asked = all(layer.moves is not None for layer in layers)
-    return (
-        f"{len(moving)} of {len(layers)} layers move, {about}{size}"
-        if asked
-        else f"{len(layers)} layers, {about}{size}"
-    )
+    size = f"{about}{size_text(known)}" if known or not about else "of sizes that building will tell"
+    if any(layer.moves is None for layer in layers):
+        return f"{count_text(len(layers), 'layer')}, {size}"
+    verb = "moves" if len(moving) == 1 else "move"
+    return f"{len(moving)} of {count_text(len(layers), 'layer')} {verb}" + (f", {size}" if moving else "")
 
 
 def layer_rows(layers: Sequence["PlannedLayer"]) -> list[str]:
@@ -106,9 +109,16 @@ def file_rows(files: Sequence["PlannedFile"]) -> list[str]:
 
 def build(arguments: argparse.Namespace) -> None:
     from cogpack.commands.build import build
+    from cogpack.sinks.archive import names_archive
 
     def act(session: "Session") -> str:
+        began = time.monotonic()
         built = build(session, arguments.output, tags=arguments.tag, rebuild=arguments.rebuild)
+        session.progress.summary(built_text(built.layers, time.monotonic() - began))
+        if names_archive(arguments.output):
+            suggest(arguments, session, f"docker load -i {arguments.output}")
+        else:
+            suggest(arguments, session, f"cogpack copy {arguments.output} HOST/NAME:TAG")
         return text(arguments, built, built.reference)
 
     with_session(arguments, act)
@@ -118,20 +128,30 @@ def load(arguments: argparse.Namespace) -> None:
     from cogpack.commands.build import load
 
     def act(session: "Session") -> str:
+        began = time.monotonic()
         built = load(session, tags=arguments.tag)
+        session.progress.summary(built_text(built.layers, time.monotonic() - began))
+        suggest(arguments, session, f"docker run -p 5000:5000 {built.reference}")
         return text(arguments, built, built.reference)
 
     with_session(arguments, act)
 
 
 def lock(arguments: argparse.Namespace) -> None:
-    from cogpack.commands.lock import lock
-    from cogpack.commands.prepare import open_project
+    from cogpack.commands.lock import check_lock, lock
+    from cogpack.commands.prepare import check_predictor, open_project
 
     def act(session: "Session") -> str:
         project = open_project(session)
-        made = lock(session, project, upgrade=arguments.upgrade)
-        return text(arguments, made, str(project.root / "cogpack.lock"))
+        path = str(project.root / "cogpack.lock")
+        if arguments.check:
+            found = check_lock(project)
+            session.progress.summary("up to date: it was made from these inputs")
+            return text(arguments, found, path)
+        check_predictor(project)
+        return text(
+            arguments, lock(session, project, upgrade=arguments.upgrade, packages=arguments.upgrade_package), path
+        )
 
     with_session(arguments, act)
 
@@ -144,7 +164,7 @@ def schema(arguments: argparse.Namespace) -> None:
 
 def inspect(arguments: argparse.Namespace) -> None:
     from cogpack.commands.inspect import inspect
-    from cogpack.console import size_text
+    from cogpack.console import count_text, size_text
     from cogpack.oci import Platform
 
     platform = Platform.parse(arguments.platform) if arguments.platform else None
@@ -155,7 +175,7 @@ def inspect(arguments: argparse.Namespace) -> None:
         rows += [f"index     {found.index} ({', '.join(found.platforms)})"] if found.index else []
         rows += [f"digest    {found.digest}"]
         rows += [f"platform  {found.platform}"] if found.platform else []
-        rows += [f"size      {size_text(found.size)} in {len(found.layers)} layers"]
+        rows += [f"size      {size_text(found.size)} in {count_text(len(found.layers), 'layer')}"]
         rows += [f"  {size_text(layer.size):>9}  {layer.digest[7:19]}  {layer.name}".rstrip() for layer in found.layers]
         rows += [f"input     {name}: {spec.get('type', 'any')}" for name, spec in found.inputs.items()]
         rows += [f"env       {variable}" for variable in found.environment]
@@ -166,9 +186,13 @@ def inspect(arguments: argparse.Namespace) -> None:
 
 def verify(arguments: argparse.Namespace) -> None:
     from cogpack.commands.verify import verify
+    from cogpack.text import count_text, time_text
 
     def act(session: "Session") -> str:
+        began = time.monotonic()
         verified = verify(session, arguments.target)
+        layers, took = count_text(verified.layers, "layer"), time_text(time.monotonic() - began)
+        session.progress.summary(f"identical: {layers} rebuilt from the lock in {took}, byte for byte what is there")
         return text(arguments, verified, verified.reference)
 
     with_session(arguments, act)

@@ -107,7 +107,13 @@ def _projects(top: Grammar) -> None:
 
     lock = project("lock", acts.lock, "Resolve everything and write cogpack.lock.", "cogpack lock")
     lock.set_defaults(locks=True)  # what $CI keeps the other commands from
-    lock.add_argument("-U", "--upgrade", action="store_true", help="take the newest of everything, ignoring old pins")
+    what = lock.add_mutually_exclusive_group()
+    what.add_argument("-U", "--upgrade", action="store_true", help="take the newest of everything, ignoring old pins")
+    what.add_argument(
+        "-P", "--upgrade-package", action="append", default=[], metavar="NAME",
+        help="take the newest of this wheel, keep the other pins; repeatable",
+    )  # fmt: skip
+    what.add_argument("--check", action="store_true", help="write nothing; exit code 3 if the lock is stale or missing")
     lock.share(
         PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--locked", "--paranoid", "--label", "--annotation", "--git")
     )

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from cogpack.cli.running import heed_sigterm, text, with_session
+from cogpack.cli.sums import moved_text, suggest
 from cogpack.cli.weights import pull_weights
 from cogpack.errors import InputError
 
@@ -21,6 +22,7 @@ def copy(arguments: argparse.Namespace) -> None:
     from cogpack.console import size_text
 
     def act(session: "Session") -> str:
+        began = time.monotonic()
         copied = copy(
             session,
             arguments.source,
@@ -30,8 +32,8 @@ def copy(arguments: argparse.Namespace) -> None:
         )
         if not arguments.quiet:
             session.progress.summary(
-                f"sent {size_text(copied.sent)} in {copied.requests} requests, mounted {size_text(copied.mounted)}, "
-                f"reused {size_text(copied.reused)}"
+                moved_text("sent", copied.sent, time.monotonic() - began, requests=copied.requests)
+                + f"; mounted {size_text(copied.mounted)}, reused {size_text(copied.reused)}"
             )
         return text(arguments, copied, copied.reference)
 
@@ -68,9 +70,11 @@ def pull(arguments: argparse.Namespace) -> None:
             engine = DOCKER if arguments.docker else PODMAN if arguments.podman else CONTAINERD
             pulled = pull_into(session, arguments.target, engine, platform=platform, exact=exact)
         if not arguments.quiet:
-            rate = pulled.fetched / max(0.001, time.monotonic() - started)
-            speed = f" at {size_text(rate)}/s" if pulled.fetched else ""
-            session.progress.summary(f"fetched {size_text(pulled.fetched)}{speed}, reused {size_text(pulled.reused)}")
+            sum_ = moved_text("fetched", pulled.fetched, time.monotonic() - started)
+            session.progress.summary(f"{sum_}; reused {size_text(pulled.reused)}")
+            if arguments.docker or arguments.podman:
+                program = "docker" if arguments.docker else "podman"
+                suggest(arguments, session, f"{program} run -p 5000:5000 {arguments.target}")
         return text(arguments, pulled, pulled.reference)
 
     with_session(arguments, act)

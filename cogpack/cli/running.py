@@ -38,7 +38,7 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str])
     from cogpack.cache import chosen_place
     from cogpack.commands.machine import read_machine
     from cogpack.commands.session import Session, Settings
-    from cogpack.console import in_ci, open_progress
+    from cogpack.console import Live, in_ci, open_progress
     from cogpack.policy import rules
     from cogpack.progress import Cancellation
 
@@ -78,6 +78,7 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str])
         Session(settings, progress, cancellation) as session,
     ):
         arguments.noted = session.notes.all
+        arguments.watched = isinstance(progress, Live)
         for note in ignored:
             session.progress.note(note)
         line = act(session)

@@ -23,10 +23,12 @@ def list_weights(arguments: argparse.Namespace) -> None:
 
 def split_weights(arguments: argparse.Namespace) -> None:
     from cogpack.commands.weights import split
+    from cogpack.text import count_text
 
     def act(session: "Session") -> str:
         made = split(session, arguments.source, arguments.output, size=arguments.layer_size)
-        return text(arguments, made, f"{made.directory}: {len(made.files) - 1} shards and {made.files[-1]}")
+        shards = count_text(len(made.files) - 1, "shard")
+        return text(arguments, made, f"{made.directory}: {shards} and {made.files[-1]}")
 
     with_session(arguments, act)
 
@@ -43,10 +45,12 @@ def join_weights(arguments: argparse.Namespace) -> None:
 
 def verify_weights(arguments: argparse.Namespace) -> None:
     from cogpack.commands.contents import verify_weights
+    from cogpack.text import count_text
 
     def act(session: "Session") -> str:
         checked = verify_weights(session, arguments.target, arguments.against)
-        rows = [f"equal  {file.path} ({f'{file.tensors} tensors' if file.tensors else file.how})" for file in checked]
+        how = [count_text(file.tensors, "tensor") if file.tensors else file.how for file in checked]
+        rows = [f"equal  {file.path} ({told})" for file, told in zip(checked, how, strict=True)]
         return text(arguments, checked, "\n".join(rows))
 
     with_session(arguments, act)
@@ -54,13 +58,14 @@ def verify_weights(arguments: argparse.Namespace) -> None:
 
 def pull_weights(arguments: argparse.Namespace) -> None:
     from cogpack.commands.pull_weights import pull_weights
-    from cogpack.console import size_text
+    from cogpack.console import count_text, size_text
     from cogpack.oci import Platform
 
     platform = Platform.parse(arguments.platform) if arguments.platform else None
 
     def act(session: "Session") -> str:
         pulled = pull_weights(session, arguments.target, arguments.output, platform=platform)
-        return text(arguments, pulled, f"{pulled.directory}: {len(pulled.files)} files, {size_text(pulled.size)}")
+        files = count_text(len(pulled.files), "file")
+        return text(arguments, pulled, f"{pulled.directory}: {files}, {size_text(pulled.size)}")
 
     with_session(arguments, act)

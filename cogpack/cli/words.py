@@ -48,7 +48,7 @@ ANSWERS = {
     "cogpack auth login": ("it stands by itself", "cogpack login HOST"),
     "cogpack auth logout": ("it stands by itself", "cogpack logout HOST"),
     "cogpack schema --json": ("what it prints is JSON", "leave out --json"),
-    "cogpack lock --locked": ("lock makes what --locked wants to be there", "leave out --locked"),
+    "cogpack lock --locked": ("it is --check here, which writes nothing", "cogpack lock --check"),
 }
 """Where one command has an answer of its own."""
 
@@ -61,7 +61,7 @@ OPTIONS = {
     "--format": "--json", "--all": "--all-platforms", "--os": "--platform", "--arch": "--platform",
     "--concurrency": "--jobs", "--threads": "--jobs", "--parallel": "--jobs", "--dest": "--output",
     "--chdir": "--directory", "--project": "--directory", "--workdir": "--directory", "--config": "--file",
-    "--dryrun": "--dry-run", "--check": "--dry-run", "--name": "--tag", "--mirror": "--registry-mirror",
+    "--dryrun": "--dry-run", "--name": "--tag", "--mirror": "--registry-mirror",
     "--password": "--password-stdin", "--latest": "--upgrade",
 }  # fmt: skip
 """Options of other tools, each with ours."""

@@ -1,9 +1,15 @@
 """`cogpack lock`: decide everything that the image depends on, and write it down."""
 
+import difflib
 import os
 import re
+import time
 from collections.abc import Mapping, Sequence
 
+import msgspec
+from packaging.utils import canonicalize_name
+
+from cogpack.commands.changes import change_lines, changes, holdings
 from cogpack.commands.clashes import check_clashes, clash_notes, compare_wheels
 from cogpack.commands.gather import pin_weights
 from cogpack.commands.images import trying
@@ -33,7 +39,7 @@ from cogpack.resolve.base import resolve_base
 from cogpack.resolve.debs import SUITES, Mirror, resolve_debs
 from cogpack.resolve.wheels import Indexes, Target, resolve_wheels
 from cogpack.runtime import contract
-from cogpack.text import count_text
+from cogpack.text import count_text, time_text
 from cogpack.trace import TRACE
 
 DEFAULT_PYTHON = "3.13"
@@ -43,15 +49,58 @@ _NAMED = 3
 """Requirements that are named while they are resolved."""
 
 
-def lock(session: Session, project: Project, *, upgrade: bool = False) -> Lock:
-    """Resolve afresh and write `cogpack.lock`. Present pins are kept where they still fit, unless `upgrade`."""
+def lock(session: Session, project: Project, *, upgrade: bool = False, packages: Sequence[str] = ()) -> Lock:
+    """Resolve afresh and write `cogpack.lock`, and say what changed.
+
+    Present pins are kept where they still fit, unless `upgrade`, and but for those of `packages`: names of wheels.
+    """
+    began = time.monotonic()
     previous = read_lock(project.root)
     _try_writing(project)
-    made = _resolve(session, project, previous, upgrade=upgrade)
+    made = _resolve(session, project, previous, upgrade=upgrade, packages=packages)
     _tell(session, project, made)
     session.notes.check()
     write_lock(project, made)
+    platform = project.config.pack.platform
+    found = changes(previous, made, platform) if previous else []
+    for line in change_lines(found):
+        session.progress.summary(line)
+    what = "unchanged" if previous and not found else "locked"
+    took = time_text(time.monotonic() - began)
+    session.progress.summary(f"{what}: {holdings(made.platforms[platform])}, in {took}")
     return made
+
+
+def check_lock(project: Project) -> Lock:
+    """The lock; `MismatchError` where it is absent or was made from other inputs. No server is asked."""
+    found = read_lock(project.root)
+    if found is None:
+        raise MismatchError(f"{project.root / FILE}: there is no lock", next_step="run cogpack lock and commit it")
+    stale = found.stale(input_digests(project.inputs()))
+    if stale or project.config.pack.platform not in found.platforms:
+        raise _stale(project, stale)
+    return found
+
+
+def _stale(project: Project, stale: Sequence[str]) -> MismatchError:
+    what = f"another {' and another '.join(stale)}" if stale else f"no {project.config.pack.platform}"
+    return MismatchError(
+        f"{FILE} was made {'from' if stale else 'for'} {what}", next_step="run cogpack lock and commit cogpack.lock"
+    )
+
+
+def _without(kept: Decisions, names: Sequence[str]) -> Decisions:
+    """`kept` without its pins of these wheels."""
+    wanted = {canonicalize_name(name): name for name in names}
+    known = {wheel.name for wheel in kept.wheels}
+    for name, written in wanted.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise InputError(
+                f"--upgrade-package {written}: {FILE} has no such wheel",
+                next_step=f"did you mean {near[0]}?" if near else "name one of those that it has",
+            )
+    return msgspec.structs.replace(kept, wheels=tuple(wheel for wheel in kept.wheels if wheel.name not in wanted))
 
 
 def _tell(session: Session, project: Project, lock: Lock) -> None:
@@ -60,10 +109,13 @@ def _tell(session: Session, project: Project, lock: Lock) -> None:
         session.progress.note(note)
 
 
-def _resolve(session: Session, project: Project, previous: Lock | None, *, upgrade: bool = False) -> Lock:
+def _resolve(
+    session: Session, project: Project, previous: Lock | None, *, upgrade: bool = False, packages: Sequence[str] = ()
+) -> Lock:
     inputs = input_digests(project.inputs())
     platform = project.config.pack.platform
     kept = None if upgrade or previous is None else previous.platforms.get(platform)
+    kept = _without(kept, packages) if kept else None
     others = {} if previous is None else {name: it for name, it in previous.platforms.items() if name != platform}
     if previous is not None and previous.stale(inputs):
         for name in others:
@@ -106,10 +158,7 @@ def current_lock(session: Session, project: Project, *, writes: bool) -> Lock:
             TRACE.decided(f"{FILE} was made from these inputs: nothing is resolved")
         return found
     if is_pinned(session, project):
-        raise MismatchError(
-            f"{FILE} was made from another {' and another '.join(stale) or 'platform'}",
-            next_step="run cogpack lock and commit cogpack.lock",
-        )
+        raise _stale(project, stale)
     changed = ", ".join(stale) or "platform"
     session.progress.note(Note(Code.LOCK_STALE, f"{FILE} is stale ({changed} changed): resolving"))
     return _renewed(session, project, found, writes=writes)

@@ -99,12 +99,16 @@ def describe_project(project: Project, *, sdk_version: str, python: str) -> Desc
     )
 
 
+def check_predictor(project: Project) -> None:
+    """Before resolving: a mistake in the predictor should not cost a resolve to learn of."""
+    python = ".".join((project.config.python_version or DEFAULT_PYTHON).split(".")[:2])
+    describe_project(project, sdk_version="", python=python)
+
+
 def prepare(session: Session, project: Project, *, writes: bool) -> Prepared:
     """Who `writes` may leave a new lock in the project, and what the layers came out as."""
     config = project.config
-    # Once before resolving: a mistake in the predictor should not cost a resolve to learn of.
-    python = ".".join((config.python_version or DEFAULT_PYTHON).split(".")[:2])
-    describe_project(project, sdk_version="", python=python)
+    check_predictor(project)
     for note in project.notes():  # a mistake in the files, too
         session.progress.note(note)
     check_marks(session, project)

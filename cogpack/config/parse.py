@@ -44,6 +44,7 @@ _PYTHON = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?", re.ASCII)
 _CUDNN = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,4}){0,3}", re.ASCII)
 _TARGET = re.compile(r"(?P<file>[^:\0]+\.py):(?P<name>[^\W\d]\w*)")
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]*(?::[a-z0-9-]+)?(?:[=/][A-Za-z0-9.+:~_-]+)?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _OLDEST_SDK = Version("0.16.0")
 
@@ -262,14 +263,12 @@ def _pack(value: Value) -> PackOptions:
     default = PackOptions()
     if "base" in fields:
         _reference(fields["base"], _filled(fields["base"]))
-    if "exclude_newer" in fields:
-        _check_time(fields["exclude_newer"])
     return PackOptions(
         base=fields["base"].text() if "base" in fields else None,
         platform=_choice(fields["platform"], _PLATFORMS) if "platform" in fields else default.platform,
         compression=_choice(fields["compression"], _COMPRESSIONS) if "compression" in fields else default.compression,
         debian_mirror=_mirror(fields["debian_mirror"]) if "debian_mirror" in fields else None,
-        exclude_newer=fields["exclude_newer"].text() if "exclude_newer" in fields else None,
+        exclude_newer=_time(fields["exclude_newer"]) if "exclude_newer" in fields else None,
         clashes=_choice(fields["clashes"], _CLASHES) if "clashes" in fields else default.clashes,
         notes=_notes(fields["notes"]) if "notes" in fields else default.notes,
         git=fields["git"].boolean() if "git" in fields else default.git,
@@ -297,15 +296,19 @@ def _choice(value: Value, choices: Mapping[str, T]) -> T:
     return choices[text]
 
 
-def _check_time(value: Value) -> None:
+def _time(value: Value) -> str:
+    """A moment as RFC 3339 has it; a date is its midnight, UTC."""
     text = value.text()
-    example = "a full time such as 2026-01-31T00:00:00Z"
+    example = "a date such as 2026-01-31, or a time such as 2026-01-31T00:00:00Z"
+    if _DATE.fullmatch(text):
+        text += "T00:00:00Z"
     if not _TIME.fullmatch(text):
         value.expected(example)
     try:
         datetime.fromisoformat(text)
     except ValueError:
         value.expected(example)
+    return text
 
 
 def _mirror(value: Value) -> str:

@@ -248,7 +248,7 @@ def test_layers_of_other_weights_are_not_fetched(
     with Server(tmp_path / "registry", on_request=lambda method, path, *_: asked.append(f"{method} {path}")) as server:
         verify_weights(session, f"{server.address}/a/b:v1", tmp_path / "files" / file)
     fetched = [name for name, layer in found if f"GET /v2/a/b/blobs/{layer.digest}" in asked]
-    several = "2 small files", "2 indexes and tiny shards", "joined at start"
+    several = "2 files below 64 MiB", "2 indexes and tiny shards", "joined at start"
     own = [name for name in fetched if name.removeprefix("weights: ") not in several]
     assert own == [name for name, _ in found if re.fullmatch(f"weights: {layers}", name)]
     blobs = [request for request in asked if request.startswith("GET ") and "/blobs/" in request]

@@ -77,7 +77,7 @@ def test_a_hubs_files_are_pinned_streamed_and_never_stored(
             "auto": ["weights/model-embed", "weights/model-layers.0-1", "weights/config.json"],
             "gguf": [*(f"weights/model-0000{n}-of-00005.gguf" for n in (1, 2, 5)), "weights/config.json"],
             "opaque": ["weights/model.safetensors part 1", "weights/config.json", "joined at start"],
-            "none": ["2 small files"],
+            "none": ["2 files below 64 MiB"],
         }[rule]
         assert {f"weights: {name}" for name in expected} <= set(names(first.stdout))
         lock = (hello.root / "cogpack.lock").read_text()

@@ -32,7 +32,9 @@ SHARED = 3
 OWN_LAYER = 64 * MiB
 """Bytes from which an uncut file is a layer of its own; smaller ones share one."""
 
-_SEVERAL = re.compile(r"[0-9]+ (files|small files|indexes and tiny shards)|.* \+ [0-9]+ equal", re.DOTALL)
+_SEVERAL = re.compile(
+    r"[0-9]+ (files|small files|files below 64 MiB|indexes and tiny shards)|.* \+ [0-9]+ equal", re.DOTALL
+)
 """Names of layers that don't tell what is in them, but for `WEIGHTS`."""
 
 Fingerprint: TypeAlias = Callable[[LocalFile | Slices], Fingerprinted]
@@ -128,7 +130,7 @@ def lay(
     run = max(1, -(-len(own) // most))  # whole files can't be cut to be fewer: neighbours share a layer
     layers = [_together(own[at : at + run], "files") for at in range(0, len(own), run)]
     if small:
-        layers.append(_together(small, "small files"))
+        layers.append(_together(small, "files below 64 MiB"))
     if tiny:
         layers.append(_together(tiny, "indexes and tiny shards"))
     if joined := [Cut(weight.path, weight.size, parts[weight.path]) for weight in weights if weight.rule == "opaque"]:

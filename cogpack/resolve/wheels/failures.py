@@ -13,6 +13,8 @@ _YANKED = re.compile(r"^warning: `([^`]+)` is yanked(.*)$", re.MULTILINE)
 _NETWORK = ("Failed to fetch", "error sending request", "dns error", "Connection refused", "timed out")
 _DENIED = ("401 Unauthorized", "403 Forbidden", "lack of valid authentication credentials")
 _NO_WHEELS = ("no usable wheels", "no wheels with a matching", "no wheels are available")
+_OVERRIDE = re.compile(r"\.? *Consider using `exclude-newer-package`[^;]*")
+"""Advice that uv gives of a setting that is not ours."""
 _LABEL = re.compile(r"^[\s×├└╰─▶]*(?:error:|cause:|hint:|Caused by:|[×├└╰])\s*")
 _CONTINUED = re.compile(r"^[\s│]+")
 
@@ -49,6 +51,8 @@ def failure(errors: str, target: Target) -> CogpackError:
         return UnavailableError(f"a package index can't be reached: {text}", next_step=advice)
     if any(word in errors for word in _NO_WHEELS):
         advice = "pin a version that has a wheel, or build one (pip wheel NAME) and name its file in the requirements"
+    elif "exclude-newer" in errors:
+        advice = "make cogpack.exclude_newer of cog.yaml later, or choose a version that is older"
     elif "was not found in the package registry" in errors:
         advice = "check the spelling; if it is a package of your own, configure its index (--extra-index-url, UV_INDEX)"
     else:
@@ -75,5 +79,6 @@ def _shortened(errors: str) -> str:
         for part in dict.fromkeys(parts)
         if not part.startswith(("No solution found", "Wheels are required for"))
     ]
+    parts = [_OVERRIDE.sub("", part).replace("`exclude-newer`", "`cogpack.exclude_newer`") for part in parts]
     joined = "; ".join(parts) or "uv said nothing"
     return joined if len(joined) <= _LENGTH else joined[:_LENGTH] + " ..."

@@ -1,6 +1,7 @@
 """From a reference such as `predict.py:Predictor` to the function that is called, and what its decorators say."""
 
 import ast
+import difflib
 import posixpath
 
 import msgspec
@@ -45,8 +46,19 @@ def find_target(sources: Sources, reference: str, *, train: bool) -> Target:
             own = Place(scope.module.path, node.lineno, f"function {name}")
             return Target(node=node, scope=scope, is_method=False, place=own, module=module)
     raise place.error(
-        f"no class or function {name!r} at the top level", next_step="define it, or correct the reference in cog.yaml"
+        f"no class or function {name!r} at the top level{_meant(module, name)}",
+        next_step="define it, or correct the reference in cog.yaml",
     )
+
+
+def _meant(module: Module, name: str) -> str:
+    """The nearest class or function of the file, else the one class that it has."""
+    found = {name: bound.node for name, bound in module.names.items() if isinstance(bound, Defined)}
+    classes = [name for name, node in found.items() if isinstance(node, ast.ClassDef)]
+    by_case = {other.lower(): other for other in found}
+    near = difflib.get_close_matches(name.lower(), by_case, n=1)
+    nearest = by_case[near[0]] if near else classes[0] if len(classes) == 1 else None
+    return f"; did you mean {nearest}?" if nearest else ""
 
 
 def _method(sources: Sources, found: Local, module: Module, *, train: bool) -> Target:

@@ -64,7 +64,7 @@ def test_layers_are_sized_by_the_whole_in_powers_of_two(gigabytes: float, mebiby
 
 def test_large_files_stand_alone_and_small_ones_share_a_layer_above(folder: Folder) -> None:
     weights = [folder.weight("a.bin", 10), folder.weight("b.bin", 70 * MiB), folder.weight("c.bin", 10)]
-    assert [layer.name for layer in folder.lay(weights)] == ["weights: b.bin", "weights: 2 small files"]
+    assert [layer.name for layer in folder.lay(weights)] == ["weights: b.bin", "weights: 2 files below 64 MiB"]
 
 
 def test_a_cut_model_has_its_shards_in_order_and_the_index_on_top(folder: Folder) -> None:
@@ -144,7 +144,7 @@ def test_equal_weights_lie_in_one_layer_that_of_the_first(folder: Folder) -> Non
     assert [layer.name for layer in layers] == [
         "weights: a.bin + 1 equal",
         "weights: b.bin",
-        "weights: 3 small files",
+        "weights: 3 files below 64 MiB",
     ]
     assert [links(layer) for layer in layers] == [{"src/d/a.bin": "src/a.bin"}, {}, {"src/e.bin": "src/c.bin"}]
     assert all(may_hold(layers[0].name, name) for name in ("a.bin", "d.bin"))

@@ -1,0 +1,100 @@
+"""What a new lock has that the one before it had not, for people."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from cogpack.lock import Decisions, Lock
+from cogpack.text import count_text, size_text
+
+_MOST = 20
+"""Packages of one kind that are named; of more, Debian's after an upgrade, there is a count."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """`before` and `after`: versions, the one None that there is not. `kind`: of what `name` names one."""
+
+    kind: str
+    name: str
+    before: str | None
+    after: str | None
+
+    def __str__(self) -> str:
+        if self.before is None:
+            return f"added    {self.name} {self.after}"
+        if self.after is None:
+            return f"removed  {self.name} {self.before}"
+        return f"moved    {self.name} {self.before} -> {self.after}"
+
+
+def changes(before: Lock, after: Lock, platform: str) -> list[Change]:
+    """By kind, and each kind by name. Of the other platforms nothing is told: they are as they were."""
+    old, new = before.platforms.get(platform), after.platforms[platform]
+    return [
+        *_moves("base", _bases(old), _bases(new)),
+        *_moves("Debian package", _packages(old), _packages(new)),
+        *_moves("wheel", _wheels(old, new), _wheels(new, old)),
+        *_moves("weight", _weights(before), _weights(after)),
+    ]
+
+
+def change_lines(found: Sequence[Change]) -> list[str]:
+    """One line each, but a count of a kind that has too many."""
+    lines: list[str] = []
+    for kind in dict.fromkeys(change.kind for change in found):
+        own = [change for change in found if change.kind == kind]
+        lines += [str(change) for change in own] if len(own) <= _MOST else [_counted(kind, own)]
+    return lines
+
+
+def _counted(kind: str, found: Sequence[Change]) -> str:
+    added = sum(change.before is None for change in found)
+    removed = sum(change.after is None for change in found)
+    moved = len(found) - added - removed
+    return f"changed  {count_text(len(found), kind)}: {added} added, {removed} removed, {moved} moved"
+
+
+def holdings(decisions: Decisions) -> str:
+    """`130 Debian packages (89.2 MB) and 13 wheels (41.2 MB)`, or of a base its reference."""
+    parts = []
+    if decisions.debian:
+        debs = decisions.debian.packages
+        parts.append(f"{count_text(len(debs), 'Debian package')} ({size_text(sum(deb.size for deb in debs))})")
+    elif decisions.base:
+        parts.append(decisions.base.reference)
+    sizes = [wheel.size for wheel in decisions.wheels]
+    known = f" ({size_text(sum(size or 0 for size in sizes))})" if None not in sizes else ""
+    return " and ".join([*parts, f"{count_text(len(sizes), 'wheel')}{known}"])
+
+
+def _moves(kind: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            yield Change(kind, name, before.get(name), after.get(name))
+
+
+def _bases(decisions: Decisions | None) -> dict[str, str]:
+    if decisions is None:
+        return {}
+    if decisions.base:
+        return {decisions.base.reference: decisions.base.digest[7:19]}
+    return {f"Debian {decisions.debian.suite}": decisions.debian.arch} if decisions.debian else {}
+
+
+def _packages(decisions: Decisions | None) -> dict[str, str]:
+    return {deb.name: deb.version for deb in decisions.debian.packages} if decisions and decisions.debian else {}
+
+
+def _wheels(decisions: Decisions | None, beside: Decisions | None) -> dict[str, str]:
+    """By name; where the other lock has another file of the same version, by digest, too."""
+    others = {(wheel.name, wheel.version): wheel.sha256 for wheel in beside.wheels} if beside else {}
+    return {
+        wheel.name: wheel.version
+        if others.get((wheel.name, wheel.version), wheel.sha256) == wheel.sha256
+        else f"{wheel.version} ({wheel.sha256[:12]})"
+        for wheel in (decisions.wheels if decisions else ())
+    }
+
+
+def _weights(lock: Lock) -> dict[str, str]:
+    return {weight.path: weight.revision or weight.sha256[7:19] for weight in lock.weights}
