@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 from cogpack import __version__
 from cogpack.cli import acts, helping, registries
+from cogpack.cli import cache as cache_acts
 from cogpack.cli import weights as weight_acts
 from cogpack.cli.grammar import Grammar
-from cogpack.cli.shared import CONNECTION, IMAGE, OUTPUT, PROJECT, TOPICS, hosts, jobs, place, port, size
+from cogpack.cli.shared import CONNECTION, IMAGE, OUTPUT, PROJECT, TOPICS, days, hosts, jobs, place, port, room, size
 
 _PUSHED = "ghcr.io/me/model:v1"
 _FOREIGN = ("--allow-foreign", "take layers that the registry does not have from their URLs at this host")
@@ -30,6 +31,7 @@ def parser() -> Grammar:
     _images(top)
     _weights(top)
     _registries(top)
+    _cache(top)
     _words(top)
     return top
 
@@ -281,6 +283,32 @@ def _registries(top: Grammar) -> None:
     serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on [127.0.0.1]")
     serve.add_argument("--port", type=port, default=5000, metavar="PORT", help="port, 0 for any free one [5000]")
     serve.add_argument("--user", metavar="NAME", help="who may use it; the password is read from standard input")
+
+
+def _cache(top: Grammar) -> None:
+    cache = top.command("cache", "Show and clean the cache of this machine.")
+
+    def action(name: str, act: _Act, text: str, example: str) -> Grammar:
+        added = cache.command(name, text, example=example)
+        added.set_defaults(act=act)
+        added.add_argument("--cache-dir", type=place, metavar="DIR", help="which one [$COGPACK_CACHE_DIR]")
+        return added
+
+    for name, act, text in (
+        ("dir", cache_acts.show_place, "Print where the cache is."),
+        ("size", cache_acts.show_size, "Print what the cache holds, in bytes."),
+        ("clean", cache_acts.clean, "Remove all that no running cogpack wants."),
+    ):
+        action(name, act, text, f"cogpack cache {name}").share(OUTPUT)
+
+    prune = action(
+        "prune", cache_acts.prune, "Remove what no run has used for long.", "cogpack cache prune --max-size 20GB"
+    )
+    prune.add_argument("--days", type=days, default=30, metavar="N", help="what was not used for so many days [30]")
+    prune.add_argument(
+        "--max-size", type=room, metavar="SIZE", help="then the longest unused, until so much is left, as in 20GB"
+    )
+    prune.share(OUTPUT)
 
 
 def _words(top: Grammar) -> None:

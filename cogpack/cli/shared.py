@@ -1,6 +1,7 @@
 """The options that many commands share, and the types of arguments."""
 
 import argparse
+import re
 from pathlib import Path
 
 from cogpack.cli.grammar import Add, Topic
@@ -53,6 +54,8 @@ def _connection(add: Add) -> None:
     )
 
 
+_ROOM = re.compile(r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,9})?) ?(?P<prefix>[kKMGT]?)(?P<binary>i?)B?", re.ASCII)
+
 PROJECT = Topic("project", "Which project, and how it is read.", _project)
 IMAGE = Topic("image", "What the image is for, and what is written on it. Equal digests need equal ones.", _image)
 OUTPUT = Topic("output", "What is printed. Results go to standard output, all else to standard error.", _output)
@@ -94,3 +97,18 @@ def size(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 2**50:
         raise argparse.ArgumentTypeError(f"expected a number of bytes, found {text!r}")
     return int(text)
+
+
+def days(text: str) -> int:
+    if not text.isdecimal() or int(text) > 36500:
+        raise argparse.ArgumentTypeError(f"expected a number of days, found {text!r}")
+    return int(text)
+
+
+def room(text: str) -> int:
+    """Bytes of `20GB`, `1.5TB`, `500MiB` or `1000000`."""
+    found = _ROOM.fullmatch(text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"expected a size such as 20GB, found {text!r}")
+    power = " kmgt".index(found["prefix"].lower() or " ")
+    return int(float(found["number"]) * (1024 if found["binary"] else 1000) ** power)

@@ -11,7 +11,7 @@ import re
 import weakref
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -98,6 +98,9 @@ def open_index(directory: Path, sha256: str, seal: Seal) -> Index | None:
             closing.pop_all()
     except OSError:
         return None
+    for path in (records, table):
+        with suppress(OSError):
+            os.utime(path)  # a cache is cleaned of what was not wanted for long
     return Index(stream, msgspec.msgpack.decode(found[_HASH:], type=_Table))
 
 
