@@ -51,6 +51,7 @@ class Code(enum.StrEnum):
     NO_SOURCE = "no-source", "The image names a commit, but no remote says where others get it."
     OUTAGE = "outage", "A server does not answer; it is asked again for some minutes."
     OWN_OUTPUT = "own-output", "What a run of cogpack writes lies in the project and was left out of the image."
+    PACKAGE_RENAMED = "package-renamed", "Debian has dropped a package: what it stood for is taken instead."
     PLAIN_PATH = "plain-path", "An input is a pathlib path: coglet hands the URL over as text."
     PLATFORM_STALE = "platform-stale", "Another platform was taken out of the lock: its inputs have changed."
     PRIVATE_KEY = "private-key", "A private key goes into the image."
@@ -61,6 +62,7 @@ class Code(enum.StrEnum):
     RELATIVE_IMPORT = "relative-import", "The predictor's file has a relative import, which fails in the container."
     REPOSITORY_MADE = "repository-made", "The repository was made, since the registry wants that before a push."
     RESULTS_UNWRITTEN = "results-unwritten", "What the layers came out as can't be written into the lock."
+    SCRIPTS_UNREAD = "scripts-unread", "Packages' maintainer scripts can't be looked at before the layer is made."
     SPECIAL_FILE = "special-file", "A socket, pipe or device of the project was left out of the image."
     TAG_MOVED = "tag-moved", "Another push moved the tag right behind this one."
     TAG_VOUCHED = (

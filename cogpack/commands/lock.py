@@ -13,6 +13,7 @@ from cogpack.commands.changes import change_lines, changes, holdings
 from cogpack.commands.clashes import check_clashes, clash_notes, compare_wheels
 from cogpack.commands.gather import pin_weights
 from cogpack.commands.images import trying
+from cogpack.commands.maintainers import check_maintainers
 from cogpack.commands.otherwise import notes_of
 from cogpack.commands.session import Session
 from cogpack.config import Config
@@ -36,7 +37,7 @@ from cogpack.oci import Platform
 from cogpack.project import Project
 from cogpack.reference import Reference
 from cogpack.resolve.base import resolve_base
-from cogpack.resolve.debs import SUITES, Mirror, resolve_debs
+from cogpack.resolve.debs import SUITES, Mirror, renewed, resolve_debs
 from cogpack.resolve.wheels import Indexes, Target, resolve_wheels
 from cogpack.runtime import contract
 from cogpack.text import count_text, time_text
@@ -293,10 +294,11 @@ def _debian_base(session: Session, config: Config, platform: Platform, kept: Dec
         and kept.debian
         and kept.debian.suite == SUITES[python]
         and kept.debian.arch == platform.architecture
-        and requested == sorted({name.partition("=")[0] for name in config.system_packages})
+        and requested in (sorted(set(config.system_packages)), sorted(set(renewed(config.system_packages))))
         and not any("=" in name for name in config.system_packages)
     ):
         return kept.debian
+    mirror = Mirror.choose(config.pack.debian_mirror, session.settings.environment)
     return resolve_debs(
         suite=SUITES[python],
         arch=platform.architecture,
@@ -305,8 +307,9 @@ def _debian_base(session: Session, config: Config, platform: Platform, kept: Dec
             request: config.where(f"build.system_packages[{index}]")
             for index, request in reversed(list(enumerate(config.system_packages)))
         },
+        examine=lambda found, places: check_maintainers(session, found, mirror, places),
         http=session.http,
         cache=session.cache,
         seal=session.seal,
-        mirror=Mirror.choose(config.pack.debian_mirror, session.settings.environment),
+        mirror=mirror,
     )

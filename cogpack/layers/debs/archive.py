@@ -53,6 +53,23 @@ def read_deb(file: BinaryIO, *, where: str, size: int, spool: Spool) -> Unpacked
     return Unpacked(control, data)
 
 
+def read_control(file: BinaryIO, *, where: str) -> dict[str, bytes]:
+    """The control files of a package of which the beginning, up to `control_end`, is enough."""
+    for name, blocks in _members(file, where):
+        if name.partition(".tar")[0] == "control":
+            return _control(_plain(blocks, where, _CONTROL_LIMIT), where)
+    _refuse(where, "it ends before its control.tar")
+
+
+def control_end(head: bytes) -> int:
+    """Where the control archive ends, told from the first 132 bytes: it is the second member, after its version."""
+    place = len(_MAGIC)
+    for _ in range(2):
+        size = head[place + 48 : place + 58].strip()
+        place += 60 + (int(size) + int(size) % 2 if size.isdigit() else 0)
+    return place
+
+
 def _members(file: BinaryIO, where: str) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Names and blocks of the archive's members; what is not read of one is skipped."""
     if file.read(len(_MAGIC)) != _MAGIC:

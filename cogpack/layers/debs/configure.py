@@ -1,6 +1,6 @@
 """The state in which dpkg would leave the packages once they are configured, with no script having run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cogpack.errors import InputError
 from cogpack.layers.debs.alternatives import Choice, install_alternatives
@@ -34,13 +34,23 @@ def configure(tree: Tree, packages: Sequence[Package], arch: str) -> None:
     write_cache(tree, arch)
 
 
+def is_stood_in_for(name: str) -> bool:
+    """Whether a package of this name needs no look at its scripts."""
+    return find_effect(name) is not None
+
+
 def _understood(package: Package) -> list[Choice]:
+    return check_scripts(package.name, package.file.version, package.control)
+
+
+def check_scripts(name: str, version: str, control: Mapping[str, bytes]) -> list[Choice]:
+    """The alternatives that the scripts of `control` register; an `InputError` where they do what is not known."""
     choices: list[Choice] = []
     for kind, argument in (("preinst", "install"), ("postinst", "configure")):
-        result = read_script(package.script(kind), fresh=argument)
+        result = read_script(control.get(kind, b"").decode("utf-8", "replace"), fresh=argument)
         if isinstance(result, NotUnderstood):
             raise InputError(
-                f"build.system_packages: {package.name} {package.file.version} has a {kind} script "
+                f"build.system_packages: {name} {version} has a {kind} script "
                 f"that cogpack can't stand in for (at {result.line!r:.100})",
                 next_step="choose a base image that has the package, `cogpack: {base: registry/name:tag}`, "
                 "or another package",

@@ -2,14 +2,18 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import msgspec
 
 from cogpack.errors import InputError, MismatchError, UnavailableError, together
 from cogpack.http import Http, redacted
 from cogpack.lock import DebianBase, DebianRelease, LockedDeb
-from cogpack.progress import Task
+from cogpack.notes import Code, Note
+from cogpack.progress import Progress, Task
+from cogpack.resolve.debs.chains import chains
 from cogpack.resolve.debs.index import Index, open_index, parse_index
 from cogpack.resolve.debs.mirror import MAIN, SECURITY, Archive, Mirror
 from cogpack.resolve.debs.release import Release, verify_release
@@ -43,6 +47,17 @@ _KEY = "build.system_packages"
 _OTHER = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
 
 
+class Brought(msgspec.Struct, frozen=True):
+    """A package that the base alone has not, and who brings it: from the package that was asked for to itself."""
+
+    deb: LockedDeb
+    chain: tuple[str, ...]
+
+
+Examine = Callable[[Sequence[Brought], Mapping[str, str]], None]
+"""Looks at what was resolved before it counts; the second is the place of each package that was asked for."""
+
+
 def resolve_debs(
     *,
     suite: str,
@@ -53,12 +68,13 @@ def resolve_debs(
     seal: Seal,
     mirror: Mirror,
     places: Mapping[str, str] = {},
+    examine: Examine | None = None,
     now: datetime | None = None,
 ) -> DebianBase:
     """The base and the packages that the user's `requests` ("name" or "name=version") need, on `suite` for `arch`.
 
-    `arch` is Debian's name of it ("amd64"). `places`: by request, where it stands, for errors; `now` dates the check of
-    the Releases' age.
+    `arch` is Debian's name of it ("amd64"). `places`: by request, where it stands, for errors; `examine` may refuse
+    what was chosen; `now` dates the check of the Releases' age.
     """
     if misnamed := [_misnamed(request, places) for request in requests if not _REQUEST.fullmatch(request)]:
         raise together(misnamed)
@@ -75,6 +91,7 @@ def resolve_debs(
         for (archive, name), release in zip(sources, releases, strict=True)
     ]
     universe = Universe(indexes)
+    requests, places = _renewed(universe, requests, places, suite, http.progress)
     if faults := list(_faults(universe, requests, places)):
         raise together(faults)
     try:
@@ -82,8 +99,13 @@ def resolve_debs(
     except InputError as error:
         raise _placed(error, requests, places) from error
     task.done("resolved")
-    requested = {universe.request(request).name for request in requests}
+    asked = {request: universe.request(request).name for request in requests}
+    requested = set(asked.values())
     packages = tuple(_locked(candidate, sources[candidate.index][0], requested) for candidate in solution)
+    ways = chains(solution, asked.values(), [*BASE_PACKAGES, *universe.essential()])
+    if examine:
+        brought = [Brought(deb, ways[deb.name]) for deb in packages if deb.name in ways]
+        examine(brought, {asked[request]: place for request, place in places.items() if request in asked})
     versions = {package.name: package.version for package in packages}
     return DebianBase(
         suite=suite,
@@ -103,6 +125,22 @@ def resolve_debs(
         glibc=_short(versions.get("libc6", "")),
         python=_short(versions.get("python3", "")),
     )
+
+
+def _renewed(
+    universe: Universe, requests: Sequence[str], places: Mapping[str, str], suite: str, progress: Progress
+) -> tuple[Sequence[str], Mapping[str, str]]:
+    """`requests` and their `places`, with what took the place of packages that Debian has dropped."""
+    found: list[str] = []
+    where = dict(places)
+    for request in requests:
+        names = universe.successors(request)
+        found += names or [request]
+        if names:
+            where |= {name: places[request] for name in names if request in places and name not in places}
+            text = f"{places.get(request, _KEY)}: Debian {suite} has no {request} any more, which stood for"
+            progress.note(Note(Code.PACKAGE_RENAMED, f"{text} {' and '.join(names)}: taken instead"))
+    return found, where
 
 
 def _misnamed(request: str, places: Mapping[str, str]) -> InputError:

@@ -14,10 +14,10 @@ import msgspec
 from cogpack.errors import InputError
 from cogpack.resolve.debs.index import Index, Package
 from cogpack.resolve.debs.relation import Relation, parse_relations
+from cogpack.resolve.debs.renamed import RENAMED
 from cogpack.resolve.debs.version import version_key
 
 _PRIORITIES = {"required": 0, "important": 1}
-_RENAMED = {"libgl1-mesa-glx": "libgl1"}  # in many a model's system_packages, and gone since trixie
 # bookworm's init-system-helpers prefers the converter of live systems, which drags in all of perl; a tree that is
 # merged from the start wants `usr-is-merged`.
 _NEVER = frozenset({"usrmerge"})
@@ -95,11 +95,17 @@ class Universe:
                 f"build.system_packages: {name} is a virtual package, provided by {names}",
                 next_step="name one of them",
             )
-        close = [_RENAMED[name]] if name in _RENAMED else _close(name, self.names())
+        close = _close(name, self.names())
         raise InputError(
             f"build.system_packages: Debian has no package {name!r:.80}",
             next_step=f"did you mean {' or '.join(close)}?" if close else "look it up on packages.debian.org",
         )
+
+    def successors(self, request: str) -> Sequence[str]:
+        """What took the place of a package that Debian has dropped; empty of one that is there, or never was."""
+        if request not in RENAMED or self.candidates(request) or self.providers(Relation(request)):
+            return ()
+        return [name for name in RENAMED[request] if self.candidates(name)]
 
     def essential(self) -> list[str]:
         return sorted({name for index in self._indexes for name in index.essential} - _NEVER)

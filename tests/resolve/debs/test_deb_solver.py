@@ -130,9 +130,3 @@ def test_a_dependency_that_nothing_meets_says_who_needs_it(tmp_path: Path) -> No
 def test_two_versions_of_one_package_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="asked for as 1 and as 2"):
         solved(tmp_path, stanza("a", "1") + stanza("a", "2"), "a=1", "a=2")
-
-
-def test_a_package_that_was_renamed_is_called_by_its_new_name(tmp_path: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        solved(tmp_path, stanza("libgl1"), "libgl1-mesa-glx")
-    assert caught.value.next_step == "did you mean libgl1?"

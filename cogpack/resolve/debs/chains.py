@@ -1,0 +1,53 @@
+"""Who brings a package: from what was asked for, over what needs it, to itself."""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+
+from cogpack.resolve.debs.relation import Relation, parse_relations
+from cogpack.resolve.debs.solver import Candidate
+
+
+def chains(solution: Sequence[Candidate], asked: Iterable[str], base: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """For each package of `solution` that `base` does not need, the shortest way to it from one of `asked`, both ends
+    included. All are names of packages."""
+    needs = _needs(solution)
+    ours = _ways(needs, base).keys()
+    return {name: way for name, way in _ways(needs, asked).items() if name not in ours}
+
+
+def _ways(needs: Mapping[str, Sequence[str]], roots: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {root: (root,) for root in roots if root in needs}
+    queue = deque(found)
+    while queue:
+        name = queue.popleft()
+        for needed in needs[name]:
+            if needed not in found:
+                found[needed] = (*found[name], needed)
+                queue.append(needed)
+    return found
+
+
+def _needs(solution: Sequence[Candidate]) -> dict[str, list[str]]:
+    """By package, those of the solution that satisfy one of its dependencies."""
+    taken = {candidate.name: candidate for candidate in solution}
+    provided: dict[str, list[tuple[Relation, str]]] = {}
+    for candidate in solution:
+        for group in parse_relations(candidate.package.provides):
+            provided.setdefault(group[0].name, []).append((group[0], candidate.name))
+
+    def satisfying(relation: Relation) -> Iterable[str]:
+        real = taken.get(relation.name)
+        if real is not None and relation.allows(real.package.version):
+            yield real.name
+        yield from (name for word, name in provided.get(relation.name, ()) if relation.allows_provided(word))
+
+    return {
+        candidate.name: [
+            name
+            for field in (candidate.package.pre_depends, candidate.package.depends)
+            for group in parse_relations(field)
+            for relation in group
+            for name in satisfying(relation)
+        ]
+        for candidate in solution
+    }

@@ -1,0 +1,157 @@
+"""Debian packages that can't be had or stood in for are told at `lock`, with the line of cog.yaml that brings them."""
+
+import functools
+import hashlib
+import http.server
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.debian_archive import Signer, write_suite
+from support.debs import deb, stanza
+from support.world import Project, World, ok
+
+from cogpack.resolve.debs import BASE_PACKAGES
+from cogpack.resolve.debs import release as release_module
+
+BAD = "#!/bin/sh\nadduser --system app\n"
+GOOD = "#!/bin/sh\nset -e\nexit 0\n"
+LONG = {"md5sums": "".join(f"{hashlib.sha256(str(n).encode()).hexdigest()}\n" for n in range(2000))}
+"""Control files that do not fit into what is read first."""
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    ranges = True
+    seen: list[str] = []  # noqa: RUF012 - one a test
+
+    def do_GET(self) -> None:
+        self.seen.append(self.path)
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if not (asked and self.ranges):
+            super().do_GET()
+            return
+        data = Path(self.translate_path(self.path)).read_bytes()
+        part = data[int(asked[1]) : int(asked[2]) + 1]
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {asked[1]}-{int(asked[1]) + len(part) - 1}/{len(data)}")
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        self.wfile.write(part)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture(scope="module")
+def signer() -> Signer:
+    return Signer()
+
+
+class Archive:
+    """A mirror with Python and what a test adds."""
+
+    def __init__(self, root: Path, signer: Signer) -> None:
+        self.root = root
+        self.url = ""
+        self.seen: list[str] = []
+        self._signer = signer
+        self._index = "".join(stanza(name) for name in BASE_PACKAGES if name != "python3")
+        self._index += stanza("python3", "3.13.5-1", Depends="libc6") + stanza("libc6", "2.41-12")
+
+    def add(self, name: str, *, depends: str = "", **control: str) -> None:
+        data = deb(name, control=control)
+        path = self.root / "debian" / "pool" / f"{name}_1.deb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        fields = {"Size": str(len(data)), "SHA256": hashlib.sha256(data).hexdigest()}
+        self._index += stanza(name, **fields | ({"Depends": depends} if depends else {}))
+
+    def finish(self) -> None:
+        write_suite(self.root, "debian", "trixie", self._index, self._signer)
+        write_suite(self.root, "debian", "trixie-updates", "", self._signer)
+        write_suite(self.root, "debian-security", "trixie-security", "", self._signer)
+
+
+@pytest.fixture(params=[True, False], ids=["ranges", "no ranges"])
+def archive(
+    world: World, signer: Signer, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Archive]:
+    monkeypatch.setattr(release_module, "_keys", lambda: (signer.certificate,))
+    made = Archive(world.directory / "mirror", signer)
+    (made.root / "debian").mkdir(parents=True)
+    handler = type("Handler", (_Handler,), {"ranges": request.param, "seen": made.seen})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=made.root)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        made.url = f"http://127.0.0.1:{server.server_port}/debian,http://127.0.0.1:{server.server_port}/debian-security"
+        yield made
+        server.shutdown()
+        thread.join()
+
+
+def project(world: World, *packages: str) -> Project:
+    found = world.project()
+    listed = "".join(f"    - {package}\n" for package in packages)
+    config = f'build:\n  python_version: "3.13"\n  python_requirements: requirements.txt\n  system_packages:\n{listed}'
+    found.write("cog.yaml", f'{config}predict: "predict.py:Predictor"\n')
+    return found
+
+
+def test_scripts_that_cannot_be_stood_in_for_are_told_at_lock_with_who_brings_them(
+    world: World, archive: Archive
+) -> None:
+    archive.add("app", depends="middle", postinst=GOOD)
+    archive.add("middle", depends="deep")
+    archive.add("deep", postinst=BAD, **LONG)
+    archive.add("direct", preinst=BAD)
+    archive.finish()
+    done = project(world, "app", "direct").cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url)
+    assert (done.code, done.out) == (2, "")
+    assert (
+        "cog.yaml:5: build.system_packages[0]: app brings middle, which brings deep: deep 1 has a postinst" in done.err
+    )
+    assert "cog.yaml:6: build.system_packages[1]: direct 1 has a preinst script" in done.err
+    assert "(at 'adduser --system app')" in done.err
+    assert not (world.directory / "model" / "cogpack.lock").exists()
+
+
+def test_packages_of_the_base_are_not_looked_at(world: World, archive: Archive) -> None:
+    archive.add("app", depends="libc6", postinst=GOOD, **LONG)
+    archive.finish()
+    ok(project(world, "app", "openssl").cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url))
+    assert {path for path in archive.seen if "/pool/" in path} == {"/debian/pool/app_1.deb"}
+
+
+def test_a_package_that_cannot_be_looked_at_is_a_note(world: World, archive: Archive) -> None:
+    archive.add("app")
+    archive.finish()
+    (archive.root / "debian" / "pool" / "app_1.deb").unlink()
+    done = ok(project(world, "app").cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url))
+    assert "note: maintainer scripts of 1 package could not be read, and are when the layer is made: " in done.err
+
+
+def test_a_dropped_package_is_taken_as_what_it_stood_for(world: World, archive: Archive) -> None:
+    archive.add("libgl1")
+    archive.add("libglx-mesa0")
+    archive.finish()
+    made = project(world, "libgl1-mesa-glx")
+    done = ok(made.cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url))
+    assert (
+        "note: cog.yaml:5: build.system_packages[0]: Debian trixie has no libgl1-mesa-glx any more, "
+        "which stood for libgl1 and libglx-mesa0: taken instead\n"
+    ) in done.err
+    lock = (made.root / "cogpack.lock").read_text()
+    assert lock.count("requested = true") == 2
+    del archive.seen[:]
+    ok(made.cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url))
+    assert archive.seen == [], "the pins are kept"
+    assert (made.root / "cogpack.lock").read_text() == lock
+
+
+def test_a_package_that_is_not_there_is_told_by_file_and_line(world: World, archive: Archive) -> None:
+    archive.finish()
+    done = project(world, "openssl", "no-such-thing").cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url)
+    assert done.code == 2
+    assert "error: cog.yaml:6: build.system_packages[1]: Debian has no package 'no-such-thing'\n" in done.err
