@@ -27,7 +27,7 @@ from cogpack.layers.weights.cuts import cut_any, read_local
 from cogpack.lock import Lock, LockedPart, LockedWeight, RemoteWeight
 from cogpack.notes import Note
 from cogpack.plan import Plan
-from cogpack.project import Choice, Project, ProjectFile, Rule, not_fetched
+from cogpack.project import Choice, Project, ProjectFile, Rule, not_fetched, unused_patterns
 from cogpack.runtime.contract import SOURCE
 
 
@@ -110,6 +110,7 @@ def _notes(project: Project, local: Sequence[LocalWeight], weights: Sequence[str
             return managed[path].read_bytes() if path in managed else project.read(path)
         return None
 
+    yield from unused_patterns(project.config, (file.path for file in project.files() if file.kind == "file"), weights)
     yield from incomplete(paths, read)
     files = {
         file.path: project.root / file.path

@@ -7,7 +7,7 @@ from cogpack.project.files import ProjectFile
 from cogpack.project.lfs import LfsPointer, lfs_pointer
 from cogpack.project.project import Project, find_project
 from cogpack.project.split import GGUF_PART, Choice, Rule, SplitRules, gguf_part, index_path
-from cogpack.project.weights import not_fetched
+from cogpack.project.weights import not_fetched, unused_patterns
 
 __all__ = [
     "GGUF_PART",
@@ -22,4 +22,5 @@ __all__ = [
     "index_path",
     "lfs_pointer",
     "not_fetched",
+    "unused_patterns",
 ]

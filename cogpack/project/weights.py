@@ -1,11 +1,13 @@
 """Which files of a project are weights: by suffix and size, unless `cogpack.weights` of cog.yaml says otherwise."""
 
 import re
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from cogpack.config import PackWeights
+from cogpack.config import Config, PackWeights
 from cogpack.errors import InputError
+from cogpack.notes import Code, Note
 from cogpack.project.files import ProjectFile
 from cogpack.project.ignore import parse_globs
 from cogpack.project.lfs import MAX_POINTER, lfs_pointer
@@ -71,6 +73,18 @@ class WeightRules:
         if not self.is_weight(found):
             raise not_fetched(found)
         return found
+
+
+def unused_patterns(config: Config, files: Iterable[str], weights: Iterable[str]) -> Iterator[Note]:
+    """Patterns of `cogpack.weights` that ask for something and match nothing: no file of the project, or no weights
+    that are cut their way. What `exclude` says may be a precaution."""
+    pack, files, weights = config.pack.weights, list(files), list(weights)
+    asked = [(f"include[{index}]", glob, files, "file") for index, glob in enumerate(pack.include)]
+    asked += [(f"split.{glob}", glob, weights, "weights") for glob, _ in pack.split]
+    for key, glob, paths, what in asked:
+        where = config.where(f"cogpack.weights.{key}")
+        if f"cogpack.weights.{key}" in config.places and not any(map(parse_globs([glob], where=where).matches, paths)):
+            yield Note(Code.UNUSED_SETTING, f"{where}: {glob} matches no {what}")
 
 
 def not_fetched(file: ProjectFile) -> InputError:

@@ -308,3 +308,18 @@ def test_secrets_in_the_project_end_a_push_in_ci(world: World, name: str) -> Non
     assert f"error: {name}: " in done.err
     project.write(".dockerignore", f"{name}\n")
     ok(project.cogpack("push", project.target(), CI="true"))
+
+
+def test_patterns_that_match_nothing_are_told_of(world: World) -> None:
+    config = (
+        '  weights:\n    include: ["notes.*", "asets/*.dat"]\n    exclude: ["*.onnx"]\n'
+        '    split:\n      "**": auto\n      "model/*.gguf": none\n      "model/w.pt": none\n'
+    )
+    done = ok(world.project(files=FILES, config=config).cogpack("plan"))
+    told = [line for line in done.err.splitlines() if "matches no" in line]
+    assert [line.partition(": ")[2].partition(": ")[2] for line in told] == [
+        "cogpack.weights.include[1]: asets/*.dat matches no file",
+        "cogpack.weights.split.model/*.gguf: model/*.gguf matches no weights",
+    ]
+    plain = ok(world.project("plain", files=FILES, config="  weights: {split: opaque}\n").cogpack("plan"))
+    assert "matches no" not in plain.err
