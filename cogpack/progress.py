@@ -4,6 +4,8 @@ The library knows this protocol only; the command line draws it.
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from cogpack.notes import Note
@@ -19,7 +21,7 @@ class Task(Protocol):
         """From now on it is worked on: "fetch", "read", "build", "send", "ask", "resolve"."""
 
     def done(self, outcome: str) -> None:
-        """Ended: "sent", "reused", "mounted", "built", "fetched"."""
+        """Ended: "sent", "reused", "mounted", "built", "fetched"; "" where it is worth no line that it has ended."""
 
 
 class Progress(Protocol):
@@ -58,6 +60,16 @@ class _Silent:
 
     def done(self, outcome: str) -> None:
         pass
+
+
+@contextmanager
+def asking(progress: Progress, whom: str) -> Iterator[None]:
+    """Shown while a server is asked, which may take long, and told of nowhere."""
+    task = progress.task(whom, None, "ask")
+    try:
+        yield
+    finally:
+        task.done("")
 
 
 SILENT: Progress = _Silent()

@@ -15,7 +15,7 @@ from rich.console import Console
 from cogpack.console import Lines, Live, in_ci, open_progress
 from cogpack.console.live import reflows
 from cogpack.notes import Code, Note
-from cogpack.progress import Cancellation
+from cogpack.progress import Cancellation, asking
 from cogpack.text import cells, count_text, of_text, printable, shortened, time_text
 
 NOTE = Code.OUTAGE
@@ -234,6 +234,25 @@ def test_a_terminal_without_unicode_gets_signs_that_it_has() -> None:
     moving(terminal, Clock())
     assert "###---------" in terminal.shown()[1]
     assert all(row.isascii() for row in terminal.shown())
+
+
+def test_a_server_that_is_asked_is_shown_while_it_is_and_not_told_of() -> None:
+    terminal, clock = Terminal(), Clock()
+    live = terminal.live(clock)
+    live._open = True
+    with asking(live, "ghcr.io/me/model:v1"):
+        live.tick()
+        assert terminal.shown() == ["ask      ghcr.io/me/model:v1"]
+        clock.now += 5
+        live.tick()
+        assert terminal.shown() == ["wait     ghcr.io/me/model:v1           5.0 s"]
+    live.tick()
+    assert terminal.shown() == []
+    progress, stream = lines()
+    with pytest.raises(ZeroDivisionError), asking(progress, "ghcr.io/me/model:v1"):
+        raise ZeroDivisionError
+    assert stream.getvalue() == ""
+    assert progress._board.active() == []
 
 
 def test_what_moves_no_byte_for_a_while_waits() -> None:

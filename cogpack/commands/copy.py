@@ -16,7 +16,7 @@ from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError
 from cogpack.notes import Code, Note
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Manifest, Platform, decode, encode
-from cogpack.progress import Task
+from cogpack.progress import Task, asking
 from cogpack.registry.answers import MissingBlobError
 from cogpack.registry.foreign import Elsewhere
 from cogpack.registry.graph import Graph, MissingError, Node, check_platform
@@ -56,7 +56,8 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
     from_, to = parse_address(session, source), parse_address(session, target)
     place, wanted = open_source(session, from_)
     graph = Graph(place.manifest, where=place.name)
-    root = graph.root(wanted, Platform.parse(platform) if platform else None)
+    with asking(session.progress, source):
+        root = graph.root(wanted, Platform.parse(platform) if platform else None)
     if platform and not graph.chosen and isinstance(root.document, Manifest):
         _check_platform(place, root.document.config, Platform.parse(platform))
     if to.reference and to.reference.digest not in (None, root.descriptor.digest):
@@ -65,8 +66,9 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
             next_step="leave out the digest of the target, or name that digest in the source",
         )
     image = graph.nodes
-    attached = _add_referrers(session, place, graph) if referrers else ()
-    tagged = _add_tagged(session, place, graph, image) if referrers else {}
+    with asking(session.progress, f"{source}: what refers to it"):
+        attached = _add_referrers(session, place, graph) if referrers else ()
+        tagged = _add_tagged(session, place, graph, image) if referrers else {}
     elsewhere = session.elsewhere(place.origin)
     foreign: list[Descriptor] = []
     for layer in graph.foreign:
@@ -80,7 +82,8 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
     other, name = open_target(session, to, from_)
     work = _Copy(session, place, elsewhere, other)
     nodes = graph.nodes
-    whole = _each(session, other.has_whole, nodes)
+    with asking(session.progress, target):
+        whole = _each(session, other.has_whole, nodes)
     work.blobs(nodes, whole, foreign)
     put = [work.put(node, there=there) for node, there in zip(nodes, whole, strict=True)]
     moved = work.moved

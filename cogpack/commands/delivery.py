@@ -24,6 +24,7 @@ from cogpack.oci import (
     read_config,
 )
 from cogpack.plan import Plan
+from cogpack.progress import asking
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.registry.credentials.clouds import aws
@@ -57,7 +58,8 @@ class Delivery:
         self.words: dict[str, Mapping[str, LayerInfo]] = {}
         """What the manifests that its tags name now say that layers come out as, by the tag's name."""
         for tag, name in zip(target.tags, target.names, strict=True):
-            self._present[tag], self.words[name] = present_layers(self._repository, target.repository.with_tag(tag))
+            with asking(session.progress, name):
+                self._present[tag], self.words[name] = present_layers(self._repository, target.repository.with_tag(tag))
         self._image: Image | None = None
         self._moving: list[str] = []
         self._sent = 0

@@ -14,6 +14,7 @@ from cogpack.errors import CogpackError, InputError
 from cogpack.image import LAYER_NAME, TITLE
 from cogpack.layout import Layout
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Index, Manifest, Platform, decode
+from cogpack.progress import asking
 from cogpack.registry.graph import Graph, Reader, check_platform
 from cogpack.registry.places import LayoutPlace
 from cogpack.text import count_text
@@ -96,7 +97,8 @@ def open_image(session: Session, target: str, platform: Platform | None = None) 
         return found
 
     graph = Graph(remembered, where=where)
-    root = graph.root(wanted, platform or PLATFORM)
+    with asking(session.progress, target):
+        root = graph.root(wanted, platform or PLATFORM)
     if not isinstance(root.document, Manifest):
         raise InputError(f"{target} is an index of no images", next_step="check the name and tag")
     if platform and not graph.chosen:

@@ -21,6 +21,7 @@ from cogpack.layers.weights import WEIGHTS, WORTH, Weight, largest
 from cogpack.layers.weights.probe import NOTHING
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, LayerInfo
+from cogpack.progress import asking
 from cogpack.project import Project, Rule
 from cogpack.registry.client import Repository
 from cogpack.runtime.contract import SCHEMA_PATH
@@ -148,7 +149,8 @@ class _Asked:
         for tag in self._target.tags:
             if (repository := self._repository) is not None:
                 name = self._target.repository.with_tag(tag)
-                answer = self._ask(partial(present_layers, repository, name))
+                with asking(self._session.progress, str(name)):
+                    answer = self._ask(partial(present_layers, repository, name))
                 found[str(name)] = answer[1] if answer else {}
         return found
 

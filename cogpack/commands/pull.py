@@ -20,7 +20,7 @@ from cogpack.disk import is_directory, writing
 from cogpack.errors import InputError, MismatchError
 from cogpack.layout import Layout
 from cogpack.oci import CONFIG_LIMIT, Descriptor, Manifest, Platform
-from cogpack.progress import Task
+from cogpack.progress import Task, asking
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.registry.fetch import Fetcher, Source
@@ -95,7 +95,8 @@ def open_remote(session: Session, target: str, platform: Platform | None, *, exa
     reference = parse_reference(session, target)
     repository = session.repository(reference)
     graph = Graph(repository.manifest, where=reference.name)
-    root = graph.root(reference.digest or reference.tag or "latest", platform)
+    with asking(session.progress, str(reference)):
+        root = graph.root(reference.digest or reference.tag or "latest", platform)
     if exact and platform and not graph.chosen and isinstance(root.document, Manifest):
         check_platform(repository.blob_bytes(root.document.config, limit=CONFIG_LIMIT), platform, reference.name)
     elsewhere = session.elsewhere(repository.door.base)

@@ -118,10 +118,13 @@ class Board:
                 return
             work.over = True
             self._works.remove(work)
-            self.ended += 1
+            self.tasks -= not outcome
+            self.ended += bool(outcome)
             self._moved += work.moved
             if outcome in REUSED and not work.moved:
                 self._there += work.size or 0
+        if not outcome:
+            return
         if TRACE.level:
             told = f"{outcome} {work.name}, {work.moved or work.size or 0} B in {work.seconds(self.clock()):.3f} s"
             TRACE.detailed(told)
@@ -144,7 +147,7 @@ class Board:
             moved += work.moved
             size += max(work.moved, work.size or 0)
         self._rate.seen(now, moved)
-        whole = all(work.size is not None or work.verb in STILL for work in works)
+        whole = all(work.size is not None or work.verb in (*STILL, "ask") for work in works)
         return Total(moved=moved, size=size, whole=whole, there=there, rate=self._rate.value())
 
 

@@ -643,7 +643,7 @@ def test_a_source_that_breaks_off_and_goes_away_is_waited_for_and_gone_on_with(
         copied = copy(session, f"{fake.address}/a:v1", target)
     assert 2_000_000 < copied.sent < 2_001_000  # and what had come is not sent again
     assert copied.reused == 0
-    assert all(max(accumulate(told)) == sum(told) == size for size, told in bars.items())
+    assert all(max(accumulate(told)) == sum(told) == size for size, told in bars.items() if size)
 
 
 @pytest.mark.parametrize("layout", [False, True], ids=["registry", "layout"])
