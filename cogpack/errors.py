@@ -7,11 +7,14 @@
     `-- UnavailableError  exit 5   may work later
 
 Each error states what was expected and found in `message` (one clause, no full stop, the place first)
-and what to do about it in `next_step`. Any other exception is a bug of ours and exits with 1.
+and what to do about it in `next_step`; neither has a secret in it (`redaction`).
+Any other exception is a bug of ours and exits with 1.
 """
 
 from collections.abc import Sequence
 from typing import ClassVar
+
+from cogpack.redaction import redact
 
 
 class CogpackError(Exception):
@@ -22,6 +25,7 @@ class CogpackError(Exception):
     """For programs: stable."""
 
     def __init__(self, message: str, *, next_step: str) -> None:
+        message, next_step = redact(message), redact(next_step)
         super().__init__(message)
         self.message = message
         self.next_step = next_step

@@ -8,6 +8,8 @@ from typing import Self
 
 import msgspec
 
+from cogpack.redaction import redact
+
 
 class Code(enum.StrEnum):
     """The kinds of notes, by what was found. `meaning` is the sentence that documents it."""
@@ -81,10 +83,13 @@ class Code(enum.StrEnum):
 
 
 class Note(msgspec.Struct, frozen=True):
-    """One line: `text` names the place first, as `cog.yaml:3: ...`, where there is one."""
+    """One line: `text` names the place first, as `cog.yaml:3: ...`, where there is one; no secret is in it."""
 
     code: Code
     text: str
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "text", redact(self.text))
 
     def __str__(self) -> str:
         return self.text

@@ -2,6 +2,8 @@
 
 import unicodedata
 
+from cogpack.redaction import redact
+
 
 def size_text(size: float) -> str:
     """Decimal units, as registries and networks count: 14 kB, 91.0 MB."""
@@ -38,6 +40,11 @@ def count_text(count: int, noun: str) -> str:
 
 
 def printable(text: str) -> str:
+    """What may be shown: without secrets, and without signs that would command a terminal."""
+    return visible(redact(text))
+
+
+def visible(text: str) -> str:
     """Names come from servers: what would command a terminal is shown as a question mark. Lines stay lines."""
     return "".join("?" if unicodedata.category(sign)[0] == "C" and sign not in "\n\t" else sign for sign in text)
 

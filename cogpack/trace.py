@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cogpack.errors import InputError
+from cogpack.redaction import redact
 
 DECISIONS = 1
 ALL = 2
@@ -24,8 +25,8 @@ _SCHEME = re.compile(r"\b(Basic|Bearer) +[A-Za-z0-9+/=._~-]+", re.IGNORECASE)
 
 
 def scrubbed(text: str) -> str:
-    """`text` without logins and queries of addresses, and without credentials of headers: all that is told."""
-    return _SCHEME.sub(r"\1 ***", _QUERY.sub(r"\1?...", _LOGIN.sub("", text)))
+    """`text` without secrets (`redaction`), and without any login or query of an address: all that is told."""
+    return redact(_SCHEME.sub(r"\1 ***", _QUERY.sub(r"\1?...", _LOGIN.sub("", text))))
 
 
 class Trace:

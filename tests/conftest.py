@@ -2,7 +2,10 @@
 
 import signal
 
+import pytest
 from hypothesis import settings
+
+from cogpack import redaction
 
 pytest_plugins = ["support.dockerd"]
 
@@ -13,3 +16,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process remembers its secrets, and hides in all texts what was a password of some test before."""
+    monkeypatch.setattr(redaction, "_PROCESS", redaction.Redactor())

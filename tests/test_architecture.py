@@ -16,6 +16,7 @@ RANKS = {
     "documents": 0,
     "reference": 0,
     "text": 0,
+    "redaction": 0,
     "home": 0,
     "trace": 1,
     "disk": 1,
@@ -52,6 +53,9 @@ RANKS = {
 }
 
 SIDEWAYS = {
+    ("errors", "redaction"),
+    ("notes", "redaction"),
+    ("text", "redaction"),
     ("digest", "errors"),
     ("home", "errors"),
     ("reference", "errors"),

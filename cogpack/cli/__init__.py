@@ -67,5 +67,7 @@ def _failed(error: BaseException, arguments: argparse.Namespace) -> int:
 
 
 def _say(*lines: str) -> None:
+    from cogpack.redaction import redact
+
     for line in lines:
-        print(line, file=sys.stderr)
+        print(redact(line), file=sys.stderr)

@@ -42,6 +42,7 @@ def document(result: Any, notes: "Sequence[Note]", failed: Failure | None = None
     import msgspec
 
     from cogpack.oci import encode_result
+    from cogpack.redaction import redact_result
 
     fields: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
     if result is not None:
@@ -54,7 +55,7 @@ def document(result: Any, notes: "Sequence[Note]", failed: Failure | None = None
             "exit_code": failed.exit_code,
         }
     fields["notes"] = list(dict.fromkeys(notes))
-    return encode_result(fields).decode()
+    return redact_result(encode_result(fields).decode())
 
 
 def write_files(result: "Pushed | Built", digest_file: Path | None, metadata_file: Path | None, text: str) -> None:

@@ -157,7 +157,8 @@ def _share_one_heap() -> None:
 
 def text(arguments: argparse.Namespace, result: Any, line: str) -> str:
     """`line` for people; the whole `result` is kept for programs."""
-    from cogpack.text import printable
+    from cogpack.redaction import redact_result
+    from cogpack.text import visible
 
     arguments.result = result
-    return printable(line)
+    return visible(redact_result(line))

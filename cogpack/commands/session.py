@@ -19,6 +19,7 @@ from cogpack.http import Http, Trust
 from cogpack.layers.facts import Facts
 from cogpack.policy import Noted, Policy, Rules
 from cogpack.progress import SILENT, Cancellation, Progress
+from cogpack.redaction import learn_environment, learn_url
 from cogpack.reference import Reference
 from cogpack.registry.auth import Tokens
 from cogpack.registry.client import Repository
@@ -81,6 +82,9 @@ class Session:
         # One session within another has the same notes.
         self.notes = progress if isinstance(progress, Noted) else Noted(progress, policy)
         self.progress: Progress = self.notes
+        learn_environment(settings.environment or os.environ)
+        for mirror in settings.registry_mirrors:
+            learn_url(mirror)
         self.cancellation = cancellation or Cancellation()
         self.environment = dict(settings.environment) or dict(os.environ)
         self.http = Http(

@@ -4,6 +4,7 @@ Connections are shared by all threads, HTTP/1.1, cookies off. No redirect is fol
 go only where a rule below lets them.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -26,9 +27,11 @@ from cogpack.http.told import Told
 from cogpack.http.transport import client, extensions
 from cogpack.http.watch import Limits, Watch
 from cogpack.progress import SILENT, Cancellation, Progress
+from cogpack.redaction import learn
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BRIEF = Limits(connect=1, answer=2, idle=1, refusal=1)
+_LOGIN = re.compile("(basic|bearer) ", re.IGNORECASE)
 _HEADERS = {"User-Agent": "cogpack", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
@@ -176,6 +179,7 @@ class Http:
         target = Target.parse(url)
         self._check_plain(target, headers)
         url, login = basic(url)
+        learn(*(value for value in (login | dict(headers)).values() if _LOGIN.match(value)))
         proxy = self._proxies.choose(url)
         named_by = None if target.host == host_of(origin) else host_of(origin)
         if proxy is not None and named_by is not None:

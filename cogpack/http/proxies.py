@@ -14,6 +14,7 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.http.addresses import host_of, is_loopback
+from cogpack.redaction import learn_url
 
 
 class Proxy(msgspec.Struct, frozen=True):
@@ -72,6 +73,7 @@ def _parse(variable: str, value: str) -> Proxy:
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    learn_url(parts.geturl())
     return Proxy(f"{parts.scheme}://{host}:{port or (443 if parts.scheme == 'https' else 80)}", login)
 
 

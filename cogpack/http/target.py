@@ -10,6 +10,7 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.http.addresses import redacted
+from cogpack.redaction import learn_url
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?")
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
@@ -65,6 +66,7 @@ def basic(url: str) -> tuple[str, dict[str, str]]:
     user, _, rest = parts.netloc.rpartition("@")
     if not user:
         return url, {}
+    learn_url(url)
     login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
     header = {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
     return parts._replace(netloc=rest).geturl(), header

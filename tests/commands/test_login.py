@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from support.fake_http import Answer, Fake, Request, serving
@@ -183,7 +184,7 @@ def test_strictly_credentials_go_to_no_other_token_server_than_the_registrys_and
     assert len(tokens.fake.seen) == (code == 0)
     if code:
         assert f"error: {fake.address} names a token server that is not for the command line: '{realm}'" in err
-        assert "next: add --allow-realm localhost if" in err
+        assert f"next: add --allow-realm {urlsplit(realm).netloc} if" in err
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,17 @@ from enum import StrEnum
 
 import msgspec
 
+from cogpack.redaction import learn
+
 
 class Secret:
-    """Text that `repr`, tracebacks and logs don't show."""
+    """Text that `repr`, tracebacks and logs don't show, and that nothing that we print holds (`redaction`)."""
 
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
         self._text = text
+        learn(text)
 
     def reveal(self) -> str:
         return self._text

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 
 from cogpack.errors import InputError
+from cogpack.redaction import learn
 
 
 class User:
@@ -20,6 +21,7 @@ class User:
                 f"user {name}: the password is empty",
                 next_step="give it on standard input: cogpack registry serve DIR --user NAME < FILE",
             )
+        learn(password)
         self._expected = _hash(base64.b64encode(f"{name}:{password}".encode()))
 
     def sent(self, authorization: str | None) -> bool:

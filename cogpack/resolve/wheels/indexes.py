@@ -10,6 +10,7 @@ import msgspec
 
 from cogpack.home import absolute, home
 from cogpack.http import system_bundle
+from cogpack.redaction import learn, learn_url
 from cogpack.requirements import Requirements
 
 
@@ -103,11 +104,15 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
             found = netrc.netrc(path).authenticators(file.hostname or "")
         except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
             return ""
+        if found:
+            learn(found[2] or "")
         return f"{quote(found[0], safe='')}:{quote(found[2] or '', safe='')}@" if found else ""
 
     def _expanded(self, address: str) -> str:
         """`${NAME}`, as requirements files may have it (pip docs, "Using environment variables")."""
-        return re.sub(r"\$\{([A-Z0-9_]+)\}", lambda found: self.secrets.get(found[1], found[0]), address)
+        expanded = re.sub(r"\$\{([A-Z0-9_]+)\}", lambda found: self.secrets.get(found[1], found[0]), address)
+        learn_url(expanded)
+        return expanded
 
 
 def _absolute(address: str) -> str:

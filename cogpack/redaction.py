@@ -1,0 +1,167 @@
+"""No secret in what is shown: one place that knows this process's secrets, and how secrets look.
+
+Whoever gets hold of one tells it (`learn`): passwords and tokens when they become a `Secret`, headers when they are
+sent, users of addresses, variables by their names. Whatever is shown goes through `redact`: errors when they are made,
+everything else when it is printed. A secret is found as it is, percent-encoded, escaped as in JSON, and in base64
+wherever it begins there; cut off at its end, too, since long texts are cut for messages.
+"""
+
+import base64
+import binascii
+import json
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote, quote_plus, unquote
+
+HIDDEN = "***"
+
+_LONG = 12
+"""Characters from which on a secret is hidden in results, too: a name in them may be equal to a shorter one."""
+
+_SHORTEST = 6
+"""Characters. What is shorter would be found all over, and hides little. (Its header is known as a whole.)"""
+
+_ANYWHERE = 8
+"""Characters from which on it is found within words as well; also the least of a variable's value that counts."""
+
+_CUT = 16
+"""Characters of a longer secret by which its beginning is known."""
+
+_MOST = 2000
+"""Secrets that are remembered: the latest. A long transfer gets a token every five minutes for each scope."""
+
+_WORDS = frozenset(
+    (
+        *("admin", "anonymous", "cogpack", "credentials", "docker", "false", "latest", "local", "localhost", "login"),
+        *("none", "null", "oauth2", "oauth2accesstoken", "pass", "passwd", "password", "public", "pull", "push"),
+        *("registry", "root", "secret", "test", "token", "true", "undefined", "user", "username"),
+    )
+)
+"""Passwords of demonstrations, and what stands for a user: words of our messages, which hide nothing."""
+
+_VARIABLE = re.compile(
+    r"PASSWORD|PASSWD|PASSPHRASE|TOKEN|SECRET|CREDENTIAL|API_?KEY|ACCESS_?KEY|_KEY$|_PAT$|_PWD$|_AUTH$"
+)
+_NO_SECRET = re.compile(r"_(FILE|PATH|DIR|URL|URI|NAME|ID|USER|USERNAME|SOCK|PROVIDER|TYPE|HELPER)$")
+
+_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{1,3})([^\s/?#\"'<>]*)@")
+_BARE_USER = re.compile(r"(?<![\w./:@%-])([\w.%+-]+:[^\s/@\"'<>]+)@(?!sha\d+:)(?=[\w\[])")
+_QUERY = re.compile(
+    r"([?&;][\w.%-]*(?:token|sig|signature|secret|passw|pwd|key|auth|credential)[\w.%-]*=)[^\s&;\"'<>]+", re.IGNORECASE
+)
+_HEADER = re.compile(r"(?:basic|bearer) +", re.IGNORECASE)
+_SCHEME = re.compile(r"\b(basic|bearer)(\s+|%20|\+)([A-Za-z0-9+/_.~=-]{8,})", re.IGNORECASE)
+
+
+class Redactor:
+    """What is known to be secret. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, None] = {}
+        self._lock = threading.Lock()
+        self._patterns: dict[int, re.Pattern[str] | None] = {}
+
+    def learn(self, *secrets: str) -> None:
+        """Each is a secret from now on, as is what follows `Basic` and `Bearer`."""
+        fresh = [
+            word
+            for text in secrets
+            for word in {text, text.strip(), _HEADER.sub("", text)}
+            if len(word) >= _SHORTEST and word.lower() not in _WORDS and word not in self._known
+        ]
+        if fresh:
+            with self._lock:
+                self._known |= dict.fromkeys(fresh)
+                for old in list(self._known)[:-_MOST]:
+                    del self._known[old]
+                self._patterns = {}
+
+    def redact(self, text: str) -> str:
+        """`text` without what is known to be secret, and without what looks like it."""
+        text = self.redact_result(text, least=_SHORTEST)
+        text = _BARE_USER.sub(f"{HIDDEN}@", text)
+        text = _QUERY.sub(rf"\1{HIDDEN}", text)
+        return _SCHEME.sub(_without_token, text)
+
+    def redact_result(self, text: str, *, least: int = _LONG) -> str:
+        """As `redact`, of what programs read: only secrets of `least` characters or more, and users of addresses."""
+        if pattern := self._pattern(least):
+            text = pattern.sub(HIDDEN, text)
+        return _USER.sub(rf"\1{HIDDEN}@", text)
+
+    def _pattern(self, least: int) -> re.Pattern[str] | None:
+        with self._lock:
+            if least not in self._patterns:
+                forms = [form for secret in self._known if len(secret) >= least for form in _forms(secret)]
+                # Of two that begin at one place, the longer one; whole ones before those that are cut.
+                ordered = sorted(dict.fromkeys(forms), key=lambda form: (form[0], -len(form[1])))
+                joined = "|".join(form for _, form in ordered)
+                self._patterns[least] = re.compile(joined) if joined else None
+            return self._patterns[least]
+
+
+def _forms(secret: str) -> Iterable[tuple[bool, str]]:
+    """Expressions for the ways in which it is written; whether it is cut off."""
+    percent = quote(secret, safe="")
+    lower = re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), percent)
+    written = {secret, percent, lower, quote(secret), quote_plus(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+    for text in written:
+        escaped = re.escape(text)
+        yield False, escaped if len(text) >= _ANYWHERE else rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])"
+    if len(secret) > _CUT:
+        yield True, re.escape(secret[:_CUT]) + r"[^\s\"'<>&]*"
+    data = secret.encode("utf-8", "surrogateescape")
+    for shift, skipped in enumerate((0, 2, 3)):  # characters of base64 that the bytes before it decide as well
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            inside = encode(b"\0" * shift + data).decode()[skipped : 8 * (shift + len(data)) // 6]
+            if len(inside) >= 6:
+                yield False, rf"[A-Za-z0-9+/_-]*{re.escape(inside)}[A-Za-z0-9+/_-]*=*"
+
+
+def _without_token(found: re.Match[str]) -> str:
+    """Header values, but no prose: "Basic authentication" stays."""
+    scheme, between, token = found.groups()
+    if scheme.lower() == "basic":
+        try:
+            secret = b":" in base64.b64decode(token + "=" * (-len(token) % 4), validate=True)
+        except (binascii.Error, ValueError):
+            secret = False
+    else:
+        secret = len(token) >= 16 and any(sign.isdigit() for sign in token)
+    return f"{scheme}{between}{HIDDEN}" if secret else found[0]
+
+
+_PROCESS = Redactor()
+
+
+def learn(*secrets: str) -> None:
+    """For whoever gets hold of secrets: they are not shown from now on."""
+    _PROCESS.learn(*secrets)
+
+
+def learn_url(url: str) -> None:
+    """The user and the password of an address, which may each be a token."""
+    for _, login in _USER.findall(url):
+        user, _, password = login.partition(":")
+        _PROCESS.learn(unquote(password) if password else unquote(user))
+
+
+def learn_environment(environment: Mapping[str, str]) -> None:
+    """What variables hold that are called like secrets, and the logins of addresses in all of them."""
+    for name, value in environment.items():
+        upper = name.upper()
+        if len(value) >= _ANYWHERE and _VARIABLE.search(upper) and not _NO_SECRET.search(upper):
+            _PROCESS.learn(value)
+        if "://" in value:
+            learn_url(value)
+
+
+def redact(text: str) -> str:
+    """For whatever is shown."""
+    return _PROCESS.redact(text)
+
+
+def redact_result(text: str) -> str:
+    """For what a command is asked for: its lines on standard output, and JSON."""
+    return _PROCESS.redact_result(text)
