@@ -75,6 +75,7 @@ PRINTERS = {
     "cli/__init__.py",
     "cli/helping.py",
     "cli/registries.py",
+    "cli/streams.py",
     "cli/running.py",
     "console/__init__.py",
     "runtime/inside/join.py",

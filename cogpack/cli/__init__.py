@@ -6,7 +6,7 @@ Results go to standard output, all else to standard error. Commands are imported
 
 import argparse
 import contextlib
-import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -15,10 +15,21 @@ from typing import NoReturn
 
 from cogpack.cli.parser import parser
 from cogpack.cli.running import Terminated
+from cogpack.cli.streams import give_up_stdout, hold_streams
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    sys.exit(run(argv))
+    hold_streams()
+    code = run(argv)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        give_up_stdout()
+    except OSError as error:  # of what argparse printed: help, the version
+        give_up_stdout()
+        _say(f"error: standard output: {error.strerror}", "next: give it a place with room")
+        code = code or 2
+    sys.exit(code)
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -30,10 +41,10 @@ def run(argv: Sequence[str] | None = None) -> int:
         arguments.written = words
         arguments.act(arguments)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_stdout()
         return 0
-    except SystemExit:
-        raise
+    except SystemExit as stop:  # of the grammar: help, the version
+        return stop.code if isinstance(stop.code, int) else 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, it is ours
         return _failed(error, arguments)
     except BaseException as error:
@@ -50,7 +61,7 @@ def _failed(error: BaseException, arguments: argparse.Namespace) -> int:
     from cogpack.cli import answers, github
     from cogpack.text import printable
 
-    failed = answers.failure(error, terminated=isinstance(error, Terminated))
+    failed = answers.failure(error, by=error.number if isinstance(error, Terminated) else signal.SIGINT)
     if failed.code == "bug":
         _say(traceback.format_exc().rstrip())
     if github.is_here():

@@ -25,13 +25,12 @@ class Failure(NamedTuple):
     exit_code: int
 
 
-def failure(error: BaseException, *, terminated: bool = False) -> Failure:
-    """What is said of an error; `terminated`: by SIGTERM and not by Ctrl-C."""
+def failure(error: BaseException, *, by: int = signal.SIGINT) -> Failure:
+    """What is said of an error; `by`: the signal that interrupted us."""
     if isinstance(error, CogpackError):
         return Failure(error.code, error.message, error.next_step, error.exit_code)
     if not isinstance(error, Exception):
-        code = 128 + (signal.SIGTERM if terminated else signal.SIGINT)
-        return Failure("interrupted", "interrupted", "run it again; what is finished is not done again", code)
+        return Failure("interrupted", "interrupted", "run it again; what is finished is not done again", 128 + by)
     from cogpack import __version__
 
     return Failure("bug", "this is a bug of cogpack", f"report it ({__version__}), with the lines above", 1)

@@ -1,11 +1,11 @@
 """`cogpack help`, `version` and `completion`."""
 
 import argparse
-import sys
 
 from cogpack import __version__
 from cogpack.cli.grammar import Grammar, table, topic_page
 from cogpack.cli.shared import TOPICS
+from cogpack.cli.streams import put
 
 SHELLS = ("bash", "zsh", "fish")
 EXIT_CODES = {
@@ -15,6 +15,7 @@ EXIT_CODES = {
     3: "what is pinned and what was found differ",
     4: "credentials",
     5: "a server or the network failed; the same command may work later",
+    129: "interrupted by the end of its terminal (SIGHUP)",
     130: "interrupted by Ctrl-C",
     143: "interrupted by SIGTERM",
 }
@@ -26,21 +27,21 @@ def show_help(arguments: argparse.Namespace) -> None:
 
     words: list[str] = arguments.words
     if words == ["exit-codes"]:
-        sys.stdout.write("\n".join(table((str(code), text) for code, text in EXIT_CODES.items())) + "\n")
+        put("\n".join(table((str(code), text) for code, text in EXIT_CODES.items())) + "\n")
         return
     if len(words) == 1 and words[0] in TOPICS:
-        sys.stdout.write(topic_page(TOPICS[words[0]]))
+        put(topic_page(TOPICS[words[0]]))
         return
     found = parser()
     for word in words:
         if word not in found.commands:
             raise unknown_command(found, word)
         found = found.commands[word]
-    sys.stdout.write(found.format_help())
+    put(found.format_help())
 
 
 def show_version(arguments: argparse.Namespace) -> None:  # noqa: ARG001
-    sys.stdout.write(f"cogpack {__version__}\n")
+    put(f"cogpack {__version__}\n")
 
 
 def show_completion(arguments: argparse.Namespace) -> None:
@@ -50,7 +51,7 @@ def show_completion(arguments: argparse.Namespace) -> None:
 
     top = parser()
     _complete_paths(top, shtab.FILE, shtab.DIRECTORY)
-    sys.stdout.write(shtab.complete(top, shell=arguments.shell))
+    put(shtab.complete(top, shell=arguments.shell))
 
 
 def _complete_paths(parser: Grammar, files: object, directories: object) -> None:

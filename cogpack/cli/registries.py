@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from cogpack.cli.running import heed_sigterm, text, with_session
+from cogpack.cli.running import heed_signals, text, with_session
 from cogpack.cli.sums import moved_text, suggest
 from cogpack.cli.weights import pull_weights
 from cogpack.errors import InputError
@@ -164,7 +164,7 @@ def serve(arguments: argparse.Namespace) -> None:
         line = printable(f"{method} {path.partition('?')[0]} in={received} out={sent}")
         print(line.replace("\n", "?"), file=sys.stderr, flush=True)
 
-    heed_sigterm()  # a background job of a shell script gets no SIGINT
+    heed_signals()  # a background job of a shell script gets no SIGINT
     user = User(arguments.user, password()) if arguments.user is not None else None
     with Server(arguments.directory, host=arguments.host, port=arguments.port, user=user, on_request=log) as server:
         print(f"serving {arguments.directory} on http://{server.address}", flush=True)

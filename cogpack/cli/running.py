@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cogpack import __version__
-from cogpack.errors import CogpackError, InputError
+from cogpack.cli.streams import put
+from cogpack.errors import CogpackError
 
 if TYPE_CHECKING:
     from cogpack.commands.session import Session
@@ -21,16 +22,25 @@ _ARENA_MAX = -8
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which a job that is cancelled gets: Ctrl-C in all but the exit code."""
+    """SIGTERM, which a job that is cancelled gets, or SIGHUP of a terminal that is gone: Ctrl-C but for the exit code.
+
+    `number`: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
-def heed_sigterm() -> None:
-    """End as by Ctrl-C from now on."""
+def heed_signals() -> None:
+    """End as by Ctrl-C from now on. What is ignored, as nohup has it, stays ignored."""
 
     def terminate(signum: int, frame: object) -> NoReturn:  # noqa: ARG001
-        raise Terminated
+        raise Terminated(signum)
 
     signal.signal(signal.SIGTERM, terminate)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, terminate)
 
 
 def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str]) -> None:
@@ -70,7 +80,7 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str])
         machine=machine,
     )
     cancellation = Cancellation()
-    heed_sigterm()
+    heed_signals()
     late: CogpackError | None = None
     with (
         open_progress(cancellation, quiet=arguments.quiet or arguments.json, told=_note_line(directory)) as progress,
@@ -112,12 +122,7 @@ def _answer(arguments: argparse.Namespace, line: str, late: CogpackError | None)
     if arguments.json and result is not None:
         line = answers.document(result, arguments.noted, answers.failure(late) if late else None)
         arguments.answered = True
-    try:
-        print(line, flush=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise InputError(f"standard output: {error.strerror}", next_step="give it a place with room") from None
+    put(f"{line}\n")
 
 
 @contextlib.contextmanager

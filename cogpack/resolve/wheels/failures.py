@@ -3,11 +3,16 @@
 import re
 from collections.abc import Iterator
 
+from cogpack.disk import DiskError
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
 from cogpack.notes import Code, Note
 from cogpack.resolve.wheels.target import Target
 
 _LENGTH = 1500
+_DISK = re.compile(
+    r"(No space left on device|Disk quota exceeded|Read-only file system|Input/output error|Permission denied)"
+    r" \(os error \d+\)"
+)
 _EXTRA = re.compile(r"The package `([^`]+)` does not have an extra named `([^`]+)`")
 _YANKED = re.compile(r"^warning: `([^`]+)` is yanked(.*)$", re.MULTILINE)
 _NETWORK = ("Failed to fetch", "error sending request", "dns error", "Connection refused", "timed out")
@@ -39,6 +44,12 @@ def failure(errors: str, target: Target) -> CogpackError:
     """The error for what uv wrote on stderr before it failed."""
     errors = re.sub(r"://[^/@\s]*@", "://", errors)
     text = _shortened(errors)
+    if found := _DISK.search(errors):
+        return DiskError(
+            f"uv can't write: {found[1]}: {text}",
+            next_step="check the free space and the rights of the cache and of TMPDIR, or choose other places "
+            "(--cache-dir moves the cache)",
+        )
     if any(word in errors for word in _DENIED):
         return DeniedError(
             f"a package index wants credentials: {text}",

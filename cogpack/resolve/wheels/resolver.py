@@ -8,6 +8,7 @@ import msgspec
 from packaging.pylock import Package, PackageWheel
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
+from cogpack.disk import DiskError
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.lock import FILE, LockedWheel
 from cogpack.progress import SILENT, Progress
@@ -89,6 +90,8 @@ def wheel_urls(
             metadata=metadata,
             more=["--no-deps"],
         )
+    except DiskError:
+        raise
     except InputError as error:
         raise UnavailableError(
             f"a package index no longer has what cogpack.lock names: {error.message}",

@@ -122,6 +122,8 @@ class Sources:
         self._python = python
         self._modules: dict[str, Module | None] = {}
         self._steps = _STEPS
+        self._searched: set[tuple[str, str]] = set()
+        """Modules and names that `import *` is followed for: in a circle, each is looked at once."""
 
     def spend(self, steps: int = 1) -> None:
         """Count work done; too much is an `InputError`."""
@@ -170,6 +172,16 @@ class Sources:
         """A module's own name, one that `import *` gives it, or None."""
         if name in module.names:
             return self._bound(Scope(module), module.names[name], depth)
+        place = (module.path, name)
+        if place in self._searched:
+            return None
+        self._searched.add(place)
+        try:
+            return self._of_stars(module, name, depth)
+        finally:
+            self._searched.discard(place)
+
+    def _of_stars(self, module: Module, name: str, depth: int) -> Symbol | None:
         for star in module.stars:
             home = _HOMES.get(star.module, star.module)
             if home in _STAR_NAMES:

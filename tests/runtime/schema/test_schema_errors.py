@@ -1,7 +1,7 @@
 """What can't be described is refused with the place, what is wrong and what to do; nothing of the user's runs."""
 
 import pytest
-from predictors import FIRST_LINE, IMPORTS, described, predictor, refusal
+from predictors import FIRST_LINE, IMPORTS, described, predictor, refusal, schemas
 
 from cogpack.errors import InputError
 from cogpack.runtime.schema import describe
@@ -333,3 +333,18 @@ def test_a_reader_s_own_error_comes_through() -> None:
 
     with pytest.raises(InputError, match=r"predict\.py: not readable"):
         describe(Locked(), predict="predict.py:P", train=None, version="1", python=(3, 11))
+
+
+@pytest.mark.parametrize("name", ["Missing", "str_"])
+def test_a_name_that_a_circle_of_imports_does_not_bring_is_told_as_that(name: str) -> None:
+    text = predictor(returns=name, before="from other import *\nfrom third import *")
+    circle = "from predict import *\nfrom third import *\nfrom other import *"
+    assert f"{name} is not defined in predict.py" in refusal(text, others={"other.py": circle, "third.py": circle})
+
+
+def test_a_name_that_a_circle_of_imports_brings_is_found() -> None:
+    text = predictor(returns="Made", before="from other import *\nfrom third import *")
+    circle = "from predict import *\nfrom third import *\nfrom other import *\n"
+    made = f"{circle}from cog import BaseModel\nclass Made(BaseModel):\n    text: str\n"
+    found = schemas(text, others={"other.py": circle, "third.py": made})
+    assert list(found["Output"]["properties"]) == ["text"]
