@@ -166,10 +166,12 @@ def serve(arguments: argparse.Namespace) -> None:
 
     heed_signals()  # a background job of a shell script gets no SIGINT
     user = User(arguments.user, password()) if arguments.user is not None else None
-    with Server(arguments.directory, host=arguments.host, port=arguments.port, user=user, on_request=log) as server:
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        Server(arguments.directory, host=arguments.host, port=arguments.port, user=user, on_request=log) as server,
+    ):
         print(f"serving {arguments.directory} on http://{server.address}", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            server.serve_forever()
+        server.serve_forever()
 
 
 def probe(arguments: argparse.Namespace) -> None:
