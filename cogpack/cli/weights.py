@@ -44,14 +44,14 @@ def join_weights(arguments: argparse.Namespace) -> None:
 
 
 def verify_weights(arguments: argparse.Namespace) -> None:
-    from cogpack.commands.contents import verify_weights
+    from cogpack.commands.contents import Compared, verify_weights
     from cogpack.text import count_text
 
     def act(session: "Session") -> str:
         checked = verify_weights(session, arguments.target, arguments.against)
         how = [count_text(file.tensors, "tensor") if file.tensors else file.how for file in checked]
         rows = [f"equal  {file.path} ({told})" for file, told in zip(checked, how, strict=True)]
-        return text(arguments, checked, "\n".join(rows))
+        return text(arguments, Compared(files=tuple(checked)), "\n".join(rows))
 
     with_session(arguments, act)
 

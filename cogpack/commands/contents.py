@@ -54,6 +54,12 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     tensors: int = 0
 
 
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """Weights that were compared and are equal."""
+
+    files: tuple[Checked, ...]
+
+
 class _Held(msgspec.Struct):
     """What an image holds: blake3 of each file, documents, and of each tensor of files that may be parts of one: by
     file and name; of GGUF files also the blake3 of their keys."""

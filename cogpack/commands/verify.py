@@ -23,7 +23,7 @@ from cogpack.untar import Untar
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
     reference: str
     digest: Digest
-    layers: int
+    layers: int = msgspec.field(name="layer_count")
 
 
 class _HashOnly:

@@ -1,0 +1,150 @@
+"""docs/json.md has every field of every command's result, with its type: held against the types themselves."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import inspect
+
+from cogpack.cli.answers import SCHEMA_VERSION
+from cogpack.cli.grammar import Grammar
+from cogpack.cli.parser import parser
+from cogpack.commands.build import Built
+from cogpack.commands.contents import Compared
+from cogpack.commands.copy import Copied
+from cogpack.commands.inspect import Inspected
+from cogpack.commands.login import LoggedIn, LoggedOut
+from cogpack.commands.plan import Planned
+from cogpack.commands.pull import PulledImage
+from cogpack.commands.pull_weights import Pulled
+from cogpack.commands.push import Pushed
+from cogpack.commands.verify import Verified
+from cogpack.commands.weights import Written
+from cogpack.lock import Lock
+from cogpack.notes import Note
+from cogpack.oci import Descriptor
+from cogpack.registry.credentials import Explained
+from cogpack.registry.probe import Probed
+from cogpack.registry.quirks import Profile
+
+DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "json.md").read_text()
+
+RESULTS: Mapping[str, type[msgspec.Struct]] = {
+    "push": Pushed,
+    "plan": Planned,
+    "build": Built,
+    "load": Built,
+    "lock": Lock,
+    "verify": Verified,
+    "inspect": Inspected,
+    "copy": Copied,
+    "pull": PulledImage,
+    "weights ls": Planned,
+    "weights split": Written,
+    "weights join": Written,
+    "weights verify": Compared,
+    "weights pull": Pulled,
+    "login": LoggedIn,
+    "logout": LoggedOut,
+    "auth explain": Explained,
+    "registry probe": Probed,
+}
+"""What each command answers with `--json`."""
+
+CLOSED = {Descriptor: "OCI descriptor", Profile: "object"}
+"""Types that the document names and does not take apart."""
+
+
+def rows(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """Type by field, as the document writes both."""
+    info = inspect.type_info(kind)
+    assert isinstance(info, inspect.StructType)
+    return dict(_fields(info, "", deep=kind is not Lock))
+
+
+def _fields(info: inspect.StructType, prefix: str, *, deep: bool) -> Iterator[tuple[str, str]]:
+    for field in info.fields:
+        word, below, sign = _type(field.type)
+        yield f"{prefix}{field.encode_name}", word
+        if below is not None and deep:
+            yield from _fields(below, f"{prefix}{field.encode_name}{sign}.", deep=deep)
+
+
+def _type(info: Any) -> tuple[str, inspect.StructType | None, str]:
+    """The word for it, the struct that it holds, and what stands behind the field's name in paths into that one."""
+    match info:
+        case inspect.UnionType():
+            (one,) = [each for each in info.types if not isinstance(each, inspect.NoneType)]
+            word, below, sign = _type(one)
+            return f"{word} or null", below, sign
+        case inspect.Metadata():
+            return _type(info.type)
+        case inspect.StrType() | inspect.LiteralType() | inspect.EnumType():
+            return "text", None, ""
+        case inspect.IntType():
+            return "integer", None, ""
+        case inspect.FloatType():
+            return "number", None, ""
+        case inspect.BoolType():
+            return "boolean", None, ""
+        case inspect.VarTupleType() | inspect.ListType():
+            word, below, _ = _type(info.item_type)
+            return f"list of {word}", below, "[]"
+        case inspect.DictType():
+            return "object", None, ""
+        case inspect.StructType():
+            closed = CLOSED.get(info.cls)
+            return closed or "object", None if closed else info, ""
+    raise AssertionError(info)
+
+
+def documented(command: str) -> dict[str, str]:
+    """The rows of the section that has the command in its heading."""
+    sections = re.split(r"^## ", DOCUMENT, flags=re.MULTILINE)[1:]
+    (section,) = [text for text in sections if f"`{command}`" in text.partition("\n")[0]]
+    found = re.findall(r"^\| `([^`]+)` \| ([a-zA-Z ]+) \| (\S.*) \|$", section, re.MULTILINE)
+    assert len({name for name, _, _ in found}) == len(found)
+    return {name: word for name, word, _ in found}
+
+
+def _leaves(found: Grammar, words: str = "") -> Iterator[tuple[str, Grammar]]:
+    for name, below in found.commands.items():
+        path = f"{words} {name}".strip()
+        yield from _leaves(below, path) if below.commands else [(path, below)]
+
+
+def test_every_command_that_prints_json_is_known_here() -> None:
+    printing = {words for words, found in _leaves(parser()) if "--json" in found.options()}
+    assert printing == set(RESULTS)
+
+
+@pytest.mark.parametrize("command", RESULTS)
+def test_the_document_has_every_field_with_its_type(command: str) -> None:
+    assert documented(command) == rows(RESULTS[command])
+
+
+def test_the_document_has_the_fields_that_all_commands_have() -> None:
+    note = rows(Note)
+    assert documented("--json") == {
+        "schema_version": "integer",
+        "notes": "list of object",
+        **{f"notes[].{name}": word for name, word in note.items()},
+        "error": "object",
+        "error.code": "text",
+        "error.message": "text",
+        "error.next": "text",
+        "error.exit_code": "integer",
+    }
+    assert f"`schema_version` is {SCHEMA_VERSION}" in DOCUMENT
+
+
+@pytest.mark.parametrize("command", RESULTS)
+def test_one_thing_has_one_name(command: str) -> None:
+    """Ours are in snake_case; what the OCI specs name has their spelling, whoever uses it."""
+    for name in rows(RESULTS[command]):
+        last = name.rpartition(".")[2]
+        assert last == "mediaType" or re.fullmatch("[a-z][a-z0-9_]*", last), name
+        assert last not in ("media_type", "diffId", "diffID"), name
