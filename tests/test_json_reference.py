@@ -116,6 +116,12 @@ def _leaves(found: Grammar, words: str = "") -> Iterator[tuple[str, Grammar]]:
         yield from _leaves(below, path) if below.commands else [(path, below)]
 
 
+def top(command: str) -> set[str]:
+    """Fields of the whole document."""
+    names = {name for name in rows(RESULTS[command]) if "." not in name}
+    return names | {"schema_version", "notes"}
+
+
 def test_every_command_that_prints_json_is_known_here() -> None:
     printing = {words for words, found in _leaves(parser()) if "--json" in found.options()}
     assert printing == set(RESULTS)

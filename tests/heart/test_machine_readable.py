@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.world import World, install_docker, ok
+from support.world import World, install_docker, noise, ok
+from test_json_reference import RESULTS, top
 
 from cogpack import __version__
 
@@ -109,6 +110,24 @@ def test_a_note_that_is_denied_at_the_end_leaves_the_result(world: World, monkey
     assert world.has("me/model", str(found["digest"]))
     plain = project.cogpack("push", project.target(), "--deny", "tag-moved")
     assert (plain.code, plain.out) == (2, f"{found['reference']}\n")
+
+
+def test_each_command_prints_the_document_that_is_written_down(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_docker(world.directory, monkeypatch)
+    project = world.project(files={"model/w.pt": noise(1_200_000)})
+    image = project.target()
+    runs = [
+        "lock", "plan REF", "push REF", "build -o ../out", "load", "verify REF", "inspect REF", "copy REF ../copied",
+        "pull REF -o ../pulled", "weights ls", "weights verify REF --against model/w.pt", "weights pull REF -o ../w",
+        "logout localhost:9", "auth explain localhost:9", f"registry probe {world.registry}/me/probe",
+    ]  # fmt: skip
+    seen = set()
+    for words in runs:
+        name = next(name for name in RESULTS if f"{words} ".startswith(f"{name} "))
+        found = one(ok(project.cogpack(*words.replace("REF", image).split(), "--json")).out)
+        assert found.keys() == top(name), words
+        seen.add(name)
+    assert set(RESULTS) - seen == {"login", "weights split", "weights join"}
 
 
 # Files.
