@@ -13,6 +13,7 @@ from cogpack.cli.answers import SCHEMA_VERSION
 from cogpack.cli.grammar import Grammar
 from cogpack.cli.parser import parser
 from cogpack.commands.build import Built
+from cogpack.commands.cache import CacheCleaned, CachePlace, CacheSize
 from cogpack.commands.contents import Compared
 from cogpack.commands.copy import Copied
 from cogpack.commands.inspect import Inspected
@@ -51,6 +52,10 @@ RESULTS: Mapping[str, type[msgspec.Struct]] = {
     "logout": LoggedOut,
     "auth explain": Explained,
     "registry probe": Probed,
+    "cache dir": CachePlace,
+    "cache size": CacheSize,
+    "cache prune": CacheCleaned,
+    "cache clean": CacheCleaned,
 }
 """What each command answers with `--json`."""
 

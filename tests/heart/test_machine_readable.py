@@ -120,6 +120,7 @@ def test_each_command_prints_the_document_that_is_written_down(world: World, mon
         "lock", "plan REF", "push REF", "build -o ../out", "load", "verify REF", "inspect REF", "copy REF ../copied",
         "pull REF -o ../pulled", "weights ls", "weights verify REF --against model/w.pt", "weights pull REF -o ../w",
         "logout localhost:9", "auth explain localhost:9", f"registry probe {world.registry}/me/probe",
+        "cache dir", "cache size", "cache prune", "cache clean",
     ]  # fmt: skip
     seen = set()
     for words in runs:
