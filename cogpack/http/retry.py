@@ -31,7 +31,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return min(float(text), _LONGEST_WAIT)
     try:
         moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for the zone of a moment that is none
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

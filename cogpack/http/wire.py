@@ -248,8 +248,14 @@ def _is_answer(early: bytes) -> bool:
 
 
 def _refused_us(error: OSError) -> CertificateError | None:
-    """TLS 1.3 says only after the handshake that a client certificate is missing or unwanted."""
+    """What their alert says of certificates, if anything. TLS 1.3 says it only after the handshake.
+
+    TLS 1.2 has no alert for a client certificate that is missing: "handshake failure" (RFC 5246 7.2.2), which is final
+    as well, since the next try would offer the same.
+    """
     reason = getattr(error, "reason", None) or ""
+    if reason.endswith("ALERT_HANDSHAKE_FAILURE"):
+        return CertificateError("handshake failure, as where a client certificate is missing or no cipher is common")
     return CertificateError(reason.replace("_", " ").lower()) if "ALERT" in reason and "CERTIFICATE" in reason else None
 
 

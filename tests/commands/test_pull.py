@@ -6,11 +6,14 @@ import random
 import tarfile
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fake_registry import DIST3, FakeRegistry, KiB, MiB, answer
+from support.fake_registry import DIST3, FakeRegistry, Fault, KiB, MiB, Seen, answer
 
 from cogpack.commands.images import PLATFORM
 from cogpack.commands.inspect import inspect
@@ -18,8 +21,11 @@ from cogpack.commands.pull import pull
 from cogpack.commands.session import Session, Settings
 from cogpack.digest import sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
+from cogpack.http import Http
+from cogpack.http.retry import ATTEMPTS, retry_after
 from cogpack.layout import Layout
 from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Platform
+from cogpack.progress import Cancellation
 from cogpack.registry import fetch
 
 Document = dict[str, Any]
@@ -345,13 +351,32 @@ def test_a_place_that_can_t_be_written_is_one_error(session: Session, registry: 
 
 
 def test_too_many_requests_are_waited_for_and_then_named_with_the_cure(
-    session: Session, registry: FakeRegistry, tmp_path: Path
+    registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P26."""
+    now, asked, meet = [1000.0], [], registry.meet
+
+    def wait(_: Cancellation, seconds: float) -> None:
+        now[0] += seconds
+
+    def met(seen: Seen) -> Fault | None:
+        if seen.kind == "GET manifest":
+            asked.append(now[0])
+        return meet(seen)
+
+    monkeypatch.setattr(registry, "meet", met)
+    monkeypatch.setattr("cogpack.http.client.retry_after", retry_after)
+    monkeypatch.setattr("cogpack.progress.Cancellation.wait", wait)
+    monkeypatch.setattr("cogpack.commands.session.Http", partial(Http, clock=lambda: now[0]))
     put(registry, LAYERS)
-    registry.on("GET manifest", answer(429, b'{"errors":[{"code":"TOOMANYREQUESTS"}]}', times=2, Retry_After="1"))
-    assert pull(session, f"{registry.address}/a/b:v1", tmp_path / "out").fetched
-    registry.on("GET manifest", answer(429, b'{"errors":[{"code":"TOOMANYREQUESTS"}]}', times=100, Retry_After="1"))
-    with pytest.raises(UnavailableError, match="TOOMANYREQUESTS") as caught:
-        pull(session, f"{registry.address}/a/b:v1", tmp_path / "out")
-    assert "cogpack login" in caught.value.next_step
+    with Session(Settings(cache=tmp_path / "cache", environment={"HOME": "/nonexistent"})) as session:
+        busy = answer(429, b'{"errors":[{"code":"TOOMANYREQUESTS"}]}', times=2, Retry_After="7")
+        registry.on("GET manifest", busy)
+        assert pull(session, f"{registry.address}/a/b:v1", tmp_path / "out").fetched
+        assert [later - sooner for sooner, later in pairwise(asked)] == [7, 7]
+        asked.clear()
+        registry.on("GET manifest", replace(busy, times=100))
+        with pytest.raises(UnavailableError, match="TOOMANYREQUESTS") as caught:
+            pull(session, f"{registry.address}/a/b:v1", tmp_path / "out")
+        assert [later - sooner for sooner, later in pairwise(asked)] == [7] * (ATTEMPTS - 1)
+    assert caught.value.next_step == (f"wait, or cogpack login {registry.address}: accounts may ask more often")

@@ -1,15 +1,19 @@
 import itertools
 import socket
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support.fake_http import Answer, Hangup, Request, serving
-from support.sockets import answer, head, talking
+from support.sockets import answer, flooding, head, talking
 
 from cogpack.errors import InputError, UnavailableError
 from cogpack.http import Http, Limits, Response, Trust, is_private, redacted, same_origin
 from cogpack.http.retry import retry_after
 from cogpack.progress import Cancellation, Cancelled
+
+MiB = 1024 * 1024
 
 
 def get(http: Http, url: str, **more: Any) -> Response:
@@ -48,8 +52,10 @@ def test_errors_show_neither_user_nor_query(http: Http) -> None:
 
 
 def test_a_long_answer_is_not_read_to_its_end(http: Http) -> None:
-    with serving(lambda _: (200, {}, b"x" * 100)) as fake, pytest.raises(InputError, match="longer than 99"):
-        get(http, fake.url, limit=99)
+    with flooding(256 * MiB) as (place, taken):
+        with pytest.raises(InputError, match="longer than 99"):
+            get(http, place.url(), limit=99)
+        assert taken() < 32 * MiB
 
 
 def test_redirects_end(http: Http) -> None:
@@ -329,9 +335,31 @@ def test_a_farewell_is_said_after_the_end_and_nobody_minds_how_it_is_taken() -> 
             get(http, fake.url)
 
 
-def test_retry_after_is_seconds_or_a_date_and_bounded() -> None:
-    assert retry_after({"retry-after": "7"}) == 7
-    assert retry_after({"retry-after": "99999"}) == 300
-    assert retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
-    assert retry_after({"retry-after": "soon"}) is None
-    assert retry_after({}) is None
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("7", 7),
+        (" 7 ", 7),
+        ("99999", 300),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 90),
+        ("Wednesday, 21-Oct-15 07:28:00 GMT", 90),  # the obsolete forms, RFC 9110 5.6.7
+        ("Wed Oct 21 07:28:00 2015", 90),
+        ("Wed, 21 Oct 2015 09:28:00 +0200", 90),
+        ("Wed, 21 Oct 2015 07:28:00 -0000", 90),
+        ("Wed, 21 Oct 2015 08:28:00 GMT", 300),
+        ("Wed, 21 Oct 2015 07:26:30 GMT", 0),
+        ("Tue, 20 Oct 2015 07:28:00 GMT", 0),
+        ("Wed, 21 Oct 99999 07:28:00 GMT", None),
+        ("Wed, 21 Oct 2015 07:28:00 +9999999999999999", None),
+        ("soon", None),
+        ("-7", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_and_bounded(
+    monkeypatch: pytest.MonkeyPatch, said: str | None, seconds: float | None
+) -> None:
+    now = datetime(2015, 10, 21, 7, 26, 30, tzinfo=UTC).timestamp()
+    monkeypatch.setattr("cogpack.http.retry.time", SimpleNamespace(time=lambda: now))
+    assert retry_after({} if said is None else {"retry-after": said}) == seconds

@@ -40,6 +40,13 @@ def get(place: Place, limits: Limits, *, timeout: float | None = None) -> bytes:
         return b"".join(stream.blocks())
 
 
+def test_who_says_nothing_for_a_minute_or_moves_16_kib_a_second_over_two_is_left() -> None:
+    """F30, F31: what users are promised; the other tests have smaller figures."""
+    assert Limits() == Limits(connect=20, answer=60, idle=60, rate=16 * 1024, window=120, refusal=5)
+    with Http() as http:
+        assert http._limits == Limits()
+
+
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 100 Continue\r\n\r\n"])
 def test_a_header_block_that_drips_is_dropped_when_its_time_is_over(start: bytes) -> None:
     limits = Limits(answer=0.3)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.fake_http import Answer, Request, serving
+from support.sockets import flooding
 from support.token_server import PASSWORD, REFRESH_TOKEN, USER, TokenServer, token_server
 
 from cogpack.errors import DeniedError, InputError, UnavailableError
@@ -202,10 +203,11 @@ def test_a_token_is_asked_for_on_the_word_of_the_registry_which_may_not_lead_ins
     assert server.fake.seen == []
 
 
-def test_an_answer_of_5_mib_is_not_read_to_its_end(http: Http, server: TokenServer) -> None:
-    server.faults.append((200, {}, b" " * 5 * 2**20))
-    with pytest.raises(InputError, match="longer than 131072"):
-        authorizer(http, account(ME)).challenged(server.challenge, None)
+def test_an_answer_of_mebibytes_is_not_read_to_its_end(http: Http) -> None:
+    with flooding(256 * 2**20) as (place, taken):
+        with pytest.raises(InputError, match="longer than 131072"):
+            authorizer(http, account(ME)).challenged(f'Bearer realm="{place.url()}"', None)
+        assert taken() < 32 * 2**20
 
 
 def test_an_identity_token_gets_a_token_by_post(http: Http, server: TokenServer) -> None:

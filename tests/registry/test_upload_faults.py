@@ -1,11 +1,13 @@
-"""The fault list of pushes, row by row (F1-F34), against a fake registry that has the manners of real ones."""
+"""Faults of uploads, row by row of docs/faults.md, against a fake registry that has the manners of real ones."""
 
 import random
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import accumulate
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support import fake_registry as fake
@@ -429,11 +431,21 @@ def test_f15_a_token_for_pulling_is_exchanged_for_one_that_may_push(like: Like, 
     assert len(registry.kinds("GET token")) == 2
 
 
-def test_f16_an_endless_401_ends_after_two_bodies_and_says_who_refused(registry: FakeRegistry) -> None:
+@pytest.mark.parametrize("login", [True, False])
+def test_f16_an_endless_401_ends_after_two_bodies_and_says_who_refused(like: Like, tmp_path: Path, login: bool) -> None:
+    registry = like(DIST28, auth="basic" if login else "")
     registry.on(SENT, answer(401, WWW_Authenticate='Basic realm="x"', times=9))
-    with pytest.raises(DeniedError, match=r"127\.0\.0\.1"):
-        push(registry)
-    assert len(registry.kinds(SENT)) <= 2
+    with pytest.raises(DeniedError) as denied:
+        push(registry, tmp_path=tmp_path)
+    refused = f"{registry.address} refused the right to push to a/b"
+    source = tmp_path / "config.json"
+    assert denied.value.message == (
+        f"{refused} with the password of user from {source} (auths: {registry.address}) (HTTP 401)"
+        if login
+        else f"{refused} without credentials (it offers basic)"
+    )
+    assert denied.value.next_step == f"cogpack login {registry.address}"
+    assert registry.kinds(SENT) == [SENT]
 
 
 def test_f16_fresh_tokens_that_are_refused_for_ever_end_after_two_bodies_too(like: Like, tmp_path: Path) -> None:
@@ -546,10 +558,22 @@ def _away(registry: FakeRegistry, seconds: float) -> RealHttp:
 # F18 - F23: limits, shapes, places
 
 
-@pytest.mark.parametrize(("said", "waited"), [("7", 7.0), ("99999", 300.0), (None, 0.0)])
+@pytest.mark.parametrize(
+    ("said", "waited"),
+    [
+        ("7", 7.0),
+        ("99999", 300.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 90.0),
+        ("Wed, 21 Oct 2015 08:28:00 GMT", 300.0),
+        ("Tue, 20 Oct 2015 07:28:00 GMT", 0.0),
+        (None, 0.0),
+    ],
+)
 def test_f18_a_busy_registry_is_given_the_time_it_asks_for(
-    registry: FakeRegistry, waits: list[float], said: str | None, waited: float
+    registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch, waits: list[float], said: str | None, waited: float
 ) -> None:
+    now = datetime(2015, 10, 21, 7, 26, 30, tzinfo=UTC).timestamp()
+    monkeypatch.setattr("cogpack.http.retry.time", SimpleNamespace(time=lambda: now))
     registry.on(SENT, answer(429, **({"Retry_After": said} if said else {})))
     push(registry)
     assert stored(registry)

@@ -5,6 +5,7 @@
 
 import os
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import pytest
 from hypothesis import event, example, given, settings
@@ -198,23 +199,64 @@ def test_no_range_breaks_the_reader_or_gives_an_offset_that_is_none(text: str) -
     assert found is None or 0 <= found <= 10**18
 
 
-@given(
-    least=st.text(max_size=12) | st.integers(-5, 2**40).map(str),
-    most=st.text(max_size=12) | st.integers(-5, 2**40).map(str),
-    size=st.integers(1, 2**40),
-)
-def test_chunks_add_up_and_are_equal_but_the_last(least: str, most: str, size: int) -> None:
+LIMITS = st.text(max_size=12) | st.integers(-5, 2**40).map(str) | st.integers(2**16, 2**21).map(str)
+
+
+def bounds(least: str, most: str) -> tuple[int, int]:
+    """The least and the largest chunk that these words of a registry ask for, where both can be kept to."""
+    floor, ceiling = (int(text) if text.strip().isdecimal() and len(text.strip()) < 16 else 0 for text in (least, most))
+    ceiling = ceiling if ceiling >= 65536 else 1024 * MiB
+    return (floor, ceiling) if floor <= min(ceiling, 1024 * MiB) else (1, 1024 * MiB)
+
+
+@given(least=LIMITS, most=LIMITS, size=st.integers(1, 2**40))
+def test_a_chunk_is_as_large_as_the_registry_says_and_a_gibibyte_at_most(least: str, most: str, size: int) -> None:
     shapes = Shapes(Profile(name="", hosts="", shapes=("chunks",), source=""))
     shapes.heard({"oci-chunk-min-length": least, "oci-chunk-max-length": most})
-    chunk = shapes.chunk(size)
-    assert 1 <= chunk <= 1024 * MiB
-    if (
-        most.isascii()
-        and most.isdecimal()
-        and int(most) >= 65536
-        and not (least.isdecimal() and int(least) > int(most))
-    ):
-        assert chunk <= int(most)
+    smallest, largest = bounds(least, most)
+    assert smallest <= shapes.chunk(size) <= min(largest, 1024 * MiB)
+
+
+class Counting(World):
+    """It takes all, and keeps nothing but where each body began and how long it was."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        super().__init__(b"", [], keeps=True, told="right")
+        self.headers = headers
+        self.bodies: list[tuple[int, int | None, bool]] = []
+
+    def open(self) -> Answer:
+        return Answer(202, location="s1", headers=self.headers)
+
+    def send(self, method: str, url: str, *, start: int, length: int | None, ranged: bool) -> Answer:
+        self.bodies.append((start, length, ranged))
+        return Answer(201 if method == "PUT" else 202, location="s1")
+
+    def commit(self, url: str) -> Answer:
+        return Answer(201)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@example(least="", most="65536", pieces=3, rest=0)
+@example(least="", most="65536", pieces=0, rest=1)
+@example(least="", most="65536", pieces=0, rest=0)
+@example(least="2000000", most="1000000", pieces=3, rest=5)
+@given(least=LIMITS, most=LIMITS, pieces=st.integers(0, 20), rest=st.integers(0, 2**40))
+def test_chunks_add_up_and_are_equal_but_the_last(least: str, most: str, pieces: int, rest: int) -> None:
+    world = Counting({"oci-chunk-min-length": least, "oci-chunk-max-length": most})
+    shapes = Shapes(Profile(name="", hosts="", shapes=("chunks",), source=""))
+    shapes.heard(world.headers)
+    chunk = shapes.chunk(1)
+    size = pieces * chunk + rest % chunk
+    upload(world, shapes, Blob(sha256(b""), size), name="blob")
+    lengths = [length or 0 for _, length, _ in world.bodies]
+    assert [start for start, _, _ in world.bodies] == [0, *accumulate(lengths)][: len(lengths)]
+    assert all(ranged for _, _, ranged in world.bodies) == (size > 0)  # nothing at all is one PUT
+    assert sum(lengths) == size
+    assert set(lengths[:-1]) <= {chunk}
+    smallest, largest = bounds(least, most)
+    assert all(smallest <= length <= largest for length in lengths[:-1])
+    assert all(0 < length <= largest for length in lengths[-1:]) or size == 0
 
 
 def test_bytes_that_arrive_damaged_twice_are_an_error_of_their_own() -> None:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import NoReturn
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from support.counted import Counted
@@ -114,8 +115,9 @@ class Fault:
     request is read ("drain"), not read while the connection stays ("stall") or the connection closed ("close");
     "lost" does the work and cuts before its answer; "late" does the work and answers this; "stall" stops without a
     word; "slow" goes on at `rate` bytes a second; "cut" closes the connection after `after` bytes of an
-    answer, all of which arrive; "chunked" answers as usual, in that transfer coding. A header that is
-    "" is left out.
+    answer, all of which arrive; "chunked" answers as usual, in that transfer coding; "drip" reads the request and
+    answers with a header block that has no end, a byte now and then, for five seconds. A header that is "" is left
+    out.
     """
 
     how: str
@@ -371,6 +373,10 @@ class _Connection:
             for _ in self._blocks():
                 pass
             return True
+        if fault and fault.how == "drip":
+            for _ in self._body():
+                pass
+            self._drip()
         if refusal := self._registry.refuses(seen):
             for _ in self._blocks():
                 pass
@@ -490,6 +496,14 @@ class _Connection:
         for block in body if isinstance(body, Counted) else (body,):
             self._registry.moved(len(block))
             self._socket.sendall(block)
+
+    def _drip(self) -> NoReturn:
+        self._socket.sendall(b"HTTP/1.1 201 X\r\nX: ")
+        for _ in range(100):
+            if self._stop.wait(0.05):
+                break
+            self._socket.sendall(b"x")
+        raise _Gone
 
     def _handle(self, seen: Seen) -> tuple[int, dict[str, str], bytes | Counted]:
         if seen.path.endswith("/token"):

@@ -13,11 +13,12 @@ from trustme import CA
 
 @dataclass
 class Place:
-    """`heads`: the header blocks of all requests so far."""
+    """`heads`: the header blocks of all requests so far; `connections`: how many were made, those of no request too."""
 
     port: int
     scheme: str
     heads: list[str] = field(default_factory=list)
+    connections: int = 0
 
     def url(self, host: str = "127.0.0.1", path: str = "/") -> str:
         return f"{self.scheme}://{host}:{self.port}{path}"
@@ -46,6 +47,7 @@ def talking(script: Callable[[socket.socket, str], None], tls: ssl.SSLContext | 
                 connection, _ = listener.accept()
             except OSError:
                 return
+            place.connections += 1
             # Else an answer may wait for the acknowledgement of what went before it, and be lost when it is closed.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             opened.append(connection)
@@ -69,6 +71,34 @@ def talking(script: Callable[[socket.socket, str], None], tls: ssl.SSLContext | 
             connection.close()
 
 
+@contextmanager
+def flooding(size: int, start: bytes = b"", **headers: str) -> Iterator[tuple[Place, Callable[[], int]]]:
+    """A server whose every answer is `start` and zeros, `size` bytes in all, as long as they are taken.
+
+    The second: waits until nothing more is sent; how many bytes of the longest answer went, what lies in buffers among
+    them.
+    """
+    sent, ended = [0], threading.Event()
+
+    def script(connection: socket.socket, _: str) -> None:
+        zeros, at = memoryview(bytes(64 * 1024)), len(start)
+        try:
+            answer(connection, body=start, **({"Content_Length": str(size)} | headers))
+            while at < size:
+                connection.sendall(zeros)
+                at += len(zeros)
+        finally:
+            sent.append(at)
+            ended.set()
+
+    def taken() -> int:
+        assert ended.wait(30), "it is neither read nor hung up on"
+        return max(sent)
+
+    with talking(script) as place:
+        yield place, taken
+
+
 def head(connection: socket.socket) -> str:
     """A header block, read byte by byte so that what follows it stays in the socket."""
     found = b""
@@ -84,6 +114,7 @@ def answer(connection: socket.socket, status: str = "200 OK", body: bytes = b"",
     lines = [
         f"{name.replace('_', '-')}: {value}\r\n"
         for name, value in ({"Content_Length": str(len(body))} | headers).items()
+        if value
     ]
     connection.sendall(f"HTTP/1.1 {status}\r\n{''.join(lines)}\r\n".encode() + body)
 
