@@ -4,6 +4,8 @@ import gzip
 import itertools
 import random
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zlib
 from collections.abc import Iterator
@@ -98,9 +100,37 @@ def test_a_layer_of_zeros_that_is_small_is_none() -> None:
     assert len(unpacked(gzip.compress(bytes(60 * MiB)))) == 60 * MiB
 
 
-def test_a_window_of_gigabytes_is_refused() -> None:
-    """P16: before it is allocated."""
-    # Magic number, a frame header without content size, a window descriptor for 2^31 bytes, an empty last block.
-    frame = b"\x28\xb5\x2f\xfd" + b"\x00" + bytes([(31 - 10) << 3]) + b"\x01\x00\x00"
+def frame(window: int) -> bytes:
+    """A zstd frame without content size, its window of 2^`window` bytes, its one block of no byte (RFC 8878 3.1.1)."""
+    return b"\x28\xb5\x2f\xfd" + b"\x00" + bytes([(window - 10) << 3]) + b"\x01\x00\x00"
+
+
+@pytest.mark.parametrize("window", [28, 31, 41])
+def test_a_window_of_gigabytes_is_refused(window: int) -> None:
+    """P16."""
+    assert unpacked(frame(27)) == b""
     with pytest.raises(InputError, match=r"zstd layer can't be unpacked"):
-        unpacked(frame)
+        unpacked(frame(window))
+
+
+def test_a_window_of_gigabytes_is_refused_by_a_limit_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P16: the library's own, which is the same today, is not what it is refused by."""
+    monkeypatch.setattr("cogpack.decompress._ZSTD_WINDOW", 2**20)
+    assert unpacked(frame(20)) == b""
+    with pytest.raises(InputError, match=r"zstd layer can't be unpacked"):
+        unpacked(frame(21))
+
+
+def test_a_window_of_gigabytes_is_refused_before_it_is_allocated() -> None:
+    """P16: the address space of a process that is given one hardly grows."""
+    program = (
+        "import sys\n"
+        "from cogpack.decompress import decompressed\n"
+        "from cogpack.errors import InputError\n"
+        "def peak(): return next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmPeak:'))\n"
+        "before = peak()\n"
+        "try: print(list(decompressed([bytes.fromhex(sys.argv[1])])))\n"
+        "except InputError: print(peak() - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, frame(31).hex()], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 32 * 1024  # KiB

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from support.disks import no_file_beyond
 
 from cogpack.errors import InputError, UnavailableError
 from cogpack.image import BaseImage, Part, Run, assemble
@@ -115,6 +116,22 @@ def test_a_cache_that_can_not_be_written_is_a_note_and_ends_nothing(tmp_path: Pa
     (note,) = notes
     assert note.startswith(f"{tmp_path}/facts/")
     assert "can't write" in note
+
+
+@pytest.mark.parametrize("room", [0, 1, 100])
+def test_a_cache_that_can_not_be_written_to_the_end_keeps_no_half_of_a_fact(tmp_path: Path, room: int) -> None:
+    """F36: the disk is full in the middle of a write."""
+    notes: list[str] = []
+    sink, made = Sink(), plan("a", "b", "c")
+    with no_file_beyond(room):
+        move(made, sink, Facts(tmp_path / "facts", note=lambda note: notes.append(note.text)), jobs=1)
+    assert sink.events[3:] == ["image", "tags v1"]
+    (note,) = notes
+    assert "can't write: File too large" in note
+    assert [path for path in (tmp_path / "facts").rglob("*") if path.is_file()] == []
+    facts = Facts(tmp_path / "facts")
+    move(made, Sink(), facts)
+    assert all(facts.get(layer.key) for layer in made.layers)
 
 
 def test_the_number_of_jobs_changes_nothing(tmp_path: Path) -> None:

@@ -174,7 +174,8 @@ class Attentive(FakeRegistry):
 def test_f13_tokens_that_end_all_the_time_do_not_end_a_push(
     hello: Project, room: Path, start: Start, jobs: int
 ) -> None:
-    """Between session and body, between layers, in bodies: no body begins with a token that is about to end."""
+    """Between session and body, between layers, in bodies. Of one job no body begins with a token about to end; of
+    eight, none is refused by a registry that takes tokens of the last hour, and one refresh serves them all."""
     ends = list(itertools.accumulate(SIZE * weight // sum(PARTS) for weight in PARTS))
     tensors = {
         f"layers.{n}.w": {"dtype": "U8", "shape": [end - begin], "data_offsets": [begin, end]}

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
+from support.disks import no_file_beyond
 from support.fake_registry import ALL, DIST28, FakeRegistry, Fault, Seen, answer, error, late, reset
 from support.images import file_layer, fill, image_of
 
@@ -251,6 +252,17 @@ def test_f36_a_cache_that_can_not_be_written_keeps_no_push_from_its_end(registry
     with Http() as http:
         fill(sink(http, registry, tmp_path), [file_layer("project", {"a": b"one"})], ["v1"])
     assert registry.tags["a/b"]
+
+
+def test_f36_a_disk_that_is_full_in_the_middle_of_a_write_to_the_cache_ends_nothing(
+    registry: FakeRegistry, tmp_path: Path
+) -> None:
+    homes = tmp_path / "homes"
+    with Http() as http, no_file_beyond(4):
+        fill(sink(http, registry, tmp_path), [file_layer("project", {"a": b"one"})], ["v1"])
+    assert registry.tags["a/b"]
+    assert homes.is_dir()
+    assert [path for path in homes.rglob("*") if path.is_file()] == []
 
 
 def test_f36_a_disk_that_fails_ends_the_session_and_the_file_is_named(
