@@ -16,6 +16,7 @@ from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError,
 from cogpack.http import Http, Trust
 from cogpack.oci import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, encode
 from cogpack.reference import Reference
+from cogpack.registry.auth import Tokens
 from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.download import BUDGET
@@ -425,6 +426,64 @@ def test_credentials_that_are_refused_end_the_matter(http: Http, tmp_path: Path)
             repository(http, fake.address, login=True, tmp_path=tmp_path).has_blob(BLOB)
         assert PASSWORD not in refused.value.message
         assert len(fake.seen) <= 4
+
+
+@pytest.mark.parametrize(
+    "challenge",
+    ['Bearer service="x"', "Bearer", 'Bearer realm=""', 'Bearer realm="/token"', 'Bearer realm="//h/"', "?"],
+)
+@pytest.mark.parametrize("login", [True, False])
+def test_a_challenge_that_names_no_token_server_is_one_error(
+    http: Http, tmp_path: Path, challenge: str, login: bool
+) -> None:
+    """A5."""
+    with serving(lambda request: (401, {"WWW-Authenticate": challenge}, b"")) as fake:
+        there = repository(http, fake.address, login=login, tmp_path=tmp_path)
+        with pytest.raises(CogpackError) as failed:
+            there.manifest("v1")
+    no_address = "names a token server that is no address" in failed.value.message
+    assert no_address if "Bearer" in challenge else isinstance(failed.value, DeniedError)
+    assert failed.value.message.startswith(fake.address)
+    assert "\n" not in failed.value.message
+    assert all("authorization" not in request.headers for request in fake.seen)
+
+
+def test_each_registry_and_each_path_hears_of_its_own_account_only(http: Http, tmp_path: Path) -> None:
+    """A11: of those that one command talks to."""
+    heard: list[tuple[str, str, str]] = []
+
+    def registry(name: str) -> Callable[[Request], Answer]:
+        def script(request: Request) -> Answer:
+            said, place = request.headers.get("authorization", ""), f"http://{request.headers['host']}"
+            heard.append((name, request.path.partition("?")[0], said))
+            if request.path.startswith("/token"):
+                user = base64.b64decode(said.removeprefix("Basic ")).decode().partition(":")[0]
+                return 200, {}, json.dumps({"token": f"{name}-{user}"}).encode()
+            if not said:
+                return 401, {"WWW-Authenticate": f'Bearer realm="{place}/token",service="s"'}, b""
+            return 200, {"Content-Length": str(BLOB.size)}, b""
+
+        return script
+
+    with serving(registry("one")) as one, serving(registry("two")) as two:
+        users = {one.address: "alice", two.address: "bob", f"{two.address}/team": "carol"}
+        auths = {place: {"username": user, "password": f"secret of {user}"} for place, user in users.items()}
+        environment = {"HOME": "/nonexistent", "DOCKER_AUTH_CONFIG": json.dumps({"auths": auths})}
+        credentials, tokens = Credentials.from_environment(environment), Tokens()
+        for _ in range(2):
+            for place in (f"{one.address}/a/b", f"{two.address}/a/b", f"{two.address}/team/b", f"{one.address}/team/b"):
+                reference = Reference.parse(place)
+                assert Repository(http, reference, credentials, actions=("pull",), tokens=tokens).has_blob(BLOB)
+    asked = [(name, base64.b64decode(said[6:]).decode()) for name, path, said in heard if path == "/token"]
+    alice, bob, carol = (("one", "alice"), ("two", "bob"), ("two", "carol"))
+    assert asked == [(name, f"{user}:secret of {user}") for name, user in (alice, bob, carol, alice)]
+    shown = {(name, path.split("/")[2], said) for name, path, said in heard if said.startswith("Bearer")}
+    assert shown == {
+        ("one", "a", "Bearer one-alice"),
+        ("one", "team", "Bearer one-alice"),
+        ("two", "a", "Bearer two-bob"),
+        ("two", "team", "Bearer two-carol"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -805,6 +805,21 @@ def test_f28_bytes_damaged_on_the_way_are_sent_once_more_then_given_up(registry:
 
 
 @pytest.mark.parametrize("known", [True, False])
+def test_f28_a_source_that_changed_between_the_two_is_an_error_and_no_blob(registry: FakeRegistry, known: bool) -> None:
+    """The registry compares; a source that looks for itself is F29's."""
+
+    class Changing(Body):
+        def __iter__(self) -> Iterator[bytes]:
+            for number, block in enumerate(super().__iter__()):
+                yield bytes(len(block)) if self.passes > 1 and number == 3 else block
+
+    registry.on(SENT, answer(400, fake.error("DIGEST_INVALID")))
+    with pytest.raises(MismatchError, match="twice"):
+        push(registry, Changing(), known=known)
+    assert not registry.blobs.get("a/b")
+
+
+@pytest.mark.parametrize("known", [True, False])
 def test_f29_a_source_that_ends_early_commits_nothing(registry: FakeRegistry, known: bool) -> None:
     class Changed(Body):
         def __iter__(self) -> Iterator[bytes]:
