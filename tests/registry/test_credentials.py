@@ -152,6 +152,31 @@ def test_a_file_that_is_a_directory_or_too_long_is_passed_over_and_told_once(mac
     ]  # fmt: skip
 
 
+def test_a_file_that_is_not_ours_to_read_is_named_once_and_passed_over(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A8. (Root, who runs tests in containers, may read all: so the refusal is made up.)"""
+    closed = machine.root / ".docker/config.json"
+    for place, user in ((".docker/config.json", "other"), ("run/containers/auth.json", "me")):
+        machine.file(place, json.dumps({"auths": {"h.io": {"username": user, "password": "x"}}}))
+    opened = Path.open
+
+    def refusing(path: Path, *arguments: Any, **more: Any) -> Any:
+        if path == closed:
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *arguments, **more)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    credentials = machine.credentials()
+    for repository in ("a", "b"):
+        login = credentials.find("h.io", repository).login()
+        assert login is not None
+        assert login.user == "me"
+    (note,) = machine.notes
+    assert note.startswith(f"{closed}")
+    assert "can't be read (Permission denied)" in note
+
+
 # The order of files and variables
 
 PLACES = [
