@@ -259,6 +259,17 @@ def test_chunks_add_up_and_are_equal_but_the_last(least: str, most: str, pieces:
     assert all(0 < length <= largest for length in lengths[-1:]) or size == 0
 
 
+@pytest.mark.parametrize("size", [2**31 - 1, 2**31, 2**31 + 1, 2**32 + 1, 10**12, 5 * 2**40])
+def test_f40_chunks_of_sizes_beyond_32_bits_add_up(size: int) -> None:
+    """Sizes without bytes."""
+    world = Counting({})
+    upload(world, Shapes(Profile(name="", hosts="", shapes=("chunks",), source="")), Blob(sha256(b""), size), name="b")
+    lengths = [length or 0 for _, length, _ in world.bodies]
+    assert [start for start, _, _ in world.bodies] == [0, *accumulate(lengths)][: len(lengths)]
+    assert sum(lengths) == size
+    assert len(lengths) <= 10_000
+
+
 def test_bytes_that_arrive_damaged_twice_are_an_error_of_their_own() -> None:
     world = World(b"data", [("damage", 0)] * 9, keeps=True, told="right")
     with pytest.raises(MismatchError, match="twice"):
