@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
+from blake3 import blake3
 
 from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.entry import Entry, File, HardLink
 from cogpack.layers.files import LEAST, FilesSource, Placed, drain, equals, generated, read_equal
-from cogpack.layers.fingerprints import Fingerprints
+from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 
 BIG = bytes(range(256)) * (LEAST // 256)
 OTHER = BIG[:-1] + b"?"
@@ -104,6 +106,31 @@ def test_a_cut_out_of_a_file_can_equal_another_file(tmp_path: Path, fingerprints
     slices = Slices(LocalFile.of(tmp_path / "large"), ((6, len(BIG) - 5),), BIG[:5])
     files = [Placed("src/cut", fingerprints.when_read(slices)), placed(fingerprints, tmp_path / "whole", BIG)]
     assert shape(files) == {"src/cut": None, "src/whole": "src/cut"}
+
+
+class Elsewhere:
+    """Contents of the size of `BIG` that are not on this machine."""
+
+    size = len(BIG)
+
+    def open(self) -> BinaryIO:
+        raise AssertionError("fetched")
+
+    def deflated(self) -> None:
+        return None
+
+
+def test_of_equal_files_that_lie_elsewhere_one_is_fetched_and_none_where_one_is_here(
+    tmp_path: Path, fingerprints: Fingerprints
+) -> None:
+    away = [Placed(f"src/{name}", Fingerprinted(Elsewhere(), "sha256:aa")) for name in "ab"]
+    here = placed(fingerprints, tmp_path / "c", BIG)
+    assert shape([*away, here]) == {"src/a": None, "src/b": "src/a", "src/c": None}
+    known = Placed("src/a", Fingerprinted(Elsewhere(), blake3(BIG).hexdigest()))
+    first, second = entries([known, here])
+    assert isinstance(first, File)
+    assert first.content is here.content
+    assert second == HardLink("src/c", "src/a")
 
 
 def test_entries_are_the_same_before_and_after_the_first_reading(tmp_path: Path, fingerprints: Fingerprints) -> None:
