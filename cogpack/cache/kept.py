@@ -35,6 +35,7 @@ class Kept:
         self._lock = threading.RLock()
         self._root: Path | None = None
         self._told: set[str] = set()
+        self._today = ""
         self._close: Callable[[], object] | None = None
 
     @property
@@ -57,11 +58,13 @@ class Kept:
             return
         name = path.relative_to(root).as_posix()
         with self._lock:
+            day = datetime.now(UTC).date().isoformat()
+            if day != self._today:  # of many runs a day, the first one writes a name
+                self._today, self._told = day, _names(root / USED / day)
             if name in self._told:
                 return
             self._told.add(name)
             with suppress(OSError), locked(root, fcntl.LOCK_SH):
-                day = datetime.now(UTC).date().isoformat()
                 file = os.open(root / USED / day, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
                 try:
                     os.write(file, f"{name}\n".encode())
@@ -101,6 +104,13 @@ class Kept:
         text = f"{why}; this run keeps nothing, and the next one has to fetch and learn the same again"
         self._note(Note(Code.CACHE_UNWRITABLE, text))
         return root
+
+
+def _names(record: Path) -> set[str]:
+    try:
+        return set(record.read_text(errors="replace").splitlines())
+    except OSError:
+        return set()
 
 
 @contextmanager

@@ -215,12 +215,14 @@ def _remove(root: Path, name: str) -> bool:
 
 
 def _remove_records(root: Path, left: Iterable[str]) -> None:
-    """Days of which nothing is left; nobody is writing, since nobody runs."""
-    names = set(left)
-    for record in _records(root):
+    """Days that say nothing that a later one does not say of what is left; nobody is writing, since nobody runs."""
+    names, later = set(left), set[str]()
+    for record in reversed(_records(root)):
         with suppress(OSError):
-            if names.isdisjoint(record.read_text(errors="replace").splitlines()):
+            told = names.intersection(record.read_text(errors="replace").splitlines())
+            if told <= later:
                 record.unlink()
+            later |= told
 
 
 def _remove_empty(root: Path, names: Iterable[str]) -> None:

@@ -183,6 +183,26 @@ def test_uses_are_recorded_without_touching_the_files(tmp_path: Path) -> None:
     kept.close()
 
 
+def test_records_of_uses_do_not_grow_with_the_runs(tmp_path: Path) -> None:
+    root = tmp_path / "cache"
+    names = [f"artifacts/sha256/{digit * 2}/{digit * 64}" for digit in "ab"]
+    for name in names:
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text("x")
+    for _ in range(3):
+        kept = Kept(root)
+        kept.used(root / names[0])
+        kept.used(root / names[1])
+        kept.close()
+    (record,) = (root / "used").iterdir()
+    assert record.read_text().splitlines() == names
+    for day, told in (("2020-01-01", names), ("2020-01-02", names[:1])):
+        record.with_name(day).write_text("".join(f"{name}\n" for name in told))
+    record.write_text(f"{names[0]}\n")
+    prune(root, days=36500, limit=None, now=time.time())
+    assert sorted(path.name for path in (root / "used").iterdir()) == ["2020-01-01", record.name]
+
+
 def test_left_over_scratch_goes_whatever_its_age(tmp_path: Path) -> None:
     root = tmp_path / "cache"
     (root / "resolve-abcd1234").mkdir(parents=True)
