@@ -57,9 +57,9 @@ class Patterns:
         return state != 0 and not self._kept >> (state.bit_length() - 1) & 1
 
     def takes_in(self, path: str) -> bool:
-        """Whether the last pattern that matches `path` itself is one with `!`."""
+        """Whether a pattern with `!` means the directory `path`, or something in it, and does not just meet it."""
         state = self.match(path)
-        return state != 0 and not self.ignores(state)
+        return (state != 0 and not self.ignores(state)) or any(fixed.startswith(f"{path}/") for fixed in self._back)
 
     def may_keep_below(self, directory: str) -> bool:
         """Whether a `!` pattern could match something inside an ignored `directory`."""

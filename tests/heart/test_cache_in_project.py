@@ -109,6 +109,15 @@ def test_directories_that_are_marked_as_caches_are_left_out(world: World) -> Non
     assert "left out" not in done.err
 
 
+def test_a_file_that_dockerignore_takes_in_is_taken_out_of_a_cache(world: World) -> None:
+    project = world.project(files={"hub/CACHEDIR.TAG": TAG, "hub/deep/w.pt": noise(2_000_000), "hub/x": "", "c/x": ""})
+    project.write("c/CACHEDIR.TAG", TAG)
+    project.write(".dockerignore", "hub\n!hub/deep/w.pt\n*.txt\n!**/y\n")
+    ok(project.cogpack("push", project.target()))
+    names = {path for path in world.files("me/model", "v1") if path.startswith(("src/hub", "src/c/"))}
+    assert names == {"src/hub/deep/w.pt"}
+
+
 def test_a_predictor_in_a_cache_is_told_as_left_out(world: World) -> None:
     project = world.project(files={"c/CACHEDIR.TAG": TAG, "c/predict.py": "x = 1\n"})
     project.write("cog.yaml", (project.root / "cog.yaml").read_text().replace("predict.py:", "c/predict.py:"))
