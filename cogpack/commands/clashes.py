@@ -60,8 +60,8 @@ def _opened(session: Session, project: Project, wheel: LockedWheel, address: str
     """How to read it, and its bytes in all."""
     artifact = wheel_artifact(wheel)
     parts = urlsplit(address or "")
-    if path := session.store.find(artifact):
-        return _local(path)
+    if session.store.find(artifact):
+        return _local(session.store.verified(artifact, tuple)[0])
     if wheel.path is not None:
         return _local(project.root / wheel.path)
     if parts.scheme == "file":

@@ -64,8 +64,9 @@ def _placed(error: InputError, found: Brought, places: Mapping[str, str]) -> Inp
 
 def _control(session: Session, deb: LockedDeb, mirror: Mirror) -> dict[str, bytes]:
     where = f"package {deb.name} {deb.version}"
-    if here := session.store.find(Artifact(deb.path.rpartition("/")[2], Digest(f"sha256:{deb.sha256}"), deb.size)):
-        with here.open("rb") as stream:
+    artifact = Artifact(deb.path.rpartition("/")[2], Digest(f"sha256:{deb.sha256}"), deb.size)
+    if session.store.find(artifact):
+        with session.store.verified(artifact, tuple)[0].open("rb") as stream:
             return read_control(stream, where=where)
     url = mirror.url(deb.archive, deb.path)
     head = _read(session, url, 0, min(_HEAD, deb.size))

@@ -87,6 +87,18 @@ def test_a_link_in_the_place_of_a_cached_wheel_is_not_followed(project: Project)
     assert not path.is_symlink()
 
 
+def test_a_lock_compares_no_wheel_that_was_replaced_in_the_cache(project: Project) -> None:
+    ok(project.cogpack("push", project.target("one")))
+    path = cached_wheel(project.world, "thing")
+    path.write_bytes(other_wheel(path))
+    (project.root / "cogpack.lock").unlink()
+    done = project.cogpack("lock")
+    assert done.code == 3, done.err
+    assert f"error: {path}: this file of the cache is not thing-1-py3-none-any.whl any more" in done.err
+    assert not (project.root / "cogpack.lock").exists()
+    ok(project.cogpack("lock"))
+
+
 def evil_layer(world: World, repository: str) -> dict[str, Any]:
     """A layer that is in the registry, with another `thing.py`; its descriptor and diff ID."""
     out = io.BytesIO()
