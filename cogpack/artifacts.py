@@ -150,8 +150,11 @@ class Store:
         if mismatch:
             raise mismatch
         why = "; ".join(error.message for error in tried) or "no index or mirror lists it"
+        what = f"{artifact.name} ({artifact.digest}) can't be had: {why}"
+        if tried and all(isinstance(error, DeniedError) for error in tried):
+            raise DeniedError(what, next_step=tried[0].next_step)
         failure = UnavailableError(
-            f"{artifact.name} ({artifact.digest}) can't be had: {why}",
+            what,
             next_step="check the network and the configured index or mirror; if the file is gone, run cogpack lock",
         )
         failure.away = next((error.away for error in tried if isinstance(error, UnavailableError) and error.away), None)

@@ -16,6 +16,9 @@ from typing import ClassVar
 
 from cogpack.redaction import redact
 
+_SHOWN = 50
+"""Faults that one message names."""
+
 
 class CogpackError(Exception):
     """The root. `next_step` is required: an error without advice can't be raised."""
@@ -32,20 +35,25 @@ class CogpackError(Exception):
 
 
 class InputError(CogpackError):
-    """The user's files, arguments or settings must change."""
+    """The user's files, arguments or settings must change. `parts`: of one that stands for several."""
 
     exit_code = 2
     code = "input"
+    parts: "tuple[InputError, ...]" = ()
 
 
 def together(faults: Sequence[InputError]) -> InputError:
     """All of them as one, each on a line with its own advice: who has several to mend wants to know them at once."""
-    if len(faults) == 1:
-        return faults[0]
-    lines = [f"{fault.message} (next: {fault.next_step})" for fault in faults]
-    return InputError(
-        "\n  ".join([f"{len(faults)} things must change:", *lines]), next_step="change each of them as it says"
+    parts = tuple(part for fault in faults for part in fault.parts or (fault,))
+    if len(parts) == 1:
+        return parts[0]
+    lines = [f"{part.message} (next: {part.next_step})" for part in parts[:_SHOWN]]
+    more = [f"and {len(parts) - _SHOWN} more"] if len(parts) > _SHOWN else []
+    error = InputError(
+        "\n  ".join([f"{len(parts)} things must change:", *lines, *more]), next_step="change each of them as it says"
     )
+    error.parts = parts
+    return error
 
 
 class MismatchError(CogpackError):

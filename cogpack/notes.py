@@ -45,10 +45,15 @@ class Code(enum.StrEnum):
     INCOMPLETE_COPY = "incomplete-copy", "The source lists something that it does not have in full: it was left out."
     INCOMPLETE_WEIGHTS = "incomplete-weights", "An index, or a name that counts, tells of weights that are not there."
     LAYER_ABOVE_LIMIT = "layer-above-limit", "A layer is larger than what the registry is known to take."
+    LINKS_MISSING = (
+        "links-missing",
+        "A directory that --find-links names is not there: it was passed over.",
+    )
     LOCK_STALE = "lock-stale", "The lock was made from other inputs and is resolved anew."
     LOCK_UNREAD = "lock-unread", "The lock can't be read, and the schema was made without its versions."
     LOCK_UNWRITTEN = "lock-unwritten", "The lock was resolved for this run only: this command writes nothing."
     MIRROR_DOWN = "mirror-down", "A mirror failed and is not asked any more in this run."
+    MISSING_EXTRA = "missing-extra", "The chosen version of a package does not have the extra that is asked for."
     NO_REPO_DIGEST = "no-repo-digest", "Docker has the image, but does not know it by its digest."
     NO_SOURCE = "no-source", "The image names a commit, but no remote says where others get it."
     OUTAGE = "outage", "A server does not answer; it is asked again for some minutes."

@@ -12,7 +12,9 @@ Ask = Callable[[Mapping[str, str]], AbstractContextManager[Stream]]
 _ATTEMPTS = 5
 """Failures in a row without a byte between them."""
 
-_TAIL = 64 * 1024
+_TAIL = 128 * 1024
+"""Bytes: the end record with the longest comment, and most central directories with it."""
+
 _AHEAD = 16 * 1024
 
 

@@ -17,6 +17,7 @@ RANKS = {
     "reference": 0,
     "text": 0,
     "redaction": 0,
+    "encodings": 0,
     "home": 0,
     "trace": 1,
     "disk": 1,

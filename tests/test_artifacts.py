@@ -11,7 +11,7 @@ from support.fake_http import Answer, Hangup, Request, serving
 
 from cogpack.artifacts import Artifact, Store
 from cogpack.digest import sha256
-from cogpack.errors import MismatchError, UnavailableError
+from cogpack.errors import DeniedError, MismatchError, UnavailableError
 from cogpack.http import Http
 from cogpack.layers.content import LocalFile, Stat
 
@@ -94,6 +94,14 @@ def test_the_next_place_is_tried_and_all_are_named(store: Store, tmp_path: Path)
     assert "/gone" in failed.value.message
     assert "missing" in failed.value.message
     assert "secret" not in failed.value.message
+
+
+def test_places_that_all_want_credentials_are_told_as_that(store: Store, tmp_path: Path) -> None:
+    with serving(lambda _: (401, {}, b"")) as fake:
+        with pytest.raises(DeniedError, match=r"x\.whl .* can't be had: .*: 401"):
+            store.fetch(WHEEL, lambda: [fake.url, fake.url])
+        with pytest.raises(UnavailableError, match=r"401.*No such file"):
+            store.fetch(WHEEL, lambda: [fake.url, str(tmp_path / "none")])
 
 
 def away(times: int) -> Callable[[Request], Answer]:

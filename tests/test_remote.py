@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from itertools import count
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from cogpack.http import Http
 from cogpack.layers.tar import read as read_content
 from cogpack.layers.weights.cuts import Piece
 from cogpack.layers.weights.remote import RemoteContent, cut_pieces, measure, opaque_pieces
-from cogpack.remote import RemoteFile
+from cogpack.remote import Glances, NoRangesError, RemoteFile, remote_size
 
 DATA = random.Random(0).randbytes(5 << 20)
 
@@ -147,3 +148,28 @@ def test_content_that_is_not_the_pinned_one_ends_in_an_error(digest: str) -> Non
     content = RemoteContent(lambda: Memory(DATA), lambda: Piece("", ((0, 5000),)), 5000, digest)
     with pytest.raises(MismatchError, match=r"cogpack\.lock pins"):
         list(read_content(content))
+
+
+@given(st.lists(st.tuples(st.integers(0, 400_000), st.integers(0, 70_000)), max_size=6))
+def test_glances_at_a_file_are_its_bytes(places: list[tuple[int, int]]) -> None:
+    data = DATA[:400_000]
+    glances = Glances(cast("RemoteFile", Memory(data)))
+    for offset, size in places:
+        assert glances(offset, size) == data[offset : offset + size]
+
+
+def test_what_lies_at_the_end_takes_one_request() -> None:
+    with serving(ranged) as fake, Http() as http:
+        assert remote_size(http, f"{fake.url}/f") == len(DATA)
+        glances = Glances(RemoteFile(http, f"{fake.url}/f", len(DATA)))
+        for offset, size in ((len(DATA) - 65557, 65557), (len(DATA) - 100_000, 3), (len(DATA) - 5, 100)):
+            assert glances(offset, size) == DATA[offset:][:size]
+        assert len(fake.seen) == 2
+        assert glances(77, 5) == glances(77, 5) == DATA[77:82]
+        assert len(fake.seen) == 3
+
+
+@pytest.mark.parametrize("answer", [(200, {}, DATA), (206, {"Content-Range": "bytes 0-0/*"}, b"x")])
+def test_a_server_that_knows_no_ranges_or_no_size_is_told_apart(answer: Answer) -> None:
+    with serving(lambda _: answer) as fake, Http() as http, pytest.raises(NoRangesError):
+        remote_size(http, f"{fake.url}/f")

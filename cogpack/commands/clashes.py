@@ -21,7 +21,7 @@ from cogpack.resolve.wheels import Resolved, Target
 from cogpack.text import count_text
 from cogpack.threads import each
 
-_JOBS = 8
+_JOBS = 16
 
 
 def wheel_artifact(wheel: LockedWheel) -> Artifact:

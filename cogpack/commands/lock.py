@@ -2,7 +2,6 @@
 
 import difflib
 import os
-import re
 import time
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +14,7 @@ from cogpack.commands.gather import pin_weights
 from cogpack.commands.images import trying
 from cogpack.commands.maintainers import check_maintainers
 from cogpack.commands.otherwise import notes_of
+from cogpack.commands.requirements import check_requirements, indexes_of, python_minor, resolve_requirements
 from cogpack.commands.session import Session
 from cogpack.config import Config
 from cogpack.disk import check_writable
@@ -38,16 +38,9 @@ from cogpack.project import Project
 from cogpack.reference import Reference
 from cogpack.resolve.base import resolve_base
 from cogpack.resolve.debs import SUITES, Mirror, renewed, resolve_debs
-from cogpack.resolve.wheels import Indexes, Target, resolve_wheels
-from cogpack.runtime import contract
-from cogpack.text import count_text, time_text
+from cogpack.resolve.wheels import Target
+from cogpack.text import time_text
 from cogpack.trace import TRACE
-
-DEFAULT_PYTHON = "3.13"
-_END = re.compile(r"[\s\[=<>!~;@,(]")
-"""Behind the name of a requirement."""
-_NAMED = 3
-"""Requirements that are named while they are resolved."""
 
 
 def lock(session: Session, project: Project, *, upgrade: bool = False, packages: Sequence[str] = ()) -> Lock:
@@ -56,6 +49,7 @@ def lock(session: Session, project: Project, *, upgrade: bool = False, packages:
     Present pins are kept where they still fit, unless `upgrade`, and but for those of `packages`: names of wheels.
     """
     began = time.monotonic()
+    check_requirements(session, project)
     previous = read_lock(project.root)
     _try_writing(project)
     made = _resolve(session, project, previous, upgrade=upgrade, packages=packages)
@@ -142,6 +136,7 @@ def current_lock(session: Session, project: Project, *, writes: bool) -> Lock:
 
     Only who `writes` leaves the new one in the project, and is told at once if that can't be.
     """
+    check_requirements(session, project)
     found = read_lock(project.root)
     if found is None:
         if session.settings.locked:
@@ -196,30 +191,12 @@ def _decide(session: Session, project: Project, kept: Decisions | None) -> Decis
     base = _registry_base(session, config, platform, kept)
     debian = None if base else _debian_base(session, config, platform, kept)
     python, glibc = (base.python, base.glibc) if base else (debian.python, debian.glibc) if debian else ("", "")
-    requirements = project.requirements()
-    for note in requirements.notes:
-        session.progress.note(note)
     target = Target(python=python, glibc=glibc, arch=platform.architecture)
-    try:
-        resolved = resolve_wheels(
-            [*requirements.lines, contract.sdk_requirement(config), "coglet", "pip"],
-            constraints=requirements.constraints,
-            root=project.root,
-            target=target,
-            indexes=Indexes.from_environment(session.settings.environment, requirements),
-            exclude_newer=config.pack.exclude_newer,
-            preferences=kept.wheels if kept else (),
-            cache=session.cache,
-            metadata=session.metadata,
-            title=_title(requirements.lines, python),
-            progress=session.progress,
-        )
-    except InputError as error:
-        places = ", ".join(requirements.places(error.message))
-        raise InputError(
-            f"{places}: {error.message}" if places else error.message, next_step=error.next_step
-        ) from error
-    wheels, clashes = compare_wheels(session, project, resolved, target, kept)
+    resolved = resolve_requirements(session, project, project.requirements(), target, kept)
+    for note in resolved.notes:
+        session.progress.note(note)
+    with indexes_of(session, project, project.requirements()).hiding():
+        wheels, clashes = compare_wheels(session, project, resolved, target, kept)
     decided = Decisions(
         debian=debian,
         base=base,
@@ -231,15 +208,6 @@ def _decide(session: Session, project: Project, kept: Decisions | None) -> Decis
     return decided
 
 
-def _title(lines: Sequence[str], python: str) -> str:
-    """`5 requirements for Python 3.13: numpy, pillow, torch and 2 more`: the user's own, not those that Cog adds."""
-    names = [_END.split(line.partition("#")[0].partition("?")[0].rpartition("/")[2])[0] for line in lines]
-    if not names:
-        return f"Cog's own wheels for Python {python}"
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{count_text(len(names), 'requirement')} for Python {python}: {', '.join(names[:_NAMED])}{more}"
-
-
 def _created(environment: Mapping[str, str]) -> int | None:
     """SOURCE_DATE_EPOCH (reproducible-builds.org), taken into the lock so that no builder's own can matter."""
     text = environment.get("SOURCE_DATE_EPOCH")
@@ -248,10 +216,6 @@ def _created(environment: Mapping[str, str]) -> int | None:
     if not text.isdecimal() or int(text) > 253402300799:
         raise InputError(f"SOURCE_DATE_EPOCH: expected seconds since 1970, found {text!r}", next_step="correct it")
     return int(text)
-
-
-def _minor(version: str) -> str:
-    return ".".join(version.split(".")[:2])
 
 
 def _registry_base(session: Session, config: Config, platform: Platform, kept: Decisions | None) -> RegistryBase | None:
@@ -266,7 +230,7 @@ def _registry_base(session: Session, config: Config, platform: Platform, kept: D
     if kept and kept.base and kept.base.reference == str(reference):
         return kept.base
     base = _resolved(session, reference, platform)
-    if config.python_version and _minor(config.python_version) != base.python:
+    if config.python_version and python_minor(config) != base.python:
         raise InputError(
             f"{config.where('build.python_version')}: {config.python_version} is asked for, "
             f"and {reference} has Python {base.python}",
@@ -281,12 +245,12 @@ def _resolved(session: Session, reference: Reference, platform: Platform) -> Reg
 
 
 def _debian_base(session: Session, config: Config, platform: Platform, kept: Decisions | None) -> DebianBase:
-    python = _minor(config.python_version or DEFAULT_PYTHON)
+    python = python_minor(config)
     if python not in SUITES:
         raise InputError(
-            f"{config.where('build.python_version')}: no Debian suite has Python {python}; "
-            f"there is {' and '.join(sorted(SUITES))}",
-            next_step=f"use one of these, or an image that has it: `cogpack: {{base: python:{python}-slim}}`",
+            f"{config.where('build.python_version')}: no Debian suite has Python {python}",
+            next_step=f"write {' or '.join(sorted(SUITES))}, which may do as well, or name an image that has {python}: "
+            f"`cogpack: {{base: python:{python}-slim}}`",
         )
     requested = sorted(deb.name for deb in kept.debian.packages if deb.requested) if kept and kept.debian else None
     if (

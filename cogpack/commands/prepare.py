@@ -12,9 +12,10 @@ from blake3 import blake3
 from cogpack.artifacts import Artifact
 from cogpack.commands.clashes import wheel_artifact
 from cogpack.commands.gather import Gathered, gather
-from cogpack.commands.lock import DEFAULT_PYTHON, current_lock, is_pinned
+from cogpack.commands.lock import current_lock, is_pinned
 from cogpack.commands.managed import shown
 from cogpack.commands.marks import check_marks, read_marks
+from cogpack.commands.requirements import indexes_of, python_minor
 from cogpack.commands.session import Session
 from cogpack.commands.unsupported import refuse_unsupported
 from cogpack.config import Config
@@ -101,8 +102,7 @@ def describe_project(project: Project, *, sdk_version: str, python: str) -> Desc
 
 def check_predictor(project: Project) -> None:
     """Before resolving: a mistake in the predictor should not cost a resolve to learn of."""
-    python = ".".join((project.config.python_version or DEFAULT_PYTHON).split(".")[:2])
-    describe_project(project, sdk_version="", python=python)
+    describe_project(project, sdk_version="", python=python_minor(project.config))
 
 
 def prepare(session: Session, project: Project, *, writes: bool) -> Prepared:
@@ -240,14 +240,18 @@ class _Wheels:
         self._lock = threading.Lock()
         self._urls: dict[str, list[str]] | None = None
 
+    def _indexes(self) -> Indexes:
+        return indexes_of(self._session, self._project, self._project.requirements())
+
     def file(self, wheel: LockedWheel) -> LocalFile:
-        return _verified(self._session, wheel_artifact(wheel), lambda: self._places(wheel))
+        with self._indexes().hiding():
+            return _verified(self._session, wheel_artifact(wheel), lambda: self._places(wheel))
 
     def _places(self, wheel: LockedWheel) -> list[str]:
         if wheel.path is not None:
             return [str(self._project.root / wheel.path)]
         if wheel.url is not None:
-            return [wheel.url]
+            return [self._indexes().authorised(wheel.url)]
         with self._lock:
             if self._urls is None:
                 platform = Platform.parse(self._project.config.pack.platform)
@@ -260,7 +264,7 @@ class _Wheels:
                 ]
                 self._urls = wheel_urls(
                     missing,
-                    indexes=Indexes.from_environment(self._session.settings.environment, self._project.requirements()),
+                    indexes=self._indexes(),
                     target=Target(
                         python=self._decisions.python, glibc=self._decisions.glibc, arch=platform.architecture
                     ),

@@ -1,7 +1,7 @@
 """`cogpack schema`: the model's OpenAPI document, made from its source without importing it."""
 
-from cogpack.commands.lock import DEFAULT_PYTHON
 from cogpack.commands.prepare import describe_project, find_described
+from cogpack.commands.requirements import python_minor
 from cogpack.commands.session import Session
 from cogpack.errors import InputError
 from cogpack.lock import Decisions, read_lock
@@ -14,7 +14,7 @@ def schema(session: Session) -> bytes:
     what a schema does not need."""
     project = find_described(session)
     decisions = _decisions(session, project)
-    python = ".".join((project.config.python_version or DEFAULT_PYTHON).split(".")[:2])
+    python = python_minor(project.config)
     version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "") if decisions else ""
     described = describe_project(
         project, sdk_version=version or "unlocked", python=decisions.python if decisions else python

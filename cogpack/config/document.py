@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import yaml
 
+from cogpack.encodings import decode_text
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
 
@@ -61,7 +62,7 @@ class Document:
         if len(text) > MAX_BYTES:
             self.fail(1, f"{len(text)} bytes; {MAX_BYTES} are read at most", next_step="write a smaller file")
         try:
-            decoded = text.decode("utf-8-sig")
+            decoded = decode_text(text)
         except UnicodeDecodeError as error:
             line = text.count(b"\n", 0, error.start) + 1
             self.fail(line, "not UTF-8 text", next_step="save the file as UTF-8")

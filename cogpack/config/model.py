@@ -111,3 +111,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def where(self, key: str) -> str:
         """What messages about `key` begin with: "cog.yaml:3: build.cuda", without the line where it is not written."""
         return f"{self.places.get(key, 'cog.yaml')}: {key}"
+
+    def line(self, key: str) -> int:
+        """Of the config, where `key` stands; 0 where it is not written."""
+        return int(self.places.get(key, "0").rpartition(":")[2])

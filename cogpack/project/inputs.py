@@ -7,9 +7,10 @@ from pathlib import Path
 import msgspec
 
 from cogpack.config import Config
+from cogpack.encodings import decode_text
 from cogpack.errors import InputError
 from cogpack.project.reading import open_file
-from cogpack.requirements import LocalWheel, Requirements, parse_requirements
+from cogpack.requirements import LocalLinks, LocalWheel, Requirements, parse_requirements
 
 MAX_BYTES = 4 * 1024 * 1024
 _MAX_DEPTH = 50
@@ -17,10 +18,14 @@ _BLOCK = 1024 * 1024
 
 
 class Inputs(msgspec.Struct, frozen=True):
-    """`requirements`: all files merged, wheels' paths relative to the project. `normalised`: bytes by file name."""
+    """`requirements`: all files merged, wheels' paths relative to the project. `normalised`: bytes by file name.
+
+    `faults`: of lines that can't be taken; the rest is without them.
+    """
 
     requirements: Requirements
     normalised: dict[str, bytes]
+    faults: tuple[InputError, ...] = ()
 
 
 def read_inputs(root: Path, config: Config, *, config_name: str) -> Inputs:
@@ -28,17 +33,20 @@ def read_inputs(root: Path, config: Config, *, config_name: str) -> Inputs:
     reader = _Reader(root)
     packages = Requirements()
     if config.python_packages:
-        where = f"{config_name}: build.python_packages"
-        packages = parse_requirements("\n".join(config.python_packages), path=where)
+        lines = [config.line(f"build.python_packages[{index}]") for index in range(len(config.python_packages))]
+        packages = parse_requirements(
+            "\n".join(config.python_packages), path=config_name, lines=lines, faults=reader.faults
+        )
         reader.add(packages, config_name, constraint=False, above=())
     if config.python_requirements is not None:
-        name = _relative(root, "", config.python_requirements, f"{config_name}: build.python_requirements")
-        reader.read(name, f"{config_name}: build.python_requirements", constraint=False, above=())
+        where = config.where("build.python_requirements")
+        name = _relative(root, "", config.python_requirements, where)
+        reader.read(name, where, constraint=False, above=())
     normalised = {config_name: _decisive(config, packages)}
     normalised |= {name: found.normalised().encode() for name, found in reader.files.items()}
     for wheel in reader.merged.local_wheels:
         normalised[wheel.file] = _sha256(root, wheel).encode()
-    return Inputs(reader.merged, dict(sorted(normalised.items())))
+    return Inputs(reader.merged, dict(sorted(normalised.items())), tuple(reader.faults))
 
 
 class _Reader:
@@ -46,6 +54,7 @@ class _Reader:
         self.root = root
         self.files: dict[str, Requirements] = {}
         self.merged = Requirements()
+        self.faults: list[InputError] = []
         self._done: set[tuple[str, bool]] = set()
 
     def read(self, name: str, where: str, *, constraint: bool, above: tuple[str, ...]) -> None:
@@ -56,7 +65,8 @@ class _Reader:
             return
         self._done.add((name, constraint))
         if name not in self.files:
-            self.files[name] = parse_requirements(_read_text(self.root, name, where), path=name)
+            text = _read_text(self.root, name, where)
+            self.files[name] = parse_requirements(text, path=name, faults=self.faults)
         self.add(self.files[name], name, constraint=constraint, above=(*above, name))
 
     def add(self, found: Requirements, name: str, *, constraint: bool, above: tuple[str, ...]) -> None:
@@ -73,12 +83,19 @@ class _Reader:
             constrained=(*before.constrained, *found.required) if constraint else before.constrained,
             local_wheels=(*before.local_wheels, *wheels),
             options=before.options.merged(found.options),
+            local_links=(*before.local_links, *(self._linked(links, name) for links in found.local_links)),
+            addresses=(*before.addresses, *found.addresses),
             notes=tuple(dict.fromkeys(notes)),
         )
         for include in found.includes:
             where = f"{include.path}:{include.line}"
             target = _relative(self.root, name, include.file, where)
             self.read(target, where, constraint=constraint or include.constraint, above=above)
+
+    def _linked(self, links: LocalLinks, name: str) -> LocalLinks:
+        """As pip takes it: beside the file that names it. It may lie outside of the project, like an index."""
+        directory = os.path.normpath(self.root / Path(name).parent / links.directory)
+        return msgspec.structs.replace(links, directory=directory)
 
     def _placed(self, wheel: LocalWheel, name: str) -> LocalWheel:
         where = f"{wheel.path}:{wheel.line}"
@@ -107,7 +124,7 @@ def _read_text(root: Path, name: str, where: str) -> str:
     if len(data) > MAX_BYTES:
         raise InputError(f"{name}: more than {MAX_BYTES} bytes", next_step="name the file that lists packages")
     try:
-        return data.decode("utf-8-sig")
+        return decode_text(data)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(f"{name}:{line}: not UTF-8 text", next_step="save the file as UTF-8") from error

@@ -12,7 +12,8 @@ import msgspec
 from cogpack.cache import TAG, foreign
 from cogpack.config import Config, parse_config
 from cogpack.config.document import MAX_BYTES as MAX_CONFIG_BYTES
-from cogpack.errors import InputError
+from cogpack.encodings import decode_text
+from cogpack.errors import InputError, together
 from cogpack.home import gone
 from cogpack.notes import Code, Note
 from cogpack.project.caches import Caches
@@ -77,12 +78,22 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         return self._lfs.tracked(file.path)
 
     def requirements(self) -> Requirements:
-        """All requirements files in one, with those that they name."""
+        """All requirements files in one, with those that they name; an `InputError` of all lines that are no good."""
+        self._check_requirements()
         return self._inputs.requirements
 
     def inputs(self) -> dict[str, bytes]:
         """What the lock depends on, as normalised bytes by file name: a comment more changes nothing."""
+        self._check_requirements()
         return dict(self._inputs.normalised)
+
+    def faulty_requirements(self) -> tuple[tuple[InputError, ...], Requirements]:
+        """What is wrong with lines of requirements files, one by one, and what the others say."""
+        return self._inputs.faults, self._inputs.requirements
+
+    def _check_requirements(self) -> None:
+        if self._inputs.faults:
+            raise together(self._inputs.faults)
 
     @property
     def source(self) -> "ProjectSource":
@@ -220,7 +231,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         except FileNotFoundError:
             return Patterns([])
         try:
-            return parse_ignore(data.decode(), path=_IGNORE_FILE)
+            return parse_ignore(decode_text(data), path=_IGNORE_FILE)
         except UnicodeDecodeError:
             raise InputError(f"{_IGNORE_FILE}: not UTF-8 text", next_step="save the file as UTF-8") from None
 

@@ -5,7 +5,24 @@ on a requirement's own line, and lines for `cog` itself, which the tool provides
 (source trees, sdists, version control) is refused. Nested files are named, not read: the caller does that.
 """
 
-from cogpack.requirements.model import Include, LocalWheel, Options, RequirementLine, Requirements
+from cogpack.requirements.model import (
+    Address,
+    Include,
+    LocalLinks,
+    LocalWheel,
+    Options,
+    RequirementLine,
+    Requirements,
+)
 from cogpack.requirements.parse import parse_requirements
 
-__all__ = ["Include", "LocalWheel", "Options", "RequirementLine", "Requirements", "parse_requirements"]
+__all__ = [
+    "Address",
+    "Include",
+    "LocalLinks",
+    "LocalWheel",
+    "Options",
+    "RequirementLine",
+    "Requirements",
+    "parse_requirements",
+]

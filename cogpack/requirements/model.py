@@ -12,10 +12,12 @@ _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 class RequirementLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One requirement: `text` is canonical PEP 508, `hashes` are `sha256:...` and the like."""
+    """One requirement: `text` is canonical PEP 508, `hashes` are `sha256:...` and the like, `url` is the wheel's, where
+    it names one."""
 
     name: str
     text: str
+    url: str = ""
     hashes: tuple[str, ...] = ()
     path: str
     line: int
@@ -31,6 +33,26 @@ class LocalWheel(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     version: str
     file: str
+    path: str
+    line: int
+
+
+class LocalLinks(msgspec.Struct, frozen=True, kw_only=True):
+    """`--find-links DIRECTORY`, as written: relative to the file that names it (after merging: absolute)."""
+
+    directory: str
+    path: str
+    line: int
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """An address with `${NAME}` in it, which can be checked only where the environment is known.
+
+    `what`: the option or the package that it belongs to.
+    """
+
+    what: str
+    text: str
     path: str
     line: int
 
@@ -74,6 +96,8 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     local_wheels: tuple[LocalWheel, ...] = ()
     includes: tuple[Include, ...] = ()
     options: Options = Options()
+    local_links: tuple[LocalLinks, ...] = ()
+    addresses: tuple[Address, ...] = ()
     notes: tuple[Note, ...] = ()
 
     @property
@@ -99,6 +123,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
                 *([f"--index-url {anonymous(options.index_url)}"] if options.index_url else []),
                 *(f"--extra-index-url {anonymous(url)}" for url in options.extra_index_urls),
                 *(f"--find-links {anonymous(url)}" for url in options.find_links),
+                *(f"--find-links {links.directory}" for links in self.local_links),
                 *(["--no-index"] if options.no_index else []),
                 *(["--pre"] if options.pre else []),
                 *(["--require-hashes"] if options.require_hashes else []),

@@ -2,16 +2,25 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from cogpack.errors import InputError
+from cogpack.errors import InputError, together
 from cogpack.notes import Code, Note
-from cogpack.requirements.model import Include, LocalWheel, Options, RequirementLine, Requirements, anonymous
+from cogpack.requirements.model import (
+    Address,
+    Include,
+    LocalLinks,
+    LocalWheel,
+    Options,
+    RequirementLine,
+    Requirements,
+    anonymous,
+)
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_LINE = 64 * 1024
@@ -20,6 +29,9 @@ _COMMENT = re.compile(r"(?:^|\s)#.*")
 _OPTION = re.compile(r"(?:^|\s)(?=-)")
 _HASH = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
 _WEB = re.compile(r"https?://", re.IGNORECASE)
+_VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
+"""As pip has it (pip docs, "Using environment variables")."""
+
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|git@")
 _NAMED_URL = re.compile(r"[A-Za-z0-9._-]+(?:\s*\[[^\]]*\])?\s*@.*", re.DOTALL)
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
@@ -36,13 +48,27 @@ _FLAGS = frozenset({"--no-index", "--pre", "--prefer-binary", "--require-hashes"
 _WITH_REQUIREMENT = frozenset({"--hash", "--index-url", "--extra-index-url", "--find-links", "--pre"})
 
 
-def parse_requirements(text: str, *, path: str) -> Requirements:
-    """Read one file; `path` is its name for messages. What is wrong or would need a build is an `InputError`."""
+def parse_requirements(
+    text: str, *, path: str, lines: Sequence[int] | None = None, faults: list[InputError] | None = None
+) -> Requirements:
+    """Read one file; `path` is its name for messages. What is wrong or would need a build is an `InputError`, of all
+    lines together; with `faults` these are appended there, one a line, and the answer is what the other lines say.
+
+    `lines`: the numbers of its lines, where they come from another file.
+    """
     if len(text) > MAX_BYTES:
         raise InputError(f"{path}: more than {MAX_BYTES} characters", next_step="name the file that lists packages")
     found = Requirements()
+    bad: list[InputError] = []
     for line, content in _logical_lines(text):
-        found = _Line(path, line).add(content, found)
+        try:
+            found = _Line(path, lines[line - 1] if lines else line).add(content, found)
+        except InputError as error:
+            bad.append(error)
+    if bad and faults is None:
+        raise together(bad)
+    if faults is not None:
+        faults += bad
     return found
 
 
@@ -98,15 +124,22 @@ class _Line:
         line = RequirementLine(
             name=canonicalize_name(requirement.name),
             text=_canonical(requirement),
+            url=requirement.url or "",
             hashes=tuple(sorted(set(hashes))),
             path=self.path,
             line=self.line,
         )
         found = msgspec.structs.replace(found, required=(*found.required, line))
+        if requirement.url and _VARIABLE.search(requirement.url):
+            found = self._addressed(found, line.name, requirement.url)
         return self._add_options(found, [(name, value) for name, value in options if name != "--hash"])
 
     def _dropped(self, found: Requirements, name: str) -> Requirements:
         return self._noted(found, f"{name} left out; build.sdk_version chooses the SDK")
+
+    def _addressed(self, found: Requirements, what: str, text: str) -> Requirements:
+        address = Address(what=what, text=text, path=self.path, line=self.line)
+        return msgspec.structs.replace(found, addresses=(*found.addresses, address))
 
     def _noted(self, found: Requirements, message: str) -> Requirements:
         note = Note(Code.IGNORED_REQUIREMENT, f"{self.path}:{self.line}: {message}")
@@ -167,6 +200,10 @@ class _Line:
                 added = Options(index_url=self._url(name, value))
             case "--extra-index-url":
                 added = Options(extra_index_urls=(self._url(name, value),))
+            case "--find-links" if not (_VARIABLE.search(value) or _SCHEME.match(value.removeprefix("file://"))):
+                directory = unquote(value.removeprefix("file://")) if value.startswith("file://") else value
+                links = LocalLinks(directory=directory, path=self.path, line=self.line)
+                return msgspec.structs.replace(found, local_links=(*found.local_links, links))
             case "--find-links":
                 added = Options(find_links=(self._url(name, value),))
             case "--no-index":
@@ -177,15 +214,19 @@ class _Line:
                 added = Options(require_hashes=True)
             case _:  # --only-binary and --prefer-binary ask for what is always so
                 return found
+        if _VARIABLE.search(value):
+            found = self._addressed(found, name, value)
         return msgspec.structs.replace(found, options=found.options.merged(added))
 
     def _url(self, name: str, value: str) -> str:
+        if _VARIABLE.search(value):  # checked when the environment is known
+            return value
         try:
             host = urlsplit(value).netloc
         except ValueError:
             host = ""
         if not _WEB.match(value) or not host:
-            advice = "name each wheel by its path" if name == "--find-links" else "write https://HOST/PATH"
+            advice = "write https://HOST/PATH" + (" or the path of a directory" if name == "--find-links" else "")
             raise self.fail(f"{name}: expected an http or https address, found {anonymous(value)[:200]!r}", advice)
         return value
 
@@ -239,7 +280,7 @@ class _Line:
     def _check_url(self, url: str) -> str:
         """The name of the package whose wheel `url` is."""
         shown = anonymous(url)[:200]
-        if not _WEB.match(url):
+        if not _WEB.match(url) and not _VARIABLE.match(url):
             kind = "a repository" if url.startswith(("git", "hg+", "svn+", "bzr+")) else "not at an http(s) address"
             raise self.fail(f"{shown} is {kind}: only wheels are installed", _BUILD)
         try:

@@ -1,15 +1,11 @@
 """Two wheels that hold one path: the image has the file of the one that pip installs last, and nobody is stopped."""
 
-import hashlib
-import json
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fake_http import Answer, Fake, Request, serving
+from support.fake_http import Fake
+from support.index import index
 from support.wheels import make_wheel
 from support.world import Project, World, noise, ok
 
@@ -136,40 +132,6 @@ def test_a_lock_of_a_version_that_compared_no_wheels_goes_on_to_work_and_that_is
     assert (project.root / "cogpack.lock").read_text() == new
 
 
-@contextmanager
-def index(directory: Path, *, ranges: bool = True, sizes: bool = True) -> Iterator[tuple[Fake, list[int]]]:
-    """A package index of the wheels of `directory`; and how many bytes each answer about a wheel had."""
-    sent: list[int] = []
-
-    def script(request: Request) -> Answer:
-        name = request.path.rstrip("/").rpartition("/")[2]
-        if request.path.startswith("/simple/"):
-            files = [
-                {
-                    "filename": path.name,
-                    "url": f"/files/{path.name}",
-                    "hashes": {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
-                    **({"size": path.stat().st_size} if sizes else {}),
-                }
-                for path in sorted(directory.glob("*.whl"))
-                if path.name.partition("-")[0] == name
-            ]
-            page = {"meta": {"api-version": "1.1"}, "name": name, "files": files, "versions": ["1.0"]}
-            return 200, {"Content-Type": "application/vnd.pypi.simple.v1+json"}, json.dumps(page).encode()
-        data = (directory / name).read_bytes()
-        wanted = request.headers.get("range", "")
-        if not (ranges and wanted.startswith("bytes=")):
-            sent.append(0 if request.method == "HEAD" else len(data))
-            return 200, {"Accept-Ranges": "bytes"} if ranges else {}, data
-        first, _, last = wanted.removeprefix("bytes=").partition("-")
-        part = data[int(first) : int(last) + 1]
-        sent.append(len(part))
-        return 206, {"Content-Range": f"bytes {first}-{int(first) + len(part) - 1}/{len(data)}"}, part
-
-    with serving(script) as fake:
-        yield fake, sent
-
-
 def lock_from(world: World, fake: Fake) -> Project:
     project = world.project("far", {"requirements.txt": f"--extra-index-url {fake.url}/simple\nacv\nzcv\n"})
     ok(project.cogpack("lock"))
@@ -189,9 +151,9 @@ def test_wheels_of_a_server_are_compared_by_their_ends(world: World, sizes: bool
         assert sum(sent) < 500_000
         lock = (project.root / "cogpack.lock").read_text()
         assert lock.count("size = 4") == 2, "also where the index does not tell it: it decides the layers"
-        assert sent.count(64 * 1024) == 2
+        assert sent.count(128 * 1024) == 2
         ok(project.cogpack("lock"))
-        assert sent.count(64 * 1024) == 2, "the same wheels, so the lock's own word"
+        assert sent.count(128 * 1024) == 2, "the same wheels, so the lock's own word"
         ok(project.cogpack("push", project.target()))
     assert world.files("me/far", "v1")[f"{SITE}/cv2/lib.so"] == b"acv"
 

@@ -154,7 +154,7 @@ def test_what_decides_nothing_changes_no_input(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "cog.yaml: build.python_requirements: requirements.txt: No such file or directory"),
+        ({}, "cog.yaml:3: build.python_requirements: requirements.txt: No such file or directory"),
         ({"requirements.txt": "a\n-r b.txt"}, "requirements.txt:2: b.txt: No such file or directory"),
         ({"requirements.txt": "-r ../b.txt"}, "requirements.txt:1: ../b.txt is outside the project"),
         ({"requirements.txt": "-r /etc/hosts"}, "requirements.txt:1: /etc/hosts is outside the project"),
@@ -220,3 +220,36 @@ def test_a_predictor_that_is_left_out_is_named(tmp_path: Path) -> None:
     found = project(tmp_path, {"p.py": "1", ".dockerignore": "*.py"}, "predict: p.py:P")
     with pytest.raises(InputError, match=r"^p\.py: named in cog\.yaml, but left out by \.dockerignore"):
         _ = found.source
+
+
+def test_packages_of_the_config_are_named_by_its_lines(tmp_path: Path) -> None:
+    config = (
+        "predict: p.py:P\nbuild:\n  python_version: '3.13'\n  python_packages:\n    - numpy\n\n    - cog\n    - 'a b'\n"
+    )
+    assert fault(tmp_path, {}, config).startswith("cog.yaml:8: a b is no requirement")
+    config = config.replace("'a b'", "torch")
+    found = project(tmp_path, {}, config).requirements()
+    assert found.notes[0].text.startswith("cog.yaml:7: cog left out")
+    assert found.places("torch and numpy") == ("cog.yaml:5", "cog.yaml:8")
+    assert fault(tmp_path, {}, config.replace("torch", "-r x.txt")).startswith("cog.yaml:8: x.txt: No such file")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+def test_files_are_read_by_their_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    """PowerShell 5 writes UTF-16 for `pip freeze > requirements.txt`."""
+    mark = "" if encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32") else "\ufeff"
+    (tmp_path / "cog.yaml").write_bytes((mark + CONFIG).encode(encoding))
+    (tmp_path / "requirements.txt").write_bytes(f"{mark}six  # é\r\nnumpy\r\n".encode(encoding))
+    (tmp_path / ".dockerignore").write_bytes(f"{mark}out\r\n".encode(encoding))
+    (tmp_path / "out").write_text("")
+    found = find_project(tmp_path)
+    assert found.requirements().lines == ("six", "numpy")
+    assert "out" not in [file.path for file in found.files()]
+
+
+@pytest.mark.parametrize(("data", "line"), [(b"six\n\xff", 2), ("\ufeffsix\n\n".encode("utf-16-le") + b"x", 3)])
+def test_a_file_in_no_encoding_is_an_error_with_its_line(tmp_path: Path, data: bytes, line: int) -> None:
+    project(tmp_path, {})
+    (tmp_path / "requirements.txt").write_bytes(data)
+    with pytest.raises(InputError, match=rf"^requirements\.txt:{line}: not UTF-8 text"):
+        find_project(tmp_path).inputs()

@@ -157,7 +157,7 @@ def test_the_project_itself_is_left_out_with_a_warning() -> None:
         ("--hash=" + SHA, "--hash without a requirement"),
         ("-i", "--index-url needs a value"),
         ("-i ./local", "expected an http or https address"),
-        ("-f ./wheels", "expected an http or https address"),
+        ("-f ftp://h/wheels", "expected an http or https address"),
         ("-i https://", "expected an http or https address"),
         ("-i 'https://[::1'", "expected an http or https address"),
         ("-r https://h/r.txt", "names a file of the network"),

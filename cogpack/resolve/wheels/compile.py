@@ -16,8 +16,8 @@ from packaging.pylock import Package, Pylock, PylockValidationError
 from cogpack import toml
 from cogpack.disk import writing
 from cogpack.errors import UnavailableError
-from cogpack.progress import SILENT, Progress
-from cogpack.resolve.wheels.failures import failure, missing_extra, yanked
+from cogpack.notes import Note
+from cogpack.resolve.wheels.failures import failure, warned
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.target import Target
 
@@ -36,9 +36,10 @@ def compile_lock(
     cache: Path,
     metadata: Path,
     more: Sequence[str] = (),
-    progress: Progress = SILENT,
-) -> list[Package]:
-    """What uv chose, for the target only. `preferences`: (name, version) to keep where they fit."""
+    without: Iterable[str] = (),
+) -> tuple[list[Package], list[Note]]:
+    """What uv chose, for the target only, and what it warned of. `preferences`: (name, version) to keep where they fit;
+    `without`: names that count as not required, whoever requires them."""
     with writing(cache):
         cache.mkdir(parents=True, exist_ok=True)
         scratch = tempfile.TemporaryDirectory(prefix="resolve-", dir=cache)
@@ -47,10 +48,12 @@ def compile_lock(
         with writing(work):
             _write_lines(work / "requirements.in", requirements)
             _write_lines(work / "constraints.txt", constraints)
+            _write_lines(work / "overrides.txt", (f"{name} ; python_version < '0'" for name in without))
             # The output file of an earlier run is uv's way to prefer without requiring.
             (work / _LOCK).write_bytes(_preferred(preferences))
         command = [
             *(uv.find_uv_bin(), "--no-config", "pip", "compile", "requirements.in", "--constraints", "constraints.txt"),
+            *("--overrides", "overrides.txt"),
             *("--format", "pylock.toml", "--output-file", _LOCK, "--no-header"),
             # uv needs some interpreter to run, and would install one if it found none.
             *("--python", sys.executable, "--no-python-downloads"),
@@ -65,16 +68,15 @@ def compile_lock(
             "UV_NO_PROGRESS": "1",
             "NO_COLOR": "1",
         }
-        errors = _run(command, work, environment, target)
-        if error := missing_extra(errors, target):
-            raise error
-        for note in yanked(errors):
-            progress.note(note)
-        return _read((work / _LOCK).read_bytes(), target)
+        done, said = _run(command, work, environment)
+        said = indexes.hidden(said)
+        if not done:
+            raise failure(said, target)
+        return _read((work / _LOCK).read_bytes(), target), list(warned(said))
 
 
-def _run(command: Sequence[str], work: Path, environment: dict[str, str], target: Target) -> str:
-    """What uv said on stderr."""
+def _run(command: Sequence[str], work: Path, environment: dict[str, str]) -> tuple[bool, str]:
+    """Whether it worked, and what uv said on stderr."""
     try:
         done = subprocess.run(
             command,
@@ -90,10 +92,7 @@ def _run(command: Sequence[str], work: Path, environment: dict[str, str], target
         raise UnavailableError(
             f"uv found no answer in {_SECONDS} s", next_step="check the package index, or pin more versions"
         ) from None
-    errors = done.stderr.decode(errors="replace")
-    if done.returncode != 0:
-        raise failure(errors, target)
-    return errors
+    return done.returncode == 0, done.stderr.decode(errors="replace")
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:

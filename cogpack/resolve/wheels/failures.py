@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from packaging.utils import canonicalize_name
+
 from cogpack.disk import DiskError
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
 from cogpack.notes import Code, Note
@@ -20,22 +22,28 @@ _DENIED = ("401 Unauthorized", "403 Forbidden", "lack of valid authentication cr
 _NO_WHEELS = ("no usable wheels", "no wheels with a matching", "no wheels are available")
 _OVERRIDE = re.compile(r"\.? *Consider using `exclude-newer-package`[^;]*")
 """Advice that uv gives of a setting that is not ours."""
+_BLAMED = re.compile(
+    r"Wheels are required for `([^`]+)`|we only found wheels for `([^`]+)`"
+    r"|([A-Za-z0-9._-]+) was not found in the (?:package registry|provided package locations)"
+)
+"""Who is at fault alone, whatever else is required."""
+
+_DAMAGED = re.compile(r"Failed to read `(?!--)[^`]*`|Failed to extract archive|Invalid zip file|file is invalid")
 _LABEL = re.compile(r"^[\s×├└╰─▶]*(?:error:|cause:|hint:|Caused by:|[×├└╰])\s*")
 _CONTINUED = re.compile(r"^[\s│]+")
 
 
-def missing_extra(errors: str, target: Target) -> InputError | None:
-    """uv only warns of an extra that the chosen version does not have, and leaves out what it would bring."""
-    found = _EXTRA.search(errors)
-    if found is None:
-        return None
-    return InputError(
-        f"requirements: {found[1]} has no extra {found[2]}, for Python {target.python} and glibc {target.glibc}",
-        next_step="correct the extra, or pin a version that has it",
-    )
+class BlamedError(InputError):
+    """Nothing fits because of `packages`, normalised names: each would have to change whatever the others are."""
+
+    packages: tuple[str, ...] = ()
 
 
-def yanked(errors: str) -> Iterator[Note]:
+def warned(errors: str) -> Iterator[Note]:
+    """Of what uv only warns."""
+    for pin, extra in _EXTRA.findall(errors):
+        text = f"{pin} has no extra {extra}: nothing is installed for it"
+        yield Note(Code.MISSING_EXTRA, text)
     for pin, reason in _YANKED.findall(errors):
         yield Note(Code.YANKED, f"{pin} is yanked: its publisher took it back{reason}")
 
@@ -60,18 +68,28 @@ def failure(errors: str, target: Target) -> CogpackError:
         if "certificate" in errors:
             advice = "if a company's own authority signed it, set SSL_CERT_FILE to a file that holds it"
         return UnavailableError(f"a package index can't be reached: {text}", next_step=advice)
+    if _DAMAGED.search(errors):
+        return InputError(
+            f"requirements: a wheel can't be read: {text}",
+            next_step="fetch its file again; if it is your own, build it again (pip wheel), else tell its publisher "
+            "and pin another version",
+        )
     if any(word in errors for word in _NO_WHEELS):
         advice = "pin a version that has a wheel, or build one (pip wheel NAME) and name its file in the requirements"
     elif "exclude-newer" in errors:
         advice = "make cogpack.exclude_newer of cog.yaml later, or choose a version that is older"
-    elif "was not found in the package registry" in errors:
+    elif "was not found in the p" in errors:
         advice = "check the spelling; if it is a package of your own, configure its index (--extra-index-url, UV_INDEX)"
     else:
         advice = "change the requirements so that they can hold together"
-    return InputError(
+    blamed = {canonicalize_name(name) for names in _BLAMED.findall(errors) for name in names if name}
+    error = (BlamedError if blamed else InputError)(
         f"requirements can't be met for Python {target.python}, {target.machine}, glibc {target.glibc}: {text}",
         next_step=advice,
     )
+    if isinstance(error, BlamedError):
+        error.packages = tuple(sorted(blamed))
+    return error
 
 
 def _shortened(errors: str) -> str:

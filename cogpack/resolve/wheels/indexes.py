@@ -3,34 +3,50 @@
 import netrc
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 import msgspec
 
+from cogpack.errors import CogpackError
 from cogpack.home import absolute, home
 from cogpack.http import system_bundle
+from cogpack.notes import Code, Note
 from cogpack.redaction import learn, learn_url
 from cogpack.requirements import Requirements
+from cogpack.requirements.model import anonymous
+from cogpack.resolve.wheels.variables import check_address, expanded, hidden
 
 
 class Indexes(msgspec.Struct, frozen=True, kw_only=True):
     """As uv takes them. With `default` None, uv's own default serves. `pre`: pre-releases count.
 
-    `environment`: what uv sees of ours. `secrets`: all of ours, for `${NAME}` in addresses; never shown.
+    `directories`: of wheels; `direct`: addresses of single wheels; `environment`: what uv sees of ours; `secrets`: all
+    of ours, for `${NAME}` in addresses; never shown. `notes`: of places that are not there.
     """
 
     default: str | None = None
     extra: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+    direct: tuple[str, ...] = ()
     no_index: bool = False
     pre: bool = False
     environment: tuple[tuple[str, str], ...] = ()
     secrets: Mapping[str, str] = {}
+    notes: tuple[Note, ...] = ()
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str], requirements: Requirements) -> "Indexes":
-        """uv's variables, then pip's; an index of a requirements file goes before both."""
+    def from_environment(
+        cls, environment: Mapping[str, str], requirements: Requirements, root: Path = Path()
+    ) -> "Indexes":
+        """uv's variables, then pip's; an index of a requirements file goes before both. `root`: of the project.
+
+        `InputError` for an address of a requirements file that its variables make none.
+        """
+        for address in requirements.addresses:
+            check_address(address, environment)
 
         def words(*names: str) -> tuple[str, ...]:
             found = (word for name in names for word in environment.get(name, "").replace(",", " ").split())
@@ -45,14 +61,18 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
             ),
             None,
         )
+        links, directories, notes = _links(environment, requirements, root)
         return cls(
             default=default,
             extra=(*options.extra_index_urls, *words("UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL")),
-            find_links=(*options.find_links, *words("UV_FIND_LINKS", "PIP_FIND_LINKS")),
+            find_links=links,
+            directories=directories,
+            direct=tuple(line.url for line in requirements.required if line.url),
             no_index=options.no_index,
             pre=options.pre,
             environment=tuple(sorted((name, value) for name, value in environment.items() if _passed(name))),
             secrets=environment,
+            notes=notes,
         )
 
     def variables(self) -> dict[str, str]:
@@ -61,18 +81,24 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         if system_bundle() and not {"SSL_CERT_FILE", "SSL_CERT_DIR"} & found.keys():
             found["UV_SYSTEM_CERTS"] = "1"  # else it knows public authorities only
         if self.default:
-            found["UV_DEFAULT_INDEX"] = self._expanded(self.default)
+            found["UV_DEFAULT_INDEX"] = self.expanded(self.default)
         if self.extra:
-            found["UV_INDEX"] = " ".join(map(self._expanded, self.extra))
-        if self.find_links:
-            found["UV_FIND_LINKS"] = ",".join(map(self._expanded, self.find_links))
+            found["UV_INDEX"] = " ".join(map(self.expanded, self.extra))
+        # As addresses, in which a comma is no comma.
+        if links := [*map(self.expanded, self.find_links), *(Path(path).as_uri() for path in self.directories)]:
+            found["UV_FIND_LINKS"] = ",".join(links)
         return found
 
     def arguments(self) -> list[str]:
         return ["--no-index"] * self.no_index + ["--prerelease=allow"] * self.pre
 
     def authorised(self, url: str) -> str:
-        """`url` with the user and password that its host has here: uv's answers are without."""
+        """`url` with the values of its variables, and the user and password that it has in the requirements or its host
+        has here: uv's answers and the lock are without."""
+        url = self.expanded(url)
+        for direct in map(self.expanded, self.direct):
+            if "@" in urlsplit(direct).netloc and anonymous(direct.partition("#")[0]) == url.partition("#")[0]:
+                return direct
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or "@" in parts.netloc:
             return url
@@ -81,7 +107,7 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
 
     def _addresses(self) -> Iterator[str]:
         for address in (self.default or "", *self.extra, *self.find_links):
-            yield self._expanded(address)
+            yield self.expanded(address)
 
     def _user(self, address: str, file: SplitResult) -> str:
         """`user:password@` where `address` (`URL` or `NAME=URL`) is on the host of `file`, else nothing."""
@@ -108,11 +134,53 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
             learn(found[2] or "")
         return f"{quote(found[0], safe='')}:{quote(found[2] or '', safe='')}@" if found else ""
 
-    def _expanded(self, address: str) -> str:
-        """`${NAME}`, as requirements files may have it (pip docs, "Using environment variables")."""
-        expanded = re.sub(r"\$\{([A-Z0-9_]+)\}", lambda found: self.secrets.get(found[1], found[0]), address)
-        learn_url(expanded)
-        return expanded
+    def expanded(self, text: str) -> str:
+        found = expanded(text, self.secrets)
+        learn_url(found)
+        return found
+
+    def hidden(self, text: str) -> str:
+        """`text` without the values of variables that addresses have."""
+        return hidden(text, (self.default or "", *self.extra, *self.find_links, *self.direct), self.secrets)
+
+    @contextmanager
+    def hiding(self) -> Iterator[None]:
+        """Errors within leave it `hidden`."""
+        try:
+            yield
+        except CogpackError as error:
+            error.message = self.hidden(error.message)
+            error.args = (error.message,)
+            raise
+
+
+def _links(
+    environment: Mapping[str, str], requirements: Requirements, root: Path
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Note, ...]]:
+    """Addresses, directories, and notes of directories that are not there: pip warns of them and goes on."""
+    lines = {address.text: f"{address.path}:{address.line}: " for address in requirements.addresses}
+    option = "--find-links"
+    named = [
+        *((f"{link.path}:{link.line}: {option}", link.directory, root) for link in requirements.local_links),
+        *((f"{lines.get(link, '')}{option}", link, root) for link in requirements.options.find_links),
+        *(("UV_FIND_LINKS", word.strip(), Path()) for word in environment.get("UV_FIND_LINKS", "").split(",")),
+        *(("PIP_FIND_LINKS", word, Path()) for word in environment.get("PIP_FIND_LINKS", "").split()),
+    ]
+    links: list[str] = []
+    directories: list[str] = []
+    notes: list[Note] = []
+    for where, link, base in named:
+        place = expanded(link, environment)
+        if "://" in place and not place.startswith("file://"):
+            links.append(link)
+        elif place:
+            directory = base / (unquote(urlsplit(place).path) if place.startswith("file://") else place)
+            if directory.is_dir():
+                directories.append(str(absolute(directory)))
+            else:
+                shown = link.removeprefix(f"{root}/")
+                notes.append(Note(Code.LINKS_MISSING, f"{where}: {shown} is no directory that is there: passed over"))
+    return tuple(links), tuple(directories), tuple(notes)
 
 
 def _absolute(address: str) -> str:

@@ -1,6 +1,7 @@
 """What is required, to locked wheels; locked wheels, to where they can be had."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -9,21 +10,32 @@ from packaging.pylock import Package, PackageWheel
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from cogpack.disk import DiskError
-from cogpack.errors import InputError, MismatchError, UnavailableError
+from cogpack.errors import InputError, MismatchError, UnavailableError, together
 from cogpack.lock import FILE, LockedWheel
+from cogpack.notes import Note
 from cogpack.progress import SILENT, Progress
 from cogpack.requirements.model import anonymous
 from cogpack.resolve.wheels.choice import best_wheel, filename_of, named_hashes, no_wheel, sha256_of
 from cogpack.resolve.wheels.compile import compile_lock
+from cogpack.resolve.wheels.failures import BlamedError
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.target import Target
 
+_MOST_FAULTS = 32
+"""Runs of uv, less than a second each, to find all that must change."""
+
+_DIRECT = re.compile(r"^\S+ @ (\S+)")
+
 
 class Resolved(msgspec.Struct, frozen=True):
-    """`wheels` by name; `addresses`: where each was found, by its sha256, with credentials: not to be shown or kept."""
+    """`wheels` by name; `addresses`: where each was found, by its sha256, with credentials: not to be shown or kept.
+
+    `notes`: what one should know of what was chosen.
+    """
 
     wheels: tuple[LockedWheel, ...]
     addresses: Mapping[str, str]
+    notes: tuple[Note, ...] = ()
 
 
 def resolve_wheels(
@@ -37,6 +49,7 @@ def resolve_wheels(
     preferences: Sequence[LockedWheel],
     cache: Path,
     metadata: Path,
+    places: Callable[[str], Sequence[str]] = lambda _: (),
     title: str = "",
     progress: Progress = SILENT,
 ) -> Resolved:
@@ -45,28 +58,76 @@ def resolve_wheels(
     `preferences`: pins that are kept where they still fit; `cache`: for a scratch directory; `metadata`: uv's own
     cache, which decides hashes; `title`: what the user is told that is resolved. Where a line names hashes, the
     wheel has one of them.
-    `InputError` when nothing fits or only source is there, `UnavailableError` and `DeniedError` from the indexes.
+    `places` gives the lines, as `file:line`, that a text is about.
+
+    `InputError` when nothing fits or only source is there, of all packages together that are at fault alone;
+    `UnavailableError` and `DeniedError` from the indexes.
     """
     task = progress.task(title or f"wheels for Python {target.python}", None, "resolve")
     local = {Path(line).name: line[2:] for line in requirements if line.startswith("./")}
-    packages = compile_lock(
-        [_named(line, root) for line in requirements],
-        constraints,
-        target=target,
-        indexes=indexes,
-        exclude_newer=exclude_newer,
-        preferences=[(wheel.name, wheel.version) for wheel in preferences if not wheel.url and not wheel.path],
-        cache=cache,
-        metadata=metadata,
-        progress=progress,
-    )
+    lines = [indexes.expanded(_named(line, root)) for line in requirements]
+    faults: list[InputError] = []
+    without: list[str] = []
+
+    def compiled() -> tuple[list[Package], list[Note]]:
+        return compile_lock(
+            lines,
+            constraints,
+            target=target,
+            indexes=indexes,
+            exclude_newer=exclude_newer,
+            preferences=[(wheel.name, wheel.version) for wheel in preferences if not wheel.url and not wheel.path],
+            cache=cache,
+            metadata=metadata,
+            without=without,
+        )
+
+    while True:
+        try:
+            packages, notes = compiled()
+            break
+        except BlamedError as error:
+            # Looked for one by one: uv tells of the first, and a project may have many.
+            faults.append(_at(error, places))
+            without += (new := [name for name in error.packages if name not in without])
+            if not new or len(faults) == _MOST_FAULTS:
+                raise together(faults) from error
+        except DiskError:
+            raise
+        except InputError as error:
+            raise together([*faults, _at(error, places)]) from error
     hashes = named_hashes([*requirements, *constraints])
-    found = [_locked(package, target, hashes, local, root) for package in packages]
+    found = []
+    for package in packages:
+        try:
+            found.append(_locked(package, target, hashes, local, root, _written(requirements)))
+        except InputError as error:
+            faults.append(_at(error, places))
+    if faults:
+        raise together(faults)
     task.done("resolved")
     return Resolved(
         tuple(sorted((wheel for wheel, _ in found), key=lambda wheel: wheel.name)),
         {wheel.sha256: indexes.authorised(address) for wheel, address in found if address},
+        tuple(Note(note.code, _placed(note.text, places)) for note in notes),
     )
+
+
+def _at(error: InputError, places: Callable[[str], Sequence[str]]) -> InputError:
+    return InputError(_placed(error.message, places), next_step=error.next_step)
+
+
+def _placed(text: str, places: Callable[[str], Sequence[str]]) -> str:
+    """With the lines that it is about before it."""
+    lines = ", ".join(places(text))
+    return f"{lines}: {text}" if lines else text
+
+
+def _written(requirements: Sequence[str]) -> dict[str, str]:
+    """By file name, the address of a wheel as it is written, where that has variables: their values may be secret."""
+    found = (_DIRECT.search(line) for line in requirements if "${" in line)
+    addresses = [match[1].partition("#")[0] for match in found if match]
+    return {unquote(urlsplit(address).path.rpartition("/")[2]): address for address in addresses}
 
 
 def wheel_urls(
@@ -79,7 +140,7 @@ def wheel_urls(
     if not wheels:
         return {}
     try:
-        packages = compile_lock(
+        packages, _ = compile_lock(
             [f"{wheel.name}=={wheel.version}" for wheel in wheels],
             (),
             target=target,
@@ -120,7 +181,12 @@ def _named(line: str, root: Path) -> str:
 
 
 def _locked(
-    package: Package, target: Target, hashes: dict[str, frozenset[str]], local: dict[str, str], root: Path
+    package: Package,
+    target: Target,
+    hashes: dict[str, frozenset[str]],
+    local: dict[str, str],
+    root: Path,
+    written: dict[str, str],
 ) -> tuple[LockedWheel, str | None]:
     """With the address that uv gives."""
     name = canonicalize_name(package.name)
@@ -140,8 +206,8 @@ def _locked(
             filename=filename,
             sha256=sha256,
             size=(root / path).stat().st_size if path else archive.size,
-            # Without user and password: the lock is committed.
-            url=anonymous(archive.url) if archive.url else None,
+            # Without user and password, and without the values of variables: the lock is committed.
+            url=anonymous(written.get(filename, archive.url)) if archive.url else None,
             path=path,
         )
         return wheel, archive.url

@@ -1,0 +1,22 @@
+"""Text files of users, whose editors and shells choose the encoding: PowerShell writes UTF-16."""
+
+import codecs
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16: its mark begins with that
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+def decode_text(data: bytes) -> str:
+    """By the byte order mark at its beginning (Unicode 23.8), which is left out; without one as UTF-8.
+
+    `UnicodeDecodeError` for anything else.
+    """
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding).removeprefix("\ufeff")
+    return data.decode()
