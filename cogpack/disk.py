@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from cogpack.errors import InputError
+from cogpack.errors import InputError, MismatchError
 
 _REFUSALS = (
     errno.ENOSPC,
@@ -31,6 +31,16 @@ _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 class DiskError(InputError):
     """This machine's disk refuses, whatever the input is: when it takes more, the same command may go on."""
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the same command would end in the same way, so that what it has left is of no use."""
+    return isinstance(error, InputError | MismatchError) and not isinstance(error, DiskError)
+
+
+def real_path(path: Path) -> Path:
+    """Where `path` leads, through links that are there already: what is written beside must be beside the target."""
+    return Path(os.path.realpath(path))
 
 
 @contextmanager

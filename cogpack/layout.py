@@ -8,6 +8,7 @@ import fcntl
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,8 +17,8 @@ from typing import Any, BinaryIO, Self
 import msgspec
 
 from cogpack.digest import Digest, Hasher, parse_digest, sha256
-from cogpack.disk import open_file, sync_directory, whole_file, writing
-from cogpack.errors import InputError, MismatchError
+from cogpack.disk import is_refusal, open_file, real_path, sync_directory, whole_file, writing
+from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.oci import OCI_INDEX, Descriptor, Index, decode, encode
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -43,29 +44,68 @@ class Layout:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._sound: bytes | None = None
+        self._made = False
 
     @classmethod
     def create(cls, root: Path) -> Self:
         """A missing or empty directory becomes a layout; anything that is not one is an `InputError`, untouched."""
         layout = cls(root)
+        cls.check(root)
         with writing(root):
-            if root.exists() and not root.is_dir():
-                raise InputError(f"{root}: is a file, not a directory", next_step="choose another output directory")
-            root.mkdir(parents=True, exist_ok=True)
+            layout._made = not root.exists()
+            real_path(root).mkdir(parents=True, exist_ok=True)
         with layout._locked():
-            if (root / "oci-layout").exists():
-                layout._check_version()
-            elif any(not path.name.startswith(_OURS) for path in root.iterdir()):
-                raise InputError(
-                    f"{root}: holds files and is not an OCI image layout",
-                    next_step="choose a new or empty directory for the output",
-                )
+            cls.check(root)
             with writing(root):
                 if not (root / "oci-layout").exists():
                     replace(root / "oci-layout", encode(_VERSION))
                 (root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
             layout._sweep()
         return layout
+
+    @classmethod
+    def check(cls, root: Path) -> None:
+        """What `create` will refuse, before anything is done for it."""
+        with writing(root):
+            if not os.path.lexists(real_path(root)):
+                return
+            if not root.is_dir():
+                raise InputError(f"{root}: is a file, not a directory", next_step="choose another output directory")
+            if not (root / "oci-layout").exists() and any(not path.name.startswith(_OURS) for path in root.iterdir()):
+                raise InputError(
+                    f"{root}: holds files and is not an OCI image layout",
+                    next_step="choose a new or empty directory for the output",
+                )
+        if (root / "oci-layout").exists():
+            layout = cls(root)
+            layout._check_version()
+
+    @contextmanager
+    def filling(self, *, again: bool = False) -> Iterator[None]:
+        """While an image comes. If it is refused (`is_refusal`), a layout that never had one goes again, unless another
+        process is at it; what the user had made stays, empty. `again`: what differed may not differ the next time."""
+        with writing(self.root):
+            holding = os.open(self.root / "blobs", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(holding, fcntl.LOCK_SH)
+            yield
+        except CogpackError as error:
+            if is_refusal(error) and not (again and isinstance(error, MismatchError)):
+                self._withdraw(holding)
+            raise
+        finally:
+            os.close(holding)
+
+    def _withdraw(self, holding: int) -> None:
+        with suppress(OSError, InputError), self._locked():
+            if os.path.lexists(self.root / "index.json"):
+                return
+            fcntl.flock(holding, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for directory in (self.unfinished, self.root / "blobs"):
+                shutil.rmtree(directory, ignore_errors=True)
+            (self.root / "oci-layout").unlink()
+            if self._made:
+                self.root.rmdir()
 
     @classmethod
     def read(cls, root: Path) -> Self:

@@ -14,6 +14,7 @@ from cogpack.commands.targets import DEFAULT_TAG, push_reference
 from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.layers.layer import Form
+from cogpack.layout import Layout
 from cogpack.oci import Descriptor
 from cogpack.project import Project
 from cogpack.sinks.archive import ArchiveSink, names_archive
@@ -47,11 +48,15 @@ def build(session: Session, output: Path, *, tags: Sequence[str] = (), rebuild: 
         raise InputError(
             f"{output}: an archive has no manifest to write --annotation on", next_step="use --label, or -o DIR"
         )
+    if not archive:
+        Layout.check(output)
     prepared = prepare(session, project, writes=True)
     if archive:
         with ArchiveSink.write(output) as sink:
             return _into(session, prepared, sink, names, rebuild=rebuild)
-    return _into(session, prepared, LayoutSink(output), names, rebuild=rebuild)
+    layout = LayoutSink(output)
+    with layout.filling(again=True):  # a file that changed while it was read
+        return _into(session, prepared, layout, names, rebuild=rebuild)
 
 
 def load(session: Session, *, tags: Sequence[str] = ()) -> Built:

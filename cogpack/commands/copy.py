@@ -14,6 +14,7 @@ from cogpack.commands.images import tell_present, title
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError
+from cogpack.layout import Layout
 from cogpack.notes import Code, Note
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Manifest, Platform, decode, encode
 from cogpack.progress import Task, asking
@@ -54,6 +55,8 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
     All platforms of an index, or the image of one `platform`. `referrers`: signatures and the like too, recursively.
     """
     from_, to = parse_address(session, source), parse_address(session, target)
+    if not to.reference:
+        Layout.check(to.directory)
     place, wanted = open_source(session, from_)
     graph = Graph(place.manifest, where=place.name)
     with asking(session.progress, source):
@@ -80,15 +83,16 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
             text = f"{layer.digest} is left where its URL says: no registry need have it{takes}"
             session.progress.note(Note(Code.FOREIGN_LAYER, text))
     other, name = open_target(session, to, from_)
-    work = _Copy(session, place, elsewhere, other)
-    nodes = graph.nodes
-    with asking(session.progress, target):
-        whole = _each(session, other.has_whole, nodes)
-    work.blobs(nodes, whole, foreign)
-    put = [work.put(node, there=there) for node, there in zip(nodes, whole, strict=True)]
-    moved = work.moved
-    tags = _each(session, lambda tag: work.give_name(tagged[tag], tag, adding=True), list(tagged))
-    named = name is not None and work.give_name(root, name)
+    with other.filling():
+        work = _Copy(session, place, elsewhere, other)
+        nodes = graph.nodes
+        with asking(session.progress, target):
+            whole = _each(session, other.has_whole, nodes)
+        work.blobs(nodes, whole, foreign)
+        put = [work.put(node, there=there) for node, there in zip(nodes, whole, strict=True)]
+        moved = work.moved
+        tags = _each(session, lambda tag: work.give_name(tagged[tag], tag, adding=True), list(tagged))
+        named = name is not None and work.give_name(root, name)
     return Copied(
         source=source,
         reference=f"{other.name}@{root.descriptor.digest}" if to.reference else f"{other.name}:{name}",

@@ -16,8 +16,8 @@ from cogpack.commands.addresses import parse_reference
 from cogpack.commands.images import PLATFORM, tell_present, title
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
-from cogpack.disk import is_directory, writing
-from cogpack.errors import InputError, MismatchError
+from cogpack.disk import DiskError, is_directory, is_refusal, real_path, writing
+from cogpack.errors import CogpackError, InputError
 from cogpack.layout import Layout
 from cogpack.oci import CONFIG_LIMIT, Descriptor, Manifest, Platform
 from cogpack.progress import Task, asking
@@ -31,6 +31,8 @@ from cogpack.sinks.archive import names_archive
 from cogpack.sinks.stored import pieces
 from cogpack.threads import each
 
+_NAME = 200
+"""Bytes of an archive's name that its unfinished file bears."""
 _SPARE = 20
 """One part in so many of the disk is left free."""
 
@@ -118,18 +120,23 @@ def pull(
 ) -> PulledImage:
     """Into `output`: an archive for `docker load` if the name ends in .tar, else an OCI image layout."""
     archive = names_archive(output)
+    if not archive:
+        Layout.check(output)
+    elif is_directory(output):
+        raise InputError(f"{output}: is a directory", next_step="name a file for the archive")
     remote = open_remote(session, target, platform, exact=exact)
     fetcher = session.fetcher(remote.source)
     if archive:
         return _into_archive(session, remote, fetcher, output)
-    return _into_layout(session, remote, fetcher, output)
-
-
-def _into_layout(session: Session, remote: Remote, fetcher: Fetcher, output: Path) -> PulledImage:
     layout = Layout.create(output)
+    with layout.filling():
+        return _into_layout(session, remote, fetcher, layout)
+
+
+def _into_layout(session: Session, remote: Remote, fetcher: Fetcher, layout: Layout) -> PulledImage:
     partials = {blob.digest: layout.unfinished / f"{blob.digest[7:]}.partial" for blob in remote.graph.blobs}
     missing = [blob for blob in _largest_first(remote.graph.blobs) if not layout.has(blob)]
-    _check_room(output, sum(max(0, blob.size - _size_of(partials[blob.digest])) for blob in missing))
+    _check_room(layout.root, sum(max(0, blob.size - _size_of(partials[blob.digest])) for blob in missing))
 
     def fetch(blob: Descriptor, task: Task) -> PulledBlob:
         path = partials[blob.digest]
@@ -140,8 +147,9 @@ def _into_layout(session: Session, remote: Remote, fetcher: Fetcher, output: Pat
             region = partial.region(blob.digest)
             try:
                 pulled = fetch_blob(task, blob, lambda count: fetcher.into(blob, region, count))
-            except MismatchError:
-                partial.discard()
+            except CogpackError as error:
+                if is_refusal(error):
+                    partial.discard()
                 raise
             partial.keep(layout.blob_path(blob.digest), blob.size)
         return pulled
@@ -157,29 +165,33 @@ def _into_layout(session: Session, remote: Remote, fetcher: Fetcher, output: Pat
     layout.publish({remote.name: remote.root.descriptor})
     with suppress(OSError):  # where another pull goes on
         layout.unfinished.rmdir()
-    return remote.pulled(str(output), [*present, *done])
+    return remote.pulled(str(layout.root), [*present, *done])
 
 
 def _into_archive(session: Session, remote: Remote, fetcher: Fetcher, output: Path) -> PulledImage:
-    if is_directory(output):
-        raise InputError(f"{output}: is a directory", next_step="name a file for the archive")
     node, manifest = remote.image()
     layout = pieces(node.descriptor, node.data, manifest, remote.name)
     places = {piece.content.digest: piece.offset for piece in layout if isinstance(piece.content, Descriptor)}
     blobs = {blob.digest: blob.size for blob in remote.graph.blobs}
-    path = output.with_name(f".{output.name}.partial")
-    _check_room(output.parent, max(0, layout[-1].end - _size_of(path)))
+    real = real_path(output)
+    path = real.with_name(f".{os.fsdecode(os.fsencode(real.name)[:_NAME])}.partial")
+    _check_room(real.parent, max(0, layout[-1].end - _size_of(path)))
     with Partial.open(path, blobs, session.cancellation) as partial:
 
         def fetch(blob: Descriptor, task: Task) -> PulledBlob:
             region = partial.region(blob.digest, places[blob.digest])
             return fetch_blob(task, blob, lambda count: fetcher.into(blob, region, count))
 
-        done = together(session, fetch, _largest_first(remote.graph.blobs))
+        try:
+            done = together(session, fetch, _largest_first(remote.graph.blobs))
+        except CogpackError as error:
+            if is_refusal(error):
+                partial.discard()
+            raise
         for piece in layout:
             if isinstance(piece.content, bytes):
                 partial.write(piece.offset, piece.content)
-        partial.keep(output, layout[-1].end)
+        partial.keep(real, layout[-1].end)
     return remote.pulled(str(output), done)
 
 
@@ -219,7 +231,7 @@ def _check_room(directory: Path, needed: int) -> None:
         found = os.statvfs(directory)
     free = found.f_bavail * found.f_frsize
     if needed > free - free // _SPARE:
-        raise InputError(
+        raise DiskError(
             f"{directory}: {needed} bytes are needed, and {free} are free",
             next_step="make room, or choose another place",
         )

@@ -14,9 +14,10 @@ from cogpack.commands.contents import DOCUMENT_LIMIT, Joined, joined_files, weig
 from cogpack.commands.images import StoredImage, open_image, title, trying
 from cogpack.commands.session import Session
 from cogpack.commands.tree import LEVELS, Tree
-from cogpack.commands.unfinished import check_free, real_output, unfinished
+from cogpack.commands.unfinished import check_free, unfinished
 from cogpack.decompress import decompressed
 from cogpack.digest import Digest, Hasher, sha256
+from cogpack.disk import real_path
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.weights.opaque import MANIFEST, ROOT, JoinSource
 from cogpack.oci import Descriptor, ImageConfig, Platform, read_config
@@ -45,7 +46,7 @@ def pull_weights(session: Session, target: str, output: Path, *, platform: Platf
     Nothing is there before all of it was right. A pull that was killed goes on with the layers that it lacks.
     """
     image = open_image(session, target, platform)
-    real, short = real_output(output), image.digest[7:19]
+    real, short = real_path(output), image.digest[7:19]
     check_free(real, short)
     layers = weight_layers(image)
     if not layers:

@@ -12,20 +12,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cogpack.digest import Digest
-from cogpack.disk import DiskError, check_ours, sync_directory, writing
-from cogpack.errors import InputError, MismatchError
-from cogpack.home import absolute
+from cogpack.disk import check_ours, is_refusal, sync_directory, writing
+from cogpack.errors import CogpackError, InputError
 from cogpack.progress import Cancellation
 from cogpack.registry.partial import Partial
 
 _NAME = 150
 """Bytes of an output's name that its unfinished directory bears; a name has 255."""
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-def real_output(output: Path) -> Path:
-    """Where `output` leads, through links that are there already: what is written beside must be beside the target."""
-    return Path(os.path.realpath(absolute(output)))
 
 
 def check_free(output: Path, mark: str) -> None:
@@ -61,7 +55,7 @@ class Unfinished:
 def unfinished(
     output: Path, mark: str, marks: Mapping[Digest, int], cancellation: Cancellation
 ) -> Iterator[Unfinished]:
-    """`output`: a path as of `real_output` that is not there, or an empty directory; else an `InputError`. `mark`: what
+    """`output`: a path as of `real_path` that is not there, or an empty directory; else an `InputError`. `mark`: what
     it is to hold, in its name; `marks`: what `done` is to remember.
 
     Another process that is at it is waited for. After an `InputError` or a `MismatchError` nothing is left, but where
@@ -81,8 +75,8 @@ def unfinished(
                     done.forget()
                     found.files.mkdir(mode=0o700)
             yield found
-    except (InputError, MismatchError) as error:
-        if not isinstance(error, DiskError):
+    except CogpackError as error:
+        if is_refusal(error):
             shutil.rmtree(place, ignore_errors=True)
         raise
     finally:

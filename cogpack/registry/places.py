@@ -1,7 +1,7 @@
 """Where images lie: a repository of a registry, a directory with an OCI layout: one face for both."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cached_property
 from typing import Protocol
 
@@ -53,6 +53,9 @@ class Place(Source, Protocol):
     def put_referrer(self, node: Node, subject: Digest) -> None:
         """A manifest that refers to `subject`: stored by digest, and listed."""
 
+    def filling(self) -> AbstractContextManager[None]:
+        """While an image comes; a place that was made for one that is refused goes again."""
+
 
 class RegistryPlace:
     def __init__(self, repository: Repository, reference: Reference) -> None:
@@ -64,6 +67,7 @@ class RegistryPlace:
         self.blob = repository.blob
         self.has_blob = repository.has_blob
         self.put_manifest = repository.put_manifest
+        self.filling = nullcontext
 
     def has_name(self, name: str) -> bool:
         return self._head(name, ", ".join(MANIFEST_TYPES)).status != 404
@@ -109,6 +113,7 @@ class LayoutPlace:
         self.origin = ""
         self.blob = layout.blob
         self.has_blob = layout.has
+        self.filling = layout.filling
         self._layout = layout
         self._cancellation = cancellation
 

@@ -16,6 +16,7 @@ class LayoutSink:
     def __init__(self, directory: Path) -> None:
         """A new or empty directory, or an OCI layout; anything else is an `InputError`, untouched."""
         self._layout = Layout.create(directory)
+        self.filling = self._layout.filling
 
     def has(self, blob: Descriptor) -> bool:
         return self._layout.has(blob)

@@ -242,12 +242,16 @@ def test_a_blob_that_is_wrong_twice_is_no_blob_of_the_layout(
     session: Session, registry: FakeRegistry, tmp_path: Path
 ) -> None:
     """P4."""
+    put(registry, LAYERS[2:], tag="small")
+    pull(session, f"{registry.address}/a/b:small", tmp_path / "old")
     put(registry, LAYERS)
     registry.blobs["a/b"][sha256(LAYERS[1])] = bytes(len(LAYERS[1]))
-    with pytest.raises(MismatchError, match=sha256(LAYERS[1])):
-        pull(session, f"{registry.address}/a/b:v1", tmp_path / "out")
-    assert sha256(LAYERS[1])[7:] not in blobs(tmp_path / "out")
-    assert not (tmp_path / "out" / "index.json").exists()
+    for place in ("old", "new"):
+        with Session(session.settings) as one, pytest.raises(MismatchError, match=sha256(LAYERS[1])):
+            pull(one, f"{registry.address}/a/b:v1", tmp_path / place)
+    assert sha256(LAYERS[1])[7:] not in blobs(tmp_path / "old")
+    assert list(Layout.read(tmp_path / "old").names()) == [f"{registry.address}/a/b:small"]
+    assert not (tmp_path / "new").exists()
 
 
 def manifest(**changes: Any) -> Document:
