@@ -141,6 +141,12 @@ def test_files_of_a_layout_that_are_no_files_are_refused_and_not_waited_for(
             act()
 
 
+def test_a_pipe_among_what_writers_leave_is_not_waited_for(tmp_path: Path) -> None:
+    made, _ = layout(tmp_path / "in")
+    os.mkfifo(made.root / ".cogpack-1")
+    Layout.create(made.root)
+
+
 def test_a_blob_that_goes_on_behind_its_size_is_not_read_to_its_end(tmp_path: Path) -> None:
     made, blob = layout(tmp_path / "in")
     os.truncate(made.blob_path(blob.digest), 1 << 40)

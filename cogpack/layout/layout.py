@@ -7,18 +7,18 @@ other threads and other processes. A killed writer leaves nothing that can be mi
 import fcntl
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import msgspec
 
 from cogpack.digest import Digest, Hasher, parse_digest, sha256
-from cogpack.disk import is_refusal, open_file, real_path, sync_directory, whole_file, writing
+from cogpack.disk import is_refusal, open_file, real_path, writing
 from cogpack.errors import CogpackError, InputError, MismatchError
+from cogpack.layout.incoming import OURS, Incoming, replace
 from cogpack.oci import OCI_INDEX, Descriptor, Index, decode, encode
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -28,7 +28,6 @@ _REFERRERS = re.compile(r"sha256-[0-9a-f]{64}(\.(sig|att|sbom))?")
 """Names of lists of signatures and the like (distribution-spec, "Referrers Tag Schema"), and of cosign's images."""
 
 _VERSION = {"imageLayoutVersion": "1.0.0"}
-_OURS = ".cogpack-"
 _BLOCK = 1024 * 1024
 _INDEX_LIMIT = 64 * 1024 * 1024
 _DOCUMENT_LIMIT = 8 * 1024 * 1024
@@ -71,7 +70,7 @@ class Layout:
                 return
             if not root.is_dir():
                 raise InputError(f"{root}: is a file, not a directory", next_step="choose another output directory")
-            if not (root / "oci-layout").exists() and any(not path.name.startswith(_OURS) for path in root.iterdir()):
+            if not (root / "oci-layout").exists() and any(not path.name.startswith(OURS) for path in root.iterdir()):
                 raise InputError(
                     f"{root}: holds files and is not an OCI image layout",
                     next_step="choose a new or empty directory for the output",
@@ -215,15 +214,15 @@ class Layout:
     @property
     def unfinished(self) -> Path:
         """The directory of blobs that come in pieces. What is in it outlives its writer, and is swept by nobody."""
-        return self.root / f"{_OURS}unfinished"
+        return self.root / f"{OURS}unfinished"
 
-    def incoming(self) -> "Incoming":
-        return Incoming(self)
+    def incoming(self) -> Incoming:
+        return Incoming(self.root, self.blob_path)
 
     def _sweep(self) -> None:
         """Remove what killed writers left: files that nobody holds a lock on. The layout itself must be locked."""
-        for path in list(self.root.glob(f"{_OURS}*")):
-            with suppress(OSError), path.open("rb") as stream:
+        for path in list(self.root.glob(f"{OURS}*")):
+            with suppress(OSError, InputError), open_file(path) as stream:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
 
@@ -310,58 +309,6 @@ class Layout:
             yield
         finally:
             os.close(directory)
-
-
-class Incoming:
-    """A file on its way in. `keep` makes it a blob of the layout; without that, leaving the `with` removes it."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        while True:
-            with writing(layout.root):
-                self._path = layout.root / f"{_OURS}{secrets.token_hex(16)}"
-                self._stream: BinaryIO = self._path.open("xb", buffering=0)
-                # The lock says that somebody still writes.
-                fcntl.flock(self._stream, fcntl.LOCK_EX)
-            if os.fstat(self._stream.fileno()).st_nlink:
-                break
-            self._stream.close()  # swept away before it was locked
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.discard()
-
-    def write(self, block: bytes | memoryview) -> None:
-        left = memoryview(block)
-        with writing(self._layout.root):
-            while left:
-                left = left[self._stream.write(left) :]
-
-    def keep(self, digest: Digest) -> None:
-        """`digest` must be that of the bytes written: the caller has hashed them."""
-        self.move(self._layout.blob_path(digest))
-
-    def move(self, target: Path) -> None:
-        """Put it, whole, at `target`: a path in a directory of the layout that is there."""
-        with writing(self._layout.root):
-            os.fsync(self._stream.fileno())
-            self._path.replace(target)
-            sync_directory(target.parent)
-        self._stream.close()
-
-    def discard(self) -> None:
-        """Remove it, unless it was kept."""
-        if not self._stream.closed:
-            self._path.unlink(missing_ok=True)
-            self._stream.close()
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Write `data` beside `path`, then put it in its place: readers see the old file or the new one."""
-    with whole_file(path, prefix=_OURS) as output:
-        output.write(data)
 
 
 def _ref_name(entry: Mapping[str, Any]) -> str | None:
