@@ -40,7 +40,8 @@ def is_refusal(error: BaseException) -> bool:
 
 def real_path(path: Path) -> Path:
     """Where `path` leads, through links that are there already: what is written beside must be beside the target."""
-    return Path(os.path.realpath(path))
+    with writing(path):  # the current directory may be gone
+        return Path(os.path.realpath(path))
 
 
 @contextmanager
