@@ -73,6 +73,9 @@ class Store:
             return self._also.find(artifact) if self._also else None
         return path if stat.S_ISREG(found.st_mode) and artifact.size in (None, found.st_size) else None
 
+    def _is_here(self, artifact: Artifact) -> bool:
+        return self.find(artifact) is not None
+
     def verified(
         self, artifact: Artifact, urls: Callable[[], Iterable[str]], task: Task | None = None
     ) -> tuple[Path, os.stat_result]:
@@ -167,7 +170,8 @@ class Store:
             self._sweep(path.parent)
         hasher = Hasher()
         try:
-            with whole_file(path, prefix=_PART) as output, self._open(url) as blocks:
+            stays = partial(self._is_here, artifact)  # another process may have fetched it meanwhile, and read it now
+            with whole_file(path, prefix=_PART, stays=stays) as output, self._open(url) as blocks:
                 self._copy(artifact, url, blocks, output, hasher, task)
             self._keep(artifact, path, output)
         except CogpackError:

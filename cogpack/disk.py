@@ -5,7 +5,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -63,10 +63,13 @@ def writing(where: Path) -> Iterator[None]:
 
 
 @contextmanager
-def whole_file(path: Path, *, prefix: str = ".part-", mode: int = 0o666) -> Iterator["Output"]:
+def whole_file(
+    path: Path, *, prefix: str = ".part-", mode: int = 0o666, stays: Callable[[], bool] | None = None
+) -> Iterator["Output"]:
     """A file that appears at `path` when the `with` ends without an error: readers see the old one or the new one.
 
     Until then its name begins with `prefix`, which is all that a killed process leaves. `mode`: before the umask.
+    `stays`: whether a file that has come there meanwhile is left, since somebody may be reading it.
     """
     beside = path.with_name(f"{prefix}{secrets.token_hex(8)}")
     with writing(path):
@@ -78,7 +81,8 @@ def whole_file(path: Path, *, prefix: str = ".part-", mode: int = 0o666) -> Iter
             stream.flush()
             os.fsync(stream.fileno())
             output.stat = os.fstat(stream.fileno())
-            beside.replace(path)
+            if stays is None or not _is_there(beside, path, stays):
+                beside.replace(path)
             sync_directory(path.parent)
     finally:
         with suppress(OSError):  # of a full disk, which was told already
@@ -111,6 +115,15 @@ def open_file(path: Path) -> BinaryIO:
 
 def _unreadable(path: Path, why: str | None) -> InputError:
     return InputError(f"{path}: can't be read: {why}", next_step="make it a file that this user may read")
+
+
+def _is_there(beside: Path, path: Path, stays: Callable[[], bool]) -> bool:
+    """Whether `path` needs nothing more: `beside` got its name, or another file has it that may stay."""
+    try:
+        os.link(beside, path)
+    except OSError:  # it is there, or this file system has no hard links
+        return stays()
+    return True
 
 
 def check_writable(path: Path) -> None:

@@ -54,6 +54,35 @@ def test_two_who_want_a_file_at_once_share_its_download(store: Store) -> None:
         assert len(fake.seen) == 1
 
 
+def test_a_file_that_another_process_fetches_meanwhile_stays(store: Store, tmp_path: Path) -> None:
+    """It may be reading it, and takes a file in its place for one that somebody changed."""
+    first: list[LocalFile] = []
+
+    def script(_: Request) -> Answer:
+        if not first:
+            with Http() as http, serving(lambda _: (200, {}, DATA)) as quicker:
+                path, found = Store(tmp_path / "store", http).verified(WHEEL, lambda: [quicker.url])
+                first.append(LocalFile(path, Stat.from_result(found)))
+        return 200, {}, DATA
+
+    with serving(script) as fake:
+        store.verified(WHEEL, lambda: [fake.url])
+    with first[0].open() as file:
+        assert file.read() == DATA
+    assert files(tmp_path) == [first[0].path]
+
+
+def test_a_cut_file_does_not_stay(store: Store, tmp_path: Path) -> None:
+    def script(_: Request) -> Answer:
+        path = tmp_path / "store" / "sha256" / WHEEL.digest[7:9] / WHEEL.digest[7:]
+        path.write_bytes(DATA[:100])
+        return 200, {}, DATA
+
+    with serving(script) as fake:
+        path, _ = store.verified(WHEEL, lambda: [fake.url])
+    assert path.read_bytes() == DATA
+
+
 @pytest.mark.parametrize("size", [len(DATA), None])
 def test_another_file_is_refused_and_not_kept(store: Store, tmp_path: Path, size: int | None) -> None:
     wanted = Artifact("x.whl", WHEEL.digest, size)

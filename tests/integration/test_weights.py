@@ -343,4 +343,4 @@ def test_weights_alone_are_an_image_of_the_same_layers(model: Project, registry:
         checked = model.cogpack(
             "weights", "verify", f"{registry}/alone/model:{tag}", "--against", str(model.root / path), "--json"
         )
-        assert {file["how"] for file in json.loads(checked.stdout)} == how
+        assert {file["how"] for file in json.loads(checked.stdout)["files"]} == how
