@@ -14,8 +14,6 @@ Any other exception is a bug of ours and exits with 1.
 from collections.abc import Sequence
 from typing import ClassVar
 
-from cogpack.redaction import redact
-
 _SHOWN = 50
 """Faults that one message names."""
 
@@ -28,6 +26,8 @@ class CogpackError(Exception):
     """For programs: stable."""
 
     def __init__(self, message: str, *, next_step: str) -> None:
+        from cogpack.redaction import redact  # most commands end without an error, and --version at once
+
         message, next_step = redact(message), redact(next_step)
         super().__init__(message)
         self.message = message

@@ -5,7 +5,6 @@ lists its own options, and names those that it shares with others, which `cogpac
 """
 
 import argparse
-import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -198,6 +197,8 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _width() -> int:
+    import shutil
+
     return min(100, shutil.get_terminal_size().columns)
 
 
