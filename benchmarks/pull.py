@@ -227,7 +227,7 @@ def main() -> None:
         prints = Fingerprints(scratch / "fingerprints")
         with docker_registry(scratch / "registry") as registry:
             images: dict[str, str] = {}
-            with Session(Settings(cache=scratch / "cache")) as session:
+            with Session(Settings(cache=scratch / "cache", environment=os.environ)) as session:
                 found = layouts(paths, prints)
                 for number, (name, layers) in enumerate(found.items()):
                     push(session, layers, f"{registry}/weights/layout{number}:v1")

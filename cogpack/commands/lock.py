@@ -202,7 +202,7 @@ def _decide(session: Session, project: Project, kept: Decisions | None) -> Decis
         base=base,
         wheels=wheels,
         clashes=clashes,
-        created=_created(session.settings.environment),
+        created=_created(session.environment),
     )
     check_clashes(project, decided)
     return decided
@@ -262,7 +262,7 @@ def _debian_base(session: Session, config: Config, platform: Platform, kept: Dec
         and not any("=" in name for name in config.system_packages)
     ):
         return kept.debian
-    mirror = Mirror.choose(config.pack.debian_mirror, session.settings.environment)
+    mirror = Mirror.choose(config.pack.debian_mirror, session.environment)
     return resolve_debs(
         suite=SUITES[python],
         arch=platform.architecture,

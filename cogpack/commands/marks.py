@@ -22,7 +22,7 @@ def read_marks(session: Session, project: Project, lock: Lock) -> Marks:
     labels, annotations = _given(session)
     if not _wants_commit(session, project):
         return Marks(labels=labels, annotations=annotations)
-    commit = read_commit(project.root, counts=_counts(session, project, lock), environment=session.settings.environment)
+    commit = read_commit(project.root, counts=_counts(session, project, lock), environment=session.environment)
     _tell(session, commit)
     words = _words(commit)
     return Marks(labels=words | labels, annotations=words | annotations, created=commit.created)
@@ -32,7 +32,7 @@ def check_marks(session: Session, project: Project) -> None:
     """What `read_marks` would refuse should be known before the work of a resolution."""
     _given(session)
     if _wants_commit(session, project):
-        check_commit(project.root, session.settings.environment)
+        check_commit(project.root, session.environment)
 
 
 def _given(session: Session) -> tuple[dict[str, str], dict[str, str]]:
@@ -71,7 +71,7 @@ def _counts(session: Session, project: Project, lock: Lock) -> Callable[[str, bo
 
 
 def _same_decisions(session: Session, project: Project, lock: Lock) -> bool:
-    before = committed(project.root, FILE, session.settings.environment)
+    before = committed(project.root, FILE, session.environment)
     try:
         old = parse_lock(before) if before is not None else None
     except InputError:

@@ -217,7 +217,7 @@ class _Debs:
     def _urls(self, deb: LockedDeb) -> list[str]:
         debian = self._decisions.debian
         assert debian is not None
-        mirror = Mirror.choose(self._config.pack.debian_mirror, self._session.settings.environment)
+        mirror = Mirror.choose(self._config.pack.debian_mirror, self._session.environment)
         return deb_urls(deb, mirror, debian)
 
 

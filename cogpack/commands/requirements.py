@@ -34,7 +34,7 @@ def python_minor(config: Config) -> str:
 
 
 def indexes_of(session: Session, project: Project, requirements: Requirements) -> Indexes:
-    return Indexes.from_environment(session.settings.environment, requirements, project.root)
+    return Indexes.from_environment(session.environment, requirements, project.root)
 
 
 def resolve_requirements(

@@ -1,6 +1,5 @@
 """What the commands share for one run: settings, connections, caches, credentials."""
 
-import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
@@ -59,7 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     locked: bool = False
     in_ci: bool = False
     paranoid: bool = False
-    environment: Mapping[str, str] = {}
+    environment: Mapping[str, str]
     platform: Arch | None = None
     labels: tuple[str, ...] = ()
     annotations: tuple[str, ...] = ()
@@ -82,11 +81,11 @@ class Session:
         # One session within another has the same notes.
         self.notes = progress if isinstance(progress, Noted) else Noted(progress, policy)
         self.progress: Progress = self.notes
-        learn_environment(settings.environment or os.environ)
+        learn_environment(settings.environment)
         for mirror in settings.registry_mirrors:
             learn_url(mirror)
         self.cancellation = cancellation or Cancellation()
-        self.environment = dict(settings.environment) or dict(os.environ)
+        self.environment = settings.environment
         self.http = Http(
             trust=Trust(
                 insecure_hosts=settings.insecure_registries,

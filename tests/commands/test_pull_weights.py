@@ -54,7 +54,7 @@ def layer(*entries: Entry, mode: int = 0o644) -> bytes:
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
-    return Session(Settings(cache=tmp_path / "cache"))
+    return Session(Settings(cache=tmp_path / "cache", environment=os.environ))
 
 
 @pytest.fixture

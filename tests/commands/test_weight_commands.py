@@ -1,5 +1,6 @@
 """`cogpack weights` on files, directories and images in an OCI layout."""
 
+import os
 import random
 import re
 from collections.abc import Callable
@@ -43,7 +44,7 @@ FILES: dict[str, tuple[Rule, bytes]] = {
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
-    return Session(Settings(cache=tmp_path / "cache"))
+    return Session(Settings(cache=tmp_path / "cache", environment=os.environ))
 
 
 def image(root: Path, **weights: tuple[Rule, bytes]) -> Path:
@@ -70,7 +71,7 @@ def test_what_is_split_and_joined_has_the_same_tensors(tmp_path_factory: object,
 
     root: Path = tmp_path_factory.mktemp("split")  # type: ignore[attr-defined]
     (root / "model.safetensors").write_bytes(data)
-    session = Session(Settings(cache=root / "cache"))
+    session = Session(Settings(cache=root / "cache", environment=os.environ))
     written = split(session, root / "model.safetensors", root / "shards", size=100)
     assert sorted(path.name for path in (root / "shards").iterdir()) == sorted(written.files)
     join(session, root / "shards", root / "again.safetensors")
@@ -83,7 +84,7 @@ def test_what_is_split_and_joined_has_the_same_tensors(tmp_path_factory: object,
 def test_a_split_and_joined_gguf_file_is_the_same_file(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     root = tmp_path_factory.mktemp("split")
     (root / "model.gguf").write_bytes(data)
-    session = Session(Settings(cache=root / "cache"))
+    session = Session(Settings(cache=root / "cache", environment=os.environ))
     written = split(session, root / "model.gguf", root / "parts", size=100)
     assert sorted(path.name for path in (root / "parts").iterdir()) == sorted(written.files)
     join(session, root / "parts", root / "again.gguf")

@@ -1,5 +1,6 @@
 """A docker-registry that is a pull-through cache of another one, as companies have them for Docker Hub."""
 
+import os
 import random
 from pathlib import Path
 
@@ -31,7 +32,9 @@ def test_a_pull_through_cache_gives_what_has_a_digest(tmp_path: Path) -> None:
         docker_registry(tmp_path / "origin") as origin,
         docker_registry(tmp_path / "mirror", mirror_of=origin) as mirror,
     ):
-        settings = Settings(cache=tmp_path / "cache", jobs=8, registry_mirrors=(f"{origin}={mirror}",))
+        settings = Settings(
+            cache=tmp_path / "cache", environment=os.environ, jobs=8, registry_mirrors=(f"{origin}={mirror}",)
+        )
         with Session(settings) as session:
             pushed = copy(session, f"{tmp_path / 'layout'}:v1", f"{origin}/a/b:v1")
             for number in range(2):

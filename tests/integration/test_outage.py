@@ -1,5 +1,6 @@
 """A real registry that goes away in the middle of a pull, for longer than a few tries take, and comes back."""
 
+import os
 import re
 import threading
 import time
@@ -48,7 +49,7 @@ def test_a_pull_goes_on_when_its_registry_is_back(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 2.0)  # by chance it is from 1 to 30 seconds
     layers = [file_layer(f"layer {size}", {"file": Random(size).randbytes(size * MiB)}) for size in SIZES]
     fill(LayoutSink(tmp_path / "source"), layers, ["v1"])
-    settings = Settings(cache=tmp_path / "cache")
+    settings = Settings(cache=tmp_path / "cache", environment=os.environ)
     progress = Halfway(sum(SIZES) * MiB // 3)
     with ThreadPoolExecutor(1) as pool, ExitStack() as after, Session(settings, progress) as session:
         with docker_registry(tmp_path / "registry") as address:

@@ -1,5 +1,6 @@
 """llama.cpp itself reads the parts of a GGUF file, opened by the first, and answers as with the whole file."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,8 @@ def answer(path: Path) -> str:
 def test_llama_cpp_answers_the_same_from_the_parts(tmp_path: Path, alignment: int) -> None:
     whole = tmp_path / "model.gguf"
     tiny_model(whole, alignment)
-    written = split(Session(Settings(cache=tmp_path / "cache")), whole, tmp_path / "parts", size=100_000)
+    written = split(
+        Session(Settings(cache=tmp_path / "cache", environment=os.environ)), whole, tmp_path / "parts", size=100_000
+    )
     assert len(written.files) > 3
     assert answer(tmp_path / "parts" / f"model-00001-of-{len(written.files):05d}.gguf") == answer(whole)

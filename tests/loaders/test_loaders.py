@@ -3,6 +3,7 @@
 They want torch, transformers, diffusers, accelerate, sentence-transformers (the extra `loaders`).
 """
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,9 @@ def whole() -> Path:
 def cut(source: Path, target: Path, name: str, size: int) -> Path:
     """A copy of the directory `source` with the file `name` in shards."""
     shutil.copytree(source, target, ignore=shutil.ignore_patterns(name))
-    written = split(Session(Settings(cache=target.parent / "cache")), source / name, target, size=size)
+    written = split(
+        Session(Settings(cache=target.parent / "cache", environment=os.environ)), source / name, target, size=size
+    )
     assert len(written.files) > 3
     return target
 
