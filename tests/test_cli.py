@@ -127,3 +127,30 @@ def test_links_between_documents_lead_somewhere(document: str) -> None:
 
 def test_the_changelog_has_this_version() -> None:
     assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "goes_on"),
+    [
+        ("push h.io/a/b", True),
+        ("copy h.io/a/b x.io/a/b", True),
+        ("pull h.io/a/b -o DIR", True),
+        ("weights pull h.io/a/b -o DIR", True),
+        ("build -o DIR", True),
+        ("build -o FILE.tar", False),
+        ("load", False),
+        ("verify h.io/a/b", False),
+        ("lock", False),
+        ("inspect h.io/a/b", False),
+    ],
+)
+def test_an_interrupted_command_says_whether_it_goes_on_where_it_was(
+    words: str, goes_on: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cogpack.commands.session.Session.__enter__", stop)
+    assert run(words.split()) == 130
+    more = "; what is finished is not done again" if goes_on else ""
+    assert capsys.readouterr().err == f"interrupted\nnext: run it again{more}\n"

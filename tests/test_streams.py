@@ -114,7 +114,7 @@ def test_the_end_of_a_terminal_ends_a_command_well_unless_it_is_ignored(
         assert process.returncode == 2  # there is no such image
     else:
         assert process.returncode == code
-        assert err.splitlines() == ["interrupted", "next: run it again; what is finished is not done again"]
+        assert err.splitlines() == ["interrupted", "next: run it again"]
 
 
 def test_a_server_ends_well_with_its_terminal(project: Path) -> None:

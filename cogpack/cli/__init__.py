@@ -61,7 +61,8 @@ def _failed(error: BaseException, arguments: argparse.Namespace) -> int:
     from cogpack.cli import answers, github
     from cogpack.text import printable
 
-    failed = answers.failure(error, by=error.number if isinstance(error, Terminated) else signal.SIGINT)
+    by = error.number if isinstance(error, Terminated) else signal.SIGINT
+    failed = answers.failure(error, by=by, goes_on=getattr(arguments, "goes_on", False))
     if failed.code == "bug":
         _say(traceback.format_exc().rstrip())
     if github.is_here():

@@ -111,6 +111,8 @@ def build(arguments: argparse.Namespace) -> None:
     from cogpack.commands.build import build
     from cogpack.sinks.archive import names_archive
 
+    arguments.goes_on = not names_archive(arguments.output)  # an archive is written from its first byte again
+
     def act(session: "Session") -> str:
         began = time.monotonic()
         built = build(session, arguments.output, tags=arguments.tag, rebuild=arguments.rebuild)

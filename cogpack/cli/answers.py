@@ -25,12 +25,14 @@ class Failure(NamedTuple):
     exit_code: int
 
 
-def failure(error: BaseException, *, by: int = signal.SIGINT) -> Failure:
-    """What is said of an error; `by`: the signal that interrupted us."""
+def failure(error: BaseException, *, by: int = signal.SIGINT, goes_on: bool = False) -> Failure:
+    """What is said of an error; `by`: the signal that interrupted us; `goes_on`: the command, run again, finds what it
+    had finished."""
     if isinstance(error, CogpackError):
         return Failure(error.code, error.message, error.next_step, error.exit_code)
     if not isinstance(error, Exception):
-        return Failure("interrupted", "interrupted", "run it again; what is finished is not done again", 128 + by)
+        advice = "run it again" + ("; what is finished is not done again" if goes_on else "")
+        return Failure("interrupted", "interrupted", advice, 128 + by)
     from cogpack import __version__
 
     return Failure("bug", "this is a bug of cogpack", f"report it ({__version__}), with the lines above", 1)

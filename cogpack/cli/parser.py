@@ -68,6 +68,7 @@ def _projects(top: Grammar) -> None:
         added.add_argument("--rebuild", action="store_true", help="make every layer anew, whatever lock and cache say")
 
     push = project("push", acts.push, "Build what is missing and push the image.", f"cogpack push {_PUSHED}")
+    push.set_defaults(goes_on=True)
     _targets(push)
     push.add_argument("--dry-run", action="store_true", help="say what would move, as `cogpack plan` does")
     rebuild(push)
@@ -150,7 +151,7 @@ def _images(top: Grammar) -> None:
         "Copy an image between registries and OCI layouts, byte for byte.",
         example=f"cogpack copy {_PUSHED} registry.example.com/me/model",
     )
-    copy.set_defaults(act=registries.copy)
+    copy.set_defaults(act=registries.copy, goes_on=True)
     copy.add_argument("source", metavar="SRC", help=_STORED)
     copy.add_argument("target", metavar="DST", help="the same; without a name, it gets the source's")
     copy.add_argument("--platform", metavar="OS/ARCH", help="one image of an index [all, and the index]")
@@ -164,7 +165,7 @@ def _images(top: Grammar) -> None:
         "Pull an image into a layout, an archive, or a local engine.",
         example=f"cogpack pull {_PUSHED} --docker",
     )
-    pull.set_defaults(act=registries.pull)
+    pull.set_defaults(act=registries.pull, goes_on=True)
     pull.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image")
     into = pull.add_mutually_exclusive_group(required=True)
     into.add_argument(
@@ -230,7 +231,7 @@ def _weights(top: Grammar) -> None:
         "Pull the weights of an image, and nothing else of it.",
         example=f"cogpack weights pull {_PUSHED} -o weights",
     )
-    pull.set_defaults(act=weight_acts.pull_weights)
+    pull.set_defaults(act=weight_acts.pull_weights, goes_on=True)
     pull.add_argument("target", metavar="REF|DIR", help=_STORED)
     pull.add_argument("-o", "--output", type=place, required=True, metavar="DIR", help="a new directory")
     pull.add_argument("--platform", metavar="OS/ARCH", help="which image of an index [linux/amd64]")

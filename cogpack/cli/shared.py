@@ -64,9 +64,12 @@ TOPICS = {topic.name: topic for topic in (PROJECT, IMAGE, OUTPUT, CONNECTION)}
 
 
 def place(text: str) -> Path:
-    """To `Path` nothing is the current directory: to a script it is a variable that was not set."""
+    """To `Path` nothing is the current directory: to a script it is a variable that was not set. Other programs take
+    `-` for a standard stream, which here nothing is read from or written to."""
     if not text:
         raise argparse.ArgumentTypeError("expected a path, found ''")
+    if text == "-":
+        raise argparse.ArgumentTypeError("expected a path, found '-', which stands for no stream here; ./- is a path")
     return Path(text)
 
 

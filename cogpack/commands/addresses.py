@@ -25,7 +25,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     def parse(cls, text: str) -> Self:
         """A directory is what exists as one, or begins with a dot or a slash."""
         directory, _, name = text.partition(":")
-        if not directory:  # `"$IMAGE"` of a variable that is not set, and no word for the current directory
+        if directory in ("", "-"):  # `"$IMAGE"` of a variable that is not set; `-` of a stream
             raise InputError(f"expected an image, found {text!r:.300}", next_step="write HOST/NAME:TAG, or ./DIR")
         if is_directory(Path(text)):
             return cls(directory=Path(text))

@@ -23,6 +23,7 @@ from cogpack.registry.foreign import Elsewhere
 from cogpack.registry.graph import Graph, MissingError, Node, check_platform
 from cogpack.registry.places import Place, Source
 from cogpack.registry.referrers import cosign_tags
+from cogpack.sinks.archive import check_no_archive
 from cogpack.threads import each
 
 T = TypeVar("T")
@@ -56,6 +57,7 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
     """
     from_, to = parse_address(session, source), parse_address(session, target)
     if not to.reference:
+        check_no_archive(to.directory)
         Layout.check(to.directory)
     place, wanted = open_source(session, from_)
     graph = Graph(place.manifest, where=place.name)

@@ -23,6 +23,7 @@ from cogpack.layers.weights.opaque import MANIFEST, ROOT, JoinSource
 from cogpack.oci import Descriptor, ImageConfig, Platform, read_config
 from cogpack.registry.partial import Partial
 from cogpack.runtime.contract import SOURCE
+from cogpack.sinks.archive import check_no_archive
 from cogpack.sinks.base import counted
 from cogpack.threads import each
 from cogpack.untar import Member, Untar
@@ -45,6 +46,7 @@ def pull_weights(session: Session, target: str, output: Path, *, platform: Platf
 
     Nothing is there before all of it was right. A pull that was killed goes on with the layers that it lacks.
     """
+    check_no_archive(output)
     image = open_image(session, target, platform)
     real, short = real_path(output), image.digest[7:19]
     check_free(real, short)

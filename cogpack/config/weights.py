@@ -13,7 +13,7 @@ _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.ASCII)
 def managed_weights(value: Value, *, model: bool) -> tuple[ManagedWeight, ...]:
     """Names and targets are unique, no target lies in another; `model`: whether the key `model` is there."""
     if not model:
-        value.fail("managed weights need model", next_step="name the repository under model: instead of image:")
+        value.fail("needs model, the repository that the weights belong to", next_step="write model: HOST/NAME")
     found: list[ManagedWeight] = []
     for item in value.items():
         weight = _weight(item)

@@ -3,7 +3,8 @@
 Left out are caches (`caches.py`), what `.dockerignore` says and, whatever it says, what is never part of a model: at
 the root `.cog`, `.cogpack` and `cogpack.lock`; anywhere `.git`, `.hg`, `.svn`, `.DS_Store`, `__pycache__`, the caches
 of mypy, pytest, ruff and Jupyter, virtual environments (`.venv`, and each directory that holds a `pyvenv.cfg`), and,
-with a note, OCI image layouts, what the run itself writes, sockets, pipes and devices.
+with a note, OCI image layouts, what the run itself writes, sockets, pipes and devices. A directory in which nothing is
+kept stays out as well, as in git: a checkout elsewhere does not have it.
 """
 
 import os
@@ -60,7 +61,7 @@ class Listing(msgspec.Struct, frozen=True):
 def list_files(
     root: str, patterns: Patterns, links: Links, caches: Caches, apart: Mapping[Identity, str] = {}
 ) -> Listing:
-    """All below `root` that goes into the image.
+    """All below `root` that goes into the image; directories for the sake of what they hold.
 
     `apart`: files and directories that this very run writes, with what they are, as "this command's own output"; they
     are left out, and so are OCI image layouts, sockets, pipes and devices. What an image can't hold as it stands here
@@ -75,18 +76,8 @@ def list_files(
             _check_name(parent, parent.rpartition("/")[2])
             found[parent] = ProjectFile(path=parent, kind="directory")
             parent = parent.rpartition("/")[0]
-    for cache in walk.left_out:
-        _forget_parents(cache, found)
     files = sorted(found.values(), key=lambda file: file.path.encode())
     return Listing(tuple(files), tuple(sorted(walk.notes, key=lambda note: note.text)), tuple(sorted(walk.left_out)))
-
-
-def _forget_parents(cache: str, found: dict[str, ProjectFile]) -> None:
-    """A directory that is there for the sake of a cache alone is on one machine and not on another."""
-    parent = cache.rpartition("/")[0]
-    while parent and not any(path.startswith(f"{parent}/") for path in found):
-        found.pop(parent, None)
-        parent = parent.rpartition("/")[0]
 
 
 def holds(root: str, patterns: Patterns, path: str) -> bool:
@@ -140,6 +131,7 @@ class _Walk:
         self._inodes = {inode for _, inode in apart}
 
     def files(self) -> Iterator[ProjectFile]:
+        """Without the directories that hold them."""
         pending = [("", 0)]
         while pending:
             directory, above = pending.pop()
@@ -156,11 +148,9 @@ class _Walk:
                     pending.append((path, state))
                 elif is_directory and not ignored:  # a virtual environment
                     continue
-                if not ignored:
+                if not ignored and not is_directory:
                     _check_name(path, entry.name)
-                    if is_directory:
-                        yield ProjectFile(path=path, kind="directory")
-                    elif (file := self._file(path, entry)) is not None:
+                    if (file := self._file(path, entry)) is not None:
                         yield file
 
     def _is_wanted(self, path: str, entry: "os.DirEntry[str]", *, ignored: bool) -> bool:

@@ -17,17 +17,33 @@ from cogpack.layers.layer import Body, Form, Layer
 from cogpack.oci import Descriptor, Image, LayerInfo, encode
 from cogpack.sinks.base import counted
 
-_COMPRESSED = (".tgz", ".tar.gz", ".tar.zst", ".tar.xz", ".tar.bz2")
+_ARCHIVES = (
+    *(".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".tar.gz", ".tar.zst", ".tar.zstd", ".tar.xz", ".tar.bz2", ".tar.lz4"),
+    *(".gz", ".zst", ".xz", ".bz2", ".zip", ".7z", ".oci", ".sif", ".iso", ".squashfs"),
+)
+"""Endings of one file, in which no image is written."""
 
 
 def names_archive(output: Path) -> bool:
-    """Whether `output` is to be an archive (.tar), and not the directory of a layout."""
-    if output.name.lower().endswith(_COMPRESSED):
+    """Whether `output` is to be an archive (.tar), and not the directory of a layout.
+
+    Raises `InputError` where the name is that of another kind of archive, unless it is a directory already.
+    """
+    name = output.name.lower()
+    ending = next((found for found in _ARCHIVES if name.endswith(found)), None)
+    if ending and not is_directory(output):
+        stem = output.name[: -len(ending)] or "image"
         raise InputError(
-            f"{output}: an archive is written as FILE.tar, uncompressed",
-            next_step="leave out the ending, or name a DIR",
+            f"{output}: an image is written as FILE.tar, uncompressed, or into a directory, not as {ending}",
+            next_step=f"write {output.with_name(f'{stem}.tar')}, or name a DIR",
         )
-    return output.name.endswith(".tar")
+    return name.endswith(".tar")
+
+
+def check_no_archive(output: Path) -> None:
+    """Raises `InputError` where a directory will be written and the name is that of an archive."""
+    if names_archive(output) and not is_directory(output):
+        raise InputError(f"{output}: a directory is written here, not an archive", next_step="name a DIR")
 
 
 class Writable(Protocol):

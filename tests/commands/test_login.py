@@ -140,7 +140,7 @@ def test_a_login_goes_before_an_older_one_however_that_was_spelled(
 def test_a_refused_login_is_not_kept(machine: Machine, registry: Fake) -> None:
     code, out, err = machine.login(registry.address, "hunter2")
     assert (code, out) == (4, "")
-    assert f"{registry.address} refused us with the password of {USER} from the command line" in err
+    assert f"{registry.address} refused us with the password of {USER} from this login" in err
     assert "hunter2" not in err
     assert not machine.config.exists()
 
@@ -183,7 +183,7 @@ def test_strictly_credentials_go_to_no_other_token_server_than_the_registrys_and
     assert ended == code
     assert len(tokens.fake.seen) == (code == 0)
     if code:
-        assert f"error: {fake.address} names a token server that is not for the command line: '{realm}'" in err
+        assert f"error: {fake.address} names a token server that is not for this login: '{realm}'" in err
         assert f"next: add --allow-realm {urlsplit(realm).netloc} if" in err
 
 

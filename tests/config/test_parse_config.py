@@ -301,7 +301,10 @@ def test_weights_may_lie_at_any_of_these(uri: str) -> None:
 
 
 def test_managed_weights_need_a_model() -> None:
-    assert "managed weights need model" in fault("image: x\nweights: []\n")
+    assert "cog.yaml:2: weights: needs model" in fault("image: x\nweights: []\n")
+    with pytest.raises(InputError) as caught:
+        parse("weights: []\n")
+    assert caught.value.next_step == "write model: HOST/NAME"
 
 
 LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))

@@ -65,3 +65,52 @@ def test_a_file_whose_name_is_no_utf8_goes_into_the_image_or_is_named(world: Wor
         done = project.cogpack(*verb)
         assert "Traceback" not in done.err, verb
         assert done.code in (0, 2), (verb, done.err)
+
+
+@pytest.mark.parametrize("name", ["X.TAR", "a.Tar"])
+def test_an_archive_is_known_by_its_ending_in_any_case(world: World, name: str) -> None:
+    ok(world.project(files=FILES).cogpack("build", "-o", f"../{name}"))
+    assert (world.directory / name).is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("out.zip", "out.tar"), ("x.oci", "x.tar"), ("x.tar.gz", "x.tar"), ("x.TGZ", "x.tar"), ("x.tar.zst", "x.tar")],
+)
+def test_an_archive_of_another_kind_is_refused_and_never_a_directory(world: World, name: str, instead: str) -> None:
+    project = world.project(files=FILES)
+    done = project.cogpack("build", "-o", f"../{name}")
+    assert done.code == 2
+    assert f"next: write ../{instead}, or name a DIR\n" in done.err
+    assert not (world.directory / name).exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("build", "-o", "-"),
+        ("pull", "ghcr.io/a/b", "-o", "-"),
+        ("copy", "ghcr.io/a/b", "-"),
+        ("weights", "pull", "ghcr.io/a/b", "-o", "-"),
+        ("weights", "split", "m.safetensors", "-o", "-"),
+        ("weights", "join", "m", "-o", "-"),
+        ("push", "ghcr.io/a/b", "--metadata-file", "-"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_a_dash_is_no_output(world: World, words: tuple[str, ...]) -> None:
+    project = world.project(files=FILES)
+    done = project.cogpack(*words)
+    assert done.code == 2
+    assert "found '-'" in done.err
+    assert not (project.root / "-").exists()
+
+
+@pytest.mark.parametrize("verb", [("copy", "ghcr.io/a/b"), ("weights", "pull", "ghcr.io/a/b", "-o")])
+@pytest.mark.parametrize("name", ["out.tar", "out.zip"])
+def test_what_writes_a_directory_takes_no_archive_for_one(world: World, verb: tuple[str, ...], name: str) -> None:
+    project = world.project(files=FILES)
+    done = project.cogpack(*verb, f"./{name}")
+    assert done.code == 2
+    assert "name a DIR" in done.err
+    assert not (project.root / name).exists()

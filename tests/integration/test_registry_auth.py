@@ -108,7 +108,7 @@ def test_the_missing_right_and_whose_it_is_are_named(http: Http, tokens: TokenSe
         with pytest.raises(DeniedError) as refused:
             Registry(http, address).push("a/b")
     assert refused.value.message.startswith(
-        f"{address} refused the right to push to a/b with the password of {USER} from the command line (UNAUTHORIZED"
+        f"{address} refused the right to push to a/b with the password of {USER} from this login (UNAUTHORIZED"
     )
     assert len(tokens.issued) == 2
     assert PASSWORD not in refused.value.message

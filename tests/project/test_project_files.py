@@ -41,12 +41,41 @@ def test_a_file_keeps_its_size_and_whether_its_owner_may_run_it(tmp_path: Path) 
     (tmp_path / "run.sh").chmod(0o744)
     (tmp_path / "x").chmod(0o611)
     (tmp_path / "link").symlink_to("run.sh")
-    (tmp_path / "empty").mkdir()
     by_path = {file.path: file for file in found.files()}
     assert by_path["run.sh"] == ProjectFile(path="run.sh", kind="file", executable=True, size=9)
     assert by_path["x"] == ProjectFile(path="x", kind="file", size=2)
     assert by_path["link"] == ProjectFile(path="link", kind="symlink", target="run.sh")
-    assert by_path["empty"] == ProjectFile(path="empty", kind="directory")
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "empty/",
+        "a/b/c/",
+        "src/__pycache__/m.pyc",
+        "out/x.log",
+        "kept/",
+        "env/pyvenv.cfg",
+        "hub/CACHEDIR.TAG",
+        "a/b/.git/x",
+    ],
+)
+def test_a_directory_in_which_nothing_is_kept_is_no_part_of_it(tmp_path: Path, made: str) -> None:
+    """git carries none: the digest would be another one in a checkout."""
+    found = project(tmp_path, {"m/x": "", "src/m.py": "", ".dockerignore": "**/*.log\n!kept/\n"})
+    before = found.files()
+    path = tmp_path / made
+    path.mkdir(parents=True) if made.endswith("/") else path.parent.mkdir(parents=True)
+    if not made.endswith("/"):
+        path.write_text("Signature: 8a477f597d28d172789f06886806bc55")
+    assert project(tmp_path, {}).files() == before
+    assert ProjectFile(path="m", kind="directory") in before
+
+
+def test_a_directory_of_nothing_but_pipes_is_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    os.mkfifo(tmp_path / "run" / "pipe")
+    assert paths(tmp_path, {"a": ""}) == ["a", "cog.yaml"]
 
 
 def test_what_is_never_part_of_a_model_is_left_out(tmp_path: Path) -> None:

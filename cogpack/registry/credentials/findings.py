@@ -28,8 +28,8 @@ class Source(Protocol):
         """Ask it now. Raises `DeniedError` where it should have had a login and going on would hide that."""
 
 
-GIVEN = "the command line"
-"""Name of the source that the caller is."""
+GIVEN = "this login"
+"""Name of the source that the caller is: whoever tries a login, typed in or read from a pipe."""
 
 
 class Given(msgspec.Struct, frozen=True):

@@ -167,12 +167,10 @@ def too_deep(path: str) -> InputError:
 def _refuse_syntax(path: str, error: SyntaxError, *, python: tuple[int, int], running: tuple[int, int]) -> None:
     place = Place(path, error.lineno or 1)
     ours, theirs = f"{running[0]}.{running[1]}", f"{python[0]}.{python[1]}"
-    if running < python:
-        raise place.error(
-            f"not valid for Python {ours}, which runs cogpack, while the model has Python {theirs}: {error.msg}",
-            next_step=f"run cogpack with Python {theirs}, or correct the syntax",
-        ) from error
-    raise place.error(f"syntax error: {error.msg}", next_step="correct the syntax") from error
+    newer = f", or run cogpack with Python {theirs}: this is {ours}, which can't read newer syntax"
+    raise place.error(
+        f"syntax error: {error.msg}", next_step=f"correct the syntax{newer if running < python else ''}"
+    ) from error
 
 
 def _collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Imported], list[int]]:

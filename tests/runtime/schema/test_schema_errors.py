@@ -1,5 +1,7 @@
 """What can't be described is refused with the place, what is wrong and what to do; nothing of the user's runs."""
 
+import sys
+
 import pytest
 from predictors import FIRST_LINE, IMPORTS, described, predictor, refusal, schemas
 
@@ -267,8 +269,16 @@ def test_concurrency_above_one_needs_python_3_11() -> None:
     assert "needs Python 3.11, and the model has 3.10" in refusal(source, python=(3, 10))
 
 
-def test_syntax_newer_than_our_python_is_said_to_be_that() -> None:
-    assert "which runs cogpack, while the model has Python 3.99" in refusal("x = (", python=(3, 99))
+def test_a_syntax_error_is_said_to_be_one_and_newer_syntax_is_a_next_step() -> None:
+    source = f"{IMPORTS}class Predictor(BasePredictor)\n    pass\n"
+    said = [f"predict.py:{source.count(chr(10)) - 1}: syntax error: expected ':'"] * 2
+    with pytest.raises(InputError) as ours:
+        described(source, python=sys.version_info[:2])
+    with pytest.raises(InputError) as newer:
+        described(source, python=(3, 99))
+    assert [ours.value.message, newer.value.message] == said
+    assert ours.value.next_step == "correct the syntax"
+    assert newer.value.next_step.startswith("correct the syntax, or run cogpack with Python 3.99: ")
 
 
 @pytest.mark.parametrize(
