@@ -25,6 +25,7 @@ from cogpack.layers.weights import WEIGHTS, WORTH, JoinSource, Probe, Weight, la
 from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
 from cogpack.lock import Decisions, LockedDeb, LockedWheel
 from cogpack.oci import Platform, read_config
+from cogpack.progress import Cancellation, Progress
 from cogpack.project import ProjectFile
 from cogpack.reference import Reference
 from cogpack.runtime import contract
@@ -81,7 +82,7 @@ def weights_plan(plan: Plan) -> Plan:
 
 
 class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
-    """How contents are had, asked only when a layer is really built."""
+    """How contents are had, asked only when a layer is really built; who hears of it, and who may stop it."""
 
     deb: Callable[[LockedDeb], LocalFile]
     wheel: Callable[[LockedWheel], LocalFile]
@@ -91,6 +92,8 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
     read: Callable[[Placed], object]
     blob: BlobSource
     spool: Path
+    progress: Progress
+    cancellation: Cancellation
 
 
 def make_plan(
@@ -205,7 +208,15 @@ def _base(decisions: Decisions, suppliers: Suppliers, codec: Codec) -> list[Laye
         )
         for deb in debian.packages
     ]
-    return [BuiltLayer(DebsSource(debs, suite=debian.suite, arch=debian.arch, spool=suppliers.spool), codec)]
+    source = DebsSource(
+        debs,
+        suite=debian.suite,
+        arch=debian.arch,
+        spool=suppliers.spool,
+        progress=suppliers.progress,
+        cancellation=suppliers.cancellation,
+    )
+    return [BuiltLayer(source, codec)]
 
 
 def _later(supply: Callable[[Any], LocalFile], item: LockedDeb | LockedWheel) -> Callable[[], LocalFile]:

@@ -5,7 +5,7 @@ The library knows this protocol only; the command line draws it.
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from cogpack.notes import Note
@@ -18,7 +18,7 @@ class Task(Protocol):
         """`size` more bytes are done (negative when an attempt starts anew). Raises `Cancelled` after Ctrl-C."""
 
     def doing(self, verb: str) -> None:
-        """From now on it is worked on: "fetch", "read", "build", "send", "ask", "resolve"."""
+        """From now on it is worked on: "fetch", "read", "build", "unpack", "send", "load", "ask", "resolve"."""
 
     def done(self, outcome: str) -> None:
         """Ended: "sent", "reused", "mounted", "built", "fetched"; "" where it is worth no line that it has ended."""
@@ -63,13 +63,18 @@ class _Silent:
 
 
 @contextmanager
-def asking(progress: Progress, whom: str) -> Iterator[None]:
-    """Shown while a server is asked, which may take long, and told of nowhere."""
-    task = progress.task(whom, None, "ask")
+def shown(progress: Progress, name: str, verb: str) -> Iterator[None]:
+    """Shown while it goes on, without bytes that could be counted, and told of nowhere once it is over."""
+    task = progress.task(name, None, verb)
     try:
         yield
     finally:
         task.done("")
+
+
+def asking(progress: Progress, whom: str) -> AbstractContextManager[None]:
+    """Shown while a server is asked, which may take long."""
+    return shown(progress, whom, "ask")
 
 
 SILENT: Progress = _Silent()

@@ -13,6 +13,7 @@ from cogpack.image import LAYER_LIMIT
 from cogpack.lock import Decisions, LockedWheel, RegistryBase, RegistryLayer
 from cogpack.oci import OCI_LAYER, Platform
 from cogpack.plan import Plan, Suppliers, make_plan
+from cogpack.progress import SILENT, Cancellation
 
 OURS = 3
 """Layers upon the base of a project with one small wheel: venv, wheels, project."""
@@ -48,7 +49,16 @@ def planned(base_layers: int) -> Plan:
         concurrency=None,
         platform=Platform(architecture="amd64", os="linux"),
         suppliers=Suppliers(
-            deb=never, wheel=never, file=never, part=never, probe=never, read=never, blob=never, spool=Path("/nowhere")
+            deb=never,
+            wheel=never,
+            file=never,
+            part=never,
+            probe=never,
+            read=never,
+            blob=never,
+            spool=Path("/nowhere"),
+            progress=SILENT,
+            cancellation=Cancellation(),
         ),
     )
 

@@ -6,7 +6,6 @@ once for the blake3 of each part; from then on parts are streamed by ranges, nev
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -34,6 +33,7 @@ from cogpack.notes import Code, Note
 from cogpack.project import Project, Rule, SplitRules
 from cogpack.remote import RemoteFile
 from cogpack.resolve.weights import FoundFile, is_remote, wanted
+from cogpack.threads import each
 
 _DOCUMENT = 16 * 1024 * 1024
 _SKIPPED = frozenset({".git", ".cache"})
@@ -160,8 +160,8 @@ def pin_remote(
         )
         return _probed(session, item, made) if probing else made
 
-    with ThreadPoolExecutor(session.settings.jobs, thread_name_prefix="pin") as pool:
-        return tuple(sorted(pool.map(pin, found), key=lambda weight: weight.path))
+    pinned = each(pin, found, jobs=session.settings.jobs, name="pin", cancellation=session.cancellation)
+    return tuple(sorted(pinned, key=lambda weight: weight.path))
 
 
 def _is_sound(session: Session, item: Found, rule: Rule) -> bool:

@@ -181,6 +181,8 @@ def _suppliers(
         read=read,
         blob=_base_blob(session, decisions),
         spool=session.cache,
+        progress=session.progress,
+        cancellation=session.cancellation,
     )
 
 
@@ -222,6 +224,7 @@ class _Debs:
 
 
 def _verified(session: Session, artifact: Artifact, urls: Callable[[], Iterable[str]]) -> LocalFile:
+    session.cancellation.check()  # a layer of many packages opens one after the other before its first byte
     path, found = session.store.verified(artifact, urls)
     return LocalFile(path, Stat.from_result(found))
 

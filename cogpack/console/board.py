@@ -13,7 +13,7 @@ _WINDOW = 10.0
 QUIET = 3.0
 """Seconds after which a task that moves bytes, and moved none, is said to wait."""
 _MOVING = ("send", "fetch", "ask")
-STILL = ("resolve", "compare")
+STILL = ("resolve", "compare", "unpack", "load")
 """Verbs of work whose bytes nobody counts."""
 REUSED = ("reused", "mounted")
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from cogpack.layers.debs.configure import configure
 from cogpack.layers.debs.database import write_database, write_policy
 from cogpack.layers.debs.merge import link_equal, merge
-from cogpack.layers.debs.package import DebFile, read_package
+from cogpack.layers.debs.package import DebFile, Package, read_package
 from cogpack.layers.debs.spool import Spool
 from cogpack.layers.entry import Entry, complete
+from cogpack.progress import Cancellation, Progress
+from cogpack.text import count_text
 
 _RECIPE = "debs/1"
 """Part of the key. Anything here that changes the entries made of the same packages must change it."""
@@ -21,13 +23,28 @@ _THREADS = 2  # lzma works without the interpreter's lock
 
 
 class DebsSource:
-    """The packages, merged and configured. `spool`: a directory for a temporary file of their unpacked size."""
+    """The packages, merged and configured. `spool`: a directory for a temporary file of their unpacked size.
 
-    def __init__(self, debs: Sequence[DebFile], *, suite: str, arch: str, spool: Path) -> None:
+    Nothing goes out until all are unpacked, which takes seconds: `progress` hears of each, and each block of them asks
+    `cancellation`.
+    """
+
+    def __init__(
+        self,
+        debs: Sequence[DebFile],
+        *,
+        suite: str,
+        arch: str,
+        spool: Path,
+        progress: Progress,
+        cancellation: Cancellation,
+    ) -> None:
         self._debs = sorted(debs, key=lambda deb: deb.name)
         self._suite = suite
         self._arch = arch
         self._directory = spool
+        self._progress = progress
+        self._cancellation = cancellation
         self._entries: list[Entry] | None = None
         self._lock = threading.Lock()
 
@@ -47,9 +64,25 @@ class DebsSource:
             return self._entries
 
     def _assemble(self) -> list[Entry]:
-        spool = Spool(self._directory)
-        with ThreadPoolExecutor(_THREADS) as pool:
-            packages = list(pool.map(lambda deb: read_package(deb, spool), self._debs))
+        check = self._cancellation.check
+        spool = Spool(self._directory, check)
+        for deb in self._debs[:1]:
+            deb.locate()  # who supplies packages fetches all of them now: nothing is unpacked meanwhile
+        size = sum(deb.size for deb in self._debs)
+        task = self._progress.task(count_text(len(self._debs), "Debian package"), size, "unpack")
+
+        def unpacked(deb: DebFile) -> Package:
+            check()
+            package = read_package(deb, spool)
+            task.advance(deb.size)
+            return package
+
+        try:
+            with ThreadPoolExecutor(_THREADS, thread_name_prefix="unpack") as pool:
+                packages = list(pool.map(unpacked, self._debs))
+        finally:
+            task.done("")
+        check()
         tree = merge(packages, self._arch)
         configure(tree, packages, self._arch)
         write_database(tree, packages, self._arch)

@@ -5,7 +5,7 @@ import os
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -16,10 +16,12 @@ from cogpack.layers.content import RawDeflate
 
 
 class Spool:
-    """Room for contents, written by several threads, each to a place of its own."""
+    """Room for contents, written by several threads, each to a place of its own. `check`, called before each block,
+    raises when they are not wanted any more."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, check: Callable[[], None] = lambda: None) -> None:
         self._directory = directory
+        self._check = check
         with writing(directory):
             directory.mkdir(parents=True, exist_ok=True)
             # Reads and writes name their place, so there is no position to share; closed with the last content.
@@ -36,6 +38,7 @@ class Spool:
             self._end += size
         place = start
         for block in blocks:
+            self._check()
             rest = memoryview(block)
             while rest:
                 with writing(self._directory):

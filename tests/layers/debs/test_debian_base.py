@@ -21,6 +21,7 @@ from cogpack.layers.debs.ldcache import parse_cache
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
 from cogpack.layers.tar import segments
 from cogpack.lock import DebianBase, LockedDeb
+from cogpack.progress import SILENT, Cancellation
 from cogpack.resolve.debs import SUITES, Mirror, deb_urls, resolve_debs
 from cogpack.seal import THIS_RUN
 
@@ -80,7 +81,10 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         )
         for deb in decision.packages
     ]
-    return Base(decision, DebsSource(debs, suite=decision.suite, arch="amd64", spool=cache))
+    source = DebsSource(
+        debs, suite=decision.suite, arch="amd64", spool=cache, progress=SILENT, cancellation=Cancellation()
+    )
+    return Base(decision, source)
 
 
 def test_the_base_is_the_suites_python_and_a_few_more(base: Base) -> None:

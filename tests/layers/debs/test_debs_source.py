@@ -5,10 +5,13 @@ from pathlib import Path
 import msgspec
 import pytest
 from support.debs import deb, deb_file, member, shared_object
+from support.verbs import Verbs
 
 from cogpack.errors import InputError, MismatchError
+from cogpack.layers.content import LocalFile
 from cogpack.layers.debs import DebFile, DebsSource
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
+from cogpack.progress import SILENT, Cancellation, Cancelled, Progress
 
 
 @pytest.fixture
@@ -18,8 +21,15 @@ def packages(tmp_path: Path) -> Path:
     return directory
 
 
-def source(tmp_path: Path, *debs: DebFile) -> DebsSource:
-    return DebsSource(debs, suite="trixie", arch="amd64", spool=tmp_path / "spool")
+def source(
+    tmp_path: Path,
+    *debs: DebFile,
+    suite: str = "trixie",
+    progress: Progress = SILENT,
+    cancellation: Cancellation | None = None,
+) -> DebsSource:
+    stop = cancellation or Cancellation()
+    return DebsSource(debs, suite=suite, arch="amd64", spool=tmp_path / "spool", progress=progress, cancellation=stop)
 
 
 def tree(tmp_path: Path, *debs: DebFile) -> dict[str, Entry]:
@@ -87,7 +97,7 @@ def test_the_key_is_known_without_reading_and_names_the_packages(tmp_path: Path,
     assert key == source(tmp_path, *debs[::-1]).key()
     assert key != source(tmp_path, debs[0]).key()
     assert key != source(tmp_path, debs[0], msgspec.structs.replace(debs[1], sha256="2" * 64)).key()
-    assert key != DebsSource(debs, suite="bookworm", arch="amd64", spool=tmp_path).key()
+    assert key != source(tmp_path, *debs, suite="bookworm").key()
 
 
 def test_documentation_stays_out_and_licences_in(tmp_path: Path, packages: Path) -> None:
@@ -255,3 +265,47 @@ def test_the_recipe_is_the_one_its_number_names(tmp_path: Path, packages: Path) 
         facts = [getattr(entry, name, "") for name in ("mode", "uid", "gid", "target")]
         digest.update(f"{type(entry).__name__} {path} {facts} {len(content)}\n".encode() + content)
     assert digest.hexdigest() == "e4957b4e3cd6aa82b60a868a91ae497336b33825351b90d059fba738d0e92e47"
+
+
+def test_ctrl_c_ends_the_unpacking_and_not_after_the_last_package(tmp_path: Path, packages: Path) -> None:
+    cancellation, located = Cancellation(), list[str]()
+
+    def stopped(name: str, file: DebFile) -> DebFile:
+        def locate() -> LocalFile:
+            located.append(name)
+            if name == "p03":
+                cancellation.cancel()
+            return file.locate()
+
+        return msgspec.structs.replace(file, locate=locate)
+
+    names = [f"p{number:02}" for number in range(40)]
+    debs = [stopped(name, deb_file(packages, name, deb(name, member(f"./usr/{name}", name * 9)))) for name in names]
+    with pytest.raises(Cancelled):
+        source(tmp_path, *debs, cancellation=cancellation).entries()
+    assert len(located) <= 6
+
+
+def test_ctrl_c_ends_the_unpacking_of_one_large_package_at_its_next_block(tmp_path: Path, packages: Path) -> None:
+    class Third(Cancellation):
+        checks = 0
+
+        def check(self) -> None:
+            self.checks += 1
+            if self.checks == 3:
+                raise Cancelled
+
+    cancellation = Third()
+    large = deb_file(packages, "large", deb("large", member("./usr/large", bytes(8 << 20))))
+    with pytest.raises(Cancelled):
+        source(tmp_path, large, cancellation=cancellation).entries()
+    assert cancellation.checks == 3
+
+
+def test_unpacking_is_shown_and_every_package_counts(tmp_path: Path, packages: Path) -> None:
+    progress = Verbs()
+    debs = [deb_file(packages, name, deb(name, member(f"./usr/{name}", name * 9))) for name in ("a", "b", "c")]
+    source(tmp_path, *debs, progress=progress).entries()
+    (task,) = progress.tasks
+    assert (task.name, task.verbs, task.outcome) == ("3 Debian packages", ["unpack"], "")
+    assert task.moved == task.size == sum(one.size for one in debs)
