@@ -15,11 +15,14 @@ from cogpack.commands.session import Session
 from cogpack.errors import CogpackError, UnavailableError
 from cogpack.notes import Code, Note
 from cogpack.oci import CONFIG_LIMIT, Descriptor, Platform, read_config
+from cogpack.progress import asking, shown
 from cogpack.registry.server.through import PullThrough, Served
 from cogpack.sinks.daemon import Load, ask
 from cogpack.sinks.stored import pieces
 
 _AGAIN_SECONDS = 60
+_ANSWER_SECONDS = 30
+_ADVICE = "start it, or pull into a file with cogpack pull -o IMAGE.tar, and load that"
 
 
 class Engine(msgspec.Struct, frozen=True):
@@ -29,6 +32,8 @@ class Engine(msgspec.Struct, frozen=True):
     pull: tuple[str, ...]
     tag: tuple[str, ...]
     untag: tuple[str, ...]
+    ask: tuple[str, ...] = ()
+    """Fails soon where nobody would answer a pull."""
     again: tuple[str, ...] = ()
     """Makes the engine ask the registry itself for the manifest, having all layers: then it knows the digest."""
 
@@ -38,7 +43,7 @@ DOCKER = Engine(
     ("pull", "--quiet", "{source}"),
     ("tag", "{source}", "{name}"),
     ("rmi", "{source}"),
-    ("pull", "--quiet", "{digest}"),
+    again=("pull", "--quiet", "{digest}"),
 )
 PODMAN = Engine(
     "podman",
@@ -51,6 +56,7 @@ CONTAINERD = Engine(
     ("images", "pull", "--plain-http", "--platform", "{platform}", "{source}"),
     ("images", "tag", "--force", "{source}", "{name}"),
     ("images", "rm", "{source}"),
+    ask=("--connect-timeout=2s", "version"),
 )
 
 
@@ -63,12 +69,9 @@ class _Config(msgspec.Struct):
 def pull_into(session: Session, target: str, engine: Engine, *, platform: Platform, exact: bool = False) -> PulledImage:
     """The image is in the engine under its own name in the end, and was never on this disk otherwise."""
     if engine is DOCKER:
-        ask()
-    elif shutil.which(engine.program) is None:
-        raise UnavailableError(
-            f"{engine.program}: can't be started: there is none on PATH",
-            next_step="install it, or pull into a file: -o FILE.tar",
-        )
+        ask(session.progress)
+    else:
+        _ask(session, engine)
     remote = open_remote(session, target, platform, exact=exact)
     feed = _Feed(session, remote)
     if engine is DOCKER and not _is_local():
@@ -81,10 +84,27 @@ def pull_into(session: Session, target: str, engine: Engine, *, platform: Platfo
                 raise UnavailableError(
                     f"{engine.program}: its engine does not run, or can't reach this machine's loopback: "
                     f"{error.message}",
-                    next_step="start it, or pull into a file with cogpack pull -o IMAGE.tar, and load that",
+                    next_step=_ADVICE,
                 ) from None
             feed.load()
     return remote.pulled(engine.program, feed.pulled)
+
+
+def _ask(session: Session, engine: Engine) -> None:
+    """Whether the engine is there; podman has no daemon that could be asked."""
+    if shutil.which(engine.program) is None:
+        raise UnavailableError(
+            f"{engine.program}: can't be started: there is none on PATH",
+            next_step="install it, or pull into a file: -o FILE.tar",
+        )
+    if engine.ask:
+        with asking(session.progress, engine.program):
+            try:
+                _run(engine, engine.ask, {}, seconds=_ANSWER_SECONDS)
+            except UnavailableError as error:
+                raise UnavailableError(
+                    f"{engine.program}: its engine does not answer: {error.message}", next_step=_ADVICE
+                ) from None
 
 
 class _NeverCameError(UnavailableError):
@@ -109,6 +129,10 @@ class _Feed:
 
     def serve(self, engine: Engine) -> None:
         """Let the engine pull; raises `_NeverCameError` where it did not ask for anything."""
+        with shown(self._session.progress, self._remote.name, "unpack"):
+            self._serve(engine)
+
+    def _serve(self, engine: Engine) -> None:
         blobs = {blob.digest: blob for blob in self._remote.graph.blobs}
         served = Served(self._node.descriptor, self._node.data, blobs, self._blocks)
         with PullThrough(served) as through:
@@ -147,7 +171,8 @@ class _Feed:
                 else:
                     for block in self._blocks(piece.content, 0):
                         load.write(block)
-            load.finish()
+            with shown(self._session.progress, self._remote.name, "load"):
+                load.finish()
 
     def _blocks(self, blob: Descriptor, start: int) -> Generator[bytes]:
         task = self._session.progress.task(title(blob), blob.size - start, "fetch")
@@ -175,6 +200,7 @@ class _Feed:
 
 def _run(engine: Engine, arguments: tuple[str, ...], names: Mapping[str, str], *, seconds: float | None = None) -> None:
     command = [engine.program, *(argument.format_map(names) for argument in arguments)]
+    what = next(argument for argument in arguments if not argument.startswith("-"))
     try:
         done = subprocess.run(
             command,
@@ -186,12 +212,12 @@ def _run(engine: Engine, arguments: tuple[str, ...], names: Mapping[str, str], *
         )
     except subprocess.TimeoutExpired:
         raise UnavailableError(
-            f"{engine.program} {arguments[0]} took more than {seconds} seconds", next_step="look at the engine's log"
+            f"{engine.program} {what} took more than {seconds} seconds", next_step="look at the engine's log"
         ) from None
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip()
         raise UnavailableError(
-            f"{engine.program} {arguments[0]} ended with {done.returncode}: {words[-500:]}",
+            f"{engine.program} {what} ended with {done.returncode}: {words[-500:]}",
             next_step="look at the engine's log, or pull into a file: -o FILE.tar",
         )
 

@@ -11,6 +11,7 @@ from typing import IO, Self
 
 from cogpack.errors import UnavailableError
 from cogpack.oci import Descriptor
+from cogpack.progress import Progress, asking, shown
 from cogpack.sinks.archive import ArchiveSink
 
 _ANSWER_SECONDS = 30
@@ -19,21 +20,23 @@ _ANSWER_SECONDS = 30
 class DaemonSink(ArchiveSink):
     """`put` answers with the image ID; after `commit` the image is in Docker under its tags."""
 
-    def __init__(self, load: "Load") -> None:
+    def __init__(self, load: "Load", progress: Progress) -> None:
         super().__init__(load)
         self._load = load
+        self._progress = progress
 
     @classmethod
     @contextmanager
-    def open(cls) -> Iterator[Self]:
+    def open(cls, progress: Progress) -> Iterator[Self]:
         """Docker is asked before anything is built; leaving the `with` before `commit` loads nothing."""
-        ask()
+        ask(progress)
         with Load.running() as load:
-            yield cls(load)
+            yield cls(load, progress)
 
     def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
         super().commit(root, tags)
-        self._load.finish()
+        with shown(self._progress, " ".join(tags), "load"):  # Docker unpacks it now: seconds to minutes
+            self._load.finish()
 
 
 class Load:
@@ -89,8 +92,13 @@ class Load:
         )
 
 
-def ask() -> None:
+def ask(progress: Progress) -> None:
     """Is there a Docker that answers? If not, an `UnavailableError` says why."""
+    with asking(progress, "docker"):
+        _ask()
+
+
+def _ask() -> None:
     advice = "start Docker (or set DOCKER_HOST), or write a file: cogpack build or pull -o IMAGE.tar"
     try:
         answer = subprocess.run(

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 from support.dockerd import Docker
 from support.images import file_layer, fill
+from support.verbs import Verbs
 
 from cogpack.errors import UnavailableError
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip, Uncompressed
 from cogpack.layers.files import FilesSource, generated
 from cogpack.layers.layer import Form
+from cogpack.progress import SILENT
 from cogpack.sinks.archive import ArchiveSink
-from cogpack.sinks.daemon import DaemonSink
+from cogpack.sinks.daemon import DaemonSink, Load
 
 StandIn = Callable[[str], None]
 
@@ -36,7 +38,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 def test_without_docker_the_advice_is_to_write_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UnavailableError, match="docker: can't be started") as caught, DaemonSink.open():
+    with pytest.raises(UnavailableError, match="docker: can't be started") as caught, DaemonSink.open(SILENT):
         pass
     assert "cogpack build or pull -o IMAGE.tar" in caught.value.next_step
 
@@ -44,32 +46,38 @@ def test_without_docker_the_advice_is_to_write_a_file(monkeypatch: pytest.Monkey
 def test_a_daemon_that_does_not_answer_is_reported_with_docker_s_words(stand_in: StandIn) -> None:
     stand_in('echo "Cannot connect to the Docker daemon at unix:///nowhere" >&2; exit 1')
     with pytest.raises(UnavailableError, match="Cannot connect to the Docker daemon at unix:///nowhere"):
-        DaemonSink.open().__enter__()
+        DaemonSink.open(SILENT).__enter__()
 
 
 def test_a_load_that_stops_reading_is_reported_with_docker_s_words(stand_in: StandIn) -> None:
     stand_in('[ "$1" = version ] && exit 0; echo "no space left on device" >&2; exit 1')
-    with pytest.raises(UnavailableError, match="docker load ended with 1: no space left"), DaemonSink.open() as sink:
+    with (
+        pytest.raises(UnavailableError, match="docker load ended with 1: no space left"),
+        DaemonSink.open(SILENT) as sink,
+    ):
         fill(sink, [file_layer("big", {"big": bytes(4 << 20)})], ["x:latest"])
 
 
 def test_a_load_that_fails_at_the_end_is_reported(stand_in: StandIn) -> None:
     stand_in('[ "$1" = version ] && exit 0; cat >/dev/null; echo "invalid archive" >&2; exit 3')
-    with pytest.raises(UnavailableError, match="docker load ended with 3: invalid archive"), DaemonSink.open() as sink:
+    with (
+        pytest.raises(UnavailableError, match="docker load ended with 3: invalid archive"),
+        DaemonSink.open(SILENT) as sink,
+    ):
         fill(sink, [file_layer("big", {"big": b"x"})], ["x:latest"])
 
 
 def test_docker_s_chatter_never_blocks_the_stream(stand_in: StandIn) -> None:
     chatter = "i=0; while [ $i -lt 3000 ]; do echo 0123456789012345678901234567890123456789; i=$((i+1)); done"
     stand_in(f'[ "$1" = version ] && exit 0; {chatter}; cat >/dev/null')
-    with DaemonSink.open() as sink:
+    with DaemonSink.open(SILENT) as sink:
         fill(sink, [file_layer("big", {"big": bytes(4 << 20)})], ["x:latest"])
 
 
 def test_what_docker_gets_is_the_archive(stand_in: StandIn, tmp_path: Path) -> None:
     stand_in(f'[ "$1" = version ] && exit 0; cat >{tmp_path}/loaded.tar')
     layers = [file_layer("project", {"src/x": b"x"}, Gzip())]
-    with DaemonSink.open() as sink:
+    with DaemonSink.open(SILENT) as sink:
         assert (sink.parallel, sink.form) == (False, Form.PLAIN)
         image, root = fill(sink, layers, ["x:latest"])
     assert root == image.config_descriptor
@@ -78,11 +86,37 @@ def test_what_docker_gets_is_the_archive(stand_in: StandIn, tmp_path: Path) -> N
     assert (tmp_path / "loaded.tar").read_bytes() == (tmp_path / "image.tar").read_bytes()
 
 
+def test_what_docker_takes_to_answer_and_to_unpack_is_shown(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every layer is told as done by then: without a row, nothing would be seen for seconds or minutes."""
+    stand_in('[ "$1" = version ] && exit 0; cat >/dev/null')
+    progress, seen = Verbs(), list[list[tuple[str, str]]]()
+    finish = Load.finish
+
+    def watched(load: Load) -> None:
+        seen.append(progress.now())
+        finish(load)
+
+    monkeypatch.setattr(Load, "finish", watched)
+    with DaemonSink.open(progress) as sink:
+        assert progress.ended() == [("ask", "docker")]
+        fill(sink, [file_layer("big", {"big": b"x"})], ["x:latest", "y:1"])
+    assert seen == [[("load", "x:latest y:1")]]
+    assert progress.now() == []
+
+
+def test_a_load_that_fails_is_shown_no_more(stand_in: StandIn) -> None:
+    stand_in('[ "$1" = version ] && exit 0; cat >/dev/null; exit 3')
+    progress = Verbs()
+    with pytest.raises(UnavailableError), DaemonSink.open(progress) as sink:
+        fill(sink, [file_layer("big", {"big": b"x"})], ["x:latest"])
+    assert progress.now() == []
+
+
 def test_an_interrupted_load_never_sees_the_end_of_the_archive(stand_in: StandIn, tmp_path: Path) -> None:
     stand_in(f'[ "$1" = version ] && exit 0; cat >/dev/null; touch {tmp_path}/ended')
 
     def interrupt() -> None:
-        with DaemonSink.open() as sink:
+        with DaemonSink.open(SILENT) as sink:
             sink.add_layer(file_layer("x", {"x": b"x"}), lambda size: None)
             raise KeyboardInterrupt
 
@@ -109,7 +143,7 @@ def runnable() -> list[BuiltLayer]:
 def test_real_docker_loads_the_stream_and_runs_the_image(docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", docker.host)
     command = ("/sbin/ldconfig", "-V")
-    with DaemonSink.open() as sink:
+    with DaemonSink.open(SILENT) as sink:
         image, root = fill(sink, runnable(), ["sink-test/streamed:v1", "sink-test/streamed:latest"], command=command)
     assert docker("image", "inspect", "--format", "{{.Id}}", "sink-test/streamed:v1") == root.digest
     assert docker("image", "inspect", "--format", "{{.Id}}", "sink-test/streamed:latest") == root.digest
