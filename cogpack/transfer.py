@@ -126,12 +126,15 @@ def transfer(
         task = tasks[id(layer)]
         if TRACE.level:
             TRACE.decided(f"{layer.name}: {_why(layer)}")
-        task.doing("ask" if layer.known and sink.form is Form.STORED else "build")
+        making = "build" if isinstance(layer, BuiltLayer) else "fetch"
+        task.doing("ask" if layer.known and sink.form is Form.STORED else making)
         sent = 0
 
         def count(size: int) -> None:
             nonlocal sent
             cancellation.check()
+            if not size and not sent:
+                task.doing(making)
             if size > 0 and not sent and outcome == "sent":
                 task.doing("send")
             sent += max(size, 0)

@@ -20,7 +20,7 @@ class Sink(Protocol):
 
     def add_layer(self, layer: Layer, on_bytes: Callable[[int], None]) -> LayerInfo:
         """Take the layer's bytes, unless it is known and here already. `on_bytes` hears of each block that
-        moves, and of what moves again as a negative number."""
+        moves, of what moves again as a negative number, and of 0 bytes when the layer is to be made."""
 
     def put(self, image: Image) -> Descriptor:
         """Config and manifest, by digest: nothing can be seen yet. All layers have been added."""

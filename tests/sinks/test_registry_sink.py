@@ -1,7 +1,7 @@
 """What a registry may do to an image while it comes: lose blobs, hold tags, have other pushers."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,16 +9,25 @@ import pytest
 from support.clock import Notes
 from support.fake_registry import DIST28, FakeRegistry, answer, error
 from support.images import file_layer, fill, image_of
+from support.verbs import Verbs
 
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.http import Http
+from cogpack.image import Run
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip
+from cogpack.layers.entry import Entry
+from cogpack.layers.facts import Facts
+from cogpack.layers.files import FilesSource, generated
+from cogpack.oci import Platform
+from cogpack.plan import Plan
+from cogpack.progress import Cancellation
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.homes import Homes
 from cogpack.sinks.registry import RegistrySink
+from cogpack.transfer import transfer
 
 LAYERS = [("project", {"a": b"one"}), ("weights: b", {"b": b"two" * 100_000})]
 
@@ -197,3 +206,36 @@ def test_a_manifest_that_is_too_large_for_the_registry_is_an_error_and_no_tag(ht
         with pytest.raises(InputError, match="MANIFEST_INVALID"):
             fill(sink(http, registry, tmp_path), [file_layer(*LAYERS[0])], ["v1"])
         assert not registry.tags.get("a/b")
+
+
+def test_a_layer_that_the_registry_lacks_is_said_to_be_built_while_it_is_made(
+    http: Http, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    """What it comes out as was known, so that the registry was asked; making it may take long before its first byte."""
+    progress, during = Verbs(), list[list[str]]()
+    (told,) = [file_layer(*LAYERS[1], Gzip())]
+
+    class Slow(FilesSource):
+        def entries(self) -> Iterable[Entry]:
+            during.append([verb for task in progress.tasks if task.name == self.name for verb in task.verbs])
+            return told._source.entries()
+
+    source = Slow(told.name, [generated(path, data) for path, data in LAYERS[1][1].items()])
+    layer = BuiltLayer(source, Gzip())
+    layer.believe(told.copy_to(lambda body: [None for _ in body]), vouched="cogpack.lock")
+    plan = Plan(
+        layers=(layer,),
+        base_layers=0,
+        wheels=(),
+        base=None,
+        run=Run(environment=(), path=None, command=(), working_directory="/", ports=(), labels={}),
+        platform=Platform.parse("linux/amd64"),
+        annotations={},
+        created=None,
+    )
+    into = sink(http, registry, tmp_path)
+    transfer(
+        plan, into, tags=(), jobs=1, facts=Facts(tmp_path / "facts"), progress=progress, cancellation=Cancellation()
+    )
+    assert during == [["ask", "build"]]
+    assert [(task.verbs, task.outcome) for task in progress.tasks] == [(["ask", "build", "send"], "sent")]
