@@ -64,14 +64,20 @@ def plan(arguments: argparse.Namespace) -> None:
 def _sum(layers: Sequence["PlannedLayer"]) -> str:
     from cogpack.console import count_text, size_text
 
-    moving = [layer for layer in layers if layer.moves is not False]
+    unasked = any(layer.moves is None for layer in layers)
+    mounted = [layer for layer in layers if layer.mounts and not unasked]
+    moving = [layer for layer in layers if layer.moves is not False and layer not in mounted]
     known = sum(layer.size or layer.about or 0 for layer in moving)
     about = "" if all(layer.size is not None for layer in moving) else "about "
     size = f"{about}{size_text(known)}" if known or not about else "of sizes that building will tell"
-    if any(layer.moves is None for layer in layers):
+    if unasked:
         return f"{count_text(len(layers), 'layer')}, {size}"
     verb = "moves" if len(moving) == 1 else "move"
-    return f"{len(moving)} of {count_text(len(layers), 'layer')} {verb}" + (f", {size}" if moving else "")
+    line = f"{len(moving)} of {count_text(len(layers), 'layer')} {verb}" + (f", {size}" if moving else "")
+    if not mounted:
+        return line
+    verb, size = "mounts" if len(mounted) == 1 else "mount", size_text(sum(layer.size or 0 for layer in mounted))
+    return f"{line}; {len(mounted)} {verb} from other repositories of the registry if it lets them, {size}"
 
 
 def layer_rows(layers: Sequence["PlannedLayer"]) -> list[str]:
@@ -79,7 +85,7 @@ def layer_rows(layers: Sequence["PlannedLayer"]) -> list[str]:
 
     rows = []
     for layer in layers:
-        verdict = {True: "moves", False: "there", None: ""}[layer.moves]
+        verdict = "mounts" if layer.mounts else {True: "moves", False: "there", None: ""}[layer.moves]
         size = f"about {size_text(layer.about)}" if layer.about else "not built yet"
         size = size if layer.size is None else size_text(layer.size)
         why = f" ({layer.compression})" if layer.compression else ""

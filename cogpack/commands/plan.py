@@ -16,7 +16,7 @@ from cogpack.digest import Digest
 from cogpack.errors import DeniedError, UnavailableError
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.files import LEAST
-from cogpack.layers.layer import Form
+from cogpack.layers.layer import Form, Layer
 from cogpack.layers.weights import WEIGHTS, WORTH, Weight, largest
 from cogpack.layers.weights.probe import NOTHING
 from cogpack.notes import Code, Note
@@ -47,8 +47,10 @@ class PlannedWeight(msgspec.Struct, frozen=True, kw_only=True):
 class PlannedLayer(msgspec.Struct, frozen=True, kw_only=True):
     """`size`: bytes as stored, None where only building tells; `about`: bytes of the packages that it is made of.
 
-    `moves`: None when nothing was asked of a target. `ratio`: of weights that were probed, what zstd leaves of them;
-    `compression`: what was decided, and why.
+    `moves`: None when nothing was asked of a target; `mounts`: every target that lacks it is asked first to mount it
+    from another repository of its registry, where this machine knows it to be: then no byte of it moves, unless that
+    registry does not mount. `ratio`: of weights that were probed, what zstd leaves of them; `compression`: what was
+    decided, and why.
     """
 
     name: str
@@ -57,6 +59,7 @@ class PlannedLayer(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None
     about: int | None
     moves: bool | None
+    mounts: bool = False
     ratio: float | None = None
     compression: str = ""
 
@@ -108,12 +111,14 @@ def plan(
             digest=layer.known.descriptor.digest if layer.known else None,
             size=layer.known.descriptor.size if layer.known else layer.size(Form.STORED),
             about=packages.get(layer.key),
-            moves=_moves(asked, layer.known.descriptor if layer.known else None),
+            moves=moves,
+            mounts=moves is True and all(one.mounts(layer) for one in asked),
             ratio=ratio / 1000 if ratio is not None else None,
             compression=_compression(ratio),
         )
         for layer in prepared.plan.layers
         for ratio in [layer.ratio if isinstance(layer, BuiltLayer) else None]
+        for moves in [_moves(asked, layer.known.descriptor if layer.known else None)]
     )
     return Planned(layers=layers, weights=_weights(prepared), files=_files(prepared) if files else None)
 
@@ -141,6 +146,7 @@ class _Asked:
     def __init__(self, session: Session, target: Target) -> None:
         self._session = session
         self._target = target
+        self._there: set[Digest] = set()
         self._repository: Repository | None = session.repository(target.repository)
 
     def words(self) -> Mapping[str, Mapping[str, LayerInfo]]:
@@ -160,7 +166,17 @@ class _Asked:
         if repository is None or blob is None:
             return None if repository is None else True
         found = self._ask(lambda: repository.has_blob(blob))
+        if found:
+            self._there.add(blob.digest)
         return None if found is None else not found
+
+    def mounts(self, layer: Layer) -> bool:
+        """Whether it has the layer, or may have it from a repository beside it; nobody is asked."""
+        if layer.known is None:
+            return False
+        digest = layer.known.descriptor.digest
+        beside = self._session.homes.origins(self._target.repository, layer.origins, digest)
+        return digest in self._there or bool(beside)
 
     def _ask(self, question: Callable[[], T]) -> T | None:
         try:

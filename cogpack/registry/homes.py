@@ -31,6 +31,12 @@ class Homes:
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return []
 
+    def origins(self, here: Reference, named: Iterable[Reference], digest: Digest) -> list[str]:
+        """Repositories of `here`'s registry, but itself, that may have the blob mounted: of `named`, then as seen."""
+        first = [origin.repository for origin in named if origin.registry == here.registry]
+        found = dict.fromkeys([*first, *self.of(here.registry, digest)])
+        return [repository for repository in found if repository != here.repository][:_KEPT]
+
     def elsewhere(self, registry: str, digest: Digest) -> list[Reference]:
         """Repositories of registries other than `registry` that had the blob, the latest pushed to first."""
         found = []

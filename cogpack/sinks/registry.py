@@ -19,9 +19,6 @@ from cogpack.registry.protocol import Answer
 from cogpack.sinks.copies import Copies, Copy, LostError
 from cogpack.trace import TRACE
 
-_MOUNTS = 3
-"""Repositories that a layer is asked to be mounted from, before it is sent."""
-
 _LONG = 30 * 60.0
 """Seconds after which a registry may have thrown away what no manifest names yet (Quay: an hour)."""
 
@@ -82,7 +79,7 @@ class RegistrySink:
                 TRACE.decided(f"{where}: {self._reference.name} has it")
             return known
         session: Answer | None = None
-        for repository in self._origins(layer, known.descriptor.digest):
+        for repository in self._homes.origins(self._reference, layer.origins, known.descriptor.digest):
             if session is not None:
                 self._repository.cancel(session)
             session = self._repository.mount_or_open(known.descriptor.digest, repository)
@@ -93,13 +90,6 @@ class RegistrySink:
         if TRACE.level:
             TRACE.decided(f"{where}: {self._reference.name} lacks it")
         return self._sent(layer, known, session, on_bytes)
-
-    def _origins(self, layer: Layer, digest: Digest) -> list[str]:
-        """Repositories of this registry that may have the blob."""
-        here = self._reference
-        named = [origin.repository for origin in layer.origins if origin.registry == here.registry]
-        found = dict.fromkeys([*named, *self._homes.of(here.registry, digest)])
-        return [repository for repository in found if repository != here.repository][:_MOUNTS]
 
     def _sent(
         self, layer: Layer, known: LayerInfo | None, session: Answer | None, on_bytes: Callable[[int], None]
@@ -124,6 +114,7 @@ class RegistrySink:
             if not blocks.drained:  # another push brought the blob while this one failed: still say what it is
                 _drain(body, on_bytes)
 
+        on_bytes(0)
         made = layer.copy_to(send)
         if known not in (None, made):
             raise MismatchError(

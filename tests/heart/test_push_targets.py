@@ -148,3 +148,32 @@ def test_a_plan_of_several_targets_tells_what_any_of_them_lacks(world: World, se
 
     assert moving(project.target()) == []
     assert "project" in moving(project.target(), f"{second}/me/model")
+
+
+def test_a_plan_tells_what_mounts_from_a_repository_beside_it(world: World) -> None:
+    project = with_wheel(world)
+    ok(project.cogpack("push", project.target()))
+    beside = f"{world.registry}/other/name:v1"
+    done = ok(project.cogpack("push", "--dry-run", beside, "--json"))
+    layers = done.json["layers"]
+    assert {(layer["moves"], layer["mounts"]) for layer in layers} == {(True, True)}
+    shown = ok(project.cogpack("plan", beside))
+    assert {line.split()[0] for line in shown.out.splitlines() if "layer" not in line} == {"mounts"}
+    assert f"0 of {len(layers)} layers move; {len(layers)} mount from other repositories" in shown.err
+    assert [layer["sent"] for layer in ok(project.cogpack("push", beside, "--json")).json["layers"]] == [0] * len(
+        layers
+    )
+
+
+def test_a_plan_of_several_targets_mounts_what_no_target_needs_to_be_sent(world: World, second: str) -> None:
+    project = with_wheel(world)
+    ok(project.cogpack("push", project.target()))
+
+    def verdicts(*targets: str) -> set[tuple[bool, bool]]:
+        layers = ok(project.cogpack("push", "--dry-run", *targets, "--json")).json["layers"]
+        return {(layer["moves"], layer["mounts"]) for layer in layers}
+
+    beside = f"{world.registry}/other/name:v1"
+    assert verdicts(project.target()) == {(False, False)}
+    assert verdicts(project.target(), beside) == {(True, True)}
+    assert verdicts(beside, f"{second}/me/model:v1") == {(True, False)}
