@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import fcntl
 import os
 import secrets
 import stat
@@ -81,8 +82,12 @@ def whole_file(
             stream.flush()
             os.fsync(stream.fileno())
             output.stat = os.fstat(stream.fileno())
-            if stays is None or not _is_there(beside, path, stays):
+            if stays is None:
                 beside.replace(path)
+            else:
+                with _turn(path.parent):
+                    if not stays():
+                        beside.replace(path)
             sync_directory(path.parent)
     finally:
         with suppress(OSError):  # of a full disk, which was told already
@@ -117,13 +122,16 @@ def _unreadable(path: Path, why: str | None) -> InputError:
     return InputError(f"{path}: can't be read: {why}", next_step="make it a file that this user may read")
 
 
-def _is_there(beside: Path, path: Path, stays: Callable[[], bool]) -> bool:
-    """Whether `path` needs nothing more: `beside` got its name, or another file has it that may stay."""
+@contextmanager
+def _turn(directory: Path) -> Iterator[None]:
+    """One at a time gives a name there, of all processes; on a file system without locks, nearly so."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.link(beside, path)
-    except OSError:  # it is there, or this file system has no hard links
-        return stays()
-    return True
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def check_writable(path: Path) -> None:
@@ -175,7 +183,11 @@ def check_ours(file: int, path: Path) -> None:
     status = os.fstat(file)
     if status.st_uid == os.geteuid() and not (status.st_mode & _OTHERS and _keeps_modes(file, status.st_mode)):
         return
-    raise InputError(
+    raise not_ours(path)
+
+
+def not_ours(path: Path) -> InputError:
+    return InputError(
         f"{path}: is not ours alone: somebody else may have laid it there",
         next_step="remove it, or choose an output in a directory of your own",
     )

@@ -54,8 +54,13 @@ class Code(enum.StrEnum):
     LOCK_UNWRITTEN = "lock-unwritten", "The lock was resolved for this run only: this command writes nothing."
     MIRROR_DOWN = "mirror-down", "A mirror failed and is not asked any more in this run."
     MISSING_EXTRA = "missing-extra", "The chosen version of a package does not have the extra that is asked for."
+    MISSPELT_KEY = "misspelt-key", "A key of cog.yaml is not known, has no effect, and looks like one that has."
     NO_REPO_DIGEST = "no-repo-digest", "Docker has the image, but does not know it by its digest."
     NO_SOURCE = "no-source", "The image names a commit, but no remote says where others get it."
+    NONE_DEFAULT = (
+        "none-default",
+        "An input that must not be None has None as its default: it is required, as with Cog.",
+    )
     OUTAGE = "outage", "A server does not answer; it is asked again for some minutes."
     OWN_OUTPUT = "own-output", "What a run of cogpack writes lies in the project and was left out of the image."
     PACKAGE_RENAMED = "package-renamed", "Debian has dropped a package: what it stood for is taken instead."

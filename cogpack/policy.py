@@ -17,8 +17,8 @@ from cogpack.progress import Progress, Task
 ALL = "all"
 """Stands for every code, where notes are denied."""
 
-SECRETS = frozenset({Code.CREDENTIALS_FILE, Code.ENVIRONMENT_FILE, Code.PRIVATE_KEY})
-"""Denied where `CI` is set: nobody looks on there, and an image is for others."""
+DENIED_IN_CI = frozenset({Code.CREDENTIALS_FILE, Code.ENVIRONMENT_FILE, Code.MISSPELT_KEY, Code.PRIVATE_KEY})
+"""Nobody looks on there, and the image is for others: secrets of the project, and a key that was to say something."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +68,7 @@ class Policy:
             return "--deny all", allowing
         if ALL in project.deny:
             return "cog.yaml", allowing
-        return ("CI", allowing) if self._in_ci and code in SECRETS else None
+        return ("CI", allowing) if self._in_ci and code in DENIED_IN_CI else None
 
 
 class Noted:

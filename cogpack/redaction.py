@@ -45,7 +45,7 @@ _VARIABLE = re.compile(
 )
 _NO_SECRET = re.compile(r"_(FILE|PATH|DIR|URL|URI|NAME|ID|USER|USERNAME|SOCK|PROVIDER|TYPE|HELPER)$")
 
-_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{1,3})([^\s/?#\"'<>]*)@")
+_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/{1,3}|(?<![\w/:.~-])/{2,3})([^\s/?#\"'<>]*)@")
 _BARE_USER = re.compile(r"(?<![\w./:@%-])([\w.%+-]+:[^\s/@\"'<>]+)@(?!sha\d+:)(?=[\w\[])")
 _QUERY = re.compile(
     r"([?&;][\w.%-]*(?:token|sig|signature|secret|passw|pwd|key|auth|credential)[\w.%-]*=)[^\s&;\"'<>]+", re.IGNORECASE

@@ -4,6 +4,7 @@ Its name can be guessed, so that the next run finds it; whoever else may write w
 it ready. What is not ours alone is not used, and nothing in it counts that an earlier run of ours did not write down.
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -12,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cogpack.digest import Digest
-from cogpack.disk import check_ours, is_refusal, sync_directory, writing
+from cogpack.disk import check_ours, is_refusal, not_ours, sync_directory, writing
 from cogpack.errors import CogpackError, InputError
 from cogpack.progress import Cancellation
 from cogpack.registry.partial import Partial
@@ -104,6 +105,10 @@ def _taken(place: Path, output: Path, mark: str, cancellation: Cancellation) -> 
                 directory = os.open(place, _DIRECTORY)
             except FileNotFoundError:  # another process has just finished
                 continue
+            except OSError as error:
+                if error.errno in (errno.ENOTDIR, errno.ELOOP):  # a link or a file
+                    raise not_ours(place) from error
+                raise
         try:
             check_ours(directory, place)
             with suppress(BlockingIOError, FileNotFoundError):

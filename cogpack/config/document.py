@@ -277,5 +277,6 @@ class Value:
             if strict:
                 advice = f"write {near[0]}" if near else f"use one of {', '.join(sorted(known))}"
                 self.document.fail(line, f"{key:.120}: unknown key{hint}", next_step=advice)
-            self.document.note(Code.UNKNOWN_KEY, line, f"{key:.120}: unknown key, ignored{hint}")
+            code = Code.MISSPELT_KEY if near else Code.UNKNOWN_KEY
+            self.document.note(code, line, f"{key:.120}: unknown key, ignored{hint}")
         return found

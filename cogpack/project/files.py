@@ -20,6 +20,7 @@ from cogpack.project.caches import Caches
 from cogpack.project.ignore import Patterns
 from cogpack.project.lfs import LfsPointer
 from cogpack.project.links import Links
+from cogpack.project.reading import open_file
 
 _NEVER_AT_ROOT = frozenset({".cog", ".cogpack", "cogpack.lock"})
 _NEVER = frozenset(
@@ -28,6 +29,9 @@ _NEVER = frozenset(
 )
 _LAYOUT = "oci-layout"
 """The file by which an OCI image layout is known (image-spec image-layout.md)."""
+
+_ARCHIVES = (b"layers/0.tar", b"oci-layout")
+"""First members of the archives that `sinks/archive` and `sinks/stored` write."""
 
 _KINDS = {stat.S_IFSOCK: "a socket", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
@@ -189,7 +193,19 @@ class _Walk:
         if own := self._apart.get((status.st_dev, status.st_ino)):
             self.notes.append(Note(Code.OWN_OUTPUT, f"{path}: {own}, left out"))
             return None
+        if path.endswith(".tar") and _is_image(f"{self._root}/{path}"):
+            self.notes.append(Note(Code.OWN_OUTPUT, f"{path}: an archive of an image, left out"))
+            return None
         return ProjectFile(path=path, kind="file", executable=bool(status.st_mode & stat.S_IXUSR), size=status.st_size)
+
+
+def _is_image(path: str) -> bool:
+    """Whether it is an archive as `build` and `pull` write them, by the name of its first member."""
+    try:
+        with open_file(path) as file:
+            return file.read(100).partition(b"\0")[0] in _ARCHIVES
+    except OSError:  # told when it is read
+        return False
 
 
 def _status(path: str, entry: "os.DirEntry[str]") -> os.stat_result:

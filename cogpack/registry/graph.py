@@ -184,7 +184,8 @@ class Graph:
         if found is None:
             if ":" not in reference:
                 raise MissingError(
-                    f"{self._where}: there is no tag {reference}", next_step="check the name and the tag"
+                    f"{self._where}: there is no such repository, or no tag {reference} in it",
+                    next_step="check the name and the tag",
                 )
             raise MissingError(
                 f"{self._where}: there is no manifest {reference}",

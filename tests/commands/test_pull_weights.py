@@ -475,7 +475,7 @@ def test_what_somebody_laid_ready_is_not_used(
     if how == "theirs":
         real = os.geteuid()
         monkeypatch.setattr(os, "geteuid", lambda: real + 1)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="not ours alone"):
         pull_weights(session, str(tmp_path / "layout"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert in_the_way.is_symlink() or in_the_way.exists()

@@ -183,7 +183,7 @@ def test_what_is_merged_comes_first_where_the_order_counts() -> None:
 
 def test_a_merged_key_that_is_not_known_is_warned_of_where_it_stands() -> None:
     config = parse("x: &x\n  gpus: yes\nbuild:\n  <<: *x\n  python_version: '3.13'\n")
-    assert config.notes == (Note(Code.UNKNOWN_KEY, "cog.yaml:2: build.gpus: unknown key, ignored; did you mean gpu?"),)
+    assert config.notes == (Note(Code.MISSPELT_KEY, "cog.yaml:2: build.gpus: unknown key, ignored; did you mean gpu?"),)
 
 
 def test_a_chain_of_merges_ends() -> None:
@@ -203,7 +203,7 @@ def test_a_byte_order_mark_is_skipped() -> None:
 
 def test_unknown_keys_are_warned_of_with_the_nearest_known_one() -> None:
     assert parse("enviroment: [A=1]\n").notes == (
-        Note(Code.UNKNOWN_KEY, "cog.yaml:1: enviroment: unknown key, ignored; did you mean environment?"),
+        Note(Code.MISSPELT_KEY, "cog.yaml:1: enviroment: unknown key, ignored; did you mean environment?"),
     )
 
 

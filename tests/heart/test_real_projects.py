@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support import safetensors_files
-from support.world import Project, World, install_docker, noise, ok
+from support.world import PREDICTOR, Project, World, install_docker, noise, ok
 
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 
@@ -323,3 +323,33 @@ def test_patterns_that_match_nothing_are_told_of(world: World) -> None:
     ]
     plain = ok(world.project("plain", files=FILES, config="  weights: {split: opaque}\n").cogpack("plan"))
     assert "matches no" not in plain.err
+
+
+def test_archives_that_a_build_or_a_pull_left_in_the_project_are_no_weights(world: World) -> None:
+    project = world.project(files={"data.tar": noise(5000)})
+    first = ok(project.cogpack("push", project.target()))
+    ok(project.cogpack("build", "-o", "image.tar"))
+    ok(project.cogpack("pull", project.target(), "-o", "pulled.tar"))
+    again = ok(project.cogpack("push", project.target()))
+    assert again.digest == first.digest
+    for name in ("image.tar", "pulled.tar"):
+        assert f"note: {name}: an archive of an image, left out" in again.err
+    assert world.files("me/model", "v1")["src/data.tar"] == noise(5000)
+
+
+def test_a_key_that_is_nearly_right_is_an_error_in_ci(world: World) -> None:
+    project = world.project(files={"cog.yaml": "build:\n  python_requirments: r.txt\npredict: predict.py:Predictor\n"})
+    done = project.cogpack("schema")
+    assert done.code == 0
+    assert "did you mean python_requirements?" in done.err
+    denied = project.cogpack("schema", CI="true")
+    assert denied.code == 2
+    assert "misspelt-key, denied by CI" in denied.err
+
+
+def test_none_as_default_of_what_must_not_be_none_is_told(world: World) -> None:
+    source = PREDICTOR.replace("text: str", "text: str, image: Path = Input(default=None)")
+    source = source.replace("import BasePredictor", "import BasePredictor, Input, Path")
+    done = ok(world.project(files={"predict.py": source}).cogpack("schema"))
+    assert "predict.py:5: parameter 'image': None is no value of Path: the input is required" in done.err
+    assert done.json["components"]["schemas"]["Input"]["required"] == ["text", "image"]

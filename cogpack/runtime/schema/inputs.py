@@ -70,6 +70,8 @@ def _add(sources: Sources, inputs: Inputs, name: str, type_: Type, given: Argume
     nullable = optional or (default is None and plain.kind == "secret")
     if default is None and not nullable:
         default = msgspec.UNSET  # coglet never lets the None through: the client must say something
+        text = f"None is no value of {plain.text}: the input is required, as with Cog; write Optional[{plain.text}]"
+        inputs.notes.append(place.note(Code.NONE_DEFAULT, text))
     has_default = default is not msgspec.UNSET
     prop: Piece = {"x-order": len(inputs.properties)}
     if given.choices and plain.kind != "list":
