@@ -30,7 +30,20 @@ _REFUSALS = (
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
-class DiskError(InputError):
+class PlaceError(InputError):
+    """What was to be written at `place` can't be."""
+
+    def __init__(self, message: str, *, next_step: str, place: Path | None = None) -> None:
+        super().__init__(message, next_step=next_step)
+        self.place = place
+
+    def moving(self, cache: Path) -> None:
+        """Say how the cache is moved, if it is this that can't be written."""
+        if self.place is not None and self.place.is_relative_to(cache):
+            self.next_step += " (--cache-dir moves the cache)"
+
+
+class DiskError(PlaceError):
     """This machine's disk refuses, whatever the input is: when it takes more, the same command may go on."""
 
 
@@ -55,11 +68,11 @@ def writing(where: Path) -> Iterator[None]:
             f"{where}: can't write: there is no such directory", next_step="make it, or choose another place"
         ) from error
     except OSError as error:
-        kind = DiskError if error.errno in _REFUSALS else InputError
+        kind = DiskError if error.errno in _REFUSALS else PlaceError
         raise kind(
             f"{where}: can't write: {error.strerror or error}",
-            next_step="check the disk's free space and the directory's permissions, or choose another place "
-            "(--cache-dir moves the cache)",
+            next_step="check the disk's free space and the directory's permissions, or choose another place",
+            place=where,
         ) from error
 
 

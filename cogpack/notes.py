@@ -49,6 +49,7 @@ class Code(enum.StrEnum):
         "links-missing",
         "A directory that --find-links names is not there: it was passed over.",
     )
+    LOCK_LACKS_PLATFORM = "lock-lacks-platform", "The lock has other platforms only: this one is resolved."
     LOCK_STALE = "lock-stale", "The lock was made from other inputs and is resolved anew."
     LOCK_UNREAD = "lock-unread", "The lock can't be read, and the schema was made without its versions."
     LOCK_UNWRITTEN = "lock-unwritten", "The lock was resolved for this run only: this command writes nothing."

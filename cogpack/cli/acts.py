@@ -171,6 +171,7 @@ def schema(arguments: argparse.Namespace) -> None:
 
 
 def inspect(arguments: argparse.Namespace) -> None:
+    from cogpack.cli.values import value_text
     from cogpack.commands.inspect import inspect
     from cogpack.console import count_text, size_text
     from cogpack.oci import Platform
@@ -185,7 +186,8 @@ def inspect(arguments: argparse.Namespace) -> None:
         rows += [f"platform  {found.platform}"] if found.platform else []
         rows += [f"size      {size_text(found.size)} in {count_text(len(found.layers), 'layer')}"]
         rows += [f"  {size_text(layer.size):>9}  {layer.digest[7:19]}  {layer.name}".rstrip() for layer in found.layers]
-        rows += [f"input     {name}: {spec.get('type', 'any')}" for name, spec in found.inputs.items()]
+        rows += [f"input     {name}: {value_text(spec)}" for name, spec in found.inputs.items()]
+        rows += [f"output    {value_text(found.output)}"] if found.output else []
         rows += [f"env       {variable}" for variable in found.environment]
         return text(arguments, found, "\n".join(rows))
 

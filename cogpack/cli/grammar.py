@@ -69,6 +69,9 @@ class Grammar(argparse.ArgumentParser):
     def options(self) -> Collection[str]:
         return self._option_string_actions.keys()
 
+    def takes_value(self, option: str) -> bool:
+        return self._option_string_actions[option].nargs != 0
+
     # What is wrong, in our words.
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
@@ -89,7 +92,7 @@ class Grammar(argparse.ArgumentParser):
 
     def _check(self, words: Sequence[str]) -> None:
         """Refuse the first word that is no option and no command of ours."""
-        for word in words:
+        for at, word in enumerate(words):
             if word == "--":
                 return
             if self.commands and not word.startswith("-"):
@@ -106,7 +109,7 @@ class Grammar(argparse.ArgumentParser):
                 continue
             from cogpack.cli.words import unknown_option
 
-            raise unknown_option(self, name)
+            raise unknown_option(self, name, words[at:])
         if self.commands and not {"-h", "--help", "--version"} & set(words):
             self.exit(2, self.format_help())
 

@@ -297,7 +297,7 @@ def _cache(top: Grammar) -> None:
 
     for name, act, text in (
         ("dir", cache_acts.show_place, "Print where the cache is."),
-        ("size", cache_acts.show_size, "Print what the cache holds, in bytes."),
+        ("size", cache_acts.show_size, "Print how much the cache holds, by kind."),
         ("clean", cache_acts.clean, "Remove all that no running cogpack wants."),
     ):
         action(name, act, text, f"cogpack cache {name}").share(OUTPUT)

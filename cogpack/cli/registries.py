@@ -176,12 +176,16 @@ def serve(arguments: argparse.Namespace) -> None:
 
 def probe(arguments: argparse.Namespace) -> None:
     from cogpack.commands.probe import probe
+    from cogpack.text import count_text
 
     def act(session: "Session") -> str:
         probed = probe(session, arguments.target)
         verdicts = {True: "yes", False: "no", None: "?"}
         rows = [f"{found.what:<16} {verdicts[found.works]:<4} {found.detail}".rstrip() for found in probed.findings]
-        rows += [f"left behind: {what}" for what in probed.left]
-        return text(arguments, probed, "\n".join([*rows, probed.row]))
+        if arguments.verbose:
+            rows += [*(f"left behind: {what}" for what in probed.left), probed.row]
+        elif probed.left:
+            rows += [f"{count_text(len(probed.left), 'thing')} left behind, which can't be deleted: -v names them"]
+        return text(arguments, probed, "\n".join(rows))
 
     with_session(arguments, act)

@@ -1,7 +1,8 @@
 """What is answered to a command or an option that does not exist: the nearest one, or what other tools call it."""
 
 import difflib
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from cogpack.errors import InputError
@@ -84,7 +85,8 @@ def _meant(parser: "Grammar", said: str, names: list[str]) -> InputError:
     return InputError(f"{said}; did you mean {' or '.join(names)}?", next_step=f"see {parser.prog} {names[0]} --help")
 
 
-def unknown_option(parser: "Grammar", name: str) -> InputError:
+def unknown_option(parser: "Grammar", name: str, words: "Sequence[str]" = ()) -> InputError:
+    """`words`: the option and what stands behind it."""
     said = f"{parser.prog}: no option {name}"
     see = f"see {parser.prog} --help"
     if answer := ANSWERS.get(f"{parser.prog} {name}"):
@@ -96,9 +98,21 @@ def unknown_option(parser: "Grammar", name: str) -> InputError:
         return InputError(f"{said}; here it is {ours}", next_step=see)
     if close:
         return InputError(f"{said}; did you mean {' or '.join(close)}?", next_step=see)
-    if parser.commands and (below := [command.prog for command in _below(parser) if name in command.options()]):
-        return InputError(f"{said}; it goes behind the command", next_step=f"write {below[0]} ... {name}")
+    if parser.commands and (below := [command for command in _below(parser) if name in command.options()]):
+        return InputError(f"{said}; it goes behind the command", next_step=f"write {_behind(parser, below, words)}")
     return InputError(said, next_step=see)
+
+
+def _behind(parser: "Grammar", below: "list[Grammar]", words: "Sequence[str]") -> str:
+    """The same line with the option and its value behind the command, as far as one was named that takes it."""
+    option, *rest = words
+    taken = 1 if "=" not in option and below[0].takes_value(option) else 0
+    moved, rest = [option, *rest[:taken]], rest[taken:]
+    for depth in (2, 1):
+        command = " ".join([parser.prog, *rest[:depth]])
+        if len(rest) >= depth and command in [one.prog for one in below]:
+            return f"{command} {shlex.join([*moved, *rest[depth:]])}"
+    return f"{below[0].prog} ... {shlex.join(moved)}"
 
 
 def _below(parser: "Grammar") -> "Iterator[Grammar]":

@@ -49,6 +49,17 @@ def parse_address(session: Session, text: str) -> Address:
     return address
 
 
+def parse_target(session: Session, text: str) -> Address:
+    """As `parse_address`, and somebody's to write to."""
+    address = Address.parse(text)
+    if address.reference and address.reference.name.startswith("docker.io/library/"):  # a directory was meant
+        raise InputError(
+            f"{text:.300}: names neither a registry nor a directory",
+            next_step="write HOST/NAME:TAG, or ./DIR for a directory",
+        )
+    return parse_address(session, text)
+
+
 def tell_of_hub(session: Session, text: str, reference: Reference) -> None:
     if not names_registry(text):
         said = f"{text} names no registry: taken as {reference}"
@@ -81,11 +92,6 @@ def open_target(session: Session, address: Address, source: Address) -> tuple[Pl
     if source.reference and (source.reference.tag or source.reference.digest):
         tag = source.reference.tag
     if reference := address.reference:
-        if reference.name.startswith("docker.io/library/"):  # nobody's to write to: a directory was meant
-            raise InputError(
-                f"{reference.repository.removeprefix('library/')}: names neither a registry nor a directory",
-                next_step="write HOST/NAME:TAG, or ./DIR for a directory",
-            )
         name = reference.tag or (None if reference.digest else tag)
         return RegistryPlace(session.repository(reference, push=True), reference), name
     name = address.name or source.name

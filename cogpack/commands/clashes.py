@@ -43,7 +43,7 @@ def compare_wheels(
         )
         if wheels == kept.wheels:
             return wheels, kept.clashes
-    task = session.progress.task(count_text(len(resolved.wheels), "wheel"), None, "compare")
+    task = session.progress.task(f"clashes in {count_text(len(resolved.wheels), 'wheel')}", None, "look for")
 
     def outline(wheel: LockedWheel) -> tuple[LockedWheel, Outline]:
         read, size = _opened(session, project, wheel, resolved.addresses.get(wheel.sha256))
@@ -52,7 +52,7 @@ def compare_wheels(
 
     found = each(outline, resolved.wheels, jobs=_JOBS, name="wheel", cancellation=session.cancellation)
     clashes = find_clashes([outline for _, outline in found], target.environment())
-    task.done("compared")
+    task.done("looked for")
     return tuple(wheel for wheel, _ in found), clashes
 
 

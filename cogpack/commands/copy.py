@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from cogpack.commands.addresses import open_source, open_target, parse_address
+from cogpack.commands.addresses import open_source, open_target, parse_address, parse_target
 from cogpack.commands.images import tell_present, title
 from cogpack.commands.session import Session
 from cogpack.digest import Digest
@@ -55,7 +55,7 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
 
     All platforms of an index, or the image of one `platform`. `referrers`: signatures and the like too, recursively.
     """
-    from_, to = parse_address(session, source), parse_address(session, target)
+    to, from_ = parse_target(session, target), parse_address(session, source)
     if not to.reference:
         check_no_archive(to.directory)
         Layout.check(to.directory)

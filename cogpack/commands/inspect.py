@@ -12,6 +12,8 @@ from cogpack.image import LAYER_KEY, TITLE
 from cogpack.oci import Descriptor, Platform, decode, read_config
 from cogpack.runtime.contract import SCHEMA_LABEL
 
+_PART = "#/components/schemas/"
+
 
 class InspectedLayer(msgspec.Struct, frozen=True, kw_only=True):
     name: str
@@ -37,7 +39,9 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     environment: tuple[str, ...]
     labels: dict[str, str]
     inputs: dict[str, Any]
-    """The `properties` of the schema's Input, empty where the image has no schema."""
+    """The `properties` of the schema's Input, with what they refer to; empty where the image has no schema."""
+    output: dict[str, Any]
+    """The schema's Output, likewise."""
 
 
 class _Inner(msgspec.Struct, rename="pascal"):
@@ -56,6 +60,7 @@ def inspect(session: Session, target: str, *, platform: Platform | None = None) 
     config = read_config(image.document(image.manifest.config), _Config, where=f"{image.name}: config")
     inner = config.config or _Inner()
     labels = inner.labels or {}
+    schemas = _schemas(labels.get(SCHEMA_LABEL))
     return Inspected(
         reference=image.name,
         digest=image.digest,
@@ -66,7 +71,12 @@ def inspect(session: Session, target: str, *, platform: Platform | None = None) 
         layers=tuple(_layer(name, layer) for name, layer in image.layers),
         environment=tuple(inner.env or ()),
         labels=labels,
-        inputs=_inputs(labels.get(SCHEMA_LABEL)),
+        inputs={
+            name: _followed(schemas, spec)
+            for name, spec in _mapping(schemas.get("Input"), "properties").items()
+            if isinstance(spec, dict)
+        },
+        output=_followed(schemas, _mapping(schemas, "Output")),
     )
 
 
@@ -80,10 +90,25 @@ def _layer(name: str, found: Descriptor) -> InspectedLayer:
     )
 
 
-def _inputs(schema: str | None) -> dict[str, Any]:
+def _schemas(text: str | None) -> dict[str, Any]:
+    """The parts of an OpenAPI document by their names; whoever made the image wrote it."""
     try:
-        document = decode((schema or "{}").encode(), dict, where=SCHEMA_LABEL)
-        properties = document["components"]["schemas"]["Input"]["properties"]
-    except (InputError, KeyError, TypeError):
+        document = decode((text or "{}").encode(), dict, where=SCHEMA_LABEL)
+    except InputError:
         return {}
-    return properties if isinstance(properties, dict) else {}
+    return _mapping(_mapping(document, "components"), "schemas")
+
+
+def _mapping(within: object, key: str) -> dict[str, Any]:
+    found = within.get(key) if isinstance(within, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _followed(schemas: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    """`spec` and, behind what it says itself, the part that it refers to: an input with choices is one."""
+    several = spec.get("allOf")
+    for one in (spec, *(several if isinstance(several, list) else ())):
+        reference = one.get("$ref") if isinstance(one, dict) else None
+        if isinstance(reference, str) and reference.startswith(_PART):
+            spec = _mapping(schemas, reference.removeprefix(_PART)) | spec
+    return spec

@@ -53,6 +53,7 @@ def lock(session: Session, project: Project, *, upgrade: bool = False, packages:
     previous = read_lock(project.root)
     _try_writing(project)
     made = _resolve(session, project, previous, upgrade=upgrade, packages=packages)
+    _named(packages, made.platforms[project.config.pack.platform])  # where no lock was there to ask
     _tell(session, project, made)
     session.notes.check()
     write_lock(project, made)
@@ -86,16 +87,23 @@ def _stale(project: Project, stale: Sequence[str]) -> MismatchError:
 
 def _without(kept: Decisions, names: Sequence[str]) -> Decisions:
     """`kept` without its pins of these wheels."""
-    wanted = {canonicalize_name(name): name for name in names}
-    known = {wheel.name for wheel in kept.wheels}
+    wanted = _named(names, kept)
+    return msgspec.structs.replace(kept, wheels=tuple(wheel for wheel in kept.wheels if wheel.name not in wanted))
+
+
+def _named(names: Sequence[str], decisions: Decisions) -> dict[str, str]:
+    """`names` as the user wrote them by those of wheels, which must be among the decided ones."""
+    wanted: dict[str, str] = {canonicalize_name(name): name for name in names}
+    known = {wheel.name for wheel in decisions.wheels}
     for name, written in wanted.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             raise InputError(
-                f"--upgrade-package {written}: {FILE} has no such wheel",
-                next_step=f"did you mean {near[0]}?" if near else "name one of those that it has",
+                f"--upgrade-package {written}: {FILE} has no such wheel"
+                + (f"; did you mean {near[0]}?" if near else ""),
+                next_step=f"cogpack lock -P {near[0]}" if near else "name one of those that it has",
             )
-    return msgspec.structs.replace(kept, wheels=tuple(wheel for wheel in kept.wheels if wheel.name not in wanted))
+    return wanted
 
 
 def _tell(session: Session, project: Project, lock: Lock) -> None:
@@ -155,8 +163,12 @@ def current_lock(session: Session, project: Project, *, writes: bool) -> Lock:
         return found
     if is_pinned(session, project):
         raise _stale(project, stale)
-    changed = ", ".join(stale) or "platform"
-    session.progress.note(Note(Code.LOCK_STALE, f"{FILE} is stale ({changed} changed): resolving"))
+    if stale:
+        text = f"{FILE} is stale ({', '.join(stale)} changed): resolving"
+        session.progress.note(Note(Code.LOCK_STALE, text))
+    else:
+        text = f"{FILE} has no {project.config.pack.platform} yet: resolving"
+        session.progress.note(Note(Code.LOCK_LACKS_PLATFORM, text))
     return _renewed(session, project, found, writes=writes)
 
 
@@ -165,7 +177,9 @@ def _renewed(session: Session, project: Project, found: Lock | None, *, writes: 
         return lock(session, project)
     made = _resolve(session, project, found)
     _tell(session, project, made)
-    text = f"{FILE} is {'not there' if found is None else 'stale'}: resolved for this run only, cogpack lock writes it"
+    platform = project.config.pack.platform
+    lacks = f"has no {platform}" if found and platform not in found.platforms else "is stale"
+    text = f"{FILE} {'is not there' if found is None else lacks}: resolved for this run only, cogpack lock writes it"
     session.progress.note(Note(Code.LOCK_UNWRITTEN, text))
     return made
 

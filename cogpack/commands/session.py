@@ -13,7 +13,7 @@ from cogpack.artifacts import Store
 from cogpack.cache import Kept
 from cogpack.commands.machine import Machine
 from cogpack.config import Arch
-from cogpack.disk import writing
+from cogpack.disk import PlaceError, writing
 from cogpack.http import Http, Trust
 from cogpack.layers.facts import Facts
 from cogpack.policy import Noted, Policy, Rules
@@ -180,6 +180,8 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, PlaceError) and self.settings.cache:
+            error.moving(self.settings.cache)
         self._closing.close()
         self.http.close()
         self.kept.close()

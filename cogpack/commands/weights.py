@@ -12,7 +12,7 @@ from cogpack.errors import InputError
 from cogpack.layers import tar
 from cogpack.layers.content import Bytes, Content, LocalFile, Slices
 from cogpack.layers.weights import layer_size
-from cogpack.layers.weights.cuts import cut_any, read_local
+from cogpack.layers.weights.cuts import cut_any, kind_of, read_local
 from cogpack.layers.weights.gguf import GgufHeader, GgufTensor, make_gguf_header, read_gguf
 from cogpack.layers.weights.safetensors import Tensor, arrange, make_header, read_header
 from cogpack.layers.weights.shards import ShardIndex
@@ -34,7 +34,13 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 def split(session: Session, source: Path, output: Path, *, size: int | None) -> Written:
     """The parts of a safetensors or GGUF file, as an image would hold them, in `output`."""
     file = LocalFile.named(source)
-    header = read_local("gguf" if source.name.endswith(".gguf") else "tensor", file)
+    kind = kind_of(source.name)
+    if kind is None:
+        raise InputError(
+            f"{source}: expected a .safetensors or .gguf file, which are what can be cut by tensors",
+            next_step="name such a file; cogpack.weights.split: opaque in cog.yaml cuts any other, joined at start",
+        )
+    header = read_local(kind, file)
     pieces = cut_any(header, source.name, size or layer_size(file.size))
     _new_files(output, [piece.name for piece in pieces])
     task = session.progress.task(source.name, file.size, "split")

@@ -26,7 +26,14 @@ _NULL = "tag:yaml.org,2002:null"
 _MERGE = "tag:yaml.org,2002:merge"
 _TRUE = frozenset({"true", "yes", "on", "y"})
 _FALSE = frozenset({"false", "no", "off", "n"})
+_LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+
+
+def _indent(text: str, line: int) -> str:
+    """The blanks that the line begins with, `line` counted from 1 as YAML does."""
+    found = _LINE_END.split(text, maxsplit=line)[line - 1 : line]
+    return found[0][: len(found[0]) - len(found[0].lstrip(" \t"))] if found else ""
 
 
 class Document:
@@ -72,6 +79,8 @@ class Document:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else 1
+            if "\t" in _indent(decoded, line):
+                self.fail(line, "not valid YAML: the line begins with a tab", next_step="indent with spaces")
             self.fail(line, f"not valid YAML: {error.problem or error.context}", next_step="correct the line")
         except (yaml.YAMLError, ValueError) as error:
             self.fail(1, f"not valid YAML: {str(error).splitlines()[0]:.200}", next_step="correct the file")

@@ -1,6 +1,8 @@
 """A project: its directory, its config, and what is read of it."""
 
+import difflib
 import os
+import posixpath
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -97,12 +99,24 @@ class Project(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def source(self) -> "ProjectSource":
-        """The files as the image will have them; a predictor that is left out is an `InputError`."""
-        for reference in (self.config.predict, self.config.train):
+        """The files as the image will have them; a predictor that is not there or left out is an
+        `InputError`."""
+        predict = "run" if "run" in self.config.places else "predict"  # its new name
+        for key, reference in ((predict, self.config.predict), ("train", self.config.train)):
             path = reference.partition(":")[0] if reference else None
-            if path and os.path.lexists(self.root / path) and not self._source(path):
+            if path and not os.path.lexists(self.root / path):
+                raise self._missing(key, path)
+            if path and not self._source(path):
                 raise self._why_not(path)
         return ProjectSource(self)
+
+    def _missing(self, key: str, path: str) -> InputError:
+        directory, _, name = path.rpartition("/")
+        beside = [found.name for found in (self.root / directory).glob("*.py")] if ".." not in path.split("/") else []
+        near = difflib.get_close_matches(name, sorted(beside), n=1)
+        meant = f"; did you mean {posixpath.join(directory, near[0])}?" if near else ""
+        where = f"{self.config.where(key)}: {path:.200}"
+        return InputError(f"{where}: no such file in the project{meant}", next_step="correct the name, or add the file")
 
     def _why_not(self, path: str) -> InputError:
         """Why a source that is here will not be in the image."""

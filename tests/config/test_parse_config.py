@@ -359,3 +359,19 @@ def test_clashes_of_wheels_are_noted_or_refused() -> None:
     assert parse("cogpack: {clashes: error}\n").pack.clashes == "error"
     assert parse("cogpack: {}\n").pack.clashes == "note"
     assert fault("cogpack: {clashes: allow}\n") == "cog.yaml:1: cogpack.clashes: expected note or error, found allow"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("build:\n\tgpu: true\n", 2),
+        ("build:\n  gpu: true\n \tcuda: 1\n", 3),
+        ("\timage: x\n", 1),
+        ("a:\r\n\tb: 1\r\n", 2),
+    ],
+)
+def test_a_tab_that_indents_is_told_as_one(text: str, line: int) -> None:
+    with pytest.raises(InputError) as caught:
+        parse(text)
+    assert caught.value.message == f"cog.yaml:{line}: not valid YAML: the line begins with a tab"
+    assert caught.value.next_step == "indent with spaces"

@@ -121,7 +121,7 @@ def test_a_package_that_the_lock_does_not_have_is_named_with_the_nearest(project
     before = (project.root / "cogpack.lock").read_bytes()
     done = project.cogpack("lock", "-P", "numbrs")
     assert done.code == 2
-    assert "--upgrade-package numbrs: cogpack.lock has no such wheel\nnext: did you mean numbers?\n" in done.err
+    assert "--upgrade-package numbrs: cogpack.lock has no such wheel; did you mean numbers?\n" in done.err
     assert (project.root / "cogpack.lock").read_bytes() == before
 
 
@@ -162,7 +162,9 @@ def test_a_locked_lock_is_a_check_here(project: Project) -> None:
         ("predict.py:predictor", None, "did you mean Predictor?"),
         ("predict.py:Model", None, "did you mean Predictor?"),
         ("predict.py:Zzz", "class A: ...\nclass B: ...\n", "no class or function 'Zzz' at the top level\n"),
-        ("other.py:Predictor", None, "other.py: no such file in the project"),
+        ("other.py:Predictor", None, ": predict: other.py: no such file in the project\n"),
+        ("predct.py:Predictor", None, ": predict: predct.py: no such file in the project; did you mean predict.py?\n"),
+        ("./predct.py:Predictor", None, "did you mean ./predict.py?\n"),
         ("predict.py:Predictor", "class Predictor:\n    def predict(self, text) -> str: ...\n", "predict.py:2: "),
         ("", None, "names neither predict nor train"),
     ],

@@ -239,7 +239,7 @@ def test_credentials_of_both_sides_are_used(pushed: str, tmp_path: Path) -> None
 
 
 def test_probe_prints_a_table_and_the_row_it_would_be(registry: str) -> None:
-    printed = cogpack("registry", "probe", f"{registry}/probed").stdout
+    printed = cogpack("registry", "probe", "-v", f"{registry}/probed").stdout
     assert "\nreferrers        no   no OCI-Subject; the list: HTTP 404\n" in printed
     assert "left behind" not in printed
     assert "\nProfile(\n    name='127.0.0.1',\n" in printed
