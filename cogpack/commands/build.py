@@ -64,7 +64,7 @@ def load(session: Session, *, tags: Sequence[str] = ()) -> Built:
     project = open_project(session)
     names = _names(project, tags)
     prepared = prepare(session, project, writes=True)
-    with DaemonSink.open(session.progress) as sink:
+    with DaemonSink.open(session.progress, session.cancellation) as sink:
         return _into(session, prepared, sink, names, rebuild=False)
 
 

@@ -164,7 +164,7 @@ class _Feed:
     def load(self) -> None:
         """Into a Docker elsewhere, through its own connection."""
         layout = pieces(self._node.descriptor, self._node.data, self._manifest, self._remote.name)
-        with Load.running() as load:
+        with Load.running(self._session.cancellation) as load:
             for piece in layout:
                 if isinstance(piece.content, bytes):
                     load.write(piece.content)

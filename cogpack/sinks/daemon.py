@@ -3,6 +3,8 @@
 `docker` finds its daemon itself: DOCKER_HOST, DOCKER_CONTEXT and its own configuration count.
 """
 
+import os
+import select
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -11,10 +13,12 @@ from typing import IO, Self
 
 from cogpack.errors import UnavailableError
 from cogpack.oci import Descriptor
-from cogpack.progress import Progress, asking, shown
+from cogpack.progress import Cancellation, Progress, asking, shown
 from cogpack.sinks.archive import ArchiveSink
 
 _ANSWER_SECONDS = 30
+_LOOK = 100
+"""Milliseconds between looks at the cancellation."""
 
 
 class DaemonSink(ArchiveSink):
@@ -27,10 +31,10 @@ class DaemonSink(ArchiveSink):
 
     @classmethod
     @contextmanager
-    def open(cls, progress: Progress) -> Iterator[Self]:
+    def open(cls, progress: Progress, cancellation: Cancellation) -> Iterator[Self]:
         """Docker is asked before anything is built; leaving the `with` before `commit` loads nothing."""
         ask(progress)
-        with Load.running() as load:
+        with Load.running(cancellation) as load:
             yield cls(load, progress)
 
     def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
@@ -42,29 +46,38 @@ class DaemonSink(ArchiveSink):
 class Load:
     """`docker load`, reading what is written here; its words go to `output`."""
 
-    def __init__(self, output: IO[bytes]) -> None:
+    def __init__(self, output: IO[bytes], cancellation: Cancellation) -> None:
         self._output = output
         self._process = subprocess.Popen(
-            ["docker", "load", "--quiet"], stdin=subprocess.PIPE, stdout=output, stderr=output
+            ["docker", "load", "--quiet"], stdin=subprocess.PIPE, stdout=output, stderr=output, bufsize=0
         )
         assert self._process.stdin is not None
         self._stdin = self._process.stdin
+        os.set_blocking(self._stdin.fileno(), False)
+        self._room = select.poll()
+        self._room.register(self._stdin, select.POLLOUT)
+        self._cancellation = cancellation
 
     @classmethod
     @contextmanager
-    def running(cls) -> Iterator[Self]:
+    def running(cls, cancellation: Cancellation) -> Iterator[Self]:
         """Nothing is loaded unless `finish` is called."""
         # Docker's words go to a file: a pipe that nobody reads could fill up and stop it.
         with tempfile.TemporaryFile() as output:
-            load = cls(output)
+            load = cls(output, cancellation)
             try:
                 yield load
             finally:
                 load.stop()
 
     def write(self, data: bytes, /) -> None:
+        """Waits while Docker does not read; a cancellation ends that, too."""
+        rest = memoryview(data)
         try:
-            self._stdin.write(data)
+            while rest:
+                rest = rest[self._stdin.write(rest) or 0 :]
+                while rest and not self._room.poll(_LOOK):
+                    self._cancellation.check()
         except BrokenPipeError:
             self._process.wait()
             raise self._failed() from None
