@@ -15,7 +15,7 @@ from cogpack.errors import InputError, MismatchError
 from cogpack.layers import tar
 from cogpack.layers.layer import Body, Form, Layer
 from cogpack.oci import Descriptor, Image, LayerInfo, encode
-from cogpack.sinks.base import counted
+from cogpack.sinks.base import counted, drain
 
 _ARCHIVES = (
     *(".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".tar.gz", ".tar.zst", ".tar.zstd", ".tar.xz", ".tar.bz2", ".tar.lz4"),
@@ -76,7 +76,7 @@ class ArchiveSink:
     def add_layer(self, layer: Layer, on_bytes: Callable[[int], None]) -> LayerInfo:
         size = layer.size(Form.PLAIN)
         if size is None:  # a base image's compressed layer: unpack it once to learn what the header must say
-            size = layer.copy_to(_drain, Form.PLAIN).descriptor.size
+            size = layer.copy_to(lambda body: drain(body, on_bytes), Form.PLAIN).descriptor.size
         name = f"layers/{len(self._layers)}.tar"
         self._stream.write(tar.header(name, b"0", mode=0o644, size=size))
 
@@ -112,8 +112,3 @@ class ArchiveSink:
 
     def _pad(self, size: int) -> None:
         self._stream.write(bytes(-size % tar.RECORD))
-
-
-def _drain(body: Body) -> None:
-    for _ in body:
-        pass

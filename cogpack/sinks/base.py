@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
-from cogpack.layers.layer import Form, Layer
+from cogpack.layers.layer import Body, Form, Layer
 from cogpack.oci import Descriptor, Image, LayerInfo
 
 
@@ -33,3 +33,9 @@ def counted(blocks: Iterable[bytes], on_bytes: Callable[[int], None]) -> Iterato
     for block in blocks:
         on_bytes(len(block))
         yield block
+
+
+def drain(body: Body, on_bytes: Callable[[int], None]) -> None:
+    """Read it for what it comes out as; nothing goes out, but `on_bytes` may want it to end."""
+    for _ in body:
+        on_bytes(0)

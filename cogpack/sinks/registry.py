@@ -16,6 +16,7 @@ from cogpack.registry.answers import MissingBlobError
 from cogpack.registry.client import Repository
 from cogpack.registry.homes import Homes
 from cogpack.registry.protocol import Answer
+from cogpack.sinks.base import drain
 from cogpack.sinks.copies import Copies, Copy, LostError
 from cogpack.trace import TRACE
 
@@ -57,7 +58,7 @@ class RegistrySink:
     def add_layer(self, layer: Layer, on_bytes: Callable[[int], None]) -> LayerInfo:
         known = layer.known
         if known is None and layer.read_first:
-            known = layer.copy_to(lambda body: _drain(body, on_bytes))
+            known = layer.copy_to(lambda body: drain(body, on_bytes))
         if known is None:
             info = self._sent(layer, None, None, on_bytes)
         else:
@@ -112,7 +113,7 @@ class RegistrySink:
                 session=session,
             )
             if not blocks.drained:  # another push brought the blob while this one failed: still say what it is
-                _drain(body, on_bytes)
+                drain(body, on_bytes)
 
         on_bytes(0)
         made = layer.copy_to(send)
@@ -212,9 +213,3 @@ class _Drained:
     def __iter__(self) -> Iterator[bytes]:
         yield from self._body
         self.drained = True
-
-
-def _drain(body: Body, on_bytes: Callable[[int], None]) -> None:
-    """Read it for what it comes out as; nothing goes out, but `on_bytes` may want it to end."""
-    for _ in body:
-        on_bytes(0)

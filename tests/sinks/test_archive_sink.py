@@ -22,6 +22,7 @@ from cogpack.errors import InputError
 from cogpack.layers.built import BaseLayer
 from cogpack.layers.compression import Gzip
 from cogpack.oci import OCI_LAYER_GZIP, Descriptor, LayerInfo
+from cogpack.progress import Cancelled
 from cogpack.sinks.archive import ArchiveSink
 
 
@@ -81,6 +82,25 @@ def test_a_base_layer_is_unpacked_and_keeps_its_diff_id(tmp_path: Path) -> None:
         assert stream is not None
         assert stream.read() == plain.getvalue()
     assert len(readings) == 2  # once for its size
+
+
+def test_ctrl_c_ends_the_reading_of_a_base_layer_for_its_size(tmp_path: Path) -> None:
+    blocks = [bytes(1 << 20)] * 5
+    data = b"".join(blocks)
+    info = LayerInfo(Descriptor(media_type=OCI_LAYER_GZIP, digest=sha256(data), size=len(data)), DiffID(sha256(data)))
+    given: list[int] = []
+
+    def read(_: Descriptor) -> Iterator[bytes]:
+        for block in blocks:
+            given.append(len(block))
+            yield gzip.compress(block)
+
+    def stopped(_: int) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled), ArchiveSink.write(tmp_path / "image.tar") as sink:
+        sink.add_layer(BaseLayer("base", info, read, []), stopped)
+    assert len(given) == 1
 
 
 def test_an_archive_replaces_an_older_one_only_when_it_is_whole(tmp_path: Path) -> None:
