@@ -71,14 +71,21 @@ class Policy:
         return ("CI", allowing) if self._in_ci and code in DENIED_IN_CI else None
 
 
+_OF_THE_LOCK = frozenset({Code.CLASH, Code.DEPRECATED_KEY})
+"""What is the same in every run until cog.yaml or the lock changes: shown where these are looked at, not each time."""
+
+
 class Noted:
-    """Progress that keeps the notes. A denied one is held back until `check`, which makes an error of it."""
+    """Progress that keeps the notes. A denied one is held back until `check`, which makes an error of it; those of the
+    lock are kept like all others, and shown after `show_all` only."""
 
     def __init__(self, progress: Progress, policy: Policy) -> None:
         self.policy = policy
         self.all: list[Note] = []
         self._progress = progress
         self._held: list[Note] = []
+        self._unshown: list[Note] | None = []
+        """None: all are shown."""
         self._lock = threading.Lock()
 
     def task(self, name: str, size: int | None, verb: str = "") -> Task:
@@ -94,7 +101,21 @@ class Noted:
             if denied := self.policy.denial(note.code) is not None:
                 self._held.append(note)
         if not denied:
+            self._show(note)
+
+    def show_all(self) -> None:
+        """For who looks at the project or makes its lock: those so far, and from now on."""
+        with self._lock:
+            waiting, self._unshown = self._unshown, None
+        for note in waiting or ():
             self._progress.note(note)
+
+    def _show(self, note: Note) -> None:
+        with self._lock:
+            if self._unshown is not None and note.code in _OF_THE_LOCK:
+                self._unshown.append(note)
+                return
+        self._progress.note(note)
 
     def check(self) -> None:
         """Raise a `DeniedNoteError` of all notes so far that are denied; tell those that were held and are not."""
@@ -104,7 +125,7 @@ class Noted:
         for note in dict.fromkeys(held):
             denial = self.policy.denial(note.code)
             if denial is None:
-                self._progress.note(note)
+                self._show(note)
             else:
                 who, how = denial
                 faults.append(InputError(f"{note.text} ({note.code}, denied by {who})", next_step=f"change it, {how}"))

@@ -153,6 +153,7 @@ def lock(arguments: argparse.Namespace) -> None:
         project = open_project(session)
         path = str(project.root / "cogpack.lock")
         if arguments.check:
+            session.notes.show_all()
             found = check_lock(project)
             session.progress.summary("up to date: it was made from these inputs")
             return text(arguments, found, path)

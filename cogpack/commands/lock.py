@@ -49,6 +49,7 @@ def lock(session: Session, project: Project, *, upgrade: bool = False, packages:
     Present pins are kept where they still fit, unless `upgrade`, and but for those of `packages`: names of wheels.
     """
     began = time.monotonic()
+    session.notes.show_all()
     check_requirements(session, project)
     previous = read_lock(project.root)
     _try_writing(project)
@@ -175,6 +176,7 @@ def current_lock(session: Session, project: Project, *, writes: bool) -> Lock:
 def _renewed(session: Session, project: Project, found: Lock | None, *, writes: bool) -> Lock:
     if writes:
         return lock(session, project)
+    session.notes.show_all()
     made = _resolve(session, project, found)
     _tell(session, project, made)
     platform = project.config.pack.platform

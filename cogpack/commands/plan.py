@@ -97,6 +97,7 @@ def plan(
     `files`: list those of the project's own layer, too.
     """
     project = open_project(session)
+    session.notes.show_all()
     asked = [_Asked(session, target) for target in _targets(session, targets, tags, project)]
     prepared = prepare(session, project, writes=False)
     words = {who: word for one in asked for who, word in one.words().items()}

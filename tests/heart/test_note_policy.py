@@ -1,5 +1,6 @@
 """Which notes end a command: what the command line, cog.yaml, CI and the machine's file say of them."""
 
+import json
 import re
 from pathlib import Path
 
@@ -207,3 +208,22 @@ def test_the_list_of_codes_in_the_docs_is_that_of_the_program() -> None:
     rows = re.findall(r"^\| `([a-z-]+)` \| (.*) \|$", (ROOT / "docs" / "notes.md").read_text(), re.MULTILINE)
     known = [(code.value, code.meaning) for code in Code]
     assert rows == known, "the rows of docs/notes.md are one for each code of cogpack/notes.py, in its order"
+
+
+def test_a_deprecated_key_is_told_where_the_lock_is_made_or_looked_at_and_denied_everywhere(world: World) -> None:
+    project = world.project()
+    config = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", config.replace("build:\n", "build:\n  pre_install: []\n", 1))
+    told = "cog.yaml:2: build.pre_install: deprecated by Cog; its commands run after those of build.run"
+    verbs = ["push REF", "push  REF", "verify REF", "build -o ../out", "lock", "lock --check", "plan", "push --dry-run"]
+    done = {verb: ok(project.cogpack(*verb.replace("REF", project.target()).split())).err for verb in verbs}
+    assert [verb for verb, said in done.items() if f"note: {told}\n" in said] == [
+        "push REF",  # the first, which makes the lock
+        *("lock", "lock --check", "plan", "push --dry-run"),
+    ]
+    found = json.loads(ok(project.cogpack("push", project.target(), "--json")).out)
+    assert [note["code"] for note in found["notes"]] == ["deprecated-key"]
+    denied = project.cogpack("push", project.target("v2"), "--deny", "deprecated-key")
+    assert denied.code == 2
+    assert f"{told} (deprecated-key, denied by --deny deprecated-key)" in denied.err
+    assert not world.has("me/model", "v2")
