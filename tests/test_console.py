@@ -15,7 +15,7 @@ from rich.console import Console
 from cogpack.console import Lines, Live, in_ci, open_progress
 from cogpack.console.live import reflows
 from cogpack.notes import Code, Note
-from cogpack.progress import Cancellation, asking
+from cogpack.progress import Cancellation, asking, shown
 from cogpack.text import cells, count_text, of_text, printable, shortened, time_text
 
 NOTE = Code.OUTAGE
@@ -261,6 +261,29 @@ def test_what_moves_no_byte_for_a_while_waits() -> None:
     clock.now += 4
     live.tick()
     assert [row.split()[0] for row in terminal.shown()] == ["reused", "wait", "build", "resolve", "total"]
+
+
+@pytest.mark.parametrize("verb", ["load", "unpack"])
+def test_an_engine_that_unpacks_has_a_row_with_its_time_and_a_sign_of_life_in_logs(verb: str) -> None:
+    terminal, clock = Terminal(), Clock()
+    live = terminal.live(clock)
+    live._open = True
+    with shown(live, "me/model:v1", verb):
+        clock.now += 40
+        live.tick()
+        assert terminal.shown() == [f"{verb:<8} me/model:v1                   40 s"]
+    live.tick()
+    assert terminal.shown() == []
+    stream = io.StringIO()
+    log = Lines(stream, Cancellation(), quiet=False, clock=clock)
+    with shown(log, "me/model:v1", verb):
+        for _ in range(8):
+            clock.now += 5
+            log.tick()
+    first, beat = stream.getvalue().splitlines()
+    assert first == f"{verb:<8} me/model:v1"
+    assert beat.startswith("still    ")
+    assert beat.endswith(f": {verb} me/model:v1 (35 s)")
 
 
 @pytest.mark.parametrize("wraps", [True, False])
