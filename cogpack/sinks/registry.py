@@ -115,7 +115,12 @@ class RegistrySink:
             if not blocks.drained:  # another push brought the blob while this one failed: still say what it is
                 drain(body, on_bytes)
 
-        on_bytes(0)
+        try:
+            on_bytes(0)
+        except BaseException:  # Ctrl-C: nobody will use what a refused mount has opened
+            if session is not None:
+                self._repository.cancel(session)
+            raise
         made = layer.copy_to(send)
         if known not in (None, made):
             raise MismatchError(
