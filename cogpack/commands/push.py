@@ -145,9 +145,10 @@ def believe_known(
         if tag_cache and layer.name != PROJECT:
             for who, word in tags.items():
                 layer.ask(word, vouched=who, hearsay=True)
-        told = layer.known is None and not layer.unread and any(layer.key in word for word in tags.values())
-        if told or (layer.known is None and not layer.unread and session.facts.doubtful(layer.key)):
-            layer.suspect()
+        if layer.known is None and not layer.unread:
+            key = layer.key
+            if any(key in word for word in tags.values()) or session.facts.doubtful(key):
+                layer.suspect()
     for who in tags:
         if names := ", ".join(layer.name for layer in plan.built if layer.hearsay and layer.vouched == who):
             text = f"{who} alone says what these layers come out as: {names}; --no-tag-cache makes them here"

@@ -164,7 +164,10 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         return data
 
     def _source(self, path: str) -> str | None:
-        place, root = self._links.find(path), str(self.root)
+        root = str(self.root)
+        if not os.path.lexists(f"{root}/{path.partition('/')[0]}"):  # who looks for modules asks for hundreds
+            return None
+        place = self._links.find(path)
         if place is None or not self._keeps(os.path.normpath(path)) or not self._keeps(place):
             return None
         return place if holds(root, self._patterns, place) else None

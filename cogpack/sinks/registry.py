@@ -103,7 +103,7 @@ class RegistrySink:
                     session = None
 
         def send(body: Body) -> None:
-            blocks = _Drained(body)
+            blocks = _Drained(body, on_bytes)
             self._repository.upload(
                 blocks,
                 descriptor=known.descriptor if known else None,
@@ -115,12 +115,6 @@ class RegistrySink:
             if not blocks.drained:  # another push brought the blob while this one failed: still say what it is
                 drain(body, on_bytes)
 
-        try:
-            on_bytes(0)
-        except BaseException:  # Ctrl-C: nobody will use what a refused mount has opened
-            if session is not None:
-                self._repository.cancel(session)
-            raise
         made = layer.copy_to(send)
         if known not in (None, made):
             raise MismatchError(
@@ -209,12 +203,15 @@ class RegistrySink:
 
 
 class _Drained:
-    """The body, and whether any pass over it came to its end."""
+    """The body, and whether any pass over it came to its end. `on_bytes` hears when one begins: by then the upload ends
+    its session if we are to stop."""
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: Body, on_bytes: Callable[[int], None]) -> None:
         self._body = body
+        self._on_bytes = on_bytes
         self.drained = False
 
     def __iter__(self) -> Iterator[bytes]:
+        self._on_bytes(0)
         yield from self._body
         self.drained = True
