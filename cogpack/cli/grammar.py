@@ -14,6 +14,8 @@ from cogpack.errors import InputError
 
 Add = Callable[..., object]
 """`ArgumentParser.add_argument`, as a topic gets it."""
+Act = Callable[[argparse.Namespace], None]
+
 _LEFT = 30
 """The widest left column of a help page, in letters."""
 
@@ -41,10 +43,14 @@ class Grammar(argparse.ArgumentParser):
         self.commands: dict[str, Grammar] = {}
         self._adder: Any = None
 
-    def command(self, name: str, text: str, *, example: str = "", minor: bool = False) -> "Grammar":
-        """A command below this one; `text`: one sentence."""
+    def command(
+        self, name: str, text: str, act: Act | None = None, *, example: str = "", minor: bool = False
+    ) -> "Grammar":
+        """A command below this one; `text`: one sentence; `act`: what it does, of one without commands below it."""
         self._adder = self._adder or self.add_subparsers(title="commands", metavar="COMMAND", required=True)
         made: Grammar = self._adder.add_parser(name, help=text, description=text, example=example, minor=minor)
+        if act:
+            made.set_defaults(act=act)
         self.commands[name] = made
         return made
 

@@ -1,19 +1,15 @@
 """What `cogpack` takes on its command line."""
 
-import argparse
-from collections.abc import Callable
-
 from cogpack import __version__
 from cogpack.cli import acts, helping, registries
 from cogpack.cli import cache as cache_acts
 from cogpack.cli import weights as weight_acts
-from cogpack.cli.grammar import Grammar
+from cogpack.cli.grammar import Act, Grammar
 from cogpack.cli.shared import CONNECTION, IMAGE, OUTPUT, PROJECT, TOPICS, days, hosts, jobs, place, port, room, size
 
 _PUSHED = "ghcr.io/me/model:v1"
 _FOREIGN = ("--allow-foreign", "take layers that the registry does not have from their URLs at this host")
 _STORED = "HOST/NAME[:TAG|@DIGEST], or DIR[:NAME] of a layout"
-_Act = Callable[[argparse.Namespace], None]
 
 
 def parser() -> Grammar:
@@ -47,11 +43,6 @@ def _default(settings: dict[str, object]) -> object:
 def _projects(top: Grammar) -> None:
     """Commands on a project."""
 
-    def project(name: str, act: _Act, text: str, example: str) -> Grammar:
-        added = top.command(name, text, example=example)
-        added.set_defaults(act=act)
-        return added
-
     def tags(added: Grammar) -> None:
         text = "take no tag's word for what a layer comes out as"
         added.add_argument("--no-tag-cache", dest="tag_cache", action="store_false", help=text)
@@ -67,7 +58,9 @@ def _projects(top: Grammar) -> None:
     def rebuild(added: Grammar) -> None:
         added.add_argument("--rebuild", action="store_true", help="make every layer anew, whatever lock and cache say")
 
-    push = project("push", acts.push, "Build what is missing and push the image.", f"cogpack push {_PUSHED}")
+    push = top.command(
+        "push", "Build what is missing and push the image.", acts.push, example=f"cogpack push {_PUSHED}"
+    )
     push.set_defaults(goes_on=True)
     _targets(push)
     push.add_argument("--dry-run", action="store_true", help="say what would move, as `cogpack plan` does")
@@ -78,19 +71,22 @@ def _projects(top: Grammar) -> None:
     files(push)
     push.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
-    plan = project(
-        "plan", acts.plan, "Show the layers, their bytes, and what a push would move.", f"cogpack plan {_PUSHED}"
+    plan = top.command(
+        "plan",
+        "Show the layers, their bytes, and what a push would move.",
+        acts.plan,
+        example=f"cogpack plan {_PUSHED}",
     )
     _targets(plan)
     plan.add_argument("--files", action="store_true", help="list the files of the project's own layer, too")
     tags(plan)
     plan.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
-    build = project(
+    build = top.command(
         "build",
-        acts.build,
         "Build into an OCI layout (DIR) or a docker archive (FILE.tar).",
-        "cogpack build -o image.tar",
+        acts.build,
+        example="cogpack build -o image.tar",
     )
     build.add_argument(
         "-o", "--output", type=place, required=True, metavar="DIR|FILE.tar",
@@ -101,14 +97,14 @@ def _projects(top: Grammar) -> None:
     files(build)
     build.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
-    load = project(
-        "load", acts.load, "Load the image into the local Docker.", "docker run -p 5000:5000 $(cogpack load)"
+    load = top.command(
+        "load", "Load the image into the local Docker.", acts.load, example="docker run -p 5000:5000 $(cogpack load)"
     )
     names(load)
     files(load)
     load.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--annotation",))
 
-    lock = project("lock", acts.lock, "Resolve everything and write cogpack.lock.", "cogpack lock")
+    lock = top.command("lock", "Resolve everything and write cogpack.lock.", acts.lock, example="cogpack lock")
     lock.set_defaults(locks=True)  # what $CI keeps the other commands from
     what = lock.add_mutually_exclusive_group()
     what.add_argument("-U", "--upgrade", action="store_true", help="take the newest of everything, ignoring old pins")
@@ -121,11 +117,16 @@ def _projects(top: Grammar) -> None:
         PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--locked", "--paranoid", "--label", "--annotation", "--git")
     )
 
-    schema = project("schema", acts.schema, "Print the model's OpenAPI document.", "cogpack schema > schema.json")
+    schema = top.command(
+        "schema", "Print the model's OpenAPI document.", acts.schema, example="cogpack schema > schema.json"
+    )
     schema.share(PROJECT, OUTPUT, without=("--jobs", "--locked", "--paranoid", "--cache-dir", "--json"))
 
-    verify = project(
-        "verify", acts.verify, "Rebuild from the lock and compare with a pushed image.", f"cogpack verify {_PUSHED}"
+    verify = top.command(
+        "verify",
+        "Rebuild from the lock and compare with a pushed image.",
+        acts.verify,
+        example=f"cogpack verify {_PUSHED}",
     )
     verify.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image to compare with")
     verify.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--locked",))
@@ -139,9 +140,11 @@ def _targets(added: Grammar) -> None:
 def _images(top: Grammar) -> None:
     """Commands on images that are there already."""
     inspect = top.command(
-        "inspect", "Describe an image of a registry or an OCI layout.", example=f"cogpack inspect {_PUSHED}"
+        "inspect",
+        "Describe an image of a registry or an OCI layout.",
+        acts.inspect,
+        example=f"cogpack inspect {_PUSHED}",
     )
-    inspect.set_defaults(act=acts.inspect)
     inspect.add_argument("target", metavar="REF|DIR", help=_STORED)
     inspect.add_argument("--platform", metavar="OS/ARCH", help="which image of an index [linux/amd64]")
     inspect.share(OUTPUT, CONNECTION)
@@ -149,9 +152,10 @@ def _images(top: Grammar) -> None:
     copy = top.command(
         "copy",
         "Copy an image between registries and OCI layouts, byte for byte.",
+        registries.copy,
         example=f"cogpack copy {_PUSHED} registry.example.com/me/model",
     )
-    copy.set_defaults(act=registries.copy, goes_on=True)
+    copy.set_defaults(goes_on=True)
     copy.add_argument("source", metavar="SRC", help=_STORED)
     copy.add_argument("target", metavar="DST", help="the same; without a name, it gets the source's")
     copy.add_argument("--platform", metavar="OS/ARCH", help="one image of an index [all, and the index]")
@@ -163,9 +167,10 @@ def _images(top: Grammar) -> None:
     pull = top.command(
         "pull",
         "Pull an image into a layout, an archive, or a local engine.",
+        registries.pull,
         example=f"cogpack pull {_PUSHED} --docker",
     )
-    pull.set_defaults(act=registries.pull, goes_on=True)
+    pull.set_defaults(goes_on=True)
     pull.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image")
     into = pull.add_mutually_exclusive_group(required=True)
     into.add_argument(
@@ -189,18 +194,20 @@ def _weights(top: Grammar) -> None:
     weights = top.command("weights", "Show, cut, join, compare and pull weights.")
 
     ls = weights.command(
-        "ls", "Show what is a weight, how it is cut, what moves.", example=f"cogpack weights ls {_PUSHED}"
+        "ls",
+        "Show what is a weight, how it is cut, what moves.",
+        weight_acts.list_weights,
+        example=f"cogpack weights ls {_PUSHED}",
     )
-    ls.set_defaults(act=weight_acts.list_weights)
     _targets(ls)
     ls.share(PROJECT, OUTPUT, CONNECTION)
 
     split = weights.command(
         "split",
         "Cut a safetensors or GGUF file as for an image.",
+        weight_acts.split_weights,
         example="cogpack weights split model.safetensors -o shards",
     )
-    split.set_defaults(act=weight_acts.split_weights)
     split.add_argument("source", type=place, metavar="FILE", help="a .safetensors or .gguf file")
     split.add_argument("-o", "--output", type=place, required=True, metavar="DIR", help="a new directory")
     split.add_argument("--layer-size", type=size, metavar="BYTES", help="what to cut to [by the size]")
@@ -209,9 +216,9 @@ def _weights(top: Grammar) -> None:
     join = weights.command(
         "join",
         "Make one file again of the parts of a safetensors or GGUF file.",
+        weight_acts.join_weights,
         example="cogpack weights join shards -o model.safetensors",
     )
-    join.set_defaults(act=weight_acts.join_weights)
     join.add_argument("source", type=place, metavar="DIR|INDEX", help="the parts, or the index that names them")
     join.add_argument("-o", "--output", type=place, required=True, metavar="FILE", help="a new file")
     join.share(OUTPUT)
@@ -219,9 +226,9 @@ def _weights(top: Grammar) -> None:
     check = weights.command(
         "verify",
         "Compare an image's weights with files, whole or tensor by tensor.",
+        weight_acts.verify_weights,
         example=f"cogpack weights verify {_PUSHED} --against model",
     )
-    check.set_defaults(act=weight_acts.verify_weights)
     check.add_argument("target", metavar="REF|DIR", help=_STORED)
     check.add_argument("--against", type=place, required=True, metavar="FILE|DIR", help="the files to compare with")
     check.share(OUTPUT, CONNECTION)
@@ -229,9 +236,10 @@ def _weights(top: Grammar) -> None:
     pull = weights.command(
         "pull",
         "Pull the weights of an image, and nothing else of it.",
+        weight_acts.pull_weights,
         example=f"cogpack weights pull {_PUSHED} -o weights",
     )
-    pull.set_defaults(act=weight_acts.pull_weights, goes_on=True)
+    pull.set_defaults(goes_on=True)
     pull.add_argument("target", metavar="REF|DIR", help=_STORED)
     pull.add_argument("-o", "--output", type=place, required=True, metavar="DIR", help="a new directory")
     pull.add_argument("--platform", metavar="OS/ARCH", help="which image of an index [linux/amd64]")
@@ -241,16 +249,19 @@ def _weights(top: Grammar) -> None:
 
 def _registries(top: Grammar) -> None:
     login = top.command(
-        "login", "Try a registry's credentials and keep them where Docker does.", example="cogpack login ghcr.io"
+        "login",
+        "Try a registry's credentials and keep them where Docker does.",
+        registries.login,
+        example="cogpack login ghcr.io",
     )
-    login.set_defaults(act=registries.login)
     login.add_argument("host", metavar="HOST", help="the registry, as in ghcr.io")
     login.add_argument("-u", "--username", metavar="USER", help="instead of asking for it")
     login.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     login.share(OUTPUT, CONNECTION, without=("--registry-mirror",))
 
-    logout = top.command("logout", "Forget a registry's credentials.", example="cogpack logout ghcr.io")
-    logout.set_defaults(act=registries.logout)
+    logout = top.command(
+        "logout", "Forget a registry's credentials.", registries.logout, example="cogpack logout ghcr.io"
+    )
     logout.add_argument("host", metavar="HOST", help="the registry, as in ghcr.io")
     logout.share(OUTPUT)
 
@@ -258,9 +269,9 @@ def _registries(top: Grammar) -> None:
     explain = auth.command(
         "explain",
         "Say which credentials a registry would get, and what each source says.",
+        registries.explain_auth,
         example="cogpack auth explain ghcr.io/me/model",
     )
-    explain.set_defaults(act=registries.explain_auth)
     explain.add_argument("target", metavar="HOST[/REPOSITORY]", help="as in ghcr.io or ghcr.io/me/model")
     explain.share(OUTPUT)
 
@@ -268,18 +279,18 @@ def _registries(top: Grammar) -> None:
     probe = registry.command(
         "probe",
         "Measure what a registry supports, in a repository of yours.",
+        registries.probe,
         example="cogpack registry probe registry.example.com/me/probe",
     )
-    probe.set_defaults(act=registries.probe)
     probe.add_argument("target", metavar="HOST/NAME", help="a repository that may be written to")
     probe.share(OUTPUT, CONNECTION, without=("--registry-mirror",))
 
     serve = registry.command(
         "serve",
         "Serve a directory (an OCI layout) as a registry.",
+        registries.serve,
         example="cogpack registry serve ./images --port 5000",
     )
-    serve.set_defaults(act=registries.serve)
     serve.add_argument("directory", type=place, metavar="DIR", help="the layout, made if it is not there")
     serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on [127.0.0.1]")
     serve.add_argument("--port", type=port, default=5000, metavar="PORT", help="port, 0 for any free one [5000]")
@@ -289,9 +300,8 @@ def _registries(top: Grammar) -> None:
 def _cache(top: Grammar) -> None:
     cache = top.command("cache", "Show and clean the cache of this machine.")
 
-    def action(name: str, act: _Act, text: str, example: str) -> Grammar:
-        added = cache.command(name, text, example=example)
-        added.set_defaults(act=act)
+    def action(name: str, act: Act, text: str, example: str) -> Grammar:
+        added = cache.command(name, text, act, example=example)
         added.add_argument("--cache-dir", type=place, metavar="DIR", help="which one [$COGPACK_CACHE_DIR]")
         return added
 
@@ -313,16 +323,16 @@ def _cache(top: Grammar) -> None:
 
 
 def _words(top: Grammar) -> None:
-    shown = top.command("help", "Explain a command or a topic.", example="cogpack help push", minor=True)
-    shown.set_defaults(act=helping.show_help)
+    shown = top.command(
+        "help", "Explain a command or a topic.", helping.show_help, example="cogpack help push", minor=True
+    )
     shown.add_argument("words", nargs="*", metavar="COMMAND|TOPIC", help="what to explain [all commands]")
-    version = top.command("version", "Print the version.", example="cogpack version", minor=True)
-    version.set_defaults(act=helping.show_version)
+    top.command("version", "Print the version.", helping.show_version, example="cogpack version", minor=True)
     completion = top.command(
         "completion",
         "Print a script that completes commands and options.",
+        helping.show_completion,
         example="cogpack completion bash > ~/.local/share/bash-completion/completions/cogpack",
         minor=True,
     )
-    completion.set_defaults(act=helping.show_completion)
     completion.add_argument("shell", choices=helping.SHELLS, metavar="SHELL", help=" or ".join(helping.SHELLS))

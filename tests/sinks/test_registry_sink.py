@@ -21,7 +21,7 @@ from cogpack.layers.facts import Facts
 from cogpack.layers.files import FilesSource, generated
 from cogpack.oci import Platform
 from cogpack.plan import Plan
-from cogpack.progress import Cancellation
+from cogpack.progress import Cancellation, Cancelled
 from cogpack.reference import Reference
 from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
@@ -107,6 +107,23 @@ def test_f32_after_a_long_push_every_blob_is_looked_for_before_the_manifest(
     monkeypatch.setattr("cogpack.sinks.registry._LONG", -1.0)
     into.put(image)
     assert registry.kinds("PUT manifest") == ["PUT manifest"]
+
+
+def test_f36_who_stops_before_a_layer_is_made_ends_the_session_that_a_refused_mount_opened(
+    http: Http, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    layer = file_layer(*LAYERS[0])
+    info = layer.copy_to(lambda body: [*body])
+    layer.believe(info, vouched="a test")
+    Homes(tmp_path / "homes").record(registry.address, "c/d", [info.descriptor.digest])
+
+    def stop(_: int) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        sink(http, registry, tmp_path).add_layer(layer, stop)
+    assert registry.kinds("DELETE session")
+    assert not registry.sessions
 
 
 @pytest.mark.parametrize("status", [400, 403, 409, 412])
