@@ -46,6 +46,8 @@ class RemoteFile:
             try:
                 with self._ask(self._ranged(offset, end)) as stream:
                     self._check(stream, offset)
+                    # An answer that ends where it should is read to its end: its connection serves the next one.
+                    ends = stream.headers.get("content-length") == str(end - offset)
                     for block in stream.blocks():
                         if block:
                             patience.progressed()
@@ -53,8 +55,10 @@ class RemoteFile:
                         block = block[: end - offset]
                         offset += len(block)
                         yield block
-                        if offset == end:
+                        if offset == end and not ends:
                             return
+                if offset == end:
+                    return
                 raise UnavailableError(
                     f"{self!r}: the body ends {end - offset} bytes early, again and again", next_step="try again later"
                 )

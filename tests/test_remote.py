@@ -61,6 +61,25 @@ def test_a_range_is_just_that_range(offset: int, length: int) -> None:
     assert read(ranged, offset, length)[0] == DATA[offset : offset + length]
 
 
+@pytest.mark.parametrize("reads", [[(0, 10), (5, 100_000), (len(DATA) - 7, 7)], [(0, len(DATA)), (1, 1)]])
+def test_ranges_after_one_another_take_one_connection(reads: list[tuple[int, int]]) -> None:
+    with serving(ranged) as fake, Http() as http:
+        file = RemoteFile(http, f"{fake.url}/f", len(DATA))
+        for offset, length in reads:
+            assert b"".join(file.read(offset, length)) == DATA[offset : offset + length]
+        assert (len(fake.seen), fake.connections) == (len(reads), 1)
+
+
+def test_what_comes_behind_a_range_is_not_waited_for() -> None:
+    """The server sends more than it was asked for: its connection is dropped, and what came counts."""
+
+    def more(request: Request) -> Answer:
+        status, headers, body = ranged(request)
+        return status, headers | {"Content-Length": str(len(body) + 1)}, body
+
+    assert read(more, 5, 1000) == (DATA[5:1005], 1)
+
+
 def test_a_connection_that_breaks_is_gone_on_with() -> None:
     data, requests = read(lambda request: broken_off(request, (5 << 20) // 4))
     assert data == DATA

@@ -20,14 +20,15 @@ class Pools:
     def __init__(self, guard: Guard, authorities: Authorities) -> None:
         self._guard = guard
         self._authorities = authorities
-        self._pools: dict[tuple[str | None, Proxy | None, str], httpcore.ConnectionPool] = {}
+        self._pools: dict[tuple[str | None, Proxy | None, str | None], httpcore.ConnectionPool] = {}
         self._lock = threading.Lock()
 
     def find(self, target: Target, *, origin: str | None, proxy: Proxy | None) -> httpcore.ConnectionPool:
         """`origin`: the host that named this one, None where the user or the host itself did."""
         if proxy is not None:
             origin = None  # names are resolved there: nothing to check at connect
-        key, context = self._authorities.context(target.authority) if target.scheme == "https" else ("", None)
+        # A pool without a context would trust httpcore's own authorities, and load them for each connection.
+        key, context = self._authorities.context(target.authority) if target.scheme == "https" else (None, None)
         with self._lock:
             if (found := self._pools.get((origin, proxy, key))) is None:
                 found = self._pools[origin, proxy, key] = httpcore.ConnectionPool(

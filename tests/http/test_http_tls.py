@@ -37,6 +37,18 @@ def test_what_ssl_cert_file_names_is_believed(authority: CA, environment: dict[s
         assert ask(place, environment) == b"ok"
 
 
+def test_a_request_without_tls_changes_nothing_in_whom_the_next_one_believes(
+    authority: CA, environment: dict[str, str]
+) -> None:
+    """As a lock asks a mirror of Debian packages, and then a company's package index."""
+    with talking(ok) as plain, talking(ok, server_tls(authority, "localhost")) as place:
+        with Http(environment=environment, resolver=lambda name, port: ["127.0.0.1"]) as http:
+            for one in (plain, place):
+                url = one.url("localhost")
+                with http.follow(url, origin=url) as stream:
+                    assert b"".join(stream.blocks()) == b"ok"
+
+
 def test_every_file_of_ssl_cert_dir_is_believed(authority: CA, environment: dict[str, str], tmp_path: Path) -> None:
     directory = tmp_path / "authorities"
     directory.mkdir()

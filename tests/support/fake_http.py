@@ -20,9 +20,12 @@ class Request:
 
 @dataclass
 class Fake:
+    """`connections`: how many were made."""
+
     address: str
     scheme: str = "http"
     seen: list[Request] = field(default_factory=list)
+    connections: int = 0
 
     @property
     def url(self) -> str:
@@ -37,6 +40,10 @@ class Hangup(Exception):
 def serving(script: Callable[[Request], Answer], tls: ssl.SSLContext | None = None) -> Iterator[Fake]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            fake.connections += 1
 
         def _handle(self) -> None:
             length = self.headers.get("Content-Length")
