@@ -73,15 +73,15 @@ def prune(root: Path, *, days: int, limit: int | None, now: float) -> Swept:
     """What was not used for `days` goes, and of the rest the longest unused until `limit` bytes are left."""
 
     def due(found: list[Item]) -> list[Item]:
-        old = [item for item in found if item.last < now - days * _DAY or item.kind == "scratch"]
-        left = sum(item.size for item in found) - sum(item.size for item in old)
+        old = {item.name: item for item in found if item.last < now - days * _DAY or item.kind == "scratch"}
+        left = sum(item.size for item in found) - sum(item.size for item in old.values())
         for item in found:
             if limit is None or left <= limit:
                 break
-            if item not in old:
-                old.append(item)
+            if item.name not in old:
+                old[item.name] = item
                 left -= item.size
-        return old
+        return list(old.values())
 
     return _sweep(root, due)
 
@@ -101,8 +101,9 @@ def _sweep(root: Path, due: Callable[[list[Item]], list[Item]]) -> Swept:
 def _swept(root: Path, due: Callable[[list[Item]], list[Item]]) -> Swept:
     since = _running_since(root)
     found = items(root)
-    gone = [item for item in due(found) if since is None or item.last < since]
-    busy = sum(item.size for item in due(found)) - sum(item.size for item in gone)
+    wanted = due(found)
+    gone = [item for item in wanted if since is None or item.last < since]
+    busy = sum(item.size for item in wanted) - sum(item.size for item in gone)
     failed = [name for item in gone if not _remove(root, name := item.name)]
     if failed:
         raise InputError(

@@ -28,6 +28,10 @@ _LIMIT = 1024 * 1024
 _JOBS = 16
 
 
+def deb_artifact(deb: LockedDeb) -> Artifact:
+    return Artifact(deb.path.rpartition("/")[2], Digest(f"sha256:{deb.sha256}"), deb.size)
+
+
 def check_maintainers(session: Session, packages: Sequence[Brought], mirror: Mirror, places: Mapping[str, str]) -> None:
     """Raises one `InputError` of all `packages` whose scripts do more than is known. `places`: by requested package."""
     unknown = [found for found in packages if not is_stood_in_for(found.deb.name)]
@@ -64,7 +68,7 @@ def _placed(error: InputError, found: Brought, places: Mapping[str, str]) -> Inp
 
 def _control(session: Session, deb: LockedDeb, mirror: Mirror) -> dict[str, bytes]:
     where = f"package {deb.name} {deb.version}"
-    artifact = Artifact(deb.path.rpartition("/")[2], Digest(f"sha256:{deb.sha256}"), deb.size)
+    artifact = deb_artifact(deb)
     if session.store.find(artifact):
         with session.store.verified(artifact, tuple)[0].open("rb") as stream:
             return read_control(stream, where=where)

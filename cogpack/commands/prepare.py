@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -13,13 +14,13 @@ from cogpack.artifacts import Artifact
 from cogpack.commands.clashes import wheel_artifact
 from cogpack.commands.gather import Gathered, gather
 from cogpack.commands.lock import current_lock, is_pinned
+from cogpack.commands.maintainers import deb_artifact
 from cogpack.commands.managed import shown
 from cogpack.commands.marks import check_marks, read_marks
 from cogpack.commands.requirements import indexes_of, python_minor
 from cogpack.commands.session import Session
 from cogpack.commands.unsupported import refuse_unsupported
 from cogpack.config import Config
-from cogpack.digest import Digest
 from cogpack.disk import check_writable
 from cogpack.layers.built import BlobSource
 from cogpack.layers.content import LocalFile, Stat
@@ -201,19 +202,19 @@ class _Debs:
             if not self._complete:
                 self._fetch_all()
                 self._complete = True
-        return _verified(self._session, _deb_artifact(deb), lambda: self._urls(deb))
+        return _verified(self._session, deb_artifact(deb), lambda: self._urls(deb))
 
     def _fetch_all(self) -> None:
         assert self._decisions.debian is not None
         store = self._session.store
-        missing = [deb for deb in self._decisions.debian.packages if store.find(_deb_artifact(deb)) is None]
+        missing = [deb for deb in self._decisions.debian.packages if store.find(deb_artifact(deb)) is None]
         if not missing:
             return
         task = self._session.progress.task(
             count_text(len(missing), "Debian package"), sum(deb.size for deb in missing), "fetch"
         )
         with ThreadPoolExecutor(8, thread_name_prefix="deb") as pool:
-            list(pool.map(lambda deb: store.fetch(_deb_artifact(deb), lambda: self._urls(deb), task), missing))
+            list(pool.map(lambda deb: store.fetch(deb_artifact(deb), lambda: self._urls(deb), task), missing))
         task.done("fetched")
 
     def _urls(self, deb: LockedDeb) -> list[str]:
@@ -229,10 +230,6 @@ def _verified(session: Session, artifact: Artifact, urls: Callable[[], Iterable[
     return LocalFile(path, Stat.from_result(found))
 
 
-def _deb_artifact(deb: LockedDeb) -> Artifact:
-    return Artifact(deb.path.rpartition("/")[2], Digest(f"sha256:{deb.sha256}"), deb.size)
-
-
 class _Wheels:
     """Locked wheels; the index is asked once, for all that are not here."""
 
@@ -243,18 +240,19 @@ class _Wheels:
         self._lock = threading.Lock()
         self._urls: dict[str, list[str]] | None = None
 
+    @cached_property
     def _indexes(self) -> Indexes:
         return indexes_of(self._session, self._project, self._project.requirements())
 
     def file(self, wheel: LockedWheel) -> LocalFile:
-        with self._indexes().hiding():
+        with self._indexes.hiding():
             return _verified(self._session, wheel_artifact(wheel), lambda: self._places(wheel))
 
     def _places(self, wheel: LockedWheel) -> list[str]:
         if wheel.path is not None:
             return [str(self._project.root / wheel.path)]
         if wheel.url is not None:
-            return [self._indexes().authorised(wheel.url)]
+            return [self._indexes.authorised(wheel.url)]
         with self._lock:
             if self._urls is None:
                 platform = Platform.parse(self._project.config.pack.platform)
@@ -267,7 +265,7 @@ class _Wheels:
                 ]
                 self._urls = wheel_urls(
                     missing,
-                    indexes=self._indexes(),
+                    indexes=self._indexes,
                     target=Target(
                         python=self._decisions.python, glibc=self._decisions.glibc, arch=platform.architecture
                     ),

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Self, TextIO
 
-from cogpack.console.board import Board, Ticker, Work
+from cogpack.console.board import Board, Ticker, Total, Work
 from cogpack.notes import Note
 from cogpack.progress import Cancellation, Task
 from cogpack.text import of_text, printable, size_text, time_text
@@ -79,12 +79,9 @@ class Lines:
             self._beat = None
         elif self._beat is not None and now - self._beat >= HEARTBEAT:
             self._beat = now
-            parts = [of_text(total.moved, total.size if total.whole else None), f"{size_text(total.rate)}/s"]
-            if total.left is not None:
-                parts.append(f"{time_text(total.left)} left")
             named = [_named(work, now) for work in active[:_NAMED]]
             more = [f"{len(active) - _NAMED} more"] if len(active) > _NAMED else []
-            self._line(f"still    {', '.join(parts)}: {', '.join([*named, *more])}")
+            self._line(f"still    {', '.join(amounts(total))}: {', '.join([*named, *more])}")
 
     def _line(self, text: str) -> None:
         with self._lock:
@@ -98,6 +95,12 @@ class Lines:
 
     def __exit__(self, *_: object) -> None:
         self._ticker.stop()
+
+
+def amounts(total: Total) -> list[str]:
+    """Bytes, rate, and the time that is left where that can be told."""
+    parts = [of_text(total.moved, total.size if total.whole else None), f"{size_text(total.rate)}/s"]
+    return parts if total.left is None else [*parts, f"{time_text(total.left)} left"]
 
 
 def finished(outcome: str, name: str, size: int) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Self
 
 from cogpack.console.board import STILL, Board, Ticker, Total, Work
-from cogpack.console.lines import finished
+from cogpack.console.lines import amounts, finished
 from cogpack.notes import Note
 from cogpack.progress import Cancellation, Task
 from cogpack.text import cells, of_text, printable, shortened, size_text, time_text
@@ -162,9 +162,7 @@ class Live:
 
 def _total_text(total: Total, board: Board, width: int) -> str:
     """As much of it as there is room for."""
-    parts = [of_text(total.moved, total.size if total.whole else None), f"{size_text(total.rate)}/s"]
-    if total.left is not None:
-        parts.append(f"{time_text(total.left)} left")
+    parts = amounts(total)
     if total.there:
         parts.append(f"{size_text(total.there)} there already")
     parts.append(f"{board.ended} of {board.tasks} done")

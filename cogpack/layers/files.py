@@ -8,6 +8,7 @@ is the bytes that count, since a checkout breaks links. A link has the mode of i
 one that may not stay two.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -56,9 +57,9 @@ def read_equal(files: Iterable[Placed], read: Callable[[Placed], object]) -> Non
         if len(group) < 2 or all(file.content.blake3 for file in group):
             continue
         samples = [_sample(file) for file in group]
-        for number, file in enumerate(group):
-            others = samples[:number] + samples[number + 1 :]
-            if file.content.blake3 is None and (samples[number] in others or None in others):
+        seen = Counter(samples)
+        for file, sample in zip(group, samples, strict=True):
+            if file.content.blake3 is None and (seen[sample] > 1 or seen[None] > (sample is None)):
                 read(file)
 
 
