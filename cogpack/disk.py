@@ -116,23 +116,26 @@ def is_directory(path: Path) -> bool:
         return False
 
 
-def open_file(path: Path) -> BinaryIO:
-    """A regular file. What is none (a pipe is not waited for), and what this user may not read, is an `InputError`;
-    what is not there, a `FileNotFoundError`."""
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        raise FileNotFoundError(path) from None
-    except OSError as error:
-        raise _unreadable(path, error.strerror) from error
+def open_regular(path: str | Path) -> BinaryIO:
+    """A regular file for reading; `OSError` where it is none. A pipe in its place is not waited for."""
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
-        raise _unreadable(path, "it is no file")
+        raise OSError(errno.EINVAL, "not a regular file")
     return os.fdopen(file, "rb")
 
 
-def _unreadable(path: Path, why: str | None) -> InputError:
-    return InputError(f"{path}: can't be read: {why}", next_step="make it a file that this user may read")
+def open_file(path: Path) -> BinaryIO:
+    """As `open_regular`, of a file that the user is told of: what this user may not read is an `InputError`, what is
+    not there a `FileNotFoundError`."""
+    try:
+        return open_regular(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(path) from None
+    except OSError as error:
+        raise InputError(
+            f"{path}: can't be read: {error.strerror}", next_step="make it a file that this user may read"
+        ) from error
 
 
 @contextmanager

@@ -165,5 +165,5 @@ def test_what_a_lock_of_ours_quotes_is_no_key() -> None:
 
 def test_a_lock_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "cogpack.lock")
-    with pytest.raises(InputError, match="no file"):
+    with pytest.raises(InputError, match="not a regular file"):
         read_lock(tmp_path)

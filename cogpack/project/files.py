@@ -14,13 +14,13 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from cogpack.disk import open_regular
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
 from cogpack.project.caches import Caches
 from cogpack.project.ignore import Patterns
 from cogpack.project.lfs import LfsPointer
 from cogpack.project.links import Links
-from cogpack.project.reading import open_file
 
 _NEVER_AT_ROOT = frozenset({".cog", ".cogpack", "cogpack.lock"})
 _NEVER = frozenset(
@@ -202,7 +202,7 @@ class _Walk:
 def _is_image(path: str) -> bool:
     """Whether it is an archive as `build` and `pull` write them, by the name of its first member."""
     try:
-        with open_file(path) as file:
+        with open_regular(path) as file:
             return file.read(100).partition(b"\0")[0] in _ARCHIVES
     except OSError:  # told when it is read
         return False

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 
 from cogpack.config import Config
+from cogpack.disk import open_regular
 from cogpack.encodings import decode_text
 from cogpack.errors import InputError
-from cogpack.project.reading import open_file
 from cogpack.requirements import LocalLinks, LocalWheel, Requirements, parse_requirements
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -117,7 +117,7 @@ def _relative(root: Path, beside: str, path: str, where: str) -> str:
 
 def _read_text(root: Path, name: str, where: str) -> str:
     try:
-        with open_file(root / name) as opened:
+        with open_regular(root / name) as opened:
             data = opened.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"{where}: {name}: {error.strerror}", next_step="correct the name, or add the file") from error
@@ -133,7 +133,7 @@ def _read_text(root: Path, name: str, where: str) -> str:
 def _sha256(root: Path, wheel: LocalWheel) -> str:
     digest = hashlib.sha256()
     try:
-        with open_file(root / wheel.file) as opened:
+        with open_regular(root / wheel.file) as opened:
             while block := opened.read(_BLOCK):
                 digest.update(block)
     except OSError as error:

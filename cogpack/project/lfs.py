@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 
 from cogpack.digest import Digest
+from cogpack.disk import open_regular
 from cogpack.errors import InputError
 from cogpack.project.ignore import Patterns, parse_globs
-from cogpack.project.reading import open_file
 
 MAX_POINTER = 1024
 """Bytes; a pointer is smaller."""
@@ -64,7 +64,7 @@ class LfsAttributes:
 
 def _rules(path: Path) -> list[tuple[Patterns, bool]]:
     try:
-        with open_file(path) as stream:
+        with open_regular(path) as stream:
             text = stream.read(_MAX_ATTRIBUTES).decode("utf-8", "replace")
     except OSError:
         return []

@@ -14,6 +14,7 @@ import msgspec
 from cogpack.cache import TAG, foreign
 from cogpack.config import Config, parse_config
 from cogpack.config.document import MAX_BYTES as MAX_CONFIG_BYTES
+from cogpack.disk import open_regular
 from cogpack.encodings import decode_text
 from cogpack.errors import InputError, together
 from cogpack.home import gone
@@ -24,7 +25,6 @@ from cogpack.project.ignore import Patterns, parse_ignore
 from cogpack.project.inputs import Inputs, read_inputs
 from cogpack.project.lfs import LfsAttributes
 from cogpack.project.links import Links
-from cogpack.project.reading import open_file
 from cogpack.project.secrets import secret_notes
 from cogpack.project.split import SplitRules
 from cogpack.project.weights import WeightRules
@@ -153,7 +153,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         if source is None:
             return None
         try:
-            with open_file(self.root / source) as opened:
+            with open_regular(self.root / source) as opened:
                 data = opened.read(_MAX_SOURCE + 1)
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}", next_step="make it readable") from error
@@ -308,7 +308,7 @@ def _has_directory() -> bool:
 def _read(path: Path) -> bytes:
     """All of a small file, and one byte more of one that is not: its reader refuses it then."""
     try:
-        with open_file(path) as opened:
+        with open_regular(path) as opened:
             return opened.read(MAX_CONFIG_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(path) from None

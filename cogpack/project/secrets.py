@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from cogpack.disk import open_regular
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
 from cogpack.project.files import ProjectFile
-from cogpack.project.reading import open_file
 
 MAX_LOOKED_AT = 64 * 1024
 """Bytes of a file that are looked at; keys and credentials stand in short files."""
@@ -118,7 +118,7 @@ def secret_notes(root: str, files: Iterable[ProjectFile]) -> Iterator[Note]:
 
 def _head(root: str, path: str) -> bytes:
     try:
-        with open_file(f"{root}/{path}") as opened:
+        with open_regular(f"{root}/{path}") as opened:
             return opened.read(MAX_LOOKED_AT)
     except OSError as error:
         raise InputError(

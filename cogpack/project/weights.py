@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from cogpack.config import Config, PackWeights
+from cogpack.disk import open_regular
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
 from cogpack.project.files import ProjectFile
 from cogpack.project.ignore import parse_globs
 from cogpack.project.lfs import MAX_POINTER, lfs_pointer
-from cogpack.project.reading import open_file
 
 MIN_SIZE = 1024 * 1024
 """Bytes; a smaller file costs nothing to send again and stays beside the source."""
@@ -63,7 +63,7 @@ class WeightRules:
         if file.kind != "file" or file.size >= MAX_POINTER or not named or self._exclude.matches(file.path):
             return file
         try:
-            with open_file(f"{root}/{file.path}") as opened:
+            with open_regular(f"{root}/{file.path}") as opened:
                 pointer = lfs_pointer(opened.read(MAX_POINTER))
         except OSError as error:
             raise InputError(f"{file.path}: {error.strerror}", next_step="make it readable") from error
