@@ -27,6 +27,9 @@ _REFUSALS = (
 )
 """All else is about the names that were asked for."""
 
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""Flags of `open`: no link is followed."""
+
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -199,10 +202,26 @@ def check_ours(file: int, path: Path) -> None:
     status = os.fstat(file)
     if status.st_uid == os.geteuid() and not (status.st_mode & _OTHERS and _keeps_modes(file, status.st_mode)):
         return
-    raise not_ours(path)
+    raise _not_ours(path)
 
 
-def not_ours(path: Path) -> InputError:
+def open_ours(path: Path) -> int:
+    """A directory as `check_ours` wants it, open, for the caller to close. A link or a file is nobody's directory."""
+    try:
+        directory = os.open(path, DIRECTORY)
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            raise _not_ours(path) from error
+        raise
+    try:
+        check_ours(directory, path)
+    except BaseException:
+        os.close(directory)
+        raise
+    return directory
+
+
+def _not_ours(path: Path) -> InputError:
     return InputError(
         f"{path}: is not ours alone: somebody else may have laid it there",
         next_step="remove it, or choose an output in a directory of your own",

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from cogpack.disk import check_ours, sync_file_system, writing
+from cogpack.disk import DIRECTORY, open_ours, sync_file_system, writing
 from cogpack.errors import InputError
 from cogpack.layers.content import BLOCK
 
@@ -23,8 +23,6 @@ _PATH = 2048
 """bytes of a path: what this machine's programs can open wherever it lies (PATH_MAX is 4,096)."""
 _ENTRIES = 500_000
 """Files and directories together: five times those of a large image."""
-
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Tree:
@@ -36,8 +34,7 @@ class Tree:
 
     def __init__(self, root: Path) -> None:
         self._path = root
-        self._root = os.open(root, _DIRECTORY)
-        check_ours(self._root, root)
+        self._root = open_ours(root)
         self._entries = 0
         status = os.fstatvfs(self._root)
         self._room = status.f_bavail * status.f_frsize // 20 * 19
@@ -178,7 +175,7 @@ class Tree:
                     with suppress(FileExistsError):
                         os.mkdir(name, 0o755, dir_fd=here)
                         self._count()
-                there = os.open(name, _DIRECTORY, dir_fd=here)
+                there = os.open(name, DIRECTORY, dir_fd=here)
             finally:
                 os.close(here)
             here = there

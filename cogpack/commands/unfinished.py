@@ -4,7 +4,6 @@ Its name can be guessed, so that the next run finds it; whoever else may write w
 it ready. What is not ours alone is not used, and nothing in it counts that an earlier run of ours did not write down.
 """
 
-import errno
 import fcntl
 import os
 import shutil
@@ -13,14 +12,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cogpack.digest import Digest
-from cogpack.disk import check_ours, is_refusal, not_ours, sync_directory, writing
+from cogpack.disk import is_refusal, open_ours, sync_directory, writing
 from cogpack.errors import CogpackError, InputError
 from cogpack.progress import Cancellation
 from cogpack.registry.partial import Partial
 
 _NAME = 150
 """Bytes of an output's name that its unfinished directory bears; a name has 255."""
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def check_free(output: Path, mark: str) -> None:
@@ -102,15 +100,10 @@ def _taken(place: Path, output: Path, mark: str, cancellation: Cancellation) -> 
             with suppress(FileExistsError):
                 place.mkdir(mode=0o700)
             try:
-                directory = os.open(place, _DIRECTORY)
+                directory = open_ours(place)
             except FileNotFoundError:  # another process has just finished
                 continue
-            except OSError as error:
-                if error.errno in (errno.ENOTDIR, errno.ELOOP):  # a link or a file
-                    raise not_ours(place) from error
-                raise
         try:
-            check_ours(directory, place)
             with suppress(BlockingIOError, FileNotFoundError):
                 fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.path.samestat(place.lstat(), os.fstat(directory)):

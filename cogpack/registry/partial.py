@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from cogpack.digest import Digest
-from cogpack.disk import check_ours, sync_directory, writing
+from cogpack.disk import check_ours, open_ours, sync_directory, writing
 from cogpack.errors import InputError
 from cogpack.layout import replace
 from cogpack.progress import Cancellation
@@ -47,7 +47,7 @@ class Partial:
             while True:
                 path.parent.mkdir(mode=0o700 if private else 0o777, exist_ok=True)
                 if private:
-                    cls._check_directory(path.parent)
+                    os.close(open_ours(path.parent))
                 with suppress(FileExistsError):
                     new = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
                     os.close(os.open(path, new, 0o600))
@@ -61,14 +61,6 @@ class Partial:
                     raise
                 os.close(found)
                 cancellation.wait(0.2)
-
-    @staticmethod
-    def _check_directory(path: Path) -> None:
-        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            check_ours(directory, path)
-        finally:
-            os.close(directory)
 
     @staticmethod
     def _take(path: Path, file: int) -> bool:
