@@ -6,6 +6,7 @@ on a requirement's own line, and lines for `cog` itself, which the tool provides
 """
 
 from cogpack.requirements.model import (
+    VARIABLE,
     Address,
     Include,
     LocalLinks,
@@ -17,6 +18,7 @@ from cogpack.requirements.model import (
 from cogpack.requirements.parse import parse_requirements
 
 __all__ = [
+    "VARIABLE",
     "Address",
     "Include",
     "LocalLinks",

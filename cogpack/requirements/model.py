@@ -11,6 +11,10 @@ _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 """A package's name as uv shows it (packaging's canonical form)."""
 
 
+VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+"""`${NAME}` in an address, as pip has it (pip docs, "Using environment variables")."""
+
+
 class RequirementLine(msgspec.Struct, frozen=True, kw_only=True):
     """One requirement: `text` is canonical PEP 508, `hashes` are `sha256:...` and the like, `url` is the wheel's, where
     it names one."""

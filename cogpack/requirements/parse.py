@@ -12,6 +12,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from cogpack.errors import InputError, together
 from cogpack.notes import Code, Note
 from cogpack.requirements.model import (
+    VARIABLE,
     Address,
     Include,
     LocalLinks,
@@ -29,9 +30,6 @@ _COMMENT = re.compile(r"(?:^|\s)#.*")
 _OPTION = re.compile(r"(?:^|\s)(?=-)")
 _HASH = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
 _WEB = re.compile(r"https?://", re.IGNORECASE)
-_VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
-"""As pip has it (pip docs, "Using environment variables")."""
-
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|git@")
 _NAMED_URL = re.compile(r"[A-Za-z0-9._-]+(?:\s*\[[^\]]*\])?\s*@.*", re.DOTALL)
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
@@ -130,7 +128,7 @@ class _Line:
             line=self.line,
         )
         found = msgspec.structs.replace(found, required=(*found.required, line))
-        if requirement.url and _VARIABLE.search(requirement.url):
+        if requirement.url and VARIABLE.search(requirement.url):
             found = self._addressed(found, line.name, requirement.url)
         return self._add_options(found, [(name, value) for name, value in options if name != "--hash"])
 
@@ -200,7 +198,7 @@ class _Line:
                 added = Options(index_url=self._url(name, value))
             case "--extra-index-url":
                 added = Options(extra_index_urls=(self._url(name, value),))
-            case "--find-links" if not (_VARIABLE.search(value) or _SCHEME.match(value.removeprefix("file://"))):
+            case "--find-links" if not (VARIABLE.search(value) or _SCHEME.match(value.removeprefix("file://"))):
                 directory = unquote(value.removeprefix("file://")) if value.startswith("file://") else value
                 links = LocalLinks(directory=directory, path=self.path, line=self.line)
                 return msgspec.structs.replace(found, local_links=(*found.local_links, links))
@@ -214,12 +212,12 @@ class _Line:
                 added = Options(require_hashes=True)
             case _:  # --only-binary and --prefer-binary ask for what is always so
                 return found
-        if _VARIABLE.search(value):
+        if VARIABLE.search(value):
             found = self._addressed(found, name, value)
         return msgspec.structs.replace(found, options=found.options.merged(added))
 
     def _url(self, name: str, value: str) -> str:
-        if _VARIABLE.search(value):  # checked when the environment is known
+        if VARIABLE.search(value):  # checked when the environment is known
             return value
         try:
             host = urlsplit(value).netloc
@@ -280,7 +278,7 @@ class _Line:
     def _check_url(self, url: str) -> str:
         """The name of the package whose wheel `url` is."""
         shown = anonymous(url)[:200]
-        if not _WEB.match(url) and not _VARIABLE.match(url):
+        if not _WEB.match(url) and not VARIABLE.match(url):
             kind = "a repository" if url.startswith(("git", "hg+", "svn+", "bzr+")) else "not at an http(s) address"
             raise self.fail(f"{shown} is {kind}: only wheels are installed", _BUILD)
         try:

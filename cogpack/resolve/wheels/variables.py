@@ -1,23 +1,20 @@
 """`${NAME}` in addresses of requirements files (pip docs, "Using environment variables"): secrets stay out of them."""
 
-import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from cogpack.errors import InputError
-from cogpack.requirements import Address
-
-_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+from cogpack.requirements import VARIABLE, Address
 
 
 def expanded(text: str, environment: Mapping[str, str]) -> str:
     """`text` with the values of its variables; those that are not set stay as they are."""
-    return _VARIABLE.sub(lambda found: environment.get(found[1], found[0]), text)
+    return VARIABLE.sub(lambda found: environment.get(found[1], found[0]), text)
 
 
 def hidden(text: str, addresses: Iterable[str], environment: Mapping[str, str]) -> str:
     """`text` with `${NAME}` in place of the value of each variable that `addresses` use."""
-    names = {name for address in addresses for name in _VARIABLE.findall(address) if environment.get(name)}
+    names = {name for address in addresses for name in VARIABLE.findall(address) if environment.get(name)}
     for name in sorted(names, key=lambda name: (-len(environment[name]), name)):
         text = text.replace(environment[name], f"${{{name}}}")
     return text
@@ -26,7 +23,7 @@ def hidden(text: str, addresses: Iterable[str], environment: Mapping[str, str]) 
 def check_address(address: Address, environment: Mapping[str, str]) -> None:
     """`InputError` where a variable is not set, or the whole is no address then. No value is shown."""
     where = f"{address.path}:{address.line}: {address.what}"
-    unset = sorted({name for name in _VARIABLE.findall(address.text) if not environment.get(name)})
+    unset = sorted({name for name in VARIABLE.findall(address.text) if not environment.get(name)})
     if unset:
         raise InputError(f"{where}: {' and '.join(unset)} is not set", next_step="set it in the environment")
     if address.what == "--find-links" and "://" not in expanded(address.text, environment):
@@ -37,7 +34,7 @@ def check_address(address: Address, environment: Mapping[str, str]) -> None:
     except ValueError:
         sound = False
     if not sound:
-        shown = _VARIABLE.search(address.text)
+        shown = VARIABLE.search(address.text)
         raise InputError(
             f"{where}: with the value of {shown[0] if shown else 'its variables'} it is no http or https address",
             next_step="correct the value, https://HOST/PATH",
