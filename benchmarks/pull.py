@@ -35,8 +35,7 @@ import httpx  # noqa: E402
 from support.dockerd import dockerd  # noqa: E402
 from support.registry import docker_registry  # noqa: E402
 
-from cogpack.commands.session import Session, Settings  # noqa: E402
-from cogpack.image import Part, Run, assemble  # noqa: E402
+from cogpack.images.assemble import Part, Run, assemble  # noqa: E402
 from cogpack.layers.built import BuiltLayer  # noqa: E402
 from cogpack.layers.compression import Gzip, Uncompressed  # noqa: E402
 from cogpack.layers.content import LocalFile  # noqa: E402
@@ -45,6 +44,7 @@ from cogpack.layers.fingerprints import Fingerprints  # noqa: E402
 from cogpack.layers.weights import Weight, lay, layer_size  # noqa: E402
 from cogpack.oci import OCI_MANIFEST, Platform  # noqa: E402
 from cogpack.reference import Reference  # noqa: E402
+from cogpack.session import Session, Settings  # noqa: E402
 from cogpack.sinks.registry import RegistrySink  # noqa: E402
 
 MiB, GiB = 1 << 20, 1 << 30

@@ -42,6 +42,17 @@ _TO_OCI = {DOCKER_LAYER_GZIP: OCI_LAYER_GZIP, DOCKER_LAYER: OCI_LAYER}
 T = TypeVar("T")
 
 
+LAYER_KEY = "dev.cogpack.layer.key"
+"""Annotation of a layer's descriptor: lets a later push know what a recipe came out as, from the manifest alone."""
+
+
+LAYER_NAME = "dev.cogpack.layer.name"
+
+
+TITLE = "org.opencontainers.image.title"
+"""Annotation of an artifact's blob: the file that it was (image-spec annotations.md)."""
+
+
 class Platform(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """image-spec image-index.md, `platform`."""
 

@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cogpack.commands.session import Session, Settings
 from cogpack.decompress import decompressed
 from cogpack.oci import Manifest, decode
 from cogpack.reference import Reference
+from cogpack.session import Session, Settings
 from cogpack.untar import Untar
 
 ROOT = Path(__file__).resolve().parents[1]

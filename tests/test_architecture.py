@@ -42,15 +42,17 @@ RANKS = {
     "layers": 3,
     "registry": 3,
     "resolve": 4,
-    "image": 4,
     "sinks": 4,
-    "plan": 5,
-    "transfer": 5,
-    "commands": 6,
-    "cli": 7,
-    "console": 7,
-    "__main__": 7,
-    "oras": 7,
+    "machine": 4,
+    "session": 5,
+    "images": 6,
+    "locking": 7,
+    "planning": 8,
+    "commands": 9,
+    "cli": 10,
+    "console": 10,
+    "__main__": 10,
+    "oras": 10,
 }
 
 SIDEWAYS = {
@@ -66,7 +68,6 @@ SIDEWAYS = {
     ("policy", "progress"),
     ("config", "policy"),
     ("project", "cache"),
-    ("transfer", "plan"),
     ("cli", "console"),
     ("__main__", "cli"),
 }

@@ -150,7 +150,7 @@ def test_an_interrupted_command_says_whether_it_goes_on_where_it_was(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cogpack.commands.session.Session.__enter__", stop)
+    monkeypatch.setattr("cogpack.session.Session.__enter__", stop)
     assert run(words.split()) == 130
     more = "; what is finished is not done again" if goes_on else ""
     assert capsys.readouterr().err == f"interrupted\nnext: run it again{more}\n"

@@ -15,17 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.fake_registry import DIST3, FakeRegistry
 
-from cogpack.commands.contents import joined_files
 from cogpack.commands.copy import copy
-from cogpack.commands.delivery import present_layers
 from cogpack.commands.inspect import inspect
 from cogpack.commands.pull import pull
 from cogpack.commands.pull_weights import pull_weights
-from cogpack.commands.session import Session, Settings
+from cogpack.commands.verify_weights import joined_files
 from cogpack.digest import Digest, sha256
 from cogpack.documents import check, folded
 from cogpack.errors import CogpackError, DeniedError, InputError
 from cogpack.http import Response, Trust
+from cogpack.images.place import LayoutPlace
 from cogpack.layers.weights.safetensors import read_header
 from cogpack.layout import Layout
 from cogpack.lock import RegistryBase
@@ -40,15 +39,16 @@ from cogpack.oci import (
     Platform,
     decode,
 )
+from cogpack.planning.known import present_layers
 from cogpack.progress import SILENT
 from cogpack.reference import Reference
-from cogpack.registry.challenge import parse_challenges
-from cogpack.registry.places import LayoutPlace
+from cogpack.registry.auth.challenge import parse_challenges
+from cogpack.registry.auth.tokens import Registry, authorize
 from cogpack.registry.referrers import fallback_tag, list_referrers
 from cogpack.registry.server.documents import read_document
 from cogpack.registry.server.failure import Refusal
-from cogpack.registry.tokens import Registry, authorize
 from cogpack.resolve.base import resolve_base
+from cogpack.session import Session, Settings
 
 Document = dict[str, Any]
 PACKAGE = Path(__file__).parents[1] / "cogpack"

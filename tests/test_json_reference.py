@@ -9,12 +9,11 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from cogpack.cli.answers import SCHEMA_VERSION
 from cogpack.cli.grammar import Grammar
+from cogpack.cli.json_output import SCHEMA_VERSION
 from cogpack.cli.parser import parser
 from cogpack.commands.build import Built
 from cogpack.commands.cache import CacheCleaned, CachePlace, CacheSize
-from cogpack.commands.contents import Compared
 from cogpack.commands.copy import Copied
 from cogpack.commands.inspect import Inspected
 from cogpack.commands.login import LoggedIn, LoggedOut
@@ -23,13 +22,14 @@ from cogpack.commands.pull import PulledImage
 from cogpack.commands.pull_weights import Pulled
 from cogpack.commands.push import Pushed
 from cogpack.commands.verify import Verified
+from cogpack.commands.verify_weights import Compared
 from cogpack.commands.weights import Written
 from cogpack.lock import Lock
 from cogpack.notes import Note
 from cogpack.oci import Descriptor
 from cogpack.registry.credentials import Explained
 from cogpack.registry.probe import Probed
-from cogpack.registry.quirks import Profile
+from cogpack.registry.profiles import Profile
 
 DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "json.md").read_text()
 

@@ -15,7 +15,7 @@ from support.fake_http import Answer, Hangup, Request, serving
 from cogpack.digest import sha256
 from cogpack.errors import DeniedError, InputError, MismatchError
 from cogpack.oras import Registry
-from cogpack.oras.answers import Address
+from cogpack.oras.responses import Address
 from cogpack.registry.server import Server, User
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

@@ -9,10 +9,10 @@ import pytest
 from cogpack.config import Config
 from cogpack.digest import DiffID, sha256
 from cogpack.errors import InputError
-from cogpack.image import LAYER_LIMIT
+from cogpack.images.assemble import LAYER_LIMIT
 from cogpack.lock import Decisions, LockedWheel, RegistryBase, RegistryLayer
 from cogpack.oci import OCI_LAYER, Platform
-from cogpack.plan import Plan, Suppliers, make_plan
+from cogpack.planning.plan import Plan, Suppliers, make_plan
 from cogpack.progress import SILENT, Cancellation
 
 OURS = 3

@@ -9,17 +9,17 @@ import pytest
 from support.disks import no_file_beyond
 
 from cogpack.errors import InputError, UnavailableError
-from cogpack.image import BaseImage, Part, Run, assemble
+from cogpack.images.assemble import BaseImage, Part, Run, assemble
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Uncompressed
 from cogpack.layers.facts import Facts
 from cogpack.layers.files import FilesSource, generated
 from cogpack.layers.layer import Body, Form, Layer
 from cogpack.oci import MADE_LIMIT, Descriptor, Image, LayerInfo, Platform
-from cogpack.plan import Plan
+from cogpack.planning.plan import Plan
+from cogpack.planning.transfer import known_image, transfer
 from cogpack.progress import SILENT, Cancellation, Cancelled
 from cogpack.threads import each
-from cogpack.transfer import known_image, transfer
 
 RUN = Run(
     environment=(("A", "1"), ("B", "two words")),

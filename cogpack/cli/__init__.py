@@ -58,11 +58,11 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 def _failed(error: BaseException, arguments: argparse.Namespace) -> int:
     """Tell people, programs and the runner; the exit code."""
-    from cogpack.cli import answers, github
+    from cogpack.cli import github, json_output
     from cogpack.text import printable
 
     by = error.number if isinstance(error, Terminated) else signal.SIGINT
-    failed = answers.failure(error, by=by, goes_on=getattr(arguments, "goes_on", False))
+    failed = json_output.failure(error, by=by, goes_on=getattr(arguments, "goes_on", False))
     if failed.code == "bug":
         _say(traceback.format_exc().rstrip())
     if github.is_here():
@@ -74,7 +74,7 @@ def _failed(error: BaseException, arguments: argparse.Namespace) -> int:
         _say(printable(f"error: {failed.message}"), printable(f"next: {failed.next_step}"))
     if arguments.json and not getattr(arguments, "answered", False):
         with contextlib.suppress(OSError):  # nobody reads it: the exit code says the rest
-            print(answers.document(None, getattr(arguments, "noted", ()), failed), flush=True)
+            print(json_output.document(None, getattr(arguments, "noted", ()), failed), flush=True)
     return failed.exit_code
 
 

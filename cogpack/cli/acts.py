@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cogpack.cli.running import text, with_session
-from cogpack.cli.sums import built_text, moved_text, suggest
+from cogpack.cli.summary import built_text, moved_text, suggest
 
 if TYPE_CHECKING:
     from cogpack.commands.plan import PlannedFile, PlannedLayer, PlannedWeight
-    from cogpack.commands.session import Session
+    from cogpack.session import Session
 
 
 def push(arguments: argparse.Namespace) -> None:
@@ -147,7 +147,7 @@ def load(arguments: argparse.Namespace) -> None:
 
 def lock(arguments: argparse.Namespace) -> None:
     from cogpack.commands.lock import check_lock, lock
-    from cogpack.commands.prepare import check_predictor, open_project
+    from cogpack.planning.prepare import check_predictor, open_project
 
     def act(session: "Session") -> str:
         project = open_project(session)
@@ -172,7 +172,7 @@ def schema(arguments: argparse.Namespace) -> None:
 
 
 def inspect(arguments: argparse.Namespace) -> None:
-    from cogpack.cli.values import value_text
+    from cogpack.cli.schema_text import value_text
     from cogpack.commands.inspect import inspect
     from cogpack.console import count_text, size_text
     from cogpack.oci import Platform

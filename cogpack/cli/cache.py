@@ -8,7 +8,7 @@ from cogpack.cli.running import text, with_session
 
 if TYPE_CHECKING:
     from cogpack.commands.cache import CacheCleaned
-    from cogpack.commands.session import Session
+    from cogpack.session import Session
 
 
 def show_place(arguments: argparse.Namespace) -> None:

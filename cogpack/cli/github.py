@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cogpack.cli.answers import Failure
+    from cogpack.cli.json_output import Failure
     from cogpack.commands.build import Built
     from cogpack.commands.push import Pushed
     from cogpack.notes import Note

@@ -103,7 +103,7 @@ class Grammar(argparse.ArgumentParser):
                 return
             if self.commands and not word.startswith("-"):
                 if word not in self.commands:
-                    from cogpack.cli.words import unknown_command
+                    from cogpack.cli.suggestions import unknown_command
 
                     raise unknown_command(self, word)
                 return
@@ -113,7 +113,7 @@ class Grammar(argparse.ArgumentParser):
             double = f"-{name}"
             if name[:2] in self.options() and double not in self.options():  # -j4, -oDIR
                 continue
-            from cogpack.cli.words import unknown_option
+            from cogpack.cli.suggestions import unknown_option
 
             raise unknown_option(self, name, words[at:])
         if self.commands and not {"-h", "--help", "--version"} & set(words):

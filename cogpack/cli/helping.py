@@ -4,7 +4,7 @@ import argparse
 
 from cogpack import __version__
 from cogpack.cli.grammar import Grammar, table, topic_page
-from cogpack.cli.shared import TOPICS
+from cogpack.cli.options import TOPICS
 from cogpack.cli.streams import put
 
 SHELLS = ("bash", "zsh", "fish")
@@ -23,7 +23,7 @@ EXIT_CODES = {
 
 def show_help(arguments: argparse.Namespace) -> None:
     from cogpack.cli.parser import parser
-    from cogpack.cli.words import unknown_command
+    from cogpack.cli.suggestions import unknown_command
 
     words: list[str] = arguments.words
     if words == ["exit-codes"]:

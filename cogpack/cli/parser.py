@@ -5,7 +5,7 @@ from cogpack.cli import acts, helping, registries
 from cogpack.cli import cache as cache_acts
 from cogpack.cli import weights as weight_acts
 from cogpack.cli.grammar import Act, Grammar
-from cogpack.cli.shared import CONNECTION, IMAGE, OUTPUT, PROJECT, TOPICS, days, hosts, jobs, place, port, room, size
+from cogpack.cli.options import CONNECTION, IMAGE, OUTPUT, PROJECT, TOPICS, days, hosts, jobs, place, port, room, size
 
 _PUSHED = "ghcr.io/me/model:v1"
 _FOREIGN = ("--allow-foreign", "take layers that the registry does not have from their URLs at this host")

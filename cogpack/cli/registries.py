@@ -7,12 +7,12 @@ import time
 from typing import TYPE_CHECKING
 
 from cogpack.cli.running import heed_signals, text, with_session
-from cogpack.cli.sums import moved_text, suggest
+from cogpack.cli.summary import moved_text, suggest
 from cogpack.cli.weights import pull_weights
 from cogpack.errors import InputError
 
 if TYPE_CHECKING:
-    from cogpack.commands.session import Session
+    from cogpack.session import Session
 
 _PASSWORD_LIMIT = 16 * 1024
 
@@ -48,9 +48,9 @@ def pull(arguments: argparse.Namespace) -> None:
             raise InputError("--only weights are those of one image", next_step="name one --platform")
         pull_weights(arguments)
         return
-    from cogpack.commands.images import PLATFORM
     from cogpack.commands.pull import pull
     from cogpack.console import size_text
+    from cogpack.images.stored import PLATFORM
     from cogpack.oci import Platform
 
     platform, exact = Platform.parse(arguments.platform) if arguments.platform else PLATFORM, bool(arguments.platform)
@@ -65,7 +65,7 @@ def pull(arguments: argparse.Namespace) -> None:
                 "an engine has images of one platform", next_step="leave out --all-platforms, or add -o DIR"
             )
         else:
-            from cogpack.commands.engines import CONTAINERD, DOCKER, PODMAN, pull_into
+            from cogpack.commands.pull_docker import CONTAINERD, DOCKER, PODMAN, pull_into
 
             engine = DOCKER if arguments.docker else PODMAN if arguments.podman else CONTAINERD
             pulled = pull_into(session, arguments.target, engine, platform=platform, exact=exact)
@@ -139,7 +139,7 @@ def logout(arguments: argparse.Namespace) -> None:
 
 
 def explain_auth(arguments: argparse.Namespace) -> None:
-    from cogpack.commands.auth import explain
+    from cogpack.commands.explain_auth import explain
 
     def act(session: "Session") -> str:
         found = explain(session, arguments.target)

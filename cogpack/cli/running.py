@@ -14,8 +14,8 @@ from cogpack.cli.streams import put
 from cogpack.errors import CogpackError
 
 if TYPE_CHECKING:
-    from cogpack.commands.session import Session
     from cogpack.notes import Note
+    from cogpack.session import Session
 
 _ARENA_MAX = -8
 """M_ARENA_MAX of glibc's malloc.h."""
@@ -46,11 +46,11 @@ def heed_signals() -> None:
 def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str]) -> None:
     """Run `act`, then print the line it answered: after the bars are gone, never among them."""
     from cogpack.cache import chosen_place
-    from cogpack.commands.machine import read_machine
-    from cogpack.commands.session import Session, Settings
     from cogpack.console import Live, in_ci, open_progress
+    from cogpack.machine import read_machine
     from cogpack.policy import rules
     from cogpack.progress import Cancellation
+    from cogpack.session import Session, Settings
 
     _share_one_heap()
     machine = read_machine(os.environ)
@@ -110,17 +110,17 @@ def _note_line(directory: Path) -> "Callable[[Note], str]":
 
 def _answer(arguments: argparse.Namespace, line: str, late: CogpackError | None) -> None:
     """Write the files that were asked for, tell the runner, print."""
-    from cogpack.cli import answers, github
+    from cogpack.cli import github, json_output
     from cogpack.commands.build import Built
     from cogpack.commands.push import Pushed
 
     result = getattr(arguments, "result", None)
     if isinstance(result, Pushed | Built):
-        text = answers.document(result, arguments.noted)
-        answers.write_files(result, arguments.digest_file, arguments.metadata_file, text)
+        text = json_output.document(result, arguments.noted)
+        json_output.write_files(result, arguments.digest_file, arguments.metadata_file, text)
         github.report(result, arguments.noted)
     if arguments.json and result is not None:
-        line = answers.document(result, arguments.noted, answers.failure(late) if late else None)
+        line = json_output.document(result, arguments.noted, json_output.failure(late) if late else None)
         arguments.answered = True
     put(f"{line}\n")
 

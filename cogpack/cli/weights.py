@@ -7,7 +7,7 @@ from cogpack.cli.acts import layer_rows, weight_rows
 from cogpack.cli.running import text, with_session
 
 if TYPE_CHECKING:
-    from cogpack.commands.session import Session
+    from cogpack.session import Session
 
 
 def list_weights(arguments: argparse.Namespace) -> None:
@@ -44,7 +44,7 @@ def join_weights(arguments: argparse.Namespace) -> None:
 
 
 def verify_weights(arguments: argparse.Namespace) -> None:
-    from cogpack.commands.contents import Compared, verify_weights
+    from cogpack.commands.verify_weights import Compared, verify_weights
     from cogpack.text import count_text
 
     def act(session: "Session") -> str:

@@ -6,22 +6,22 @@ from pathlib import Path
 
 import msgspec
 
-from cogpack.commands.prepare import Prepared, open_project, package_sizes, prepare
-from cogpack.commands.push import believe_known, record_results
 from cogpack.commands.results import ImageLayer
-from cogpack.commands.session import Session
-from cogpack.commands.targets import DEFAULT_TAG, push_reference
 from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.layers.layer import Form
 from cogpack.layout import Layout
 from cogpack.oci import Descriptor
+from cogpack.planning.known import believe_known, record_results
+from cogpack.planning.prepare import Prepared, open_project, package_sizes, prepare
+from cogpack.planning.targets import DEFAULT_TAG, push_reference
+from cogpack.planning.transfer import transfer
 from cogpack.project import Project
+from cogpack.session import Session
 from cogpack.sinks.archive import ArchiveSink, names_archive
 from cogpack.sinks.base import Sink
 from cogpack.sinks.daemon import DaemonSink
 from cogpack.sinks.layout import LayoutSink
-from cogpack.transfer import transfer
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from cogpack.cache import Swept, clean, items, prune
-from cogpack.commands.session import Session
 from cogpack.errors import InputError
+from cogpack.session import Session
 
 DAYS = 30
 """What no run has used for so long is not kept by `cogpack cache prune`."""

@@ -9,20 +9,20 @@ from typing import TypeVar
 
 import msgspec
 
-from cogpack.commands.addresses import open_source, open_target, parse_address, parse_target
-from cogpack.commands.images import tell_present, title
-from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError
+from cogpack.images.address import open_source, open_target, parse_address, parse_target
+from cogpack.images.place import Place, Source
+from cogpack.images.stored import tell_present, title
 from cogpack.layout import Layout
 from cogpack.notes import Code, Note
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Manifest, Platform, decode, encode
 from cogpack.progress import Task, asking
-from cogpack.registry.answers import MissingBlobError
-from cogpack.registry.foreign import Elsewhere
 from cogpack.registry.graph import Graph, MissingError, Node, check_platform
-from cogpack.registry.places import Place, Source
+from cogpack.registry.pull.foreign import Elsewhere
 from cogpack.registry.referrers import cosign_tags
+from cogpack.registry.refusals import MissingBlobError
+from cogpack.session import Session
 from cogpack.sinks.archive import check_no_archive
 from cogpack.threads import each
 

@@ -4,13 +4,12 @@ from typing import Any
 
 import msgspec
 
-from cogpack.commands.images import open_image
-from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.errors import InputError
-from cogpack.image import LAYER_KEY, TITLE
-from cogpack.oci import Descriptor, Platform, decode, read_config
+from cogpack.images.stored import open_image
+from cogpack.oci import LAYER_KEY, TITLE, Descriptor, Platform, decode, read_config
 from cogpack.runtime.contract import SCHEMA_LABEL
+from cogpack.session import Session
 
 _PART = "#/components/schemas/"
 

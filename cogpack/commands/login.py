@@ -4,14 +4,14 @@ import re
 
 import msgspec
 
-from cogpack.commands.session import Session
 from cogpack.errors import DeniedError, InputError
 from cogpack.notes import Code, Note
-from cogpack.registry.answers import wants_tls
-from cogpack.registry.auth import Authorizer
+from cogpack.registry.auth.authorizer import Authorizer
 from cogpack.registry.credentials import Account, Given, Secret
 from cogpack.registry.credentials.files import logins_below, normal_key
 from cogpack.registry.credentials.keep import Keeper
+from cogpack.registry.refusals import wants_tls
+from cogpack.session import Session
 
 _HOST = re.compile(r"(?:\[[0-9a-f:]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::[0-9]{1,5})?")
 

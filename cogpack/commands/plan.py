@@ -6,12 +6,6 @@ from typing import TypeVar
 
 import msgspec
 
-from cogpack.commands.delivery import present_layers
-from cogpack.commands.managed import shown
-from cogpack.commands.prepare import Prepared, open_project, package_sizes, prepare
-from cogpack.commands.push import believe_known, read_new_files, read_project
-from cogpack.commands.session import Session
-from cogpack.commands.targets import Target, is_bare, push_reference, push_targets
 from cogpack.digest import Digest
 from cogpack.errors import DeniedError, UnavailableError
 from cogpack.layers.built import BuiltLayer
@@ -19,12 +13,17 @@ from cogpack.layers.files import LEAST
 from cogpack.layers.layer import Form, Layer
 from cogpack.layers.weights import WEIGHTS, WORTH, Weight, largest
 from cogpack.layers.weights.probe import NOTHING
+from cogpack.locking.managed import shown
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, LayerInfo
+from cogpack.planning.known import believe_known, present_layers, read_new_files, read_project
+from cogpack.planning.prepare import Prepared, open_project, package_sizes, prepare
+from cogpack.planning.targets import Target, is_bare, push_reference, push_targets
 from cogpack.progress import asking
 from cogpack.project import Project, Rule
-from cogpack.registry.client import Repository
+from cogpack.registry.repository import Repository
 from cogpack.runtime.contract import SCHEMA_PATH
+from cogpack.session import Session
 
 T = TypeVar("T")
 

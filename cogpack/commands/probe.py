@@ -1,12 +1,12 @@
 """`cogpack registry probe`: what a registry supports, measured in one of its repositories."""
 
-from cogpack.commands.addresses import parse_reference
-from cogpack.commands.session import Session
 from cogpack.errors import InputError
-from cogpack.registry.client import Repository
+from cogpack.images.address import parse_reference
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.probe import Probed
 from cogpack.registry.probe import probe as _probe
+from cogpack.registry.repository import Repository
+from cogpack.session import Session
 
 
 def probe(session: Session, target: str) -> Probed:

@@ -12,23 +12,23 @@ from pathlib import Path
 
 import msgspec
 
-from cogpack.commands.addresses import parse_reference
-from cogpack.commands.images import PLATFORM, tell_present, title
-from cogpack.commands.session import Session
 from cogpack.digest import Digest
 from cogpack.disk import DiskError, is_directory, is_refusal, real_path, writing
 from cogpack.errors import CogpackError, InputError
+from cogpack.images.address import parse_reference
+from cogpack.images.archive import pieces
+from cogpack.images.stored import PLATFORM, tell_present, title
 from cogpack.layout import Layout
 from cogpack.oci import CONFIG_LIMIT, Descriptor, Manifest, Platform
 from cogpack.progress import Task, asking
 from cogpack.reference import Reference
-from cogpack.registry.client import Repository
-from cogpack.registry.fetch import Fetcher, Source
-from cogpack.registry.foreign import Both
 from cogpack.registry.graph import Graph, Node, check_platform
-from cogpack.registry.partial import Partial
+from cogpack.registry.pull.connections import Fetcher, Source
+from cogpack.registry.pull.foreign import Both
+from cogpack.registry.pull.partial import Partial
+from cogpack.registry.repository import Repository
+from cogpack.session import Session
 from cogpack.sinks.archive import names_archive
-from cogpack.sinks.stored import pieces
 from cogpack.threads import each
 
 _NAME = 200

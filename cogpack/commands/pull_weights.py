@@ -10,19 +10,19 @@ from pathlib import Path
 
 import msgspec
 
-from cogpack.commands.contents import DOCUMENT_LIMIT, Joined, joined_files, weight_layers
-from cogpack.commands.images import StoredImage, open_image, title, trying
-from cogpack.commands.session import Session
-from cogpack.commands.tree import LEVELS, Tree
-from cogpack.commands.unfinished import check_free, unfinished
+from cogpack.commands.verify_weights import DOCUMENT_LIMIT, Joined, joined_files, weight_layers
 from cogpack.decompress import decompressed
 from cogpack.digest import Digest, Hasher, sha256
 from cogpack.disk import real_path
 from cogpack.errors import InputError, MismatchError
+from cogpack.images.stored import StoredImage, open_image, title, trying
+from cogpack.images.unfinished import check_free, unfinished
+from cogpack.images.unpack import LEVELS, Tree
 from cogpack.layers.weights.opaque import MANIFEST, ROOT, JoinSource
 from cogpack.oci import Descriptor, ImageConfig, Platform, read_config
-from cogpack.registry.partial import Partial
+from cogpack.registry.pull.partial import Partial
 from cogpack.runtime.contract import SOURCE
+from cogpack.session import Session
 from cogpack.sinks.archive import check_no_archive
 from cogpack.sinks.base import counted
 from cogpack.threads import each

@@ -1,23 +1,19 @@
 """`cogpack push`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from cogpack.commands.delivery import Delivery, PushedTo
-from cogpack.commands.gather import locked_weights
-from cogpack.commands.lock import write_lock
-from cogpack.commands.prepare import Prepared, open_project, package_sizes, prepare
 from cogpack.commands.results import ImageLayer
-from cogpack.commands.session import Session
-from cogpack.commands.targets import push_targets
 from cogpack.digest import Digest
-from cogpack.errors import CogpackError, InputError
-from cogpack.lock import Lock, Result, Results
-from cogpack.notes import Code, Note
-from cogpack.oci import Descriptor, LayerInfo
-from cogpack.plan import PROJECT, Plan, weights_plan
-from cogpack.transfer import learn
+from cogpack.errors import CogpackError
+from cogpack.oci import Descriptor
+from cogpack.planning.delivery import Delivery, PushedTo
+from cogpack.planning.known import believe_known, read_new_files, read_project, record_results
+from cogpack.planning.plan import weights_plan
+from cogpack.planning.prepare import open_project, package_sizes, prepare
+from cogpack.planning.targets import push_targets
+from cogpack.session import Session
 
 
 class Pushed(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,76 +103,3 @@ def _told(deliveries: "Sequence[Delivery]") -> Pushed:
         layers=tuple(ImageLayer.of(ways[0], sent=sum(way.sent for way in ways)) for ways in same_layer),
         targets=tuple(told),
     )
-
-
-def read_new_files(session: Session, prepared: Prepared) -> None:
-    """Learn the digests of layers of files that no run has read yet, before a target is asked for them."""
-    learn(prepared.plan, facts=session.facts, progress=session.progress, cancellation=session.cancellation)
-    prepared.fingerprints.save()
-
-
-def read_project(session: Session, prepared: Prepared) -> None:
-    """Make the project's own layer, which no lock remembers, before anything is sent: a file that still changes is
-    found now, and not behind the weights."""
-    for layer in prepared.plan.built:
-        if layer.name == PROJECT and layer.known is None:
-            layer.learn(lambda _: session.cancellation.check())
-
-
-def believe_known(
-    session: Session,
-    plan: Plan,
-    lock: Lock,
-    words: Mapping[str, Mapping[str, LayerInfo]] = {},
-    *,
-    tag_cache: bool = True,
-) -> None:
-    """Lock, facts and the targets' tags say what layers come out as; where two differ, it is an error. `words`: those
-    of the tags, by their names.
-
-    Whoever could move the tag once could lay any layer there under the right key. So its word is used with a note,
-    and never written down; it is not asked of the project's own layer, which is made in no time.
-    """
-    pinned = {result.key: result.info for result in lock.results.layers}
-    tags = {f"the tag {name}": word for name, word in words.items()}
-    for layer in plan.built:
-        layer.ask(pinned, vouched="cogpack.lock")
-        layer.ask(session.facts, vouched="the cache")
-        if tag_cache and layer.name != PROJECT:
-            for who, word in tags.items():
-                layer.ask(word, vouched=who, hearsay=True)
-        if layer.known is None and not layer.unread:
-            key = layer.key
-            if any(key in word for word in tags.values()) or session.facts.doubtful(key):
-                layer.suspect()
-    for who in tags:
-        if names := ", ".join(layer.name for layer in plan.built if layer.hearsay and layer.vouched == who):
-            text = f"{who} alone says what these layers come out as: {names}; --no-tag-cache makes them here"
-            session.progress.note(Note(Code.TAG_VOUCHED, text))
-
-
-def record_results(session: Session, prepared: Prepared, infos: Mapping[str, LayerInfo]) -> None:
-    """Write what the layers came out as into the lock, unless it is not to be touched. It is only remembered there, so
-    nothing ends for it.
-
-    The project's own layer is left out: it changes with each line of code, and is made in no time. So is what only a
-    tag says: who reads the lock would take it for ours.
-    """
-    if prepared.pinned:
-        return
-    made: dict[str, Result] = {
-        layer.key: Result.of(layer.name, layer.key, infos[layer.key])
-        for layer in prepared.plan.built
-        if layer.name != PROJECT and not layer.hearsay
-    }
-    if len(prepared.lock.platforms) > 1 or not prepared.plan.wheels:  # what was not planned stays
-        made = {result.key: result for result in prepared.lock.results.layers if result.name != PROJECT} | made
-    layers = tuple(sorted(made.values(), key=lambda result: (result.name, result.key)))
-    weights = locked_weights(prepared.project, prepared.gathered, prepared.plan, prepared.fingerprints, prepared.lock)
-    prepared.fingerprints.save()
-    if (results := Results(layers, weights)) != prepared.lock.results:
-        try:
-            write_lock(prepared.project, msgspec.structs.replace(prepared.lock, results=results))
-        except InputError as error:
-            text = f"{error.message}; a machine with nothing but the lock has to build what is known here"
-            session.progress.note(Note(Code.RESULTS_UNWRITTEN, text))

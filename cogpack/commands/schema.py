@@ -1,12 +1,12 @@
 """`cogpack schema`: the model's OpenAPI document, made from its source without importing it."""
 
-from cogpack.commands.prepare import describe_project, find_described
-from cogpack.commands.requirements import python_minor
-from cogpack.commands.session import Session
 from cogpack.errors import InputError
 from cogpack.lock import Decisions, read_lock
+from cogpack.locking.requirements import python_minor
 from cogpack.notes import Code, Note
+from cogpack.planning.prepare import describe_project, find_described
 from cogpack.project import Project
+from cogpack.session import Session
 
 
 def schema(session: Session) -> bytes:

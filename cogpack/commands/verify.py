@@ -5,18 +5,18 @@ from itertools import zip_longest
 
 import msgspec
 
-from cogpack.commands.addresses import parse_reference
-from cogpack.commands.prepare import open_project, package_sizes, prepare
-from cogpack.commands.session import Session
 from cogpack.decompress import decompressed
 from cogpack.digest import Digest, Hasher
 from cogpack.errors import InputError, MismatchError
+from cogpack.images.address import parse_reference
 from cogpack.layers.layer import Body, Form, Layer
 from cogpack.oci import INDEX_TYPES, Descriptor, Image, LayerInfo, Manifest, decode
-from cogpack.plan import Plan
+from cogpack.planning.plan import Plan
+from cogpack.planning.prepare import open_project, package_sizes, prepare
+from cogpack.planning.transfer import transfer
 from cogpack.reference import Reference
-from cogpack.registry.client import Repository
-from cogpack.transfer import transfer
+from cogpack.registry.repository import Repository
+from cogpack.session import Session
 from cogpack.untar import Untar
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 
-from cogpack.commands.session import Session
 from cogpack.disk import is_directory, whole_file, writing
 from cogpack.errors import InputError
 from cogpack.layers import tar
@@ -18,6 +17,7 @@ from cogpack.layers.weights.safetensors import Tensor, arrange, make_header, rea
 from cogpack.layers.weights.shards import ShardIndex
 from cogpack.oci import decode
 from cogpack.project import GGUF_PART, gguf_part
+from cogpack.session import Session
 from cogpack.sinks.base import counted
 
 _INDEX_LIMIT = 64 * 1024 * 1024

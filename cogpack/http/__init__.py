@@ -8,10 +8,10 @@ from cogpack.http.addresses import Trust, host_of, host_only, is_loopback, is_pr
 from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, TiredError, translated
 from cogpack.http.authorities import system_bundle
 from cogpack.http.client import Http
+from cogpack.http.deadlines import Limits
 from cogpack.http.patience import Patience
 from cogpack.http.retry import RETRIED, backoff
 from cogpack.http.target import same_origin
-from cogpack.http.watch import Limits
 
 BLOCK = 1024 * 1024
 

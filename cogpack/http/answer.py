@@ -10,9 +10,9 @@ import msgspec
 
 from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.http.addresses import redacted
+from cogpack.http.sockets import CertificateError
+from cogpack.http.sockets import Stream as Connection
 from cogpack.http.target import Target
-from cogpack.http.wire import CertificateError
-from cogpack.http.wire import Stream as Connection
 
 ANSWER_LIMIT = 4 * 1024 * 1024
 """Bytes of an answer that is read into memory."""

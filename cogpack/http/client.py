@@ -16,16 +16,16 @@ from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableE
 from cogpack.http.addresses import Trust, host_of, redacted
 from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, translated, wants_login
 from cogpack.http.authorities import Authorities
-from cogpack.http.gate import Gates
+from cogpack.http.deadlines import Limits, Watch
 from cogpack.http.guard import Guard, Resolver, resolve
 from cogpack.http.patience import Patience
 from cogpack.http.pools import Pools
 from cogpack.http.proxies import Proxies
 from cogpack.http.retry import ATTEMPTS, RETRIED, retry_after
 from cogpack.http.target import Target, basic, same_origin
+from cogpack.http.throttle import Gates
 from cogpack.http.told import Told
 from cogpack.http.transport import client, extensions
-from cogpack.http.watch import Limits, Watch
 from cogpack.progress import SILENT, Cancellation, Progress
 from cogpack.redaction import learn
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from cogpack.errors import UnavailableError
-from cogpack.http.gate import Gates
 from cogpack.http.retry import ATTEMPTS, BUDGET, PATIENT_ATTEMPTS, backoff
+from cogpack.http.throttle import Gates
 from cogpack.notes import Code, Note
 from cogpack.progress import Cancellation, Progress
 from cogpack.trace import TRACE

@@ -7,8 +7,8 @@ import httpcore
 from cogpack.http.authorities import Authorities
 from cogpack.http.guard import Guard
 from cogpack.http.proxies import Proxy
+from cogpack.http.sockets import Backend
 from cogpack.http.target import Target
-from cogpack.http.wire import Backend
 
 _IDLE_SECONDS = 15.0
 _CONNECTIONS = 64

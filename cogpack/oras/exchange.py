@@ -10,12 +10,12 @@ from cogpack.digest import Hasher, parse_digest, sha256
 from cogpack.errors import InputError, MismatchError
 from cogpack.http import BLOCK, RETRIED
 from cogpack.oci import MANIFEST_TYPES, Descriptor, read_manifest
-from cogpack.oras.answers import Address, Body, answered, verified
-from cogpack.registry.client import Repository
-from cogpack.registry.fetch import Fetcher
+from cogpack.oras.responses import Address, Body, answered, verified
 from cogpack.registry.graph import Node
-from cogpack.registry.partial import Partial
+from cogpack.registry.pull.connections import Fetcher
+from cogpack.registry.pull.partial import Partial
 from cogpack.registry.referrers import put_referrer
+from cogpack.registry.repository import Repository
 
 _IN_MEMORY = 256 * 1024 * 1024
 """Bytes of a blob that is read into memory."""

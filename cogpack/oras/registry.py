@@ -24,18 +24,18 @@ import requests
 
 from cogpack.cache import chosen_place
 from cogpack.commands.login import login, registry_host
-from cogpack.commands.session import Session, Settings
 from cogpack.digest import parse_digest
 from cogpack.disk import whole_file, writing
 from cogpack.errors import InputError
 from cogpack.http import BLOCK
 from cogpack.oci import Descriptor, decode
-from cogpack.oras.answers import Address, answered
 from cogpack.oras.exchange import FileBlocks, ask, blob_in_memory, fetch_blob, get_blob, get_manifest, put_manifest
 from cogpack.oras.logins import Logins
+from cogpack.oras.responses import Address, answered
 from cogpack.reference import Reference
-from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Login, Secret
+from cogpack.registry.repository import Repository
+from cogpack.session import Session, Settings
 
 Container: TypeAlias = oras.container.Container | str
 

@@ -16,10 +16,10 @@ from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError
 from cogpack.http import Response, host_only
 from cogpack.oci import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, encode
-from cogpack.registry.answers import codes
-from cogpack.registry.client import Repository
-from cogpack.registry.quirks import ANY, MiB, Profile, Shape
-from cogpack.registry.wire import heard
+from cogpack.registry.profiles import ANY, MiB, Profile, Shape
+from cogpack.registry.push.requests import heard
+from cogpack.registry.refusals import codes
+from cogpack.registry.repository import Repository
 
 _BYTES = "application/octet-stream"
 _ARTIFACT = "application/vnd.cogpack.probe"
@@ -49,7 +49,7 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def row(self) -> str:
-        """The profile as it would stand in `cogpack.registry.quirks`."""
+        """The profile as it would stand in `cogpack.registry.profiles`."""
         values = [(field, getattr(self.profile, field.name)) for field in msgspec.structs.fields(Profile)]
         lines = [f"    {field.name}={value!r}," for field, value in values if value != field.default]
         return "\n".join(["Profile(", *lines, ")"])

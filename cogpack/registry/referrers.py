@@ -26,7 +26,7 @@ from cogpack.oci import (
     encode,
     encode_manifest,
 )
-from cogpack.registry.client import Repository
+from cogpack.registry.repository import Repository
 
 OCI_EMPTY = "application/vnd.oci.empty.v1+json"
 """The config of an artifact that needs none: `{}` (image-spec manifest.md, "Guidance for an Empty Descriptor")."""

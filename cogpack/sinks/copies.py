@@ -12,8 +12,8 @@ from cogpack.errors import CogpackError
 from cogpack.layers.layer import Layer
 from cogpack.oci import Descriptor
 from cogpack.reference import Reference
-from cogpack.registry.client import Repository
-from cogpack.registry.homes import Homes
+from cogpack.registry.push.mounts import Homes
+from cogpack.registry.repository import Repository
 
 _WORTH = 1024 * 1024
 """Bytes of a blob below which making it takes no longer than asking for it."""

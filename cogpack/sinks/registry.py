@@ -12,10 +12,10 @@ from cogpack.layers.layer import Body, Form, Layer
 from cogpack.notes import Code, Note
 from cogpack.oci import OCI_MANIFEST, Descriptor, Image, LayerInfo
 from cogpack.reference import Reference
-from cogpack.registry.answers import MissingBlobError
-from cogpack.registry.client import Repository
-from cogpack.registry.homes import Homes
-from cogpack.registry.protocol import Answer
+from cogpack.registry.push.mounts import Homes
+from cogpack.registry.push.protocol import Answer
+from cogpack.registry.refusals import MissingBlobError
+from cogpack.registry.repository import Repository
 from cogpack.sinks.base import drain
 from cogpack.sinks.copies import Copies, Copy, LostError
 from cogpack.trace import TRACE

@@ -11,9 +11,9 @@ from cogpack import __version__
 from cogpack.cli import run
 from cogpack.cli.grammar import Grammar, topic_page
 from cogpack.cli.helping import EXIT_CODES, SHELLS
+from cogpack.cli.options import CONNECTION, TOPICS
 from cogpack.cli.parser import parser
-from cogpack.cli.shared import CONNECTION, TOPICS
-from cogpack.cli.words import ANSWERS, COMMANDS, OPTIONS
+from cogpack.cli.suggestions import ANSWERS, COMMANDS, OPTIONS
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cogpack.cli.values import value_text
+from cogpack.cli.schema_text import value_text
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cogpack.cli import run
-from cogpack.commands.addresses import Address
-from cogpack.commands.images import open_image
 from cogpack.commands.pull import PulledBlob, Remote
-from cogpack.commands.session import Session, Settings
 from cogpack.digest import Digest, sha256
 from cogpack.disk import is_directory
 from cogpack.errors import InputError, MismatchError
+from cogpack.images.address import Address
+from cogpack.images.stored import open_image
 from cogpack.layout import Layout
 from cogpack.oci import OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor
+from cogpack.session import Session, Settings
 
 LONG = "a" * 256
 

@@ -16,9 +16,9 @@ from support.images import tree
 
 from cogpack.cli import run
 from cogpack.commands.copy import copy
-from cogpack.commands.session import Session, Settings
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, InputError, MismatchError
+from cogpack.images.place import LayoutPlace
 from cogpack.layout import Layout
 from cogpack.oci import (
     DOCKER_INDEX,
@@ -31,9 +31,9 @@ from cogpack.oci import (
     Descriptor,
 )
 from cogpack.reference import Reference
-from cogpack.registry.places import LayoutPlace
 from cogpack.registry.referrers import fallback_tag, list_referrers
 from cogpack.registry.server import Server
+from cogpack.session import Session, Settings
 
 Document = dict[str, Any]
 
@@ -614,7 +614,7 @@ def test_a_source_that_breaks_off_and_goes_away_is_waited_for_and_gone_on_with(
     images.manifest(layer, name="v1")
     two = registries[1]
     target = f"{tmp_path}/out:v1" if layout else f"{two.address}/a:v1"
-    monkeypatch.setattr("cogpack.registry.wire.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.registry.push.requests.backoff", lambda _: 0.0)
 
     def cut(request: Request) -> Answer:
         fault = next(faults, "") if request.path.endswith(layer["digest"]) else ""

@@ -15,14 +15,14 @@ from support.fake_registry import DIST3, FakeRegistry, Fault, KiB, MiB, answer
 from cogpack.cli import run
 from cogpack.commands.copy import copy
 from cogpack.commands.pull import pull
-from cogpack.commands.session import Session, Settings
 from cogpack.digest import sha256
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.http import Http, Trust
 from cogpack.layout import Layout
 from cogpack.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Descriptor
-from cogpack.registry import fetch
-from cogpack.registry.foreign import Elsewhere
+from cogpack.registry.pull import connections
+from cogpack.registry.pull.foreign import Elsewhere
+from cogpack.session import Session, Settings
 
 FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 WINDOWS = random.Random(16).randbytes(2 * MiB + 5)
@@ -33,8 +33,8 @@ PASSWORD = "dXNlcjpvcGVuIHNlc2FtZQ=="  # user:open sesame
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "_RANGED", MiB)
-    monkeypatch.setattr(fetch, "_PART", 128 * KiB)
+    monkeypatch.setattr(connections, "_RANGED", MiB)
+    monkeypatch.setattr(connections, "_PART", 128 * KiB)
     monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
 
 

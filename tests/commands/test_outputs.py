@@ -12,14 +12,14 @@ from test_pull import LAYERS, put
 
 from cogpack.commands.copy import copy
 from cogpack.commands.pull import pull
-from cogpack.commands.session import Session, Settings
 from cogpack.commands.weights import join, split
 from cogpack.digest import sha256
 from cogpack.disk import DiskError, check_ours, sync_file_system, whole_file
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
 from cogpack.layout import Layout
 from cogpack.progress import Cancellation
-from cogpack.registry.partial import Partial
+from cogpack.registry.pull.partial import Partial
+from cogpack.session import Session, Settings
 from cogpack.sinks.archive import ArchiveSink
 
 Verb = Callable[[Session, str, Path], object]

@@ -15,18 +15,18 @@ from typing import Any
 import pytest
 from support.fake_registry import DIST3, FakeRegistry, Fault, KiB, MiB, Seen, answer
 
-from cogpack.commands.images import PLATFORM
 from cogpack.commands.inspect import inspect
 from cogpack.commands.pull import pull
-from cogpack.commands.session import Session, Settings
 from cogpack.digest import sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http
 from cogpack.http.retry import ATTEMPTS, retry_after
+from cogpack.images.stored import PLATFORM
 from cogpack.layout import Layout
 from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Platform
 from cogpack.progress import Cancellation
-from cogpack.registry import fetch
+from cogpack.registry.pull import connections
+from cogpack.session import Session, Settings
 
 Document = dict[str, Any]
 LAYERS = [random.Random(number).randbytes(size) for number, size in enumerate([2 * MiB, 100 * KiB, 70, 0])]
@@ -34,8 +34,8 @@ LAYERS = [random.Random(number).randbytes(size) for number, size in enumerate([2
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "_RANGED", MiB)
-    monkeypatch.setattr(fetch, "_PART", 128 * KiB)
+    monkeypatch.setattr(connections, "_RANGED", MiB)
+    monkeypatch.setattr(connections, "_PART", 128 * KiB)
     monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.http.client.retry_after", lambda _: 0.0)
 
@@ -371,7 +371,7 @@ def test_too_many_requests_are_waited_for_and_then_named_with_the_cure(
     monkeypatch.setattr(registry, "meet", met)
     monkeypatch.setattr("cogpack.http.client.retry_after", retry_after)
     monkeypatch.setattr("cogpack.progress.Cancellation.wait", wait)
-    monkeypatch.setattr("cogpack.commands.session.Http", partial(Http, clock=lambda: now[0]))
+    monkeypatch.setattr("cogpack.session.Http", partial(Http, clock=lambda: now[0]))
     put(registry, LAYERS)
     with Session(Settings(cache=tmp_path / "cache", environment={"HOME": "/nonexistent"})) as session:
         busy = answer(429, b'{"errors":[{"code":"TOOMANYREQUESTS"}]}', times=2, Retry_After="7")

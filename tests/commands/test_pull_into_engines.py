@@ -13,12 +13,12 @@ import pytest
 from support.fake_registry import FakeRegistry, answer
 from support.verbs import Verbs
 
-from cogpack.commands.engines import CONTAINERD, DOCKER, PODMAN, Engine, pull_into
-from cogpack.commands.images import PLATFORM
-from cogpack.commands.session import Session, Settings
+from cogpack.commands.pull_docker import CONTAINERD, DOCKER, PODMAN, Engine, pull_into
 from cogpack.digest import sha256
 from cogpack.errors import MismatchError, UnavailableError
+from cogpack.images.stored import PLATFORM
 from cogpack.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
+from cogpack.session import Session, Settings
 
 StandIn = Callable[[str, str], Path]
 LAYER = b"a layer" * 1000

@@ -14,16 +14,15 @@ import msgspec
 import pytest
 
 from cogpack.cli import run
-from cogpack.commands.images import open_image
 from cogpack.commands.pull_weights import pull_weights
-from cogpack.commands.session import Session, Settings
-from cogpack.commands.tree import Tree
 from cogpack.digest import sha256
 from cogpack.disk import DiskError
 from cogpack.errors import InputError, MismatchError
-from cogpack.image import LAYER_NAME
+from cogpack.images.stored import open_image
+from cogpack.images.unpack import Tree
 from cogpack.layout import Layout
 from cogpack.oci import (
+    LAYER_NAME,
     OCI_CONFIG,
     OCI_INDEX,
     OCI_LAYER,
@@ -34,6 +33,7 @@ from cogpack.oci import (
     Platform,
     encode,
 )
+from cogpack.session import Session, Settings
 
 Entry = tuple[str, bytes] | tuple[str, bytes, bytes, str]
 """Name and content; or with a type and a link."""
@@ -583,7 +583,7 @@ def test_files_and_directories_without_end_are_refused(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """M11: 25 kB of a layer are 200,000 files, or directories."""
-    monkeypatch.setattr("cogpack.commands.tree._ENTRIES", 20)
+    monkeypatch.setattr("cogpack.images.unpack._ENTRIES", 20)
     for entries in ([(f"f{n}", b"") for n in range(21)], [(f"{n}/a/b/c/f", b"") for n in range(5)]):
         with pytest.raises(InputError, match="more than 20 files and directories"):
             pull_weights(session, image(tmp_path, layer(*entries)), tmp_path / "out")
@@ -593,7 +593,7 @@ def test_files_and_directories_without_end_are_refused(
 def test_small_files_are_synced_together(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """M11: one fsync each took minutes for what comes in seconds."""
     synced: list[str] = []
-    monkeypatch.setattr("cogpack.commands.tree.sync_file_system", lambda file: synced.append("all"))
+    monkeypatch.setattr("cogpack.images.unpack.sync_file_system", lambda file: synced.append("all"))
     real = os.fsync
     monkeypatch.setattr(os, "fsync", lambda file: (synced.append("one"), real(file)))
     layers = [layer(*((f"{number}-{n}", b"") for n in range(500))) for number in range(2)]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from cogpack.commands.unsupported import advice, refuse_unsupported
 from cogpack.config import Config, parse_config
 from cogpack.errors import InputError
+from cogpack.locking.unsupported import advice, refuse_unsupported
 
 CONFIG = b"""\
 build:

@@ -12,13 +12,12 @@ from support import gguf_files
 from support.images import fill
 from support.safetensors_files import files, made
 
-from cogpack.commands.contents import verify_weights
 from cogpack.commands.copy import copy
-from cogpack.commands.images import open_image
 from cogpack.commands.pull_weights import pull_weights
-from cogpack.commands.session import Session, Settings
+from cogpack.commands.verify_weights import verify_weights
 from cogpack.commands.weights import join, split
 from cogpack.errors import CogpackError, InputError, MismatchError
+from cogpack.images.stored import open_image
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip, Uncompressed
 from cogpack.layers.content import LocalFile
@@ -26,6 +25,7 @@ from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.weights import JoinSource, Weight, lay
 from cogpack.project import Rule
 from cogpack.registry.server import Server
+from cogpack.session import Session, Settings
 from cogpack.sinks.layout import LayoutSink
 
 MiB = 1024 * 1024

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from support.world import Project, World, ok
 
-from cogpack.commands.machine import read_machine
 from cogpack.errors import InputError
+from cogpack.machine import read_machine
 from cogpack.notes import Code
 
 ROOT = Path(__file__).resolve().parents[2]

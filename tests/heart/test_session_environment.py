@@ -6,8 +6,8 @@ import pytest
 from support.world import World
 
 from cogpack.commands.lock import lock
-from cogpack.commands.prepare import open_project
-from cogpack.commands.session import Session, Settings
+from cogpack.planning.prepare import open_project
+from cogpack.session import Session, Settings
 
 
 def test_a_library_user_is_asked_for_an_environment(tmp_path: Path) -> None:

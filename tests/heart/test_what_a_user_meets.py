@@ -5,8 +5,8 @@ import os
 import pytest
 from support.world import World, ok
 
-from cogpack.commands.session import Session, Settings
 from cogpack.disk import DiskError, writing
+from cogpack.session import Session, Settings
 
 
 def test_only_what_can_be_cut_is_split_and_that_is_said(world: World) -> None:

@@ -9,7 +9,7 @@ from support.fake_http import Answer, Request, serving
 
 from cogpack.errors import UnavailableError
 from cogpack.http import Http
-from cogpack.http.gate import Gate, Gates
+from cogpack.http.throttle import Gate, Gates
 from cogpack.progress import Cancellation, Cancelled
 
 

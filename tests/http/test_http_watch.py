@@ -11,7 +11,7 @@ from support.sockets import Place, answer, talking
 
 from cogpack.errors import UnavailableError
 from cogpack.http import Http, Limits
-from cogpack.http.watch import READ, Watch
+from cogpack.http.deadlines import READ, Watch
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.remote import RemoteFile
 

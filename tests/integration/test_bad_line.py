@@ -21,9 +21,9 @@ from cogpack.layers.compression import Uncompressed
 from cogpack.layers.files import FilesSource, Placed
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.reference import Reference
-from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.homes import Homes
+from cogpack.registry.push.mounts import Homes
+from cogpack.registry.repository import Repository
 from cogpack.sinks.registry import RegistrySink
 
 MiB = 1024 * 1024

@@ -17,7 +17,6 @@ from support.dockerd import Docker
 from support.registry import PASSWORD, USER, docker_registry
 from support.tools import tool
 
-from cogpack.commands.session import Session, Settings
 from cogpack.digest import Digest
 from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, Descriptor, Platform
 from cogpack.progress import SILENT
@@ -25,6 +24,7 @@ from cogpack.reference import Reference
 from cogpack.registry.referrers import Part, attach, list_referrers
 from cogpack.registry.server import Server
 from cogpack.resolve.base import resolve_base
+from cogpack.session import Session, Settings
 
 pytestmark = pytest.mark.integration
 

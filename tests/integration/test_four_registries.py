@@ -20,12 +20,12 @@ from support.token_server import token_server
 
 from cogpack.commands.copy import copy
 from cogpack.commands.pull import pull
-from cogpack.commands.session import Session, Settings
 from cogpack.notes import Note
 from cogpack.oci import Image
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.reference import Reference
-from cogpack.registry.fetch import _RANGED
+from cogpack.registry.pull.connections import _RANGED
+from cogpack.session import Session, Settings
 from cogpack.sinks.registry import RegistrySink
 
 pytestmark = pytest.mark.integration

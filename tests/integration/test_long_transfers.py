@@ -30,7 +30,7 @@ from support.wire import CONFIG, LAYER, MANIFEST, descriptor_of
 from cogpack.digest import Digest
 from cogpack.layout import Layout
 from cogpack.oci import Descriptor
-from cogpack.registry.flight import WINDOW
+from cogpack.registry.pull.blob import WINDOW
 
 SIZE = int(float(os.environ.get("COGPACK_LONG_GB", "0.25")) * 1e9)
 MEMORY = 150 * MiB

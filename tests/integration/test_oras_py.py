@@ -18,13 +18,13 @@ from support.images import file_layer, fill
 from support.registry import PASSWORD, USER, docker_registry
 from support.token_server import token_server
 
-from cogpack.commands.session import Session, Settings
 from cogpack.errors import DeniedError, InputError
 from cogpack.layers.compression import Gzip
 from cogpack.oras import Registry
 from cogpack.reference import Reference
 from cogpack.registry.referrers import list_referrers
 from cogpack.registry.server import Server
+from cogpack.session import Session, Settings
 from cogpack.sinks.registry import RegistrySink
 
 pytestmark = pytest.mark.integration

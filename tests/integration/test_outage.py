@@ -17,7 +17,7 @@ from support.validate import validate_layout
 
 from cogpack.commands.copy import copy
 from cogpack.commands.pull import pull
-from cogpack.commands.session import Session, Settings
+from cogpack.session import Session, Settings
 from cogpack.sinks.layout import LayoutSink
 
 pytestmark = pytest.mark.integration

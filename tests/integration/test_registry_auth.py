@@ -19,9 +19,9 @@ from cogpack.errors import DeniedError, InputError
 from cogpack.http import Http
 from cogpack.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Descriptor, Manifest, encode
 from cogpack.reference import Reference
-from cogpack.registry.auth import Tokens
-from cogpack.registry.client import Repository
+from cogpack.registry.auth.authorizer import Tokens
 from cogpack.registry.credentials import Credentials, Given, Secret
+from cogpack.registry.repository import Repository
 
 pytestmark = pytest.mark.integration
 

@@ -9,10 +9,10 @@ import pytest
 from support.registry import docker_registry
 
 from cogpack.cli import run
-from cogpack.commands.session import Session, Settings
 from cogpack.digest import sha256
 from cogpack.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Descriptor
 from cogpack.reference import Reference
+from cogpack.session import Session, Settings
 
 pytestmark = pytest.mark.integration
 

@@ -9,8 +9,8 @@ import gguf
 import numpy as np
 import pytest
 
-from cogpack.commands.session import Session, Settings
 from cogpack.commands.weights import split
+from cogpack.session import Session, Settings
 
 pytest.importorskip("xllamacpp", reason="xllamacpp is not installed; `make loaders` installs it")
 WIDTH, HIDDEN, HEADS = 64, 128, 4

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from cogpack.commands.session import Session, Settings
 from cogpack.commands.weights import split
+from cogpack.session import Session, Settings
 
 MODEL = Path(__file__).resolve().parents[2] / "examples" / "minilm" / "model"
 MiB = 1024 * 1024

@@ -3,7 +3,7 @@
 import pytest
 
 from cogpack.errors import CogpackError
-from cogpack.registry.answers import MissingBlobError, codes, refusal, said
+from cogpack.registry.refusals import MissingBlobError, codes, refusal, said
 
 
 def refused(body: bytes) -> CogpackError:

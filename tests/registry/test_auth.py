@@ -15,7 +15,7 @@ from support.token_server import PASSWORD, REFRESH_TOKEN, USER, TokenServer, tok
 
 from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.http import Http, Trust
-from cogpack.registry.auth import Authorizer, Tokens
+from cogpack.registry.auth.authorizer import Authorizer, Tokens
 from cogpack.registry.credentials import Account, Credentials, Kind, Login, Secret
 from cogpack.registry.credentials.findings import Finding
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogpack.registry.challenge import Challenge, parse_challenges
+from cogpack.registry.auth.challenge import Challenge, parse_challenges
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError,
 from cogpack.http import Http, Trust
 from cogpack.oci import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, encode
 from cogpack.reference import Reference
-from cogpack.registry.auth import Tokens
-from cogpack.registry.client import Repository
+from cogpack.registry.auth.authorizer import Tokens
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.download import BUDGET
+from cogpack.registry.pull.ranges import BUDGET
 from cogpack.registry.referrers import list_referrers
+from cogpack.registry.repository import Repository
 
 DATA = b"layer" * 100_000
 BLOB = Descriptor(media_type="application/octet-stream", digest=sha256(DATA), size=len(DATA))
@@ -29,7 +29,7 @@ BLOB = Descriptor(media_type="application/octet-stream", digest=sha256(DATA), si
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
-    monkeypatch.setattr("cogpack.registry.wire.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.registry.push.requests.backoff", lambda _: 0.0)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cogpack.digest import Digest
-from cogpack.registry.download import (
+from cogpack.registry.pull.ranges import (
     BUDGET,
     GRACE,
     Crawlers,

@@ -22,10 +22,10 @@ from cogpack.oci import OCI_LAYER, Descriptor
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.reference import Reference
 from cogpack.registry import download, fetch, flight
-from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.fetch import Fetcher
-from cogpack.registry.partial import Partial
+from cogpack.registry.pull.connections import Fetcher
+from cogpack.registry.pull.partial import Partial
+from cogpack.registry.repository import Repository
 
 DATA = random.Random(4).randbytes(4 * MiB)
 BLOB = Descriptor(media_type=OCI_LAYER, digest=sha256(DATA), size=len(DATA))

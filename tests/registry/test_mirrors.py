@@ -18,18 +18,18 @@ from resolve.test_resolve_base import Images, good, layer
 from support.fake_registry import FakeRegistry, Fault, KiB, MiB, answer
 
 from cogpack.commands import lock
-from cogpack.commands.images import PLATFORM, open_image
 from cogpack.commands.pull import pull
 from cogpack.commands.pull_weights import pull_weights
-from cogpack.commands.session import Session, Settings
 from cogpack.digest import sha256
 from cogpack.errors import InputError
+from cogpack.images.stored import PLATFORM, open_image
 from cogpack.notes import Note
 from cogpack.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from cogpack.progress import SILENT, Task
 from cogpack.reference import Reference
-from cogpack.registry import fetch
-from cogpack.registry.mirrors import Mirrors
+from cogpack.registry.pull import connections
+from cogpack.registry.pull.mirrors import Mirrors
+from cogpack.session import Session, Settings
 
 WEIGHTS = random.Random(1).randbytes(2 * MiB)
 
@@ -80,7 +80,7 @@ def put(registry: FakeRegistry, name: str, *, tag: str | None = None) -> None:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A blob of 2 MiB comes in ranges, and nobody waits before trying again."""
-    monkeypatch.setattr(fetch, "_RANGED", MiB)
+    monkeypatch.setattr(connections, "_RANGED", MiB)
     monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.http.client.retry_after", lambda _: 0.0)
 

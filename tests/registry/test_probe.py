@@ -12,15 +12,15 @@ from cogpack.errors import DeniedError
 from cogpack.http import Http
 from cogpack.oci import OCI_CONFIG, OCI_MANIFEST, Descriptor, Manifest, encode
 from cogpack.reference import Reference
-from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.probe import Probed, probe
 from cogpack.registry.referrers import Part
+from cogpack.registry.repository import Repository
 
 
 @pytest.fixture
 def http(monkeypatch: pytest.MonkeyPatch) -> Iterator[Http]:
-    monkeypatch.setattr("cogpack.registry.wire.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.registry.push.requests.backoff", lambda _: 0.0)
     with Http() as found:
         yield found
 
@@ -77,7 +77,7 @@ def test_without_a_login_a_closed_registry_is_not_pulled_from(http: Http) -> Non
 
 
 def test_the_row_is_what_the_table_of_profiles_would_hold(http: Http) -> None:
-    from cogpack.registry.quirks import Profile
+    from cogpack.registry.profiles import Profile
 
     with FakeRegistry(fake_registry.GAR).running() as registry:
         found = probed(http, registry.address)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cogpack.registry.answers import refusal
-from cogpack.registry.quirks import ANY, PROFILES, Profile, profile
+from cogpack.registry.profiles import ANY, PROFILES, Profile, profile
+from cogpack.registry.refusals import refusal
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "registries.md").read_text(encoding="utf-8")
 

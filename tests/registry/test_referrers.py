@@ -13,9 +13,9 @@ from cogpack.http import Http
 from cogpack.oci import MADE_LIMIT, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor
 from cogpack.reference import Reference
 from cogpack.registry import referrers
-from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.referrers import Part, attach, fallback_tag, list_referrers, put_referrer
+from cogpack.registry.repository import Repository
 
 SUBJECT = Digest("sha256:" + "5" * 64)
 TAG = fallback_tag(SUBJECT)

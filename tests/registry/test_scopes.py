@@ -1,6 +1,6 @@
 import pytest
 
-from cogpack.registry.scopes import MOST, merged, right
+from cogpack.registry.auth.scopes import MOST, merged, right
 
 
 @pytest.mark.parametrize(

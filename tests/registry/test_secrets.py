@@ -16,11 +16,11 @@ from cogpack.http import Http
 from cogpack.oci import Descriptor
 from cogpack.reference import Reference
 from cogpack.registry import quirks
-from cogpack.registry.auth import Tokens
-from cogpack.registry.client import Repository
+from cogpack.registry.auth.authorizer import Tokens
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.fetch import Fetcher
-from cogpack.registry.quirks import Profile
+from cogpack.registry.profiles import Profile
+from cogpack.registry.pull.connections import Fetcher
+from cogpack.registry.repository import Repository
 
 PASSWORD, IDENTITY, TOKEN, HELPER = "planted-password", "planted-refresh", "planted-token", "planted-by-helper"
 PLANTED = (PASSWORD, IDENTITY, TOKEN, HELPER, "cGxhbnRlZ", "planted")
@@ -128,7 +128,7 @@ def test_no_failure_of_a_transfer_shows_a_token_or_a_signature(
     fault: str,
 ) -> None:
     """Of any logger: those of the libraries know every address and header. Whatever the fault, the transfer fails."""
-    for place in ("cogpack.http.patience", "cogpack.registry.wire"):
+    for place in ("cogpack.http.patience", "cogpack.registry.push.requests"):
         monkeypatch.setattr(f"{place}.backoff", lambda _: 0.0)
     if kind == "PATCH session":  # else the blob goes as one PUT in the end
         profile = Profile(name="test", hosts=r"127\.0\.0\.1", shapes=("stream",), source="this test")

@@ -7,9 +7,9 @@ import pytest
 from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.http import Response, Trust, host_of
 from cogpack.http.guard import Guard
-from cogpack.registry.challenge import parse_challenges
+from cogpack.registry.auth.challenge import parse_challenges
+from cogpack.registry.auth.tokens import Refusal, Registry, Token, TokenRequest, authorize
 from cogpack.registry.credentials import Kind, Login, Secret
-from cogpack.registry.tokens import Refusal, Registry, Token, TokenRequest, authorize
 
 ME = Login("me", Secret("hunter2"), source="a file")
 IDENTITY = Login("", Secret("refresh"), Kind.IDENTITY_TOKEN)

@@ -36,16 +36,16 @@ from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http as RealHttp
 from cogpack.http import Limits
-from cogpack.http.watch import Watch
+from cogpack.http.deadlines import Watch
 from cogpack.notes import Note
 from cogpack.oci import Descriptor
 from cogpack.progress import Cancellation, Task
 from cogpack.reference import Reference
 from cogpack.registry import quirks
-from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.quirks import Profile, Shape
-from cogpack.registry.wire import patience
+from cogpack.registry.profiles import Profile, Shape
+from cogpack.registry.push.requests import patience
+from cogpack.registry.repository import Repository
 
 MiB = 1024 * 1024
 DATA = random.Random(4).randbytes(3 * MiB + 123)
@@ -71,7 +71,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         found.append(seconds)
         NOW[0] += seconds
 
-    monkeypatch.setattr("cogpack.registry.wire.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.registry.push.requests.backoff", lambda _: 0.0)
     monkeypatch.setattr("cogpack.progress.Cancellation.wait", wait)
     return found
 
@@ -352,7 +352,7 @@ def test_f12_an_upload_waits_for_its_commit_as_long_as_the_blob_is_large(
 
 @pytest.mark.parametrize("known", [True, False])
 def test_f12_a_registry_that_takes_long_to_finish_is_told_of(monkeypatch: pytest.MonkeyPatch, known: bool) -> None:
-    monkeypatch.setattr("cogpack.registry.wire._FINISHING", 0.05)
+    monkeypatch.setattr("cogpack.registry.push.requests._FINISHING", 0.05)
     told = threading.Event()
 
     class Notes:
@@ -598,7 +598,7 @@ def test_f19_a_body_limit_on_the_way_leads_to_chunks_below_it_and_is_remembered(
 
 
 def test_f19_many_uploads_that_are_refused_one_size_at_once_learn_one_thing() -> None:
-    from cogpack.registry.shapes import Shapes
+    from cogpack.registry.push.shapes import Shapes
 
     shapes = Shapes(Profile(name="", hosts="", shapes=("chunks",), chunk=64 * MiB, source="this test"))
     for _ in range(8):
@@ -633,7 +633,7 @@ def test_f21_the_least_chunk_is_kept_to_within_reason(like: Like, monkeypatch: p
     profiled(monkeypatch, "chunks", chunk=MiB)
     registry = like(DIST3)
     monkeypatch.setattr(
-        "cogpack.registry.wire.heard",
+        "cogpack.registry.push.requests.heard",
         _with_header("oci-chunk-min-length", said),
     )
     push(registry)
@@ -643,7 +643,7 @@ def test_f21_the_least_chunk_is_kept_to_within_reason(like: Like, monkeypatch: p
 
 
 def _with_header(name: str, value: str) -> Callable[..., object]:
-    from cogpack.registry.wire import heard
+    from cogpack.registry.push.requests import heard
 
     def changed(door: object, method: str, response: object, **more: bool) -> object:
         import msgspec
@@ -674,7 +674,7 @@ def test_f22_a_maximum_below_one_mib_is_kept_to(like: Like, stated: int, chunk: 
 
 
 def test_f22_a_hundred_megabytes_allowed_give_chunks_of_95_mib() -> None:
-    from cogpack.registry.shapes import Shapes
+    from cogpack.registry.push.shapes import Shapes
 
     shapes = Shapes(quirks.ANY)
     shapes.heard({"oci-chunk-max-length": "100000000", "oci-chunk-min-length": "5242880"})

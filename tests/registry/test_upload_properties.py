@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, MismatchError, UnavailableError
-from cogpack.registry.protocol import Answer, Blob, BrokenError
-from cogpack.registry.quirks import Profile, Shape
-from cogpack.registry.shapes import Shapes
-from cogpack.registry.upload import TRIES, next_offset, upload
+from cogpack.registry.profiles import Profile, Shape
+from cogpack.registry.push.protocol import Answer, Blob, BrokenError
+from cogpack.registry.push.shapes import Shapes
+from cogpack.registry.push.upload import TRIES, next_offset, upload
 
 EXAMPLES = int(os.environ.get("COGPACK_EXAMPLES", "500"))
 MiB = 1024 * 1024
@@ -280,7 +280,7 @@ def test_bytes_that_arrive_damaged_twice_are_an_error_of_their_own() -> None:
 def test_a_limit_of_time_is_got_over_in_chunks_or_told(
     order: tuple[Shape, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cogpack.registry.upload._AGE", 0.5)
+    monkeypatch.setattr("cogpack.registry.push.upload._AGE", 0.5)
     world = World(bytes(40), [("cut", 5), ("cut", 5)], keeps=False, told="right")
     shapes = Shapes(Profile(name="", hosts="", shapes=order, chunk=8 * UNIT, source=""))
     if "chunks" in order:

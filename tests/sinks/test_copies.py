@@ -10,13 +10,13 @@ from support.counted import Counted
 from support.fake_registry import DIST3, FakeRegistry, Fault, answer, reset
 from support.images import file_layer, fill
 
-from cogpack.commands.session import Session, Settings
 from cogpack.digest import sha256
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip, Uncompressed
 from cogpack.layers.layer import Consume, Form
 from cogpack.oci import LayerInfo
 from cogpack.reference import Reference
+from cogpack.session import Session, Settings
 from cogpack.sinks.registry import RegistrySink
 
 SIZE = 3 * 1024 * 1024

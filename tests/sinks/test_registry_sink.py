@@ -13,21 +13,21 @@ from support.verbs import Verbs
 
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.http import Http
-from cogpack.image import Run
+from cogpack.images.assemble import Run
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip
 from cogpack.layers.entry import Entry
 from cogpack.layers.facts import Facts
 from cogpack.layers.files import FilesSource, generated
 from cogpack.oci import Platform
-from cogpack.plan import Plan
+from cogpack.planning.plan import Plan
+from cogpack.planning.transfer import transfer
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.reference import Reference
-from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.homes import Homes
+from cogpack.registry.push.mounts import Homes
+from cogpack.registry.repository import Repository
 from cogpack.sinks.registry import RegistrySink
-from cogpack.transfer import transfer
 
 LAYERS = [("project", {"a": b"one"}), ("weights: b", {"b": b"two" * 100_000})]
 

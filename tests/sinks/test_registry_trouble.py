@@ -17,28 +17,28 @@ from support.images import file_layer, fill, image_of
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http, Limits
-from cogpack.image import Run
+from cogpack.images.assemble import Run
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Codec, Gzip, Uncompressed
 from cogpack.layers.facts import Facts
 from cogpack.layers.files import FilesSource, Placed
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.oci import Platform
-from cogpack.plan import Plan
+from cogpack.planning.plan import Plan
+from cogpack.planning.transfer import Transferred, transfer
 from cogpack.progress import SILENT
 from cogpack.reference import Reference
-from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.homes import Homes
+from cogpack.registry.push.mounts import Homes
+from cogpack.registry.repository import Repository
 from cogpack.sinks.registry import RegistrySink
-from cogpack.transfer import Transferred, transfer
 
 MiB = 1024 * 1024
 
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("cogpack.http.patience", "cogpack.registry.wire"):
+    for place in ("cogpack.http.patience", "cogpack.registry.push.requests"):
         monkeypatch.setattr(f"{place}.backoff", lambda _: 0.0)
 
 
@@ -221,7 +221,7 @@ def test_f30_a_registry_that_takes_nothing_or_next_to_nothing_is_dropped_and_giv
 def test_f30_silence_twice_is_not_taken_for_a_limit_of_time(
     registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cogpack.registry.upload._AGE", 0.1)
+    monkeypatch.setattr("cogpack.registry.push.upload._AGE", 0.1)
     registry.on("PUT session", Fault("stall", after=1, times=2))
     with Http(limits=QUICK) as http:
         fill(sink(http, registry, tmp_path), [file_layer("weights: w", {"w": bytes(24 * MiB)})], ["v1"])
@@ -234,7 +234,7 @@ def test_f31_an_upload_whose_answers_drip_is_dropped_and_given_up(
     registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
     """A byte of a header now and then: each would be in time."""
-    monkeypatch.setattr("cogpack.registry.wire.patience", lambda _: QUICK.answer)
+    monkeypatch.setattr("cogpack.registry.push.requests.patience", lambda _: QUICK.answer)
     for kind in ("PUT session", "PATCH session"):
         registry.on(kind, Fault("drip", times=99))
     layer = known_layers(MiB)[0] if known else file_layer("weights: w", {"w": bytes(MiB)})
@@ -301,7 +301,7 @@ def test_whatever_a_registry_is_and_does_an_image_is_whole_there_or_the_push_fai
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`COGPACK_EXAMPLES=1000` for more of them."""
-    monkeypatch.setattr("cogpack.registry.wire.patience", lambda _: QUICK.answer)
+    monkeypatch.setattr("cogpack.registry.push.requests.patience", lambda _: QUICK.answer)
     rng = random.Random(seed)
     manners = rng.choice(ALL)
     layers = [

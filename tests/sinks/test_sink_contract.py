@@ -18,9 +18,9 @@ from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip, SplicedGzip, Uncompressed, Zstd
 from cogpack.layers.layer import Form
 from cogpack.reference import Reference
-from cogpack.registry.client import Repository
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.homes import Homes
+from cogpack.registry.push.mounts import Homes
+from cogpack.registry.repository import Repository
 from cogpack.registry.server import Server
 from cogpack.sinks.archive import ArchiveSink
 from cogpack.sinks.base import Sink

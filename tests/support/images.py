@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cogpack.image import Part, Run, assemble
+from cogpack.images.assemble import Part, Run, assemble
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Codec, Uncompressed
 from cogpack.layers.files import FilesSource, generated

@@ -21,7 +21,7 @@ from installer.utils import parse_metadata_file
 from cogpack.layers.content import BLOCK, Bytes, Content, LocalFile
 from cogpack.layers.entry import File
 from cogpack.layers.wheels.archive import read_members
-from cogpack.layers.wheels.content import ZipContent
+from cogpack.layers.wheels.member import ZipContent
 from cogpack.layers.wheels.places import Places, is_executable
 from cogpack.layers.wheels.venv import PYTHON, SITE
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from cogpack.config import WeightSource
 from cogpack.http import Http
 from cogpack.remote import RemoteFile
-from cogpack.resolve.weights.found import FoundFile, Server, wanted
 from cogpack.resolve.weights.gs import Gcs
 from cogpack.resolve.weights.hub import Hub
+from cogpack.resolve.weights.listing import FoundFile, Server, wanted
 from cogpack.resolve.weights.s3 import S3
 from cogpack.resolve.weights.web import Web
 

@@ -16,8 +16,8 @@ from cogpack.http import Http, Response, Stream, redacted
 from cogpack.oci import decode
 from cogpack.remote import RemoteFile
 from cogpack.resolve.clouds import Google
-from cogpack.resolve.weights.answers import refused
-from cogpack.resolve.weights.found import MAX_DIGITS, FoundFile, Listed, below, choose
+from cogpack.resolve.weights.listing import MAX_DIGITS, FoundFile, Listed, below, choose
+from cogpack.resolve.weights.refusals import refused
 
 _URI = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(.*))?", re.DOTALL)
 _FIELDS = "name,size,generation"

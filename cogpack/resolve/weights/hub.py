@@ -9,7 +9,7 @@ from cogpack.digest import parse_digest
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
 from cogpack.http import Http
 from cogpack.remote import RemoteFile, following
-from cogpack.resolve.weights.found import FoundFile, choose
+from cogpack.resolve.weights.listing import FoundFile, choose
 
 _HUB = "https://huggingface.co"
 

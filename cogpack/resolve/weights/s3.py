@@ -19,8 +19,8 @@ from cogpack.errors import CogpackError, InputError
 from cogpack.http import Http, Response, Stream
 from cogpack.remote import RemoteFile
 from cogpack.resolve.clouds import Aws
-from cogpack.resolve.weights.answers import refused
-from cogpack.resolve.weights.found import MAX_DIGITS, FoundFile, Listed, below, choose
+from cogpack.resolve.weights.listing import MAX_DIGITS, FoundFile, Listed, below, choose
+from cogpack.resolve.weights.refusals import refused
 from cogpack.resolve.weights.s3_listing import MAX_KEYS, parse_page
 
 _URI = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]{1,254})(?:/(.*))?", re.DOTALL)

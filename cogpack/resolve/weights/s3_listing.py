@@ -3,7 +3,7 @@
 from urllib.parse import unquote_plus
 from xml.parsers import expat
 
-from cogpack.resolve.weights.found import MAX_DIGITS, Listed
+from cogpack.resolve.weights.listing import MAX_DIGITS, Listed
 
 MAX_KEYS = 1000
 

@@ -7,7 +7,7 @@ from cogpack.config import WeightSource
 from cogpack.errors import InputError
 from cogpack.http import Http, redacted
 from cogpack.remote import RemoteFile, refusal
-from cogpack.resolve.weights.found import MAX_DIGITS, FoundFile, choose
+from cogpack.resolve.weights.listing import MAX_DIGITS, FoundFile, choose
 
 
 class Web:

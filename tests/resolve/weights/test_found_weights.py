@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cogpack.config import WeightSource
 from cogpack.errors import InputError
 from cogpack.resolve.weights import found
-from cogpack.resolve.weights.found import FoundFile, Listed, below, choose
+from cogpack.resolve.weights.listing import FoundFile, Listed, below, choose
 
 SOURCE = WeightSource(uri="s3://bucket/p/")
 

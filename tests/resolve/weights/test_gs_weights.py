@@ -14,8 +14,8 @@ from support.gcs import TOKEN, Bucket, gcs
 from cogpack.config import WeightSource
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http
-from cogpack.resolve.weights.found import FoundFile
 from cogpack.resolve.weights.gs import Gcs
+from cogpack.resolve.weights.listing import FoundFile
 
 DATA = b"0123456789" * 100
 ODD = "é (1)+~'!*&=?#%2F.bin"

@@ -11,7 +11,7 @@ from cogpack.config import WeightSource
 from cogpack.digest import sha256
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http, Response
-from cogpack.resolve.weights.found import FoundFile
+from cogpack.resolve.weights.listing import FoundFile
 from cogpack.resolve.weights.s3 import S3
 from cogpack.resolve.weights.s3_listing import parse_page
 

@@ -1,0 +1,234 @@
+"""`cogpack pull --docker`, `--podman`, `--containerd`: an engine of this machine pulls from us, and we from afar.
+
+The engine's own pull unpacks while layers still come, and checks every digest. What it has already it does not ask for.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Generator, Mapping
+
+import msgspec
+
+from cogpack.commands.pull import PulledBlob, PulledImage, Remote, open_remote
+from cogpack.errors import CogpackError, UnavailableError
+from cogpack.images.archive import pieces
+from cogpack.images.stored import title
+from cogpack.notes import Code, Note
+from cogpack.oci import CONFIG_LIMIT, Descriptor, Platform, read_config
+from cogpack.progress import asking, shown
+from cogpack.registry.server.through import PullThrough, Served
+from cogpack.session import Session
+from cogpack.sinks.daemon import Load, ask
+
+_AGAIN_SECONDS = 60
+_ANSWER_SECONDS = 30
+_ADVICE = "start it, or pull into a file with cogpack pull -o IMAGE.tar, and load that"
+
+
+class Engine(msgspec.Struct, frozen=True):
+    """A program and its arguments; `{source}` is our name of the image, `{name}` and `{digest}` are its own."""
+
+    program: str
+    pull: tuple[str, ...]
+    tag: tuple[str, ...]
+    untag: tuple[str, ...]
+    ask: tuple[str, ...] = ()
+    """Fails soon where nobody would answer a pull."""
+    again: tuple[str, ...] = ()
+    """Makes the engine ask the registry itself for the manifest, having all layers: then it knows the digest."""
+
+
+DOCKER = Engine(
+    "docker",
+    ("pull", "--quiet", "{source}"),
+    ("tag", "{source}", "{name}"),
+    ("rmi", "{source}"),
+    again=("pull", "--quiet", "{digest}"),
+)
+PODMAN = Engine(
+    "podman",
+    ("pull", "--quiet", "--tls-verify=false", "{source}"),
+    ("tag", "{source}", "{name}"),
+    ("untag", "{source}", "{source}"),
+)
+CONTAINERD = Engine(
+    "ctr",
+    ("images", "pull", "--plain-http", "--platform", "{platform}", "{source}"),
+    ("images", "tag", "--force", "{source}", "{name}"),
+    ("images", "rm", "{source}"),
+    ask=("--connect-timeout=2s", "version"),
+)
+
+
+class _Config(msgspec.Struct):
+    architecture: str = "amd64"
+    os: str = "linux"
+    variant: str | None = None
+
+
+def pull_into(session: Session, target: str, engine: Engine, *, platform: Platform, exact: bool = False) -> PulledImage:
+    """The image is in the engine under its own name in the end, and was never on this disk otherwise."""
+    if engine is DOCKER:
+        ask(session.progress)
+    else:
+        _ask(session, engine)
+    remote = open_remote(session, target, platform, exact=exact)
+    feed = _Feed(session, remote)
+    if engine is DOCKER and not _is_local():
+        feed.load()
+    else:
+        try:
+            feed.serve(engine)
+        except _NeverCameError as error:
+            if engine is not DOCKER:
+                raise UnavailableError(
+                    f"{engine.program}: its engine does not run, or can't reach this machine's loopback: "
+                    f"{error.message}",
+                    next_step=_ADVICE,
+                ) from None
+            feed.load()
+    return remote.pulled(engine.program, feed.pulled)
+
+
+def _ask(session: Session, engine: Engine) -> None:
+    """Whether the engine is there; podman has no daemon that could be asked."""
+    if shutil.which(engine.program) is None:
+        raise UnavailableError(
+            f"{engine.program}: can't be started: there is none on PATH",
+            next_step="install it, or pull into a file: -o FILE.tar",
+        )
+    if engine.ask:
+        with asking(session.progress, engine.program):
+            try:
+                _run(engine, engine.ask, {}, seconds=_ANSWER_SECONDS)
+            except UnavailableError as error:
+                raise UnavailableError(
+                    f"{engine.program}: its engine does not answer: {error.message}", next_step=_ADVICE
+                ) from None
+
+
+class _NeverCameError(UnavailableError):
+    """The engine failed before it asked us for anything."""
+
+
+class _Feed:
+    def __init__(self, session: Session, remote: Remote) -> None:
+        self._session = session
+        self._remote = remote
+        self._node, self._manifest = remote.image()
+        self._fetcher = session.fetcher(remote.source)
+        self._came: dict[str, int] = {}
+        self._failed: CogpackError | None = None
+
+    @property
+    def pulled(self) -> list[PulledBlob]:
+        return [
+            PulledBlob(digest=blob.digest, size=blob.size, fetched=self._came.get(blob.digest, 0))
+            for blob in self._remote.graph.blobs
+        ]
+
+    def serve(self, engine: Engine) -> None:
+        """Let the engine pull; raises `_NeverCameError` where it did not ask for anything."""
+        with shown(self._session.progress, self._remote.name, "unpack"):
+            self._serve(engine)
+
+    def _serve(self, engine: Engine) -> None:
+        blobs = {blob.digest: blob for blob in self._remote.graph.blobs}
+        served = Served(self._node.descriptor, self._node.data, blobs, self._blocks)
+        with PullThrough(served) as through:
+            names = {
+                "source": through.reference,
+                "name": self._remote.name,
+                "digest": str(self._remote.reference.with_digest(self._node.descriptor.digest)),
+                "platform": self._platform(),
+            }
+            try:
+                _run(engine, engine.pull, names)
+            except UnavailableError as error:
+                if self._failed:
+                    raise self._failed from None
+                if not through.asked:
+                    raise _NeverCameError(error.message, next_step=error.next_step) from None
+                raise
+        try:
+            _run(engine, engine.tag, names)
+        finally:
+            _run(engine, engine.untag, names)
+        if engine.again:
+            try:
+                _run(engine, engine.again, names, seconds=_AGAIN_SECONDS)
+            except UnavailableError as error:
+                text = f"{names['name']} has no RepoDigest: {error.message}"
+                self._session.progress.note(Note(Code.NO_REPO_DIGEST, text))
+
+    def load(self) -> None:
+        """Into a Docker elsewhere, through its own connection."""
+        layout = pieces(self._node.descriptor, self._node.data, self._manifest, self._remote.name)
+        with Load.running(self._session.cancellation) as load:
+            for piece in layout:
+                if isinstance(piece.content, bytes):
+                    load.write(piece.content)
+                else:
+                    for block in self._blocks(piece.content, 0):
+                        load.write(block)
+            with shown(self._session.progress, self._remote.name, "load"):
+                load.finish()
+
+    def _blocks(self, blob: Descriptor, start: int) -> Generator[bytes]:
+        task = self._session.progress.task(title(blob), blob.size - start, "fetch")
+
+        def count(size: int) -> None:
+            self._came[blob.digest] = self._came.get(blob.digest, 0) + size
+            task.advance(size)
+
+        # What was wrong once is asked for again in one answer.
+        again = blob.digest in self._came
+        try:
+            yield from self._fetcher.stream(blob, count, start=start, ranges=not again)
+        except CogpackError as error:
+            self._failed = error
+            raise
+        task.done("pulled")
+
+    def _platform(self) -> str:
+        config = self._manifest.config
+        found = read_config(
+            self._remote.repository.blob_bytes(config, limit=CONFIG_LIMIT), _Config, where=self._remote.name
+        )
+        return str(Platform(architecture=found.architecture, os=found.os, variant=found.variant))
+
+
+def _run(engine: Engine, arguments: tuple[str, ...], names: Mapping[str, str], *, seconds: float | None = None) -> None:
+    command = [engine.program, *(argument.format_map(names) for argument in arguments)]
+    what = next(argument for argument in arguments if not argument.startswith("-"))
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise UnavailableError(
+            f"{engine.program} {what} took more than {seconds} seconds", next_step="look at the engine's log"
+        ) from None
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip()
+        raise UnavailableError(
+            f"{engine.program} {what} ended with {done.returncode}: {words[-500:]}",
+            next_step="look at the engine's log, or pull into a file: -o FILE.tar",
+        )
+
+
+def _is_local() -> bool:
+    """Whether Docker is behind a socket of this machine: DOCKER_HOST, DOCKER_CONTEXT and its settings count."""
+    answer = subprocess.run(
+        ["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return answer.returncode != 0 or answer.stdout.strip().startswith(("unix:", "npipe:"))

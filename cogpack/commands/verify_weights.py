@@ -1,0 +1,299 @@
+"""`cogpack weights verify`: the weights inside an image that is there already, or in a directory."""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import msgspec
+from blake3 import blake3
+
+from cogpack.decompress import decompressed
+from cogpack.disk import is_directory
+from cogpack.errors import InputError, MismatchError
+from cogpack.images.stored import StoredImage, open_image, title
+from cogpack.layers import tar
+from cogpack.layers.content import BLOCK, Blocks, LocalFile
+from cogpack.layers.fingerprints import hasher
+from cogpack.layers.weights import WEIGHTS, may_hold
+from cogpack.layers.weights.cuts import AnyHeader, read_any, read_local
+from cogpack.layers.weights.gguf import GgufHeader
+from cogpack.layers.weights.opaque import MANIFEST, PARTS
+from cogpack.layers.weights.safetensors import Tensor
+from cogpack.layers.weights.shards import ShardIndex
+from cogpack.oci import Descriptor, decode
+from cogpack.planning.plan import PROJECT
+from cogpack.project import GGUF_PART, gguf_part, index_path
+from cogpack.runtime.contract import WORKING_DIRECTORY
+from cogpack.session import Session
+from cogpack.sinks.base import counted
+from cogpack.untar import Untar
+
+DOCUMENT_LIMIT = 64 * 1024 * 1024
+
+
+_Size = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+_PARTS = 10_000
+"""Parts of all files that an image holds in parts; Docker takes 127 layers."""
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """An item of join.json: a file that starts out in parts (path and size of each)."""
+
+    path: str
+    joined: str
+    size: _Size
+    parts: tuple[tuple[str, _Size], ...]
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """`how`: "whole", "parts", or "tensors", of which there are `tensors`."""
+
+    path: str
+    how: str
+    tensors: int = 0
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """Weights that were compared and are equal."""
+
+    files: tuple[Checked, ...]
+
+
+class _Held(msgspec.Struct):
+    """What an image holds: blake3 of each file, documents, and of each tensor of files that may be parts of one: by
+    file and name; of GGUF files also the blake3 of their keys."""
+
+    files: dict[str, str] = {}
+    documents: dict[str, bytes] = {}
+    tensors: dict[str, dict[str, tuple[Tensor, str]]] = {}
+    keys: dict[str, str] = {}
+
+
+def weight_layers(image: StoredImage) -> list[Descriptor]:
+    """The layers with weights; all of them in an image whose layers have no names."""
+    named = [layer for name, layer in image.layers if name.startswith(WEIGHTS)]
+    return named if any(name for name, _ in image.layers) else list(image.manifest.layers)
+
+
+def verify_weights(session: Session, target: str, against: Path) -> list[Checked]:
+    """Compare every file of `against` (a file or directory) with what `target` holds in its place: an image, or a
+    directory that is no OCI layout, as `weights pull` and `split` write.
+
+    A file is there whole, in parts, or as tensors of shards; anything else, and any difference, is a `MismatchError`.
+    Layers whose names tell that they hold other weights are not read.
+    """
+    files = sorted(path for path in against.rglob("*") if path.is_file()) if is_directory(against) else [against]
+    if not files:
+        raise InputError(f"{against}: holds no files", next_step="name the weights to compare with")
+    held = _Held()
+    if is_directory(Path(target)) and not (Path(target) / "oci-layout").exists():
+        name = target
+        _read_directory(session, held, Path(target))
+    else:
+        image = open_image(session, target)
+        name = image.name
+        _read_image(session, held, image, {path.name for path in files})
+    joined = joined_files(held.documents.get(MANIFEST), name)
+    return [
+        _check(
+            LocalFile.named(path),
+            path.relative_to(against).as_posix() if path != against else path.name,
+            held,
+            joined,
+            name,
+        )
+        for path in files
+    ]
+
+
+def _read_image(session: Session, held: _Held, image: StoredImage, files: Collection[str]) -> None:
+    """`files`: the last names of those that are compared."""
+    project = [layer for name, layer in image.layers if name == PROJECT]  # the config files that stand beside weights
+    for layer in [*weight_layers(image), *project]:
+        name = title(layer)
+        if name.startswith(WEIGHTS) and not any(may_hold(name, file) for file in files):
+            continue
+        task = session.progress.task(name, layer.size, "read")
+        with image.blob(layer) as blocks:
+            reader = Untar(decompressed(counted(blocks, task.advance)), where=image.name)
+            for member in reader:
+                if member.kind == "file":
+                    _hold(held, member.path, member.size, reader.content(), image.name)
+                elif member.kind == "hardlink":
+                    _hold_link(held, member.path, member.target)
+        task.done("read")
+
+
+def _read_directory(session: Session, held: _Held, root: Path) -> None:
+    for path in sorted(path for path in root.rglob("*") if path.is_file()):
+        file = LocalFile.named(path)
+        task = session.progress.task(path.name, file.size, "read")
+        _hold(held, path.relative_to(root).as_posix(), file.size, counted(tar.read(file), task.advance), str(root))
+        task.done("read")
+
+
+def _hold(held: _Held, path: str, size: int, blocks: Iterator[bytes], where: str) -> None:
+    whole = hasher(size)
+    stream = Blocks(_watched(blocks, whole)).buffered()
+    if path == MANIFEST or ".safetensors.index." in path:
+        if size > DOCUMENT_LIMIT:
+            raise InputError(f"{where}: /{path} has {size} bytes", next_step="it is no index")
+        held.documents[path] = stream.read()
+    elif path.endswith(".safetensors") or GGUF_PART.fullmatch(path):
+        with suppress(InputError):  # it is whatever it is, and can be compared as a whole
+            _read_tensors(held, path, stream, size)
+    while stream.read1(BLOCK):
+        pass
+    held.files[path] = whole.hexdigest()
+
+
+def _hold_link(held: _Held, path: str, target: str) -> None:
+    """What is another name of a file that came before."""
+    for kept in (held.files, held.keys):
+        if target in kept:
+            kept[path] = kept[target]
+    if target in held.documents:
+        held.documents[path] = held.documents[target]
+    if target in held.tensors:
+        held.tensors[path] = held.tensors[target]
+
+
+def _watched(blocks: Iterator[bytes], hash_: blake3) -> Iterator[bytes]:
+    for block in blocks:
+        hash_.update(block)
+        yield block
+
+
+def _read_tensors(held: _Held, path: str, stream: BinaryIO, size: int) -> None:
+    header = read_any("gguf" if path.endswith(".gguf") else "tensor", stream, size, where=path)
+    if isinstance(header, GgufHeader):
+        held.keys[path] = _keys(header)
+    found: dict[str, tuple[Tensor, str]] = {}
+    at = 0
+    for tensor in header.tensors:
+        stream.read(tensor.begin - at)  # the zeros between two tensors
+        found[tensor.name] = (tensor, _hash(stream, tensor.size))
+        at = tensor.end
+    held.tensors[path] = found
+
+
+def _keys(header: GgufHeader) -> str:
+    return blake3(b"".join(pair.encoded for pair in header.pairs)).hexdigest()
+
+
+def joined_files(document: bytes | None, where: str) -> dict[str, Joined]:
+    """The files of a join.json, by path; one that can't be of ours is an `InputError`."""
+    if document is None:
+        return {}
+    where = f"{where}: /{MANIFEST}"
+    items = decode(document, list[Joined], where=where)
+
+    def bad(why: str) -> InputError:
+        return InputError(f"{where}: {why}", next_step="don't use this image")
+
+    if sum(len(item.parts) for item in items) > _PARTS:
+        raise bad(f"more than {_PARTS} parts")
+    seen: set[str] = set()
+    for item in items:
+        for path in (item.path, *(part for part, _ in item.parts)):
+            if not _is_plain(path) or path in seen:
+                raise bad(f"the path {path!r:.200} is no file's, or there twice")
+            seen.add(path)
+        if odd := [part for part, _ in item.parts if not part.startswith(f"/{PARTS}/")]:
+            raise bad(f"the part {odd[0]!r:.200} is not below /{PARTS}")
+        if not item.parts or sum(size for _, size in item.parts) != item.size:
+            raise bad(f"the parts of {item.path!r:.200} are not of its {item.size} bytes")
+    files = {item.path.lstrip("/"): item for item in items}
+    for path in files:
+        if above := [path[:at] for at, sign in enumerate(path) if sign == "/" and path[:at] in files]:
+            raise bad(f"/{above[0]:.200} is a file and a directory")
+    return files
+
+
+def _is_plain(path: str) -> bool:
+    """Absolute, in the one spelling of a file's path, and not the source directory itself."""
+    names = path.split("/")
+    return (
+        path.startswith("/") and path != WORKING_DIRECTORY and not {"", ".", ".."} & set(names[1:]) and "\0" not in path
+    )
+
+
+def _check(file: LocalFile, relative: str, held: _Held, joined: Mapping[str, Joined], where: str) -> Checked:
+    whole = _place(relative, held.files, where)
+    if whole is not None:
+        with file.open() as stream:
+            if _hash(stream, file.size) != held.files[whole]:
+                raise _different(where, f"/{whole}", file)
+        return Checked(path=relative, how="whole")
+    parted = _place(relative, joined, where)
+    if parted is not None:
+        _check_parts(file, joined[parted], held, where)
+        return Checked(path=relative, how="parts")
+    if relative.endswith(".safetensors") and (indexed := _place(index_path(relative), held.documents, where)):
+        places = _shard_places(indexed, held, where)
+        header = read_local("tensor", file)
+        return Checked(path=relative, how="tensors", tensors=_check_tensors(file, header, places, held, where))
+    stems = {found["stem"]: found for part in held.tensors if (found := GGUF_PART.fullmatch(part))}
+    if relative.endswith(".gguf") and (stem := _place(relative.removesuffix(".gguf"), stems, where)):
+        header = read_local("gguf", file)
+        parts = [gguf_part(stem, number, int(stems[stem]["count"])) for number in range(int(stems[stem]["count"]))]
+        if isinstance(header, GgufHeader) and _keys(header) != held.keys.get(parts[0]):
+            raise _different(where, f"/{parts[0]}, its keys and values", file)
+        places = {name: part for part in parts for name in held.tensors.get(part, ())}
+        return Checked(path=relative, how="tensors", tensors=_check_tensors(file, header, places, held, where))
+    raise MismatchError(f"{where}: has no file for {relative}", next_step="check that it is the right image")
+
+
+def _place(relative: str, paths: Mapping[str, object], where: str) -> str | None:
+    """The one path of the image that is `relative` in some directory of it."""
+    found = [path for path in paths if path == relative or path.endswith(f"/{relative}")]
+    if len(found) > 1:
+        raise InputError(f"{where}: {relative} could be {' or '.join(found)}", next_step="compare a larger directory")
+    return found[0] if found else None
+
+
+def _hash(stream: BinaryIO, size: int) -> str:
+    digest = hasher(size)
+    while size and (block := stream.read(min(BLOCK, size))):
+        digest.update(block)
+        size -= len(block)
+    return digest.hexdigest()
+
+
+def _check_parts(file: LocalFile, joined: Joined, held: _Held, where: str) -> None:
+    if file.size != sum(size for _, size in joined.parts):
+        raise _different(where, joined.path, file)
+    with file.open() as stream:
+        for part, size in joined.parts:
+            if _hash(stream, size) != held.files.get(part.lstrip("/")):
+                raise _different(where, part, file)
+
+
+def _check_tensors(file: LocalFile, header: AnyHeader, places: Mapping[str, str], held: _Held, where: str) -> int:
+    """How many tensors were compared: each must be in the file of the image that `places` has for its name, and no
+    other may be there."""
+    if odd := sorted(places.keys() ^ {tensor.name for tensor in header.tensors}):
+        raise MismatchError(
+            f"{where}: tensor {odd[0]!r:.200} is only in one of it and {file.path}", next_step="push the model again"
+        )
+    with file.open() as stream:
+        for tensor in header.tensors:
+            part = places[tensor.name]
+            found = held.tensors.get(part, {}).get(tensor.name)
+            stream.seek(header.data + tensor.begin)
+            same = found is not None and (found[0].dtype, found[0].shape) == (tensor.dtype, tensor.shape)
+            if found is None or not same or found[1] != _hash(stream, tensor.size):
+                raise _different(where, f"/{part}, tensor {tensor.name}", file)
+    return len(header.tensors)
+
+
+def _shard_places(indexed: str, held: _Held, where: str) -> dict[str, str]:
+    """By the name of each tensor, the file that an index says it is in."""
+    weight_map = decode(held.documents[indexed], ShardIndex, where=f"{where}: /{indexed}").weight_map
+    folder = indexed[: indexed.rfind("/") + 1]
+    return {name: folder + file for name, file in weight_map.items()}
+
+
+def _different(where: str, inside: str, file: LocalFile) -> MismatchError:
+    return MismatchError(f"{where}: {inside} is not what {file.path} holds", next_step="push the model again")

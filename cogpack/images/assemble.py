@@ -1,0 +1,143 @@
+"""Layers and settings to an image: pure, the same input gives the same bytes (image-spec config.md, manifest.md)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from cogpack.digest import sha256
+from cogpack.layers.tar import EPOCH
+from cogpack.oci import (
+    LAYER_KEY,
+    LAYER_NAME,
+    OCI_CONFIG,
+    OCI_MANIFEST,
+    Descriptor,
+    Image,
+    LayerInfo,
+    Manifest,
+    Platform,
+    encode,
+    encode_manifest,
+    oci_layer_type,
+)
+
+LAYER_LIMIT = 100
+"""Docker runs 125 layers and fails at 126; the rest is room for images built `FROM` this one."""
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """How the container starts (image-spec config.md, `config`). `path`: goes before the base's PATH."""
+
+    environment: tuple[tuple[str, str], ...]
+    path: str | None
+    command: tuple[str, ...]
+    entrypoint: tuple[str, ...] = ()
+    working_directory: str
+    ports: tuple[str, ...]
+    labels: Mapping[str, str]
+
+
+class Marks(msgspec.Struct, frozen=True, kw_only=True):
+    """What is written on an image besides what it is made of. `created`: seconds since 1970."""
+
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
+    created: int | None = None
+
+
+class BaseImage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a registry base contributes besides its layers: the raw config, unknown fields and all."""
+
+    config: Mapping[str, Any]
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One layer as the image lists it."""
+
+    name: str
+    key: str
+    info: LayerInfo
+
+
+def assemble(
+    parts: Sequence[Part],
+    run: Run,
+    *,
+    platform: Platform,
+    base: BaseImage | None = None,
+    base_layers: int = 0,
+    annotations: Mapping[str, str] = {},
+    created: int = EPOCH,
+) -> Image:
+    """`parts` bottom first; the first `base_layers` of them are the base's own. `created`: seconds since 1970."""
+    config = encode(_config(parts, run, platform, base, base_layers, created))
+    layers = [_layer(part, own=index >= base_layers) for index, part in enumerate(parts)]
+    manifest = encode_manifest(
+        Manifest(
+            schema_version=2,
+            media_type=OCI_MANIFEST,
+            config=Descriptor(media_type=OCI_CONFIG, digest=sha256(config), size=len(config)),
+            layers=layers,
+            annotations=dict(annotations) or None,
+        ),
+        next_step="shorten the descriptions in the predictor's inputs, or the paths of weights",
+    )
+    return Image(config, manifest, tuple((part.key, part.info) for part in parts))
+
+
+def _layer(part: Part, *, own: bool) -> Descriptor:
+    found = part.info.descriptor
+    annotations = {LAYER_KEY: part.key, LAYER_NAME: part.name} if own else None
+    # The base's descriptors keep nothing but their identity: annotations of a parent are not ours to repeat, and
+    # Docker's media types become OCI's, since a manifest may not mix the families.
+    return Descriptor(
+        media_type=oci_layer_type(found.media_type), digest=found.digest, size=found.size, annotations=annotations
+    )
+
+
+def _config(
+    parts: Sequence[Part], run: Run, platform: Platform, base: BaseImage | None, base_layers: int, created: int
+) -> dict[str, Any]:
+    time = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    document: dict[str, Any] = dict(base.config) if base else {}
+    inherited: dict[str, Any] = dict(document.get("config") or {})
+    for docker_only in ("container", "container_config", "docker_version", "id", "parent"):
+        document.pop(docker_only, None)
+    environment = dict(pair.partition("=")[::2] for pair in inherited.get("Env") or [])
+    inherited_path = environment.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    if run.path is not None:
+        environment["PATH"] = f"{run.path}:{inherited_path}"
+    environment.update(run.environment)
+    for replaced in ("Healthcheck", "OnBuild", "Shell", "User"):
+        inherited.pop(replaced, None)
+    inherited.update(
+        {
+            "Env": [f"{name}={value}" for name, value in environment.items()],
+            "Entrypoint": list(run.entrypoint),
+            "Cmd": list(run.command),
+            "WorkingDir": run.working_directory,
+            "ExposedPorts": {port: {} for port in run.ports},
+            "Labels": {**(inherited.get("Labels") or {}), **run.labels},
+        }
+    )
+    history = list(document.get("history") or [])
+    if history and sum(1 for step in history if not step.get("empty_layer")) != base_layers:
+        history = []  # a base whose history does not match its layers: docker's readers would stumble over it
+    if base_layers and not history:
+        history = [{"created": time, "created_by": "base"} for _ in range(base_layers)]
+    history += [{"created": time, "created_by": "cogpack", "comment": part.name} for part in parts[base_layers:]]
+    document.update(
+        {
+            "created": time,
+            "architecture": platform.architecture,
+            "os": platform.os,
+            "config": inherited,
+            "rootfs": {"type": "layers", "diff_ids": [part.info.diff_id for part in parts]},
+            "history": history,
+        }
+    )
+    if platform.variant:
+        document["variant"] = platform.variant
+    return document

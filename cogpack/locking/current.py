@@ -1,0 +1,141 @@
+"""The lock that holds for a run: the present one where it fits the project, else a new one, written or not."""
+
+import os
+import time
+from collections.abc import Sequence
+
+from cogpack.disk import check_writable
+from cogpack.errors import InputError, MismatchError
+from cogpack.layers.facts import write_whole
+from cogpack.lock import (
+    FILE,
+    Lock,
+    encode_lock,
+    input_digests,
+    read_lock,
+)
+from cogpack.locking.changes import change_lines, changes, holdings
+from cogpack.locking.clashes import check_clashes, clash_notes
+from cogpack.locking.decide import named_wheels, resolve_lock
+from cogpack.locking.otherwise import notes_of
+from cogpack.locking.requirements import check_requirements
+from cogpack.notes import Code, Note
+from cogpack.project import Project
+from cogpack.session import Session
+from cogpack.text import time_text
+from cogpack.trace import TRACE
+
+
+def lock(session: Session, project: Project, *, upgrade: bool = False, packages: Sequence[str] = ()) -> Lock:
+    """Resolve afresh and write `cogpack.lock`, and say what changed.
+
+    Present pins are kept where they still fit, unless `upgrade`, and but for those of `packages`: names of wheels.
+    """
+    began = time.monotonic()
+    session.notes.show_all()
+    check_requirements(session, project)
+    previous = read_lock(project.root)
+    _try_writing(project)
+    made = resolve_lock(session, project, previous, upgrade=upgrade, packages=packages)
+    named_wheels(packages, made.platforms[project.config.pack.platform])  # where no lock was there to ask
+    _tell(session, project, made)
+    session.notes.check()
+    write_lock(project, made)
+    platform = project.config.pack.platform
+    found = changes(previous, made, platform) if previous else []
+    for line in change_lines(found):
+        session.progress.summary(line)
+    what = "unchanged" if previous and not found else "locked"
+    took = time_text(time.monotonic() - began)
+    session.progress.summary(f"{what}: {holdings(made.platforms[platform])}, in {took}")
+    return made
+
+
+def check_lock(project: Project) -> Lock:
+    """The lock; `MismatchError` where it is absent or was made from other inputs. No server is asked."""
+    found = read_lock(project.root)
+    if found is None:
+        raise MismatchError(f"{project.root / FILE}: there is no lock", next_step="run cogpack lock and commit it")
+    stale = found.stale(input_digests(project.inputs()))
+    if stale or project.config.pack.platform not in found.platforms:
+        raise _stale(project, stale)
+    return found
+
+
+def _stale(project: Project, stale: Sequence[str]) -> MismatchError:
+    what = f"another {' and another '.join(stale)}" if stale else f"no {project.config.pack.platform}"
+    return MismatchError(
+        f"{FILE} was made {'from' if stale else 'for'} {what}", next_step="run cogpack lock and commit cogpack.lock"
+    )
+
+
+def _tell(session: Session, project: Project, lock: Lock) -> None:
+    decisions = lock.platforms[project.config.pack.platform]
+    for note in (*notes_of(project.config, decisions), *clash_notes(project, decisions)):
+        session.progress.note(note)
+
+
+def is_pinned(session: Session, project: Project) -> bool:
+    """Whether the lock is to be taken as it is: neither resolved anew nor added to."""
+    return session.settings.locked or (session.settings.in_ci and os.path.lexists(project.root / FILE))
+
+
+def current_lock(session: Session, project: Project, *, writes: bool) -> Lock:
+    """The lock, if it fits the project's inputs; else a new one, or a `MismatchError` where it is pinned.
+
+    Only who `writes` leaves the new one in the project, and is told at once if that can't be.
+    """
+    check_requirements(session, project)
+    found = read_lock(project.root)
+    if found is None:
+        if session.settings.locked:
+            raise MismatchError(
+                f"{project.root / FILE}: there is no lock, and with --locked or for verify none is made",
+                next_step="run cogpack lock and commit cogpack.lock",
+            )
+        return _renewed(session, project, None, writes=writes)
+    stale = found.stale(input_digests(project.inputs()))
+    decisions = found.platforms.get(project.config.pack.platform)
+    if not stale and decisions:
+        check_clashes(project, decisions)
+        _tell(session, project, found)
+        if TRACE.level:
+            TRACE.decided(f"{FILE} was made from these inputs: nothing is resolved")
+        return found
+    if is_pinned(session, project):
+        raise _stale(project, stale)
+    if stale:
+        text = f"{FILE} is stale ({', '.join(stale)} changed): resolving"
+        session.progress.note(Note(Code.LOCK_STALE, text))
+    else:
+        text = f"{FILE} has no {project.config.pack.platform} yet: resolving"
+        session.progress.note(Note(Code.LOCK_LACKS_PLATFORM, text))
+    return _renewed(session, project, found, writes=writes)
+
+
+def _renewed(session: Session, project: Project, found: Lock | None, *, writes: bool) -> Lock:
+    if writes:
+        return lock(session, project)
+    session.notes.show_all()
+    made = resolve_lock(session, project, found)
+    _tell(session, project, made)
+    platform = project.config.pack.platform
+    lacks = f"has no {platform}" if found and platform not in found.platforms else "is stale"
+    text = f"{FILE} {'is not there' if found is None else lacks}: resolved for this run only, cogpack lock writes it"
+    session.progress.note(Note(Code.LOCK_UNWRITTEN, text))
+    return made
+
+
+def write_lock(project: Project, made: Lock) -> None:
+    write_whole(project.root / FILE, encode_lock(made))
+
+
+def _try_writing(project: Project) -> None:
+    """A directory that takes no lock should be known before the work of a resolution."""
+    path = project.root / FILE
+    try:
+        check_writable(path)
+    except InputError as error:
+        raise InputError(
+            error.message, next_step=f"run cogpack lock where the project can be written, and commit {FILE}"
+        ) from error

@@ -1,0 +1,89 @@
+"""What a project requires, to wheels; and all that is wrong with it at once."""
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from cogpack.config import Config
+from cogpack.errors import CogpackError, InputError, together
+from cogpack.lock import Decisions
+from cogpack.oci import Platform
+from cogpack.project import Project
+from cogpack.requirements import Requirements
+from cogpack.resolve.wheels import Indexes, Resolved, Target, resolve_wheels
+from cogpack.runtime import contract
+from cogpack.session import Session
+from cogpack.text import count_text
+
+DEFAULT_PYTHON = "3.13"
+
+_END = re.compile(r"[\s\[=<>!~;@,(]")
+"""Behind the name of a requirement."""
+
+_NAMED = 3
+"""Requirements that are named while they are resolved."""
+
+_NEWEST_GLIBC = "2.41"
+"""Of the bases that there are: what has no wheel for it has none for any."""
+
+
+def python_minor(config: Config) -> str:
+    """The Python that is asked for: "3.13"."""
+    return ".".join((config.python_version or DEFAULT_PYTHON).split(".")[:2])
+
+
+def indexes_of(session: Session, project: Project, requirements: Requirements) -> Indexes:
+    return Indexes.from_environment(session.environment, requirements, project.root)
+
+
+def resolve_requirements(
+    session: Session, project: Project, requirements: Requirements, target: Target, kept: Decisions | None
+) -> Resolved:
+    """With those that every image has. What one should know of the choice is told."""
+    config = project.config
+    indexes = indexes_of(session, project, requirements)
+    resolved = resolve_wheels(
+        [*requirements.lines, contract.sdk_requirement(config), "coglet", "pip"],
+        constraints=requirements.constraints,
+        root=project.root,
+        target=target,
+        indexes=indexes,
+        exclude_newer=config.pack.exclude_newer,
+        preferences=kept.wheels if kept else (),
+        cache=session.cache,
+        metadata=session.metadata,
+        places=requirements.places,
+        title=_title(requirements.lines, target.python),
+        progress=session.progress,
+    )
+    return msgspec.structs.replace(resolved, notes=(*requirements.notes, *indexes.notes, *resolved.notes))
+
+
+def check_requirements(session: Session, project: Project) -> None:
+    """`InputError` of lines that can't be taken, together with all that could not be had of the others.
+
+    Before any base is asked for: with what is wrong already, only more of it is looked for.
+    """
+    faults, others = project.faulty_requirements()
+    if not faults:
+        return
+    platform = Platform.parse(project.config.pack.platform)
+    target = Target(python=python_minor(project.config), glibc=_NEWEST_GLIBC, arch=platform.architecture)
+    further: list[InputError] = []
+    try:
+        resolve_requirements(session, project, others, target, None)
+    except InputError as error:
+        further.append(error)
+    except CogpackError:  # no index at hand: then only what is known
+        pass
+    raise together([*faults, *further])
+
+
+def _title(lines: Sequence[str], python: str) -> str:
+    """`5 requirements for Python 3.13: numpy, pillow, torch and 2 more`: the user's own, not those that Cog adds."""
+    names = [_END.split(line.partition("#")[0].partition("?")[0].rpartition("/")[2])[0] for line in lines]
+    if not names:
+        return f"Cog's own wheels for Python {python}"
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{count_text(len(names), 'requirement')} for Python {python}: {', '.join(names[:_NAMED])}{more}"

@@ -1,0 +1,92 @@
+"""A look at the maintainer scripts of packages before anything is locked: those that can't be stood in for are told at
+`cogpack lock`, with who brings them, and not when layers have moved.
+
+A package's scripts are in its first kilobytes, which are read by range from the mirror. They are not verified, so what
+they say is only a reason to refuse: the layer is made of the whole package, which is.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+
+from cogpack.artifacts import Artifact
+from cogpack.digest import Digest
+from cogpack.errors import CogpackError, InputError, UnavailableError, together
+from cogpack.http import redacted
+from cogpack.layers.debs.archive import control_end, read_control
+from cogpack.layers.debs.configure import check_scripts, is_stood_in_for
+from cogpack.lock import LockedDeb
+from cogpack.notes import Code, Note
+from cogpack.resolve.debs import Brought, Mirror
+from cogpack.session import Session
+from cogpack.text import count_text
+from cogpack.threads import each
+
+_HEAD = 16 * 1024
+"""Bytes of a package that are read first; most control archives end within."""
+_LIMIT = 1024 * 1024
+"""Of one answer."""
+_JOBS = 16
+
+
+def deb_artifact(deb: LockedDeb) -> Artifact:
+    return Artifact(deb.path.rpartition("/")[2], Digest(f"sha256:{deb.sha256}"), deb.size)
+
+
+def check_maintainers(session: Session, packages: Sequence[Brought], mirror: Mirror, places: Mapping[str, str]) -> None:
+    """Raises one `InputError` of all `packages` whose scripts do more than is known. `places`: by requested package."""
+    unknown = [found for found in packages if not is_stood_in_for(found.deb.name)]
+    if not unknown:
+        return
+    task = session.progress.task(f"maintainer scripts of {count_text(len(unknown), 'package')}", None, "read")
+
+    def look(found: Brought) -> InputError | str:
+        try:
+            control = _control(session, found.deb, mirror)
+        except CogpackError as error:
+            return error.message
+        try:
+            check_scripts(found.deb.name, found.deb.version, control)
+        except InputError as error:
+            return _placed(error, found, places)
+        return ""
+
+    answers = each(look, unknown, jobs=_JOBS, name="scripts", cancellation=session.cancellation)
+    task.done("read")
+    if faults := [answer for answer in answers if isinstance(answer, InputError)]:
+        raise together(faults)
+    if unread := [answer for answer in answers if isinstance(answer, str) and answer]:
+        text = f"maintainer scripts of {count_text(len(unread), 'package')} could not be read, and are when the layer"
+        session.progress.note(Note(Code.SCRIPTS_UNREAD, f"{text} is made: {unread[0]}"))
+
+
+def _placed(error: InputError, found: Brought, places: Mapping[str, str]) -> InputError:
+    asked, *brought = found.chain
+    where = f"{places.get(asked, 'build.system_packages')}: "
+    way = f"{asked} brings {', which brings '.join(brought)}: " if brought else ""
+    return InputError(f"{where}{way}{error.message.removeprefix('build.system_packages: ')}", next_step=error.next_step)
+
+
+def _control(session: Session, deb: LockedDeb, mirror: Mirror) -> dict[str, bytes]:
+    where = f"package {deb.name} {deb.version}"
+    artifact = deb_artifact(deb)
+    if session.store.find(artifact):
+        with session.store.verified(artifact, tuple)[0].open("rb") as stream:
+            return read_control(stream, where=where)
+    url = mirror.url(deb.archive, deb.path)
+    head = _read(session, url, 0, min(_HEAD, deb.size))
+    if (end := min(control_end(head), deb.size)) > len(head):
+        head += _read(session, url, len(head), end)
+    return read_control(io.BytesIO(head), where=where)
+
+
+def _read(session: Session, url: str, start: int, end: int) -> bytes:
+    """A range, or all of a small file from a server that knows no ranges (RFC 9110 14.2). Whole answers are read, so
+    that their connection serves the next."""
+    answer = session.http.request(
+        "GET", url, origin=url, headers={"Range": f"bytes={start}-{end - 1}"}, limit=_LIMIT, patient=False, follow=True
+    )
+    if answer.status == 206 and answer.headers.get("content-range", "").startswith(f"bytes {start}-"):
+        return answer.body
+    if answer.status == 200:
+        return answer.body[start:end]
+    raise UnavailableError(f"{redacted(url)}: HTTP {answer.status}", next_step="use another Debian mirror")

@@ -1,0 +1,120 @@
+"""The file of a whole machine (`COGPACK_CONFIG`, else /etc/cogpack/config.toml): what holds for every project on it.
+
+It can deny notes and bases, and allow nothing that somebody else denies; and it names mirrors, for where neither the
+command line, the environment nor cog.yaml does.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import msgspec
+
+from cogpack.config import Config
+from cogpack.errors import InputError
+from cogpack.policy import Rules, rules
+from cogpack.reference import Reference
+from cogpack.registry.pull.mirrors import Mirrors
+
+VARIABLE = "COGPACK_CONFIG"
+PLACE = Path("/etc/cogpack/config.toml")
+_LIMIT = 64 * 1024
+_URL = re.compile(r"https?://[^\s,@]+(?:,https?://[^\s,@]+)?")
+
+
+class _Notes(msgspec.Struct, frozen=True, kw_only=True):
+    deny: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True):
+    """`registry_mirrors`: each as `--registry-mirror`; `allowed_bases`: globs over `HOST/NAME`."""
+
+    registry_mirrors: tuple[str, ...] = ()
+    debian_mirror: str | None = None
+    allowed_bases: tuple[str, ...] | None = None
+    notes: _Notes = _Notes()
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """`name`: of the file, "" where there is none. `bases`: None where any will do."""
+
+    name: str = ""
+    rules: Rules = Rules()
+    bases: tuple[str, ...] | None = None
+    registry_mirrors: tuple[str, ...] = ()
+    debian_mirror: str | None = None
+
+    def environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        """`given`, with our mirrors where it names none."""
+        ours = {"COGPACK_REGISTRY_MIRROR": " ".join(self.registry_mirrors)} if self.registry_mirrors else {}
+        ours |= {"COGPACK_DEBIAN_MIRROR": self.debian_mirror} if self.debian_mirror else {}
+        return ours | {name: value for name, value in given.items() if value or name not in ours}
+
+    def check_base(self, config: Config) -> None:
+        """Refuse an image as base that is not among those allowed. Debian's own packages are no image."""
+        if config.pack.base is None or self.bases is None:
+            return
+        where = config.where("cogpack.base")
+        name = Reference.parse(config.pack.base, where=where).name
+        if not any(fnmatchcase(name, pattern) for pattern in self.bases):
+            allowed = ", ".join(self.bases) or "none"
+            raise InputError(
+                f"{where}: {name} is not among the bases that {self.name} allows: {allowed}",
+                next_step="choose one of those, or leave out cogpack.base, which takes Debian packages",
+            )
+
+
+def read_machine(environment: Mapping[str, str], *, usual: Path = PLACE) -> Machine:
+    """The file that is there; one that `COGPACK_CONFIG` names must be."""
+    chosen = environment.get(VARIABLE)
+    path = Path(chosen) if chosen else usual
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_LIMIT + 1)
+    except OSError as error:
+        if not chosen and isinstance(error, FileNotFoundError | NotADirectoryError):
+            return Machine()
+        where = f"{VARIABLE}: {path}" if chosen else str(path)
+        raise InputError(f"{where}: {error.strerror}", next_step="make it a readable file") from error
+    if len(data) > _LIMIT:
+        raise InputError(f"{path}: more than {_LIMIT} bytes", next_step="shorten it")
+    return _parsed(data, str(path))
+
+
+def _parsed(data: bytes, name: str) -> Machine:
+    try:
+        document = tomllib.loads(data.decode())
+        _check_keys(document, _File.__struct_fields__, name)
+        if isinstance(notes := document.get("notes"), dict):
+            _check_keys(notes, _Notes.__struct_fields__, f"{name}: notes")
+        found = msgspec.convert(document, _File)
+    except (ValueError, msgspec.ValidationError, RecursionError) as error:
+        raise InputError(f"{name}: {error}", next_step="correct it; docs/notes.md has an example") from error
+    try:
+        Mirrors(found.registry_mirrors)
+    except InputError as error:
+        raise InputError(f"{name}: {error.message}", next_step="write each as docker.io=mirror.example.com") from error
+    if found.debian_mirror is not None and not _URL.fullmatch(found.debian_mirror):
+        raise InputError(
+            f"{name}: debian_mirror: expected a URL without a password, or two with a comma between",
+            next_step="write it as http://mirror.example.com/debian",
+        )
+    return Machine(
+        name=name,
+        rules=rules(found.notes.deny, found.notes.allow, where=f"{name}: notes"),
+        bases=found.allowed_bases,
+        registry_mirrors=found.registry_mirrors,
+        debian_mirror=found.debian_mirror,
+    )
+
+
+def _check_keys(table: Mapping[str, object], known: Collection[str], where: str) -> None:
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key[:80], sorted(known), n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise InputError(f"{where}: unknown key {key!r:.80}{hint}", next_step=f"use one of {', '.join(known)}")

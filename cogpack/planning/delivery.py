@@ -1,0 +1,137 @@
+"""One repository on the way of a push: asked what it has, filled, and last of all its tags."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from cogpack.digest import Digest
+from cogpack.layers.built import READ, BuiltLayer
+from cogpack.layers.layer import Form
+from cogpack.notes import Code, Note
+from cogpack.oci import (
+    Image,
+    LayerInfo,
+)
+from cogpack.planning.known import present_layers
+from cogpack.planning.plan import Plan
+from cogpack.planning.targets import Target
+from cogpack.planning.transfer import Moved, known_image, transfer, vouched
+from cogpack.progress import asking
+from cogpack.registry.credentials.clouds import aws
+from cogpack.registry.profiles import profile
+from cogpack.session import Session
+from cogpack.sinks.registry import RegistrySink
+
+
+class PushedTo(msgspec.Struct, frozen=True, kw_only=True):
+    """One repository: `tags` that name the image there now. Bytes; `copied`: of `sent`, what another registry gave."""
+
+    reference: str
+    tags: tuple[str, ...]
+    sent: int
+    copied: int
+    reused: int
+    requests: int
+
+
+class Delivery:
+    """One repository on the way of one push: asked, filled, named."""
+
+    def __init__(self, session: Session, plan: Plan, target: Target) -> None:
+        self.target = target
+        self.layers: tuple[Moved, ...] = ()
+        self._session = session
+        self._plan = plan
+        self._repository = session.repository(target.repository, push=True)
+        self._sink = RegistrySink(self._repository, target.repository, session.homes, session.copies(target.repository))
+        self._present: dict[str, Digest | None] = {}
+        self.words: dict[str, Mapping[str, LayerInfo]] = {}
+        """What the manifests that its tags name now say that layers come out as, by the tag's name."""
+        for tag, name in zip(target.tags, target.names, strict=True):
+            with asking(session.progress, name):
+                self._present[tag], self.words[name] = present_layers(self._repository, target.repository.with_tag(tag))
+        self._image: Image | None = None
+        self._moving: list[str] = []
+        self._sent = 0
+        self._requests = 0
+
+    @property
+    def image(self) -> Image:
+        assert self._image is not None
+        return self._image
+
+    @property
+    def digest(self) -> Digest:
+        return self.image.descriptor.digest
+
+    def tell_of_limits(self) -> None:
+        """A push that can't work should be told of before it has run for an hour."""
+        known = profile(self.target.repository.registry)
+        for layer in self._plan.layers:
+            size = layer.size(Form.STORED)
+            if known.largest is not None and size is not None and size > known.largest:
+                text = f"{layer.name} has {size} bytes; {known.name} takes {known.largest} in a layer ({known.source})"
+                self._session.progress.note(Note(Code.LAYER_ABOVE_LIMIT, text))
+
+    def create_repository(self) -> None:
+        where = self.target.repository
+        if aws.create_repository(where.registry, where.repository):
+            self._session.progress.note(Note(Code.REPOSITORY_MADE, f"made the repository {where.name}"))
+
+    def bring(self, about: Mapping[str, int]) -> None:
+        """All of the image, by digest; `about` as of `transfer`. What layers came out as is known of the plan then."""
+        image = known_image(self._plan)
+        if image is not None and (
+            image.descriptor.digest in self._present.values() or self._repository.manifest(image.descriptor.digest)
+        ):
+            # This very image is there: the registry would not have it without its blobs.
+            self.layers = tuple(
+                Moved(name=layer.name, key=layer.key, info=layer.known, sent=0, vouched=vouched(layer))
+                for layer in self._plan.layers
+                if layer.known
+            )
+        else:
+            done = transfer(
+                self._plan,
+                self._sink,
+                tags=(),
+                jobs=self._session.settings.jobs,
+                facts=self._session.facts,
+                progress=self._session.progress,
+                cancellation=self._session.cancellation,
+                about=about,
+            )
+            self.layers, image = done.layers, done.image
+            self._sent = sum(layer.sent for layer in done.layers) + len(image.config) + len(image.manifest)
+            self._requests = sum(1 for layer in done.layers if layer.sent) + 2
+            for layer, moved in zip(self._plan.layers, done.layers, strict=True):
+                if isinstance(layer, BuiltLayer) and layer.known is None:
+                    layer.believe(moved.info, vouched=READ)
+        self._image = image
+        self._moving = [tag for tag, present in self._present.items() if present != image.descriptor.digest]
+
+    def give_names(self, done: list[str], *, waited: bool) -> None:
+        """Move the tags, one after the other; `done` gets the name of each that names the image now.
+
+        `waited`: while other targets were filled, no tag named the manifest, and the registry may have thrown it away.
+        """
+        if waited and self._moving and not self._repository.manifest(self.digest):
+            self._sink.put(self.image)
+        for tag, name in zip(self.target.tags, self.target.names, strict=True):
+            if tag in self._moving:
+                self._sink.commit(self.image.descriptor, [tag])
+            done.append(name)
+        if not self._requests:
+            self._sent = len(self.image.manifest) * len(self._moving)
+            self._requests = len(self._moving)
+
+    def told(self) -> PushedTo:
+        copied = {layer.info.descriptor.digest: layer.info.descriptor.size for layer in self.layers}
+        return PushedTo(
+            reference=f"{self.target.repository.name}@{self.digest}",
+            tags=self.target.tags,
+            sent=self._sent,
+            copied=sum(copied[digest] for digest in self._sink.copied),
+            reused=sum(layer.info.descriptor.size for layer in self.layers if not layer.sent),
+            requests=self._requests,
+        )

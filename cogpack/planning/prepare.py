@@ -1,0 +1,139 @@
+"""What plan, build, push, load and verify begin with: project, lock, schema, plan."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from blake3 import blake3
+
+from cogpack.disk import check_writable
+from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
+from cogpack.lock import Lock
+from cogpack.locking.current import current_lock, is_pinned
+from cogpack.locking.requirements import python_minor
+from cogpack.locking.unsupported import refuse_unsupported
+from cogpack.oci import Platform
+from cogpack.planning.marks import check_marks, read_marks
+from cogpack.planning.plan import Plan, make_plan
+from cogpack.planning.supply import suppliers
+from cogpack.planning.weights import Gathered, gather
+from cogpack.project import Project, ProjectFile, find_project
+from cogpack.runtime.schema import Described, describe
+from cogpack.session import Session
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """`pinned`: the lock was there and is not to be touched."""
+
+    project: Project
+    lock: Lock
+    plan: Plan
+    schema: bytes
+    fingerprints: Fingerprints
+    gathered: Gathered
+    pinned: bool
+
+
+def package_sizes(prepared: Prepared) -> dict[str, int]:
+    """Bytes of the wheels or Debian packages of a layer, by its key."""
+    decisions = prepared.lock.platforms[prepared.project.config.pack.platform]
+    sizes = {wheel.filename: wheel.size or 0 for wheel in decisions.wheels}
+    found = dict.fromkeys((key for key, _ in prepared.plan.wheels), 0)
+    for key, wheel in prepared.plan.wheels:
+        found[key] += sizes[wheel.filename]
+    if decisions.debian and found:  # a plan of the weights alone has neither
+        found[prepared.plan.layers[0].key] = sum(deb.size for deb in decisions.debian.packages)
+    return found
+
+
+def open_project(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
+    """Find and read the project; refuse what this version can't pack yet, before any work.
+
+    `outputs`: what the command is to write, which is left out where it lies in the project.
+    """
+    project = find_described(session, outputs=outputs)
+    refuse_unsupported(project.config)
+    return project
+
+
+def find_described(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
+    """Find and read the project, whether this version can pack it or not."""
+    settings = session.settings
+    log = session.environment.get("COGPACK_LOG")  # grows while the project is read
+    written = [*outputs, *settings.outputs, *([Path(log)] if log else [])]
+    project = find_project(settings.directory, settings.file, outputs=written, cache=settings.cache)
+    if platform := settings.platform:
+        pack = msgspec.structs.replace(project.config.pack, platform=platform)
+        project = msgspec.structs.replace(project, config=msgspec.structs.replace(project.config, pack=pack))
+    session.notes.policy.project = project.config.pack.notes
+    session.settings.machine.check_base(project.config)
+    for note in project.config.notes:
+        session.progress.note(note)
+    return project
+
+
+def describe_project(project: Project, *, sdk_version: str, python: str) -> Described:
+    """The OpenAPI document of the model, from its source."""
+    major, _, minor = python.partition(".")
+    return describe(
+        project.source,
+        predict=project.config.predict,
+        train=project.config.train,
+        version=sdk_version,
+        python=(int(major), int(minor)),
+    )
+
+
+def check_predictor(project: Project) -> None:
+    """Before resolving: a mistake in the predictor should not cost a resolve to learn of."""
+    describe_project(project, sdk_version="", python=python_minor(project.config))
+
+
+def prepare(session: Session, project: Project, *, writes: bool) -> Prepared:
+    """Who `writes` may leave a new lock in the project, and what the layers came out as."""
+    config = project.config
+    check_predictor(project)
+    for note in project.notes():  # a mistake in the files, too
+        session.progress.note(note)
+    check_marks(session, project)
+    for path in session.settings.outputs:
+        check_writable(path)
+    session.notes.check()
+    pinned = is_pinned(session, project)
+    lock = current_lock(session, project, writes=writes)
+    decisions = lock.platforms[config.pack.platform]
+    sdk_version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "")
+    described = describe_project(project, sdk_version=sdk_version, python=decisions.python)
+    for note in described.notes:
+        session.progress.note(note)
+    store = session.cache / "fingerprints" / blake3(os.fsencode(project.root)).hexdigest()
+    session.kept.used(store)
+    fingerprints = Fingerprints(store, session.seal, trusting=not session.settings.paranoid, note=session.progress.note)
+
+    def local(file: ProjectFile) -> Fingerprinted:
+        return fingerprints.of(project.root / file.path)
+
+    gathered = gather(session, project, lock)
+    plan = make_plan(
+        config,
+        decisions,
+        [file for file in project.files() if not project.is_weight(file)],
+        gathered.weights,
+        layer_size=gathered.layer_size,
+        schema=described.document,
+        concurrency=described.concurrency,
+        platform=Platform.parse(config.pack.platform),
+        suppliers=suppliers(session, project, config, decisions, local, fingerprints),
+    )
+    marks = read_marks(session, project, lock)
+    session.notes.check()
+    return Prepared(
+        project=project,
+        lock=lock,
+        plan=msgspec.structs.replace(plan, marks=marks),
+        schema=described.document,
+        fingerprints=fingerprints,
+        gathered=gathered,
+        pinned=pinned,
+    )

@@ -1,0 +1,83 @@
+"""Where a push goes: `HOST/NAME[:TAG]` again and again, and tags for all of them, as repositories with their tags."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from cogpack.errors import InputError
+from cogpack.images.address import tell_of_hub
+from cogpack.project import Project
+from cogpack.reference import TAG, Reference
+from cogpack.session import Session
+
+DEFAULT_TAG = "latest"
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """One repository, without tag or digest, and the `tags` to move there in the order in which they were named."""
+
+    repository: Reference
+    tags: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """`HOST/NAME:TAG` of each tag."""
+        return tuple(f"{self.repository.name}:{tag}" for tag in self.tags)
+
+
+def push_targets(session: Session, texts: Sequence[str], tags: Sequence[str], project: Project) -> tuple[Target, ...]:
+    """The targets, one a repository. `tags` are for each of them, besides its own; where there is no tag, `latest`.
+
+    Without `texts` it is `image` of cog.yaml.
+    """
+    for tag in tags:
+        if not TAG.fullmatch(tag):
+            advice = f"name it as a target: cogpack push {tag:.200}" if "/" in tag or ":" in tag else "write it as v1"
+            raise InputError(
+                f"--tag {tag!r:.200}: expected a tag of letters, digits, '.', '_' and '-'", next_step=advice
+            )
+    found: dict[Reference, list[str]] = {}
+    for text in texts or (None,):
+        reference = registry_reference(session, text, project)
+        own = [reference.tag] if reference.tag else []
+        repository = Reference(reference.registry, reference.repository)
+        found.setdefault(repository, []).extend([*own, *tags] or [DEFAULT_TAG])
+    return tuple(Target(repository=where, tags=tuple(dict.fromkeys(named))) for where, named in found.items())
+
+
+def push_reference(target: str | None, project: Project) -> Reference:
+    """What a target names, else `image` of cog.yaml."""
+    if target:
+        reference = Reference.parse(target)
+    elif project.config.image:
+        key = "model" if "model" in project.config.places else "image"
+        reference = Reference.parse(project.config.image, where=project.config.where(key))
+    else:
+        raise InputError(
+            "no target: none was given and cog.yaml has no image",
+            next_step="run cogpack push HOST/NAME:TAG, or write image: HOST/NAME into cog.yaml",
+        )
+    if reference.digest:
+        raise InputError(f"{reference}: a push makes its own digest", next_step="leave out the part from @ on")
+    return reference
+
+
+def registry_reference(session: Session, target: str | None, project: Project) -> Reference:
+    """As `push_reference`, and somebody's to push to: Docker Hub's official images are not."""
+    reference = push_reference(target, project)
+    written = target or project.config.image or ""
+    if is_bare(reference):
+        config = project.config_path.name
+        raise InputError(
+            f"{written}: names no registry" if target else f"{config}: image: {written} names no registry",
+            next_step="write HOST/NAME:TAG"
+            if target
+            else f"run cogpack push HOST/NAME:TAG, or write image: HOST/NAME into {config}",
+        )
+    tell_of_hub(session, written, reference)
+    return reference
+
+
+def is_bare(reference: Reference) -> bool:
+    """A name without a registry and without an owner: enough for this machine, and nobody's to push to."""
+    return reference.name.startswith("docker.io/library/")

@@ -1,0 +1,1 @@
+"""Authorization at registries: challenges, tokens, and one authorizer a repository."""

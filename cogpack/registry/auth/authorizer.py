@@ -1,0 +1,180 @@
+"""The current Authorization header for one repository, shared by all threads: one refresh serves them all."""
+
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+
+from cogpack.errors import CogpackError, DeniedError
+from cogpack.http import Http
+from cogpack.registry.auth import scopes
+from cogpack.registry.auth.challenge import Challenge, parse_challenges
+from cogpack.registry.auth.tokens import ANSWER_LIMIT, FOREVER, Refusal, Registry, Token, authorize
+from cogpack.registry.credentials import Account, Login
+
+_AGAIN = 10.0
+"""Seconds before a refresh that failed is tried again, while the old token still serves."""
+
+_LONGEST_MARGIN = 600.0
+
+
+class _Grant:
+    """One header and how long it serves. Its lock is held while it is asked for, so that many want it but one asks."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.header: str | None = None
+        self.fresh_until = 0.0
+        self.body_until = 0.0
+
+    def take(self, token: Token, started: float, *, ends: float) -> None:
+        """A registry looks at a token when a request begins. `ends`: when the login does, whose header it may be."""
+        self.header = token.header.reveal()
+        margin = min(token.life / 2, max(10.0, min(token.life / 5, _LONGEST_MARGIN)))
+        self.fresh_until = min(started + token.life - margin, ends)
+        self.body_until = min(self.fresh_until, started + token.life - min(60.0, token.life / 2))
+
+
+class Tokens:
+    """What one session knows: each registry's last challenge, and a grant for each (host, account, set of scopes)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._grants: dict[tuple[str, str, frozenset[str]], _Grant] = {}
+        self.challenges: dict[str, list[Challenge]] = {}
+
+    def grant(self, host: str, login: Login | None, wanted: Iterable[str]) -> _Grant:
+        account = f"{login.user}\n{login.source}" if login else ""
+        with self._lock:
+            return self._grants.setdefault((host, account, frozenset(wanted)), _Grant())
+
+
+class Authorizer:
+    """`wanted`: the scopes of every request, the most important first; with those of one request, `MOST` at most.
+
+    A request is sent with `header`, or `fresh_header` if it has a body that can't be sent twice for nothing. After each
+    401 comes `challenged`, at most twice a request; after that, `denied` is what to raise. `patient`: as of `Http`.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        host: str,
+        account: Account,
+        wanted: Iterable[str],
+        *,
+        tokens: Tokens | None = None,
+        patient: bool = True,
+    ) -> None:
+        self._http = http
+        self._base = f"{http.base(host)}/v2/"
+        self._registry = Registry(host, http.trust, plain=self._base.startswith("http:"))
+        self._account = account
+        self._wanted = scopes.merged(wanted)
+        self._merged: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._tokens = tokens or Tokens()
+        self._patient = patient
+
+    def header(self, *more: str) -> str | None:
+        """What to send now, None before the first challenge. `more`: scopes that this request needs besides ours."""
+        return self._current(more, body=False)
+
+    def fresh_header(self, *more: str) -> str | None:
+        """As `header`, with a minute left to live, or half the life if that is shorter."""
+        return self._current(more, body=True)
+
+    def challenged(self, answer_header: str, used: str | None, *, more_scopes: Iterable[str] = ()) -> None:
+        """A 401 came for a request that was sent with `used`; afterwards `header` has a better one, or this raised.
+
+        `answer_header`: the answer's WWW-Authenticate, "" where it had none (gcr.io): then `/v2/` is asked for it.
+        """
+        more = tuple(more_scopes)
+        given = parse_challenges(answer_header)
+        known = self._tokens.challenges.get(self._registry.host)
+        self._tokens.challenges[self._registry.host] = given or known or self._ping()
+        demanded = [challenge.parameters.get("scope", "").split() for challenge in given]
+        self._merged[more] = scopes.merged(self._for(more), *demanded)
+        grant = self._grant(more)
+        with grant.lock:
+            if grant.header is not None and grant.header != used:
+                return  # another thread has renewed it meanwhile
+            self._renew(grant, more, refused=used)
+
+    def denied(self, said: str) -> DeniedError:
+        """The error for a refusal that no other token will change. `said`: the registry's words."""
+        host = self._account.host
+        what = f"{host} refused us"
+        if self._wanted:
+            doing, repository = scopes.right(self._wanted[0])
+            what = f"{host} refused the right to {doing} {repository}"
+        return DeniedError(f"{what} {self._account} ({said})", next_step=self._account.advice)
+
+    def _for(self, more: tuple[str, ...]) -> tuple[str, ...]:
+        return self._merged.get(more) or scopes.merged(self._wanted, more)
+
+    def _grant(self, more: tuple[str, ...]) -> _Grant:
+        return self._tokens.grant(self._registry.host, self._account.login(), self._for(more))
+
+    def _current(self, more: tuple[str, ...], *, body: bool) -> str | None:
+        if self._registry.host not in self._tokens.challenges:
+            return None
+        grant = self._grant(more)
+        with grant.lock:
+            if grant.header is None:
+                with suppress(DeniedError):  # it may not be wanted here; if it is, `challenged` says so
+                    self._renew(grant, more, refused=None)
+            elif self._http.clock() > (grant.body_until if body else grant.fresh_until):
+                try:
+                    self._renew(grant, more, refused=None)
+                except CogpackError:  # the old one serves until it is refused
+                    grant.fresh_until = grant.body_until = self._http.clock() + _AGAIN
+            return grant.header
+
+    def _renew(self, grant: _Grant, more: tuple[str, ...], *, refused: str | None) -> None:
+        """Raises `DeniedError` when there is nothing better than `refused`."""
+        login = self._account.login()
+        for last in (False, True):
+            started = self._http.clock()
+            # Without the new one, the old one goes on serving, unless it was refused.
+            needed = refused is not None or grant.header is None
+            answer = self._ask(login, self._for(more), patient=needed and self._patient)
+            if isinstance(answer, Token):
+                # A bearer token that was refused is asked for anew; what stays the same for ever is not sent twice.
+                if answer.life < FOREVER or answer.header.reveal() != refused:
+                    grant.take(answer, started, ends=login.ends if login else FOREVER)
+                    return
+                said = "HTTP 401"
+            else:
+                said = answer.said
+            login = None if last else self._account.renewed(login)
+            if login is None:
+                break
+        raise self.denied(said)
+
+    def _ask(self, login: Login | None, wanted: tuple[str, ...], *, patient: bool) -> Token | Refusal:
+        challenges = self._tokens.challenges[self._registry.host]
+        flow = authorize(challenges, login, wanted, self._registry)
+        try:
+            request = next(flow)
+            headers = {"Authorization": request.authorization.reveal()} if request.authorization else {}
+            if request.form:
+                headers["Content-Type"] = "application/x-www-form-urlencoded"
+            body = request.form.reveal().encode() if request.form else None
+            answered = self._http.request(
+                request.method,
+                request.url,
+                origin=self._base,
+                headers=headers,
+                body=body,
+                limit=ANSWER_LIMIT,
+                patient=patient,
+            )
+            flow.send(answered)
+        except StopIteration as stop:
+            answer: Token | Refusal = stop.value
+            return answer
+        raise AssertionError("one token request is enough")
+
+    def _ping(self) -> list[Challenge]:
+        """The challenge that `/v2/` gives (distribution-spec, "Determining Support")."""
+        answer = self._http.request("GET", self._base, origin=self._base, patient=self._patient)
+        return parse_challenges(answer.headers.get("www-authenticate", ""))

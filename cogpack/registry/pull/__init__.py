@@ -1,0 +1,1 @@
+"""Blobs out of a registry: ranges over many connections, mirrors, layers that lie elsewhere."""

@@ -1,0 +1,277 @@
+"""Blobs of one repository over many connections at once: layers beside layers, and ranges of a layer beside ranges.
+
+A fixed number of connections serves all blobs, the first of them first. What to ask for, and whom to trust, is decided
+in `download`; here are the threads. The bytes of each blob are hashed in order while later ones still come.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
+from typing import Protocol, Self
+
+from cogpack.digest import Digest, Hasher
+from cogpack.errors import CogpackError, MismatchError, UnavailableError
+from cogpack.http import Patience, Stream, redacted
+from cogpack.oci import Descriptor
+from cogpack.progress import Cancellation
+from cogpack.registry.pull.blob import TICK, Flight, Journal
+from cogpack.registry.pull.mirrors import MirrorError
+from cogpack.registry.pull.partial import Memory, Region
+from cogpack.registry.pull.ranges import Crawlers, Download, Part
+
+MiB = 1024 * 1024
+
+_RANGED = 64 * MiB
+"""A smaller blob comes in one answer: more of them would not be quicker."""
+_PART = 4 * MiB
+_LARGEST_PART = 64 * MiB
+_MEMORY = 64 * MiB
+"""Bytes of all streams together that may have come and not been read."""
+_PATIENCE = 2.0
+"""Seconds that threads get to end. One may be connecting, and can't be woken; none of them keeps the process."""
+
+
+class Source(Protocol):
+    """The part of a `Repository` that is needed here."""
+
+    def open_blob(
+        self, descriptor: Descriptor, headers: Mapping[str, str] = {}, *, at: str | None = None
+    ) -> AbstractContextManager[Stream]: ...
+
+    def doubt(self, why: CogpackError) -> bool: ...
+
+    def patience(self) -> Patience: ...
+
+
+class Fetcher:
+    """`with` it open: `into` fills a file's region, `stream` gives bytes in order; from any number of threads."""
+
+    def __init__(self, source: Source, *, connections: int, cancellation: Cancellation) -> None:
+        self._source = source
+        self._connections = connections
+        self._cancellation = cancellation
+        self._flights: list[Flight] = []
+        self._came = 0
+        """Bytes of the flights that have ended."""
+        self._turn = threading.Condition()
+        self._ended = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        for target in (self._watch, *[self._work] * self._connections):
+            thread = threading.Thread(target=target, name="fetch", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._turn:
+            self._ended.set()
+            for flight in self._flights:
+                flight.stop(UnavailableError("the pull was ended", next_step="run it again"))
+            self._turn.notify_all()
+        end = time.monotonic() + _PATIENCE
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+
+    # What is asked for
+
+    def into(self, blob: Descriptor, region: Region, on_bytes: Callable[[int], None]) -> int:
+        """All bytes of `blob` into `region`, verified; answers how many of them came over the network.
+
+        What the region's journal names is not fetched. If the bytes are wrong, all are fetched once more, in one
+        stream; then it is a `MismatchError`. `on_bytes` hears of what is there, and, as a negative number, of what is
+        thrown away.
+        """
+        ranges = blob.size >= _RANGED
+        download = Download(blob.size, region.have, part=_PART, largest=_LARGEST_PART, ranges=ranges)
+        on_bytes(sum(end - start for start, end in download.got))
+        with self._entered(blob, region, download, on_bytes) as flight, Journal(flight, region) as journal:
+            while (found := self._hash(flight)) != blob.digest and flight.restart():
+                self._source.doubt(_mismatch(blob, found))
+                journal.save()
+                self._wake()
+        if found != blob.digest:
+            region.save(())
+            raise _mismatch(blob, found)
+        return flight.came
+
+    def _hash(self, flight: Flight) -> Digest:
+        hasher = Hasher()
+        for block in self._follow(flight):
+            hasher.update(block)
+        return hasher.digest
+
+    def stream(
+        self, blob: Descriptor, on_bytes: Callable[[int], None], *, start: int = 0, ranges: bool = True
+    ) -> Generator[bytes]:
+        """The bytes of `blob`, in order, through a bounded window of memory; the last of them only if all were right.
+
+        From byte `start` on, if that is not 0: then who has the first bytes must verify them.
+        """
+        have = [(0, start)] if start else []
+        download = Download(blob.size, have, part=_PART, ranges=ranges and blob.size >= 2 * _PART)
+        hasher, waiting = Hasher(), b""
+        with self._entered(blob, Memory(), download, on_bytes) as flight:
+            flight.read = start
+            for block in self._follow(flight):
+                hasher.update(block)
+                if waiting:
+                    yield waiting
+                waiting = block
+        if not start and hasher.digest != blob.digest:
+            raise _wrong(self._source, blob, hasher.digest)
+        if waiting:
+            yield waiting
+
+    @contextmanager
+    def _entered(
+        self, blob: Descriptor, store: Region | Memory, download: Download, on_bytes: Callable[[int], None]
+    ) -> Iterator[Flight]:
+        flight = Flight(blob, store, download, on_bytes, self._source.patience())
+        with self._turn:
+            self._flights.append(flight)
+            self._turn.notify_all()
+        try:
+            yield flight
+        finally:
+            flight.stop(UnavailableError("no longer wanted", next_step="run it again"))
+            with self._turn:
+                self._flights = [other for other in self._flights if other is not flight]
+                self._came += flight.came
+
+    def _follow(self, flight: Flight) -> Iterator[bytes]:
+        """The bytes in order, as far as they are there without a gap."""
+        while flight.read < flight.blob.size:
+            self._cancellation.check()
+            for block in flight.store.read(flight.read, flight.wait()):
+                self._cancellation.check()
+                yield block
+                flight.done_with(len(block))
+            if isinstance(flight.store, Memory):
+                self._wake()  # the window has moved
+
+    # The threads
+
+    def _wake(self) -> None:
+        with self._turn:
+            self._turn.notify_all()
+
+    def _window(self) -> int:
+        streams = sum(isinstance(flight.store, Memory) for flight in self._flights)
+        return max(2 * _PART, _MEMORY // max(1, streams))
+
+    def _claim(self) -> tuple[Flight, Part] | None:
+        now = time.monotonic()
+        for flight in self._flights:
+            with flight.changed:
+                if flight.error is not None or flight.not_before > now:
+                    continue
+                limit = flight.read + self._window() if isinstance(flight.store, Memory) else None
+                if part := flight.download.claim(limit):
+                    return flight, part
+        return None
+
+    def _work(self) -> None:
+        while True:
+            with self._turn:
+                while not self._ended.is_set() and (claimed := self._claim()) is None:
+                    self._turn.wait(TICK)
+            if self._ended.is_set():
+                return
+            assert claimed
+            self._ask(*claimed)
+            self._wake()
+
+    def _ask(self, flight: Flight, part: Part) -> None:
+        error: BaseException | None = None
+        try:
+            with self._source.open_blob(flight.blob, part.headers, at=flight.address) as stream:
+                if flight.begin(part, stream):
+                    flight.address = stream.url
+                    self._wake()  # a first range that was answered as asked lets the others begin
+                    for _ in _taking(flight, part, stream, self._window):
+                        pass
+                if part.start < part.end and not part.revoked:
+                    raise _short(part, stream)
+        except BaseException as raised:  # noqa: BLE001 - told to whoever waits for the blob
+            error = raised
+        flight.release(part, error if part.start < part.end else None)
+
+    def _watch(self) -> None:
+        """End requests that crawl, so that they are made anew."""
+        crawlers = Crawlers()
+        while not self._ended.wait(TICK):
+            streams: dict[Part, Stream] = {}
+            with self._turn:
+                flights, came = list(self._flights), self._came
+            for flight in flights:
+                with flight.changed:
+                    streams |= flight.streams
+                    came += flight.came
+            for part in crawlers.among(list(streams), came, time.monotonic()):
+                streams[part].abort()
+
+
+def reading(source: Source, blob: Descriptor, cancellation: Cancellation) -> AbstractContextManager[Generator[bytes]]:
+    """The bytes of `blob`, in order, over one connection at a time and none ahead; drained, they were verified."""
+    download = Download(blob.size, part=blob.size, ranges=False)
+    flight = Flight(blob, Memory(), download, lambda _: None, source.patience())
+    return closing(_one_by_one(source, flight, cancellation))
+
+
+def _one_by_one(source: Source, flight: Flight, cancellation: Cancellation) -> Generator[bytes]:
+    hasher = Hasher()
+    while part := flight.download.claim():
+        error: UnavailableError | None = None
+        try:
+            with source.open_blob(flight.blob, part.headers, at=flight.address) as stream:
+                if flight.begin(part, stream):
+                    flight.address = stream.url
+                    for _ in _taking(flight, part, stream, lambda: 0):
+                        for block in flight.store.read(flight.read, flight.download.prefix):
+                            hasher.update(block)
+                            yield block
+                            flight.done_with(len(block))
+                if part.start < part.end:
+                    raise _short(part, stream)
+        except UnavailableError as raised:
+            error = raised
+        flight.release(part, error if part.start < part.end else None)
+        if flight.error:
+            raise flight.error
+        cancellation.wait(max(0.0, flight.not_before - time.monotonic()))
+    if hasher.digest != flight.blob.digest:
+        raise _wrong(source, flight.blob, hasher.digest)
+
+
+def _taking(flight: Flight, part: Part, stream: Stream, window: Callable[[], int]) -> Iterator[None]:
+    """A block each time, to the end of the part; and of the answer, where that is as near: its connection lives on."""
+    exact = stream.headers.get("content-length") == str(part.end - part.start)
+    for block in stream.blocks():
+        more = flight.take(part, block, window)
+        yield
+        if not more or (part.start == part.end and not exact):
+            return
+
+
+def _short(part: Part, stream: Stream) -> UnavailableError:
+    """What is wrong with an answer that ended before its part did."""
+    found = f"HTTP {stream.status} {stream.headers.get('content-range', '')!a:.60}"
+    return UnavailableError(
+        f"{redacted(stream.url)}: ended before byte {part.start} of {part.end} ({found})",
+        next_step="run it again; what has come is not fetched again",
+    )
+
+
+def _wrong(source: Source, blob: Descriptor, found: Digest) -> CogpackError:
+    wrong = _mismatch(blob, found)
+    return MirrorError.of(wrong) if source.doubt(wrong) else wrong
+
+
+def _mismatch(blob: Descriptor, found: Digest) -> MismatchError:
+    return MismatchError(
+        f"expected the blob {blob.digest} of {blob.size} bytes, found {found}",
+        next_step="the registry or a proxy before it is damaged; tell its operator",
+    )

@@ -1,0 +1,200 @@
+"""Files that grow in no order: `.partial` beside a journal of what was synced, until they are whole and get their name.
+
+A killed process leaves both behind, and the next one goes on from there. Nothing believes the journal: what is there
+is hashed with the rest, and a file that has its name was verified.
+"""
+
+import fcntl
+import os
+import stat
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from cogpack.digest import Digest
+from cogpack.disk import check_ours, open_ours, sync_directory, writing
+from cogpack.errors import InputError
+from cogpack.layout import replace
+from cogpack.progress import Cancellation
+from cogpack.registry.pull.ranges import Span, decode_journal, encode_journal
+
+BLOCK = 1024 * 1024
+_JOURNAL_LIMIT = 4 * 1024 * 1024
+
+
+class Partial:
+    """One such file and its journal, held by a lock that other processes wait for. Thread-safe."""
+
+    def __init__(self, path: Path, descriptor: int, blobs: Mapping[Digest, int]) -> None:
+        self.path = path
+        self._journal = path.with_suffix(".journal")
+        self._file = descriptor
+        self._lock = threading.Lock()
+        self._sizes = blobs
+        self._recorded = self._read_journal()
+
+    @classmethod
+    def open(
+        cls, path: Path, blobs: Mapping[Digest, int], cancellation: Cancellation, *, private: bool = False
+    ) -> Self:
+        """`path` ends in `.partial`; its directory is made, and is ours alone if `private`, or an `InputError`.
+
+        `blobs`: what it is to hold, and their sizes.
+        """
+        with writing(path):
+            while True:
+                path.parent.mkdir(mode=0o700 if private else 0o777, exist_ok=True)
+                if private:
+                    os.close(open_ours(path.parent))
+                with suppress(FileExistsError):
+                    new = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                    os.close(os.open(path, new, 0o600))
+                    path.with_suffix(".journal").unlink(missing_ok=True)
+                found = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+                try:
+                    if cls._take(path, found):
+                        return cls(path, found, blobs)
+                except BaseException:
+                    os.close(found)
+                    raise
+                os.close(found)
+                cancellation.wait(0.2)
+
+    @staticmethod
+    def _take(path: Path, file: int) -> bool:
+        """Lock it. False where somebody else has it, or has just finished it."""
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            raise InputError(f"{path}: is no file of ours", next_step="remove it, or choose another place")
+        check_ours(file, path)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        with suppress(FileNotFoundError):
+            return os.path.samestat(path.lstat(), os.fstat(file))
+        return False
+
+    def _read_journal(self) -> dict[Digest, list[Span]]:
+        try:
+            file = os.open(self._journal, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return {}
+        with os.fdopen(file, "rb") as stream:
+            if os.fstat(file).st_uid != os.geteuid():
+                return {}
+            return decode_journal(stream.read(_JOURNAL_LIMIT), self._sizes)
+
+    @property
+    def is_new(self) -> bool:
+        """Nothing of what it is to hold is in it yet."""
+        return not self._recorded
+
+    def forget(self) -> None:
+        """What was recorded is void."""
+        self._recorded = {}
+
+    def note(self, digest: Digest, got: Sequence[Span]) -> None:
+        """Have the next `record` write this down, too."""
+        with self._lock:
+            self._recorded[digest] = list(got)
+
+    def region(self, digest: Digest, offset: int = 0) -> "Region":
+        """Where the blob lies, from byte `offset` of the file on."""
+        return Region(self, digest, offset)
+
+    def recorded(self, digest: Digest, offset: int) -> list[Span]:
+        """What the journal says of a blob, as far as the file goes."""
+        end = os.fstat(self._file).st_size - offset
+        return [(start, min(stop, end)) for start, stop in self._recorded.get(digest, []) if start < end]
+
+    def record(self, digest: Digest, got: Sequence[Span]) -> None:
+        """Sync the file, then write down what it holds of a blob."""
+        with self._lock, writing(self.path):
+            self._recorded[digest] = list(got)
+            os.fdatasync(self._file)
+            spans = {digest: (self._sizes[digest], spans) for digest, spans in self._recorded.items()}
+            replace(self._journal, encode_journal(spans))
+
+    def write(self, offset: int, block: bytes | memoryview) -> None:
+        view = memoryview(block)
+        with writing(self.path):
+            while view:
+                written = os.pwrite(self._file, view, offset)
+                offset += written
+                view = view[written:]
+
+    def read(self, offset: int, size: int) -> bytes:
+        with writing(self.path):
+            return os.pread(self._file, size, offset)
+
+    def keep(self, target: Path, size: int) -> None:
+        """Give the file its name. Whoever calls has verified what is in its `size` bytes."""
+        with writing(target):
+            os.ftruncate(self._file, size)
+            # Others may read it as they may the directory, which was made under the user's umask.
+            os.fchmod(self._file, 0o600 | (target.parent.stat().st_mode & 0o044))
+            os.fsync(self._file)
+            self.path.replace(target)
+            sync_directory(target.parent)
+            self._journal.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Remove both: what is in it is of no use."""
+        self.path.unlink(missing_ok=True)
+        self._journal.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """What is not kept stays for the next time."""
+        os.close(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Region:
+    """One blob's place in a partial file; its journal entry is `save`d."""
+
+    def __init__(self, partial: Partial, digest: Digest, offset: int) -> None:
+        self._partial = partial
+        self._digest = digest
+        self._offset = offset
+
+    @property
+    def have(self) -> list[Span]:
+        return self._partial.recorded(self._digest, self._offset)
+
+    def write(self, offset: int, block: bytes | memoryview) -> None:
+        self._partial.write(self._offset + offset, block)
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        while start < end:
+            block = self._partial.read(self._offset + start, min(BLOCK, end - start))
+            if not block:
+                raise InputError(f"{self._partial.path}: was cut by somebody else", next_step="run it again")
+            yield block
+            start += len(block)
+
+    def save(self, got: Sequence[Span]) -> None:
+        self._partial.record(self._digest, got)
+
+
+class Memory:
+    """The bytes between what has come and what has been read, for those who want a stream and no file."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, bytes | memoryview] = {}
+
+    def write(self, offset: int, block: bytes | memoryview) -> None:
+        self._blocks[offset] = block
+
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        while start < end:
+            block = bytes(self._blocks.pop(start))
+            yield block
+            start += len(block)

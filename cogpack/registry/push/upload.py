@@ -1,0 +1,277 @@
+"""One blob into a registry, whatever breaks on the way: the decisions, without a socket.
+
+A session is opened, the body sent in the shape the registry takes (`quirks`), and its outcome told by what the registry
+says or fails to say. Nobody can go on in the middle of a broken PUT, and hardly anybody in a broken PATCH; where a
+registry can tell what it has, the rest is sent, else all of it in a new session.
+"""
+
+import re
+
+from cogpack.errors import CogpackError, MismatchError, UnavailableError
+from cogpack.http import RETRIED
+from cogpack.registry.profiles import MiB, Shape
+from cogpack.registry.push.protocol import Answer, Blob, BrokenError, Wire
+from cogpack.registry.push.shapes import Shapes
+from cogpack.trace import TRACE
+
+TRIES = 3
+"""Failures in a row without progress."""
+
+_LOOKS = 3
+"""Times a blob is looked for whose commit may still be going on."""
+
+_GOOD = (200, 201, 202, 204)
+_TOO_LARGE = re.compile(rb"too large|SIZE_INVALID|CONTENT_LENGTH|UNSUPPORTED", re.IGNORECASE)
+_AGE = 60.0
+"""Seconds: uploads that break at one age, when older than this, meet a limit of time."""
+
+
+class _AgainError(Exception):
+    """This try failed and another may not. `reached`: bytes of the blob that got through at most."""
+
+    def __init__(self, reached: int, error: CogpackError) -> None:
+        super().__init__(str(error))
+        self.reached = reached
+        self.error = error
+        self.age = error.age if isinstance(error, BrokenError) else 0.0
+
+
+class _ShapeError(Exception):
+    """The registry takes no body of this shape; `answer` says so. `size`: of the body, where that is why."""
+
+    def __init__(self, answer: Answer, size: int) -> None:
+        super().__init__(str(answer.status))
+        self.answer = answer
+        self.size = size
+
+
+def upload(wire: Wire, shapes: Shapes, known: Blob | None, *, name: str, session: Answer | None = None) -> None:
+    """Send one blob; afterwards it is there. `session`: one that is open already, as a refused mount leaves it.
+
+    Raises what ends it: `UnavailableError` after `TRIES` failures without progress in every shape, a refusal, or what
+    making the bytes raised. `name`: of the blob, for errors.
+    """
+    _Upload(wire, shapes, known, name).run(session)
+
+
+class _Upload:
+    def __init__(self, wire: Wire, shapes: Shapes, known: Blob | None, name: str) -> None:
+        self._wire = wire
+        self._shapes = shapes
+        self._blob = known
+        self._name = name
+        self._failures = 0
+        self._reached = 0
+        self._ages: list[float] = []
+        self._limit = 0.0
+        self._denied = False
+        self._doubted = False
+        self._without: list[Shape] = []
+        self._last: CogpackError | None = None
+
+    def run(self, session: Answer | None) -> None:
+        while True:
+            if session is None or not session.location:
+                session = self._wire.open()
+            if session.status not in _GOOD:
+                raise self._wire.refusal(session)
+            self._shapes.heard(session.headers)
+            shape = self._shapes.choose(known=self._blob is not None, without=self._without)
+            url = session.location
+            if TRACE.level:
+                TRACE.decided(f"{self._name}: upload as {shape}, at {url}")
+            if shape is None:  # another upload learned meanwhile that the last one is not taken
+                self._wire.cancel(url)
+                raise self._exhausted()
+            session = None
+            try:
+                self._send(shape, url)
+            except _AgainError as failure:
+                self._wire.cancel(url)
+                if self._blob is not None and self._there(whole=failure.reached >= self._blob.size):
+                    return
+                self._failed(shape, failure)
+            except _ShapeError as failure:
+                self._wire.cancel(url)
+                if not self._shapes.refused(shape, chunk=failure.size):
+                    self._without.append(shape)
+                    if self._shapes.choose(known=self._blob is not None, without=self._without) is None:
+                        raise self._wire.refusal(failure.answer) from failure
+            except BaseException:
+                self._wire.cancel(url)
+                raise
+            else:
+                return
+
+    def _there(self, *, whole: bool) -> bool:
+        """After an unknown outcome. A commit may go on after its answer was lost: then look more than once."""
+        assert self._blob is not None
+        for look in range(_LOOKS if whole else 1):
+            if look:
+                self._wire.pause(look + 1)
+            if self._wire.has(self._blob):
+                return True
+        return False
+
+    def _failed(self, shape: Shape, failure: _AgainError) -> None:
+        """Count; after too many without progress the shape is given up for this blob."""
+        # From zero again, only getting much further is progress: a restart pays for all the bytes before.
+        step = max(MiB, (self._blob.size if self._blob else 0) // 8)
+        self._failures = 1 if failure.reached >= self._reached + step else self._failures + 1
+        self._reached = max(self._reached, failure.reached)
+        if shape != "chunks" and any(age > _AGE and abs(age - failure.age) < age / 20 for age in self._ages):
+            self._limit = failure.age
+        self._ages.append(failure.age)
+        if self._failures > TRIES or self._limit:
+            self._failures = 0
+            # A limit of time ends any request for the whole blob; chunks are short ones.
+            self._without += ("put", "stream") if self._limit else (shape,)
+            self._last = failure.error
+            if self._shapes.choose(known=self._blob is not None, without=self._without) is None:
+                raise self._exhausted()
+        self._wire.pause(self._failures)
+
+    def _exhausted(self) -> CogpackError:
+        if self._limit:
+            return UnavailableError(
+                f"{self._name}: uploads end after {self._limit:.0f} s, twice now: a limit of time on the way",
+                next_step="push from where the line is faster, or make layers smaller (cogpack.weights.layer_size)",
+            )
+        tried = ", ".join(self._without)
+        why = f" ({self._last.message})" if self._last else ""
+        return UnavailableError(
+            f"{self._name}: gave up at {self._reached} bytes after {TRIES + 1} tries in each shape ({tried}){why}",
+            next_step="run it again; finished layers are not resent. A proxy on the way may bound bodies",
+        )
+
+    # The three shapes
+
+    def _send(self, shape: Shape, url: str) -> None:
+        if shape == "stream":
+            self._stream(url)
+            return
+        if self._blob is None:
+            self._blob = self._wire.measure()
+            if self._wire.has(self._blob):
+                self._wire.cancel(url)
+                return
+        if shape == "chunks" and self._blob.size:
+            self._chunks(url, self._blob)
+        else:
+            where = self._wire.address(url, self._blob.digest)
+            self._committed(self._body("PUT", where, 0, self._blob.size, ranged=False), self._blob)
+
+    def _stream(self, url: str) -> None:
+        at = 0
+        while True:
+            length = self._blob.size - at if self._blob else None
+            try:
+                answer = self._body("PATCH", url, at, length, ranged=False)
+            except _AgainError as failure:
+                url, at = self._resumed(url, at, failure)
+            else:
+                break
+        self._commit(answer.location or url, self._blob or self._wire.streamed(), answer)
+
+    def _chunks(self, url: str, blob: Blob) -> None:
+        chunk = self._shapes.chunk(blob.size)
+        at = 0
+        answer = Answer(202)
+        while at < blob.size:
+            length = min(at // chunk * chunk + chunk, blob.size) - at
+            try:
+                answer = self._body("PATCH", url, at, length, ranged=True)
+            except _AgainError as failure:
+                url, at = self._resumed(url, at, failure)
+            else:
+                url, at = answer.location or url, at + length
+        self._commit(url, blob, answer)
+
+    def _resumed(self, url: str, acked: int, failure: _AgainError) -> tuple[str, int]:
+        """Where to go on after a broken PATCH: (url, offset). Raises `failure` where only a new session will do, or
+        where several tries in a row got no further."""
+        try:
+            answer = self._wire.status(url)
+        except UnavailableError:
+            raise failure from None
+        at = next_offset(answer.headers.get("range")) if answer.status in _GOOD else None
+        if at is None or not acked <= at <= failure.reached:
+            raise failure
+        self._failures = self._failures + 1 if failure.reached < self._reached + MiB else 0
+        self._reached = max(self._reached, failure.reached)
+        if self._failures > TRIES:
+            raise failure
+        self._wire.pause(self._failures)
+        return answer.location or url, at
+
+    def _body(self, method: str, url: str, start: int, length: int | None, *, ranged: bool) -> Answer:
+        """One request with bytes of the blob. Returns a good answer, or raises what to do about a bad one."""
+        try:
+            answer = self._wire.send(method, url, start=start, length=length, ranged=ranged)
+        except BrokenError as error:
+            raise _AgainError(start + error.sent, error) from error
+        return self._judged(answer, start, length)
+
+    def _judged(self, answer: Answer, reached: int, size: int | None = None) -> Answer:
+        """`reached`: bytes of the blob that are surely there; `size`: of the body."""
+        if answer.status in _GOOD:
+            self._denied = False
+            return answer
+        if answer.status == 401 and not self._denied:
+            # The token ended just before the body began; there is a new one now.
+            self._denied = True
+            raise _AgainError(reached, self._wire.refusal(answer))
+        if b"DIGEST_INVALID" in answer.body:
+            if self._doubted:
+                raise MismatchError(
+                    f"{self._name}: the registry received other bytes than were sent, twice",
+                    next_step="something on the way changes what passes through it; tell the registry's operator",
+                )
+            # Sent again from the start: what makes the bytes raises when they are no longer the same.
+            self._doubted = True
+            raise _AgainError(reached, self._wire.refusal(answer))
+        if answer.status in (405, 411, 413) or (answer.status in (400, 416) and _TOO_LARGE.search(answer.body)):
+            raise _ShapeError(answer, size if size and answer.status == 413 else 0)
+        if answer.status in RETRIED or answer.status in (404, 416):  # 404: the session is gone
+            raise _AgainError(reached, self._wire.refusal(answer))
+        raise self._wire.refusal(answer)
+
+    def _commit(self, url: str, blob: Blob, last: Answer) -> None:
+        """End a session whose bytes are all there."""
+        if last.status == 201 and self._wire.has(blob):  # Amazon's is there with its last PATCH
+            return
+        self._blob = blob  # from here on it can be looked for
+        try:
+            answer = self._wire.commit(self._wire.address(url, blob.digest))
+        except BrokenError as error:
+            raise _AgainError(blob.size, error) from error
+        self._committed(self._judged(answer, blob.size), blob)
+
+    def _committed(self, answer: Answer, blob: Blob) -> None:
+        stored = answer.headers.get("docker-content-digest", "")
+        if stored.startswith("sha256:") and stored != blob.digest:
+            raise MismatchError(
+                f"{self._name}: sent {blob.digest}, the registry stored {stored}",
+                next_step="something on the way changes what passes through it; tell the registry's operator",
+            )
+        if answer.status != 201 and not self._there(whole=True):
+            error = UnavailableError(
+                f"{self._name}: HTTP {answer.status} to the last request, and the blob is not there",
+                next_step="run it again; finished layers are not resent",
+            )
+            raise _AgainError(blob.size, error)
+
+
+def next_offset(header: str | None) -> int | None:
+    """The byte that a session wants next, from the Range of its status; None where that can't be told.
+
+    The end is inclusive (distribution-spec, "Pushing a blob in chunks"), but not Quay's, which alone says "bytes=".
+    "0-0" is what an empty session says: nothing of ours ends behind one byte.
+    """
+    found = re.match(r"\s*(bytes=)?0-(-?\d{1,18})(?!\d)", header or "")
+    if found is None:
+        return None
+    end = int(found[2])
+    if end <= 0:
+        return 0
+    return end if found[1] else end + 1

@@ -1,0 +1,286 @@
+"""One repository of a registry: ask, mount, send, fetch (distribution-spec v1.1).
+
+A layer is the unit of retry: bodies can be read again from their start, and most servers can't resume inside one.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from urllib.parse import quote, urlsplit
+
+from cogpack.digest import Digest, parse_digest, sha256
+from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
+from cogpack.http import Http, Patience, Response, Stream, redacted
+from cogpack.oci import MANIFEST_LIMIT, MANIFEST_TYPES, Descriptor
+from cogpack.reference import Reference
+from cogpack.registry.auth.authorizer import Tokens
+from cogpack.registry.credentials import Credentials
+from cogpack.registry.profiles import profile
+from cogpack.registry.pull.connections import reading
+from cogpack.registry.pull.mirrors import Mirror, MirrorError
+from cogpack.registry.push.protocol import Answer, Blob
+from cogpack.registry.push.requests import HttpWire, heard
+from cogpack.registry.push.shapes import Shapes
+from cogpack.registry.push.upload import upload
+from cogpack.registry.refusals import ExpiredError
+from cogpack.registry.requests import Door
+from cogpack.trace import TRACE
+
+_ACCEPT = ", ".join(MANIFEST_TYPES)
+_FEW = 2
+"""Failures in a row, without progress, after which who can do without a blob does."""
+
+
+class Repository:
+    """Thread-safe. `actions`: what the token is asked to allow. `tokens`: shared by the repositories of a session.
+
+    `mirrors`: asked first for what has a digest. `patient`: whether failures and outages are waited for, as far as its
+    blobs are concerned; who can do without them does not wait.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        reference: Reference,
+        credentials: Credentials,
+        *,
+        actions: tuple[str, ...] = ("pull",),
+        tokens: Tokens | None = None,
+        mirrors: Sequence[Mirror] = (),
+        patient: bool = True,
+    ) -> None:
+        self._door = Door(http, reference, credentials, actions, tokens)
+        self._mirrors = mirrors
+        self._sites: dict[str, Door] = {}
+        self._shapes = Shapes(profile(self._door.host))
+        self._name = reference.name
+        self._patient = patient
+
+    @property
+    def door(self) -> Door:
+        """For the endpoints that have modules of their own."""
+        return self._door
+
+    # Asking
+
+    def manifest(self, ref: str, *, accept: str = _ACCEPT) -> tuple[str, bytes, Digest] | None:
+        """(media type, bytes, digest) of the manifest under a tag or digest; None where there is none.
+
+        Some registries (registry.k8s.io) are addresses of others and send us there for manifests, too.
+        """
+        for mirror in self._mirrors_of(ref) if ref.startswith("sha256:") else ():
+            try:
+                if found := self._manifest(mirror.door, ref, accept):
+                    return found
+            except CogpackError as error:
+                mirror.failed(Digest(ref), error)
+        return self._manifest(self._door, ref, accept)
+
+    def _manifest(self, door: Door, ref: str, accept: str) -> tuple[str, bytes, Digest] | None:
+        answer = door.request(
+            "GET", door.url("manifests", ref), {"Accept": accept}, limit=MANIFEST_LIMIT + 1, follow=True
+        )
+        if answer.status == 404:
+            return None
+        door.expect(answer, "GET", 200)
+        digest = sha256(answer.body)
+        expected = ref if ref.startswith("sha256:") else answer.headers.get("docker-content-digest", "")
+        if expected.startswith("sha256:") and expected != digest:
+            raise MismatchError(
+                f"{door.name}: the manifest {ref} should be {expected}, but its bytes are {digest}",
+                next_step="the registry or a proxy before it is damaged; tell its operator",
+            )
+        return answer.headers.get("content-type", "").partition(";")[0].strip(), answer.body, digest
+
+    def tag_digest(self, tag: str) -> Digest | None:
+        """What the tag names now (HEAD); None where the registry does not say."""
+        answer = self._door.request("HEAD", f"{self._door.base}/manifests/{tag}", {"Accept": _ACCEPT})
+        said = answer.headers.get("docker-content-digest", "")
+        return parse_digest(said, where=self._name) if answer.status == 200 and said.startswith("sha256:") else None
+
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        """Is it there, in the right size? A registry that won't say counts as no."""
+        url = self._blob_url(descriptor.digest, self._door)
+        answer = self._door.request("HEAD", url, {}, retry=self._patient, patient=self._patient)
+        if answer.status in (301, 302, 303, 307, 308):
+            return self._is_stored(answer, descriptor)
+        if answer.status == 401:
+            self._door.expect(answer, "HEAD", 200)
+        length = answer.headers.get("content-length")
+        return answer.status == 200 and length in (None, str(descriptor.size))
+
+    def _is_stored(self, answer: Response, descriptor: Descriptor) -> bool:
+        """Whether the storage that a HEAD is sent on to has the blob.
+
+        Where it can't be asked, as its address may be signed for GET alone, the registry's word counts: it would not
+        send us there for nothing.
+        """
+        try:
+            target = self._door.http.redirect(answer.url, answer.headers.get("location", ""))
+            with self._door.http.follow(target, origin=answer.url, method="HEAD") as stream:
+                length = stream.headers.get("content-length")
+                wrong = stream.status == 200 and length not in (None, str(descriptor.size))
+                return not wrong and stream.status != 404
+        except CogpackError:
+            return True
+
+    def blob(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes]]:
+        """The bytes of a blob; drained, they were verified. After a `MirrorError` another place is asked."""
+        return reading(self, descriptor, self._door.http.cancellation)
+
+    @contextmanager
+    def open_blob(
+        self, descriptor: Descriptor, headers: Mapping[str, str] = {}, *, at: str | None = None
+    ) -> Iterator[Stream]:
+        """The answer (200, 206 or 416) to a GET of a blob, its bytes unverified; any other is an error.
+
+        `headers`: its Range; `at`: the address of an earlier answer, where the registry had sent us.
+        """
+        for mirror in self._mirrors_of(descriptor.digest):
+            with ExitStack() as opened:
+                try:
+                    stream = opened.enter_context(self._opened(mirror.door, descriptor, headers, at))
+                except CogpackError as error:
+                    if at is not None and isinstance(error, ExpiredError):
+                        raise  # asked without `at`, the mirror may know better
+                    mirror.failed(descriptor.digest, error)
+                    continue
+                mirror.believed = True
+                if TRACE.level:
+                    TRACE.decided(f"{descriptor.digest} comes from the mirror {mirror.door.host}")
+                try:
+                    yield stream
+                except UnavailableError:
+                    mirror.broke(descriptor.digest)
+                    raise
+                return
+        with self._opened(self._door, descriptor, headers, at) as stream:
+            yield stream
+
+    @contextmanager
+    def _opened(
+        self, door: Door, descriptor: Descriptor, headers: Mapping[str, str], at: str | None
+    ) -> Iterator[Stream]:
+        if at is not None and self._sites.get(urlsplit(at).netloc) is not door:
+            at = None
+        with door.get(at or self._blob_url(descriptor.digest, door), headers) as stream:
+            if stream.status not in (200, 206, 416):
+                raise door.failure("GET", stream)
+            check_coding(stream)
+            self._sites[urlsplit(stream.url).netloc] = door
+            yield stream
+
+    def doubt(self, why: CogpackError) -> bool:
+        """Something is wrong with the bytes of a blob. True if they may be a mirror's, which is not asked any more."""
+        if isinstance(why, MirrorError):
+            return True
+        liars = [mirror for mirror in self._mirrors if mirror.lied(why)]
+        return bool(liars)
+
+    def patience(self) -> Patience:
+        """For a blob whose requests are the caller's, and whose failures it counts."""
+        return self._door.http.patience(math.inf if self._patient else _FEW, patient=self._patient)
+
+    def _mirrors_of(self, digest: str) -> Iterator[Mirror]:
+        return (mirror for mirror in self._mirrors if mirror.may_have(Digest(digest)))
+
+    def blob_bytes(self, descriptor: Descriptor, *, limit: int) -> bytes:
+        """A small blob in memory; one larger than `limit` is an `InputError`."""
+        if descriptor.size > limit:
+            raise InputError(
+                f"{self._name}: {descriptor.digest} has {descriptor.size} bytes, more than {limit}",
+                next_step="check that the reference names a container image",
+            )
+        while True:
+            with suppress(MirrorError), self.blob(descriptor) as blocks:
+                return b"".join(blocks)
+
+    # Sending
+
+    def mount_or_open(self, digest: Digest, source: str) -> Answer | None:
+        """Make a blob of repository `source` of this registry one of ours, too.
+
+        None: mounted. Else what the registry said instead, which may be a session that an upload can use.
+
+        Not asked of a repository for which the user has another login.
+        """
+        if not self._door.is_ours(source):
+            return Answer(0)
+        url = f"{self._door.base}/blobs/uploads/?mount={quote(digest)}&from={quote(source, safe='/')}"
+        try:
+            answer = self._door.request("POST", url, patient=False, scopes=(f"repository:{source}:pull",))
+        except CogpackError:  # refused mounts come in every shape; an upload tells what is really wrong
+            return Answer(0)
+        return None if answer.status == 201 else heard(self._door, "POST", answer)
+
+    def cancel(self, session: Answer) -> None:
+        """End a session that nobody will use."""
+        if session.location:
+            self._door.cancel(session.location)
+
+    def upload(
+        self,
+        blocks: Iterable[bytes],
+        *,
+        descriptor: Descriptor | None,
+        finished: Callable[[], Digest],
+        on_bytes: Callable[[int], None] = lambda _: None,
+        name: str = "",
+        session: Answer | None = None,
+    ) -> None:
+        """Send one blob. Each iteration of `blocks` is a whole pass over its bytes.
+
+        Without `descriptor`, `finished` names the digest of the pass that was drained last. `on_bytes` is told of each
+        block that goes out, and before it goes out again, of the same as a negative number. `session`: from
+        `mount_or_open`. `name`: for errors.
+        """
+        known = Blob(descriptor.digest, descriptor.size) if descriptor else None
+        wire = HttpWire(
+            self._door,
+            self.has_blob,
+            blocks,
+            size=known.size if known else None,
+            finished=finished,
+            on_bytes=on_bytes,
+        )
+        where = f"{self._name}: {name or (known.digest if known else 'a layer')}"
+        upload(wire, self._shapes, known, name=where, session=session if session and session.location else None)
+
+    def put_manifest(self, data: bytes, media_type: str, ref: str) -> None:
+        """Store a manifest under a digest or tag. A tag that can't be moved but is at our digest already is fine."""
+        url = f"{self._door.base}/manifests/{ref}"
+        answer = self._door.put(url, {"Content-Type": media_type}, data)
+        if answer.status not in (200, 201, 202):
+            if not ref.startswith("sha256:"):
+                present = self.manifest(ref)
+                if present is not None and present[2] == sha256(data):
+                    return
+                if present is not None and answer.status in (400, 403, 409, 412):
+                    raise self._immovable(ref, present[2], sha256(data), answer)
+            raise self._door.refusal("PUT", answer.url, answer.status, answer.body, answer.headers)
+        stored = answer.headers.get("docker-content-digest", "")
+        if stored.startswith("sha256:") and stored != sha256(data):
+            raise MismatchError(
+                f"{self._name}: sent the manifest {sha256(data)}, the registry stored {stored}",
+                next_step="a proxy changes what passes through it; tell its operator",
+            )
+
+    def _immovable(self, tag: str, now: Digest, wanted: Digest, answer: Response) -> CogpackError:
+        cause = self._door.refusal("PUT", answer.url, answer.status, answer.body, answer.headers)
+        return type(cause)(
+            f"{cause.message}: {self._name}:{tag} stays {now}",
+            next_step=f"choose another tag; the image is there as {self._name}@{wanted}",
+        )
+
+    def _blob_url(self, digest: Digest, door: Door) -> str:
+        return door.url("blobs", parse_digest(digest, where=self._name))
+
+
+def check_coding(stream: Stream) -> None:
+    """`MismatchError` of an answer whose body is not the blob's bytes."""
+    coding = stream.headers.get("content-encoding", "identity")
+    if coding != "identity":
+        raise MismatchError(
+            f"{redacted(stream.url)}: sent with Content-Encoding {coding:.60}, so it is not the blob",
+            next_step="a proxy before the registry changes what passes through it; tell its operator",
+        )

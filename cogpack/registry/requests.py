@@ -1,0 +1,193 @@
+"""One repository's requests: the address, our credentials on it and nowhere else, refusals as our errors."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from urllib.parse import quote, urljoin
+
+from cogpack.errors import CogpackError, DeniedError, UnavailableError
+from cogpack.http import RETRIED, Http, Response, Stream, redacted, same_origin
+from cogpack.oci import MANIFEST_LIMIT
+from cogpack.reference import Reference
+from cogpack.registry.auth.authorizer import Authorizer, Tokens
+from cogpack.registry.credentials import Credentials
+from cogpack.registry.refusals import ExpiredError, refusal, said
+
+_HUB = "registry-1.docker.io"
+_TOKENS = 2
+"""Tokens that one request is tried with: the second was asked for because the first was refused."""
+
+ELSEWHERE = (307, 308)
+"""The same request is to be made where Location says (RFC 9110 15.4.8, 15.4.9)."""
+REDIRECTS = 5
+
+
+class Door:
+    """Thread-safe. `actions`: what the token is asked to allow. `base`: `https://HOST/v2/REPOSITORY`.
+
+    `mirror_of`: the registry that it stands in for. Of a mirror nothing is asked twice: there are others to ask.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        reference: Reference,
+        credentials: Credentials,
+        actions: tuple[str, ...],
+        tokens: Tokens | None = None,
+        *,
+        mirror_of: str = "",
+    ) -> None:
+        self.host = _HUB if reference.registry == "docker.io" else reference.registry
+        self.http = http
+        self.name = reference.name
+        self.base = f"{http.base(self.host)}/v2/{reference.repository}"
+        self._doing = "push to" if "push" in actions else "pull from"
+        self._account = account = credentials.find(reference.registry, reference.repository)
+        self._find = partial(credentials.find, reference.registry)
+        scope = f"repository:{reference.repository}:{','.join(actions)}"
+        self._mirror_of = mirror_of
+        self._authorizer = Authorizer(http, self.host, account, (scope,), tokens=tokens, patient=not mirror_of)
+
+    def url(self, kind: str, name: str) -> str:
+        """Of `manifests` or `blobs`."""
+        asked_for = f"?ns={quote(self._mirror_of)}" if self._mirror_of else ""
+        return f"{self.base}/{kind}/{name}{asked_for}"
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] = {},
+        *,
+        body: bytes | None = None,
+        limit: int = MANIFEST_LIMIT,
+        retry: bool = True,
+        patient: bool = True,
+        follow: bool = False,
+        scopes: tuple[str, ...] = (),
+    ) -> Response:
+        """A request with a small answer, of whatever status; `scopes`: more than the token was asked for."""
+        retry = retry and not self._mirror_of
+        refused = 0
+        for last in (False, False, True):  # as it is; with a token; with a fresh one
+            sent = dict(headers) | self._authorization(url, scopes)
+            answer = self.http.request(
+                method,
+                url,
+                origin=self.base,
+                headers=sent,
+                body=body,
+                limit=limit,
+                retry=retry,
+                patient=patient,
+                follow=follow,
+            )
+            refused += "Authorization" in sent
+            if answer.status != 401 or not self._is_registry(answer.url) or last or refused == _TOKENS:
+                break
+            self._authorizer.challenged(
+                answer.headers.get("www-authenticate", ""), sent.get("Authorization"), more_scopes=scopes
+            )
+        return answer
+
+    def put(self, url: str, headers: Mapping[str, str], body: bytes) -> Response:
+        """PUT of something small, and again wherever we are sent on; our credentials for the registry itself only."""
+        for _ in range(REDIRECTS):
+            answer = self.request("PUT", url, headers, body=body)
+            location = answer.headers.get("location", "")
+            if answer.status not in ELSEWHERE or not location:
+                break
+            url = self.location(url, location)
+        return answer
+
+    @contextmanager
+    def get(self, url: str, headers: Mapping[str, str] = {}) -> Iterator[Stream]:
+        """GET of something large, redirects followed; the answer is of whatever status."""
+        refused = 0
+        for last in (False, False, True):
+            sent = dict(headers) | self._authorization(url)
+            refused += "Authorization" in sent
+            with self.http.follow(url, origin=self.base, headers=sent) as stream:
+                if stream.status == 401 and self._is_registry(stream.url) and not (last or refused == _TOKENS):
+                    challenge = stream.headers.get("www-authenticate", "")
+                else:
+                    yield stream
+                    return
+            self._authorizer.challenged(challenge, sent.get("Authorization"))
+
+    @contextmanager
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: Iterable[bytes], size: int | None, timeout: float
+    ) -> Iterator[Stream]:
+        """One try of a request with a large body. After a 401 the next one has fresh credentials."""
+        sent: dict[str, str] = {}
+
+        def authorize() -> Mapping[str, str]:
+            sent.update(self._authorization(url, body=True))
+            return sent
+
+        with self.http.open(
+            method, url, origin=self.base, headers=headers, authorize=authorize, body=body, size=size, timeout=timeout
+        ) as stream:
+            yield stream
+        if stream.status == 401 and self._is_registry(url):
+            self._authorizer.challenged(stream.headers.get("www-authenticate", ""), sent.get("Authorization"))
+
+    def is_ours(self, repository: str) -> bool:
+        """Whether another repository of the registry has the login that we have, so that it may be asked for with it.
+
+        A login that the user wrote down for one path is used for no other.
+        """
+        try:
+            ours, theirs = self._account.login(), self._find(repository).login()
+        except DeniedError:
+            return False
+        return theirs is None if ours is None else theirs is not None and ours.is_of(theirs)
+
+    def location(self, url: str, location: str) -> str:
+        """Where an answer from `url` says that its upload goes on."""
+        if not location:
+            raise UnavailableError(
+                f"{redacted(url)}: the registry opened an upload without saying where", next_step="tell its operator"
+            )
+        return self.http.redirect(url, urljoin(url, location))
+
+    def cancel(self, location: str) -> None:
+        """Free the server's session; it would expire by itself, so nothing depends on this.
+
+        A registry may want the right to delete for it, which is not asked for.
+        """
+        with suppress(CogpackError):
+            self.http.farewell("DELETE", location, origin=self.base, headers=self._authorization(location))
+
+    def failure(self, method: str, stream: Stream) -> CogpackError:
+        """The error for an answer to a GET; an `UnavailableError` where asking again may help."""
+        if not self._is_registry(stream.url) and stream.status in (400, 401, 403, 404, 410):
+            return ExpiredError(
+                f"{method} {redacted(stream.url)}: HTTP {stream.status} from the storage that {self.host} sent us to",
+                next_step="run it again; if it stays so, tell the registry's operator",
+            )
+        error = self.refusal(method, stream.url, stream.status, stream.body(65536), stream.headers)
+        if stream.status in RETRIED:
+            return UnavailableError(error.message, next_step=error.next_step)
+        return error
+
+    def expect(self, answer: Response, method: str, *statuses: int) -> None:
+        if answer.status not in statuses:
+            raise self.refusal(method, answer.url, answer.status, answer.body, answer.headers)
+
+    def refusal(self, method: str, url: str, status: int, body: bytes, headers: Mapping[str, str]) -> CogpackError:
+        if status in (401, 403) and self._is_registry(url):
+            return self._authorizer.denied(said(status, body))
+        return refusal(method, url, status, body, repository=self.name, doing=self._doing, headers=headers)
+
+    def _is_registry(self, url: str) -> bool:
+        return same_origin(url, self.base)
+
+    def _authorization(self, url: str, scopes: tuple[str, ...] = (), *, body: bool = False) -> dict[str, str]:
+        """Our credentials, for the registry itself and nobody else."""
+        if not self._is_registry(url):
+            return {}
+        header = self._authorizer.fresh_header(*scopes) if body else self._authorizer.header(*scopes)
+        return {"Authorization": header} if header else {}

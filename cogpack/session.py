@@ -1,0 +1,187 @@
+"""What the commands share for one run: settings, connections, caches, credentials."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+
+from cogpack.artifacts import Store
+from cogpack.cache import Kept
+from cogpack.config import Arch
+from cogpack.disk import PlaceError, writing
+from cogpack.http import Http, Trust
+from cogpack.layers.facts import Facts
+from cogpack.machine import Machine
+from cogpack.policy import Noted, Policy, Rules
+from cogpack.progress import SILENT, Cancellation, Progress
+from cogpack.redaction import learn_environment, learn_url
+from cogpack.reference import Reference
+from cogpack.registry.auth.authorizer import Tokens
+from cogpack.registry.credentials import Credentials
+from cogpack.registry.pull.connections import Fetcher, Source
+from cogpack.registry.pull.foreign import Elsewhere
+from cogpack.registry.pull.mirrors import Mirror, Mirrors
+from cogpack.registry.push.mounts import Homes
+from cogpack.registry.repository import Repository
+from cogpack.registry.requests import Door
+from cogpack.seal import Seal
+from cogpack.sinks.copies import Copies
+
+if TYPE_CHECKING:
+    from cogpack.resolve.weights import Servers
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Arguments and environment, resolved once.
+
+    `cache`: None where there is no place for one; `jobs`: layers moved at a time, or connections; `paranoid`: read
+    every file again; `registry_mirrors`: as `Mirrors` reads them, and in place of `COGPACK_REGISTRY_MIRROR`;
+    `foreign_hosts`: to which the URLs of layers may lead; `realms`: see `Trust`; `locked`: a missing or stale lock is
+    an error; `in_ci`: a stale one is. `platform`: instead of cog.yaml's; `labels` and `annotations`: `KEY=VALUE`,
+    written on the image; `git`: its commit, too. `outputs`: files that this run is to write. `notes`: which are
+    denied and allowed; `machine`: what holds for all projects on this one.
+    """
+
+    directory: Path = Path()
+    file: str = "cog.yaml"
+    cache: Path | None
+    jobs: int = 4
+    insecure_registries: frozenset[str] = frozenset()
+    insecure_credentials: frozenset[str] = frozenset()
+    registry_mirrors: tuple[str, ...] = ()
+    foreign_hosts: frozenset[str] = frozenset()
+    realms: frozenset[str] | None = None
+    locked: bool = False
+    in_ci: bool = False
+    paranoid: bool = False
+    environment: Mapping[str, str]
+    platform: Arch | None = None
+    labels: tuple[str, ...] = ()
+    annotations: tuple[str, ...] = ()
+    git: bool = False
+    outputs: tuple[Path, ...] = ()
+    notes: Rules = Rules()
+    machine: Machine = Machine()
+
+
+class Session:
+    """Open for the length of one command."""
+
+    def __init__(
+        self, settings: Settings, progress: Progress = SILENT, cancellation: Cancellation | None = None
+    ) -> None:
+        self.settings = settings
+        policy = Policy(
+            settings.notes, machine=settings.machine.rules, machine_name=settings.machine.name, in_ci=settings.in_ci
+        )
+        # One session within another has the same notes.
+        self.notes = progress if isinstance(progress, Noted) else Noted(progress, policy)
+        self.progress: Progress = self.notes
+        learn_environment(settings.environment)
+        for mirror in settings.registry_mirrors:
+            learn_url(mirror)
+        self.cancellation = cancellation or Cancellation()
+        self.environment = settings.environment
+        self.http = Http(
+            trust=Trust(
+                insecure_hosts=settings.insecure_registries,
+                insecure_credentials=settings.insecure_credentials,
+                realms=settings.realms,
+            ),
+            environment=self.environment,
+            cancellation=self.cancellation,
+            progress=self.progress,
+        )
+        self._closing = ExitStack()
+        self.kept = Kept(settings.cache, self.progress.note)
+        self.credentials = Credentials.from_environment(self.environment, self.http, note=self.progress.note)
+        self.tokens = Tokens()
+        self._mirrors = Mirrors(
+            settings.registry_mirrors or (self.environment.get("COGPACK_REGISTRY_MIRROR", ""),), self.progress.note
+        )
+
+    @property
+    def cache(self) -> Path:
+        """A directory for what can be had again; opened by who wants something of it."""
+        return self.kept.root
+
+    @property
+    def metadata(self) -> Path:
+        """uv's own cache: what indexes said. A restored one, or another's, has another name: it would decide hashes."""
+        place = self.cache / "uv"
+        with writing(place):
+            place.mkdir(parents=True, exist_ok=True)
+        named = place / self.seal.word(f"uv {place.stat().st_ino}")
+        self.kept.used(named)
+        return named
+
+    @cached_property
+    def seal(self) -> Seal:
+        return Seal.of_this_user(self.environment)
+
+    @cached_property
+    def store(self) -> Store:
+        also = self.kept.also / "artifacts" if self.kept.also else None
+        return Store(self.cache / "artifacts", self.http, used=self.kept.used, also=also)
+
+    @cached_property
+    def facts(self) -> Facts:
+        return Facts(self.cache / "facts", self.seal, note=self.progress.note, used=self.kept.used)
+
+    @cached_property
+    def homes(self) -> Homes:
+        return Homes(self.cache / "homes")
+
+    @cached_property
+    def servers(self) -> "Servers":
+        """Sources of managed weights; what few commands need is imported by those."""
+        from cogpack.resolve.weights import Servers
+
+        return Servers(self.http, self.environment)
+
+    def repository(self, reference: Reference, *, push: bool = False) -> Repository:
+        """To push to it or look at what was pushed, or to pull from it and its mirrors."""
+        if push:
+            actions = ("pull", "push")
+            return Repository(self.http, reference, self.credentials, actions=actions, tokens=self.tokens)
+        mirrors = [
+            Mirror(
+                Door(self.http, mirror, self.credentials, ("pull",), self.tokens, mirror_of=reference.registry),
+                self._mirrors,
+            )
+            for mirror in self._mirrors.of(reference)
+        ]
+        return Repository(self.http, reference, self.credentials, tokens=self.tokens, mirrors=mirrors)
+
+    def copies(self, target: Reference) -> Copies:
+        """What this machine knows that other registries have, for a push to `target`."""
+        return Copies(
+            self.homes,
+            target,
+            lambda home: Repository(self.http, home, self.credentials, tokens=self.tokens, patient=False),
+        )
+
+    def elsewhere(self, origin: str) -> Elsewhere:
+        """Where layers are that a registry need not have, by the word of the registry `origin`."""
+        return Elsewhere(self.http, self.settings.foreign_hosts, origin=origin)
+
+    def fetcher(self, source: Source) -> Fetcher:
+        """Open until the session ends."""
+        fetcher = Fetcher(source, connections=self.settings.jobs, cancellation=self.cancellation)
+        return self._closing.enter_context(fetcher)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, PlaceError) and self.settings.cache:
+            error.moving(self.settings.cache)
+        self._closing.close()
+        self.http.close()
+        self.kept.close()
