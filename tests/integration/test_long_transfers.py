@@ -134,7 +134,7 @@ class Clock:
     PRELUDE = (
         "import mmap, os, struct\n"
         "from functools import partial\n"
-        "from cogpack.commands import session\n"
+        "from cogpack import session\n"
         "seconds = mmap.mmap(os.open({path!r}, os.O_RDONLY), 8, access=mmap.ACCESS_READ)\n"
         "session.Http = partial(session.Http, clock=lambda: struct.unpack('d', seconds)[0])\n"
     )
@@ -277,7 +277,7 @@ def test_p11_a_killed_pull_fetches_the_rest_and_a_window_at_most(room: Path, sta
         registry.add_manifest("me/model", manifest_of({digest: blob}), MANIFEST, "v1")
         arguments = ("pull", f"{registry.address}/me/model:v1", "-o", str(room / "out"), "-j", "8")
         partial = room / "out" / ".cogpack-unfinished" / f"{digest[7:]}.partial"
-        prelude = f"from cogpack.registry import flight\nflight.WINDOW, flight.SYNC_BYTES = {SPAN}, {SPAN // 4}"
+        prelude = f"from cogpack.registry.pull import blob\nblob.WINDOW, blob.SYNC_BYTES = {SPAN}, {SPAN // 4}"
         first = start(*arguments, environment=environment, prelude=prelude)
         turn = threading.Lock()
 

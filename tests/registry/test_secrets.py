@@ -15,7 +15,7 @@ from cogpack.errors import CogpackError
 from cogpack.http import Http
 from cogpack.oci import Descriptor
 from cogpack.reference import Reference
-from cogpack.registry import quirks
+from cogpack.registry import profiles
 from cogpack.registry.auth.authorizer import Tokens
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.profiles import Profile
@@ -132,7 +132,7 @@ def test_no_failure_of_a_transfer_shows_a_token_or_a_signature(
         monkeypatch.setattr(f"{place}.backoff", lambda _: 0.0)
     if kind == "PATCH session":  # else the blob goes as one PUT in the end
         profile = Profile(name="test", hosts=r"127\.0\.0\.1", shapes=("stream",), source="this test")
-        monkeypatch.setattr(quirks, "PROFILES", (profile,))
+        monkeypatch.setattr(profiles, "PROFILES", (profile,))
     caplog.set_level(logging.DEBUG)
     data = bytes(100_000)
     blob = Descriptor(media_type="application/octet-stream", digest=sha256(data), size=len(data))

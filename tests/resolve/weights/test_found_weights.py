@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cogpack.config import WeightSource
 from cogpack.errors import InputError
-from cogpack.resolve.weights import found
+from cogpack.resolve.weights import listing
 from cogpack.resolve.weights.listing import FoundFile, Listed, below, choose
 
 SOURCE = WeightSource(uri="s3://bucket/p/")
@@ -55,7 +55,7 @@ def test_every_path_that_is_chosen_stays_below_the_target(paths: list[str]) -> N
 
 
 def test_an_enormous_listing_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(found, "LISTED", 50)
+    monkeypatch.setattr(listing, "LISTED", 50)
     asked: list[str] = []
 
     def read(token: str) -> tuple[list[Listed], str]:

@@ -17,12 +17,12 @@ import pytest
 from resolve.test_resolve_base import Images, good, layer
 from support.fake_registry import FakeRegistry, Fault, KiB, MiB, answer
 
-from cogpack.commands import lock
 from cogpack.commands.pull import pull
 from cogpack.commands.pull_weights import pull_weights
 from cogpack.digest import sha256
 from cogpack.errors import InputError
 from cogpack.images.stored import PLATFORM, open_image
+from cogpack.locking import decide
 from cogpack.notes import Note
 from cogpack.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from cogpack.progress import SILENT, Task
@@ -273,7 +273,7 @@ def test_a_base_image_is_looked_at_again_without_the_mirror(
         mirror.blobs["a/b"][digest] = blob if blob.startswith(b"{") else gzip.compress(layer({"etc": "other"}))
     reference = Reference.parse(f"{pulls.name}@{sha256(data)}")
     with pulls.session as session:
-        assert lock._resolved(session, reference, PLATFORM).python == "3.12"
+        assert decide._resolved(session, reference, PLATFORM).python == "3.12"
     assert len(pulls.progress.notes) == 1
 
 

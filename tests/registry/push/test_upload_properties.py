@@ -1,6 +1,6 @@
 """Whatever a registry does in whatever order: the blob is there and right, or the upload says that it failed.
 
-`COGPACK_EXAMPLES=10000 pytest tests/registry/test_upload_properties.py` for a long run.
+`COGPACK_EXAMPLES=10000 pytest tests/registry/push/test_upload_properties.py` for a long run.
 """
 
 import os

@@ -21,8 +21,9 @@ from cogpack.http import Http
 from cogpack.oci import OCI_LAYER, Descriptor
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.reference import Reference
-from cogpack.registry import download, fetch, flight
 from cogpack.registry.credentials import Credentials
+from cogpack.registry.pull import blob as flight
+from cogpack.registry.pull import connections, ranges
 from cogpack.registry.pull.connections import Fetcher
 from cogpack.registry.pull.partial import Partial
 from cogpack.registry.repository import Repository
@@ -36,8 +37,8 @@ PARTS = 32
 @pytest.fixture(autouse=True)
 def _small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A blob of 4 MiB counts as a large one, and nobody waits before trying again."""
-    monkeypatch.setattr(fetch, "_RANGED", MiB)
-    monkeypatch.setattr(fetch, "_PART", 128 * KiB)
+    monkeypatch.setattr(connections, "_RANGED", MiB)
+    monkeypatch.setattr(connections, "_PART", 128 * KiB)
     monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
 
 
@@ -310,7 +311,7 @@ def test_a_redirect_that_goes_round_ends(pull: Pulls, registry: FakeRegistry) ->
     """P8."""
     registry.storage = f"http://{registry.address}/v2/a/b/blobs"
     pull.fails(UnavailableError, "redirects")
-    assert len(registry.seen) <= 6 * download.BUDGET
+    assert len(registry.seen) <= 6 * ranges.BUDGET
 
 
 def test_a_blob_that_comes_with_a_content_coding_is_refused(pull: Pulls, registry: FakeRegistry) -> None:
@@ -331,9 +332,9 @@ def test_a_range_that_crawls_is_asked_for_again(
     pull: Pulls, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P10: one of eight connections gives a byte a second; the blob would take a day."""
-    monkeypatch.setattr(download, "GRACE", 0.2)
+    monkeypatch.setattr(ranges, "GRACE", 0.2)
     monkeypatch.setattr(flight, "TICK", 0.1)
-    monkeypatch.setattr(fetch, "TICK", 0.1)
+    monkeypatch.setattr(connections, "TICK", 0.1)
     crawl = f"bytes={MiB}-{MiB + 128 * KiB - 1}"
     registry.on("GET blob", Fault("slow", after=1000, rate=1), when=lambda seen: seen.headers.get("range") == crawl)
     registry.on("GET blob", Fault("slow", after=0, rate=64 * KiB, times=20))
@@ -484,12 +485,12 @@ def test_a_busy_registry_is_waited_for(pull: Pulls, registry: FakeRegistry, stat
 def test_a_registry_that_stays_down_is_given_up_after_the_budget(pull: Pulls, registry: FakeRegistry) -> None:
     registry.on("GET blob", answer(503, times=1000))
     pull.fails(UnavailableError)
-    assert len(registry.seen) == download.BUDGET
+    assert len(registry.seen) == ranges.BUDGET
 
 
 def test_progress_refills_the_budget(pull: Pulls, registry: FakeRegistry) -> None:
     pull.connections = 1
-    registry.on("GET blob", Fault("cut", after=100 * KiB, times=4 * download.BUDGET))
+    registry.on("GET blob", Fault("cut", after=100 * KiB, times=4 * ranges.BUDGET))
     assert pull() == len(DATA)
     assert pull.final.read_bytes() == DATA
 
@@ -504,7 +505,7 @@ class Outage:
         self.notes = Notes()
         pull.settings = {"clock": lambda: self.now, "resolver": self._resolve, "progress": self.notes}
         monkeypatch.setattr("cogpack.http.patience.backoff", self._backoff)
-        monkeypatch.setattr(fetch, "TICK", 0.01)
+        monkeypatch.setattr(connections, "TICK", 0.01)
 
     def cut(self, registry: FakeRegistry, connections: int, *, after: int = 3) -> None:
         """In the middle of what these connections are reading, when there were so many requests."""
@@ -570,7 +571,7 @@ def test_a_front_that_says_for_minutes_that_the_registry_is_away_is_heard_out(
     pull: Pulls, registry: FakeRegistry
 ) -> None:
     pull.connections = 1
-    registry.on("GET blob", answer(502, times=3 * download.BUDGET), when=lambda seen: len(registry.seen) > 3)
+    registry.on("GET blob", answer(502, times=3 * ranges.BUDGET), when=lambda seen: len(registry.seen) > 3)
     assert pull() == len(DATA)
 
 
@@ -579,7 +580,7 @@ def test_a_registry_that_breaks_off_at_one_place_is_not_away(pull: Pulls, regist
     pull.connections = 1
     registry.on("GET blob", Fault("cut", after=0, times=1000), when=lambda seen: len(registry.seen) > 3)
     pull.fails(UnavailableError)
-    assert len(registry.seen) == 3 + download.BUDGET
+    assert len(registry.seen) == 3 + ranges.BUDGET
 
 
 def test_outages_between_breaks_at_one_place_do_not_make_it_go_on(
@@ -590,7 +591,7 @@ def test_outages_between_breaks_at_one_place_do_not_make_it_go_on(
         registry.on("GET blob", Fault("cut", after=0), when=lambda seen: len(registry.seen) > 3)
         registry.on("GET blob", answer(503, times=3), when=lambda seen: len(registry.seen) > 3)
     pull.fails(UnavailableError)
-    assert len(registry.seen) == 3 + download.BUDGET + 3 * (download.BUDGET - 1)
+    assert len(registry.seen) == 3 + ranges.BUDGET + 3 * (ranges.BUDGET - 1)
 
 
 def cancelled(pull: Pulls, ready: Callable[[], object]) -> None:
@@ -663,7 +664,7 @@ def test_a_stream_gives_the_blob_in_order_over_many_connections(registry: FakeRe
 
 
 def test_a_stream_waits_for_its_registry_too(registry: FakeRegistry) -> None:
-    registry.on("GET blob", answer(504, times=3 * download.BUDGET), when=lambda seen: len(registry.seen) > 3)
+    registry.on("GET blob", answer(504, times=3 * ranges.BUDGET), when=lambda seen: len(registry.seen) > 3)
     streaming(registry.address, lambda fetcher: verified(fetcher.stream(BLOB, lambda _: None)), connections=1)
 
 
@@ -675,7 +676,7 @@ def verified(blocks: Iterator[bytes]) -> None:
 def test_a_stream_that_nobody_reads_keeps_to_its_window(
     registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch, *, ranges: bool
 ) -> None:
-    monkeypatch.setattr(fetch, "_MEMORY", 512 * KiB)
+    monkeypatch.setattr(connections, "_MEMORY", 512 * KiB)
     monkeypatch.setattr(registry, "personality", Personality("some", ranges=ranges))
 
     def act(fetcher: Fetcher) -> None:
@@ -745,7 +746,7 @@ def test_two_connections_that_bring_the_same_bytes_never_write_at_once() -> None
             entered.set()
             assert go_on.wait(30)
 
-    decider = download.Download(100, [], part=100, ranges=False)
+    decider = ranges.Download(100, [], part=100, ranges=False)
     both = flight.Flight(BLOB, Slow(), decider, lambda _: None, Http().patience())  # type: ignore[arg-type]
     part = decider.claim(None)
     assert part is not None

@@ -41,7 +41,7 @@ from cogpack.notes import Note
 from cogpack.oci import Descriptor
 from cogpack.progress import Cancellation, Task
 from cogpack.reference import Reference
-from cogpack.registry import quirks
+from cogpack.registry import profiles
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.profiles import Profile, Shape
 from cogpack.registry.push.requests import patience
@@ -93,7 +93,7 @@ class Body:
 
 def profiled(monkeypatch: pytest.MonkeyPatch, *shapes: Shape, chunk: int = MiB) -> None:
     profile = Profile(name="test", hosts=r"127\.0\.0\.1", shapes=shapes, chunk=chunk, source="this test")
-    monkeypatch.setattr(quirks, "PROFILES", (profile,))
+    monkeypatch.setattr(profiles, "PROFILES", (profile,))
 
 
 def repository(http: RealHttp, registry: FakeRegistry, tmp_path: Path | None = None, name: str = "a/b") -> Repository:
@@ -676,11 +676,11 @@ def test_f22_a_maximum_below_one_mib_is_kept_to(like: Like, stated: int, chunk: 
 def test_f22_a_hundred_megabytes_allowed_give_chunks_of_95_mib() -> None:
     from cogpack.registry.push.shapes import Shapes
 
-    shapes = Shapes(quirks.ANY)
+    shapes = Shapes(profiles.ANY)
     shapes.heard({"oci-chunk-max-length": "100000000", "oci-chunk-min-length": "5242880"})
     assert shapes.choose(known=True) == "chunks"
     assert shapes.chunk(500 * MiB) == 95 * MiB
-    more = Shapes(quirks.ANY)
+    more = Shapes(profiles.ANY)
     more.heard({"oci-chunk-max-length": "500000000"})
     assert more.chunk(500 * MiB) == 95 * MiB
     assert more.chunk(10_000 * 200 * MiB) == 200 * MiB  # object stores count to 10,000 chunks
