@@ -1,6 +1,7 @@
 """What the commands share for one run: settings, connections, caches, credentials."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from cogpack.artifacts import Store
 from cogpack.cache import Kept
 from cogpack.config import Arch
 from cogpack.disk import PlaceError, writing
-from cogpack.http import Http, Trust
+from cogpack.http import Backoff, Http, Trust, backoff
 from cogpack.layers.facts import Facts
 from cogpack.machine import Machine
 from cogpack.policy import Noted, Policy, Rules
@@ -69,10 +70,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Session:
-    """Open for the length of one command."""
+    """Open for the length of one command. `clock`, `backoff`: of its requests, for tests."""
 
     def __init__(
-        self, settings: Settings, progress: Progress = SILENT, cancellation: Cancellation | None = None
+        self,
+        settings: Settings,
+        progress: Progress = SILENT,
+        cancellation: Cancellation | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        backoff: Backoff = backoff,
     ) -> None:
         self.settings = settings
         policy = Policy(
@@ -95,6 +102,8 @@ class Session:
             environment=self.environment,
             cancellation=self.cancellation,
             progress=self.progress,
+            clock=clock,
+            backoff=backoff,
         )
         self._closing = ExitStack()
         self.kept = Kept(settings.cache, self.progress.note)

@@ -10,7 +10,7 @@ from cogpack.http.authorities import system_bundle
 from cogpack.http.client import Http
 from cogpack.http.deadlines import Limits
 from cogpack.http.patience import Patience
-from cogpack.http.retry import RETRIED, backoff
+from cogpack.http.retry import RETRIED, Backoff, backoff
 from cogpack.http.target import same_origin
 
 BLOCK = 1024 * 1024
@@ -19,6 +19,7 @@ __all__ = [
     "ANSWER_LIMIT",
     "BLOCK",
     "RETRIED",
+    "Backoff",
     "Http",
     "Limits",
     "Patience",

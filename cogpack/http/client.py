@@ -21,7 +21,7 @@ from cogpack.http.guard import Guard, Resolver, resolve
 from cogpack.http.patience import Patience
 from cogpack.http.pools import Pools
 from cogpack.http.proxies import Proxies
-from cogpack.http.retry import ATTEMPTS, RETRIED, retry_after
+from cogpack.http.retry import ATTEMPTS, RETRIED, Backoff, backoff, retry_after
 from cogpack.http.target import Target, basic, same_origin
 from cogpack.http.throttle import Gates
 from cogpack.http.told import Told
@@ -43,7 +43,7 @@ class Http:
     machine can go (`Guard`): an `InputError`, also of a name that has such an address.
 
     `environment`: where proxies and certificates are looked up. `clock`: of retries, gates and tokens. `limits`,
-    `resolver`, `clock`: for tests.
+    `resolver`, `clock`, `backoff`: for tests.
     """
 
     def __init__(
@@ -56,12 +56,14 @@ class Http:
         limits: Limits | None = None,
         resolver: Resolver = resolve,
         clock: Callable[[], float] = time.monotonic,
+        backoff: Backoff = backoff,
     ) -> None:
         self.trust = trust or Trust()
         self.cancellation = cancellation or Cancellation()
         self.progress = progress
         self._limits = limits or Limits()
         self.clock = clock
+        self._backoff = backoff
         self._guard = Guard(resolver)
         self._proxies = Proxies.from_environment(environment)
         self._client = client(_HEADERS)
@@ -122,7 +124,19 @@ class Http:
 
     def patience(self, attempts: float = ATTEMPTS, *, patient: bool = True) -> Patience:
         """For one piece of work whose requests are the caller's own; the failures are those that left an `open`."""
-        return Patience(self._gates, self.cancellation, self.progress, self.clock, attempts=attempts, patient=patient)
+        return Patience(
+            self._gates,
+            self.cancellation,
+            self.progress,
+            self.clock,
+            self._backoff,
+            attempts=attempts,
+            patient=patient,
+        )
+
+    def pause(self, attempt: int) -> None:
+        """Wait as long as is usual before `attempt` + 1, for a caller that counts its attempts itself."""
+        self.cancellation.wait(self._backoff(attempt))
 
     def farewell(self, method: str, url: str, *, origin: str, headers: Mapping[str, str] = {}) -> None:
         """A last word, for which nobody waits long and whose answer does not matter: said even after Ctrl-C."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from cogpack.errors import UnavailableError
-from cogpack.http.retry import ATTEMPTS, BUDGET, PATIENT_ATTEMPTS, backoff
+from cogpack.http.retry import ATTEMPTS, BUDGET, PATIENT_ATTEMPTS, Backoff
 from cogpack.http.throttle import Gates
 from cogpack.notes import Code, Note
 from cogpack.progress import Cancellation, Progress
@@ -33,6 +33,7 @@ class Patience:
         cancellation: Cancellation,
         progress: Progress,
         clock: Callable[[], float],
+        backoff: Backoff,
         *,
         attempts: float,
         patient: bool,
@@ -41,6 +42,7 @@ class Patience:
         self._cancellation = cancellation
         self._progress = progress
         self._clock = clock
+        self._backoff = backoff
         self._attempts = attempts
         self._patient = patient
         self._failures = 0
@@ -78,7 +80,7 @@ class Patience:
             self._spent += error.spent
             if self._spent > BUDGET and self._brought < FLOOR * self._spent:
                 return None
-        wait = error.wait or backoff(self._failures + self._outages)
+        wait = error.wait or self._backoff(self._failures + self._outages)
         if self._failures >= self._attempts or wait > left:
             return None
         if error.away and self._outages >= ATTEMPTS and self._gates.is_news(error.away):

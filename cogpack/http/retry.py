@@ -3,8 +3,9 @@
 import email.utils
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 ATTEMPTS = 4
 BUDGET = 600.0
@@ -16,9 +17,16 @@ DOWN = frozenset({502, 503, 504, 522})
 """Of these, what a proxy says of a server that is away. (One that throttles says for how long, or means it.)"""
 _LONGEST_WAIT = 300.0
 
+Backoff: TypeAlias = Callable[[int], float]
+"""attempt -> seconds before attempt + 1."""
+
 
 def backoff(attempt: int) -> float:
     """Seconds before attempt + 1: half a second doubled each time, at most 30, with full jitter."""
+    return _usual(attempt)
+
+
+def _usual(attempt: int) -> float:
     return random.uniform(0, min(30.0, 0.5 * 2**attempt))  # noqa: S311 - spreads load, keeps no secret
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from cogpack.digest import Digest, sha256
 from cogpack.errors import InputError
-from cogpack.http import Response
+from cogpack.http import Response, backoff
 from cogpack.layout import Layout
 from cogpack.oci import MANIFEST_LIMIT, MANIFEST_TYPES, Descriptor, read_manifest
 from cogpack.progress import Cancellation
@@ -179,7 +179,11 @@ class LayoutPlace:
 
     def put_referrer(self, node: Node, subject: Digest) -> None:
         self._layout.add(node.data)
-        add_to_fallback(self, subject, node.entry, pause=self._cancellation.wait, where=self.name)
+
+        def pause(attempt: int) -> None:
+            self._cancellation.wait(backoff(attempt))
+
+        add_to_fallback(self, subject, node.entry, pause=pause, where=self.name)
 
 
 class _Reading:

@@ -14,7 +14,6 @@ import msgspec
 
 from cogpack.digest import Digest, sha256
 from cogpack.errors import InputError, UnavailableError
-from cogpack.http import backoff
 from cogpack.oci import (
     MANIFEST_LIMIT,
     OCI_INDEX,
@@ -102,7 +101,7 @@ def put_referrer(repository: Repository, data: bytes, entry: Descriptor, subject
     answer = door.request("PUT", url, {"Content-Type": entry.media_type}, body=data)
     door.expect(answer, "PUT", 201, 200, 202)
     if answer.headers.get("oci-subject") != subject:
-        add_to_fallback(repository, subject, entry, pause=door.http.cancellation.wait, where=door.name)
+        add_to_fallback(repository, subject, entry, pause=door.http.pause, where=door.name)
 
 
 def attach(
@@ -157,7 +156,7 @@ def fallback_entries(tags: Tags, subject: Digest) -> tuple[Descriptor, ...]:
 
 
 def add_to_fallback(
-    tags: Tags, subject: Digest, entry: Descriptor, *, pause: Callable[[float], None], where: str
+    tags: Tags, subject: Digest, entry: Descriptor, *, pause: Callable[[int], None], where: str
 ) -> None:
     """List `entry` under the fallback tag. Read back, for another client may have put its own list over ours."""
     tag = fallback_tag(subject)
@@ -167,7 +166,7 @@ def add_to_fallback(
         if entry.digest in {listed.digest for listed in _entries(data, tag)}:
             return
         if attempt:  # somebody else was faster: not in step with them again
-            pause(backoff(attempt))
+            pause(attempt)
         if attempt < _TRIES:
             tags.put_manifest(_with(data, entry, tag), OCI_INDEX, tag)
     raise UnavailableError(

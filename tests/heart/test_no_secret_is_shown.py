@@ -16,8 +16,7 @@ WORD = "planted"
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    for place in ("cogpack.http.patience", "cogpack.registry.push.requests"):
-        monkeypatch.setattr(f"{place}.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 0.0)
 
 
 def login(registry: str, name: str = "login") -> str:

@@ -211,7 +211,7 @@ def test_waiting_ends_after_ten_minutes_without_progress() -> None:
 
 
 def test_failures_without_an_answer_are_given_up_in_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 400.0)
+    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 400.0)
     time = Time()
     asked: list[str] = []
 

@@ -55,7 +55,7 @@ class World:
 
 @pytest.fixture(autouse=True)
 def _waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.patience.backoff", lambda attempt: min(30.0, 2.0**attempt))
+    monkeypatch.setattr("cogpack.http.retry._usual", lambda attempt: min(30.0, 2.0**attempt))
 
 
 @pytest.mark.parametrize("error", [failed(), failed("new.io")])
@@ -126,7 +126,7 @@ def test_a_front_that_asks_for_little_time_at_a_time_gets_all_of_it() -> None:
 
 
 def test_who_does_not_wait_at_all_asks_so_often_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 0.0)
     world = World()
     world.until_over(failed("h.io"))
     assert len(world.time.waits) == PATIENT_ATTEMPTS

@@ -38,8 +38,7 @@ MiB = 1024 * 1024
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("cogpack.http.patience", "cogpack.registry.push.requests"):
-        monkeypatch.setattr(f"{place}.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 0.0)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, UnavailableError
-from cogpack.http import Response, TiredError, backoff, redacted
+from cogpack.http import Response, TiredError, redacted
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor
 from cogpack.registry.push.protocol import Answer, Blob, BrokenError
@@ -176,7 +176,7 @@ class HttpWire:
         return f"{url}{'&' if '?' in url else '?'}digest={quote(digest)}"
 
     def pause(self, failures: int) -> None:
-        self._door.http.cancellation.wait(backoff(failures))
+        self._door.http.pause(failures)
 
     def cancel(self, url: str) -> None:
         self._door.cancel(url)

@@ -39,7 +39,7 @@ def _small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A blob of 4 MiB counts as a large one, and nobody waits before trying again."""
     monkeypatch.setattr(connections, "_RANGED", MiB)
     monkeypatch.setattr(connections, "_PART", 128 * KiB)
-    monkeypatch.setattr("cogpack.http.patience.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 0.0)
 
 
 @pytest.fixture
@@ -504,7 +504,7 @@ class Outage:
         self.outages = 0
         self.notes = Notes()
         pull.settings = {"clock": lambda: self.now, "resolver": self._resolve, "progress": self.notes}
-        monkeypatch.setattr("cogpack.http.patience.backoff", self._backoff)
+        monkeypatch.setattr("cogpack.http.retry._usual", self._backoff)
         monkeypatch.setattr(connections, "TICK", 0.01)
 
     def cut(self, registry: FakeRegistry, connections: int, *, after: int = 3) -> None:
@@ -627,7 +627,7 @@ def test_a_pull_that_waits_for_its_registry_ends_when_the_user_wants(
         waiting.set()
         return 599.0
 
-    monkeypatch.setattr("cogpack.http.patience.backoff", backoff)
+    monkeypatch.setattr("cogpack.http.retry._usual", backoff)
     cancelled(pull, lambda: waiting.wait(0.01))
 
 

@@ -71,7 +71,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         found.append(seconds)
         NOW[0] += seconds
 
-    monkeypatch.setattr("cogpack.registry.push.requests.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 0.0)
     monkeypatch.setattr("cogpack.progress.Cancellation.wait", wait)
     return found
 
