@@ -14,13 +14,12 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from cogpack.digest import Digest, Hasher
-from cogpack.disk import Output, whole_file, writing
+from cogpack.disk import Output, is_unfinished, whole_file, writing
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http import BLOCK, Http, redacted
 from cogpack.progress import Task
 
 _ATTEMPTS = 3
-_PART = ".part-"
 _BAD = ".replaced"
 _ABANDONED = 24 * 3600
 """Seconds after which a part of a download is nobody's any more."""
@@ -171,7 +170,7 @@ class Store:
         hasher = Hasher()
         try:
             stays = partial(self._is_here, artifact)  # another process may have fetched it meanwhile, and read it now
-            with whole_file(path, prefix=_PART, stays=stays) as output, self._open(url) as blocks:
+            with whole_file(path, stays=stays) as output, self._open(url) as blocks:
                 self._copy(artifact, url, blocks, output, hasher, task)
             self._keep(artifact, path, output)
         except CogpackError:
@@ -238,7 +237,7 @@ class Store:
 
     def _sweep(self, directory: Path) -> None:
         """Parts that a killed process left."""
-        for part in directory.glob(f"{_PART}*"):
+        for part in filter(lambda path: is_unfinished(path.name), directory.iterdir()):
             try:
                 if part.stat().st_mtime < time.time() - _ABANDONED:
                     part.unlink()

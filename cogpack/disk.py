@@ -4,15 +4,17 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from cogpack.errors import InputError, MismatchError
+from cogpack.notes import Code, Note
 
 _REFUSALS = (
     errno.ENOSPC,
@@ -26,6 +28,15 @@ _REFUSALS = (
     errno.ENOMEM,
 )
 """All else is about the names that were asked for."""
+
+UNFINISHED = ".cogpack-"
+"""What the names of files begin with that are being written; 16 hex digits follow, or 32."""
+
+_UNFINISHED = re.compile(
+    r"\.cogpack-[0-9a-f]{16}(?:[0-9a-f]{16})?|\.part-[0-9a-f]{16}"
+    r"|\..+\.tar\.(?:partial|journal)|\..+[.-][0-9a-f]{12}\.unfinished"
+)
+"""Files as they are written now and as cogpack 0.1 did; the archive and the directory that a pull goes on with."""
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """Flags of `open`: no link is followed."""
@@ -79,16 +90,22 @@ def writing(where: Path) -> Iterator[None]:
         ) from error
 
 
+def is_unfinished(name: str) -> bool:
+    """Whether cogpack gives such a name to what it writes until that is whole, and a killed process leaves there."""
+    return _UNFINISHED.fullmatch(name) is not None
+
+
 @contextmanager
 def whole_file(
-    path: Path, *, prefix: str = ".part-", mode: int = 0o666, stays: Callable[[], bool] | None = None
+    path: Path, *, mode: int = 0o666, stays: Callable[[], bool] | None = None, durable: bool = True
 ) -> Iterator["Output"]:
     """A file that appears at `path` when the `with` ends without an error: readers see the old one or the new one.
 
-    Until then its name begins with `prefix`, which is all that a killed process leaves. `mode`: before the umask.
-    `stays`: whether a file that has come there meanwhile is left, since somebody may be reading it.
+    Until then its name is one that `is_unfinished`, in the same directory. `mode`: before the umask. `stays`: whether
+    a file that has come there meanwhile is left, since somebody may be reading it. Unless `durable`, it may be there
+    and not whole after a power cut.
     """
-    beside = path.with_name(f"{prefix}{secrets.token_hex(8)}")
+    beside = path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}")
     with writing(path):
         stream = open(beside, "xb", opener=partial(os.open, mode=mode))  # noqa: SIM115 - closed below
     output = Output(stream, path)
@@ -96,7 +113,8 @@ def whole_file(
         yield output
         with writing(path):
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
             output.stat = os.fstat(stream.fileno())
             if stays is None:
                 beside.replace(path)
@@ -104,11 +122,33 @@ def whole_file(
                 with _turn(path.parent):
                     if not stays():
                         beside.replace(path)
-            sync_directory(path.parent)
+            if durable:
+                sync_directory(path.parent)
     finally:
         with suppress(OSError):  # of a full disk, which was told already
             stream.close()
         beside.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, blocks: Iterable[bytes], *, mode: int = 0o666) -> None:
+    """Write a `whole_file` of `blocks` at `path`, whose directory is there."""
+    with whole_file(path, mode=mode) as output:
+        for block in blocks:
+            output.write(block)
+
+
+def write_hint(path: Path, data: bytes, note: Callable[[Note], None]) -> None:
+    """Write what can be learned again, and its directory: a disk that refuses is told by `note`, and ends nothing.
+
+    It is not synced: whoever reads it must know half of it, as a power cut leaves it, from the whole.
+    """
+    try:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path, durable=False) as output:
+            output.write(data)
+    except InputError as error:
+        note(Note(Code.CACHE_UNWRITABLE, f"{error.message}; the next run has to learn it again"))
 
 
 def is_directory(path: Path) -> bool:
@@ -155,7 +195,7 @@ def _turn(directory: Path) -> Iterator[None]:
 
 def check_writable(path: Path) -> None:
     """Try what `whole_file` will do at `path`, which stays as it is; an `InputError` where it would fail."""
-    beside = path.with_name(f".part-{secrets.token_hex(8)}")
+    beside = path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}")
     with writing(path):
         os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
         beside.unlink()

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from cogpack.disk import whole_file
+from cogpack.errors import InputError
 from cogpack.home import home
 
 _KEY = 32
@@ -60,19 +62,11 @@ class Seal:
 
 def _kept(path: Path) -> bytes | None:
     """The key in `path`, which is made if need be; None where that can't be, or where it is not ours alone."""
-    with suppress(OSError):
+    with suppress(OSError, InputError):
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            beside = path.with_name(f".{secrets.token_hex(8)}")
-            file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(file, secrets.token_bytes(_KEY))
-                os.fsync(file)
-                with suppress(FileExistsError):  # two first runs at once: the first one's counts
-                    os.link(beside, path)
-            finally:
-                os.close(file)
-                beside.unlink()
+            with whole_file(path, mode=0o600, stays=path.exists) as file:  # of two first runs at once, the first counts
+                file.write(secrets.token_bytes(_KEY))
         with path.open("rb") as stream:
             found = os.fstat(stream.fileno())
             key = stream.read(_KEY + 1)

@@ -63,6 +63,7 @@ SIDEWAYS = {
     ("home", "errors"),
     ("reference", "errors"),
     ("reference", "digest"),
+    ("seal", "disk"),
     ("http", "progress"),
     ("http", "trace"),
     ("policy", "progress"),

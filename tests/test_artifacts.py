@@ -181,7 +181,7 @@ def test_a_place_that_gives_half_the_file_again_and_again_is_given_up(store: Sto
 def test_what_a_killed_download_left_is_swept_when_it_is_old(store: Store, tmp_path: Path) -> None:
     with serving(lambda _: (200, {}, DATA)) as fake:
         path = store.fetch(WHEEL, lambda: [fake.url])
-        old, young = path.parent / ".part-old", path.parent / ".part-young"
+        old, young = path.parent / f".cogpack-{'0' * 16}", path.parent / f".cogpack-{'1' * 16}"
         for part in (old, young):
             part.write_bytes(b"part")
         os.utime(old, (time.time() - 90_000,) * 2)

@@ -1,13 +1,17 @@
 """What is written is there whole or not at all, and a disk that refuses is told with its place."""
 
 import resource
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from cogpack.disk import whole_file, writing
+from cogpack.disk import is_unfinished, whole_file, write_hint, writing
 from cogpack.errors import InputError
+from cogpack.notes import Note
 
 
 @pytest.fixture
@@ -66,3 +70,86 @@ def test_a_place_that_is_none_is_named(tmp_path: Path) -> None:
         below.mkdir()
     with pytest.raises(InputError, match=str(below)), whole_file(below):
         pass
+
+
+_KILLED_AT_EACH_LINE = textwrap.dedent("""
+    import os, pathlib, signal, sys
+
+    from cogpack import disk
+
+    place = pathlib.Path(sys.argv[1])
+    step = 0
+    while True:
+        step += 1
+        directory = place / str(step)
+        directory.mkdir()
+        (directory / "cogpack.lock").write_bytes(b"old")
+        if child := os.fork():
+            if os.waitpid(child, 0)[1] == 0:
+                break
+            continue
+        left = step
+
+        def line(frame, event, argument):
+            global left
+            left -= event == "line"
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return line
+
+        sys.settrace(lambda frame, event, argument: line if frame.f_code.co_filename == disk.__file__ else None)
+        disk.write_whole(directory / "cogpack.lock", [b"n", b"ew"])
+        os._exit(0)
+    print(step)
+""")
+
+
+def test_a_write_that_is_killed_anywhere_leaves_the_old_or_the_new_file_and_a_name_that_no_image_has(
+    tmp_path: Path,
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED_AT_EACH_LINE, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    steps, left = int(done.stdout), 0
+    for step in range(1, steps + 1):
+        names = [path.name for path in (tmp_path / str(step)).iterdir() if path.name != "cogpack.lock"]
+        left += len(names)
+        assert all(map(is_unfinished, names)), names
+        assert (tmp_path / str(step) / "cogpack.lock").read_bytes() in (b"old", b"new")
+    assert steps > 20
+    assert left > 10, "it was killed before anything was there to be left"
+    assert (tmp_path / str(steps) / "cogpack.lock").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        (".cogpack-0123456789abcdef", True),
+        (".cogpack-0123456789abcdef0123456789abcdef", True),
+        (".part-0123456789abcdef", True),
+        (".image.tar.partial", True),
+        (".image.tar.journal", True),
+        (".weights.0123456789ab.unfinished", True),
+        (".cogpack-0123456789ab.unfinished", True),
+        (".cogpack-0123456789abcdeg", False),
+        (".cogpack-0123456789abcdef0", False),
+        (".cogpack-notes", False),
+        ("cogpack-0123456789abcdef", False),
+        (".part-1", False),
+        (".notes.partial", False),
+        ("image.tar.partial", False),
+        (".thesis.unfinished", False),
+    ],
+)
+def test_a_name_is_unfinished_if_only_cogpack_gives_such_names(name: str, found: bool) -> None:
+    assert is_unfinished(name) is found
+
+
+@pytest.mark.usefixtures("little_room")
+def test_a_hint_that_can_not_be_written_is_a_note(tmp_path: Path) -> None:
+    notes: list[Note] = []
+    write_hint(tmp_path / "new" / "hint", bytes(1 << 17), notes.append)
+    write_hint(tmp_path / "new" / "other", b"1", notes.append)
+    (note,) = notes
+    assert "learn it again" in note.text
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["other"]

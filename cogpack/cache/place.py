@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cogpack.disk import whole_file
+from cogpack.disk import is_unfinished, write_whole
 from cogpack.home import absolute, home
 from cogpack.notes import Code, Note
 
@@ -14,7 +14,7 @@ _SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
 _TEXT = _SIGNATURE + b"\n# This directory is a cache of cogpack: all of it can be had again.\n"
 _OURS = re.compile(
     r"artifacts|facts|homes|fingerprints|debs|uv|used|running|\.lock"
-    r"|\.removed-[0-9a-f]{16}|\.spool-.{8}|resolve-.{8}|\.part-[0-9a-f]{16}"
+    r"|\.removed-[0-9a-f]{16}|\.spool-.{8}|resolve-.{8}"
 )
 """What stands in a directory that is our cache and nothing else."""
 
@@ -56,11 +56,10 @@ def is_tagged(directory: str | Path) -> bool:
 def tag(directory: Path) -> None:
     """Mark the cache, unless it is a directory that holds other things too: those are nobody's to lose."""
     if not os.path.lexists(directory / TAG) and not foreign(directory):
-        with whole_file(directory / TAG) as file:
-            file.write(_TEXT)
+        write_whole(directory / TAG, [_TEXT])
 
 
 def foreign(directory: Path) -> list[str]:
     """Names in a cache that are not of its making, sorted."""
     names = (path.name for path in directory.iterdir())
-    return sorted(name for name in names if name != TAG and not _OURS.fullmatch(name))
+    return sorted(name for name in names if name != TAG and not is_unfinished(name) and not _OURS.fullmatch(name))

@@ -20,15 +20,18 @@ from cogpack.errors import InputError
 
 _DAY = 24 * 3600
 _HEX2, _HEX = r"[0-9a-f]{2}", r"[0-9a-f]{64}"
+_PART = r"\.(?:cogpack|part)-[0-9a-f]{16}"
+"""What a killed process left (`is_unfinished`)."""
+
 _FILES = {
-    "downloads": re.compile(rf"artifacts/sha256/{_HEX2}/(?:{_HEX}(?:\.replaced)?|\.part-[0-9a-f]{{16}})"),
+    "downloads": re.compile(rf"artifacts/sha256/{_HEX2}/(?:{_HEX}(?:\.replaced)?|{_PART})"),
     "facts": re.compile(
-        rf"facts/{_HEX2}/(?:{_HEX}\.(?:json|fact)|\.[a-z-]+[0-9a-f]{{16}})"
-        rf"|homes/[^/]+/{_HEX2}/(?:{_HEX}|\.part-[0-9a-f]{{16}})"
-        rf"|fingerprints/(?:{_HEX}|\.[a-z-]+[0-9a-f]{{16}})"
+        rf"facts/{_HEX2}/(?:{_HEX}\.(?:json|fact)|{_PART})"
+        rf"|homes/[^/]+/{_HEX2}/(?:{_HEX}|{_PART})"
+        rf"|fingerprints/(?:{_HEX}|{_PART})"
     ),
-    "Debian indexes": re.compile(rf"debs/(?:{_HEX}\.[0-9]+\.(?:records|table)|\.part-[0-9a-f]{{16}})"),
-    "scratch": re.compile(r"\.spool-\w{8}"),
+    "Debian indexes": re.compile(rf"debs/(?:{_HEX}\.[0-9]+\.(?:records|table)|{_PART})"),
+    "scratch": re.compile(rf"\.spool-\w{{8}}|{_PART}"),
 }
 _TREES = {
     "package indexes": re.compile(r"uv/[0-9a-f]{16}"),

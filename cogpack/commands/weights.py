@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from cogpack.disk import is_directory, whole_file, writing
+from cogpack.disk import is_directory, write_whole, writing
 from cogpack.errors import InputError
 from cogpack.layers import tar
 from cogpack.layers.content import Bytes, Content, LocalFile, Slices
@@ -45,7 +45,7 @@ def split(session: Session, source: Path, output: Path, *, size: int | None) -> 
     _new_files(output, [piece.name for piece in pieces])
     task = session.progress.task(source.name, file.size, "split")
     for piece in pieces:  # the last tells of the others: they are there
-        _write(output / piece.name, counted(tar.read(Slices(file, piece.ranges, piece.head)), task.advance))
+        write_whole(output / piece.name, counted(tar.read(Slices(file, piece.ranges, piece.head)), task.advance))
     task.done("split")
     names = tuple(piece.name for piece in pieces)
     return Written(directory=str(output), files=names, size=sum(piece.size for piece in pieces))
@@ -57,7 +57,7 @@ def join(session: Session, source: Path, output: Path) -> Written:
     pieces = _gguf(place) if place.name.endswith(".gguf") else _safetensors(place)
     _new_files(output.parent, [output.name])
     task = session.progress.task(output.name, sum(piece.size for piece in pieces), "join")
-    _write(output, counted((block for piece in pieces for block in tar.read(piece)), task.advance))
+    write_whole(output, counted((block for piece in pieces for block in tar.read(piece)), task.advance))
     task.done("joined")
     return Written(directory=str(output.parent), files=(output.name,), size=output.stat().st_size)
 
@@ -147,10 +147,3 @@ def _new_files(directory: Path, names: Iterable[str]) -> None:
     for name in names:
         if os.path.lexists(directory / name):
             raise InputError(f"{directory / name}: is there already", next_step="choose another output")
-
-
-def _write(path: Path, blocks: Iterable[bytes]) -> None:
-    """Under a name of its own, then renamed: no reader sees a part."""
-    with whole_file(path) as stream:
-        for block in blocks:
-            stream.write(block)

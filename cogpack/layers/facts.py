@@ -8,10 +8,8 @@ user wrote (`Seal`): a fact names the bytes that go into an image, and caches ar
 from collections.abc import Callable
 from pathlib import Path
 
-from cogpack.disk import writing
-from cogpack.errors import InputError
-from cogpack.layout import replace
-from cogpack.notes import Code, Note
+from cogpack.disk import write_hint
+from cogpack.notes import Note
 from cogpack.oci import LayerInfo, decode, encode
 from cogpack.seal import THIS_RUN, Seal
 
@@ -61,18 +59,3 @@ class Facts:
 
 def _name(key: str) -> str:
     return f"fact {key}"
-
-
-def write_hint(path: Path, data: bytes, note: Callable[[Note], None]) -> None:
-    """`write_whole`, of what can be learned again: work that has come so far does not end for it."""
-    try:
-        write_whole(path, data)
-    except InputError as error:
-        note(Note(Code.CACHE_UNWRITABLE, f"{error.message}; the next run has to learn it again"))
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write beside and rename: no reader ever sees a part, whatever is killed when."""
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, data)

@@ -16,8 +16,8 @@ import msgspec
 from blake3 import blake3
 
 from cogpack.digest import Digest, Hasher, parse_digest
+from cogpack.disk import write_hint
 from cogpack.layers.content import BLOCK, Bytes, Content, LocalFile, RawDeflate, Slices, Stat, places
-from cogpack.layers.facts import write_hint
 from cogpack.notes import Note
 from cogpack.oci import encode
 from cogpack.seal import THIS_RUN, Seal

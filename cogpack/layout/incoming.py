@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from cogpack.digest import Digest
-from cogpack.disk import sync_directory, whole_file, writing
-
-OURS = ".cogpack-"
-"""What names begin with that are not yet their files' own."""
+from cogpack.disk import UNFINISHED, sync_directory, writing
 
 
 class Incoming:
@@ -22,7 +19,7 @@ class Incoming:
         self._place = place
         while True:
             with writing(root):
-                self._path = root / f"{OURS}{secrets.token_hex(16)}"
+                self._path = root / f"{UNFINISHED}{secrets.token_hex(16)}"
                 self._stream: BinaryIO = self._path.open("xb", buffering=0)
                 # The lock says that somebody still writes.
                 fcntl.flock(self._stream, fcntl.LOCK_EX)
@@ -59,9 +56,3 @@ class Incoming:
         if not self._stream.closed:
             self._path.unlink(missing_ok=True)
             self._stream.close()
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Write `data` beside `path`, then put it in its place: readers see the old file or the new one."""
-    with whole_file(path, prefix=OURS) as output:
-        output.write(data)

@@ -16,9 +16,9 @@ from typing import Any, Self
 import msgspec
 
 from cogpack.digest import Digest, Hasher, parse_digest, sha256
-from cogpack.disk import is_refusal, open_file, real_path, writing
+from cogpack.disk import UNFINISHED, is_refusal, open_file, real_path, write_whole, writing
 from cogpack.errors import CogpackError, InputError, MismatchError
-from cogpack.layout.incoming import OURS, Incoming, replace
+from cogpack.layout.incoming import Incoming
 from cogpack.oci import OCI_INDEX, Descriptor, Index, decode, encode
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -57,7 +57,7 @@ class Layout:
             cls.check(root)
             with writing(root):
                 if not (root / "oci-layout").exists():
-                    replace(root / "oci-layout", encode(_VERSION))
+                    write_whole(root / "oci-layout", [encode(_VERSION)])
                 (root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
             layout._sweep()
         return layout
@@ -70,7 +70,8 @@ class Layout:
                 return
             if not root.is_dir():
                 raise InputError(f"{root}: is a file, not a directory", next_step="choose another output directory")
-            if not (root / "oci-layout").exists() and any(not path.name.startswith(OURS) for path in root.iterdir()):
+            ours = (path.name.startswith(UNFINISHED) for path in root.iterdir())
+            if not (root / "oci-layout").exists() and not all(ours):
                 raise InputError(
                     f"{root}: holds files and is not an OCI image layout",
                     next_step="choose a new or empty directory for the output",
@@ -214,14 +215,14 @@ class Layout:
     @property
     def unfinished(self) -> Path:
         """The directory of blobs that come in pieces. What is in it outlives its writer, and is swept by nobody."""
-        return self.root / f"{OURS}unfinished"
+        return self.root / f"{UNFINISHED}unfinished"
 
     def incoming(self) -> Incoming:
         return Incoming(self.root, self.blob_path)
 
     def _sweep(self) -> None:
         """Remove what killed writers left: files that nobody holds a lock on. The layout itself must be locked."""
-        for path in list(self.root.glob(f"{OURS}*")):
+        for path in list(self.root.glob(f"{UNFINISHED}*")):
             with suppress(OSError, InputError), open_file(path) as stream:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
@@ -272,8 +273,7 @@ class Layout:
             kept.sort(key=lambda entry: _ref_name(entry) or "")
             index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": kept}
             data = encode(index)
-            with writing(self.root):
-                replace(self.root / "index.json", data)
+            write_whole(self.root / "index.json", [data])
             self._sound = data
 
     def image(self, name: str | None = None) -> Descriptor:

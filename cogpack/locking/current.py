@@ -4,9 +4,8 @@ import os
 import time
 from collections.abc import Sequence
 
-from cogpack.disk import check_writable
+from cogpack.disk import check_writable, write_whole
 from cogpack.errors import InputError, MismatchError
-from cogpack.layers.facts import write_whole
 from cogpack.lock import (
     FILE,
     Lock,
@@ -127,7 +126,7 @@ def _renewed(session: Session, project: Project, found: Lock | None, *, writes: 
 
 
 def write_lock(project: Project, made: Lock) -> None:
-    write_whole(project.root / FILE, encode_lock(made))
+    write_whole(project.root / FILE, [encode_lock(made)])
 
 
 def _try_writing(project: Project) -> None:

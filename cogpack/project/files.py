@@ -2,9 +2,10 @@
 
 Left out are caches (`caches.py`), what `.dockerignore` says and, whatever it says, what is never part of a model: at
 the root `.cog`, `.cogpack` and `cogpack.lock`; anywhere `.git`, `.hg`, `.svn`, `.DS_Store`, `__pycache__`, the caches
-of mypy, pytest, ruff and Jupyter, virtual environments (`.venv`, and each directory that holds a `pyvenv.cfg`), and,
-with a note, OCI image layouts, what the run itself writes, sockets, pipes and devices. A directory in which nothing is
-kept stays out as well, as in git: a checkout elsewhere does not have it.
+of mypy, pytest, ruff and Jupyter, virtual environments (`.venv`, and each directory that holds a `pyvenv.cfg`), what a
+killed cogpack has left (`is_unfinished`), and, with a note, OCI image layouts, what the run itself writes, sockets,
+pipes and devices. A directory in which nothing is kept stays out as well, as in git: a checkout elsewhere does not have
+it.
 """
 
 import os
@@ -14,7 +15,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from cogpack.disk import open_regular
+from cogpack.disk import is_unfinished, open_regular
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
 from cogpack.project.caches import Caches
@@ -104,7 +105,7 @@ def keeps(root: str, patterns: Patterns, path: str) -> bool:
 
 
 def is_never(name: str, *, at_root: bool) -> bool:
-    return name in _NEVER or (at_root and name in _NEVER_AT_ROOT)
+    return name in _NEVER or (at_root and name in _NEVER_AT_ROOT) or is_unfinished(name)
 
 
 def _goes_into(root: str, directory: str, patterns: Patterns, state: int) -> bool:

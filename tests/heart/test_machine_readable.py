@@ -156,7 +156,7 @@ def test_files_within_the_project_do_not_change_the_image(world: World) -> None:
     first, second = ok(project.cogpack(*words)), ok(project.cogpack(*words))
     assert first.digest == second.digest == (project.root / "digest.txt").read_text()
     assert not {"src/digest.txt", "src/image.json"} & world.files("me/model", "v1").keys()
-    assert not [path for path in project.root.iterdir() if path.name.startswith(".part-")]
+    assert not [path for path in project.root.iterdir() if path.name.startswith((".part-", ".cogpack-"))]
 
 
 def test_a_place_that_takes_no_file_is_known_before_anything_moves(world: World) -> None:

@@ -93,6 +93,16 @@ def test_what_is_never_part_of_a_model_is_left_out(tmp_path: Path) -> None:
     assert "env" not in listed
 
 
+def test_what_a_killed_cogpack_left_is_never_part_of_a_model(tmp_path: Path) -> None:
+    """Whatever `.dockerignore` says, in any directory, by the names of each version so far."""
+    word = "0123456789abcdef"
+    never = {f".cogpack-{word}": "", f"sub/.cogpack-{word * 2}": "", f"weights/.part-{word}": "", ".x.tar.partial": ""}
+    never |= {".x.tar.journal": "", f".out.{word[:12]}.unfinished/files/w.pt": ""}
+    kept = {".cogpack-notes": "", f".cogpack-{word}.txt": "", "sub/.part-1": "", ".dockerignore": f"!.cogpack-{word}\n"}
+    listed = paths(tmp_path, {**never, **kept})
+    assert sorted(path for path in listed if (tmp_path / path).is_file()) == sorted([*kept, "cog.yaml"])
+
+
 def test_a_kept_file_brings_its_ignored_directories(tmp_path: Path) -> None:
     files = {"data/a/keep.txt": "", "data/a/b": "", "data/c/d": "", ".dockerignore": "data\n!data/a/keep.txt\n"}
     assert paths(tmp_path, files) == [".dockerignore", "cog.yaml", "data", "data/a", "data/a/keep.txt"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from cogpack.disk import whole_file, writing
+from cogpack.disk import write_whole, writing
 from cogpack.errors import InputError
 from cogpack.home import absolute
 from cogpack.registry.credentials.files import FILE_LIMIT, Document, docker_config, normal_key
@@ -90,8 +90,7 @@ class Keeper:
         target = Path(os.path.realpath(absolute(self._path)))
         with writing(self._path):
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with whole_file(target, mode=0o600) as output:
-            output.write(data)
+        write_whole(target, [data], mode=0o600)
 
     def _unfit(self, why: str) -> InputError:
         return InputError(f"{self._path}: {why}", next_step="correct the file, or name another by $DOCKER_CONFIG")

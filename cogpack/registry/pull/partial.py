@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Self
 
 from cogpack.digest import Digest
-from cogpack.disk import check_ours, open_ours, sync_directory, writing
+from cogpack.disk import check_ours, open_ours, sync_directory, write_whole, writing
 from cogpack.errors import InputError
-from cogpack.layout import replace
 from cogpack.progress import Cancellation
 from cogpack.registry.pull.ranges import Span, decode_journal, encode_journal
 
@@ -116,7 +115,7 @@ class Partial:
             self._recorded[digest] = list(got)
             os.fdatasync(self._file)
             spans = {digest: (self._sizes[digest], spans) for digest, spans in self._recorded.items()}
-            replace(self._journal, encode_journal(spans))
+            write_whole(self._journal, [encode_journal(spans)])
 
     def write(self, offset: int, block: bytes | memoryview) -> None:
         view = memoryview(block)

@@ -11,8 +11,7 @@ from pathlib import Path
 import msgspec
 
 from cogpack.digest import Digest
-from cogpack.disk import whole_file, writing
-from cogpack.errors import InputError
+from cogpack.disk import write_hint
 from cogpack.oci import encode
 from cogpack.reference import Reference
 
@@ -53,12 +52,8 @@ class Homes:
         for digest in digests:
             known = self.of(registry, digest)
             if not known or known[0] != repository:
-                path = self._path(registry, digest)
-                with suppress(InputError):  # of a full disk: a push that has come so far needs no hints
-                    with writing(path.parent):
-                        path.parent.mkdir(parents=True, exist_ok=True)
-                    with whole_file(path) as file:
-                        file.write(encode([repository, *(name for name in known if name != repository)][:_KEPT]))
+                names = [repository, *(name for name in known if name != repository)][:_KEPT]
+                write_hint(self._path(registry, digest), encode(names), lambda _: None)
 
     def _path(self, registry: str, digest: Digest) -> Path:
         name = digest.removeprefix("sha256:")

@@ -18,7 +18,7 @@ from typing import BinaryIO, Protocol
 import msgspec
 from blake3 import blake3
 
-from cogpack.disk import whole_file, writing
+from cogpack.disk import write_whole, writing
 from cogpack.errors import MismatchError
 from cogpack.seal import Seal
 
@@ -123,9 +123,9 @@ def parse_index(data: bytes, *, url: str, size: int, directory: Path, sha256: st
     packages = (_package(stanza, url) for stanza in _stanzas(_unpack(data, url=url, size=size)))
     table, hasher = _Table({}, {}, []), blake3()
     records, place = _paths(directory, sha256)
-    _write(records, _encode(packages, table, hasher))
+    write_whole(records, _encode(packages, table, hasher))
     # The table goes last: where it is, the records are whole.
-    _write(place, iter((seal.close(place.name, hasher.digest() + msgspec.msgpack.encode(table)),)))
+    write_whole(place, iter((seal.close(place.name, hasher.digest() + msgspec.msgpack.encode(table)),)))
     del table  # large, and read again at once
     if (index := open_index(directory, sha256, seal)) is None:
         raise MismatchError(
@@ -155,12 +155,6 @@ def _note(package: Package, table: _Table) -> None:
             known = table.providers.setdefault(name, [])
             if package.name not in known[-1:]:
                 known.append(package.name)
-
-
-def _write(path: Path, blocks: Iterable[bytes]) -> None:
-    with whole_file(path) as output:
-        for block in blocks:
-            output.write(block)
 
 
 def _unpack(data: bytes, *, url: str, size: int) -> Iterator[bytes]:
