@@ -15,12 +15,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from cogpack import toml
-from cogpack.digest import DiffID, Digest, parse_digest
+from cogpack.bases import LOCK_FILE, Base, LockedDiffID, LockedDigest, LockedSize
+from cogpack.digest import parse_digest
 from cogpack.disk import open_file
 from cogpack.errors import InputError
-from cogpack.oci import Descriptor, ImageConfig, LayerInfo, read_config
+from cogpack.oci import Descriptor, LayerInfo
 
-FILE = "cogpack.lock"
+FILE = LOCK_FILE
 VERSION = 1
 
 _HEADER = b"# Made by cogpack from cog.yaml and the files named under [inputs]. Commit it; do not edit it.\n\n"
@@ -34,91 +35,9 @@ _LONG = ('"""', "'''")
 _QUOTED = re.compile(r'"""|"(?:[^"\\\n]|\\.)*+"|' + r"'''|'[^'\n]*+'|#[^\n]*+")
 _DEEP = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{_PARTS}}}")
 
-_SHA256 = msgspec.Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")
-_Digest = Annotated[Digest, _SHA256]
-_DiffID = Annotated[DiffID, _SHA256]
-_Size = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _Ratio = Annotated[int, msgspec.Meta(ge=0, le=1000)]
 _Time = Annotated[int, msgspec.Meta(ge=0, le=253402300799)]
 """Seconds since 1970, up to the last with a year of four digits."""
-
-
-class LockedDeb(msgspec.Struct, frozen=True, kw_only=True):
-    """One Debian package. `path`: in the archive's pool; `sha256`: hex."""
-
-    name: str
-    version: str
-    arch: str
-    archive: Literal["debian", "debian-security"]
-    path: str
-    size: _Size
-    sha256: str
-    essential: bool = False
-    requested: bool = False
-
-    def __post_init__(self) -> None:
-        parse_digest(f"sha256:{self.sha256}", where=f"{FILE}: package {self.name}")
-
-
-class DebianRelease(msgspec.Struct, frozen=True, kw_only=True):
-    """One signed index the packages came from. `snapshot`: the archive's time stamp for snapshot services."""
-
-    archive: Literal["debian", "debian-security"]
-    suite: str
-    date: str
-    sha256: str
-    signed_by: str
-    snapshot: str
-
-
-class DebianBase(msgspec.Struct, frozen=True, kw_only=True):
-    """A root file system assembled from packages. `python` and `glibc`: "3.13", "2.41"."""
-
-    suite: str
-    arch: str
-    python: str
-    glibc: str
-    releases: tuple[DebianRelease, ...]
-    packages: tuple[LockedDeb, ...]
-
-
-class GroundDirectory(msgspec.Struct, frozen=True):
-    """A directory of the base that our layers write into, with its own owner and mode."""
-
-    path: str
-    mode: int
-    uid: int
-    gid: int
-
-
-class RegistryLayer(msgspec.Struct, frozen=True, kw_only=True):
-    media_type: str
-    digest: _Digest
-    size: _Size
-    diff_id: _DiffID
-
-    @property
-    def info(self) -> LayerInfo:
-        return LayerInfo(Descriptor(media_type=self.media_type, digest=self.digest, size=self.size), self.diff_id)
-
-
-class RegistryBase(msgspec.Struct, frozen=True, kw_only=True):
-    """An image used as base: everything that is needed of it but its layers' bytes.
-
-    `config` is its image config, verbatim JSON. `interpreter`: absolute path of the CPython found in it.
-    """
-
-    reference: str
-    digest: Digest
-    python: str
-    glibc: str
-    interpreter: str
-    config: str
-    layers: tuple[RegistryLayer, ...]
-    ground: tuple[GroundDirectory, ...] = ()
-
-    def __post_init__(self) -> None:
-        read_config(self.config.encode(), ImageConfig, where=f"{FILE}: config of {self.reference}")
 
 
 class LockedWheel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -131,7 +50,7 @@ class LockedWheel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     version: str
     filename: str
     sha256: str
-    size: _Size | None = None
+    size: LockedSize | None = None
     url: str | None = None
     path: str | None = None
 
@@ -148,13 +67,12 @@ class LockedClash(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decisions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """For one platform. Exactly one of `debian` and `base` is there. `created`: seconds since 1970.
+    """All that is decided for one platform. `created`: seconds since 1970.
 
     `clashes`: None in a lock from before they were looked for.
     """
 
-    debian: DebianBase | None = None
-    base: RegistryBase | None = None
+    base: Base
     created: _Time | None = None
     wheels: tuple[LockedWheel, ...] = ()
     clashes: tuple[LockedClash, ...] | None = None
@@ -164,16 +82,6 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         for clash in self.clashes or ():
             if not names.issuperset((clash.wheel, *clash.over)):
                 raise InputError(f"{FILE}: a clash of wheels that are not in it", next_step="run cogpack lock")
-        if (self.debian is None) == (self.base is None):
-            raise InputError(f"{FILE}: a platform needs one base", next_step="run cogpack lock")
-
-    @property
-    def python(self) -> str:
-        return self.debian.python if self.debian else self.base.python if self.base else ""
-
-    @property
-    def glibc(self) -> str:
-        return self.debian.glibc if self.debian else self.base.glibc if self.base else ""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,9 +90,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     key: str
     media_type: str
-    digest: _Digest
-    size: _Size
-    diff_id: _DiffID
+    digest: LockedDigest
+    size: LockedSize
+    diff_id: LockedDiffID
 
     @property
     def info(self) -> LayerInfo:
@@ -210,7 +118,7 @@ class LockedPart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     path: str
-    size: _Size
+    size: LockedSize
     blake3: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
     ratio: _Ratio | None = None
 
@@ -222,8 +130,8 @@ class LockedWeight(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     path: str
-    oid: _Digest
-    size: _Size
+    oid: LockedDigest
+    size: LockedSize
     rule: Literal["tensor", "gguf", "opaque", "none"]
     parts: tuple[LockedPart, ...]
 
@@ -240,8 +148,8 @@ class RemoteWeight(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     uri: str
     file: str
     revision: str | None = None
-    size: _Size
-    sha256: _Digest
+    size: LockedSize
+    sha256: LockedDigest
     rule: Literal["tensor", "gguf", "opaque", "none"]
     layer_size: Annotated[int, msgspec.Meta(ge=1, le=2**50)]
     parts: tuple[LockedPart, ...] = ()

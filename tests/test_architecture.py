@@ -35,6 +35,7 @@ RANKS = {
     "artifacts": 2,
     "cache": 2,
     "lock": 2,
+    "bases": 2,
     "runtime": 2,
     "threads": 2,
     "remote": 2,
@@ -69,6 +70,7 @@ SIDEWAYS = {
     ("policy", "progress"),
     ("config", "policy"),
     ("project", "cache"),
+    ("lock", "bases"),
     ("cli", "console"),
     ("__main__", "cli"),
 }

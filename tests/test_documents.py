@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.fake_registry import DIST3, FakeRegistry
 
+from cogpack.bases import RegistryBase
 from cogpack.commands.copy import copy
 from cogpack.commands.inspect import inspect
 from cogpack.commands.pull import pull
@@ -27,7 +28,6 @@ from cogpack.http import Response, Trust
 from cogpack.images.place import LayoutPlace
 from cogpack.layers.weights.safetensors import read_header
 from cogpack.layout import Layout
-from cogpack.lock import RegistryBase
 from cogpack.oci import (
     OCI_CONFIG,
     OCI_INDEX,

@@ -8,16 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogpack import toml
+from cogpack.bases import DebianBase, DebianRelease, LockedDeb, RegistryBase
 from cogpack.digest import DiffID, Digest
 from cogpack.errors import InputError
 from cogpack.lock import (
-    DebianBase,
-    DebianRelease,
     Decisions,
     Lock,
-    LockedDeb,
     LockedWheel,
-    RegistryBase,
     Result,
     Results,
     encode_lock,
@@ -45,7 +42,7 @@ LOCK = Lock(
     inputs={"cog.yaml": "sha256:1", 'odd "name" é\x7f.txt': "sha256:2"},
     platforms={
         "linux/amd64": Decisions(
-            debian=DebianBase(
+            base=DebianBase(
                 suite="trixie", arch="amd64", python="3.13", glibc="2.41", releases=(RELEASE,), packages=(DEB,)
             ),
             wheels=(WHEEL,),

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from cogpack.bases import RegistryBase, RegistryLayer
 from cogpack.config import Config
 from cogpack.digest import DiffID, sha256
 from cogpack.errors import InputError
 from cogpack.images.assemble import LAYER_LIMIT
-from cogpack.lock import Decisions, LockedWheel, RegistryBase, RegistryLayer
+from cogpack.lock import Decisions, LockedWheel
 from cogpack.oci import OCI_LAYER, Platform
+from cogpack.planning.bases import BaseSupply
 from cogpack.planning.plan import Plan, Suppliers, make_plan
 from cogpack.progress import SILENT, Cancellation
 
@@ -49,16 +51,18 @@ def planned(base_layers: int) -> Plan:
         concurrency=None,
         platform=Platform(architecture="amd64", os="linux"),
         suppliers=Suppliers(
-            deb=never,
+            base=BaseSupply(
+                packages=never,
+                blob=never,
+                spool=Path("/nowhere"),
+                progress=SILENT,
+                cancellation=Cancellation(),
+            ),
             wheel=never,
             file=never,
             part=never,
             probe=never,
             read=never,
-            blob=never,
-            spool=Path("/nowhere"),
-            progress=SILENT,
-            cancellation=Cancellation(),
         ),
     )
 

@@ -13,7 +13,7 @@ from cogpack.layers.layer import Form
 from cogpack.layout import Layout
 from cogpack.oci import Descriptor
 from cogpack.planning.known import believe_known, record_results
-from cogpack.planning.prepare import Prepared, open_project, package_sizes, prepare
+from cogpack.planning.prepare import Prepared, open_project, prepare
 from cogpack.planning.targets import DEFAULT_TAG, push_reference
 from cogpack.planning.transfer import transfer
 from cogpack.project import Project
@@ -90,7 +90,7 @@ def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, 
         progress=session.progress,
         cancellation=session.cancellation,
         outcome="built",
-        about=package_sizes(prepared),
+        about=prepared.plan.fetched,
     )
     prepared.fingerprints.save()
     if sink.form is Form.STORED:

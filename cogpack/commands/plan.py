@@ -17,7 +17,7 @@ from cogpack.locking.managed import shown
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, LayerInfo
 from cogpack.planning.known import believe_known, present_layers, read_new_files, read_project
-from cogpack.planning.prepare import Prepared, open_project, package_sizes, prepare
+from cogpack.planning.prepare import Prepared, open_project, prepare
 from cogpack.planning.targets import Target, is_bare, push_reference, push_targets
 from cogpack.progress import asking
 from cogpack.project import Project, Rule
@@ -103,7 +103,7 @@ def plan(
     read_new_files(session, prepared)
     believe_known(session, prepared.plan, prepared.lock, words, tag_cache=tag_cache)
     read_project(session, prepared)
-    packages = package_sizes(prepared)
+    packages = prepared.plan.fetched
     layers = tuple(
         PlannedLayer(
             name=layer.name,

@@ -11,7 +11,7 @@ from cogpack.oci import Descriptor
 from cogpack.planning.delivery import Delivery, PushedTo
 from cogpack.planning.known import believe_known, read_new_files, read_project, record_results
 from cogpack.planning.plan import weights_plan
-from cogpack.planning.prepare import open_project, package_sizes, prepare
+from cogpack.planning.prepare import open_project, prepare
 from cogpack.planning.targets import push_targets
 from cogpack.session import Session
 
@@ -73,7 +73,7 @@ def push(
     done: list[str] = []
     try:
         for one in deliveries:
-            one.bring(package_sizes(prepared))
+            one.bring(prepared.plan.fetched)
         session.notes.check()
         for one in deliveries:
             one.give_names(done, waited=len(deliveries) > 1)

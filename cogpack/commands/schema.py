@@ -17,7 +17,7 @@ def schema(session: Session) -> bytes:
     python = python_minor(project.config)
     version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "") if decisions else ""
     described = describe_project(
-        project, sdk_version=version or "unlocked", python=decisions.python if decisions else python
+        project, sdk_version=version or "unlocked", python=decisions.base.python if decisions else python
     )
     for note in described.notes:
         session.progress.note(note)

@@ -12,7 +12,7 @@ from cogpack.images.address import parse_reference
 from cogpack.layers.layer import Body, Form, Layer
 from cogpack.oci import INDEX_TYPES, Descriptor, Image, LayerInfo, Manifest, decode
 from cogpack.planning.plan import Plan
-from cogpack.planning.prepare import open_project, package_sizes, prepare
+from cogpack.planning.prepare import open_project, prepare
 from cogpack.planning.transfer import transfer
 from cogpack.reference import Reference
 from cogpack.registry.repository import Repository
@@ -74,7 +74,7 @@ def verify(session: Session, target: str) -> Verified:
             progress=session.progress,
             cancellation=session.cancellation,
             outcome="built",
-            about=package_sizes(prepared),
+            about=prepared.plan.fetched,
         )
         if done.image.descriptor.digest != digest:
             raise _difference(reference, repository, prepared.plan, remote, done.image)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from cogpack.bases import Base, DebianBase, RegistryBase
 from cogpack.lock import Decisions, Lock
 from cogpack.text import count_text, size_text
 
@@ -30,9 +31,10 @@ class Change(msgspec.Struct, frozen=True):
 def changes(before: Lock, after: Lock, platform: str) -> list[Change]:
     """By kind, and each kind by name. Of the other platforms nothing is told: they are as they were."""
     old, new = before.platforms.get(platform), after.platforms[platform]
+    was, held = _held(old.base) if old else _NOTHING, _held(new.base)
     return [
-        *_moves("base", _bases(old), _bases(new)),
-        *_moves("Debian package", _packages(old), _packages(new)),
+        *_moves("base", was.base, held.base),
+        *_moves("Debian package", was.packages, held.packages),
         *_moves("wheel", _wheels(old, new), _wheels(new, old)),
         *_moves("weight", _weights(before), _weights(after)),
     ]
@@ -56,15 +58,9 @@ def _counted(kind: str, found: Sequence[Change]) -> str:
 
 def holdings(decisions: Decisions) -> str:
     """`130 Debian packages (89.2 MB) and 13 wheels (41.2 MB)`, or of a base its reference."""
-    parts = []
-    if decisions.debian:
-        debs = decisions.debian.packages
-        parts.append(f"{count_text(len(debs), 'Debian package')} ({size_text(sum(deb.size for deb in debs))})")
-    elif decisions.base:
-        parts.append(decisions.base.reference)
     sizes = [wheel.size for wheel in decisions.wheels]
     known = f" ({size_text(sum(size or 0 for size in sizes))})" if None not in sizes else ""
-    return " and ".join([*parts, f"{count_text(len(sizes), 'wheel')}{known}"])
+    return " and ".join([_held(decisions.base).text, f"{count_text(len(sizes), 'wheel')}{known}"])
 
 
 def _moves(kind: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
@@ -73,16 +69,24 @@ def _moves(kind: str, before: Mapping[str, str], after: Mapping[str, str]) -> It
             yield Change(kind, name, before.get(name), after.get(name))
 
 
-def _bases(decisions: Decisions | None) -> dict[str, str]:
-    if decisions is None:
-        return {}
-    if decisions.base:
-        return {decisions.base.reference: decisions.base.digest[7:19]}
-    return {f"Debian {decisions.debian.suite}": decisions.debian.arch} if decisions.debian else {}
+class _Held(msgspec.Struct, frozen=True):
+    """What people are told of a base: its `text`; its name and version; and, by name, the versions of its packages."""
+
+    text: str
+    base: Mapping[str, str] = {}
+    packages: Mapping[str, str] = {}
 
 
-def _packages(decisions: Decisions | None) -> dict[str, str]:
-    return {deb.name: deb.version for deb in decisions.debian.packages} if decisions and decisions.debian else {}
+_NOTHING = _Held("")
+
+
+def _held(base: Base) -> _Held:
+    match base:
+        case DebianBase(packages=debs):
+            text = f"{count_text(len(debs), 'Debian package')} ({size_text(sum(deb.size for deb in debs))})"
+            return _Held(text, {f"Debian {base.suite}": base.arch}, {deb.name: deb.version for deb in debs})
+        case RegistryBase():
+            return _Held(base.reference, {base.reference: base.digest[7:19]})
 
 
 def _wheels(decisions: Decisions | None, beside: Decisions | None) -> dict[str, str]:

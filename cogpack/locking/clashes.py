@@ -35,7 +35,7 @@ def compare_wheels(
 
     What `kept` says of just these wheels and this Python still holds.
     """
-    if kept and kept.clashes is not None and kept.python == target.python:
+    if kept and kept.clashes is not None and kept.base.python == target.python:
         sizes = {wheel.sha256: wheel.size for wheel in kept.wheels}
         wheels = tuple(
             msgspec.structs.replace(wheel, size=sizes.get(wheel.sha256)) if wheel.size is None else wheel

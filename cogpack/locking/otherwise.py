@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from cogpack.config import Config
 from cogpack.lock import Decisions
 from cogpack.notes import Code, Note
-from cogpack.oci import ImageConfig, decode
 
 _CUDA = re.compile(r"nvidia-cuda-runtime(?:-cu\d+)?")
 _CUDNN = re.compile(r"nvidia-cudnn-cu\d+")
 _LOCAL = re.compile(r"\+cu(\d{2,3})(\d)\Z")
-_PATCH = re.compile(r"(?:\d+:)?(\d+\.\d+\.\d+)")
 
 
 def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
@@ -24,14 +22,13 @@ def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
             has = f"the image has {name} {' and '.join(found)} of its wheels" if found else f"no wheel brings {name}"
             text = f"{asked} is not acted upon: {has}; require wheels that are made for the version you want"
             yield Note(Code.CUDA_OF_WHEELS, f"{config.where(key)}: {text}")
-    asked = config.python_version
-    if asked and asked.count(".") == 2 and (patch := _python(decisions)) != asked:
+    asked, base = config.python_version, decisions.base
+    if asked and asked.count(".") == 2 and (release := base.python_release) != asked:
         where = config.where("build.python_version")
-        source = f"{decisions.base.reference}" if decisions.base else "Debian"
-        has = f"{patch}, as {source} does" if patch else f"the {decisions.python} of {source}"
+        has = f"{release}, as {base.title} does" if release else f"the {base.python} of {base.title}"
         minor = asked.rpartition(".")[0]
         yield Note(Code.PYTHON_PATCH, f'{where}: {asked} is asked for, the image has {has}; write "{minor}"')
-    if decisions.base and config.pack.debian_mirror:
+    if config.pack.base and config.pack.debian_mirror:
         where = config.where("cogpack.debian_mirror")
         yield Note(Code.UNUSED_SETTING, f"{where}: has no effect: with cogpack.base there are no Debian packages")
 
@@ -49,16 +46,3 @@ def _cuda(decisions: Decisions) -> list[str]:
 
 def _of_wheel(decisions: Decisions, name: re.Pattern[str]) -> list[str]:
     return sorted({wheel.version for wheel in decisions.wheels if name.fullmatch(wheel.name)})
-
-
-def _python(decisions: Decisions) -> str | None:
-    """The patch release that is in the image, where the decisions tell it."""
-    if decisions.debian:
-        name = f"python{decisions.python}"
-        versions = [package.version for package in decisions.debian.packages if package.name == name]
-        found = _PATCH.match(versions[0]) if versions else None
-        return found[1] if found else None
-    assert decisions.base is not None
-    settings = decode(decisions.base.config.encode(), ImageConfig, where=decisions.base.reference).config
-    variables = dict(line.partition("=")[::2] for line in (settings.env if settings else None) or ())
-    return variables.get("PYTHON_VERSION")  # of Docker's official images

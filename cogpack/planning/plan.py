@@ -5,29 +5,25 @@ the first changed layer again. Base, venv, large wheels, weights, other wheels, 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from cogpack.config import Config
 from cogpack.errors import InputError
 from cogpack.images.assemble import LAYER_LIMIT, BaseImage, Marks, Run
-from cogpack.layers.built import BaseLayer, BlobSource, BuiltLayer
+from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Codec, Gzip, SplicedGzip, Uncompressed, Zstd
 from cogpack.layers.content import LocalFile, Slices
-from cogpack.layers.debs import DebFile, DebsSource
 from cogpack.layers.entry import Directory
 from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import Layer, LayerSource
 from cogpack.layers.weights import WEIGHTS, WORTH, JoinSource, Probe, Weight, lay
 from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
-from cogpack.lock import Decisions, LockedDeb, LockedWheel
-from cogpack.oci import Platform, read_config
-from cogpack.progress import Cancellation, Progress
+from cogpack.lock import Decisions, LockedWheel
+from cogpack.oci import Platform
+from cogpack.planning.bases import BaseSupply, plan_base
 from cogpack.project import ProjectFile
-from cogpack.reference import Reference
 from cogpack.runtime import contract
 
 PROJECT = "project"
@@ -37,12 +33,14 @@ PROJECT = "project"
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Everything of the image but the layers' digests. `layers` bottom first, the base's own first of all.
 
-    `wheels`: each with the key of the layer it is in; `weights`: what each weight file became, by its path.
+    `wheels`: each with the key of the layer it is in; `fetched`: bytes of the wheels or packages that a layer is made
+    of, by its key; `weights`: what each weight file became, by its path.
     """
 
     layers: tuple[Layer, ...]
     base_layers: int
     wheels: tuple[tuple[str, WheelFile], ...]
+    fetched: Mapping[str, int] = {}
     weights: Mapping[str, tuple[Placed, ...]] = {}
     base: BaseImage | None
     run: Run
@@ -82,18 +80,14 @@ def weights_plan(plan: Plan) -> Plan:
 
 
 class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
-    """How contents are had, asked only when a layer is really built; who hears of it, and who may stop it."""
+    """How contents are had, asked only when a layer is really built."""
 
-    deb: Callable[[LockedDeb], LocalFile]
+    base: BaseSupply
     wheel: Callable[[LockedWheel], LocalFile]
     file: Callable[[ProjectFile], Fingerprinted]
     part: Callable[[LocalFile | Slices], Fingerprinted]
     probe: Probe
     read: Callable[[Placed], object]
-    blob: BlobSource
-    spool: Path
-    progress: Progress
-    cancellation: Cancellation
 
 
 def make_plan(
@@ -113,19 +107,19 @@ def make_plan(
     spliced: Codec = Zstd() if config.pack.compression == "zstd" else SplicedGzip()
     ground = {
         directory.path: Directory(directory.path, directory.mode, directory.uid, directory.gid)
-        for directory in (decisions.base.ground if decisions.base else ())
+        for directory in decisions.base.inherited_directories
     }
 
     def built(source: LayerSource, codec: Codec) -> BuiltLayer:
         return BuiltLayer(source, codec, ground=ground)
 
-    layers: list[Layer] = list(_base(decisions, suppliers, compressed))
-    base_layers = len(layers) if decisions.base else 0
-    interpreter = decisions.base.interpreter if decisions.base else f"/usr/bin/python{decisions.python}"
-    layers.append(built(VenvSource(python=decisions.python, interpreter=interpreter), compressed))
+    base = plan_base(decisions.base, suppliers.base, compressed)
+    venv = VenvSource(python=decisions.base.python, interpreter=decisions.base.interpreter)
+    layers: list[Layer] = [*base.layers, built(venv, compressed)]
     # The last group is of the small wheels, pip and cog among them: it changes more often than weights do.
     *large, small = [(built(WheelsSource(files), spliced), files) for files in _wheels(decisions.wheels, suppliers)]
     layers += [layer for layer, _ in large]
+    sizes = {wheel.filename: wheel.size or 0 for wheel in decisions.wheels}
     probe = suppliers.probe if config.pack.weights.compression == "zstd" else None
     project = BuiltLayer(_project(files, schema, suppliers), compressed, ground=ground, remembered=False)
     clashes = _clashes(decisions, suppliers)
@@ -151,8 +145,8 @@ def make_plan(
     annotations = {contract.SCHEMA_LABEL: schema.decode()} if len(schema) <= contract.ANNOTATION_LIMIT else {}
     return Plan(
         layers=tuple(layers),
-        base_layers=base_layers,
-        base=BaseImage(config=_document(decisions.base.config)) if decisions.base else None,
+        base_layers=base.taken,
+        base=base.image,
         run=Run(
             environment=contract.environment(config, concurrency=concurrency),
             path=f"/{contract.VENV}/bin",
@@ -169,6 +163,10 @@ def make_plan(
             ),
         ),
         wheels=tuple((layer.key, wheel) for layer, files in [*large, small] for wheel in files),
+        fetched={
+            **base.fetched,
+            **{layer.key: sum(sizes[file.filename] for file in files) for layer, files in [*large, small]},
+        },
         weights=laid.parts,
         platform=platform,
         annotations=annotations,
@@ -180,47 +178,8 @@ def _weight_codec(ratio: int | None) -> Codec:
     return Zstd() if ratio is not None and ratio <= WORTH else Uncompressed()
 
 
-def _document(config: str) -> dict[str, Any]:
-    return read_config(config.encode(), dict, where="the base's config")
-
-
 def _freeze(wheels: Sequence[LockedWheel]) -> str:
     return "\n".join(sorted(f"{wheel.name}=={wheel.version}" for wheel in wheels))
-
-
-def _base(decisions: Decisions, suppliers: Suppliers, codec: Codec) -> list[Layer]:
-    if decisions.base:
-        reference = Reference.parse(decisions.base.reference)
-        return [
-            BaseLayer(f"base: {reference.repository} {index + 1}", layer.info, suppliers.blob, (reference,))
-            for index, layer in enumerate(decisions.base.layers)
-        ]
-    debian = decisions.debian
-    assert debian is not None
-    debs = [
-        DebFile(
-            name=deb.name,
-            version=deb.version,
-            arch=deb.arch,
-            size=deb.size,
-            sha256=deb.sha256,
-            locate=_later(suppliers.deb, deb),
-        )
-        for deb in debian.packages
-    ]
-    source = DebsSource(
-        debs,
-        suite=debian.suite,
-        arch=debian.arch,
-        spool=suppliers.spool,
-        progress=suppliers.progress,
-        cancellation=suppliers.cancellation,
-    )
-    return [BuiltLayer(source, codec)]
-
-
-def _later(supply: Callable[[Any], LocalFile], item: LockedDeb | LockedWheel) -> Callable[[], LocalFile]:
-    return lambda: supply(item)
 
 
 def _wheels(wheels: Sequence[LockedWheel], suppliers: Suppliers) -> list[list[WheelFile]]:
@@ -233,7 +192,7 @@ def _groups(wheels: Sequence[LockedWheel]) -> list[list[str]]:
 
 
 def _wheel(wheel: LockedWheel, suppliers: Suppliers) -> WheelFile:
-    return WheelFile(wheel.filename, wheel.sha256, _later(suppliers.wheel, wheel))
+    return WheelFile(wheel.filename, wheel.sha256, lambda: suppliers.wheel(wheel))
 
 
 def _clashes(decisions: Decisions, suppliers: Suppliers) -> ClashesSource | None:

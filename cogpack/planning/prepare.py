@@ -35,18 +35,6 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     pinned: bool
 
 
-def package_sizes(prepared: Prepared) -> dict[str, int]:
-    """Bytes of the wheels or Debian packages of a layer, by its key."""
-    decisions = prepared.lock.platforms[prepared.project.config.pack.platform]
-    sizes = {wheel.filename: wheel.size or 0 for wheel in decisions.wheels}
-    found = dict.fromkeys((key for key, _ in prepared.plan.wheels), 0)
-    for key, wheel in prepared.plan.wheels:
-        found[key] += sizes[wheel.filename]
-    if decisions.debian and found:  # a plan of the weights alone has neither
-        found[prepared.plan.layers[0].key] = sum(deb.size for deb in decisions.debian.packages)
-    return found
-
-
 def open_project(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
     """Find and read the project; refuse what this version can't pack yet, before any work.
 
@@ -104,7 +92,7 @@ def prepare(session: Session, project: Project, *, writes: bool) -> Prepared:
     lock = current_lock(session, project, writes=writes)
     decisions = lock.platforms[config.pack.platform]
     sdk_version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "")
-    described = describe_project(project, sdk_version=sdk_version, python=decisions.python)
+    described = describe_project(project, sdk_version=sdk_version, python=decisions.base.python)
     for note in described.notes:
         session.progress.note(note)
     store = session.cache / "fingerprints" / blake3(os.fsencode(project.root)).hexdigest()

@@ -3,22 +3,23 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 
 from cogpack.artifacts import Artifact
+from cogpack.bases import DebianBase, LockedDeb
 from cogpack.config import Config
-from cogpack.layers.built import BlobSource
 from cogpack.layers.content import LocalFile, Stat
 from cogpack.layers.files import Placed, drain
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.probe import PROFILE, probe_local
-from cogpack.lock import Decisions, LockedDeb, LockedWheel
+from cogpack.lock import Decisions, LockedWheel
 from cogpack.locking.clashes import wheel_artifact
 from cogpack.locking.managed import shown
 from cogpack.locking.requirements import indexes_of
 from cogpack.locking.scripts import deb_artifact
 from cogpack.oci import Descriptor, Platform
+from cogpack.planning.bases import BaseSupply
 from cogpack.planning.plan import Suppliers
 from cogpack.project import Project, ProjectFile
 from cogpack.reference import Reference
@@ -43,30 +44,31 @@ def suppliers(
         drain(file, task.advance)
         task.done("compared")
 
-    debs, wheels = _Debs(session, config, decisions), _Wheels(session, project, decisions)
     return Suppliers(
-        deb=debs.file,
-        wheel=wheels.file,
+        base=BaseSupply(
+            packages=lambda base: _Debs(session, config, base).file,
+            blob=partial(_blob, session),
+            spool=session.cache,
+            progress=session.progress,
+            cancellation=session.cancellation,
+        ),
+        wheel=_Wheels(session, project, decisions).file,
         file=local,
         part=fingerprints.when_read,
         probe=lambda content, header: int(
             fingerprints.remember(content, PROFILE, lambda: str(probe_local(content, header)))
         ),
         read=read,
-        blob=_base_blob(session, decisions),
-        spool=session.cache,
-        progress=session.progress,
-        cancellation=session.cancellation,
     )
 
 
 class _Debs:
     """Locked packages, fetched all at once when the first is asked for: they make one layer."""
 
-    def __init__(self, session: Session, config: Config, decisions: Decisions) -> None:
+    def __init__(self, session: Session, config: Config, base: DebianBase) -> None:
         self._session = session
         self._config = config
-        self._decisions = decisions
+        self._base = base
         self._lock = threading.Lock()
         self._complete = False
 
@@ -78,9 +80,8 @@ class _Debs:
         return _verified(self._session, deb_artifact(deb), lambda: self._urls(deb))
 
     def _fetch_all(self) -> None:
-        assert self._decisions.debian is not None
         store = self._session.store
-        missing = [deb for deb in self._decisions.debian.packages if store.find(deb_artifact(deb)) is None]
+        missing = [deb for deb in self._base.packages if store.find(deb_artifact(deb)) is None]
         if not missing:
             return
         task = self._session.progress.task(
@@ -91,10 +92,8 @@ class _Debs:
         task.done("fetched")
 
     def _urls(self, deb: LockedDeb) -> list[str]:
-        debian = self._decisions.debian
-        assert debian is not None
         mirror = Mirror.choose(self._config.pack.debian_mirror, self._session.environment)
-        return deb_urls(deb, mirror, debian)
+        return deb_urls(deb, mirror, self._base)
 
 
 def _verified(session: Session, artifact: Artifact, urls: Callable[[], Iterable[str]]) -> LocalFile:
@@ -128,6 +127,7 @@ class _Wheels:
             return [self._indexes.authorised(wheel.url)]
         with self._lock:
             if self._urls is None:
+                base = self._decisions.base
                 platform = Platform.parse(self._project.config.pack.platform)
                 missing = [
                     wheel
@@ -139,19 +139,13 @@ class _Wheels:
                 self._urls = wheel_urls(
                     missing,
                     indexes=self._indexes,
-                    target=Target(
-                        python=self._decisions.python, glibc=self._decisions.glibc, arch=platform.architecture
-                    ),
+                    target=Target(python=base.python, glibc=base.glibc, arch=platform.architecture),
                     cache=self._session.cache,
                     metadata=self._session.metadata,
                 )
             return self._urls.get(wheel.sha256, [])
 
 
-def _base_blob(session: Session, decisions: Decisions) -> BlobSource:
-    def read(descriptor: Descriptor) -> Iterator[bytes]:
-        assert decisions.base is not None
-        with session.repository(Reference.parse(decisions.base.reference)).blob(descriptor) as blocks:
-            yield from blocks
-
-    return read
+def _blob(session: Session, reference: Reference, descriptor: Descriptor) -> Iterator[bytes]:
+    with session.repository(reference).blob(descriptor) as blocks:
+        yield from blocks

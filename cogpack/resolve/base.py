@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, NoReturn, Protocol
 
+from cogpack.bases import InheritedDirectory, RegistryBase, RegistryLayer
 from cogpack.decompress import decompressed
 from cogpack.digest import Digest, parse_digest
 from cogpack.errors import InputError
-from cogpack.lock import GroundDirectory, RegistryBase, RegistryLayer
 from cogpack.oci import CONFIG_LIMIT, Descriptor, Execution, ImageConfig, Manifest, Platform, read_config
 from cogpack.progress import Progress
 from cogpack.reference import Reference
@@ -69,7 +69,7 @@ def resolve_base(reference: Reference, platform: Platform, images: Images, progr
             )
             for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
         ),
-        ground=tuple(tree.ground(reference)),
+        inherited_directories=tuple(tree.inherited(reference)),
     )
 
 
@@ -198,7 +198,7 @@ class _Tree:
             "it uses musl; coglet and most wheels need glibc" if musl else "no glibc was found in it",
         )
 
-    def ground(self, reference: Reference) -> Iterator[GroundDirectory]:
+    def inherited(self, reference: Reference) -> Iterator[InheritedDirectory]:
         for path in _OUR_ROOTS:
             entry = self._entries.get(path)
             if entry is None:
@@ -206,7 +206,7 @@ class _Tree:
             if entry.kind != "directory" or path == "opt/venv":
                 _refuse(reference, f"it has a {entry.kind} at /{path}, where cogpack puts its own files")
             if (entry.mode, entry.uid, entry.gid) != (0o755, 0, 0):
-                yield GroundDirectory(path, entry.mode, entry.uid, entry.gid)
+                yield InheritedDirectory(path, entry.mode, entry.uid, entry.gid)
         tmp = self._entries.get("tmp")
         if tmp is None or tmp.kind != "directory" or tmp.mode != 0o1777:
             _refuse(reference, "/tmp is not a directory of mode 1777, without which every prediction fails")

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from cogpack.bases import Base, DebianBase, LockedDeb, RegistryBase, RegistryLayer
 from cogpack.config import parse_config
 from cogpack.digest import DiffID, sha256
-from cogpack.lock import DebianBase, Decisions, LockedDeb, LockedWheel, RegistryBase, RegistryLayer
+from cogpack.lock import Decisions, LockedWheel
 from cogpack.locking.otherwise import notes_of
 from cogpack.notes import Code, Note
 from cogpack.oci import OCI_LAYER
@@ -37,11 +38,8 @@ def base(*environment: str) -> RegistryBase:
     )
 
 
-def told(text: str, *wheels: LockedWheel, upon: DebianBase | RegistryBase = DEBIAN) -> list[Note]:
-    decisions = (
-        Decisions(debian=upon, wheels=wheels) if isinstance(upon, DebianBase) else Decisions(base=upon, wheels=wheels)
-    )
-    return list(notes_of(parse_config(text.encode()), decisions))
+def told(text: str, *wheels: LockedWheel, upon: Base = DEBIAN) -> list[Note]:
+    return list(notes_of(parse_config(text.encode()), Decisions(base=upon, wheels=wheels)))
 
 
 def test_cuda_of_the_wheels_is_told_where_another_is_asked_for() -> None:

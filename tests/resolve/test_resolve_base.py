@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cogpack.bases import InheritedDirectory
 from cogpack.digest import Digest, sha256
 from cogpack.errors import InputError
-from cogpack.lock import GroundDirectory
 from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_MANIFEST, Descriptor, Platform
 from cogpack.progress import SILENT
 from cogpack.reference import Reference
@@ -106,7 +106,7 @@ def test_python_glibc_and_layers_are_found() -> None:
     found = resolve_base(NAME, AMD64, Images(good(), {"opt": 0o775, "etc/x": b""}, index=True), SILENT)
     assert (found.python, found.interpreter, found.glibc) == ("3.12", "/usr/local/bin/python3.12", "2.41")
     assert [one.diff_id for one in found.layers] == [sha256(layer(good())), sha256(layer({"opt": 0o775, "etc/x": b""}))]
-    assert found.ground == (GroundDirectory("opt", 0o775, 0, 0),)
+    assert found.inherited_directories == (InheritedDirectory("opt", 0o775, 0, 0),)
 
 
 PATHS = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join)

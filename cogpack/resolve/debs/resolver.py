@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
+from cogpack.bases import DebianBase, DebianRelease, LockedDeb
 from cogpack.errors import InputError, MismatchError, UnavailableError, together
 from cogpack.http import Http, redacted
-from cogpack.lock import DebianBase, DebianRelease, LockedDeb
 from cogpack.notes import Code, Note
 from cogpack.progress import Progress, Task
 from cogpack.resolve.debs.chains import chains
@@ -20,8 +20,8 @@ from cogpack.resolve.debs.release import Release, verify_release
 from cogpack.resolve.debs.solver import Candidate, Universe, solve
 from cogpack.seal import Seal
 
-SUITES = {"3.11": "bookworm", "3.13": "trixie"}
-"""Python version to the suite whose python3 has it."""
+PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
+"""The suites that an image can be made of, and the Python that is each one's python3."""
 
 BASE_PACKAGES = (
     "apt",

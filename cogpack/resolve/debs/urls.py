@@ -1,6 +1,6 @@
 """Where a locked package file may be fetched from."""
 
-from cogpack.lock import DebianBase, LockedDeb
+from cogpack.bases import DebianBase, LockedDeb
 from cogpack.resolve.debs.mirror import Mirror
 
 _SNAPSHOT = "https://snapshot.debian.org/archive"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cogpack.artifacts import Artifact, Store
+from cogpack.bases import DebianBase, LockedDeb
 from cogpack.digest import Digest
 from cogpack.errors import UnavailableError
 from cogpack.http import Http
@@ -20,9 +21,8 @@ from cogpack.layers.debs import DebFile, DebsSource
 from cogpack.layers.debs.ldcache import parse_cache
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
 from cogpack.layers.tar import segments
-from cogpack.lock import DebianBase, LockedDeb
 from cogpack.progress import SILENT, Cancellation
-from cogpack.resolve.debs import SUITES, Mirror, deb_urls, resolve_debs
+from cogpack.resolve.debs import PYTHONS, Mirror, deb_urls, resolve_debs
 from cogpack.seal import THIS_RUN
 
 pytestmark = pytest.mark.integration
@@ -46,7 +46,7 @@ class Base:
             return stream.read()
 
 
-@pytest.fixture(scope="module", params=sorted(SUITES))
+@pytest.fixture(scope="module", params=sorted(PYTHONS))
 def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Base:
     cache = tmp_path_factory.mktemp("cache")
     mirror = Mirror.choose(None, os.environ)
@@ -54,7 +54,7 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         store = Store(cache, http)
         try:
             decision = resolve_debs(
-                suite=SUITES[request.param],
+                suite=request.param,
                 arch="amd64",
                 requests=REQUESTS,
                 http=http,
@@ -89,7 +89,7 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def test_the_base_is_the_suites_python_and_a_few_more(base: Base) -> None:
     names = {deb.name for deb in base.decision.packages}
-    assert SUITES[base.decision.python] == base.decision.suite
+    assert PYTHONS[base.decision.suite] == base.decision.python
     assert base.decision.glibc == {"bookworm": "2.36", "trixie": "2.41"}[base.decision.suite]
     assert {"apt", "bash", "ca-certificates", "dpkg", "libgomp1", "libstdc++6", "openssl", "python3", "tzdata"} <= names
     assert "usrmerge" not in names

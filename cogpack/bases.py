@@ -1,0 +1,138 @@
+"""The bases that an image can stand on: a root file system, and the Python that runs there.
+
+A base is one of the classes of `Base`; all of them answer the same questions. What differs by kind stands in three more
+places, one function a kind in each: how it is decided (`locking/bases`), which layers it gives and how their contents
+are had (`planning/bases`), and what of it a change of the lock names (`locking/changes`).
+"""
+
+import re
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+
+from cogpack.digest import DiffID, Digest, parse_digest
+from cogpack.oci import Descriptor, ImageConfig, LayerInfo, decode, read_config
+
+LOCK_FILE = "cogpack.lock"
+
+_SHA256 = msgspec.Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")
+LockedDigest = Annotated[Digest, _SHA256]
+LockedDiffID = Annotated[DiffID, _SHA256]
+LockedSize = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+_PATCH = re.compile(r"(?:\d+:)?(\d+\.\d+\.\d+)")
+
+
+class LockedDeb(msgspec.Struct, frozen=True, kw_only=True):
+    """One Debian package. `path`: in the archive's pool; `sha256`: hex."""
+
+    name: str
+    version: str
+    arch: str
+    archive: Literal["debian", "debian-security"]
+    path: str
+    size: LockedSize
+    sha256: str
+    essential: bool = False
+    requested: bool = False
+
+    def __post_init__(self) -> None:
+        parse_digest(f"sha256:{self.sha256}", where=f"{LOCK_FILE}: package {self.name}")
+
+
+class DebianRelease(msgspec.Struct, frozen=True, kw_only=True):
+    """One signed index the packages came from. `snapshot`: the archive's time stamp for snapshot services."""
+
+    archive: Literal["debian", "debian-security"]
+    suite: str
+    date: str
+    sha256: str
+    signed_by: str
+    snapshot: str
+
+
+class InheritedDirectory(msgspec.Struct, frozen=True):
+    """A directory of the base that our layers write again, which keeps the owner and mode that it has there."""
+
+    path: str
+    mode: int
+    uid: int
+    gid: int
+
+
+class DebianBase(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="debian"):
+    """A root file system assembled from Debian's packages, whose own python3 is the image's.
+
+    `python` and `glibc`: "3.13", "2.41"; `arch`: Debian's name of it.
+    """
+
+    suite: str
+    arch: str
+    python: str
+    glibc: str
+    releases: tuple[DebianRelease, ...]
+    packages: tuple[LockedDeb, ...]
+
+    @property
+    def title(self) -> str:
+        return "Debian"
+
+    @property
+    def interpreter(self) -> str:
+        """The absolute path of CPython in the image."""
+        return f"/usr/bin/python{self.python}"
+
+    @property
+    def python_release(self) -> str | None:
+        """The full version of that CPython, "3.13.5", where the base tells it."""
+        versions = [package.version for package in self.packages if package.name == f"python{self.python}"]
+        found = _PATCH.match(versions[0]) if versions else None
+        return found[1] if found else None
+
+    @property
+    def inherited_directories(self) -> tuple[InheritedDirectory, ...]:
+        return ()
+
+
+class RegistryLayer(msgspec.Struct, frozen=True, kw_only=True):
+    media_type: str
+    digest: LockedDigest
+    size: LockedSize
+    diff_id: LockedDiffID
+
+    @property
+    def info(self) -> LayerInfo:
+        return LayerInfo(Descriptor(media_type=self.media_type, digest=self.digest, size=self.size), self.diff_id)
+
+
+class RegistryBase(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="registry"):
+    """An image of a registry: everything that is needed of it but its layers' bytes.
+
+    `config` is its image config, verbatim JSON. `interpreter`: absolute path of the CPython found in it.
+    """
+
+    reference: str
+    digest: Digest
+    python: str
+    glibc: str
+    interpreter: str
+    config: str
+    layers: tuple[RegistryLayer, ...]
+    inherited_directories: tuple[InheritedDirectory, ...] = ()
+
+    def __post_init__(self) -> None:
+        read_config(self.config.encode(), ImageConfig, where=f"{LOCK_FILE}: config of {self.reference}")
+
+    @property
+    def title(self) -> str:
+        return self.reference
+
+    @property
+    def python_release(self) -> str | None:
+        """What Docker's official images say of their CPython, "3.13.5"."""
+        settings = decode(self.config.encode(), ImageConfig, where=self.reference).config
+        variables = dict(line.partition("=")[::2] for line in (settings.env if settings else None) or ())
+        return variables.get("PYTHON_VERSION")
+
+
+Base: TypeAlias = DebianBase | RegistryBase

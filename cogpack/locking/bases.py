@@ -1,0 +1,82 @@
+"""How a base is decided: which kind the project asks for, and what is resolved or kept of it, one function a kind."""
+
+from cogpack.bases import Base, DebianBase, RegistryBase
+from cogpack.config import Config
+from cogpack.errors import InputError
+from cogpack.images.stored import trying
+from cogpack.locking.requirements import python_minor
+from cogpack.locking.scripts import check_maintainers
+from cogpack.oci import Platform
+from cogpack.reference import Reference
+from cogpack.resolve.base import resolve_base
+from cogpack.resolve.debs import PYTHONS, Mirror, renewed, resolve_debs
+from cogpack.session import Session
+
+
+def decide_base(session: Session, config: Config, platform: Platform, kept: Base | None) -> Base:
+    """The base that `config` asks for: `kept`, where it still is that one, else resolved anew."""
+    if config.pack.base is None:
+        return _debian(session, config, platform, kept)
+    return _registry(session, config, config.pack.base, platform, kept)
+
+
+def _registry(session: Session, config: Config, name: str, platform: Platform, kept: Base | None) -> RegistryBase:
+    if config.system_packages:
+        raise InputError(
+            f"{config.where('build.system_packages')}: packages can't be laid over cogpack.base yet",
+            next_step="choose a base that has them, or leave out cogpack.base",
+        )
+    reference = Reference.parse(name, where=config.where("cogpack.base"))
+    if isinstance(kept, RegistryBase) and kept.reference == str(reference):
+        return kept
+    repository = session.repository(reference)
+    base = trying(lambda: resolve_base(reference, platform, repository, session.progress), repository.doubt)
+    if config.python_version and python_minor(config) != base.python:
+        raise InputError(
+            f"{config.where('build.python_version')}: {config.python_version} is asked for, "
+            f"and {reference} has Python {base.python}",
+            next_step=f'write python_version: "{base.python}" or choose another base',
+        )
+    return base
+
+
+def _debian(session: Session, config: Config, platform: Platform, kept: Base | None) -> DebianBase:
+    python = python_minor(config)
+    suite = _suite(config, python)
+    wanted = config.system_packages
+    if (
+        isinstance(kept, DebianBase)
+        and (kept.suite, kept.python, kept.arch) == (suite, python, platform.architecture)
+        and sorted(deb.name for deb in kept.packages if deb.requested)
+        in (sorted(set(wanted)), sorted(set(renewed(wanted))))
+        and not any("=" in name for name in wanted)
+    ):
+        return kept
+    mirror = Mirror.choose(config.pack.debian_mirror, session.environment)
+    return resolve_debs(
+        suite=suite,
+        arch=platform.architecture,
+        requests=wanted,
+        places={
+            request: config.where(f"build.system_packages[{index}]")
+            for index, request in reversed(list(enumerate(wanted)))
+        },
+        examine=lambda found, places: check_maintainers(session, found, mirror, places),
+        http=session.http,
+        cache=session.cache,
+        seal=session.seal,
+        mirror=mirror,
+    )
+
+
+def _suite(config: Config, python: str) -> str:
+    """The suite whose own python3 is `python`: nothing else decides it, since the image gets that interpreter."""
+    for suite, own in PYTHONS.items():
+        if own == python:
+            return suite
+    there = " or ".join(sorted(PYTHONS.values()))
+    raise InputError(
+        f"{config.where('build.python_version')}: no Debian suite has Python {python}",
+        next_step=f"write {there}, which may do as well, or name an image that has {python}: "
+        f"`cogpack: {{base: python:{python}-slim}}`",
+    )

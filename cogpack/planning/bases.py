@@ -1,0 +1,93 @@
+"""Which layers a base gives, and how their contents are had: one function a kind."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from cogpack.bases import Base, DebianBase, LockedDeb, RegistryBase
+from cogpack.images.assemble import BaseImage
+from cogpack.layers.built import BaseLayer, BuiltLayer
+from cogpack.layers.compression import Codec
+from cogpack.layers.content import LocalFile
+from cogpack.layers.debs import DebFile, DebsSource
+from cogpack.layers.layer import Layer
+from cogpack.oci import Descriptor, read_config
+from cogpack.progress import Cancellation, Progress
+from cogpack.reference import Reference
+
+
+class BaseSupply(msgspec.Struct, frozen=True, kw_only=True):
+    """What a base is made with: how its contents are had, who hears of it, and who may stop it.
+
+    `packages`: of a Debian base, what gives the file of one of its packages; `blob`: verified bytes from an image's
+    repository; `spool`: a directory for temporary files.
+    """
+
+    packages: Callable[[DebianBase], Callable[[LockedDeb], LocalFile]]
+    blob: Callable[[Reference, Descriptor], Iterator[bytes]]
+    spool: Path
+    progress: Progress
+    cancellation: Cancellation
+
+
+class PlannedBase(msgspec.Struct, frozen=True, kw_only=True):
+    """`layers` bottom first, of which the first `taken` are of the image `image` and passed on as they are.
+
+    `fetched`: bytes of the packages that a layer is made of, by its key.
+    """
+
+    layers: tuple[Layer, ...]
+    taken: int = 0
+    image: BaseImage | None = None
+    fetched: Mapping[str, int] = {}
+
+
+def plan_base(base: Base, supply: BaseSupply, codec: Codec) -> PlannedBase:
+    """The layers of `base`; `codec` is of those that we make."""
+    match base:
+        case DebianBase():
+            return _debian(base, supply, codec)
+        case RegistryBase():
+            return _registry(base, supply)
+
+
+def _debian(base: DebianBase, supply: BaseSupply, codec: Codec) -> PlannedBase:
+    file = supply.packages(base)
+    source = DebsSource(
+        [
+            DebFile(
+                name=deb.name,
+                version=deb.version,
+                arch=deb.arch,
+                size=deb.size,
+                sha256=deb.sha256,
+                locate=_later(file, deb),
+            )
+            for deb in base.packages
+        ],
+        suite=base.suite,
+        arch=base.arch,
+        spool=supply.spool,
+        progress=supply.progress,
+        cancellation=supply.cancellation,
+    )
+    layer = BuiltLayer(source, codec)
+    return PlannedBase(layers=(layer,), fetched={layer.key: sum(deb.size for deb in base.packages)})
+
+
+def _later(file: Callable[[LockedDeb], LocalFile], deb: LockedDeb) -> Callable[[], LocalFile]:
+    return lambda: file(deb)
+
+
+def _registry(base: RegistryBase, supply: BaseSupply) -> PlannedBase:
+    reference = Reference.parse(base.reference)
+    layers = tuple(
+        BaseLayer(
+            f"base: {reference.repository} {index + 1}", layer.info, partial(supply.blob, reference), (reference,)
+        )
+        for index, layer in enumerate(base.layers)
+    )
+    config = read_config(base.config.encode(), dict, where="the base's config")
+    return PlannedBase(layers=layers, taken=len(layers), image=BaseImage(config=config))
