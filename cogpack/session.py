@@ -24,11 +24,11 @@ from cogpack.reference import Reference
 from cogpack.registry.auth.authorizer import Tokens
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.pull.connections import Fetcher, Source
-from cogpack.registry.pull.foreign import Elsewhere
+from cogpack.registry.pull.foreign import ForeignLayers
 from cogpack.registry.pull.mirrors import Mirror, Mirrors
-from cogpack.registry.push.mounts import Homes
+from cogpack.registry.push.mounts import Mounts
 from cogpack.registry.repository import Repository
-from cogpack.registry.requests import Door
+from cogpack.registry.requests import Requests
 from cogpack.seal import Seal
 from cogpack.sinks.copies import Copies
 
@@ -142,8 +142,8 @@ class Session:
         return Facts(self.cache / "facts", self.seal, note=self.progress.note, used=self.kept.used)
 
     @cached_property
-    def homes(self) -> Homes:
-        return Homes(self.cache / "homes")
+    def mounts(self) -> Mounts:
+        return Mounts(self.cache / "homes")
 
     @cached_property
     def servers(self) -> "Servers":
@@ -159,7 +159,7 @@ class Session:
             return Repository(self.http, reference, self.credentials, actions=actions, tokens=self.tokens)
         mirrors = [
             Mirror(
-                Door(self.http, mirror, self.credentials, ("pull",), self.tokens, mirror_of=reference.registry),
+                Requests(self.http, mirror, self.credentials, ("pull",), self.tokens, mirror_of=reference.registry),
                 self._mirrors,
             )
             for mirror in self._mirrors.of(reference)
@@ -169,14 +169,14 @@ class Session:
     def copies(self, target: Reference) -> Copies:
         """What this machine knows that other registries have, for a push to `target`."""
         return Copies(
-            self.homes,
+            self.mounts,
             target,
             lambda home: Repository(self.http, home, self.credentials, tokens=self.tokens, patient=False),
         )
 
-    def elsewhere(self, origin: str) -> Elsewhere:
+    def foreign_layers(self, origin: str) -> ForeignLayers:
         """Where layers are that a registry need not have, by the word of the registry `origin`."""
-        return Elsewhere(self.http, self.settings.foreign_hosts, origin=origin)
+        return ForeignLayers(self.http, self.settings.foreign_hosts, origin=origin)
 
     def fetcher(self, source: Source) -> Fetcher:
         """Open until the session ends."""

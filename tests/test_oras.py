@@ -490,5 +490,5 @@ def test_certificates_are_always_verified() -> None:
 def test_plain_http_is_spoken_where_it_was_asked_for(client: Registry) -> None:
     """Beyond loopback: the door's scheme, for nothing may be sent there."""
     with Registry(insecure=True) as plain:
-        assert plain._of("registry.example.com/a", push=False).door.base == "http://registry.example.com/v2/a"
-    assert client._of("registry.example.com/a", push=False).door.base == "https://registry.example.com/v2/a"
+        assert plain._of("registry.example.com/a", push=False).requests.base == "http://registry.example.com/v2/a"
+    assert client._of("registry.example.com/a", push=False).requests.base == "https://registry.example.com/v2/a"

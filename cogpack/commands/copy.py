@@ -19,7 +19,7 @@ from cogpack.notes import Code, Note
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Manifest, Platform, decode, encode
 from cogpack.progress import Task, asking
 from cogpack.registry.graph import Graph, MissingError, Node, check_platform
-from cogpack.registry.pull.foreign import Elsewhere
+from cogpack.registry.pull.foreign import ForeignLayers
 from cogpack.registry.referrers import cosign_tags
 from cogpack.registry.refusals import MissingBlobError
 from cogpack.session import Session
@@ -74,7 +74,7 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
     with asking(session.progress, f"{source}: what refers to it"):
         attached = _add_referrers(session, place, graph) if referrers else ()
         tagged = _add_tagged(session, place, graph, image) if referrers else {}
-    elsewhere = session.elsewhere(place.origin)
+    elsewhere = session.foreign_layers(place.origin)
     foreign: list[Descriptor] = []
     for layer in graph.foreign:
         if elsewhere.urls(layer):
@@ -161,7 +161,7 @@ def _each(session: Session, act: Callable[[T], U], items: Sequence[T]) -> list[U
 class _Copy:
     """From one place to another; what the target has is neither read nor sent."""
 
-    def __init__(self, session: Session, source: Place, elsewhere: Elsewhere, target: Place) -> None:
+    def __init__(self, session: Session, source: Place, elsewhere: ForeignLayers, target: Place) -> None:
         self._session = session
         self._source = source
         self._elsewhere = elsewhere

@@ -175,7 +175,7 @@ class _Asked:
         if layer.known is None:
             return False
         digest = layer.known.descriptor.digest
-        beside = self._session.homes.origins(self._target.repository, layer.origins, digest)
+        beside = self._session.mounts.origins(self._target.repository, layer.origins, digest)
         return digest in self._there or bool(beside)
 
     def _ask(self, question: Callable[[], T]) -> T | None:

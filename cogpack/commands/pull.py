@@ -24,7 +24,7 @@ from cogpack.progress import Task, asking
 from cogpack.reference import Reference
 from cogpack.registry.graph import Graph, Node, check_platform
 from cogpack.registry.pull.connections import Fetcher, Source
-from cogpack.registry.pull.foreign import Both
+from cogpack.registry.pull.foreign import WithForeign
 from cogpack.registry.pull.partial import Partial
 from cogpack.registry.repository import Repository
 from cogpack.session import Session
@@ -101,7 +101,7 @@ def open_remote(session: Session, target: str, platform: Platform | None, *, exa
         root = graph.root(reference.digest or reference.tag or "latest", platform)
     if exact and platform and not graph.chosen and isinstance(root.document, Manifest):
         check_platform(repository.blob_bytes(root.document.config, limit=CONFIG_LIMIT), platform, reference.name)
-    elsewhere = session.elsewhere(repository.door.base)
+    elsewhere = session.foreign_layers(repository.requests.base)
     away = {layer.digest: layer for layer in graph.foreign if not repository.has_blob(layer)}
     for layer in away.values():
         if not elsewhere.urls(layer):
@@ -112,7 +112,7 @@ def open_remote(session: Session, target: str, platform: Platform | None, *, exa
                 if options
                 else "pull it with the engine that is to run it",
             )
-    return Remote(reference, repository, graph, Both(repository, elsewhere, away))
+    return Remote(reference, repository, graph, WithForeign(repository, elsewhere, away))
 
 
 def pull(

@@ -104,7 +104,7 @@ class _Extraction:
         mark = self._done.region(layer.digest, number)
         if mark.have:
             return
-        came = trying(lambda: self._unpack(layer), self._image.doubt)
+        came = trying(lambda: self._unpack(layer), self._image.blame_mirror)
         self._tree.sync()
         for part in came:
             self._done.write(self._places[part].number, b"x")

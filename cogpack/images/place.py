@@ -61,7 +61,7 @@ class RegistryPlace:
     def __init__(self, repository: Repository, reference: Reference) -> None:
         self.name = reference.name
         self.reference = reference
-        self.origin = repository.door.base
+        self.origin = repository.requests.base
         self._repository = repository
         self.manifest = repository.manifest
         self.blob = repository.blob
@@ -79,27 +79,27 @@ class RegistryPlace:
         """By the manifest alone: a registry keeps none without what it names."""
         answer = self._head(node.descriptor.digest, node.descriptor.media_type)
         if answer.status in (401, 403):
-            self._repository.door.expect(answer, "HEAD", 200)
+            self._repository.requests.expect(answer, "HEAD", 200)
         return answer.status == 200
 
     def _head(self, ref: str, accept: str) -> Response:
-        door = self._repository.door
-        return door.request("HEAD", f"{door.base}/manifests/{ref}", {"Accept": accept})
+        requests = self._repository.requests
+        return requests.request("HEAD", f"{requests.base}/manifests/{ref}", {"Accept": accept})
 
     def bring(self, descriptor: Descriptor, source: Source, on_bytes: Callable[[int], None]) -> bool:
-        session = None
+        opened = None
         if isinstance(source, RegistryPlace) and source.reference.registry == self.reference.registry:
             other = source.reference.repository
             if other != self.reference.repository:
-                session = self._repository.mount_or_open(descriptor.digest, other)
-                if session is None:
+                opened = self._repository.mount_or_open(descriptor.digest, other)
+                if opened is None:
                     return True
         self._repository.upload(
             _Reading(source, descriptor),
             descriptor=descriptor,
             finished=lambda: descriptor.digest,
             on_bytes=on_bytes,
-            session=session,
+            opened=opened,
         )
         return False
 

@@ -38,7 +38,7 @@ PLATFORM = Platform(architecture="amd64", os="linux")
 class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
     """`blob` streams; the last block is only given when all bytes were right. `document` is for small ones.
 
-    `doubt`: to be told of an error in what was made of a blob before its last block: True if it is worth another try.
+    `blame_mirror`: to be told of an error in what was made of a blob before its last block: if True, try again.
     `index`: what the image was chosen from, and the `platforms` that this one offers.
     """
 
@@ -47,7 +47,7 @@ class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
     manifest: Manifest
     blob: Callable[[Descriptor], AbstractContextManager[Iterator[bytes]]]
     document: Callable[[Descriptor], bytes]
-    doubt: Callable[[CogpackError], bool]
+    blame_mirror: Callable[[CogpackError], bool]
     index: Digest | None
     platforms: tuple[str, ...]
 
@@ -80,7 +80,7 @@ def open_image(session: Session, target: str, platform: Platform | None = None) 
     manifest: Reader
     document: Callable[[Descriptor], bytes]
     blob: Callable[[Descriptor], AbstractContextManager[Iterator[bytes]]]
-    doubt: Callable[[CogpackError], bool]
+    blame_mirror: Callable[[CogpackError], bool]
     if reference := address.reference:
         repository = session.repository(reference)
         where, wanted = reference.name, reference.digest or reference.tag or "latest"
@@ -93,12 +93,12 @@ def open_image(session: Session, target: str, platform: Platform | None = None) 
             with closing(fetcher().stream(descriptor, lambda _: None)) as blocks:
                 yield blocks
 
-        blob, doubt = fetched, repository.doubt
+        blob, blame_mirror = fetched, repository.blame_mirror
     else:
         layout = Layout.read(address.directory)
         where, wanted = target, layout.image(address.name).digest
         manifest = LayoutPlace(layout, session.cancellation).manifest
-        document, blob, doubt = layout.blob_bytes, layout.blob, lambda _: False
+        document, blob, blame_mirror = layout.blob_bytes, layout.blob, lambda _: False
     read: list[tuple[str, bytes, Digest]] = []
 
     def remembered(ref: str) -> tuple[str, bytes, Digest] | None:
@@ -119,18 +119,18 @@ def open_image(session: Session, target: str, platform: Platform | None = None) 
         manifest=root.document,
         blob=blob,
         document=document,
-        doubt=doubt,
+        blame_mirror=blame_mirror,
         index=sha256(read[0][1]) if graph.chosen else None,
         platforms=_platforms(decode(read[0][1], Index, where=where)) if graph.chosen else (),
     )
 
 
-def trying(act: Callable[[], T], doubt: Callable[[CogpackError], bool]) -> T:
+def trying(act: Callable[[], T], blame_mirror: Callable[[CogpackError], bool]) -> T:
     """`act`, which makes something of blobs before their last bytes; again where a mirror's may have been wrong."""
     try:
         return act()
     except CogpackError as error:
-        if not doubt(error):
+        if not blame_mirror(error):
             raise
         return act()
 

@@ -25,15 +25,15 @@ _REFUSAL_LIMIT = 64 * 1024
 
 def get_blob(repository: Repository, digest: str, request: requests.PreparedRequest) -> requests.Response:
     """An answer to read from. Asked once."""
-    door, expected = repository.door, parse_digest(digest, where=repository.door.name)
+    ours, expected = repository.requests, parse_digest(digest, where=repository.requests.name)
     with ExitStack() as stack:
-        stream = stack.enter_context(door.get(f"{door.base}/blobs/{expected}", _headers(request)))
+        stream = stack.enter_context(ours.get(f"{ours.base}/blobs/{expected}", _headers(request)))
         if stream.status in (200, 206):  # a range can't be verified
             blocks = verified(stream, expected) if stream.status == 200 else stream.blocks()
             return answered(request, stream.status, stream.headers, Body(blocks, stack.pop_all().close).buffered())
         refusal = stream.body(_REFUSAL_LIMIT)
         if stream.status in (401, 403) or stream.status in RETRIED:
-            raise door.refusal("GET", stream.url, stream.status, refusal, stream.headers)
+            raise ours.refusal("GET", stream.url, stream.status, refusal, stream.headers)
         return answered(request, stream.status, stream.headers, refusal)
 
 
@@ -42,7 +42,7 @@ def blob_in_memory(repository: Repository, digest: str, request: requests.Prepar
         data = response.raw.read(_IN_MEMORY + 1)
     if len(data) > _IN_MEMORY:
         raise InputError(
-            f"{repository.door.name}: {digest} has more than {_IN_MEMORY} bytes",
+            f"{repository.requests.name}: {digest} has more than {_IN_MEMORY} bytes",
             next_step="read it in blocks, with stream=True, or call download_blob",
         )
     return answered(request, response.status_code, response.headers, data)
@@ -50,7 +50,7 @@ def blob_in_memory(repository: Repository, digest: str, request: requests.Prepar
 
 def fetch_blob(repository: Repository, blob: Descriptor, path: Path) -> None:
     """As `path`, over several connections; what a call that failed has left beside it is not fetched again."""
-    cancellation = repository.door.http.cancellation
+    cancellation = repository.requests.http.cancellation
     beside = path.with_name(f".{path.name[:200]}.partial")
     with (
         Partial.open(beside, {blob.digest: blob.size}, cancellation) as partial,
@@ -77,7 +77,7 @@ def put_manifest(repository: Repository, ref: str, request: requests.PreparedReq
     data, media_type = _body(request) or b"", _header(request, "Content-Type")
     descriptor = Descriptor(media_type=media_type, digest=sha256(data), size=len(data))
     if media_type in MANIFEST_TYPES:
-        document = read_manifest(data, media_type, where=repository.door.name)
+        document = read_manifest(data, media_type, where=repository.requests.name)
         node = Node(descriptor=descriptor, data=data, document=document)
         if node.subject:
             put_referrer(repository, data, node.entry, node.subject.digest)
@@ -87,10 +87,10 @@ def put_manifest(repository: Repository, ref: str, request: requests.PreparedReq
 
 def ask(repository: Repository, address: Address, request: requests.PreparedRequest) -> requests.Response:
     """Any other request."""
-    door, method = repository.door, request.method or ""
-    answer = door.request(method, f"{door.base}/{address.rest}", _headers(request), body=_body(request))
+    ours, method = repository.requests, request.method or ""
+    answer = ours.request(method, f"{ours.base}/{address.rest}", _headers(request), body=_body(request))
     if answer.status in (401, 403):
-        raise door.refusal(method, answer.url, answer.status, answer.body, answer.headers)
+        raise ours.refusal(method, answer.url, answer.status, answer.body, answer.headers)
     elsewhere = method == "HEAD" and address.kind == "blobs" and 300 < answer.status < 400  # so it is there
     return answered(request, 200 if elsewhere else answer.status, answer.headers, answer.body)
 

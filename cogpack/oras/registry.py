@@ -129,7 +129,7 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
         match method, address.kind:
             case "GET", "blobs":
                 get = get_blob if stream else blob_in_memory
-                patience = repository.door.http.patience()
+                patience = repository.requests.http.patience()
                 return patience.persist(lambda: get(repository, address.ref, request))
             case "GET", "manifests":
                 return get_manifest(repository, address.ref, request)
@@ -185,7 +185,7 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
     ) -> requests.Response:
         """The file `blob` in the shape that the registry takes, whatever `do_chunked` says; 200: it was there."""
         repository, descriptor = self._of(container, push=True), _descriptor(layer)
-        request = requests.Request("PUT", f"{repository.door.base}/blobs/{descriptor.digest}").prepare()
+        request = requests.Request("PUT", f"{repository.requests.base}/blobs/{descriptor.digest}").prepare()
         if repository.has_blob(descriptor):
             return answered(request, 200, {}, b"")
         repository.upload(
@@ -211,9 +211,9 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
     def download_blob(self, container: Container, digest: str, outfile: str) -> str:
         """The blob at `outfile`: whole and verified, or not at all."""
         path, repository = Path(outfile), self._of(container, push=False)
-        digest = parse_digest(digest, where=repository.door.name)  # before it may be part of a path
+        digest = parse_digest(digest, where=repository.requests.name)  # before it may be part of a path
         _make_room(path)
-        request = requests.Request("GET", f"{repository.door.base}/blobs/{digest}").prepare()
+        request = requests.Request("GET", f"{repository.requests.base}/blobs/{digest}").prepare()
 
         def download() -> None:
             with whole_file(path) as output, get_blob(repository, digest, request) as response:
@@ -221,7 +221,7 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
                 for block in response.iter_content(BLOCK):
                     output.write(block)
 
-        repository.door.http.patience().persist(download)
+        repository.requests.http.patience().persist(download)
         return outfile
 
     def pull(

@@ -43,7 +43,8 @@ class Delivery:
         self._session = session
         self._plan = plan
         self._repository = session.repository(target.repository, push=True)
-        self._sink = RegistrySink(self._repository, target.repository, session.homes, session.copies(target.repository))
+        where = target.repository
+        self._sink = RegistrySink(self._repository, where, session.mounts, session.copies(where))
         self._present: dict[str, Digest | None] = {}
         self.words: dict[str, Mapping[str, LayerInfo]] = {}
         """What the manifests that its tags name now say that layers come out as, by the tag's name."""

@@ -17,7 +17,7 @@ from cogpack.errors import CogpackError
 from cogpack.http import Response, host_only
 from cogpack.oci import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, encode
 from cogpack.registry.profiles import ANY, MiB, Profile, Shape
-from cogpack.registry.push.requests import heard
+from cogpack.registry.push.requests import as_answer
 from cogpack.registry.refusals import codes
 from cogpack.registry.repository import Repository
 
@@ -65,11 +65,11 @@ def probe(repository: Repository, anonymous: Repository) -> Probed:
 
 class _Probe:
     def __init__(self, repository: Repository, anonymous: Repository) -> None:
-        self._door = repository.door
+        self._requests = repository.requests
         self._repository = repository
         self._anonymous = anonymous
-        self._name = self._door.name.partition("/")[2]
-        self._session = ""
+        self._name = self._requests.name.partition("/")[2]
+        self._location = ""
         self._findings: list[Finding] = []
         self._blobs: list[Digest] = []
         self._manifests: list[Digest] = []
@@ -79,7 +79,7 @@ class _Probe:
 
     def run(self) -> Probed:
         self._open()  # the right to push, or an error that says what is missing
-        self._end_session()
+        self._end_upload()
         try:
             for what, ask in (
                 ("put", self._put),
@@ -98,7 +98,7 @@ class _Probe:
         finally:
             left = self._clean()
         return Probed(
-            repository=self._door.name, findings=tuple(self._findings), profile=self._profile(), left=tuple(left)
+            repository=self._requests.name, findings=tuple(self._findings), profile=self._profile(), left=tuple(left)
         )
 
     def _find(self, what: str, ask: Ask) -> None:
@@ -109,23 +109,23 @@ class _Probe:
             self._findings.append(Finding(what=what, works=None, detail=str(unknown)))
         except CogpackError as error:
             self._findings.append(Finding(what=what, works=False, detail=f"{error.message:.200}"))
-        self._end_session()
+        self._end_upload()
 
-    def _end_session(self) -> None:
-        if self._session:
-            self._door.cancel(self._session)
-            self._session = ""
+    def _end_upload(self) -> None:
+        if self._location:
+            self._requests.cancel(self._location)
+            self._location = ""
 
     # Uploads
 
     def _open(self) -> str:
-        url = f"{self._door.base}/blobs/uploads/"
-        answer = self._door.request("POST", url)
-        self._door.expect(answer, "POST", 202, 201, 200, 204)
+        url = f"{self._requests.base}/blobs/uploads/"
+        answer = self._requests.request("POST", url)
+        self._requests.expect(answer, "POST", 202, 201, 200, 204)
         self._least, most = _length(answer, "min") or 0, _length(answer, "max")
         self._most = most or self._most
-        self._session = self._door.location(url, answer.headers.get("location", ""))
-        return self._session
+        self._location = self._requests.location(url, answer.headers.get("location", ""))
+        return self._location
 
     def _send(
         self, method: str, url: str, data: bytes, *, digest: Digest | None = None, at: int | None = None
@@ -136,11 +136,11 @@ class _Probe:
             headers["Content-Range"] = f"{at}-{at + len(data) - 1}"
         if digest is not None:
             url = f"{url}{'&' if '?' in url else '?'}digest={digest.replace(':', '%3A')}"
-        return self._door.request(method, url, headers, body=data, retry=False)
+        return self._requests.request(method, url, headers, body=data, retry=False)
 
     def _next(self, answer: Response, url: str) -> str:
-        self._session = heard(self._door, "PATCH", answer).location or url
-        return self._session
+        self._location = as_answer(self._requests, "PATCH", answer).location or url
+        return self._location
 
     def _stored(self, answer: Response, data: bytes) -> tuple[bool, str]:
         digest = sha256(data)
@@ -148,7 +148,7 @@ class _Probe:
             return False, _said(answer)
         there = self._repository.has_blob(Descriptor(media_type=_BYTES, digest=digest, size=len(data)))
         if there:
-            self._session = ""
+            self._location = ""
             self._blobs.append(digest)
         return there, "" if there else f"{_said(answer)}, and the blob is not there"
 
@@ -158,7 +158,7 @@ class _Probe:
 
     def _stream(self) -> tuple[bool, str]:
         data, url = secrets.token_bytes(_PIECE), self._open()
-        with self._door.send("PATCH", url, {"Content-Type": _BYTES}, _pieces(data), None, _SECONDS) as stream:
+        with self._requests.send("PATCH", url, {"Content-Type": _BYTES}, _pieces(data), None, _SECONDS) as stream:
             answer = Response(stream.status, stream.headers, stream.body(), url)
         if answer.status >= 300:
             return False, _said(answer)
@@ -174,7 +174,7 @@ class _Probe:
             return False, _said(answer)
         told = [f"{answer.status} with Range {answer.headers.get('range', 'absent')}"]
         url = self._next(answer, url)
-        status = self._door.request("GET", url)
+        status = self._requests.request("GET", url)
         told.append(f"status {status.status} with Range {status.headers.get('range', 'absent')}")
         if status.status < 300:
             url = self._next(status, url)
@@ -206,12 +206,12 @@ class _Probe:
 
     def _ranged(self, text: str, start: int, end: int | None) -> tuple[bool, str]:
         digest, data = self._known()
-        with self._door.get(f"{self._door.base}/blobs/{digest}", {"Range": text}) as stream:
+        with self._requests.get(f"{self._requests.base}/blobs/{digest}", {"Range": text}) as stream:
             # The body of a 416 may be announced longer than it is.
             body = stream.body(2 * _PIECE) if stream.status in (200, 206) else b""
             status, content = stream.status, stream.headers.get("content-range", "absent")
             words = f"{status} with Content-Range {content}"
-            if not stream.url.startswith(self._door.base):
+            if not stream.url.startswith(self._requests.base):
                 words += ", from where it is stored"
         end = len(data) if end is None else end
         good = status == 206 and body == data[start:end] and content == f"bytes {start}-{end - 1}/{len(data)}"
@@ -253,8 +253,8 @@ class _Probe:
 
     def _store(self, data: bytes, query: str = "") -> Response:
         digest = sha256(data)
-        url = f"{self._door.base}/manifests/{digest}{query}"
-        answer = self._door.request("PUT", url, {"Content-Type": OCI_MANIFEST}, body=data)
+        url = f"{self._requests.base}/manifests/{digest}{query}"
+        answer = self._requests.request("PUT", url, {"Content-Type": OCI_MANIFEST}, body=data)
         if answer.status in (200, 201, 202):
             self._manifests.append(digest)
         return answer
@@ -275,11 +275,12 @@ class _Probe:
 
     def _referrers(self) -> tuple[bool, str]:
         data, subject = self._make()
-        self._door.expect(self._store(data), "PUT", 200, 201, 202)
+        self._requests.expect(self._store(data), "PUT", 200, 201, 202)
         about, artifact = self._make(subject)
         answer = self._store(about)
-        self._door.expect(answer, "PUT", 200, 201, 202)
-        listed = self._door.request("GET", f"{self._door.base}/referrers/{subject.digest}", {"Accept": OCI_INDEX})
+        self._requests.expect(answer, "PUT", 200, 201, 202)
+        url = f"{self._requests.base}/referrers/{subject.digest}"
+        listed = self._requests.request("GET", url, {"Accept": OCI_INDEX})
         told = "OCI-Subject" if "oci-subject" in answer.headers else "no OCI-Subject"
         return (
             "oci-subject" in answer.headers and listed.status == 200 and artifact.digest.encode() in listed.body,
@@ -310,8 +311,8 @@ class _Probe:
     def _delete(self, path: str) -> str:
         """ "": done; else what the registry said."""
         try:
-            answer = self._door.request(
-                "DELETE", f"{self._door.base}/{path}", scopes=(f"repository:{self._name}:delete",)
+            answer = self._requests.request(
+                "DELETE", f"{self._requests.base}/{path}", scopes=(f"repository:{self._name}:delete",)
             )
         except CogpackError as error:
             return f"{error.message:.200}"
@@ -320,7 +321,7 @@ class _Probe:
     def _profile(self) -> Profile:
         works = {finding.what: finding.works for finding in self._findings}
         order: tuple[Shape, ...] = ("chunks", "put", "stream") if self._most else ("put", "stream", "chunks")
-        name = host_only(self._door.host)
+        name = host_only(self._requests.host)
         return Profile(
             name=name,
             hosts=re.escape(name),

@@ -69,25 +69,25 @@ def list_referrers(
     repository: Repository, subject: Digest, *, artifact_type: str | None = None
 ) -> tuple[Descriptor, ...]:
     """What refers to `subject`, of one artifact type or of all. The manifests themselves are not looked at."""
-    door = repository.door
-    url = f"{door.base}/referrers/{subject}"
+    requests = repository.requests
+    url = f"{requests.base}/referrers/{subject}"
     if artifact_type:
         url += f"?artifactType={quote(artifact_type, safe='')}"
     found: dict[Digest, Descriptor] = {}
     seen: set[str] = set()
     while url and url not in seen:
         seen.add(url)
-        answer = door.request("GET", url, {"Accept": OCI_INDEX}, follow=True)
+        answer = requests.request("GET", url, {"Accept": OCI_INDEX}, follow=True)
         media_type = answer.headers.get("content-type", "").partition(";")[0].strip()
         unknown = 400 <= answer.status < 500 and answer.status not in _TELLING
         if unknown or (answer.status == 200 and media_type != OCI_INDEX):
             return _of_type(fallback_entries(repository, subject), artifact_type)
-        door.expect(answer, "GET", 200)
-        page = decode(answer.body, Index, where=f"{door.name}: referrers of {subject}")
+        requests.expect(answer, "GET", 200)
+        page = decode(answer.body, Index, where=f"{requests.name}: referrers of {subject}")
         found |= {entry.digest: entry for entry in page.manifests}
-        _check_count(max(len(found), len(seen)), f"{door.name}@{subject}")
+        _check_count(max(len(found), len(seen)), f"{requests.name}@{subject}")
         following = _NEXT.search(answer.headers.get("link", ""))
-        url = door.http.redirect(answer.url, following[1]) if following else ""
+        url = requests.http.redirect(answer.url, following[1]) if following else ""
     return _of_type(found.values(), artifact_type)
 
 
@@ -96,12 +96,12 @@ def put_referrer(repository: Repository, data: bytes, entry: Descriptor, subject
 
     `entry` is what is listed: the manifest's descriptor, its artifact type and its annotations.
     """
-    door = repository.door
-    url = f"{door.base}/manifests/{entry.digest}"
-    answer = door.request("PUT", url, {"Content-Type": entry.media_type}, body=data)
-    door.expect(answer, "PUT", 201, 200, 202)
+    requests = repository.requests
+    url = f"{requests.base}/manifests/{entry.digest}"
+    answer = requests.request("PUT", url, {"Content-Type": entry.media_type}, body=data)
+    requests.expect(answer, "PUT", 201, 200, 202)
     if answer.headers.get("oci-subject") != subject:
-        add_to_fallback(repository, subject, entry, pause=door.http.pause, where=door.name)
+        add_to_fallback(repository, subject, entry, pause=requests.http.pause, where=requests.name)
 
 
 def attach(

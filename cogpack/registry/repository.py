@@ -19,11 +19,11 @@ from cogpack.registry.profiles import profile
 from cogpack.registry.pull.connections import reading
 from cogpack.registry.pull.mirrors import Mirror, MirrorError
 from cogpack.registry.push.protocol import Answer, Blob
-from cogpack.registry.push.requests import HttpWire, heard
+from cogpack.registry.push.requests import HttpUploadRequests, as_answer
 from cogpack.registry.push.shapes import Shapes
 from cogpack.registry.push.upload import upload
 from cogpack.registry.refusals import ExpiredError
-from cogpack.registry.requests import Door
+from cogpack.registry.requests import Requests
 from cogpack.trace import TRACE
 
 _ACCEPT = ", ".join(MANIFEST_TYPES)
@@ -49,17 +49,17 @@ class Repository:
         mirrors: Sequence[Mirror] = (),
         patient: bool = True,
     ) -> None:
-        self._door = Door(http, reference, credentials, actions, tokens)
+        self._requests = Requests(http, reference, credentials, actions, tokens)
         self._mirrors = mirrors
-        self._sites: dict[str, Door] = {}
-        self._shapes = Shapes(profile(self._door.host))
+        self._sites: dict[str, Requests] = {}
+        self._shapes = Shapes(profile(self._requests.host))
         self._name = reference.name
         self._patient = patient
 
     @property
-    def door(self) -> Door:
+    def requests(self) -> Requests:
         """For the endpoints that have modules of their own."""
-        return self._door
+        return self._requests
 
     # Asking
 
@@ -70,42 +70,42 @@ class Repository:
         """
         for mirror in self._mirrors_of(ref) if ref.startswith("sha256:") else ():
             try:
-                if found := self._manifest(mirror.door, ref, accept):
+                if found := self._manifest(mirror.requests, ref, accept):
                     return found
             except CogpackError as error:
                 mirror.failed(Digest(ref), error)
-        return self._manifest(self._door, ref, accept)
+        return self._manifest(self._requests, ref, accept)
 
-    def _manifest(self, door: Door, ref: str, accept: str) -> tuple[str, bytes, Digest] | None:
-        answer = door.request(
-            "GET", door.url("manifests", ref), {"Accept": accept}, limit=MANIFEST_LIMIT + 1, follow=True
+    def _manifest(self, requests: Requests, ref: str, accept: str) -> tuple[str, bytes, Digest] | None:
+        answer = requests.request(
+            "GET", requests.url("manifests", ref), {"Accept": accept}, limit=MANIFEST_LIMIT + 1, follow=True
         )
         if answer.status == 404:
             return None
-        door.expect(answer, "GET", 200)
+        requests.expect(answer, "GET", 200)
         digest = sha256(answer.body)
         expected = ref if ref.startswith("sha256:") else answer.headers.get("docker-content-digest", "")
         if expected.startswith("sha256:") and expected != digest:
             raise MismatchError(
-                f"{door.name}: the manifest {ref} should be {expected}, but its bytes are {digest}",
+                f"{requests.name}: the manifest {ref} should be {expected}, but its bytes are {digest}",
                 next_step="the registry or a proxy before it is damaged; tell its operator",
             )
         return answer.headers.get("content-type", "").partition(";")[0].strip(), answer.body, digest
 
     def tag_digest(self, tag: str) -> Digest | None:
         """What the tag names now (HEAD); None where the registry does not say."""
-        answer = self._door.request("HEAD", f"{self._door.base}/manifests/{tag}", {"Accept": _ACCEPT})
+        answer = self._requests.request("HEAD", f"{self._requests.base}/manifests/{tag}", {"Accept": _ACCEPT})
         said = answer.headers.get("docker-content-digest", "")
         return parse_digest(said, where=self._name) if answer.status == 200 and said.startswith("sha256:") else None
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         """Is it there, in the right size? A registry that won't say counts as no."""
-        url = self._blob_url(descriptor.digest, self._door)
-        answer = self._door.request("HEAD", url, {}, retry=self._patient, patient=self._patient)
+        url = self._blob_url(descriptor.digest, self._requests)
+        answer = self._requests.request("HEAD", url, {}, retry=self._patient, patient=self._patient)
         if answer.status in (301, 302, 303, 307, 308):
             return self._is_stored(answer, descriptor)
         if answer.status == 401:
-            self._door.expect(answer, "HEAD", 200)
+            self._requests.expect(answer, "HEAD", 200)
         length = answer.headers.get("content-length")
         return answer.status == 200 and length in (None, str(descriptor.size))
 
@@ -116,8 +116,8 @@ class Repository:
         send us there for nothing.
         """
         try:
-            target = self._door.http.redirect(answer.url, answer.headers.get("location", ""))
-            with self._door.http.follow(target, origin=answer.url, method="HEAD") as stream:
+            target = self._requests.http.redirect(answer.url, answer.headers.get("location", ""))
+            with self._requests.http.follow(target, origin=answer.url, method="HEAD") as stream:
                 length = stream.headers.get("content-length")
                 wrong = stream.status == 200 and length not in (None, str(descriptor.size))
                 return not wrong and stream.status != 404
@@ -126,7 +126,7 @@ class Repository:
 
     def blob(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes]]:
         """The bytes of a blob; drained, they were verified. After a `MirrorError` another place is asked."""
-        return reading(self, descriptor, self._door.http.cancellation)
+        return reading(self, descriptor, self._requests.http.cancellation)
 
     @contextmanager
     def open_blob(
@@ -139,7 +139,7 @@ class Repository:
         for mirror in self._mirrors_of(descriptor.digest):
             with ExitStack() as opened:
                 try:
-                    stream = opened.enter_context(self._opened(mirror.door, descriptor, headers, at))
+                    stream = opened.enter_context(self._opened(mirror.requests, descriptor, headers, at))
                 except CogpackError as error:
                     if at is not None and isinstance(error, ExpiredError):
                         raise  # asked without `at`, the mirror may know better
@@ -147,39 +147,39 @@ class Repository:
                     continue
                 mirror.believed = True
                 if TRACE.level:
-                    TRACE.decided(f"{descriptor.digest} comes from the mirror {mirror.door.host}")
+                    TRACE.decided(f"{descriptor.digest} comes from the mirror {mirror.requests.host}")
                 try:
                     yield stream
                 except UnavailableError:
                     mirror.broke(descriptor.digest)
                     raise
                 return
-        with self._opened(self._door, descriptor, headers, at) as stream:
+        with self._opened(self._requests, descriptor, headers, at) as stream:
             yield stream
 
     @contextmanager
     def _opened(
-        self, door: Door, descriptor: Descriptor, headers: Mapping[str, str], at: str | None
+        self, requests: Requests, descriptor: Descriptor, headers: Mapping[str, str], at: str | None
     ) -> Iterator[Stream]:
-        if at is not None and self._sites.get(urlsplit(at).netloc) is not door:
+        if at is not None and self._sites.get(urlsplit(at).netloc) is not requests:
             at = None
-        with door.get(at or self._blob_url(descriptor.digest, door), headers) as stream:
+        with requests.get(at or self._blob_url(descriptor.digest, requests), headers) as stream:
             if stream.status not in (200, 206, 416):
-                raise door.failure("GET", stream)
+                raise requests.failure("GET", stream)
             check_coding(stream)
-            self._sites[urlsplit(stream.url).netloc] = door
+            self._sites[urlsplit(stream.url).netloc] = requests
             yield stream
 
-    def doubt(self, why: CogpackError) -> bool:
+    def blame_mirror(self, why: CogpackError) -> bool:
         """Something is wrong with the bytes of a blob. True if they may be a mirror's, which is not asked any more."""
         if isinstance(why, MirrorError):
             return True
-        liars = [mirror for mirror in self._mirrors if mirror.lied(why)]
+        liars = [mirror for mirror in self._mirrors if mirror.sent_wrong_bytes(why)]
         return bool(liars)
 
     def patience(self) -> Patience:
         """For a blob whose requests are the caller's, and whose failures it counts."""
-        return self._door.http.patience(math.inf if self._patient else _FEW, patient=self._patient)
+        return self._requests.http.patience(math.inf if self._patient else _FEW, patient=self._patient)
 
     def _mirrors_of(self, digest: str) -> Iterator[Mirror]:
         return (mirror for mirror in self._mirrors if mirror.may_have(Digest(digest)))
@@ -200,23 +200,23 @@ class Repository:
     def mount_or_open(self, digest: Digest, source: str) -> Answer | None:
         """Make a blob of repository `source` of this registry one of ours, too.
 
-        None: mounted. Else what the registry said instead, which may be a session that an upload can use.
+        None: mounted. Else what the registry said instead, which may be an upload that is open now.
 
         Not asked of a repository for which the user has another login.
         """
-        if not self._door.is_ours(source):
+        if not self._requests.is_ours(source):
             return Answer(0)
-        url = f"{self._door.base}/blobs/uploads/?mount={quote(digest)}&from={quote(source, safe='/')}"
+        url = f"{self._requests.base}/blobs/uploads/?mount={quote(digest)}&from={quote(source, safe='/')}"
         try:
-            answer = self._door.request("POST", url, patient=False, scopes=(f"repository:{source}:pull",))
+            answer = self._requests.request("POST", url, patient=False, scopes=(f"repository:{source}:pull",))
         except CogpackError:  # refused mounts come in every shape; an upload tells what is really wrong
             return Answer(0)
-        return None if answer.status == 201 else heard(self._door, "POST", answer)
+        return None if answer.status == 201 else as_answer(self._requests, "POST", answer)
 
-    def cancel(self, session: Answer) -> None:
-        """End a session that nobody will use."""
-        if session.location:
-            self._door.cancel(session.location)
+    def cancel(self, opened: Answer) -> None:
+        """End an upload that nobody will use."""
+        if opened.location:
+            self._requests.cancel(opened.location)
 
     def upload(
         self,
@@ -226,17 +226,17 @@ class Repository:
         finished: Callable[[], Digest],
         on_bytes: Callable[[int], None] = lambda _: None,
         name: str = "",
-        session: Answer | None = None,
+        opened: Answer | None = None,
     ) -> None:
         """Send one blob. Each iteration of `blocks` is a whole pass over its bytes.
 
         Without `descriptor`, `finished` names the digest of the pass that was drained last. `on_bytes` is told of each
-        block that goes out, and before it goes out again, of the same as a negative number. `session`: from
+        block that goes out, and before it goes out again, of the same as a negative number. `opened`: from
         `mount_or_open`. `name`: for errors.
         """
         known = Blob(descriptor.digest, descriptor.size) if descriptor else None
-        wire = HttpWire(
-            self._door,
+        requests = HttpUploadRequests(
+            self._requests,
             self.has_blob,
             blocks,
             size=known.size if known else None,
@@ -244,12 +244,12 @@ class Repository:
             on_bytes=on_bytes,
         )
         where = f"{self._name}: {name or (known.digest if known else 'a layer')}"
-        upload(wire, self._shapes, known, name=where, session=session if session and session.location else None)
+        upload(requests, self._shapes, known, name=where, opened=opened if opened and opened.location else None)
 
     def put_manifest(self, data: bytes, media_type: str, ref: str) -> None:
         """Store a manifest under a digest or tag. A tag that can't be moved but is at our digest already is fine."""
-        url = f"{self._door.base}/manifests/{ref}"
-        answer = self._door.put(url, {"Content-Type": media_type}, data)
+        url = f"{self._requests.base}/manifests/{ref}"
+        answer = self._requests.put(url, {"Content-Type": media_type}, data)
         if answer.status not in (200, 201, 202):
             if not ref.startswith("sha256:"):
                 present = self.manifest(ref)
@@ -257,7 +257,7 @@ class Repository:
                     return
                 if present is not None and answer.status in (400, 403, 409, 412):
                     raise self._immovable(ref, present[2], sha256(data), answer)
-            raise self._door.refusal("PUT", answer.url, answer.status, answer.body, answer.headers)
+            raise self._requests.refusal("PUT", answer.url, answer.status, answer.body, answer.headers)
         stored = answer.headers.get("docker-content-digest", "")
         if stored.startswith("sha256:") and stored != sha256(data):
             raise MismatchError(
@@ -266,14 +266,14 @@ class Repository:
             )
 
     def _immovable(self, tag: str, now: Digest, wanted: Digest, answer: Response) -> CogpackError:
-        cause = self._door.refusal("PUT", answer.url, answer.status, answer.body, answer.headers)
+        cause = self._requests.refusal("PUT", answer.url, answer.status, answer.body, answer.headers)
         return type(cause)(
             f"{cause.message}: {self._name}:{tag} stays {now}",
             next_step=f"choose another tag; the image is there as {self._name}@{wanted}",
         )
 
-    def _blob_url(self, digest: Digest, door: Door) -> str:
-        return door.url("blobs", parse_digest(digest, where=self._name))
+    def _blob_url(self, digest: Digest, requests: Requests) -> str:
+        return requests.url("blobs", parse_digest(digest, where=self._name))
 
 
 def check_coding(stream: Stream) -> None:

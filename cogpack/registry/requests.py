@@ -22,7 +22,7 @@ ELSEWHERE = (307, 308)
 REDIRECTS = 5
 
 
-class Door:
+class Requests:
     """Thread-safe. `actions`: what the token is asked to allow. `base`: `https://HOST/v2/REPOSITORY`.
 
     `mirror_of`: the registry that it stands in for. Of a mirror nothing is asked twice: there are others to ask.
@@ -154,7 +154,7 @@ class Door:
         return self.http.redirect(url, urljoin(url, location))
 
     def cancel(self, location: str) -> None:
-        """Free the server's session; it would expire by itself, so nothing depends on this.
+        """Free what the server holds of an upload; it would expire by itself, so nothing depends on this.
 
         A registry may want the right to delete for it, which is not asked for.
         """

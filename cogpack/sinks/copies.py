@@ -12,7 +12,7 @@ from cogpack.errors import CogpackError
 from cogpack.layers.layer import Layer
 from cogpack.oci import Descriptor
 from cogpack.reference import Reference
-from cogpack.registry.push.mounts import Homes
+from cogpack.registry.push.mounts import Mounts
 from cogpack.registry.repository import Repository
 
 _WORTH = 1024 * 1024
@@ -53,8 +53,8 @@ class Copy:
 class Copies:
     """Thread-safe. `open`: a repository to be read, in which nobody waits for an outage to end."""
 
-    def __init__(self, homes: Homes, here: Reference, open: Callable[[Reference], Repository]) -> None:  # noqa: A002
-        self._homes = homes
+    def __init__(self, mounts: Mounts, here: Reference, open: Callable[[Reference], Repository]) -> None:  # noqa: A002
+        self._mounts = mounts
         self._here = here
         self._open = open
         self._repositories: dict[Reference, Repository] = {}
@@ -74,7 +74,7 @@ class Copies:
             self._streams.release()
 
     def _ask(self, blob: Descriptor) -> Copy | None:
-        for home in self._homes.elsewhere(self._here.registry, blob.digest)[:_ASKED]:
+        for home in self._mounts.in_other_registries(self._here.registry, blob.digest)[:_ASKED]:
             if home.registry in self._away:
                 continue
             try:

@@ -12,7 +12,7 @@ from cogpack.layers.layer import Body, Form, Layer
 from cogpack.notes import Code, Note
 from cogpack.oci import OCI_MANIFEST, Descriptor, Image, LayerInfo
 from cogpack.reference import Reference
-from cogpack.registry.push.mounts import Homes
+from cogpack.registry.push.mounts import Mounts
 from cogpack.registry.push.protocol import Answer
 from cogpack.registry.refusals import MissingBlobError
 from cogpack.registry.repository import Repository
@@ -31,7 +31,7 @@ class _Added(msgspec.Struct, frozen=True):
 
 
 class RegistrySink:
-    """`homes`: what this machine remembers of other repositories of the registry, `copies`: of other registries.
+    """`mounts`: what this machine remembers of other repositories of the registry, `copies`: of other registries.
 
     `copied`: the layers that were read there, by digest, with HOST/NAME of where.
     """
@@ -40,13 +40,13 @@ class RegistrySink:
     form = Form.STORED
 
     def __init__(
-        self, repository: Repository, reference: Reference, homes: Homes, copies: Copies | None = None
+        self, repository: Repository, reference: Reference, mounts: Mounts, copies: Copies | None = None
     ) -> None:
         self.copied: dict[Digest, str] = {}
         self._repository = repository
         self._copies = copies
         self._reference = reference
-        self._homes = homes
+        self._mounts = mounts
         self._begun = time.monotonic()
         self._added: list[_Added] = []
         self._turns: dict[Digest, threading.Lock] = {}
@@ -79,28 +79,28 @@ class RegistrySink:
             if TRACE.level:
                 TRACE.decided(f"{where}: {self._reference.name} has it")
             return known
-        session: Answer | None = None
-        for repository in self._homes.origins(self._reference, layer.origins, known.descriptor.digest):
-            if session is not None:
-                self._repository.cancel(session)
-            session = self._repository.mount_or_open(known.descriptor.digest, repository)
+        opened: Answer | None = None
+        for repository in self._mounts.origins(self._reference, layer.origins, known.descriptor.digest):
+            if opened is not None:
+                self._repository.cancel(opened)
+            opened = self._repository.mount_or_open(known.descriptor.digest, repository)
             if TRACE.level:
-                TRACE.decided(f"{where}: {'mounted' if session is None else 'not to be mounted'} from {repository}")
-            if session is None:
+                TRACE.decided(f"{where}: {'mounted' if opened is None else 'not to be mounted'} from {repository}")
+            if opened is None:
                 return known
         if TRACE.level:
             TRACE.decided(f"{where}: {self._reference.name} lacks it")
-        return self._sent(layer, known, session, on_bytes)
+        return self._sent(layer, known, opened, on_bytes)
 
     def _sent(
-        self, layer: Layer, known: LayerInfo | None, session: Answer | None, on_bytes: Callable[[int], None]
+        self, layer: Layer, known: LayerInfo | None, opened: Answer | None, on_bytes: Callable[[int], None]
     ) -> LayerInfo:
         if known is not None and self._copies is not None:
             with self._copies.find(layer, known.descriptor) as copy:
                 if copy is not None:
-                    if self._copy(copy, layer, known, session, on_bytes):
+                    if self._copy(copy, layer, known, opened, on_bytes):
                         return known
-                    session = None
+                    opened = None
 
         def send(body: Body) -> None:
             blocks = _Drained(body, on_bytes)
@@ -110,7 +110,7 @@ class RegistrySink:
                 finished=lambda: body.last().descriptor.digest,
                 on_bytes=on_bytes,
                 name=layer.name,
-                session=session,
+                opened=opened,
             )
             if not blocks.drained:  # another push brought the blob while this one failed: still say what it is
                 drain(body, on_bytes)
@@ -124,7 +124,7 @@ class RegistrySink:
         return made
 
     def _copy(
-        self, copy: Copy, layer: Layer, known: LayerInfo, session: Answer | None, on_bytes: Callable[[int], None]
+        self, copy: Copy, layer: Layer, known: LayerInfo, opened: Answer | None, on_bytes: Callable[[int], None]
     ) -> bool:
         """Whether the blob came from there; else nothing did, and the layer is to be made."""
         at = 0
@@ -141,11 +141,11 @@ class RegistrySink:
                 finished=lambda: known.descriptor.digest,
                 on_bytes=count,
                 name=layer.name,
-                session=session,
+                opened=opened,
             )
         except LostError as lost:
             text = f"{layer.name}: {copy.name} does not give it ({lost.why.message}): it is made here"
-            self._repository.door.http.progress.note(Note(Code.COPY_LOST, text))
+            self._repository.requests.http.progress.note(Note(Code.COPY_LOST, text))
             on_bytes(-at)
             return False
         self.copied[known.descriptor.digest] = copy.name
@@ -162,7 +162,7 @@ class RegistrySink:
             self._restore()
             self._put_config(image)
             self._repository.put_manifest(image.manifest, OCI_MANIFEST, root.digest)
-        self._homes.record(
+        self._mounts.record(
             self._reference.registry, self._reference.repository, (info.descriptor.digest for _, info in image.layers)
         )
         return root
@@ -184,7 +184,7 @@ class RegistrySink:
             self._repository.put_manifest(data, media_type, tag)
             now = self._repository.tag_digest(tag) or self._taken(tag)[2]
             if now != root.digest:
-                self._repository.door.http.progress.note(
+                self._repository.requests.http.progress.note(
                     Note(
                         Code.TAG_MOVED,
                         f"{self._reference.name}:{tag} is {now} already: another push came right behind this one",
@@ -204,7 +204,7 @@ class RegistrySink:
 
 class _Drained:
     """The body, and whether any pass over it came to its end. `on_bytes` hears when one begins: by then the upload ends
-    its session if we are to stop."""
+    its upload if we are to stop."""
 
     def __init__(self, body: Body, on_bytes: Callable[[int], None]) -> None:
         self._body = body

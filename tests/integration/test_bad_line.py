@@ -22,7 +22,7 @@ from cogpack.layers.files import FilesSource, Placed
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.push.mounts import Homes
+from cogpack.registry.push.mounts import Mounts
 from cogpack.registry.repository import Repository
 from cogpack.sinks.registry import RegistrySink
 
@@ -78,7 +78,7 @@ def test_an_image_arrives_whole_for_half_its_bytes_more_at_most(tmp_path: Path, 
     ):
         reference = Reference.parse(f"{line.address}/me/model")
         repository = Repository(http, reference, Credentials([]), actions=("pull", "push"))
-        sink = RegistrySink(repository, reference, Homes(tmp_path / "homes"))
+        sink = RegistrySink(repository, reference, Mounts(tmp_path / "homes"))
         made = layers()
         with ThreadPoolExecutor(4) as pool:
             infos = list(pool.map(lambda layer: sink.add_layer(layer, lambda _: None), made))

@@ -106,5 +106,6 @@ def test_what_is_in_the_repository_stays_and_what_stays_of_the_probe_is_told(
             assert finding.works == (not [line for line in found.left if line.startswith(finding.what[7:])])
     for digest in told:
         kept = Descriptor(media_type="", digest=digest, size=0)  # type: ignore[arg-type]
-        assert mine.manifest(digest) or mine.door.request("HEAD", f"{mine.door.base}/blobs/{kept.digest}").status == 200
+        url = f"{mine.requests.base}/blobs/{kept.digest}"
+        assert mine.manifest(digest) or mine.requests.request("HEAD", url).status == 200
     assert not [name for name in tree(tmp_path / "registry") if "cogpack-probe" in name]

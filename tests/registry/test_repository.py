@@ -251,13 +251,13 @@ def test_a_registry_elsewhere_may_not_lead_us_to_this_machine_by_a_name(act: Cal
 
 def test_a_session_behind_a_proxy_that_ends_tls_stays_at_the_registrys_door(http: Http) -> None:
     """F23."""
-    door = repository(http, "registry.example.com").door
-    url = f"{door.base}/blobs/uploads/"
-    assert door.location(url, "http://registry.example.com/v2/s?_state=a%2Fb&x=") == (
+    requests = repository(http, "registry.example.com").requests
+    url = f"{requests.base}/blobs/uploads/"
+    assert requests.location(url, "http://registry.example.com/v2/s?_state=a%2Fb&x=") == (
         "https://registry.example.com/v2/s?_state=a%2Fb&x="
     )
     with pytest.raises(InputError, match="a downgrade from TLS"):
-        door.location(url, "http://other.example.com/v2/s")
+        requests.location(url, "http://other.example.com/v2/s")
 
 
 def test_a_session_at_the_registry_itself_gets_the_credentials_however_its_host_is_written(

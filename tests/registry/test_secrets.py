@@ -160,7 +160,7 @@ def test_no_failure_of_a_transfer_shows_a_token_or_a_signature(
             moved()
         failed = caught.value
         shown += [*traceback.format_exception(failed), failed.next_step, repr(failed)]
-        shown += [repr(value) for value in (repository, credentials, repository.door)]
+        shown += [repr(value) for value in (repository, credentials, repository.requests)]
     shown += [record.getMessage() for record in caplog.records]
     shown += capfd.readouterr()
     secrets = ("planted", "open sesame", "dXNlcjpvcGVuIHNlc2FtZQ", "Bearer t")

@@ -58,7 +58,7 @@ def registries() -> Iterator[tuple[FakeRegistry, FakeRegistry]]:
 def sink(session: Session, registry: FakeRegistry, name: str) -> RegistrySink:
     reference = Reference.parse(f"{registry.address}/{name}")
     repository = session.repository(reference, push=True)
-    return RegistrySink(repository, reference, session.homes, session.copies(reference))
+    return RegistrySink(repository, reference, session.mounts, session.copies(reference))
 
 
 def known(session: Session, registry: FakeRegistry, layer: Made) -> Made:
@@ -173,5 +173,5 @@ def test_the_latest_home_of_a_blob_is_asked_first(
     assert layer.known
     digest = layer.known.descriptor.digest
     homes = [Reference(two.address, "me/third"), Reference(one.address, "me/first")]
-    assert session.homes.elsewhere("registry.test", digest) == homes
-    assert session.homes.elsewhere(two.address, digest) == homes[1:]
+    assert session.mounts.in_other_registries("registry.test", digest) == homes
+    assert session.mounts.in_other_registries(two.address, digest) == homes[1:]

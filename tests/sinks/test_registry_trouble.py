@@ -29,7 +29,7 @@ from cogpack.planning.transfer import Transferred, transfer
 from cogpack.progress import SILENT
 from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.push.mounts import Homes
+from cogpack.registry.push.mounts import Mounts
 from cogpack.registry.repository import Repository
 from cogpack.sinks.registry import RegistrySink
 
@@ -50,7 +50,7 @@ def registry() -> Iterator[FakeRegistry]:
 def sink(http: Http, registry: FakeRegistry, tmp_path: Path) -> RegistrySink:
     reference = Reference.parse(f"{registry.address}/a/b")
     repository = Repository(http, reference, Credentials([]), actions=("pull", "push"))
-    return RegistrySink(repository, reference, Homes(tmp_path / "homes"))
+    return RegistrySink(repository, reference, Mounts(tmp_path / "homes"))
 
 
 # F1, F2: one layer of several breaks

@@ -19,7 +19,7 @@ from cogpack.layers.compression import Gzip, SplicedGzip, Uncompressed, Zstd
 from cogpack.layers.layer import Form
 from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.push.mounts import Homes
+from cogpack.registry.push.mounts import Mounts
 from cogpack.registry.repository import Repository
 from cogpack.registry.server import Server
 from cogpack.sinks.archive import ArchiveSink
@@ -59,7 +59,7 @@ class Place:
                 http = Http()
                 try:
                     repository = Repository(http, reference, Credentials([]), actions=("pull", "push"))
-                    yield RegistrySink(repository, reference, Homes(self.directory / "homes"))
+                    yield RegistrySink(repository, reference, Mounts(self.directory / "homes"))
                 finally:
                     http.close()
 

@@ -23,7 +23,7 @@ TICK = 0.5
 """Seconds between looks at what nobody tells: that the user wants to stop."""
 
 
-class Flight:
+class BlobFetch:
     """Thread-safe. `store` is written by who fetches, and read in order by one other.
 
     `patience`: with outages. All other failures are counted by `download`.
@@ -198,11 +198,11 @@ class Flight:
 class Journal:
     """Writes down what is there of a blob, now and then, in a thread of its own: hashing need not wait for the disk."""
 
-    def __init__(self, flight: Flight, region: Region) -> None:
-        self._flight = flight
+    def __init__(self, fetch: BlobFetch, region: Region) -> None:
+        self._fetch = fetch
         self._region = region
         self._lock = threading.Lock()
-        self._saved = flight.download.got
+        self._saved = fetch.download.got
         self._ended = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
@@ -213,7 +213,7 @@ class Journal:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         """After an error, all that is there is written down."""
         self._ended = True
-        self._flight.grown.set()
+        self._fetch.grown.set()
         self._thread.join()
         if error is not None:
             with suppress(CogpackError):  # what went wrong first is to be told
@@ -221,22 +221,22 @@ class Journal:
 
     def save(self) -> None:
         with self._lock:
-            with self._flight.changed:
-                got, came = self._flight.download.got, self._flight.came
+            with self._fetch.changed:
+                got, came = self._fetch.download.got, self._fetch.came
             if got != self._saved:
                 self._region.save(got)
             self._saved = got
-            with self._flight.changed:
-                self._flight.synced = came
-                self._flight.changed.notify_all()
+            with self._fetch.changed:
+                self._fetch.synced = came
+                self._fetch.changed.notify_all()
 
     def _run(self) -> None:
         try:
             while True:
-                self._flight.grown.wait(_SYNC_SECONDS)
-                self._flight.grown.clear()
+                self._fetch.grown.wait(_SYNC_SECONDS)
+                self._fetch.grown.clear()
                 if self._ended:
                     return
                 self.save()
         except BaseException as error:  # noqa: BLE001 - told to whoever waits for the blob
-            self._flight.stop(error)
+            self._fetch.stop(error)

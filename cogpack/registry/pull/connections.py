@@ -15,7 +15,7 @@ from cogpack.errors import CogpackError, MismatchError, UnavailableError
 from cogpack.http import Patience, Stream, redacted
 from cogpack.oci import Descriptor
 from cogpack.progress import Cancellation
-from cogpack.registry.pull.blob import TICK, Flight, Journal
+from cogpack.registry.pull.blob import TICK, BlobFetch, Journal
 from cogpack.registry.pull.mirrors import MirrorError
 from cogpack.registry.pull.partial import Memory, Region
 from cogpack.registry.pull.ranges import Crawlers, Download, Part
@@ -39,7 +39,7 @@ class Source(Protocol):
         self, descriptor: Descriptor, headers: Mapping[str, str] = {}, *, at: str | None = None
     ) -> AbstractContextManager[Stream]: ...
 
-    def doubt(self, why: CogpackError) -> bool: ...
+    def blame_mirror(self, why: CogpackError) -> bool: ...
 
     def patience(self) -> Patience: ...
 
@@ -51,9 +51,9 @@ class Fetcher:
         self._source = source
         self._connections = connections
         self._cancellation = cancellation
-        self._flights: list[Flight] = []
+        self._fetches: list[BlobFetch] = []
         self._came = 0
-        """Bytes of the flights that have ended."""
+        """Bytes of the fetches that have ended."""
         self._turn = threading.Condition()
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -68,8 +68,8 @@ class Fetcher:
     def __exit__(self, *_: object) -> None:
         with self._turn:
             self._ended.set()
-            for flight in self._flights:
-                flight.stop(UnavailableError("the pull was ended", next_step="run it again"))
+            for fetch in self._fetches:
+                fetch.stop(UnavailableError("the pull was ended", next_step="run it again"))
             self._turn.notify_all()
         end = time.monotonic() + _PATIENCE
         for thread in self._threads:
@@ -87,19 +87,19 @@ class Fetcher:
         ranges = blob.size >= _RANGED
         download = Download(blob.size, region.have, part=_PART, largest=_LARGEST_PART, ranges=ranges)
         on_bytes(sum(end - start for start, end in download.got))
-        with self._entered(blob, region, download, on_bytes) as flight, Journal(flight, region) as journal:
-            while (found := self._hash(flight)) != blob.digest and flight.restart():
-                self._source.doubt(_mismatch(blob, found))
+        with self._entered(blob, region, download, on_bytes) as fetch, Journal(fetch, region) as journal:
+            while (found := self._hash(fetch)) != blob.digest and fetch.restart():
+                self._source.blame_mirror(_mismatch(blob, found))
                 journal.save()
                 self._wake()
         if found != blob.digest:
             region.save(())
             raise _mismatch(blob, found)
-        return flight.came
+        return fetch.came
 
-    def _hash(self, flight: Flight) -> Digest:
+    def _hash(self, fetch: BlobFetch) -> Digest:
         hasher = Hasher()
-        for block in self._follow(flight):
+        for block in self._follow(fetch):
             hasher.update(block)
         return hasher.digest
 
@@ -113,9 +113,9 @@ class Fetcher:
         have = [(0, start)] if start else []
         download = Download(blob.size, have, part=_PART, ranges=ranges and blob.size >= 2 * _PART)
         hasher, waiting = Hasher(), b""
-        with self._entered(blob, Memory(), download, on_bytes) as flight:
-            flight.read = start
-            for block in self._follow(flight):
+        with self._entered(blob, Memory(), download, on_bytes) as fetch:
+            fetch.read = start
+            for block in self._follow(fetch):
                 hasher.update(block)
                 if waiting:
                     yield waiting
@@ -128,28 +128,28 @@ class Fetcher:
     @contextmanager
     def _entered(
         self, blob: Descriptor, store: Region | Memory, download: Download, on_bytes: Callable[[int], None]
-    ) -> Iterator[Flight]:
-        flight = Flight(blob, store, download, on_bytes, self._source.patience())
+    ) -> Iterator[BlobFetch]:
+        fetch = BlobFetch(blob, store, download, on_bytes, self._source.patience())
         with self._turn:
-            self._flights.append(flight)
+            self._fetches.append(fetch)
             self._turn.notify_all()
         try:
-            yield flight
+            yield fetch
         finally:
-            flight.stop(UnavailableError("no longer wanted", next_step="run it again"))
+            fetch.stop(UnavailableError("no longer wanted", next_step="run it again"))
             with self._turn:
-                self._flights = [other for other in self._flights if other is not flight]
-                self._came += flight.came
+                self._fetches = [other for other in self._fetches if other is not fetch]
+                self._came += fetch.came
 
-    def _follow(self, flight: Flight) -> Iterator[bytes]:
+    def _follow(self, fetch: BlobFetch) -> Iterator[bytes]:
         """The bytes in order, as far as they are there without a gap."""
-        while flight.read < flight.blob.size:
+        while fetch.read < fetch.blob.size:
             self._cancellation.check()
-            for block in flight.store.read(flight.read, flight.wait()):
+            for block in fetch.store.read(fetch.read, fetch.wait()):
                 self._cancellation.check()
                 yield block
-                flight.done_with(len(block))
-            if isinstance(flight.store, Memory):
+                fetch.done_with(len(block))
+            if isinstance(fetch.store, Memory):
                 self._wake()  # the window has moved
 
     # The threads
@@ -159,18 +159,18 @@ class Fetcher:
             self._turn.notify_all()
 
     def _window(self) -> int:
-        streams = sum(isinstance(flight.store, Memory) for flight in self._flights)
+        streams = sum(isinstance(fetch.store, Memory) for fetch in self._fetches)
         return max(2 * _PART, _MEMORY // max(1, streams))
 
-    def _claim(self) -> tuple[Flight, Part] | None:
+    def _claim(self) -> tuple[BlobFetch, Part] | None:
         now = time.monotonic()
-        for flight in self._flights:
-            with flight.changed:
-                if flight.error is not None or flight.not_before > now:
+        for fetch in self._fetches:
+            with fetch.changed:
+                if fetch.error is not None or fetch.not_before > now:
                     continue
-                limit = flight.read + self._window() if isinstance(flight.store, Memory) else None
-                if part := flight.download.claim(limit):
-                    return flight, part
+                limit = fetch.read + self._window() if isinstance(fetch.store, Memory) else None
+                if part := fetch.download.claim(limit):
+                    return fetch, part
         return None
 
     def _work(self) -> None:
@@ -184,20 +184,20 @@ class Fetcher:
             self._ask(*claimed)
             self._wake()
 
-    def _ask(self, flight: Flight, part: Part) -> None:
+    def _ask(self, fetch: BlobFetch, part: Part) -> None:
         error: BaseException | None = None
         try:
-            with self._source.open_blob(flight.blob, part.headers, at=flight.address) as stream:
-                if flight.begin(part, stream):
-                    flight.address = stream.url
+            with self._source.open_blob(fetch.blob, part.headers, at=fetch.address) as stream:
+                if fetch.begin(part, stream):
+                    fetch.address = stream.url
                     self._wake()  # a first range that was answered as asked lets the others begin
-                    for _ in _taking(flight, part, stream, self._window):
+                    for _ in _taking(fetch, part, stream, self._window):
                         pass
                 if part.start < part.end and not part.revoked:
                     raise _short(part, stream)
         except BaseException as raised:  # noqa: BLE001 - told to whoever waits for the blob
             error = raised
-        flight.release(part, error if part.start < part.end else None)
+        fetch.release(part, error if part.start < part.end else None)
 
     def _watch(self) -> None:
         """End requests that crawl, so that they are made anew."""
@@ -205,11 +205,11 @@ class Fetcher:
         while not self._ended.wait(TICK):
             streams: dict[Part, Stream] = {}
             with self._turn:
-                flights, came = list(self._flights), self._came
-            for flight in flights:
-                with flight.changed:
-                    streams |= flight.streams
-                    came += flight.came
+                fetches, came = list(self._fetches), self._came
+            for fetch in fetches:
+                with fetch.changed:
+                    streams |= fetch.streams
+                    came += fetch.came
             for part in crawlers.among(list(streams), came, time.monotonic()):
                 streams[part].abort()
 
@@ -217,40 +217,40 @@ class Fetcher:
 def reading(source: Source, blob: Descriptor, cancellation: Cancellation) -> AbstractContextManager[Generator[bytes]]:
     """The bytes of `blob`, in order, over one connection at a time and none ahead; drained, they were verified."""
     download = Download(blob.size, part=blob.size, ranges=False)
-    flight = Flight(blob, Memory(), download, lambda _: None, source.patience())
-    return closing(_one_by_one(source, flight, cancellation))
+    fetch = BlobFetch(blob, Memory(), download, lambda _: None, source.patience())
+    return closing(_one_by_one(source, fetch, cancellation))
 
 
-def _one_by_one(source: Source, flight: Flight, cancellation: Cancellation) -> Generator[bytes]:
+def _one_by_one(source: Source, fetch: BlobFetch, cancellation: Cancellation) -> Generator[bytes]:
     hasher = Hasher()
-    while part := flight.download.claim():
+    while part := fetch.download.claim():
         error: UnavailableError | None = None
         try:
-            with source.open_blob(flight.blob, part.headers, at=flight.address) as stream:
-                if flight.begin(part, stream):
-                    flight.address = stream.url
-                    for _ in _taking(flight, part, stream, lambda: 0):
-                        for block in flight.store.read(flight.read, flight.download.prefix):
+            with source.open_blob(fetch.blob, part.headers, at=fetch.address) as stream:
+                if fetch.begin(part, stream):
+                    fetch.address = stream.url
+                    for _ in _taking(fetch, part, stream, lambda: 0):
+                        for block in fetch.store.read(fetch.read, fetch.download.prefix):
                             hasher.update(block)
                             yield block
-                            flight.done_with(len(block))
+                            fetch.done_with(len(block))
                 if part.start < part.end:
                     raise _short(part, stream)
         except UnavailableError as raised:
             error = raised
-        flight.release(part, error if part.start < part.end else None)
-        if flight.error:
-            raise flight.error
-        cancellation.wait(max(0.0, flight.not_before - time.monotonic()))
-    if hasher.digest != flight.blob.digest:
-        raise _wrong(source, flight.blob, hasher.digest)
+        fetch.release(part, error if part.start < part.end else None)
+        if fetch.error:
+            raise fetch.error
+        cancellation.wait(max(0.0, fetch.not_before - time.monotonic()))
+    if hasher.digest != fetch.blob.digest:
+        raise _wrong(source, fetch.blob, hasher.digest)
 
 
-def _taking(flight: Flight, part: Part, stream: Stream, window: Callable[[], int]) -> Iterator[None]:
+def _taking(fetch: BlobFetch, part: Part, stream: Stream, window: Callable[[], int]) -> Iterator[None]:
     """A block each time, to the end of the part; and of the answer, where that is as near: its connection lives on."""
     exact = stream.headers.get("content-length") == str(part.end - part.start)
     for block in stream.blocks():
-        more = flight.take(part, block, window)
+        more = fetch.take(part, block, window)
         yield
         if not more or (part.start == part.end and not exact):
             return
@@ -267,7 +267,7 @@ def _short(part: Part, stream: Stream) -> UnavailableError:
 
 def _wrong(source: Source, blob: Descriptor, found: Digest) -> CogpackError:
     wrong = _mismatch(blob, found)
-    return MirrorError.of(wrong) if source.doubt(wrong) else wrong
+    return MirrorError.of(wrong) if source.blame_mirror(wrong) else wrong
 
 
 def _mismatch(blob: Descriptor, found: Digest) -> MismatchError:

@@ -20,7 +20,7 @@ from cogpack.registry.repository import check_coding
 _ADDRESS = re.compile(r"https?://((?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?)(?:[/?]|\Z)")
 
 
-class Elsewhere:
+class ForeignLayers:
     """`hosts`: HOST or HOST:PORT. `origin`: an address of the registry that gave the URLs, "" where none did."""
 
     def __init__(self, http: Http, hosts: Collection[str], *, origin: str) -> None:
@@ -69,7 +69,7 @@ class Elsewhere:
             check_coding(stream)
             yield stream
 
-    def doubt(self, why: CogpackError) -> bool:  # noqa: ARG002 - there are no mirrors of it
+    def blame_mirror(self, why: CogpackError) -> bool:  # noqa: ARG002 - there are no mirrors of it
         return False
 
     def patience(self) -> Patience:
@@ -80,10 +80,10 @@ class Elsewhere:
         return reading(self, descriptor, self._http.cancellation)
 
 
-class Both:
+class WithForeign:
     """`Source` of all blobs: of the registry, but of the layers in `away` their URLs."""
 
-    def __init__(self, registry: Source, elsewhere: Elsewhere, away: Collection[Digest]) -> None:
+    def __init__(self, registry: Source, elsewhere: ForeignLayers, away: Collection[Digest]) -> None:
         self._registry = registry
         self._elsewhere = elsewhere
         self._away = away
@@ -94,8 +94,8 @@ class Both:
         source = self._elsewhere if descriptor.digest in self._away else self._registry
         return source.open_blob(descriptor, headers, at=at)
 
-    def doubt(self, why: CogpackError) -> bool:
-        return self._registry.doubt(why)
+    def blame_mirror(self, why: CogpackError) -> bool:
+        return self._registry.blame_mirror(why)
 
     def patience(self) -> Patience:
         return self._registry.patience()

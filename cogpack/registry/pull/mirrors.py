@@ -14,7 +14,7 @@ from cogpack.digest import Digest
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.notes import Code, Note
 from cogpack.reference import Reference
-from cogpack.registry.requests import Door
+from cogpack.registry.requests import Requests
 from cogpack.trace import TRACE
 
 _BREAKS = 3
@@ -76,8 +76,8 @@ def _parsed(word: str) -> tuple[str, tuple[str, str]]:
 class Mirror:
     """One mirror of one repository, and what it is not worth asking for."""
 
-    def __init__(self, door: Door, mirrors: Mirrors) -> None:
-        self.door = door
+    def __init__(self, requests: Requests, mirrors: Mirrors) -> None:
+        self.requests = requests
         self._mirrors = mirrors
         self._denied = False
         self._breaks: Counter[Digest] = Counter()
@@ -85,7 +85,7 @@ class Mirror:
         """Whether bytes from here were taken before they were verified."""
 
     def may_have(self, digest: Digest) -> bool:
-        return not (self._denied or self._breaks[digest] >= _BREAKS or self._mirrors.is_down(self.door.host))
+        return not (self._denied or self._breaks[digest] >= _BREAKS or self._mirrors.is_down(self.requests.host))
 
     def broke(self, digest: Digest) -> None:
         """An answer with its bytes ended early."""
@@ -94,17 +94,17 @@ class Mirror:
     def failed(self, digest: Digest, why: CogpackError) -> None:
         """There was no answer to be used: it does not have this, may not give us anything, or does not work."""
         if TRACE.level:
-            TRACE.decided(f"mirror {self.door.host} passed over for {digest}: {why.message}")
+            TRACE.decided(f"mirror {self.requests.host} passed over for {digest}: {why.message}")
         if isinstance(why, DeniedError):
             self._denied = True
         elif isinstance(why, InputError):
             self._breaks[digest] = _BREAKS
         else:
-            self._mirrors.gave_up(self.door.host, why)
+            self._mirrors.gave_up(self.requests.host, why)
 
-    def lied(self, why: CogpackError) -> bool:
+    def sent_wrong_bytes(self, why: CogpackError) -> bool:
         """Bytes were wrong; True if they may be from here."""
         believed, self.believed = self.believed, False
         if believed:
-            self._mirrors.gave_up(self.door.host, why)
+            self._mirrors.gave_up(self.requests.host, why)
         return believed

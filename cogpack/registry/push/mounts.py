@@ -19,7 +19,7 @@ _KEPT = 3
 """Repositories that are remembered for a blob: as many as are asked."""
 
 
-class Homes:
+class Mounts:
     def __init__(self, root: Path) -> None:
         self._root = root
 
@@ -36,7 +36,7 @@ class Homes:
         found = dict.fromkeys([*first, *self.of(here.registry, digest)])
         return [repository for repository in found if repository != here.repository][:_KEPT]
 
-    def elsewhere(self, registry: str, digest: Digest) -> list[Reference]:
+    def in_other_registries(self, registry: str, digest: Digest) -> list[Reference]:
         """Repositories of registries other than `registry` that had the blob, the latest pushed to first."""
         found = []
         with suppress(OSError):

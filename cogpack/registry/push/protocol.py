@@ -15,7 +15,7 @@ class Blob(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """`location`: where the session goes on, resolved; "" where the answer has none. `body`: of a refusal.
+    """`location`: where the upload goes on, resolved; "" where the answer has none. `body`: of a refusal.
     `method`, `url`: of the request."""
 
     status: int
@@ -36,11 +36,11 @@ class BrokenError(UnavailableError):
         self.age = age
 
 
-class Wire(Protocol):
+class UploadRequests(Protocol):
     """What an upload does to the world. Each but `refusal` may raise any `CogpackError`, which ends the upload."""
 
     def open(self) -> Answer:
-        """A session (POST), failures that may pass already tried again. A good answer has a `location`."""
+        """Open an upload (POST), failures that may pass already tried again. A good answer has a `location`."""
 
     def send(self, method: str, url: str, *, start: int, length: int | None, ranged: bool) -> Answer:
         """`length` bytes of the blob from `start`, or all the rest; `ranged`: with Content-Range. May raise
@@ -51,7 +51,7 @@ class Wire(Protocol):
         """An empty PUT. May raise `BrokenError`."""
 
     def status(self, url: str) -> Answer:
-        """What the session has (GET)."""
+        """What has arrived of it (GET)."""
 
     def has(self, blob: Blob) -> bool: ...
 

@@ -12,7 +12,7 @@ from cogpack.http import Response, TiredError, redacted
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor
 from cogpack.registry.push.protocol import Answer, Blob, BrokenError
-from cogpack.registry.requests import ELSEWHERE, REDIRECTS, Door
+from cogpack.registry.requests import ELSEWHERE, REDIRECTS, Requests
 
 _REFUSAL_LIMIT = 64 * 1024
 _FINISHING = 15.0
@@ -23,7 +23,7 @@ _COMMIT_SECONDS_PER_BYTE = 1 / (16 * 1024 * 1024)
 Has = Callable[[Descriptor], bool]
 
 
-class Source:
+class RepeatableBody:
     """`blocks`: each iteration is a whole pass over the same bytes.
 
     Reading on where the last read ended costs nothing; reading from elsewhere makes a new pass and skips.
@@ -74,9 +74,9 @@ class _Sent:
     """
 
     def __init__(
-        self, source: Source, start: int, length: int | None, *, last: bool, on_bytes: Callable[[int], None]
+        self, whole: RepeatableBody, start: int, length: int | None, *, last: bool, on_bytes: Callable[[int], None]
     ) -> None:
-        self._source = source
+        self._whole = whole
         self._start = start
         self._length = length
         self._last = last
@@ -85,17 +85,17 @@ class _Sent:
         self.ended = False
 
     def __iter__(self) -> Iterator[bytes]:
-        for block in self._source.read(self._start, self._length):
+        for block in self._whole.read(self._start, self._length):
             self.size += len(block)
             yield block
             self._on_bytes(len(block))
         if self._last:
-            self._source.drain()
+            self._whole.drain()
         self.ended = True
 
 
-class HttpWire:
-    """`cogpack.registry.push.protocol.Wire` over a repository's door.
+class HttpUploadRequests:
+    """`cogpack.registry.push.protocol.UploadRequests` over a repository's requests.
 
     `finished`: the digest of the pass that was drained last; `on_bytes`: told each block's size as it goes out, and
     what goes out again as a negative number before, so that their sum is where in the blob we are.
@@ -103,7 +103,7 @@ class HttpWire:
 
     def __init__(
         self,
-        door: Door,
+        requests: Requests,
         has: Has,
         blocks: Iterable[bytes],
         *,
@@ -111,9 +111,9 @@ class HttpWire:
         finished: Callable[[], Digest],
         on_bytes: Callable[[int], None],
     ) -> None:
-        self._door = door
+        self._requests = requests
         self._has = has
-        self._source = Source(blocks)
+        self._whole = RepeatableBody(blocks)
         self._size = size
         self._finished = finished
         self._on_bytes = on_bytes
@@ -122,8 +122,8 @@ class HttpWire:
     def open(self) -> Answer:
         # A body may only follow fresh credentials: this request without one finds out.
         return _sent_on(
-            lambda url: heard(self._door, "POST", self._door.request("POST", url), opened=True),
-            f"{self._door.base}/blobs/uploads/",
+            lambda url: as_answer(self._requests, "POST", self._requests.request("POST", url), opened=True),
+            f"{self._requests.base}/blobs/uploads/",
         )
 
     def send(self, method: str, url: str, *, start: int, length: int | None, ranged: bool) -> Answer:
@@ -136,8 +136,9 @@ class HttpWire:
         last = length is None or (self._size is not None and start + length == self._size)
         if start != self._at:
             self._moved(start - self._at)
-        body = _Sent(self._source, start, length, last=last, on_bytes=self._moved)
-        answer = self._body(method, url, headers, body, length, patience(self._size if length is None else length))
+        body = _Sent(self._whole, start, length, last=last, on_bytes=self._moved)
+        timeout = commit_timeout(self._size if length is None else length)
+        answer = self._body(method, url, headers, body, length, timeout)
         if body.ended:
             self._size = start + body.size if length is None else self._size
         elif answer.status < 300:
@@ -154,17 +155,17 @@ class HttpWire:
         self._on_bytes(size)
 
     def commit(self, url: str) -> Answer:
-        return _sent_on(lambda url: self._body("PUT", url, {}, (), 0, patience(self._size)), url)
+        return _sent_on(lambda url: self._body("PUT", url, {}, (), 0, commit_timeout(self._size)), url)
 
     def status(self, url: str) -> Answer:
-        return heard(self._door, "GET", self._door.request("GET", url))
+        return as_answer(self._requests, "GET", self._requests.request("GET", url))
 
     def has(self, blob: Blob) -> bool:
         return self._has(Descriptor(media_type="application/octet-stream", digest=blob.digest, size=blob.size))
 
     def measure(self) -> Blob:
-        self._size = sum(len(block) for block in self._source.read(0, None))
-        self._source.drain()
+        self._size = sum(len(block) for block in self._whole.read(0, None))
+        self._whole.drain()
         return self.streamed()
 
     def streamed(self) -> Blob:
@@ -176,13 +177,13 @@ class HttpWire:
         return f"{url}{'&' if '?' in url else '?'}digest={quote(digest)}"
 
     def pause(self, failures: int) -> None:
-        self._door.http.pause(failures)
+        self._requests.http.pause(failures)
 
     def cancel(self, url: str) -> None:
-        self._door.cancel(url)
+        self._requests.cancel(url)
 
     def refusal(self, answer: Answer) -> CogpackError:
-        return self._door.refusal(answer.method, answer.url, answer.status, answer.body, answer.headers)
+        return self._requests.refusal(answer.method, answer.url, answer.status, answer.body, answer.headers)
 
     def _body(
         self,
@@ -197,20 +198,20 @@ class HttpWire:
         try:
             with (
                 self._slow_end(method, url, body) as blocks,
-                self._door.send(method, url, headers, blocks, length, timeout) as stream,
+                self._requests.send(method, url, headers, blocks, length, timeout) as stream,
             ):
                 refusal = b"" if stream.status < 300 else stream.body(_REFUSAL_LIMIT)
         except UnavailableError as error:
             age = 0.0 if isinstance(error, TiredError) else time.monotonic() - begun
             raise BrokenError(error, sent=body.size if isinstance(body, _Sent) else 0, age=age) from error
-        return heard(self._door, method, Response(stream.status, stream.headers, refusal, url))
+        return as_answer(self._requests, method, Response(stream.status, stream.headers, refusal, url))
 
     @contextmanager
     def _slow_end(self, method: str, url: str, body: Iterable[bytes]) -> Iterator[Iterable[bytes]]:
         """`body`; where the answer does not come for long after its end, the user is told what is going on."""
         where = redacted(url).rpartition("/blobs/")[0]
         told = Note(Code.REGISTRY_FINISHING, f"{where}: all is sent; the registry is finishing, which may take minutes")
-        timer = threading.Timer(_FINISHING, self._door.http.progress.note, (told,))
+        timer = threading.Timer(_FINISHING, self._requests.http.progress.note, (told,))
         timer.daemon = True
 
         def ending() -> Iterator[bytes]:
@@ -233,22 +234,22 @@ def _sent_on(ask: Callable[[str], Answer], url: str) -> Answer:
     return answer
 
 
-def patience(size: int | None) -> float:
+def commit_timeout(size: int | None) -> float:
     """Seconds to wait for the answer to a commit of `size` bytes."""
     return min(3600.0, 300 + (size or 0) * _COMMIT_SECONDS_PER_BYTE)
 
 
-def heard(door: Door, method: str, response: Response, *, opened: bool = False) -> Answer:
+def as_answer(requests: Requests, method: str, response: Response, *, opened: bool = False) -> Answer:
     """`response` as uploads look at it; a Location that must not be followed is an `InputError`.
 
-    `opened`: it is to name a session, and without one it is an `UnavailableError`.
+    `opened`: it is to name the upload's location, and without one it is an `UnavailableError`.
     """
     location = response.headers.get("location", "")
     good = response.status < 300
     goes_on = (opened or location) if good else (location and response.status in ELSEWHERE)
     return Answer(
         status=response.status,
-        location=door.location(response.url, location) if goes_on else "",
+        location=requests.location(response.url, location) if goes_on else "",
         headers=response.headers,
         body=b"" if good else response.body[:_REFUSAL_LIMIT],
         method=method,

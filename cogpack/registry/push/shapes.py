@@ -26,8 +26,8 @@ class Shapes:
         self._limit = _MOST
         self._lock = threading.Lock()
 
-    def heard(self, headers: Mapping[str, str]) -> None:
-        """What the answer to an opened session says of chunks (distribution-spec, OCI-Chunk-Min-Length)."""
+    def learn(self, headers: Mapping[str, str]) -> None:
+        """What the answer to a POST that opened an upload says of chunks (distribution-spec, OCI-Chunk-Min-Length)."""
         least, most = _length(headers, "oci-chunk-min-length"), _length(headers, "oci-chunk-max-length")
         with self._lock:
             if least is not None:
@@ -53,7 +53,7 @@ class Shapes:
         """
         with self._lock:
             if shape == "chunks" and chunk > max(self._least, _LEAST):
-                # A limit, so that the next session's headers, which promise more, do not undo it.
+                # A limit, so that the next upload's headers, which promise more, do not undo it.
                 self._limit = min(self._limit, max(chunk // 4, self._least, _LEAST))
                 self._chunk = min(self._chunk, self._limit)
                 return True

@@ -1,8 +1,17 @@
 """One blob into a registry, whatever breaks on the way: the decisions, without a socket.
 
-A session is opened, the body sent in the shape the registry takes (`quirks`), and its outcome told by what the registry
-says or fails to say. Nobody can go on in the middle of a broken PUT, and hardly anybody in a broken PATCH; where a
-registry can tell what it has, the rest is sent, else all of it in a new session.
+The stages of one try, in the words of the distribution-spec ("Pushing Blobs"):
+
+1. open: POST `blobs/uploads/`; the answer's Location is where the upload goes on. A refused mount opens one, too.
+2. choose a shape for the body: what the registry's profile says, corrected by what it answered (`shapes`).
+3. send the body. `put`: one PUT with the digest, which commits as well. `stream`: one PATCH with all bytes. `chunks`:
+   PATCHes with Content-Range. Each answer's Location is where the next request goes.
+4. commit: an empty PUT with the digest, after `stream` and `chunks`.
+5. where the outcome is unknown (the line broke, a 5xx), look: HEAD of the blob. Is it there, all is well.
+
+Nobody can go on in the middle of a broken PUT, and hardly anybody in a broken PATCH: where a GET of the upload tells
+what has arrived, the rest is sent; else the upload is cancelled and all stages begin anew. A try that brought nothing
+new counts against its shape, and a shape with too many of them is given up for the next one.
 """
 
 import re
@@ -10,7 +19,7 @@ import re
 from cogpack.errors import CogpackError, MismatchError, UnavailableError
 from cogpack.http import RETRIED
 from cogpack.registry.profiles import MiB, Shape
-from cogpack.registry.push.protocol import Answer, Blob, BrokenError, Wire
+from cogpack.registry.push.protocol import Answer, Blob, BrokenError, UploadRequests
 from cogpack.registry.push.shapes import Shapes
 from cogpack.trace import TRACE
 
@@ -45,18 +54,20 @@ class _ShapeError(Exception):
         self.size = size
 
 
-def upload(wire: Wire, shapes: Shapes, known: Blob | None, *, name: str, session: Answer | None = None) -> None:
-    """Send one blob; afterwards it is there. `session`: one that is open already, as a refused mount leaves it.
+def upload(
+    requests: UploadRequests, shapes: Shapes, known: Blob | None, *, name: str, opened: Answer | None = None
+) -> None:
+    """Send one blob; afterwards it is there. `opened`: one that is open already, as a refused mount leaves it.
 
     Raises what ends it: `UnavailableError` after `TRIES` failures without progress in every shape, a refusal, or what
     making the bytes raised. `name`: of the blob, for errors.
     """
-    _Upload(wire, shapes, known, name).run(session)
+    _Upload(requests, shapes, known, name).run(opened)
 
 
 class _Upload:
-    def __init__(self, wire: Wire, shapes: Shapes, known: Blob | None, name: str) -> None:
-        self._wire = wire
+    def __init__(self, requests: UploadRequests, shapes: Shapes, known: Blob | None, name: str) -> None:
+        self._requests = requests
         self._shapes = shapes
         self._blob = known
         self._name = name
@@ -65,40 +76,40 @@ class _Upload:
         self._ages: list[float] = []
         self._limit = 0.0
         self._denied = False
-        self._doubted = False
+        self._digest_refused = False
         self._without: list[Shape] = []
         self._last: CogpackError | None = None
 
-    def run(self, session: Answer | None) -> None:
+    def run(self, opened: Answer | None) -> None:
         while True:
-            if session is None or not session.location:
-                session = self._wire.open()
-            if session.status not in _GOOD:
-                raise self._wire.refusal(session)
-            self._shapes.heard(session.headers)
+            if opened is None or not opened.location:
+                opened = self._requests.open()
+            if opened.status not in _GOOD:
+                raise self._requests.refusal(opened)
+            self._shapes.learn(opened.headers)
             shape = self._shapes.choose(known=self._blob is not None, without=self._without)
-            url = session.location
+            url = opened.location
             if TRACE.level:
                 TRACE.decided(f"{self._name}: upload as {shape}, at {url}")
             if shape is None:  # another upload learned meanwhile that the last one is not taken
-                self._wire.cancel(url)
+                self._requests.cancel(url)
                 raise self._exhausted()
-            session = None
+            opened = None
             try:
                 self._send(shape, url)
             except _AgainError as failure:
-                self._wire.cancel(url)
+                self._requests.cancel(url)
                 if self._blob is not None and self._there(whole=failure.reached >= self._blob.size):
                     return
                 self._failed(shape, failure)
             except _ShapeError as failure:
-                self._wire.cancel(url)
+                self._requests.cancel(url)
                 if not self._shapes.refused(shape, chunk=failure.size):
                     self._without.append(shape)
                     if self._shapes.choose(known=self._blob is not None, without=self._without) is None:
-                        raise self._wire.refusal(failure.answer) from failure
+                        raise self._requests.refusal(failure.answer) from failure
             except BaseException:
-                self._wire.cancel(url)
+                self._requests.cancel(url)
                 raise
             else:
                 return
@@ -108,8 +119,8 @@ class _Upload:
         assert self._blob is not None
         for look in range(_LOOKS if whole else 1):
             if look:
-                self._wire.pause(look + 1)
-            if self._wire.has(self._blob):
+                self._requests.pause(look + 1)
+            if self._requests.has(self._blob):
                 return True
         return False
 
@@ -129,7 +140,7 @@ class _Upload:
             self._last = failure.error
             if self._shapes.choose(known=self._blob is not None, without=self._without) is None:
                 raise self._exhausted()
-        self._wire.pause(self._failures)
+        self._requests.pause(self._failures)
 
     def _exhausted(self) -> CogpackError:
         if self._limit:
@@ -151,14 +162,14 @@ class _Upload:
             self._stream(url)
             return
         if self._blob is None:
-            self._blob = self._wire.measure()
-            if self._wire.has(self._blob):
-                self._wire.cancel(url)
+            self._blob = self._requests.measure()
+            if self._requests.has(self._blob):
+                self._requests.cancel(url)
                 return
         if shape == "chunks" and self._blob.size:
             self._chunks(url, self._blob)
         else:
-            where = self._wire.address(url, self._blob.digest)
+            where = self._requests.address(url, self._blob.digest)
             self._committed(self._body("PUT", where, 0, self._blob.size, ranged=False), self._blob)
 
     def _stream(self, url: str) -> None:
@@ -171,7 +182,7 @@ class _Upload:
                 url, at = self._resumed(url, at, failure)
             else:
                 break
-        self._commit(answer.location or url, self._blob or self._wire.streamed(), answer)
+        self._commit(answer.location or url, self._blob or self._requests.streamed(), answer)
 
     def _chunks(self, url: str, blob: Blob) -> None:
         chunk = self._shapes.chunk(blob.size)
@@ -188,10 +199,10 @@ class _Upload:
         self._commit(url, blob, answer)
 
     def _resumed(self, url: str, acked: int, failure: _AgainError) -> tuple[str, int]:
-        """Where to go on after a broken PATCH: (url, offset). Raises `failure` where only a new session will do, or
+        """Where to go on after a broken PATCH: (url, offset). Raises `failure` where only a new upload will do, or
         where several tries in a row got no further."""
         try:
-            answer = self._wire.status(url)
+            answer = self._requests.status(url)
         except UnavailableError:
             raise failure from None
         at = next_offset(answer.headers.get("range")) if answer.status in _GOOD else None
@@ -201,13 +212,13 @@ class _Upload:
         self._reached = max(self._reached, failure.reached)
         if self._failures > TRIES:
             raise failure
-        self._wire.pause(self._failures)
+        self._requests.pause(self._failures)
         return answer.location or url, at
 
     def _body(self, method: str, url: str, start: int, length: int | None, *, ranged: bool) -> Answer:
         """One request with bytes of the blob. Returns a good answer, or raises what to do about a bad one."""
         try:
-            answer = self._wire.send(method, url, start=start, length=length, ranged=ranged)
+            answer = self._requests.send(method, url, start=start, length=length, ranged=ranged)
         except BrokenError as error:
             raise _AgainError(start + error.sent, error) from error
         return self._judged(answer, start, length)
@@ -220,29 +231,29 @@ class _Upload:
         if answer.status == 401 and not self._denied:
             # The token ended just before the body began; there is a new one now.
             self._denied = True
-            raise _AgainError(reached, self._wire.refusal(answer))
+            raise _AgainError(reached, self._requests.refusal(answer))
         if b"DIGEST_INVALID" in answer.body:
-            if self._doubted:
+            if self._digest_refused:
                 raise MismatchError(
                     f"{self._name}: the registry received other bytes than were sent, twice",
                     next_step="something on the way changes what passes through it; tell the registry's operator",
                 )
             # Sent again from the start: what makes the bytes raises when they are no longer the same.
-            self._doubted = True
-            raise _AgainError(reached, self._wire.refusal(answer))
+            self._digest_refused = True
+            raise _AgainError(reached, self._requests.refusal(answer))
         if answer.status in (405, 411, 413) or (answer.status in (400, 416) and _TOO_LARGE.search(answer.body)):
             raise _ShapeError(answer, size if size and answer.status == 413 else 0)
-        if answer.status in RETRIED or answer.status in (404, 416):  # 404: the session is gone
-            raise _AgainError(reached, self._wire.refusal(answer))
-        raise self._wire.refusal(answer)
+        if answer.status in RETRIED or answer.status in (404, 416):  # 404: the upload is gone
+            raise _AgainError(reached, self._requests.refusal(answer))
+        raise self._requests.refusal(answer)
 
     def _commit(self, url: str, blob: Blob, last: Answer) -> None:
-        """End a session whose bytes are all there."""
-        if last.status == 201 and self._wire.has(blob):  # Amazon's is there with its last PATCH
+        """End an upload whose bytes are all there."""
+        if last.status == 201 and self._requests.has(blob):  # Amazon's is there with its last PATCH
             return
         self._blob = blob  # from here on it can be looked for
         try:
-            answer = self._wire.commit(self._wire.address(url, blob.digest))
+            answer = self._requests.commit(self._requests.address(url, blob.digest))
         except BrokenError as error:
             raise _AgainError(blob.size, error) from error
         self._committed(self._judged(answer, blob.size), blob)
@@ -263,10 +274,10 @@ class _Upload:
 
 
 def next_offset(header: str | None) -> int | None:
-    """The byte that a session wants next, from the Range of its status; None where that can't be told.
+    """The byte that an upload wants next, from the Range of its status; None where that can't be told.
 
     The end is inclusive (distribution-spec, "Pushing a blob in chunks"), but not Quay's, which alone says "bytes=".
-    "0-0" is what an empty session says: nothing of ours ends behind one byte.
+    "0-0" is what an empty upload says: nothing of ours ends behind one byte.
     """
     found = re.match(r"\s*(bytes=)?0-(-?\d{1,18})(?!\d)", header or "")
     if found is None:

@@ -22,7 +22,7 @@ from cogpack.oci import OCI_LAYER, Descriptor
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.pull import blob as flight
+from cogpack.registry.pull import blob as blob_fetch
 from cogpack.registry.pull import connections, ranges
 from cogpack.registry.pull.connections import Fetcher
 from cogpack.registry.pull.partial import Partial
@@ -333,7 +333,7 @@ def test_a_range_that_crawls_is_asked_for_again(
 ) -> None:
     """P10: one of eight connections gives a byte a second; the blob would take a day."""
     monkeypatch.setattr(ranges, "GRACE", 0.2)
-    monkeypatch.setattr(flight, "TICK", 0.1)
+    monkeypatch.setattr(blob_fetch, "TICK", 0.1)
     monkeypatch.setattr(connections, "TICK", 0.1)
     crawl = f"bytes={MiB}-{MiB + 128 * KiB - 1}"
     registry.on("GET blob", Fault("slow", after=1000, rate=1), when=lambda seen: seen.headers.get("range") == crawl)
@@ -360,12 +360,12 @@ def test_what_a_kill_would_cost_does_not_grow_where_the_disk_is_slower_than_the_
     pull: Pulls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P11: the journal is written while more comes; it is waited for before that is much."""
-    monkeypatch.setattr(flight, "SYNC_BYTES", 256 * KiB)
-    monkeypatch.setattr(flight, "WINDOW", MiB)
+    monkeypatch.setattr(blob_fetch, "SYNC_BYTES", 256 * KiB)
+    monkeypatch.setattr(blob_fetch, "WINDOW", MiB)
     held, flights, unsynced = threading.Event(), set(), []
-    full, record = flight.Flight._full, Partial.record
+    full, record = blob_fetch.BlobFetch._full, Partial.record
 
-    def watched(self: flight.Flight, *arguments: object) -> bool:
+    def watched(self: blob_fetch.BlobFetch, *arguments: object) -> bool:
         flights.add(self)
         found = full(self, *arguments)  # type: ignore[arg-type]
         if found:
@@ -377,7 +377,7 @@ def test_what_a_kill_would_cost_does_not_grow_where_the_disk_is_slower_than_the_
         unsynced.extend(one.came - one.synced for one in flights)
         record(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(flight.Flight, "_full", watched)
+    monkeypatch.setattr(blob_fetch.BlobFetch, "_full", watched)
     monkeypatch.setattr(Partial, "record", slow)
     assert pull() == len(DATA)
     assert held.is_set()
@@ -747,7 +747,7 @@ def test_two_connections_that_bring_the_same_bytes_never_write_at_once() -> None
             assert go_on.wait(30)
 
     decider = ranges.Download(100, [], part=100, ranges=False)
-    both = flight.Flight(BLOB, Slow(), decider, lambda _: None, Http().patience())  # type: ignore[arg-type]
+    both = blob_fetch.BlobFetch(BLOB, Slow(), decider, lambda _: None, Http().patience())  # type: ignore[arg-type]
     part = decider.claim(None)
     assert part is not None
     again = copy.copy(part)

@@ -21,7 +21,7 @@ from cogpack.http import Http, Trust
 from cogpack.layout import Layout
 from cogpack.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Descriptor
 from cogpack.registry.pull import connections
-from cogpack.registry.pull.foreign import Elsewhere
+from cogpack.registry.pull.foreign import ForeignLayers
 from cogpack.session import Session, Settings
 
 FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
@@ -249,7 +249,7 @@ def test_only_plain_addresses_of_allowed_hosts_are_followed(url: str, followed: 
     hosts = {"Allowed.example", "port.example:8443", "plain.example"}
     layer = Descriptor(media_type=FOREIGN, digest=sha256(b""), size=0, urls=[url])
     with Http(trust=Trust(insecure_hosts=frozenset({"plain.example"}))) as http:
-        elsewhere = Elsewhere(http, hosts, origin="https://registry.example/v2/")
+        elsewhere = ForeignLayers(http, hosts, origin="https://registry.example/v2/")
         assert elsewhere.urls(layer) == ([url] if followed else [])
         assert elsewhere.advice(layer) == advice
 

@@ -44,7 +44,7 @@ from cogpack.reference import Reference
 from cogpack.registry import profiles
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.profiles import Profile, Shape
-from cogpack.registry.push.requests import patience
+from cogpack.registry.push.requests import commit_timeout
 from cogpack.registry.repository import Repository
 
 MiB = 1024 * 1024
@@ -316,10 +316,10 @@ def test_f11_a_commit_that_goes_on_after_its_answer_was_lost_is_looked_for_again
 
 
 def test_f12_the_wait_for_a_commit_grows_with_the_blob() -> None:
-    assert patience(None) == patience(0) == 300
-    assert patience(1024 * MiB) == 300 + 64
-    assert patience(40 * 1024 * MiB) == 300 + 40 * 64
-    assert patience(10**15) == 3600
+    assert commit_timeout(None) == commit_timeout(0) == 300
+    assert commit_timeout(1024 * MiB) == 300 + 64
+    assert commit_timeout(40 * 1024 * MiB) == 300 + 40 * 64
+    assert commit_timeout(10**15) == 3600
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ def test_f12_an_upload_waits_for_its_commit_as_long_as_the_blob_is_large(
     monkeypatch.setattr("cogpack.http.client.Watch", watch)
     push(registry, known=known)
     first = {seen.kind: seconds for seen, seconds in reversed(list(zip(registry.seen, waited, strict=True)))}
-    assert first == dict.fromkeys(first) | {kind: patience(size) for kind, size in patient.items()}
+    assert first == dict.fromkeys(first) | {kind: commit_timeout(size) for kind, size in patient.items()}
     assert stored(registry)
 
 
@@ -405,13 +405,13 @@ def test_f13_a_body_that_had_to_wait_starts_with_a_token_of_after_the_wait(like:
     with Http() as http:
         there = repository(http, registry, tmp_path)
         assert not there.has_blob(BLOB)  # there is a token
-        session = there.mount_or_open(BLOB.digest, "c/d")
+        opened = there.mount_or_open(BLOB.digest, "c/d")
         assert session
         registry.on("GET manifest", answer(503, Retry_After="250"))  # to another worker
         url = f"http://{registry.address}/v2/a/b/manifests/x"
         assert http.request("GET", url, origin=url, retry=False).status == 503
         began = NOW[0]
-        there.upload(body, descriptor=BLOB, finished=lambda: BLOB.digest, session=session)
+        there.upload(body, descriptor=BLOB, finished=lambda: BLOB.digest, opened=opened)
     assert NOW[0] == began + 250
     assert stored(registry)
     assert body.passes == len(registry.kinds(SENT)) == 1
@@ -633,7 +633,7 @@ def test_f21_the_least_chunk_is_kept_to_within_reason(like: Like, monkeypatch: p
     profiled(monkeypatch, "chunks", chunk=MiB)
     registry = like(DIST3)
     monkeypatch.setattr(
-        "cogpack.registry.push.requests.heard",
+        "cogpack.registry.push.requests.as_answer",
         _with_header("oci-chunk-min-length", said),
     )
     push(registry)
@@ -643,12 +643,12 @@ def test_f21_the_least_chunk_is_kept_to_within_reason(like: Like, monkeypatch: p
 
 
 def _with_header(name: str, value: str) -> Callable[..., object]:
-    from cogpack.registry.push.requests import heard
+    from cogpack.registry.push.requests import as_answer
 
-    def changed(door: object, method: str, response: object, **more: bool) -> object:
+    def changed(requests: object, method: str, response: object, **more: bool) -> object:
         import msgspec
 
-        found = heard(door, method, response, **more)  # type: ignore[arg-type]
+        found = as_answer(requests, method, response, **more)  # type: ignore[arg-type]
         return msgspec.structs.replace(found, headers={**found.headers, name: value})
 
     return changed
@@ -677,11 +677,11 @@ def test_f22_a_hundred_megabytes_allowed_give_chunks_of_95_mib() -> None:
     from cogpack.registry.push.shapes import Shapes
 
     shapes = Shapes(profiles.ANY)
-    shapes.heard({"oci-chunk-max-length": "100000000", "oci-chunk-min-length": "5242880"})
+    shapes.learn({"oci-chunk-max-length": "100000000", "oci-chunk-min-length": "5242880"})
     assert shapes.choose(known=True) == "chunks"
     assert shapes.chunk(500 * MiB) == 95 * MiB
     more = Shapes(profiles.ANY)
-    more.heard({"oci-chunk-max-length": "500000000"})
+    more.learn({"oci-chunk-max-length": "500000000"})
     assert more.chunk(500 * MiB) == 95 * MiB
     assert more.chunk(10_000 * 200 * MiB) == 200 * MiB  # object stores count to 10,000 chunks
 
@@ -758,10 +758,10 @@ def test_f26_a_mount_may_fail_in_any_way_and_its_session_is_used(
         registry.on("POST session", answer(status, times=4 if status == 500 else 1))
     with Http() as http:
         there = repository(http, registry)
-        session = there.mount_or_open(BLOB.digest, "c/d")
-        assert (session is None) == (status == 201)
-        if session is not None:
-            there.upload(Body(), descriptor=BLOB, finished=lambda: BLOB.digest, session=session)
+        opened = there.mount_or_open(BLOB.digest, "c/d")
+        assert (opened is None) == (status == 201)
+        if opened is not None:
+            there.upload(Body(), descriptor=BLOB, finished=lambda: BLOB.digest, opened=opened)
     assert stored(registry)
     if status == 202:
         assert registry.kinds("POST session") == ["POST session"]
@@ -771,8 +771,8 @@ def test_f26_a_mount_that_opens_a_session_without_saying_where_is_followed_by_an
     registry.on("POST session", answer(202))
     with Http() as http:
         there = repository(http, registry)
-        session = there.mount_or_open(BLOB.digest, "c/d")
-        there.upload(Body(), descriptor=BLOB, finished=lambda: BLOB.digest, session=session)
+        opened = there.mount_or_open(BLOB.digest, "c/d")
+        there.upload(Body(), descriptor=BLOB, finished=lambda: BLOB.digest, opened=opened)
     assert stored(registry)
 
 
@@ -781,7 +781,7 @@ def test_f26_a_project_that_is_not_there_does_not_stop_a_push(like: Like) -> Non
     with Http() as http:
         there = repository(http, registry)
         there.upload(
-            Body(), descriptor=BLOB, finished=lambda: BLOB.digest, session=there.mount_or_open(BLOB.digest, "no/such")
+            Body(), descriptor=BLOB, finished=lambda: BLOB.digest, opened=there.mount_or_open(BLOB.digest, "no/such")
         )
     assert stored(registry)
 

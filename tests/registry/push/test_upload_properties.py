@@ -212,7 +212,7 @@ def bounds(least: str, most: str) -> tuple[int, int]:
 @given(least=LIMITS, most=LIMITS, size=st.integers(1, 2**40))
 def test_a_chunk_is_as_large_as_the_registry_says_and_a_gibibyte_at_most(least: str, most: str, size: int) -> None:
     shapes = Shapes(Profile(name="", hosts="", shapes=("chunks",), source=""))
-    shapes.heard({"oci-chunk-min-length": least, "oci-chunk-max-length": most})
+    shapes.learn({"oci-chunk-min-length": least, "oci-chunk-max-length": most})
     smallest, largest = bounds(least, most)
     assert smallest <= shapes.chunk(size) <= min(largest, 1024 * MiB)
 
@@ -245,7 +245,7 @@ class Counting(World):
 def test_chunks_add_up_and_are_equal_but_the_last(least: str, most: str, pieces: int, rest: int) -> None:
     world = Counting({"oci-chunk-min-length": least, "oci-chunk-max-length": most})
     shapes = Shapes(Profile(name="", hosts="", shapes=("chunks",), source=""))
-    shapes.heard(world.headers)
+    shapes.learn(world.headers)
     chunk = shapes.chunk(1)
     size = pieces * chunk + rest % chunk
     upload(world, shapes, Blob(sha256(b""), size), name="blob")
