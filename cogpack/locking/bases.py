@@ -30,7 +30,7 @@ def _registry(session: Session, config: Config, name: str, platform: Platform, k
     if isinstance(kept, RegistryBase) and kept.reference == str(reference):
         return kept
     repository = session.repository(reference)
-    base = trying(lambda: resolve_base(reference, platform, repository, session.progress), repository.doubt)
+    base = trying(lambda: resolve_base(reference, platform, repository, session.progress), repository.blame_mirror)
     if config.python_version and python_minor(config) != base.python:
         raise InputError(
             f"{config.where('build.python_version')}: {config.python_version} is asked for, "

@@ -233,7 +233,7 @@ def test_f31_an_upload_whose_answers_drip_is_dropped_and_given_up(
     registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
     """A byte of a header now and then: each would be in time."""
-    monkeypatch.setattr("cogpack.registry.push.requests.patience", lambda _: QUICK.answer)
+    monkeypatch.setattr("cogpack.registry.push.requests.commit_timeout", lambda _: QUICK.answer)
     for kind in ("PUT session", "PATCH session"):
         registry.on(kind, Fault("drip", times=99))
     layer = known_layers(MiB)[0] if known else file_layer("weights: w", {"w": bytes(MiB)})
@@ -300,7 +300,7 @@ def test_whatever_a_registry_is_and_does_an_image_is_whole_there_or_the_push_fai
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`COGPACK_EXAMPLES=1000` for more of them."""
-    monkeypatch.setattr("cogpack.registry.push.requests.patience", lambda _: QUICK.answer)
+    monkeypatch.setattr("cogpack.registry.push.requests.commit_timeout", lambda _: QUICK.answer)
     rng = random.Random(seed)
     manners = rng.choice(ALL)
     layers = [

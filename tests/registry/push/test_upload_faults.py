@@ -406,7 +406,7 @@ def test_f13_a_body_that_had_to_wait_starts_with_a_token_of_after_the_wait(like:
         there = repository(http, registry, tmp_path)
         assert not there.has_blob(BLOB)  # there is a token
         opened = there.mount_or_open(BLOB.digest, "c/d")
-        assert session
+        assert opened
         registry.on("GET manifest", answer(503, Retry_After="250"))  # to another worker
         url = f"http://{registry.address}/v2/a/b/manifests/x"
         assert http.request("GET", url, origin=url, retry=False).status == 503
