@@ -6,13 +6,19 @@ Who says so, the strongest first: the machine's file, which can only deny; `--de
 
 import difflib
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from cogpack.errors import InputError, together
 from cogpack.notes import Code, Note
 from cogpack.progress import Progress, Task
+
+
+def in_ci(environment: Mapping[str, str]) -> bool:
+    """Whether a machine reads the output and nobody can be asked: `CI` is set, and to neither `false` nor `0`."""
+    return environment.get("CI", "").lower() not in ("", "0", "false")
+
 
 ALL = "all"
 """Stands for every code, where notes are denied."""

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from cogpack.artifacts import Store
-from cogpack.cache import Kept
+from cogpack.cache import Kept, chosen_place
 from cogpack.config import Arch
 from cogpack.disk import PlaceError, writing
 from cogpack.http import Backoff, Http, Trust, backoff
 from cogpack.layers.facts import Facts
-from cogpack.machine import Machine
-from cogpack.policy import Noted, Policy, Rules
+from cogpack.machine import Machine, read_machine
+from cogpack.policy import Noted, Policy, Rules, in_ci
 from cogpack.progress import SILENT, Cancellation, Progress
 from cogpack.redaction import learn_environment, learn_url
 from cogpack.reference import Reference
@@ -37,19 +37,21 @@ if TYPE_CHECKING:
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Arguments and environment, resolved once.
+    """What a caller chooses; each field is what an option of the command line sets, and has its default.
 
-    `cache`: None where there is no place for one; `jobs`: layers moved at a time, or connections; `paranoid`: read
-    every file again; `registry_mirrors`: as `Mirrors` reads them, and in place of `COGPACK_REGISTRY_MIRROR`;
-    `foreign_hosts`: to which the URLs of layers may lead; `realms`: see `Trust`; `locked`: a missing or stale lock is
-    an error; `in_ci`: a stale one is. `platform`: instead of cog.yaml's; `labels` and `annotations`: `KEY=VALUE`,
-    written on the image; `git`: its commit, too. `outputs`: files that this run is to write. `notes`: which are
-    denied and allowed; `machine`: what holds for all projects on this one.
+    `environment`: all variables that count, for a program mostly `os.environ`. `directory` and `file`: the project's.
+    What None stands for, the environment says: `cache`, as `COGPACK_CACHE_DIR` and XDG have it; `in_ci`, where a stale
+    lock is an error and notes of secrets are denied, by `CI`; `machine`, what holds for all projects on this machine,
+    by `COGPACK_CONFIG`. `jobs`: layers moved at a time, or connections; `locked`: a missing or stale lock is an error;
+    `paranoid`: read every file again; `registry_mirrors`: `HOST=MIRROR` each, in place of `COGPACK_REGISTRY_MIRROR`;
+    `foreign_hosts`: to which the URLs of layers may lead; `realms`: see `Trust`. `platform`: instead of cog.yaml's;
+    `labels` and `annotations`: `KEY=VALUE`, written on the image; `git`: its commit, too. `outputs`: files that the
+    caller is to write, which are no part of the image. `notes`: which are denied and allowed.
     """
 
     directory: Path = Path()
     file: str = "cog.yaml"
-    cache: Path | None
+    cache: Path | None = None
     jobs: int = 4
     insecure_registries: frozenset[str] = frozenset()
     insecure_credentials: frozenset[str] = frozenset()
@@ -57,7 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     foreign_hosts: frozenset[str] = frozenset()
     realms: frozenset[str] | None = None
     locked: bool = False
-    in_ci: bool = False
+    in_ci: bool | None = None
     paranoid: bool = False
     environment: Mapping[str, str]
     platform: Arch | None = None
@@ -66,11 +68,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     git: bool = False
     outputs: tuple[Path, ...] = ()
     notes: Rules = Rules()
-    machine: Machine = Machine()
+    machine: Machine | None = None
 
 
 class Session:
-    """Open for the length of one command. `clock`, `backoff`: of its requests, for tests."""
+    """What acts share: it holds connections, credentials and the cache until the `with` ends.
+
+    `progress` is told what happens; `cancellation` ends any act from another thread. `clock`, `backoff`: of its
+    requests, for tests.
+    """
 
     def __init__(
         self,
@@ -82,17 +88,17 @@ class Session:
         backoff: Backoff = backoff,
     ) -> None:
         self.settings = settings
-        policy = Policy(
-            settings.notes, machine=settings.machine.rules, machine_name=settings.machine.name, in_ci=settings.in_ci
-        )
+        self.machine = settings.machine or read_machine(settings.environment)
+        self.environment = self.machine.environment(settings.environment)
+        self.in_ci = in_ci(self.environment) if settings.in_ci is None else settings.in_ci
+        policy = Policy(settings.notes, machine=self.machine.rules, machine_name=self.machine.name, in_ci=self.in_ci)
         # One session within another has the same notes.
         self.notes = progress if isinstance(progress, Noted) else Noted(progress, policy)
         self.progress: Progress = self.notes
-        learn_environment(settings.environment)
+        learn_environment(self.environment)
         for mirror in settings.registry_mirrors:
             learn_url(mirror)
         self.cancellation = cancellation or Cancellation()
-        self.environment = settings.environment
         self.http = Http(
             trust=Trust(
                 insecure_hosts=settings.insecure_registries,
@@ -106,7 +112,8 @@ class Session:
             backoff=backoff,
         )
         self._closing = ExitStack()
-        self.kept = Kept(settings.cache, self.progress.note)
+        place = chosen_place(settings.cache, self.environment, self.progress.note)
+        self.kept = Kept(place, self.progress.note)
         self.credentials = Credentials.from_environment(self.environment, self.http, note=self.progress.note)
         self.tokens = Tokens()
         self._mirrors = Mirrors(
@@ -189,8 +196,8 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, PlaceError) and self.settings.cache:
-            error.moving(self.settings.cache)
+        if isinstance(error, PlaceError) and self.kept.place:
+            error.moving(self.kept.place)
         self._closing.close()
         self.http.close()
         self.kept.close()

@@ -12,9 +12,10 @@ import pyte
 import pytest
 from rich.console import Console
 
-from cogpack.console import Lines, Live, in_ci, open_progress
+from cogpack.console import Lines, Live, open_progress
 from cogpack.console.live import reflows
 from cogpack.notes import Code, Note
+from cogpack.policy import in_ci
 from cogpack.progress import Cancellation, asking, shown
 from cogpack.text import cells, count_text, of_text, printable, shortened, time_text
 

@@ -30,7 +30,7 @@ class Kept:
     """`place`: where it is to be, None if nowhere. What can't be written is left alone, and this run keeps nothing."""
 
     def __init__(self, place: Path | None, note: Callable[[Note], None] = lambda _: None) -> None:
-        self._place = place
+        self.place = place
         self._note = note
         self._lock = threading.RLock()
         self._root: Path | None = None
@@ -49,7 +49,7 @@ class Kept:
     @property
     def also(self) -> Path | None:
         """A cache that can be read and not written, as one that a CI image brings along."""
-        return self._place if self.root != self._place and self._place and self._place.is_dir() else None
+        return self.place if self.root != self.place and self.place and self.place.is_dir() else None
 
     def used(self, path: Path) -> None:
         """`path`, which is in the cache or about to be, is wanted by this run: from now on nobody removes it."""
@@ -76,19 +76,19 @@ class Kept:
             self._close()
 
     def _open(self) -> Path:
-        if self._place is None:
+        if self.place is None:
             return self._temporary(f"no place for a cache: HOME is not set, and user {os.geteuid()} has no home")
         try:
-            self._place.mkdir(parents=True, exist_ok=True)
+            self.place.mkdir(parents=True, exist_ok=True)
             for name in (RUNNING, USED):
-                (self._place / name).mkdir(exist_ok=True)
-            with locked(self._place, fcntl.LOCK_SH):
-                self._close = weakref.finalize(self, _end, *_lease(self._place))
+                (self.place / name).mkdir(exist_ok=True)
+            with locked(self.place, fcntl.LOCK_SH):
+                self._close = weakref.finalize(self, _end, *_lease(self.place))
             with suppress(OSError, InputError):
-                tag(self._place)
+                tag(self.place)
         except OSError as error:
-            return self._temporary(f"{self._place}: {error.strerror or error}")
-        return self._place
+            return self._temporary(f"{self.place}: {error.strerror or error}")
+        return self.place
 
     def _temporary(self, why: str) -> Path:
         try:

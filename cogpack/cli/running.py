@@ -45,22 +45,16 @@ def heed_signals() -> None:
 
 def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str]) -> None:
     """Run `act`, then print the line it answered: after the bars are gone, never among them."""
-    from cogpack.cache import chosen_place
-    from cogpack.console import Live, in_ci, open_progress
-    from cogpack.machine import read_machine
+    from cogpack.console import Live, open_progress
     from cogpack.policy import rules
     from cogpack.progress import Cancellation
     from cogpack.session import Session, Settings
 
     _share_one_heap()
-    machine = read_machine(os.environ)
-    environment = machine.environment(os.environ)
-    directory = arguments.directory
-    ignored: list[Note] = []
     settings = Settings(
-        directory=directory,
+        directory=arguments.directory,
         file=arguments.file,
-        cache=chosen_place(arguments.cache_dir, environment, ignored.append),
+        cache=arguments.cache_dir,
         jobs=arguments.jobs,
         insecure_registries=frozenset(arguments.insecure_registry),
         insecure_credentials=frozenset(arguments.insecure_credentials),
@@ -68,29 +62,28 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str])
         registry_mirrors=tuple(arguments.registry_mirror),
         foreign_hosts=frozenset(getattr(arguments, "allow_foreign", ())),
         locked=arguments.locked,
-        in_ci=in_ci(environment) and not getattr(arguments, "locks", False),
+        in_ci=False if getattr(arguments, "locks", False) else None,
         paranoid=arguments.paranoid,
-        environment=environment,
+        environment=os.environ,
         platform=arguments.made_for,
         labels=tuple(arguments.label),
         annotations=tuple(arguments.annotation),
         git=arguments.git,
         outputs=tuple(path for name in ("digest_file", "metadata_file") if (path := getattr(arguments, name, None))),
         notes=rules(arguments.deny, arguments.allow, where="--deny and --allow"),
-        machine=machine,
     )
     cancellation = Cancellation()
     heed_signals()
     late: CogpackError | None = None
     with (
-        open_progress(cancellation, quiet=arguments.quiet or arguments.json, told=_note_line(directory)) as progress,
-        traced(arguments.written, arguments.verbose, environment, progress.debug),
+        open_progress(
+            cancellation, quiet=arguments.quiet or arguments.json, told=_note_line(arguments.directory)
+        ) as progress,
+        traced(arguments.written, arguments.verbose, os.environ, progress.debug),
         Session(settings, progress, cancellation) as session,
     ):
         arguments.noted = session.notes.all
         arguments.watched = isinstance(progress, Live)
-        for note in ignored:
-            session.progress.note(note)
         line = act(session)
         try:
             session.notes.check()

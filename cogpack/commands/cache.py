@@ -88,9 +88,9 @@ def _cleaned(place: Path, swept: Swept) -> CacheCleaned:
 
 
 def _place(session: Session) -> Path:
-    if session.settings.cache is None:
+    if session.kept.place is None:
         raise InputError(
             "this user has no place for a cache: HOME is not set, and the user database has no home",
             next_step="name one by --cache-dir or $COGPACK_CACHE_DIR",
         )
-    return session.settings.cache
+    return session.kept.place

@@ -7,13 +7,9 @@ from collections.abc import Callable, Mapping
 from cogpack.console.lines import Lines, noted
 from cogpack.console.live import Live, reflows
 from cogpack.notes import Note
+from cogpack.policy import in_ci
 from cogpack.progress import Cancellation, Progress
 from cogpack.text import count_text, of_text, printable, shortened, size_text, time_text
-
-
-def in_ci(environment: Mapping[str, str]) -> bool:
-    """Whether a machine reads the output and nobody can be asked: `CI` is set, and to neither `false` nor `0`."""
-    return environment.get("CI", "").lower() not in ("", "0", "false")
 
 
 def open_progress(
@@ -31,6 +27,6 @@ def open_progress(
 
 
 __all__ = [
-    "Lines", "Live", "Progress", "count_text", "in_ci", "of_text", "open_progress", "printable", "shortened",
+    "Lines", "Live", "Progress", "count_text", "of_text", "open_progress", "printable", "shortened",
     "size_text", "time_text",
 ]  # fmt: skip

@@ -76,7 +76,7 @@ def _tell(session: Session, project: Project, lock: Lock) -> None:
 
 def is_pinned(session: Session, project: Project) -> bool:
     """Whether the lock is to be taken as it is: neither resolved anew nor added to."""
-    return session.settings.locked or (session.settings.in_ci and os.path.lexists(project.root / FILE))
+    return session.settings.locked or (session.in_ci and os.path.lexists(project.root / FILE))
 
 
 def current_lock(session: Session, project: Project, *, writes: bool) -> Lock:

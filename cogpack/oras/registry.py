@@ -22,7 +22,6 @@ import oras.provider
 import oras.utils
 import requests
 
-from cogpack.cache import chosen_place
 from cogpack.commands.login import login, registry_host
 from cogpack.digest import parse_digest
 from cogpack.disk import whole_file, writing
@@ -170,8 +169,7 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
     def _open(self, host: str, config: str | None) -> Session:
         environment = dict(os.environ) | self._environment | ({"REGISTRY_AUTH_FILE": config} if config else {})
         plain = frozenset({host} if self._insecure else ())
-        place = chosen_place(None, environment, lambda _: None)
-        return Session(Settings(cache=place, insecure_registries=plain, environment=environment))
+        return Session(Settings(insecure_registries=plain, environment=environment))
 
     # Blobs
 

@@ -50,12 +50,12 @@ def find_described(session: Session, *, outputs: Sequence[Path] = ()) -> Project
     settings = session.settings
     log = session.environment.get("COGPACK_LOG")  # grows while the project is read
     written = [*outputs, *settings.outputs, *([Path(log)] if log else [])]
-    project = find_project(settings.directory, settings.file, outputs=written, cache=settings.cache)
+    project = find_project(settings.directory, settings.file, outputs=written, cache=session.kept.place)
     if platform := settings.platform:
         pack = msgspec.structs.replace(project.config.pack, platform=platform)
         project = msgspec.structs.replace(project, config=msgspec.structs.replace(project.config, pack=pack))
     session.notes.policy.project = project.config.pack.notes
-    session.settings.machine.check_base(project.config)
+    session.machine.check_base(project.config)
     for note in project.config.notes:
         session.progress.note(note)
     return project
