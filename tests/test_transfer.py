@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from support.disks import no_file_beyond
+from support.images import drain
 
 from cogpack.errors import InputError, UnavailableError
 from cogpack.images.assemble import BaseImage, Part, Run, assemble
@@ -14,10 +15,11 @@ from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Uncompressed
 from cogpack.layers.facts import Facts
 from cogpack.layers.files import FilesSource, generated
-from cogpack.layers.layer import Body, Form, Layer
+from cogpack.layers.known import NOTHING, Claims, Known, Outgoing
+from cogpack.layers.layer import Body, Form, key_of
 from cogpack.oci import MADE_LIMIT, Descriptor, Image, LayerInfo, Platform
 from cogpack.planning.plan import Plan
-from cogpack.planning.transfer import known_image, transfer
+from cogpack.planning.transfer import Transferred, known_image, transfer
 from cogpack.progress import SILENT, Cancellation, Cancelled
 from cogpack.threads import each
 
@@ -61,7 +63,7 @@ class Sink:
     def has(self, blob: Descriptor) -> bool:
         return False
 
-    def add_layer(self, layer: Layer, on_bytes: Callable[[int], None]) -> LayerInfo:
+    def add_layer(self, layer: Outgoing, on_bytes: Callable[[int], None]) -> LayerInfo:
         if layer.name == self.fail:
             raise UnavailableError("down", next_step="wait")
 
@@ -81,9 +83,14 @@ class Sink:
         self.events.append(f"tags {' '.join(tags)}")
 
 
+def moved(made: Plan, sink: Sink, facts: Facts, jobs: int = 2, known: Known = NOTHING) -> Transferred:
+    return transfer(
+        made, known, sink, tags=["v1"], jobs=jobs, facts=facts, progress=SILENT, cancellation=Cancellation()
+    )
+
+
 def move(made: Plan, sink: Sink, facts: Facts, jobs: int = 2) -> Image:
-    done = transfer(made, sink, tags=["v1"], jobs=jobs, facts=facts, progress=SILENT, cancellation=Cancellation())
-    return done.image
+    return moved(made, sink, facts, jobs).image
 
 
 def test_the_image_follows_all_layers_and_the_tag_is_last(tmp_path: Path) -> None:
@@ -104,7 +111,7 @@ def test_a_layer_that_fails_leaves_no_image_and_finished_layers_are_remembered(t
     with pytest.raises(UnavailableError, match="down"):
         move(made, sink, facts)
     assert sink.events == ["a", "b"]
-    assert [facts.get(layer.key) is not None for layer in made.layers] == [True, True, False]
+    assert [facts.get(key_of(layer)) is not None for layer in made.layers] == [True, True, False]
 
 
 def test_a_cache_that_can_not_be_written_is_a_note_and_ends_nothing(tmp_path: Path) -> None:
@@ -131,7 +138,7 @@ def test_a_cache_that_can_not_be_written_to_the_end_keeps_no_half_of_a_fact(tmp_
     assert [path for path in (tmp_path / "facts").rglob("*") if path.is_file()] == []
     facts = Facts(tmp_path / "facts")
     move(made, Sink(), facts)
-    assert all(facts.get(layer.key) for layer in made.layers)
+    assert all(facts.get(key_of(layer)) for layer in made.layers)
 
 
 def test_the_number_of_jobs_changes_nothing(tmp_path: Path) -> None:
@@ -170,12 +177,31 @@ def test_an_image_is_known_when_all_its_layers_are(tmp_path: Path) -> None:
     facts, made = Facts(tmp_path), plan("a", "b")
     image = move(made, Sink(), facts)
     again = plan("a", "b")
-    assert known_image(again) is None
-    for layer in again.built:
-        found = facts.get(layer.key)
-        assert found is not None
-        layer.believe(found, vouched="the cache")
-    assert known_image(again) == image
+    assert known_image(again, NOTHING) is None
+    assert known_image(again, Known.weighed(again.own, [Claims("the cache", facts)])) == image
+
+
+class Has(Sink):
+    """Has every layer that is known."""
+
+    def add_layer(self, layer: Outgoing, on_bytes: Callable[[int], None]) -> LayerInfo:
+        return layer.known or super().add_layer(layer, on_bytes)
+
+
+@pytest.mark.parametrize(("sink", "recorded"), [(Has(), False), (Sink(), True)], ids=["reused", "made"])
+def test_what_nobody_trusted_says_becomes_a_fact_only_when_a_pass_bears_it_out(
+    tmp_path: Path, sink: Sink, recorded: bool
+) -> None:
+    facts, made = Facts(tmp_path), plan("a")
+    (layer,) = made.own
+    tag = {key_of(layer): layer.copy_to(drain)}
+    known = Known.weighed(made.own, [Claims("the tag", tag, trusted=False)])
+    done = moved(made, sink, facts, known=known)
+    assert done.layers[0].known_from == ("" if recorded else "the tag")
+    assert (facts.get(key_of(layer)) is not None) is recorded
+    after = done.known.of(layer)
+    assert after is not None
+    assert after.trusted is recorded
 
 
 def test_a_whole_image_in_golden_digests(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import msgspec
 from cogpack.commands.results import ImageLayer
 from cogpack.digest import Digest
 from cogpack.errors import InputError
+from cogpack.layers.known import NOTHING
 from cogpack.layers.layer import Form
 from cogpack.layout import Layout
 from cogpack.oci import Descriptor
-from cogpack.planning.known import believe_known, record_results
+from cogpack.planning.known import known_layers, record_results
 from cogpack.planning.prepare import Prepared, open_project, prepare
 from cogpack.planning.targets import DEFAULT_TAG, push_reference
 from cogpack.planning.transfer import transfer
@@ -78,11 +79,11 @@ def _names(project: Project, tags: Sequence[str]) -> list[str]:
 
 
 def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, rebuild: bool) -> Built:
-    if not rebuild:
-        believe_known(session, prepared.plan, prepared.lock)
+    known = NOTHING if rebuild else known_layers(prepared.plan, prepared.lock, session.facts)
     session.notes.check()
     done = transfer(
         prepared.plan,
+        known,
         sink,
         tags=tags,
         jobs=session.settings.jobs,
@@ -94,7 +95,7 @@ def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, 
     )
     prepared.fingerprints.save()
     if sink.form is Form.STORED:
-        record_results(session, prepared, {layer.key: layer.info for layer in done.layers})
+        record_results(session, prepared, done.known)
     digest = done.descriptor.digest
     # An image ID is no manifest digest: with "@", `docker run` would look for what no registry has.
     reference = f"{tags[0]}@{digest}" if sink.form is Form.STORED else tags[0]

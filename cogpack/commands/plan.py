@@ -8,15 +8,15 @@ import msgspec
 
 from cogpack.digest import Digest
 from cogpack.errors import DeniedError, UnavailableError
-from cogpack.layers.built import BuiltLayer
 from cogpack.layers.files import LEAST
-from cogpack.layers.layer import Form, Layer
+from cogpack.layers.known import Known
+from cogpack.layers.layer import Layer, key_of
 from cogpack.layers.weights import WEIGHTS, WORTH, Weight, largest
 from cogpack.layers.weights.probe import NOTHING
 from cogpack.locking.managed import shown
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, LayerInfo
-from cogpack.planning.known import believe_known, present_layers, read_new_files, read_project
+from cogpack.planning.known import look_up, present_layers
 from cogpack.planning.prepare import Prepared, open_project, prepare
 from cogpack.planning.targets import Target, is_bare, push_reference, push_targets
 from cogpack.progress import asking
@@ -99,28 +99,27 @@ def plan(
     session.notes.show_all()
     asked = [_Asked(session, target) for target in _targets(session, targets, tags, project)]
     prepared = prepare(session, project, writes=False)
-    words = {who: word for one in asked for who, word in one.words().items()}
-    read_new_files(session, prepared)
-    believe_known(session, prepared.plan, prepared.lock, words, tag_cache=tag_cache)
-    read_project(session, prepared)
-    packages = prepared.plan.fetched
-    layers = tuple(
-        PlannedLayer(
-            name=layer.name,
-            key=layer.key,
-            digest=layer.known.descriptor.digest if layer.known else None,
-            size=layer.known.descriptor.size if layer.known else layer.size(Form.STORED),
-            about=packages.get(layer.key),
-            moves=moves,
-            mounts=moves is True and all(one.mounts(layer) for one in asked),
-            ratio=ratio / 1000 if ratio is not None else None,
-            compression=_compression(ratio),
-        )
-        for layer in prepared.plan.layers
-        for ratio in [layer.ratio if isinstance(layer, BuiltLayer) else None]
-        for moves in [_moves(asked, layer.known.descriptor if layer.known else None)]
-    )
+    present = {name: said for one in asked for name, said in one.present_layers().items()}
+    known = look_up(session, prepared, present, tag_cache=tag_cache)
+    layers = tuple(_planned(layer, known, asked, prepared.plan.fetched) for layer in prepared.plan.layers)
     return Planned(layers=layers, weights=_weights(prepared), files=_files(prepared) if files else None)
+
+
+def _planned(layer: Layer, known: Known, asked: "Sequence[_Asked]", packages: Mapping[str, int]) -> PlannedLayer:
+    found = known.info(layer)
+    blob = found.descriptor if found else None
+    moves = _moves(asked, blob)
+    return PlannedLayer(
+        name=layer.name,
+        key=key_of(layer),
+        digest=blob.digest if blob else None,
+        size=known.size(layer),
+        about=packages.get(key_of(layer)),
+        moves=moves,
+        mounts=moves is True and blob is not None and all(one.mounts(layer, blob) for one in asked),
+        ratio=layer.ratio / 1000 if layer.ratio is not None else None,
+        compression=_compression(layer.ratio),
+    )
 
 
 def _targets(session: Session, texts: Sequence[str], tags: Sequence[str], project: Project) -> tuple[Target, ...]:
@@ -149,7 +148,7 @@ class _Asked:
         self._there: set[Digest] = set()
         self._repository: Repository | None = session.repository(target.repository)
 
-    def words(self) -> Mapping[str, Mapping[str, LayerInfo]]:
+    def present_layers(self) -> Mapping[str, Mapping[str, LayerInfo]]:
         """What its tags say that layers come out as, by the tag's name."""
         found = {}
         for tag in self._target.tags:
@@ -170,13 +169,10 @@ class _Asked:
             self._there.add(blob.digest)
         return None if found is None else not found
 
-    def mounts(self, layer: Layer) -> bool:
-        """Whether it has the layer, or may have it from a repository beside it; nobody is asked."""
-        if layer.known is None:
-            return False
-        digest = layer.known.descriptor.digest
-        beside = self._session.mounts.origins(self._target.repository, layer.origins, digest)
-        return digest in self._there or bool(beside)
+    def mounts(self, layer: Layer, blob: Descriptor) -> bool:
+        """Whether it has the layer's blob, or may have it from a repository beside it; nobody is asked."""
+        beside = self._session.mounts.origins(self._target.repository, layer.origins, blob.digest)
+        return blob.digest in self._there or bool(beside)
 
     def _ask(self, question: Callable[[], T]) -> T | None:
         try:

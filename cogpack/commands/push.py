@@ -9,7 +9,7 @@ from cogpack.digest import Digest
 from cogpack.errors import CogpackError
 from cogpack.oci import Descriptor
 from cogpack.planning.delivery import Delivery, PushedTo
-from cogpack.planning.known import believe_known, read_new_files, read_project, record_results
+from cogpack.planning.known import look_up, record_results
 from cogpack.planning.plan import weights_plan
 from cogpack.planning.prepare import open_project, prepare
 from cogpack.planning.targets import push_targets
@@ -59,13 +59,10 @@ def push(
     if weights_only:
         prepared = msgspec.structs.replace(prepared, plan=weights_plan(prepared.plan))
     deliveries = [Delivery(session, prepared.plan, target) for target in named]
-    read_new_files(session, prepared)
-    if not rebuild:
-        words = {who: word for one in deliveries for who, word in one.words.items()}
-        believe_known(session, prepared.plan, prepared.lock, words, tag_cache=tag_cache)
-    read_project(session, prepared)
+    present = {name: said for one in deliveries for name, said in one.present_layers.items()}
+    known = look_up(session, prepared, present, rebuild=rebuild, tag_cache=tag_cache)
     for one in deliveries:
-        one.tell_of_limits()
+        one.tell_of_limits(known)
     if create_repository:
         for one in deliveries:
             one.create_repository()
@@ -73,7 +70,7 @@ def push(
     done: list[str] = []
     try:
         for one in deliveries:
-            one.bring(prepared.plan.fetched)
+            known = one.bring(known, prepared.plan.fetched)
         session.notes.check()
         for one in deliveries:
             one.give_names(done, waited=len(deliveries) > 1)
@@ -82,8 +79,7 @@ def push(
             raise
         error.message += f"; tags that moved: {', '.join(done) or 'none'}"
         raise
-    first = deliveries[0]
-    record_results(session, prepared, {layer.key: layer.info for layer in first.layers})
+    record_results(session, prepared, known)
     return _told(deliveries)
 
 

@@ -36,5 +36,5 @@ class ImageLayer(msgspec.Struct, frozen=True, kw_only=True):
             size=found.size,
             diff_id=moved.info.diff_id,
             sent=moved.sent if sent is None else sent,
-            vouched=moved.vouched,
+            vouched=moved.known_from,
         )

@@ -9,6 +9,7 @@ from cogpack.decompress import decompressed
 from cogpack.digest import Digest, Hasher
 from cogpack.errors import InputError, MismatchError
 from cogpack.images.address import parse_reference
+from cogpack.layers.known import NOTHING, Outgoing
 from cogpack.layers.layer import Body, Form, Layer
 from cogpack.oci import INDEX_TYPES, Descriptor, Image, LayerInfo, Manifest, decode
 from cogpack.planning.plan import Plan
@@ -35,7 +36,7 @@ class _HashOnly:
     def has(self, blob: Descriptor) -> bool:  # noqa: ARG002
         return False
 
-    def add_layer(self, layer: Layer, on_bytes: Callable[[int], None]) -> LayerInfo:
+    def add_layer(self, layer: Outgoing, on_bytes: Callable[[int], None]) -> LayerInfo:
         def consume(body: Body) -> None:
             for block in body:
                 on_bytes(len(block))
@@ -67,6 +68,7 @@ def verify(session: Session, target: str) -> Verified:
         remote = decode(data, Manifest, where=str(reference))
         done = transfer(
             prepared.plan,
+            NOTHING,
             _HashOnly(),
             tags=(),
             jobs=session.settings.jobs,

@@ -1,6 +1,6 @@
-"""A layer: how to make its bytes, and what is known of them before they are made.
+"""A layer is a recipe for bytes. Nobody asks it for its digest: `copy_to` makes the bytes and returns what they were.
 
-Nobody asks a layer for its digest: `copy_to` makes the bytes and returns what they were.
+What is known of the bytes before they are made is a value of its own (`layers.known`).
 """
 
 import enum
@@ -48,16 +48,23 @@ class Layer(Protocol):
     def name(self) -> str: ...
 
     @property
-    def key(self) -> str:
-        """Source key, codec profile and tar format version in one digest. Of an unread layer, only after a pass."""
+    def key(self) -> str | None:
+        """Names the recipe: source key, codec profile and tar format version in one digest.
+
+        None while it has files that nobody has read yet: any whole pass tells it.
+        """
 
     @property
-    def known(self) -> LayerInfo | None:
-        """What the bytes come out as, when the lock, the facts, the target's tag or the base say so."""
+    def info(self) -> LayerInfo | None:
+        """What the bytes are, where the recipe itself says so: the layer of a base image."""
 
     @property
     def origins(self) -> Sequence[Reference]:
         """Repositories that hold the blob and that it can be mounted from."""
+
+    @property
+    def remote(self) -> bool:
+        """Whether making the bytes is a download."""
 
     @property
     def read_first(self) -> bool:
@@ -67,11 +74,22 @@ class Layer(Protocol):
     def costly(self) -> bool:
         """Whether making the bytes costs more than reading them from a registry: work for the processor, a download."""
 
+    @property
+    def ratio(self) -> int | None:
+        """Of weights that were probed, the thousandths that zstd leaves of them."""
+
     def size(self, form: Form) -> int | None:
-        """Bytes to come, where that can be known without making them."""
+        """Bytes to come, where that can be told without making them."""
 
     def copy_to(self, consume: Consume, form: Form = Form.STORED) -> LayerInfo:
         """Make the bytes, hand them to `consume`, say what they were.
 
         At least one pass must have been drained, and all drained passes must have been equal: else `MismatchError`.
         """
+
+
+def key_of(layer: Layer) -> str:
+    """The key of a layer whose files have all been read."""
+    if layer.key is None:
+        raise AssertionError(f"{layer.name}: nobody has read its files yet")
+    return layer.key

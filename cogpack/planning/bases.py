@@ -12,7 +12,7 @@ from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Codec
 from cogpack.layers.content import LocalFile
 from cogpack.layers.debs import DebFile, DebsSource
-from cogpack.layers.layer import Layer
+from cogpack.layers.layer import Layer, key_of
 from cogpack.oci import Descriptor, read_config
 from cogpack.progress import Cancellation, Progress
 from cogpack.reference import Reference
@@ -74,7 +74,7 @@ def _debian(base: DebianBase, supply: BaseSupply, codec: Codec) -> PlannedBase:
         cancellation=supply.cancellation,
     )
     layer = BuiltLayer(source, codec)
-    return PlannedBase(layers=(layer,), fetched={layer.key: sum(deb.size for deb in base.packages)})
+    return PlannedBase(layers=(layer,), fetched={key_of(layer): sum(deb.size for deb in base.packages)})
 
 
 def _later(file: Callable[[LockedDeb], LocalFile], deb: LockedDeb) -> Callable[[], LocalFile]:

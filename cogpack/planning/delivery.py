@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import msgspec
 
 from cogpack.digest import Digest
-from cogpack.layers.built import READ, BuiltLayer
-from cogpack.layers.layer import Form
+from cogpack.layers.known import Known
+from cogpack.layers.layer import key_of
 from cogpack.notes import Code, Note
 from cogpack.oci import (
     Image,
@@ -15,7 +15,7 @@ from cogpack.oci import (
 from cogpack.planning.known import present_layers
 from cogpack.planning.plan import Plan
 from cogpack.planning.targets import Target
-from cogpack.planning.transfer import Moved, known_image, transfer, vouched
+from cogpack.planning.transfer import Moved, known_image, transfer
 from cogpack.progress import asking
 from cogpack.registry.credentials.clouds import aws
 from cogpack.registry.profiles import profile
@@ -46,11 +46,13 @@ class Delivery:
         where = target.repository
         self._sink = RegistrySink(self._repository, where, session.mounts, session.copies(where))
         self._present: dict[str, Digest | None] = {}
-        self.words: dict[str, Mapping[str, LayerInfo]] = {}
+        self.present_layers: dict[str, Mapping[str, LayerInfo]] = {}
         """What the manifests that its tags name now say that layers come out as, by the tag's name."""
         for tag, name in zip(target.tags, target.names, strict=True):
             with asking(session.progress, name):
-                self._present[tag], self.words[name] = present_layers(self._repository, target.repository.with_tag(tag))
+                self._present[tag], self.present_layers[name] = present_layers(
+                    self._repository, target.repository.with_tag(tag)
+                )
         self._image: Image | None = None
         self._moving: list[str] = []
         self._sent = 0
@@ -65,13 +67,13 @@ class Delivery:
     def digest(self) -> Digest:
         return self.image.descriptor.digest
 
-    def tell_of_limits(self) -> None:
+    def tell_of_limits(self, known: Known) -> None:
         """A push that can't work should be told of before it has run for an hour."""
-        known = profile(self.target.repository.registry)
+        host = profile(self.target.repository.registry)
         for layer in self._plan.layers:
-            size = layer.size(Form.STORED)
-            if known.largest is not None and size is not None and size > known.largest:
-                text = f"{layer.name} has {size} bytes; {known.name} takes {known.largest} in a layer ({known.source})"
+            size = known.size(layer)
+            if host.largest is not None and size is not None and size > host.largest:
+                text = f"{layer.name} has {size} bytes; {host.name} takes {host.largest} in a layer ({host.source})"
                 self._session.progress.note(Note(Code.LAYER_ABOVE_LIMIT, text))
 
     def create_repository(self) -> None:
@@ -79,21 +81,22 @@ class Delivery:
         if aws.create_repository(where.registry, where.repository):
             self._session.progress.note(Note(Code.REPOSITORY_MADE, f"made the repository {where.name}"))
 
-    def bring(self, about: Mapping[str, int]) -> None:
-        """All of the image, by digest; `about` as of `transfer`. What layers came out as is known of the plan then."""
-        image = known_image(self._plan)
+    def bring(self, known: Known, about: Mapping[str, int]) -> Known:
+        """All of the image, by digest; `about` as of `transfer`. Answers what is known of its layers then."""
+        image = known_image(self._plan, known)
         if image is not None and (
             image.descriptor.digest in self._present.values() or self._repository.manifest(image.descriptor.digest)
         ):
             # This very image is there: the registry would not have it without its blobs.
             self.layers = tuple(
-                Moved(name=layer.name, key=layer.key, info=layer.known, sent=0, vouched=vouched(layer))
+                Moved(name=layer.name, key=key_of(layer), info=found.info, sent=0, known_from=found.told_by)
                 for layer in self._plan.layers
-                if layer.known
+                if (found := known.of(layer))
             )
         else:
             done = transfer(
                 self._plan,
+                known,
                 self._sink,
                 tags=(),
                 jobs=self._session.settings.jobs,
@@ -105,11 +108,10 @@ class Delivery:
             self.layers, image = done.layers, done.image
             self._sent = sum(layer.sent for layer in done.layers) + len(image.config) + len(image.manifest)
             self._requests = sum(1 for layer in done.layers if layer.sent) + 2
-            for layer, moved in zip(self._plan.layers, done.layers, strict=True):
-                if isinstance(layer, BuiltLayer) and layer.known is None:
-                    layer.believe(moved.info, vouched=READ)
+            known = done.known
         self._image = image
         self._moving = [tag for tag, present in self._present.items() if present != image.descriptor.digest]
+        return known
 
     def give_names(self, done: list[str], *, waited: bool) -> None:
         """Move the tags, one after the other; `done` gets the name of each that names the image now.

@@ -1,11 +1,14 @@
 """What is known of layers before they are made: by the lock, this machine's facts, and a tag's manifest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from cogpack.digest import DiffID, Digest
 from cogpack.errors import InputError
+from cogpack.layers.facts import Facts
+from cogpack.layers.known import NOTHING, READ, Claims, Known
+from cogpack.layers.layer import Body, key_of
 from cogpack.lock import Lock, Result, Results
 from cogpack.locking.current import write_lock
 from cogpack.notes import Code, Note
@@ -22,60 +25,89 @@ from cogpack.oci import (
 )
 from cogpack.planning.plan import PROJECT, Plan
 from cogpack.planning.prepare import Prepared
-from cogpack.planning.transfer import learn
+from cogpack.planning.transfer import read_unread
 from cogpack.planning.weights import locked_weights
 from cogpack.reference import Reference
 from cogpack.registry.repository import Repository
 from cogpack.session import Session
 
 
-def read_new_files(session: Session, prepared: Prepared) -> None:
-    """Learn the digests of layers of files that no run has read yet, before a target is asked for them."""
-    learn(prepared.plan, facts=session.facts, progress=session.progress, cancellation=session.cancellation)
-    prepared.fingerprints.save()
-
-
-def read_project(session: Session, prepared: Prepared) -> None:
-    """Make the project's own layer, which no lock remembers, before anything is sent: a file that still changes is
-    found now, and not behind the weights."""
-    for layer in prepared.plan.built:
-        if layer.name == PROJECT and layer.known is None:
-            layer.learn(lambda _: session.cancellation.check())
-
-
-def believe_known(
+def look_up(
     session: Session,
+    prepared: Prepared,
+    tags: Mapping[str, Mapping[str, LayerInfo]],
+    *,
+    rebuild: bool = False,
+    tag_cache: bool = True,
+) -> Known:
+    """All that a registry can be asked by. Layers of files that no run has read yet are read for it; so is the
+    project's own, which no lock remembers: a file that still changes is found now, and not behind the weights.
+
+    `tags`: what each of the target's tags says, by its name; `tag_cache`: it counts; `rebuild`: nobody is asked.
+    """
+    plan = prepared.plan
+    read = read_unread(plan, facts=session.facts, progress=session.progress, cancellation=session.cancellation)
+    prepared.fingerprints.save()
+    if rebuild:
+        known = NOTHING.with_read(read)
+    else:
+        known = known_layers(plan, prepared.lock, session.facts, tags, read=read, tag_cache=tag_cache)
+        _tell_of_tags(session, plan, known, tags)
+
+    def consume(body: Body) -> None:
+        for _ in body:
+            session.cancellation.check()
+
+    unknown = [layer for layer in plan.own if layer.name == PROJECT and known.of(layer) is None]
+    return known.with_read({key_of(layer): layer.copy_to(consume) for layer in unknown})
+
+
+def known_layers(
     plan: Plan,
     lock: Lock,
-    words: Mapping[str, Mapping[str, LayerInfo]] = {},
+    facts: Facts,
+    tags: Mapping[str, Mapping[str, LayerInfo]] = {},
     *,
+    read: Mapping[str, LayerInfo] = {},
     tag_cache: bool = True,
-) -> None:
-    """Lock, facts and the targets' tags say what layers come out as; where two differ, it is an error. `words`: those
-    of the tags, by their names.
+) -> Known:
+    """What the lock, the facts and the targets' tags say that layers come out as, besides what this run has `read`;
+    where two differ, it is an error.
 
-    Whoever could move the tag once could lay any layer there under the right key. So its word is used with a note,
-    and never written down; it is not asked of the project's own layer, which is made in no time.
+    Whoever could move the tag once could lay any layer there under the right key. So what it says is used with a note
+    and never written down; of the project's own layer, which is made in no time, it is not asked.
     """
     pinned = {result.key: result.info for result in lock.results.layers}
-    tags = {f"the tag {name}": word for name, word in words.items()}
-    for layer in plan.built:
-        layer.ask(pinned, vouched="cogpack.lock")
-        layer.ask(session.facts, vouched="the cache")
-        if tag_cache and layer.name != PROJECT:
-            for who, word in tags.items():
-                layer.ask(word, vouched=who, hearsay=True)
-        if layer.known is None and not layer.unread:
-            key = layer.key
-            if any(key in word for word in tags.values()) or session.facts.doubtful(key):
-                layer.suspect()
-    for who in tags:
-        if names := ", ".join(layer.name for layer in plan.built if layer.hearsay and layer.vouched == who):
-            text = f"{who} alone says what these layers come out as: {names}; --no-tag-cache makes them here"
-            session.progress.note(Note(Code.TAG_VOUCHED, text))
+    project = {layer.key for layer in plan.own if layer.name == PROJECT}
+    claims = [
+        Claims(READ, read),
+        Claims("cogpack.lock", pinned),
+        Claims("the cache", facts),
+    ]
+    if tag_cache:
+        claims += [
+            Claims(_tag(name), {key: info for key, info in said.items() if key not in project}, trusted=False)
+            for name, said in tags.items()
+        ]
+    return Known.weighed(
+        plan.own, claims, lambda key: any(key in said for said in tags.values()) or facts.doubtful(key)
+    )
 
 
-def record_results(session: Session, prepared: Prepared, infos: Mapping[str, LayerInfo]) -> None:
+def _tell_of_tags(session: Session, plan: Plan, known: Known, tags: Iterable[str]) -> None:
+    """Note which layers only a tag knows, for each of `tags`."""
+    for name in tags:
+        found = [layer.name for layer in plan.own if (said := known.of(layer)) and said.source == _tag(name)]
+        if found:
+            text = f"{_tag(name)} alone says what these layers come out as: {', '.join(found)}"
+            session.progress.note(Note(Code.TAG_VOUCHED, f"{text}; --no-tag-cache makes them here"))
+
+
+def _tag(name: str) -> str:
+    return f"the tag {name}"
+
+
+def record_results(session: Session, prepared: Prepared, known: Known) -> None:
     """Write what the layers came out as into the lock, unless it is not to be touched. It is only remembered there, so
     nothing ends for it.
 
@@ -85,9 +117,9 @@ def record_results(session: Session, prepared: Prepared, infos: Mapping[str, Lay
     if prepared.pinned:
         return
     made: dict[str, Result] = {
-        layer.key: Result.of(layer.name, layer.key, infos[layer.key])
-        for layer in prepared.plan.built
-        if layer.name != PROJECT and not layer.hearsay
+        key_of(layer): Result.of(layer.name, key_of(layer), found.info)
+        for layer in prepared.plan.own
+        if layer.name != PROJECT and (found := known.of(layer)) and found.trusted
     }
     if len(prepared.lock.platforms) > 1 or not prepared.plan.wheels:  # what was not planned stays
         made = {result.key: result for result in prepared.lock.results.layers if result.name != PROJECT} | made
@@ -114,13 +146,13 @@ def present_layers(repository: Repository, tag: Reference) -> tuple[Digest | Non
     try:
         manifest = decode(data, Manifest, where=str(tag))
         config = repository.blob_bytes(manifest.config, limit=CONFIG_LIMIT)
-        word = _word(manifest, read_config(config, ImageConfig, where=str(tag)).rootfs.diff_ids)
+        said = _said(manifest, read_config(config, ImageConfig, where=str(tag)).rootfs.diff_ids)
     except InputError:  # somebody else's artifact under this tag: nothing to learn
         return digest, {}
-    return digest, word
+    return digest, said
 
 
-def _word(manifest: Manifest, diff_ids: Sequence[str]) -> dict[str, LayerInfo]:
+def _said(manifest: Manifest, diff_ids: Sequence[str]) -> dict[str, LayerInfo]:
     """What the annotations of `manifest` say that layer keys came out as."""
     if len(diff_ids) != len(manifest.layers):
         return {}

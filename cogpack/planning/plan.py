@@ -17,7 +17,7 @@ from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.entry import Directory
 from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
-from cogpack.layers.layer import Layer, LayerSource
+from cogpack.layers.layer import Layer, LayerSource, key_of
 from cogpack.layers.weights import WEIGHTS, WORTH, JoinSource, Probe, Weight, lay
 from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
 from cogpack.lock import Decisions, LockedWheel
@@ -50,8 +50,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     marks: Marks = Marks()
 
     @property
-    def built(self) -> list[BuiltLayer]:
-        return [layer for layer in self.layers if isinstance(layer, BuiltLayer)]
+    def own(self) -> tuple[Layer, ...]:
+        """The layers that are made here."""
+        return self.layers[self.base_layers :]
 
 
 def weights_plan(plan: Plan) -> Plan:
@@ -61,7 +62,7 @@ def weights_plan(plan: Plan) -> Plan:
             "weights that are joined at start make no image of weights: nothing would join them",
             next_step="set cogpack.weights.split to none or tensor",
         )
-    layers = tuple(layer for layer in plan.built if layer.name.startswith(WEIGHTS))
+    layers = tuple(layer for layer in plan.own if layer.name.startswith(WEIGHTS))
     if not layers:
         raise InputError("the project has no weights", next_step="see what counts with cogpack weights ls")
     run = Run(environment=(), path=None, command=(), working_directory="/", ports=(), labels={})
@@ -105,13 +106,13 @@ def make_plan(
     """`files`: all that goes into the source directory but `weights`, which are cut to about `layer_size` bytes."""
     compressed: Codec = Zstd() if config.pack.compression == "zstd" else Gzip()
     spliced: Codec = Zstd() if config.pack.compression == "zstd" else SplicedGzip()
-    ground = {
+    inherited = {
         directory.path: Directory(directory.path, directory.mode, directory.uid, directory.gid)
         for directory in decisions.base.inherited_directories
     }
 
     def built(source: LayerSource, codec: Codec) -> BuiltLayer:
-        return BuiltLayer(source, codec, ground=ground)
+        return BuiltLayer(source, codec, inherited=inherited)
 
     base = plan_base(decisions.base, suppliers.base, compressed)
     venv = VenvSource(python=decisions.base.python, interpreter=decisions.base.interpreter)
@@ -121,7 +122,7 @@ def make_plan(
     layers += [layer for layer, _ in large]
     sizes = {wheel.filename: wheel.size or 0 for wheel in decisions.wheels}
     probe = suppliers.probe if config.pack.weights.compression == "zstd" else None
-    project = BuiltLayer(_project(files, schema, suppliers), compressed, ground=ground, remembered=False)
+    project = BuiltLayer(_project(files, schema, suppliers), compressed, inherited=inherited, remembered=False)
     clashes = _clashes(decisions, suppliers)
     above = [small[0], *([built(clashes, spliced)] if clashes else []), project]
     room = LAYER_LIMIT - len(layers) - len(above)
@@ -129,7 +130,7 @@ def make_plan(
     for layer in laid.layers:
         ratio = layer.ratio if probe else None
         codec = compressed if isinstance(layer.source, JoinSource) else _weight_codec(ratio)
-        layers.append(BuiltLayer(layer.source, codec, ground=ground, remote=layer.remote, ratio=ratio))
+        layers.append(BuiltLayer(layer.source, codec, inherited=inherited, remote=layer.remote, ratio=ratio))
     layers += above
     if len(layers) > LAYER_LIMIT:
         raise InputError(
@@ -162,10 +163,10 @@ def make_plan(
                 pip_freeze=_freeze(decisions.wheels),
             ),
         ),
-        wheels=tuple((layer.key, wheel) for layer, files in [*large, small] for wheel in files),
+        wheels=tuple((key_of(layer), wheel) for layer, files in [*large, small] for wheel in files),
         fetched={
             **base.fetched,
-            **{layer.key: sum(sizes[file.filename] for file in files) for layer, files in [*large, small]},
+            **{key_of(layer): sum(sizes[file.filename] for file in files) for layer, files in [*large, small]},
         },
         weights=laid.parts,
         platform=platform,

@@ -7,13 +7,13 @@ import msgspec
 
 from cogpack.digest import DiffID, sha256
 from cogpack.images.assemble import Part, assemble
-from cogpack.layers.built import READ, BuiltLayer
 from cogpack.layers.facts import Facts
-from cogpack.layers.layer import Form, Layer
+from cogpack.layers.known import Known, Outgoing
+from cogpack.layers.layer import Body, Form, Layer, key_of
 from cogpack.layers.tar import EPOCH
 from cogpack.oci import OCI_LAYER, OCI_LAYER_GZIP, Descriptor, Image, LayerInfo
 from cogpack.planning.plan import PROJECT, Plan
-from cogpack.progress import Cancellation, Progress
+from cogpack.progress import Cancellation, Progress, Task
 from cogpack.sinks.base import Sink
 from cogpack.threads import each
 from cogpack.trace import TRACE
@@ -25,7 +25,7 @@ _UNKNOWN = LayerInfo(Descriptor(media_type=OCI_LAYER_GZIP, digest=sha256(b""), s
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one layer.
 
-    `sent`: bytes that went out for it, retries included. `vouched`: on whose word it was reused unread, as
+    `sent`: bytes that went out for it, retries included. `known_from`: by whose word it was reused unread, as
     "cogpack.lock"; empty where its bytes were made here, or are a base's.
     """
 
@@ -33,57 +33,62 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     info: LayerInfo
     sent: int
-    vouched: str = ""
+    known_from: str = ""
 
 
 class Transferred(msgspec.Struct, frozen=True, kw_only=True):
+    """`known`: what was known of the plan's layers, and what the passes of this transfer told."""
+
     image: Image
     layers: tuple[Moved, ...]
     descriptor: Descriptor
+    known: Known
 
 
-def learn(plan: Plan, *, facts: Facts, progress: Progress, cancellation: Cancellation) -> None:
-    """Read, once and on all cores, what a target must be asked about by digest and nobody has read yet: weights."""
+def read_unread(plan: Plan, *, facts: Facts, progress: Progress, cancellation: Cancellation) -> dict[str, LayerInfo]:
+    """Read, once and on all cores, what a target must be asked about by digest and nobody has read yet: weights.
 
-    def read(layer: BuiltLayer) -> None:
+    What they came out as, by the keys that they have from then on.
+    """
+
+    def read(layer: Layer) -> tuple[str, LayerInfo]:
         task = progress.task(layer.name, layer.size(Form.STORED), "read")
 
-        def count(size: int) -> None:
-            cancellation.check()
-            task.advance(size)
+        def consume(body: Body) -> None:
+            for block in body:
+                cancellation.check()
+                task.advance(len(block))
 
-        layer.learn(count)
-        if layer.known:
-            facts.record(layer.key, layer.known)
+        info = layer.copy_to(consume)
+        facts.record(key_of(layer), info)
         task.done("read")
+        return key_of(layer), info
 
-    unread = [layer for layer in plan.built if layer.unread]
-    each(read, unread, jobs=os.cpu_count() or 1, name="read", cancellation=cancellation)
+    unread = [layer for layer in plan.own if layer.key is None]
+    return dict(each(read, unread, jobs=os.cpu_count() or 1, name="read", cancellation=cancellation))
 
 
-def known_image(plan: Plan) -> Image | None:
+def known_image(plan: Plan, known: Known) -> Image | None:
     """The whole image, when what every layer comes out as is known already."""
-    parts = [Part(layer.name, layer.key, layer.known) for layer in plan.layers if layer.known is not None]
-    return finish(plan, parts) if len(parts) == len(plan.layers) else None
+    infos = [info for layer in plan.layers if (info := known.info(layer)) is not None]
+    if len(infos) < len(plan.layers):
+        return None
+    return finish(plan, [Part(layer.name, key_of(layer), info) for layer, info in zip(plan.layers, infos, strict=True)])
 
 
-def _why(layer: Layer) -> str:
+def _why(layer: Layer, known: Known) -> str:
     """What is known of it before it moves."""
-    if layer.known is None:
+    if (found := known.of(layer)) is None:
         return "to be built: nobody says what it comes out as"
-    who = (vouched(layer) or "this run's own reading") if isinstance(layer, BuiltLayer) else "its base image"
-    return f"{layer.known.descriptor.digest}, by {who}"
+    return f"{found.info.descriptor.digest}, by {found.source}"
 
 
-def _foreseen(layer: Layer, form: Form, about: Mapping[str, int]) -> int | None:
+def _foreseen(layer: Layer, known: Known, form: Form, about: Mapping[str, int]) -> int | None:
     """Bytes of the layer, or about as many, without making anything of it."""
-    if layer.known is not None and (form is Form.STORED or layer.known.descriptor.media_type == OCI_LAYER):
-        return layer.known.descriptor.size
-    return None if isinstance(layer, BuiltLayer) and layer.unread else about.get(layer.key)
-
-
-def vouched(layer: Layer) -> str:
-    return layer.vouched if isinstance(layer, BuiltLayer) and layer.vouched != READ else ""
+    info = known.info(layer)
+    if info is not None and (form is Form.STORED or info.descriptor.media_type == OCI_LAYER):
+        return info.descriptor.size
+    return about.get(layer.key) if layer.key is not None else None
 
 
 def finish(plan: Plan, parts: Sequence[Part]) -> Image:
@@ -102,6 +107,7 @@ def finish(plan: Plan, parts: Sequence[Part]) -> Image:
 
 def transfer(
     plan: Plan,
+    known: Known,
     sink: Sink,
     *,
     tags: Sequence[str],
@@ -116,18 +122,20 @@ def transfer(
 
     `outcome`: what the user is told of a layer that moved; `about`: bytes that layers will have, by their keys, where
     only building tells. A fact is recorded as soon as its layer is done, so a killed
-    run is not repeated from the start; hearsay never becomes one.
+    run is not repeated from the start; what nobody trusted says never becomes one.
     """
 
     # A manifest that is too large should not be found out after an hour of sending. Unread layers have no key yet.
-    finish(plan, [Part(layer.name, _UNKNOWN.descriptor.digest, layer.known or _UNKNOWN) for layer in plan.layers])
+    finish(plan, [Part(layer.name, _UNKNOWN.descriptor.digest, known.info(layer) or _UNKNOWN) for layer in plan.layers])
+    read: dict[str, LayerInfo] = {}
 
-    def move(layer: Layer) -> Moved:
-        task = tasks[id(layer)]
+    def move(item: tuple[Layer, Task]) -> Moved:
+        layer, task = item
         if TRACE.level:
-            TRACE.decided(f"{layer.name}: {_why(layer)}")
-        making = "build" if isinstance(layer, BuiltLayer) else "fetch"
-        task.doing("ask" if layer.known and sink.form is Form.STORED else making)
+            TRACE.decided(f"{layer.name}: {_why(layer, known)}")
+        before = known.of(layer)
+        making = "build" if layer.info is None else "fetch"
+        task.doing("ask" if before and sink.form is Form.STORED else making)
         sent = 0
 
         def count(size: int) -> None:
@@ -140,27 +148,37 @@ def transfer(
             sent += max(size, 0)
             task.advance(size)
 
-        info = sink.add_layer(layer, count)
-        if isinstance(layer, BuiltLayer) and not layer.hearsay and sink.form is sink.form.STORED:
-            facts.record(layer.key, info)
+        outgoing = Outgoing(layer, known)
+        info = sink.add_layer(outgoing, count)
+        key = key_of(layer)
+        if layer.info is None and sink.form is Form.STORED:
+            if outgoing.made:
+                read[key] = info
+            if outgoing.made or (before and before.trusted):
+                facts.record(key, info)
         task.done(outcome if sent else "reused")
-        return Moved(name=layer.name, key=layer.key, info=info, sent=sent, vouched="" if sent else vouched(layer))
+        known_from = before.told_by if before and not sent else ""
+        return Moved(name=layer.name, key=key, info=info, sent=sent, known_from=known_from)
 
     # Largest first: the last layer to finish should be a short one. Unknown sizes count as large. The project before
     # all others: its files are the ones that somebody may be writing to.
-    order = sorted(
-        plan.layers,
-        key=lambda layer: (layer.name != PROJECT, -(layer.known.descriptor.size if layer.known else 1 << 62)),
-    )
-    if not sink.parallel:
-        order = list(plan.layers)
-    jobs = jobs if sink.parallel else 1
-    tasks = {id(layer): progress.task(layer.name, _foreseen(layer, sink.form, about)) for layer in order}
-    came = each(move, order, jobs=jobs, name="layer", cancellation=cancellation)
-    by_layer = {id(layer): outcome for layer, outcome in zip(order, came, strict=True)}
-    moved = tuple(by_layer[id(layer)] for layer in plan.layers)
+    order = list(range(len(plan.layers)))
+    if sink.parallel:
+        order.sort(key=lambda at: _haste(plan.layers[at], known))
+    tasks = [
+        (layer, progress.task(layer.name, _foreseen(layer, known, sink.form, about)))
+        for layer in (plan.layers[at] for at in order)
+    ]
+    came = each(move, tasks, jobs=jobs if sink.parallel else 1, name="layer", cancellation=cancellation)
+    by_place = dict(zip(order, came, strict=True))
+    moved = tuple(by_place[at] for at in range(len(order)))
     image = finish(plan, [Part(layer.name, layer.key, layer.info) for layer in moved])
     descriptor = sink.put(image)
     if tags:
         sink.commit(descriptor, tags)
-    return Transferred(image=image, layers=moved, descriptor=descriptor)
+    return Transferred(image=image, layers=moved, descriptor=descriptor, known=known.with_read(read))
+
+
+def _haste(layer: Layer, known: Known) -> tuple[bool, int]:
+    info = known.info(layer)
+    return layer.name != PROJECT, -(info.descriptor.size if info else 1 << 62)

@@ -13,7 +13,8 @@ from typing import Protocol, Self
 from cogpack.disk import is_directory, real_path, whole_file
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers import tar
-from cogpack.layers.layer import Body, Form, Layer
+from cogpack.layers.known import Outgoing
+from cogpack.layers.layer import Body, Form
 from cogpack.oci import Descriptor, Image, LayerInfo, encode
 from cogpack.sinks.base import counted, drain
 
@@ -73,8 +74,8 @@ class ArchiveSink:
     def has(self, blob: Descriptor) -> bool:  # noqa: ARG002 - an archive starts empty
         return False
 
-    def add_layer(self, layer: Layer, on_bytes: Callable[[int], None]) -> LayerInfo:
-        size = layer.size(Form.PLAIN)
+    def add_layer(self, layer: Outgoing, on_bytes: Callable[[int], None]) -> LayerInfo:
+        size = layer.recipe.size(Form.PLAIN)
         if size is None:  # a base image's compressed layer: unpack it once to learn what the header must say
             size = layer.copy_to(lambda body: drain(body, on_bytes), Form.PLAIN).descriptor.size
         name = f"layers/{len(self._layers)}.tar"

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
-from cogpack.layers.layer import Body, Form, Layer
+from cogpack.layers.known import Outgoing
+from cogpack.layers.layer import Body, Form
 from cogpack.oci import Descriptor, Image, LayerInfo
 
 
@@ -18,7 +19,7 @@ class Sink(Protocol):
 
     def has(self, blob: Descriptor) -> bool: ...
 
-    def add_layer(self, layer: Layer, on_bytes: Callable[[int], None]) -> LayerInfo:
+    def add_layer(self, layer: Outgoing, on_bytes: Callable[[int], None]) -> LayerInfo:
         """Take the layer's bytes, unless it is known and here already. `on_bytes` hears of each block that
         moves, of what moves again as a negative number, and of 0 bytes when the layer is to be made."""
 

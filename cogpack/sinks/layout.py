@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cogpack.layers.layer import Body, Form, Layer
+from cogpack.layers.known import Outgoing
+from cogpack.layers.layer import Body, Form
 from cogpack.layout import Layout
 from cogpack.oci import Descriptor, Image, LayerInfo
 from cogpack.sinks.base import counted
@@ -21,7 +22,7 @@ class LayoutSink:
     def has(self, blob: Descriptor) -> bool:
         return self._layout.has(blob)
 
-    def add_layer(self, layer: Layer, on_bytes: Callable[[int], None]) -> LayerInfo:
+    def add_layer(self, layer: Outgoing, on_bytes: Callable[[int], None]) -> LayerInfo:
         if layer.known is not None and self.has(layer.known.descriptor):
             return layer.known
         with self._layout.incoming() as blob:

@@ -8,7 +8,8 @@ import msgspec
 
 from cogpack.digest import Digest
 from cogpack.errors import MismatchError
-from cogpack.layers.layer import Body, Form, Layer
+from cogpack.layers.known import Outgoing
+from cogpack.layers.layer import Body, Form
 from cogpack.notes import Code, Note
 from cogpack.oci import OCI_MANIFEST, Descriptor, Image, LayerInfo
 from cogpack.reference import Reference
@@ -25,7 +26,7 @@ _LONG = 30 * 60.0
 
 
 class _Added(msgspec.Struct, frozen=True):
-    layer: Layer
+    layer: Outgoing
     info: LayerInfo
     on_bytes: Callable[[int], None]
 
@@ -55,7 +56,7 @@ class RegistrySink:
     def has(self, blob: Descriptor) -> bool:
         return self._repository.has_blob(blob)
 
-    def add_layer(self, layer: Layer, on_bytes: Callable[[int], None]) -> LayerInfo:
+    def add_layer(self, layer: Outgoing, on_bytes: Callable[[int], None]) -> LayerInfo:
         known = layer.known
         if known is None and layer.read_first:
             known = layer.copy_to(lambda body: drain(body, on_bytes))
@@ -72,7 +73,7 @@ class RegistrySink:
         with self._lock:
             return self._turns.setdefault(digest, threading.Lock())
 
-    def _kept(self, layer: Layer, known: LayerInfo, on_bytes: Callable[[int], None]) -> LayerInfo:
+    def _kept(self, layer: Outgoing, known: LayerInfo, on_bytes: Callable[[int], None]) -> LayerInfo:
         """Found, mounted or sent: what `known` says is there afterwards."""
         where = f"{layer.name} ({known.descriptor.digest})"
         if self.has(known.descriptor):
@@ -80,7 +81,7 @@ class RegistrySink:
                 TRACE.decided(f"{where}: {self._reference.name} has it")
             return known
         opened: Answer | None = None
-        for repository in self._mounts.origins(self._reference, layer.origins, known.descriptor.digest):
+        for repository in self._mounts.origins(self._reference, layer.recipe.origins, known.descriptor.digest):
             if opened is not None:
                 self._repository.cancel(opened)
             opened = self._repository.mount_or_open(known.descriptor.digest, repository)
@@ -93,10 +94,10 @@ class RegistrySink:
         return self._sent(layer, known, opened, on_bytes)
 
     def _sent(
-        self, layer: Layer, known: LayerInfo | None, opened: Answer | None, on_bytes: Callable[[int], None]
+        self, layer: Outgoing, known: LayerInfo | None, opened: Answer | None, on_bytes: Callable[[int], None]
     ) -> LayerInfo:
         if known is not None and self._copies is not None:
-            with self._copies.find(layer, known.descriptor) as copy:
+            with self._copies.find(layer.recipe, known.descriptor) as copy:
                 if copy is not None:
                     if self._copy(copy, layer, known, opened, on_bytes):
                         return known
@@ -124,7 +125,7 @@ class RegistrySink:
         return made
 
     def _copy(
-        self, copy: Copy, layer: Layer, known: LayerInfo, opened: Answer | None, on_bytes: Callable[[int], None]
+        self, copy: Copy, layer: Outgoing, known: LayerInfo, opened: Answer | None, on_bytes: Callable[[int], None]
     ) -> bool:
         """Whether the blob came from there; else nothing did, and the layer is to be made."""
         at = 0

@@ -20,6 +20,7 @@ from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Uncompressed
 from cogpack.layers.files import FilesSource, Placed
 from cogpack.layers.fingerprints import Fingerprinted
+from cogpack.layers.known import Outgoing
 from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.push.mounts import Mounts
@@ -81,7 +82,7 @@ def test_an_image_arrives_whole_for_half_its_bytes_more_at_most(tmp_path: Path, 
         sink = RegistrySink(repository, reference, Mounts(tmp_path / "homes"))
         made = layers()
         with ThreadPoolExecutor(4) as pool:
-            infos = list(pool.map(lambda layer: sink.add_layer(layer, lambda _: None), made))
+            infos = list(pool.map(lambda layer: sink.add_layer(Outgoing(layer), lambda _: None), made))
         image = image_of(made, infos)
         root = sink.put(image)
         sink.commit(root, ["v1"])

@@ -68,28 +68,13 @@ def test_reading_nothing_is_no_answer() -> None:
         BuiltLayer(Source(b"x"), Gzip()).copy_to(lambda body: None)
 
 
-def test_two_words_that_differ_are_named_both() -> None:
-    layer = BuiltLayer(Source(b"x"), Gzip())
-    layer.believe(ZERO, vouched="cogpack.lock")
-    layer.believe(ZERO, vouched="the cache")
-    other = LayerInfo(ZERO.descriptor, DiffID("sha256:" + "2" * 64))
-    with pytest.raises(MismatchError, match=r"cogpack\.lock says .* the tag"):
-        layer.believe(other, vouched="the tag")
-
-
-def test_a_rebuild_that_contradicts_is_told_before_the_last_block_is_out() -> None:
-    layer = BuiltLayer(Source(b"x" * 10_000), Uncompressed())
-    layer.believe(ZERO, vouched="cogpack.lock")
-    sent: list[bytes] = []
-    with pytest.raises(MismatchError, match=ZERO.descriptor.digest):
-        layer.copy_to(lambda body: sent.extend(body))
-    assert sum(map(len, sent)) <= ZERO.descriptor.size
-
-
-def test_the_key_covers_source_codec_and_ground() -> None:
-    ground = {"opt": Directory("opt", 0o775)}
+def test_the_key_covers_source_codec_and_inherited_directories_directories() -> None:
+    inherited = {"opt": Directory("opt", 0o775)}
     layers = [BuiltLayer(Source(b"x"), codec) for codec in (Uncompressed(), SplicedGzip(), Gzip(), Zstd())]
-    layers += [BuiltLayer(Source(b"x", key="other"), Gzip()), BuiltLayer(Source(b"x"), Gzip(), ground=ground)]
+    layers += [
+        BuiltLayer(Source(b"x", key="other"), Gzip()),
+        BuiltLayer(Source(b"x"), Gzip(), inherited=inherited),
+    ]
     assert len({layer.key for layer in layers}) == len(layers)
     assert BuiltLayer(Source(b"x"), Gzip()).key == BuiltLayer(Source(b"y"), Gzip()).key
 
@@ -162,30 +147,6 @@ def test_hashes_of_files_that_another_machine_wrote_do_not_count(
     prints.save()
     assert Fingerprints(store, prints._seal).when_read(LocalFile.of(path)).blake3 is not None
     assert Fingerprints(store, Seal()).when_read(LocalFile.of(path)).blake3 is None
-
-
-def test_hearsay_is_borne_out_by_a_pass_and_ends_where_somebody_vouches(tmp_path: Path) -> None:
-    info = BuiltLayer(Source(b"data"), Gzip()).copy_to(drain)
-    told = BuiltLayer(Source(b"data"), Gzip())
-    word = {told.key: info}
-    told.ask(word, vouched="the tag", hearsay=True)
-    assert told.hearsay
-    told.copy_to(drain)
-    assert not told.hearsay
-    both = BuiltLayer(Source(b"data"), Gzip())
-    both.ask(word, vouched="the tag", hearsay=True)
-    both.ask(word, vouched="cogpack.lock")
-    assert (both.hearsay, both.vouched) == (False, "cogpack.lock")
-    both.ask(word, vouched="the tag", hearsay=True)
-    assert (both.hearsay, both.vouched) == (False, "cogpack.lock")
-
-
-def test_a_tag_that_lies_is_named_with_the_way_round_it() -> None:
-    layer = BuiltLayer(Source(b"data"), Gzip())
-    layer.ask({layer.key: ZERO}, vouched="the tag h/r:v1", hearsay=True)
-    with pytest.raises(MismatchError, match="the tag h/r:v1 says") as caught:
-        layer.copy_to(drain)
-    assert "--no-tag-cache" in caught.value.next_step
 
 
 def test_a_store_that_can_not_be_written_is_a_note(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from cogpack.digest import DiffID, sha256
 from cogpack.errors import InputError
 from cogpack.layers.built import BaseLayer
 from cogpack.layers.compression import Gzip
+from cogpack.layers.known import Outgoing
 from cogpack.oci import OCI_LAYER_GZIP, Descriptor, LayerInfo
 from cogpack.progress import Cancelled
 from cogpack.sinks.archive import ArchiveSink
@@ -99,7 +100,7 @@ def test_ctrl_c_ends_the_reading_of_a_base_layer_for_its_size(tmp_path: Path) ->
         raise Cancelled
 
     with pytest.raises(Cancelled), ArchiveSink.write(tmp_path / "image.tar") as sink:
-        sink.add_layer(BaseLayer("base", info, read, []), stopped)
+        sink.add_layer(Outgoing(BaseLayer("base", info, read, [])), stopped)
     assert len(given) == 1
 
 
@@ -109,7 +110,7 @@ def test_an_archive_replaces_an_older_one_only_when_it_is_whole(tmp_path: Path) 
 
     def fail() -> None:
         with ArchiveSink.write(path) as sink:
-            sink.add_layer(file_layer("project", {"a": b"1"}), lambda size: None)
+            sink.add_layer(Outgoing(file_layer("project", {"a": b"1"})), lambda size: None)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -156,7 +157,8 @@ def test_podman_and_skopeo_take_it_too(tmp_path: Path, program: str, short: Path
 def test_layers_of_one_archive_are_whole_tars(tmp_path: Path) -> None:
     with ArchiveSink.write(tmp_path / "image.tar") as sink:
         infos = [
-            sink.add_layer(file_layer("x", {f"a/{n}": b"x" * n}, Gzip()), lambda size: None) for n in (0, 511, 512)
+            sink.add_layer(Outgoing(file_layer("x", {f"a/{n}": b"x" * n}, Gzip())), lambda size: None)
+            for n in (0, 511, 512)
         ]
     with tarfile.open(tmp_path / "image.tar") as archive:
         for number, info in enumerate(infos):

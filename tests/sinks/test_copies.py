@@ -8,13 +8,13 @@ import pytest
 from support.clock import Notes
 from support.counted import Counted
 from support.fake_registry import DIST3, FakeRegistry, Fault, answer, reset
-from support.images import file_layer, fill
+from support.images import drain, file_layer, fill, known_of
 
 from cogpack.digest import sha256
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip, Uncompressed
 from cogpack.layers.layer import Consume, Form
-from cogpack.oci import LayerInfo
+from cogpack.oci import Descriptor, LayerInfo
 from cogpack.reference import Reference
 from cogpack.session import Session, Settings
 from cogpack.sinks.registry import RegistrySink
@@ -61,12 +61,18 @@ def sink(session: Session, registry: FakeRegistry, name: str) -> RegistrySink:
     return RegistrySink(repository, reference, session.mounts, session.copies(reference))
 
 
-def known(session: Session, registry: FakeRegistry, layer: Made) -> Made:
+def pushed(session: Session, registry: FakeRegistry, layer: Made) -> Made:
     """The same layer as a later push has it, after one to `registry`."""
     fill(sink(session, registry, "me/first"), [layer], ["v1"])
-    again = Made(layer._source, layer._codec)
-    again.believe(layer.copy_to(lambda body: [*body]), vouched="the cache")
-    return again
+    return again(layer)
+
+
+def again(layer: Made) -> Made:
+    return Made(layer._source, layer._codec)
+
+
+def descriptor(layer: Made) -> Descriptor:
+    return again(layer).copy_to(drain).descriptor
 
 
 def wrong(data: bytes | Counted) -> bytes:
@@ -76,7 +82,7 @@ def wrong(data: bytes | Counted) -> bytes:
 
 def push(session: Session, registry: FakeRegistry, layer: Made) -> RegistrySink:
     into = sink(session, registry, "me/second")
-    fill(into, [layer], ["v1"])
+    fill(into, [layer], ["v1"], known=known_of(again(layer)))
     return into
 
 
@@ -84,11 +90,10 @@ def test_a_compressed_layer_comes_from_the_registry_that_has_it(
     session: Session, registries: tuple[FakeRegistry, FakeRegistry]
 ) -> None:
     one, two = registries
-    layer = known(session, one, made())
+    layer = pushed(session, one, made())
     into = push(session, two, layer)
     assert layer.times == 0
-    assert layer.known
-    digest = layer.known.descriptor.digest
+    digest = descriptor(layer).digest
     assert into.copied == {digest: f"{one.address}/me/first"}
     assert digest in two.blobs["me/second"]
 
@@ -97,7 +102,7 @@ def test_a_compressed_layer_comes_from_the_registry_that_has_it(
 def test_what_is_made_as_soon_as_read_is_made_here(
     session: Session, registries: tuple[FakeRegistry, FakeRegistry], layer: Made
 ) -> None:
-    layer = known(session, registries[0], layer)
+    layer = pushed(session, registries[0], layer)
     assert push(session, registries[1], layer).copied == {}
     assert layer.times == 1
 
@@ -116,18 +121,17 @@ def test_a_layer_that_the_other_registry_does_not_give_is_made_here(
     session: Session, notes: Notes, registries: tuple[FakeRegistry, FakeRegistry], method: str, fault: Fault
 ) -> None:
     one, two = registries
-    layer = known(session, one, made())
+    layer = pushed(session, one, made())
     one.on(f"{method} blob", fault)
     into = push(session, two, layer)
     assert (into.copied, layer.times) == ({}, 1)
-    assert layer.known
-    assert layer.known.descriptor.digest in two.blobs["me/second"]
+    assert descriptor(layer).digest in two.blobs["me/second"]
     assert len([note for note in notes.notes if "does not give it" in note]) == (method == "GET")
 
 
 def test_a_copy_that_is_cut_goes_on(session: Session, registries: tuple[FakeRegistry, FakeRegistry]) -> None:
     one, two = registries
-    layer = known(session, one, made())
+    layer = pushed(session, one, made())
     one.on("GET blob", reset(after=1_000_000, times=2))
     assert push(session, two, layer).copied
     assert layer.times == 0
@@ -138,9 +142,8 @@ def test_wrong_bytes_of_another_registry_do_not_get_through(
     session: Session, notes: Notes, registries: tuple[FakeRegistry, FakeRegistry]
 ) -> None:
     one, two = registries
-    layer = known(session, one, made())
-    assert layer.known
-    digest = layer.known.descriptor.digest
+    layer = pushed(session, one, made())
+    digest = descriptor(layer).digest
     good = two.blobs.setdefault("me/second", {})
     one.blobs["me/first"][digest] = wrong(one.blobs["me/first"][digest])
     into = push(session, two, layer)
@@ -153,12 +156,11 @@ def test_a_registry_that_is_away_is_asked_once(
     session: Session, notes: Notes, registries: tuple[FakeRegistry, FakeRegistry]
 ) -> None:
     with FakeRegistry(DIST3).running() as one:
-        layers = [known(session, one, made(DATA + bytes([number]))) for number in range(3)]
+        layers = [pushed(session, one, made(DATA + bytes([number]))) for number in range(3)]
         fill(sink(session, one, "me/first"), layers, ["v1"])
     copies = session.copies(Reference.parse(f"{registries[1].address}/me/second"))
     for layer in layers:
-        assert layer.known
-        with copies.find(layer, layer.known.descriptor) as found:
+        with copies.find(layer, descriptor(layer)) as found:
             assert found is None
     assert copies._away == {one.address}
     assert notes.notes == []
@@ -168,10 +170,9 @@ def test_the_latest_home_of_a_blob_is_asked_first(
     session: Session, registries: tuple[FakeRegistry, FakeRegistry]
 ) -> None:
     one, two = registries
-    layer = known(session, one, made())
+    layer = pushed(session, one, made())
     fill(sink(session, two, "me/third"), [layer], ["v1"])
-    assert layer.known
-    digest = layer.known.descriptor.digest
+    digest = descriptor(layer).digest
     homes = [Reference(two.address, "me/third"), Reference(one.address, "me/first")]
     assert session.mounts.in_other_registries("registry.test", digest) == homes
     assert session.mounts.in_other_registries(two.address, digest) == homes[1:]

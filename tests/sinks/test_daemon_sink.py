@@ -14,6 +14,7 @@ from cogpack.errors import UnavailableError
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip, Uncompressed
 from cogpack.layers.files import FilesSource, generated
+from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Form
 from cogpack.progress import SILENT, Cancellation, Cancelled
 from cogpack.sinks.archive import ArchiveSink
@@ -120,7 +121,7 @@ def test_an_interrupted_load_never_sees_the_end_of_the_archive(stand_in: StandIn
 
     def interrupt() -> None:
         with DaemonSink.open(SILENT, Cancellation()) as sink:
-            sink.add_layer(file_layer("x", {"x": b"x"}), lambda size: None)
+            sink.add_layer(Outgoing(file_layer("x", {"x": b"x"})), lambda size: None)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

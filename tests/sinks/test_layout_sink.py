@@ -12,6 +12,7 @@ from support.validate import validate_layout
 from cogpack.digest import sha256
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.compression import Gzip
+from cogpack.layers.known import Outgoing
 from cogpack.layout import Layout
 from cogpack.sinks.layout import LayoutSink
 
@@ -139,7 +140,7 @@ def test_a_layout_of_several_images_asks_which(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_layout_is_not_read(tmp_path: Path) -> None:
-    LayoutSink(tmp_path).add_layer(one_layer()[0], lambda size: None)
+    LayoutSink(tmp_path).add_layer(Outgoing(one_layer()[0]), lambda size: None)
     with pytest.raises(InputError, match=r"no index\.json"):
         Layout.read(tmp_path)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.clock import Notes
 from support.fake_registry import DIST28, FakeRegistry, answer, error
-from support.images import file_layer, fill, image_of
+from support.images import drain, file_layer, fill, image_of, known_of
 from support.verbs import Verbs
 
 from cogpack.errors import CogpackError, InputError, MismatchError
@@ -19,6 +19,7 @@ from cogpack.layers.compression import Gzip
 from cogpack.layers.entry import Entry
 from cogpack.layers.facts import Facts
 from cogpack.layers.files import FilesSource, generated
+from cogpack.layers.known import Outgoing
 from cogpack.oci import Platform
 from cogpack.planning.plan import Plan
 from cogpack.planning.transfer import transfer
@@ -60,7 +61,7 @@ def test_f32_f33_a_blob_that_vanishes_before_the_manifest_is_sent_again(
 ) -> None:
     into = sink(http, registry, tmp_path)
     layers = [file_layer(name, files, Gzip()) for name, files in LAYERS]
-    image = image_of(layers, [into.add_layer(layer, lambda _: None) for layer in layers])
+    image = image_of(layers, [into.add_layer(Outgoing(layer), lambda _: None) for layer in layers])
     lost = image.layers[1][1].descriptor.digest
     del registry.blobs["a/b"][lost]
     root = into.put(image)
@@ -74,7 +75,7 @@ def test_f33_a_config_that_vanishes_before_the_manifest_is_sent_again(
 ) -> None:
     into = sink(http, registry, tmp_path)
     layers = [file_layer(*LAYERS[0])]
-    image = image_of(layers, [into.add_layer(layer, lambda _: None) for layer in layers])
+    image = image_of(layers, [into.add_layer(Outgoing(layer), lambda _: None) for layer in layers])
     lost: list[bytes] = []
 
     def throws_away(_: object) -> bool:
@@ -102,7 +103,7 @@ def test_f32_after_a_long_push_every_blob_is_looked_for_before_the_manifest(
 ) -> None:
     into = sink(http, registry, tmp_path)
     layers = [file_layer(name, files) for name, files in LAYERS]
-    image = image_of(layers, [into.add_layer(layer, lambda _: None) for layer in layers])
+    image = image_of(layers, [into.add_layer(Outgoing(layer), lambda _: None) for layer in layers])
     del registry.blobs["a/b"][image.layers[0][1].descriptor.digest]
     monkeypatch.setattr("cogpack.sinks.registry._LONG", -1.0)
     into.put(image)
@@ -113,15 +114,14 @@ def test_f36_who_stops_before_a_layer_is_made_ends_the_session_that_a_refused_mo
     http: Http, registry: FakeRegistry, tmp_path: Path
 ) -> None:
     layer = file_layer(*LAYERS[0])
-    info = layer.copy_to(lambda body: [*body])
-    layer.believe(info, vouched="a test")
+    info = layer.copy_to(drain)
     Mounts(tmp_path / "homes").record(registry.address, "c/d", [info.descriptor.digest])
 
     def stop(_: int) -> None:
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        sink(http, registry, tmp_path).add_layer(layer, stop)
+        sink(http, registry, tmp_path).add_layer(Outgoing(layer, known_of(layer)), stop)
     assert registry.kinds("DELETE session")
     assert not registry.sessions
 
@@ -166,7 +166,7 @@ def test_f37_after_60_of_100_layers_the_next_push_asks_for_each_once_and_sends_4
 
     killed = sink(http, registry, tmp_path)
     for layer in layers(60):
-        killed.add_layer(layer, lambda _: None)
+        killed.add_layer(Outgoing(layer), lambda _: None)
     registry.seen.clear()
     fill(sink(http, registry, tmp_path), layers(100), ["v1"])
     config = 1
@@ -181,14 +181,13 @@ def test_f41_a_layer_that_stands_twice_in_an_image_is_sent_once(
     from concurrent.futures import ThreadPoolExecutor
 
     into = sink(http, registry, tmp_path)
-    known = into.add_layer(file_layer(*LAYERS[1]), lambda _: None)
+    into.add_layer(Outgoing(file_layer(*LAYERS[1])), lambda _: None)
     registry.blobs.clear()
     registry.seen.clear()
 
     def add(_: int) -> None:
         layer = file_layer(*LAYERS[1])
-        layer.believe(known, vouched="the test")
-        into.add_layer(layer, lambda _: None)
+        into.add_layer(Outgoing(layer, known_of(layer)), lambda _: None)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(add, range(4)))
@@ -239,7 +238,6 @@ def test_a_layer_that_the_registry_lacks_is_said_to_be_built_while_it_is_made(
 
     source = Slow(told.name, [generated(path, data) for path, data in LAYERS[1][1].items()])
     layer = BuiltLayer(source, Gzip())
-    layer.believe(told.copy_to(lambda body: [None for _ in body]), vouched="cogpack.lock")
     plan = Plan(
         layers=(layer,),
         base_layers=0,
@@ -252,7 +250,14 @@ def test_a_layer_that_the_registry_lacks_is_said_to_be_built_while_it_is_made(
     )
     into = sink(http, registry, tmp_path)
     transfer(
-        plan, into, tags=(), jobs=1, facts=Facts(tmp_path / "facts"), progress=progress, cancellation=Cancellation()
+        plan,
+        known_of(told),
+        into,
+        tags=(),
+        jobs=1,
+        facts=Facts(tmp_path / "facts"),
+        progress=progress,
+        cancellation=Cancellation(),
     )
     assert during == [["ask", "build"]]
     assert [(task.verbs, task.outcome) for task in progress.tasks] == [(["ask", "build", "send"], "sent")]

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 import pytest
 from support.disks import no_file_beyond
 from support.fake_registry import ALL, DIST28, FakeRegistry, Fault, Seen, answer, error, late, reset
-from support.images import file_layer, fill, image_of
+from support.images import drain, file_layer, fill, image_of, known_of
 
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
@@ -23,6 +23,7 @@ from cogpack.layers.compression import Codec, Gzip, Uncompressed
 from cogpack.layers.facts import Facts
 from cogpack.layers.files import FilesSource, Placed
 from cogpack.layers.fingerprints import Fingerprints
+from cogpack.layers.known import NOTHING, Outgoing
 from cogpack.oci import Platform
 from cogpack.planning.plan import Plan
 from cogpack.planning.transfer import Transferred, transfer
@@ -74,6 +75,7 @@ def whole(*layers: BuiltLayer) -> Plan:
 def moved(http: Http, registry: FakeRegistry, tmp_path: Path, layers: list[BuiltLayer]) -> Transferred:
     return transfer(
         whole(*layers),
+        known_of(*layers),
         sink(http, registry, tmp_path),
         tags=["v1"],
         jobs=len(layers),
@@ -83,19 +85,13 @@ def moved(http: Http, registry: FakeRegistry, tmp_path: Path, layers: list[Built
     )
 
 
-def known_layers(*sizes: int) -> list[BuiltLayer]:
-    """Of bytes that are all different, each with its digest known: they go out in whole PUTs."""
-    layers = [
-        file_layer(f"{number}", {"w": random.Random(number).randbytes(size)}) for number, size in enumerate(sizes)
-    ]
-    for layer in layers:
-        layer.believe(layer.copy_to(lambda body: [None for _ in body] and None), vouched="the test")
-    return layers
+def different_layers(*sizes: int) -> list[BuiltLayer]:
+    """Of bytes that are all different; `moved` knows the digest of each: they go out in whole PUTs."""
+    return [file_layer(f"{number}", {"w": random.Random(number).randbytes(size)}) for number, size in enumerate(sizes)]
 
 
 def digest_of(layer: BuiltLayer) -> Digest:
-    assert layer.known is not None
-    return layer.known.descriptor.digest
+    return layer.copy_to(drain).descriptor.digest
 
 
 def put_of(layer: BuiltLayer) -> Callable[[Seen], bool]:
@@ -106,7 +102,7 @@ def put_of(layer: BuiltLayer) -> Callable[[Seen], bool]:
 def test_f1_a_layer_that_breaks_once_is_sent_again_and_the_others_go_on_undisturbed(
     registry: FakeRegistry, tmp_path: Path
 ) -> None:
-    broken, *others = layers = known_layers(8 * MiB, 8 * MiB, 3 * MiB, 100)
+    broken, *others = layers = different_layers(8 * MiB, 8 * MiB, 3 * MiB, 100)
     registry.on("PUT session", reset(after=MiB), when=put_of(broken))
     with Http() as http:
         done = moved(http, registry, tmp_path, layers)
@@ -122,7 +118,7 @@ def test_f1_a_layer_that_breaks_once_is_sent_again_and_the_others_go_on_undistur
 def test_f2_a_layer_that_always_breaks_is_tried_in_every_shape_named_and_no_tag_is_written(
     registry: FakeRegistry, tmp_path: Path
 ) -> None:
-    broken, *others = layers = known_layers(24 * MiB, 3 * MiB, 100)
+    broken, *others = layers = different_layers(24 * MiB, 3 * MiB, 100)
     registry.on("PUT session", reset(after=MiB, times=99), when=put_of(broken))
     registry.on("PATCH session", reset(after=MiB, times=99))  # nobody else has a reason to send one
     with Http() as http, pytest.raises(UnavailableError) as failed:
@@ -177,8 +173,7 @@ def test_f29_a_file_that_changes_while_it_goes_out_is_named_and_nothing_comes_of
     file = tmp_path / "model.bin"
     file.write_bytes(random.Random(1).randbytes(12 * MiB))
     layer = BuiltLayer(FilesSource("weights: w", [Placed("w", Fingerprints(tmp_path / "f").of(file))]), codec)
-    if known:
-        layer.believe(layer.copy_to(lambda body: [None for _ in body] and None), vouched="the test")
+    outgoing = Outgoing(layer, known_of(layer) if known else NOTHING)
     sent = 0
 
     def count(size: int) -> None:
@@ -189,9 +184,9 @@ def test_f29_a_file_that_changes_while_it_goes_out_is_named_and_nothing_comes_of
 
     with Http() as http:
         into = sink(http, registry, tmp_path)
-        layer.read_first = False  # or it would be read once before anything goes out
+        outgoing.read_first = False  # or it would be read once before anything goes out
         with pytest.raises(MismatchError, match=re.escape(str(file))):
-            into.add_layer(layer, count)
+            into.add_layer(outgoing, count)
     assert sent >= 4 * MiB
     assert not registry.blobs.get("a/b")
     assert not registry.sessions
@@ -212,7 +207,7 @@ def test_f30_a_registry_that_takes_nothing_or_next_to_nothing_is_dropped_and_giv
         registry.on(kind, how)
     layer = file_layer("weights: w", {"w": bytes(24 * MiB)})
     with Http(limits=QUICK) as http, pytest.raises(UnavailableError, match="tries in each shape"):
-        sink(http, registry, tmp_path).add_layer(layer, lambda _: None)
+        sink(http, registry, tmp_path).add_layer(Outgoing(layer), lambda _: None)
     assert len(registry.kinds("PUT session")) == 4
     assert not registry.blobs.get("a/b")
 
@@ -236,9 +231,9 @@ def test_f31_an_upload_whose_answers_drip_is_dropped_and_given_up(
     monkeypatch.setattr("cogpack.registry.push.requests.commit_timeout", lambda _: QUICK.answer)
     for kind in ("PUT session", "PATCH session"):
         registry.on(kind, Fault("drip", times=99))
-    layer = known_layers(MiB)[0] if known else file_layer("weights: w", {"w": bytes(MiB)})
+    layer = file_layer("weights: w", {"w": bytes(MiB)})
     with Http(limits=QUICK) as http, pytest.raises(UnavailableError, match=r"4 tries in each shape.*not done in"):
-        sink(http, registry, tmp_path).add_layer(layer, lambda _: None)
+        sink(http, registry, tmp_path).add_layer(Outgoing(layer, known_of(layer) if known else NOTHING), lambda _: None)
     assert len(registry.kinds("PUT session" if known else "PATCH session")) >= 4
     assert not registry.tags
 
@@ -273,7 +268,7 @@ def test_f36_a_disk_that_fails_ends_the_session_and_the_file_is_named(
     layer = BuiltLayer(FilesSource("weights: w", [Placed("w", content)]), Gzip())
     monkeypatch.setattr("cogpack.layers.content._open_at_once", lambda path, _: os.open(path, os.O_WRONLY))
     with Http() as http, pytest.raises(InputError, match=r"model\.bin: can't be read"):
-        sink(http, registry, tmp_path).add_layer(layer, lambda _: None)
+        sink(http, registry, tmp_path).add_layer(Outgoing(layer), lambda _: None)
     assert not registry.sessions
     assert not registry.blobs.get("a/b")
 
@@ -313,7 +308,7 @@ def test_whatever_a_registry_is_and_does_an_image_is_whole_there_or_the_push_fai
         into = sink(http, registry, tmp_path)
         try:
             with ThreadPoolExecutor(3) as pool:
-                infos = list(pool.map(lambda layer: into.add_layer(layer, lambda _: None), layers))
+                infos = list(pool.map(lambda layer: into.add_layer(Outgoing(layer), lambda _: None), layers))
             image = image_of(layers, infos)
             into.commit(into.put(image), ["v1"])
         except CogpackError:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.images import file_layer, fill, image_of
+from support.images import file_layer, fill, image_of, known_of
 from support.validate import check_tar, validate_layout
 
 from cogpack.http import Http
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip, SplicedGzip, Uncompressed, Zstd
+from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Form
 from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials
@@ -123,7 +124,7 @@ def test_an_image_comes_back_as_it_was_assembled(place: Place) -> None:
 def test_nothing_can_be_seen_before_the_commit(place: Place) -> None:
     with place.sink() as sink:
         made = layers()
-        image = image_of(made, [sink.add_layer(layer, lambda size: None) for layer in made])
+        image = image_of(made, [sink.add_layer(Outgoing(layer), lambda size: None) for layer in made])
         root = sink.put(image)
         assert place.seen() is None
         sink.commit(root, [place.tag])
@@ -138,7 +139,7 @@ def test_a_failing_layer_leaves_nothing_to_be_seen(place: Place) -> None:
         raise Stop
 
     with pytest.raises(Stop), place.sink() as sink:
-        sink.add_layer(layers()[0], stop)
+        sink.add_layer(Outgoing(layers()[0]), stop)
     assert place.seen() is None
     left = [path for path in place.directory.rglob("*") if path.is_file() and "sha256" in path.parts]
     assert left == []
@@ -159,7 +160,7 @@ def test_all_bytes_that_move_are_counted(place: Place) -> None:
     with place.sink() as sink:
         layer = layers()[2]
         counts: list[int] = []
-        info = sink.add_layer(layer, counts.append)
+        info = sink.add_layer(Outgoing(layer), counts.append)
         expected = layer.size(sink.form)
     assert sum(counts) == expected == info.descriptor.size
     assert len(counts) >= 1
@@ -170,31 +171,29 @@ def test_a_layer_that_is_there_and_known_is_not_read_again(tmp_path: Path) -> No
         place = Place(kind, tmp_path)
         with place.sink() as sink:
             first = layers()[0]
-            info = sink.add_layer(first, lambda size: None)
+            info = sink.add_layer(Outgoing(first), lambda size: None)
             again = layers()[0]
-            again.believe(info, vouched="the test")
             counts: list[int] = []
             assert sink.has(info.descriptor)
-            assert sink.add_layer(again, counts.append) == info
+            assert sink.add_layer(Outgoing(again, known_of(again)), counts.append) == info
             assert counts == []
 
 
 def test_a_known_layer_with_a_blob_of_another_size_is_made_again(tmp_path: Path) -> None:
     place = Place("layout", tmp_path)
     with place.sink() as sink:
-        info = sink.add_layer(layers()[0], lambda size: None)
+        info = sink.add_layer(Outgoing(layers()[0]), lambda size: None)
         blob = tmp_path / "layout" / "blobs" / "sha256" / info.descriptor.digest.removeprefix("sha256:")
         blob.write_bytes(blob.read_bytes()[:-1])
         again = layers()[0]
-        again.believe(info, vouched="the test")
         assert not sink.has(info.descriptor)
-        assert sink.add_layer(again, lambda size: None) == info
+        assert sink.add_layer(Outgoing(again, known_of(again)), lambda size: None) == info
         assert sink.has(info.descriptor)
 
 
 def test_the_form_says_whether_the_sink_takes_plain_tars(place: Place) -> None:
     with place.sink() as sink:
-        info = sink.add_layer(layers()[0], lambda size: None)
+        info = sink.add_layer(Outgoing(layers()[0]), lambda size: None)
         assert sink.form is (Form.PLAIN if place.kind == "archive" else Form.STORED)
         assert (info.descriptor.digest == info.diff_id) is (sink.form is Form.PLAIN)
         assert sink.parallel is (place.kind != "archive")

@@ -7,7 +7,8 @@ from cogpack.images.assemble import Part, Run, assemble
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Codec, Uncompressed
 from cogpack.layers.files import FilesSource, generated
-from cogpack.layers.layer import Layer
+from cogpack.layers.known import NOTHING, Known, Outgoing
+from cogpack.layers.layer import Body, Layer, key_of
 from cogpack.oci import Descriptor, Image, LayerInfo, Platform
 from cogpack.sinks.base import Sink
 
@@ -27,8 +28,18 @@ def image_of(layers: Sequence[Layer], infos: Sequence[LayerInfo], *, command: Se
         ports=(),
         labels={"test": "yes"},
     )
-    parts = [Part(layer.name, layer.key, info) for layer, info in zip(layers, infos, strict=True)]
+    parts = [Part(layer.name, key_of(layer), info) for layer, info in zip(layers, infos, strict=True)]
     return assemble(parts, run, platform=Platform(architecture="amd64", os="linux"))
+
+
+def drain(body: Body) -> None:
+    for _ in body:
+        pass
+
+
+def known_of(*layers: Layer) -> Known:
+    """What each of them comes out as: it is made for it."""
+    return NOTHING.with_read({key_of(layer): layer.copy_to(drain) for layer in layers})
 
 
 def fill(
@@ -36,11 +47,12 @@ def fill(
     layers: Sequence[Layer],
     tags: Sequence[str],
     *,
+    known: Known = NOTHING,
     on_bytes: Callable[[int], None] = lambda size: None,
     command: Sequence[str] = ("/hello",),
 ) -> tuple[Image, Descriptor]:
     """Layers, image and tags into `sink`, in the order of the protocol."""
-    image = image_of(layers, [sink.add_layer(layer, on_bytes) for layer in layers], command=command)
+    image = image_of(layers, [sink.add_layer(Outgoing(layer, known), on_bytes) for layer in layers], command=command)
     root = sink.put(image)
     sink.commit(root, tags)
     return image, root

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from support import gguf_files
+from support.images import drain
 from support.safetensors_files import made
 
+from cogpack.digest import DiffID
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Uncompressed
@@ -19,7 +21,8 @@ from cogpack.layers.content import LocalFile
 from cogpack.layers.entry import Directory, File, HardLink, Symlink
 from cogpack.layers.facts import Facts
 from cogpack.layers.fingerprints import Fingerprints
-from cogpack.layers.layer import LayerSource
+from cogpack.layers.known import Claims, Known, Outgoing
+from cogpack.layers.layer import Body, LayerSource, key_of
 from cogpack.layers.weights import MAX_LAYERS, Weight, largest, lay, layer_size, may_hold
 from cogpack.oci import LayerInfo
 from cogpack.project import Rule
@@ -215,10 +218,10 @@ def test_one_pass_gives_bytes_digest_and_key(folder: Folder, monkeypatch: pytest
     with counted_reads(monkeypatch) as reads:
         layers = [BuiltLayer(source, Uncompressed()) for source in folder.lay([weight])]
         header = reads["model.safetensors"]
-        assert any(layer.unread for layer in layers)
+        assert any(layer.key is None for layer in layers)
         for layer in layers:
-            layer.learn(lambda size: None)
-            assert layer.known is not None
+            layer.copy_to(drain)
+            assert layer.key is not None
         assert reads["model.safetensors"] - header == 8 * MiB
     assert len({layer.key for layer in layers}) == len(layers)
 
@@ -228,47 +231,50 @@ def test_what_was_read_once_is_recognised_unread(folder: Folder, monkeypatch: py
     weight = folder.weight("b.bin", bytes(1000))
     (source,) = folder.lay([weight])
     layer = BuiltLayer(source, Uncompressed())
-    layer.learn(lambda size: None)
+    layer.copy_to(drain)
     folder.prints.save()
     folder.prints = Fingerprints(folder.store)
     (source,) = folder.lay([weight])
     again = BuiltLayer(source, Uncompressed())
-    assert not again.unread
-    assert again.key == layer.key
+    assert again.key == layer.key is not None
 
 
 def test_who_trusts_no_times_reads_again(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cogpack.layers.fingerprints._YOUNG", -(10**12))
     weight = folder.weight("b.bin", b"data")
-    BuiltLayer(folder.lay([weight])[0], Uncompressed()).learn(lambda size: None)
+    BuiltLayer(folder.lay([weight])[0], Uncompressed()).copy_to(drain)
     folder.prints.save()
     for trusting in (True, False):
         folder.prints = Fingerprints(folder.store, trusting=trusting)
-        assert BuiltLayer(folder.lay([weight])[0], Uncompressed()).unread is not trusting
+        assert (BuiltLayer(folder.lay([weight])[0], Uncompressed()).key is None) is not trusting
 
 
-def test_a_word_about_an_unread_layer_is_weighed_in_the_pass_that_reads_it(folder: Folder) -> None:
-    (source,) = folder.lay([folder.weight("b.bin", b"data")])
-    layer = BuiltLayer(source, Uncompressed())
-    layer.learn(lambda size: None)
-    assert layer.known is not None
-    facts = Facts(folder.root / "facts")
-    facts.record(layer.key, layer.known)
-
+def test_what_is_said_of_an_unread_layer_is_weighed_in_the_pass_that_reads_it(folder: Folder) -> None:
     def fresh() -> BuiltLayer:
         folder.prints = Fingerprints(folder.root / "no such store")
         (source,) = folder.lay([folder.weight("b.bin", b"data")])
         return BuiltLayer(source, Uncompressed())
 
-    believing = fresh()
-    believing.ask(facts, vouched="the cache")
-    assert believing.known is None
-    assert believing.copy_to(lambda body: list(body)) == believing.known == layer.known
+    layer = fresh()
+    info = layer.copy_to(drain)
+    facts = Facts(folder.root / "facts")
+    facts.record(key_of(layer), info)
+    again = fresh()
+    known = Known.weighed([again], [Claims("the cache", facts)])
+    assert known.of(again) is None
+    assert Outgoing(again, known).copy_to(drain) == info
     poisoned = fresh()
-    wrong = LayerInfo(layer.known.descriptor, type(layer.known.diff_id)("sha256:" + "0" * 64))
-    poisoned.ask({layer.key: wrong}, vouched="cogpack.lock")
+    wrong = LayerInfo(info.descriptor, DiffID("sha256:" + "0" * 64))
+    known = Known.weighed([poisoned], [Claims("cogpack.lock", {key_of(layer): wrong})])
+    ended: list[bool] = []
+
+    def consume(body: Body) -> None:
+        drain(body)
+        ended.append(True)
+
     with pytest.raises(MismatchError, match=r"cogpack\.lock says"):
-        poisoned.copy_to(lambda body: list(body))
+        Outgoing(poisoned, known).copy_to(consume)
+    assert ended == []
 
 
 @pytest.mark.parametrize(
