@@ -19,6 +19,7 @@ RANKS = {
     "redaction": 0,
     "encodings": 0,
     "home": 0,
+    "symlinks": 0,
     "trace": 1,
     "disk": 1,
     "oci": 1,

@@ -18,10 +18,10 @@ from cogpack.errors import InputError, MismatchError
 from cogpack.images.stored import StoredImage, open_image, title, trying
 from cogpack.images.unfinished import check_free, unfinished
 from cogpack.images.unpack import LEVELS, Tree
-from cogpack.layers.weights.opaque import MANIFEST, ROOT, JoinSource
+from cogpack.layers.weights.opaque import MANIFEST, JoinSource
 from cogpack.oci import Descriptor, ImageConfig, Platform, read_config
 from cogpack.registry.pull.partial import Partial
-from cogpack.runtime.contract import SOURCE
+from cogpack.runtime.contract import SOURCE, STATE
 from cogpack.session import Session
 from cogpack.sinks.archive import check_no_archive
 from cogpack.sinks.base import counted
@@ -146,7 +146,7 @@ class _Extraction:
                 came.add(member.path)
             elif "/".join([*parents, name]) in self._whole:
                 raise self._wrong(f"/{member.path} is there whole and in parts")
-            elif not member.path.startswith(f"{ROOT}/"):
+            elif not member.path.startswith(f"{STATE}/"):
                 self._tree.write([*parents, name], member.size, reader.content())
         elif member.kind == "hardlink":
             self._link(member, came)
@@ -161,7 +161,7 @@ class _Extraction:
             blocks = self._tree.read(_parts(other.path), other.offset, other.size)
             self._tree.write(_parts(place.path), place.size, blocks, offset=place.offset)
             came.add(member.path)
-        elif not member.path.startswith(f"{ROOT}/"):
+        elif not member.path.startswith(f"{STATE}/"):
             source, path = _parts(member.target), _parts(member.path)
             if not source or {"/".join(source), "/".join(path)} & self._whole:
                 raise stray

@@ -9,13 +9,12 @@ import os
 from collections.abc import Collection
 
 from cogpack.errors import InputError
+from cogpack.symlinks import follow
 
 HOME = "src"
 """The first part of each of the project's paths in the image."""
 
 _DEVICES = frozenset({"null", "zero", "full", "random", "urandom", "tty", "fd", "stdin", "stdout", "stderr", "shm"})
-_MOST = 40
-"""Links followed in a row before it is a loop, as in Linux."""
 
 
 class Links:
@@ -30,30 +29,14 @@ class Links:
 
         Links on the way are followed too; a loop leads nowhere: None.
         """
-        place = _from(target, [HOME, *_parts(directory)])
-        pending, links = _parts(target), 0
-        while pending:
-            part = pending.pop(0)
-            if part == "..":
-                place = place[:-1]
-                continue
-            place.append(part)
-            further = self._link(place)
-            if further is None:
-                continue
-            links += 1
-            if links > _MOST:
-                return None
-            place = _from(further, place[:-1])
-            pending = _parts(further) + pending
-        return "/".join(place)
+        return follow(target, self._link, start=f"{HOME}/{directory}")
 
-    def _link(self, place: list[str]) -> str | None:
-        """What the link at a place of the image says, if one of the project is there."""
-        if place[0] != HOME or len(place) == 1:
+    def _link(self, place: str) -> str | None:
+        """Tell where the link at this path of the image leads, if one of the project is there."""
+        if not place.startswith(f"{HOME}/"):
             return None
         try:
-            return os.readlink("/".join([self._root, *place[1:]]))  # noqa: PTH115 - a Path would rewrite it
+            return os.readlink(f"{self._root}/{place.removeprefix(f'{HOME}/')}")  # noqa: PTH115 - a Path would rewrite it
         except (OSError, ValueError):  # no link, or nothing there
             return None
 
@@ -94,8 +77,3 @@ class Links:
 
 def _parts(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in ("", ".")]
-
-
-def _from(target: str, place: list[str]) -> list[str]:
-    """Where following `target` begins."""
-    return [] if target.startswith("/") else place

@@ -4,18 +4,19 @@ Each layer is streamed once and listed; nothing of it is stored.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 from cogpack.bases import InheritedDirectory, RegistryBase, RegistryLayer
 from cogpack.decompress import decompressed
-from cogpack.digest import Digest, parse_digest
+from cogpack.digest import DiffID, Digest, parse_digest
 from cogpack.errors import InputError
 from cogpack.oci import CONFIG_LIMIT, Descriptor, Execution, ImageConfig, Manifest, Platform, read_config
 from cogpack.progress import Progress
 from cogpack.reference import Reference
 from cogpack.registry.graph import check_platform, read_graph
+from cogpack.symlinks import follow
 from cogpack.untar import Member, Untar
 
 _LIBC = re.compile(r"(?:.*/)?(?:libc\.so\.6|libc-2\.\d+\.so)")
@@ -46,7 +47,7 @@ def resolve_base(reference: Reference, platform: Platform, images: Images, progr
     diff_ids = config.rootfs.diff_ids
     if len(diff_ids) != len(manifest.layers):
         _refuse(reference, f"it has {len(manifest.layers)} layers, but its config lists {len(diff_ids)}")
-    tree = _Tree(reference)
+    tree = _Listing(reference)
     for layer in manifest.layers:
         task = progress.task(f"{reference.repository} {layer.digest[7:19]}", layer.size, "read")
         with images.blob(layer) as blocks:
@@ -73,8 +74,8 @@ def resolve_base(reference: Reference, platform: Platform, images: Images, progr
     )
 
 
-def _diff_id(text: str, reference: Reference) -> Any:
-    return parse_digest(text, where=f"{reference}: diff ID")
+def _diff_id(text: str, reference: Reference) -> DiffID:
+    return DiffID(parse_digest(text, where=f"{reference}: diff ID"))
 
 
 def _manifest(reference: Reference, platform: Platform, images: Images) -> tuple[Manifest, Digest, bytes]:
@@ -98,7 +99,7 @@ def _search_path(config: Execution | None) -> list[str]:
     return ["usr/local/bin", "usr/bin", "bin"]
 
 
-class _Tree:
+class _Listing:
     """The listing of all layers so far: what a container would see, by path."""
 
     def __init__(self, reference: Reference) -> None:
@@ -154,30 +155,14 @@ class _Tree:
                 return
             tail = tail[-512:]
 
-    def resolve(self, path: str, hops: int = 40) -> str | None:
-        """The real path behind the links in `path`, or None."""
-        done: list[str] = []
-        waiting = [part for part in reversed(path.split("/")) if part]
-        while waiting:
-            part = waiting.pop()
-            if part == "..":
-                done = done[:-1]
-                continue
-            if part == ".":
-                continue
-            here = "/".join([*done, part])
-            entry = self._entries.get(here)
-            if entry is not None and entry.kind == "symlink":
-                hops -= 1
-                if hops < 0:
-                    return None
-                if entry.link.startswith("/"):
-                    done = []
-                waiting += [piece for piece in reversed(entry.link.split("/")) if piece]
-            else:
-                done.append(part)
-        real = "/".join(done)
+    def resolve(self, path: str) -> str | None:
+        """Give the real path behind the links in `path`, or None where nothing is there."""
+        real = follow(path, self._target)
         return real if real in self._entries else None
+
+    def _target(self, path: str) -> str | None:
+        entry = self._entries.get(path)
+        return entry.link if entry is not None and entry.kind == "symlink" else None
 
     def interpreter(self, reference: Reference, search: list[str]) -> tuple[str, str]:
         """(version, absolute path) of the CPython that `python3` or `python` on PATH is."""
@@ -212,7 +197,7 @@ class _Tree:
             _refuse(reference, "/tmp is not a directory of mode 1777, without which every prediction fails")
 
 
-def _counted(blocks: Iterable[bytes], advance: Any) -> Iterator[bytes]:
+def _counted(blocks: Iterable[bytes], advance: Callable[[int], object]) -> Iterator[bytes]:
     for block in blocks:
         advance(len(block))
         yield block

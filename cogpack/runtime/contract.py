@@ -15,7 +15,9 @@ SCHEMA_PATH = f"{SOURCE}/.cog/openapi_schema.json"
 WORKING_DIRECTORY = f"/{SOURCE}"
 COMMAND = ("python", "-m", "cog.server.http")
 PORT = "5000/tcp"
-JOIN = ("python", "-I", "/var/lib/cogpack/join.py")
+STATE = "var/lib/cogpack"
+"""Where the image has files in parts, and where they are joined. `inside/join.py` stands alone and says it itself."""
+JOIN = ("python", "-I", f"/{STATE}/join.py")
 """Entrypoint of images with files in parts (`inside/join.py`): it ends by becoming the command."""
 
 SCHEMA_LABEL = "run.cog.openapi_schema"

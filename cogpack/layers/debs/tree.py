@@ -8,8 +8,8 @@ import msgspec
 from cogpack.errors import InputError
 from cogpack.layers.content import Bytes, Content
 from cogpack.layers.entry import Directory, Entry, File, Symlink, parents
+from cogpack.symlinks import follow
 
-_LINKS = 40  # as many as the kernel follows
 Owner: TypeAlias = str
 GENERATED: Owner = ""
 
@@ -58,31 +58,17 @@ class Tree:
         return self._owners.get(self.real(path), GENERATED)
 
     def _walk(self, path: str, *, last: bool) -> str:
-        pending = path.split("/")[::-1]
-        done: list[str] = []
-        links = 0
-        while pending:
-            name = pending.pop()
-            if name in ("", "."):
-                continue
-            if name == "..":
-                if done:
-                    done.pop()
-                continue
-            done.append(name)
-            entry = self._entries.get("/".join(done))
-            if isinstance(entry, Symlink) and (pending or last):
-                links += 1
-                if links > _LINKS:
-                    raise InputError(
-                        f"/{path}: a loop of symbolic links in the Debian packages",
-                        next_step="remove the package it belongs to from build.system_packages",
-                    )
-                done.pop()
-                if entry.target.startswith("/"):
-                    done.clear()
-                pending.extend(entry.target.split("/")[::-1])
-        return "/".join(done)
+        found = follow(path, self._target, last=last)
+        if found is None:
+            raise InputError(
+                f"/{path}: a loop of symbolic links in the Debian packages",
+                next_step="remove the package it belongs to from build.system_packages",
+            )
+        return found
+
+    def _target(self, path: str) -> str | None:
+        entry = self._entries.get(path)
+        return entry.target if isinstance(entry, Symlink) else None
 
     # What packages do
 

@@ -16,12 +16,12 @@ from cogpack.layers.content import Bytes, LocalFile, Slices
 from cogpack.layers.entry import Directory, Entry, File, Symlink
 from cogpack.layers.files import Placed
 from cogpack.oci import encode
+from cogpack.runtime.contract import STATE
 
-ROOT = "var/lib/cogpack"
-JOINED = f"{ROOT}/joined"
-PARTS = f"{ROOT}/parts"
-MANIFEST = f"{ROOT}/join.json"
-PROGRAM = f"{ROOT}/join.py"
+JOINED = f"{STATE}/joined"
+PARTS = f"{STATE}/parts"
+MANIFEST = f"{STATE}/join.json"
+PROGRAM = f"{STATE}/join.py"
 PAGE = 4096
 
 

@@ -51,18 +51,16 @@ def compile_lock(
             _write_lines(work / "overrides.txt", (f"{name} ; python_version < '0'" for name in without))
             # The output file of an earlier run is uv's way to prefer without requiring.
             (work / _LOCK).write_bytes(_preferred(preferences))
-        command = [
-            *(uv.find_uv_bin(), "--no-config", "pip", "compile", "requirements.in", "--constraints", "constraints.txt"),
-            *("--overrides", "overrides.txt"),
-            *("--format", "pylock.toml", "--output-file", _LOCK, "--no-header"),
-            # uv needs some interpreter to run, and would install one if it found none.
-            *("--python", sys.executable, "--no-python-downloads"),
-            *("--python-version", target.python, "--python-platform", target.uv_platform),
-            *("--only-binary", ":all:", "--generate-hashes"),
-            *(("--exclude-newer", exclude_newer) if exclude_newer else ()),
-            *more,
-            *indexes.arguments(),
-        ]
+        command = [uv.find_uv_bin(), "--no-config", "pip", "compile", "requirements.in"]
+        command += ["--constraints", "constraints.txt", "--overrides", "overrides.txt"]
+        command += ["--format", "pylock.toml", "--output-file", _LOCK, "--no-header"]
+        # uv needs some interpreter to run, and would install one if it found none.
+        command += ["--python", sys.executable, "--no-python-downloads"]
+        command += ["--python-version", target.python, "--python-platform", target.uv_platform]
+        command += ["--only-binary", ":all:", "--generate-hashes"]
+        if exclude_newer:
+            command += ["--exclude-newer", exclude_newer]
+        command += [*more, *indexes.arguments()]
         environment = indexes.variables() | {
             "UV_CACHE_DIR": str(metadata.absolute()),
             "UV_NO_PROGRESS": "1",
