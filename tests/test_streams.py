@@ -13,7 +13,7 @@ from support.fake_http import Answer, Request, serving
 
 from cogpack.disk import DiskError
 from cogpack.resolve.wheels.failures import failure
-from cogpack.resolve.wheels.target import Target
+from cogpack.resolve.wheels.target import TargetPython
 
 COGPACK = f"{sys.executable} -m cogpack"
 PROJECT = {
@@ -130,7 +130,7 @@ def test_a_server_ends_well_with_its_terminal(project: Path) -> None:
     ["No space left on device (os error 28)", "Permission denied (os error 13)", "Disk quota exceeded (os error 122)"],
 )
 def test_a_disk_that_uv_finds_full_is_told_as_that(why: str) -> None:
-    target = Target(python="3.13", glibc="2.41", arch="amd64")
+    target = TargetPython(python="3.13", glibc="2.41", arch="amd64")
     text = (
         f"error: Failed to fetch: `https://h/x`\n  Caused by: Failed to write to the client cache\n  Caused by: {why}\n"
     )

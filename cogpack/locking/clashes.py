@@ -16,7 +16,7 @@ from cogpack.lock import FILE, Decisions, LockedClash, LockedWheel
 from cogpack.notes import Code, Note
 from cogpack.project import Project
 from cogpack.remote import Glances, NoRangesError, RemoteFile, remote_size
-from cogpack.resolve.wheels import Resolved, Target
+from cogpack.resolve.wheels import Resolved, TargetPython
 from cogpack.session import Session
 from cogpack.text import count_text
 from cogpack.threads import each
@@ -29,7 +29,7 @@ def wheel_artifact(wheel: LockedWheel) -> Artifact:
 
 
 def compare_wheels(
-    session: Session, project: Project, resolved: Resolved, target: Target, kept: Decisions | None
+    session: Session, project: Project, resolved: Resolved, target: TargetPython, kept: Decisions | None
 ) -> tuple[tuple[LockedWheel, ...], tuple[LockedClash, ...]]:
     """The wheels, each with its size, and their clashes. Of wheels that are not here the ends are read, no more.
 

@@ -22,7 +22,7 @@ from cogpack.locking.weights import pin_weights
 from cogpack.notes import Code, Note
 from cogpack.oci import Platform
 from cogpack.project import Project
-from cogpack.resolve.wheels import Target
+from cogpack.resolve.wheels import TargetPython
 from cogpack.session import Session
 
 
@@ -73,7 +73,7 @@ def _decide(session: Session, project: Project, kept: Decisions | None) -> Decis
     config = project.config
     platform = Platform.parse(config.pack.platform)
     base = decide_base(session, config, platform, kept.base if kept else None)
-    target = Target(python=base.python, glibc=base.glibc, arch=platform.architecture)
+    target = TargetPython(python=base.python, glibc=base.glibc, arch=platform.architecture)
     resolved = resolve_requirements(session, project, project.requirements(), target, kept)
     for note in resolved.notes:
         session.progress.note(note)

@@ -11,7 +11,7 @@ from cogpack.lock import Decisions
 from cogpack.oci import Platform
 from cogpack.project import Project
 from cogpack.requirements import Requirements
-from cogpack.resolve.wheels import Indexes, Resolved, Target, resolve_wheels
+from cogpack.resolve.wheels import Indexes, Resolved, TargetPython, resolve_wheels
 from cogpack.runtime import contract
 from cogpack.session import Session
 from cogpack.text import count_text
@@ -38,7 +38,7 @@ def indexes_of(session: Session, project: Project, requirements: Requirements) -
 
 
 def resolve_requirements(
-    session: Session, project: Project, requirements: Requirements, target: Target, kept: Decisions | None
+    session: Session, project: Project, requirements: Requirements, target: TargetPython, kept: Decisions | None
 ) -> Resolved:
     """With those that every image has. What one should know of the choice is told."""
     config = project.config
@@ -69,7 +69,7 @@ def check_requirements(session: Session, project: Project) -> None:
     if not faults:
         return
     platform = Platform.parse(project.config.pack.platform)
-    target = Target(python=python_minor(project.config), glibc=_NEWEST_GLIBC, arch=platform.architecture)
+    target = TargetPython(python=python_minor(project.config), glibc=_NEWEST_GLIBC, arch=platform.architecture)
     further: list[InputError] = []
     try:
         resolve_requirements(session, project, others, target, None)

@@ -24,7 +24,7 @@ from cogpack.planning.plan import Suppliers
 from cogpack.project import Project, ProjectFile
 from cogpack.reference import Reference
 from cogpack.resolve.debs import Mirror, deb_urls
-from cogpack.resolve.wheels import Indexes, Target, wheel_urls
+from cogpack.resolve.wheels import Indexes, TargetPython, wheel_urls
 from cogpack.session import Session
 from cogpack.text import count_text
 
@@ -139,7 +139,7 @@ class _Wheels:
                 self._urls = wheel_urls(
                     missing,
                     indexes=self._indexes,
-                    target=Target(python=base.python, glibc=base.glibc, arch=platform.architecture),
+                    target=TargetPython(python=base.python, glibc=base.glibc, arch=platform.architecture),
                     cache=self._session.cache,
                     metadata=self._session.metadata,
                 )

@@ -30,7 +30,7 @@ class Inputs(msgspec.Struct, frozen=True):
 
 def read_inputs(root: Path, config: Config, *, config_name: str) -> Inputs:
     """Read every file that `config` names for its packages; all must lie inside `root`."""
-    reader = _Reader(root)
+    reader = _InputFiles(root)
     packages = Requirements()
     if config.python_packages:
         lines = [config.line(f"build.python_packages[{index}]") for index in range(len(config.python_packages))]
@@ -49,7 +49,7 @@ def read_inputs(root: Path, config: Config, *, config_name: str) -> Inputs:
     return Inputs(reader.merged, dict(sorted(normalised.items())), tuple(reader.faults))
 
 
-class _Reader:
+class _InputFiles:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.files: dict[str, Requirements] = {}

@@ -186,7 +186,7 @@ def test_a_lock_looks_at_the_predictor_before_it_resolves(
 
 def test_a_pin_that_exclude_newer_hides_is_told_as_that(project: Project) -> None:
     from cogpack.resolve.wheels.failures import failure
-    from cogpack.resolve.wheels.target import Target
+    from cogpack.resolve.wheels.target import TargetPython
 
     said = (
         "error: No solution found when resolving dependencies\n"
@@ -196,7 +196,7 @@ def test_a_pin_that_exclude_newer_hides_is_told_as_that(project: Project) -> Non
         "The requested version, v2.4.6, was published at 2026-05-18T23:33:13.503Z. Consider using "
         "`exclude-newer-package` to override the cutoff for this package.\n"
     )
-    error = failure(said, Target(python="3.13", glibc="2.41", arch="amd64"))
+    error = failure(said, TargetPython(python="3.13", glibc="2.41", arch="amd64"))
     assert "filtered by `cogpack.exclude_newer`" in str(error)
     assert "published at 2026-05-18" in str(error)
     assert "exclude-newer-package" not in str(error)

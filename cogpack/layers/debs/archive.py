@@ -21,14 +21,14 @@ _RATIO = 500
 _FLOOR = 64 * 1024 * 1024
 
 
-class Unpacked(msgspec.Struct, frozen=True):
+class DebContents(msgspec.Struct, frozen=True):
     """The two halves of a package. `data` pairs each member of the file tree with the bytes of a regular file."""
 
     control: dict[str, bytes]
     data: list[tuple[Member, Spooled | None]]
 
 
-def read_deb(file: BinaryIO, *, where: str, size: int, spool: Spool) -> Unpacked:
+def read_deb(file: BinaryIO, *, where: str, size: int, spool: Spool) -> DebContents:
     """Unpack the .deb of `size` bytes; file contents go to `spool`. `where` names it in errors."""
     limit = max(_FLOOR, _RATIO * size)
     control: dict[str, bytes] | None = None
@@ -50,7 +50,7 @@ def read_deb(file: BinaryIO, *, where: str, size: int, spool: Spool) -> Unpacked
             break
     if control is None or data is None:
         _refuse(where, "it ends before its data.tar")
-    return Unpacked(control, data)
+    return DebContents(control, data)
 
 
 def read_control(file: BinaryIO, *, where: str) -> dict[str, bytes]:

@@ -6,12 +6,12 @@ from cogpack.errors import InputError
 from cogpack.layers.debs.alternatives import Choice, install_alternatives
 from cogpack.layers.debs.effects import CHOICES, EFFECTS, Effect, find_effect
 from cogpack.layers.debs.ldcache import write_cache
-from cogpack.layers.debs.package import Package
+from cogpack.layers.debs.package import UnpackedPackage
 from cogpack.layers.debs.scripts import NotUnderstood, literal_choices, read_script
 from cogpack.layers.debs.tree import Tree
 
 
-def configure(tree: Tree, packages: Sequence[Package], arch: str) -> None:
+def configure(tree: Tree, packages: Sequence[UnpackedPackage], arch: str) -> None:
     """Bring the tree to the state in which dpkg would leave it with every package configured."""
     ordered = sorted(packages, key=lambda package: package.name)
     effects: dict[str, Effect] = {}
@@ -39,7 +39,7 @@ def is_stood_in_for(name: str) -> bool:
     return find_effect(name) is not None
 
 
-def _understood(package: Package) -> list[Choice]:
+def _understood(package: UnpackedPackage) -> list[Choice]:
     return check_scripts(package.name, package.file.version, package.control)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from cogpack.layers.debs.control import format_control
 from cogpack.layers.debs.merge import EXCLUDE, INCLUDE
-from cogpack.layers.debs.package import Package
+from cogpack.layers.debs.package import UnpackedPackage
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import File
 
@@ -26,7 +26,7 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 """
 
 
-def write_database(tree: Tree, packages: Sequence[Package], arch: str) -> None:
+def write_database(tree: Tree, packages: Sequence[UnpackedPackage], arch: str) -> None:
     stanzas: list[str] = []
     available: list[str] = []
     files: list[str] = []
@@ -63,7 +63,7 @@ def write_policy(tree: Tree, suite: str) -> None:
         tree.directory(f"usr/share/man/man{section}")
 
 
-def _status(tree: Tree, package: Package) -> str:
+def _status(tree: Tree, package: UnpackedPackage) -> str:
     fields = {"Package": package.name, "Status": "install ok installed"}
     fields |= {key: value for key, value in package.fields.items() if key not in fields}
     conffiles = [line for path in package.conffiles() if (line := _conffile(tree, path)) is not None]
@@ -83,7 +83,7 @@ def _conffile(tree: Tree, path: str) -> str | None:
     return f" /{path} {found.hexdigest()}"
 
 
-def _available(package: Package) -> str:
+def _available(package: UnpackedPackage) -> str:
     """Scanners take a package's digest from here (the SHA256 field)."""
     fields = package.fields
     kept = {"Package": package.name}
@@ -96,7 +96,7 @@ def _available(package: Package) -> str:
     return format_control(kept)
 
 
-def _write_info(tree: Tree, package: Package) -> None:
+def _write_info(tree: Tree, package: UnpackedPackage) -> None:
     same = package.fields.get("Multi-Arch") == "same"
     name = f"{package.name}:{package.fields['Architecture']}" if same else package.name
     paths = ["/.", *(f"/{member.path}" for member, _ in package.data if member.path)]
@@ -106,7 +106,7 @@ def _write_info(tree: Tree, package: Package) -> None:
             tree.write(f"{_DATABASE}/info/{name}.{kind}", data, mode=0o755 if kind in _SCRIPTS else 0o644)
 
 
-def _interests(package: Package, files: list[str], named: dict[str, list[str]]) -> None:
+def _interests(package: UnpackedPackage, files: list[str], named: dict[str, list[str]]) -> None:
     """Triggers the package waits for (deb-triggers(5)): by path in one file, by name in a file each."""
     for line in package.control.get("triggers", b"").decode("utf-8", "replace").splitlines():
         words = line.partition("#")[0].split()

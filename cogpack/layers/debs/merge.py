@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 from cogpack.errors import InputError
-from cogpack.layers.debs.package import Package
+from cogpack.layers.debs.package import UnpackedPackage
 from cogpack.layers.debs.spool import Spooled
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
@@ -30,7 +30,7 @@ INCLUDE = ("/usr/share/doc/*/copyright", "/usr/share/locale/locale.alias")
 """What is left out of images and what of it stays; the image's own dpkg is told the same."""
 
 
-def merge(packages: Sequence[Package], arch: str) -> Tree:
+def merge(packages: Sequence[UnpackedPackage], arch: str) -> Tree:
     """The tree of `packages`: base-files first, for it knows the modes of the common directories."""
     tree = Tree()
     by_name = {package.name: package for package in packages}
@@ -50,7 +50,7 @@ def merge(packages: Sequence[Package], arch: str) -> Tree:
     return tree
 
 
-def _settle(tree: Tree, entry: Entry, package: Package, other: Package | None) -> None:
+def _settle(tree: Tree, entry: Entry, package: UnpackedPackage, other: UnpackedPackage | None) -> None:
     """Two packages have different files of one name: the one that Replaces the other has its way."""
     if other is None or package.replaces(other.name):
         tree.replace(entry, package.name)

@@ -26,7 +26,7 @@ class DebFile(msgspec.Struct, frozen=True, kw_only=True):
     locate: Callable[[], LocalFile]
 
 
-class Package(msgspec.Struct, frozen=True, kw_only=True):
+class UnpackedPackage(msgspec.Struct, frozen=True, kw_only=True):
     """`fields`: of its control file; `control`: the files beside it (scripts, md5sums, ...)."""
 
     file: DebFile
@@ -52,7 +52,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
         return any((found := _SIMPLE.match(group)) is not None and found[1] == name for group in groups)
 
 
-def read_package(file: DebFile, spool: Spool) -> Package:
+def read_package(file: DebFile, spool: Spool) -> UnpackedPackage:
     deb = file.locate()
     where = f"package {file.name} {file.version}"
     with deb.buffered() as stream:
@@ -64,4 +64,4 @@ def read_package(file: DebFile, spool: Spool) -> Package:
             f"{deb.path}: expected {file.name} {file.version} {file.arch}, found {' '.join(map(str, found)):.200}",
             next_step="run cogpack lock: the lock and the package disagree",
         )
-    return Package(file=file, fields=fields, control=unpacked.control, data=unpacked.data)
+    return UnpackedPackage(file=file, fields=fields, control=unpacked.control, data=unpacked.data)

@@ -10,7 +10,7 @@ from pathlib import Path
 from cogpack.layers.debs.configure import configure
 from cogpack.layers.debs.database import write_database, write_policy
 from cogpack.layers.debs.merge import link_equal, merge
-from cogpack.layers.debs.package import DebFile, Package, read_package
+from cogpack.layers.debs.package import DebFile, UnpackedPackage, read_package
 from cogpack.layers.debs.spool import Spool
 from cogpack.layers.entry import Entry, complete
 from cogpack.progress import Cancellation, Progress
@@ -71,7 +71,7 @@ class DebsSource:
         size = sum(deb.size for deb in self._debs)
         task = self._progress.task(count_text(len(self._debs), "Debian package"), size, "unpack")
 
-        def unpacked(deb: DebFile) -> Package:
+        def unpacked(deb: DebFile) -> UnpackedPackage:
             check()
             package = read_package(deb, spool)
             task.advance(deb.size)

@@ -60,13 +60,13 @@ class Spooled(msgspec.Struct, frozen=True):
     size: int
 
     def open(self) -> BinaryIO:
-        return cast("BinaryIO", _Reader(self))
+        return cast("BinaryIO", _SpooledReader(self))
 
     def deflated(self) -> RawDeflate | None:
         return None
 
 
-class _Reader(io.RawIOBase):
+class _SpooledReader(io.RawIOBase):
     def __init__(self, content: Spooled) -> None:
         super().__init__()
         self._content = content

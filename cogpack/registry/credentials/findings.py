@@ -19,7 +19,7 @@ class Finding(msgspec.Struct, frozen=True):
     advice: str = ""
 
 
-class Source(Protocol):
+class CredentialSource(Protocol):
     @property
     def name(self) -> str:
         """As it is shown: a path, a variable, a cloud."""

@@ -12,14 +12,14 @@ from cogpack.registry.credentials.account import Account
 from cogpack.registry.credentials.ci import CiVariables, HostVariables
 from cogpack.registry.credentials.clouds import clouds
 from cogpack.registry.credentials.files import sources_of_files
-from cogpack.registry.credentials.findings import Explained, Finding, Looked, Source
+from cogpack.registry.credentials.findings import CredentialSource, Explained, Finding, Looked
 from cogpack.registry.credentials.login import Login
 
 
 class Credentials:
     """The sources of one session; the first that has a login wins. Thread-safe."""
 
-    def __init__(self, sources: Sequence[Source], *, note: Callable[[Note], None] = lambda _: None) -> None:
+    def __init__(self, sources: Sequence[CredentialSource], *, note: Callable[[Note], None] = lambda _: None) -> None:
         self._sources = sources
         self._note = note
         self._noted: set[str] = set()

@@ -30,7 +30,7 @@ _MEMORY = 256 * 1024 * 1024  # for the xz dictionary
 _BROKEN = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
 
 
-class Package(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class IndexedPackage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """What resolving needs of a stanza. Relation fields are left as text; few of them are ever read."""
 
     name: str
@@ -61,7 +61,7 @@ class Index:
         self._records = records  # kept open: whatever takes the file's place is not read
         weakref.finalize(self, records.close)
         self._table = table
-        self._decoder = msgspec.msgpack.Decoder(Package)
+        self._decoder = msgspec.msgpack.Decoder(IndexedPackage)
 
     @property
     def essential(self) -> list[str]:
@@ -70,7 +70,7 @@ class Index:
     def names(self) -> Iterable[str]:
         return self._table.records
 
-    def packages(self, name: str) -> list[Package]:
+    def packages(self, name: str) -> list[IndexedPackage]:
         places = self._table.records.get(name, [])
         file = self._records.fileno()
         return [
@@ -82,7 +82,7 @@ class Index:
         return self._table.providers.get(name, [])
 
 
-class Unpacker(Protocol):
+class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
@@ -134,7 +134,7 @@ def parse_index(data: bytes, *, url: str, size: int, directory: Path, sha256: st
     return index
 
 
-def _encode(packages: Iterable[Package], table: _Table, hasher: blake3) -> Iterator[bytes]:
+def _encode(packages: Iterable[IndexedPackage], table: _Table, hasher: blake3) -> Iterator[bytes]:
     """One record a package, noted in `table`."""
     encoder = msgspec.msgpack.Encoder()
     offset = 0
@@ -147,7 +147,7 @@ def _encode(packages: Iterable[Package], table: _Table, hasher: blake3) -> Itera
         yield record
 
 
-def _note(package: Package, table: _Table) -> None:
+def _note(package: IndexedPackage, table: _Table) -> None:
     if package.essential and package.name not in table.essential:
         table.essential.append(package.name)
     if package.provides:
@@ -159,7 +159,7 @@ def _note(package: Package, table: _Table) -> None:
 
 def _unpack(data: bytes, *, url: str, size: int) -> Iterator[bytes]:
     """Blocks of the plain text; never more than `size` bytes, which the Release has signed."""
-    unpacker: Unpacker
+    unpacker: _Decompressor
     if data[:6] == b"\xfd7zXZ\0":
         unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_MEMORY)
     else:
@@ -217,7 +217,7 @@ _FIELDS = {
 }
 
 
-def _package(stanza: bytes, url: str) -> Package:
+def _package(stanza: bytes, url: str) -> IndexedPackage:
     found: dict[str, str] = {}
     for line in stanza.split(b"\n"):
         # Continuation lines begin with a blank; none of the fields we want has any.
@@ -226,7 +226,7 @@ def _package(stanza: bytes, url: str) -> Package:
         if field is not None:
             found[field] = value.strip().decode("utf-8", "replace")
     try:
-        return Package(
+        return IndexedPackage(
             name=found["name"],
             version=found["version"],
             arch=found["arch"],

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.resolve.debs.index import Index, Package
+from cogpack.resolve.debs.index import Index, IndexedPackage
 from cogpack.resolve.debs.relation import Relation, parse_relations
 from cogpack.resolve.debs.renamed import RENAMED
 from cogpack.resolve.debs.version import version_key
@@ -26,7 +26,7 @@ _NEVER = frozenset({"usrmerge"})
 class Candidate(msgspec.Struct, frozen=True):
     """A package, and which of the universe's indexes it came from."""
 
-    package: Package
+    package: IndexedPackage
     index: int
 
     @property
@@ -219,13 +219,13 @@ class _Solution:
         return None
 
 
-def _negative(package: Package) -> Iterator[Relation]:
+def _negative(package: IndexedPackage) -> Iterator[Relation]:
     for field in (package.conflicts, package.breaks):
         for group in parse_relations(field):
             yield from group
 
 
-def _provides(package: Package, relation: Relation) -> bool:
+def _provides(package: IndexedPackage, relation: Relation) -> bool:
     return any(
         group[0].name == relation.name and relation.allows_provided(group[0])
         for group in parse_relations(package.provides)

@@ -2,6 +2,6 @@
 
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.resolver import Resolved, resolve_wheels, wheel_urls
-from cogpack.resolve.wheels.target import Target
+from cogpack.resolve.wheels.target import TargetPython
 
-__all__ = ["Indexes", "Resolved", "Target", "resolve_wheels", "wheel_urls"]
+__all__ = ["Indexes", "Resolved", "TargetPython", "resolve_wheels", "wheel_urls"]

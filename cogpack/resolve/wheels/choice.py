@@ -9,7 +9,7 @@ from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from cogpack.errors import InputError
-from cogpack.resolve.wheels.target import Target
+from cogpack.resolve.wheels.target import TargetPython
 
 _HASH = re.compile(r"(?:\s--hash=|[#&])(sha\d+)[:=]([0-9a-fA-F]+)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -62,7 +62,7 @@ def best_wheel(
     return max(candidates, key=lambda item: item[:3])[3] if candidates else None
 
 
-def no_wheel(name: str, version: str, target: Target) -> InputError:
+def no_wheel(name: str, version: str, target: TargetPython) -> InputError:
     return InputError(
         f"requirements: {name} {version} has no wheel for Python {target.python}, {target.machine}, "
         f"glibc {target.glibc}",

@@ -19,7 +19,7 @@ from cogpack.errors import UnavailableError
 from cogpack.notes import Note
 from cogpack.resolve.wheels.failures import failure, warned
 from cogpack.resolve.wheels.indexes import Indexes
-from cogpack.resolve.wheels.target import Target
+from cogpack.resolve.wheels.target import TargetPython
 
 _SECONDS = 900
 _LOCK = "pylock.cogpack.toml"
@@ -29,7 +29,7 @@ def compile_lock(
     requirements: Iterable[str],
     constraints: Iterable[str],
     *,
-    target: Target,
+    target: TargetPython,
     indexes: Indexes,
     exclude_newer: str | None,
     preferences: Iterable[tuple[str, str]],
@@ -115,7 +115,7 @@ def _preferred(pins: Iterable[tuple[str, str]]) -> bytes:
     return toml.encode({"lock-version": "1.0", "created-by": "cogpack", "packages": packages})
 
 
-def _read(data: bytes, target: Target) -> list[Package]:
+def _read(data: bytes, target: TargetPython) -> list[Package]:
     try:
         packages = Pylock.from_dict(tomllib.loads(data.decode())).packages
     except PylockValidationError as error:

@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 from cogpack.disk import DiskError
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
 from cogpack.notes import Code, Note
-from cogpack.resolve.wheels.target import Target
+from cogpack.resolve.wheels.target import TargetPython
 
 _LENGTH = 1500
 _DISK = re.compile(
@@ -48,7 +48,7 @@ def warned(errors: str) -> Iterator[Note]:
         yield Note(Code.YANKED, f"{pin} is yanked: its publisher took it back{reason}")
 
 
-def failure(errors: str, target: Target) -> CogpackError:
+def failure(errors: str, target: TargetPython) -> CogpackError:
     """The error for what uv wrote on stderr before it failed."""
     errors = re.sub(r"://[^/@\s]*@", "://", errors)
     text = _shortened(errors)

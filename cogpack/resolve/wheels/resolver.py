@@ -19,7 +19,7 @@ from cogpack.resolve.wheels.choice import best_wheel, filename_of, named_hashes,
 from cogpack.resolve.wheels.compile import compile_lock
 from cogpack.resolve.wheels.failures import BlamedError
 from cogpack.resolve.wheels.indexes import Indexes
-from cogpack.resolve.wheels.target import Target
+from cogpack.resolve.wheels.target import TargetPython
 
 _MOST_FAULTS = 32
 """Runs of uv, less than a second each, to find all that must change."""
@@ -43,7 +43,7 @@ def resolve_wheels(
     *,
     constraints: Sequence[str],
     root: Path,
-    target: Target,
+    target: TargetPython,
     indexes: Indexes,
     exclude_newer: str | None,
     preferences: Sequence[LockedWheel],
@@ -131,7 +131,7 @@ def _written(requirements: Sequence[str]) -> dict[str, str]:
 
 
 def wheel_urls(
-    wheels: Sequence[LockedWheel], *, indexes: Indexes, target: Target, cache: Path, metadata: Path
+    wheels: Sequence[LockedWheel], *, indexes: Indexes, target: TargetPython, cache: Path, metadata: Path
 ) -> dict[str, list[str]]:
     """sha256 -> addresses of locked wheels, on whatever indexes are configured now; file name and hash must agree.
 
@@ -182,7 +182,7 @@ def _named(line: str, root: Path) -> str:
 
 def _locked(
     package: Package,
-    target: Target,
+    target: TargetPython,
     hashes: dict[str, frozenset[str]],
     local: dict[str, str],
     root: Path,

@@ -13,7 +13,7 @@ _UV_NEWEST = 40
 """The newest manylinux level that uv takes as a platform."""
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class TargetPython(msgspec.Struct, frozen=True, kw_only=True):
     """`python`: "3.13"; `glibc`: "2.41"; `arch`: as OCI names it, "amd64" or "arm64"."""
 
     python: str

@@ -15,10 +15,10 @@ from cogpack.runtime.schema.inputs import describe_inputs
 from cogpack.runtime.schema.names import Sources
 from cogpack.runtime.schema.outputs import ITERATORS, describe_output, output_type
 from cogpack.runtime.schema.shadows import shadowed
-from cogpack.runtime.schema.source import MappingSource, Source, too_deep
+from cogpack.runtime.schema.source import MappedSourceFiles, SourceFiles, too_deep
 from cogpack.runtime.schema.targets import concurrency, find_target, is_streaming
 
-__all__ = ["Described", "Source", "describe"]
+__all__ = ["Described", "SourceFiles", "describe"]
 
 
 class Described(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class Described(msgspec.Struct, frozen=True):
 
 
 def describe(
-    files: Mapping[str, bytes] | Source,
+    files: Mapping[str, bytes] | SourceFiles,
     *,
     predict: str | None,
     train: str | None,
@@ -46,7 +46,7 @@ def describe(
         raise InputError(
             "cog.yaml names neither predict nor train", next_step="add, for example, predict: predict.py:Predictor"
         )
-    source = MappingSource(files) if isinstance(files, Mapping) else files
+    source = MappedSourceFiles(files) if isinstance(files, Mapping) else files
     sources = Sources(source, python=python)
     notes: list[Note] = []
     slots: int | None = None

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from cogpack.runtime.schema.names import Foreign, Local, Package, Sources, Unknown
+from cogpack.runtime.schema.names import Foreign, Local, LocalModule, Sources, Unknown
 from cogpack.runtime.schema.source import Place, Scope, parse_annotation, shown
 
 Piece: TypeAlias = dict[str, object]
@@ -241,7 +241,7 @@ class _Parser:
         return _NAMES.get(symbol.name) if isinstance(symbol, Foreign) else None
 
 
-def _unsupported(place: Place, text: str, foreign: Foreign | Package | None) -> Exception:
+def _unsupported(place: Place, text: str, foreign: Foreign | LocalModule | None) -> Exception:
     if isinstance(foreign, Foreign) and foreign.looked_for and not foreign.name.startswith("builtins."):
         return place.error(
             f"type {text} is not supported: {foreign.name} is of another package, and the project has no "

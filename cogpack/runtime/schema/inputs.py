@@ -11,7 +11,7 @@ from cogpack.runtime.schema.checks import is_coglet_only, limit_violation, patte
 from cogpack.runtime.schema.models import is_typed_dict
 from cogpack.runtime.schema.names import Sources
 from cogpack.runtime.schema.source import Place
-from cogpack.runtime.schema.targets import Target
+from cogpack.runtime.schema.targets import TargetFunction
 
 _FILES = frozenset({"path", "pathlib path", "file"})
 _ENUMERABLE = frozenset({"string", "integer", "number", "boolean", "secret"}) | _FILES
@@ -28,7 +28,7 @@ class Inputs(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     notes: list[Note]
 
 
-def describe_inputs(sources: Sources, target: Target) -> Inputs:
+def describe_inputs(sources: Sources, target: TargetFunction) -> Inputs:
     """All parameters of the function, or an `InputError` for the first that can't be an input."""
     found = Inputs(properties={}, required=[], enums={}, places={}, notes=[])
     for argument, default in _parameters(target):
@@ -42,7 +42,7 @@ def describe_inputs(sources: Sources, target: Target) -> Inputs:
     return found
 
 
-def _parameters(target: Target) -> list[tuple[ast.arg, ast.expr | None]]:
+def _parameters(target: TargetFunction) -> list[tuple[ast.arg, ast.expr | None]]:
     arguments = target.node.args
     for starred in (arguments.vararg, arguments.kwarg):
         if starred is not None and starred.annotation is not None:

@@ -22,7 +22,7 @@ from cogpack.runtime.schema.source import (
     Imported,
     Module,
     Scope,
-    Source,
+    SourceFiles,
     Unclear,
     class_names,
     parse_module,
@@ -99,7 +99,7 @@ class Local(msgspec.Struct, frozen=True, eq=False):
     node: ast.ClassDef | Function | ast.expr
 
 
-class Package(msgspec.Struct, frozen=True, eq=False):
+class LocalModule(msgspec.Struct, frozen=True, eq=False):
     """A module or package of the project."""
 
     parts: tuple[str, ...]
@@ -111,13 +111,13 @@ class Unknown(msgspec.Struct, frozen=True, eq=False):
     reason: str
 
 
-Symbol: TypeAlias = Foreign | Local | Package | Unknown
+Symbol: TypeAlias = Foreign | Local | LocalModule | Unknown
 
 
 class Sources:
     """The parsed files of one project, each read once, and the budget for looking at them."""
 
-    def __init__(self, source: Source, *, python: tuple[int, int]) -> None:
+    def __init__(self, source: SourceFiles, *, python: tuple[int, int]) -> None:
         self._source = source
         self._python = python
         self._modules: dict[str, Module | None] = {}
@@ -216,7 +216,7 @@ class Sources:
             return _foreign(".".join((*parts, imported.name) if imported.name else parts))
         if imported.name is None:
             # The first part of `import a.b` is enough: what follows is found by its own files.
-            return Package(parts)
+            return LocalModule(parts)
         found = self._member(parts, imported.name, depth)
         if imported.level and isinstance(found, Foreign):
             return Unknown("the project has no " + " or ".join(reversed(found.looked_for)))
@@ -233,7 +233,7 @@ class Sources:
         if symbol is not None:
             return symbol
         if any(self.load(path) is not None for path in _files((*parts, name))):
-            return Package((*parts, name))
+            return LocalModule((*parts, name))
         if module is not None:
             return Unknown(f"{module.path} has no {name}")
         return _foreign(".".join((*parts, name)), candidates)
@@ -242,7 +242,7 @@ class Sources:
         match owner:
             case Foreign(dotted, looked_for):
                 return _foreign(f"{dotted}.{name}", looked_for)
-            case Package(parts):
+            case LocalModule(parts):
                 return self._member(parts, name, depth + 1)
             case Local(scope, ast.ClassDef() as node):
                 return self._class_attribute(scope, node, name, depth)

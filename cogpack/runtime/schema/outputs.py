@@ -7,14 +7,14 @@ from cogpack.runtime.schema.annotations import OPAQUE_ADVICE, SCALARS, Ordered, 
 from cogpack.runtime.schema.models import model_fields, model_kind
 from cogpack.runtime.schema.names import Local, Sources
 from cogpack.runtime.schema.source import Place
-from cogpack.runtime.schema.targets import Target
+from cogpack.runtime.schema.targets import TargetFunction
 
 ITERATORS = frozenset({"iterator", "concatenate"})
 
 _MAX_DEPTH = 30
 
 
-def output_type(sources: Sources, target: Target) -> Type:
+def output_type(sources: Sources, target: TargetFunction) -> Type:
     """The type behind `->`, or an `InputError` where there is none."""
     returns = target.node.returns
     if returns is None:

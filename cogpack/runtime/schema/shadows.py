@@ -3,13 +3,13 @@
 import sys
 
 from cogpack.notes import Code, Note
-from cogpack.runtime.schema.source import Source
+from cogpack.runtime.schema.source import SourceFiles
 
 _SERVED_WITH = ("certifi", "charset_normalizer", "cog", "coglet", "idna", "requests", "urllib3")
 _HARMLESS = frozenset({"antigravity", "idlelib", "test", "this", "turtledemo"})
 
 
-def shadowed(source: Source) -> list[Note]:
+def shadowed(source: SourceFiles) -> list[Note]:
     """A note for each module of the standard library or of the server that a file in the root replaces."""
     names = sorted({*sys.stdlib_module_names, *_SERVED_WITH} - _HARMLESS)
     return [

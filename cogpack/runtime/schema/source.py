@@ -24,13 +24,13 @@ _MUTATORS = frozenset(
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-class Source(Protocol):
+class SourceFiles(Protocol):
     """A project's files by POSIX path relative to its root; `None` where there is no such file."""
 
     def read(self, path: str) -> bytes | None: ...
 
 
-class MappingSource:
+class MappedSourceFiles:
     """Files held in memory."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:

@@ -16,7 +16,7 @@ _MAX_BASES = 30
 _FRAMEWORK = frozenset({"cog.BaseRunner", "cog.BasePredictor", "builtins.object"})
 
 
-class Target(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+class TargetFunction(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """The function to describe: the scope of its annotations and defaults, and whether its first argument is `self`."""
 
     node: Function
@@ -27,7 +27,7 @@ class Target(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     notes: tuple[Note, ...] = ()
 
 
-def find_target(sources: Sources, reference: str, *, train: bool) -> Target:
+def find_target(sources: Sources, reference: str, *, train: bool) -> TargetFunction:
     """The function that coglet calls for a reference, or an `InputError`."""
     path, colon, name = reference.partition(":")
     if not colon or not path or not name:
@@ -44,7 +44,7 @@ def find_target(sources: Sources, reference: str, *, train: bool) -> Target:
             return _method(sources, Local(scope, node), module, train=train)
         case Local(scope, ast.FunctionDef() | ast.AsyncFunctionDef() as node):
             own = Place(scope.module.path, node.lineno, f"function {name}")
-            return Target(node=node, scope=scope, is_method=False, place=own, module=module)
+            return TargetFunction(node=node, scope=scope, is_method=False, place=own, module=module)
     raise place.error(
         f"no class or function {name!r} at the top level{_meant(module, name)}",
         next_step="define it, or correct the reference in cog.yaml",
@@ -61,7 +61,7 @@ def _meant(module: Module, name: str) -> str:
     return f"; did you mean {nearest}?" if nearest else ""
 
 
-def _method(sources: Sources, found: Local, module: Module, *, train: bool) -> Target:
+def _method(sources: Sources, found: Local, module: Module, *, train: bool) -> TargetFunction:
     assert isinstance(found.node, ast.ClassDef)  # by the caller
     place = Place(found.scope.module.path, found.node.lineno, f"class {found.node.name}")
     methods = {name: _owned(sources, found, name) for name in ("run", "predict", "train")}
@@ -84,7 +84,7 @@ def _method(sources: Sources, found: Local, module: Module, *, train: bool) -> T
         symbol = sources.resolve(scope, decorator)
         if isinstance(symbol, Foreign) and symbol.name in ("builtins.staticmethod", "builtins.classmethod"):
             raise own.error("is no ordinary method, and coglet can't load others", next_step="remove the decorator")
-    return Target(node=node, scope=scope, is_method=True, place=own, module=module, notes=notes)
+    return TargetFunction(node=node, scope=scope, is_method=True, place=own, module=module, notes=notes)
 
 
 def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[Scope, Function] | None:
@@ -106,12 +106,12 @@ def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[S
     return None
 
 
-def is_streaming(sources: Sources, target: Target) -> bool:
+def is_streaming(sources: Sources, target: TargetFunction) -> bool:
     """Whether the function is decorated with `cog.streaming`."""
     return any(_name(sources, target, decorator) == "cog.streaming" for decorator in target.node.decorator_list)
 
 
-def concurrency(sources: Sources, target: Target, *, python: tuple[int, int]) -> int | None:
+def concurrency(sources: Sources, target: TargetFunction, *, python: tuple[int, int]) -> int | None:
     """N of `@concurrent(max=N)`, 1 of a bare one, None without."""
     for decorator in target.node.decorator_list:
         if _name(sources, target, decorator) != "cog.concurrent":
@@ -131,7 +131,7 @@ def concurrency(sources: Sources, target: Target, *, python: tuple[int, int]) ->
     return None
 
 
-def _slots(sources: Sources, target: Target, decorator: ast.expr, place: Place) -> int:
+def _slots(sources: Sources, target: TargetFunction, decorator: ast.expr, place: Place) -> int:
     if not isinstance(decorator, ast.Call):
         return 1
     advice = "write @concurrent(max=4), with a number"
@@ -149,6 +149,6 @@ def _slots(sources: Sources, target: Target, decorator: ast.expr, place: Place) 
     return slots
 
 
-def _name(sources: Sources, target: Target, decorator: ast.expr) -> str | None:
+def _name(sources: Sources, target: TargetFunction, decorator: ast.expr) -> str | None:
     symbol = sources.resolve(target.scope, decorator.func if isinstance(decorator, ast.Call) else decorator)
     return symbol.name if isinstance(symbol, Foreign) else None

@@ -8,11 +8,11 @@ from support.debs import PACKERS, ar, deb, member, tar
 
 from cogpack.errors import CogpackError, InputError
 from cogpack.layers.debs import archive
-from cogpack.layers.debs.archive import Unpacked, read_deb
+from cogpack.layers.debs.archive import DebContents, read_deb
 from cogpack.layers.debs.spool import Spool
 
 
-def read(data: bytes, directory: Path) -> Unpacked:
+def read(data: bytes, directory: Path) -> DebContents:
     return read_deb(io.BytesIO(data), where="package x", size=len(data), spool=Spool(directory))
 
 

@@ -16,9 +16,9 @@ from cogpack.digest import sha256
 from cogpack.errors import CogpackError
 from cogpack.http import Http
 from cogpack.requirements import Requirements
-from cogpack.resolve.wheels import Indexes, Target, resolve_wheels, wheel_urls
+from cogpack.resolve.wheels import Indexes, TargetPython, resolve_wheels, wheel_urls
 
-TARGET = Target(python="3.12", glibc="2.36", arch="amd64")
+TARGET = TargetPython(python="3.12", glibc="2.36", arch="amd64")
 
 
 def indexes(environment: dict[str, str]) -> Indexes:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogpack.runtime.schema.names import Sources
-from cogpack.runtime.schema.source import MappingSource, Scope
+from cogpack.runtime.schema.source import MappedSourceFiles, Scope
 from cogpack.runtime.schema.values import Unresolved, Value, evaluate
 
 MODULE = """
@@ -36,7 +36,7 @@ UNSET: int
 
 
 def value(text: str) -> Value:
-    sources = Sources(MappingSource({"m.py": MODULE.encode()}), python=(3, 11))
+    sources = Sources(MappedSourceFiles({"m.py": MODULE.encode()}), python=(3, 11))
     module = sources.load("m.py")
     assert module
     return evaluate(sources, Scope(module), ast.parse(text, mode="eval").body)

@@ -7,8 +7,8 @@ from cogpack.http import Http
 from cogpack.registry.credentials.clouds.aws import Aws
 from cogpack.registry.credentials.clouds.azure import Azure
 from cogpack.registry.credentials.clouds.gcp import Gcp
-from cogpack.registry.credentials.findings import Source
+from cogpack.registry.credentials.findings import CredentialSource
 
 
-def clouds(http: Http) -> list[Source]:
+def clouds(http: Http) -> list[CredentialSource]:
     return [Aws(), Gcp(), Azure(http)]
