@@ -203,7 +203,7 @@ def open_world(
     home = directory / "home"
     home.mkdir(parents=True)
     with Server(directory / "registry", on_request=heard) as server:
-        _push_base(server.address)
+        push_base(server.address)
         requests.clear()
         environment = {
             "HOME": str(home),
@@ -216,7 +216,7 @@ def open_world(
         yield World(directory, server.address, requests, environment, monkeypatch, captured)
 
 
-def _push_base(registry: str) -> None:
+def push_base(registry: str) -> None:
     """`base/python:v1`: names and directories of a Python image, and the line in which glibc tells its version."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
@@ -244,8 +244,8 @@ def push_image(registry: str, name: str, tars: Sequence[bytes], *, environment: 
 
         def send(data: bytes, media_type: str) -> dict[str, Any]:
             digest = "sha256:" + hashlib.sha256(data).hexdigest()
-            location = f"http://{registry}" + client.post("blobs/uploads/").headers["Location"]
-            answer = client.put(location, params={"digest": digest}, content=data)
+            location = client.base_url.join(client.post("blobs/uploads/").headers["Location"])
+            answer = client.put(location.copy_merge_params({"digest": digest}), content=data)
             assert answer.status_code == 201, answer.text
             return {"mediaType": media_type, "digest": digest, "size": len(data)}
 

@@ -1,0 +1,253 @@
+"""How long a first push of torch with its CUDA wheels takes, from nothing, beside its peers and its limits.
+
+    python benchmarks/cuda.py --wheels DIR [--rate 80] [--runs 3] [--before CHECKOUT] [--docker] [--scratch DIR]
+
+Needs uv, zstd and Debian's docker-registry. The wheels (torch 2.6.0, 3.1 GB) are fetched once into DIR from the index
+that pip is configured for. Then all come from an index on loopback that holds each connection to --rate MB/s
+(`mirror.py`), and go to a docker-registry with empty storage; each run has an empty cache, and the project's lock.
+
+Peers, in turns: cogpack (and another checkout of it); `uv pip install`, tar and zstd -3 on all cores into one layer,
+and a bare PUT of it; with --docker, `docker build` and `docker push`. Limits: `fetch`, eight connections by ranges and
+nothing done with the bytes; `hash, splice`, the layers made of wheels that are there, on two threads, for nobody;
+`send`, these layers by four bare PUTs. Medians (lowest to highest); CPU seconds are of the peer alone, not of index and
+registry, which run on the same cores.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import httpx
+from mirror import mirror
+from pull import ROOT, MiB, docker_registry
+from registry import CHILD, bare_sender, timed
+from support.wheels import make_wheel
+from support.world import push_base
+
+from cogpack.layers.built import BuiltLayer
+from cogpack.layers.compression import SplicedGzip
+from cogpack.layers.content import LocalFile
+from cogpack.layers.wheels import WheelFile, WheelsSource, group
+
+REQUIREMENT = "torch==2.6.0"
+PYTHON = "3.13"
+PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux1_x86_64")
+CONNECTIONS = 8
+PART = 8 * MiB
+OURS = "cogpack push"
+
+
+def fetch_wheels(directory: Path) -> None:
+    if list(directory.glob("torch-*.whl")):
+        return
+    platforms = [word for name in PLATFORMS for word in ("--platform", name)]
+    pip = [sys.executable, "-m", "pip", "download", "-q", "--only-binary=:all:", "--python-version", PYTHON]
+    subprocess.run([*pip, *platforms, "-d", str(directory), REQUIREMENT, "setuptools"], check=True)
+
+
+def make_project(root: Path, registry: str) -> Path:
+    root.mkdir()
+    (root / "cog.yaml").write_text(
+        f'build:\n  python_version: "{PYTHON}"\n  python_requirements: requirements.txt\n'
+        f'predict: "predict.py:Predictor"\ncogpack:\n  base: {registry}/base/python:v1\n'
+    )
+    (root / "requirements.txt").write_text(f"{REQUIREMENT}\n")
+    (root / "predict.py").write_text(
+        "from cog import BasePredictor\n\n\nclass Predictor(BasePredictor):\n"
+        "    def predict(self, text: str) -> str:\n        return text\n"
+    )
+    return root
+
+
+def child(arguments: Sequence[str], *, cwd: Path | None = None, **environment: str) -> tuple[float, float]:
+    """Run it: peak memory in MiB of its largest process, and CPU seconds of all."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "UV_", "COGPACK_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, *arguments],
+        cwd=cwd,
+        env=own | environment,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{' '.join(arguments)}: {done.stderr.decode()[-2000:]}")
+    peak, cpu = done.stdout.split()
+    return int(peak) / 1024, float(cpu)
+
+
+# What a peer does: each runs in a process of its own.
+
+
+def fetch(addresses: Sequence[str]) -> None:
+    with httpx.Client(timeout=60, limits=httpx.Limits(max_connections=CONNECTIONS)) as client:
+        parts = []
+        for address in addresses:
+            size = int(client.head(address).headers["Content-Length"])
+            parts += [(address, start, min(start + PART, size) - 1) for start in range(0, size, PART)]
+
+        def read(part: tuple[str, int, int]) -> None:
+            address, first, last = part
+            with client.stream("GET", address, headers={"Range": f"bytes={first}-{last}"}) as answer:
+                assert sum(len(block) for block in answer.iter_raw(MiB)) == last + 1 - first
+
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            list(pool.map(read, parts))
+
+
+def splice(wheels: Path, target: Path | None = None) -> None:
+    """The layers of the wheels, largest first; written to `target` by their digests, if there is one."""
+    paths = {path.name: path for path in wheels.glob("*.whl")}
+    groups = group([(name, path.stat().st_size) for name, path in paths.items()])
+
+    def make(names: Sequence[str]) -> None:
+        files = [WheelFile(name, name, lambda path=paths[name]: LocalFile.of(path)) for name in names]
+        layer = BuiltLayer(WheelsSource(files), SplicedGzip())
+        with open(target / names[0] if target else os.devnull, "wb") as out:
+            info = layer.copy_to(lambda body: out.writelines(body) if target else [None for _ in body])
+        if target:
+            (target / names[0]).rename(target / info.descriptor.digest.removeprefix("sha256:"))
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(make, sorted(groups, key=lambda names: -sum(paths[name].stat().st_size for name in names))))
+
+
+def install_and_send(index: str, registry: str, scratch: Path) -> None:
+    tree, layer = scratch / "tree", scratch / "layer"
+    uv = ["uv", "pip", "install", "-q", "--target", str(tree), "--python-version", PYTHON, REQUIREMENT]
+    uv += ["--python-platform", "x86_64-manylinux_2_28", "--default-index", index]
+    subprocess.run(uv, check=True, env={**os.environ, "UV_CACHE_DIR": str(scratch / "uv")})
+    with layer.open("wb") as out:
+        tar = subprocess.Popen(["tar", "-C", str(tree), "-c", "."], stdout=subprocess.PIPE)
+        subprocess.run(["zstd", "-q", "-3", "-T0"], stdin=tar.stdout, stdout=out, check=True)
+        assert tar.wait() == 0
+    digest = subprocess.run(["sha256sum", str(layer)], check=True, capture_output=True, text=True).stdout.split()[0]
+    bare_sender([layer.rename(scratch / digest)], registry)
+
+
+def build_with_docker(index: str, registry: str, base: str, scratch: Path) -> None:
+    (scratch / "Dockerfile").write_text(
+        f"FROM {base}\nRUN pip install -q --no-cache-dir --trusted-host 127.0.0.1 -i {index} {REQUIREMENT}\n"
+    )
+    name = f"{registry}/docker/torch:v1"
+    build = ["docker", "build", "-q", "--no-cache", "--network", "host", "-t", name, str(scratch)]
+    for command in (build, ["docker", "push", "-q", name], ["docker", "rmi", "-f", name]):
+        subprocess.run(command, check=True)
+
+
+class Bench:
+    def __init__(self, arguments: argparse.Namespace, scratch: Path, index: str) -> None:
+        self.arguments = arguments
+        self.scratch = scratch
+        self.index = index
+        self.wheels: Path = arguments.wheels
+        self.blobs = scratch / "blobs"
+        self.rows: dict[str, list[tuple[float, float, float]]] = {}
+
+    @contextmanager
+    def registry(self) -> Iterator[str]:
+        """One with our base and nothing else, at the same address each time: the base's is in the lock."""
+        storage = self.scratch / "registry"
+        shutil.rmtree(storage, ignore_errors=True)
+        with docker_registry(storage, port=self.arguments.port) as registry:
+            push_base(registry)
+            yield registry
+        shutil.rmtree(storage)
+
+    def run(self, name: str, work: Callable[[str, Path], tuple[float, float]]) -> None:
+        with self.registry() as registry, tempfile.TemporaryDirectory(dir=self.scratch) as empty:
+            os.sync()
+            row = timed(lambda: work(registry, Path(empty)))
+            self.rows.setdefault(name, []).append(row)
+            print(f"{name:<24}{row[0]:>8.1f} s  {row[1]:>6.0f} MiB  {row[2]:>6.1f} CPU s", flush=True)
+
+    def cogpack(self, checkout: Path, registry: str, cache: Path) -> tuple[float, float]:
+        command = [sys.executable, "-m", "cogpack", "push", f"{registry}/me/torch:v1", "-q"]
+        return self.child(command, PYTHONPATH=str(checkout), COGPACK_CACHE_DIR=str(cache))
+
+    def child(self, command: Sequence[str], **environment: str) -> tuple[float, float]:
+        project = self.scratch / "project"
+        shutil.copy(self.scratch / "lock", project / "cogpack.lock")
+        return child(command, cwd=project, UV_DEFAULT_INDEX=self.index, **environment)
+
+    def lock(self) -> None:
+        with self.registry() as registry, tempfile.TemporaryDirectory(dir=self.scratch) as cache:
+            project = make_project(self.scratch / "project", registry)
+            command = [sys.executable, "-m", "cogpack", "lock", "-q"]
+            child(command, cwd=project, UV_DEFAULT_INDEX=self.index, PYTHONPATH=str(ROOT), COGPACK_CACHE_DIR=cache)
+            (project / "cogpack.lock").rename(self.scratch / "lock")
+
+    def show(self) -> None:
+        ours = statistics.median(row[0] for row in self.rows[OURS])
+        print(f"\n{'':<24}{'seconds':>9}{'range':>15}{'ours is':>10}{'peak MiB':>10}{'CPU s':>8}")
+        for name, runs in self.rows.items():
+            seconds, peak, cpu = (sorted(column) for column in zip(*runs, strict=True))
+            middle = statistics.median(seconds)
+            print(
+                f"{name:<24}{middle:>9.1f}{f'{seconds[0]:.1f}-{seconds[-1]:.1f}':>15}{middle / ours:>9.2f}x"
+                f"{peak[-1]:>10.0f}{statistics.median(cpu):>8.1f}"
+            )
+
+
+def in_child(call: str, *arguments: object) -> tuple[float, float]:
+    script = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from pathlib import Path, PosixPath\n"
+    return child([sys.executable, "-c", f"{script}import cuda; cuda.{call}(*{arguments!r})"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wheels", type=Path, required=True, help="where the wheels are kept")
+    parser.add_argument("--rate", type=float, default=80, help="MB/s of each connection to the index")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--before", type=Path, help="another checkout of cogpack")
+    parser.add_argument("--only", nargs="+", help="of the rows, these")
+    parser.add_argument("--docker", metavar="BASE", help="also with Docker, FROM an image that it has")
+    parser.add_argument("--scratch", type=Path, help="where there is room for 16 GB")
+    parser.add_argument("--port", type=int, default=5977, help="of the registry")
+    arguments = parser.parse_args()
+    arguments.wheels = arguments.wheels.absolute()
+    fetch_wheels(arguments.wheels)
+    size = sum(path.stat().st_size for path in arguments.wheels.glob("*.whl"))
+    print(f"{size / 1e9:.2f} GB of wheels, {arguments.rate:g} MB/s a connection, {os.cpu_count()} cores, ", end="")
+    print(f"load {os.getloadavg()[0]:.1f}", flush=True)
+    with tempfile.TemporaryDirectory(dir=arguments.scratch) as name:
+        scratch = Path(name)
+        for small in ("cog", "coglet", "pip"):  # every image has these; here they are a few bytes each
+            make_wheel(scratch / "small", small, {"cog": "0.23.1", "coglet": "0.23.1", "pip": "26.0"}[small])
+        with mirror([arguments.wheels, scratch / "small"], arguments.rate * 1e6) as index:
+            bench = Bench(arguments, scratch, index)
+            bench.lock()
+            bench.blobs.mkdir()
+            splice(arguments.wheels, bench.blobs)
+            files = [f"{index.removesuffix('simple')}files/{path.name}" for path in arguments.wheels.glob("*.whl")]
+            blobs = sorted(bench.blobs.iterdir(), key=lambda path: -path.stat().st_size)
+            peers: dict[str, Callable[[str, Path], tuple[float, float]]] = {
+                OURS: lambda registry, empty: bench.cogpack(ROOT, registry, empty),
+                "before": lambda registry, empty: bench.cogpack(arguments.before, registry, empty),
+                "uv, tar, zstd -3, PUT": lambda registry, empty: in_child("install_and_send", index, registry, empty),
+                "docker build, push": lambda registry, empty: in_child(
+                    "build_with_docker", index, registry, arguments.docker, empty
+                ),
+                "limit: fetch": lambda *_: in_child("fetch", files),
+                "limit: hash, splice": lambda *_: in_child("splice", arguments.wheels),
+                "limit: send": lambda registry, _: in_child("bare_sender", blobs, registry),
+            }
+            unwanted = {"before": not arguments.before, "docker build, push": not arguments.docker}
+            for _ in range(arguments.runs):
+                for peer, work in peers.items():
+                    if not unwanted.get(peer) and peer in (arguments.only or peers):
+                        bench.run(peer, work)
+            bench.show()
+
+
+if __name__ == "__main__":
+    main()
