@@ -33,7 +33,7 @@ UNFINISHED = ".cogpack-"
 """What the names of files begin with that are being written; 16 hex digits follow, or 32."""
 
 _UNFINISHED = re.compile(
-    r"\.cogpack-[0-9a-f]{16}(?:[0-9a-f]{16})?|\.part-[0-9a-f]{16}"
+    r"\.cogpack-[0-9a-f]{16}(?:[0-9a-f]{16}(?:\.journal)?)?|\.part-[0-9a-f]{16}"
     r"|\..+\.tar\.(?:partial|journal)|\..+[.-][0-9a-f]{12}\.unfinished"
 )
 """Files as they are written now and as cogpack 0.1 did; the archive and the directory that a pull goes on with."""

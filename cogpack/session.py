@@ -142,7 +142,9 @@ class Session:
     @cached_property
     def store(self) -> Store:
         also = self.kept.also / "artifacts" if self.kept.also else None
-        return Store(self.cache / "artifacts", self.http, used=self.kept.used, also=also)
+        store = Store(self.cache / "artifacts", self.http, used=self.kept.used, also=also)
+        self._closing.callback(store.close)
+        return store
 
     @cached_property
     def facts(self) -> Facts:

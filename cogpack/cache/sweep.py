@@ -20,7 +20,7 @@ from cogpack.errors import InputError
 
 _DAY = 24 * 3600
 _HEX2, _HEX = r"[0-9a-f]{2}", r"[0-9a-f]{64}"
-_PART = r"\.(?:cogpack|part)-[0-9a-f]{16}"
+_PART = r"\.(?:cogpack|part)-[0-9a-f]{16}(?:[0-9a-f]{16}(?:\.journal)?)?"
 """What a killed process left (`is_unfinished`)."""
 
 _FILES = {

@@ -129,16 +129,18 @@ class Partial:
         with writing(self.path):
             return os.pread(self._file, size, offset)
 
-    def keep(self, target: Path, size: int) -> None:
-        """Give the file its name. Whoever calls has verified what is in its `size` bytes."""
+    def keep(self, target: Path, size: int) -> os.stat_result:
+        """Give the file its name. Whoever calls has verified what is in its `size` bytes. Answers its status before."""
         with writing(target):
             os.ftruncate(self._file, size)
             # Others may read it as they may the directory, which was made under the user's umask.
             os.fchmod(self._file, 0o600 | (target.parent.stat().st_mode & 0o044))
             os.fsync(self._file)
+            status = os.fstat(self._file)
             self.path.replace(target)
             sync_directory(target.parent)
             self._journal.unlink(missing_ok=True)
+        return status
 
     def discard(self) -> None:
         """Remove both: what is in it is of no use."""

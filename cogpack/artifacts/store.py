@@ -1,4 +1,4 @@
-"""Files of the outside world, by digest: downloaded once, verified before they get their name and before their use."""
+"""The downloads of this machine: each file looked for, fetched, verified."""
 
 import os
 import stat
@@ -6,21 +6,25 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from cogpack.artifacts.ranged import Ranged
 from cogpack.digest import Digest, Hasher
 from cogpack.disk import Output, is_unfinished, whole_file, writing
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
-from cogpack.http import BLOCK, Http, redacted
+from cogpack.http import BLOCK, Http, Stream, redacted
+from cogpack.oci import Descriptor
 from cogpack.progress import Task
 
 _ATTEMPTS = 3
 _BAD = ".replaced"
+RANGED = 64 * 1024 * 1024
+"""Bytes from which a file comes over several connections."""
 _ABANDONED = 24 * 3600
 """Seconds after which a part of a download is nobody's any more."""
 
@@ -48,8 +52,12 @@ class Store:
         *,
         used: Callable[[Path], None] = lambda _: None,
         also: Path | None = None,
+        ranged: int = RANGED,
     ) -> None:
-        """`used` is told of files before they are looked for; `also`: another such store, which is only read."""
+        """`used` is told of files before they are looked for; `also`: another such store, which is only read.
+
+        `ranged`: bytes from which a file comes over several connections; who has such files closes the store.
+        """
         self._root = root
         self._http = http
         self._sound: dict[Digest, os.stat_result] = {}
@@ -57,6 +65,9 @@ class Store:
         self._turns: defaultdict[Digest, threading.Lock] = defaultdict(threading.Lock)
         self._used = used
         self._also = Store(also, http) if also else None
+        self._ranged = ranged
+        self._closing = ExitStack()
+        self._open_ranges: Ranged | None = None
 
     def _path(self, artifact: Artifact) -> Path:
         name = artifact.digest.removeprefix("sha256:")
@@ -143,6 +154,8 @@ class Store:
         mismatch: MismatchError | None = None
         for url in urls:
             try:
+                if artifact.size is not None and artifact.size >= self._ranged and _is_remote(url):
+                    return self._by_ranges(artifact, artifact.size, url, task)
                 patience = self._http.patience(_ATTEMPTS, patient=False)
                 return patience.persist(partial(self._download, artifact, url, task))
             except MismatchError as error:
@@ -162,26 +175,62 @@ class Store:
         failure.away = next((error.away for error in tried if isinstance(error, UnavailableError) and error.away), None)
         raise failure
 
-    def _download(self, artifact: Artifact, url: str, task: Task) -> Path:
+    def _by_ranges(self, artifact: Artifact, size: int, url: str, task: Task) -> Path:
+        path = self._prepared(artifact)
+        moved = 0
+
+        def count(size: int) -> None:
+            nonlocal moved
+            moved += size
+            task.advance(size)
+
+        file = Descriptor(media_type="application/octet-stream", digest=artifact.digest, size=size)
+        try:
+            written = self._ranges().fetch(file, url, path, count, partial(self._is_here, artifact))
+        except CogpackError as error:
+            task.advance(-moved)
+            if isinstance(error, MismatchError):
+                raise _another(artifact, url, f"another one of {size} bytes") from error
+            raise
+        self._keep(artifact, path, written)
+        return path
+
+    def _ranges(self) -> Ranged:
+        """Made for the first file that is large: it has threads."""
+        with self._lock:
+            if self._open_ranges is None:
+                ranges = Ranged(self._http, attempts=_ATTEMPTS, refusal=_refusal)
+                self._open_ranges = self._closing.enter_context(ranges)
+            return self._open_ranges
+
+    def close(self) -> None:
+        self._closing.close()
+
+    def _prepared(self, artifact: Artifact) -> Path:
+        """Where the file will be, in a directory that is there."""
         path = self._path(artifact)
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._sweep(path.parent)
+        return path
+
+    def _download(self, artifact: Artifact, url: str, task: Task) -> Path:
+        path = self._prepared(artifact)
         hasher = Hasher()
         try:
             stays = partial(self._is_here, artifact)  # another process may have fetched it meanwhile, and read it now
             with whole_file(path, stays=stays) as output, self._open(url) as blocks:
                 self._copy(artifact, url, blocks, output, hasher, task)
-            self._keep(artifact, path, output)
+            self._keep(artifact, path, output.stat)
         except CogpackError:
             task.advance(-hasher.size)
             raise
         return path
 
-    def _keep(self, artifact: Artifact, path: Path, output: Output) -> None:
+    def _keep(self, artifact: Artifact, path: Path, written: os.stat_result | None) -> None:
         """What was hashed on its way to the disk need not be read again in this run, if it is what lies there."""
         with suppress(OSError):
-            found, written = path.lstat(), output.stat
+            found = path.lstat()
             if written and (found.st_ino, found.st_dev, found.st_size, found.st_mtime_ns) == (
                 written.st_ino,
                 written.st_dev,
@@ -205,29 +254,17 @@ class Store:
                 f"{redacted(url)}: {hasher.size} of {artifact.size} bytes came", next_step="run it again"
             )
         if hasher.digest != artifact.digest:
-            raise MismatchError(
-                f"{redacted(url)}: expected {artifact.digest}"
-                f"{f' of {artifact.size} bytes' if artifact.size is not None else ''}, "
-                f"found {hasher.digest} of {hasher.size} or more bytes",
-                next_step="the file was replaced since it was locked: ask its publisher, then run cogpack lock",
-            )
+            raise _another(artifact, url, f"{hasher.digest} of {hasher.size} or more bytes")
 
     @contextmanager
     def _open(self, url: str) -> Iterator[Iterator[bytes]]:
-        parts = urlsplit(url)
-        if parts.scheme in ("http", "https"):
+        if _is_remote(url):
             with self._http.follow(url, origin=url) as stream:
-                if stream.status in (401, 403):
-                    raise DeniedError(
-                        f"{redacted(url)}: {stream.status}",
-                        next_step="give credentials for this host in the index address or in ~/.netrc",
-                    )
                 if stream.status != 200:
-                    raise UnavailableError(
-                        f"{redacted(url)}: HTTP {stream.status}", next_step="check the configured index or mirror"
-                    )
+                    raise _refusal(url, stream)
                 yield stream.blocks()
             return
+        parts = urlsplit(url)
         path = Path(unquote(parts.path)) if parts.scheme == "file" else Path(url)
         try:
             with path.open("rb") as file:
@@ -243,3 +280,24 @@ class Store:
                     part.unlink()
             except FileNotFoundError:  # another process was quicker
                 continue
+
+
+def _is_remote(url: str) -> bool:
+    return urlsplit(url).scheme in ("http", "https")
+
+
+def _refusal(url: str, stream: Stream) -> CogpackError:
+    if stream.status in (401, 403):
+        return DeniedError(
+            f"{redacted(url)}: {stream.status}",
+            next_step="give credentials for this host in the index address or in ~/.netrc",
+        )
+    return UnavailableError(f"{redacted(url)}: HTTP {stream.status}", next_step="check the configured index or mirror")
+
+
+def _another(artifact: Artifact, url: str, found: str) -> MismatchError:
+    size = "" if artifact.size is None else f" of {artifact.size} bytes"
+    return MismatchError(
+        f"{redacted(url)}: expected {artifact.digest}{size}, found {found}",
+        next_step="the file was replaced since it was locked: ask its publisher, then run cogpack lock",
+    )

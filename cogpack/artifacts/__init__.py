@@ -1,0 +1,5 @@
+"""Files of the outside world, by digest: downloaded once, verified before they get their name and before their use."""
+
+from cogpack.artifacts.store import Artifact, Store
+
+__all__ = ["Artifact", "Store"]
