@@ -8,6 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "cogpack"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
+SUPPORT = Path(__file__).parent / "support"
 
 RANKS = {
     "errors": 0,
@@ -199,4 +200,9 @@ def test_only_the_command_line_prints_and_exits(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_modules_stay_small(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
+
+
+@pytest.mark.parametrize("path", sorted(SUPPORT.rglob("*.py")), ids=lambda path: path.name)
+def test_what_supports_the_tests_stays_small(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 350

@@ -13,7 +13,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fake_registry import DIST3, FakeRegistry
+from support.fake_registry import FakeRegistry
+from support.personalities import DIST3
 
 from cogpack.bases import RegistryBase
 from cogpack.commands.copy import copy
@@ -386,10 +387,10 @@ JSON_IS_READ_IN = {
     "oci.py": "the door",
     "layout/layout.py": "an index again that was sound",
     "layers/weights/safetensors.py": "behind the door",
-    "registry/answers.py": "a refusal's words, shown and never believed",
-    "registry/tokens.py": "a number inside of what came through the door",
-    "registry/download.py": "a journal of ours",
-    "registry/homes.py": "a hint of ours",
+    "registry/refusals.py": "a refusal's words, shown and never believed",
+    "registry/auth/tokens.py": "a number inside of what came through the door",
+    "registry/pull/ranges.py": "a journal of ours",
+    "registry/push/mounts.py": "a hint of ours",
     "registry/credentials/files.py": "the user's own",
     "registry/credentials/helpers.py": "the user's own program",
     "registry/credentials/keep.py": "the user's own",

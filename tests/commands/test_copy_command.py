@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 from support.fake_http import Answer, Hangup, Request, serving
-from support.fake_registry import DIST28, FakeRegistry, answer, error
+from support.fake_registry import FakeRegistry
+from support.faults import answer
 from support.images import tree
+from support.personalities import DIST28, error
 
 from cogpack.cli import run
 from cogpack.commands.copy import copy

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.fake_registry import DIST3, FakeRegistry
+from support.fake_registry import FakeRegistry
+from support.personalities import DIST3
 from test_pull import LAYERS, put
 
 from cogpack.commands.copy import copy

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fake_registry import DIST3, FakeRegistry, Fault, KiB, MiB, Seen, answer
+from support.counted import KiB, MiB
+from support.fake_registry import FakeRegistry
+from support.faults import Fault, Seen, answer
+from support.personalities import DIST3
 
 from cogpack.commands.inspect import inspect
 from cogpack.commands.pull import pull

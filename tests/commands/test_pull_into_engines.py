@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fake_registry import FakeRegistry, answer
+from support.fake_registry import FakeRegistry
+from support.faults import answer
 from support.verbs import Verbs
 
 from cogpack.commands.pull_docker import CONTAINERD, DOCKER, PODMAN, Engine, pull_into

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.fake_registry import DIST3, FakeRegistry, answer
+from support.fake_registry import FakeRegistry
+from support.faults import answer
+from support.personalities import DIST3
 from support.wheels import make_wheel
 from support.world import Project, World, noise, ok
 

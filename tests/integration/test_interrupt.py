@@ -9,7 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 from integration.conftest import Project
-from support.fake_registry import DIST28, FakeRegistry, Fault, Seen, reset
+from support.fake_registry import FakeRegistry
+from support.faults import Fault, Seen, reset
+from support.personalities import DIST28
 
 from cogpack.cli import run
 

@@ -23,8 +23,10 @@ from typing import Any
 
 import pytest
 from integration.conftest import ROOT, Project
-from support.counted import Counted
-from support.fake_registry import DIST3, DIST28, FakeRegistry, Fault, MiB, Seen
+from support.counted import Counted, MiB
+from support.fake_registry import FakeRegistry
+from support.faults import Fault, Seen
+from support.personalities import DIST3, DIST28
 from support.wire import CONFIG, LAYER, MANIFEST, descriptor_of
 
 from cogpack.digest import Digest

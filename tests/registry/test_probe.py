@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import fake_registry
-from support.fake_registry import FakeRegistry, Personality
+from support import personalities
+from support.fake_registry import FakeRegistry
 from support.images import tree
+from support.personalities import Personality
 
 from cogpack.errors import DeniedError
 from cogpack.http import Http
@@ -41,14 +42,14 @@ def verdicts(found: Probed) -> dict[str, bool | None]:
 @pytest.mark.parametrize(
     ("personality", "shapes", "differs"),
     [
-        (fake_registry.DIST28, ("put", "stream", "chunks"), {"chunk order": False}),
-        (fake_registry.DIST3, ("put", "stream", "chunks"), {}),
-        (fake_registry.QUAY, ("put", "stream", "chunks"), {}),
-        (fake_registry.ECR, ("put", "stream", "chunks"), {}),
-        (fake_registry.GITEA, ("put", "stream", "chunks"), {}),
-        (fake_registry.GAR, ("put", "stream"), {"chunks": False, "chunk order": False}),
-        (fake_registry.HARBOR, ("put", "stream", "chunks"), {"mount": False}),
-        (fake_registry.CLOUDFLARE, ("chunks", "put"), {"stream": False}),
+        (personalities.DIST28, ("put", "stream", "chunks"), {"chunk order": False}),
+        (personalities.DIST3, ("put", "stream", "chunks"), {}),
+        (personalities.QUAY, ("put", "stream", "chunks"), {}),
+        (personalities.ECR, ("put", "stream", "chunks"), {}),
+        (personalities.GITEA, ("put", "stream", "chunks"), {}),
+        (personalities.GAR, ("put", "stream"), {"chunks": False, "chunk order": False}),
+        (personalities.HARBOR, ("put", "stream", "chunks"), {"mount": False}),
+        (personalities.CLOUDFLARE, ("chunks", "put"), {"stream": False}),
         (Personality("no ranges", ranges=False), ("put", "stream", "chunks"), {"range": False, "open range": False}),
     ],
     ids=lambda value: value.name if isinstance(value, Personality) else "",
@@ -79,7 +80,7 @@ def test_without_a_login_a_closed_registry_is_not_pulled_from(http: Http) -> Non
 def test_the_row_is_what_the_table_of_profiles_would_hold(http: Http) -> None:
     from cogpack.registry.profiles import Profile
 
-    with FakeRegistry(fake_registry.GAR).running() as registry:
+    with FakeRegistry(personalities.GAR).running() as registry:
         found = probed(http, registry.address)
     assert eval(found.row, {"Profile": Profile}) == found.profile
     assert "chunk=" not in found.row

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from support.fake_http import Answer, Request, serving
-from support.fake_registry import DIST3, FakeRegistry, answer, error, reset
+from support.fake_registry import FakeRegistry
+from support.faults import answer, reset
+from support.personalities import DIST3, error
 
 from cogpack.digest import sha256
 from cogpack.errors import CogpackError

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from support.clock import Notes
 from support.counted import Counted
-from support.fake_registry import DIST3, FakeRegistry, Fault, answer, reset
+from support.fake_registry import FakeRegistry
+from support.faults import Fault, answer, reset
 from support.images import drain, file_layer, fill, known_of
+from support.personalities import DIST3
 
 from cogpack.digest import sha256
 from cogpack.layers.built import BuiltLayer

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from support.clock import Notes
-from support.fake_registry import DIST28, FakeRegistry, answer, error
+from support.fake_registry import FakeRegistry
+from support.faults import answer
 from support.images import drain, file_layer, fill, image_of, known_of
+from support.personalities import DIST28, error
 from support.verbs import Verbs
 
 from cogpack.errors import CogpackError, InputError, MismatchError

@@ -11,8 +11,10 @@ from urllib.parse import parse_qs
 
 import pytest
 from support.disks import no_file_beyond
-from support.fake_registry import ALL, DIST28, FakeRegistry, Fault, Seen, answer, error, late, reset
+from support.fake_registry import FakeRegistry
+from support.faults import Fault, Seen, answer, late, reset
 from support.images import drain, file_layer, fill, image_of, known_of
+from support.personalities import ALL, DIST28, error
 
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-BLOCK = 1024 * 1024
+KiB = 1024
+MiB = 1024 * KiB
+BLOCK = MiB
 _MARK = struct.Struct("<QQ")
 
 

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 from support.clock import Notes
-from support.fake_registry import FakeRegistry, Fault, KiB, MiB, Personality, answer, reset
+from support.counted import KiB, MiB
+from support.fake_registry import FakeRegistry
+from support.faults import Fault, answer, reset
+from support.personalities import Personality
 from support.sockets import flooding
 
 from cogpack.digest import sha256

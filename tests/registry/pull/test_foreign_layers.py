@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.counted import KiB, MiB
 from support.fake_http import Answer, Request, serving
-from support.fake_registry import DIST3, FakeRegistry, Fault, KiB, MiB, answer
+from support.fake_registry import FakeRegistry
+from support.faults import Fault, answer
+from support.personalities import DIST3
 
 from cogpack.cli import run
 from cogpack.commands.copy import copy

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 from resolve.test_resolve_base import Images, good, layer
-from support.fake_registry import FakeRegistry, Fault, KiB, MiB, answer
+from support.counted import KiB, MiB
+from support.fake_registry import FakeRegistry
+from support.faults import Fault, answer
 
 from cogpack.commands.pull import pull
 from cogpack.commands.pull_weights import pull_weights

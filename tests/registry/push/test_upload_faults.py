@@ -10,9 +10,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from support import fake_registry as fake
+from support import fake_endpoints, faults, personalities
 from support.fake_http import Answer, Request, serving
-from support.fake_registry import (
+from support.fake_registry import FakeRegistry
+from support.faults import answer, late, reset
+from support.personalities import (
     ACR,
     CLOUDFLARE,
     DIST3,
@@ -25,11 +27,7 @@ from support.fake_registry import (
     NGINX,
     QUAY,
     ZOT,
-    FakeRegistry,
     Personality,
-    answer,
-    late,
-    reset,
 )
 
 from cogpack.digest import Digest, sha256
@@ -264,7 +262,7 @@ def test_a_chunk_that_is_refused_for_its_place_goes_where_the_session_says(
 ) -> None:
     profiled(monkeypatch, "chunks")
     registry = like(DIST3)
-    registry.on(PATCH, answer(416, fake.error("BLOB_UPLOAD_INVALID")))
+    registry.on(PATCH, answer(416, personalities.error("BLOB_UPLOAD_INVALID")))
     push(registry)
     assert stored(registry)
     assert registry.kinds("POST session", "GET session") == ["POST session", "GET session"]
@@ -302,14 +300,14 @@ def test_f10_a_commit_that_failed_is_made_once_more(registry: FakeRegistry, stat
 
 @pytest.mark.parametrize("known", [True, False])
 def test_f11_a_commit_whose_answer_was_lost_is_found(registry: FakeRegistry, known: bool) -> None:
-    registry.on(SENT, fake.Fault("lost"))
+    registry.on(SENT, faults.Fault("lost"))
     push(registry, known=known)
     assert stored(registry)
     assert registry.kinds(SENT) == [SENT]
 
 
 def test_f11_a_commit_that_goes_on_after_its_answer_was_lost_is_looked_for_again(registry: FakeRegistry) -> None:
-    registry.on(SENT, fake.Fault("lost"))
+    registry.on(SENT, faults.Fault("lost"))
     registry.on("HEAD blob", answer(404, times=2))
     push(registry)
     assert registry.kinds(SENT, "HEAD blob") == [SENT, *["HEAD blob"] * 3]
@@ -719,7 +717,7 @@ def test_a_body_that_is_sent_on_is_sent_again_from_its_first_byte_and_without_ou
     like: Like, tmp_path: Path, status: int, known: bool
 ) -> None:
     here, there = like(DIST28, auth="basic"), like(DIST28)
-    there.sessions["s1"] = fake.Session("a/b")
+    there.sessions["s1"] = fake_endpoints.Session("a/b")
     place = f"http://{there.address}/v2/a/b/blobs/uploads/s1?_state=0"
     if known:
         place += f"&digest={BLOB.digest}"
@@ -787,19 +785,19 @@ def test_f26_a_project_that_is_not_there_does_not_stop_a_push(like: Like) -> Non
 
 
 def test_f27_another_digest_than_ours_is_an_error_another_algorithm_is_not(registry: FakeRegistry) -> None:
-    registry.on(SENT, fake.Fault("late", status=201, headers={"Docker-Content-Digest": "sha256:" + "0" * 64}))
+    registry.on(SENT, faults.Fault("late", status=201, headers={"Docker-Content-Digest": "sha256:" + "0" * 64}))
     with pytest.raises(MismatchError, match="stored sha256:000"):
         push(registry)
-    registry.on(SENT, fake.Fault("late", status=201, headers={"Docker-Content-Digest": "sha512:" + "0" * 128}))
+    registry.on(SENT, faults.Fault("late", status=201, headers={"Docker-Content-Digest": "sha512:" + "0" * 128}))
     push(registry)
 
 
 def test_f28_bytes_damaged_on_the_way_are_sent_once_more_then_given_up(registry: FakeRegistry) -> None:
-    registry.on(SENT, answer(400, fake.error("DIGEST_INVALID")))
+    registry.on(SENT, answer(400, personalities.error("DIGEST_INVALID")))
     assert push(registry).passes == 2
     assert stored(registry)
     registry.blobs.clear()
-    registry.on(SENT, answer(400, fake.error("DIGEST_INVALID"), times=9))
+    registry.on(SENT, answer(400, personalities.error("DIGEST_INVALID"), times=9))
     with pytest.raises(MismatchError, match="twice"):
         push(registry)
 
@@ -813,7 +811,7 @@ def test_f28_a_source_that_changed_between_the_two_is_an_error_and_no_blob(regis
             for number, block in enumerate(super().__iter__()):
                 yield bytes(len(block)) if self.passes > 1 and number == 3 else block
 
-    registry.on(SENT, answer(400, fake.error("DIGEST_INVALID")))
+    registry.on(SENT, answer(400, personalities.error("DIGEST_INVALID")))
     with pytest.raises(MismatchError, match="twice"):
         push(registry, Changing(), known=known)
     assert not registry.blobs.get("a/b")
@@ -857,10 +855,10 @@ def test_bytes_that_come_from_a_server_whose_line_breaks_are_read_anew(
 @pytest.mark.parametrize(
     ("status", "body", "kind", "words"),
     [
-        (404, fake.error("NAME_UNKNOWN", "repository not found"), InputError, "has no repository"),
-        (404, fake.error("NOT_FOUND", "project a not found"), InputError, "has no repository"),  # Harbor
-        (403, fake.error("DENIED", "no"), DeniedError, "right to push"),
-        (401, fake.error("UNAUTHORIZED"), DeniedError, "refused|no right|credentials"),
+        (404, personalities.error("NAME_UNKNOWN", "repository not found"), InputError, "has no repository"),
+        (404, personalities.error("NOT_FOUND", "project a not found"), InputError, "has no repository"),  # Harbor
+        (403, personalities.error("DENIED", "no"), DeniedError, "right to push"),
+        (401, personalities.error("UNAUTHORIZED"), DeniedError, "refused|no right|credentials"),
     ],
 )
 def test_f38_a_missing_repository_or_right_is_one_line_and_no_retry(
