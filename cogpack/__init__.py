@@ -1,3 +1,94 @@
-"""cogpack: a Cog project becomes a standard OCI image, without Docker."""
+"""cogpack: a Cog project becomes a standard OCI image, without Docker.
+
+What a program may import is named here (docs/library.md) and loaded when it is asked for: `import cogpack` and
+`cogpack --version` load nothing else.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # read by type checkers alone, which know the name; `typing` itself would take 10 ms
+    from cogpack.commands.build import Built, build, load
+    from cogpack.commands.copy import Copied, copy
+    from cogpack.commands.inspect import Inspected, inspect
+    from cogpack.commands.plan import Planned, plan
+    from cogpack.commands.pull import PulledImage, pull
+    from cogpack.commands.pull_weights import Pulled, pull_weights
+    from cogpack.commands.push import Pushed, push
+    from cogpack.commands.schema import schema
+    from cogpack.commands.verify import Verified, verify
+    from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
+    from cogpack.notes import Code, Note
+    from cogpack.policy import DeniedNoteError, Rules
+    from cogpack.progress import Cancellation, Cancelled, Progress, Silent, Task
+    from cogpack.session import Session, Settings
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Built",
+    "Cancellation",
+    "Cancelled",
+    "Code",
+    "CogpackError",
+    "Copied",
+    "DeniedError",
+    "DeniedNoteError",
+    "InputError",
+    "Inspected",
+    "MismatchError",
+    "Note",
+    "Planned",
+    "Progress",
+    "Pulled",
+    "PulledImage",
+    "Pushed",
+    "Rules",
+    "Session",
+    "Settings",
+    "Silent",
+    "Task",
+    "UnavailableError",
+    "Verified",
+    "build",
+    "copy",
+    "inspect",
+    "load",
+    "plan",
+    "pull",
+    "pull_weights",
+    "push",
+    "schema",
+    "verify",
+]
+
+_MODULES = {
+    "commands.build": ("Built", "build", "load"),
+    "commands.copy": ("Copied", "copy"),
+    "commands.inspect": ("Inspected", "inspect"),
+    "commands.plan": ("Planned", "plan"),
+    "commands.pull": ("PulledImage", "pull"),
+    "commands.pull_weights": ("Pulled", "pull_weights"),
+    "commands.push": ("Pushed", "push"),
+    "commands.schema": ("schema",),
+    "commands.verify": ("Verified", "verify"),
+    "errors": ("CogpackError", "DeniedError", "InputError", "MismatchError", "UnavailableError"),
+    "notes": ("Code", "Note"),
+    "policy": ("DeniedNoteError", "Rules"),
+    "progress": ("Cancellation", "Cancelled", "Progress", "Silent", "Task"),
+    "session": ("Session", "Settings"),
+}
+"""What `__getattr__` loads, by the module that has it."""
+
+
+if not TYPE_CHECKING:  # to them a name that is not above is a mistake
+
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        for module, names in _MODULES.items():
+            if name in names:
+                return getattr(import_module(f"cogpack.{module}"), name)
+        raise AttributeError(f"module 'cogpack' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -25,6 +25,8 @@ class Task(Protocol):
 
 
 class Progress(Protocol):
+    """What a session tells while it works; called from many threads at once."""
+
     def task(self, name: str, size: int | None, verb: str = "") -> Task:
         """`name`: of what is worked on, a noun; `size`: bytes in all, None when not known.
 
@@ -42,7 +44,9 @@ class Cancelled(BaseException):
     """The user asked to stop. Not an `Exception`: no retry may swallow it."""
 
 
-class _Silent:
+class Silent:
+    """Progress that tells nobody, and its own task: a base for who wants to hear some of it only."""
+
     def task(self, name: str, size: int | None, verb: str = "") -> Task:  # noqa: ARG002
         return self
 
@@ -77,7 +81,7 @@ def asking(progress: Progress, whom: str) -> AbstractContextManager[None]:
     return shown(progress, whom, "ask")
 
 
-SILENT: Progress = _Silent()
+SILENT: Progress = Silent()
 
 
 class Cancellation:

@@ -24,7 +24,7 @@ def push(arguments: argparse.Namespace) -> None:
         began = time.monotonic()
         pushed = push(
             session,
-            arguments.targets,
+            *arguments.targets,
             tags=arguments.tag,
             rebuild=arguments.rebuild,
             weights_only=arguments.weights_only,
@@ -50,7 +50,7 @@ def plan(arguments: argparse.Namespace) -> None:
 
     def act(session: "Session") -> str:
         listed = getattr(arguments, "files", False)
-        planned = plan(session, arguments.targets, tags=arguments.tag, tag_cache=arguments.tag_cache, files=listed)
+        planned = plan(session, *arguments.targets, tags=arguments.tag, tag_cache=arguments.tag_cache, files=listed)
         if getattr(arguments, "weights_only", False):  # `push --dry-run --weights-only`
             planned = planned.weights_only()
         if not arguments.quiet:
@@ -147,20 +147,14 @@ def load(arguments: argparse.Namespace) -> None:
 
 def lock(arguments: argparse.Namespace) -> None:
     from cogpack.commands.lock import check_lock, lock
-    from cogpack.planning.prepare import check_predictor, open_project
 
     def act(session: "Session") -> str:
-        project = open_project(session)
-        path = str(project.root / "cogpack.lock")
         if arguments.check:
-            session.notes.show_all()
-            found = check_lock(project)
+            found = check_lock(session)
             session.progress.summary("up to date: it was made from these inputs")
-            return text(arguments, found, path)
-        check_predictor(project)
-        return text(
-            arguments, lock(session, project, upgrade=arguments.upgrade, packages=arguments.upgrade_package), path
-        )
+        else:
+            found = lock(session, upgrade=arguments.upgrade, packages=arguments.upgrade_package)
+        return text(arguments, found.lock, found.path)
 
     with_session(arguments, act)
 

@@ -14,7 +14,7 @@ def list_weights(arguments: argparse.Namespace) -> None:
     from cogpack.commands.plan import plan
 
     def act(session: "Session") -> str:
-        found = plan(session, arguments.targets, tags=arguments.tag).weights_only()
+        found = plan(session, *arguments.targets, tags=arguments.tag).weights_only()
         rows = weight_rows(found.weights) + layer_rows(found.layers)
         return text(arguments, found, "\n".join(rows) or "no weights")
 

@@ -15,7 +15,7 @@ from cogpack.layout import Layout
 from cogpack.oci import Descriptor
 from cogpack.planning.known import known_layers, record_results
 from cogpack.planning.prepare import Prepared, open_project, prepare
-from cogpack.planning.targets import DEFAULT_TAG, push_reference
+from cogpack.planning.targets import DEFAULT_TAG, no_text, push_reference
 from cogpack.planning.transfer import transfer
 from cogpack.project import Project
 from cogpack.session import Session
@@ -74,7 +74,7 @@ def _names(project: Project, tags: Sequence[str]) -> list[str]:
     if not tags and not project.config.image:
         words = re.findall("[a-z0-9]+", project.root.name.lower())
         return [f"cog-{'-'.join(words) or 'model'}:latest"]
-    references = [push_reference(tag, project) for tag in tags or (None,)]
+    references = [push_reference(tag, project) for tag in no_text(tags) or (None,)]
     return list(dict.fromkeys(str(found.with_tag(found.tag or DEFAULT_TAG)) for found in references))
 
 

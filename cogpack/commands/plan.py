@@ -85,8 +85,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
 
 def plan(
     session: Session,
-    targets: Sequence[str] = (),
-    *,
+    *targets: str,
     tags: Sequence[str] = (),
     tag_cache: bool = True,
     files: bool = False,

@@ -1,4 +1,4 @@
-"""`cogpack push`."""
+"""`cogpack push`: an image into the registries that are to have it."""
 
 from collections.abc import Sequence
 
@@ -39,8 +39,7 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
 
 def push(
     session: Session,
-    targets: Sequence[str] = (),
-    *,
+    *targets: str,
     tags: Sequence[str] = (),
     rebuild: bool = False,
     weights_only: bool = False,

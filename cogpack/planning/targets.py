@@ -30,7 +30,7 @@ def push_targets(session: Session, texts: Sequence[str], tags: Sequence[str], pr
 
     Without `texts` it is `image` of cog.yaml.
     """
-    for tag in tags:
+    for tag in no_text(tags):
         if not TAG.fullmatch(tag):
             advice = f"name it as a target: cogpack push {tag:.200}" if "/" in tag or ":" in tag else "write it as v1"
             raise InputError(
@@ -43,6 +43,13 @@ def push_targets(session: Session, texts: Sequence[str], tags: Sequence[str], pr
         repository = Reference(reference.registry, reference.repository)
         found.setdefault(repository, []).extend([*own, *tags] or [DEFAULT_TAG])
     return tuple(Target(repository=where, tags=tuple(dict.fromkeys(named))) for where, named in found.items())
+
+
+def no_text(tags: Sequence[str]) -> Sequence[str]:
+    """`tags` as they are; a `TypeError` where one text is given, which to Python is a sequence of letters."""
+    if isinstance(tags, str):
+        raise TypeError(f"tags: expected a list of names, found the text {tags!r:.200}")
+    return tags
 
 
 def push_reference(target: str | None, project: Project) -> Reference:

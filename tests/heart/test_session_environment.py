@@ -6,7 +6,6 @@ import pytest
 from support.world import World
 
 from cogpack.commands.lock import lock
-from cogpack.planning.prepare import open_project
 from cogpack.session import Session, Settings
 
 
@@ -27,5 +26,5 @@ def test_what_resolves_wheels_reads_the_settings_environment(world: World, monke
     monkeypatch.setenv("UV_FIND_LINKS", "/nonexistent")
     settings = Settings(directory=project.root, cache=world.directory / "other", environment=world.environment)
     with Session(settings) as session:
-        lock(session, open_project(session))
+        lock(session)
     assert (project.root / "cogpack.lock").exists()
