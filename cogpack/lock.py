@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
@@ -19,6 +19,7 @@ from cogpack.bases import LOCK_FILE, Base, LockedDiffID, LockedDigest, LockedSiz
 from cogpack.digest import parse_digest
 from cogpack.disk import open_file
 from cogpack.errors import InputError
+from cogpack.model_files import Rule
 from cogpack.oci import Descriptor, LayerInfo
 
 FILE = LOCK_FILE
@@ -132,7 +133,7 @@ class LockedWeight(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     oid: LockedDigest
     size: LockedSize
-    rule: Literal["tensor", "gguf", "opaque", "none"]
+    rule: Rule
     parts: tuple[LockedPart, ...]
 
 
@@ -150,7 +151,7 @@ class RemoteWeight(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     revision: str | None = None
     size: LockedSize
     sha256: LockedDigest
-    rule: Literal["tensor", "gguf", "opaque", "none"]
+    rule: Rule
     layer_size: Annotated[int, msgspec.Meta(ge=1, le=2**50)]
     parts: tuple[LockedPart, ...] = ()
     ratio: _Ratio | None = None

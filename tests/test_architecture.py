@@ -20,6 +20,7 @@ RANKS = {
     "redaction": 0,
     "encodings": 0,
     "home": 0,
+    "model_files": 0,
     "symlinks": 0,
     "trace": 1,
     "disk": 1,

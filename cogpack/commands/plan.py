@@ -14,13 +14,14 @@ from cogpack.layers.layer import Layer, key_of
 from cogpack.layers.weights import WEIGHTS, WORTH, Weight, largest
 from cogpack.layers.weights.probe import NOTHING
 from cogpack.locking.managed import shown
+from cogpack.model_files import Rule
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, LayerInfo
 from cogpack.planning.known import look_up, present_layers
 from cogpack.planning.prepare import Prepared, open_project, prepare
 from cogpack.planning.targets import Target, is_bare, push_reference, push_targets
 from cogpack.progress import asking
-from cogpack.project import Project, Rule
+from cogpack.project import Project
 from cogpack.registry.repository import Repository
 from cogpack.runtime.contract import SCHEMA_PATH
 from cogpack.session import Session
@@ -195,19 +196,19 @@ def _compression(ratio: int | None) -> str:
 
 def _weights(prepared: Prepared) -> tuple[PlannedWeight, ...]:
     gathered, equal = prepared.gathered, _equal(prepared)
-    return tuple(
-        PlannedWeight(
-            path=file.path,
-            size=file.size,
-            rule=file.rule,
+
+    def planned(weight: Weight, why: str) -> PlannedWeight:
+        opened = shown(prepared.plan.weights[weight.path][-1].path)
+        return PlannedWeight(
+            path=weight.name,
+            size=weight.size,
+            rule=weight.rule,
             equal_to=equal.get(weight.path),
-            why=f"{file.why}; code opens {shown(prepared.plan.weights[weight.path][-1].path)}"
-            if file.rule == "gguf"
-            else file.why,
-            others=_others(file.path, file.size, file.rule, gathered.layer_size),
+            why=f"{why}; code opens {opened}" if weight.rule == "gguf" else why,
+            others=_others(weight.name, weight.size, weight.rule, gathered.layer_size),
         )
-        for file, weight in zip(gathered.files, gathered.weights, strict=True)
-    )
+
+    return tuple(planned(found.weight, found.why) for found in gathered.weights)
 
 
 def _files(prepared: Prepared) -> tuple[PlannedFile, ...]:
@@ -225,7 +226,7 @@ def _equal(prepared: Prepared) -> dict[str, str]:
     """By the path of each weight that is there more than once, in bytes and mode, the name of the first."""
     first: dict[tuple[tuple[str | None, bool], ...], Weight] = {}
     found: dict[str, str] = {}
-    for weight in prepared.gathered.weights:
+    for weight in (found.weight for found in prepared.gathered.weights):
         parts = tuple((part.content.blake3, part.executable) for part in prepared.plan.weights[weight.path])
         if weight.size >= LEAST and first.setdefault(parts, weight) is not weight:
             found[weight.path] = first[parts].name

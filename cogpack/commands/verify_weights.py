@@ -21,9 +21,9 @@ from cogpack.layers.weights.gguf import GgufHeader
 from cogpack.layers.weights.opaque import MANIFEST, PARTS
 from cogpack.layers.weights.safetensors import Tensor
 from cogpack.layers.weights.shards import ShardIndex
+from cogpack.model_files import GGUF_PART, gguf_part, index_path
 from cogpack.oci import Descriptor, decode
 from cogpack.planning.plan import PROJECT
-from cogpack.project import GGUF_PART, gguf_part, index_path
 from cogpack.runtime.contract import WORKING_DIRECTORY
 from cogpack.session import Session
 from cogpack.sinks.base import counted

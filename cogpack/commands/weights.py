@@ -11,12 +11,12 @@ from cogpack.errors import InputError
 from cogpack.layers import tar
 from cogpack.layers.content import Bytes, Content, LocalFile, Slices
 from cogpack.layers.weights import layer_size
-from cogpack.layers.weights.cuts import cut_any, kind_of, read_local
+from cogpack.layers.weights.cuts import cut_any, read_local
 from cogpack.layers.weights.gguf import GgufHeader, GgufTensor, make_gguf_header, read_gguf
-from cogpack.layers.weights.safetensors import Tensor, arrange, make_header, read_header
+from cogpack.layers.weights.safetensors import Tensor, in_file_order, make_header, read_header
 from cogpack.layers.weights.shards import ShardIndex
+from cogpack.model_files import GGUF_PART, cut_rule, gguf_part
 from cogpack.oci import decode
-from cogpack.project import GGUF_PART, gguf_part
 from cogpack.session import Session
 from cogpack.sinks.base import counted
 
@@ -34,7 +34,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 def split(session: Session, source: Path, output: Path, *, size: int | None) -> Written:
     """The parts of a safetensors or GGUF file, as an image would hold them, in `output`."""
     file = LocalFile.named(source)
-    kind = kind_of(source.name)
+    kind = cut_rule(source.name)
     if kind is None:
         raise InputError(
             f"{source}: expected a .safetensors or .gguf file, which are what can be cut by tensors",
@@ -96,7 +96,7 @@ def _safetensors(place: Path) -> list[Content]:
     if tensors.keys() != document.weight_map.keys():
         (odd, *_) = sorted(tensors.keys() ^ document.weight_map.keys())
         raise InputError(f"{place}: tensor {odd[:100]!r} is only in one of index and shards", next_step="split it anew")
-    ordered = arrange(tensor for _, _, tensor in tensors.values())
+    ordered = in_file_order(tensor for _, _, tensor in tensors.values())
     parts = (tensors[tensor.name] for tensor in ordered)
     return [
         Bytes(make_header(ordered, metadata)),

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from cogpack.model_files import Rule
 from cogpack.notes import Note
 from cogpack.policy import Rules
 
@@ -42,7 +43,8 @@ class ManagedWeight(msgspec.Struct, frozen=True, kw_only=True):
 
 Arch: TypeAlias = Literal["linux/amd64", "linux/arm64"]
 """The platforms that images are made for."""
-SplitRule: TypeAlias = Literal["auto", "tensor", "gguf", "opaque", "none"]
+SplitRule: TypeAlias = Literal["auto"] | Rule
+"""What a glob of `cogpack.weights.split` asks for."""
 
 
 class PackWeights(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from cogpack.config import ManagedWeight, WeightSource
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.files import Hashed, Placed
 from cogpack.layers.fingerprints import Fingerprinted
-from cogpack.layers.weights import Weight, largest
+from cogpack.layers.weights import Pinned, Weight, largest
 from cogpack.layers.weights.cuts import Piece
 from cogpack.layers.weights.opaque import part_path
 from cogpack.layers.weights.remote import (
@@ -28,8 +28,9 @@ from cogpack.layers.weights.remote import (
     whole_piece,
 )
 from cogpack.lock import LockedPart, RemoteWeight
+from cogpack.model_files import Rule
 from cogpack.notes import Code, Note
-from cogpack.project import Project, Rule, SplitRules
+from cogpack.project import Project, SplitRules
 from cogpack.remote import RemoteFile
 from cogpack.resolve.weights import FoundFile, is_remote, wanted
 from cogpack.session import Session
@@ -242,7 +243,7 @@ def remote_weight(session: Session, locked: RemoteWeight) -> Weight:
     placed = tuple(
         Placed(path, content, ratio=ratio) for path, content, ratio in zip(paths, contents, ratios, strict=True)
     )
-    return Weight(locked.path, shown(locked.path), None, locked.size, locked.rule, parts=placed)
+    return Weight(locked.path, shown(locked.path), Pinned(placed), locked.size, locked.rule)
 
 
 def _hashed(reader: Callable[[], RemoteFile], piece: Callable[[], Piece], size: int, digest: str) -> Fingerprinted:

@@ -18,7 +18,7 @@ from cogpack.layers.entry import Directory
 from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import Layer, LayerSource, key_of
-from cogpack.layers.weights import WEIGHTS, WORTH, JoinSource, Probe, Weight, lay
+from cogpack.layers.weights import WEIGHTS, WORTH, JoinSource, Probe, Weight, arrange
 from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
 from cogpack.lock import Decisions, LockedWheel
 from cogpack.oci import Platform
@@ -125,9 +125,16 @@ def make_plan(
     project = BuiltLayer(_project(files, schema, suppliers), compressed, inherited=inherited, remembered=False)
     clashes = _clashes(decisions, suppliers)
     above = [small[0], *([built(clashes, spliced)] if clashes else []), project]
-    room = LAYER_LIMIT - len(layers) - len(above)
-    laid = lay(weights, layer_size, suppliers.part, contract.join_program(), probe, read=suppliers.read, room=room)
-    for layer in laid.layers:
+    arrangement = arrange(
+        weights,
+        layer_size,
+        suppliers.part,
+        contract.join_program(),
+        probe,
+        read=suppliers.read,
+        max_layers=LAYER_LIMIT - len(layers) - len(above),
+    )
+    for layer in arrangement.layers:
         ratio = layer.ratio if probe else None
         codec = compressed if isinstance(layer.source, JoinSource) else _weight_codec(ratio)
         layers.append(BuiltLayer(layer.source, codec, inherited=inherited, remote=layer.remote, ratio=ratio))
@@ -168,7 +175,7 @@ def make_plan(
             **base.fetched,
             **{key_of(layer): sum(sizes[file.filename] for file in files) for layer, files in [*large, small]},
         },
-        weights=laid.parts,
+        weights=arrangement.parts,
         platform=platform,
         annotations=annotations,
         created=decisions.created,

@@ -107,7 +107,7 @@ def prepare(session: Session, project: Project, *, writes: bool) -> Prepared:
         config,
         decisions,
         [file for file in project.files() if not project.is_weight(file)],
-        gathered.weights,
+        [found.weight for found in gathered.weights],
         layer_size=gathered.layer_size,
         schema=described.document,
         concurrency=described.concurrency,

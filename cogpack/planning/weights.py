@@ -9,7 +9,7 @@ from cogpack.errors import CogpackError, InputError
 from cogpack.layers.content import Absent, LocalFile
 from cogpack.layers.files import Placed
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
-from cogpack.layers.weights import Weight, largest
+from cogpack.layers.weights import Pinned, Weight, largest
 from cogpack.layers.weights.complete import FORMATS, incomplete, unsound
 from cogpack.layers.weights.cuts import cut_any, read_local
 from cogpack.lock import Lock, LockedPart, LockedWeight
@@ -20,69 +20,67 @@ from cogpack.locking.managed import (
     shown,
 )
 from cogpack.locking.weights import cut_size, probing
+from cogpack.model_files import Rule
 from cogpack.notes import Note
 from cogpack.planning.plan import Plan
-from cogpack.project import Choice, Project, ProjectFile, Rule, not_fetched, unused_patterns
+from cogpack.project import Choice, Project, ProjectFile, not_fetched, unused_patterns
 from cogpack.runtime.contract import SOURCE
 from cogpack.session import Session
 
 
-class WeightFile(msgspec.Struct, frozen=True, kw_only=True):
-    """For people: `path` relative to the project where it is in it; `rule` and `why` it was taken."""
+class GatheredWeight(msgspec.Struct, frozen=True, kw_only=True):
+    """A weight of the image, and `why` its rule was taken. `file`: where it is one of the project."""
 
-    path: str
-    size: int
-    rule: Rule
+    weight: Weight
     why: str
+    file: ProjectFile | None = None
 
 
 class Gathered(msgspec.Struct, frozen=True, kw_only=True):
-    """`weights`: for the plan; `files`: the same, explained; `layer_size`: bytes to cut to.
+    """All weights of the image: the project's own, then managed ones. `layer_size`: bytes that layers are cut to."""
 
-    `project`: the weights that are files of the project.
-    """
-
-    weights: tuple[Weight, ...]
-    files: tuple[WeightFile, ...]
+    weights: tuple[GatheredWeight, ...]
     layer_size: int
-    project: tuple[tuple[ProjectFile, Weight], ...]
 
 
 def gather(session: Session, project: Project, lock: Lock) -> Gathered:
     """The project's own weights, then managed ones in the order of their targets."""
-    own = [file for file in project.files() if project.is_weight(file)]
+    files = [file for file in project.files() if project.is_weight(file)]
     local = local_weights(project)
-    size = cut_size(project, own, local, sum(weight.size for weight in lock.weights))
+    size = cut_size(project, files, local, sum(weight.size for weight in lock.weights))
     rules = project.split_rules({shown(weight.path): weight.file.read_bytes for weight in local})
-    pairs: list[tuple[ProjectFile, Weight]] = []
-    found: list[tuple[Weight, str]] = []
-    for file in own:
-        choice = rules.choose(file.path, file.size, limit=largest(size))
-        place = f"{SOURCE}/{file.path}"
-        if file.pointer is None:
-            here = LocalFile.of(project.root / file.path)
-            choice = _feasible(choice, here, size)
-            weight = Weight(place, file.path, here, file.size, choice.rule, file.executable)
-        else:
-            rule, parts = _from_lock(lock, file, choice, probed=probing(project.config))
-            weight = Weight(place, file.path, None, file.size, rule, file.executable, parts=parts)
-        pairs.append((file, weight))
-        found.append((weight, choice.why))
-    for item in sorted(local, key=lambda item: item.path):
-        choice = rules.choose(shown(item.path), item.size, limit=largest(size))
-        content = LocalFile.of(item.file)
-        choice = _feasible(choice, content, size)
-        found.append((Weight(item.path, shown(item.path), content, content.size, choice.rule), choice.why))
-    found += [(remote_weight(session, locked), f"pinned from {locked.uri}") for locked in lock.weights]
-    _check_places(project, [weight for weight, _ in found[len(own) :]])
-    for note in _notes(project, local, [weight.name for weight, _ in found]):
+    own = [_own(project, lock, file, rules.choose(file.path, file.size, limit=largest(size)), size) for file in files]
+    managed = [
+        _local(item, rules.choose(shown(item.path), item.size, limit=largest(size)), size)
+        for item in sorted(local, key=lambda item: item.path)
+    ]
+    managed += [
+        GatheredWeight(weight=remote_weight(session, locked), why=f"pinned from {locked.uri}")
+        for locked in lock.weights
+    ]
+    _check_places(project, [found.weight for found in managed])
+    for note in _notes(project, local, [found.weight.name for found in (*own, *managed)]):
         session.progress.note(note)
-    return Gathered(
-        weights=tuple(weight for weight, _ in found),
-        files=tuple(WeightFile(path=w.name, size=w.size, rule=w.rule, why=why) for w, why in found),
-        layer_size=size,
-        project=tuple(pairs),
-    )
+    return Gathered(weights=(*own, *managed), layer_size=size)
+
+
+def _own(project: Project, lock: Lock, file: ProjectFile, choice: Choice, size: int) -> GatheredWeight:
+    place = f"{SOURCE}/{file.path}"
+    if file.pointer is None:
+        here = LocalFile.of(project.root / file.path)
+        choice = _feasible(choice, here, size)
+        weight = Weight(place, file.path, here, file.size, choice.rule, file.executable)
+    else:
+        rule, pinned = _from_lock(lock, file, choice, probed=probing(project.config))
+        weight = Weight(place, file.path, pinned, file.size, rule, file.executable)
+    return GatheredWeight(weight=weight, why=choice.why, file=file)
+
+
+def _local(item: LocalWeight, choice: Choice, size: int) -> GatheredWeight:
+    content = LocalFile.of(item.file)
+    choice = _feasible(choice, content, size)
+    weight = Weight(item.path, shown(item.path), content, content.size, choice.rule)
+    return GatheredWeight(weight=weight, why=choice.why)
 
 
 def _feasible(choice: Choice, file: LocalFile, size: int) -> Choice:
@@ -128,7 +126,7 @@ def _check_places(project: Project, managed: Sequence[Weight]) -> None:
         taken.add(weight.path)
 
 
-def _from_lock(lock: Lock, file: ProjectFile, choice: Choice, *, probed: bool) -> tuple[Rule, tuple[Placed, ...]]:
+def _from_lock(lock: Lock, file: ProjectFile, choice: Choice, *, probed: bool) -> tuple[Rule, Pinned]:
     """By which rule a file that is not here was cut and into what, if the lock has it for the same bytes and a rule
     that is right; and what a probe found in it where that is asked."""
     missing: CogpackError = not_fetched(file)
@@ -140,7 +138,7 @@ def _from_lock(lock: Lock, file: ProjectFile, choice: Choice, *, probed: bool) -
             and locked.rule in rules
             and not (probed and any(part.ratio is None for part in locked.parts))
         ):
-            return locked.rule, tuple(
+            parts = (
                 Placed(
                     part.path,
                     Fingerprinted(Absent(part.size, missing), part.blake3),
@@ -149,6 +147,7 @@ def _from_lock(lock: Lock, file: ProjectFile, choice: Choice, *, probed: bool) -
                 )
                 for part in locked.parts
             )
+            return locked.rule, Pinned(tuple(parts))
     raise missing
 
 
@@ -158,14 +157,17 @@ def locked_weights(
     """What the lock is to remember of the files that git-lfs keeps, so that their pointers suffice elsewhere."""
     before = {weight.path: weight for weight in lock.results.weights}
     found = []
-    for file, weight in gathered.project:
-        if weight.file is None:
+    for item in gathered.weights:
+        file, weight = item.file, item.weight
+        if file is None:
+            continue
+        if isinstance(weight.content, Pinned):
             found.append(before[file.path])
         elif project.in_lfs(file):
             found.append(
                 LockedWeight(
                     path=file.path,
-                    oid=fingerprints.sha256(weight.file),
+                    oid=fingerprints.sha256(weight.content),
                     size=file.size,
                     rule=weight.rule,
                     parts=tuple(

@@ -8,23 +8,19 @@ too, since its parts have names that code must ask for.
 
 import re
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import msgspec
 
 from cogpack.config import PackWeights, SplitRule
 from cogpack.errors import InputError
+from cogpack.model_files import GGUF_PART, Rule, index_path
 from cogpack.project.ignore import Patterns, parse_globs
-
-Rule: TypeAlias = Literal["tensor", "gguf", "opaque", "none"]
 
 _HUGGING_FACE = re.compile(r"(?:model|diffusion_pytorch_model)(?:\.[A-Za-z0-9_-]+)?\.safetensors")
 _READS = (b".safetensors", b"load_file", b"safe_open", b"from_single_file")
 _CODE = (".py", ".ipynb", ".sh")
 _SETTINGS = (".json", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".env")
-
-GGUF_PART = re.compile(r"(?P<stem>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})\.gguf", re.DOTALL)
-"""Names of the parts of a split GGUF file, by which llama.cpp finds one from the other."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -150,18 +146,3 @@ class SplitRules:
             if any(word in text for word in words):
                 return path
         return None
-
-
-def gguf_part(stem: str, number: int, count: int) -> str:
-    """`number`: from 0; names count from 1."""
-    return f"{stem}-{number + 1:05d}-of-{count:05d}.gguf"
-
-
-def index_path(path: str) -> str:
-    """Where loaders look for the index of a file: a variant stands before the last suffix of its name.
-
-    "unet/model.fp16.safetensors" gives "unet/model.safetensors.index.fp16.json".
-    """
-    folder, slash, name = path.rpartition("/")
-    stem, _, variant = name.removesuffix(".safetensors").partition(".")
-    return f"{folder}{slash}{stem}.safetensors.index.{variant + '.' if variant else ''}json"

@@ -22,8 +22,8 @@ from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip, Uncompressed
 from cogpack.layers.content import LocalFile
 from cogpack.layers.fingerprints import Fingerprints
-from cogpack.layers.weights import JoinSource, Weight, lay
-from cogpack.project import Rule
+from cogpack.layers.weights import JoinSource, Weight, arrange
+from cogpack.model_files import Rule
 from cogpack.registry.server import Server
 from cogpack.session import Session, Settings
 from cogpack.sinks.layout import LayoutSink
@@ -58,7 +58,7 @@ def image(root: Path, **weights: tuple[Rule, bytes]) -> Path:
     prints = Fingerprints(root / "fingerprints")
     layers = [
         BuiltLayer(layer.source, Gzip() if isinstance(layer.source, JoinSource) else Uncompressed())
-        for layer in lay(found, MiB, prints.when_read, b"program").layers
+        for layer in arrange(found, MiB, prints.when_read, b"program").layers
     ]
     fill(LayoutSink(root / "layout"), layers, ["example/m:v1"])
     return root / "layout"

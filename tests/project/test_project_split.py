@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from cogpack.errors import InputError
-from cogpack.project import Choice, find_project, index_path
+from cogpack.model_files import index_path
+from cogpack.project import Choice, find_project
 
 CONFIG = "build:\n  python_version: '3.13'\npredict: predict.py:Predictor\n"
 HF = {"m/config.json": '{"model_type": "bert"}', "m/model.safetensors": "x" * 2000}

@@ -1,14 +1,15 @@
 """Weights: cut for the fastest plain pull, usable in place, moved only where they changed."""
 
-from cogpack.layers.weights.layers import (
+from cogpack.layers.weights.arrangement import (
     MAX_LAYERS,
     WEIGHTS,
-    Laid,
-    LaidLayer,
+    Arrangement,
+    Pinned,
     Probe,
     Weight,
+    WeightLayer,
+    arrange,
     largest,
-    lay,
     layer_size,
     may_hold,
 )
@@ -19,13 +20,14 @@ __all__ = [
     "MAX_LAYERS",
     "WEIGHTS",
     "WORTH",
+    "Arrangement",
     "JoinSource",
-    "Laid",
-    "LaidLayer",
+    "Pinned",
     "Probe",
     "Weight",
+    "WeightLayer",
+    "arrange",
     "largest",
-    "lay",
     "layer_size",
     "may_hold",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import BinaryIO, Literal, TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import msgspec
 
@@ -11,9 +11,8 @@ from cogpack.layers.content import LocalFile
 from cogpack.layers.weights.gguf import GgufHeader, Split, alignment_of, make_gguf_header, read_gguf
 from cogpack.layers.weights.safetensors import Header, read_header
 from cogpack.layers.weights.shards import index, shards
-from cogpack.project import gguf_part, index_path
+from cogpack.model_files import CutRule, cut_rule, gguf_part, index_path
 
-CutRule: TypeAlias = Literal["tensor", "gguf"]
 AnyHeader: TypeAlias = Header | GgufHeader
 
 _MOST_PARTS = 65_000
@@ -43,16 +42,11 @@ def read_local(rule: CutRule, file: LocalFile) -> AnyHeader:
         return read_any(rule, stream, file.size, where=str(file.path))
 
 
-def kind_of(name: str) -> CutRule | None:
-    """Which rule could cut a file called `name`."""
-    return "tensor" if name.endswith(".safetensors") else "gguf" if name.endswith(".gguf") else None
-
-
 def peek(name: str, file: LocalFile) -> AnyHeader | None:
     """The header of a file that nobody asked to cut, if it has a sound one."""
-    kind = kind_of(name)
+    rule = cut_rule(name)
     with suppress(InputError):
-        return read_local(kind, file) if kind else None
+        return read_local(rule, file) if rule else None
     return None
 
 

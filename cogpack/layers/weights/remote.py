@@ -10,9 +10,10 @@ from blake3 import blake3
 from cogpack.digest import Digest, Hasher
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.content import Blocks
-from cogpack.layers.weights.cuts import CutRule, Piece, cut_any, kind_of, read_any
+from cogpack.layers.weights.cuts import Piece, cut_any, read_any
 from cogpack.layers.weights.opaque import PAGE
 from cogpack.layers.weights.probe import probe
+from cogpack.model_files import CutRule, cut_rule
 
 _MAX_RANGE = 4 * 1024 * 1024
 
@@ -34,10 +35,10 @@ def cut_pieces(rule: CutRule, reader: Reader, name: str, target: int) -> list[Pi
 
 def probe_pieces(reader: Reader, name: str, pieces: Sequence[Piece]) -> list[int]:
     """What zstd leaves of each piece of the file called `name`, in thousandths. Reads the header and a few blocks."""
-    kind, header = kind_of(name), None
-    if kind:
+    rule, header = cut_rule(name), None
+    if rule:
         with suppress(InputError), Blocks(_beginning(reader)).buffered() as stream:
-            header = read_any(kind, stream, reader.size, where=repr(reader))
+            header = read_any(rule, stream, reader.size, where=repr(reader))
     return [probe(piece, lambda offset, length: b"".join(reader.read(offset, length)), header) for piece in pieces]
 
 

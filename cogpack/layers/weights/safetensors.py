@@ -127,7 +127,7 @@ def _unsound(where: str, why: str) -> InputError:
     )
 
 
-def arrange(tensors: Iterable[Tensor]) -> list[Tensor]:
+def in_file_order(tensors: Iterable[Tensor]) -> list[Tensor]:
     """The order in which a file holds them: coarse alignment first, as the format's own writer does, else as given."""
     return sorted(tensors, key=lambda tensor: -_BITS[tensor.dtype])
 

@@ -14,7 +14,7 @@ import msgspec
 from blake3 import blake3
 
 from cogpack.errors import InputError
-from cogpack.layers.weights.safetensors import Header, Tensor, arrange, make_header
+from cogpack.layers.weights.safetensors import Header, Tensor, in_file_order, make_header
 from cogpack.oci import encode
 
 MiB = 1024 * 1024
@@ -176,7 +176,7 @@ def shards(header: Header, *, stem: str, target: int) -> list[Shard]:
 
 
 def _shard(header: Header, stem: str, label: str, tensors: Sequence[Tensor], metadata: Mapping[str, str]) -> Shard:
-    ordered = arrange(sorted(tensors, key=lambda tensor: (tensor.begin, tensor.end, tensor.name)))
+    ordered = in_file_order(sorted(tensors, key=lambda tensor: (tensor.begin, tensor.end, tensor.name)))
     head = make_header(ordered, metadata)
     ranges: list[tuple[int, int]] = []
     for tensor in ordered:

@@ -11,8 +11,8 @@ from support.safetensors_files import bf16, holding
 from cogpack.layers.content import LocalFile
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.tar import read as read_content
-from cogpack.layers.weights import Weight, lay
-from cogpack.layers.weights.cuts import CutRule, Piece
+from cogpack.layers.weights import Weight, arrange
+from cogpack.layers.weights.cuts import Piece
 from cogpack.layers.weights.probe import probe_local
 from cogpack.layers.weights.remote import (
     RemoteContent,
@@ -22,7 +22,7 @@ from cogpack.layers.weights.remote import (
     probe_pieces,
     whole_piece,
 )
-from cogpack.project import Rule
+from cogpack.model_files import CutRule, Rule
 
 MiB = 1024 * 1024
 SAFETENSORS = holding(
@@ -74,7 +74,7 @@ def test_pieces_are_the_same_and_judged_the_same_wherever_the_file_lies(tmp_path
     path.write_bytes(data)
     weight = Weight(f"src/{name}", name, LocalFile.of(path), len(data), rule)
     prints = Fingerprints(tmp_path / "store")
-    here = lay([weight], MiB, prints.when_read, b"", probe_local).parts[weight.path]
+    here = arrange([weight], MiB, prints.when_read, b"", probe_local).parts[weight.path]
     server = Server(data)
     pieces = pieces_of(rule, server, name)
     assert probe_pieces(server, name, pieces) == [part.ratio for part in here]

@@ -8,7 +8,7 @@ from hypothesis import given
 from support.safetensors_files import files, made, raw
 
 from cogpack.errors import InputError
-from cogpack.layers.weights.safetensors import MAX_HEADER, PAGE, Header, arrange, make_header, read_header
+from cogpack.layers.weights.safetensors import MAX_HEADER, PAGE, Header, in_file_order, make_header, read_header
 
 
 def read(data: bytes) -> Header:
@@ -29,7 +29,7 @@ def test_a_header_made_anew_is_whole_pages_and_read_by_the_reference_reader(data
     from safetensors import deserialize
 
     header = read(data)
-    tensors = arrange(header.tensors)
+    tensors = in_file_order(header.tensors)
     made_header = make_header(tensors, header.metadata)
     assert len(made_header) % PAGE == 0
     body = b"".join(data[header.data :][tensor.begin : tensor.end] for tensor in tensors)

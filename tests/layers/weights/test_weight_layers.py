@@ -23,9 +23,9 @@ from cogpack.layers.facts import Facts
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.known import Claims, Known, Outgoing
 from cogpack.layers.layer import Body, LayerSource, key_of
-from cogpack.layers.weights import MAX_LAYERS, Weight, largest, lay, layer_size, may_hold
+from cogpack.layers.weights import MAX_LAYERS, Weight, arrange, largest, layer_size, may_hold
+from cogpack.model_files import Rule
 from cogpack.oci import LayerInfo
-from cogpack.project import Rule
 
 MiB = 1024 * 1024
 
@@ -48,8 +48,9 @@ class Folder:
                 stream.truncate(data)
         return Weight(f"src/{path}", path, LocalFile.of(place), place.stat().st_size, rule)
 
-    def lay(self, weights: Sequence[Weight], size: int = 4 * MiB, room: int = 100) -> list[LayerSource]:
-        return [layer.source for layer in lay(weights, size, self.prints.when_read, b"program", room=room).layers]
+    def arrange(self, weights: Sequence[Weight], size: int = 4 * MiB, max_layers: int = 100) -> list[LayerSource]:
+        arrangement = arrange(weights, size, self.prints.when_read, b"program", max_layers=max_layers)
+        return [layer.source for layer in arrangement.layers]
 
 
 @pytest.fixture
@@ -67,13 +68,13 @@ def test_layers_are_sized_by_the_whole_in_powers_of_two(gigabytes: float, mebiby
 
 def test_large_files_stand_alone_and_small_ones_share_a_layer_above(folder: Folder) -> None:
     weights = [folder.weight("a.bin", 10), folder.weight("b.bin", 70 * MiB), folder.weight("c.bin", 10)]
-    assert [layer.name for layer in folder.lay(weights)] == ["weights: b.bin", "weights: 2 files below 64 MiB"]
+    assert [layer.name for layer in folder.arrange(weights)] == ["weights: b.bin", "weights: 2 files below 64 MiB"]
 
 
 def test_a_cut_model_has_its_shards_in_order_and_the_index_on_top(folder: Folder) -> None:
     tensors = [("head.w", "U8", [MiB]), ("embed.w", "U8", [2 * MiB])]
     tensors += [(f"layers.{n}.w", "U8", [MiB]) for n in range(8)]
-    layers = folder.lay([folder.weight("m/model.safetensors", made(tensors), "tensor")])
+    layers = folder.arrange([folder.weight("m/model.safetensors", made(tensors), "tensor")])
     assert [re.sub(r"-[0-9a-f]{8}\.safetensors", "", layer.name) for layer in layers] == [
         "weights: m/model-embed",
         "weights: m/model-layers.0-3",
@@ -91,7 +92,7 @@ def test_a_cut_model_has_its_shards_in_order_and_the_index_on_top(folder: Folder
 
 def test_a_split_gguf_file_has_its_keys_in_a_small_layer_on_top(folder: Folder) -> None:
     data = gguf_files.made([(f"blk.{n}.w", "Q8_0", [1024, 128]) for n in range(16)], pairs={"tokenizer.x": "x"})
-    layers = folder.lay([folder.weight("m/llm.gguf", data, "gguf"), folder.weight("b.bin", b"small")], 18 * MiB)
+    layers = folder.arrange([folder.weight("m/llm.gguf", data, "gguf"), folder.weight("b.bin", b"small")], 18 * MiB)
     assert [layer.name for layer in layers] == [
         "weights: m/llm-00002-of-00005.gguf",
         "weights: m/llm-00003-of-00005.gguf",
@@ -107,19 +108,19 @@ def test_a_split_gguf_file_has_its_keys_in_a_small_layer_on_top(folder: Folder) 
 
 def test_there_are_never_more_layers_than_an_image_bears(folder: Folder) -> None:
     cut = made([(f"layers.{n}.w", "U8", [MiB]) for n in range(100)])
-    layers = folder.lay([folder.weight("model.safetensors", cut, "tensor")], 1 * MiB)
+    layers = folder.arrange([folder.weight("model.safetensors", cut, "tensor")], 1 * MiB)
     assert len(layers) <= MAX_LAYERS + 1
     whole = [folder.weight(f"{n:03}.bin", 64 * MiB) for n in range(150)]
-    layers = folder.lay(whole, 128 * MiB)
+    layers = folder.arrange(whole, 128 * MiB)
     assert len(layers) <= MAX_LAYERS
     assert [entry.path for layer in layers for entry in layer.entries()] == [weight.path for weight in whole]
     mixed = [*whole, folder.weight("model.safetensors", cut, "tensor"), folder.weight("a.bin", b"small")]
-    assert len(folder.lay([*mixed, folder.weight("b.pt", cut, "opaque")], 1 * MiB, room=9)) <= 9
+    assert len(folder.arrange([*mixed, folder.weight("b.pt", cut, "opaque")], 1 * MiB, max_layers=9)) <= 9
 
 
 def test_an_opaque_file_is_parts_of_whole_pages_with_their_hashes_and_a_link(folder: Folder) -> None:
     data = random.Random(1).randbytes(10 * MiB) + b"odd"
-    layers = folder.lay([folder.weight("big.pt", data, "opaque")])
+    layers = folder.arrange([folder.weight("big.pt", data, "opaque")])
     *parts, join = layers
     files = []
     for layer in parts:
@@ -143,7 +144,7 @@ def links(layer: LayerSource) -> dict[str, str]:
 def test_equal_weights_lie_in_one_layer_that_of_the_first(folder: Folder) -> None:
     large, small = random.Random(1).randbytes(70 * MiB), random.Random(2).randbytes(2 * MiB)
     names = {"a.bin": large, "b.bin": large[:-1], "c.bin": small, "d/a.bin": large, "e.bin": small, "f.bin": b"x"}
-    layers = folder.lay([folder.weight(name, data) for name, data in names.items()])
+    layers = folder.arrange([folder.weight(name, data) for name, data in names.items()])
     assert [layer.name for layer in layers] == [
         "weights: a.bin + 1 equal",
         "weights: b.bin",
@@ -156,7 +157,7 @@ def test_equal_weights_lie_in_one_layer_that_of_the_first(folder: Folder) -> Non
 
 def test_equal_models_are_cut_alike_and_stored_once(folder: Folder) -> None:
     data = made([(f"layers.{n}.w", "U8", [2 * MiB]) for n in range(4)])
-    layers = folder.lay([folder.weight(f"{name}/model.safetensors", data, "tensor") for name in "ab"])
+    layers = folder.arrange([folder.weight(f"{name}/model.safetensors", data, "tensor") for name in "ab"])
     *shards, indexes = layers
     assert all(re.fullmatch(r"weights: a/model-.*\.safetensors \+ 1 equal", layer.name) for layer in shards)
     assert [sum(isinstance(entry, File) for entry in layer.entries()) for layer in layers] == [1, 1, 2]
@@ -166,7 +167,7 @@ def test_equal_models_are_cut_alike_and_stored_once(folder: Folder) -> None:
 
 def test_equal_parts_of_one_file_are_stored_once(folder: Folder) -> None:
     data = bytes(8 * MiB) + random.Random(1).randbytes(4 * MiB) + bytes(4 * MiB)
-    first, second, _ = folder.lay([folder.weight("big.pt", data, "opaque")])
+    first, second, _ = folder.arrange([folder.weight("big.pt", data, "opaque")])
     assert [first.name, second.name] == ["weights: big.pt part 1 + 2 equal", "weights: big.pt part 3"]
     assert [target.rpartition("/")[2] for target in links(first).values()] == ["00000", "00000"]
 
@@ -179,9 +180,9 @@ def test_of_equal_weights_the_layers_of_a_known_and_an_unread_checkout_are_the_s
     for known in range(3):
         prints = Fingerprints(folder.root / str(known))
         for weight in weights[:known]:
-            assert weight.file is not None
-            prints.of(weight.file.path)
-        (layer,) = lay(weights, 4 * MiB, prints.when_read, b"program").layers
+            assert isinstance(weight.content, LocalFile)
+            prints.of(weight.content.path)
+        (layer,) = arrange(weights, 4 * MiB, prints.when_read, b"program").layers
         keys.add(layer.source.key())
         assert links(layer.source) == {"src/b.bin": "src/a.bin"}
     assert len(keys) == 1
@@ -191,7 +192,7 @@ def test_of_equal_weights_the_layers_of_a_known_and_an_unread_checkout_are_the_s
 def test_repeated_metadata_has_a_limit(folder: Folder) -> None:
     data = made([("a", "U8", [1])], metadata={"training": "x" * 2 * MiB})
     with pytest.raises(InputError, match="metadata"):
-        folder.lay([folder.weight("model.safetensors", data, "tensor")])
+        folder.arrange([folder.weight("model.safetensors", data, "tensor")])
 
 
 @contextmanager
@@ -216,7 +217,7 @@ def test_one_pass_gives_bytes_digest_and_key(folder: Folder, monkeypatch: pytest
     data = made([(f"layers.{n}.w", "U8", [MiB]) for n in range(8)])
     weight = folder.weight("model.safetensors", data, "tensor")
     with counted_reads(monkeypatch) as reads:
-        layers = [BuiltLayer(source, Uncompressed()) for source in folder.lay([weight])]
+        layers = [BuiltLayer(source, Uncompressed()) for source in folder.arrange([weight])]
         header = reads["model.safetensors"]
         assert any(layer.key is None for layer in layers)
         for layer in layers:
@@ -229,12 +230,12 @@ def test_one_pass_gives_bytes_digest_and_key(folder: Folder, monkeypatch: pytest
 def test_what_was_read_once_is_recognised_unread(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cogpack.layers.fingerprints._YOUNG", -(10**12))  # as if it were touched long ago
     weight = folder.weight("b.bin", bytes(1000))
-    (source,) = folder.lay([weight])
+    (source,) = folder.arrange([weight])
     layer = BuiltLayer(source, Uncompressed())
     layer.copy_to(drain)
     folder.prints.save()
     folder.prints = Fingerprints(folder.store)
-    (source,) = folder.lay([weight])
+    (source,) = folder.arrange([weight])
     again = BuiltLayer(source, Uncompressed())
     assert again.key == layer.key is not None
 
@@ -242,17 +243,17 @@ def test_what_was_read_once_is_recognised_unread(folder: Folder, monkeypatch: py
 def test_who_trusts_no_times_reads_again(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cogpack.layers.fingerprints._YOUNG", -(10**12))
     weight = folder.weight("b.bin", b"data")
-    BuiltLayer(folder.lay([weight])[0], Uncompressed()).copy_to(drain)
+    BuiltLayer(folder.arrange([weight])[0], Uncompressed()).copy_to(drain)
     folder.prints.save()
     for trusting in (True, False):
         folder.prints = Fingerprints(folder.store, trusting=trusting)
-        assert (BuiltLayer(folder.lay([weight])[0], Uncompressed()).key is None) is not trusting
+        assert (BuiltLayer(folder.arrange([weight])[0], Uncompressed()).key is None) is not trusting
 
 
 def test_what_is_said_of_an_unread_layer_is_weighed_in_the_pass_that_reads_it(folder: Folder) -> None:
     def fresh() -> BuiltLayer:
         folder.prints = Fingerprints(folder.root / "no such store")
-        (source,) = folder.lay([folder.weight("b.bin", b"data")])
+        (source,) = folder.arrange([folder.weight("b.bin", b"data")])
         return BuiltLayer(source, Uncompressed())
 
     layer = fresh()

@@ -15,11 +15,11 @@ from support.safetensors_files import holding as safetensors
 from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.files import Placed
 from cogpack.layers.fingerprints import Fingerprints
-from cogpack.layers.weights import WORTH, Laid, Weight, lay
+from cogpack.layers.weights import WORTH, Arrangement, Weight, arrange
 from cogpack.layers.weights.cuts import Piece, peek
 from cogpack.layers.weights.probe import LENGTH, NOTHING, PROFILE, SAMPLES, probe, probe_bytes, probe_local
 from cogpack.layers.weights.safetensors import read_header
-from cogpack.project import Rule
+from cogpack.model_files import Rule
 
 MiB = 1024 * 1024
 
@@ -103,12 +103,14 @@ def test_a_cut_is_judged_like_a_file_of_the_same_bytes(tmp_path: Path) -> None:
         assert cut == probed(tmp_path / "cut.bin", data[start : start + length])
 
 
-def laid(root: Path, rule: Rule, data: bytes, *, name: str = "model.safetensors", prints: Fingerprints) -> Laid:
+def arranged(
+    root: Path, rule: Rule, data: bytes, *, name: str = "model.safetensors", prints: Fingerprints
+) -> Arrangement:
     path = root / name
     if not path.exists():
         path.write_bytes(data)
     weight = Weight(f"src/{name}", name, LocalFile.of(path), len(data), rule)
-    return lay(
+    return arrange(
         [weight],
         2 * MiB,
         prints.when_read,
@@ -127,14 +129,14 @@ def mixed() -> bytes:
 
 
 def test_each_layer_is_judged_for_itself(tmp_path: Path) -> None:
-    layers = laid(tmp_path, "tensor", mixed(), prints=Fingerprints(tmp_path / "store")).layers
+    layers = arranged(tmp_path, "tensor", mixed(), prints=Fingerprints(tmp_path / "store")).layers
     assert [layer.ratio is not None and layer.ratio <= WORTH for layer in layers] == [True, False, True, False, True]
 
 
 def test_an_unchanged_file_is_not_probed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cogpack.layers.fingerprints._YOUNG", -(10**12))  # as if it were touched long ago
     prints = Fingerprints(tmp_path / "store")
-    before = laid(tmp_path, "opaque", bf16(4 * MiB), name="b.pt", prints=prints)
+    before = arranged(tmp_path, "opaque", bf16(4 * MiB), name="b.pt", prints=prints)
     for part in before.parts["src/b.pt"]:
         with part.content.open() as stream:
             stream.read(part.content.size)
@@ -144,14 +146,14 @@ def test_an_unchanged_file_is_not_probed_again(tmp_path: Path, monkeypatch: pyte
         raise AssertionError("probed again")
 
     monkeypatch.setattr(f"{__name__}.probe_local", refuse)
-    after = laid(tmp_path, "opaque", bf16(4 * MiB), name="b.pt", prints=Fingerprints(tmp_path / "store"))
+    after = arranged(tmp_path, "opaque", bf16(4 * MiB), name="b.pt", prints=Fingerprints(tmp_path / "store"))
     assert [layer.ratio for layer in after.layers] == [layer.ratio for layer in before.layers]
     assert [layer.source.key() for layer in after.layers] == [layer.source.key() for layer in before.layers]
 
 
 @pytest.mark.parametrize("rule", ["tensor", "opaque", "none"])
 def test_a_probe_changes_no_source_key(tmp_path: Path, rule: Rule) -> None:
-    def keys(look: Callable[[], Laid]) -> list[str | None]:
+    def keys(look: Callable[[], Arrangement]) -> list[str | None]:
         found = look()
         for part in [part for parts in found.parts.values() for part in parts]:
             read(part)
@@ -164,9 +166,9 @@ def test_a_probe_changes_no_source_key(tmp_path: Path, rule: Rule) -> None:
 
     prints = Fingerprints(tmp_path / "store")
     data = mixed()
-    with_probe = keys(lambda: laid(tmp_path, rule, data, prints=prints))
+    with_probe = keys(lambda: arranged(tmp_path, rule, data, prints=prints))
     weight = Weight("src/model.safetensors", "m", LocalFile.of(tmp_path / "model.safetensors"), len(data), rule)
-    assert with_probe == keys(lambda: lay([weight], 2 * MiB, prints.when_read, b"program"))
+    assert with_probe == keys(lambda: arrange([weight], 2 * MiB, prints.when_read, b"program"))
 
 
 def test_a_head_of_ours_weighs_nothing_beside_what_it_leads() -> None:

@@ -19,7 +19,7 @@ from cogpack.layers.weights.cuts import AnyHeader, cut_any, peek, read_local
 from cogpack.layers.weights.opaque import Cut, JoinSource, cut_file, with_digest
 from cogpack.layers.weights.probe import probe_bytes
 from cogpack.layers.weights.shards import TINY
-from cogpack.project import Rule, index_path
+from cogpack.model_files import Rule, index_path
 
 MiB = 1024 * 1024
 WEIGHTS = "weights: "
@@ -44,22 +44,29 @@ Read: TypeAlias = Callable[[Placed], object]
 """Has a file read whole, so that its hash is known."""
 
 
-class Weight(msgspec.Struct, frozen=True):
-    """A weight file. `path`: its place in the image; `name`: for people.
+class Pinned(msgspec.Struct, frozen=True):
+    """What a weight that is not here was cut into, by the lock's word: it lies on a server, or in git-lfs."""
 
-    `parts`: what it was cut into, by the word of a lock, where the file itself is not here.
-    """
+    parts: tuple[Placed, ...]
+
+
+class Weight(msgspec.Struct, frozen=True):
+    """A weight file. `path`: its place in the image; `name`: for people; `content`: of `size` bytes, cut by `rule`."""
 
     path: str
     name: str
-    file: LocalFile | None
+    content: LocalFile | Pinned
     size: int
     rule: Rule
     executable: bool = False
-    parts: tuple[Placed, ...] | None = None
+
+    @property
+    def remote(self) -> bool:
+        """Whether reading it is a download."""
+        return isinstance(self.content, Pinned)
 
 
-class LaidLayer(msgspec.Struct, frozen=True):
+class WeightLayer(msgspec.Struct, frozen=True):
     """`remote`: reading it is a download; `ratio`: thousandths of its weights that zstd leaves, if all were probed."""
 
     source: LayerSource
@@ -67,10 +74,10 @@ class LaidLayer(msgspec.Struct, frozen=True):
     ratio: int | None = None
 
 
-class Laid(msgspec.Struct, frozen=True):
-    """`layers`, bottom first; `parts`: by the path of each weight, the files that stand for it."""
+class Arrangement(msgspec.Struct, frozen=True):
+    """How weights lie in `layers`, bottom first. `parts`: by the path of each weight, the files that stand for it."""
 
-    layers: list[LaidLayer]
+    layers: Sequence[WeightLayer]
     parts: Mapping[str, tuple[Placed, ...]]
 
 
@@ -101,7 +108,7 @@ def largest(size: int) -> int:
     return size + size // 2
 
 
-def lay(
+def arrange(
     weights: Sequence[Weight],
     size: int,
     fingerprint: Fingerprint,
@@ -109,15 +116,15 @@ def lay(
     probe: Probe | None = None,
     *,
     read: Read = drain,
-    room: int = MAX_LAYERS + SHARED,
-) -> Laid:
+    max_layers: int = MAX_LAYERS + SHARED,
+) -> Arrangement:
     """The layers of `weights`, bottom first, cut to about `size` bytes, and probed where `probe` is given.
 
     Large files and parts of files in the order of their paths, then small files, then indexes and the first parts of
     GGUF files, which change with them. Equal files lie in one layer, that of the first of them, where they are stored
-    once; `read` is asked for those that have to be known for it. `room`: layers that the image has left for them.
+    once; `read` is asked for those that have to be known for it. `max_layers`: that the image has left for them.
     """
-    most = max(1, min(MAX_LAYERS, room - SHARED))
+    most = max(1, min(MAX_LAYERS, max_layers - SHARED))
     headers = {weight.path: _header(weight, probing=probe is not None) for weight in weights}
     total = sum(weight.size for weight in weights)
     while True:
@@ -134,8 +141,8 @@ def lay(
     if tiny:
         layers.append(_together(tiny, "indexes and tiny shards"))
     if joined := [Cut(weight.path, weight.size, parts[weight.path]) for weight in weights if weight.rule == "opaque"]:
-        layers.append(LaidLayer(JoinSource(joined, join_program)))
-    return Laid(layers, parts)
+        layers.append(WeightLayer(JoinSource(joined, join_program)))
+    return Arrangement(layers, parts)
 
 
 def _with_equals(
@@ -171,10 +178,10 @@ def _joined(groups: Sequence[_Group]) -> _Group:
     return _Group(f"{first.name} + {len(others)} equal", files, any(group.remote for group in groups))
 
 
-def _together(group: Sequence[_Group], what: str) -> LaidLayer:
+def _together(group: Sequence[_Group], what: str) -> WeightLayer:
     name = group[0].name if len(group) == 1 else f"{len(group)} {what}"
     files = [file for piece in group for file in piece.files]
-    return LaidLayer(
+    return WeightLayer(
         FilesSource(WEIGHTS + name, files), remote=any(piece.remote for piece in group), ratio=_ratio(files)
     )
 
@@ -188,21 +195,20 @@ def _ratio(files: Sequence[Placed]) -> int | None:
 
 def _header(weight: Weight, *, probing: bool) -> AnyHeader | None:
     """The header that a cut needs, and a probe can use."""
-    if weight.file is None:
+    if isinstance(weight.content, Pinned):
         return None
     if weight.rule == "tensor" or weight.rule == "gguf":
-        return read_local(weight.rule, weight.file)
-    return peek(weight.path, weight.file) if probing else None
+        return read_local(weight.rule, weight.content)
+    return peek(weight.path, weight.content) if probing else None
 
 
 def _parts(
     weight: Weight, header: AnyHeader | None, size: int, fingerprint: Fingerprint, probe: Probe | None
 ) -> tuple[Placed, ...]:
     """The files that stand for a weight; last the one that tells of the others, where there is one."""
-    if weight.parts is not None:
-        return weight.parts
-    file = weight.file
-    assert file is not None
+    file = weight.content
+    if isinstance(file, Pinned):
+        return file.parts
 
     def place(path: str, content: LocalFile | Slices) -> Placed:
         executable = weight.executable and weight.rule == "none"
@@ -232,14 +238,14 @@ def _groups(
         placed = parts[weight.path]
         folder = weight.name[: weight.name.rfind("/") + 1]
         if weight.rule == "none":
-            (own if weight.size >= OWN_LAYER else small).append(_Group(weight.name, placed, weight.file is None))
+            (own if weight.size >= OWN_LAYER else small).append(_Group(weight.name, placed, weight.remote))
         elif weight.rule == "opaque":
             own += [
-                _Group(f"{weight.name} part {number}", tuple(with_digest(part)), weight.file is None)
+                _Group(f"{weight.name} part {number}", tuple(with_digest(part)), weight.remote)
                 for number, part in enumerate(placed, 1)
             ]
         else:
             for part in placed:
-                group = _Group(folder + part.path.rpartition("/")[2], (part,), weight.file is None)
+                group = _Group(folder + part.path.rpartition("/")[2], (part,), weight.remote)
                 (tiny if part is placed[-1] or part.content.size < TINY else own).append(group)
     return own, small, tiny
