@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # read by type checkers alone, which know the name; `typing` 
     from cogpack.commands.build import Built, build, load
     from cogpack.commands.copy import Copied, copy
     from cogpack.commands.inspect import Inspected, inspect
+    from cogpack.commands.lock import Locked, check_lock, lock
     from cogpack.commands.plan import Planned, plan
     from cogpack.commands.pull import PulledImage, pull
     from cogpack.commands.pull_weights import Pulled, pull_weights
@@ -34,6 +35,7 @@ __all__ = [
     "DeniedNoteError",
     "InputError",
     "Inspected",
+    "Locked",
     "MismatchError",
     "Note",
     "Planned",
@@ -49,9 +51,11 @@ __all__ = [
     "UnavailableError",
     "Verified",
     "build",
+    "check_lock",
     "copy",
     "inspect",
     "load",
+    "lock",
     "plan",
     "pull",
     "pull_weights",
@@ -64,6 +68,7 @@ _MODULES = {
     "commands.build": ("Built", "build", "load"),
     "commands.copy": ("Copied", "copy"),
     "commands.inspect": ("Inspected", "inspect"),
+    "commands.lock": ("Locked", "check_lock", "lock"),
     "commands.plan": ("Planned", "plan"),
     "commands.pull": ("PulledImage", "pull"),
     "commands.pull_weights": ("Pulled", "pull_weights"),

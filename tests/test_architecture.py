@@ -36,7 +36,7 @@ RANKS = {
     "seal": 1,
     "layout": 2,
     "cache": 2,
-    "lock": 2,
+    "lockfile": 2,
     "bases": 2,
     "runtime": 2,
     "threads": 2,
@@ -73,7 +73,7 @@ SIDEWAYS = {
     ("policy", "progress"),
     ("config", "policy"),
     ("project", "cache"),
-    ("lock", "bases"),
+    ("lockfile", "bases"),
     ("cli", "console"),
     ("__main__", "cli"),
 }

@@ -24,7 +24,7 @@ from cogpack.commands.push import Pushed
 from cogpack.commands.verify import Verified
 from cogpack.commands.verify_weights import Compared
 from cogpack.commands.weights import Written
-from cogpack.lock import Lock
+from cogpack.lockfile import Lock
 from cogpack.notes import Note
 from cogpack.oci import Descriptor
 from cogpack.registry.credentials import Explained

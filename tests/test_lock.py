@@ -11,7 +11,7 @@ from cogpack import toml
 from cogpack.bases import DebianBase, DebianRelease, LockedDeb, RegistryBase
 from cogpack.digest import DiffID, Digest
 from cogpack.errors import InputError
-from cogpack.lock import (
+from cogpack.lockfile import (
     Decisions,
     Lock,
     LockedWheel,

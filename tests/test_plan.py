@@ -11,7 +11,7 @@ from cogpack.config import Config
 from cogpack.digest import DiffID, sha256
 from cogpack.errors import InputError
 from cogpack.images.assemble import LAYER_LIMIT
-from cogpack.lock import Decisions, LockedWheel
+from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.oci import OCI_LAYER, Platform
 from cogpack.planning.bases import BaseSupply
 from cogpack.planning.plan import Plan, Suppliers, make_plan

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cogpack.lock import FILE, Lock
+from cogpack.lockfile import FILE, Lock
 from cogpack.locking import current
 from cogpack.planning.prepare import check_predictor, open_project
 from cogpack.session import Session

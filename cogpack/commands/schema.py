@@ -1,7 +1,7 @@
 """`cogpack schema`: the model's OpenAPI document, made from its source without importing it."""
 
 from cogpack.errors import InputError
-from cogpack.lock import Decisions, read_lock
+from cogpack.lockfile import Decisions, read_lock
 from cogpack.locking.requirements import python_minor
 from cogpack.notes import Code, Note
 from cogpack.planning.prepare import describe_project, find_described

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from cogpack.bases import Base, DebianBase, RegistryBase
-from cogpack.lock import Decisions, Lock
+from cogpack.lockfile import Decisions, Lock
 from cogpack.text import count_text, size_text
 
 _MOST = 20

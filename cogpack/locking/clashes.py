@@ -12,7 +12,7 @@ from cogpack.errors import InputError
 from cogpack.layers.wheels import Outline, find_clashes
 from cogpack.layers.wheels.archive import Read
 from cogpack.layers.wheels.venv import SITE
-from cogpack.lock import FILE, Decisions, LockedClash, LockedWheel
+from cogpack.lockfile import FILE, Decisions, LockedClash, LockedWheel
 from cogpack.notes import Code, Note
 from cogpack.project import Project
 from cogpack.remote import Glances, NoRangesError, RemoteFile, remote_size

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cogpack.disk import check_writable, write_whole
 from cogpack.errors import InputError, MismatchError
-from cogpack.lock import (
+from cogpack.lockfile import (
     FILE,
     Lock,
     encode_lock,

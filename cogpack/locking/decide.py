@@ -7,7 +7,7 @@ import msgspec
 from packaging.utils import canonicalize_name
 
 from cogpack.errors import InputError
-from cogpack.lock import (
+from cogpack.lockfile import (
     FILE,
     VERSION,
     Decisions,

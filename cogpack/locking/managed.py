@@ -27,7 +27,7 @@ from cogpack.layers.weights.remote import (
     probe_pieces,
     whole_piece,
 )
-from cogpack.lock import LockedPart, RemoteWeight
+from cogpack.lockfile import LockedPart, RemoteWeight
 from cogpack.model_files import Rule
 from cogpack.notes import Code, Note
 from cogpack.project import Project, SplitRules

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from cogpack.config import Config
-from cogpack.lock import Decisions
+from cogpack.lockfile import Decisions
 from cogpack.notes import Code, Note
 
 _CUDA = re.compile(r"nvidia-cuda-runtime(?:-cu\d+)?")

@@ -7,7 +7,7 @@ import msgspec
 
 from cogpack.config import Config
 from cogpack.errors import CogpackError, InputError, together
-from cogpack.lock import Decisions
+from cogpack.lockfile import Decisions
 from cogpack.oci import Platform
 from cogpack.project import Project
 from cogpack.requirements import Requirements

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from cogpack.config import Config
 from cogpack.layers.weights import layer_size
-from cogpack.lock import RemoteWeight
+from cogpack.lockfile import RemoteWeight
 from cogpack.locking.managed import (
     Found,
     LocalWeight,

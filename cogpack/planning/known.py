@@ -9,7 +9,7 @@ from cogpack.errors import InputError
 from cogpack.layers.facts import Facts
 from cogpack.layers.known import NOTHING, READ, Claims, Known
 from cogpack.layers.layer import Body, key_of
-from cogpack.lock import Lock, Result, Results
+from cogpack.lockfile import Lock, Result, Results
 from cogpack.locking.current import write_lock
 from cogpack.notes import Code, Note
 from cogpack.oci import (

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from cogpack.errors import InputError
 from cogpack.images.assemble import Marks
-from cogpack.lock import FILE, Lock, parse_lock
+from cogpack.lockfile import FILE, Lock, parse_lock
 from cogpack.notes import Code, Note
 from cogpack.project import Project
 from cogpack.project.git import Commit, check_commit, committed, read_commit, utc

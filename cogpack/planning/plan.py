@@ -20,7 +20,7 @@ from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import Layer, LayerSource, key_of
 from cogpack.layers.weights import WEIGHTS, WORTH, JoinSource, Probe, Weight, arrange
 from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
-from cogpack.lock import Decisions, LockedWheel
+from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.oci import Platform
 from cogpack.planning.bases import BaseSupply, plan_base
 from cogpack.project import ProjectFile

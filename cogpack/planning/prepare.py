@@ -9,7 +9,7 @@ from blake3 import blake3
 
 from cogpack.disk import check_writable
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
-from cogpack.lock import Lock
+from cogpack.lockfile import Lock
 from cogpack.locking.current import current_lock, is_pinned
 from cogpack.locking.requirements import python_minor
 from cogpack.locking.unsupported import refuse_unsupported

@@ -13,7 +13,7 @@ from cogpack.layers.files import Placed, drain
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.probe import PROFILE, probe_local
-from cogpack.lock import Decisions, LockedWheel
+from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.locking.clashes import wheel_artifact
 from cogpack.locking.managed import shown
 from cogpack.locking.requirements import indexes_of

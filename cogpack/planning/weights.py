@@ -12,7 +12,7 @@ from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import Pinned, Weight, largest
 from cogpack.layers.weights.complete import FORMATS, incomplete, unsound
 from cogpack.layers.weights.cuts import cut_any, read_local
-from cogpack.lock import Lock, LockedPart, LockedWeight
+from cogpack.lockfile import Lock, LockedPart, LockedWeight
 from cogpack.locking.managed import (
     LocalWeight,
     local_weights,

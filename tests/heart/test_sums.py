@@ -10,7 +10,7 @@ from support.wheels import make_wheel
 from support.world import Project, World, noise, ok
 
 from cogpack.console import Live
-from cogpack.lock import read_lock
+from cogpack.lockfile import read_lock
 
 NUMBER = r"[0-9.]+ [kMG]?B"
 TIME = r"(?:[0-9]+ min )?[0-9.]+ s"

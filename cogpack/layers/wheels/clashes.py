@@ -18,7 +18,7 @@ from cogpack.layers.wheels.outline import Outline
 from cogpack.layers.wheels.source import WheelFile
 from cogpack.layers.wheels.tree import wheel_files
 from cogpack.layers.wheels.venv import PYTHON, SITE
-from cogpack.lock import FILE, LockedClash
+from cogpack.lockfile import FILE, LockedClash
 from cogpack.oci import encode
 from cogpack.runtime.contract import VENV
 

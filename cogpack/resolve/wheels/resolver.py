@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from cogpack.disk import DiskError
 from cogpack.errors import InputError, MismatchError, UnavailableError, together
-from cogpack.lock import FILE, LockedWheel
+from cogpack.lockfile import FILE, LockedWheel
 from cogpack.notes import Note
 from cogpack.progress import SILENT, Progress
 from cogpack.requirements.model import anonymous

@@ -9,7 +9,7 @@ from cogpack.errors import InputError, MismatchError
 from cogpack.layers.content import LocalFile
 from cogpack.layers.wheels import ClashesSource, Outline, WheelFile, find_clashes, is_hidden
 from cogpack.layers.wheels.clashes import matters
-from cogpack.lock import LockedClash
+from cogpack.lockfile import LockedClash
 
 SITE = "opt/venv/lib/python/site-packages"
 STUB = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"
