@@ -1,4 +1,4 @@
-"""What must be known of an image used as base: its layers, its CPython, its glibc, a few directories.
+"""An image that is used as base is examined here: its layers, its CPython, its glibc, a few directories.
 
 Each layer is streamed once and listed; nothing of it is stored.
 """
@@ -31,7 +31,7 @@ _OUR_ROOTS = ("opt", "opt/venv", "src")
 
 
 class Images(Protocol):
-    """The part of a registry's repository that is needed here."""
+    """A repository, as much of it as is needed here."""
 
     def manifest(self, ref: str) -> tuple[str, bytes, Digest] | None: ...
 
@@ -79,7 +79,7 @@ def _diff_id(text: str, reference: Reference) -> DiffID:
 
 
 def _manifest(reference: Reference, platform: Platform, images: Images) -> tuple[Manifest, Digest, bytes]:
-    """The image's manifest, that one's digest, its config."""
+    """Give the image's manifest, that one's digest, and its config."""
     where = f"cogpack.base: {reference}"
     graph = read_graph(images.manifest, reference.digest or reference.tag or "latest", where=where, platform=platform)
     node = graph.nodes[-1]
@@ -100,7 +100,7 @@ def _search_path(config: Execution | None) -> list[str]:
 
 
 class _Listing:
-    """The listing of all layers so far: what a container would see, by path."""
+    """Holds what a container would see of all layers so far, by path: no contents, which are read once and dropped."""
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
@@ -165,7 +165,7 @@ class _Listing:
         return entry.link if entry is not None and entry.kind == "symlink" else None
 
     def interpreter(self, reference: Reference, search: list[str]) -> tuple[str, str]:
-        """(version, absolute path) of the CPython that `python3` or `python` on PATH is."""
+        """Find the CPython that `python3` or `python` on PATH is: its version, its absolute path."""
         for directory in search:
             for name in ("python3", "python"):
                 real = self.resolve(f"{directory}/{name}")

@@ -1,4 +1,4 @@
-"""Who this machine is at a cloud: the only imports of the clouds' own libraries, which only find and renew credentials.
+"""The clouds tell here who this machine is: only this module imports their libraries, which find and renew credentials.
 
 What they find signs headers of single requests, never addresses, so that nothing that is logged can hold it.
 """
@@ -17,7 +17,8 @@ _SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
 
 
 class Aws:
-    """As botocore finds it: environment, profile, SSO, web identity, container or instance metadata; or nobody.
+    """Signs as whom botocore finds us to be: environment, profile, SSO, web identity, container or instance metadata;
+    or nobody.
 
     `region`: what is configured; `endpoint`: of S3, where the profile names one.
     """
@@ -42,7 +43,7 @@ class Aws:
         return self._credentials is None
 
     def signed(self, method: str, url: str, headers: Mapping[str, str], *, region: str) -> dict[str, str]:
-        """`headers` and those that Signature Version 4 adds, good for a quarter of an hour; as given for nobody."""
+        """Add to `headers` what Signature Version 4 wants, good for a quarter of an hour; nothing as nobody."""
         if self._credentials is None:
             return dict(headers)
         with _asking(*_AWS):
@@ -53,7 +54,8 @@ class Aws:
 
 
 class Google:
-    """As google-auth finds it: Application Default Credentials, workload identity, metadata; or nobody."""
+    """Signs as whom google-auth finds us to be: Application Default Credentials, workload identity, metadata; or
+    nobody."""
 
     def __init__(self) -> None:
         try:
@@ -79,7 +81,7 @@ class Google:
         return self._credentials is None
 
     def signed(self, method: str, url: str, headers: Mapping[str, str]) -> dict[str, str]:
-        """`headers` and the access token, renewed where it has to be; as given for nobody."""
+        """Add the access token to `headers`, renewed where it has to be; nothing where we are nobody."""
         sent = dict(headers)
         if self._credentials is not None:
             with _asking(*_GOOGLE), self._lock:
@@ -96,6 +98,6 @@ def _asking(cloud: str, next_step: str) -> Iterator[None]:
 
 
 def _line(error: Exception) -> str:
-    """The first line, printable: these libraries quote what servers said."""
+    """Shorten to the first line, printable: these libraries quote what servers said."""
     text = (str(error).splitlines() or [""])[0]
     return f"{type(error).__name__}: " + "".join(c if c.isprintable() else " " for c in text)[:300]

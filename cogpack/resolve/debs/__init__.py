@@ -1,4 +1,8 @@
-"""Debian packages: which ones an image needs, verified from the archive's signature down to each file's sha256."""
+"""Debian packages are chosen here, verified from the archive's signature down to each file's sha256.
+
+`resolver` asks `release` (the signed root), `index` (what there is) and `solver` (what goes together), which needs
+`relation` and `version`; `renamed` and `chains` tell people of it; `mirror` and `urls` say where files are fetched.
+"""
 
 from cogpack.resolve.debs.mirror import Mirror
 from cogpack.resolve.debs.renamed import renewed

@@ -1,4 +1,4 @@
-"""Who brings a package: from what was asked for, over what needs it, to itself."""
+"""A package that nobody asked for was brought by one that somebody did: the way between them is found here."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,8 +8,10 @@ from cogpack.resolve.debs.solver import Candidate
 
 
 def chains(solution: Sequence[Candidate], asked: Iterable[str], base: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """For each package of `solution` that `base` does not need, the shortest way to it from one of `asked`, both ends
-    included. All are names of packages."""
+    """Find the shortest way from one of `asked` to each package of `solution` that `base` does not need.
+
+    Both ends are included. All are names of packages.
+    """
     needs = _needs(solution)
     ours = _ways(needs, base).keys()
     return {name: way for name, way in _ways(needs, asked).items() if name not in ours}
@@ -28,7 +30,7 @@ def _ways(needs: Mapping[str, Sequence[str]], roots: Iterable[str]) -> dict[str,
 
 
 def _needs(solution: Sequence[Candidate]) -> dict[str, list[str]]:
-    """By package, those of the solution that satisfy one of its dependencies."""
+    """Give, by package, those of the solution that satisfy one of its dependencies."""
     taken = {candidate.name: candidate for candidate in solution}
     provided: dict[str, list[tuple[Relation, str]]] = {}
     for candidate in solution:

@@ -1,4 +1,4 @@
-"""The package index of one suite and architecture (`Packages`, Debian repository format), parsed once and kept.
+"""A package index (`Packages` of one suite and architecture, Debian repository format) is parsed once and kept.
 
 The parsed form is two files named after the sha256 of the index: records end to end, and a table of where each
 package's records are. A resolve touches a few hundred of 65,000 packages, so the records stay on disk. What they say
@@ -31,7 +31,7 @@ _BROKEN = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
 
 
 class IndexedPackage(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """What resolving needs of a stanza. Relation fields are left as text; few of them are ever read."""
+    """Holds what resolving needs of a stanza. Relation fields are left as text; few of them are ever read."""
 
     name: str
     version: str
@@ -55,7 +55,7 @@ class _Table(msgspec.Struct, array_like=True):
 
 
 class Index:
-    """Packages by name, read from the parsed form."""
+    """Finds packages by name in the parsed form."""
 
     def __init__(self, records: BinaryIO, table: _Table) -> None:
         self._records = records  # kept open: whatever takes the file's place is not read
@@ -87,7 +87,7 @@ class _Decompressor(Protocol):
 
 
 def open_index(directory: Path, sha256: str, seal: Seal) -> Index | None:
-    """The index whose compressed file has this sha256, when it was parsed before, by somebody with this `seal`."""
+    """Open what was parsed before, with this `seal`, of the index whose compressed file has this sha256; else None."""
     records, table = _paths(directory, sha256)
     try:
         with ExitStack() as closing:
@@ -105,7 +105,7 @@ def open_index(directory: Path, sha256: str, seal: Seal) -> Index | None:
 
 
 def _paths(directory: Path, sha256: str) -> tuple[Path, Path]:
-    """Records and table."""
+    """Name the two files: records and table."""
     return directory / f"{sha256}.{_FORMAT}.records", directory / f"{sha256}.{_FORMAT}.table"
 
 
@@ -135,7 +135,7 @@ def parse_index(data: bytes, *, url: str, size: int, directory: Path, sha256: st
 
 
 def _encode(packages: Iterable[IndexedPackage], table: _Table, hasher: blake3) -> Iterator[bytes]:
-    """One record a package, noted in `table`."""
+    """Give a record a package, and note in `table` where it is."""
     encoder = msgspec.msgpack.Encoder()
     offset = 0
     for package in packages:
@@ -158,7 +158,7 @@ def _note(package: IndexedPackage, table: _Table) -> None:
 
 
 def _unpack(data: bytes, *, url: str, size: int) -> Iterator[bytes]:
-    """Blocks of the plain text; never more than `size` bytes, which the Release has signed."""
+    """Give the plain text in blocks: never more than the `size` bytes that the Release has signed."""
     unpacker: _Decompressor
     if data[:6] == b"\xfd7zXZ\0":
         unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_MEMORY)
@@ -182,7 +182,7 @@ def _unpack(data: bytes, *, url: str, size: int) -> Iterator[bytes]:
 
 
 class _Gzip:
-    """zlib's decompressor with the interface of lzma's: input that is left over is kept for the next call."""
+    """Does what lzma's decompressor does, with zlib: input that is left over is kept for the next call."""
 
     def __init__(self) -> None:
         self._inner = zlib.decompressobj(wbits=31)

@@ -1,4 +1,4 @@
-"""Where Debian's archives are fetched from.
+"""A mirror says where Debian's archives are fetched from.
 
 Every byte is checked against Debian's signature, so any mirror will do; the nearest one is the one this machine's
 own apt uses.
@@ -27,14 +27,14 @@ _LINE = re.compile(r"deb\s+(?:\[[^\]]*\]\s+)?(https?://\S+)\s+(\S+)\s+(.+)")
 
 
 class Mirror(msgspec.Struct, frozen=True, kw_only=True):
-    """The base URLs of the two archives; `pool/` and `dists/` are below them."""
+    """Holds the base URLs of the two archives; `pool/` and `dists/` are below them."""
 
     main: str
     security: str
 
     @classmethod
     def choose(cls, setting: str | None, environment: Mapping[str, str], sources: Path = Path("/etc/apt")) -> "Mirror":
-        """The mirror that was set ("main" or "main,security"), else that of this host's apt, else Debian's own."""
+        """Take the mirror that was set ("main" or "main,security"), else that of this host's apt, else Debian's own."""
         for where, value in (("the Debian mirror", setting), (ENVIRONMENT, environment.get(ENVIRONMENT))):
             if value:
                 return _parse(value, where)
@@ -60,7 +60,7 @@ def _parse(value: str, where: str) -> Mirror:
 
 
 def _host_sources(directory: Path) -> Iterator[tuple[Archive, str]]:
-    """(archive, URL) of each entry for Debian's own archive, in apt's order."""
+    """Give archive and URL of each entry for Debian's own archive, in apt's order."""
     parts = directory / "sources.list.d"
     files = [directory / "sources.list", *sorted(parts.glob("*.list")), *sorted(parts.glob("*.sources"))]
     for file in files:

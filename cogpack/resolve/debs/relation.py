@@ -1,4 +1,4 @@
-"""Relations between packages: `Depends`, `Conflicts`, `Provides` and their like (Debian Policy 7.1)."""
+"""Packages name each other in relations: `Depends`, `Conflicts`, `Provides` and their like (Debian Policy 7.1)."""
 
 import operator
 import re
@@ -25,8 +25,9 @@ _COMPARE = {
 
 
 class Relation(msgspec.Struct, frozen=True):
-    """One `name (operator version)`; without a version any will do. An architecture qualifier is dropped:
-    there is one architecture, and `:any` asks for nothing more than it.
+    """Asks for one `name (operator version)`; without a version any will do.
+
+    An architecture qualifier is dropped: there is one architecture, and `:any` asks for nothing more than it.
     """
 
     name: str
@@ -34,11 +35,11 @@ class Relation(msgspec.Struct, frozen=True):
     version: str = ""
 
     def allows(self, version: str) -> bool:
-        """Does a real package of this version satisfy it?"""
+        """Tell whether a real package of this version satisfies it."""
         return not self.operator or bool(_COMPARE[self.operator](version_key(version), version_key(self.version)))
 
     def allows_provided(self, provided: "Relation") -> bool:
-        """Does `Provides: name (= version)` satisfy it? Without a version it meets only an unversioned relation."""
+        """Tell whether `Provides: name (= version)` satisfies it: without a version, only an unversioned relation."""
         return not self.operator or (provided.operator == "=" and self.allows(provided.version))
 
     def __str__(self) -> str:
@@ -47,7 +48,7 @@ class Relation(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=2048)
 def parse_relations(field: str) -> tuple[tuple[Relation, ...], ...]:
-    """The groups of a relation field: all groups must hold, and of each group one alternative."""
+    """Split a relation field into its groups: all must hold, and of each group one alternative."""
     return tuple(
         tuple(_parse(alternative, field) for alternative in group.split("|"))
         for group in field.split(",")

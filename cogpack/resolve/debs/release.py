@@ -1,4 +1,4 @@
-"""The signed Release file of a suite: the root of trust for everything below it.
+"""A suite's signed Release file is verified here: it is the root of trust for everything below it.
 
 Chain: a bundled archive key signs `InRelease`; that lists the sha256 of each `Packages.xz`; that of each .deb.
 """
@@ -19,14 +19,14 @@ _OTHER = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
 
 
 class IndexFile(msgspec.Struct, frozen=True):
-    """A file that a Release lists: bytes and sha256 (hex)."""
+    """Says what a Release lists of a file: bytes and sha256 (hex)."""
 
     size: int
     sha256: str
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
-    """What a verified Release says."""
+    """Holds what a verified Release says."""
 
     codename: str
     date: datetime
@@ -62,7 +62,7 @@ def verify_release(data: bytes, *, url: str, codename: str, now: datetime) -> Re
 
 @lru_cache(maxsize=1)
 def _keys() -> tuple[pysequoia.Cert, ...]:
-    """Debian's automatic signing keys for the suites we use, taken from its package debian-archive-keyring."""
+    """Read Debian's automatic signing keys for the suites we use, taken from its package debian-archive-keyring."""
     directory = resources.files("cogpack.resolve.debs") / "keys"
     files = sorted((file for file in directory.iterdir() if file.name.endswith(".gpg")), key=lambda file: file.name)
     return tuple(pysequoia.Cert.from_bytes(file.read_bytes()) for file in files)

@@ -1,4 +1,4 @@
-"""Names of packages that Debian has dropped after a release in which they stood for others.
+"""Debian has dropped these names of packages, after a release in which they stood for others.
 
 Each was a transitional package: its description said so, and its Depends named what took its place. Where a suite has
 no package of the name any more, and none that provides it, those are taken.
@@ -29,5 +29,5 @@ RENAMED: Mapping[str, Sequence[str]] = {
 
 
 def renewed(requests: Sequence[str]) -> list[str]:
-    """`requests` as they are locked by a suite that has dropped all of these names."""
+    """Give `requests` as they are locked by a suite that has dropped all of these names."""
     return [name for request in requests for name in RENAMED.get(request, (request,))]

@@ -1,4 +1,4 @@
-"""Resolve requests against the current state of a Debian suite."""
+"""Requests for packages are resolved against the current state of a Debian suite."""
 
 import hashlib
 import re
@@ -48,14 +48,15 @@ _OTHER = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
 
 
 class Brought(msgspec.Struct, frozen=True):
-    """A package that the base alone has not, and who brings it: from the package that was asked for to itself."""
+    """Says who brings a package that the base alone has not: `chain`, from the one that was asked for to itself."""
 
     deb: LockedDeb
     chain: tuple[str, ...]
 
 
 Examine = Callable[[Sequence[Brought], Mapping[str, str]], None]
-"""Looks at what was resolved before it counts; the second is the place of each package that was asked for."""
+"""Looks at what was resolved before it counts, and raises what is wrong with it. The second argument tells the place
+of each package that was asked for."""
 
 
 def resolve_debs(
@@ -71,7 +72,7 @@ def resolve_debs(
     examine: Examine | None = None,
     now: datetime | None = None,
 ) -> DebianBase:
-    """The base and the packages that the user's `requests` ("name" or "name=version") need, on `suite` for `arch`.
+    """Choose the base and what the user's `requests` ("name" or "name=version") need, of `suite` for `arch`.
 
     `arch` is Debian's name of it ("amd64"). `places`: by request, where it stands, for errors; `examine` may refuse
     what was chosen; `now` dates the check of the Releases' age.
@@ -130,7 +131,7 @@ def resolve_debs(
 def _renewed(
     universe: Universe, requests: Sequence[str], places: Mapping[str, str], suite: str, progress: Progress
 ) -> tuple[Sequence[str], Mapping[str, str]]:
-    """`requests` and their `places`, with what took the place of packages that Debian has dropped."""
+    """Put into `requests` and their `places` what took the place of packages that Debian has dropped."""
     found: list[str] = []
     where = dict(places)
     for request in requests:
@@ -151,7 +152,7 @@ def _misnamed(request: str, places: Mapping[str, str]) -> InputError:
 
 
 def _faults(universe: Universe, requests: Sequence[str], places: Mapping[str, str]) -> Iterator[InputError]:
-    """Of all requests, what is wrong with each alone."""
+    """Give what is wrong with each request alone."""
     for request in dict.fromkeys(requests):
         try:
             universe.request(request)
@@ -160,7 +161,7 @@ def _faults(universe: Universe, requests: Sequence[str], places: Mapping[str, st
 
 
 def _placed(error: InputError, requests: Sequence[str], places: Mapping[str, str]) -> InputError:
-    """`error` with the place of the first of `requests` that it names."""
+    """Begin `error` with the place of the first of `requests` that it names."""
     words = set(re.split(r"[^a-z0-9+.-]+", error.message)) if len(requests) > 1 else set()
     for request in requests:
         if request in places and (len(requests) == 1 or request.partition("=")[0] in words):
@@ -170,7 +171,7 @@ def _placed(error: InputError, requests: Sequence[str], places: Mapping[str, str
 
 
 def _short(version: str) -> str:
-    """ "3.13.5-1" to "3.13"."""
+    """Shorten "3.13.5-1" to "3.13"."""
     matched = re.match(r"(?:\d+:)?(\d+\.\d+)", version)
     return matched[1] if matched else ""
 

@@ -1,8 +1,9 @@
-"""Which packages to install: greedy, as apt does it without Recommends.
+"""The solver chooses which packages to install: greedily, as apt does without Recommends.
 
-The newest version of each package; Pre-Depends and Depends; of alternatives the first that exists and clashes with
-nothing taken so far; a real package before one that provides its name. On Debian's archive this gives apt's own set
-for all but a few percent of requests, and a valid one for the rest.
+It takes the newest version of each package, and what Pre-Depends and Depends name; of alternatives the first that
+exists and clashes with nothing taken so far; a real package before one that provides its name. It never goes back on a
+choice; Recommends and other architectures are out of its scope. On Debian's archive this gives apt's own set for all
+but a few percent of requests, and a valid one for the rest.
 """
 
 from collections import deque
@@ -24,7 +25,7 @@ _NEVER = frozenset({"usrmerge"})
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A package, and which of the universe's indexes it came from."""
+    """Says of a package from which of the universe's indexes it came."""
 
     package: IndexedPackage
     index: int
@@ -35,7 +36,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Universe:
-    """All packages that could be installed: the suite and its updates, newest version first."""
+    """Holds all packages that could be installed: of the suite and its updates, newest version first."""
 
     def __init__(self, indexes: Sequence[Index]) -> None:
         self._indexes = indexes
@@ -60,7 +61,7 @@ class Universe:
         return found[0] if found else None
 
     def providers(self, relation: Relation) -> list[Candidate]:
-        """Newest versions that provide it: required before important before the rest, then in index order."""
+        """Give the newest versions that provide it: required before important before the rest, then in index order."""
         names = dict.fromkeys(name for index in self._indexes for name in index.providers(relation.name))
         found = [
             candidate
@@ -70,7 +71,7 @@ class Universe:
         return sorted(found, key=lambda candidate: _PRIORITIES.get(candidate.package.priority, 2))
 
     def request(self, request: str) -> Candidate:
-        """What the user's "name" or "name=version" means: that package, or the only one that provides the name."""
+        """Find what the user's "name" or "name=version" means: that package, or the only one that provides the name."""
         name, equals, version = request.partition("=")
         found = self.candidates(name)
         if equals:
@@ -102,7 +103,7 @@ class Universe:
         )
 
     def successors(self, request: str) -> Sequence[str]:
-        """What took the place of a package that Debian has dropped; empty of one that is there, or never was."""
+        """Name what took the place of a package that Debian has dropped; nothing of one that is there, or never was."""
         if request not in RENAMED or self.candidates(request) or self.providers(Relation(request)):
             return ()
         return [name for name in RENAMED[request] if self.candidates(name)]
@@ -116,7 +117,7 @@ class Universe:
 
 
 def solve(universe: Universe, requests: Sequence[str]) -> list[Candidate]:
-    """The packages to install for `requests` ("name" or "name=version"), sorted by name."""
+    """Choose the packages to install for `requests` ("name" or "name=version"), sorted by name."""
     solution = _Solution(universe)
     for request in requests:
         solution.take_request(request)
@@ -125,6 +126,8 @@ def solve(universe: Universe, requests: Sequence[str]) -> list[Candidate]:
 
 
 class _Solution:
+    """Grows by what is taken, and remembers what that provides and excludes."""
+
     def __init__(self, universe: Universe) -> None:
         self._universe = universe
         self.taken: dict[str, Candidate] = {}
@@ -200,7 +203,7 @@ class _Solution:
         return any(relation.allows_provided(provided) for provided, _ in self._provided.get(relation.name, ()))
 
     def _clash(self, candidate: Candidate) -> Candidate | None:
-        """A taken package that `candidate` conflicts with or breaks, or the other way round."""
+        """Find a taken package that `candidate` conflicts with or breaks, or the other way round."""
         package = candidate.package
         for relation in _negative(package):
             taken = self.taken.get(relation.name)

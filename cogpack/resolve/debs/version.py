@@ -1,4 +1,4 @@
-"""Debian version numbers as sort keys (Debian Policy 5.6.12, deb-version(7))."""
+"""Debian version numbers are made into keys that sort as dpkg sorts them (Debian Policy 5.6.12, deb-version(7))."""
 
 import re
 from functools import lru_cache
@@ -16,7 +16,7 @@ _END = 0
 
 @lru_cache(maxsize=65536)
 def version_key(version: str) -> VersionKey:
-    """The sort key of `version`: `version_key(a) < version_key(b)` as dpkg orders them."""
+    """Make the sort key of `version`: `version_key(a) < version_key(b)` as dpkg orders them."""
     matched = _VERSION.fullmatch(version)
     if matched is None:
         raise InputError(
@@ -36,7 +36,7 @@ def _key(part: str) -> tuple[tuple[tuple[int, ...], int], ...]:
 
 
 def _weight(character: str) -> int:
-    """`~` before the end of the text, the end before letters, letters before everything else."""
+    """Sort `~` before the end of the text, the end before letters, letters before everything else."""
     if character == "~":
         return _END - 1
     return ord(character) if character.isalpha() else ord(character) + 256

@@ -1,5 +1,8 @@
-"""Which files a source of managed weights has, at which revision, and their bytes: questions to hubs, object stores
-and web servers."""
+"""Sources of managed weights are asked which files they have, at which revision, and for their bytes.
+
+`listing`: what each kind of server answers, checked · `hub`, `s3`, `gs`, `web`: one kind each · `refusals`: what an
+object store's refusal means.
+"""
 
 from collections.abc import Mapping
 
@@ -22,7 +25,7 @@ def is_remote(source: WeightSource) -> bool:
 
 
 class Servers:
-    """All kinds of them, each asked who we are once a command, and not before it is needed."""
+    """Knows a server of each kind, which learns who we are once a command, and not before it is needed."""
 
     def __init__(self, http: Http, environment: Mapping[str, str]) -> None:
         self._kinds: Mapping[str, Server] = {
@@ -33,11 +36,11 @@ class Servers:
         }
 
     def find(self, source: WeightSource, kept: Mapping[str, str]) -> list[FoundFile]:
-        """As `Server.find`."""
+        """See `Server.find`."""
         return self._kinds[_kind(source.uri)].find(source, kept)
 
     def open(self, uri: str, file: str, revision: str | None, size: int) -> RemoteFile:
-        """As `Server.open`."""
+        """See `Server.open`."""
         return self._kinds[_kind(uri)].open(uri, file, revision, size)
 
 

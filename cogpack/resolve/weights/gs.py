@@ -1,4 +1,4 @@
-"""`gs://BUCKET/PREFIX`: Google Cloud Storage by its JSON API."""
+"""`gs://BUCKET/PREFIX` is read from Google Cloud Storage by its JSON API."""
 
 import re
 import threading
@@ -46,7 +46,7 @@ _Answer = TypeVar("_Answer", _Object, _Page)
 
 
 class Gcs:
-    """The revision of an object is its generation. To STORAGE_EMULATOR_HOST no credentials are sent."""
+    """Asks Google. The revision of an object is its generation; STORAGE_EMULATOR_HOST is sent no credentials."""
 
     def __init__(self, http: Http, environment: Mapping[str, str]) -> None:
         self._http = http
@@ -91,7 +91,7 @@ class Gcs:
         return below(f"gs://{bucket}/{prefix}", prefix, read)
 
     def _object(self, bucket: str, name: str, generation: str | None = None) -> Listed | None:
-        """What is known of it; None if it is not there."""
+        """Ask what is known of it; None if it is not there."""
         query = {"fields": _FIELDS} | ({"generation": generation} if generation else {})
         answer = self._request(self._url(bucket, name, query))
         if answer.status == 404:
@@ -101,14 +101,14 @@ class Gcs:
         return _decoded(answer, _Object).listed
 
     def _pinned(self, bucket: str, file: FoundFile, kept: str | None) -> FoundFile:
-        """`file` as it will be read: the generation `kept`, where the bucket still has it, else the newest."""
+        """Give `file` as it will be read: the generation `kept`, where the bucket still has it, else the newest."""
         if kept and kept != file.revision and (old := self._object(bucket, file.file, kept)):
             return msgspec.structs.replace(file, size=old.size, revision=kept)
         return file
 
     @contextmanager
     def _get(self, bucket: str, name: str, generation: str | None, headers: Mapping[str, str]) -> Iterator[Stream]:
-        """Of just that generation (`cogpack.remote.Ask`)."""
+        """Open just that generation (`cogpack.remote.Ask`)."""
         url = self._url(bucket, name, {"alt": "media"} | ({"generation": generation} if generation else {}))
         # What was stored as gzip comes as it is stored: otherwise it is unpacked on the way, and has no ranges.
         sent = self._signed(url, {**headers, "Accept-Encoding": "gzip"})

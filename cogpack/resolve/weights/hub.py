@@ -1,4 +1,4 @@
-"""`hf://OWNER/NAME[@REVISION]`: Hugging Face's hub through `huggingface_hub`, which also finds the user's token."""
+"""`hf://OWNER/NAME[@REVISION]` is listed by `huggingface_hub`, which also finds the user's token, and read by us."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +15,8 @@ _HUB = "https://huggingface.co"
 
 
 class Hub:
+    """Asks Hugging Face's hub, or HF_ENDPOINT. The revision of all files of a repository is its commit."""
+
     def __init__(self, http: Http, environment: Mapping[str, str]) -> None:
         self._http = http
         self._environment = environment

@@ -1,4 +1,4 @@
-"""What a server says it has, and what of it is wanted: nothing it says is believed before it passed here."""
+"""What a server lists is checked and chosen from here: nothing that it says is believed before."""
 
 import fnmatch
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ MAX_DIGITS = 18
 
 
 class FoundFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file of a source. `path`: below the weight's target; `file`: what the server calls it.
+    """Describes a file of a source. `path`: below the weight's target; `file`: what the server calls it.
 
     `revision`: names these bytes and no others, for whoever reads them later; `sha256`: where the server says it.
     """
@@ -35,22 +35,22 @@ class FoundFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Server(Protocol):
-    """Where a kind of source lies. One object for the length of a command, used by many threads."""
+    """Answers for one kind of source. One object serves a whole command, and many threads."""
 
     def find(self, source: WeightSource, kept: Mapping[str, str]) -> list[FoundFile]:
-        """The files that `include` and `exclude` leave, sorted by path.
+        """List the files that `include` and `exclude` leave, sorted by path.
 
         `kept`: the revisions that are pinned, by `file`; they are found again where the server still has them.
         """
         ...
 
     def open(self, uri: str, file: str, revision: str | None, size: int) -> RemoteFile:
-        """A file that was found, ready to be read by ranges."""
+        """Make a file that was found ready to be read by ranges."""
         ...
 
 
 def choose(source: WeightSource, listed: Iterable[FoundFile]) -> list[FoundFile]:
-    """What `include` and `exclude` leave of a listing, sorted by path. One that can't be a directory is refused."""
+    """Take what `include` and `exclude` leave of a listing, sorted by path; what can't be a directory is refused."""
     count = 0
     chosen: dict[str, FoundFile] = {}
     for file in listed:
@@ -80,7 +80,7 @@ def choose(source: WeightSource, listed: Iterable[FoundFile]) -> list[FoundFile]
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """An object of a bucket, by its whole name."""
+    """Describes an object of a bucket, by its whole name."""
 
     name: str
     size: int
@@ -88,7 +88,7 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 def below(where: str, prefix: str, read: Callable[[str], tuple[Sequence[Listed], str]]) -> Iterator[FoundFile]:
-    """The files of a bucket whose names begin with `prefix`; what stands for an empty folder is left out.
+    """Give the files of a bucket whose names begin with `prefix`; what stands for an empty folder is left out.
 
     `read`: the page that a token names (the first: ""), and the next page's token ("": there is none).
     """
@@ -107,7 +107,7 @@ def below(where: str, prefix: str, read: Callable[[str], tuple[Sequence[Listed],
 
 
 def wanted(source: WeightSource, path: str) -> bool:
-    """As the hub's own tools match: a `*` crosses slashes."""
+    """Tell whether the source's globs take `path`, matched as the hub's own tools do: a `*` crosses slashes."""
 
     def matches(globs: tuple[str, ...]) -> bool:
         return any(fnmatch.fnmatchcase(path, glob + "*" if glob.endswith("/") else glob) for glob in globs)
@@ -116,7 +116,7 @@ def wanted(source: WeightSource, path: str) -> bool:
 
 
 def _is_path(path: str) -> bool:
-    """Relative, and something that every file system of Linux takes."""
+    """Tell whether it is relative, and something that every file system of Linux takes."""
     try:
         parts = path.encode().split(b"/")
     except UnicodeEncodeError:

@@ -1,11 +1,12 @@
-"""What an object store's refusal means."""
+"""An object store's refusal is told as one of our errors."""
 
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http import RETRIED
 
 
 def refused(where: str, status: int, *, pinned: bool, denied: bool, advice: str) -> CogpackError:
-    """`pinned`: one revision was asked for; `denied`: it is about credentials, where the status does not say so."""
+    """Make the error. `pinned`: one revision was asked for; `denied`: it is about credentials, where the status does
+    not say so."""
     if status in (401, 403) or denied:
         return DeniedError(where, next_step=advice)
     if status == 412 or (status == 404 and pinned):

@@ -1,4 +1,4 @@
-"""`s3://BUCKET/PREFIX`: Amazon S3, and whatever else AWS_ENDPOINT_URL_S3 names.
+"""`s3://BUCKET/PREFIX` is read from Amazon S3, or whatever AWS_ENDPOINT_URL_S3 names.
 
 Requests are signed in their headers and go to one host: no redirect is followed, no address holds a secret.
 """
@@ -37,7 +37,8 @@ _ASKED = 16
 
 
 class S3:
-    """The revision of an object is its version where the bucket keeps versions that we may read, else its ETag."""
+    """Asks object stores. The revision of an object is its version where the bucket keeps versions that we may read,
+    else its ETag."""
 
     def __init__(self, http: Http, environment: Mapping[str, str]) -> None:
         self._http = http
@@ -101,7 +102,7 @@ def _host(region: str) -> str:
 
 
 class _Bucket:
-    """`base`: its address, without a slash at the end."""
+    """Asks one bucket. `base`: its address, without a slash at the end."""
 
     def __init__(self, http: Http, aws: Aws, name: str, region: str, base: str) -> None:
         self._http = http
@@ -111,7 +112,7 @@ class _Bucket:
         self.name = name
 
     def files(self, prefix: str) -> Iterator[FoundFile]:
-        """ListObjectsV2, all pages."""
+        """List by ListObjectsV2, all pages."""
 
         def read(token: str) -> tuple[list[Listed], str]:
             query = {"list-type": "2", "prefix": prefix, "max-keys": str(MAX_KEYS), "encoding-type": "url"}
@@ -129,7 +130,7 @@ class _Bucket:
         return below(f"s3://{self.name}/{prefix}", prefix, read)
 
     def head(self, key: str, version: str | None = None) -> Response | None:
-        """HeadObject; None if there is no such object, or no such version that we may read."""
+        """Ask by HeadObject; None if there is no such object, or no such version that we may read."""
         query = {"versionId": version} if version else {}
         answer = self._request("HEAD", key, query, {"x-amz-checksum-mode": "ENABLED"})
         if answer.status == 200:
@@ -139,7 +140,7 @@ class _Bucket:
         raise self._refused(key, answer.status, b"", pinned=False)
 
     def pinned(self, file: FoundFile, kept: str | None) -> FoundFile:
-        """`file` as it will be read: of the version `kept`, if it is one and still there, else the newest."""
+        """Give `file` as it will be read: of the version `kept`, if it is one and still there, else the newest."""
         version = kept if kept and not _ETAG.fullmatch(kept) else None
         answer = self.head(file.file, version) if version else None
         if answer is None:
@@ -163,7 +164,7 @@ class _Bucket:
 
     @contextmanager
     def get(self, key: str, revision: str | None, headers: Mapping[str, str]) -> Iterator[Stream]:
-        """GetObject, of just that revision (`cogpack.remote.Ask`)."""
+        """Open just that revision by GetObject (`cogpack.remote.Ask`)."""
         sent, query = dict(headers), {}
         if revision and _ETAG.fullmatch(revision):
             sent["If-Match"] = revision
@@ -198,7 +199,7 @@ class _Bucket:
 
 
 def _sha256(headers: Mapping[str, str]) -> Digest | None:
-    """Of the whole object, where it was sent with one; that of an upload in parts is a digest of digests."""
+    """Give the whole object's, where it was sent with one; that of an upload in parts is a digest of digests."""
     if headers.get("x-amz-checksum-type", "FULL_OBJECT") != "FULL_OBJECT":
         return None
     try:

@@ -1,4 +1,4 @@
-"""Pages of ListObjectsV2 (Amazon S3 API reference), read from XML without building a tree of it."""
+"""A page of ListObjectsV2 (Amazon S3 API reference) is read from XML without building a tree of it."""
 
 from urllib.parse import unquote_plus
 from xml.parsers import expat
@@ -9,7 +9,8 @@ MAX_KEYS = 1000
 
 
 def parse_page(body: bytes) -> tuple[list[Listed], str]:
-    """The objects and the next page's token, of an answer with `encoding-type=url`. Anything else: `ValueError`."""
+    """Give the objects and the next page's token of an answer with `encoding-type=url`; `ValueError` of what is
+    none."""
     above: list[str] = []
     text: list[str] = []
     page: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""`https://...`: one file of a web server."""
+"""`https://...` is one file of a web server, whichever that is."""
 
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
@@ -11,6 +11,8 @@ from cogpack.resolve.weights.listing import MAX_DIGITS, FoundFile, choose
 
 
 class Web:
+    """Asks the server that the address names. A file there has no revision."""
+
     def __init__(self, http: Http) -> None:
         self._http = http
 

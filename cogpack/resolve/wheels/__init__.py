@@ -1,4 +1,8 @@
-"""Requirements to exact wheels for a target interpreter, by uv; and locked wheels to addresses."""
+"""uv resolves requirements to exact wheels for a target interpreter, and finds where locked wheels are to be had.
+
+`resolver` asks, by `compile` (uv as a subprocess) and `failures` (what it says), for `target`, of `indexes`, whose
+addresses may hold `variables`; `choice` takes one wheel of each version.
+"""
 
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.resolver import Resolved, resolve_wheels, wheel_urls

@@ -1,4 +1,4 @@
-"""One wheel of those that a version has."""
+"""Of the wheels that a version has, one is chosen."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def named_hashes(lines: Iterable[str]) -> dict[str, frozenset[str]]:
-    """sha256 by package, of all lines that name hashes, behind the requirement or in its address. uv ignores them.
+    """Collect the sha256 by package from lines that name hashes, behind the requirement or in its address.
+
+    uv ignores them.
 
     A package with hashes of other kinds only has an empty set: nothing could be checked, so nothing passes.
     """
@@ -42,7 +44,7 @@ def sha256_of(hashes: Mapping[str, str]) -> str | None:
 def best_wheel(
     wheels: Iterable[PackageWheel], tags: Sequence[Tag], allowed: frozenset[str] | None
 ) -> PackageWheel | None:
-    """The wheel whose tag comes first among `tags`; of equals the highest build number (PEP 427).
+    """Choose the wheel whose tag comes first among `tags`; of equals the highest build number (PEP 427).
 
     Only those with a sha256 count, and with `allowed` only those with one of these.
     """

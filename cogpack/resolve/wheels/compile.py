@@ -1,4 +1,4 @@
-"""uv as a subprocess: wheels only, for the target, with hashes, in an environment that holds nothing to sway it.
+"""uv runs here as a subprocess: wheels only, for the target, with hashes, and nothing in its environment to sway it.
 
 In and out are files of a scratch directory: a requirements file, and a lock as PEP 751 has it.
 """
@@ -38,8 +38,11 @@ def compile_lock(
     more: Sequence[str] = (),
     without: Iterable[str] = (),
 ) -> tuple[list[Package], list[Note]]:
-    """What uv chose, for the target only, and what it warned of. `preferences`: (name, version) to keep where they fit;
-    `without`: names that count as not required, whoever requires them."""
+    """Give what uv chose, for the target only, and what it warned of.
+
+    `preferences`: (name, version) to keep where they fit; `without`: names that count as not required, whoever
+    requires them.
+    """
     with writing(cache):
         cache.mkdir(parents=True, exist_ok=True)
         scratch = tempfile.TemporaryDirectory(prefix="resolve-", dir=cache)
@@ -74,7 +77,7 @@ def compile_lock(
 
 
 def _run(command: Sequence[str], work: Path, environment: dict[str, str]) -> tuple[bool, str]:
-    """Whether it worked, and what uv said on stderr."""
+    """Run it: tell whether it worked, and what uv said on stderr."""
     try:
         done = subprocess.run(
             command,
@@ -98,7 +101,7 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 def _preferred(pins: Iterable[tuple[str, str]]) -> bytes:
-    """A lock of these versions. Their wheels are placeholders, which the format wants and uv does not read."""
+    """Write a lock of these versions. Their wheels are placeholders, which the format wants and uv does not read."""
     packages = [
         {
             "name": name,

@@ -1,4 +1,4 @@
-"""What uv says when it fails, as our errors: it names causes and hints well, so they are passed on, shortened."""
+"""What uv says when it fails becomes our errors: it names causes and hints well, so they are passed on, shortened."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _NETWORK = ("Failed to fetch", "error sending request", "dns error", "Connection
 _DENIED = ("401 Unauthorized", "403 Forbidden", "lack of valid authentication credentials")
 _NO_WHEELS = ("no usable wheels", "no wheels with a matching", "no wheels are available")
 _OVERRIDE = re.compile(r"\.? *Consider using `exclude-newer-package`[^;]*")
-"""Advice that uv gives of a setting that is not ours."""
+"""uv gives this advice of a setting that is not ours."""
 _BLAMED = re.compile(
     r"Wheels are required for `([^`]+)`|we only found wheels for `([^`]+)`"
     r"|([A-Za-z0-9._-]+) was not found in the (?:package registry|provided package locations)"
@@ -34,13 +34,14 @@ _CONTINUED = re.compile(r"^[\s│]+")
 
 
 class BlamedError(InputError):
-    """Nothing fits because of `packages`, normalised names: each would have to change whatever the others are."""
+    """Says that nothing fits because of `packages`, normalised names: each would have to change whatever the others
+    are."""
 
     packages: tuple[str, ...] = ()
 
 
 def warned(errors: str) -> Iterator[Note]:
-    """Of what uv only warns."""
+    """Give a note of each thing that uv only warns of and a user should know."""
     for pin, extra in _EXTRA.findall(errors):
         text = f"{pin} has no extra {extra}: nothing is installed for it"
         yield Note(Code.MISSING_EXTRA, text)
@@ -49,7 +50,7 @@ def warned(errors: str) -> Iterator[Note]:
 
 
 def failure(errors: str, target: TargetPython) -> CogpackError:
-    """The error for what uv wrote on stderr before it failed."""
+    """Make the error of what uv wrote on stderr before it failed."""
     errors = re.sub(r"://[^/@\s]*@", "://", errors)
     text = _shortened(errors)
     if found := _DISK.search(errors):
@@ -93,7 +94,7 @@ def failure(errors: str, target: TargetPython) -> CogpackError:
 
 
 def _shortened(errors: str) -> str:
-    """Causes and hints in one line, without uv's frame and what our own advice says better."""
+    """Put causes and hints into one line, without uv's frame and what our own advice says better."""
     parts: list[str] = []
     for line in errors.splitlines():
         text = _CONTINUED.sub("", _LABEL.sub("", line)).strip()

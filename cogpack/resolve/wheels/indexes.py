@@ -1,4 +1,4 @@
-"""Where wheels are looked for: what the environment and the requirements files say. No address is built in."""
+"""The environment and the requirements files say where wheels are looked for. No address is built in."""
 
 import netrc
 import re
@@ -20,7 +20,7 @@ from cogpack.resolve.wheels.variables import check_address, expanded, hidden
 
 
 class Indexes(msgspec.Struct, frozen=True, kw_only=True):
-    """As uv takes them. With `default` None, uv's own default serves. `pre`: pre-releases count.
+    """Holds where to look, as uv takes it. With `default` None, uv's own default serves. `pre`: pre-releases count.
 
     `directories`: of wheels; `direct`: addresses of single wheels; `environment`: what uv sees of ours; `secrets`: all
     of ours, for `${NAME}` in addresses; never shown. `notes`: of places that are not there.
@@ -41,7 +41,7 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
     def from_environment(
         cls, environment: Mapping[str, str], requirements: Requirements, root: Path = Path()
     ) -> "Indexes":
-        """uv's variables, then pip's; an index of a requirements file goes before both. `root`: of the project.
+        """Read uv's variables, then pip's; an index of a requirements file goes before both. `root`: of the project.
 
         `InputError` for an address of a requirements file that its variables make none.
         """
@@ -76,7 +76,8 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def variables(self) -> dict[str, str]:
-        """For uv's environment, not its arguments: an address may hold a password, and anyone can list processes."""
+        """Give what goes into uv's environment, not its arguments: an address may hold a password, and anyone can list
+        processes."""
         found = dict(self.environment)
         if system_bundle() and not {"SSL_CERT_FILE", "SSL_CERT_DIR"} & found.keys():
             found["UV_SYSTEM_CERTS"] = "1"  # else it knows public authorities only
@@ -93,8 +94,8 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         return ["--no-index"] * self.no_index + ["--prerelease=allow"] * self.pre
 
     def authorised(self, url: str) -> str:
-        """`url` with the values of its variables, and the user and password that it has in the requirements or its host
-        has here: uv's answers and the lock are without."""
+        """Give `url` with what uv's answers and the lock are without: the values of its variables, and the user and
+        password that it has in the requirements or its host has here."""
         url = self.expanded(url)
         for direct in map(self.expanded, self.direct):
             if "@" in urlsplit(direct).netloc and anonymous(direct.partition("#")[0]) == url.partition("#")[0]:
@@ -110,7 +111,7 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
             yield self.expanded(address)
 
     def _user(self, address: str, file: SplitResult) -> str:
-        """`user:password@` where `address` (`URL` or `NAME=URL`) is on the host of `file`, else nothing."""
+        """Give `user:password@` where `address` (`URL` or `NAME=URL`) is on the host of `file`, else nothing."""
         label, equals, rest = address.partition("=")
         named = bool(equals) and "/" not in label
         index = urlsplit(rest if named else address)
@@ -140,12 +141,12 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
     def hidden(self, text: str) -> str:
-        """`text` without the values of variables that addresses have."""
+        """Take the values of variables that addresses have out of `text`."""
         return hidden(text, (self.default or "", *self.extra, *self.find_links, *self.direct), self.secrets)
 
     @contextmanager
     def hiding(self) -> Iterator[None]:
-        """Errors within leave it `hidden`."""
+        """Let errors within come out `hidden`."""
         try:
             yield
         except CogpackError as error:
@@ -157,7 +158,7 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
 def _links(
     environment: Mapping[str, str], requirements: Requirements, root: Path
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Note, ...]]:
-    """Addresses, directories, and notes of directories that are not there: pip warns of them and goes on."""
+    """Give addresses, directories, and notes of directories that are not there: pip warns of them and goes on."""
     lines = {address.text: f"{address.path}:{address.line}: " for address in requirements.addresses}
     option = "--find-links"
     named = [
@@ -184,12 +185,12 @@ def _links(
 
 
 def _absolute(address: str) -> str:
-    """uv runs in a directory of its own, where a relative path means something else."""
+    """Make a path absolute: uv runs in a directory of its own, where a relative one means something else."""
     return address if "://" in address or "=" in address else str(absolute(Path(address)))
 
 
 def _passed(name: str) -> bool:
-    """What uv may see of the environment: how to reach servers and who we are, nothing that changes the answer."""
+    """Tell whether uv may see this variable: how to reach servers and who we are, nothing that changes the answer."""
     upper = name.upper()
     return (
         upper in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")

@@ -1,4 +1,4 @@
-"""What is required, to locked wheels; locked wheels, to where they can be had."""
+"""What is required becomes locked wheels, and locked wheels are found again on the indexes of today."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,8 @@ _DIRECT = re.compile(r"^\S+ @ (\S+)")
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """`wheels` by name; `addresses`: where each was found, by its sha256, with credentials: not to be shown or kept.
+    """Holds `wheels` by name; `addresses`: where each was found, by its sha256, with credentials: not to be shown or
+    kept.
 
     `notes`: what one should know of what was chosen.
     """
@@ -53,7 +54,7 @@ def resolve_wheels(
     title: str = "",
     progress: Progress = SILENT,
 ) -> Resolved:
-    """The wheels that fulfil `requirements` (lines; `./x.whl` relative to `root`).
+    """Choose the wheels that fulfil `requirements` (lines; `./x.whl` relative to `root`).
 
     `preferences`: pins that are kept where they still fit; `cache`: for a scratch directory; `metadata`: uv's own
     cache, which decides hashes; `title`: what the user is told that is resolved. Where a line names hashes, the
@@ -118,13 +119,14 @@ def _at(error: InputError, places: Callable[[str], Sequence[str]]) -> InputError
 
 
 def _placed(text: str, places: Callable[[str], Sequence[str]]) -> str:
-    """With the lines that it is about before it."""
+    """Begin `text` with the lines that it is about."""
     lines = ", ".join(places(text))
     return f"{lines}: {text}" if lines else text
 
 
 def _written(requirements: Sequence[str]) -> dict[str, str]:
-    """By file name, the address of a wheel as it is written, where that has variables: their values may be secret."""
+    """Give, by file name, addresses of wheels as they are written, of those with variables: their values may be
+    secret."""
     found = (_DIRECT.search(line) for line in requirements if "${" in line)
     addresses = [match[1].partition("#")[0] for match in found if match]
     return {unquote(urlsplit(address).path.rpartition("/")[2]): address for address in addresses}
@@ -133,7 +135,7 @@ def _written(requirements: Sequence[str]) -> dict[str, str]:
 def wheel_urls(
     wheels: Sequence[LockedWheel], *, indexes: Indexes, target: TargetPython, cache: Path, metadata: Path
 ) -> dict[str, list[str]]:
-    """sha256 -> addresses of locked wheels, on whatever indexes are configured now; file name and hash must agree.
+    """Find, by sha256, addresses of locked wheels on the indexes that are configured now; name and hash must agree.
 
     A wheel that they don't list is missing in the answer. Addresses may hold credentials: not to be shown or kept.
     """
@@ -173,7 +175,7 @@ def wheel_urls(
 
 
 def _named(line: str, root: Path) -> str:
-    """A wheel of the project as `name @ file:...`, which has room for any character in its path."""
+    """Write a wheel of the project as `name @ file:...`, which has room for any character in its path."""
     if not line.startswith("./"):
         return line
     path = root / line[2:]
@@ -188,7 +190,7 @@ def _locked(
     root: Path,
     written: dict[str, str],
 ) -> tuple[LockedWheel, str | None]:
-    """With the address that uv gives."""
+    """Choose the wheel of a package, and give the address that uv has of it."""
     name = canonicalize_name(package.name)
     allowed = hashes.get(name)
     if package.archive is not None:  # a requirement that names one file
@@ -224,7 +226,7 @@ def _locked(
 
 
 def _size(wheel: PackageWheel) -> int | None:
-    """Bytes; uv does not say it of files on this machine."""
+    """Tell its bytes; of files on this machine, uv does not."""
     if wheel.size is None and wheel.url and wheel.url.startswith("file://"):
         return Path(unquote(urlsplit(wheel.url).path)).stat().st_size
     return wheel.size

@@ -1,4 +1,4 @@
-"""The interpreter that wheels are chosen for: markers and tags, never the host's."""
+"""Wheels are chosen for the interpreter of the image: its markers and tags, never the host's."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,8 @@ _UV_NEWEST = 40
 
 
 class TargetPython(msgspec.Struct, frozen=True, kw_only=True):
-    """`python`: "3.13"; `glibc`: "2.41"; `arch`: as OCI names it, "amd64" or "arm64"."""
+    """Describes the image's interpreter. `python`: "3.13"; `glibc`: "2.41"; `arch`: as OCI names it, "amd64" or
+    "arm64"."""
 
     python: str
     glibc: str
@@ -33,7 +34,7 @@ class TargetPython(msgspec.Struct, frozen=True, kw_only=True):
         return int(self.glibc.partition(".")[2])
 
     def tags(self) -> list[Tag]:
-        """All tags it takes, best first (PEP 425, PEP 600)."""
+        """Give all tags it takes, best first (PEP 425, PEP 600)."""
         platforms: list[str] = []
         for minor in range(self._glibc_minor, 4, -1):
             platforms.append(f"manylinux_2_{minor}_{self.machine}")
@@ -47,7 +48,7 @@ class TargetPython(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
     def environment(self) -> Mapping[str, str]:
-        """Its values of the markers (PEP 508, "Environment Markers")."""
+        """Give its values of the markers (PEP 508, "Environment Markers")."""
         return {
             "implementation_name": "cpython",
             "implementation_version": f"{self.python}.0",

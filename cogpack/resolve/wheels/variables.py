@@ -1,4 +1,5 @@
-"""`${NAME}` in addresses of requirements files (pip docs, "Using environment variables"): secrets stay out of them."""
+"""Addresses of requirements files have `${NAME}` (pip docs, "Using environment variables"): secrets stay out of
+them."""
 
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
@@ -8,12 +9,12 @@ from cogpack.requirements import VARIABLE, Address
 
 
 def expanded(text: str, environment: Mapping[str, str]) -> str:
-    """`text` with the values of its variables; those that are not set stay as they are."""
+    """Put the values of its variables into `text`; those that are not set stay as they are."""
     return VARIABLE.sub(lambda found: environment.get(found[1], found[0]), text)
 
 
 def hidden(text: str, addresses: Iterable[str], environment: Mapping[str, str]) -> str:
-    """`text` with `${NAME}` in place of the value of each variable that `addresses` use."""
+    """Put `${NAME}` back in place of the value of each variable that `addresses` use."""
     names = {name for address in addresses for name in VARIABLE.findall(address) if environment.get(name)}
     for name in sorted(names, key=lambda name: (-len(environment[name]), name)):
         text = text.replace(environment[name], f"${{{name}}}")
@@ -21,7 +22,7 @@ def hidden(text: str, addresses: Iterable[str], environment: Mapping[str, str]) 
 
 
 def check_address(address: Address, environment: Mapping[str, str]) -> None:
-    """`InputError` where a variable is not set, or the whole is no address then. No value is shown."""
+    """Raise `InputError` where a variable is not set, or the whole is no address then. No value is shown."""
     where = f"{address.path}:{address.line}: {address.what}"
     unset = sorted({name for name in VARIABLE.findall(address.text) if not environment.get(name)})
     if unset:
