@@ -1,4 +1,4 @@
-"""How a base is decided: which kind the project asks for, and what is resolved or kept of it, one function a kind."""
+"""A base is decided here: which kind the project asks for, and what is resolved or kept of it, one function a kind."""
 
 from cogpack.bases import Base, DebianBase, RegistryBase
 from cogpack.config import Config
@@ -14,7 +14,7 @@ from cogpack.session import Session
 
 
 def decide_base(session: Session, config: Config, platform: Platform, kept: Base | None) -> Base:
-    """The base that `config` asks for: `kept`, where it still is that one, else resolved anew."""
+    """Give the base that `config` asks for: `kept`, where it still is that one, else resolved anew."""
     if config.pack.base is None:
         return _debian(session, config, platform, kept)
     return _registry(session, config, config.pack.base, platform, kept)
@@ -70,7 +70,8 @@ def _debian(session: Session, config: Config, platform: Platform, kept: Base | N
 
 
 def _suite(config: Config, python: str) -> str:
-    """The suite whose own python3 is `python`: nothing else decides it, since the image gets that interpreter."""
+    """Choose the suite whose own python3 is `python`: nothing else decides it, since the image gets that
+    interpreter."""
     for suite, own in PYTHONS.items():
         if own == python:
             return suite

@@ -1,4 +1,4 @@
-"""What a new lock has that the one before it had not, for people."""
+"""People are told what a new lock has that the one before it had not."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,7 +13,8 @@ _MOST = 20
 
 
 class Change(msgspec.Struct, frozen=True):
-    """`before` and `after`: versions, the one None that there is not. `kind`: of what `name` names one."""
+    """Is one thing that changed. `before` and `after`: versions, the one None that there is not. `kind`: of what `name`
+    names one."""
 
     kind: str
     name: str
@@ -29,7 +30,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def changes(before: Lock, after: Lock, platform: str) -> list[Change]:
-    """By kind, and each kind by name. Of the other platforms nothing is told: they are as they were."""
+    """List what changed, by kind, and each kind by name. Other platforms are as they were."""
     old, new = before.platforms.get(platform), after.platforms[platform]
     was, held = _held(old.base) if old else _NOTHING, _held(new.base)
     return [
@@ -41,7 +42,7 @@ def changes(before: Lock, after: Lock, platform: str) -> list[Change]:
 
 
 def change_lines(found: Sequence[Change]) -> list[str]:
-    """One line each, but a count of a kind that has too many."""
+    """Tell each in a line, but a kind that has too many by their count."""
     lines: list[str] = []
     for kind in dict.fromkeys(change.kind for change in found):
         own = [change for change in found if change.kind == kind]
@@ -57,7 +58,7 @@ def _counted(kind: str, found: Sequence[Change]) -> str:
 
 
 def holdings(decisions: Decisions) -> str:
-    """`130 Debian packages (89.2 MB) and 13 wheels (41.2 MB)`, or of a base its reference."""
+    """Sum up: `130 Debian packages (89.2 MB) and 13 wheels (41.2 MB)`, or of an image its reference."""
     sizes = [wheel.size for wheel in decisions.wheels]
     known = f" ({size_text(sum(size or 0 for size in sizes))})" if None not in sizes else ""
     return " and ".join([_held(decisions.base).text, f"{count_text(len(sizes), 'wheel')}{known}"])
@@ -70,7 +71,8 @@ def _moves(kind: str, before: Mapping[str, str], after: Mapping[str, str]) -> It
 
 
 class _Held(msgspec.Struct, frozen=True):
-    """What people are told of a base: its `text`; its name and version; and, by name, the versions of its packages."""
+    """Is what people are told of a base: its `text`; its name and version; and, by name, the versions of its
+    packages."""
 
     text: str
     base: Mapping[str, str] = {}
@@ -90,7 +92,7 @@ def _held(base: Base) -> _Held:
 
 
 def _wheels(decisions: Decisions | None, beside: Decisions | None) -> dict[str, str]:
-    """By name; where the other lock has another file of the same version, by digest, too."""
+    """Give versions by name; where the other lock has another file of the same version, with the digest."""
     others = {(wheel.name, wheel.version): wheel.sha256 for wheel in beside.wheels} if beside else {}
     return {
         wheel.name: wheel.version

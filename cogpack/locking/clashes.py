@@ -1,4 +1,4 @@
-"""Files that two wheels hold differently: found when the lock is made, told whenever it is used."""
+"""Files that two wheels hold differently are found when the lock is made, and told whenever it is used."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,7 +31,7 @@ def wheel_artifact(wheel: LockedWheel) -> Artifact:
 def compare_wheels(
     session: Session, project: Project, resolved: Resolved, target: TargetPython, kept: Decisions | None
 ) -> tuple[tuple[LockedWheel, ...], tuple[LockedClash, ...]]:
-    """The wheels, each with its size, and their clashes. Of wheels that are not here the ends are read, no more.
+    """Give the wheels, each with its size, and their clashes. Of wheels that are not here the ends are read, no more.
 
     What `kept` says of just these wheels and this Python still holds.
     """
@@ -57,7 +57,7 @@ def compare_wheels(
 
 
 def _opened(session: Session, project: Project, wheel: LockedWheel, address: str | None) -> tuple[Read, int]:
-    """How to read it, and its bytes in all."""
+    """Tell how to read it, and its bytes in all."""
     artifact = wheel_artifact(wheel)
     parts = urlsplit(address or "")
     if session.store.find(artifact):
@@ -89,7 +89,7 @@ def _local(path: Path) -> tuple[Read, int]:
 
 
 def check_clashes(project: Project, decisions: Decisions) -> None:
-    """`InputError` of the first, where cog.yaml wants that."""
+    """Raise an `InputError` of the first, where cog.yaml wants that."""
     config = project.config
     if config.pack.clashes == "error":
         for text in _texts(project, decisions):
@@ -100,7 +100,7 @@ def check_clashes(project: Project, decisions: Decisions) -> None:
 
 
 def clash_notes(project: Project, decisions: Decisions) -> Iterator[Note]:
-    """One for each set of wheels."""
+    """Give a note for each set of wheels that clash."""
     if decisions.clashes is None and len(decisions.wheels) > 1:
         text = f"{FILE} is of a cogpack that did not compare wheels: run cogpack lock, which does"
         yield Note(Code.WHEELS_UNCOMPARED, text)

@@ -1,4 +1,4 @@
-"""What a lock decides, and how: bases, packages, wheels and weights, each asked of `resolve/`."""
+"""A lock is decided: base, wheels and weights, each asked of `resolve/`."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -27,13 +27,13 @@ from cogpack.session import Session
 
 
 def _without(kept: Decisions, names: Sequence[str]) -> Decisions:
-    """`kept` without its pins of these wheels."""
+    """Take the pins of these wheels out of `kept`."""
     wanted = named_wheels(names, kept)
     return msgspec.structs.replace(kept, wheels=tuple(wheel for wheel in kept.wheels if wheel.name not in wanted))
 
 
 def named_wheels(names: Sequence[str], decisions: Decisions) -> dict[str, str]:
-    """`names` as the user wrote them by those of wheels, which must be among the decided ones."""
+    """Give `names` as the user wrote them by those of wheels, which must be among the decided ones."""
     wanted: dict[str, str] = {canonicalize_name(name): name for name in names}
     known = {wheel.name for wheel in decisions.wheels}
     for name, written in wanted.items():
@@ -90,7 +90,8 @@ def _decide(session: Session, project: Project, kept: Decisions | None) -> Decis
 
 
 def _created(environment: Mapping[str, str]) -> int | None:
-    """SOURCE_DATE_EPOCH (reproducible-builds.org), taken into the lock so that no builder's own can matter."""
+    """Read SOURCE_DATE_EPOCH (reproducible-builds.org), which is taken into the lock so that no builder's own can
+    matter."""
     text = environment.get("SOURCE_DATE_EPOCH")
     if not text:
         return None

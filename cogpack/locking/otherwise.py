@@ -1,4 +1,4 @@
-"""What cog.yaml asks for and the image has otherwise: told with the line, and with what was taken instead."""
+"""Where an image has otherwise what cog.yaml asks for, a note says so: the line, and what was taken instead."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _LOCAL = re.compile(r"\+cu(\d{2,3})(\d)\Z")
 
 
 def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
-    """Nothing where the version that is there is the one asked for."""
+    """Give the notes: none where the version that is there is the one asked for."""
     for key, name, asked, found in (
         ("build.cuda", "CUDA", config.cuda, _cuda(decisions)),
         ("build.cudnn", "cuDNN", config.cudnn, _of_wheel(decisions, _CUDNN)),
@@ -39,7 +39,7 @@ def _fits(version: str, asked: str) -> bool:
 
 
 def _cuda(decisions: Decisions) -> list[str]:
-    """Of the runtime's own wheels; else what the local versions of others tell, as torch 2.1.0+cu118."""
+    """Give the versions of the runtime's own wheels; else what others' local versions tell, as torch 2.1.0+cu118."""
     local = (_LOCAL.search(wheel.version) for wheel in decisions.wheels)
     return _of_wheel(decisions, _CUDA) or sorted({f"{found[1]}.{found[2]}" for found in local if found})
 

@@ -1,4 +1,4 @@
-"""What a project requires, to wheels; and all that is wrong with it at once."""
+"""What a project requires becomes wheels; what is wrong with it is told at once."""
 
 import re
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _NEWEST_GLIBC = "2.41"
 
 
 def python_minor(config: Config) -> str:
-    """The Python that is asked for: "3.13"."""
+    """Tell the Python that is asked for: "3.13"."""
     return ".".join((config.python_version or DEFAULT_PYTHON).split(".")[:2])
 
 
@@ -40,7 +40,7 @@ def indexes_of(session: Session, project: Project, requirements: Requirements) -
 def resolve_requirements(
     session: Session, project: Project, requirements: Requirements, target: TargetPython, kept: Decisions | None
 ) -> Resolved:
-    """With those that every image has. What one should know of the choice is told."""
+    """Resolve them, with those that every image has. What one should know of the choice is in the notes."""
     config = project.config
     indexes = indexes_of(session, project, requirements)
     resolved = resolve_wheels(
@@ -61,7 +61,7 @@ def resolve_requirements(
 
 
 def check_requirements(session: Session, project: Project) -> None:
-    """`InputError` of lines that can't be taken, together with all that could not be had of the others.
+    """Raise an `InputError` of lines that can't be taken, together with all that could not be had of the others.
 
     Before any base is asked for: with what is wrong already, only more of it is looked for.
     """
@@ -81,7 +81,8 @@ def check_requirements(session: Session, project: Project) -> None:
 
 
 def _title(lines: Sequence[str], python: str) -> str:
-    """`5 requirements for Python 3.13: numpy, pillow, torch and 2 more`: the user's own, not those that Cog adds."""
+    """Give `5 requirements for Python 3.13: numpy, pillow, torch and 2 more`: the user's own, not those that Cog
+    adds."""
     names = [_END.split(line.partition("#")[0].partition("?")[0].rpartition("/")[2])[0] for line in lines]
     if not names:
         return f"Cog's own wheels for Python {python}"

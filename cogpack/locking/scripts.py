@@ -1,4 +1,4 @@
-"""A look at the maintainer scripts of packages before anything is locked: those that can't be stood in for are told at
+"""Maintainer scripts of packages are looked at before anything is locked: those that can't be stood in for are told at
 `cogpack lock`, with who brings them, and not when layers have moved.
 
 A package's scripts are in its first kilobytes, which are read by range from the mirror. They are not verified, so what
@@ -33,7 +33,7 @@ def deb_artifact(deb: LockedDeb) -> Artifact:
 
 
 def check_maintainers(session: Session, packages: Sequence[Brought], mirror: Mirror, places: Mapping[str, str]) -> None:
-    """Raises one `InputError` of all `packages` whose scripts do more than is known. `places`: by requested package."""
+    """Raise one `InputError` of all `packages` whose scripts do more than is known. `places`: by requested package."""
     unknown = [found for found in packages if not is_stood_in_for(found.deb.name)]
     if not unknown:
         return
@@ -80,8 +80,10 @@ def _control(session: Session, deb: LockedDeb, mirror: Mirror) -> dict[str, byte
 
 
 def _read(session: Session, url: str, start: int, end: int) -> bytes:
-    """A range, or all of a small file from a server that knows no ranges (RFC 9110 14.2). Whole answers are read, so
-    that their connection serves the next."""
+    """Read a range, or all of a small file from a server that knows no ranges (RFC 9110 14.2).
+
+    Whole answers are read, so that their connection serves the next.
+    """
     answer = session.http.request(
         "GET", url, origin=url, headers={"Range": f"bytes={start}-{end - 1}"}, limit=_LIMIT, patient=False, follow=True
     )

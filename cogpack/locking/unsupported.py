@@ -1,4 +1,4 @@
-"""What a cog.yaml asks for and this version can't pack: all of it in one error, each line with a way on of its own."""
+"""What a cog.yaml asks for and this version can't pack is told in one error, each line with a way on of its own."""
 
 import posixpath
 import re
@@ -43,7 +43,7 @@ def _fault(config: Config, what: str, key: str, next_step: str) -> InputError:
 
 
 def advice(command: str) -> str:
-    """How an image comes without this shell command of `build.run` to what it does."""
+    """Say how an image comes to what this shell command of `build.run` does, without it."""
     found = [text for text in map(_of_clause, _CLAUSES.split(command)) if text is not None]
     if told := dict.fromkeys(text for text in found if text != _HELPS):
         return "; ".join(told)
@@ -51,7 +51,7 @@ def advice(command: str) -> str:
 
 
 def _of_clause(clause: str) -> str | None:
-    """None: nothing is known of it."""
+    """Say it of one command of a list; None where nothing is known of it."""
     try:
         words = shlex.split(clause)
     except ValueError:
@@ -128,7 +128,7 @@ def _says(text: str) -> Callable[[Sequence[str]], str]:
 def _positional(
     arguments: Sequence[str], valued: "frozenset[str] | set[str]", *, named: "frozenset[str] | set[str]" = frozenset()
 ) -> list[tuple[str, str]]:
-    """What is no option nor the value of one of `valued`; values of `named` with their option."""
+    """Keep what is no option nor the value of one of `valued`; values of `named` with their option."""
     found, option = [], ""
     for word in arguments:
         if option:

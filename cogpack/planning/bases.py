@@ -1,4 +1,4 @@
-"""Which layers a base gives, and how their contents are had: one function a kind."""
+"""A base gives layers, and their contents are had from somewhere: one function a kind says which and how."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -19,7 +19,7 @@ from cogpack.reference import Reference
 
 
 class BaseSupply(msgspec.Struct, frozen=True, kw_only=True):
-    """What a base is made with: how its contents are had, who hears of it, and who may stop it.
+    """Has what a base is made with: how its contents are had, who hears of it, and who may stop it.
 
     `packages`: of a Debian base, what gives the file of one of its packages; `blob`: verified bytes from an image's
     repository; `spool`: a directory for temporary files.
@@ -33,7 +33,8 @@ class BaseSupply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlannedBase(msgspec.Struct, frozen=True, kw_only=True):
-    """`layers` bottom first, of which the first `taken` are of the image `image` and passed on as they are.
+    """Is what a base gives to a plan. `layers`: bottom first, of which the first `taken` are of the image `image` and
+    passed on as they are.
 
     `fetched`: bytes of the packages that a layer is made of, by its key.
     """
@@ -45,7 +46,7 @@ class PlannedBase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan_base(base: Base, supply: BaseSupply, codec: Codec) -> PlannedBase:
-    """The layers of `base`; `codec` is of those that we make."""
+    """Plan the layers of `base`; `codec` is of those that we make."""
     match base:
         case DebianBase():
             return _debian(base, supply, codec)

@@ -1,4 +1,5 @@
-"""Debian packages as a layer: unpacked, merged and configured over a tree in memory, with no dpkg, chroot or root."""
+"""Debian packages become a layer: unpacked, merged and configured over a tree in memory, with no dpkg, chroot or
+root."""
 
 from cogpack.layers.debs.package import DebFile
 from cogpack.layers.debs.source import DebsSource

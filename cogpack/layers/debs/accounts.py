@@ -1,4 +1,4 @@
-"""`/etc/passwd`, `group` and their shadows, as base-passwd and passwd set them up."""
+"""`/etc/passwd`, `group` and their shadows are set up as base-passwd and passwd do it."""
 
 from cogpack.layers.debs.tree import Tree
 

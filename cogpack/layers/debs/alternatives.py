@@ -1,4 +1,4 @@
-"""The alternatives system (update-alternatives(1)): links, and the database the real tool works on later."""
+"""Alternatives are installed as update-alternatives(1) does: links, and the database the real tool works on later."""
 
 import re
 import shlex
@@ -15,13 +15,15 @@ _TAIL = re.compile(r"(?:\s|[12]?>\s*/dev/null|2>&1|\|\|\s*(?:true|:)|;)*$")
 
 
 class Slave(msgspec.Struct, frozen=True):
+    """Is one `--slave LINK NAME PATH` of a choice."""
+
     link: str
     name: str
     path: str
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """One `--install LINK NAME PATH PRIORITY`; paths are absolute."""
+    """Is one `--install LINK NAME PATH PRIORITY`; paths are absolute."""
 
     link: str
     name: str
@@ -31,7 +33,7 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 def join_lines(script: str) -> Iterator[str]:
-    """The script's logical lines, stripped, comments and empty ones left out, loops over plain words unrolled."""
+    """Give the script's logical lines, stripped, comments and empty ones left out, loops over plain words unrolled."""
     for line in _LOOP.sub(_unroll, script.replace("\\\n", " ")).splitlines():
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
@@ -44,7 +46,7 @@ def _unroll(loop: re.Match[str]) -> str:
 
 
 def parse_install(line: str) -> Choice | None:
-    """The choice that a literal `update-alternatives --install` line makes; None for any other line."""
+    """Read the choice that a literal `update-alternatives --install` line makes; None of any other line."""
     command = _TAIL.sub("", line)
     if re.search(r"[$`;&|<>]", command):
         return None

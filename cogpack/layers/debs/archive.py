@@ -1,4 +1,4 @@
-"""Reading a .deb (deb(5)): an `ar` archive of a version, a control tar and a data tar, in bounded memory."""
+"""A .deb (deb(5)) is read in bounded memory: an `ar` archive of a version, a control tar and a data tar."""
 
 import lzma
 from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ _FLOOR = 64 * 1024 * 1024
 
 
 class DebContents(msgspec.Struct, frozen=True):
-    """The two halves of a package. `data` pairs each member of the file tree with the bytes of a regular file."""
+    """Holds the two halves of a package. `data` pairs each member of the file tree with the bytes of a regular file."""
 
     control: dict[str, bytes]
     data: list[tuple[Member, Spooled | None]]
@@ -54,7 +54,7 @@ def read_deb(file: BinaryIO, *, where: str, size: int, spool: Spool) -> DebConte
 
 
 def read_control(file: BinaryIO, *, where: str) -> dict[str, bytes]:
-    """The control files of a package of which the beginning, up to `control_end`, is enough."""
+    """Read the control files of a package, of which the beginning, up to `control_end`, is enough."""
     for name, blocks in _members(file, where):
         if name.partition(".tar")[0] == "control":
             return _control(_plain(blocks, where, _CONTROL_LIMIT), where)
@@ -62,7 +62,7 @@ def read_control(file: BinaryIO, *, where: str) -> dict[str, bytes]:
 
 
 def control_end(head: bytes) -> int:
-    """Where the control archive ends, told from the first 132 bytes: it is the second member, after its version."""
+    """Tell from the first 132 bytes where the control archive ends: it is the second member, after the version."""
     place = len(_MAGIC)
     for _ in range(2):
         size = head[place + 48 : place + 58].strip()
@@ -71,7 +71,7 @@ def control_end(head: bytes) -> int:
 
 
 def _members(file: BinaryIO, where: str) -> Iterator[tuple[str, Iterator[bytes]]]:
-    """Names and blocks of the archive's members; what is not read of one is skipped."""
+    """Give names and blocks of the archive's members; what is not read of one is skipped."""
     if file.read(len(_MAGIC)) != _MAGIC:
         _refuse(where, "it is no ar archive")
     while header := file.read(60):
@@ -93,7 +93,7 @@ def _read(file: BinaryIO, size: int, where: str) -> Iterator[bytes]:
 
 
 def _plain(blocks: Iterator[bytes], where: str, limit: int) -> Iterator[bytes]:
-    """The tar inside xz, gzip, zstd or nothing; an error beyond `limit` bytes."""
+    """Unpack the tar from xz, gzip, zstd or nothing; more than `limit` bytes are an error."""
     head = next(blocks, b"")
     stream = _chain(head, blocks)
     total = 0

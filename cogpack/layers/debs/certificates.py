@@ -1,4 +1,4 @@
-"""The trust store of ca-certificates: the bundle, one link a certificate, and OpenSSL's links by subject hash."""
+"""The trust store of ca-certificates is made: the bundle, a link a certificate, OpenSSL's links by subject hash."""
 
 import base64
 import binascii
@@ -32,7 +32,7 @@ _STRINGS = {12: "utf-8", 19: "ascii", 20: "latin-1", 22: "ascii", 26: "ascii", 2
 
 
 def install_certificates(tree: Tree) -> None:
-    """All certificates the package brings are trusted, as they are by default."""
+    """Trust all certificates that the package brings, as they are by default."""
     names = sorted(_names(tree, _STORE), key=str.encode)
     tree.directory("usr/local/share/ca-certificates")
     tree.write("etc/ca-certificates.conf", _HEADER + "".join(f"{name}\n" for name in names))
@@ -61,7 +61,7 @@ def _names(tree: Tree, directory: str, prefix: str = "") -> Iterator[str]:
 
 
 def subject_hash(pem: bytes, name: str) -> str:
-    """OpenSSL's `X509_NAME_hash`: four bytes of SHA-1 over the subject in its canonical encoding."""
+    """Compute OpenSSL's `X509_NAME_hash`: four bytes of SHA-1 over the subject in its canonical encoding."""
     try:
         found = _PEM.search(pem)
         certificate = base64.b64decode(found[1] if found else b"", validate=False)
@@ -99,7 +99,7 @@ def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _tlv(data: bytes, at: int) -> tuple[int, bytes, int]:
-    """Tag, value and where the next one begins (DER, X.690 8.1)."""
+    """Read a tag, its value, and where the next one begins (DER, X.690 8.1)."""
     tag, length = data[at], data[at + 1]
     at += 2
     if length & 0x80:

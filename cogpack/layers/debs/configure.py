@@ -1,4 +1,4 @@
-"""The state in which dpkg would leave the packages once they are configured, with no script having run."""
+"""Packages are configured: the tree comes out as dpkg would leave it, and no script has run."""
 
 from collections.abc import Mapping, Sequence
 
@@ -35,7 +35,7 @@ def configure(tree: Tree, packages: Sequence[UnpackedPackage], arch: str) -> Non
 
 
 def is_stood_in_for(name: str) -> bool:
-    """Whether a package of this name needs no look at its scripts."""
+    """Tell whether a package of this name needs no look at its scripts."""
     return find_effect(name) is not None
 
 
@@ -44,7 +44,7 @@ def _understood(package: UnpackedPackage) -> list[Choice]:
 
 
 def check_scripts(name: str, version: str, control: Mapping[str, bytes]) -> list[Choice]:
-    """The alternatives that the scripts of `control` register; an `InputError` where they do what is not known."""
+    """Give the alternatives that the scripts of `control` register; `InputError` where they do what is not known."""
     choices: list[Choice] = []
     for kind, argument in (("preinst", "install"), ("postinst", "configure")):
         result = read_script(control.get(kind, b"").decode("utf-8", "replace"), fresh=argument)

@@ -1,8 +1,8 @@
-"""Stanzas of `Field: value` lines (deb-control(5)), order and continuation lines kept."""
+"""Stanzas of `Field: value` lines (deb-control(5)) are read and written, order and continuation lines kept."""
 
 
 def parse_control(text: str) -> dict[str, str]:
-    """Fields of the first stanza; a folded value keeps its line breaks and leading blanks."""
+    """Read the fields of the first stanza; a folded value keeps its line breaks and leading blanks."""
     fields: dict[str, str] = {}
     key = ""
     for line in text.strip("\n").split("\n"):
@@ -18,5 +18,5 @@ def parse_control(text: str) -> dict[str, str]:
 
 
 def format_control(fields: dict[str, str]) -> str:
-    """One stanza, without the empty line that ends it."""
+    """Write one stanza, without the empty line that ends it."""
     return "".join(f"{key}: {value}\n" if value[:1] != "\n" else f"{key}:{value}\n" for key, value in fields.items())

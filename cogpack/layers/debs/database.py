@@ -1,4 +1,4 @@
-"""dpkg's database: a container's apt and dpkg work on it, and scanners read it (dpkg(1), FILES)."""
+"""dpkg's database is written: a container's apt and dpkg work on it, and scanners read it (dpkg(1), FILES)."""
 
 import hashlib
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def write_database(tree: Tree, packages: Sequence[UnpackedPackage], arch: str) -
 
 
 def write_policy(tree: Tree, suite: str) -> None:
-    """What makes apt and dpkg behave in a container: sources, no documentation, no services started."""
+    """Write what makes apt and dpkg behave in a container: sources, no documentation, no services started."""
     if "usr/bin/apt-get" in tree:
         tree.write("etc/apt/sources.list.d/debian.sources", _SOURCES.format(suite=suite))
     rules = [*(f"path-exclude {pattern}" for pattern in EXCLUDE), *(f"path-include {pattern}" for pattern in INCLUDE)]
@@ -84,7 +84,7 @@ def _conffile(tree: Tree, path: str) -> str | None:
 
 
 def _available(package: UnpackedPackage) -> str:
-    """Scanners take a package's digest from here (the SHA256 field)."""
+    """Write the stanza of `available`: scanners take a package's digest from its SHA256 field."""
     fields = package.fields
     kept = {"Package": package.name}
     for key in ("Priority", "Section", "Maintainer", "Architecture", "Multi-Arch", "Source", "Version"):
@@ -107,7 +107,7 @@ def _write_info(tree: Tree, package: UnpackedPackage) -> None:
 
 
 def _interests(package: UnpackedPackage, files: list[str], named: dict[str, list[str]]) -> None:
-    """Triggers the package waits for (deb-triggers(5)): by path in one file, by name in a file each."""
+    """Collect what triggers the package waits for (deb-triggers(5)): by path in one file, by name in a file each."""
     for line in package.control.get("triggers", b"").decode("utf-8", "replace").splitlines():
         words = line.partition("#")[0].split()
         if len(words) == 2 and words[0].startswith("interest"):

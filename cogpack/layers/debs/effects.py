@@ -1,4 +1,4 @@
-"""What stands in for maintainer scripts: for each package of the table a function, or the reason why none is needed.
+"""Functions stand in for maintainer scripts: one for each package of the table, or the reason why none is needed.
 
 A package that is not in the table must have scripts that `scripts.read_script` understands.
 """
@@ -40,7 +40,7 @@ def _base_files(tree: Tree) -> None:
 
 
 def _shells(tree: Tree) -> None:
-    """/etc/shells: the template, and what packages register, each under its given and its real name."""
+    """Write /etc/shells: the template, and what packages register, each under its given and its real name."""
     shells: dict[str, None] = {}
     registered = "usr/share/debianutils/shells.d"
     template = "usr/share/debianutils/shells"
@@ -92,7 +92,7 @@ def _login(tree: Tree) -> None:
 
 
 def _nothing(tree: Tree) -> None:
-    """Its scripts act on upgrades, on a running system, or register alternatives (which are read from them)."""
+    """Do nothing: the scripts act on upgrades, on a running system, or register alternatives (read from them)."""
 
 
 def _name_service(tree: Tree) -> None:
@@ -104,7 +104,7 @@ def _readline(tree: Tree) -> None:
 
 
 def _font_rendering(tree: Tree) -> None:
-    """fontconfig's answers to its own questions: slight hinting, no bitmap fonts."""
+    """Answer fontconfig's questions as it does itself: slight hinting, no bitmap fonts."""
     available = "usr/share/fontconfig/conf.avail"
     for names in (("10-hinting-slight",), ("70-no-bitmaps-except-emoji", "70-no-bitmaps")):
         name = next((name for name in names if f"{available}/{name}.conf" in tree), None)
@@ -217,7 +217,7 @@ CHOICES: Mapping[str, Sequence[Choice]] = {
         ),
     )
 }
-"""Alternatives that a script registers in other than literal lines."""
+"""Scripts register these alternatives in other than literal lines."""
 
 
 def find_effect(name: str) -> Effect | None:

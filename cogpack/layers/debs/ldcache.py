@@ -1,4 +1,4 @@
-"""`/etc/ld.so.cache` (ldconfig(8)), in glibc's format 1.1: the same entries in the same order as ldconfig's own."""
+"""`/etc/ld.so.cache` is written in glibc's format 1.1: the entries of ldconfig(8)'s own, in its order."""
 
 import re
 import struct
@@ -30,7 +30,7 @@ Order: TypeAlias = tuple[tuple[int, int], ...]
 
 
 class Library(msgspec.Struct, frozen=True):
-    """What the loader looks for, and where it is: "libz.so.1", "/lib/x86_64-linux-gnu/libz.so.1"."""
+    """Says what the loader looks for, and where that is: "libz.so.1", "/lib/x86_64-linux-gnu/libz.so.1"."""
 
     soname: str
     path: str
@@ -42,7 +42,7 @@ def write_cache(tree: Tree, arch: str) -> None:
 
 
 def find_libraries(tree: Tree, arch: str) -> list[Library]:
-    """The libraries in the directories of ld.so.conf and the built-in ones, in the order of the cache."""
+    """Find the libraries in the directories of ld.so.conf and the built-in ones, in the order of the cache."""
     found: list[Library] = []
     seen: set[str] = set()
     for directory in [*_configured(tree, "etc/ld.so.conf"), "/lib", "/usr/lib"]:
@@ -55,7 +55,7 @@ def find_libraries(tree: Tree, arch: str) -> list[Library]:
 
 
 def _configured(tree: Tree, path: str, depth: int = 0) -> list[str]:
-    """Directories that an ld.so.conf names, with the files it includes."""
+    """Give the directories that an ld.so.conf names, with the files it includes."""
     found: list[str] = []
     for line in (tree.read(path) or b"").decode("utf-8", "replace").splitlines():
         words = line.partition("#")[0].split()
@@ -71,7 +71,7 @@ def _configured(tree: Tree, path: str, depth: int = 0) -> list[str]:
 
 
 def _scan(tree: Tree, directory: str, real: str, machine: int) -> list[Library]:
-    """One directory's libraries. Several files of one soname: a file beats a link, then the higher name."""
+    """Find one directory's libraries. Of several files of one soname, a file beats a link, then the higher name."""
     best: dict[str, tuple[bool, Order, str]] = {}
     for name in tree.children(real):
         if not (name.startswith(("lib", "ld-")) and ".so" in name):
@@ -97,7 +97,7 @@ def _scan(tree: Tree, directory: str, real: str, machine: int) -> list[Library]:
 
 
 def _soname(file: File, machine: int) -> str | None:
-    """DT_SONAME of a 64-bit little-endian shared object; "" where it has none; None for anything else."""
+    """Read DT_SONAME of a 64-bit little-endian shared object; "" where it has none; None of anything else."""
     with file.content.open() as stream:
         head = stream.read(64)
         if len(head) < 64 or head[:6] != b"\x7fELF\x02\x01":
@@ -140,7 +140,7 @@ def _at(stream: BinaryIO, offset: int, size: int) -> bytes:
 
 
 def _order(name: str) -> Order:
-    """glibc's `_dl_cache_libcmp`: runs of digits as numbers, and numbers after everything else."""
+    """Sort as glibc's `_dl_cache_libcmp`: runs of digits as numbers, and numbers after everything else."""
     return tuple(
         (1, int(part)) if part.isdigit() else (0, ord(part)) for part in re.findall(r"[0-9]{1,18}|[^0-9]", name)
     )

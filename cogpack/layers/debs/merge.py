@@ -1,4 +1,4 @@
-"""Packages into one tree, by dpkg's rules for who may own what."""
+"""Packages are merged into one tree, by dpkg's rules for who may own what."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -31,7 +31,7 @@ INCLUDE = ("/usr/share/doc/*/copyright", "/usr/share/locale/locale.alias")
 
 
 def merge(packages: Sequence[UnpackedPackage], arch: str) -> Tree:
-    """The tree of `packages`: base-files first, for it knows the modes of the common directories."""
+    """Make the tree of `packages`: base-files first, for it knows the modes of the common directories."""
     tree = Tree()
     by_name = {package.name: package for package in packages}
     for name in sorted((*_MERGED, *_MERGED_64.get(arch, ()))):
@@ -51,7 +51,7 @@ def merge(packages: Sequence[UnpackedPackage], arch: str) -> Tree:
 
 
 def _settle(tree: Tree, entry: Entry, package: UnpackedPackage, other: UnpackedPackage | None) -> None:
-    """Two packages have different files of one name: the one that Replaces the other has its way."""
+    """Settle which of two packages' different files of one name is there: that of the one which Replaces the other."""
     if other is None or package.replaces(other.name):
         tree.replace(entry, package.name)
     elif not other.replaces(package.name):
@@ -62,7 +62,8 @@ def _settle(tree: Tree, entry: Entry, package: UnpackedPackage, other: UnpackedP
 
 
 def _wanted(member: Member) -> bool:
-    """Documentation stays out but for licences; links between documentation directories lead to them."""
+    """Tell whether it is wanted: documentation is not, but licences and links between its directories, which lead
+    there."""
     path = f"/{member.path}"
     # A directory comes with what is in it, so an excluded one must not come alone.
     name = f"{path}/" if member.kind == "directory" else path

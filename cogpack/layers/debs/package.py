@@ -1,4 +1,4 @@
-"""One package as the tree takes it in."""
+"""One package is read as the tree takes it in."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _SIMPLE = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9+.-]*)")
 
 
 class DebFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A .deb that is known by its digest. `locate` gives a verified copy, fetching it when it must."""
+    """Knows a .deb by its digest. `locate` gives a verified copy, fetching it when it must."""
 
     name: str
     version: str
@@ -27,7 +27,8 @@ class DebFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnpackedPackage(msgspec.Struct, frozen=True, kw_only=True):
-    """`fields`: of its control file; `control`: the files beside it (scripts, md5sums, ...)."""
+    """Holds a package in its parts. `fields`: of its control file; `control`: the files beside it (scripts, md5sums,
+    ...)."""
 
     file: DebFile
     fields: dict[str, str]
@@ -42,12 +43,13 @@ class UnpackedPackage(msgspec.Struct, frozen=True, kw_only=True):
         return self.control.get(kind, b"").decode("utf-8", "replace")
 
     def conffiles(self) -> list[str]:
-        """Paths without the leading slash."""
+        """Give their paths, without the leading slash."""
         lines = self.control.get("conffiles", b"").decode("utf-8", "replace").splitlines()
         return [line.strip().lstrip("/") for line in lines if line.startswith("/")]
 
     def replaces(self, name: str) -> bool:
-        """May it overwrite files of the package `name`? (Versions are left aside: both come from one release.)"""
+        """Tell whether it may overwrite files of the package `name`. Versions are left aside: both are of one
+        release."""
         groups = self.fields.get("Replaces", "").split(",")
         return any((found := _SIMPLE.match(group)) is not None and found[1] == name for group in groups)
 

@@ -1,4 +1,4 @@
-"""`/etc/pam.d/common-*` and their state, from the profiles in /usr/share/pam-configs (pam-auth-update(8))."""
+"""`/etc/pam.d/common-*` and their state are made of the profiles in /usr/share/pam-configs (pam-auth-update(8))."""
 
 import re
 
@@ -72,7 +72,7 @@ def _parse(name: str, tree: Tree) -> _Profile:
 
 
 def _modules(profiles: list[_Profile], field: str) -> list[tuple[_Profile, list[str]]]:
-    """The first profile of a stack may have lines of its own for that place."""
+    """Give the lines of each profile: the first of a stack may have lines of its own for that place."""
     found = []
     for number, profile in enumerate(profiles):
         first = profile.fields.get(f"{field}-Initial") if number == 0 else None
@@ -81,7 +81,7 @@ def _modules(profiles: list[_Profile], field: str) -> list[tuple[_Profile, list[
 
 
 def _block(profiles: list[_Profile], field: str, spare: int) -> list[str]:
-    """Lines with `end` turned into the number of lines to jump over."""
+    """Turn each `end` into the number of lines to jump over."""
     lines = [line for _, lines in _modules(profiles, field) for line in lines]
     result = []
     for number, line in enumerate(lines):

@@ -1,4 +1,4 @@
-"""What a package's maintainer scripts would do, where that can be said without running them.
+"""Maintainer scripts are read for what they would do, where that can be said without running them.
 
 Nothing is executed. A script is understood when, on a first installation in an image without an init system, each
 line that would run either does nothing or registers an alternative: the parts that debhelper writes for services,
@@ -70,10 +70,14 @@ _KNOWN = {
 
 
 class Understood(msgspec.Struct, frozen=True):
+    """Says that the script registers these alternatives on a first installation, and does nothing else."""
+
     choices: tuple[Choice, ...]
 
 
 class NotUnderstood(msgspec.Struct, frozen=True):
+    """Names the line that would run, and of which nobody knows what it does."""
+
     line: str
 
 
@@ -84,11 +88,12 @@ class _Block(msgspec.Struct):
 
 
 class _CannotTell(Exception):  # noqa: N818 - never leaves this module
-    """Whether the lines that follow would run."""
+    """Says that nobody can tell whether the lines that follow would run."""
 
 
 def read_script(script: str, *, fresh: str) -> Understood | NotUnderstood:
-    """`fresh`: the script's first argument on a first installation, "install" or "configure"."""
+    """Read what the script does when it is run. `fresh`: the script's first argument on a first installation, "install"
+    or "configure"."""
     choices: list[Choice] = []
     blocks: list[_Block] = []
     for line in join_lines(_SECTION.sub(_section, script)):
@@ -161,7 +166,7 @@ def _open(line: str, kind: str, blocks: list[_Block], *, live: bool, fresh: str)
 
 
 def _condition(text: str, fresh: str) -> bool:
-    """The value of a list of tests on a first installation."""
+    """Evaluate a list of tests as on a first installation."""
     parts = re.split(r"(\|\||&&)", re.sub(r";? *then$", "", text.strip()).strip("; "))
     value = _test(parts[0], fresh)
     for operator, part in zip(parts[1::2], parts[2::2], strict=True):
@@ -188,5 +193,5 @@ def _section(matched: re.Match[str]) -> str:
 
 
 def literal_choices(script: str) -> list[Choice]:
-    """Every alternative that some line of the script registers literally."""
+    """Give every alternative that some line of the script registers literally."""
     return [choice for line in join_lines(script) if (choice := parse_install(line)) is not None]

@@ -1,4 +1,4 @@
-"""A layer that is a whole Debian root file system, or as much of one as its packages make."""
+"""A layer can be a whole Debian root file system, or as much of one as its packages make."""
 
 import hashlib
 import json
@@ -23,7 +23,8 @@ _THREADS = 2  # lzma works without the interpreter's lock
 
 
 class DebsSource:
-    """The packages, merged and configured. `spool`: a directory for a temporary file of their unpacked size.
+    """Makes the entries of packages, merged and configured. `spool`: a directory for a temporary file of their unpacked
+    size.
 
     Nothing goes out until all are unpacked, which takes seconds: `progress` hears of each, and each block of them asks
     `cancellation`.
@@ -57,7 +58,7 @@ class DebsSource:
         return "debs:" + hashlib.sha256(json.dumps(facts, separators=(",", ":")).encode()).hexdigest()
 
     def entries(self) -> Sequence[Entry]:
-        """Made once and kept: the bytes are in the spool, which lives as long as its entries."""
+        """Make them once and keep them: the bytes are in the spool, which lives as long as its entries."""
         with self._lock:
             if self._entries is None:
                 self._entries = self._assemble()

@@ -1,4 +1,4 @@
-"""A temporary file without a name, for what debs unpack to: it is gone when nobody holds it any more."""
+"""What debs unpack to lies in a temporary file without a name: it is gone when nobody holds it any more."""
 
 import io
 import os
@@ -16,8 +16,8 @@ from cogpack.layers.content import RawDeflate
 
 
 class Spool:
-    """Room for contents, written by several threads, each to a place of its own. `check`, called before each block,
-    raises when they are not wanted any more."""
+    """Takes contents of several threads, each to a place of its own. `check`, called before each block, raises when
+    they are not wanted any more."""
 
     def __init__(self, directory: Path, check: Callable[[], None] = lambda: None) -> None:
         self._directory = directory
@@ -53,7 +53,7 @@ class Spool:
 
 
 class Spooled(msgspec.Struct, frozen=True):
-    """Content at a place of a spool; keeps the spool alive."""
+    """Is content at a place of a spool, which it keeps alive."""
 
     spool: Spool
     offset: int

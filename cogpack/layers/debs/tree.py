@@ -1,4 +1,4 @@
-"""The file tree that packages merge into, as dpkg would unpack them: nothing of it is ever on a disk."""
+"""Packages are merged into this file tree, as dpkg would unpack them: nothing of it is ever on a disk."""
 
 from collections.abc import Iterator
 from typing import TypeAlias
@@ -15,7 +15,7 @@ GENERATED: Owner = ""
 
 
 class Tree:
-    """Entries by their real path: every parent is a directory, never a link."""
+    """Holds entries by their real path: every parent is a directory, never a link."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
@@ -25,22 +25,22 @@ class Tree:
         return iter(self._entries.values())
 
     def __contains__(self, path: str) -> bool:
-        """Is there anything at `path` (its last link not followed)?"""
+        """Tell whether anything is at `path`, its last link not followed."""
         return self.real(path) in self._entries
 
     def get(self, path: str) -> Entry | None:
         return self._entries.get(self.real(path))
 
     def real(self, path: str) -> str:
-        """`path` with the links of its parents followed."""
+        """Follow the links of the parents of `path`."""
         return self._walk(path, last=False)
 
     def follow(self, path: str) -> Entry | None:
-        """What is at `path` once all links are followed; a link that leads nowhere gives None."""
+        """Give what is at `path` once all links are followed; a link that leads nowhere gives None."""
         return self._entries.get(self._walk(path, last=True))
 
     def read(self, path: str) -> bytes | None:
-        """The bytes of the file at `path`, links followed."""
+        """Read the file at `path`, links followed; None of what is no file."""
         entry = self.follow(path)
         if not isinstance(entry, File):
             return None
@@ -48,7 +48,7 @@ class Tree:
             return stream.read()
 
     def children(self, path: str) -> list[str]:
-        """Names in the directory at `path` (links followed), sorted."""
+        """Name what is in the directory at `path` (links followed), sorted."""
         prefix = self._walk(path, last=True) + "/"
         cut = len(prefix)
         names = {found[cut:].partition("/")[0] for found in self._entries if found.startswith(prefix)}
