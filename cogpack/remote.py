@@ -41,7 +41,7 @@ class RemoteFile:
     def read(self, offset: int, length: int) -> Iterator[bytes]:
         """`length` bytes from `offset` (RFC 9110 14): where a connection breaks, the next goes on from there."""
         end = offset + length
-        patience = self._http.patience(_ATTEMPTS)
+        retries = self._http.retries(_ATTEMPTS)
         while offset < end:
             try:
                 with self._ask(self._ranged(offset, end)) as stream:
@@ -50,8 +50,8 @@ class RemoteFile:
                     ends = stream.headers.get("content-length") == str(end - offset)
                     for block in stream.blocks():
                         if block:
-                            patience.progressed()
-                            patience.brought(len(block))
+                            retries.progressed()
+                            retries.brought(len(block))
                         block = block[: end - offset]
                         offset += len(block)
                         yield block
@@ -63,7 +63,7 @@ class RemoteFile:
                     f"{self!r}: the body ends {end - offset} bytes early, again and again", next_step="try again later"
                 )
             except UnavailableError as error:
-                if not patience.wait(error):
+                if not retries.wait(error):
                     raise
 
     def _ranged(self, offset: int, end: int) -> Mapping[str, str]:

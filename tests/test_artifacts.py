@@ -21,7 +21,7 @@ WHEEL = Artifact("x.whl", sha256(DATA), len(DATA))
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
     with Http() as http:
         yield Store(tmp_path / "store", http)
 
@@ -161,7 +161,7 @@ def test_a_place_that_goes_away_is_not_waited_for_where_another_has_the_file(sto
 
 
 def test_what_came_in_vain_is_taken_back_from_the_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
     notes = Notes()
     half = {"Content-Length": str(len(DATA)), "Connection": "close"}, DATA[: len(DATA) // 2]
     answers = iter([(200, *half), (200, *half), (200, {}, DATA)])

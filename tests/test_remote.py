@@ -47,7 +47,7 @@ def broken_off(request: Request, size: int) -> Answer:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retry._usual", lambda attempt: 0.0)
+    monkeypatch.setattr("cogpack.http.retries._usual", lambda attempt: 0.0)
 
 
 def read(script: Callable[[Request], Answer], offset: int = 0, length: int = len(DATA)) -> tuple[bytes, int]:

@@ -13,7 +13,7 @@ from typing import Self
 from cogpack.digest import Digest
 from cogpack.disk import UNFINISHED
 from cogpack.errors import CogpackError
-from cogpack.http import Http, Patience, Stream, same_origin
+from cogpack.http import Http, Retries, Stream, same_origin
 from cogpack.oci import Descriptor
 from cogpack.registry.pull.connections import Fetcher
 from cogpack.registry.pull.partial import Partial
@@ -69,9 +69,9 @@ class Ranged:
     def blame_mirror(self, _: CogpackError) -> bool:
         return False
 
-    def patience(self) -> Patience:
+    def retries(self) -> Retries:
         """Outages are waited for by who knows whether another place has the file."""
-        return self._http.patience(self._attempts, patient=False)
+        return self._http.retries(self._attempts, wait_out=False)
 
     def __enter__(self) -> Self:
         self._fetcher.__enter__()

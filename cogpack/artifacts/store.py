@@ -144,7 +144,7 @@ class Store:
 
     def _fetch_now(self, artifact: Artifact, urls: Callable[[], Iterable[str]], task: Task | None) -> Path:
         moving = task or self._http.progress.task(artifact.title or artifact.name, artifact.size, "fetch")
-        path = self._http.patience(1).persist(lambda: self._fetch(artifact, urls(), moving))
+        path = self._http.retries(1).persist(lambda: self._fetch(artifact, urls(), moving))
         if task is None:
             moving.done("fetched")
         return path
@@ -156,8 +156,8 @@ class Store:
             try:
                 if artifact.size is not None and artifact.size >= self._ranged and _is_remote(url):
                     return self._by_ranges(artifact, artifact.size, url, task)
-                patience = self._http.patience(_ATTEMPTS, patient=False)
-                return patience.persist(partial(self._download, artifact, url, task))
+                retries = self._http.retries(_ATTEMPTS, wait_out=False)
+                return retries.persist(partial(self._download, artifact, url, task))
             except MismatchError as error:
                 mismatch = error
             except (UnavailableError, DeniedError) as error:

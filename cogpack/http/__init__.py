@@ -9,9 +9,9 @@ from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, TiredError, tran
 from cogpack.http.authorities import system_bundle
 from cogpack.http.client import Http
 from cogpack.http.deadlines import Limits
-from cogpack.http.patience import Patience
-from cogpack.http.retry import RETRIED, Backoff, backoff
+from cogpack.http.retries import Backoff, Retries, Tries, backoff
 from cogpack.http.target import same_origin
+from cogpack.http.throttle import RETRIED
 
 BLOCK = 1024 * 1024
 
@@ -22,10 +22,11 @@ __all__ = [
     "Backoff",
     "Http",
     "Limits",
-    "Patience",
     "Response",
+    "Retries",
     "Stream",
     "TiredError",
+    "Tries",
     "Trust",
     "backoff",
     "host_of",

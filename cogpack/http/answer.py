@@ -10,8 +10,7 @@ import msgspec
 
 from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.http.addresses import redacted
-from cogpack.http.sockets import CertificateError
-from cogpack.http.sockets import Stream as Connection
+from cogpack.http.sockets import CertificateError, Connection
 from cogpack.http.target import Target
 
 ANSWER_LIMIT = 4 * 1024 * 1024

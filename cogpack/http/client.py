@@ -16,15 +16,14 @@ from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableE
 from cogpack.http.addresses import Trust, host_of, redacted
 from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, translated, wants_login
 from cogpack.http.authorities import Authorities
-from cogpack.http.deadlines import Limits, Watch
+from cogpack.http.deadlines import Deadlines, Limits
 from cogpack.http.guard import Guard, Resolver, resolve
-from cogpack.http.patience import Patience
 from cogpack.http.pools import Pools
 from cogpack.http.proxies import Proxies
-from cogpack.http.retry import ATTEMPTS, RETRIED, Backoff, backoff, retry_after
+from cogpack.http.request_trace import RequestTrace
+from cogpack.http.retries import ATTEMPTS, Backoff, Retries, Tries, backoff, retry_after
 from cogpack.http.target import Target, basic, same_origin
-from cogpack.http.throttle import Gates
-from cogpack.http.told import Told
+from cogpack.http.throttle import RETRIED, Throttles
 from cogpack.http.transport import client, extensions
 from cogpack.progress import SILENT, Cancellation, Progress
 from cogpack.redaction import learn
@@ -42,7 +41,7 @@ class Http:
     what a server named (a Location, a realm) it is that server's, and then `url` may not lead to where only this
     machine can go (`Guard`): an `InputError`, also of a name that has such an address.
 
-    `environment`: where proxies and certificates are looked up. `clock`: of retries, gates and tokens. `limits`,
+    `environment`: where proxies and certificates are looked up. `clock`: of retries, throttles and tokens. `limits`,
     `resolver`, `clock`, `backoff`: for tests.
     """
 
@@ -69,7 +68,7 @@ class Http:
         self._client = client(_HEADERS)
         self._authorities = Authorities(environment)
         self._pools = Pools(self._guard, self._authorities)
-        self._gates = Gates(self.cancellation, clock)
+        self._throttles = Throttles(self.cancellation, clock)
 
     def base(self, host: str) -> str:
         """The address of a registry `host`, with or without port: `https://HOST`, or `http://HOST`.
@@ -91,16 +90,14 @@ class Http:
         headers: Mapping[str, str] = {},
         body: bytes | None = None,
         limit: int = ANSWER_LIMIT,
-        retry: bool = True,
-        patient: bool = True,
+        tries: Tries = "wait out",
         follow: bool = False,
     ) -> Response:
-        """One request with a small answer. With `retry`, again after failures that may pass (RFC 9110 15, 429).
+        """Make one request with a small answer; it is made again after failures that may pass, as `tries` says.
 
-        A few times; where the host was there before and is down, for up to ten minutes, unless not `patient`: who asks
-        can do without. `follow`: over redirects, see there.
+        Who can do without the answer does not wait for a host that is down. `follow`: over redirects, see there.
         """
-        patience = self.patience(patient=patient)
+        retries = self.retries(wait_out=tries == "wait out")
         while True:
             answer = None
             try:
@@ -116,32 +113,32 @@ class Http:
                         f"{Target.parse(answer.url).authority}: HTTP {answer.status}", next_step="wait"
                     )
             except UnavailableError as error:
-                if retry and patience.wait(error):
+                if tries != "once" and retries.wait(error):
                     continue
                 if answer is None:
                     raise
                 return answer
 
-    def patience(self, attempts: float = ATTEMPTS, *, patient: bool = True) -> Patience:
-        """For one piece of work whose requests are the caller's own; the failures are those that left an `open`."""
-        return Patience(
-            self._gates,
+    def retries(self, attempts: float = ATTEMPTS, *, wait_out: bool = True) -> Retries:
+        """Count the failures of one piece of work whose requests are the caller's own: those that left an `open`."""
+        return Retries(
+            self._throttles,
             self.cancellation,
             self.progress,
             self.clock,
             self._backoff,
             attempts=attempts,
-            patient=patient,
+            wait_out=wait_out,
         )
 
     def pause(self, attempt: int) -> None:
         """Wait as long as is usual before `attempt` + 1, for a caller that counts its attempts itself."""
         self.cancellation.wait(self._backoff(attempt))
 
-    def farewell(self, method: str, url: str, *, origin: str, headers: Mapping[str, str] = {}) -> None:
-        """A last word, for which nobody waits long and whose answer does not matter: said even after Ctrl-C."""
-        watch = Watch(_BRIEF, Cancellation())
-        with suppress(CogpackError), self._exchange(method, url, origin, headers, None, None, watch):
+    def send_and_forget(self, method: str, url: str, *, origin: str, headers: Mapping[str, str] = {}) -> None:
+        """Say a last word, for which nobody waits long and whose answer does not matter: said even after Ctrl-C."""
+        deadlines = Deadlines(_BRIEF, Cancellation())
+        with suppress(CogpackError), self._exchange(method, url, origin, headers, None, None, deadlines):
             pass
 
     @contextmanager
@@ -159,24 +156,24 @@ class Http:
     ) -> Iterator[Stream]:
         """One request, no retry. `size`: bytes of an iterable `body`, sent as Content-Length, else it goes chunked.
 
-        `authorize`: headers besides, made when the host has let us through its gate: a token may end while we wait.
+        `authorize`: headers besides, made when the host has given us a turn: a token may end while we wait.
         `timeout`: seconds from the end of the request to its answer, where the usual minute is too short. What is
         answered before all of `body` is sent ends the sending.
         """
         self.cancellation.check()
-        watch = Watch(self._limits, self.cancellation, answer=timeout)
+        deadlines = Deadlines(self._limits, self.cancellation, answer=timeout)
         sent = dict(headers)
         try:
             with (
-                self._gates.passing(Target.parse(url).authority, lambda: sent.update(authorize())) as gate,
-                Told(method, url, self.clock, self._proxies) as told,
-                self._exchange(method, url, origin, sent, told.counted(body), size, watch) as stream,
+                self._throttles.turn(Target.parse(url).authority, lambda: sent.update(authorize())) as turn,
+                RequestTrace(method, url, self.clock, self._proxies) as told,
+                self._exchange(method, url, origin, sent, told.counted(body), size, deadlines) as stream,
             ):
                 told.answered(stream)
-                gate.answered(stream.status, retry_after(stream.headers))
+                turn.answered(stream.status, retry_after(stream.headers))
                 yield stream
         except UnavailableError as error:
-            error.spent = error.spent or watch.spent
+            error.spent = error.spent or deadlines.spent
             raise
 
     @contextmanager
@@ -188,7 +185,7 @@ class Http:
         headers: Mapping[str, str],
         body: bytes | Iterable[bytes] | None,
         size: int | None,
-        watch: Watch,
+        deadlines: Deadlines,
     ) -> Iterator[Stream]:
         target = Target.parse(url)
         self._check_plain(target, headers)
@@ -204,20 +201,20 @@ class Http:
             target.httpx_url(),
             headers=_headers(method, target, login | dict(headers), body, size),
             content=body if size is None or body is None or isinstance(body, bytes) else _exactly(size, body, url),
-            extensions=extensions(pool, target.url(), watch),
+            extensions=extensions(pool, target.url(), deadlines),
         )
         shown = proxy.url if proxy else None
         with translated(url, proxy=shown):
             answer = self._client.send(request, stream=True)
         try:
-            watch.answered()
+            deadlines.answered()
             if answer.status_code >= 400:
-                watch.hurry()
+                deadlines.hurry()
             stream = Stream(answer, url, has_body=method != "HEAD" and answer.status_code not in (204, 304))
             if stream.status == 407 and proxy is not None:
                 raise wants_login(proxy.url)
             yield stream
-            watch.hurry()
+            deadlines.hurry()
             stream.finish()
         finally:
             answer.close()

@@ -34,7 +34,7 @@ class Waitable(Protocol):
     def fileno(self) -> int: ...
 
 
-class Watch:
+class Deadlines:
     """The time of one request. Only waiting counts: how long we take ourselves is not the server's fault.
 
     `answer`: in place of the limit, for what takes a server long (the commit of a large blob).

@@ -1,8 +1,8 @@
-"""Sockets under httpcore: connected to checked addresses only, never waiting longer than the request's watch allows.
+"""Sockets under httpcore are connected to checked addresses only, and never wait longer than `Deadlines` allow.
 
 A socket is watched for the answer while a body is being sent: a server that says 401 or 413 at the first byte is heard
 at once, whether it then goes on reading, stops, or closes. httpcore hands each call the "timeout" of its request,
-which with us is the `Watch`.
+which with us is the `Deadlines`.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import httpcore
 
-from cogpack.http.deadlines import READ, WRITE, Watch
+from cogpack.http.deadlines import READ, WRITE, Deadlines
 from cogpack.http.guard import Guard
 from cogpack.http.nested import NestedTLS
 
@@ -49,7 +49,7 @@ class Backend(httpcore.NetworkBackend):
         local_address: str | None = None,  # noqa: ARG002
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002
     ) -> httpcore.NetworkStream:
-        watch = _watch(timeout)
+        deadlines = _deadlines(timeout)
         name = host.strip("[]").rstrip(".")
         try:
             addresses = self._guard.resolver(name, port)
@@ -59,20 +59,20 @@ class Backend(httpcore.NetworkBackend):
             self._guard.check(name, addresses, origin=self._origin)
         failure: Exception = httpcore.ConnectError(f"{name} has no address")
         for address in addresses:
-            watch.connecting(len(addresses))
+            deadlines.connecting(len(addresses))
             try:
-                connected = _connect(address, port, watch)
+                connected = _connect(address, port, deadlines)
             except TimeoutError as error:
                 failure = httpcore.ConnectTimeout(f"{address}: {error}")
             except OSError as error:
                 failure = httpcore.ConnectError(f"{address}: {error.strerror or error}")
             else:
                 self._guard.met(name, address)
-                return Stream(connected)
+                return Connection(connected)
         raise failure
 
 
-class Stream(httpcore.NetworkStream):
+class Connection(httpcore.NetworkStream):
     """One connection, its socket never blocking."""
 
     def __init__(self, connected: Socket) -> None:
@@ -82,8 +82,8 @@ class Stream(httpcore.NetworkStream):
         self._broken: OSError | None = None
 
     def read(self, max_bytes: int, timeout: Any = None) -> bytes:
-        watch = _watch(timeout)
-        watch.receiving()
+        deadlines = _deadlines(timeout)
+        deadlines.receiving()
         if self._early or self._ended:
             found = bytes(self._early[:max_bytes])
             del self._early[:max_bytes]
@@ -94,14 +94,14 @@ class Stream(httpcore.NetworkStream):
                     raise self._broken
                 found = self._socket.recv(max(max_bytes, _READ))
             except _NOT_YET as error:
-                self._wait(watch, error, READ, httpcore.ReadTimeout)
+                self._wait(deadlines, error, READ, httpcore.ReadTimeout)
             except OSError as error:
                 raise _refused_us(error) or httpcore.ReadError(_said(error)) from error
             else:
                 if isinstance(self._socket, ssl.SSLSocket):
                     found = self._more(found, max(max_bytes, _READ))
                 try:
-                    watch.moved(len(found))
+                    deadlines.moved(len(found))
                 except TimeoutError as error:
                     raise httpcore.ReadTimeout(str(error)) from error
                 return found
@@ -121,19 +121,19 @@ class Stream(httpcore.NetworkStream):
         return b"".join(parts)
 
     def write(self, buffer: bytes, timeout: Any = None) -> None:
-        watch = _watch(timeout)
-        watch.sending()
+        deadlines = _deadlines(timeout)
+        deadlines.sending()
         view = memoryview(buffer)
         while view:
             self._listen()
             try:
                 sent = self._socket.send(view[:_PIECE])
             except _NOT_YET as error:
-                self._wait(watch, error, WRITE | READ, httpcore.WriteTimeout)
+                self._wait(deadlines, error, WRITE | READ, httpcore.WriteTimeout)
             except OSError as error:  # httpcore goes on to read: what they said before is still there
                 raise httpcore.WriteError(_said(error)) from error
             else:
-                watch.moved(sent)
+                deadlines.moved(sent)
                 view = view[sent:]
 
     def _listen(self) -> None:
@@ -153,21 +153,21 @@ class Stream(httpcore.NetworkStream):
         if self._ended or _is_answer(bytes(self._early)) or len(self._early) >= _EARLY:
             raise httpcore.WriteError("answered before the end of the request")
 
-    def _wait(self, watch: Watch, why: Exception, events: int, late: type[httpcore.TimeoutException]) -> None:
+    def _wait(self, deadlines: Deadlines, why: Exception, events: int, late: type[httpcore.TimeoutException]) -> None:
         if isinstance(why, ssl.SSLWantReadError):
             events = READ
         elif isinstance(why, ssl.SSLWantWriteError):
             events |= WRITE
         try:
-            watch.wait(self._socket, events)
+            deadlines.wait(self._socket, events)
         except TimeoutError as error:
             raise late(str(error)) from error
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: Any = None
     ) -> httpcore.NetworkStream:
-        watch = _watch(timeout)
-        watch.connecting()
+        deadlines = _deadlines(timeout)
+        deadlines.connecting()
         name = (server_hostname or "").strip("[]").rstrip(".")
         try:
             if isinstance(self._socket, socket.socket) and not isinstance(self._socket, ssl.SSLSocket):
@@ -181,9 +181,9 @@ class Stream(httpcore.NetworkStream):
                 try:
                     secured.do_handshake()
                 except _NOT_YET as error:
-                    watch.wait(secured, WRITE if isinstance(error, ssl.SSLWantWriteError) else READ)
+                    deadlines.wait(secured, WRITE if isinstance(error, ssl.SSLWantWriteError) else READ)
                 else:
-                    return Stream(secured)
+                    return Connection(secured)
         except ssl.SSLCertVerificationError as error:
             self.close()
             raise CertificateError(error.verify_message or str(error)) from error
@@ -211,19 +211,19 @@ class Stream(httpcore.NetworkStream):
         return None
 
 
-def _watch(timeout: object) -> Watch:
-    assert isinstance(timeout, Watch)
+def _deadlines(timeout: object) -> Deadlines:
+    assert isinstance(timeout, Deadlines)
     return timeout
 
 
-def _connect(address: str, port: int, watch: Watch) -> socket.socket:
+def _connect(address: str, port: int, deadlines: Deadlines) -> socket.socket:
     connected = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     try:
         connected.settimeout(0)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with contextlib.suppress(BlockingIOError):
             connected.connect((address, port))
-        watch.wait(connected, WRITE)
+        deadlines.wait(connected, WRITE)
         if code := connected.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(code, os.strerror(code))
     except BaseException:

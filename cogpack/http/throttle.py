@@ -1,9 +1,9 @@
-"""One gate per host: what eight workers know of it together.
+"""One throttle per host holds what eight workers know of it together.
 
 They do not hammer a registry that asked one of them to wait, and wait for one that went away for no longer together
 than alone.
 
-`Gate` is the rule, without threads or time of its own; `Gates` is where workers stand and wait.
+`Throttle` is the rule, without threads or time of its own; `Throttles` is where workers stand and wait.
 """
 
 import threading
@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cogpack.errors import UnavailableError
-from cogpack.http.retry import DOWN, RETRIED
 from cogpack.progress import Cancellation
 
+RETRIED = frozenset({408, 429, 499, 500, 502, 503, 504, 522, 524})
+"""Statuses of failures that may pass (RFC 9110 15, 429)."""
+DOWN = frozenset({502, 503, 504, 522})
+"""Of these, what a proxy says of a server that is away. (One that throttles says for how long, or means it.)"""
 _PEACE = 60.0
 """Seconds without a 429 after which one more request may run."""
 _LONGEST = 600.0
@@ -21,8 +24,11 @@ _LONGEST = 600.0
 _TICK = 0.1
 
 
-class Gate:
-    """The requests to one host. `now`: seconds of any clock that does not go back."""
+class Throttle:
+    """Counts the requests to one host and says when the next may go.
+
+    `now`: seconds of any clock that does not go back.
+    """
 
     def __init__(self) -> None:
         self.busy = 0
@@ -69,12 +75,12 @@ class Gate:
         return now - (now if self._down_since is None else self._down_since) if self._met else None
 
 
-class Pass:
-    """What one request tells its gate, and its failure is told of the host."""
+class Turn:
+    """Takes from one request what it learnt of its host, and tells its failure what is known of it."""
 
-    def __init__(self, host: str, gate: Gate, lock: threading.Lock, clock: Callable[[], float]) -> None:
+    def __init__(self, host: str, throttle: Throttle, lock: threading.Lock, clock: Callable[[], float]) -> None:
         self._host = host
-        self._gate = gate
+        self._throttle = throttle
         self._lock = lock
         self._clock = clock
         self._began = clock()
@@ -86,75 +92,78 @@ class Pass:
         self._wait = retry_after if status in RETRIED else None
         with self._lock:
             if status not in RETRIED:
-                self._gate.went_well()
+                self._throttle.went_well()
                 return
-            self._gate.failed(self._clock())
+            self._throttle.failed(self._clock())
             if retry_after:
-                self._gate.postponed(self._clock(), retry_after)
+                self._throttle.postponed(self._clock(), retry_after)
             if status == 429:
-                self._gate.throttled(self._clock(), self._began)
+                self._throttle.throttled(self._clock(), self._began)
 
     def failed(self, error: UnavailableError) -> None:
         """Before its answer, or for it. What a request inside this one was told of another host stays."""
         with self._lock:
-            self._gate.failed(self._clock())
+            self._throttle.failed(self._clock())
         error.away = error.away or self._away
         error.wait = error.wait or self._wait
 
 
-class Gates:
-    """Thread-safe. A thread that is inside already is never kept waiting: it would wait for itself."""
+class Throttles:
+    """Keeps the throttles of all hosts. Thread-safe.
+
+    A thread that is inside already is never kept waiting: it would wait for itself.
+    """
 
     def __init__(self, cancellation: Cancellation, clock: Callable[[], float]) -> None:
         self._cancellation = cancellation
         self._clock = clock
-        self._gates: dict[str, Gate] = {}
+        self._throttles: dict[str, Throttle] = {}
         self._lock = threading.Lock()
         self._inside = threading.local()
 
     def down(self, host: str) -> float | None:
-        """See `Gate.down`."""
+        """See `Throttle.down`."""
         with self._lock:
-            return self._gates[host].down(self._clock()) if host in self._gates else None
+            return self._throttles[host].down(self._clock()) if host in self._throttles else None
 
     def is_news(self, host: str) -> bool:
         """Whether nobody else has told the user that it is down."""
         with self._lock:
-            gate = self._gates[host]
-            told, gate.told = gate.told, True
+            throttle = self._throttles[host]
+            told, throttle.told = throttle.told, True
             return not told
 
     @contextmanager
-    def passing(self, host: str, prepare: Callable[[], None] = lambda: None) -> Iterator[Pass]:
+    def turn(self, host: str, prepare: Callable[[], None] = lambda: None) -> Iterator[Turn]:
         """One request to `host`, from before it is sent until its answer is read.
 
         `prepare`: what must not grow old here. It is called when the wait is over, and again after one that came
         meanwhile; it takes no place, for what it waits for may need one itself.
         """
         inside: dict[str, int] = self._inside.__dict__.setdefault("hosts", {})
-        patience = self._clock() + _LONGEST
+        longest = self._clock() + _LONGEST
         prepared = False
         while True:
             with self._lock:
-                gate = self._gates.setdefault(host, Gate())
+                throttle = self._throttles.setdefault(host, Throttle())
                 now = self._clock()
-                wait = 0.0 if inside.get(host) or now >= patience else gate.delay(now)
+                wait = 0.0 if inside.get(host) or now >= longest else throttle.delay(now)
                 if not wait and prepared:
-                    gate.busy += 1
+                    throttle.busy += 1
                     break
             if wait:
-                self._cancellation.wait(min(wait, patience - now))
+                self._cancellation.wait(min(wait, longest - now))
             else:
                 prepare()
             prepared = not wait
         inside[host] = inside.get(host, 0) + 1
-        passed = Pass(host, gate, self._lock, self._clock)
+        turn = Turn(host, throttle, self._lock, self._clock)
         try:
-            yield passed
+            yield turn
         except UnavailableError as error:
-            passed.failed(error)
+            turn.failed(error)
             raise
         finally:
             inside[host] -= 1
             with self._lock:
-                gate.busy -= 1
+                throttle.busy -= 1

@@ -55,6 +55,6 @@ def client(headers: dict[str, str]) -> httpx.Client:
     )
 
 
-def extensions(pool: httpcore.ConnectionPool, address: httpcore.URL, watch: object) -> dict[str, Any]:
-    """httpcore hands each of its calls the "timeout" of its request, which with us is the `Watch`."""
-    return {"pool": pool, "address": address, "timeout": dict.fromkeys(("connect", "read", "write"), watch)}
+def extensions(pool: httpcore.ConnectionPool, address: httpcore.URL, deadlines: object) -> dict[str, Any]:
+    """httpcore hands each of its calls the "timeout" of its request, which with us is the `Deadlines`."""
+    return {"pool": pool, "address": address, "timeout": dict.fromkeys(("connect", "read", "write"), deadlines)}

@@ -85,7 +85,7 @@ def _read(session: Session, url: str, start: int, end: int) -> bytes:
     Whole answers are read, so that their connection serves the next.
     """
     answer = session.http.request(
-        "GET", url, origin=url, headers={"Range": f"bytes={start}-{end - 1}"}, limit=_LIMIT, patient=False, follow=True
+        "GET", url, origin=url, headers={"Range": f"bytes={start}-{end - 1}"}, limit=_LIMIT, tries="few", follow=True
     )
     if answer.status == 206 and answer.headers.get("content-range", "").startswith(f"bytes {start}-"):
         return answer.body

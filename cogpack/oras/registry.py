@@ -128,8 +128,8 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
         match method, address.kind:
             case "GET", "blobs":
                 get = get_blob if stream else blob_in_memory
-                patience = repository.requests.http.patience()
-                return patience.persist(lambda: get(repository, address.ref, request))
+                retries = repository.requests.http.retries()
+                return retries.persist(lambda: get(repository, address.ref, request))
             case "GET", "manifests":
                 return get_manifest(repository, address.ref, request)
             case "PUT", "manifests":
@@ -219,7 +219,7 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
                 for block in response.iter_content(BLOCK):
                     output.write(block)
 
-        repository.requests.http.patience().persist(download)
+        repository.requests.http.retries().persist(download)
         return outfile
 
     def pull(

@@ -136,7 +136,7 @@ class _Probe:
             headers["Content-Range"] = f"{at}-{at + len(data) - 1}"
         if digest is not None:
             url = f"{url}{'&' if '?' in url else '?'}digest={digest.replace(':', '%3A')}"
-        return self._requests.request(method, url, headers, body=data, retry=False)
+        return self._requests.request(method, url, headers, body=data, tries="once")
 
     def _next(self, answer: Response, url: str) -> str:
         self._location = as_answer(self._requests, "PATCH", answer).location or url

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from cogpack.digest import Digest, parse_digest, sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
-from cogpack.http import Http, Patience, Response, Stream, redacted
+from cogpack.http import Http, Response, Retries, Stream, redacted
 from cogpack.oci import MANIFEST_LIMIT, MANIFEST_TYPES, Descriptor
 from cogpack.reference import Reference
 from cogpack.registry.auth.authorizer import Tokens
@@ -101,7 +101,7 @@ class Repository:
     def has_blob(self, descriptor: Descriptor) -> bool:
         """Is it there, in the right size? A registry that won't say counts as no."""
         url = self._blob_url(descriptor.digest, self._requests)
-        answer = self._requests.request("HEAD", url, {}, retry=self._patient, patient=self._patient)
+        answer = self._requests.request("HEAD", url, {}, tries="wait out" if self._patient else "once")
         if answer.status in (301, 302, 303, 307, 308):
             return self._is_stored(answer, descriptor)
         if answer.status == 401:
@@ -177,9 +177,9 @@ class Repository:
         liars = [mirror for mirror in self._mirrors if mirror.sent_wrong_bytes(why)]
         return bool(liars)
 
-    def patience(self) -> Patience:
+    def retries(self) -> Retries:
         """For a blob whose requests are the caller's, and whose failures it counts."""
-        return self._requests.http.patience(math.inf if self._patient else _FEW, patient=self._patient)
+        return self._requests.http.retries(math.inf if self._patient else _FEW, wait_out=self._patient)
 
     def _mirrors_of(self, digest: str) -> Iterator[Mirror]:
         return (mirror for mirror in self._mirrors if mirror.may_have(Digest(digest)))
@@ -208,7 +208,7 @@ class Repository:
             return Answer(0)
         url = f"{self._requests.base}/blobs/uploads/?mount={quote(digest)}&from={quote(source, safe='/')}"
         try:
-            answer = self._requests.request("POST", url, patient=False, scopes=(f"repository:{source}:pull",))
+            answer = self._requests.request("POST", url, tries="few", scopes=(f"repository:{source}:pull",))
         except CogpackError:  # refused mounts come in every shape; an upload tells what is really wrong
             return Answer(0)
         return None if answer.status == 201 else as_answer(self._requests, "POST", answer)

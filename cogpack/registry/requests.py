@@ -6,7 +6,7 @@ from functools import partial
 from urllib.parse import quote, urljoin
 
 from cogpack.errors import CogpackError, DeniedError, UnavailableError
-from cogpack.http import RETRIED, Http, Response, Stream, redacted, same_origin
+from cogpack.http import RETRIED, Http, Response, Stream, Tries, redacted, same_origin
 from cogpack.oci import MANIFEST_LIMIT
 from cogpack.reference import Reference
 from cogpack.registry.auth.authorizer import Authorizer, Tokens
@@ -47,7 +47,9 @@ class Requests:
         self._find = partial(credentials.find, reference.registry)
         scope = f"repository:{reference.repository}:{','.join(actions)}"
         self._mirror_of = mirror_of
-        self._authorizer = Authorizer(http, self.host, account, (scope,), tokens=tokens, patient=not mirror_of)
+        self._authorizer = Authorizer(
+            http, self.host, account, (scope,), tokens=tokens, tries="few" if mirror_of else "wait out"
+        )
 
     def url(self, kind: str, name: str) -> str:
         """Of `manifests` or `blobs`."""
@@ -62,13 +64,12 @@ class Requests:
         *,
         body: bytes | None = None,
         limit: int = MANIFEST_LIMIT,
-        retry: bool = True,
-        patient: bool = True,
+        tries: Tries = "wait out",
         follow: bool = False,
         scopes: tuple[str, ...] = (),
     ) -> Response:
         """A request with a small answer, of whatever status; `scopes`: more than the token was asked for."""
-        retry = retry and not self._mirror_of
+        tries = "once" if self._mirror_of else tries
         refused = 0
         for last in (False, False, True):  # as it is; with a token; with a fresh one
             sent = dict(headers) | self._authorization(url, scopes)
@@ -79,8 +80,7 @@ class Requests:
                 headers=sent,
                 body=body,
                 limit=limit,
-                retry=retry,
-                patient=patient,
+                tries=tries,
                 follow=follow,
             )
             refused += "Authorization" in sent
@@ -159,7 +159,7 @@ class Requests:
         A registry may want the right to delete for it, which is not asked for.
         """
         with suppress(CogpackError):
-            self.http.farewell("DELETE", location, origin=self.base, headers=self._authorization(location))
+            self.http.send_and_forget("DELETE", location, origin=self.base, headers=self._authorization(location))
 
     def failure(self, method: str, stream: Stream) -> CogpackError:
         """The error for an answer to a GET; an `UnavailableError` where asking again may help."""

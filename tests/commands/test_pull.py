@@ -23,7 +23,7 @@ from cogpack.commands.pull import pull
 from cogpack.digest import sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http
-from cogpack.http.retry import ATTEMPTS, retry_after
+from cogpack.http.retries import ATTEMPTS, retry_after
 from cogpack.images.stored import PLATFORM
 from cogpack.layout import Layout
 from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Platform
@@ -39,7 +39,7 @@ LAYERS = [random.Random(number).randbytes(size) for number, size in enumerate([2
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_RANGED", MiB)
     monkeypatch.setattr(connections, "_PART", 128 * KiB)
-    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
     monkeypatch.setattr("cogpack.http.client.retry_after", lambda _: 0.0)
 
 

@@ -9,7 +9,7 @@ from cogpack.http import Http
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from support.sockets import answer, flooding, head, talking
 
 from cogpack.errors import InputError, UnavailableError
 from cogpack.http import Http, Limits, Response, Trust, is_private, redacted, same_origin
-from cogpack.http.retry import retry_after
+from cogpack.http.retries import retry_after
 from cogpack.progress import Cancellation, Cancelled
 
 MiB = 1024 * 1024
@@ -160,7 +160,7 @@ def test_credentials_do_not_go_in_the_clear_unless_the_user_said_so() -> None:
 def test_a_header_that_can_not_be_sent_is_not_quoted(http: Http) -> None:
     with serving(lambda _: (200, {}, b"")) as fake:
         with pytest.raises(UnavailableError) as failed:
-            get(http, fake.url, headers={"Authorization": "Bearer hunter2\n"}, retry=False)
+            get(http, fake.url, headers={"Authorization": "Bearer hunter2\n"}, tries="once")
         assert fake.seen == []
     assert "hunter2" not in failed.value.message
     assert failed.value.__suppress_context__
@@ -181,7 +181,7 @@ def test_a_416_that_lies_about_its_length_is_an_answer_like_any_other() -> None:
 @pytest.mark.parametrize("status", ["401 Unauthorized", "404 Not Found", "500 Oops"])
 def test_of_a_refusal_that_breaks_off_the_status_and_what_came_are_known(http: Http, status: str) -> None:
     with talking(lambda connection, _: answer(connection, status, b"half", Content_Length="8")) as place:
-        found = get(http, place.url(), retry=False)
+        found = get(http, place.url(), tries="once")
     assert (found.status, found.body) == (int(status[:3]), b"half")
 
 
@@ -204,13 +204,13 @@ def test_a_header_block_without_end_is_cut_off(http: Http) -> None:
             connection.sendall(b"X: " + b"y" * 1000 + b"\r\n")
 
     with talking(script) as place, pytest.raises(UnavailableError):
-        get(http, place.url(), retry=False)
+        get(http, place.url(), tries="once")
 
 
 def test_what_is_no_http_is_unavailable(http: Http) -> None:
     with talking(lambda connection, _: connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")) as place:
         with pytest.raises(UnavailableError):
-            get(http, place.url(), retry=False)
+            get(http, place.url(), tries="once")
 
 
 def test_headers_that_come_twice_are_read_as_one(http: Http) -> None:
@@ -326,11 +326,11 @@ def test_a_cancelled_session_sends_nothing_more() -> None:
 def test_a_farewell_is_said_after_the_end_and_nobody_minds_how_it_is_taken() -> None:
     cancellation = Cancellation()
     with serving(lambda _: (429, {"Retry-After": "60"}, b"")) as fake, Http(cancellation=cancellation) as http:
-        get(http, fake.url, retry=False)  # a gate that is closed
+        get(http, fake.url, tries="once")  # a throttle that is closed
         cancellation.cancel()
-        http.farewell("DELETE", fake.url, origin=fake.url, headers={"Authorization": "Bearer x"})
+        http.send_and_forget("DELETE", fake.url, origin=fake.url, headers={"Authorization": "Bearer x"})
         assert (fake.seen[-1].method, fake.seen[-1].headers["authorization"]) == ("DELETE", "Bearer x")
-        http.farewell("DELETE", "http://127.0.0.1:9/", origin="http://127.0.0.1:9/")
+        http.send_and_forget("DELETE", "http://127.0.0.1:9/", origin="http://127.0.0.1:9/")
         with pytest.raises(Cancelled):
             get(http, fake.url)
 
@@ -361,5 +361,5 @@ def test_retry_after_is_seconds_or_a_date_and_bounded(
     monkeypatch: pytest.MonkeyPatch, said: str | None, seconds: float | None
 ) -> None:
     now = datetime(2015, 10, 21, 7, 26, 30, tzinfo=UTC).timestamp()
-    monkeypatch.setattr("cogpack.http.retry.time", SimpleNamespace(time=lambda: now))
+    monkeypatch.setattr("cogpack.http.retries.time", SimpleNamespace(time=lambda: now))
     assert retry_after({} if said is None else {"retry-after": said}) == seconds

@@ -174,7 +174,7 @@ def test_a_company_registry_sends_to_its_company_and_a_public_one_does_not() -> 
 
 def test_a_name_without_an_address_is_unavailable() -> None:
     with Http(resolver=lookup) as http, pytest.raises(UnavailableError, match=r"nowhere\.example has no address"):
-        http.request("GET", "http://nowhere.example/", origin="http://nowhere.example/", retry=False)
+        http.request("GET", "http://nowhere.example/", origin="http://nowhere.example/", tries="once")
 
 
 def test_the_next_address_is_tried_where_the_first_does_not_answer() -> None:

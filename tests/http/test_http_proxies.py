@@ -134,7 +134,7 @@ def test_a_proxy_that_does_not_lead_there_is_named() -> None:
     with proxying(refusal="403 Forbidden") as proxy:
         with Http(environment={"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}"}) as http:
             with pytest.raises(UnavailableError, match=rf"the proxy http://127\.0\.0\.1:{proxy.port} .*403"):
-                http.request("GET", "https://h.example/", origin="https://h.example/", retry=False)
+                http.request("GET", "https://h.example/", origin="https://h.example/", tries="once")
 
 
 def test_behind_a_proxy_literal_addresses_are_still_refused_to_servers() -> None:

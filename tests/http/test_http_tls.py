@@ -212,7 +212,7 @@ def test_a_server_that_says_nothing_to_our_hello_is_dropped(environment: dict[st
         limits = Limits(connect=0.2)
         with Http(environment=environment, limits=limits, resolver=lambda name, port: ["127.0.0.1"]) as http:
             with pytest.raises(UnavailableError, match="TLS"):
-                http.request("GET", url, origin=url, retry=False)
+                http.request("GET", url, origin=url, tries="once")
 
 
 def test_a_server_without_tls_is_told_with_the_option_that_allows_it(environment: dict[str, str]) -> None:
@@ -229,7 +229,7 @@ def test_a_server_without_tls_is_told_with_the_option_that_allows_it(environment
         url = f"https://{place}/"
         with Http(environment=environment, resolver=lambda name, port: ["127.0.0.1"]) as http:
             with pytest.raises(UnavailableError, match="it does not speak TLS") as failed:
-                http.request("GET", url, origin=url, retry=False)
+                http.request("GET", url, origin=url, tries="once")
         server.join()
     assert failed.value.next_step.endswith(f"--insecure-registry {place}")
 

@@ -65,7 +65,7 @@ def large(seen: Seen) -> bool:
 def test_f2_a_push_with_a_layer_that_always_breaks_is_no_success(
     hello: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
     monkeypatch.chdir(hello.root)
     for name, value in hello.environment.items():
         monkeypatch.setenv(name, value)

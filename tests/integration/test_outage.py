@@ -46,7 +46,7 @@ class Halfway(Notes):
 
 
 def test_a_pull_goes_on_when_its_registry_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 2.0)  # by chance it is from 1 to 30 seconds
+    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 2.0)  # by chance it is from 1 to 30 seconds
     layers = [file_layer(f"layer {size}", {"file": Random(size).randbytes(size * MiB)}) for size in SIZES]
     fill(LayoutSink(tmp_path / "source"), layers, ["v1"])
     settings = Settings(cache=tmp_path / "cache", environment=os.environ)

@@ -21,7 +21,7 @@ from cogpack.registry.repository import Repository
 
 @pytest.fixture
 def http(monkeypatch: pytest.MonkeyPatch) -> Iterator[Http]:
-    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
     with Http() as found:
         yield found
 

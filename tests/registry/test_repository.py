@@ -28,7 +28,7 @@ BLOB = Descriptor(media_type="application/octet-stream", digest=sha256(DATA), si
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
 
 
 @pytest.fixture

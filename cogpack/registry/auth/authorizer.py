@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from cogpack.errors import CogpackError, DeniedError
-from cogpack.http import Http
+from cogpack.http import Http, Tries
 from cogpack.registry.auth import scopes
 from cogpack.registry.auth.challenge import Challenge, parse_challenges
 from cogpack.registry.auth.tokens import ANSWER_LIMIT, FOREVER, Refusal, Registry, Token, authorize
@@ -52,7 +52,7 @@ class Authorizer:
     """`wanted`: the scopes of every request, the most important first; with those of one request, `MOST` at most.
 
     A request is sent with `header`, or `fresh_header` if it has a body that can't be sent twice for nothing. After each
-    401 comes `challenged`, at most twice a request; after that, `denied` is what to raise. `patient`: as of `Http`.
+    401 comes `challenged`, at most twice a request; after that, `denied` is what to raise. `tries`: as of `Http`.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Authorizer:
         wanted: Iterable[str],
         *,
         tokens: Tokens | None = None,
-        patient: bool = True,
+        tries: Tries = "wait out",
     ) -> None:
         self._http = http
         self._base = f"{http.base(host)}/v2/"
@@ -72,7 +72,7 @@ class Authorizer:
         self._wanted = scopes.merged(wanted)
         self._merged: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._tokens = tokens or Tokens()
-        self._patient = patient
+        self._tries = tries
 
     def header(self, *more: str) -> str | None:
         """What to send now, None before the first challenge. `more`: scopes that this request needs besides ours."""
@@ -136,7 +136,7 @@ class Authorizer:
             started = self._http.clock()
             # Without the new one, the old one goes on serving, unless it was refused.
             needed = refused is not None or grant.header is None
-            answer = self._ask(login, self._for(more), patient=needed and self._patient)
+            answer = self._ask(login, self._for(more), tries=self._tries if needed else "few")
             if isinstance(answer, Token):
                 # A bearer token that was refused is asked for anew; what stays the same for ever is not sent twice.
                 if answer.life < FOREVER or answer.header.reveal() != refused:
@@ -150,7 +150,7 @@ class Authorizer:
                 break
         raise self.denied(said)
 
-    def _ask(self, login: Login | None, wanted: tuple[str, ...], *, patient: bool) -> Token | Refusal:
+    def _ask(self, login: Login | None, wanted: tuple[str, ...], *, tries: Tries) -> Token | Refusal:
         challenges = self._tokens.challenges[self._registry.host]
         flow = authorize(challenges, login, wanted, self._registry)
         try:
@@ -166,7 +166,7 @@ class Authorizer:
                 headers=headers,
                 body=body,
                 limit=ANSWER_LIMIT,
-                patient=patient,
+                tries=tries,
             )
             flow.send(answered)
         except StopIteration as stop:
@@ -176,5 +176,5 @@ class Authorizer:
 
     def _ping(self) -> list[Challenge]:
         """The challenge that `/v2/` gives (distribution-spec, "Determining Support")."""
-        answer = self._http.request("GET", self._base, origin=self._base, patient=self._patient)
+        answer = self._http.request("GET", self._base, origin=self._base, tries=self._tries)
         return parse_challenges(answer.headers.get("www-authenticate", ""))

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Self
 
 from cogpack.errors import CogpackError, UnavailableError
-from cogpack.http import Patience, Stream
+from cogpack.http import Retries, Stream
 from cogpack.oci import Descriptor
 from cogpack.registry.pull.partial import Memory, Region
 from cogpack.registry.pull.ranges import Download, Part, Span
@@ -26,7 +26,7 @@ TICK = 0.5
 class BlobFetch:
     """Thread-safe. `store` is written by who fetches, and read in order by one other.
 
-    `patience`: with outages. All other failures are counted by `download`.
+    `retries`: with outages. All other failures are counted by `download`.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class BlobFetch:
         store: Region | Memory,
         download: Download,
         on_bytes: Callable[[int], None],
-        patience: Patience,
+        retries: Retries,
     ) -> None:
         self.blob = blob
         self.store = store
@@ -55,7 +55,7 @@ class BlobFetch:
         self.grown = threading.Event()
         """So much has come since it was last cleared that it should be written down."""
         self._on_bytes = on_bytes
-        self._patience = patience
+        self._retries = retries
         self._expired = 0
         self._writing: list[Span] = []
 
@@ -113,13 +113,13 @@ class BlobFetch:
             return False
         self.download.advance(part, len(block))
         if not self.download.failures:
-            self._patience.progressed()
+            self._retries.progressed()
         if size := sum(last - first for first, last in new):
             if (self.came + size) // SYNC_BYTES > self.came // SYNC_BYTES:
                 self.grown.set()
             self.came += size
             self._on_bytes(size)
-            self._patience.brought(size)
+            self._retries.brought(size)
         return True
 
     def _write(self, spans: Sequence[Span], begin: int, block: bytes) -> None:
@@ -146,7 +146,7 @@ class BlobFetch:
         """The request is over; `error` says why it brought less than was asked for."""
         with self.changed:
             self.streams.pop(part, None)
-            outage = isinstance(error, UnavailableError) and self._patience.awaits(error)
+            outage = isinstance(error, UnavailableError) and self._retries.awaits(error)
             self.download.release(part, failed=error is not None and not outage)
             if error is None or part.revoked:
                 pass
@@ -163,7 +163,7 @@ class BlobFetch:
             self._stop(error)
         elif time.monotonic() < self.not_before or isinstance(error, ExpiredError):
             pass  # another connection failed just now, or the registry is to be asked at once
-        elif (delay := self._patience.delay(error)) is None:
+        elif (delay := self._retries.delay(error)) is None:
             self._stop(error)
         else:
             self.not_before = time.monotonic() + delay

@@ -12,7 +12,7 @@ from typing import Protocol, Self
 
 from cogpack.digest import Digest, Hasher
 from cogpack.errors import CogpackError, MismatchError, UnavailableError
-from cogpack.http import Patience, Stream, redacted
+from cogpack.http import Retries, Stream, redacted
 from cogpack.oci import Descriptor
 from cogpack.progress import Cancellation
 from cogpack.registry.pull.blob import TICK, BlobFetch, Journal
@@ -41,7 +41,7 @@ class Source(Protocol):
 
     def blame_mirror(self, why: CogpackError) -> bool: ...
 
-    def patience(self) -> Patience: ...
+    def retries(self) -> Retries: ...
 
 
 class Fetcher:
@@ -129,7 +129,7 @@ class Fetcher:
     def _entered(
         self, blob: Descriptor, store: Region | Memory, download: Download, on_bytes: Callable[[int], None]
     ) -> Iterator[BlobFetch]:
-        fetch = BlobFetch(blob, store, download, on_bytes, self._source.patience())
+        fetch = BlobFetch(blob, store, download, on_bytes, self._source.retries())
         with self._turn:
             self._fetches.append(fetch)
             self._turn.notify_all()
@@ -217,7 +217,7 @@ class Fetcher:
 def reading(source: Source, blob: Descriptor, cancellation: Cancellation) -> AbstractContextManager[Generator[bytes]]:
     """The bytes of `blob`, in order, over one connection at a time and none ahead; drained, they were verified."""
     download = Download(blob.size, part=blob.size, ranges=False)
-    fetch = BlobFetch(blob, Memory(), download, lambda _: None, source.patience())
+    fetch = BlobFetch(blob, Memory(), download, lambda _: None, source.retries())
     return closing(_one_by_one(source, fetch, cancellation))
 
 

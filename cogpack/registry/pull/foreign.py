@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, InputError, UnavailableError
-from cogpack.http import RETRIED, Http, Patience, Stream, host_only, redacted
+from cogpack.http import RETRIED, Http, Retries, Stream, host_only, redacted
 from cogpack.oci import Descriptor
 from cogpack.registry.pull.connections import Source, reading
 from cogpack.registry.refusals import ExpiredError
@@ -72,8 +72,8 @@ class ForeignLayers:
     def blame_mirror(self, why: CogpackError) -> bool:  # noqa: ARG002 - there are no mirrors of it
         return False
 
-    def patience(self) -> Patience:
-        return self._http.patience(math.inf)
+    def retries(self) -> Retries:
+        return self._http.retries(math.inf)
 
     def blob(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes]]:
         """The bytes; drained, they were verified."""
@@ -97,8 +97,8 @@ class WithForeign:
     def blame_mirror(self, why: CogpackError) -> bool:
         return self._registry.blame_mirror(why)
 
-    def patience(self) -> Patience:
-        return self._registry.patience()
+    def retries(self) -> Retries:
+        return self._registry.retries()
 
 
 def _host(url: str) -> str:

@@ -42,7 +42,7 @@ def _small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A blob of 4 MiB counts as a large one, and nobody waits before trying again."""
     monkeypatch.setattr(connections, "_RANGED", MiB)
     monkeypatch.setattr(connections, "_PART", 128 * KiB)
-    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
 
 
 @pytest.fixture
@@ -507,7 +507,7 @@ class Outage:
         self.outages = 0
         self.notes = Notes()
         pull.settings = {"clock": lambda: self.now, "resolver": self._resolve, "progress": self.notes}
-        monkeypatch.setattr("cogpack.http.retry._usual", self._backoff)
+        monkeypatch.setattr("cogpack.http.retries._usual", self._backoff)
         monkeypatch.setattr(connections, "TICK", 0.01)
 
     def cut(self, registry: FakeRegistry, connections: int, *, after: int = 3) -> None:
@@ -630,7 +630,7 @@ def test_a_pull_that_waits_for_its_registry_ends_when_the_user_wants(
         waiting.set()
         return 599.0
 
-    monkeypatch.setattr("cogpack.http.retry._usual", backoff)
+    monkeypatch.setattr("cogpack.http.retries._usual", backoff)
     cancelled(pull, lambda: waiting.wait(0.01))
 
 
@@ -750,7 +750,7 @@ def test_two_connections_that_bring_the_same_bytes_never_write_at_once() -> None
             assert go_on.wait(30)
 
     decider = ranges.Download(100, [], part=100, ranges=False)
-    both = blob_fetch.BlobFetch(BLOB, Slow(), decider, lambda _: None, Http().patience())  # type: ignore[arg-type]
+    both = blob_fetch.BlobFetch(BLOB, Slow(), decider, lambda _: None, Http().retries())  # type: ignore[arg-type]
     part = decider.claim(None)
     assert part is not None
     again = copy.copy(part)

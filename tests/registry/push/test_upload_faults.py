@@ -34,7 +34,7 @@ from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http as RealHttp
 from cogpack.http import Limits
-from cogpack.http.deadlines import Watch
+from cogpack.http.deadlines import Deadlines
 from cogpack.notes import Note
 from cogpack.oci import Descriptor
 from cogpack.progress import Cancellation, Task
@@ -57,7 +57,7 @@ NOW = [0.0]
 
 
 def Http() -> RealHttp:  # noqa: N802 - the real one, by that clock
-    return RealHttp(clock=lambda: NOW[0])
+    return RealHttp(clock=lambda: NOW[0], backoff=lambda _: 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +69,6 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         found.append(seconds)
         NOW[0] += seconds
 
-    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 0.0)
     monkeypatch.setattr("cogpack.progress.Cancellation.wait", wait)
     return found
 
@@ -337,11 +336,11 @@ def test_f12_an_upload_waits_for_its_commit_as_long_as_the_blob_is_large(
     profiled(monkeypatch, shape, chunk=2 * MiB)
     waited: list[float | None] = []
 
-    def watch(limits: Limits, cancellation: Cancellation, *, answer: float | None = None) -> Watch:
+    def watch(limits: Limits, cancellation: Cancellation, *, answer: float | None = None) -> Deadlines:
         waited.append(answer)
-        return Watch(limits, cancellation, answer=answer)
+        return Deadlines(limits, cancellation, answer=answer)
 
-    monkeypatch.setattr("cogpack.http.client.Watch", watch)
+    monkeypatch.setattr("cogpack.http.client.Deadlines", watch)
     push(registry, known=known)
     first = {seen.kind: seconds for seen, seconds in reversed(list(zip(registry.seen, waited, strict=True)))}
     assert first == dict.fromkeys(first) | {kind: commit_timeout(size) for kind, size in patient.items()}
@@ -407,7 +406,7 @@ def test_f13_a_body_that_had_to_wait_starts_with_a_token_of_after_the_wait(like:
         assert opened
         registry.on("GET manifest", answer(503, Retry_After="250"))  # to another worker
         url = f"http://{registry.address}/v2/a/b/manifests/x"
-        assert http.request("GET", url, origin=url, retry=False).status == 503
+        assert http.request("GET", url, origin=url, tries="once").status == 503
         began = NOW[0]
         there.upload(body, descriptor=BLOB, finished=lambda: BLOB.digest, opened=opened)
     assert NOW[0] == began + 250
@@ -550,7 +549,7 @@ def _away(registry: FakeRegistry, seconds: float) -> RealHttp:
         return ["127.0.0.1"]
 
     registry.on(SENT, reset(after=MiB), when=lambda seen: bool(back.__setitem__(0, NOW[0] + seconds) or True))
-    return RealHttp(clock=lambda: NOW[0], resolver=resolve)
+    return RealHttp(clock=lambda: NOW[0], resolver=resolve, backoff=lambda attempt: min(30.0, 2.0**attempt))
 
 
 # F18 - F23: limits, shapes, places
@@ -571,7 +570,7 @@ def test_f18_a_busy_registry_is_given_the_time_it_asks_for(
     registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch, waits: list[float], said: str | None, waited: float
 ) -> None:
     now = datetime(2015, 10, 21, 7, 26, 30, tzinfo=UTC).timestamp()
-    monkeypatch.setattr("cogpack.http.retry.time", SimpleNamespace(time=lambda: now))
+    monkeypatch.setattr("cogpack.http.retries.time", SimpleNamespace(time=lambda: now))
     registry.on(SENT, answer(429, **({"Retry_After": said} if said else {})))
     push(registry)
     assert stored(registry)

@@ -13,7 +13,7 @@ from support.debs import stanza
 from cogpack.bases import DebianBase
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.http import Http
-from cogpack.http.retry import ATTEMPTS
+from cogpack.http.retries import ATTEMPTS
 from cogpack.resolve.debs import BASE_PACKAGES, Mirror, resolve_debs
 from cogpack.resolve.debs import release as release_module
 from cogpack.seal import THIS_RUN
@@ -55,7 +55,7 @@ def signer() -> Signer:
 @pytest.fixture
 def archive(tmp_path: Path, signer: Signer, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(release_module, "_keys", lambda: (signer.certificate,))
-    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
     root = tmp_path / "mirror"
     write_suite(root, "debian", "trixie", MAIN, signer)
     write_suite(root, "debian", "trixie-updates", stanza("tzdata", "2"), signer)

@@ -12,9 +12,8 @@ from support.clock import Notes, Time
 from support.fake_http import Answer, Hangup, Request, serving
 
 from cogpack.errors import UnavailableError
-from cogpack.http import Http, Patience
-from cogpack.http.patience import FLOOR
-from cogpack.http.retry import ATTEMPTS, BUDGET, PATIENT_ATTEMPTS
+from cogpack.http import Http, Retries
+from cogpack.http.retries import ATTEMPTS, BUDGET, FLOOR, OUTAGE_ATTEMPTS
 
 
 def failed(away: str | None = None, wait: float | None = None) -> UnavailableError:
@@ -31,31 +30,31 @@ class World:
         self.notes = Notes()
         self.http = Http(cancellation=self.time, progress=self.notes, clock=self.time.clock)
         self.there()
-        self.patience = self.http.patience(attempts)
+        self.retries = self.http.retries(attempts)
 
     def there(self) -> None:
-        with self.http._gates.passing("h.io") as gate:
-            gate.answered(200, None)
+        with self.http._throttles.turn("h.io") as turn:
+            turn.answered(200, None)
 
-    def fails(self, error: UnavailableError, patience: Patience | None = None) -> bool:
-        """As it is told to the gate and then to whoever asked; whether that goes on, after its wait."""
-        with suppress(UnavailableError), self.http._gates.passing(error.away or "h.io") as gate:
+    def fails(self, error: UnavailableError, retries: Retries | None = None) -> bool:
+        """As it is told to the throttle and then to whoever asked; whether that goes on, after its wait."""
+        with suppress(UnavailableError), self.http._throttles.turn(error.away or "h.io") as turn:
             if not error.away:
-                gate.answered(200, None)
+                turn.answered(200, None)
             raise error
-        return (patience or self.patience).wait(error)
+        return (retries or self.retries).wait(error)
 
-    def until_over(self, error: UnavailableError, patience: Patience | None = None) -> float:
-        """Seconds that `patience` has for it."""
+    def until_over(self, error: UnavailableError, retries: Retries | None = None) -> float:
+        """Seconds that `retries` has for it."""
         began = self.time.now
-        while self.fails(error, patience):
+        while self.fails(error, retries):
             pass
         return self.time.now - began
 
 
 @pytest.fixture(autouse=True)
 def _waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retry._usual", lambda attempt: min(30.0, 2.0**attempt))
+    monkeypatch.setattr("cogpack.http.retries._usual", lambda attempt: min(30.0, 2.0**attempt))
 
 
 @pytest.mark.parametrize("error", [failed(), failed("new.io")])
@@ -74,7 +73,7 @@ def test_a_host_that_was_there_is_waited_for_ten_minutes_and_the_user_told_once(
 
 def test_who_comes_later_waits_no_longer_than_the_others() -> None:
     world = World()
-    others = [world.http.patience() for _ in range(2)]
+    others = [world.http.retries() for _ in range(2)]
     began = world.time.now
     world.fails(failed("h.io"))
     world.time.now += 400
@@ -102,15 +101,15 @@ def test_progress_forgets_everything() -> None:
     world = World(attempts=2)
     for _ in range(5):
         assert world.fails(failed())
-        world.patience.progressed()
+        world.retries.progressed()
     world.until_over(failed("h.io"))
-    world.patience.progressed()
+    world.retries.progressed()
     assert BUDGET - 60 < world.until_over(failed("h.io")) <= BUDGET  # others' requests still come through, it seems
 
 
 def test_who_can_do_without_does_not_wait() -> None:
     world = World()
-    assert world.until_over(failed("h.io"), world.http.patience(patient=False)) < 60
+    assert world.until_over(failed("h.io"), world.http.retries(wait_out=False)) < 60
 
 
 def test_what_a_server_asks_for_is_what_is_waited() -> None:
@@ -126,10 +125,10 @@ def test_a_front_that_asks_for_little_time_at_a_time_gets_all_of_it() -> None:
 
 
 def test_who_does_not_wait_at_all_asks_so_often_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
     world = World()
     world.until_over(failed("h.io"))
-    assert len(world.time.waits) == PATIENT_ATTEMPTS
+    assert len(world.time.waits) == OUTAGE_ATTEMPTS
 
 
 def test_time_that_is_used_up_ends_what_counts_elsewhere() -> None:
@@ -150,7 +149,7 @@ def test_whatever_fails_it_ends(seed: int) -> None:
         host = chance.choice([None, "h.io", "new.io"])
         if not world.fails(failed(host, chance.choice([None, None, 0.0, 5.0, 299.0]))):
             break
-    assert requests <= PATIENT_ATTEMPTS + 16
+    assert requests <= OUTAGE_ATTEMPTS + 16
     assert world.time.now - began <= BUDGET
 
 
@@ -201,7 +200,7 @@ def test_nobody_at_the_address_is_away() -> None:
     with serving(lambda _: (200, {}, b"")) as fake:
         pass
     with Http() as http, pytest.raises(UnavailableError) as caught:
-        http.request("GET", fake.url, origin=fake.url, retry=False)
+        http.request("GET", fake.url, origin=fake.url, tries="once")
     assert caught.value.away == fake.address
 
 
@@ -247,11 +246,11 @@ def test_a_drip_that_is_always_progress_ends_after_ten_minutes_of_waiting() -> N
     """M0."""
     world = World(math.inf)
     for _ in range(5):
-        world.patience.progressed()
-        world.patience.brought(600)
+        world.retries.progressed()
+        world.retries.brought(600)
         assert world.fails(slow(120))
-    world.patience.progressed()
-    world.patience.brought(600)
+    world.retries.progressed()
+    world.retries.brought(600)
     assert not world.fails(slow(120))
 
 
@@ -259,8 +258,8 @@ def test_a_slow_line_is_never_given_up_that_brings_512_bytes_a_second() -> None:
     """However long it takes, and though no request of it keeps to the pace that a request must."""
     world = World(math.inf)
     for _ in range(1000):
-        world.patience.progressed()
-        world.patience.brought(120 * FLOOR)
+        world.retries.progressed()
+        world.retries.brought(120 * FLOOR)
         assert world.fails(slow(120))
 
 
@@ -271,5 +270,5 @@ def test_an_outage_is_no_drip() -> None:
         away.spent = 20
         assert world.fails(away)
         world.there()
-        world.patience.progressed()
-        world.patience.brought(1)
+        world.retries.progressed()
+        world.retries.brought(1)

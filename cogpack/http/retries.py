@@ -1,50 +1,65 @@
-"""How long to go on with what fails: one rule for requests, blobs and files."""
+"""What is tried again, when, and for how long: one rule for requests, blobs and files."""
 
+import email.utils
 import math
-from collections.abc import Callable
-from typing import TypeVar
+import random
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias, TypeVar
 
 from cogpack.errors import UnavailableError
-from cogpack.http.retry import ATTEMPTS, BUDGET, PATIENT_ATTEMPTS, Backoff
-from cogpack.http.throttle import Gates
+from cogpack.http.throttle import Throttles
 from cogpack.notes import Code, Note
 from cogpack.progress import Cancellation, Progress
 from cogpack.trace import TRACE
 
+ATTEMPTS = 4
+BUDGET = 600.0
+"""Seconds that may go by without progress."""
+OUTAGE_ATTEMPTS = 600
+"""Of a host that was there before and is away, in that time; with our own waits between them it is fewer."""
+_LONGEST_WAIT = 300.0
 FLOOR = 512
 """Bytes a second that all failed requests of one piece of work must have been worth, once ten minutes went on them:
 sixteen layers at once over a line of 64 kbit/s. With less, a byte now and then would be progress for ever."""
 
 T = TypeVar("T")
 
+Tries: TypeAlias = Literal["once", "few", "wait out"]
+"""How often a request is tried: once; a few times; also for up to ten minutes where the host was there and is away."""
 
-class Patience:
-    """Of one piece of work. Not thread-safe.
+Backoff: TypeAlias = Callable[[int], float]
+"""attempt -> seconds before attempt + 1."""
 
-    `attempts`: failures in a row that end it; `math.inf`: the caller counts them. A host that was there before and is
-    away (`UnavailableError.away`) is waited for instead, and the user told, unless not `patient`. Ten minutes without
+
+class Retries:
+    """Decides whether one piece of work goes on after a failure, and when. Not thread-safe.
+
+    `attempts`: failures in a row that end it; `math.inf`: the caller counts them. With `wait_out`, a host that was
+    there before and is away (`UnavailableError.away`) is waited for instead, and the user told. Ten minutes without
     progress end anything; those of an outage began with it, whoever waits for its end. What brings less than `FLOOR`
     is no progress.
     """
 
     def __init__(
         self,
-        gates: Gates,
+        throttles: Throttles,
         cancellation: Cancellation,
         progress: Progress,
         clock: Callable[[], float],
         backoff: Backoff,
         *,
         attempts: float,
-        patient: bool,
+        wait_out: bool,
     ) -> None:
-        self._gates = gates
+        self._throttles = throttles
         self._cancellation = cancellation
         self._progress = progress
         self._clock = clock
         self._backoff = backoff
         self._attempts = attempts
-        self._patient = patient
+        self._wait_out = wait_out
         self._failures = 0
         self._outages = 0
         self._since: float | None = None
@@ -83,7 +98,7 @@ class Patience:
         wait = error.wait or self._backoff(self._failures + self._outages)
         if self._failures >= self._attempts or wait > left:
             return None
-        if error.away and self._outages >= ATTEMPTS and self._gates.is_news(error.away):
+        if error.away and self._outages >= ATTEMPTS and self._throttles.is_news(error.away):
             text = f"{error.message}; asked again for up to {BUDGET / 60:.0f} minutes"
             self._progress.note(Note(Code.OUTAGE, text))
         return wait
@@ -108,10 +123,35 @@ class Patience:
 
     def _down(self, error: UnavailableError) -> float | None:
         """Seconds since the host of `error` is away, where it is waited for."""
-        if not self._patient or error.away is None or self._outages >= PATIENT_ATTEMPTS:
+        if not self._wait_out or error.away is None or self._outages >= OUTAGE_ATTEMPTS:
             return None
-        down = self._gates.down(error.away)
+        down = self._throttles.down(error.away)
         if down is None:
             return None
         down = min(down, self._clock() - self._moved)
         return down if down < BUDGET else None
+
+
+def backoff(attempt: int) -> float:
+    """Seconds before attempt + 1: half a second doubled each time, at most 30, with full jitter."""
+    return _usual(attempt)
+
+
+def _usual(attempt: int) -> float:
+    return random.uniform(0, min(30.0, 0.5 * 2**attempt))  # noqa: S311 - spreads load, keeps no secret
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from a Retry-After header (RFC 9110 10.2.3), five minutes at most."""
+    text = headers.get("retry-after")
+    if text is None:
+        return None
+    if text.strip().isdecimal():
+        return min(float(text), _LONGEST_WAIT)
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except (ValueError, OverflowError):  # the latter for the zone of a moment that is none
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max(0.0, (moment - datetime.fromtimestamp(time.time(), UTC)).total_seconds()), _LONGEST_WAIT)

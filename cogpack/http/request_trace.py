@@ -11,7 +11,7 @@ from cogpack.http.proxies import Proxies
 from cogpack.trace import ALL, TRACE
 
 
-class Told:
+class RequestTrace:
     """Around one exchange."""
 
     def __init__(self, method: str, url: str, clock: Callable[[], float], proxies: Proxies) -> None:

@@ -11,7 +11,7 @@ from support.sockets import Place, answer, talking
 
 from cogpack.errors import UnavailableError
 from cogpack.http import Http, Limits
-from cogpack.http.deadlines import READ, Watch
+from cogpack.http.deadlines import READ, Deadlines
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.remote import RemoteFile
 
@@ -150,23 +150,23 @@ def test_an_address_that_swallows_everything_is_given_up() -> None:
                 one.connect_ex(("127.0.0.1", port))
             url = f"http://127.0.0.1:{port}/"
             with Http(limits=Limits(connect=0.2)) as http, pytest.raises(UnavailableError, match="nothing came"):
-                http.request("GET", url, origin=url, retry=False)
+                http.request("GET", url, origin=url, tries="once")
         finally:
             for one in waiting:
                 one.close()
 
 
 def test_the_clock_of_an_answer_starts_anew_with_each_request_of_a_tunnel() -> None:
-    watch = Watch(Limits(answer=0.05), Cancellation())
+    deadlines = Deadlines(Limits(answer=0.05), Cancellation())
     here, there = socket.socketpair()
     with here, there:
-        watch.receiving()
+        deadlines.receiving()
         with pytest.raises(TimeoutError):
-            watch.wait(here, READ)
-        watch.sending()
+            deadlines.wait(here, READ)
+        deadlines.sending()
         there.send(b"x")
-        watch.receiving()
-        assert watch.wait(here, READ) & select.POLLIN
+        deadlines.receiving()
+        assert deadlines.wait(here, READ) & select.POLLIN
 
 
 FLOODS = {
@@ -182,7 +182,7 @@ def test_what_comes_without_end_and_is_no_answer_ends_with_the_answers_time(floo
     limits = Limits(answer=0.3)
     with dripping(flood, flood, pause=0) as place, Http(limits=limits) as http:
         with pytest.raises(UnavailableError, match=r"not done in 0.3 s|answered before"):
-            http.request(method, place.url(), origin=place.url(), body=b"x" if method == "PUT" else None, retry=False)
+            http.request(method, place.url(), origin=place.url(), body=b"x" if method == "PUT" else None, tries="once")
 
 
 def test_ctrl_c_is_heard_in_a_flood() -> None:
@@ -191,7 +191,7 @@ def test_ctrl_c_is_heard_in_a_flood() -> None:
     with dripping(flood, flood, pause=0) as place, Http(limits=Limits(answer=600), cancellation=cancellation) as http:
         threading.Timer(0.2, cancellation.cancel).start()
         with pytest.raises(Cancelled):
-            http.request("GET", place.url(), origin=place.url(), retry=False)
+            http.request("GET", place.url(), origin=place.url(), tries="once")
 
 
 def test_a_time_that_is_over_is_over_though_bytes_are_there() -> None:
@@ -199,23 +199,23 @@ def test_a_time_that_is_over_is_over_though_bytes_are_there() -> None:
     here, there = socket.socketpair()
     with here, there:
         there.send(b"x")
-        watch = Watch(Limits(connect=0.01, answer=0.01, refusal=0.01), Cancellation())
-        for start in (watch.connecting, watch.receiving, watch.hurry):
-            watch.sending()
+        deadlines = Deadlines(Limits(connect=0.01, answer=0.01, refusal=0.01), Cancellation())
+        for start in (deadlines.connecting, deadlines.receiving, deadlines.hurry):
+            deadlines.sending()
             start()
             threading.Event().wait(0.02)
             with pytest.raises(TimeoutError, match=r"nothing came or went for 0.01 s"):
-                watch.wait(here, READ)
+                deadlines.wait(here, READ)
             with pytest.raises(TimeoutError, match=r"not done in 0.01 s"):
-                watch.moved(1)
+                deadlines.moved(1)
 
 
 def test_a_file_that_drips_is_given_up_though_every_request_brings_something(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """M0: a byte in two minutes was progress, for ever."""
-    monkeypatch.setattr("cogpack.http.patience.BUDGET", 0.3)
-    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.retries.BUDGET", 0.3)
+    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
     start = b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes %d-9999999/10000000\r\nContent-Length: %d\r\n\r\n"
     ended = threading.Event()
 

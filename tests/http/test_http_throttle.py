@@ -1,4 +1,4 @@
-"""The gate of a host: everyone waits for what one was told, fewer go at a time, and peace brings them back."""
+"""The throttle of a host: everyone waits for what one was told, fewer go at a time, and peace brings them back."""
 
 import contextlib
 import threading
@@ -9,73 +9,73 @@ from support.fake_http import Answer, Request, serving
 
 from cogpack.errors import UnavailableError
 from cogpack.http import Http
-from cogpack.http.throttle import Gate, Gates
+from cogpack.http.throttle import Throttle, Throttles
 from cogpack.progress import Cancellation, Cancelled
 
 
-def running(gate: Gate, count: int) -> Gate:
-    gate.busy = count
-    return gate
+def running(throttle: Throttle, count: int) -> Throttle:
+    throttle.busy = count
+    return throttle
 
 
-def test_a_gate_is_open_until_someone_is_throttled() -> None:
-    assert running(Gate(), 64).delay(0) == 0
+def test_a_throttle_is_open_until_someone_is_throttled() -> None:
+    assert running(Throttle(), 64).delay(0) == 0
 
 
 def test_429_halves_what_runs_and_a_burst_of_them_counts_once() -> None:
-    gate = running(Gate(), 8)
+    throttle = running(Throttle(), 8)
     for began in (90.0, 95.0, 99.0):
-        gate.throttled(100, began)
-    assert gate.limit == 4
-    gate.throttled(101, 100.5)  # one that began since
-    assert gate.limit == 2
+        throttle.throttled(100, began)
+    assert throttle.limit == 4
+    throttle.throttled(101, 100.5)  # one that began since
+    assert throttle.limit == 2
     for now in range(102, 110):
-        gate.throttled(now, now)
-    assert gate.limit == 1
+        throttle.throttled(now, now)
+    assert throttle.limit == 1
 
 
 def test_each_minute_of_peace_lets_one_more_go_until_all_are_back() -> None:
-    gate = running(Gate(), 4)
-    gate.throttled(0, 0)
-    assert gate.limit == 2
-    assert gate.delay(59) > 0
-    gate.busy = 2
-    assert gate.delay(59) > 0
-    assert gate.delay(60) == 0
-    assert gate.limit == 3
-    assert gate.delay(120) == 0
-    assert gate.limit is None
+    throttle = running(Throttle(), 4)
+    throttle.throttled(0, 0)
+    assert throttle.limit == 2
+    assert throttle.delay(59) > 0
+    throttle.busy = 2
+    assert throttle.delay(59) > 0
+    assert throttle.delay(60) == 0
+    assert throttle.limit == 3
+    assert throttle.delay(120) == 0
+    assert throttle.limit is None
 
 
 def test_a_429_in_between_starts_the_minute_anew() -> None:
-    gate = running(Gate(), 8)
-    gate.throttled(0, 0)
-    gate.throttled(50, -1)  # of the old burst: no less, but no peace either
-    gate.delay(100)
-    assert gate.limit == 4
-    gate.delay(110)
-    assert gate.limit == 5
+    throttle = running(Throttle(), 8)
+    throttle.throttled(0, 0)
+    throttle.throttled(50, -1)  # of the old burst: no less, but no peace either
+    throttle.delay(100)
+    assert throttle.limit == 4
+    throttle.delay(110)
+    assert throttle.limit == 5
 
 
 def test_nobody_goes_before_the_moment_that_one_was_told() -> None:
-    gate = Gate()
-    gate.postponed(100, 7)
-    gate.postponed(100, 3)
-    assert gate.delay(101) == 6
-    assert gate.delay(107) == 0
+    throttle = Throttle()
+    throttle.postponed(100, 7)
+    throttle.postponed(100, 3)
+    assert throttle.delay(101) == 6
+    assert throttle.delay(107) == 0
 
 
 def test_retry_after_holds_for_all_workers_of_the_host_and_for_no_other_host() -> None:
     time = Time()
-    gates = Gates(time, time.clock)
-    with gates.passing("h.io") as gate:
-        gate.answered(503, 7)
-    with gates.passing("other.io"):
+    throttles = Throttles(time, time.clock)
+    with throttles.turn("h.io") as turn:
+        turn.answered(503, 7)
+    with throttles.turn("other.io"):
         assert time.waits == []
     done: list[float] = []
 
     def work() -> None:
-        with gates.passing("h.io"):
+        with throttles.turn("h.io"):
             done.append(time.now)
 
     worker = threading.Thread(target=work)
@@ -87,55 +87,55 @@ def test_retry_after_holds_for_all_workers_of_the_host_and_for_no_other_host() -
 @pytest.mark.parametrize(("status", "after"), [(200, 7.0), (404, 7.0), (429, None), (503, None)])
 def test_only_what_asks_for_time_gets_it(status: int, after: float | None) -> None:
     time = Time()
-    gates = Gates(time, time.clock)
-    with gates.passing("h.io") as gate:
-        gate.answered(status, after)
-    with gates.passing("h.io"):
+    throttles = Throttles(time, time.clock)
+    with throttles.turn("h.io") as turn:
+        turn.answered(status, after)
+    with throttles.turn("h.io"):
         assert time.waits == []
 
 
 def test_a_thread_that_is_inside_does_not_wait_for_itself() -> None:
     time = Time()
-    gates = Gates(time, time.clock)
-    with gates.passing("h.io") as outer:
+    throttles = Throttles(time, time.clock)
+    with throttles.turn("h.io") as outer:
         outer.answered(429, 5)
-        with gates.passing("h.io"):
+        with throttles.turn("h.io"):
             assert time.waits == []
 
 
 def test_a_place_is_free_again_after_any_end() -> None:
     time = Time()
-    gates = Gates(time, time.clock)
-    with contextlib.suppress(KeyError), gates.passing("h.io") as gate:
-        gate.answered(429, None)
+    throttles = Throttles(time, time.clock)
+    with contextlib.suppress(KeyError), throttles.turn("h.io") as turn:
+        turn.answered(429, None)
         raise KeyError
-    with gates.passing("h.io"):
+    with throttles.turn("h.io"):
         assert time.waits == []
 
 
-def test_what_must_be_fresh_is_made_after_the_wait_and_again_where_the_gate_has_closed_meanwhile() -> None:
+def test_what_must_be_fresh_is_made_after_the_wait_and_again_where_the_throttle_has_closed_meanwhile() -> None:
     time = Time()
-    gates = Gates(time, time.clock)
+    throttles = Throttles(time, time.clock)
     made: list[float] = []
 
     def prepare() -> None:
         made.append(time.now)
         if len(made) == 1:
-            with gates.passing("h.io") as other:
+            with throttles.turn("h.io") as other:
                 other.answered(503, 30)
 
-    with gates.passing("h.io") as gate:
-        gate.answered(503, 7)
-    with gates.passing("h.io", prepare):
+    with throttles.turn("h.io") as turn:
+        turn.answered(503, 7)
+    with throttles.turn("h.io", prepare):
         assert made == [1007, 1037]
 
 
 def test_who_prepares_takes_no_place_that_what_it_waits_for_may_need() -> None:
     time = Time()
-    gates = Gates(time, time.clock)
+    throttles = Throttles(time, time.clock)
 
     def go() -> None:
-        with gates.passing("h.io"):
+        with throttles.turn("h.io"):
             pass
 
     def prepare() -> None:  # another thread asks the same host for the token that both want
@@ -143,26 +143,26 @@ def test_who_prepares_takes_no_place_that_what_it_waits_for_may_need() -> None:
         worker.start()
         worker.join()
 
-    with gates.passing("h.io") as gate:
-        gate.answered(429, None)  # one at a time
-    with gates.passing("h.io", prepare):
+    with throttles.turn("h.io") as turn:
+        turn.answered(429, None)  # one at a time
+    with throttles.turn("h.io", prepare):
         assert time.waits == []
 
 
 def test_workers_stand_in_line_and_ctrl_c_takes_them_out() -> None:
     cancellation = Cancellation()
-    gates = Gates(cancellation, lambda: 0.0)
+    throttles = Throttles(cancellation, lambda: 0.0)
     outcome: list[str] = []
 
     def work() -> None:
         try:
-            with gates.passing("h.io"):
+            with throttles.turn("h.io"):
                 outcome.append("went")
         except Cancelled:
             outcome.append("cancelled")
 
-    with gates.passing("h.io") as gate:
-        gate.answered(429, None)  # one at a time, and that one is us
+    with throttles.turn("h.io") as turn:
+        turn.answered(429, None)  # one at a time, and that one is us
         worker = threading.Thread(target=work)
         worker.start()
         cancellation.cancel()
@@ -172,16 +172,16 @@ def test_workers_stand_in_line_and_ctrl_c_takes_them_out() -> None:
 
 def test_a_request_goes_after_ten_minutes_though_the_line_does_not_move() -> None:
     time = Time()
-    gates = Gates(time, time.clock)
+    throttles = Throttles(time, time.clock)
     done: list[float] = []
 
     def work() -> None:
-        with gates.passing("h.io"):
+        with throttles.turn("h.io"):
             done.append(time.now)
 
-    with gates.passing("h.io") as gate:
-        gate.answered(429, None)
-        gate._gate._quiet_since = 1e9  # no peace in sight
+    with throttles.turn("h.io") as turn:
+        turn.answered(429, None)
+        turn._throttle._quiet_since = 1e9  # no peace in sight
         worker = threading.Thread(target=work)
         worker.start()
         worker.join()
@@ -211,7 +211,7 @@ def test_waiting_ends_after_ten_minutes_without_progress() -> None:
 
 
 def test_failures_without_an_answer_are_given_up_in_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retry._usual", lambda _: 400.0)
+    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 400.0)
     time = Time()
     asked: list[str] = []
 
@@ -233,7 +233,7 @@ def test_other_workers_wait_for_what_one_request_was_told() -> None:
         return (429, {"Retry-After": "30"}, b"") if len(order) == 1 else (200, {}, b"")
 
     with serving(script) as fake, Http(cancellation=time, clock=time.clock) as http:
-        assert http.request("GET", f"{fake.url}/a", origin=fake.url, retry=False).status == 429
+        assert http.request("GET", f"{fake.url}/a", origin=fake.url, tries="once").status == 429
         with http.open("PUT", f"{fake.url}/b", origin=fake.url, body=[b"x"]) as stream:
             assert stream.status == 200
     assert order == ["/a at 1000", "/b at 1030"]
