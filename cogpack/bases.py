@@ -23,7 +23,11 @@ LockedSize = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _PATCH = re.compile(r"(?:\d+:)?(\d+\.\d+\.\d+)")
 
 
-class LockedDeb(msgspec.Struct, frozen=True, kw_only=True):
+class LockTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of the lock. A key that is not known would decide something for whoever knows it."""
+
+
+class LockedDeb(LockTable, frozen=True, kw_only=True):
     """One Debian package. `path`: in the archive's pool; `sha256`: hex."""
 
     name: str
@@ -40,7 +44,7 @@ class LockedDeb(msgspec.Struct, frozen=True, kw_only=True):
         parse_digest(f"sha256:{self.sha256}", where=f"{LOCK_FILE}: package {self.name}")
 
 
-class DebianRelease(msgspec.Struct, frozen=True, kw_only=True):
+class DebianRelease(LockTable, frozen=True, kw_only=True):
     """One signed index the packages came from. `snapshot`: the archive's time stamp for snapshot services."""
 
     archive: Literal["debian", "debian-security"]
@@ -51,7 +55,7 @@ class DebianRelease(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: str
 
 
-class InheritedDirectory(msgspec.Struct, frozen=True):
+class InheritedDirectory(LockTable, frozen=True):
     """A directory of the base that our layers write again, which keeps the owner and mode that it has there."""
 
     path: str
@@ -60,7 +64,7 @@ class InheritedDirectory(msgspec.Struct, frozen=True):
     gid: int
 
 
-class DebianBase(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="debian"):
+class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="debian"):
     """A root file system assembled from Debian's packages, whose own python3 is the image's.
 
     `python` and `glibc`: "3.13", "2.41"; `arch`: Debian's name of it.
@@ -94,7 +98,7 @@ class DebianBase(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
         return ()
 
 
-class RegistryLayer(msgspec.Struct, frozen=True, kw_only=True):
+class RegistryLayer(LockTable, frozen=True, kw_only=True):
     media_type: str
     digest: LockedDigest
     size: LockedSize
@@ -105,7 +109,7 @@ class RegistryLayer(msgspec.Struct, frozen=True, kw_only=True):
         return LayerInfo(Descriptor(media_type=self.media_type, digest=self.digest, size=self.size), self.diff_id)
 
 
-class RegistryBase(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="registry"):
+class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="registry"):
     """An image of a registry: everything that is needed of it but its layers' bytes.
 
     `config` is its image config, verbatim JSON. `interpreter`: absolute path of the CPython found in it.

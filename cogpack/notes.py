@@ -86,10 +86,6 @@ class Code(enum.StrEnum):
     UNKNOWN_KEY = "unknown-key", "A key of cog.yaml is not known and has no effect."
     UNSOUND_WEIGHTS = "unsound-weights", "A file of weights is not what its name says: empty, cut off, something else."
     UNUSED_SETTING = "unused-setting", "A setting of cog.yaml has no effect in this project."
-    WHEELS_UNCOMPARED = (
-        "wheels-uncompared",
-        "The lock is of a version that did not look for paths that two wheels hold.",
-    )
     YANKED = "yanked", "A chosen release was taken back by its publisher."
 
 

@@ -14,6 +14,7 @@ from cogpack.artifacts import Store
 from cogpack.cache import Kept, chosen_place
 from cogpack.config import Arch
 from cogpack.disk import PlaceError, writing
+from cogpack.formats import FORMATS, ImageRules
 from cogpack.http import Backoff, Http, Trust, backoff
 from cogpack.layers.facts import Facts
 from cogpack.machine import Machine, read_machine
@@ -75,7 +76,7 @@ class Session:
     """What acts share: it holds connections, credentials and the cache until the `with` ends.
 
     `progress` is told what happens; `cancellation` ends any act from another thread. `clock`, `backoff`: of its
-    requests, for tests.
+    requests, for tests; `formats`: those that a lock may be of.
     """
 
     def __init__(
@@ -86,8 +87,10 @@ class Session:
         *,
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff = backoff,
+        formats: Mapping[int, ImageRules] = FORMATS,
     ) -> None:
         self.settings = settings
+        self.formats = formats
         self.machine = settings.machine or read_machine(settings.environment)
         self.environment = self.machine.environment(settings.environment)
         self.in_ci = in_ci(self.environment) if settings.in_ci is None else settings.in_ci

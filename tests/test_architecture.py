@@ -22,6 +22,7 @@ RANKS = {
     "home": 0,
     "model_files": 0,
     "symlinks": 0,
+    "formats": 1,
     "trace": 1,
     "disk": 1,
     "oci": 1,

@@ -1,17 +1,23 @@
+import hashlib
 import json
 import os
 import tomllib
+import typing
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogpack import toml
+from cogpack import __version__, toml
 from cogpack.bases import DebianBase, DebianRelease, LockedDeb, RegistryBase
 from cogpack.digest import DiffID, Digest
 from cogpack.errors import InputError
 from cogpack.lockfile import (
+    REQUIRES,
     Decisions,
     Lock,
     LockedWheel,
@@ -38,7 +44,9 @@ RESULT = Result(
     diff_id=DiffID(f"sha256:{HEX}"),
 )
 LOCK = Lock(
-    version=1,
+    version=2,
+    requires="cogpack>=0.2.0",
+    format=2,
     inputs={"cog.yaml": "sha256:1", 'odd "name" é\x7f.txt': "sha256:2"},
     platforms={
         "linux/amd64": Decisions(
@@ -46,6 +54,7 @@ LOCK = Lock(
                 suite="trixie", arch="amd64", python="3.13", glibc="2.41", releases=(RELEASE,), packages=(DEB,)
             ),
             wheels=(WHEEL,),
+            clashes=(),
             created=5,
         )
     },
@@ -71,12 +80,12 @@ def test_stale_names_what_is_new_gone_or_changed() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        (b"version = 1\n", b"version = 2\n", "version 2"),
+        (b"version = 2\n", b"version = 0\n", "version"),
         (HEX.encode(), b"zz" * 32, "sha256"),
         (b"size = 7", b"size = '7'", r"\$\.platforms"),
         (b'archive = "debian"', b'archive = "evil"', r"archive"),
         (b"[inputs]", b"<<<<<<< ours", "cogpack.lock"),
-        (b"version = 1", b"\xff", "cogpack.lock"),
+        (b"version = 2", b"\xff", "cogpack.lock"),
     ],
 )
 def test_a_lock_that_was_edited_wrongly_is_refused_with_its_place(old: bytes, new: bytes, words: str) -> None:
@@ -156,7 +165,8 @@ def test_what_a_lock_of_ours_quotes_is_no_key() -> None:
         reference=f"h.io/a:{deep(20).decode()}", digest=Digest(f"sha256:{HEX}"), python="3.12", glibc="2.41",
         interpreter="/usr/bin/python3.12", config=config, layers=(),
     )  # fmt: skip
-    lock = Lock(version=1, inputs={deep(30).decode(): "'''"}, platforms={"linux/amd64": Decisions(base=base)})
+    decisions = Decisions(base=base, wheels=(), clashes=())
+    lock = msgspec.structs.replace(LOCK, inputs={deep(30).decode(): "'''"}, platforms={"linux/amd64": decisions})
     assert parse_lock(encode_lock(lock)) == lock
 
 
@@ -164,3 +174,95 @@ def test_a_lock_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "cogpack.lock")
     with pytest.raises(InputError, match="not a regular file"):
         read_lock(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (b"format = 2\n", b'format = 2\nsigned = "x"\n', "the key signed is unknown"),
+        (b"\n[inputs]\n", b"\n[later]\nkey = 1\n\n[inputs]\n", "the key later is unknown"),
+        (
+            b", size = 7 },\n]\nclashes",
+            b', size = 7, cut = "x" },\n]\nclashes',
+            "the key platforms[...].wheels[0].cut is",
+        ),
+        (b", essential = false", b', essential = false, "a.b" = 1', "base.packages[0].a.b is"),
+        (b"version = 2\n", b"version = 3\n", "lock version 3 is unknown"),
+    ],
+)
+def test_what_a_newer_cogpack_wrote_is_refused_and_the_cogpack_named_that_knows_it(
+    old: bytes, new: bytes, words: str
+) -> None:
+    data = encode_lock(LOCK).replace(b"cogpack>=0.2.0", b"cogpack>=7.3.1")
+    assert data.count(old) == 1, data.decode()
+    with pytest.raises(InputError) as caught:
+        parse_lock(data.replace(old, new))
+    assert words in caught.value.message
+    assert f"unknown to this cogpack, {__version__}" in caught.value.message
+    assert caught.value.next_step.startswith("install cogpack>=7.3.1")
+    with pytest.raises(InputError) as caught:
+        parse_lock(data.replace(old, new).replace(b"cogpack>=7.3.1", b"curl evil"))
+    assert "evil" not in caught.value.next_step
+
+
+def tables(kind: Any, path: str = "") -> Iterator[tuple[str, type[msgspec.Struct]]]:
+    """All that a lock is made of, each behind its key."""
+    for part in typing.get_args(kind):
+        yield from tables(part, path)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        yield path, kind
+        for field in msgspec.structs.fields(kind):
+            yield from tables(field.type, f"{path}.{field.encode_name}")
+
+
+def test_no_part_of_a_lock_takes_keys_that_it_does_not_know() -> None:
+    assert ".platforms.wheels" in dict(tables(Lock))
+    assert [path for path, kind in tables(Lock) if not kind.__struct_config__.forbid_unknown_fields] == []
+
+
+def test_a_new_key_raises_the_cogpack_that_a_lock_requires() -> None:
+    """When this fails: raise `REQUIRES` to the coming version, if it isn't that already, and write the new hash."""
+    keys = {f"{path}.{field.encode_name}" for path, kind in tables(Lock) for field in msgspec.structs.fields(kind)}
+    assert (REQUIRES, hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:8]) == ("0.2.0", "fe5e050b")
+
+
+VERSION_1 = f"""\
+version = 1
+
+[inputs]
+"cog.yaml" = "sha256:1"
+"odd \\"name\\" é\\u007f.txt" = "sha256:2"
+
+[platforms."linux/amd64"]
+created = 5
+wheels = [
+    {{ name = "x", version = "1", filename = "x-1-py3-none-any.whl", sha256 = "{HEX}", size = 7 }},
+]
+
+[platforms."linux/amd64".debian]
+suite = "trixie"
+arch = "amd64"
+python = "3.13"
+glibc = "2.41"
+releases = [
+    {{ archive = "debian", suite = "trixie", date = "2026-01-01T00:00:00Z", sha256 = "{HEX}", signed_by = "ab", \
+snapshot = "20260101" }},
+]
+packages = [
+    {{ name = "d", version = "1:2~3", arch = "amd64", archive = "debian", path = "pool/d.deb", size = 1, \
+sha256 = "{HEX}", essential = false, requested = false }},
+]
+"""
+"""As cogpack 0.1 wrote it."""
+
+
+def test_a_lock_of_version_1_is_read_for_its_pins() -> None:
+    found = parse_lock(VERSION_1.encode())
+    assert found.format == 1
+    assert (found.inputs, found.platforms) == (LOCK.inputs, LOCK.platforms)
+
+
+@pytest.mark.parametrize("text", ["version = 1", "version = 1\nplatforms = 3", "version = 1\n[platforms]\na = 1"])
+def test_a_lock_of_version_1_that_is_none_is_refused_as_any_other(text: str) -> None:
+    with pytest.raises(InputError):
+        parse_lock(text.encode())

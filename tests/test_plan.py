@@ -43,7 +43,7 @@ def planned(base_layers: int) -> Plan:
     )
     return make_plan(
         Config(),
-        Decisions(base=base, wheels=(wheel,)),
+        Decisions(base=base, wheels=(wheel,), clashes=()),
         [],
         [],
         layer_size=1 << 30,

@@ -35,4 +35,4 @@ def check_lock(session: Session) -> Locked:
     """Raise a `MismatchError` where the lock is missing or was made from other inputs. No server is asked."""
     project = open_project(session)
     session.notes.show_all()
-    return Locked(path=str(project.root / FILE), lock=current.check_lock(project))
+    return Locked(path=str(project.root / FILE), lock=current.check_lock(session, project))

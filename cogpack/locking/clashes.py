@@ -12,7 +12,7 @@ from cogpack.errors import InputError
 from cogpack.layers.wheels import Outline, find_clashes
 from cogpack.layers.wheels.archive import Read
 from cogpack.layers.wheels.venv import SITE
-from cogpack.lockfile import FILE, Decisions, LockedClash, LockedWheel
+from cogpack.lockfile import Decisions, LockedClash, LockedWheel
 from cogpack.notes import Code, Note
 from cogpack.project import Project
 from cogpack.remote import Glances, NoRangesError, RemoteFile, remote_size
@@ -35,7 +35,7 @@ def compare_wheels(
 
     What `kept` says of just these wheels and this Python still holds.
     """
-    if kept and kept.clashes is not None and kept.base.python == target.python:
+    if kept and kept.base.python == target.python:
         sizes = {wheel.sha256: wheel.size for wheel in kept.wheels}
         wheels = tuple(
             msgspec.structs.replace(wheel, size=sizes.get(wheel.sha256)) if wheel.size is None else wheel
@@ -101,16 +101,13 @@ def check_clashes(project: Project, decisions: Decisions) -> None:
 
 def clash_notes(project: Project, decisions: Decisions) -> Iterator[Note]:
     """Give a note for each set of wheels that clash."""
-    if decisions.clashes is None and len(decisions.wheels) > 1:
-        text = f"{FILE} is of a cogpack that did not compare wheels: run cogpack lock, which does"
-        yield Note(Code.WHEELS_UNCOMPARED, text)
     for text in _texts(project, decisions):
         yield Note(Code.CLASH, text)
 
 
 def _texts(project: Project, decisions: Decisions) -> Iterator[str]:
     wheels = {wheel.filename: wheel for wheel in decisions.wheels}
-    for clash in decisions.clashes or ():
+    for clash in decisions.clashes:
         yield _told(project, clash.paths, wheels[clash.wheel], [wheels[filename] for filename in clash.over])
 
 

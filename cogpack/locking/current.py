@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cogpack.disk import check_writable, write_whole
 from cogpack.errors import InputError, MismatchError
+from cogpack.formats import check_format
 from cogpack.lockfile import (
     FILE,
     Lock,
@@ -34,6 +35,8 @@ def lock(session: Session, project: Project, *, upgrade: bool = False, packages:
     session.notes.show_all()
     check_requirements(session, project)
     previous = read_lock(project.root)
+    if previous and previous.format > max(session.formats):
+        check_format(previous.format, session.formats, where=FILE, requires=previous.requires)
     _try_writing(project)
     made = resolve_lock(session, project, previous, upgrade=upgrade, packages=packages)
     named_wheels(packages, made.platforms[project.config.pack.platform])  # where no lock was there to ask
@@ -50,11 +53,12 @@ def lock(session: Session, project: Project, *, upgrade: bool = False, packages:
     return made
 
 
-def check_lock(project: Project) -> Lock:
+def check_lock(session: Session, project: Project) -> Lock:
     """The lock; `MismatchError` where it is absent or was made from other inputs. No server is asked."""
     found = read_lock(project.root)
     if found is None:
         raise MismatchError(f"{project.root / FILE}: there is no lock", next_step="run cogpack lock and commit it")
+    check_format(found.format, session.formats, where=FILE, requires=found.requires)
     stale = found.stale(input_digests(project.inputs()))
     if stale or project.config.pack.platform not in found.platforms:
         raise _stale(project, stale)
@@ -93,6 +97,7 @@ def current_lock(session: Session, project: Project, *, writes: bool) -> Lock:
                 next_step="run cogpack lock and commit cogpack.lock",
             )
         return _renewed(session, project, None, writes=writes)
+    check_format(found.format, session.formats, where=FILE, requires=found.requires)
     stale = found.stale(input_digests(project.inputs()))
     decisions = found.platforms.get(project.config.pack.platform)
     if not stale and decisions:

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from cogpack.errors import InputError
 from cogpack.lockfile import (
     FILE,
+    REQUIRES,
     VERSION,
     Decisions,
     Lock,
@@ -50,26 +52,34 @@ def named_wheels(names: Sequence[str], decisions: Decisions) -> dict[str, str]:
 def resolve_lock(
     session: Session, project: Project, previous: Lock | None, *, upgrade: bool = False, packages: Sequence[str] = ()
 ) -> Lock:
+    """`previous`: of which pins are kept, and the format as long as it is built."""
+    formats = session.formats
+    same_format = previous is not None and previous.format in formats
+    number = previous.format if previous and same_format else max(formats)
     inputs = input_digests(project.inputs())
     platform = project.config.pack.platform
     kept = None if upgrade or previous is None else previous.platforms.get(platform)
     kept = _without(kept, packages) if kept else None
     others = {} if previous is None else {name: it for name, it in previous.platforms.items() if name != platform}
-    if previous is not None and previous.stale(inputs):
+    if previous is not None and (previous.stale(inputs) or not same_format):
+        why = "which was made from other inputs" if same_format else f"which was of format {previous.format}"
         for name in others:
-            text = f"{FILE} no longer has {name}, which was made from other inputs: cogpack lock --platform {name}"
+            text = f"{FILE} no longer has {name}, {why}: cogpack lock --platform {name}"
             session.progress.note(Note(Code.PLATFORM_STALE, text))
         others = {}
     return Lock(
         version=VERSION,
+        requires=f"cogpack>={max(REQUIRES, formats[number].since, key=Version)}",
+        format=number,
         inputs=inputs,
-        platforms={platform: _decide(session, project, kept), **others},
+        platforms={platform: _decide(session, project, kept, same_format=same_format), **others},
         weights=pin_weights(session, project, previous.weights if previous and not upgrade else ()),
         results=previous.results if previous else Results(),
     )
 
 
-def _decide(session: Session, project: Project, kept: Decisions | None) -> Decisions:
+def _decide(session: Session, project: Project, kept: Decisions | None, *, same_format: bool) -> Decisions:
+    """`same_format`: the rules by which `kept` was decided are those that hold."""
     config = project.config
     platform = Platform.parse(config.pack.platform)
     base = decide_base(session, config, platform, kept.base if kept else None)
@@ -78,7 +88,7 @@ def _decide(session: Session, project: Project, kept: Decisions | None) -> Decis
     for note in resolved.notes:
         session.progress.note(note)
     with indexes_of(session, project, project.requirements()).hiding():
-        wheels, clashes = compare_wheels(session, project, resolved, target, kept)
+        wheels, clashes = compare_wheels(session, project, resolved, target, kept if same_format else None)
     decided = Decisions(
         base=base,
         wheels=wheels,

@@ -76,7 +76,7 @@ def _same_decisions(session: Session, project: Project, lock: Lock) -> bool:
         old = parse_lock(before) if before is not None else None
     except InputError:
         return False
-    return old is not None and (old.inputs, old.platforms, old.weights) == (lock.inputs, lock.platforms, lock.weights)
+    return old is not None and old.decisions == lock.decisions
 
 
 def _tell(session: Session, commit: Commit) -> None:

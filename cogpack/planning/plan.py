@@ -209,7 +209,7 @@ def _clashes(decisions: Decisions, suppliers: Suppliers) -> ClashesSource | None
     by_name = {wheel.filename: _wheel(wheel, suppliers) for wheel in decisions.wheels}
     found = [
         (by_name[clash.wheel], [by_name[name] for name in clash.over], clash.paths)
-        for clash in decisions.clashes or ()
+        for clash in decisions.clashes
         if is_hidden(clash, groups)
     ]
     return ClashesSource(found) if found else None

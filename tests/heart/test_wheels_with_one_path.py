@@ -124,20 +124,6 @@ def test_who_wants_an_error_gets_one_before_anything_is_written(world: World) ->
     assert not world.has("me/strict", "v2")
 
 
-def test_a_lock_of_a_version_that_compared_no_wheels_goes_on_to_work_and_that_is_told(world: World) -> None:
-    make_pair(world)
-    project, _ = pushed(world, "both", "acv", "zcv")
-    new = (project.root / "cogpack.lock").read_text()
-    start = new.index("clashes = [")
-    project.write("cogpack.lock", new[:start] + new[new.index("\n]\n", start) + 3 :])
-    for options in ([], ["--locked"]):
-        done = ok(project.cogpack("push", project.target("old"), *options))
-        assert "cogpack.lock is of a cogpack that did not compare wheels: run cogpack lock" in done.err
-    assert "clashes = [" not in (project.root / "cogpack.lock").read_text()
-    ok(project.cogpack("lock"))
-    assert (project.root / "cogpack.lock").read_text() == new
-
-
 def lock_from(world: World, fake: Fake) -> Project:
     project = world.project("far", {"requirements.txt": f"--extra-index-url {fake.url}/simple\nacv\nzcv\n"})
     ok(project.cogpack("lock"))

@@ -39,7 +39,7 @@ def base(*environment: str) -> RegistryBase:
 
 
 def told(text: str, *wheels: LockedWheel, upon: Base = DEBIAN) -> list[Note]:
-    return list(notes_of(parse_config(text.encode()), Decisions(base=upon, wheels=wheels)))
+    return list(notes_of(parse_config(text.encode()), Decisions(base=upon, wheels=wheels, clashes=())))
 
 
 def test_cuda_of_the_wheels_is_told_where_another_is_asked_for() -> None:

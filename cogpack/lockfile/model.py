@@ -1,0 +1,174 @@
+"""What `cogpack.lock` holds: all that was decided, and what the layers came out as.
+
+`platforms` holds the decisions: they follow from the inputs, whose digests say when they are stale. `results` says what
+each layer key came out as: never part of an identity, ignored when no layer has the key, an error when a rebuild
+contradicts it.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+
+from cogpack.bases import LOCK_FILE, Base, LockedDiffID, LockedDigest, LockedSize, LockTable
+from cogpack.digest import parse_digest
+from cogpack.errors import InputError
+from cogpack.model_files import Rule
+from cogpack.oci import Descriptor, LayerInfo
+
+FILE = LOCK_FILE
+VERSION = 2
+"""Of the lock's text; another one when keys change their meaning. What an image is made like, `format` says."""
+REQUIRES = "0.2.0"
+"""The first cogpack that knows all keys that this one writes: raised with each new key, which older ones refuse."""
+REQUIREMENT = r"\Acogpack>=[0-9]{1,6}(\.[0-9]{1,6}){0,3}\Z"
+
+_Ratio = Annotated[int, msgspec.Meta(ge=0, le=1000)]
+_Time = Annotated[int, msgspec.Meta(ge=0, le=253402300799)]
+"""Seconds since 1970, up to the last with a year of four digits."""
+
+
+class LockedWheel(LockTable, frozen=True, kw_only=True, omit_defaults=True):
+    """One wheel, found by file name and hash on whatever index is configured.
+
+    `url` only where the requirement named one; `path` only for a wheel of the project.
+    """
+
+    name: str
+    version: str
+    filename: str
+    sha256: str
+    size: LockedSize | None = None
+    url: str | None = None
+    path: str | None = None
+
+    def __post_init__(self) -> None:
+        parse_digest(f"sha256:{self.sha256}", where=f"{FILE}: wheel {self.filename}")
+
+
+class LockedClash(LockTable, frozen=True, kw_only=True):
+    """`paths` of the image, which several wheels hold, are those of `wheel`, not those of `over`: by file names."""
+
+    wheel: str
+    over: tuple[str, ...]
+    paths: tuple[str, ...]
+
+
+class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
+    """All that is decided for one platform. `created`: seconds since 1970."""
+
+    base: Base
+    created: _Time | None = None
+    wheels: tuple[LockedWheel, ...]
+    clashes: tuple[LockedClash, ...]
+
+    def __post_init__(self) -> None:
+        names = {wheel.filename for wheel in self.wheels}
+        for clash in self.clashes:
+            if not names.issuperset((clash.wheel, *clash.over)):
+                raise InputError(f"{FILE}: a clash of wheels that are not in it", next_step="run cogpack lock")
+
+
+class Result(LockTable, frozen=True, kw_only=True):
+    """What the layer of `key` came out as. The key covers the codec, so there is one result a codec."""
+
+    name: str
+    key: str
+    media_type: str
+    digest: LockedDigest
+    size: LockedSize
+    diff_id: LockedDiffID
+
+    @property
+    def info(self) -> LayerInfo:
+        return LayerInfo(Descriptor(media_type=self.media_type, digest=self.digest, size=self.size), self.diff_id)
+
+    @classmethod
+    def of(cls, name: str, key: str, info: LayerInfo) -> "Result":
+        found = info.descriptor
+        return cls(
+            name=name,
+            key=key,
+            media_type=found.media_type,
+            digest=found.digest,
+            size=found.size,
+            diff_id=info.diff_id,
+        )
+
+
+class LockedPart(LockTable, frozen=True, kw_only=True, omit_defaults=True):
+    """A file of the image that holds a weight or a part of one. `blake3`: hex, of its bytes.
+
+    `ratio`: thousandths of them that zstd leaves in a probe, where that was asked: it decides how they are stored.
+    """
+
+    path: str
+    size: LockedSize
+    blake3: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    ratio: _Ratio | None = None
+
+
+class LockedWeight(LockTable, frozen=True, kw_only=True):
+    """What a file that git-lfs keeps became: enough to know its layers where only its pointer is checked out.
+
+    `path`: in the project; `oid` and `size`: as in the pointer; `rule`: how it was cut.
+    """
+
+    path: str
+    oid: LockedDigest
+    size: LockedSize
+    rule: Rule
+    parts: tuple[LockedPart, ...]
+
+
+class RemoteWeight(LockTable, frozen=True, kw_only=True, omit_defaults=True):
+    """A file of a managed weight that lies on a server.
+
+    `path`: in the image, without the leading slash; `uri`: of the source, and `file` what the server calls it;
+    `revision`: a commit of the hub, a version or ETag of S3, a generation of Google's; `layer_size`: bytes it was cut
+    to; `parts`: what it was cut into, none for the rule `none`, where `ratio` is of the whole.
+    """
+
+    path: str
+    uri: str
+    file: str
+    revision: str | None = None
+    size: LockedSize
+    sha256: LockedDigest
+    rule: Rule
+    layer_size: Annotated[int, msgspec.Meta(ge=1, le=2**50)]
+    parts: tuple[LockedPart, ...] = ()
+    ratio: _Ratio | None = None
+
+
+class Results(LockTable, frozen=True, omit_defaults=True):
+    layers: tuple[Result, ...] = ()
+    weights: tuple[LockedWeight, ...] = ()
+
+
+class Lock(LockTable, frozen=True, kw_only=True, omit_defaults=True):
+    """`version`: of this text. `requires`: the cogpack that knows all of it, as a requirement (PEP 508), which is for
+    those that do not. `format`: see `cogpack.formats`."""
+
+    version: Annotated[int, msgspec.Meta(ge=VERSION, le=VERSION)]
+    requires: Annotated[str, msgspec.Meta(pattern=REQUIREMENT)]
+    format: Annotated[int, msgspec.Meta(ge=1)]
+    inputs: dict[str, str]
+    platforms: dict[str, Decisions]
+    weights: tuple[RemoteWeight, ...] = ()
+    results: Results = Results()
+
+    def stale(self, inputs: Mapping[str, str]) -> list[str]:
+        """The names of inputs that are new, gone or changed since the lock was made, sorted."""
+        names = self.inputs.keys() | inputs.keys()
+        return sorted(name for name in names if self.inputs.get(name) != inputs.get(name))
+
+    @property
+    def decisions(self) -> tuple[object, ...]:
+        """All that decides the image: two locks that are equal in it differ in results at most."""
+        return self.format, self.inputs, self.platforms, self.weights
+
+
+def input_digests(inputs: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: "sha256:" + hashlib.sha256(data).hexdigest() for name, data in sorted(inputs.items())}

@@ -1,0 +1,120 @@
+"""The text of `cogpack.lock`: TOML, one file for all platforms, sorted for readable diffs."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cogpack import __version__, toml
+from cogpack.disk import open_file
+from cogpack.errors import InputError
+from cogpack.lockfile.model import FILE, REQUIREMENT, VERSION, Lock, Results
+
+_HEADER = b"# Made by cogpack from cog.yaml and the files named under [inputs]. Commit it; do not edit it.\n\n"
+
+_LIMIT = 4 * 1024 * 1024
+"""Bytes; one of a large model with 10,000 parts of weights has two million."""
+_PARTS = 8
+"""Of a dotted key; ours have four."""
+_LONG = ('"""', "'''")
+_QUOTED = re.compile(r'"""|"(?:[^"\\\n]|\\.)*+"|' + r"'''|'[^'\n]*+'|#[^\n]*+")
+_DEEP = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{_PARTS}}}")
+
+_UNKNOWN = re.compile(r"contains unknown field `(.*?)`(?: - at `\$\.?(.*)`)?\Z", re.DOTALL)
+"""What msgspec says of a key that is in no struct, and of its place."""
+
+
+def parse_lock(data: bytes, *, path: str = FILE) -> Lock:
+    """What we could not have written is an `InputError`, also where only reading it would cost minutes (`_check`)."""
+    for number, line in enumerate(data.splitlines(), 1):
+        if line.startswith((b"<<<<<<< ", b">>>>>>> ")):
+            raise InputError(
+                f"{path}:{number}: a merge has left its conflict markers",
+                next_step=f"take either side (git checkout --ours {path}), run cogpack lock, and commit it",
+            )
+    try:
+        text = data.decode()
+        _check(text)
+        document = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, error) from error
+    if document.get("version") == 1:
+        document = _pins_of_version_1(document)
+    elif isinstance(version := document.get("version"), int) and version > VERSION:
+        raise _from_newer(path, f"lock version {version}", document)
+    try:
+        return msgspec.convert(document, Lock)
+    except (ValueError, msgspec.ValidationError, RecursionError) as error:
+        if found := _UNKNOWN.search(str(error)):
+            key = ".".join(part for part in (found[2], found[1]) if part)
+            raise _from_newer(path, f"the key {key:.200}", document) from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: str, error: Exception) -> InputError:
+    return InputError(f"{path}: {error}", next_step="restore it from git, or delete it and run cogpack lock")
+
+
+def _from_newer(path: str, what: str, document: Mapping[str, Any]) -> InputError:
+    """What an older cogpack says of a lock; else it would leave out what it can't read, and push another image."""
+    requires = document.get("requires")
+    if not isinstance(requires, str) or not re.fullmatch(REQUIREMENT, requires):
+        requires = "the cogpack that made it"
+    return InputError(
+        f"{path}: {what} is unknown to this cogpack, {__version__}",
+        next_step=f"install {requires}; a key that was written by hand has to go",
+    )
+
+
+def _pins_of_version_1(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The lock of cogpack 0.1 in our words, for its pins alone: it is of format 1, which nobody builds."""
+    platforms = document.get("platforms")
+    if isinstance(platforms, dict):
+        platforms = {name: _renamed(found) if isinstance(found, dict) else found for name, found in platforms.items()}
+    return {**document, "version": VERSION, "requires": "cogpack>=0.1.0", "format": 1, "platforms": platforms}
+
+
+def _renamed(decisions: Mapping[str, Any]) -> dict[str, Any]:
+    found = {"clashes": (), **decisions}
+    image, debian = found.pop("base", None), found.pop("debian", None)
+    if isinstance(debian, dict):
+        found["base"] = {"kind": "debian", **debian}
+    elif isinstance(image, dict):
+        found["base"] = {"kind": "registry", **image, "inherited_directories": image.get("ground", ())}
+        found["base"].pop("ground", None)
+    return found
+
+
+def _check(text: str) -> None:
+    """`ValueError` of a lock that tomllib would need minutes for: its time is more than that of the length where keys
+    have many parts, and strings of several lines could hide them."""
+    if len(text) > _LIMIT:
+        raise ValueError(f"more than {_LIMIT} characters")
+    bare = _QUOTED.sub(lambda found: found[0] if found[0] in _LONG else "s", text)
+    if any(sign in bare for sign in _LONG):
+        raise ValueError("a string of several lines, which cogpack does not write")
+    if _DEEP.search(bare):
+        raise ValueError(f"a key of more than {_PARTS} parts")
+
+
+def read_lock(root: Path) -> Lock | None:
+    """The lock of the project at `root`; None where there is none."""
+    try:
+        with open_file(root / FILE) as stream:
+            data = stream.read(_LIMIT + 1)
+    except FileNotFoundError:
+        return None
+    return parse_lock(data)
+
+
+def encode_lock(lock: Lock) -> bytes:
+    """TOML with one line per package, wheel and result: what changed is what a diff shows."""
+    layers = sorted(lock.results.layers, key=lambda result: (result.name, result.key))
+    weights = sorted(lock.results.weights, key=lambda weight: weight.path)
+    document = msgspec.to_builtins(lock)
+    if layers:
+        document["results"] = msgspec.to_builtins(Results(tuple(layers), tuple(weights)))
+    return _HEADER + toml.encode(document)
