@@ -1,4 +1,4 @@
-"""What the human wrote: the bytes of `cog.yaml` in, a frozen `Config` out. No disk, no environment."""
+"""What the human wrote is read: the bytes of `cog.yaml` go in, a frozen `Config` comes out. No disk, no environment."""
 
 from cogpack.config.label import config_label
 from cogpack.config.model import (

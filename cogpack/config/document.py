@@ -1,4 +1,4 @@
-"""A YAML document as values that know their line and their key, so that every error names its place.
+"""A YAML document becomes values that know their line and their key, so that every error names its place.
 
 Only YAML's composer is used: scalars keep the text they were written with (`3.10` stays `3.10`) and no object is ever
 constructed; merge keys are settled before anything is read. Documents are bounded in bytes, depth and values, aliases
@@ -31,13 +31,13 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 def _indent(text: str, line: int) -> str:
-    """The blanks that the line begins with, `line` counted from 1 as YAML does."""
+    """Give the blanks that the line begins with, `line` counted from 1 as YAML does."""
     found = _LINE_END.split(text, maxsplit=line)[line - 1 : line]
     return found[0][: len(found[0]) - len(found[0].lstrip(" \t"))] if found else ""
 
 
 class Document:
-    """One YAML file: its name for messages, its notes, and its budget of values."""
+    """Knows one YAML file: its name for messages, its notes, and its budget of values."""
 
     def __init__(self, text: bytes, *, path: str) -> None:
         self.path = path
@@ -49,7 +49,7 @@ class Document:
 
     @property
     def root(self) -> "Value | None":
-        """`None` for an empty document."""
+        """Give the outermost value; `None` of an empty document."""
         if self._node is None or self._node.tag == _NULL:
             return None
         return Value(self, self._node, "")
@@ -137,7 +137,7 @@ class Document:
             keys[key.value] = line
 
     def _merged(self, node: yaml.MappingNode, open_: set[int]) -> list[_Pair]:
-        """The pairs of a mapping: first what is merged, the mappings named first last, then its own, which win."""
+        """Give the pairs of a mapping: first what is merged, the mappings named first last, then its own, which win."""
         own: list[_Pair] = [pair for pair in node.value if pair[0].tag != _MERGE]
         found: dict[str, _Pair] = {}
         taken = {key.value for key, _ in own}
@@ -154,7 +154,7 @@ class Document:
         return [*reversed(found.values()), *own]
 
     def _sources(self, key: yaml.Node, value: yaml.Node) -> list[yaml.MappingNode]:
-        """What a merge key names, in the order in which it wins; nothing for any other key."""
+        """Give what a merge key names, in the order in which it wins; nothing of any other key."""
         if key.tag != _MERGE:
             return []
         sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
@@ -168,12 +168,12 @@ class Document:
         return list(sources)
 
     def shares(self, node: yaml.Node) -> bool:
-        """Whether an alias or a merge key has it in another place too."""
+        """Tell whether an alias or a merge key has it in another place too."""
         return id(node) in self._shared
 
 
 class Value:
-    """One value of a document: `key` is its dotted path ("build.run[2]"), "" for the document itself.
+    """Stands for one value of a document: `key` is its dotted path ("build.run[2]"), "" for the document itself.
 
     `line`: that of its key, for what has one.
     """
@@ -198,7 +198,7 @@ class Value:
 
     @property
     def shown(self) -> str:
-        """The value as it stands, for messages: quoted where it was quoted, never long."""
+        """Show the value as it stands, for messages: quoted where it was quoted, never long."""
         if isinstance(self._node, yaml.ScalarNode):
             if self._node.tag == _NULL:
                 return "nothing"
@@ -207,7 +207,7 @@ class Value:
 
     @property
     def _is_plain(self) -> bool:
-        """Whether this is a scalar without quotes; libyaml's composer and PyYAML's own say so differently."""
+        """Tell whether this is a scalar without quotes; libyaml's composer and PyYAML's own say so differently."""
         return isinstance(self._node, yaml.ScalarNode) and not self._node.style
 
     @property
@@ -219,7 +219,7 @@ class Value:
         return isinstance(self._node, yaml.SequenceNode)
 
     def text(self, what: str = "text") -> str:
-        """The text of a scalar as it was written, numbers included, without surrounding space."""
+        """Read the text of a scalar as it was written, numbers included, without surrounding space."""
         if not isinstance(self._node, yaml.ScalarNode) or self._node.tag == _NULL:
             self.expected(what)
         text: str = self._node.value
@@ -228,13 +228,13 @@ class Value:
         return text.strip()
 
     def verbatim(self) -> str:
-        """As `text`, surrounding space kept."""
+        """Read as `text` does, surrounding space kept."""
         self.text()
         value: str = self._node.value
         return value
 
     def boolean(self) -> bool:
-        """`true`, `yes`, `on` and their opposites, unquoted, as Cog's YAML 1.1 reader takes them."""
+        """Read `true`, `yes`, `on` and their opposites, unquoted, as Cog's YAML 1.1 reader takes them."""
         if self._is_plain:
             word = self._node.value.lower()
             if word in _TRUE | _FALSE:
@@ -254,11 +254,11 @@ class Value:
         return [Value(self.document, node, f"{self.key}[{index}]") for index, node in enumerate(self._node.value)]
 
     def texts(self) -> tuple[str, ...]:
-        """A list of texts; numbers count as text."""
+        """Read a list of texts; numbers count as text."""
         return tuple(item.text() for item in self.items())
 
     def pairs(self) -> list[tuple[str, "Value"]]:
-        """A mapping whose keys are the user's own words, in the order written."""
+        """Read a mapping whose keys are the user's own words, in the order written."""
         if not isinstance(self._node, yaml.MappingNode):
             self.expected("a mapping", next_step='write "key: value" lines')
         return [
@@ -267,7 +267,7 @@ class Value:
         ]
 
     def fields(self, known: Collection[str], *, strict: bool = False) -> Mapping[str, "Value"]:
-        """A mapping's known keys that have a value. Others are noted, or refused where `strict`."""
+        """Read a mapping's known keys that have a value. Others are noted, or refused where `strict`."""
         if not isinstance(self._node, yaml.MappingNode):
             self.expected("a mapping", next_step='write "key: value" lines')
         found = {}

@@ -1,4 +1,4 @@
-"""The value of the image label `run.cog.config`, by whose presence Cog knows an image as its own."""
+"""The image label `run.cog.config` is made, by whose presence Cog knows an image as its own."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from cogpack.config.model import Config
 
 
 def config_label(config: Config) -> str:
-    """The effective config as JSON in Cog's own keys, sorted; the predictor stands under `predict`."""
+    """Write the effective config as JSON in Cog's own keys, sorted; the predictor stands under `predict`."""
     build = {
         "gpu": config.gpu,
         "python_version": config.python_version,
@@ -50,5 +50,5 @@ def _step(command: str, secrets: list[tuple[str, str]]) -> Any:
 
 
 def _written(values: dict[str, Any]) -> dict[str, Any]:
-    """Without what was not written."""
+    """Leave out what was not written."""
     return {key: value for key, value in values.items() if value not in (None, False, (), [])}

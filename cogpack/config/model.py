@@ -1,4 +1,4 @@
-"""The values of a `cog.yaml`, checked. Nothing here is a default that the user could have meant otherwise:
+"""A `cog.yaml` has these values, checked. Nothing here is a default that the user could have meant otherwise:
 what was not written is `None` or empty."""
 
 from collections.abc import Mapping
@@ -12,21 +12,21 @@ from cogpack.policy import Rules
 
 
 class SecretMount(msgspec.Struct, frozen=True, kw_only=True):
-    """A secret that one run step sees as a file: its name at the builder, its absolute path in the step."""
+    """Stands for a secret that one run step sees as a file: its name at the builder, its absolute path in the step."""
 
     id: str
     target: str
 
 
 class RunStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One item of `build.run` or `build.pre_install`: one shell command, one line."""
+    """Stands for one item of `build.run` or `build.pre_install`: one shell command, one line."""
 
     command: str
     secrets: tuple[SecretMount, ...] = ()
 
 
 class WeightSource(msgspec.Struct, frozen=True, kw_only=True):
-    """Where managed weights come from; `include` and `exclude` are globs over their file names."""
+    """Says where managed weights come from; `include` and `exclude` are globs over their file names."""
 
     uri: str
     include: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class WeightSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ManagedWeight(msgspec.Struct, frozen=True, kw_only=True):
-    """An item of `weights`: the sources' files, at the absolute path `target` of the image."""
+    """Stands for an item of `weights`: the sources' files, at the absolute path `target` of the image."""
 
     name: str
     target: str
@@ -48,7 +48,8 @@ SplitRule: TypeAlias = Literal["auto"] | Rule
 
 
 class PackWeights(msgspec.Struct, frozen=True, kw_only=True):
-    """`cogpack.weights`: which project files are weights, against what name and size (bytes) say, and how they are cut.
+    """Stands for `cogpack.weights`: which project files are weights, against what name and size (bytes) say, and how
+    they are cut.
 
     The globs are in the language of `.dockerignore`; `exclude` wins over `include`. `split`: pairs of glob and rule,
     of which the last that matches decides; what none matches is `auto`. `layer_size`: bytes that layers are cut to.
@@ -64,7 +65,7 @@ class PackWeights(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The top-level `cogpack` mapping, which Cog does not read.
+    """Stands for the top-level `cogpack` mapping, which Cog does not read.
 
     `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference. `clashes`: what
     files are that two wheels hold differently. `git`: the image says of which commit it is. `notes`: those
@@ -83,7 +84,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole `cog.yaml`.
+    """Holds a whole `cog.yaml`.
 
     `predict` and `train` are references such as `predict.py:Predictor`; `image` is `image` or `model`, as written.
     Versions keep the text they were written with. `notes`: each `cog.yaml:LINE: ...`. `places`: by the dotted path of
@@ -111,9 +112,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     places: Mapping[str, str] = {}
 
     def where(self, key: str) -> str:
-        """What messages about `key` begin with: "cog.yaml:3: build.cuda", without the line where it is not written."""
+        """Say what messages about `key` begin with: "cog.yaml:3: build.cuda", without the line where it is not
+        written."""
         return f"{self.places.get(key, 'cog.yaml')}: {key}"
 
     def line(self, key: str) -> int:
-        """Of the config, where `key` stands; 0 where it is not written."""
+        """Tell the line of the config where `key` stands; 0 where it is not written."""
         return int(self.places.get(key, "0").rpartition(":")[2])

@@ -1,4 +1,4 @@
-"""`cog.yaml` to `Config`: the keys that Cog reads, with its rules, and our own under `cogpack`.
+"""`cog.yaml` becomes a `Config`: the keys that Cog reads, with its rules, and our own under `cogpack`.
 
 Cog ignores keys that it does not know; here they are warned of, but refused under `cogpack`, where nothing else could
 have meant them.
@@ -277,7 +277,7 @@ def _pack(value: Value) -> PackOptions:
 
 
 def _notes(value: Value) -> Rules:
-    """From codes, or `all`, to `deny` or `allow`."""
+    """Read a mapping from codes, or `all`, to `deny` or `allow`."""
     found: dict[str, set[str]] = {"deny": set(), "allow": set()}
     for code, verdict in value.pairs():
         if code not in set(Code) and code != ALL:
@@ -297,7 +297,7 @@ def _choice(value: Value, choices: Mapping[str, T]) -> T:
 
 
 def _time(value: Value) -> str:
-    """A moment as RFC 3339 has it; a date is its midnight, UTC."""
+    """Read a moment as RFC 3339 has it; a date is its midnight, UTC."""
     text = value.text()
     example = "a date such as 2026-01-31, or a time such as 2026-01-31T00:00:00Z"
     if _DATE.fullmatch(text):
@@ -337,7 +337,7 @@ def _pack_weights(value: Value) -> PackWeights:
 
 
 def _split(value: Value) -> tuple[tuple[str, SplitRule], ...]:
-    """One rule for all, or a mapping from glob to rule."""
+    """Read one rule for all, or a mapping from glob to rule."""
     if not value.is_mapping:
         return (("**", _choice(value, _SPLITS)),)
     return tuple((glob, _choice(rule, _SPLITS)) for glob, rule in value.pairs())

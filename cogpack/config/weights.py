@@ -1,4 +1,4 @@
-"""The `weights` list of `cog.yaml`: Cog's managed weights."""
+"""The `weights` list of `cog.yaml` is read: Cog's managed weights."""
 
 import posixpath
 import re
@@ -11,7 +11,8 @@ _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.ASCII)
 
 
 def managed_weights(value: Value, *, model: bool) -> tuple[ManagedWeight, ...]:
-    """Names and targets are unique, no target lies in another; `model`: whether the key `model` is there."""
+    """Read them all: names and targets are unique, no target lies in another; `model`: whether the key `model` is
+    there."""
     if not model:
         value.fail("needs model, the repository that the weights belong to", next_step="write model: HOST/NAME")
     found: list[ManagedWeight] = []

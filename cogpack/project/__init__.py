@@ -1,4 +1,4 @@
-"""The project directory: `cog.yaml` found upward, the files that go into the image, what `cogpack.lock` depends on.
+"""A project is read here: `cog.yaml`, found upward, the files that go into the image, what `cogpack.lock` depends on.
 
 All of it is read once per `Project`. The directory is only read, and nothing outside it is.
 """

@@ -1,4 +1,4 @@
-"""Directories of a project that are caches: the one that this run uses, whatever its name and however it is reached,
+"""Caches in a project stay out of its image: the one that this run uses, whatever its name and however it is reached,
 and those that carry a CACHEDIR.TAG, unless `.dockerignore` takes them in by name."""
 
 import os
@@ -24,34 +24,34 @@ class Caches:
 
     @property
     def _cache(self) -> tuple[int, int] | None:
-        """It may be made at any time of a run."""
+        """Find it anew each time: it may be made at any time of a run."""
         if self._known is None and self._place:
             self._known = _identity(self._place)
         return self._known
 
     def check(self) -> None:
-        """Raises `InputError` where the project as a whole is the cache."""
+        """Raise `InputError` where the project as a whole is the cache."""
         if self._cache is not None and self._cache == _identity(self._root):
             raise InputError(
                 f"{self._root}: the cache is the project itself", next_step="name another directory by --cache-dir"
             )
 
     def is_own(self, path: str) -> bool:
-        """Whether the directory `path`, relative to the root or absolute, is this run's cache."""
+        """Tell whether the directory `path`, relative to the root or absolute, is this run's cache."""
         return self._cache is not None and _identity(Path(self._root, path), follow=False) == self._cache
 
     def is_tagged(self, path: str) -> bool:
-        """Whether the directory `path` says that it is a cache, and nobody says that it is wanted all the same."""
+        """Tell whether the directory `path` says that it is a cache, and nobody says that it is wanted all the same."""
         return is_tagged(f"{self._root}/{path}") and not self._patterns.takes_in(path)
 
     def above(self, path: str) -> str | None:
-        """The cache that `path` lies in."""
+        """Name the cache that `path` lies in."""
         directories = path.split("/")[:-1]
         places = ("/".join(directories[: end + 1]) for end in range(len(directories)))
         return next((place for place in places if self.is_own(place) or self.is_tagged(place)), None)
 
     def leads_there(self, path: str) -> bool:
-        """Whether the link `path` leads to this run's cache or into it."""
+        """Tell whether the link `path` leads to this run's cache or into it."""
         if self._real is None:
             return False
         place = f"{self._root}/{path}"

@@ -1,4 +1,4 @@
-"""The files of a project that go into its image: a walk that follows nothing.
+"""A walk that follows nothing finds the files of a project that go into its image.
 
 Left out are caches (`caches.py`), what `.dockerignore` says and, whatever it says, what is never part of a model: at
 the root `.cog`, `.cogpack` and `cogpack.lock`; anywhere `.git`, `.hg`, `.svn`, `.DS_Store`, `__pycache__`, the caches
@@ -41,7 +41,8 @@ Identity: TypeAlias = tuple[int, int]
 
 
 class ProjectFile(msgspec.Struct, frozen=True, kw_only=True):
-    """`path` is relative POSIX text; `size` (bytes) and `executable` (by its owner) are of files, `target` of links.
+    """Describes a file, directory or link. `path` is relative POSIX text; `size` (bytes) and `executable` (by its
+    owner) are of files, `target` of links.
 
     `pointer`: of a weight that git-lfs has not fetched; `size` is then that of the file that should be there.
     """
@@ -55,8 +56,8 @@ class ProjectFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """`files`: parents included, sorted by the UTF-8 bytes of the paths; `notes`: of what was left out unasked, but for
-    `caches`."""
+    """Is what a walk has found. `files`: parents included, sorted by the UTF-8 bytes of the paths; `notes`: of what was
+    left out unasked, but for `caches`."""
 
     files: tuple[ProjectFile, ...]
     notes: tuple[Note, ...]
@@ -66,7 +67,7 @@ class Listing(msgspec.Struct, frozen=True):
 def list_files(
     root: str, patterns: Patterns, links: Links, caches: Caches, apart: Mapping[Identity, str] = {}
 ) -> Listing:
-    """All below `root` that goes into the image; directories for the sake of what they hold.
+    """List all below `root` that goes into the image; directories for the sake of what they hold.
 
     `apart`: files and directories that this very run writes, with what they are, as "this command's own output"; they
     are left out, and so are OCI image layouts, sockets, pipes and devices. What an image can't hold as it stands here
@@ -86,12 +87,13 @@ def list_files(
 
 
 def holds(root: str, patterns: Patterns, path: str) -> bool:
-    """Whether `list_files` has the file `path`, told from the directories above it alone: nothing else is looked at."""
+    """Tell whether `list_files` has the file `path`, told from the directories above it alone: nothing else is looked
+    at."""
     return keeps(root, patterns, path) and _is_file(f"{root}/{path}")
 
 
 def keeps(root: str, patterns: Patterns, path: str) -> bool:
-    """Whether nothing says that `path` stays out of the image."""
+    """Tell whether nothing says that `path` stays out of the image."""
     state, walked = 0, ""
     *directories, _ = parts = path.split("/")
     for depth, name in enumerate(parts):
@@ -136,7 +138,7 @@ class _Walk:
         self._inodes = {inode for _, inode in apart}
 
     def files(self) -> Iterator[ProjectFile]:
-        """Without the directories that hold them."""
+        """List the files alone, without the directories that hold them."""
         pending = [("", 0)]
         while pending:
             directory, above = pending.pop()
@@ -159,7 +161,7 @@ class _Walk:
                         yield file
 
     def _is_wanted(self, path: str, entry: "os.DirEntry[str]", *, ignored: bool) -> bool:
-        """Whether a directory is part of the project: no cache, no place of this run's own, nor an image that was
+        """Tell whether a directory is part of the project: no cache, no place of this run's own, nor an image that was
         built."""
         if self._caches.is_own(path) or self._caches.is_tagged(path):
             self.left_out += [] if ignored else [path]
@@ -201,7 +203,7 @@ class _Walk:
 
 
 def _is_image(path: str) -> bool:
-    """Whether it is an archive as `build` and `pull` write them, by the name of its first member."""
+    """Tell whether it is an archive as `build` and `pull` write them, by the name of its first member."""
     try:
         with open_regular(path) as file:
             return file.read(100).partition(b"\0")[0] in _ARCHIVES
@@ -217,7 +219,7 @@ def _status(path: str, entry: "os.DirEntry[str]") -> os.stat_result:
 
 
 def own_output() -> dict[Identity, str]:
-    """The files that standard output and error of this process lead to, if they are files."""
+    """Name the files that standard output and error of this process lead to, if they are files."""
     found: dict[Identity, str] = {}
     for descriptor, name in ((2, "standard error"), (1, "standard output")):
         try:

@@ -1,4 +1,4 @@
-"""What git says of a project: the commit that its files are of, where others get it, and what differs from it.
+"""git is asked of which commit a project's files are, where others get it, and what differs from it.
 
 Only asked where the user wants it in the image. git runs nothing that the repository names (no fsmonitor, no signature
 programs) and writes nothing.
@@ -22,8 +22,9 @@ _SCP_LIKE = re.compile(r"(?:[^@/:\s]+@)?(?P<host>[A-Za-z0-9.-]+\.[A-Za-z]{2,}):(
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
-    """`source`: an https address without credentials, None where the remote is no server's; `version`: a tag of this
-    very commit; `created`: when it was committed, seconds since 1970; `changed`: paths of the project that differ."""
+    """Is what git says. `source`: an https address without credentials, None where the remote is no server's;
+    `version`: a tag of this very commit; `created`: when it was committed, seconds since 1970; `changed`: paths of the
+    project that differ."""
 
     revision: str
     source: str | None
@@ -33,7 +34,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_commit(root: Path, *, counts: Callable[[str, bool], bool], environment: Mapping[str, str]) -> Commit:
-    """The commit of the repository that `root` is in.
+    """Read the commit of the repository that `root` is in.
 
     `counts`: of a path below `root` that differs from the commit, and whether git tracks it: does it matter?
     """
@@ -58,12 +59,12 @@ def read_commit(root: Path, *, counts: Callable[[str, bool], bool], environment:
 
 
 def check_commit(root: Path, environment: Mapping[str, str]) -> None:
-    """An `InputError` where `read_commit` could not tell any."""
+    """Raise an `InputError` where `read_commit` could not tell any."""
     _Git(root, environment)("rev-list", "--max-count=1", "HEAD")
 
 
 def committed(root: Path, path: str, environment: Mapping[str, str]) -> bytes | None:
-    """The bytes of a file of `root` as they were committed; None where it was not."""
+    """Read a file of `root` as it was committed; None where it was not."""
     try:
         return os.fsencode(_Git(root, environment)("cat-file", "blob", f"HEAD:./{path}"))
     except InputError:
@@ -71,7 +72,7 @@ def committed(root: Path, path: str, environment: Mapping[str, str]) -> bytes | 
 
 
 def utc(seconds: int) -> str:
-    """RFC 3339, as the image-spec writes times."""
+    """Write a time as the image-spec does: RFC 3339."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -117,7 +118,7 @@ class _Git:
 
 
 def _remote(git: _Git) -> str:
-    """The address of `origin`, or of the only remote there is, as it is written down; "" for none."""
+    """Read the address of `origin`, or of the only remote there is, as it is written down; "" for none."""
     names = git("remote").split()
     name = "origin" if "origin" in names else names[0] if len(names) == 1 else ""
     try:
@@ -127,8 +128,8 @@ def _remote(git: _Git) -> str:
 
 
 def _public(url: str) -> str | None:
-    """The address at which people find it: https, no credentials, no `.git`. Whoever pushes over ssh and whoever has a
-    token in the address gets the same image."""
+    """Make it the address at which people find it: https, no credentials, no `.git`. Whoever pushes over ssh and
+    whoever has a token in the address gets the same image."""
     if found := _SCP_LIKE.fullmatch(url):
         host, path = found["host"], found["path"]
     else:

@@ -1,4 +1,4 @@
-"""`.dockerignore` in Docker's language (Docker docs, "Build context", .dockerignore files; not git's).
+"""`.dockerignore` is read in Docker's language (Docker docs, "Build context", .dockerignore files; not git's).
 
 Patterns start at the project's root. `*` and `?` stay within a name, `**` spans any number of directories, `[a-z]` is
 a class, `\\` quotes. A pattern that matches a directory matches all below it. The last pattern that matches decides;
@@ -21,7 +21,8 @@ _GAP = "(?:.*/)?"
 
 
 class Pattern(msgspec.Struct, frozen=True):
-    """`text` is cleaned: no leading or trailing slash, no empty or dot component; `regex` fits whole paths."""
+    """Is one pattern. `text` is cleaned: no leading or trailing slash, no empty or dot component; `regex` fits whole
+    paths."""
 
     text: str
     regex: str
@@ -29,14 +30,14 @@ class Pattern(msgspec.Struct, frozen=True):
 
     @property
     def fixed(self) -> str:
-        """The leading directories without wildcards: what it can match lies at, above or below them."""
+        """Give the leading directories without wildcards: what it can match lies at, above or below them."""
         parts = self.text.split("/")
         plain = next((index for index, part in enumerate(parts) if set(part) & set("*?[\\")), len(parts))
         return "/".join(parts[:plain])
 
 
 class Patterns:
-    """Patterns of one file, in order.
+    """Holds the patterns of one file, in order.
 
     A path's state is a bit mask of the patterns that match it or a directory above it: the highest bit decides.
     """
@@ -48,7 +49,7 @@ class Patterns:
         self._back = [pattern.fixed for pattern in patterns if pattern.negated]
 
     def match(self, path: str, above: int = 0) -> int:
-        """The state of `path`, given the state `above` of its directory."""
+        """Tell the state of `path`, given the state `above` of its directory."""
         if not self._regexes or not self._any.fullmatch(path):
             return above
         return above | sum(1 << index for index, regex in enumerate(self._regexes) if regex.fullmatch(path))
@@ -57,17 +58,17 @@ class Patterns:
         return state != 0 and not self._kept >> (state.bit_length() - 1) & 1
 
     def takes_in(self, path: str) -> bool:
-        """Whether a pattern with `!` means the directory `path`, or something in it, and does not just meet it."""
+        """Tell whether a pattern with `!` means the directory `path`, or something in it, and does not just meet it."""
         state = self.match(path)
         return (state != 0 and not self.ignores(state)) or any(fixed.startswith(f"{path}/") for fixed in self._back)
 
     def may_keep_below(self, directory: str) -> bool:
-        """Whether a `!` pattern could match something inside an ignored `directory`."""
+        """Tell whether a `!` pattern could match something inside an ignored `directory`."""
         inside = directory + "/"
         return any(not fixed or inside.startswith(fixed + "/") or fixed.startswith(inside) for fixed in self._back)
 
     def matches(self, path: str) -> bool:
-        """Whether the last pattern that matches `path` or a directory above it is one without `!`."""
+        """Tell whether the last pattern that matches `path` or a directory above it is one without `!`."""
         state, parts = 0, path.split("/")
         for end in range(1, len(parts) + 1):
             state = self.match("/".join(parts[:end]), state)
@@ -80,7 +81,7 @@ def parse_ignore(text: str, *, path: str) -> Patterns:
 
 
 def parse_globs(globs: Sequence[str], *, where: str) -> Patterns:
-    """Patterns without comments and `!`; `where` names the place for errors."""
+    """Read patterns without comments and `!`; `where` names the place for errors."""
     return Patterns([_pattern(glob, where=where) for glob in globs])
 
 
@@ -156,7 +157,8 @@ def _regex(pattern: str, where: str) -> str:
 
 
 def _class(out: str, pattern: str, index: int, where: str) -> tuple[str, int]:
-    """A class `[...]` from `index` on: Go's path.Match grammar, `^` negates, `\\` quotes, `/` never matches."""
+    """Translate a class `[...]` from `index` on: Go's path.Match grammar, `^` negates, `\\` quotes, `/` never
+    matches."""
     bad = InputError(f"{where}: {pattern:.80}: a [ is not closed or empty", next_step="write \\[ for a bracket itself")
     negated = pattern.startswith("^", index)
     index += negated

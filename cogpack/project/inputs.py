@@ -1,4 +1,4 @@
-"""What the lock depends on: requirements files with all that they name, local wheels, and what decides in cog.yaml."""
+"""A lock depends on its inputs: requirements files with all that they name, local wheels, what decides in cog.yaml."""
 
 import hashlib
 import os
@@ -18,7 +18,8 @@ _BLOCK = 1024 * 1024
 
 
 class Inputs(msgspec.Struct, frozen=True):
-    """`requirements`: all files merged, wheels' paths relative to the project. `normalised`: bytes by file name.
+    """Is what was read of them. `requirements`: all files merged, wheels' paths relative to the project. `normalised`:
+    bytes by file name.
 
     `faults`: of lines that can't be taken; the rest is without them.
     """
@@ -50,6 +51,8 @@ def read_inputs(root: Path, config: Config, *, config_name: str) -> Inputs:
 
 
 class _InputFiles:
+    """Reads requirements files and what they name, and collects what the lock depends on."""
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self.files: dict[str, Requirements] = {}
@@ -58,7 +61,8 @@ class _InputFiles:
         self._done: set[tuple[str, bool]] = set()
 
     def read(self, name: str, where: str, *, constraint: bool, above: tuple[str, ...]) -> None:
-        """`name` is relative to the root; `where` names the place that asked for it; `above`: files that led here."""
+        """Read a file and those that it names. `name` is relative to the root; `where` names the place that asked for
+        it; `above`: files that led here."""
         if name in above or len(above) > _MAX_DEPTH:
             raise InputError(f"{where}: {name} leads back to itself", next_step="break the circle of -r and -c")
         if (name, constraint) in self._done:
@@ -93,7 +97,7 @@ class _InputFiles:
             self.read(target, where, constraint=constraint or include.constraint, above=above)
 
     def _linked(self, links: LocalLinks, name: str) -> LocalLinks:
-        """As pip takes it: beside the file that names it. It may lie outside of the project, like an index."""
+        """Find it as pip does, beside the file that names it. It may lie outside of the project, like an index."""
         directory = os.path.normpath(self.root / Path(name).parent / links.directory)
         return msgspec.structs.replace(links, directory=directory)
 
@@ -103,7 +107,7 @@ class _InputFiles:
 
 
 def _relative(root: Path, beside: str, path: str, where: str) -> str:
-    """`path` as text relative to `root`; a relative one starts in the directory of the file `beside`."""
+    """Write `path` as text relative to `root`; a relative one starts in the directory of the file `beside`."""
     if "\0" in path:
         raise InputError(f"{where}: a NUL character in a path", next_step="take it out")
     asked = root / Path(beside).parent / path
@@ -144,7 +148,7 @@ def _sha256(root: Path, wheel: LocalWheel) -> str:
 
 
 def _decisive(config: Config, packages: Requirements) -> bytes:
-    """The values of cog.yaml from which something is resolved, in one spelling."""
+    """Write the values of cog.yaml from which something is resolved, in one spelling."""
     pack = config.pack
     values = {
         "build": {

@@ -1,4 +1,4 @@
-"""Pointers that git-lfs leaves where a large file was not fetched (git-lfs docs/spec.md, "The Pointer")."""
+"""git-lfs leaves pointers where large files were not fetched (git-lfs docs/spec.md, "The Pointer")."""
 
 import re
 from pathlib import Path
@@ -20,14 +20,14 @@ _SIZE = re.compile(rb"^size ([0-9]{1,19})\r?$", re.MULTILINE)
 
 
 class LfsPointer(msgspec.Struct, frozen=True):
-    """The file that should be there."""
+    """Names the file that should be there."""
 
     oid: Digest
     size: int
 
 
 def lfs_pointer(head: bytes) -> LfsPointer | None:
-    """The pointer that these first bytes of a file are, if they are one."""
+    """Read the pointer that these first bytes of a file are, if they are one."""
     if len(head) >= MAX_POINTER or not any(head.startswith(b"version " + url) for url in _VERSIONS):
         return None
     oid, size = _OID.search(head), _SIZE.search(head)
@@ -35,7 +35,8 @@ def lfs_pointer(head: bytes) -> LfsPointer | None:
 
 
 class LfsAttributes:
-    """Which files git-lfs keeps: those that .gitattributes gives the filter `lfs` (gitattributes(5), git-lfs-track(1)).
+    """Tells which files git-lfs keeps: those that .gitattributes gives the filter `lfs` (gitattributes(5),
+    git-lfs-track(1)).
 
     The files of the project's own directories count, and those above it up to the repository's root.
     """
@@ -46,7 +47,7 @@ class LfsAttributes:
         self._known: dict[Path, list[tuple[Patterns, bool]]] = {}
 
     def tracked(self, path: str) -> bool:
-        """`path`: relative to the project."""
+        """Tell whether git-lfs keeps `path`, relative to the project."""
         place = self._inside / path
         found = False
         for directory in reversed(place.parents):

@@ -1,4 +1,4 @@
-"""Where the symbolic links of a project lead in its image, which has the project at `HOME` wherever it is here.
+"""The symbolic links of a project lead somewhere in its image, which has the project at `HOME` wherever it is here.
 
 Right in the image are links into the project, to the targets of managed weights, and to what every container has of
 /dev (OCI runtime-spec, config-linux.md "Default Devices", runtime-linux.md "Dev symbolic links"). They are kept as they
@@ -18,14 +18,16 @@ _DEVICES = frozenset({"null", "zero", "full", "random", "urandom", "tty", "fd", 
 
 
 class Links:
-    """Of the project at `root`, an absolute path. `targets`: absolute paths of the image that managed weights fill."""
+    """Follows links of the project at `root`, an absolute path. `targets`: absolute paths of the image that managed
+    weights fill."""
 
     def __init__(self, root: str, targets: Collection[str] = ()) -> None:
         self._root = root
         self._targets = [_parts(target) for target in targets]
 
     def lead(self, directory: str, target: str) -> str | None:
-        """The path of the image, without the leading slash, to which `target` leads from `directory` of the project.
+        """Give the path of the image, without its leading slash, to which `target` leads from `directory` of the
+        project.
 
         Links on the way are followed too; a loop leads nowhere: None.
         """
@@ -41,12 +43,12 @@ class Links:
             return None
 
     def find(self, path: str) -> str | None:
-        """`path` of the project with its links followed; None where that is no path of the project."""
+        """Follow the links of `path` of the project; None where that is no path of the project."""
         found = None if "\0" in path else self.lead("", path)
         return found.removeprefix(f"{HOME}/") if found is not None and found.startswith(f"{HOME}/") else None
 
     def is_right(self, place: str) -> bool:
-        """Whether the image has, or may have, something at this path that has the same name there as here."""
+        """Tell whether the image has, or may have, something at this path that has the same name there as here."""
         parts = _parts(place)
         if parts[:1] == [HOME] or (parts[:1] == ["dev"] and parts[1:2] and parts[1] in _DEVICES):
             return True

@@ -1,4 +1,4 @@
-"""A project: its directory, its config, and what is read of it."""
+"""A project is a directory with a config; what is read of it is read once."""
 
 import difflib
 import os
@@ -37,8 +37,8 @@ _MAX_SETTINGS = 64 * 1024
 
 
 class Project(msgspec.Struct, frozen=True, dict=True):
-    """`root` is absolute and free of links; the files are listed once. `outputs`: what this run is to write; `cache`:
-    where it keeps what can be had again."""
+    """Answers for one project. `root` is absolute and free of links; the files are listed once. `outputs`: what this
+    run is to write; `cache`: where it keeps what can be had again."""
 
     root: Path
     config: Config
@@ -47,23 +47,24 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     cache: Path | None = None
 
     def files(self) -> list[ProjectFile]:
-        """What goes into the image, weights included, sorted by the UTF-8 bytes of the paths."""
+        """List what goes into the image, weights included, sorted by the UTF-8 bytes of the paths."""
         return list(self._files.values())
 
     def notes(self) -> tuple[Note, ...]:
-        """What is worth a word about the files."""
+        """Give notes of what is worth a word about the files."""
         of_caches = (note for path in self._listing.caches for note in self._of_cache(path))
         return (*self._listing.notes, *of_caches, *secret_notes(str(self.root), self.files()))
 
     def is_its_cache(self, directory: Path) -> bool:
-        """Whether this is the cache of this run; also of directories outside of the project."""
+        """Tell whether this is the cache of this run; also of directories outside of the project."""
         return self._caches.is_own(str(directory))
 
     def is_weight(self, file: ProjectFile) -> bool:
         return self._rules.is_weight(file)
 
     def split_rules(self, managed: Mapping[str, Callable[[], bytes]]) -> SplitRules:
-        """How weights are cut over layers. `managed`: small files of managed weights, by path, that tell about them."""
+        """Make the rules by which weights are cut over layers. `managed`: small files of managed weights, by path, that
+        tell about them."""
         paths = {file.path for file in self.files()} | managed.keys()
         links = [self._resolved(file.path) for file in self.files() if file.kind == "symlink"]
         return SplitRules(
@@ -76,21 +77,21 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         )
 
     def in_lfs(self, file: ProjectFile) -> bool:
-        """Whether git-lfs keeps it, so that another checkout may have its pointer only."""
+        """Tell whether git-lfs keeps it, so that another checkout may have its pointer only."""
         return self._lfs.tracked(file.path)
 
     def requirements(self) -> Requirements:
-        """All requirements files in one, with those that they name; an `InputError` of all lines that are no good."""
+        """Merge all requirements files, with those that they name; an `InputError` of all lines that are no good."""
         self._check_requirements()
         return self._inputs.requirements
 
     def inputs(self) -> dict[str, bytes]:
-        """What the lock depends on, as normalised bytes by file name: a comment more changes nothing."""
+        """Give what the lock depends on, as normalised bytes by file name: a comment more changes nothing."""
         self._check_requirements()
         return dict(self._inputs.normalised)
 
     def faulty_requirements(self) -> tuple[tuple[InputError, ...], Requirements]:
-        """What is wrong with lines of requirements files, one by one, and what the others say."""
+        """Give what is wrong with lines of requirements files, one by one, and what the others say."""
         return self._inputs.faults, self._inputs.requirements
 
     def _check_requirements(self) -> None:
@@ -99,7 +100,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def source(self) -> "ProjectSource":
-        """The files as the image will have them; a predictor that is not there or left out is an
+        """Give the files as the image will have them; a predictor that is not there or left out is an
         `InputError`."""
         predict = "run" if "run" in self.config.places else "predict"  # its new name
         for key, reference in ((predict, self.config.predict), ("train", self.config.train)):
@@ -119,7 +120,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         return InputError(f"{where}: no such file in the project{meant}", next_step="correct the name, or add the file")
 
     def _why_not(self, path: str) -> InputError:
-        """Why a source that is here will not be in the image."""
+        """Say why a source that is here will not be in the image."""
         named = f"{path}: named in {self.config_path.name}, but"
         place = self._links.find(path)
         if place is None:
@@ -147,7 +148,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         return InputError(f"{named} {what}", next_step="put the file there, or name another")
 
     def read(self, path: str) -> bytes | None:
-        """A file's bytes; `None` where the image will have no such file. Links are followed, and nothing else of the
+        """Read a file; `None` where the image will have no such file. Links are followed, and nothing else of the
         project is looked at."""
         source = self._source(path)
         if source is None:
@@ -192,7 +193,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         return Caches(str(self.root), self.cache, self._patterns)
 
     def _of_cache(self, path: str) -> Iterator[Note]:
-        """Of a cache that was left out: what else may have been meant to be in the image."""
+        """Say of a cache that was left out what else may have been meant to be in the image."""
         if self._caches.is_own(path):
             if others := foreign(self.root / path):
                 text = f"{path}: left out, since it is this run's cache, and with it {', '.join(others[:3])}"
@@ -254,7 +255,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
 
 
 class ProjectSource:
-    """The project's Python sources by path, for whoever must read but not touch the disk."""
+    """Gives the project's Python sources by path to who must read but not touch the disk."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -266,7 +267,7 @@ class ProjectSource:
 def find_project(
     start: Path, file: str = "cog.yaml", *, outputs: Sequence[Path] = (), cache: Path | None = None
 ) -> Project:
-    """The project whose `file` is in `start` or the nearest directory above; with a slash in `file`, there alone.
+    """Find the project whose `file` is in `start` or the nearest directory above; with a slash in `file`, there alone.
 
     `outputs`: files and directories that this run is to write, and `cache`, another; they are no part of it.
     """
@@ -285,7 +286,7 @@ def find_project(
 
 
 def _directory(start: Path) -> Path:
-    """`start` without links; an `InputError` where it is no directory, since one above it may be another project."""
+    """Give `start` without links; an `InputError` where it is no directory, since one above may be another project."""
     try:
         directory = Path(os.path.realpath(start))
         if stat.S_ISDIR(directory.stat().st_mode):
@@ -306,7 +307,7 @@ def _has_directory() -> bool:
 
 
 def _read(path: Path) -> bytes:
-    """All of a small file, and one byte more of one that is not: its reader refuses it then."""
+    """Read all of a small file, and one byte more of one that is not: its reader refuses it then."""
     try:
         with open_regular(path) as opened:
             return opened.read(MAX_CONFIG_BYTES + 1)

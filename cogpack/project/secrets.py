@@ -1,4 +1,4 @@
-"""Files of a project that hold secrets by the look of their names and first bytes: an image shows them to all who pull.
+"""Files are told that hold secrets by the look of their names and first bytes: an image shows them to all who pull.
 
 Both must agree. A certificate in a .pem, an .env without a value and an .npmrc that names a variable are no secrets.
 """
@@ -18,7 +18,8 @@ MAX_LOOKED_AT = 64 * 1024
 
 
 class _Kind(msgspec.Struct, frozen=True):
-    """`names` fits the last one or two parts of the path in lower case, `holds` the first bytes; `what`: for people."""
+    """Says how secrets of one kind look. `names` fits the last one or two parts of the path in lower case, `holds` the
+    first bytes; `what`: for people."""
 
     code: Code
     names: str
@@ -102,7 +103,7 @@ _ANY = re.compile("|".join(f"(?:{kind.names})" for kind in _KINDS), re.DOTALL)
 
 
 def secret_notes(root: str, files: Iterable[ProjectFile]) -> Iterator[Note]:
-    """A note for each file that looks like a secret. Only files of the names that are looked for are opened."""
+    """Give a note of each file that looks like a secret. Only files of the names that are looked for are opened."""
     for file in files:
         if file.kind != "file" or not file.size or file.pointer is not None:
             continue

@@ -1,4 +1,4 @@
-"""Which files of a project are weights: by suffix and size, unless `cogpack.weights` of cog.yaml says otherwise."""
+"""Suffix and size say which files of a project are weights, unless `cogpack.weights` of cog.yaml says otherwise."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -44,7 +44,7 @@ _SOURCE_SUFFIXES = frozenset({"py", "ipynb"})
 
 
 class WeightRules:
-    """Answers for one project."""
+    """Tells which files of one project are weights."""
 
     def __init__(self, options: PackWeights, *, config: str) -> None:
         self._include = parse_globs(options.include, where=f"{config}: cogpack.weights.include")
@@ -58,7 +58,7 @@ class WeightRules:
         return large or self._include.matches(file.path) or (_is_named(file.path) and file.size >= self._min_size)
 
     def find_pointer(self, root: str, file: ProjectFile) -> ProjectFile:
-        """`file`, and the git-lfs pointer that stands where a weight should be, if one does."""
+        """Give `file`, with the git-lfs pointer that stands where a weight should be, if one does."""
         named = _is_named(file.path) or self._include.matches(file.path)
         if file.kind != "file" or file.size >= MAX_POINTER or not named or self._exclude.matches(file.path):
             return file
@@ -76,8 +76,8 @@ class WeightRules:
 
 
 def unused_patterns(config: Config, files: Iterable[str], weights: Iterable[str]) -> Iterator[Note]:
-    """Patterns of `cogpack.weights` that ask for something and match nothing: no file of the project, or no weights
-    that are cut their way. What `exclude` says may be a precaution."""
+    """Give the patterns of `cogpack.weights` that ask for something and match nothing: no file of the project, or no
+    weights that are cut their way. What `exclude` says may be a precaution."""
     pack, files, weights = config.pack.weights, list(files), list(weights)
     asked = [(f"include[{index}]", glob, files, "file") for index, glob in enumerate(pack.include)]
     asked += [(f"split.{glob}", glob, weights, "weights") for glob, _ in pack.split]
@@ -95,11 +95,11 @@ def not_fetched(file: ProjectFile) -> InputError:
 
 
 def _suffix(path: str) -> str:
-    """In lower case, without the dot; "" for none."""
+    """Give the suffix in lower case, without the dot; "" for none."""
     name = path.rpartition("/")[2]
     return name.rpartition(".")[2].lower() if "." in name else ""
 
 
 def _is_named(path: str) -> bool:
-    """Whether the name says that it is a weight, whatever the size."""
+    """Tell whether the name says that it is a weight, whatever the size."""
     return _suffix(path) in _SUFFIXES or bool(_SHARD.search(path))

@@ -1,4 +1,4 @@
-"""Requirements files as Cog's users write them: text in, structure out. No disk, no environment.
+"""Requirements files are read as Cog's users write them: text in, structure out. No disk, no environment.
 
 The language is pip's (pip docs, "Requirements File Format"; PEP 508 for each line) with Cog's additions: index options
 on a requirement's own line, and lines for `cog` itself, which the tool provides. What would run code to install

@@ -1,4 +1,4 @@
-"""What a requirements file says, as values."""
+"""What a requirements file says is held in these values."""
 
 import re
 from urllib.parse import urlsplit, urlunsplit
@@ -16,8 +16,8 @@ VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 
 class RequirementLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One requirement: `text` is canonical PEP 508, `hashes` are `sha256:...` and the like, `url` is the wheel's, where
-    it names one."""
+    """Stands for one requirement: `text` is canonical PEP 508, `hashes` are `sha256:...` and the like, `url` is the
+    wheel's, where it names one."""
 
     name: str
     text: str
@@ -27,12 +27,13 @@ class RequirementLine(msgspec.Struct, frozen=True, kw_only=True):
     line: int
 
     def __str__(self) -> str:
-        """The line as pip and uv read it."""
+        """Write the line as pip and uv read it."""
         return " ".join([self.text, *(f"--hash={digest}" for digest in self.hashes)])
 
 
 class LocalWheel(msgspec.Struct, frozen=True, kw_only=True):
-    """A wheel of the project. `file`: its path, relative to the file that names it (after merging: to the project)."""
+    """Names a wheel of the project. `file`: its path, relative to the file that names it (after merging: to the
+    project)."""
 
     name: str
     version: str
@@ -42,7 +43,7 @@ class LocalWheel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LocalLinks(msgspec.Struct, frozen=True, kw_only=True):
-    """`--find-links DIRECTORY`, as written: relative to the file that names it (after merging: absolute)."""
+    """Stands for `--find-links DIRECTORY`, as written: relative to the file that names it (after merging: absolute)."""
 
     directory: str
     path: str
@@ -50,7 +51,7 @@ class LocalLinks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """An address with `${NAME}` in it, which can be checked only where the environment is known.
+    """Stands for an address with `${NAME}` in it, which can be checked only where the environment is known.
 
     `what`: the option or the package that it belongs to.
     """
@@ -62,7 +63,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Include(msgspec.Struct, frozen=True, kw_only=True):
-    """`-r FILE` or `-c FILE`; `file` as written, relative to the file `path`."""
+    """Stands for `-r FILE` or `-c FILE`; `file` as written, relative to the file `path`."""
 
     file: str
     constraint: bool
@@ -71,7 +72,7 @@ class Include(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and how to look for what is required. `${NAME}` in an address is left for the resolver."""
+    """Says where and how to look for what is required. `${NAME}` in an address is left for the resolver."""
 
     index_url: str | None = None
     extra_index_urls: tuple[str, ...] = ()
@@ -81,7 +82,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     require_hashes: bool = False
 
     def merged(self, other: "Options") -> "Options":
-        """Both; of two index URLs the other's, as pip takes the last."""
+        """Put both together; of two index URLs the other's counts, as pip takes the last."""
         return Options(
             index_url=other.index_url or self.index_url,
             extra_index_urls=tuple(dict.fromkeys(self.extra_index_urls + other.extra_index_urls)),
@@ -93,7 +94,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Requirements(msgspec.Struct, frozen=True, kw_only=True):
-    """One file, or several merged. `constrained`: lines that were read through `-c`."""
+    """Holds one file, or several merged. `constrained`: lines that were read through `-c`."""
 
     required: tuple[RequirementLine, ...] = ()
     constrained: tuple[RequirementLine, ...] = ()
@@ -106,7 +107,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What is required, as lines of a requirements file; wheels of the project as `./path`."""
+        """Write what is required as lines of a requirements file, wheels of the project as `./path`."""
         return (*map(str, self.required), *(f"./{wheel.file}" for wheel in self.local_wheels))
 
     @property
@@ -114,13 +115,14 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(map(str, self.constrained))
 
     def places(self, text: str) -> tuple[str, ...]:
-        """`file:line` of the lines whose packages `text` speaks of."""
+        """Give `file:line` of the lines whose packages `text` speaks of."""
         words = set(_NAME.findall(text))
         lines = sorted((line.path, line.line) for line in (*self.required, *self.constrained) if line.name in words)
         return tuple(dict.fromkeys(f"{path}:{line}" for path, line in lines))
 
     def normalised(self) -> str:
-        """The meaning as text: the same whatever the comments, the layout, dropped lines and indexes' passwords."""
+        """Write the meaning as text: the same whatever the comments, the layout, dropped lines and indexes'
+        passwords."""
         options = self.options
         return "\n".join(
             [
@@ -141,7 +143,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def anonymous(url: str) -> str:
-    """Without user and password."""
+    """Take user and password out of an address."""
     try:
         parts = urlsplit(url)
     except ValueError:

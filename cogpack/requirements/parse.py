@@ -1,4 +1,4 @@
-"""The language of requirements files, line by line."""
+"""Requirements files are read line by line, in pip's language."""
 
 import re
 import shlex
@@ -71,7 +71,7 @@ def parse_requirements(
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """(number of the first physical line, text), continuations joined and comments cut, as pip does."""
+    """Give the number of the first physical line and the text, continuations joined and comments cut, as pip does."""
     joined, first = "", 0
     for number, physical in enumerate(re.split(r"\r\n|\r|\n", text), 1):
         first = first if joined else number
@@ -89,7 +89,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 class _Line:
-    """One logical line and its place."""
+    """Reads one logical line, and knows its place."""
 
     def __init__(self, path: str, line: int) -> None:
         self.path = path
@@ -99,7 +99,7 @@ class _Line:
         return InputError(f"{self.path}:{self.line}: {problem}", next_step=next_step)
 
     def add(self, content: str, found: Requirements) -> Requirements:
-        """`found` and what this line says."""
+        """Add to `found` what this line says."""
         if len(content) > MAX_LINE:
             raise self.fail(f"more than {MAX_LINE} characters in one line", "break the line")
         wheel = self._local_wheel(content)
@@ -144,7 +144,7 @@ class _Line:
         return msgspec.structs.replace(found, notes=(*found.notes, note))
 
     def _options(self, text: str) -> Iterator[tuple[str, str]]:
-        """(long name, value or "") of each option, in both spellings of pip: `--a=b` and `--a b`."""
+        """Give long name and value (or "") of each option, in both spellings of pip: `--a=b` and `--a b`."""
         try:
             words = shlex.split(text)
         except ValueError:
@@ -234,7 +234,7 @@ class _Line:
         return value
 
     def _local_wheel(self, content: str) -> LocalWheel | None:
-        """A path alone on the line, spaces allowed; `None` if the line is anything else."""
+        """Read a path alone on the line, spaces allowed; `None` if the line is anything else."""
         if _SCHEME.match(content) or content.startswith("-"):
             return None
         bare = re.split(r"\s(?:--|;)|;\s", content, maxsplit=1)[0].rstrip()
@@ -276,7 +276,7 @@ class _Line:
         return requirement
 
     def _check_url(self, url: str) -> str:
-        """The name of the package whose wheel `url` is."""
+        """Tell the name of the package whose wheel `url` is."""
         shown = anonymous(url)[:200]
         if not _WEB.match(url) and not VARIABLE.match(url):
             kind = "a repository" if url.startswith(("git", "hg+", "svn+", "bzr+")) else "not at an http(s) address"
@@ -293,7 +293,7 @@ class _Line:
 
 
 def _canonical(requirement: Requirement) -> str:
-    """PEP 508 text with one spelling: name and extras normalised, specifiers sorted."""
+    """Write PEP 508 text in one spelling: name and extras normalised, specifiers sorted."""
     extras = ",".join(sorted(canonicalize_name(extra) for extra in requirement.extras))
     text = canonicalize_name(requirement.name) + (f"[{extras}]" if extras else "")
     if requirement.url:

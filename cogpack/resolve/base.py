@@ -47,7 +47,7 @@ def resolve_base(reference: Reference, platform: Platform, images: Images, progr
     diff_ids = config.rootfs.diff_ids
     if len(diff_ids) != len(manifest.layers):
         _refuse(reference, f"it has {len(manifest.layers)} layers, but its config lists {len(diff_ids)}")
-    tree = _Listing(reference)
+    tree = _RootFileSystem(reference)
     for layer in manifest.layers:
         task = progress.task(f"{reference.repository} {layer.digest[7:19]}", layer.size, "read")
         with images.blob(layer) as blocks:
@@ -99,7 +99,7 @@ def _search_path(config: Execution | None) -> list[str]:
     return ["usr/local/bin", "usr/bin", "bin"]
 
 
-class _Listing:
+class _RootFileSystem:
     """Holds what a container would see of all layers so far, by path: no contents, which are read once and dropped."""
 
     def __init__(self, reference: Reference) -> None:

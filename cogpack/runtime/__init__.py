@@ -1,1 +1,1 @@
-"""What an image must hold so that coglet serves the model in it."""
+"""coglet serves the model of an image that holds what is said here: `contract`, `schema/` and `inside/`."""

@@ -1,4 +1,4 @@
-"""The contract between image and coglet: environment, command, labels, paths (observed on cog and coglet 0.23.1).
+"""Image and coglet have a contract: environment, command, labels, paths (observed on cog and coglet 0.23.1).
 
 Everything here is a pure function of the config and the schema.
 """
@@ -36,14 +36,14 @@ def join_program() -> bytes:
 
 
 def sdk_requirement(config: Config) -> str:
-    """The requirement (PEP 508) for the `cog` wheel."""
+    """Write the requirement (PEP 508) for the `cog` wheel."""
     if config.sdk_version == "prerelease":
         return "cog>=0.23.1.dev0"
     return f"cog=={config.sdk_version}" if config.sdk_version else _SDK
 
 
 def environment(config: Config, *, concurrency: int | None) -> tuple[tuple[str, str], ...]:
-    """The variables of the image besides PATH, in a fixed order; the user's own last.
+    """Give the variables of the image besides PATH, in a fixed order; the user's own last.
 
     `concurrency`: of the `@concurrent` decorator; `concurrency.max` of cog.yaml wins over it.
     """
@@ -64,7 +64,7 @@ def environment(config: Config, *, concurrency: int | None) -> tuple[tuple[str, 
 def labels(
     config: Config, *, concurrency: int | None, schema: bytes, sdk_version: str, pip_freeze: str
 ) -> dict[str, str]:
-    """The labels by which Cog's tools recognise an image and learn its inputs."""
+    """Give the labels by which Cog's tools recognise an image and learn its inputs."""
     return {
         "run.cog.version": sdk_version,
         "run.cog.config": config_label(msgspec.structs.replace(config, concurrency=config.concurrency or concurrency)),

@@ -114,7 +114,7 @@ PATHS = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join)
 
 @given(st.lists(st.tuples(PATHS, st.sampled_from(["", ".wh.", "opaque"])), max_size=30))
 def test_whiteouts_hide_what_is_below_them_and_no_more(steps: list[tuple[str, str]]) -> None:
-    tree, left = base._Listing(NAME), set()
+    tree, left = base._RootFileSystem(NAME), set()
     for path, kind in steps:
         directory, _, name = path.rpartition("/")
         hides = f"{directory}/.wh.{name}".lstrip("/") if kind == ".wh." else f"{path}/.wh..wh..opq"

@@ -15,7 +15,7 @@ _TAIL = re.compile(r"(?:\s|[12]?>\s*/dev/null|2>&1|\|\|\s*(?:true|:)|;)*$")
 
 
 class Slave(msgspec.Struct, frozen=True):
-    """Is one `--slave LINK NAME PATH` of a choice."""
+    """Stands for one `--slave LINK NAME PATH` of a choice."""
 
     link: str
     name: str
@@ -23,7 +23,7 @@ class Slave(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """Is one `--install LINK NAME PATH PRIORITY`; paths are absolute."""
+    """Stands for one `--install LINK NAME PATH PRIORITY`; paths are absolute."""
 
     link: str
     name: str

@@ -1,1 +1,1 @@
-"""Programs that go into the image and run there: the standard library only."""
+"""These programs go into the image and run there, with nothing but the standard library."""

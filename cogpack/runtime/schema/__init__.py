@@ -1,4 +1,4 @@
-"""The OpenAPI document of a model, from its source by `ast`: nothing of the user's is imported or run.
+"""A model's OpenAPI document is made from its source by `ast`: nothing of the user's is imported or run.
 
 What comes out is what Cog's own generator makes of the same source (JSON-equal, up to choices documented beside each
 rule), and where Cog stays silent about something that fails at run time, an `InputError` names file, line and cure.
@@ -22,8 +22,8 @@ __all__ = ["Described", "SourceFiles", "describe"]
 
 
 class Described(msgspec.Struct, frozen=True):
-    """`document`: compact JSON. `concurrency`: N of `@concurrent(max=N)`, 1 of a bare one, None without it.
-    `notes`: what works but deserves a look, each `file.py:12: ...`."""
+    """Is what a model's source says. `document`: compact JSON. `concurrency`: N of `@concurrent(max=N)`, 1 of a bare
+    one, None without it. `notes`: what works but deserves a look, each `file.py:12: ...`."""
 
     document: bytes
     concurrency: int | None
@@ -38,7 +38,7 @@ def describe(
     version: str,
     python: tuple[int, int],
 ) -> Described:
-    """The document for `predict` and `train`, references such as `predict.py:Predictor`.
+    """Make the document for `predict` and `train`, references such as `predict.py:Predictor`.
 
     `version`: of the cog SDK. `python`: the model's. What can't be described is an `InputError`.
     """

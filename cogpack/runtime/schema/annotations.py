@@ -1,4 +1,4 @@
-"""Annotations as types: what was written, with names resolved, before any rule on where it may stand."""
+"""Annotations become types: what was written, with names resolved, before any rule on where it may stand."""
 
 import ast
 from typing import TypeAlias
@@ -13,7 +13,7 @@ Piece: TypeAlias = dict[str, object]
 
 
 class Ordered(dict[str, object]):
-    """An object whose keys keep the order of their making; all others are sorted."""
+    """Marks an object whose keys keep the order of their making; all others are sorted."""
 
 
 OPAQUE_ADVICE = "use str, int, float, bool, Path, Secret, dict, a list of these, or Annotated[T, cog.Opaque] for JSON"
@@ -61,12 +61,12 @@ _NAMES = {
 
 
 def title(name: str) -> str:
-    """As Cog writes it: `top_k` is `Top K`; empty parts are kept."""
+    """Write a name as Cog does: `top_k` is `Top K`; empty parts are kept."""
     return " ".join(part[:1].upper() + part[1:] for part in name.split("_"))
 
 
 class Type(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """One annotation.
+    """Is what one annotation says.
 
     `kind`: a key of `SCALARS`, or `none`, `list`, `dict`, `iterator`, `concatenate`, `union`, `class`,
     `class variable`. `item`: a list's or iterator's element, a dict's value; None where not said. `members`: a
@@ -83,7 +83,7 @@ class Type(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     required: bool | None = None
 
     def optional(self) -> "tuple[Type, bool]":
-        """The type without None, and whether None was allowed."""
+        """Give the type without None, and whether None was allowed."""
         if self.kind != "union":
             return self, False
         rest = tuple(member for member in self.members if member.kind != "none")
@@ -95,7 +95,7 @@ class Type(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
 
 def parse_type(sources: Sources, scope: Scope, node: ast.expr, place: Place, *, typed_dict: bool = False) -> Type:
-    """The type an annotation names. What is no type, or none that is known here, is an `InputError`.
+    """Read the type an annotation names. What is no type, or none that is known here, is an `InputError`.
 
     `typed_dict`: it is of a TypedDict's field, where alone `Required` and `NotRequired` may stand.
     """
@@ -200,7 +200,7 @@ class _Parser:
         return isinstance(symbol, Foreign) and symbol.name == "cog.Opaque"
 
     def _opaque(self, scope: Scope, node: ast.expr, place: Place, depth: int) -> Type:
-        """Only the shape counts: a list, optional, or neither. The type itself is not looked at."""
+        """Read the shape alone: a list, optional, or neither. The type itself is not looked at."""
         self._sources.spend()
         if depth > _MAX_DEPTH:
             raise place.error("its type is nested too deeply", next_step="shorten the annotation")

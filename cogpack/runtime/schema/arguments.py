@@ -1,4 +1,4 @@
-"""The arguments of the `Input(...)` that a parameter's default is, wherever that call stands.
+"""A parameter's default is an `Input(...)`, whose arguments are read wherever that call stands.
 
 It may stand in the signature, be a constant of the module or of a class, or be what a function of the project returns.
 """
@@ -20,7 +20,7 @@ _KNOWN = frozenset(
 
 
 class Arguments(msgspec.Struct, frozen=True, kw_only=True):
-    """The values given; what was given as None counts as not given, except a `default`, which is then null."""
+    """Holds the values given; one given as None counts as not given, except a `default`, which is then null."""
 
     default: "Value | msgspec.UnsetType" = msgspec.UNSET
     description: str | None = None
@@ -35,7 +35,7 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_default(sources: Sources, scope: Scope, node: ast.expr | None, place: Place) -> Arguments:
-    """What stands behind `=` in a signature: the arguments of an `Input`, or a plain default."""
+    """Read what stands behind `=` in a signature: the arguments of an `Input`, or a plain default."""
     if node is None:
         return Arguments()
     call = _find_call(sources, scope, node, place, 0)
@@ -53,7 +53,7 @@ def read_default(sources: Sources, scope: Scope, node: ast.expr | None, place: P
 def _find_call(
     sources: Sources, scope: Scope, node: ast.expr, place: Place, depth: int
 ) -> "dict[str, tuple[Scope, ast.expr]] | None":
-    """The arguments of the `Input` call that an expression comes down to, None where it is none."""
+    """Find the arguments of the `Input` call that an expression comes down to, None where it is none."""
     if depth > _MAX_CALLS:
         return None
     if isinstance(node, ast.Name | ast.Attribute):
@@ -104,7 +104,7 @@ def _arguments(sources: Sources, scope: Scope, call: ast.Call, place: Place) -> 
 
 
 def _parameters(caller: Scope, function: Function, call: ast.Call) -> Mapping[str, Binding]:
-    """What a function's parameters are bound to in one call; its defaults are in the function's own scope."""
+    """Give what a function's parameters are bound to in one call; its defaults are in the function's own scope."""
     given = function.args
     names = [parameter.arg for parameter in (*given.posonlyargs, *given.args)]
     found: dict[str, Binding] = {}
@@ -149,14 +149,14 @@ def _values(sources: Sources, call: Mapping[str, tuple[Scope, ast.expr]], place:
 
 
 def _listed(node: ast.expr) -> ast.expr:
-    """What stands for choices, iterated: the keys of a dict, as Python has it."""
+    """Iterate what stands for choices: of a dict the keys, as Python has it."""
     if isinstance(node, ast.Name | ast.Attribute | ast.Dict):
         return ast.copy_location(ast.List([ast.Starred(node)]), node)
     return node
 
 
 def _checked(values: dict[str, Value], place: Place) -> Arguments:
-    """Of the types that `Input` declares; Python itself would not mind others, and nobody would see them."""
+    """Refuse types other than `Input` declares: Python itself would not mind them, and nobody would see them."""
     given = {name: value for name, value in values.items() if value is not None or name == "default"}
     for name, value in given.items():
         expected = _mismatch(name, value)
@@ -166,7 +166,7 @@ def _checked(values: dict[str, Value], place: Place) -> Arguments:
 
 
 def _mismatch(name: str, value: Value) -> str | None:
-    """What an argument should have been, None where it is that."""
+    """Say what an argument should have been, None where it is that."""
     match name, value:
         case "description" | "regex" | "accept", _:
             return None if isinstance(value, str) else "text"

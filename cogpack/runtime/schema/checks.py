@@ -1,4 +1,4 @@
-"""Whether a value fits what is declared for it, and whether a pattern means the same to all who read it."""
+"""Values are checked against what is declared for them, and patterns for meaning the same to all who read them."""
 
 import re
 import warnings
@@ -30,7 +30,7 @@ _UNICODE_CLASS = re.compile(r"\\[pP](?:\{[^{}]*\}|[A-Za-z])")
 
 
 def type_violation(type_: Type, value: Value) -> str | None:
-    """What was expected of a value by its type, None where it fits. None itself is the caller's business."""
+    """Say what was expected of a value by its type, None where it fits. None itself is the caller's business."""
     match type_.kind, value:
         case "union", _:
             if any(type_violation(member, value) is None for member in type_.members):
@@ -58,7 +58,7 @@ def type_violation(type_: Type, value: Value) -> str | None:
 
 
 def limit_violation(given: Arguments, value: Value) -> str | None:
-    """Which limit a value of the right type breaks, None where it keeps to all."""
+    """Say which limit a value of the right type breaks, None where it keeps to all."""
     if isinstance(value, list):
         return next((broken for item in value if (broken := limit_violation(given, item))), None)
     if given.choices and value not in given.choices:
@@ -81,7 +81,7 @@ def limit_violation(given: Arguments, value: Value) -> str | None:
 
 
 def pattern_fault(pattern: str) -> str | None:
-    """Why a pattern is no regular expression, None where it is one."""
+    """Say why a pattern is no regular expression, None where it is one."""
     try:
         # Unicode classes are known to coglet and to Cog, not to Python.
         _compile(_UNICODE_CLASS.sub("w", pattern))
@@ -91,7 +91,8 @@ def pattern_fault(pattern: str) -> str | None:
 
 
 def is_coglet_only(pattern: str) -> bool:
-    """Whether a pattern has what coglet knows and Cog's own check does not: look-around, back references and such."""
+    """Tell whether a pattern has what coglet knows and Cog's own check does not: look-around, back references and
+    such."""
     return _ONLY_COGLET.search(pattern.replace("\\\\", "")) is not None
 
 
@@ -102,7 +103,8 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 
 def _can_check(pattern: str, value: str) -> bool:
-    """Short ones without repetition inside repetition: Python's matcher takes for ever over some of the others."""
+    """Tell whether to try a short pattern without repetition inside repetition: others can take Python's matcher for
+    ever."""
     if len(value) > _CHECKED_TEXT or len(pattern) > _CHECKED_PATTERN or _UNICODE_CLASS.search(pattern):
         return False
     marks = _marks(pattern)
@@ -123,5 +125,5 @@ def _can_check(pattern: str, value: str) -> bool:
 
 
 def _marks(pattern: str) -> list[str]:
-    """The pattern's characters in order; an escape or a bracketed class counts as one plain character."""
+    """Give the pattern's characters in order; an escape or a bracketed class counts as one plain character."""
     return re.findall(r"[^\\\[]", re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", "x", pattern, flags=re.DOTALL))

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.0 document around inputs and output, as Cog's tools and coglet expect it."""
+"""Inputs and output go into an OpenAPI 3.0 document, as Cog's tools and coglet expect it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ _EXACT = 2**53
 
 
 class Handler(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """One described function. `enums` are components of their own, by parameter; `places` tell where those stand."""
+    """Describes one function. `enums` are components of their own, by parameter; `places` tell where those stand."""
 
     properties: Mapping[str, Piece]
     required: Sequence[str]
@@ -23,7 +23,7 @@ class Handler(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
 
 class _Verb(msgspec.Struct, frozen=True):
-    """The words in which prediction and training differ."""
+    """Has the words in which prediction and training differ."""
 
     noun: str
     verb: str
@@ -36,7 +36,7 @@ _TRAIN = _Verb("training", "train", "TrainingInput", "TrainingOutput")
 
 
 def encode_document(*, predict: Handler | None, train: Handler | None, version: str) -> bytes:
-    """Compact JSON: inputs, fields, components and paths in the order of their making, all other keys sorted."""
+    """Write compact JSON: inputs, fields, components and paths in the order of their making, all other keys sorted."""
     schemas = Ordered()
     paths = Ordered()
     paths["/"] = {"get": _get("Root", "root__get")}
@@ -62,7 +62,7 @@ def encode_document(*, predict: Handler | None, train: Handler | None, version: 
 
 
 def _components(handler: Handler, words: _Verb, *, taken: Mapping[str, object]) -> Ordered:
-    """Input, Output, enums, request and response. An enum whose name another one has gets a name of its own."""
+    """Give Input, Output, enums, request and response. An enum whose name another one has gets a name of its own."""
     request, response = f"{words.noun.capitalize()}Request", f"{words.noun.capitalize()}Response"
     reserved = {kind + part for kind in ("Prediction", "Training") for part in ("Request", "Response")}
     reserved |= {*_common(), "Input", "Output", "TrainingInput", "TrainingOutput"}
@@ -194,7 +194,7 @@ def _time(title: str) -> Piece:
 
 
 def _canonical(value: object) -> object:
-    """Keys sorted but where their order was chosen; floats that are whole numbers as such."""
+    """Sort keys but where their order was chosen; write floats that are whole numbers as such."""
     match value:
         case dict():
             keys = value if isinstance(value, Ordered) else sorted(value)

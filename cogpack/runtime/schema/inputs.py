@@ -1,4 +1,4 @@
-"""Parameters as inputs: one property each, in the order of the signature, and the enums of those with choices."""
+"""Parameters become inputs: one property each, in the order of the signature, and enums of those with choices."""
 
 import ast
 
@@ -19,7 +19,7 @@ _IN_UNIONS = frozenset({"string", "integer", "number", "boolean", "object", "dic
 
 
 class Inputs(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """Properties and required names in the order of the signature; enums by parameter."""
+    """Holds properties and required names in the order of the signature, and enums by parameter."""
 
     properties: dict[str, Piece]
     required: list[str]
@@ -29,7 +29,7 @@ class Inputs(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
 
 def describe_inputs(sources: Sources, target: TargetFunction) -> Inputs:
-    """All parameters of the function, or an `InputError` for the first that can't be an input."""
+    """Describe all parameters of the function, or raise an `InputError` for the first that can't be an input."""
     found = Inputs(properties={}, required=[], enums={}, places={}, notes=[])
     for argument, default in _parameters(target):
         sources.spend(10)
@@ -104,7 +104,7 @@ def _add(sources: Sources, inputs: Inputs, name: str, type_: Type, given: Argume
 
 
 def input_piece(type_: Type, *, nullable: bool = False) -> Piece:
-    """The part of a schema that its type makes. In a union with None, each member is nullable too."""
+    """Give the part of a schema that its type makes. In a union with None, each member is nullable too."""
     match type_.kind:
         case "list":
             assert type_.item is not None  # by the checks
@@ -196,7 +196,7 @@ def _check_arguments(inputs: Inputs, type_: Type, given: Arguments, place: Place
 
 
 def _fitting(kind: str) -> frozenset[str]:
-    """The limits that mean something for a type."""
+    """Name the limits that mean something for a type."""
     if kind in ("integer", "number"):
         return frozenset({"ge", "le"})
     if SCALARS.get(kind, {}).get("type") == "string":

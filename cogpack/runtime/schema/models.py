@@ -1,4 +1,4 @@
-"""Classes that describe JSON objects: models, TypedDicts and dataclasses, with the fields they inherit."""
+"""Some classes describe JSON objects: models, TypedDicts and dataclasses, with the fields they inherit."""
 
 import ast
 from typing import Literal, TypeAlias
@@ -16,7 +16,7 @@ _LITERAL = (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp, a
 
 
 class Field(msgspec.Struct, frozen=True, eq=False):
-    """One field, without the None that its type may have allowed; `nullable` says so."""
+    """Describes one field, without the None that its type may have allowed; `nullable` says so."""
 
     type: Type
     nullable: bool
@@ -25,7 +25,8 @@ class Field(msgspec.Struct, frozen=True, eq=False):
 
 
 def model_kind(sources: Sources, found: Local, depth: int = 0) -> Kind | None:
-    """What a class is by its bases, followed through the project, or by its decorator; None where it is no model."""
+    """Tell what a class is by its bases, followed through the project, or by its decorator; None where it is no
+    model."""
     node = found.node
     sources.spend()
     if not isinstance(node, ast.ClassDef) or depth > _MAX_BASES:
@@ -49,12 +50,12 @@ def model_kind(sources: Sources, found: Local, depth: int = 0) -> Kind | None:
 
 
 def is_typed_dict(sources: Sources, found: Local) -> bool:
-    """Whether a class is a TypedDict, directly or through classes of the project."""
+    """Tell whether a class is a TypedDict, directly or through classes of the project."""
     return model_kind(sources, found) == "typed dict"
 
 
 def model_fields(sources: Sources, found: Local, kind: Kind, depth: int = 0) -> dict[str, Field]:
-    """The fields by name, inherited ones first. A field whose type is not known is an `InputError`."""
+    """Give the fields by name, inherited ones first. A field whose type is not known is an `InputError`."""
     node = found.node
     assert isinstance(node, ast.ClassDef)  # a model is one
     fields: dict[str, Field] = {}
@@ -88,7 +89,7 @@ def model_fields(sources: Sources, found: Local, kind: Kind, depth: int = 0) -> 
 
 
 def _is_literal(node: ast.expr) -> bool:
-    """Whether an expression is made of literals alone. `...` is how models say that there is no default."""
+    """Tell whether an expression is made of literals alone. `...` is how models say that there is no default."""
     return all(
         isinstance(part, _LITERAL) and not (isinstance(part, ast.Constant) and part.value is ...)
         for part in ast.walk(node)

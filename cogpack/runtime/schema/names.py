@@ -1,4 +1,4 @@
-"""What a name in the user's source means: a class or expression of the project, or something of another package.
+"""A name in the user's source means a class or expression of the project, or something of another package.
 
 Imports are followed as the interpreter in the container does: from the project's root (its working directory), and
 relative ones from the file's own directory. Names of other packages come out as dotted names under which they are
@@ -82,31 +82,31 @@ _STAR_NAMES = {
         {"Annotated", "Any", "AsyncIterator", "Dict", "Iterator", "List", "Optional", "TypedDict", "Union"}
     ),
 }
-"""What `import *` gives, as far as it matters."""
+"""`import *` gives these, as far as it matters."""
 
 
 class Foreign(msgspec.Struct, frozen=True, eq=False):
-    """Something outside the project. `looked_for`: the project's files that would have held it."""
+    """Is something outside the project. `looked_for`: the project's files that would have held it."""
 
     name: str
     looked_for: tuple[str, ...] = ()
 
 
 class Local(msgspec.Struct, frozen=True, eq=False):
-    """A class, function or expression of the project, and the scope it stands in."""
+    """Is a class, function or expression of the project, with the scope it stands in."""
 
     scope: Scope
     node: ast.ClassDef | Function | ast.expr
 
 
 class LocalModule(msgspec.Struct, frozen=True, eq=False):
-    """A module or package of the project."""
+    """Is a module or package of the project."""
 
     parts: tuple[str, ...]
 
 
 class Unknown(msgspec.Struct, frozen=True, eq=False):
-    """Not to be told, and why."""
+    """Says why it is not to be told."""
 
     reason: str
 
@@ -115,7 +115,7 @@ Symbol: TypeAlias = Foreign | Local | LocalModule | Unknown
 
 
 class Sources:
-    """The parsed files of one project, each read once, and the budget for looking at them."""
+    """Holds the parsed files of one project, each read once, and the budget for looking at them."""
 
     def __init__(self, source: SourceFiles, *, python: tuple[int, int]) -> None:
         self._source = source
@@ -135,7 +135,7 @@ class Sources:
             )
 
     def load(self, path: str) -> Module | None:
-        """The module in a file, `None` where there is no such file, `InputError` where it is not Python."""
+        """Parse the module in a file, `None` where there is no such file, `InputError` where it is not Python."""
         if path not in self._modules:
             data = self._source.read(path)
             self.spend(100 + len(data or b"") // 10)
@@ -147,7 +147,7 @@ class Sources:
         return self._modules[path]
 
     def resolve(self, scope: Scope, expression: ast.expr) -> Symbol:
-        """What a name or dotted name stands for; other expressions stand for themselves."""
+        """Tell what a name or dotted name stands for; other expressions stand for themselves."""
         return self._resolve(scope, expression, 0)
 
     def _resolve(self, scope: Scope, expression: ast.expr, depth: int) -> Symbol:
@@ -169,7 +169,7 @@ class Sources:
                 return Local(scope, expression)
 
     def _global(self, module: Module, name: str, depth: int) -> Symbol | None:
-        """A module's own name, one that `import *` gives it, or None."""
+        """Find a module's own name, one that `import *` gives it, or None."""
         if name in module.names:
             return self._bound(Scope(module), module.names[name], depth)
         place = (module.path, name)
@@ -223,7 +223,7 @@ class Sources:
         return found
 
     def _member(self, parts: tuple[str, ...], name: str, depth: int) -> Symbol:
-        """`name` of the project's module `parts`, of its submodules, or of another package."""
+        """Find `name` of the project's module `parts`, of its submodules, or of another package."""
         if depth > _MAX_CHAIN:
             return Unknown("it is imported in a circle, or through too many files")
         self.spend(20)
@@ -263,7 +263,7 @@ class Sources:
 
 
 def _files(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """Where a module's code can be, as the import system looks for it."""
+    """Name where a module's code can be, as the import system looks for it."""
     path = "/".join(parts)
     return (f"{path}/__init__.py", f"{path}.py") if path else ("__init__.py",)
 

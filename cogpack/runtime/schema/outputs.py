@@ -1,4 +1,4 @@
-"""Return annotations as the Output schema; models of the project are written out where they stand."""
+"""Return annotations become the Output schema; models of the project are written out where they stand."""
 
 import ast
 
@@ -15,7 +15,7 @@ _MAX_DEPTH = 30
 
 
 def output_type(sources: Sources, target: TargetFunction) -> Type:
-    """The type behind `->`, or an `InputError` where there is none."""
+    """Read the type behind `->`, or raise an `InputError` where there is none."""
     returns = target.node.returns
     if returns is None:
         raise target.place.error("has no return type", next_step="annotate it, for example -> str")
@@ -33,7 +33,7 @@ def output_type(sources: Sources, target: TargetFunction) -> Type:
 
 
 def describe_output(sources: Sources, type_: Type) -> Piece:
-    """The Output component."""
+    """Write the Output component."""
     return {"title": "Output", **_Outputs(sources).top(type_)}
 
 

@@ -1,4 +1,4 @@
-"""Files of the project that stand in front of modules which the server needs (the working directory comes first)."""
+"""Files of the project can stand in front of modules that the server needs: the working directory comes first."""
 
 import sys
 
@@ -10,7 +10,7 @@ _HARMLESS = frozenset({"antigravity", "idlelib", "test", "this", "turtledemo"})
 
 
 def shadowed(source: SourceFiles) -> list[Note]:
-    """A note for each module of the standard library or of the server that a file in the root replaces."""
+    """Give a note of each module of the standard library or of the server that a file in the root replaces."""
     names = sorted({*sys.stdlib_module_names, *_SERVED_WITH} - _HARMLESS)
     return [
         Note(Code.HIDDEN_MODULE, f"{path}:1: hides the module {name} from everything in the container; rename it")

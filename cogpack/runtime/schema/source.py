@@ -1,4 +1,4 @@
-"""Python files of a project as modules: what each top-level name is bound to. Read by `ast`, never run.
+"""A project's Python files are read as modules by `ast`, never run: what is each top-level name bound to?
 
 Sources are bounded in size, and walked without recursion, so that no file can exhaust stack or memory.
 """
@@ -25,13 +25,13 @@ Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class SourceFiles(Protocol):
-    """A project's files by POSIX path relative to its root; `None` where there is no such file."""
+    """Gives a project's files by POSIX path relative to its root; `None` where there is no such file."""
 
     def read(self, path: str) -> bytes | None: ...
 
 
 class MappedSourceFiles:
-    """Files held in memory."""
+    """Gives files that are held in memory."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = files
@@ -41,7 +41,7 @@ class MappedSourceFiles:
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where in the user's sources something is said, and about what: `predict.py:12: parameter 'x'`."""
+    """Says where in the user's sources something stands, and about what: `predict.py:12: parameter 'x'`."""
 
     path: str
     line: int
@@ -61,7 +61,8 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Imported(msgspec.Struct, frozen=True, eq=False):
-    """`from module import name`, or `import module` where `name` is None; `level` counts the leading dots."""
+    """Stands for `from module import name`, or `import module` where `name` is None; `level` counts the leading
+    dots."""
 
     module: str
     name: str | None
@@ -70,20 +71,20 @@ class Imported(msgspec.Struct, frozen=True, eq=False):
 
 
 class Defined(msgspec.Struct, frozen=True, eq=False):
-    """A class or function."""
+    """Stands for a class or function."""
 
     node: ast.ClassDef | Function
 
 
 class Assigned(msgspec.Struct, frozen=True, eq=False):
-    """A name bound to an expression, which is in `scope` where that differs from the name's own."""
+    """Stands for a name bound to an expression, which is in `scope` where that differs from the name's own."""
 
     node: ast.expr
     scope: "Scope | None" = None
 
 
 class Unclear(msgspec.Struct, frozen=True, eq=False):
-    """A name whose value can't be told without running the code."""
+    """Stands for a name whose value can't be told without running the code."""
 
     reason: str
 
@@ -92,7 +93,7 @@ Binding: TypeAlias = Imported | Defined | Assigned | Unclear
 
 
 class Module(msgspec.Struct, frozen=True, eq=False):
-    """One parsed file. `stars` are its `from ... import *`."""
+    """Is one parsed file. `stars` are its `from ... import *`."""
 
     path: str
     names: Mapping[str, Binding]
@@ -101,7 +102,7 @@ class Module(msgspec.Struct, frozen=True, eq=False):
 
 
 class Scope(msgspec.Struct, frozen=True, eq=False):
-    """Where an expression is evaluated: the names of enclosing bodies, innermost first, then the module's."""
+    """Is where an expression is evaluated: the names of enclosing bodies, innermost first, then the module's."""
 
     module: Module
     inner: tuple[Mapping[str, Binding], ...] = ()
@@ -111,7 +112,7 @@ class Scope(msgspec.Struct, frozen=True, eq=False):
 
 
 def parse_module(path: str, data: bytes, *, python: tuple[int, int], running: tuple[int, int]) -> Module:
-    """The names of one file, or an `InputError`. `running` is the Python whose `ast` reads it."""
+    """Collect the names of one file, or raise an `InputError`. `running` is the Python whose `ast` reads it."""
     if len(data) > MAX_BYTES:
         raise InputError(
             f"{path}: {len(data)} bytes of Python; at most {MAX_BYTES} are read",
@@ -133,7 +134,7 @@ def parse_module(path: str, data: bytes, *, python: tuple[int, int], running: tu
 
 
 def parse_annotation(text: str, line: int) -> ast.expr:
-    """A quoted annotation; `ValueError` where it is none. Its nodes get the line of the quotes."""
+    """Parse a quoted annotation; `ValueError` where it is none. Its nodes get the line of the quotes."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -147,12 +148,12 @@ def parse_annotation(text: str, line: int) -> ast.expr:
 
 
 def class_names(node: ast.ClassDef) -> dict[str, Binding]:
-    """What the names in a class's body are bound to."""
+    """Tell what the names in a class's body are bound to."""
     return _collect(node.body)[0]
 
 
 def shown(node: ast.AST) -> str:
-    """The source of a node for a message, on one line and shortened."""
+    """Show the source of a node in a message, on one line and shortened."""
     try:
         text = " ".join(ast.unparse(node).split())
     except RecursionError:
@@ -174,7 +175,7 @@ def _refuse_syntax(path: str, error: SyntaxError, *, python: tuple[int, int], ru
 
 
 def _collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Imported], list[int]]:
-    """Bindings in order of execution; what stands under `if`, `try` or a loop may or may not be executed."""
+    """Collect bindings in order of execution; what stands under `if`, `try` or a loop may or may not be executed."""
     names: dict[str, Binding] = {}
     stars: list[Imported] = []
     relative: list[int] = []
@@ -233,7 +234,7 @@ def _collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Importe
 
 
 def _blocks(statement: ast.stmt) -> Iterator[ast.stmt]:
-    """The statements directly inside a compound statement of the same scope."""
+    """Give the statements directly inside a compound statement of the same scope."""
     if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         return
     yield from getattr(statement, "body", ())
@@ -244,7 +245,7 @@ def _blocks(statement: ast.stmt) -> Iterator[ast.stmt]:
 
 
 def _changed(target: ast.expr) -> dict[str, Binding]:
-    """The names that an assignment to `target` binds or changes in ways not followed here."""
+    """Name what an assignment to `target` binds or changes in ways not followed here."""
     return {
         node.id: Unclear(f"{node.id} is changed or computed at line {target.lineno}")
         for node in ast.walk(target)

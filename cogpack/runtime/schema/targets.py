@@ -1,4 +1,4 @@
-"""From a reference such as `predict.py:Predictor` to the function that is called, and what its decorators say."""
+"""A reference such as `predict.py:Predictor` leads to the function that is called, and to what its decorators say."""
 
 import ast
 import difflib
@@ -17,7 +17,8 @@ _FRAMEWORK = frozenset({"cog.BaseRunner", "cog.BasePredictor", "builtins.object"
 
 
 class TargetFunction(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """The function to describe: the scope of its annotations and defaults, and whether its first argument is `self`."""
+    """Is the function to describe, with the scope of its annotations and defaults, and whether its first argument is
+    `self`."""
 
     node: Function
     scope: Scope
@@ -28,7 +29,7 @@ class TargetFunction(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
 
 def find_target(sources: Sources, reference: str, *, train: bool) -> TargetFunction:
-    """The function that coglet calls for a reference, or an `InputError`."""
+    """Find the function that coglet calls for a reference, or raise an `InputError`."""
     path, colon, name = reference.partition(":")
     if not colon or not path or not name:
         raise InputError(f"{reference!r}: expected FILE.py:NAME", next_step="write, for example, predict.py:Predictor")
@@ -52,7 +53,7 @@ def find_target(sources: Sources, reference: str, *, train: bool) -> TargetFunct
 
 
 def _meant(module: Module, name: str) -> str:
-    """The nearest class or function of the file, else the one class that it has."""
+    """Guess what was meant: the nearest class or function of the file, else the one class that it has."""
     found = {name: bound.node for name, bound in module.names.items() if isinstance(bound, Defined)}
     classes = [name for name, node in found.items() if isinstance(node, ast.ClassDef)]
     by_case = {other.lower(): other for other in found}
@@ -88,7 +89,7 @@ def _method(sources: Sources, found: Local, module: Module, *, train: bool) -> T
 
 
 def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[Scope, Function] | None:
-    """A method of a class or of its bases in the project, left to right; those behind Cog's own are not asked."""
+    """Find a method of a class or of its bases in the project, left to right; those behind Cog's own are not asked."""
     assert isinstance(found.node, ast.ClassDef)  # by the callers
     sources.spend(len(found.node.body))
     names = class_names(found.node)
@@ -107,12 +108,12 @@ def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[S
 
 
 def is_streaming(sources: Sources, target: TargetFunction) -> bool:
-    """Whether the function is decorated with `cog.streaming`."""
+    """Tell whether the function is decorated with `cog.streaming`."""
     return any(_name(sources, target, decorator) == "cog.streaming" for decorator in target.node.decorator_list)
 
 
 def concurrency(sources: Sources, target: TargetFunction, *, python: tuple[int, int]) -> int | None:
-    """N of `@concurrent(max=N)`, 1 of a bare one, None without."""
+    """Read N of `@concurrent(max=N)`, 1 of a bare one, None without."""
     for decorator in target.node.decorator_list:
         if _name(sources, target, decorator) != "cog.concurrent":
             continue

@@ -1,4 +1,4 @@
-"""The values of expressions that can be told without running anything: literals, constants, a few harmless calls.
+"""Some values can be told without running anything: of literals, constants, a few harmless calls.
 
 Sizes are bounded before they arise: integers have 64 bits, text a mebibyte, and each node counts against the budget
 of the document. Tuples and sets come out as lists, as JSON has it.
@@ -32,11 +32,11 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
 
 
 class Unresolved(Exception):  # noqa: N818 - an answer, turned into an InputError by those who know the place
-    """Why a value can't be told."""
+    """Says why a value can't be told."""
 
 
 def evaluate(sources: Sources, scope: Scope, node: ast.expr) -> Value:
-    """The value of an expression, or `Unresolved`."""
+    """Tell the value of an expression, or why not: `Unresolved`."""
     return _Evaluation(sources).value(scope, node, 0)
 
 
@@ -74,7 +74,7 @@ class _Evaluation:
                 raise Unresolved(f"{shown(node)} is not a literal")
 
     def _target(self, scope: Scope, node: ast.expr) -> tuple[Scope, ast.expr]:
-        """The expression that a name stands for."""
+        """Find the expression that a name stands for."""
         match self._sources.resolve(scope, node):
             case Local(found, ast.expr() as expression):
                 return found, expression
@@ -131,7 +131,7 @@ class _Evaluation:
         return found
 
     def _elements(self, scope: Scope, node: ast.expr, depth: int) -> "list[Value]":
-        """What iterating gives: a list's items, a dict's keys, whatever its values are."""
+        """Give what iterating gives: a list's items, a dict's keys, whatever its values are."""
         self._sources.spend()
         if depth > _MAX_DEPTH:
             raise Unresolved("it is nested too deeply")
@@ -263,7 +263,7 @@ def _float(node: ast.Call, value: Value) -> float:
 
 
 def _unique(values: "list[Value]") -> "list[Value]":
-    """Without repetitions, in the order of first appearance; `1`, `1.0` and `True` are one in Python."""
+    """Drop repetitions, in the order of first appearance; `1`, `1.0` and `True` are one in Python."""
     found: dict[Value, None] = {}
     try:
         for value in values:
