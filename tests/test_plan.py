@@ -12,10 +12,12 @@ from cogpack.digest import DiffID, sha256
 from cogpack.errors import InputError
 from cogpack.images.assemble import LAYER_LIMIT
 from cogpack.lockfile import Decisions, LockedWheel
-from cogpack.oci import OCI_LAYER, Platform
+from cogpack.oci import OCI_LAYER
 from cogpack.planning.bases import BaseSupply
 from cogpack.planning.plan import Plan, Suppliers, make_plan
+from cogpack.planning.weights import Gathered
 from cogpack.progress import SILENT, Cancellation
+from cogpack.runtime.schema import Described
 
 OURS = 3
 """Layers upon the base of a project with one small wheel: venv, wheels, project."""
@@ -44,13 +46,10 @@ def planned(base_layers: int) -> Plan:
     return make_plan(
         Config(),
         Decisions(base=base, wheels=(wheel,), clashes=()),
+        Described(b"{}", None, ()),
         [],
-        [],
-        layer_size=1 << 30,
-        schema=b"{}",
-        concurrency=None,
-        platform=Platform(architecture="amd64", os="linux"),
-        suppliers=Suppliers(
+        Gathered(weights=(), layer_size=1 << 30),
+        Suppliers(
             base=BaseSupply(
                 packages=never,
                 blob=never,

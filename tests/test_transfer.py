@@ -41,7 +41,6 @@ def plan(*names: str) -> Plan:
     return Plan(
         layers=layers,
         base_layers=0,
-        wheels=(),
         base=None,
         run=RUN,
         platform=AMD64,

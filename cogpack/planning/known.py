@@ -116,15 +116,17 @@ def record_results(session: Session, prepared: Prepared, known: Known) -> None:
     """
     if prepared.pinned:
         return
+    plan = prepared.plan
     made: dict[str, Result] = {
         key_of(layer): Result.of(layer.name, key_of(layer), found.info)
-        for layer in prepared.plan.own
+        for layer in plan.own
         if layer.name != PROJECT and (found := known.of(layer)) and found.trusted
     }
-    if len(prepared.lock.platforms) > 1 or not prepared.plan.wheels:  # what was not planned stays
+    planned_all = any(layer.name == PROJECT for layer in plan.own)
+    if len(prepared.lock.platforms) > 1 or not planned_all:  # what was not planned stays
         made = {result.key: result for result in prepared.lock.results.layers if result.name != PROJECT} | made
     layers = tuple(sorted(made.values(), key=lambda result: (result.name, result.key)))
-    weights = locked_weights(prepared.project, prepared.gathered, prepared.plan, prepared.fingerprints, prepared.lock)
+    weights = locked_weights(prepared.project, prepared.gathered, plan.weights, prepared.fingerprints, prepared.lock)
     prepared.fingerprints.save()
     if (results := Results(layers, weights)) != prepared.lock.results:
         try:

@@ -18,13 +18,16 @@ from cogpack.layers.entry import Directory
 from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import Layer, LayerSource, key_of
-from cogpack.layers.weights import WEIGHTS, WORTH, JoinSource, Probe, Weight, arrange
+from cogpack.layers.weights import WEIGHTS, WORTH, JoinSource, Probe, WeightLayer, arrange
 from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
 from cogpack.lockfile import Decisions, LockedWheel
+from cogpack.locking.weights import probing
 from cogpack.oci import Platform
 from cogpack.planning.bases import BaseSupply, plan_base
+from cogpack.planning.weights import Gathered
 from cogpack.project import ProjectFile
 from cogpack.runtime import contract
+from cogpack.runtime.schema import Described
 
 PROJECT = "project"
 """The name of the layer with the project's own files."""
@@ -33,13 +36,12 @@ PROJECT = "project"
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Everything of the image but the layers' digests. `layers` bottom first, the base's own first of all.
 
-    `wheels`: each with the key of the layer it is in; `fetched`: bytes of the wheels or packages that a layer is made
-    of, by its key; `weights`: what each weight file became, by its path.
+    `fetched`: bytes of the wheels or packages that a layer is made of, by its key; `weights`: what each weight file
+    became, by its path.
     """
 
     layers: tuple[Layer, ...]
     base_layers: int
-    wheels: tuple[tuple[str, WheelFile], ...]
     fetched: Mapping[str, int] = {}
     weights: Mapping[str, tuple[Placed, ...]] = {}
     base: BaseImage | None
@@ -70,7 +72,6 @@ def weights_plan(plan: Plan) -> Plan:
         layers=layers,
         base_layers=0,
         base=None,
-        wheels=(),
         weights=plan.weights,
         run=run,
         platform=plan.platform,
@@ -94,125 +95,156 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
 def make_plan(
     config: Config,
     decisions: Decisions,
+    described: Described,
     files: Sequence[ProjectFile],
-    weights: Sequence[Weight],
-    *,
-    layer_size: int,
-    schema: bytes,
-    concurrency: int | None,
-    platform: Platform,
+    gathered: Gathered,
     suppliers: Suppliers,
 ) -> Plan:
-    """`files`: all that goes into the source directory but `weights`, which are cut to about `layer_size` bytes."""
-    compressed: Codec = Zstd() if config.pack.compression == "zstd" else Gzip()
-    spliced: Codec = Zstd() if config.pack.compression == "zstd" else SplicedGzip()
-    inherited = {
-        directory.path: Directory(directory.path, directory.mode, directory.uid, directory.gid)
-        for directory in decisions.base.inherited_directories
-    }
-
-    def built(source: LayerSource, codec: Codec) -> BuiltLayer:
-        return BuiltLayer(source, codec, inherited=inherited)
-
-    base = plan_base(decisions.base, suppliers.base, compressed)
-    venv = VenvSource(python=decisions.base.python, interpreter=decisions.base.interpreter)
-    layers: list[Layer] = [*base.layers, built(venv, compressed)]
-    # The last group is of the small wheels, pip and cog among them: it changes more often than weights do.
-    *large, small = [(built(WheelsSource(files), spliced), files) for files in _wheels(decisions.wheels, suppliers)]
-    layers += [layer for layer, _ in large]
-    sizes = {wheel.filename: wheel.size or 0 for wheel in decisions.wheels}
-    probe = suppliers.probe if config.pack.weights.compression == "zstd" else None
-    project = BuiltLayer(_project(files, schema, suppliers), compressed, inherited=inherited, remembered=False)
-    clashes = _clashes(decisions, suppliers)
-    above = [small[0], *([built(clashes, spliced)] if clashes else []), project]
-    arrangement = arrange(
-        weights,
-        layer_size,
-        suppliers.part,
-        contract.join_program(),
-        probe,
-        read=suppliers.read,
-        max_layers=LAYER_LIMIT - len(layers) - len(above),
-    )
-    for layer in arrangement.layers:
-        ratio = layer.ratio if probe else None
-        codec = compressed if isinstance(layer.source, JoinSource) else _weight_codec(ratio)
-        layers.append(BuiltLayer(layer.source, codec, inherited=inherited, remote=layer.remote, ratio=ratio))
-    layers += above
+    """All of the image. `files`: what goes into the source directory besides the `gathered` weights."""
+    recipes = _Recipes.of(config, decisions)
+    base = plan_base(decisions.base, suppliers.base, recipes.compressed)
+    python = _python(decisions, recipes, suppliers)
+    project = recipes.compress(_project(files, described.document, suppliers), remembered=False)
+    below = (*base.layers, python.venv, *python.large)
+    above = (python.small, *python.clashes, project)
+    max_layers = LAYER_LIMIT - len(below) - len(above)
+    weights, parts = _weights(config, gathered, recipes, suppliers, max_layers=max_layers)
+    layers = (*below, *weights, *above)
     if len(layers) > LAYER_LIMIT:
         raise InputError(
             f"the image would have {len(layers)} layers; {LAYER_LIMIT} is the most that runs everywhere",
             next_step="choose a base with fewer layers",
         )
-    sdk_version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "")
-    if len(schema) > contract.LABEL_LIMIT:
-        raise InputError(
-            f"the OpenAPI schema has {len(schema)} bytes; {contract.LABEL_LIMIT} fit in an image",
-            next_step="shorten the choices and descriptions of the predictor's inputs",
-        )
-    annotations = {contract.SCHEMA_LABEL: schema.decode()} if len(schema) <= contract.ANNOTATION_LIMIT else {}
+    run = _run(config, decisions, described, joins=any(found.weight.rule == "opaque" for found in gathered.weights))
+    schema = described.document
     return Plan(
-        layers=tuple(layers),
+        layers=layers,
         base_layers=base.taken,
         base=base.image,
-        run=Run(
-            environment=contract.environment(config, concurrency=concurrency),
-            path=f"/{contract.VENV}/bin",
-            entrypoint=contract.JOIN if any(weight.rule == "opaque" for weight in weights) else (),
-            command=contract.COMMAND,
-            working_directory=contract.WORKING_DIRECTORY,
-            ports=(contract.PORT,),
-            labels=contract.labels(
-                config,
-                concurrency=concurrency,
-                schema=schema,
-                sdk_version=sdk_version,
-                pip_freeze=_freeze(decisions.wheels),
-            ),
-        ),
-        wheels=tuple((key_of(layer), wheel) for layer, files in [*large, small] for wheel in files),
-        fetched={
-            **base.fetched,
-            **{key_of(layer): sum(sizes[file.filename] for file in files) for layer, files in [*large, small]},
-        },
-        weights=arrangement.parts,
-        platform=platform,
-        annotations=annotations,
+        run=run,
+        fetched={**base.fetched, **python.fetched},
+        weights=parts,
+        platform=Platform.parse(config.pack.platform),
+        annotations={contract.SCHEMA_LABEL: schema.decode()} if len(schema) <= contract.ANNOTATION_LIMIT else {},
         created=decisions.created,
     )
 
 
-def _weight_codec(ratio: int | None) -> Codec:
-    return Zstd() if ratio is not None and ratio <= WORTH else Uncompressed()
+class _Recipes(msgspec.Struct, frozen=True, kw_only=True):
+    """What the layers that are made here have in common: codecs, and the base's directories that they write again.
+
+    `spliced`: of wheels, whose own deflate streams it can take over.
+    """
+
+    compressed: Codec
+    spliced: Codec
+    inherited: Mapping[str, Directory]
+
+    @classmethod
+    def of(cls, config: Config, decisions: Decisions) -> "_Recipes":
+        zstd = Zstd() if config.pack.compression == "zstd" else None
+        inherited = {
+            directory.path: Directory(directory.path, directory.mode, directory.uid, directory.gid)
+            for directory in decisions.base.inherited_directories
+        }
+        return cls(compressed=zstd or Gzip(), spliced=zstd or SplicedGzip(), inherited=inherited)
+
+    def compress(self, source: LayerSource, *, remembered: bool = True) -> BuiltLayer:
+        return BuiltLayer(source, self.compressed, inherited=self.inherited, remembered=remembered)
+
+    def splice(self, source: LayerSource) -> BuiltLayer:
+        return BuiltLayer(source, self.spliced, inherited=self.inherited)
+
+    def weight(self, layer: WeightLayer, *, probed: bool) -> BuiltLayer:
+        """Stored as it is, unless a probe found that compressing it pays."""
+        ratio = layer.ratio if probed else None
+        codec: Codec = Zstd() if ratio is not None and ratio <= WORTH else Uncompressed()
+        if isinstance(layer.source, JoinSource):
+            codec = self.compressed
+        return BuiltLayer(layer.source, codec, inherited=self.inherited, remote=layer.remote, ratio=ratio)
 
 
-def _freeze(wheels: Sequence[LockedWheel]) -> str:
-    return "\n".join(sorted(f"{wheel.name}=={wheel.version}" for wheel in wheels))
+class _Python(msgspec.Struct, frozen=True, kw_only=True):
+    """The layers of the environment. `small`: wheels, pip and cog among them, that change more often than weights do;
+    `clashes`: none or one. `fetched`: bytes of the wheels of a layer, by its key."""
+
+    venv: Layer
+    large: tuple[Layer, ...]
+    small: Layer
+    clashes: tuple[Layer, ...]
+    fetched: Mapping[str, int]
 
 
-def _wheels(wheels: Sequence[LockedWheel], suppliers: Suppliers) -> list[list[WheelFile]]:
-    by_name = {wheel.filename: _wheel(wheel, suppliers) for wheel in wheels}
-    return [[by_name[name] for name in names] for names in _groups(wheels)]
-
-
-def _groups(wheels: Sequence[LockedWheel]) -> list[list[str]]:
-    return group([(wheel.filename, wheel.size or 0) for wheel in wheels])
+def _python(decisions: Decisions, recipes: _Recipes, suppliers: Suppliers) -> _Python:
+    venv = VenvSource(python=decisions.base.python, interpreter=decisions.base.interpreter)
+    groups = group([(wheel.filename, wheel.size or 0) for wheel in decisions.wheels])
+    wheels = {wheel.filename: _wheel(wheel, suppliers) for wheel in decisions.wheels}
+    sizes = {wheel.filename: wheel.size or 0 for wheel in decisions.wheels}
+    layers = [recipes.splice(WheelsSource([wheels[name] for name in names])) for names in groups]
+    hidden = [
+        (wheels[clash.wheel], [wheels[name] for name in clash.over], clash.paths)
+        for clash in decisions.clashes
+        if is_hidden(clash, groups)
+    ]
+    return _Python(
+        venv=recipes.compress(venv),
+        large=tuple(layers[:-1]),
+        small=layers[-1],
+        clashes=(recipes.splice(ClashesSource(hidden)),) if hidden else (),
+        fetched={
+            key_of(layer): sum(sizes[name] for name in names) for layer, names in zip(layers, groups, strict=True)
+        },
+    )
 
 
 def _wheel(wheel: LockedWheel, suppliers: Suppliers) -> WheelFile:
     return WheelFile(wheel.filename, wheel.sha256, lambda: suppliers.wheel(wheel))
 
 
-def _clashes(decisions: Decisions, suppliers: Suppliers) -> ClashesSource | None:
-    """What lies above all wheels, where their order would show another wheel's files than pip's order does."""
-    groups = _groups(decisions.wheels)
-    by_name = {wheel.filename: _wheel(wheel, suppliers) for wheel in decisions.wheels}
-    found = [
-        (by_name[clash.wheel], [by_name[name] for name in clash.over], clash.paths)
-        for clash in decisions.clashes
-        if is_hidden(clash, groups)
-    ]
-    return ClashesSource(found) if found else None
+def _weights(
+    config: Config, gathered: Gathered, recipes: _Recipes, suppliers: Suppliers, *, max_layers: int
+) -> tuple[list[Layer], Mapping[str, tuple[Placed, ...]]]:
+    """Their layers, and what each weight file became, by its path."""
+    probed = probing(config)
+    arrangement = arrange(
+        [found.weight for found in gathered.weights],
+        gathered.layer_size,
+        suppliers.part,
+        contract.join_program(),
+        suppliers.probe if probed else None,
+        read=suppliers.read,
+        max_layers=max_layers,
+    )
+    return [recipes.weight(layer, probed=probed) for layer in arrangement.layers], arrangement.parts
+
+
+def _run(config: Config, decisions: Decisions, described: Described, *, joins: bool) -> Run:
+    """How the container starts; `joins`: it puts files together before."""
+    if len(described.document) > contract.LABEL_LIMIT:
+        raise InputError(
+            f"the OpenAPI schema has {len(described.document)} bytes; {contract.LABEL_LIMIT} fit in an image",
+            next_step="shorten the choices and descriptions of the predictor's inputs",
+        )
+    sdk_version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "")
+    return Run(
+        environment=contract.environment(config, concurrency=described.concurrency),
+        path=f"/{contract.VENV}/bin",
+        entrypoint=contract.JOIN if joins else (),
+        command=contract.COMMAND,
+        working_directory=contract.WORKING_DIRECTORY,
+        ports=(contract.PORT,),
+        labels=contract.labels(
+            config,
+            concurrency=described.concurrency,
+            schema=described.document,
+            sdk_version=sdk_version,
+            pip_freeze=_freeze(decisions.wheels),
+        ),
+    )
+
+
+def _freeze(wheels: Sequence[LockedWheel]) -> str:
+    return "\n".join(sorted(f"{wheel.name}=={wheel.version}" for wheel in wheels))
 
 
 def _placed(file: ProjectFile, suppliers: Suppliers) -> Placed:

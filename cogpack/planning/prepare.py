@@ -13,7 +13,6 @@ from cogpack.lockfile import Lock
 from cogpack.locking.current import current_lock, is_pinned
 from cogpack.locking.requirements import python_minor
 from cogpack.locking.unsupported import refuse_unsupported
-from cogpack.oci import Platform
 from cogpack.planning.marks import check_marks, read_marks
 from cogpack.planning.plan import Plan, make_plan
 from cogpack.planning.supply import suppliers
@@ -106,13 +105,10 @@ def prepare(session: Session, project: Project, *, writes: bool) -> Prepared:
     plan = make_plan(
         config,
         decisions,
+        described,
         [file for file in project.files() if not project.is_weight(file)],
-        [found.weight for found in gathered.weights],
-        layer_size=gathered.layer_size,
-        schema=described.document,
-        concurrency=described.concurrency,
-        platform=Platform.parse(config.pack.platform),
-        suppliers=suppliers(session, project, config, decisions, local, fingerprints),
+        gathered,
+        suppliers(session, project, config, decisions, local, fingerprints),
     )
     marks = read_marks(session, project, lock)
     session.notes.check()

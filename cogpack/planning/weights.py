@@ -1,6 +1,6 @@
 """The weights of a project: which files, how each is cut, and what the lock says of those that only git-lfs has."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -22,7 +22,6 @@ from cogpack.locking.managed import (
 from cogpack.locking.weights import cut_size, probing
 from cogpack.model_files import Rule
 from cogpack.notes import Note
-from cogpack.planning.plan import Plan
 from cogpack.project import Choice, Project, ProjectFile, not_fetched, unused_patterns
 from cogpack.runtime.contract import SOURCE
 from cogpack.session import Session
@@ -152,9 +151,15 @@ def _from_lock(lock: Lock, file: ProjectFile, choice: Choice, *, probed: bool) -
 
 
 def locked_weights(
-    project: Project, gathered: Gathered, plan: Plan, fingerprints: Fingerprints, lock: Lock
+    project: Project,
+    gathered: Gathered,
+    parts: Mapping[str, tuple[Placed, ...]],
+    fingerprints: Fingerprints,
+    lock: Lock,
 ) -> tuple[LockedWeight, ...]:
-    """What the lock is to remember of the files that git-lfs keeps, so that their pointers suffice elsewhere."""
+    """What the lock is to remember of the files that git-lfs keeps, so that their pointers suffice elsewhere.
+
+    `parts`: what each weight file became, by its path."""
     before = {weight.path: weight for weight in lock.results.weights}
     found = []
     for item in gathered.weights:
@@ -177,7 +182,7 @@ def locked_weights(
                             blake3=part.content.blake3 or "",
                             ratio=part.ratio,
                         )
-                        for part in plan.weights[weight.path]
+                        for part in parts[weight.path]
                     ),
                 )
             )

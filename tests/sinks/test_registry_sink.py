@@ -243,7 +243,6 @@ def test_a_layer_that_the_registry_lacks_is_said_to_be_built_while_it_is_made(
     plan = Plan(
         layers=(layer,),
         base_layers=0,
-        wheels=(),
         base=None,
         run=Run(environment=(), path=None, command=(), working_directory="/", ports=(), labels={}),
         platform=Platform.parse("linux/amd64"),

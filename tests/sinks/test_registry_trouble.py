@@ -65,7 +65,6 @@ def whole(*layers: BuiltLayer) -> Plan:
     return Plan(
         layers=layers,
         base_layers=0,
-        wheels=(),
         base=None,
         run=run,
         platform=Platform.parse("linux/amd64"),
