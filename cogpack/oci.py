@@ -90,6 +90,17 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
             raise InputError(f"descriptor {self.digest}: size {self.size}", next_step="the document is damaged")
 
 
+class FoundManifest(msgspec.Struct, frozen=True):
+    """A manifest or index as it was found under a name or digest, not looked into yet.
+
+    `media_type` is what it was given out as, "" where nobody said; `digest` is that of `data`.
+    """
+
+    media_type: str
+    data: bytes
+    digest: Digest
+
+
 class LayerInfo(msgspec.Struct, frozen=True):
     """All that is known of a layer once its bytes have been seen (or vouched for)."""
 

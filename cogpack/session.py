@@ -16,6 +16,7 @@ from cogpack.config import Arch
 from cogpack.disk import PlaceError, writing
 from cogpack.formats import FORMATS, ImageRules
 from cogpack.http import Backoff, Http, Trust, backoff
+from cogpack.images.registry import RegistryImages
 from cogpack.layers.facts import Facts
 from cogpack.machine import Machine, read_machine
 from cogpack.policy import Noted, Policy, Rules, in_ci
@@ -24,7 +25,7 @@ from cogpack.redaction import learn_environment, learn_url
 from cogpack.reference import Reference
 from cogpack.registry.auth.authorizer import Tokens
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.pull.connections import Fetcher, Source
+from cogpack.registry.pull.connections import BlobRequests, Fetcher
 from cogpack.registry.pull.foreign import ForeignLayers
 from cogpack.registry.pull.mirrors import Mirror, Mirrors
 from cogpack.registry.push.mounts import Mounts
@@ -178,6 +179,10 @@ class Session:
         ]
         return Repository(self.http, reference, self.credentials, tokens=self.tokens, mirrors=mirrors)
 
+    def images(self, reference: Reference, *, push: bool = False) -> RegistryImages:
+        """The images of a repository, opened likewise."""
+        return RegistryImages(self.repository(reference, push=push))
+
     def copies(self, target: Reference) -> Copies:
         """What this machine knows that other registries have, for a push to `target`."""
         return Copies(
@@ -190,7 +195,7 @@ class Session:
         """Where layers are that a registry need not have, by the word of the registry `origin`."""
         return ForeignLayers(self.http, self.settings.foreign_hosts, origin=origin)
 
-    def fetcher(self, source: Source) -> Fetcher:
+    def fetcher(self, source: BlobRequests) -> Fetcher:
         """Open until the session ends."""
         fetcher = Fetcher(source, connections=self.settings.jobs, cancellation=self.cancellation)
         return self._closing.enter_context(fetcher)

@@ -26,7 +26,9 @@ from cogpack.digest import Digest, sha256
 from cogpack.documents import check, folded
 from cogpack.errors import CogpackError, DeniedError, InputError
 from cogpack.http import Response, Trust
-from cogpack.images.place import LayoutPlace
+from cogpack.images.layout import LayoutImages
+from cogpack.images.referrers import fallback_tag
+from cogpack.images.registry import RegistryImages
 from cogpack.layers.weights.safetensors import read_header
 from cogpack.layout import Layout
 from cogpack.oci import (
@@ -45,7 +47,6 @@ from cogpack.progress import SILENT
 from cogpack.reference import Reference
 from cogpack.registry.auth.challenge import parse_challenges
 from cogpack.registry.auth.tokens import Registry, authorize
-from cogpack.registry.referrers import fallback_tag, list_referrers
 from cogpack.registry.server.documents import read_document
 from cogpack.registry.server.failure import Refusal
 from cogpack.resolve.base import resolve_base
@@ -280,11 +281,11 @@ def test_lists_of_referrers_that_are_two_are_refused(session: Session, tmp_path:
         registry.add_manifest("a/b", listed, OCI_INDEX, fallback_tag(subject))
         repository = session.repository(Reference.parse(f"{registry.address}/a/b"))
         with pytest.raises(InputError, match=REFUSED):
-            list_referrers(repository, subject)
+            RegistryImages(repository).referrers(subject)
     place = Layout(Path(layout(tmp_path / "in", listed, OCI_INDEX)))
     place.publish({fallback_tag(subject): Descriptor(media_type=OCI_INDEX, digest=sha256(listed), size=len(listed))})
     with pytest.raises(InputError, match=REFUSED):
-        LayoutPlace(place, session.cancellation).referrers(subject)
+        LayoutImages(place, session.cancellation).referrers(subject)
 
 
 @pytest.mark.parametrize("spelled", TWICE)
@@ -297,7 +298,7 @@ def test_a_nameless_referrer_of_a_layout_that_is_two_is_refused(
     entry = {"mediaType": OCI_MANIFEST, "digest": sha256(data), "size": len(data)}
     (tmp_path / "in" / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
     with pytest.raises(InputError, match=REFUSED):
-        LayoutPlace(place, session.cancellation).referrers(sha256(b"x"))
+        LayoutImages(place, session.cancellation).referrers(sha256(b"x"))
 
 
 @pytest.mark.parametrize("spelled", TWICE)

@@ -50,7 +50,7 @@ def pull(arguments: argparse.Namespace) -> None:
         return
     from cogpack.commands.pull import pull
     from cogpack.console import size_text
-    from cogpack.images.stored import PLATFORM
+    from cogpack.images.image import PLATFORM
     from cogpack.oci import Platform
 
     platform, exact = Platform.parse(arguments.platform) if arguments.platform else PLATFORM, bool(arguments.platform)

@@ -11,16 +11,16 @@ import msgspec
 
 from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError
-from cogpack.images.address import open_source, open_target, parse_address, parse_target
-from cogpack.images.place import Place, Source
-from cogpack.images.stored import tell_present, title
+from cogpack.images.base import Blobs, Images, WritableImages
+from cogpack.images.graph import Graph, MissingError, Node
+from cogpack.images.image import tell_present, title
+from cogpack.images.referrers import cosign_tags
 from cogpack.layout import Layout
 from cogpack.notes import Code, Note
-from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Descriptor, Manifest, Platform, decode, encode
+from cogpack.oci import Descriptor, Manifest, Platform, decode, encode
+from cogpack.opening import open_image, open_target, parse_address, parse_target
 from cogpack.progress import Task, asking
-from cogpack.registry.graph import Graph, MissingError, Node, check_platform
 from cogpack.registry.pull.foreign import ForeignLayers
-from cogpack.registry.referrers import cosign_tags
 from cogpack.registry.refusals import MissingBlobError
 from cogpack.session import Session
 from cogpack.sinks.archive import check_no_archive
@@ -59,96 +59,85 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
     if not to.reference:
         check_no_archive(to.directory)
         Layout.check(to.directory)
-    place, wanted = open_source(session, from_)
-    graph = Graph(place.manifest, where=place.name)
-    with asking(session.progress, source):
-        root = graph.root(wanted, Platform.parse(platform) if platform else None)
-    if platform and not graph.chosen and isinstance(root.document, Manifest):
-        _check_platform(place, root.document.config, Platform.parse(platform))
+    image = open_image(session, from_, Platform.parse(platform) if platform else None, exact=True)
+    images, graph, root = image.images, image.graph, image.root
     if to.reference and to.reference.digest not in (None, root.descriptor.digest):
         raise MismatchError(
             f"{source} is {root.descriptor.digest}, not {to.reference.digest}",
             next_step="leave out the digest of the target, or name that digest in the source",
         )
-    image = graph.nodes
+    own = graph.nodes
     with asking(session.progress, f"{source}: what refers to it"):
-        attached = _add_referrers(session, place, graph) if referrers else ()
-        tagged = _add_tagged(session, place, graph, image) if referrers else {}
-    elsewhere = session.foreign_layers(place.origin)
-    foreign: list[Descriptor] = []
+        attached = _add_referrers(session, images, graph) if referrers else ()
+        tagged = _add_tagged(session, images, graph, own) if referrers else {}
+    foreign = session.foreign_layers(images.origin)
+    taken: list[Descriptor] = []
     for layer in graph.foreign:
-        if elsewhere.urls(layer):
-            foreign.append(layer)
+        if foreign.urls(layer):
+            taken.append(layer)
         else:
-            advice = elsewhere.advice(layer)
+            advice = foreign.advice(layer)
             takes = f"; {advice} takes it along" if advice else ""
             text = f"{layer.digest} is left where its URL says: no registry need have it{takes}"
             session.progress.note(Note(Code.FOREIGN_LAYER, text))
-    other, name = open_target(session, to, from_)
-    with other.filling():
-        work = _Copy(session, place, elsewhere, other)
+    there, name = open_target(session, to, from_)
+    with there.filling():
+        work = _Copy(session, images, foreign, there)
         nodes = graph.nodes
         with asking(session.progress, target):
-            whole = _each(session, other.has_whole, nodes)
-        work.blobs(nodes, whole, foreign)
-        put = [work.put(node, there=there) for node, there in zip(nodes, whole, strict=True)]
+            whole = _each(session, there.has_whole, nodes)
+        work.blobs(nodes, whole, taken)
+        put = [work.put(node, there=known) for node, known in zip(nodes, whole, strict=True)]
         moved = work.moved
         tags = _each(session, lambda tag: work.give_name(tagged[tag], tag, adding=True), list(tagged))
         named = name is not None and work.give_name(root, name)
     return Copied(
         source=source,
-        reference=f"{other.name}@{root.descriptor.digest}" if to.reference else f"{other.name}:{name}",
+        reference=f"{there.name}@{root.descriptor.digest}" if to.reference else f"{there.name}:{name}",
         digest=root.descriptor.digest,
         sent=sum(one.sent for one in moved)
         + sum(node.descriptor.size for node, new in zip(nodes, put, strict=True) if new),
         mounted=sum(one.size for one in moved if one.mounted),
         reused=sum(one.size for one in moved if not one.mounted and not one.requests),
         requests=sum(one.requests for one in moved) + sum(put) + sum(tags) + named,
-        manifests=tuple(node.descriptor.digest for node in image),
+        manifests=tuple(node.descriptor.digest for node in own),
         referrers=tuple(node.descriptor.digest for node in (*attached, *tagged.values())),
     )
 
 
-def _check_platform(place: Place, config: Descriptor, platform: Platform) -> None:
-    if config.media_type not in (OCI_CONFIG, DOCKER_CONFIG) or config.size > CONFIG_LIMIT:
-        raise InputError(f"{place.name} holds no image but {config.media_type:.100}", next_step="leave out --platform")
-    with place.blob(config) as blocks:
-        check_platform(b"".join(blocks), platform, place.name)
-
-
-def _add_referrers(session: Session, place: Place, graph: Graph) -> tuple[Node, ...]:
+def _add_referrers(session: Session, images: Images, graph: Graph) -> tuple[Node, ...]:
     """What refers to any manifest of the graph, and to those in turn."""
     attached: list[Node] = []
     asked = 0
     while new := [node.descriptor.digest for node in graph.nodes[asked:]]:
         asked += len(new)
-        for subject, entries in zip(new, _each(session, place.referrers, new), strict=True):
+        for subject, entries in zip(new, _each(session, images.referrers, new), strict=True):
             for entry in entries:
                 try:
                     node = graph.add(entry)
                 except MissingError:
-                    text = f"{place.name} lists {entry.digest} and does not have all of it: left out"
+                    text = f"{images.name} lists {entry.digest} and does not have all of it: left out"
                     session.progress.note(Note(Code.INCOMPLETE_COPY, text))
                     continue
                 if node.subject is None or node.subject.digest != subject:
                     raise InputError(
-                        f"{place.name} lists {entry.digest} as referring to {subject}, and it does not",
+                        f"{images.name} lists {entry.digest} as referring to {subject}, and it does not",
                         next_step="copy without what refers to the image: --no-referrers",
                     )
                 attached.append(node)
     return tuple(attached)
 
 
-def _add_tagged(session: Session, place: Place, graph: Graph, image: Sequence[Node]) -> dict[str, Node]:
+def _add_tagged(session: Session, images: Images, graph: Graph, image: Sequence[Node]) -> dict[str, Node]:
     """What cosign keeps beside the manifests of an image, by tag: three small questions for each, mostly in vain."""
     tags = [tag for node in image for tag in cosign_tags(node.descriptor.digest)]
     found = {}
-    for tag, there in zip(tags, _each(session, place.has_name, tags), strict=True):
+    for tag, there in zip(tags, _each(session, images.has_name, tags), strict=True):
         if there:
             try:
                 found[tag] = graph.root(tag)
             except MissingError:
-                text = f"{place.name} does not have all of {tag}: left out"
+                text = f"{images.name} does not have all of {tag}: left out"
                 session.progress.note(Note(Code.INCOMPLETE_COPY, text))
     return found
 
@@ -159,12 +148,12 @@ def _each(session: Session, act: Callable[[T], U], items: Sequence[T]) -> list[U
 
 
 class _Copy:
-    """From one place to another; what the target has is neither read nor sent."""
+    """It copies from one place to another; what the target has is neither read nor sent."""
 
-    def __init__(self, session: Session, source: Place, elsewhere: ForeignLayers, target: Place) -> None:
+    def __init__(self, session: Session, source: Images, foreign: ForeignLayers, target: WritableImages) -> None:
         self._session = session
         self._source = source
-        self._elsewhere = elsewhere
+        self._foreign = foreign
         self._target = target
         self._listed: dict[Digest, set[Digest]] = {}
         self.moved: list[_Moved] = []
@@ -180,7 +169,7 @@ class _Copy:
         lacking = sorted((blob for blob in needed.values() if blob.digest not in there), key=lambda blob: -blob.size)
         self.moved += [_Moved(size=needed[digest].size) for digest in there]
         if there:
-            tell_present(self._session, [needed[digest].size for digest in there])
+            tell_present(self._session.progress, [needed[digest].size for digest in there])
         self.moved += self._move_all(lacking)
 
     def _move_all(self, blobs: Sequence[Descriptor]) -> "list[_Moved]":
@@ -205,8 +194,8 @@ class _Copy:
         task.done("reused" if there else "mounted" if mounted else "sent")
         return _Moved(size=blob.size, mounted=mounted, sent=sent, requests=int(not there and not mounted))
 
-    def _source_of(self, blob: Descriptor) -> Source:
-        return self._elsewhere if self._elsewhere.urls(blob) and not self._source.has_blob(blob) else self._source
+    def _source_of(self, blob: Descriptor) -> Blobs:
+        return self._foreign if self._foreign.urls(blob) and not self._source.has_blob(blob) else self._source
 
     def put(self, node: Node, *, there: bool) -> bool:
         """By digest; one with a subject is also listed where that is looked for. False: nothing was to be done.
@@ -226,7 +215,7 @@ class _Copy:
             if subject.digest not in self._listed:
                 self._listed[subject.digest] = {entry.digest for entry in self._target.referrers(subject.digest)}
             if own.digest not in self._listed[subject.digest]:
-                self._target.put_referrer(node, subject.digest)
+                self._target.put_referrer(node)
                 return True
         if not there:
             self._target.put_manifest(node.data, own.media_type, own.digest)
@@ -235,9 +224,9 @@ class _Copy:
     def give_name(self, root: Node, name: str, *, adding: bool = False) -> bool:
         """`adding`: only where the target loses nothing that it has under this name."""
         present = self._target.manifest(name)
-        if present is not None and present[2] == root.descriptor.digest:
+        if present is not None and present.digest == root.descriptor.digest:
             return False
-        if adding and present is not None and not _is_part(present[1], root):
+        if adding and present is not None and not _is_part(present.data, root):
             text = f"{self._target.name}:{name} stays: {self._source.name} has not all of it"
             self._session.progress.note(Note(Code.INCOMPLETE_COPY, text))
             return False

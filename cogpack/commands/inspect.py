@@ -6,8 +6,9 @@ import msgspec
 
 from cogpack.digest import Digest
 from cogpack.errors import InputError
-from cogpack.images.stored import open_image
+from cogpack.images.image import PLATFORM
 from cogpack.oci import LAYER_KEY, TITLE, Descriptor, Platform, decode, read_config
+from cogpack.opening import open_image
 from cogpack.runtime.contract import SCHEMA_LABEL
 from cogpack.session import Session
 
@@ -55,15 +56,15 @@ class _Config(msgspec.Struct):
 
 
 def inspect(session: Session, target: str, *, platform: Platform | None = None) -> Inspected:
-    image = open_image(session, target, platform)
-    config = read_config(image.document(image.manifest.config), _Config, where=f"{image.name}: config")
+    image = open_image(session, target, platform or PLATFORM, exact=platform is not None)
+    config = read_config(image.config, _Config, where=f"{image.name}: config")
     inner = config.config or _Inner()
     labels = inner.labels or {}
     schemas = _schemas(labels.get(SCHEMA_LABEL))
     return Inspected(
         reference=image.name,
         digest=image.digest,
-        index=image.index,
+        index=image.graph.index.digest if image.graph.index else None,
         platforms=image.platforms,
         platform=f"{config.os}/{config.architecture}" if config.os else "",
         size=sum(layer.size for layer in image.manifest.layers),

@@ -1,7 +1,7 @@
 """`cogpack registry probe`: what a registry supports, measured in one of its repositories."""
 
 from cogpack.errors import InputError
-from cogpack.images.address import parse_reference
+from cogpack.opening import parse_reference
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.probe import Probed
 from cogpack.registry.probe import probe as _probe

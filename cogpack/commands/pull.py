@@ -15,18 +15,18 @@ import msgspec
 from cogpack.digest import Digest
 from cogpack.disk import DiskError, is_directory, is_refusal, real_path, writing
 from cogpack.errors import CogpackError, InputError
-from cogpack.images.address import parse_reference
+from cogpack.images.address import Address
 from cogpack.images.archive import pieces
-from cogpack.images.stored import PLATFORM, tell_present, title
+from cogpack.images.image import PLATFORM, FoundImage, tell_present, title
+from cogpack.images.registry import RegistryImages
 from cogpack.layout import Layout
-from cogpack.oci import CONFIG_LIMIT, Descriptor, Manifest, Platform
-from cogpack.progress import Task, asking
+from cogpack.oci import Descriptor, Platform
+from cogpack.opening import open_image, parse_reference
+from cogpack.progress import Task
 from cogpack.reference import Reference
-from cogpack.registry.graph import Graph, Node, check_platform
-from cogpack.registry.pull.connections import Fetcher, Source
+from cogpack.registry.pull.connections import BlobRequests, Fetcher
 from cogpack.registry.pull.foreign import WithForeign
 from cogpack.registry.pull.partial import Partial
-from cogpack.registry.repository import Repository
 from cogpack.session import Session
 from cogpack.sinks.archive import names_archive
 from cogpack.threads import each
@@ -56,63 +56,51 @@ class PulledImage(msgspec.Struct, frozen=True, kw_only=True):
     blobs: tuple[PulledBlob, ...]
 
 
-class Remote(msgspec.Struct, frozen=True):
-    """An image of a registry, read and checked. `source`: of all its blobs."""
-
-    reference: Reference
-    repository: Repository
-    graph: Graph
-    source: Source
-
-    @property
-    def root(self) -> Node:
-        return self.graph.nodes[-1]
-
-    @property
-    def name(self) -> str:
-        """HOST/NAME:TAG; a digest is no tag, but engines and archives want one."""
-        tag = self.reference.tag or ("latest" if self.reference.digest is None else self.root.descriptor.digest[7:19])
-        return str(self.reference.with_tag(tag))
-
-    def image(self) -> tuple[Node, Manifest]:
-        """Its one image."""
-        if isinstance(self.root.document, Manifest):
-            return self.root, self.root.document
-        raise InputError(f"{self.reference}: is an index", next_step="name one --platform, or pull it into a directory")
-
-    def pulled(self, output: str, blobs: Sequence[PulledBlob]) -> PulledImage:
-        fetched = sum(blob.fetched for blob in blobs)
-        return PulledImage(
-            reference=str(self.reference.with_digest(self.root.descriptor.digest)),
-            digest=self.root.descriptor.digest,
-            output=output,
-            fetched=fetched,
-            reused=sum(max(0, blob.size - blob.fetched) for blob in blobs),  # what was wrong came again
-            blobs=tuple(blobs),
-        )
+def open_registry(session: Session, target: str, platform: Platform | None, *, exact: bool) -> FoundImage:
+    """Find the image that the reference `target` names; `platform` and `exact` as of `open_image`."""
+    return open_image(session, Address(reference=parse_reference(session, target)), platform, exact=exact)
 
 
-def open_remote(session: Session, target: str, platform: Platform | None, *, exact: bool = False) -> Remote:
-    """`platform`: which image of an index; None takes them all. `exact`: what is no index must be for it, too."""
-    reference = parse_reference(session, target)
-    repository = session.repository(reference)
-    graph = Graph(repository.manifest, where=reference.name)
-    with asking(session.progress, str(reference)):
-        root = graph.root(reference.digest or reference.tag or "latest", platform)
-    if exact and platform and not graph.chosen and isinstance(root.document, Manifest):
-        check_platform(repository.blob_bytes(root.document.config, limit=CONFIG_LIMIT), platform, reference.name)
-    elsewhere = session.foreign_layers(repository.requests.base)
-    away = {layer.digest: layer for layer in graph.foreign if not repository.has_blob(layer)}
-    for layer in away.values():
-        if not elsewhere.urls(layer):
-            options = elsewhere.advice(layer)
+def all_blobs(session: Session, image: FoundImage) -> BlobRequests:
+    """Ask the registry for blobs, and their URLs for the layers that it does not have."""
+    images = image.images
+    assert isinstance(images, RegistryImages)
+    foreign = session.foreign_layers(images.origin)
+    away = [layer for layer in image.graph.foreign if not images.has_blob(layer)]
+    for layer in away:
+        if not foreign.urls(layer):
+            options = foreign.advice(layer)
             raise InputError(
-                f"{reference}: the registry does not have {layer.digest}, which its maker gives out elsewhere",
+                f"{image.name}: the registry does not have {layer.digest}, which its maker gives out elsewhere",
                 next_step=f"add {options} to take it from there"
                 if options
                 else "pull it with the engine that is to run it",
             )
-    return Remote(reference, repository, graph, WithForeign(repository, elsewhere, away))
+    return WithForeign(images.repository, foreign, {layer.digest for layer in away})
+
+
+def registry_reference(image: FoundImage) -> Reference:
+    """What the user called it; `open_registry` takes references only."""
+    assert image.address.reference is not None
+    return image.address.reference
+
+
+def name_with_tag(image: FoundImage) -> str:
+    """HOST/NAME:TAG; a digest is no tag, but engines and archives want one."""
+    reference = registry_reference(image)
+    tag = reference.tag or ("latest" if reference.digest is None else image.digest[7:19])
+    return str(reference.with_tag(tag))
+
+
+def pulled(image: FoundImage, output: str, blobs: Sequence[PulledBlob]) -> PulledImage:
+    return PulledImage(
+        reference=str(registry_reference(image).with_digest(image.digest)),
+        digest=image.digest,
+        output=output,
+        fetched=sum(blob.fetched for blob in blobs),
+        reused=sum(max(0, blob.size - blob.fetched) for blob in blobs),  # what was wrong came again
+        blobs=tuple(blobs),
+    )
 
 
 def pull(
@@ -124,18 +112,18 @@ def pull(
         Layout.check(output)
     elif is_directory(output):
         raise InputError(f"{output}: is a directory", next_step="name a file for the archive")
-    remote = open_remote(session, target, platform, exact=exact)
-    fetcher = session.fetcher(remote.source)
+    image = open_registry(session, target, platform, exact=exact)
+    fetcher = session.fetcher(all_blobs(session, image))
     if archive:
-        return _into_archive(session, remote, fetcher, output)
+        return _into_archive(session, image, fetcher, output)
     layout = Layout.create(output)
     with layout.filling():
-        return _into_layout(session, remote, fetcher, layout)
+        return _into_layout(session, image, fetcher, layout)
 
 
-def _into_layout(session: Session, remote: Remote, fetcher: Fetcher, layout: Layout) -> PulledImage:
-    partials = {blob.digest: layout.unfinished / f"{blob.digest[7:]}.partial" for blob in remote.graph.blobs}
-    missing = [blob for blob in _largest_first(remote.graph.blobs) if not layout.has(blob)]
+def _into_layout(session: Session, image: FoundImage, fetcher: Fetcher, layout: Layout) -> PulledImage:
+    partials = {blob.digest: layout.unfinished / f"{blob.digest[7:]}.partial" for blob in image.graph.blobs}
+    missing = [blob for blob in _largest_first(image.graph.blobs) if not layout.has(blob)]
     _check_room(layout.root, sum(max(0, blob.size - _size_of(partials[blob.digest])) for blob in missing))
 
     def fetch(blob: Descriptor, task: Task) -> PulledBlob:
@@ -146,33 +134,32 @@ def _into_layout(session: Session, remote: Remote, fetcher: Fetcher, layout: Lay
                 return PulledBlob(digest=blob.digest, size=blob.size, fetched=0)
             region = partial.region(blob.digest)
             try:
-                pulled = fetch_blob(task, blob, lambda count: fetcher.into(blob, region, count))
+                fetched = fetch_blob(task, blob, lambda count: fetcher.into(blob, region, count))
             except CogpackError as error:
                 if is_refusal(error):
                     partial.discard()
                 raise
             partial.keep(layout.blob_path(blob.digest), blob.size)
-        return pulled
+        return fetched
 
     present = [
-        PulledBlob(digest=blob.digest, size=blob.size, fetched=0) for blob in remote.graph.blobs if blob not in missing
+        PulledBlob(digest=blob.digest, size=blob.size, fetched=0) for blob in image.graph.blobs if blob not in missing
     ]
     if present:
-        tell_present(session, [blob.size for blob in present])
+        tell_present(session.progress, [blob.size for blob in present])
     done = together(session, fetch, missing)
-    for node in remote.graph.nodes:
+    for node in image.graph.nodes:
         layout.add(node.data)
-    layout.publish({remote.name: remote.root.descriptor})
+    layout.publish({name_with_tag(image): image.root.descriptor})
     with suppress(OSError):  # where another pull goes on
         layout.unfinished.rmdir()
-    return remote.pulled(str(layout.root), [*present, *done])
+    return pulled(image, str(layout.root), [*present, *done])
 
 
-def _into_archive(session: Session, remote: Remote, fetcher: Fetcher, output: Path) -> PulledImage:
-    node, manifest = remote.image()
-    layout = pieces(node.descriptor, node.data, manifest, remote.name)
+def _into_archive(session: Session, image: FoundImage, fetcher: Fetcher, output: Path) -> PulledImage:
+    layout = pieces(image.root, image.manifest, name_with_tag(image))
     places = {piece.content.digest: piece.offset for piece in layout if isinstance(piece.content, Descriptor)}
-    blobs = {blob.digest: blob.size for blob in remote.graph.blobs}
+    blobs = {blob.digest: blob.size for blob in image.graph.blobs}
     real = real_path(output)
     path = real.with_name(f".{os.fsdecode(os.fsencode(real.name)[:_NAME])}.partial")
     _check_room(real.parent, max(0, layout[-1].end - _size_of(path)))
@@ -183,7 +170,7 @@ def _into_archive(session: Session, remote: Remote, fetcher: Fetcher, output: Pa
             return fetch_blob(task, blob, lambda count: fetcher.into(blob, region, count))
 
         try:
-            done = together(session, fetch, _largest_first(remote.graph.blobs))
+            done = together(session, fetch, _largest_first(image.graph.blobs))
         except CogpackError as error:
             if is_refusal(error):
                 partial.discard()
@@ -192,7 +179,7 @@ def _into_archive(session: Session, remote: Remote, fetcher: Fetcher, output: Pa
             if isinstance(piece.content, bytes):
                 partial.write(piece.offset, piece.content)
         partial.keep(real, layout[-1].end)
-    return remote.pulled(str(output), done)
+    return pulled(image, str(output), done)
 
 
 def fetch_blob(task: Task, blob: Descriptor, move: Callable[[Callable[[int], None]], int]) -> PulledBlob:

@@ -9,12 +9,20 @@ from collections.abc import Generator, Mapping
 
 import msgspec
 
-from cogpack.commands.pull import PulledBlob, PulledImage, Remote, open_remote
+from cogpack.commands.pull import (
+    PulledBlob,
+    PulledImage,
+    all_blobs,
+    name_with_tag,
+    open_registry,
+    pulled,
+    registry_reference,
+)
 from cogpack.errors import CogpackError, UnavailableError
 from cogpack.images.archive import pieces
-from cogpack.images.stored import title
+from cogpack.images.image import FoundImage, title
 from cogpack.notes import Code, Note
-from cogpack.oci import CONFIG_LIMIT, Descriptor, Platform, read_config
+from cogpack.oci import Descriptor, Platform, read_config
 from cogpack.progress import asking, shown
 from cogpack.registry.server.through import PullThrough, Served
 from cogpack.session import Session
@@ -72,8 +80,8 @@ def pull_into(session: Session, target: str, engine: Engine, *, platform: Platfo
         ask(session.progress)
     else:
         _ask(session, engine)
-    remote = open_remote(session, target, platform, exact=exact)
-    feed = _Feed(session, remote)
+    image = open_registry(session, target, platform, exact=exact)
+    feed = _Feed(session, image)
     if engine is DOCKER and not _is_local():
         feed.load()
     else:
@@ -87,7 +95,7 @@ def pull_into(session: Session, target: str, engine: Engine, *, platform: Platfo
                     next_step=_ADVICE,
                 ) from None
             feed.load()
-    return remote.pulled(engine.program, feed.pulled)
+    return pulled(image, engine.program, feed.pulled)
 
 
 def _ask(session: Session, engine: Engine) -> None:
@@ -112,11 +120,12 @@ class _NeverCameError(UnavailableError):
 
 
 class _Feed:
-    def __init__(self, session: Session, remote: Remote) -> None:
+    def __init__(self, session: Session, image: FoundImage) -> None:
         self._session = session
-        self._remote = remote
-        self._node, self._manifest = remote.image()
-        self._fetcher = session.fetcher(remote.source)
+        self._image = image
+        self._manifest = image.manifest
+        self._name = name_with_tag(image)
+        self._fetcher = session.fetcher(all_blobs(session, image))
         self._came: dict[str, int] = {}
         self._failed: CogpackError | None = None
 
@@ -124,22 +133,22 @@ class _Feed:
     def pulled(self) -> list[PulledBlob]:
         return [
             PulledBlob(digest=blob.digest, size=blob.size, fetched=self._came.get(blob.digest, 0))
-            for blob in self._remote.graph.blobs
+            for blob in self._image.graph.blobs
         ]
 
     def serve(self, engine: Engine) -> None:
         """Let the engine pull; raises `_NeverCameError` where it did not ask for anything."""
-        with shown(self._session.progress, self._remote.name, "unpack"):
+        with shown(self._session.progress, self._name, "unpack"):
             self._serve(engine)
 
     def _serve(self, engine: Engine) -> None:
-        blobs = {blob.digest: blob for blob in self._remote.graph.blobs}
-        served = Served(self._node.descriptor, self._node.data, blobs, self._blocks)
+        blobs = {blob.digest: blob for blob in self._image.graph.blobs}
+        served = Served(self._image.root.descriptor, self._image.root.data, blobs, self._blocks)
         with PullThrough(served) as through:
             names = {
                 "source": through.reference,
-                "name": self._remote.name,
-                "digest": str(self._remote.reference.with_digest(self._node.descriptor.digest)),
+                "name": self._name,
+                "digest": str(registry_reference(self._image).with_digest(self._image.digest)),
                 "platform": self._platform(),
             }
             try:
@@ -163,7 +172,7 @@ class _Feed:
 
     def load(self) -> None:
         """Into a Docker elsewhere, through its own connection."""
-        layout = pieces(self._node.descriptor, self._node.data, self._manifest, self._remote.name)
+        layout = pieces(self._image.root, self._manifest, self._name)
         with Load.running(self._session.cancellation) as load:
             for piece in layout:
                 if isinstance(piece.content, bytes):
@@ -171,7 +180,7 @@ class _Feed:
                 else:
                     for block in self._blocks(piece.content, 0):
                         load.write(block)
-            with shown(self._session.progress, self._remote.name, "load"):
+            with shown(self._session.progress, self._name, "load"):
                 load.finish()
 
     def _blocks(self, blob: Descriptor, start: int) -> Generator[bytes]:
@@ -191,10 +200,7 @@ class _Feed:
         task.done("pulled")
 
     def _platform(self) -> str:
-        config = self._manifest.config
-        found = read_config(
-            self._remote.repository.blob_bytes(config, limit=CONFIG_LIMIT), _Config, where=self._remote.name
-        )
+        found = read_config(self._image.config, _Config, where=self._name)
         return str(Platform(architecture=found.architecture, os=found.os, variant=found.variant))
 
 

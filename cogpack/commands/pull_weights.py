@@ -15,11 +15,13 @@ from cogpack.decompress import decompressed
 from cogpack.digest import Digest, Hasher, sha256
 from cogpack.disk import real_path
 from cogpack.errors import InputError, MismatchError
-from cogpack.images.stored import StoredImage, open_image, title, trying
+from cogpack.images.base import trying
+from cogpack.images.image import PLATFORM, FoundImage, title
 from cogpack.images.unfinished import check_free, unfinished
 from cogpack.images.unpack import LEVELS, Tree
 from cogpack.layers.weights.opaque import MANIFEST, JoinSource
 from cogpack.oci import Descriptor, ImageConfig, Platform, read_config
+from cogpack.opening import open_image
 from cogpack.registry.pull.partial import Partial
 from cogpack.runtime.contract import SOURCE, STATE
 from cogpack.session import Session
@@ -47,7 +49,7 @@ def pull_weights(session: Session, target: str, output: Path, *, platform: Platf
     Nothing is there before all of it was right. A pull that was killed goes on with the layers that it lacks.
     """
     check_no_archive(output)
-    image = open_image(session, target, platform)
+    image = open_image(session, target, platform or PLATFORM, exact=platform is not None, connections=True)
     real, short = real_path(output), image.digest[7:19]
     check_free(real, short)
     layers = weight_layers(image)
@@ -69,7 +71,7 @@ def pull_weights(session: Session, target: str, output: Path, *, platform: Platf
 
 class _Extraction:
     def __init__(
-        self, session: Session, image: StoredImage, tree: Tree, done: Partial, joined: Mapping[str, Joined]
+        self, session: Session, image: FoundImage, tree: Tree, done: Partial, joined: Mapping[str, Joined]
     ) -> None:
         self._session = session
         self._image = image
@@ -104,7 +106,7 @@ class _Extraction:
         mark = self._done.region(layer.digest, number)
         if mark.have:
             return
-        came = trying(lambda: self._unpack(layer), self._image.blame_mirror)
+        came = trying(lambda: self._unpack(layer), self._image.images)
         self._tree.sync()
         for part in came:
             self._done.write(self._places[part].number, b"x")
@@ -117,7 +119,7 @@ class _Extraction:
         came: set[str] = set()
         task = self._session.progress.task(title(layer), layer.size, "fetch")
         hasher = Hasher()
-        with self._image.blob(layer) as blocks:
+        with self._image.images.blob(layer) as blocks:
             plain = hasher.watch(decompressed(counted(blocks, task.advance)))
             reader = Untar(plain, where=self._image.name)
             for member in reader:
@@ -188,9 +190,9 @@ def _mark(part: str) -> Digest:
     return sha256(part.strip("/").encode("utf-8", "surrogateescape"))
 
 
-def _diff_ids(image: StoredImage) -> dict[str, str]:
+def _diff_ids(image: FoundImage) -> dict[str, str]:
     """What the config says that each layer unpacks to."""
-    config = read_config(image.document(image.manifest.config), ImageConfig, where=f"{image.name}: config")
+    config = read_config(image.config, ImageConfig, where=f"{image.name}: config")
     if len(config.rootfs.diff_ids) != len(image.manifest.layers):
         raise InputError(
             f"{image.name}: has {len(image.manifest.layers)} layers, and its config lists "
@@ -201,10 +203,10 @@ def _diff_ids(image: StoredImage) -> dict[str, str]:
     return {layer.digest: diff_id for layer, diff_id in layers}
 
 
-def _join_document(image: StoredImage) -> bytes | None:
+def _join_document(image: FoundImage) -> bytes | None:
     for name, layer in image.layers:
         if name == JoinSource.name:
-            with image.blob(layer) as blocks:
+            with image.images.blob(layer) as blocks:
                 reader = Untar(decompressed(blocks), where=image.name)
                 for member in reader:
                     if member.path == MANIFEST and member.size <= DOCUMENT_LIMIT:

@@ -8,10 +8,10 @@ import msgspec
 from cogpack.decompress import decompressed
 from cogpack.digest import Digest, Hasher
 from cogpack.errors import InputError, MismatchError
-from cogpack.images.address import parse_reference
 from cogpack.layers.known import NOTHING, Outgoing
 from cogpack.layers.layer import Body, Form, Layer
 from cogpack.oci import INDEX_TYPES, Descriptor, Image, LayerInfo, Manifest, decode
+from cogpack.opening import parse_reference
 from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import open_project, prepare
 from cogpack.planning.transfer import transfer
@@ -62,10 +62,9 @@ def verify(session: Session, target: str) -> Verified:
         found = repository.manifest(wanted)
         if found is None:
             raise InputError(f"{reference}: the registry has no such image", next_step="check the name and tag")
-        media_type, data, digest = found
-        if media_type in INDEX_TYPES:
+        if found.media_type in INDEX_TYPES:
             raise InputError(f"{reference} is an index", next_step="name one platform's image by digest")
-        remote = decode(data, Manifest, where=str(reference))
+        remote = decode(found.data, Manifest, where=str(reference))
         done = transfer(
             prepared.plan,
             NOTHING,
@@ -78,9 +77,9 @@ def verify(session: Session, target: str) -> Verified:
             outcome="built",
             about=prepared.plan.fetched,
         )
-        if done.image.descriptor.digest != digest:
+        if done.image.descriptor.digest != found.digest:
             raise _difference(reference, repository, prepared.plan, remote, done.image)
-    return Verified(reference=f"{reference.name}@{digest}", digest=digest, layers=len(done.layers))
+    return Verified(reference=f"{reference.name}@{found.digest}", digest=found.digest, layers=len(done.layers))
 
 
 def _difference(

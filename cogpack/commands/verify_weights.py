@@ -11,7 +11,7 @@ from blake3 import blake3
 from cogpack.decompress import decompressed
 from cogpack.disk import is_directory
 from cogpack.errors import InputError, MismatchError
-from cogpack.images.stored import StoredImage, open_image, title
+from cogpack.images.image import FoundImage, title
 from cogpack.layers import tar
 from cogpack.layers.content import BLOCK, Blocks, LocalFile
 from cogpack.layers.fingerprints import hasher
@@ -23,6 +23,7 @@ from cogpack.layers.weights.safetensors import Tensor
 from cogpack.layers.weights.shards import ShardIndex
 from cogpack.model_files import GGUF_PART, gguf_part, index_path
 from cogpack.oci import Descriptor, decode
+from cogpack.opening import open_image
 from cogpack.planning.plan import PROJECT
 from cogpack.runtime.contract import WORKING_DIRECTORY
 from cogpack.session import Session
@@ -70,7 +71,7 @@ class _Held(msgspec.Struct):
     keys: dict[str, str] = {}
 
 
-def weight_layers(image: StoredImage) -> list[Descriptor]:
+def weight_layers(image: FoundImage) -> list[Descriptor]:
     """The layers with weights; all of them in an image whose layers have no names."""
     named = [layer for name, layer in image.layers if name.startswith(WEIGHTS)]
     return named if any(name for name, _ in image.layers) else list(image.manifest.layers)
@@ -91,7 +92,7 @@ def verify_weights(session: Session, target: str, against: Path) -> list[Checked
         name = target
         _read_directory(session, held, Path(target))
     else:
-        image = open_image(session, target)
+        image = open_image(session, target, connections=True)
         name = image.name
         _read_image(session, held, image, {path.name for path in files})
     joined = joined_files(held.documents.get(MANIFEST), name)
@@ -107,7 +108,7 @@ def verify_weights(session: Session, target: str, against: Path) -> list[Checked
     ]
 
 
-def _read_image(session: Session, held: _Held, image: StoredImage, files: Collection[str]) -> None:
+def _read_image(session: Session, held: _Held, image: FoundImage, files: Collection[str]) -> None:
     """`files`: the last names of those that are compared."""
     project = [layer for name, layer in image.layers if name == PROJECT]  # the config files that stand beside weights
     for layer in [*weight_layers(image), *project]:
@@ -115,7 +116,7 @@ def _read_image(session: Session, held: _Held, image: StoredImage, files: Collec
         if name.startswith(WEIGHTS) and not any(may_hold(name, file) for file in files):
             continue
         task = session.progress.task(name, layer.size, "read")
-        with image.blob(layer) as blocks:
+        with image.images.blob(layer) as blocks:
             reader = Untar(decompressed(counted(blocks, task.advance)), where=image.name)
             for member in reader:
                 if member.kind == "file":

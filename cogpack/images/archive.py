@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from cogpack.digest import Digest
+from cogpack.images.graph import Node
 from cogpack.layers import tar
 from cogpack.layout import REF_NAME
 from cogpack.oci import OCI_INDEX, Descriptor, Manifest, encode
@@ -28,8 +29,9 @@ class Piece(msgspec.Struct, frozen=True):
         return self.offset + (len(self.content) if isinstance(self.content, bytes) else self.content.size)
 
 
-def pieces(descriptor: Descriptor, data: bytes, manifest: Manifest, name: str) -> list[Piece]:
-    """The archive, one piece after another, of the image whose manifest is `data`. `name`: HOST/NAME:TAG."""
+def pieces(image: Node, manifest: Manifest, name: str) -> list[Piece]:
+    """Lay out the archive of `image`, which is `manifest`, one piece after another. `name`: HOST/NAME:TAG."""
+    descriptor = image.descriptor
     tag = name.rpartition(":")[2]
     entry = {
         "mediaType": descriptor.media_type,
@@ -46,7 +48,7 @@ def pieces(descriptor: Descriptor, data: bytes, manifest: Manifest, name: str) -
         ("oci-layout", encode({"imageLayoutVersion": "1.0.0"})),
         ("index.json", encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]})),
         ("manifest.json", encode([docker])),
-        (_path(descriptor.digest), data),
+        (_path(descriptor.digest), image.data),
     ]
     blobs = {blob.digest: blob for blob in (manifest.config, *manifest.layers)}
     files += [(_path(digest), blob) for digest, blob in blobs.items()]

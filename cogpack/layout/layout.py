@@ -19,7 +19,7 @@ from cogpack.digest import Digest, Hasher, parse_digest, sha256
 from cogpack.disk import UNFINISHED, is_refusal, open_file, real_path, write_whole, writing
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.layout.incoming import Incoming
-from cogpack.oci import OCI_INDEX, Descriptor, Index, decode, encode
+from cogpack.oci import CONFIG_LIMIT, OCI_INDEX, Descriptor, Index, decode, encode
 
 REF_NAME = "org.opencontainers.image.ref.name"
 """Annotation of a descriptor in index.json: the name it goes by (image-spec annotations.md)."""
@@ -30,7 +30,6 @@ _REFERRERS = re.compile(r"sha256-[0-9a-f]{64}(\.(sig|att|sbom))?")
 _VERSION = {"imageLayoutVersion": "1.0.0"}
 _BLOCK = 1024 * 1024
 _INDEX_LIMIT = 64 * 1024 * 1024
-_DOCUMENT_LIMIT = 8 * 1024 * 1024
 
 
 class _Version(msgspec.Struct):
@@ -131,7 +130,7 @@ class Layout:
     def _check_version(self) -> None:
         where = self.root / "oci-layout"
         try:
-            found = decode(_bounded(where, _DOCUMENT_LIMIT), _Version, where=str(where)).version
+            found = decode(_bounded(where, CONFIG_LIMIT), _Version, where=str(where)).version
         except FileNotFoundError:
             found = None
         if found != _VERSION["imageLayoutVersion"]:
@@ -156,11 +155,11 @@ class Layout:
     def has(self, blob: Descriptor) -> bool:
         return self.blob_size(blob.digest) == blob.size
 
-    def blob_bytes(self, blob: Descriptor) -> bytes:
+    def blob_bytes(self, blob: Descriptor, *, limit: int = CONFIG_LIMIT) -> bytes:
         """A small blob (a manifest, a config), checked against its descriptor."""
-        if blob.size > _DOCUMENT_LIMIT:
+        if blob.size > limit:
             raise InputError(
-                f"{self.root}: {blob.digest} has {blob.size} bytes; a document has {_DOCUMENT_LIMIT} at most",
+                f"{self.root}: {blob.digest} has {blob.size} bytes; a document has {limit} at most",
                 next_step="check that the directory holds a container image",
             )
         path = self.blob_path(blob.digest)

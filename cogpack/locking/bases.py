@@ -3,7 +3,7 @@
 from cogpack.bases import Base, DebianBase, RegistryBase
 from cogpack.config import Config
 from cogpack.errors import InputError
-from cogpack.images.stored import trying
+from cogpack.images.base import trying
 from cogpack.locking.requirements import python_minor
 from cogpack.locking.scripts import check_maintainers
 from cogpack.oci import Platform
@@ -29,8 +29,8 @@ def _registry(session: Session, config: Config, name: str, platform: Platform, k
     reference = Reference.parse(name, where=config.where("cogpack.base"))
     if isinstance(kept, RegistryBase) and kept.reference == str(reference):
         return kept
-    repository = session.repository(reference)
-    base = trying(lambda: resolve_base(reference, platform, repository, session.progress), repository.blame_mirror)
+    images = session.images(reference)
+    base = trying(lambda: resolve_base(reference, platform, images, session.progress), images)
     if config.python_version and python_minor(config) != base.python:
         raise InputError(
             f"{config.where('build.python_version')}: {config.python_version} is asked for, "

@@ -9,12 +9,12 @@ import requests
 from cogpack.digest import Hasher, parse_digest, sha256
 from cogpack.errors import InputError, MismatchError
 from cogpack.http import BLOCK, RETRIED
+from cogpack.images.graph import Node
+from cogpack.images.registry import RegistryImages
 from cogpack.oci import MANIFEST_TYPES, Descriptor, read_manifest
 from cogpack.oras.responses import Address, Body, answered, verified
-from cogpack.registry.graph import Node
 from cogpack.registry.pull.connections import Fetcher
 from cogpack.registry.pull.partial import Partial
-from cogpack.registry.referrers import put_referrer
 from cogpack.registry.repository import Repository
 
 _IN_MEMORY = 256 * 1024 * 1024
@@ -68,8 +68,8 @@ def get_manifest(repository: Repository, ref: str, request: requests.PreparedReq
     found = repository.manifest(ref, accept=_header(request, "Accept") or ", ".join(MANIFEST_TYPES))
     if found is None:
         return answered(request, 404, {}, b"")
-    media_type, data, digest = found
-    return answered(request, 200, {"Content-Type": media_type, "Docker-Content-Digest": digest}, data)
+    headers = {"Content-Type": found.media_type, "Docker-Content-Digest": found.digest}
+    return answered(request, 200, headers, found.data)
 
 
 def put_manifest(repository: Repository, ref: str, request: requests.PreparedRequest) -> requests.Response:
@@ -80,7 +80,7 @@ def put_manifest(repository: Repository, ref: str, request: requests.PreparedReq
         document = read_manifest(data, media_type, where=repository.requests.name)
         node = Node(descriptor=descriptor, data=data, document=document)
         if node.subject:
-            put_referrer(repository, data, node.entry, node.subject.digest)
+            RegistryImages(repository).put_referrer(node)
     repository.put_manifest(data, media_type, ref)
     return answered(request, 201, {"Docker-Content-Digest": descriptor.digest}, b"")
 

@@ -142,16 +142,15 @@ def present_layers(repository: Repository, tag: Reference) -> tuple[Digest | Non
     found = repository.manifest(tag.tag)
     if found is None:
         return None, {}
-    media_type, data, digest = found
-    if media_type in INDEX_TYPES:
-        return digest, {}
+    if found.media_type in INDEX_TYPES:
+        return found.digest, {}
     try:
-        manifest = decode(data, Manifest, where=str(tag))
+        manifest = decode(found.data, Manifest, where=str(tag))
         config = repository.blob_bytes(manifest.config, limit=CONFIG_LIMIT)
         said = _said(manifest, read_config(config, ImageConfig, where=str(tag)).rootfs.diff_ids)
     except InputError:  # somebody else's artifact under this tag: nothing to learn
-        return digest, {}
-    return digest, said
+        return found.digest, {}
+    return found.digest, said
 
 
 def _said(manifest: Manifest, diff_ids: Sequence[str]) -> dict[str, LayerInfo]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.images.address import tell_of_hub
+from cogpack.opening import tell_of_hub
 from cogpack.project import Project
 from cogpack.reference import TAG, Reference
 from cogpack.session import Session

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 from cogpack.digest import Digest, parse_digest, sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http, Response, Retries, Stream, redacted
-from cogpack.oci import MANIFEST_LIMIT, MANIFEST_TYPES, Descriptor
+from cogpack.oci import MANIFEST_LIMIT, MANIFEST_TYPES, Descriptor, FoundManifest
 from cogpack.reference import Reference
 from cogpack.registry.auth.authorizer import Tokens
 from cogpack.registry.credentials import Credentials
@@ -49,6 +49,7 @@ class Repository:
         mirrors: Sequence[Mirror] = (),
         patient: bool = True,
     ) -> None:
+        self.reference = reference
         self._requests = Requests(http, reference, credentials, actions, tokens)
         self._mirrors = mirrors
         self._sites: dict[str, Requests] = {}
@@ -63,8 +64,8 @@ class Repository:
 
     # Asking
 
-    def manifest(self, ref: str, *, accept: str = _ACCEPT) -> tuple[str, bytes, Digest] | None:
-        """(media type, bytes, digest) of the manifest under a tag or digest; None where there is none.
+    def manifest(self, ref: str, *, accept: str = _ACCEPT) -> FoundManifest | None:
+        """The manifest under a tag or digest; None where there is none.
 
         Some registries (registry.k8s.io) are addresses of others and send us there for manifests, too.
         """
@@ -76,7 +77,7 @@ class Repository:
                 mirror.failed(Digest(ref), error)
         return self._manifest(self._requests, ref, accept)
 
-    def _manifest(self, requests: Requests, ref: str, accept: str) -> tuple[str, bytes, Digest] | None:
+    def _manifest(self, requests: Requests, ref: str, accept: str) -> FoundManifest | None:
         answer = requests.request(
             "GET", requests.url("manifests", ref), {"Accept": accept}, limit=MANIFEST_LIMIT + 1, follow=True
         )
@@ -90,7 +91,8 @@ class Repository:
                 f"{requests.name}: the manifest {ref} should be {expected}, but its bytes are {digest}",
                 next_step="the registry or a proxy before it is damaged; tell its operator",
             )
-        return answer.headers.get("content-type", "").partition(";")[0].strip(), answer.body, digest
+        media_type = answer.headers.get("content-type", "").partition(";")[0].strip()
+        return FoundManifest(media_type, answer.body, digest)
 
     def tag_digest(self, tag: str) -> Digest | None:
         """What the tag names now (HEAD); None where the registry does not say."""
@@ -253,10 +255,10 @@ class Repository:
         if answer.status not in (200, 201, 202):
             if not ref.startswith("sha256:"):
                 present = self.manifest(ref)
-                if present is not None and present[2] == sha256(data):
+                if present is not None and present.digest == sha256(data):
                     return
                 if present is not None and answer.status in (400, 403, 409, 412):
-                    raise self._immovable(ref, present[2], sha256(data), answer)
+                    raise self._immovable(ref, present.digest, sha256(data), answer)
             raise self._requests.refusal("PUT", answer.url, answer.status, answer.body, answer.headers)
         stored = answer.headers.get("docker-content-digest", "")
         if stored.startswith("sha256:") and stored != sha256(data):

@@ -5,17 +5,17 @@ Each layer is streamed once and listed; nothing of it is stored.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 from cogpack.bases import InheritedDirectory, RegistryBase, RegistryLayer
 from cogpack.decompress import decompressed
 from cogpack.digest import DiffID, Digest, parse_digest
 from cogpack.errors import InputError
-from cogpack.oci import CONFIG_LIMIT, Descriptor, Execution, ImageConfig, Manifest, Platform, read_config
+from cogpack.images.base import Images
+from cogpack.images.graph import check_platform, read_graph
+from cogpack.oci import CONFIG_LIMIT, Execution, ImageConfig, Manifest, Platform, read_config
 from cogpack.progress import Progress
 from cogpack.reference import Reference
-from cogpack.registry.graph import check_platform, read_graph
 from cogpack.symlinks import follow
 from cogpack.untar import Member, Untar
 
@@ -28,16 +28,6 @@ _LISTING_LIMIT = 256 * 1024 * 1024
 """Half a million files, five times those of a large CUDA image."""
 _OUR_ROOTS = ("opt", "opt/venv", "src")
 """Directories that our layers write again as parents."""
-
-
-class Images(Protocol):
-    """A repository, as much of it as is needed here."""
-
-    def manifest(self, ref: str) -> tuple[str, bytes, Digest] | None: ...
-
-    def blob(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes]]: ...
-
-    def blob_bytes(self, descriptor: Descriptor, *, limit: int) -> bytes: ...
 
 
 def resolve_base(reference: Reference, platform: Platform, images: Images, progress: Progress) -> RegistryBase:
@@ -87,7 +77,7 @@ def _manifest(reference: Reference, platform: Platform, images: Images) -> tuple
     if node.foreign:
         _refuse(reference, "its lowest layers are in no registry")
     config = images.blob_bytes(node.document.config, limit=CONFIG_LIMIT)
-    if not graph.chosen:
+    if graph.index is None:
         check_platform(config, platform, where)
     return node.document, node.descriptor.digest, config
 

@@ -11,7 +11,7 @@ from cogpack.errors import MismatchError
 from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
 from cogpack.notes import Code, Note
-from cogpack.oci import OCI_MANIFEST, Descriptor, Image, LayerInfo
+from cogpack.oci import OCI_MANIFEST, Descriptor, FoundManifest, Image, LayerInfo
 from cogpack.reference import Reference
 from cogpack.registry.push.mounts import Mounts
 from cogpack.registry.push.protocol import Answer
@@ -180,10 +180,10 @@ class RegistrySink:
                 self._sent(added.layer, added.info, None, added.on_bytes)
 
     def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
-        media_type, data, _ = self._taken(root.digest)
+        made = self._taken(root.digest)
         for tag in tags:
-            self._repository.put_manifest(data, media_type, tag)
-            now = self._repository.tag_digest(tag) or self._taken(tag)[2]
+            self._repository.put_manifest(made.data, made.media_type, tag)
+            now = self._repository.tag_digest(tag) or self._taken(tag).digest
             if now != root.digest:
                 self._repository.requests.http.progress.note(
                     Note(
@@ -192,7 +192,7 @@ class RegistrySink:
                     )
                 )
 
-    def _taken(self, ref: str) -> tuple[str, bytes, Digest]:
+    def _taken(self, ref: str) -> FoundManifest:
         """The manifest that was put under `ref`."""
         found = self._repository.manifest(ref)
         if found is None:

@@ -20,7 +20,9 @@ from cogpack.cli import run
 from cogpack.commands.copy import copy
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, InputError, MismatchError
-from cogpack.images.place import LayoutPlace
+from cogpack.images.layout import LayoutImages
+from cogpack.images.referrers import fallback_tag
+from cogpack.images.registry import RegistryImages
 from cogpack.layout import Layout
 from cogpack.oci import (
     DOCKER_INDEX,
@@ -33,7 +35,6 @@ from cogpack.oci import (
     Descriptor,
 )
 from cogpack.reference import Reference
-from cogpack.registry.referrers import fallback_tag, list_referrers
 from cogpack.registry.server import Server
 from cogpack.session import Session, Settings
 
@@ -312,7 +313,7 @@ def test_referrers_are_found_where_they_were_copied_to(
         (made.amd64, made.sbom),
         (made.signature, made.countersignature),
     ):
-        (found,) = list_referrers(repository, Digest(subject["digest"]))
+        (found,) = RegistryImages(repository).referrers(Digest(subject["digest"]))
         assert found.digest == artifact["digest"]
         assert found.artifact_type in ("application/x-signature", "application/x-sbom")
 
@@ -328,7 +329,7 @@ def test_referrers_that_are_copied_join_those_that_are_there(
     second = other.refer(made.index)
     copied = copy(session, f"{tmp_path}/other:v1", f"{one.address}/a:v1")
     assert set(copied.referrers) == digests(second)
-    found = list_referrers(session.repository(Reference.parse(f"{one.address}/a")), Digest(made.index["digest"]))
+    found = session.images(Reference.parse(f"{one.address}/a")).referrers(Digest(made.index["digest"]))
     assert {item.digest for item in found} == digests(second, made.signature)
 
 
@@ -341,7 +342,7 @@ def test_a_referrer_that_a_killed_copy_stored_and_did_not_list_is_listed_by_the_
     index["manifests"] = [entry for entry in index["manifests"] if "sha256-" not in str(entry)]
     (layout.root / "index.json").write_text(json.dumps(index))
     assert copy(session, f"{made.root}:v1", f"{tmp_path}/out:v1").requests == 3
-    (found,) = LayoutPlace(layout, session.cancellation).referrers(Digest(made.amd64["digest"]))
+    (found,) = LayoutImages(layout, session.cancellation).referrers(Digest(made.amd64["digest"]))
     assert found.digest == made.sbom["digest"]
 
 
@@ -455,7 +456,7 @@ def test_docker_manifests_and_lists_are_copied_as_they_are(
     assert copied.digest == index["digest"]
     found = session.repository(Reference.parse(f"{two}/a")).manifest("v1")
     assert found is not None
-    assert (found[0], found[2]) == (DOCKER_INDEX, index["digest"])
+    assert (found.media_type, found.digest) == (DOCKER_INDEX, index["digest"])
 
 
 def test_artifacts_of_unknown_types_are_copied_as_they_are(session: Session, tmp_path: Path) -> None:

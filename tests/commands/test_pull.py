@@ -7,7 +7,6 @@ import tarfile
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,8 @@ from cogpack.commands.inspect import inspect
 from cogpack.commands.pull import pull
 from cogpack.digest import sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
-from cogpack.http import Http
 from cogpack.http.retries import ATTEMPTS, retry_after
-from cogpack.images.stored import PLATFORM
+from cogpack.images.image import PLATFORM
 from cogpack.layout import Layout
 from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Platform
 from cogpack.progress import Cancellation
@@ -374,9 +372,9 @@ def test_too_many_requests_are_waited_for_and_then_named_with_the_cure(
     monkeypatch.setattr(registry, "meet", met)
     monkeypatch.setattr("cogpack.http.client.retry_after", retry_after)
     monkeypatch.setattr("cogpack.progress.Cancellation.wait", wait)
-    monkeypatch.setattr("cogpack.session.Http", partial(Http, clock=lambda: now[0]))
     put(registry, LAYERS)
-    with Session(Settings(cache=tmp_path / "cache", environment={"HOME": "/nonexistent"})) as session:
+    settings = Settings(cache=tmp_path / "cache", environment={"HOME": "/nonexistent"})
+    with Session(settings, clock=lambda: now[0]) as session:
         busy = answer(429, b'{"errors":[{"code":"TOOMANYREQUESTS"}]}', times=2, Retry_After="7")
         registry.on("GET manifest", busy)
         assert pull(session, f"{registry.address}/a/b:v1", tmp_path / "out").fetched

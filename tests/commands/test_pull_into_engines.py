@@ -17,7 +17,7 @@ from support.verbs import Verbs
 from cogpack.commands.pull_docker import CONTAINERD, DOCKER, PODMAN, Engine, pull_into
 from cogpack.digest import sha256
 from cogpack.errors import MismatchError, UnavailableError
-from cogpack.images.stored import PLATFORM
+from cogpack.images.image import PLATFORM
 from cogpack.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from cogpack.session import Session, Settings
 

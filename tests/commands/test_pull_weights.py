@@ -18,7 +18,6 @@ from cogpack.commands.pull_weights import pull_weights
 from cogpack.digest import sha256
 from cogpack.disk import DiskError
 from cogpack.errors import InputError, MismatchError
-from cogpack.images.stored import open_image
 from cogpack.images.unpack import Tree
 from cogpack.layout import Layout
 from cogpack.oci import (
@@ -33,6 +32,7 @@ from cogpack.oci import (
     Platform,
     encode,
 )
+from cogpack.opening import open_image
 from cogpack.session import Session, Settings
 
 Entry = tuple[str, bytes] | tuple[str, bytes, bytes, str]

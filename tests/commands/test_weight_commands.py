@@ -17,13 +17,13 @@ from cogpack.commands.pull_weights import pull_weights
 from cogpack.commands.verify_weights import verify_weights
 from cogpack.commands.weights import join, split
 from cogpack.errors import CogpackError, InputError, MismatchError
-from cogpack.images.stored import open_image
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip, Uncompressed
 from cogpack.layers.content import LocalFile
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.weights import JoinSource, Weight, arrange
 from cogpack.model_files import Rule
+from cogpack.opening import open_image
 from cogpack.registry.server import Server
 from cogpack.session import Session, Settings
 from cogpack.sinks.layout import LayoutSink

@@ -11,14 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cogpack.cli import run
-from cogpack.commands.pull import PulledBlob, Remote
+from cogpack.commands.pull import PulledBlob, pulled
 from cogpack.digest import Digest, sha256
 from cogpack.disk import is_directory
 from cogpack.errors import InputError, MismatchError
 from cogpack.images.address import Address
-from cogpack.images.stored import open_image
 from cogpack.layout import Layout
 from cogpack.oci import OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor
+from cogpack.opening import open_image
 from cogpack.session import Session, Settings
 
 LONG = "a" * 256
@@ -205,18 +205,12 @@ def test_what_came_twice_is_not_taken_from_what_was_reused() -> None:
         PulledBlob(digest=Digest("sha256:" + "2" * 64), size=50, fetched=0),
     ]
 
-    class Root:
-        descriptor = Descriptor(media_type=OCI_MANIFEST, digest=Digest("sha256:" + "3" * 64), size=1)
+    class Image:
+        address = Address.parse("h.io/a")
+        digest = Digest("sha256:" + "3" * 64)
 
-    class Named:
-        def with_digest(self, digest: Digest) -> str:
-            return f"a@{digest}"
-
-    class Graph:
-        nodes = (Root(),)
-
-    remote = Remote(Named(), None, Graph(), None)  # type: ignore[arg-type]
-    assert (remote.pulled("out", blobs).fetched, remote.pulled("out", blobs).reused) == (173, 50)
+    told = pulled(Image(), "out", blobs)  # type: ignore[arg-type]
+    assert (told.fetched, told.reused) == (173, 50)
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,11 @@ from support.registry import PASSWORD, USER, docker_registry
 from support.tools import tool
 
 from cogpack.digest import Digest
+from cogpack.images.referrers import ArtifactFile, attach
+from cogpack.images.registry import RegistryImages
 from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, Descriptor, Platform
 from cogpack.progress import SILENT
 from cogpack.reference import Reference
-from cogpack.registry.referrers import Part, attach, list_referrers
 from cogpack.registry.server import Server
 from cogpack.resolve.base import resolve_base
 from cogpack.session import Session, Settings
@@ -202,15 +203,16 @@ def test_referrers_go_to_a_registry_with_the_api_and_to_one_without_and_back(
     source = session.repository(Reference.parse(f"{registry}/signed"), push=True)
     found = source.manifest("v1")
     assert found is not None
-    subject = Descriptor(media_type=found[0], digest=found[2], size=len(found[1]))
-    signature = attach(source, subject, "application/x-signature", [Part(media_type="text/plain", data=b"signed")])
-    counter = attach(source, signature, "application/x-signature")
+    subject = Descriptor(media_type=found.media_type, digest=found.digest, size=len(found.data))
+    signed = ArtifactFile(media_type="text/plain", data=b"signed")
+    signature = attach(RegistryImages(source), subject, "application/x-signature", [signed])
+    counter = attach(RegistryImages(source), signature, "application/x-signature")
     for start, end in ((f"{registry}/signed", f"{ours}/signed"), (f"{ours}/signed", f"{registry}/signed-back")):
         copied = json.loads(cogpack("copy", "--json", f"{start}:v1", f"{end}:v1").stdout)
         assert set(copied["referrers"]) == {signature.digest, counter.digest}
         there = session.repository(Reference.parse(end))
         for about, artifact in ((subject, signature), (signature, counter)):
-            (entry,) = list_referrers(there, Digest(about.digest))
+            (entry,) = RegistryImages(there).referrers(Digest(about.digest))
             assert (entry.digest, entry.artifact_type) == (artifact.digest, "application/x-signature")
 
 

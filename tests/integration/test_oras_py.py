@@ -19,10 +19,10 @@ from support.registry import PASSWORD, USER, docker_registry
 from support.token_server import token_server
 
 from cogpack.errors import DeniedError, InputError
+from cogpack.images.registry import RegistryImages
 from cogpack.layers.compression import Gzip
 from cogpack.oras import Registry
 from cogpack.reference import Reference
-from cogpack.registry.referrers import list_referrers
 from cogpack.registry.server import Server
 from cogpack.session import Session, Settings
 from cogpack.sinks.registry import RegistrySink
@@ -138,12 +138,12 @@ def test_an_artifact_about_an_image_is_listed_and_copied_with_it(
         manifest = client.do_request(f"http://{registry}/v2/me/model/manifests/v1")
         subject = oras.oci.Subject(manifest.headers["Content-Type"], digest, len(manifest.content))
         client.push(f"{registry}/me/model:report", files=["report.json"], subject=subject)
-    listed = list_referrers(session.repository(Reference.parse(f"{registry}/me/model")), subject.digest)
+    listed = session.images(Reference.parse(f"{registry}/me/model")).referrers(subject.digest)
     assert [entry.artifact_type for entry in listed] == ["application/vnd.unknown.config.v1+json"]
     with Server(tmp_path / "other") as other:
         cogpack("copy", f"{registry}/me/model:v1", f"{other.address}/there:v1")
         there = session.repository(Reference.parse(f"{other.address}/there"))
-        assert list_referrers(there, subject.digest) == listed
+        assert RegistryImages(there).referrers(subject.digest) == listed
 
 
 def test_the_adapter_pushes_and_pulls_where_a_token_server_decides(tmp_path: Path) -> None:

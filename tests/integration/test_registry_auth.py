@@ -53,7 +53,7 @@ class Registry:
         source = self.repository(name)
         found = source.manifest("v1")
         assert found is not None
-        assert found[1] == MANIFEST
+        assert found.data == MANIFEST
         return source.blob_bytes(LAYER, limit=10_000)
 
 

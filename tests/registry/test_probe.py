@@ -11,11 +11,11 @@ from support.personalities import Personality
 
 from cogpack.errors import DeniedError
 from cogpack.http import Http
+from cogpack.images.referrers import ArtifactFile
 from cogpack.oci import OCI_CONFIG, OCI_MANIFEST, Descriptor, Manifest, encode
 from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.probe import Probed, probe
-from cogpack.registry.referrers import Part
 from cogpack.registry.repository import Repository
 
 
@@ -90,7 +90,7 @@ def test_what_is_in_the_repository_stays_and_what_stays_of_the_probe_is_told(
     http: Http, address: str, tmp_path: Path
 ) -> None:
     mine = repository(http, address)
-    config = Part(media_type=OCI_CONFIG, data=b"{}")
+    config = ArtifactFile(media_type=OCI_CONFIG, data=b"{}")
     mine.upload([config.data], descriptor=config.descriptor, finished=lambda: config.descriptor.digest)
     data = encode(Manifest(schema_version=2, media_type=OCI_MANIFEST, config=config.descriptor, layers=[]))
     mine.put_manifest(data, OCI_MANIFEST, "v1")

@@ -1,7 +1,6 @@
 """The client against a fake registry that misbehaves, and against the real one."""
 
 import base64
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,12 +13,12 @@ from support.sockets import flooding
 from cogpack.digest import sha256
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http, Trust
-from cogpack.oci import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, encode
+from cogpack.images.registry import RegistryImages
+from cogpack.oci import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, FoundManifest, Manifest, encode
 from cogpack.reference import Reference
 from cogpack.registry.auth.authorizer import Tokens
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.pull.ranges import BUDGET
-from cogpack.registry.referrers import list_referrers
 from cogpack.registry.repository import Repository
 
 DATA = b"layer" * 100_000
@@ -312,8 +311,8 @@ def test_a_registry_that_is_an_address_of_another_is_followed_there_without_our_
 
         with serving(script) as fake:
             repo = repository(http, fake.address, login=True, tmp_path=tmp_path)
-            assert repo.manifest("v1") == (OCI_MANIFEST, data, sha256(data))
-            assert list_referrers(repo, sha256(data)) == ()
+            assert repo.manifest("v1") == FoundManifest(OCI_MANIFEST, data, sha256(data))
+            assert RegistryImages(repo).referrers(sha256(data)) == ()
             with repo.blob(BLOB) as blocks:
                 assert b"".join(blocks) == DATA
     assert len(there.seen) == 3
@@ -541,6 +540,6 @@ def test_the_real_registry_takes_and_gives(http: Http, tmp_path: Path, htpasswd:
         data = encode(Manifest(schema_version=2, media_type=OCI_MANIFEST, config=about, layers=[BLOB]))
         assert there.manifest("v1") is None
         there.put_manifest(data, OCI_MANIFEST, "v1")
-        assert there.manifest("v1") == (OCI_MANIFEST, data, "sha256:" + hashlib.sha256(data).hexdigest())
+        assert there.manifest("v1") == FoundManifest(OCI_MANIFEST, data, sha256(data))
         with there.blob(BLOB) as blocks:
             assert b"".join(blocks) == DATA

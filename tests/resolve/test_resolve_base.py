@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogpack.bases import InheritedDirectory
-from cogpack.digest import Digest, sha256
+from cogpack.digest import sha256
 from cogpack.errors import InputError
-from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_MANIFEST, Descriptor, Platform
+from cogpack.images.graph import check_platform, choose
+from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_MANIFEST, Descriptor, FoundManifest, Platform
 from cogpack.progress import SILENT
 from cogpack.reference import Reference
-from cogpack.registry.graph import check_platform, choose
 from cogpack.resolve import base
 from cogpack.resolve.base import resolve_base
 from cogpack.untar import Untar
@@ -80,9 +80,9 @@ class Images:
         self.blobs[digest] = data
         return {"mediaType": media_type, "digest": digest, "size": len(data)}
 
-    def manifest(self, ref: str) -> tuple[str, bytes, Digest] | None:
+    def manifest(self, ref: str) -> FoundManifest | None:
         found = self.manifests.get(ref)
-        return found and (*found, sha256(found[1]))
+        return FoundManifest(*found, sha256(found[1])) if found else None
 
     @contextmanager
     def blob(self, descriptor: Descriptor) -> Iterator[Iterator[bytes]]:

@@ -14,10 +14,23 @@ from support.certificates import Pair
 from support.processes import running
 from support.token_server import ISSUER, PASSWORD, SERVICE, USER, TokenServer
 
-__all__ = ["PASSWORD", "USER", "docker_registry"]
+from cogpack.registry.server import Server
+
+__all__ = ["PASSWORD", "USER", "address", "docker_registry"]
 
 _HTPASSWD = "user:$2b$04$JhrqjTQdNERfMCIYkqogZu4n05Sad946jE7uah9paXxJnSOJXnOzS\n"
 """bcrypt of PASSWORD, at the lowest cost."""
+
+
+@pytest.fixture(params=["cogpack", pytest.param("docker-registry", marks=pytest.mark.integration)])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """`HOST:PORT` of an empty registry: ours, and the real one."""
+    if request.param == "cogpack":
+        with Server(tmp_path / "registry") as server:
+            yield server.address
+    else:
+        with docker_registry(tmp_path / "registry") as found:
+            yield found
 
 
 @contextmanager

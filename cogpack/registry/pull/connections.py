@@ -32,8 +32,8 @@ _PATIENCE = 2.0
 """Seconds that threads get to end. One may be connecting, and can't be woken; none of them keeps the process."""
 
 
-class Source(Protocol):
-    """The part of a `Repository` that is needed here."""
+class BlobRequests(Protocol):
+    """The requests for blobs that a repository, or a layer's own URLs, answer."""
 
     def open_blob(
         self, descriptor: Descriptor, headers: Mapping[str, str] = {}, *, at: str | None = None
@@ -47,7 +47,7 @@ class Source(Protocol):
 class Fetcher:
     """`with` it open: `into` fills a file's region, `stream` gives bytes in order; from any number of threads."""
 
-    def __init__(self, source: Source, *, connections: int, cancellation: Cancellation) -> None:
+    def __init__(self, source: BlobRequests, *, connections: int, cancellation: Cancellation) -> None:
         self._source = source
         self._connections = connections
         self._cancellation = cancellation
@@ -214,14 +214,16 @@ class Fetcher:
                 streams[part].abort()
 
 
-def reading(source: Source, blob: Descriptor, cancellation: Cancellation) -> AbstractContextManager[Generator[bytes]]:
+def reading(
+    source: BlobRequests, blob: Descriptor, cancellation: Cancellation
+) -> AbstractContextManager[Generator[bytes]]:
     """The bytes of `blob`, in order, over one connection at a time and none ahead; drained, they were verified."""
     download = Download(blob.size, part=blob.size, ranges=False)
     fetch = BlobFetch(blob, Memory(), download, lambda _: None, source.retries())
     return closing(_one_by_one(source, fetch, cancellation))
 
 
-def _one_by_one(source: Source, fetch: BlobFetch, cancellation: Cancellation) -> Generator[bytes]:
+def _one_by_one(source: BlobRequests, fetch: BlobFetch, cancellation: Cancellation) -> Generator[bytes]:
     hasher = Hasher()
     while part := fetch.download.claim():
         error: UnavailableError | None = None
@@ -265,7 +267,7 @@ def _short(part: Part, stream: Stream) -> UnavailableError:
     )
 
 
-def _wrong(source: Source, blob: Descriptor, found: Digest) -> CogpackError:
+def _wrong(source: BlobRequests, blob: Descriptor, found: Digest) -> CogpackError:
     wrong = _mismatch(blob, found)
     return MirrorError.of(wrong) if source.blame_mirror(wrong) else wrong
 

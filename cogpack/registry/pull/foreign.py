@@ -13,7 +13,7 @@ from cogpack.digest import Digest
 from cogpack.errors import CogpackError, InputError, UnavailableError
 from cogpack.http import RETRIED, Http, Retries, Stream, host_only, redacted
 from cogpack.oci import Descriptor
-from cogpack.registry.pull.connections import Source, reading
+from cogpack.registry.pull.connections import BlobRequests, reading
 from cogpack.registry.refusals import ExpiredError
 from cogpack.registry.repository import check_coding
 
@@ -81,17 +81,17 @@ class ForeignLayers:
 
 
 class WithForeign:
-    """`Source` of all blobs: of the registry, but of the layers in `away` their URLs."""
+    """`BlobRequests` for all blobs: to the registry, but for the layers in `away` to their URLs."""
 
-    def __init__(self, registry: Source, elsewhere: ForeignLayers, away: Collection[Digest]) -> None:
+    def __init__(self, registry: BlobRequests, foreign: ForeignLayers, away: Collection[Digest]) -> None:
         self._registry = registry
-        self._elsewhere = elsewhere
+        self._foreign = foreign
         self._away = away
 
     def open_blob(
         self, descriptor: Descriptor, headers: Mapping[str, str] = {}, *, at: str | None = None
     ) -> AbstractContextManager[Stream]:
-        source = self._elsewhere if descriptor.digest in self._away else self._registry
+        source = self._foreign if descriptor.digest in self._away else self._registry
         return source.open_blob(descriptor, headers, at=at)
 
     def blame_mirror(self, why: CogpackError) -> bool:

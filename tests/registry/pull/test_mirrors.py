@@ -23,14 +23,16 @@ from cogpack.commands.pull import pull
 from cogpack.commands.pull_weights import pull_weights
 from cogpack.digest import sha256
 from cogpack.errors import InputError
-from cogpack.images.stored import PLATFORM, open_image
-from cogpack.locking import decide
+from cogpack.images.base import trying
+from cogpack.images.image import PLATFORM
 from cogpack.notes import Note
 from cogpack.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
+from cogpack.opening import open_image
 from cogpack.progress import SILENT, Task
 from cogpack.reference import Reference
 from cogpack.registry.pull import connections
 from cogpack.registry.pull.mirrors import Mirrors
+from cogpack.resolve.base import resolve_base
 from cogpack.session import Session, Settings
 
 WEIGHTS = random.Random(1).randbytes(2 * MiB)
@@ -259,7 +261,7 @@ def test_a_small_blob_comes_through_too(pulls: Pulls, mirror: FakeRegistry) -> N
     mirror.blobs["a/b"][sha256(CONFIG)] = b"x" * len(CONFIG)
     with pulls.session as session:
         image = open_image(session, pulls.by_digest)
-        assert image.document(image.manifest.config) == CONFIG
+        assert image.images.blob_bytes(image.manifest.config) == CONFIG
 
 
 def test_a_base_image_is_looked_at_again_without_the_mirror(
@@ -275,7 +277,9 @@ def test_a_base_image_is_looked_at_again_without_the_mirror(
         mirror.blobs["a/b"][digest] = blob if blob.startswith(b"{") else gzip.compress(layer({"etc": "other"}))
     reference = Reference.parse(f"{pulls.name}@{sha256(data)}")
     with pulls.session as session:
-        assert decide._resolved(session, reference, PLATFORM).python == "3.12"
+        images = session.images(reference)
+        base = trying(lambda: resolve_base(reference, PLATFORM, images, session.progress), images)
+    assert base.python == "3.12"
     assert len(pulls.progress.notes) == 1
 
 

@@ -1,4 +1,4 @@
-"""From a root to all it names: index -> manifests -> blobs, read and checked before any blob is asked for.
+"""A graph holds all that a root names: index -> manifests -> blobs, read and checked before any blob is asked for.
 
 Whoever serves manifests may mean harm: each document and the whole are held to limits, every manifest is what its
 digest, size and media type say, and no document can be read in two ways (containerd's CVE-2021-41190).
@@ -6,7 +6,7 @@ digest, size and media type say, and no document can be read in two ways (contai
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -17,6 +17,7 @@ from cogpack.oci import (
     MANIFEST_LIMIT,
     MANIFEST_TYPES,
     Descriptor,
+    FoundManifest,
     Index,
     Manifest,
     Platform,
@@ -24,9 +25,6 @@ from cogpack.oci import (
     read_config,
     read_manifest,
 )
-
-Reader: TypeAlias = Callable[[str], tuple[str, bytes, Digest] | None]
-"""`Repository.manifest` and the like: (media type, bytes, digest) under a tag or digest, None where there is none."""
 
 LEVELS = 3
 """Indexes beneath one another."""
@@ -92,14 +90,14 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 class Graph:
     """Manifests as they are read, each once, children first; the limits hold for all of them together."""
 
-    def __init__(self, read: Reader, *, where: str) -> None:
-        """`where`: the image's name, for errors."""
+    def __init__(self, read: Callable[[str], FoundManifest | None], *, where: str) -> None:
+        """`read` answers what lies under a tag or digest (`Images.manifest`); `where`: the image's name, for errors."""
         self._read = read
         self._where = where
         self._nodes: dict[Digest, Node] = {}
         self._blobs: dict[Digest, Descriptor] = {}
-        self.chosen = False
-        """Whether the root was taken from an index, which says what platform it is for."""
+        self.index: FoundManifest | None = None
+        """The index that the root was chosen from, and that says what platform it is for."""
         self._manifests = 0
         self._bytes = 0
         self._size = 0
@@ -125,13 +123,14 @@ class Graph:
 
     def root(self, reference: str, platform: Platform | None = None, levels: int = LEVELS) -> Node:
         """Read what `reference` (a tag or digest) names; with `platform`, that one image of an index."""
-        media_type, data, digest = self._found(reference)
+        found = self._found(reference)
+        media_type, data, digest = found.media_type, found.data, found.digest
         # Some servers call every manifest application/json: then it says itself what it is.
         if media_type not in MANIFEST_TYPES:
             media_type = declared_type(self._bounded(data, digest), where=f"{self._where}@{digest}") or media_type
         descriptor = Descriptor(media_type=media_type, digest=digest, size=len(data))
         if platform is not None and media_type in INDEX_TYPES and levels:
-            self.chosen = True
+            self.index = self.index or found
             chosen = choose(self._document(descriptor, data).manifests, platform, self._where)
             return self.root(chosen.digest, platform, levels - 1)
         return self._add(descriptor, data, levels)
@@ -145,15 +144,15 @@ class Graph:
             return self._nodes[descriptor.digest]
         if descriptor.size > MANIFEST_LIMIT:
             self._refuse(descriptor.digest, f"a manifest of {descriptor.size} bytes; {MANIFEST_LIMIT} at most")
-        _, data, digest = self._found(descriptor.digest)
-        if (digest, len(data)) != (descriptor.digest, descriptor.size):
+        found = self._found(descriptor.digest)
+        if (found.digest, len(found.data)) != (descriptor.digest, descriptor.size):
             raise MismatchError(
                 f"{self._where}: expected the manifest {descriptor.digest} of {descriptor.size} bytes, "
-                f"found {digest} of {len(data)}",
+                f"found {found.digest} of {len(found.data)}",
                 next_step="the index is damaged, or the registry; tell whoever made the image",
             )
-        plain = Descriptor(media_type=descriptor.media_type, digest=digest, size=len(data))
-        return self._add(plain, data, levels)
+        plain = Descriptor(media_type=descriptor.media_type, digest=found.digest, size=len(found.data))
+        return self._add(plain, found.data, levels)
 
     def _add(self, descriptor: Descriptor, data: bytes, levels: int) -> Node:
         self._manifests += 1
@@ -179,7 +178,8 @@ class Graph:
         if self._size > SIZE:
             self._refuse(manifest, f"its blobs come to {self._size} bytes")
 
-    def _found(self, reference: str) -> tuple[str, bytes, Digest]:
+    def _found(self, reference: str) -> FoundManifest:
+        """What lies under `reference`, with the digest that its bytes have whatever was said of them."""
         found = self._read(reference)
         if found is None:
             if ":" not in reference:
@@ -191,10 +191,9 @@ class Graph:
                 f"{self._where}: there is no manifest {reference}",
                 next_step="check the digest; of an index that was copied in part, name one --platform",
             )
-        media_type, data, _ = found
-        if len(data) > MANIFEST_LIMIT:
+        if len(found.data) > MANIFEST_LIMIT:
             self._refuse(reference, f"a manifest of more than {MANIFEST_LIMIT} bytes")
-        return media_type, data, sha256(data)
+        return FoundManifest(found.media_type, found.data, sha256(found.data))
 
     def _document(self, descriptor: Descriptor, data: bytes) -> Any:
         where = f"{self._where}@{descriptor.digest}"
@@ -216,7 +215,9 @@ class Graph:
         )
 
 
-def read_graph(read: Reader, reference: str, *, where: str, platform: Platform | None = None) -> Graph:
+def read_graph(
+    read: Callable[[str], FoundManifest | None], reference: str, *, where: str, platform: Platform | None = None
+) -> Graph:
     """All that a tag or digest names, checked; its root is the last of `nodes`. Asks for no blob.
 
     `where`: the image's name, for errors. Hostile or damaged documents are an `InputError` or a `MismatchError`.

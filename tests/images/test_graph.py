@@ -6,11 +6,20 @@ from typing import Any
 
 import pytest
 
-from cogpack.digest import Digest, sha256
+from cogpack.digest import sha256
 from cogpack.errors import InputError, MismatchError
-from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Platform
-from cogpack.registry import graph
-from cogpack.registry.graph import Graph, Node, read_graph
+from cogpack.images import graph
+from cogpack.images.graph import Graph, Node, read_graph
+from cogpack.oci import (
+    DOCKER_INDEX,
+    DOCKER_MANIFEST,
+    OCI_CONFIG,
+    OCI_INDEX,
+    OCI_LAYER,
+    OCI_MANIFEST,
+    FoundManifest,
+    Platform,
+)
 
 Document = dict[str, Any]
 
@@ -32,12 +41,12 @@ class Store:
             self.found[name] = media_type, data
         return {"mediaType": media_type, "digest": sha256(data), "size": len(data)}
 
-    def read(self, reference: str) -> tuple[str, bytes, Digest] | None:
+    def read(self, reference: str) -> FoundManifest | None:
         self.asked.append(reference)
         if reference not in self.found:
             return None
         media_type, data = self.found[reference]
-        return media_type, data, sha256(data)
+        return FoundManifest(media_type, data, sha256(data))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,23 +11,36 @@ from support.fake_http import Answer, Fake, Request, serving
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, InputError, UnavailableError
 from cogpack.http import Http
-from cogpack.oci import MADE_LIMIT, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor
+from cogpack.images import referrers
+from cogpack.images.base import WritableImages
+from cogpack.images.graph import Node
+from cogpack.images.layout import LayoutImages
+from cogpack.images.referrers import ArtifactFile, attach, fallback_tag
+from cogpack.images.registry import RegistryImages
+from cogpack.layout import Layout
+from cogpack.oci import MADE_LIMIT, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest
+from cogpack.progress import Cancellation
 from cogpack.reference import Reference
-from cogpack.registry import referrers
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.referrers import Part, attach, fallback_tag, list_referrers, put_referrer
 from cogpack.registry.repository import Repository
 
 SUBJECT = Digest("sha256:" + "5" * 64)
 TAG = fallback_tag(SUBJECT)
 MANIFEST = b'{"schemaVersion":2,"subject":"not looked at here"}'
-ENTRY = Descriptor(
-    media_type=OCI_MANIFEST,
-    digest=sha256(MANIFEST),
-    size=len(MANIFEST),
-    artifact_type="application/x-sbom",
-    annotations={"made": "here"},
+OWN = Descriptor(media_type=OCI_MANIFEST, digest=sha256(MANIFEST), size=len(MANIFEST))
+NODE = Node(
+    descriptor=OWN,
+    data=MANIFEST,
+    document=Manifest(
+        schema_version=2,
+        artifact_type="application/x-sbom",
+        config=OWN,
+        layers=[],
+        subject=Descriptor(media_type=OCI_MANIFEST, digest=SUBJECT, size=9),
+        annotations={"made": "here"},
+    ),
 )
+ENTRY = NODE.entry
 
 
 @pytest.fixture(autouse=True)
@@ -40,9 +54,10 @@ def http() -> Iterator[Http]:
         yield found
 
 
-def repository(http: Http, address: str, name: str = "a/b") -> Repository:
+def images(http: Http, address: str, name: str = "a/b") -> RegistryImages:
     credentials = Credentials.from_environment({"HOME": "/nonexistent"})
-    return Repository(http, Reference.parse(f"{address}/{name}"), credentials, actions=("pull", "push"))
+    reference = Reference.parse(f"{address}/{name}")
+    return RegistryImages(Repository(http, reference, credentials, actions=("pull", "push")))
 
 
 def entry(number: int, kind: str = "application/x-sbom", **more: Any) -> dict[str, Any]:
@@ -95,21 +110,21 @@ def test_all_pages_are_read_and_a_referrer_on_two_of_them_counts_once(http: Http
         "after=3": listed(index(entry(4))),
     }
     with serving(lambda request: pages[request.path.partition("?")[2]]) as fake:
-        found = list_referrers(repository(http, fake.address), SUBJECT)
+        found = images(http, fake.address).referrers(SUBJECT)
     assert [item.digest for item in found] == [entry(number)["digest"] for number in (1, 2, 3, 4)]
 
 
 def test_the_filter_is_ours_whatever_the_registry_does_with_it(http: Http) -> None:
     answer = listed(index(entry(1), entry(2, "application/x-other+json")))
     with serving(lambda request: answer) as fake:
-        found = list_referrers(repository(http, fake.address), SUBJECT, artifact_type="application/x-other+json")
+        found = images(http, fake.address).referrers(SUBJECT, artifact_type="application/x-other+json")
         assert [item.digest for item in found] == [entry(2)["digest"]]
         assert fake.seen[0].path.endswith("?artifactType=application%2Fx-other%2Bjson")
 
 
 def test_an_empty_list_is_an_answer(http: Http) -> None:
     with serving(lambda request: listed(index())) as fake:
-        assert list_referrers(repository(http, fake.address), SUBJECT) == ()
+        assert images(http, fake.address).referrers(SUBJECT) == ()
     assert len(fake.seen) == 1
 
 
@@ -129,7 +144,7 @@ def test_without_the_api_the_fallback_tag_is_read(http: Http, without: Answer) -
         return without if "/referrers/" in request.path else listed(index(entry(1), entry(1), entry(2, "x/y")))
 
     with serving(script) as fake:
-        found = list_referrers(repository(http, fake.address), SUBJECT, artifact_type="application/x-sbom")
+        found = images(http, fake.address).referrers(SUBJECT, artifact_type="application/x-sbom")
         assert [item.digest for item in found] == [entry(1)["digest"]]
         assert asked(fake)[-1] == f"GET manifests/{TAG}"
 
@@ -138,18 +153,18 @@ def test_without_the_api_the_fallback_tag_is_read(http: Http, without: Answer) -
 def test_a_refused_or_broken_list_is_no_empty_list(http: Http, status: int) -> None:
     with serving(lambda request: (status, {}, b"")) as fake:
         with pytest.raises(CogpackError):
-            list_referrers(repository(http, fake.address), SUBJECT)
+            images(http, fake.address).referrers(SUBJECT)
     assert f"GET manifests/{TAG}" not in asked(fake)
 
 
 def test_without_api_and_tag_nothing_refers_to_it(http: Http) -> None:
     with serving(Tags()) as fake:
-        assert list_referrers(repository(http, fake.address), SUBJECT) == ()
+        assert images(http, fake.address).referrers(SUBJECT) == ()
 
 
 def test_pages_that_go_in_a_circle_end(http: Http) -> None:
     with serving(lambda request: listed(index(entry(1)), "<?again>; rel=next")) as fake:
-        assert len(list_referrers(repository(http, fake.address), SUBJECT)) == 1
+        assert len(images(http, fake.address).referrers(SUBJECT)) == 1
     assert len(fake.seen) == 2
 
 
@@ -163,14 +178,14 @@ def test_pages_without_end_are_refused(http: Http, monkeypatch: pytest.MonkeyPat
 
     with serving(script) as fake:
         with pytest.raises(InputError, match="more than 10 referrers"):
-            list_referrers(repository(http, fake.address), SUBJECT)
+            images(http, fake.address).referrers(SUBJECT)
     assert len(fake.seen) == 11
 
 
 def test_the_next_page_may_not_be_at_an_address_that_is_no_web_address(http: Http) -> None:
     with serving(lambda request: listed(index(), "<file:///etc/passwd>; rel=next")) as fake:
         with pytest.raises(InputError, match="not a plain http address"):
-            list_referrers(repository(http, fake.address), SUBJECT)
+            images(http, fake.address).referrers(SUBJECT)
 
 
 # Putting
@@ -178,7 +193,7 @@ def test_the_next_page_may_not_be_at_an_address_that_is_no_web_address(http: Htt
 
 def test_a_registry_that_lists_it_itself_needs_no_tag(http: Http) -> None:
     with serving(lambda request: (201, {"OCI-Subject": SUBJECT}, b"")) as fake:
-        put_referrer(repository(http, fake.address), MANIFEST, ENTRY, SUBJECT)
+        images(http, fake.address).put_referrer(NODE)
     assert asked(fake) == [f"PUT manifests/{ENTRY.digest}"]
     assert fake.seen[0].body == MANIFEST
     assert fake.seen[0].headers["content-type"] == OCI_MANIFEST
@@ -192,7 +207,7 @@ def test_a_registry_that_lists_it_under_something_else_is_no_list(http: Http) ->
         return status, {**headers, "OCI-Subject": "sha256:" + "6" * 64}, body
 
     with serving(script) as fake:
-        put_referrer(repository(http, fake.address), MANIFEST, ENTRY, SUBJECT)
+        images(http, fake.address).put_referrer(NODE)
     assert [listed["digest"] for listed in tags.entries] == [ENTRY.digest]
 
 
@@ -201,8 +216,8 @@ def test_else_it_is_added_to_the_fallback_tag_and_what_others_wrote_there_stays(
     other = entry(1, data="e30=", urls=["https://x.example"])
     tags.kept[TAG] = index(other, annotations={"by": "another client"})
     with serving(tags) as fake:
-        put_referrer(repository(http, fake.address), MANIFEST, ENTRY, SUBJECT)
-        put_referrer(repository(http, fake.address), MANIFEST, ENTRY, SUBJECT)
+        images(http, fake.address).put_referrer(NODE)
+        images(http, fake.address).put_referrer(NODE)
     assert tags.entries == [
         other,
         {
@@ -227,7 +242,7 @@ def test_an_entry_that_another_client_overwrote_is_added_again(http: Http) -> No
 
     tags.after_put = overwrite
     with serving(tags) as fake:
-        put_referrer(repository(http, fake.address), MANIFEST, ENTRY, SUBJECT)
+        images(http, fake.address).put_referrer(NODE)
     assert [item["digest"] for item in tags.entries] == [entry(1)["digest"], ENTRY.digest]
 
 
@@ -236,7 +251,7 @@ def test_an_entry_that_is_overwritten_each_time_is_an_error_after_three_tries(ht
     tags.after_put = lambda ref: tags.kept.update({TAG: index()})
     with serving(tags) as fake:
         with pytest.raises(UnavailableError, match="removed by another client"):
-            put_referrer(repository(http, fake.address), MANIFEST, ENTRY, SUBJECT)
+            images(http, fake.address).put_referrer(NODE)
     assert asked(fake).count(f"PUT manifests/{TAG}") == 3
 
 
@@ -245,16 +260,16 @@ def test_a_list_too_long_for_a_registry_is_refused_before_it_is_sent(http: Http)
     tags.kept[TAG] = index(entry(1, annotations={"long": "x" * (4 * 1024 * 1024 - 400)}))
     with serving(tags) as fake:
         with pytest.raises(InputError, match="larger than registries take"):
-            put_referrer(repository(http, fake.address), MANIFEST, ENTRY, SUBJECT)
+            images(http, fake.address).put_referrer(NODE)
     assert f"PUT manifests/{TAG}" not in asked(fake)
 
 
 def test_an_artifact_too_large_for_a_registry_is_refused_before_its_parts_are_sent(http: Http) -> None:
-    part = Part(media_type="text/plain", data=b"x", annotations={"long": "x" * MADE_LIMIT})
+    part = ArtifactFile(media_type="text/plain", data=b"x", annotations={"long": "x" * MADE_LIMIT})
     subject = Descriptor(media_type=OCI_MANIFEST, digest=SUBJECT, size=9)
     with serving(Tags()) as fake:
         with pytest.raises(InputError, match="bytes"):
-            attach(repository(http, fake.address), subject, "application/x-note", [part])
+            attach(images(http, fake.address), subject, "application/x-note", [part])
     assert fake.seen == []
 
 
@@ -263,30 +278,39 @@ def test_something_else_under_the_fallback_tag_is_left_alone(http: Http) -> None
     tags.kept[TAG] = b'{"schemaVersion": 2, "layers": []}'
     with serving(tags) as fake:
         with pytest.raises(InputError, match=TAG):
-            put_referrer(repository(http, fake.address), MANIFEST, ENTRY, SUBJECT)
+            images(http, fake.address).put_referrer(NODE)
     assert f"PUT manifests/{TAG}" not in asked(fake)
 
 
-# Real registries
+# Wherever images lie
+
+
+def test_an_artifact_is_attached_in_a_layout_by_the_same_call(tmp_path: Path) -> None:
+    attached_and_found(LayoutImages(Layout.create(tmp_path / "out"), Cancellation()))
 
 
 def test_an_artifact_that_is_attached_is_found_again(http: Http, address: str) -> None:
-    place = repository(http, address)
-    config = Part(media_type=OCI_CONFIG, data=b"{}")
-    place.upload([config.data], descriptor=config.descriptor, finished=lambda: config.descriptor.digest)
+    attached_and_found(images(http, address))
+
+
+def attached_and_found(place: WritableImages) -> None:
+    config = ArtifactFile(media_type=OCI_CONFIG, data=b"{}")
+    place.put_blob(config.descriptor, config.data)
     document = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": []}
     config_entry = {"mediaType": OCI_CONFIG, "digest": config.descriptor.digest, "size": 2}
     data = json.dumps(document | {"config": config_entry}).encode()
     place.put_manifest(data, OCI_MANIFEST, "v1")
     subject = Descriptor(media_type=OCI_MANIFEST, digest=sha256(data), size=len(data))
-    sbom = Part(media_type="application/spdx+json", data=b'{"spdxVersion":"SPDX-2.3"}', annotations={"title": "a.json"})
+    sbom = ArtifactFile(
+        media_type="application/spdx+json", data=b'{"spdxVersion":"SPDX-2.3"}', annotations={"title": "a.json"}
+    )
     first = attach(place, subject, "application/spdx+json", [sbom], {"by": "us"})
     second = attach(place, subject, "application/x-empty")
-    assert list_referrers(place, subject.digest) in ((first, second), (second, first))
-    assert list_referrers(place, subject.digest, artifact_type="application/x-empty") == (second,)
+    assert place.referrers(subject.digest) in ((first, second), (second, first))
+    assert place.referrers(subject.digest, artifact_type="application/x-empty") == (second,)
     found = place.manifest(first.digest)
     assert found is not None
-    made = json.loads(found[1])
+    made = json.loads(found.data)
     assert made["subject"] == {"mediaType": OCI_MANIFEST, "digest": subject.digest, "size": subject.size}
     assert made["layers"][0]["annotations"] == {"title": "a.json"}
     assert place.blob_bytes(sbom.descriptor, limit=1000) == sbom.data

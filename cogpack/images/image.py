@@ -1,0 +1,74 @@
+"""A found image is what a name or digest stands for where it lies: its manifests are read, its blobs can be."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from cogpack.digest import Digest
+from cogpack.errors import InputError
+from cogpack.images.address import Address
+from cogpack.images.base import Images
+from cogpack.images.graph import Graph, Node
+from cogpack.oci import DOCKER_CONFIG, LAYER_NAME, OCI_CONFIG, TITLE, Descriptor, Index, Manifest, Platform, decode
+from cogpack.progress import Progress
+from cogpack.text import count_text
+
+PLATFORM = Platform(architecture="amd64", os="linux")
+"""What is taken of an index if nothing is said, whatever machine this is."""
+
+
+class FoundImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An image, or an index of several, found at `address` among `images`."""
+
+    address: Address
+    images: Images
+    graph: Graph
+    root: Node
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return str(self.address)
+
+    @property
+    def digest(self) -> Digest:
+        return self.root.descriptor.digest
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest of its one image; `InputError` where it is an index of several."""
+        if isinstance(self.root.document, Manifest):
+            return self.root.document
+        raise InputError(f"{self.name}: is an index", next_step="name one --platform, or pull it into a directory")
+
+    @property
+    def layers(self) -> list[tuple[str, Descriptor]]:
+        """Name ("" where nobody gave one) and descriptor of each layer, bottom first."""
+        return [((layer.annotations or {}).get(LAYER_NAME, ""), layer) for layer in self.manifest.layers]
+
+    @property
+    def config(self) -> bytes:
+        return self.images.blob_bytes(self.manifest.config)
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """What the index that it was chosen from offers, in the index's order; none where there was no index."""
+        if self.graph.index is None:
+            return ()
+        index = decode(self.graph.index.data, Index, where=self.name)
+        # Builders list attestations as of an unknown platform.
+        found = (str(child.platform) for child in index.manifests if child.platform and child.platform.os != "unknown")
+        return tuple(dict.fromkeys(found))
+
+
+def tell_present(progress: Progress, sizes: Sequence[int]) -> None:
+    """Show in one line blobs that need not move."""
+    progress.task(count_text(len(sizes), "blob"), sum(sizes)).done("reused")
+
+
+def title(blob: Descriptor) -> str:
+    """Name a blob for people."""
+    if blob.media_type in (OCI_CONFIG, DOCKER_CONFIG):
+        return "config"
+    named = blob.annotations or {}
+    return named.get(LAYER_NAME) or named.get(TITLE) or f"blob {blob.digest[7:19]}"

@@ -1,0 +1,106 @@
+"""Images are opened by the addresses that users write: in a registry or a layout, to read them or to write them."""
+
+from functools import cache
+
+from cogpack.errors import InputError
+from cogpack.images.address import Address
+from cogpack.images.base import Images, WritableImages
+from cogpack.images.graph import Graph, check_platform
+from cogpack.images.image import PLATFORM, FoundImage
+from cogpack.images.layout import LayoutImages
+from cogpack.images.registry import RegistryImages
+from cogpack.layout import Layout
+from cogpack.notes import Code, Note
+from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Manifest, Platform
+from cogpack.progress import asking
+from cogpack.reference import Reference, names_registry
+from cogpack.session import Session
+
+
+def parse_reference(session: Session, text: str, *, where: str = "reference") -> Reference:
+    """Read `text` as a reference; the user is told where Docker Hub is taken since no registry is named."""
+    reference = Reference.parse(text, where=where)
+    tell_of_hub(session, text, reference)
+    return reference
+
+
+def parse_address(session: Session, text: str) -> Address:
+    """Read `text` as an address, likewise."""
+    address = Address.parse(text)
+    if address.reference:
+        tell_of_hub(session, text, address.reference)
+    return address
+
+
+def parse_target(session: Session, text: str) -> Address:
+    """Read `text` as an address that is somebody's to write to."""
+    address = Address.parse(text)
+    if address.reference and address.reference.name.startswith("docker.io/library/"):  # a directory was meant
+        raise InputError(
+            f"{text:.300}: names neither a registry nor a directory",
+            next_step="write HOST/NAME:TAG, or ./DIR for a directory",
+        )
+    return parse_address(session, text)
+
+
+def tell_of_hub(session: Session, text: str, reference: Reference) -> None:
+    """Note that `reference` is at Docker Hub where `text` does not say so."""
+    if not names_registry(text):
+        said = f"{text} names no registry: taken as {reference}"
+        session.progress.note(Note(Code.REGISTRY_ASSUMED, said))
+
+
+def open_image(
+    session: Session,
+    target: str | Address,
+    platform: Platform | None = PLATFORM,
+    *,
+    exact: bool = False,
+    connections: bool = False,
+) -> FoundImage:
+    """Find the image at `target`: `HOST/NAME[:TAG|@DIGEST]`, or `DIR[:NAME]`, an OCI layout. Its manifests are read.
+
+    `platform`: which image of an index; None takes the index as it is. `exact`: what is no index must be for it, too.
+    `connections`: a registry gives each of its blobs over many at once.
+    """
+    address = parse_address(session, target) if isinstance(target, str) else target
+    images, ref = _open(session, address, connections=connections)
+    # A layout may hold several images: errors name the one that was meant.
+    graph = Graph(images.manifest, where=images.name if address.reference else str(address))
+    with asking(session.progress, address.text or str(address)):
+        root = graph.root(ref, platform)
+    if exact and platform and graph.index is None and isinstance(root.document, Manifest):
+        config = root.document.config
+        if config.media_type not in (OCI_CONFIG, DOCKER_CONFIG) or config.size > CONFIG_LIMIT:
+            raise InputError(
+                f"{images.name} holds no image but {config.media_type:.100}", next_step="leave out --platform"
+            )
+        check_platform(images.blob_bytes(config), platform, images.name)
+    return FoundImage(address=address, images=images, graph=graph, root=root)
+
+
+def _open(session: Session, address: Address, *, connections: bool) -> tuple[Images, str]:
+    """Where the image is, and its tag or digest there."""
+    if reference := address.reference:
+        repository = session.repository(reference)
+        fetcher = cache(lambda: session.fetcher(repository)) if connections else None
+        return RegistryImages(repository, fetcher), reference.digest or reference.tag or "latest"
+    layout = Layout.read(address.directory)
+    return LayoutImages(layout, session.cancellation), layout.image(address.name).digest
+
+
+def open_target(session: Session, address: Address, source: Address) -> tuple[WritableImages, str | None]:
+    """Open where a copy of `source` goes, and choose its name there: the source's, if none is said.
+
+    None: by digest only. A directory becomes a layout.
+    """
+    tag: str | None = "latest"
+    if source.reference and (source.reference.tag or source.reference.digest):
+        tag = source.reference.tag
+    if reference := address.reference:
+        name = reference.tag or (None if reference.digest else tag)
+        return RegistryImages(session.repository(reference, push=True)), name
+    name = address.name or source.name
+    if name is None and source.reference:
+        name = str(source.reference.with_tag(tag or "latest"))
+    return LayoutImages(Layout.create(address.directory), session.cancellation), name or "latest"
