@@ -1,4 +1,4 @@
-"""Digests of the image-spec (descriptor.md, "Digests"), and hashing bytes as they pass by."""
+"""This module has the digests of the image-spec (descriptor.md, "Digests"), and hashes bytes as they pass by."""
 
 import hashlib
 import re
@@ -17,7 +17,7 @@ _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def parse_digest(text: object, *, where: str) -> Digest:
-    """Check `text` is a sha256 digest; `where` names the place for the error."""
+    """Check that `text` is a sha256 digest; `where` names the place for the error."""
     if isinstance(text, str) and _SHA256.fullmatch(text):
         return Digest(text)
     raise InputError(

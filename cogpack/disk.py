@@ -1,4 +1,5 @@
-"""Writing to this machine's disk: whole files or none, and the one translation of what the disk refuses."""
+"""This module writes to the machine's disk: files that are whole or not there, and one translation of what the disk
+refuses."""
 
 import ctypes
 import errno
@@ -45,20 +46,20 @@ _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 class PlaceError(InputError):
-    """What was to be written at `place` can't be."""
+    """Raised where `place` can't be written."""
 
     def __init__(self, message: str, *, next_step: str, place: Path | None = None) -> None:
         super().__init__(message, next_step=next_step)
         self.place = place
 
     def moving(self, cache: Path) -> None:
-        """Say how the cache is moved, if it is this that can't be written."""
+        """Add how the cache is moved, if it is this that can't be written."""
         if self.place is not None and self.place.is_relative_to(cache):
             self.next_step += " (--cache-dir moves the cache)"
 
 
 class DiskError(PlaceError):
-    """This machine's disk refuses, whatever the input is: when it takes more, the same command may go on."""
+    """Raised where the disk refuses, whatever the input is: when it takes more, the same command may go on."""
 
 
 def is_refusal(error: BaseException) -> bool:
@@ -67,14 +68,15 @@ def is_refusal(error: BaseException) -> bool:
 
 
 def real_path(path: Path) -> Path:
-    """Where `path` leads, through links that are there already: what is written beside must be beside the target."""
+    """Follow `path` through links that are there already: what is written beside must be beside the target."""
     with writing(path):  # the current directory may be gone
         return Path(os.path.realpath(path))
 
 
 @contextmanager
 def writing(where: Path) -> Iterator[None]:
-    """No room, no right (`DiskError`), no such place: an `InputError` that names `where`."""
+    """Turn what the disk refuses into a `DiskError`, and a place that is none into an `InputError`, which name
+    `where`."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -99,11 +101,11 @@ def is_unfinished(name: str) -> bool:
 def whole_file(
     path: Path, *, mode: int = 0o666, stays: Callable[[], bool] | None = None, durable: bool = True
 ) -> Iterator["Output"]:
-    """A file that appears at `path` when the `with` ends without an error: readers see the old one or the new one.
+    """Open a file that appears at `path` when the `with` ends without an error: readers see the old one or the new one.
 
-    Until then its name is one that `is_unfinished`, in the same directory. `mode`: before the umask. `stays`: whether
-    a file that has come there meanwhile is left, since somebody may be reading it. Unless `durable`, it may be there
-    and not whole after a power cut.
+    Until then its name is one that `is_unfinished`, in the same directory. `mode`: before the umask. `stays`: whether a
+    file that has come there meanwhile is left, since somebody may be reading it. Unless `durable`, it may be there and
+    not whole after a power cut.
     """
     beside = path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}")
     with writing(path):
@@ -152,7 +154,8 @@ def write_hint(path: Path, data: bytes, note: Callable[[Note], None]) -> None:
 
 
 def is_directory(path: Path) -> bool:
-    """No is also said of names that no file can have, and of what this user may not look at."""
+    """Whether `path` is a directory; no is also the answer of names that no file can have, and of what may not be
+    looked at."""
     try:
         return path.is_dir()
     except OSError:
@@ -160,7 +163,7 @@ def is_directory(path: Path) -> bool:
 
 
 def open_regular(path: str | Path) -> BinaryIO:
-    """A regular file for reading; `OSError` where it is none. A pipe in its place is not waited for."""
+    """Open a regular file for reading; `OSError` where it is none. A pipe in its place is not waited for."""
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
@@ -169,8 +172,8 @@ def open_regular(path: str | Path) -> BinaryIO:
 
 
 def open_file(path: Path) -> BinaryIO:
-    """As `open_regular`, of a file that the user is told of: what this user may not read is an `InputError`, what is
-    not there a `FileNotFoundError`."""
+    """Open a file as `open_regular` does, and tell the user: what may not be read is an `InputError`, what is not there
+    a `FileNotFoundError`."""
     try:
         return open_regular(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -183,7 +186,7 @@ def open_file(path: Path) -> BinaryIO:
 
 @contextmanager
 def _turn(directory: Path) -> Iterator[None]:
-    """One at a time gives a name there, of all processes; on a file system without locks, nearly so."""
+    """Have the directory alone, of all processes; on a file system without locks, nearly so."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with suppress(OSError):
@@ -202,7 +205,7 @@ def check_writable(path: Path) -> None:
 
 
 class Output:
-    """Failed writes are told as such, and not as failures of what is being read meanwhile.
+    """A file that is written; what the disk refuses is told as such, and not as a failure of what is read meanwhile.
 
     `stat`: of the whole file, just before it got its name.
     """
@@ -238,7 +241,8 @@ def sync_file_system(file: int) -> None:
 
 
 def check_ours(file: int, path: Path) -> None:
-    """An `InputError` if an open file or directory, whose name others can guess, is theirs or was in their reach."""
+    """Raise an `InputError` if an open file or directory, whose name others can guess, is theirs or was in their
+    reach."""
     status = os.fstat(file)
     if status.st_uid == os.geteuid() and not (status.st_mode & _OTHERS and _keeps_modes(file, status.st_mode)):
         return
@@ -246,7 +250,7 @@ def check_ours(file: int, path: Path) -> None:
 
 
 def open_ours(path: Path) -> int:
-    """A directory as `check_ours` wants it, open, for the caller to close. A link or a file is nobody's directory."""
+    """Open a directory that passes `check_ours`, for the caller to close. A link or a file is nobody's directory."""
     try:
         directory = os.open(path, DIRECTORY)
     except OSError as error:
@@ -269,6 +273,6 @@ def _not_ours(path: Path) -> InputError:
 
 
 def _keeps_modes(file: int, mode: int) -> bool:
-    """No is the answer of file systems where everybody may write everything (Windows' drives in WSL)."""
+    """Whether the file system keeps modes. Windows' drives in WSL don't, and there everybody may write everything."""
     os.fchmod(file, stat.S_IMODE(mode) & ~_OTHERS)
     return not os.fstat(file).st_mode & _OTHERS

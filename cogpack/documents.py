@@ -18,23 +18,23 @@ _FOLDED = str.maketrans({chr(code): chr(code + 32) for code in range(ord("A"), o
 
 
 class _Shape(msgspec.Struct, frozen=True):
-    """Of an object with known fields: `fields`, by folded name their name and the shape of their value. Of a list, or
-    an object whose keys are anybody's: the shape of its `items`."""
+    """What is known of an object's keys: `fields` has, by folded name, the name of a field and the shape of its value.
+    Of a list, or an object whose keys are anybody's, `items` is the shape of each."""
 
     fields: dict[str, tuple[str, "_Shape | None"]] | None = None
     items: "_Shape | None" = None
 
 
 def check(data: bytes, kind: Any) -> Any:
-    """The values of the JSON text `data`, which is to be read as the type `kind`. `ValueError` where another parser
-    could find something else in it, or where it is no JSON; `RecursionError` where it is too deep."""
+    """Return the values of the JSON text `data`, which is to be read as the type `kind`. `ValueError` where another
+    parser could find something else in it, or where it is no JSON; `RecursionError` where it is too deep."""
     found = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_number)
     _check_spelling(found, _shape(kind))
     return found
 
 
 def folded(key: str) -> str:
-    """The same for all keys that encoding/json takes for one another."""
+    """Fold a key, so that all that encoding/json takes for one another become the same."""
     return key.translate(_FOLDED)
 
 
@@ -52,7 +52,7 @@ def _no_number(text: str) -> NoReturn:
 
 
 def _check_spelling(value: Any, shape: _Shape | None) -> None:
-    """No key of an object with fields may pass for one of them, or for another key, when case does not count."""
+    """Refuse keys of an object with fields that pass for one of them, or for another key, when case does not count."""
     if shape is None:
         return
     if isinstance(value, list):
@@ -78,7 +78,7 @@ def _shape(kind: Any) -> _Shape | None:
 
 
 def _shape_of(kind: inspect.Type) -> _Shape | None:
-    """None: nothing below it has fields."""
+    """Return the shape of a type; None where nothing below it has fields."""
     if isinstance(kind, inspect.StructType):
         return _Shape(
             fields={folded(field.encode_name): (field.encode_name, _shape_of(field.type)) for field in kind.fields}

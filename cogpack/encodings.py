@@ -1,4 +1,4 @@
-"""Text files of users, whose editors and shells choose the encoding: PowerShell writes UTF-16."""
+"""This module reads text files of users, whose editors and shells choose the encoding: PowerShell writes UTF-16."""
 
 import codecs
 
@@ -12,7 +12,7 @@ _MARKS = (
 
 
 def decode_text(data: bytes) -> str:
-    """By the byte order mark at its beginning (Unicode 23.8), which is left out; without one as UTF-8.
+    """Decode by the byte order mark at the beginning (Unicode 23.8), which is left out; without one as UTF-8.
 
     `UnicodeDecodeError` for anything else.
     """

@@ -1,4 +1,4 @@
-"""Where this process is at home and where it stands; neither need be anywhere."""
+"""This module finds the user's home and the current directory; neither need be anywhere."""
 
 import os
 import pwd
@@ -9,7 +9,8 @@ from cogpack.errors import InputError
 
 
 def home(environment: Mapping[str, str]) -> Path | None:
-    """`HOME`, else what the user database says; None for a user that it does not know, as containers have them."""
+    """Return `HOME`, else what the user database says; None for a user that it does not know, as containers have
+    them."""
     if (named := environment.get("HOME", "")).startswith("/"):
         return Path(named)
     try:
@@ -20,7 +21,7 @@ def home(environment: Mapping[str, str]) -> Path | None:
 
 
 def absolute(path: Path) -> Path:
-    """`path` from the root on; an `InputError` where it is relative to a directory that was removed."""
+    """Return `path` from the root on; an `InputError` where it is relative to a directory that was removed."""
     try:
         return path.absolute()
     except OSError as error:
@@ -28,6 +29,7 @@ def absolute(path: Path) -> Path:
 
 
 def gone() -> InputError:
+    """Return the error of a current directory that was removed."""
     return InputError(
         "the current directory is gone", next_step="change to one that is there, or name one with -C /DIR"
     )

@@ -1,4 +1,4 @@
-"""The file of a whole machine (`COGPACK_CONFIG`, else /etc/cogpack/config.toml): what holds for every project on it.
+"""The file of a whole machine (`COGPACK_CONFIG`, else /etc/cogpack/config.toml) holds for every project on it.
 
 It can deny notes and bases, and allow nothing that somebody else denies; and it names mirrors, for where neither the
 command line, the environment nor cog.yaml does.
@@ -31,7 +31,8 @@ class _Notes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
-    """`registry_mirrors`: each as `--registry-mirror`; `allowed_bases`: globs over `HOST/NAME`."""
+    """What may stand in it. `registry_mirrors`: each as `--registry-mirror`; `allowed_bases`: globs over
+    `HOST/NAME`."""
 
     registry_mirrors: tuple[str, ...] = ()
     debian_mirror: str | None = None
@@ -40,7 +41,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
-    """`name`: of the file, "" where there is none. `bases`: None where any will do."""
+    """What the file says. `name`: of the file, "" where there is none. `bases`: None where any will do."""
 
     name: str = ""
     rules: Rules = Rules()
@@ -49,7 +50,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     debian_mirror: str | None = None
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
-        """`given`, with our mirrors where it names none."""
+        """Return `given`, with the file's mirrors where it names none."""
         ours = {"COGPACK_REGISTRY_MIRROR": " ".join(self.registry_mirrors)} if self.registry_mirrors else {}
         ours |= {"COGPACK_DEBIAN_MIRROR": self.debian_mirror} if self.debian_mirror else {}
         return ours | {name: value for name, value in given.items() if value or name not in ours}
@@ -69,7 +70,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_machine(environment: Mapping[str, str], *, usual: Path = PLACE) -> Machine:
-    """The file that is there; one that `COGPACK_CONFIG` names must be."""
+    """Read the file, if it is there; one that `COGPACK_CONFIG` names must be."""
     chosen = environment.get(VARIABLE)
     path = Path(chosen) if chosen else usual
     try:

@@ -1,4 +1,4 @@
-"""What a user should know although the work goes on: notes, each of a kind that has a stable code.
+"""Notes tell what a user should know although the work goes on, each under a code that stays the same.
 
 The codes are an interface: pipelines allow and deny them by name. They are kept when texts change.
 """
@@ -12,7 +12,7 @@ from cogpack.redaction import redact
 
 
 class Code(enum.StrEnum):
-    """The kinds of notes, by what was found. `meaning` is the sentence that documents it."""
+    """The kinds of notes, by what was found. `meaning` is the sentence that documents one."""
 
     meaning: str
 
@@ -90,7 +90,8 @@ class Code(enum.StrEnum):
 
 
 class Note(msgspec.Struct, frozen=True):
-    """One line: `text` names the place first, as `cog.yaml:3: ...`, where there is one; no secret is in it."""
+    """One line for the user: `text` names the place first, as `cog.yaml:3: ...`, where there is one; no secret is in
+    it."""
 
     code: Code
     text: str

@@ -1,7 +1,7 @@
-"""Which notes end a command: each is allowed unless somebody denies it.
+"""A policy says which notes end a command: each is allowed unless somebody denies it.
 
-Who says so, the strongest first: the machine's file, which can only deny; `--deny` and `--allow` of one code;
-`cogpack.notes` of cog.yaml for one code; `--deny all`; `all: deny` in cog.yaml; what CI denies by itself.
+The strongest speaks first: the machine's file, which can only deny; `--deny` and `--allow` of one code; `cogpack.notes`
+of cog.yaml for one code; `--deny all`; `all: deny` in cog.yaml; what CI denies by itself.
 """
 
 import difflib
@@ -28,7 +28,7 @@ DENIED_IN_CI = frozenset({Code.CREDENTIALS_FILE, Code.ENVIRONMENT_FILE, Code.MIS
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """What one source says. `deny` may hold `ALL`."""
+    """What one source denies and allows. `deny` may hold `ALL`."""
 
     deny: frozenset[str] = frozenset()
     allow: frozenset[str] = frozenset()
@@ -38,14 +38,14 @@ NO_RULES = Rules()
 
 
 class DeniedNoteError(InputError):
-    """Notes that are denied. They are raised together, before anything moves wherever they are known by then."""
+    """Raised of all notes that are denied, together, before anything moves wherever they are known by then."""
 
     code = "denied-note"
 
 
 class Policy:
-    """`machine`: of the file `machine_name`, where `allow` only takes from its own `all`; `given`: the command line's;
-    `project`: cog.yaml's, once it is read."""
+    """Judges notes by all rules. `machine`: of the file `machine_name`, where `allow` only takes from its own `all`;
+    `given`: the command line's; `project`: cog.yaml's, once it is read."""
 
     def __init__(
         self, given: Rules = NO_RULES, *, machine: Rules = NO_RULES, machine_name: str = "", in_ci: bool = False
@@ -57,7 +57,7 @@ class Policy:
         self._in_ci = in_ci
 
     def denial(self, code: Code) -> tuple[str, str] | None:
-        """Who denies it, and how it is allowed; None where it is."""
+        """Return who denies a code, and how it is allowed; None where it is."""
         machine, given, project = self._machine, self._given, self.project
         allowing = f"or allow it: --allow {code}, or notes: {{{code}: allow}} under cogpack in cog.yaml"
         if code in machine.deny or (ALL in machine.deny and code not in machine.allow):
@@ -101,7 +101,7 @@ class Noted:
         self._progress.summary(text)
 
     def note(self, note: Note) -> None:
-        """Never raises: it is told by threads and timers that nobody listens to."""
+        """Keep and show it. Never raises: threads and timers call it that nobody listens to."""
         with self._lock:
             self.all.append(note)
             if denied := self.policy.denial(note.code) is not None:
@@ -110,7 +110,7 @@ class Noted:
             self._show(note)
 
     def show_all(self) -> None:
-        """For who looks at the project or makes its lock: those so far, and from now on."""
+        """Show the lock's notes, those so far and from now on: for who looks at the project or makes its lock."""
         with self._lock:
             waiting, self._unshown = self._unshown, None
         for note in waiting or ():
@@ -141,7 +141,7 @@ class Noted:
 
 
 def rules(deny: Sequence[str], allow: Sequence[str], *, where: str) -> Rules:
-    """Codes as they were written; an unknown one, or one that is both, is an `InputError` naming `where`."""
+    """Read codes as they were written; an unknown one, or one that is both, is an `InputError` naming `where`."""
     for code in (*deny, *allow):
         if code not in set(Code) and not (code == ALL and code in deny):
             raise InputError(f"{where}: {unknown(code)}", next_step="see docs/notes.md for the codes that there are")
@@ -151,6 +151,6 @@ def rules(deny: Sequence[str], allow: Sequence[str], *, where: str) -> Rules:
 
 
 def unknown(code: str) -> str:
-    """What is said of a code that there is not, with the nearest one."""
+    """Return what is said of a code that there is not, with the nearest one."""
     near = difflib.get_close_matches(code[:80], [*Code, ALL], n=1)
     return f"no note has the code {code!r:.80}" + (f"; did you mean {near[0]}?" if near else "")

@@ -1,6 +1,6 @@
-"""What long work tells of itself, and where it notices that the user wants it to stop.
+"""Progress is what long work tells of itself; a cancellation is where it notices that it is to stop.
 
-The library knows this protocol only; the command line draws it.
+The library knows these protocols only; the command line draws them.
 """
 
 import threading
@@ -18,30 +18,30 @@ class Task(Protocol):
         """`size` more bytes are done (negative when an attempt starts anew). Raises `Cancelled` after Ctrl-C."""
 
     def doing(self, verb: str) -> None:
-        """From now on it is worked on: "fetch", "read", "build", "unpack", "send", "load", "ask", "resolve"."""
+        """From now on it is worked on, as the verb says: fetch, read, build, unpack, send, load, ask, resolve."""
 
     def done(self, outcome: str) -> None:
-        """Ended: "sent", "reused", "mounted", "built", "fetched"; "" where it is worth no line that it has ended."""
+        """It has ended: sent, reused, mounted, built, fetched; "" where that is worth no line."""
 
 
 class Progress(Protocol):
     """What a session tells while it works; called from many threads at once."""
 
     def task(self, name: str, size: int | None, verb: str = "") -> Task:
-        """`name`: of what is worked on, a noun; `size`: bytes in all, None when not known.
+        """Begin a piece of work. `name`: a noun; `size`: bytes in all, None when not known.
 
-        It begins with its first `doing`, which `verb` stands for; until then it only counts towards the total.
+        It is worked on from its first `doing`, which `verb` stands for; until then it only counts towards the total.
         """
 
     def note(self, note: Note) -> None:
-        """One line for the user: a warning or a fact worth knowing."""
+        """Show one line to the user: a warning or a fact worth knowing."""
 
     def summary(self, text: str) -> None:
-        """What a command did, in one line at its end; not for programs, which have its result."""
+        """Show what a command did, in one line at its end; not for programs, which have its result."""
 
 
 class Cancelled(BaseException):
-    """The user asked to stop. Not an `Exception`: no retry may swallow it."""
+    """Raised when the user asked to stop. Not an `Exception`: no retry may swallow it."""
 
 
 class Silent:
@@ -68,7 +68,7 @@ class Silent:
 
 @contextmanager
 def shown(progress: Progress, name: str, verb: str) -> Iterator[None]:
-    """Shown while it goes on, without bytes that could be counted, and told of nowhere once it is over."""
+    """Show work without bytes that could be counted, while the `with` lasts; its end is told nowhere."""
     task = progress.task(name, None, verb)
     try:
         yield
@@ -77,7 +77,7 @@ def shown(progress: Progress, name: str, verb: str) -> Iterator[None]:
 
 
 def asking(progress: Progress, whom: str) -> AbstractContextManager[None]:
-    """Shown while a server is asked, which may take long."""
+    """Show that a server is asked, which may take long."""
     return shown(progress, whom, "ask")
 
 
@@ -85,7 +85,8 @@ SILENT: Progress = Silent()
 
 
 class Cancellation:
-    """Set once by the signal handler, asked by every loop that moves bytes."""
+    """Ends work from another thread: every loop that moves bytes asks it. A signal handler or a library's user sets
+    it."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -94,10 +95,11 @@ class Cancellation:
         self._event.set()
 
     def check(self) -> None:
+        """Raise `Cancelled` once it is set."""
         if self._event.is_set():
             raise Cancelled
 
     def wait(self, seconds: float) -> None:
-        """Sleep that a cancellation ends."""
+        """Sleep for `seconds`, or until it is set."""
         if self._event.wait(seconds):
             raise Cancelled

@@ -55,7 +55,7 @@ _SCHEME = re.compile(r"\b(basic|bearer)(\s+|%20|\+)([A-Za-z0-9+/_.~=-]{8,})", re
 
 
 class Redactor:
-    """What is known to be secret. Thread-safe."""
+    """Knows what is secret. Thread-safe."""
 
     def __init__(self) -> None:
         self._known: dict[str, None] = {}
@@ -63,7 +63,7 @@ class Redactor:
         self._patterns: dict[int, re.Pattern[str] | None] = {}
 
     def learn(self, *secrets: str) -> None:
-        """Each is a secret from now on, as is what follows `Basic` and `Bearer`."""
+        """Take each for a secret from now on, and what follows `Basic` and `Bearer`."""
         fresh = [
             word
             for text in secrets
@@ -78,14 +78,14 @@ class Redactor:
                 self._patterns = {}
 
     def redact(self, text: str) -> str:
-        """`text` without what is known to be secret, and without what looks like it."""
+        """Return `text` without what is known to be secret, and without what looks like it."""
         text = self.redact_result(text, least=_SHORTEST)
         text = _BARE_USER.sub(f"{HIDDEN}@", text)
         text = _QUERY.sub(rf"\1{HIDDEN}", text)
         return _SCHEME.sub(_without_token, text)
 
     def redact_result(self, text: str, *, least: int = _LONG) -> str:
-        """As `redact`, of what programs read: only secrets of `least` characters or more, and users of addresses."""
+        """Redact what programs read: only secrets of `least` characters or more, and users of addresses."""
         if pattern := self._pattern(least):
             text = pattern.sub(HIDDEN, text)
         return _USER.sub(rf"\1{HIDDEN}@", text)
@@ -102,7 +102,7 @@ class Redactor:
 
 
 def _forms(secret: str) -> Iterable[tuple[bool, str]]:
-    """Expressions for the ways in which it is written; whether it is cut off."""
+    """Return expressions for the ways in which a secret is written; whether it is cut off."""
     percent = quote(secret, safe="")
     lower = re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), percent)
     written = {secret, percent, lower, quote(secret), quote_plus(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
@@ -120,7 +120,7 @@ def _forms(secret: str) -> Iterable[tuple[bool, str]]:
 
 
 def _without_token(found: re.Match[str]) -> str:
-    """Header values, but no prose: "Basic authentication" stays."""
+    """Cut tokens out of header values, but not out of prose: "Basic authentication" stays."""
     scheme, between, token = found.groups()
     if scheme.lower() == "basic":
         try:
@@ -136,19 +136,19 @@ _PROCESS = Redactor()
 
 
 def learn(*secrets: str) -> None:
-    """For whoever gets hold of secrets: they are not shown from now on."""
+    """Remember secrets: they are not shown from now on."""
     _PROCESS.learn(*secrets)
 
 
 def learn_url(url: str) -> None:
-    """The user and the password of an address, which may each be a token."""
+    """Remember the user and the password of an address, which may each be a token."""
     for _, login in _USER.findall(url):
         user, _, password = login.partition(":")
         _PROCESS.learn(unquote(password) if password else unquote(user))
 
 
 def learn_environment(environment: Mapping[str, str]) -> None:
-    """What variables hold that are called like secrets, and the logins of addresses in all of them."""
+    """Remember what variables hold that are called like secrets, and the logins of addresses in all of them."""
     for name, value in environment.items():
         upper = name.upper()
         if len(value) >= _ANYWHERE and _VARIABLE.search(upper) and not _NO_SECRET.search(upper):
@@ -158,10 +158,10 @@ def learn_environment(environment: Mapping[str, str]) -> None:
 
 
 def redact(text: str) -> str:
-    """For whatever is shown."""
+    """Return what may be shown of `text`."""
     return _PROCESS.redact(text)
 
 
 def redact_result(text: str) -> str:
-    """For what a command is asked for: its lines on standard output, and JSON."""
+    """Return what may be printed of what a command is asked for: its lines on standard output, and JSON."""
     return _PROCESS.redact_result(text)

@@ -1,4 +1,4 @@
-"""What this machine wrote itself, told from what somebody else laid where it would look.
+"""A seal tells what this user wrote from what somebody else laid where it would look.
 
 A cache travels: CI systems restore one that other branches could write. What can be checked by a digest is; the rest
 (what layers came out as, hashes of files that need not be read again) counts only under a keyed hash of a secret that
@@ -23,7 +23,7 @@ _TAG = 32
 
 
 class Seal:
-    """Holds a key. `name`, below, says what the bytes are about, so that no seal serves in another place."""
+    """Signs bytes with a key. `name`, below, says what the bytes are about, so that no seal serves in another place."""
 
     def __init__(self, key: bytes | None = None) -> None:
         """Without a `key`, it counts as long as this object lives."""
@@ -31,7 +31,8 @@ class Seal:
 
     @classmethod
     def of_this_user(cls, environment: Mapping[str, str]) -> "Seal":
-        """The key in `$XDG_STATE_HOME/cogpack/seal`, else `~/.local/state/cogpack/seal`; made where there is none.
+        """Return the seal whose key is in `$XDG_STATE_HOME/cogpack/seal`, else `~/.local/state/cogpack/seal`; made
+        where there is none.
 
         Where it can't be kept, or others could read it, nothing that an earlier run wrote counts.
         """
@@ -43,16 +44,16 @@ class Seal:
         return cls(_kept(Path(state, "cogpack", "seal")))
 
     def close(self, name: str, data: bytes) -> bytes:
-        """`data` under a seal, to be written down."""
+        """Put `data` under a seal, to be written down."""
         return self._tag(name, data) + data
 
     def open(self, name: str, sealed: bytes) -> bytes | None:
-        """What was given to `close` under this name by somebody with this key; None for anything else."""
+        """Return what was given to `close` under this name by somebody with this key; None for anything else."""
         tag, data = sealed[:_TAG], sealed[_TAG:]
         return data if secrets.compare_digest(tag, self._tag(name, data)) else None
 
     def word(self, text: str) -> str:
-        """A name that only who has the key can tell beforehand: 16 hex digits."""
+        """Return a name that only who has the key can tell beforehand: 16 hex digits."""
         return self._tag(text, b"").hex()[:16]
 
     def _tag(self, name: str, data: bytes) -> bytes:
@@ -61,7 +62,7 @@ class Seal:
 
 
 def _kept(path: Path) -> bytes | None:
-    """The key in `path`, which is made if need be; None where that can't be, or where it is not ours alone."""
+    """Return the key in `path`, which is made if need be; None where that can't be, or where it is not ours alone."""
     with suppress(OSError, InputError):
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

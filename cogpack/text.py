@@ -1,4 +1,4 @@
-"""Numbers, times and names as people read them."""
+"""This module writes numbers, times and names as people read them."""
 
 import unicodedata
 
@@ -6,7 +6,7 @@ from cogpack.redaction import redact
 
 
 def size_text(size: float) -> str:
-    """Decimal units, as registries and networks count: 14 kB, 91.0 MB."""
+    """Write bytes in decimal units, as registries and networks count: 14 kB, 91.0 MB."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 999.5:
             return f"{size:.0f} {unit}" if unit in ("B", "kB") else f"{size:.1f} {unit}"
@@ -15,7 +15,7 @@ def size_text(size: float) -> str:
 
 
 def of_text(part: float, whole: float | None) -> str:
-    """`45.2 of 165.5 MB`, the unit said once; `45.2 MB` where the whole is not known."""
+    """Write a part of a whole, the unit once: `45.2 of 165.5 MB`; `45.2 MB` where the whole is not known."""
     if whole is None:
         return size_text(part)
     first, second = size_text(part), size_text(whole)
@@ -23,7 +23,7 @@ def of_text(part: float, whole: float | None) -> str:
 
 
 def time_text(seconds: float) -> str:
-    """0.4 s, 42 s, 3 min 20 s, 2 h 5 min."""
+    """Write seconds: 0.4 s, 42 s, 3 min 20 s, 2 h 5 min."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -35,27 +35,28 @@ def time_text(seconds: float) -> str:
 
 
 def count_text(count: int, noun: str) -> str:
-    """`1 file`, `2 files`: a noun whose plural is an s."""
+    """Write `1 file`, `2 files`: a noun whose plural is an s."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def printable(text: str) -> str:
-    """What may be shown: without secrets, and without signs that would command a terminal."""
+    """Return what may be shown of `text`: no secrets, and no signs that would command a terminal."""
     return visible(redact(text))
 
 
 def visible(text: str) -> str:
-    """Names come from servers: what would command a terminal is shown as a question mark. Lines stay lines."""
+    """Show signs that would command a terminal, which names of servers may have, as question marks. Lines stay
+    lines."""
     return "".join("?" if unicodedata.category(sign)[0] == "C" and sign not in "\n\t" else sign for sign in text)
 
 
 def cells(text: str) -> int:
-    """Columns of a terminal that `text` takes: letters of East Asia take two, combining signs none."""
+    """Count the columns of a terminal that `text` takes: letters of East Asia take two, combining signs none."""
     return sum(0 if unicodedata.combining(s) else 2 if unicodedata.east_asian_width(s) in "WF" else 1 for s in text)
 
 
 def shortened(text: str, width: int) -> str:
-    """`text` in `width` columns at most: what is too much is left out of its middle."""
+    """Return `text` in `width` columns at most: what is too much is left out of its middle."""
     if cells(text) <= width:
         return text
     head, tail = text[: len(text) // 2], text[len(text) // 2 :]

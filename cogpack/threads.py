@@ -1,4 +1,4 @@
-"""Many things at once, all of them or none."""
+"""This module does many things at once, all of them or none."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -11,7 +11,8 @@ U = TypeVar("U")
 
 
 def each(act: Callable[[U], T], items: Sequence[U], *, jobs: int, name: str, cancellation: Cancellation) -> list[T]:
-    """`act` of all items, `jobs` at a time, in their order; the first failure stops the others at their next block.
+    """Return `act` of all items, `jobs` at a time, in their order; the first failure stops the others at their next
+    block.
 
     So does Ctrl-C, whenever it comes: threads that nobody told would be waited for.
     """

@@ -1,4 +1,4 @@
-"""TOML 1.0 out, with one line per item of a list: what changed is what a diff shows."""
+"""This module writes TOML 1.0, with one line per item of a list: what changed is what a diff shows."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
-    """Tables, lists, text, integers and booleans; what is None is left out, since TOML has no null."""
+    """Write tables, lists, text, integers and booleans; what is None is left out, since TOML has no null."""
     return ("\n".join(_table(document, ())) + "\n").encode()
 
 

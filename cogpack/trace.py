@@ -1,4 +1,5 @@
-"""What goes on inside, told to who asks: decisions with `-v`, requests too with `-vv`, both in the file `COGPACK_LOG`.
+"""The trace tells what goes on inside to who asks: decisions with `-v`, requests too with `-vv`, both in the file
+`COGPACK_LOG`.
 
 There is one trace a process, since threads of every kind speak to it. Off, it costs a comparison: who has something to
 tell looks at `TRACE.level` before making a text of it.
@@ -25,12 +26,12 @@ _SCHEME = re.compile(r"\b(Basic|Bearer) +[A-Za-z0-9+/=._~-]+", re.IGNORECASE)
 
 
 def scrubbed(text: str) -> str:
-    """`text` without secrets (`redaction`), and without any login or query of an address: all that is told."""
+    """Return `text` without secrets (`redaction`), and without any login or query of an address."""
     return redact(_SCHEME.sub(r"\1 ***", _QUERY.sub(r"\1?...", _LOGIN.sub("", text))))
 
 
 class Trace:
-    """`level`: the highest that anybody listens to; 0 when it is off. Thread-safe."""
+    """Hands lines to who listens. `level`: the highest that anybody listens to; 0 when it is off. Thread-safe."""
 
     def __init__(self) -> None:
         self.level = 0
@@ -39,7 +40,7 @@ class Trace:
 
     @contextmanager
     def told_to(self, level: int, say: Callable[[str], None]) -> Iterator[None]:
-        """`say` hears what is of `level` or below it."""
+        """Have `say` called with each line of `level` or below it, until the `with` ends."""
         outlet = (level, say)
         with self._lock:
             self._outlets.append(outlet)
@@ -52,11 +53,11 @@ class Trace:
                 self.level = max((level for level, _ in self._outlets), default=0)
 
     def decided(self, text: str) -> None:
-        """What was chosen, and why: a layer reused, a mirror passed over, a login taken."""
+        """Tell what was chosen, and why: a layer reused, a mirror passed over, a login taken."""
         self._tell(DECISIONS, text)
 
     def detailed(self, text: str) -> None:
-        """Every request, and what the user is told anyway."""
+        """Tell a request, or what the user is told anyway."""
         self._tell(ALL, text)
 
     def _tell(self, level: int, text: str) -> None:
@@ -72,7 +73,8 @@ TRACE = Trace()
 
 @contextmanager
 def log_file(path: Path, clock: Callable[[], float] = time.monotonic) -> Iterator[Callable[[str], None]]:
-    """Lines at the end of the file: time (UTC), seconds since the command began, text. Only its owner may read it.
+    """Open a file that gets a line for each call: time (UTC), seconds since the command began, text. Only its owner may
+    read it.
 
     `InputError` where it can't be written; what can't be written later is lost, and nothing else is.
     """

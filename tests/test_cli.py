@@ -111,7 +111,7 @@ DOCUMENTS = [
 def test_documents_name_commands_and_flags_that_exist(document: str) -> None:
     text = (ROOT / document).read_text()
     known = _options(parser())
-    for command in set(re.findall(r"\bcogpack ((?:(?:auth|registry|weights) )?[a-z]+)(?= [A-Z.$-]|`)", text)):
+    for command in set(re.findall(r"(?<!from )\bcogpack ((?:(?:auth|registry|weights) )?[a-z]+)(?= [A-Z.$-]|`)", text)):
         assert command in known, command
     flags = set().union(*known.values())
     for flag in set(re.findall(r"`(--[a-z-]+)", text)) | set(re.findall(r"\bcogpack [^`\n|]*? (--[a-z-]+)", text)):

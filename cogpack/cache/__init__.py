@@ -1,7 +1,7 @@
-"""The directory in which this machine keeps what can be had again: downloads, and what earlier runs have learned.
+"""The cache is a directory for what can be had again: downloads, and what earlier runs have learned.
 
-Nothing in it is needed for an image. Processes share it, it may be removed at any time when none runs, and
-`cogpack cache` cleans it while some do.
+Nothing in it is needed for an image. Processes share it, it may be removed at any time when none runs, and `cogpack
+cache` cleans it while some do. `place`: where it is; `kept`: the one of a run; `sweep`: its removal.
 """
 
 from cogpack.cache.kept import Kept

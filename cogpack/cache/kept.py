@@ -27,7 +27,8 @@ USED = "used"
 
 
 class Kept:
-    """`place`: where it is to be, None if nowhere. What can't be written is left alone, and this run keeps nothing."""
+    """Opens the cache of one run. `place`: where it is to be, None if nowhere. What can't be written is left alone, and
+    this run keeps nothing."""
 
     def __init__(self, place: Path | None, note: Callable[[Note], None] = lambda _: None) -> None:
         self.place = place
@@ -52,7 +53,7 @@ class Kept:
         return self.place if self.root != self.place and self.place and self.place.is_dir() else None
 
     def used(self, path: Path) -> None:
-        """`path`, which is in the cache or about to be, is wanted by this run: from now on nobody removes it."""
+        """Note that this run wants `path`, which is in the cache or about to be: from now on nobody removes it."""
         root = self.root
         if not path.is_relative_to(root):
             return

@@ -1,4 +1,5 @@
-"""Where the cache is, and the mark by which other programs know it as one (CACHEDIR.TAG, bford.info/cachedir)."""
+"""This module chooses where the cache is, and marks it so that other programs know it (CACHEDIR.TAG,
+bford.info/cachedir)."""
 
 import os
 import re
@@ -20,7 +21,7 @@ _OURS = re.compile(
 
 
 def chosen_place(option: Path | None, environment: Mapping[str, str], note: Callable[[Note], None]) -> Path | None:
-    """`option`, else `COGPACK_CACHE_DIR`, else `cogpack` in the XDG cache directory; absolute.
+    """Return `option`, else `COGPACK_CACHE_DIR`, else `cogpack` in the XDG cache directory; absolute.
 
     None where this user has no place for one. A relative `XDG_CACHE_HOME` counts for nothing (XDG Base Directory
     Specification), and `note` is told.
@@ -39,7 +40,7 @@ def chosen_place(option: Path | None, environment: Mapping[str, str], note: Call
 
 
 def is_tagged(directory: str | Path) -> bool:
-    """Whether it carries a valid tag: a plain file, no link, that begins with the signature."""
+    """Whether a directory carries a valid tag: a plain file, no link, that begins with the signature."""
     path = os.path.join(directory, TAG)  # noqa: PTH118 - asked of every directory of a project
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -60,6 +61,6 @@ def tag(directory: Path) -> None:
 
 
 def foreign(directory: Path) -> list[str]:
-    """Names in a cache that are not of its making, sorted."""
+    """Return the names in a cache that are not of its making, sorted."""
     names = (path.name for path in directory.iterdir())
     return sorted(name for name in names if name != TAG and not is_unfinished(name) and not _OURS.fullmatch(name))

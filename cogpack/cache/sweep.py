@@ -1,4 +1,4 @@
-"""What is in the cache, and its removal: by names that only cogpack gives, links never followed.
+"""A sweep lists what is in the cache, and removes it: by names that only cogpack gives, links never followed.
 
 Nothing goes that a running process has asked for since it started, nor what was made on that day or later.
 """
@@ -52,7 +52,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Swept(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes and files; `busy`: bytes that would have gone, but that a running process may want."""
+    """What a sweep did, in bytes and files; `busy`: bytes that would have gone, but that a running process may want."""
 
     removed: int
     files: int
@@ -61,19 +61,19 @@ class Swept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def items(root: Path) -> list[Item]:
-    """All that cogpack made in it, the longest unused first."""
+    """Return all that cogpack made in it, the longest unused first."""
     used = _uses(root)
     found = [_item(root, kind, name, used) for kind, name in _walk(root, "")]
     return sorted((item for item in found if item), key=lambda item: (item.last, item.name))
 
 
 def clean(root: Path) -> Swept:
-    """Everything goes."""
+    """Remove everything."""
     return _sweep(root, lambda found: found)
 
 
 def prune(root: Path, *, days: int, limit: int | None, now: float) -> Swept:
-    """What was not used for `days` goes, and of the rest the longest unused until `limit` bytes are left."""
+    """Remove what was not used for `days`, and of the rest the longest unused until `limit` bytes are left."""
 
     def due(found: list[Item]) -> list[Item]:
         old = {item.name: item for item in found if item.last < now - days * _DAY or item.kind == "scratch"}
@@ -125,7 +125,7 @@ def _swept(root: Path, due: Callable[[list[Item]], list[Item]]) -> Swept:
 
 
 def _walk(root: Path, directory: str) -> Iterator[tuple[str, str]]:
-    """Kind and name of what is ours; directories that are not are not entered, whatever their names."""
+    """Yield kind and name of what is ours; directories that are not are not entered, whatever their names."""
     try:
         with os.scandir(root / directory) as found:
             entries = list(found)
@@ -163,7 +163,7 @@ def _item(root: Path, kind: str, name: str, used: dict[str, float]) -> Item | No
 
 
 def _uses(root: Path) -> dict[str, float]:
-    """Names, each with the end of the last day on which a run wanted it."""
+    """Return names, each with the end of the last day on which a run wanted it."""
     found: dict[str, float] = {}
     for record in _records(root):
         with suppress(OSError, ValueError):
@@ -180,7 +180,7 @@ def _records(root: Path) -> list[Path]:
 
 
 def _running_since(root: Path) -> float | None:
-    """The start of the day on which the first of the running processes started; None when none is running."""
+    """Return the start of the day on which the first of the running processes started; None when none is running."""
     starts = []
     for path in (root / RUNNING).glob("*-*") if (root / RUNNING).is_dir() else ():
         with suppress(FileNotFoundError):
@@ -219,7 +219,8 @@ def _remove(root: Path, name: str) -> bool:
 
 
 def _remove_records(root: Path, left: Iterable[str]) -> None:
-    """Days that say nothing that a later one does not say of what is left; nobody is writing, since nobody runs."""
+    """Remove days that say nothing that a later one does not say of what is left; nobody is writing, since nobody
+    runs."""
     names, later = set(left), set[str]()
     for record in reversed(_records(root)):
         with suppress(OSError):
@@ -230,7 +231,7 @@ def _remove_records(root: Path, left: Iterable[str]) -> None:
 
 
 def _remove_empty(root: Path, names: Iterable[str]) -> None:
-    """The directories of what went, where it left them empty."""
+    """Remove the directories of what went, where it left them empty."""
     for name in names:
         for parent in (root / name).parents:
             if parent == root:

@@ -1,7 +1,7 @@
-"""`cogpack`: argv and environment to one settings value, one command, one line of result.
+"""The command line makes one settings value of argv and environment, runs one command, and prints its result.
 
-Results go to standard output, all else to standard error. Commands are imported when they are run, so that
-`cogpack --version` answers at once.
+Results go to standard output, all else to standard error. Commands are imported when they are run, so that `cogpack
+--version` answers at once.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from cogpack.cli.streams import give_up_stdout, hold_streams
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the process: the entry point `cogpack`."""
     hold_streams()
     code = run(argv)
     try:
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 
 def run(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is the process's."""
+    """Run one command, and return the process's exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
     arguments = argparse.Namespace(json="--json" in words, directory=Path())
     try:
@@ -57,7 +58,7 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 
 def _failed(error: BaseException, arguments: argparse.Namespace) -> int:
-    """Tell people, programs and the runner; the exit code."""
+    """Tell people, programs and the runner; return the exit code."""
     from cogpack.cli import github, json_output
     from cogpack.text import printable
 

@@ -1,4 +1,5 @@
-"""One function a command: arguments in, one text for standard output out. The commands are imported when they run."""
+"""Each function here runs one command: arguments in, one text for standard output out. The acts are imported when they
+run."""
 
 import argparse
 import time

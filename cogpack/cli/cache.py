@@ -1,4 +1,4 @@
-"""`cogpack cache ...`: one function an action."""
+"""Each function here runs one command of `cogpack cache`."""
 
 import argparse
 from collections.abc import Callable

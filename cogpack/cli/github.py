@@ -1,4 +1,4 @@
-"""What GitHub's runner, and others that speak its language, are told: annotations, outputs, the step's summary.
+"""This module tells GitHub's runner, and others that speak its language: annotations, outputs, the step's summary.
 
 docs.github.com, "Workflow commands for GitHub Actions". Each part depends on its own variable, which the runner sets.
 """
@@ -27,12 +27,12 @@ def is_here(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def error_line(failed: "Failure", directory: Path, environment: Mapping[str, str] = os.environ) -> str:
-    """One annotation, at its file and line where the message names them."""
+    """Return one annotation, at its file and line where the message names them."""
     return _command("error", f"{failed.message}\nnext: {failed.next_step}", "", directory, environment)
 
 
 def note_line(note: "Note", directory: Path, environment: Mapping[str, str] = os.environ) -> str:
-    """What stands at a line of a file is a warning there; all else is a notice."""
+    """Return an annotation: what stands at a line of a file is a warning there; all else is a notice."""
     kind = "warning" if _PLACE.match(note.text) else "notice"
     return _command(kind, note.text, note.code, directory, environment)
 
@@ -50,7 +50,7 @@ def _escaped(text: str, more: str = "") -> str:
 
 
 def _place(text: str, directory: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """File and line, relative to the checkout; nothing where the file is not in it."""
+    """Return file and line, relative to the checkout; nothing where the file is not in it."""
     found = _PLACE.match(text)
     if found is None:
         return {}
@@ -64,7 +64,8 @@ def _place(text: str, directory: Path, environment: Mapping[str, str]) -> dict[s
 
 
 def report(result: "Pushed | Built", notes: "Sequence[Note]", environment: Mapping[str, str] = os.environ) -> None:
-    """Outputs of the step, and its summary. A file that can't be written is the runner's trouble, not the image's."""
+    """Write the outputs of the step, and its summary. A file that can't be written is the runner's trouble, not the
+    image's."""
     if path := environment.get("GITHUB_OUTPUT"):
         values = {"digest": result.digest, "reference": result.reference, "tags": "\n".join(result.tags)}
         _append(path, "".join(map(_output, values, values.values())))
@@ -73,6 +74,7 @@ def report(result: "Pushed | Built", notes: "Sequence[Note]", environment: Mappi
 
 
 def report_failure(failed: "Failure", environment: Mapping[str, str] = os.environ) -> None:
+    """Write the step's summary of a command that failed."""
     if path := environment.get("GITHUB_STEP_SUMMARY"):
         lines = ["### cogpack", "", f"**error:** {_marked(failed.message)}", "", f"next: {_marked(failed.next_step)}"]
         _append(path, "\n".join(lines) + "\n\n")
@@ -84,7 +86,7 @@ def _append(path: str, text: str) -> None:
 
 
 def _output(name: str, value: str) -> str:
-    """With a word of its own around it: no value can end early or set another."""
+    """Return a value with a word of its own around it: none can end early or set another."""
     word = f"end-{secrets.token_hex(8)}"
     return f"{name}<<{word}\n{value}\n{word}\n"
 
@@ -107,7 +109,7 @@ def _summary(result: "Pushed | Built", notes: "Sequence[Note]") -> str:
 
 
 def _marked(text: str) -> str:
-    """Text of others as it is: nothing in it makes markup, a row or a link."""
+    """Return text of others as it is: nothing in it makes markup, a row or a link."""
     return "".join(
         f"&#{ord(sign)};" if sign in "&<>|`*_[]()#!~\\@" else " " if sign in "\r\n" else sign for sign in text
     )

@@ -1,4 +1,5 @@
-"""How a command line is read, and what is said of one that can't be: argparse, with help and errors of our own.
+"""The grammar reads a command line, and says what is wrong with one that it can't read: argparse, with help and errors
+of our own.
 
 An error is one line with the nearest name, and the next step. Help fits a screen of 80 columns and 24 lines: a command
 lists its own options, and names those that it shares with others, which `cogpack help TOPIC` explains.
@@ -21,7 +22,7 @@ _LEFT = 30
 
 
 class Topic(NamedTuple):
-    """Options that mean the same in many commands; `add` makes them."""
+    """A group of options that mean the same in many commands; `add` makes them."""
 
     name: str
     text: str
@@ -29,7 +30,7 @@ class Topic(NamedTuple):
 
 
 class Grammar(argparse.ArgumentParser):
-    """One command, or a word with commands below it.
+    """Reads one command, or a word with commands below it.
 
     `example`: a whole line that works, shown in the help and where an argument is missing. `minor`: a command that the
     list of all commands names in its last line only.
@@ -46,7 +47,7 @@ class Grammar(argparse.ArgumentParser):
     def command(
         self, name: str, text: str, act: Act | None = None, *, example: str = "", minor: bool = False
     ) -> "Grammar":
-        """A command below this one; `text`: one sentence; `act`: what it does, of one without commands below it."""
+        """Add a command below this one; `text`: one sentence; `act`: what it does, of one without commands below it."""
         self._adder = self._adder or self.add_subparsers(title="commands", metavar="COMMAND", required=True)
         made: Grammar = self._adder.add_parser(name, help=text, description=text, example=example, minor=minor)
         if act:
@@ -67,7 +68,7 @@ class Grammar(argparse.ArgumentParser):
             topic.add(add)
 
     def own(self) -> list[argparse.Action]:
-        """All arguments but the shared ones, --help and the command."""
+        """Return all arguments but the shared ones, --help and the command."""
         shared = [action for actions in self.shared.values() for action in actions]
         kinds = (argparse._HelpAction, argparse._SubParsersAction)  # noqa: SLF001
         return [action for action in self._actions if action not in shared and not isinstance(action, kinds)]
@@ -132,7 +133,7 @@ class Grammar(argparse.ArgumentParser):
         raise InputError(f"{self.prog}: {said}", next_step=advice)
 
     def _explained(self, missing: str) -> str:
-        """The first missing argument as the help has it."""
+        """Return the first missing argument as the help has it."""
         first = missing.split(", ")[0]
         for action in self._actions:
             if first in ("/".join(action.option_strings), action.metavar):
@@ -176,7 +177,7 @@ class Grammar(argparse.ArgumentParser):
 
 
 def topic_page(topic: Topic) -> str:
-    """The help of one topic: its options, each with its sentence."""
+    """Return the help of one topic: its options, each with its sentence."""
     page = Grammar(prog="cogpack", add_help=False)
     page.share(topic)
     rows = table((_left(action), action.help or "") for action in page.shared[topic.name])
@@ -184,7 +185,8 @@ def topic_page(topic: Topic) -> str:
 
 
 def table(rows: Iterable[tuple[str, str]]) -> list[str]:
-    """Two columns, the right one wrapped to the terminal; a left word that is too wide has a line of its own."""
+    """Lay out two columns, the right one wrapped to the terminal; a left word that is too wide has a line of its
+    own."""
     listed = list(rows)
     width = _width()
     left = max((len(name) for name, _ in listed if len(name) <= _LEFT), default=0)

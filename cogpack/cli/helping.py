@@ -1,4 +1,4 @@
-"""`cogpack help`, `version` and `completion`."""
+"""Each function here runs one of `cogpack help`, `version` and `completion`."""
 
 import argparse
 
@@ -55,7 +55,7 @@ def show_completion(arguments: argparse.Namespace) -> None:
 
 
 def _complete_paths(parser: Grammar, files: object, directories: object) -> None:
-    """Paths are completed, as files or as directories only."""
+    """Have paths completed, as files or as directories only."""
     for action in parser.own() + [action for made in parser.shared.values() for action in made]:
         kinds = set(str(action.metavar).replace(".tar", "").split("|"))
         if kinds & {"DIR", "FILE"}:

@@ -1,4 +1,4 @@
-"""What programs are told: one JSON document on standard output, however a command ended (docs/json.md)."""
+"""This module tells programs: one JSON document on standard output, however a command ended (docs/json.md)."""
 
 import signal
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 
 
 class Failure(NamedTuple):
-    """`code`: stable, for programs."""
+    """What is said of a command that failed. `code`: stable, for programs."""
 
     code: str
     message: str
@@ -26,8 +26,8 @@ class Failure(NamedTuple):
 
 
 def failure(error: BaseException, *, by: int = signal.SIGINT, goes_on: bool = False) -> Failure:
-    """What is said of an error; `by`: the signal that interrupted us; `goes_on`: the command, run again, finds what it
-    had finished."""
+    """Return what is said of an error; `by`: the signal that interrupted us; `goes_on`: the command, run again, finds
+    what it had finished."""
     if isinstance(error, CogpackError):
         return Failure(error.code, error.message, error.next_step, error.exit_code)
     if not isinstance(error, Exception):
@@ -39,7 +39,7 @@ def failure(error: BaseException, *, by: int = signal.SIGINT, goes_on: bool = Fa
 
 
 def document(result: Any, notes: "Sequence[Note]", failed: Failure | None = None) -> str:
-    """`result`: of the command, None where there is none. Its fields stand beside ours."""
+    """Return the JSON of a command's end. `result`: None where there is none. Its fields stand beside ours."""
     import msgspec
 
     from cogpack.oci import encode_result
@@ -60,7 +60,7 @@ def document(result: Any, notes: "Sequence[Note]", failed: Failure | None = None
 
 
 def write_files(result: "Pushed | Built", digest_file: Path | None, metadata_file: Path | None, text: str) -> None:
-    """The files that a pipeline asked for, each whole or not there. `text`: the whole result, as JSON."""
+    """Write the files that a pipeline asked for, each whole or not there. `text`: the whole result, as JSON."""
     import msgspec
 
     from cogpack.disk import write_whole

@@ -1,4 +1,4 @@
-"""The options that many commands share, and the types of arguments."""
+"""This module has the options that many commands share, and the types of arguments."""
 
 import argparse
 import re
@@ -64,8 +64,8 @@ TOPICS = {topic.name: topic for topic in (PROJECT, IMAGE, OUTPUT, CONNECTION)}
 
 
 def place(text: str) -> Path:
-    """To `Path` nothing is the current directory: to a script it is a variable that was not set. Other programs take
-    `-` for a standard stream, which here nothing is read from or written to."""
+    """Read a path. To `Path` nothing is the current directory: to a script it is a variable that was not set. Other
+    programs take `-` for a standard stream, which here nothing is read from or written to."""
     if not text:
         raise argparse.ArgumentTypeError("expected a path, found ''")
     if text == "-":
@@ -90,7 +90,7 @@ def port(text: str) -> int:
 
 
 def host(text: str) -> str:
-    """What matches no host would be an option without effect."""
+    """Read HOST or HOST:PORT: what matches no host would be an option without effect."""
     if not text or "/" in text or "@" in text:
         raise argparse.ArgumentTypeError(f"expected HOST or HOST:PORT, found {text!r}")
     return text
@@ -109,7 +109,7 @@ def days(text: str) -> int:
 
 
 def room(text: str) -> int:
-    """Bytes of `20GB`, `1.5TB`, `500MiB` or `1000000`."""
+    """Read a size: `20GB`, `1.5TB`, `500MiB` or `1000000`."""
     found = _ROOM.fullmatch(text)
     if not found:
         raise argparse.ArgumentTypeError(f"expected a size such as 20GB, found {text!r}")

@@ -1,4 +1,4 @@
-"""What `cogpack` takes on its command line."""
+"""This module lists what `cogpack` takes on its command line."""
 
 from cogpack import __version__
 from cogpack.cli import acts, helping, registries
@@ -13,7 +13,8 @@ _STORED = "HOST/NAME[:TAG|@DIGEST], or DIR[:NAME] of a layout"
 
 
 def parser() -> Grammar:
-    """Every command with its act. The defaults of shared options are there for commands that lack them."""
+    """Return the grammar of every command with its act. The defaults of shared options are there for commands that lack
+    them."""
     top = Grammar(
         prog="cogpack",
         description="Turn a Cog project into a standard OCI image without Docker.",
@@ -41,7 +42,7 @@ def _default(settings: dict[str, object]) -> object:
 
 
 def _projects(top: Grammar) -> None:
-    """Commands on a project."""
+    """Add the commands on a project."""
 
     def tags(added: Grammar) -> None:
         text = "take no tag's word for what a layer comes out as"
@@ -138,7 +139,7 @@ def _targets(added: Grammar) -> None:
 
 
 def _images(top: Grammar) -> None:
-    """Commands on images that are there already."""
+    """Add the commands on images that are there already."""
     inspect = top.command(
         "inspect",
         "Describe an image of a registry or an OCI layout.",

@@ -1,4 +1,4 @@
-"""The commands about registries: one function each."""
+"""Each function here runs one command about registries."""
 
 import argparse
 import contextlib
@@ -95,7 +95,7 @@ def login(arguments: argparse.Namespace) -> None:
 
 
 def _asked_for(arguments: argparse.Namespace, host: str) -> tuple[str, str]:
-    """User and password, never as an argument: every process on the machine can read those."""
+    """Ask for user and password, never as an argument: every process on the machine can read those."""
     import getpass
 
     asks = sys.stdin is not None and sys.stdin.isatty()

@@ -1,4 +1,4 @@
-"""A command from its arguments to its one text on standard output."""
+"""This module brings a command from its arguments to its one text on standard output."""
 
 import argparse
 import contextlib
@@ -22,7 +22,8 @@ _ARENA_MAX = -8
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which a job that is cancelled gets, or SIGHUP of a terminal that is gone: Ctrl-C but for the exit code.
+    """Raised of SIGTERM, which a job that is cancelled gets, or SIGHUP of a terminal that is gone: Ctrl-C but for the
+    exit code.
 
     `number`: of the signal.
     """
@@ -154,7 +155,7 @@ def _share_one_heap() -> None:
 
 
 def text(arguments: argparse.Namespace, result: Any, line: str) -> str:
-    """`line` for people; the whole `result` is kept for programs."""
+    """Return `line` for people; the whole `result` is kept for programs."""
     from cogpack.redaction import redact_result
     from cogpack.text import visible
 

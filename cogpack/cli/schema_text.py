@@ -1,4 +1,5 @@
-"""What a model takes and gives, in words, of its OpenAPI document, which is anybody's: nothing in it is certain.
+"""This module tells in words what a model takes and gives, of its OpenAPI document, which is anybody's: nothing in it
+is certain.
 
 A value is `integer, 1 to 10 [3]`, its default in brackets as in our help, or `string: fast, slow`.
 """
@@ -14,7 +15,7 @@ _WIDTH = 60
 
 
 def value_text(schema: Mapping[str, Any]) -> str:
-    """An input or the output in a few words."""
+    """Write an input or the output in a few words."""
     words = _type(schema)
     choices = schema.get("enum")
     if isinstance(choices, list):
@@ -56,5 +57,5 @@ def _limits(least: object, most: object) -> str:
 
 
 def _shown(value: object) -> str:
-    """Text as it is, on one line; else as JSON has it."""
+    """Return text as it is, on one line; else as JSON has it."""
     return " ".join(value.split()) if isinstance(value, str) and value.strip() else json.dumps(value)

@@ -1,4 +1,5 @@
-"""The three streams that a process is born with, or without: cron, daemons and `2>&-` close them, disks fill up.
+"""This module holds the three streams that a process is born with, or without: cron, daemons and `2>&-` close them,
+disks fill up.
 
 What is opened next would get the number of a closed one, and a blob would have our messages in it. So each number is
 taken here first. What goes to standard error is never worth an end; what goes to standard output was asked for.
@@ -46,12 +47,12 @@ def put(text: str) -> None:
 
 
 def give_up_stdout() -> None:
-    """What is still to be written there is lost, and the interpreter's end does not try again."""
+    """Lose what is still to be written there, so that the interpreter's end does not try again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Closed(io.TextIOBase):
-    """Standard output that was closed before we began. What is written is missed when it is flushed."""
+    """Stands for standard output that was closed before we began. What is written is missed when it is flushed."""
 
     def __init__(self) -> None:
         self._missed = False
@@ -70,7 +71,7 @@ class _Closed(io.TextIOBase):
 
 
 class _Forgiving(io.TextIOBase):
-    """Standard error that may be a full disk, or a terminal that is gone: what can't be said is not said."""
+    """Stands for standard error that may be a full disk, or a terminal that is gone: what can't be said is not said."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -1,4 +1,5 @@
-"""What is answered to a command or an option that does not exist: the nearest one, or what other tools call it."""
+"""This module answers to a command or an option that does not exist: with the nearest one, or what other tools call
+it."""
 
 import difflib
 import shlex
@@ -86,7 +87,7 @@ def _meant(parser: "Grammar", said: str, names: list[str]) -> InputError:
 
 
 def unknown_option(parser: "Grammar", name: str, words: "Sequence[str]" = ()) -> InputError:
-    """`words`: the option and what stands behind it."""
+    """Return the error of an option that there is not. `words`: the option and what stands behind it."""
     said = f"{parser.prog}: no option {name}"
     see = f"see {parser.prog} --help"
     if answer := ANSWERS.get(f"{parser.prog} {name}"):
@@ -104,7 +105,7 @@ def unknown_option(parser: "Grammar", name: str, words: "Sequence[str]" = ()) ->
 
 
 def _behind(parser: "Grammar", below: "list[Grammar]", words: "Sequence[str]") -> str:
-    """The same line with the option and its value behind the command, as far as one was named that takes it."""
+    """Return the same line with the option and its value behind the command, as far as one was named that takes it."""
     option, *rest = words
     taken = 1 if "=" not in option and below[0].takes_value(option) else 0
     moved, rest = [option, *rest[:taken]], rest[taken:]
@@ -122,6 +123,6 @@ def _below(parser: "Grammar") -> "Iterator[Grammar]":
 
 
 def near(word: str, names: "list[str] | dict[str, Grammar]") -> list[str]:
-    """Names that begin with `word`, else those that look like it; two at most."""
+    """Return names that begin with `word`, else those that look like it; two at most."""
     begun = [name for name in names if len(word) > 2 and name.startswith(word)]
     return begun[:2] or difflib.get_close_matches(word, list(names), n=1, cutoff=0.7)

@@ -1,4 +1,4 @@
-"""What a command did, in one line, and what one would do next."""
+"""This module says what a command did, in one line, and what one would do next."""
 
 import argparse
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def moved_text(verb: str, size: int, seconds: float, *, requests: int | None = None) -> str:
-    """`sent 165.5 MB in 10 requests and 12 s, 13.8 MB/s`."""
+    """Write `sent 165.5 MB in 10 requests and 12 s, 13.8 MB/s`."""
     from cogpack.text import count_text, size_text, time_text
 
     took = time_text(seconds)
@@ -21,7 +21,7 @@ def moved_text(verb: str, size: int, seconds: float, *, requests: int | None = N
 
 
 def built_text(layers: "Sequence[ImageLayer]", seconds: float) -> str:
-    """`built 14 layers in 12 s, 2 of them were there`."""
+    """Write `built 14 layers in 12 s, 2 of them were there`."""
     from cogpack.text import count_text, time_text
 
     there = sum(not layer.sent for layer in layers)
@@ -31,6 +31,6 @@ def built_text(layers: "Sequence[ImageLayer]", seconds: float) -> str:
 
 
 def suggest(arguments: argparse.Namespace, session: "Session", command: str) -> None:
-    """The next command, where a person looks on."""
+    """Show the next command, where a person looks on."""
     if arguments.watched:
         session.progress.summary(f"next: {command}")

@@ -1,4 +1,4 @@
-"""`cogpack weights ...`: one function an action."""
+"""Each function here runs one command of `cogpack weights`."""
 
 import argparse
 from typing import TYPE_CHECKING

@@ -14,13 +14,13 @@ DAYS = 30
 
 
 class CachePlace(msgspec.Struct, frozen=True, kw_only=True):
-    """It need not be there yet."""
+    """Where the cache is; it need not be there yet."""
 
     directory: str
 
 
 class CacheKind(msgspec.Struct, frozen=True, kw_only=True):
-    """`size` in bytes."""
+    """What the cache holds of one kind; `size` in bytes."""
 
     name: str
     size: int
@@ -28,7 +28,7 @@ class CacheKind(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CacheSize(msgspec.Struct, frozen=True, kw_only=True):
-    """`size` in bytes; `kinds` by name."""
+    """What the cache holds; `size` in bytes, `kinds` by name."""
 
     directory: str
     size: int
@@ -37,7 +37,8 @@ class CacheSize(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CacheCleaned(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes: `removed`, in `files`; `left`; and of these `busy`, which would have gone if no other process ran."""
+    """What a cleaning did, in bytes: `removed`, in `files`; `left`; and of these `busy`, which would have gone if no
+    other process ran."""
 
     directory: str
     removed: int
@@ -47,10 +48,12 @@ class CacheCleaned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def cache_place(session: Session) -> CachePlace:
+    """Say where the cache is."""
     return CachePlace(directory=str(_place(session)))
 
 
 def cache_size(session: Session) -> CacheSize:
+    """Count what the cache holds."""
     place = _place(session)
     found = items(place)
     kinds = tuple(

@@ -8,7 +8,7 @@ from cogpack.session import Session
 
 
 def explain(session: Session, target: str) -> Explained:
-    """`target`: HOST or HOST/REPOSITORY. No secret is in the answer."""
+    """Say which credentials `target`, a HOST or HOST/REPOSITORY, would get. No secret is in the answer."""
     if "/" not in normal_key(target):
         return session.credentials.explain(registry_host(target), "")
     reference = Reference.parse(target)

@@ -17,7 +17,8 @@ _HOST = re.compile(r"(?:\[[0-9a-f:]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::[0-9
 
 
 class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
-    """`kept`: a file, or the program that has it. `proved`: the registry asked for the credentials, and took them."""
+    """What a login came to. `kept`: a file, or the program that has it. `proved`: the registry asked for the
+    credentials, and took them."""
 
     host: str
     user: str
@@ -26,8 +27,8 @@ class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoggedOut(msgspec.Struct, frozen=True, kw_only=True):
-    """`found`: there was something to forget. `left`: a source that still has credentials for the host; `paths`: where
-    those of single paths below it are."""
+    """What a logout came to. `found`: there was something to forget. `left`: a source that still has credentials for
+    the host; `paths`: where those of single paths below it are."""
 
     host: str
     found: bool
@@ -36,7 +37,7 @@ class LoggedOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def registry_host(text: str) -> str:
-    """`text` as the name of a registry ("ghcr.io", "localhost:5000"); `InputError` for anything with a path."""
+    """Read `text` as the name of a registry ("ghcr.io", "localhost:5000"); `InputError` for anything with a path."""
     host = normal_key(text)
     if not _HOST.fullmatch(host):
         raise InputError(f"{text!r:.200} is no registry host", next_step="name the host alone, as in ghcr.io")
@@ -44,7 +45,7 @@ def registry_host(text: str) -> str:
 
 
 def login(session: Session, host: str, user: str, secret: Secret) -> LoggedIn:
-    """Nothing is kept that the registry refuses."""
+    """Try `user` and `secret` at the registry `host`, and keep them. Nothing is kept that it refuses."""
     if not user or not secret.reveal():
         raise InputError(f"{host}: the user or the password is empty", next_step="give both")
     proved = _prove(session, host, user, secret)
@@ -58,6 +59,7 @@ def login(session: Session, host: str, user: str, secret: Secret) -> LoggedIn:
 
 
 def logout(session: Session, host: str) -> LoggedOut:
+    """Forget what is kept for the registry `host`, and say what else would be used there."""
     found = Keeper(session.environment).erase(host)
     return LoggedOut(
         host=host,

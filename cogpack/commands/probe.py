@@ -10,7 +10,7 @@ from cogpack.session import Session
 
 
 def probe(session: Session, target: str) -> Probed:
-    """`target`: `HOST/NAME`, a repository that may be pushed to; its tags and images stay as they are."""
+    """Measure in `target`, a repository (`HOST/NAME`) that may be pushed to; its tags and images stay as they are."""
     if "/" not in target:
         raise InputError(f"{target}: a repository is probed, not a registry", next_step=f"write {target}/NAME")
     reference = parse_reference(session, target)

@@ -10,8 +10,10 @@ from cogpack.session import Session
 
 
 def schema(session: Session) -> bytes:
-    """With the versions of the lock where there is one that can be read: nothing is resolved for this, nor refused for
-    what a schema does not need."""
+    """Return the document, with the versions of the lock where there is one that can be read.
+
+    Nothing is resolved for this, nor refused for what a schema does not need.
+    """
     project = find_described(session)
     decisions = _decisions(session, project)
     python = python_minor(project.config)

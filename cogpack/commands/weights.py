@@ -24,7 +24,7 @@ _INDEX_LIMIT = 64 * 1024 * 1024
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """Files that were written, and their bytes in all."""
+    """Which files were written, and their bytes in all."""
 
     directory: str
     files: tuple[str, ...]
@@ -32,7 +32,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def split(session: Session, source: Path, output: Path, *, size: int | None) -> Written:
-    """The parts of a safetensors or GGUF file, as an image would hold them, in `output`."""
+    """Write the parts of a safetensors or GGUF file, as an image would hold them, into `output`."""
     file = LocalFile.named(source)
     kind = cut_rule(source.name)
     if kind is None:
@@ -52,7 +52,8 @@ def split(session: Session, source: Path, output: Path, *, size: int | None) -> 
 
 
 def join(session: Session, source: Path, output: Path) -> Written:
-    """One file of the parts in `source`: their index, the first of them, or a directory with just one of these."""
+    """Write one file of the parts in `source`: their index, the first of them, or a directory with just one of
+    these."""
     place = _beginning(source)
     pieces = _gguf(place) if place.name.endswith(".gguf") else _safetensors(place)
     _new_files(output.parent, [output.name])
@@ -80,7 +81,7 @@ def _is_first(name: str) -> bool:
 
 
 def _safetensors(place: Path) -> list[Content]:
-    """What the file that the shards of an index make consists of."""
+    """Return what the file consists of that the shards of an index make."""
     with LocalFile.named(place).open() as stream:
         document = decode(stream.read(_INDEX_LIMIT), ShardIndex, where=str(place))
     tensors: dict[str, tuple[LocalFile, int, Tensor]] = {}
@@ -105,7 +106,8 @@ def _safetensors(place: Path) -> list[Content]:
 
 
 def _gguf(place: Path) -> list[Content]:
-    """What the file that split files make consists of: to the byte what was split, if usual tools had written it."""
+    """Return what the file consists of that split files make: to the byte what was split, if usual tools had written
+    it."""
     named = GGUF_PART.fullmatch(place.name)
     if named is None or not _is_first(place.name):
         raise InputError(f"{place}: no first part of a split GGUF file", next_step="name the part 00001-of-N")

@@ -1,4 +1,7 @@
-"""Progress on standard error: live bars on a terminal, plain lines everywhere else."""
+"""The console shows progress on standard error: live bars on a terminal, plain lines everywhere else.
+
+`board`: what goes on; `lines` and `live`: who shows it.
+"""
 
 import os
 import sys
@@ -19,7 +22,8 @@ def open_progress(
     environment: Mapping[str, str] = os.environ,
     told: Callable[[Note], str] = noted,
 ) -> Lines | Live:
-    """Bars only where a person looks on: a terminal, no CI, no TERM=dumb. `told`: the line of a note in a log."""
+    """Return bars where a person looks on (a terminal, no CI, no TERM=dumb), else lines. `told`: the line of a note in
+    a log."""
     person = sys.stderr.isatty() and not in_ci(environment) and environment.get("TERM") != "dumb"
     if person and not quiet:
         return Live(cancellation, reflows=reflows(environment))  # rich honours NO_COLOR itself

@@ -1,4 +1,5 @@
-"""What goes on at the moment: every task with its bytes, and all of them together. Nothing is drawn here."""
+"""A board knows what goes on at the moment: every task with its bytes, and all of them together. Nothing is drawn
+here."""
 
 import threading
 from collections import deque
@@ -19,7 +20,7 @@ REUSED = ("reused", "mounted")
 
 
 class Rate:
-    """Bytes a second, from what was seen at some moments."""
+    """Takes bytes a second, from what was seen at some moments."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
@@ -37,13 +38,13 @@ class Rate:
 
 
 class Display(Protocol):
-    """Who shows a board."""
+    """Shows a board."""
 
     def ended(self, work: "Work", outcome: str) -> None: ...
 
 
 class Work:
-    """A `Task`. `begun`: the moment when it was first worked on, None of what only waits its turn."""
+    """A `Task` of the board. `begun`: the moment when it was first worked on, None of what only waits its turn."""
 
     def __init__(self, board: "Board", name: str, size: int | None) -> None:
         self._board = board
@@ -80,8 +81,8 @@ class Work:
 
 
 class Total:
-    """Of all tasks. `size`: bytes that move in all, as far as is known; `whole`: all of it is; `there`: bytes that need
-    not move; `left`: seconds to come, None where nobody can tell."""
+    """Sums all tasks. `size`: bytes that move in all, as far as is known; `whole`: all of it is; `there`: bytes that
+    need not move; `left`: seconds to come, None where nobody can tell."""
 
     def __init__(self, *, moved: int, size: int, whole: bool, there: int, rate: float) -> None:
         self.moved, self.size, self.whole, self.there, self.rate = moved, size, whole, there, rate
@@ -89,7 +90,7 @@ class Total:
 
 
 class Board:
-    """Thread-safe. `clock`: seconds, monotonic."""
+    """Holds all tasks. Thread-safe. `clock`: seconds, monotonic."""
 
     def __init__(self, display: Display, cancellation: Cancellation, clock: Callable[[], float]) -> None:
         self._display = display
@@ -131,13 +132,13 @@ class Board:
         self._display.ended(work, outcome)
 
     def active(self) -> list[Work]:
-        """What is worked on, in the order in which it began."""
+        """Return what is worked on, in the order in which it began."""
         with self._lock:
             works = [work for work in self._works if work.begun is not None]
         return sorted(works, key=lambda work: work.begun or 0.0)
 
     def total(self, now: float) -> Total:
-        """Also looks at all tasks, for their rates: to be called now and then."""
+        """Sum all tasks, and look at them for their rates: to be called now and then."""
         with self._lock:
             works = tuple(self._works)
             moved, there = self._moved, self._there

@@ -1,4 +1,4 @@
-"""Progress for logs: a line for what is done, and signs of life while something takes long."""
+"""Lines show progress in logs: one for what is done, and signs of life while something takes long."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ def noted(note: Note) -> str:
 
 
 class Lines:
-    """One line per finished task: `sent     weights: model.safetensors  90.9 MB in 0.4 s`.
+    """Writes one line per finished task: `sent weights: model.safetensors 90.9 MB in 0.4 s`.
 
     After 5 seconds a line says that a task is under way; every 30 seconds one tells of all together.
     """
@@ -52,7 +52,7 @@ class Lines:
         self._line(self._noted(note))
 
     def debug(self, text: str) -> None:
-        """A line of the trace, which who asked for it gets with `-q`, too."""
+        """Write a line of the trace, which who asked for it gets with `-q`, too."""
         self._line(f"debug: {text}")
 
     def summary(self, text: str) -> None:
@@ -65,7 +65,7 @@ class Lines:
             self._line(f"{finished(outcome, work.name, size)} in {time_text(work.seconds(self._board.clock()))}")
 
     def tick(self) -> None:
-        """What is to be said of what takes long."""
+        """Say what is to be said of what takes long."""
         now = self._board.clock()
         active = self._board.active()
         total = self._board.total(now)
@@ -98,7 +98,7 @@ class Lines:
 
 
 def amounts(total: Total) -> list[str]:
-    """Bytes, rate, and the time that is left where that can be told."""
+    """Write bytes, rate, and the time that is left where that can be told."""
     parts = [of_text(total.moved, total.size if total.whole else None), f"{size_text(total.rate)}/s"]
     return parts if total.left is None else [*parts, f"{time_text(total.left)} left"]
 

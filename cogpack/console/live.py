@@ -1,4 +1,4 @@
-"""Progress for a terminal: bars for what goes on, finished tasks as lines above them.
+"""Live progress draws bars on a terminal for what goes on, and finished tasks as lines above them.
 
 All that is written goes through one lock: lines, bars, and their removal. Bars are drawn as rows that never fill the
 last column, and are taken away by their number, or where the window became narrower by the rows that they have now.
@@ -31,7 +31,8 @@ _CLEARED_ABOVE = "\x1b[1A\x1b[2K"
 
 
 class Live:
-    """`reflows`: the terminal wraps rows anew when it becomes narrower, as nearly all do but xterm and the console."""
+    """Draws on a terminal. `reflows`: it wraps rows anew when it becomes narrower, as nearly all do but xterm and the
+    console."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class Live:
         self._draw(f"note: {note.text}")
 
     def debug(self, text: str) -> None:
-        """A line of the trace."""
+        """Write a line of the trace."""
         self._draw(f"debug: {text}")
 
     def summary(self, text: str) -> None:
@@ -74,7 +75,7 @@ class Live:
         self._draw()
 
     def _draw(self, *lines: str) -> None:
-        """`lines` where the bars are, and the bars as they are now below them: in one write."""
+        """Write `lines` where the bars are, and the bars as they are now below them, at once."""
         with self._lock:
             rows = self._rows() if self._open else []
             with self._console.capture() as captured:
@@ -89,7 +90,7 @@ class Live:
             self._width = self._console.width
 
     def _erased(self) -> str:
-        """What takes the bars away, and leaves the cursor where they began."""
+        """Return what takes the bars away, and leaves the cursor where they began."""
         width = self._console.width
         folded = self._reflows and width < self._width
         rows = sum(-(-size // width) if folded and size else 1 for size in self._drawn)
@@ -115,7 +116,7 @@ class Live:
         return Text(shortened(text, self._console.width - 1))
 
     def _row(self, work: Work, now: float) -> "Text":
-        """`send     weights: model…fetensors  ━━━━━━──────  45.2 of 90.9 MB  12.3 MB/s`"""
+        """Return a task as `send     weights: model…fetensors  ━━━━━━──────  45.2 of 90.9 MB  12.3 MB/s`."""
         from rich.text import Text
 
         whole = work.size if work.size and work.moved <= work.size else None  # a size may be about right only
@@ -161,7 +162,7 @@ class Live:
 
 
 def _total_text(total: Total, board: Board, width: int) -> str:
-    """As much of it as there is room for."""
+    """Write as much of the sum as there is room for."""
     parts = amounts(total)
     if total.there:
         parts.append(f"{size_text(total.there)} there already")

@@ -1,4 +1,4 @@
-"""Files on their way into a layout: whole under their names, or not there."""
+"""A blob on its way into a layout is whole under its name, or not there."""
 
 import fcntl
 import os
@@ -12,7 +12,10 @@ from cogpack.disk import UNFINISHED, sync_directory, writing
 
 
 class Incoming:
-    """A file on its way in. `keep` makes it a blob of the layout; without that, leaving the `with` removes it."""
+    """A file on its way in. `keep` makes it a blob of the layout; without that, leaving the `with` removes it.
+
+    It is locked while somebody writes it: what a killed writer left is nobody's, and is swept.
+    """
 
     def __init__(self, root: Path, place: Callable[[Digest], Path]) -> None:
         self._root = root
@@ -40,7 +43,7 @@ class Incoming:
                 left = left[self._stream.write(left) :]
 
     def keep(self, digest: Digest) -> None:
-        """`digest` must be that of the bytes written: the caller has hashed them."""
+        """Give it the name of its digest: the caller has hashed the bytes written."""
         self.move(self._place(digest))
 
     def move(self, target: Path) -> None:

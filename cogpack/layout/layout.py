@@ -37,7 +37,7 @@ class _Version(msgspec.Struct):
 
 
 class Layout:
-    """`create` makes one or opens it for writing, `read` wants one that is there."""
+    """A layout of this machine: `create` makes one or opens it for writing, `read` wants one that is there."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -46,7 +46,10 @@ class Layout:
 
     @classmethod
     def create(cls, root: Path) -> Self:
-        """A missing or empty directory becomes a layout; anything that is not one is an `InputError`, untouched."""
+        """Make a layout of a missing or empty directory, or open the one that is there.
+
+        Anything else is an `InputError`, and stays as it is.
+        """
         layout = cls(root)
         cls.check(root)
         with writing(root):
@@ -63,7 +66,7 @@ class Layout:
 
     @classmethod
     def check(cls, root: Path) -> None:
-        """What `create` will refuse, before anything is done for it."""
+        """Raise what `create` will refuse, before anything is done for it."""
         with writing(root):
             if not os.path.lexists(real_path(root)):
                 return
@@ -81,8 +84,11 @@ class Layout:
 
     @contextmanager
     def filling(self, *, again: bool = False) -> Iterator[None]:
-        """While an image comes. If it is refused (`is_refusal`), a layout that never had one goes again, unless another
-        process is at it; what the user had made stays, empty. `again`: what differed may not differ the next time."""
+        """Hold the layout while an image comes.
+
+        If it is refused (`is_refusal`), a layout that never had one goes again, unless another process is at it; what
+        the user had made stays, empty. `again`: what differed may not differ the next time.
+        """
         with writing(self.root):
             holding = os.open(self.root / "blobs", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -108,6 +114,7 @@ class Layout:
 
     @classmethod
     def read(cls, root: Path) -> Self:
+        """Open a layout that is there, for reading."""
         try:
             root.stat()
             for name in ("oci-layout", "index.json"):
@@ -146,7 +153,7 @@ class Layout:
         return self.root / "blobs" / algorithm / encoded
 
     def blob_size(self, digest: Digest) -> int | None:
-        """Bytes of the blob, None where there is none."""
+        """Return the bytes of a blob, None where there is none."""
         try:
             return self.blob_path(digest).stat().st_size
         except OSError:
@@ -156,7 +163,7 @@ class Layout:
         return self.blob_size(blob.digest) == blob.size
 
     def blob_bytes(self, blob: Descriptor, *, limit: int = CONFIG_LIMIT) -> bytes:
-        """A small blob (a manifest, a config), checked against its descriptor."""
+        """Return a small blob (a manifest, a config), checked against its descriptor."""
         if blob.size > limit:
             raise InputError(
                 f"{self.root}: {blob.digest} has {blob.size} bytes; a document has {limit} at most",
@@ -176,7 +183,7 @@ class Layout:
 
     @contextmanager
     def blob(self, blob: Descriptor) -> Iterator[Iterator[bytes]]:
-        """The bytes of a blob; the last block is only given when all were right."""
+        """Open a blob, in blocks; the last one is only given when all were right."""
         path = self.blob_path(blob.digest)
 
         def blocks() -> Iterator[bytes]:
@@ -202,7 +209,7 @@ class Layout:
             yield blocks()
 
     def add(self, data: bytes) -> Digest:
-        """A small blob. One that is there already is compared, and replaced if it is damaged."""
+        """Store a small blob. One that is there already is compared, and replaced if it is damaged."""
         digest = sha256(data)
         path = self.blob_path(digest)
         if not path.is_file() or path.read_bytes() != data:
@@ -229,7 +236,7 @@ class Layout:
     # The index
 
     def entries(self) -> list[dict[str, Any]]:
-        """The descriptors of index.json, all their fields kept; empty before the first `publish`."""
+        """Return the descriptors of index.json, all their fields kept; none before the first `publish`."""
         where = self.root / "index.json"
         try:
             data = _bounded(where, _INDEX_LIMIT)
@@ -246,11 +253,11 @@ class Layout:
         return found
 
     def names(self) -> dict[str, Descriptor]:
-        """The named descriptors of index.json."""
+        """Return the named descriptors of index.json."""
         return {name: self._descriptor(entry) for entry in self.entries() if (name := _ref_name(entry)) is not None}
 
     def nameless(self) -> list[Descriptor]:
-        """The others; what can't be one of our descriptors (another digest algorithm) is left out."""
+        """Return the others; what can't be one of our descriptors (another digest algorithm) is left out."""
         found = []
         for entry in self.entries():
             if _ref_name(entry) is None:
@@ -276,7 +283,8 @@ class Layout:
             self._sound = data
 
     def image(self, name: str | None = None) -> Descriptor:
-        """What `name` stands for; without, the layout's one image: other clients list parts and referrers too."""
+        """Return what `name` stands for; without, the layout's one image: other clients list parts and referrers
+        too."""
         entries = self.entries()
         if name is not None:
             entries = [entry for entry in entries if _ref_name(entry) == name]
@@ -317,7 +325,7 @@ def _ref_name(entry: Mapping[str, Any]) -> str | None:
 
 
 def _bounded(path: Path, limit: int) -> bytes:
-    """`FileNotFoundError` where there is none."""
+    """Read a file of `limit` bytes at most; `FileNotFoundError` where there is none."""
     with open_file(path) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:

@@ -1,4 +1,4 @@
-"""What oras-py asks of one repository, asked of ours: requests' requests in, requests' answers out."""
+"""This module asks our registry what oras-py asks of one repository: requests' requests in, requests' answers out."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -24,7 +24,7 @@ _REFUSAL_LIMIT = 64 * 1024
 
 
 def get_blob(repository: Repository, digest: str, request: requests.PreparedRequest) -> requests.Response:
-    """An answer to read from. Asked once."""
+    """Open an answer to read from. It is asked for once."""
     ours, expected = repository.requests, parse_digest(digest, where=repository.requests.name)
     with ExitStack() as stack:
         stream = stack.enter_context(ours.get(f"{ours.base}/blobs/{expected}", _headers(request)))
@@ -49,7 +49,8 @@ def blob_in_memory(repository: Repository, digest: str, request: requests.Prepar
 
 
 def fetch_blob(repository: Repository, blob: Descriptor, path: Path) -> None:
-    """As `path`, over several connections; what a call that failed has left beside it is not fetched again."""
+    """Fetch a blob into `path`, over several connections; what a call that failed has left beside it is not fetched
+    again."""
     cancellation = repository.requests.http.cancellation
     beside = path.with_name(f".{path.name[:200]}.partial")
     with (
@@ -73,7 +74,7 @@ def get_manifest(repository: Repository, ref: str, request: requests.PreparedReq
 
 
 def put_manifest(repository: Repository, ref: str, request: requests.PreparedRequest) -> requests.Response:
-    """Listed among the referrers of its subject, too, where the registry does not see to that."""
+    """Put a manifest, and list it among the referrers of its subject where the registry does not see to that."""
     data, media_type = _body(request) or b"", _header(request, "Content-Type")
     descriptor = Descriptor(media_type=media_type, digest=sha256(data), size=len(data))
     if media_type in MANIFEST_TYPES:
@@ -86,7 +87,7 @@ def put_manifest(repository: Repository, ref: str, request: requests.PreparedReq
 
 
 def ask(repository: Repository, address: Address, request: requests.PreparedRequest) -> requests.Response:
-    """Any other request."""
+    """Send any other request."""
     ours, method = repository.requests, request.method or ""
     answer = ours.request(method, f"{ours.base}/{address.rest}", _headers(request), body=_body(request))
     if answer.status in (401, 403):
@@ -96,7 +97,8 @@ def ask(repository: Repository, address: Address, request: requests.PreparedRequ
 
 
 class FileBlocks:
-    """A blob in a file. Each iteration reads it anew, and ends without error only if it still is that blob."""
+    """The bytes of a blob in a file. Each iteration reads it anew, and ends without error only if it still is that
+    blob."""
 
     def __init__(self, path: Path, blob: Descriptor) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""`Registry.auth`: where oras-py's callers say who they are."""
+"""`Registry.auth` is where oras-py's callers say who they are."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from cogpack.registry.credentials.files import normal_key
 
 
 class Logins(oras.auth.base.AuthBackend):  # type: ignore[misc] # oras has no types
-    """Each login is for one registry: `hostname`, or the one that it names. `changed` hears of each.
+    """Keeps logins, each for one registry: `hostname`, or the one that it names. `changed` hears of each.
 
     It signs nothing: headers are made where requests are sent, and not shown to anybody.
     """
@@ -26,11 +26,11 @@ class Logins(oras.auth.base.AuthBackend):  # type: ignore[misc] # oras has no ty
         self._changed = changed
 
     def before(self, others: Credentials) -> Credentials:
-        """What the program said, then `others`."""
+        """Return what the program said, then `others`."""
         return Credentials([_Said(self._logins, others)])
 
     def say(self, hostname: str | None, login: Login | None) -> None:
-        """None: nobody."""
+        """Keep a login for one registry; None: nobody's."""
         if hostname is None:
             raise InputError(
                 "a login belongs to one registry, and none is named",
@@ -48,11 +48,11 @@ class Logins(oras.auth.base.AuthBackend):  # type: ignore[misc] # oras has no ty
         self.say(self.hostname, Login("", Secret(token), kind=Kind.REGISTRY_TOKEN, source="set_token_auth"))
 
     def logout(self, hostname: str) -> None:
-        """Forgotten by this object, in files too; they stay as they are, as in oras-py."""
+        """Forget it in this object, whatever files have; they stay as they are, as in oras-py."""
         self.say(hostname, None)
 
     def load_configs(self, container: object, configs: list[str] | None = None) -> None:  # noqa: ARG002
-        """`configs`: one file, asked where Docker's would be."""
+        """Have one file of `configs` asked where Docker's would be."""
         if configs and configs[0] != self.config:
             self.config = configs[0]
             self._changed()
@@ -66,7 +66,7 @@ class Logins(oras.auth.base.AuthBackend):  # type: ignore[misc] # oras has no ty
         headers: dict[str, str],
         refresh: bool = False,  # noqa: ARG002
     ) -> tuple[dict[str, str], bool]:
-        """(headers, False): what was refused is final, whatever can be done was done."""
+        """Return (headers, False): what was refused is final, whatever can be done was done."""
         return headers, False
 
 

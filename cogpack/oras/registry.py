@@ -1,4 +1,4 @@
-"""`oras.provider.Registry` whose requests, bodies and logins are ours; its interface and answers stay oras-py's.
+"""`oras.provider.Registry`, whose requests, bodies and logins are ours: its interface and answers stay oras-py's.
 
 What is not here is inherited, and reaches the network through `do_request` alone.
 """
@@ -98,7 +98,7 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
         hostname: str | None = None,
         config_path: str | None = None,
     ) -> dict[str, str]:
-        """Try it there, then keep it where Docker would; nothing is asked at a terminal."""
+        """Try a login there, then keep it where Docker would; nothing is asked at a terminal."""
         host = registry_host(hostname or self.hostname or "docker.io")
         secret = Secret(oras.utils.readline() if password_stdin else password)
         with self._open(host, config_path) as session:
@@ -117,7 +117,7 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
         json: dict[str, Any] | None = None,
         stream: bool = False,
     ) -> requests.Response:
-        """One request to a repository: retried, signed, and what it gets by digest verified.
+        """Send one request to a repository: retried, signed, and what it gets by digest verified.
 
         Without `stream`, a blob of more than 256 MiB is an `InputError`. An Authorization in `headers` is left out.
         """
@@ -141,7 +141,7 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
         return self._repository(address.repository, push=push)
 
     def _do_paginated_request(self, url: str, callable: Callable[[requests.Response], bool]) -> None:  # noqa: A002
-        """`callable`: of each page; is it not enough?"""
+        """Ask for page after page while `callable` of one does not say that it is enough."""
         repository = Address.parse(url).repository
         for _ in range(_PAGES):
             response = self.do_request(url, headers=dict(self.headers))
@@ -181,7 +181,8 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
         do_chunked: bool = False,  # noqa: ARG002
         chunk_size: int = 0,  # noqa: ARG002
     ) -> requests.Response:
-        """The file `blob` in the shape that the registry takes, whatever `do_chunked` says; 200: it was there."""
+        """Upload the file `blob` in the shape that the registry takes, whatever `do_chunked` says; 200: it was
+        there."""
         repository, descriptor = self._of(container, push=True), _descriptor(layer)
         request = requests.Request("PUT", f"{repository.requests.base}/blobs/{descriptor.digest}").prepare()
         if repository.has_blob(descriptor):
@@ -207,7 +208,7 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
         return self.upload_blob(blob, container, layer)
 
     def download_blob(self, container: Container, digest: str, outfile: str) -> str:
-        """The blob at `outfile`: whole and verified, or not at all."""
+        """Fetch the blob into `outfile`: whole and verified, or not at all."""
         path, repository = Path(outfile), self._of(container, push=False)
         digest = parse_digest(digest, where=repository.requests.name)  # before it may be part of a path
         _make_room(path)
@@ -230,7 +231,7 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
         overwrite: bool = True,
         outdir: str | None = None,
     ) -> list[str]:
-        """The files of an artifact, in `outdir`. What is no titled file or directory is named by its digest."""
+        """Fetch the files of an artifact into `outdir`. What is no titled file or directory is named by its digest."""
         container = self.get_container(target)
         self.auth.load_configs(container, [config_path] if config_path else None)
         layers = self.get_manifest(container, allowed_media_type).get("layers", [])
@@ -249,13 +250,13 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
         return files
 
     def _fetch(self, container: Container, layer: Mapping[str, Any], outfile: str) -> str:
-        """As `download_blob`, of whose size is known: ranges beside ranges, and what came before a failure stays."""
+        """Fetch a blob whose size is known: ranges beside ranges, and what came before a failure stays."""
         _make_room(Path(outfile))
         fetch_blob(self._of(container, push=False), _descriptor(layer), Path(outfile))
         return outfile
 
     def _unpack(self, container: Container, layer: Mapping[str, Any], directory: Path) -> None:
-        """What oras packed as a directory; nothing in it is written or linked outside of `directory`."""
+        """Unpack what oras packed as a directory; nothing in it is written or linked outside of `directory`."""
         if not hasattr(tarfile, "data_filter"):
             raise InputError("this Python can't unpack archives safely", next_step="use Python 3.11.4 or later")
         with TemporaryDirectory() as temporary, writing(directory):
@@ -270,7 +271,7 @@ class Registry(oras.provider.Registry):  # type: ignore[misc] # oras has no type
 
 
 def _make_room(path: Path) -> None:
-    """The directory of a file to come."""
+    """Make the directory of a file to come."""
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is no file", next_step="choose another place")
     with writing(path):

@@ -1,4 +1,4 @@
-"""Addresses of the distribution-spec taken apart, and our answers as those of requests."""
+"""This module takes addresses of the distribution-spec apart, and gives our answers as requests gives its own."""
 
 import io
 import re
@@ -25,7 +25,8 @@ _ADDRESS = re.compile(
 
 
 class Address(msgspec.Struct, frozen=True):
-    """`https://HOST/v2/NAME/KIND/REF`; `rest` begins with the kind, as sent. `kind`: "blobs/uploads" is one."""
+    """The parts of `https://HOST/v2/NAME/KIND/REF`; `rest` begins with the kind, as sent. `kind`: "blobs/uploads" is
+    one."""
 
     repository: Reference
     rest: str
@@ -34,7 +35,8 @@ class Address(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """An `InputError` for what is no endpoint of a repository: no credentials are for it, so nothing is sent."""
+        """Read an address. What is no endpoint of a repository is an `InputError`: no credentials are for it, so
+        nothing is sent."""
         found = _ADDRESS.fullmatch(url)
         host = found[1].lower() if found else ""
         host = "docker.io" if host in HUB_NAMES else host
@@ -52,7 +54,7 @@ class Address(msgspec.Struct, frozen=True):
 def answered(
     request: requests.PreparedRequest, status: int, headers: Mapping[str, str], body: bytes | IO[bytes]
 ) -> requests.Response:
-    """As requests gives it; a `body` that is a stream is read by whoever wants it."""
+    """Return an answer as requests gives it; a `body` that is a stream is read by whoever wants it."""
     response = requests.Response()
     response.status_code = status
     response.reason = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""

@@ -1,4 +1,4 @@
-"""Who may use the server: one user with a password (HTTP Basic, RFC 7617)."""
+"""This module says who may use the server: one user with a password (HTTP Basic, RFC 7617)."""
 
 import base64
 import hashlib
@@ -9,7 +9,8 @@ from cogpack.redaction import learn
 
 
 class User:
-    """Keeps a hash of what the user sends, not the password. A bad name or an empty password is an `InputError`."""
+    """The one user. It keeps a hash of what he sends, not the password. A bad name or an empty password is an
+    `InputError`."""
 
     def __init__(self, name: str, password: str) -> None:
         if not name or ":" in name:

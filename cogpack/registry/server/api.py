@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from cogpack.http import is_loopback
@@ -11,13 +11,24 @@ from cogpack.registry.server.blobs import Blobs
 from cogpack.registry.server.failure import Refusal
 from cogpack.registry.server.manifests import Manifests
 from cogpack.registry.server.names import repository_name
+from cogpack.registry.server.storage import Storage
+from cogpack.registry.server.uploads import Uploads
 
 
 class Api(Blobs, Manifests):
-    """`host`: what the server was told to listen on; `user`: who may use it, else anybody on this machine."""
+    """Answers the requests of a connection to a registry.
 
-    host: str
-    user: User | None
+    `host`: what the server was told to listen on; `user`: who may use it, else anybody on this machine.
+    """
+
+    def __init__(
+        self, *connection: Any, storage: Storage, uploads: Uploads, user: User | None, host: str, **more: Any
+    ) -> None:
+        self.storage = storage
+        self.uploads = uploads
+        self.user = user
+        self.host = host.lower()
+        super().__init__(*connection, **more)
 
     def authorise(self) -> None:
         if self.user is None:

@@ -1,4 +1,4 @@
-"""Blobs and their uploads: end-2, 4, 5, 6, 10, 11, 13 and 14 of the distribution-spec."""
+"""This module answers for blobs and their uploads: end-2, 4, 5, 6, 10, 11, 13 and 14 of the distribution-spec."""
 
 from cogpack.digest import Digest
 from cogpack.registry.server.exchange import Exchange
@@ -86,7 +86,8 @@ class Blobs(Exchange):
         self._created(upload.repository, digest)
 
     def _append(self, upload: Upload) -> None:
-        """A `Content-Range` must begin at the end of what is here. A cut body stays, as far as it came."""
+        """Add a body to an upload. A `Content-Range` must begin at the end of what is here. A cut body stays, as far as
+        it came."""
         header = self.headers.get("Content-Range")
         declared = None
         if header is not None:

@@ -1,4 +1,5 @@
-"""The body of one request, in pieces: by Content-Length or in chunked transfer coding (RFC 9112, sections 6 and 7)."""
+"""A body is what one request brings, in pieces: by Content-Length or in chunked transfer coding (RFC 9112, sections 6
+and 7)."""
 
 import re
 import time
@@ -18,11 +19,12 @@ _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\
 
 
 class Cut(ConnectionError):  # noqa: N818 - the client's doing
-    """The client went away, or broke the framing, in the middle of its body."""
+    """Raised where the client went away, or broke the framing, in the middle of its body."""
 
 
 class Body:
-    """`length`: as declared, None when chunked. `received`: bytes so far. `drained`: the next request can follow."""
+    """Reads what a request brings. `length`: as declared, None when chunked. `received`: bytes so far. `drained`: the
+    next request can follow."""
 
     def __init__(self, stream: BufferedIOBase, headers: Message, place: Place, proceed: Callable[[], None]) -> None:
         """`headers`: of a head that was read (`head.read_head`). `proceed` is called before the first byte is read."""
@@ -35,7 +37,7 @@ class Body:
         self._pieces = self._read()
 
     def pieces(self) -> Iterator[memoryview]:
-        """What arrives, as it arrives; each piece is overwritten by the next. Called again, it goes on."""
+        """Yield what arrives, as it arrives; each piece is overwritten by the next. Called again, it goes on."""
         return self._pieces
 
     def _read(self) -> Iterator[memoryview]:
@@ -82,7 +84,7 @@ class Body:
             return self._stream.readline(_LINE)
 
     def read(self, limit: int) -> bytes:
-        """The whole body; more than `limit` bytes are refused."""
+        """Return the whole body; more than `limit` bytes are refused."""
         if self.length is not None and self.length > limit:
             raise _too_large(limit)
         joined = bytearray()

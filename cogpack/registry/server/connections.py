@@ -1,4 +1,4 @@
-"""The open connections, each with a thread of its own: so many and no more."""
+"""This module counts the open connections, each with a thread of its own: so many and no more."""
 
 import socket
 import threading
@@ -20,7 +20,7 @@ _LOOK = 1.0
 
 
 class Place:
-    """What a connection did with its time. `known`: a request of it was authorised; `at_work`: one is."""
+    """Measures what a connection did with its time. `known`: a request of it was authorised; `at_work`: one is."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.known = False
@@ -31,12 +31,12 @@ class Place:
         self._since: float | None = None
 
     def begin(self) -> None:
-        """A request: its bytes and seconds count from here."""
+        """Begin a request: its bytes and seconds count from here."""
         self._moved, self._waited, self._since = 0, 0.0, None
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """While the client is waited for: to send, or to take what is sent."""
+        """Take the time while the client is waited for: to send, or to take what is sent."""
         self._since = started = self._clock()
         try:
             yield
@@ -48,15 +48,15 @@ class Place:
         self._moved += size
 
     def pace(self, now: float) -> float | None:
-        """Bytes a second while it was waited for; None where that was too short to tell."""
+        """Return the bytes a second while it was waited for; None where that was too short to tell."""
         since = self._since
         waited = self._waited + (now - since if since is not None else 0.0)
         return self._moved / waited if waited >= _GRACE else None
 
 
 class Connections:
-    """Where one too many comes, another makes room: first who has not said who he is, then who rests between two
-    requests, each kind by how long it has; then the slowest of those that are below `_SLOW`.
+    """Keeps the open connections. Where one too many comes, another makes room: first who has not said who he is, then
+    who rests between two requests, each kind by how long it has; then the slowest of those that are below `_SLOW`.
 
     While all are at work at a fair pace, the next one waits. Nobody keeps others out by saying nothing, or nearly
     nothing; who may not use the server keeps nobody out.
@@ -70,7 +70,7 @@ class Connections:
         self._closed = False
 
     def admit(self, connection: socket.socket) -> bool:
-        """Waits for a place; False once `close` was called."""
+        """Wait for a place; False once `close` was called."""
         with self._changed:
             told = float("-inf")
             while len(self._places) + len(self._leaving) >= _MOST and not self._closed:
@@ -95,13 +95,13 @@ class Connections:
         return min(slow, key=lambda found: found[0])[1] if slow else None
 
     def place(self, connection: socket.socket) -> Place:
-        """Of an admitted connection; of one that was told to leave, one that counts for nothing."""
+        """Return the place of an admitted connection; of one that was told to leave, one that counts for nothing."""
         with self._changed:
             return self._places.get(connection) or Place(self._clock)
 
     @contextmanager
     def at_work(self, connection: socket.socket) -> Iterator[Place]:
-        """From when a request is authorised to the end of its answer."""
+        """Count it as at work, from when a request is authorised to the end of its answer."""
         place = self.place(connection)
         place.known = place.at_work = True
         place.begin()
@@ -115,7 +115,7 @@ class Connections:
                 self._changed.notify()
 
     def forget(self, connection: socket.socket) -> None:
-        """It is about to be closed."""
+        """Free the place of a connection that is about to be closed."""
         with self._changed:
             self._places.pop(connection, None)
             self._leaving.discard(connection)

@@ -1,4 +1,4 @@
-"""Manifests and indexes that clients put: read, judged, and described as referrers."""
+"""Documents are the manifests and indexes that clients put: read, judged, and described as referrers."""
 
 from typing import TypeAlias
 
@@ -10,7 +10,7 @@ Document: TypeAlias = Manifest | Index
 
 
 def read_document(media_type: str, data: bytes) -> Document:
-    """`data`, which must be what `media_type` says, and nothing else to any client."""
+    """Read `data`, which must be what `media_type` says, and nothing else to any client."""
     try:
         return read_manifest(data, media_type, where="the body")
     except InputError as error:
@@ -18,12 +18,13 @@ def read_document(media_type: str, data: bytes) -> Document:
 
 
 def parts(document: Document) -> list[Descriptor]:
-    """All that must be in the repository before the document is. The subject may come later, says the spec."""
+    """Return all that must be in the repository before the document is. The subject may come later, says the spec."""
     return document.manifests if isinstance(document, Index) else [document.config, *document.layers]
 
 
 def as_referrer(document: Document, stored: Descriptor) -> Descriptor:
-    """The document, stored as `stored`, as its subject's referrers list it (distribution-spec, "Listing Referrers")."""
+    """Describe the document, stored as `stored`, as its subject's referrers list it (distribution-spec, "Listing
+    Referrers")."""
     kind = document.artifact_type or None
     if isinstance(document, Manifest):
         kind = kind or document.config.media_type

@@ -1,4 +1,4 @@
-"""One connection: requests in, answers out, each reported once. What they mean is `api.py`'s business."""
+"""An exchange answers the requests of one connection, and reports each once. What they mean is `api.py`'s business."""
 
 from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler
@@ -31,20 +31,31 @@ _TLS_HANDSHAKE = b"\x16"
 
 
 class Exchange(BaseHTTPRequestHandler):
-    """Base of the API's handler. `on_request` hears of an answer in memory before it is sent, of a file after."""
+    """The base of what answers the requests of a connection: all of them, before its `__init__` returns.
+
+    `on_request` hears of an answer in memory before it is sent, of a file after.
+    """
 
     protocol_version = "HTTP/1.1"
     server_version = "cogpack"
     sys_version = ""
     disable_nagle_algorithm = True
     timeout = 300  # seconds of silence: a client may be busy making the next piece
-    on_request: OnRequest
-    connections: Connections
     rfile: BufferedReader
     body: Body
     query: Mapping[str, Sequence[str]]
 
-    def __init__(self, request: object, client_address: object, server: BaseServer) -> None:
+    def __init__(
+        self,
+        request: object,
+        client_address: object,
+        server: BaseServer,
+        *,
+        connections: Connections,
+        on_request: OnRequest,
+    ) -> None:
+        self.connections = connections
+        self.on_request = on_request
         self._answered = self._waits = False
         super().__init__(request, client_address, server)  # type: ignore[arg-type]  # the stub knows TCP's types only
 
@@ -118,7 +129,7 @@ class Exchange(BaseHTTPRequestHandler):
             self.end_headers()
 
     def _check_origin(self) -> None:
-        """A page of the web that a browser on this machine shows can send requests here, and says whose it is."""
+        """Refuse what a page of the web sends: a browser on this machine lets it, and says whose page it is."""
         host = self.headers.get("Host", "").lower()
         origin = self.headers.get("Origin")
         if origin is not None and origin.partition("://")[2].lower() != host:
@@ -133,7 +144,7 @@ class Exchange(BaseHTTPRequestHandler):
         self.answer(refusal.status, refusal.body, headers)
 
     def asked(self, name: str) -> str:
-        """A parameter of the query, the last one of that name; empty where there is none."""
+        """Return a parameter of the query, the last one of that name; empty where there is none."""
         return self.query.get(name, [""])[-1]
 
     def _head(self, status: int, size: int | None, headers: Mapping[str, str]) -> None:
@@ -148,7 +159,7 @@ class Exchange(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
 
     def answer(self, status: int, data: bytes = b"", headers: Mapping[str, str] = {}) -> None:
-        """An answer in memory. A HEAD gets its headers only."""
+        """Send an answer in memory. A HEAD gets its headers only."""
         self._drain()
         self._head(status, None if status == 204 else len(data), headers)
         sent = b"" if self.command == "HEAD" else data
@@ -156,7 +167,7 @@ class Exchange(BaseHTTPRequestHandler):
         self._flush_with(sent)
 
     def answer_file(self, status: int, path: Path, start: int, end: int, headers: Mapping[str, str]) -> None:
-        """Bytes `start` to `end` (exclusive) of a file, by the kernel's own copying."""
+        """Send bytes `start` to `end` (exclusive) of a file, by the kernel's own copying."""
         self._drain()
         self._head(status, end - start, headers)
         if self.command != "GET":

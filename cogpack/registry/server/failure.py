@@ -1,4 +1,4 @@
-"""What the server answers when it refuses (distribution-spec, "Error Codes")."""
+"""A refusal is what the server answers when it does not do what was asked (distribution-spec, "Error Codes")."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,8 @@ from cogpack.oci import encode
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault of the server
-    """`code` is one of the spec's; `headers` go out with the answer. `close`: the end of the request can't be told."""
+    """Raised to answer an error. `code` is one of the spec's; `headers` go out with the answer. `close`: the end of the
+    request can't be told."""
 
     def __init__(
         self, status: int, code: str, message: str, *, headers: Mapping[str, str] = {}, close: bool = False

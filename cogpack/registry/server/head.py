@@ -1,4 +1,4 @@
-"""The head of a request, read strictly (RFC 9112, sections 2 to 6).
+"""The head of a request is read strictly (RFC 9112, sections 2 to 6).
 
 What two readers could understand in two ways is refused and ends the connection: a proxy before this server may be the
 other reader, and what it takes for a body must not be taken for a request here.
@@ -28,7 +28,7 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 class BadHead(Exception):  # noqa: N818 - an answer, not a fault of the server
-    """A head that is answered with `status` and nothing else."""
+    """Raised of a head that is answered with `status` and nothing else."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -37,7 +37,8 @@ class BadHead(Exception):  # noqa: N818 - an answer, not a fault of the server
 
 
 class Head(msgspec.Struct, frozen=True):
-    """`version`: "HTTP/1.0" or "HTTP/1.1"; `headers`: as they came, without the blanks around values."""
+    """What a head says. `version`: "HTTP/1.0" or "HTTP/1.1"; `headers`: as they came, without the blanks around
+    values."""
 
     method: str
     target: str
@@ -59,7 +60,7 @@ class Head(msgspec.Struct, frozen=True):
 
 
 def read_head(stream: BufferedIOBase) -> Head | None:
-    """The next head of the connection; None where it ends before one begins.
+    """Read the next head of the connection; None where it ends before one begins.
 
     `BadHead` for what is no head of HTTP/1, `Cut` where it breaks off.
     """
@@ -107,7 +108,7 @@ def _fields(stream: BufferedIOBase) -> Message:
 
 
 def _check(version: str, headers: Message) -> None:
-    """What must be told from the fields alone: where the body ends (section 6.3), and for whom it is (3.2)."""
+    """Check what must be told from the fields alone: where the body ends (section 6.3), and for whom it is (3.2)."""
     lengths = headers.get_all("Content-Length") or []
     codings = [text.lower() for text in headers.get_all("Transfer-Encoding") or []]
     if codings and (lengths or version == "HTTP/1.0" or codings != ["chunked"]):

@@ -1,4 +1,4 @@
-"""Manifests, tags and referrers: end-3, 7, 8, 9 and 12 of the distribution-spec."""
+"""This module answers for manifests, tags and referrers: end-3, 7, 8, 9 and 12 of the distribution-spec."""
 
 import re
 from collections.abc import Mapping
@@ -77,7 +77,7 @@ class Manifests(Exchange):
         self.answer(200, encode({"name": repository, "tags": tags}), headers)
 
     def list_referrers(self, repository: str, text: str) -> None:
-        """In pages that are manifests themselves, so none is larger than those may be."""
+        """List referrers in pages that are manifests themselves, so none is larger than those may be."""
         subject, wanted = digest_name(text), self.asked("artifactType")
         headers = {"Content-Type": OCI_INDEX} | ({"OCI-Filters-Applied": "artifactType"} if wanted else {})
         page: list[Descriptor] = []

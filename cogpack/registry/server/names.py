@@ -1,4 +1,4 @@
-"""The words of a path (distribution-spec, "Pulling manifests"): nothing else reaches the disk."""
+"""This module reads the words of a path (distribution-spec, "Pulling manifests"): nothing else reaches the disk."""
 
 from cogpack.digest import Digest, parse_digest
 from cogpack.errors import InputError

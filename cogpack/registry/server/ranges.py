@@ -1,4 +1,5 @@
-"""The three range grammars of the API: `Range` of a download, `Content-Range` and `Range` of an upload."""
+"""This module reads the three range grammars of the API: `Range` of a download, `Content-Range` and `Range` of an
+upload."""
 
 import re
 
@@ -7,11 +8,11 @@ _CHUNK = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 
 
 class Unsatisfiable(ValueError):  # noqa: N818 - RFC 9110's word
-    """The range lies outside the blob."""
+    """Raised of a range that lies outside the blob."""
 
 
 def requested_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """(start, end), end exclusive, of a `Range` request (RFC 9110, 14.1.2); None where the whole is to be sent.
+    """Return (start, end), end exclusive, of a `Range` request (RFC 9110, 14.1.2); None where the whole is to be sent.
 
     Forms other than one range of bytes are ignored, as the RFC allows.
     """
@@ -31,7 +32,8 @@ def requested_range(header: str | None, size: int) -> tuple[int, int] | None:
 
 
 def chunk_range(header: str) -> tuple[int, int] | None:
-    """(start, end), end exclusive, of an upload's `Content-Range`: `<start>-<end inclusive>`, no unit, no total."""
+    """Return (start, end), end exclusive, of an upload's `Content-Range`: `<start>-<end inclusive>`, no unit, no
+    total."""
     found = _CHUNK.fullmatch(header.strip())
     if not found or int(found[2]) < int(found[1]):
         return None
@@ -39,5 +41,6 @@ def chunk_range(header: str) -> tuple[int, int] | None:
 
 
 def received_range(size: int) -> str:
-    """The `Range` of an upload's answers. `0-0` also stands for nothing, as in the registries that people run."""
+    """Return the `Range` of an upload's answers. `0-0` also stands for nothing, as in the registries that people
+    run."""
     return f"0-{max(0, size - 1)}"

@@ -1,9 +1,11 @@
-"""The server: a socket, a thread per connection, and an end that leaves none of them behind."""
+"""The server is a socket, a thread per connection, and an end that leaves none of them behind."""
 
 import ipaddress
 import socket
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -37,13 +39,9 @@ class Server:
         address = _address(host, port, open_to_all=user is None)
         self._storage = storage = Storage(directory)
         self._uploads = uploads = Uploads(storage.layout)
-        said = staticmethod(on_request or _silent)
+        answer = partial(Api, storage=storage, uploads=uploads, user=user, host=host, on_request=on_request or _silent)
         try:
-            self._listener = Listener(
-                address,
-                Api,
-                {"storage": storage, "uploads": uploads, "user": user, "host": host.lower(), "on_request": said},
-            )
+            self._listener = Listener(address, answer)
         except (OSError, OverflowError) as error:
             storage.close()
             raise _unusable(host, port, error) from error
@@ -97,7 +95,7 @@ def _unusable(host: str, port: int, error: Exception) -> InputError:
 
 
 class Listener(ThreadingHTTPServer):
-    """Connections, a thread each, whose requests a `handler` with these `attributes` answers."""
+    """Accepts connections, and gives each a thread in which `answer` makes an `Exchange` of it."""
 
     daemon_threads = False
     block_on_close = True
@@ -106,12 +104,11 @@ class Listener(ThreadingHTTPServer):
     def __init__(
         self,
         address: tuple[socket.AddressFamily, tuple[str, int]],
-        handler: type[Exchange],
-        attributes: dict[str, Any],
+        answer: Callable[..., Exchange],
     ) -> None:
         self.connections = Connections()
         self.address_family, place = address
-        super().__init__(place, type("_Bound", (handler,), {**attributes, "connections": self.connections}))
+        super().__init__(place, partial(answer, connections=self.connections))
 
     @property
     def name(self) -> str:
@@ -144,5 +141,5 @@ class Listener(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        """A bug of ours: to where uncaught exceptions of threads go; the others are served on."""
+        """Hand a bug of ours to where uncaught exceptions of threads go; the others are served on."""
         threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))

@@ -27,7 +27,8 @@ from cogpack.registry.server.failure import Refusal
 
 
 class Storage:
-    """Names, tags and digests given to it must have been parsed (`names.py`). One server per directory."""
+    """Keeps what the server has. Names, tags and digests given to it must have been parsed (`names.py`). One server per
+    directory."""
 
     def __init__(self, directory: Path) -> None:
         self.layout = Layout.create(directory)
@@ -48,7 +49,7 @@ class Storage:
     # Blobs
 
     def blob(self, repository: str, digest: Digest) -> Path | None:
-        """The file of a blob that `repository` has."""
+        """Return the file of a blob that `repository` has."""
         path = self.layout.blob_path(digest)
         return path if self._record(repository, "_blobs", digest).exists() and path.is_file() else None
 
@@ -62,13 +63,13 @@ class Storage:
         return True
 
     def delete_blob(self, repository: str, digest: Digest) -> bool:
-        """False where there is none."""
+        """Forget a blob of the repository; False where there is none."""
         return self._remove(self._record(repository, "_blobs", digest))
 
     # Manifests and tags
 
     def manifest(self, repository: str, reference: str | Digest) -> tuple[Descriptor, Path] | None:
-        """By tag or by digest."""
+        """Find a manifest by tag or by digest."""
         digest = Digest(reference) if ":" in reference else self.tags(repository).get(reference)
         if digest is None:
             return None
@@ -78,7 +79,8 @@ class Storage:
         return Descriptor(media_type=record.read_text(), digest=digest, size=path.stat().st_size), path
 
     def put_manifest(self, repository: str, media_type: str, data: bytes, tags: Collection[str]) -> Document:
-        """Checked first: it is what `media_type` says, and all that it names is here. The tags are moved last."""
+        """Store a manifest once it is what `media_type` says, and all that it names is here. The tags are moved
+        last."""
         document = read_document(media_type, data)
         self._check_parts(repository, document)
         digest = self.layout.add(data)
@@ -104,7 +106,7 @@ class Storage:
                 )
 
     def delete_manifest(self, repository: str, reference: str | Digest) -> bool:
-        """A tag alone, or a digest with all its tags. False where there is none."""
+        """Forget a tag alone, or a digest with all its tags; False where there is none."""
         with self._lock:
             tags = self.tags(repository)
             if ":" not in reference:
@@ -116,7 +118,7 @@ class Storage:
             return self._remove(self._record(repository, "_manifests", Digest(reference)))
 
     def tags(self, repository: str) -> dict[str, Digest]:
-        """Tag to manifest digest."""
+        """Return tags, each with its manifest's digest."""
         prefix = f"{repository}:"
         return {
             name.removeprefix(prefix): descriptor.digest
@@ -128,7 +130,7 @@ class Storage:
         return (self.layout.root / "repositories" / repository / "_manifests").is_dir()
 
     def referrers(self, repository: str, subject: Digest, *, after: str) -> Iterator[Descriptor]:
-        """What has `subject`, in the order of digests, from the first one behind `after` on."""
+        """Yield what has `subject`, in the order of digests, from the first one behind `after` on."""
         try:
             found = sorted(path.name for path in self._referrers(repository, subject).iterdir())
         except FileNotFoundError:

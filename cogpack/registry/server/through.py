@@ -1,4 +1,4 @@
-"""A registry on loopback with one image, whose blobs come from elsewhere while they are read.
+"""This is a registry on loopback with one image, whose blobs come from elsewhere while they are read.
 
 An engine pulls from it as from any registry, layer by layer in order; where the bytes come from, over how many
 connections, and with whose credentials, is not the engine's concern.
@@ -12,8 +12,9 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 from urllib.parse import unquote
 
 import msgspec
@@ -33,7 +34,7 @@ _ROUTE = re.compile(r"/v2/([0-9a-f]+)/(manifests|blobs)/([^/]+)")
 
 
 class Served(msgspec.Struct, frozen=True):
-    """One image: its manifest, and its blobs by digest."""
+    """The one image: its manifest, and its blobs by digest."""
 
     manifest: Descriptor
     data: bytes
@@ -42,8 +43,10 @@ class Served(msgspec.Struct, frozen=True):
 
 
 class _Through(Exchange):
-    name: str
-    served: Served
+    def __init__(self, *connection: Any, name: str, served: Served, **more: Any) -> None:
+        self.name = name
+        self.served = served
+        super().__init__(*connection, **more)
 
     def authorise(self) -> None:
         # Engines are told the name as an argument of theirs, which all users of this machine can see.
@@ -75,7 +78,7 @@ class _Through(Exchange):
         self.on_request(self.command, self.path, 0, len(self.served.data))
 
     def _blob(self, blob: Descriptor, headers: Mapping[str, str]) -> None:
-        """An engine that goes on after a cut asks for the rest, and checks the digest of it all itself."""
+        """Send a blob. An engine that goes on after a cut asks for the rest, and checks the digest of it all itself."""
         try:
             part = requested_range(self.headers.get("Range"), blob.size)
         except Unsatisfiable:
@@ -101,8 +104,8 @@ class PullThrough:
     def __init__(self, served: Served) -> None:
         self._name = secrets.token_hex(16)
         self._asked = threading.Event()
-        attributes = {"name": self._name, "served": served, "on_request": staticmethod(self._hear)}
-        self._listener = Listener((socket.AF_INET, ("127.0.0.1", 0)), _Through, attributes)
+        answer = partial(_Through, name=self._name, served=served, on_request=self._hear)
+        self._listener = Listener((socket.AF_INET, ("127.0.0.1", 0)), answer)
         self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.05,), name="through")
 
     def _hear(self, method: str, path: str, received: int, sent: int) -> None:  # noqa: ARG002
@@ -115,7 +118,7 @@ class PullThrough:
 
     @property
     def asked(self) -> bool:
-        """Whether anybody has come."""
+        """Whether an engine has asked for anything."""
         return self._asked.is_set()
 
     def __enter__(self) -> Self:
@@ -127,7 +130,8 @@ class PullThrough:
 
 
 def _owner(host: str, port: int) -> int | None:
-    """Whose the socket at this address of the machine is (proc(5), net/tcp); None where that can't be told."""
+    """Return the user whose socket is at this address of the machine (proc(5), net/tcp); None where that can't be
+    told."""
     place = f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
     try:
         rows = Path("/proc/net/tcp").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""Blob uploads (distribution-spec, "Pushing blobs"): sessions that grow in order and become blobs at the end."""
+"""An upload grows in order and becomes a blob at its end (distribution-spec, "Pushing blobs")."""
 
 import threading
 import time
@@ -12,20 +12,20 @@ from cogpack.layout import Layout
 from cogpack.registry.server.failure import Refusal
 
 _MOST = 256
-"""Open sessions; each holds a file."""
+"""Open uploads; each holds a file."""
 
 _IDLE = 60.0
-"""Seconds after which an untouched session may make room for a new one, when there are too many."""
+"""Seconds after which an untouched upload may make room for a new one, when there are too many."""
 
 _FORGOTTEN = 3600.0
-"""Seconds after which an untouched session ends in any case."""
+"""Seconds after which an untouched upload ends in any case."""
 
 _PATIENCE = 30.0
-"""Seconds to wait for an earlier request of the same session, whose client may have gone unnoticed."""
+"""Seconds to wait for an earlier request of the same upload, whose client may have gone unnoticed."""
 
 
 class Upload:
-    """One session. What has arrived stays when a request is cut off; the hash follows along."""
+    """One upload. What has arrived stays when a request is cut off; the hash follows along."""
 
     def __init__(self, layout: Layout, repository: str) -> None:
         self.id = str(uuid.uuid4())
@@ -75,7 +75,7 @@ class Upload:
 
 
 class Uploads:
-    """The open sessions. They end with the server: clients start such uploads anew."""
+    """Keeps the uploads that have begun. They end with the server: clients start such uploads anew."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -103,7 +103,7 @@ class Uploads:
         return upload
 
     def end(self, upload: Upload) -> None:
-        """Forget the session; what was not committed is removed."""
+        """Forget the upload; what was not committed is removed."""
         with self._lock:
             self._open.pop(upload.id, None)
         upload.discard()

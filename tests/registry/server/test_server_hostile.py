@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -26,7 +26,8 @@ def said(server: Server, request: bytes) -> bytes:
     host, _, port = server.address.partition(":")
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(request)
-        connection.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # it has answered and hung up already
+            connection.shutdown(socket.SHUT_WR)
         found = b""
         while block := connection.recv(65536):
             found += block
