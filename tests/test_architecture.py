@@ -38,7 +38,6 @@ RANKS = {
     "layout": 2,
     "cache": 2,
     "lockfile": 2,
-    "bases": 2,
     "runtime": 2,
     "threads": 2,
     "remote": 2,
@@ -75,7 +74,6 @@ SIDEWAYS = {
     ("policy", "progress"),
     ("config", "policy"),
     ("project", "cache"),
-    ("lockfile", "bases"),
     ("cli", "console"),
     ("__main__", "cli"),
 }

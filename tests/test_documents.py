@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from support.fake_registry import FakeRegistry
 from support.personalities import DIST3
 
-from cogpack.bases import RegistryBase
 from cogpack.commands.copy import copy
 from cogpack.commands.inspect import inspect
 from cogpack.commands.pull import pull
@@ -31,6 +30,7 @@ from cogpack.images.referrers import fallback_tag
 from cogpack.images.registry import RegistryImages
 from cogpack.layers.weights.safetensors import read_header
 from cogpack.layout import Layout
+from cogpack.lockfile.bases import RegistryBase
 from cogpack.oci import (
     OCI_CONFIG,
     OCI_INDEX,

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogpack import __version__, toml
-from cogpack.bases import DebianBase, DebianRelease, LockedDeb, RegistryBase
 from cogpack.digest import DiffID, Digest
 from cogpack.errors import InputError
 from cogpack.lockfile import (
@@ -27,6 +26,7 @@ from cogpack.lockfile import (
     parse_lock,
     read_lock,
 )
+from cogpack.lockfile.bases import DebianBase, DebianRelease, LockedDeb, RegistryBase
 
 HEX = "ab" * 32
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from cogpack.bases import RegistryBase, RegistryLayer
 from cogpack.config import Config
 from cogpack.digest import DiffID, sha256
 from cogpack.errors import InputError
 from cogpack.images.assemble import LAYER_LIMIT
 from cogpack.lockfile import Decisions, LockedWheel
+from cogpack.lockfile.bases import RegistryBase, RegistryLayer
 from cogpack.oci import OCI_LAYER
 from cogpack.planning.bases import BaseSupply
 from cogpack.planning.plan import Plan, Suppliers, make_plan

@@ -1,7 +1,10 @@
-"""`cogpack.lock`: its types (`model`, and those of bases in `cogpack.bases`), and its text in and out (`text`)."""
+"""`cogpack.lock` is held as values, and read and written as text.
+
+`model`: what it holds · `bases`: the kinds of base in it · `table`: what all its tables have in common · `text`: its
+TOML in and out.
+"""
 
 from cogpack.lockfile.model import (
-    FILE,
     REQUIRES,
     VERSION,
     Decisions,
@@ -15,6 +18,7 @@ from cogpack.lockfile.model import (
     Results,
     input_digests,
 )
+from cogpack.lockfile.table import FILE
 from cogpack.lockfile.text import encode_lock, parse_lock, read_lock
 
 __all__ = [

@@ -11,13 +11,13 @@ from typing import Annotated
 
 import msgspec
 
-from cogpack.bases import LOCK_FILE, Base, LockedDiffID, LockedDigest, LockedSize, LockTable
 from cogpack.digest import parse_digest
 from cogpack.errors import InputError
+from cogpack.lockfile.bases import Base
+from cogpack.lockfile.table import FILE, LockedDiffID, LockedDigest, LockedSize, LockTable
 from cogpack.model_files import Rule
 from cogpack.oci import Descriptor, LayerInfo
 
-FILE = LOCK_FILE
 VERSION = 2
 """Of the lock's text; another one when keys change their meaning. What an image is made like, `format` says."""
 REQUIRES = "0.2.0"

@@ -11,7 +11,8 @@ import msgspec
 from cogpack import __version__, toml
 from cogpack.disk import open_file
 from cogpack.errors import InputError
-from cogpack.lockfile.model import FILE, REQUIREMENT, VERSION, Lock, Results
+from cogpack.lockfile.model import REQUIREMENT, VERSION, Lock, Results
+from cogpack.lockfile.table import FILE
 
 _HEADER = b"# Made by cogpack from cog.yaml and the files named under [inputs]. Commit it; do not edit it.\n\n"
 

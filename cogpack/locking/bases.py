@@ -1,9 +1,9 @@
 """A base is decided here: which kind the project asks for, and what is resolved or kept of it, one function a kind."""
 
-from cogpack.bases import Base, DebianBase, RegistryBase
 from cogpack.config import Config
 from cogpack.errors import InputError
 from cogpack.images.base import trying
+from cogpack.lockfile.bases import Base, DebianBase, RegistryBase
 from cogpack.locking.requirements import python_minor
 from cogpack.locking.scripts import check_maintainers
 from cogpack.oci import Platform

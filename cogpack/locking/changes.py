@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from cogpack.bases import Base, DebianBase, RegistryBase
 from cogpack.lockfile import Decisions, Lock
+from cogpack.lockfile.bases import Base, DebianBase, RegistryBase
 from cogpack.text import count_text, size_text
 
 _MOST = 20

@@ -9,12 +9,12 @@ import io
 from collections.abc import Mapping, Sequence
 
 from cogpack.artifacts import Artifact
-from cogpack.bases import LockedDeb
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, InputError, UnavailableError, together
 from cogpack.http import redacted
 from cogpack.layers.debs.archive import control_end, read_control
 from cogpack.layers.debs.configure import check_scripts, is_stood_in_for
+from cogpack.lockfile.bases import LockedDeb
 from cogpack.notes import Code, Note
 from cogpack.resolve.debs import Brought, Mirror
 from cogpack.session import Session

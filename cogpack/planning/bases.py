@@ -6,13 +6,13 @@ from pathlib import Path
 
 import msgspec
 
-from cogpack.bases import Base, DebianBase, LockedDeb, RegistryBase
 from cogpack.images.assemble import BaseImage
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Codec
 from cogpack.layers.content import LocalFile
 from cogpack.layers.debs import DebFile, DebsSource
 from cogpack.layers.layer import Layer, key_of
+from cogpack.lockfile.bases import Base, DebianBase, LockedDeb, RegistryBase
 from cogpack.oci import Descriptor, read_config
 from cogpack.progress import Cancellation, Progress
 from cogpack.reference import Reference

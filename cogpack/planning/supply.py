@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 
 from cogpack.artifacts import Artifact
-from cogpack.bases import DebianBase, LockedDeb
 from cogpack.config import Config
 from cogpack.layers.content import LocalFile, Stat
 from cogpack.layers.files import Placed, drain
@@ -14,6 +13,7 @@ from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.probe import PROFILE, probe_local
 from cogpack.lockfile import Decisions, LockedWheel
+from cogpack.lockfile.bases import DebianBase, LockedDeb
 from cogpack.locking.clashes import wheel_artifact
 from cogpack.locking.managed import shown
 from cogpack.locking.requirements import indexes_of

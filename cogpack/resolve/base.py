@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NoReturn
 
-from cogpack.bases import InheritedDirectory, RegistryBase, RegistryLayer
 from cogpack.decompress import decompressed
 from cogpack.digest import DiffID, Digest, parse_digest
 from cogpack.errors import InputError
 from cogpack.images.base import Images
 from cogpack.images.graph import check_platform, read_graph
+from cogpack.lockfile.bases import InheritedDirectory, RegistryBase, RegistryLayer
 from cogpack.oci import CONFIG_LIMIT, Execution, ImageConfig, Manifest, Platform, read_config
 from cogpack.progress import Progress
 from cogpack.reference import Reference

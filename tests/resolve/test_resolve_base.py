@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogpack.bases import InheritedDirectory
 from cogpack.digest import sha256
 from cogpack.errors import InputError
 from cogpack.images.graph import check_platform, choose
+from cogpack.lockfile.bases import InheritedDirectory
 from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_MANIFEST, Descriptor, FoundManifest, Platform
 from cogpack.progress import SILENT
 from cogpack.reference import Reference

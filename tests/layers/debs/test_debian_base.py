@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from cogpack.artifacts import Artifact, Store
-from cogpack.bases import DebianBase, LockedDeb
 from cogpack.digest import Digest
 from cogpack.errors import UnavailableError
 from cogpack.http import Http
@@ -21,6 +20,7 @@ from cogpack.layers.debs import DebFile, DebsSource
 from cogpack.layers.debs.ldcache import parse_cache
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
 from cogpack.layers.tar import segments
+from cogpack.lockfile.bases import DebianBase, LockedDeb
 from cogpack.progress import SILENT, Cancellation
 from cogpack.resolve.debs import PYTHONS, Mirror, deb_urls, resolve_debs
 from cogpack.seal import THIS_RUN

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from cogpack.bases import DebianBase, DebianRelease, LockedDeb
 from cogpack.errors import InputError
+from cogpack.lockfile.bases import DebianBase, DebianRelease, LockedDeb
 from cogpack.resolve.debs import Mirror, deb_urls
 
 OFFICIAL = Mirror(main="http://ftp.debian.org/debian", security="http://security.debian.org/debian-security")

@@ -10,10 +10,10 @@ import pytest
 from support.debian_archive import Signer, write_suite
 from support.debs import stanza
 
-from cogpack.bases import DebianBase
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.http import Http
 from cogpack.http.retries import ATTEMPTS
+from cogpack.lockfile.bases import DebianBase
 from cogpack.resolve.debs import BASE_PACKAGES, Mirror, resolve_debs
 from cogpack.resolve.debs import release as release_module
 from cogpack.seal import THIS_RUN

@@ -1,34 +1,23 @@
-"""The bases that an image can stand on: a root file system, and the Python that runs there.
+"""An image stands on a base: a root file system, and the Python that runs there.
 
-A base is one of the classes of `Base`; all of them answer the same questions. What differs by kind stands in three more
-places, one function a kind in each: how it is decided (`locking/bases`), which layers it gives and how their contents
-are had (`planning/bases`), and what of it a change of the lock names (`locking/changes`).
+A base is one of the classes of `Base`, which all answer the same questions. Which Python runs there is a question of
+its own: a kind may have another than its packages bring. What differs by kind stands in three more places, one function
+a kind in each: how it is decided (`locking/bases`), which layers it gives and how their contents are had
+(`planning/bases`), and what of it a change of the lock names (`locking/changes`).
 """
 
 import re
-from typing import Annotated, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-import msgspec
-
-from cogpack.digest import DiffID, Digest, parse_digest
+from cogpack.digest import Digest, parse_digest
+from cogpack.lockfile.table import FILE, LockedDiffID, LockedDigest, LockedSize, LockTable
 from cogpack.oci import Descriptor, ImageConfig, LayerInfo, decode, read_config
-
-LOCK_FILE = "cogpack.lock"
-
-_SHA256 = msgspec.Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")
-LockedDigest = Annotated[Digest, _SHA256]
-LockedDiffID = Annotated[DiffID, _SHA256]
-LockedSize = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 _PATCH = re.compile(r"(?:\d+:)?(\d+\.\d+\.\d+)")
 
 
-class LockTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of the lock. A key that is not known would decide something for whoever knows it."""
-
-
 class LockedDeb(LockTable, frozen=True, kw_only=True):
-    """One Debian package. `path`: in the archive's pool; `sha256`: hex."""
+    """Is one Debian package. `path`: in the archive's pool; `sha256`: hex."""
 
     name: str
     version: str
@@ -41,11 +30,11 @@ class LockedDeb(LockTable, frozen=True, kw_only=True):
     requested: bool = False
 
     def __post_init__(self) -> None:
-        parse_digest(f"sha256:{self.sha256}", where=f"{LOCK_FILE}: package {self.name}")
+        parse_digest(f"sha256:{self.sha256}", where=f"{FILE}: package {self.name}")
 
 
 class DebianRelease(LockTable, frozen=True, kw_only=True):
-    """One signed index the packages came from. `snapshot`: the archive's time stamp for snapshot services."""
+    """Is one signed index that the packages came from. `snapshot`: the archive's time stamp for snapshot services."""
 
     archive: Literal["debian", "debian-security"]
     suite: str
@@ -56,7 +45,7 @@ class DebianRelease(LockTable, frozen=True, kw_only=True):
 
 
 class InheritedDirectory(LockTable, frozen=True):
-    """A directory of the base that our layers write again, which keeps the owner and mode that it has there."""
+    """Is a directory of the base that our layers write again, which keeps the owner and mode that it has there."""
 
     path: str
     mode: int
@@ -65,7 +54,7 @@ class InheritedDirectory(LockTable, frozen=True):
 
 
 class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="debian"):
-    """A root file system assembled from Debian's packages, whose own python3 is the image's.
+    """Is a root file system assembled from Debian's packages, whose own python3 is the image's.
 
     `python` and `glibc`: "3.13", "2.41"; `arch`: Debian's name of it.
     """
@@ -83,12 +72,12 @@ class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="de
 
     @property
     def interpreter(self) -> str:
-        """The absolute path of CPython in the image."""
+        """Give the absolute path of CPython in the image."""
         return f"/usr/bin/python{self.python}"
 
     @property
     def python_release(self) -> str | None:
-        """The full version of that CPython, "3.13.5", where the base tells it."""
+        """Tell the full version of that CPython, "3.13.5", where the packages do."""
         versions = [package.version for package in self.packages if package.name == f"python{self.python}"]
         found = _PATCH.match(versions[0]) if versions else None
         return found[1] if found else None
@@ -110,7 +99,7 @@ class RegistryLayer(LockTable, frozen=True, kw_only=True):
 
 
 class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="registry"):
-    """An image of a registry: everything that is needed of it but its layers' bytes.
+    """Is an image of a registry: everything that is needed of it but its layers' bytes.
 
     `config` is its image config, verbatim JSON. `interpreter`: absolute path of the CPython found in it.
     """
@@ -125,7 +114,7 @@ class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="
     inherited_directories: tuple[InheritedDirectory, ...] = ()
 
     def __post_init__(self) -> None:
-        read_config(self.config.encode(), ImageConfig, where=f"{LOCK_FILE}: config of {self.reference}")
+        read_config(self.config.encode(), ImageConfig, where=f"{FILE}: config of {self.reference}")
 
     @property
     def title(self) -> str:
@@ -133,7 +122,7 @@ class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="
 
     @property
     def python_release(self) -> str | None:
-        """What Docker's official images say of their CPython, "3.13.5"."""
+        """Tell the full version of that CPython, "3.13.5", as Docker's official images do."""
         settings = decode(self.config.encode(), ImageConfig, where=self.reference).config
         variables = dict(line.partition("=")[::2] for line in (settings.env if settings else None) or ())
         return variables.get("PYTHON_VERSION")
