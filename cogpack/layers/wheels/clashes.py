@@ -15,8 +15,8 @@ from cogpack.errors import InputError, MismatchError
 from cogpack.layers.entry import Entry, parents
 from cogpack.layers.wheels.order import Needs, install_order, needed_names
 from cogpack.layers.wheels.outline import Outline
+from cogpack.layers.wheels.placing import wheel_files
 from cogpack.layers.wheels.source import WheelFile
-from cogpack.layers.wheels.tree import wheel_files
 from cogpack.layers.wheels.venv import PYTHON, SITE
 from cogpack.lockfile import FILE, LockedClash
 from cogpack.oci import encode

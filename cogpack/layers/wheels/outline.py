@@ -10,10 +10,10 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from cogpack.layers.wheels.archive import Listed, Read, list_members, local_member
-from cogpack.layers.wheels.order import Needs, parse_needs
-from cogpack.layers.wheels.places import Places
-from cogpack.layers.wheels.tree import METADATA_LIMIT
+from cogpack.layers.wheels.order import Needs
+from cogpack.layers.wheels.placing import is_installed, launchers, place
 from cogpack.layers.wheels.venv import SITE
+from cogpack.layers.wheels.wheel import Wheel
 
 
 class Likeness(NamedTuple):
@@ -24,49 +24,36 @@ class Likeness(NamedTuple):
 
 
 class Outline:
-    """Of the wheel `filename`, read by `read`; `size`: bytes of the archive."""
+    """The wheel `filename`, read by `read`; `size`: bytes of the archive."""
 
     def __init__(self, filename: str, read: Read, size: int) -> None:
         self.filename = filename
         self._read = read
         self._size = size
         self._members = {member.name: member for member in list_members(read, size, where=filename)}
-        self._places = Places(filename, self._members)
-        self.project = self._places.project
+        self._wheel = Wheel(filename, self._members.keys(), lambda name, limit: self._data(self._members[name], limit))
+        self.project = self._wheel.project
         self.files: Mapping[str, Likeness] = self._files()
         """By path in the image, without RECORD and INSTALLER, which no other wheel can have."""
 
     def _files(self) -> dict[str, Likeness]:
-        found: dict[str, Likeness] = {}
-        entry_points = self._members.get(f"{self._places.dist_info}/entry_points.txt")
-        if entry_points is not None:
-            for path, launcher in self._places.launchers(self._text(entry_points)):
-                found[path] = Likeness(launcher.size, zlib.crc32(launcher.data))
+        found = {path: Likeness(launcher.size, zlib.crc32(launcher.data)) for path, launcher in launchers(self._wheel)}
         for name, member in self._members.items():
-            if self._places.is_installed(name):
-                found.setdefault(self._places.place(name)[0], Likeness(member.size, member.crc32))
+            if is_installed(self._wheel, name):
+                found.setdefault(place(self._wheel, name)[0], Likeness(member.size, member.crc32))
         return found
 
     def needs(self) -> Needs:
-        metadata = self._members.get(f"{self._places.dist_info}/METADATA")
-        if metadata is None:
-            self._places.refuse(f"it has no {self._places.dist_info}/METADATA")
-        return parse_needs(self._text(metadata))
+        return self._wheel.needs()
 
     def content(self, path: str, limit: int) -> bytes | None:
-        """Of the file at `path`, which lies in the site directory; `None` where it has more than `limit` bytes."""
+        """Read the file at `path`, which lies in the site directory; `None` where it has more than `limit` bytes."""
         member = self._members.get(path.removeprefix(f"{SITE}/"))
         return self._data(member, limit) if member is not None and member.size <= limit else None
 
-    def _text(self, listed: Listed) -> str:
-        try:
-            return self._data(listed, METADATA_LIMIT).decode()
-        except UnicodeDecodeError:
-            self._places.refuse(f"{listed.name} is not UTF-8")
-
     def _data(self, listed: Listed, limit: int) -> bytes:
         if listed.size > limit or listed.packed > limit:
-            self._places.refuse(f"{listed.name} has more than {limit} bytes")
+            self._wheel.refuse(f"{listed.name} has more than {limit} bytes")
         member = local_member(self._read, listed, self._size, where=self.filename)
         data = self._read(member.start, member.packed)
         with suppress(zlib.error):
@@ -74,4 +61,4 @@ class Outline:
                 data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, limit + 1)
             if Likeness(len(data), zlib.crc32(data)) == Likeness(member.size, member.crc32):
                 return data
-        self._places.refuse(f"{listed.name} does not unpack to the size and CRC-32 that the zip says")
+        self._wheel.refuse(f"{listed.name} does not unpack to the size and CRC-32 that the zip says")

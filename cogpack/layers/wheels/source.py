@@ -8,7 +8,7 @@ from cogpack.digest import sha256
 from cogpack.layers.content import LocalFile
 from cogpack.layers.entry import Entry, File
 from cogpack.layers.wheels.groups import title
-from cogpack.layers.wheels.tree import wheel_files
+from cogpack.layers.wheels.placing import wheel_files
 from cogpack.layers.wheels.venv import PYTHON, SITE
 from cogpack.oci import encode
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile
 from cogpack.layers.wheels.archive import Member, read_members
-from cogpack.layers.wheels.member import ZipContent
+from cogpack.layers.wheels.zipped import ZipContent
 
 NAMES = st.text("abcXYZ._-é日", min_size=1, max_size=8).filter(lambda name: not name.startswith(".") and name != "..")
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)

@@ -14,7 +14,7 @@ from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile
 from cogpack.layers.entry import Directory, Entry, File, Symlink, complete
 from cogpack.layers.wheels import VenvSource, WheelsSource
-from cogpack.layers.wheels.tree import wheel_files
+from cogpack.layers.wheels.placing import wheel_files
 
 FULL = {
     "full/__init__.py": b"def main():\n    print('ran full')\n",
