@@ -34,6 +34,7 @@ from registry import CHILD, bare_sender, timed
 from support.wheels import make_wheel
 from support.world import push_base
 
+from cogpack.formats import FORMATS
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import SplicedGzip
 from cogpack.layers.content import LocalFile
@@ -107,7 +108,7 @@ def fetch(addresses: Sequence[str]) -> None:
 def splice(wheels: Path, target: Path | None = None) -> None:
     """The layers of the wheels, largest first; written to `target` by their digests, if there is one."""
     paths = {path.name: path for path in wheels.glob("*.whl")}
-    groups = group([(name, path.stat().st_size) for name, path in paths.items()])
+    groups = group([(name, path.stat().st_size) for name, path in paths.items()], FORMATS[max(FORMATS)].large_wheel)
 
     def make(names: Sequence[str]) -> None:
         files = [WheelFile(name, name, lambda path=paths[name]: LocalFile.of(path)) for name in names]

@@ -35,13 +35,14 @@ import httpx  # noqa: E402
 from support.dockerd import dockerd  # noqa: E402
 from support.registry import docker_registry  # noqa: E402
 
+from cogpack.formats import FORMATS  # noqa: E402
 from cogpack.images.assemble import Part, Run, assemble  # noqa: E402
 from cogpack.layers.built import BuiltLayer  # noqa: E402
 from cogpack.layers.compression import Gzip, Uncompressed  # noqa: E402
 from cogpack.layers.content import LocalFile  # noqa: E402
 from cogpack.layers.files import FilesSource, Placed  # noqa: E402
 from cogpack.layers.fingerprints import Fingerprints  # noqa: E402
-from cogpack.layers.weights import Weight, lay, layer_size  # noqa: E402
+from cogpack.layers.weights import Weight, arrange, layer_size  # noqa: E402
 from cogpack.oci import OCI_MANIFEST, Platform  # noqa: E402
 from cogpack.reference import Reference  # noqa: E402
 from cogpack.session import Session, Settings  # noqa: E402
@@ -133,7 +134,9 @@ def layouts(paths: Sequence[Path], prints: Fingerprints) -> dict[str, list[Built
         PER_FILE: [BuiltLayer(FilesSource(item.path, [item]), Uncompressed()) for item in placed],
         OURS: [
             BuiltLayer(layer.source, Uncompressed())
-            for layer in lay(cut, layer_size(sum(file.size for file in files)), prints.when_read, b"").layers
+            for layer in arrange(
+                cut, layer_size(sum(file.size for file in files), FORMATS[max(FORMATS)]), prints.when_read, b""
+            ).layers
         ],
     }
     if len(paths) == 1:

@@ -5,7 +5,9 @@ format, so that an upgrade of cogpack alone moves no layer: a lock keeps its for
 --upgrade-format`. A format that a release has once had is built by that release and by at least the next two minor
 ones. Format 2 is not in any release yet: until it is, its rules may still change.
 
-All rules that differ between formats stand in `ImageRules`, and nowhere else does code ask for a format's number.
+All rules that may differ between formats stand in `ImageRules`, which a plan gets by its lock's format; no other code
+asks for a number of one. A rule that gets a second way becomes a field here, with a value for each format. What no
+format has otherwise yet stands where it is used, and in a recipe or a codec profile that is part of the layer's key.
 """
 
 from collections.abc import Mapping
@@ -16,14 +18,33 @@ import msgspec
 from cogpack import __version__
 from cogpack.errors import InputError, MismatchError
 
+MiB = 1024 * 1024
+
 
 class ImageRules(msgspec.Struct, frozen=True, kw_only=True):
-    """One format. `since`: the first cogpack that builds it."""
+    """One format. `since`: the first cogpack that builds it.
+
+    `large_wheel`: bytes from which a wheel is a layer of its own; most of the bytes are shared, and the layers stay
+    few. `weight_streams`: layers that all weights together are cut into, about; `weight_layer_sizes`: the bytes that a
+    layer of weights may be cut to, rising, of which the one that comes nearest to that is taken (docs/weights.md).
+    """
 
     since: str
+    large_wheel: int
+    weight_streams: int
+    weight_layer_sizes: tuple[int, ...]
 
 
-FORMATS: Mapping[int, ImageRules] = MappingProxyType({2: ImageRules(since="0.2.0")})
+FORMATS: Mapping[int, ImageRules] = MappingProxyType(
+    {
+        2: ImageRules(
+            since="0.2.0",
+            large_wheel=4_000_000,
+            weight_streams=48,
+            weight_layer_sizes=(128 * MiB, 256 * MiB, 512 * MiB, 1024 * MiB),
+        )
+    }
+)
 """All that this cogpack builds, by their numbers; new locks take the highest. Format 1, of cogpack 0.1, is none."""
 
 

@@ -9,6 +9,7 @@ import pytest
 from cogpack.config import Config
 from cogpack.digest import DiffID, sha256
 from cogpack.errors import InputError
+from cogpack.formats import FORMATS
 from cogpack.images.assemble import LAYER_LIMIT
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.lockfile.bases import RegistryBase, RegistryLayer
@@ -46,6 +47,7 @@ def planned(base_layers: int) -> Plan:
     return make_plan(
         Config(),
         Decisions(base=base, wheels=(wheel,), clashes=()),
+        FORMATS[2],
         Described(b"{}", None, ()),
         [],
         Gathered(weights=(), layer_size=1 << 30),

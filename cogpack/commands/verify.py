@@ -53,32 +53,29 @@ class _HashOnly:
 def verify(session: Session, target: str) -> Verified:
     """Every layer is made anew and compared; the first difference is named down to the file."""
     reference = parse_reference(session, target)
-    settings = msgspec.structs.replace(session.settings, locked=True, cache=session.cache)
-    session = Session(settings, session.progress, session.cancellation)
-    with session:
-        prepared = prepare(session, open_project(session), writes=False)
-        repository = session.repository(reference)
-        wanted = reference.digest or reference.tag or "latest"
-        found = repository.manifest(wanted)
-        if found is None:
-            raise InputError(f"{reference}: the registry has no such image", next_step="check the name and tag")
-        if found.media_type in INDEX_TYPES:
-            raise InputError(f"{reference} is an index", next_step="name one platform's image by digest")
-        remote = decode(found.data, Manifest, where=str(reference))
-        done = transfer(
-            prepared.plan,
-            NOTHING,
-            _HashOnly(),
-            tags=(),
-            jobs=session.settings.jobs,
-            facts=session.facts,
-            progress=session.progress,
-            cancellation=session.cancellation,
-            outcome="built",
-            about=prepared.plan.fetched,
-        )
-        if done.image.descriptor.digest != found.digest:
-            raise _difference(reference, repository, prepared.plan, remote, done.image)
+    prepared = prepare(session, open_project(session), writes=False, locked=True)
+    repository = session.repository(reference)
+    wanted = reference.digest or reference.tag or "latest"
+    found = repository.manifest(wanted)
+    if found is None:
+        raise InputError(f"{reference}: the registry has no such image", next_step="check the name and tag")
+    if found.media_type in INDEX_TYPES:
+        raise InputError(f"{reference} is an index", next_step="name one platform's image by digest")
+    remote = decode(found.data, Manifest, where=str(reference))
+    done = transfer(
+        prepared.plan,
+        NOTHING,
+        _HashOnly(),
+        tags=(),
+        jobs=session.settings.jobs,
+        facts=session.facts,
+        progress=session.progress,
+        cancellation=session.cancellation,
+        outcome="built",
+        about=prepared.plan.fetched,
+    )
+    if done.image.descriptor.digest != found.digest:
+        raise _difference(reference, repository, prepared.plan, remote, done.image)
     return Verified(reference=f"{reference.name}@{found.digest}", digest=found.digest, layers=len(done.layers))
 
 

@@ -41,7 +41,7 @@ def split(session: Session, source: Path, output: Path, *, size: int | None) -> 
             next_step="name such a file; cogpack.weights.split: opaque in cog.yaml cuts any other, joined at start",
         )
     header = read_local(kind, file)
-    pieces = cut_any(header, source.name, size or layer_size(file.size))
+    pieces = cut_any(header, source.name, size or layer_size(file.size, session.formats[max(session.formats)]))
     _new_files(output, [piece.name for piece in pieces])
     task = session.progress.task(source.name, file.size, "split")
     for piece in pieces:  # the last tells of the others: they are there

@@ -78,12 +78,12 @@ def _tell(session: Session, project: Project, lock: Lock) -> None:
         session.progress.note(note)
 
 
-def is_pinned(session: Session, project: Project) -> bool:
+def is_pinned(session: Session, project: Project, *, locked: bool) -> bool:
     """Whether the lock is to be taken as it is: neither resolved anew nor added to."""
-    return session.settings.locked or (session.in_ci and os.path.lexists(project.root / FILE))
+    return locked or (session.in_ci and os.path.lexists(project.root / FILE))
 
 
-def current_lock(session: Session, project: Project, *, writes: bool) -> Lock:
+def current_lock(session: Session, project: Project, *, writes: bool, locked: bool) -> Lock:
     """The lock, if it fits the project's inputs; else a new one, or a `MismatchError` where it is pinned.
 
     Only who `writes` leaves the new one in the project, and is told at once if that can't be.
@@ -91,7 +91,7 @@ def current_lock(session: Session, project: Project, *, writes: bool) -> Lock:
     check_requirements(session, project)
     found = read_lock(project.root)
     if found is None:
-        if session.settings.locked:
+        if locked:
             raise MismatchError(
                 f"{project.root / FILE}: there is no lock, and with --locked or for verify none is made",
                 next_step="run cogpack lock and commit cogpack.lock",
@@ -106,7 +106,7 @@ def current_lock(session: Session, project: Project, *, writes: bool) -> Lock:
         if TRACE.level:
             TRACE.decided(f"{FILE} was made from these inputs: nothing is resolved")
         return found
-    if is_pinned(session, project):
+    if is_pinned(session, project, locked=locked):
         raise _stale(project, stale)
     if stale:
         text = f"{FILE} is stale ({', '.join(stale)} changed): resolving"

@@ -56,6 +56,7 @@ def resolve_lock(
     formats = session.formats
     same_format = previous is not None and previous.format in formats
     number = previous.format if previous and same_format else max(formats)
+    rules = formats[number]
     inputs = input_digests(project.inputs())
     platform = project.config.pack.platform
     kept = None if upgrade or previous is None else previous.platforms.get(platform)
@@ -69,11 +70,11 @@ def resolve_lock(
         others = {}
     return Lock(
         version=VERSION,
-        requires=f"cogpack>={max(REQUIRES, formats[number].since, key=Version)}",
+        requires=f"cogpack>={max(REQUIRES, rules.since, key=Version)}",
         format=number,
         inputs=inputs,
         platforms={platform: _decide(session, project, kept, same_format=same_format), **others},
-        weights=pin_weights(session, project, previous.weights if previous and not upgrade else ()),
+        weights=pin_weights(session, project, previous.weights if previous and not upgrade else (), rules),
         results=previous.results if previous else Results(),
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from cogpack.config import Config
+from cogpack.formats import ImageRules
 from cogpack.layers.weights import layer_size
 from cogpack.lockfile import RemoteWeight
 from cogpack.locking.managed import (
@@ -18,20 +19,24 @@ from cogpack.project import Project, ProjectFile
 from cogpack.session import Session
 
 
-def cut_size(project: Project, own: Sequence[ProjectFile], local: Sequence[LocalWeight], remote: int) -> int:
+def cut_size(
+    project: Project, own: Sequence[ProjectFile], local: Sequence[LocalWeight], remote: int, rules: ImageRules
+) -> int:
     """Bytes that layers are cut to: cog.yaml's word, or what follows from all weights together."""
     total = sum(file.size for file in own) + sum(weight.size for weight in local) + remote
-    return project.config.pack.weights.layer_size or layer_size(total)
+    return project.config.pack.weights.layer_size or layer_size(total, rules)
 
 
-def pin_weights(session: Session, project: Project, pinned: Sequence[RemoteWeight]) -> tuple[RemoteWeight, ...]:
+def pin_weights(
+    session: Session, project: Project, pinned: Sequence[RemoteWeight], rules: ImageRules
+) -> tuple[RemoteWeight, ...]:
     """For the lock: the managed weights that lie on servers."""
     found = find_remote(session, project, pinned)
     if not found:
         return ()
     own = [file for file in project.files() if project.is_weight(file)]
     local = local_weights(project)
-    size = cut_size(project, own, local, sum(item.file.size for item in found))
+    size = cut_size(project, own, local, sum(item.file.size for item in found), rules)
     documents: dict[str, Callable[[], bytes]] = {shown(weight.path): weight.file.read_bytes for weight in local}
     documents |= {shown(item.path): _document(session, item) for item in found}
     return pin_remote(session, found, project.split_rules(documents), size, pinned, probing=probing(project.config))

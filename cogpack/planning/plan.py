@@ -10,6 +10,7 @@ import msgspec
 
 from cogpack.config import Config
 from cogpack.errors import InputError
+from cogpack.formats import ImageRules
 from cogpack.images.assemble import LAYER_LIMIT, BaseImage, Marks, Run
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Codec, Gzip, SplicedGzip, Uncompressed, Zstd
@@ -95,15 +96,17 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
 def make_plan(
     config: Config,
     decisions: Decisions,
+    rules: ImageRules,
     described: Described,
     files: Sequence[ProjectFile],
     gathered: Gathered,
     suppliers: Suppliers,
 ) -> Plan:
-    """All of the image. `files`: what goes into the source directory besides the `gathered` weights."""
+    """All of the image. `files`: what goes into the source directory besides the `gathered` weights; `rules`: of the lock's
+    format."""
     recipes = _Recipes.of(config, decisions)
     base = plan_base(decisions.base, suppliers.base, recipes.compressed)
-    python = _python(decisions, recipes, suppliers)
+    python = _python(decisions, rules, recipes, suppliers)
     project = recipes.compress(_project(files, described.document, suppliers), remembered=False)
     below = (*base.layers, python.venv, *python.large)
     above = (python.small, *python.clashes, project)
@@ -175,9 +178,9 @@ class _Python(msgspec.Struct, frozen=True, kw_only=True):
     fetched: Mapping[str, int]
 
 
-def _python(decisions: Decisions, recipes: _Recipes, suppliers: Suppliers) -> _Python:
+def _python(decisions: Decisions, rules: ImageRules, recipes: _Recipes, suppliers: Suppliers) -> _Python:
     venv = VenvSource(python=decisions.base.python, interpreter=decisions.base.interpreter)
-    groups = group([(wheel.filename, wheel.size or 0) for wheel in decisions.wheels])
+    groups = group([(wheel.filename, wheel.size or 0) for wheel in decisions.wheels], rules.large_wheel)
     wheels = {wheel.filename: _wheel(wheel, suppliers) for wheel in decisions.wheels}
     sizes = {wheel.filename: wheel.size or 0 for wheel in decisions.wheels}
     layers = [recipes.splice(WheelsSource([wheels[name] for name in names])) for names in groups]

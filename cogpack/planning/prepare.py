@@ -77,8 +77,9 @@ def check_predictor(project: Project) -> None:
     describe_project(project, sdk_version="", python=python_minor(project.config))
 
 
-def prepare(session: Session, project: Project, *, writes: bool) -> Prepared:
-    """Who `writes` may leave a new lock in the project, and what the layers came out as."""
+def prepare(session: Session, project: Project, *, writes: bool, locked: bool = False) -> Prepared:
+    """Who `writes` may leave a new lock in the project, and what the layers came out as; `locked`: there must be one
+    that fits, whatever the settings say."""
     config = project.config
     check_predictor(project)
     for note in project.notes():  # a mistake in the files, too
@@ -87,8 +88,9 @@ def prepare(session: Session, project: Project, *, writes: bool) -> Prepared:
     for path in session.settings.outputs:
         check_writable(path)
     session.notes.check()
-    pinned = is_pinned(session, project)
-    lock = current_lock(session, project, writes=writes)
+    locked = locked or session.settings.locked
+    pinned = is_pinned(session, project, locked=locked)
+    lock = current_lock(session, project, writes=writes, locked=locked)
     decisions = lock.platforms[config.pack.platform]
     sdk_version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "")
     described = describe_project(project, sdk_version=sdk_version, python=decisions.base.python)
@@ -105,6 +107,7 @@ def prepare(session: Session, project: Project, *, writes: bool) -> Prepared:
     plan = make_plan(
         config,
         decisions,
+        session.formats[lock.format],
         described,
         [file for file in project.files() if not project.is_weight(file)],
         gathered,

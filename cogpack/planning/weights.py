@@ -46,7 +46,7 @@ def gather(session: Session, project: Project, lock: Lock) -> Gathered:
     """The project's own weights, then managed ones in the order of their targets."""
     files = [file for file in project.files() if project.is_weight(file)]
     local = local_weights(project)
-    size = cut_size(project, files, local, sum(weight.size for weight in lock.weights))
+    size = cut_size(project, files, local, sum(weight.size for weight in lock.weights), session.formats[lock.format])
     rules = project.split_rules({shown(weight.path): weight.file.read_bytes for weight in local})
     own = [_own(project, lock, file, rules.choose(file.path, file.size, limit=largest(size)), size) for file in files]
     managed = [

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from cogpack.formats import ImageRules
 from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.files import FilesSource, Placed, drain, equals, generated, read_equal
 from cogpack.layers.fingerprints import Fingerprinted
@@ -97,10 +98,11 @@ def may_hold(layer: str, file: str) -> bool:
     return name.rpartition("/")[2].startswith((file.rpartition(".")[0] or file, index_path(file)))
 
 
-def layer_size(total: int) -> int:
+def layer_size(total: int, rules: ImageRules) -> int:
     """Bytes that layers of `total` bytes of weights are cut to."""
-    wanted = total / 48
-    return next((size * MiB for size in (128, 256, 512) if wanted <= size * MiB * 2**0.5), 1024 * MiB)
+    wanted = total / rules.weight_streams
+    *sizes, largest = rules.weight_layer_sizes
+    return next((size for size in sizes if wanted <= size * 2**0.5), largest)
 
 
 def largest(size: int) -> int:

@@ -4,23 +4,20 @@ from collections.abc import Iterable, Sequence
 
 from packaging.utils import canonicalize_name
 
-LARGE = 4_000_000
-"""Bytes from which a wheel is a layer of its own: most of the bytes are shared, and the layers stay few."""
-
 MAX_GROUPS = 64
 
 _FRAMEWORKS = ("triton", "torch", "tensorflow", "jaxlib")
 _COMMON = ("numpy", "scipy", "torchvision", "torchaudio")
 
 
-def group(wheels: Sequence[tuple[str, int]]) -> list[list[str]]:
+def group(wheels: Sequence[tuple[str, int]], large_wheel: int) -> list[list[str]]:
     """(file name, bytes) of all wheels to groups of file names, the most widely shared first.
 
     A layer's content depends on its own wheels alone. CUDA's libraries first, then frameworks, what many use, the
     rest by name; then the small ones together, CUDA's apart. More than `MAX_GROUPS` layers there never are: of too
     many large wheels the smallest go to the small ones.
     """
-    by_size = sorted((wheel for wheel in wheels if wheel[1] >= LARGE), key=lambda wheel: (-wheel[1], wheel[0]))
+    by_size = sorted((wheel for wheel in wheels if wheel[1] >= large_wheel), key=lambda wheel: (-wheel[1], wheel[0]))
     large = {filename for filename, _ in by_size[: MAX_GROUPS - 2]}
     small = sorted(filename for filename, _ in wheels if filename not in large)
     cuda = [filename for filename in small if _is_cuda(filename)]

@@ -15,6 +15,7 @@ from support.safetensors_files import made
 
 from cogpack.digest import DiffID
 from cogpack.errors import InputError, MismatchError
+from cogpack.formats import FORMATS
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Uncompressed
 from cogpack.layers.content import LocalFile
@@ -62,8 +63,8 @@ def folder(tmp_path: Path) -> Folder:
     ("gigabytes", "mebibytes"), [(0.1, 128), (7, 128), (10, 256), (20, 512), (32, 512), (40, 1024), (500, 1024)]
 )
 def test_layers_are_sized_by_the_whole_in_powers_of_two(gigabytes: float, mebibytes: int) -> None:
-    assert layer_size(int(gigabytes * 1e9)) == mebibytes * MiB
-    assert layer_size(int(gigabytes * 1.02e9)) == mebibytes * MiB
+    assert layer_size(int(gigabytes * 1e9), FORMATS[2]) == mebibytes * MiB
+    assert layer_size(int(gigabytes * 1.02e9), FORMATS[2]) == mebibytes * MiB
 
 
 def test_large_files_stand_alone_and_small_ones_share_a_layer_above(folder: Folder) -> None:

@@ -13,11 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.wheels import make_wheel, wheel_file
 
+from cogpack.formats import FORMATS
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import SplicedGzip, Zstd
 from cogpack.layers.entry import File, complete
 from cogpack.layers.wheels import VenvSource, WheelFile, WheelsSource, group
-from cogpack.layers.wheels.groups import LARGE, MAX_GROUPS
+from cogpack.layers.wheels.groups import MAX_GROUPS
+
+LARGE = FORMATS[2].large_wheel
 
 
 def nobody() -> Path:
@@ -129,8 +132,8 @@ def test_large_wheels_are_alone_and_what_many_share_lies_below() -> None:
         ("cog-0.23.1-py3-none-any.whl", 10),
         ("attrs-1-py3-none-any.whl", big - 1),
     ]
-    assert group(wheels) == group(wheels[::-1])
-    assert [[name.partition("-")[0] for name in names] for names in group(wheels)] == [
+    assert group(wheels, LARGE) == group(wheels[::-1], LARGE)
+    assert [[name.partition("-")[0] for name in names] for names in group(wheels, LARGE)] == [
         ["nvidia_cudnn_cu13"],
         ["cuda_toolkit", "nvidia_nvtx"],
         ["triton"],
@@ -146,7 +149,7 @@ def test_large_wheels_are_alone_and_what_many_share_lies_below() -> None:
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,6}", fullmatch=True), st.integers(0, 3 * LARGE), max_size=120))
 def test_every_wheel_is_in_one_of_at_most_64_groups(sizes: dict[str, int]) -> None:
     wheels = [(f"{name}-1-py3-none-any.whl", size) for name, size in sizes.items()]
-    groups = group(wheels)
+    groups = group(wheels, LARGE)
     assert sorted(name for names in groups for name in names) == sorted(name for name, _ in wheels)
     assert len(groups) <= MAX_GROUPS
     assert all(groups)
