@@ -146,7 +146,7 @@ def layouts(paths: Sequence[Path], prints: Fingerprints) -> dict[str, list[Built
 
 def push(session: Session, layers: Sequence[BuiltLayer], target: str) -> None:
     reference = Reference.parse(target)
-    sink = RegistrySink(session.repository(reference, push=True), reference, session.mounts)
+    sink = RegistrySink(session.images(reference, push=True), session.mounts)
     parts = [Part(layer.name, str(index), sink.add_layer(layer, lambda _: None)) for index, layer in enumerate(layers)]
     run = Run(environment=(), path="/", command=("/none",), working_directory="/", ports=(), labels={})
     image = assemble(parts, run, platform=Platform(architecture="amd64", os="linux"))

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NewType
 
 from cogpack.errors import InputError
@@ -28,6 +28,22 @@ def parse_digest(text: object, *, where: str) -> Digest:
 
 def sha256(data: bytes) -> Digest:
     return Digest("sha256:" + hashlib.sha256(data).hexdigest())
+
+
+def verified(blocks: Iterable[bytes], check: "Callable[[Hasher], None]") -> Iterator[bytes]:
+    """Pass `blocks` on, the last of them only after `check`, which raises if all of them are not what they should be.
+
+    So nobody who reads to the end has taken wrong bytes for right ones.
+    """
+    hasher, last = Hasher(), b""
+    for block in blocks:
+        hasher.update(block)
+        if last:
+            yield last
+        last = block
+    check(hasher)
+    if last:
+        yield last
 
 
 class Hasher:

@@ -137,7 +137,7 @@ class Index(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
 class RootFS(msgspec.Struct, frozen=True):
     """image-spec config.md, `rootfs`."""
 
-    diff_ids: list[str]
+    diff_ids: list[str] = []
 
 
 class Execution(msgspec.Struct, frozen=True, rename="pascal"):
@@ -148,11 +148,21 @@ class Execution(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class ImageConfig(msgspec.Struct, frozen=True):
-    """image-spec config.md: what is read of the configs that others made. The rest is passed on as it is."""
+    """image-spec config.md: what is read of the configs that others made. The rest is passed on as it is.
 
-    rootfs: RootFS
+    Builders of scratch images leave out the platform, and artifacts all of it.
+    """
+
+    architecture: str = ""
+    os: str = ""
+    variant: str | None = None
+    rootfs: RootFS = RootFS()
     config: Execution | None = None
     history: list[dict[str, Any]] | None = None
+
+    @property
+    def platform(self) -> Platform:
+        return Platform(architecture=self.architecture, os=self.os, variant=self.variant)
 
 
 class Image(msgspec.Struct, frozen=True):

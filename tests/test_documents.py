@@ -253,7 +253,7 @@ def test_a_config_that_is_two_is_not_read(
     ):  # fmt: skip
         with pytest.raises(InputError, match=REFUSED):
             act()
-    assert present_layers(repository, reference)[1] == {}
+    assert present_layers(RegistryImages(repository), reference)[1] == {}
 
 
 @pytest.mark.parametrize("spelled", TWICE)

@@ -7,7 +7,7 @@ import msgspec
 from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.images.image import PLATFORM
-from cogpack.oci import LAYER_KEY, TITLE, Descriptor, Platform, decode, read_config
+from cogpack.oci import LAYER_KEY, TITLE, Descriptor, Execution, Platform, decode
 from cogpack.opening import open_image
 from cogpack.runtime.contract import SCHEMA_LABEL
 from cogpack.session import Session
@@ -44,21 +44,10 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     """The schema's Output, likewise."""
 
 
-class _Inner(msgspec.Struct, rename="pascal"):
-    env: list[str] | None = None
-    labels: dict[str, str] | None = None
-
-
-class _Config(msgspec.Struct):
-    architecture: str = ""
-    os: str = ""
-    config: _Inner | None = None
-
-
 def inspect(session: Session, target: str, *, platform: Platform | None = None) -> Inspected:
     image = open_image(session, target, platform or PLATFORM, exact=platform is not None)
-    config = read_config(image.config, _Config, where=f"{image.name}: config")
-    inner = config.config or _Inner()
+    config = image.config()
+    inner = config.config or Execution()
     labels = inner.labels or {}
     schemas = _schemas(labels.get(SCHEMA_LABEL))
     return Inspected(

@@ -8,6 +8,7 @@ import msgspec
 
 from cogpack.digest import Digest
 from cogpack.errors import DeniedError, UnavailableError
+from cogpack.images.base import Images
 from cogpack.layers.files import LEAST
 from cogpack.layers.known import Known
 from cogpack.layers.layer import Layer, key_of
@@ -22,7 +23,6 @@ from cogpack.planning.prepare import Prepared, open_project, prepare
 from cogpack.planning.targets import Target, is_bare, push_reference, push_targets
 from cogpack.progress import asking
 from cogpack.project import Project
-from cogpack.registry.repository import Repository
 from cogpack.runtime.contract import SCHEMA_PATH
 from cogpack.session import Session
 
@@ -146,25 +146,25 @@ class _Asked:
         self._session = session
         self._target = target
         self._there: set[Digest] = set()
-        self._repository: Repository | None = session.repository(target.repository)
+        self._images: Images | None = session.images(target.repository)
 
     def present_layers(self) -> Mapping[str, Mapping[str, LayerInfo]]:
         """What its tags say that layers come out as, by the tag's name."""
         found = {}
         for tag in self._target.tags:
-            if (repository := self._repository) is not None:
+            if (images := self._images) is not None:
                 name = self._target.repository.with_tag(tag)
                 with asking(self._session.progress, str(name)):
-                    answer = self._ask(partial(present_layers, repository, name))
+                    answer = self._ask(partial(present_layers, images, name))
                 found[str(name)] = answer[1] if answer else {}
         return found
 
     def lacks(self, blob: Descriptor | None) -> bool | None:
         """Whether it would have to be sent; None where nobody can tell. `blob` is None of a layer yet to be made."""
-        repository = self._repository
-        if repository is None or blob is None:
-            return None if repository is None else True
-        found = self._ask(lambda: repository.has_blob(blob))
+        images = self._images
+        if images is None or blob is None:
+            return None if images is None else True
+        found = self._ask(lambda: images.has_blob(blob))
         if found:
             self._there.add(blob.digest)
         return None if found is None else not found
@@ -178,7 +178,7 @@ class _Asked:
         try:
             return question()
         except (DeniedError, UnavailableError) as error:
-            self._repository = None
+            self._images = None
             text = f"what a push would move is not known: {error.message}; {error.next_step}"
             self._session.progress.note(Note(Code.REGISTRY_UNASKED, text))
             return None

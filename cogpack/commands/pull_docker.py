@@ -20,9 +20,9 @@ from cogpack.commands.pull import (
 )
 from cogpack.errors import CogpackError, UnavailableError
 from cogpack.images.archive import pieces
-from cogpack.images.image import FoundImage, title
+from cogpack.images.image import PLATFORM, FoundImage, title
 from cogpack.notes import Code, Note
-from cogpack.oci import Descriptor, Platform, read_config
+from cogpack.oci import Descriptor, Platform
 from cogpack.progress import asking, shown
 from cogpack.registry.server.through import PullThrough, Served
 from cogpack.session import Session
@@ -66,12 +66,6 @@ CONTAINERD = Engine(
     ("images", "rm", "{source}"),
     ask=("--connect-timeout=2s", "version"),
 )
-
-
-class _Config(msgspec.Struct):
-    architecture: str = "amd64"
-    os: str = "linux"
-    variant: str | None = None
 
 
 def pull_into(session: Session, target: str, engine: Engine, *, platform: Platform, exact: bool = False) -> PulledImage:
@@ -149,7 +143,7 @@ class _Feed:
                 "source": through.reference,
                 "name": self._name,
                 "digest": str(registry_reference(self._image).with_digest(self._image.digest)),
-                "platform": self._platform(),
+                "platform": str(self._image.config().platform) or str(PLATFORM),
             }
             try:
                 _run(engine, engine.pull, names)
@@ -198,10 +192,6 @@ class _Feed:
             self._failed = error
             raise
         task.done("pulled")
-
-    def _platform(self) -> str:
-        found = read_config(self._image.config, _Config, where=self._name)
-        return str(Platform(architecture=found.architecture, os=found.os, variant=found.variant))
 
 
 def _run(engine: Engine, arguments: tuple[str, ...], names: Mapping[str, str], *, seconds: float | None = None) -> None:

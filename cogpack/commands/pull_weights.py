@@ -20,7 +20,7 @@ from cogpack.images.image import PLATFORM, FoundImage, title
 from cogpack.images.unfinished import check_free, unfinished
 from cogpack.images.unpack import LEVELS, Tree
 from cogpack.layers.weights.opaque import MANIFEST, JoinSource
-from cogpack.oci import Descriptor, ImageConfig, Platform, read_config
+from cogpack.oci import Descriptor, Platform
 from cogpack.opening import open_image
 from cogpack.registry.pull.partial import Partial
 from cogpack.runtime.contract import SOURCE, STATE
@@ -192,7 +192,7 @@ def _mark(part: str) -> Digest:
 
 def _diff_ids(image: FoundImage) -> dict[str, str]:
     """What the config says that each layer unpacks to."""
-    config = read_config(image.config, ImageConfig, where=f"{image.name}: config")
+    config = image.config()
     if len(config.rootfs.diff_ids) != len(image.manifest.layers):
         raise InputError(
             f"{image.name}: has {len(image.manifest.layers)} layers, and its config lists "

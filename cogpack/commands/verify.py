@@ -33,9 +33,6 @@ class _HashOnly:
     parallel = True
     form = Form.STORED
 
-    def has(self, blob: Descriptor) -> bool:  # noqa: ARG002
-        return False
-
     def add_layer(self, layer: Outgoing, on_bytes: Callable[[int], None]) -> LayerInfo:
         def consume(body: Body) -> None:
             for block in body:

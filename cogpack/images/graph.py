@@ -18,6 +18,7 @@ from cogpack.oci import (
     MANIFEST_TYPES,
     Descriptor,
     FoundManifest,
+    ImageConfig,
     Index,
     Manifest,
     Platform,
@@ -242,7 +243,7 @@ def choose(children: Iterable[Descriptor], platform: Platform, where: str) -> De
 
 def check_platform(config: bytes, wanted: Platform, where: str) -> None:
     """Of an image that was not chosen from an index: its config is for `wanted` (image-spec config.md)."""
-    found = read_config(config, Platform, where=f"{where}: image config")
+    found = read_config(config, ImageConfig, where=f"{where}: image config").platform
     if (found.os, found.architecture) != (wanted.os, wanted.architecture):  # variants are often left out
         raise InputError(f"{where} is for {_stated(found)}, not {wanted}", next_step="choose another image or platform")
 

@@ -9,7 +9,19 @@ from cogpack.errors import InputError
 from cogpack.images.address import Address
 from cogpack.images.base import Images
 from cogpack.images.graph import Graph, Node
-from cogpack.oci import DOCKER_CONFIG, LAYER_NAME, OCI_CONFIG, TITLE, Descriptor, Index, Manifest, Platform, decode
+from cogpack.oci import (
+    DOCKER_CONFIG,
+    LAYER_NAME,
+    OCI_CONFIG,
+    TITLE,
+    Descriptor,
+    ImageConfig,
+    Index,
+    Manifest,
+    Platform,
+    decode,
+    read_config,
+)
 from cogpack.progress import Progress
 from cogpack.text import count_text
 
@@ -46,9 +58,9 @@ class FoundImage(msgspec.Struct, frozen=True, kw_only=True):
         """Name ("" where nobody gave one) and descriptor of each layer, bottom first."""
         return [((layer.annotations or {}).get(LAYER_NAME, ""), layer) for layer in self.manifest.layers]
 
-    @property
-    def config(self) -> bytes:
-        return self.images.blob_bytes(self.manifest.config)
+    def config(self) -> ImageConfig:
+        """Read its image config."""
+        return read_config(self.images.blob_bytes(self.manifest.config), ImageConfig, where=f"{self.name}: config")
 
     @property
     def platforms(self) -> tuple[str, ...]:

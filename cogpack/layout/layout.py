@@ -11,11 +11,11 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import msgspec
 
-from cogpack.digest import Digest, Hasher, parse_digest, sha256
+from cogpack.digest import Digest, Hasher, parse_digest, sha256, verified
 from cogpack.disk import UNFINISHED, is_refusal, open_file, real_path, write_whole, writing
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.layout.incoming import Incoming
@@ -186,27 +186,19 @@ class Layout:
         """Open a blob, in blocks; the last one is only given when all were right."""
         path = self.blob_path(blob.digest)
 
-        def blocks() -> Iterator[bytes]:
-            hasher = Hasher()
-            waiting = b""
-            while hasher.size <= blob.size and (block := stream.read(_BLOCK)):
-                hasher.update(block)
-                if waiting:
-                    yield waiting
-                waiting = block
-            if (hasher.size, hasher.digest) != (blob.size, blob.digest):
+        def check(found: Hasher) -> None:
+            if (found.size, found.digest) != (blob.size, blob.digest):
                 raise MismatchError(
-                    f"{path}: expected {blob.size} bytes with this digest, found {hasher.size} with {hasher.digest}",
+                    f"{path}: expected {blob.size} bytes with this digest, found {found.size} with {found.digest}",
                     next_step="delete the directory and build it again",
                 )
-            yield waiting
 
         try:
             opened = open_file(path)
         except FileNotFoundError:
             raise InputError(f"{self.root}: {blob.digest} is missing", next_step="build the layout again") from None
         with opened as stream:
-            yield blocks()
+            yield verified(_blocks(stream, blob.size), check)
 
     def add(self, data: bytes) -> Digest:
         """Store a small blob. One that is there already is compared, and replaced if it is damaged."""
@@ -322,6 +314,13 @@ def _ref_name(entry: Mapping[str, Any]) -> str | None:
     annotations = entry.get("annotations")
     name = annotations.get(REF_NAME) if isinstance(annotations, dict) else None
     return name if isinstance(name, str) else None
+
+
+def _blocks(stream: BinaryIO, size: int) -> Iterator[bytes]:
+    """All there is, but no more than tells that it is more than `size`."""
+    while size >= 0 and (block := stream.read(_BLOCK)):
+        size -= len(block)
+        yield block
 
 
 def _bounded(path: Path, limit: int) -> bytes:

@@ -12,7 +12,7 @@ from cogpack.http import BLOCK, RETRIED
 from cogpack.images.graph import Node
 from cogpack.images.registry import RegistryImages
 from cogpack.oci import MANIFEST_TYPES, Descriptor, read_manifest
-from cogpack.oras.responses import Address, Body, answered, verified
+from cogpack.oras.responses import Address, Body, answered, blob_blocks
 from cogpack.registry.pull.connections import Fetcher
 from cogpack.registry.pull.partial import Partial
 from cogpack.registry.repository import Repository
@@ -29,7 +29,7 @@ def get_blob(repository: Repository, digest: str, request: requests.PreparedRequ
     with ExitStack() as stack:
         stream = stack.enter_context(ours.get(f"{ours.base}/blobs/{expected}", _headers(request)))
         if stream.status in (200, 206):  # a range can't be verified
-            blocks = verified(stream, expected) if stream.status == 200 else stream.blocks()
+            blocks = blob_blocks(stream, expected) if stream.status == 200 else stream.blocks()
             return answered(request, stream.status, stream.headers, Body(blocks, stack.pop_all().close).buffered())
         refusal = stream.body(_REFUSAL_LIMIT)
         if stream.status in (401, 403) or stream.status in RETRIED:

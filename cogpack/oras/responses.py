@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Self
 import msgspec
 import requests
 
-from cogpack.digest import Digest, Hasher, parse_digest
+from cogpack.digest import Digest, Hasher, parse_digest, verified
 from cogpack.errors import InputError, MismatchError
 from cogpack.http import Stream, redacted
 from cogpack.layers.content import Blocks
@@ -85,18 +85,14 @@ class Body(Blocks):
         self._close()
 
 
-def verified(stream: Stream, digest: Digest) -> Iterator[bytes]:
+def blob_blocks(stream: Stream, digest: Digest) -> Iterator[bytes]:
     """The bytes of a whole blob; the last of them only if all were right."""
-    hasher, waiting = Hasher(), b""
-    for block in stream.blocks():
-        hasher.update(block)
-        if waiting:
-            yield waiting
-        waiting = block
-    if hasher.digest != digest:
-        raise MismatchError(
-            f"{redacted(stream.url)}: expected {digest}, found {hasher.digest} of {hasher.size} bytes",
-            next_step="the registry or a proxy before it is damaged; tell its operator",
-        )
-    if waiting:
-        yield waiting
+
+    def check(found: Hasher) -> None:
+        if found.digest != digest:
+            raise MismatchError(
+                f"{redacted(stream.url)}: expected {digest}, found {found.digest} of {found.size} bytes",
+                next_step="the registry or a proxy before it is damaged; tell its operator",
+            )
+
+    return verified(stream.blocks(), check)

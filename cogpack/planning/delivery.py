@@ -42,16 +42,15 @@ class Delivery:
         self.layers: tuple[Moved, ...] = ()
         self._session = session
         self._plan = plan
-        self._repository = session.repository(target.repository, push=True)
-        where = target.repository
-        self._sink = RegistrySink(self._repository, where, session.mounts, session.copies(where))
+        self._images = session.images(target.repository, push=True)
+        self._sink = RegistrySink(self._images, session.mounts, session.copies(target.repository))
         self._present: dict[str, Digest | None] = {}
         self.present_layers: dict[str, Mapping[str, LayerInfo]] = {}
         """What the manifests that its tags name now say that layers come out as, by the tag's name."""
         for tag, name in zip(target.tags, target.names, strict=True):
             with asking(session.progress, name):
                 self._present[tag], self.present_layers[name] = present_layers(
-                    self._repository, target.repository.with_tag(tag)
+                    self._images, target.repository.with_tag(tag)
                 )
         self._image: Image | None = None
         self._moving: list[str] = []
@@ -85,7 +84,7 @@ class Delivery:
         """All of the image, by digest; `about` as of `transfer`. Answers what is known of its layers then."""
         image = known_image(self._plan, known)
         if image is not None and (
-            image.descriptor.digest in self._present.values() or self._repository.manifest(image.descriptor.digest)
+            image.descriptor.digest in self._present.values() or self._images.manifest(image.descriptor.digest)
         ):
             # This very image is there: the registry would not have it without its blobs.
             self.layers = tuple(
@@ -118,7 +117,7 @@ class Delivery:
 
         `waited`: while other targets were filled, no tag named the manifest, and the registry may have thrown it away.
         """
-        if waited and self._moving and not self._repository.manifest(self.digest):
+        if waited and self._moving and not self._images.manifest(self.digest):
             self._sink.put(self.image)
         for tag, name in zip(self.target.tags, self.target.names, strict=True):
             if tag in self._moving:

@@ -6,6 +6,7 @@ import msgspec
 
 from cogpack.digest import DiffID, Digest
 from cogpack.errors import InputError
+from cogpack.images.base import Images
 from cogpack.layers.facts import Facts
 from cogpack.layers.known import NOTHING, READ, Claims, Known
 from cogpack.layers.layer import Body, key_of
@@ -13,7 +14,6 @@ from cogpack.lockfile import Lock, Result, Results
 from cogpack.locking.current import write_lock
 from cogpack.notes import Code, Note
 from cogpack.oci import (
-    CONFIG_LIMIT,
     INDEX_TYPES,
     LAYER_KEY,
     Descriptor,
@@ -28,7 +28,6 @@ from cogpack.planning.prepare import Prepared
 from cogpack.planning.transfer import read_unread
 from cogpack.planning.weights import locked_weights
 from cogpack.reference import Reference
-from cogpack.registry.repository import Repository
 from cogpack.session import Session
 
 
@@ -136,17 +135,17 @@ def record_results(session: Session, prepared: Prepared, known: Known) -> None:
             session.progress.note(Note(Code.RESULTS_UNWRITTEN, text))
 
 
-def present_layers(repository: Repository, tag: Reference) -> tuple[Digest | None, dict[str, LayerInfo]]:
+def present_layers(images: Images, tag: Reference) -> tuple[Digest | None, dict[str, LayerInfo]]:
     """The digest that `tag` has now, and what its layer descriptors say their keys came out as."""
     assert tag.tag is not None
-    found = repository.manifest(tag.tag)
+    found = images.manifest(tag.tag)
     if found is None:
         return None, {}
     if found.media_type in INDEX_TYPES:
         return found.digest, {}
     try:
         manifest = decode(found.data, Manifest, where=str(tag))
-        config = repository.blob_bytes(manifest.config, limit=CONFIG_LIMIT)
+        config = images.blob_bytes(manifest.config)
         said = _said(manifest, read_config(config, ImageConfig, where=str(tag)).rootfs.diff_ids)
     except InputError:  # somebody else's artifact under this tag: nothing to learn
         return found.digest, {}

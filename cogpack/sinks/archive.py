@@ -71,9 +71,6 @@ class ArchiveSink:
         with whole_file(real_path(path)) as output:
             yield cls(output)
 
-    def has(self, blob: Descriptor) -> bool:  # noqa: ARG002 - an archive starts empty
-        return False
-
     def add_layer(self, layer: Outgoing, on_bytes: Callable[[int], None]) -> LayerInfo:
         size = layer.recipe.size(Form.PLAIN)
         if size is None:  # a base image's compressed layer: unpack it once to learn what the header must say

@@ -17,8 +17,6 @@ class Sink(Protocol):
     def form(self) -> Form:
         """What `add_layer` takes and answers: layers as stored, or plain tars."""
 
-    def has(self, blob: Descriptor) -> bool: ...
-
     def add_layer(self, layer: Outgoing, on_bytes: Callable[[int], None]) -> LayerInfo:
         """Take the layer's bytes, unless it is known and here already. `on_bytes` hears of each block that
         moves, of what moves again as a negative number, and of 0 bytes when the layer is to be made."""

@@ -19,11 +19,8 @@ class LayoutSink:
         self._layout = Layout.create(directory)
         self.filling = self._layout.filling
 
-    def has(self, blob: Descriptor) -> bool:
-        return self._layout.has(blob)
-
     def add_layer(self, layer: Outgoing, on_bytes: Callable[[int], None]) -> LayerInfo:
-        if layer.known is not None and self.has(layer.known.descriptor):
+        if layer.known is not None and self._layout.has(layer.known.descriptor):
             return layer.known
         with self._layout.incoming() as blob:
 
@@ -32,7 +29,7 @@ class LayoutSink:
                     blob.write(block)
 
             info = layer.copy_to(fill)
-            if not self.has(info.descriptor):
+            if not self._layout.has(info.descriptor):
                 blob.keep(info.descriptor.digest)
         return info
 

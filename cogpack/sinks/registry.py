@@ -1,4 +1,4 @@
-"""A repository of a registry as sink: ask first, mount what can be mounted, send the rest, the tag last."""
+"""The sink that fills a repository of a registry: ask first, mount what can be mounted, send the rest, the tag last."""
 
 import threading
 import time
@@ -8,15 +8,14 @@ import msgspec
 
 from cogpack.digest import Digest
 from cogpack.errors import MismatchError
+from cogpack.images.registry import RegistryImages
 from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
 from cogpack.notes import Code, Note
 from cogpack.oci import OCI_MANIFEST, Descriptor, FoundManifest, Image, LayerInfo
-from cogpack.reference import Reference
 from cogpack.registry.push.mounts import Mounts
 from cogpack.registry.push.protocol import Answer
 from cogpack.registry.refusals import MissingBlobError
-from cogpack.registry.repository import Repository
 from cogpack.sinks.base import drain
 from cogpack.sinks.copies import Copies, Copy, LostError
 from cogpack.trace import TRACE
@@ -32,29 +31,26 @@ class _Added(msgspec.Struct, frozen=True):
 
 
 class RegistrySink:
-    """`mounts`: what this machine remembers of other repositories of the registry, `copies`: of other registries.
+    """A sink over the images of a repository.
 
+    `mounts`: what this machine remembers of other repositories of the registry, `copies`: of other registries.
     `copied`: the layers that were read there, by digest, with HOST/NAME of where.
     """
 
     parallel = True
     form = Form.STORED
 
-    def __init__(
-        self, repository: Repository, reference: Reference, mounts: Mounts, copies: Copies | None = None
-    ) -> None:
+    def __init__(self, images: RegistryImages, mounts: Mounts, copies: Copies | None = None) -> None:
         self.copied: dict[Digest, str] = {}
-        self._repository = repository
+        self._images = images
+        self._repository = images.repository
         self._copies = copies
-        self._reference = reference
+        self._reference = images.repository.reference
         self._mounts = mounts
         self._begun = time.monotonic()
         self._added: list[_Added] = []
         self._turns: dict[Digest, threading.Lock] = {}
         self._lock = threading.Lock()
-
-    def has(self, blob: Descriptor) -> bool:
-        return self._repository.has_blob(blob)
 
     def add_layer(self, layer: Outgoing, on_bytes: Callable[[int], None]) -> LayerInfo:
         known = layer.known
@@ -76,7 +72,7 @@ class RegistrySink:
     def _kept(self, layer: Outgoing, known: LayerInfo, on_bytes: Callable[[int], None]) -> LayerInfo:
         """Found, mounted or sent: what `known` says is there afterwards."""
         where = f"{layer.name} ({known.descriptor.digest})"
-        if self.has(known.descriptor):
+        if self._images.has_blob(known.descriptor):
             if TRACE.level:
                 TRACE.decided(f"{where}: {self._reference.name} has it")
             return known
@@ -156,33 +152,28 @@ class RegistrySink:
         if time.monotonic() - self._begun > _LONG:
             self._restore()
         root = image.descriptor
-        self._put_config(image)
+        self._images.put_blob(image.config_descriptor, image.config)
         try:
-            self._repository.put_manifest(image.manifest, OCI_MANIFEST, root.digest)
+            self._images.put_manifest(image.manifest, OCI_MANIFEST, root.digest)
         except MissingBlobError:
             self._restore()
-            self._put_config(image)
-            self._repository.put_manifest(image.manifest, OCI_MANIFEST, root.digest)
+            self._images.put_blob(image.config_descriptor, image.config)
+            self._images.put_manifest(image.manifest, OCI_MANIFEST, root.digest)
         self._mounts.record(
             self._reference.registry, self._reference.repository, (info.descriptor.digest for _, info in image.layers)
         )
         return root
 
-    def _put_config(self, image: Image) -> None:
-        config = image.config_descriptor
-        if not self.has(config):
-            self._repository.upload([image.config], descriptor=config, finished=lambda: config.digest, name="config")
-
     def _restore(self) -> None:
         """Send again what the registry has thrown away meanwhile: no manifest named it yet."""
         for added in tuple(self._added):
-            if not self.has(added.info.descriptor):
+            if not self._images.has_blob(added.info.descriptor):
                 self._sent(added.layer, added.info, None, added.on_bytes)
 
     def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
         made = self._taken(root.digest)
         for tag in tags:
-            self._repository.put_manifest(made.data, made.media_type, tag)
+            self._images.put_manifest(made.data, made.media_type, tag)
             now = self._repository.tag_digest(tag) or self._taken(tag).digest
             if now != root.digest:
                 self._repository.requests.http.progress.note(
@@ -194,7 +185,7 @@ class RegistrySink:
 
     def _taken(self, ref: str) -> FoundManifest:
         """The manifest that was put under `ref`."""
-        found = self._repository.manifest(ref)
+        found = self._images.manifest(ref)
         if found is None:
             raise MismatchError(
                 f"{self._reference.name}: the registry took the manifest {ref} and does not have it",
@@ -204,8 +195,10 @@ class RegistrySink:
 
 
 class _Drained:
-    """The body, and whether any pass over it came to its end. `on_bytes` hears when one begins: by then the upload ends
-    its upload if we are to stop."""
+    """The body, which tells whether any pass over it came to its end.
+
+    `on_bytes` hears when one begins: by then whoever sends it cancels the upload if we are to stop.
+    """
 
     def __init__(self, body: Body, on_bytes: Callable[[int], None]) -> None:
         self._body = body

@@ -16,6 +16,7 @@ from support.images import image_of
 from support.registry import docker_registry
 
 from cogpack.http import Http
+from cogpack.images.registry import RegistryImages
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Uncompressed
 from cogpack.layers.files import FilesSource, Placed
@@ -79,7 +80,7 @@ def test_an_image_arrives_whole_for_half_its_bytes_more_at_most(tmp_path: Path, 
     ):
         reference = Reference.parse(f"{line.address}/me/model")
         repository = Repository(http, reference, Credentials([]), actions=("pull", "push"))
-        sink = RegistrySink(repository, reference, Mounts(tmp_path / "homes"))
+        sink = RegistrySink(RegistryImages(repository), Mounts(tmp_path / "homes"))
         made = layers()
         with ThreadPoolExecutor(4) as pool:
             infos = list(pool.map(lambda layer: sink.add_layer(Outgoing(layer), lambda _: None), made))

@@ -59,8 +59,7 @@ def registries() -> Iterator[tuple[FakeRegistry, FakeRegistry]]:
 
 def sink(session: Session, registry: FakeRegistry, name: str) -> RegistrySink:
     reference = Reference.parse(f"{registry.address}/{name}")
-    repository = session.repository(reference, push=True)
-    return RegistrySink(repository, reference, session.mounts, session.copies(reference))
+    return RegistrySink(session.images(reference, push=True), session.mounts, session.copies(reference))
 
 
 def pushed(session: Session, registry: FakeRegistry, layer: Made) -> Made:

@@ -16,6 +16,7 @@ from support.verbs import Verbs
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.http import Http
 from cogpack.images.assemble import Run
+from cogpack.images.registry import RegistryImages
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip
 from cogpack.layers.entry import Entry
@@ -55,7 +56,7 @@ def registry() -> Iterator[FakeRegistry]:
 def sink(http: Http, registry: FakeRegistry, tmp_path: Path, name: str = "a/b") -> RegistrySink:
     reference = Reference.parse(f"{registry.address}/{name}")
     repository = Repository(http, reference, Credentials([]), actions=("pull", "push"))
-    return RegistrySink(repository, reference, Mounts(tmp_path / "homes"))
+    return RegistrySink(RegistryImages(repository), Mounts(tmp_path / "homes"))
 
 
 def test_f32_f33_a_blob_that_vanishes_before_the_manifest_is_sent_again(

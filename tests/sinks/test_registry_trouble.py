@@ -20,6 +20,7 @@ from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http, Limits
 from cogpack.images.assemble import Run
+from cogpack.images.registry import RegistryImages
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Codec, Gzip, Uncompressed
 from cogpack.layers.facts import Facts
@@ -53,7 +54,7 @@ def registry() -> Iterator[FakeRegistry]:
 def sink(http: Http, registry: FakeRegistry, tmp_path: Path) -> RegistrySink:
     reference = Reference.parse(f"{registry.address}/a/b")
     repository = Repository(http, reference, Credentials([]), actions=("pull", "push"))
-    return RegistrySink(repository, reference, Mounts(tmp_path / "homes"))
+    return RegistrySink(RegistryImages(repository), Mounts(tmp_path / "homes"))
 
 
 # F1, F2: one layer of several breaks

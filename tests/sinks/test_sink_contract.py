@@ -14,6 +14,7 @@ from support.images import file_layer, fill, image_of, known_of
 from support.validate import check_tar, validate_layout
 
 from cogpack.http import Http
+from cogpack.images.registry import RegistryImages
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip, SplicedGzip, Uncompressed, Zstd
 from cogpack.layers.known import Outgoing
@@ -60,7 +61,7 @@ class Place:
                 http = Http()
                 try:
                     repository = Repository(http, reference, Credentials([]), actions=("pull", "push"))
-                    yield RegistrySink(repository, reference, Mounts(self.directory / "homes"))
+                    yield RegistrySink(RegistryImages(repository), Mounts(self.directory / "homes"))
                 finally:
                     http.close()
 
@@ -174,7 +175,6 @@ def test_a_layer_that_is_there_and_known_is_not_read_again(tmp_path: Path) -> No
             info = sink.add_layer(Outgoing(first), lambda size: None)
             again = layers()[0]
             counts: list[int] = []
-            assert sink.has(info.descriptor)
             assert sink.add_layer(Outgoing(again, known_of(again)), counts.append) == info
             assert counts == []
 
@@ -184,11 +184,11 @@ def test_a_known_layer_with_a_blob_of_another_size_is_made_again(tmp_path: Path)
     with place.sink() as sink:
         info = sink.add_layer(Outgoing(layers()[0]), lambda size: None)
         blob = tmp_path / "layout" / "blobs" / "sha256" / info.descriptor.digest.removeprefix("sha256:")
-        blob.write_bytes(blob.read_bytes()[:-1])
+        whole = blob.read_bytes()
+        blob.write_bytes(whole[:-1])
         again = layers()[0]
-        assert not sink.has(info.descriptor)
         assert sink.add_layer(Outgoing(again, known_of(again)), lambda size: None) == info
-        assert sink.has(info.descriptor)
+        assert blob.read_bytes() == whole
 
 
 def test_the_form_says_whether_the_sink_takes_plain_tars(place: Place) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Protocol, Self
 
-from cogpack.digest import Digest, Hasher
+from cogpack.digest import Digest, Hasher, verified
 from cogpack.errors import CogpackError, MismatchError, UnavailableError
 from cogpack.http import Retries, Stream, redacted
 from cogpack.oci import Descriptor
@@ -112,18 +112,14 @@ class Fetcher:
         """
         have = [(0, start)] if start else []
         download = Download(blob.size, have, part=_PART, ranges=ranges and blob.size >= 2 * _PART)
-        hasher, waiting = Hasher(), b""
+
+        def check(found: Hasher) -> None:
+            if not start and found.digest != blob.digest:
+                raise _wrong(self._source, blob, found.digest)
+
         with self._entered(blob, Memory(), download, on_bytes) as fetch:
             fetch.read = start
-            for block in self._follow(fetch):
-                hasher.update(block)
-                if waiting:
-                    yield waiting
-                waiting = block
-        if not start and hasher.digest != blob.digest:
-            raise _wrong(self._source, blob, hasher.digest)
-        if waiting:
-            yield waiting
+            yield from verified(self._follow(fetch), check)
 
     @contextmanager
     def _entered(
