@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from support import plain
 from support.world import Project, World, ok
 
 from cogpack.oci import OCI_INDEX
@@ -42,7 +42,7 @@ def repository(world: World, remote: str = "git@github.com:me/model.git", **file
 
 
 def config_of(world: World, manifest: dict[str, Any]) -> dict[str, Any]:
-    return dict(httpx.get(f"http://{world.registry}/v2/me/model/blobs/{manifest['config']['digest']}").json())
+    return dict(plain.get(f"http://{world.registry}/v2/me/model/blobs/{manifest['config']['digest']}").json())
 
 
 def pushed(project: Project, *words: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -226,7 +226,7 @@ def test_a_repository_can_not_make_us_run_its_programs(world: World, tmp_path: P
 
 def two_platforms(world: World) -> None:
     """`base/python:v2`: an index of our base and of the same for arm64."""
-    with httpx.Client(base_url=f"http://{world.registry}/v2/base/python/") as client:
+    with plain.client(base_url=f"http://{world.registry}/v2/base/python/") as client:
 
         def blob(data: bytes, media_type: str) -> dict[str, Any]:
             place = f"http://{world.registry}" + client.post("blobs/uploads/").headers["Location"]

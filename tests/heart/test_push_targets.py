@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import plain
 from support.fake_registry import FakeRegistry
 from support.faults import answer
 from support.personalities import DIST3
@@ -30,14 +31,12 @@ def second(tmp_path: Path) -> Iterator[str]:
 
 
 def tags(world: World, registry: str, repository: str) -> dict[str, str]:
-    import httpx
-
     base = f"http://{registry}/v2/{repository}"
-    answer = httpx.get(f"{base}/tags/list")
+    answer = plain.get(f"{base}/tags/list")
     names = answer.json().get("tags") or [] if answer.status_code == 200 else []
     accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
     return {
-        name: httpx.head(f"{base}/manifests/{name}", headers=accept).headers["Docker-Content-Digest"] for name in names
+        name: plain.head(f"{base}/manifests/{name}", headers=accept).headers["Docker-Content-Digest"] for name in names
     }
 
 

@@ -10,8 +10,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from support import plain
 from support.wheels import make_wheel
 from support.world import MANIFEST, Project, World, ok
 
@@ -109,8 +109,8 @@ def evil_layer(world: World, repository: str) -> dict[str, Any]:
     blob = gzip.compress(out.getvalue(), mtime=0)
     digest = "sha256:" + hashlib.sha256(blob).hexdigest()
     base = f"http://{world.registry}"
-    location = base + httpx.post(f"{base}/v2/{repository}/blobs/uploads/").headers["Location"]
-    assert httpx.put(location, params={"digest": digest}, content=blob).status_code == 201
+    location = base + plain.post(f"{base}/v2/{repository}/blobs/uploads/").headers["Location"]
+    assert plain.put(location, params={"digest": digest}, content=blob).status_code == 201
     return {
         "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
         "digest": digest,
@@ -123,21 +123,21 @@ def poison(world: World, repository: str, tag: str) -> str:
     """Move the tag to an image whose layer of wheels is another one under the right key; that layer's digest."""
     base = f"http://{world.registry}/v2/{repository}"
     manifest = world.manifest(repository, tag)
-    config = httpx.get(f"{base}/blobs/{manifest['config']['digest']}").json()
+    config = plain.get(f"{base}/blobs/{manifest['config']['digest']}").json()
     evil = evil_layer(world, repository)
     (index,) = [
         index
         for index, layer in enumerate(manifest["layers"])
-        if b"/thing.py" in gzip.decompress(httpx.get(f"{base}/blobs/{layer['digest']}").content)
+        if b"/thing.py" in gzip.decompress(plain.get(f"{base}/blobs/{layer['digest']}").content)
     ]
     config["rootfs"]["diff_ids"][index] = evil.pop("diff_id")
     manifest["layers"][index] |= evil
     data = json.dumps(config).encode()
     digest = "sha256:" + hashlib.sha256(data).hexdigest()
-    location = f"http://{world.registry}" + httpx.post(f"{base}/blobs/uploads/").headers["Location"]
-    assert httpx.put(location, params={"digest": digest}, content=data).status_code == 201
+    location = f"http://{world.registry}" + plain.post(f"{base}/blobs/uploads/").headers["Location"]
+    assert plain.put(location, params={"digest": digest}, content=data).status_code == 201
     manifest["config"] |= {"digest": digest, "size": len(data)}
-    answer = httpx.put(f"{base}/manifests/{tag}", content=json.dumps(manifest), headers={"Content-Type": MANIFEST})
+    answer = plain.put(f"{base}/manifests/{tag}", content=json.dumps(manifest), headers={"Content-Type": MANIFEST})
     assert answer.status_code == 201, answer.text
     return str(evil["digest"])
 

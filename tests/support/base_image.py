@@ -8,6 +8,7 @@ import tarfile
 from typing import Any
 
 import httpx
+from support import plain
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -18,7 +19,7 @@ def push_base_image(registry: str, source: str, target: str, *, more: int = 0) -
 
     `more`: layers above it, of one directory each.
     """
-    with httpx.Client(base_url=f"http://{registry}/v2/", timeout=60) as client:
+    with plain.client(base_url=f"http://{registry}/v2/", timeout=60) as client:
         source_name, source_tag = source.split(":")
         name, tag = target.split(":")
         manifest = _json(client.get(f"{source_name}/manifests/{source_tag}", headers={"Accept": MANIFEST}))

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import botocore.session
-import httpx
 from botocore.config import Config
+from support import plain
 from support.processes import running
 
 REGION = "eu-west-3"
@@ -34,7 +34,7 @@ class Store:
 
     def check(self, after: str) -> None:
         """Signatures, of all requests but the next so many."""
-        httpx.post(f"{self.endpoint}/moto-api/reset-auth", content=after).raise_for_status()
+        plain.post(f"{self.endpoint}/moto-api/reset-auth", content=after).raise_for_status()
 
     def _unchecked(self, action: Callable[..., Any], **arguments: Any) -> Any:
         self.check("inf")

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from support import plain
 from support.wheels import make_wheel
 
 from cogpack.cli import run
@@ -114,19 +114,19 @@ class World:
 
     def manifest(self, repository: str, ref: str) -> dict[str, Any]:
         """What a client gets; fails where there is none."""
-        answer = httpx.get(f"http://{self.registry}/v2/{repository}/manifests/{ref}", headers={"Accept": MANIFEST})
+        answer = plain.get(f"http://{self.registry}/v2/{repository}/manifests/{ref}", headers={"Accept": MANIFEST})
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
     def has(self, repository: str, ref: str) -> bool:
-        answer = httpx.head(f"http://{self.registry}/v2/{repository}/manifests/{ref}", headers={"Accept": MANIFEST})
+        answer = plain.head(f"http://{self.registry}/v2/{repository}/manifests/{ref}", headers={"Accept": MANIFEST})
         return answer.status_code == 200
 
     def files(self, repository: str, ref: str) -> dict[str, bytes | str]:
         """All regular files and links of our layers of an image, lower layers first, as a container would see them."""
         found: dict[str, bytes | str] = {}
         for layer in self.manifest(repository, ref)["layers"]:
-            blob = httpx.get(f"http://{self.registry}/v2/{repository}/blobs/{layer['digest']}").content
+            blob = plain.get(f"http://{self.registry}/v2/{repository}/blobs/{layer['digest']}").content
             found |= tar_files(gzip.decompress(blob) if blob[:2] == b"\x1f\x8b" else blob)
         return found
 
@@ -240,7 +240,7 @@ def push_base(registry: str) -> None:
 def push_image(registry: str, name: str, tars: Sequence[bytes], *, environment: Sequence[str] = ()) -> str:
     """An image of plain tars, its layers compressed, pushed without any code of ours; its digest."""
     repository, _, tag = name.rpartition(":")
-    with httpx.Client(base_url=f"http://{registry}/v2/{repository}/") as client:
+    with plain.client(base_url=f"http://{registry}/v2/{repository}/") as client:
 
         def send(data: bytes, media_type: str) -> dict[str, Any]:
             digest = "sha256:" + hashlib.sha256(data).hexdigest()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support import plain
 
 from cogpack.registry.server import Server
 
@@ -17,11 +18,11 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def client(address: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"http://{address}/v2", timeout=20) as client:
+    with plain.client(base_url=f"http://{address}/v2", timeout=20) as client:
         yield client
 
 
 @pytest.fixture
 def ours(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"http://{server.address}/v2", timeout=20) as client:
+    with plain.client(base_url=f"http://{server.address}/v2", timeout=20) as client:
         yield client

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support import plain
 from support.registry import PASSWORD, USER
 from support.wire import codes, digest_of
 
@@ -21,7 +22,7 @@ def basic(user: str, password: str, scheme: str = "Basic") -> dict[str, str]:
 def client(tmp_path: Path) -> Iterator[httpx.Client]:
     with (
         Server(tmp_path / "registry", user=User(USER, PASSWORD)) as server,
-        httpx.Client(base_url=f"http://{server.address}/v2") as client,
+        plain.client(base_url=f"http://{server.address}/v2") as client,
     ):
         yield client
 
@@ -69,7 +70,7 @@ def test_the_user_gets_in(client: httpx.Client, scheme: str) -> None:
 @pytest.mark.parametrize("password", ["a:b", "pässwörd", " "])
 def test_any_password_may_be_chosen_but_none(tmp_path: Path, password: str) -> None:
     with Server(tmp_path / "registry", user=User("me", password)) as server:
-        assert httpx.get(f"http://{server.address}/v2/", headers=basic("me", password)).status_code == 200
+        assert plain.get(f"http://{server.address}/v2/", headers=basic("me", password)).status_code == 200
 
 
 @pytest.mark.parametrize(("name", "password"), [("", "x"), ("a:b", "x"), ("me", "")])

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
+from support import plain
 from support.validate import validate_layout
 from support.wire import begin, digest_of, location, manifest_of, push_blob, put_manifest
 
@@ -41,8 +41,8 @@ def serving(directory: Path, *options: str, stdin: str = "") -> Iterator[tuple["
 
 def test_the_password_comes_from_standard_input_and_goes_nowhere(tmp_path: Path) -> None:
     with serving(tmp_path / "r", "--user", "me", stdin="open sesame\n") as (process, address):
-        assert httpx.get(f"http://{address}/v2/").status_code == 401
-        assert httpx.get(f"http://{address}/v2/", auth=("me", "open sesame")).status_code == 200
+        assert plain.get(f"http://{address}/v2/").status_code == 401
+        assert plain.get(f"http://{address}/v2/", auth=("me", "open sesame")).status_code == 200
         assert b"sesame" not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
     assert "sesame" not in (tmp_path / "log").read_text()
 
@@ -50,7 +50,7 @@ def test_the_password_comes_from_standard_input_and_goes_nowhere(tmp_path: Path)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_server_that_is_told_to_end_ends_well_and_leaves_no_open_upload(tmp_path: Path, how: signal.Signals) -> None:
     with serving(tmp_path / "r") as (process, address):
-        with httpx.Client(base_url=f"http://{address}/v2") as client:
+        with plain.client(base_url=f"http://{address}/v2") as client:
             begin(client, "a")
             process.send_signal(how)
             assert process.wait(20) == 0
@@ -59,7 +59,7 @@ def test_a_server_that_is_told_to_end_ends_well_and_leaves_no_open_upload(tmp_pa
 
 def test_a_killed_server_keeps_what_it_confirmed_and_nothing_half(tmp_path: Path) -> None:
     with serving(tmp_path / "r") as (process, address):
-        with httpx.Client(base_url=f"http://{address}/v2") as client:
+        with plain.client(base_url=f"http://{address}/v2") as client:
             push_blob(client, "a", CONFIG)
             assert put_manifest(client, "a", "v1", manifest_of(CONFIG)).status_code == 201
             url = location(client, begin(client, "a"))
@@ -74,7 +74,7 @@ def test_a_killed_server_keeps_what_it_confirmed_and_nothing_half(tmp_path: Path
                 process.wait(20)
     assert [path for path in (tmp_path / "r").iterdir() if path.name.startswith(".")]
     with serving(tmp_path / "r") as (_, address):
-        with httpx.Client(base_url=f"http://{address}/v2") as client:
+        with plain.client(base_url=f"http://{address}/v2") as client:
             assert client.get("/a/manifests/v1").content == manifest_of(CONFIG)
             assert client.head(f"/a/blobs/{digest_of(DATA)}").status_code == 404
             assert push_blob(client, "a", DATA) == digest_of(DATA)

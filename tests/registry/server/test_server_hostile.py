@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support import plain
 from support.registry import PASSWORD, USER
 from support.wire import begin, codes, location, manifest_of, push_blob
 
@@ -139,7 +140,7 @@ def test_a_body_that_waits_for_a_100_gets_it_where_it_is_wanted_only(server: Ser
     ["localhost", "LOCALHOST", "127.0.0.1", "127.0.0.1:5000", "127.9.9.9", "[::1]:5000", "me.localhost", "localhost."],
 )  # fmt: skip
 def test_without_a_user_names_of_loopback_get_in(server: Server, host: str) -> None:
-    assert httpx.get(f"http://{server.address}/v2/", headers={"Host": host}).status_code == 200
+    assert plain.get(f"http://{server.address}/v2/", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -150,14 +151,14 @@ def test_without_a_user_names_of_loopback_get_in(server: Server, host: str) -> N
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_without_a_user_no_other_name_gets_in(server: Server, host: str, method: str) -> None:
     """DNS rebinding: the name of a site leads here, and a page of that site may then read what it gets."""
-    answer = httpx.request(method, f"http://{server.address}/v2/a/blobs/uploads/", headers={"Host": host})
+    answer = plain.request(method, f"http://{server.address}/v2/a/blobs/uploads/", headers={"Host": host})
     assert answer.status_code == 403
     assert codes(answer) == ["DENIED"]
 
 
 def test_with_a_user_any_name_serves(tmp_path: Path) -> None:
     with Server(tmp_path, user=User(USER, PASSWORD)) as server:
-        answer = httpx.get(
+        answer = plain.get(
             f"http://{server.address}/v2/", headers={"Host": "registry.example.com"}, auth=(USER, PASSWORD)
         )
     assert answer.status_code == 200
@@ -165,7 +166,7 @@ def test_with_a_user_any_name_serves(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("origin", ["http://evil.example.com", "null", "http://localhost:1", ""])
 def test_a_page_of_another_origin_can_not_push(server: Server, origin: str) -> None:
-    answer = httpx.post(
+    answer = plain.post(
         f"http://{server.address}/v2/a/blobs/uploads/", headers={"Origin": origin, "Content-Type": "text/plain"}
     )
     assert (answer.status_code, codes(answer)) == (403, ["DENIED"])
@@ -208,7 +209,7 @@ def test_bodies_that_are_announced_and_do_not_come_make_room(
     with ExitStack() as stack:
         heads = b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx"
         stalled(stack, server.address, lambda: b"PATCH " + location(ours, begin(ours, "a")).raw_path + heads)
-        with httpx.Client(base_url=f"http://{server.address}/v2", timeout=20) as another:
+        with plain.client(base_url=f"http://{server.address}/v2", timeout=20) as another:
             assert another.get("/").status_code == 200
 
 
@@ -221,7 +222,7 @@ def test_answers_that_are_not_taken_make_room(
     with ExitStack() as stack:
         head = f"GET /v2/a/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\n\r\n"
         stalled(stack, server.address, head.encode)
-        with httpx.Client(base_url=f"http://{server.address}/v2", timeout=20) as another:
+        with plain.client(base_url=f"http://{server.address}/v2", timeout=20) as another:
             assert another.get("/").status_code == 200
 
 
@@ -233,7 +234,7 @@ def test_who_may_not_use_it_keeps_nobody_waiting(tmp_path: Path, request_: bytes
     with Server(tmp_path / "registry", user=User(USER, PASSWORD)) as server, ExitStack() as stack:
         stalled(stack, server.address, lambda: request_)
         started = time.monotonic()
-        with httpx.Client(base_url=f"http://{server.address}/v2", auth=(USER, PASSWORD), timeout=20) as known:
+        with plain.client(base_url=f"http://{server.address}/v2", auth=(USER, PASSWORD), timeout=20) as known:
             assert known.get("/").status_code == 200
             assert time.monotonic() - started < 8  # ten seconds is what a refused body has
             # And who is known stays, while strangers make room for each other.

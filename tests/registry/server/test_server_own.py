@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support import plain
 from support.validate import validate_layout
 from support.wire import (
     CONFIG,
@@ -132,7 +133,7 @@ def test_a_cut_patch_can_be_resumed_where_the_status_says(server: Server, ours: 
 
 def test_all_that_was_stored_is_there_after_a_restart(tmp_path: Path) -> None:
     for turn in range(2):
-        with Server(tmp_path / "registry") as server, httpx.Client(base_url=f"http://{server.address}/v2") as client:
+        with Server(tmp_path / "registry") as server, plain.client(base_url=f"http://{server.address}/v2") as client:
             if turn == 0:
                 push_blob(client, "a", b"{}")
                 put_manifest(client, "a", "v1", manifest_of(b"{}"))
@@ -324,7 +325,7 @@ def test_each_request_is_reported_once_with_its_bytes(tmp_path: Path) -> None:
     seen: list[tuple[str, str, int, int]] = []
     with (
         Server(tmp_path, on_request=lambda *request: seen.append(request)) as server,
-        httpx.Client(base_url=f"http://{server.address}/v2") as client,
+        plain.client(base_url=f"http://{server.address}/v2") as client,
     ):
         digest = push_blob(client, "a", DATA)
         client.head(f"/a/blobs/{digest}")
@@ -347,7 +348,7 @@ def test_the_same_blob_from_many_clients_at_once_is_stored_right(server: Server)
 
     def push() -> None:
         try:
-            with httpx.Client(base_url=f"http://{server.address}/v2", timeout=20) as client:
+            with plain.client(base_url=f"http://{server.address}/v2", timeout=20) as client:
                 push_blob(client, "a", DATA)
                 push_blob(client, "a", b"{}")
                 for turn in range(5):
@@ -363,7 +364,7 @@ def test_the_same_blob_from_many_clients_at_once_is_stored_right(server: Server)
     for thread in threads:
         thread.join()
     assert failures == []
-    with httpx.Client(base_url=f"http://{server.address}/v2") as client:
+    with plain.client(base_url=f"http://{server.address}/v2") as client:
         assert len(client.get("/a/tags/list").json()["tags"]) == 30
         assert client.get(f"/a/blobs/{digest_of(DATA)}").content == DATA
 
@@ -393,7 +394,7 @@ def test_close_ends_a_server_whose_connections_are_all_at_work(tmp_path: Path) -
     with ExitStack() as stack:
         with Server(tmp_path) as server:
             host, _, port = server.address.partition(":")
-            with httpx.Client(base_url=f"http://{server.address}/v2") as client:
+            with plain.client(base_url=f"http://{server.address}/v2") as client:
                 path = location(client, begin(client, "a")).path
             for _ in range(130):
                 connection = stack.enter_context(socket.create_connection((host, int(port)), timeout=10))

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 
 import httpx
 import pytest
+from support import plain
 
 from cogpack.digest import sha256
 from cogpack.errors import MismatchError
@@ -41,44 +42,44 @@ def url(through: PullThrough, path: str) -> str:
 def test_the_manifest_is_there_by_tag_and_by_digest(through: PullThrough) -> None:
     assert not through.asked
     for ref in ("image", sha256(MANIFEST)):
-        for act in (httpx.get, httpx.head):
+        for act in (plain.get, plain.head):
             answer = act(url(through, f"manifests/{ref}"))
             assert (answer.status_code, answer.headers["content-type"]) == (200, OCI_MANIFEST)
             assert answer.headers["docker-content-digest"] == sha256(MANIFEST)
-        assert httpx.get(url(through, f"manifests/{ref}")).content == MANIFEST
+        assert plain.get(url(through, f"manifests/{ref}")).content == MANIFEST
     assert through.asked
 
 
 def test_a_blob_comes_whole_or_from_where_an_engine_lost_it(through: PullThrough) -> None:
-    assert httpx.get(url(through, f"blobs/{BLOB.digest}")).content == DATA
-    answer = httpx.get(url(through, f"blobs/{BLOB.digest}"), headers={"Range": "bytes=500-"})
+    assert plain.get(url(through, f"blobs/{BLOB.digest}")).content == DATA
+    answer = plain.get(url(through, f"blobs/{BLOB.digest}"), headers={"Range": "bytes=500-"})
     assert (answer.status_code, answer.content) == (206, DATA[500:])
     assert answer.headers["content-range"] == f"bytes 500-{len(DATA) - 1}/{len(DATA)}"
-    assert httpx.head(url(through, f"blobs/{BLOB.digest}")).headers["content-length"] == str(len(DATA))
-    assert httpx.get(url(through, f"blobs/{BLOB.digest}"), headers={"Range": f"bytes={len(DATA)}-"}).status_code == 416
+    assert plain.head(url(through, f"blobs/{BLOB.digest}")).headers["content-length"] == str(len(DATA))
+    assert plain.get(url(through, f"blobs/{BLOB.digest}"), headers={"Range": f"bytes={len(DATA)}-"}).status_code == 416
 
 
 def test_wrong_bytes_never_end_as_a_whole_answer(through: PullThrough) -> None:
     with pytest.raises(httpx.RemoteProtocolError, match="peer closed connection"):
-        httpx.get(url(through, f"blobs/{WRONG.digest}"))
+        plain.get(url(through, f"blobs/{WRONG.digest}"))
 
 
 def test_who_does_not_know_the_name_gets_nothing(through: PullThrough) -> None:
     address = through.reference.partition("/")[0]
     for name in ("0" * 32, "a/b", ""):
         for path in (f"manifests/{sha256(MANIFEST)}", "manifests/image", f"blobs/{BLOB.digest}"):
-            assert httpx.get(f"http://{address}/v2/{name}/{path}").status_code == 404
-    assert httpx.get(f"http://{address}/v2/").status_code == 200
+            assert plain.get(f"http://{address}/v2/{name}/{path}").status_code == 404
+    assert plain.get(f"http://{address}/v2/").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["blobs/sha256:../../x", f"blobs/{'a' * 64}", "manifests/other", "tags/list"])
 def test_what_the_image_does_not_have_is_not_there(through: PullThrough, path: str) -> None:
-    assert httpx.get(url(through, path)).status_code == 404
+    assert plain.get(url(through, path)).status_code == 404
 
 
 def test_nothing_can_be_sent_to_it(through: PullThrough) -> None:
-    assert httpx.put(url(through, "manifests/image"), content=b"{}").status_code == 405
-    assert httpx.post(url(through, "blobs/uploads/")).status_code == 405
+    assert plain.put(url(through, "manifests/image"), content=b"{}").status_code == 405
+    assert plain.post(url(through, "blobs/uploads/")).status_code == 405
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
