@@ -22,3 +22,10 @@ settings.load_profile("untimed")
 def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process remembers its secrets, and hides in all texts what was a password of some test before."""
     monkeypatch.setattr(redaction, "_PROCESS", redaction.Redactor())
+
+
+@pytest.fixture(autouse=True)
+def _nobody_waits_before_trying_again(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But where real servers may need the time. Who looks at the waits gives his own: `Http(backoff=...)`."""
+    if request.node.get_closest_marker("integration") is None:
+        monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)

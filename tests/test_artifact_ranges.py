@@ -25,7 +25,6 @@ WHEEL = Artifact("x.whl", sha256(DATA), len(DATA))
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_RANGED", 512 * KiB)
     monkeypatch.setattr(connections, "_PART", 128 * KiB)
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
 
 
 @pytest.fixture

@@ -20,8 +20,7 @@ WHEEL = Artifact("x.whl", sha256(DATA), len(DATA))
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
+def store(tmp_path: Path) -> Iterator[Store]:
     with Http() as http:
         yield Store(tmp_path / "store", http)
 
@@ -160,8 +159,7 @@ def test_a_place_that_goes_away_is_not_waited_for_where_another_has_the_file(sto
         assert len(fake.seen) == 4
 
 
-def test_what_came_in_vain_is_taken_back_from_the_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
+def test_what_came_in_vain_is_taken_back_from_the_bar(tmp_path: Path) -> None:
     notes = Notes()
     half = {"Content-Length": str(len(DATA)), "Connection": "close"}, DATA[: len(DATA) // 2]
     answers = iter([(200, *half), (200, *half), (200, {}, DATA)])

@@ -45,11 +45,6 @@ def broken_off(request: Request, size: int) -> Answer:
     return status, headers | {"Content-Length": str(len(body)), "Connection": "close"}, body[:size]
 
 
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda attempt: 0.0)
-
-
 def read(script: Callable[[Request], Answer], offset: int = 0, length: int = len(DATA)) -> tuple[bytes, int]:
     """The bytes, and how many requests it took."""
     with serving(script) as fake, Http() as http:

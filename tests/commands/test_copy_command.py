@@ -67,8 +67,7 @@ def registries(tmp_path: Path) -> Iterator[tuple[Registry, Registry]]:
 
 
 @pytest.fixture
-def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
+def session(tmp_path: Path) -> Iterator[Session]:
     with Session(Settings(cache=tmp_path / "cache", environment={"HOME": "/nonexistent"})) as found:
         yield found
 
@@ -617,7 +616,6 @@ def test_a_source_that_breaks_off_and_goes_away_is_waited_for_and_gone_on_with(
     images.manifest(layer, name="v1")
     two = registries[1]
     target = f"{tmp_path}/out:v1" if layout else f"{two.address}/a:v1"
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
 
     def cut(request: Request) -> Answer:
         fault = next(faults, "") if request.path.endswith(layer["digest"]) else ""

@@ -31,11 +31,6 @@ VERBS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
-
-
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
     with Session(Settings(cache=tmp_path / "cache", environment={"HOME": "/nonexistent"})) as found:

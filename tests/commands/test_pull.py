@@ -37,7 +37,6 @@ LAYERS = [random.Random(number).randbytes(size) for number, size in enumerate([2
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_RANGED", MiB)
     monkeypatch.setattr(connections, "_PART", 128 * KiB)
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
     monkeypatch.setattr("cogpack.http.client.retry_after", lambda _: 0.0)
 
 

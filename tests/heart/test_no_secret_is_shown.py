@@ -16,7 +16,6 @@ WORD = "planted"
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
 
 
 def login(registry: str, name: str = "login") -> str:

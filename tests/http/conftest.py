@@ -7,11 +7,6 @@ from trustme import CA
 from cogpack.http import Http
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
-
-
 @pytest.fixture(scope="session")
 def authority() -> CA:
     return CA()

@@ -215,7 +215,6 @@ def test_a_file_that_drips_is_given_up_though_every_request_brings_something(
 ) -> None:
     """M0: a byte in two minutes was progress, for ever."""
     monkeypatch.setattr("cogpack.http.retries.BUDGET", 0.3)
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
     start = b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes %d-9999999/10000000\r\nContent-Length: %d\r\n\r\n"
     ended = threading.Event()
 

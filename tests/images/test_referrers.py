@@ -43,11 +43,6 @@ NODE = Node(
 ENTRY = NODE.entry
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
-
-
 @pytest.fixture
 def http() -> Iterator[Http]:
     with Http() as found:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.dockerd import Docker
-from support.world import World, noise, ok, open_world
+from support.world import Template, World, noise, ok
 
 pytestmark = pytest.mark.integration
 
@@ -32,7 +32,7 @@ def run(*arguments: str) -> str:
 
 @pytest.fixture
 def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[str]:
-    with open_world(tmp_path / "world", monkeypatch, capsys) as world:
+    with Template.made(tmp_path / "template").world(tmp_path / "world", monkeypatch, capsys) as world:
         yield pushed(world)
 
 

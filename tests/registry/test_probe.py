@@ -20,8 +20,7 @@ from cogpack.registry.repository import Repository
 
 
 @pytest.fixture
-def http(monkeypatch: pytest.MonkeyPatch) -> Iterator[Http]:
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
+def http() -> Iterator[Http]:
     with Http() as found:
         yield found
 

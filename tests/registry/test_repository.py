@@ -25,11 +25,6 @@ DATA = b"layer" * 100_000
 BLOB = Descriptor(media_type="application/octet-stream", digest=sha256(DATA), size=len(DATA))
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
-
-
 @pytest.fixture
 def http() -> Iterator[Http]:
     with Http() as found:

@@ -56,13 +56,11 @@ ENTRIES: dict[str, dict[str, object]] = {
 )
 def test_no_failure_of_a_login_shows_what_it_was_made_with(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
     entry: str,
     token_server: Script,
 ) -> None:
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
     caplog.set_level(logging.DEBUG)
     notes: list[str] = []
     places: list[str] = []
@@ -130,7 +128,6 @@ def test_no_failure_of_a_transfer_shows_a_token_or_a_signature(
     fault: str,
 ) -> None:
     """Of any logger: those of the libraries know every address and header. Whatever the fault, the transfer fails."""
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
     if kind == "PATCH session":  # else the blob goes as one PUT in the end
         profile = Profile(name="test", hosts=r"127\.0\.0\.1", shapes=("stream",), source="this test")
         monkeypatch.setattr(profiles, "PROFILES", (profile,))

@@ -40,11 +40,6 @@ from cogpack.sinks.registry import RegistrySink
 MiB = 1024 * 1024
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
-
-
 @pytest.fixture
 def registry() -> Iterator[FakeRegistry]:
     with FakeRegistry(DIST28).running() as running:

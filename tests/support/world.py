@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import random
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -187,33 +188,44 @@ _LEAKS = (
 """What the environment of the tests may have and would change the ways of a command."""
 
 
-@contextmanager
-def open_world(
-    directory: Path, monkeypatch: pytest.MonkeyPatch, captured: pytest.CaptureFixture[str]
-) -> Iterator[World]:
-    requests: list[tuple[str, str]] = []
+@dataclass(frozen=True)
+class Template:
+    """What all worlds begin with, made once and copied: a registry's files with `base/python:v1`, and the wheels."""
 
-    def heard(method: str, path: str, received: int, sent: int) -> None:
-        requests.append((method, path))
+    directory: Path
 
-    wheels = directory / "wheels"
-    make_wheel(wheels, "cog", "0.23.1")
-    make_wheel(wheels, "coglet", "0.23.1")
-    make_wheel(wheels, "pip", "26.0")
-    home = directory / "home"
-    home.mkdir(parents=True)
-    with Server(directory / "registry", on_request=heard) as server:
-        push_base(server.address)
-        requests.clear()
-        environment = {
-            "HOME": str(home),
-            "COGPACK_CACHE_DIR": str(directory / "cache"),
-            "COGPACK_DEBIAN_MIRROR": CLOSED,
-            "UV_DEFAULT_INDEX": CLOSED,
-            "UV_FIND_LINKS": str(wheels),
-            "NO_COLOR": "1",
-        }
-        yield World(directory, server.address, requests, environment, monkeypatch, captured)
+    @classmethod
+    def made(cls, directory: Path) -> "Template":
+        for name, version in (("cog", "0.23.1"), ("coglet", "0.23.1"), ("pip", "26.0")):
+            make_wheel(directory / "wheels", name, version)
+        with Server(directory / "registry") as server:
+            push_base(server.address)
+        return cls(directory)
+
+    @contextmanager
+    def world(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch, captured: pytest.CaptureFixture[str]
+    ) -> Iterator[World]:
+        requests: list[tuple[str, str]] = []
+
+        def heard(method: str, path: str, received: int, sent: int) -> None:
+            requests.append((method, path))
+
+        for name in ("registry", "wheels"):
+            shutil.copytree(self.directory / name, directory / name)
+        home = directory / "home"
+        home.mkdir()
+        with Server(directory / "registry", on_request=heard) as server:
+            environment = {
+                "HOME": str(home),
+                "COGPACK_CACHE_DIR": str(directory / "cache"),
+                "COGPACK_DEBIAN_MIRROR": CLOSED,
+                "UV_DEFAULT_INDEX": CLOSED,
+                "UV_HTTP_RETRIES": "0",
+                "UV_FIND_LINKS": str(directory / "wheels"),
+                "NO_COLOR": "1",
+            }
+            yield World(directory, server.address, requests, environment, monkeypatch, captured)
 
 
 def push_base(registry: str) -> None:

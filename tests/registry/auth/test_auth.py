@@ -42,11 +42,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
-
-
 @pytest.fixture
 def http(clock: Clock) -> Iterator[Http]:
     with Http(clock=clock.monotonic) as found:

@@ -42,7 +42,6 @@ def _small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A blob of 4 MiB counts as a large one, and nobody waits before trying again."""
     monkeypatch.setattr(connections, "_RANGED", MiB)
     monkeypatch.setattr(connections, "_PART", 128 * KiB)
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
 
 
 @pytest.fixture
@@ -586,9 +585,7 @@ def test_a_registry_that_breaks_off_at_one_place_is_not_away(pull: Pulls, regist
     assert len(registry.seen) == 3 + ranges.BUDGET
 
 
-def test_outages_between_breaks_at_one_place_do_not_make_it_go_on(
-    pull: Pulls, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_outages_between_breaks_at_one_place_do_not_make_it_go_on(pull: Pulls, registry: FakeRegistry) -> None:
     pull.connections = 1
     for _ in range(100):
         registry.on("GET blob", Fault("cut", after=0), when=lambda seen: len(registry.seen) > 3)

@@ -38,7 +38,6 @@ PASSWORD = "dXNlcjpvcGVuIHNlc2FtZQ=="  # user:open sesame
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_RANGED", MiB)
     monkeypatch.setattr(connections, "_PART", 128 * KiB)
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
 
 
 @pytest.fixture

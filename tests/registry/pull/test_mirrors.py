@@ -85,7 +85,6 @@ def put(registry: FakeRegistry, name: str, *, tag: str | None = None) -> None:
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A blob of 2 MiB comes in ranges, and nobody waits before trying again."""
     monkeypatch.setattr(connections, "_RANGED", MiB)
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
     monkeypatch.setattr("cogpack.http.client.retry_after", lambda _: 0.0)
 
 

@@ -55,7 +55,6 @@ def signer() -> Signer:
 @pytest.fixture
 def archive(tmp_path: Path, signer: Signer, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(release_module, "_keys", lambda: (signer.certificate,))
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
     root = tmp_path / "mirror"
     write_suite(root, "debian", "trixie", MAIN, signer)
     write_suite(root, "debian", "trixie-updates", stanza("tzdata", "2"), signer)

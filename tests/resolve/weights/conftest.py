@@ -15,4 +15,3 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no" / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no" / "credentials"))
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path / "no"))
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda attempt: 0.0)
