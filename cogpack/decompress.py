@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 import zstandard
 
 from cogpack.errors import InputError
-
-BLOCK = 1024 * 1024
+from cogpack.sizes import BLOCK
 
 _GZIP_SLICE = 16 * 1024
 """Bytes given to zlib at a time: what follows the end of a member is copied, and members may be tiny and many."""

@@ -17,8 +17,7 @@ import msgspec
 
 from cogpack import __version__
 from cogpack.errors import InputError, MismatchError
-
-MiB = 1024 * 1024
+from cogpack.sizes import MiB
 
 
 class ImageRules(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ The library knows these protocols only; the command line draws them.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -79,6 +79,13 @@ def shown(progress: Progress, name: str, verb: str) -> Iterator[None]:
 def asking(progress: Progress, whom: str) -> AbstractContextManager[None]:
     """Show that a server is asked, which may take long."""
     return shown(progress, whom, "ask")
+
+
+def counted(blocks: Iterable[bytes], on_bytes: Callable[[int], object]) -> Iterator[bytes]:
+    """Hand on `blocks`, and tell `on_bytes` of the size of each, as `Task.advance` wants it."""
+    for block in blocks:
+        on_bytes(len(block))
+        yield block
 
 
 SILENT: Progress = Silent()

@@ -16,6 +16,7 @@ RANKS = {
     "digest": 0,
     "documents": 0,
     "reference": 0,
+    "sizes": 0,
     "text": 0,
     "redaction": 0,
     "encodings": 0,

@@ -17,9 +17,10 @@ from cogpack.artifacts.ranged import Ranged
 from cogpack.digest import Digest, Hasher
 from cogpack.disk import Output, is_unfinished, whole_file, writing
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
-from cogpack.http import BLOCK, Http, Stream, redacted
+from cogpack.http import Http, Stream, redacted
 from cogpack.oci import Descriptor
 from cogpack.progress import Task
+from cogpack.sizes import BLOCK
 
 _ATTEMPTS = 3
 _BAD = ".replaced"

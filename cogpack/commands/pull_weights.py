@@ -22,11 +22,11 @@ from cogpack.images.unpack import LEVELS, Tree
 from cogpack.layers.weights.opaque import MANIFEST, JoinSource
 from cogpack.oci import Descriptor, Platform
 from cogpack.opening import open_image
+from cogpack.progress import counted
 from cogpack.registry.pull.partial import Partial
 from cogpack.runtime.contract import SOURCE, STATE
 from cogpack.session import Session
 from cogpack.sinks.archive import check_no_archive
-from cogpack.sinks.base import counted
 from cogpack.threads import each
 from cogpack.untar import Member, Untar
 

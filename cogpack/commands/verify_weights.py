@@ -13,7 +13,7 @@ from cogpack.disk import is_directory
 from cogpack.errors import InputError, MismatchError
 from cogpack.images.image import FoundImage, title
 from cogpack.layers import tar
-from cogpack.layers.content import BLOCK, Blocks, LocalFile
+from cogpack.layers.content import Blocks, LocalFile
 from cogpack.layers.fingerprints import hasher
 from cogpack.layers.weights import WEIGHTS, may_hold
 from cogpack.layers.weights.cuts import AnyHeader, read_any, read_local
@@ -25,9 +25,10 @@ from cogpack.model_files import GGUF_PART, gguf_part, index_path
 from cogpack.oci import Descriptor, decode
 from cogpack.opening import open_image
 from cogpack.planning.plan import PROJECT
+from cogpack.progress import counted
 from cogpack.runtime.contract import WORKING_DIRECTORY
 from cogpack.session import Session
-from cogpack.sinks.base import counted
+from cogpack.sizes import BLOCK
 from cogpack.untar import Untar
 
 DOCUMENT_LIMIT = 64 * 1024 * 1024

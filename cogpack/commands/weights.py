@@ -17,8 +17,8 @@ from cogpack.layers.weights.safetensors import Tensor, in_file_order, make_heade
 from cogpack.layers.weights.shards import ShardIndex
 from cogpack.model_files import GGUF_PART, cut_rule, gguf_part
 from cogpack.oci import decode
+from cogpack.progress import counted
 from cogpack.session import Session
-from cogpack.sinks.base import counted
 
 _INDEX_LIMIT = 64 * 1024 * 1024
 

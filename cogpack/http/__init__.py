@@ -13,11 +13,8 @@ from cogpack.http.retries import Backoff, Retries, Tries, backoff
 from cogpack.http.target import same_origin
 from cogpack.http.throttle import RETRIED
 
-BLOCK = 1024 * 1024
-
 __all__ = [
     "ANSWER_LIMIT",
-    "BLOCK",
     "RETRIED",
     "Backoff",
     "Http",

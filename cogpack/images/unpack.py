@@ -15,7 +15,7 @@ from typing import Self
 
 from cogpack.disk import DIRECTORY, open_ours, sync_file_system, writing
 from cogpack.errors import InputError
-from cogpack.layers.content import BLOCK
+from cogpack.sizes import BLOCK
 
 LEVELS = 256
 """Of directories in one another, and with"""

@@ -20,8 +20,9 @@ import zstandard
 from cogpack.digest import Hasher
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers import deflate, tar
-from cogpack.layers.content import BLOCK, Content, RawDeflate
+from cogpack.layers.content import Content, RawDeflate
 from cogpack.oci import OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD
+from cogpack.sizes import BLOCK
 
 
 class Codec(Protocol):

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 import msgspec
 
 from cogpack.errors import CogpackError, InputError, MismatchError
+from cogpack.sizes import BLOCK
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-
-BLOCK = 1024 * 1024
-"""Bytes read at a time."""
 
 
 class RawDeflate(Protocol):

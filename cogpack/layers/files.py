@@ -15,10 +15,11 @@ from typing import Protocol
 import msgspec
 from blake3 import blake3
 
-from cogpack.layers.content import BLOCK, Bytes, Content
+from cogpack.layers.content import Bytes, Content
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.oci import encode
+from cogpack.sizes import BLOCK
 
 LEAST = 1024 * 1024
 """Bytes from which it is worth it to store equal files once."""

@@ -17,10 +17,11 @@ from blake3 import blake3
 
 from cogpack.digest import Digest, Hasher, parse_digest
 from cogpack.disk import write_hint
-from cogpack.layers.content import BLOCK, Bytes, Content, LocalFile, RawDeflate, Slices, Stat, places
+from cogpack.layers.content import Bytes, Content, LocalFile, RawDeflate, Slices, Stat, places
 from cogpack.notes import Note
 from cogpack.oci import encode
 from cogpack.seal import THIS_RUN, Seal
+from cogpack.sizes import BLOCK
 
 _YOUNG = 2_000_000_000
 """Nanoseconds: coarser than the clock of any file system in use."""

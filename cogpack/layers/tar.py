@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from cogpack.errors import InputError, MismatchError
-from cogpack.layers.content import BLOCK, Content
+from cogpack.layers.content import Content
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
+from cogpack.sizes import BLOCK
 
 VERSION = 1
 """Part of every layer key: raised when the same entries would give other bytes."""

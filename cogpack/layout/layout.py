@@ -20,6 +20,7 @@ from cogpack.disk import UNFINISHED, is_refusal, open_file, real_path, write_who
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.layout.incoming import Incoming
 from cogpack.oci import CONFIG_LIMIT, OCI_INDEX, Descriptor, Index, decode, encode
+from cogpack.sizes import BLOCK
 
 REF_NAME = "org.opencontainers.image.ref.name"
 """Annotation of a descriptor in index.json: the name it goes by (image-spec annotations.md)."""
@@ -28,7 +29,6 @@ _REFERRERS = re.compile(r"sha256-[0-9a-f]{64}(\.(sig|att|sbom))?")
 """Names of lists of signatures and the like (distribution-spec, "Referrers Tag Schema"), and of cosign's images."""
 
 _VERSION = {"imageLayoutVersion": "1.0.0"}
-_BLOCK = 1024 * 1024
 _INDEX_LIMIT = 64 * 1024 * 1024
 
 
@@ -318,7 +318,7 @@ def _ref_name(entry: Mapping[str, Any]) -> str | None:
 
 def _blocks(stream: BinaryIO, size: int) -> Iterator[bytes]:
     """All there is, but no more than tells that it is more than `size`."""
-    while size >= 0 and (block := stream.read(_BLOCK)):
+    while size >= 0 and (block := stream.read(BLOCK)):
         size -= len(block)
         yield block
 

@@ -8,7 +8,7 @@ import requests
 
 from cogpack.digest import Hasher, parse_digest, sha256
 from cogpack.errors import InputError, MismatchError
-from cogpack.http import BLOCK, RETRIED
+from cogpack.http import RETRIED
 from cogpack.images.graph import Node
 from cogpack.images.registry import RegistryImages
 from cogpack.oci import MANIFEST_TYPES, Descriptor, read_manifest
@@ -16,6 +16,7 @@ from cogpack.oras.responses import Address, Body, answered, blob_blocks
 from cogpack.registry.pull.connections import Fetcher
 from cogpack.registry.pull.partial import Partial
 from cogpack.registry.repository import Repository
+from cogpack.sizes import BLOCK
 
 _IN_MEMORY = 256 * 1024 * 1024
 """Bytes of a blob that is read into memory."""

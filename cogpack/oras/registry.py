@@ -26,7 +26,6 @@ from cogpack.commands.login import login, registry_host
 from cogpack.digest import parse_digest
 from cogpack.disk import whole_file, writing
 from cogpack.errors import InputError
-from cogpack.http import BLOCK
 from cogpack.oci import Descriptor, decode
 from cogpack.oras.exchange import FileBlocks, ask, blob_in_memory, fetch_blob, get_blob, get_manifest, put_manifest
 from cogpack.oras.logins import Logins
@@ -35,6 +34,7 @@ from cogpack.reference import Reference
 from cogpack.registry.credentials import Login, Secret
 from cogpack.registry.repository import Repository
 from cogpack.session import Session, Settings
+from cogpack.sizes import BLOCK
 
 Container: TypeAlias = oras.container.Container | str
 

@@ -102,8 +102,8 @@ def make_plan(
     gathered: Gathered,
     suppliers: Suppliers,
 ) -> Plan:
-    """All of the image. `files`: what goes into the source directory besides the `gathered` weights; `rules`: of the lock's
-    format."""
+    """Return all of the image. `files`: what goes into the source directory besides the `gathered` weights; `rules`: of
+    the lock's format."""
     recipes = _Recipes.of(config, decisions)
     base = plan_base(decisions.base, suppliers.base, recipes.compressed)
     python = _python(decisions, rules, recipes, suppliers)

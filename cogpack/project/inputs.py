@@ -11,10 +11,10 @@ from cogpack.disk import open_regular
 from cogpack.encodings import decode_text
 from cogpack.errors import InputError
 from cogpack.requirements import LocalLinks, LocalWheel, Requirements, parse_requirements
+from cogpack.sizes import BLOCK
 
 MAX_BYTES = 4 * 1024 * 1024
 _MAX_DEPTH = 50
-_BLOCK = 1024 * 1024
 
 
 class Inputs(msgspec.Struct, frozen=True):
@@ -138,7 +138,7 @@ def _sha256(root: Path, wheel: LocalWheel) -> str:
     digest = hashlib.sha256()
     try:
         with open_regular(root / wheel.file) as opened:
-            while block := opened.read(_BLOCK):
+            while block := opened.read(BLOCK):
                 digest.update(block)
     except OSError as error:
         raise InputError(

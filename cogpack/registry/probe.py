@@ -16,10 +16,11 @@ from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError
 from cogpack.http import Response, host_only
 from cogpack.oci import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, encode
-from cogpack.registry.profiles import ANY, MiB, Profile, Shape
+from cogpack.registry.profiles import ANY, Profile, Shape
 from cogpack.registry.push.requests import as_answer
 from cogpack.registry.refusals import codes
 from cogpack.registry.repository import Repository
+from cogpack.sizes import MiB
 
 _BYTES = "application/octet-stream"
 _ARTIFACT = "application/vnd.cogpack.probe"

@@ -9,10 +9,10 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from cogpack.sizes import MiB
+
 Shape: TypeAlias = Literal["put", "stream", "chunks"]
 """`put`: one PUT with the digest. `stream`: one PATCH, then an empty PUT. `chunks`: PATCHes with Content-Range."""
-
-MiB = 1024 * 1024
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):

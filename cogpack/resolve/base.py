@@ -4,7 +4,7 @@ Each layer is streamed once and listed; nothing of it is stored.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
 from cogpack.decompress import decompressed
@@ -14,7 +14,7 @@ from cogpack.images.base import Images
 from cogpack.images.graph import check_platform, read_graph
 from cogpack.lockfile.bases import InheritedDirectory, RegistryBase, RegistryLayer
 from cogpack.oci import CONFIG_LIMIT, Execution, ImageConfig, Manifest, Platform, read_config
-from cogpack.progress import Progress
+from cogpack.progress import Progress, counted
 from cogpack.reference import Reference
 from cogpack.symlinks import follow
 from cogpack.untar import Member, Untar
@@ -41,7 +41,7 @@ def resolve_base(reference: Reference, platform: Platform, images: Images, progr
     for layer in manifest.layers:
         task = progress.task(f"{reference.repository} {layer.digest[7:19]}", layer.size, "read")
         with images.blob(layer) as blocks:
-            tree.apply(Untar(decompressed(_counted(blocks, task.advance)), where=f"{reference}: layer {layer.digest}"))
+            tree.apply(Untar(decompressed(counted(blocks, task.advance)), where=f"{reference}: layer {layer.digest}"))
         task.done("listed")
     python, interpreter = tree.interpreter(reference, _search_path(config.config))
     return RegistryBase(
@@ -185,12 +185,6 @@ class _RootFileSystem:
         tmp = self._entries.get("tmp")
         if tmp is None or tmp.kind != "directory" or tmp.mode != 0o1777:
             _refuse(reference, "/tmp is not a directory of mode 1777, without which every prediction fails")
-
-
-def _counted(blocks: Iterable[bytes], advance: Callable[[int], object]) -> Iterator[bytes]:
-    for block in blocks:
-        advance(len(block))
-        yield block
 
 
 def _refuse(reference: Reference, why: str) -> NoReturn:

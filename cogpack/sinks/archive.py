@@ -16,7 +16,8 @@ from cogpack.layers import tar
 from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
 from cogpack.oci import Descriptor, Image, LayerInfo, encode
-from cogpack.sinks.base import counted, drain
+from cogpack.progress import counted
+from cogpack.sinks.base import drain
 
 _ARCHIVES = (
     *(".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".tar.gz", ".tar.zst", ".tar.zstd", ".tar.xz", ".tar.bz2", ".tar.lz4"),

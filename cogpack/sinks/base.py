@@ -1,6 +1,6 @@
 """What a sink is: layers first, then the image, its names last."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from cogpack.layers.known import Outgoing
@@ -26,12 +26,6 @@ class Sink(Protocol):
 
     def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
         """Make what `put` answered visible as `tags`. Last."""
-
-
-def counted(blocks: Iterable[bytes], on_bytes: Callable[[int], None]) -> Iterator[bytes]:
-    for block in blocks:
-        on_bytes(len(block))
-        yield block
 
 
 def drain(body: Body, on_bytes: Callable[[int], None]) -> None:

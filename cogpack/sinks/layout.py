@@ -7,7 +7,7 @@ from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
 from cogpack.layout import Layout
 from cogpack.oci import Descriptor, Image, LayerInfo
-from cogpack.sinks.base import counted
+from cogpack.progress import counted
 
 
 class LayoutSink:

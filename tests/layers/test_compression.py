@@ -22,8 +22,9 @@ from cogpack.digest import Hasher, sha256
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers import compression, tar
 from cogpack.layers.compression import Codec, Gzip, SplicedGzip, Uncompressed, Zstd
-from cogpack.layers.content import BLOCK, Bytes
+from cogpack.layers.content import Bytes
 from cogpack.layers.entry import Entry, File, complete
+from cogpack.sizes import BLOCK
 
 CODECS: list[Codec] = [Uncompressed(), SplicedGzip(), Gzip(), Zstd()]
 GZIPS: list[Codec] = [SplicedGzip(), Gzip()]

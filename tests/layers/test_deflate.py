@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cogpack.layers import deflate, tar
-from cogpack.layers.content import BLOCK
+from cogpack.sizes import BLOCK
 
 HEADER = bytes.fromhex("1f8b08000000000000ff")
 

@@ -12,9 +12,10 @@ from support.trees import Endless, chunked, tar_bytes, trees
 
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers import tar
-from cogpack.layers.content import BLOCK, Bytes, Content
+from cogpack.layers.content import Bytes, Content
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink, complete
 from cogpack.layers.tar import EPOCH
+from cogpack.sizes import BLOCK
 
 EIGHT_GIB = 8 * 1024**3
 

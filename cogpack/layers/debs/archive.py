@@ -8,8 +8,8 @@ import msgspec
 
 from cogpack.decompress import decompressed
 from cogpack.errors import InputError
-from cogpack.layers.content import BLOCK
 from cogpack.layers.debs.spool import Spool, Spooled
+from cogpack.sizes import BLOCK
 from cogpack.untar import Member, Untar
 
 _MAGIC = b"!<arch>\n"

@@ -162,19 +162,3 @@ def format_cache(libraries: list[Library], flags: int) -> bytes:
     tail = _EXTENSION.pack(_EXTENSION_MAGIC, 1) + _SECTION.pack(0, 0, text_at, len(_GENERATOR)) + _GENERATOR
     body = header + entries + bytes(strings)
     return body + bytes(extension - len(body)) + tail
-
-
-def parse_cache(data: bytes) -> list[Library]:
-    """Entries of a cache in format 1.1, in order."""
-    magic, count, _, _, _ = _HEADER.unpack_from(data)
-    if magic != _MAGIC:
-        return []
-    found = []
-    for number in range(count):
-        _, key, value, _, _ = _ENTRY.unpack_from(data, _HEADER.size + number * _ENTRY.size)
-        found.append(Library(_text(data, key), _text(data, value)))
-    return found
-
-
-def _text(data: bytes, start: int) -> str:
-    return data[start : data.index(b"\0", start)].decode()

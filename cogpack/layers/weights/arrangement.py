@@ -21,8 +21,8 @@ from cogpack.layers.weights.opaque import Cut, JoinSource, cut_file, with_digest
 from cogpack.layers.weights.probe import probe_bytes
 from cogpack.layers.weights.shards import TINY
 from cogpack.model_files import Rule, index_path
+from cogpack.sizes import MiB
 
-MiB = 1024 * 1024
 WEIGHTS = "weights: "
 """What the names of weight layers begin with, in images too."""
 

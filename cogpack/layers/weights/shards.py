@@ -16,8 +16,8 @@ from blake3 import blake3
 from cogpack.errors import InputError
 from cogpack.layers.weights.safetensors import Header, Tensor, in_file_order, make_header
 from cogpack.oci import encode
+from cogpack.sizes import MiB
 
-MiB = 1024 * 1024
 TINY = 64 * 1024
 """Bytes below which siblings share a shard: as much as a request costs."""
 

@@ -16,12 +16,13 @@ import posixpath
 import stat
 from collections.abc import Iterable, Iterator
 
-from cogpack.layers.content import BLOCK, Bytes, Content, LocalFile
+from cogpack.layers.content import Bytes, Content, LocalFile
 from cogpack.layers.entry import File
 from cogpack.layers.wheels.archive import read_members
 from cogpack.layers.wheels.venv import PYTHON, SITE, real_path
 from cogpack.layers.wheels.wheel import Wheel
 from cogpack.layers.wheels.zipped import ZipContent
+from cogpack.sizes import BLOCK
 
 _INSTALLER = b"cogpack\n"
 

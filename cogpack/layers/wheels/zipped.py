@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.layers.content import BLOCK, LocalFile, RawDeflate
+from cogpack.layers.content import LocalFile, RawDeflate
 from cogpack.layers.wheels.archive import Member
+from cogpack.sizes import BLOCK
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

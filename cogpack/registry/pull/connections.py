@@ -19,8 +19,7 @@ from cogpack.registry.pull.blob import TICK, BlobFetch, Journal
 from cogpack.registry.pull.mirrors import MirrorError
 from cogpack.registry.pull.partial import Memory, Region
 from cogpack.registry.pull.ranges import Crawlers, Download, Part
-
-MiB = 1024 * 1024
+from cogpack.sizes import MiB
 
 _RANGED = 64 * MiB
 """A smaller blob comes in one answer: more of them would not be quicker."""

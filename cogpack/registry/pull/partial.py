@@ -18,8 +18,8 @@ from cogpack.disk import check_ours, open_ours, sync_directory, write_whole, wri
 from cogpack.errors import InputError
 from cogpack.progress import Cancellation
 from cogpack.registry.pull.ranges import Span, decode_journal, encode_journal
+from cogpack.sizes import BLOCK
 
-BLOCK = 1024 * 1024
 _JOURNAL_LIMIT = 4 * 1024 * 1024
 
 

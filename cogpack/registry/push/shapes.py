@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Collection, Mapping
 
-from cogpack.registry.profiles import MiB, Profile, Shape
+from cogpack.registry.profiles import Profile, Shape
+from cogpack.sizes import MiB
 
 _MOST = 1024 * MiB
 _LEAST = MiB

@@ -18,9 +18,10 @@ import re
 
 from cogpack.errors import CogpackError, MismatchError, UnavailableError
 from cogpack.http import RETRIED
-from cogpack.registry.profiles import MiB, Shape
+from cogpack.registry.profiles import Shape
 from cogpack.registry.push.protocol import Answer, Blob, BrokenError, UploadRequests
 from cogpack.registry.push.shapes import Shapes
+from cogpack.sizes import MiB
 from cogpack.trace import TRACE
 
 TRIES = 3

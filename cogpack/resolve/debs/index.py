@@ -21,10 +21,10 @@ from blake3 import blake3
 from cogpack.disk import write_whole, writing
 from cogpack.errors import MismatchError
 from cogpack.seal import Seal
+from cogpack.sizes import BLOCK
 
 _PROVIDED = re.compile(r"(?:^|,)\s*([A-Za-z0-9][A-Za-z0-9+.-]*)")
 _FORMAT = "2"  # of the two files
-_BLOCK = 1024 * 1024
 _HASH = 32  # bytes of the records' hash, before the table
 _MEMORY = 256 * 1024 * 1024  # for the xz dictionary
 _BROKEN = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
@@ -111,7 +111,7 @@ def _paths(directory: Path, sha256: str) -> tuple[Path, Path]:
 
 def _hashed(stream: BinaryIO) -> bytes:
     hasher = blake3()
-    while block := stream.read(_BLOCK):
+    while block := stream.read(BLOCK):
         hasher.update(block)
     return hasher.digest()
 
@@ -168,9 +168,9 @@ def _unpack(data: bytes, *, url: str, size: int) -> Iterator[bytes]:
     position = 0
     try:
         while total < size:
-            block = unpacker.decompress(data[position : position + _BLOCK], _BLOCK)
-            position += _BLOCK
-            if not block and position >= len(data) + _BLOCK:
+            block = unpacker.decompress(data[position : position + BLOCK], BLOCK)
+            position += BLOCK
+            if not block and position >= len(data) + BLOCK:
                 break
             total += len(block)
             if total <= size:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 from support.debs import shared_object
+from support.ldcache import parse_cache
 
-from cogpack.layers.debs.ldcache import Library, find_libraries, format_cache, parse_cache, write_cache
+from cogpack.layers.debs.ldcache import Library, find_libraries, format_cache, write_cache
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import Symlink
 

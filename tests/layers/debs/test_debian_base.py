@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.ldcache import parse_cache
 
 from cogpack.artifacts import Artifact, Store
 from cogpack.digest import Digest
@@ -17,7 +18,6 @@ from cogpack.errors import UnavailableError
 from cogpack.http import Http
 from cogpack.layers.content import LocalFile
 from cogpack.layers.debs import DebFile, DebsSource
-from cogpack.layers.debs.ldcache import parse_cache
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
 from cogpack.layers.tar import segments
 from cogpack.lockfile.bases import DebianBase, LockedDeb
