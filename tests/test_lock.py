@@ -188,6 +188,7 @@ def test_a_lock_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
         ),
         (b", essential = false", b', essential = false, "a.b" = 1', "base.packages[0].a.b is"),
         (b"version = 2\n", b"version = 3\n", "lock version 3 is unknown"),
+        (b'kind = "debian"\n', b'kind = "a later one"\n', "a base of the kind a later one is unknown"),
     ],
 )
 def test_what_a_newer_cogpack_wrote_is_refused_and_the_cogpack_named_that_knows_it(
