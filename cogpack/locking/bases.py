@@ -4,8 +4,8 @@ from cogpack.config import Config
 from cogpack.errors import InputError
 from cogpack.images.base import trying
 from cogpack.lockfile.bases import Base, DebianBase, RegistryBase
+from cogpack.locking.maintainer_scripts import check_maintainer_scripts
 from cogpack.locking.requirements import python_minor
-from cogpack.locking.scripts import check_maintainers
 from cogpack.oci import Platform
 from cogpack.reference import Reference
 from cogpack.resolve.base import resolve_base
@@ -61,7 +61,7 @@ def _debian(session: Session, config: Config, platform: Platform, kept: Base | N
             request: config.where(f"build.system_packages[{index}]")
             for index, request in reversed(list(enumerate(wanted)))
         },
-        examine=lambda found, places: check_maintainers(session, found, mirror, places),
+        examine=lambda found, places: check_maintainer_scripts(session, found, mirror, places),
         http=session.http,
         cache=session.cache,
         seal=session.seal,

@@ -17,7 +17,7 @@ from cogpack.lockfile import (
 from cogpack.locking.changes import change_lines, changes, holdings
 from cogpack.locking.clashes import check_clashes, clash_notes
 from cogpack.locking.decide import named_wheels, resolve_lock
-from cogpack.locking.otherwise import notes_of
+from cogpack.locking.deviations import notes_of
 from cogpack.locking.requirements import check_requirements
 from cogpack.notes import Code, Note
 from cogpack.project import Project

@@ -64,7 +64,7 @@ def _debian(base: DebianBase, supply: BaseSupply, codec: Codec) -> PlannedBase:
                 arch=deb.arch,
                 size=deb.size,
                 sha256=deb.sha256,
-                locate=_later(file, deb),
+                locate=partial(file, deb),
             )
             for deb in base.packages
         ],
@@ -76,10 +76,6 @@ def _debian(base: DebianBase, supply: BaseSupply, codec: Codec) -> PlannedBase:
     )
     layer = BuiltLayer(source, codec)
     return PlannedBase(layers=(layer,), fetched={key_of(layer): sum(deb.size for deb in base.packages)})
-
-
-def _later(file: Callable[[LockedDeb], LocalFile], deb: LockedDeb) -> Callable[[], LocalFile]:
-    return lambda: file(deb)
 
 
 def _registry(base: RegistryBase, supply: BaseSupply) -> PlannedBase:

@@ -15,9 +15,9 @@ from cogpack.layers.weights.probe import PROFILE, probe_local
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.lockfile.bases import DebianBase, LockedDeb
 from cogpack.locking.clashes import wheel_artifact
+from cogpack.locking.maintainer_scripts import deb_artifact
 from cogpack.locking.managed import shown
 from cogpack.locking.requirements import indexes_of
-from cogpack.locking.scripts import deb_artifact
 from cogpack.oci import Descriptor, Platform
 from cogpack.planning.bases import BaseSupply
 from cogpack.planning.plan import Suppliers

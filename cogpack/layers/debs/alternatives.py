@@ -22,7 +22,7 @@ class Slave(msgspec.Struct, frozen=True):
     path: str
 
 
-class Choice(msgspec.Struct, frozen=True):
+class Alternative(msgspec.Struct, frozen=True):
     """Stands for one `--install LINK NAME PATH PRIORITY`; paths are absolute."""
 
     link: str
@@ -45,7 +45,7 @@ def _unroll(loop: re.Match[str]) -> str:
     return "".join(name.sub(word, loop[3]) for word in loop[2].split())
 
 
-def parse_install(line: str) -> Choice | None:
+def parse_install(line: str) -> Alternative | None:
     """Read the choice that a literal `update-alternatives --install` line makes; None of any other line."""
     command = _TAIL.sub("", line)
     if re.search(r"[$`;&|<>]", command):
@@ -63,12 +63,12 @@ def parse_install(line: str) -> Choice | None:
     if any(not word.startswith("/") for word in (words[2], words[4], *rest[1::4], *rest[3::4])):
         return None
     slaves = tuple(Slave(*rest[at + 1 : at + 4]) for at in range(0, len(rest), 4))
-    return Choice(words[2], words[3], words[4], int(words[5]), slaves)
+    return Alternative(words[2], words[3], words[4], int(words[5]), slaves)
 
 
-def install_alternatives(tree: Tree, choices: Iterable[Choice]) -> None:
+def install_alternatives(tree: Tree, choices: Iterable[Alternative]) -> None:
     """Make each group's links to its best choice (automatic mode) and write the database."""
-    groups: dict[str, dict[str, Choice]] = {}
+    groups: dict[str, dict[str, Alternative]] = {}
     for choice in choices:
         if choice.path[1:] in tree:
             groups.setdefault(choice.name, {})[choice.path] = choice
@@ -78,7 +78,7 @@ def install_alternatives(tree: Tree, choices: Iterable[Choice]) -> None:
         _install(tree, name, groups[name])
 
 
-def _install(tree: Tree, name: str, choices: dict[str, Choice]) -> None:
+def _install(tree: Tree, name: str, choices: dict[str, Alternative]) -> None:
     # The first of equal priority stays; paths are sorted, so that no order of packages matters.
     best = max((choices[path] for path in sorted(choices)), key=lambda choice: choice.priority)
     _link(tree, best.link, name, best.path)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from cogpack.errors import InputError
-from cogpack.layers.debs.alternatives import Choice, install_alternatives
+from cogpack.layers.debs.alternatives import Alternative, install_alternatives
 from cogpack.layers.debs.effects import CHOICES, EFFECTS, Effect, find_effect
 from cogpack.layers.debs.ldcache import write_cache
 from cogpack.layers.debs.package import UnpackedPackage
@@ -15,7 +15,7 @@ def configure(tree: Tree, packages: Sequence[UnpackedPackage], arch: str) -> Non
     """Bring the tree to the state in which dpkg would leave it with every package configured."""
     ordered = sorted(packages, key=lambda package: package.name)
     effects: dict[str, Effect] = {}
-    choices: list[Choice] = []
+    choices: list[Alternative] = []
     for package in ordered:
         effect = find_effect(package.name)
         if effect is not None:
@@ -39,13 +39,13 @@ def is_stood_in_for(name: str) -> bool:
     return find_effect(name) is not None
 
 
-def _understood(package: UnpackedPackage) -> list[Choice]:
+def _understood(package: UnpackedPackage) -> list[Alternative]:
     return check_scripts(package.name, package.file.version, package.control)
 
 
-def check_scripts(name: str, version: str, control: Mapping[str, bytes]) -> list[Choice]:
+def check_scripts(name: str, version: str, control: Mapping[str, bytes]) -> list[Alternative]:
     """Give the alternatives that the scripts of `control` register; `InputError` where they do what is not known."""
-    choices: list[Choice] = []
+    choices: list[Alternative] = []
     for kind, argument in (("preinst", "install"), ("postinst", "configure")):
         result = read_script(control.get(kind, b"").decode("utf-8", "replace"), fresh=argument)
         if isinstance(result, NotUnderstood):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from cogpack.layers.debs.accounts import create_accounts, shadow_accounts
-from cogpack.layers.debs.alternatives import Choice, Slave
+from cogpack.layers.debs.alternatives import Alternative, Slave
 from cogpack.layers.debs.certificates import install_certificates
 from cogpack.layers.debs.pam import configure_pam
 from cogpack.layers.debs.tree import Tree
@@ -200,9 +200,9 @@ _PATTERNS: Sequence[tuple[re.Pattern[str], Effect]] = (
     (re.compile(r"(?:lib)?python3\.\d+(?:-minimal|-stdlib)?"), _nothing),  # byte code
 )
 
-CHOICES: Mapping[str, Sequence[Choice]] = {
+CHOICES: Mapping[str, Sequence[Alternative]] = {
     "xz-utils": (
-        Choice(
+        Alternative(
             "/usr/bin/lzma",
             "lzma",
             "/usr/bin/xz",

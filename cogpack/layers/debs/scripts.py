@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from cogpack.layers.debs.alternatives import Choice, join_lines, parse_install
+from cogpack.layers.debs.alternatives import Alternative, join_lines, parse_install
 
 _SECTION = re.compile(
     r"^[ \t]*# Automatically added by (dh[\w-]*)[^\n]*\n(.*?)^[ \t]*# End automatically added section[^\n]*$",
@@ -72,7 +72,7 @@ _KNOWN = {
 class Understood(msgspec.Struct, frozen=True):
     """Says that the script registers these alternatives on a first installation, and does nothing else."""
 
-    choices: tuple[Choice, ...]
+    choices: tuple[Alternative, ...]
 
 
 class NotUnderstood(msgspec.Struct, frozen=True):
@@ -94,7 +94,7 @@ class _CannotTell(Exception):  # noqa: N818 - never leaves this module
 def read_script(script: str, *, fresh: str) -> Understood | NotUnderstood:
     """Read what the script does when it is run. `fresh`: the script's first argument on a first installation, "install"
     or "configure"."""
-    choices: list[Choice] = []
+    choices: list[Alternative] = []
     blocks: list[_Block] = []
     for line in join_lines(_SECTION.sub(_section, script)):
         outer = all(block.live for block in blocks[:-1])
@@ -192,6 +192,6 @@ def _section(matched: re.Match[str]) -> str:
     return "" if matched[1] in _HARMLESS else matched[2]
 
 
-def literal_choices(script: str) -> list[Choice]:
+def literal_choices(script: str) -> list[Alternative]:
     """Give every alternative that some line of the script registers literally."""
     return [choice for line in join_lines(script) if (choice := parse_install(line)) is not None]

@@ -1,18 +1,18 @@
 """A layer can be a whole Debian root file system, or as much of one as its packages make."""
 
-import hashlib
-import json
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from cogpack.digest import sha256
 from cogpack.layers.debs.configure import configure
 from cogpack.layers.debs.database import write_database, write_policy
 from cogpack.layers.debs.merge import link_equal, merge
 from cogpack.layers.debs.package import DebFile, UnpackedPackage, read_package
 from cogpack.layers.debs.spool import Spool
 from cogpack.layers.entry import Entry, complete
+from cogpack.oci import encode
 from cogpack.progress import Cancellation, Progress
 from cogpack.text import count_text
 
@@ -55,7 +55,7 @@ class DebsSource:
 
     def key(self) -> str:
         facts = [_RECIPE, self._suite, self._arch, [[deb.name, deb.sha256] for deb in self._debs]]
-        return "debs:" + hashlib.sha256(json.dumps(facts, separators=(",", ":")).encode()).hexdigest()
+        return "debs:" + sha256(encode(facts)).removeprefix("sha256:")
 
     def entries(self) -> Sequence[Entry]:
         """Make them once and keep them: the bytes are in the spool, which lives as long as its entries."""

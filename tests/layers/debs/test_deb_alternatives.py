@@ -1,4 +1,4 @@
-from cogpack.layers.debs.alternatives import Choice, Slave, install_alternatives
+from cogpack.layers.debs.alternatives import Alternative, Slave, install_alternatives
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import Symlink
 
@@ -12,9 +12,9 @@ def test_the_highest_priority_gets_the_link_and_all_choices_are_in_the_database(
     install_alternatives(
         tree,
         [
-            Choice("/usr/bin/editor", "editor", "/usr/bin/nano", 40),
-            Choice("/usr/bin/editor", "editor", "/usr/bin/vim", 60, (slave, gone)),
-            Choice("/usr/bin/editor", "editor", "/usr/bin/absent", 90),
+            Alternative("/usr/bin/editor", "editor", "/usr/bin/nano", 40),
+            Alternative("/usr/bin/editor", "editor", "/usr/bin/vim", 60, (slave, gone)),
+            Alternative("/usr/bin/editor", "editor", "/usr/bin/absent", 90),
         ],
     )
     assert tree.get("usr/bin/editor") == Symlink("usr/bin/editor", "/etc/alternatives/editor")
@@ -29,7 +29,7 @@ def test_the_highest_priority_gets_the_link_and_all_choices_are_in_the_database(
 
 def test_of_equal_priorities_the_order_of_packages_does_not_decide() -> None:
     found = []
-    choices = [Choice("/bin/x", "x", path, 10) for path in ("/bin/b", "/bin/a")]
+    choices = [Alternative("/bin/x", "x", path, 10) for path in ("/bin/b", "/bin/a")]
     for order in (choices, choices[::-1]):
         tree = Tree()
         tree.write("bin/a", "")

@@ -1,6 +1,6 @@
 import pytest
 
-from cogpack.layers.debs.alternatives import Choice, Slave
+from cogpack.layers.debs.alternatives import Alternative, Slave
 from cogpack.layers.debs.scripts import NotUnderstood, Understood, read_script
 
 SYSTEMD = """\
@@ -72,7 +72,7 @@ def test_alternatives_are_taken_from_live_lines() -> None:
         "      /usr/bin/mawk 5 --slave /usr/bin/nawk nawk /usr/bin/mawk || true\n    ;;\n"
         "  triggered)\n    update-alternatives --install /usr/bin/x x /usr/bin/y 1\n    ;;\nesac\n"
     )
-    choice = Choice("/usr/bin/awk", "awk", "/usr/bin/mawk", 5, (Slave("/usr/bin/nawk", "nawk", "/usr/bin/mawk"),))
+    choice = Alternative("/usr/bin/awk", "awk", "/usr/bin/mawk", 5, (Slave("/usr/bin/nawk", "nawk", "/usr/bin/mawk"),))
     assert read_script(script, fresh="configure") == Understood((choice,))
 
 
@@ -81,7 +81,7 @@ def test_loops_over_plain_words_are_unrolled() -> None:
         "for prog in one two; do\n  update-alternatives --install /usr/bin/$prog ${prog} /usr/bin/$prog-x 10\ndone\n"
     )
     assert read_script(script, fresh="configure") == Understood(
-        tuple(Choice(f"/usr/bin/{name}", name, f"/usr/bin/{name}-x", 10) for name in ("one", "two"))
+        tuple(Alternative(f"/usr/bin/{name}", name, f"/usr/bin/{name}-x", 10) for name in ("one", "two"))
     )
 
 

@@ -32,7 +32,9 @@ def deb_artifact(deb: LockedDeb) -> Artifact:
     return Artifact(deb.path.rpartition("/")[2], Digest(f"sha256:{deb.sha256}"), deb.size)
 
 
-def check_maintainers(session: Session, packages: Sequence[Brought], mirror: Mirror, places: Mapping[str, str]) -> None:
+def check_maintainer_scripts(
+    session: Session, packages: Sequence[Brought], mirror: Mirror, places: Mapping[str, str]
+) -> None:
     """Raise one `InputError` of all `packages` whose scripts do more than is known. `places`: by requested package."""
     unknown = [found for found in packages if not is_stood_in_for(found.deb.name)]
     if not unknown:
