@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from cogpack.artifacts import Store
+from cogpack.artifacts import Store, Supply
 from cogpack.cache import Kept, chosen_place
 from cogpack.config import Arch
 from cogpack.disk import PlaceError, writing
@@ -149,6 +149,12 @@ class Session:
         store = Store(self.cache / "artifacts", self.http, used=self.kept.used, also=also)
         self._closing.callback(store.close)
         return store
+
+    @cached_property
+    def supply(self) -> Supply:
+        supply = Supply(self.store, self.progress, self.cancellation)
+        self._closing.callback(supply.close)
+        return supply
 
     @cached_property
     def facts(self) -> Facts:

@@ -1,8 +1,9 @@
 """This module does many things at once, all of them or none."""
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from cogpack.progress import Cancellation
 
@@ -31,3 +32,59 @@ def each(act: Callable[[U], T], items: Sequence[U], *, jobs: int, name: str, can
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Turns:
+    """Lets `count` threads of many work at a time; of those that wait, the one with the lowest place goes next."""
+
+    def __init__(self, count: int, cancellation: Cancellation) -> None:
+        self._free = count
+        self._cancellation = cancellation
+        self._waiting: list[int] = []
+        self._changed = threading.Condition()
+
+    def take(self, place: int) -> "Turn":
+        """For a `with`, which begins when it is the turn of `place`. No two have one place."""
+        return Turn(self, place)
+
+    def begin(self, place: int) -> None:
+        with self._changed:
+            self._waiting.append(place)
+            try:
+                while not self._free or min(self._waiting) != place:
+                    self._changed.wait(0.5)
+                    self._cancellation.check()
+                self._free -= 1
+            finally:
+                self._waiting.remove(place)
+                self._changed.notify_all()
+
+    def end(self) -> None:
+        with self._changed:
+            self._free += 1
+            self._changed.notify_all()
+
+
+class Turn:
+    """One of `Turns`."""
+
+    def __init__(self, turns: Turns, place: int) -> None:
+        self._turns = turns
+        self._place = place
+        self._held = False
+
+    def __enter__(self) -> Self:
+        self._turns.begin(self._place)
+        self._held = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._held:
+            self._turns.end()
+
+    def lend(self, wait: Callable[[], object]) -> None:
+        """Others work while we `wait`; then it is our turn again."""
+        self._held = False
+        self._turns.end()
+        wait()
+        self.__enter__()

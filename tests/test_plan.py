@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.supplies import no_supply
 
+from cogpack.artifacts import Input
 from cogpack.config import Config
 from cogpack.digest import DiffID, sha256
 from cogpack.errors import InputError
@@ -13,6 +15,7 @@ from cogpack.formats import FORMATS
 from cogpack.images.assemble import LAYER_LIMIT
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.lockfile.bases import RegistryBase, RegistryLayer
+from cogpack.locking.clashes import wheel_artifact
 from cogpack.oci import OCI_LAYER
 from cogpack.planning.bases import BaseSupply
 from cogpack.planning.plan import Plan, Suppliers, make_plan
@@ -53,13 +56,13 @@ def planned(base_layers: int) -> Plan:
         Gathered(weights=(), layer_size=1 << 30),
         Suppliers(
             base=BaseSupply(
-                packages=never,
+                package=never,
                 blob=never,
                 spool=Path("/nowhere"),
                 progress=SILENT,
                 cancellation=Cancellation(),
             ),
-            wheel=never,
+            wheel=lambda wheel: Input(supply=no_supply(), artifact=wheel_artifact(wheel), noun="wheel", urls=never),
             file=never,
             part=never,
             probe=never,

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from support.disks import no_file_beyond
 from support.images import drain
+from support.supplies import no_supply
 
 from cogpack.errors import InputError, UnavailableError
 from cogpack.images.assemble import BaseImage, Part, Run, assemble
@@ -84,7 +85,15 @@ class Sink:
 
 def moved(made: Plan, sink: Sink, facts: Facts, jobs: int = 2, known: Known = NOTHING) -> Transferred:
     return transfer(
-        made, known, sink, tags=["v1"], jobs=jobs, facts=facts, progress=SILENT, cancellation=Cancellation()
+        made,
+        known,
+        sink,
+        tags=["v1"],
+        jobs=jobs,
+        supply=no_supply(),
+        facts=facts,
+        progress=SILENT,
+        cancellation=Cancellation(),
     )
 
 

@@ -84,6 +84,10 @@ class Store:
             return self._also.find(artifact) if self._also else None
         return path if stat.S_ISREG(found.st_mode) and artifact.size in (None, found.st_size) else None
 
+    def is_large(self, artifact: Artifact) -> bool:
+        """Whether it comes over several connections."""
+        return artifact.size is not None and artifact.size >= self._ranged
+
     def _is_here(self, artifact: Artifact) -> bool:
         return self.find(artifact) is not None
 
@@ -155,8 +159,8 @@ class Store:
         mismatch: MismatchError | None = None
         for url in urls:
             try:
-                if artifact.size is not None and artifact.size >= self._ranged and _is_remote(url):
-                    return self._by_ranges(artifact, artifact.size, url, task)
+                if self.is_large(artifact) and _is_remote(url):
+                    return self._by_ranges(artifact, url, task)
                 retries = self._http.retries(_ATTEMPTS, wait_out=False)
                 return retries.persist(partial(self._download, artifact, url, task))
             except MismatchError as error:
@@ -176,8 +180,9 @@ class Store:
         failure.away = next((error.away for error in tried if isinstance(error, UnavailableError) and error.away), None)
         raise failure
 
-    def _by_ranges(self, artifact: Artifact, size: int, url: str, task: Task) -> Path:
+    def _by_ranges(self, artifact: Artifact, url: str, task: Task) -> Path:
         path = self._prepared(artifact)
+        assert artifact.size is not None
         moved = 0
 
         def count(size: int) -> None:
@@ -185,13 +190,13 @@ class Store:
             moved += size
             task.advance(size)
 
-        file = Descriptor(media_type="application/octet-stream", digest=artifact.digest, size=size)
+        file = Descriptor(media_type="application/octet-stream", digest=artifact.digest, size=artifact.size)
         try:
             written = self._ranges().fetch(file, url, path, count, partial(self._is_here, artifact))
         except CogpackError as error:
             task.advance(-moved)
             if isinstance(error, MismatchError):
-                raise _another(artifact, url, f"another one of {size} bytes") from error
+                raise _another(artifact, url, f"another one of {artifact.size} bytes") from error
             raise
         self._keep(artifact, path, written)
         return path

@@ -87,11 +87,11 @@ def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, 
         sink,
         tags=tags,
         jobs=session.settings.jobs,
+        supply=session.supply,
         facts=session.facts,
         progress=session.progress,
         cancellation=session.cancellation,
         outcome="built",
-        about=prepared.plan.fetched,
     )
     prepared.fingerprints.save()
     if sink.form is Form.STORED:

@@ -19,6 +19,7 @@ from cogpack.model_files import Rule
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, LayerInfo
 from cogpack.planning.known import look_up, present_layers
+from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import Prepared, open_project, prepare
 from cogpack.planning.targets import Target, is_bare, push_reference, push_targets
 from cogpack.progress import asking
@@ -101,11 +102,11 @@ def plan(
     prepared = prepare(session, project, writes=False)
     present = {name: said for one in asked for name, said in one.present_layers().items()}
     known = look_up(session, prepared, present, tag_cache=tag_cache)
-    layers = tuple(_planned(layer, known, asked, prepared.plan.fetched) for layer in prepared.plan.layers)
+    layers = tuple(_planned(layer, known, asked, prepared.plan) for layer in prepared.plan.layers)
     return Planned(layers=layers, weights=_weights(prepared), files=_files(prepared) if files else None)
 
 
-def _planned(layer: Layer, known: Known, asked: "Sequence[_Asked]", packages: Mapping[str, int]) -> PlannedLayer:
+def _planned(layer: Layer, known: Known, asked: "Sequence[_Asked]", plan: Plan) -> PlannedLayer:
     found = known.info(layer)
     blob = found.descriptor if found else None
     moves = _moves(asked, blob)
@@ -114,7 +115,7 @@ def _planned(layer: Layer, known: Known, asked: "Sequence[_Asked]", packages: Ma
         key=key_of(layer),
         digest=blob.digest if blob else None,
         size=known.size(layer),
-        about=packages.get(key_of(layer)),
+        about=plan.fetched(layer),
         moves=moves,
         mounts=moves is True and blob is not None and all(one.mounts(layer, blob) for one in asked),
         ratio=layer.ratio / 1000 if layer.ratio is not None else None,

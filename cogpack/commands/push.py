@@ -69,7 +69,7 @@ def push(
     done: list[str] = []
     try:
         for one in deliveries:
-            known = one.bring(known, prepared.plan.fetched)
+            known = one.bring(known)
         session.notes.check()
         for one in deliveries:
             one.give_names(done, waited=len(deliveries) > 1)

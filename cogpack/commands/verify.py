@@ -65,11 +65,11 @@ def verify(session: Session, target: str) -> Verified:
         _HashOnly(),
         tags=(),
         jobs=session.settings.jobs,
+        supply=session.supply,
         facts=session.facts,
         progress=session.progress,
         cancellation=session.cancellation,
         outcome="built",
-        about=prepared.plan.fetched,
     )
     if done.image.descriptor.digest != found.digest:
         raise _difference(reference, repository, prepared.plan, remote, done.image)

@@ -123,8 +123,10 @@ class Outgoing:
     whether a pass has made its stored bytes meanwhile.
     """
 
-    def __init__(self, layer: Layer, known: Known = NOTHING) -> None:
+    def __init__(self, layer: Layer, known: Known = NOTHING, ready: Callable[[], object] = lambda: None) -> None:
+        """`ready` is called before bytes are made: it waits for what they are made of."""
         self.recipe = layer
+        self._ready = ready
         self.name = layer.name
         self._said = known.of(layer)
         self._claims = known.claims if layer.key is None else ()
@@ -134,6 +136,7 @@ class Outgoing:
 
     def copy_to(self, consume: Consume, form: Form = Form.STORED) -> LayerInfo:
         """As the layer's own; a pass that contradicts what is known is a `MismatchError` before it ends."""
+        self._ready()
         return self.recipe.copy_to(lambda body: consume(_Held(body, self, form)), form)
 
     def hold(self, body: Body, form: Form) -> Iterator[bytes]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
+from cogpack.artifacts import Input
 from cogpack.images.assemble import BaseImage
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Codec
-from cogpack.layers.content import LocalFile
 from cogpack.layers.debs import DebFile, DebsSource
 from cogpack.layers.layer import Layer, key_of
 from cogpack.lockfile.bases import Base, DebianBase, LockedDeb, RegistryBase
@@ -21,11 +21,11 @@ from cogpack.reference import Reference
 class BaseSupply(msgspec.Struct, frozen=True, kw_only=True):
     """Has what a base is made with: how its contents are had, who hears of it, and who may stop it.
 
-    `packages`: of a Debian base, what gives the file of one of its packages; `blob`: verified bytes from an image's
-    repository; `spool`: a directory for temporary files.
+    `package`: how one of a Debian base is had; `blob`: verified bytes from an image's repository; `spool`: a directory
+    for temporary files.
     """
 
-    packages: Callable[[DebianBase], Callable[[LockedDeb], LocalFile]]
+    package: Callable[[DebianBase, LockedDeb], Input]
     blob: Callable[[Reference, Descriptor], Iterator[bytes]]
     spool: Path
     progress: Progress
@@ -36,13 +36,13 @@ class PlannedBase(msgspec.Struct, frozen=True, kw_only=True):
     """Is what a base gives to a plan. `layers`: bottom first, of which the first `taken` are of the image `image` and
     passed on as they are.
 
-    `fetched`: bytes of the packages that a layer is made of, by its key.
+    `inputs`: the packages that a layer is made of, by its key.
     """
 
     layers: tuple[Layer, ...]
     taken: int = 0
     image: BaseImage | None = None
-    fetched: Mapping[str, int] = {}
+    inputs: Mapping[str, tuple[Input, ...]] = {}
 
 
 def plan_base(base: Base, supply: BaseSupply, codec: Codec) -> PlannedBase:
@@ -55,7 +55,7 @@ def plan_base(base: Base, supply: BaseSupply, codec: Codec) -> PlannedBase:
 
 
 def _debian(base: DebianBase, supply: BaseSupply, codec: Codec) -> PlannedBase:
-    file = supply.packages(base)
+    packages = [(deb, supply.package(base, deb)) for deb in base.packages]
     source = DebsSource(
         [
             DebFile(
@@ -64,9 +64,9 @@ def _debian(base: DebianBase, supply: BaseSupply, codec: Codec) -> PlannedBase:
                 arch=deb.arch,
                 size=deb.size,
                 sha256=deb.sha256,
-                locate=partial(file, deb),
+                locate=package.file,
             )
-            for deb in base.packages
+            for deb, package in packages
         ],
         suite=base.suite,
         arch=base.arch,
@@ -75,7 +75,7 @@ def _debian(base: DebianBase, supply: BaseSupply, codec: Codec) -> PlannedBase:
         cancellation=supply.cancellation,
     )
     layer = BuiltLayer(source, codec)
-    return PlannedBase(layers=(layer,), fetched={key_of(layer): sum(deb.size for deb in base.packages)})
+    return PlannedBase(layers=(layer,), inputs={key_of(layer): tuple(package for _, package in packages)})
 
 
 def _registry(base: RegistryBase, supply: BaseSupply) -> PlannedBase:

@@ -80,8 +80,8 @@ class Delivery:
         if aws.create_repository(where.registry, where.repository):
             self._session.progress.note(Note(Code.REPOSITORY_MADE, f"made the repository {where.name}"))
 
-    def bring(self, known: Known, about: Mapping[str, int]) -> Known:
-        """All of the image, by digest; `about` as of `transfer`. Answers what is known of its layers then."""
+    def bring(self, known: Known) -> Known:
+        """All of the image, by digest. Answers what is known of its layers then."""
         image = known_image(self._plan, known)
         if image is not None and (
             image.descriptor.digest in self._present.values() or self._images.manifest(image.descriptor.digest)
@@ -99,10 +99,10 @@ class Delivery:
                 self._sink,
                 tags=(),
                 jobs=self._session.settings.jobs,
+                supply=self._session.supply,
                 facts=self._session.facts,
                 progress=self._session.progress,
                 cancellation=self._session.cancellation,
-                about=about,
             )
             self.layers, image = done.layers, done.image
             self._sent = sum(layer.sent for layer in done.layers) + len(image.config) + len(image.manifest)

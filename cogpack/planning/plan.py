@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from cogpack.artifacts import Input
 from cogpack.config import Config
 from cogpack.errors import InputError
 from cogpack.formats import ImageRules
@@ -37,13 +38,13 @@ PROJECT = "project"
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Everything of the image but the layers' digests. `layers` bottom first, the base's own first of all.
 
-    `fetched`: bytes of the wheels or packages that a layer is made of, by its key; `weights`: what each weight file
+    `inputs`: the wheels or packages that a layer has all of, by its key; `weights`: what each weight file
     became, by its path.
     """
 
     layers: tuple[Layer, ...]
     base_layers: int
-    fetched: Mapping[str, int] = {}
+    inputs: Mapping[str, tuple[Input, ...]] = {}
     weights: Mapping[str, tuple[Placed, ...]] = {}
     base: BaseImage | None
     run: Run
@@ -56,6 +57,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def own(self) -> tuple[Layer, ...]:
         """The layers that are made here."""
         return self.layers[self.base_layers :]
+
+    def inputs_of(self, layer: Layer) -> tuple[Input, ...]:
+        return self.inputs.get(layer.key, ()) if layer.key is not None else ()
+
+    def fetched(self, layer: Layer) -> int | None:
+        """Sum up the bytes of the wheels or packages that it is made of; None where there are none."""
+        inputs = self.inputs_of(layer)
+        return sum(one.size for one in inputs) if inputs else None
 
 
 def weights_plan(plan: Plan) -> Plan:
@@ -86,7 +95,7 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
     """How contents are had, asked only when a layer is really built."""
 
     base: BaseSupply
-    wheel: Callable[[LockedWheel], LocalFile]
+    wheel: Callable[[LockedWheel], Input]
     file: Callable[[ProjectFile], Fingerprinted]
     part: Callable[[LocalFile | Slices], Fingerprinted]
     probe: Probe
@@ -125,7 +134,7 @@ def make_plan(
         base_layers=base.taken,
         base=base.image,
         run=run,
-        fetched={**base.fetched, **python.fetched},
+        inputs={**base.inputs, **python.inputs},
         weights=parts,
         platform=Platform.parse(config.pack.platform),
         annotations={contract.SCHEMA_LABEL: schema.decode()} if len(schema) <= contract.ANNOTATION_LIMIT else {},
@@ -169,20 +178,23 @@ class _Recipes(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Python(msgspec.Struct, frozen=True, kw_only=True):
     """The layers of the environment. `small`: wheels, pip and cog among them, that change more often than weights do;
-    `clashes`: none or one. `fetched`: bytes of the wheels of a layer, by its key."""
+    `clashes`: none or one. `inputs`: the wheels of a layer, by its key."""
 
     venv: Layer
     large: tuple[Layer, ...]
     small: Layer
     clashes: tuple[Layer, ...]
-    fetched: Mapping[str, int]
+    inputs: Mapping[str, tuple[Input, ...]]
 
 
 def _python(decisions: Decisions, rules: ImageRules, recipes: _Recipes, suppliers: Suppliers) -> _Python:
     venv = VenvSource(python=decisions.base.python, interpreter=decisions.base.interpreter)
     groups = group([(wheel.filename, wheel.size or 0) for wheel in decisions.wheels], rules.large_wheel)
-    wheels = {wheel.filename: _wheel(wheel, suppliers) for wheel in decisions.wheels}
-    sizes = {wheel.filename: wheel.size or 0 for wheel in decisions.wheels}
+    inputs = {wheel.filename: suppliers.wheel(wheel) for wheel in decisions.wheels}
+    wheels = {
+        wheel.filename: WheelFile(wheel.filename, wheel.sha256, inputs[wheel.filename].file)
+        for wheel in decisions.wheels
+    }
     layers = [recipes.splice(WheelsSource([wheels[name] for name in names])) for names in groups]
     hidden = [
         (wheels[clash.wheel], [wheels[name] for name in clash.over], clash.paths)
@@ -194,14 +206,10 @@ def _python(decisions: Decisions, rules: ImageRules, recipes: _Recipes, supplier
         large=tuple(layers[:-1]),
         small=layers[-1],
         clashes=(recipes.splice(ClashesSource(hidden)),) if hidden else (),
-        fetched={
-            key_of(layer): sum(sizes[name] for name in names) for layer, names in zip(layers, groups, strict=True)
+        inputs={
+            key_of(layer): tuple(inputs[name] for name in names) for layer, names in zip(layers, groups, strict=True)
         },
     )
-
-
-def _wheel(wheel: LockedWheel, suppliers: Suppliers) -> WheelFile:
-    return WheelFile(wheel.filename, wheel.sha256, lambda: suppliers.wheel(wheel))
 
 
 def _weights(

@@ -1,10 +1,11 @@
 """Layers to a sink, then the image: the only threads of the product that move blobs."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
+from cogpack.artifacts import Supply
 from cogpack.digest import DiffID, sha256
 from cogpack.images.assemble import Part, assemble
 from cogpack.layers.facts import Facts
@@ -15,7 +16,7 @@ from cogpack.oci import OCI_LAYER, OCI_LAYER_GZIP, Descriptor, Image, LayerInfo
 from cogpack.planning.plan import PROJECT, Plan
 from cogpack.progress import Cancellation, Progress, Task
 from cogpack.sinks.base import Sink
-from cogpack.threads import each
+from cogpack.threads import Turn, Turns, each
 from cogpack.trace import TRACE
 
 _UNKNOWN = LayerInfo(Descriptor(media_type=OCI_LAYER_GZIP, digest=sha256(b""), size=2**63), DiffID(sha256(b"")))
@@ -76,21 +77,6 @@ def known_image(plan: Plan, known: Known) -> Image | None:
     return finish(plan, [Part(layer.name, key_of(layer), info) for layer, info in zip(plan.layers, infos, strict=True)])
 
 
-def _why(layer: Layer, known: Known) -> str:
-    """What is known of it before it moves."""
-    if (found := known.of(layer)) is None:
-        return "to be built: nobody says what it comes out as"
-    return f"{found.info.descriptor.digest}, by {found.source}"
-
-
-def _foreseen(layer: Layer, known: Known, form: Form, about: Mapping[str, int]) -> int | None:
-    """Bytes of the layer, or about as many, without making anything of it."""
-    info = known.info(layer)
-    if info is not None and (form is Form.STORED or info.descriptor.media_type == OCI_LAYER):
-        return info.descriptor.size
-    return about.get(layer.key) if layer.key is not None else None
-
-
 def finish(plan: Plan, parts: Sequence[Part]) -> Image:
     marks = plan.marks
     created = plan.created if plan.created is not None else marks.created
@@ -112,73 +98,137 @@ def transfer(
     *,
     tags: Sequence[str],
     jobs: int,
+    supply: Supply,
     facts: Facts,
     progress: Progress,
     cancellation: Cancellation,
     outcome: str = "sent",
-    about: Mapping[str, int] = {},
 ) -> Transferred:
     """Every layer, then config and manifest, then the tags, if there are any: nothing is seen before it is whole.
 
-    `outcome`: what the user is told of a layer that moved; `about`: bytes that layers will have, by their keys, where
-    only building tells. A fact is recorded as soon as its layer is done, so a killed
+    What layers are made of is fetched from the start where they are sure to be made, else when the sink lacks them. A
+    layer waits for its own files only, and others go meanwhile: `jobs` of them at a time, where the sink is `parallel`.
+
+    `outcome`: what the user is told of a layer that moved. A fact is recorded as soon as its layer is done, so a killed
     run is not repeated from the start; what nobody trusted says never becomes one.
     """
-
     # A manifest that is too large should not be found out after an hour of sending. Unread layers have no key yet.
     finish(plan, [Part(layer.name, _UNKNOWN.descriptor.digest, known.info(layer) or _UNKNOWN) for layer in plan.layers])
-    read: dict[str, LayerInfo] = {}
-
-    def move(item: tuple[Layer, Task]) -> Moved:
-        layer, task = item
-        if TRACE.level:
-            TRACE.decided(f"{layer.name}: {_why(layer, known)}")
-        before = known.of(layer)
-        making = "build" if layer.info is None else "fetch"
-        task.doing("ask" if before and sink.form is Form.STORED else making)
-        sent = 0
-
-        def count(size: int) -> None:
-            nonlocal sent
-            cancellation.check()
-            if not size and not sent:
-                task.doing(making)
-            if size > 0 and not sent and outcome == "sent":
-                task.doing("send")
-            sent += max(size, 0)
-            task.advance(size)
-
-        outgoing = Outgoing(layer, known)
-        info = sink.add_layer(outgoing, count)
-        key = key_of(layer)
-        if layer.info is None and sink.form is Form.STORED:
-            if outgoing.made:
-                read[key] = info
-            if outgoing.made or (before and before.trusted):
-                facts.record(key, info)
-        task.done(outcome if sent else "reused")
-        known_from = before.told_by if before and not sent else ""
-        return Moved(name=layer.name, key=key, info=info, sent=sent, known_from=known_from)
-
-    # Largest first: the last layer to finish should be a short one. Unknown sizes count as large. The project before
-    # all others: its files are the ones that somebody may be writing to.
-    order = list(range(len(plan.layers)))
-    if sink.parallel:
-        order.sort(key=lambda at: _haste(plan.layers[at], known))
-    tasks = [
-        (layer, progress.task(layer.name, _foreseen(layer, known, sink.form, about)))
-        for layer in (plan.layers[at] for at in order)
-    ]
-    came = each(move, tasks, jobs=jobs if sink.parallel else 1, name="layer", cancellation=cancellation)
-    by_place = dict(zip(order, came, strict=True))
-    moved = tuple(by_place[at] for at in range(len(order)))
+    moving = _Moving(plan, known, sink, supply, facts, progress, cancellation, outcome)
+    moved = moving.all(jobs)
     image = finish(plan, [Part(layer.name, layer.key, layer.info) for layer in moved])
     descriptor = sink.put(image)
     if tags:
         sink.commit(descriptor, tags)
-    return Transferred(image=image, layers=moved, descriptor=descriptor, known=known.with_read(read))
+    return Transferred(image=image, layers=moved, descriptor=descriptor, known=known.with_read(moving.read))
 
 
-def _haste(layer: Layer, known: Known) -> tuple[bool, int]:
-    info = known.info(layer)
-    return layer.name != PROJECT, -(info.descriptor.size if info else 1 << 62)
+class _Moving:
+    """The layers of one plan on their way to one sink. `read`: what passes made them, by their keys."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        known: Known,
+        sink: Sink,
+        supply: Supply,
+        facts: Facts,
+        progress: Progress,
+        cancellation: Cancellation,
+        outcome: str,
+    ) -> None:
+        self._plan = plan
+        self._known = known
+        self._sink = sink
+        self._supply = supply
+        self._facts = facts
+        self._progress = progress
+        self._cancellation = cancellation
+        self._outcome = outcome
+        self.read: dict[str, LayerInfo] = {}
+
+    def all(self, jobs: int) -> tuple[Moved, ...]:
+        """Move them; in a sink that is `parallel`, `jobs` at a time, and those whose files are here before others."""
+        layers = self._plan.layers
+        order = list(range(len(layers)))
+        if self._sink.parallel:
+            order.sort(key=lambda at: self._haste(layers[at]))
+        tasks = {at: self._progress.task(layers[at].name, self._foreseen(layers[at])) for at in order}
+        turns = Turns(jobs, self._cancellation)
+
+        def move(at: int) -> Moved:
+            if self._is_made(layers[at]):
+                self._supply.wait(self._plan.inputs_of(layers[at]))
+            with turns.take(order.index(at)) as turn:
+                return self._move(layers[at], tasks[at], turn)
+
+        self._supply.want(one for at in order if self._is_made(layers[at]) for one in self._plan.inputs_of(layers[at]))
+        threads = len(order) if self._sink.parallel else 1
+        came = each(move, order, jobs=threads, name="layer", cancellation=self._cancellation)
+        by_place = dict(zip(order, came, strict=True))
+        return tuple(by_place[at] for at in range(len(order)))
+
+    def _is_made(self, layer: Layer) -> bool:
+        """Whether it is sure that its bytes will be wanted, before the sink is asked."""
+        return self._sink.form is Form.PLAIN or self._known.of(layer) is None
+
+    def _haste(self, layer: Layer) -> tuple[bool, int]:
+        """Largest first: the last layer to finish should be a short one. Unknown sizes count as large. The project
+        before all others: its files are the ones that somebody may be writing to."""
+        size = self._foreseen(layer)
+        return layer.name != PROJECT, -(size if size is not None else 1 << 62)
+
+    def _foreseen(self, layer: Layer) -> int | None:
+        """Bytes of the layer, or about as many, without making anything of it."""
+        info = self._known.info(layer)
+        if info is not None and (self._sink.form is Form.STORED or info.descriptor.media_type == OCI_LAYER):
+            return info.descriptor.size
+        return self._plan.fetched(layer)
+
+    def _move(self, layer: Layer, task: Task, turn: Turn) -> Moved:
+        if TRACE.level:
+            TRACE.decided(f"{layer.name}: {self._why(layer)}")
+        before = self._known.of(layer)
+        making = "build" if layer.info is None else "fetch"
+        task.doing("ask" if before and self._sink.form is Form.STORED else making)
+        sent = 0
+
+        def count(size: int) -> None:
+            nonlocal sent
+            self._cancellation.check()
+            if not size and not sent:
+                task.doing(making)
+            if size > 0 and not sent and self._outcome == "sent":
+                task.doing("send")
+            sent += max(size, 0)
+            task.advance(size)
+
+        outgoing = Outgoing(layer, self._known, lambda: self._get_ready(layer, turn))
+        info = self._sink.add_layer(outgoing, count)
+        key = key_of(layer)
+        if layer.info is None and self._sink.form is Form.STORED:
+            if outgoing.made:
+                self.read[key] = info
+            if outgoing.made or (before and before.trusted):
+                self._facts.record(key, info)
+        task.done(self._outcome if sent else "reused")
+        known_from = before.told_by if before and not sent else ""
+        return Moved(name=layer.name, key=key, info=info, sent=sent, known_from=known_from)
+
+    def _get_ready(self, layer: Layer, turn: Turn) -> None:
+        """The sink lacks it: have its files here. Others go meanwhile, unless they could be kept waiting by us: of two
+        layers that are one blob the sink takes one after the other."""
+        inputs = self._plan.inputs_of(layer)
+        if (
+            self._supply.are_here(inputs)
+            or [self._known.info(one) for one in self._plan.layers].count(self._known.info(layer)) > 1
+        ):
+            self._supply.wait(inputs)
+        else:
+            turn.lend(lambda: self._supply.wait(inputs))
+
+    def _why(self, layer: Layer) -> str:
+        """What is known of it before it moves."""
+        if (found := self._known.of(layer)) is None:
+            return "to be built: nobody says what it comes out as"
+        return f"{found.info.descriptor.digest}, by {found.source}"

@@ -11,6 +11,7 @@ from support.fake_registry import FakeRegistry
 from support.faults import answer
 from support.images import drain, file_layer, fill, image_of, known_of
 from support.personalities import DIST28, error
+from support.supplies import no_supply
 from support.verbs import Verbs
 
 from cogpack.errors import CogpackError, InputError, MismatchError
@@ -257,6 +258,7 @@ def test_a_layer_that_the_registry_lacks_is_said_to_be_built_while_it_is_made(
         into,
         tags=(),
         jobs=1,
+        supply=no_supply(),
         facts=Facts(tmp_path / "facts"),
         progress=progress,
         cancellation=Cancellation(),

@@ -15,6 +15,7 @@ from support.fake_registry import FakeRegistry
 from support.faults import Fault, Seen, answer, late, reset
 from support.images import drain, file_layer, fill, image_of, known_of
 from support.personalities import ALL, DIST28, error
+from support.supplies import no_supply
 
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
@@ -76,6 +77,7 @@ def moved(http: Http, registry: FakeRegistry, tmp_path: Path, layers: list[Built
         sink(http, registry, tmp_path),
         tags=["v1"],
         jobs=len(layers),
+        supply=no_supply(),
         facts=Facts(tmp_path / "facts"),
         progress=SILENT,
         cancellation=http.cancellation,

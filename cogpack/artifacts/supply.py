@@ -1,0 +1,127 @@
+"""Locked files on their way: many beside each other, each once, in the order in which they are wanted."""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
+
+import msgspec
+
+from cogpack.artifacts.store import Artifact, Store
+from cogpack.digest import Digest
+from cogpack.layers.content import LocalFile, Stat
+from cogpack.progress import Cancellation, Progress, Task
+from cogpack.text import count_text
+
+_FILES = 8
+"""Files in one answer each that are fetched at a time."""
+_LARGE_FILES = 2
+"""Files by ranges: the connections are the first one's, and the second is there when that needs no more."""
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True):
+    """A locked file that a layer is made of.
+
+    `noun`: what such files are called together; `urls`: where it can be had, asked when it is fetched; `hiding`: within
+    it errors lose the secrets of these addresses.
+    """
+
+    supply: "Supply"
+    artifact: Artifact
+    noun: str
+    urls: Callable[[], Iterable[str]]
+    hiding: Callable[[], AbstractContextManager[None]] = nullcontext
+
+    @property
+    def size(self) -> int:
+        """Bytes, 0 where nobody said."""
+        return self.artifact.size or 0
+
+    def file(self) -> LocalFile:
+        """Its content, fetched if it is not here, whose bytes are those that were locked as long as it opens."""
+        return self.supply.file(self)
+
+
+class Supply:
+    """Fetches what is wanted, in threads of its own. Thread-safe; who opened it closes it."""
+
+    def __init__(self, store: Store, progress: Progress, cancellation: Cancellation) -> None:
+        self._store = store
+        self._progress = progress
+        self._cancellation = cancellation
+        self._coming: dict[Digest, Future[None]] = {}
+        self._lock = threading.Lock()
+        self._files = ThreadPoolExecutor(_FILES, thread_name_prefix="fetch")
+        self._large_files = ThreadPoolExecutor(_LARGE_FILES, thread_name_prefix="fetch")
+
+    def want(self, inputs: Iterable[Input]) -> None:
+        """Begin to fetch those that are not here, and to verify all: at once, or when those wanted before are done."""
+        with self._lock:
+            new = {one.artifact.digest: one for one in inputs if one.artifact.digest not in self._coming}
+            missing: dict[str, list[Input]] = {}
+            for one in new.values():
+                if self._store.find(one.artifact) is None:
+                    missing.setdefault(one.noun, []).append(one)
+            lines: dict[Digest, _Line] = {}
+            for files in missing.values():
+                line = _Line(self._progress, files)
+                lines |= {one.artifact.digest: line for one in files}
+            for digest, one in new.items():
+                pool = self._large_files if self._store.is_large(one.artifact) else self._files
+                self._coming[digest] = pool.submit(self._bring, one, lines.get(digest))
+
+    def wait(self, inputs: Sequence[Input]) -> None:
+        """Until they are here. What can't be had is an error at once, whoever wants it."""
+        self.want(inputs)
+        with self._lock:
+            left = {self._coming[one.artifact.digest] for one in inputs}
+            ended = [future for future in self._coming.values() if future.done()]
+        for future in ended:
+            future.result()
+        while left:
+            done, left = wait(left, timeout=0.5, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+            self._cancellation.check()
+
+    def are_here(self, inputs: Sequence[Input]) -> bool:
+        """Whether nobody would `wait` for them."""
+        with self._lock:
+            coming = [self._coming.get(one.artifact.digest) for one in inputs]
+        return all(future is not None and future.done() for future in coming)
+
+    def file(self, one: Input) -> LocalFile:
+        self._cancellation.check()  # a layer of many packages opens one after the other before its first byte
+        with one.hiding():
+            path, found = self._store.verified(one.artifact, one.urls)
+        return LocalFile(path, Stat.from_result(found))
+
+    def _bring(self, one: Input, line: "_Line | None") -> None:
+        with one.hiding():
+            self._store.verified(one.artifact, one.urls, line.task if line else None)
+        if line:
+            line.ended()
+
+    def close(self) -> None:
+        """Files on their way are waited for: who ends early has cancelled them."""
+        for pool in (self._files, self._large_files):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Line:
+    """What the user is told of files that are wanted together: `33 wheels`."""
+
+    def __init__(self, progress: Progress, files: Sequence[Input]) -> None:
+        only = files[0].artifact
+        name = (only.title or only.name) if len(files) == 1 else count_text(len(files), files[0].noun)
+        whole = all(one.artifact.size is not None for one in files)
+        self.task: Task = progress.task(name, sum(one.size for one in files) if whole else None, "fetch")
+        self._left = len(files)
+        self._lock = threading.Lock()
+
+    def ended(self) -> None:
+        with self._lock:
+            self._left -= 1
+            over = not self._left
+        if over:
+            self.task.done("fetched")
