@@ -147,18 +147,19 @@ class BlobFetch:
         with self.changed:
             self.streams.pop(part, None)
             outage = isinstance(error, UnavailableError) and self._retries.awaits(error)
-            self.download.release(part, failed=error is not None and not outage)
+            counts = self.download.release(part, failed=error is not None and not outage)
             if error is None or part.revoked:
                 pass
             elif not isinstance(error, UnavailableError):
                 self._stop(error)
             else:
-                self._failed(error)
+                self._failed(error, counts=counts)
             self.changed.notify_all()
 
-    def _failed(self, error: UnavailableError) -> None:
+    def _failed(self, error: UnavailableError, *, counts: bool) -> None:
         self.address = None
-        self._expired = self._expired + 1 if isinstance(error, ExpiredError) and self.download.failures else 0
+        # What all connections were told of one address is told once.
+        self._expired = self._expired + counts if isinstance(error, ExpiredError) and self.download.failures else 0
         if self._expired > _EXPIRED or self.download.spent:
             self._stop(error)
         elif time.monotonic() < self.not_before or isinstance(error, ExpiredError):

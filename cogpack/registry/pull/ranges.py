@@ -212,16 +212,18 @@ class Download:
         if self._progress >= min(_REFILL, max(1, self.size // 64)):
             self.failures = 0
 
-    def release(self, part: Part, *, failed: bool) -> None:
-        """Its answer has ended. What it lacks is asked for again.
+    def release(self, part: Part, *, failed: bool) -> bool:
+        """Its answer has ended. What it lacks is asked for again. Whether that counts as a failure.
 
-        Failures at the same time, as when a network breaks, count as one.
+        Failures at the same time, as when a network breaks or an address ends, count as one.
         """
         self._live = [other for other in self._live if other is not part]
         if failed and not part.revoked and part.round == self._round:
             self._round += 1
             self._progress = 0
             self.failures += 1
+            return True
+        return False
 
     def restart(self) -> bool:
         """The bytes were wrong: forget all, and fetch them whole. False the second time: then they are wrong there."""
