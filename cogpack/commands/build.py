@@ -1,4 +1,4 @@
-"""`cogpack build` and `cogpack load`: the same image into a directory, a file or the local Docker."""
+"""`cogpack build` and `cogpack load` put the same image into a directory, a file or the local Docker."""
 
 import re
 from collections.abc import Sequence
@@ -26,7 +26,9 @@ from cogpack.sinks.layout import LayoutSink
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
-    """`digest`: of the manifest, or of the image config where the sink knows no manifests (`docker load`).
+    """Tells what was built.
+
+    `digest`: of the manifest, or of the image config where the sink knows no manifests (`docker load`).
 
     `config`: that of the image config; `descriptor`: the manifest's. `tags`: names; `reference`: what the image is
     called there, for `docker run` or with the digest.
@@ -41,7 +43,7 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build(session: Session, output: Path, *, tags: Sequence[str] = (), rebuild: bool = False) -> Built:
-    """Into `output`: a `docker load` archive if the name ends in .tar, else an OCI image layout."""
+    """Build into `output`: a `docker load` archive if the name ends in .tar, else an OCI image layout."""
     project = open_project(session, outputs=[output])
     names = _names(project, tags)
     archive = names_archive(output)
@@ -61,7 +63,7 @@ def build(session: Session, output: Path, *, tags: Sequence[str] = (), rebuild: 
 
 
 def load(session: Session, *, tags: Sequence[str] = ()) -> Built:
-    """Into the local Docker, streamed: nothing is written to disk on the way."""
+    """Build into the local Docker, streamed: nothing is written to disk on the way."""
     project = open_project(session)
     names = _names(project, tags)
     prepared = prepare(session, project, writes=True)
@@ -70,7 +72,7 @@ def load(session: Session, *, tags: Sequence[str] = ()) -> Built:
 
 
 def _names(project: Project, tags: Sequence[str]) -> list[str]:
-    """What the image is called: `tags`, each `NAME[:TAG]`; else `image` of cog.yaml; else after the directory."""
+    """Say what the image is called: `tags`, each `NAME[:TAG]`; else `image` of cog.yaml; else after the directory."""
     if not tags and not project.config.image:
         words = re.findall("[a-z0-9]+", project.root.name.lower())
         return [f"cog-{'-'.join(words) or 'model'}:latest"]

@@ -1,4 +1,4 @@
-"""`cogpack plan`, `push --dry-run`, `weights ls`: what a push would do. Nothing is built or sent."""
+"""`cogpack plan`, `push --dry-run` and `weights ls` tell what a push would do. Nothing is built or sent."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -21,7 +21,7 @@ from cogpack.oci import Descriptor, LayerInfo
 from cogpack.planning.known import look_up, present_layers
 from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import Prepared, open_project, prepare
-from cogpack.planning.targets import Target, is_bare, push_reference, push_targets
+from cogpack.planning.targets import PushTarget, is_bare, push_reference, push_targets
 from cogpack.progress import asking
 from cogpack.project import Project
 from cogpack.runtime.contract import SCHEMA_PATH
@@ -34,8 +34,8 @@ JOIN_RATE = 1.1e9
 
 
 class PlannedWeight(msgspec.Struct, frozen=True, kw_only=True):
-    """`rule` and `why` it was taken; `others`: what another rule would give, for files that one could cut. `equal_to`:
-    the first file of the same bytes and mode, with which it is stored once."""
+    """Tells of a weight file: `rule` and `why` it was taken; `others`: what another rule would give, for files that one
+    could cut. `equal_to`: the first file of the same bytes and mode, with which it is stored once."""
 
     path: str
     size: int
@@ -46,7 +46,7 @@ class PlannedWeight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlannedLayer(msgspec.Struct, frozen=True, kw_only=True):
-    """`size`: bytes as stored, None where only building tells; `about`: bytes of the packages that it is made of.
+    """Tells of a layer. `size`: bytes as stored, None where only building tells; `about`: bytes of its packages.
 
     `moves`: None when nothing was asked of a target; `mounts`: every target that lacks it is asked first to mount it
     from another repository of its registry, where this machine knows it to be: then no byte of it moves, unless that
@@ -66,7 +66,7 @@ class PlannedLayer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlannedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file of the project's own layer, or a link to `target`; `path` relative to the project, `size` in bytes."""
+    """Tells of a file of the project's own layer, or a link to `target`; `path` is relative to the project."""
 
     path: str
     size: int
@@ -74,7 +74,7 @@ class PlannedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
-    """Layers bottom first; weight files in the order of their paths. `files`: where they are asked for."""
+    """Tells of layers, bottom first, and of weight files by their paths. `files`: where they are asked for."""
 
     layers: tuple[PlannedLayer, ...]
     weights: tuple[PlannedWeight, ...]
@@ -92,7 +92,7 @@ def plan(
     tag_cache: bool = True,
     files: bool = False,
 ) -> Planned:
-    """The layers, and which would move to any of the targets; nothing is built or sent. The arguments are `push`'s.
+    """Tell the layers, and which would move to any target; nothing is built or sent. The arguments are `push`'s.
 
     `files`: list those of the project's own layer, too.
     """
@@ -123,8 +123,8 @@ def _planned(layer: Layer, known: Known, asked: "Sequence[_Asked]", plan: Plan) 
     )
 
 
-def _targets(session: Session, texts: Sequence[str], tags: Sequence[str], project: Project) -> tuple[Target, ...]:
-    """What would be pushed to; nothing where nobody said, or said a name for this machine alone."""
+def _targets(session: Session, texts: Sequence[str], tags: Sequence[str], project: Project) -> tuple[PushTarget, ...]:
+    """Say what would be pushed to; nothing where nobody said, or said a name for this machine alone."""
     if not texts and not project.config.image:
         return ()
     if not texts and is_bare(push_reference(None, project)):
@@ -135,22 +135,22 @@ def _targets(session: Session, texts: Sequence[str], tags: Sequence[str], projec
 
 
 def _moves(asked: "Sequence[_Asked]", blob: Descriptor | None) -> bool | None:
-    """Whether any of them lacks it; None where that can't be told."""
+    """Tell whether any of them lacks it; None where that can't be told."""
     answers = [one.lacks(blob) for one in asked]
     return True if True in answers else None if None in answers or not answers else False
 
 
 class _Asked:
-    """A repository that a plan is for. Where it can't be asked, the plan stands without its answers."""
+    """Asks a repository that a plan is for. Where it can't be asked, the plan stands without its answers."""
 
-    def __init__(self, session: Session, target: Target) -> None:
+    def __init__(self, session: Session, target: PushTarget) -> None:
         self._session = session
         self._target = target
         self._there: set[Digest] = set()
         self._images: Images | None = session.images(target.repository)
 
     def present_layers(self) -> Mapping[str, Mapping[str, LayerInfo]]:
-        """What its tags say that layers come out as, by the tag's name."""
+        """Ask what its tags say that layers come out as, by the tag's name."""
         found = {}
         for tag in self._target.tags:
             if (images := self._images) is not None:
@@ -161,7 +161,7 @@ class _Asked:
         return found
 
     def lacks(self, blob: Descriptor | None) -> bool | None:
-        """Whether it would have to be sent; None where nobody can tell. `blob` is None of a layer yet to be made."""
+        """Tell whether it would have to be sent; None where nobody can. `blob` is None of a layer yet to be made."""
         images = self._images
         if images is None or blob is None:
             return None if images is None else True
@@ -171,7 +171,7 @@ class _Asked:
         return None if found is None else not found
 
     def mounts(self, layer: Layer, blob: Descriptor) -> bool:
-        """Whether it has the layer's blob, or may have it from a repository beside it; nobody is asked."""
+        """Tell whether it has the layer's blob, or may have it from a repository beside it; nobody is asked."""
         beside = self._session.mounts.origins(self._target.repository, layer.origins, blob.digest)
         return blob.digest in self._there or bool(beside)
 
@@ -224,7 +224,7 @@ def _files(prepared: Prepared) -> tuple[PlannedFile, ...]:
 
 
 def _equal(prepared: Prepared) -> dict[str, str]:
-    """By the path of each weight that is there more than once, in bytes and mode, the name of the first."""
+    """Find the weights that are there more than once, in bytes and mode: by the path of each, the name of the first."""
     first: dict[tuple[tuple[str | None, bool], ...], Weight] = {}
     found: dict[str, str] = {}
     for weight in (found.weight for found in prepared.gathered.weights):

@@ -17,7 +17,9 @@ from cogpack.session import Session
 
 
 class Pushed(msgspec.Struct, frozen=True, kw_only=True):
-    """`reference`: of the first target, by digest; `descriptor`: the manifest's, `config`: the config's digest;
+    """Tells what a push did.
+
+    `reference`: of the first target, by digest; `descriptor`: the manifest's, `config`: the config's digest;
     `tags`: HOST/NAME:TAG of all that name the image now.
 
     `sent`, `copied` and `reused` in bytes and `requests` (blobs and manifests that were sent) are those of all

@@ -10,7 +10,7 @@ from cogpack.planning.transfer import Moved
 
 
 class ImageLayer(msgspec.Struct, frozen=True, kw_only=True):
-    """One layer of an image that was pushed or built.
+    """Tells of one layer of an image that was pushed or built.
 
     `size`: bytes as stored; `sent`: bytes that went out for it, retries included; `vouched`: on whose word it was
     reused unread, as "cogpack.lock", and empty where its bytes were made in this run or are a base's.

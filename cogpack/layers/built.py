@@ -15,7 +15,7 @@ from cogpack.reference import Reference
 
 
 class _Passes:
-    """A `Body`: runs `make` once per iteration and keeps what each drained pass came out as."""
+    """Is the `Body` that runs `make` once per iteration, and keeps what each drained pass came out as."""
 
     def __init__(self, make: "Callable[[_Passes], Iterator[bytes]]") -> None:
         self._make = make
@@ -40,7 +40,7 @@ class _Passes:
 
 
 class BuiltLayer:
-    """A source and a codec.
+    """Makes a layer from a source, with a codec.
 
     `inherited`: directories of lower layers with other than the usual owner and mode (see `entry.complete`); part of
     the key, since they are written again. `remote`: reading the source is a download; `ratio`: of weights, thousandths
@@ -69,13 +69,15 @@ class BuiltLayer:
         self._source = source
         self._codec = codec
         self._inherited = inherited
+        self._key: Digest | None = None
 
     @property
     def key(self) -> str | None:
-        if (source := self._source.key()) is None:
-            return None
-        inherited = [[d.path, d.mode, d.uid, d.gid] for _, d in sorted(self._inherited.items())]
-        return sha256(encode(["cogpack layer", tar.VERSION, self._codec.profile, source, inherited]))
+        # Kept once it is there: it is asked for again and again, and is made of all files of the layer.
+        if self._key is None and (source := self._source.key()) is not None:
+            inherited = [[d.path, d.mode, d.uid, d.gid] for _, d in sorted(self._inherited.items())]
+            self._key = sha256(encode(["cogpack layer", tar.VERSION, self._codec.profile, source, inherited]))
+        return self._key
 
     def size(self, form: Form) -> int | None:
         return tar.size(self._segments()) if self._is_plain(form) else None
@@ -99,18 +101,18 @@ class BuiltLayer:
         return tar.segments(complete(self._source.entries(), self._inherited))
 
     def _is_plain(self, form: Form) -> bool:
-        """Whether the bytes are those of the tar itself."""
+        """Tell whether the bytes are those of the tar itself."""
         return form is Form.PLAIN or self._codec.media_type == OCI_LAYER
 
 
 class BlobSource(Protocol):
-    """Where the blob of a base layer can be read: yields verified bytes."""
+    """Reads the blob of a base layer, as verified bytes."""
 
     def __call__(self, descriptor: Descriptor) -> Iterator[bytes]: ...
 
 
 class BaseLayer:
-    """A layer of a base image: found at the target, mounted, or streamed there. Never unpacked, never stored."""
+    """Passes on a layer of a base image: it is found at the target, mounted, or streamed there, and stored nowhere."""
 
     remote = True
     read_first = False

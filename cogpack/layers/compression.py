@@ -33,11 +33,11 @@ class Codec(Protocol):
     def media_type(self) -> str: ...
 
     def encode(self, segments: Iterable[tar.Segment], plain: Hasher) -> Iterator[bytes]:
-        """The stored bytes. `plain` has seen the whole plain tar when they are drained."""
+        """Make the stored bytes. `plain` has seen the whole plain tar when they are drained."""
 
 
 class Uncompressed:
-    """The tar as it is, for weights: digest and diff ID are one hash, and nothing to unpack is the fastest unpack."""
+    """Leaves the tar as it is, for weights: digest and diff ID are one hash, and nothing is unpacked faster."""
 
     profile = "tar"
     media_type = OCI_LAYER
@@ -47,7 +47,7 @@ class Uncompressed:
 
 
 class SplicedGzip:
-    """gzip that takes over the deflate streams which the contents hold already, for wheels.
+    """Makes gzip that takes over the deflate streams which the contents hold already, for wheels.
 
     Nothing is compressed anew: a stream is inflated once, to learn the diff ID and to check it.
     """
@@ -74,7 +74,7 @@ class SplicedGzip:
 
 
 def _checked(raw: RawDeflate, content: Content, plain: Hasher) -> Iterator[bytes]:
-    """The raw stream, unchanged, once inflating it has given just the bytes that were promised."""
+    """Give the raw stream, unchanged, once inflating it has given just the bytes that were promised."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     crc = size = 0
     left = raw.size
@@ -113,7 +113,7 @@ _spare = threading.Semaphore(_CORES)
 
 
 class _Framed(ABC):
-    """Fixed-size pieces of the plain tar, each compressed on its own: all cores, and the same bytes on any number."""
+    """Compresses pieces of fixed size, each on its own: on all cores, with the same bytes on any number of them."""
 
     piece = 1024 * 1024
     profile: str
@@ -163,7 +163,7 @@ _ZSTD_VERSION = (1, 5, 7)
 
 
 class Gzip(_Framed):
-    """gzip by libdeflate, the build that one exact version of the `deflate` package bundles."""
+    """Makes gzip by libdeflate, the build that one exact version of the `deflate` package bundles."""
 
     profile = f"gzip-libdeflate-{_DEFLATE_VERSION}-6-1m"
     media_type = OCI_LAYER_GZIP
@@ -177,7 +177,7 @@ class Gzip(_Framed):
 
 
 class Zstd(_Framed):
-    """zstd frames with their size in the header; Docker 23 and later read them."""
+    """Makes zstd frames with their size in the header; Docker 23 and later read them."""
 
     profile = f"zstd-{'.'.join(map(str, _ZSTD_VERSION))}-3-4m"
     media_type = OCI_LAYER_ZSTD

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RawDeflate(Protocol):
-    """A raw deflate stream (RFC 1951) that some archive holds already, for splicing into gzip."""
+    """Stands for a raw deflate stream (RFC 1951) that some archive holds already: it can be spliced into gzip."""
 
     size: int  # of the deflate stream, bytes
     crc32: int  # of the plain bytes
@@ -25,7 +25,7 @@ class RawDeflate(Protocol):
 
 
 class Content(Protocol):
-    """Bytes of known size, readable any number of times with the same result."""
+    """Gives bytes of known size, any number of times with the same result."""
 
     @property
     def size(self) -> int: ...
@@ -36,7 +36,7 @@ class Content(Protocol):
 
 
 class Bytes(msgspec.Struct, frozen=True):
-    """Content that is in memory: generated and small files."""
+    """Is content that is in memory: generated and small files."""
 
     data: bytes
 
@@ -52,7 +52,7 @@ class Bytes(msgspec.Struct, frozen=True):
 
 
 class Stat(msgspec.Struct, frozen=True):
-    """What tells that a file is still the same one: the fields git compares."""
+    """Tells whether a file is still the same one, by the fields that git compares."""
 
     size: int
     mtime_ns: int
@@ -73,7 +73,7 @@ class Stat(msgspec.Struct, frozen=True):
 
 
 class LocalFile(msgspec.Struct, frozen=True):
-    """Content of a file of the project. Opening and closing it check that it is still the file that was listed."""
+    """Is the content of a file here. Opening and closing it check that it is still the file that was listed."""
 
     path: Path
     stat: Stat
@@ -84,7 +84,7 @@ class LocalFile(msgspec.Struct, frozen=True):
 
     @classmethod
     def named(cls, path: Path) -> "LocalFile":
-        """What somebody calls `path`: the file behind its links, as caches have them."""
+        """Take what somebody calls `path`: the file behind its links, as caches have them."""
         try:
             found = cls.of(Path(os.path.realpath(path, strict=True)))
         except OSError as error:
@@ -101,7 +101,7 @@ class LocalFile(msgspec.Struct, frozen=True):
         return _Unchanged(self.path, self.stat)
 
     def buffered(self) -> io.BufferedReader:
-        """For many small reads; `read` gives as much as it is asked for."""
+        """Open it for many small reads; `read` gives as much as it is asked for."""
         return io.BufferedReader(_Unchanged(self.path, self.stat), BLOCK)
 
     def deflated(self) -> RawDeflate | None:
@@ -140,7 +140,7 @@ class _Unchanged(io.FileIO):
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """A pipe that took the file's place must not be waited for."""
+    """Open without waiting: a pipe may have taken the file's place."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
@@ -165,7 +165,7 @@ def _unreadable(path: Path, error: OSError) -> CogpackError:
 
 
 class Slices(msgspec.Struct, frozen=True):
-    """Content cut out of a file without copying: `head`, then the ranges (offset, length) of `file`, back to back."""
+    """Is cut out of a file without copying: `head`, then the ranges (offset, length) of `file`, back to back."""
 
     file: LocalFile
     ranges: tuple[tuple[int, int], ...]
@@ -183,7 +183,7 @@ class Slices(msgspec.Struct, frozen=True):
 
 
 def places(ranges: Sequence[tuple[int, int]], start: int, length: int) -> Iterator[tuple[int, int]]:
-    """The bytes `start` to `start + length` of ranges laid one behind the other, as ranges of the source file."""
+    """Find the bytes `start` to `start + length` of ranges laid one behind the other, as ranges of the source file."""
     at = 0
     for offset, size in ranges:
         first, last = max(start, at), min(start + length, at + size)
@@ -225,7 +225,7 @@ class _SliceReader(io.RawIOBase):
 
 
 class Blocks(io.RawIOBase):
-    """Blocks as a stream, read forward only and as far as it is asked for. Closing it closes them."""
+    """Makes a stream of blocks, read forward only and as far as it is asked for. Closing it closes them."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
@@ -252,12 +252,12 @@ class Blocks(io.RawIOBase):
             self._blocks.close()
 
     def buffered(self) -> io.BufferedReader:
-        """The same, where `read` gives as much as it is asked for."""
+        """Give the same with a buffer: `read` gives as much as it is asked for."""
         return io.BufferedReader(self, BLOCK)
 
 
 class Absent(msgspec.Struct, frozen=True):
-    """Content of which only the size is here. `why` is raised when it is wanted after all."""
+    """Is content of which only the size is here. `why` is raised when it is wanted after all."""
 
     size: int
     why: CogpackError

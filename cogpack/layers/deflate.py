@@ -18,17 +18,17 @@ _END_OF_BLOCK = 7  # bits, all zero
 
 
 def trailer(crc32: int, size: int) -> bytes:
-    """CRC-32 and length modulo 2**32 (RFC 1952 2.3.1)."""
+    """Make what ends a member: CRC-32 and length modulo 2**32 (RFC 1952 2.3.1)."""
     return crc32.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
 
 
 def member(data: bytes) -> bytes:
-    """A whole member for small, run-rich bytes: tar headers."""
+    """Make a whole member of small, run-rich bytes: tar headers."""
     return HEADER + _fixed(data, final=True) + trailer(zlib.crc32(data), len(data))
 
 
 def stored_member(before: bytes, blocks: Iterable[bytes], watch: Callable[[bytes], None]) -> Iterator[bytes]:
-    """A member of `before`, run-encoded, then of `blocks`, stored. `watch` sees the plain bytes of the latter."""
+    """Make a member of `before`, run-encoded, then `blocks`, stored. `watch` sees the plain bytes of the latter."""
     yield HEADER + _fixed(before, final=False)
     crc, size = zlib.crc32(before), len(before)
     for block in blocks:
@@ -42,12 +42,12 @@ def stored_member(before: bytes, blocks: Iterable[bytes], watch: Callable[[bytes
 
 
 def _reversed_code(code: int, width: int) -> int:
-    """Huffman codes are packed most significant bit first (RFC 1951 3.1.1)."""
+    """Turn a Huffman code round: they are packed most significant bit first (RFC 1951 3.1.1)."""
     return int(f"{code:0{width}b}"[::-1], 2)
 
 
 def _literal(symbol: int) -> tuple[int, int]:
-    """(bits, width) of a literal or length symbol in the fixed code."""
+    """Give (bits, width) of a literal or length symbol in the fixed code."""
     if symbol < 144:
         return _reversed_code(0x30 + symbol, 8), 8
     if symbol < 256:
@@ -58,7 +58,7 @@ def _literal(symbol: int) -> tuple[int, int]:
 
 
 def _run(length: int) -> tuple[int, int]:
-    """(bits, width) of a match of 3..257 bytes at distance 1: length code, extra bits, distance code 0."""
+    """Give (bits, width) of a match of 3..257 bytes at distance 1: length code, extra bits, distance code 0."""
     if length < 11:
         symbol, extra, width = 254 + length, 0, 0
     else:
@@ -74,7 +74,7 @@ _RUNS = [(0, 0)] * 3 + [_run(length) for length in range(3, 258)]
 
 
 def _fixed(data: bytes, *, final: bool) -> bytes:
-    """One fixed-Huffman block; if not `final`, then an empty stored block, so that the next one begins on a byte."""
+    """Make one fixed-Huffman block; if not `final`, then an empty stored one, so that the next begins on a byte."""
     bits, width = (0b011 if final else 0b010), 3
     start = 0
     pieces: list[tuple[int, int]] = []

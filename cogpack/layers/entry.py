@@ -37,7 +37,7 @@ class Symlink(msgspec.Struct, frozen=True):
 
 
 class HardLink(msgspec.Struct, frozen=True):
-    """`target` is the path of a `File` of the same layer that sorts before this one.
+    """Names a `File` of the same layer again, whose path `target` sorts before this one.
 
     Owner and mode repeat the file's: engines set them on the link too, which is to say on the file.
     """
@@ -53,7 +53,7 @@ Entry: TypeAlias = Directory | File | Symlink | HardLink
 
 
 def parents(path: str) -> Iterator[str]:
-    """The directories above `path`, outermost first."""
+    """Give the directories above `path`, outermost first."""
     end = path.find("/")
     while end != -1:
         yield path[:end]

@@ -15,7 +15,8 @@ from cogpack.seal import THIS_RUN, Seal
 
 
 class Facts:
-    """`note` is told, once, of a disk that takes nothing; `used`, of each file before it is looked for."""
+    """Remembers what layer keys came out as. `note` is told, once, of a disk that takes nothing; `used`, of each file
+    before it is looked for."""
 
     def __init__(
         self,
@@ -41,7 +42,7 @@ class Facts:
         return decode(data, LayerInfo, where=str(self._path(key)))
 
     def doubtful(self, key: str) -> bool:
-        """Somebody says what the key came out as, but his word does not count."""
+        """Tell whether somebody says what the key came out as whose word does not count."""
         return self.get(key) is None and self._path(key).exists()
 
     def record(self, key: str, info: LayerInfo) -> None:

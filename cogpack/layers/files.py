@@ -26,14 +26,14 @@ LEAST = 1024 * 1024
 
 
 class Hashed(Content, Protocol):
-    """Content whose blake3 is known in hex, at the latest when it has been read."""
+    """Is content whose blake3 is known in hex, at the latest when it has been read."""
 
     @property
     def blake3(self) -> str | None: ...
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """A file at its place in the image. `ratio`: of a weight, thousandths of its bytes that zstd leaves in a probe."""
+    """Says where in the image a file goes. `ratio`: of a weight, thousandths of it that zstd leaves in a probe."""
 
     path: str
     content: Hashed
@@ -65,7 +65,7 @@ def read_equal(files: Iterable[Placed], read: Callable[[Placed], object]) -> Non
 
 
 def _sample(file: Placed) -> str | None:
-    """None: may be anything of its size."""
+    """Tell what contents that differ have different ones of; None of what may be anything of its size."""
     known = file.content.blake3
     if known is not None and known.startswith("sha256:"):  # of a server's file, and never a blake3
         return known
@@ -80,7 +80,7 @@ def drain(file: Placed, on_bytes: Callable[[int], object] = lambda _: None) -> N
 
 
 def equals(files: Iterable[Placed]) -> dict[tuple[str, bool], list[Placed]]:
-    """By hash and mode, the files that are there more than once and that it is worth it for, sorted by path."""
+    """Find, by hash and mode, the files that are there more than once and large enough for it, sorted by path."""
     found: dict[tuple[str, bool], list[Placed]] = {}
     for file in sorted(files, key=lambda file: file.path):
         if file.content.size >= LEAST and file.content.blake3 is not None:
@@ -89,7 +89,7 @@ def equals(files: Iterable[Placed]) -> dict[tuple[str, bool], list[Placed]]:
 
 
 class FilesSource:
-    """A `LayerSource` of files: its key is known once each has been read, in this run or an earlier one."""
+    """Gives files as a layer, whose key is known once each has been read, in this run or an earlier one."""
 
     def __init__(
         self,
@@ -128,6 +128,6 @@ class FilesSource:
 
 
 def _nearest(same: Sequence[Placed]) -> Content:
-    """Of equal contents the first that is here; else the first."""
+    """Choose of equal contents the first that is here; else the first."""
     here = (file.content for file in same if isinstance(file.content, Fingerprinted) and file.content.is_here)
     return next(here, same[0].content)

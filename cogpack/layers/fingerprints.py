@@ -41,7 +41,7 @@ class _Remembered(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Fingerprinted:
-    """Content whose blake3 is known, or is learned on the way when it is read whole for the first time.
+    """Is content whose blake3 is known, or is learned on the way when it is read whole for the first time.
 
     `blake3`: in hex; None until then.
     """
@@ -73,7 +73,7 @@ class Fingerprinted:
         return isinstance(self._content, Bytes | LocalFile | Slices)
 
     def sample(self) -> str | None:
-        """A digest of a few blocks of it: contents that have different ones differ. None where it is no file here."""
+        """Hash a few blocks of it: contents that have different ones differ. None where it is no file here."""
         return _sample(self._content) if isinstance(self._content, LocalFile | Slices) else None
 
     def _learn(self, digest: str) -> None:
@@ -83,7 +83,7 @@ class Fingerprinted:
 
 
 def _sample(content: LocalFile | Slices) -> str:
-    """Of blocks at equal distances, from the first byte to the last."""
+    """Hash blocks at equal distances, from the first byte to the last."""
     file, head = (content, b"") if isinstance(content, LocalFile) else (content.file, content.head)
     ranges = ((0, content.size),) if isinstance(content, LocalFile) else content.ranges
     digest = blake3()
@@ -98,7 +98,7 @@ def _sample(content: LocalFile | Slices) -> str:
 
 
 class _Watched(io.RawIOBase):
-    """A stream read once from end to end; whoever stops early learns nothing."""
+    """Hashes a stream that is read once from end to end; whoever stops early learns nothing."""
 
     def __init__(self, stream: BinaryIO, size: int, learn: Callable[[str], None]) -> None:
         self._stream = stream
@@ -125,7 +125,7 @@ class _Watched(io.RawIOBase):
 
 
 class Fingerprints:
-    """Hashes by path, loaded from and saved to `store`, under `seal`. Without `trusting`, all is read again.
+    """Remembers hashes by path, in `store`, under `seal`. Without `trusting`, all is read again.
 
     `note` is told of a disk that does not take them.
     """
@@ -152,7 +152,7 @@ class Fingerprints:
                 self._known = msgspec.msgpack.decode(data, type=dict[bytes, _Remembered])
 
     def of(self, path: Path) -> Fingerprinted:
-        """The file as it is now; read here and at once if it is not remembered. For small files."""
+        """Take the file as it is now; it is read here and at once if it is not remembered: for small files."""
         found = self.when_read(LocalFile.of(path))
         if found.blake3 is None:
             with found.open() as stream:
@@ -161,7 +161,7 @@ class Fingerprints:
         return found
 
     def sha256(self, file: LocalFile) -> Digest:
-        """The digest of its bytes, by which git-lfs knows it; read if it is not remembered."""
+        """Give the digest of its bytes, by which git-lfs knows it; they are read if it is not remembered."""
 
         def read() -> str:
             digest = Hasher()
@@ -173,7 +173,7 @@ class Fingerprints:
         return parse_digest(self.remember(file, "sha256", read), where=str(self._store))
 
     def remember(self, content: LocalFile | Slices, what: str, find: Callable[[], str]) -> str:
-        """The answer to the question `what` about `content`, found anew only where it is not remembered."""
+        """Answer the question `what` about `content`; `find` is asked only where that is not remembered."""
         name, stat = _named(content)
         name += b"\0" + what.encode()
         if (known := self._recall(name, stat)) is None:
@@ -193,7 +193,7 @@ class Fingerprints:
         return known.digest
 
     def when_read(self, content: LocalFile | Slices) -> Fingerprinted:
-        """`content` as it is now; if its hash is not remembered, it is known once somebody has read all of it."""
+        """Take `content` as it is now; if its hash is not remembered, it is known once somebody has read all of it."""
         if content.size == 0:  # nobody will open it
             return Fingerprinted(content, _EMPTY)
         name, stat = _named(content)
@@ -210,7 +210,7 @@ class Fingerprints:
 
 
 def _named(content: LocalFile | Slices) -> tuple[bytes, Stat]:
-    """What it is remembered by, and what must be the same for that."""
+    """Tell what it is remembered by, and what must be the same for that."""
     if isinstance(content, LocalFile):
         return os.fsencode(content.path), content.stat
     part = blake3(encode([content.head, content.ranges])).digest()
@@ -218,6 +218,8 @@ def _named(content: LocalFile | Slices) -> tuple[bytes, Stat]:
 
 
 def hasher(size: int) -> blake3:
-    """For `size` bytes to come: on all cores where that pays. Fed by blocks and not memory-mapped, since mapped pages
-    count as this process's memory."""
+    """Make a hasher for `size` bytes to come, on all cores where that pays.
+
+    It is fed by blocks and not memory-mapped, since mapped pages count as this process's memory.
+    """
     return blake3(max_threads=blake3.AUTO) if size > 64 * BLOCK else blake3()

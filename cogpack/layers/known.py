@@ -20,13 +20,13 @@ BASE = "its base image"
 
 
 class KnownLayers(Protocol):
-    """What layer keys came out as."""
+    """Tells what layer keys came out as."""
 
     def get(self, key: str, /) -> LayerInfo | None: ...
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """What one source says that layers came out as. What is not `trusted` is used and told of, and never recorded."""
+    """Are what one source says of layers. What is not `trusted` is used and told of, and never recorded."""
 
     source: str
     layers: KnownLayers
@@ -34,7 +34,7 @@ class Claims(msgspec.Struct, frozen=True):
 
 
 class KnownLayer(msgspec.Struct, frozen=True):
-    """What a layer comes out as, by the word of `source`."""
+    """Says what a layer comes out as, by the word of `source`."""
 
     info: LayerInfo
     source: str
@@ -42,7 +42,7 @@ class KnownLayer(msgspec.Struct, frozen=True):
 
     @property
     def told_by(self) -> str:
-        """Who has to be trusted where the layer is used unread; empty where it was read here, or is a base's."""
+        """Whom to trust where the layer is used unread; empty where it was read here, or is a base's."""
         return "" if self.source in (READ, BASE) else self.source
 
     def contradicted(self, layer: Layer, other: "KnownLayer") -> MismatchError:
@@ -57,7 +57,7 @@ class KnownLayer(msgspec.Struct, frozen=True):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What is known of the layers of a plan.
+    """Holds what is known of the layers of a plan, and who says so.
 
     `layers`: by key; `claims`: where a layer that nobody has read yet is looked up once a pass has told its key;
     `rumours`: keys of which only somebody knows who is not asked.
@@ -71,7 +71,7 @@ class Known(msgspec.Struct, frozen=True):
     def weighed(
         cls, layers: Iterable[Layer], claims: Sequence[Claims], rumoured: Callable[[str], bool] = lambda _: False
     ) -> "Known":
-        """What `claims` say together, the first of them first; `rumoured`: whether somebody else knows of a key."""
+        """Weigh what `claims` say, the first of them first; `rumoured`: whether somebody else knows of a key."""
         keyed = {layer.key: claimed(layer, claims) for layer in layers if layer.key is not None}
         found = {key: known for key, known in keyed.items() if known is not None}
         return cls(found, claims, frozenset(key for key in keyed if key not in found and rumoured(key)))
@@ -85,11 +85,11 @@ class Known(msgspec.Struct, frozen=True):
         return known.info if (known := self.of(layer)) else None
 
     def size(self, layer: Layer) -> int | None:
-        """Bytes as they are stored, where that can be told without making them."""
+        """Tell how many bytes are stored, where that can be told without making them."""
         return known.info.descriptor.size if (known := self.of(layer)) else layer.size(Form.STORED)
 
     def with_read(self, read: Mapping[str, LayerInfo]) -> "Known":
-        """This, and what passes in this run came out as, which bear out what was not trusted."""
+        """Add what passes in this run came out as, which bears out what was not trusted."""
         new = {
             key: KnownLayer(info, READ)
             for key, info in read.items()
@@ -102,7 +102,7 @@ NOTHING = Known()
 
 
 def claimed(layer: Layer, claims: Iterable[Claims]) -> KnownLayer | None:
-    """What `claims` say of a layer that has a key; `MismatchError` where two of them differ."""
+    """Weigh what `claims` say of a layer that has a key; `MismatchError` where two of them differ."""
     found: KnownLayer | None = None
     for claim in claims:
         info = claim.layers.get(layer.key) if layer.key is not None else None
@@ -117,7 +117,7 @@ def claimed(layer: Layer, claims: Iterable[Claims]) -> KnownLayer | None:
 
 
 class Outgoing:
-    """A layer on its way to a sink: the recipe, held to what is known of it.
+    """Carries a layer to a sink: the recipe, held to what is known of it.
 
     `known`: what its bytes will be; `read_first`: whether it pays to read it before a target is asked for it; `made`:
     whether a pass has made its stored bytes meanwhile.
@@ -135,12 +135,12 @@ class Outgoing:
         self.made = False
 
     def copy_to(self, consume: Consume, form: Form = Form.STORED) -> LayerInfo:
-        """As the layer's own; a pass that contradicts what is known is a `MismatchError` before it ends."""
+        """Do what the layer's own does; a pass that contradicts what is known is a `MismatchError` before it ends."""
         self._ready()
         return self.recipe.copy_to(lambda body: consume(_Held(body, self, form)), form)
 
     def hold(self, body: Body, form: Form) -> Iterator[bytes]:
-        """A pass over `body`, the last word of which is weighed before whoever takes the bytes knows that it ends."""
+        """Pass `body` on; what it came out as is weighed before whoever takes the bytes knows that they end."""
         most = self.known.descriptor.size if self.known is not None and form is Form.STORED else None
         size = 0
         for block in body:
@@ -160,7 +160,7 @@ class Outgoing:
 
 
 class _Held:
-    """The `Body` that `Outgoing.copy_to` hands on."""
+    """Is the `Body` that `Outgoing.copy_to` hands on."""
 
     def __init__(self, body: Body, outgoing: Outgoing, form: Form) -> None:
         self._body = body

@@ -18,38 +18,40 @@ class Form(enum.Enum):
 
 
 class Body(Protocol):
-    """The bytes of a layer on their way out. Each iteration is a fresh, whole pass: a request can be replayed."""
+    """Gives the bytes of a layer. Each iteration is a fresh, whole pass, so that a request can be replayed."""
 
     def __iter__(self) -> Iterator[bytes]: ...
 
     def last(self) -> LayerInfo:
-        """What the latest drained pass came out as; for those who must name the digest behind the bytes."""
+        """Tell what the latest drained pass came out as, for those who must name the digest behind the bytes."""
 
 
 Consume: TypeAlias = Callable[[Body], object]
 
 
 class LayerSource(Protocol):
-    """Where the entries of a layer come from."""
+    """Gives the entries of a layer."""
 
     @property
     def name(self) -> str:
-        """Shown to the user and kept in the image's history: "wheels: torch 2.13.0"."""
+        """The layer's name for people, which the image's history keeps: "wheels: torch 2.13.0"."""
 
     def key(self) -> str | None:
-        """Names the entries: made of lock digests, or blake3 of local files. None until those have been read once."""
+        """Name the entries, by lock digests or blake3 of local files. None until those have been read once."""
 
     def entries(self) -> Iterable[Entry]:
-        """The same on every call. `layers.entry.complete` sorts them and adds parents."""
+        """Give the same on every call. `layers.entry.complete` sorts them and adds parents."""
 
 
 class Layer(Protocol):
+    """Makes the bytes of one layer, as often as they are wanted."""
+
     @property
     def name(self) -> str: ...
 
     @property
     def key(self) -> str | None:
-        """Names the recipe: source key, codec profile and tar format version in one digest.
+        """The recipe's name: source key, codec profile and tar format version in one digest.
 
         None while it has files that nobody has read yet: any whole pass tells it.
         """
@@ -60,7 +62,7 @@ class Layer(Protocol):
 
     @property
     def origins(self) -> Sequence[Reference]:
-        """Repositories that hold the blob and that it can be mounted from."""
+        """The repositories that hold the blob and that it can be mounted from."""
 
     @property
     def remote(self) -> bool:
@@ -76,10 +78,10 @@ class Layer(Protocol):
 
     @property
     def ratio(self) -> int | None:
-        """Of weights that were probed, the thousandths that zstd leaves of them."""
+        """The thousandths that zstd leaves of weights that were probed."""
 
     def size(self, form: Form) -> int | None:
-        """Bytes to come, where that can be told without making them."""
+        """Tell how many bytes will come, where that can be told without making them."""
 
     def copy_to(self, consume: Consume, form: Form = Form.STORED) -> LayerInfo:
         """Make the bytes, hand them to `consume`, say what they were.
@@ -89,7 +91,7 @@ class Layer(Protocol):
 
 
 def key_of(layer: Layer) -> str:
-    """The key of a layer whose files have all been read."""
+    """Give the key of a layer whose files have all been read."""
     if layer.key is None:
         raise AssertionError(f"{layer.name}: nobody has read its files yet")
     return layer.key

@@ -30,7 +30,7 @@ _MAX_ID = 8**7 - 1
 
 
 def segments(entries: Iterable[Entry]) -> Iterator[Segment]:
-    """The tar of `entries`, which must be sorted, with parents (`entry.complete`)."""
+    """Make the tar of `entries`, which must be sorted, with parents (`entry.complete`)."""
     for entry in entries:
         match entry:
             case File():
@@ -57,12 +57,12 @@ def segments(entries: Iterable[Entry]) -> Iterator[Segment]:
 
 
 def size(parts: Iterable[Segment]) -> int:
-    """Bytes of the tar, without reading any content."""
+    """Count the bytes of the tar, without reading any content."""
     return sum(len(part) if isinstance(part, bytes) else part.size for part in parts)
 
 
 def blocks(parts: Iterable[Segment]) -> Iterator[bytes]:
-    """The plain bytes of the tar, small pieces joined."""
+    """Give the plain bytes of the tar, small pieces joined."""
     joined = bytearray()
     for part in parts:
         for block in (part,) if isinstance(part, bytes) else read(part):
@@ -81,7 +81,7 @@ def blocks(parts: Iterable[Segment]) -> Iterator[bytes]:
 
 
 def read(content: Content) -> Iterator[bytes]:
-    """The bytes of `content`, exactly as many as it said."""
+    """Read `content`, exactly as many bytes as it said."""
     left = content.size
     with content.open() as stream:
         while left and (block := stream.read(min(BLOCK, left))):
@@ -105,7 +105,7 @@ def header(
     link: str = "",
     xattrs: tuple[tuple[str, bytes], ...] = (),
 ) -> bytes:
-    """One ustar header (POSIX.1-1988, "ustar Interchange Format"), after a PAX one where needed."""
+    """Make one ustar header (POSIX.1-1988, "ustar Interchange Format"), after a PAX one where needed."""
     pax: list[tuple[str, bytes]] = []
     raw_path, raw_link = path.encode(), link.encode()
     prefix, name = _split(raw_path)
@@ -132,7 +132,7 @@ def header(
 
 
 def _split(path: bytes) -> tuple[bytes, bytes | None]:
-    """The (prefix, name) fields for `path`; name is None where ustar can't hold it."""
+    """Give the (prefix, name) fields for `path`; name is None where ustar can't hold it."""
     if not path.isascii():
         return b"", None
     if len(path) <= 100:
@@ -161,7 +161,7 @@ def _ustar(name: bytes, kind: bytes, mode: int, uid: int, gid: int, size: int, l
 
 
 def _pax_record(key: bytes, value: bytes) -> bytes:
-    """`LENGTH key=value\\n`, where LENGTH counts its own digits (POSIX.1-2001, "pax Header Block")."""
+    """Make `LENGTH key=value\\n`, where LENGTH counts its own digits (POSIX.1-2001, "pax Header Block")."""
     body = len(key) + len(value) + 3
     length = body + len(str(body))
     length = body + len(str(length))

@@ -10,7 +10,7 @@ from cogpack.artifacts import Artifact
 from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.layers.wheels import Outline, find_clashes
-from cogpack.layers.wheels.archive import Read
+from cogpack.layers.wheels.archive import ReadAt
 from cogpack.layers.wheels.venv import SITE
 from cogpack.lockfile import Decisions, LockedClash, LockedWheel
 from cogpack.notes import Code, Note
@@ -56,7 +56,7 @@ def compare_wheels(
     return tuple(wheel for wheel, _ in found), clashes
 
 
-def _opened(session: Session, project: Project, wheel: LockedWheel, address: str | None) -> tuple[Read, int]:
+def _opened(session: Session, project: Project, wheel: LockedWheel, address: str | None) -> tuple[ReadAt, int]:
     """Tell how to read it, and its bytes in all."""
     artifact = wheel_artifact(wheel)
     parts = urlsplit(address or "")
@@ -76,7 +76,7 @@ def _opened(session: Session, project: Project, wheel: LockedWheel, address: str
     return glances, size
 
 
-def _local(path: Path) -> tuple[Read, int]:
+def _local(path: Path) -> tuple[ReadAt, int]:
     def read(offset: int, size: int) -> bytes:
         with path.open("rb") as file:
             file.seek(offset)

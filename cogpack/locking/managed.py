@@ -41,7 +41,7 @@ _SKIPPED = frozenset({".git", ".cache"})
 
 
 class LocalWeight(msgspec.Struct, frozen=True):
-    """`path`: in the image, without the leading slash; `file`: on this machine."""
+    """Is a managed weight that is here. `path`: in the image, without the leading slash; `file`: on this machine."""
 
     path: str
     file: Path
@@ -49,7 +49,7 @@ class LocalWeight(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A file of a server, before it is decided how it is cut."""
+    """Is a file of a server, before it is decided how it is cut."""
 
     path: str
     source: WeightSource
@@ -57,7 +57,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 def local_weights(project: Project) -> list[LocalWeight]:
-    """Files of sources that are paths, links to files followed (as caches have them)."""
+    """List the files of sources that are paths, links to files followed (as caches have them)."""
     found = []
     for index, managed in enumerate(project.config.weights):
         where = project.config.where(f"weights[{index}]")
@@ -97,7 +97,7 @@ def _raise(error: OSError) -> None:
 
 
 def find_remote(session: Session, project: Project, pinned: Sequence[RemoteWeight]) -> list[Found]:
-    """The files of sources that are servers. Revisions that are `pinned` are kept where they are still there."""
+    """List the files of sources that are servers. Revisions that are `pinned` are kept where they are still there."""
     found: list[Found] = []
     for managed in project.config.weights:
         for source in managed.sources:
@@ -166,7 +166,7 @@ def pin_remote(
 
 
 def _is_sound(session: Session, item: Found, rule: Rule) -> bool:
-    """Whether a file that nobody asked to cut can be cut; else it stays whole."""
+    """Tell whether a file that nobody asked to cut can be cut; else it stays whole."""
     try:
         _pieces(item.path, _reader(session, item), rule, item.file.size)
     except InputError as error:
@@ -192,7 +192,7 @@ def _probed(session: Session, item: Found, weight: RemoteWeight) -> RemoteWeight
 
 
 def _pieces(path: str, reader: RemoteFile, rule: Rule, size: int) -> tuple[list[str], list[Piece]]:
-    """Paths in the image, and pieces."""
+    """Cut it: paths in the image, and pieces."""
     if rule == "none":
         return [], []
     if rule == "opaque":
@@ -208,17 +208,17 @@ def _reader(session: Session, item: Found) -> RemoteFile:
 
 
 def read_document(session: Session, item: Found) -> bytes:
-    """A small file, such as config.json."""
+    """Read a small file, such as config.json."""
     return b"".join(_reader(session, item).read(0, item.file.size)) if item.file.size <= _DOCUMENT else b""
 
 
 def shown(path: str) -> str:
-    """How a path of the image is called in rules and messages: relative to the project where it is in it."""
+    """Say how a path of the image is called in rules and messages: relative to the project where it is in it."""
     return path.removeprefix("src/")
 
 
 def remote_weight(session: Session, locked: RemoteWeight) -> Weight:
-    """What a pinned file is for the plan: contents that are streamed when they are wanted."""
+    """Make a pinned file a weight of the plan: its contents are streamed when they are wanted."""
 
     def reader() -> RemoteFile:
         return session.servers.open(locked.uri, locked.file, locked.revision, locked.size)

@@ -1,4 +1,4 @@
-"""The managed weights that lie on servers, pinned: what each file is, and how it is cut."""
+"""Managed weights that lie on servers are pinned here: what each file is, and how it is cut."""
 
 from collections.abc import Callable, Sequence
 
@@ -22,7 +22,7 @@ from cogpack.session import Session
 def cut_size(
     project: Project, own: Sequence[ProjectFile], local: Sequence[LocalWeight], remote: int, rules: ImageRules
 ) -> int:
-    """Bytes that layers are cut to: cog.yaml's word, or what follows from all weights together."""
+    """Tell to how many bytes layers are cut: cog.yaml's word, or what follows from all weights together."""
     total = sum(file.size for file in own) + sum(weight.size for weight in local) + remote
     return project.config.pack.weights.layer_size or layer_size(total, rules)
 
@@ -30,7 +30,7 @@ def cut_size(
 def pin_weights(
     session: Session, project: Project, pinned: Sequence[RemoteWeight], rules: ImageRules
 ) -> tuple[RemoteWeight, ...]:
-    """For the lock: the managed weights that lie on servers."""
+    """Pin for the lock the managed weights that lie on servers."""
     found = find_remote(session, project, pinned)
     if not found:
         return ()
@@ -47,5 +47,5 @@ def _document(session: Session, item: Found) -> Callable[[], bytes]:
 
 
 def probing(config: Config) -> bool:
-    """Whether the content of weights decides how they are stored."""
+    """Tell whether the content of weights decides how they are stored."""
     return config.pack.weights.compression == "zstd"

@@ -1,4 +1,4 @@
-"""One repository on the way of a push: asked what it has, filled, and last of all its tags."""
+"""A push goes to one repository after the other: each is asked what it has, filled, and named last of all."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ from cogpack.oci import (
 )
 from cogpack.planning.known import present_layers
 from cogpack.planning.plan import Plan
-from cogpack.planning.targets import Target
+from cogpack.planning.targets import PushTarget
 from cogpack.planning.transfer import Moved, known_image, transfer
 from cogpack.progress import asking
 from cogpack.registry.credentials.clouds import aws
@@ -24,7 +24,7 @@ from cogpack.sinks.registry import RegistrySink
 
 
 class PushedTo(msgspec.Struct, frozen=True, kw_only=True):
-    """One repository: `tags` that name the image there now. Bytes; `copied`: of `sent`, what another registry gave."""
+    """Tells of one repository: `tags` name the image there. `copied`: bytes of `sent` that another registry gave."""
 
     reference: str
     tags: tuple[str, ...]
@@ -35,9 +35,9 @@ class PushedTo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery:
-    """One repository on the way of one push: asked, filled, named."""
+    """Takes one repository through a push: it is asked, filled, and named."""
 
-    def __init__(self, session: Session, plan: Plan, target: Target) -> None:
+    def __init__(self, session: Session, plan: Plan, target: PushTarget) -> None:
         self.target = target
         self.layers: tuple[Moved, ...] = ()
         self._session = session
@@ -67,7 +67,7 @@ class Delivery:
         return self.image.descriptor.digest
 
     def tell_of_limits(self, known: Known) -> None:
-        """A push that can't work should be told of before it has run for an hour."""
+        """Note which layers the registry will refuse: who waits for a push that can't work should know it before."""
         host = profile(self.target.repository.registry)
         for layer in self._plan.layers:
             size = known.size(layer)
@@ -81,7 +81,7 @@ class Delivery:
             self._session.progress.note(Note(Code.REPOSITORY_MADE, f"made the repository {where.name}"))
 
     def bring(self, known: Known) -> Known:
-        """All of the image, by digest. Answers what is known of its layers then."""
+        """Send all of the image, by digest. Give back what is known of its layers then."""
         image = known_image(self._plan, known)
         if image is not None and (
             image.descriptor.digest in self._present.values() or self._images.manifest(image.descriptor.digest)

@@ -39,8 +39,10 @@ def look_up(
     rebuild: bool = False,
     tag_cache: bool = True,
 ) -> Known:
-    """All that a registry can be asked by. Layers of files that no run has read yet are read for it; so is the
-    project's own, which no lock remembers: a file that still changes is found now, and not behind the weights.
+    """Find out all that a registry can be asked by.
+
+    Layers of files that no run has read yet are read for it; so is the project's own, which no lock remembers: a file
+    that still changes is found now, and not behind the weights.
 
     `tags`: what each of the target's tags says, by its name; `tag_cache`: it counts; `rebuild`: nobody is asked.
     """
@@ -70,8 +72,8 @@ def known_layers(
     read: Mapping[str, LayerInfo] = {},
     tag_cache: bool = True,
 ) -> Known:
-    """What the lock, the facts and the targets' tags say that layers come out as, besides what this run has `read`;
-    where two differ, it is an error.
+    """Weigh what the lock, the facts and the targets' tags say of layers, and what this run has `read`; where two
+    differ, it is an error.
 
     Whoever could move the tag once could lay any layer there under the right key. So what it says is used with a note
     and never written down; of the project's own layer, which is made in no time, it is not asked.
@@ -136,7 +138,7 @@ def record_results(session: Session, prepared: Prepared, known: Known) -> None:
 
 
 def present_layers(images: Images, tag: Reference) -> tuple[Digest | None, dict[str, LayerInfo]]:
-    """The digest that `tag` has now, and what its layer descriptors say their keys came out as."""
+    """Find the digest that `tag` has now, and what its layer descriptors say that their keys came out as."""
     assert tag.tag is not None
     found = images.manifest(tag.tag)
     if found is None:
@@ -153,7 +155,7 @@ def present_layers(images: Images, tag: Reference) -> tuple[Digest | None, dict[
 
 
 def _said(manifest: Manifest, diff_ids: Sequence[str]) -> dict[str, LayerInfo]:
-    """What the annotations of `manifest` say that layer keys came out as."""
+    """Read in the annotations of `manifest` what layer keys came out as."""
     if len(diff_ids) != len(manifest.layers):
         return {}
     return {

@@ -36,7 +36,7 @@ PROJECT = "project"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything of the image but the layers' digests. `layers` bottom first, the base's own first of all.
+    """Holds everything of the image but the layers' digests. `layers` bottom first, the base's own first of all.
 
     `inputs`: the wheels or packages that a layer has all of, by its key; `weights`: what each weight file
     became, by its path.
@@ -55,7 +55,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def own(self) -> tuple[Layer, ...]:
-        """The layers that are made here."""
+        """The layers that are made here, and not passed on."""
         return self.layers[self.base_layers :]
 
     def inputs_of(self, layer: Layer) -> tuple[Input, ...]:
@@ -68,7 +68,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def weights_plan(plan: Plan) -> Plan:
-    """The weights alone, as an image of their own: for a Kubernetes image volume, or as a base."""
+    """Plan the weights alone, as an image of their own: for a Kubernetes image volume, or as a base."""
     if plan.run.entrypoint:
         raise InputError(
             "weights that are joined at start make no image of weights: nothing would join them",
@@ -92,7 +92,7 @@ def weights_plan(plan: Plan) -> Plan:
 
 
 class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
-    """How contents are had, asked only when a layer is really built."""
+    """Says how contents are had, which is asked only when a layer is really built."""
 
     base: BaseSupply
     wheel: Callable[[LockedWheel], Input]
@@ -111,16 +111,16 @@ def make_plan(
     gathered: Gathered,
     suppliers: Suppliers,
 ) -> Plan:
-    """Return all of the image. `files`: what goes into the source directory besides the `gathered` weights; `rules`: of
+    """Plan all of the image. `files`: what goes into the source directory besides the `gathered` weights; `rules`: of
     the lock's format."""
-    recipes = _Recipes.of(config, decisions)
-    base = plan_base(decisions.base, suppliers.base, recipes.compressed)
-    python = _python(decisions, rules, recipes, suppliers)
-    project = recipes.compress(_project(files, described.document, suppliers), remembered=False)
+    maker = _LayerMaker.of(config, decisions)
+    base = plan_base(decisions.base, suppliers.base, maker.compressed)
+    python = _python(decisions, rules, maker, suppliers)
+    project = maker.compress(_project(files, described.document, suppliers), remembered=False)
     below = (*base.layers, python.venv, *python.large)
     above = (python.small, *python.clashes, project)
     max_layers = LAYER_LIMIT - len(below) - len(above)
-    weights, parts = _weights(config, gathered, recipes, suppliers, max_layers=max_layers)
+    weights, parts = _weights(config, gathered, maker, suppliers, max_layers=max_layers)
     layers = (*below, *weights, *above)
     if len(layers) > LAYER_LIMIT:
         raise InputError(
@@ -142,8 +142,8 @@ def make_plan(
     )
 
 
-class _Recipes(msgspec.Struct, frozen=True, kw_only=True):
-    """What the layers that are made here have in common: codecs, and the base's directories that they write again.
+class _LayerMaker(msgspec.Struct, frozen=True, kw_only=True):
+    """Makes layers with what they have in common: codecs, and the base's directories that they write again.
 
     `spliced`: of wheels, whose own deflate streams it can take over.
     """
@@ -153,7 +153,7 @@ class _Recipes(msgspec.Struct, frozen=True, kw_only=True):
     inherited: Mapping[str, Directory]
 
     @classmethod
-    def of(cls, config: Config, decisions: Decisions) -> "_Recipes":
+    def of(cls, config: Config, decisions: Decisions) -> "_LayerMaker":
         zstd = Zstd() if config.pack.compression == "zstd" else None
         inherited = {
             directory.path: Directory(directory.path, directory.mode, directory.uid, directory.gid)
@@ -168,7 +168,7 @@ class _Recipes(msgspec.Struct, frozen=True, kw_only=True):
         return BuiltLayer(source, self.spliced, inherited=self.inherited)
 
     def weight(self, layer: WeightLayer, *, probed: bool) -> BuiltLayer:
-        """Stored as it is, unless a probe found that compressing it pays."""
+        """Store it as it is, unless a probe found that compressing it pays."""
         ratio = layer.ratio if probed else None
         codec: Codec = Zstd() if ratio is not None and ratio <= WORTH else Uncompressed()
         if isinstance(layer.source, JoinSource):
@@ -177,7 +177,7 @@ class _Recipes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Python(msgspec.Struct, frozen=True, kw_only=True):
-    """The layers of the environment. `small`: wheels, pip and cog among them, that change more often than weights do;
+    """Has the layers of the environment. `small`: wheels, pip and cog among them, that change more often than weights;
     `clashes`: none or one. `inputs`: the wheels of a layer, by its key."""
 
     venv: Layer
@@ -187,7 +187,7 @@ class _Python(msgspec.Struct, frozen=True, kw_only=True):
     inputs: Mapping[str, tuple[Input, ...]]
 
 
-def _python(decisions: Decisions, rules: ImageRules, recipes: _Recipes, suppliers: Suppliers) -> _Python:
+def _python(decisions: Decisions, rules: ImageRules, maker: _LayerMaker, suppliers: Suppliers) -> _Python:
     venv = VenvSource(python=decisions.base.python, interpreter=decisions.base.interpreter)
     groups = group([(wheel.filename, wheel.size or 0) for wheel in decisions.wheels], rules.large_wheel)
     inputs = {wheel.filename: suppliers.wheel(wheel) for wheel in decisions.wheels}
@@ -195,17 +195,17 @@ def _python(decisions: Decisions, rules: ImageRules, recipes: _Recipes, supplier
         wheel.filename: WheelFile(wheel.filename, wheel.sha256, inputs[wheel.filename].file)
         for wheel in decisions.wheels
     }
-    layers = [recipes.splice(WheelsSource([wheels[name] for name in names])) for names in groups]
+    layers = [maker.splice(WheelsSource([wheels[name] for name in names])) for names in groups]
     hidden = [
         (wheels[clash.wheel], [wheels[name] for name in clash.over], clash.paths)
         for clash in decisions.clashes
         if is_hidden(clash, groups)
     ]
     return _Python(
-        venv=recipes.compress(venv),
+        venv=maker.compress(venv),
         large=tuple(layers[:-1]),
         small=layers[-1],
-        clashes=(recipes.splice(ClashesSource(hidden)),) if hidden else (),
+        clashes=(maker.splice(ClashesSource(hidden)),) if hidden else (),
         inputs={
             key_of(layer): tuple(inputs[name] for name in names) for layer, names in zip(layers, groups, strict=True)
         },
@@ -213,9 +213,9 @@ def _python(decisions: Decisions, rules: ImageRules, recipes: _Recipes, supplier
 
 
 def _weights(
-    config: Config, gathered: Gathered, recipes: _Recipes, suppliers: Suppliers, *, max_layers: int
+    config: Config, gathered: Gathered, maker: _LayerMaker, suppliers: Suppliers, *, max_layers: int
 ) -> tuple[list[Layer], Mapping[str, tuple[Placed, ...]]]:
-    """Their layers, and what each weight file became, by its path."""
+    """Make the layers of weights, and tell what each weight file became, by its path."""
     probed = probing(config)
     arrangement = arrange(
         [found.weight for found in gathered.weights],
@@ -226,11 +226,11 @@ def _weights(
         read=suppliers.read,
         max_layers=max_layers,
     )
-    return [recipes.weight(layer, probed=probed) for layer in arrangement.layers], arrangement.parts
+    return [maker.weight(layer, probed=probed) for layer in arrangement.layers], arrangement.parts
 
 
 def _run(config: Config, decisions: Decisions, described: Described, *, joins: bool) -> Run:
-    """How the container starts; `joins`: it puts files together before."""
+    """Say how the container starts; `joins`: it puts files together before."""
     if len(described.document) > contract.LABEL_LIMIT:
         raise InputError(
             f"the OpenAPI schema has {len(described.document)} bytes; {contract.LABEL_LIMIT} fit in an image",

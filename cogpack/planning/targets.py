@@ -13,7 +13,7 @@ from cogpack.session import Session
 DEFAULT_TAG = "latest"
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class PushTarget(msgspec.Struct, frozen=True, kw_only=True):
     """One repository, without tag or digest, and the `tags` to move there in the order in which they were named."""
 
     repository: Reference
@@ -25,7 +25,9 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(f"{self.repository.name}:{tag}" for tag in self.tags)
 
 
-def push_targets(session: Session, texts: Sequence[str], tags: Sequence[str], project: Project) -> tuple[Target, ...]:
+def push_targets(
+    session: Session, texts: Sequence[str], tags: Sequence[str], project: Project
+) -> tuple[PushTarget, ...]:
     """The targets, one a repository. `tags` are for each of them, besides its own; where there is no tag, `latest`.
 
     Without `texts` it is `image` of cog.yaml.
@@ -42,7 +44,7 @@ def push_targets(session: Session, texts: Sequence[str], tags: Sequence[str], pr
         own = [reference.tag] if reference.tag else []
         repository = Reference(reference.registry, reference.repository)
         found.setdefault(repository, []).extend([*own, *tags] or [DEFAULT_TAG])
-    return tuple(Target(repository=where, tags=tuple(dict.fromkeys(named))) for where, named in found.items())
+    return tuple(PushTarget(repository=where, tags=tuple(dict.fromkeys(named))) for where, named in found.items())
 
 
 def no_text(tags: Sequence[str]) -> Sequence[str]:

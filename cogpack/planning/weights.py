@@ -1,4 +1,5 @@
-"""The weights of a project: which files, how each is cut, and what the lock says of those that only git-lfs has."""
+"""The weights of a project are gathered here: which files, how each is cut, and what the lock says of those that only
+git-lfs has."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -22,13 +23,13 @@ from cogpack.locking.managed import (
 from cogpack.locking.weights import cut_size, probing
 from cogpack.model_files import Rule
 from cogpack.notes import Note
-from cogpack.project import Choice, Project, ProjectFile, not_fetched, unused_patterns
+from cogpack.project import Project, ProjectFile, SplitChoice, not_fetched, unused_patterns
 from cogpack.runtime.contract import SOURCE
 from cogpack.session import Session
 
 
 class GatheredWeight(msgspec.Struct, frozen=True, kw_only=True):
-    """A weight of the image, and `why` its rule was taken. `file`: where it is one of the project."""
+    """Is a weight of the image, and `why` its rule was taken. `file`: where it is one of the project."""
 
     weight: Weight
     why: str
@@ -36,14 +37,14 @@ class GatheredWeight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gathered(msgspec.Struct, frozen=True, kw_only=True):
-    """All weights of the image: the project's own, then managed ones. `layer_size`: bytes that layers are cut to."""
+    """Holds all weights: the project's own, then managed ones. `layer_size`: bytes that layers are cut to."""
 
     weights: tuple[GatheredWeight, ...]
     layer_size: int
 
 
 def gather(session: Session, project: Project, lock: Lock) -> Gathered:
-    """The project's own weights, then managed ones in the order of their targets."""
+    """Gather the project's own weights, then managed ones in the order of their targets."""
     files = [file for file in project.files() if project.is_weight(file)]
     local = local_weights(project)
     size = cut_size(project, files, local, sum(weight.size for weight in lock.weights), session.formats[lock.format])
@@ -63,7 +64,7 @@ def gather(session: Session, project: Project, lock: Lock) -> Gathered:
     return Gathered(weights=(*own, *managed), layer_size=size)
 
 
-def _own(project: Project, lock: Lock, file: ProjectFile, choice: Choice, size: int) -> GatheredWeight:
+def _own(project: Project, lock: Lock, file: ProjectFile, choice: SplitChoice, size: int) -> GatheredWeight:
     place = f"{SOURCE}/{file.path}"
     if file.pointer is None:
         here = LocalFile.of(project.root / file.path)
@@ -75,26 +76,26 @@ def _own(project: Project, lock: Lock, file: ProjectFile, choice: Choice, size: 
     return GatheredWeight(weight=weight, why=choice.why, file=file)
 
 
-def _local(item: LocalWeight, choice: Choice, size: int) -> GatheredWeight:
+def _local(item: LocalWeight, choice: SplitChoice, size: int) -> GatheredWeight:
     content = LocalFile.of(item.file)
     choice = _feasible(choice, content, size)
     weight = Weight(item.path, shown(item.path), content, content.size, choice.rule)
     return GatheredWeight(weight=weight, why=choice.why)
 
 
-def _feasible(choice: Choice, file: LocalFile, size: int) -> Choice:
-    """`choice`, unless nobody asked for it and the file can't be cut that way: then it stays whole."""
+def _feasible(choice: SplitChoice, file: LocalFile, size: int) -> SplitChoice:
+    """Keep `choice`, unless nobody asked for it and the file can't be cut that way: then it stays whole."""
     if not choice.auto or choice.rule not in ("tensor", "gguf"):
         return choice
     try:
         cut_any(read_local(choice.rule, file), file.path.name, size)
     except InputError as error:
-        return Choice("none", error.message.partition(": ")[2] or error.message, auto=True)
+        return SplitChoice("none", error.message.partition(": ")[2] or error.message, auto=True)
     return choice
 
 
 def _notes(project: Project, local: Sequence[LocalWeight], weights: Sequence[str]) -> Iterator[Note]:
-    """What a loader would miss: files that are not there, and files that are not what they are called."""
+    """Note what a loader would miss: files that are not there, and files that are not what they are called."""
     managed = {shown(weight.path): weight.file for weight in local}
     paths = {file.path for file in project.files() if file.kind != "directory"} | managed.keys() | set(weights)
 
@@ -114,7 +115,7 @@ def _notes(project: Project, local: Sequence[LocalWeight], weights: Sequence[str
 
 
 def _check_places(project: Project, managed: Sequence[Weight]) -> None:
-    """Two files can't have one place: of managed weights among each other, or with files of the project."""
+    """Refuse two files with one place: of managed weights among each other, or with files of the project."""
     taken = {f"{SOURCE}/{file.path}" for file in project.files() if file.kind != "directory"}
     for weight in managed:
         if weight.path in taken:
@@ -125,9 +126,9 @@ def _check_places(project: Project, managed: Sequence[Weight]) -> None:
         taken.add(weight.path)
 
 
-def _from_lock(lock: Lock, file: ProjectFile, choice: Choice, *, probed: bool) -> tuple[Rule, Pinned]:
-    """By which rule a file that is not here was cut and into what, if the lock has it for the same bytes and a rule
-    that is right; and what a probe found in it where that is asked."""
+def _from_lock(lock: Lock, file: ProjectFile, choice: SplitChoice, *, probed: bool) -> tuple[Rule, Pinned]:
+    """Find by which rule a file that is not here was cut, and into what: the lock must have it for the same bytes and a
+    rule that is right, and what a probe found in it where that is asked."""
     missing: CogpackError = not_fetched(file)
     rules = {choice.rule, "none"} if choice.auto else {choice.rule}  # whether it can be cut only its bytes tell
     for locked in lock.results.weights:
@@ -157,7 +158,7 @@ def locked_weights(
     fingerprints: Fingerprints,
     lock: Lock,
 ) -> tuple[LockedWeight, ...]:
-    """What the lock is to remember of the files that git-lfs keeps, so that their pointers suffice elsewhere.
+    """Say what the lock is to remember of the files that git-lfs keeps, so that their pointers suffice elsewhere.
 
     `parts`: what each weight file became, by its path."""
     before = {weight.path: weight for weight in lock.results.weights}

@@ -6,14 +6,14 @@ All of it is read once per `Project`. The directory is only read, and nothing ou
 from cogpack.project.files import ProjectFile
 from cogpack.project.lfs import LfsPointer, lfs_pointer
 from cogpack.project.project import Project, find_project
-from cogpack.project.split import Choice, SplitRules
+from cogpack.project.split import SplitChoice, SplitRules
 from cogpack.project.weights import not_fetched, unused_patterns
 
 __all__ = [
-    "Choice",
     "LfsPointer",
     "Project",
     "ProjectFile",
+    "SplitChoice",
     "SplitRules",
     "find_project",
     "lfs_pointer",

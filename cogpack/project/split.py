@@ -1,4 +1,4 @@
-"""How each weight file is cut over layers: by the user's word, else only where no code can tell the difference.
+"""Each weight file is cut over layers by the user's word, else only where no code can tell the difference.
 
 `auto` cuts a safetensors file into shards when three things hold: it is too large for one layer; it stands where
 Hugging Face loaders look for it, beside the config.json by which they know the model; and no source of the project
@@ -23,8 +23,11 @@ _CODE = (".py", ".ipynb", ".sh")
 _SETTINGS = (".json", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".env")
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """`why`: a clause for people, as "config.json beside it, no source names it". `auto`: nobody asked for the rule."""
+class SplitChoice(msgspec.Struct, frozen=True):
+    """Says by which rule a file is cut. `auto`: nobody asked for the rule.
+
+    `why`: a clause for people, as "config.json beside it, no source names it".
+    """
 
     rule: Rule
     why: str
@@ -32,7 +35,7 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class SplitRules:
-    """Answers for one project. `paths`: of all its files; `read`: a file's bytes, None where they are not to be had;
+    """Chooses for one project. `paths`: of all its files; `read`: a file's bytes, None where they are not to be had;
     `small`: files of its own that may be settings; `linked`: those that links of the project lead to."""
 
     def __init__(
@@ -58,8 +61,8 @@ class SplitRules:
         self._reader: str | None = None
         self._looked = False
 
-    def choose(self, path: str, size: int, *, limit: int) -> Choice:
-        """`size`: of the file; `limit`: that one layer may have; both in bytes."""
+    def choose(self, path: str, size: int, *, limit: int) -> SplitChoice:
+        """Choose how a file is cut. `size`: of it; `limit`: that one layer may have; both in bytes."""
         asked: SplitRule = "auto"
         glob = ""
         for patterns, rule, written in self._rules:
@@ -70,34 +73,34 @@ class SplitRules:
         if asked == "gguf":
             return self._gguf(path, glob)
         if asked != "none" and size <= limit:
-            return Choice("none", "fits in one layer")
+            return SplitChoice("none", "fits in one layer")
         if asked == "tensor":
             self._check_tensor(path, glob)
-        return Choice(asked, f"{self._config} says so")
+        return SplitChoice(asked, f"{self._config} says so")
 
-    def _auto(self, path: str, size: int, limit: int) -> Choice:
+    def _auto(self, path: str, size: int, limit: int) -> SplitChoice:
         folder, _, name = path.rpartition("/")
         if size <= limit:
-            return Choice("none", "fits in one layer")
+            return SplitChoice("none", "fits in one layer")
         if not _HUGGING_FACE.fullmatch(name):
-            return Choice("none", "code opens it by its name; split: opaque would cut it and join it at start")
+            return SplitChoice("none", "code opens it by its name; split: opaque would cut it and join it at start")
         if index_path(path) in self._paths:
-            return Choice("none", f"{index_path(path)} is there already")
+            return SplitChoice("none", f"{index_path(path)} is there already")
         if not self._known_to_loaders(f"{folder}/config.json" if folder else "config.json"):
-            return Choice("none", "no config.json of a transformers or diffusers model beside it")
+            return SplitChoice("none", "no config.json of a transformers or diffusers model beside it")
         if path in self._linked:
-            return Choice("none", "a link of the project leads to it")
+            return SplitChoice("none", "a link of the project leads to it")
         if (reader := self._reading_source()) is not None:
-            return Choice("none", f"{reader} reads safetensors files itself")
+            return SplitChoice("none", f"{reader} reads safetensors files itself")
         if (settings := self._first_with((name.encode(),), self._settings)) is not None:
-            return Choice("none", f"{settings} names {name}")
-        return Choice("tensor", "config.json beside it, and no source reads safetensors files itself")
+            return SplitChoice("none", f"{settings} names {name}")
+        return SplitChoice("tensor", "config.json beside it, and no source reads safetensors files itself")
 
-    def _gguf(self, path: str, glob: str) -> Choice:
-        """Parts whatever the size, so that what code has to open does not hang on it."""
+    def _gguf(self, path: str, glob: str) -> SplitChoice:
+        """Cut it whatever the size, so that what code has to open does not hang on it."""
         where = f"{self._config}: cogpack.weights.split.{glob}"
         if GGUF_PART.fullmatch(path):
-            return Choice("none", "a part of a split file already")
+            return SplitChoice("none", "a part of a split file already")
         if not path.endswith(".gguf"):
             raise InputError(
                 f"{where}: {path} is no GGUF file, gguf can't cut it", next_step="write tensor, opaque or none"
@@ -110,8 +113,8 @@ class SplitRules:
                 )
         name = path.rpartition("/")[2]
         if (reader := self._first_with((name.encode(),), self._code)) is not None:
-            return Choice("gguf", f"{self._config} says so; {reader} names {name}, which the image will not have")
-        return Choice("gguf", f"{self._config} says so")
+            return SplitChoice("gguf", f"{self._config} says so; {reader} names {name}, which the image will not have")
+        return SplitChoice("gguf", f"{self._config} says so")
 
     def _check_tensor(self, path: str, glob: str) -> None:
         where = f"{self._config}: cogpack.weights.split.{glob}"
@@ -134,7 +137,7 @@ class SplitRules:
         return isinstance(document, dict) and bool({"model_type", "architectures", "_class_name"} & document.keys())
 
     def _reading_source(self) -> str | None:
-        """The first file of the project's code that names safetensors files or their readers."""
+        """Find the first file of the project's code that names safetensors files or their readers."""
         if not self._looked:
             self._looked = True
             self._reader = self._first_with(_READS, self._code)

@@ -6,13 +6,13 @@ import pytest
 
 from cogpack.errors import InputError
 from cogpack.model_files import index_path
-from cogpack.project import Choice, find_project
+from cogpack.project import SplitChoice, find_project
 
 CONFIG = "build:\n  python_version: '3.13'\npredict: predict.py:Predictor\n"
 HF = {"m/config.json": '{"model_type": "bert"}', "m/model.safetensors": "x" * 2000}
 
 
-def choose(root: Path, files: dict[str, str], path: str, *, split: str = "", limit: int = 1000) -> Choice:
+def choose(root: Path, files: dict[str, str], path: str, *, split: str = "", limit: int = 1000) -> SplitChoice:
     options = f"cogpack:\n  weights:\n    min_size: 0\n    split: {split}\n" if split else ""
     everything = {"cog.yaml": CONFIG + options, "predict.py": "import transformers\n"} | files
     for name, text in everything.items():

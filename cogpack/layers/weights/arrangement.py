@@ -17,7 +17,7 @@ from cogpack.layers.files import FilesSource, Placed, drain, equals, generated, 
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import LayerSource
 from cogpack.layers.weights.cuts import AnyHeader, cut_any, peek, read_local
-from cogpack.layers.weights.opaque import Cut, JoinSource, cut_file, with_digest
+from cogpack.layers.weights.opaque import JoinSource, OpaqueFile, cut_file, with_digest
 from cogpack.layers.weights.probe import probe_bytes
 from cogpack.layers.weights.shards import TINY
 from cogpack.model_files import Rule, index_path
@@ -42,17 +42,17 @@ Fingerprint: TypeAlias = Callable[[LocalFile | Slices], Fingerprinted]
 Probe: TypeAlias = Callable[[LocalFile | Slices, AnyHeader | None], int]
 """What zstd leaves of a content, in thousandths (`weights.probe`); told the header of its file."""
 Read: TypeAlias = Callable[[Placed], object]
-"""Has a file read whole, so that its hash is known."""
+"""Reads a file whole, so that its hash is known."""
 
 
 class Pinned(msgspec.Struct, frozen=True):
-    """What a weight that is not here was cut into, by the lock's word: it lies on a server, or in git-lfs."""
+    """Is what a weight that is not here was cut into, by the lock's word: it lies on a server, or in git-lfs."""
 
     parts: tuple[Placed, ...]
 
 
 class Weight(msgspec.Struct, frozen=True):
-    """A weight file. `path`: its place in the image; `name`: for people; `content`: of `size` bytes, cut by `rule`."""
+    """Goes to `path` of the image, cut by `rule`. `name`: for people; `content`: of `size` bytes."""
 
     path: str
     name: str
@@ -63,12 +63,12 @@ class Weight(msgspec.Struct, frozen=True):
 
     @property
     def remote(self) -> bool:
-        """Whether reading it is a download."""
+        """True where reading it is a download."""
         return isinstance(self.content, Pinned)
 
 
 class WeightLayer(msgspec.Struct, frozen=True):
-    """`remote`: reading it is a download; `ratio`: thousandths of its weights that zstd leaves, if all were probed."""
+    """Is to be a layer. `remote`: reading it is a download; `ratio`: thousandths of it that zstd leaves, if probed."""
 
     source: LayerSource
     remote: bool = False
@@ -76,14 +76,14 @@ class WeightLayer(msgspec.Struct, frozen=True):
 
 
 class Arrangement(msgspec.Struct, frozen=True):
-    """How weights lie in `layers`, bottom first. `parts`: by the path of each weight, the files that stand for it."""
+    """Has weights in `layers`, bottom first. `parts`: by the path of each weight, the files that stand for it."""
 
     layers: Sequence[WeightLayer]
     parts: Mapping[str, tuple[Placed, ...]]
 
 
 class _Group(msgspec.Struct, frozen=True):
-    """What may be a layer of its own. `name`: for people; `remote`: reading it is a download."""
+    """May be a layer of its own. `name`: for people; `remote`: reading it is a download."""
 
     name: str
     files: tuple[Placed, ...]
@@ -91,7 +91,7 @@ class _Group(msgspec.Struct, frozen=True):
 
 
 def may_hold(layer: str, file: str) -> bool:
-    """Whether the weight layer of this name may hold `file` (its last name) or what it is cut into."""
+    """Tell whether the weight layer of this name may hold `file` (its last name) or what it is cut into."""
     name = layer.removeprefix(WEIGHTS)
     if _SEVERAL.fullmatch(name) or name == JoinSource.name.removeprefix(WEIGHTS):
         return True
@@ -99,14 +99,15 @@ def may_hold(layer: str, file: str) -> bool:
 
 
 def layer_size(total: int, rules: ImageRules) -> int:
-    """Bytes that layers of `total` bytes of weights are cut to."""
+    """Tell to how many bytes layers of `total` bytes of weights are cut."""
     wanted = total / rules.weight_streams
     *sizes, largest = rules.weight_layer_sizes
     return next((size for size in sizes if wanted <= size * 2**0.5), largest)
 
 
 def largest(size: int) -> int:
-    """What may still be one layer where layers are cut to `size`: half as much again, so that no cut leaves a crumb."""
+    """Tell what may still be one layer where layers are cut to `size`: half as much again, so that no cut leaves a
+    crumb."""
     return size + size // 2
 
 
@@ -120,7 +121,7 @@ def arrange(
     read: Read = drain,
     max_layers: int = MAX_LAYERS + SHARED,
 ) -> Arrangement:
-    """The layers of `weights`, bottom first, cut to about `size` bytes, and probed where `probe` is given.
+    """Put `weights` into layers, bottom first, cut to about `size` bytes, and probed where `probe` is given.
 
     Large files and parts of files in the order of their paths, then small files, then indexes and the first parts of
     GGUF files, which change with them. Equal files lie in one layer, that of the first of them, where they are stored
@@ -142,7 +143,9 @@ def arrange(
         layers.append(_together(small, "files below 64 MiB"))
     if tiny:
         layers.append(_together(tiny, "indexes and tiny shards"))
-    if joined := [Cut(weight.path, weight.size, parts[weight.path]) for weight in weights if weight.rule == "opaque"]:
+    if joined := [
+        OpaqueFile(weight.path, weight.size, parts[weight.path]) for weight in weights if weight.rule == "opaque"
+    ]:
         layers.append(WeightLayer(JoinSource(joined, join_program)))
     return Arrangement(layers, parts)
 
@@ -150,7 +153,7 @@ def arrange(
 def _with_equals(
     own: list[_Group], small: list[_Group], tiny: list[_Group]
 ) -> tuple[list[_Group], list[_Group], list[_Group]]:
-    """Each group that has a file of an earlier own one, equal in bytes and mode, moved into that."""
+    """Move each group that has a file of an earlier own one, equal in bytes and mode, into that."""
     files = [file for group in (*own, *small, *tiny) for file in group.files]
     twice = {file.path: key for key, same in equals(files).items() for file in same}
     homes: dict[tuple[str, bool], int] = {}
@@ -189,14 +192,14 @@ def _together(group: Sequence[_Group], what: str) -> WeightLayer:
 
 
 def _ratio(files: Sequence[Placed]) -> int | None:
-    """Of all of them together; hashes of parts beside these don't count."""
+    """Tell it of all of them together; hashes of parts beside these don't count."""
     probed = [(file.content.size, file.ratio) for file in files if file.ratio is not None]
     whole = sum(size for size, _ in probed)
     return -(-sum(size * ratio for size, ratio in probed) // whole) if whole else None
 
 
 def _header(weight: Weight, *, probing: bool) -> AnyHeader | None:
-    """The header that a cut needs, and a probe can use."""
+    """Read the header that a cut needs, and a probe can use."""
     if isinstance(weight.content, Pinned):
         return None
     if weight.rule == "tensor" or weight.rule == "gguf":
@@ -207,7 +210,7 @@ def _header(weight: Weight, *, probing: bool) -> AnyHeader | None:
 def _parts(
     weight: Weight, header: AnyHeader | None, size: int, fingerprint: Fingerprint, probe: Probe | None
 ) -> tuple[Placed, ...]:
-    """The files that stand for a weight; last the one that tells of the others, where there is one."""
+    """Give the files that stand for a weight; last the one that tells of the others, where there is one."""
     file = weight.content
     if isinstance(file, Pinned):
         return file.parts
@@ -232,7 +235,7 @@ def _parts(
 def _groups(
     weights: Sequence[Weight], parts: Mapping[str, tuple[Placed, ...]]
 ) -> tuple[list[_Group], list[_Group], list[_Group]]:
-    """Those to be layers of their own; small files, to share one; indexes and tiny shards, to share one above."""
+    """Tell apart what has layers of its own; small files, which share one; indexes and tiny shards: one above."""
     own: list[_Group] = []
     small: list[_Group] = []
     tiny: list[_Group] = []

@@ -30,7 +30,7 @@ _SHOWN = 3
 
 
 def incomplete(paths: AbstractSet[str], read: Callable[[str], bytes | None]) -> Iterator[Note]:
-    """Of all `paths` of an image: indexes that name files which are not there, and parts without the others.
+    """Find, of all `paths` of an image, indexes that name files which are not there, and parts without the others.
 
     `read`: the bytes of a file, None where they are not to be had.
     """
@@ -58,7 +58,7 @@ def incomplete(paths: AbstractSet[str], read: Callable[[str], bytes | None]) -> 
 
 
 def _named(path: str, data: bytes) -> set[str]:
-    """The files that an index names, as paths like its own."""
+    """Give the files that an index names, as paths like its own."""
     try:
         document: Any = msgspec.json.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -80,7 +80,7 @@ def _missing(path: str, relation: str, missing: Sequence[str]) -> Note:
 
 
 def unsound(files: Mapping[str, LocalFile]) -> Iterator[Note]:
-    """Of files here, by their names: those that begin otherwise than their suffix says, or end too early."""
+    """Find, of files here by their names, those that begin otherwise than their suffix says, or end too early."""
     for name, file in files.items():
         if why := _fault(name, file):
             yield Note(Code.UNSOUND_WEIGHTS, f"{name}: {why}")

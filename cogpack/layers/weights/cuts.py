@@ -20,7 +20,7 @@ _MOST_PARTS = 65_000
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """A file to be: `head`, then the ranges (offset in the source file, length; bytes) one behind the other."""
+    """Is a file to be: `head`, then the ranges (offset in the source file, length; bytes) one behind the other."""
 
     name: str
     ranges: tuple[tuple[int, int], ...]
@@ -32,7 +32,7 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 def read_any(rule: CutRule, stream: BinaryIO, size: int, *, where: str) -> AnyHeader:
-    """The header of a file of `size` bytes. `stream` gives as many bytes as it is asked for."""
+    """Read the header of a file of `size` bytes. `stream` gives as many bytes as it is asked for."""
     read = read_header if rule == "tensor" else read_gguf
     return read(stream, size, where=where)
 
@@ -43,7 +43,7 @@ def read_local(rule: CutRule, file: LocalFile) -> AnyHeader:
 
 
 def peek(name: str, file: LocalFile) -> AnyHeader | None:
-    """The header of a file that nobody asked to cut, if it has a sound one."""
+    """Read the header of a file that nobody asked to cut, if it has a sound one."""
     rule = cut_rule(name)
     with suppress(InputError):
         return read_local(rule, file) if rule else None
@@ -51,7 +51,7 @@ def peek(name: str, file: LocalFile) -> AnyHeader | None:
 
 
 def cut_any(header: AnyHeader, name: str, target: int) -> list[Piece]:
-    """The pieces of the file called `name`, of about `target` bytes each; last the one that tells of the others."""
+    """Cut the file called `name` into pieces of about `target` bytes; last comes the one that tells of the others."""
     if isinstance(header, GgufHeader):
         return split_gguf(header, name, target)
     found = shards(header, stem=name.removesuffix(".safetensors"), target=target)
@@ -60,7 +60,7 @@ def cut_any(header: AnyHeader, name: str, target: int) -> list[Piece]:
 
 
 def split_gguf(header: GgufHeader, name: str, target: int) -> list[Piece]:
-    """llama.cpp's own split files (tools/gguf-split): tensors in the file's order, about as many bytes in each part.
+    """Cut as llama.cpp does (tools/gguf-split): tensors in the file's order, about as many bytes in each part.
 
     The first part, here the last, has all keys and no tensor, as with --no-tensor-first-split: a changed template
     moves no weights. The others repeat `general.alignment`, without which they would be read at the default one.
@@ -83,7 +83,7 @@ def split_gguf(header: GgufHeader, name: str, target: int) -> list[Piece]:
 
 
 def _groups(header: GgufHeader, target: int) -> list[range]:
-    """Runs of tensors, each in that of the equal shares of all bytes in which its middle lies."""
+    """Group tensors in runs, each in that of the equal shares of all bytes in which its middle lies."""
     total = header.tensors[-1].end if header.tensors else 0
     shares = max(1, min(round(total / target), _MOST_PARTS))
     groups: list[range] = []

@@ -71,7 +71,7 @@ _TYPES = {
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """A key and its value. `value`: as it stands in the file, type first."""
+    """Is a key and its value. `value`: as it stands in the file, type first."""
 
     key: str
     value: bytes
@@ -82,13 +82,13 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 class GgufTensor(Tensor, frozen=True):
-    """`entry`: what the header says of it, the offset behind that left out."""
+    """Keeps what the header says of it: `entry`, the offset behind that left out."""
 
     entry: bytes
 
 
 class Split(msgspec.Struct, frozen=True):
-    """Which of `count` files this is, from 0, and the tensors that they hold together."""
+    """Says which of `count` files this is, from 0, and how many tensors they hold together."""
 
     number: int
     count: int
@@ -96,8 +96,10 @@ class Split(msgspec.Struct, frozen=True):
 
 
 class GgufHeader(msgspec.Struct, frozen=True):
-    """`pairs` without those about a split; `tensors` in the order of their bytes; `data`, `end`: of the data, in the
-    file."""
+    """Is all that stands before the data: `pairs` without those about a split, `tensors` in the order of their bytes.
+
+    `data`, `end`: of the data, in the file.
+    """
 
     version: int
     alignment: int
@@ -108,7 +110,7 @@ class GgufHeader(msgspec.Struct, frozen=True):
     end: int
 
     def span(self, first: int, last: int) -> tuple[int, int]:
-        """Offset in the file and length of tensors `first` to `last`, with the zeros behind each."""
+        """Give offset in the file and length of tensors `first` to `last`, with the zeros behind each."""
         begin = self.tensors[first].begin
         end = min(_aligned(self.tensors[last].end, self.alignment), self.end - self.data)
         return self.data + begin, end - begin
@@ -152,7 +154,7 @@ def read_gguf(stream: BinaryIO, size: int, *, where: str) -> GgufHeader:
 def make_gguf_header(
     source: GgufHeader, pairs: Iterable[Pair], tensors: Sequence[GgufTensor], split: Split | None = None
 ) -> bytes:
-    """All that stands before the data of a file of `tensors`, in version and alignment like `source`."""
+    """Make all that stands before the data of a file of `tensors`, in version and alignment like `source`."""
     pairs = list(pairs)
     if split:
         pairs += [
@@ -172,7 +174,7 @@ def make_gguf_header(
 
 
 def alignment_of(header: GgufHeader) -> list[Pair]:
-    """The pair that says how `header`'s file is aligned, if it says so."""
+    """Give the pair that says how `header`'s file is aligned, if it says so."""
     return [pair for pair in header.pairs if pair.key == _ALIGNMENT]
 
 
@@ -258,7 +260,7 @@ def _tensors(cursor: _Cursor, count: int, alignment: int) -> list[GgufTensor]:
 
 
 def _tensor(cursor: _Cursor, name: str, before: int, alignment: int) -> GgufTensor:
-    """`before`: where the bytes of the tensor before end."""
+    """Read one tensor; `before`: where the bytes of the one before end."""
     shown = f"tensor {name[:100]!r}"
     rank = cursor.number(4)
     if rank > _MAX_RANK:

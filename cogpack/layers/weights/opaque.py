@@ -25,8 +25,8 @@ PROGRAM = f"{STATE}/join.py"
 PAGE = 4096
 
 
-class Cut(msgspec.Struct, frozen=True):
-    """`path`: of the whole file in the image; `parts`: of the pieces."""
+class OpaqueFile(msgspec.Struct, frozen=True):
+    """Is in the image as `parts`, which are joined at start; `path`: of the whole file there."""
 
     path: str
     size: int
@@ -38,7 +38,7 @@ class Cut(msgspec.Struct, frozen=True):
 
 
 def cut_file(path: str, file: LocalFile, length: int, place: Callable[[str, Slices], Placed]) -> tuple[Placed, ...]:
-    """`length`: bytes of a piece, rounded down to whole pages, so that a join can clone blocks."""
+    """Cut into pieces of `length` bytes, rounded down to whole pages, so that a join can clone blocks."""
     length = max(PAGE, length // PAGE * PAGE)
     return tuple(
         place(part_path(path, number), Slices(file, ((start, min(length, file.size - start)),)))
@@ -51,7 +51,7 @@ def part_path(path: str, number: int) -> str:
 
 
 def with_digest(part: Placed) -> list[Placed]:
-    """The piece, and behind it a file with its blake3."""
+    """Give the piece, and behind it a file with its blake3."""
     return [part, Placed(f"{part.path}.blake3", _DigestOf(part))]
 
 
@@ -60,7 +60,7 @@ def _folder(path: str) -> str:
 
 
 class _DigestOf:
-    """64 hex digits that are known once the piece has been read; it stands before this in its layer."""
+    """Is 64 hex digits that are known once the piece has been read, which stands before this in its layer."""
 
     size = 64
 
@@ -82,11 +82,11 @@ class _DigestOf:
 
 
 class JoinSource:
-    """The link in each file's place, the program that joins, and what it is to join."""
+    """Gives, as a layer, the link in each file's place, the program that joins, and what it is to join."""
 
     name = "weights: joined at start"
 
-    def __init__(self, files: Sequence[Cut], program: bytes) -> None:
+    def __init__(self, files: Sequence[OpaqueFile], program: bytes) -> None:
         self._files = files
         self._program = program
         self._manifest = encode(

@@ -27,7 +27,7 @@ _FLOATS = frozenset({"F64", "F32", "F16", "BF16", "C64"})
 
 
 def probe(piece: Piece, read: Callable[[int, int], bytes], header: AnyHeader | None) -> int:
-    """Thousandths of the bytes of `piece` that zstd leaves, rounded up; its head, which is ours, counts only alone.
+    """Tell the thousandths of `piece` that zstd leaves, rounded up; its head, which is ours, counts only alone.
 
     `read`: gives a range (offset, length) of the source file; `header`: of that file, where it has one.
     """
@@ -50,7 +50,7 @@ def probe(piece: Piece, read: Callable[[int, int], bytes], header: AnyHeader | N
 
 
 def probe_local(content: LocalFile | Slices, header: AnyHeader | None) -> int:
-    """As `probe`, of a file that is here or of a cut of it; `header`: of the whole file."""
+    """Do as `probe`, of a file that is here or of a cut of it; `header`: of the whole file."""
     if isinstance(content, LocalFile):
         file, piece = content, Piece("", ((0, content.size),))
     else:
@@ -69,13 +69,13 @@ def probe_bytes(data: bytes) -> int:
 
 
 def _starts(size: int) -> list[int]:
-    """Where the blocks begin: all there are, or some at equal distances from the first to the last."""
+    """Tell where the blocks begin: all there are, or some at equal distances from the first to the last."""
     if size <= SAMPLES * LENGTH:
         return list(range(0, size, LENGTH))
     return [(size - LENGTH) * number // (SAMPLES - 1) for number in range(SAMPLES)]
 
 
 def _is_packed(header: AnyHeader, offset: int) -> bool:
-    """Whether a byte of the file belongs to a tensor of anything but floating-point numbers."""
+    """Tell whether a byte of the file belongs to a tensor of anything but floating-point numbers."""
     at = bisect_right(header.tensors, offset - header.data, key=lambda tensor: tensor.begin) - 1
     return at >= 0 and header.tensors[at].dtype not in _FLOATS

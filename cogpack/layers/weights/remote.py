@@ -19,7 +19,7 @@ _MAX_RANGE = 4 * 1024 * 1024
 
 
 class Reader(Protocol):
-    """A file that is read by ranges (`cogpack.remote.RemoteFile`)."""
+    """Reads a file by ranges (`cogpack.remote.RemoteFile`)."""
 
     @property
     def size(self) -> int: ...
@@ -28,13 +28,13 @@ class Reader(Protocol):
 
 
 def cut_pieces(rule: CutRule, reader: Reader, name: str, target: int) -> list[Piece]:
-    """The pieces of the file called `name`, last the one that tells of the others. Reads the header only."""
+    """Cut the file called `name`; last comes the piece that tells of the others. Only the header is read."""
     with Blocks(_beginning(reader)).buffered() as stream:
         return cut_any(read_any(rule, stream, reader.size, where=repr(reader)), name, target)
 
 
 def probe_pieces(reader: Reader, name: str, pieces: Sequence[Piece]) -> list[int]:
-    """What zstd leaves of each piece of the file called `name`, in thousandths. Reads the header and a few blocks."""
+    """Tell what zstd leaves of each piece of the file called `name`, in thousandths, by the header and a few blocks."""
     rule, header = cut_rule(name), None
     if rule:
         with suppress(InputError), Blocks(_beginning(reader)).buffered() as stream:
@@ -47,7 +47,7 @@ def whole_piece(size: int) -> Piece:
 
 
 def _beginning(reader: Reader) -> Iterator[bytes]:
-    """A file from its first byte, in ranges that double: nobody knows yet how long its header is."""
+    """Read a file from its first byte, in ranges that double: nobody knows yet how long its header is."""
     at, length = 0, 64 * 1024
     while at < reader.size:
         yield from reader.read(at, min(length, reader.size - at))
@@ -63,7 +63,7 @@ def opaque_pieces(size: int, target: int) -> list[Piece]:
 
 
 def measure(reader: Reader, pieces: Sequence[Piece], on_bytes: Callable[[int], None]) -> tuple[Digest, list[str]]:
-    """sha256 of the whole file and blake3 of each piece, in one pass over its bytes."""
+    """Find sha256 of the whole file and blake3 of each piece, in one pass over its bytes."""
     whole = Hasher()
     hashers = [blake3(piece.head) for piece in pieces]
     spans = sorted((start, length, number) for number, piece in enumerate(pieces) for start, length in piece.ranges)
@@ -93,7 +93,7 @@ def _blocks(reader: Reader, piece: Piece) -> Iterator[bytes]:
 
 
 class RemoteContent:
-    """Content that is read from a server each time it is opened. `check`: told all its bytes, raises if they are wrong.
+    """Is content that is read from a server each time it is opened, and raises if it is not what `digest` says.
 
     `piece` is asked for when it is opened: to know a shard's ranges, a header must be read.
     """
@@ -120,7 +120,7 @@ def _with_head(head: bytes, blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _checked(blocks: Iterable[bytes], digest: str, where: str) -> Iterator[bytes]:
-    """`blocks`, which only end when their digest ("sha256:..." or the hex of a blake3) was right."""
+    """Give `blocks`, which only end when their digest ("sha256:..." or the hex of a blake3) was right."""
     hasher: Hasher | blake3 = Hasher() if digest.startswith("sha256:") else blake3()
     for block in blocks:
         hasher.update(block)
@@ -134,7 +134,7 @@ def _checked(blocks: Iterable[bytes], digest: str, where: str) -> Iterator[bytes
 
 
 class RemoteCut:
-    """The pieces of a remote file, cut when the first of them is wanted."""
+    """Cuts a remote file when the first of its pieces is wanted."""
 
     def __init__(self, rule: CutRule, reader: Callable[[], Reader], name: str, target: int) -> None:
         self._rule = rule

@@ -52,7 +52,7 @@ _Size = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 class Tensor(msgspec.Struct, frozen=True):
-    """`begin` and `end` in bytes, relative to the data of its file."""
+    """Is what a header says of a tensor: `begin` and `end` in bytes, relative to the data of its file."""
 
     name: str
     dtype: str
@@ -66,7 +66,7 @@ class Tensor(msgspec.Struct, frozen=True):
 
 
 class Header(msgspec.Struct, frozen=True):
-    """`tensors` in the order of their bytes; `data`: where in the file the bytes begin."""
+    """Holds `tensors` in the order of their bytes; `data`: where in the file the bytes begin."""
 
     tensors: tuple[Tensor, ...]
     metadata: Mapping[str, str]
@@ -128,12 +128,12 @@ def _unsound(where: str, why: str) -> InputError:
 
 
 def in_file_order(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """The order in which a file holds them: coarse alignment first, as the format's own writer does, else as given."""
+    """Sort them as a file holds them: coarse alignment first, as the format's own writer does, else as given."""
     return sorted(tensors, key=lambda tensor: -_BITS[tensor.dtype])
 
 
 def make_header(tensors: Sequence[Tensor], metadata: Mapping[str, str]) -> bytes:
-    """Length and JSON for `tensors`, stored one behind the other, padded with spaces to whole pages."""
+    """Make length and JSON for `tensors`, stored one behind the other, padded with spaces to whole pages."""
     document: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
     end = 0
     for tensor in tensors:

@@ -36,7 +36,7 @@ _FIRST = re.compile(r"emb|wte|wpe|shared|patch|stem|conv_in|conv1")
 
 
 class Shard(msgspec.Struct, frozen=True):
-    """One file to be: `header`, then the ranges (offset in the source file, length; bytes) one behind the other."""
+    """Is one file to be: `header`, then the ranges (offset in the source file, length; bytes) one behind the other."""
 
     name: str
     header: bytes
@@ -49,7 +49,7 @@ class Shard(msgspec.Struct, frozen=True):
 
 
 class _Module:
-    """A node of the tree of names."""
+    """Is a node of the tree of names."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -80,7 +80,7 @@ _Group = tuple[str, list[Tensor]]
 
 
 def cut(tensors: Iterable[Tensor], target: int) -> list[_Group]:
-    """Groups of about `target` bytes, each with a name made of the modules in it; lower layers of a stack first."""
+    """Group tensors to about `target` bytes, each named after the modules in it; lower layers of a stack first."""
     root = _Module("")
     for tensor in tensors:
         root.add(tensor)
@@ -99,7 +99,7 @@ def cut(tensors: Iterable[Tensor], target: int) -> list[_Group]:
 
 
 def _divided(node: _Module, target: int) -> list["_Module | _Group"]:
-    """The parts of a module that is too large, in the order in which models are built: embeddings, stacks, heads.
+    """Divide a module that is too large, in the order in which models are built: embeddings, stacks, heads.
 
     It is also the order of layers, and heads are trained anew most often.
     """
@@ -119,7 +119,7 @@ def _divided(node: _Module, target: int) -> list["_Module | _Group"]:
 
 
 def _rest(label: str, tensors: Iterable[Tensor], target: int) -> Iterator[_Group]:
-    """What has no module of its own, in the order of its names; more than one group only where it is a lot."""
+    """Group what has no module of its own, in the order of its names; more than one group only where it is a lot."""
     group: list[Tensor] = []
     size = number = 0
     for tensor in sorted(tensors, key=lambda tensor: tensor.name):
@@ -133,7 +133,7 @@ def _rest(label: str, tensors: Iterable[Tensor], target: int) -> Iterator[_Group
 
 
 def _runs(path: str, numbered: Sequence[tuple[int, _Module]], run: int, target: int) -> Iterator["_Module | _Group"]:
-    """Neighbours in aligned runs; a run that is too large because some are not typical is halved."""
+    """Take neighbours together in aligned runs; one that is too large because some are not typical is halved."""
     by_run: dict[int, list[tuple[int, _Module]]] = {}
     for number, child in numbered:
         by_run.setdefault(number // run, []).append((number, child))
@@ -148,7 +148,7 @@ def _runs(path: str, numbered: Sequence[tuple[int, _Module]], run: int, target: 
 
 
 def _standing(node: _Module) -> int:
-    """0 for what is below a stack, 1 for what holds one, 2 for what comes behind."""
+    """Tell 0 for what is below a stack, 1 for what holds one, 2 for what comes behind."""
     waiting = [node]
     while waiting:
         module = waiting.pop()
@@ -163,8 +163,10 @@ def _is_number(text: str) -> bool:
 
 
 def shards(header: Header, *, stem: str, target: int) -> list[Shard]:
-    """`stem`: what the names begin with ("model"). Names hold no count and follow from names and shapes alone, so that
-    changed numbers leave every path as it was."""
+    """Cut a model into shards, whose names begin with `stem` ("model").
+
+    Names hold no count and follow from names and shapes alone, so that changed numbers leave every path as it was.
+    """
     repeated = sum(len(key) + len(value) for key, value in header.metadata.items())
     if repeated > _MAX_METADATA:
         raise InputError(
@@ -191,13 +193,13 @@ def _shard(header: Header, stem: str, label: str, tensors: Sequence[Tensor], met
 
 
 class ShardIndex(msgspec.Struct, frozen=True):
-    """An index: file by tensor."""
+    """Is an index: file by tensor."""
 
     weight_map: dict[str, str]
 
 
 def index(parts: Iterable[Shard]) -> bytes:
-    """The index that Hugging Face loaders read: which file holds which tensor."""
+    """Make the index that Hugging Face loaders read: which file holds which tensor."""
     parts = list(parts)
     files = {tensor.name: shard.name for shard in parts for tensor in shard.tensors}
     total = sum(tensor.size for shard in parts for tensor in shard.tensors)

@@ -38,12 +38,12 @@ _SIZES_FOLLOW = 0x8
 _UTF8 = 0x800
 _STORED, _DEFLATED = 0, 8
 
-Read: TypeAlias = Callable[[int, int], bytes]
+ReadAt: TypeAlias = Callable[[int, int], bytes]
 """(offset, size) to that many bytes of the archive, fewer only at its end."""
 
 
-class Member(msgspec.Struct, frozen=True):
-    """One file. `start`, `packed`: place and length of its bytes in the archive; `mode`: Unix mode, 0 if not given."""
+class ZipMember(msgspec.Struct, frozen=True):
+    """Is one file. `start`, `packed`: place and length of its bytes in the archive; `mode`: of Unix, 0 if not given."""
 
     name: str
     mode: int
@@ -54,8 +54,8 @@ class Member(msgspec.Struct, frozen=True):
     deflated: bool
 
 
-class Listed(msgspec.Struct, frozen=True):
-    """One file as the central directory alone tells of it. `offset`: of its local header; the rest as in `Member`."""
+class ListedMember(msgspec.Struct, frozen=True):
+    """Is one file as the central directory alone has it. `offset`: of its local header; the rest as in `ZipMember`."""
 
     name: str
     mode: int
@@ -67,7 +67,7 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 class _Record(msgspec.Struct, frozen=True):
-    """One entry of the central directory."""
+    """Is one entry of the central directory."""
 
     raw_name: bytes
     flags: int
@@ -79,8 +79,8 @@ class _Record(msgspec.Struct, frozen=True):
     offset: int
 
 
-def read_members(file: LocalFile, *, where: str) -> list[Member]:
-    """The files of the archive in the order of its directory, without its directories. `where` names it in errors."""
+def read_members(file: LocalFile, *, where: str) -> list[ZipMember]:
+    """Read the files of the archive, in its directory's order, without directories. `where` names it in errors."""
     with file.buffered() as stream:
 
         def read(offset: int, size: int) -> bytes:
@@ -90,19 +90,19 @@ def read_members(file: LocalFile, *, where: str) -> list[Member]:
         return _Archive(read, file.size, where).members()
 
 
-def list_members(read: Read, size: int, *, where: str) -> list[Listed]:
-    """As `read_members`, by the central directory alone: local headers are not looked at."""
+def list_members(read: ReadAt, size: int, *, where: str) -> list[ListedMember]:
+    """Do as `read_members`, by the central directory alone: local headers are not looked at."""
     archive = _Archive(read, size, where)
     return [archive.listed(name, record) for name, record in archive.records()[0] if not name.endswith("/")]
 
 
-def local_member(read: Read, listed: Listed, size: int, *, where: str) -> Member:
-    """The member that `listed` is, its local header read."""
+def local_member(read: ReadAt, listed: ListedMember, size: int, *, where: str) -> ZipMember:
+    """Read the local header of what is `listed`, and give the member."""
     return _Archive(read, size, where).member(listed)
 
 
 class _Archive:
-    def __init__(self, read: Read, size: int, where: str) -> None:
+    def __init__(self, read: ReadAt, size: int, where: str) -> None:
         self._bytes = read
         self._size = size
         self._where = where
@@ -116,14 +116,14 @@ class _Archive:
             self.refuse("the zip is cut short")
         return data
 
-    def members(self) -> list[Member]:
+    def members(self) -> list[ZipMember]:
         records, start = self.records()
         found = [self.member(self.listed(name, record)) for name, record in records if not name.endswith("/")]
         self._check_overlaps(found, [record.offset for _, record in records], start)
         return found
 
     def records(self) -> tuple[list[tuple[str, _Record]], int]:
-        """Each entry with its name, directories too, and where the central directory begins."""
+        """Give each entry with its name, directories too, and where the central directory begins."""
         start, size, count = self._directory()
         records = list(self._records(self._read(start, size), count))
         limit = _FLOOR + _RATIO * self._size
@@ -138,7 +138,7 @@ class _Archive:
         return list(found.items()), start
 
     def _directory(self) -> tuple[int, int, int]:
-        """(offset, size, entries) of the central directory, which must end where the end records begin."""
+        """Find (offset, size, entries) of the central directory, which must end where the end records begin."""
         tail_start = max(0, self._size - _END.size - _FULL16)
         tail = self._read(tail_start, self._size - tail_start)
         at = len(tail)
@@ -202,7 +202,7 @@ class _Archive:
             self.refuse(f"its end record announces {count} members, there are {found}")
 
     def _extended(self, extra: bytes, size: int, packed: int, offset: int, disk: int) -> tuple[int, int, int, int]:
-        """The values, with those that did not fit taken from the zip64 extra field (APPNOTE 4.5.3)."""
+        """Give the values, with those that did not fit taken from the zip64 extra field (APPNOTE 4.5.3)."""
         full = [(size, _FULL32, 8), (packed, _FULL32, 8), (offset, _FULL32, 8), (disk, _FULL16, 4)]
         if all(value != limit for value, limit, _ in full):
             return size, packed, offset, disk
@@ -240,7 +240,7 @@ class _Archive:
             self.refuse(f"{name!r:.200}: names that begin with .wh. mean deletion in image layers")
         return name
 
-    def listed(self, name: str, record: _Record) -> Listed:
+    def listed(self, name: str, record: _Record) -> ListedMember:
         if record.flags & _ENCRYPTED:
             self.refuse(f"{name!r:.200} is encrypted")
         if record.method not in (_STORED, _DEFLATED):
@@ -251,7 +251,7 @@ class _Archive:
             self.refuse(f"{name!r:.200}: stored, but with two sizes")
         if record.size > _DEFLATE_RATIO * record.packed or (not record.size and record.crc32):
             self.refuse(f"{name!r:.200}: its sizes can't be true")
-        return Listed(
+        return ListedMember(
             name=name,
             mode=record.mode,
             size=record.size,
@@ -261,8 +261,8 @@ class _Archive:
             deflated=record.method == _DEFLATED,
         )
 
-    def member(self, listed: Listed) -> Member:
-        """With where its bytes begin; the local header must say what the central directory says."""
+    def member(self, listed: ListedMember) -> ZipMember:
+        """Find where its bytes begin; the local header must say what the central directory says."""
         raw_name = listed.name.encode()
         header = self._read(listed.offset, _LOCAL.size + len(raw_name))
         signature, _, flags, method, _, _, crc32, packed, size, name_size, extra_size = _LOCAL.unpack_from(header)
@@ -274,7 +274,7 @@ class _Archive:
             same = same and packed in (listed.packed, _FULL32) and size in (listed.size, _FULL32)
         if not same:
             self.refuse(f"{listed.name!r:.200}: its local header contradicts the central directory")
-        return Member(
+        return ZipMember(
             name=listed.name,
             mode=listed.mode,
             size=listed.size,
@@ -284,8 +284,8 @@ class _Archive:
             deflated=listed.deflated,
         )
 
-    def _check_overlaps(self, members: list[Member], offsets: list[int], directory: int) -> None:
-        """Each member's bytes end before the next header of any member, directories included."""
+    def _check_overlaps(self, members: list[ZipMember], offsets: list[int], directory: int) -> None:
+        """Refuse members whose bytes don't end before the next header of any member, directories included."""
         starts = sorted(offsets)
         if len(set(starts)) != len(starts):
             self.refuse("two members share their bytes")

@@ -46,8 +46,11 @@ _ASIDE = ("tests/", "test/", "docs/", "doc/", "examples/", "example/", "benchmar
 
 
 def matters(path: str) -> bool:
-    """Whether anybody could miss the file: papers and the workshop's files at the top do not count, nor what lies in
-    directories for tests, documents and examples there."""
+    """Tell whether anybody could miss the file.
+
+    Papers and the workshop's files at the top do not count, nor what lies in directories for tests, documents and
+    examples there.
+    """
     inner = path.removeprefix(f"{SITE}/") if path.startswith(f"{SITE}/") else path.removeprefix(f"{VENV}/")
     if inner.startswith(_ASIDE):
         return False
@@ -57,7 +60,7 @@ def matters(path: str) -> bool:
 
 
 def find_clashes(outlines: Sequence[Outline], environment: Mapping[str, str]) -> tuple[LockedClash, ...]:
-    """Who has which path that several wheels hold differently, sorted. `environment`: markers' values of the target.
+    """Find who has which path that several wheels hold differently. `environment`: markers' values of the target.
 
     `InputError` where one wheel has a file and another a directory: no installer could have both.
     """
@@ -88,7 +91,7 @@ def find_clashes(outlines: Sequence[Outline], environment: Mapping[str, str]) ->
 
 
 def _ranks(outlines: Iterable[Outline], projects: Iterable[str], environment: Mapping[str, str]) -> dict[str, int]:
-    """When pip would install each of `projects`. Only their METADATA is read, and that of all that they need."""
+    """Tell when pip would install each of `projects`. Only their METADATA is read, and that of all that they need."""
     by_project: dict[str, Outline] = {outline.project: outline for outline in outlines}
     needs: dict[str, Needs] = {}
     waiting = list(projects)
@@ -111,7 +114,7 @@ def _check_directories(by_path: Mapping[str, Sequence[Outline]]) -> None:
 
 
 def _means_the_same(path: str, holders: Iterable[Outline]) -> bool:
-    """Whether the sources are one program with other comments and blanks, as those that make a namespace often are."""
+    """Tell whether the sources are one program but for comments and blanks, as those of namespaces often are."""
     programs: list[str] = []
     for holder in holders:
         source = holder.content(path, _SOURCE_LIMIT)
@@ -126,14 +129,14 @@ def _means_the_same(path: str, holders: Iterable[Outline]) -> bool:
 
 
 def is_hidden(clash: LockedClash, groups: Sequence[Iterable[str]]) -> bool:
-    """Whether another wheel's files are seen, where `groups` of file names are layers, bottom first."""
+    """Tell whether another wheel's files are seen, where `groups` of file names are layers, bottom first."""
     names = {clash.wheel, *clash.over}
     top = next(here for group in reversed(groups) if (here := names.intersection(group)))
     return min(top) != clash.wheel
 
 
 class ClashesSource:
-    """A `LayerSource`: files of wheels that other wheels' layers would hide. `over`: wheels that they belong over."""
+    """Gives files of wheels, as a layer, that other wheels' layers would hide."""
 
     name = "clashes"
 

@@ -11,7 +11,7 @@ _COMMON = ("numpy", "scipy", "torchvision", "torchaudio")
 
 
 def group(wheels: Sequence[tuple[str, int]], large_wheel: int) -> list[list[str]]:
-    """(file name, bytes) of all wheels to groups of file names, the most widely shared first.
+    """Group wheels, each a file name and its bytes, by file name: the most widely shared first.
 
     A layer's content depends on its own wheels alone. CUDA's libraries first, then frameworks, what many use, the
     rest by name; then the small ones together, CUDA's apart. More than `MAX_GROUPS` layers there never are: of too
@@ -29,7 +29,7 @@ def group(wheels: Sequence[tuple[str, int]], large_wheel: int) -> list[list[str]
 
 
 def title(filenames: Iterable[str]) -> str:
-    """What the user calls the group: "torch 2.13.0", "14 small ones"."""
+    """Say what the user calls the group: "torch 2.13.0", "14 small ones"."""
     names = sorted(filenames)
     if len(names) == 1:
         return f"{_name(names[0])} {names[0].split('-')[1]}"

@@ -16,7 +16,7 @@ _PYTHON = "<python>"
 
 
 class Needs(msgspec.Struct, frozen=True):
-    """What a wheel's METADATA says that it needs: `Requires-Dist` and `Requires-Python`."""
+    """Holds what a wheel's METADATA says that it needs: `Requires-Dist` and `Requires-Python`."""
 
     requires: tuple[str, ...]
     python: str = ""
@@ -28,14 +28,14 @@ def parse_needs(metadata: str) -> Needs:
 
 
 def needed_names(needs: Needs) -> Iterator[str]:
-    """All packages that it may need, with any extra and any Python."""
+    """Give all packages that it may need, with any extra and any Python."""
     for requirement in _requirements(needs):
         yield canonicalize_name(requirement.name)
 
 
 def install_order(needs: Mapping[str, Needs], environment: Mapping[str, str]) -> list[str]:
-    """The names of `needs`, normalised, in pip's order for the markers' `environment`. Others that they need count
-    as nothing."""
+    """Sort the names of `needs`, normalised, as pip does for the markers' `environment`. Others that they need count as
+    nothing."""
     edges = _graph(needs, environment)
     reach = {node: _reachable(node, edges) for node in edges}
     left = set(edges)
@@ -49,7 +49,7 @@ def install_order(needs: Mapping[str, Needs], environment: Mapping[str, str]) ->
 
 
 def _graph(needs: Mapping[str, Needs], environment: Mapping[str, str]) -> dict[str, set[str]]:
-    """As pip has it: a package with extras is a node of its own, which needs the package and what they bring."""
+    """Make the graph as pip does: a package with extras is a node, which needs the package and what they bring."""
     edges: dict[str, set[str]] = {_PYTHON: set()}
     waiting: list[tuple[str, frozenset[str]]] = [(name, frozenset()) for name in needs]
     while waiting:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from cogpack.layers.wheels.archive import Listed, Read, list_members, local_member
+from cogpack.layers.wheels.archive import ListedMember, ReadAt, list_members, local_member
 from cogpack.layers.wheels.order import Needs
 from cogpack.layers.wheels.placing import is_installed, launchers, place
 from cogpack.layers.wheels.venv import SITE
@@ -24,9 +24,9 @@ class Likeness(NamedTuple):
 
 
 class Outline:
-    """The wheel `filename`, read by `read`; `size`: bytes of the archive."""
+    """Tells what the wheel `filename` would write, read by `read`; `size`: bytes of the archive."""
 
-    def __init__(self, filename: str, read: Read, size: int) -> None:
+    def __init__(self, filename: str, read: ReadAt, size: int) -> None:
         self.filename = filename
         self._read = read
         self._size = size
@@ -47,11 +47,11 @@ class Outline:
         return self._wheel.needs()
 
     def content(self, path: str, limit: int) -> bytes | None:
-        """Read the file at `path`, which lies in the site directory; `None` where it has more than `limit` bytes."""
+        """ReadAt the file at `path`, which lies in the site directory; `None` where it has more than `limit` bytes."""
         member = self._members.get(path.removeprefix(f"{SITE}/"))
         return self._data(member, limit) if member is not None and member.size <= limit else None
 
-    def _data(self, listed: Listed, limit: int) -> bytes:
+    def _data(self, listed: ListedMember, limit: int) -> bytes:
         if listed.size > limit or listed.packed > limit:
             self._wheel.refuse(f"{listed.name} has more than {limit} bytes")
         member = local_member(self._read, listed, self._size, where=self.filename)

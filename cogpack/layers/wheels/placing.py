@@ -52,7 +52,7 @@ def wheel_files(file: LocalFile, filename: str) -> list[File]:
 
 
 def is_installed(wheel: Wheel, name: str) -> bool:
-    """Whether a file of the wheel is to be seen in the environment."""
+    """Tell whether a file of the wheel is to be seen in the environment."""
     directory, _, base = name.rpartition("/")
     if directory == wheel.dist_info and base in _NOT_INSTALLED:
         return False
@@ -88,7 +88,7 @@ def launchers(wheel: Wheel) -> Iterator[tuple[str, Bytes]]:
 
 
 class _Placing:
-    """One wheel's files on their way to their places, and the RECORD of them."""
+    """Puts the files of one wheel in their places, and makes the RECORD of them."""
 
     def __init__(self, wheel: Wheel, contents: dict[str, ZipContent]) -> None:
         self._wheel = wheel
@@ -118,7 +118,7 @@ class _Placing:
         return list(self._found.values())
 
     def _rows(self) -> dict[str, tuple[str, str]]:
-        """The wheel's RECORD, made true.
+        """Read the wheel's RECORD, and make it true.
 
         A row that is wrong of the size was made from other bytes (torch 1.11 and 1.12 have such METADATA): size and
         hash are then those of the file itself, which the archive's own sha256 and the zip's CRC vouch for.
@@ -153,7 +153,7 @@ def _with_interpreter(content: ZipContent) -> Content:
 
 
 def _is_executable(mode: int) -> bool:
-    """As pip has it: a mode without a file type says nothing, and that of a link is none of the file's."""
+    """Tell it as pip does: a mode without a file type says nothing, and that of a link is none of the file's."""
     return stat.S_ISREG(mode) and bool(mode & 0o111)
 
 

@@ -17,7 +17,7 @@ _RECIPE = "wheels/1"
 
 
 class WheelFile(msgspec.Struct, frozen=True):
-    """A locked wheel. `sha256`: hex. `locate` gives a verified copy; it is asked only when the bytes are needed."""
+    """Is a locked wheel. `sha256`: hex. `locate` gives a verified copy; it is asked only when the bytes are needed."""
 
     filename: str
     sha256: str
@@ -25,7 +25,7 @@ class WheelFile(msgspec.Struct, frozen=True):
 
 
 class WheelsSource:
-    """A `LayerSource`: the files of some wheels in the virtual environment."""
+    """Gives the files of some wheels in the virtual environment, as a layer."""
 
     def __init__(self, wheels: Sequence[WheelFile]) -> None:
         self._wheels = sorted(wheels, key=lambda wheel: (wheel.filename, wheel.sha256))
@@ -35,11 +35,11 @@ class WheelsSource:
         return f"wheels: {title(wheel.filename for wheel in self._wheels)}"
 
     def key(self) -> str:
-        """Made of the wheels' digests alone: neither Python's minor nor any other wheel of the image is in it."""
+        """Name it by the wheels' digests alone: neither Python's minor nor any other wheel of the image is in it."""
         return sha256(encode([_RECIPE, SITE, PYTHON, sorted(wheel.sha256 for wheel in self._wheels)]))
 
     def entries(self) -> Iterable[Entry]:
-        """Of a path that several wheels hold, the first wheel's by name: so the layer depends on these wheels alone.
+        """Take of a path that several wheels hold the first one's by name: so the layer depends on these wheels alone.
 
         Where another wheel should have it, a layer above says so (`ClashesSource`).
         """

@@ -28,7 +28,7 @@ _OWN = re.compile(
 
 
 def real_path(path: str) -> str | None:
-    """Where a file that a wheel puts at `path` of the environment really lies, or None if it replaced a part of it.
+    """Find where a file that a wheel puts at `path` of the environment really lies; None if it replaced a part of it.
 
     A layer that wrote through the links would turn them into directories.
     """
@@ -37,7 +37,7 @@ def real_path(path: str) -> str | None:
 
 
 class VenvSource:
-    """The environment without any wheel. `python`: "3.13"; `interpreter`: absolute path of it in the image."""
+    """Gives the environment without any wheel, as a layer. `python`: "3.13"; `interpreter`: its path in the image."""
 
     def __init__(self, *, python: str, interpreter: str) -> None:
         self._python = python

@@ -20,7 +20,7 @@ _RECORD_LIMIT = 64 * 1024 * 1024
 
 
 class Wheel:
-    """One wheel, by its file name and the `names` in it; `read` gives a file's bytes, which may be `limit` at most.
+    """Tells what a wheel says, by its file name and the `names` in it; `read` gives a file's bytes, at most `limit`.
 
     `project`: its normalised name; `distribution`: the same in the file name's own spelling; `dist_info`: the directory
     of its metadata. `InputError` for what makes no wheel.
@@ -41,7 +41,7 @@ class Wheel:
         raise InputError(f"{self._filename}: {problem}", next_step="this wheel can't be installed: choose another one")
 
     def is_own(self, stem: str) -> bool:
-        """Whether `stem` names this project, with a version or, as maturin wrote it, without, in any spelling."""
+        """Tell whether `stem` names this project, with a version or, as maturin wrote it, without, in any spelling."""
         names = (stem, stem.partition("-")[0], stem.rpartition("-")[0])
         return self.project in {canonicalize_name(name) for name in names}
 
@@ -56,7 +56,7 @@ class Wheel:
         return parse_needs(self._text("METADATA"))
 
     def entry_points(self) -> list[tuple[str, str, str]]:
-        """The scripts that it asks for: name, module and attribute of each."""
+        """Give the scripts that it asks for: name, module and attribute of each."""
         if f"{self.dist_info}/entry_points.txt" not in self._names:
             return []
         try:
@@ -66,7 +66,7 @@ class Wheel:
         return [(name, module, attribute) for name, module, attribute, _ in found]
 
     def record(self) -> dict[str, tuple[str, str]]:
-        """RECORD, as it says: hash and size by path in the wheel."""
+        """Read its RECORD, as it says: hash and size by path in the wheel."""
         try:
             lines = (line for line in io.StringIO(self._text("RECORD", _RECORD_LIMIT)) if line.strip())
             return {path: (hash_, size) for path, hash_, size in parse_record_file(lines)}

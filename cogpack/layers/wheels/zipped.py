@@ -8,7 +8,7 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile, RawDeflate
-from cogpack.layers.wheels.archive import Member
+from cogpack.layers.wheels.archive import ZipMember
 from cogpack.sizes import BLOCK
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ZipContent(msgspec.Struct, frozen=True, repr_omit_defaults=True):
-    """The bytes of `member` in the archive `file`, which `wheel` names in errors.
+    """Is the bytes of `member` in the archive `file`, which `wheel` names in errors.
 
     Who reads to the end has seen just the size and CRC-32 of the central directory. RECORD's hashes are not computed
     again: the archive as a whole was verified by its sha256, and whenever it is opened and closed it is still that one.
@@ -24,7 +24,7 @@ class ZipContent(msgspec.Struct, frozen=True, repr_omit_defaults=True):
 
     file: LocalFile
     wheel: str
-    member: Member
+    member: ZipMember
 
     @property
     def size(self) -> int:
@@ -40,7 +40,7 @@ class ZipContent(msgspec.Struct, frozen=True, repr_omit_defaults=True):
         )
 
     def read(self, limit: int) -> bytes:
-        """All of it; an error beyond `limit` bytes."""
+        """Read all of it; an error beyond `limit` bytes."""
         if self.size > limit:
             raise InputError(
                 f"{self.wheel}: {self.member.name} has more than {limit} bytes",
@@ -60,7 +60,7 @@ class ZipContent(msgspec.Struct, frozen=True, repr_omit_defaults=True):
 
 
 class _Raw(msgspec.Struct):
-    """A `RawDeflate`."""
+    """Is a member's `RawDeflate`."""
 
     file: LocalFile
     start: int
@@ -72,7 +72,7 @@ class _Raw(msgspec.Struct):
 
 
 class _Slice(io.RawIOBase):
-    """`size` bytes of a file, beginning at `start`."""
+    """Reads `size` bytes of a file, beginning at `start`."""
 
     def __init__(self, file: LocalFile, start: int, size: int) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class _Slice(io.RawIOBase):
 
 
 class _Stored(_Slice):
-    """A stored member; its end checks it."""
+    """Reads a stored member, which is checked at its end."""
 
     def __init__(self, content: ZipContent) -> None:
         super().__init__(content.file, content.member.start, content.member.packed)
@@ -111,7 +111,7 @@ class _Stored(_Slice):
 
 
 class _Inflating(io.RawIOBase):
-    """A deflated member; its end checks it. At most one block of it is in memory."""
+    """Reads a deflated member, which is checked at its end. At most one block of it is in memory."""
 
     def __init__(self, content: ZipContent) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile
-from cogpack.layers.wheels.archive import Member, read_members
+from cogpack.layers.wheels.archive import ZipMember, read_members
 from cogpack.layers.wheels.zipped import ZipContent
 
 NAMES = st.text("abcXYZ._-é日", min_size=1, max_size=8).filter(lambda name: not name.startswith(".") and name != "..")
@@ -253,4 +253,4 @@ def test_many_members_take_little_time(place: Path) -> None:
             entry(archive, f"pkg/{number}.py", b"")
     found = read_members(LocalFile.of(place), where="x.whl")
     assert len(found) == 20_000
-    assert isinstance(found[0], Member)
+    assert isinstance(found[0], ZipMember)
