@@ -53,29 +53,31 @@ def tell_of_hub(session: Session, text: str, reference: Reference) -> None:
 def open_image(
     session: Session,
     target: str | Address,
-    platform: Platform | None = PLATFORM,
+    platform: str | None = None,
     *,
-    exact: bool = False,
+    all_platforms: bool = False,
     connections: bool = False,
 ) -> FoundImage:
     """Find the image at `target`: `HOST/NAME[:TAG|@DIGEST]`, or `DIR[:NAME]`, an OCI layout. Its manifests are read.
 
-    `platform`: which image of an index; None takes the index as it is. `exact`: what is no index must be for it, too.
-    `connections`: a registry gives each of its blobs over many at once.
+    `platform`: `OS/ARCH`, which the image must be for; without it, an index gives the one for linux/amd64, or itself
+    with `all_platforms`, and what is no index may be for any. `connections`: a registry gives each of its blobs over
+    many at once.
     """
     address = parse_address(session, target) if isinstance(target, str) else target
     images, ref = _open(session, address, connections=connections)
     # A layout may hold several images: errors name the one that was meant.
     graph = Graph(images.manifest, where=images.name if address.reference else str(address))
+    wanted = Platform.parse(platform) if platform else None
     with asking(session.progress, address.text or str(address)):
-        root = graph.root(ref, platform)
-    if exact and platform and graph.index is None and isinstance(root.document, Manifest):
+        root = graph.root(ref, wanted or (None if all_platforms else PLATFORM))
+    if wanted and graph.index is None and isinstance(root.document, Manifest):
         config = root.document.config
         if config.media_type not in (OCI_CONFIG, DOCKER_CONFIG) or config.size > CONFIG_LIMIT:
             raise InputError(
                 f"{images.name} holds no image but {config.media_type:.100}", next_step="leave out --platform"
             )
-        check_platform(images.blob_bytes(config), platform, images.name)
+        check_platform(images.blob_bytes(config), wanted, images.name)
     return FoundImage(address=address, images=images, graph=graph, root=root)
 
 

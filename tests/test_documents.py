@@ -263,10 +263,10 @@ def test_the_platform_of_a_config_that_is_two_is_not_believed(
     config = ambiguous(CONFIG, "architecture", "arm64", spelled)
     registry.add_blob("a/b", config)
     registry.add_manifest("a/b", with_config(config), OCI_MANIFEST, "x")
-    name, platform = f"{registry.address}/a/b:x", Platform(architecture="amd64", os="linux")
+    name, platform = f"{registry.address}/a/b:x", "linux/amd64"
     for act in (
         lambda: inspect(session, name, platform=platform),
-        lambda: pull(session, name, tmp_path / "out", platform=platform, exact=True),
+        lambda: pull(session, name, tmp_path / "out", platform=platform),
         lambda: copy(session, name, str(tmp_path / "out"), platform="linux/amd64"),
     ):
         with pytest.raises(InputError, match=REFUSED):

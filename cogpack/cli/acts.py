@@ -170,12 +170,9 @@ def inspect(arguments: argparse.Namespace) -> None:
     from cogpack.cli.schema_text import value_text
     from cogpack.commands.inspect import inspect
     from cogpack.console import count_text, size_text
-    from cogpack.oci import Platform
-
-    platform = Platform.parse(arguments.platform) if arguments.platform else None
 
     def act(session: "Session") -> str:
-        found = inspect(session, arguments.target, platform=platform)
+        found = inspect(session, arguments.target, platform=arguments.platform)
         rows = [f"{found.reference}"]
         rows += [f"index     {found.index} ({', '.join(found.platforms)})"] if found.index else []
         rows += [f"digest    {found.digest}"]

@@ -50,16 +50,12 @@ def pull(arguments: argparse.Namespace) -> None:
         return
     from cogpack.commands.pull import pull
     from cogpack.console import size_text
-    from cogpack.images.image import PLATFORM
-    from cogpack.oci import Platform
-
-    platform, exact = Platform.parse(arguments.platform) if arguments.platform else PLATFORM, bool(arguments.platform)
 
     def act(session: "Session") -> str:
         started = time.monotonic()
         if arguments.output:
-            wanted = None if arguments.all_platforms else platform
-            pulled = pull(session, arguments.target, arguments.output, platform=wanted, exact=exact)
+            every = arguments.all_platforms
+            pulled = pull(session, arguments.target, arguments.output, platform=arguments.platform, all_platforms=every)
         elif arguments.all_platforms:
             raise InputError(
                 "an engine has images of one platform", next_step="leave out --all-platforms, or add -o DIR"
@@ -68,7 +64,7 @@ def pull(arguments: argparse.Namespace) -> None:
             from cogpack.commands.pull_docker import CONTAINERD, DOCKER, PODMAN, pull_into
 
             engine = DOCKER if arguments.docker else PODMAN if arguments.podman else CONTAINERD
-            pulled = pull_into(session, arguments.target, engine, platform=platform, exact=exact)
+            pulled = pull_into(session, arguments.target, engine, platform=arguments.platform)
         if not arguments.quiet:
             sum_ = moved_text("fetched", pulled.fetched, time.monotonic() - started)
             session.progress.summary(f"{sum_}; reused {size_text(pulled.reused)}")

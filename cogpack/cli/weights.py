@@ -59,12 +59,9 @@ def verify_weights(arguments: argparse.Namespace) -> None:
 def pull_weights(arguments: argparse.Namespace) -> None:
     from cogpack.commands.pull_weights import pull_weights
     from cogpack.console import count_text, size_text
-    from cogpack.oci import Platform
-
-    platform = Platform.parse(arguments.platform) if arguments.platform else None
 
     def act(session: "Session") -> str:
-        pulled = pull_weights(session, arguments.target, arguments.output, platform=platform)
+        pulled = pull_weights(session, arguments.target, arguments.output, platform=arguments.platform)
         files = count_text(len(pulled.files), "file")
         return text(arguments, pulled, f"{pulled.directory}: {files}, {size_text(pulled.size)}")
 

@@ -17,7 +17,7 @@ from cogpack.images.image import tell_present, title
 from cogpack.images.referrers import cosign_tags
 from cogpack.layout import Layout
 from cogpack.notes import Code, Note
-from cogpack.oci import Descriptor, Manifest, Platform, decode, encode
+from cogpack.oci import Descriptor, Manifest, decode, encode
 from cogpack.opening import open_image, open_target, parse_address, parse_target
 from cogpack.progress import Task, asking
 from cogpack.registry.pull.foreign import ForeignLayers
@@ -59,7 +59,7 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
     if not to.reference:
         check_no_archive(to.directory)
         Layout.check(to.directory)
-    image = open_image(session, from_, Platform.parse(platform) if platform else None, exact=True)
+    image = open_image(session, from_, platform, all_platforms=platform is None)
     images, graph, root = image.images, image.graph, image.root
     if to.reference and to.reference.digest not in (None, root.descriptor.digest):
         raise MismatchError(

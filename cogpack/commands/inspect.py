@@ -6,8 +6,7 @@ import msgspec
 
 from cogpack.digest import Digest
 from cogpack.errors import InputError
-from cogpack.images.image import PLATFORM
-from cogpack.oci import LAYER_KEY, TITLE, Descriptor, Execution, Platform, decode
+from cogpack.oci import LAYER_KEY, TITLE, Descriptor, Execution, decode
 from cogpack.opening import open_image
 from cogpack.runtime.contract import SCHEMA_LABEL
 from cogpack.session import Session
@@ -44,8 +43,10 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     """The schema's Output, likewise."""
 
 
-def inspect(session: Session, target: str, *, platform: Platform | None = None) -> Inspected:
-    image = open_image(session, target, platform or PLATFORM, exact=platform is not None)
+def inspect(session: Session, target: str, *, platform: str | None = None) -> Inspected:
+    """Describe `target`: `HOST/NAME[:TAG|@DIGEST]`, or `DIR[:NAME]` of a layout. `platform`: `OS/ARCH`, which image of
+    an index."""
+    image = open_image(session, target, platform)
     config = image.config()
     inner = config.config or Execution()
     labels = inner.labels or {}

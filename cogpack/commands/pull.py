@@ -17,10 +17,10 @@ from cogpack.disk import DiskError, is_directory, is_refusal, real_path, writing
 from cogpack.errors import CogpackError, InputError
 from cogpack.images.address import Address
 from cogpack.images.archive import pieces
-from cogpack.images.image import PLATFORM, FoundImage, tell_present, title
+from cogpack.images.image import FoundImage, tell_present, title
 from cogpack.images.registry import RegistryImages
 from cogpack.layout import Layout
-from cogpack.oci import Descriptor, Platform
+from cogpack.oci import Descriptor
 from cogpack.opening import open_image, parse_reference
 from cogpack.progress import Task
 from cogpack.reference import Reference
@@ -56,9 +56,10 @@ class PulledImage(msgspec.Struct, frozen=True, kw_only=True):
     blobs: tuple[PulledBlob, ...]
 
 
-def open_registry(session: Session, target: str, platform: Platform | None, *, exact: bool) -> FoundImage:
-    """Find the image that the reference `target` names; `platform` and `exact` as of `open_image`."""
-    return open_image(session, Address(reference=parse_reference(session, target)), platform, exact=exact)
+def open_registry(session: Session, target: str, platform: str | None, *, all_platforms: bool = False) -> FoundImage:
+    """Find the image that the reference `target` names; `platform` and `all_platforms` as of `open_image`."""
+    address = Address(reference=parse_reference(session, target))
+    return open_image(session, address, platform, all_platforms=all_platforms)
 
 
 def all_blobs(session: Session, image: FoundImage) -> BlobRequests:
@@ -104,15 +105,18 @@ def pulled(image: FoundImage, output: str, blobs: Sequence[PulledBlob]) -> Pulle
 
 
 def pull(
-    session: Session, target: str, output: Path, *, platform: Platform | None = PLATFORM, exact: bool = False
+    session: Session, target: str, output: Path, *, platform: str | None = None, all_platforms: bool = False
 ) -> PulledImage:
-    """Into `output`: an archive for `docker load` if the name ends in .tar, else an OCI image layout."""
+    """Pull into `output`: an archive for `docker load` if the name ends in .tar, else an OCI image layout.
+
+    `platform`: `OS/ARCH`, which image of an index; without it linux/amd64, or the index with `all_platforms`.
+    """
     archive = names_archive(output)
     if not archive:
         Layout.check(output)
     elif is_directory(output):
         raise InputError(f"{output}: is a directory", next_step="name a file for the archive")
-    image = open_registry(session, target, platform, exact=exact)
+    image = open_registry(session, target, platform, all_platforms=all_platforms)
     fetcher = session.fetcher(all_blobs(session, image))
     if archive:
         return _into_archive(session, image, fetcher, output)

@@ -22,7 +22,7 @@ from cogpack.errors import CogpackError, UnavailableError
 from cogpack.images.archive import pieces
 from cogpack.images.image import PLATFORM, FoundImage, title
 from cogpack.notes import Code, Note
-from cogpack.oci import Descriptor, Platform
+from cogpack.oci import Descriptor
 from cogpack.progress import asking, shown
 from cogpack.registry.server.through import PullThrough, Served
 from cogpack.session import Session
@@ -68,13 +68,13 @@ CONTAINERD = Engine(
 )
 
 
-def pull_into(session: Session, target: str, engine: Engine, *, platform: Platform, exact: bool = False) -> PulledImage:
+def pull_into(session: Session, target: str, engine: Engine, *, platform: str | None = None) -> PulledImage:
     """The image is in the engine under its own name in the end, and was never on this disk otherwise."""
     if engine is DOCKER:
         ask(session.progress)
     else:
         _ask(session, engine)
-    image = open_registry(session, target, platform, exact=exact)
+    image = open_registry(session, target, platform)
     feed = _Feed(session, image)
     if engine is DOCKER and not _is_local():
         feed.load()

@@ -16,11 +16,11 @@ from cogpack.digest import Digest, Hasher, sha256
 from cogpack.disk import real_path
 from cogpack.errors import InputError, MismatchError
 from cogpack.images.base import trying
-from cogpack.images.image import PLATFORM, FoundImage, title
+from cogpack.images.image import FoundImage, title
 from cogpack.images.unfinished import check_free, unfinished
 from cogpack.images.unpack import LEVELS, Tree
 from cogpack.layers.weights.opaque import MANIFEST, JoinSource
-from cogpack.oci import Descriptor, Platform
+from cogpack.oci import Descriptor
 from cogpack.opening import open_image
 from cogpack.progress import counted
 from cogpack.registry.pull.partial import Partial
@@ -42,14 +42,14 @@ class Pulled(msgspec.Struct, frozen=True, kw_only=True):
     size: int
 
 
-def pull_weights(session: Session, target: str, output: Path, *, platform: Platform | None = None) -> Pulled:
+def pull_weights(session: Session, target: str, output: Path, *, platform: str | None = None) -> Pulled:
     """The files of the weight layers, as the new directory `output`: paths below the image's source directory relative
     to it, others whole. Parts are put together. `target` and `platform` as of `open_image`.
 
     Nothing is there before all of it was right. A pull that was killed goes on with the layers that it lacks.
     """
     check_no_archive(output)
-    image = open_image(session, target, platform or PLATFORM, exact=platform is not None, connections=True)
+    image = open_image(session, target, platform, connections=True)
     real, short = real_path(output), image.digest[7:19]
     check_free(real, short)
     layers = weight_layers(image)

@@ -22,9 +22,8 @@ from cogpack.commands.pull import pull
 from cogpack.digest import sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
 from cogpack.http.retries import ATTEMPTS, retry_after
-from cogpack.images.image import PLATFORM
 from cogpack.layout import Layout
-from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Platform
+from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
 from cogpack.progress import Cancellation
 from cogpack.registry.pull import connections
 from cogpack.session import Session, Settings
@@ -120,14 +119,19 @@ def test_what_a_layout_has_is_not_fetched_again(session: Session, registry: Fake
 
 @pytest.mark.parametrize("docker", [False, True])
 @pytest.mark.parametrize(
-    ("platform", "found"),
-    [(PLATFORM, {"amd64"}), (Platform.parse("linux/arm64"), {"arm64"}), (None, {"amd64", "arm64"})],
+    ("wanted", "found"),
+    [
+        ({}, {"amd64"}),
+        ({"platform": "linux/amd64"}, {"amd64"}),
+        ({"platform": "linux/arm64"}, {"arm64"}),
+        ({"all_platforms": True}, {"amd64", "arm64"}),
+    ],
 )
 def test_of_an_index_one_image_comes_or_all(
     session: Session,
     registry: FakeRegistry,
     tmp_path: Path,
-    platform: Platform | None,
+    wanted: dict[str, Any],
     found: set[str],
     *,
     docker: bool,
@@ -137,12 +141,14 @@ def test_of_an_index_one_image_comes_or_all(
         put(registry, [name.encode()], tag=None, architecture=name, docker=docker) for name in ("amd64", "arm64")
     ]
     index = put_index(registry, *children, docker=docker)
-    pulled = pull(session, f"{registry.address}/a/b:v1", tmp_path / "out", platform=platform)
+    pulled = pull(session, f"{registry.address}/a/b:v1", tmp_path / "out", **wanted)
     there = set(blobs(tmp_path / "out"))
     assert {name for name in ("amd64", "arm64") if sha256(name.encode())[7:] in there} == found
-    assert (index[7:] in there) is (platform is None)
+    assert (index[7:] in there) is ("all_platforms" in wanted)
     assert pulled.digest == (
-        index if platform is None else next(c["digest"] for c in children if c["platform"]["architecture"] in found)
+        index
+        if "all_platforms" in wanted
+        else next(c["digest"] for c in children if c["platform"]["architecture"] in found)
     )
 
 
@@ -152,10 +158,10 @@ def test_an_image_of_another_platform_is_not_taken_for_the_one_that_was_asked_fo
     put(registry, LAYERS, architecture="arm64")
     name = f"{registry.address}/a/b:v1"
     with pytest.raises(InputError, match="is for linux/arm64, not linux/amd64"):
-        pull(session, name, tmp_path / "out", platform=PLATFORM, exact=True)
+        pull(session, name, tmp_path / "out", platform="linux/amd64")
     assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="is for linux/arm64, not linux/amd64"):
-        inspect(session, name, platform=PLATFORM)
+        inspect(session, name, platform="linux/amd64")
     assert pull(session, name, tmp_path / "out").blobs
 
 
@@ -164,14 +170,14 @@ def test_inspect_tells_of_the_index_and_chooses_from_it_as_pull_does(
 ) -> None:
     children = [put(registry, [name.encode()], tag=None, architecture=name) for name in ("amd64", "arm64")]
     index = put_index(registry, *children)
-    pull(session, f"{registry.address}/a/b:v1", tmp_path / "out", platform=None)
+    pull(session, f"{registry.address}/a/b:v1", tmp_path / "out", all_platforms=True)
     for name in (f"{registry.address}/a/b:v1", f"{tmp_path}/out", f"{tmp_path}/out:{registry.address}/a/b:v1"):
         found = inspect(session, name)
         assert (found.index, found.platforms) == (index, ("linux/amd64", "linux/arm64"))
         assert (found.digest, found.platform) == (children[0]["digest"], "linux/amd64")
-        assert inspect(session, name, platform=Platform.parse("linux/arm64")).digest == children[1]["digest"]
+        assert inspect(session, name, platform="linux/arm64").digest == children[1]["digest"]
     with pytest.raises(InputError, match=r"no image for linux/s390x; it has linux/amd64, linux/arm64"):
-        inspect(session, f"{tmp_path}/out", platform=Platform.parse("linux/s390x"))
+        inspect(session, f"{tmp_path}/out", platform="linux/s390x")
     alone = inspect(session, f"{registry.address}/a/b@{children[1]['digest']}")
     assert (alone.index, alone.platforms, alone.platform) == (None, (), "linux/arm64")
 
@@ -315,9 +321,9 @@ def test_an_index_beneath_index_beneath_index_ends(session: Session, registry: F
         data = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [child]}).encode()
         registry.add_manifest("a/b", data, OCI_INDEX, "v1")
         child = descriptor(data, OCI_INDEX, platform={"os": "linux", "architecture": "amd64"})
-    for platform in (None, PLATFORM):
+    for whole in (True, False):
         with pytest.raises(InputError, match=r"levels of indexes|is an index"):
-            pull(session, f"{registry.address}/a/b:v1", tmp_path / "out", platform=platform)
+            pull(session, f"{registry.address}/a/b:v1", tmp_path / "out", all_platforms=whole)
     assert registry.kinds("GET blob") == []
 
 

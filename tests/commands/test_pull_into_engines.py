@@ -17,7 +17,6 @@ from support.verbs import Verbs
 from cogpack.commands.pull_docker import CONTAINERD, DOCKER, PODMAN, Engine, pull_into
 from cogpack.digest import sha256
 from cogpack.errors import MismatchError, UnavailableError
-from cogpack.images.image import PLATFORM
 from cogpack.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from cogpack.session import Session, Settings
 
@@ -80,7 +79,7 @@ def test_a_docker_elsewhere_is_loaded_through_its_own_connection(
     session: Session, registry: FakeRegistry, stand_in: StandIn, tmp_path: Path, host: str
 ) -> None:
     log = stand_in("docker", f'case "$1" in context) echo {host};; load) cat > loaded.tar;; esac')
-    pulled = pull_into(session, f"{registry.address}/a/b:v1", DOCKER, platform=PLATFORM)
+    pulled = pull_into(session, f"{registry.address}/a/b:v1", DOCKER)
     assert "pull" not in log.read_text()
     files = loaded(tmp_path / "loaded.tar")
     assert files[f"blobs/sha256/{sha256(LAYER)[7:]}"] == LAYER
@@ -94,7 +93,7 @@ def test_a_docker_that_does_not_reach_our_loopback_is_loaded(
     """Rootless Docker and those in a virtual machine have another."""
     script = 'case "$1" in context) echo unix:///run/docker.sock;; load) cat > loaded.tar;; pull) exit 1;; esac'
     stand_in("docker", script)
-    pull_into(session, f"{registry.address}/a/b:v1", DOCKER, platform=PLATFORM)
+    pull_into(session, f"{registry.address}/a/b:v1", DOCKER)
     assert f"blobs/sha256/{sha256(LAYER)[7:]}" in loaded(tmp_path / "loaded.tar")
 
 
@@ -104,7 +103,7 @@ def test_an_archive_that_is_wrong_is_not_loaded(
     registry.blobs["a/b"][sha256(LAYER)] = bytes(len(LAYER))
     stand_in("docker", 'case "$1" in context) echo tcp://x;; load) cat > loaded.tar && touch whole;; esac')
     with pytest.raises(MismatchError, match=sha256(LAYER)):
-        pull_into(session, f"{registry.address}/a/b:v1", DOCKER, platform=PLATFORM)
+        pull_into(session, f"{registry.address}/a/b:v1", DOCKER)
     assert not (tmp_path / "whole").exists()
 
 
@@ -115,7 +114,7 @@ def test_another_engine_that_does_not_reach_us_is_told_with_the_way_round(
     stand_in(program, 'case "$*" in *version) exit 0;; esac; echo no socket >&2; exit 1')
     said = f"{program}: its engine does not run, or can't reach .* ended with 1: no socket"
     with pytest.raises(UnavailableError, match=said) as caught:
-        pull_into(session, f"{registry.address}/a/b:v1", engine, platform=PLATFORM)  # type: ignore[arg-type]
+        pull_into(session, f"{registry.address}/a/b:v1", engine)  # type: ignore[arg-type]
     assert "-o IMAGE.tar" in caught.value.next_step
 
 
@@ -126,7 +125,7 @@ def test_an_engine_is_fed_names_the_image_and_forgets_ours(
         ASKS + f"open('got', 'wb').write(u.urlopen(f'http://{{host}}/v2/{{repo}}/blobs/{sha256(LAYER)}').read())\n"
     )
     log = stand_in("podman", 'if [ "$1" = pull ]; then python3 fetch.py "$@"; fi')
-    pulled = pull_into(session, f"{registry.address}/a/b:v1", PODMAN, platform=PLATFORM)
+    pulled = pull_into(session, f"{registry.address}/a/b:v1", PODMAN)
     assert (tmp_path / "got").read_bytes() == LAYER
     assert {blob.digest: blob.fetched for blob in pulled.blobs}[sha256(LAYER)] == len(LAYER)
     pull, tag, untag = [line.split() for line in log.read_text().splitlines()]
@@ -151,7 +150,7 @@ def test_an_engine_that_unpacks_is_shown_until_it_is_done(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("subprocess.run", watched)
         stand_in(program, 'case "$1" in context) echo unix:///run/docker.sock;; esac')
-        pull_into(session, name, engine, platform=PLATFORM)
+        pull_into(session, name, engine)
     assert seen[0] == [("unpack", name)]
     assert progress.now() == []
 
@@ -161,7 +160,7 @@ def test_a_docker_elsewhere_that_unpacks_is_shown(
 ) -> None:
     stand_in("docker", 'case "$1" in context) echo tcp://x;; load) cat > loaded.tar;; esac')
     name = f"{registry.address}/a/b:v1"
-    pull_into(session, name, DOCKER, platform=PLATFORM)
+    pull_into(session, name, DOCKER)
     assert progress.ended()[-1] == ("load", name)
 
 
@@ -172,7 +171,7 @@ def test_containerd_is_asked_before_anything_else_and_not_waited_for_long(
     log = stand_in("ctr", 'echo "failed to dial \\"/run/containerd/containerd.sock\\"" >&2; exit 1')
     said = "ctr: its engine does not answer: ctr version ended with 1: failed to dial"
     with pytest.raises(UnavailableError, match=said) as caught:
-        pull_into(session, f"{registry.address}/a/b:v1", CONTAINERD, platform=PLATFORM)
+        pull_into(session, f"{registry.address}/a/b:v1", CONTAINERD)
     assert "-o IMAGE.tar" in caught.value.next_step
     assert log.read_text().splitlines() == ["--connect-timeout=2s version"]
     assert registry.seen == []
@@ -188,7 +187,7 @@ def test_what_the_registry_refuses_is_told_and_not_what_the_engine_made_of_it(
     stand_in("podman", 'if [ "$1" = pull ]; then python3 fetch.py "$@" || exit 125; fi')
     registry.on("GET blob", answer(410), when=lambda seen: sha256(LAYER) in seen.path)
     with pytest.raises(Exception, match="410"):
-        pull_into(session, f"{registry.address}/a/b:v1", PODMAN, platform=PLATFORM)
+        pull_into(session, f"{registry.address}/a/b:v1", PODMAN)
 
 
 def test_an_engine_that_is_not_there_is_one_error(
@@ -197,4 +196,4 @@ def test_an_engine_that_is_not_there_is_one_error(
     monkeypatch.setenv("PATH", str(tmp_path))
     for engine in (DOCKER, PODMAN, CONTAINERD):
         with pytest.raises(UnavailableError, match=f"{engine.program}: can't be started"):
-            pull_into(session, f"{registry.address}/a/b:v1", engine, platform=PLATFORM)
+            pull_into(session, f"{registry.address}/a/b:v1", engine)
