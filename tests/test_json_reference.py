@@ -16,6 +16,7 @@ from cogpack.commands.build import Built
 from cogpack.commands.cache import CacheCleaned, CachePlace, CacheSize
 from cogpack.commands.copy import Copied
 from cogpack.commands.inspect import Inspected
+from cogpack.commands.lock import LockDocument
 from cogpack.commands.login import LoggedIn, LoggedOut
 from cogpack.commands.plan import Planned
 from cogpack.commands.pull import PulledImage
@@ -38,7 +39,7 @@ RESULTS: Mapping[str, type[msgspec.Struct]] = {
     "plan": Planned,
     "build": Built,
     "load": Built,
-    "lock": Lock,
+    "lock": LockDocument,
     "verify": Verified,
     "inspect": Inspected,
     "copy": Copied,
@@ -67,15 +68,15 @@ def rows(kind: type[msgspec.Struct]) -> dict[str, str]:
     """Type by field, as the document writes both."""
     info = inspect.type_info(kind)
     assert isinstance(info, inspect.StructType)
-    return dict(_fields(info, "", deep=kind is not Lock))
+    return dict(_fields(info, ""))
 
 
-def _fields(info: inspect.StructType, prefix: str, *, deep: bool) -> Iterator[tuple[str, str]]:
+def _fields(info: inspect.StructType, prefix: str) -> Iterator[tuple[str, str]]:
     for field in info.fields:
         word, below, sign = _type(field.type)
         yield f"{prefix}{field.encode_name}", word
-        if below is not None and deep:
-            yield from _fields(below, f"{prefix}{field.encode_name}{sign}.", deep=deep)
+        if below is not None and not (issubclass(info.cls, Lock) and field.name in Lock.__struct_fields__):
+            yield from _fields(below, f"{prefix}{field.encode_name}{sign}.")
 
 
 def _type(info: Any) -> tuple[str, inspect.StructType | None, str]:

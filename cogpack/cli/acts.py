@@ -11,6 +11,7 @@ from cogpack.cli.summary import built_text, moved_text, suggest
 
 if TYPE_CHECKING:
     from cogpack.commands.plan import PlannedFile, PlannedLayer, PlannedWeight
+    from cogpack.planning.moving import MovingLayer
     from cogpack.session import Session
 
 
@@ -154,10 +155,35 @@ def lock(arguments: argparse.Namespace) -> None:
             found = check_lock(session)
             session.progress.summary("up to date: it was made from these inputs")
         else:
-            found = lock(session, upgrade=arguments.upgrade, packages=arguments.upgrade_package)
-        return text(arguments, found.lock, found.path)
+            found = lock(
+                session,
+                upgrade=arguments.upgrade,
+                packages=arguments.upgrade_package,
+                upgrade_format=arguments.upgrade_format,
+            )
+        if arguments.upgrade_format:
+            for line in moving_rows(found.moving):
+                session.progress.summary(line)
+        return text(arguments, found.document, found.path)
 
     with_session(arguments, act)
+
+
+def moving_rows(layers: "Sequence[MovingLayer] | None") -> list[str]:
+    from cogpack.text import count_text, size_text
+
+    if layers is None:
+        return ["which layers move is not known: there was no lock of a format that this cogpack builds"]
+    rows = []
+    for layer in layers:
+        size = f"about {size_text(layer.about)}" if layer.about else "not built yet"
+        size = size if layer.size is None else size_text(layer.size)
+        unsure = "" if layer.moves else " (perhaps: no run has read its files yet)"
+        rows.append(f"moves  {size:>14}  {layer.name}{unsure}")
+    about = "" if all(layer.size is not None and layer.moves for layer in layers) else "about "
+    total = sum(layer.size or layer.about or 0 for layer in layers if layer.moves)
+    moving = sum(layer.moves is True for layer in layers)
+    return [*rows, f"{count_text(moving, 'layer')} {'moves' if moving == 1 else 'move'}, {about}{size_text(total)}"]
 
 
 def schema(arguments: argparse.Namespace) -> None:

@@ -113,6 +113,9 @@ def _projects(top: Grammar) -> None:
         "-P", "--upgrade-package", action="append", default=[], metavar="NAME",
         help="take the newest of this wheel, keep the other pins; repeatable",
     )  # fmt: skip
+    what.add_argument(
+        "--upgrade-format", action="store_true", help="take the newest image format, and tell which layers it moves"
+    )
     what.add_argument("--check", action="store_true", help="write nothing; exit code 3 if the lock is stale or missing")
     lock.share(
         PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--locked", "--paranoid", "--label", "--annotation", "--git")

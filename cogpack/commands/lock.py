@@ -7,28 +7,47 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cogpack.lockfile import FILE, Lock
+from cogpack.lockfile import FILE, Lock, read_lock
 from cogpack.locking import current
+from cogpack.planning.moving import MovingLayer, moving_layers
 from cogpack.planning.prepare import check_predictor, open_project
 from cogpack.session import Session
 
 
 class Locked(msgspec.Struct, frozen=True, kw_only=True):
-    """`path`: of cogpack.lock; `lock`: what it says."""
+    """`path`: of cogpack.lock; `lock`: what it says. `moving`: the layers that another image format moves; None where
+    none was asked for, or the old lock's image is not known."""
 
     path: str
     lock: Lock
+    moving: tuple[MovingLayer, ...] | None = None
+
+    @property
+    def document(self) -> "LockDocument":
+        """This as `--json` prints it."""
+        return LockDocument(**{name: getattr(self.lock, name) for name in Lock.__struct_fields__}, moving=self.moving)
 
 
-def lock(session: Session, *, upgrade: bool = False, packages: Sequence[str] = ()) -> Locked:
+class LockDocument(Lock, frozen=True, kw_only=True):
+    """The lock itself, and `moving` beside it."""
+
+    moving: tuple[MovingLayer, ...] | None = None
+
+
+def lock(
+    session: Session, *, upgrade: bool = False, packages: Sequence[str] = (), upgrade_format: bool = False
+) -> Locked:
     """Resolve everything afresh and write cogpack.lock.
 
     Present pins are kept where they still fit, unless `upgrade`, and but for those of `packages`: names of wheels.
+    So is the image format, unless `upgrade_format`: then the newest is taken, and what it moves is told.
     """
     project = open_project(session)
     check_predictor(project)
-    made = current.lock(session, project, upgrade=upgrade, packages=packages)
-    return Locked(path=str(project.root / FILE), lock=made)
+    before = read_lock(project.root)
+    made = current.lock(session, project, upgrade=upgrade, packages=packages, upgrade_format=upgrade_format)
+    moving = moving_layers(session, project, before, made) if upgrade_format else None
+    return Locked(path=str(project.root / FILE), lock=made, moving=moving)
 
 
 def check_lock(session: Session) -> Locked:

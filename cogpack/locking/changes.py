@@ -34,6 +34,7 @@ def changes(before: Lock, after: Lock, platform: str) -> list[Change]:
     old, new = before.platforms.get(platform), after.platforms[platform]
     was, held = _held(old.base) if old else _NOTHING, _held(new.base)
     return [
+        *_moves("image format", {"image format": str(before.format)}, {"image format": str(after.format)}),
         *_moves("base", was.base, held.base),
         *_moves("Debian package", was.packages, held.packages),
         *_moves("wheel", _wheels(old, new), _wheels(new, old)),

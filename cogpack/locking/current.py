@@ -26,7 +26,14 @@ from cogpack.text import time_text
 from cogpack.trace import TRACE
 
 
-def lock(session: Session, project: Project, *, upgrade: bool = False, packages: Sequence[str] = ()) -> Lock:
+def lock(
+    session: Session,
+    project: Project,
+    *,
+    upgrade: bool = False,
+    packages: Sequence[str] = (),
+    upgrade_format: bool = False,
+) -> Lock:
     """Resolve afresh and write `cogpack.lock`, and say what changed.
 
     Present pins are kept where they still fit, unless `upgrade`, and but for those of `packages`: names of wheels.
@@ -38,7 +45,7 @@ def lock(session: Session, project: Project, *, upgrade: bool = False, packages:
     if previous and previous.format > max(session.formats):
         check_format(previous.format, session.formats, where=FILE, requires=previous.requires)
     _try_writing(project)
-    made = resolve_lock(session, project, previous, upgrade=upgrade, packages=packages)
+    made = resolve_lock(session, project, previous, upgrade=upgrade, packages=packages, upgrade_format=upgrade_format)
     named_wheels(packages, made.platforms[project.config.pack.platform])  # where no lock was there to ask
     _tell(session, project, made)
     session.notes.check()
@@ -50,6 +57,9 @@ def lock(session: Session, project: Project, *, upgrade: bool = False, packages:
     what = "unchanged" if previous and not found else "locked"
     took = time_text(time.monotonic() - began)
     session.progress.summary(f"{what}: {holdings(made.platforms[platform])}, in {took}")
+    if made.format < (newest := max(session.formats)):
+        text = f"cogpack lock --upgrade-format takes {newest}, and tells which layers move"
+        session.progress.summary(f"the image is of format {made.format}; {text}")
     return made
 
 

@@ -50,12 +50,19 @@ def named_wheels(names: Sequence[str], decisions: Decisions) -> dict[str, str]:
 
 
 def resolve_lock(
-    session: Session, project: Project, previous: Lock | None, *, upgrade: bool = False, packages: Sequence[str] = ()
+    session: Session,
+    project: Project,
+    previous: Lock | None,
+    *,
+    upgrade: bool = False,
+    packages: Sequence[str] = (),
+    upgrade_format: bool = False,
 ) -> Lock:
     """`previous`: of which pins are kept, and the format as long as it is built."""
     formats = session.formats
-    same_format = previous is not None and previous.format in formats
-    number = previous.format if previous and same_format else max(formats)
+    kept_format = previous is not None and previous.format in formats and not upgrade_format
+    number = previous.format if previous and kept_format else max(formats)
+    same_format = previous is not None and previous.format == number
     rules = formats[number]
     inputs = input_digests(project.inputs())
     platform = project.config.pack.platform

@@ -16,7 +16,7 @@ from cogpack.locking.unsupported import refuse_unsupported
 from cogpack.planning.marks import check_marks, read_marks
 from cogpack.planning.plan import Plan, make_plan
 from cogpack.planning.supply import suppliers
-from cogpack.planning.weights import Gathered, gather
+from cogpack.planning.weights import Gathered, gather, weight_notes
 from cogpack.project import Project, ProjectFile, find_project
 from cogpack.runtime.schema import Described, describe
 from cogpack.session import Session
@@ -72,6 +72,13 @@ def describe_project(project: Project, *, sdk_version: str, python: str) -> Desc
     )
 
 
+def describe_locked(project: Project, lock: Lock) -> Described:
+    """Make it with the versions that the lock has."""
+    decisions = lock.platforms[project.config.pack.platform]
+    sdk_version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "")
+    return describe_project(project, sdk_version=sdk_version, python=decisions.base.python)
+
+
 def check_predictor(project: Project) -> None:
     """Before resolving: a mistake in the predictor should not cost a resolve to learn of."""
     describe_project(project, sdk_version="", python=python_minor(project.config))
@@ -80,7 +87,6 @@ def check_predictor(project: Project) -> None:
 def prepare(session: Session, project: Project, *, writes: bool, locked: bool = False) -> Prepared:
     """Who `writes` may leave a new lock in the project, and what the layers came out as; `locked`: there must be one
     that fits, whatever the settings say."""
-    config = project.config
     check_predictor(project)
     for note in project.notes():  # a mistake in the files, too
         session.progress.note(note)
@@ -91,28 +97,13 @@ def prepare(session: Session, project: Project, *, writes: bool, locked: bool = 
     locked = locked or session.settings.locked
     pinned = is_pinned(session, project, locked=locked)
     lock = current_lock(session, project, writes=writes, locked=locked)
-    decisions = lock.platforms[config.pack.platform]
-    sdk_version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "")
-    described = describe_project(project, sdk_version=sdk_version, python=decisions.base.python)
+    described = describe_locked(project, lock)
     for note in described.notes:
         session.progress.note(note)
-    store = session.cache / "fingerprints" / blake3(os.fsencode(project.root)).hexdigest()
-    session.kept.used(store)
-    fingerprints = Fingerprints(store, session.seal, trusting=not session.settings.paranoid, note=session.progress.note)
-
-    def local(file: ProjectFile) -> Fingerprinted:
-        return fingerprints.of(project.root / file.path)
-
-    gathered = gather(session, project, lock)
-    plan = make_plan(
-        config,
-        decisions,
-        session.formats[lock.format],
-        described,
-        [file for file in project.files() if not project.is_weight(file)],
-        gathered,
-        suppliers(session, project, config, decisions, local, fingerprints),
-    )
+    fingerprints = open_fingerprints(session, project)
+    plan, gathered = plan_image(session, project, lock, described, fingerprints)
+    for note in weight_notes(project, gathered):
+        session.progress.note(note)
     marks = read_marks(session, project, lock)
     session.notes.check()
     return Prepared(
@@ -124,3 +115,32 @@ def prepare(session: Session, project: Project, *, writes: bool, locked: bool = 
         gathered=gathered,
         pinned=pinned,
     )
+
+
+def open_fingerprints(session: Session, project: Project) -> Fingerprints:
+    """Open what earlier runs found in the project's files."""
+    store = session.cache / "fingerprints" / blake3(os.fsencode(project.root)).hexdigest()
+    session.kept.used(store)
+    return Fingerprints(store, session.seal, trusting=not session.settings.paranoid, note=session.progress.note)
+
+
+def plan_image(
+    session: Session, project: Project, lock: Lock, described: Described, fingerprints: Fingerprints
+) -> tuple[Plan, Gathered]:
+    """Plan the image that the lock makes of the project, by the rules of its format."""
+    decisions = lock.platforms[project.config.pack.platform]
+
+    def local(file: ProjectFile) -> Fingerprinted:
+        return fingerprints.of(project.root / file.path)
+
+    gathered = gather(session, project, lock)
+    plan = make_plan(
+        project.config,
+        decisions,
+        session.formats[lock.format],
+        described,
+        [file for file in project.files() if not project.is_weight(file)],
+        gathered,
+        suppliers(session, project, project.config, decisions, local, fingerprints),
+    )
+    return plan, gathered

@@ -59,9 +59,12 @@ def gather(session: Session, project: Project, lock: Lock) -> Gathered:
         for locked in lock.weights
     ]
     _check_places(project, [found.weight for found in managed])
-    for note in _notes(project, local, [found.weight.name for found in (*own, *managed)]):
-        session.progress.note(note)
     return Gathered(weights=(*own, *managed), layer_size=size)
+
+
+def weight_notes(project: Project, gathered: Gathered) -> Iterator[Note]:
+    """What is to be said of them."""
+    return _notes(project, local_weights(project), [found.weight.name for found in gathered.weights])
 
 
 def _own(project: Project, lock: Lock, file: ProjectFile, choice: SplitChoice, size: int) -> GatheredWeight:

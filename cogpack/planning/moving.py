@@ -1,0 +1,55 @@
+"""What a lock of another format costs: the layers that come out otherwise, which every target lacks."""
+
+import msgspec
+
+from cogpack.layers.layer import Form
+from cogpack.lockfile import Lock
+from cogpack.planning.known import known_layers
+from cogpack.planning.plan import Plan
+from cogpack.planning.prepare import describe_locked, open_fingerprints, plan_image
+from cogpack.project import Project
+from cogpack.session import Session
+
+
+class MovingLayer(msgspec.Struct, frozen=True, kw_only=True):
+    """A layer of the new lock's image. `size`: bytes as stored, None where only building tells; `about`: bytes of the
+    packages that it is made of. `moves`: the old lock's image has no such layer; None where nobody can tell, since no
+    run has read its files yet."""
+
+    name: str
+    size: int | None
+    about: int | None
+    moves: bool | None
+
+
+def moving_layers(
+    session: Session, project: Project, before: Lock | None, after: Lock
+) -> tuple[MovingLayer, ...] | None:
+    """Those that move or may move, bottom first, of the project as it is now: nothing is built for it.
+
+    None where the image of `before` is not known: it has no such platform, or a format that is no longer built.
+    """
+    if before is None or before.format not in session.formats or project.config.pack.platform not in before.platforms:
+        return None
+    if before.decisions == after.decisions:
+        return ()
+    old, new = _plan(session, project, before), _plan(session, project, after)
+    keys = {layer.key for layer in old.layers if layer.key is not None}
+    sizes = {layer.size(Form.PLAIN) for layer in old.layers if layer.key is None}
+    known = known_layers(new, after, session.facts)
+    return tuple(
+        MovingLayer(
+            name=layer.name,
+            size=known.size(layer),
+            about=new.fetched(layer),
+            # Of files that nobody has read, another size is proof enough.
+            moves=None if layer.key is None and layer.size(Form.PLAIN) in sizes else True,
+        )
+        for layer in new.layers
+        if layer.key is None or layer.key not in keys
+    )
+
+
+def _plan(session: Session, project: Project, lock: Lock) -> Plan:
+    described = describe_locked(project, lock)
+    return plan_image(session, project, lock, described, open_fingerprints(session, project))[0]
