@@ -36,7 +36,7 @@ def _indent(text: str, line: int) -> str:
     return found[0][: len(found[0]) - len(found[0].lstrip(" \t"))] if found else ""
 
 
-class Document:
+class YamlDocument:
     """Knows one YAML file: its name for messages, its notes, and its budget of values."""
 
     def __init__(self, text: bytes, *, path: str) -> None:
@@ -178,7 +178,7 @@ class Value:
     `line`: that of its key, for what has one.
     """
 
-    def __init__(self, document: Document, node: yaml.Node, key: str, *, line: int | None = None) -> None:
+    def __init__(self, document: YamlDocument, node: yaml.Node, key: str, *, line: int | None = None) -> None:
         self.document = document
         self.key = key
         self.line: int = line or node.start_mark.line + 1

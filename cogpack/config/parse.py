@@ -11,7 +11,7 @@ from typing import Literal, TypeVar, get_args
 
 from packaging.version import InvalidVersion, Version
 
-from cogpack.config.document import Document, Value
+from cogpack.config.document import Value, YamlDocument
 from cogpack.config.model import Arch, Config, PackOptions, PackWeights, RunStep, SecretMount, SplitRule
 from cogpack.config.weights import managed_weights
 from cogpack.notes import Code
@@ -55,7 +55,7 @@ _DENIED_PREFIXES = ("R8_", "REPLICATE_", "CUDA_", "NVIDIA_", "NV_", "PGET_", "KU
 
 def parse_config(text: bytes, *, path: str = "cog.yaml") -> Config:
     """Read `cog.yaml`; anything wrong in it is an `InputError` that names `path`, the line and the key."""
-    document = Document(text, path=path)
+    document = YamlDocument(text, path=path)
     root = document.root
     if root is None:
         return Config()

@@ -9,7 +9,7 @@ from cogpack.locking.requirements import python_minor
 from cogpack.oci import Platform
 from cogpack.reference import Reference
 from cogpack.resolve.base import resolve_base
-from cogpack.resolve.debs import PYTHONS, Mirror, renewed, resolve_debs
+from cogpack.resolve.debs import PYTHONS, DebianMirror, renewed, resolve_debs
 from cogpack.session import Session
 
 
@@ -52,7 +52,7 @@ def _debian(session: Session, config: Config, platform: Platform, kept: Base | N
         and not any("=" in name for name in wanted)
     ):
         return kept
-    mirror = Mirror.choose(config.pack.debian_mirror, session.environment)
+    mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
     return resolve_debs(
         suite=suite,
         arch=platform.architecture,

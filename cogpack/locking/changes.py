@@ -32,7 +32,7 @@ class Change(msgspec.Struct, frozen=True):
 def changes(before: Lock, after: Lock, platform: str) -> list[Change]:
     """List what changed, by kind, and each kind by name. Other platforms are as they were."""
     old, new = before.platforms.get(platform), after.platforms[platform]
-    was, held = _held(old.base) if old else _NOTHING, _held(new.base)
+    was, held = _in_words(old.base) if old else _NOTHING, _in_words(new.base)
     return [
         *_moves("image format", {"image format": str(before.format)}, {"image format": str(after.format)}),
         *_moves("base", was.base, held.base),
@@ -62,7 +62,7 @@ def holdings(decisions: Decisions) -> str:
     """Sum up: `130 Debian packages (89.2 MB) and 13 wheels (41.2 MB)`, or of an image its reference."""
     sizes = [wheel.size for wheel in decisions.wheels]
     known = f" ({size_text(sum(size or 0 for size in sizes))})" if None not in sizes else ""
-    return " and ".join([_held(decisions.base).text, f"{count_text(len(sizes), 'wheel')}{known}"])
+    return " and ".join([_in_words(decisions.base).text, f"{count_text(len(sizes), 'wheel')}{known}"])
 
 
 def _moves(kind: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
@@ -71,7 +71,7 @@ def _moves(kind: str, before: Mapping[str, str], after: Mapping[str, str]) -> It
             yield Change(kind, name, before.get(name), after.get(name))
 
 
-class _Held(msgspec.Struct, frozen=True):
+class _BaseInWords(msgspec.Struct, frozen=True):
     """Is what people are told of a base: its `text`; its name and version; and, by name, the versions of its
     packages."""
 
@@ -80,16 +80,16 @@ class _Held(msgspec.Struct, frozen=True):
     packages: Mapping[str, str] = {}
 
 
-_NOTHING = _Held("")
+_NOTHING = _BaseInWords("")
 
 
-def _held(base: Base) -> _Held:
+def _in_words(base: Base) -> _BaseInWords:
     match base:
         case DebianBase(packages=debs):
             text = f"{count_text(len(debs), 'Debian package')} ({size_text(sum(deb.size for deb in debs))})"
-            return _Held(text, {f"Debian {base.suite}": base.arch}, {deb.name: deb.version for deb in debs})
+            return _BaseInWords(text, {f"Debian {base.suite}": base.arch}, {deb.name: deb.version for deb in debs})
         case RegistryBase():
-            return _Held(base.reference, {base.reference: base.digest[7:19]})
+            return _BaseInWords(base.reference, {base.reference: base.digest[7:19]})
 
 
 def _wheels(decisions: Decisions | None, beside: Decisions | None) -> dict[str, str]:

@@ -16,7 +16,7 @@ from cogpack.layers.debs.archive import control_end, read_control
 from cogpack.layers.debs.configure import check_scripts, is_stood_in_for
 from cogpack.lockfile.bases import LockedDeb
 from cogpack.notes import Code, Note
-from cogpack.resolve.debs import Brought, Mirror
+from cogpack.resolve.debs import Brought, DebianMirror
 from cogpack.session import Session
 from cogpack.text import count_text
 from cogpack.threads import each
@@ -33,7 +33,7 @@ def deb_artifact(deb: LockedDeb) -> Artifact:
 
 
 def check_maintainer_scripts(
-    session: Session, packages: Sequence[Brought], mirror: Mirror, places: Mapping[str, str]
+    session: Session, packages: Sequence[Brought], mirror: DebianMirror, places: Mapping[str, str]
 ) -> None:
     """Raise one `InputError` of all `packages` whose scripts do more than is known. `places`: by requested package."""
     unknown = [found for found in packages if not is_stood_in_for(found.deb.name)]
@@ -68,7 +68,7 @@ def _placed(error: InputError, found: Brought, places: Mapping[str, str]) -> Inp
     return InputError(f"{where}{way}{error.message.removeprefix('build.system_packages: ')}", next_step=error.next_step)
 
 
-def _control(session: Session, deb: LockedDeb, mirror: Mirror) -> dict[str, bytes]:
+def _control(session: Session, deb: LockedDeb, mirror: DebianMirror) -> dict[str, bytes]:
     where = f"package {deb.name} {deb.version}"
     artifact = deb_artifact(deb)
     if session.store.find(artifact):

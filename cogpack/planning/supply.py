@@ -21,7 +21,7 @@ from cogpack.planning.bases import BaseSupply
 from cogpack.planning.plan import Suppliers
 from cogpack.project import Project, ProjectFile
 from cogpack.reference import Reference
-from cogpack.resolve.debs import Mirror, deb_urls
+from cogpack.resolve.debs import DebianMirror, deb_urls
 from cogpack.resolve.wheels import Indexes, TargetPython, wheel_urls
 from cogpack.session import Session
 
@@ -62,7 +62,7 @@ def suppliers(
 
 def _package(session: Session, config: Config, base: DebianBase, deb: LockedDeb) -> Input:
     def urls() -> list[str]:
-        return deb_urls(deb, Mirror.choose(config.pack.debian_mirror, session.environment), base)
+        return deb_urls(deb, DebianMirror.choose(config.pack.debian_mirror, session.environment), base)
 
     return Input(supply=session.supply, artifact=deb_artifact(deb), noun="Debian package", urls=urls)
 

@@ -17,7 +17,7 @@ MAX_BYTES = 4 * 1024 * 1024
 _MAX_DEPTH = 50
 
 
-class Inputs(msgspec.Struct, frozen=True):
+class ProjectInputs(msgspec.Struct, frozen=True):
     """Is what was read of them. `requirements`: all files merged, wheels' paths relative to the project. `normalised`:
     bytes by file name.
 
@@ -29,7 +29,7 @@ class Inputs(msgspec.Struct, frozen=True):
     faults: tuple[InputError, ...] = ()
 
 
-def read_inputs(root: Path, config: Config, *, config_name: str) -> Inputs:
+def read_inputs(root: Path, config: Config, *, config_name: str) -> ProjectInputs:
     """Read every file that `config` names for its packages; all must lie inside `root`."""
     reader = _InputFiles(root)
     packages = Requirements()
@@ -47,7 +47,7 @@ def read_inputs(root: Path, config: Config, *, config_name: str) -> Inputs:
     normalised |= {name: found.normalised().encode() for name, found in reader.files.items()}
     for wheel in reader.merged.local_wheels:
         normalised[wheel.file] = _sha256(root, wheel).encode()
-    return Inputs(reader.merged, dict(sorted(normalised.items())), tuple(reader.faults))
+    return ProjectInputs(reader.merged, dict(sorted(normalised.items())), tuple(reader.faults))
 
 
 class _InputFiles:

@@ -22,7 +22,7 @@ from cogpack.notes import Code, Note
 from cogpack.project.caches import Caches
 from cogpack.project.files import Identity, Listing, ProjectFile, holds, is_never, keeps, list_files, own_output
 from cogpack.project.ignore import Patterns, parse_ignore
-from cogpack.project.inputs import Inputs, read_inputs
+from cogpack.project.inputs import ProjectInputs, read_inputs
 from cogpack.project.lfs import LfsAttributes
 from cogpack.project.links import Links
 from cogpack.project.secrets import secret_notes
@@ -239,7 +239,7 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         return self.read(path) if file is not None and file.size <= _MAX_SOURCE else None
 
     @cached_property
-    def _inputs(self) -> Inputs:
+    def _inputs(self) -> ProjectInputs:
         return read_inputs(self.root, self.config, config_name=self.config_path.name)
 
     @cached_property

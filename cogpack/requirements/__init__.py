@@ -7,24 +7,24 @@ on a requirement's own line, and lines for `cog` itself, which the tool provides
 
 from cogpack.requirements.model import (
     VARIABLE,
-    Address,
     Include,
     LocalLinks,
     LocalWheel,
     Options,
     RequirementLine,
     Requirements,
+    UnexpandedAddress,
 )
 from cogpack.requirements.parse import parse_requirements
 
 __all__ = [
     "VARIABLE",
-    "Address",
     "Include",
     "LocalLinks",
     "LocalWheel",
     "Options",
     "RequirementLine",
     "Requirements",
+    "UnexpandedAddress",
     "parse_requirements",
 ]

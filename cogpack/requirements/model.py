@@ -50,7 +50,7 @@ class LocalLinks(msgspec.Struct, frozen=True, kw_only=True):
     line: int
 
 
-class Address(msgspec.Struct, frozen=True, kw_only=True):
+class UnexpandedAddress(msgspec.Struct, frozen=True, kw_only=True):
     """Stands for an address with `${NAME}` in it, which can be checked only where the environment is known.
 
     `what`: the option or the package that it belongs to.
@@ -102,7 +102,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     includes: tuple[Include, ...] = ()
     options: Options = Options()
     local_links: tuple[LocalLinks, ...] = ()
-    addresses: tuple[Address, ...] = ()
+    addresses: tuple[UnexpandedAddress, ...] = ()
     notes: tuple[Note, ...] = ()
 
     @property

@@ -13,13 +13,13 @@ from cogpack.errors import InputError, together
 from cogpack.notes import Code, Note
 from cogpack.requirements.model import (
     VARIABLE,
-    Address,
     Include,
     LocalLinks,
     LocalWheel,
     Options,
     RequirementLine,
     Requirements,
+    UnexpandedAddress,
     anonymous,
 )
 
@@ -136,7 +136,7 @@ class _Line:
         return self._noted(found, f"{name} left out; build.sdk_version chooses the SDK")
 
     def _addressed(self, found: Requirements, what: str, text: str) -> Requirements:
-        address = Address(what=what, text=text, path=self.path, line=self.line)
+        address = UnexpandedAddress(what=what, text=text, path=self.path, line=self.line)
         return msgspec.structs.replace(found, addresses=(*found.addresses, address))
 
     def _noted(self, found: Requirements, message: str) -> Requirements:

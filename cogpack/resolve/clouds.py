@@ -16,7 +16,7 @@ _GOOGLE = ("Google", "log in: gcloud auth application-default login")
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
 
 
-class Aws:
+class AwsIdentity:
     """Signs as whom botocore finds us to be: environment, profile, SSO, web identity, container or instance metadata;
     or nobody.
 
@@ -53,7 +53,7 @@ class Aws:
         return dict(request.headers.items())
 
 
-class Google:
+class GoogleIdentity:
     """Signs as whom google-auth finds us to be: Application Default Credentials, workload identity, metadata; or
     nobody."""
 

@@ -9,7 +9,7 @@ from integration.conftest import ROOT, Project
 from support.dockerd import Docker
 from support.registry import docker_registry
 
-from cogpack.resolve.debs import Mirror
+from cogpack.resolve.debs import DebianMirror
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +36,7 @@ def test_a_default_container_builds_as_nobody_then_without_any_network(
         options += ["-v", f"{shared}:/shared", "-w", "/shared/hello", "-e", "HOME=/shared/home"]
         options += ["-e", "PYTHONPATH=/shared/lib", "-e", "COGPACK_CACHE_DIR=/shared/cache"]
         options += [word for name in _SETTINGS if name in os.environ for word in ("-e", name)]
-        mirror = Mirror.choose(None, os.environ)  # the one that this machine can reach
+        mirror = DebianMirror.choose(None, os.environ)  # the one that this machine can reach
         options += ["-e", f"COGPACK_DEBIAN_MIRROR={mirror.main},{mirror.security}"]
         if bundle := os.environ.get("SSL_CERT_FILE"):
             options += ["-v", f"{Path(bundle).resolve()}:/shared-ca.pem:ro"]

@@ -4,9 +4,9 @@
 `relation` and `version`; `renamed` and `chains` tell people of it; `mirror` and `urls` say where files are fetched.
 """
 
-from cogpack.resolve.debs.mirror import Mirror
+from cogpack.resolve.debs.mirror import DebianMirror
 from cogpack.resolve.debs.renamed import renewed
 from cogpack.resolve.debs.resolver import BASE_PACKAGES, PYTHONS, Brought, resolve_debs
 from cogpack.resolve.debs.urls import deb_urls
 
-__all__ = ["BASE_PACKAGES", "PYTHONS", "Brought", "Mirror", "deb_urls", "renewed", "resolve_debs"]
+__all__ = ["BASE_PACKAGES", "PYTHONS", "Brought", "DebianMirror", "deb_urls", "renewed", "resolve_debs"]

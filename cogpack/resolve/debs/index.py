@@ -54,7 +54,7 @@ class _Table(msgspec.Struct, array_like=True):
     essential: list[str]
 
 
-class Index:
+class DebianIndex:
     """Finds packages by name in the parsed form."""
 
     def __init__(self, records: BinaryIO, table: _Table) -> None:
@@ -86,7 +86,7 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
-def open_index(directory: Path, sha256: str, seal: Seal) -> Index | None:
+def open_index(directory: Path, sha256: str, seal: Seal) -> DebianIndex | None:
     """Open what was parsed before, with this `seal`, of the index whose compressed file has this sha256; else None."""
     records, table = _paths(directory, sha256)
     try:
@@ -101,7 +101,7 @@ def open_index(directory: Path, sha256: str, seal: Seal) -> Index | None:
     for path in (records, table):
         with suppress(OSError):
             os.utime(path)  # a cache is cleaned of what was not wanted for long
-    return Index(stream, msgspec.msgpack.decode(found[_HASH:], type=_Table))
+    return DebianIndex(stream, msgspec.msgpack.decode(found[_HASH:], type=_Table))
 
 
 def _paths(directory: Path, sha256: str) -> tuple[Path, Path]:
@@ -116,7 +116,7 @@ def _hashed(stream: BinaryIO) -> bytes:
     return hasher.digest()
 
 
-def parse_index(data: bytes, *, url: str, size: int, directory: Path, sha256: str, seal: Seal) -> Index:
+def parse_index(data: bytes, *, url: str, size: int, directory: Path, sha256: str, seal: Seal) -> DebianIndex:
     """Unpack and parse `data`, a verified `Packages.xz` or `.gz` that holds `size` bytes, into `directory`."""
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)

@@ -26,14 +26,16 @@ _URL = re.compile(r"https?://[^\s,@]+")
 _LINE = re.compile(r"deb\s+(?:\[[^\]]*\]\s+)?(https?://\S+)\s+(\S+)\s+(.+)")
 
 
-class Mirror(msgspec.Struct, frozen=True, kw_only=True):
+class DebianMirror(msgspec.Struct, frozen=True, kw_only=True):
     """Holds the base URLs of the two archives; `pool/` and `dists/` are below them."""
 
     main: str
     security: str
 
     @classmethod
-    def choose(cls, setting: str | None, environment: Mapping[str, str], sources: Path = Path("/etc/apt")) -> "Mirror":
+    def choose(
+        cls, setting: str | None, environment: Mapping[str, str], sources: Path = Path("/etc/apt")
+    ) -> "DebianMirror":
         """Take the mirror that was set ("main" or "main,security"), else that of this host's apt, else Debian's own."""
         for where, value in (("the Debian mirror", setting), (ENVIRONMENT, environment.get(ENVIRONMENT))):
             if value:
@@ -48,7 +50,7 @@ class Mirror(msgspec.Struct, frozen=True, kw_only=True):
         return f"{base}/{path}"
 
 
-def _parse(value: str, where: str) -> Mirror:
+def _parse(value: str, where: str) -> DebianMirror:
     main, _, security = (part.strip().rstrip("/") for part in value.partition(","))
     for url in (main, security or main):
         if not _URL.fullmatch(url):
@@ -56,7 +58,7 @@ def _parse(value: str, where: str) -> Mirror:
                 f"{where}: expected a URL, or two with a comma between, found {value!r:.200}",
                 next_step=f"write it like {_OFFICIAL[MAIN]},{_OFFICIAL[SECURITY]}",
             )
-    return Mirror(main=main, security=security or _OFFICIAL[SECURITY])
+    return DebianMirror(main=main, security=security or _OFFICIAL[SECURITY])
 
 
 def _host_sources(directory: Path) -> Iterator[tuple[Archive, str]]:

@@ -14,8 +14,8 @@ from cogpack.lockfile.bases import DebianBase, DebianRelease, LockedDeb
 from cogpack.notes import Code, Note
 from cogpack.progress import Progress, Task
 from cogpack.resolve.debs.chains import chains
-from cogpack.resolve.debs.index import Index, open_index, parse_index
-from cogpack.resolve.debs.mirror import MAIN, SECURITY, Archive, Mirror
+from cogpack.resolve.debs.index import DebianIndex, open_index, parse_index
+from cogpack.resolve.debs.mirror import MAIN, SECURITY, Archive, DebianMirror
 from cogpack.resolve.debs.release import Release, verify_release
 from cogpack.resolve.debs.solver import Candidate, Universe, solve
 from cogpack.seal import Seal
@@ -67,7 +67,7 @@ def resolve_debs(
     http: Http,
     cache: Path,
     seal: Seal,
-    mirror: Mirror,
+    mirror: DebianMirror,
     places: Mapping[str, str] = {},
     examine: Examine | None = None,
     now: datetime | None = None,
@@ -191,7 +191,7 @@ def _locked(candidate: Candidate, archive: Archive, requested: set[str]) -> Lock
     )
 
 
-def _release(archive: Archive, suite: str, http: Http, mirror: Mirror, now: datetime) -> Release:
+def _release(archive: Archive, suite: str, http: Http, mirror: DebianMirror, now: datetime) -> Release:
     url = mirror.url(archive, f"dists/{suite}/InRelease")
     return verify_release(_get(http, url, _INRELEASE_LIMIT), url=url, codename=suite, now=now)
 
@@ -202,11 +202,11 @@ def _index(
     release: Release,
     arch: str,
     http: Http,
-    mirror: Mirror,
+    mirror: DebianMirror,
     cache: Path,
     seal: Seal,
     task: Task,
-) -> Index:
+) -> DebianIndex:
     plain = f"main/binary-{arch}/Packages"
     text = release.files.get(plain)
     for name in (f"{plain}.xz", f"{plain}.gz"):

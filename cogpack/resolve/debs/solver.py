@@ -13,7 +13,7 @@ from difflib import get_close_matches
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.resolve.debs.index import Index, IndexedPackage
+from cogpack.resolve.debs.index import DebianIndex, IndexedPackage
 from cogpack.resolve.debs.relation import Relation, parse_relations
 from cogpack.resolve.debs.renamed import RENAMED
 from cogpack.resolve.debs.version import version_key
@@ -38,7 +38,7 @@ class Candidate(msgspec.Struct, frozen=True):
 class Universe:
     """Holds all packages that could be installed: of the suite and its updates, newest version first."""
 
-    def __init__(self, indexes: Sequence[Index]) -> None:
+    def __init__(self, indexes: Sequence[DebianIndex]) -> None:
         self._indexes = indexes
         self._candidates: dict[str, list[Candidate]] = {}
 

@@ -1,12 +1,12 @@
 """A locked package file may be fetched from these addresses."""
 
 from cogpack.lockfile.bases import DebianBase, LockedDeb
-from cogpack.resolve.debs.mirror import Mirror
+from cogpack.resolve.debs.mirror import DebianMirror
 
 _SNAPSHOT = "https://snapshot.debian.org/archive"
 
 
-def deb_urls(deb: LockedDeb, mirror: Mirror, base: DebianBase) -> list[str]:
+def deb_urls(deb: LockedDeb, mirror: DebianMirror, base: DebianBase) -> list[str]:
     """Give the mirror's address first, then that of Debian's snapshot service, which keeps what pools have dropped."""
     snapshots = sorted(release.snapshot for release in base.releases if release.archive == deb.archive)
     return [

@@ -11,7 +11,7 @@ from cogpack.http import Http
 from cogpack.remote import RemoteFile
 from cogpack.resolve.weights.gs import Gcs
 from cogpack.resolve.weights.hub import Hub
-from cogpack.resolve.weights.listing import FoundFile, Server, wanted
+from cogpack.resolve.weights.listing import FoundFile, WeightServer, wanted
 from cogpack.resolve.weights.s3 import S3
 from cogpack.resolve.weights.web import Web
 
@@ -28,7 +28,7 @@ class Servers:
     """Knows a server of each kind, which learns who we are once a command, and not before it is needed."""
 
     def __init__(self, http: Http, environment: Mapping[str, str]) -> None:
-        self._kinds: Mapping[str, Server] = {
+        self._kinds: Mapping[str, WeightServer] = {
             "hf": Hub(http, environment),
             "s3": S3(http, environment),
             "gs": Gcs(http, environment),
@@ -36,11 +36,11 @@ class Servers:
         }
 
     def find(self, source: WeightSource, kept: Mapping[str, str]) -> list[FoundFile]:
-        """See `Server.find`."""
+        """See `WeightServer.find`."""
         return self._kinds[_kind(source.uri)].find(source, kept)
 
     def open(self, uri: str, file: str, revision: str | None, size: int) -> RemoteFile:
-        """See `Server.open`."""
+        """See `WeightServer.open`."""
         return self._kinds[_kind(uri)].open(uri, file, revision, size)
 
 

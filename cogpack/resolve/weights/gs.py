@@ -15,8 +15,8 @@ from cogpack.errors import CogpackError, InputError
 from cogpack.http import Http, Response, Stream, redacted
 from cogpack.oci import decode
 from cogpack.remote import RemoteFile
-from cogpack.resolve.clouds import Google
-from cogpack.resolve.weights.listing import MAX_DIGITS, FoundFile, Listed, below, choose
+from cogpack.resolve.clouds import GoogleIdentity
+from cogpack.resolve.weights.listing import MAX_DIGITS, FoundFile, ListedObject, below, choose
 from cogpack.resolve.weights.refusals import refused
 
 _URI = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(.*))?", re.DOTALL)
@@ -33,8 +33,8 @@ class _Object(msgspec.Struct):
     generation: _Number
 
     @property
-    def listed(self) -> Listed:
-        return Listed(self.name, int(self.size), self.generation)
+    def listed(self) -> ListedObject:
+        return ListedObject(self.name, int(self.size), self.generation)
 
 
 class _Page(msgspec.Struct, rename="camel"):
@@ -51,7 +51,7 @@ class Gcs:
     def __init__(self, http: Http, environment: Mapping[str, str]) -> None:
         self._http = http
         self._lock = threading.Lock()
-        self._google: Google | None = None
+        self._google: GoogleIdentity | None = None
         emulator = environment.get("STORAGE_EMULATOR_HOST", "")
         self._emulated = bool(emulator)
         if emulator and "://" not in emulator:
@@ -80,7 +80,7 @@ class Gcs:
         return RemoteFile(self._http, f"gs://{bucket}/{quote(file)}", size, partial(self._get, bucket, file, revision))
 
     def _files(self, bucket: str, prefix: str) -> Iterator[FoundFile]:
-        def read(token: str) -> tuple[list[Listed], str]:
+        def read(token: str) -> tuple[list[ListedObject], str]:
             query = {"prefix": prefix, "maxResults": str(_PAGE), "fields": f"nextPageToken,items({_FIELDS})"}
             answer = self._request(self._url(bucket, None, query | ({"pageToken": token} if token else {})))
             if answer.status != 200:
@@ -90,7 +90,7 @@ class Gcs:
 
         return below(f"gs://{bucket}/{prefix}", prefix, read)
 
-    def _object(self, bucket: str, name: str, generation: str | None = None) -> Listed | None:
+    def _object(self, bucket: str, name: str, generation: str | None = None) -> ListedObject | None:
         """Ask what is known of it; None if it is not there."""
         query = {"fields": _FIELDS} | ({"generation": generation} if generation else {})
         answer = self._request(self._url(bucket, name, query))
@@ -128,7 +128,7 @@ class Gcs:
         if self._emulated:
             return headers
         with self._lock:
-            self._google = self._google or Google()
+            self._google = self._google or GoogleIdentity()
         parts = urlsplit(url)
         if not self._google.anonymous and parts.scheme != "https" and not self._http.trust.allows_plain(parts.netloc):
             raise InputError(

@@ -34,7 +34,7 @@ class FoundFile(msgspec.Struct, frozen=True, kw_only=True):
     sha256: Digest | None = None
 
 
-class Server(Protocol):
+class WeightServer(Protocol):
     """Answers for one kind of source. One object serves a whole command, and many threads."""
 
     def find(self, source: WeightSource, kept: Mapping[str, str]) -> list[FoundFile]:
@@ -79,7 +79,7 @@ def choose(source: WeightSource, listed: Iterable[FoundFile]) -> list[FoundFile]
     return [chosen[path] for path in sorted(chosen)]
 
 
-class Listed(msgspec.Struct, frozen=True):
+class ListedObject(msgspec.Struct, frozen=True):
     """Describes an object of a bucket, by its whole name."""
 
     name: str
@@ -87,7 +87,7 @@ class Listed(msgspec.Struct, frozen=True):
     revision: str | None = None
 
 
-def below(where: str, prefix: str, read: Callable[[str], tuple[Sequence[Listed], str]]) -> Iterator[FoundFile]:
+def below(where: str, prefix: str, read: Callable[[str], tuple[Sequence[ListedObject], str]]) -> Iterator[FoundFile]:
     """Give the files of a bucket whose names begin with `prefix`; what stands for an empty folder is left out.
 
     `read`: the page that a token names (the first: ""), and the next page's token ("": there is none).

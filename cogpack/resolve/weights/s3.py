@@ -18,8 +18,8 @@ from cogpack.digest import Digest
 from cogpack.errors import CogpackError, InputError
 from cogpack.http import Http, Response, Stream
 from cogpack.remote import RemoteFile
-from cogpack.resolve.clouds import Aws
-from cogpack.resolve.weights.listing import MAX_DIGITS, FoundFile, Listed, below, choose
+from cogpack.resolve.clouds import AwsIdentity
+from cogpack.resolve.weights.listing import MAX_DIGITS, FoundFile, ListedObject, below, choose
 from cogpack.resolve.weights.refusals import refused
 from cogpack.resolve.weights.s3_listing import MAX_KEYS, parse_page
 
@@ -44,7 +44,7 @@ class S3:
         self._http = http
         self._environment = environment
         self._lock = threading.Lock()
-        self._aws: Aws | None = None
+        self._aws: AwsIdentity | None = None
         self._buckets: dict[str, _Bucket] = {}
 
     def find(self, source: WeightSource, kept: Mapping[str, str]) -> list[FoundFile]:
@@ -67,7 +67,7 @@ class S3:
     def _bucket(self, name: str) -> "_Bucket":
         with self._lock:
             if name not in self._buckets:
-                self._aws = self._aws or Aws()
+                self._aws = self._aws or AwsIdentity()
                 self._buckets[name] = _bucket(self._http, self._aws, self._environment, name)
             return self._buckets[name]
 
@@ -79,7 +79,7 @@ def _parse(uri: str) -> tuple[str, str]:
     return match[1], match[2] or ""
 
 
-def _bucket(http: Http, aws: Aws, environment: Mapping[str, str], name: str) -> "_Bucket":
+def _bucket(http: Http, aws: AwsIdentity, environment: Mapping[str, str], name: str) -> "_Bucket":
     region = environment.get("AWS_REGION") or aws.region or "us-east-1"
     endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL") or aws.endpoint
     if endpoint:
@@ -104,7 +104,7 @@ def _host(region: str) -> str:
 class _Bucket:
     """Asks one bucket. `base`: its address, without a slash at the end."""
 
-    def __init__(self, http: Http, aws: Aws, name: str, region: str, base: str) -> None:
+    def __init__(self, http: Http, aws: AwsIdentity, name: str, region: str, base: str) -> None:
         self._http = http
         self._aws = aws
         self._region = region
@@ -114,7 +114,7 @@ class _Bucket:
     def files(self, prefix: str) -> Iterator[FoundFile]:
         """List by ListObjectsV2, all pages."""
 
-        def read(token: str) -> tuple[list[Listed], str]:
+        def read(token: str) -> tuple[list[ListedObject], str]:
             query = {"list-type": "2", "prefix": prefix, "max-keys": str(MAX_KEYS), "encoding-type": "url"}
             answer = self._request("GET", "", query | ({"continuation-token": token} if token else {}))
             if answer.status != 200:

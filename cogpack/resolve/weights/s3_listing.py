@@ -3,19 +3,19 @@
 from urllib.parse import unquote_plus
 from xml.parsers import expat
 
-from cogpack.resolve.weights.listing import MAX_DIGITS, Listed
+from cogpack.resolve.weights.listing import MAX_DIGITS, ListedObject
 
 MAX_KEYS = 1000
 
 
-def parse_page(body: bytes) -> tuple[list[Listed], str]:
+def parse_page(body: bytes) -> tuple[list[ListedObject], str]:
     """Give the objects and the next page's token of an answer with `encoding-type=url`; `ValueError` of what is
     none."""
     above: list[str] = []
     text: list[str] = []
     page: dict[str, str] = {}
     entry: dict[str, str] = {}
-    objects: list[Listed] = []
+    objects: list[ListedObject] = []
 
     def start(name: str, _: dict[str, str]) -> None:
         above.append(name)
@@ -30,7 +30,7 @@ def parse_page(body: bytes) -> tuple[list[Listed], str]:
         elif above == ["ListBucketResult"] and name == "Contents":
             if len(objects) == MAX_KEYS or not entry["Size"].isdecimal() or len(entry["Size"]) > MAX_DIGITS:
                 raise ValueError("more keys than were asked for, or one without a size")
-            objects.append(Listed(unquote_plus(entry["Key"], errors="strict"), int(entry["Size"])))
+            objects.append(ListedObject(unquote_plus(entry["Key"], errors="strict"), int(entry["Size"])))
             entry.clear()
 
     def doctype(*_: object) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from cogpack.errors import InputError
-from cogpack.requirements import VARIABLE, Address
+from cogpack.requirements import VARIABLE, UnexpandedAddress
 
 
 def expanded(text: str, environment: Mapping[str, str]) -> str:
@@ -21,7 +21,7 @@ def hidden(text: str, addresses: Iterable[str], environment: Mapping[str, str]) 
     return text
 
 
-def check_address(address: Address, environment: Mapping[str, str]) -> None:
+def check_address(address: UnexpandedAddress, environment: Mapping[str, str]) -> None:
     """Raise `InputError` where a variable is not set, or the whole is no address then. No value is shown."""
     where = f"{address.path}:{address.line}: {address.what}"
     unset = sorted({name for name in VARIABLE.findall(address.text) if not environment.get(name)})

@@ -18,7 +18,7 @@ _ENUMERABLE = frozenset({"string", "integer", "number", "boolean", "secret"}) | 
 _IN_UNIONS = frozenset({"string", "integer", "number", "boolean", "object", "dict", "class"})
 
 
-class Inputs(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+class InputSchema(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """Holds properties and required names in the order of the signature, and enums by parameter."""
 
     properties: dict[str, Piece]
@@ -28,9 +28,9 @@ class Inputs(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     notes: list[Note]
 
 
-def describe_inputs(sources: Sources, target: TargetFunction) -> Inputs:
+def describe_inputs(sources: Sources, target: TargetFunction) -> InputSchema:
     """Describe all parameters of the function, or raise an `InputError` for the first that can't be an input."""
-    found = Inputs(properties={}, required=[], enums={}, places={}, notes=[])
+    found = InputSchema(properties={}, required=[], enums={}, places={}, notes=[])
     for argument, default in _parameters(target):
         sources.spend(10)
         place = Place(target.place.path, argument.lineno, f"parameter {argument.arg!r}")
@@ -62,7 +62,7 @@ def _parameters(target: TargetFunction) -> list[tuple[ast.arg, ast.expr | None]]
     return found + list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
 
 
-def _add(sources: Sources, inputs: Inputs, name: str, type_: Type, given: Arguments, place: Place) -> None:
+def _add(sources: Sources, inputs: InputSchema, name: str, type_: Type, given: Arguments, place: Place) -> None:
     plain, optional = type_.optional()
     _check_type(sources, plain, place)
     _check_arguments(inputs, plain, given, place)
@@ -157,7 +157,7 @@ def _is_single(sources: Sources, type_: Type) -> bool:
     return type_.kind in SCALARS or type_.kind == "dict"
 
 
-def _check_arguments(inputs: Inputs, type_: Type, given: Arguments, place: Place) -> None:
+def _check_arguments(inputs: InputSchema, type_: Type, given: Arguments, place: Place) -> None:
     limits = {
         name: value
         for name in ("ge", "le", "min_length", "max_length", "regex")
@@ -204,7 +204,7 @@ def _fitting(kind: str) -> frozenset[str]:
     return frozenset()
 
 
-def _check_pattern(inputs: Inputs, pattern: str, place: Place) -> None:
+def _check_pattern(inputs: InputSchema, pattern: str, place: Place) -> None:
     fault = pattern_fault(pattern)
     if fault:
         raise place.error(

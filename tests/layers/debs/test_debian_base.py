@@ -22,7 +22,7 @@ from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
 from cogpack.layers.tar import segments
 from cogpack.lockfile.bases import DebianBase, LockedDeb
 from cogpack.progress import SILENT, Cancellation
-from cogpack.resolve.debs import PYTHONS, Mirror, deb_urls, resolve_debs
+from cogpack.resolve.debs import PYTHONS, DebianMirror, deb_urls, resolve_debs
 from cogpack.seal import THIS_RUN
 
 pytestmark = pytest.mark.integration
@@ -49,7 +49,7 @@ class Base:
 @pytest.fixture(scope="module", params=sorted(PYTHONS))
 def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Base:
     cache = tmp_path_factory.mktemp("cache")
-    mirror = Mirror.choose(None, os.environ)
+    mirror = DebianMirror.choose(None, os.environ)
     with Http() as http:
         store = Store(cache, http)
         try:

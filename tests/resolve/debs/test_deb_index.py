@@ -7,13 +7,13 @@ import pytest
 from support.debs import stanza
 
 from cogpack.errors import MismatchError
-from cogpack.resolve.debs.index import Index, open_index, parse_index
+from cogpack.resolve.debs.index import DebianIndex, open_index, parse_index
 from cogpack.seal import Seal
 
 SEAL = Seal()
 
 
-def parse(text: str, directory: Path, *, packed: bytes | None = None, size: int | None = None) -> Index:
+def parse(text: str, directory: Path, *, packed: bytes | None = None, size: int | None = None) -> DebianIndex:
     data = lzma.compress(text.encode()) if packed is None else packed
     size = len(text) if size is None else size
     return parse_index(data, url="http://m/Packages.xz", size=size, directory=directory, sha256="ab" * 32, seal=SEAL)

@@ -4,25 +4,25 @@ import pytest
 
 from cogpack.errors import InputError
 from cogpack.lockfile.bases import DebianBase, DebianRelease, LockedDeb
-from cogpack.resolve.debs import Mirror, deb_urls
+from cogpack.resolve.debs import DebianMirror, deb_urls
 
-OFFICIAL = Mirror(main="http://ftp.debian.org/debian", security="http://security.debian.org/debian-security")
+OFFICIAL = DebianMirror(main="http://ftp.debian.org/debian", security="http://security.debian.org/debian-security")
 
 
 def test_without_anything_else_debians_own_servers_are_used(tmp_path: Path) -> None:
-    assert Mirror.choose(None, {}, tmp_path) == OFFICIAL
+    assert DebianMirror.choose(None, {}, tmp_path) == OFFICIAL
 
 
 def test_the_setting_wins_over_the_environment(tmp_path: Path) -> None:
     environment = {"COGPACK_DEBIAN_MIRROR": "http://two/debian"}
-    assert Mirror.choose("http://one/debian/", environment, tmp_path).main == "http://one/debian"
-    assert Mirror.choose(None, environment, tmp_path).main == "http://two/debian"
+    assert DebianMirror.choose("http://one/debian/", environment, tmp_path).main == "http://one/debian"
+    assert DebianMirror.choose(None, environment, tmp_path).main == "http://two/debian"
 
 
 def test_both_archives_can_be_set(tmp_path: Path) -> None:
-    chosen = Mirror.choose("http://one/debian, http://one/sec", {}, tmp_path)
+    chosen = DebianMirror.choose("http://one/debian, http://one/sec", {}, tmp_path)
     assert chosen.url("debian-security", "pool/x.deb") == "http://one/sec/pool/x.deb"
-    assert Mirror.choose("http://one/debian", {}, tmp_path).security == OFFICIAL.security
+    assert DebianMirror.choose("http://one/debian", {}, tmp_path).security == OFFICIAL.security
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_both_archives_can_be_set(tmp_path: Path) -> None:
 )
 def test_what_is_no_web_address_is_refused(value: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a URL"):
-        Mirror.choose(value, {}, tmp_path)
+        DebianMirror.choose(value, {}, tmp_path)
 
 
 def test_the_hosts_one_line_sources_are_read(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_the_hosts_one_line_sources_are_read(tmp_path: Path) -> None:
         "deb [arch=amd64 signed-by=/k] http://near/debian trixie main contrib # nearest\n"
         "deb http://near/debian-security trixie-security main\n"
     )
-    assert Mirror.choose(None, {}, tmp_path) == Mirror(
+    assert DebianMirror.choose(None, {}, tmp_path) == DebianMirror(
         main="http://near/debian", security="http://near/debian-security"
     )
 
@@ -52,7 +52,9 @@ def test_the_hosts_deb822_sources_are_read(tmp_path: Path) -> None:
         "Types: deb\nURIs: http://off/debian\nSuites: trixie\nComponents: main\nEnabled: no\n\n"
         "Types: deb\n# a remark\nURIs:\n http://near/debian\nSuites: trixie trixie-updates\nComponents: main\n"
     )
-    assert Mirror.choose(None, {}, tmp_path) == Mirror(main="http://near/debian", security=OFFICIAL.security)
+    assert DebianMirror.choose(None, {}, tmp_path) == DebianMirror(
+        main="http://near/debian", security=OFFICIAL.security
+    )
 
 
 def test_other_peoples_archives_are_left_alone(tmp_path: Path) -> None:
@@ -62,7 +64,7 @@ def test_other_peoples_archives_are_left_alone(tmp_path: Path) -> None:
         "deb https://vendor.example/ubuntu jammy main\ndeb https://vendor.example/apt stable main\n"
         "deb http://backports/debian trixie contrib\ndeb file:///srv/debian trixie main\n"
     )
-    assert Mirror.choose(None, {}, tmp_path) == OFFICIAL
+    assert DebianMirror.choose(None, {}, tmp_path) == OFFICIAL
 
 
 def test_a_locked_package_is_looked_for_on_the_mirror_and_then_in_the_snapshot_of_its_archive() -> None:

@@ -14,7 +14,7 @@ from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.http import Http
 from cogpack.http.retries import ATTEMPTS
 from cogpack.lockfile.bases import DebianBase
-from cogpack.resolve.debs import BASE_PACKAGES, Mirror, resolve_debs
+from cogpack.resolve.debs import BASE_PACKAGES, DebianMirror, resolve_debs
 from cogpack.resolve.debs import release as release_module
 from cogpack.seal import THIS_RUN
 
@@ -73,18 +73,18 @@ def away() -> list[bool]:
 
 
 @pytest.fixture
-def mirror(archive: Path, seen: list[str], away: list[bool]) -> Iterator[Mirror]:
+def mirror(archive: Path, seen: list[str], away: list[bool]) -> Iterator[DebianMirror]:
     handler = type("Handler", (_Handler,), {"seen": seen, "away": away})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=archive)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}"
-        yield Mirror(main=f"{url}/debian", security=f"{url}/debian-security")
+        yield DebianMirror(main=f"{url}/debian", security=f"{url}/debian-security")
         server.shutdown()
         thread.join()
 
 
-def resolve(mirror: Mirror, tmp_path: Path, *requests: str, arch: str = "amd64", **places: str) -> DebianBase:
+def resolve(mirror: DebianMirror, tmp_path: Path, *requests: str, arch: str = "amd64", **places: str) -> DebianBase:
     with Http() as client:
         return resolve_debs(
             suite="trixie",
@@ -98,7 +98,7 @@ def resolve(mirror: Mirror, tmp_path: Path, *requests: str, arch: str = "amd64",
         )
 
 
-def test_packages_that_cant_be_had_are_named_where_they_stand_all_at_once(mirror: Mirror, tmp_path: Path) -> None:
+def test_packages_that_cant_be_had_are_named_where_they_stand_all_at_once(mirror: DebianMirror, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         resolve(mirror, tmp_path, "toool", "tool", "libgone", toool="cog.yaml:4: x[0]", libgone="cog.yaml:6: x[2]")
     assert caught.value.message.splitlines() == [
@@ -111,7 +111,7 @@ def test_packages_that_cant_be_had_are_named_where_they_stand_all_at_once(mirror
 
 
 def test_the_decision_holds_the_base_the_essential_packages_and_what_was_asked_for(
-    mirror: Mirror, tmp_path: Path
+    mirror: DebianMirror, tmp_path: Path
 ) -> None:
     decision = resolve(mirror, tmp_path, "tool")
     assert [deb.name for deb in decision.packages] == sorted([*BASE_PACKAGES, "bash", "libc6", "libtool", "tool"])
@@ -124,52 +124,54 @@ def test_the_decision_holds_the_base_the_essential_packages_and_what_was_asked_f
     assert [release.suite for release in decision.releases] == ["trixie", "trixie-updates", "trixie-security"]
 
 
-def test_the_provider_of_a_requested_name_counts_as_requested(mirror: Mirror, tmp_path: Path) -> None:
+def test_the_provider_of_a_requested_name_counts_as_requested(mirror: DebianMirror, tmp_path: Path) -> None:
     assert [deb.name for deb in resolve(mirror, tmp_path, "libltdl").packages if deb.requested] == ["libtool"]
 
 
-def test_a_second_resolve_asks_only_for_the_releases(mirror: Mirror, tmp_path: Path, seen: list[str]) -> None:
+def test_a_second_resolve_asks_only_for_the_releases(mirror: DebianMirror, tmp_path: Path, seen: list[str]) -> None:
     first = resolve(mirror, tmp_path, "tool")
     del seen[:]
     assert resolve(mirror, tmp_path, "tool") == first
     assert [path.rpartition("/")[2] for path in seen] == ["InRelease"] * 3
 
 
-def test_a_mirror_that_goes_away_is_waited_for(mirror: Mirror, tmp_path: Path, away: list[bool]) -> None:
+def test_a_mirror_that_goes_away_is_waited_for(mirror: DebianMirror, tmp_path: Path, away: list[bool]) -> None:
     away += [False, *[True] * 20]
     assert resolve(mirror, tmp_path, "tool").packages
     assert away == []
 
 
-def test_a_mirror_that_never_was_there_is_not_waited_for(mirror: Mirror, tmp_path: Path, away: list[bool]) -> None:
+def test_a_mirror_that_never_was_there_is_not_waited_for(
+    mirror: DebianMirror, tmp_path: Path, away: list[bool]
+) -> None:
     away += [True] * 20
     with pytest.raises(UnavailableError, match="HTTP 502"):
         resolve(mirror, tmp_path, "tool")
     assert len(away) == 20 - ATTEMPTS
 
 
-def test_an_index_that_is_not_the_signed_one_is_refused(mirror: Mirror, tmp_path: Path, archive: Path) -> None:
+def test_an_index_that_is_not_the_signed_one_is_refused(mirror: DebianMirror, tmp_path: Path, archive: Path) -> None:
     for file in archive.glob("debian/dists/trixie/main/binary-amd64/by-hash/SHA256/*"):
         file.write_bytes(file.read_bytes()[:-1] + b"x")
     with pytest.raises(MismatchError, match="expected sha256"):
         resolve(mirror, tmp_path, "tool")
 
 
-def test_a_mirror_without_the_suite_is_named(mirror: Mirror, tmp_path: Path, archive: Path) -> None:
+def test_a_mirror_without_the_suite_is_named(mirror: DebianMirror, tmp_path: Path, archive: Path) -> None:
     (archive / "debian/dists/trixie/InRelease").unlink()
     with pytest.raises(UnavailableError, match=r"dists/trixie/InRelease: HTTP 404") as caught:
         resolve(mirror, tmp_path, "tool")
     assert "COGPACK_DEBIAN_MIRROR" in caught.value.next_step
 
 
-def test_an_architecture_that_the_suite_lacks_is_an_error(mirror: Mirror, tmp_path: Path) -> None:
+def test_an_architecture_that_the_suite_lacks_is_an_error(mirror: DebianMirror, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no packages for riscv64"):
         resolve(mirror, tmp_path, arch="riscv64")
 
 
 @pytest.mark.parametrize("request_text", ["Tool", "a b", "../x", "tool=", "-x", "tool:i386", ""])
 def test_what_is_no_package_name_is_refused_before_anything_is_asked(
-    mirror: Mirror, tmp_path: Path, seen: list[str], request_text: str
+    mirror: DebianMirror, tmp_path: Path, seen: list[str], request_text: str
 ) -> None:
     with pytest.raises(InputError, match="not a package name"):
         resolve(mirror, tmp_path, request_text)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cogpack.config import WeightSource
 from cogpack.errors import InputError
 from cogpack.resolve.weights import listing
-from cogpack.resolve.weights.listing import FoundFile, Listed, below, choose
+from cogpack.resolve.weights.listing import FoundFile, ListedObject, below, choose
 
 SOURCE = WeightSource(uri="s3://bucket/p/")
 
@@ -58,9 +58,9 @@ def test_an_enormous_listing_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(listing, "LISTED", 50)
     asked: list[str] = []
 
-    def read(token: str) -> tuple[list[Listed], str]:
+    def read(token: str) -> tuple[list[ListedObject], str]:
         asked.append(token)
-        return [Listed(f"p/{len(asked)}-{n}", 1) for n in range(20)], "more"
+        return [ListedObject(f"p/{len(asked)}-{n}", 1) for n in range(20)], "more"
 
     with pytest.raises(InputError, match="more than 50 files"):
         choose(SOURCE, below("s3://bucket/p/", "p/", read))
@@ -74,4 +74,4 @@ def test_a_listing_of_empty_pages_without_end_is_given_up() -> None:
 
 def test_a_listing_of_other_names_than_were_asked_for_is_refused() -> None:
     with pytest.raises(InputError, match="lists 'q/a'"):
-        list(below("s3://bucket/p/", "p/", lambda token: ([Listed("q/a", 1)], "")))
+        list(below("s3://bucket/p/", "p/", lambda token: ([ListedObject("q/a", 1)], "")))
