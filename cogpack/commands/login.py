@@ -75,19 +75,14 @@ def _prove(session: Session, host: str, user: str, secret: Secret) -> bool:
     base = f"{session.http.base(address)}/v2/"
     given = Given(host, user, secret)
     authorizer = Authorizer(session.http, address, Account(host, lambda: given.find(host, "")), ())
-    header: str | None = None
-    for _ in range(2):
-        sent = {"Authorization": header} if header else {}
-        answer = session.http.request("GET", base, origin=base, headers=sent)
-        if answer.status == 200:
-            return header is not None
-        if answer.status == 403:
+    for attempt in authorizer.attempts(base):
+        answer = session.http.request("GET", base, origin=base, headers=attempt.headers)
+        if attempt.ends(answer):
             break
-        if answer.status != 401:
-            raise wants_tls(host, base, answer.status, answer.body) or InputError(
-                f"{host} is no registry: {base} answers HTTP {answer.status}",
-                next_step="check the host and its port",
-            )
-        authorizer.challenged(answer.headers.get("www-authenticate", ""), header)
-        header = authorizer.header()
-    raise DeniedError(f"{host} refused {user} (HTTP {answer.status})", next_step="check the user and the password")
+    if answer.status == 200:
+        return bool(attempt.headers)
+    if answer.status in (401, 403):
+        raise DeniedError(f"{host} refused {user} (HTTP {answer.status})", next_step="check the user and the password")
+    raise wants_tls(host, base, answer.status, answer.body) or InputError(
+        f"{host} is no registry: {base} answers HTTP {answer.status}", next_step="check the host and its port"
+    )

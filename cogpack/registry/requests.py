@@ -1,4 +1,4 @@
-"""One repository's requests: the address, our credentials on it and nowhere else, refusals as our errors."""
+"""One repository's requests go out here: to its address, with our credentials for it and nobody else."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,17 +14,15 @@ from cogpack.registry.credentials import Credentials
 from cogpack.registry.refusals import ExpiredError, refusal, said
 
 _HUB = "registry-1.docker.io"
-_TOKENS = 2
-"""Tokens that one request is tried with: the second was asked for because the first was refused."""
-
 ELSEWHERE = (307, 308)
 """The same request is to be made where Location says (RFC 9110 15.4.8, 15.4.9)."""
 REDIRECTS = 5
 
 
 class Requests:
-    """Thread-safe. `actions`: what the token is asked to allow. `base`: `https://HOST/v2/REPOSITORY`.
+    """Requests to one repository, whose refusals become our errors. Thread-safe.
 
+    `actions`: what the token is asked to allow. `base`: `https://HOST/v2/REPOSITORY`.
     `mirror_of`: the registry that it stands in for. Of a mirror nothing is asked twice: there are others to ask.
     """
 
@@ -52,7 +50,7 @@ class Requests:
         )
 
     def url(self, kind: str, name: str) -> str:
-        """Of `manifests` or `blobs`."""
+        """The address of something of the `kind` `manifests` or `blobs`."""
         asked_for = f"?ns={quote(self._mirror_of)}" if self._mirror_of else ""
         return f"{self.base}/{kind}/{name}{asked_for}"
 
@@ -68,31 +66,25 @@ class Requests:
         follow: bool = False,
         scopes: tuple[str, ...] = (),
     ) -> Response:
-        """A request with a small answer, of whatever status; `scopes`: more than the token was asked for."""
+        """Make a request with a small answer of any status. `scopes`: more than the token was asked for."""
         tries = "once" if self._mirror_of else tries
-        refused = 0
-        for last in (False, False, True):  # as it is; with a token; with a fresh one
-            sent = dict(headers) | self._authorization(url, scopes)
+        for attempt in self._authorizer.attempts(url, scopes):
             answer = self.http.request(
                 method,
                 url,
                 origin=self.base,
-                headers=sent,
+                headers={**headers, **attempt.headers},
                 body=body,
                 limit=limit,
                 tries=tries,
                 follow=follow,
             )
-            refused += "Authorization" in sent
-            if answer.status != 401 or not self._is_registry(answer.url) or last or refused == _TOKENS:
+            if attempt.ends(answer):
                 break
-            self._authorizer.challenged(
-                answer.headers.get("www-authenticate", ""), sent.get("Authorization"), more_scopes=scopes
-            )
         return answer
 
     def put(self, url: str, headers: Mapping[str, str], body: bytes) -> Response:
-        """PUT of something small, and again wherever we are sent on; our credentials for the registry itself only."""
+        """PUT something small, and again wherever we are sent on; our credentials for the registry itself only."""
         for _ in range(REDIRECTS):
             answer = self.request("PUT", url, headers, body=body)
             location = answer.headers.get("location", "")
@@ -103,28 +95,23 @@ class Requests:
 
     @contextmanager
     def get(self, url: str, headers: Mapping[str, str] = {}) -> Iterator[Stream]:
-        """GET of something large, redirects followed; the answer is of whatever status."""
-        refused = 0
-        for last in (False, False, True):
-            sent = dict(headers) | self._authorization(url)
-            refused += "Authorization" in sent
-            with self.http.follow(url, origin=self.base, headers=sent) as stream:
-                if stream.status == 401 and self._is_registry(stream.url) and not (last or refused == _TOKENS):
-                    challenge = stream.headers.get("www-authenticate", "")
-                else:
+        """GET something large, redirects followed; the answer may have any status."""
+        for attempt in self._authorizer.attempts(url):
+            with self.http.follow(url, origin=self.base, headers={**headers, **attempt.headers}) as stream:
+                if attempt.ends(stream):
                     yield stream
                     return
-            self._authorizer.challenged(challenge, sent.get("Authorization"))
 
     @contextmanager
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: Iterable[bytes], size: int | None, timeout: float
     ) -> Iterator[Stream]:
-        """One try of a request with a large body. After a 401 the next one has fresh credentials."""
+        """Make one try of a request with a large body. After a 401 the next one has fresh credentials."""
         sent: dict[str, str] = {}
 
         def authorize() -> Mapping[str, str]:
-            sent.update(self._authorization(url, body=True))
+            if self._is_registry(url) and (header := self._authorizer.fresh_header()):
+                sent["Authorization"] = header
             return sent
 
         with self.http.open(
@@ -135,7 +122,7 @@ class Requests:
             self._authorizer.challenged(stream.headers.get("www-authenticate", ""), sent.get("Authorization"))
 
     def is_ours(self, repository: str) -> bool:
-        """Whether another repository of the registry has the login that we have, so that it may be asked for with it.
+        """Tell whether another repository of the registry has our login, so that it may be asked for with it.
 
         A login that the user wrote down for one path is used for no other.
         """
@@ -146,7 +133,7 @@ class Requests:
         return theirs is None if ours is None else theirs is not None and ours.is_of(theirs)
 
     def location(self, url: str, location: str) -> str:
-        """Where an answer from `url` says that its upload goes on."""
+        """Resolve where an answer from `url` says that its upload goes on."""
         if not location:
             raise UnavailableError(
                 f"{redacted(url)}: the registry opened an upload without saying where", next_step="tell its operator"
@@ -159,10 +146,12 @@ class Requests:
         A registry may want the right to delete for it, which is not asked for.
         """
         with suppress(CogpackError):
-            self.http.send_and_forget("DELETE", location, origin=self.base, headers=self._authorization(location))
+            header = self._authorizer.header() if self._is_registry(location) else None
+            headers = {"Authorization": header} if header else {}
+            self.http.send_and_forget("DELETE", location, origin=self.base, headers=headers)
 
     def failure(self, method: str, stream: Stream) -> CogpackError:
-        """The error for an answer to a GET; an `UnavailableError` where asking again may help."""
+        """Make the error for an answer to a GET: an `UnavailableError` where asking again may help."""
         if not self._is_registry(stream.url) and stream.status in (400, 401, 403, 404, 410):
             return ExpiredError(
                 f"{method} {redacted(stream.url)}: HTTP {stream.status} from the storage that {self.host} sent us to",
@@ -174,6 +163,7 @@ class Requests:
         return error
 
     def expect(self, answer: Response, method: str, *statuses: int) -> None:
+        """Raise the error for an answer of any other status."""
         if answer.status not in statuses:
             raise self.refusal(method, answer.url, answer.status, answer.body, answer.headers)
 
@@ -184,10 +174,3 @@ class Requests:
 
     def _is_registry(self, url: str) -> bool:
         return same_origin(url, self.base)
-
-    def _authorization(self, url: str, scopes: tuple[str, ...] = (), *, body: bool = False) -> dict[str, str]:
-        """Our credentials, for the registry itself and nobody else."""
-        if not self._is_registry(url):
-            return {}
-        header = self._authorizer.fresh_header(*scopes) if body else self._authorizer.header(*scopes)
-        return {"Authorization": header} if header else {}

@@ -1,11 +1,11 @@
 """The current Authorization header for one repository, shared by all threads: one refresh serves them all."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from cogpack.errors import CogpackError, DeniedError
-from cogpack.http import Http, Tries
+from cogpack.http import Http, Response, Stream, Tries, same_origin
 from cogpack.registry.auth import scopes
 from cogpack.registry.auth.challenge import Challenge, parse_challenges
 from cogpack.registry.auth.tokens import ANSWER_LIMIT, FOREVER, Refusal, Registry, Token, authorize
@@ -15,6 +15,9 @@ _AGAIN = 10.0
 """Seconds before a refresh that failed is tried again, while the old token still serves."""
 
 _LONGEST_MARGIN = 600.0
+
+_TOKENS = 2
+"""Tokens that one request is tried with: the second was asked for because the first was refused."""
 
 
 class _Grant:
@@ -48,11 +51,29 @@ class Tokens:
             return self._grants.setdefault((host, account, frozenset(wanted)), _Grant())
 
 
+class Attempt:
+    """One attempt at a request: the `headers` to send with it, and whether its answer is the last."""
+
+    def __init__(self, header: str | None, base: str, *, last: bool) -> None:
+        self.headers = {"Authorization": header} if header else {}
+        self.challenge = ""
+        self._base = base
+        self._last = last
+
+    def ends(self, answer: Response | Stream) -> bool:
+        """Tell whether there is no use in another attempt: the registry does not ask for (other) credentials."""
+        if answer.status != 401 or not same_origin(answer.url, self._base) or self._last:
+            return True
+        self.challenge = answer.headers.get("www-authenticate", "")
+        return False
+
+
 class Authorizer:
     """`wanted`: the scopes of every request, the most important first; with those of one request, `MOST` at most.
 
-    A request is sent with `header`, or `fresh_header` if it has a body that can't be sent twice for nothing. After each
-    401 comes `challenged`, at most twice a request; after that, `denied` is what to raise. `tries`: as of `Http`.
+    A request is made by `attempts`. One with a body that can't be sent twice for nothing is sent once with
+    `fresh_header`, and `challenged` follows its 401. Where that is final, `denied` is what to raise. `tries`: as of
+    `Http`.
     """
 
     def __init__(
@@ -73,6 +94,19 @@ class Authorizer:
         self._merged: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._tokens = tokens or Tokens()
         self._tries = tries
+
+    def attempts(self, url: str, more: tuple[str, ...] = ()) -> Iterator[Attempt]:
+        """Try a request to `url` as it is, then with a token, then with a fresh one, until an attempt `ends` it.
+
+        `more`: scopes that this request needs besides ours. Credentials go to the registry itself and to nobody else.
+        """
+        refused = 0
+        for last in (False, False, True):
+            header = self.header(*more) if same_origin(url, self._base) else None
+            refused += header is not None
+            attempt = Attempt(header, self._base, last=last or refused == _TOKENS)
+            yield attempt
+            self.challenged(attempt.challenge, header, more_scopes=more)
 
     def header(self, *more: str) -> str | None:
         """What to send now, None before the first challenge. `more`: scopes that this request needs besides ours."""
