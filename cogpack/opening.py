@@ -82,7 +82,7 @@ def open_image(
 
 
 def _open(session: Session, address: Address, *, connections: bool) -> tuple[Images, str]:
-    """Where the image is, and its tag or digest there."""
+    """Find where the image is, and its tag or digest there."""
     if reference := address.reference:
         repository = session.repository(reference)
         fetcher = cache(lambda: session.fetcher(repository)) if connections else None

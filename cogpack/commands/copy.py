@@ -1,4 +1,4 @@
-"""`cogpack copy`: an image from where it lies to where it shall lie, byte for byte, with what refers to it.
+"""`cogpack copy` brings an image from where it lies to where it shall lie, byte for byte, with what refers to it.
 
 First everything is read and checked, then blobs move, then manifests by digest, the name last. A copy that was
 interrupted is done again by running it again: what is there is not moved.
@@ -34,7 +34,9 @@ _STREAMS = 24
 
 
 class Copied(msgspec.Struct, frozen=True, kw_only=True):
-    """`sent`, `mounted` and `reused` in bytes; `requests`: blobs and manifests that were sent.
+    """What was copied.
+
+    `sent`, `mounted` and `reused` in bytes; `requests`: blobs and manifests that were sent.
 
     `manifests`: of the image itself; `referrers`: digests of what was found to refer to it.
     """
@@ -106,7 +108,7 @@ def copy(session: Session, source: str, target: str, *, platform: str | None = N
 
 
 def _add_referrers(session: Session, images: Images, graph: Graph) -> tuple[Node, ...]:
-    """What refers to any manifest of the graph, and to those in turn."""
+    """Add what refers to any manifest of the graph, and to those in turn."""
     attached: list[Node] = []
     asked = 0
     while new := [node.descriptor.digest for node in graph.nodes[asked:]]:
@@ -129,7 +131,7 @@ def _add_referrers(session: Session, images: Images, graph: Graph) -> tuple[Node
 
 
 def _add_tagged(session: Session, images: Images, graph: Graph, image: Sequence[Node]) -> dict[str, Node]:
-    """What cosign keeps beside the manifests of an image, by tag: three small questions for each, mostly in vain."""
+    """Add what cosign keeps beside the manifests of an image, by tag: three small questions each, mostly in vain."""
     tags = [tag for node in image for tag in cosign_tags(node.descriptor.digest)]
     found = {}
     for tag, there in zip(tags, _each(session, images.has_name, tags), strict=True):
@@ -143,7 +145,7 @@ def _add_tagged(session: Session, images: Images, graph: Graph, image: Sequence[
 
 
 def _each(session: Session, act: Callable[[T], U], items: Sequence[T]) -> list[U]:
-    """`act` of all items, in their order; the first failure ends the others."""
+    """Do `act` with all items, in their order; the first failure ends the others."""
     return each(act, items, jobs=min(session.settings.jobs, _STREAMS), name="copy", cancellation=session.cancellation)
 
 
@@ -159,7 +161,7 @@ class _Copy:
         self.moved: list[_Moved] = []
 
     def blobs(self, nodes: Sequence[Node], whole: Sequence[bool], foreign: Sequence[Descriptor]) -> None:
-        """All blobs that `nodes` name, each once; those of manifests that are `whole` in the target are there.
+        """Move all blobs that `nodes` name, each once; those of manifests that are `whole` in the target are there.
 
         `foreign`: layers besides, which those manifests may be without.
         """
@@ -173,7 +175,7 @@ class _Copy:
         self.moved += self._move_all(lacking)
 
     def _move_all(self, blobs: Sequence[Descriptor]) -> "list[_Moved]":
-        """All of them are tasks before the first begins: the total is known then."""
+        """Move them; all are tasks before the first begins: the total is known then."""
         tasks = [(blob, self._session.progress.task(title(blob), blob.size)) for blob in blobs]
         return _each(self._session, self._move, tasks)
 
@@ -198,7 +200,7 @@ class _Copy:
         return self._foreign if self._foreign.urls(blob) and not self._source.has_blob(blob) else self._source
 
     def put(self, node: Node, *, there: bool) -> bool:
-        """By digest; one with a subject is also listed where that is looked for. False: nothing was to be done.
+        """Store by digest; one with a subject is also listed where that is looked for. False: nothing was to be done.
 
         What the target has thrown away meanwhile, since no manifest named it yet, is moved again (Quay: after an hour).
         """
@@ -222,7 +224,7 @@ class _Copy:
         return not there
 
     def give_name(self, root: Node, name: str, *, adding: bool = False) -> bool:
-        """`adding`: only where the target loses nothing that it has under this name."""
+        """Give `root` a name. `adding`: only where the target loses nothing that it has under this name."""
         present = self._target.manifest(name)
         if present is not None and present.digest == root.descriptor.digest:
             return False
@@ -235,7 +237,7 @@ class _Copy:
 
 
 def _is_part(manifest: bytes, of: Node) -> bool:
-    """Whether all layers of a manifest are layers of another; signatures are annotations of theirs."""
+    """Tell whether all layers of a manifest are layers of another; signatures are annotations of theirs."""
     try:
         mine = decode(manifest, Manifest, where="manifest").layers
     except InputError:
@@ -244,7 +246,7 @@ def _is_part(manifest: bytes, of: Node) -> bool:
 
 
 class _Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """`sent`: bytes that went out, retries included."""
+    """What became of one blob. `sent`: bytes that went out, retries included."""
 
     size: int
     mounted: bool = False

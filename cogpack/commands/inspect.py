@@ -1,4 +1,4 @@
-"""`cogpack inspect`: what an image is, from a registry or an OCI layout, without pulling its layers."""
+"""`cogpack inspect` tells what an image is, from a registry or an OCI layout, without pulling its layers."""
 
 from typing import Any
 
@@ -23,7 +23,9 @@ class InspectedLayer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Inspected(msgspec.Struct, frozen=True, kw_only=True):
-    """`index`: what the image was chosen from, None where there is none; `platforms`: what that one offers.
+    """What an image is.
+
+    `index`: what the image was chosen from, None where there is none; `platforms`: what that one offers.
 
     `platform` is empty for artifacts that are no images.
     """
@@ -81,7 +83,7 @@ def _layer(name: str, found: Descriptor) -> InspectedLayer:
 
 
 def _schemas(text: str | None) -> dict[str, Any]:
-    """The parts of an OpenAPI document by their names; whoever made the image wrote it."""
+    """Read the parts of an OpenAPI document by their names; whoever made the image wrote it."""
     try:
         document = decode((text or "{}").encode(), dict, where=SCHEMA_LABEL)
     except InputError:
@@ -95,7 +97,7 @@ def _mapping(within: object, key: str) -> dict[str, Any]:
 
 
 def _followed(schemas: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
-    """`spec` and, behind what it says itself, the part that it refers to: an input with choices is one."""
+    """Add to `spec`, behind what it says itself, the part that it refers to: an input with choices is one."""
     several = spec.get("allOf")
     for one in (spec, *(several if isinstance(several, list) else ())):
         reference = one.get("$ref") if isinstance(one, dict) else None

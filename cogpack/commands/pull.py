@@ -1,4 +1,4 @@
-"""`cogpack pull`: an image of a registry into a directory or a file, over many connections.
+"""`cogpack pull` fetches an image of a registry into a directory or a file, over many connections.
 
 The manifests are read and checked before any blob is asked for. A pull that was killed is done again by running it
 again: what has come is not fetched twice. Blobs that a layout has already were verified when they got their names
@@ -38,7 +38,7 @@ _SPARE = 20
 
 
 class PulledBlob(msgspec.Struct, frozen=True, kw_only=True):
-    """`fetched`: bytes that came over the network; fewer than `size` where some were here."""
+    """A blob that is there now. `fetched`: bytes that came over the network; fewer than `size` where some were here."""
 
     digest: Digest
     size: int
@@ -46,7 +46,10 @@ class PulledBlob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PulledImage(msgspec.Struct, frozen=True, kw_only=True):
-    """`reference`: with the digest of what was pulled; `output`: the file or directory, or the engine that has it."""
+    """An image that is there now.
+
+    `reference`: with the digest of what was pulled; `output`: the file or directory, or the engine that has it.
+    """
 
     reference: str
     digest: Digest
@@ -81,13 +84,13 @@ def all_blobs(session: Session, image: FoundImage) -> BlobRequests:
 
 
 def registry_reference(image: FoundImage) -> Reference:
-    """What the user called it; `open_registry` takes references only."""
+    """Give the reference that the user named; `open_registry` takes nothing else."""
     assert image.address.reference is not None
     return image.address.reference
 
 
 def name_with_tag(image: FoundImage) -> str:
-    """HOST/NAME:TAG; a digest is no tag, but engines and archives want one."""
+    """Name the image HOST/NAME:TAG; a digest is no tag, but engines and archives want one."""
     reference = registry_reference(image)
     tag = reference.tag or ("latest" if reference.digest is None else image.digest[7:19])
     return str(reference.with_tag(tag))
@@ -197,7 +200,7 @@ def fetch_blob(task: Task, blob: Descriptor, move: Callable[[Callable[[int], Non
 def together(
     session: Session, act: Callable[[Descriptor, Task], PulledBlob], blobs: Sequence[Descriptor]
 ) -> list[PulledBlob]:
-    """`act` on all of them; each waits for its blob while the connections serve the first ones first."""
+    """Do `act` with all of them; each waits for its blob while the connections serve the first ones first."""
     tasks = [(blob, session.progress.task(title(blob), blob.size)) for blob in blobs]
     return each(
         lambda item: act(*item), tasks, jobs=session.settings.jobs, name="pull", cancellation=session.cancellation
@@ -205,7 +208,7 @@ def together(
 
 
 def _largest_first(blobs: Iterable[Descriptor]) -> list[Descriptor]:
-    """The last one to end should be a short one."""
+    """Sort blobs so that the last one to end is a short one."""
     return sorted(blobs, key=lambda blob: -blob.size)
 
 
@@ -217,7 +220,7 @@ def _size_of(path: Path) -> int:
 
 
 def _check_room(directory: Path, needed: int) -> None:
-    """Before anything is fetched: `needed` bytes must fit, and a little more."""
+    """Check before anything is fetched that `needed` bytes fit, and a little more."""
     with writing(directory):
         found = os.statvfs(directory)
     free = found.f_bavail * found.f_frsize

@@ -1,4 +1,4 @@
-"""`cogpack pull --docker`, `--podman`, `--containerd`: an engine of this machine pulls from us, and we from afar.
+"""`cogpack pull --docker`, `--podman` and `--containerd` let an engine of this machine pull from us, and we from afar.
 
 The engine's own pull unpacks while layers still come, and checks every digest. What it has already it does not ask for.
 """
@@ -69,7 +69,7 @@ CONTAINERD = Engine(
 
 
 def pull_into(session: Session, target: str, engine: Engine, *, platform: str | None = None) -> PulledImage:
-    """The image is in the engine under its own name in the end, and was never on this disk otherwise."""
+    """Pull into an engine: it has the image under its own name in the end, which never was on this disk otherwise."""
     if engine is DOCKER:
         ask(session.progress)
     else:
@@ -93,7 +93,7 @@ def pull_into(session: Session, target: str, engine: Engine, *, platform: str | 
 
 
 def _ask(session: Session, engine: Engine) -> None:
-    """Whether the engine is there; podman has no daemon that could be asked."""
+    """Check that the engine is there; podman has no daemon that could be asked."""
     if shutil.which(engine.program) is None:
         raise UnavailableError(
             f"{engine.program}: can't be started: there is none on PATH",
@@ -165,7 +165,7 @@ class _Feed:
                 self._session.progress.note(Note(Code.NO_REPO_DIGEST, text))
 
     def load(self) -> None:
-        """Into a Docker elsewhere, through its own connection."""
+        """Load into a Docker elsewhere, through its own connection."""
         layout = pieces(self._image.root, self._manifest, self._name)
         with Load.running(self._session.cancellation) as load:
             for piece in layout:
@@ -219,7 +219,7 @@ def _run(engine: Engine, arguments: tuple[str, ...], names: Mapping[str, str], *
 
 
 def _is_local() -> bool:
-    """Whether Docker is behind a socket of this machine: DOCKER_HOST, DOCKER_CONTEXT and its settings count."""
+    """Tell whether Docker is behind a socket of this machine: DOCKER_HOST, DOCKER_CONTEXT and its settings count."""
     answer = subprocess.run(
         ["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"],
         stdin=subprocess.DEVNULL,

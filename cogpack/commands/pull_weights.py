@@ -1,4 +1,4 @@
-"""`cogpack pull --only weights` and `cogpack weights pull`: files out of an image's layers, into a new directory.
+"""`cogpack weights pull` and `pull --only weights` write files out of an image's layers into a new directory.
 
 The tar is somebody else's: nothing in it can name a place outside the directory, whatever links it holds or somebody
 lays meanwhile. Only files are taken, by all their names: symbolic links, devices and the set-user-ID bits of
@@ -43,8 +43,10 @@ class Pulled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def pull_weights(session: Session, target: str, output: Path, *, platform: str | None = None) -> Pulled:
-    """The files of the weight layers, as the new directory `output`: paths below the image's source directory relative
-    to it, others whole. Parts are put together. `target` and `platform` as of `open_image`.
+    """Write the files of the weight layers as the new directory `output`, their parts put together.
+
+    Paths below the image's source directory are relative to it, others whole. `target` and `platform` as of
+    `open_image`.
 
     Nothing is there before all of it was right. A pull that was killed goes on with the layers that it lacks.
     """
@@ -90,7 +92,7 @@ class _Extraction:
                 offset += size
 
     def run(self, layers: Sequence[Descriptor]) -> None:
-        """Layers with names are cogpack's, whose files lie apart; all others lie one upon the other, in their order."""
+        """Unpack the layers. Those with names are cogpack's, whose files lie apart; others lie upon each other."""
         apart = any(name for name, _ in self._image.layers)
         jobs = min(_STREAMS, self._session.settings.jobs) if apart else 1
         each(self._layer, list(enumerate(layers)), jobs=jobs, name="pull", cancellation=self._session.cancellation)
@@ -115,7 +117,7 @@ class _Extraction:
         mark.save([(0, 1)])
 
     def _unpack(self, layer: Descriptor) -> set[str]:
-        """Which parts of files were in it."""
+        """Unpack one layer; answers which parts of files were in it."""
         came: set[str] = set()
         task = self._session.progress.task(title(layer), layer.size, "fetch")
         hasher = Hasher()
@@ -154,7 +156,7 @@ class _Extraction:
             self._link(member, came)
 
     def _link(self, member: Member, came: set[str]) -> None:
-        """Another name of a file that came before. A part is copied from where the bytes of the other went."""
+        """Make another name of a file that came before. A part is copied from where the bytes of the other went."""
         place, other = self._places.get(member.path), self._places.get(member.target)
         stray = self._wrong(f"/{member.path} is a hard link to /{member.target}, which is no such file before it")
         if place is not None:
@@ -177,7 +179,7 @@ class _Extraction:
 
 
 class _Place(msgspec.Struct, frozen=True):
-    """Where a part of `size` bytes belongs: in the file `path` at `offset`. `number`: of its mark."""
+    """A place says where a part of `size` bytes belongs: in the file `path` at `offset`. `number`: of its mark."""
 
     path: str
     offset: int
@@ -186,12 +188,12 @@ class _Place(msgspec.Struct, frozen=True):
 
 
 def _mark(part: str) -> Digest:
-    """Under which a part's arrival is remembered."""
+    """Name what a part's arrival is remembered under."""
     return sha256(part.strip("/").encode("utf-8", "surrogateescape"))
 
 
 def _diff_ids(image: FoundImage) -> dict[str, str]:
-    """What the config says that each layer unpacks to."""
+    """Read what the config says that each layer unpacks to."""
     config = image.config()
     if len(config.rootfs.diff_ids) != len(image.manifest.layers):
         raise InputError(
@@ -215,7 +217,7 @@ def _join_document(image: FoundImage) -> bytes | None:
 
 
 def _parts(path: str) -> list[str]:
-    """Where a path of the image goes; `Untar` refuses every one that would leave, and so does this."""
+    """Say where a path of the image goes; `Untar` refuses every one that would leave, and so does this."""
     parts = [part for part in path.removeprefix(f"{SOURCE}/").split("/") if part]
     if len(parts) > LEVELS or {".", ".."} & set(parts) or any("\0" in part for part in parts):
         raise InputError(f"the image holds the path {path!r:.200}", next_step="don't use this image")

@@ -1,4 +1,4 @@
-"""`cogpack verify`: rebuild an image from its lock and compare it with what the registry has."""
+"""`cogpack verify` rebuilds an image from its lock and compares it with what the registry has."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
@@ -28,7 +28,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _HashOnly:
-    """A sink that keeps nothing: every layer is made, hashed and dropped."""
+    """This sink keeps nothing: every layer is made, hashed and dropped."""
 
     parallel = True
     form = Form.STORED
@@ -48,7 +48,7 @@ class _HashOnly:
 
 
 def verify(session: Session, target: str) -> Verified:
-    """Every layer is made anew and compared; the first difference is named down to the file."""
+    """Make every layer anew and compare it; the first difference is named down to the file."""
     reference = parse_reference(session, target)
     prepared = prepare(session, open_project(session), writes=False, locked=True)
     repository = session.repository(reference)
@@ -97,7 +97,7 @@ def _difference(
 
 
 def _first_entry(layer: Layer, theirs: Descriptor, repository: Repository) -> str:
-    """`; first difference: /path`, from reading both layers side by side."""
+    """Name `; first difference: /path`, from reading both layers side by side."""
     answer = ""
 
     def compare(body: Body) -> None:

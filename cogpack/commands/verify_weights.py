@@ -1,4 +1,4 @@
-"""`cogpack weights verify`: the weights inside an image that is there already, or in a directory."""
+"""`cogpack weights verify` compares weights with those in an image that is there already, or in a directory."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -40,7 +40,7 @@ _PARTS = 10_000
 
 
 class Joined(msgspec.Struct, frozen=True):
-    """An item of join.json: a file that starts out in parts (path and size of each)."""
+    """It is an item of join.json: a file that starts out in parts (path and size of each)."""
 
     path: str
     joined: str
@@ -49,7 +49,7 @@ class Joined(msgspec.Struct, frozen=True):
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """`how`: "whole", "parts", or "tensors", of which there are `tensors`."""
+    """A file that was compared; `how`: "whole", "parts", or "tensors", of which there are `tensors`."""
 
     path: str
     how: str
@@ -63,8 +63,10 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Held(msgspec.Struct):
-    """What an image holds: blake3 of each file, documents, and of each tensor of files that may be parts of one: by
-    file and name; of GGUF files also the blake3 of their keys."""
+    """What an image holds: documents, and the blake3 of each file.
+
+    Also that of each tensor of files that may be parts of one, by file and name, and of the keys of GGUF files.
+    """
 
     files: dict[str, str] = {}
     documents: dict[str, bytes] = {}
@@ -73,7 +75,7 @@ class _Held(msgspec.Struct):
 
 
 def weight_layers(image: FoundImage) -> list[Descriptor]:
-    """The layers with weights; all of them in an image whose layers have no names."""
+    """List the layers with weights; all of them in an image whose layers have no names."""
     named = [layer for name, layer in image.layers if name.startswith(WEIGHTS)]
     return named if any(name for name, _ in image.layers) else list(image.manifest.layers)
 
@@ -110,7 +112,7 @@ def verify_weights(session: Session, target: str, against: Path) -> list[Checked
 
 
 def _read_image(session: Session, held: _Held, image: FoundImage, files: Collection[str]) -> None:
-    """`files`: the last names of those that are compared."""
+    """Read what the image holds. `files`: the last names of those that are compared."""
     project = [layer for name, layer in image.layers if name == PROJECT]  # the config files that stand beside weights
     for layer in [*weight_layers(image), *project]:
         name = title(layer)
@@ -151,7 +153,7 @@ def _hold(held: _Held, path: str, size: int, blocks: Iterator[bytes], where: str
 
 
 def _hold_link(held: _Held, path: str, target: str) -> None:
-    """What is another name of a file that came before."""
+    """Hold another name of a file that came before."""
     for kept in (held.files, held.keys):
         if target in kept:
             kept[path] = kept[target]
@@ -185,7 +187,7 @@ def _keys(header: GgufHeader) -> str:
 
 
 def joined_files(document: bytes | None, where: str) -> dict[str, Joined]:
-    """The files of a join.json, by path; one that can't be of ours is an `InputError`."""
+    """List the files of a join.json, by path; one that can't be of ours is an `InputError`."""
     if document is None:
         return {}
     where = f"{where}: /{MANIFEST}"
@@ -214,7 +216,7 @@ def joined_files(document: bytes | None, where: str) -> dict[str, Joined]:
 
 
 def _is_plain(path: str) -> bool:
-    """Absolute, in the one spelling of a file's path, and not the source directory itself."""
+    """Tell whether it is absolute, in the one spelling of a file's path, and not the source directory itself."""
     names = path.split("/")
     return (
         path.startswith("/") and path != WORKING_DIRECTORY and not {"", ".", ".."} & set(names[1:]) and "\0" not in path
@@ -248,7 +250,7 @@ def _check(file: LocalFile, relative: str, held: _Held, joined: Mapping[str, Joi
 
 
 def _place(relative: str, paths: Mapping[str, object], where: str) -> str | None:
-    """The one path of the image that is `relative` in some directory of it."""
+    """Find the one path of the image that is `relative` in some directory of it."""
     found = [path for path in paths if path == relative or path.endswith(f"/{relative}")]
     if len(found) > 1:
         raise InputError(f"{where}: {relative} could be {' or '.join(found)}", next_step="compare a larger directory")
@@ -291,7 +293,7 @@ def _check_tensors(file: LocalFile, header: AnyHeader, places: Mapping[str, str]
 
 
 def _shard_places(indexed: str, held: _Held, where: str) -> dict[str, str]:
-    """By the name of each tensor, the file that an index says it is in."""
+    """Map the name of each tensor to the file that an index says it is in."""
     weight_map = decode(held.documents[indexed], ShardIndex, where=f"{where}: /{indexed}").weight_map
     folder = indexed[: indexed.rfind("/") + 1]
     return {name: folder + file for name, file in weight_map.items()}

@@ -1,1 +1,6 @@
-"""An image as a whole: made of layers, addressed, and wherever it lies: in a registry, a layout, an archive."""
+"""Images as a whole lie here: made of layers, addressed, and read or written wherever they lie.
+
+`base`: the one face of images in a place; `registry` and `layout` have it. `image`: one that was found. `graph`: all
+that a root names, under limits. `referrers`: what refers to an image. `address`: where it is, as users write it.
+`assemble`: layers and settings to an image. `archive`, `unpack`, `unfinished`: what a pull writes.
+"""

@@ -11,7 +11,7 @@ from cogpack.reference import Reference
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """A `reference`, or a `directory` and perhaps the `name` of an entry in it; `text` as it was written."""
+    """An address is a `reference`, or a `directory` and perhaps the `name` of an entry in it; `text`: as written."""
 
     reference: Reference | None = None
     directory: Path = Path()
@@ -20,7 +20,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """A directory is what exists as one, or begins with a dot or a slash."""
+        """Read an address. A directory is what exists as one, or begins with a dot or a slash."""
         directory, _, name = text.partition(":")
         if directory in ("", "-"):  # `"$IMAGE"` of a variable that is not set; `-` of a stream
             raise InputError(f"expected an image, found {text!r:.300}", next_step="write HOST/NAME:TAG, or ./DIR")
@@ -35,7 +35,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _is_hidden(path: str) -> bool:
-    """What is below a directory that this user may not search, and so perhaps is one."""
+    """Tell whether it is below a directory that this user may not search, and so perhaps is one."""
     try:
         Path(path).stat()
     except PermissionError:

@@ -1,4 +1,4 @@
-"""An archive of an image that is there already: the form of `docker save` since 25, its layers as they are stored.
+"""An archive of a found image has the form of `docker save` since 25, its layers as they are stored.
 
 It is an OCI image layout and a Docker archive in one tar: `index.json` for those who keep manifests (containerd, Docker
 on it, `oci-archive:` of skopeo and podman), `manifest.json` for all others. Sizes are known beforehand, so every byte
@@ -19,7 +19,7 @@ _CONTAINERD_NAME = "io.containerd.image.name"
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """What lies at `offset`: bytes, or those of a blob."""
+    """A piece lies at `offset`: bytes, or those of a blob."""
 
     offset: int
     content: bytes | Descriptor

@@ -1,4 +1,4 @@
-"""Layers and settings to an image: pure, the same input gives the same bytes (image-spec config.md, manifest.md)."""
+"""Layers and settings become an image: the same input gives the same bytes (image-spec config.md, manifest.md)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -71,7 +71,7 @@ def assemble(
     annotations: Mapping[str, str] = {},
     created: int = EPOCH,
 ) -> Image:
-    """`parts` bottom first; the first `base_layers` of them are the base's own. `created`: seconds since 1970."""
+    """Make an image of `parts`, bottom first; the first `base_layers` are the base's. `created`: seconds since 1970."""
     config = encode(_config(parts, run, platform, base, base_layers, created))
     layers = [_layer(part, own=index >= base_layers) for index, part in enumerate(parts)]
     manifest = encode_manifest(

@@ -50,7 +50,7 @@ class MissingError(InputError):
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """One manifest or index: `data` are the bytes that `descriptor` names."""
+    """A node is one manifest or index: `data` are the bytes that `descriptor` names."""
 
     descriptor: Descriptor
     data: bytes
@@ -62,7 +62,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def entry(self) -> Descriptor:
-        """As it is listed among referrers (distribution-spec, "Listing Referrers")."""
+        """Describe it as it is listed among referrers (distribution-spec, "Listing Referrers")."""
         kind = self.document.artifact_type
         if not kind and isinstance(self.document, Manifest):
             kind = self.document.config.media_type
@@ -70,26 +70,26 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def children(self) -> tuple[Descriptor, ...]:
-        """Manifests that an index names; what else it names (a build cache's layers) are blobs."""
+        """List the manifests that an index names; what else it names (a build cache's layers) are blobs."""
         named = self.document.manifests if isinstance(self.document, Index) else []
         return tuple(child for child in named if child.media_type in MANIFEST_TYPES)
 
     @cached_property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """Config first, then layers; without those that their URLs have (`foreign`)."""
+        """List the config, then the layers; without those that their URLs have (`foreign`)."""
         if isinstance(self.document, Index):
             return tuple(child for child in self.document.manifests if child.media_type not in MANIFEST_TYPES)
         return (self.document.config, *(layer for layer in self.document.layers if not _foreign(layer)))
 
     @cached_property
     def foreign(self) -> tuple[Descriptor, ...]:
-        """Layers that a registry need not have: Windows images' base layers."""
+        """List layers that a registry need not have: Windows images' base layers."""
         layers = self.document.layers if isinstance(self.document, Manifest) else []
         return tuple(layer for layer in layers if _foreign(layer))
 
 
 class Graph:
-    """Manifests as they are read, each once, children first; the limits hold for all of them together."""
+    """A graph reads manifests, each once, children first; the limits hold for all of them together."""
 
     def __init__(self, read: Callable[[str], FoundManifest | None], *, where: str) -> None:
         """`read` answers what lies under a tag or digest (`Images.manifest`); `where`: the image's name, for errors."""
@@ -109,17 +109,17 @@ class Graph:
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """Of all manifests, each once; `foreign` layers too."""
+        """List the blobs of all manifests, each once; `foreign` layers too."""
         return tuple(self._blobs.values())
 
     @property
     def foreign(self) -> tuple[Descriptor, ...]:
-        """Of all manifests, each once."""
+        """List the foreign layers of all manifests, each once."""
         return tuple({layer.digest: layer for node in self.nodes for layer in node.foreign}.values())
 
     @property
     def size(self) -> int:
-        """Bytes of all blobs, each once."""
+        """Count the bytes of all blobs, each once."""
         return self._size
 
     def root(self, reference: str, platform: Platform | None = None, levels: int = LEVELS) -> Node:
@@ -180,7 +180,7 @@ class Graph:
             self._refuse(manifest, f"its blobs come to {self._size} bytes")
 
     def _found(self, reference: str) -> FoundManifest:
-        """What lies under `reference`, with the digest that its bytes have whatever was said of them."""
+        """Look up `reference`; the digest is that of the bytes, whatever was said of them."""
         found = self._read(reference)
         if found is None:
             if ":" not in reference:
@@ -219,7 +219,7 @@ class Graph:
 def read_graph(
     read: Callable[[str], FoundManifest | None], reference: str, *, where: str, platform: Platform | None = None
 ) -> Graph:
-    """All that a tag or digest names, checked; its root is the last of `nodes`. Asks for no blob.
+    """Read and check all that a tag or digest names; its root is the last of `nodes`. No blob is asked for.
 
     `where`: the image's name, for errors. Hostile or damaged documents are an `InputError` or a `MismatchError`.
     """
@@ -229,7 +229,7 @@ def read_graph(
 
 
 def choose(children: Iterable[Descriptor], platform: Platform, where: str) -> Descriptor:
-    """The first child of an index that is for `platform`."""
+    """Choose the first child of an index that is for `platform`."""
     offered = [child for child in children if child.platform is not None]
     for child in offered:
         if child.platform is not None and _fits(child.platform, platform):
@@ -242,14 +242,14 @@ def choose(children: Iterable[Descriptor], platform: Platform, where: str) -> De
 
 
 def check_platform(config: bytes, wanted: Platform, where: str) -> None:
-    """Of an image that was not chosen from an index: its config is for `wanted` (image-spec config.md)."""
+    """Check that the config of an image that no index offered is for `wanted` (image-spec config.md)."""
     found = read_config(config, ImageConfig, where=f"{where}: image config").platform
     if (found.os, found.architecture) != (wanted.os, wanted.architecture):  # variants are often left out
         raise InputError(f"{where} is for {_stated(found)}, not {wanted}", next_step="choose another image or platform")
 
 
 def _stated(platform: Platform) -> str:
-    """Builders of scratch images leave both fields empty."""
+    """Name a platform for people: builders of scratch images leave both fields empty."""
     return str(platform) or "no stated platform"
 
 

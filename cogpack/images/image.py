@@ -39,7 +39,7 @@ class FoundImage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """What the user calls it."""
+        """Name it as the user does."""
         return str(self.address)
 
     @property
@@ -48,14 +48,14 @@ class FoundImage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def manifest(self) -> Manifest:
-        """The manifest of its one image; `InputError` where it is an index of several."""
+        """Give the manifest of its one image; `InputError` where it is an index of several."""
         if isinstance(self.root.document, Manifest):
             return self.root.document
         raise InputError(f"{self.name}: is an index", next_step="name one --platform, or pull it into a directory")
 
     @property
     def layers(self) -> list[tuple[str, Descriptor]]:
-        """Name ("" where nobody gave one) and descriptor of each layer, bottom first."""
+        """List name ("" where nobody gave one) and descriptor of each layer, bottom first."""
         return [((layer.annotations or {}).get(LAYER_NAME, ""), layer) for layer in self.manifest.layers]
 
     def config(self) -> ImageConfig:
@@ -64,7 +64,7 @@ class FoundImage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def platforms(self) -> tuple[str, ...]:
-        """What the index that it was chosen from offers, in the index's order; none where there was no index."""
+        """List what the index that it was chosen from offers, in the index's order; none where there was no index."""
         if self.graph.index is None:
             return ()
         index = decode(self.graph.index.data, Index, where=self.name)

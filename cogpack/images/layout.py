@@ -1,4 +1,4 @@
-"""The images of an OCI layout directory (image-spec image-layout.md)."""
+"""The images of an OCI layout directory are read and written here (image-spec image-layout.md)."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
@@ -33,7 +33,7 @@ class LayoutImages:
         self._cancellation = cancellation
 
     def manifest(self, ref: str) -> FoundManifest | None:
-        """By name or digest; of one that index.json does not list, the layout does not know the media type."""
+        """Look it up by name or digest; of one that index.json does not list, nobody knows the media type."""
         if ref.startswith("sha256:"):
             types = {entry.get("digest"): entry.get("mediaType") for entry in self.layout.entries()}
             media_type, digest, size = str(types.get(ref, "")), Digest(ref), self.layout.blob_size(Digest(ref))
@@ -56,13 +56,13 @@ class LayoutImages:
         return name in self.layout.names()
 
     def referrers(self, subject: Digest, *, artifact_type: str | None = None) -> tuple[Descriptor, ...]:
-        """Listed as in a registry without the API (by us, by regclient), or nameless in the index (by oras)."""
+        """List them as in a registry without the API (by us, by regclient), or nameless in the index (by oras)."""
         found = (*fallback_entries(self, subject), *self._nameless.get(subject, ()))
         return of_type({entry.digest: entry for entry in found}.values(), artifact_type)
 
     @cached_property
     def _nameless(self) -> dict[Digest, list[Descriptor]]:
-        """By subject."""
+        """List by subject what index.json names only by digest."""
         found: dict[Digest, list[Descriptor]] = {}
         for entry in self.layout.nameless():
             if entry.media_type in MANIFEST_TYPES and entry.size <= MANIFEST_LIMIT:
@@ -108,7 +108,7 @@ class LayoutImages:
             self.layout.publish({ref: Descriptor(media_type=media_type, digest=sha256(data), size=len(data))})
 
     def put_referrer(self, node: Node) -> None:
-        """In the list of the fallback tag: a layout has no other."""
+        """Add it to the list of the fallback tag: a layout has no other."""
         self.layout.add(node.data)
         add_to_fallback(self, node, pause=lambda attempt: self._cancellation.wait(backoff(attempt)))
 

@@ -125,7 +125,7 @@ def _entries(data: bytes, tag: str) -> tuple[Descriptor, ...]:
 
 
 def _with(data: bytes, entry: Descriptor, tag: str) -> bytes:
-    """The list of others as they wrote it, unknown fields included, and `entry`."""
+    """Add `entry` to the list of others as they wrote it, unknown fields included."""
     index: dict[str, Any] = decode(data, dict, where=tag)
     entries = {listed["digest"]: listed for listed in index["manifests"]}
     entries[entry.digest] = msgspec.to_builtins(entry)

@@ -1,4 +1,4 @@
-"""The images of one repository of a registry (distribution-spec v1.1)."""
+"""The images of one repository of a registry are read and written here (distribution-spec v1.1)."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ class RegistryImages:
         return self._head(name, ", ".join(MANIFEST_TYPES)).status != 404
 
     def referrers(self, subject: Digest, *, artifact_type: str | None = None) -> tuple[Descriptor, ...]:
-        """By the registry's own list (distribution-spec, "Listing Referrers"), else by the fallback tag's."""
+        """Read the registry's own list (distribution-spec, "Listing Referrers"), else the fallback tag's."""
         requests = self.repository.requests
         url = f"{requests.base}/referrers/{subject}"
         if artifact_type:
@@ -63,7 +63,7 @@ class RegistryImages:
         return of_type(found.values(), artifact_type)
 
     def has_whole(self, node: Node) -> bool:
-        """By the manifest alone: a registry keeps none without what it names."""
+        """Ask by the manifest alone: a registry keeps none without what it names."""
         answer = self._head(node.descriptor.digest, node.descriptor.media_type)
         if answer.status in (401, 403):
             self.repository.requests.expect(answer, "HEAD", 200)
@@ -88,7 +88,7 @@ class RegistryImages:
         return self.repository.blame_mirror(why)
 
     def bring(self, descriptor: Descriptor, source: Blobs, on_bytes: Callable[[int], None]) -> bool:
-        """By a mount where `source` is another repository of this registry, else by an upload."""
+        """Mount the blob where `source` is another repository of this registry, else upload it."""
         opened = None
         if isinstance(source, RegistryImages):
             here, there = self.repository.reference, source.repository.reference
@@ -115,7 +115,7 @@ class RegistryImages:
         self.repository.put_manifest(data, media_type, ref)
 
     def put_referrer(self, node: Node) -> None:
-        """A registry that keeps the list itself says so (`OCI-Subject`); for the others the fallback tag gets it."""
+        """Store it; where no `OCI-Subject` says that the registry keeps the list, the fallback tag gets it."""
         requests, own = self.repository.requests, node.descriptor
         url = f"{requests.base}/manifests/{own.digest}"
         answer = requests.request("PUT", url, {"Content-Type": own.media_type}, body=node.data)

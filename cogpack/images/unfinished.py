@@ -1,4 +1,4 @@
-"""Where a new directory grows until it is whole: a directory of ours alone, found again after a kill.
+"""An unfinished directory grows until it is whole: ours alone, and found again after a kill.
 
 Its name can be guessed, so that the next run finds it; whoever else may write where the output is to be may have laid
 it ready. What is not ours alone is not used, and nothing in it counts that an earlier run of ours did not write down.
@@ -22,12 +22,12 @@ _NAME = 150
 
 
 def check_free(output: Path, mark: str) -> None:
-    """What `unfinished` will refuse of `output`, before anything is fetched for it."""
+    """Refuse what `unfinished` will refuse of `output`, before anything is fetched for it."""
     _place(output, mark)
 
 
 class Unfinished:
-    """`files` is to become the directory `output`; `done` remembers what of it is there for good."""
+    """An unfinished directory: `files` is to become `output`; `done` remembers what of it is there for good."""
 
     def __init__(self, output: Path, place: Path, done: Partial) -> None:
         self.files = place / "files"
@@ -36,8 +36,11 @@ class Unfinished:
         self._place = place
 
     def finish(self) -> None:
-        """All is there: give it its name. In a directory that is there already (a mount, a link's target, the current
-        one) its entries are moved, which is as quick, but not one step."""
+        """Give it its name: all is there.
+
+        In a directory that is there already (a mount, a link's target, the current one) its entries are moved, which is
+        as quick, but not one step.
+        """
         with writing(self._output):
             if self._output.is_dir():
                 for entry in self.files.iterdir():
@@ -54,8 +57,9 @@ class Unfinished:
 def unfinished(
     output: Path, mark: str, marks: Mapping[Digest, int], cancellation: Cancellation
 ) -> Iterator[Unfinished]:
-    """`output`: a path as of `real_path` that is not there, or an empty directory; else an `InputError`. `mark`: what
-    it is to hold, in its name; `marks`: what `done` is to remember.
+    """Open where `output` grows: a path as of `real_path` that is not there, or an empty directory; else `InputError`.
+
+    `mark`: what it is to hold, in its name; `marks`: what `done` is to remember.
 
     Another process that is at it is waited for. After an `InputError` or a `MismatchError` nothing is left, but where
     only the disk refused: that may take more the next time, as after a failed network or a kill.
@@ -83,7 +87,7 @@ def unfinished(
 
 
 def _place(output: Path, mark: str) -> Path:
-    """In `output` where that is there: it may be another file system's, and its parent not ours to write to."""
+    """Say where it grows: in `output` where that is there, which may be another file system's."""
     if not os.path.lexists(output):
         name = os.fsdecode(os.fsencode(output.name)[:_NAME])
         return output.with_name(f".{name}.{mark}.unfinished")
@@ -94,7 +98,7 @@ def _place(output: Path, mark: str) -> Path:
 
 
 def _taken(place: Path, output: Path, mark: str, cancellation: Cancellation) -> int:
-    """`place`, made if need be, ours alone, open and locked."""
+    """Make `place` if need be, ours alone, open and locked."""
     while True:
         with writing(place):
             with suppress(FileExistsError):
@@ -117,7 +121,7 @@ def _taken(place: Path, output: Path, mark: str, cancellation: Cancellation) -> 
 
 
 def _check_still(place: Path, output: Path, mark: str) -> None:
-    """The output is not what somebody made while we waited."""
+    """Check that the output is not what somebody made while we waited."""
     try:
         if _place(output, mark) != place:
             raise InputError(f"{output}: was made by somebody else just now", next_step="run it again")

@@ -1,4 +1,4 @@
-"""A directory that a stranger's archive is unpacked into (POSIX.1-2008, openat).
+"""A stranger's archive is unpacked into a directory here (POSIX.1-2008, openat).
 
 Paths are never given to the system whole, so no link, whoever made it and whenever, leads a write out of the directory.
 """
@@ -26,7 +26,7 @@ _ENTRIES = 500_000
 
 
 class Tree:
-    """What is below `root`: each name is looked up in the directory before it, and no link is followed.
+    """The tree below `root` is written without following links: each name is looked up in the directory before it.
 
     All that is written leaves a twentieth of what is free now. What is written outlives a power cut after `sync`.
     Thread-safe.
@@ -41,7 +41,7 @@ class Tree:
         self._lock = threading.Lock()
 
     def write(self, path: Sequence[str], size: int, blocks: Iterable[bytes], *, offset: int | None = None) -> None:
-        """A file of `size` bytes, in place of what is there; with `offset`, that part of a file."""
+        """Write a file of `size` bytes, in place of what is there; with `offset`, that part of a file."""
         self._check(path)
         with writing(self._path.joinpath(*path)), self._opened(path[:-1]) as directory:
             self._take(size, path)
@@ -62,7 +62,7 @@ class Tree:
                 os.close(file)
 
     def link(self, source: Sequence[str], path: Sequence[str]) -> None:
-        """Another name of the file `source`, in place of what is there; `FileNotFoundError` where it is no file."""
+        """Give the file `source` another name, in place of what is there; `FileNotFoundError` where it is no file."""
         self._check(path)
         directory = self._find(source[:-1], make=False)
         try:
@@ -78,7 +78,7 @@ class Tree:
             os.close(directory)
 
     def read(self, path: Sequence[str], start: int, size: int) -> Iterator[bytes]:
-        """`size` bytes of a file, from `start` on."""
+        """Read `size` bytes of a file, from `start` on."""
         directory = self._find(path[:-1], make=False)
         try:
             file = os.open(path[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
@@ -95,7 +95,7 @@ class Tree:
             sync_file_system(self._root)
 
     def files(self) -> list[tuple[str, int]]:
-        """Path and size of each, in the order of their names."""
+        """List path and size of each, in the order of their names."""
         found: list[tuple[str, int]] = []
         waiting: list[tuple[str, ...]] = [()]
         while waiting:
@@ -140,7 +140,7 @@ class Tree:
             self._room -= size
 
     def remove(self, path: Sequence[str]) -> None:
-        """What a whiteout hides; nothing, if it is not there."""
+        """Remove what a whiteout hides; nothing, if it is not there."""
         with writing(self._path.joinpath(*path)), suppress(FileNotFoundError, NotADirectoryError):
             directory = self._find(path[:-1], make=False)
             try:
@@ -149,7 +149,7 @@ class Tree:
                 os.close(directory)
 
     def clear(self, path: Sequence[str]) -> None:
-        """All in a directory."""
+        """Remove all in a directory."""
         with writing(self._path.joinpath(*path)), suppress(FileNotFoundError, NotADirectoryError):
             directory = self._find(path, make=False)
             try:

@@ -1,4 +1,4 @@
-"""What a registry supports, found out by doing it: tiny blobs and manifests of random bytes in one repository.
+"""A probe finds out what a registry supports by doing it: tiny blobs and manifests of random bytes in one repository.
 
 Nothing that is there is touched: what the probe makes has random digests, and its one tag a random name. It is deleted
 where the registry lets that be done; what stays is told.
@@ -33,7 +33,7 @@ Ask: TypeAlias = Callable[[], "tuple[bool, str]"]
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """`works` is None where it could not be found out. `detail`: what the registry said, in a few words."""
+    """One thing that was tried; `works` is None where it could not be told. `detail`: the registry's words, briefly."""
 
     what: str
     works: bool | None
@@ -41,7 +41,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Probed(msgspec.Struct, frozen=True, kw_only=True):
-    """`left`: what the probe made and could not delete."""
+    """What a probe found; `left`: what it made and could not delete."""
 
     repository: str
     findings: tuple[Finding, ...]
@@ -50,7 +50,7 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def row(self) -> str:
-        """The profile as it would stand in `cogpack.registry.profiles`."""
+        """Write the profile as it would stand in `cogpack.registry.profiles`."""
         values = [(field, getattr(self.profile, field.name)) for field in msgspec.structs.fields(Profile)]
         lines = [f"    {field.name}={value!r}," for field, value in values if value != field.default]
         return "\n".join(["Profile(", *lines, ")"])
@@ -131,7 +131,7 @@ class _Probe:
     def _send(
         self, method: str, url: str, data: bytes, *, digest: Digest | None = None, at: int | None = None
     ) -> Response:
-        """One request of an upload, never sent twice."""
+        """Make one request of an upload, never sent twice."""
         headers = {"Content-Type": _BYTES}
         if at is not None:
             headers["Content-Range"] = f"{at}-{at + len(data) - 1}"
@@ -190,7 +190,7 @@ class _Probe:
         return stored, "; ".join([*told, *limits, *([why] if why else [])])
 
     def _order(self) -> tuple[bool, str]:
-        """Is a chunk refused that does not begin where the last one ended?"""
+        """Tell whether a chunk is refused that does not begin where the last one ended."""
         url = self._open()
         answer = self._send("PATCH", url, secrets.token_bytes(_PIECE), at=5 * _PIECE)
         if answer.status < 300:
@@ -219,7 +219,7 @@ class _Probe:
         return good, words
 
     def _known(self) -> tuple[Digest, bytes]:
-        """A blob of known bytes, sent as a push would."""
+        """Send a blob of known bytes as a push would."""
         data = secrets.token_bytes(_PIECE)
         digest = sha256(data)
         self._repository.upload(
@@ -229,7 +229,7 @@ class _Probe:
         return digest, data
 
     def _mount(self) -> tuple[bool, str]:
-        """From the repository itself: another one is not ours to fill."""
+        """Mount from the repository itself: another one is not ours to fill."""
         digest, _ = self._known()
         answer = self._repository.mount_or_open(digest, self._name)
         if answer is None:
@@ -261,12 +261,12 @@ class _Probe:
         return answer
 
     def _manifest(self) -> tuple[bool, str]:
-        """An artifact of a type that nobody knows, by digest."""
+        """Put an artifact of a type that nobody knows, by digest."""
         answer = self._store(self._make()[0])
         return answer.status in (200, 201, 202), _said(answer)
 
     def _tag(self) -> tuple[bool, str]:
-        """distribution-spec main: `PUT /manifests/<digest>?tag=`, answered with OCI-Tag."""
+        """Put a tag as distribution-spec main has it: `PUT /manifests/<digest>?tag=`, answered with OCI-Tag."""
         name = f"cogpack-probe-{secrets.token_hex(6)}"
         answer = self._store(self._make()[0], f"?tag={name}")
         if self._repository.manifest(name):
@@ -310,7 +310,7 @@ class _Probe:
         return [f"tag {tag}" for tag in self._tags if self._repository.manifest(tag)] + left
 
     def _delete(self, path: str) -> str:
-        """ "": done; else what the registry said."""
+        """Delete one thing; answers "" if it is gone, else what the registry said."""
         try:
             answer = self._requests.request(
                 "DELETE", f"{self._requests.base}/{path}", scopes=(f"repository:{self._name}:delete",)
@@ -332,7 +332,7 @@ class _Probe:
 
 
 class _UnknownError(Exception):
-    """It can't be found out, and why."""
+    """Something can't be found out, and this says why."""
 
 
 def _pieces(data: bytes) -> Iterable[bytes]:

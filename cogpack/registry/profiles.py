@@ -1,4 +1,4 @@
-"""How registries like their blobs sent: what their documents and users say of them, as data.
+"""Profiles say how registries like their blobs sent: what their documents and users tell of them, as data.
 
 A profile is an order of trying, never a refusal: what a registry answers counts for more, and is remembered for the
 session (`cogpack.registry.push.shapes`). `source`: where the word comes from, by document, code or thread.
@@ -16,7 +16,9 @@ Shape: TypeAlias = Literal["put", "stream", "chunks"]
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """`hosts`: a regular expression for the whole host name, port aside. `shapes` in the order of trying.
+    """How one registry likes its uploads.
+
+    `hosts`: a regular expression for the whole host name, port aside. `shapes` in the order of trying.
 
     `chunk`: bytes of a chunk to begin with. `largest`: bytes of a layer at most, None where none is documented.
     """
@@ -99,6 +101,6 @@ ANY = Profile(name="any registry", hosts=r".*", source="distribution-spec v1.1; 
 
 
 def profile(host: str) -> Profile:
-    """The profile of `host`, with or without port."""
+    """Find the profile of `host`, with or without port."""
     name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
     return next((known for known in PROFILES if re.fullmatch(known.hosts, name.lower())), ANY)

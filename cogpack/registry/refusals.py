@@ -1,4 +1,4 @@
-"""What a registry said, as one of our errors (distribution-spec, "Error Codes")."""
+"""A registry's refusals become our errors here (distribution-spec, "Error Codes")."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class ExpiredError(UnavailableError):
 
 
 def codes(body: bytes) -> list[tuple[str, str]]:
-    """(code, message) pairs, "" for what is no text; empty where the body is something else: HTML of a proxy, junk."""
+    """Read (code, message) pairs; none where the body is something else (HTML, junk), "" for what is no text."""
     try:
         found = msgspec.json.decode(body[:65536])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -34,13 +34,13 @@ def codes(body: bytes) -> list[tuple[str, str]]:
 
 
 def _printable(text: object) -> str:
-    """ "" of what is no text."""
+    """Make text of others fit to be shown; "" of what is no text."""
     shown = text[:_TEXT_LIMIT] if isinstance(text, str) else ""
     return "".join(character if character.isprintable() else " " for character in shown)
 
 
 def said(status: int, body: bytes) -> str:
-    """The registry's own words, else its status."""
+    """Give the registry's own words, else its status."""
     words = (": ".join(filter(None, pair)) for pair in codes(body))
     return "; ".join(filter(None, words)) or f"HTTP {status}"
 
@@ -48,7 +48,7 @@ def said(status: int, body: bytes) -> str:
 def refusal(
     method: str, url: str, status: int, body: bytes, *, repository: str, doing: str, headers: Mapping[str, str]
 ) -> CogpackError:
-    """The error for an answer that is neither success nor worth another try. `doing`: "push to", "pull from"."""
+    """Make the error of an answer that is neither success nor worth another try. `doing`: "push to", "pull from"."""
     host = repository.partition("/")[0]
     found = codes(body)
     words = said(status, body)
@@ -83,7 +83,7 @@ def refusal(
 
 
 def wants_tls(host: str, url: str, status: int, body: bytes) -> InputError | None:
-    """The error for an answer of a server that speaks TLS to a request without it."""
+    """Make the error where a server that speaks TLS answered a request without it; None where that is not so."""
     if status != 400 or not url.startswith("http:") or not _WANTS_TLS.search(body):
         return None
     there = f"put the authority that signed its certificate into certs.d/{host}/ca.crt of Docker or podman"

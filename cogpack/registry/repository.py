@@ -1,4 +1,4 @@
-"""One repository of a registry: ask, mount, send, fetch (distribution-spec v1.1).
+"""A repository of a registry is asked, and blobs mounted, sent and fetched (distribution-spec v1.1).
 
 A layer is the unit of retry: bodies can be read again from their start, and most servers can't resume inside one.
 """
@@ -32,7 +32,9 @@ _FEW = 2
 
 
 class Repository:
-    """Thread-safe. `actions`: what the token is asked to allow. `tokens`: shared by the repositories of a session.
+    """One repository of a registry. Thread-safe.
+
+    `actions`: what the token is asked to allow. `tokens`: shared by the repositories of a session.
 
     `mirrors`: asked first for what has a digest. `patient`: whether failures and outages are waited for, as far as its
     blobs are concerned; who can do without them does not wait.
@@ -59,13 +61,13 @@ class Repository:
 
     @property
     def requests(self) -> Requests:
-        """For the endpoints that have modules of their own."""
+        """Give the requests to endpoints that have modules of their own."""
         return self._requests
 
     # Asking
 
     def manifest(self, ref: str, *, accept: str = _ACCEPT) -> FoundManifest | None:
-        """The manifest under a tag or digest; None where there is none.
+        """Look up the manifest under a tag or digest; None where there is none.
 
         Some registries (registry.k8s.io) are addresses of others and send us there for manifests, too.
         """
@@ -95,13 +97,13 @@ class Repository:
         return FoundManifest(media_type, answer.body, digest)
 
     def tag_digest(self, tag: str) -> Digest | None:
-        """What the tag names now (HEAD); None where the registry does not say."""
+        """Ask what the tag names now (HEAD); None where the registry does not say."""
         answer = self._requests.request("HEAD", f"{self._requests.base}/manifests/{tag}", {"Accept": _ACCEPT})
         said = answer.headers.get("docker-content-digest", "")
         return parse_digest(said, where=self._name) if answer.status == 200 and said.startswith("sha256:") else None
 
     def has_blob(self, descriptor: Descriptor) -> bool:
-        """Is it there, in the right size? A registry that won't say counts as no."""
+        """Ask whether it is there, in the right size. A registry that won't say counts as no."""
         url = self._blob_url(descriptor.digest, self._requests)
         answer = self._requests.request("HEAD", url, {}, tries="wait out" if self._patient else "once")
         if answer.status in (301, 302, 303, 307, 308):
@@ -112,7 +114,7 @@ class Repository:
         return answer.status == 200 and length in (None, str(descriptor.size))
 
     def _is_stored(self, answer: Response, descriptor: Descriptor) -> bool:
-        """Whether the storage that a HEAD is sent on to has the blob.
+        """Ask the storage that a HEAD is sent on to whether it has the blob.
 
         Where it can't be asked, as its address may be signed for GET alone, the registry's word counts: it would not
         send us there for nothing.
@@ -127,14 +129,14 @@ class Repository:
             return True
 
     def blob(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes]]:
-        """The bytes of a blob; drained, they were verified. After a `MirrorError` another place is asked."""
+        """Open a blob; drained, its bytes were verified. After a `MirrorError` another place is asked."""
         return reading(self, descriptor, self._requests.http.cancellation)
 
     @contextmanager
     def open_blob(
         self, descriptor: Descriptor, headers: Mapping[str, str] = {}, *, at: str | None = None
     ) -> Iterator[Stream]:
-        """The answer (200, 206 or 416) to a GET of a blob, its bytes unverified; any other is an error.
+        """Open the answer (200, 206 or 416) to a GET of a blob, its bytes unverified; any other is an error.
 
         `headers`: its Range; `at`: the address of an earlier answer, where the registry had sent us.
         """
@@ -173,21 +175,21 @@ class Repository:
             yield stream
 
     def blame_mirror(self, why: CogpackError) -> bool:
-        """Something is wrong with the bytes of a blob. True if they may be a mirror's, which is not asked any more."""
+        """Hear that the bytes of a blob were wrong. True if a mirror gave them, perhaps: it is not asked any more."""
         if isinstance(why, MirrorError):
             return True
         liars = [mirror for mirror in self._mirrors if mirror.sent_wrong_bytes(why)]
         return bool(liars)
 
     def retries(self) -> Retries:
-        """For a blob whose requests are the caller's, and whose failures it counts."""
+        """Count the failures of a blob whose requests are the caller's."""
         return self._requests.http.retries(math.inf if self._patient else _FEW, wait_out=self._patient)
 
     def _mirrors_of(self, digest: str) -> Iterator[Mirror]:
         return (mirror for mirror in self._mirrors if mirror.may_have(Digest(digest)))
 
     def blob_bytes(self, descriptor: Descriptor, *, limit: int) -> bytes:
-        """A small blob in memory; one larger than `limit` is an `InputError`."""
+        """Read a small blob into memory; one larger than `limit` is an `InputError`."""
         if descriptor.size > limit:
             raise InputError(
                 f"{self._name}: {descriptor.digest} has {descriptor.size} bytes, more than {limit}",
@@ -279,7 +281,7 @@ class Repository:
 
 
 def check_coding(stream: Stream) -> None:
-    """`MismatchError` of an answer whose body is not the blob's bytes."""
+    """Refuse, by a `MismatchError`, an answer whose body is not the blob's bytes."""
     coding = stream.headers.get("content-encoding", "identity")
     if coding != "identity":
         raise MismatchError(

@@ -1,1 +1,5 @@
-"""Where images go: a registry, an OCI image layout, an archive, the local Docker."""
+"""Layers go into sinks, and become an image there: a registry, an OCI layout, an archive, the local Docker.
+
+`base`: what a sink is. `registry`, `layout`: over the images of a target. `archive`, `daemon`: a stream. `copies`:
+blobs that another registry has, for a push.
+"""

@@ -27,7 +27,7 @@ _ARCHIVES = (
 
 
 def names_archive(output: Path) -> bool:
-    """Whether `output` is to be an archive (.tar), and not the directory of a layout.
+    """Tell whether `output` is to be an archive (.tar), and not the directory of a layout.
 
     Raises `InputError` where the name is that of another kind of archive, unless it is a directory already.
     """
@@ -43,7 +43,7 @@ def names_archive(output: Path) -> bool:
 
 
 def check_no_archive(output: Path) -> None:
-    """Raises `InputError` where a directory will be written and the name is that of an archive."""
+    """Refuse, by an `InputError`, the name of an archive where a directory will be written."""
     if names_archive(output) and not is_directory(output):
         raise InputError(f"{output}: a directory is written here, not an archive", next_step="name a DIR")
 
@@ -53,7 +53,7 @@ class Writable(Protocol):
 
 
 class ArchiveSink:
-    """Writes to `stream` from its first byte to its last; the caller opens and closes it."""
+    """It writes to `stream` from its first byte to its last; the caller opens and closes it."""
 
     parallel = False
     form = Form.PLAIN
@@ -66,7 +66,7 @@ class ArchiveSink:
     @classmethod
     @contextmanager
     def write(cls, path: Path) -> Iterator[Self]:
-        """Into a file that appears at `path`, whole, when the `with` ends without an error."""
+        """Write a file that appears at `path`, whole, when the `with` ends without an error."""
         if is_directory(path):
             raise InputError(f"{path}: is a directory", next_step="name a file for the archive")
         with whole_file(real_path(path)) as output:
@@ -94,7 +94,7 @@ class ArchiveSink:
         return info
 
     def put(self, image: Image) -> Descriptor:
-        """The config's descriptor: an image without a registry is known by its config (the "image ID")."""
+        """Write the config; answers its descriptor, by which an image without a registry is known (the "image ID")."""
         config = image.config_descriptor
         self._config = config.digest.removeprefix("sha256:") + ".json"
         self._file(self._config, image.config)

@@ -1,4 +1,4 @@
-"""Blobs that another registry has: a push reads them there where making them again would cost more.
+"""Copies are blobs that another registry has: a push reads them there where making them again would cost more.
 
 What this machine remembers of other pushes is asked, once and briefly: a registry that does not answer at once is left
 alone from then on. Bytes are verified by digest and size as those of any blob.
@@ -51,7 +51,7 @@ class Copy:
 
 
 class Copies:
-    """Thread-safe. `open`: a repository to be read, in which nobody waits for an outage to end."""
+    """What other registries have for a push to `here`. `open`: reads one, without waiting for outages. Thread-safe."""
 
     def __init__(self, mounts: Mounts, here: Reference, open: Callable[[Reference], Repository]) -> None:  # noqa: A002
         self._mounts = mounts
@@ -64,7 +64,7 @@ class Copies:
 
     @contextmanager
     def find(self, layer: Layer, blob: Descriptor) -> Iterator[Copy | None]:
-        """A copy of the blob that `layer` makes, where reading it is the cheaper way; it is to be read within."""
+        """Find a copy of the blob that `layer` makes, where reading it is the cheaper way; it is to be read within."""
         if not layer.costly or blob.size < _WORTH or not self._streams.acquire(blocking=False):
             yield None
             return

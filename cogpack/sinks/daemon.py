@@ -1,4 +1,4 @@
-"""The local Docker as sink (`cogpack load`): the archive, streamed into `docker load`. Nothing touches the disk here.
+"""The local Docker is a sink (`cogpack load`): the archive, streamed into `docker load`. Nothing touches the disk.
 
 `docker` finds its daemon itself: DOCKER_HOST, DOCKER_CONTEXT and its own configuration count.
 """
@@ -22,7 +22,7 @@ _LOOK = 100
 
 
 class DaemonSink(ArchiveSink):
-    """`put` answers with the image ID; after `commit` the image is in Docker under its tags."""
+    """It loads into Docker. `put` answers with the image ID; after `commit` the image is there under its tags."""
 
     def __init__(self, load: "Load", progress: Progress) -> None:
         super().__init__(load)
@@ -32,7 +32,7 @@ class DaemonSink(ArchiveSink):
     @classmethod
     @contextmanager
     def open(cls, progress: Progress, cancellation: Cancellation) -> Iterator[Self]:
-        """Docker is asked before anything is built; leaving the `with` before `commit` loads nothing."""
+        """Ask Docker before anything is built; leaving the `with` before `commit` loads nothing."""
         ask(progress)
         with Load.running(cancellation) as load:
             yield cls(load, progress)
@@ -44,7 +44,7 @@ class DaemonSink(ArchiveSink):
 
 
 class Load:
-    """`docker load`, reading what is written here; its words go to `output`."""
+    """It runs `docker load`, which reads what is written here; its words go to `output`."""
 
     def __init__(self, output: IO[bytes], cancellation: Cancellation) -> None:
         self._output = output
@@ -61,7 +61,7 @@ class Load:
     @classmethod
     @contextmanager
     def running(cls, cancellation: Cancellation) -> Iterator[Self]:
-        """Nothing is loaded unless `finish` is called."""
+        """Start it; nothing is loaded unless `finish` is called."""
         # Docker's words go to a file: a pipe that nobody reads could fill up and stop it.
         with tempfile.TemporaryFile() as output:
             load = cls(output, cancellation)
@@ -71,7 +71,7 @@ class Load:
                 load.stop()
 
     def write(self, data: bytes, /) -> None:
-        """Waits while Docker does not read; a cancellation ends that, too."""
+        """Write, waiting while Docker does not read; a cancellation ends that, too."""
         rest = memoryview(data)
         try:
             while rest:
@@ -89,7 +89,7 @@ class Load:
             raise self._failed()
 
     def stop(self) -> None:
-        """Killed before its input ends: a cut archive must not look like a whole one."""
+        """Kill it before its input ends: a cut archive must not look like a whole one."""
         if self._process.poll() is None:
             self._process.kill()
         with suppress(BrokenPipeError):
@@ -106,7 +106,7 @@ class Load:
 
 
 def ask(progress: Progress) -> None:
-    """Is there a Docker that answers? If not, an `UnavailableError` says why."""
+    """Ask whether there is a Docker that answers. If not, an `UnavailableError` says why."""
     with asking(progress, "docker"):
         _ask()
 

@@ -1,4 +1,4 @@
-"""An OCI image layout directory as sink (`cogpack build -o DIR`). What else is in the layout stays there."""
+"""An OCI image layout directory is a sink (`cogpack build -o DIR`). What else is in the layout stays there."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ class LayoutSink:
     form = Form.STORED
 
     def __init__(self, directory: Path) -> None:
-        """A new or empty directory, or an OCI layout; anything else is an `InputError`, untouched."""
+        """Open or make a layout; anything but one, or a new or empty directory, is an `InputError`, untouched."""
         self._layout = Layout.create(directory)
         self.filling = self._layout.filling
 

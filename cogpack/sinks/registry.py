@@ -1,4 +1,4 @@
-"""The sink that fills a repository of a registry: ask first, mount what can be mounted, send the rest, the tag last."""
+"""This sink fills a repository of a registry: ask first, mount what can be mounted, send the rest, the tag last."""
 
 import threading
 import time
@@ -70,7 +70,7 @@ class RegistrySink:
             return self._turns.setdefault(digest, threading.Lock())
 
     def _kept(self, layer: Outgoing, known: LayerInfo, on_bytes: Callable[[int], None]) -> LayerInfo:
-        """Found, mounted or sent: what `known` says is there afterwards."""
+        """Find, mount or send the layer: what `known` says is there afterwards."""
         where = f"{layer.name} ({known.descriptor.digest})"
         if self._images.has_blob(known.descriptor):
             if TRACE.level:
@@ -123,7 +123,7 @@ class RegistrySink:
     def _copy(
         self, copy: Copy, layer: Outgoing, known: LayerInfo, opened: Answer | None, on_bytes: Callable[[int], None]
     ) -> bool:
-        """Whether the blob came from there; else nothing did, and the layer is to be made."""
+        """Send the blob from there. False: nothing came, and the layer is to be made."""
         at = 0
 
         def count(size: int) -> None:
@@ -184,7 +184,7 @@ class RegistrySink:
                 )
 
     def _taken(self, ref: str) -> FoundManifest:
-        """The manifest that was put under `ref`."""
+        """Look up the manifest that was put under `ref`."""
         found = self._images.manifest(ref)
         if found is None:
             raise MismatchError(

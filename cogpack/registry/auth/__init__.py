@@ -1,1 +1,5 @@
-"""Authorization at registries: challenges, tokens, and one authorizer a repository."""
+"""A registry's challenge becomes the Authorization header of a request here.
+
+`challenge`: what WWW-Authenticate says. `scopes`: what a token is to allow. `tokens`: Docker's token flow, without a
+socket. `authorizer`: the header of now, shared by all threads.
+"""

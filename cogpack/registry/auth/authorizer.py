@@ -1,4 +1,4 @@
-"""The current Authorization header for one repository, shared by all threads: one refresh serves them all."""
+"""An authorizer has the current Authorization header for one repository; one refresh serves all threads."""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ _TOKENS = 2
 
 
 class _Grant:
-    """One header and how long it serves. Its lock is held while it is asked for, so that many want it but one asks."""
+    """A grant is one header and how long it serves. Its lock is held while it is asked for: many want it, one asks."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -30,7 +30,7 @@ class _Grant:
         self.body_until = 0.0
 
     def take(self, token: Token, started: float, *, ends: float) -> None:
-        """A registry looks at a token when a request begins. `ends`: when the login does, whose header it may be."""
+        """Keep a token, which a registry looks at when a request begins. `ends`: when its login does."""
         self.header = token.header.reveal()
         margin = min(token.life / 2, max(10.0, min(token.life / 5, _LONGEST_MARGIN)))
         self.fresh_until = min(started + token.life - margin, ends)
@@ -38,7 +38,7 @@ class _Grant:
 
 
 class Tokens:
-    """What one session knows: each registry's last challenge, and a grant for each (host, account, set of scopes)."""
+    """Tokens are what one session knows: each registry's last challenge, and grants by (host, account, scopes)."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -69,7 +69,9 @@ class Attempt:
 
 
 class Authorizer:
-    """`wanted`: the scopes of every request, the most important first; with those of one request, `MOST` at most.
+    """An authorizer answers the challenges of one registry.
+
+    `wanted`: the scopes of every request, the most important first; with those of one request, `MOST` at most.
 
     A request is made by `attempts`. One with a body that can't be sent twice for nothing is sent once with
     `fresh_header`, and `challenged` follows its 401. Where that is final, `denied` is what to raise. `tries`: as of
@@ -109,15 +111,15 @@ class Authorizer:
             self.challenged(attempt.challenge, header, more_scopes=more)
 
     def header(self, *more: str) -> str | None:
-        """What to send now, None before the first challenge. `more`: scopes that this request needs besides ours."""
+        """Give what to send now; None before the first challenge. `more`: scopes that are needed besides ours."""
         return self._current(more, body=False)
 
     def fresh_header(self, *more: str) -> str | None:
-        """As `header`, with a minute left to live, or half the life if that is shorter."""
+        """Give the `header` with a minute left to live, or half its life if that is shorter."""
         return self._current(more, body=True)
 
     def challenged(self, answer_header: str, used: str | None, *, more_scopes: Iterable[str] = ()) -> None:
-        """A 401 came for a request that was sent with `used`; afterwards `header` has a better one, or this raised.
+        """Answer a 401 to what was sent with `used`: afterwards `header` has a better one, or this raised.
 
         `answer_header`: the answer's WWW-Authenticate, "" where it had none (gcr.io): then `/v2/` is asked for it.
         """
@@ -134,7 +136,7 @@ class Authorizer:
             self._renew(grant, more, refused=used)
 
     def denied(self, said: str) -> DeniedError:
-        """The error for a refusal that no other token will change. `said`: the registry's words."""
+        """Make the error for a refusal that no other token will change. `said`: the registry's words."""
         host = self._account.host
         what = f"{host} refused us"
         if self._wanted:
@@ -164,7 +166,7 @@ class Authorizer:
             return grant.header
 
     def _renew(self, grant: _Grant, more: tuple[str, ...], *, refused: str | None) -> None:
-        """Raises `DeniedError` when there is nothing better than `refused`."""
+        """Get a new header; raises `DeniedError` when there is nothing better than `refused`."""
         login = self._account.login()
         for last in (False, True):
             started = self._http.clock()
@@ -209,6 +211,6 @@ class Authorizer:
         raise AssertionError("one token request is enough")
 
     def _ping(self) -> list[Challenge]:
-        """The challenge that `/v2/` gives (distribution-spec, "Determining Support")."""
+        """Ask for the challenge that `/v2/` gives (distribution-spec, "Determining Support")."""
         answer = self._http.request("GET", self._base, origin=self._base, tries=self._tries)
         return parse_challenges(answer.headers.get("www-authenticate", ""))

@@ -1,4 +1,4 @@
-"""WWW-Authenticate: the ways in which a server lets itself be asked (RFC 9110 11.6.1)."""
+"""Challenges (WWW-Authenticate) say how a server lets itself be asked (RFC 9110 11.6.1)."""
 
 import re
 
@@ -10,14 +10,14 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 class Challenge(msgspec.Struct, frozen=True):
-    """One scheme ("bearer", "basic"; in lower case) and its parameters, names in lower case."""
+    """A challenge is a scheme ("bearer", "basic"; in lower case) and its parameters, names in lower case."""
 
     scheme: str
     parameters: dict[str, str]
 
 
 def parse_challenges(header: str) -> list[Challenge]:
-    """All challenges of `header`, several headers joined by commas; the ones we can't answer included.
+    """Read all challenges of `header`, several headers joined by commas; those that we can't answer, too.
 
     In one pass, and what is no grammar is passed over: registries send every shape of it.
     """

@@ -1,4 +1,4 @@
-"""What a token is asked to allow: `repository:NAME:pull,push` (distribution, docs/spec/auth/scope)."""
+"""A scope says what a token is asked to allow: `repository:NAME:pull,push` (distribution, docs/spec/auth/scope)."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ MOST = 4
 
 
 def merged(*groups: Iterable[str]) -> tuple[str, ...]:
-    """One scope a resource, with the actions of all; in the order in which they come, so the first group's first."""
+    """Make one scope a resource, with the actions of all, in their order: so the first group's come first."""
     actions: dict[str, dict[str, None]] = {}
     for group in groups:
         for scope in group:
@@ -18,6 +18,6 @@ def merged(*groups: Iterable[str]) -> tuple[str, ...]:
 
 
 def right(scope: str) -> tuple[str, str]:
-    """What for people the scope allows: ("push to", "a/b")."""
+    """Say for people what the scope allows: ("push to", "a/b")."""
     resource, _, actions = scope.rpartition(":")
     return ("push to" if "push" in actions.split(",") else "pull from"), resource.partition(":")[2]

@@ -1,4 +1,4 @@
-"""From challenges to an Authorization header: Docker's token authentication (distribution, docs/spec/auth).
+"""Challenges become an Authorization header by Docker's token authentication (distribution, docs/spec/auth).
 
 The flow is a generator that yields a token request and receives its answer, so that it is tested without a socket.
 """
@@ -28,7 +28,7 @@ _OPERATOR = "tell the registry's operator"
 
 
 class TokenRequest(msgspec.Struct, frozen=True):
-    """`authorization` and `form` hold secrets; the address holds none."""
+    """What a token server is asked; `authorization` and `form` hold secrets, the address holds none."""
 
     method: str
     url: str
@@ -37,7 +37,7 @@ class TokenRequest(msgspec.Struct, frozen=True):
 
 
 class Token(msgspec.Struct, frozen=True):
-    """`header`: "Bearer ..." or "Basic ...". `life`: seconds from the moment it was asked for."""
+    """A header that a registry takes, "Bearer ..." or "Basic ...", for `life` seconds from when it was asked for."""
 
     header: Secret
     life: float
@@ -56,7 +56,10 @@ class _TokenAnswer(msgspec.Struct):
 
 
 class Registry(msgspec.Struct, frozen=True):
-    """`host` as in its address; `plain`: it is spoken to in the clear; `trust` tells what may be said then."""
+    """The registry as the token flow sees it.
+
+    `host` as in its address; `plain`: it is spoken to in the clear; `trust` tells what may be said then.
+    """
 
     host: str
     trust: Trust
@@ -66,7 +69,7 @@ class Registry(msgspec.Struct, frozen=True):
 def authorize(
     challenges: list[Challenge], login: Login | None, scopes: Iterable[str], registry: Registry
 ) -> Generator[TokenRequest, Response, Token | Refusal]:
-    """Yields at most one token request. Raises `InputError` for a token server where credentials must not go."""
+    """Get a token: yields at most one request. `InputError` for a token server where credentials must not go."""
     if login and registry.plain and not registry.trust.allows_credentials(registry.host):
         raise InputError(
             f"{registry.host} is spoken to without TLS: the {login} would be sent in the clear",
@@ -101,7 +104,7 @@ def _token_request(
 
 
 def _checked(realm: str, login: Login | None, registry: Registry) -> str:
-    """`realm`, where the registry may send us. What its name resolves to is looked at when it is connected to."""
+    """Check that the registry may send us to `realm`. What its name resolves to is looked at when connecting."""
 
     def refused(what: str, next_step: str) -> InputError:
         return InputError(f"{registry.host} names a token server {what}: {shown!r:.200}", next_step=next_step)
@@ -136,7 +139,7 @@ def _authority(host: str, port: int | None) -> str:
 
 
 def _may_hear(realm: str, port: int | None, login: Login, registry: Registry) -> bool:
-    """Whether `login` may be sent to the token server at the host `realm`. What CI gives goes to named hosts only.
+    """Tell whether `login` may go to the token server at the host `realm`. What CI gives goes to named hosts only.
 
     On loopback another port may be another user's: where token servers are named at all, it must be among them.
     """
@@ -151,7 +154,7 @@ def _may_hear(realm: str, port: int | None, login: Login, registry: Registry) ->
 
 
 def _is_below(realm: str, own: str) -> bool:
-    """Whether who has the name `own` has `realm` too: one below it, its parent, or one below that.
+    """Tell whether who has the name `own` has `realm` too: one below it, its parent, or one below that.
 
     A parent of two labels may be anybody's (co.uk, github.io): then what is below it does not count.
     """
@@ -168,7 +171,7 @@ def _is_below(realm: str, own: str) -> bool:
 
 
 def _is_odd_number(host: str) -> bool:
-    """2130706433, 0x7f.1: addresses to a resolver, names to whoever checks them."""
+    """Tell apart 2130706433 and 0x7f.1: addresses to a resolver, names to whoever checks them."""
     if not re.fullmatch(r"[0-9]+|0x[0-9a-f]*", host.rpartition(".")[2]):
         return False
     try:
@@ -204,7 +207,7 @@ def _token(answer: Response, request: TokenRequest, host: str) -> Token | Refusa
 
 
 def _life(expires_in: msgspec.Raw) -> float:
-    """The spec's 60 s where the server says nothing, or nothing that is a time to come."""
+    """Read a token's life; the spec's 60 s where the server says nothing, or nothing that is a time to come."""
     try:
         life = msgspec.json.decode(expires_in, type=float, strict=False)
     except msgspec.MsgspecError:

@@ -1,4 +1,4 @@
-"""One blob on its way: its decider and its store behind one lock, its requests, its journal."""
+"""A blob on its way: its decider and its store behind one lock, its requests, its journal."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ TICK = 0.5
 
 
 class BlobFetch:
-    """Thread-safe. `store` is written by who fetches, and read in order by one other.
+    """One blob while it comes. `store` is written by who fetches, and read in order by one other. Thread-safe.
 
     `retries`: with outages. All other failures are counted by `download`.
     """
@@ -60,7 +60,7 @@ class BlobFetch:
         self._writing: list[Span] = []
 
     def begin(self, part: Part, stream: Stream) -> bool:
-        """Whether the answer is one to read. Those that it makes superfluous are ended."""
+        """Tell whether the answer is one to read. Those that it makes superfluous are ended."""
         with self.changed:
             wanted = self.error is None and self.download.judge(part, stream.status, stream.headers)
             if wanted:
@@ -69,7 +69,7 @@ class BlobFetch:
         return wanted
 
     def take(self, part: Part, block: bytes, window: Callable[[], int]) -> bool:
-        """Store what is wanted of `block`; False where no more is.
+        """Store what is wanted of `block`; answers False where no more is.
 
         A file is written outside the lock, which all connections share. Two that bring the same bytes take turns: what
         has been hashed is never written over.
@@ -100,14 +100,14 @@ class BlobFetch:
             return self._taken(part, block, new)
 
     def _full(self, part: Part, size: int, window: Callable[[], int]) -> bool:
-        """Whether `size` bytes more have to wait for who reads, or for the disk."""
+        """Tell whether `size` bytes more have to wait for who reads, or for the disk."""
         if isinstance(self.store, Memory):
             # One block may always come: no window is too small for it.
             return self.read < part.start > self.read + window() - size
         return self.came - self.synced >= WINDOW
 
     def _taken(self, part: Part, block: bytes, new: Sequence[Span]) -> bool:
-        """`new` of the `block` is stored. Nothing of it counts if the part was given to another meanwhile."""
+        """Count `new` of the `block`, which is stored. None of it counts if the part is another's by now."""
         self.changed.notify_all()
         if part.revoked or self.error is not None:
             return False
@@ -128,7 +128,7 @@ class BlobFetch:
             self.store.write(start, block if whole else block[start - begin : end - begin])
 
     def wait(self) -> int:
-        """Bytes that are there without a gap; after a while at the latest."""
+        """Wait until there is more to read, or a while; answers how many bytes are there without a gap."""
         with self.changed:
             if self.download.prefix <= self.read and self.error is None:
                 self.changed.wait(TICK)
@@ -143,7 +143,7 @@ class BlobFetch:
                 self.changed.notify_all()
 
     def release(self, part: Part, error: BaseException | None) -> None:
-        """The request is over; `error` says why it brought less than was asked for."""
+        """End a request; `error` says why it brought less than was asked for."""
         with self.changed:
             self.streams.pop(part, None)
             outage = isinstance(error, UnavailableError) and self._retries.awaits(error)
@@ -197,7 +197,7 @@ class BlobFetch:
 
 
 class Journal:
-    """Writes down what is there of a blob, now and then, in a thread of its own: hashing need not wait for the disk."""
+    """A journal writes down what is there of a blob, now and then, in a thread of its own: hashing need not wait."""
 
     def __init__(self, fetch: BlobFetch, region: Region) -> None:
         self._fetch = fetch
@@ -212,7 +212,7 @@ class Journal:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        """After an error, all that is there is written down."""
+        """Write down, after an error, all that is there."""
         self._ended = True
         self._fetch.grown.set()
         self._thread.join()

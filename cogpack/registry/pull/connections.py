@@ -1,4 +1,4 @@
-"""Blobs of one repository over many connections at once: layers beside layers, and ranges of a layer beside ranges.
+"""Blobs of one repository come over many connections at once: layer beside layer, and range beside range of a layer.
 
 A fixed number of connections serves all blobs, the first of them first. What to ask for, and whom to trust, is decided
 in `download`; here are the threads. The bytes of each blob are hashed in order while later ones still come.
@@ -32,7 +32,7 @@ _PATIENCE = 2.0
 
 
 class BlobRequests(Protocol):
-    """The requests for blobs that a repository, or a layer's own URLs, answer."""
+    """The requests for blobs that a repository answers, or a layer's own URLs."""
 
     def open_blob(
         self, descriptor: Descriptor, headers: Mapping[str, str] = {}, *, at: str | None = None
@@ -44,7 +44,7 @@ class BlobRequests(Protocol):
 
 
 class Fetcher:
-    """`with` it open: `into` fills a file's region, `stream` gives bytes in order; from any number of threads."""
+    """It fetches blobs while it is open (`with`): `into` a file's region, or as a `stream` in order. Thread-safe."""
 
     def __init__(self, source: BlobRequests, *, connections: int, cancellation: Cancellation) -> None:
         self._source = source
@@ -77,7 +77,7 @@ class Fetcher:
     # What is asked for
 
     def into(self, blob: Descriptor, region: Region, on_bytes: Callable[[int], None]) -> int:
-        """All bytes of `blob` into `region`, verified; answers how many of them came over the network.
+        """Fetch all bytes of `blob` into `region`, verified; answers how many of them came over the network.
 
         What the region's journal names is not fetched. If the bytes are wrong, all are fetched once more, in one
         stream; then it is a `MismatchError`. `on_bytes` hears of what is there, and, as a negative number, of what is
@@ -105,7 +105,7 @@ class Fetcher:
     def stream(
         self, blob: Descriptor, on_bytes: Callable[[int], None], *, start: int = 0, ranges: bool = True
     ) -> Generator[bytes]:
-        """The bytes of `blob`, in order, through a bounded window of memory; the last of them only if all were right.
+        """Stream `blob` in order through a bounded window of memory; the last block only if all bytes were right.
 
         From byte `start` on, if that is not 0: then who has the first bytes must verify them.
         """
@@ -137,7 +137,7 @@ class Fetcher:
                 self._came += fetch.came
 
     def _follow(self, fetch: BlobFetch) -> Iterator[bytes]:
-        """The bytes in order, as far as they are there without a gap."""
+        """Read the bytes in order, as far as they are there without a gap."""
         while fetch.read < fetch.blob.size:
             self._cancellation.check()
             for block in fetch.store.read(fetch.read, fetch.wait()):
@@ -244,7 +244,7 @@ def _one_by_one(source: BlobRequests, fetch: BlobFetch, cancellation: Cancellati
 
 
 def _taking(fetch: BlobFetch, part: Part, stream: Stream, window: Callable[[], int]) -> Iterator[None]:
-    """A block each time, to the end of the part; and of the answer, where that is as near: its connection lives on."""
+    """Take blocks to the end of the part; or of the answer, where that is as near: its connection lives on."""
     exact = stream.headers.get("content-length") == str(part.end - part.start)
     for block in stream.blocks():
         more = fetch.take(part, block, window)
@@ -254,7 +254,7 @@ def _taking(fetch: BlobFetch, part: Part, stream: Stream, window: Callable[[], i
 
 
 def _short(part: Part, stream: Stream) -> UnavailableError:
-    """What is wrong with an answer that ended before its part did."""
+    """Say what is wrong with an answer that ended before its part did."""
     found = f"HTTP {stream.status} {stream.headers.get('content-range', '')!a:.60}"
     return UnavailableError(
         f"{redacted(stream.url)}: ended before byte {part.start} of {part.end} ({found})",

@@ -1,4 +1,4 @@
-"""Layers that registries may not have (Windows' base layers), from where their URLs say (image-spec descriptor.md).
+"""Foreign layers lie where their URLs say, and not in registries: Windows' base layers (image-spec descriptor.md).
 
 A URL is the word of whoever made the image (CVE-2020-15157). It is followed to hosts that the user names, without any
 credentials, and to no address where the registry could not send us either. Digest and size are checked as of any blob.
@@ -21,7 +21,10 @@ _ADDRESS = re.compile(r"https?://((?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\])(?
 
 
 class ForeignLayers:
-    """`hosts`: HOST or HOST:PORT. `origin`: an address of the registry that gave the URLs, "" where none did."""
+    """`BlobRequests` to the URLs of layers.
+
+    `hosts`: HOST or HOST:PORT. `origin`: an address of the registry that gave the URLs, "" where none did.
+    """
 
     def __init__(self, http: Http, hosts: Collection[str], *, origin: str) -> None:
         self._http = http
@@ -29,11 +32,11 @@ class ForeignLayers:
         self._origin = origin
 
     def urls(self, layer: Descriptor) -> list[str]:
-        """Those that may be followed."""
+        """List the URLs that may be followed."""
         return [url for url in layer.urls or () if (host := _host(url)) and not self._needed(url, host)]
 
     def advice(self, layer: Descriptor) -> str:
-        """The options without which its URLs can't be followed, "" where nothing helps."""
+        """Give the options without which its URLs can't be followed, "" where nothing helps."""
         needed = (self._needed(url, host) for url in layer.urls or () if (host := _host(url)))
         return next(needed, "")
 
@@ -47,7 +50,7 @@ class ForeignLayers:
     def open_blob(
         self, descriptor: Descriptor, headers: Mapping[str, str] = {}, *, at: str | None = None
     ) -> Iterator[Stream]:
-        """As `Repository.open_blob`, of the first URL that gives it; one of `urls` at least is there."""
+        """Open what `Repository.open_blob` does, at the first URL that gives it; one of `urls` at least is there."""
         error: CogpackError | None = None
         for url in [at] if at else self.urls(descriptor):
             with ExitStack() as stack:
@@ -76,7 +79,7 @@ class ForeignLayers:
         return self._http.retries(math.inf)
 
     def blob(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes]]:
-        """The bytes; drained, they were verified."""
+        """Open a layer; drained, its bytes were verified."""
         return reading(self, descriptor, self._http.cancellation)
 
 
@@ -102,7 +105,7 @@ class WithForeign:
 
 
 def _host(url: str) -> str:
-    """HOST or HOST:PORT, "" of what is no plain http address."""
+    """Read HOST or HOST:PORT; "" of what is no plain http address."""
     found = _ADDRESS.match(url)
     return found[1].lower() if found else ""
 

@@ -1,4 +1,4 @@
-"""Mirrors: other registries that may have what an image is made of, asked first and believed only by digest.
+"""Mirrors are other registries that may have what an image is made of, asked first and believed only by digest.
 
 A tag is looked up at the registry itself, and nothing is pushed to a mirror. Each gets the credentials that the user
 has for it, never the registry's, and is told in `ns` whom it stands in for, as containerd does it. Where a mirror
@@ -31,10 +31,10 @@ class MirrorError(UnavailableError):
 
 
 class Mirrors:
-    """Which registries stand in for which, and which of them failed in this session. Thread-safe."""
+    """They say which registries stand in for which, and which of them failed in this session. Thread-safe."""
 
     def __init__(self, texts: Sequence[str] = (), note: Callable[[Note], None] = lambda _: None) -> None:
-        """`texts`: each `HOST=MIRROR` or `HOST=MIRROR/PATH`, or several of them with commas or spaces between."""
+        """Read `texts`: each `HOST=MIRROR` or `HOST=MIRROR/PATH`, or several with commas or spaces between."""
         self._table: dict[str, list[tuple[str, str]]] = {}
         self._note = note
         self._down: set[str] = set()
@@ -44,7 +44,7 @@ class Mirrors:
                 self._table.setdefault(host, []).append(mirror)
 
     def of(self, reference: Reference) -> list[Reference]:
-        """The repositories that may have what that of `reference` has."""
+        """List the repositories that may have what that of `reference` has."""
         found = self._table.get(reference.registry, [])
         return [Reference(host, f"{path}{reference.repository}") for host, path in found]
 
@@ -52,14 +52,14 @@ class Mirrors:
         return host in self._down
 
     def gave_up(self, host: str, why: CogpackError) -> None:
-        """Nobody asks it any more."""
+        """Ask `host` no more, and note why."""
         if host not in self._down:
             self._down.add(host)
             self._note(Note(Code.MIRROR_DOWN, f"{why.message}; the mirror {host} is not asked any more"))
 
 
 def _parsed(word: str) -> tuple[str, tuple[str, str]]:
-    """(host, (mirror, what to put before the repository's name))."""
+    """Read (host, (mirror, what to put before the repository's name))."""
     where = f"registry mirror {word!r:.300}"
     host, _, mirror = word.partition("=")
     registry, _, path = mirror.rstrip("/").partition("/")
@@ -88,11 +88,11 @@ class Mirror:
         return not (self._denied or self._breaks[digest] >= _BREAKS or self._mirrors.is_down(self.requests.host))
 
     def broke(self, digest: Digest) -> None:
-        """An answer with its bytes ended early."""
+        """Count an answer whose bytes ended early."""
         self._breaks[digest] += 1
 
     def failed(self, digest: Digest, why: CogpackError) -> None:
-        """There was no answer to be used: it does not have this, may not give us anything, or does not work."""
+        """Take in that there was no usable answer: it does not have this, may give us nothing, or does not work."""
         if TRACE.level:
             TRACE.decided(f"mirror {self.requests.host} passed over for {digest}: {why.message}")
         if isinstance(why, DeniedError):
@@ -103,7 +103,7 @@ class Mirror:
             self._mirrors.gave_up(self.requests.host, why)
 
     def sent_wrong_bytes(self, why: CogpackError) -> bool:
-        """Bytes were wrong; True if they may be from here."""
+        """Hear that bytes were wrong. True if they may be from here; then this mirror is given up."""
         believed, self.believed = self.believed, False
         if believed:
             self._mirrors.gave_up(self.requests.host, why)

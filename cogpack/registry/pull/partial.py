@@ -1,4 +1,4 @@
-"""Files that grow in no order: `.partial` beside a journal of what was synced, until they are whole and get their name.
+"""A partial file grows in no order beside a journal of what was synced, until it is whole and gets its name.
 
 A killed process leaves both behind, and the next one goes on from there. Nothing believes the journal: what is there
 is hashed with the rest, and a file that has its name was verified.
@@ -24,7 +24,7 @@ _JOURNAL_LIMIT = 4 * 1024 * 1024
 
 
 class Partial:
-    """One such file and its journal, held by a lock that other processes wait for. Thread-safe."""
+    """A partial file and its journal, held by a lock that other processes wait for. Thread-safe."""
 
     def __init__(self, path: Path, descriptor: int, blobs: Mapping[Digest, int]) -> None:
         self.path = path
@@ -38,7 +38,7 @@ class Partial:
     def open(
         cls, path: Path, blobs: Mapping[Digest, int], cancellation: Cancellation, *, private: bool = False
     ) -> Self:
-        """`path` ends in `.partial`; its directory is made, and is ours alone if `private`, or an `InputError`.
+        """Open or make the file `path`, which ends in `.partial`. `private`: in a directory that must be ours alone.
 
         `blobs`: what it is to hold, and their sizes.
         """
@@ -63,7 +63,7 @@ class Partial:
 
     @staticmethod
     def _take(path: Path, file: int) -> bool:
-        """Lock it. False where somebody else has it, or has just finished it."""
+        """Lock the file; False where somebody else has it, or has just finished it."""
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             raise InputError(f"{path}: is no file of ours", next_step="remove it, or choose another place")
@@ -88,11 +88,11 @@ class Partial:
 
     @property
     def is_new(self) -> bool:
-        """Nothing of what it is to hold is in it yet."""
+        """Tell whether nothing of what it is to hold is in it yet."""
         return not self._recorded
 
     def forget(self) -> None:
-        """What was recorded is void."""
+        """Take what was recorded as void."""
         self._recorded = {}
 
     def note(self, digest: Digest, got: Sequence[Span]) -> None:
@@ -101,11 +101,11 @@ class Partial:
             self._recorded[digest] = list(got)
 
     def region(self, digest: Digest, offset: int = 0) -> "Region":
-        """Where the blob lies, from byte `offset` of the file on."""
+        """Give the place of a blob, from byte `offset` of the file on."""
         return Region(self, digest, offset)
 
     def recorded(self, digest: Digest, offset: int) -> list[Span]:
-        """What the journal says of a blob, as far as the file goes."""
+        """Read what the journal says of a blob, as far as the file goes."""
         end = os.fstat(self._file).st_size - offset
         return [(start, min(stop, end)) for start, stop in self._recorded.get(digest, []) if start < end]
 
@@ -148,7 +148,7 @@ class Partial:
         self._journal.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """What is not kept stays for the next time."""
+        """Close the file; what is not kept stays for the next time."""
         os.close(self._file)
 
     def __enter__(self) -> Self:
@@ -159,7 +159,7 @@ class Partial:
 
 
 class Region:
-    """One blob's place in a partial file; its journal entry is `save`d."""
+    """A region is one blob's place in a partial file; its journal entry is `save`d."""
 
     def __init__(self, partial: Partial, digest: Digest, offset: int) -> None:
         self._partial = partial
@@ -186,7 +186,7 @@ class Region:
 
 
 class Memory:
-    """The bytes between what has come and what has been read, for those who want a stream and no file."""
+    """It holds the bytes between what has come and what has been read, for those who want a stream and no file."""
 
     def __init__(self) -> None:
         self._blocks: dict[int, bytes | memoryview] = {}

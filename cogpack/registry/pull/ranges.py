@@ -1,4 +1,4 @@
-"""Fetching one blob in ranges, decided without sockets, files or a clock (distribution-spec, "Pulling blobs").
+"""A blob is fetched in ranges, decided without sockets, files or a clock (distribution-spec, "Pulling blobs").
 
 A `Download` says which part to ask for next, whether an answer may be read, and which of its bytes are new; what it is
 told decides whether ranges are to be trusted. A byte is only ever taken once, so what has been hashed can't change.
@@ -44,7 +44,7 @@ class Mode(enum.Enum):
 
 
 class Part:
-    """One request: from byte `start`, the next to come, up to `end`. `revoked`: its bytes are no longer wanted."""
+    """A part is one request: from byte `start`, the next to come, up to `end`. `revoked`: nobody wants it."""
 
     def __init__(self, start: int, end: int, *, ranged: bool, round: int) -> None:  # noqa: A002 - the right word
         self.start = start
@@ -57,15 +57,15 @@ class Part:
 
     @property
     def headers(self) -> dict[str, str]:
-        """A closed range: not every registry knows open ones."""
+        """Ask for a closed range: not every registry knows open ones."""
         return {"Range": f"bytes={self.start}-{self.end - 1}"} if self.ranged else {}
 
     def rest(self) -> None:
-        """It had to wait for its reader: that time says nothing of the server."""
+        """Measure anew: it had to wait for its reader, and that time says nothing of the server."""
         self._mark = None
 
     def measure(self, now: float) -> float | None:
-        """Bytes a second over the last `GRACE` seconds or a little more, each time that they have passed."""
+        """Give the bytes a second over the last `GRACE` seconds or a little more, each time that they have passed."""
         if self._mark is None:
             self._mark = now, self.start
         since, start = self._mark
@@ -78,7 +78,7 @@ class Part:
 
 
 class Crawlers:
-    """Finds the parts so slow, beside the others or at all, that they had better be asked for anew.
+    """It finds the parts so slow, beside the others or at all, that they had better be asked for anew.
 
     The others need not live as long as is measured: what they brought counts, and for as long again, as a part may be
     the last of them. Of fewer than three there is no telling who is slow.
@@ -88,7 +88,7 @@ class Crawlers:
         self._seen: deque[tuple[float, int, int]] = deque()
 
     def among(self, parts: Sequence[Part], came: int, now: float) -> list[Part]:
-        """`came`: bytes over all connections so far; `now`: seconds."""
+        """Find those of `parts` that crawl. `came`: bytes over all connections so far; `now`: seconds."""
         self._seen.append((now, came, len(parts)))
         while len(self._seen) > 1 and self._seen[1][0] <= now - 2 * GRACE:
             self._seen.popleft()
@@ -102,12 +102,12 @@ class Crawlers:
 
 
 class Download:
-    """One blob of `size` bytes on its way. Not thread-safe: its driver has a lock."""
+    """It decides how one blob of `size` bytes is fetched. Not thread-safe: its driver has a lock."""
 
     def __init__(
         self, size: int, have: Iterable[Span] = (), *, part: int, largest: int = 0, ranges: bool = True
     ) -> None:
-        """`have`: what is there already; `part`: bytes of one range; a blob no larger than that comes in one answer.
+        """Begin with `have`, which is there already. `part`: bytes of a range; a blob no larger comes in one answer.
 
         `largest`: of a range while much is left. They get shorter, so that all connections end together, and what came
         last is not far from what is hashed.
@@ -128,7 +128,7 @@ class Download:
 
     @property
     def got(self) -> tuple[Span, ...]:
-        """What is there, in order, no two spans touching."""
+        """Give the spans that are there, in order, no two touching."""
         return tuple(self._got)
 
     @property
@@ -137,7 +137,7 @@ class Download:
 
     @property
     def prefix(self) -> int:
-        """Bytes that are there without a gap, from the first on."""
+        """Count the bytes that are there without a gap, from the first on."""
         return self._got[0][1] if self._got and self._got[0][0] == 0 else 0
 
     @property
@@ -149,7 +149,7 @@ class Download:
         return self.failures >= BUDGET
 
     def claim(self, limit: int | None = None) -> Part | None:
-        """The next part to ask for, None where there is nothing to do now. It begins before byte `limit`."""
+        """Give the next part to ask for, beginning before byte `limit`; None where there is nothing to do now."""
         if self.complete or (self._live and not (self.mode is Mode.RANGES and self._proven)):
             return None
         if self.mode is Mode.WHOLE:
@@ -170,7 +170,7 @@ class Download:
         return part
 
     def judge(self, part: Part, status: int, headers: Mapping[str, str]) -> bool:
-        """May the body of the answer (200, 206 or 416) be read? `headers`: names in lower case.
+        """Tell whether to read the body of the answer (200, 206 or 416). `headers`: names in lower case.
 
         A 200 holds the whole blob: its stream becomes the only one. Any other range than was asked for, or its length,
         ends the trust in this server's ranges (RFC 9110 14.4, 15.3.7).
@@ -195,13 +195,13 @@ class Download:
         return False
 
     def fresh(self, part: Part, size: int) -> list[Span]:
-        """Which of the `size` bytes that came for `part` are wanted: to be stored before `advance`."""
+        """Tell which of the `size` bytes that came for `part` are wanted: to be stored before `advance`."""
         if part.revoked:
             return []
         return list(_gaps(self._got, part.start, min(part.start + size, part.end)))
 
     def advance(self, part: Part, size: int) -> None:
-        """`size` bytes came, and those of them that were wanted are stored."""
+        """Count `size` bytes that came; those of them that were wanted are stored."""
         if part.revoked:
             return
         new = self.fresh(part, size)
@@ -213,7 +213,7 @@ class Download:
             self.failures = 0
 
     def release(self, part: Part, *, failed: bool) -> bool:
-        """Its answer has ended. What it lacks is asked for again. Whether that counts as a failure.
+        """End a part; what it lacks is asked for again. Answers whether that counts as a failure.
 
         Failures at the same time, as when a network breaks or an address ends, count as one.
         """
@@ -226,7 +226,7 @@ class Download:
         return False
 
     def restart(self) -> bool:
-        """The bytes were wrong: forget all, and fetch them whole. False the second time: then they are wrong there."""
+        """Forget all bytes, which were wrong, and fetch them whole. False the second time: they are wrong there."""
         if self._restarted:
             return False
         self._restarted = True
@@ -250,12 +250,12 @@ class _Recorded(msgspec.Struct, frozen=True):
 
 
 def encode_journal(blobs: Mapping[Digest, tuple[int, Sequence[Span]]]) -> bytes:
-    """What is on disk of each blob: its size, and the spans that were synced."""
+    """Write what is on disk of each blob: its size, and the spans that were synced."""
     return msgspec.json.encode({digest: _Recorded(size, list(got)) for digest, (size, got) in blobs.items()})
 
 
 def decode_journal(data: bytes, blobs: Mapping[Digest, int]) -> dict[Digest, list[Span]]:
-    """What a journal says of `blobs`, which have these sizes. It is only a hint: nonsense is no error but nothing."""
+    """Read what a journal says of `blobs`, which have these sizes. It is only a hint: nonsense is nothing, no error."""
     try:
         found = msgspec.json.decode(data, type=dict[str, _Recorded])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -269,7 +269,7 @@ def decode_journal(data: bytes, blobs: Mapping[Digest, int]) -> dict[Digest, lis
 
 
 def _added(spans: Sequence[Span], span: Span) -> list[Span]:
-    """`spans`, which are in order and apart, with one more."""
+    """Add a span to `spans`, which are in order and apart."""
     start, end = span
     if start >= end:
         return list(spans)
@@ -282,7 +282,7 @@ def _added(spans: Sequence[Span], span: Span) -> list[Span]:
 
 
 def _gaps(spans: Iterable[Span], start: int, end: int) -> Iterator[Span]:
-    """What `spans`, which are in order and apart, leave uncovered between `start` and `end`."""
+    """List what `spans`, which are in order and apart, leave uncovered between `start` and `end`."""
     for other_start, other_end in spans:
         if other_start >= end:
             break

@@ -1,1 +1,6 @@
-"""Blobs into a registry: mounts, uploads and the forms that registries take them in."""
+"""A blob goes into a registry here.
+
+`upload`: the stages and what to do when one fails, decided without a socket, over `protocol.UploadRequests`.
+`requests`: these over HTTP, and a body that can be read again. `shapes`: which bodies this registry takes. `mounts`:
+where else blobs are, so that they need not be sent.
+"""

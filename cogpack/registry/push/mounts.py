@@ -1,5 +1,6 @@
-"""Where blobs are, as this machine has seen: a repository of the same registry may have them mounted, and another
-registry may give them where making them costs more.
+"""Mounts remember in which repositories this machine has seen a blob.
+
+Of the same registry it can be mounted, and another registry may give it where making it costs more.
 
 One small file per registry and blob, written whole; a hint, which the registry confirms or not.
 """
@@ -20,24 +21,26 @@ _KEPT = 3
 
 
 class Mounts:
+    """Which repositories had which blobs, kept below `root`."""
+
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def of(self, registry: str, digest: Digest) -> list[str]:
-        """Repositories of `registry` that had the blob, the latest first."""
+        """List repositories of `registry` that had the blob, the latest first."""
         try:
             return msgspec.json.decode(self._path(registry, digest).read_bytes(), type=list[str])[:_KEPT]
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return []
 
     def origins(self, here: Reference, named: Iterable[Reference], digest: Digest) -> list[str]:
-        """Repositories of `here`'s registry, but itself, that may have the blob mounted: of `named`, then as seen."""
+        """List other repositories of `here`'s registry that may have the blob mounted: of `named`, then as seen."""
         first = [origin.repository for origin in named if origin.registry == here.registry]
         found = dict.fromkeys([*first, *self.of(here.registry, digest)])
         return [repository for repository in found if repository != here.repository][:_KEPT]
 
     def in_other_registries(self, registry: str, digest: Digest) -> list[Reference]:
-        """Repositories of registries other than `registry` that had the blob, the latest pushed to first."""
+        """List repositories of registries other than `registry` that had the blob, the latest pushed to first."""
         found = []
         with suppress(OSError):
             for directory in self._root.iterdir():

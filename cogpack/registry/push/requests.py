@@ -1,4 +1,4 @@
-"""The requests of an upload, and a body that can be read from any byte."""
+"""An upload's requests go over HTTP, with a body that can be read from any byte."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ Has = Callable[[Descriptor], bool]
 
 
 class RepeatableBody:
-    """`blocks`: each iteration is a whole pass over the same bytes.
+    """A body that can be read from any byte; each iteration of `blocks` is a whole pass over the same bytes.
 
     Reading on where the last read ended costs nothing; reading from elsewhere makes a new pass and skips.
     """
@@ -36,7 +36,7 @@ class RepeatableBody:
         self.at = -1
 
     def read(self, start: int, length: int | None) -> Iterator[bytes]:
-        """`length` bytes from `start`, or all there are: then the pass is drained."""
+        """Read `length` bytes from `start`, or all there are: then the pass is drained."""
         if start != self.at:
             self._pass, self._rest, self.at = iter(self._blocks), b"", 0
         try:
@@ -68,7 +68,7 @@ class RepeatableBody:
 
 
 class _Sent:
-    """Part of a source as the body of one request.
+    """The body of one request, a part of the whole.
 
     `size`: bytes of it that may have arrived, those on their way among them; `ended`: there are no more.
     """
@@ -95,7 +95,7 @@ class _Sent:
 
 
 class HttpUploadRequests:
-    """`cogpack.registry.push.protocol.UploadRequests` over a repository's requests.
+    """`UploadRequests` over a repository's requests.
 
     `finished`: the digest of the pass that was drained last; `on_bytes`: told each block's size as it goes out, and
     what goes out again as a negative number before, so that their sum is where in the blob we are.
@@ -208,7 +208,7 @@ class HttpUploadRequests:
 
     @contextmanager
     def _slow_end(self, method: str, url: str, body: Iterable[bytes]) -> Iterator[Iterable[bytes]]:
-        """`body`; where the answer does not come for long after its end, the user is told what is going on."""
+        """Give `body`; where the answer does not come for long after its end, the user is told what is going on."""
         where = redacted(url).rpartition("/blobs/")[0]
         told = Note(Code.REGISTRY_FINISHING, f"{where}: all is sent; the registry is finishing, which may take minutes")
         timer = threading.Timer(_FINISHING, self._requests.http.progress.note, (told,))
@@ -225,7 +225,7 @@ class HttpUploadRequests:
 
 
 def _sent_on(ask: Callable[[str], Answer], url: str) -> Answer:
-    """Where a registry sends us on, the same request again, its body from its first byte."""
+    """Make the same request again, its body from its first byte, where a registry sends us on."""
     for _ in range(REDIRECTS):
         answer = ask(url)
         if answer.status not in ELSEWHERE or not answer.location:
@@ -235,12 +235,12 @@ def _sent_on(ask: Callable[[str], Answer], url: str) -> Answer:
 
 
 def commit_timeout(size: int | None) -> float:
-    """Seconds to wait for the answer to a commit of `size` bytes."""
+    """Say how many seconds to wait for the answer to a commit of `size` bytes."""
     return min(3600.0, 300 + (size or 0) * _COMMIT_SECONDS_PER_BYTE)
 
 
 def as_answer(requests: Requests, method: str, response: Response, *, opened: bool = False) -> Answer:
-    """`response` as uploads look at it; a Location that must not be followed is an `InputError`.
+    """Look at `response` as uploads do; a Location that must not be followed is an `InputError`.
 
     `opened`: it is to name the upload's location, and without one it is an `UnavailableError`.
     """

@@ -1,4 +1,4 @@
-"""The shapes of an upload that one registry takes: its profile, corrected by what it answers."""
+"""Shapes are the forms of an upload that one registry takes: its profile, corrected by what it answers."""
 
 import threading
 from collections.abc import Collection, Mapping
@@ -18,7 +18,7 @@ _PIECES = 10_000
 
 
 class Shapes:
-    """Shared by all uploads to one registry, thread-safe: what one of them learns spares the others."""
+    """The shapes of one registry, shared by all uploads to it: what one learns spares the others. Thread-safe."""
 
     def __init__(self, profile: Profile) -> None:
         self._order = profile.shapes
@@ -28,7 +28,7 @@ class Shapes:
         self._lock = threading.Lock()
 
     def learn(self, headers: Mapping[str, str]) -> None:
-        """What the answer to a POST that opened an upload says of chunks (distribution-spec, OCI-Chunk-Min-Length)."""
+        """Take in what the answer to a POST that opened an upload says of chunks (OCI-Chunk-Min-Length)."""
         least, most = _length(headers, "oci-chunk-min-length"), _length(headers, "oci-chunk-max-length")
         with self._lock:
             if least is not None:
@@ -39,7 +39,10 @@ class Shapes:
                 self._order = ("chunks", *(shape for shape in self._order if shape != "chunks"))
 
     def choose(self, *, known: bool, without: Collection[Shape] = ()) -> Shape | None:
-        """`known`: whether digest and size are, which one PUT needs; `without`: shapes that failed for this blob."""
+        """Choose a shape for a blob; None where all have failed.
+
+        `known`: whether digest and size are, which one PUT needs; `without`: shapes that failed for this blob.
+        """
         with self._lock:
             open_ = [shape for shape in self._order if shape not in without]
         if not known and "stream" in open_ and open_[0] != "chunks":
@@ -47,7 +50,7 @@ class Shapes:
         return open_[0] if open_ else None
 
     def refused(self, shape: Shape, *, chunk: int = 0) -> bool:
-        """The registry said that it wants no such body. Whether the same shape may do, with smaller chunks.
+        """Take in that the registry wants no such body. True: the same shape may do, with smaller chunks.
 
         `chunk`: the bytes of the one that was too large for it, 0 where its size is not what was refused. Many uploads
         may be refused the same size at once: that is one thing learned, not many.
@@ -64,7 +67,7 @@ class Shapes:
             return False
 
     def chunk(self, size: int) -> int:
-        """Bytes of each chunk, but the last, of a blob of `size`."""
+        """Say how many bytes each chunk, but the last, of a blob of `size` has."""
         with self._lock:
             return min(max(self._chunk, self._least, -(-size // _PIECES)), max(self._limit, self._least))
 

@@ -1,4 +1,4 @@
-"""One blob into a registry, whatever breaks on the way: the decisions, without a socket.
+"""An upload sends one blob into a registry, whatever breaks on the way. Here are the decisions, without a socket.
 
 The stages of one try, in the words of the distribution-spec ("Pushing Blobs"):
 
@@ -116,7 +116,7 @@ class _Upload:
                 return
 
     def _there(self, *, whole: bool) -> bool:
-        """After an unknown outcome. A commit may go on after its answer was lost: then look more than once."""
+        """Look for the blob after an unknown outcome; more than once where its commit may still go on."""
         assert self._blob is not None
         for look in range(_LOOKS if whole else 1):
             if look:
@@ -126,7 +126,7 @@ class _Upload:
         return False
 
     def _failed(self, shape: Shape, failure: _AgainError) -> None:
-        """Count; after too many without progress the shape is given up for this blob."""
+        """Count a failure; after too many without progress the shape is given up for this blob."""
         # From zero again, only getting much further is progress: a restart pays for all the bytes before.
         step = max(MiB, (self._blob.size if self._blob else 0) // 8)
         self._failures = 1 if failure.reached >= self._reached + step else self._failures + 1
@@ -200,8 +200,10 @@ class _Upload:
         self._commit(url, blob, answer)
 
     def _resumed(self, url: str, acked: int, failure: _AgainError) -> tuple[str, int]:
-        """Where to go on after a broken PATCH: (url, offset). Raises `failure` where only a new upload will do, or
-        where several tries in a row got no further."""
+        """Ask where to go on after a broken PATCH: (url, offset).
+
+        Raises `failure` where only a new upload will do, or where several tries in a row got no further.
+        """
         try:
             answer = self._requests.status(url)
         except UnavailableError:
@@ -217,7 +219,7 @@ class _Upload:
         return answer.location or url, at
 
     def _body(self, method: str, url: str, start: int, length: int | None, *, ranged: bool) -> Answer:
-        """One request with bytes of the blob. Returns a good answer, or raises what to do about a bad one."""
+        """Make one request with bytes of the blob. Returns a good answer, or raises what to do about a bad one."""
         try:
             answer = self._requests.send(method, url, start=start, length=length, ranged=ranged)
         except BrokenError as error:
@@ -225,7 +227,10 @@ class _Upload:
         return self._judged(answer, start, length)
 
     def _judged(self, answer: Answer, reached: int, size: int | None = None) -> Answer:
-        """`reached`: bytes of the blob that are surely there; `size`: of the body."""
+        """Return a good answer, raise what to do about a bad one.
+
+        `reached`: bytes of the blob that are surely there; `size`: of the body.
+        """
         if answer.status in _GOOD:
             self._denied = False
             return answer
@@ -275,7 +280,7 @@ class _Upload:
 
 
 def next_offset(header: str | None) -> int | None:
-    """The byte that an upload wants next, from the Range of its status; None where that can't be told.
+    """Read from the Range of a status which byte an upload wants next; None where that can't be told.
 
     The end is inclusive (distribution-spec, "Pushing a blob in chunks"), but not Quay's, which alone says "bytes=".
     "0-0" is what an empty upload says: nothing of ours ends behind one byte.
