@@ -103,15 +103,15 @@ class Redactor:
 
 def _forms(secret: str) -> Iterable[tuple[bool, str]]:
     """Return expressions for the ways in which a secret is written; whether it is cut off."""
-    percent = quote(secret, safe="")
+    data = secret.encode("utf-8", "surrogateescape")  # a variable may hold bytes that are no text
+    percent = quote(data, safe="")
     lower = re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), percent)
-    written = {secret, percent, lower, quote(secret), quote_plus(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+    written = {secret, percent, lower, quote(data), quote_plus(data), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
     for text in written:
         escaped = re.escape(text)
         yield False, escaped if len(text) >= _ANYWHERE else rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])"
     if len(secret) > _CUT:
         yield True, re.escape(secret[:_CUT]) + r"[^\s\"'<>&]*"
-    data = secret.encode("utf-8", "surrogateescape")
     for shift, skipped in enumerate((0, 2, 3)):  # characters of base64 that the bytes before it decide as well
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             inside = encode(b"\0" * shift + data).decode()[skipped : 8 * (shift + len(data)) // 6]

@@ -49,6 +49,13 @@ def test_whatever_the_secret_its_header_is_hidden(secret: str, before: str, afte
     assert base64.b64encode(data).decode() not in shown
 
 
+def test_a_secret_may_have_bytes_that_are_no_text() -> None:
+    """A variable of a process has any; every command ended in a traceback."""
+    redactor = Redactor()
+    redactor.learn("hunter2hunter2\udcff")
+    assert redactor.redact("it is hunter2hunter2%FF, or hunter2hunter2\udcff") == "it is ***, or ***"
+
+
 def test_of_a_long_secret_that_a_message_cuts_no_beginning_is_shown() -> None:
     token = "eyJhbGciOiJSUzI1NiJ9.planted-token-of-many-characters"
     learn(token)

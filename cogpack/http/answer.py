@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-import httpcore
 import httpx
 import msgspec
 
 from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.http.addresses import redacted
-from cogpack.http.sockets import CertificateError, Connection
+from cogpack.http.sockets import Connection
 from cogpack.http.target import Target
+from cogpack.http.transport import RefusedCertificateError
 
 ANSWER_LIMIT = 4 * 1024 * 1024
 """Bytes of an answer that is read into memory."""
@@ -33,29 +33,27 @@ class Response(msgspec.Struct, frozen=True):
 
 
 class Stream:
-    """An answer whose body is read in blocks."""
+    """Is an answer whose body is read in blocks."""
 
-    def __init__(self, answer: httpx.Response, url: str, *, has_body: bool = True) -> None:
+    def __init__(self, answer: httpx.Response, url: str) -> None:
         self._answer = answer
-        self._has_body = has_body
-        self._begun = False
         self.status = answer.status_code
         # Names in lower case; of a name that comes again, the values with commas between (RFC 9110 5.3).
         self.headers: Mapping[str, str] = dict(answer.headers.items())
         self.url = url
-        self.received = 0
+
+    @property
+    def received(self) -> int:
         """Bytes of the body that were read."""
+        return self._answer.num_bytes_downloaded
 
     def blocks(self) -> Iterator[bytes]:
         """The body as it is sent, in blocks as they come. Failures are `UnavailableError`.
 
         No content coding was asked for; a server that codes nevertheless says so in `content-encoding`.
         """
-        self._begun = True
         with translated(self.url):
-            for block in self._answer.iter_raw():
-                self.received += len(block)
-                yield block
+            yield from self._answer.iter_raw()
 
     def abort(self) -> None:
         """End it from another thread: whoever reads it gets an `UnavailableError` at once."""
@@ -85,13 +83,9 @@ class Stream:
                 raise
         return bytes(joined[:limit])
 
-    def finish(self) -> None:
-        """Read a short body that nobody wanted: its connection can be used again, which a closed one can't."""
-        length = self.headers.get("content-length", "") if self._has_body else "0"
-        if not self._begun and length.isdecimal() and len(length) < 6:
-            with suppress(UnavailableError):
-                for _ in self.blocks():
-                    pass
+    def close(self) -> None:
+        """Give its connection back, or end it where the body is not at its end."""
+        self._answer.close()
 
 
 @contextmanager
@@ -99,32 +93,34 @@ def translated(url: str, *, proxy: str | None = None) -> Iterator[None]:
     """The one door by which failures of the transport become ours. `proxy`: its address, as it may be shown."""
     try:
         yield
-    except CertificateError as error:
+    except RefusedCertificateError as error:
         raise InputError(
             f"{redacted(url)}: its certificate, or the one it wants of us, is refused: {error}",
             next_step="put the authority that signed it into the system's store, into a file named by SSL_CERT_FILE, "
             f"or into certs.d/{Target.parse(url).authority}/ca.crt of Docker or podman; a client certificate goes "
             "beside the latter",
         ) from error
-    except httpcore.ProxyError as error:
+    except httpx.ProxyError as error:
         if str(error).startswith("407"):
-            raise wants_login(proxy or "") from error
+            raise DeniedError(
+                f"the proxy {proxy} wants a user and a password (HTTP 407)",
+                next_step="write them into the proxy's variable, as http://USER:PASSWORD@HOST:PORT",
+            ) from error
         raise UnavailableError(
             f"{redacted(url)}: the proxy {proxy} does not lead there: {error}",
             next_step="check HTTPS_PROXY and NO_PROXY, or ask who runs the proxy",
         ) from error
-    except httpcore.LocalProtocolError as error:
+    except UnicodeEncodeError:  # its words quote the header, which may be a token
+        raise InputError(
+            f"{redacted(url)}: a header beyond ASCII", next_step="correct the token or the name that is sent there"
+        ) from None
+    except httpx.LocalProtocolError as error:
         # h11 quotes the header it refuses, which may be a token.
         text = "a header that HTTP does not allow" if "header" in str(error) else str(error)
         raise UnavailableError(f"{redacted(url)}: {text}", next_step="run it again; if it stays, report it") from None
-    except (
-        httpcore.NetworkError,
-        httpcore.TimeoutException,
-        httpcore.ProtocolError,
-        httpcore.UnsupportedProtocol,
-    ) as error:
+    except httpx.TransportError as error:
         text = re.sub(r"://[^/@\s]*@", "://", str(error)) or type(error).__name__
-        kind = TiredError if isinstance(error, httpcore.TimeoutException) else UnavailableError
+        kind = TiredError if isinstance(error, httpx.TimeoutException) else UnavailableError
         advice = "check the network and the address, then run it again"
         if proxy:
             text = f"through the proxy {proxy}: {text}"
@@ -134,10 +130,3 @@ def translated(url: str, *, proxy: str | None = None) -> Iterator[None]:
             host = Target.parse(url).authority
             advice = f"check the port; a registry without TLS is allowed by --insecure-registry {host}"
         raise kind(f"{redacted(url)}: {text}", next_step=advice) from error
-
-
-def wants_login(proxy: str) -> DeniedError:
-    return DeniedError(
-        f"the proxy {proxy} wants a user and a password (HTTP 407)",
-        next_step="write them into the proxy's variable, as http://USER:PASSWORD@HOST:PORT",
-    )

@@ -7,31 +7,32 @@ go only where a rule below lets them.
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from types import TracebackType
 from typing import Self
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
+import httpx
+
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
 from cogpack.http.addresses import Trust, host_of, redacted
-from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, translated, wants_login
+from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, translated
 from cogpack.http.authorities import Authorities
 from cogpack.http.deadlines import Deadlines, Limits
 from cogpack.http.guard import Guard, Resolver, resolve
-from cogpack.http.pools import Pools
 from cogpack.http.proxies import Proxies
 from cogpack.http.request_trace import RequestTrace
 from cogpack.http.retries import ATTEMPTS, Backoff, Retries, Tries, backoff, retry_after
 from cogpack.http.target import Target, basic, same_origin
 from cogpack.http.throttle import RETRIED, Throttles
-from cogpack.http.transport import client, extensions
+from cogpack.http.transport import Transport
 from cogpack.progress import SILENT, Cancellation, Progress
 from cogpack.redaction import learn
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BRIEF = Limits(connect=1, answer=2, idle=1, refusal=1)
 _LOGIN = re.compile("(basic|bearer) ", re.IGNORECASE)
-_HEADERS = {"User-Agent": "cogpack", "Accept": "*/*", "Accept-Encoding": "identity"}
+_HEADERS = {"User-Agent": "cogpack", "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "keep-alive"}
 
 
 class Http:
@@ -63,11 +64,7 @@ class Http:
         self._limits = limits or Limits()
         self.clock = clock
         self._backoff = backoff
-        self._guard = Guard(resolver)
-        self._proxies = Proxies.from_environment(environment)
-        self._client = client(_HEADERS)
-        self._authorities = Authorities(environment)
-        self._pools = Pools(self._guard, self._authorities)
+        self._transport = Transport(Guard(resolver), Proxies.from_environment(environment), Authorities(environment))
         self._throttles = Throttles(self.cancellation, clock)
 
     def base(self, host: str) -> str:
@@ -79,7 +76,9 @@ class Http:
         if not self.trust.allows_plain(host):
             return tls
         named = self.trust.names_plain(host)
-        return tls if not named and self._authorities.has_own(Target.parse(tls).authority) else f"http://{host}"
+        return (
+            tls if not named and self._transport.authorities.has_own(Target.parse(tls).authority) else f"http://{host}"
+        )
 
     def request(
         self,
@@ -137,9 +136,8 @@ class Http:
 
     def send_and_forget(self, method: str, url: str, *, origin: str, headers: Mapping[str, str] = {}) -> None:
         """Say a last word, for which nobody waits long and whose answer does not matter: said even after Ctrl-C."""
-        deadlines = Deadlines(_BRIEF, Cancellation())
-        with suppress(CogpackError), self._exchange(method, url, origin, headers, None, None, deadlines):
-            pass
+        with suppress(CogpackError):
+            self._send(method, url, origin, headers, None, None, Deadlines(_BRIEF, Cancellation())).close()
 
     @contextmanager
     def open(
@@ -166,18 +164,17 @@ class Http:
         try:
             with (
                 self._throttles.turn(Target.parse(url).authority, lambda: sent.update(authorize())) as turn,
-                RequestTrace(method, url, self.clock, self._proxies) as told,
-                self._exchange(method, url, origin, sent, told.counted(body), size, deadlines) as stream,
+                RequestTrace(method, url, self.clock, self._transport.proxies) as trace,
+                closing(self._send(method, url, origin, sent, trace.counted(body), size, deadlines)) as stream,
             ):
-                told.answered(stream)
+                trace.answered(stream)
                 turn.answered(stream.status, retry_after(stream.headers))
                 yield stream
         except UnavailableError as error:
             error.spent = error.spent or deadlines.spent
             raise
 
-    @contextmanager
-    def _exchange(
+    def _send(
         self,
         method: str,
         url: str,
@@ -186,38 +183,33 @@ class Http:
         body: bytes | Iterable[bytes] | None,
         size: int | None,
         deadlines: Deadlines,
-    ) -> Iterator[Stream]:
+    ) -> Stream:
         target = Target.parse(url)
         self._check_plain(target, headers)
         url, login = basic(url)
         learn(*(value for value in (login | dict(headers)).values() if _LOGIN.match(value)))
-        proxy = self._proxies.choose(url)
-        named_by = None if target.host == host_of(origin) else host_of(origin)
-        if proxy is not None and named_by is not None:
-            self._guard.check_name(target.host, origin=named_by)
-        pool = self._pools.find(target, origin=named_by, proxy=proxy)
-        request = self._client.build_request(
-            method,
-            target.httpx_url(),
-            headers=_headers(method, target, login | dict(headers), body, size),
-            content=body if size is None or body is None or isinstance(body, bytes) else _exactly(size, body, url),
-            extensions=extensions(pool, target.url(), deadlines),
-        )
-        shown = proxy.url if proxy else None
-        with translated(url, proxy=shown):
-            answer = self._client.send(request, stream=True)
-        try:
-            deadlines.answered()
-            if answer.status_code >= 400:
-                deadlines.hurry()
-            stream = Stream(answer, url, has_body=method != "HEAD" and answer.status_code not in (204, 304))
-            if stream.status == 407 and proxy is not None:
-                raise wants_login(proxy.url)
-            yield stream
-            deadlines.hurry()
-            stream.finish()
-        finally:
-            answer.close()
+        if isinstance(body, Iterable) and not isinstance(body, bytes) and size is not None:
+            body = _exactly(size, body, url)
+        proxy = self._transport.proxies.choose(url)
+        named_by = host_of(origin)
+        with translated(url, proxy=proxy.url if proxy else None):
+            sent = httpx.Headers(_HEADERS)
+            sent.update(login)
+            sent.update(headers)
+            if size is not None:
+                sent["Content-Length"] = str(size)
+            request = httpx.Request(
+                method,
+                target.origin,
+                headers=sent,
+                content=body,
+                extensions={
+                    "target": target.path,
+                    "deadlines": deadlines,
+                    "origin": None if named_by == host_of(url) else named_by,
+                },
+            )
+            return Stream(self._transport.handle_request(request), url)
 
     @contextmanager
     def follow(
@@ -243,15 +235,15 @@ class Http:
 
         The caller goes there with `origin=url`: a name is looked at when it is resolved.
         """
-        target = urljoin(url, location)
         try:
+            target = urljoin(url, location)
             parts, origin = urlsplit(target), urlsplit(url)
             Target.parse(target)
         except (InputError, ValueError):
             raise _refused(url, location, "not a plain http address") from None
         if "@" in parts.netloc:
             raise _refused(url, location, "not a plain http address")
-        self._guard.check_name(host_of(target), origin=host_of(url))
+        self._transport.guard.check_name(host_of(target), origin=host_of(url))
         if origin.scheme == "https" and parts.scheme == "http":
             if parts.hostname != origin.hostname:
                 raise _refused(url, location, "a downgrade from TLS")
@@ -261,7 +253,7 @@ class Http:
 
     def _check_plain(self, target: Target, headers: Mapping[str, str]) -> None:
         """Credentials that are ours to guard do not go in the clear; those in an address are as the user wrote them."""
-        plain = target.scheme == "http" and not self.trust.allows_credentials(target.authority)
+        plain = target.origin.scheme == "http" and not self.trust.allows_credentials(target.authority)
         if plain and any(name.lower() == "authorization" for name in headers):
             raise InputError(
                 f"http://{target.authority}: credentials are not sent without TLS",
@@ -269,8 +261,7 @@ class Http:
             )
 
     def close(self) -> None:
-        self._client.close()
-        self._pools.close()
+        self._transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -279,19 +270,6 @@ class Http:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _headers(
-    method: str,
-    target: Target,
-    given: Mapping[str, str],
-    body: bytes | Iterable[bytes] | None,
-    size: int | None,
-) -> dict[str, str]:
-    headers = {"Host": target.authority, **given}
-    if body is None:
-        return headers | ({"Content-Length": "0"} if method in ("POST", "PUT", "PATCH") else {})
-    return headers | ({} if size is None else {"Content-Length": str(size)})
 
 
 def _exactly(size: int, blocks: Iterable[bytes], url: str) -> Iterator[bytes]:

@@ -1,5 +1,7 @@
 import itertools
 import socket
+import traceback
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -363,3 +365,47 @@ def test_retry_after_is_seconds_or_a_date_and_bounded(
     now = datetime(2015, 10, 21, 7, 26, 30, tzinfo=UTC).timestamp()
     monkeypatch.setattr("cogpack.http.retries.time", SimpleNamespace(time=lambda: now))
     assert retry_after({} if said is None else {"retry-after": said}) == seconds
+
+
+@pytest.mark.parametrize(
+    "location",
+    [b"http://[::1", b"https://:80:80/", b"http://h:99999999/", b"http://h\x7f/", b"http://999.1.1.1/", b"http://h x/"],
+)
+def test_a_location_that_is_no_address_is_refused_by_whom_it_is_followed_and_else_is_a_header(location: bytes) -> None:
+    """It had ended in a traceback: httpx looks at it, though nothing is followed."""
+
+    def script(connection: socket.socket, _: str) -> None:
+        connection.sendall(b"HTTP/1.1 307 Go\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % location)
+
+    with talking(script) as place, Http() as http:
+        assert http.request("PUT", place.url(), origin=place.url(), body=b"x").status == 307
+        with pytest.raises(InputError, match="not a plain http address"):
+            http.request("GET", place.url(), origin=place.url(), follow=True)
+
+
+def test_an_address_may_be_longer_than_httpx_likes() -> None:
+    with serving(lambda request: (200, {}, str(len(request.path)).encode())) as fake, Http() as http:
+        assert get(http, f"{fake.url}/?{'a' * 65_000}").body == b"65002"
+
+
+def test_a_name_beyond_ascii_may_name_itself() -> None:
+    with serving(lambda request: (200, {}, request.headers["host"].encode())) as fake:
+        with Http(resolver=lambda name, _: ["127.0.0.1"] if name == "xn--bcher-kva.example" else []) as http:
+            port = fake.address.rpartition(":")[2]
+            assert get(http, f"http://bücher.example:{port}/").body == f"xn--bcher-kva.example:{port}".encode()
+
+
+@pytest.mark.parametrize("value", ["Bearer hunter2ä", "Bearer hunter2\udcff"])
+def test_a_header_beyond_ascii_is_refused_without_being_shown(value: str) -> None:
+    with Http() as http, pytest.raises(InputError, match="a header beyond ASCII") as caught:
+        get(http, "https://h.example/", headers={"Authorization": value})
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "hunter2" not in shown
+
+
+def test_requests_are_not_limited_in_number_by_who_carries_them() -> None:
+    """Who waited for a connection did so without an end, and without hearing Ctrl-C."""
+    with serving(lambda _: (200, {}, b"x" * 200_000)) as fake, Http() as http, ExitStack() as stack:
+        for _ in range(80):
+            stack.enter_context(http.open("GET", fake.url, origin=fake.url))
+        assert fake.connections == 80

@@ -1,0 +1,62 @@
+"""The seam to httpx: any of its clients can be given what is below ours."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from support.fake_http import Answer, Hangup, Request, serving
+from support.sockets import answer, talking
+
+from cogpack.errors import InputError
+from cogpack.http.authorities import Authorities
+from cogpack.http.guard import Guard
+from cogpack.http.proxies import Proxies
+from cogpack.http.transport import Transport
+
+
+@pytest.fixture
+def client(environment: dict[str, str]) -> Iterator[httpx.Client]:
+    transport = Transport(Guard(), Proxies.from_environment(environment), Authorities(environment))
+    with httpx.Client(transport=transport) as found:
+        yield found
+
+
+def test_a_client_of_httpx_reads_writes_and_follows_over_it(client: httpx.Client) -> None:
+    def script(request: Request) -> Answer:
+        if request.path == "/old":
+            return 307, {"Location": "/new"}, b""
+        return 200, {}, request.body or request.path.encode()
+
+    with serving(script) as fake:
+        assert client.get(f"{fake.url}/old", follow_redirects=True).text == "/new"
+        assert client.put(fake.url, content=iter([b"one ", b"two"])).text == "one two"
+        with client.stream("GET", f"{fake.url}/a%2Fb?c=%7E") as stream:
+            assert b"".join(stream.iter_raw()) == b"/a%2Fb?c=%7E"
+        assert fake.connections == 1
+
+
+def test_it_fails_as_transports_of_httpx_do(client: httpx.Client) -> None:
+    def hangs_up(_: Request) -> Answer:
+        raise Hangup
+
+    with serving(hangs_up) as fake, pytest.raises(httpx.RemoteProtocolError):
+        client.get(fake.url)
+    with pytest.raises(httpx.ConnectError):
+        client.get(fake.url)
+    with talking(lambda connection, _: answer(connection, body=b"12", Content_Length="3")) as place:
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.get(place.url())
+
+
+def test_what_a_server_named_is_checked_for_any_client(client: httpx.Client) -> None:
+    with serving(lambda _: (200, {}, b"")) as fake, pytest.raises(InputError, match="this machine itself"):
+        client.get(fake.url, extensions={"origin": "registry.example"})
+
+
+def test_a_short_body_that_nobody_reads_leaves_its_connection_to_the_next(client: httpx.Client) -> None:
+    bodies = iter([b"x" * 99_999, b"x" * 100_000, b""])
+    with serving(lambda _: (200, {}, next(bodies))) as fake:
+        for connections in (1, 1, 2):
+            with client.stream("GET", fake.url):
+                pass
+            assert fake.connections == connections
