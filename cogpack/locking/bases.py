@@ -28,9 +28,10 @@ def _registry(session: Session, config: Config, name: str, platform: Platform, k
         )
     reference = Reference.parse(name, where=config.where("cogpack.base"))
     if isinstance(kept, RegistryBase) and kept.reference == str(reference):
-        return kept
-    images = session.images(reference)
-    base = trying(lambda: resolve_base(reference, platform, images, session.progress), images)
+        base = kept
+    else:
+        images = session.images(reference)
+        base = trying(lambda: resolve_base(reference, platform, images, session.progress), images)
     if config.python_version and python_minor(config) != base.python:
         raise InputError(
             f"{config.where('build.python_version')}: {config.python_version} is asked for, "

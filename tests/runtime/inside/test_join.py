@@ -12,10 +12,18 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
+from cogpack.layers.weights import opaque
+from cogpack.runtime import contract
 from cogpack.runtime.inside import join
 
 PROGRAM = Path(join.__file__)
 KiB = 1024
+
+
+def test_the_program_looks_where_the_layers_put_its_manifest_and_itself() -> None:
+    """It stands alone in the container, so that it can't import where."""
+    assert f"/{opaque.MANIFEST}" == join.MANIFEST
+    assert f"/{opaque.PROGRAM}" == contract.JOIN[-1]
 
 
 class Image:

@@ -1,0 +1,102 @@
+"""Which base a project gets: what is kept, and what is refused before anybody is asked."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from cogpack.config import Config, parse_config
+from cogpack.digest import sha256
+from cogpack.errors import InputError
+from cogpack.lockfile.bases import Base, DebianBase, LockedDeb, RegistryBase
+from cogpack.locking.bases import decide_base
+from cogpack.oci import Platform
+
+AMD64 = Platform(architecture="amd64", os="linux")
+TRIXIE = DebianBase(suite="trixie", arch="amd64", python="3.13", glibc="2.41", releases=(), packages=())
+IMAGE = RegistryBase(
+    reference="registry.test/python:1",
+    digest=sha256(b""),
+    python="3.12",
+    glibc="2.36",
+    interpreter="/usr/local/bin/python3.12",
+    config='{"rootfs": {"diff_ids": []}}',
+    layers=(),
+)
+OF_IMAGE = "cogpack: {base: 'registry.test/python:1'}\n"
+
+
+class AskedError(Exception):
+    """What is decided anew asks somebody."""
+
+
+class Nobody:
+    """A session that says when it is asked for anything."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AskedError(name)
+
+
+def config(text: str) -> Config:
+    return parse_config(text.encode())
+
+
+def decided(text: str, kept: Base | None) -> Base:
+    session: Any = Nobody()
+    return decide_base(session, config(text), AMD64, kept)
+
+
+def requested(*names: str) -> DebianBase:
+    packages = tuple(
+        LockedDeb(
+            name=name, version="1", arch="amd64", archive="debian", path="p", size=1, sha256="0" * 64, requested=True
+        )
+        for name in names
+    )
+    return msgspec.structs.replace(TRIXIE, packages=packages)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("predict: a.py:P", TRIXIE),
+        ("build: {python_version: '3.13.2'}", TRIXIE),
+        ("build: {system_packages: [ffmpeg, git]}", requested("git", "ffmpeg")),
+        (OF_IMAGE, IMAGE),
+        ("build: {python_version: '3.12'}\n" + OF_IMAGE, IMAGE),
+    ],
+)
+def test_a_base_that_still_is_what_the_project_asks_for_is_kept_and_nobody_is_asked(text: str, kept: Base) -> None:
+    assert decided(text, kept) is kept
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("predict: a.py:P", None),
+        ("build: {python_version: '3.11'}", TRIXIE),
+        ("predict: a.py:P", msgspec.structs.replace(TRIXIE, arch="arm64")),
+        ("predict: a.py:P", msgspec.structs.replace(TRIXIE, python="3.12")),  # whoever brought that interpreter
+        ("build: {system_packages: [ffmpeg]}", requested("git", "ffmpeg")),
+        ("build: {system_packages: ['ffmpeg=7']}", requested("ffmpeg")),
+        ("predict: a.py:P", IMAGE),
+        (OF_IMAGE, TRIXIE),
+        ("cogpack: {base: 'registry.test/python:2'}", IMAGE),
+    ],
+)
+def test_any_other_is_decided_anew(text: str, kept: Base | None) -> None:
+    with pytest.raises(AskedError):
+        decided(text, kept)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "message"),
+    [
+        ("build: {python_version: '3.12'}", None, "no Debian suite has Python 3.12"),
+        ("build: {system_packages: [git]}\n" + OF_IMAGE, None, "packages can't be laid over cogpack.base yet"),
+        ("build: {python_version: '3.11'}\n" + OF_IMAGE, IMAGE, "3.11 is asked for, and registry.test/python:1 has"),
+    ],
+)
+def test_what_no_base_can_be_is_refused_with_its_line(text: str, kept: Base | None, message: str) -> None:
+    with pytest.raises(InputError, match=rf"^cog\.yaml:1: build\..*{message}"):
+        decided(text, kept)
