@@ -11,7 +11,7 @@ from support.images import drain
 from support.supplies import no_supply
 
 from cogpack.errors import InputError, UnavailableError
-from cogpack.images.assemble import BaseImage, Part, Run, assemble
+from cogpack.images.assemble import BaseImage, NamedLayer, Run, assemble
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Uncompressed
 from cogpack.layers.facts import Facts
@@ -237,7 +237,9 @@ def test_a_base_keeps_its_unknown_fields_and_loses_its_entrypoint(tmp_path: Path
             "config": {"Entrypoint": ["/x"], "User": "nobody", "Env": ["PATH=/base", "A=0"], "Labels": {"l": "1"}},
         }
     )
-    image = assemble([Part("b", "k", info), Part("o", "k2", info)], RUN, platform=AMD64, base=base, base_layers=1)
+    image = assemble(
+        [NamedLayer("b", "k", info), NamedLayer("o", "k2", info)], RUN, platform=AMD64, base=base, base_layers=1
+    )
     config = json.loads(image.config)
     assert config["x-unknown"] == [1]
     assert config["config"]["Entrypoint"] == []

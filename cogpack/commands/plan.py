@@ -14,7 +14,6 @@ from cogpack.layers.known import Known
 from cogpack.layers.layer import Layer, key_of
 from cogpack.layers.weights import WEIGHTS, WORTH, Weight, largest
 from cogpack.layers.weights.probe import NOTHING
-from cogpack.locking.managed import shown
 from cogpack.model_files import Rule
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, LayerInfo
@@ -24,7 +23,7 @@ from cogpack.planning.prepare import Prepared, open_project, prepare
 from cogpack.planning.targets import PushTarget, is_bare, push_reference, push_targets
 from cogpack.progress import asking
 from cogpack.project import Project
-from cogpack.runtime.contract import SCHEMA_PATH
+from cogpack.runtime.contract import SCHEMA_PATH, project_path
 from cogpack.session import Session
 
 T = TypeVar("T")
@@ -199,7 +198,7 @@ def _weights(prepared: Prepared) -> tuple[PlannedWeight, ...]:
     gathered, equal = prepared.gathered, _equal(prepared)
 
     def planned(weight: Weight, why: str) -> PlannedWeight:
-        opened = shown(prepared.plan.weights[weight.path][-1].path)
+        opened = project_path(prepared.plan.weights[weight.path][-1].path)
         return PlannedWeight(
             path=weight.name,
             size=weight.size,
@@ -219,7 +218,7 @@ def _files(prepared: Prepared) -> tuple[PlannedFile, ...]:
         for file in project.files()
         if file.kind != "directory" and not project.is_weight(file)
     ]
-    found.append(PlannedFile(path=shown(SCHEMA_PATH), size=len(prepared.schema)))
+    found.append(PlannedFile(path=project_path(SCHEMA_PATH), size=len(prepared.schema)))
     return tuple(sorted(found, key=lambda file: file.path.encode()))
 
 

@@ -53,8 +53,8 @@ class BaseImage(msgspec.Struct, frozen=True, kw_only=True):
     config: Mapping[str, Any]
 
 
-class Part(msgspec.Struct, frozen=True):
-    """One layer as the image lists it."""
+class NamedLayer(msgspec.Struct, frozen=True):
+    """Is one layer as the image lists it."""
 
     name: str
     key: str
@@ -62,7 +62,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 def assemble(
-    parts: Sequence[Part],
+    parts: Sequence[NamedLayer],
     run: Run,
     *,
     platform: Platform,
@@ -87,7 +87,7 @@ def assemble(
     return Image(config, manifest, tuple((part.key, part.info) for part in parts))
 
 
-def _layer(part: Part, *, own: bool) -> Descriptor:
+def _layer(part: NamedLayer, *, own: bool) -> Descriptor:
     found = part.info.descriptor
     annotations = {LAYER_KEY: part.key, LAYER_NAME: part.name} if own else None
     # The base's descriptors keep nothing but their identity: annotations of a parent are not ours to repeat, and
@@ -98,7 +98,7 @@ def _layer(part: Part, *, own: bool) -> Descriptor:
 
 
 def _config(
-    parts: Sequence[Part], run: Run, platform: Platform, base: BaseImage | None, base_layers: int, created: int
+    parts: Sequence[NamedLayer], run: Run, platform: Platform, base: BaseImage | None, base_layers: int, created: int
 ) -> dict[str, Any]:
     time = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     document: dict[str, Any] = dict(base.config) if base else {}

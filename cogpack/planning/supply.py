@@ -14,7 +14,6 @@ from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.lockfile.bases import DebianBase, LockedDeb
 from cogpack.locking.clashes import wheel_artifact
 from cogpack.locking.maintainer_scripts import deb_artifact
-from cogpack.locking.managed import shown
 from cogpack.locking.requirements import indexes_of
 from cogpack.oci import Descriptor, Platform
 from cogpack.planning.bases import BaseSupply
@@ -23,6 +22,7 @@ from cogpack.project import Project, ProjectFile
 from cogpack.reference import Reference
 from cogpack.resolve.debs import DebianMirror, deb_urls
 from cogpack.resolve.wheels import Indexes, TargetPython, wheel_urls
+from cogpack.runtime.contract import project_path
 from cogpack.session import Session
 
 
@@ -37,7 +37,7 @@ def suppliers(
 
     def read(file: Placed) -> None:
         """Two weights may be equal; who has them for the first time has to look."""
-        task = session.progress.task(f"{WEIGHTS}{shown(file.path)}", file.content.size, "compare")
+        task = session.progress.task(f"{WEIGHTS}{project_path(file.path)}", file.content.size, "compare")
         drain(file, task.advance)
         task.done("compared")
 

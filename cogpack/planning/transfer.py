@@ -7,7 +7,7 @@ import msgspec
 
 from cogpack.artifacts import Supply
 from cogpack.digest import DiffID, sha256
-from cogpack.images.assemble import Part, assemble
+from cogpack.images.assemble import NamedLayer, assemble
 from cogpack.layers.facts import Facts
 from cogpack.layers.known import Known, Outgoing
 from cogpack.layers.layer import Body, Form, Layer, key_of
@@ -74,10 +74,12 @@ def known_image(plan: Plan, known: Known) -> Image | None:
     infos = [info for layer in plan.layers if (info := known.info(layer)) is not None]
     if len(infos) < len(plan.layers):
         return None
-    return finish(plan, [Part(layer.name, key_of(layer), info) for layer, info in zip(plan.layers, infos, strict=True)])
+    return finish(
+        plan, [NamedLayer(layer.name, key_of(layer), info) for layer, info in zip(plan.layers, infos, strict=True)]
+    )
 
 
-def finish(plan: Plan, parts: Sequence[Part]) -> Image:
+def finish(plan: Plan, parts: Sequence[NamedLayer]) -> Image:
     marks = plan.marks
     created = plan.created if plan.created is not None else marks.created
     return assemble(
@@ -113,10 +115,13 @@ def transfer(
     run is not repeated from the start; what nobody trusted says never becomes one.
     """
     # A manifest that is too large should not be found out after an hour of sending. Unread layers have no key yet.
-    finish(plan, [Part(layer.name, _UNKNOWN.descriptor.digest, known.info(layer) or _UNKNOWN) for layer in plan.layers])
+    finish(
+        plan,
+        [NamedLayer(layer.name, _UNKNOWN.descriptor.digest, known.info(layer) or _UNKNOWN) for layer in plan.layers],
+    )
     moving = _Moving(plan, known, sink, supply, facts, progress, cancellation, outcome)
     moved = moving.all(jobs)
-    image = finish(plan, [Part(layer.name, layer.key, layer.info) for layer in moved])
+    image = finish(plan, [NamedLayer(layer.name, layer.key, layer.info) for layer in moved])
     descriptor = sink.put(image)
     if tags:
         sink.commit(descriptor, tags)

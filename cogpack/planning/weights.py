@@ -1,30 +1,27 @@
 """The weights of a project are gathered here: which files, how each is cut, and what the lock says of those that only
 git-lfs has."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
 
 from cogpack.errors import CogpackError, InputError
 from cogpack.layers.content import Absent, LocalFile
-from cogpack.layers.files import Placed
+from cogpack.layers.files import Hashed, Placed
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import Pinned, Weight, largest
 from cogpack.layers.weights.complete import FORMATS, incomplete, unsound
-from cogpack.layers.weights.cuts import cut_any, read_local
-from cogpack.lockfile import Lock, LockedPart, LockedWeight
-from cogpack.locking.managed import (
-    LocalWeight,
-    local_weights,
-    remote_weight,
-    shown,
-)
+from cogpack.layers.weights.cuts import Piece, cut_any, read_local
+from cogpack.layers.weights.remote import RemoteContent, RemoteCut, whole_piece
+from cogpack.lockfile import Lock, LockedPart, LockedWeight, RemoteWeight
+from cogpack.locking.local_weights import LocalWeight, local_weights
 from cogpack.locking.weights import cut_size, probing
 from cogpack.model_files import Rule
 from cogpack.notes import Note
 from cogpack.project import Project, ProjectFile, SplitChoice, not_fetched, unused_patterns
-from cogpack.runtime.contract import SOURCE
+from cogpack.remote import RemoteFile
+from cogpack.runtime.contract import SOURCE, project_path
 from cogpack.session import Session
 
 
@@ -48,15 +45,14 @@ def gather(session: Session, project: Project, lock: Lock) -> Gathered:
     files = [file for file in project.files() if project.is_weight(file)]
     local = local_weights(project)
     size = cut_size(project, files, local, sum(weight.size for weight in lock.weights), session.formats[lock.format])
-    rules = project.split_rules({shown(weight.path): weight.file.read_bytes for weight in local})
+    rules = project.split_rules({project_path(weight.path): weight.file.read_bytes for weight in local})
     own = [_own(project, lock, file, rules.choose(file.path, file.size, limit=largest(size)), size) for file in files]
     managed = [
-        _local(item, rules.choose(shown(item.path), item.size, limit=largest(size)), size)
+        _local(item, rules.choose(project_path(item.path), item.size, limit=largest(size)), size)
         for item in sorted(local, key=lambda item: item.path)
     ]
     managed += [
-        GatheredWeight(weight=remote_weight(session, locked), why=f"pinned from {locked.uri}")
-        for locked in lock.weights
+        GatheredWeight(weight=_remote(session, locked), why=f"pinned from {locked.uri}") for locked in lock.weights
     ]
     _check_places(project, [found.weight for found in managed])
     return Gathered(weights=(*own, *managed), layer_size=size)
@@ -82,7 +78,7 @@ def _own(project: Project, lock: Lock, file: ProjectFile, choice: SplitChoice, s
 def _local(item: LocalWeight, choice: SplitChoice, size: int) -> GatheredWeight:
     content = LocalFile.of(item.file)
     choice = _feasible(choice, content, size)
-    weight = Weight(item.path, shown(item.path), content, content.size, choice.rule)
+    weight = Weight(item.path, project_path(item.path), content, content.size, choice.rule)
     return GatheredWeight(weight=weight, why=choice.why)
 
 
@@ -99,7 +95,7 @@ def _feasible(choice: SplitChoice, file: LocalFile, size: int) -> SplitChoice:
 
 def _notes(project: Project, local: Sequence[LocalWeight], weights: Sequence[str]) -> Iterator[Note]:
     """Note what a loader would miss: files that are not there, and files that are not what they are called."""
-    managed = {shown(weight.path): weight.file for weight in local}
+    managed = {project_path(weight.path): weight.file for weight in local}
     paths = {file.path for file in project.files() if file.kind != "directory"} | managed.keys() | set(weights)
 
     def read(path: str) -> bytes | None:
@@ -191,3 +187,44 @@ def locked_weights(
                 )
             )
     return tuple(sorted(found, key=lambda weight: weight.path))
+
+
+def _remote(session: Session, locked: RemoteWeight) -> Weight:
+    """Make a pinned file a weight of the plan: its contents are streamed when they are wanted."""
+
+    def reader() -> RemoteFile:
+        return session.servers.open(locked.uri, locked.file, locked.revision, locked.size)
+
+    contents: list[Hashed]
+    paths = [part.path for part in locked.parts] or [locked.path]
+    if locked.rule == "none":
+        contents = [_hashed(reader, lambda: whole_piece(locked.size), locked.size, locked.sha256)]
+    elif locked.rule == "opaque":
+        contents = []
+        offset = 0
+        for part in locked.parts:
+            piece = Piece("", ((offset, part.size),))
+            contents.append(_hashed(reader, _always(piece), part.size, part.blake3))
+            offset += part.size
+    else:
+        cut = RemoteCut(locked.rule, reader, locked.path.rpartition("/")[2], locked.layer_size)
+        contents = [
+            _hashed(reader, _named(cut, part.path.rpartition("/")[2]), part.size, part.blake3) for part in locked.parts
+        ]
+    ratios = [part.ratio for part in locked.parts] or [locked.ratio]
+    placed = tuple(
+        Placed(path, content, ratio=ratio) for path, content, ratio in zip(paths, contents, ratios, strict=True)
+    )
+    return Weight(locked.path, project_path(locked.path), Pinned(placed), locked.size, locked.rule)
+
+
+def _hashed(reader: Callable[[], RemoteFile], piece: Callable[[], Piece], size: int, digest: str) -> Fingerprinted:
+    return Fingerprinted(RemoteContent(reader, piece, size, digest), digest)
+
+
+def _always(piece: Piece) -> Callable[[], Piece]:
+    return lambda: piece
+
+
+def _named(cut: RemoteCut, name: str) -> Callable[[], Piece]:
+    return lambda: cut.piece(name)

@@ -31,6 +31,11 @@ LABEL_LIMIT = 3_500_000
 """Bytes of schema: a manifest stays far below registries' limit, a config below the engines'."""
 
 
+def project_path(path: str) -> str:
+    """Say how a path of the image is called in rules and messages: relative to the project where it is in it."""
+    return path.removeprefix(f"{SOURCE}/")
+
+
 def join_program() -> bytes:
     return (files("cogpack.runtime") / "inside" / "join.py").read_bytes()
 

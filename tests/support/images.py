@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cogpack.images.assemble import Part, Run, assemble
+from cogpack.images.assemble import NamedLayer, Run, assemble
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Codec, Uncompressed
 from cogpack.layers.files import FilesSource, generated
@@ -28,7 +28,7 @@ def image_of(layers: Sequence[Layer], infos: Sequence[LayerInfo], *, command: Se
         ports=(),
         labels={"test": "yes"},
     )
-    parts = [Part(layer.name, key_of(layer), info) for layer, info in zip(layers, infos, strict=True)]
+    parts = [NamedLayer(layer.name, key_of(layer), info) for layer, info in zip(layers, infos, strict=True)]
     return assemble(parts, run, platform=Platform(architecture="amd64", os="linux"))
 
 
