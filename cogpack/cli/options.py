@@ -1,10 +1,13 @@
-"""This module has the options that many commands share, and the types of arguments."""
+"""This module has the options that commands share, and the types of arguments.
+
+A `Topic` has those that mean the same in many commands; a function adds those of a few.
+"""
 
 import argparse
 import re
 from pathlib import Path
 
-from cogpack.cli.grammar import Add, Topic
+from cogpack.cli.grammar import Add, Grammar, Topic
 
 
 def _project(add: Add) -> None:
@@ -52,6 +55,42 @@ def _connection(add: Add) -> None:
         metavar="HOST=MIRROR",
         help="ask this one first for what HOST has by digest; repeatable [$COGPACK_REGISTRY_MIRROR]",
     )
+
+
+def targets(added: Grammar) -> None:
+    added.add_argument("targets", nargs="*", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
+    added.add_argument("-t", "--tag", action="append", default=[], metavar="TAG", help="a tag there; repeatable")
+
+
+def image_names(added: Grammar) -> None:
+    text = "name of the image [image: of cog.yaml]; repeatable"
+    added.add_argument("-t", "--tag", action="append", default=[], metavar="NAME[:TAG]", help=text)
+
+
+def result_files(added: Grammar) -> None:
+    added.add_argument("--digest-file", type=place, metavar="FILE", help="write the digest there, and no newline")
+    added.add_argument("--metadata-file", type=place, metavar="FILE", help="write the result there, as buildx does")
+
+
+def rebuild(added: Grammar) -> None:
+    added.add_argument("--rebuild", action="store_true", help="make every layer anew, whatever lock and cache say")
+
+
+def no_tag_cache(added: Grammar) -> None:
+    text = "take no tag's word for what a layer comes out as"
+    added.add_argument("--no-tag-cache", dest="tag_cache", action="store_false", help=text)
+
+
+def which_image(added: argparse._ActionsContainer) -> None:
+    added.add_argument("--platform", metavar="OS/ARCH", help="which image of an index [linux/amd64]")
+
+
+def connections(added: Grammar) -> None:
+    added.add_argument("-j", "--jobs", type=jobs, default=16, metavar="N", help="connections at a time [16]")
+
+
+def registry_host(added: Grammar) -> None:
+    added.add_argument("host", metavar="HOST", help="the registry, as in ghcr.io")
 
 
 _ROOM = re.compile(r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,9})?) ?(?P<prefix>[kKMGT]?)(?P<binary>i?)B?", re.ASCII)

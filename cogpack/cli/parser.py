@@ -5,7 +5,28 @@ from cogpack.cli import acts, helping, registries
 from cogpack.cli import cache as cache_acts
 from cogpack.cli import weights as weight_acts
 from cogpack.cli.grammar import Act, Grammar
-from cogpack.cli.options import CONNECTION, IMAGE, OUTPUT, PROJECT, TOPICS, days, hosts, jobs, place, port, room, size
+from cogpack.cli.options import (
+    CONNECTION,
+    IMAGE,
+    OUTPUT,
+    PROJECT,
+    TOPICS,
+    connections,
+    days,
+    hosts,
+    image_names,
+    jobs,
+    no_tag_cache,
+    place,
+    port,
+    rebuild,
+    registry_host,
+    result_files,
+    room,
+    size,
+    targets,
+    which_image,
+)  # fmt: skip
 
 _PUSHED = "ghcr.io/me/model:v1"
 _FOREIGN = ("--allow-foreign", "take layers that the registry does not have from their URLs at this host")
@@ -43,33 +64,17 @@ def _default(settings: dict[str, object]) -> object:
 
 def _projects(top: Grammar) -> None:
     """Add the commands on a project."""
-
-    def tags(added: Grammar) -> None:
-        text = "take no tag's word for what a layer comes out as"
-        added.add_argument("--no-tag-cache", dest="tag_cache", action="store_false", help=text)
-
-    def names(added: Grammar) -> None:
-        text = "name of the image [image: of cog.yaml]; repeatable"
-        added.add_argument("-t", "--tag", action="append", default=[], metavar="NAME[:TAG]", help=text)
-
-    def files(added: Grammar) -> None:
-        added.add_argument("--digest-file", type=place, metavar="FILE", help="write the digest there, and no newline")
-        added.add_argument("--metadata-file", type=place, metavar="FILE", help="write the result there, as buildx does")
-
-    def rebuild(added: Grammar) -> None:
-        added.add_argument("--rebuild", action="store_true", help="make every layer anew, whatever lock and cache say")
-
     push = top.command(
         "push", "Build what is missing and push the image.", acts.push, example=f"cogpack push {_PUSHED}"
     )
     push.set_defaults(goes_on=True)
-    _targets(push)
+    targets(push)
     push.add_argument("--dry-run", action="store_true", help="say what would move, as `cogpack plan` does")
     rebuild(push)
-    tags(push)
+    no_tag_cache(push)
     push.add_argument("--weights-only", action="store_true", help="push an image of the weights and nothing else")
     push.add_argument("--create-repository", action="store_true", help="make the repository first (Amazon ECR)")
-    files(push)
+    result_files(push)
     push.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
     plan = top.command(
@@ -78,9 +83,9 @@ def _projects(top: Grammar) -> None:
         acts.plan,
         example=f"cogpack plan {_PUSHED}",
     )
-    _targets(plan)
+    targets(plan)
     plan.add_argument("--files", action="store_true", help="list the files of the project's own layer, too")
-    tags(plan)
+    no_tag_cache(plan)
     plan.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
     build = top.command(
@@ -93,16 +98,16 @@ def _projects(top: Grammar) -> None:
         "-o", "--output", type=place, required=True, metavar="DIR|FILE.tar",
         help="an OCI layout, or an archive for docker load",
     )  # fmt: skip
-    names(build)
+    image_names(build)
     rebuild(build)
-    files(build)
+    result_files(build)
     build.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
     load = top.command(
         "load", "Load the image into the local Docker.", acts.load, example="docker run -p 5000:5000 $(cogpack load)"
     )
-    names(load)
-    files(load)
+    image_names(load)
+    result_files(load)
     load.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--annotation",))
 
     lock = top.command("lock", "Resolve everything and write cogpack.lock.", acts.lock, example="cogpack lock")
@@ -136,11 +141,6 @@ def _projects(top: Grammar) -> None:
     verify.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--locked",))
 
 
-def _targets(added: Grammar) -> None:
-    added.add_argument("targets", nargs="*", metavar="HOST/NAME[:TAG]", help="where to [image: of cog.yaml]")
-    added.add_argument("-t", "--tag", action="append", default=[], metavar="TAG", help="a tag there; repeatable")
-
-
 def _images(top: Grammar) -> None:
     """Add the commands on images that are there already."""
     inspect = top.command(
@@ -150,7 +150,7 @@ def _images(top: Grammar) -> None:
         example=f"cogpack inspect {_PUSHED}",
     )
     inspect.add_argument("target", metavar="REF|DIR", help=_STORED)
-    inspect.add_argument("--platform", metavar="OS/ARCH", help="which image of an index [linux/amd64]")
+    which_image(inspect)
     inspect.share(OUTPUT, CONNECTION)
 
     copy = top.command(
@@ -184,13 +184,13 @@ def _images(top: Grammar) -> None:
     into.add_argument("--podman", action="store_true", help="into podman, likewise")
     into.add_argument("--containerd", action="store_true", help="into containerd, likewise [$CONTAINERD_NAMESPACE]")
     which = pull.add_mutually_exclusive_group()
-    which.add_argument("--platform", metavar="OS/ARCH", help="which image of an index [linux/amd64]")
+    which_image(which)
     which.add_argument("--all-platforms", action="store_true", help="the index and all its images, into a layout")
     pull.add_argument(
         "--only", choices=["weights"], metavar="weights", help="the files of the weight layers, into a new directory"
     )
     hosts(pull.add_argument, *_FOREIGN)
-    pull.add_argument("-j", "--jobs", type=jobs, default=16, metavar="N", help="connections at a time [16]")
+    connections(pull)
     pull.share(OUTPUT, CONNECTION)
 
 
@@ -203,7 +203,7 @@ def _weights(top: Grammar) -> None:
         weight_acts.list_weights,
         example=f"cogpack weights ls {_PUSHED}",
     )
-    _targets(ls)
+    targets(ls)
     ls.share(PROJECT, OUTPUT, CONNECTION)
 
     split = weights.command(
@@ -246,8 +246,8 @@ def _weights(top: Grammar) -> None:
     pull.set_defaults(goes_on=True)
     pull.add_argument("target", metavar="REF|DIR", help=_STORED)
     pull.add_argument("-o", "--output", type=place, required=True, metavar="DIR", help="a new directory")
-    pull.add_argument("--platform", metavar="OS/ARCH", help="which image of an index [linux/amd64]")
-    pull.add_argument("-j", "--jobs", type=jobs, default=16, metavar="N", help="connections at a time [16]")
+    which_image(pull)
+    connections(pull)
     pull.share(OUTPUT, CONNECTION)
 
 
@@ -258,7 +258,7 @@ def _registries(top: Grammar) -> None:
         registries.login,
         example="cogpack login ghcr.io",
     )
-    login.add_argument("host", metavar="HOST", help="the registry, as in ghcr.io")
+    registry_host(login)
     login.add_argument("-u", "--username", metavar="USER", help="instead of asking for it")
     login.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     login.share(OUTPUT, CONNECTION, without=("--registry-mirror",))
@@ -266,7 +266,7 @@ def _registries(top: Grammar) -> None:
     logout = top.command(
         "logout", "Forget a registry's credentials.", registries.logout, example="cogpack logout ghcr.io"
     )
-    logout.add_argument("host", metavar="HOST", help="the registry, as in ghcr.io")
+    registry_host(logout)
     logout.share(OUTPUT)
 
     auth = top.command("auth", "Show where credentials come from.")

@@ -1,1 +1,5 @@
-"""The acts of the product, as functions: the library's front door. The command line only parses and prints."""
+"""The acts of the product are functions, a module for each command: `cogpack` exports them, the command line prints.
+
+Two modules are no command: `pull_docker` is `pull` into an engine, and `results` has what both `push` and `build` say
+of a layer.
+"""
