@@ -72,8 +72,8 @@ class Layout:
                 return
             if not root.is_dir():
                 raise InputError(f"{root}: is a file, not a directory", next_step="choose another output directory")
-            ours = (path.name.startswith(UNFINISHED) for path in root.iterdir())
-            if not (root / "oci-layout").exists() and not all(ours):
+            others = [path for path in root.iterdir() if not path.name.startswith(UNFINISHED)]
+            if others and not (root / "oci-layout").exists():  # asked last: another process may be making the layout
                 raise InputError(
                     f"{root}: holds files and is not an OCI image layout",
                     next_step="choose a new or empty directory for the output",
