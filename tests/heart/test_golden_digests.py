@@ -1,0 +1,167 @@
+"""Each released image format makes the bytes that it made when it was released: by a lock and digests written down.
+
+The projects are small and of all kinds of layers: Debian's packages, wheels large, small and clashing, weights cut in
+each way, files equal, linked and executable. Their lock, `format_N.lock`, is never written again once its format is
+released, and then no digest here may change; CONTRIBUTING.md says what to do when one does. Format 2 is not released.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import ZIP_STORED
+
+import pytest
+from support import gguf_files, safetensors_files
+from support.debs import deb, member
+from support.fake_http import Answer, Request, serving
+from support.wheels import make_wheel
+from support.world import Project, World, noise, ok
+
+from cogpack.formats import FORMATS, MiB
+from cogpack.lockfile import encode_lock, parse_lock
+
+HERE = Path(__file__).parent
+EXPECTED = {
+    (2, "gzip"): {
+        "manifest": "86ff60105ba667c090ff5ec51da1584da6b19630f1c89f0004a26502e5db31f6",
+        "config": "ca03449dafce79c38616120e9b6903938c0fec3ed5fc2c6d1747571d3d6d6f2d",
+        "debian: trixie, 2 packages": "c370095bac8379124f8685f5d43d643cd4e3baa65a8956b685428f8b5b0e8073",
+        "venv: Python 3.13": "0e2eabbdf74cbd72a43b5987f1ac91cc7fa0f56afbfc32e30606b2095cea5046",
+        "wheels: large 1.0": "48211809d743a86a200f85fddb5e987ba02bd2080c21c6b58c44de0f353f2fcf",
+        "weights: w/model-00002-of-00004.gguf": "4157668e0f752110bf07a3a810e859e31ed24a70a67dadb72f44f2ef3a6313e4",
+        "weights: w/model-00003-of-00004.gguf": "be58cffc2706484ec075126995e7d7c73f771e9575b3c5df7be80cd2b06442af",
+        "weights: w/model-00004-of-00004.gguf": "0e750ca6305b0f1c0cb4bbe6aa115458b08695d57d492c9bf9a70d9ed00cc279",
+        "weights: w/model-a-5e6c50aa.safetensors": "713925efa3541cfbad3501dc927e0003b62b6f2bc84169a20ee3c0ee8d805a9d",
+        "weights: w/model-b-72325754.safetensors": "84bdd7a637c4c523a86239e9cf5b93f763da755356d41ec53b8c4eb7ebf95e32",
+        "weights: w/model-c-0167d4a1.safetensors": "2d60f02691f30b6d5190597ec331726e3a657cb5a6a471df530b48b8049100f0",
+        "weights: w/whole.bin part 1": "a0e93224399a0767795c3d9e8aceaa8eb7c5ae9fc052920eaf57797bf9653849",
+        "weights: w/whole.bin part 2": "df2135596b3e2c6492789cadb3a7937e1cbd7594ebacb59d4c4a49ddad1b3f25",
+        "weights: w/whole.bin part 3": "268cace1a3722a47ac9f095db1661315c7e24eb547f4bfb40701543de5f7f5c6",
+        "weights: w/ones.pt": "ab25204923cb059f209a3799f01adc4f56103bce67183e32c257dca940057d7d",
+        "weights: 2 indexes and tiny shards": "ae67cf78635e64c739b5544105502e55c59a84c8aa3db90e2e78b03f8055b1af",
+        "weights: joined at start": "1a89ad80ec4d21c1a83e1576901ed9009060cd3c50d21a1ff944f5a3770715f4",
+        "wheels: 5 small ones": "83afcdfc7bac0f1fd792e0c1a765154882825862ae59bc160aa1533be8c11eae",
+        "clashes": "a5e30e11806069098f4f3376088c0cc954fabe7883541d5d9d53148d9abc3690",
+        "project": "f32f3ad759bb60f9b01371aa18ba8fe69159a2420b020063212178c91eb00f01",
+    },
+    (2, "zstd"): {
+        "manifest": "8305b9491da831a4a6be7c14e1e6c3e35f6eed8348de06004ad0adf62df394f3",
+        "config": "696bb6667b81df07a46af902e8571a3ee9f917583aba4d94ad6bef2773b54577",
+        "debian: trixie, 2 packages": "a14ed7e9bafc38311fadfa6e58e12d27a9ebe946073e022f0924c3612c8b2578",
+        "venv: Python 3.13": "138d24995abb0721b248dbd45266c66d2c9310183b6af860c4666820bf269801",
+        "wheels: large 1.0": "2c1f8f50a625612814cb47eda726ee279318daa25d54e6ddad5c31ed10a5caf1",
+        "weights: 4 files below 64 MiB": "4d844733f7097a937210fb14abb17dc0d641a213f349a1af86e5433462fcb62b",
+        "wheels: 5 small ones": "315c881a4844c41fd5f334acfb8f2b7d1eefac660eee3efcacd6b4674c608a34",
+        "clashes": "576abb50af8cdd1bc5ffc7ab8f9f06b7f7dc087e8ecfe0c6134558178367f8c9",
+        "project": "652f406f005869a65614a193df3f8f1bea8dc93f48d4fcb8c8a3df2c1ba110ed",
+    },
+}
+"""By format and kind of project: sha256 of the manifest, the image config, and each layer by its name."""
+
+SCRIPTS = "[console_scripts]\nzcv = cv:main\n"
+
+
+def packages() -> dict[str, bytes]:
+    """Stored, not compressed: the bytes are the same by any version of zlib."""
+    return {
+        "base-files": deb(
+            "base-files",
+            member("./tmp", mode=0o1777),
+            member("./etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"),
+            member("./etc/group", "root:x:0:\n"),
+            member("./usr/bin/python3.13", "an interpreter", mode=0o755),
+            member("./usr/bin/python3", link="python3.13"),
+            packer="",
+        ),
+        "tool": deb("tool", member("./usr/bin/tool", "#!/bin/sh\n", mode=0o4755), packer=""),
+    }
+
+
+def make_wheels(directory: Path) -> None:
+    """Stored, too. `zcv` is installed after `acv`, which has a file of the same path."""
+    for name, version in (("cog", "0.23.1"), ("coglet", "0.23.1"), ("pip", "26.0")):
+        make_wheel(directory, name, version, method=ZIP_STORED)
+    make_wheel(directory, "large", files={"large.so": noise(4_100_000)}, method=ZIP_STORED)
+    make_wheel(
+        directory, "acv", files={"cv.py": b"a", "bin/x": b"x"}, executable=frozenset({"bin/x"}), method=ZIP_STORED
+    )
+    make_wheel(directory, "zcv", files={"cv.py": b"z"}, requires=("acv",), entry_points=SCRIPTS, method=ZIP_STORED)
+
+
+TENSORS = [(name, "F32", [700, 1000]) for name in "abc"]
+CONFIG = """\
+build:
+  python_version: "3.13"
+  python_requirements: requirements.txt
+  system_packages:
+    - tool
+predict: "predict.py:Predictor"
+environment:
+  - A=b
+cogpack:
+"""
+KINDS = {
+    "gzip": """\
+  weights:
+    layer_size: 2097152
+    split:
+      "**/*.bin": opaque
+      "**/*.safetensors": tensor
+      "**/*.gguf": gguf
+""",
+    "zstd": """\
+  compression: zstd
+  weights:
+    compression: zstd
+""",
+}
+
+
+def write_project(world: World, kind: str) -> Project:
+    project = world.project(
+        files={
+            "cog.yaml": CONFIG + KINDS[kind],
+            "requirements.txt": "--no-index\nlarge\nacv\nzcv\n",
+            "w/whole.bin": noise(5_000_000, 1),
+            "w/model.safetensors": safetensors_files.made(TENSORS),
+            "w/model.gguf": gguf_files.made(TENSORS),
+            "w/ones.pt": b"\0\0\x80\x3f" * MiB,
+            "data/one.dat": noise(1_100_000, 2),
+            "data/same.dat": noise(1_100_000, 2),
+            "text/ä.txt": "ä\n",
+            "run.sh": "#!/bin/sh\n",
+        }
+    )
+    (project.root / "run.sh").chmod(0o755)
+    (project.root / "link").symlink_to("text/ä.txt")
+    return project
+
+
+@pytest.fixture
+def mirror() -> Iterator[str]:
+    made = packages()
+
+    def script(request: Request) -> Answer:
+        name = request.path.rpartition("/")[2].partition("_")[0]
+        return (200, {}, made[name]) if request.path.startswith("/debian/pool/") else (404, {}, b"")
+
+    with serving(script) as fake:
+        yield f"{fake.url}/debian"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("number", FORMATS)
+def test_a_format_makes_the_bytes_that_it_always_made(world: World, mirror: str, number: int, kind: str) -> None:
+    make_wheels(world.wheels)
+    project = write_project(world, kind)
+    project.write("cogpack.lock", (HERE / f"format_{number}.lock").read_bytes())
+    options = ("--locked", "--json", "--rebuild")
+    built = ok(project.cogpack("build", "-o", "../out", *options, COGPACK_DEBIAN_MIRROR=mirror)).json
+    found = {layer["name"]: layer["digest"][7:] for layer in built["layers"]}
+    assert {"manifest": built["digest"][7:], "config": built["config"][7:], **found} == EXPECTED[number, kind]
+
+
+@pytest.mark.parametrize("number", FORMATS)
+def test_the_lock_of_a_format_is_read_and_written_as_it_always_was(number: int) -> None:
+    data = (HERE / f"format_{number}.lock").read_bytes()
+    assert parse_lock(data).format == number
+    assert encode_lock(parse_lock(data)) == data
