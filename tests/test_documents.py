@@ -49,7 +49,7 @@ from cogpack.registry.auth.challenge import parse_challenges
 from cogpack.registry.auth.tokens import Registry, authorize
 from cogpack.registry.server.documents import read_document
 from cogpack.registry.server.failure import Refusal
-from cogpack.resolve.base import resolve_base
+from cogpack.resolve.base_image import resolve_base_image
 from cogpack.session import Session, Settings
 
 Document = dict[str, Any]
@@ -245,7 +245,7 @@ def test_a_config_that_is_two_is_not_read(
     for act in (
         lambda: inspect(session, name),
         lambda: pull_weights(session, name, tmp_path / "out"),
-        lambda: resolve_base(reference, Platform(architecture="amd64", os="linux"), repository, SILENT),
+        lambda: resolve_base_image(reference, Platform(architecture="amd64", os="linux"), repository, SILENT),
         lambda: RegistryBase(
             reference=name, digest=sha256(b""), python="3.12", glibc="2.41", interpreter="/p", config=config.decode(),
             layers=(),

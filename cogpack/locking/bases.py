@@ -8,7 +8,7 @@ from cogpack.locking.maintainer_scripts import check_maintainer_scripts
 from cogpack.locking.requirements import python_minor
 from cogpack.oci import Platform
 from cogpack.reference import Reference
-from cogpack.resolve.base import resolve_base
+from cogpack.resolve.base_image import resolve_base_image
 from cogpack.resolve.debs import PYTHONS, DebianMirror, renewed, resolve_debs
 from cogpack.session import Session
 
@@ -31,7 +31,7 @@ def _registry(session: Session, config: Config, name: str, platform: Platform, k
         base = kept
     else:
         images = session.images(reference)
-        base = trying(lambda: resolve_base(reference, platform, images, session.progress), images)
+        base = trying(lambda: resolve_base_image(reference, platform, images, session.progress), images)
     if config.python_version and python_minor(config) != base.python:
         raise InputError(
             f"{config.where('build.python_version')}: {config.python_version} is asked for, "

@@ -24,7 +24,7 @@ from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, Descriptor, Pl
 from cogpack.progress import SILENT
 from cogpack.reference import Reference
 from cogpack.registry.server import Server
-from cogpack.resolve.base import resolve_base
+from cogpack.resolve.base_image import resolve_base_image
 from cogpack.session import Session, Settings
 
 pytestmark = pytest.mark.integration
@@ -145,7 +145,7 @@ def test_a_docker_list_is_copied_as_it_is(listed: str, ours: str, tmp_path: Path
 def test_what_docker_pushed_is_a_base(session: Session, pushed: str, listed: str) -> None:
     platform = Platform.parse("linux/amd64")
     found = [
-        resolve_base(reference, platform, session.repository(reference), SILENT)
+        resolve_base_image(reference, platform, session.repository(reference), SILENT)
         for reference in (Reference.parse(pushed), Reference.parse(listed))
     ]
     assert [(base.python, base.glibc, base.interpreter) for base in found] == [

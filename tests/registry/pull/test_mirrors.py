@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from resolve.test_resolve_base import Images, good, layer
+from resolve.test_base_image import Images, good, layer
 from support.counted import KiB, MiB
 from support.fake_registry import FakeRegistry
 from support.faults import Fault, answer
@@ -32,7 +32,7 @@ from cogpack.progress import SILENT, Task
 from cogpack.reference import Reference
 from cogpack.registry.pull import connections
 from cogpack.registry.pull.mirrors import Mirrors
-from cogpack.resolve.base import resolve_base
+from cogpack.resolve.base_image import resolve_base_image
 from cogpack.session import Session, Settings
 
 WEIGHTS = random.Random(1).randbytes(2 * MiB)
@@ -277,7 +277,7 @@ def test_a_base_image_is_looked_at_again_without_the_mirror(
     reference = Reference.parse(f"{pulls.name}@{sha256(data)}")
     with pulls.session as session:
         images = session.images(reference)
-        base = trying(lambda: resolve_base(reference, PLATFORM, images, session.progress), images)
+        base = trying(lambda: resolve_base_image(reference, PLATFORM, images, session.progress), images)
     assert base.python == "3.12"
     assert len(pulls.progress.notes) == 1
 

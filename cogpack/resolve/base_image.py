@@ -30,7 +30,7 @@ _OUR_ROOTS = ("opt", "opt/venv", "src")
 """Directories that our layers write again as parents."""
 
 
-def resolve_base(reference: Reference, platform: Platform, images: Images, progress: Progress) -> RegistryBase:
+def resolve_base_image(reference: Reference, platform: Platform, images: Images, progress: Progress) -> RegistryBase:
     """Resolve `reference` to a digest and learn what the image holds."""
     manifest, digest, raw_config = _manifest(reference, platform, images)
     config = read_config(raw_config, ImageConfig, where=f"{reference}: image config")

@@ -19,8 +19,8 @@ from cogpack.lockfile.bases import InheritedDirectory
 from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_MANIFEST, Descriptor, FoundManifest, Platform
 from cogpack.progress import SILENT
 from cogpack.reference import Reference
-from cogpack.resolve import base
-from cogpack.resolve.base import resolve_base
+from cogpack.resolve import base_image
+from cogpack.resolve.base_image import resolve_base_image
 from cogpack.untar import Untar
 
 LIBC = b"\x7fELF... GNU C Library (Debian GLIBC 2.41-12) stable release version 2.41.\n"
@@ -103,7 +103,7 @@ def good() -> Tree:
 
 
 def test_python_glibc_and_layers_are_found() -> None:
-    found = resolve_base(NAME, AMD64, Images(good(), {"opt": 0o775, "etc/x": b""}, index=True), SILENT)
+    found = resolve_base_image(NAME, AMD64, Images(good(), {"opt": 0o775, "etc/x": b""}, index=True), SILENT)
     assert (found.python, found.interpreter, found.glibc) == ("3.12", "/usr/local/bin/python3.12", "2.41")
     assert [one.diff_id for one in found.layers] == [sha256(layer(good())), sha256(layer({"opt": 0o775, "etc/x": b""}))]
     assert found.inherited_directories == (InheritedDirectory("opt", 0o775, 0, 0),)
@@ -114,7 +114,7 @@ PATHS = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join)
 
 @given(st.lists(st.tuples(PATHS, st.sampled_from(["", ".wh.", "opaque"])), max_size=30))
 def test_whiteouts_hide_what_is_below_them_and_no_more(steps: list[tuple[str, str]]) -> None:
-    tree, left = base._RootFileSystem(NAME), set()
+    tree, left = base_image._RootFileSystem(NAME), set()
     for path, kind in steps:
         directory, _, name = path.rpartition("/")
         hides = f"{directory}/.wh.{name}".lstrip("/") if kind == ".wh." else f"{path}/.wh..wh..opq"
@@ -127,16 +127,16 @@ def test_whiteouts_hide_what_is_below_them_and_no_more(steps: list[tuple[str, st
 
 
 def test_a_base_of_endless_files_is_refused_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "_LISTING_LIMIT", 10_000)
+    monkeypatch.setattr(base_image, "_LISTING_LIMIT", 10_000)
     many: Tree = {f"many/{number}": b"" for number in range(30)}
     with pytest.raises(InputError, match="so many files that their list takes 10000 bytes"):
-        resolve_base(NAME, AMD64, Images(good(), many), SILENT)
+        resolve_base_image(NAME, AMD64, Images(good(), many), SILENT)
 
 
 def test_links_are_followed_and_whiteouts_obeyed() -> None:
     upper: Tree = {"usr/local/bin/.wh.python3": b"", "usr/bin/python3": "/opt2/py/bin/python3.11", "opt2": 0o755}
     upper["opt2/py/bin/python3.11"] = b"elf"
-    found = resolve_base(NAME, AMD64, Images(good(), upper), SILENT)
+    found = resolve_base_image(NAME, AMD64, Images(good(), upper), SILENT)
     assert (found.python, found.interpreter) == ("3.11", "/opt2/py/bin/python3.11")
 
 
@@ -159,16 +159,16 @@ def without(*paths: str, **more: bytes | str | int) -> Tree:
 )
 def test_an_image_that_cannot_be_a_base_is_refused_and_told_why(tree: Tree, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        resolve_base(NAME, AMD64, Images(tree), SILENT)
+        resolve_base_image(NAME, AMD64, Images(tree), SILENT)
 
 
 def test_a_missing_tag_or_platform_is_named() -> None:
     with pytest.raises(InputError, match="no tag v2 in it"):
-        resolve_base(NAME.with_tag("v2"), AMD64, Images(good()), SILENT)
+        resolve_base_image(NAME.with_tag("v2"), AMD64, Images(good()), SILENT)
     with pytest.raises(InputError, match="linux/arm64; it has linux/amd64"):
-        resolve_base(NAME, Platform.parse("linux/arm64"), Images(good(), index=True), SILENT)
+        resolve_base_image(NAME, Platform.parse("linux/arm64"), Images(good(), index=True), SILENT)
     with pytest.raises(InputError, match="is for linux/amd64, not linux/arm64"):
-        resolve_base(NAME, Platform.parse("linux/arm64"), Images(good()), SILENT)
+        resolve_base_image(NAME, Platform.parse("linux/arm64"), Images(good()), SILENT)
 
 
 def test_an_image_that_says_no_platform_is_told_as_that() -> None:
