@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import signal
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import settings
@@ -28,4 +29,4 @@ def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 def _nobody_waits_before_trying_again(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """But where real servers may need the time. Who looks at the waits gives his own: `Http(backoff=...)`."""
     if request.node.get_closest_marker("integration") is None:
-        monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
+        monkeypatch.setattr("cogpack.http.retries.random", SimpleNamespace(uniform=lambda *_: 0.0))

@@ -1,7 +1,12 @@
-"""HTTP for everything: the only import of an HTTP library, so that another transport is one package.
+"""HTTP for everything: nothing else imports an HTTP library. Read it from the top:
 
-httpx makes requests and reads answers; below it, httpcore's pools over a network backend of ours, where addresses are
-checked and time is kept.
+`Http` (client) decides: whose credentials go where, which redirect is followed, what is tried again (retries), how many
+go to a host at a time (throttle), what is told (request_trace). It makes an `httpx.Request` and gets an
+`httpx.Response`, which its callers see as a `Stream` or `Response` (answer).
+`Transport` (transport), an `httpx.BaseTransport`, carries them: by which proxy (proxies), by whose certificates
+(authorities), over which of httpcore's pools.
+`Backend` and `Connection` (sockets) are under httpcore: which addresses are connected to (guard), how long each wait is
+(deadlines), whether an answer comes early. Addresses and targets are values that all of them use.
 """
 
 from cogpack.http.addresses import Trust, host_of, host_only, is_loopback, is_private, literal_kind, redacted

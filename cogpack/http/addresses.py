@@ -1,4 +1,4 @@
-"""Addresses: what may be shown of them, which mean something only where we run, where we may speak in the clear."""
+"""Addresses are shown without secrets here, and told apart by whether they mean something only where we run."""
 
 import ipaddress
 from typing import Literal, TypeAlias
@@ -32,7 +32,7 @@ _COMPATIBLE = ipaddress.ip_network("::/96")
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom to talk to in the clear, and whom to tell secrets then: loopback always, and the hosts named here.
+    """Says whom we talk to in the clear, and tell secrets then: loopback always, and the hosts named here.
 
     `realms`: hosts whose token servers may hear secrets besides those of the registry's own domain; None: any may.
     """
@@ -42,21 +42,21 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     realms: frozenset[str] | None = None
 
     def allows_plain(self, host: str) -> bool:
-        """`host`: with or without port."""
+        """Say whether `host`, with or without port, may be talked to in the clear."""
         return is_loopback(host) or self.names_plain(host)
 
     def names_plain(self, host: str) -> bool:
-        """Whether it is among those named here."""
+        """Say whether it is among those named here."""
         return host in self.insecure_hosts or host_only(host) in self.insecure_hosts
 
     def allows_credentials(self, host: str) -> bool:
-        """Over plain http, to `host`."""
+        """Say whether `host` may hear secrets over plain http."""
         named = host in self.insecure_credentials or host_only(host) in self.insecure_credentials
         return is_loopback(host) or named
 
 
 def redacted(url: str) -> str:
-    """`url` as it may be shown: no user, no password, no query."""
+    """Return `url` as it may be shown: without user, password and query."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -66,7 +66,7 @@ def redacted(url: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """The host of an address, in lower case, without port and brackets; empty where there is none."""
+    """Return the host of an address, in lower case, without port and brackets; empty where there is none."""
     return (urlsplit(url).hostname or "").rstrip(".")
 
 
@@ -77,17 +77,17 @@ def host_only(host: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """`localhost`, 127/8 or ::1, with or without port."""
+    """Say whether it is `localhost`, 127/8 or ::1, with or without port."""
     return literal_kind(host) == "loopback"
 
 
 def is_private(host: str) -> bool:
-    """An address that only means something where we run: loopback, private, link-local (cloud metadata)."""
+    """Say whether it only means something where we run: loopback, private, link-local (cloud metadata)."""
     return literal_kind(host) not in (None, "public")
 
 
 def literal_kind(host: str) -> Kind | None:
-    """What an address is, by its text alone; None for a name, which could be anything. With or without port."""
+    """Say what an address is, by its text alone; None for a name, which could be anything. With or without port."""
     name = host_only(host).lower().rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
         return "loopback"
@@ -98,7 +98,7 @@ def literal_kind(host: str) -> Kind | None:
 
 
 def address_kind(text: str) -> Kind:
-    """What a numeric address is. `ValueError` for a name. An IPv4 address inside an IPv6 one counts as itself."""
+    """Say what a numeric address is; `ValueError` for a name. An IPv4 address inside an IPv6 one counts as itself."""
     address = _embedded(ipaddress.ip_address(text.partition("%")[0]))
     if address.is_loopback:
         return "loopback"
@@ -108,7 +108,7 @@ def address_kind(text: str) -> Kind:
 
 
 def _embedded(address: _IP) -> _IP:
-    """IPv4-mapped (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056) and Teredo (RFC 4380) lead to an IPv4 address."""
+    """Return the IPv4 address to which an IPv6 one leads: mapped (RFC 4291), NAT64 (6052), 6to4 (3056), Teredo."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address.ipv4_mapped or address.sixtofour:

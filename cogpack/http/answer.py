@@ -1,4 +1,4 @@
-"""Answers, and what becomes of failures on the way to them."""
+"""`Stream` and `Response` are answers; failures on the way to them become ours here."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -20,11 +20,11 @@ _REFUSAL_LIMIT = 64 * 1024
 
 
 class TiredError(UnavailableError):
-    """We ended it: the other side let the time run out that it had (`Limits`)."""
+    """Is raised where we ended it: the other side let the time run out that it had (`Limits`)."""
 
 
 class Response(msgspec.Struct, frozen=True):
-    """An answer read whole. `headers`: names in lower case."""
+    """Is an answer read whole. `headers`: names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -44,11 +44,11 @@ class Stream:
 
     @property
     def received(self) -> int:
-        """Bytes of the body that were read."""
+        """Count the bytes of the body that were read."""
         return self._answer.num_bytes_downloaded
 
     def blocks(self) -> Iterator[bytes]:
-        """The body as it is sent, in blocks as they come. Failures are `UnavailableError`.
+        """Yield the body as it was sent, in blocks as they come. Failures are `UnavailableError`.
 
         No content coding was asked for; a server that codes nevertheless says so in `content-encoding`.
         """
@@ -62,7 +62,7 @@ class Stream:
             connection.abort()
 
     def body(self, limit: int = ANSWER_LIMIT) -> bytes:
-        """The whole body; longer than `limit` is an `InputError`. Of a refusal (4xx, 5xx), what can soon be had.
+        """Read the whole body; longer than `limit` is an `InputError`. Of a refusal (4xx, 5xx), what can soon be had.
 
         Refusals break off, and lie: distribution sends a 416 of some words with the length of the blob.
         """
@@ -90,7 +90,7 @@ class Stream:
 
 @contextmanager
 def translated(url: str, *, proxy: str | None = None) -> Iterator[None]:
-    """The one door by which failures of the transport become ours. `proxy`: its address, as it may be shown."""
+    """Turn the transport's failures into ours: the one place that does. `proxy`: its address, as it may be shown."""
     try:
         yield
     except RefusedCertificateError as error:

@@ -1,4 +1,4 @@
-"""Whose certificates count, and which we show: the files that docker, podman and curl read.
+"""`Authorities` knows whose certificates count, and which we show: by the files that docker, podman and curl read.
 
 The system's store, or what `SSL_CERT_FILE` and `SSL_CERT_DIR` name in its place. For one host, as it is written in
 an image's name (`host` or `host:port`), more authorities (`*.crt`) and a client certificate (`NAME.cert` with
@@ -27,7 +27,7 @@ _BUNDLES = (
 
 
 class Authorities:
-    """One TLS context per host that has certificates of its own, and one for all others. Thread-safe."""
+    """Makes a TLS context per host that has certificates of its own, and one for all others. Thread-safe."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
@@ -37,7 +37,7 @@ class Authorities:
         self._roots = directories(environment)
 
     def context(self, authority: str) -> tuple[str, ssl.SSLContext]:
-        """(key, context) for `host` or `host:port`; the key is empty where the host has nothing of its own."""
+        """Return (key, context) for `host` or `host:port`; the key is empty where the host has nothing of its own."""
         with self._lock:
             own = self._own_files(authority)
             key = authority if own else ""
@@ -46,7 +46,7 @@ class Authorities:
             return key, self._contexts[key]
 
     def has_own(self, authority: str) -> bool:
-        """Whether a directory has certificates for it, so that it is known to speak TLS."""
+        """Say whether a directory has certificates for it, so that it is known to speak TLS."""
         with self._lock:
             return any(file.suffix in (".crt", ".cert") for file in self._own_files(authority))
 
@@ -56,7 +56,7 @@ class Authorities:
         return self._own[authority]
 
     def _find(self, authority: str) -> list[Path]:
-        """The files of the first directory that is there for the host."""
+        """Return the files of the first directory that is there for the host."""
         for root in self._roots:
             try:
                 if found := sorted((root / authority).iterdir()):
@@ -77,7 +77,7 @@ class Authorities:
         return context
 
     def _trusted(self) -> Iterator[tuple[Path, bool]]:
-        """(file, whether it was named by the user)."""
+        """Yield each file, and whether it was named by the user."""
         chosen = self._environment.get("SSL_CERT_FILE")
         directories = [part for part in self._environment.get("SSL_CERT_DIR", "").split(os.pathsep) if part]
         if chosen:
@@ -94,7 +94,7 @@ class Authorities:
 
 
 def directories(environment: Mapping[str, str]) -> list[Path]:
-    """Where the directories of hosts are, best first."""
+    """Return where the directories of hosts are, best first."""
     own = home(environment)
     config = environment.get("XDG_CONFIG_HOME") or (own / ".config" if own else None)
     user = [Path(config, "containers/certs.d")] if config else []
@@ -102,7 +102,7 @@ def directories(environment: Mapping[str, str]) -> list[Path]:
 
 
 def system_bundle() -> Path | None:
-    """The file with the system's authorities, if there is one."""
+    """Return the file with the system's authorities, if there is one."""
     own = ssl.get_default_verify_paths().openssl_cafile
     return next((Path(file) for file in (own, *_BUNDLES) if Path(file).is_file()), None)
 

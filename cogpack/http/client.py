@@ -1,7 +1,7 @@
-"""One pool of connections, and what may be sent over it.
+"""`Http` decides what is sent, to whom, and how often; the transport below it only carries requests.
 
-Connections are shared by all threads, HTTP/1.1, cookies off. No redirect is followed unasked: credentials and bodies
-go only where a rule below lets them.
+All threads share one. No redirect is followed unasked, and no cookie kept: credentials and bodies go only where a rule
+below lets them.
 """
 
 import re
@@ -36,7 +36,7 @@ _HEADERS = {"User-Agent": "cogpack", "Accept": "*/*", "Accept-Encoding": "identi
 
 
 class Http:
-    """A pool of connections. `request` retries, `open` leaves that to the caller, who knows what can be replayed.
+    """Sends requests. `request` retries, `open` leaves that to the caller, who knows what can be replayed.
 
     `origin` of each call: the address on whose word we go to `url`. For what the user named that is `url` itself; for
     what a server named (a Location, a realm) it is that server's, and then `url` may not lead to where only this
@@ -68,17 +68,16 @@ class Http:
         self._throttles = Throttles(self.cancellation, clock)
 
     def base(self, host: str) -> str:
-        """The address of a registry `host`, with or without port: `https://HOST`, or `http://HOST`.
+        """Return the address of a registry `host`, with or without port: `https://HOST`, or `http://HOST`.
 
         In the clear where `trust` says so, but of loopback only what has no certificates of its own in `certs.d`.
         """
         tls = f"https://{host}"
         if not self.trust.allows_plain(host):
             return tls
-        named = self.trust.names_plain(host)
-        return (
-            tls if not named and self._transport.authorities.has_own(Target.parse(tls).authority) else f"http://{host}"
-        )
+        if not self.trust.names_plain(host) and self._transport.authorities.has_own(Target.parse(tls).authority):
+            return tls
+        return f"http://{host}"
 
     def request(
         self,
@@ -120,15 +119,7 @@ class Http:
 
     def retries(self, attempts: float = ATTEMPTS, *, wait_out: bool = True) -> Retries:
         """Count the failures of one piece of work whose requests are the caller's own: those that left an `open`."""
-        return Retries(
-            self._throttles,
-            self.cancellation,
-            self.progress,
-            self.clock,
-            self._backoff,
-            attempts=attempts,
-            wait_out=wait_out,
-        )
+        return Retries(self._throttles, self.progress, self._backoff, attempts=attempts, wait_out=wait_out)
 
     def pause(self, attempt: int) -> None:
         """Wait as long as is usual before `attempt` + 1, for a caller that counts its attempts itself."""
@@ -152,7 +143,7 @@ class Http:
         size: int | None = None,
         timeout: float | None = None,
     ) -> Iterator[Stream]:
-        """One request, no retry. `size`: bytes of an iterable `body`, sent as Content-Length, else it goes chunked.
+        """Send one request, once. `size`: bytes of an iterable `body`, sent as Content-Length, else it goes chunked.
 
         `authorize`: headers besides, made when the host has given us a turn: a token may end while we wait.
         `timeout`: seconds from the end of the request to its answer, where the usual minute is too short. What is
@@ -215,7 +206,7 @@ class Http:
     def follow(
         self, url: str, *, origin: str, headers: Mapping[str, str] = {}, method: str = "GET"
     ) -> Iterator[Stream]:
-        """GET or HEAD, with at most five redirects; Authorization stays behind when scheme, host or port change."""
+        """Send a GET or HEAD, over five redirects at most; Authorization stays behind where the origin changes."""
         self._check_plain(Target.parse(url), headers)
         url, login = basic(url)
         sent = login | dict(headers)
@@ -231,7 +222,7 @@ class Http:
         raise UnavailableError(f"{redacted(url)}: more than five redirects", next_step="tell the server's operator")
 
     def redirect(self, url: str, location: str) -> str:
-        """Where `location`, given in an answer from `url`, leads; `InputError` where it must not lead.
+        """Return where `location`, given in an answer from `url`, leads; `InputError` where it must not lead.
 
         The caller goes there with `origin=url`: a name is looked at when it is resolved.
         """
@@ -252,7 +243,7 @@ class Http:
         return target
 
     def _check_plain(self, target: Target, headers: Mapping[str, str]) -> None:
-        """Credentials that are ours to guard do not go in the clear; those in an address are as the user wrote them."""
+        """Refuse to send in the clear what credentials are ours to guard; those in an address are as the user wrote."""
         plain = target.origin.scheme == "http" and not self.trust.allows_credentials(target.authority)
         if plain and any(name.lower() == "authorization" for name in headers):
             raise InputError(
@@ -273,7 +264,7 @@ class Http:
 
 
 def _exactly(size: int, blocks: Iterable[bytes], url: str) -> Iterator[bytes]:
-    """`blocks`, which must be `size` bytes together: what was announced can't be taken back."""
+    """Yield `blocks`, which must be `size` bytes together: what was announced can't be taken back."""
     left = size
     for block in blocks:
         left -= len(block)

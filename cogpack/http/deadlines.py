@@ -1,4 +1,4 @@
-"""How long a server may take, in each part of a request. A read that returns a byte now and then is no progress."""
+"""`Deadlines` keep the time that a server has for each part of a request. A byte now and then is no progress."""
 
 import select
 import time
@@ -15,7 +15,7 @@ _GLANCE = 0.25
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """No option of users: who keeps to none of these is as good as gone.
+    """Are what a server has to keep to; no option of users: who keeps to none of these is as good as gone.
 
     `connect`: seconds for the connection, and again for its TLS. `answer`: seconds from the end of a request to the
     end of the header block of its answer. `idle`: seconds in which a body does not move. `rate`: bytes per second that
@@ -35,7 +35,7 @@ class Waitable(Protocol):
 
 
 class Deadlines:
-    """The time of one request. Only waiting counts: how long we take ourselves is not the server's fault.
+    """Keep the time of one request. Only waiting counts: how long we take ourselves is not the server's fault.
 
     `answer`: in place of the limit, for what takes a server long (the commit of a large blob).
     """
@@ -53,14 +53,14 @@ class Deadlines:
         """Seconds that were waited for the server, in all parts of the request."""
 
     def connecting(self, attempts: int = 1) -> None:
-        """The clock of a connection starts; it is one of `attempts` that share the time."""
+        """Start the clock of a connection, one of `attempts` that share the time."""
         self._give(self._limits.connect / attempts)
 
     def sending(self) -> None:
         self._until = None
 
     def receiving(self) -> None:
-        """The header block's clock starts with the first read after a request, not with each."""
+        """Start the header block's clock, with the first read after a request and not with each."""
         if not self._answered and self._until is None:
             self._give(self._answer)
 
@@ -70,7 +70,7 @@ class Deadlines:
         self._waited, self._moved = 0.0, 0
 
     def hurry(self) -> None:
-        """What comes now is not worth waiting for."""
+        """Leave little time for what comes now: it is not worth waiting for."""
         self._give(self._limits.refusal)
 
     def _give(self, seconds: float) -> None:
@@ -79,7 +79,7 @@ class Deadlines:
         self._came = 0
 
     def moved(self, size: int) -> None:
-        """`TimeoutError` where the time is over: what always has bytes for us is never waited for."""
+        """Count bytes; `TimeoutError` where the time is over, for what always has bytes for us is never waited for."""
         self._moved += size
         self._came += size
         self._in_time()
@@ -97,7 +97,7 @@ class Deadlines:
         return TimeoutError(f"nothing came or went for {given:.3g} s")
 
     def wait(self, socket: Waitable, events: int) -> int:
-        """Until `socket` is ready for one of `events`: which ones. `TimeoutError`, or `Cancelled` after Ctrl-C."""
+        """Wait until `socket` is ready for some of `events`: which. `TimeoutError`, or `Cancelled` after Ctrl-C."""
         began = time.monotonic()
         until = began + self._limits.idle if self._until is None else self._until
         poll = select.poll()

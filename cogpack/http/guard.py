@@ -1,4 +1,4 @@
-"""Where a server may send us: checked on the addresses that a name has at the moment of connecting.
+"""`Guard` checks where a server may send us, by the addresses that a name has at the moment of connecting.
 
 A realm, a Location and a redirect are words of a server. Followed blindly they reach what only this machine can
 reach: its loopback, its cloud's metadata service, its private network (CVE-2020-15157, CVE-2026-33540 and their like).
@@ -22,24 +22,24 @@ _WHAT = {
 
 
 def resolve(name: str, port: int) -> Sequence[str]:
-    """The system's resolver."""
+    """Ask the system's resolver."""
     found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
 class Guard:
-    """The rule, and what it needs to know: which hosts were met at a public address. Thread-safe."""
+    """Holds the rule, and what it needs to know: which hosts were met at a public address. Thread-safe."""
 
     def __init__(self, resolver: Resolver = resolve) -> None:
         self.resolver = resolver
         self._public: dict[str, bool] = {}
 
     def met(self, host: str, address: str) -> None:
-        """`host` was connected to at `address`. Public once is public for good."""
+        """Remember that `host` was connected to at `address`. Public once is public for good."""
         self._public[host] = self._public.get(host, False) or address_kind(address) == "public"
 
     def check(self, host: str, addresses: Sequence[str], *, origin: str) -> None:
-        """`InputError` if the host `origin` may not send us to `host`, which has these addresses.
+        """Refuse, by `InputError`, if the host `origin` may not send us to `host`, which has these addresses.
 
         A host may always name itself. One on loopback may name loopback; one that is not public, private networks.
         One bad address is enough: which of them is taken is nobody's promise.
@@ -60,12 +60,12 @@ class Guard:
                 )
 
     def check_name(self, host: str, *, origin: str) -> None:
-        """The same by the text of `host` alone, which says nothing of a name: all there is before a proxy."""
+        """Check the text of `host` alone, which says nothing of a name: all there is before a proxy."""
         if kind := literal_kind(host):
             self.check(host, ["127.0.0.1" if kind == "loopback" else host], origin=origin)
 
     def _is_public(self, host: str) -> bool:
-        """Not known counts as public."""
+        """Say whether `host` is public; one that is not known counts as such."""
         if kind := literal_kind(host):
             return kind == "public"
         if host not in self._public:  # reached through a proxy, or not by us

@@ -1,4 +1,4 @@
-"""TLS inside TLS: a proxy that is itself spoken to over TLS, and a tunnel through it."""
+"""`NestedTLS` is TLS inside TLS, for a tunnel through a proxy that is itself spoken to over TLS."""
 
 import contextlib
 import ssl
@@ -13,7 +13,7 @@ class _Socket(Protocol):
 
 
 class NestedTLS:
-    """With the manners of a non-blocking `ssl.SSLSocket`, which itself can't be wrapped again."""
+    """Behaves as a non-blocking `ssl.SSLSocket` does, which itself can't be wrapped again."""
 
     def __init__(self, context: ssl.SSLContext, inner: _Socket, name: str) -> None:
         self._inner = inner

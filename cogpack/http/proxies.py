@@ -1,4 +1,4 @@
-"""HTTP proxies, as the environment names them.
+"""`Proxies` are those that the environment names, each an HTTP proxy.
 
 `HTTPS_PROXY`, `HTTP_PROXY` by the scheme of the address, else `ALL_PROXY`; lower case goes first, as with curl.
 `NO_PROXY` is Go's, so that of docker, podman and skopeo (golang.org/x/net/http/httpproxy): words between commas, each
@@ -18,7 +18,7 @@ from cogpack.redaction import learn_url
 
 
 class Proxy(msgspec.Struct, frozen=True):
-    """`url`: scheme, host and port. `login`: user and password, or None."""
+    """Is one proxy. `url`: scheme, host and port. `login`: user and password, or None."""
 
     url: str
     login: tuple[str, str] | None = None
@@ -28,7 +28,7 @@ class Proxy(msgspec.Struct, frozen=True):
 
 
 class Proxies(msgspec.Struct, frozen=True):
-    """The proxies for `https` and `http` addresses, and the words of NO_PROXY."""
+    """Choose between the proxies for `https` and `http` addresses, by the words of NO_PROXY."""
 
     https: Proxy | None = None
     http: Proxy | None = None
@@ -49,7 +49,7 @@ class Proxies(msgspec.Struct, frozen=True):
         return cls(https=proxy("HTTPS_PROXY"), http=proxy("HTTP_PROXY"), bypass=bypass)
 
     def choose(self, url: str) -> Proxy | None:
-        """The proxy to ask for `url`, or None: go there yourself."""
+        """Return the proxy to ask for `url`, or None: go there yourself."""
         parts = urlsplit(url)
         proxy = self.https if parts.scheme == "https" else self.http
         if proxy is None or is_loopback(host_of(url)):
@@ -92,7 +92,7 @@ def _matches(word: str, host: str, port: int) -> bool:
 
 
 def _split_port(word: str) -> tuple[str, str]:
-    """(host, port), the port empty where none is named; an IPv6 address needs brackets to have one."""
+    """Return (host, port), the port empty where none is named; an IPv6 address needs brackets to have one."""
     if word.startswith("["):
         name, _, rest = word[1:].partition("]")
         return name, rest.removeprefix(":")

@@ -1,4 +1,4 @@
-"""One request, told to the trace when it is over: what went out, what came, how long it took."""
+"""`RequestTrace` tells the trace of a request when it is over: what went out, what came, how long it took."""
 
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
@@ -12,7 +12,7 @@ from cogpack.trace import ALL, TRACE
 
 
 class RequestTrace:
-    """Around one exchange."""
+    """Is open around one request."""
 
     def __init__(self, method: str, url: str, clock: Callable[[], float], proxies: Proxies) -> None:
         self._clock = clock
@@ -24,7 +24,7 @@ class RequestTrace:
         self._stream: Stream | None = None
 
     def counted(self, body: bytes | Iterable[bytes] | None) -> bytes | Iterable[bytes] | None:
-        """`body`, of which the bytes that go out are counted."""
+        """Return `body`, of which the bytes that go out are counted."""
         if not self._on or body is None:
             return body
         if isinstance(body, bytes):

@@ -1,4 +1,4 @@
-"""What is tried again, when, and for how long: one rule for requests, blobs and files."""
+"""`Retries` says what is tried again, when, and for how long: one rule for requests, blobs and files."""
 
 import email.utils
 import math
@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, TypeVar
 from cogpack.errors import UnavailableError
 from cogpack.http.throttle import Throttles
 from cogpack.notes import Code, Note
-from cogpack.progress import Cancellation, Progress
+from cogpack.progress import Progress
 from cogpack.trace import TRACE
 
 ATTEMPTS = 4
@@ -45,18 +45,16 @@ class Retries:
     def __init__(
         self,
         throttles: Throttles,
-        cancellation: Cancellation,
         progress: Progress,
-        clock: Callable[[], float],
         backoff: Backoff,
         *,
         attempts: float,
         wait_out: bool,
     ) -> None:
         self._throttles = throttles
-        self._cancellation = cancellation
+        self._cancellation = throttles.cancellation
+        self._clock = throttles.clock
         self._progress = progress
-        self._clock = clock
         self._backoff = backoff
         self._attempts = attempts
         self._wait_out = wait_out
@@ -68,19 +66,19 @@ class Retries:
         self._brought = 0
 
     def brought(self, size: int) -> None:
-        """So many new bytes came."""
+        """Count new bytes that came."""
         self._brought += size
 
     def progressed(self) -> None:
-        """All failures are forgotten, but not how long they took."""
+        """Forget all failures, but not how long they took."""
         self._failures, self._outages, self._since, self._moved = 0, 0, None, self._clock()
 
     def awaits(self, error: UnavailableError) -> bool:
-        """Whether it is of an outage that is waited for, and no failure to be counted."""
+        """Say whether it is of an outage that is waited for, and no failure to be counted."""
         return self._down(error) is not None
 
     def delay(self, error: UnavailableError) -> float | None:
-        """Seconds until the work is to go on after `error`; None: it is not."""
+        """Return the seconds until the work is to go on after `error`; None: it is not."""
         now = self._clock()
         self._since = now if self._since is None else self._since
         left = BUDGET - (now - self._since)
@@ -104,7 +102,7 @@ class Retries:
         return wait
 
     def wait(self, error: UnavailableError) -> bool:
-        """`delay`, waited for. False: the work is not to go on."""
+        """Wait for `delay`. False: the work is not to go on."""
         delay = self.delay(error)
         if TRACE.level:
             TRACE.decided(f"{error.message}: {f'again in {delay:.1f} s' if delay is not None else 'given up'}")
@@ -113,7 +111,7 @@ class Retries:
         return delay is not None
 
     def persist(self, act: Callable[[], T]) -> T:
-        """`act`, again where it failed for what may pass."""
+        """Do `act`, again where it failed for what may pass."""
         while True:
             try:
                 return act()
@@ -122,7 +120,7 @@ class Retries:
                     raise
 
     def _down(self, error: UnavailableError) -> float | None:
-        """Seconds since the host of `error` is away, where it is waited for."""
+        """Return the seconds since the host of `error` is away, where it is waited for."""
         if not self._wait_out or error.away is None or self._outages >= OUTAGE_ATTEMPTS:
             return None
         down = self._throttles.down(error.away)
@@ -133,16 +131,12 @@ class Retries:
 
 
 def backoff(attempt: int) -> float:
-    """Seconds before attempt + 1: half a second doubled each time, at most 30, with full jitter."""
-    return _usual(attempt)
-
-
-def _usual(attempt: int) -> float:
+    """Choose the seconds before attempt + 1: half a second doubled each time, at most 30, with full jitter."""
     return random.uniform(0, min(30.0, 0.5 * 2**attempt))  # noqa: S311 - spreads load, keeps no secret
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from a Retry-After header (RFC 9110 10.2.3), five minutes at most."""
+    """Read the seconds of a Retry-After header (RFC 9110 10.2.3), five minutes at most."""
     text = headers.get("retry-after")
     if text is None:
         return None

@@ -35,11 +35,11 @@ _NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class CertificateError(httpcore.ConnectError):
-    """Theirs is not to be trusted, or they won't have ours. Trying again changes nothing."""
+    """Is raised where theirs is not to be trusted, or they won't have ours. Trying again changes nothing."""
 
 
 class Backend(httpcore.NetworkBackend):
-    """Connections to what a user named (`origin` is None), or to what the host `origin` named."""
+    """Connects to what a user named (`origin` is None), or to what the host `origin` named."""
 
     def __init__(self, guard: Guard, origin: str | None) -> None:
         self._guard = guard
@@ -77,7 +77,7 @@ class Backend(httpcore.NetworkBackend):
 
 
 class Connection(httpcore.NetworkStream):
-    """One connection, its socket never blocking."""
+    """Reads and writes one connection, whose socket never blocks."""
 
     def __init__(self, connected: Socket) -> None:
         self._socket = connected
@@ -111,7 +111,7 @@ class Connection(httpcore.NetworkStream):
                 return found
 
     def _more(self, found: bytes, max_bytes: int) -> bytes:
-        """TLS gives one record of 16 KiB at a time; each block costs those who pass it on."""
+        """Join what is there: TLS gives a record of 16 KiB at a time, and each block costs those who pass it on."""
         parts, size = [found], len(found)
         try:
             while found and size < max_bytes:
@@ -141,7 +141,7 @@ class Connection(httpcore.NetworkStream):
                 view = view[sent:]
 
     def _listen(self) -> None:
-        """If an answer or the end came already, stop sending (`WriteError`); httpcore goes on to read it."""
+        """Stop sending (`WriteError`) if an answer or the end came already; httpcore goes on to read it."""
         if not self._ended and not _readable(self._socket):
             return
         while not self._ended and len(self._early) < _EARLY:
@@ -205,7 +205,7 @@ class Connection(httpcore.NetworkStream):
         self._socket.close()
 
     def abort(self) -> None:
-        """From another thread: whoever waits for this connection finds it ended. Closing it stays its owner's."""
+        """End it from another thread: whoever waits for it finds it ended. Closing it stays its owner's."""
         with contextlib.suppress(OSError, ValueError), socket.socket(fileno=os.dup(self._socket.fileno())) as end:
             end.shutdown(socket.SHUT_RDWR)
 
@@ -243,7 +243,7 @@ def _readable(connected: Socket) -> bool:
 
 
 def _is_answer(early: bytes) -> bool:
-    """Is there a final answer? 100 Continue and its like (RFC 9110 15.2) are none."""
+    """Say whether there is a final answer; 100 Continue and its like (RFC 9110 15.2) are none."""
     while early[:5] == b"HTTP/" and early[8:10] == b" 1":
         _, end, early = early.partition(b"\r\n\r\n")
         if not end:
@@ -252,7 +252,7 @@ def _is_answer(early: bytes) -> bool:
 
 
 def _refused_us(error: OSError) -> CertificateError | None:
-    """What their alert says of certificates, if anything. TLS 1.3 says it only after the handshake.
+    """Return what their alert says of certificates, if anything. TLS 1.3 says it only after the handshake.
 
     TLS 1.2 has no alert for a client certificate that is missing: "handshake failure" (RFC 5246 7.2.2), which is final
     as well, since the next try would offer the same.

@@ -1,4 +1,4 @@
-"""An address as it goes over the wire: what a server signed (a Location, a presigned query) as it was written."""
+"""`Target` is an address as it is sent: what a server signed (a Location, a presigned query) as it was written."""
 
 import re
 from base64 import b64encode
@@ -23,7 +23,7 @@ class Target(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, url: str) -> "Target":
-        """`InputError` where `url` is no http address. Its user and password are left out: see `basic`."""
+        """Check `url`: `InputError` where it is no http address. Its user and password are left out: see `basic`."""
         try:
             parts = urlsplit(url)
             origin = httpx.URL(scheme=parts.scheme, host=parts.hostname or "", port=parts.port or None)
@@ -37,17 +37,17 @@ class Target(msgspec.Struct, frozen=True):
 
     @property
     def authority(self) -> str:
-        """`host` or `host:port`, as headers have it."""
+        """Return `host` or `host:port`, as headers have it."""
         return self.origin.netloc.decode()
 
 
 def same_origin(url: str, other: str) -> bool:
-    """Whether scheme, host and port are equal, however they are written: `https://h/` and `https://H:443/` are."""
+    """Say whether scheme, host and port are equal, however written: `https://h/` and `https://H:443/` are."""
     return Target.parse(url).origin == Target.parse(other).origin
 
 
 def basic(url: str) -> tuple[str, dict[str, str]]:
-    """`url` without its user and password, and the Authorization header (RFC 7617) that they are."""
+    """Split `url` into itself without user and password, and the Authorization header (RFC 7617) that they are."""
     parts = urlsplit(url)
     user, _, rest = parts.netloc.rpartition("@")
     if not user:

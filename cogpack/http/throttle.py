@@ -42,7 +42,7 @@ class Throttle:
         self.told = False
 
     def delay(self, now: float) -> float:
-        """Seconds until it is worth asking again; 0: go."""
+        """Return the seconds until it is worth asking again; 0: go."""
         while self.limit is not None and now - self._quiet_since >= _PEACE:
             self._quiet_since += _PEACE
             self.limit = self.limit + 1 if self.limit + 1 < self._ceiling else None
@@ -51,11 +51,11 @@ class Throttle:
         return 0.0 if self.limit is None or self.busy < self.limit else _TICK
 
     def postponed(self, now: float, seconds: float) -> None:
-        """Nobody goes for `seconds`."""
+        """Let nobody go for `seconds`."""
         self._closed_until = max(self._closed_until, now + seconds)
 
     def throttled(self, now: float, began: float) -> None:
-        """A request that began at `began` got 429: half as many at a time. All that a burst brings counts once."""
+        """Halve how many go at a time: a request that began at `began` got 429. All that a burst brings counts once."""
         self._quiet_since = now
         if began < self._halved:
             return
@@ -71,7 +71,7 @@ class Throttle:
             self._down_since = now
 
     def down(self, now: float) -> float | None:
-        """Seconds since all that was asked of it failed; None of a host that never was there: it may not exist."""
+        """Return the seconds since all asked of it fails; None of a host that never was there: it may not exist."""
         return now - (now if self._down_since is None else self._down_since) if self._met else None
 
 
@@ -101,7 +101,7 @@ class Turn:
                 self._throttle.throttled(self._clock(), self._began)
 
     def failed(self, error: UnavailableError) -> None:
-        """Before its answer, or for it. What a request inside this one was told of another host stays."""
+        """Tell `error`, which came before an answer or for it; what it knows of another host stays."""
         with self._lock:
             self._throttle.failed(self._clock())
         error.away = error.away or self._away
@@ -115,19 +115,19 @@ class Throttles:
     """
 
     def __init__(self, cancellation: Cancellation, clock: Callable[[], float]) -> None:
-        self._cancellation = cancellation
-        self._clock = clock
+        self.cancellation = cancellation
+        self.clock = clock
         self._throttles: dict[str, Throttle] = {}
         self._lock = threading.Lock()
         self._inside = threading.local()
 
     def down(self, host: str) -> float | None:
-        """See `Throttle.down`."""
+        """Ask `Throttle.down` of `host`."""
         with self._lock:
-            return self._throttles[host].down(self._clock()) if host in self._throttles else None
+            return self._throttles[host].down(self.clock()) if host in self._throttles else None
 
     def is_news(self, host: str) -> bool:
-        """Whether nobody else has told the user that it is down."""
+        """Say whether nobody else has told the user that it is down."""
         with self._lock:
             throttle = self._throttles[host]
             told, throttle.told = throttle.told, True
@@ -135,29 +135,29 @@ class Throttles:
 
     @contextmanager
     def turn(self, host: str, prepare: Callable[[], None] = lambda: None) -> Iterator[Turn]:
-        """One request to `host`, from before it is sent until its answer is read.
+        """Wait until a request to `host` may go; it goes on until its answer is read.
 
         `prepare`: what must not grow old here. It is called when the wait is over, and again after one that came
         meanwhile; it takes no place, for what it waits for may need one itself.
         """
         inside: dict[str, int] = self._inside.__dict__.setdefault("hosts", {})
-        longest = self._clock() + _LONGEST
+        longest = self.clock() + _LONGEST
         prepared = False
         while True:
             with self._lock:
                 throttle = self._throttles.setdefault(host, Throttle())
-                now = self._clock()
+                now = self.clock()
                 wait = 0.0 if inside.get(host) or now >= longest else throttle.delay(now)
                 if not wait and prepared:
                     throttle.busy += 1
                     break
             if wait:
-                self._cancellation.wait(min(wait, longest - now))
+                self.cancellation.wait(min(wait, longest - now))
             else:
                 prepare()
             prepared = not wait
         inside[host] = inside.get(host, 0) + 1
-        turn = Turn(host, throttle, self._lock, self._clock)
+        turn = Turn(host, throttle, self._lock, self.clock)
         try:
             yield turn
         except UnavailableError as error:

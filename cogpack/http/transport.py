@@ -30,7 +30,7 @@ logging.getLogger("httpcore").setLevel(logging.INFO)
 
 
 class RefusedCertificateError(httpx.ConnectError):
-    """Theirs is not to be trusted, or they won't have ours. Trying again changes nothing."""
+    """Is raised where theirs is not to be trusted, or they won't have ours. Trying again changes nothing."""
 
 
 class Transport(httpx.BaseTransport):
@@ -136,7 +136,7 @@ class _Body(httpx.SyncByteStream):
 
 @contextmanager
 def _errors_of_httpx() -> Iterator[None]:
-    """Failures of httpcore are raised as httpx's of the same name."""
+    """Raise httpcore's failures as httpx's of the same name."""
     try:
         yield
     except CertificateError as error:

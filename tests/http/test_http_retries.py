@@ -12,7 +12,7 @@ from support.clock import Notes, Time
 from support.fake_http import Answer, Hangup, Request, serving
 
 from cogpack.errors import UnavailableError
-from cogpack.http import Http, Retries
+from cogpack.http import Backoff, Http, Retries
 from cogpack.http.retries import ATTEMPTS, BUDGET, FLOOR, OUTAGE_ATTEMPTS
 
 
@@ -25,10 +25,10 @@ def failed(away: str | None = None, wait: float | None = None) -> UnavailableErr
 class World:
     """A host `h.io` that was there, and one `new.io` that never was."""
 
-    def __init__(self, attempts: float = ATTEMPTS) -> None:
+    def __init__(self, attempts: float = ATTEMPTS, backoff: Backoff = lambda attempt: min(30.0, 2.0**attempt)) -> None:
         self.time = Time()
         self.notes = Notes()
-        self.http = Http(cancellation=self.time, progress=self.notes, clock=self.time.clock)
+        self.http = Http(cancellation=self.time, progress=self.notes, clock=self.time.clock, backoff=backoff)
         self.there()
         self.retries = self.http.retries(attempts)
 
@@ -50,11 +50,6 @@ class World:
         while self.fails(error, retries):
             pass
         return self.time.now - began
-
-
-@pytest.fixture(autouse=True)
-def _waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda attempt: min(30.0, 2.0**attempt))
 
 
 @pytest.mark.parametrize("error", [failed(), failed("new.io")])
@@ -124,9 +119,8 @@ def test_a_front_that_asks_for_little_time_at_a_time_gets_all_of_it() -> None:
     assert World().until_over(failed("h.io", wait=1.5)) == BUDGET
 
 
-def test_who_does_not_wait_at_all_asks_so_often_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
-    world = World()
+def test_who_does_not_wait_at_all_asks_so_often_and_no_more() -> None:
+    world = World(backoff=lambda _: 0.0)
     world.until_over(failed("h.io"))
     assert len(world.time.waits) == OUTAGE_ATTEMPTS
 

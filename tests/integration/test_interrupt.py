@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from integration.conftest import Project
@@ -65,7 +66,7 @@ def large(seen: Seen) -> bool:
 def test_f2_a_push_with_a_layer_that_always_breaks_is_no_success(
     hello: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.retries.random", SimpleNamespace(uniform=lambda *_: 0.0))
     monkeypatch.chdir(hello.root)
     for name, value in hello.environment.items():
         monkeypatch.setenv(name, value)

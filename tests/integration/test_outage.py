@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 from support.clock import Notes
@@ -46,7 +47,8 @@ class Halfway(Notes):
 
 
 def test_a_pull_goes_on_when_its_registry_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 2.0)  # by chance it is from 1 to 30 seconds
+    # By chance it is from 1 to 30 seconds.
+    monkeypatch.setattr("cogpack.http.retries.random", SimpleNamespace(uniform=lambda *_: 2.0))
     layers = [file_layer(f"layer {size}", {"file": Random(size).randbytes(size * MiB)}) for size in SIZES]
     fill(LayoutSink(tmp_path / "source"), layers, ["v1"])
     settings = Settings(cache=tmp_path / "cache", environment=os.environ)

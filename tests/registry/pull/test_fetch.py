@@ -506,7 +506,7 @@ class Outage:
         self.outages = 0
         self.notes = Notes()
         pull.settings = {"clock": lambda: self.now, "resolver": self._resolve, "progress": self.notes}
-        monkeypatch.setattr("cogpack.http.retries._usual", self._backoff)
+        pull.settings["backoff"] = self._backoff
         monkeypatch.setattr(connections, "TICK", 0.01)
 
     def cut(self, registry: FakeRegistry, connections: int, *, after: int = 3) -> None:
@@ -627,7 +627,7 @@ def test_a_pull_that_waits_for_its_registry_ends_when_the_user_wants(
         waiting.set()
         return 599.0
 
-    monkeypatch.setattr("cogpack.http.retries._usual", backoff)
+    pull.settings["backoff"] = backoff
     cancelled(pull, lambda: waiting.wait(0.01))
 
 
