@@ -35,7 +35,8 @@ UNFINISHED = ".cogpack-"
 
 _UNFINISHED = re.compile(
     r"\.cogpack-[0-9a-f]{16}(?:[0-9a-f]{16}(?:\.journal)?)?|\.part-[0-9a-f]{16}"
-    r"|\..+\.tar\.(?:partial|journal)|\..+[.-][0-9a-f]{12}\.unfinished"
+    r"|\..+\.tar\.(?:partial|journal)|\..+[.-][0-9a-f]{12}\.unfinished",
+    re.DOTALL,
 )
 """Files as they are written now and as cogpack 0.1 did; the archive and the directory that a pull goes on with."""
 

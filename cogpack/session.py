@@ -96,8 +96,7 @@ class Session:
         self.environment = self.machine.environment(settings.environment)
         self.in_ci = in_ci(self.environment) if settings.in_ci is None else settings.in_ci
         policy = Policy(settings.notes, machine=self.machine.rules, machine_name=self.machine.name, in_ci=self.in_ci)
-        # One session within another has the same notes.
-        self.notes = progress if isinstance(progress, Noted) else Noted(progress, policy)
+        self.notes = Noted(progress, policy)
         self.progress: Progress = self.notes
         learn_environment(self.environment)
         for mirror in settings.registry_mirrors:
