@@ -152,6 +152,8 @@ class Bench:
         self.index = index
         self.wheels: Path = arguments.wheels
         self.blobs = scratch / "blobs"
+        self.projects: dict[Path, Path] = {}
+        self.locks: dict[Path, bytes] = {}
         self.rows: dict[str, list[tuple[float, float, float]]] = {}
 
     @contextmanager
@@ -172,23 +174,24 @@ class Bench:
             print(f"{name:<24}{row[0]:>8.1f} s  {row[1]:>6.0f} MiB  {row[2]:>6.1f} CPU s", flush=True)
 
     def cogpack(self, checkout: Path, registry: str, cache: Path) -> tuple[float, float]:
-        command = [sys.executable, "-m", "cogpack", "push", f"{registry}/me/torch:v1", "-q"]
-        return self.child(command, PYTHONPATH=str(checkout), COGPACK_CACHE_DIR=str(cache))
+        project = self.projects[checkout]
+        (project / "cogpack.lock").write_bytes(self.locks[checkout])
+        return self.command(checkout, project, cache, "push", f"{registry}/me/torch:v1")
 
-    def child(self, command: Sequence[str], **environment: str) -> tuple[float, float]:
-        project = self.scratch / "project"
-        shutil.copy(self.scratch / "lock", project / "cogpack.lock")
-        return child(command, cwd=project, UV_DEFAULT_INDEX=self.index, **environment)
+    def command(self, checkout: Path, project: Path, cache: Path, *arguments: str) -> tuple[float, float]:
+        command = [sys.executable, "-m", "cogpack", *arguments, "-q"]
+        cached = {"COGPACK_CACHE_DIR": str(cache), "UV_DEFAULT_INDEX": self.index}
+        return child(command, cwd=project, PYTHONPATH=str(checkout), **cached)
 
-    def lock(self) -> None:
+    def lock(self, checkout: Path) -> None:
         with self.registry() as registry, tempfile.TemporaryDirectory(dir=self.scratch) as cache:
-            project = make_project(self.scratch / "project", registry)
-            command = [sys.executable, "-m", "cogpack", "lock", "-q"]
-            child(command, cwd=project, UV_DEFAULT_INDEX=self.index, PYTHONPATH=str(ROOT), COGPACK_CACHE_DIR=cache)
-            (project / "cogpack.lock").rename(self.scratch / "lock")
+            project = make_project(self.scratch / f"project{len(self.projects)}", registry)
+            self.command(checkout, project, Path(cache), "lock")
+            self.projects[checkout] = project
+            self.locks[checkout] = (project / "cogpack.lock").read_bytes()
 
     def show(self) -> None:
-        ours = statistics.median(row[0] for row in self.rows[OURS])
+        ours = statistics.median(row[0] for row in self.rows.get(OURS, [(1.0, 0.0, 0.0)]))
         print(f"\n{'':<24}{'seconds':>9}{'range':>15}{'ours is':>10}{'peak MiB':>10}{'CPU s':>8}")
         for name, runs in self.rows.items():
             seconds, peak, cpu = (sorted(column) for column in zip(*runs, strict=True))
@@ -209,8 +212,8 @@ def main() -> None:
     parser.add_argument("--wheels", type=Path, required=True, help="where the wheels are kept")
     parser.add_argument("--rate", type=float, default=80, help="MB/s of each connection to the index")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--before", type=Path, help="another checkout of cogpack")
-    parser.add_argument("--only", nargs="+", help="of the rows, these")
+    parser.add_argument("--before", type=Path, help="another checkout of cogpack", metavar="CHECKOUT")
+    parser.add_argument("--only", nargs="+", metavar="ROW", help="of the table, these rows")
     parser.add_argument("--docker", metavar="BASE", help="also with Docker, FROM an image that it has")
     parser.add_argument("--scratch", type=Path, help="where there is room for 16 GB")
     parser.add_argument("--port", type=int, default=5977, help="of the registry")
@@ -226,9 +229,11 @@ def main() -> None:
             make_wheel(scratch / "small", small, {"cog": "0.23.1", "coglet": "0.23.1", "pip": "26.0"}[small])
         with mirror([arguments.wheels, scratch / "small"], arguments.rate * 1e6) as index:
             bench = Bench(arguments, scratch, index)
-            bench.lock()
+            for checkout in filter(None, (ROOT, arguments.before)):
+                bench.lock(checkout)
             bench.blobs.mkdir()
-            splice(arguments.wheels, bench.blobs)
+            if not arguments.only or "limit: send" in arguments.only:
+                splice(arguments.wheels, bench.blobs)
             files = [f"{index.removesuffix('simple')}files/{path.name}" for path in arguments.wheels.glob("*.whl")]
             blobs = sorted(bench.blobs.iterdir(), key=lambda path: -path.stat().st_size)
             peers: dict[str, Callable[[str, Path], tuple[float, float]]] = {
