@@ -38,7 +38,8 @@ def described(directory: Path) -> dict[str, tuple[str, bytes]]:
     found = {}
     for path in sorted(directory.glob("*.whl")):
         name = f"{path.name} {path.stat().st_size}"
-        known.setdefault(name, digest_of(path))
+        if name not in known:
+            known[name] = digest_of(path)
         with zipfile.ZipFile(path) as wheel:
             (metadata,) = (n for n in wheel.namelist() if n.endswith(".dist-info/METADATA") and n.count("/") == 1)
             found[path.name] = known[name], wheel.read(metadata)
