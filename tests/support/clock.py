@@ -22,13 +22,15 @@ class Time(Cancellation):
 
 
 class Notes:
-    """Progress: its `notes`, and the bytes that `moved` in all."""
+    """Progress: its `notes`, what was `named` as a task, and the bytes that `moved` in all."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
+        self.named: list[str] = []
         self.moved = 0
 
     def task(self, name: str, size: int | None, verb: str = "") -> "Notes":
+        self.named.append(name)
         return self
 
     def advance(self, size: int) -> None:

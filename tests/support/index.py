@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,11 +12,18 @@ from support.fake_http import Answer, Fake, Request, serving
 
 @contextmanager
 def index(
-    directory: Path, *, ranges: bool = True, sizes: bool = True, prefix: str = "", user: str = ""
+    directory: Path,
+    *,
+    ranges: bool = True,
+    sizes: bool = True,
+    prefix: str = "",
+    user: str = "",
+    sending: Callable[[str, bytes], bytes] = lambda _, data: data,
 ) -> Iterator[tuple[Fake, list[int]]]:
     """An index of the wheels of `directory`, and how many bytes each answer about a wheel had.
 
     All lies below `prefix`: `/simple`, and for `--find-links` `/flat/`; `user`: NAME:PASSWORD, whom alone it answers.
+    `sending`: gets the name and the bytes of a wheel that is asked for whole, and gives what is sent.
     """
     sent: list[int] = []
 
@@ -49,7 +56,11 @@ def index(
         wanted = request.headers.get("range", "")
         if not (ranges and wanted.startswith("bytes=")):
             sent.append(0 if request.method == "HEAD" else len(data))
-            return 200, {"Accept-Ranges": "bytes"} if ranges else {}, data
+            return (
+                200,
+                {"Accept-Ranges": "bytes"} if ranges else {},
+                data if request.method == "HEAD" else sending(name, data),
+            )
         first, _, last = wanted.removeprefix("bytes=").partition("-")
         part = data[int(first) : int(last) + 1]
         sent.append(len(part))
