@@ -42,7 +42,7 @@ from cogpack.oci import (
     Platform,
     decode,
 )
-from cogpack.planning.known import present_layers
+from cogpack.planning.known import present_image
 from cogpack.progress import SILENT
 from cogpack.reference import Reference
 from cogpack.registry.auth.challenge import parse_challenges
@@ -253,7 +253,7 @@ def test_a_config_that_is_two_is_not_read(
     ):  # fmt: skip
         with pytest.raises(InputError, match=REFUSED):
             act()
-    assert present_layers(RegistryImages(repository), reference)[1] == {}
+    assert present_image(RegistryImages(repository), reference).layers == {}
 
 
 @pytest.mark.parametrize("spelled", TWICE)

@@ -17,7 +17,7 @@ from cogpack.layers.weights.probe import NOTHING
 from cogpack.model_files import Rule
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, LayerInfo
-from cogpack.planning.known import look_up, present_layers
+from cogpack.planning.known import look_up, present_image
 from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import Prepared, open_project, prepare
 from cogpack.planning.targets import PushTarget, is_bare, push_reference, push_targets
@@ -155,8 +155,8 @@ class _Asked:
             if (images := self._images) is not None:
                 name = self._target.repository.with_tag(tag)
                 with asking(self._session.progress, str(name)):
-                    answer = self._ask(partial(present_layers, images, name))
-                found[str(name)] = answer[1] if answer else {}
+                    answer = self._ask(partial(present_image, images, name))
+                found[str(name)] = answer.layers if answer else {}
         return found
 
     def lacks(self, blob: Descriptor | None) -> bool | None:

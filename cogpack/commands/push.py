@@ -8,7 +8,7 @@ from cogpack.commands.results import ImageLayer
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError
 from cogpack.oci import Descriptor
-from cogpack.planning.delivery import Delivery, PushedTo
+from cogpack.planning.delivery import Brought, Delivery, PushedTo
 from cogpack.planning.known import look_up, record_results
 from cogpack.planning.plan import weights_plan
 from cogpack.planning.prepare import open_project, prepare
@@ -60,7 +60,7 @@ def push(
     if weights_only:
         prepared = msgspec.structs.replace(prepared, plan=weights_plan(prepared.plan))
     deliveries = [Delivery(session, prepared.plan, target) for target in named]
-    present = {name: said for one in deliveries for name, said in one.present_layers.items()}
+    present = {name: image.layers for one in deliveries for name, image in one.present.items()}
     known = look_up(session, prepared, present, rebuild=rebuild, tag_cache=tag_cache)
     for one in deliveries:
         one.tell_of_limits(known)
@@ -70,28 +70,31 @@ def push(
     session.notes.check()
     done: list[str] = []
     try:
+        brought: list[Brought] = []
         for one in deliveries:
-            known = one.bring(known)
+            brought.append(one.bring(known))
+            known = brought[-1].known
         session.notes.check()
-        for one in deliveries:
-            one.give_names(done, waited=len(deliveries) > 1)
+        for one, image in zip(deliveries, brought, strict=True):
+            one.give_names(image, done, waited=len(deliveries) > 1)
     except CogpackError as error:
         if len(deliveries) == 1:
             raise
         error.message += f"; tags that moved: {', '.join(done) or 'none'}"
         raise
     record_results(session, prepared, known)
-    return _told(deliveries)
+    return _told(deliveries, brought)
 
 
-def _told(deliveries: "Sequence[Delivery]") -> Pushed:
-    told = [one.told() for one in deliveries]
-    same_layer = zip(*(one.layers for one in deliveries), strict=True)
+def _told(deliveries: Sequence[Delivery], brought: Sequence[Brought]) -> Pushed:
+    told = [one.told(image) for one, image in zip(deliveries, brought, strict=True)]
+    same_layer = zip(*(image.layers for image in brought), strict=True)
+    first = brought[0].image
     return Pushed(
         reference=told[0].reference,
-        digest=deliveries[0].digest,
-        config=deliveries[0].image.config_descriptor.digest,
-        descriptor=deliveries[0].image.descriptor,
+        digest=first.descriptor.digest,
+        config=first.config_descriptor.digest,
+        descriptor=first.descriptor,
         tags=tuple(name for one in deliveries for name in one.target.names),
         sent=sum(one.sent for one in told),
         copied=sum(one.copied for one in told),

@@ -1,21 +1,15 @@
 """A push goes to one repository after the other: each is asked what it has, filled, and named last of all."""
 
-from collections.abc import Mapping
-
 import msgspec
 
 from cogpack.digest import Digest
 from cogpack.layers.known import Known
-from cogpack.layers.layer import key_of
 from cogpack.notes import Code, Note
-from cogpack.oci import (
-    Image,
-    LayerInfo,
-)
-from cogpack.planning.known import present_layers
+from cogpack.oci import Image
+from cogpack.planning.known import PresentImage, present_image
 from cogpack.planning.plan import Plan
 from cogpack.planning.targets import PushTarget
-from cogpack.planning.transfer import Moved, known_image, transfer
+from cogpack.planning.transfer import Moved, known_image, reused, transfer
 from cogpack.progress import asking
 from cogpack.registry.credentials.clouds import aws
 from cogpack.registry.profiles import profile
@@ -34,37 +28,33 @@ class PushedTo(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
 
 
+class Brought(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells of an image that is whole at a target, by digest. `known`: what is known of its layers then; `sent`: bytes,
+    and `requests` for blobs and manifests: none where it was there already."""
+
+    image: Image
+    layers: tuple[Moved, ...]
+    known: Known
+    sent: int = 0
+    requests: int = 0
+
+
 class Delivery:
-    """Takes one repository through a push: it is asked, filled, and named."""
+    """Takes one repository through a push: it is asked, filled (`bring`), and named (`give_names`).
+
+    `present`: what each of the target's tags names now, by its name.
+    """
 
     def __init__(self, session: Session, plan: Plan, target: PushTarget) -> None:
         self.target = target
-        self.layers: tuple[Moved, ...] = ()
         self._session = session
         self._plan = plan
         self._images = session.images(target.repository, push=True)
         self._sink = RegistrySink(self._images, session.mounts, session.copies(target.repository))
-        self._present: dict[str, Digest | None] = {}
-        self.present_layers: dict[str, Mapping[str, LayerInfo]] = {}
-        """What the manifests that its tags name now say that layers come out as, by the tag's name."""
+        self.present: dict[str, PresentImage] = {}
         for tag, name in zip(target.tags, target.names, strict=True):
             with asking(session.progress, name):
-                self._present[tag], self.present_layers[name] = present_layers(
-                    self._images, target.repository.with_tag(tag)
-                )
-        self._image: Image | None = None
-        self._moving: list[str] = []
-        self._sent = 0
-        self._requests = 0
-
-    @property
-    def image(self) -> Image:
-        assert self._image is not None
-        return self._image
-
-    @property
-    def digest(self) -> Digest:
-        return self.image.descriptor.digest
+                self.present[name] = present_image(self._images, target.repository.with_tag(tag))
 
     def tell_of_limits(self, known: Known) -> None:
         """Note which layers the registry will refuse: who waits for a push that can't work should know it before."""
@@ -80,60 +70,59 @@ class Delivery:
         if aws.create_repository(where.registry, where.repository):
             self._session.progress.note(Note(Code.REPOSITORY_MADE, f"made the repository {where.name}"))
 
-    def bring(self, known: Known) -> Known:
-        """Send all of the image, by digest. Give back what is known of its layers then."""
+    def bring(self, known: Known) -> Brought:
+        """Send all of the image, by digest."""
         image = known_image(self._plan, known)
-        if image is not None and (
-            image.descriptor.digest in self._present.values() or self._images.manifest(image.descriptor.digest)
-        ):
-            # This very image is there: the registry would not have it without its blobs.
-            self.layers = tuple(
-                Moved(name=layer.name, key=key_of(layer), info=found.info, sent=0, known_from=found.told_by)
-                for layer in self._plan.layers
-                if (found := known.of(layer))
-            )
-        else:
-            done = transfer(
-                self._plan,
-                known,
-                self._sink,
-                tags=(),
-                jobs=self._session.settings.jobs,
-                supply=self._session.supply,
-                facts=self._session.facts,
-                progress=self._session.progress,
-                cancellation=self._session.cancellation,
-            )
-            self.layers, image = done.layers, done.image
-            self._sent = sum(layer.sent for layer in done.layers) + len(image.config) + len(image.manifest)
-            self._requests = sum(1 for layer in done.layers if layer.sent) + 2
-            known = done.known
-        self._image = image
-        self._moving = [tag for tag, present in self._present.items() if present != image.descriptor.digest]
-        return known
+        if image is not None and self._has(image.descriptor.digest):
+            return Brought(image=image, layers=reused(self._plan, known), known=known)
+        done = transfer(
+            self._plan,
+            known,
+            self._sink,
+            tags=(),
+            jobs=self._session.settings.jobs,
+            supply=self._session.supply,
+            facts=self._session.facts,
+            progress=self._session.progress,
+            cancellation=self._session.cancellation,
+        )
+        return Brought(
+            image=done.image,
+            layers=done.layers,
+            known=done.known,
+            sent=sum(layer.sent for layer in done.layers) + len(done.image.config) + len(done.image.manifest),
+            requests=sum(1 for layer in done.layers if layer.sent) + 2,
+        )
 
-    def give_names(self, done: list[str], *, waited: bool) -> None:
+    def _has(self, digest: Digest) -> bool:
+        """Tell whether this very image is there: the registry would not have it without its blobs."""
+        return any(one.digest == digest for one in self.present.values()) or self._images.manifest(digest) is not None
+
+    def give_names(self, brought: Brought, done: list[str], *, waited: bool) -> None:
         """Move the tags, one after the other; `done` gets the name of each that names the image now.
 
         `waited`: while other targets were filled, no tag named the manifest, and the registry may have thrown it away.
         """
-        if waited and self._moving and not self._images.manifest(self.digest):
-            self._sink.put(self.image)
+        root, moving = brought.image.descriptor, self._moving(brought)
+        if waited and moving and not self._images.manifest(root.digest):
+            self._sink.put(brought.image)
         for tag, name in zip(self.target.tags, self.target.names, strict=True):
-            if tag in self._moving:
-                self._sink.commit(self.image.descriptor, [tag])
+            if name in moving:
+                self._sink.commit(root, [tag])
             done.append(name)
-        if not self._requests:
-            self._sent = len(self.image.manifest) * len(self._moving)
-            self._requests = len(self._moving)
 
-    def told(self) -> PushedTo:
-        copied = {layer.info.descriptor.digest: layer.info.descriptor.size for layer in self.layers}
+    def _moving(self, brought: Brought) -> list[str]:
+        """Name the tags that do not name the image yet."""
+        return [name for name, one in self.present.items() if one.digest != brought.image.descriptor.digest]
+
+    def told(self, brought: Brought) -> PushedTo:
+        sizes = {layer.info.descriptor.digest: layer.info.descriptor.size for layer in brought.layers}
+        moving = len(self._moving(brought))
         return PushedTo(
-            reference=f"{self.target.repository.name}@{self.digest}",
+            reference=f"{self.target.repository.name}@{brought.image.descriptor.digest}",
             tags=self.target.tags,
-            sent=self._sent,
-            copied=sum(copied[digest] for digest in self._sink.copied),
-            reused=sum(layer.info.descriptor.size for layer in self.layers if not layer.sent),
-            requests=self._requests,
+            sent=brought.sent or len(brought.image.manifest) * moving,
+            copied=sum(sizes[digest] for digest in self._sink.copied),
+            reused=sum(layer.info.descriptor.size for layer in brought.layers if not layer.sent),
+            requests=brought.requests or moving,
         )

@@ -137,21 +137,28 @@ def record_results(session: Session, prepared: Prepared, known: Known) -> None:
             session.progress.note(Note(Code.RESULTS_UNWRITTEN, text))
 
 
-def present_layers(images: Images, tag: Reference) -> tuple[Digest | None, dict[str, LayerInfo]]:
-    """Find the digest that `tag` has now, and what its layer descriptors say that their keys came out as."""
+class PresentImage(msgspec.Struct, frozen=True):
+    """Is what a tag names now. `digest`: None where it names nothing; `layers`: what it says of layer keys."""
+
+    digest: Digest | None = None
+    layers: Mapping[str, LayerInfo] = {}
+
+
+def present_image(images: Images, tag: Reference) -> PresentImage:
+    """Ask what `tag` names, and what its layer descriptors say that their keys came out as."""
     assert tag.tag is not None
     found = images.manifest(tag.tag)
     if found is None:
-        return None, {}
+        return PresentImage()
     if found.media_type in INDEX_TYPES:
-        return found.digest, {}
+        return PresentImage(found.digest)
     try:
         manifest = decode(found.data, Manifest, where=str(tag))
         config = images.blob_bytes(manifest.config)
         said = _said(manifest, read_config(config, ImageConfig, where=str(tag)).rootfs.diff_ids)
     except InputError:  # somebody else's artifact under this tag: nothing to learn
-        return found.digest, {}
-    return found.digest, said
+        return PresentImage(found.digest)
+    return PresentImage(found.digest, said)
 
 
 def _said(manifest: Manifest, diff_ids: Sequence[str]) -> dict[str, LayerInfo]:

@@ -1,4 +1,4 @@
-"""Layers to a sink, then the image: the only threads of the product that move blobs."""
+"""Layers go to a sink, then the image, then its tags: nothing is seen before it is whole."""
 
 import os
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _UNKNOWN = LayerInfo(Descriptor(media_type=OCI_LAYER_GZIP, digest=sha256(b""), s
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one layer.
+    """Tells what became of one layer.
 
     `sent`: bytes that went out for it, retries included. `known_from`: by whose word it was reused unread, as
     "cogpack.lock"; empty where its bytes were made here, or are a base's.
@@ -38,7 +38,7 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Transferred(msgspec.Struct, frozen=True, kw_only=True):
-    """`known`: what was known of the plan's layers, and what the passes of this transfer told."""
+    """Tells what a transfer did. `known`: what was known of the plan's layers, and what its passes told."""
 
     image: Image
     layers: tuple[Moved, ...]
@@ -49,7 +49,7 @@ class Transferred(msgspec.Struct, frozen=True, kw_only=True):
 def read_unread(plan: Plan, *, facts: Facts, progress: Progress, cancellation: Cancellation) -> dict[str, LayerInfo]:
     """Read, once and on all cores, what a target must be asked about by digest and nobody has read yet: weights.
 
-    What they came out as, by the keys that they have from then on.
+    Give what they came out as, by the keys that they have from then on.
     """
 
     def read(layer: Layer) -> tuple[str, LayerInfo]:
@@ -70,12 +70,21 @@ def read_unread(plan: Plan, *, facts: Facts, progress: Progress, cancellation: C
 
 
 def known_image(plan: Plan, known: Known) -> Image | None:
-    """The whole image, when what every layer comes out as is known already."""
+    """Assemble the whole image, when what every layer comes out as is known already."""
     infos = [info for layer in plan.layers if (info := known.info(layer)) is not None]
     if len(infos) < len(plan.layers):
         return None
     return finish(
         plan, [NamedLayer(layer.name, key_of(layer), info) for layer, info in zip(plan.layers, infos, strict=True)]
+    )
+
+
+def reused(plan: Plan, known: Known) -> tuple[Moved, ...]:
+    """Tell what becomes of layers where the whole image is known, and is there: nothing moves."""
+    return tuple(
+        Moved(name=layer.name, key=key_of(layer), info=found.info, sent=0, known_from=found.told_by)
+        for layer in plan.layers
+        if (found := known.of(layer))
     )
 
 
@@ -106,7 +115,7 @@ def transfer(
     cancellation: Cancellation,
     outcome: str = "sent",
 ) -> Transferred:
-    """Every layer, then config and manifest, then the tags, if there are any: nothing is seen before it is whole.
+    """Move every layer, then config and manifest, then the tags, if there are any.
 
     What layers are made of is fetched from the start where they are sure to be made, else when the sink lacks them. A
     layer waits for its own files only, and others go meanwhile: `jobs` of them at a time, where the sink is `parallel`.
@@ -129,7 +138,7 @@ def transfer(
 
 
 class _Moving:
-    """The layers of one plan on their way to one sink. `read`: what passes made them, by their keys."""
+    """Moves the layers of one plan to one sink. `read`: what passes made them, by their keys."""
 
     def __init__(
         self,
@@ -174,17 +183,17 @@ class _Moving:
         return tuple(by_place[at] for at in range(len(order)))
 
     def _is_made(self, layer: Layer) -> bool:
-        """Whether it is sure that its bytes will be wanted, before the sink is asked."""
+        """Tell whether it is sure that its bytes will be wanted, before the sink is asked."""
         return self._sink.form is Form.PLAIN or self._known.of(layer) is None
 
     def _haste(self, layer: Layer) -> tuple[bool, int]:
-        """Largest first: the last layer to finish should be a short one. Unknown sizes count as large. The project
+        """Sort largest first: the last layer to finish should be a short one. Unknown sizes count as large. The project
         before all others: its files are the ones that somebody may be writing to."""
         size = self._foreseen(layer)
         return layer.name != PROJECT, -(size if size is not None else 1 << 62)
 
     def _foreseen(self, layer: Layer) -> int | None:
-        """Bytes of the layer, or about as many, without making anything of it."""
+        """Tell the bytes of the layer, or about as many, without making anything of it."""
         info = self._known.info(layer)
         if info is not None and (self._sink.form is Form.STORED or info.descriptor.media_type == OCI_LAYER):
             return info.descriptor.size
@@ -221,8 +230,11 @@ class _Moving:
         return Moved(name=layer.name, key=key, info=info, sent=sent, known_from=known_from)
 
     def _get_ready(self, layer: Layer, turn: Turn) -> None:
-        """The sink lacks it: have its files here. Others go meanwhile, unless they could be kept waiting by us: of two
-        layers that are one blob the sink takes one after the other."""
+        """Have its files here, since the sink lacks it.
+
+        Others go meanwhile, unless they could be kept waiting by us: of two layers that are one blob the sink takes one
+        after the other.
+        """
         inputs = self._plan.inputs_of(layer)
         if (
             self._supply.are_here(inputs)
@@ -233,7 +245,7 @@ class _Moving:
             turn.lend(lambda: self._supply.wait(inputs))
 
     def _why(self, layer: Layer) -> str:
-        """What is known of it before it moves."""
+        """Say what is known of it before it moves."""
         if (found := self._known.of(layer)) is None:
             return "to be built: nobody says what it comes out as"
         return f"{found.info.descriptor.digest}, by {found.source}"
