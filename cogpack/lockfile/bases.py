@@ -88,6 +88,8 @@ class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="de
 
 
 class RegistryLayer(LockTable, frozen=True, kw_only=True):
+    """Is a layer of a base image, as its manifest and its config tell of it."""
+
     media_type: str
     digest: LockedDigest
     size: LockedSize

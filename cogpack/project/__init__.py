@@ -1,6 +1,10 @@
 """A project is read here: `cog.yaml`, found upward, the files that go into the image, what `cogpack.lock` depends on.
 
 All of it is read once per `Project`. The directory is only read, and nothing outside it is.
+
+`project`: the whole · `files`: the walk, by `ignore`, `caches` and `links` · `weights`, `lfs`, `split`: which files are
+weights, which are only pointers, how they are cut · `inputs`: what the lock depends on · `secrets`: what looks like one
+· `git`: of which commit it is.
 """
 
 from cogpack.project.files import ProjectFile
