@@ -1,4 +1,4 @@
-"""The plain bytes of layers that others made: gzip, zstd or none, in bounded memory."""
+"""This module gives the plain bytes of layers that others made: gzip, zstd or none, in bounded memory."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -71,7 +71,7 @@ def _slices(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
 
 
 def _gunzip(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """RFC 1952: members one after another."""
+    """Decompress RFC 1952: members one after another."""
     inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
     try:
         for piece in _slices(blocks, _GZIP_SLICE):
@@ -91,7 +91,7 @@ def _gunzip(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _unzstd(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """RFC 8878: frames one after another, skippable ones among them."""
+    """Decompress RFC 8878: frames one after another, skippable ones among them."""
     # Not the library's stream reader: it takes a cut frame for a whole one.
     decoder = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
     frame = decoder.decompressobj()

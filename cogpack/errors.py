@@ -19,7 +19,7 @@ _SHOWN = 50
 
 
 class CogpackError(Exception):
-    """The root. `next_step` is required: an error without advice can't be raised."""
+    """The root of all errors. `next_step` is required: an error without advice can't be raised."""
 
     exit_code: ClassVar[int] = 1
     code: ClassVar[str] = "bug"
@@ -35,7 +35,7 @@ class CogpackError(Exception):
 
 
 class InputError(CogpackError):
-    """The user's files, arguments or settings must change. `parts`: of one that stands for several."""
+    """Raised where the user's files, arguments or settings must change. `parts`: of one that stands for several."""
 
     exit_code = 2
     code = "input"
@@ -43,7 +43,7 @@ class InputError(CogpackError):
 
 
 def together(faults: Sequence[InputError]) -> InputError:
-    """All of them as one, each on a line with its own advice: who has several to mend wants to know them at once."""
+    """Make one error of all, each on a line with its own advice: who has several to mend wants to know them at once."""
     parts = tuple(part for fault in faults for part in fault.parts or (fault,))
     if len(parts) == 1:
         return parts[0]
@@ -57,21 +57,21 @@ def together(faults: Sequence[InputError]) -> InputError:
 
 
 class MismatchError(CogpackError):
-    """Something pinned (a digest, a lock, a fact) differs from what is there."""
+    """Raised where something pinned (a digest, a lock, a fact) differs from what is there."""
 
     exit_code = 3
     code = "mismatch"
 
 
 class DeniedError(CogpackError):
-    """A server refused our credentials, or wants some."""
+    """Raised where a server refused our credentials, or wants some."""
 
     exit_code = 4
     code = "denied"
 
 
 class UnavailableError(CogpackError):
-    """A server or network failed after all retries; the same command may work later.
+    """Raised where a server or network failed after all retries; the same command may work later.
 
     `away`: the host that did not answer, or for which another one did; `wait`: seconds that a server asked for;
     `spent`: seconds that it was waited for.

@@ -1,4 +1,4 @@
-"""The documents of the OCI image-spec v1.1 and of the Docker image format v2.2, under their spec names.
+"""This module has the documents of the OCI image-spec v1.1 and of the Docker image format v2.2, under their spec names.
 
 Unknown fields of documents that others made are kept where we pass them on (image configs); manifests of others are
 only read. `encode` is the one JSON encoder: compact, UTF-8, fields in the order written here, map keys sorted.
@@ -62,7 +62,7 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @classmethod
     def parse(cls, text: str) -> "Platform":
-        """`linux/amd64`, `linux/arm64`, `linux/arm/v7`."""
+        """Read `linux/amd64`, `linux/arm64` or `linux/arm/v7`."""
         os, _, rest = text.partition("/")
         architecture, _, variant = rest.partition("/")
         if not os or not architecture:
@@ -102,7 +102,7 @@ class FoundManifest(msgspec.Struct, frozen=True):
 
 
 class LayerInfo(msgspec.Struct, frozen=True):
-    """All that is known of a layer once its bytes have been seen (or vouched for)."""
+    """What is known of a layer once its bytes have been seen (or vouched for)."""
 
     descriptor: Descriptor
     diff_id: DiffID
@@ -185,13 +185,13 @@ class Image(msgspec.Struct, frozen=True):
 
 
 def encode(document: Any) -> bytes:
-    """The JSON bytes of `document`: compact, maps sorted by key, structs in field order."""
+    """Write the JSON of `document`: compact, maps sorted by key, structs in field order."""
     return msgspec.json.encode(document, order="deterministic")
 
 
 def encode_result(result: Any) -> bytes:
-    """`encode` for programs that are told of names: in JSON there are only characters, so each byte of a name that is
-    no UTF-8 is written as the four characters \\xNN."""
+    """Encode for programs that are told of names: in JSON there are only characters, so each byte of a name that is no
+    UTF-8 is written as the four characters \\xNN."""
     try:
         return encode(result)
     except UnicodeEncodeError:
@@ -207,7 +207,7 @@ def _in_characters(value: Any) -> Any:
 
 
 def encode_manifest(manifest: Manifest, *, next_step: str) -> bytes:
-    """A manifest of ours; an `InputError` where not every registry would take it."""
+    """Write a manifest of ours; an `InputError` where not every registry would take it."""
     data = encode(manifest)
     if len(data) > MADE_LIMIT:
         raise InputError(
@@ -224,7 +224,7 @@ def decode(data: bytes, type: type[T], *, where: str, shape: Any = None) -> T:  
 
 
 def _decode(data: bytes, kind: type[T], where: str, shape: Any) -> tuple[T, Any]:
-    """As `kind`, and as the bare values of JSON."""
+    """Return it as `kind`, and as the bare values of JSON."""
     try:
         found = check(data, shape)
         return msgspec.json.decode(data, type=kind), found
@@ -238,17 +238,17 @@ def _decode(data: bytes, kind: type[T], where: str, shape: Any) -> tuple[T, Any]
 
 
 def read_config(data: bytes, kind: type[T], *, where: str) -> T:
-    """What `kind` has of an image config, none of whose keys may be another's to whoever runs the image."""
+    """Read what `kind` has of an image config, none of whose keys may be another's to whoever runs the image."""
     return decode(data, kind, where=where, shape=_ConfigNames)
 
 
 def declared_type(data: bytes, *, where: str) -> str:
-    """The media type that a manifest or index says it has, "" if none."""
+    """Return the media type that a manifest or index says it has, "" if none."""
     return decode(data, _Declared, where=where).media_type or ""
 
 
 def read_manifest(data: bytes, media_type: str, *, where: str) -> Manifest | Index:
-    """The manifest or index `data`, which must be what `media_type` says and can't be taken for the other."""
+    """Read the manifest or index `data`, which must be what `media_type` says and can't be taken for the other."""
     next_step = "check that the name is a container image's; if it is, its maker must repair it"
     if media_type not in MANIFEST_TYPES:
         raise InputError(f"{where}: its media type is {media_type!r:.100}", next_step=next_step)
@@ -318,5 +318,5 @@ class _Declared(msgspec.Struct, rename="camel"):
 
 
 def oci_layer_type(media_type: str) -> str:
-    """The OCI name of a layer's media type; the bytes are the same in both families."""
+    """Return the OCI name of a layer's media type; the bytes are the same in both families."""
     return _TO_OCI.get(media_type, media_type)

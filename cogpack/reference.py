@@ -1,4 +1,4 @@
-"""Image references, parsed once: `HOST[:PORT]/NAME[:TAG][@DIGEST]`.
+"""A reference names an image, and is parsed once: `HOST[:PORT]/NAME[:TAG][@DIGEST]`.
 
 The grammar is the distribution-spec's ("Pulling manifests": `<name>`, `<reference>`); the host is found by Docker's
 rule (the first component holds a dot or a colon, or is `localhost`).
@@ -26,7 +26,7 @@ def names_registry(text: str) -> bool:
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """`registry/repository`, and the tag or digest (or both) that was asked for."""
+    """A repository, `registry/repository`, and the tag or digest (or both) that was asked for."""
 
     registry: str
     repository: str

@@ -1,4 +1,4 @@
-"""What the commands share for one run: settings, connections, caches, credentials."""
+"""A session is what acts share: connections, credentials, the cache, and what their caller chose."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -130,7 +130,8 @@ class Session:
 
     @property
     def metadata(self) -> Path:
-        """uv's own cache: what indexes said. A restored one, or another's, has another name: it would decide hashes."""
+        """The directory of uv's own cache: what indexes said. A restored one, or another's, has another name: it would
+        decide hashes."""
         place = self.cache / "uv"
         with writing(place):
             place.mkdir(parents=True, exist_ok=True)
@@ -165,13 +166,13 @@ class Session:
 
     @cached_property
     def servers(self) -> "Servers":
-        """Sources of managed weights; what few commands need is imported by those."""
+        """The sources of managed weights; what few commands need is imported by those."""
         from cogpack.resolve.weights import Servers
 
         return Servers(self.http, self.environment)
 
     def repository(self, reference: Reference, *, push: bool = False) -> Repository:
-        """To push to it or look at what was pushed, or to pull from it and its mirrors."""
+        """Return a repository to push to or to look at what was pushed, or to pull from, with its mirrors."""
         if push:
             actions = ("pull", "push")
             return Repository(self.http, reference, self.credentials, actions=actions, tokens=self.tokens)
@@ -189,7 +190,7 @@ class Session:
         return RegistryImages(self.repository(reference, push=push))
 
     def copies(self, target: Reference) -> Copies:
-        """What this machine knows that other registries have, for a push to `target`."""
+        """Return what this machine knows that other registries have, for a push to `target`."""
         return Copies(
             self.mounts,
             target,
@@ -197,11 +198,11 @@ class Session:
         )
 
     def foreign_layers(self, origin: str) -> ForeignLayers:
-        """Where layers are that a registry need not have, by the word of the registry `origin`."""
+        """Return where layers are that a registry need not have, by the word of the registry `origin`."""
         return ForeignLayers(self.http, self.settings.foreign_hosts, origin=origin)
 
     def fetcher(self, source: BlobRequests) -> Fetcher:
-        """Open until the session ends."""
+        """Return a fetcher of blobs, open until the session ends."""
         fetcher = Fetcher(source, connections=self.settings.jobs, cancellation=self.cancellation)
         return self._closing.enter_context(fetcher)
 

@@ -1,6 +1,7 @@
-"""Reading the tar of layers that others made, in bounded memory and without touching a disk.
+"""This module reads the tar of layers that others made, in bounded memory and without touching a disk.
 
-ustar, PAX and GNU long names (what image-spec layer.md allows and Docker writes).
+ustar, PAX and GNU long names (what image-spec layer.md allows and Docker writes). Why not tarfile: it reads PAX headers
+of any size into memory, and takes what two readers understand in two ways.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +31,7 @@ _KINDS = {
 
 
 class Member(msgspec.Struct, frozen=True):
-    """One entry; `path` is relative, without `./` and trailing slash ("" for the root)."""
+    """One entry of the archive; `path` is relative, without `./` and trailing slash ("" for the root)."""
 
     path: str
     kind: str
@@ -49,7 +50,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Untar:
-    """Iterate for the members; `content()` gives the bytes of the latest one, skipped if not asked for."""
+    """Iterates over the members; `content()` gives the bytes of the latest one, skipped if not asked for."""
 
     def __init__(self, blocks: Iterable[bytes], *, where: str) -> None:
         self._blocks = iter(blocks)
@@ -138,7 +139,7 @@ class Untar:
                     pax.pop(key, None)
 
     def _records(self, data: bytes) -> Iterator[tuple[str, bytes]]:
-        """`LENGTH key=value\\n` (POSIX.1-2001, "pax Header Block")."""
+        """Yield the records of a PAX header, `LENGTH key=value\\n` (POSIX.1-2001, "pax Header Block")."""
         start = 0
         while start < len(data):
             digits, space, _ = data[start : start + 12].partition(b" ")
@@ -150,7 +151,7 @@ class Untar:
             start = end
 
     def _record(self, key: str, pax: Mapping[str, bytes], field: bytes) -> int:
-        """A number from 0 up: of the PAX record if there is one (decimal), else of the header's field."""
+        """Read a number from 0 up: of the PAX record if there is one (decimal), else of the header's field."""
         text = pax.get(key)
         if text is not None and not (text.isdigit() and len(text) < 20):
             self._refuse(f"a {key} is no number from 0 up")
@@ -160,7 +161,7 @@ class Untar:
         return number
 
     def _number(self, field: bytes) -> int:
-        """Octal, or GNU's base-256 (two's complement, its first bit set) for what does not fit."""
+        """Read an octal number, or GNU's base-256 (two's complement, its first bit set) for what does not fit."""
         if field[0] & 0x80:
             number = int.from_bytes(field, "big") & ~(1 << (8 * len(field) - 1))
             return number - ((field[0] & 0x40) << (8 * len(field) - 7))
