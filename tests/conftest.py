@@ -10,12 +10,16 @@ from cogpack import redaction
 
 pytest_plugins = ["support.dockerd"]
 
-# A job in the background ignores Ctrl-C, and so would all that is started here to be stopped by it.
+# A job in the background ignores Ctrl-C, and one under nohup the end of its terminal; so would all that is started here
+# to be stopped by them.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("untimed", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=10)
 settings.load_profile("untimed")
 
 

@@ -47,12 +47,16 @@ def test_a_cancellation_from_another_thread_ends_an_act(world: World, settings: 
     cancellation = Cancellation()
 
     class Stopped(Silent):
+        sending = False
+
         def doing(self, verb: str) -> None:
             if verb == "send":
+                self.sending = True
                 threading.Thread(target=cancellation.cancel).start()
 
         def advance(self, size: int) -> None:
-            cancellation.wait(10)
+            if self.sending:
+                cancellation.wait(10)
 
     with pytest.raises(Cancelled), Session(settings, Stopped(), cancellation) as session:
         push(session, f"{world.registry}/me/model:v1")
