@@ -10,6 +10,7 @@ import io
 import json
 import random
 import shutil
+import sys
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -59,9 +60,11 @@ class Done:
 
 @dataclass
 class World:
-    """`registry`: HOST:PORT; `requests`: the method and path of each that it answered, as they come."""
+    """`registry`: HOST:PORT; `requests`: the method and path of each that it answered, as they come. `python`: what uv
+    is given for this interpreter, which it starts and asks once for each cache."""
 
     directory: Path
+    python: Path
     registry: str
     requests: list[tuple[str, str]]
     environment: Mapping[str, str]
@@ -97,6 +100,7 @@ class World:
         """Run the command line with the world's environment and `more`, in `directory`, or in one that is `gone`."""
         with self._monkeypatch.context() as patch:
             patch.chdir(directory or self.directory)
+            patch.setattr(sys, "executable", str(self.python))
             if gone:
                 (self.directory / "gone").mkdir()
                 patch.chdir(self.directory / "gone")
@@ -190,7 +194,11 @@ _LEAKS = (
 
 @dataclass(frozen=True)
 class Template:
-    """What all worlds begin with, made once and copied: a registry's files with `base/python:v1`, and the wheels."""
+    """What all worlds begin with, made once and copied: a registry's files with `base/python:v1`, and the wheels.
+
+    Beside them lies a stand-in for this interpreter that remembers what uv wants to know of it: four fifths of the time
+    that uv takes to make a small lock.
+    """
 
     directory: Path
 
@@ -200,6 +208,12 @@ class Template:
             make_wheel(directory / "wheels", name, version)
         with Server(directory / "registry") as server:
             push_base(server.address)
+        python, answer = directory / "python", directory / "answer"
+        python.write_text(
+            f'#!/bin/sh\n[ -e {answer} ] || {{ {sys.executable} "$@" > {answer}.$$ && mv {answer}.$$ {answer}; }}\n'
+            f"cat {answer}\n"
+        )
+        python.chmod(0o755)
         return cls(directory)
 
     @contextmanager
@@ -225,7 +239,9 @@ class Template:
                 "UV_FIND_LINKS": str(directory / "wheels"),
                 "NO_COLOR": "1",
             }
-            yield World(directory, server.address, requests, environment, monkeypatch, captured)
+            yield World(
+                directory, self.directory / "python", server.address, requests, environment, monkeypatch, captured
+            )
 
 
 def push_base(registry: str) -> None:
