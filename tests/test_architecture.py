@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -97,15 +98,23 @@ def module_of(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-def imported(path: Path) -> Iterator[str]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imported(path: Path) -> tuple[str, ...]:
     """Full names of all that a file imports, wherever in it the import stands."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    found: list[str] = []
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
+            found += (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import"
             assert node.module is not None
-            yield from (f"{node.module}.{name.name}" for name in node.names)
+            found += (f"{node.module}.{name.name}" for name in node.names)
+    return tuple(found)
 
 
 def edges(path: Path) -> Iterator[str]:
@@ -173,7 +182,7 @@ def test_the_clouds_own_libraries_have_one_door_for_weights_and_are_not_loaded_b
             continue
         found = {name.partition(".")[0] for name in imported(path)} & clouds
         assert found == (clouds if path.name == "clouds.py" else set()), path
-    tree = ast.parse((PACKAGE / "resolve" / "clouds.py").read_text(encoding="utf-8"))
+    tree = parsed(PACKAGE / "resolve" / "clouds.py")
     top = {name.name.partition(".")[0] for node in tree.body if isinstance(node, ast.Import) for name in node.names}
     assert not top & clouds
 
@@ -190,7 +199,7 @@ def test_oras_py_is_known_to_its_adapter_alone_and_the_adapter_to_its_users() ->
 def test_only_the_command_line_prints_and_exits(path: Path) -> None:
     if path.relative_to(PACKAGE).as_posix() in PRINTERS:
         return
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     assert not called & {"print", "exit", "quit", "input", "breakpoint"}
     attributes = {
