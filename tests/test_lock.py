@@ -26,7 +26,7 @@ from cogpack.lockfile import (
     parse_lock,
     read_lock,
 )
-from cogpack.lockfile.bases import DebianBase, DebianRelease, LockedDeb, RegistryBase
+from cogpack.lockfile.bases import DebianBase, DebianRelease, InheritedDirectory, LockedDeb, RegistryBase
 
 HEX = "ab" * 32
 
@@ -224,7 +224,7 @@ def test_no_part_of_a_lock_takes_keys_that_it_does_not_know() -> None:
 def test_a_new_key_raises_the_cogpack_that_a_lock_requires() -> None:
     """When this fails: raise `REQUIRES` to the coming version, if it isn't that already, and write the new hash."""
     keys = {f"{path}.{field.encode_name}" for path, kind in tables(Lock) for field in msgspec.structs.fields(kind)}
-    assert (REQUIRES, hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:8]) == ("0.2.0", "fe5e050b")
+    assert (REQUIRES, hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:8]) == ("0.2.0", "6aeae230")
 
 
 VERSION_1 = f"""\
@@ -261,6 +261,25 @@ def test_a_lock_of_version_1_is_read_for_its_pins() -> None:
     found = parse_lock(VERSION_1.encode())
     assert found.format == 1
     assert (found.inputs, found.platforms) == (LOCK.inputs, LOCK.platforms)
+
+
+def test_a_base_of_a_lock_of_version_1_is_kept_with_its_directories() -> None:
+    config = json.dumps({"rootfs": {"diff_ids": []}})
+    image = RegistryBase(
+        reference="h.io/a:1", digest=Digest(f"sha256:{HEX}"), python="3.13", glibc="2.41", config=config, layers=(),
+        interpreter="/usr/bin/python3.13", inherited_directories=(InheritedDirectory("tmp", 0o1777, 0, 0),),
+    )  # fmt: skip
+    decisions = msgspec.structs.replace(LOCK.platforms["linux/amd64"], base=image)
+    new = msgspec.structs.replace(LOCK, platforms={"linux/amd64": decisions})
+    old = encode_lock(new).decode()
+    for after, before in (
+        ('version = 2\nrequires = "cogpack>=0.2.0"\nformat = 2\n', "version = 1\n"),
+        ('kind = "registry"\n', ""),
+        ("inherited_directories", "ground"),
+    ):
+        assert after in old
+        old = old.replace(after, before)
+    assert parse_lock(old.encode()).platforms == new.platforms
 
 
 @pytest.mark.parametrize("text", ["version = 1", "version = 1\nplatforms = 3", "version = 1\n[platforms]\na = 1"])

@@ -161,7 +161,7 @@ def lock(arguments: argparse.Namespace) -> None:
                 packages=arguments.upgrade_package,
                 upgrade_format=arguments.upgrade_format,
             )
-        if arguments.upgrade_format:
+        if found.moving is not None:
             for line in moving_rows(found.moving):
                 session.progress.summary(line)
         return text(arguments, found.document, found.path)
@@ -169,11 +169,9 @@ def lock(arguments: argparse.Namespace) -> None:
     with_session(arguments, act)
 
 
-def moving_rows(layers: "Sequence[MovingLayer] | None") -> list[str]:
+def moving_rows(layers: "Sequence[MovingLayer]") -> list[str]:
     from cogpack.text import count_text, size_text
 
-    if layers is None:
-        return ["which layers move is not known: there was no lock of a format that this cogpack builds"]
     rows = []
     for layer in layers:
         size = f"about {size_text(layer.about)}" if layer.about else "not built yet"

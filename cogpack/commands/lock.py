@@ -7,16 +7,18 @@ from collections.abc import Sequence
 
 import msgspec
 
+from cogpack.errors import InputError
 from cogpack.lockfile import FILE, Lock, read_lock
 from cogpack.locking import current
 from cogpack.planning.moving import MovingLayer, moving_layers
 from cogpack.planning.prepare import check_predictor, open_project
+from cogpack.project import Project
 from cogpack.session import Session
 
 
 class Locked(msgspec.Struct, frozen=True, kw_only=True):
     """`path`: of cogpack.lock; `lock`: what it says. `moving`: the layers that another image format moves; None where
-    none was asked for, or the old lock's image is not known."""
+    none was asked for, or that is not known."""
 
     path: str
     lock: Lock
@@ -46,8 +48,16 @@ def lock(
     check_predictor(project)
     before = read_lock(project.root)
     made = current.lock(session, project, upgrade=upgrade, packages=packages, upgrade_format=upgrade_format)
-    moving = moving_layers(session, project, before, made) if upgrade_format else None
+    moving = _moving(session, project, before, made) if upgrade_format else None
     return Locked(path=str(project.root / FILE), lock=made, moving=moving)
+
+
+def _moving(session: Session, project: Project, before: Lock | None, made: Lock) -> tuple[MovingLayer, ...] | None:
+    try:
+        return moving_layers(session, project, before, made)
+    except InputError as error:  # the lock is made, and stays
+        session.progress.summary(f"which layers move is not known: {error.message}")
+        return None
 
 
 def check_lock(session: Session) -> Locked:

@@ -79,7 +79,7 @@ def verify(session: Session, target: str) -> Verified:
 def _difference(
     reference: Reference, repository: Repository, plan: Plan, remote: Manifest, image: Image
 ) -> MismatchError:
-    advice = "the image was made from other files or another lock, or by another version of cogpack"
+    advice = "the image was made from other files or by another lock, perhaps of another image format"
     for index, (layer, (_, info), theirs) in enumerate(zip(plan.layers, image.layers, remote.layers, strict=False)):
         if info.descriptor.digest != theirs.digest:
             where = _first_entry(layer, theirs, repository)

@@ -24,6 +24,7 @@ REQUIRES = "0.2.0"
 """The first cogpack that knows all keys that this one writes: raised with each new key, which older ones refuse."""
 REQUIREMENT = r"\Acogpack>=[0-9]{1,6}(\.[0-9]{1,6}){0,3}\Z"
 
+_LayerSize = Annotated[int, msgspec.Meta(ge=1, le=2**50)]
 _Ratio = Annotated[int, msgspec.Meta(ge=0, le=1000)]
 _Time = Annotated[int, msgspec.Meta(ge=0, le=253402300799)]
 """Seconds since 1970, up to the last with a year of four digits."""
@@ -112,13 +113,14 @@ class LockedPart(LockTable, frozen=True, kw_only=True, omit_defaults=True):
 class LockedWeight(LockTable, frozen=True, kw_only=True):
     """What a file that git-lfs keeps became: enough to know its layers where only its pointer is checked out.
 
-    `path`: in the project; `oid` and `size`: as in the pointer; `rule`: how it was cut.
+    `path`: in the project; `oid` and `size`: as in the pointer; `rule`: how it was cut, to about `layer_size` bytes.
     """
 
     path: str
     oid: LockedDigest
     size: LockedSize
     rule: Rule
+    layer_size: _LayerSize
     parts: tuple[LockedPart, ...]
 
 
@@ -137,7 +139,7 @@ class RemoteWeight(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     size: LockedSize
     sha256: LockedDigest
     rule: Rule
-    layer_size: Annotated[int, msgspec.Meta(ge=1, le=2**50)]
+    layer_size: _LayerSize
     parts: tuple[LockedPart, ...] = ()
     ratio: _Ratio | None = None
 

@@ -79,7 +79,11 @@ def _pins_of_version_1(document: Mapping[str, Any]) -> dict[str, Any]:
     platforms = document.get("platforms")
     if isinstance(platforms, dict):
         platforms = {name: _renamed(found) if isinstance(found, dict) else found for name, found in platforms.items()}
-    return {**document, "version": VERSION, "requires": "cogpack>=0.1.0", "format": 1, "platforms": platforms}
+    results = document.get("results")
+    if isinstance(results, dict):  # of weights it does not say to which size they were cut
+        results = {key: value for key, value in results.items() if key != "weights"}
+    head = {"version": VERSION, "requires": "cogpack>=0.1.0", "format": 1}
+    return {**document, **head, "platforms": platforms, "results": results or {}}
 
 
 def _renamed(decisions: Mapping[str, Any]) -> dict[str, Any]:

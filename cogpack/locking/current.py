@@ -43,7 +43,7 @@ def lock(
     check_requirements(session, project)
     previous = read_lock(project.root)
     if previous and previous.format > max(session.formats):
-        check_format(previous.format, session.formats, where=FILE, requires=previous.requires)
+        _check_format(session, previous)
     _try_writing(project)
     made = resolve_lock(session, project, previous, upgrade=upgrade, packages=packages, upgrade_format=upgrade_format)
     named_wheels(packages, made.platforms[project.config.pack.platform])  # where no lock was there to ask
@@ -68,11 +68,15 @@ def check_lock(session: Session, project: Project) -> Lock:
     found = read_lock(project.root)
     if found is None:
         raise MismatchError(f"{project.root / FILE}: there is no lock", next_step="run cogpack lock and commit it")
-    check_format(found.format, session.formats, where=FILE, requires=found.requires)
+    _check_format(session, found)
     stale = found.stale(input_digests(project.inputs()))
     if stale or project.config.pack.platform not in found.platforms:
         raise _stale(project, stale)
     return found
+
+
+def _check_format(session: Session, lock: Lock) -> None:
+    check_format(lock.format, session.formats, where=FILE, requires=lock.requires)
 
 
 def _stale(project: Project, stale: Sequence[str]) -> MismatchError:
@@ -107,7 +111,7 @@ def current_lock(session: Session, project: Project, *, writes: bool, locked: bo
                 next_step="run cogpack lock and commit cogpack.lock",
             )
         return _renewed(session, project, None, writes=writes)
-    check_format(found.format, session.formats, where=FILE, requires=found.requires)
+    _check_format(session, found)
     stale = found.stale(input_digests(project.inputs()))
     decisions = found.platforms.get(project.config.pack.platform)
     if not stale and decisions:

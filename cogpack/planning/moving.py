@@ -2,6 +2,7 @@
 
 import msgspec
 
+from cogpack.errors import InputError
 from cogpack.layers.layer import Form
 from cogpack.lockfile import Lock
 from cogpack.planning.known import known_layers
@@ -22,15 +23,17 @@ class MovingLayer(msgspec.Struct, frozen=True, kw_only=True):
     moves: bool | None
 
 
-def moving_layers(
-    session: Session, project: Project, before: Lock | None, after: Lock
-) -> tuple[MovingLayer, ...] | None:
-    """Those that move or may move, bottom first, of the project as it is now: nothing is built for it.
+def moving_layers(session: Session, project: Project, before: Lock | None, after: Lock) -> tuple[MovingLayer, ...]:
+    """List those that move or may move, bottom first, of the project as it is now: nothing is built for it.
 
-    None where the image of `before` is not known: it has no such platform, or a format that is no longer built.
+    An `InputError` where one of the two images can't be planned: the old format is no longer built, or weights that it
+    cut otherwise are not here.
     """
-    if before is None or before.format not in session.formats or project.config.pack.platform not in before.platforms:
-        return None
+    platform = project.config.pack.platform
+    if before is None or before.format not in session.formats or platform not in before.platforms:
+        raise InputError(
+            f"there was no lock for {platform} of a format that this cogpack builds", next_step="see cogpack plan"
+        )
     if before.decisions == after.decisions:
         return ()
     old, new = _plan(session, project, before), _plan(session, project, after)

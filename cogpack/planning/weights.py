@@ -70,7 +70,7 @@ def _own(project: Project, lock: Lock, file: ProjectFile, choice: SplitChoice, s
         choice = _feasible(choice, here, size)
         weight = Weight(place, file.path, here, file.size, choice.rule, file.executable)
     else:
-        rule, pinned = _from_lock(lock, file, choice, probed=probing(project.config))
+        rule, pinned = _from_lock(lock, file, choice, size, probed=probing(project.config))
         weight = Weight(place, file.path, pinned, file.size, rule, file.executable)
     return GatheredWeight(weight=weight, why=choice.why, file=file)
 
@@ -125,9 +125,9 @@ def _check_places(project: Project, managed: Sequence[Weight]) -> None:
         taken.add(weight.path)
 
 
-def _from_lock(lock: Lock, file: ProjectFile, choice: SplitChoice, *, probed: bool) -> tuple[Rule, Pinned]:
-    """Find by which rule a file that is not here was cut, and into what: the lock must have it for the same bytes and a
-    rule that is right, and what a probe found in it where that is asked."""
+def _from_lock(lock: Lock, file: ProjectFile, choice: SplitChoice, size: int, *, probed: bool) -> tuple[Rule, Pinned]:
+    """Find by which rule a file that is not here was cut, and into what: the lock must have it for the same bytes, a
+    rule that is right and a cut to `size`, and what a probe found in it where that is asked."""
     missing: CogpackError = not_fetched(file)
     rules = {choice.rule, "none"} if choice.auto else {choice.rule}  # whether it can be cut only its bytes tell
     for locked in lock.results.weights:
@@ -135,6 +135,7 @@ def _from_lock(lock: Lock, file: ProjectFile, choice: SplitChoice, *, probed: bo
             file.pointer
             and (locked.path, locked.oid) == (file.path, file.pointer.oid)
             and locked.rule in rules
+            and (locked.rule == "none" or locked.layer_size == size)
             and not (probed and any(part.ratio is None for part in locked.parts))
         ):
             parts = (
@@ -175,6 +176,7 @@ def locked_weights(
                     oid=fingerprints.sha256(weight.content),
                     size=file.size,
                     rule=weight.rule,
+                    layer_size=gathered.layer_size,
                     parts=tuple(
                         LockedPart(
                             path=part.path,

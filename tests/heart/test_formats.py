@@ -1,5 +1,6 @@
 """Which image rules hold: a lock's own until its owner wants others, and none that this cogpack does not know."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -12,7 +13,7 @@ from cogpack.cli.acts import moving_rows
 from cogpack.commands.lock import lock
 from cogpack.commands.push import push
 from cogpack.commands.verify import verify
-from cogpack.errors import MismatchError
+from cogpack.errors import InputError, MismatchError
 from cogpack.formats import FORMATS, ImageRules, MiB
 from cogpack.lockfile import Lock, read_lock
 from cogpack.planning.moving import MovingLayer
@@ -200,3 +201,45 @@ def test_the_newest_format_is_no_upgrade(project: Project) -> None:
     assert done.json["moving"] == []
     assert (project.root / "cogpack.lock").read_bytes() == before
     assert ok(project.cogpack("lock", "--json")).json["moving"] is None
+
+
+def leave_pointer(project: Project) -> None:
+    """What git-lfs checks out where it fetched nothing."""
+    data = (project.root / "w.bin").read_bytes()
+    oid = hashlib.sha256(data).hexdigest()
+    project.write("w.bin", f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(data)}\n")
+
+
+def test_weights_that_are_not_here_are_taken_from_the_lock_only_if_they_were_cut_so(world: World) -> None:
+    """The total of all weights decides to which size each is cut; once it did not count."""
+    config = "  weights:\n    split: opaque\n    layer_size: 2097152\n"
+    made = world.project(files={"w.bin": noise(5 * MiB), ".gitattributes": "*.bin filter=lfs\n"}, config=config)
+    ok(made.cogpack("push", made.target()))
+    leave_pointer(made)
+    ok(made.cogpack("push", made.target("v2")))
+    parts = [name for name in layers(world, "v1") if "part" in name]
+    assert len(parts) == 3
+    assert [layers(world, "v2")[name] for name in parts] == [layers(world, "v1")[name] for name in parts]
+    made.write("cog.yaml", (made.root / "cog.yaml").read_text().replace("2097152", "4194304"))
+    done = made.cogpack("push", made.target("v3"))
+    assert done.code == 2
+    assert "w.bin: a git-lfs pointer stands where 5242880 bytes of weights should be" in done.err
+    assert "next: run git lfs pull" in done.err
+    assert not world.has("me/model", "v3")
+
+
+def test_a_format_that_cuts_weights_otherwise_needs_them(world: World) -> None:
+    config = "  weights:\n    split: opaque\n"
+    made = world.project(files={"w.bin": noise(5 * MiB), ".gitattributes": "*.bin filter=lfs\n"}, config=config)
+    ok(made.cogpack("push", made.target()))
+    whole = (made.root / "w.bin").read_bytes()
+    leave_pointer(made)
+    with later(made) as session:
+        assert lock(session, upgrade_format=True).moving is None
+        with pytest.raises(InputError, match="git-lfs pointer") as caught:
+            push(session, made.target("v2"))
+    assert caught.value.next_step == "run git lfs pull"
+    made.write("w.bin", whole)
+    with later(made) as session:
+        push(session, made.target("v2"))
+    assert "weights: w.bin part 5" in layers(world, "v2")
