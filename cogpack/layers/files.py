@@ -21,6 +21,10 @@ from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.oci import encode
 from cogpack.sizes import BLOCK
 
+_RECIPE = "files"
+_LINKED = "files 2"
+"""Parts of the key: others whenever the same files would give other entries; `_LINKED` where equal ones are links."""
+
 LEAST = 1024 * 1024
 """Bytes from which it is worth it to store equal files once."""
 
@@ -108,7 +112,7 @@ class FilesSource:
         if any(file.content.blake3 is None for file in self._files):
             return None
         files = sorted((file.path, file.content.blake3, file.executable) for file in self._files)
-        recipe = "files 2" if equals(self._files) else "files"
+        recipe = _LINKED if equals(self._files) else _RECIPE
         return blake3(encode([recipe, files, sorted(self._directories), sorted(self._symlinks)])).hexdigest()
 
     def entries(self) -> Iterable[Entry]:

@@ -20,7 +20,7 @@ from cogpack.layers.entry import Directory
 from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import Layer, LayerSource, key_of
-from cogpack.layers.weights import WEIGHTS, WORTH, JoinSource, Probe, WeightLayer, arrange
+from cogpack.layers.weights import WEIGHTS, WORTH, Probe, WeightLayer, arrange
 from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.locking.weights import probing
@@ -168,11 +168,11 @@ class _LayerMaker(msgspec.Struct, frozen=True, kw_only=True):
         return BuiltLayer(source, self.spliced, inherited=self.inherited)
 
     def weight(self, layer: WeightLayer, *, probed: bool) -> BuiltLayer:
-        """Store it as it is, unless a probe found that compressing it pays."""
+        """Store weights as they are, unless a probe found that compressing them pays."""
+        if layer.generated:
+            return self.compress(layer.source)
         ratio = layer.ratio if probed else None
         codec: Codec = Zstd() if ratio is not None and ratio <= WORTH else Uncompressed()
-        if isinstance(layer.source, JoinSource):
-            codec = self.compressed
         return BuiltLayer(layer.source, codec, inherited=self.inherited, remote=layer.remote, ratio=ratio)
 
 

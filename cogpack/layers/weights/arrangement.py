@@ -68,11 +68,13 @@ class Weight(msgspec.Struct, frozen=True):
 
 
 class WeightLayer(msgspec.Struct, frozen=True):
-    """Is to be a layer. `remote`: reading it is a download; `ratio`: thousandths of it that zstd leaves, if probed."""
+    """Is to be a layer. `remote`: reading it is a download; `ratio`: thousandths of it that zstd leaves, if probed;
+    `generated`: no weights are in it, but what joins them."""
 
     source: LayerSource
     remote: bool = False
     ratio: int | None = None
+    generated: bool = False
 
 
 class Arrangement(msgspec.Struct, frozen=True):
@@ -146,7 +148,7 @@ def arrange(
     if joined := [
         OpaqueFile(weight.path, weight.size, parts[weight.path]) for weight in weights if weight.rule == "opaque"
     ]:
-        layers.append(WeightLayer(JoinSource(joined, join_program)))
+        layers.append(WeightLayer(JoinSource(joined, join_program), generated=True))
     return Arrangement(layers, parts)
 
 

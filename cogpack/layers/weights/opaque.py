@@ -24,6 +24,9 @@ MANIFEST = f"{STATE}/join.json"
 PROGRAM = f"{STATE}/join.py"
 PAGE = 4096
 
+_RECIPE = "join"
+"""Part of the key: another one whenever the same files would give other entries."""
+
 
 class OpaqueFile(msgspec.Struct, frozen=True):
     """Is in the image as `parts`, which are joined at start; `path`: of the whole file there."""
@@ -102,7 +105,7 @@ class JoinSource:
         )
 
     def key(self) -> str:
-        return blake3(encode(["join", self._manifest, self._program])).hexdigest()
+        return blake3(encode([_RECIPE, self._manifest, self._program])).hexdigest()
 
     def entries(self) -> Iterable[Entry]:
         yield Directory(JOINED, mode=0o1777)
