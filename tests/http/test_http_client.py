@@ -369,7 +369,16 @@ def test_retry_after_is_seconds_or_a_date_and_bounded(
 
 @pytest.mark.parametrize(
     "location",
-    [b"http://[::1", b"https://:80:80/", b"http://h:99999999/", b"http://h\x7f/", b"http://999.1.1.1/", b"http://h x/"],
+    [
+        b"http://[::1",
+        b"https://:80:80/",
+        b"http://h:99999999/",
+        b"http://h\x7f/",
+        b"http://999.1.1.1/",
+        b"http://h x/",
+        b"http://a..b/",
+        b"http://%b.example/" % (b"a" * 64),
+    ],
 )
 def test_a_location_that_is_no_address_is_refused_by_whom_it_is_followed_and_else_is_a_header(location: bytes) -> None:
     """It had ended in a traceback: httpx looks at it, though nothing is followed."""
