@@ -41,6 +41,8 @@ class Stream:
         # Names in lower case; of a name that comes again, the values with commas between (RFC 9110 5.3).
         self.headers: Mapping[str, str] = dict(answer.headers.items())
         self.url = url
+        self.redirect = self.headers["location"] if answer.has_redirect_location else None
+        """Where it says that it went, of a redirect (RFC 9110 15.4)."""
 
     @property
     def received(self) -> int:
@@ -110,10 +112,6 @@ def translated(url: str, *, proxy: str | None = None) -> Iterator[None]:
             f"{redacted(url)}: the proxy {proxy} does not lead there: {error}",
             next_step="check HTTPS_PROXY and NO_PROXY, or ask who runs the proxy",
         ) from error
-    except UnicodeEncodeError:  # its words quote the header, which may be a token
-        raise InputError(
-            f"{redacted(url)}: a header beyond ASCII", next_step="correct the token or the name that is sent there"
-        ) from None
     except httpx.LocalProtocolError as error:
         # h11 quotes the header it refuses, which may be a token.
         text = "a header that HTTP does not allow" if "header" in str(error) else str(error)

@@ -29,7 +29,6 @@ from cogpack.http.transport import Transport
 from cogpack.progress import SILENT, Cancellation, Progress
 from cogpack.redaction import learn
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BRIEF = Limits(connect=1, answer=2, idle=1, refusal=1)
 _LOGIN = re.compile("(basic|bearer) ", re.IGNORECASE)
 _HEADERS = {"User-Agent": "cogpack", "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "keep-alive"}
@@ -128,7 +127,7 @@ class Http:
     def send_and_forget(self, method: str, url: str, *, origin: str, headers: Mapping[str, str] = {}) -> None:
         """Say a last word, for which nobody waits long and whose answer does not matter: said even after Ctrl-C."""
         with suppress(CogpackError):
-            self._send(method, url, origin, headers, None, None, Deadlines(_BRIEF, Cancellation())).close()
+            self._send(method, url, origin, headers, None, Deadlines(_BRIEF, Cancellation())).close()
 
     @contextmanager
     def open(
@@ -152,11 +151,14 @@ class Http:
         self.cancellation.check()
         deadlines = Deadlines(self._limits, self.cancellation, answer=timeout)
         sent = dict(headers)
+        if size is not None and body is not None and not isinstance(body, bytes):
+            sent["Content-Length"] = str(size)
+            body = _exactly(size, body, url)
         try:
             with (
                 self._throttles.turn(Target.parse(url).authority, lambda: sent.update(authorize())) as turn,
                 RequestTrace(method, url, self.clock, self._transport.proxies) as trace,
-                closing(self._send(method, url, origin, sent, trace.counted(body), size, deadlines)) as stream,
+                closing(self._send(method, url, origin, sent, trace.counted(body), deadlines)) as stream,
             ):
                 trace.answered(stream)
                 turn.answered(stream.status, retry_after(stream.headers))
@@ -172,34 +174,29 @@ class Http:
         origin: str,
         headers: Mapping[str, str],
         body: bytes | Iterable[bytes] | None,
-        size: int | None,
         deadlines: Deadlines,
     ) -> Stream:
         target = Target.parse(url)
         self._check_plain(target, headers)
         url, login = basic(url)
         learn(*(value for value in (login | dict(headers)).values() if _LOGIN.match(value)))
-        if isinstance(body, Iterable) and not isinstance(body, bytes) and size is not None:
-            body = _exactly(size, body, url)
-        proxy = self._transport.proxies.choose(url)
         named_by = host_of(origin)
-        with translated(url, proxy=proxy.url if proxy else None):
-            sent = httpx.Headers(_HEADERS)
+        extensions = {
+            "target": target.path,
+            "deadlines": deadlines,
+            "origin": None if named_by == host_of(url) else named_by,
+        }
+        sent = httpx.Headers(_HEADERS)
+        try:
             sent.update(login)
             sent.update(headers)
-            if size is not None:
-                sent["Content-Length"] = str(size)
-            request = httpx.Request(
-                method,
-                target.origin,
-                headers=sent,
-                content=body,
-                extensions={
-                    "target": target.path,
-                    "deadlines": deadlines,
-                    "origin": None if named_by == host_of(url) else named_by,
-                },
-            )
+        except UnicodeEncodeError:  # its words quote the header, which may be a token
+            raise InputError(
+                f"{redacted(url)}: a header beyond ASCII", next_step="correct the token or the name that is sent there"
+            ) from None
+        request = httpx.Request(method, target.origin, headers=sent, content=body, extensions=extensions)
+        proxy = self._transport.proxies.choose(url)
+        with translated(url, proxy=proxy.url if proxy else None):
             return Stream(self._transport.handle_request(request), url)
 
     @contextmanager
@@ -212,10 +209,10 @@ class Http:
         sent = login | dict(headers)
         for _ in range(6):
             with self.open(method, url, origin=origin, headers=sent) as stream:
-                if stream.status not in _REDIRECTS or "location" not in stream.headers:
+                if stream.redirect is None:
                     yield stream
                     return
-                target = self.redirect(url, stream.headers["location"])
+                target = self.redirect(url, stream.redirect)
             if not same_origin(target, url):
                 sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
             origin, url = url, target
@@ -238,7 +235,7 @@ class Http:
         if origin.scheme == "https" and parts.scheme == "http":
             if parts.hostname != origin.hostname:
                 raise _refused(url, location, "a downgrade from TLS")
-            # A proxy that ends TLS and does not tell the server: the same host, so the same door.
+            # A proxy that ends TLS and does not tell the server: the same host.
             return urlunsplit(parts._replace(scheme="https", netloc=origin.netloc))
         return target
 
