@@ -1,7 +1,7 @@
 """The images of an OCI layout directory are read and written here (image-spec image-layout.md)."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from functools import cached_property
 
 from cogpack.digest import Digest, sha256
@@ -90,14 +90,16 @@ class LayoutImages:
     def bring(self, descriptor: Descriptor, source: Blobs, on_bytes: Callable[[int], None]) -> bool:
         while True:
             came = 0
-            with suppress(MirrorError), self.layout.incoming() as incoming, source.blob(descriptor) as blocks:
-                for block in blocks:
-                    incoming.write(block)
-                    on_bytes(len(block))
-                    came += len(block)
-                incoming.keep(descriptor.digest)
-                return False
-            on_bytes(-came)
+            try:
+                with self.layout.incoming() as incoming, source.blob(descriptor) as blocks:
+                    for block in blocks:
+                        incoming.write(block)
+                        on_bytes(len(block))
+                        came += len(block)
+                    incoming.keep(descriptor.digest)
+                    return False
+            except MirrorError:  # that mirror is not asked any more, so the next try is another
+                on_bytes(-came)
 
     def put_blob(self, descriptor: Descriptor, data: bytes) -> None:  # noqa: ARG002 - a layout keeps bytes alone
         self.layout.add(data)

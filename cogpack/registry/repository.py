@@ -5,7 +5,7 @@ A layer is the unit of retry: bodies can be read again from their start, and mos
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from urllib.parse import quote, urlsplit
 
 from cogpack.digest import Digest, parse_digest, sha256
@@ -196,8 +196,11 @@ class Repository:
                 next_step="check that the reference names a container image",
             )
         while True:
-            with suppress(MirrorError), self.blob(descriptor) as blocks:
-                return b"".join(blocks)
+            try:
+                with self.blob(descriptor) as blocks:
+                    return b"".join(blocks)
+            except MirrorError:
+                pass  # that mirror is not asked any more, so the next try is another
 
     # Sending
 

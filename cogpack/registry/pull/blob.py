@@ -81,6 +81,7 @@ class BlobFetch:
                 part.rest()
                 self.changed.wait(TICK)
             begin, end = part.start, part.start + len(block)
+            # Who had this part before it was given to us may still be writing these bytes: then they count as there.
             while any(first < end and begin < last for first, last in self._writing):
                 self.changed.wait(TICK)
             new = self.download.fresh(part, len(block))
@@ -88,6 +89,7 @@ class BlobFetch:
                 self._write(new, begin, block)
                 return self._taken(part, block, new)
             self._writing.append((begin, end))
+        # Without the lock: a write may wait for the disk, and the other connections should not wait with it.
         try:
             self._write(new, begin, block)
         except BaseException:

@@ -192,6 +192,7 @@ class Fetcher:
                     raise _short(part, stream)
         except BaseException as raised:  # noqa: BLE001 - told to whoever waits for the blob
             error = raised
+        # What broke behind the last byte that was asked for costs nothing.
         fetch.release(part, error if part.start < part.end else None)
 
     def _watch(self) -> None:

@@ -49,7 +49,7 @@ class UploadRequests(Protocol):
     def open(self) -> Answer:
         """Open an upload (POST), failures that may pass already tried again. A good answer has a `location`."""
 
-    def send(self, method: str, url: str, *, start: int, length: int | None, ranged: bool) -> Answer:
+    def send_body(self, method: str, url: str, *, start: int, length: int | None, ranged: bool) -> Answer:
         """Send `length` bytes of the blob from `start`, or all the rest; `ranged`: with Content-Range.
 
         May raise `BrokenError`, also where a good answer came before the body had ended. A 401 was answered with fresh

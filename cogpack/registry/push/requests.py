@@ -67,7 +67,7 @@ class RepeatableBody:
             yield block
 
 
-class _Sent:
+class _PartBody:
     """The body of one request, a part of the whole.
 
     `size`: bytes of it that may have arrived, those on their way among them; `ended`: there are no more.
@@ -121,24 +121,24 @@ class HttpUploadRequests:
 
     def open(self) -> Answer:
         # A body may only follow fresh credentials: this request without one finds out.
-        return _sent_on(
+        return _redirected(
             lambda url: as_answer(self._requests, "POST", self._requests.request("POST", url), opened=True),
             f"{self._requests.base}/blobs/uploads/",
         )
 
-    def send(self, method: str, url: str, *, start: int, length: int | None, ranged: bool) -> Answer:
-        return _sent_on(lambda url: self._send(method, url, start, length, ranged=ranged), url)
+    def send_body(self, method: str, url: str, *, start: int, length: int | None, ranged: bool) -> Answer:
+        return _redirected(lambda url: self._send_part(method, url, start, length, ranged=ranged), url)
 
-    def _send(self, method: str, url: str, start: int, length: int | None, *, ranged: bool) -> Answer:
+    def _send_part(self, method: str, url: str, start: int, length: int | None, *, ranged: bool) -> Answer:
         headers = {"Content-Type": "application/octet-stream"}
         if ranged and length is not None:
             headers["Content-Range"] = f"{start}-{start + length - 1}"
         last = length is None or (self._size is not None and start + length == self._size)
         if start != self._at:
             self._moved(start - self._at)
-        body = _Sent(self._whole, start, length, last=last, on_bytes=self._moved)
+        body = _PartBody(self._whole, start, length, last=last, on_bytes=self._moved)
         timeout = commit_timeout(self._size if length is None else length)
-        answer = self._body(method, url, headers, body, length, timeout)
+        answer = self._request(method, url, headers, body, length, timeout)
         if body.ended:
             self._size = start + body.size if length is None else self._size
         elif answer.status < 300:
@@ -155,7 +155,7 @@ class HttpUploadRequests:
         self._on_bytes(size)
 
     def commit(self, url: str) -> Answer:
-        return _sent_on(lambda url: self._body("PUT", url, {}, (), 0, commit_timeout(self._size)), url)
+        return _redirected(lambda url: self._request("PUT", url, {}, (), 0, commit_timeout(self._size)), url)
 
     def status(self, url: str) -> Answer:
         return as_answer(self._requests, "GET", self._requests.request("GET", url))
@@ -185,7 +185,7 @@ class HttpUploadRequests:
     def refusal(self, answer: Answer) -> CogpackError:
         return self._requests.refusal(answer.method, answer.url, answer.status, answer.body, answer.headers)
 
-    def _body(
+    def _request(
         self,
         method: str,
         url: str,
@@ -203,7 +203,7 @@ class HttpUploadRequests:
                 refusal = b"" if stream.status < 300 else stream.body(_REFUSAL_LIMIT)
         except UnavailableError as error:
             age = 0.0 if isinstance(error, TiredError) else time.monotonic() - begun
-            raise BrokenError(error, sent=body.size if isinstance(body, _Sent) else 0, age=age) from error
+            raise BrokenError(error, sent=body.size if isinstance(body, _PartBody) else 0, age=age) from error
         return as_answer(self._requests, method, Response(stream.status, stream.headers, refusal, url))
 
     @contextmanager
@@ -224,7 +224,7 @@ class HttpUploadRequests:
             timer.cancel()
 
 
-def _sent_on(ask: Callable[[str], Answer], url: str) -> Answer:
+def _redirected(ask: Callable[[str], Answer], url: str) -> Answer:
     """Make the same request again, its body from its first byte, where a registry sends us on."""
     for _ in range(REDIRECTS):
         answer = ask(url)

@@ -97,7 +97,7 @@ class _Upload:
                 raise self._exhausted()
             opened = None
             try:
-                self._send(shape, url)
+                self._try_shape(shape, url)
             except _AgainError as failure:
                 self._requests.cancel(url)
                 if self._blob is not None and self._there(whole=failure.reached >= self._blob.size):
@@ -158,7 +158,7 @@ class _Upload:
 
     # The three shapes
 
-    def _send(self, shape: Shape, url: str) -> None:
+    def _try_shape(self, shape: Shape, url: str) -> None:
         if shape == "stream":
             self._stream(url)
             return
@@ -171,14 +171,14 @@ class _Upload:
             self._chunks(url, self._blob)
         else:
             where = self._requests.address(url, self._blob.digest)
-            self._committed(self._body("PUT", where, 0, self._blob.size, ranged=False), self._blob)
+            self._committed(self._request("PUT", where, 0, self._blob.size, ranged=False), self._blob)
 
     def _stream(self, url: str) -> None:
         at = 0
         while True:
             length = self._blob.size - at if self._blob else None
             try:
-                answer = self._body("PATCH", url, at, length, ranged=False)
+                answer = self._request("PATCH", url, at, length, ranged=False)
             except _AgainError as failure:
                 url, at = self._resumed(url, at, failure)
             else:
@@ -192,7 +192,7 @@ class _Upload:
         while at < blob.size:
             length = min(at // chunk * chunk + chunk, blob.size) - at
             try:
-                answer = self._body("PATCH", url, at, length, ranged=True)
+                answer = self._request("PATCH", url, at, length, ranged=True)
             except _AgainError as failure:
                 url, at = self._resumed(url, at, failure)
             else:
@@ -218,10 +218,10 @@ class _Upload:
         self._requests.pause(self._failures)
         return answer.location or url, at
 
-    def _body(self, method: str, url: str, start: int, length: int | None, *, ranged: bool) -> Answer:
+    def _request(self, method: str, url: str, start: int, length: int | None, *, ranged: bool) -> Answer:
         """Make one request with bytes of the blob. Returns a good answer, or raises what to do about a bad one."""
         try:
-            answer = self._requests.send(method, url, start=start, length=length, ranged=ranged)
+            answer = self._requests.send_body(method, url, start=start, length=length, ranged=ranged)
         except BrokenError as error:
             raise _AgainError(start + error.sent, error) from error
         return self._judged(answer, start, length)

@@ -52,7 +52,7 @@ class World:
         self.sessions[name] = b""
         return Answer(202, location=name)
 
-    def send(self, method: str, url: str, *, start: int, length: int | None, ranged: bool) -> Answer:
+    def send_body(self, method: str, url: str, *, start: int, length: int | None, ranged: bool) -> Answer:
         name, _, digest = url.partition("?")
         start, end = start // UNIT, len(self.data) if length is None else (start + length) // UNIT
         kind, at = self.move()
@@ -228,7 +228,7 @@ class Counting(World):
     def open(self) -> Answer:
         return Answer(202, location="s1", headers=self.headers)
 
-    def send(self, method: str, url: str, *, start: int, length: int | None, ranged: bool) -> Answer:
+    def send_body(self, method: str, url: str, *, start: int, length: int | None, ranged: bool) -> Answer:
         self.bodies.append((start, length, ranged))
         return Answer(201 if method == "PUT" else 202, location="s1")
 
