@@ -145,7 +145,7 @@ def test_a_docker_list_is_copied_as_it_is(listed: str, ours: str, tmp_path: Path
 def test_what_docker_pushed_is_a_base(session: Session, pushed: str, listed: str) -> None:
     platform = Platform.parse("linux/amd64")
     found = [
-        resolve_base_image(reference, platform, session.repository(reference), SILENT)
+        resolve_base_image(reference, platform, session.images(reference), SILENT)
         for reference in (Reference.parse(pushed), Reference.parse(listed))
     ]
     assert [(base.python, base.glibc, base.interpreter) for base in found] == [
@@ -154,7 +154,7 @@ def test_what_docker_pushed_is_a_base(session: Session, pushed: str, listed: str
     assert found[0].digest == found[1].digest
     manifest = session.repository(Reference.parse(pushed)).manifest(found[0].digest)
     assert manifest is not None
-    assert manifest[0] == DOCKER_MANIFEST
+    assert manifest.media_type == DOCKER_MANIFEST
 
 
 def test_what_podman_pushed_comes_back_to_podman(registry: str, ours: str, tmp_path: Path) -> None:
