@@ -241,11 +241,11 @@ def test_a_config_that_is_two_is_not_read(
     registry.add_manifest("a/b", with_config(config), OCI_MANIFEST, "x")
     name = f"{registry.address}/a/b:x"
     reference = Reference.parse(name)
-    repository = session.repository(reference)
+    images = session.images(reference)
     for act in (
         lambda: inspect(session, name),
         lambda: pull_weights(session, name, tmp_path / "out"),
-        lambda: resolve_base_image(reference, Platform(architecture="amd64", os="linux"), repository, SILENT),
+        lambda: resolve_base_image(reference, Platform(architecture="amd64", os="linux"), images, SILENT),
         lambda: RegistryBase(
             reference=name, digest=sha256(b""), python="3.12", glibc="2.41", interpreter="/p", config=config.decode(),
             layers=(),
@@ -253,7 +253,7 @@ def test_a_config_that_is_two_is_not_read(
     ):  # fmt: skip
         with pytest.raises(InputError, match=REFUSED):
             act()
-    assert present_image(RegistryImages(repository), reference).layers == {}
+    assert present_image(images, reference).layers == {}
 
 
 @pytest.mark.parametrize("spelled", TWICE)

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from cogpack.images.base import WritableImages
 from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
-from cogpack.oci import Descriptor, Image, LayerInfo
+from cogpack.oci import OCI_MANIFEST, Descriptor, Image, LayerInfo
 
 
 class Sink(Protocol):
@@ -26,6 +27,13 @@ class Sink(Protocol):
 
     def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
         """Make what `put` answered visible as `tags`. Last."""
+
+
+def put_image(images: WritableImages, image: Image) -> Descriptor:
+    """Store config and manifest by digest; all layers are there."""
+    images.put_blob(image.config_descriptor, image.config)
+    images.put_manifest(image.manifest, OCI_MANIFEST, image.descriptor.digest)
+    return image.descriptor
 
 
 def drain(body: Body, on_bytes: Callable[[int], None]) -> None:

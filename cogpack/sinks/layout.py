@@ -3,24 +3,29 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from cogpack.images.layout import LayoutImages
 from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
 from cogpack.layout import Layout
 from cogpack.oci import Descriptor, Image, LayerInfo
-from cogpack.progress import counted
+from cogpack.progress import Cancellation, counted
+from cogpack.sinks.base import put_image
 
 
 class LayoutSink:
+    """A sink over the images of a layout."""
+
     parallel = True
     form = Form.STORED
 
     def __init__(self, directory: Path) -> None:
         """Open or make a layout; anything but one, or a new or empty directory, is an `InputError`, untouched."""
         self._layout = Layout.create(directory)
+        self._images = LayoutImages(self._layout, Cancellation())
         self.filling = self._layout.filling
 
     def add_layer(self, layer: Outgoing, on_bytes: Callable[[int], None]) -> LayerInfo:
-        if layer.known is not None and self._layout.has(layer.known.descriptor):
+        if layer.known is not None and self._images.has_blob(layer.known.descriptor):
             return layer.known
         with self._layout.incoming() as blob:
 
@@ -29,14 +34,12 @@ class LayoutSink:
                     blob.write(block)
 
             info = layer.copy_to(fill)
-            if not self._layout.has(info.descriptor):
+            if not self._images.has_blob(info.descriptor):
                 blob.keep(info.descriptor.digest)
         return info
 
     def put(self, image: Image) -> Descriptor:
-        self._layout.add(image.config)
-        self._layout.add(image.manifest)
-        return image.descriptor
+        return put_image(self._images, image)
 
     def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
         self._layout.publish(dict.fromkeys(tags, root))

@@ -12,11 +12,11 @@ from cogpack.images.registry import RegistryImages
 from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
 from cogpack.notes import Code, Note
-from cogpack.oci import OCI_MANIFEST, Descriptor, FoundManifest, Image, LayerInfo
+from cogpack.oci import Descriptor, FoundManifest, Image, LayerInfo
 from cogpack.registry.push.mounts import Mounts
 from cogpack.registry.push.protocol import Answer
 from cogpack.registry.refusals import MissingBlobError
-from cogpack.sinks.base import drain
+from cogpack.sinks.base import drain, put_image
 from cogpack.sinks.copies import Copies, Copy, LostError
 from cogpack.trace import TRACE
 
@@ -151,14 +151,11 @@ class RegistrySink:
     def put(self, image: Image) -> Descriptor:
         if time.monotonic() - self._begun > _LONG:
             self._restore()
-        root = image.descriptor
-        self._images.put_blob(image.config_descriptor, image.config)
         try:
-            self._images.put_manifest(image.manifest, OCI_MANIFEST, root.digest)
+            root = put_image(self._images, image)
         except MissingBlobError:
             self._restore()
-            self._images.put_blob(image.config_descriptor, image.config)
-            self._images.put_manifest(image.manifest, OCI_MANIFEST, root.digest)
+            root = put_image(self._images, image)
         self._mounts.record(
             self._reference.registry, self._reference.repository, (info.descriptor.digest for _, info in image.layers)
         )
