@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cogpack.cli.running import text, with_session
+from cogpack.cli.running import Answer, with_session
 from cogpack.cli.summary import built_text, moved_text, suggest
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def push(arguments: argparse.Namespace) -> None:
     from cogpack.commands.push import push
     from cogpack.console import size_text
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         began = time.monotonic()
         pushed = push(
             session,
@@ -42,7 +42,7 @@ def push(arguments: argparse.Namespace) -> None:
                 + (f" (known from {', '.join(words)})" if words else "")
             )
             suggest(arguments, session, f"docker run -p 5000:5000 {pushed.tags[0]}")
-        return text(arguments, pushed, "\n".join(one.reference for one in pushed.targets))
+        return Answer(pushed, "\n".join(one.reference for one in pushed.targets))
 
     with_session(arguments, act)
 
@@ -50,7 +50,7 @@ def push(arguments: argparse.Namespace) -> None:
 def plan(arguments: argparse.Namespace) -> None:
     from cogpack.commands.plan import plan
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         listed = getattr(arguments, "files", False)
         planned = plan(session, *arguments.targets, tags=arguments.tag, tag_cache=arguments.tag_cache, files=listed)
         if getattr(arguments, "weights_only", False):  # `push --dry-run --weights-only`
@@ -58,7 +58,7 @@ def plan(arguments: argparse.Namespace) -> None:
         if not arguments.quiet:
             session.progress.summary(_sum(planned.layers))
         rows = layer_rows(planned.layers) + weight_rows(planned.weights) + file_rows(planned.files or ())
-        return text(arguments, planned, "\n".join(rows))
+        return Answer(planned, "\n".join(rows))
 
     with_session(arguments, act)
 
@@ -121,7 +121,7 @@ def build(arguments: argparse.Namespace) -> None:
 
     arguments.goes_on = not names_archive(arguments.output)  # an archive is written from its first byte again
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         began = time.monotonic()
         built = build(session, arguments.output, tags=arguments.tag, rebuild=arguments.rebuild)
         session.progress.summary(built_text(built.layers, time.monotonic() - began))
@@ -129,7 +129,7 @@ def build(arguments: argparse.Namespace) -> None:
             suggest(arguments, session, f"docker load -i {arguments.output}")
         else:
             suggest(arguments, session, f"cogpack copy {arguments.output} HOST/NAME:TAG")
-        return text(arguments, built, built.reference)
+        return Answer(built, built.reference)
 
     with_session(arguments, act)
 
@@ -137,12 +137,12 @@ def build(arguments: argparse.Namespace) -> None:
 def load(arguments: argparse.Namespace) -> None:
     from cogpack.commands.build import load
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         began = time.monotonic()
         built = load(session, tags=arguments.tag)
         session.progress.summary(built_text(built.layers, time.monotonic() - began))
         suggest(arguments, session, f"docker run -p 5000:5000 {built.reference}")
-        return text(arguments, built, built.reference)
+        return Answer(built, built.reference)
 
     with_session(arguments, act)
 
@@ -150,7 +150,7 @@ def load(arguments: argparse.Namespace) -> None:
 def lock(arguments: argparse.Namespace) -> None:
     from cogpack.commands.lock import check_lock, lock
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         if arguments.check:
             found = check_lock(session)
             session.progress.summary("up to date: it was made from these inputs")
@@ -164,7 +164,7 @@ def lock(arguments: argparse.Namespace) -> None:
         if found.moving is not None:
             for line in moving_rows(found.moving):
                 session.progress.summary(line)
-        return text(arguments, found.document, found.path)
+        return Answer(found.document, found.path)
 
     with_session(arguments, act)
 
@@ -187,7 +187,7 @@ def moving_rows(layers: "Sequence[MovingLayer]") -> list[str]:
 def schema(arguments: argparse.Namespace) -> None:
     from cogpack.commands.schema import schema
 
-    with_session(arguments, lambda session: schema(session).decode())
+    with_session(arguments, lambda session: Answer(None, schema(session).decode()))
 
 
 def inspect(arguments: argparse.Namespace) -> None:
@@ -195,7 +195,7 @@ def inspect(arguments: argparse.Namespace) -> None:
     from cogpack.commands.inspect import inspect
     from cogpack.console import count_text, size_text
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         found = inspect(session, arguments.target, platform=arguments.platform)
         rows = [f"{found.reference}"]
         rows += [f"index     {found.index} ({', '.join(found.platforms)})"] if found.index else []
@@ -206,7 +206,7 @@ def inspect(arguments: argparse.Namespace) -> None:
         rows += [f"input     {name}: {value_text(spec)}" for name, spec in found.inputs.items()]
         rows += [f"output    {value_text(found.output)}"] if found.output else []
         rows += [f"env       {variable}" for variable in found.environment]
-        return text(arguments, found, "\n".join(rows))
+        return Answer(found, "\n".join(rows))
 
     with_session(arguments, act)
 
@@ -215,11 +215,11 @@ def verify(arguments: argparse.Namespace) -> None:
     from cogpack.commands.verify import verify
     from cogpack.text import count_text, time_text
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         began = time.monotonic()
         verified = verify(session, arguments.target)
         layers, took = count_text(verified.layers, "layer"), time_text(time.monotonic() - began)
         session.progress.summary(f"identical: {layers} rebuilt from the lock in {took}, byte for byte what is there")
-        return text(arguments, verified, verified.reference)
+        return Answer(verified, verified.reference)
 
     with_session(arguments, act)

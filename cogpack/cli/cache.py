@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from cogpack.cli.running import text, with_session
+from cogpack.cli.running import Answer, with_session
 
 if TYPE_CHECKING:
     from cogpack.commands.cache import CacheCleaned
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def show_place(arguments: argparse.Namespace) -> None:
     from cogpack.commands.cache import cache_place
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         found = cache_place(session)
-        return text(arguments, found, found.directory)
+        return Answer(found, found.directory)
 
     with_session(arguments, act)
 
@@ -25,10 +25,10 @@ def show_size(arguments: argparse.Namespace) -> None:
     from cogpack.commands.cache import cache_size
     from cogpack.text import size_text
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         found = cache_size(session)
         rows = [f"{size_text(kind.size):>9}  {kind.name}" for kind in found.kinds]
-        return text(arguments, found, "\n".join([*rows, f"{size_text(found.size):>9}  {found.directory}"]))
+        return Answer(found, "\n".join([*rows, f"{size_text(found.size):>9}  {found.directory}"]))
 
     with_session(arguments, act)
 
@@ -48,10 +48,10 @@ def clean(arguments: argparse.Namespace) -> None:
 def _clean(arguments: argparse.Namespace, clean: Callable[["Session"], "CacheCleaned"]) -> None:
     from cogpack.text import size_text
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         done = clean(session)
         busy = f", {size_text(done.busy)} of it for processes that run now" if done.busy else ""
         line = f"{done.directory}: removed {size_text(done.removed)}, left {size_text(done.left)}{busy}"
-        return text(arguments, done, line)
+        return Answer(done, line)
 
     with_session(arguments, act)

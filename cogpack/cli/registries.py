@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from cogpack.cli.running import heed_signals, text, with_session
+from cogpack.cli.running import Answer, heed_signals, with_session
 from cogpack.cli.summary import moved_text, suggest
 from cogpack.cli.weights import pull_weights
 from cogpack.errors import InputError
@@ -21,7 +21,7 @@ def copy(arguments: argparse.Namespace) -> None:
     from cogpack.commands.copy import copy
     from cogpack.console import size_text
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         began = time.monotonic()
         copied = copy(
             session,
@@ -35,7 +35,7 @@ def copy(arguments: argparse.Namespace) -> None:
                 moved_text("sent", copied.sent, time.monotonic() - began, requests=copied.requests)
                 + f"; mounted {size_text(copied.mounted)}, reused {size_text(copied.reused)}"
             )
-        return text(arguments, copied, copied.reference)
+        return Answer(copied, copied.reference)
 
     with_session(arguments, act)
 
@@ -51,7 +51,7 @@ def pull(arguments: argparse.Namespace) -> None:
     from cogpack.commands.pull import pull
     from cogpack.console import size_text
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         started = time.monotonic()
         if arguments.output:
             every = arguments.all_platforms
@@ -71,7 +71,7 @@ def pull(arguments: argparse.Namespace) -> None:
             if arguments.docker or arguments.podman:
                 program = "docker" if arguments.docker else "podman"
                 suggest(arguments, session, f"{program} run -p 5000:5000 {arguments.target}")
-        return text(arguments, pulled, pulled.reference)
+        return Answer(pulled, pulled.reference)
 
     with_session(arguments, act)
 
@@ -83,9 +83,9 @@ def login(arguments: argparse.Namespace) -> None:
     host = registry_host(arguments.host)
     user, password = _asked_for(arguments, host)
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         done = login(session, host, user, Secret(password))
-        return text(arguments, done, f"{done.host}: {done.user}, kept in {done.kept}")
+        return Answer(done, f"{done.host}: {done.user}, kept in {done.kept}")
 
     with_session(arguments, act)
 
@@ -125,11 +125,11 @@ def logout(arguments: argparse.Namespace) -> None:
     from cogpack.commands.login import logout, registry_host
     from cogpack.notes import Code, Note
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         done = logout(session, registry_host(arguments.host))
         if left := ", ".join([*([done.left] if done.left else []), *done.paths]):
             session.progress.note(Note(Code.CREDENTIALS_LEFT, f"{done.host}: there are still credentials in {left}"))
-        return text(arguments, done, f"{done.host}: {'logged out' if done.found else 'was not logged in'}")
+        return Answer(done, f"{done.host}: {'logged out' if done.found else 'was not logged in'}")
 
     with_session(arguments, act)
 
@@ -137,10 +137,10 @@ def logout(arguments: argparse.Namespace) -> None:
 def explain_auth(arguments: argparse.Namespace) -> None:
     from cogpack.commands.explain_auth import explain
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         found = explain(session, arguments.target)
         rows = [f"{found.name}: {found.who}", *(f"  {row.source}: {row.said}" for row in found.looked)]
-        return text(arguments, found, "\n".join(rows))
+        return Answer(found, "\n".join(rows))
 
     with_session(arguments, act)
 
@@ -174,7 +174,7 @@ def probe(arguments: argparse.Namespace) -> None:
     from cogpack.commands.probe import probe
     from cogpack.text import count_text
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         probed = probe(session, arguments.target)
         verdicts = {True: "yes", False: "no", None: "?"}
         rows = [f"{found.what:<16} {verdicts[found.works]:<4} {found.detail}".rstrip() for found in probed.findings]
@@ -182,6 +182,6 @@ def probe(arguments: argparse.Namespace) -> None:
             rows += [*(f"left behind: {what}" for what in probed.left), probed.row]
         elif probed.left:
             rows += [f"{count_text(len(probed.left), 'thing')} left behind, which can't be deleted: -v names them"]
-        return text(arguments, probed, "\n".join(rows))
+        return Answer(probed, "\n".join(rows))
 
     with_session(arguments, act)

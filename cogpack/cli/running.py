@@ -7,7 +7,7 @@ import platform
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from cogpack import __version__
 from cogpack.cli.streams import put
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 _ARENA_MAX = -8
 """M_ARENA_MAX of glibc's malloc.h."""
+
+
+class Answer(NamedTuple):
+    """What a command came to: the whole `result` for programs, `line` for people; None where `line` is all of it."""
+
+    result: Any
+    line: str
 
 
 class Terminated(KeyboardInterrupt):
@@ -44,8 +51,8 @@ def heed_signals() -> None:
         signal.signal(signal.SIGHUP, terminate)
 
 
-def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str]) -> None:
-    """Run `act`, then print the line it answered: after the bars are gone, never among them."""
+def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answer]) -> None:
+    """Run `act`, then print what it came to: after the bars are gone, never among them."""
     from cogpack.console import Live, open_progress
     from cogpack.policy import rules
     from cogpack.progress import Cancellation
@@ -85,12 +92,12 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], str])
     ):
         arguments.noted = session.notes.all
         arguments.watched = isinstance(progress, Live)
-        line = act(session)
+        answer = act(session)
         try:
             session.notes.check()
         except CogpackError as error:  # what is done is done, and told
             late = error
-    _answer(arguments, line, late)
+    _tell(arguments, answer, late)
     if late is not None:
         raise late
 
@@ -102,13 +109,15 @@ def _note_line(directory: Path) -> "Callable[[Note], str]":
     return (lambda note: github.note_line(note, directory)) if github.is_here() else noted
 
 
-def _answer(arguments: argparse.Namespace, line: str, late: CogpackError | None) -> None:
+def _tell(arguments: argparse.Namespace, answer: Answer, late: CogpackError | None) -> None:
     """Write the files that were asked for, tell the runner, print."""
     from cogpack.cli import github, json_output
     from cogpack.commands.build import Built
     from cogpack.commands.push import Pushed
+    from cogpack.redaction import redact_result
+    from cogpack.text import visible
 
-    result = getattr(arguments, "result", None)
+    result, line = answer
     if isinstance(result, Pushed | Built):
         text = json_output.document(result, arguments.noted)
         json_output.write_files(result, arguments.digest_file, arguments.metadata_file, text)
@@ -116,6 +125,8 @@ def _answer(arguments: argparse.Namespace, line: str, late: CogpackError | None)
     if arguments.json and result is not None:
         line = json_output.document(result, arguments.noted, json_output.failure(late) if late else None)
         arguments.answered = True
+    elif result is not None:
+        line = visible(redact_result(line))
     put(f"{line}\n")
 
 
@@ -152,12 +163,3 @@ def _share_one_heap() -> None:
 
     with contextlib.suppress(AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
-
-
-def text(arguments: argparse.Namespace, result: Any, line: str) -> str:
-    """Return `line` for people; the whole `result` is kept for programs."""
-    from cogpack.redaction import redact_result
-    from cogpack.text import visible
-
-    arguments.result = result
-    return visible(redact_result(line))

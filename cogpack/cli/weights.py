@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from cogpack.cli.acts import layer_rows, weight_rows
-from cogpack.cli.running import text, with_session
+from cogpack.cli.running import Answer, with_session
 
 if TYPE_CHECKING:
     from cogpack.session import Session
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 def list_weights(arguments: argparse.Namespace) -> None:
     from cogpack.commands.plan import plan
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         found = plan(session, *arguments.targets, tags=arguments.tag).weights_only()
         rows = weight_rows(found.weights) + layer_rows(found.layers)
-        return text(arguments, found, "\n".join(rows) or "no weights")
+        return Answer(found, "\n".join(rows) or "no weights")
 
     with_session(arguments, act)
 
@@ -25,10 +25,10 @@ def split_weights(arguments: argparse.Namespace) -> None:
     from cogpack.commands.weights import split
     from cogpack.text import count_text
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         made = split(session, arguments.source, arguments.output, size=arguments.layer_size)
         shards = count_text(len(made.files) - 1, "shard")
-        return text(arguments, made, f"{made.directory}: {shards} and {made.files[-1]}")
+        return Answer(made, f"{made.directory}: {shards} and {made.files[-1]}")
 
     with_session(arguments, act)
 
@@ -36,9 +36,9 @@ def split_weights(arguments: argparse.Namespace) -> None:
 def join_weights(arguments: argparse.Namespace) -> None:
     from cogpack.commands.weights import join
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         made = join(session, arguments.source, arguments.output)
-        return text(arguments, made, str(arguments.output))
+        return Answer(made, str(arguments.output))
 
     with_session(arguments, act)
 
@@ -47,11 +47,11 @@ def verify_weights(arguments: argparse.Namespace) -> None:
     from cogpack.commands.verify_weights import Compared, verify_weights
     from cogpack.text import count_text
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         checked = verify_weights(session, arguments.target, arguments.against)
         how = [count_text(file.tensors, "tensor") if file.tensors else file.how for file in checked]
         rows = [f"equal  {file.path} ({told})" for file, told in zip(checked, how, strict=True)]
-        return text(arguments, Compared(files=tuple(checked)), "\n".join(rows))
+        return Answer(Compared(files=tuple(checked)), "\n".join(rows))
 
     with_session(arguments, act)
 
@@ -60,9 +60,9 @@ def pull_weights(arguments: argparse.Namespace) -> None:
     from cogpack.commands.pull_weights import pull_weights
     from cogpack.console import count_text, size_text
 
-    def act(session: "Session") -> str:
+    def act(session: "Session") -> Answer:
         pulled = pull_weights(session, arguments.target, arguments.output, platform=arguments.platform)
         files = count_text(len(pulled.files), "file")
-        return text(arguments, pulled, f"{pulled.directory}: {files}, {size_text(pulled.size)}")
+        return Answer(pulled, f"{pulled.directory}: {files}, {size_text(pulled.size)}")
 
     with_session(arguments, act)
