@@ -9,21 +9,25 @@ that pip is configured for. Then all come from an index on loopback that holds e
 Peers, in turns: cogpack (and another checkout of it); `uv pip install`, tar and zstd -3 on all cores into one layer,
 and a bare PUT of it; with --docker, `docker build` and `docker push`. Limits: `fetch`, eight connections by ranges and
 nothing done with the bytes; `hash, splice`, the layers made of wheels that are there, on two threads, for nobody;
-`send`, these layers by four bare PUTs. Medians (lowest to highest); CPU seconds are of the peer alone, not of index and
+`send`, these layers by four bare PUTs; and all three at once, as if none waited for another: what these cores can do
+with index and registry upon them. Medians (lowest to highest); CPU seconds are of the peer alone, not of index and
 registry, which run on the same cores.
 """
 
 import argparse
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -89,20 +93,33 @@ def child(arguments: Sequence[str], *, cwd: Path | None = None, **environment: s
 # What a peer does: each runs in a process of its own.
 
 
-def fetch(addresses: Sequence[str]) -> None:
-    with httpx.Client(timeout=60, limits=httpx.Limits(max_connections=CONNECTIONS)) as client:
-        parts = []
-        for address in addresses:
-            size = int(client.head(address).headers["Content-Length"])
-            parts += [(address, start, min(start + PART, size) - 1) for start in range(0, size, PART)]
+def fetch(index: str, names: Sequence[str]) -> None:
+    """By ranges, over bare sockets."""
+    host, port = urlsplit(index).hostname, urlsplit(index).port
+    sizes = {name: int(httpx.head(f"http://{host}:{port}/files/{name}").headers["Content-Length"]) for name in names}
+    parts = iter([(n, start, min(start + PART, size)) for n, size in sizes.items() for start in range(0, size, PART)])
+    lock = threading.Lock()
 
-        def read(part: tuple[str, int, int]) -> None:
-            address, first, last = part
-            with client.stream("GET", address, headers={"Range": f"bytes={first}-{last}"}) as answer:
-                assert sum(len(block) for block in answer.iter_raw(MiB)) == last + 1 - first
+    def read(_: int) -> None:
+        buffer = bytearray(MiB)
+        with socket.create_connection((host, port)) as line, line.makefile("rb", buffering=MiB) as answers:
+            while True:
+                with lock:
+                    name, start, end = next(parts, ("", 0, 0))
+                if not name:
+                    return
+                line.sendall(
+                    f"GET /files/{name} HTTP/1.1\r\nHost: x\r\nRange: bytes={start}-{end - 1}\r\n\r\n".encode()
+                )
+                assert answers.readline().split()[1] == b"206"
+                while answers.readline() != b"\r\n":
+                    pass
+                left = end - start
+                while left:
+                    left -= answers.readinto(memoryview(buffer)[: min(MiB, left)])
 
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            list(pool.map(read, parts))
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        list(pool.map(read, range(CONNECTIONS)))
 
 
 def splice(wheels: Path, target: Path | None = None) -> None:
@@ -207,6 +224,12 @@ def in_child(call: str, *arguments: object) -> tuple[float, float]:
     return child([sys.executable, "-c", f"{script}import cuda; cuda.{call}(*{arguments!r})"])
 
 
+def at_once(*calls: Callable[[], tuple[float, float]]) -> tuple[float, float]:
+    with ThreadPoolExecutor(len(calls)) as pool:
+        peaks, seconds = zip(*pool.map(lambda call: call(), calls), strict=True)
+    return max(peaks), sum(seconds)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wheels", type=Path, required=True, help="where the wheels are kept")
@@ -232,9 +255,9 @@ def main() -> None:
             for checkout in filter(None, (ROOT, arguments.before)):
                 bench.lock(checkout)
             bench.blobs.mkdir()
-            if not arguments.only or "limit: send" in arguments.only:
+            if not arguments.only or {"limit: send", "limit: all three at once"} & {*arguments.only}:
                 splice(arguments.wheels, bench.blobs)
-            files = [f"{index.removesuffix('simple')}files/{path.name}" for path in arguments.wheels.glob("*.whl")]
+            names = [path.name for path in arguments.wheels.glob("*.whl")]
             blobs = sorted(bench.blobs.iterdir(), key=lambda path: -path.stat().st_size)
             peers: dict[str, Callable[[str, Path], tuple[float, float]]] = {
                 OURS: lambda registry, empty: bench.cogpack(ROOT, registry, empty),
@@ -243,9 +266,14 @@ def main() -> None:
                 "docker build, push": lambda registry, empty: in_child(
                     "build_with_docker", index, registry, arguments.docker, empty
                 ),
-                "limit: fetch": lambda *_: in_child("fetch", files),
+                "limit: fetch": lambda *_: in_child("fetch", index, names),
                 "limit: hash, splice": lambda *_: in_child("splice", arguments.wheels),
                 "limit: send": lambda registry, _: in_child("bare_sender", blobs, registry),
+                "limit: all three at once": lambda registry, _: at_once(
+                    lambda: in_child("fetch", index, names),
+                    lambda: in_child("splice", arguments.wheels),
+                    lambda: in_child("bare_sender", blobs, registry),
+                ),
             }
             unwanted = {"before": not arguments.before, "docker build, push": not arguments.docker}
             for _ in range(arguments.runs):

@@ -36,12 +36,13 @@ from support.dockerd import dockerd  # noqa: E402
 from support.registry import docker_registry  # noqa: E402
 
 from cogpack.formats import FORMATS  # noqa: E402
-from cogpack.images.assemble import Part, Run, assemble  # noqa: E402
+from cogpack.images.assemble import NamedLayer, Run, assemble  # noqa: E402
 from cogpack.layers.built import BuiltLayer  # noqa: E402
 from cogpack.layers.compression import Gzip, Uncompressed  # noqa: E402
 from cogpack.layers.content import LocalFile  # noqa: E402
 from cogpack.layers.files import FilesSource, Placed  # noqa: E402
 from cogpack.layers.fingerprints import Fingerprints  # noqa: E402
+from cogpack.layers.known import Outgoing  # noqa: E402
 from cogpack.layers.weights import Weight, arrange, layer_size  # noqa: E402
 from cogpack.oci import OCI_MANIFEST, Platform  # noqa: E402
 from cogpack.reference import Reference  # noqa: E402
@@ -147,7 +148,10 @@ def layouts(paths: Sequence[Path], prints: Fingerprints) -> dict[str, list[Built
 def push(session: Session, layers: Sequence[BuiltLayer], target: str) -> None:
     reference = Reference.parse(target)
     sink = RegistrySink(session.images(reference, push=True), session.mounts)
-    parts = [Part(layer.name, str(index), sink.add_layer(layer, lambda _: None)) for index, layer in enumerate(layers)]
+    parts = [
+        NamedLayer(layer.name, str(index), sink.add_layer(Outgoing(layer), lambda _: None))
+        for index, layer in enumerate(layers)
+    ]
     run = Run(environment=(), path="/", command=("/none",), working_directory="/", ports=(), labels={})
     image = assemble(parts, run, platform=Platform(architecture="amd64", os="linux"))
     sink.commit(sink.put(image), ["v1"])
