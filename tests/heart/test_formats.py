@@ -164,6 +164,16 @@ def test_what_moves_is_told_with_its_bytes_as_far_as_they_are_known(world: World
     ]
 
 
+def test_who_makes_a_lock_hears_of_a_newer_format(project: Project) -> None:
+    assert "upgrade-format" not in ok(project.cogpack("lock")).err
+    told: list[str] = []
+    with later(project) as session:
+        session.progress.summary = told.append  # type: ignore[method-assign]
+        lock(session)
+    assert told[-1] == ("the image is of format 2; cogpack lock --upgrade-format takes 3, and tells which layers move")
+    assert locked(project).format == 2
+
+
 def test_weights_that_no_run_has_read_may_move_and_are_called_so(world: World, project: Project) -> None:
     later_files = {**LATER, 3: msgspec.structs.replace(THREE, weight_layer_sizes=FORMATS[2].weight_layer_sizes)}
     (project.root / "w.bin").touch()
