@@ -81,7 +81,7 @@ def _names(project: Project, tags: Sequence[str]) -> list[str]:
 
 
 def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, rebuild: bool) -> Built:
-    known = NOTHING if rebuild else known_layers(prepared.plan, prepared.lock, session.facts)
+    known = NOTHING if rebuild else known_layers(prepared.plan, prepared.lock.results, session.facts)
     session.notes.check()
     done = transfer(
         prepared.plan,

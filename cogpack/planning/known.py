@@ -10,7 +10,7 @@ from cogpack.images.base import Images
 from cogpack.layers.facts import Facts
 from cogpack.layers.known import NOTHING, READ, Claims, Known
 from cogpack.layers.layer import Body, key_of
-from cogpack.lockfile import Lock, Result, Results
+from cogpack.lockfile import Result, Results
 from cogpack.locking.current import write_lock
 from cogpack.notes import Code, Note
 from cogpack.oci import (
@@ -52,7 +52,7 @@ def look_up(
     if rebuild:
         known = NOTHING.with_read(read)
     else:
-        known = known_layers(plan, prepared.lock, session.facts, tags, read=read, tag_cache=tag_cache)
+        known = known_layers(plan, prepared.lock.results, session.facts, tags, read=read, tag_cache=tag_cache)
         _tell_of_tags(session, plan, known, tags)
 
     def consume(body: Body) -> None:
@@ -65,20 +65,21 @@ def look_up(
 
 def known_layers(
     plan: Plan,
-    lock: Lock,
+    results: Results,
     facts: Facts,
     tags: Mapping[str, Mapping[str, LayerInfo]] = {},
     *,
     read: Mapping[str, LayerInfo] = {},
     tag_cache: bool = True,
 ) -> Known:
-    """Weigh what the lock, the facts and the targets' tags say of layers, and what this run has `read`; where two
-    differ, it is an error.
+    """Weigh what the lock's results, the facts and the targets' tags say of layers, and what this run has `read`.
+
+    Where two differ, it is an error.
 
     Whoever could move the tag once could lay any layer there under the right key. So what it says is used with a note
     and never written down; of the project's own layer, which is made in no time, it is not asked.
     """
-    pinned = {result.key: result.info for result in lock.results.layers}
+    pinned = {result.key: result.info for result in results.layers}
     project = {layer.key for layer in plan.own if layer.name == PROJECT}
     claims = [
         Claims(READ, read),

@@ -39,7 +39,7 @@ def moving_layers(session: Session, project: Project, before: Lock | None, after
     old, new = _plan(session, project, before), _plan(session, project, after)
     keys = {layer.key for layer in old.layers if layer.key is not None}
     sizes = {layer.size(Form.PLAIN) for layer in old.layers if layer.key is None}
-    known = known_layers(new, after, session.facts)
+    known = known_layers(new, after.results, session.facts)
     return tuple(
         MovingLayer(
             name=layer.name,

@@ -13,14 +13,13 @@ import pytest
 from support.disks import no_file_beyond
 from support.fake_registry import FakeRegistry
 from support.faults import Fault, Seen, answer, late, reset
-from support.images import drain, file_layer, fill, image_of, known_of
+from support.images import drain, file_layer, fill, image_of, known_of, plan_of
 from support.personalities import ALL, DIST28, error
 from support.supplies import no_supply
 
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http, Limits
-from cogpack.images.assemble import Run
 from cogpack.images.registry import RegistryImages
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Codec, Gzip, Uncompressed
@@ -28,8 +27,6 @@ from cogpack.layers.facts import Facts
 from cogpack.layers.files import FilesSource, Placed
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.known import NOTHING, Outgoing
-from cogpack.oci import Platform
-from cogpack.planning.plan import Plan
 from cogpack.planning.transfer import Transferred, transfer
 from cogpack.progress import SILENT
 from cogpack.reference import Reference
@@ -56,23 +53,9 @@ def sink(http: Http, registry: FakeRegistry, tmp_path: Path) -> RegistrySink:
 # F1, F2: one layer of several breaks
 
 
-def whole(*layers: BuiltLayer) -> Plan:
-    """An image of `layers` with no base."""
-    run = Run(environment=(), path="/bin", command=("a",), working_directory="/", ports=(), labels={})
-    return Plan(
-        layers=layers,
-        base_layers=0,
-        base=None,
-        run=run,
-        platform=Platform.parse("linux/amd64"),
-        annotations={},
-        created=None,
-    )
-
-
 def moved(http: Http, registry: FakeRegistry, tmp_path: Path, layers: list[BuiltLayer]) -> Transferred:
     return transfer(
-        whole(*layers),
+        plan_of(*layers),
         known_of(*layers),
         sink(http, registry, tmp_path),
         tags=["v1"],

@@ -10,6 +10,7 @@ from cogpack.layers.files import FilesSource, generated
 from cogpack.layers.known import NOTHING, Known, Outgoing
 from cogpack.layers.layer import Body, Layer, key_of
 from cogpack.oci import Descriptor, Image, LayerInfo, Platform
+from cogpack.planning.plan import Plan
 from cogpack.sinks.base import Sink
 
 
@@ -40,6 +41,19 @@ def drain(body: Body) -> None:
 def known_of(*layers: Layer) -> Known:
     """What each of them comes out as: it is made for it."""
     return NOTHING.with_read({key_of(layer): layer.copy_to(drain) for layer in layers})
+
+
+def plan_of(*layers: Layer) -> Plan:
+    """An image of `layers` with no base."""
+    return Plan(
+        layers=layers,
+        base_layers=0,
+        base=None,
+        run=Run(environment=(), path="/bin", command=("a",), working_directory="/", ports=(), labels={}),
+        platform=Platform(architecture="amd64", os="linux"),
+        annotations={},
+        created=None,
+    )
 
 
 def fill(
