@@ -8,6 +8,7 @@ import msgspec
 from cogpack.decompress import decompressed
 from cogpack.digest import Digest, Hasher
 from cogpack.errors import InputError, MismatchError
+from cogpack.images.base import Images
 from cogpack.layers.known import NOTHING, Outgoing
 from cogpack.layers.layer import Body, Form, Layer
 from cogpack.oci import INDEX_TYPES, Descriptor, Image, LayerInfo, Manifest, decode
@@ -16,7 +17,6 @@ from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import open_project, prepare
 from cogpack.planning.transfer import transfer
 from cogpack.reference import Reference
-from cogpack.registry.repository import Repository
 from cogpack.session import Session
 from cogpack.untar import Untar
 
@@ -51,9 +51,9 @@ def verify(session: Session, target: str) -> Verified:
     """Make every layer anew and compare it; the first difference is named down to the file."""
     reference = parse_reference(session, target)
     prepared = prepare(session, open_project(session), writes=False, locked=True)
-    repository = session.repository(reference)
+    images = session.images(reference)
     wanted = reference.digest or reference.tag or "latest"
-    found = repository.manifest(wanted)
+    found = images.manifest(wanted)
     if found is None:
         raise InputError(f"{reference}: the registry has no such image", next_step="check the name and tag")
     if found.media_type in INDEX_TYPES:
@@ -72,17 +72,15 @@ def verify(session: Session, target: str) -> Verified:
         outcome="built",
     )
     if done.image.descriptor.digest != found.digest:
-        raise _difference(reference, repository, prepared.plan, remote, done.image)
+        raise _difference(reference, images, prepared.plan, remote, done.image)
     return Verified(reference=f"{reference.name}@{found.digest}", digest=found.digest, layers=len(done.layers))
 
 
-def _difference(
-    reference: Reference, repository: Repository, plan: Plan, remote: Manifest, image: Image
-) -> MismatchError:
+def _difference(reference: Reference, images: Images, plan: Plan, remote: Manifest, image: Image) -> MismatchError:
     advice = "the image was made from other files or by another lock, perhaps of another image format"
     for index, (layer, (_, info), theirs) in enumerate(zip(plan.layers, image.layers, remote.layers, strict=False)):
         if info.descriptor.digest != theirs.digest:
-            where = _first_entry(layer, theirs, repository)
+            where = _first_entry(layer, theirs, images)
             return MismatchError(
                 f"{reference}: layer {index + 1} ({layer.name}): rebuilt {info.descriptor.digest}, "
                 f"the registry has {theirs.digest}{where}",
@@ -96,13 +94,13 @@ def _difference(
     return MismatchError(f"{reference}: all layers are equal, but the {what} differ", next_step=advice)
 
 
-def _first_entry(layer: Layer, theirs: Descriptor, repository: Repository) -> str:
+def _first_entry(layer: Layer, theirs: Descriptor, images: Images) -> str:
     """Name `; first difference: /path`, from reading both layers side by side."""
     answer = ""
 
     def compare(body: Body) -> None:
         nonlocal answer
-        with repository.blob(theirs) as blocks:
+        with images.blob(theirs) as blocks:
             for mine, other in zip_longest(
                 _entries(iter(body), "rebuilt"), _entries(decompressed(blocks), "the registry's")
             ):
