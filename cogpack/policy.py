@@ -28,10 +28,20 @@ DENIED_IN_CI = frozenset({Code.CREDENTIALS_FILE, Code.ENVIRONMENT_FILE, Code.MIS
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """What one source denies and allows. `deny` may hold `ALL`."""
+    """What one source denies and allows. `deny` may hold `ALL`.
+
+    A code that there is not, or one that is both, is an `InputError`: it would have no effect, or nobody knows which.
+    """
 
     deny: frozenset[str] = frozenset()
     allow: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        for code in sorted({*self.deny, *self.allow} - set(Code)):
+            if code != ALL or code in self.allow:
+                raise InputError(unknown(code), next_step="see docs/notes.md for the codes that there are")
+        if both := sorted({*self.deny} & {*self.allow}):
+            raise InputError(f"{both[0]} is denied and allowed", next_step="keep one of the two")
 
 
 NO_RULES = Rules()
@@ -141,13 +151,11 @@ class Noted:
 
 
 def rules(deny: Sequence[str], allow: Sequence[str], *, where: str) -> Rules:
-    """Read codes as they were written; an unknown one, or one that is both, is an `InputError` naming `where`."""
-    for code in (*deny, *allow):
-        if code not in set(Code) and not (code == ALL and code in deny):
-            raise InputError(f"{where}: {unknown(code)}", next_step="see docs/notes.md for the codes that there are")
-    if both := sorted(set(deny) & set(allow)):
-        raise InputError(f"{where}: {both[0]} is denied and allowed", next_step="keep one of the two")
-    return Rules(deny=frozenset(deny), allow=frozenset(allow))
+    """Read codes as they were written; errors of `Rules` name `where`."""
+    try:
+        return Rules(deny=frozenset(deny), allow=frozenset(allow))
+    except InputError as error:
+        raise InputError(f"{where}: {error.message}", next_step=error.next_step) from None
 
 
 def unknown(code: str) -> str:

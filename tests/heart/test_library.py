@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 from support.world import World, ok
 
-from cogpack import Cancellation, Cancelled, Code, Note, Session, Settings, Silent, plan, push
+from cogpack import (
+    Cancellation,
+    Cancelled,
+    Code,
+    InputError,
+    Note,
+    Rules,
+    Session,
+    Settings,
+    Silent,
+    plan,
+    push,
+)  # fmt: skip
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "library.md"
 
@@ -41,6 +53,11 @@ def test_the_library_and_the_command_line_make_one_image(world: World, settings:
 def test_one_text_as_tags_is_refused(settings: Settings) -> None:
     with Session(settings) as session, pytest.raises(TypeError, match="a list of names"):
         push(session, "localhost:1/me/model", tags="v1")
+
+
+def test_a_code_of_a_note_that_there_is_not_is_refused() -> None:
+    with pytest.raises(InputError, match="did you mean private-key"):
+        Rules(deny=frozenset({"private-kay"}))
 
 
 def test_a_cancellation_from_another_thread_ends_an_act(world: World, settings: Settings) -> None:
