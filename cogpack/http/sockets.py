@@ -84,8 +84,11 @@ class Connection(httpcore.NetworkStream):
         self._early = bytearray()
         self._ended = False
         self._broken: OSError | None = None
+        self.was_read = False
+        """Whether anything was asked of it since the last write: an answer that is there before that is no answer."""
 
     def read(self, max_bytes: int, timeout: Any = None) -> bytes:
+        self.was_read = True
         deadlines = _deadlines(timeout)
         deadlines.receiving()
         if self._early or self._ended:
@@ -125,6 +128,7 @@ class Connection(httpcore.NetworkStream):
         return b"".join(parts)
 
     def write(self, buffer: bytes, timeout: Any = None) -> None:
+        self.was_read = False
         deadlines = _deadlines(timeout)
         deadlines.sending()
         view = memoryview(buffer)

@@ -17,7 +17,7 @@ from cogpack.http.authorities import Authorities
 from cogpack.http.deadlines import Deadlines, Limits
 from cogpack.http.guard import Guard
 from cogpack.http.proxies import Proxies, Proxy
-from cogpack.http.sockets import Backend, CertificateError
+from cogpack.http.sockets import Backend, CertificateError, Connection
 from cogpack.progress import Cancellation
 
 _PORTS = {"http": 80, "https": 443}
@@ -70,6 +70,10 @@ class Transport(httpx.BaseTransport):
                 )
             )
         deadlines.answered()
+        connection = answer.extensions["network_stream"]
+        if isinstance(connection, Connection) and not connection.was_read:
+            answer.close()
+            raise httpx.RemoteProtocolError("an answer came before its request")
         if answer.status == 407 and proxy is not None:
             answer.close()
             raise httpx.ProxyError("407")

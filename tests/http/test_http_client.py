@@ -418,3 +418,16 @@ def test_requests_are_not_limited_in_number_by_who_carries_them() -> None:
         for _ in range(80):
             stack.enter_context(http.open("GET", fake.url, origin=fake.url))
         assert fake.connections == 80
+
+
+def test_an_answer_that_was_there_before_its_request_is_not_taken_for_its_answer(http: Http) -> None:
+    def script(connection: socket.socket, _: str) -> None:
+        if len(place.heads) > 1:
+            return answer(connection, body=b"two")
+        ours = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
+        connection.sendall(ours + b"one" + ours + b"bad")
+        head(connection)
+
+    with talking(script) as place:
+        assert [get(http, place.url()).body for _ in range(2)] == [b"one", b"two"]
+        assert len(place.heads) == 2
