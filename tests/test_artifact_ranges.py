@@ -1,6 +1,7 @@
 """Large files come by ranges over several connections."""
 
 import base64
+import errno
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,15 @@ def test_ranges_of_one_file_come_beside_each_other(store: Store, tmp_path: Path)
     assert path.read_bytes() == DATA
     assert len(fake.seen) == 8
     assert left(tmp_path) == [WHEEL.digest[7:]]
+
+
+def test_a_cache_on_a_file_system_without_locks_serves(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with serving(ranged) as fake:
+        assert store.fetch(WHEEL, lambda: [fake.url]).read_bytes() == DATA
 
 
 def test_a_server_without_ranges_sends_the_file_once(store: Store) -> None:

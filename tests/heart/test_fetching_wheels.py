@@ -25,12 +25,13 @@ SOON = 20.0
 
 class Held:
     """Is told of each wheel that is asked for whole, and lets a test hold its answer. `asked`: how often each was;
-    `replaced`: the one that is another file now."""
+    `replaced`: the one that is another file now; `pages`: how often each page of the index was asked for."""
 
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
         self.act: Callable[[str], object] = lambda _: None
         self.replaced = ""
+        self.pages: Callable[[], Counter[str]] = Counter
 
     def __call__(self, filename: str, data: bytes) -> bytes:
         name = filename.partition("-")[0]
@@ -52,6 +53,8 @@ def locked(world: World, *names: str) -> Iterator[tuple[Project, Held]]:
         project = world.project(files={"requirements.txt": lines})
         ok(project.cogpack("lock"))
         assert not held.asked, "a lock reads the ends of wheels only"
+        before = len(fake.seen)
+        held.pages = lambda: Counter(one.path for one in fake.seen[before:] if "/simple/" in one.path)
         yield project, held
 
 
@@ -73,6 +76,7 @@ def test_wheels_arrive_beside_each_other_each_asked_for_once(world: World) -> No
         held.act = lambda _: together.wait()
         ok(project.cogpack("push", project.target()))
     assert held.asked == {"one": 1, "two": 1, "three": 1}
+    assert max(held.pages().values(), default=0) <= 1
 
 
 def test_a_layer_goes_before_all_wheels_are_here(world: World) -> None:

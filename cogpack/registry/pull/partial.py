@@ -4,6 +4,7 @@ A killed process leaves both behind, and the next one goes on from there. Nothin
 is hashed with the rest, and a file that has its name was verified.
 """
 
+import errno
 import fcntl
 import os
 import stat
@@ -72,6 +73,9 @@ class Partial:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:  # a file system without locks: nobody else is expected there
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
         with suppress(FileNotFoundError):
             return os.path.samestat(path.lstat(), os.fstat(file))
         return False
