@@ -158,22 +158,22 @@ def _with_equals(
     """Move each group that has a file of an earlier own one, equal in bytes and mode, into that."""
     files = [file for group in (*own, *small, *tiny) for file in group.files]
     twice = {file.path: key for key, same in equals(files).items() for file in same}
-    homes: dict[tuple[str, bool], int] = {}
+    first_at: dict[tuple[str, bool], int] = {}
     members: list[list[_Group]] = []
     left: tuple[list[_Group], list[_Group]] = ([], [])
     for rest, groups in ((None, own), (left[0], small), (left[1], tiny)):
         for group in groups:
             keys = [twice[file.path] for file in group.files if file.path in twice]
-            home = next((homes[key] for key in keys if key in homes), None)
-            if home is not None:
-                members[home].append(group)
+            at = next((first_at[key] for key in keys if key in first_at), None)
+            if at is not None:
+                members[at].append(group)
             elif rest is None:
-                home = len(members)
+                at = len(members)
                 members.append([group])
             else:
                 rest.append(group)
-            if home is not None:
-                homes |= {key: homes.get(key, home) for key in keys}
+            if at is not None:
+                first_at |= {key: first_at.get(key, at) for key in keys}
     return [_joined(groups) for groups in members], *left
 
 
