@@ -19,9 +19,8 @@ from cogpack.threads import Turns
 
 
 @pytest.fixture
-def supply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Supply]:
-    monkeypatch.setattr("cogpack.http.retries._usual", lambda _: 0.0)
-    with Http() as http:
+def supply(tmp_path: Path) -> Iterator[Supply]:
+    with Http(backoff=lambda _: 0.0) as http:
         made = Supply(Store(tmp_path / "store", http), SILENT, http.cancellation)
         yield made
         http.cancellation.cancel()
