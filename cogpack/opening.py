@@ -5,10 +5,10 @@ from functools import cache
 from cogpack.errors import InputError
 from cogpack.images.address import Address
 from cogpack.images.base import Images, WritableImages
-from cogpack.images.graph import Graph, check_platform
+from cogpack.images.graph import Graph, Node, check_platform
 from cogpack.images.image import PLATFORM, FoundImage
 from cogpack.images.layout import LayoutImages
-from cogpack.images.registry import RegistryImages
+from cogpack.images.registry import RegistryImage, RegistryImages
 from cogpack.layout import Layout
 from cogpack.notes import Code, Note
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Manifest, Platform
@@ -66,6 +66,24 @@ def open_image(
     """
     address = parse_address(session, target) if isinstance(target, str) else target
     images, ref = _open(session, address, connections=connections)
+    graph, root = _read(session, images, ref, address, platform, all_platforms=all_platforms)
+    return FoundImage(address=address, images=images, graph=graph, root=root)
+
+
+def open_registry_image(
+    session: Session, target: str, platform: str | None = None, *, all_platforms: bool = False
+) -> RegistryImage:
+    """Find the image that the reference `target` names; `platform` and `all_platforms` as of `open_image`."""
+    reference = parse_reference(session, target)
+    address, images = Address(reference=reference), session.images(reference)
+    graph, root = _read(session, images, _ref(reference), address, platform, all_platforms=all_platforms)
+    return RegistryImage(address=address, images=images, graph=graph, root=root, reference=reference)
+
+
+def _read(
+    session: Session, images: Images, ref: str, address: Address, platform: str | None, *, all_platforms: bool
+) -> tuple[Graph, Node]:
+    """Read and check the manifests of what `ref` names among `images`; answers them and their root."""
     # A layout may hold several images: errors name the one that was meant.
     graph = Graph(images.manifest, where=images.name if address.reference else str(address))
     wanted = Platform.parse(platform) if platform else None
@@ -78,7 +96,11 @@ def open_image(
                 f"{images.name} holds no image but {config.media_type:.100}", next_step="leave out --platform"
             )
         check_platform(images.blob_bytes(config), wanted, images.name)
-    return FoundImage(address=address, images=images, graph=graph, root=root)
+    return graph, root
+
+
+def _ref(reference: Reference) -> str:
+    return reference.digest or reference.tag or "latest"
 
 
 def _open(session: Session, address: Address, *, connections: bool) -> tuple[Images, str]:
@@ -86,7 +108,7 @@ def _open(session: Session, address: Address, *, connections: bool) -> tuple[Ima
     if reference := address.reference:
         repository = session.repository(reference)
         fetcher = cache(lambda: session.fetcher(repository)) if connections else None
-        return RegistryImages(repository, fetcher), reference.digest or reference.tag or "latest"
+        return RegistryImages(repository, fetcher), _ref(reference)
     layout = Layout.read(address.directory)
     return LayoutImages(layout, session.cancellation), layout.image(address.name).digest
 

@@ -15,15 +15,13 @@ import msgspec
 from cogpack.digest import Digest
 from cogpack.disk import DiskError, is_directory, is_refusal, real_path, writing
 from cogpack.errors import CogpackError, InputError
-from cogpack.images.address import Address
 from cogpack.images.archive import pieces
-from cogpack.images.image import FoundImage, tell_present, title
-from cogpack.images.registry import RegistryImages
+from cogpack.images.image import tell_present, title
+from cogpack.images.registry import RegistryImage
 from cogpack.layout import Layout
 from cogpack.oci import Descriptor
-from cogpack.opening import open_image, parse_reference
+from cogpack.opening import open_registry_image
 from cogpack.progress import Task
-from cogpack.reference import Reference
 from cogpack.registry.pull.connections import BlobRequests, Fetcher
 from cogpack.registry.pull.foreign import WithForeign
 from cogpack.registry.pull.partial import Partial
@@ -59,16 +57,9 @@ class PulledImage(msgspec.Struct, frozen=True, kw_only=True):
     blobs: tuple[PulledBlob, ...]
 
 
-def open_registry(session: Session, target: str, platform: str | None, *, all_platforms: bool = False) -> FoundImage:
-    """Find the image that the reference `target` names; `platform` and `all_platforms` as of `open_image`."""
-    address = Address(reference=parse_reference(session, target))
-    return open_image(session, address, platform, all_platforms=all_platforms)
-
-
-def all_blobs(session: Session, image: FoundImage) -> BlobRequests:
+def all_blobs(session: Session, image: RegistryImage) -> BlobRequests:
     """Ask the registry for blobs, and their URLs for the layers that it does not have."""
     images = image.images
-    assert isinstance(images, RegistryImages)
     foreign = session.foreign_layers(images.origin)
     away = [layer for layer in image.graph.foreign if not images.has_blob(layer)]
     for layer in away:
@@ -83,22 +74,9 @@ def all_blobs(session: Session, image: FoundImage) -> BlobRequests:
     return WithForeign(images.repository, foreign, {layer.digest for layer in away})
 
 
-def registry_reference(image: FoundImage) -> Reference:
-    """Give the reference that the user named; `open_registry` takes nothing else."""
-    assert image.address.reference is not None
-    return image.address.reference
-
-
-def name_with_tag(image: FoundImage) -> str:
-    """Name the image HOST/NAME:TAG; a digest is no tag, but engines and archives want one."""
-    reference = registry_reference(image)
-    tag = reference.tag or ("latest" if reference.digest is None else image.digest[7:19])
-    return str(reference.with_tag(tag))
-
-
-def pulled(image: FoundImage, output: str, blobs: Sequence[PulledBlob]) -> PulledImage:
+def pulled(image: RegistryImage, output: str, blobs: Sequence[PulledBlob]) -> PulledImage:
     return PulledImage(
-        reference=str(registry_reference(image).with_digest(image.digest)),
+        reference=image.by_digest,
         digest=image.digest,
         output=output,
         fetched=sum(blob.fetched for blob in blobs),
@@ -119,7 +97,7 @@ def pull(
         Layout.check(output)
     elif is_directory(output):
         raise InputError(f"{output}: is a directory", next_step="name a file for the archive")
-    image = open_registry(session, target, platform, all_platforms=all_platforms)
+    image = open_registry_image(session, target, platform, all_platforms=all_platforms)
     fetcher = session.fetcher(all_blobs(session, image))
     if archive:
         return _into_archive(session, image, fetcher, output)
@@ -128,7 +106,7 @@ def pull(
         return _into_layout(session, image, fetcher, layout)
 
 
-def _into_layout(session: Session, image: FoundImage, fetcher: Fetcher, layout: Layout) -> PulledImage:
+def _into_layout(session: Session, image: RegistryImage, fetcher: Fetcher, layout: Layout) -> PulledImage:
     partials = {blob.digest: layout.unfinished / f"{blob.digest[7:]}.partial" for blob in image.graph.blobs}
     missing = [blob for blob in _largest_first(image.graph.blobs) if not layout.has(blob)]
     _check_room(layout.root, sum(max(0, blob.size - _size_of(partials[blob.digest])) for blob in missing))
@@ -157,14 +135,14 @@ def _into_layout(session: Session, image: FoundImage, fetcher: Fetcher, layout: 
     done = together(session, fetch, missing)
     for node in image.graph.nodes:
         layout.add(node.data)
-    layout.publish({name_with_tag(image): image.root.descriptor})
+    layout.publish({image.with_tag: image.root.descriptor})
     with suppress(OSError):  # where another pull goes on
         layout.unfinished.rmdir()
     return pulled(image, str(layout.root), [*present, *done])
 
 
-def _into_archive(session: Session, image: FoundImage, fetcher: Fetcher, output: Path) -> PulledImage:
-    layout = pieces(image.root, image.manifest, name_with_tag(image))
+def _into_archive(session: Session, image: RegistryImage, fetcher: Fetcher, output: Path) -> PulledImage:
+    layout = pieces(image.root, image.manifest, image.with_tag)
     places = {piece.content.digest: piece.offset for piece in layout if isinstance(piece.content, Descriptor)}
     blobs = {blob.digest: blob.size for blob in image.graph.blobs}
     real = real_path(output)

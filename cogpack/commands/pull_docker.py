@@ -13,16 +13,15 @@ from cogpack.commands.pull import (
     PulledBlob,
     PulledImage,
     all_blobs,
-    name_with_tag,
-    open_registry,
     pulled,
-    registry_reference,
 )
 from cogpack.errors import CogpackError, UnavailableError
 from cogpack.images.archive import pieces
-from cogpack.images.image import PLATFORM, FoundImage, title
+from cogpack.images.image import PLATFORM, title
+from cogpack.images.registry import RegistryImage
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor
+from cogpack.opening import open_registry_image
 from cogpack.progress import asking, shown
 from cogpack.registry.server.through import PullThrough, Served
 from cogpack.session import Session
@@ -74,7 +73,7 @@ def pull_into(session: Session, target: str, engine: Engine, *, platform: str | 
         ask(session.progress)
     else:
         _ask(session, engine)
-    image = open_registry(session, target, platform)
+    image = open_registry_image(session, target, platform)
     feed = _Feed(session, image)
     if engine is DOCKER and not _is_local():
         feed.load()
@@ -114,11 +113,11 @@ class _NeverCameError(UnavailableError):
 
 
 class _Feed:
-    def __init__(self, session: Session, image: FoundImage) -> None:
+    def __init__(self, session: Session, image: RegistryImage) -> None:
         self._session = session
         self._image = image
         self._manifest = image.manifest
-        self._name = name_with_tag(image)
+        self._name = image.with_tag
         self._fetcher = session.fetcher(all_blobs(session, image))
         self._came: dict[str, int] = {}
         self._failed: CogpackError | None = None
@@ -142,7 +141,7 @@ class _Feed:
             names = {
                 "source": through.reference,
                 "name": self._name,
-                "digest": str(registry_reference(self._image).with_digest(self._image.digest)),
+                "digest": self._image.by_digest,
                 "platform": str(self._image.config().platform) or str(PLATFORM),
             }
             try:

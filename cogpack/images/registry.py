@@ -10,9 +10,10 @@ from cogpack.errors import CogpackError
 from cogpack.http import Response
 from cogpack.images.base import Blobs
 from cogpack.images.graph import Node
-from cogpack.images.image import title
+from cogpack.images.image import FoundImage, title
 from cogpack.images.referrers import add_to_fallback, check_count, fallback_entries, of_type
 from cogpack.oci import CONFIG_LIMIT, MANIFEST_TYPES, OCI_INDEX, Descriptor, FoundManifest, Index, decode
+from cogpack.reference import Reference
 from cogpack.registry.pull.connections import Fetcher
 from cogpack.registry.repository import Repository
 
@@ -125,6 +126,23 @@ class RegistryImages:
 
     def filling(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+
+class RegistryImage(FoundImage, frozen=True, kw_only=True):
+    """An image, or an index of several, that was found in a registry by its `reference`."""
+
+    images: RegistryImages
+    reference: Reference
+
+    @property
+    def by_digest(self) -> str:
+        return str(self.reference.with_digest(self.digest))
+
+    @property
+    def with_tag(self) -> str:
+        """Name it HOST/NAME:TAG; a digest is no tag, but engines and archives want one."""
+        tag = self.reference.tag or ("latest" if self.reference.digest is None else self.digest[7:19])
+        return str(self.reference.with_tag(tag))
 
 
 class _Reading:

@@ -206,7 +206,7 @@ def test_what_came_twice_is_not_taken_from_what_was_reused() -> None:
     ]
 
     class Image:
-        address = Address.parse("h.io/a")
+        by_digest = "h.io/a@sha256:" + "3" * 64
         digest = Digest("sha256:" + "3" * 64)
 
     told = pulled(Image(), "out", blobs)  # type: ignore[arg-type]
