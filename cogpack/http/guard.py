@@ -31,11 +31,21 @@ class Guard:
     """Holds the rule, and what it needs to know: which hosts were met at a public address. Thread-safe."""
 
     def __init__(self, resolver: Resolver = resolve) -> None:
-        self.resolver = resolver
+        self._resolver = resolver
         self._public: dict[str, bool] = {}
+        self._silent: set[str] = set()
+
+    def addresses(self, host: str, port: int) -> Sequence[str]:
+        """Resolve `host`; addresses that said nothing go last, else each connection would wait for them."""
+        return sorted(self._resolver(host, port), key=lambda address: address in self._silent)
+
+    def missed(self, address: str) -> None:
+        """Remember that nothing came from `address`, as where IPv6 leads nowhere."""
+        self._silent.add(address)
 
     def met(self, host: str, address: str) -> None:
         """Remember that `host` was connected to at `address`. Public once is public for good."""
+        self._silent.discard(address)
         self._public[host] = self._public.get(host, False) or address_kind(address) == "public"
 
     def check(self, host: str, addresses: Sequence[str], *, origin: str) -> None:
@@ -70,7 +80,7 @@ class Guard:
             return kind == "public"
         if host not in self._public:  # reached through a proxy, or not by us
             try:
-                addresses = self.resolver(host, 443)
+                addresses = self._resolver(host, 443)
             except OSError:
                 return True
             return any(address_kind(address) == "public" for address in addresses)

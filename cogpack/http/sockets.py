@@ -56,7 +56,7 @@ class Backend(httpcore.NetworkBackend):
         deadlines = _deadlines(timeout)
         name = host.strip("[]").rstrip(".")
         try:
-            addresses = self._guard.resolver(name, port)
+            addresses = self._guard.addresses(name, port)
         except OSError as error:
             raise httpcore.ConnectError(f"{name} has no address: {error.strerror or error}") from error
         if self._origin is not None:
@@ -67,6 +67,7 @@ class Backend(httpcore.NetworkBackend):
             try:
                 connected = _connect(address, port, deadlines)
             except TimeoutError as error:
+                self._guard.missed(address)
                 failure = httpcore.ConnectTimeout(f"{address}: {error}")
             except OSError as error:
                 failure = httpcore.ConnectError(f"{address}: {error.strerror or error}")

@@ -4,7 +4,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from support.sockets import Place, answer, talking
@@ -154,6 +154,28 @@ def test_an_address_that_swallows_everything_is_given_up() -> None:
         finally:
             for one in waiting:
                 one.close()
+
+
+def test_an_address_that_swallows_everything_is_waited_for_once_and_then_asked_last() -> None:
+    """As IPv6 does that leads nowhere: each connection would have waited for it."""
+
+    def resolver(name: str, port: int) -> list[str]:
+        return ["127.0.0.9", "127.0.0.1"]
+
+    with (
+        talking(lambda connection, _: answer(connection, Connection="close")) as place,
+        socket.create_server(("127.0.0.9", place.port), backlog=0) as full,
+        Http(resolver=resolver, limits=Limits(connect=0.4, answer=0.4)) as http,
+        ExitStack() as waiting,
+    ):
+        for _ in range(4):  # fills the queue of connections
+            one = waiting.enter_context(socket.socket())
+            one.settimeout(0)
+            one.connect_ex(("127.0.0.9", place.port))
+        url = place.url("localhost")
+        assert http.request("GET", url, origin=url, tries="once").status == 200
+        waiting.enter_context(full.accept()[0])  # now it would take a connection, and say nothing
+        assert http.request("GET", url, origin=url, tries="once").status == 200
 
 
 def test_the_clock_of_an_answer_starts_anew_with_each_request_of_a_tunnel() -> None:

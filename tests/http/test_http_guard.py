@@ -130,7 +130,7 @@ def test_a_name_that_changes_between_check_and_use_is_never_used_unchecked() -> 
         return next(answers)
 
     guard = Guard(rebinding)
-    guard.check("evil.example", guard.resolver("evil.example", 80), origin="registry.example")
+    guard.check("evil.example", guard.addresses("evil.example", 80), origin="registry.example")
     with serving(lambda _: (200, {}, b"")) as fake, Http(resolver=rebinding) as http:
         port = fake.address.rpartition(":")[2]
         with pytest.raises(InputError, match="this machine itself"):
