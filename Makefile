@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test nightly check fmt packages loaders clean
+.PHONY: demo quick test nightly check fmt packages loaders clean
 
 demo: $(VENV)/installed
 	$(BIN)/python scripts/demo.py
@@ -12,7 +12,12 @@ test: $(VENV)/installed-tests packages check
 	$(BIN)/python examples/minilm/fetch_weights.py
 	$(BIN)/python -m pytest
 
-# The same at full size: long transfers of 50 GB, which want 56 GB of disk, 10,000 examples, a bad line of 5 x 2 GiB.
+# What to run after each change: each verb and each sink once, and what takes no time.
+quick: export COGPACK_EXAMPLES ?= 20
+quick: check
+	$(BIN)/python -m pytest -q -m "not integration and not slow" --hypothesis-profile=quick --durations=3 --durations-min=1
+
+# All of it at full size: long transfers of 50 GB, which want 56 GB of disk, 10,000 examples, a bad line of 5 x 2 GiB.
 nightly: export COGPACK_LONG_GB ?= 50
 nightly: export COGPACK_EXAMPLES ?= 10000
 nightly: export COGPACK_BAD_LINE_MIB ?= 2048

@@ -71,6 +71,7 @@ def test_what_would_have_no_effect_or_another_one_is_refused(arguments: tuple[st
     assert re.match(r"error: cogpack [a-z ]+: --[a-z-]+: expected .*\nnext: see cogpack [a-z ]+ --help\n$", done.stderr)
 
 
+@pytest.mark.slow
 def test_a_standard_output_without_room_is_no_bug(tmp_path: Path) -> None:
     (tmp_path / "cog.yaml").write_text("predict: predict.py:Predictor\n")
     (tmp_path / "predict.py").write_text(

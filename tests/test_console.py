@@ -156,6 +156,7 @@ def test_the_thread_that_tells_of_long_tasks_ends_with_the_command(monkeypatch: 
     assert stream.getvalue() == "send     a layer  10 B"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 def test_every_finished_line_stays_and_no_bar_does(seed: int) -> None:
     """F4: 8 threads with 5 tasks each."""

@@ -84,6 +84,7 @@ def bomb_of_zstd(*, frames: bool) -> Iterator[bytes]:
             yield packed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bomb", [bomb_of_gzip, lambda: bomb_of_zstd(frames=True), lambda: bomb_of_zstd(frames=False)])
 def test_a_bomb_is_ended_early_and_in_little_memory(bomb: object) -> None:
     """P16: a thousand bytes of one, beyond 64 MiB, are not a layer."""
@@ -96,6 +97,7 @@ def test_a_bomb_is_ended_early_and_in_little_memory(bomb: object) -> None:
     tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_a_layer_of_zeros_that_is_small_is_none() -> None:
     assert len(unpacked(gzip.compress(bytes(60 * MiB)))) == 60 * MiB
 

@@ -231,6 +231,7 @@ def test_no_verb_takes_a_layout_whose_files_are_two(
             act()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelled", TWICE)
 @pytest.mark.parametrize("key", OF_A_CONFIG)
 def test_a_config_that_is_two_is_not_read(

@@ -18,6 +18,8 @@ from cogpack.oras import Registry
 from cogpack.oras.responses import Address
 from cogpack.registry.server import Server, User
 
+pytestmark = pytest.mark.slow
+
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 DIRECTORY = "application/vnd.oci.image.layer.v1.tar+gzip"

@@ -166,6 +166,7 @@ def test_an_error_holds_no_secret_from_the_beginning() -> None:
     assert (str(error), error.message, error.next_step) == ("h: *** is wrong", "h: *** is wrong", "change ***")
 
 
+@pytest.mark.slow
 def test_of_very_many_secrets_the_latest_are_remembered() -> None:
     redactor = Redactor()
     redactor.learn(*(f"planted-{number:05}" for number in range(3000)))

@@ -15,6 +15,8 @@ from cogpack.disk import DiskError
 from cogpack.resolve.wheels.failures import failure
 from cogpack.resolve.wheels.target import TargetPython
 
+pytestmark = pytest.mark.slow
+
 COGPACK = f"{sys.executable} -m cogpack"
 PROJECT = {
     "cog.yaml": 'build:\n  python_version: "3.13"\npredict: "predict.py:Predictor"\n',
@@ -37,6 +39,7 @@ def shell(project: Path, line: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["2>&-", "2>/dev/full", "<&-", "<&- 2>&-"])
 def test_a_result_comes_whatever_became_of_the_other_streams(project: Path, end: str) -> None:
     done = shell(project, f"{COGPACK} schema {end}")
@@ -45,12 +48,14 @@ def test_a_result_comes_whatever_became_of_the_other_streams(project: Path, end:
     assert done.stdout == shell(project, f"{COGPACK} schema").stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["2>&-", "2>/dev/full"])
 def test_an_error_that_nobody_hears_has_its_exit_code(project: Path, end: str) -> None:
     (project / "predict.py").write_text("def predict(:\n")
     assert shell(project, f"{COGPACK} schema {end}").returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["schema", "--version", "help", "help push", "completion bash", "version"])
 @pytest.mark.parametrize(("end", "why"), [(">&-", "it was closed"), (">/dev/full", os.strerror(errno.ENOSPC))])
 def test_a_result_that_can_not_be_printed_is_an_error(project: Path, words: str, end: str, why: str) -> None:
@@ -93,6 +98,7 @@ def started(words: str, project: Path, before: str = "") -> "subprocess.Popen[st
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "before", "code"),
     [(signal.SIGHUP, "", 129), (signal.SIGTERM, "", 143), (signal.SIGHUP, "trap '' HUP;", None)],

@@ -60,6 +60,7 @@ def test_every_command_has_an_example_that_it_reads_and_every_argument_a_help(na
     assert name.removeprefix("cogpack ").split()[-1] in README, "it stands in the table of commands"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_every_help_is_printed_by_help_and_by_h(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = name.split()[1:]
@@ -131,6 +132,7 @@ def test_what_does_not_exist_is_one_line_with_the_nearest_name(
     assert said(capsys, *words.split()) == (2, f"error: {error}\nnext: {advice}\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", [*COMMANDS, *(line.removeprefix("cogpack ") for line in ANSWERS)])
 def test_words_of_other_tools_have_a_next_step_that_exists(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, err = said(capsys, *word.split())

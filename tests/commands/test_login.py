@@ -324,6 +324,7 @@ def test_a_password_is_no_argument(machine: Machine) -> None:
         assert "--password-stdin" in err or option == "-p"
 
 
+@pytest.mark.slow
 def test_a_terminal_is_asked_and_shows_no_password(machine: Machine, registry: Fake) -> None:
     main, other = pty.openpty()
     process = subprocess.Popen(

@@ -64,6 +64,7 @@ def image(root: Path, **weights: tuple[Rule, bytes]) -> Path:
     return root / "layout"
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(data=files())
 def test_what_is_split_and_joined_has_the_same_tensors(tmp_path_factory: object, data: bytes) -> None:
@@ -228,6 +229,7 @@ def test_a_file_that_the_image_does_not_have_is_named(session: Session, tmp_path
         verify_weights(session, str(layout), tmp_path / "files")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "layers", "count"),
     [

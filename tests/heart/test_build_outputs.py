@@ -8,6 +8,8 @@ from support.world import World, noise, ok
 from cogpack.errors import InputError
 from cogpack.layout import Layout
 
+pytestmark = pytest.mark.slow
+
 FILES = {"model/w.pt": noise(100_000), "notes.txt": "read me"}
 
 

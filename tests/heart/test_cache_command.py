@@ -12,6 +12,8 @@ from support.world import World, ok
 
 from cogpack.cache import Kept, clean, items, prune
 
+pytestmark = pytest.mark.slow
+
 DAY = 24 * 3600.0
 
 

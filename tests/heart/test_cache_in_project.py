@@ -3,6 +3,8 @@
 import pytest
 from support.world import World, noise, ok
 
+pytestmark = pytest.mark.slow
+
 TAG = "Signature: 8a477f597d28d172789f06886806bc55\n"
 
 

@@ -6,6 +6,8 @@ import pytest
 from support.privileges import read_only
 from support.world import Project, World, ok
 
+pytestmark = pytest.mark.slow
+
 LOOKING = [("plan",), ("push", "--dry-run"), ("weights", "ls"), ("schema",)]
 
 

@@ -16,6 +16,8 @@ from support.world import Project, World, ok
 from cogpack.resolve.debs import BASE_PACKAGES
 from cogpack.resolve.debs import release as release_module
 
+pytestmark = pytest.mark.slow
+
 BAD = "#!/bin/sh\nadduser --system app\n"
 GOOD = "#!/bin/sh\nset -e\nexit 0\n"
 LONG = {"md5sums": "".join(f"{hashlib.sha256(str(n).encode()).hexdigest()}\n" for n in range(2000))}

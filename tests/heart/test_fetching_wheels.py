@@ -17,6 +17,8 @@ from support.world import Project, World, noise, ok
 
 from cogpack.oci import LAYER_NAME
 
+pytestmark = pytest.mark.slow
+
 LARGE = 4_100_000
 """Bytes of a wheel that is a layer of its own."""
 SOON = 20.0

@@ -19,6 +19,8 @@ from cogpack.lockfile import Lock, read_lock
 from cogpack.planning.moving import MovingLayer
 from cogpack.session import Session, Settings
 
+pytestmark = pytest.mark.slow
+
 LOCKED = [("plan",), ("push", "TARGET"), ("push", "TARGET", "--locked"), ("build", "-o", "../out"), ("lock", "--check")]
 HEAD = 'version = 2\nrequires = "cogpack>=0.2.0"\nformat = 2\n'
 

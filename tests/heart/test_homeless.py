@@ -10,6 +10,8 @@ from support.privileges import read_only, unprivileged
 from support.wheels import make_wheel
 from support.world import World, noise, ok
 
+pytestmark = pytest.mark.slow
+
 NO_PLACE = {"HOME": "", "COGPACK_CACHE_DIR": "", "XDG_CACHE_HOME": "", "XDG_STATE_HOME": ""}
 
 

@@ -11,6 +11,8 @@ from test_json_reference import RESULTS, top
 
 from cogpack import __version__
 
+pytestmark = pytest.mark.slow
+
 
 def one(text: str) -> Any:
     """The only document of standard output."""

@@ -13,6 +13,8 @@ from support.world import Project, World, ok
 
 from cogpack.oci import OCI_INDEX
 
+pytestmark = pytest.mark.slow
+
 COMMIT_TIME = "2026-11-28T09:30:00+01:00"
 CREATED = "2026-11-28T08:30:00Z"
 PREFIX = "org.opencontainers.image."

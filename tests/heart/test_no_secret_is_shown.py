@@ -9,6 +9,8 @@ import pytest
 from support.fake_http import Answer, Request, serving
 from support.world import Done, World, ok
 
+pytestmark = pytest.mark.slow
+
 WORD = "planted"
 """Part of each secret: passwords, tokens, users of addresses, queries."""
 

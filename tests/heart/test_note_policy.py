@@ -11,6 +11,8 @@ from cogpack.errors import InputError
 from cogpack.machine import read_machine
 from cogpack.notes import Code
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 ODD = "oddity: 1\n"
 """A line of cog.yaml that is a note: `unknown-key`."""

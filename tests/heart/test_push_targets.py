@@ -13,6 +13,8 @@ from support.world import Project, World, noise, ok
 
 from cogpack.registry.server import Server
 
+pytestmark = pytest.mark.slow
+
 FILES = {"model/w.pt": noise(1_200_000)}
 BIG = 1_500_000
 """Bytes of a wheel whose layer is worth copying."""

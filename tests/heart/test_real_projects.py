@@ -12,6 +12,8 @@ from support.world import PREDICTOR, Project, World, install_docker, noise, ok
 
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 
+pytestmark = pytest.mark.slow
+
 WEIGHT = noise(2_000_000)
 FILES = {"model/w.pt": WEIGHT, "notes.txt": "read me"}
 VERBS = [

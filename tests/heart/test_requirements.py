@@ -11,6 +11,8 @@ from support.index import index
 from support.wheels import make_wheel
 from support.world import World, ok
 
+pytestmark = pytest.mark.slow
+
 SITE = "opt/venv/lib/python/site-packages"
 SECRET = "s3cr3t-t0k3n"
 

@@ -12,6 +12,8 @@ from support.world import Project, World, noise, ok
 from cogpack.console import Live
 from cogpack.lockfile import read_lock
 
+pytestmark = pytest.mark.slow
+
 NUMBER = r"[0-9.]+ [kMG]?B"
 TIME = r"(?:[0-9]+ min )?[0-9.]+ s"
 

@@ -15,6 +15,8 @@ from support import plain
 from support.wheels import make_wheel
 from support.world import MANIFEST, Project, World, ok
 
+pytestmark = pytest.mark.slow
+
 SITE = "opt/venv/lib/python/site-packages"
 
 

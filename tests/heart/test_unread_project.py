@@ -161,7 +161,7 @@ TENSORS = [(name, "F32", [700, 1000]) for name in "abc"]
         ("w.pt", WEIGHT, "none", 1),
     ],
 )
-@pytest.mark.parametrize("compression", ["none", "zstd"])
+@pytest.mark.parametrize("compression", ["none", pytest.param("zstd", marks=pytest.mark.slow)])
 def test_weights_of_every_cut_go_into_every_sink(
     world: World, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes, split: str, layers: int, compression: str
 ) -> None:

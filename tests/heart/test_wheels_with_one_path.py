@@ -10,6 +10,8 @@ from support.index import index
 from support.wheels import make_wheel
 from support.world import Project, World, noise, ok
 
+pytestmark = pytest.mark.slow
+
 SITE = "opt/venv/lib/python/site-packages"
 LARGE = noise(4_100_000)
 

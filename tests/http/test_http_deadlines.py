@@ -197,6 +197,7 @@ FLOODS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=list(FLOODS))
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_what_comes_without_end_and_is_no_answer_ends_with_the_answers_time(flood: bytes, method: str) -> None:

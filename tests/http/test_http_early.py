@@ -162,6 +162,7 @@ def test_a_body_of_another_size_than_announced_is_never_a_whole_request(
         assert got.get(timeout=30) == arrived
 
 
+@pytest.mark.slow
 def test_a_server_that_takes_a_byte_now_and_then_is_dropped(environment: dict[str, str]) -> None:
     done: list[bool] = []
 

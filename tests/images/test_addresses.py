@@ -49,6 +49,7 @@ def test_a_text_is_a_reference_or_a_directory_or_refused(text: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [LONG, f"./{LONG}", f"{LONG}:v1", "d/" * 3000, "h.io/" + LONG])
 @pytest.mark.parametrize(
     "verb",

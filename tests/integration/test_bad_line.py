@@ -28,6 +28,8 @@ from cogpack.registry.push.mounts import Mounts
 from cogpack.registry.repository import Repository
 from cogpack.sinks.registry import RegistrySink
 
+pytestmark = pytest.mark.slow
+
 MiB = 1024 * 1024
 LAYERS = 24
 SIZE = int(os.environ.get("COGPACK_BAD_LINE_MIB", "96")) * MiB // LAYERS

@@ -16,6 +16,8 @@ from support.personalities import DIST28
 
 from cogpack.cli import run
 
+pytestmark = pytest.mark.slow
+
 ENDED = 5.0
 """Seconds from the signal to the end of the process, by F36; 0.04 to 0.32 were measured."""
 

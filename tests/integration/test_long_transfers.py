@@ -34,6 +34,8 @@ from cogpack.layout import Layout
 from cogpack.oci import Descriptor
 from cogpack.registry.pull.blob import WINDOW
 
+pytestmark = pytest.mark.slow
+
 SIZE = int(float(os.environ.get("COGPACK_LONG_GB", "0.25")) * 1e9)
 MEMORY = 150 * MiB
 CONFIGURATION = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'

@@ -97,6 +97,7 @@ def test_several_megabytes_unpack_too(codec: Codec) -> None:
     assert b"".join(decompressed(chunked(stored, [65_537]))) == plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", CODECS, ids=by_profile)
 def test_the_bytes_do_not_depend_on_the_number_of_cores(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     made = set()
@@ -106,6 +107,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_cores(codec: Codec, monkeypatc
     assert len(made) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Gzip, Zstd], ids=["gzip", "zstd"])
 def test_passes_beside_each_other_share_one_measure_of_memory(
     kind: type[Gzip | Zstd], monkeypatch: pytest.MonkeyPatch
@@ -264,6 +266,7 @@ def peak(work: Iterator[bytes]) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_a_bomb_is_stopped_where_it_exceeds_its_promise() -> None:
     deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     bomb = b"".join(deflater.compress(bytes(BLOCK)) for _ in range(256)) + deflater.flush()
@@ -273,6 +276,7 @@ def test_a_bomb_is_stopped_where_it_exceeds_its_promise() -> None:
     assert hasher.size < 3 * BLOCK
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", CODECS, ids=by_profile)
 def test_memory_does_not_grow_with_the_layer(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 2)

@@ -202,6 +202,7 @@ def plain_regex(pattern: str) -> str:
 PIECES = st.lists(st.sampled_from(["**", "**", "/", "/", "a", "b", "*", "?", "ab"]), min_size=1, max_size=9)
 
 
+@pytest.mark.slow
 @settings(max_examples=2000)
 @given(PIECES.map("".join), st.lists(st.sampled_from(["a", "b", "ab", "aab", "ba", "abab"]), min_size=1, max_size=6))
 @example("**/a/**/b/**/ab", ["a", "b", "a", "b", "ab"])

@@ -342,6 +342,7 @@ def test_an_unreadable_directory_is_named(tmp_path: Path) -> None:
         found.files()
 
 
+@pytest.mark.slow
 def test_a_large_project_is_listed_quickly(tmp_path: Path) -> None:
     found = project(tmp_path, {".dockerignore": "\n".join(f"**/x{n}*.tmp" for n in range(30))})
     for directory in range(20):

@@ -18,6 +18,8 @@ from cogpack.registry.credentials import Credentials
 from cogpack.registry.probe import Probed, probe
 from cogpack.registry.repository import Repository
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def http() -> Iterator[Http]:
@@ -38,6 +40,7 @@ def verdicts(found: Probed) -> dict[str, bool | None]:
     return {finding.what: finding.works for finding in found.findings}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("personality", "shapes", "differs"),
     [

@@ -24,6 +24,8 @@ from cogpack.registry.profiles import Profile
 from cogpack.registry.pull.connections import Fetcher
 from cogpack.registry.repository import Repository
 
+pytestmark = pytest.mark.slow
+
 PASSWORD, IDENTITY, TOKEN, HELPER = "planted-password", "planted-refresh", "planted-token", "planted-by-helper"
 PLANTED = (PASSWORD, IDENTITY, TOKEN, HELPER, "cGxhbnRlZ", "planted")
 
@@ -117,6 +119,7 @@ FAULTS = {  # more often than a host that was there is asked again
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("kind", ["POST session", "PUT session", "PATCH session", "GET blob", "GET token"])
 def test_no_failure_of_a_transfer_shows_a_token_or_a_signature(

@@ -232,6 +232,7 @@ def test_what_is_read_is_valid_and_reads_the_same_again(pieces: list[str]) -> No
     assert [line.text for line in again.required] == [line.text for line in found.required]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -21,6 +21,8 @@ from cogpack.reference import Reference
 from cogpack.session import Session, Settings
 from cogpack.sinks.registry import RegistrySink
 
+pytestmark = pytest.mark.slow
+
 SIZE = 3 * 1024 * 1024
 DATA = random.Random(5).randbytes(SIZE)
 
@@ -116,6 +118,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
 def test_a_layer_that_the_other_registry_does_not_give_is_made_here(

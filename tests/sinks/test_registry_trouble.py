@@ -97,6 +97,7 @@ def test_f1_a_layer_that_breaks_once_is_sent_again_and_the_others_go_on_undistur
     assert registry.tags["a/b"] == {"v1": done.descriptor.digest}
 
 
+@pytest.mark.slow
 def test_f2_a_layer_that_always_breaks_is_tried_in_every_shape_named_and_no_tag_is_written(
     registry: FakeRegistry, tmp_path: Path
 ) -> None:
@@ -146,6 +147,7 @@ def is_written_to(file: Path) -> None:
     os.utime(file, ns=(1, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [grows, shrinks, is_replaced, is_written_to])
 @pytest.mark.parametrize("codec", [Uncompressed(), Gzip()], ids=["plain", "gzip"])
 @pytest.mark.parametrize("known", [True, False])
@@ -181,6 +183,7 @@ def test_f29_a_file_that_changes_while_it_goes_out_is_named_and_nothing_comes_of
 QUICK = Limits(answer=0.4, idle=0.4, rate=1 << 30, window=0.4, refusal=0.2, connect=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [Fault("stall", after=1, times=99), Fault("slow", after=1, rate=100_000, times=99)])
 def test_f30_a_registry_that_takes_nothing_or_next_to_nothing_is_dropped_and_given_up(
     registry: FakeRegistry, tmp_path: Path, how: Fault
@@ -194,6 +197,7 @@ def test_f30_a_registry_that_takes_nothing_or_next_to_nothing_is_dropped_and_giv
     assert not registry.blobs.get("a/b")
 
 
+@pytest.mark.slow
 def test_f30_silence_twice_is_not_taken_for_a_limit_of_time(
     registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +209,7 @@ def test_f30_silence_twice_is_not_taken_for_a_limit_of_time(
     assert registry.kinds("PATCH session") == []  # which would be chunks, the way round a limit of time
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [True, False])
 def test_f31_an_upload_whose_answers_drip_is_dropped_and_given_up(
     registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
@@ -272,6 +277,7 @@ KINDS = ("PUT session", "PUT session", "PATCH session", "PATCH session", "POST s
          "PUT manifest", "HEAD manifest", "GET manifest")  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(int(os.environ.get("COGPACK_EXAMPLES", "24"))))
 def test_whatever_a_registry_is_and_does_an_image_is_whole_there_or_the_push_failed(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

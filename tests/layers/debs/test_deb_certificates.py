@@ -34,6 +34,7 @@ def test_the_subject_hash_is_openssls(certificate: Path) -> None:
     assert subject_hash(certificate.read_bytes(), "made") == openssl_hash(certificate)
 
 
+@pytest.mark.slow
 @needs_openssl
 @pytest.mark.skipif(not HOST.is_dir(), reason="this host has no certificates of Mozilla's to compare with")
 def test_the_subject_hash_is_openssls_for_the_webs_authorities() -> None:

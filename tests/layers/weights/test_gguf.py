@@ -210,6 +210,7 @@ class Endless(io.RawIOBase):
 TEXTS = struct.pack("<IIQ", ARRAY, 8, 500_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "again"),
     [

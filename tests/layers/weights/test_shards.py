@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.safetensors_files import files, made
@@ -73,6 +74,7 @@ def labels(data: bytes, target: int) -> list[str]:
     return [name[len("model-") : -len("-01234567.safetensors")] for name in named(data, target)]
 
 
+@pytest.mark.slow
 def test_a_stack_is_cut_in_aligned_runs_with_embeddings_below_and_the_head_on_top() -> None:
     wide = 1024
     assert labels(llama(10, wide=wide), 4 * 8 * wide**2) == [

@@ -107,6 +107,7 @@ def test_a_split_gguf_file_has_its_keys_in_a_small_layer_on_top(folder: Folder) 
     assert first.content.size < 1024
 
 
+@pytest.mark.slow
 def test_there_are_never_more_layers_than_an_image_bears(folder: Folder) -> None:
     cut = made([(f"layers.{n}.w", "U8", [MiB]) for n in range(100)])
     layers = folder.arrange([folder.weight("model.safetensors", cut, "tensor")], 1 * MiB)
@@ -142,6 +143,7 @@ def links(layer: LayerSource) -> dict[str, str]:
     return {entry.path: entry.target for entry in layer.entries() if isinstance(entry, HardLink)}
 
 
+@pytest.mark.slow
 def test_equal_weights_lie_in_one_layer_that_of_the_first(folder: Folder) -> None:
     large, small = random.Random(1).randbytes(70 * MiB), random.Random(2).randbytes(2 * MiB)
     names = {"a.bin": large, "b.bin": large[:-1], "c.bin": small, "d/a.bin": large, "e.bin": small, "f.bin": b"x"}
@@ -173,6 +175,7 @@ def test_equal_parts_of_one_file_are_stored_once(folder: Folder) -> None:
     assert [target.rpartition("/")[2] for target in links(first).values()] == ["00000", "00000"]
 
 
+@pytest.mark.slow
 def test_of_equal_weights_the_layers_of_a_known_and_an_unread_checkout_are_the_same(folder: Folder) -> None:
     """Whatever of the two was read before."""
     data = random.Random(1).randbytes(65 * MiB)

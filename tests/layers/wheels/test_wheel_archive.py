@@ -88,6 +88,7 @@ def test_content_is_the_same_in_pieces_of_any_size_and_as_often_as_asked(place: 
     assert raw.crc32 == zlib.crc32(data)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(cut=st.floats(0, 1), flips=st.lists(st.tuples(st.floats(0, 1), st.integers(1, 255)), max_size=3))
 def test_a_damaged_archive_is_refused_or_gives_its_own_bytes(
@@ -234,6 +235,7 @@ def test_a_member_inside_another_is_refused(place: Path) -> None:
     assert "'outer' overlaps another member" in fault(place)
 
 
+@pytest.mark.slow
 def test_a_bomb_is_refused_before_it_is_unpacked(place: Path) -> None:
     with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb", bytes(200 * 1024 * 1024))
@@ -247,6 +249,7 @@ def test_what_is_no_zip_is_refused(place: Path) -> None:
         assert "no zip archive" in fault(place)
 
 
+@pytest.mark.slow
 def test_many_members_take_little_time(place: Path) -> None:
     with zipfile.ZipFile(place, "w") as archive:
         for number in range(20_000):

@@ -70,6 +70,7 @@ def test_every_package_comes_once_and_after_what_it_needs_where_it_can(requires:
             assert other not in requires or other == name or cyclic or found.index(other) < found.index(name)
 
 
+@pytest.mark.slow
 def test_pip_installs_in_this_order(tmp_path: Path) -> None:
     pytest.importorskip("pip", reason="this Python has no pip to compare with")
     requires = {

@@ -108,6 +108,7 @@ def test_record_lists_every_file_with_its_true_hash(full: Path) -> None:
             assert ",".join(row[1:]) == record_row("", read(files[path])).strip().lstrip(",")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("pip") is None, reason="this Python has no pip to compare with")
 def test_pip_installs_the_same_files(full: Path, tmp_path: Path) -> None:
     root = tmp_path / "root"

@@ -150,6 +150,7 @@ def test_the_wall_clock_may_jump(http: Http, server: TokenServer, monkeypatch: p
         assert one.fresh_header() == f"Bearer {server.issued[0]}"
 
 
+@pytest.mark.slow
 def test_a_refresh_that_fails_keeps_the_old_token_until_it_is_refused(
     http: Http, server: TokenServer, clock: Clock
 ) -> None:

@@ -28,6 +28,8 @@ from cogpack.registry.credentials.clouds.azure import Azure
 from cogpack.registry.credentials.clouds.extra import monotonic
 from cogpack.registry.credentials.clouds.gcp import Gcp
 
+pytestmark = pytest.mark.slow
+
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 GAR = "europe-docker.pkg.dev"
 ACR = "example.azurecr.io"

@@ -380,6 +380,7 @@ class Line:
         return part
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.99])
 @pytest.mark.parametrize("pace", [MiB, 13 * MiB, 40 * MiB])
 @pytest.mark.parametrize("seconds", [12, 40, 60])

@@ -330,6 +330,7 @@ def test_a_blob_in_chunked_transfer_coding_is_read(pull: Pulls, registry: FakeRe
     assert pull.final.read_bytes() == DATA
 
 
+@pytest.mark.slow
 def test_a_range_that_crawls_is_asked_for_again(
     pull: Pulls, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,8 @@ from cogpack.registry.pull import connections
 from cogpack.registry.pull.foreign import ForeignLayers
 from cogpack.session import Session, Settings
 
+pytestmark = pytest.mark.slow
+
 FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 WINDOWS = random.Random(16).randbytes(2 * MiB + 5)
 OWN = b"our own layer"

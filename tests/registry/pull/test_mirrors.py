@@ -35,6 +35,8 @@ from cogpack.registry.pull.mirrors import Mirrors
 from cogpack.resolve.base_image import resolve_base_image
 from cogpack.session import Session, Settings
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = random.Random(1).randbytes(2 * MiB)
 
 

@@ -457,6 +457,7 @@ def test_f16_fresh_tokens_that_are_refused_for_ever_end_after_two_bodies_too(lik
 # F17, and good answers as early
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("then", ["drain", "close", "stall"])
 @pytest.mark.parametrize("known", [True, False])
 def test_f17_an_early_401_costs_part_of_one_body_whatever_the_registry_does_then(
@@ -490,6 +491,7 @@ def test_f17_an_early_413_ends_each_shape_and_is_the_error(
     assert registry.kinds(SENT, PATCH) == [SENT, PATCH]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["put", "stream", "chunks"])
 @pytest.mark.parametrize("known", [True, False])
 def test_a_good_answer_to_a_part_of_a_body_is_not_believed(
@@ -888,6 +890,7 @@ def test_f40_every_size_arrives_in_every_shape(
         assert body.drained >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "hex_"),
     [  # of zeros: `head -c SIZE /dev/zero | sha256sum`

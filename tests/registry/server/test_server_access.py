@@ -13,6 +13,8 @@ from support.wire import codes, digest_of
 from cogpack.errors import InputError
 from cogpack.registry.server import Server, User
 
+pytestmark = pytest.mark.slow
+
 
 def basic(user: str, password: str, scheme: str = "Basic") -> dict[str, str]:
     return {"Authorization": f"{scheme} {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}

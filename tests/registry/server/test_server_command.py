@@ -15,6 +15,8 @@ from support import plain
 from support.validate import validate_layout
 from support.wire import begin, digest_of, location, manifest_of, push_blob, put_manifest
 
+pytestmark = pytest.mark.slow
+
 DATA = random.Random(7).randbytes(8 << 20)
 CONFIG = b'{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]}}'
 
@@ -47,6 +49,7 @@ def test_the_password_comes_from_standard_input_and_goes_nowhere(tmp_path: Path)
     assert "sesame" not in (tmp_path / "log").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_server_that_is_told_to_end_ends_well_and_leaves_no_open_upload(tmp_path: Path, how: signal.Signals) -> None:
     with serving(tmp_path / "r") as (process, address):
@@ -57,6 +60,7 @@ def test_a_server_that_is_told_to_end_ends_well_and_leaves_no_open_upload(tmp_pa
     assert sorted(path.name for path in (tmp_path / "r").iterdir()) == ["blobs", "index.json", "oci-layout"]
 
 
+@pytest.mark.slow
 def test_a_killed_server_keeps_what_it_confirmed_and_nothing_half(tmp_path: Path) -> None:
     with serving(tmp_path / "r") as (process, address):
         with plain.client(base_url=f"http://{address}/v2") as client:

@@ -18,6 +18,8 @@ from support.wire import begin, codes, location, manifest_of, push_blob
 from cogpack.registry.server import Server, User, connections
 from cogpack.registry.server.connections import Connections
 
+pytestmark = pytest.mark.slow
+
 GET = b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n"
 NEXT = b"GET /v2/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -226,6 +228,7 @@ def test_answers_that_are_not_taken_make_room(
             assert another.get("/").status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "request_", [b"PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx", b"GET /"]
 )

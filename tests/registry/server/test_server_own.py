@@ -31,6 +31,8 @@ from cogpack.errors import InputError
 from cogpack.layout import Incoming
 from cogpack.registry.server import Server, exchange, uploads
 
+pytestmark = pytest.mark.slow
+
 PARTS = ["blobs", "index.json", "oci-layout", "repositories"]
 DATA = bytes(range(256)) * 4096
 
@@ -381,6 +383,7 @@ def test_close_does_not_wait_for_idle_connections(tmp_path: Path) -> None:
         assert not closing.is_alive()
 
 
+@pytest.mark.slow
 def test_connections_that_say_nothing_make_room(server: Server, ours: httpx.Client) -> None:
     host, _, port = server.address.partition(":")
     with ExitStack() as stack:

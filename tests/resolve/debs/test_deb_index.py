@@ -58,6 +58,7 @@ def test_gzip_is_read_too(tmp_path: Path) -> None:
     assert index.providers("virtual") == ["a"]
 
 
+@pytest.mark.slow
 def test_more_text_than_was_signed_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     bomb = lzma.compress(bytes(50_000_000))
     with pytest.raises(MismatchError, match="expected 1000 bytes"):

@@ -49,6 +49,7 @@ def test_what_is_no_version_is_refused(text: str) -> None:
         version_key(text)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("dpkg") is None, reason="dpkg, the oracle, is not installed")
 def test_every_comparison_agrees_with_dpkg() -> None:
     draw = random.Random(7)

@@ -17,6 +17,8 @@ from cogpack.http import Http
 from cogpack.resolve.weights.gs import Gcs
 from cogpack.resolve.weights.listing import FoundFile
 
+pytestmark = pytest.mark.slow
+
 DATA = b"0123456789" * 100
 ODD = "é (1)+~'!*&=?#%2F.bin"
 

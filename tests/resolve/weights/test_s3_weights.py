@@ -15,6 +15,8 @@ from cogpack.resolve.weights.listing import FoundFile
 from cogpack.resolve.weights.s3 import S3
 from cogpack.resolve.weights.s3_listing import parse_page
 
+pytestmark = pytest.mark.slow
+
 DATA = b"0123456789" * 100
 ODD = "é (1)+~'!*&=?#%2F.bin"
 

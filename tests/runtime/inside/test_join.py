@@ -190,6 +190,7 @@ def test_a_document_that_is_none_of_ours_is_told_as_that(image: Image, text: str
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

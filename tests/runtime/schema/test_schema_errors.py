@@ -281,6 +281,7 @@ def test_a_syntax_error_is_said_to_be_one_and_newer_syntax_is_a_next_step() -> N
     assert newer.value.next_step.startswith("correct the syntax, or run cogpack with Python 3.99: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "source",
     [

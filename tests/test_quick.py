@@ -1,0 +1,53 @@
+"""`make quick` keeps what it is for: each verb and each sink, on a project that nobody has read."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cogpack.cli.parser import parser
+
+ROOT = Path(__file__).resolve().parents[1]
+
+KEPT = {
+    "push": ("test_a_registry_gets_the_project", "test_weights_alone_are_pushed_of_an_unread_project"),
+    "build": ("test_a_layout_holds_the_project", "test_an_archive_holds_the_project"),
+    "load": ("test_docker_gets_the_project",),
+    "lock": ("test_all_sinks_get_one_image",),
+    "plan": ("test_plan_and_weights_ls_tell_of_an_unread_project",),
+    "verify": ("test_an_image_is_verified_on_a_machine_that_has_read_nothing",),
+    "schema": ("test_schema_reads_no_weights",),
+    "weights": (
+        *("test_plan_and_weights_ls_tell_of_an_unread_project", "test_weights_of_an_image_are_pulled_and_compared"),
+        "test_weights_of_every_cut_go_into_every_sink",
+    ),
+    "inspect": ("test_what_was_pushed_of_an_unread_project_can_be_read",),
+    "pull": ("test_what_was_pushed_of_an_unread_project_can_be_read",),
+    "copy": ("test_what_was_pushed_of_an_unread_project_can_be_read",),
+}
+NO_PROJECT = {"auth", "cache", "completion", "help", "login", "logout", "registry", "version"}
+"""Verbs that know of neither project nor image."""
+
+
+def test_every_verb_has_a_test_that_quick_is_to_keep() -> None:
+    (verbs,) = {tuple(action.choices) for action in parser()._actions if isinstance(action.choices, dict)}
+    assert set(verbs) == KEPT.keys() | NO_PROJECT
+
+
+@pytest.mark.slow
+def test_quick_selects_each_verb_and_each_sink() -> None:
+    (selection,) = re.findall(r'pytest .*-m "([^"]+)"', (ROOT / "Makefile").read_text())
+    command = ["-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "-m", selection]
+    done = subprocess.run(
+        [sys.executable, *command, "tests/heart/test_unread_project.py", "tests/heart/test_life_of_an_image.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    selected = re.findall(r"::(\w+)", done.stdout)
+    assert {test for tests in KEPT.values() for test in tests} <= set(selected)
+    assert selected.count("test_weights_of_every_cut_go_into_every_sink") >= 4
+    assert sum("test_life_of_an_image.py::" in line for line in done.stdout.splitlines()) >= 10
