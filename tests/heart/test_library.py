@@ -1,10 +1,12 @@
 """cogpack as a library: the documentation's own code runs, without a network."""
 
+import json
 import os
 import re
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 from support.world import World, ok
 
@@ -46,8 +48,9 @@ def test_the_code_of_the_documentation_runs_as_it_stands(world: World, monkeypat
 def test_the_library_and_the_command_line_make_one_image(world: World, settings: Settings) -> None:
     with Session(settings) as session:
         pushed = push(session, f"{world.registry}/me/library:v1")
-    done = ok(world.cogpack("push", "-C", str(settings.directory), f"{world.registry}/me/command:v1"))
-    assert done.digest == pushed.digest
+    done = ok(world.cogpack("push", "-C", str(settings.directory), f"{world.registry}/me/command:v1", "--json"))
+    assert done.json["digest"] == pushed.digest
+    assert set(json.loads(msgspec.json.encode(pushed))) == set(done.json) - {"schema_version", "notes"}
 
 
 def test_one_text_as_tags_is_refused(settings: Settings) -> None:
