@@ -39,7 +39,7 @@ def _printable(text: object) -> str:
     return "".join(character if character.isprintable() else " " for character in shown)
 
 
-def said(status: int, body: bytes) -> str:
+def reason(status: int, body: bytes) -> str:
     """Give the registry's own words, else its status."""
     words = (": ".join(filter(None, pair)) for pair in codes(body))
     return "; ".join(filter(None, words)) or f"HTTP {status}"
@@ -51,7 +51,7 @@ def refusal(
     """Make the error of an answer that is neither success nor worth another try. `doing`: "push to", "pull from"."""
     host = repository.partition("/")[0]
     found = codes(body)
-    words = said(status, body)
+    words = reason(status, body)
     where = f"{method} {redacted(url)}: {words}"
     if status in (401, 403):
         return DeniedError(f"{host} refused {doing} {repository} ({words})", next_step=f"cogpack login {host}")

@@ -178,8 +178,8 @@ class Repository:
         """Hear that the bytes of a blob were wrong. True if a mirror gave them, perhaps: it is not asked any more."""
         if isinstance(why, MirrorError):
             return True
-        liars = [mirror for mirror in self._mirrors if mirror.sent_wrong_bytes(why)]
-        return bool(liars)
+        wrong = [mirror for mirror in self._mirrors if mirror.sent_wrong_bytes(why)]
+        return bool(wrong)
 
     def retries(self) -> Retries:
         """Count the failures of a blob whose requests are the caller's."""

@@ -11,10 +11,10 @@ from cogpack.oci import MANIFEST_LIMIT
 from cogpack.reference import Reference
 from cogpack.registry.auth.authorizer import Authorizer, Tokens
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.refusals import ExpiredError, refusal, said
+from cogpack.registry.refusals import ExpiredError, reason, refusal
 
 _HUB = "registry-1.docker.io"
-ELSEWHERE = (307, 308)
+REDIRECTED = (307, 308)
 """The same request is to be made where Location says (RFC 9110 15.4.8, 15.4.9)."""
 REDIRECTS = 5
 
@@ -88,7 +88,7 @@ class Requests:
         for _ in range(REDIRECTS):
             answer = self.request("PUT", url, headers, body=body)
             location = answer.headers.get("location", "")
-            if answer.status not in ELSEWHERE or not location:
+            if answer.status not in REDIRECTED or not location:
                 break
             url = self.location(url, location)
         return answer
@@ -169,7 +169,7 @@ class Requests:
 
     def refusal(self, method: str, url: str, status: int, body: bytes, headers: Mapping[str, str]) -> CogpackError:
         if status in (401, 403) and self._is_registry(url):
-            return self._authorizer.denied(said(status, body))
+            return self._authorizer.denied(reason(status, body))
         return refusal(method, url, status, body, repository=self.name, doing=self._doing, headers=headers)
 
     def _is_registry(self, url: str) -> bool:

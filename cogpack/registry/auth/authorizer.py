@@ -135,14 +135,14 @@ class Authorizer:
                 return  # another thread has renewed it meanwhile
             self._renew(grant, more, refused=used)
 
-    def denied(self, said: str) -> DeniedError:
-        """Make the error for a refusal that no other token will change. `said`: the registry's words."""
+    def denied(self, reason: str) -> DeniedError:
+        """Make the error for a refusal that no other token will change. `reason`: the registry's words."""
         host = self._account.host
         what = f"{host} refused us"
         if self._wanted:
             doing, repository = scopes.right(self._wanted[0])
             what = f"{host} refused the right to {doing} {repository}"
-        return DeniedError(f"{what} {self._account} ({said})", next_step=self._account.advice)
+        return DeniedError(f"{what} {self._account} ({reason})", next_step=self._account.advice)
 
     def _for(self, more: tuple[str, ...]) -> tuple[str, ...]:
         return self._merged.get(more) or scopes.merged(self._wanted, more)
@@ -178,13 +178,13 @@ class Authorizer:
                 if answer.life < FOREVER or answer.header.reveal() != refused:
                     grant.take(answer, started, ends=login.ends if login else FOREVER)
                     return
-                said = "HTTP 401"
+                reason = "HTTP 401"
             else:
-                said = answer.said
+                reason = answer.reason
             login = None if last else self._account.renewed(login)
             if login is None:
                 break
-        raise self.denied(said)
+        raise self.denied(reason)
 
     def _ask(self, login: Login | None, wanted: tuple[str, ...], *, tries: Tries) -> Token | Refusal:
         challenges = self._tokens.challenges[self._registry.host]

@@ -44,9 +44,9 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """These credentials won't do; others may. `said`: in whose words."""
+    """These credentials won't do; others may. `reason`: in the words of who refused."""
 
-    said: str
+    reason: str
 
 
 class _TokenAnswer(msgspec.Struct):

@@ -44,7 +44,7 @@ class BlobFetch:
         """Where the registry sent us for this blob."""
         self.not_before = 0.0
         self.error: BaseException | None = None
-        self.came = 0
+        self.received = 0
         """New bytes, over the network."""
         self.synced = 0
         """As many of these are in the journal."""
@@ -106,7 +106,7 @@ class BlobFetch:
         if isinstance(self.store, Memory):
             # One block may always come: no window is too small for it.
             return self.read < part.start > self.read + window() - size
-        return self.came - self.synced >= WINDOW
+        return self.received - self.synced >= WINDOW
 
     def _taken(self, part: Part, block: bytes, new: Sequence[Span]) -> bool:
         """Count `new` of the `block`, which is stored. None of it counts if the part is another's by now."""
@@ -117,9 +117,9 @@ class BlobFetch:
         if not self.download.failures:
             self._retries.progressed()
         if size := sum(last - first for first, last in new):
-            if (self.came + size) // SYNC_BYTES > self.came // SYNC_BYTES:
+            if (self.received + size) // SYNC_BYTES > self.received // SYNC_BYTES:
                 self.grown.set()
-            self.came += size
+            self.received += size
             self._on_bytes(size)
             self._retries.brought(size)
         return True
@@ -225,12 +225,12 @@ class Journal:
     def save(self) -> None:
         with self._lock:
             with self._fetch.changed:
-                got, came = self._fetch.download.got, self._fetch.came
+                got, received = self._fetch.download.got, self._fetch.received
             if got != self._saved:
                 self._region.save(got)
             self._saved = got
             with self._fetch.changed:
-                self._fetch.synced = came
+                self._fetch.synced = received
                 self._fetch.changed.notify_all()
 
     def _run(self) -> None:

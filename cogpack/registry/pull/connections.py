@@ -51,7 +51,7 @@ class Fetcher:
         self._connections = connections
         self._cancellation = cancellation
         self._fetches: list[BlobFetch] = []
-        self._came = 0
+        self._received = 0
         """Bytes of the fetches that have ended."""
         self._turn = threading.Condition()
         self._ended = threading.Event()
@@ -94,7 +94,7 @@ class Fetcher:
         if found != blob.digest:
             region.save(())
             raise _mismatch(blob, found)
-        return fetch.came
+        return fetch.received
 
     def _hash(self, fetch: BlobFetch) -> Digest:
         hasher = Hasher()
@@ -134,7 +134,7 @@ class Fetcher:
             fetch.stop(UnavailableError("no longer wanted", next_step="run it again"))
             with self._turn:
                 self._fetches = [other for other in self._fetches if other is not fetch]
-                self._came += fetch.came
+                self._received += fetch.received
 
     def _follow(self, fetch: BlobFetch) -> Iterator[bytes]:
         """Read the bytes in order, as far as they are there without a gap."""
@@ -201,12 +201,12 @@ class Fetcher:
         while not self._ended.wait(TICK):
             streams: dict[Part, Stream] = {}
             with self._turn:
-                fetches, came = list(self._fetches), self._came
+                fetches, received = list(self._fetches), self._received
             for fetch in fetches:
                 with fetch.changed:
                     streams |= fetch.streams
-                    came += fetch.came
-            for part in crawlers.among(list(streams), came, time.monotonic()):
+                    received += fetch.received
+            for part in crawlers.among(list(streams), received, time.monotonic()):
                 streams[part].abort()
 
 

@@ -39,8 +39,8 @@ class Mirrors:
         self._note = note
         self._down: set[str] = set()
         for text in texts:
-            for word in filter(None, _BETWEEN.split(text)):
-                host, mirror = _parsed(word)
+            for entry in filter(None, _BETWEEN.split(text)):
+                host, mirror = _parsed(entry)
                 self._table.setdefault(host, []).append(mirror)
 
     def of(self, reference: Reference) -> list[Reference]:
@@ -58,10 +58,10 @@ class Mirrors:
             self._note(Note(Code.MIRROR_DOWN, f"{why.message}; the mirror {host} is not asked any more"))
 
 
-def _parsed(word: str) -> tuple[str, tuple[str, str]]:
+def _parsed(text: str) -> tuple[str, tuple[str, str]]:
     """Read (host, (mirror, what to put before the repository's name))."""
-    where = f"registry mirror {word!r:.300}"
-    host, _, mirror = word.partition("=")
+    where = f"registry mirror {text!r:.300}"
+    host, _, mirror = text.partition("=")
     registry, _, path = mirror.rstrip("/").partition("/")
     path = f"{path}/" if path else ""
     of, to = (Reference.parse(text, where=where) for text in (f"{host}/x/x", f"{registry}/{path}x"))

@@ -87,14 +87,14 @@ class Crawlers:
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int, int]] = deque()
 
-    def among(self, parts: Sequence[Part], came: int, now: float) -> list[Part]:
-        """Find those of `parts` that crawl. `came`: bytes over all connections so far; `now`: seconds."""
-        self._seen.append((now, came, len(parts)))
+    def among(self, parts: Sequence[Part], received: int, now: float) -> list[Part]:
+        """Find those of `parts` that crawl. `received`: bytes over all connections so far; `now`: seconds."""
+        self._seen.append((now, received, len(parts)))
         while len(self._seen) > 1 and self._seen[1][0] <= now - 2 * GRACE:
             self._seen.popleft()
         since, before, _ = self._seen[0]
         most = max(count for _, _, count in self._seen)
-        each = (came - before) / (now - since) / most if most >= 3 and now > since else 0.0
+        each = (received - before) / (now - since) / most if most >= 3 and now > since else 0.0
         paces = [(part, part.measure(now)) for part in parts]
         return [
             part for part, pace in paces if pace is not None and (pace < each / _FRACTION or part.stalls >= _STALLS)

@@ -12,7 +12,7 @@ from cogpack.http import Response, TiredError, redacted
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor
 from cogpack.registry.push.protocol import Answer, Blob, BrokenError
-from cogpack.registry.requests import ELSEWHERE, REDIRECTS, Requests
+from cogpack.registry.requests import REDIRECTED, REDIRECTS, Requests
 
 _REFUSAL_LIMIT = 64 * 1024
 _FINISHING = 15.0
@@ -228,7 +228,7 @@ def _redirected(ask: Callable[[str], Answer], url: str) -> Answer:
     """Make the same request again, its body from its first byte, where a registry sends us on."""
     for _ in range(REDIRECTS):
         answer = ask(url)
-        if answer.status not in ELSEWHERE or not answer.location:
+        if answer.status not in REDIRECTED or not answer.location:
             break
         url = answer.location
     return answer
@@ -246,7 +246,7 @@ def as_answer(requests: Requests, method: str, response: Response, *, opened: bo
     """
     location = response.headers.get("location", "")
     good = response.status < 300
-    goes_on = (opened or location) if good else (location and response.status in ELSEWHERE)
+    goes_on = (opened or location) if good else (location and response.status in REDIRECTED)
     return Answer(
         status=response.status,
         location=requests.location(response.url, location) if goes_on else "",

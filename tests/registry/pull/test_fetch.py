@@ -377,7 +377,7 @@ def test_what_a_kill_would_cost_does_not_grow_where_the_disk_is_slower_than_the_
 
     def slow(self: Partial, *arguments: object) -> None:
         held.wait(20)
-        unsynced.extend(one.came - one.synced for one in flights)
+        unsynced.extend(one.received - one.synced for one in flights)
         record(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(blob_fetch.BlobFetch, "_full", watched)
