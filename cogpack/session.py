@@ -28,7 +28,7 @@ from cogpack.registry.credentials import Credentials
 from cogpack.registry.pull.connections import BlobRequests, Fetcher
 from cogpack.registry.pull.foreign import ForeignLayers
 from cogpack.registry.pull.mirrors import Mirror, Mirrors
-from cogpack.registry.push.mounts import Mounts
+from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.registry.repository import Repository
 from cogpack.registry.requests import Requests
 from cogpack.seal import Seal
@@ -161,8 +161,8 @@ class Session:
         return Facts(self.cache / "facts", self.seal, note=self.progress.note, used=self.kept.used)
 
     @cached_property
-    def mounts(self) -> Mounts:
-        return Mounts(self.cache / "homes")
+    def blob_origins(self) -> BlobOrigins:
+        return BlobOrigins(self.cache / "homes")
 
     @cached_property
     def servers(self) -> "Servers":
@@ -192,7 +192,7 @@ class Session:
     def copies(self, target: Reference) -> Copies:
         """Return what this machine knows that other registries have, for a push to `target`."""
         return Copies(
-            self.mounts,
+            self.blob_origins,
             target,
             lambda home: Repository(self.http, home, self.credentials, tokens=self.tokens, patient=False),
         )

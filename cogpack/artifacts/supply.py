@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import msgspec
 
-from cogpack.artifacts.store import Artifact, Store
+from cogpack.artifacts.downloads import Artifact, Store
 from cogpack.digest import Digest
 from cogpack.layers.content import LocalFile, Stat
 from cogpack.progress import Cancellation, Progress, Task

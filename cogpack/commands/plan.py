@@ -171,7 +171,7 @@ class _Asked:
 
     def mounts(self, layer: Layer, blob: Descriptor) -> bool:
         """Tell whether it has the layer's blob, or may have it from a repository beside it; nobody is asked."""
-        beside = self._session.mounts.origins(self._target.repository, layer.origins, blob.digest)
+        beside = self._session.blob_origins.origins(self._target.repository, layer.origins, blob.digest)
         return blob.digest in self._there or bool(beside)
 
     def _ask(self, question: Callable[[], T]) -> T | None:

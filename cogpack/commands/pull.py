@@ -15,8 +15,8 @@ import msgspec
 from cogpack.digest import Digest
 from cogpack.disk import DiskError, is_directory, is_refusal, real_path, writing
 from cogpack.errors import CogpackError, InputError
-from cogpack.images.archive import pieces
 from cogpack.images.image import tell_present, title
+from cogpack.images.pulled_archive import pieces
 from cogpack.images.registry import RegistryImage
 from cogpack.layout import Layout
 from cogpack.oci import Descriptor

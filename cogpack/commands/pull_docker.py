@@ -16,8 +16,8 @@ from cogpack.commands.pull import (
     pulled,
 )
 from cogpack.errors import CogpackError, UnavailableError
-from cogpack.images.archive import pieces
 from cogpack.images.image import PLATFORM, title
+from cogpack.images.pulled_archive import pieces
 from cogpack.images.registry import RegistryImage
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor

@@ -1,6 +1,6 @@
 """What the human wrote is read: the bytes of `cog.yaml` go in, a frozen `Config` comes out. No disk, no environment."""
 
-from cogpack.config.label import config_label
+from cogpack.config.config_label import config_label
 from cogpack.config.model import (
     Arch,
     Config,

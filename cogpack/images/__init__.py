@@ -2,5 +2,5 @@
 
 `base`: the one face of images in a place; `registry` and `layout` have it. `image`: one that was found. `graph`: all
 that a root names, under limits. `referrers`: what refers to an image. `address`: where it is, as users write it.
-`assemble`: layers and settings to an image. `archive`, `unpack`, `unfinished`: what a pull writes.
+`assemble`: layers and settings to an image. `pulled_archive`, `unpack`, `unfinished`: what a pull writes.
 """

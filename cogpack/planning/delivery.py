@@ -50,7 +50,7 @@ class Delivery:
         self._session = session
         self._plan = plan
         self._images = session.images(target.repository, push=True)
-        self._sink = RegistrySink(self._images, session.mounts, session.copies(target.repository))
+        self._sink = RegistrySink(self._images, session.blob_origins, session.copies(target.repository))
         self.present: dict[str, PresentImage] = {}
         for tag, name in zip(target.tags, target.names, strict=True):
             with asking(session.progress, name):

@@ -13,7 +13,7 @@ from cogpack.lockfile import Lock
 from cogpack.locking.current import current_lock, is_pinned
 from cogpack.locking.requirements import python_minor
 from cogpack.locking.unsupported import refuse_unsupported
-from cogpack.planning.marks import check_marks, read_marks
+from cogpack.planning.labels import check_marks, read_marks
 from cogpack.planning.plan import Plan, make_plan
 from cogpack.planning.supply import suppliers
 from cogpack.planning.weights import Gathered, gather, weight_notes

@@ -2,7 +2,7 @@
 
 All of it is read once per `Project`. The directory is only read, and nothing outside it is.
 
-`project`: the whole · `files`: the walk, by `ignore`, `caches` and `links` · `weights`, `lfs`, `split`: which files are
+`project`: the whole · `files`: the walk, by `ignore`, `caches` and `links` · `weights`, `lfs`, `weight_splits`: which files are
 weights, which are only pointers, how they are cut · `inputs`: what the lock depends on · `secrets`: what looks like one
 · `git`: of which commit it is.
 """
@@ -10,7 +10,7 @@ weights, which are only pointers, how they are cut · `inputs`: what the lock de
 from cogpack.project.files import ProjectFile
 from cogpack.project.lfs import LfsPointer, lfs_pointer
 from cogpack.project.project import Project, find_project
-from cogpack.project.split import SplitChoice, SplitRules
+from cogpack.project.weight_splits import SplitChoice, SplitRules
 from cogpack.project.weights import not_fetched, unused_patterns
 
 __all__ = [

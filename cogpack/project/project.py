@@ -26,7 +26,7 @@ from cogpack.project.inputs import ProjectInputs, read_inputs
 from cogpack.project.lfs import LfsAttributes
 from cogpack.project.links import Links
 from cogpack.project.secrets import secret_notes
-from cogpack.project.split import SplitRules
+from cogpack.project.weight_splits import SplitRules
 from cogpack.project.weights import WeightRules
 from cogpack.requirements import Requirements
 

@@ -12,7 +12,7 @@ from cogpack.errors import CogpackError
 from cogpack.layers.layer import Layer
 from cogpack.oci import Descriptor
 from cogpack.reference import Reference
-from cogpack.registry.push.mounts import Mounts
+from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.registry.repository import Repository
 
 _WORTH = 1024 * 1024
@@ -53,8 +53,8 @@ class Copy:
 class Copies:
     """What other registries have for a push to `here`. `open`: reads one, without waiting for outages. Thread-safe."""
 
-    def __init__(self, mounts: Mounts, here: Reference, open: Callable[[Reference], Repository]) -> None:  # noqa: A002
-        self._mounts = mounts
+    def __init__(self, blob_origins: BlobOrigins, here: Reference, open: Callable[[Reference], Repository]) -> None:  # noqa: A002
+        self._blob_origins = blob_origins
         self._here = here
         self._open = open
         self._repositories: dict[Reference, Repository] = {}
@@ -74,7 +74,7 @@ class Copies:
             self._streams.release()
 
     def _ask(self, blob: Descriptor) -> Copy | None:
-        for home in self._mounts.in_other_registries(self._here.registry, blob.digest)[:_ASKED]:
+        for home in self._blob_origins.in_other_registries(self._here.registry, blob.digest)[:_ASKED]:
             if home.registry in self._away:
                 continue
             try:

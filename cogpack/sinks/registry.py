@@ -13,7 +13,7 @@ from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, FoundManifest, Image, LayerInfo
-from cogpack.registry.push.mounts import Mounts
+from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.registry.push.protocol import Answer
 from cogpack.registry.refusals import MissingBlobError
 from cogpack.sinks.base import drain, put_image
@@ -33,20 +33,20 @@ class _Added(msgspec.Struct, frozen=True):
 class RegistrySink:
     """A sink over the images of a repository.
 
-    `mounts`: what this machine remembers of other repositories of the registry, `copies`: of other registries.
+    `blob_origins`: what this machine remembers of other repositories of the registry, `copies`: of other registries.
     `copied`: the layers that were read there, by digest, with HOST/NAME of where.
     """
 
     parallel = True
     form = Form.STORED
 
-    def __init__(self, images: RegistryImages, mounts: Mounts, copies: Copies | None = None) -> None:
+    def __init__(self, images: RegistryImages, blob_origins: BlobOrigins, copies: Copies | None = None) -> None:
         self.copied: dict[Digest, str] = {}
         self._images = images
         self._repository = images.repository
         self._copies = copies
         self._reference = images.repository.reference
-        self._mounts = mounts
+        self._blob_origins = blob_origins
         self._begun = time.monotonic()
         self._added: list[_Added] = []
         self._turns: dict[Digest, threading.Lock] = {}
@@ -77,7 +77,7 @@ class RegistrySink:
                 TRACE.decided(f"{where}: {self._reference.name} has it")
             return known
         opened: Answer | None = None
-        for repository in self._mounts.origins(self._reference, layer.recipe.origins, known.descriptor.digest):
+        for repository in self._blob_origins.origins(self._reference, layer.recipe.origins, known.descriptor.digest):
             if opened is not None:
                 self._repository.cancel(opened)
             opened = self._repository.mount_or_open(known.descriptor.digest, repository)
@@ -156,7 +156,7 @@ class RegistrySink:
         except MissingBlobError:
             self._restore()
             root = put_image(self._images, image)
-        self._mounts.record(
+        self._blob_origins.record(
             self._reference.registry, self._reference.repository, (info.descriptor.digest for _, info in image.layers)
         )
         return root

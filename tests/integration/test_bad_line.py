@@ -24,7 +24,7 @@ from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.known import Outgoing
 from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.push.mounts import Mounts
+from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.registry.repository import Repository
 from cogpack.sinks.registry import RegistrySink
 
@@ -82,7 +82,7 @@ def test_an_image_arrives_whole_for_half_its_bytes_more_at_most(tmp_path: Path, 
     ):
         reference = Reference.parse(f"{line.address}/me/model")
         repository = Repository(http, reference, Credentials([]), actions=("pull", "push"))
-        sink = RegistrySink(RegistryImages(repository), Mounts(tmp_path / "homes"))
+        sink = RegistrySink(RegistryImages(repository), BlobOrigins(tmp_path / "homes"))
         made = layers()
         with ThreadPoolExecutor(4) as pool:
             infos = list(pool.map(lambda layer: sink.add_layer(Outgoing(layer), lambda _: None), made))

@@ -115,7 +115,7 @@ def begin(registry: Registry, tmp_path: Path) -> Begin:
 def push(session: Session, target: str) -> Image:
     reference = Reference.parse(target)
     layer = file_layer("weights: w", {"w": random.Random(80).randbytes(SIZE)})
-    sink = RegistrySink(session.images(reference, push=True), session.mounts)
+    sink = RegistrySink(session.images(reference, push=True), session.blob_origins)
     return fill(sink, [layer], ["v1"])[0]
 
 

@@ -81,7 +81,7 @@ def cogpack(*arguments: str) -> str:
 def push_image(session: Session, name: str) -> str:
     """An image of two layers, as `cogpack push` sends it; answers its digest."""
     reference = Reference.parse(name)
-    sink = RegistrySink(session.images(reference, push=True), session.mounts)
+    sink = RegistrySink(session.images(reference, push=True), session.blob_origins)
     layers = [file_layer("weights", {"src/weights": WEIGHTS}), file_layer("code", {"src/a.py": b"1"}, Gzip())]
     return fill(sink, layers, ["v1"])[1].digest
 

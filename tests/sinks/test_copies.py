@@ -61,7 +61,7 @@ def registries() -> Iterator[tuple[FakeRegistry, FakeRegistry]]:
 
 def sink(session: Session, registry: FakeRegistry, name: str) -> RegistrySink:
     reference = Reference.parse(f"{registry.address}/{name}")
-    return RegistrySink(session.images(reference, push=True), session.mounts, session.copies(reference))
+    return RegistrySink(session.images(reference, push=True), session.blob_origins, session.copies(reference))
 
 
 def pushed(session: Session, registry: FakeRegistry, layer: Made) -> Made:
@@ -178,5 +178,5 @@ def test_the_latest_home_of_a_blob_is_asked_first(
     fill(sink(session, two, "me/third"), [layer], ["v1"])
     digest = descriptor(layer).digest
     homes = [Reference(two.address, "me/third"), Reference(one.address, "me/first")]
-    assert session.mounts.in_other_registries("registry.test", digest) == homes
-    assert session.mounts.in_other_registries(two.address, digest) == homes[1:]
+    assert session.blob_origins.in_other_registries("registry.test", digest) == homes
+    assert session.blob_origins.in_other_registries(two.address, digest) == homes[1:]

@@ -30,7 +30,7 @@ from cogpack.planning.transfer import transfer
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.push.mounts import Mounts
+from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.registry.repository import Repository
 from cogpack.sinks.registry import RegistrySink
 
@@ -57,7 +57,7 @@ def registry() -> Iterator[FakeRegistry]:
 def sink(http: Http, registry: FakeRegistry, tmp_path: Path, name: str = "a/b") -> RegistrySink:
     reference = Reference.parse(f"{registry.address}/{name}")
     repository = Repository(http, reference, Credentials([]), actions=("pull", "push"))
-    return RegistrySink(RegistryImages(repository), Mounts(tmp_path / "homes"))
+    return RegistrySink(RegistryImages(repository), BlobOrigins(tmp_path / "homes"))
 
 
 def test_f32_f33_a_blob_that_vanishes_before_the_manifest_is_sent_again(
@@ -119,7 +119,7 @@ def test_f36_who_stops_before_a_layer_is_made_ends_the_session_that_a_refused_mo
 ) -> None:
     layer = file_layer(*LAYERS[0])
     info = layer.copy_to(drain)
-    Mounts(tmp_path / "homes").record(registry.address, "c/d", [info.descriptor.digest])
+    BlobOrigins(tmp_path / "homes").record(registry.address, "c/d", [info.descriptor.digest])
 
     def stop(_: int) -> None:
         raise Cancelled

@@ -31,7 +31,7 @@ from cogpack.planning.transfer import Transferred, transfer
 from cogpack.progress import SILENT
 from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.push.mounts import Mounts
+from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.registry.repository import Repository
 from cogpack.sinks.registry import RegistrySink
 
@@ -47,7 +47,7 @@ def registry() -> Iterator[FakeRegistry]:
 def sink(http: Http, registry: FakeRegistry, tmp_path: Path) -> RegistrySink:
     reference = Reference.parse(f"{registry.address}/a/b")
     repository = Repository(http, reference, Credentials([]), actions=("pull", "push"))
-    return RegistrySink(RegistryImages(repository), Mounts(tmp_path / "homes"))
+    return RegistrySink(RegistryImages(repository), BlobOrigins(tmp_path / "homes"))
 
 
 # F1, F2: one layer of several breaks

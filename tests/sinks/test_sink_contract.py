@@ -21,7 +21,7 @@ from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Form
 from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials
-from cogpack.registry.push.mounts import Mounts
+from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.registry.repository import Repository
 from cogpack.registry.server import Server
 from cogpack.sinks.archive import ArchiveSink
@@ -61,7 +61,7 @@ class Place:
                 http = Http()
                 try:
                     repository = Repository(http, reference, Credentials([]), actions=("pull", "push"))
-                    yield RegistrySink(RegistryImages(repository), Mounts(self.directory / "homes"))
+                    yield RegistrySink(RegistryImages(repository), BlobOrigins(self.directory / "homes"))
                 finally:
                     http.close()
 

@@ -1,4 +1,4 @@
-"""The downloads of this machine: each file looked for, fetched, verified."""
+"""Wheels, packages and other locked files are downloaded here: looked for, fetched, verified."""
 
 import os
 import stat

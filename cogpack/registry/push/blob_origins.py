@@ -1,4 +1,4 @@
-"""Mounts remember in which repositories this machine has seen a blob.
+"""This module remembers in which repositories this machine has seen a blob.
 
 Of the same registry it can be mounted, and another registry may give it where making it costs more.
 
@@ -20,7 +20,7 @@ _KEPT = 3
 """Repositories that are remembered for a blob: as many as are asked."""
 
 
-class Mounts:
+class BlobOrigins:
     """Which repositories had which blobs, kept below `root`."""
 
     def __init__(self, root: Path) -> None:
