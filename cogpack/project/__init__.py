@@ -2,9 +2,9 @@
 
 All of it is read once per `Project`. The directory is only read, and nothing outside it is.
 
-`project`: the whole · `files`: the walk, by `ignore`, `caches` and `links` · `weights`, `lfs`, `weight_splits`: which files are
-weights, which are only pointers, how they are cut · `inputs`: what the lock depends on · `secrets`: what looks like one
-· `git`: of which commit it is.
+`project`: the whole · `files`: the walk, by `ignore`, `caches` and `links` · `weights`, `lfs`: which files are weights,
+and which only pointers · `weight_splits`: how they are cut · `inputs`: what the lock depends on · `secrets`: what looks
+like one · `git`: of which commit it is.
 """
 
 from cogpack.project.files import ProjectFile
