@@ -14,7 +14,7 @@ import pytest
 from support.clock import Notes
 from support.counted import KiB, MiB
 from support.fake_registry import FakeRegistry
-from support.faults import Fault, answer, reset
+from support.faults import Fault, Seen, answer, reset
 from support.personalities import Personality
 from support.sockets import flooding
 
@@ -506,6 +506,8 @@ class Outage:
         self.seconds = seconds
         self.outages = 0
         self.notes = Notes()
+        self._pull = pull
+        self._cut: set[int] = set()
         pull.settings = {"clock": lambda: self.now, "resolver": self._resolve, "progress": self.notes}
         pull.settings["backoff"] = self._backoff
         monkeypatch.setattr(connections, "TICK", 0.01)
@@ -513,14 +515,25 @@ class Outage:
     def cut(self, registry: FakeRegistry, connections: int, *, after: int = 3) -> None:
         """In the middle of what these connections are reading, when there were so many requests."""
         self.outages += 1
-        fault = reset(after=20 * KiB, times=connections)
-        registry.on("GET blob", fault, when=lambda seen: len(registry.seen) > after and self._begin())
+        fault = reset(after=KiB, times=connections)
+        registry.on("GET blob", fault, when=lambda seen: len(registry.seen) > after and self._begin(registry, seen))
 
-    def _begin(self) -> bool:
+    def _begin(self, registry: FakeRegistry, seen: Seen) -> bool:
+        self._cut.add(id(seen))
         if self.outages and self.now >= self.back:
             self.outages -= 1
+            self._wait_for([other for other in registry.seen if id(other) not in self._cut])
             self.back = self.now + self.seconds
         return True
+
+    def _wait_for(self, whole: list[Seen]) -> None:
+        """Until these answers are read: one that ends in the outage shows a registry that is there, and the user is
+        told of it once more."""
+        bounds = [list(map(int, seen.headers["range"].removeprefix("bytes=").split("-"))) for seen in whole]
+        size = sum(end - start + 1 for start, end in bounds)
+        end = time.monotonic() + 10
+        while sum(self._pull.seen) < size and time.monotonic() < end:
+            time.sleep(0.001)
 
     def _resolve(self, name: str, port: int) -> list[str]:
         if self.now < self.back:
