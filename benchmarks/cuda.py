@@ -1,6 +1,6 @@
 """How long a first push of torch with its CUDA wheels takes, from nothing, beside its peers and its limits.
 
-    python benchmarks/cuda.py --wheels DIR [--rate 80] [--runs 3] [--before CHECKOUT] [--docker] [--scratch DIR]
+    python benchmarks/cuda.py --wheels DIR [--rate 80] [--runs 3] [--before CHECKOUT] [--docker TAR] [--scratch DIR]
 
 Needs uv, zstd and Debian's docker-registry. The wheels (torch 2.6.0, 3.1 GB) are fetched once into DIR from the index
 that pip is configured for. Then all come from an index on loopback that holds each connection to --rate MB/s
@@ -11,7 +11,7 @@ and a bare PUT of it; with --docker, `docker build` and `docker push`. Limits: `
 nothing done with the bytes; `hash, splice`, the layers made of wheels that are there, on two threads, for nobody;
 `send`, these layers by four bare PUTs; and all three at once, as if none waited for another: what these cores can do
 with index and registry upon them. Medians (lowest to highest); CPU seconds are of the peer alone, not of index and
-registry, which run on the same cores.
+registry, which run on the same cores. What `cogpack build -o TAR` makes of examples/hello has pip.
 """
 
 import argparse
@@ -25,7 +25,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,6 +35,7 @@ import httpx
 from mirror import mirror
 from pull import ROOT, MiB, docker_registry
 from registry import CHILD, bare_sender, timed
+from support.dockerd import dockerd
 from support.wheels import make_wheel
 from support.world import push_base
 
@@ -158,8 +159,8 @@ def build_with_docker(index: str, registry: str, base: str, scratch: Path) -> No
     )
     name = f"{registry}/docker/torch:v1"
     build = ["docker", "build", "-q", "--no-cache", "--network", "host", "-t", name, str(scratch)]
-    for command in (build, ["docker", "push", "-q", name], ["docker", "rmi", "-f", name]):
-        subprocess.run(command, check=True)
+    for command in (build, ["docker", "push", "-q", name]):
+        subprocess.run(command, check=True, env={**os.environ, "DOCKER_BUILDKIT": "0"})
 
 
 class Bench:
@@ -237,7 +238,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--before", type=Path, help="another checkout of cogpack", metavar="CHECKOUT")
     parser.add_argument("--only", nargs="+", metavar="ROW", help="of the table, these rows")
-    parser.add_argument("--docker", metavar="BASE", help="also with Docker, FROM an image that it has")
+    parser.add_argument("--docker", type=Path, metavar="TAR", help="also with Docker, FROM an image with pip (as root)")
     parser.add_argument("--scratch", type=Path, help="where there is room for 16 GB")
     parser.add_argument("--port", type=int, default=5977, help="of the registry")
     arguments = parser.parse_args()
@@ -250,7 +251,13 @@ def main() -> None:
         scratch = Path(name)
         for small in ("cog", "coglet", "pip"):  # every image has these; here they are a few bytes each
             make_wheel(scratch / "small", small, {"cog": "0.23.1", "coglet": "0.23.1", "pip": "26.0"}[small])
-        with mirror([arguments.wheels, scratch / "small"], arguments.rate * 1e6) as index:
+        with ExitStack() as opened:
+            index = opened.enter_context(mirror([arguments.wheels, scratch / "small"], arguments.rate * 1e6))
+            base = ""
+            if arguments.docker:
+                docker = opened.enter_context(dockerd(scratch / "docker", bridge=False))
+                base = docker("load", "-q", "-i", str(arguments.docker)).split()[-1]
+                os.environ["DOCKER_HOST"] = docker.host
             bench = Bench(arguments, scratch, index)
             for checkout in filter(None, (ROOT, arguments.before)):
                 bench.lock(checkout)
@@ -264,7 +271,7 @@ def main() -> None:
                 "before": lambda registry, empty: bench.cogpack(arguments.before, registry, empty),
                 "uv, tar, zstd -3, PUT": lambda registry, empty: in_child("install_and_send", index, registry, empty),
                 "docker build, push": lambda registry, empty: in_child(
-                    "build_with_docker", index, registry, arguments.docker, empty
+                    "build_with_docker", index, registry, base, empty
                 ),
                 "limit: fetch": lambda *_: in_child("fetch", index, names),
                 "limit: hash, splice": lambda *_: in_child("splice", arguments.wheels),
