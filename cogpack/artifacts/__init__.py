@@ -1,4 +1,7 @@
-"""Files of the outside world, by digest: downloaded once, verified before they get their name and before their use."""
+"""Files of the outside world are downloaded once, by digest, and verified before they get their name and are used.
+
+`downloads`: one file; `ranged`: a large one, over several connections; `supply`: all that layers are made of, in threads.
+"""
 
 from cogpack.artifacts.downloads import Artifact, Store
 from cogpack.artifacts.supply import Input, Supply

@@ -1,4 +1,4 @@
-"""Large files of servers, by ranges over several connections: many servers hold one connection to some 80 MB/s.
+"""Large files come by ranges over several connections: many servers hold one connection to some 80 MB/s.
 
 The engine is that of blobs (`registry.pull`): it goes on where a killed process was, ends what crawls, and takes a file
 in one answer from servers that know no ranges. Here it is told where files are.
@@ -37,7 +37,7 @@ class Ranged:
     def fetch(
         self, file: Descriptor, url: str, target: Path, on_bytes: Callable[[int], None], stays: Callable[[], bool]
     ) -> os.stat_result | None:
-        """The file of `url` at `target`, verified: its status; None where one `stays` that another process brought.
+        """Put the file of `url` at `target`, verified. Its status; None where one `stays` that another process brought.
 
         `on_bytes` hears of what is there, and, as a negative number, of what is thrown away. `MismatchError` where the
         server twice has another file.
@@ -57,7 +57,7 @@ class Ranged:
     def open_blob(
         self, descriptor: Descriptor, headers: Mapping[str, str] = {}, *, at: str | None = None
     ) -> Iterator[Stream]:
-        """The answer (200, 206 or 416) for a file of `fetch`; `at`: where its server sent us before."""
+        """Ask for a file of `fetch`: an answer of 200, 206 or 416; `at`: where its server sent us before."""
         url = self._urls[descriptor.digest]
         sent = at is not None and not same_origin(at, url)  # else `url` may have a login, which `at` has not
         with self._http.follow(at if at is not None and sent else url, origin=url, headers=headers) as stream:

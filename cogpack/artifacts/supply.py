@@ -1,4 +1,4 @@
-"""Locked files on their way: many beside each other, each once, in the order in which they are wanted."""
+"""A supply fetches locked files: many beside each other, each once, in the order in which they are wanted."""
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ _LARGE_FILES = 2
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
-    """A locked file that a layer is made of.
+    """Is a locked file that a layer is made of, and tells how it is had.
 
     `noun`: what such files are called together; `urls`: where it can be had, asked when it is fetched; `hiding`: within
     it errors lose the secrets of these addresses.
@@ -38,7 +38,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
         return self.artifact.size or 0
 
     def file(self) -> LocalFile:
-        """Its content, fetched if it is not here, whose bytes are those that were locked as long as it opens."""
+        """Fetch it if it is not here. What is answered has the bytes that were locked, as long as it opens."""
         return self.supply.file(self)
 
 
@@ -71,7 +71,7 @@ class Supply:
                 self._coming[digest] = pool.submit(self._bring, one, lines.get(digest))
 
     def wait(self, inputs: Sequence[Input]) -> None:
-        """Until they are here. What can't be had is an error at once, whoever wants it."""
+        """Return when they are here. What can't be had is an error at once, whoever wants it."""
         self.want(inputs)
         with self._lock:
             left = {self._coming[one.artifact.digest] for one in inputs}
@@ -103,13 +103,13 @@ class Supply:
             line.ended()
 
     def close(self) -> None:
-        """Files on their way are waited for: who ends early has cancelled them."""
+        """Wait for files on their way: who ends early has cancelled them."""
         for pool in (self._files, self._large_files):
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 class _Line:
-    """What the user is told of files that are wanted together: `33 wheels`."""
+    """Tells the user of files that are wanted together: `33 wheels`."""
 
     def __init__(self, progress: Progress, files: Sequence[Input]) -> None:
         only = files[0].artifact
