@@ -1,6 +1,6 @@
 """Files of the outside world are downloaded once, by digest, and verified before they get their name and are used.
 
-`downloads`: one file; `ranged`: a large one, over several connections; `supply`: all that layers are made of, in threads.
+`downloads`: one file; `ranged`: a large one, over several connections; `supply`: all that layers are made of.
 """
 
 from cogpack.artifacts.downloads import Artifact, Store
