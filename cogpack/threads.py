@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 
 from cogpack.progress import Cancellation
 
@@ -12,14 +12,25 @@ U = TypeVar("U")
 
 
 def each(act: Callable[[U], T], items: Sequence[U], *, jobs: int, name: str, cancellation: Cancellation) -> list[T]:
-    """Return `act` of all items, `jobs` at a time, in their order; the first failure stops the others at their next
-    block.
+    """Return `act` of all items, `jobs` at a time, in their order.
 
-    So does Ctrl-C, whenever it comes: threads that nobody told would be waited for.
+    The first failure stops the others at their next block, and no other begins after it. So does Ctrl-C, whenever it
+    comes: threads that nobody told would be waited for.
     """
+    failed = threading.Event()
+
+    def begin(item: U) -> T:
+        if failed.is_set():  # a thread of the pool may be quicker than we who cancel what has not begun
+            return cast("T", None)
+        try:
+            return act(item)
+        except BaseException:
+            failed.set()
+            raise
+
     pool = ThreadPoolExecutor(jobs, thread_name_prefix=name)
     try:
-        futures = [pool.submit(act, item) for item in items]
+        futures = [pool.submit(begin, item) for item in items]
         left = set(futures)
         while left:
             # Not for ever: a signal may reach another thread first, and then wakes nobody here.
