@@ -392,11 +392,11 @@ JSON_IS_READ_IN = {
     "registry/refusals.py": "a refusal's words, shown and never believed",
     "registry/auth/tokens.py": "a number inside of what came through the door",
     "registry/pull/ranges.py": "a journal of ours",
-    "registry/push/mounts.py": "a hint of ours",
+    "registry/push/blob_origins.py": "a hint of ours",
     "registry/credentials/files.py": "the user's own",
     "registry/credentials/helpers.py": "the user's own program",
     "registry/credentials/keep.py": "the user's own",
-    "project/split.py": "the project's own",
+    "project/weight_splits.py": "the project's own",
     "layers/weights/complete.py": "the project's own",
     "runtime/inside/join.py": "a program of its own, in an image of ours",
 }
