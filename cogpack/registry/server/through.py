@@ -30,6 +30,10 @@ Blocks: TypeAlias = Callable[[Descriptor, int], Generator[bytes]]
 """The bytes of a blob from this one on. The last of a whole blob come only if all were right."""
 
 TAG = "image"
+_SOCKETS = Path("/proc/net/tcp")
+_READINGS = 5
+_NOBODY = -1
+"""The user of a socket that the table does not have."""
 _ROUTE = re.compile(r"/v2/([0-9a-f]+)/(manifests|blobs)/([^/]+)")
 
 
@@ -50,7 +54,7 @@ class _Through(Exchange):
 
     def authorise(self) -> None:
         # Engines are told the name as an argument of theirs, which all users of this machine can see.
-        if _owner(*self.client_address) not in (None, 0, os.geteuid()):
+        if owner(*self.client_address) not in (None, 0, os.geteuid()):
             raise Refusal(404, "NAME_UNKNOWN", "no such repository")
 
     def respond(self) -> None:
@@ -129,12 +133,19 @@ class PullThrough:
         self._listener.end(self._thread)
 
 
-def _owner(host: str, port: int) -> int | None:
-    """Return the user whose socket is at this address of the machine (proc(5), net/tcp); None where that can't be
-    told."""
+def owner(host: str, port: int) -> int | None:
+    """Return the user whose socket is at this address of the machine (proc(5), net/tcp); None where no table tells.
+
+    The kernel hands the table out in pieces, and a reader can miss a row while others come and go. Whoever is in none
+    of some readings is nobody.
+    """
     place = f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
-    try:
-        rows = Path("/proc/net/tcp").read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(fields[7]) for fields in map(str.split, rows) if fields[1] == place), None)
+    for _ in range(_READINGS):
+        try:
+            rows = _SOCKETS.read_text().splitlines()
+        except OSError:
+            return None
+        for fields in map(str.split, rows):
+            if fields[1] == place:
+                return int(fields[7])
+    return _NOBODY
