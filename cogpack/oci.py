@@ -137,7 +137,7 @@ class Index(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
 class RootFS(msgspec.Struct, frozen=True):
     """image-spec config.md, `rootfs`."""
 
-    diff_ids: list[str] = []
+    diff_ids: list[str] | None = None
 
 
 class Execution(msgspec.Struct, frozen=True, rename="pascal"):
@@ -150,19 +150,24 @@ class Execution(msgspec.Struct, frozen=True, rename="pascal"):
 class ImageConfig(msgspec.Struct, frozen=True):
     """image-spec config.md: what is read of the configs that others made. The rest is passed on as it is.
 
-    Builders of scratch images leave out the platform, and artifacts all of it.
+    Builders of scratch images leave out the platform, and artifacts all of it; what Go has nothing of is `null`.
     """
 
     architecture: str = ""
     os: str = ""
     variant: str | None = None
-    rootfs: RootFS = RootFS()
+    rootfs: RootFS | None = None
     config: Execution | None = None
     history: list[dict[str, Any]] | None = None
 
     @property
     def platform(self) -> Platform:
         return Platform(architecture=self.architecture, os=self.os, variant=self.variant)
+
+    @property
+    def diff_ids(self) -> list[str]:
+        """List what its layers unpack to, bottom first."""
+        return (self.rootfs.diff_ids if self.rootfs else None) or []
 
 
 class Image(msgspec.Struct, frozen=True):

@@ -195,13 +195,12 @@ def _mark(part: str) -> Digest:
 def _diff_ids(image: FoundImage) -> dict[str, str]:
     """Read what the config says that each layer unpacks to."""
     config = image.config()
-    if len(config.rootfs.diff_ids) != len(image.manifest.layers):
+    if len(config.diff_ids) != len(image.manifest.layers):
         raise InputError(
-            f"{image.name}: has {len(image.manifest.layers)} layers, and its config lists "
-            f"{len(config.rootfs.diff_ids)}",
+            f"{image.name}: has {len(image.manifest.layers)} layers, and its config lists {len(config.diff_ids)}",
             next_step="don't use this image",
         )
-    layers = zip(image.manifest.layers, config.rootfs.diff_ids, strict=True)
+    layers = zip(image.manifest.layers, config.diff_ids, strict=True)
     return {layer.digest: diff_id for layer, diff_id in layers}
 
 

@@ -156,7 +156,7 @@ def present_image(images: Images, tag: Reference) -> PresentImage:
     try:
         manifest = decode(found.data, Manifest, where=str(tag))
         config = images.blob_bytes(manifest.config)
-        said = _said(manifest, read_config(config, ImageConfig, where=str(tag)).rootfs.diff_ids)
+        said = _said(manifest, read_config(config, ImageConfig, where=str(tag)).diff_ids)
     except InputError:  # somebody else's artifact under this tag: nothing to learn
         return PresentImage(found.digest)
     return PresentImage(found.digest, said)

@@ -34,7 +34,7 @@ def resolve_base_image(reference: Reference, platform: Platform, images: Images,
     """Resolve `reference` to a digest and learn what the image holds."""
     manifest, digest, raw_config = _manifest(reference, platform, images)
     config = read_config(raw_config, ImageConfig, where=f"{reference}: image config")
-    diff_ids = config.rootfs.diff_ids
+    diff_ids = config.diff_ids
     if len(diff_ids) != len(manifest.layers):
         _refuse(reference, f"it has {len(manifest.layers)} layers, but its config lists {len(diff_ids)}")
     tree = _RootFileSystem(reference)
