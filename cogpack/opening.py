@@ -1,7 +1,5 @@
 """Images are opened by the addresses that users write: in a registry or a layout, to read them or to write them."""
 
-from functools import cache
-
 from cogpack.errors import InputError
 from cogpack.images.address import Address
 from cogpack.images.base import Images, WritableImages
@@ -107,7 +105,7 @@ def _open(session: Session, address: Address, *, connections: bool) -> tuple[Ima
     """Find where the image is, and its tag or digest there."""
     if reference := address.reference:
         repository = session.repository(reference)
-        fetcher = cache(lambda: session.fetcher(repository)) if connections else None
+        fetcher = session.fetcher(repository) if connections else None
         return RegistryImages(repository, fetcher), _ref(reference)
     layout = Layout.read(address.directory)
     return LayoutImages(layout, session.cancellation), layout.image(address.name).digest

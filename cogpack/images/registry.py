@@ -28,7 +28,7 @@ class RegistryImages:
     With `fetcher`, a blob comes over many connections; without, over one.
     """
 
-    def __init__(self, repository: Repository, fetcher: Callable[[], Fetcher] | None = None) -> None:
+    def __init__(self, repository: Repository, fetcher: Fetcher | None = None) -> None:
         self.repository = repository
         self.name = repository.reference.name
         self.origin = repository.requests.base
@@ -80,7 +80,7 @@ class RegistryImages:
     def blob(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes]]:
         if self._fetcher is None:
             return self.repository.blob(descriptor)
-        return closing(self._fetcher().stream(descriptor, lambda _: None))
+        return closing(self._fetcher.stream(descriptor, lambda _: None))
 
     def blob_bytes(self, descriptor: Descriptor, *, limit: int = CONFIG_LIMIT) -> bytes:
         return self.repository.blob_bytes(descriptor, limit=limit)

@@ -4,6 +4,7 @@ import io
 import json
 import random
 import tarfile
+import time
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,10 +24,13 @@ from cogpack.digest import sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
 from cogpack.http.retries import ATTEMPTS, retry_after
 from cogpack.layout import Layout
-from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
+from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor
+from cogpack.opening import open_image
 from cogpack.progress import Cancellation
 from cogpack.registry.pull import connections
+from cogpack.registry.pull.connections import BlobRequests
 from cogpack.session import Session, Settings
+from cogpack.threads import each
 
 Document = dict[str, Any]
 LAYERS = [random.Random(number).randbytes(size) for number, size in enumerate([2 * MiB, 100 * KiB, 70, 0])]
@@ -62,11 +66,10 @@ def put(
     tag: str | None = "v1",
     architecture: str = "amd64",
     docker: bool = False,
+    rootfs: str = '{"type": "layers", "diff_ids": []}',
 ) -> Document:
     """An image; answers its descriptor in an index."""
-    config = json.dumps(
-        {"architecture": architecture, "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}}
-    ).encode()
+    config = json.dumps({"architecture": architecture, "os": "linux", "rootfs": json.loads(rootfs)}).encode()
     for blob in (config, *layers):
         registry.add_blob("a/b", blob)
     kind = DOCKER_MANIFEST if docker else OCI_MANIFEST
@@ -163,6 +166,41 @@ def test_an_image_of_another_platform_is_not_taken_for_the_one_that_was_asked_fo
     with pytest.raises(InputError, match="is for linux/arm64, not linux/amd64"):
         inspect(session, name, platform="linux/amd64")
     assert pull(session, name, tmp_path / "out").blobs
+
+
+@pytest.mark.parametrize("rootfs", ['{"type": "layers", "diff_ids": null}', "null"])
+def test_an_image_of_no_layers_whose_config_says_null_is_one(
+    session: Session, registry: FakeRegistry, tmp_path: Path, rootfs: str
+) -> None:
+    """Go writes an empty list that nobody made as `null`."""
+    put(registry, [], rootfs=rootfs)
+    name = f"{registry.address}/a/b:v1"
+    assert inspect(session, name).platform == "linux/amd64"
+    assert pull(session, name, tmp_path / "out", platform="linux/amd64").blobs
+
+
+def test_blobs_that_many_threads_open_come_over_the_connections_of_one_fetcher(
+    session: Session, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(registry, LAYERS)
+    made: list[BlobRequests] = []
+    fetcher = session.fetcher
+
+    def slowly(source: BlobRequests) -> connections.Fetcher:
+        made.append(source)
+        time.sleep(0.05)
+        return fetcher(source)
+
+    monkeypatch.setattr(session, "fetcher", slowly)
+    images = open_image(session, f"{registry.address}/a/b:v1", connections=True)
+
+    def read(layer: Descriptor) -> bytes:
+        with images.images.blob(layer) as blocks:
+            return b"".join(blocks)
+
+    layers = list(images.manifest.layers)
+    assert each(read, layers, jobs=len(layers), name="t", cancellation=Cancellation()) == LAYERS
+    assert len(made) == 1
 
 
 def test_inspect_tells_of_the_index_and_chooses_from_it_as_pull_does(
