@@ -36,7 +36,7 @@ def verified(blocks: Iterable[bytes], check: "Callable[[Hasher], None]") -> Iter
     So nobody who reads to the end has taken wrong bytes for right ones.
     """
     hasher, last = Hasher(), b""
-    for block in blocks:
+    for block in filter(None, blocks):  # an empty one would stand for the last
         hasher.update(block)
         if last:
             yield last

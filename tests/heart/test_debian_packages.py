@@ -85,7 +85,7 @@ def archive(
     (made.root / "debian").mkdir(parents=True)
     handler = type("Handler", (_Handler,), {"ranges": request.param, "seen": made.seen})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=made.root)) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         made.url = f"http://127.0.0.1:{server.server_port}/debian,http://127.0.0.1:{server.server_port}/debian-security"
         yield made

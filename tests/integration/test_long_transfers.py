@@ -140,7 +140,7 @@ class Clock:
         "from functools import partial\n"
         "from cogpack import session\n"
         "seconds = mmap.mmap(os.open({path!r}, os.O_RDONLY), 8, access=mmap.ACCESS_READ)\n"
-        "session.Http = partial(session.Http, clock=lambda: struct.unpack('d', seconds)[0])\n"
+        "session.Session = partial(session.Session, clock=lambda: struct.unpack('d', seconds)[0])\n"
     )
 
     def __init__(self, path: Path) -> None:

@@ -76,7 +76,7 @@ def away() -> list[bool]:
 def mirror(archive: Path, seen: list[str], away: list[bool]) -> Iterator[DebianMirror]:
     handler = type("Handler", (_Handler,), {"seen": seen, "away": away})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=archive)) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}"
         yield DebianMirror(main=f"{url}/debian", security=f"{url}/debian-security")
