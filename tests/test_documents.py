@@ -52,6 +52,8 @@ from cogpack.registry.server.failure import Refusal
 from cogpack.resolve.base_image import resolve_base_image
 from cogpack.session import Session, Settings
 
+pytestmark = pytest.mark.slow
+
 Document = dict[str, Any]
 PACKAGE = Path(__file__).parents[1] / "cogpack"
 

@@ -38,6 +38,8 @@ from cogpack.reference import Reference
 from cogpack.registry.server import Server
 from cogpack.session import Session, Settings
 
+pytestmark = pytest.mark.slow
+
 Document = dict[str, Any]
 
 

@@ -21,6 +21,8 @@ from cogpack.cli import run
 from cogpack.registry.credentials import Credentials, Secret
 from cogpack.registry.credentials.keep import Keeper
 
+pytestmark = pytest.mark.slow
+
 BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 

@@ -23,6 +23,8 @@ from cogpack.registry.pull.partial import Partial
 from cogpack.session import Session, Settings
 from cogpack.sinks.archive import ArchiveSink
 
+pytestmark = pytest.mark.slow
+
 Verb = Callable[[Session, str, Path], object]
 
 VERBS = [

@@ -32,6 +32,8 @@ from cogpack.registry.pull.connections import BlobRequests
 from cogpack.session import Session, Settings
 from cogpack.threads import each
 
+pytestmark = pytest.mark.slow
+
 Document = dict[str, Any]
 LAYERS = [random.Random(number).randbytes(size) for number, size in enumerate([2 * MiB, 100 * KiB, 70, 0])]
 

@@ -20,6 +20,8 @@ from cogpack.errors import MismatchError, UnavailableError
 from cogpack.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from cogpack.session import Session, Settings
 
+pytestmark = pytest.mark.slow
+
 StandIn = Callable[[str, str], Path]
 LAYER = b"a layer" * 1000
 ASKS = """\

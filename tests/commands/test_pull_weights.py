@@ -35,6 +35,8 @@ from cogpack.oci import (
 from cogpack.opening import open_image
 from cogpack.session import Session, Settings
 
+pytestmark = pytest.mark.slow
+
 Entry = tuple[str, bytes] | tuple[str, bytes, bytes, str]
 """Name and content; or with a type and a link."""
 

@@ -28,6 +28,8 @@ from cogpack.registry.server import Server
 from cogpack.session import Session, Settings
 from cogpack.sinks.layout import LayoutSink
 
+pytestmark = pytest.mark.slow
+
 MiB = 1024 * 1024
 BLOCKS = [(f"blk.{n}.w", "Q8_0", [64, 512]) for n in range(6)]
 GGUF = gguf_files.made(BLOCKS, pairs={"tokenizer.chat_template": "x"})

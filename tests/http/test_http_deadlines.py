@@ -15,6 +15,8 @@ from cogpack.http.deadlines import READ, Deadlines
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.remote import RemoteFile
 
+pytestmark = pytest.mark.slow
+
 Script = Callable[[socket.socket, str], None]
 
 

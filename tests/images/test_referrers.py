@@ -24,6 +24,8 @@ from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.repository import Repository
 
+pytestmark = pytest.mark.slow
+
 SUBJECT = Digest("sha256:" + "5" * 64)
 TAG = fallback_tag(SUBJECT)
 MANIFEST = b'{"schemaVersion":2,"subject":"not looked at here"}'

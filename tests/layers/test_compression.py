@@ -26,6 +26,8 @@ from cogpack.layers.content import Bytes
 from cogpack.layers.entry import Entry, File, complete
 from cogpack.sizes import BLOCK
 
+pytestmark = pytest.mark.slow
+
 CODECS: list[Codec] = [Uncompressed(), SplicedGzip(), Gzip(), Zstd()]
 GZIPS: list[Codec] = [SplicedGzip(), Gzip()]
 

@@ -34,6 +34,8 @@ from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.registry.repository import Repository
 from cogpack.sinks.registry import RegistrySink
 
+pytestmark = pytest.mark.slow
+
 LAYERS = [("project", {"a": b"one"}), ("weights: b", {"b": b"two" * 100_000})]
 
 

@@ -15,6 +15,8 @@ from cogpack.layers.tar import read as read_content
 from cogpack.layers.weights.safetensors import Header, read_header
 from cogpack.layers.weights.shards import TINY, Shard, index, shards
 
+pytestmark = pytest.mark.slow
+
 KiB = 1024
 
 

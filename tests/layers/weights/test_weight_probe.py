@@ -21,6 +21,8 @@ from cogpack.layers.weights.probe import LENGTH, NOTHING, PROFILE, SAMPLES, prob
 from cogpack.layers.weights.safetensors import read_header
 from cogpack.model_files import Rule
 
+pytestmark = pytest.mark.slow
+
 MiB = 1024 * 1024
 
 

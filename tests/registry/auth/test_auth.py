@@ -19,6 +19,8 @@ from cogpack.registry.auth.authorizer import Authorizer, Tokens
 from cogpack.registry.credentials import Account, Credentials, Kind, Login, Secret
 from cogpack.registry.credentials.findings import Finding
 
+pytestmark = pytest.mark.slow
+
 ME = Login(USER, Secret(PASSWORD), source="a file")
 WRONG = Login(USER, Secret("hunter2"), source="a file")
 HOST = "localhost:5000"

@@ -31,6 +31,8 @@ from cogpack.registry.pull.connections import Fetcher
 from cogpack.registry.pull.partial import Partial
 from cogpack.registry.repository import Repository
 
+pytestmark = pytest.mark.slow
+
 DATA = random.Random(4).randbytes(4 * MiB)
 BLOB = Descriptor(media_type=OCI_LAYER, digest=sha256(DATA), size=len(DATA))
 PARTS = 32

@@ -45,6 +45,8 @@ from cogpack.registry.profiles import Profile, Shape
 from cogpack.registry.push.requests import commit_timeout
 from cogpack.registry.repository import Repository
 
+pytestmark = pytest.mark.slow
+
 MiB = 1024 * 1024
 DATA = random.Random(4).randbytes(3 * MiB + 123)
 BLOB = Descriptor(media_type="application/octet-stream", digest=sha256(DATA), size=len(DATA))

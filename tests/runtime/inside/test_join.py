@@ -16,6 +16,8 @@ from cogpack.layers.weights import opaque
 from cogpack.runtime import contract
 from cogpack.runtime.inside import join
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(join.__file__)
 KiB = 1024
 
