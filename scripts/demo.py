@@ -170,7 +170,7 @@ def pull(image: str, tree: Path) -> dict[str, Any]:
         assert reference.digest is not None
         found = repository.manifest(reference.digest)
         assert found is not None
-        manifest = decode(found[1], Manifest, where=image)
+        manifest = decode(found.data, Manifest, where=image)
         for layer in manifest.layers:
             with repository.blob(layer) as blocks:
                 unpack(Untar(decompressed(blocks), where=layer.digest), tree)
