@@ -58,8 +58,9 @@ def test_no_two_may_differ(tmp_path: Path) -> None:
     with pytest.raises(MismatchError, match=r"this run's own reading says it is .*, cogpack\.lock says"):
         known_layers(PLAN, results(WRONG), facts, read={KEY: INFO})
     facts.record(KEY, INFO)
-    with pytest.raises(MismatchError, match=r"cogpack\.lock says it is .*, the cache says"):
+    with pytest.raises(MismatchError, match=r"cogpack\.lock says it is .*, the cache says") as caught:
         known_layers(PLAN, results(WRONG), facts)
+    assert "from cogpack.lock and" in caught.value.next_step, "the file's own name"
 
 
 def test_a_tag_is_not_asked_of_the_projects_own_layer(tmp_path: Path) -> None:

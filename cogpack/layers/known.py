@@ -49,7 +49,7 @@ class KnownLayer(msgspec.Struct, frozen=True):
         return MismatchError(
             f"{layer.name}: {self.source} says it is {self.info.descriptor.digest}, "
             f"{other.source} says {other.info.descriptor.digest}",
-            next_step="remove this layer's [[results]] entry from cogpack.lockfile and the cache's facts, "
+            next_step="remove this layer's [[results]] entry from cogpack.lock and the cache's facts, "
             "then run cogpack verify on the images pushed with them"
             if self.trusted and other.trusted
             else "find out who pushed that tag; --no-tag-cache pushes without its word",
