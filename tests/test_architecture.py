@@ -48,6 +48,7 @@ RANKS = {
     "registry": 3,
     "artifacts": 4,
     "images": 4,
+    "sandbox": 4,
     "resolve": 5,
     "sinks": 5,
     "machine": 5,
