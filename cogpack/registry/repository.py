@@ -6,7 +6,7 @@ A layer is the unit of retry: bodies can be read again from their start, and mos
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from cogpack.digest import Digest, parse_digest, sha256
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError
@@ -18,8 +18,9 @@ from cogpack.registry.credentials import Credentials
 from cogpack.registry.profiles import profile
 from cogpack.registry.pull.connections import reading
 from cogpack.registry.pull.mirrors import Mirror, MirrorError
+from cogpack.registry.push.mount_or_upload import mount_or_open
 from cogpack.registry.push.protocol import Answer, Blob
-from cogpack.registry.push.requests import HttpUploadRequests, as_answer
+from cogpack.registry.push.requests import HttpUploadRequests
 from cogpack.registry.push.shapes import Shapes
 from cogpack.registry.push.upload import upload
 from cogpack.registry.refusals import ExpiredError
@@ -204,21 +205,9 @@ class Repository:
 
     # Sending
 
-    def mount_or_open(self, digest: Digest, source: str) -> Answer | None:
-        """Make a blob of repository `source` of this registry one of ours, too.
-
-        None: mounted. Else what the registry said instead, which may be an upload that is open now.
-
-        Not asked of a repository for which the user has another login.
-        """
-        if not self._requests.is_ours(source):
-            return Answer(0)
-        url = f"{self._requests.base}/blobs/uploads/?mount={quote(digest)}&from={quote(source, safe='/')}"
-        try:
-            answer = self._requests.request("POST", url, tries="few", scopes=(f"repository:{source}:pull",))
-        except CogpackError:  # refused mounts come in every shape; an upload tells what is really wrong
-            return Answer(0)
-        return None if answer.status == 201 else as_answer(self._requests, "POST", answer)
+    def mount_or_open(self, digest: Digest, *sources: str, name: str = "") -> Answer | None:
+        """Mount a blob from a repository of `sources` of this registry; None: mounted. Else see `upload`'s `opened`."""
+        return mount_or_open(self._requests, digest, sources, name=name or f"{self._name}: {digest}")
 
     def cancel(self, opened: Answer) -> None:
         """End an upload that nobody will use."""

@@ -60,7 +60,7 @@ class RegistrySink:
             info = self._sent(layer, None, None, on_bytes)
         else:
             with self._turn(known.descriptor.digest):  # one image may name a blob twice
-                info = self._kept(layer, known, on_bytes)
+                info = self._mounted_or_sent(layer, known, on_bytes)
         with self._lock:
             self._added.append(_Added(layer, info, on_bytes))
         return info
@@ -69,22 +69,17 @@ class RegistrySink:
         with self._lock:
             return self._turns.setdefault(digest, threading.Lock())
 
-    def _kept(self, layer: Outgoing, known: LayerInfo, on_bytes: Callable[[int], None]) -> LayerInfo:
-        """Find, mount or send the layer: what `known` says is there afterwards."""
+    def _mounted_or_sent(self, layer: Outgoing, known: LayerInfo, on_bytes: Callable[[int], None]) -> LayerInfo:
+        """Mount or send the layer, unless it is there: what `known` says is there afterwards."""
         where = f"{layer.name} ({known.descriptor.digest})"
         if self._images.has_blob(known.descriptor):
             if TRACE.level:
                 TRACE.decided(f"{where}: {self._reference.name} has it")
             return known
-        opened: Answer | None = None
-        for repository in self._blob_origins.origins(self._reference, layer.recipe.origins, known.descriptor.digest):
-            if opened is not None:
-                self._repository.cancel(opened)
-            opened = self._repository.mount_or_open(known.descriptor.digest, repository)
-            if TRACE.level:
-                TRACE.decided(f"{where}: {'mounted' if opened is None else 'not to be mounted'} from {repository}")
-            if opened is None:
-                return known
+        origins = self._blob_origins.origins(self._reference, layer.recipe.origins, known.descriptor.digest)
+        opened = self._repository.mount_or_open(known.descriptor.digest, *origins, name=where)
+        if opened is None:
+            return known
         if TRACE.level:
             TRACE.decided(f"{where}: {self._reference.name} lacks it")
         return self._sent(layer, known, opened, on_bytes)
