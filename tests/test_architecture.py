@@ -140,6 +140,22 @@ def test_a_module_imports_lower_ranks_and_its_own_package_only() -> None:
                 assert RANKS[other] < RANKS[own] or (own, other) in SIDEWAYS, f"{path}: {own} imports {other}"
 
 
+def test_no_two_modules_know_each_other_even_by_a_chain() -> None:
+    """But for `cogpack` itself, which has the version, and the acts for type checkers only."""
+    names = {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in SOURCES
+    }
+    left = {
+        name: {full if full in names else full.rpartition(".")[0] for full in imported(path)} & names.keys()
+        for name, path in names.items()
+        if name != "cogpack"
+    }
+    while free := {name for name, needed in left.items() if not needed & left.keys()}:
+        left = {name: needed for name, needed in left.items() if name not in free}
+    assert not left
+
+
 def test_the_sideways_imports_are_all_needed() -> None:
     found = {(module_of(path), other) for path in SOURCES for other in edges(path)}
     assert found >= SIDEWAYS

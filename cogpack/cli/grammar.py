@@ -33,7 +33,7 @@ class Grammar(argparse.ArgumentParser):
     """Reads one command, or a word with commands below it.
 
     `example`: a whole line that works, shown in the help and where an argument is missing. `minor`: a command that the
-    list of all commands names in its last line only.
+    list of all commands names in its last line only. `above`: the word that it stands behind.
     """
 
     def __init__(self, *, example: str = "", minor: bool = False, **settings: Any) -> None:
@@ -41,6 +41,7 @@ class Grammar(argparse.ArgumentParser):
         self.example = example
         self.minor = minor
         self.shared: dict[str, list[argparse.Action]] = {}
+        self.above: Grammar | None = None
         self.commands: dict[str, Grammar] = {}
         self._adder: Any = None
 
@@ -52,6 +53,7 @@ class Grammar(argparse.ArgumentParser):
         made: Grammar = self._adder.add_parser(name, help=text, description=text, example=example, minor=minor)
         if act:
             made.set_defaults(act=act)
+        made.above = self
         self.commands[name] = made
         return made
 

@@ -1,4 +1,4 @@
-"""Each function here runs one of `cogpack help`, `version` and `completion`."""
+"""Each function here runs one of `cogpack help`, `version` and `completion`. `top`: the grammar of all of cogpack."""
 
 import argparse
 
@@ -21,8 +21,7 @@ EXIT_CODES = {
 }
 
 
-def show_help(arguments: argparse.Namespace) -> None:
-    from cogpack.cli.parser import parser
+def show_help(top: Grammar, arguments: argparse.Namespace) -> None:
     from cogpack.cli.suggestions import unknown_command
 
     words: list[str] = arguments.words
@@ -32,7 +31,7 @@ def show_help(arguments: argparse.Namespace) -> None:
     if len(words) == 1 and words[0] in TOPICS:
         put(topic_page(TOPICS[words[0]]))
         return
-    found = parser()
+    found = top
     for word in words:
         if word not in found.commands:
             raise unknown_command(found, word)
@@ -44,12 +43,9 @@ def show_version(arguments: argparse.Namespace) -> None:  # noqa: ARG001
     put(f"cogpack {__version__}\n")
 
 
-def show_completion(arguments: argparse.Namespace) -> None:
+def show_completion(top: Grammar, arguments: argparse.Namespace) -> None:
     import shtab
 
-    from cogpack.cli.parser import parser
-
-    top = parser()
     _complete_paths(top, shtab.FILE, shtab.DIRECTORY)
     put(shtab.complete(top, shell=arguments.shell))
 

@@ -1,5 +1,7 @@
 """This module lists what `cogpack` takes on its command line."""
 
+from functools import partial
+
 from cogpack import __version__
 from cogpack.cli import acts, helping, registries
 from cogpack.cli import cache as cache_acts
@@ -327,15 +329,14 @@ def _cache(top: Grammar) -> None:
 
 
 def _words(top: Grammar) -> None:
-    shown = top.command(
-        "help", "Explain a command or a topic.", helping.show_help, example="cogpack help push", minor=True
-    )
+    show_help, show_completion = partial(helping.show_help, top), partial(helping.show_completion, top)
+    shown = top.command("help", "Explain a command or a topic.", show_help, example="cogpack help push", minor=True)
     shown.add_argument("words", nargs="*", metavar="COMMAND|TOPIC", help="what to explain [all commands]")
     top.command("version", "Print the version.", helping.show_version, example="cogpack version", minor=True)
     completion = top.command(
         "completion",
         "Print a script that completes commands and options.",
-        helping.show_completion,
+        show_completion,
         example="cogpack completion bash > ~/.local/share/bash-completion/completions/cogpack",
         minor=True,
     )

@@ -1,15 +1,13 @@
 """This module answers to a command or an option that does not exist: with the nearest one, or what other tools call
 it."""
 
+import argparse
 import difflib
 import shlex
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol, Self
 
 from cogpack.errors import InputError
-
-if TYPE_CHECKING:
-    from cogpack.cli.grammar import Grammar
 
 _RUN = ("cogpack packs models, Docker runs them", "cogpack load, then docker run -p 5000:5000 IMAGE")
 _PUSH = ("push does that", "cogpack push HOST/NAME:TAG")
@@ -68,8 +66,27 @@ OPTIONS = {
 }  # fmt: skip
 """Options of other tools, each with ours."""
 
+_NAMED = 3
+"""Commands that are named of those that have an option."""
 
-def unknown_command(parser: "Grammar", word: str) -> InputError:
+
+class Command(Protocol):
+    """What is asked of a command, or a word with commands below it, to find what stands near to a wrong word.
+
+    `above`: the word that it is a command of; None of `cogpack` itself.
+    """
+
+    prog: str
+    above: Self | None
+
+    @property
+    def commands(self) -> Mapping[str, Self]: ...
+    def own(self) -> Iterable[argparse.Action]: ...
+    def options(self) -> Collection[str]: ...
+    def takes_value(self, option: str) -> bool: ...
+
+
+def unknown_command(parser: Command, word: str) -> InputError:
     said = f"{parser.prog} {word}: no such command"
     lower = word.lower()
     nested = [f"{name} {lower}" for name, below in parser.commands.items() if lower in below.commands]
@@ -80,13 +97,13 @@ def unknown_command(parser: "Grammar", word: str) -> InputError:
     return _meant(parser, said, near(lower, parser.commands))
 
 
-def _meant(parser: "Grammar", said: str, names: list[str]) -> InputError:
+def _meant(parser: Command, said: str, names: list[str]) -> InputError:
     if not names:
         return InputError(said, next_step=f"see {parser.prog} --help for those that there are")
     return InputError(f"{said}; did you mean {' or '.join(names)}?", next_step=f"see {parser.prog} {names[0]} --help")
 
 
-def unknown_option(parser: "Grammar", name: str, words: "Sequence[str]" = ()) -> InputError:
+def unknown_option(parser: Command, name: str, words: Sequence[str] = ()) -> InputError:
     """Return the error of an option that there is not. `words`: the option and what stands behind it."""
     said = f"{parser.prog}: no option {name}"
     see = f"see {parser.prog} --help"
@@ -101,10 +118,29 @@ def unknown_option(parser: "Grammar", name: str, words: "Sequence[str]" = ()) ->
         return InputError(f"{said}; did you mean {' or '.join(close)}?", next_step=see)
     if parser.commands and (below := [command for command in _below(parser) if name in command.options()]):
         return InputError(f"{said}; it goes behind the command", next_step=f"write {_behind(parser, below, words)}")
-    return InputError(said, next_step=see)
+    return _of_others(parser, name, ours) or InputError(said, next_step=see)
 
 
-def _behind(parser: "Grammar", below: "list[Grammar]", words: "Sequence[str]") -> str:
+def _of_others(parser: Command, name: str, ours: str) -> InputError | None:
+    """Return the error of an option, or of one that looks like it, which other commands have and this one has not."""
+    top = parser
+    while top.above is not None:
+        top = top.above
+    every = {option: None for command in _below(top) for option in command.options() if option.startswith("--")}
+    meant = next((option for option in (name, ours, *near(name.lower(), every)) if option in every), None)
+    if meant is None:
+        return None
+    owners = [command.prog for command in _below(top) if meant in command.options()]
+    said = f"{parser.prog}: no option {name}"
+    if parser.commands:
+        return InputError(f"{said}; did you mean {meant}, behind the command?", next_step=f"see {owners[0]} --help")
+    listed = ", ".join(prog.removeprefix(f"{top.prog} ") for prog in owners[:_NAMED])
+    listed += " and others" if len(owners) > _NAMED else ""
+    told = f"that is one of {listed}" if meant == name else f"{meant} is one of {listed}"
+    return InputError(f"{said}; {told}", next_step=f"leave it out, or see {parser.prog} --help")
+
+
+def _behind(parser: Command, below: list[Command], words: Sequence[str]) -> str:
     """Return the same line with the option and its value behind the command, as far as one was named that takes it."""
     option, *rest = words
     taken = 1 if "=" not in option and below[0].takes_value(option) else 0
@@ -116,13 +152,13 @@ def _behind(parser: "Grammar", below: "list[Grammar]", words: "Sequence[str]") -
     return f"{below[0].prog} ... {shlex.join(moved)}"
 
 
-def _below(parser: "Grammar") -> "Iterator[Grammar]":
+def _below(parser: Command) -> Iterator[Command]:
     for command in parser.commands.values():
         yield command
         yield from _below(command)
 
 
-def near(word: str, names: "list[str] | dict[str, Grammar]") -> list[str]:
+def near(word: str, names: Iterable[str]) -> list[str]:
     """Return names that begin with `word`, else those that look like it; two at most."""
     begun = [name for name in names if len(word) > 2 and name.startswith(word)]
     return begun[:2] or difflib.get_close_matches(word, list(names), n=1, cutoff=0.7)

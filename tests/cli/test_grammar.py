@@ -108,6 +108,16 @@ def test_a_command_that_is_left_out_is_answered_with_those_that_there_are(
         ("push -json", "cogpack push: no option -json; did you mean --json?", "see cogpack push --help"),
         ("push --frozen", "cogpack push: no option --frozen; here it is --locked", "see cogpack push --help"),
         ("push -Z", "cogpack push: no option -Z", "see cogpack push --help"),
+        ("schema --insecure-registry h", ("cogpack schema: no option --insecure-registry; that is one of push, plan, "
+         "build and others"), "leave it out, or see cogpack schema --help"),
+        ("logout --strict-realmm h", ("cogpack logout: no option --strict-realmm; --strict-realm is one of push, plan, "
+         "build and others"), "leave it out, or see cogpack logout --help"),
+        ("weights split --insecure a", ("cogpack weights split: no option --insecure; --insecure-registry is one of "
+         "push, plan, build and others"), "leave it out, or see cogpack weights split --help"),
+        ("plan --dry-run", "cogpack plan: no option --dry-run; that is one of push",
+         "leave it out, or see cogpack plan --help"),
+        ("--jbs 4 push", "cogpack: no option --jbs; did you mean --jobs, behind the command?",
+         "see cogpack push --help"),
         ("verify a b", "cogpack verify: 'b' is one argument too many", "see cogpack verify --help"),
         ("-j 4 push", "cogpack: no option -j; it goes behind the command", "write cogpack push -j 4"),
         ("-C wrong push h/a", "cogpack: no option -C; it goes behind the command", "write cogpack push -C wrong h/a"),
