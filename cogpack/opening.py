@@ -2,9 +2,9 @@
 
 from cogpack.errors import InputError
 from cogpack.images.address import Address
-from cogpack.images.base import Images, WritableImages
 from cogpack.images.graph import Graph, Node, check_platform
 from cogpack.images.image import PLATFORM, FoundImage
+from cogpack.images.interface import Images, WritableImages
 from cogpack.images.layout import LayoutImages
 from cogpack.images.registry import RegistryImage, RegistryImages
 from cogpack.layout import Layout

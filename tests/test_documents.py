@@ -30,7 +30,7 @@ from cogpack.images.referrers import fallback_tag
 from cogpack.images.registry import RegistryImages
 from cogpack.layers.weights.safetensors import read_header
 from cogpack.layout import Layout
-from cogpack.lockfile.bases import RegistryBase
+from cogpack.lockfile.base_kinds import RegistryBase
 from cogpack.oci import (
     OCI_CONFIG,
     OCI_INDEX,

@@ -14,10 +14,10 @@ from cogpack.errors import InputError
 from cogpack.formats import FORMATS
 from cogpack.images.assemble import LAYER_LIMIT
 from cogpack.lockfile import Decisions, LockedWheel
-from cogpack.lockfile.bases import RegistryBase, RegistryLayer
+from cogpack.lockfile.base_kinds import RegistryBase, RegistryLayer
 from cogpack.locking.clashes import wheel_artifact
 from cogpack.oci import OCI_LAYER
-from cogpack.planning.bases import BaseSupply
+from cogpack.planning.base_layers import BaseSupply
 from cogpack.planning.plan import Plan, Suppliers, make_plan
 from cogpack.planning.weights import Gathered
 from cogpack.progress import SILENT, Cancellation

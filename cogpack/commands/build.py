@@ -20,9 +20,9 @@ from cogpack.planning.transfer import transfer
 from cogpack.project import Project
 from cogpack.session import Session
 from cogpack.sinks.archive import ArchiveSink, names_archive
-from cogpack.sinks.base import Sink
 from cogpack.sinks.daemon import DaemonSink
 from cogpack.sinks.layout import LayoutSink
+from cogpack.sinks.sink import Sink
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):

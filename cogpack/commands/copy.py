@@ -11,9 +11,9 @@ import msgspec
 
 from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError
-from cogpack.images.base import Blobs, Images, WritableImages
 from cogpack.images.graph import Graph, MissingError, Node
 from cogpack.images.image import tell_present, title
+from cogpack.images.interface import Blobs, Images, WritableImages
 from cogpack.images.referrers import cosign_tags
 from cogpack.layout import Layout
 from cogpack.notes import Code, Note

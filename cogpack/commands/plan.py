@@ -8,7 +8,7 @@ import msgspec
 
 from cogpack.digest import Digest
 from cogpack.errors import DeniedError, UnavailableError
-from cogpack.images.base import Images
+from cogpack.images.interface import Images
 from cogpack.layers.files import LEAST
 from cogpack.layers.known import Known
 from cogpack.layers.layer import Layer, key_of

@@ -15,8 +15,8 @@ from cogpack.decompress import decompressed
 from cogpack.digest import Digest, Hasher, sha256
 from cogpack.disk import real_path
 from cogpack.errors import InputError, MismatchError
-from cogpack.images.base import trying
 from cogpack.images.image import FoundImage, title
+from cogpack.images.interface import trying
 from cogpack.images.unfinished import check_free, unfinished
 from cogpack.images.unpack import LEVELS, Tree
 from cogpack.layers.weights.opaque import MANIFEST, JoinSource

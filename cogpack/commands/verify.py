@@ -8,7 +8,7 @@ import msgspec
 from cogpack.decompress import decompressed
 from cogpack.digest import Digest, Hasher
 from cogpack.errors import InputError, MismatchError
-from cogpack.images.base import Images
+from cogpack.images.interface import Images
 from cogpack.layers.known import NOTHING, Outgoing
 from cogpack.layers.layer import Body, Form, Layer
 from cogpack.oci import INDEX_TYPES, Descriptor, Image, LayerInfo, Manifest, decode

@@ -7,8 +7,8 @@ import msgspec
 from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.images.address import Address
-from cogpack.images.base import Images
 from cogpack.images.graph import Graph, Node
+from cogpack.images.interface import Images
 from cogpack.oci import (
     DOCKER_CONFIG,
     LAYER_NAME,

@@ -7,8 +7,8 @@ from functools import cached_property
 from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, InputError
 from cogpack.http import backoff
-from cogpack.images.base import Blobs
 from cogpack.images.graph import Node
+from cogpack.images.interface import Blobs
 from cogpack.images.referrers import add_to_fallback, fallback_entries, of_type
 from cogpack.layout import Layout
 from cogpack.oci import (

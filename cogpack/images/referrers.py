@@ -11,8 +11,8 @@ import msgspec
 
 from cogpack.digest import Digest, sha256
 from cogpack.errors import InputError, UnavailableError
-from cogpack.images.base import Images, WritableImages
 from cogpack.images.graph import Node
+from cogpack.images.interface import Images, WritableImages
 from cogpack.oci import (
     MANIFEST_LIMIT,
     OCI_INDEX,

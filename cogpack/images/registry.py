@@ -8,9 +8,9 @@ from urllib.parse import quote
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError
 from cogpack.http import Response
-from cogpack.images.base import Blobs
 from cogpack.images.graph import Node
 from cogpack.images.image import FoundImage, title
+from cogpack.images.interface import Blobs
 from cogpack.images.referrers import add_to_fallback, check_count, fallback_entries, of_type
 from cogpack.oci import CONFIG_LIMIT, MANIFEST_TYPES, OCI_INDEX, Descriptor, FoundManifest, Index, decode
 from cogpack.reference import Reference

@@ -1,7 +1,7 @@
 """`cogpack.lock` is held as values, and read and written as text.
 
-`model`: what it holds · `bases`: the kinds of base in it · `table`: what all its tables have in common · `text`: its
-TOML in and out.
+`model`: what it holds · `base_kinds`: the kinds of base in it · `table`: what all its tables have in common · `text`:
+its TOML in and out.
 """
 
 from cogpack.lockfile.model import (

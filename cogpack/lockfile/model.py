@@ -13,7 +13,7 @@ import msgspec
 
 from cogpack.digest import parse_digest
 from cogpack.errors import InputError
-from cogpack.lockfile.bases import Base
+from cogpack.lockfile.base_kinds import Base
 from cogpack.lockfile.table import FILE, LockedDiffID, LockedDigest, LockedSize, LockTable
 from cogpack.model_files import Rule
 from cogpack.oci import Descriptor, LayerInfo

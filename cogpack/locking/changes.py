@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from cogpack.lockfile import Decisions, Lock
-from cogpack.lockfile.bases import Base, DebianBase, RegistryBase
+from cogpack.lockfile.base_kinds import Base, DebianBase, RegistryBase
 from cogpack.text import count_text, size_text
 
 _MOST = 20

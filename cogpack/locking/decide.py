@@ -17,8 +17,8 @@ from cogpack.lockfile import (
     Results,
     input_digests,
 )
-from cogpack.locking.bases import decide_base
 from cogpack.locking.clashes import check_clashes, compare_wheels
+from cogpack.locking.decide_base import decide_base
 from cogpack.locking.requirements import indexes_of, resolve_requirements
 from cogpack.locking.weights import pin_weights
 from cogpack.notes import Code, Note

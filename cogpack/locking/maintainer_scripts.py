@@ -14,7 +14,7 @@ from cogpack.errors import CogpackError, InputError, UnavailableError, together
 from cogpack.http import redacted
 from cogpack.layers.debs.archive import control_end, read_control
 from cogpack.layers.debs.configure import check_scripts, is_stood_in_for
-from cogpack.lockfile.bases import LockedDeb
+from cogpack.lockfile.base_kinds import LockedDeb
 from cogpack.notes import Code, Note
 from cogpack.resolve.debs import Brought, DebianMirror
 from cogpack.session import Session

@@ -6,7 +6,7 @@ import msgspec
 
 from cogpack.digest import DiffID, Digest
 from cogpack.errors import InputError
-from cogpack.images.base import Images
+from cogpack.images.interface import Images
 from cogpack.layers.facts import Facts
 from cogpack.layers.known import NOTHING, READ, Claims, Known
 from cogpack.layers.layer import Body, key_of

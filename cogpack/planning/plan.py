@@ -25,7 +25,7 @@ from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSo
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.locking.weights import probing
 from cogpack.oci import Platform
-from cogpack.planning.bases import BaseSupply, plan_base
+from cogpack.planning.base_layers import BaseSupply, plan_base
 from cogpack.planning.weights import Gathered
 from cogpack.project import ProjectFile
 from cogpack.runtime import contract

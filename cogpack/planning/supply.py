@@ -11,12 +11,12 @@ from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.probe import PROFILE, probe_local
 from cogpack.lockfile import Decisions, LockedWheel
-from cogpack.lockfile.bases import DebianBase, LockedDeb
+from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
 from cogpack.locking.clashes import wheel_artifact
 from cogpack.locking.maintainer_scripts import deb_artifact
 from cogpack.locking.requirements import indexes_of
 from cogpack.oci import Descriptor, Platform
-from cogpack.planning.bases import BaseSupply
+from cogpack.planning.base_layers import BaseSupply
 from cogpack.planning.plan import Suppliers
 from cogpack.project import Project, ProjectFile
 from cogpack.reference import Reference

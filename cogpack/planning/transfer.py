@@ -15,7 +15,7 @@ from cogpack.layers.tar import EPOCH
 from cogpack.oci import OCI_LAYER, OCI_LAYER_GZIP, Descriptor, Image, LayerInfo
 from cogpack.planning.plan import PROJECT, Plan
 from cogpack.progress import Cancellation, Progress, Task
-from cogpack.sinks.base import Sink
+from cogpack.sinks.sink import Sink
 from cogpack.threads import Turn, Turns, each
 from cogpack.trace import TRACE
 

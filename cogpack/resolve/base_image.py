@@ -10,9 +10,9 @@ from typing import NoReturn
 from cogpack.decompress import decompressed
 from cogpack.digest import DiffID, Digest, parse_digest
 from cogpack.errors import InputError
-from cogpack.images.base import Images
 from cogpack.images.graph import check_platform, read_graph
-from cogpack.lockfile.bases import InheritedDirectory, RegistryBase, RegistryLayer
+from cogpack.images.interface import Images
+from cogpack.lockfile.base_kinds import InheritedDirectory, RegistryBase, RegistryLayer
 from cogpack.oci import CONFIG_LIMIT, Execution, ImageConfig, Manifest, Platform, read_config
 from cogpack.progress import Progress, counted
 from cogpack.reference import Reference

@@ -17,7 +17,7 @@ from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
 from cogpack.oci import Descriptor, Image, LayerInfo, encode
 from cogpack.progress import counted
-from cogpack.sinks.base import drain
+from cogpack.sinks.sink import drain
 
 _ARCHIVES = (
     *(".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".tar.gz", ".tar.zst", ".tar.zstd", ".tar.xz", ".tar.bz2", ".tar.lz4"),

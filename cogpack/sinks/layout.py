@@ -9,7 +9,7 @@ from cogpack.layers.layer import Body, Form
 from cogpack.layout import Layout
 from cogpack.oci import Descriptor, Image, LayerInfo
 from cogpack.progress import Cancellation, counted
-from cogpack.sinks.base import put_image
+from cogpack.sinks.sink import put_image
 
 
 class LayoutSink:

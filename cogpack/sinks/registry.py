@@ -16,8 +16,8 @@ from cogpack.oci import Descriptor, FoundManifest, Image, LayerInfo
 from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.registry.push.protocol import Answer
 from cogpack.registry.refusals import MissingBlobError
-from cogpack.sinks.base import drain, put_image
 from cogpack.sinks.copies import Copies, Copy, LostError
+from cogpack.sinks.sink import drain, put_image
 from cogpack.trace import TRACE
 
 _LONG = 30 * 60.0

@@ -12,8 +12,8 @@ from cogpack.digest import Digest, sha256
 from cogpack.errors import CogpackError, InputError, UnavailableError
 from cogpack.http import Http
 from cogpack.images import referrers
-from cogpack.images.base import WritableImages
 from cogpack.images.graph import Node
+from cogpack.images.interface import WritableImages
 from cogpack.images.layout import LayoutImages
 from cogpack.images.referrers import ArtifactFile, attach, fallback_tag
 from cogpack.images.registry import RegistryImages

@@ -4,7 +4,7 @@ import msgspec
 
 from cogpack.digest import sha256
 from cogpack.lockfile import REQUIRES, VERSION, Decisions, Lock, LockedWheel
-from cogpack.lockfile.bases import Base, DebianBase, LockedDeb, RegistryBase
+from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase
 from cogpack.locking.changes import change_lines, changes, holdings
 
 PLATFORM = "linux/amd64"

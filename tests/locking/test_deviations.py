@@ -7,7 +7,7 @@ import pytest
 from cogpack.config import parse_config
 from cogpack.digest import DiffID, sha256
 from cogpack.lockfile import Decisions, LockedWheel
-from cogpack.lockfile.bases import Base, DebianBase, LockedDeb, RegistryBase, RegistryLayer
+from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase, RegistryLayer
 from cogpack.locking.deviations import notes_of
 from cogpack.notes import Code, Note
 from cogpack.oci import OCI_LAYER

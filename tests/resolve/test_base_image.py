@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cogpack.digest import sha256
 from cogpack.errors import InputError
 from cogpack.images.graph import check_platform, choose
-from cogpack.lockfile.bases import InheritedDirectory
+from cogpack.lockfile.base_kinds import InheritedDirectory
 from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_MANIFEST, Descriptor, FoundManifest, Platform
 from cogpack.progress import SILENT
 from cogpack.reference import Reference

@@ -25,9 +25,9 @@ from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.registry.repository import Repository
 from cogpack.registry.server import Server
 from cogpack.sinks.archive import ArchiveSink
-from cogpack.sinks.base import Sink
 from cogpack.sinks.layout import LayoutSink
 from cogpack.sinks.registry import RegistrySink
+from cogpack.sinks.sink import Sink
 
 NAME = "me/model:v1"
 BIG = b"weights" * 100_000

@@ -11,7 +11,7 @@ from cogpack.layers.known import NOTHING, Known, Outgoing
 from cogpack.layers.layer import Body, Layer, key_of
 from cogpack.oci import Descriptor, Image, LayerInfo, Platform
 from cogpack.planning.plan import Plan
-from cogpack.sinks.base import Sink
+from cogpack.sinks.sink import Sink
 
 
 def file_layer(name: str, files: dict[str, bytes], codec: Codec | None = None) -> BuiltLayer:

@@ -10,7 +10,7 @@ import msgspec
 
 from cogpack.errors import InputError, MismatchError, UnavailableError, together
 from cogpack.http import Http, redacted
-from cogpack.lockfile.bases import DebianBase, DebianRelease, LockedDeb
+from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb
 from cogpack.notes import Code, Note
 from cogpack.progress import Progress, Task
 from cogpack.resolve.debs.chains import chains

@@ -1,6 +1,6 @@
 """A locked package file may be fetched from these addresses."""
 
-from cogpack.lockfile.bases import DebianBase, LockedDeb
+from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
 from cogpack.resolve.debs.mirror import DebianMirror
 
 _SNAPSHOT = "https://snapshot.debian.org/archive"

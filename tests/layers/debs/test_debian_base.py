@@ -20,7 +20,7 @@ from cogpack.layers.content import LocalFile
 from cogpack.layers.debs import DebFile, DebsSource
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
 from cogpack.layers.tar import segments
-from cogpack.lockfile.bases import DebianBase, LockedDeb
+from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
 from cogpack.progress import SILENT, Cancellation
 from cogpack.resolve.debs import PYTHONS, DebianMirror, deb_urls, resolve_debs
 from cogpack.seal import THIS_RUN

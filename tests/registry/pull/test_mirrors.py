@@ -23,8 +23,8 @@ from cogpack.commands.pull import pull
 from cogpack.commands.pull_weights import pull_weights
 from cogpack.digest import sha256
 from cogpack.errors import InputError
-from cogpack.images.base import trying
 from cogpack.images.image import PLATFORM
+from cogpack.images.interface import trying
 from cogpack.notes import Note
 from cogpack.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from cogpack.opening import open_image

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from cogpack.errors import InputError
-from cogpack.lockfile.bases import DebianBase, DebianRelease, LockedDeb
+from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb
 from cogpack.resolve.debs import DebianMirror, deb_urls
 
 OFFICIAL = DebianMirror(main="http://ftp.debian.org/debian", security="http://security.debian.org/debian-security")

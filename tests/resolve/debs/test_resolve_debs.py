@@ -13,7 +13,7 @@ from support.debs import stanza
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.http import Http
 from cogpack.http.retries import ATTEMPTS
-from cogpack.lockfile.bases import DebianBase
+from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.resolve.debs import BASE_PACKAGES, DebianMirror, resolve_debs
 from cogpack.resolve.debs import release as release_module
 from cogpack.seal import THIS_RUN

@@ -12,7 +12,7 @@ from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Codec
 from cogpack.layers.debs import DebFile, DebsSource
 from cogpack.layers.layer import Layer, key_of
-from cogpack.lockfile.bases import Base, DebianBase, LockedDeb, RegistryBase
+from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase
 from cogpack.oci import Descriptor, read_config
 from cogpack.progress import Cancellation, Progress
 from cogpack.reference import Reference

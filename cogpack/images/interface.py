@@ -1,4 +1,4 @@
-"""The one face of images wherever they lie; `registry` and `layout` have it."""
+"""Images have this one interface wherever they lie; `registry` and `layout` implement it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from cogpack.images.base import WritableImages
+from cogpack.images.interface import WritableImages
 from cogpack.layers.known import Outgoing
 from cogpack.layers.layer import Body, Form
 from cogpack.oci import OCI_MANIFEST, Descriptor, Image, LayerInfo

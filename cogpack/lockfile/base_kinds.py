@@ -2,8 +2,8 @@
 
 A base is one of the classes of `Base`, which all answer the same questions. Which Python runs there is a question of
 its own: a kind may have another than its packages bring. What differs by kind stands in three more places, one function
-a kind in each: how it is decided (`locking/bases`), which layers it gives and how their contents are had
-(`planning/bases`), and what of it a change of the lock names (`locking/changes`).
+a kind in each: how it is decided (`locking/decide_base`), which layers it gives and how their contents are had
+(`planning/base_layers`), and what of it a change of the lock names (`locking/changes`).
 """
 
 import re

@@ -8,8 +8,8 @@ import pytest
 from cogpack.config import Config, parse_config
 from cogpack.digest import sha256
 from cogpack.errors import InputError
-from cogpack.lockfile.bases import Base, DebianBase, LockedDeb, RegistryBase
-from cogpack.locking.bases import decide_base
+from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase
+from cogpack.locking.decide_base import decide_base
 from cogpack.oci import Platform
 
 AMD64 = Platform(architecture="amd64", os="linux")

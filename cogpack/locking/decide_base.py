@@ -2,8 +2,8 @@
 
 from cogpack.config import Config
 from cogpack.errors import InputError
-from cogpack.images.base import trying
-from cogpack.lockfile.bases import Base, DebianBase, RegistryBase
+from cogpack.images.interface import trying
+from cogpack.lockfile.base_kinds import Base, DebianBase, RegistryBase
 from cogpack.locking.maintainer_scripts import check_maintainer_scripts
 from cogpack.locking.requirements import python_minor
 from cogpack.oci import Platform
