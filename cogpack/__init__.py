@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # read by type checkers alone, which know the name; `typing` 
     from cogpack.progress import Cancellation, Cancelled, Progress, Silent, Task
     from cogpack.session import Session, Settings
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Built",

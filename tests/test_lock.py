@@ -11,10 +11,12 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.version import Version
 
 from cogpack import __version__, toml
 from cogpack.digest import DiffID, Digest
 from cogpack.errors import InputError
+from cogpack.formats import FORMATS
 from cogpack.lockfile import (
     REQUIRES,
     Decisions,
@@ -26,7 +28,7 @@ from cogpack.lockfile import (
     parse_lock,
     read_lock,
 )
-from cogpack.lockfile.bases import DebianBase, DebianRelease, InheritedDirectory, LockedDeb, RegistryBase
+from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, InheritedDirectory, LockedDeb, RegistryBase
 
 HEX = "ab" * 32
 
@@ -225,6 +227,11 @@ def test_a_new_key_raises_the_cogpack_that_a_lock_requires() -> None:
     """When this fails: raise `REQUIRES` to the coming version, if it isn't that already, and write the new hash."""
     keys = {f"{path}.{field.encode_name}" for path, kind in tables(Lock) for field in msgspec.structs.fields(kind)}
     assert (REQUIRES, hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:8]) == ("0.2.0", "6aeae230")
+
+
+def test_a_lock_that_this_cogpack_writes_asks_for_no_newer_one() -> None:
+    """When this fails: `__version__` is the coming version from the first change on that a lock asks for."""
+    assert Version(__version__) >= max(Version(REQUIRES), *(Version(rules.since) for rules in FORMATS.values()))
 
 
 VERSION_1 = f"""\
