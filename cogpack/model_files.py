@@ -1,4 +1,4 @@
-"""How files of models are called, and by which rules one may be cut: names that loaders look for, and that we give.
+"""How files of models are called, and by which rules one may be split: names that loaders look for, and that we give.
 
 model.safetensors                      one file
 model.safetensors.index.json           the index of its shards (Hugging Face)
@@ -8,7 +8,7 @@ model-00001-of-00003.gguf              a part of a split file (llama.cpp)
 import re
 from typing import Literal, TypeAlias
 
-CutRule: TypeAlias = Literal["tensor", "gguf"]
+TensorRule: TypeAlias = Literal["tensor", "gguf"]
 """Along the tensors, into files that loaders of the format read as they are."""
 
 Rule: TypeAlias = Literal["tensor", "gguf", "opaque", "none"]
@@ -18,8 +18,8 @@ GGUF_PART = re.compile(r"(?P<stem>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5}
 """Names of the parts of a split GGUF file, by which llama.cpp finds one from the other."""
 
 
-def cut_rule(name: str) -> CutRule | None:
-    """Which rule could cut a file called `name`."""
+def tensor_rule(name: str) -> TensorRule | None:
+    """Which rule could split a file called `name`."""
     return "tensor" if name.endswith(".safetensors") else "gguf" if name.endswith(".gguf") else None
 
 

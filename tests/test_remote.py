@@ -15,8 +15,8 @@ from cogpack.digest import sha256
 from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http
 from cogpack.layers.tar import read as read_content
-from cogpack.layers.weights.cuts import Piece
-from cogpack.layers.weights.remote import RemoteContent, cut_pieces, measure, opaque_pieces
+from cogpack.layers.weights.remote import RemoteContent, measure, opaque_pieces, split_remote
+from cogpack.layers.weights.splits import Piece
 from cogpack.remote import Glances, NoRangesError, RemoteFile, remote_size
 
 DATA = random.Random(0).randbytes(5 << 20)
@@ -137,7 +137,7 @@ def test_more_bytes_than_asked_for_are_left_out() -> None:
 @given(files(), st.sampled_from([1, 100, 10**6]), st.integers(1, 5000))
 def test_one_pass_measures_the_file_and_all_its_shards(data: bytes, target: int, block: int) -> None:
     reader = Memory(data, block)
-    pieces = cut_pieces("tensor", reader, "model.safetensors", target)
+    pieces = split_remote("tensor", reader, "model.safetensors", target)
     digest, hashes = measure(reader, pieces, lambda size: None)
     assert digest == sha256(data)
     for piece, hash_ in zip(pieces, hashes, strict=True):

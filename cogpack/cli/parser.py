@@ -197,11 +197,11 @@ def _images(top: Grammar) -> None:
 
 
 def _weights(top: Grammar) -> None:
-    weights = top.command("weights", "Show, cut, join, compare and pull weights.")
+    weights = top.command("weights", "Show, split, join, compare and pull weights.")
 
     ls = weights.command(
         "ls",
-        "Show what is a weight, how it is cut, what moves.",
+        "Show what is a weight, how it is split, what moves.",
         weight_acts.list_weights,
         example=f"cogpack weights ls {_PUSHED}",
     )
@@ -210,13 +210,13 @@ def _weights(top: Grammar) -> None:
 
     split = weights.command(
         "split",
-        "Cut a safetensors or GGUF file as for an image.",
+        "Split a safetensors or GGUF file as for an image.",
         weight_acts.split_weights,
         example="cogpack weights split model.safetensors -o shards",
     )
     split.add_argument("source", type=place, metavar="FILE", help="a .safetensors or .gguf file")
     split.add_argument("-o", "--output", type=place, required=True, metavar="DIR", help="a new directory")
-    split.add_argument("--layer-size", type=size, metavar="BYTES", help="what to cut to [by the size]")
+    split.add_argument("--layer-size", type=size, metavar="BYTES", help="what to split to [by the size]")
     split.share(OUTPUT)
 
     join = weights.command(

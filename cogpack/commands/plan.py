@@ -34,7 +34,7 @@ JOIN_RATE = 1.1e9
 
 class PlannedWeight(msgspec.Struct, frozen=True, kw_only=True):
     """Tells of a weight file: `rule` and `why` it was taken; `others`: what another rule would give, for files that one
-    could cut. `equal_to`: the first file of the same bytes and mode, with which it is stored once."""
+    could split. `equal_to`: the first file of the same bytes and mode, with which it is stored once."""
 
     path: str
     size: int

@@ -16,11 +16,11 @@ from cogpack.layers import tar
 from cogpack.layers.content import Blocks, LocalFile
 from cogpack.layers.fingerprints import hasher
 from cogpack.layers.weights import WEIGHTS, may_hold
-from cogpack.layers.weights.cuts import AnyHeader, read_any, read_local
 from cogpack.layers.weights.gguf import GgufHeader
 from cogpack.layers.weights.opaque import MANIFEST, PARTS
 from cogpack.layers.weights.safetensors import Tensor
 from cogpack.layers.weights.shards import ShardIndex
+from cogpack.layers.weights.splits import AnyHeader, read_any, read_local
 from cogpack.model_files import GGUF_PART, gguf_part, index_path
 from cogpack.oci import Descriptor, decode
 from cogpack.opening import open_image

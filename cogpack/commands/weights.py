@@ -1,4 +1,4 @@
-"""`cogpack weights split` and `join`: the cuts of an image's weights, on plain directories."""
+"""`cogpack weights split` and `join`: the splits of an image's weights, on plain directories."""
 
 import os
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ from cogpack.errors import InputError
 from cogpack.layers import tar
 from cogpack.layers.content import Bytes, Content, LocalFile, Slices
 from cogpack.layers.weights import layer_size
-from cogpack.layers.weights.cuts import cut_any, read_local
 from cogpack.layers.weights.gguf import GgufHeader, GgufTensor, make_gguf_header, read_gguf
 from cogpack.layers.weights.safetensors import Tensor, in_file_order, make_header, read_header
 from cogpack.layers.weights.shards import ShardIndex
-from cogpack.model_files import GGUF_PART, cut_rule, gguf_part
+from cogpack.layers.weights.splits import read_local, split_any
+from cogpack.model_files import GGUF_PART, gguf_part, tensor_rule
 from cogpack.oci import decode
 from cogpack.progress import counted
 from cogpack.session import Session
@@ -34,14 +34,14 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 def split(session: Session, source: Path, output: Path, *, size: int | None) -> Written:
     """Write the parts of a safetensors or GGUF file, as an image would hold them, into `output`."""
     file = LocalFile.named(source)
-    kind = cut_rule(source.name)
+    kind = tensor_rule(source.name)
     if kind is None:
         raise InputError(
-            f"{source}: expected a .safetensors or .gguf file, which are what can be cut by tensors",
-            next_step="name such a file; cogpack.weights.split: opaque in cog.yaml cuts any other, joined at start",
+            f"{source}: expected a .safetensors or .gguf file, which are what can be split by tensors",
+            next_step="name such a file; cogpack.weights.split: opaque in cog.yaml splits any other, joined at start",
         )
     header = read_local(kind, file)
-    pieces = cut_any(header, source.name, size or layer_size(file.size, session.formats[max(session.formats)]))
+    pieces = split_any(header, source.name, size or layer_size(file.size, session.formats[max(session.formats)]))
     _new_files(output, [piece.name for piece in pieces])
     task = session.progress.task(source.name, file.size, "split")
     for piece in pieces:  # the last tells of the others: they are there

@@ -49,10 +49,10 @@ SplitRule: TypeAlias = Literal["auto"] | Rule
 
 class PackWeights(msgspec.Struct, frozen=True, kw_only=True):
     """Stands for `cogpack.weights`: which project files are weights, against what name and size (bytes) say, and how
-    they are cut.
+    they are split.
 
     The globs are in the language of `.dockerignore`; `exclude` wins over `include`. `split`: pairs of glob and rule,
-    of which the last that matches decides; what none matches is `auto`. `layer_size`: bytes that layers are cut to.
+    of which the last that matches decides; what none matches is `auto`. `layer_size`: bytes that weights are split to.
     `compression`: zstd where a probe of the content says that it pays.
     """
 

@@ -113,7 +113,7 @@ class LockedPart(LockTable, frozen=True, kw_only=True, omit_defaults=True):
 class LockedWeight(LockTable, frozen=True, kw_only=True):
     """What a file that git-lfs keeps became: enough to know its layers where only its pointer is checked out.
 
-    `path`: in the project; `oid` and `size`: as in the pointer; `rule`: how it was cut, to about `layer_size` bytes.
+    `path`: in the project; `oid` and `size`: as in the pointer; `rule`: how it was split, to about `layer_size` bytes.
     """
 
     path: str
@@ -128,8 +128,8 @@ class RemoteWeight(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     """A file of a managed weight that lies on a server.
 
     `path`: in the image, without the leading slash; `uri`: of the source, and `file` what the server calls it;
-    `revision`: a commit of the hub, a version or ETag of S3, a generation of Google's; `layer_size`: bytes it was cut
-    to; `parts`: what it was cut into, none for the rule `none`, where `ratio` is of the whole.
+    `revision`: a commit of the hub, a version or ETag of S3, a generation of Google's; `layer_size`: bytes it was split
+    to; `parts`: what it was split into, none for the rule `none`, where `ratio` is of the whole.
     """
 
     path: str

@@ -80,7 +80,7 @@ def _pins_of_version_1(document: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(platforms, dict):
         platforms = {name: _renamed(found) if isinstance(found, dict) else found for name, found in platforms.items()}
     results = document.get("results")
-    if isinstance(results, dict):  # of weights it does not say to which size they were cut
+    if isinstance(results, dict):  # of weights it does not say to which size they were split
         results = {key: value for key, value in results.items() if key != "weights"}
     head = {"version": VERSION, "requires": "cogpack>=0.1.0", "format": 1}
     return {**document, **head, "platforms": platforms, "results": results or {}}

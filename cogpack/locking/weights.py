@@ -1,7 +1,7 @@
-"""Managed weights that lie on servers are pinned here: what each file is, and how it is cut.
+"""Managed weights that lie on servers are pinned here: what each file is, and how it is split.
 
-The lock has the sha256 of each file, and what must be cut is read once for the blake3 of each part; from then on parts
-are streamed by ranges, never stored, and checked.
+The lock has the sha256 of each file, and what must be split is read once for the blake3 of each part; from then on
+parts are streamed by ranges, never stored, and checked.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,12 +14,12 @@ from cogpack.digest import Digest
 from cogpack.errors import InputError, MismatchError
 from cogpack.formats import ImageRules
 from cogpack.layers.weights import largest, layer_size
-from cogpack.layers.weights.cuts import Piece
 from cogpack.layers.weights.opaque import part_path
-from cogpack.layers.weights.remote import cut_pieces, measure, opaque_pieces, probe_pieces, whole_piece
+from cogpack.layers.weights.remote import measure, opaque_pieces, probe_pieces, split_remote, whole_piece
+from cogpack.layers.weights.splits import Piece
 from cogpack.lockfile import LockedPart, RemoteWeight
 from cogpack.locking.local_weights import LocalWeight, local_weights
-from cogpack.model_files import Rule
+from cogpack.model_files import Rule, TensorRule
 from cogpack.notes import Code, Note
 from cogpack.project import Project, ProjectFile, SplitRules
 from cogpack.remote import RemoteFile
@@ -33,17 +33,17 @@ _DOCUMENT = 16 * 1024 * 1024
 
 
 class Found(msgspec.Struct, frozen=True):
-    """Is a file of a server, before it is decided how it is cut."""
+    """Is a file of a server, before it is decided how it is split."""
 
     path: str
     source: WeightSource
     file: FoundFile
 
 
-def cut_size(
+def chosen_layer_size(
     project: Project, own: Sequence[ProjectFile], local: Sequence[LocalWeight], remote: int, rules: ImageRules
 ) -> int:
-    """Tell to how many bytes layers are cut: cog.yaml's word, or what follows from all weights together."""
+    """Tell to how many bytes weights are split: cog.yaml's word, or what follows from all weights together."""
     total = sum(file.size for file in own) + sum(weight.size for weight in local) + remote
     return project.config.pack.weights.layer_size or layer_size(total, rules)
 
@@ -62,7 +62,7 @@ def pin_weights(
         return ()
     own = [file for file in project.files() if project.is_weight(file)]
     local = local_weights(project)
-    size = cut_size(project, own, local, sum(item.file.size for item in found), rules)
+    size = chosen_layer_size(project, own, local, sum(item.file.size for item in found), rules)
     documents: dict[str, Callable[[], bytes]] = {project_path(weight.path): weight.file.read_bytes for weight in local}
     documents |= {project_path(item.path): partial(_document, session, item) for item in found}
     pinning = _Pinning(session, project.split_rules(documents), size, pinned, probing=probing(project.config))
@@ -94,7 +94,7 @@ def _document(session: Session, item: Found) -> bytes:
 
 
 class _Pinning:
-    """Pins files of servers: each is cut to about `size` bytes by `rules`, and looked into where `probing`."""
+    """Pins files of servers: each is split to about `size` bytes by `rules`, and looked into where `probing`."""
 
     def __init__(
         self, session: Session, rules: SplitRules, size: int, pinned: Sequence[RemoteWeight], *, probing: bool
@@ -106,7 +106,7 @@ class _Pinning:
         self._probing = probing
 
     def pin(self, item: Found) -> RemoteWeight:
-        """Decide how a file is cut, and learn what its server does not say. An old pin is kept where it still holds."""
+        """Decide how a file is split, and learn what its server does not say. An old pin that still holds is kept."""
         rule = self._rule(item)
         known = self._before.get((item.path, item.source.uri, item.file.file, item.file.revision))
         if known and (known.size, known.rule, known.layer_size) == (item.file.size, rule, self._size):
@@ -128,21 +128,22 @@ class _Pinning:
         return self._probed(item, made) if self._probing else made
 
     def _rule(self, item: Found) -> Rule:
-        """Choose by which rule it is cut. One that nobody asked for must be feasible; else the file stays whole."""
-        choice = self._rules.choose(project_path(item.path), item.file.size, limit=largest(self._size))
-        if not choice.auto or choice.rule == "none":
-            return choice.rule
-        try:
-            _cut(item.path, _reader(self._session, item), choice.rule, item.file.size)
-        except InputError as error:
-            self._session.progress.note(Note(Code.UNSOUND_WEIGHTS, f"{error.message}; it stays whole"))
-            return "none"
-        return choice.rule
+        """Choose by which rule it is split."""
+
+        def attempt(rule: TensorRule) -> None:
+            try:
+                _split(item.path, _reader(self._session, item), rule, self._size)
+            except InputError as error:
+                self._session.progress.note(Note(Code.UNSOUND_WEIGHTS, f"{error.message}; it stays whole"))
+                raise
+
+        path, limit = project_path(item.path), largest(self._size)
+        return self._rules.choose(path, item.file.size, limit=limit, attempt=attempt).rule
 
     def _measured(self, item: Found, rule: Rule) -> tuple[Digest, tuple[LockedPart, ...]]:
-        """Read all of it, for its digest and the parts that it is cut into."""
+        """Read all of it, for its digest and the parts that it is split into."""
         reader = _reader(self._session, item)
-        paths, pieces = _cut(item.path, reader, rule, self._size)
+        paths, pieces = _split(item.path, reader, rule, self._size)
         task = self._session.progress.task(item.file.path, item.file.size, "read")
         digest, hashes = measure(reader, pieces, task.advance)
         task.done("pinned")
@@ -158,7 +159,7 @@ class _Pinning:
     def _probed(self, item: Found, weight: RemoteWeight) -> RemoteWeight:
         """Add what zstd would leave of it, or of each part."""
         reader = _reader(self._session, item)
-        _, pieces = _cut(weight.path, reader, weight.rule, weight.layer_size)
+        _, pieces = _split(weight.path, reader, weight.rule, weight.layer_size)
         first, *rest = probe_pieces(reader, weight.path, pieces or [whole_piece(weight.size)])
         if not weight.parts:
             return msgspec.structs.replace(weight, ratio=first)
@@ -172,13 +173,13 @@ def _unprobed(weight: RemoteWeight) -> bool:
     return any(part.ratio is None for part in weight.parts) if weight.parts else weight.ratio is None
 
 
-def _cut(path: str, reader: RemoteFile, rule: Rule, size: int) -> tuple[list[str], list[Piece]]:
-    """Cut it: paths in the image, and pieces; neither where it stays whole."""
+def _split(path: str, reader: RemoteFile, rule: Rule, size: int) -> tuple[list[str], list[Piece]]:
+    """Split it: paths in the image, and pieces; neither where it stays whole."""
     if rule == "none":
         return [], []
     if rule == "opaque":
         pieces = opaque_pieces(reader.size, size)
         return [part_path(path, number) for number in range(len(pieces))], pieces
     folder, slash, name = path.rpartition("/")
-    pieces = cut_pieces(rule, reader, name, size)
+    pieces = split_remote(rule, reader, name, size)
     return [f"{folder}{slash}{piece.name}" for piece in pieces], pieces

@@ -27,7 +27,7 @@ def moving_layers(session: Session, project: Project, before: Lock | None, after
     """List those that move or may move, bottom first, of the project as it is now: nothing is built for it.
 
     An `InputError` where one of the two images can't be planned: the old format is no longer built, or weights that it
-    cut otherwise are not here.
+    split otherwise are not here.
     """
     platform = project.config.pack.platform
     if before is None or before.format not in session.formats or platform not in before.platforms:

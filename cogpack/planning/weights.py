@@ -1,4 +1,4 @@
-"""The weights of a project are gathered here: which files, how each is cut, and what the lock says of those that only
+"""The weights of a project are gathered here: which files, how each is split, and what the lock says of those that only
 git-lfs has."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,14 +12,14 @@ from cogpack.layers.files import Hashed, Placed
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import Pinned, Weight, largest
 from cogpack.layers.weights.complete import FORMATS, incomplete, unsound
-from cogpack.layers.weights.cuts import Piece, cut_any, read_local
-from cogpack.layers.weights.remote import RemoteContent, RemoteCut, whole_piece
+from cogpack.layers.weights.remote import RemoteContent, RemoteSplit, whole_piece
+from cogpack.layers.weights.splits import Piece, read_local, split_any
 from cogpack.lockfile import Lock, LockedPart, LockedWeight, RemoteWeight
 from cogpack.locking.local_weights import LocalWeight, local_weights
-from cogpack.locking.weights import cut_size, probing
+from cogpack.locking.weights import chosen_layer_size, probing
 from cogpack.model_files import Rule
 from cogpack.notes import Note
-from cogpack.project import Project, ProjectFile, SplitChoice, not_fetched, unused_patterns
+from cogpack.project import Attempt, Project, ProjectFile, SplitChoice, SplitRules, not_fetched, unused_patterns
 from cogpack.remote import RemoteFile
 from cogpack.runtime.contract import SOURCE, project_path
 from cogpack.session import Session
@@ -34,7 +34,7 @@ class GatheredWeight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gathered(msgspec.Struct, frozen=True, kw_only=True):
-    """Holds all weights: the project's own, then managed ones. `layer_size`: bytes that layers are cut to."""
+    """Holds all weights: the project's own, then managed ones. `layer_size`: bytes that they are split to."""
 
     weights: tuple[GatheredWeight, ...]
     layer_size: int
@@ -44,13 +44,12 @@ def gather(session: Session, project: Project, lock: Lock) -> Gathered:
     """Gather the project's own weights, then managed ones in the order of their targets."""
     files = [file for file in project.files() if project.is_weight(file)]
     local = local_weights(project)
-    size = cut_size(project, files, local, sum(weight.size for weight in lock.weights), session.formats[lock.format])
+    size = chosen_layer_size(
+        project, files, local, sum(weight.size for weight in lock.weights), session.formats[lock.format]
+    )
     rules = project.split_rules({project_path(weight.path): weight.file.read_bytes for weight in local})
-    own = [_own(project, lock, file, rules.choose(file.path, file.size, limit=largest(size)), size) for file in files]
-    managed = [
-        _local(item, rules.choose(project_path(item.path), item.size, limit=largest(size)), size)
-        for item in sorted(local, key=lambda item: item.path)
-    ]
+    own = [_own(project, lock, rules, file, size) for file in files]
+    managed = [_local(rules, item, size) for item in sorted(local, key=lambda item: item.path)]
     managed += [
         GatheredWeight(weight=_remote(session, locked), why=f"pinned from {locked.uri}") for locked in lock.weights
     ]
@@ -63,34 +62,29 @@ def weight_notes(project: Project, gathered: Gathered) -> Iterator[Note]:
     return _notes(project, local_weights(project), [found.weight.name for found in gathered.weights])
 
 
-def _own(project: Project, lock: Lock, file: ProjectFile, choice: SplitChoice, size: int) -> GatheredWeight:
+def _own(project: Project, lock: Lock, rules: SplitRules, file: ProjectFile, size: int) -> GatheredWeight:
     place = f"{SOURCE}/{file.path}"
     if file.pointer is None:
         here = LocalFile.of(project.root / file.path)
-        choice = _feasible(choice, here, size)
+        choice = rules.choose(file.path, file.size, limit=largest(size), attempt=_splitting(here, size))
         weight = Weight(place, file.path, here, file.size, choice.rule, file.executable)
     else:
+        choice = rules.choose(file.path, file.size, limit=largest(size))
         rule, pinned = _from_lock(lock, file, choice, size, probed=probing(project.config))
         weight = Weight(place, file.path, pinned, file.size, rule, file.executable)
     return GatheredWeight(weight=weight, why=choice.why, file=file)
 
 
-def _local(item: LocalWeight, choice: SplitChoice, size: int) -> GatheredWeight:
+def _local(rules: SplitRules, item: LocalWeight, size: int) -> GatheredWeight:
     content = LocalFile.of(item.file)
-    choice = _feasible(choice, content, size)
-    weight = Weight(item.path, project_path(item.path), content, content.size, choice.rule)
+    path = project_path(item.path)
+    choice = rules.choose(path, item.size, limit=largest(size), attempt=_splitting(content, size))
+    weight = Weight(item.path, path, content, content.size, choice.rule)
     return GatheredWeight(weight=weight, why=choice.why)
 
 
-def _feasible(choice: SplitChoice, file: LocalFile, size: int) -> SplitChoice:
-    """Keep `choice`, unless nobody asked for it and the file can't be cut that way: then it stays whole."""
-    if not choice.auto or choice.rule not in ("tensor", "gguf"):
-        return choice
-    try:
-        cut_any(read_local(choice.rule, file), file.path.name, size)
-    except InputError as error:
-        return SplitChoice("none", error.message.partition(": ")[2] or error.message, auto=True)
-    return choice
+def _splitting(file: LocalFile, size: int) -> Attempt:
+    return lambda rule: split_any(read_local(rule, file), file.path.name, size)
 
 
 def _notes(project: Project, local: Sequence[LocalWeight], weights: Sequence[str]) -> Iterator[Note]:
@@ -126,10 +120,10 @@ def _check_places(project: Project, managed: Sequence[Weight]) -> None:
 
 
 def _from_lock(lock: Lock, file: ProjectFile, choice: SplitChoice, size: int, *, probed: bool) -> tuple[Rule, Pinned]:
-    """Find by which rule a file that is not here was cut, and into what: the lock must have it for the same bytes, a
-    rule that is right and a cut to `size`, and what a probe found in it where that is asked."""
+    """Find by which rule a file that is not here was split, and into what: the lock must have it for the same bytes, a
+    rule that is right and a split to `size`, and what a probe found in it where that is asked."""
     missing: CogpackError = not_fetched(file)
-    rules = {choice.rule, "none"} if choice.auto else {choice.rule}  # whether it can be cut only its bytes tell
+    rules = {choice.rule, "none"} if choice.auto else {choice.rule}  # whether it can be split only its bytes tell
     for locked in lock.results.weights:
         if (
             file.pointer
@@ -209,9 +203,10 @@ def _remote(session: Session, locked: RemoteWeight) -> Weight:
             contents.append(_hashed(reader, _always(piece), part.size, part.blake3))
             offset += part.size
     else:
-        cut = RemoteCut(locked.rule, reader, locked.path.rpartition("/")[2], locked.layer_size)
+        split = RemoteSplit(locked.rule, reader, locked.path.rpartition("/")[2], locked.layer_size)
         contents = [
-            _hashed(reader, _named(cut, part.path.rpartition("/")[2]), part.size, part.blake3) for part in locked.parts
+            _hashed(reader, _named(split, part.path.rpartition("/")[2]), part.size, part.blake3)
+            for part in locked.parts
         ]
     ratios = [part.ratio for part in locked.parts] or [locked.ratio]
     placed = tuple(
@@ -228,5 +223,5 @@ def _always(piece: Piece) -> Callable[[], Piece]:
     return lambda: piece
 
 
-def _named(cut: RemoteCut, name: str) -> Callable[[], Piece]:
-    return lambda: cut.piece(name)
+def _named(split: RemoteSplit, name: str) -> Callable[[], Piece]:
+    return lambda: split.piece(name)

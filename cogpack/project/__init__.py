@@ -3,17 +3,18 @@
 All of it is read once per `Project`. The directory is only read, and nothing outside it is.
 
 `project`: the whole · `files`: the walk, by `ignore`, `caches` and `links` · `weights`, `lfs`: which files are weights,
-and which only pointers · `weight_splits`: how they are cut · `inputs`: what the lock depends on · `secrets`: what looks
-like one · `git`: of which commit it is.
+and which only pointers · `weight_splits`: how they are split · `inputs`: what the lock depends on · `secrets`: what
+looks like one · `git`: of which commit it is.
 """
 
 from cogpack.project.files import ProjectFile
 from cogpack.project.lfs import LfsPointer, lfs_pointer
 from cogpack.project.project import Project, find_project
-from cogpack.project.weight_splits import SplitChoice, SplitRules
+from cogpack.project.weight_splits import Attempt, SplitChoice, SplitRules
 from cogpack.project.weights import not_fetched, unused_patterns
 
 __all__ = [
+    "Attempt",
     "LfsPointer",
     "Project",
     "ProjectFile",

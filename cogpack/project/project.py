@@ -63,8 +63,8 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         return self._rules.is_weight(file)
 
     def split_rules(self, managed: Mapping[str, Callable[[], bytes]]) -> SplitRules:
-        """Make the rules by which weights are cut over layers. `managed`: small files of managed weights, by path, that
-        tell about them."""
+        """Make the rules by which weights are split over layers. `managed`: small files of managed weights, by path,
+        that tell about them."""
         paths = {file.path for file in self.files()} | managed.keys()
         links = [self._resolved(file.path) for file in self.files() if file.kind == "symlink"]
         return SplitRules(

@@ -1,6 +1,6 @@
-"""Each weight file is cut over layers by the user's word, else only where no code can tell the difference.
+"""Each weight file is split over layers by the user's word, else only where no code can tell the difference.
 
-`auto` cuts a safetensors file into shards when three things hold: it is too large for one layer; it stands where
+`auto` splits a safetensors file into shards when three things hold: it is too large for one layer; it stands where
 Hugging Face loaders look for it, beside the config.json by which they know the model; and no source of the project
 names it, or reads safetensors files itself, nor do its settings name it. Everything else stays as it is; a GGUF file
 too, since its parts have names that code must ask for.
@@ -8,14 +8,17 @@ too, since its parts have names that code must ask for.
 
 import re
 from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from cogpack.config import PackWeights, SplitRule
 from cogpack.errors import InputError
-from cogpack.model_files import GGUF_PART, Rule, index_path
+from cogpack.model_files import GGUF_PART, Rule, TensorRule, index_path
 from cogpack.project.ignore import Patterns, parse_globs
+
+Attempt: TypeAlias = Callable[[TensorRule], object]
+"""Splits a file by its header, without reading its data. `InputError`: that header can't be read so."""
 
 _HUGGING_FACE = re.compile(r"(?:model|diffusion_pytorch_model)(?:\.[A-Za-z0-9_-]+)?\.safetensors")
 _READS = (b".safetensors", b"load_file", b"safe_open", b"from_single_file")
@@ -24,7 +27,7 @@ _SETTINGS = (".json", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".env")
 
 
 class SplitChoice(msgspec.Struct, frozen=True):
-    """Says by which rule a file is cut. `auto`: nobody asked for the rule.
+    """Says by which rule a file is split. `auto`: nobody asked for the rule.
 
     `why`: a clause for people, as "config.json beside it, no source names it".
     """
@@ -61,15 +64,25 @@ class SplitRules:
         self._reader: str | None = None
         self._looked = False
 
-    def choose(self, path: str, size: int, *, limit: int) -> SplitChoice:
-        """Choose how a file is cut. `size`: of it; `limit`: that one layer may have; both in bytes."""
+    def choose(self, path: str, size: int, *, limit: int, attempt: Attempt | None = None) -> SplitChoice:
+        """Choose how a file is split. `size`: of it; `limit`: that one layer may have; both in bytes.
+
+        A rule that nobody asked for is tried by `attempt`, and the file stays whole where that fails: it is not what
+        its name says. Without `attempt` nobody can tell, since its bytes are not here.
+        """
         asked: SplitRule = "auto"
         glob = ""
         for patterns, rule, written in self._rules:
             if patterns.matches(path):
                 asked, glob = rule, written
         if asked == "auto":
-            return msgspec.structs.replace(self._auto(path, size, limit), auto=True)
+            choice = self._auto(path, size, limit)
+            if choice.rule == "tensor" and attempt is not None:
+                try:
+                    attempt(choice.rule)
+                except InputError as error:
+                    choice = SplitChoice("none", error.message.partition(": ")[2] or error.message)
+            return msgspec.structs.replace(choice, auto=True)
         if asked == "gguf":
             return self._gguf(path, glob)
         if asked != "none" and size <= limit:
@@ -83,7 +96,7 @@ class SplitRules:
         if size <= limit:
             return SplitChoice("none", "fits in one layer")
         if not _HUGGING_FACE.fullmatch(name):
-            return SplitChoice("none", "code opens it by its name; split: opaque would cut it and join it at start")
+            return SplitChoice("none", "code opens it by its name; split: opaque would split it and join it at start")
         if index_path(path) in self._paths:
             return SplitChoice("none", f"{index_path(path)} is there already")
         if not self._known_to_loaders(f"{folder}/config.json" if folder else "config.json"):
@@ -97,13 +110,13 @@ class SplitRules:
         return SplitChoice("tensor", "config.json beside it, and no source reads safetensors files itself")
 
     def _gguf(self, path: str, glob: str) -> SplitChoice:
-        """Cut it whatever the size, so that what code has to open does not hang on it."""
+        """Split it whatever the size, so that what code has to open does not hang on it."""
         where = f"{self._config}: cogpack.weights.split.{glob}"
         if GGUF_PART.fullmatch(path):
             return SplitChoice("none", "a part of a split file already")
         if not path.endswith(".gguf"):
             raise InputError(
-                f"{where}: {path} is no GGUF file, gguf can't cut it", next_step="write tensor, opaque or none"
+                f"{where}: {path} is no GGUF file, gguf can't split it", next_step="write tensor, opaque or none"
             )
         stem = path.removesuffix(".gguf")
         for other in sorted(self._paths):
@@ -120,7 +133,7 @@ class SplitRules:
         where = f"{self._config}: cogpack.weights.split.{glob}"
         if not path.endswith(".safetensors"):
             raise InputError(
-                f"{where}: {path} is no safetensors file, tensor can't cut it", next_step="write opaque or none"
+                f"{where}: {path} is no safetensors file, tensor can't split it", next_step="write opaque or none"
             )
         if index_path(path) in self._paths:
             raise InputError(

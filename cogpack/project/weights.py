@@ -77,7 +77,7 @@ class WeightRules:
 
 def unused_patterns(config: Config, files: Iterable[str], weights: Iterable[str]) -> Iterator[Note]:
     """Give the patterns of `cogpack.weights` that ask for something and match nothing: no file of the project, or no
-    weights that are cut their way. What `exclude` says may be a precaution."""
+    weights that are split their way. What `exclude` says may be a precaution."""
     pack, files, weights = config.pack.weights, list(files), list(weights)
     asked = [(f"include[{index}]", glob, files, "file") for index, glob in enumerate(pack.include)]
     asked += [(f"split.{glob}", glob, weights, "weights") for glob, _ in pack.split]

@@ -50,7 +50,7 @@ def session(tmp_path: Path) -> Session:
 
 
 def image(root: Path, **weights: tuple[Rule, bytes]) -> Path:
-    """An OCI layout with these weights, cut to 1 MiB, and the files themselves in `root`/files."""
+    """An OCI layout with these weights, split to 1 MiB, and the files themselves in `root`/files."""
     found = []
     for number, (rule, data) in enumerate(weights.values()):
         path = root / "files" / list(weights)[number].replace("__", ".")
@@ -187,7 +187,7 @@ def test_files_behind_links_are_taken_as_the_hubs_cache_has_them(session: Sessio
 
 
 @pytest.mark.parametrize(("name", "why"), [("gone.gguf", "No such file"), (".", "is no file")])
-def test_what_is_no_file_is_not_cut(session: Session, tmp_path: Path, name: str, why: str) -> None:
+def test_what_is_no_file_is_not_split(session: Session, tmp_path: Path, name: str, why: str) -> None:
     with pytest.raises(InputError, match=why):
         split(session, tmp_path / name, tmp_path / "parts", size=None)
 

@@ -80,7 +80,7 @@ def test_a_lock_of_a_newer_cogpack_stops_every_command_and_names_what_is_needed(
 THREE = msgspec.structs.replace(
     FORMATS[2], since="9.1.0", large_wheel=100_000, weight_streams=1, weight_layer_sizes=(MiB,)
 )
-"""A format that there is not: more wheels are layers of their own, and weights are cut finer."""
+"""A format that there is not: more wheels are layers of their own, and weights are split finer."""
 LATER: Mapping[int, ImageRules] = {**FORMATS, 3: THREE}
 
 
@@ -100,7 +100,7 @@ def locked(project: Project) -> Lock:
 
 @pytest.fixture
 def project(world: World) -> Project:
-    """One with a wheel that is large by format 3, and weights that it cuts; pushed by this cogpack as v1."""
+    """One with a wheel that is large by format 3, and weights that it splits; pushed by this cogpack as v1."""
     make_wheel(world.wheels, "middle", files={"middle.bin": noise(200_000)})
     make_wheel(world.wheels, "tiny")
     made = world.project(
@@ -223,7 +223,7 @@ def leave_pointer(project: Project) -> None:
 
 
 def test_weights_that_are_not_here_are_taken_from_the_lock_only_if_they_were_cut_so(world: World) -> None:
-    """The total of all weights decides to which size each is cut; once it did not count."""
+    """The total of all weights decides to which size each is split; once it did not count."""
     config = "  weights:\n    split: opaque\n    layer_size: 2097152\n"
     made = world.project(files={"w.bin": noise(5 * MiB), ".gitattributes": "*.bin filter=lfs\n"}, config=config)
     ok(made.cogpack("push", made.target()))

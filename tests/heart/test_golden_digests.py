@@ -1,6 +1,6 @@
 """Each released image format makes the bytes that it made when it was released: by a lock and digests written down.
 
-The projects are small and of all kinds of layers: Debian's packages, wheels large, small and clashing, weights cut in
+The projects are small and of all kinds of layers: Debian's packages, wheels large, small and clashing, weights split in
 each way, files equal, linked and executable. Their lock, `format_N.lock`, is never written again once its format is
 released, and then no digest here may change; CONTRIBUTING.md says what to do when one does. Format 2 is not released.
 """

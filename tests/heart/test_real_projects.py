@@ -285,7 +285,7 @@ def test_weights_of_which_something_is_missing_are_told_of(world: World, words: 
         assert done.err.count(f"note: {note}\n") == 1, done.err
 
 
-def test_an_unsound_safetensors_file_stays_whole_with_a_note_unless_a_cut_was_asked_for(world: World) -> None:
+def test_an_unsound_safetensors_file_stays_whole_with_a_note_unless_a_split_was_asked_for(world: World) -> None:
     data = safetensors_files.made([(name, "F32", [700, 1000]) for name in "abc"])[:-4]
     config = "  weights:\n    layer_size: 2097152\n"
     files = {"model/model.safetensors": data, "model/config.json": '{"model_type": "bert"}'}

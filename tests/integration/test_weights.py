@@ -1,4 +1,4 @@
-"""Weights in real registries and engines: cut, pulled, joined, updated."""
+"""Weights in real registries and engines: split, pulled, joined, updated."""
 
 import hashlib
 import json
@@ -43,7 +43,7 @@ def configure(project: Project, **weights: object) -> None:
 
 @pytest.fixture
 def opaque(hello: Project) -> Project:
-    """A model that answers with the hash of a file of 8 MiB, which is cut into parts of 1 MiB."""
+    """A model that answers with the hash of a file of 8 MiB, which is split into parts of 1 MiB."""
     (hello.root / "big.pt").write_bytes(random.Random(1).randbytes(8 * MiB + 5))
     (hello.root / "predict.py").write_text(
         "import hashlib\n"
@@ -208,7 +208,7 @@ def test_another_version_of_a_package_moves_no_weights(
 
 
 def test_code_that_loads_the_file_itself_runs_unmodified(model: Project, docker: Docker, registry: str) -> None:
-    """By the rule `auto`, which would cut the file otherwise."""
+    """By the rule `auto`, which would split the file otherwise."""
     config = model.root / "cog.yaml"
     config.write_text(config.read_text().replace("build:\n", "build:\n  python_requirements: requirements.txt\n"))
     (model.root / "requirements.txt").write_text("cog\nsafetensors\nnumpy\n")

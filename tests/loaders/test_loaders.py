@@ -1,4 +1,4 @@
-"""Real loaders read what we cut, with our names for the shards, and get the very numbers of the uncut file.
+"""Real loaders read what we split, with our names for the shards, and get the very numbers of the unsplit file.
 
 They want torch, transformers, diffusers, accelerate, sentence-transformers (the extra `loaders`).
 """

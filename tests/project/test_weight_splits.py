@@ -1,4 +1,4 @@
-"""`auto` cuts only what no code can tell from the whole."""
+"""`auto` splits only what no code can tell from the whole."""
 
 from pathlib import Path
 
@@ -6,13 +6,21 @@ import pytest
 
 from cogpack.errors import InputError
 from cogpack.model_files import index_path
-from cogpack.project import SplitChoice, find_project
+from cogpack.project import Attempt, SplitChoice, find_project
 
 CONFIG = "build:\n  python_version: '3.13'\npredict: predict.py:Predictor\n"
 HF = {"m/config.json": '{"model_type": "bert"}', "m/model.safetensors": "x" * 2000}
 
 
-def choose(root: Path, files: dict[str, str], path: str, *, split: str = "", limit: int = 1000) -> SplitChoice:
+def choose(
+    root: Path,
+    files: dict[str, str],
+    path: str,
+    *,
+    split: str = "",
+    limit: int = 1000,
+    attempt: Attempt | None = None,
+) -> SplitChoice:
     options = f"cogpack:\n  weights:\n    min_size: 0\n    split: {split}\n" if split else ""
     everything = {"cog.yaml": CONFIG + options, "predict.py": "import transformers\n"} | files
     for name, text in everything.items():
@@ -20,14 +28,14 @@ def choose(root: Path, files: dict[str, str], path: str, *, split: str = "", lim
         (root / name).write_text(text)
     project = find_project(root)
     (file,) = [file for file in project.files() if file.path == path]
-    return project.split_rules({}).choose(file.path, file.size, limit=limit)
+    return project.split_rules({}).choose(file.path, file.size, limit=limit, attempt=attempt)
 
 
-def test_a_model_that_loaders_know_is_cut(tmp_path: Path) -> None:
+def test_a_model_that_loaders_know_is_split(tmp_path: Path) -> None:
     assert choose(tmp_path, HF, "m/model.safetensors").rule == "tensor"
 
 
-def test_a_diffusers_component_is_cut(tmp_path: Path) -> None:
+def test_a_diffusers_component_is_split(tmp_path: Path) -> None:
     files = {
         "unet/config.json": '{"_class_name": "UNet2DConditionModel"}',
         "unet/diffusion_pytorch_model.fp16.safetensors": "x" * 2000,
@@ -54,6 +62,16 @@ def test_what_code_could_notice_stays_whole(tmp_path: Path, files: dict[str, str
     choice = choose(tmp_path, HF | files, "m/model.safetensors")
     assert choice.rule == "none"
     assert why in choice.why
+
+
+def test_what_is_no_such_file_stays_whole_unless_a_split_was_asked_for(tmp_path: Path) -> None:
+    def attempt(rule: str) -> None:
+        raise InputError(f"model.safetensors: no header for {rule}", next_step="")
+
+    choice = choose(tmp_path, HF, "m/model.safetensors", attempt=attempt)
+    assert choice == SplitChoice("none", "no header for tensor", auto=True)
+    asked = choose(tmp_path, HF, "m/model.safetensors", split="tensor", attempt=attempt)
+    assert (asked.rule, asked.auto) == ("tensor", False)
 
 
 def test_what_a_link_leads_to_stays_whole(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""Weights are cut for the fastest plain pull, usable in place, and moved only where they changed.
+"""Weights are split for the fastest plain pull, usable in place, and moved only where they changed.
 
-`arrangement`: weights in layers · `cuts`: one model file into many · `safetensors`, `shards`, `gguf`: along tensors ·
+`arrangement`: weights in layers · `splits`: one model file into many · `safetensors`, `shards`, `gguf`: along tensors ·
 `opaque`: into pieces that are joined at start · `remote`: files of servers · `probe`: what zstd would leave ·
 `complete`: what a loader would miss.
 """

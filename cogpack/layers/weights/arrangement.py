@@ -1,7 +1,7 @@
-"""Weight files to layers: cut for as many streams as a pull opens, ordered so that what changes seldom lies lowest.
+"""Weight files to layers: split for as many streams as a pull opens, ordered so that what changes seldom lies lowest.
 
 Sizes follow the cost model of a pull (docs/weights.md): total / 48, between 128 MiB and 1 GiB, in powers of two so that
-a model that grows a little keeps its cuts; at most `MAX_LAYERS` layers, or what an image of many others has left, for
+a model that grows a little keeps its splits; at most `MAX_LAYERS` layers, or what an image of many others has left, for
 which the size is doubled.
 """
 
@@ -16,10 +16,10 @@ from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.files import FilesSource, Placed, drain, equals, generated, read_equal
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import LayerSource
-from cogpack.layers.weights.cuts import AnyHeader, cut_any, peek, read_local
-from cogpack.layers.weights.opaque import JoinSource, OpaqueFile, cut_file, with_digest
+from cogpack.layers.weights.opaque import JoinSource, OpaqueFile, split_opaque, with_digest
 from cogpack.layers.weights.probe import probe_bytes
 from cogpack.layers.weights.shards import TINY
+from cogpack.layers.weights.splits import AnyHeader, peek, read_local, split_any
 from cogpack.model_files import Rule, index_path
 from cogpack.sizes import MiB
 
@@ -31,7 +31,7 @@ SHARED = 3
 """Layers above these: of small files, of indexes, and of what joins parts at start."""
 
 OWN_LAYER = 64 * MiB
-"""Bytes from which an uncut file is a layer of its own; smaller ones share one."""
+"""Bytes from which an unsplit file is a layer of its own; smaller ones share one."""
 
 _SEVERAL = re.compile(
     r"[0-9]+ (files|small files|files below 64 MiB|indexes and tiny shards)|.* \+ [0-9]+ equal", re.DOTALL
@@ -46,13 +46,13 @@ Read: TypeAlias = Callable[[Placed], object]
 
 
 class Pinned(msgspec.Struct, frozen=True):
-    """Is what a weight that is not here was cut into, by the lock's word: it lies on a server, or in git-lfs."""
+    """Is what a weight that is not here was split into, by the lock's word: it lies on a server, or in git-lfs."""
 
     parts: tuple[Placed, ...]
 
 
 class Weight(msgspec.Struct, frozen=True):
-    """Goes to `path` of the image, cut by `rule`. `name`: for people; `content`: of `size` bytes."""
+    """Goes to `path` of the image, split by `rule`. `name`: for people; `content`: of `size` bytes."""
 
     path: str
     name: str
@@ -93,7 +93,7 @@ class _Group(msgspec.Struct, frozen=True):
 
 
 def may_hold(layer: str, file: str) -> bool:
-    """Tell whether the weight layer of this name may hold `file` (its last name) or what it is cut into."""
+    """Tell whether the weight layer of this name may hold `file` (its last name) or what it is split into."""
     name = layer.removeprefix(WEIGHTS)
     if _SEVERAL.fullmatch(name) or name == JoinSource.name.removeprefix(WEIGHTS):
         return True
@@ -101,14 +101,14 @@ def may_hold(layer: str, file: str) -> bool:
 
 
 def layer_size(total: int, rules: ImageRules) -> int:
-    """Tell to how many bytes layers of `total` bytes of weights are cut."""
+    """Tell to how many bytes `total` bytes of weights are split."""
     wanted = total / rules.weight_streams
     *sizes, largest = rules.weight_layer_sizes
     return next((size for size in sizes if wanted <= size * 2**0.5), largest)
 
 
 def largest(size: int) -> int:
-    """Tell what may still be one layer where layers are cut to `size`: half as much again, so that no cut leaves a
+    """Tell what may still be one layer where weights are split to `size`: half as much again, so that no split leaves a
     crumb."""
     return size + size // 2
 
@@ -123,7 +123,7 @@ def arrange(
     read: Read = drain,
     max_layers: int = MAX_LAYERS + SHARED,
 ) -> Arrangement:
-    """Put `weights` into layers, bottom first, cut to about `size` bytes, and probed where `probe` is given.
+    """Put `weights` into layers, bottom first, split to about `size` bytes, and probed where `probe` is given.
 
     Large files and parts of files in the order of their paths, then small files, then indexes and the first parts of
     GGUF files, which change with them. Equal files lie in one layer, that of the first of them, where they are stored
@@ -139,7 +139,7 @@ def arrange(
         if len(own) <= most or size >= total:
             break
         size *= 2
-    run = max(1, -(-len(own) // most))  # whole files can't be cut to be fewer: neighbours share a layer
+    run = max(1, -(-len(own) // most))  # whole files can't be split to be fewer: neighbours share a layer
     layers = [_together(own[at : at + run], "files") for at in range(0, len(own), run)]
     if small:
         layers.append(_together(small, "files below 64 MiB"))
@@ -201,7 +201,7 @@ def _ratio(files: Sequence[Placed]) -> int | None:
 
 
 def _header(weight: Weight, *, probing: bool) -> AnyHeader | None:
-    """Read the header that a cut needs, and a probe can use."""
+    """Read the header that a split needs, and a probe can use."""
     if isinstance(weight.content, Pinned):
         return None
     if weight.rule == "tensor" or weight.rule == "gguf":
@@ -224,10 +224,10 @@ def _parts(
     if weight.rule == "none":
         return (place(weight.path, file),)
     if weight.rule == "opaque":
-        return cut_file(weight.path, file, size, place)
+        return split_opaque(weight.path, file, size, place)
     assert header is not None
     folder, slash, name = weight.path.rpartition("/")
-    *pieces, index = cut_any(header, name, size)
+    *pieces, index = split_any(header, name, size)
     last = generated(f"{folder}{slash}{index.name}", index.head)
     if probe:
         last = msgspec.structs.replace(last, ratio=probe_bytes(index.head))

@@ -1,4 +1,4 @@
-"""A file of any kind over several layers: cut into pieces of whole pages, joined where the container starts.
+"""A file of any kind over several layers: split into pieces of whole pages, joined where the container starts.
 
 In the image its path is a link into a directory that any user may write to. `runtime/inside/join.py` puts the pieces
 together there before the server listens. Beside each piece lies its blake3, so that what was joined once, perhaps on a
@@ -40,8 +40,8 @@ class OpaqueFile(msgspec.Struct, frozen=True):
         return f"{JOINED}/{_folder(self.path)}/{self.path.rpartition('/')[2]}"
 
 
-def cut_file(path: str, file: LocalFile, length: int, place: Callable[[str, Slices], Placed]) -> tuple[Placed, ...]:
-    """Cut into pieces of `length` bytes, rounded down to whole pages, so that a join can clone blocks."""
+def split_opaque(path: str, file: LocalFile, length: int, place: Callable[[str, Slices], Placed]) -> tuple[Placed, ...]:
+    """Split into pieces of `length` bytes, rounded down to whole pages, so that a join can clone blocks."""
     length = max(PAGE, length // PAGE * PAGE)
     return tuple(
         place(part_path(path, number), Slices(file, ((start, min(length, file.size - start)),)))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from cogpack.layers.compression import Zstd
 from cogpack.layers.content import LocalFile, Slices, places
-from cogpack.layers.weights.cuts import AnyHeader, Piece
+from cogpack.layers.weights.splits import AnyHeader, Piece
 
 SAMPLES = 16
 LENGTH = 64 * 1024
@@ -50,7 +50,7 @@ def probe(piece: Piece, read: Callable[[int, int], bytes], header: AnyHeader | N
 
 
 def probe_local(content: LocalFile | Slices, header: AnyHeader | None) -> int:
-    """Do as `probe`, of a file that is here or of a cut of it; `header`: of the whole file."""
+    """Do as `probe`, of a file that is here or of a split of it; `header`: of the whole file."""
     if isinstance(content, LocalFile):
         file, piece = content, Piece("", ((0, content.size),))
     else:

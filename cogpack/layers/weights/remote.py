@@ -1,4 +1,4 @@
-"""Weights that lie on a server: cut and laid like local ones, streamed by ranges, checked against pinned digests."""
+"""Weights that lie on a server: split and laid like local ones, streamed by ranges, checked against pinned digests."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,10 +10,10 @@ from blake3 import blake3
 from cogpack.digest import Digest, Hasher
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.content import Blocks
-from cogpack.layers.weights.cuts import Piece, cut_any, read_any
 from cogpack.layers.weights.opaque import PAGE
 from cogpack.layers.weights.probe import probe
-from cogpack.model_files import CutRule, cut_rule
+from cogpack.layers.weights.splits import Piece, read_any, split_any
+from cogpack.model_files import TensorRule, tensor_rule
 
 _MAX_RANGE = 4 * 1024 * 1024
 
@@ -27,15 +27,15 @@ class Reader(Protocol):
     def read(self, offset: int, length: int) -> Iterator[bytes]: ...
 
 
-def cut_pieces(rule: CutRule, reader: Reader, name: str, target: int) -> list[Piece]:
-    """Cut the file called `name`; last comes the piece that tells of the others. Only the header is read."""
+def split_remote(rule: TensorRule, reader: Reader, name: str, target: int) -> list[Piece]:
+    """Split the file called `name`; last comes the piece that tells of the others. Only the header is read."""
     with Blocks(_beginning(reader)).buffered() as stream:
-        return cut_any(read_any(rule, stream, reader.size, where=repr(reader)), name, target)
+        return split_any(read_any(rule, stream, reader.size, where=repr(reader)), name, target)
 
 
 def probe_pieces(reader: Reader, name: str, pieces: Sequence[Piece]) -> list[int]:
     """Tell what zstd leaves of each piece of the file called `name`, in thousandths, by the header and a few blocks."""
-    rule, header = cut_rule(name), None
+    rule, header = tensor_rule(name), None
     if rule:
         with suppress(InputError), Blocks(_beginning(reader)).buffered() as stream:
             header = read_any(rule, stream, reader.size, where=repr(reader))
@@ -133,25 +133,25 @@ def _checked(blocks: Iterable[bytes], digest: str, where: str) -> Iterator[bytes
         )
 
 
-class RemoteCut:
-    """Cuts a remote file when the first of its pieces is wanted."""
+class RemoteSplit:
+    """Splits a remote file when the first of its pieces is wanted."""
 
-    def __init__(self, rule: CutRule, reader: Callable[[], Reader], name: str, target: int) -> None:
+    def __init__(self, rule: TensorRule, reader: Callable[[], Reader], name: str, target: int) -> None:
         self._rule = rule
         self._reader = reader
         self._name = name
         self._target = target
         self._lock = threading.Lock()
-        self._cut: dict[str, Piece] = {}
+        self._pieces: dict[str, Piece] = {}
 
     def piece(self, name: str) -> Piece:
         with self._lock:
-            if not self._cut:
-                pieces = cut_pieces(self._rule, self._reader(), self._name, self._target)
-                self._cut = {piece.name: piece for piece in pieces}
-        if name not in self._cut:
+            if not self._pieces:
+                pieces = split_remote(self._rule, self._reader(), self._name, self._target)
+                self._pieces = {piece.name: piece for piece in pieces}
+        if name not in self._pieces:
             raise MismatchError(
                 f"{self._reader()!r}: has no tensors for {name}, which cogpack.lock pins",
                 next_step="run cogpack lock --upgrade",
             )
-        return self._cut[name]
+        return self._pieces[name]

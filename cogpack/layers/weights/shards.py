@@ -1,9 +1,9 @@
-"""One model, many files: cut along the names of its tensors, so that a changed block changes one file.
+"""One model, many files: split along the names of its tensors, so that a changed block changes one file.
 
-A tensor's name is a path through the modules ("model.layers.12.mlp.up_proj.weight"). The tree of these paths is cut
+A tensor's name is a path through the modules ("model.layers.12.mlp.up_proj.weight"). The tree of these paths is split
 from the top: what is small enough stays whole, numbered modules (a stack of layers, or of experts) are taken together
-in aligned runs of a power of two, and the rest is cut again one level down. Names and rough sizes alone decide where:
-a tensor more or less moves no cut but its own. Tensors are never cut.
+in aligned runs of a power of two, and the rest is split again one level down. Names and rough sizes alone decide where:
+a tensor more or less moves no split but its own. Tensors are never split.
 """
 
 import re
@@ -79,7 +79,7 @@ class _Module:
 _Group = tuple[str, list[Tensor]]
 
 
-def cut(tensors: Iterable[Tensor], target: int) -> list[_Group]:
+def grouped(tensors: Iterable[Tensor], target: int) -> list[_Group]:
     """Group tensors to about `target` bytes, each named after the modules in it; lower layers of a stack first."""
     root = _Module("")
     for tensor in tensors:
@@ -163,7 +163,7 @@ def _is_number(text: str) -> bool:
 
 
 def shards(header: Header, *, stem: str, target: int) -> list[Shard]:
-    """Cut a model into shards, whose names begin with `stem` ("model").
+    """Split a model into shards, whose names begin with `stem` ("model").
 
     Names hold no count and follow from names and shapes alone, so that changed numbers leave every path as it was.
     """
@@ -174,7 +174,7 @@ def shards(header: Header, *, stem: str, target: int) -> list[Shard]:
             next_step="set cogpack.weights.split to none for it",
         )
     metadata = {"format": "pt"} | dict(header.metadata)
-    return [_shard(header, stem, label, tensors, metadata) for label, tensors in cut(header.tensors, target)]
+    return [_shard(header, stem, label, tensors, metadata) for label, tensors in grouped(header.tensors, target)]
 
 
 def _shard(header: Header, stem: str, label: str, tensors: Sequence[Tensor], metadata: Mapping[str, str]) -> Shard:

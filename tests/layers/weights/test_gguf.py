@@ -1,4 +1,4 @@
-"""GGUF headers are believed in nothing; the parts that a file is cut into hold it bit for bit."""
+"""GGUF headers are believed in nothing; the parts that a file is split into hold it bit for bit."""
 
 import io
 import re
@@ -16,8 +16,8 @@ from support.gguf_files import contents, entry, files, made, raw, text
 from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.tar import read as read_content
-from cogpack.layers.weights.cuts import Piece, split_gguf
 from cogpack.layers.weights.gguf import _TYPES, MAX_HEADER, GgufHeader, read_gguf
+from cogpack.layers.weights.splits import Piece, split_gguf
 
 KiB = 1024
 

@@ -1,4 +1,4 @@
-"""The cuts follow names, so that what changes in a model changes one file."""
+"""The splits follow names, so that what changes in a model changes one file."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Files of servers are cut and judged like files that are here, and little is read for it."""
+"""Files of servers are split and judged like files that are here, and little is read for it."""
 
 import random
 from collections.abc import Iterator
@@ -12,17 +12,17 @@ from cogpack.layers.content import LocalFile
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.tar import read as read_content
 from cogpack.layers.weights import Weight, arrange
-from cogpack.layers.weights.cuts import Piece
 from cogpack.layers.weights.probe import probe_local
 from cogpack.layers.weights.remote import (
     RemoteContent,
-    cut_pieces,
     measure,
     opaque_pieces,
     probe_pieces,
+    split_remote,
     whole_piece,
 )
-from cogpack.model_files import CutRule, Rule
+from cogpack.layers.weights.splits import Piece
+from cogpack.model_files import Rule, TensorRule
 
 MiB = 1024 * 1024
 SAFETENSORS = holding(
@@ -54,7 +54,7 @@ class Server:
 def pieces_of(rule: Rule, server: Server, name: str) -> list[Piece]:
     if rule == "none":
         return [whole_piece(server.size)]
-    return opaque_pieces(server.size, MiB) if rule == "opaque" else cut_pieces(rule, server, name, MiB)
+    return opaque_pieces(server.size, MiB) if rule == "opaque" else split_remote(rule, server, name, MiB)
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_pieces_are_the_same_and_judged_the_same_wherever_the_file_lies(tmp_path
 
 
 @pytest.mark.parametrize(("name", "rule"), [("model.safetensors", "tensor"), ("model.gguf", "gguf")])
-def test_to_cut_a_file_its_header_is_read_and_not_much_more(name: str, rule: CutRule) -> None:
+def test_to_cut_a_file_its_header_is_read_and_not_much_more(name: str, rule: TensorRule) -> None:
     server = Server(SAFETENSORS if rule == "tensor" else GGUF)
-    pieces = cut_pieces(rule, server, name, MiB)
+    pieces = split_remote(rule, server, name, MiB)
     header = server.size - sum(length for piece in pieces for _, length in piece.ranges)
     assert server.sent <= 2 * header + 64 * 1024

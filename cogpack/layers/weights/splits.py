@@ -1,4 +1,4 @@
-"""One model file, many: the pieces that stand for a safetensors or a GGUF file, described without reading its data."""
+"""One model file is split into many: pieces of a safetensors or a GGUF file, described without reading its data."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,7 +11,7 @@ from cogpack.layers.content import LocalFile
 from cogpack.layers.weights.gguf import GgufHeader, Split, alignment_of, make_gguf_header, read_gguf
 from cogpack.layers.weights.safetensors import Header, read_header
 from cogpack.layers.weights.shards import index, shards
-from cogpack.model_files import CutRule, cut_rule, gguf_part, index_path
+from cogpack.model_files import TensorRule, gguf_part, index_path, tensor_rule
 
 AnyHeader: TypeAlias = Header | GgufHeader
 
@@ -31,27 +31,27 @@ class Piece(msgspec.Struct, frozen=True):
         return len(self.head) + sum(length for _, length in self.ranges)
 
 
-def read_any(rule: CutRule, stream: BinaryIO, size: int, *, where: str) -> AnyHeader:
+def read_any(rule: TensorRule, stream: BinaryIO, size: int, *, where: str) -> AnyHeader:
     """Read the header of a file of `size` bytes. `stream` gives as many bytes as it is asked for."""
     read = read_header if rule == "tensor" else read_gguf
     return read(stream, size, where=where)
 
 
-def read_local(rule: CutRule, file: LocalFile) -> AnyHeader:
+def read_local(rule: TensorRule, file: LocalFile) -> AnyHeader:
     with file.buffered() as stream:
         return read_any(rule, stream, file.size, where=str(file.path))
 
 
 def peek(name: str, file: LocalFile) -> AnyHeader | None:
-    """Read the header of a file that nobody asked to cut, if it has a sound one."""
-    rule = cut_rule(name)
+    """Read the header of a file that nobody asked to split, if it has a sound one."""
+    rule = tensor_rule(name)
     with suppress(InputError):
         return read_local(rule, file) if rule else None
     return None
 
 
-def cut_any(header: AnyHeader, name: str, target: int) -> list[Piece]:
-    """Cut the file called `name` into pieces of about `target` bytes; last comes the one that tells of the others."""
+def split_any(header: AnyHeader, name: str, target: int) -> list[Piece]:
+    """Split the file called `name` into pieces of about `target` bytes; last comes the one that tells of the others."""
     if isinstance(header, GgufHeader):
         return split_gguf(header, name, target)
     found = shards(header, stem=name.removesuffix(".safetensors"), target=target)
@@ -60,7 +60,7 @@ def cut_any(header: AnyHeader, name: str, target: int) -> list[Piece]:
 
 
 def split_gguf(header: GgufHeader, name: str, target: int) -> list[Piece]:
-    """Cut as llama.cpp does (tools/gguf-split): tensors in the file's order, about as many bytes in each part.
+    """Split as llama.cpp does (tools/gguf-split): tensors in the file's order, about as many bytes in each part.
 
     The first part, here the last, has all keys and no tensor, as with --no-tensor-first-split: a changed template
     moves no weights. The others repeat `general.alignment`, without which they would be read at the default one.
