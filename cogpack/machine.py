@@ -1,7 +1,7 @@
 """The file of a whole machine (`COGPACK_CONFIG`, else /etc/cogpack/config.toml) holds for every project on it.
 
-It can deny notes and bases, and allow nothing that somebody else denies; and it names mirrors, for where neither the
-command line, the environment nor cog.yaml does.
+It can deny notes and bases, and allow nothing that somebody else denies; and it names mirrors and where
+addresses are mapped to, for where neither the command line, the environment nor cog.yaml does.
 """
 
 import difflib
@@ -15,6 +15,7 @@ import msgspec
 
 from cogpack.config import Config
 from cogpack.errors import InputError
+from cogpack.http import NO_MAP, UrlMap
 from cogpack.policy import Rules, rules
 from cogpack.reference import Reference
 from cogpack.registry.pull.mirrors import Mirrors
@@ -31,11 +32,12 @@ class _Notes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
-    """What may stand in it. `registry_mirrors`: each as `--registry-mirror`; `allowed_bases`: globs over
-    `HOST/NAME`."""
+    """What may stand in it. `registry_mirrors`: each as `--registry-mirror`; `url_map`: each `PREFIX=PREFIX`;
+    `allowed_bases`: globs over `HOST/NAME`."""
 
     registry_mirrors: tuple[str, ...] = ()
     debian_mirror: str | None = None
+    url_map: tuple[str, ...] = ()
     allowed_bases: tuple[str, ...] | None = None
     notes: _Notes = _Notes()
 
@@ -48,6 +50,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     bases: tuple[str, ...] | None = None
     registry_mirrors: tuple[str, ...] = ()
     debian_mirror: str | None = None
+    url_map: UrlMap = NO_MAP
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return `given`, with the file's mirrors where it names none."""
@@ -110,6 +113,7 @@ def _parsed(data: bytes, name: str) -> Machine:
         bases=found.allowed_bases,
         registry_mirrors=found.registry_mirrors,
         debian_mirror=found.debian_mirror,
+        url_map=UrlMap.parse(found.url_map, where=f"{name}: url_map"),
     )
 
 

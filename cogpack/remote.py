@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
-from cogpack.http import Http, Stream, redacted
+from cogpack.http import Http, Stream
 
 Ask = Callable[[Mapping[str, str]], AbstractContextManager[Stream]]
 """One GET of the file with these headers: opens an answer of 200 or 206, raises for any other."""
@@ -36,7 +36,7 @@ class RemoteFile:
         self.size = size
 
     def __repr__(self) -> str:
-        return redacted(self._url)
+        return self._http.shown(self._url)
 
     def read(self, offset: int, length: int) -> Iterator[bytes]:
         """`length` bytes from `offset` (RFC 9110 14): where a connection breaks, the next goes on from there."""
@@ -109,7 +109,7 @@ def remote_size(http: Http, url: str) -> int:
         _, _, total = stream.headers.get("content-range", "").partition("/")
         if stream.status == 206 and total.isdecimal():
             return int(total)
-    raise NoRangesError(f"{redacted(url)}: the server sends no ranges", next_step="host the file elsewhere")
+    raise NoRangesError(f"{http.shown(url)}: the server sends no ranges", next_step="host the file elsewhere")
 
 
 @contextmanager
@@ -117,12 +117,13 @@ def following(http: Http, url: str, headers: Mapping[str, str]) -> Iterator[Stre
     """As `Ask` wants it, over redirects; Authorization stays behind when the host changes."""
     with http.follow(url, origin=url, headers=headers) as stream:
         if stream.status not in (200, 206):
-            raise refusal(url, stream)
+            raise refusal(http.shown(url), stream)
         yield stream
 
 
-def refusal(url: str, stream: Stream) -> CogpackError:
-    where = f"{redacted(url)}: {stream.status}"
+def refusal(shown: str, stream: Stream) -> CogpackError:
+    """Make the error of an answer that holds no file. `shown`: the address, as messages have it."""
+    where = f"{shown}: {stream.status}"
     if stream.status in (401, 403):
         return DeniedError(where, next_step="give the credentials that this server wants, as HF_TOKEN for hf://")
     if stream.status in (404, 410):

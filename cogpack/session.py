@@ -15,7 +15,8 @@ from cogpack.cache import Kept, chosen_place
 from cogpack.config import Arch
 from cogpack.disk import PlaceError, writing
 from cogpack.formats import FORMATS, ImageRules
-from cogpack.http import Backoff, Http, Trust, backoff
+from cogpack.http import Backoff, Http, Trust, UrlMap, backoff
+from cogpack.http.url_map import VARIABLE as URL_MAP
 from cogpack.images.registry import RegistryImages
 from cogpack.layers.facts import Facts
 from cogpack.machine import Machine, read_machine
@@ -102,13 +103,18 @@ class Session:
         for mirror in settings.registry_mirrors:
             learn_url(mirror)
         self.cancellation = cancellation or Cancellation()
+        trust = Trust(
+            insecure_hosts=settings.insecure_registries,
+            insecure_credentials=settings.insecure_credentials,
+            realms=settings.realms,
+        )
+        written = self.environment.get(URL_MAP, "").strip()
+        url_map = UrlMap.parse(written, where=URL_MAP) if written else self.machine.url_map
+        url_map.check_plain(trust)
         self.http = Http(
-            trust=Trust(
-                insecure_hosts=settings.insecure_registries,
-                insecure_credentials=settings.insecure_credentials,
-                realms=settings.realms,
-            ),
+            trust=trust,
             environment=self.environment,
+            url_map=url_map,
             cancellation=self.cancellation,
             progress=self.progress,
             clock=clock,

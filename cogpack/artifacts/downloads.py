@@ -17,7 +17,7 @@ from cogpack.artifacts.ranged import Ranged
 from cogpack.digest import Digest, Hasher
 from cogpack.disk import Output, is_unfinished, whole_file, writing
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
-from cogpack.http import Http, Stream, redacted
+from cogpack.http import Http, Stream
 from cogpack.oci import Descriptor
 from cogpack.progress import Task
 from cogpack.sizes import BLOCK
@@ -196,7 +196,7 @@ class Store:
         except CogpackError as error:
             task.advance(-moved)
             if isinstance(error, MismatchError):
-                raise _another(artifact, url, f"another one of {artifact.size} bytes") from error
+                raise self._another(artifact, url, f"another one of {artifact.size} bytes") from error
             raise
         self._keep(artifact, path, written)
         return path
@@ -205,7 +205,7 @@ class Store:
         """Made for the first file that is large: it has threads."""
         with self._lock:
             if self._open_ranges is None:
-                ranges = Ranged(self._http, attempts=_ATTEMPTS, refusal=_refusal)
+                ranges = Ranged(self._http, attempts=_ATTEMPTS, refusal=self._refusal)
                 self._open_ranges = self._closing.enter_context(ranges)
             return self._open_ranges
 
@@ -257,17 +257,17 @@ class Store:
             output.write(block)
         if artifact.size is not None and hasher.size < artifact.size:
             raise UnavailableError(
-                f"{redacted(url)}: {hasher.size} of {artifact.size} bytes came", next_step="run it again"
+                f"{self._http.shown(url)}: {hasher.size} of {artifact.size} bytes came", next_step="run it again"
             )
         if hasher.digest != artifact.digest:
-            raise _another(artifact, url, f"{hasher.digest} of {hasher.size} or more bytes")
+            raise self._another(artifact, url, f"{hasher.digest} of {hasher.size} or more bytes")
 
     @contextmanager
     def _open(self, url: str) -> Iterator[Iterator[bytes]]:
         if _is_remote(url):
             with self._http.follow(url, origin=url) as stream:
                 if stream.status != 200:
-                    raise _refusal(url, stream)
+                    raise self._refusal(url, stream)
                 yield stream.blocks()
             return
         parts = urlsplit(url)
@@ -287,23 +287,22 @@ class Store:
             except FileNotFoundError:  # another process was quicker
                 continue
 
+    def _refusal(self, url: str, stream: Stream) -> CogpackError:
+        if stream.status in (401, 403):
+            return DeniedError(
+                f"{self._http.shown(url)}: {stream.status}",
+                next_step="give credentials for this host in the index address or in ~/.netrc",
+            )
+        what = f"{self._http.shown(url)}: HTTP {stream.status}"
+        return UnavailableError(what, next_step="check the configured index or mirror")
+
+    def _another(self, artifact: Artifact, url: str, found: str) -> MismatchError:
+        size = "" if artifact.size is None else f" of {artifact.size} bytes"
+        return MismatchError(
+            f"{self._http.shown(url)}: expected {artifact.digest}{size}, found {found}",
+            next_step="the file was replaced since it was locked: ask its publisher, then run cogpack lock",
+        )
+
 
 def _is_remote(url: str) -> bool:
     return urlsplit(url).scheme in ("http", "https")
-
-
-def _refusal(url: str, stream: Stream) -> CogpackError:
-    if stream.status in (401, 403):
-        return DeniedError(
-            f"{redacted(url)}: {stream.status}",
-            next_step="give credentials for this host in the index address or in ~/.netrc",
-        )
-    return UnavailableError(f"{redacted(url)}: HTTP {stream.status}", next_step="check the configured index or mirror")
-
-
-def _another(artifact: Artifact, url: str, found: str) -> MismatchError:
-    size = "" if artifact.size is None else f" of {artifact.size} bytes"
-    return MismatchError(
-        f"{redacted(url)}: expected {artifact.digest}{size}, found {found}",
-        next_step="the file was replaced since it was locked: ask its publisher, then run cogpack lock",
-    )

@@ -72,11 +72,12 @@ def logout(session: Session, host: str) -> LoggedOut:
 def _prove(session: Session, host: str, user: str, secret: Secret) -> bool:
     """Ask `/v2/` (distribution-spec, "Determining Support") as `user`. False: it wants nobody's name."""
     address = "registry-1.docker.io" if host == "docker.io" else host
-    base = f"{session.http.base(address)}/v2/"
+    http = session.http.unmapped()
+    base = f"{http.base(address)}/v2/"
     given = Given(host, user, secret)
-    authorizer = Authorizer(session.http, address, Account(host, lambda: given.find(host, "")), ())
+    authorizer = Authorizer(http, address, Account(host, lambda: given.find(host, "")), ())
     for attempt in authorizer.attempts(base):
-        answer = session.http.request("GET", base, origin=base, headers=attempt.headers)
+        answer = http.request("GET", base, origin=base, headers=attempt.headers)
         if attempt.ends(answer):
             break
     if answer.status == 200:

@@ -1,7 +1,8 @@
 """HTTP for everything: nothing else imports an HTTP library. Read it from the top:
 
-`Http` (client) decides: whose credentials go where, which redirect is followed, what is tried again (retries), how many
-go to a host at a time (throttle), what is told (request_trace). It makes an `httpx.Request` and gets an
+`Http` (client) decides: where an address is really asked for (url_map), whose credentials go where (netrc_file), which
+redirect is followed, what is tried again (retries), how many go to a host at a time (throttle), what is told
+(request_trace). It makes an `httpx.Request` and gets an
 `httpx.Response`, which its callers see as a `Stream` or `Response` (answer).
 `Transport` (transport), an `httpx.BaseTransport`, carries them: by which proxy (proxies), by whose certificates
 (authorities), over which of httpcore's pools.
@@ -14,12 +15,15 @@ from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, TiredError, tran
 from cogpack.http.authorities import system_bundle
 from cogpack.http.client import Http
 from cogpack.http.deadlines import Limits
+from cogpack.http.netrc_file import netrc_login
 from cogpack.http.retries import Backoff, Retries, Tries, backoff
 from cogpack.http.target import same_origin
 from cogpack.http.throttle import RETRIED
+from cogpack.http.url_map import NO_MAP, UrlMap
 
 __all__ = [
     "ANSWER_LIMIT",
+    "NO_MAP",
     "RETRIED",
     "Backoff",
     "Http",
@@ -30,12 +34,14 @@ __all__ = [
     "TiredError",
     "Tries",
     "Trust",
+    "UrlMap",
     "backoff",
     "host_of",
     "host_only",
     "is_loopback",
     "is_private",
     "literal_kind",
+    "netrc_login",
     "redacted",
     "same_origin",
     "system_bundle",

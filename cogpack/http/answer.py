@@ -33,10 +33,15 @@ class Response(msgspec.Struct, frozen=True):
 
 
 class Stream:
-    """Is an answer whose body is read in blocks."""
+    """Is an answer whose body is read in blocks.
 
-    def __init__(self, answer: httpx.Response, url: str) -> None:
+    `url`: the address as the caller has it; `asked`: the one that was asked; `shown`: both, as messages have them.
+    """
+
+    def __init__(self, answer: httpx.Response, url: str, *, asked: str, shown: str) -> None:
         self._answer = answer
+        self._asked = asked
+        self.shown = shown
         self.status = answer.status_code
         # Names in lower case; of a name that comes again, the values with commas between (RFC 9110 5.3).
         self.headers: Mapping[str, str] = dict(answer.headers.items())
@@ -54,7 +59,7 @@ class Stream:
 
         No content coding was asked for; a server that codes nevertheless says so in `content-encoding`.
         """
-        with translated(self.url):
+        with translated(self._asked, shown=self.shown):
             yield from self._answer.iter_raw()
 
     def abort(self) -> None:
@@ -77,7 +82,7 @@ class Stream:
                     break
                 if len(joined) > limit:
                     raise InputError(
-                        f"{redacted(self.url)}: the answer is longer than {limit} bytes",
+                        f"{self.shown}: the answer is longer than {limit} bytes",
                         next_step="check that the address is the right one",
                     )
         except UnavailableError:
@@ -91,13 +96,17 @@ class Stream:
 
 
 @contextmanager
-def translated(url: str, *, proxy: str | None = None) -> Iterator[None]:
-    """Turn the transport's failures into ours: the one place that does. `proxy`: its address, as it may be shown."""
+def translated(url: str, *, shown: str = "", proxy: str | None = None) -> Iterator[None]:
+    """Turn the transport's failures into ours: the one place that does.
+
+    `url`: that was asked; `shown`: as messages have it; `proxy`: its address, as it may be shown.
+    """
+    shown = shown or redacted(url)
     try:
         yield
     except RefusedCertificateError as error:
         raise InputError(
-            f"{redacted(url)}: its certificate, or the one it wants of us, is refused: {error}",
+            f"{shown}: its certificate, or the one it wants of us, is refused: {error}",
             next_step="put the authority that signed it into the system's store, into a file named by SSL_CERT_FILE, "
             f"or into certs.d/{Target.parse(url).authority}/ca.crt of Docker or podman; a client certificate goes "
             "beside the latter",
@@ -109,13 +118,13 @@ def translated(url: str, *, proxy: str | None = None) -> Iterator[None]:
                 next_step="write them into the proxy's variable, as http://USER:PASSWORD@HOST:PORT",
             ) from error
         raise UnavailableError(
-            f"{redacted(url)}: the proxy {proxy} does not lead there: {error}",
+            f"{shown}: the proxy {proxy} does not lead there: {error}",
             next_step="check HTTPS_PROXY and NO_PROXY, or ask who runs the proxy",
         ) from error
     except httpx.LocalProtocolError as error:
         # h11 quotes the header it refuses, which may be a token.
         text = "a header that HTTP does not allow" if "header" in str(error) else str(error)
-        raise UnavailableError(f"{redacted(url)}: {text}", next_step="run it again; if it stays, report it") from None
+        raise UnavailableError(f"{shown}: {text}", next_step="run it again; if it stays, report it") from None
     except httpx.TransportError as error:
         text = re.sub(r"://[^/@\s]*@", "://", str(error)) or type(error).__name__
         kind = TiredError if isinstance(error, httpx.TimeoutException) else UnavailableError
@@ -127,4 +136,4 @@ def translated(url: str, *, proxy: str | None = None) -> Iterator[None]:
             text = "it does not speak TLS"
             host = Target.parse(url).authority
             advice = f"check the port; a registry without TLS is allowed by --insecure-registry {host}"
-        raise kind(f"{redacted(url)}: {text}", next_step=advice) from error
+        raise kind(f"{shown}: {text}", next_step=advice) from error

@@ -4,6 +4,7 @@ All threads share one. No redirect is followed unasked, and no cookie kept: cred
 below lets them.
 """
 
+import copy
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,16 +21,22 @@ from cogpack.http.answer import ANSWER_LIMIT, Response, Stream, translated
 from cogpack.http.authorities import Authorities
 from cogpack.http.deadlines import Deadlines, Limits
 from cogpack.http.guard import Guard, Resolver, resolve
+from cogpack.http.netrc_file import netrc_login
 from cogpack.http.proxies import Proxies
 from cogpack.http.request_trace import RequestTrace
 from cogpack.http.retries import ATTEMPTS, Backoff, Retries, Tries, backoff, retry_after
-from cogpack.http.target import Target, basic, same_origin
+from cogpack.http.target import Target, authorization, basic, same_origin
 from cogpack.http.throttle import RETRIED, Throttles
 from cogpack.http.transport import Transport
+from cogpack.http.url_map import NO_MAP, UrlMap
 from cogpack.progress import SILENT, Cancellation, Progress
 from cogpack.redaction import learn
 
 _BRIEF = Limits(connect=1, answer=2, idle=1, refusal=1)
+_NEUTRAL = frozenset(
+    {"accept", "accept-encoding", "range", "if-match", "if-none-match", "user-agent", "x-amz-checksum-mode"}
+)
+"""Headers that say nothing of who we are: no others go where an address is mapped to."""
 _LOGIN = re.compile("(basic|bearer) ", re.IGNORECASE)
 _HEADERS = {"User-Agent": "cogpack", "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "keep-alive"}
 
@@ -41,8 +48,12 @@ class Http:
     what a server named (a Location, a realm) it is that server's, and then `url` may not lead to where only this
     machine can go (`Guard`): an `InputError`, also of a name that has such an address.
 
-    `environment`: where proxies and certificates are looked up. `clock`: of retries, throttles and tokens. `limits`,
-    `resolver`, `clock`, `backoff`: for tests.
+    `url_map`: where addresses are really asked for. Who we are there is said by the netrc file, and never by the
+    caller's headers or the address, which are for the other host. Answers have the address that the caller has, errors
+    both.
+
+    `environment`: where proxies, certificates and the netrc file are looked up. `clock`: of retries, throttles and
+    tokens. `limits`, `resolver`, `clock`, `backoff`: for tests.
     """
 
     def __init__(
@@ -50,6 +61,7 @@ class Http:
         *,
         trust: Trust | None = None,
         environment: Mapping[str, str] = {},
+        url_map: UrlMap = NO_MAP,
         cancellation: Cancellation | None = None,
         progress: Progress = SILENT,
         limits: Limits | None = None,
@@ -58,6 +70,8 @@ class Http:
         backoff: Backoff = backoff,
     ) -> None:
         self.trust = trust or Trust()
+        self.url_map = url_map
+        self._environment = environment
         self.cancellation = cancellation or Cancellation()
         self.progress = progress
         self._limits = limits or Limits()
@@ -65,6 +79,18 @@ class Http:
         self._backoff = backoff
         self._transport = Transport(Guard(resolver), Proxies.from_environment(environment), Authorities(environment))
         self._throttles = Throttles(self.cancellation, clock)
+
+    def unmapped(self) -> "Http":
+        """Return it for a registry, whose addresses are never mapped: it has mirrors, and is pushed to."""
+        if not self.url_map.rules:
+            return self
+        found = copy.copy(self)
+        found.url_map = NO_MAP
+        return found
+
+    def shown(self, url: str) -> str:
+        """Return `url` as messages have it: without secrets, with the address that it is mapped to."""
+        return self.url_map.shown(url)
 
     def base(self, host: str) -> str:
         """Return the address of a registry `host`, with or without port: `https://HOST`, or `http://HOST`.
@@ -106,9 +132,7 @@ class Http:
                     answer = Response(stream.status, stream.headers, stream.body(limit), stream.url)
                     if answer.status not in RETRIED:
                         return answer
-                    raise UnavailableError(
-                        f"{Target.parse(answer.url).authority}: HTTP {answer.status}", next_step="wait"
-                    )
+                    raise UnavailableError(f"{self._host(answer.url)}: HTTP {answer.status}", next_step="wait")
             except UnavailableError as error:
                 if tries != "once" and retries.wait(error):
                     continue
@@ -149,6 +173,7 @@ class Http:
         answered before all of `body` is sent ends the sending.
         """
         self.cancellation.check()
+        asked = self.url_map.of(url)
         deadlines = Deadlines(self._limits, self.cancellation, answer=timeout)
         sent = dict(headers)
         if size is not None and body is not None and not isinstance(body, bytes):
@@ -156,8 +181,8 @@ class Http:
             body = _exactly(size, body, url)
         try:
             with (
-                self._throttles.turn(Target.parse(url).authority, lambda: sent.update(authorize())) as turn,
-                RequestTrace(method, url, self.clock, self._transport.proxies) as trace,
+                self._throttles.turn(Target.parse(asked).authority, lambda: sent.update(authorize())) as turn,
+                RequestTrace(method, asked, self.shown(url), self.clock, self._transport.proxies) as trace,
                 closing(self._send(method, url, origin, sent, trace.counted(body), deadlines)) as stream,
             ):
                 trace.answered(stream)
@@ -176,15 +201,15 @@ class Http:
         body: bytes | Iterable[bytes] | None,
         deadlines: Deadlines,
     ) -> Stream:
-        target = Target.parse(url)
+        asked, login, headers = self._addressed(url, headers)
+        target = Target.parse(asked)
         self._check_plain(target, headers)
-        url, login = basic(url)
-        learn(*(value for value in (login | dict(headers)).values() if _LOGIN.match(value)))
-        named_by = host_of(origin)
+        learn(*(value for value in {**login, **headers}.values() if _LOGIN.match(value)))
+        named_by = host_of(asked if self.url_map.find(url) else self.url_map.of(origin))
         extensions = {
             "target": target.path,
             "deadlines": deadlines,
-            "origin": None if named_by == host_of(url) else named_by,
+            "origin": None if named_by == host_of(asked) else named_by,
         }
         sent = httpx.Headers(_HEADERS)
         try:
@@ -192,19 +217,39 @@ class Http:
             sent.update(headers)
         except UnicodeEncodeError:  # its words quote the header, which may be a token
             raise InputError(
-                f"{redacted(url)}: a header beyond ASCII", next_step="correct the token or the name that is sent there"
+                f"{self.shown(url)}: a header beyond ASCII",
+                next_step="correct the token or the name that is sent there",
             ) from None
         request = httpx.Request(method, target.origin, headers=sent, content=body, extensions=extensions)
-        proxy = self._transport.proxies.choose(url)
-        with translated(url, proxy=proxy.url if proxy else None):
-            return Stream(self._transport.handle_request(request), url)
+        proxy = self._transport.proxies.choose(asked)
+        with translated(asked, shown=self.shown(url), proxy=proxy.url if proxy else None):
+            return Stream(self._transport.handle_request(request), basic(url)[0], asked=asked, shown=self.shown(url))
+
+    def _addressed(self, url: str, headers: Mapping[str, str]) -> tuple[str, Mapping[str, str], Mapping[str, str]]:
+        """Return the address that is asked for `url`, the login for it, and what of `headers` may go there."""
+        asked = self.url_map.find(url)
+        if asked is not None:
+            return asked, self._netrc(asked), {name: headers[name] for name in headers if name.lower() in _NEUTRAL}
+        asked, login = basic(url)
+        if not login and self.url_map.leads_to(asked) and not any(name.lower() == "authorization" for name in headers):
+            login = self._netrc(asked)
+        return asked, login, headers
+
+    def _netrc(self, url: str) -> dict[str, str]:
+        """Return the login of the netrc file for a host that addresses are mapped to, never to go in the clear."""
+        target = Target.parse(url)
+        if target.origin.scheme == "http" and not self.trust.allows_credentials(target.authority):
+            return {}
+        login = netrc_login(self._environment, host_of(url))
+        return authorization(*login) if login else {}
 
     @contextmanager
     def follow(
         self, url: str, *, origin: str, headers: Mapping[str, str] = {}, method: str = "GET"
     ) -> Iterator[Stream]:
         """Send a GET or HEAD, over five redirects at most; Authorization stays behind where the origin changes."""
-        self._check_plain(Target.parse(url), headers)
+        if self.url_map.find(url) is None:
+            self._check_plain(Target.parse(url), headers)
         url, login = basic(url)
         sent = login | dict(headers)
         for _ in range(6):
@@ -213,31 +258,46 @@ class Http:
                     yield stream
                     return
                 target = self.redirect(url, stream.redirect)
-            if not same_origin(target, url):
+            if self.url_map.find(url) or self.url_map.find(target) or not same_origin(target, url):
                 sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
             origin, url = url, target
-        raise UnavailableError(f"{redacted(url)}: more than five redirects", next_step="tell the server's operator")
+        raise UnavailableError(f"{self.shown(url)}: more than five redirects", next_step="tell the server's operator")
 
     def redirect(self, url: str, location: str) -> str:
         """Return where `location`, given in an answer from `url`, leads; `InputError` where it must not lead.
 
         The caller goes there with `origin=url`: a name is looked at when it is resolved.
         """
+        base = self.url_map.of(url)
         try:
-            target = urljoin(url, location)
-            parts, origin = urlsplit(target), urlsplit(url)
-            Target.parse(target)
+            target = urljoin(base, location)
+            asked = self.url_map.find(target)
+            parts, origin = urlsplit(asked or target), urlsplit(base)
+            authority = Target.parse(asked or target).authority
         except (InputError, ValueError):
-            raise _refused(url, location, "not a plain http address") from None
-        if "@" in parts.netloc:
-            raise _refused(url, location, "not a plain http address")
-        self._transport.guard.check_name(host_of(target), origin=host_of(url))
-        if origin.scheme == "https" and parts.scheme == "http":
-            if parts.hostname != origin.hostname:
-                raise _refused(url, location, "a downgrade from TLS")
+            raise self._refused(url, location, "not a plain http address") from None
+        if "@" in urlsplit(target).netloc:
+            raise self._refused(url, location, "not a plain http address")
+        if asked is None:  # else the user's map says so, and no server
+            self._transport.guard.check_name(host_of(target), origin=host_of(base))
+        if origin.scheme == "https" and parts.scheme == "http" and not (asked and self.trust.allows_plain(authority)):
+            if asked or parts.hostname != origin.hostname:
+                raise self._refused(url, location, "a downgrade from TLS")
             # A proxy that ends TLS and does not tell the server: the same host.
             return urlunsplit(parts._replace(scheme="https", netloc=origin.netloc))
         return target
+
+    def _refused(self, url: str, location: str, why: str) -> InputError:
+        return InputError(
+            f"{self.shown(url)} sends us to {redacted(location)}: {why}",
+            next_step="if you trust that server, tell its operator; cogpack does not follow it",
+        )
+
+    def _host(self, url: str) -> str:
+        """Return the host of `url` as messages have it."""
+        asked = self.url_map.find(url)
+        through = f" (through {Target.parse(asked).authority})" if asked else ""
+        return f"{Target.parse(url).authority}{through}"
 
     def _check_plain(self, target: Target, headers: Mapping[str, str]) -> None:
         """Refuse to send in the clear what credentials are ours to guard; those in an address are as the user wrote."""
@@ -273,10 +333,3 @@ def _exactly(size: int, blocks: Iterable[bytes], url: str) -> Iterator[bytes]:
             f"{redacted(url)}: a body of {size} bytes was announced, found {'more' if left < 0 else size - left}",
             next_step="something changes the files while they are sent; run it again",
         )
-
-
-def _refused(url: str, location: str, why: str) -> InputError:
-    return InputError(
-        f"{redacted(url)} sends us to {redacted(location)}: {why}",
-        next_step="if you trust that server, tell its operator; cogpack does not follow it",
-    )

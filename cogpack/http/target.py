@@ -56,9 +56,13 @@ def basic(url: str) -> tuple[str, dict[str, str]]:
     if not user:
         return url, {}
     learn_url(url)
-    login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
-    header = {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
+    header = authorization(unquote(parts.username or ""), unquote(parts.password or ""))
     return parts._replace(netloc=rest).geturl(), header
+
+
+def authorization(user: str, password: str) -> dict[str, str]:
+    """Return the header that says who we are (RFC 7617)."""
+    return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
 
 
 def _no_address(url: str) -> InputError:

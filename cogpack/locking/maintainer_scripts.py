@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from cogpack.artifacts import Artifact
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, InputError, UnavailableError, together
-from cogpack.http import redacted
 from cogpack.layers.debs.archive import control_end, read_control
 from cogpack.layers.debs.configure import check_scripts, is_stood_in_for
 from cogpack.lockfile.base_kinds import LockedDeb
@@ -93,4 +92,4 @@ def _read(session: Session, url: str, start: int, end: int) -> bytes:
         return answer.body
     if answer.status == 200:
         return answer.body[start:end]
-    raise UnavailableError(f"{redacted(url)}: HTTP {answer.status}", next_step="use another Debian mirror")
+    raise UnavailableError(f"{session.http.shown(url)}: HTTP {answer.status}", next_step="use another Debian mirror")

@@ -34,7 +34,8 @@ def python_minor(config: Config) -> str:
 
 
 def indexes_of(session: Session, project: Project, requirements: Requirements) -> Indexes:
-    return Indexes.from_environment(session.environment, requirements, project.root)
+    url_map = session.http.url_map
+    return Indexes.from_environment(session.environment, requirements, project.root, url_map=url_map)
 
 
 def resolve_requirements(

@@ -37,7 +37,7 @@ class Requests:
         mirror_of: str = "",
     ) -> None:
         self.host = _HUB if reference.registry == "docker.io" else reference.registry
-        self.http = http
+        self.http = http = http.unmapped()
         self.name = reference.name
         self.base = f"{http.base(self.host)}/v2/{reference.repository}"
         self._doing = "push to" if "push" in actions else "pull from"

@@ -154,6 +154,7 @@ def test_the_machines_file_names_mirrors_where_nobody_else_does() -> None:
         ("[notes\n", "at line 1"),
         ('debian_mirror = "http://u:p@m.test/debian"\n', "debian_mirror: expected a URL without a password"),
         ('registry_mirrors = ["docker.io"]\n', "machine.toml: registry mirror 'docker.io': expected"),
+        ('url_map = ["https://a.test"]\n', "machine.toml: url_map: 'https://a.test': expected PREFIX=PREFIX"),
         ("a = 1\n" * 20_000, "more than 65536 bytes"),
     ],
 )

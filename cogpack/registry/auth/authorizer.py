@@ -88,7 +88,7 @@ class Authorizer:
         tokens: Tokens | None = None,
         tries: Tries = "wait out",
     ) -> None:
-        self._http = http
+        self._http = http = http.unmapped()
         self._base = f"{http.base(host)}/v2/"
         self._registry = Registry(host, http.trust, plain=self._base.startswith("http:"))
         self._account = account

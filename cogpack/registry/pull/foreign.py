@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, InputError, UnavailableError
-from cogpack.http import RETRIED, Http, Retries, Stream, host_only, redacted
+from cogpack.http import RETRIED, Http, Retries, Stream, host_only
 from cogpack.oci import Descriptor
 from cogpack.registry.pull.connections import BlobRequests, reading
 from cogpack.registry.refusals import ExpiredError
@@ -111,7 +111,7 @@ def _host(url: str) -> str:
 
 
 def _failure(stream: Stream, *, expired: bool) -> CogpackError:
-    said = f"GET {redacted(stream.url)}: HTTP {stream.status}"
+    said = f"GET {stream.shown}: HTTP {stream.status}"
     if stream.status in RETRIED:
         return UnavailableError(said, next_step="run it again later")
     if expired:

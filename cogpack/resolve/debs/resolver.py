@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from cogpack.errors import InputError, MismatchError, UnavailableError, together
-from cogpack.http import Http, redacted
+from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb
 from cogpack.notes import Code, Note
 from cogpack.progress import Progress, Task
@@ -229,12 +229,12 @@ def _index(
     task.advance(len(data))
     found = hashlib.sha256(data).hexdigest()
     if found != packed.sha256:
-        raise MismatchError(f"{url}: expected sha256 {packed.sha256}, found {found}", next_step=_OTHER)
+        raise MismatchError(f"{http.shown(url)}: expected sha256 {packed.sha256}, found {found}", next_step=_OTHER)
     return parse_index(data, url=url, size=text.size, directory=cache, sha256=packed.sha256, seal=seal)
 
 
 def _get(http: Http, url: str, limit: int) -> bytes:
     answer = http.request("GET", url, origin=url, limit=limit, follow=True)
     if answer.status != 200:
-        raise UnavailableError(f"{redacted(url)}: HTTP {answer.status}", next_step=_OTHER)
+        raise UnavailableError(f"{http.shown(url)}: HTTP {answer.status}", next_step=_OTHER)
     return answer.body

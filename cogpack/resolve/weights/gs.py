@@ -85,7 +85,7 @@ class Gcs:
             answer = self._request(self._url(bucket, None, query | ({"pageToken": token} if token else {})))
             if answer.status != 200:
                 raise self._refused(f"gs://{bucket}/{prefix}", answer, pinned=False)
-            page = _decoded(answer, _Page)
+            page = _decoded(answer, _Page, where=self._http.shown(answer.url))
             return [found.listed for found in page.items], page.next_page_token
 
         return below(f"gs://{bucket}/{prefix}", prefix, read)
@@ -98,7 +98,7 @@ class Gcs:
             return None
         if answer.status != 200:
             raise self._refused(f"gs://{bucket}/{name}", answer, pinned=False)
-        return _decoded(answer, _Object).listed
+        return _decoded(answer, _Object, where=self._http.shown(answer.url)).listed
 
     def _pinned(self, bucket: str, file: FoundFile, kept: str | None) -> FoundFile:
         """Give `file` as it will be read: the generation `kept`, where the bucket still has it, else the newest."""
@@ -151,11 +151,11 @@ def _parse(uri: str) -> tuple[str, str]:
     return match[1], match[2] or ""
 
 
-def _decoded(answer: Response, kind: type[_Answer]) -> _Answer:
+def _decoded(answer: Response, kind: type[_Answer], *, where: str) -> _Answer:
     try:
         return decode(answer.body, kind, where="its answer")
     except InputError as error:
         raise InputError(
-            f"{redacted(answer.url)}: not what Google Cloud Storage answers: {error.message}",
+            f"{where}: not what Google Cloud Storage answers: {error.message}",
             next_step="check STORAGE_EMULATOR_HOST and CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE",
         ) from error

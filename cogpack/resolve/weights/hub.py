@@ -7,7 +7,7 @@ from urllib.parse import quote
 from cogpack.config import WeightSource
 from cogpack.digest import parse_digest
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
-from cogpack.http import Http
+from cogpack.http import Http, redacted
 from cogpack.remote import RemoteFile, following
 from cogpack.resolve.weights.listing import FoundFile, choose
 
@@ -50,19 +50,23 @@ class Hub:
             from huggingface_hub import errors
         except ImportError:
             raise InputError(f"{uri}: needs huggingface_hub", next_step="pip install 'cogpack[hf]'") from None
-        api = huggingface_hub.HfApi(endpoint=self._endpoint, token=self._token() or False)
+        asked = self._http.url_map.find(self._endpoint)
+        # The token is for the endpoint, and not for where it is mapped to.
+        api = huggingface_hub.HfApi(endpoint=asked or self._endpoint, token=(not asked and self._token()) or False)
+        shown = f"{uri} (through {redacted(asked)})" if asked else uri
         try:
             info: Any = api.model_info(repository, revision=revision, files_metadata=True, timeout=60)
         except errors.GatedRepoError as error:
-            raise DeniedError(f"{uri}: gated", next_step="accept its terms on the hub, and set HF_TOKEN") from error
+            raise DeniedError(f"{shown}: gated", next_step="accept its terms on the hub, and set HF_TOKEN") from error
         except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
             raise InputError(
-                f"{uri}: no such model or revision, or it is private", next_step="correct the uri, or set HF_TOKEN"
+                f"{shown}: no such model or revision, or it is private", next_step="correct the uri, or set HF_TOKEN"
             ) from error
         except CogpackError:
             raise
         except Exception as error:  # the library's own transport has errors of many families
-            raise UnavailableError(f"{uri}: {type(error).__name__}: {error}", next_step="run it again later") from error
+            what = f"{shown}: {type(error).__name__}: {error}"
+            raise UnavailableError(what, next_step="run it again later") from error
         return [
             FoundFile(
                 path=file.rfilename,

@@ -5,7 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 from cogpack.config import WeightSource
 from cogpack.errors import InputError
-from cogpack.http import Http, redacted
+from cogpack.http import Http
 from cogpack.remote import RemoteFile, refusal
 from cogpack.resolve.weights.listing import MAX_DIGITS, FoundFile, choose
 
@@ -21,11 +21,11 @@ class Web:
         name = unquote(urlsplit(url).path).rpartition("/")[2]
         with self._http.follow(url, origin=url, method="HEAD") as stream:
             if stream.status != 200:
-                raise refusal(url, stream)
+                raise refusal(self._http.shown(url), stream)
             length = stream.headers.get("content-length", "")
         if not name or not length.isdecimal() or len(length) > MAX_DIGITS:
             raise InputError(
-                f"{redacted(url)}: the server tells no size, or the address no name",
+                f"{self._http.shown(url)}: the server tells no size, or the address no name",
                 next_step="host the file elsewhere",
             )
         return choose(source, [FoundFile(path=name, file=name, size=int(length))])

@@ -49,8 +49,8 @@ def compile_lock(
     with scratch as directory:
         work = Path(directory)
         with writing(work):
-            _write_lines(work / "requirements.in", requirements)
-            _write_lines(work / "constraints.txt", constraints)
+            _write_lines(work / "requirements.in", map(indexes.asked_line, requirements))
+            _write_lines(work / "constraints.txt", map(indexes.asked_line, constraints))
             _write_lines(work / "overrides.txt", (f"{name} ; python_version < '0'" for name in without))
             # The output file of an earlier run is uv's way to prefer without requiring.
             (work / _LOCK).write_bytes(_preferred(preferences))
@@ -70,7 +70,7 @@ def compile_lock(
             "NO_COLOR": "1",
         }
         done, said = _run(command, work, environment)
-        said = indexes.hidden(said)
+        said = indexes.told(said)
         if not done:
             raise failure(said, target)
         return _read((work / _LOCK).read_bytes(), target), list(warned(said))

@@ -1,6 +1,5 @@
 """The environment and the requirements files say where wheels are looked for. No address is built in."""
 
-import netrc
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,20 +9,25 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 import msgspec
 
 from cogpack.errors import CogpackError
-from cogpack.home import absolute, home
-from cogpack.http import system_bundle
+from cogpack.home import absolute
+from cogpack.http import NO_MAP, UrlMap, host_of, netrc_login, system_bundle
 from cogpack.notes import Code, Note
-from cogpack.redaction import learn, learn_url
+from cogpack.redaction import learn_url
 from cogpack.requirements import Requirements
 from cogpack.requirements.model import anonymous
 from cogpack.resolve.wheels.variables import check_address, expanded, hidden
+
+_OF_UV = "https://pypi.org/simple"
+"""uv's own default, which has to be named where it is mapped."""
+_DIRECT = re.compile(r"^(\S+ @ )(\S+)")
 
 
 class Indexes(msgspec.Struct, frozen=True, kw_only=True):
     """Holds where to look, as uv takes it. With `default` None, uv's own default serves. `pre`: pre-releases count.
 
     `directories`: of wheels; `direct`: addresses of single wheels; `environment`: what uv sees of ours; `secrets`: all
-    of ours, for `${NAME}` in addresses; never shown. `notes`: of places that are not there.
+    of ours, for `${NAME}` in addresses; never shown. `notes`: of places that are not there. `url_map`: where addresses
+    are really asked for, by uv too; what a mapped one has of logins stays here.
     """
 
     default: str | None = None
@@ -36,10 +40,16 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
     environment: tuple[tuple[str, str], ...] = ()
     secrets: Mapping[str, str] = {}
     notes: tuple[Note, ...] = ()
+    url_map: UrlMap = NO_MAP
 
     @classmethod
     def from_environment(
-        cls, environment: Mapping[str, str], requirements: Requirements, root: Path = Path()
+        cls,
+        environment: Mapping[str, str],
+        requirements: Requirements,
+        root: Path = Path(),
+        *,
+        url_map: UrlMap = NO_MAP,
     ) -> "Indexes":
         """Read uv's variables, then pip's; an index of a requirements file goes before both. `root`: of the project.
 
@@ -73,6 +83,7 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
             environment=tuple(sorted((name, value) for name, value in environment.items() if _passed(name))),
             secrets=environment,
             notes=notes,
+            url_map=url_map,
         )
 
     def variables(self) -> dict[str, str]:
@@ -81,12 +92,15 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         found = dict(self.environment)
         if system_bundle() and not {"SSL_CERT_FILE", "SSL_CERT_DIR"} & found.keys():
             found["UV_SYSTEM_CERTS"] = "1"  # else it knows public authorities only
-        if self.default:
-            found["UV_DEFAULT_INDEX"] = self.expanded(self.default)
+        if self.default or self.url_map.find(_OF_UV):
+            found["UV_DEFAULT_INDEX"] = self.asked(self.default or _OF_UV)
         if self.extra:
-            found["UV_INDEX"] = " ".join(map(self.expanded, self.extra))
+            found["UV_INDEX"] = " ".join(map(self.asked, self.extra))
+        for label in [_named(address)[0] for address in (self.default or "", *self.extra) if self._is_mapped(address)]:
+            for part in ("USERNAME", "PASSWORD") if label else ():
+                found.pop(f"{_variable(label)}_{part}", None)
         # As addresses, in which a comma is no comma.
-        if links := [*map(self.expanded, self.find_links), *(Path(path).as_uri() for path in self.directories)]:
+        if links := [*map(self.asked, self.find_links), *(Path(path).as_uri() for path in self.directories)]:
             found["UV_FIND_LINKS"] = ",".join(links)
         return found
 
@@ -103,37 +117,45 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or "@" in parts.netloc:
             return url
+        asked = self.url_map.find(url)
+        parts = urlsplit(asked or url)
         user = next(filter(None, (self._user(address, parts) for address in self._addresses())), "")
-        return urlunsplit(parts._replace(netloc=f"{user or self._netrc(parts)}{parts.netloc}"))
+        if asked and not user:
+            return url  # who asks for it looks into the netrc file
+        if not user and (login := netrc_login(self.secrets, host_of(url))):
+            user = _userinfo(*login)
+        return urlunsplit(parts._replace(netloc=f"{user}{parts.netloc}"))
+
+    def asked(self, address: str) -> str:
+        """Give `address` (`URL` or `NAME=URL`) as uv is to ask for it."""
+        label, url = _named(self.expanded(address))
+        mapped = self.url_map.of(url)
+        return f"{label}={mapped}" if label else mapped
+
+    def asked_line(self, requirement: str) -> str:
+        """Give a line of requirements, `NAME @ URL` among them, as uv is to read it."""
+        return _DIRECT.sub(lambda found: f"{found[1]}{self.url_map.of(found[2])}", requirement)
+
+    def _is_mapped(self, address: str) -> bool:
+        return self.url_map.find(_named(self.expanded(address))[1]) is not None
 
     def _addresses(self) -> Iterator[str]:
+        """Give indexes as they are asked for; a mapped one without its name, to which other variables belong."""
         for address in (self.default or "", *self.extra, *self.find_links):
-            yield self.expanded(address)
+            mapped = self._is_mapped(address)
+            yield _named(self.asked(address))[1] if mapped else self.expanded(address)
 
     def _user(self, address: str, file: SplitResult) -> str:
         """Give `user:password@` where `address` (`URL` or `NAME=URL`) is on the host of `file`, else nothing."""
-        label, equals, rest = address.partition("=")
-        named = bool(equals) and "/" not in label
-        index = urlsplit(rest if named else address)
+        label, url = _named(address)
+        index = urlsplit(url)
         host = index.netloc.rpartition("@")[2]
         if (index.scheme, host) != (file.scheme, file.netloc):
             return ""
         if "@" in index.netloc:
             return index.netloc.rpartition("@")[0] + "@"
-        variable = "UV_INDEX_" + re.sub(r"[^A-Z0-9]", "_", label.upper())
-        user = self.secrets.get(f"{variable}_USERNAME") if named else None
-        password = self.secrets.get(f"{variable}_PASSWORD", "") if named else ""
-        return f"{quote(user, safe='')}:{quote(password, safe='')}@" if user else ""
-
-    def _netrc(self, file: SplitResult) -> str:
-        path = Path(self.secrets.get("NETRC") or (home(self.secrets) or Path("/")) / ".netrc")
-        try:
-            found = netrc.netrc(path).authenticators(file.hostname or "")
-        except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
-            return ""
-        if found:
-            learn(found[2] or "")
-        return f"{quote(found[0], safe='')}:{quote(found[2] or '', safe='')}@" if found else ""
+        user = self.secrets.get(f"{_variable(label)}_USERNAME") if label else None
+        return _userinfo(user, self.secrets.get(f"{_variable(label)}_PASSWORD", "")) if user else ""
 
     def expanded(self, text: str) -> str:
         found = expanded(text, self.secrets)
@@ -144,6 +166,19 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         """Take the values of variables that addresses have out of `text`."""
         return hidden(text, (self.default or "", *self.extra, *self.find_links, *self.direct), self.secrets)
 
+    def told(self, text: str) -> str:
+        """Give what uv says as it may be shown: with the addresses that we have, beside those that it was given."""
+        text = self.hidden(text)
+        for address in (self.default or _OF_UV, *self.extra, *self.find_links, *self.direct):
+            ours, asked = anonymous(_named(address)[1]), _named(self.asked(address))[1]
+            if self._is_mapped(address):
+                text = re.sub(
+                    rf"{re.escape(asked)}(?![\w.-])([^\s`'\"),;\]]*)",
+                    lambda found, ours=ours: f"{ours}{found[1]} (through {found[0]})",  # type: ignore[misc]
+                    text,
+                )
+        return text
+
     @contextmanager
     def hiding(self) -> Iterator[None]:
         """Let errors within come out `hidden`."""
@@ -153,6 +188,20 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
             error.message = self.hidden(error.message)
             error.args = (error.message,)
             raise
+
+
+def _named(address: str) -> tuple[str, str]:
+    """Split `NAME=URL`, as uv has it; the name is "" where there is none."""
+    label, equals, url = address.partition("=")
+    return (label, url) if equals and "/" not in label else ("", address)
+
+
+def _variable(label: str) -> str:
+    return "UV_INDEX_" + re.sub(r"[^A-Z0-9]", "_", label.upper())
+
+
+def _userinfo(user: str, password: str) -> str:
+    return f"{quote(user, safe='')}:{quote(password, safe='')}@"
 
 
 def _links(

@@ -101,7 +101,7 @@ def resolve_wheels(
     found = []
     for package in packages:
         try:
-            found.append(_locked(package, target, hashes, local, root, _written(requirements)))
+            found.append(_locked(package, target, hashes, local, root, _written(requirements, indexes)))
         except InputError as error:
             faults.append(_at(error, places))
     if faults:
@@ -124,10 +124,10 @@ def _placed(text: str, places: Callable[[str], Sequence[str]]) -> str:
     return f"{lines}: {text}" if lines else text
 
 
-def _written(requirements: Sequence[str]) -> dict[str, str]:
-    """Give, by file name, addresses of wheels as they are written, of those with variables: their values may be
-    secret."""
-    found = (_DIRECT.search(line) for line in requirements if "${" in line)
+def _written(requirements: Sequence[str], indexes: Indexes) -> dict[str, str]:
+    """Give, by file name, addresses of wheels as they are written, where uv is given others: those with variables,
+    whose values may be secret, and those that are mapped."""
+    found = (_DIRECT.search(line) for line in requirements if indexes.asked_line(indexes.expanded(line)) != line)
     addresses = [match[1].partition("#")[0] for match in found if match]
     return {unquote(urlsplit(address).path.rpartition("/")[2]): address for address in addresses}
 
@@ -212,7 +212,7 @@ def _locked(
             url=anonymous(written.get(filename, archive.url)) if archive.url else None,
             path=path,
         )
-        return wheel, archive.url
+        return wheel, written.get(filename, archive.url) if archive.url else None
     version = str(package.version or "")
     best = best_wheel(package.wheels or (), target.tags(), allowed)
     if best is None:

@@ -29,7 +29,7 @@ class _Exchanged(msgspec.Struct):
 
 class Azure:
     def __init__(self, http: Http) -> None:
-        self._http = http
+        self._http = http.unmapped()
 
     @property
     def name(self) -> str:

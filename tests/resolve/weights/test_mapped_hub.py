@@ -1,0 +1,23 @@
+"""Hugging Face's hub behind a map of addresses: the user's token is for the hub, and stays here."""
+
+from support.hub import hub
+
+from cogpack.config import WeightSource
+from cogpack.http import Http, UrlMap
+from cogpack.resolve.weights.hub import Hub
+
+
+def test_a_mapped_hub_is_listed_and_read_without_the_users_token() -> None:
+    with hub({"model.safetensors": b"model"}) as found:
+        assert found.storage is not None
+        entries = f"https://hub.test={found.endpoint} https://storage.test={found.storage.url}"
+        environment = {"HF_ENDPOINT": "https://hub.test", "HF_TOKEN": "hunter2"}
+        with Http(url_map=UrlMap.parse(entries, where="COGPACK_URL_MAP")) as http:
+            server = Hub(http, environment)
+            (file,) = server.find(WeightSource(uri="hf://owner/name"), {})
+            read = server.open("hf://owner/name", file.file, file.revision, file.size)
+            assert b"".join(read.read(1, 3)) == b"ode"
+            assert repr(read) == (
+                f"https://hub.test/owner/name/resolve/{found.revision}/model.safetensors "
+                f"(through {found.endpoint}/owner/name/resolve/{found.revision}/model.safetensors)"
+            )
