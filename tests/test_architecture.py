@@ -40,6 +40,7 @@ RANKS = {
     "layout": 2,
     "cache": 2,
     "lockfile": 2,
+    "run_lines": 2,
     "runtime": 2,
     "threads": 2,
     "remote": 2,

@@ -1,0 +1,194 @@
+"""An act is one of these values: what a line of `build.run` is known to do to the image, all its paths absolute.
+
+A path is as it was written, without "." and doubled slashes. Links of the tree in it are followed by who lays the act.
+"""
+
+import posixpath
+from collections.abc import Iterable
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from cogpack.requirements import Options
+
+FILE_MODE = 0o644
+DIRECTORY_MODE = 0o755
+"""What programs make under the umask of a build step, 022."""
+
+
+class Fetch(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Stands for a file brought by HTTP. `redirects`: they are followed; `parents`: missing directories are made."""
+
+    url: str
+    path: str
+    mode: int = FILE_MODE
+    redirects: bool = True
+    parents: bool = False
+
+
+class MakeDirectories(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Stands for `mkdir`. `parents`: those missing are made too, and a directory that is there is none too many."""
+
+    paths: tuple[str, ...]
+    parents: bool = False
+
+
+class WriteText(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Stands for a file that `echo` or `printf` writes. `mode`: of a file that was not there."""
+
+    path: str
+    text: str
+    append: bool = False
+    mode: int = FILE_MODE
+
+
+class SetMode(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Stands for `chmod` of a file that an earlier known line has made."""
+
+    path: str
+    mode: int
+
+
+class Link(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Stands for `ln -s`. `replace`: what isn't a directory at `path` goes; `inside`: where `path` is a directory, the
+    link lies in it, under the target's name."""
+
+    target: str
+    path: str
+    replace: bool = False
+    inside: bool = True
+
+
+class Clone(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Stands for `git clone`, and `git checkout` in the clone. `branch`, or a tag, of `--branch`; `revision`: what is
+    checked out then; `depth`: commits of history, 0 for all; `submodules`: they are cloned too, recursively."""
+
+    url: str
+    directory: str
+    branch: str = ""
+    revision: str = ""
+    depth: int = 0
+    submodules: bool = False
+
+
+class HubDownload(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Stands for files of a repository on the Hugging Face hub, in the hub's cache form below `cache`, or as plain
+    files in `directory`.
+
+    `files`: those alone, by name; else all that `include` (or everything) and not `exclude` matches, as globs.
+    """
+
+    repository: str
+    kind: Literal["model", "dataset", "space"] = "model"
+    revision: str = "main"
+    files: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    cache: str = ""
+    directory: str = ""
+
+
+class PipRequirement(msgspec.Struct, frozen=True):
+    """Is one requirement as pip reads it. `text` is PEP 508 of what has a name, else the address.
+
+    `kind`: of an index; a wheel's or a source archive's address; a Git repository's (`git+`).
+    """
+
+    text: str
+    kind: Literal["index", "wheel", "archive", "git"] = "index"
+
+
+class PipInstall(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Stands for `pip install`. `files` and `constraints` are files of the project, relative to it.
+
+    `installer`: whose resolution it is; mim chooses mmcv's wheels by the torch that is there. `environment`: what the
+    line hands to builds.
+    """
+
+    installer: Literal["pip", "uv", "mim"] = "pip"
+    requirements: tuple[PipRequirement, ...] = ()
+    files: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    options: Options = Options()
+    upgrade: bool = False
+    eager: bool = False
+    dependencies: bool = True
+    force_reinstall: bool = False
+    ignore_installed: bool = False
+    build_isolation: bool = True
+    prefer_binary: bool = False
+    only_binary: tuple[str, ...] = ()
+    no_binary: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+class PipUninstall(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Stands for `pip uninstall`: of names, canonical, and of those in `files`."""
+
+    names: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+Act: TypeAlias = Fetch | MakeDirectories | WriteText | SetMode | Link | Clone | HubDownload | PipInstall | PipUninstall
+
+
+def settled(acts: Iterable[Act]) -> tuple[Act, ...]:
+    """Give the same acts with each `SetMode` done to the file that it means, and one `Clone` of each directory."""
+    found: list[Act] = []
+    made: dict[str, int] = {}
+    for act in acts:
+        match act:
+            case SetMode(path=path, mode=mode) if path in made:
+                file = found[made[path]]
+                assert isinstance(file, Fetch | WriteText)
+                found[made[path]] = msgspec.structs.replace(file, mode=mode)
+                continue
+            case Clone(directory=path) if path in made:
+                found[made[path]] = act
+                continue
+            case Fetch(path=path) | WriteText(path=path, append=False) | Clone(directory=path):
+                made[path] = len(found)
+        found.append(act)
+    return tuple(found)
+
+
+def told(act: Act) -> str:
+    """Say in a few words what an act does."""
+    match act:
+        case Fetch(url=url, path=path, mode=mode):
+            return f"fetch {url} as {path}{', executable' if mode & 0o111 else ''}"
+        case MakeDirectories(paths=paths):
+            return f"make {' and '.join(paths)}"
+        case WriteText(path=path, append=append):
+            return f"{'append to' if append else 'write'} {path}"
+        case SetMode(path=path, mode=mode):
+            return f"give {path} mode {mode:o}"
+        case Link(target=target, path=path):
+            return f"link {path} to {target}"
+        case Clone(url=url, directory=directory, branch=branch, revision=revision):
+            at = revision or branch
+            return f"clone {url}{f' at {at}' if at else ''} into {directory}"
+        case HubDownload(repository=repository, files=files, cache=cache, directory=directory):
+            what = f"{', '.join(files)} of {repository}" if files else repository
+            return f"download {what} into {directory or cache}"
+        case PipInstall(requirements=requirements, files=files):
+            return f"install {', '.join([each.text for each in requirements] + [f'-r {file}' for file in files])}"
+        case PipUninstall(names=names, files=files):
+            return f"uninstall {', '.join([*names, *(f'-r {file}' for file in files)])}"
+
+
+def paths(act: Act) -> tuple[str, ...]:
+    """Give the files and directories that an act makes or changes; none of pip's, which are the packages'."""
+    match act:
+        case Fetch(path=path) | WriteText(path=path) | SetMode(path=path):
+            return (path,)
+        case MakeDirectories(paths=made):
+            return made
+        case Link(target=target, path=path, inside=inside):
+            return (path, posixpath.join(path, posixpath.basename(target))) if inside else (path,)
+        case Clone(directory=directory):
+            return (directory,)
+        case HubDownload(cache=cache, directory=directory):
+            return (directory or cache,)
+        case PipInstall() | PipUninstall():
+            return ()

@@ -1,0 +1,129 @@
+"""The steps of `build.run` are told apart: those that are known and taken out, those for the sandbox, the impossible.
+
+The order of what they do is kept. A line is taken out only while none before it is unknown, since an unknown one may
+have changed what it works on; after one, only downloads (and `mkdir -p`) of paths that no earlier line names are, as
+nothing that runs before can tell them from files that were always there.
+"""
+
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from cogpack.config import RunStep
+from cogpack.run_lines.acts import Fetch, MakeDirectories, SetMode, paths
+from cogpack.run_lines.expansion import Surroundings
+from cogpack.run_lines.known import Known, Unknown, meaning, simple_commands, without_cache_mounts
+from cogpack.run_lines.shell import Script, parse
+from cogpack.run_lines.site import Site, within
+
+
+class Sandboxed(msgspec.Struct, frozen=True, tag=True):
+    """Says that a step is run, and `why`. `because`: the index of the step that makes it so, where that is another."""
+
+    why: str
+    because: int | None = None
+
+
+class Impossible(msgspec.Struct, frozen=True, tag=True):
+    """Says that a step can't succeed in any build of an image here, and `why`."""
+
+    why: str
+
+
+Decision: TypeAlias = Known | Sandboxed | Impossible
+
+_ENGINES = "it needs a container engine, which no build step has"
+_KERNEL = "it changes the machine's kernel, which no build step may"
+_INIT = "it needs systemd to run, which no build step has"
+_IMPOSSIBLE: Mapping[str, str] = {
+    **dict.fromkeys(("docker", "dockerd", "podman", "buildah", "nerdctl", "containerd"), _ENGINES),
+    **dict.fromkeys(("mount", "umount", "modprobe", "insmod", "rmmod", "losetup", "swapon", "swapoff"), _KERNEL),
+    **dict.fromkeys(("reboot", "shutdown", "poweroff", "halt"), "it ends the machine"),
+    "nvidia-smi": "it needs a GPU, which no build step has",
+}
+_NEEDS_INIT = frozenset({"start", "restart", "reload", "stop", "status", "daemon-reload", "is-active"})
+
+_PATH_LIKE = re.compile(r"[^\s'\"`;&|<>()=:,]+")
+
+
+def classify(steps: Sequence[RunStep], surroundings: Surroundings) -> tuple[Decision, ...]:
+    """Decide for each step, in order."""
+    found: list[Decision] = []
+    site = Site(surroundings=surroundings)
+    first: int | None = None
+    named: list[str] = []
+    for index, step in enumerate(steps):
+        if isinstance(decision := _alone(step, site), Known) and first is not None:
+            decision = _after_unknown(decision, first, named)
+        if isinstance(decision, Known):
+            for act in decision.acts:
+                site = site.after(act)
+        else:
+            named.append(step.command)
+            if first is None:
+                first = index
+        found.append(decision)
+    return tuple(found)
+
+
+def _alone(step: RunStep, site: Site) -> Decision:
+    if impossible := _impossible(step.command, site.surroundings):
+        return impossible
+    if step.secrets:
+        return Sandboxed(f"it is given the secret {step.secrets[0].id}")
+    found = meaning(step.command, site)
+    if isinstance(found, Unknown):
+        return Sandboxed(f"{found.program}: {found.why}" if found.program else found.why)
+    return found
+
+
+def _after_unknown(known: Known, first: int, named: Sequence[str]) -> Decision:
+    """Keep a known step that follows an unknown one only where the unknown ones can't have to do with it."""
+    for act in known.acts:
+        if not isinstance(act, Fetch | SetMode) and not (isinstance(act, MakeDirectories) and act.parents):
+            return Sandboxed("an earlier line, whose effect isn't known, precedes it", first)
+        for path in paths(act):
+            if any(_names(line, path) for line in named):
+                return Sandboxed(f"an earlier line, whose effect isn't known, may name {path}", first)
+    return known
+
+
+def _names(line: str, path: str) -> bool:
+    """Tell whether a line has a word that may lead to `path`: itself, what lies above or below, or its last name."""
+    for word in _PATH_LIKE.findall(line):
+        sure = re.split(r"[*?\[{$~]", word, maxsplit=1)[0]
+        if posixpath.basename(word.rstrip("/")) == posixpath.basename(path):
+            return True
+        if sure != word and path.startswith(sure) and (sure.startswith("/") or not sure):
+            return True
+        if word.startswith("/"):
+            whole = posixpath.normpath(word)
+            if within(path, whole) or within(whole, path):
+                return True
+    return False
+
+
+def _impossible(line: str, surroundings: Surroundings) -> Impossible | None:
+    """Look at those commands only whose failure is the line's."""
+    line = without_cache_mounts(line)
+    if re.match(r"\s*--security=insecure\s", line):
+        return Impossible("--security=insecure: the step wants more rights than any build here gives")
+    script = parse(line)
+    if not isinstance(script, Script) or not script.lists:
+        return None
+    found = simple_commands(line, surroundings)
+    if isinstance(found, Unknown):
+        return None
+    begins = script.lists[-1][0].at
+    for command in found:
+        if command.at < begins:
+            continue
+        program = posixpath.basename(command.words[0])
+        if program in _IMPOSSIBLE:
+            return Impossible(f"{program}: {_IMPOSSIBLE[program]}")
+        if program == "systemctl" and _NEEDS_INIT & set(command.words):
+            return Impossible(f"systemctl: {_INIT}")
+    return None

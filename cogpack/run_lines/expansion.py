@@ -1,0 +1,193 @@
+"""A script's words become what the programs receive (XCU 2.6), where that is sure, in the order in which they run.
+
+Each word gives one argument: what the shell would split, drop or look for among the files is refused. A pattern stays
+as it is in the directory where lines begin, since nothing lies there (what a known line writes lies elsewhere), which
+is how `pip install NAME[extra]` reaches pip.
+"""
+
+import posixpath
+import re
+from collections.abc import Mapping
+from typing import Literal, NoReturn
+
+import msgspec
+
+from cogpack.run_lines.shell import RefusedError, Script, SimpleCommand, Text, Tilde, Uname, Variable, Word
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """Says where a line of `build.run` begins: nothing lies in `directory`, since the project comes later.
+
+    `environment`: the image's, what cog.yaml sets among it; steps run as root, whose HOME it needn't name.
+    `python`: the version, as "3.11".
+    `weights`: the absolute paths that managed weights will have.
+    """
+
+    environment: Mapping[str, str] = {}
+    architecture: Literal["amd64", "arm64"] = "amd64"
+    directory: str = "/src"
+    python: str = ""
+    weights: tuple[str, ...] = ()
+
+
+class Output(msgspec.Struct, frozen=True):
+    """Says which file gets a command's standard output, as written."""
+
+    path: str
+    append: bool
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """Holds one command as it is run: `words` with its name first, in `directory`.
+
+    `assigned`: the variables that the line itself hands to it, by prefix or `export`. `at`: where in the line it
+    begins.
+    """
+
+    words: tuple[str, ...]
+    environment: Mapping[str, str]
+    assigned: Mapping[str, str]
+    directory: str
+    output: Output | None
+    at: int
+
+
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+_SHELLS_OWN = re.compile(
+    r"_|PATH|IFS|HOME|PWD|OLDPWD|CDPATH|ENV|PS[0-9]|PPID|E?UID|LINENO|OPT(?:IND|ARG|ERR)|MAIL.*|HIST.*|BASH.*|SHELLOPTS"
+    r"|RANDOM|SRANDOM|SECONDS|EPOCH.*|GROUPS|DIRSTACK|FUNCNAME|PIPESTATUS|HOST(?:NAME|TYPE)|MACHTYPE|OSTYPE|SHLVL"
+    r"|POSIX.*|COMP.*|REPLY|COPROC|MAPFILE|FUNCNEST|GLOB.*|EXECIGNORE|FIGNORE|IGNOREEOF|INPUTRC|COLUMNS|LINES|TMOUT"
+)
+"""Variables that a shell makes itself, or that change how it reads and finds what follows (dash(1), bash(1))."""
+
+_SPLITS = frozenset(" \t\n*?[")
+_SPECIAL = frozenset(
+    {"break", "continue", "eval", "exec", "exit", "export", "readonly", "return", "set", "shift", "times", "trap"}
+    | {"unset", ".", "source", ":", "cd", "umask", "alias", "unalias", "local", "declare", "typeset"}
+)
+"""Builtins that work on the shell itself (XCU 2.15 and more)."""
+
+
+def commands(script: Script, surroundings: Surroundings) -> tuple[Command, ...]:
+    """Give the commands in order, with `cd`, `export` and assignments done; raise `RefusedError` at what isn't sure."""
+    shell = _Shell(surroundings)
+    for number, each in enumerate(script.lists, 1):
+        for command in each:
+            shell.run(command, last=number == len(script.lists))
+    return tuple(shell.found)
+
+
+class _Shell:
+    """Stands for the shell that runs a line: its variables, and where it is."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self.surroundings = surroundings
+        self.values = {"HOME": "/root", **surroundings.environment}
+        self.exported = set(self.values)
+        self.assigned: dict[str, str] = {}
+        self.directory = surroundings.directory
+        self.found: list[Command] = []
+
+    def run(self, command: SimpleCommand, *, last: bool) -> None:
+        words = tuple(map(self.expanded, command.words))
+        assigned = self.assignments(command)
+        if not words:
+            self.values |= assigned
+            self.assigned |= {name: value for name, value in assigned.items() if name in self.exported}
+            return
+        if words[0] in _SPECIAL and assigned:
+            _refuse(command, words[0], "shells disagree on a variable before this command")
+        if words[0] == "cd":
+            self.change_directory(command, words, last=last)
+        elif words[0] == "export":
+            self.export(command, words)
+        elif words[0] in _SPECIAL and words[0] != ":":
+            _refuse(command, words[0], "the shell itself is changed in a way that is not read here")
+        else:
+            own = self.assigned | assigned
+            self.found.append(
+                Command(
+                    words=words,
+                    environment={name: self.values[name] for name in self.exported if name in self.values} | own,
+                    assigned=own,
+                    directory=self.directory,
+                    output=self.output(command),
+                    at=command.at,
+                )
+            )
+
+    def assignments(self, command: SimpleCommand) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for each in command.assignments:
+            if _SHELLS_OWN.fullmatch(each.name):
+                _refuse(command, each.name, "a variable that changes how the shell works")
+            if any(isinstance(part, Variable) and part.name in found for part in each.value.parts):
+                _refuse(command, each.name, "a variable made of one that is set beside it")
+            found[each.name] = "".join(self.value(part, each.value, whole=True) for part in each.value.parts)
+        return found
+
+    def output(self, command: SimpleCommand) -> Output | None:
+        if not command.redirects:
+            return None
+        if len(command.redirects) > 1:
+            _refuse(command, ">", "more than one file for the output")
+        (redirect,) = command.redirects
+        if redirect.target.is_pattern:
+            _refuse(redirect.target, "", "the output's file is a pattern")
+        return Output(self.expanded(redirect.target), redirect.append)
+
+    def change_directory(self, command: SimpleCommand, words: tuple[str, ...], *, last: bool) -> None:
+        if len(words) != 2 or not words[1] or words[1].startswith("-") or command.redirects:
+            _refuse(command, "cd", "cd is read only with one directory")
+        if not last:
+            _refuse(command, "cd", "what follows the ; runs elsewhere when cd fails")
+        if "CDPATH" in self.values:
+            _refuse(command, "cd", "CDPATH says where cd leads")
+        self.directory = posixpath.normpath(posixpath.join(self.directory, words[1])).replace("//", "/")
+
+    def export(self, command: SimpleCommand, words: tuple[str, ...]) -> None:
+        if command.redirects:
+            _refuse(command, "export", "export writes nothing")
+        for word in words[1:]:
+            name, equals, value = word.partition("=")
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or _SHELLS_OWN.fullmatch(name):
+                _refuse(command, name, "a variable that changes how the shell works, or none")
+            if equals:
+                self.values[name] = value
+            self.exported.add(name)
+            if name in self.values:
+                self.assigned[name] = self.values[name]
+
+    def expanded(self, word: Word) -> str:
+        if word.is_pattern and self.directory != self.surroundings.directory:
+            _refuse(word, "", "a pattern, where files may lie that match it")
+        text = "".join(self.value(part, word, whole=False) for part in word.parts)
+        if word.is_pattern and text.startswith(("/", ".", "*", "?", "[")):
+            _refuse(word, text, "a pattern, for which the shell looks among the files")
+        return text
+
+    def value(self, part: Text | Variable | Uname | Tilde, word: Word, *, whole: bool) -> str:
+        """Give a part's text; `whole`: the shell doesn't split it there."""
+        match part:
+            case Text(text):
+                return text
+            case Uname(option):
+                return "Linux" if option == "s" else _MACHINES[self.surroundings.architecture]
+            case Tilde():
+                return self.variable("HOME", word)
+            case Variable(name, quoted):
+                value = self.variable(name, word)
+                if not (quoted or whole) and (not value or _SPLITS & set(value)):
+                    _refuse(word, f"${name}", "the shell splits this value, or drops it")
+                return value
+
+    def variable(self, name: str, word: Word) -> str:
+        if name == "PWD":
+            return self.directory
+        if (_SHELLS_OWN.fullmatch(name) and name not in ("PATH", "HOME")) or name not in self.values:
+            _refuse(word, f"${name}", "a variable whose value is known only where the line runs")
+        return self.values[name]
+
+
+def _refuse(place: SimpleCommand | Word, found: str, why: str) -> NoReturn:
+    raise RefusedError(place.at, found, why)

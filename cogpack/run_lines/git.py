@@ -1,0 +1,105 @@
+"""git clone, and what is then checked out in the clone (git-clone(1), git-checkout(1))."""
+
+import re
+from urllib.parse import urlsplit
+
+import msgspec
+
+from cogpack.run_lines.acts import Act, Clone
+from cogpack.run_lines.expansion import Command
+from cogpack.run_lines.options import NotKnownError, Table
+from cogpack.run_lines.site import Site, absolute, within
+
+_CLONE = Table(
+    "git clone",
+    """
+    -b --branch=
+    --depth=
+    --recursive
+    --recurse-submodules
+    --single-branch
+    --no-single-branch
+    --shallow-submodules
+    -q --quiet
+    -v --verbose
+    --progress
+    -j --jobs=
+    ! --filter= a part of the history stays away
+    ! -c --config= the clone is set up in a way of its own
+    """,
+)
+_CHECKOUT = Table("git checkout", "-q --quiet\n-f --force\n--detach\n--progress\n! -b --branch a branch is made")
+_RESET = Table("git reset", "--hard\n-q --quiet")
+_SUBMODULE = Table("git submodule", "--init\n--recursive\n-q --quiet\n--progress\n-j --jobs=\n--depth=")
+_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+
+
+def git(command: Command, site: Site) -> tuple[Act, ...]:
+    words = list(command.words[1:])
+    directory = command.directory
+    while words[:1] == ["-C"] and len(words) > 2:
+        directory = absolute(directory, words[1])
+        words = words[2:]
+    if any(name.startswith("GIT_") for name in command.environment):
+        raise NotKnownError("a variable of git is set")
+    match words:
+        case ["clone", *arguments]:
+            return (_clone(msgspec.structs.replace(command, directory=directory), arguments, site),)
+        case ["checkout", *arguments]:
+            return (_at(_CHECKOUT.read(arguments).operands, _clone_at(directory, site)),)
+        case ["reset", *arguments] if _RESET.read(arguments).has("--hard"):
+            return (_at(_RESET.read(arguments).operands, _clone_at(directory, site)),)
+        case ["submodule", "update", *arguments]:
+            options = _SUBMODULE.read(arguments)
+            if not options.has("--init") or options.operands or options.has("--depth"):
+                raise NotKnownError("git submodule is known only as update --init [--recursive]")
+            return (msgspec.structs.replace(_clone_at(directory, site), submodules=True),)
+    raise NotKnownError(f"git {words[0] if words else ''} is not known here")
+
+
+def _clone(command: Command, arguments: list[str], site: Site) -> Clone:
+    options = _CLONE.read(arguments)
+    if not 1 <= len(options.operands) <= 2:
+        raise NotKnownError("git clone is known only with a repository and perhaps a directory")
+    url = options.operands[0]
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise NotKnownError(f"{url} is no address") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise NotKnownError(f"{url} is no repository that is reached by http or https")
+    if "@" in parts.netloc:
+        raise NotKnownError("the address has a login in it")
+    name = parts.path.rstrip("/").removesuffix("/.git").removesuffix(".git").rpartition("/")[2]
+    if len(options.operands) == 1 and not _NAME.fullmatch(name):
+        raise NotKnownError(f"into which directory {url} is cloned is not sure")
+    directory = site.path(command, options.operands[1] if len(options.operands) == 2 else name)
+    if directory in site.clones or any(path.startswith(f"{directory}/") for path in site.files):
+        raise NotKnownError(f"{directory} is not empty")
+    depth, branch = options.last("--depth", "0"), options.last("--branch")
+    if not depth.isdecimal() or (options.has("--depth") and not int(depth)):
+        raise NotKnownError(f"--depth {depth} is no number of commits")
+    if branch and not _REVISION.fullmatch(branch):
+        raise NotKnownError(f"{branch} is no name of a branch or tag")
+    return Clone(
+        url=url,
+        directory=directory,
+        branch=branch,
+        depth=int(depth),
+        submodules=options.has("--recursive") or options.has("--recurse-submodules"),
+    )
+
+
+def _clone_at(directory: str, site: Site) -> Clone:
+    if directory not in site.clones:
+        raise NotKnownError(f"no known line before it has cloned {directory}")
+    if any(within(path, directory) for path in site.files):
+        raise NotKnownError(f"files were put into the clone at {directory} before")
+    return site.clones[directory]
+
+
+def _at(operands: tuple[str, ...], clone: Clone) -> Clone:
+    if len(operands) != 1 or not _REVISION.fullmatch(operands[0]):
+        raise NotKnownError("git checkout is known only with one commit, tag or branch")
+    return msgspec.structs.replace(clone, revision=operands[0])

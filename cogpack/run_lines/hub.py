@@ -1,0 +1,211 @@
+"""Downloads from the Hugging Face hub: its command line, and `python -c` with nothing but such calls.
+
+The Python is read by `ast`: imports of huggingface_hub and calls of `snapshot_download` and `hf_hub_download` whose
+arguments are constants. Anything else in it makes the whole command unknown.
+"""
+
+import ast
+import posixpath
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+from cogpack.run_lines.acts import Act, HubDownload
+from cogpack.run_lines.expansion import Command
+from cogpack.run_lines.options import NotKnownError, Table
+from cogpack.run_lines.site import Site
+
+_DOWNLOAD = Table(
+    "download",
+    """
+    --revision=
+    --repo-type=
+    --local-dir=
+    --cache-dir=
+    --quiet
+    --max-workers=
+    --resume-download
+    --local-dir-use-symlinks=
+    --include=
+    --exclude=
+    ! --token= a token is written in the line
+    ! --force-download what is there already is replaced
+    """,
+)
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?", re.ASCII)
+_KINDS: Mapping[str, Literal["model", "dataset", "space"]] = {"model": "model", "dataset": "dataset", "space": "space"}
+_IGNORED = {"resume_download", "local_dir_use_symlinks", "max_workers", "etag_timeout", "library_name", "tqdm_class"}
+_OF_ANOTHER_HUB = ("HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+_ARGUMENTS = {
+    "snapshot_download": ("repo_id",),
+    "hf_hub_download": ("repo_id", "filename"),
+}
+"""The parameters that are known by place."""
+
+
+def command_line(command: Command, site: Site) -> tuple[Act, ...]:
+    """`huggingface-cli download` and `hf download`."""
+    match command.words:
+        case (_, "download", *arguments):
+            pass
+        case _:
+            raise NotKnownError(f"{' '.join(command.words[:2])} is not known here")
+    for name in ("--include", "--exclude"):
+        if sum(word == name for word in arguments) > 1:
+            raise NotKnownError(f"{name} twice, of which versions of the tool take the last or both")
+    listed, arguments = _lists(arguments)
+    options = _DOWNLOAD.read(arguments)
+    if not options.operands:
+        raise NotKnownError("no repository is named")
+    return (
+        _download(
+            command,
+            site,
+            {
+                "repo_id": options.operands[0],
+                "files": options.operands[1:],
+                "allow_patterns": (*options.all("--include"), *listed.get("--include", ())),
+                "ignore_patterns": (*options.all("--exclude"), *listed.get("--exclude", ())),
+                "revision": options.last("--revision") or None,
+                "repo_type": options.last("--repo-type") or None,
+                "local_dir": options.last("--local-dir") or None,
+                "cache_dir": options.last("--cache-dir") or None,
+            },
+        ),
+    )
+
+
+def _lists(arguments: list[str]) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Take out `--include A B C`, which argparse reads up to the next option."""
+    listed: dict[str, tuple[str, ...]] = {}
+    rest = list(arguments)
+    for name in ("--include", "--exclude"):
+        if name in rest:
+            begin = end = rest.index(name) + 1
+            while end < len(rest) and not rest[end].startswith("-"):
+                end += 1
+            if end - begin > 1:
+                raise NotKnownError(f"{name} with several patterns, which versions of the tool read differently")
+            listed[name] = tuple(rest[begin:end])
+            del rest[begin - 1 : end]
+    return listed, rest
+
+
+def python(command: Command, source: str, site: Site) -> tuple[Act, ...]:
+    """`python -c SOURCE`."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise NotKnownError("the Python of the line can't be read") from None
+    names: dict[str, str] = {}
+    acts = []
+    for node in tree.body:
+        match node:
+            case ast.ImportFrom(module="huggingface_hub", names=aliases, level=0):
+                names |= {alias.asname or alias.name: alias.name for alias in aliases}
+            case ast.Import(names=[ast.alias(name="huggingface_hub", asname=asname)]):
+                names |= {f"{asname or 'huggingface_hub'}.{name}": name for name in _ARGUMENTS}
+            case ast.Expr(value=ast.Call() as call):
+                inner = _printed(call)
+                called = names.get(ast.unparse(inner.func), "")
+                if called not in _ARGUMENTS:
+                    raise NotKnownError(f"Python that calls {ast.unparse(inner.func):.60}")
+                acts.append(_download(command, site, _constants(inner, called)))
+            case _:
+                raise NotKnownError(f"Python that does more than download from the hub: {ast.unparse(node):.60}")
+    if not acts:
+        raise NotKnownError("Python that downloads nothing")
+    return tuple(acts)
+
+
+def _printed(call: ast.Call) -> ast.Call:
+    """Give the call whose answer is printed, or the call itself."""
+    match call:
+        case ast.Call(func=ast.Name(id="print"), args=[ast.Call() as inner], keywords=[]):
+            return inner
+    return call
+
+
+def _constants(call: ast.Call, called: str) -> dict[str, object]:
+    """Give a call's arguments by name."""
+    names = _ARGUMENTS[called]
+    if len(call.args) > len(names):
+        raise NotKnownError(f"{called} with arguments whose names are not written")
+    found: dict[str, object] = {}
+    written = [*zip(names, call.args, strict=False), *((keyword.arg, keyword.value) for keyword in call.keywords)]
+    for name, value in written:
+        if name is None or name in found:
+            raise NotKnownError(f"{called} with arguments that are not all written out")
+        try:
+            found[name] = ast.literal_eval(value)
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            raise NotKnownError(f"{name} of {called} is no constant") from None
+    if called == "hf_hub_download":
+        file, folder = found.pop("filename", None), found.pop("subfolder", None) or ""
+        if not isinstance(file, str) or not isinstance(folder, str):
+            raise NotKnownError("hf_hub_download without the name of a file")
+        found["files"] = (posixpath.join(folder, file),)
+    return found
+
+
+def _download(command: Command, site: Site, arguments: Mapping[str, object]) -> HubDownload:
+    for name in _OF_ANOTHER_HUB:
+        if name in command.environment:
+            raise NotKnownError(f"{name} is set, which changes what the hub answers")
+    left = dict(arguments)
+    repository = _text(left, "repo_id")
+    if not _REPOSITORY.fullmatch(repository):
+        raise NotKnownError(f"{repository!r} names no repository")
+    kind = _text(left, "repo_type") or "model"
+    if kind not in _KINDS:
+        raise NotKnownError(f"a repository of type {kind}")
+    files = _texts(left, "files")
+    if any(name.startswith("/") or {"..", ".", ""} & set(name.split("/")) for name in files):
+        raise NotKnownError("a file's name that leads elsewhere")
+    directory, cache = _text(left, "local_dir"), _text(left, "cache_dir")
+    found = HubDownload(
+        repository=repository,
+        kind=_KINDS[kind],
+        revision=_text(left, "revision") or "main",
+        files=files,
+        include=_texts(left, "allow_patterns"),
+        exclude=_texts(left, "ignore_patterns"),
+        cache="" if directory else site.path(command, cache or _cache(command)),
+        directory=site.path(command, directory) if directory else "",
+    )
+    if more := [name for name, value in left.items() if name not in _IGNORED and value is not None]:
+        raise NotKnownError(f"{more[0]} of a download from the hub is not known here")
+    if found.files and (found.include or found.exclude):
+        raise NotKnownError("files by name and by pattern")
+    return found
+
+
+def _cache(command: Command) -> str:
+    """Where huggingface_hub keeps what it downloads (its docs, "Environment variables")."""
+    environment = command.environment
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        if environment.get(name):
+            return environment[name]
+    home = environment.get("HF_HOME") or posixpath.join(
+        environment.get("XDG_CACHE_HOME") or posixpath.join(environment.get("HOME") or "/root", ".cache"), "huggingface"
+    )
+    return posixpath.join(home, "hub")
+
+
+def _text(arguments: dict[str, object], name: str) -> str:
+    value = arguments.pop(name, None)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise NotKnownError(f"{name} of a download from the hub is no text")
+    return value
+
+
+def _texts(arguments: dict[str, object], name: str) -> tuple[str, ...]:
+    value = arguments.pop(name, None)
+    if value is None:
+        return ()
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise NotKnownError(f"{name} of a download from the hub is no list of texts")
+    return tuple(map(str, texts))

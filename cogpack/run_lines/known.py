@@ -1,0 +1,145 @@
+"""A line of `build.run` is read as a whole: all that it does is known, or nothing of it is."""
+
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from cogpack.run_lines import downloads, files, git, hub
+from cogpack.run_lines.acts import Act, settled
+from cogpack.run_lines.expansion import Command, Surroundings, commands
+from cogpack.run_lines.options import NotKnownError
+from cogpack.run_lines.pip import pip
+from cogpack.run_lines.shell import RefusedError, Script, parse
+from cogpack.run_lines.site import Reader, Site
+
+
+class Known(msgspec.Struct, frozen=True, tag=True):
+    """Says what a line does; nothing, if `acts` is empty."""
+
+    acts: tuple[Act, ...]
+
+
+class Unknown(msgspec.Struct, frozen=True, tag=True):
+    """Says why a line's effect isn't known. `program`: of the command that it fails at, as the line names it."""
+
+    why: str
+    program: str = ""
+
+
+Meaning: TypeAlias = Known | Unknown
+
+_BINARIES = ("/bin", "/usr/bin", "/usr/local/bin", "/opt/venv/bin")
+_PYTHON = re.compile(r"python(?:3(?:\.[0-9]+)?)?")
+_PIP = re.compile(r"pip(?:3(?:\.[0-9]+)?)?")
+_READERS: Mapping[str, Reader] = {
+    "curl": downloads.curl,
+    "wget": downloads.wget,
+    "pget": downloads.pget,
+    "mkdir": files.mkdir,
+    "echo": files.echo,
+    "printf": files.printf,
+    "true": files.nothing,
+    ":": files.nothing,
+    "chmod": files.chmod,
+    "ln": files.ln,
+    "git": git.git,
+    "huggingface-cli": hub.command_line,
+    "hf": hub.command_line,
+}
+_WRITE_TEXT = frozenset({"echo", "printf", "true", ":"})
+_READ_VARIABLES = frozenset({"curl", "wget", "pget", "git"})
+"""Programs that a variable of the line can change in too many ways."""
+
+
+def without_cache_mounts(command: str) -> str:
+    """Take the flags of Dockerfile's RUN that only mount a cache off a line: the image is the same without them."""
+    while match := re.match(r"\s*--mount=(\S+)\s+", command):
+        if not re.search(r"(?:^|,)type=cache(?:,|$)", match[1]):
+            break
+        command = command[match.end() :]
+    return command
+
+
+def meaning(command: str, site: Site) -> Meaning:
+    """Say what one line does at `site`."""
+    line = without_cache_mounts(command)
+    if line.lstrip().startswith("--"):
+        return Unknown("a flag of Dockerfile's RUN that is more than a cache", line.split()[0])
+    if line.lstrip().startswith("["):
+        return Unknown("a list of words, which Dockerfile's RUN starts without a shell")
+    found = simple_commands(line, site.surroundings)
+    if isinstance(found, Unknown):
+        return found
+    acts: list[Act] = []
+    for each in found:
+        try:
+            done = _acts(each, site)
+        except NotKnownError as unknown:
+            return Unknown(unknown.reason, each.words[0])
+        for act in done:
+            site = site.after(act)
+        acts += done
+    return Known(settled(acts))
+
+
+def simple_commands(line: str, surroundings: Surroundings) -> tuple[Command, ...] | Unknown:
+    """Give the commands of a line, or say why the shell's part of it isn't read."""
+    script = parse(line)
+    if not isinstance(script, Script):
+        return Unknown(str(script))
+    try:
+        return commands(script, surroundings)
+    except RefusedError as refused:
+        return Unknown(str(refused.refusal))
+
+
+def _acts(command: Command, site: Site) -> Sequence[Act]:
+    folder, _, program = command.words[0].rpartition("/")
+    if folder not in ("", *_BINARIES):
+        raise NotKnownError(f"{command.words[0]} is no program of the image that is known here")
+    if program != "pget":
+        for path in (*site.files, *site.links):
+            if posixpath.basename(path) == program and posixpath.dirname(path) in _BINARIES:
+                raise NotKnownError(f"{path} may be another {program}")
+    if command.output and program not in _WRITE_TEXT and command.output.path != "/dev/null":
+        raise NotKnownError(
+            f"the shell writes the output of {program} into a file {command.output.path!r}; quote the >"
+            " if it is part of a version"
+        )
+    if command.assigned and program in _READ_VARIABLES:
+        raise NotKnownError(f"{next(iter(command.assigned))} is set, which may change what {program} does")
+    if reader := _READERS.get(program):
+        return reader(command, site)
+    return _of_python(program, command, site)
+
+
+def _of_python(program: str, command: Command, site: Site) -> Sequence[Act]:
+    arguments = command.words[1:]
+    if _PYTHON.fullmatch(program):
+        _check_version(program.removeprefix("python"), site)
+        match arguments:
+            case ("-c", source):
+                return hub.python(command, source, site)
+            case ("-m", module, *rest):
+                program, arguments = module, tuple(rest)
+            case _:
+                raise NotKnownError("what a program of Python does is not known here")
+    elif _PIP.fullmatch(program):
+        _check_version(program.removeprefix("pip"), site)
+        program = "pip"
+    match program, arguments:
+        case "pip", _:
+            return pip(command, arguments, site)
+        case "uv", ("pip", *rest):
+            return pip(command, rest, site, installer="uv")
+        case "mim", _:
+            return pip(command, arguments, site, installer="mim")
+    raise NotKnownError(f"what {program} does is not known here")
+
+
+def _check_version(version: str, site: Site) -> None:
+    if version not in ("", "3", site.surroundings.python):
+        raise NotKnownError(f"Python {version}, which may be another than the image's")

@@ -1,0 +1,242 @@
+"""pip, `uv pip` and mim: what a line installs and uninstalls, and by which options (pip docs, "pip install")."""
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from cogpack.requirements import Options
+from cogpack.run_lines.acts import Act, PipInstall, PipRequirement, PipUninstall
+from cogpack.run_lines.expansion import Command
+from cogpack.run_lines.options import NotKnownError, Table
+from cogpack.run_lines.site import Site, absolute
+
+_GENERAL = """
+    -q --quiet
+    -v --verbose
+    --no-input
+    --no-color
+    --no-cache --no-cache-dir
+    --cache-dir=
+    --disable-pip-version-check
+    --timeout= --default-timeout=
+    --retries=
+    --root-user-action=
+    --progress-bar=
+    --trusted-host=
+    --break-system-packages
+    --use-feature=
+    --use-deprecated=
+    """
+"""Options that change nothing of what is installed, and those of whom we are stricter."""
+
+_INSTALL = Table(
+    "pip install",
+    _GENERAL
+    + """
+    -U --upgrade
+    --upgrade-strategy=
+    --no-deps --no-dependencies
+    --force-reinstall
+    -I --ignore-installed
+    --no-build-isolation
+    -i --pypi-url= --index-url=
+    --extra-index-url=
+    -f --find-links=
+    --no-index
+    --pre
+    --require-hashes
+    --prefer-binary
+    --only-binary=
+    --no-binary=
+    -r --requirement=
+    -c --constraint=
+    --no-compile
+    --compile
+    --no-warn-script-location
+    --no-warn-conflicts
+    --system
+    ! -e --editable= a source tree stays where it is
+    ! -t --target= it goes elsewhere
+    ! --user it goes elsewhere
+    ! --prefix= it goes elsewhere
+    ! --root= it goes elsewhere
+    ! --global-option= the build has options of its own
+    ! --config-setting= --config-settings= -C the build has options of its own
+    ! --install-option= the build has options of its own
+    """,
+)
+_UNINSTALL = Table("pip uninstall", _GENERAL + "-y --yes\n-r --requirement=\n--system\n")
+
+_STRATEGIES = ("eager", "only-if-needed")
+_HARMLESS = re.compile(
+    r"PIP_(?:NO_CACHE_DIR|DISABLE_PIP_VERSION_CHECK|ROOT_USER_ACTION|PROGRESS_BAR|DEFAULT_TIMEOUT|NO_INPUT|RETRIES)"
+    r"|PIP_BREAK_SYSTEM_PACKAGES|UV_(?:HTTP_TIMEOUT|NO_CACHE|CACHE_DIR|LINK_MODE|SYSTEM_PYTHON|COMPILE_BYTECODE)"
+)
+_INSTALLERS_OWN = re.compile(r"(?:PIP|UV|LD)_.*|PYTHON.*|VIRTUAL_ENV|NETRC")
+_ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def pip(
+    command: Command, arguments: Sequence[str], site: Site, *, installer: Literal["pip", "uv", "mim"] = "pip"
+) -> tuple[Act, ...]:
+    """Read what follows `pip`, `uv pip` or `mim`."""
+    for name in command.environment:
+        if _INSTALLERS_OWN.fullmatch(name) and not _HARMLESS.fullmatch(name) and _is_set(command, name):
+            raise NotKnownError(f"{name} is set, which changes what {installer} does")
+    before, rest = _subcommand(arguments)
+    match rest:
+        case ["install", *others]:
+            return (_install(command, [*before, *others], site, installer),)
+        case ["uninstall", *others]:
+            return (_uninstall(command, [*before, *others], site),)
+    raise NotKnownError(f"{installer} {rest[0] if rest else ''} is not known here")
+
+
+def _is_set(command: Command, name: str) -> bool:
+    """The image's own settings of Python are no surprise; those of pip and of the line are."""
+    return name in command.assigned or name.startswith(("PIP_", "UV_"))
+
+
+def _subcommand(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Tell options before the subcommand, of which only flags are read, from it and what follows."""
+    count = 0
+    while count < len(arguments) and arguments[count].startswith("-"):
+        count += 1
+    return list(arguments[:count]), list(arguments[count:])
+
+
+def _install(
+    command: Command, arguments: Sequence[str], site: Site, installer: Literal["pip", "uv", "mim"]
+) -> PipInstall:
+    options = _INSTALL.read(arguments)
+    strategy = options.last("--upgrade-strategy", "only-if-needed")
+    if strategy not in _STRATEGIES:
+        raise NotKnownError(f"--upgrade-strategy {strategy}")
+    found = PipInstall(
+        installer=installer,
+        requirements=tuple(_requirement(operand, command, site) for operand in options.operands),
+        files=_files(options.all("--requirement"), command, site),
+        constraints=_files(options.all("--constraint"), command, site),
+        options=Options(
+            index_url=_index(options.last("--index-url")) or None,
+            extra_index_urls=tuple(map(_index, options.all("--extra-index-url"))),
+            find_links=tuple(map(_index, options.all("--find-links"))),
+            no_index=options.has("--no-index"),
+            pre=options.has("--pre"),
+            require_hashes=options.has("--require-hashes"),
+        ),
+        upgrade=options.has("--upgrade"),
+        eager=strategy == "eager",
+        dependencies=not options.has("--no-dependencies"),
+        force_reinstall=options.has("--force-reinstall"),
+        ignore_installed=options.has("--ignore-installed"),
+        build_isolation=not options.has("--no-build-isolation"),
+        prefer_binary=options.has("--prefer-binary"),
+        only_binary=_names(options.all("--only-binary")),
+        no_binary=_names(options.all("--no-binary")),
+        environment=tuple(sorted(command.assigned.items())),
+    )
+    if not (found.requirements or found.files):
+        raise NotKnownError("pip install names no package")
+    return found
+
+
+def _uninstall(command: Command, arguments: Sequence[str], site: Site) -> PipUninstall:
+    options = _UNINSTALL.read(arguments)
+    found = PipUninstall(
+        names=tuple(canonicalize_name(_index_requirement(name).name) for name in options.operands),
+        files=_files(options.all("--requirement"), command, site),
+    )
+    if not (found.names or found.files):
+        raise NotKnownError("pip uninstall names no package")
+    return found
+
+
+def _names(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for value in values for name in value.split(",") if name)
+
+
+def _index(url: str) -> str:
+    if url and (not re.fullmatch(r"https?://[!-~]+", url) or "@" in urlsplit(url).netloc):
+        raise NotKnownError("an index that is no address of http or https, or has a login in it")
+    return url
+
+
+def _files(names: Sequence[str], command: Command, site: Site) -> tuple[str, ...]:
+    """Give files of the project by their paths in it."""
+    found = []
+    for name in names:
+        if _SCHEME.match(name):
+            raise NotKnownError(f"{name} is a requirements file of the network")
+        path = absolute(command.directory, name)
+        if not site.is_source(path):
+            raise NotKnownError(f"{path} is a requirements file outside of the project")
+        found.append(path.removeprefix(site.surroundings.directory).lstrip("/"))
+    return tuple(found)
+
+
+def _requirement(text: str, command: Command, site: Site) -> PipRequirement:
+    if text.startswith("git+"):
+        return PipRequirement(_repository(text), "git")
+    if _SCHEME.match(text):
+        return PipRequirement(text, _kind_of_file(text))
+    if "/" not in text.partition("@")[0].partition(";")[0] and not text.startswith(".") and not _is_file(text):
+        requirement = _index_requirement(text)
+        if requirement.url is None:
+            return PipRequirement(str(requirement))
+        if requirement.url.startswith("git+"):
+            _repository(requirement.url)
+            return PipRequirement(str(requirement), "git")
+        return PipRequirement(str(requirement), _kind_of_file(requirement.url))
+    path = absolute(command.directory, text)
+    if path not in site.addresses:
+        raise NotKnownError(f"{path} is no file that a known line has fetched")
+    url = site.addresses[path]
+    if unquote(urlsplit(url).path).rpartition("/")[2] != path.rpartition("/")[2]:
+        raise NotKnownError(f"{path} has another name where it comes from")
+    return PipRequirement(url, _kind_of_file(url))
+
+
+def _is_file(text: str) -> bool:
+    """pip takes a name with one of these endings for a file."""
+    return text.lower().endswith((".whl", *_ARCHIVES))
+
+
+def _index_requirement(text: str) -> Requirement:
+    try:
+        return Requirement(text)
+    except (InvalidRequirement, ValueError, RecursionError):
+        raise NotKnownError(f"{text} is no requirement") from None
+
+
+def _repository(text: str) -> str:
+    """Check `git+https://HOST/PATH[@REVISION][#egg=NAME&subdirectory=PATH]`."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise NotKnownError(f"{text} is no address") from None
+    if parts.scheme not in ("git+https", "git+http") or not parts.hostname or "@" in parts.netloc or parts.query:
+        raise NotKnownError(f"{text} is no repository that anybody reaches by http or https")
+    return text
+
+
+def _kind_of_file(url: str) -> Literal["wheel", "archive"]:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise NotKnownError(f"{url} is no address") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise NotKnownError(f"{url} is no address of http or https that anybody reads")
+    name = unquote(parts.path).rpartition("/")[2]
+    if name.endswith(_ARCHIVES):
+        return "archive"
+    try:
+        parse_wheel_filename(name)
+    except (InvalidWheelFilename, ValueError):
+        raise NotKnownError(f"{url} is no wheel's address") from None
+    return "wheel"
