@@ -61,7 +61,8 @@ class Link(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 class Clone(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """Stands for `git clone`, and `git checkout` in the clone. `branch`, or a tag, of `--branch`; `revision`: what is
-    checked out then; `depth`: commits of history, 0 for all; `submodules`: they are cloned too, recursively."""
+    checked out then; `depth`: commits of history, 0 for all; `submodules`: they are cloned too, recursively;
+    `large_files`: where the image has git-lfs, what it stores elsewhere is fetched."""
 
     url: str
     directory: str
@@ -69,6 +70,7 @@ class Clone(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     revision: str = ""
     depth: int = 0
     submodules: bool = False
+    large_files: bool = True
 
 
 class HubDownload(msgspec.Struct, frozen=True, tag=True, kw_only=True):

@@ -46,6 +46,7 @@ _IMPOSSIBLE: Mapping[str, str] = {
 }
 _NEEDS_INIT = frozenset({"start", "restart", "reload", "stop", "status", "daemon-reload", "is-active"})
 
+_SHARED = ("/bin", "/etc", "/lib", "/lib64", "/opt/venv", "/sbin", "/usr", "/var")
 _PATH_LIKE = re.compile(r"[^\s'\"`;&|<>()=:,]+")
 
 
@@ -86,9 +87,16 @@ def _after_unknown(known: Known, first: int, named: Sequence[str]) -> Decision:
         if not isinstance(act, Fetch | SetMode) and not (isinstance(act, MakeDirectories) and act.parents):
             return Sandboxed("an earlier line, whose effect isn't known, precedes it", first)
         for path in paths(act):
-            if any(_names(line, path) for line in named):
+            if _is_shared(path) or any(_names(line, path) for line in named):
                 return Sandboxed(f"an earlier line, whose effect isn't known, may name {path}", first)
     return known
+
+
+def _is_shared(path: str) -> bool:
+    """Tell whether programs that install write there without being told the path."""
+    if "site-packages" in path or "dist-packages" in path:
+        return True
+    return any(within(path, root) for root in _SHARED) and posixpath.dirname(path) != "/usr/local/bin"
 
 
 def _names(line: str, path: str) -> bool:

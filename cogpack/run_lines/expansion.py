@@ -12,7 +12,7 @@ from typing import Literal, NoReturn
 
 import msgspec
 
-from cogpack.run_lines.shell import RefusedError, Script, SimpleCommand, Text, Tilde, Uname, Variable, Word
+from cogpack.run_lines.shell import Redirect, RefusedError, Script, SimpleCommand, Text, Tilde, Uname, Variable, Word
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +31,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Output(msgspec.Struct, frozen=True):
-    """Says which file gets a command's standard output, as written."""
+    """Says which file is made for a command's standard output, as written."""
 
     path: str
     append: bool
@@ -41,14 +41,14 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """Holds one command as it is run: `words` with its name first, in `directory`.
 
     `assigned`: the variables that the line itself hands to it, by prefix or `export`. `at`: where in the line it
-    begins.
+    begins. Of several `outputs` the last one gets it, the others are made.
     """
 
     words: tuple[str, ...]
     environment: Mapping[str, str]
     assigned: Mapping[str, str]
     directory: str
-    output: Output | None
+    outputs: tuple[Output, ...]
     at: int
 
 
@@ -111,7 +111,7 @@ class _Shell:
                     environment={name: self.values[name] for name in self.exported if name in self.values} | own,
                     assigned=own,
                     directory=self.directory,
-                    output=self.output(command),
+                    outputs=tuple(map(self.output, command.redirects)),
                     at=command.at,
                 )
             )
@@ -126,12 +126,7 @@ class _Shell:
             found[each.name] = "".join(self.value(part, each.value, whole=True) for part in each.value.parts)
         return found
 
-    def output(self, command: SimpleCommand) -> Output | None:
-        if not command.redirects:
-            return None
-        if len(command.redirects) > 1:
-            _refuse(command, ">", "more than one file for the output")
-        (redirect,) = command.redirects
+    def output(self, redirect: Redirect) -> Output:
         if redirect.target.is_pattern:
             _refuse(redirect.target, "", "the output's file is a pattern")
         return Output(self.expanded(redirect.target), redirect.append)

@@ -74,15 +74,15 @@ def nothing(command: Command, site: Site) -> tuple[Act, ...]:
 
 
 def _written(command: Command, site: Site, text: str) -> tuple[Act, ...]:
-    if command.output is None:
-        return ()
-    path = command.output.path
-    if path == "/dev/null":
-        return ()
-    place = site.path(command, path)
-    if path.endswith("/") or place in site.directories:
-        raise NotKnownError(f"{place} is a directory")
-    return (WriteText(path=place, text=text, append=command.output.append),)
+    acts = []
+    for output in command.outputs:
+        if output.path != "/dev/null":
+            place = site.path(command, output.path)
+            if output.path.endswith("/") or place in site.directories:
+                raise NotKnownError(f"{place} is a directory")
+            last = output is command.outputs[-1]
+            acts.append(WriteText(path=place, text=text if last else "", append=output.append))
+    return tuple(acts)
 
 
 def chmod(command: Command, site: Site) -> tuple[Act, ...]:

@@ -31,6 +31,9 @@ _CLONE = Table(
 _CHECKOUT = Table("git checkout", "-q --quiet\n-f --force\n--detach\n--progress\n! -b --branch a branch is made")
 _RESET = Table("git reset", "--hard\n-q --quiet")
 _SUBMODULE = Table("git submodule", "--init\n--recursive\n-q --quiet\n--progress\n-j --jobs=\n--depth=")
+VARIABLES = frozenset({"GIT_LFS_SKIP_SMUDGE"})
+"""Those whose effect is known."""
+
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
@@ -41,8 +44,9 @@ def git(command: Command, site: Site) -> tuple[Act, ...]:
     while words[:1] == ["-C"] and len(words) > 2:
         directory = absolute(directory, words[1])
         words = words[2:]
-    if any(name.startswith("GIT_") for name in command.environment):
-        raise NotKnownError("a variable of git is set")
+    for name in sorted(command.environment.keys() - VARIABLES):
+        if name.startswith("GIT_"):
+            raise NotKnownError(f"{name} is set, which changes what git does")
     match words:
         case ["clone", *arguments]:
             return (_clone(msgspec.structs.replace(command, directory=directory), arguments, site),)
@@ -88,6 +92,7 @@ def _clone(command: Command, arguments: list[str], site: Site) -> Clone:
         branch=branch,
         depth=int(depth),
         submodules=options.has("--recursive") or options.has("--recurse-submodules"),
+        large_files=command.environment.get("GIT_LFS_SKIP_SMUDGE", "0") in ("", "0", "false"),
     )
 
 

@@ -104,13 +104,13 @@ def _acts(command: Command, site: Site) -> Sequence[Act]:
         for path in (*site.files, *site.links):
             if posixpath.basename(path) == program and posixpath.dirname(path) in _BINARIES:
                 raise NotKnownError(f"{path} may be another {program}")
-    if command.output and program not in _WRITE_TEXT and command.output.path != "/dev/null":
-        raise NotKnownError(
-            f"the shell writes the output of {program} into a file {command.output.path!r}; quote the >"
-            " if it is part of a version"
-        )
-    if command.assigned and program in _READ_VARIABLES:
-        raise NotKnownError(f"{next(iter(command.assigned))} is set, which may change what {program} does")
+    if program not in _WRITE_TEXT:
+        for output in command.outputs:
+            if output.path != "/dev/null":
+                quote = "; quote a > that belongs to a version" if output.path.startswith("=") else ""
+                raise NotKnownError(f"the shell writes its output into the file {output.path}{quote}")
+    if program in _READ_VARIABLES and (names := command.assigned.keys() - git.VARIABLES):
+        raise NotKnownError(f"{min(names)} is set, which may change what {program} does")
     if reader := _READERS.get(program):
         return reader(command, site)
     return _of_python(program, command, site)
