@@ -5,6 +5,7 @@ import re
 from urllib.parse import urlsplit
 
 from cogpack.run_lines.acts import Act, Fetch
+from cogpack.run_lines.addresses import address
 from cogpack.run_lines.expansion import Command
 from cogpack.run_lines.options import NotKnownError, Table
 from cogpack.run_lines.site import Site
@@ -144,18 +145,10 @@ def _address(operands: tuple[str, ...], *, globs: bool = False) -> str:
     if len(operands) != 1:
         raise NotKnownError("only one address is known to go into one file")
     (url,) = operands
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise NotKnownError(f"{url} is no address") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise NotKnownError(f"{url} is no address of http or https")
-    if "@" in parts.netloc:
-        raise NotKnownError("the address has a login in it")
     if globs and set("[]{}") & set(url):
         raise NotKnownError("curl makes several addresses of one with braces or brackets")
-    if not re.fullmatch(r"[!-~]+", url) or "#" in url:
-        raise NotKnownError(f"{url!r} is written in a way that programs read differently")
+    if address(url).fragment or "#" in url:
+        raise NotKnownError(f"{url} has a fragment, which programs read differently")
     return url
 
 

@@ -139,6 +139,8 @@ class _Shell:
         if "CDPATH" in self.values:
             _refuse(command, "cd", "CDPATH says where cd leads")
         self.directory = posixpath.normpath(posixpath.join(self.directory, words[1])).replace("//", "/")
+        if self.directory.startswith(self.surroundings.directory.rstrip("/") + "/"):
+            _refuse(command, words[1], "a directory where nothing lies when a line begins")
 
     def export(self, command: SimpleCommand, words: tuple[str, ...]) -> None:
         if command.redirects:

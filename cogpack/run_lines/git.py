@@ -1,11 +1,11 @@
 """git clone, and what is then checked out in the clone (git-clone(1), git-checkout(1))."""
 
 import re
-from urllib.parse import urlsplit
 
 import msgspec
 
 from cogpack.run_lines.acts import Act, Clone
+from cogpack.run_lines.addresses import address
 from cogpack.run_lines.expansion import Command
 from cogpack.run_lines.options import NotKnownError, Table
 from cogpack.run_lines.site import Site, absolute, within
@@ -67,14 +67,9 @@ def _clone(command: Command, arguments: list[str], site: Site) -> Clone:
     if not 1 <= len(options.operands) <= 2:
         raise NotKnownError("git clone is known only with a repository and perhaps a directory")
     url = options.operands[0]
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise NotKnownError(f"{url} is no address") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise NotKnownError(f"{url} is no repository that is reached by http or https")
-    if "@" in parts.netloc:
-        raise NotKnownError("the address has a login in it")
+    parts = address(url)
+    if parts.query or parts.fragment:
+        raise NotKnownError(f"{url} is no address of a repository alone")
     name = parts.path.rstrip("/").removesuffix("/.git").removesuffix(".git").rpartition("/")[2]
     if len(options.operands) == 1 and not _NAME.fullmatch(name):
         raise NotKnownError(f"into which directory {url} is cloned is not sure")

@@ -7,7 +7,8 @@ arguments are constants. Anything else in it makes the whole command unknown.
 import ast
 import posixpath
 import re
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from cogpack.run_lines.acts import Act, HubDownload
@@ -94,11 +95,14 @@ def _lists(arguments: list[str]) -> tuple[dict[str, tuple[str, ...]], list[str]]
 def python(command: Command, source: str, site: Site) -> tuple[Act, ...]:
     """`python -c SOURCE`."""
     try:
-        tree = ast.parse(source)
+        with warnings.catch_warnings(action="ignore"):  # about the user's literals
+            return tuple(_acts(ast.parse(source), command, site))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise NotKnownError("the Python of the line can't be read") from None
+
+
+def _acts(tree: ast.Module, command: Command, site: Site) -> Iterator[Act]:
     names: dict[str, str] = {}
-    acts = []
     for node in tree.body:
         match node:
             case ast.ImportFrom(module="huggingface_hub", names=aliases, level=0):
@@ -110,12 +114,9 @@ def python(command: Command, source: str, site: Site) -> tuple[Act, ...]:
                 called = names.get(ast.unparse(inner.func), "")
                 if called not in _ARGUMENTS:
                     raise NotKnownError(f"Python that calls {ast.unparse(inner.func):.60}")
-                acts.append(_download(command, site, _constants(inner, called)))
+                yield _download(command, site, _constants(inner, called))
             case _:
                 raise NotKnownError(f"Python that does more than download from the hub: {ast.unparse(node):.60}")
-    if not acts:
-        raise NotKnownError("Python that downloads nothing")
-    return tuple(acts)
 
 
 def _printed(call: ast.Call) -> ast.Call:

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Sequence
 from typing import Literal
-from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from cogpack.requirements import Options
 from cogpack.run_lines.acts import Act, PipInstall, PipRequirement, PipUninstall
+from cogpack.run_lines.addresses import address, last_part
 from cogpack.run_lines.expansion import Command
 from cogpack.run_lines.options import NotKnownError, Table
 from cogpack.run_lines.site import Site, absolute
@@ -162,8 +162,8 @@ def _names(values: Sequence[str]) -> tuple[str, ...]:
 
 
 def _index(url: str) -> str:
-    if url and (not re.fullmatch(r"https?://[!-~]+", url) or "@" in urlsplit(url).netloc):
-        raise NotKnownError("an index that is no address of http or https, or has a login in it")
+    if url:
+        address(url)
     return url
 
 
@@ -197,7 +197,7 @@ def _requirement(text: str, command: Command, site: Site) -> PipRequirement:
     if path not in site.addresses:
         raise NotKnownError(f"{path} is no file that a known line has fetched")
     url = site.addresses[path]
-    if unquote(urlsplit(url).path).rpartition("/")[2] != path.rpartition("/")[2]:
+    if last_part(url) != path.rpartition("/")[2]:
         raise NotKnownError(f"{path} has another name where it comes from")
     return PipRequirement(url, _kind_of_file(url))
 
@@ -216,23 +216,14 @@ def _index_requirement(text: str) -> Requirement:
 
 def _repository(text: str) -> str:
     """Check `git+https://HOST/PATH[@REVISION][#egg=NAME&subdirectory=PATH]`."""
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        raise NotKnownError(f"{text} is no address") from None
-    if parts.scheme not in ("git+https", "git+http") or not parts.hostname or "@" in parts.netloc or parts.query:
-        raise NotKnownError(f"{text} is no repository that anybody reaches by http or https")
+    if address(text, ("git+https", "git+http")).query:
+        raise NotKnownError(f"{text} is no address of a repository alone")
     return text
 
 
 def _kind_of_file(url: str) -> Literal["wheel", "archive"]:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise NotKnownError(f"{url} is no address") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise NotKnownError(f"{url} is no address of http or https that anybody reads")
-    name = unquote(parts.path).rpartition("/")[2]
+    address(url)
+    name = last_part(url)
     if name.endswith(_ARCHIVES):
         return "archive"
     try:

@@ -213,6 +213,7 @@ UNSURE = {
     "eval a": "the shell itself is changed in a way that is not read here: 'eval' at character 1",
     ". ./a": "the shell itself is changed in a way that is not read here: '.' at character 1",
     "cd": "cd is read only with one directory: 'cd' at character 1",
+    "cd a": "a directory where nothing lies when a line begins: 'a' at character 1",
     "cd -": "cd is read only with one directory: 'cd' at character 1",
     "cd /a; b": "what follows the ; runs elsewhere when cd fails: 'cd' at character 1",
     "PATH=/x a": "a variable that changes how the shell works: 'PATH' at character 1",
