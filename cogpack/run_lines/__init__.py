@@ -1,13 +1,14 @@
 """What a line of `build.run` does to the image is told without running it, as far as it is exactly known.
 
 A line is read by a strict subset of the shell's grammar (`shell`), its words become arguments where that is sure
-(`expansion`), and each program's reader (`downloads`, `files`, `git`, `hub`, `pip`) makes acts of them (`acts`), for a
+(`expansion`), and each program's reader (`downloads`, `files`, `git`, `hub`, `pip`) makes `effects` of them, for a
 whole line or not at all (`known`). `classify` keeps the order of many. Pure: no disk, no network, no processes.
 """
 
-from cogpack.run_lines.acts import (
-    Act,
+from cogpack.run_lines.classify import Decision, Impossible, Sandboxed, classify
+from cogpack.run_lines.effects import (
     Clone,
+    Effect,
     Fetch,
     HubDownload,
     Link,
@@ -17,18 +18,17 @@ from cogpack.run_lines.acts import (
     PipUninstall,
     SetMode,
     WriteText,
-    paths,
     settled,
     told,
+    touched,
 )
-from cogpack.run_lines.classify import Decision, Impossible, Sandboxed, classify
 from cogpack.run_lines.expansion import Surroundings
 from cogpack.run_lines.known import Known
 
 __all__ = [
-    "Act",
     "Clone",
     "Decision",
+    "Effect",
     "Fetch",
     "HubDownload",
     "Impossible",
@@ -43,7 +43,7 @@ __all__ = [
     "Surroundings",
     "WriteText",
     "classify",
-    "paths",
     "settled",
     "told",
+    "touched",
 ]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from cogpack.run_lines.options import NotKnownError
+from cogpack.run_lines.arguments import NotKnownError
 
 _WEB = ("http", "https")
 

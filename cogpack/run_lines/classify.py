@@ -13,7 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from cogpack.config import RunStep
-from cogpack.run_lines.acts import Fetch, MakeDirectories, SetMode, paths
+from cogpack.run_lines.effects import Fetch, MakeDirectories, SetMode, touched
 from cogpack.run_lines.expansion import Surroundings
 from cogpack.run_lines.known import Known, Unknown, meaning, simple_commands, without_cache_mounts
 from cogpack.run_lines.shell import Script, parse
@@ -60,8 +60,8 @@ def classify(steps: Sequence[RunStep], surroundings: Surroundings) -> tuple[Deci
         if isinstance(decision := _alone(step, site), Known) and first is not None:
             decision = _after_unknown(decision, first, named)
         if isinstance(decision, Known):
-            for act in decision.acts:
-                site = site.after(act)
+            for effect in decision.effects:
+                site = site.after(effect)
         else:
             named.append(step.command)
             if first is None:
@@ -83,10 +83,10 @@ def _alone(step: RunStep, site: Site) -> Decision:
 
 def _after_unknown(known: Known, first: int, named: Sequence[str]) -> Decision:
     """Keep a known step that follows an unknown one only where the unknown ones can't have to do with it."""
-    for act in known.acts:
-        if not isinstance(act, Fetch | SetMode) and not (isinstance(act, MakeDirectories) and act.parents):
+    for effect in known.effects:
+        if not isinstance(effect, Fetch | SetMode) and not (isinstance(effect, MakeDirectories) and effect.parents):
             return Sandboxed("an earlier line, whose effect isn't known, precedes it", first)
-        for path in paths(act):
+        for path in touched(effect):
             if _is_shared(path) or any(_names(line, path) for line in named):
                 return Sandboxed(f"an earlier line, whose effect isn't known, may name {path}", first)
     return known

@@ -4,10 +4,10 @@ import posixpath
 import re
 from urllib.parse import urlsplit
 
-from cogpack.run_lines.acts import Act, Fetch
 from cogpack.run_lines.addresses import address
+from cogpack.run_lines.arguments import NotKnownError, Table
+from cogpack.run_lines.effects import Effect, Fetch
 from cogpack.run_lines.expansion import Command
-from cogpack.run_lines.options import NotKnownError, Table
 from cogpack.run_lines.site import Site
 
 _CURL = Table(
@@ -90,7 +90,7 @@ _NAME = re.compile(r"[A-Za-z0-9_+=@,-][A-Za-z0-9._+=@,-]*")
 """Last parts of addresses that are the names of files for all programs."""
 
 
-def curl(command: Command, site: Site) -> tuple[Act, ...]:
+def curl(command: Command, site: Site) -> tuple[Effect, ...]:
     options = _CURL.read(command.words[1:])
     url = _address(options.operands, globs=not options.has("--globoff"))
     if options.has("--output") == options.has("--remote-name") or len(options.all("--output")) > 1:
@@ -110,7 +110,7 @@ def curl(command: Command, site: Site) -> tuple[Act, ...]:
     )
 
 
-def wget(command: Command, site: Site) -> tuple[Act, ...]:
+def wget(command: Command, site: Site) -> tuple[Effect, ...]:
     options = _WGET.read(command.words[1:])
     if options.has("--output-document"):
         url = _address(options.operands)
@@ -119,19 +119,19 @@ def wget(command: Command, site: Site) -> tuple[Act, ...]:
             raise NotKnownError("wget writes to its output, not to a file")
         return (Fetch(url=url, path=_file(site, command, name)),)
     folder = options.last("--directory-prefix", ".")
-    acts: list[Fetch] = []
+    effects: list[Fetch] = []
     for operand in options.operands:
         url = _address((operand,))
         path = _file(site, command, posixpath.join(folder, _last_part(url)))
-        if path in site.files or path in (act.path for act in acts):
+        if path in site.files or path in (effect.path for effect in effects):
             raise NotKnownError(f"wget gives another name to a file where {path} is already")
-        acts.append(Fetch(url=url, path=path, parents=options.has("--directory-prefix")))
-    if not acts:
+        effects.append(Fetch(url=url, path=path, parents=options.has("--directory-prefix")))
+    if not effects:
         raise NotKnownError("wget has no address")
-    return tuple(acts)
+    return tuple(effects)
 
 
-def pget(command: Command, site: Site) -> tuple[Act, ...]:
+def pget(command: Command, site: Site) -> tuple[Effect, ...]:
     options = _PGET.read(command.words[1:])
     if len(options.operands) != 2:
         raise NotKnownError("pget is known only with an address and a file")

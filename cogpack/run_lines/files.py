@@ -3,9 +3,9 @@
 import posixpath
 import re
 
-from cogpack.run_lines.acts import Act, Link, MakeDirectories, SetMode, WriteText
+from cogpack.run_lines.arguments import NotKnownError, Table
+from cogpack.run_lines.effects import Effect, Link, MakeDirectories, SetMode, WriteText
 from cogpack.run_lines.expansion import Command
-from cogpack.run_lines.options import NotKnownError, Table
 from cogpack.run_lines.site import Site
 
 _MKDIR = Table("mkdir", "-p --parents\n-v --verbose\n! -m --mode= the mode is not the usual one")
@@ -31,7 +31,7 @@ _FORMAT = re.compile(r"%s|%%|\\[nt\\]|[^%\\]+")
 _ESCAPES = {"%%": "%", "\\n": "\n", "\\t": "\t", "\\\\": "\\"}
 
 
-def mkdir(command: Command, site: Site) -> tuple[Act, ...]:
+def mkdir(command: Command, site: Site) -> tuple[Effect, ...]:
     options = _MKDIR.read(command.words[1:])
     if not options.operands:
         raise NotKnownError("mkdir names no directory")
@@ -39,7 +39,7 @@ def mkdir(command: Command, site: Site) -> tuple[Act, ...]:
     return (MakeDirectories(paths=made, parents=options.has("--parents")),)
 
 
-def echo(command: Command, site: Site) -> tuple[Act, ...]:
+def echo(command: Command, site: Site) -> tuple[Effect, ...]:
     words = command.words[1:]
     newline = "\n"
     if words[:1] == ("-n",):
@@ -52,7 +52,7 @@ def echo(command: Command, site: Site) -> tuple[Act, ...]:
     return _written(command, site, text + newline)
 
 
-def printf(command: Command, site: Site) -> tuple[Act, ...]:
+def printf(command: Command, site: Site) -> tuple[Effect, ...]:
     if len(command.words) < 2 or command.words[1].startswith("-"):
         raise NotKnownError("printf has no format")
     form, values = command.words[1], list(command.words[2:])
@@ -68,35 +68,35 @@ def printf(command: Command, site: Site) -> tuple[Act, ...]:
             return _written(command, site, text)
 
 
-def nothing(command: Command, site: Site) -> tuple[Act, ...]:
+def nothing(command: Command, site: Site) -> tuple[Effect, ...]:
     """true and the colon change nothing, whatever their arguments."""
     return _written(command, site, "")
 
 
-def _written(command: Command, site: Site, text: str) -> tuple[Act, ...]:
-    acts = []
+def _written(command: Command, site: Site, text: str) -> tuple[Effect, ...]:
+    effects = []
     for output in command.outputs:
         if output.path != "/dev/null":
             place = site.path(command, output.path)
             if output.path.endswith("/") or place in site.directories:
                 raise NotKnownError(f"{place} is a directory")
             last = output is command.outputs[-1]
-            acts.append(WriteText(path=place, text=text if last else "", append=output.append))
-    return tuple(acts)
+            effects.append(WriteText(path=place, text=text if last else "", append=output.append))
+    return tuple(effects)
 
 
-def chmod(command: Command, site: Site) -> tuple[Act, ...]:
+def chmod(command: Command, site: Site) -> tuple[Effect, ...]:
     options = _CHMOD.read(command.words[1:])
     if len(options.operands) < 2:
         raise NotKnownError("chmod names no file")
     mode, *names = options.operands
-    acts = []
+    effects = []
     for name in names:
         path = site.path(command, name)
         if path not in site.files:
             raise NotKnownError(f"no known line before it has made {path}")
-        acts.append(SetMode(path=path, mode=_changed(mode, site.files[path])))
-    return tuple(acts)
+        effects.append(SetMode(path=path, mode=_changed(mode, site.files[path])))
+    return tuple(effects)
 
 
 def _changed(mode: str, before: int) -> int:
@@ -117,7 +117,7 @@ def _changed(mode: str, before: int) -> int:
     return before
 
 
-def ln(command: Command, site: Site) -> tuple[Act, ...]:
+def ln(command: Command, site: Site) -> tuple[Effect, ...]:
     options = _LN.read(command.words[1:])
     if not options.has("--symbolic"):
         raise NotKnownError("a hard link")

@@ -4,10 +4,10 @@ import re
 
 import msgspec
 
-from cogpack.run_lines.acts import Act, Clone
 from cogpack.run_lines.addresses import address
+from cogpack.run_lines.arguments import NotKnownError, Table
+from cogpack.run_lines.effects import Clone, Effect
 from cogpack.run_lines.expansion import Command
-from cogpack.run_lines.options import NotKnownError, Table
 from cogpack.run_lines.site import Site, absolute, within
 
 _CLONE = Table(
@@ -38,7 +38,7 @@ _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
-def git(command: Command, site: Site) -> tuple[Act, ...]:
+def git(command: Command, site: Site) -> tuple[Effect, ...]:
     words = list(command.words[1:])
     directory = command.directory
     while words[:1] == ["-C"] and len(words) > 2:

@@ -11,9 +11,9 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from cogpack.run_lines.acts import Act, HubDownload
+from cogpack.run_lines.arguments import NotKnownError, Table
+from cogpack.run_lines.effects import Effect, HubDownload
 from cogpack.run_lines.expansion import Command
-from cogpack.run_lines.options import NotKnownError, Table
 from cogpack.run_lines.site import Site
 
 _DOWNLOAD = Table(
@@ -44,7 +44,7 @@ _ARGUMENTS = {
 """The parameters that are known by place."""
 
 
-def command_line(command: Command, site: Site) -> tuple[Act, ...]:
+def command_line(command: Command, site: Site) -> tuple[Effect, ...]:
     """`huggingface-cli download` and `hf download`."""
     match command.words:
         case (_, "download", *arguments):
@@ -92,16 +92,16 @@ def _lists(arguments: list[str]) -> tuple[dict[str, tuple[str, ...]], list[str]]
     return listed, rest
 
 
-def python(command: Command, source: str, site: Site) -> tuple[Act, ...]:
+def python(command: Command, source: str, site: Site) -> tuple[Effect, ...]:
     """`python -c SOURCE`."""
     try:
         with warnings.catch_warnings(action="ignore"):  # about the user's literals
-            return tuple(_acts(ast.parse(source), command, site))
+            return tuple(_effects(ast.parse(source), command, site))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise NotKnownError("the Python of the line can't be read") from None
 
 
-def _acts(tree: ast.Module, command: Command, site: Site) -> Iterator[Act]:
+def _effects(tree: ast.Module, command: Command, site: Site) -> Iterator[Effect]:
     names: dict[str, str] = {}
     for node in tree.body:
         match node:

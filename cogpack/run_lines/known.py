@@ -8,18 +8,18 @@ from typing import TypeAlias
 import msgspec
 
 from cogpack.run_lines import downloads, files, git, hub
-from cogpack.run_lines.acts import Act, settled
+from cogpack.run_lines.arguments import NotKnownError
+from cogpack.run_lines.effects import Effect, settled
 from cogpack.run_lines.expansion import Command, Surroundings, commands
-from cogpack.run_lines.options import NotKnownError
 from cogpack.run_lines.pip import pip
 from cogpack.run_lines.shell import RefusedError, Script, parse
 from cogpack.run_lines.site import Reader, Site
 
 
 class Known(msgspec.Struct, frozen=True, tag=True):
-    """Says what a line does; nothing, if `acts` is empty."""
+    """Says what a line does; nothing, if `effects` is empty."""
 
-    acts: tuple[Act, ...]
+    effects: tuple[Effect, ...]
 
 
 class Unknown(msgspec.Struct, frozen=True, tag=True):
@@ -73,16 +73,16 @@ def meaning(command: str, site: Site) -> Meaning:
     found = simple_commands(line, site.surroundings)
     if isinstance(found, Unknown):
         return found
-    acts: list[Act] = []
+    effects: list[Effect] = []
     for each in found:
         try:
-            done = _acts(each, site)
+            done = _effects(each, site)
         except NotKnownError as unknown:
             return Unknown(unknown.reason, each.words[0])
-        for act in done:
-            site = site.after(act)
-        acts += done
-    return Known(settled(acts))
+        for effect in done:
+            site = site.after(effect)
+        effects += done
+    return Known(settled(effects))
 
 
 def simple_commands(line: str, surroundings: Surroundings) -> tuple[Command, ...] | Unknown:
@@ -96,7 +96,7 @@ def simple_commands(line: str, surroundings: Surroundings) -> tuple[Command, ...
         return Unknown(str(refused.refusal))
 
 
-def _acts(command: Command, site: Site) -> Sequence[Act]:
+def _effects(command: Command, site: Site) -> Sequence[Effect]:
     folder, _, program = command.words[0].rpartition("/")
     if folder not in ("", *_BINARIES):
         raise NotKnownError(f"{command.words[0]} is no program of the image that is known here")
@@ -116,7 +116,7 @@ def _acts(command: Command, site: Site) -> Sequence[Act]:
     return _of_python(program, command, site)
 
 
-def _of_python(program: str, command: Command, site: Site) -> Sequence[Act]:
+def _of_python(program: str, command: Command, site: Site) -> Sequence[Effect]:
     arguments = command.words[1:]
     if _PYTHON.fullmatch(program):
         _check_version(program.removeprefix("python"), site)

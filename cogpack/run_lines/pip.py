@@ -8,10 +8,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from cogpack.requirements import Options
-from cogpack.run_lines.acts import Act, PipInstall, PipRequirement, PipUninstall
 from cogpack.run_lines.addresses import address, last_part
+from cogpack.run_lines.arguments import NotKnownError, Table
+from cogpack.run_lines.effects import Effect, PipInstall, PipRequirement, PipUninstall
 from cogpack.run_lines.expansion import Command
-from cogpack.run_lines.options import NotKnownError, Table
 from cogpack.run_lines.site import Site, absolute
 
 _GENERAL = """
@@ -83,7 +83,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 def pip(
     command: Command, arguments: Sequence[str], site: Site, *, installer: Literal["pip", "uv", "mim"] = "pip"
-) -> tuple[Act, ...]:
+) -> tuple[Effect, ...]:
     """Read what follows `pip`, `uv pip` or `mim`."""
     for name in command.environment:
         if _INSTALLERS_OWN.fullmatch(name) and not _HARMLESS.fullmatch(name) and _is_set(command, name):

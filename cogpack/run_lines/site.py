@@ -6,9 +6,9 @@ from typing import TypeAlias
 
 import msgspec
 
-from cogpack.run_lines.acts import Act, Clone, Fetch, Link, MakeDirectories, SetMode, WriteText
+from cogpack.run_lines.arguments import NotKnownError
+from cogpack.run_lines.effects import Clone, Effect, Fetch, Link, MakeDirectories, SetMode, WriteText
 from cogpack.run_lines.expansion import Command, Surroundings
-from cogpack.run_lines.options import NotKnownError
 
 _NOT_OF_THE_IMAGE = ("/dev", "/proc", "/run", "/sys")
 """What a running container mounts over, or what its start empties."""
@@ -25,9 +25,9 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     clones: Mapping[str, Clone] = {}
     links: frozenset[str] = frozenset()
 
-    def after(self, act: Act) -> "Site":
-        """Give the site as it is once `act` is done."""
-        match act:
+    def after(self, effect: Effect) -> "Site":
+        """Give the site as it is once `effect` is done."""
+        match effect:
             case Fetch(url=url, path=path, mode=mode):
                 files = {**self.files, path: self.files.get(path, mode)}
                 return msgspec.structs.replace(self, files=files, addresses={**self.addresses, path: url})
@@ -41,7 +41,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
                 return msgspec.structs.replace(self, directories=self.directories | set(paths))
             case Clone(directory=directory):
                 return msgspec.structs.replace(
-                    self, directories=self.directories | {directory}, clones={**self.clones, directory: act}
+                    self, directories=self.directories | {directory}, clones={**self.clones, directory: effect}
                 )
             case Link(path=path):
                 return msgspec.structs.replace(self, links=self.links | {path})
@@ -67,8 +67,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         return within(path, self.surroundings.directory)
 
 
-Reader: TypeAlias = Callable[[Command, Site], tuple[Act, ...]]
-"""What tells the acts of one program's command, or raises `NotKnownError`."""
+Reader: TypeAlias = Callable[[Command, Site], tuple[Effect, ...]]
+"""What tells the effects of one program's command, or raises `NotKnownError`."""
 
 
 def absolute(directory: str, text: str) -> str:

@@ -17,7 +17,7 @@ SHAPES = json.loads((Path(__file__).parent / "public_shapes.json").read_text(enc
 
 def named(decision: Decision) -> str:
     if isinstance(decision, Known):
-        return "+".join(type(act).__name__ for act in decision.acts) or "nothing"
+        return "+".join(type(effect).__name__ for effect in decision.effects) or "nothing"
     return type(decision).__name__.lower()
 
 

@@ -17,7 +17,7 @@ class NotKnownError(Exception):
         self.reason = reason
 
 
-class Options(msgspec.Struct, frozen=True):
+class Arguments(msgspec.Struct, frozen=True):
     """Holds what arguments say: by each option's long name its values, in order (a flag's are empty), and operands."""
 
     values: Mapping[str, tuple[str, ...]]
@@ -54,7 +54,7 @@ class Table:
                 self.refused[long] = " ".join(word for word in line[1:].split() if not word.startswith("-"))
             self.names |= {name.rstrip("="): long for name in names}
 
-    def read(self, arguments: Sequence[str]) -> Options:
+    def read(self, arguments: Sequence[str]) -> Arguments:
         """Take arguments apart, or raise `NotKnownError`."""
         values: dict[str, list[str]] = {}
         operands: list[str] = []
@@ -86,7 +86,7 @@ class Table:
                     raise NotKnownError(f"{written} of {self.program} has no value")
                 value = waiting.pop(0)
             values.setdefault(long, []).append(value)
-        return Options({name: tuple(each) for name, each in values.items()}, tuple(operands))
+        return Arguments({name: tuple(each) for name, each in values.items()}, tuple(operands))
 
     def _long(self, written: str) -> str:
         if written not in self.names:

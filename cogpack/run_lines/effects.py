@@ -1,6 +1,6 @@
-"""An act is one of these values: what a line of `build.run` is known to do to the image, all its paths absolute.
+"""An effect is one of these values: what a line of `build.run` is known to do to the image, all its paths absolute.
 
-A path is as it was written, without "." and doubled slashes. Links of the tree in it are followed by who lays the act.
+A path is as it was written, without "." and doubled slashes; links of the tree in it are followed by who lays it.
 """
 
 import posixpath
@@ -131,32 +131,33 @@ class PipUninstall(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     files: tuple[str, ...] = ()
 
 
-Act: TypeAlias = Fetch | MakeDirectories | WriteText | SetMode | Link | Clone | HubDownload | PipInstall | PipUninstall
+_OfFiles: TypeAlias = Fetch | MakeDirectories | WriteText | SetMode | Link
+Effect: TypeAlias = _OfFiles | Clone | HubDownload | PipInstall | PipUninstall
 
 
-def settled(acts: Iterable[Act]) -> tuple[Act, ...]:
-    """Give the same acts with each `SetMode` done to the file that it means, and one `Clone` of each directory."""
-    found: list[Act] = []
+def settled(effects: Iterable[Effect]) -> tuple[Effect, ...]:
+    """Give the same effects with each `SetMode` done to the file that it means, and one `Clone` of each directory."""
+    found: list[Effect] = []
     made: dict[str, int] = {}
-    for act in acts:
-        match act:
+    for effect in effects:
+        match effect:
             case SetMode(path=path, mode=mode) if path in made:
                 file = found[made[path]]
                 assert isinstance(file, Fetch | WriteText)
                 found[made[path]] = msgspec.structs.replace(file, mode=mode)
                 continue
             case Clone(directory=path) if path in made:
-                found[made[path]] = act
+                found[made[path]] = effect
                 continue
             case Fetch(path=path) | WriteText(path=path, append=False) | Clone(directory=path):
                 made[path] = len(found)
-        found.append(act)
+        found.append(effect)
     return tuple(found)
 
 
-def told(act: Act) -> str:
-    """Say in a few words what an act does."""
-    match act:
+def told(effect: Effect) -> str:
+    """Say in a few words what an effect does."""
+    match effect:
         case Fetch(url=url, path=path, mode=mode):
             return f"fetch {url} as {path}{', executable' if mode & 0o111 else ''}"
         case MakeDirectories(paths=paths):
@@ -179,9 +180,9 @@ def told(act: Act) -> str:
             return f"uninstall {', '.join([*names, *(f'-r {file}' for file in files)])}"
 
 
-def paths(act: Act) -> tuple[str, ...]:
-    """Give the files and directories that an act makes or changes; none of pip's, which are the packages'."""
-    match act:
+def touched(effect: Effect) -> tuple[str, ...]:
+    """Give the files and directories that an effect makes or changes; none of pip's, which are the packages'."""
+    match effect:
         case Fetch(path=path) | WriteText(path=path) | SetMode(path=path):
             return (path,)
         case MakeDirectories(paths=made):

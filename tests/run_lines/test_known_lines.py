@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cogpack.requirements import Options
 from cogpack.run_lines import (
-    Act,
     Clone,
+    Effect,
     Fetch,
     HubDownload,
     Known,
@@ -37,7 +37,7 @@ def pip(*requirements: str, **fields: object) -> PipInstall:
     return PipInstall(requirements=tuple(map(PipRequirement, requirements)), **fields)  # type: ignore[arg-type]
 
 
-KNOWN: dict[str, tuple[Act, ...]] = {
+KNOWN: dict[str, tuple[Effect, ...]] = {
     # curl
     f"curl -o /bin/tool -L {URL}": (Fetch(url=URL, path="/bin/tool"),),
     f"curl -fsSL {URL} -o/opt/tool": (Fetch(url=URL, path="/opt/tool"),),
@@ -239,8 +239,8 @@ def test_a_line_is_known_as_a_whole_or_not_at_all() -> None:
 
 def test_a_file_keeps_the_mode_that_it_was_given_when_it_is_fetched_again() -> None:
     site = SITE
-    for act in (Fetch(url=URL, path="/x"), SetMode(path="/x", mode=0o711), Fetch(url=URL, path="/x")):
-        site = site.after(act)
+    for effect in (Fetch(url=URL, path="/x"), SetMode(path="/x", mode=0o711), Fetch(url=URL, path="/x")):
+        site = site.after(effect)
     assert site.files == {"/x": 0o711}
 
 
