@@ -1,10 +1,10 @@
 """This module gives the plain bytes of layers that others made: gzip, zstd or none, in bounded memory."""
 
-import zlib
 from collections.abc import Iterable, Iterator
 
 import zstandard
 
+from cogpack import inflate
 from cogpack.errors import InputError
 from cogpack.sizes import BLOCK
 
@@ -72,19 +72,19 @@ def _slices(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
 
 def _gunzip(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """Decompress RFC 1952: members one after another."""
-    inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    inflater = inflate.inflater(inflate.GZIP)
     try:
         for piece in _slices(blocks, _GZIP_SLICE):
             rest = piece
             while rest:
                 if inflater.eof:
-                    inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
+                    inflater = inflate.inflater(inflate.GZIP)
                 if out := inflater.decompress(rest, BLOCK):
                     yield out
                 rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
                 while not rest and not inflater.eof and (out := inflater.decompress(b"", BLOCK)):
                     yield out
-    except zlib.error as error:
+    except inflate.InflateError as error:
         raise _broken("gzip", str(error)) from error
     if not inflater.eof:
         raise _broken("gzip", "it ends early")

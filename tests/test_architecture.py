@@ -23,6 +23,7 @@ RANKS = {
     "encodings": 0,
     "home": 0,
     "model_files": 0,
+    "inflate": 0,
     "symlinks": 0,
     "formats": 1,
     "trace": 1,

@@ -6,7 +6,6 @@ with one that the same profile made; a profile that this installation can't repl
 
 import os
 import threading
-import zlib
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from typing import Protocol
 import deflate as libdeflate
 import zstandard
 
+from cogpack import inflate
 from cogpack.digest import Hasher
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers import deflate, tar
@@ -75,7 +75,7 @@ class SplicedGzip:
 
 def _checked(raw: RawDeflate, content: Content, plain: Hasher) -> Iterator[bytes]:
     """Give the raw stream, unchanged, once inflating it has given just the bytes that were promised."""
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflater = inflate.inflater(inflate.RAW)
     crc = size = 0
     left = raw.size
     try:
@@ -87,12 +87,12 @@ def _checked(raw: RawDeflate, content: Content, plain: Hasher) -> Iterator[bytes
                 while more and not ended:
                     out = inflater.decompress(rest, BLOCK)
                     rest = inflater.unconsumed_tail
-                    crc, size = zlib.crc32(out, crc), size + len(out)
+                    crc, size = inflate.crc32(out, crc), size + len(out)
                     plain.update(out)
                     more = bool(rest or out)
                     ended = inflater.eof or size > content.size
                 yield block
-    except zlib.error as error:
+    except inflate.InflateError as error:
         raise _damaged(content) from error
     if not inflater.eof or inflater.unused_data or left or size != content.size or crc != raw.crc32:
         raise _damaged(content)
@@ -173,7 +173,7 @@ class Gzip(_Framed):
 
     def compress(self, piece: bytes | bytearray) -> bytes:
         body = bytes(libdeflate.deflate_compress(piece, 6))
-        return deflate.HEADER + body + deflate.trailer(zlib.crc32(piece), len(piece))
+        return deflate.HEADER + body + deflate.trailer(inflate.crc32(piece), len(piece))
 
 
 class Zstd(_Framed):

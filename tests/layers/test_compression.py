@@ -196,6 +196,13 @@ def damaged(plain: bytes = b"some text, " * 5000) -> Iterator[tuple[str, Deflate
     yield "trailing stream", Deflated(plain, stream=stream + raw(b"more"))
     yield "no deflate", Deflated(plain, stream=b"\xff" * 100)
     yield "flipped bit", Deflated(plain, stream=bytes([stream[0] ^ 0x80]) + stream[1:])
+    # The right bytes, for who is lenient; but Go's reader (Docker, containerd) refuses these, and so does zlib.
+    for what, plain, code in (
+        ("incomplete literal code", b"A", "05e0db922449922ccb02" + "00" * 32 + "01" + "00" * 94 + "1020"),
+        ("incomplete distance code", b"AAAA", "0de0db922449922ccb02" + "00" * 32 + "02" + "00" * 94 + "109109"),
+        ("incomplete code of code lengths", b"A", "05e001090000000020" + "00" * 16 + "20" + "00" * 47 + "88"),
+    ):
+        yield what, Deflated(plain, stream=bytes.fromhex(code))
 
 
 @pytest.mark.parametrize("content", [pytest.param(content, id=what) for what, content in damaged()])

@@ -8,6 +8,7 @@ pip and uv install it. Memory is bounded by the central directory's limit.
 The central directory alone (`list_members`) tells what is in a wheel that lies on a server.
 """
 
+import re
 import stat
 import struct
 from collections.abc import Callable, Iterator
@@ -37,6 +38,7 @@ _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _SIZES_FOLLOW = 0x8
 _UTF8 = 0x800
 _STORED, _DEFLATED = 0, 8
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 ReadAt: TypeAlias = Callable[[int, int], bytes]
 """(offset, size) to that many bytes of the archive, fewer only at its end."""
@@ -234,7 +236,7 @@ class _Archive:
         parts = name.removesuffix("/").split("/")
         if any(part in ("", ".", "..") for part in parts) or "\\" in name:
             self.refuse(f"{name!r:.200} is not a relative path of plain names")
-        if any(ord(character) < 32 or ord(character) == 127 for character in name):
+        if _CONTROL.search(name):
             self.refuse(f"{name!r:.200}: control characters in a name")
         if any(part.startswith(".wh.") for part in parts):
             self.refuse(f"{name!r:.200}: names that begin with .wh. mean deletion in image layers")

@@ -1,11 +1,11 @@
 """A zip member as content of a layer: inflated as it is read, or its deflate stream as it is."""
 
 import io
-import zlib
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import msgspec
 
+from cogpack import inflate
 from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile, RawDeflate
 from cogpack.layers.wheels.archive import ZipMember
@@ -104,7 +104,7 @@ class _Stored(_Slice):
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
         size = super().readinto(buffer)
-        self._crc = zlib.crc32(memoryview(buffer)[:size], self._crc)
+        self._crc = inflate.crc32(memoryview(buffer)[:size], self._crc)
         if not size and memoryview(buffer).nbytes and (self._left or self._crc != self._content.member.crc32):
             raise self._content.damaged()
         return size
@@ -118,7 +118,7 @@ class _Inflating(io.RawIOBase):
         self._content = content
         member = content.member
         self._packed = _Slice(content.file, member.start, member.packed)
-        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._inflater = inflate.inflater(inflate.RAW)
         self._waiting = b""
         self._crc = self._size = 0
 
@@ -142,9 +142,9 @@ class _Inflating(io.RawIOBase):
                 self._waiting = self._inflater.unconsumed_tail
                 if ended and not block:
                     break
-        except zlib.error as error:
+        except inflate.InflateError as error:
             raise self._content.damaged() from error
-        self._crc = zlib.crc32(block, self._crc)
+        self._crc = inflate.crc32(block, self._crc)
         self._size += len(block)
         rest = self._inflater.unused_data or (self._inflater.eof and self._packed.read(1))
         if self._size > member.size or rest:
