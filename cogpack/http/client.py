@@ -203,7 +203,7 @@ class Http:
     ) -> Stream:
         asked, login, headers = self._addressed(url, headers)
         target = Target.parse(asked)
-        self._check_plain(target, headers)
+        self._check_plain(target, {**login, **headers})
         learn(*(value for value in {**login, **headers}.values() if _LOGIN.match(value)))
         named_by = host_of(asked if self.url_map.find(url) else self.url_map.of(origin))
         extensions = {
@@ -248,8 +248,6 @@ class Http:
         self, url: str, *, origin: str, headers: Mapping[str, str] = {}, method: str = "GET"
     ) -> Iterator[Stream]:
         """Send a GET or HEAD, over five redirects at most; Authorization stays behind where the origin changes."""
-        if self.url_map.find(url) is None:
-            self._check_plain(Target.parse(url), headers)
         url, login = basic(url)
         sent = login | dict(headers)
         for _ in range(6):
@@ -300,7 +298,7 @@ class Http:
         return f"{Target.parse(url).authority}{through}"
 
     def _check_plain(self, target: Target, headers: Mapping[str, str]) -> None:
-        """Refuse to send in the clear what credentials are ours to guard; those in an address are as the user wrote."""
+        """Refuse to send credentials in the clear, wherever the user wrote them: in an address, too."""
         plain = target.origin.scheme == "http" and not self.trust.allows_credentials(target.authority)
         if plain and any(name.lower() == "authorization" for name in headers):
             raise InputError(

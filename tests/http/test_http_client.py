@@ -159,6 +159,21 @@ def test_credentials_do_not_go_in_the_clear_unless_the_user_said_so() -> None:
             assert len(fake.seen) == sent
 
 
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_login_in_an_address_does_not_go_in_the_clear_unless_the_user_said_so(*, follow: bool) -> None:
+    with serving(lambda _: (200, {}, b"")) as fake:
+        url = f"http://me:hunter2@reg.example:{fake.address.rpartition(':')[2]}/"
+        with Http(resolver=lambda name, port: ["127.0.0.1"]) as http:
+            with pytest.raises(InputError, match="without TLS") as failed:
+                http.request("GET", url, origin=url, follow=follow)
+        assert "hunter2" not in repr(failed.value)
+        assert fake.seen == []
+        trust = Trust(insecure_credentials=frozenset({"reg.example"}))
+        with Http(trust=trust, resolver=lambda name, port: ["127.0.0.1"]) as http:
+            http.request("GET", url, origin=url, follow=follow)
+        assert fake.seen[0].headers["authorization"] == "Basic bWU6aHVudGVyMg=="
+
+
 def test_a_header_that_can_not_be_sent_is_not_quoted(http: Http) -> None:
     with serving(lambda _: (200, {}, b"")) as fake:
         with pytest.raises(UnavailableError) as failed:
