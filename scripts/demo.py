@@ -146,20 +146,22 @@ def in_chroot(image: str) -> Iterator[str]:
     port = free_port()
     environment["PORT"] = str(port)
     script = 'cd "$1" && shift && exec "$@"'
-    inside = ["chroot", str(tree), "/bin/sh", "-c", script, "sh", config["WorkingDir"], *config["Cmd"]]
+    inside = [program("chroot"), str(tree), "/bin/sh", "-c", script, "sh", config["WorkingDir"], *config["Cmd"]]
     if os.geteuid() != 0:
-        inside = ["unshare", "--user", "--map-root-user", *inside]
-    for name in ("unshare", "chroot"):
-        if shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
-            sys.exit(f"demo: {name} is not installed and no Docker daemon answers: the image can't be run here")
-    search = {"PATH": f"{environment['PATH']}:/usr/sbin:/sbin"}
+        inside = [program("unshare"), "--user", "--map-root-user", *inside]
     log = STATE / "model.log"
-    with running(inside, log, env=environment | search) as process:
+    with running(inside, log, env=environment) as process:
         time.sleep(0.3)
         if process.poll() is not None:
             sys.exit(f"demo: the model did not start; user namespaces may be refused here:\n{log.read_text()}")
         yield f"http://127.0.0.1:{port}"
     shutil.rmtree(tree, ignore_errors=True)
+
+
+def program(name: str) -> str:
+    """Find a program of this machine: the image's own PATH is not for it."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    return found or sys.exit(f"demo: {name} is not installed and no Docker daemon answers: the image can't be run here")
 
 
 def pull(image: str, tree: Path) -> dict[str, Any]:
