@@ -14,11 +14,10 @@ from cogpack.layers.layer import key_of
 from cogpack.lockfile import Result, Results
 from cogpack.oci import LayerInfo
 from cogpack.planning.known import known_layers
-from cogpack.planning.plan import PROJECT
 from cogpack.seal import Seal
 
 WHEELS = file_layer("wheels: thing", {"opt/venv/thing.py": b"1"}, Gzip())
-OWN = file_layer(PROJECT, {"src/predict.py": b"1"}, Gzip())
+OWN = file_layer("project", {"src/predict.py": b"1"}, Gzip(), remembered=False)
 PLAN = plan_of(WHEELS, OWN)
 KEY, OWN_KEY = key_of(WHEELS), key_of(OWN)
 INFO, OWN_INFO = WHEELS.copy_to(drain), OWN.copy_to(drain)

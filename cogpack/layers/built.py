@@ -44,8 +44,7 @@ class BuiltLayer:
 
     `inherited`: directories of lower layers with other than the usual owner and mode (see `entry.complete`); part of
     the key, since they are written again. `remote`: reading the source is a download; `ratio`: of weights, thousandths
-    that zstd leaves in a probe; `remembered`: else it is made before its target is asked for it, since nobody will know
-    what it came out as.
+    that zstd leaves in a probe; not `remembered`: it is made before its target is asked for it.
     """
 
     info = None
@@ -64,6 +63,7 @@ class BuiltLayer:
         self.name = source.name
         self.remote = remote
         self.ratio = ratio
+        self.remembered = remembered
         self.read_first = (codec.media_type == OCI_LAYER or ratio is not None or not remembered) and not remote
         self.costly = codec.media_type != OCI_LAYER or remote
         self._source = source
@@ -117,6 +117,7 @@ class BaseLayer:
     remote = True
     read_first = False
     costly = True
+    remembered = True
     ratio = None
 
     def __init__(self, name: str, info: LayerInfo, read: BlobSource, origins: Sequence[Reference]) -> None:

@@ -77,6 +77,11 @@ class Layer(Protocol):
         """Whether making the bytes costs more than reading them from a registry: work for the processor, a download."""
 
     @property
+    def remembered(self) -> bool:
+        """Whether lock and tags tell what it comes out as; not of the project's own files, which change with each line
+        of code, and are made in no time."""
+
+    @property
     def ratio(self) -> int | None:
         """The thousandths that zstd leaves of weights that were probed."""
 

@@ -59,7 +59,7 @@ def look_up(
         for _ in body:
             session.cancellation.check()
 
-    unknown = [layer for layer in plan.own if layer.name == PROJECT and known.of(layer) is None]
+    unknown = [layer for layer in plan.own if not layer.remembered and known.of(layer) is None]
     return known.with_read({key_of(layer): layer.copy_to(consume) for layer in unknown})
 
 
@@ -80,7 +80,7 @@ def known_layers(
     and never written down; of the project's own layer, which is made in no time, it is not asked.
     """
     pinned = {result.key: result.info for result in results.layers}
-    project = {layer.key for layer in plan.own if layer.name == PROJECT}
+    unasked = {layer.key for layer in plan.own if not layer.remembered}
     claims = [
         Claims(READ, read),
         Claims("cogpack.lock", pinned),
@@ -88,7 +88,7 @@ def known_layers(
     ]
     if tag_cache:
         claims += [
-            Claims(_tag(name), {key: info for key, info in said.items() if key not in project}, trusted=False)
+            Claims(_tag(name), {key: info for key, info in said.items() if key not in unasked}, trusted=False)
             for name, said in tags.items()
         ]
     return Known.weighed(
@@ -122,10 +122,9 @@ def record_results(session: Session, prepared: Prepared, known: Known) -> None:
     made: dict[str, Result] = {
         key_of(layer): Result.of(layer.name, key_of(layer), found.info)
         for layer in plan.own
-        if layer.name != PROJECT and (found := known.of(layer)) and found.trusted
+        if layer.remembered and (found := known.of(layer)) and found.trusted
     }
-    planned_all = any(layer.name == PROJECT for layer in plan.own)
-    if len(prepared.lock.platforms) > 1 or not planned_all:  # what was not planned stays
+    if len(prepared.lock.platforms) > 1 or not plan.whole:  # what was not planned stays
         made = {result.key: result for result in prepared.lock.results.layers if result.name != PROJECT} | made
     layers = tuple(sorted(made.values(), key=lambda result: (result.name, result.key)))
     weights = locked_weights(prepared.project, prepared.gathered, plan.weights, prepared.fingerprints, prepared.lock)

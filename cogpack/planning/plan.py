@@ -58,6 +58,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """The layers that are made here, and not passed on."""
         return self.layers[self.base_layers :]
 
+    @property
+    def whole(self) -> bool:
+        """Tell whether it is of all the project, and not of its weights alone."""
+        return any(not layer.remembered for layer in self.own)
+
     def inputs_of(self, layer: Layer) -> tuple[Input, ...]:
         return self.inputs.get(layer.key, ()) if layer.key is not None else ()
 

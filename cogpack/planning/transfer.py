@@ -13,7 +13,7 @@ from cogpack.layers.known import Known, Outgoing
 from cogpack.layers.layer import Body, Form, Layer, key_of
 from cogpack.layers.tar import EPOCH
 from cogpack.oci import OCI_LAYER, OCI_LAYER_GZIP, Descriptor, Image, LayerInfo
-from cogpack.planning.plan import PROJECT, Plan
+from cogpack.planning.plan import Plan
 from cogpack.progress import Cancellation, Progress, Task
 from cogpack.sinks.sink import Sink
 from cogpack.threads import Turn, Turns, each
@@ -190,7 +190,7 @@ class _Moving:
         """Sort largest first: the last layer to finish should be a short one. Unknown sizes count as large. The project
         before all others: its files are the ones that somebody may be writing to."""
         size = self._foreseen(layer)
-        return layer.name != PROJECT, -(size if size is not None else 1 << 62)
+        return layer.remembered, -(size if size is not None else 1 << 62)
 
     def _foreseen(self, layer: Layer) -> int | None:
         """Tell the bytes of the layer, or about as many, without making anything of it."""

@@ -14,10 +14,12 @@ from cogpack.planning.plan import Plan
 from cogpack.sinks.sink import Sink
 
 
-def file_layer(name: str, files: dict[str, bytes], codec: Codec | None = None) -> BuiltLayer:
+def file_layer(
+    name: str, files: dict[str, bytes], codec: Codec | None = None, *, remembered: bool = True
+) -> BuiltLayer:
     """A layer of `files`: path to content."""
     placed = [generated(path, data) for path, data in files.items()]
-    return BuiltLayer(FilesSource(name, placed), codec or Uncompressed())
+    return BuiltLayer(FilesSource(name, placed), codec or Uncompressed(), remembered=remembered)
 
 
 def image_of(layers: Sequence[Layer], infos: Sequence[LayerInfo], *, command: Sequence[str] = ("/hello",)) -> Image:
