@@ -196,20 +196,22 @@ class Has(Sink):
         return layer.known or super().add_layer(layer, on_bytes)
 
 
+@pytest.mark.parametrize("trusted", [False, True], ids=["the tag", "cogpack.lock"])
 @pytest.mark.parametrize(("sink", "recorded"), [(Has(), False), (Sink(), True)], ids=["reused", "made"])
-def test_what_nobody_trusted_says_becomes_a_fact_only_when_a_pass_bears_it_out(
-    tmp_path: Path, sink: Sink, recorded: bool
+def test_what_another_says_becomes_a_fact_only_when_a_pass_bears_it_out(
+    tmp_path: Path, sink: Sink, recorded: bool, trusted: bool
 ) -> None:
+    """A lock's word, too: it counts as long as that lock does, and the next branch has another."""
     facts, made = Facts(tmp_path), plan("a")
     (layer,) = made.own
-    tag = {key_of(layer): layer.copy_to(drain)}
-    known = Known.weighed(made.own, [Claims("the tag", tag, trusted=False)])
+    said = {key_of(layer): layer.copy_to(drain)}
+    known = Known.weighed(made.own, [Claims("who says so", said, trusted=trusted)])
     done = moved(made, sink, facts, known=known)
-    assert done.layers[0].known_from == ("" if recorded else "the tag")
+    assert done.layers[0].known_from == ("" if recorded else "who says so")
     assert (facts.get(key_of(layer)) is not None) is recorded
     after = done.known.of(layer)
     assert after is not None
-    assert after.trusted is recorded
+    assert after.trusted is (recorded or trusted)
 
 
 def test_a_whole_image_in_golden_digests(tmp_path: Path) -> None:

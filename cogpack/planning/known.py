@@ -10,7 +10,7 @@ from cogpack.images.interface import Images
 from cogpack.layers.facts import Facts
 from cogpack.layers.known import NOTHING, READ, Claims, Known
 from cogpack.layers.layer import Body, key_of
-from cogpack.lockfile import Result, Results
+from cogpack.lockfile import FILE, Result, Results, read_lock
 from cogpack.locking.current import write_lock
 from cogpack.notes import Code, Note
 from cogpack.oci import (
@@ -124,17 +124,20 @@ def record_results(session: Session, prepared: Prepared, known: Known) -> None:
         for layer in plan.own
         if layer.remembered and (found := known.of(layer)) and found.trusted
     }
-    if len(prepared.lock.platforms) > 1 or not plan.whole:  # what was not planned stays
-        made = {result.key: result for result in prepared.lock.results.layers if result.name != PROJECT} | made
-    layers = tuple(sorted(made.values(), key=lambda result: (result.name, result.key)))
     weights = locked_weights(prepared.project, prepared.gathered, plan.weights, prepared.fingerprints, prepared.lock)
     prepared.fingerprints.save()
-    if (results := Results(layers, weights)) != prepared.lock.results:
-        try:
-            write_lock(prepared.project, msgspec.structs.replace(prepared.lock, results=results))
-        except InputError as error:
-            text = f"{error.message}; a machine with nothing but the lock has to build what is known here"
-            session.progress.note(Note(Code.RESULTS_UNWRITTEN, text))
+    try:
+        lock = read_lock(prepared.project.root)
+        if lock is None or lock.decisions != prepared.lock.decisions:
+            raise InputError(f"{FILE} is another one than this run began with", next_step="run cogpack push again")
+        if len(lock.platforms) > 1 or not plan.whole:  # what was not planned stays
+            made = {result.key: result for result in lock.results.layers if result.name != PROJECT} | made
+        layers = tuple(sorted(made.values(), key=lambda result: (result.name, result.key)))
+        if (results := Results(layers, weights)) != lock.results:
+            write_lock(prepared.project, msgspec.structs.replace(lock, results=results))
+    except InputError as error:
+        text = f"{error.message}; a machine with nothing but the lock has to build what is known here"
+        session.progress.note(Note(Code.RESULTS_UNWRITTEN, text))
 
 
 class PresentImage(msgspec.Struct, frozen=True):

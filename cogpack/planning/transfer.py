@@ -121,7 +121,7 @@ def transfer(
     layer waits for its own files only, and others go meanwhile: `jobs` of them at a time, where the sink is `parallel`.
 
     `outcome`: what the user is told of a layer that moved. A fact is recorded as soon as its layer is done, so a killed
-    run is not repeated from the start; what nobody trusted says never becomes one.
+    run is not repeated from the start; what was reused by another's word never becomes one.
     """
     # A manifest that is too large should not be found out after an hour of sending. Unread layers have no key yet.
     finish(
@@ -223,7 +223,7 @@ class _Moving:
         if layer.info is None and self._sink.form is Form.STORED:
             if outgoing.made:
                 self.read[key] = info
-            if outgoing.made or (before and before.trusted):
+            if outgoing.made or (before and not before.told_by):
                 self._facts.record(key, info)
         task.done(self._outcome if sent else "reused")
         known_from = before.told_by if before and not sent else ""

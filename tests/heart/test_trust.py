@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 from support import plain
 from support.wheels import make_wheel
 from support.world import MANIFEST, Project, World, ok
+
+from cogpack import toml
 
 pytestmark = pytest.mark.slow
 
@@ -204,6 +207,24 @@ def test_a_plan_tells_whose_word_it_takes_and_can_do_without(
     assert poisoned not in alone.out
     assert "alone says" not in alone.err
     assert poisoned.removeprefix("sha256:").encode() not in remembered(project)
+
+
+def test_the_word_of_one_branchs_lock_is_forgotten_with_that_lock(project: Project) -> None:
+    """Where the next branch's lock says nothing of a layer, it is made here and not taken from the cache."""
+    world, lock = project.world, project.root / "cogpack.lock"
+    ok(project.cogpack("push", project.target()))
+    good, evil = lock.read_text(), evil_layer(world, "me/model")
+    forget(project)
+    document = tomllib.loads(good)
+    (wheels,) = (found for found in document["results"]["layers"] if found["name"].startswith("wheels"))
+    wheels |= {name: evil[name] for name in ("digest", "size", "diff_id")}
+    lock.write_bytes(toml.encode(document))
+    ok(project.cogpack("push", "--no-tag-cache", project.target("branch")))
+    assert world.files("me/model", "branch")[f"{SITE}/thing.py"] == b"# EVIL\n"
+    lock.write_text(good.partition("[results]")[0])
+    ok(project.cogpack("push", "--no-tag-cache", project.target("main")))
+    assert world.files("me/model", "main")[f"{SITE}/thing.py"] == b"# good\n"
+    assert evil["digest"] not in lock.read_text()
 
 
 def test_a_tag_that_contradicts_the_lock_is_an_error_with_a_way_round_it(project: Project) -> None:

@@ -1,0 +1,28 @@
+"""Results of layers are written into the lock that they came of, and into no other."""
+
+import pytest
+from support.world import World, ok
+
+from cogpack.oci import Descriptor, Image
+from cogpack.sinks.registry import RegistrySink
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_lock_that_was_made_anew_while_a_push_ran_is_left_as_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = world.project()
+    ok(project.cogpack("lock"))
+    lock = project.root / "cogpack.lock"
+    newer = lock.read_bytes().replace(b'version = "26.0"', b'version = "27.0"')
+    put = RegistrySink.put
+
+    def during(sink: RegistrySink, image: Image) -> Descriptor:
+        lock.write_bytes(newer)
+        return put(sink, image)
+
+    monkeypatch.setattr(RegistrySink, "put", during)
+    done = ok(project.cogpack("push", project.target()))
+    assert lock.read_bytes() == newer
+    assert "note: cogpack.lock is another one than this run began with" in done.err
