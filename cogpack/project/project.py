@@ -113,7 +113,9 @@ class Project(msgspec.Struct, frozen=True, dict=True):
 
     def _missing(self, key: str, path: str) -> InputError:
         directory, _, name = path.rpartition("/")
-        beside = [found.name for found in (self.root / directory).glob("*.py")] if ".." not in path.split("/") else []
+        beside: list[str] = []
+        with suppress(OSError):
+            beside = [found.name for found in (self.root / directory).iterdir() if found.suffix == ".py"]
         near = difflib.get_close_matches(name, sorted(beside), n=1)
         meant = f"; did you mean {posixpath.join(directory, near[0])}?" if near else ""
         where = f"{self.config.where(key)}: {path:.200}"
@@ -248,6 +250,10 @@ class Project(msgspec.Struct, frozen=True, dict=True):
             data = _read(self.root / _IGNORE_FILE)
         except FileNotFoundError:
             return Patterns([])
+        if len(data) > MAX_CONFIG_BYTES:
+            raise InputError(
+                f"{_IGNORE_FILE}: more than {MAX_CONFIG_BYTES} bytes", next_step="write fewer and broader patterns"
+            )
         try:
             return parse_ignore(decode_text(data), path=_IGNORE_FILE)
         except UnicodeDecodeError:

@@ -117,6 +117,18 @@ def test_ignored_directories_are_not_entered(tmp_path: Path, monkeypatch: pytest
     assert sorted(entered) == [".", "src"]
 
 
+def test_an_ignore_file_that_is_too_long_is_refused_and_not_taken_in_part(tmp_path: Path) -> None:
+    lines = "\n".join(f"{number:04}{'x' * 60}" for number in range(5000))
+    with pytest.raises(InputError, match=r"\.dockerignore: more than 262144 bytes"):
+        paths(tmp_path, {".dockerignore": f"{lines}\nsecret", "secret": "s3cret"})
+
+
+def test_a_predictor_of_a_name_that_no_file_can_have_is_not_there(tmp_path: Path) -> None:
+    for name in ("x" * 5000, "x/" * 3000):
+        with pytest.raises(InputError, match="no such file in the project"):
+            _ = project(tmp_path, {}, f"predict: {name}/p.py:P").source
+
+
 @pytest.mark.parametrize("target", ["a", "./a", "../p/a/b", "missing", "a/../../p/a"])
 def test_links_that_stay_inside_are_kept(tmp_path: Path, target: str) -> None:
     root = tmp_path / "p"
