@@ -26,7 +26,7 @@ from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.locking.weights import probing
 from cogpack.oci import Platform
 from cogpack.planning.base_layers import BaseSupply, plan_base
-from cogpack.planning.weights import Gathered
+from cogpack.planning.weights import Gathered, check_places
 from cogpack.project import ProjectFile
 from cogpack.runtime import contract
 from cogpack.runtime.schema import Described
@@ -126,6 +126,7 @@ def make_plan(
     above = (python.small, *python.clashes, project)
     max_layers = LAYER_LIMIT - len(below) - len(above)
     weights, parts = _weights(config, gathered, maker, suppliers, max_layers=max_layers)
+    check_places(files, gathered, parts)
     layers = (*below, *weights, *above)
     if len(layers) > LAYER_LIMIT:
         raise InputError(

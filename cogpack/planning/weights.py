@@ -1,13 +1,14 @@
 """The weights of a project are gathered here: which files, how each is split, and what the lock says of those that only
 git-lfs has."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
 
 from cogpack.errors import CogpackError, InputError
 from cogpack.layers.content import Absent, LocalFile
+from cogpack.layers.entry import parents
 from cogpack.layers.files import Hashed, Placed
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import Pinned, Weight, largest
@@ -21,7 +22,7 @@ from cogpack.model_files import Rule
 from cogpack.notes import Note
 from cogpack.project import Attempt, Project, ProjectFile, SplitChoice, SplitRules, not_fetched, unused_patterns
 from cogpack.remote import RemoteFile
-from cogpack.runtime.contract import SOURCE, project_path
+from cogpack.runtime.contract import SCHEMA_PATH, SOURCE, project_path
 from cogpack.session import Session
 
 
@@ -53,7 +54,6 @@ def gather(session: Session, project: Project, lock: Lock) -> Gathered:
     managed += [
         GatheredWeight(weight=_remote(session, locked), why=f"pinned from {locked.uri}") for locked in lock.weights
     ]
-    _check_places(project, [found.weight for found in managed])
     return Gathered(weights=(*own, *managed), layer_size=size)
 
 
@@ -107,16 +107,29 @@ def _notes(project: Project, local: Sequence[LocalWeight], weights: Sequence[str
     yield from unsound({path: LocalFile.of(file) for path, file in (files | managed).items() if path.endswith(FORMATS)})
 
 
-def _check_places(project: Project, managed: Sequence[Weight]) -> None:
-    """Refuse two files with one place: of managed weights among each other, or with files of the project."""
-    taken = {f"{SOURCE}/{file.path}" for file in project.files() if file.kind != "directory"}
-    for weight in managed:
-        if weight.path in taken:
-            raise InputError(
-                f"/{weight.path}: a managed weight and another file both want this place",
-                next_step="exclude one of the two",
-            )
-        taken.add(weight.path)
+def check_places(files: Iterable[ProjectFile], gathered: Gathered, parts: Mapping[str, tuple[Placed, ...]]) -> None:
+    """Refuse two files of one place, and one beneath another: of their layers the upper one would hide the other.
+
+    `files`: of the project, but for weights; `parts`: what each weight file became, by its path.
+    """
+    places = [(f"{SOURCE}/{file.path}", file.path) for file in files if file.kind != "directory"]
+    places.append((SCHEMA_PATH, "the model's schema"))
+    for found in gathered.weights:
+        weight = found.weight
+        name = weight.name if found.file else f"the managed weight {weight.name}"
+        own = {part.path for part in parts[weight.path]} | ({weight.path} if weight.rule == "opaque" else set())
+        places += [(path, name) for path in sorted(own)]
+    taken: dict[str, str] = {}
+    for path, name in places:
+        if (other := taken.setdefault(path, name)) is not name:
+            raise _hidden(f"/{path}: {other} and {name} both want this place")
+    for path, name in places:
+        if above := next((above for above in parents(path) if above in taken), None):
+            raise _hidden(f"/{path}: {name} would lie beneath /{above}, which is no directory")
+
+
+def _hidden(what: str) -> InputError:
+    return InputError(what, next_step="exclude or move one of the two (a managed weight goes to its target)")
 
 
 def _from_lock(lock: Lock, file: ProjectFile, choice: SplitChoice, size: int, *, probed: bool) -> tuple[Rule, Pinned]:
