@@ -8,6 +8,7 @@ too, since its parts have names that code must ask for.
 
 import re
 from collections.abc import Callable, Collection, Iterable
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import msgspec
@@ -61,8 +62,6 @@ class SplitRules:
         self._linked = linked
         self._read = read
         self._config = config
-        self._reader: str | None = None
-        self._looked = False
 
     def choose(self, path: str, size: int, *, limit: int, attempt: Attempt | None = None) -> SplitChoice:
         """Choose how a file is split. `size`: of it; `limit`: that one layer may have; both in bytes.
@@ -103,7 +102,7 @@ class SplitRules:
             return SplitChoice("none", "no config.json of a transformers or diffusers model beside it")
         if path in self._linked:
             return SplitChoice("none", "a link of the project leads to it")
-        if (reader := self._reading_source()) is not None:
+        if (reader := self._reader) is not None:
             return SplitChoice("none", f"{reader} reads safetensors files itself")
         if (settings := self._first_with((name.encode(),), self._settings)) is not None:
             return SplitChoice("none", f"{settings} names {name}")
@@ -149,12 +148,10 @@ class SplitRules:
             return False
         return isinstance(document, dict) and bool({"model_type", "architectures", "_class_name"} & document.keys())
 
-    def _reading_source(self) -> str | None:
+    @cached_property
+    def _reader(self) -> str | None:
         """Find the first file of the project's code that names safetensors files or their readers."""
-        if not self._looked:
-            self._looked = True
-            self._reader = self._first_with(_READS, self._code)
-        return self._reader
+        return self._first_with(_READS, self._code)
 
     def _first_with(self, words: Collection[bytes], paths: Iterable[str]) -> str | None:
         for path in paths:

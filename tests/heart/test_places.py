@@ -18,7 +18,8 @@ def managed(world: World, target: str, *names: str) -> Project:
     for name in names:
         (source / name).write_bytes(b"weights")
     project = world.project()
-    config = f"model: {world.registry}/me/model\nweights:\n  - name: w\n    target: {target}\n    source: {{uri: {source}}}\n"
+    weights = f"weights:\n  - name: w\n    target: {target}\n    source: {{uri: {source}}}\n"
+    config = f"model: {world.registry}/me/model\n{weights}"
     project.write("cog.yaml", (project.root / "cog.yaml").read_text() + config)
     return project
 

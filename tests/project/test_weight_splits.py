@@ -1,12 +1,15 @@
 """`auto` splits only what no code can tell from the whole."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
 
+from cogpack.config import PackWeights
 from cogpack.errors import InputError
 from cogpack.model_files import index_path
-from cogpack.project import Attempt, SplitChoice, find_project
+from cogpack.project import Attempt, SplitChoice, SplitRules, find_project
 
 CONFIG = "build:\n  python_version: '3.13'\npredict: predict.py:Predictor\n"
 HF = {"m/config.json": '{"model_type": "bert"}', "m/model.safetensors": "x" * 2000}
@@ -72,6 +75,27 @@ def test_what_is_no_such_file_stays_whole_unless_a_split_was_asked_for(tmp_path:
     assert choice == SplitChoice("none", "no header for tensor", auto=True)
     asked = choose(tmp_path, HF, "m/model.safetensors", split="tensor", attempt=attempt)
     assert (asked.rule, asked.auto) == ("tensor", False)
+
+
+def test_two_files_that_are_looked_at_at_once_get_the_answer_of_one(tmp_path: Path) -> None:
+    """Weights of servers are pinned in several threads: the code of the project is the same for all of them."""
+    reading, read_on = threading.Event(), threading.Event()
+
+    def read(path: str) -> bytes:
+        if path.endswith(".json"):
+            return HF["m/config.json"].encode()
+        reading.set()
+        assert read_on.wait(10)
+        return b"safe_open"
+
+    rules = SplitRules(PackWeights(), ["a/config.json", "b/config.json", "load.py"], read, config="cog.yaml")
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(rules.choose, "a/model.safetensors", 2000, limit=1000)
+        assert reading.wait(10)
+        other = pool.submit(rules.choose, "b/model.safetensors", 2000, limit=1000)
+        wait([other], timeout=0.1)
+        read_on.set()
+        assert [one.result().rule, other.result().rule] == ["none", "none"]
 
 
 def test_what_a_link_leads_to_stays_whole(tmp_path: Path) -> None:
