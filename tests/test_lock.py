@@ -21,14 +21,25 @@ from cogpack.lockfile import (
     REQUIRES,
     Decisions,
     Lock,
+    LockedClash,
+    LockedPart,
+    LockedWeight,
     LockedWheel,
+    RemoteWeight,
     Result,
     Results,
     encode_lock,
     parse_lock,
     read_lock,
 )
-from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, InheritedDirectory, LockedDeb, RegistryBase
+from cogpack.lockfile.base_kinds import (
+    DebianBase,
+    DebianRelease,
+    InheritedDirectory,
+    LockedDeb,
+    RegistryBase,
+    RegistryLayer,
+)
 
 HEX = "ab" * 32
 
@@ -95,6 +106,87 @@ def test_a_lock_that_was_edited_wrongly_is_refused_with_its_place(old: bytes, ne
     assert old in data
     with pytest.raises(InputError, match=words):
         parse_lock(data.replace(old, new))
+
+
+PART = LockedPart(path="src/a.bin", size=7, blake3=HEX)
+REMOTE = RemoteWeight(
+    path="src/a.bin", uri="hf://o/n", file="a.bin", revision="1", size=7, sha256=Digest(f"sha256:{HEX}"), rule="opaque",
+    layer_size=1, parts=(PART,),
+)  # fmt: skip
+IMAGE = RegistryBase(
+    reference="h.io/a:1", digest=Digest(f"sha256:{HEX}"), python="3.13", glibc="2.41",
+    config=json.dumps({"rootfs": {"diff_ids": [f"sha256:{HEX}"]}}), interpreter="/usr/bin/python3.13",
+    layers=(RegistryLayer(media_type="m", digest=RESULT.digest, size=7, diff_id=RESULT.diff_id),),
+    inherited_directories=(InheritedDirectory("tmp", 0o1777, 0, 0),),
+)  # fmt: skip
+OTHER = msgspec.structs.replace(WHEEL, name="y", filename="y-1-py3-none-any.whl")
+WHOLE = msgspec.structs.replace(
+    LOCK,
+    weights=(REMOTE,),
+    platforms=LOCK.platforms
+    | {
+        "linux/arm64": Decisions(
+            base=IMAGE,
+            wheels=(WHEEL, OTHER),
+            clashes=(LockedClash(wheel=WHEEL.filename, over=(OTHER.filename,), paths=("a/b",)),),
+        )
+    },
+    results=Results(
+        (RESULT,),
+        (LockedWeight(path="a.bin", oid=REMOTE.sha256, size=7, rule="none", layer_size=1, parts=(PART,)),),
+    ),
+)
+"""Holds something of each kind."""
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("version",), 16**5000),
+        (("format",), 16**5000),
+        (("platforms", "linux/amd64", "wheels"), []),
+        (("platforms", "linux/arm64", "wheels", 1, "filename"), "x-1-py3-none-any.whl"),
+        (("platforms", "linux/arm64", "wheels", 1, "name"), "x"),
+        (("platforms", "linux/arm64", "wheels", 0, "filename"), "x"),
+        (("platforms", "linux/arm64", "wheels", 0, "filename"), "../x-1-py3-none-any.whl"),
+        (("platforms", "linux/arm64", "wheels", 0, "url"), "http://["),
+        (("platforms", "linux/arm64", "wheels", 0, "url"), "file:///a\0b"),
+        (("platforms", "linux/arm64", "wheels", 0, "path"), "a\0b"),
+        (("platforms", "linux/arm64", "wheels", 0, "path"), "../../b"),
+        (("platforms", "linux/arm64", "clashes", 0, "paths"), []),
+        (("platforms", "linux/arm64", "clashes", 0, "paths", 0), "/a"),
+        (("platforms", "linux/arm64", "base", "python"), "x"),
+        (("platforms", "linux/arm64", "base", "python"), "3." + "9" * 5000),
+        (("platforms", "linux/arm64", "base", "interpreter"), "python"),
+        (("platforms", "linux/arm64", "base", "interpreter"), "/x\nhome = /evil"),
+        (("platforms", "linux/arm64", "base", "reference"), "http://["),
+        (("platforms", "linux/arm64", "base", "digest"), "x"),
+        (("platforms", "linux/arm64", "base", "layers"), []),
+        (("platforms", "linux/arm64", "base", "layers", 0, "diff_id"), f"sha256:{'cd' * 32}"),
+        (("platforms", "linux/arm64", "base", "inherited_directories", 0, "mode"), 2**64),
+        (("platforms", "linux/arm64", "base", "inherited_directories", 0, "uid"), -1),
+        (("platforms", "linux/arm64", "base", "inherited_directories", 0, "path"), ".."),
+        (("weights", 0, "path"), "src/../../etc/passwd"),
+        (("weights", 0, "uri"), "file:///etc/passwd"),
+        (("weights", 0, "rule"), "none"),
+        (("weights", 0, "parts"), []),
+        (("weights", 0, "parts", 0, "path"), "a//b"),
+        (("results", "weights", 0, "parts"), []),
+        (("results", "weights", 0, "path"), ""),
+    ],
+    ids=range(31),
+)
+def test_what_we_could_not_have_written_is_refused_and_the_lock_is_named(place: tuple[Any, ...], value: object) -> None:
+    document = tomllib.loads(encode_lock(WHOLE).decode())
+    assert parse_lock(toml.encode(document)) == WHOLE
+    *above, last = place
+    at = document
+    for key in above:
+        at = at[key]
+    at[last] = "THE VALUE"
+    written = hex(value) if isinstance(value, int) and value > 0 else json.dumps(value)  # json can't, of all digits
+    with pytest.raises(InputError, match=r"\Acogpack\.lock: "):
+        parse_lock(toml.encode(document).replace(b'"THE VALUE"', written.encode()))
 
 
 @given(st.binary(max_size=200))
@@ -167,7 +259,7 @@ def test_what_a_lock_of_ours_quotes_is_no_key() -> None:
         reference=f"h.io/a:{deep(20).decode()}", digest=Digest(f"sha256:{HEX}"), python="3.12", glibc="2.41",
         interpreter="/usr/bin/python3.12", config=config, layers=(),
     )  # fmt: skip
-    decisions = Decisions(base=base, wheels=(), clashes=())
+    decisions = Decisions(base=base, wheels=(WHEEL,), clashes=())
     lock = msgspec.structs.replace(LOCK, inputs={deep(30).decode(): "'''"}, platforms={"linux/amd64": decisions})
     assert parse_lock(encode_lock(lock)) == lock
 

@@ -7,13 +7,22 @@ a kind in each: how it is decided (`locking/decide_base`), which layers it gives
 """
 
 import re
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from cogpack.digest import Digest, parse_digest
-from cogpack.lockfile.table import FILE, LockedDiffID, LockedDigest, LockedSize, LockTable
+import msgspec
+
+from cogpack.digest import parse_digest
+from cogpack.errors import InputError
+from cogpack.lockfile.table import DAMAGED, FILE, LockedDiffID, LockedDigest, LockedPath, LockedSize, LockTable
 from cogpack.oci import Descriptor, ImageConfig, LayerInfo, decode, read_config
+from cogpack.reference import Reference
 
 _PATCH = re.compile(r"(?:\d+:)?(\d+\.\d+\.\d+)")
+
+_Minor = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,3}\.[0-9]{1,3}\Z")]
+_Absolute = Annotated[str, msgspec.Meta(pattern=r"\A/[^\0\n]+\Z")]
+_Mode = Annotated[int, msgspec.Meta(ge=0, le=0o7777)]
+_Owner = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 
 
 class LockedDeb(LockTable, frozen=True, kw_only=True):
@@ -23,7 +32,7 @@ class LockedDeb(LockTable, frozen=True, kw_only=True):
     version: str
     arch: str
     archive: Literal["debian", "debian-security"]
-    path: str
+    path: LockedPath
     size: LockedSize
     sha256: str
     essential: bool = False
@@ -47,10 +56,10 @@ class DebianRelease(LockTable, frozen=True, kw_only=True):
 class InheritedDirectory(LockTable, frozen=True):
     """Is a directory of the base that our layers write again, which keeps the owner and mode that it has there."""
 
-    path: str
-    mode: int
-    uid: int
-    gid: int
+    path: LockedPath
+    mode: _Mode
+    uid: _Owner
+    gid: _Owner
 
 
 class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="debian"):
@@ -61,7 +70,7 @@ class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="de
 
     suite: str
     arch: str
-    python: str
+    python: _Minor
     glibc: str
     releases: tuple[DebianRelease, ...]
     packages: tuple[LockedDeb, ...]
@@ -107,16 +116,19 @@ class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="
     """
 
     reference: str
-    digest: Digest
-    python: str
+    digest: LockedDigest
+    python: _Minor
     glibc: str
-    interpreter: str
+    interpreter: _Absolute
     config: str
     layers: tuple[RegistryLayer, ...]
     inherited_directories: tuple[InheritedDirectory, ...] = ()
 
     def __post_init__(self) -> None:
-        read_config(self.config.encode(), ImageConfig, where=f"{FILE}: config of {self.reference}")
+        Reference.parse(self.reference, where=f"{FILE}: base")
+        found = read_config(self.config.encode(), ImageConfig, where=f"{FILE}: config of {self.reference}")
+        if found.diff_ids != [layer.diff_id for layer in self.layers]:
+            raise InputError(f"{FILE}: {self.reference}: its layers are not those of its config", next_step=DAMAGED)
 
     @property
     def title(self) -> str:

@@ -8,13 +8,14 @@ contradicts it.
 import hashlib
 from collections.abc import Mapping
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 
 from cogpack.digest import parse_digest
 from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import Base
-from cogpack.lockfile.table import FILE, LockedDiffID, LockedDigest, LockedSize, LockTable
+from cogpack.lockfile.table import DAMAGED, FILE, LockedDiffID, LockedDigest, LockedPath, LockedSize, LockTable
 from cogpack.model_files import Rule
 from cogpack.oci import Descriptor, LayerInfo
 
@@ -24,6 +25,7 @@ REQUIRES = "0.2.0"
 """The first cogpack that knows all keys that this one writes: raised with each new key, which older ones refuse."""
 REQUIREMENT = r"\Acogpack>=[0-9]{1,6}(\.[0-9]{1,6}){0,3}\Z"
 
+_Filename = Annotated[str, msgspec.Meta(pattern=r"\A[^-/\0]+(?:-[^-/\0]+){4,5}\.whl\Z")]
 _LayerSize = Annotated[int, msgspec.Meta(ge=1, le=2**50)]
 _Ratio = Annotated[int, msgspec.Meta(ge=0, le=1000)]
 _Time = Annotated[int, msgspec.Meta(ge=0, le=253402300799)]
@@ -38,14 +40,19 @@ class LockedWheel(LockTable, frozen=True, kw_only=True, omit_defaults=True):
 
     name: str
     version: str
-    filename: str
+    filename: _Filename
     sha256: str
     size: LockedSize | None = None
-    url: str | None = None
-    path: str | None = None
+    url: Annotated[str, msgspec.Meta(pattern=r"\A[^\0]+\Z")] | None = None
+    path: LockedPath | None = None
 
     def __post_init__(self) -> None:
-        parse_digest(f"sha256:{self.sha256}", where=f"{FILE}: wheel {self.filename}")
+        where = f"{FILE}: wheel {self.filename}"
+        parse_digest(f"sha256:{self.sha256}", where=where)
+        try:
+            urlsplit(self.url or "")
+        except ValueError as error:
+            raise InputError(f"{where}: url: {error}", next_step=DAMAGED) from error
 
 
 class LockedClash(LockTable, frozen=True, kw_only=True):
@@ -53,7 +60,7 @@ class LockedClash(LockTable, frozen=True, kw_only=True):
 
     wheel: str
     over: tuple[str, ...]
-    paths: tuple[str, ...]
+    paths: Annotated[tuple[LockedPath, ...], msgspec.Meta(min_length=1)]
 
 
 class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
@@ -61,11 +68,13 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
 
     base: Base
     created: _Time | None = None
-    wheels: tuple[LockedWheel, ...]
+    wheels: Annotated[tuple[LockedWheel, ...], msgspec.Meta(min_length=1)]
     clashes: tuple[LockedClash, ...]
 
     def __post_init__(self) -> None:
         names = {wheel.filename for wheel in self.wheels}
+        if min(len(names), len({wheel.name for wheel in self.wheels})) < len(self.wheels):
+            raise InputError(f"{FILE}: two wheels of one name", next_step=DAMAGED)
         for clash in self.clashes:
             if not names.issuperset((clash.wheel, *clash.over)):
                 raise InputError(f"{FILE}: a clash of wheels that are not in it", next_step="run cogpack lock")
@@ -104,7 +113,7 @@ class LockedPart(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     `ratio`: thousandths of them that zstd leaves in a probe, where that was asked: it decides how they are stored.
     """
 
-    path: str
+    path: LockedPath
     size: LockedSize
     blake3: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
     ratio: _Ratio | None = None
@@ -116,12 +125,12 @@ class LockedWeight(LockTable, frozen=True, kw_only=True):
     `path`: in the project; `oid` and `size`: as in the pointer; `rule`: how it was split, to about `layer_size` bytes.
     """
 
-    path: str
+    path: LockedPath
     oid: LockedDigest
     size: LockedSize
     rule: Rule
     layer_size: _LayerSize
-    parts: tuple[LockedPart, ...]
+    parts: Annotated[tuple[LockedPart, ...], msgspec.Meta(min_length=1)]
 
 
 class RemoteWeight(LockTable, frozen=True, kw_only=True, omit_defaults=True):
@@ -132,8 +141,8 @@ class RemoteWeight(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     to; `parts`: what it was split into, none for the rule `none`, where `ratio` is of the whole.
     """
 
-    path: str
-    uri: str
+    path: LockedPath
+    uri: Annotated[str, msgspec.Meta(pattern=r"\A(?:hf|s3|gs|https)://")]
     file: str
     revision: str | None = None
     size: LockedSize
@@ -142,6 +151,10 @@ class RemoteWeight(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     layer_size: _LayerSize
     parts: tuple[LockedPart, ...] = ()
     ratio: _Ratio | None = None
+
+    def __post_init__(self) -> None:
+        if (self.rule == "none") == bool(self.parts):
+            raise InputError(f"{FILE}: {self.path}: {len(self.parts)} parts by the rule {self.rule}", next_step=DAMAGED)
 
 
 class Results(LockTable, frozen=True, omit_defaults=True):
@@ -155,7 +168,7 @@ class Lock(LockTable, frozen=True, kw_only=True, omit_defaults=True):
 
     version: Annotated[int, msgspec.Meta(ge=VERSION, le=VERSION)]
     requires: Annotated[str, msgspec.Meta(pattern=REQUIREMENT)]
-    format: Annotated[int, msgspec.Meta(ge=1)]
+    format: Annotated[int, msgspec.Meta(ge=1, le=10**9)]
     inputs: dict[str, str]
     platforms: dict[str, Decisions]
     weights: tuple[RemoteWeight, ...] = ()

@@ -12,7 +12,7 @@ from cogpack import __version__, toml
 from cogpack.disk import open_file
 from cogpack.errors import InputError
 from cogpack.lockfile.model import REQUIREMENT, VERSION, Lock, Results
-from cogpack.lockfile.table import FILE
+from cogpack.lockfile.table import DAMAGED, FILE
 
 _HEADER = b"# Made by cogpack from cog.yaml and the files named under [inputs]. Commit it; do not edit it.\n\n"
 
@@ -46,7 +46,7 @@ def parse_lock(data: bytes, *, path: str = FILE) -> Lock:
         raise _damaged(path, error) from error
     if document.get("version") == 1:
         document = _pins_of_version_1(document)
-    elif isinstance(version := document.get("version"), int) and version > VERSION:
+    elif isinstance(version := document.get("version"), int) and VERSION < version < 10**9:
         raise _from_newer(path, f"lock version {version}", document)
     try:
         return msgspec.convert(document, Lock)
@@ -60,7 +60,7 @@ def parse_lock(data: bytes, *, path: str = FILE) -> Lock:
 
 
 def _damaged(path: str, error: Exception) -> InputError:
-    return InputError(f"{path}: {error}", next_step="restore it from git, or delete it and run cogpack lock")
+    return InputError(f"{path}: {error}", next_step=DAMAGED)
 
 
 def _from_newer(path: str, what: str, document: Mapping[str, Any]) -> InputError:
