@@ -264,6 +264,14 @@ def test_what_a_lock_of_ours_quotes_is_no_key() -> None:
     assert parse_lock(encode_lock(lock)) == lock
 
 
+def test_a_lock_that_nobody_would_read_is_not_written() -> None:
+    long = json.dumps({"rootfs": {"diff_ids": [f"sha256:{HEX}"]}, "history": [{"comment": "é" * 2 * 1024 * 1024}]})
+    base = msgspec.structs.replace(IMAGE, config=long)
+    decisions = msgspec.structs.replace(LOCK.platforms["linux/amd64"], base=base)
+    with pytest.raises(InputError, match=r"cogpack\.lock would have \d+ bytes; 4194304 are read at most"):
+        encode_lock(msgspec.structs.replace(LOCK, platforms={"linux/amd64": decisions}))
+
+
 def test_a_lock_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "cogpack.lock")
     with pytest.raises(InputError, match="not a regular file"):

@@ -28,6 +28,8 @@ _TRUE = frozenset({"true", "yes", "on", "y"})
 _FALSE = frozenset({"false", "no", "off", "n"})
 _LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_LARGEST = 10**15
+"""Bytes that a lock still takes for a size (`lockfile/model`)."""
 
 
 def _indent(text: str, line: int) -> str:
@@ -245,6 +247,8 @@ class Value:
         if self._is_plain:
             text = self._node.value.replace("_", "")
             if _INTEGER.fullmatch(text) and int(text) >= minimum:
+                if int(text) > _LARGEST:
+                    self.fail(f"{text} is too large", next_step=f"write {_LARGEST} at most")
                 return int(text)
         self.expected(f"a whole number of at least {minimum}")
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, TypeVar, get_args
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from cogpack.config.document import Value, YamlDocument
 from cogpack.config.model import Arch, Config, PackOptions, PackWeights, RunStep, SecretMount, SplitRule
@@ -164,7 +164,7 @@ def _sdk(value: Value) -> str:
         return text
     try:
         version = Version(text)
-    except InvalidVersion:
+    except ValueError:  # no version, or one of more digits than Python reads
         value.expected('a version of the cog package such as "0.23.1", or prerelease')
     if version < _OLDEST_SDK:
         value.expected(f"{_OLDEST_SDK} or newer", next_step="use a newer SDK, or leave the key out")

@@ -39,6 +39,8 @@ def parse_lock(data: bytes, *, path: str = FILE) -> Lock:
                 next_step=f"take either side (git checkout --ours {path}), run cogpack lock, and commit it",
             )
     try:
+        if len(data) > _LIMIT:
+            raise ValueError(f"more than {_LIMIT} bytes")
         text = data.decode()
         _check(text)
         document = tomllib.loads(text)
@@ -100,8 +102,6 @@ def _renamed(decisions: Mapping[str, Any]) -> dict[str, Any]:
 def _check(text: str) -> None:
     """`ValueError` of a lock that tomllib would need minutes for: its time is more than that of the length where keys
     have many parts, and strings of several lines could hide them."""
-    if len(text) > _LIMIT:
-        raise ValueError(f"more than {_LIMIT} characters")
     bare = _QUOTED.sub(lambda found: found[0] if found[0] in _LONG else "s", text)
     if any(sign in bare for sign in _LONG):
         raise ValueError("a string of several lines, which cogpack does not write")
@@ -126,4 +126,10 @@ def encode_lock(lock: Lock) -> bytes:
     document = msgspec.to_builtins(lock)
     if layers:
         document["results"] = msgspec.to_builtins(Results(tuple(layers), tuple(weights)))
-    return _HEADER + toml.encode(document)
+    data = _HEADER + toml.encode(document)
+    if len(data) > _LIMIT:  # nobody would read it
+        raise InputError(
+            f"{FILE} would have {len(data)} bytes; {_LIMIT} are read at most",
+            next_step="choose a base with a shorter config, or a larger cogpack.weights.layer_size",
+        )
+    return data

@@ -115,6 +115,11 @@ def test_gpu_takes_the_words_of_yaml_1_1(word: str, value: bool) -> None:
         (build("cudnn: latest"), "build.cudnn: expected"),
         (build("sdk_version: 0.15.9"), "build.sdk_version: expected 0.16.0 or newer, found 0.15.9"),
         (build("sdk_version: newest"), "build.sdk_version: expected"),
+        (build(f"sdk_version: {'9' * 6000}"), "build.sdk_version: expected"),
+        (
+            "cogpack: {weights: {layer_size: 999999999999999999}}",
+            "cogpack.weights.layer_size: 999999999999999999 is too large",
+        ),
         (build('run: ["a\\nb"]'), "build.run[0]: the command has more than one line"),
         (build("run: [{mounts: []}]"), "build.run[0]: command is missing"),
         (build("run: [{command: a, mounts: [{type: secret, id: x}]}]"), "build.run[0].mounts[0]: target is missing"),
