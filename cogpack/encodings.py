@@ -20,3 +20,12 @@ def decode_text(data: bytes) -> str:
         if data.startswith(mark):
             return data.decode(encoding).removeprefix("\ufeff")
     return data.decode()
+
+
+def is_utf8(text: str) -> bool:
+    """Tell whether it can be written: names and arguments that the system gave may be any bytes (PEP 383)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -3,6 +3,7 @@
 import posixpath
 import re
 from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 from cogpack.config.document import Value
 from cogpack.config.model import ManagedWeight, WeightSource
@@ -56,9 +57,17 @@ def _source(value: Value) -> WeightSource:
         value.fail("uri is missing", next_step="add uri:, for example hf://OWNER/NAME")
     uri = fields["uri"].text()
     scheme, found, rest = uri.partition("://")
-    if not uri or (found and (scheme not in ("hf", "s3", "gs", "https", "file") or not rest)):
+    if not uri or (found and (scheme not in ("hf", "s3", "gs", "https", "file") or not rest or not _is_address(uri))):
         fields["uri"].expected("hf://, s3://, gs://, https://, file:// or a path")
     return WeightSource(uri=uri, include=_globs(fields.get("include")), exclude=_globs(fields.get("exclude")))
+
+
+def _is_address(uri: str) -> bool:
+    """Tell whether it can be taken apart (RFC 3986), and a path in it can be one."""
+    try:
+        return "\0" not in unquote(urlsplit(uri).path)
+    except ValueError:
+        return False
 
 
 def _globs(value: Value | None) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from cogpack.encodings import is_utf8
 from cogpack.errors import InputError
 from cogpack.layers.content import Content
 
@@ -93,7 +94,7 @@ def complete(entries: Iterable[Entry], ground: Mapping[str, Directory]) -> list[
 
 
 def _check_path(path: str) -> None:
-    if not _is_utf8(path):
+    if not is_utf8(path):
         raise InputError(f"{path!a}: the name is not UTF-8", next_step="rename the file")
     parts = path.split("/")
     if any(part in ("", ".", "..") for part in parts) or "\0" in path:
@@ -105,7 +106,7 @@ def _check_path(path: str) -> None:
 
 
 def _check_target(link: Symlink) -> None:
-    if not link.target or "\0" in link.target or not _is_utf8(link.target):
+    if not link.target or "\0" in link.target or not is_utf8(link.target):
         raise InputError(f"/{link.path}: a symbolic link to {link.target!a}", next_step="make the link anew")
 
 
@@ -117,11 +118,3 @@ def _check_hard_link(link: HardLink, target: Entry | None) -> None:
     else:
         return
     raise InputError(f"/{link.path}: a hard link to /{link.target}, {why}", next_step="make it a file of its own")
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -1,6 +1,7 @@
 """A lock is decided: base, wheels and weights, each asked of `resolve/`."""
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -113,6 +114,6 @@ def _created(environment: Mapping[str, str]) -> int | None:
     text = environment.get("SOURCE_DATE_EPOCH")
     if not text:
         return None
-    if not text.isdecimal() or int(text) > 253402300799:
-        raise InputError(f"SOURCE_DATE_EPOCH: expected seconds since 1970, found {text!r}", next_step="correct it")
+    if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) > 253402300799:
+        raise InputError(f"SOURCE_DATE_EPOCH: expected seconds since 1970, found {text!r:.200}", next_step="correct it")
     return int(text)

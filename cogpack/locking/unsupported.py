@@ -12,7 +12,7 @@ _ELSE = "put the result into the project, or into an image named under cogpack.b
 _HELPS = ""
 """The advice for what only helps the commands beside it."""
 
-_CLAUSES = re.compile(r"\s*(?:&&|\|\||;|\||\n)\s*")
+_CLAUSES = re.compile(r"&&|\|\||;|\||\n")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 _WRAPPERS = frozenset({"sudo", "env", "exec", "time", "command"})
 _PIP_VALUES = frozenset(

@@ -6,6 +6,7 @@ since GitHub and others look there.
 
 from collections.abc import Callable, Sequence
 
+from cogpack.encodings import is_utf8
 from cogpack.errors import InputError
 from cogpack.images.assemble import Marks
 from cogpack.lockfile import FILE, Lock, parse_lock
@@ -97,6 +98,8 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
         key, equals, value = text.partition("=")
         if not equals or not key or not key.isprintable() or " " in key:
             raise InputError(f"{option} {text!r:.200}: expected KEY=VALUE", next_step=f"write {option} team=vision")
+        if not is_utf8(value):
+            raise InputError(f"{option} {key:.200}: the value is not UTF-8 text", next_step="write it in UTF-8")
         if key.startswith(_OURS):
             raise InputError(
                 f"{option} {key:.200}: keys that begin with {key[: key.index('.', 4) + 1]} say what the image is",

@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from cogpack.disk import is_unfinished, open_regular
+from cogpack.encodings import is_utf8
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
 from cogpack.project.caches import Caches
@@ -240,13 +241,11 @@ def _scan(root: str, directory: str) -> list["os.DirEntry[str]"]:
 
 
 def _check_name(path: str, name: str) -> None:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
+    if not is_utf8(path):
         raise InputError(
             f"{os.fsencode(path)!r}: the name is not UTF-8 text",
             next_step="rename the file, or list it in .dockerignore",
-        ) from None
+        )
     if name.startswith(".wh."):
         raise InputError(
             f"{path}: a name that begins with .wh. means a deleted file in an image",

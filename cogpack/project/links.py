@@ -8,6 +8,7 @@ were written.
 import os
 from collections.abc import Collection
 
+from cogpack.encodings import is_utf8
 from cogpack.errors import InputError
 from cogpack.symlinks import follow
 
@@ -58,10 +59,8 @@ class Links:
 
     def check(self, path: str, target: str) -> None:
         """Refuse the link at `path` where it would lead elsewhere in the image than here."""
-        try:
-            target.encode()
-        except UnicodeEncodeError:
-            raise InputError(f"{path}: the link's target is not UTF-8 text", next_step="make the link anew") from None
+        if not is_utf8(target):
+            raise InputError(f"{path}: the link's target is not UTF-8 text", next_step="make the link anew")
         directory = path.rpartition("/")[0]
         place = self.lead(directory, target)
         if place is None or self.is_right(place):

@@ -282,6 +282,8 @@ def test_managed_weights_are_read() -> None:
         ("[{name: a, target: /a, source: []}]", "expected at least one source"),
         ("[{name: a, target: /a, source: {}}]", "weights[0].source: uri is missing"),
         ("[{name: a, target: /a, source: {uri: 'ftp://x'}}]", "weights[0].source.uri: expected hf://"),
+        ("[{name: a, target: /a, source: {uri: 'https://[x'}}]", "weights[0].source.uri: expected hf://"),
+        ("[{name: a, target: /a, source: {uri: 'file:///x%00y'}}]", "weights[0].source.uri: expected hf://"),
         ("[{name: a, target: /a, source: {uri: x, include: ['!y']}}]", "expected a file pattern"),
         (
             "[{name: a, target: /a, source: {uri: x}}, {name: a, target: /b, source: {uri: x}}]",

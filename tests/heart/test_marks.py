@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import tomllib
 from pathlib import Path
@@ -87,6 +88,8 @@ def test_labels_do_not_touch_layers(world: World) -> None:
             "--label run.cog.config: keys that begin with run.cog. say what the image is",
         ),
         (("--label", "a=1", "--label", "a=2"), "--label a: is given twice, with two values"),
+        (("--label", os.fsdecode(b"a=\xff")), "--label a: the value is not UTF-8 text"),
+        (("--annotation", os.fsdecode(b"a=\xff")), "--annotation a: the value is not UTF-8 text"),
     ],
 )
 def test_marks_that_would_not_hold_are_refused_before_any_work(world: World, words: tuple[str, ...], said: str) -> None:
@@ -187,6 +190,8 @@ def test_new_files_that_are_not_in_the_image_change_nothing(world: World) -> Non
         ("file:///srv/git/model.git", None),
         ("../model.git", None),
         ("https://[broken/me", None),
+        ("https://[::1]:3000/me/model", "https://[::1]:3000/me/model"),
+        (os.fsdecode(b"https://git.example.com/\xff/model"), None),
         ("", None),
     ],
 )
@@ -214,6 +219,28 @@ def test_what_git_can_not_tell_is_a_clear_error_before_any_work(
     assert not (project.root / "cogpack.lock").exists()
 
 
+def test_a_tag_that_is_no_text_is_no_version(world: World) -> None:
+    project = repository(world)
+    git(project, "tag", "v1")
+    git(project, "tag", os.fsdecode(b"v2\xff"))
+    manifest, _ = pushed(project, "--git")
+    assert told(manifest["annotations"])["version"] == "v1"
+
+
+def test_a_commit_of_a_year_that_no_image_can_name_is_refused_before_any_work(world: World) -> None:
+    project = repository(world)
+    tree = git(project, "write-tree")
+    commit = f"tree {tree}\nauthor a <a> 1 +0000\ncommitter a <a> 999999999999 +0000\n\nlater\n"
+    made = subprocess.run(
+        ["git", "hash-object", "-t", "commit", "-w", "--stdin"],
+        cwd=project.root, input=commit, capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    git(project, "reset", "--hard", made)
+    done = project.cogpack("push", project.target(), "--git")
+    assert done.code == 2
+    assert f"the commit {made[:12]} has a date that an image can't have" in done.err
+
+
 def test_a_repository_can_not_make_us_run_its_programs(world: World, tmp_path: Path) -> None:
     project = repository(world)
     evil = tmp_path / "evil"
@@ -222,6 +249,13 @@ def test_a_repository_can_not_make_us_run_its_programs(world: World, tmp_path: P
     git(project, "config", "core.fsmonitor", str(evil))
     git(project, "config", "log.showSignature", "true")
     git(project, "config", "gpg.program", str(evil))
+    git(project, "config", "filter.a=b c.clean", str(evil))
+    git(project, "config", "filter.a=b c.required", "true")
+    git(project, "config", "filter.other.process", str(evil))
+    project.write(".git/info/attributes", '*.py filter=other\n*.txt "filter=a=b c"\n*.txt filter=a=b\n')
+    git(project, "config", "filter.a=b.clean", str(evil))
+    for name in ("predict.py", "requirements.txt"):
+        os.utime(project.root / name, (0, 0))
     ok(project.cogpack("push", project.target(), "--git"))
     assert not (tmp_path / "ran").exists()
 

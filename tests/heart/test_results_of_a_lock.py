@@ -26,3 +26,10 @@ def test_a_lock_that_was_made_anew_while_a_push_ran_is_left_as_it_is(
     done = ok(project.cogpack("push", project.target()))
     assert lock.read_bytes() == newer
     assert "note: cogpack.lock is another one than this run began with" in done.err
+
+
+@pytest.mark.parametrize("written", ["1" * 5000, "-1", "٣", "999999999999"])
+def test_a_source_date_that_is_none_is_refused(world: World, written: str) -> None:
+    done = world.project().cogpack("lock", SOURCE_DATE_EPOCH=written)
+    assert done.code == 2
+    assert "error: SOURCE_DATE_EPOCH: expected seconds since 1970, found '" in done.err

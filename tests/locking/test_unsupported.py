@@ -1,5 +1,7 @@
 """What this version can't pack is refused all at once, by line, each with a way on."""
 
+import time
+
 import pytest
 
 from cogpack.config import Config, parse_config
@@ -53,6 +55,14 @@ def test_one_line_is_an_error_of_one_line() -> None:
         "other.yaml:2: build.run[0]: git clone https://example.com/x: not supported by this version of cogpack"
     )
     assert error.next_step.startswith("clone https://example.com/x into the project")
+
+
+def test_a_long_command_is_read_at_once() -> None:
+    began = time.process_time()
+    assert (
+        advice(f"true{' ' * 200_000}x; pip install a") == "write a into the file that build.python_requirements names"
+    )
+    assert time.process_time() - began < 5
 
 
 def test_what_is_supported_passes() -> None:
