@@ -11,7 +11,7 @@ from cogpack.layout import Layout
 from cogpack.notes import Code, Note
 from cogpack.oci import CONFIG_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Manifest, Platform
 from cogpack.progress import asking
-from cogpack.reference import Reference, names_registry
+from cogpack.reference import DEFAULT_TAG, Reference, names_registry
 from cogpack.session import Session
 
 
@@ -74,7 +74,7 @@ def open_registry_image(
     """Find the image that the reference `target` names; `platform` and `all_platforms` as of `open_image`."""
     reference = parse_reference(session, target)
     address, images = Address(reference=reference), session.images(reference)
-    graph, root = _read(session, images, _ref(reference), address, platform, all_platforms=all_platforms)
+    graph, root = _read(session, images, reference.wanted, address, platform, all_platforms=all_platforms)
     return RegistryImage(address=address, images=images, graph=graph, root=root, reference=reference)
 
 
@@ -97,16 +97,12 @@ def _read(
     return graph, root
 
 
-def _ref(reference: Reference) -> str:
-    return reference.digest or reference.tag or "latest"
-
-
 def _open(session: Session, address: Address, *, connections: bool) -> tuple[Images, str]:
     """Find where the image is, and its tag or digest there."""
     if reference := address.reference:
         repository = session.repository(reference)
         fetcher = session.fetcher(repository) if connections else None
-        return RegistryImages(repository, fetcher), _ref(reference)
+        return RegistryImages(repository, fetcher), reference.wanted
     layout = Layout.read(address.directory)
     return LayoutImages(layout, session.cancellation), layout.image(address.name).digest
 
@@ -116,7 +112,7 @@ def open_target(session: Session, address: Address, source: Address) -> tuple[Wr
 
     None: by digest only. A directory becomes a layout.
     """
-    tag: str | None = "latest"
+    tag: str | None = DEFAULT_TAG
     if source.reference and (source.reference.tag or source.reference.digest):
         tag = source.reference.tag
     if reference := address.reference:
@@ -124,5 +120,5 @@ def open_target(session: Session, address: Address, source: Address) -> tuple[Wr
         return RegistryImages(session.repository(reference, push=True)), name
     name = address.name or source.name
     if name is None and source.reference:
-        name = str(source.reference.with_tag(tag or "latest"))
-    return LayoutImages(Layout.create(address.directory), session.cancellation), name or "latest"
+        name = str(source.reference.with_tag(tag or DEFAULT_TAG))
+    return LayoutImages(Layout.create(address.directory), session.cancellation), name or DEFAULT_TAG

@@ -15,6 +15,7 @@ from cogpack.errors import InputError
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?")
+DEFAULT_TAG = "latest"
 _DOCKER_HUB = "docker.io"
 HUB_NAMES = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
@@ -67,6 +68,11 @@ class Reference(msgspec.Struct, frozen=True):
     def name(self) -> str:
         """`registry/repository`, without tag and digest."""
         return f"{self.registry}/{self.repository}"
+
+    @property
+    def wanted(self) -> str:
+        """The digest or tag by which it is asked for: `latest`, where there is neither."""
+        return self.digest or self.tag or DEFAULT_TAG
 
     def with_digest(self, digest: Digest) -> "Reference":
         return Reference(self.registry, self.repository, None, digest)

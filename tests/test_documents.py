@@ -20,7 +20,6 @@ from cogpack.commands.copy import copy
 from cogpack.commands.inspect import inspect
 from cogpack.commands.pull import pull
 from cogpack.commands.pull_weights import pull_weights
-from cogpack.commands.verify_weights import joined_files
 from cogpack.digest import Digest, sha256
 from cogpack.documents import check, folded
 from cogpack.errors import CogpackError, DeniedError, InputError
@@ -28,6 +27,7 @@ from cogpack.http import Response, Trust
 from cogpack.images.layout import LayoutImages
 from cogpack.images.referrers import fallback_tag
 from cogpack.images.registry import RegistryImages
+from cogpack.layers.weights.join_document import joined_files
 from cogpack.layers.weights.safetensors import read_header
 from cogpack.layout import Layout
 from cogpack.lockfile.base_kinds import RegistryBase

@@ -20,7 +20,7 @@ def push(arguments: argparse.Namespace) -> None:
         plan(arguments)
         return
     from cogpack.commands.push import push
-    from cogpack.console import size_text
+    from cogpack.text import size_text
 
     def act(session: "Session") -> Answer:
         began = time.monotonic()
@@ -64,7 +64,7 @@ def plan(arguments: argparse.Namespace) -> None:
 
 
 def _sum(layers: Sequence["PlannedLayer"]) -> str:
-    from cogpack.console import count_text, size_text
+    from cogpack.text import count_text, size_text
 
     unasked = any(layer.moves is None for layer in layers)
     mounted = [layer for layer in layers if layer.mounts and not unasked]
@@ -82,21 +82,25 @@ def _sum(layers: Sequence["PlannedLayer"]) -> str:
     return f"{line}; {len(mounted)} {verb} from other repositories of the registry if it lets them, {size}"
 
 
-def layer_rows(layers: Sequence["PlannedLayer"]) -> list[str]:
-    from cogpack.console import size_text
+def _size(layer: "PlannedLayer | MovingLayer") -> str:
+    from cogpack.text import size_text
 
+    if layer.size is not None:
+        return size_text(layer.size)
+    return f"about {size_text(layer.about)}" if layer.about else "not built yet"
+
+
+def layer_rows(layers: Sequence["PlannedLayer"]) -> list[str]:
     rows = []
     for layer in layers:
         verdict = "mounts" if layer.mounts else {True: "moves", False: "there", None: ""}[layer.moves]
-        size = f"about {size_text(layer.about)}" if layer.about else "not built yet"
-        size = size if layer.size is None else size_text(layer.size)
         why = f" ({layer.compression})" if layer.compression else ""
-        rows.append(f"{verdict:<6} {size:>14}  {(layer.digest or '')[7:19]:<12}  {layer.name}{why}")
+        rows.append(f"{verdict:<6} {_size(layer):>14}  {(layer.digest or '')[7:19]:<12}  {layer.name}{why}")
     return rows
 
 
 def weight_rows(weights: Sequence["PlannedWeight"]) -> list[str]:
-    from cogpack.console import size_text
+    from cogpack.text import size_text
 
     rows = []
     for file in weights:
@@ -107,7 +111,7 @@ def weight_rows(weights: Sequence["PlannedWeight"]) -> list[str]:
 
 
 def file_rows(files: Sequence["PlannedFile"]) -> list[str]:
-    from cogpack.console import size_text
+    from cogpack.text import size_text
 
     links = {file.path: f" -> {file.target}" for file in files if file.target is not None}
     return [
@@ -174,10 +178,8 @@ def moving_rows(layers: "Sequence[MovingLayer]") -> list[str]:
 
     rows = []
     for layer in layers:
-        size = f"about {size_text(layer.about)}" if layer.about else "not built yet"
-        size = size if layer.size is None else size_text(layer.size)
         unsure = "" if layer.moves else " (perhaps: no run has read its files yet)"
-        rows.append(f"moves  {size:>14}  {layer.name}{unsure}")
+        rows.append(f"moves  {_size(layer):>14}  {layer.name}{unsure}")
     about = "" if all(layer.size is not None and layer.moves for layer in layers) else "about "
     total = sum(layer.size or layer.about or 0 for layer in layers if layer.moves)
     moving = sum(layer.moves is True for layer in layers)
@@ -193,7 +195,7 @@ def schema(arguments: argparse.Namespace) -> None:
 def inspect(arguments: argparse.Namespace) -> None:
     from cogpack.cli.schema_text import value_text
     from cogpack.commands.inspect import inspect
-    from cogpack.console import count_text, size_text
+    from cogpack.text import count_text, size_text
 
     def act(session: "Session") -> Answer:
         found = inspect(session, arguments.target, platform=arguments.platform)

@@ -19,7 +19,7 @@ _PASSWORD_LIMIT = 16 * 1024
 
 def copy(arguments: argparse.Namespace) -> None:
     from cogpack.commands.copy import copy
-    from cogpack.console import size_text
+    from cogpack.text import size_text
 
     def act(session: "Session") -> Answer:
         began = time.monotonic()
@@ -48,18 +48,16 @@ def pull(arguments: argparse.Namespace) -> None:
             raise InputError("--only weights are those of one image", next_step="name one --platform")
         pull_weights(arguments)
         return
+    if arguments.all_platforms and arguments.output is None:
+        raise InputError("an engine has images of one platform", next_step="leave out --all-platforms, or add -o DIR")
     from cogpack.commands.pull import pull
-    from cogpack.console import size_text
+    from cogpack.text import size_text
 
     def act(session: "Session") -> Answer:
         started = time.monotonic()
         if arguments.output:
             every = arguments.all_platforms
             pulled = pull(session, arguments.target, arguments.output, platform=arguments.platform, all_platforms=every)
-        elif arguments.all_platforms:
-            raise InputError(
-                "an engine has images of one platform", next_step="leave out --all-platforms, or add -o DIR"
-            )
         else:
             from cogpack.commands.pull_docker import CONTAINERD, DOCKER, PODMAN, pull_into
 
@@ -148,8 +146,8 @@ def explain_auth(arguments: argparse.Namespace) -> None:
 def serve(arguments: argparse.Namespace) -> None:
     import getpass
 
-    from cogpack.console import printable
     from cogpack.registry.server import Server, User
+    from cogpack.text import printable
 
     def password() -> str:
         if sys.stdin is not None and sys.stdin.isatty():

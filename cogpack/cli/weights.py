@@ -58,7 +58,7 @@ def verify_weights(arguments: argparse.Namespace) -> None:
 
 def pull_weights(arguments: argparse.Namespace) -> None:
     from cogpack.commands.pull_weights import pull_weights
-    from cogpack.console import count_text, size_text
+    from cogpack.text import count_text, size_text
 
     def act(session: "Session") -> Answer:
         pulled = pull_weights(session, arguments.target, arguments.output, platform=arguments.platform)

@@ -15,9 +15,10 @@ from cogpack.layout import Layout
 from cogpack.oci import Descriptor
 from cogpack.planning.known import known_layers, record_results
 from cogpack.planning.prepare import Prepared, open_project, prepare
-from cogpack.planning.targets import DEFAULT_TAG, no_text, push_reference
+from cogpack.planning.targets import no_text, push_reference
 from cogpack.planning.transfer import transfer
 from cogpack.project import Project
+from cogpack.reference import DEFAULT_TAG
 from cogpack.session import Session
 from cogpack.sinks.archive import ArchiveSink, names_archive
 from cogpack.sinks.daemon import DaemonSink

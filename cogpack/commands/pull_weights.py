@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from cogpack.commands.verify_weights import DOCUMENT_LIMIT, Joined, joined_files, weight_layers
 from cogpack.decompress import decompressed
 from cogpack.digest import Digest, Hasher, sha256
 from cogpack.disk import real_path
@@ -19,6 +18,7 @@ from cogpack.images.image import FoundImage, title
 from cogpack.images.interface import trying
 from cogpack.images.unfinished import check_free, unfinished
 from cogpack.images.unpack import LEVELS, Tree
+from cogpack.layers.weights.join_document import DOCUMENT_LIMIT, Joined, joined_files
 from cogpack.layers.weights.opaque import MANIFEST, JoinSource
 from cogpack.oci import Descriptor
 from cogpack.opening import open_image
@@ -54,7 +54,7 @@ def pull_weights(session: Session, target: str, output: Path, *, platform: str |
     image = open_image(session, target, platform, connections=True)
     real, short = real_path(output), image.digest[7:19]
     check_free(real, short)
-    layers = weight_layers(image)
+    layers = image.weight_layers
     if not layers:
         raise InputError(f"{image.name}: has no layer of weights", next_step="check the name and tag")
     joined = joined_files(_join_document(image), image.name)

@@ -16,11 +16,9 @@ def schema(session: Session) -> bytes:
     """
     project = find_described(session)
     decisions = _decisions(session, project)
-    python = python_minor(project.config)
-    version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "") if decisions else ""
-    described = describe_project(
-        project, sdk_version=version or "unlocked", python=decisions.base.python if decisions else python
-    )
+    version = decisions.sdk_version if decisions else ""
+    python = decisions.base.python if decisions else python_minor(project.config)
+    described = describe_project(project, sdk_version=version or "unlocked", python=python)
     for note in described.notes:
         session.progress.note(note)
     return described.document

@@ -52,8 +52,7 @@ def verify(session: Session, target: str) -> Verified:
     reference = parse_reference(session, target)
     prepared = prepare(session, open_project(session), writes=False, locked=True)
     images = session.images(reference)
-    wanted = reference.digest or reference.tag or "latest"
-    found = images.manifest(wanted)
+    found = images.manifest(reference.wanted)
     if found is None:
         raise InputError(f"{reference}: the registry has no such image", next_step="check the name and tag")
     if found.media_type in INDEX_TYPES:

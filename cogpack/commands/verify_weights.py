@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 from blake3 import blake3
@@ -17,35 +17,19 @@ from cogpack.layers.content import Blocks, LocalFile
 from cogpack.layers.fingerprints import hasher
 from cogpack.layers.weights import WEIGHTS, may_hold
 from cogpack.layers.weights.gguf import GgufHeader
-from cogpack.layers.weights.opaque import MANIFEST, PARTS
+from cogpack.layers.weights.join_document import DOCUMENT_LIMIT, Joined, joined_files
+from cogpack.layers.weights.opaque import MANIFEST
 from cogpack.layers.weights.safetensors import Tensor
 from cogpack.layers.weights.shards import ShardIndex
 from cogpack.layers.weights.splits import AnyHeader, read_any, read_local
 from cogpack.model_files import GGUF_PART, gguf_part, index_path
-from cogpack.oci import Descriptor, decode
+from cogpack.oci import decode
 from cogpack.opening import open_image
 from cogpack.planning.plan import PROJECT
 from cogpack.progress import counted
-from cogpack.runtime.contract import WORKING_DIRECTORY
 from cogpack.session import Session
 from cogpack.sizes import BLOCK
 from cogpack.untar import Untar
-
-DOCUMENT_LIMIT = 64 * 1024 * 1024
-
-
-_Size = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-_PARTS = 10_000
-"""Parts of all files that an image holds in parts; Docker takes 127 layers."""
-
-
-class Joined(msgspec.Struct, frozen=True):
-    """It is an item of join.json: a file that starts out in parts (path and size of each)."""
-
-    path: str
-    joined: str
-    size: _Size
-    parts: tuple[tuple[str, _Size], ...]
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,12 +56,6 @@ class _Held(msgspec.Struct):
     documents: dict[str, bytes] = {}
     tensors: dict[str, dict[str, tuple[Tensor, str]]] = {}
     keys: dict[str, str] = {}
-
-
-def weight_layers(image: FoundImage) -> list[Descriptor]:
-    """List the layers with weights; all of them in an image whose layers have no names."""
-    named = [layer for name, layer in image.layers if name.startswith(WEIGHTS)]
-    return named if any(name for name, _ in image.layers) else list(image.manifest.layers)
 
 
 def verify_weights(session: Session, target: str, against: Path) -> list[Checked]:
@@ -114,7 +92,7 @@ def verify_weights(session: Session, target: str, against: Path) -> list[Checked
 def _read_image(session: Session, held: _Held, image: FoundImage, files: Collection[str]) -> None:
     """Read what the image holds. `files`: the last names of those that are compared."""
     project = [layer for name, layer in image.layers if name == PROJECT]  # the config files that stand beside weights
-    for layer in [*weight_layers(image), *project]:
+    for layer in [*image.weight_layers, *project]:
         name = title(layer)
         if name.startswith(WEIGHTS) and not any(may_hold(name, file) for file in files):
             continue
@@ -184,43 +162,6 @@ def _read_tensors(held: _Held, path: str, stream: BinaryIO, size: int) -> None:
 
 def _keys(header: GgufHeader) -> str:
     return blake3(b"".join(pair.encoded for pair in header.pairs)).hexdigest()
-
-
-def joined_files(document: bytes | None, where: str) -> dict[str, Joined]:
-    """List the files of a join.json, by path; one that can't be of ours is an `InputError`."""
-    if document is None:
-        return {}
-    where = f"{where}: /{MANIFEST}"
-    items = decode(document, list[Joined], where=where)
-
-    def bad(why: str) -> InputError:
-        return InputError(f"{where}: {why}", next_step="don't use this image")
-
-    if sum(len(item.parts) for item in items) > _PARTS:
-        raise bad(f"more than {_PARTS} parts")
-    seen: set[str] = set()
-    for item in items:
-        for path in (item.path, *(part for part, _ in item.parts)):
-            if not _is_plain(path) or path in seen:
-                raise bad(f"the path {path!r:.200} is no file's, or there twice")
-            seen.add(path)
-        if odd := [part for part, _ in item.parts if not part.startswith(f"/{PARTS}/")]:
-            raise bad(f"the part {odd[0]!r:.200} is not below /{PARTS}")
-        if not item.parts or sum(size for _, size in item.parts) != item.size:
-            raise bad(f"the parts of {item.path!r:.200} are not of its {item.size} bytes")
-    files = {item.path.lstrip("/"): item for item in items}
-    for path in files:
-        if above := [path[:at] for at, sign in enumerate(path) if sign == "/" and path[:at] in files]:
-            raise bad(f"/{above[0]:.200} is a file and a directory")
-    return files
-
-
-def _is_plain(path: str) -> bool:
-    """Tell whether it is absolute, in the one spelling of a file's path, and not the source directory itself."""
-    names = path.split("/")
-    return (
-        path.startswith("/") and path != WORKING_DIRECTORY and not {"", ".", ".."} & set(names[1:]) and "\0" not in path
-    )
 
 
 def _check(file: LocalFile, relative: str, held: _Held, joined: Mapping[str, Joined], where: str) -> Checked:

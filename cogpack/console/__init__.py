@@ -11,8 +11,7 @@ from cogpack.console.lines import Lines, noted
 from cogpack.console.live import Live, reflows
 from cogpack.notes import Note
 from cogpack.policy import in_ci
-from cogpack.progress import Cancellation, Progress
-from cogpack.text import count_text, of_text, printable, shortened, size_text, time_text
+from cogpack.progress import Cancellation
 
 
 def open_progress(
@@ -30,7 +29,4 @@ def open_progress(
     return Lines(sys.stderr, cancellation, quiet=quiet, told=told)
 
 
-__all__ = [
-    "Lines", "Live", "Progress", "count_text", "of_text", "open_progress", "printable", "shortened",
-    "size_text", "time_text",
-]  # fmt: skip
+__all__ = ["Lines", "Live", "open_progress"]

@@ -9,6 +9,7 @@ from cogpack.errors import InputError
 from cogpack.images.address import Address
 from cogpack.images.graph import Graph, Node
 from cogpack.images.interface import Images
+from cogpack.layers.weights import WEIGHTS
 from cogpack.oci import (
     DOCKER_CONFIG,
     LAYER_NAME,
@@ -57,6 +58,12 @@ class FoundImage(msgspec.Struct, frozen=True, kw_only=True):
     def layers(self) -> list[tuple[str, Descriptor]]:
         """List name ("" where nobody gave one) and descriptor of each layer, bottom first."""
         return [((layer.annotations or {}).get(LAYER_NAME, ""), layer) for layer in self.manifest.layers]
+
+    @property
+    def weight_layers(self) -> list[Descriptor]:
+        """List the layers with weights; all of them in an image whose layers have no names."""
+        named = [layer for name, layer in self.layers if name.startswith(WEIGHTS)]
+        return named if any(name for name, _ in self.layers) else list(self.manifest.layers)
 
     def config(self) -> ImageConfig:
         """Read its image config."""

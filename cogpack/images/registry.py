@@ -13,7 +13,7 @@ from cogpack.images.image import FoundImage, title
 from cogpack.images.interface import Blobs
 from cogpack.images.referrers import add_to_fallback, check_count, fallback_entries, of_type
 from cogpack.oci import CONFIG_LIMIT, MANIFEST_TYPES, OCI_INDEX, Descriptor, FoundManifest, Index, decode
-from cogpack.reference import Reference
+from cogpack.reference import DEFAULT_TAG, Reference
 from cogpack.registry.pull.connections import Fetcher
 from cogpack.registry.repository import Repository
 
@@ -141,7 +141,7 @@ class RegistryImage(FoundImage, frozen=True, kw_only=True):
     @property
     def with_tag(self) -> str:
         """Name it HOST/NAME:TAG; a digest is no tag, but engines and archives want one."""
-        tag = self.reference.tag or ("latest" if self.reference.digest is None else self.digest[7:19])
+        tag = self.reference.tag or (DEFAULT_TAG if self.reference.digest is None else self.digest[7:19])
         return str(self.reference.with_tag(tag))
 
 

@@ -79,6 +79,11 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
             if not names.issuperset((clash.wheel, *clash.over)):
                 raise InputError(f"{FILE}: a clash of wheels that are not in it", next_step="run cogpack lock")
 
+    @property
+    def sdk_version(self) -> str:
+        """Tell the version of Cog's SDK, "" where it is not among the wheels."""
+        return next((wheel.version for wheel in self.wheels if wheel.name == "cog"), "")
+
 
 class Result(LockTable, frozen=True, kw_only=True):
     """What the layer of `key` came out as. The key covers the codec, so there is one result a codec."""

@@ -242,7 +242,6 @@ def _run(config: Config, decisions: Decisions, described: Described, *, joins: b
             f"the OpenAPI schema has {len(described.document)} bytes; {contract.LABEL_LIMIT} fit in an image",
             next_step="shorten the choices and descriptions of the predictor's inputs",
         )
-    sdk_version = next((wheel.version for wheel in decisions.wheels if wheel.name == "cog"), "")
     return Run(
         environment=contract.environment(config, concurrency=described.concurrency),
         path=f"/{contract.VENV}/bin",
@@ -254,7 +253,7 @@ def _run(config: Config, decisions: Decisions, described: Described, *, joins: b
             config,
             concurrency=described.concurrency,
             schema=described.document,
-            sdk_version=sdk_version,
+            sdk_version=decisions.sdk_version,
             pip_freeze=_freeze(decisions.wheels),
         ),
     )

@@ -7,10 +7,8 @@ import msgspec
 from cogpack.errors import InputError
 from cogpack.opening import tell_of_hub
 from cogpack.project import Project
-from cogpack.reference import TAG, Reference
+from cogpack.reference import DEFAULT_TAG, TAG, Reference
 from cogpack.session import Session
-
-DEFAULT_TAG = "latest"
 
 
 class PushTarget(msgspec.Struct, frozen=True, kw_only=True):

@@ -71,7 +71,7 @@ def _diff_id(text: str, reference: Reference) -> DiffID:
 def _manifest(reference: Reference, platform: Platform, images: Images) -> tuple[Manifest, Digest, bytes]:
     """Give the image's manifest, that one's digest, and its config."""
     where = f"cogpack.base: {reference}"
-    graph = read_graph(images.manifest, reference.digest or reference.tag or "latest", where=where, platform=platform)
+    graph = read_graph(images.manifest, reference.wanted, where=where, platform=platform)
     node = graph.nodes[-1]
     assert isinstance(node.document, Manifest)
     if node.foreign:

@@ -1,8 +1,8 @@
 """Weights are split for the fastest plain pull, usable in place, and moved only where they changed.
 
 `arrangement`: weights in layers · `splits`: one model file into many · `safetensors`, `shards`, `gguf`: along tensors ·
-`opaque`: into pieces that are joined at start · `remote`: files of servers · `probe`: what zstd would leave ·
-`complete`: what a loader would miss.
+`opaque`: into pieces that are joined at start · `join_document`: which these are, of an image · `remote`: files of
+servers · `probe`: what zstd would leave · `complete`: what a loader would miss.
 """
 
 from cogpack.layers.weights.arrangement import (
