@@ -23,7 +23,7 @@ from cogpack.run_lines.effects import (
     touched,
 )
 from cogpack.run_lines.expansion import Surroundings
-from cogpack.run_lines.known import Known
+from cogpack.run_lines.known import Known, without_cache_mounts
 
 __all__ = [
     "Clone",
@@ -46,4 +46,5 @@ __all__ = [
     "settled",
     "told",
     "touched",
+    "without_cache_mounts",
 ]

@@ -55,11 +55,12 @@ _READ_VARIABLES = frozenset({"curl", "wget", "pget", "git"})
 
 
 def without_cache_mounts(command: str) -> str:
-    """Take the flags of Dockerfile's RUN that only mount a cache off a line: the image is the same without them."""
-    while match := re.match(r"\s*--mount=(\S+)\s+", command):
-        if not re.search(r"(?:^|,)type=cache(?:,|$)", match[1]):
+    """Blank the flags of Dockerfile's RUN that only mount a cache: the image is the same without them, and what follows
+    keeps its place in the line."""
+    while match := re.match(r"\s*--mount=(\S+)(?=\s)", command):
+        if "type=cache" not in match[1].split(","):
             break
-        command = command[match.end() :]
+        command = " " * match.end() + command[match.end() :]
     return command
 
 
@@ -68,7 +69,7 @@ def meaning(command: str, site: Site) -> Meaning:
     line = without_cache_mounts(command)
     if line.lstrip().startswith("--"):
         return Unknown("a flag of Dockerfile's RUN that is more than a cache", line.split()[0])
-    if line.lstrip().startswith("["):
+    if _is_list_of_words(line):
         return Unknown("a list of words, which Dockerfile's RUN starts without a shell")
     found = simple_commands(line, site.surroundings)
     if isinstance(found, Unknown):
@@ -83,6 +84,14 @@ def meaning(command: str, site: Site) -> Meaning:
             site = site.after(effect)
         effects += done
     return Known(settled(effects))
+
+
+def _is_list_of_words(line: str) -> bool:
+    try:
+        msgspec.json.decode(line, type=list[str])
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def simple_commands(line: str, surroundings: Surroundings) -> tuple[Command, ...] | Unknown:

@@ -221,6 +221,8 @@ UNKNOWN = {
     f"curl -Lo /usr/local/bin/pip {URL} && pip install a": "/usr/local/bin/pip may be another pip",
     "--mount=type=secret,id=a pip install a": "a flag of Dockerfile's RUN that is more than a cache",
     '["pip", "install", "a"]': "a list of words, which Dockerfile's RUN starts without a shell",
+    "[ -e /x ] && pip install a": "the command's name is known only where it runs: '[' at character 1",
+    "--mount=type=cache,target=/c  pip install a | tee /x": "pipes and || are not read here: '|' at character 45",
     "pip install a | tee /x": "pipes and || are not read here: '|' at character 15",
 }
 
