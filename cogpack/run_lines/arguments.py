@@ -37,11 +37,13 @@ class Table:
     """Names the options of a program that are understood.
 
     `text` has a line an option, all its names: "-o --output=" takes a value, "-L --location" none; a "!" before them is
-    an option that is known and refused, with what follows them as the reason.
+    an option that is known and refused, with what follows them as the reason. `equals`: `--output=VALUE` is one word
+    with its value, as for all programs but curl.
     """
 
-    def __init__(self, program: str, text: str) -> None:
+    def __init__(self, program: str, text: str, *, equals: bool = True) -> None:
         self.program = program
+        self.equals = equals
         self.valued: set[str] = set()
         self.refused: dict[str, str] = {}
         self.names: dict[str, str] = {}
@@ -67,7 +69,7 @@ class Table:
             if not word.startswith("-") or word == "-":
                 operands.append(word)
                 continue
-            written, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
+            written, equals, value = word.partition("=") if self.equals and word.startswith("--") else (word, "", "")
             if word not in self.names and not word.startswith("--"):
                 written, value = word[:2], word[2:]
                 if value and self._long(written) not in self.valued:

@@ -43,6 +43,7 @@ _CURL = Table(
     ! -J --remote-header-name the server names the file
     ! -C --continue-at= what is there already is continued
     """,
+    equals=False,
 )
 _WGET = Table(
     "wget",

@@ -41,7 +41,7 @@ KNOWN: dict[str, tuple[Effect, ...]] = {
     # curl
     f"curl -o /bin/tool -L {URL}": (Fetch(url=URL, path="/bin/tool"),),
     f"curl -fsSL {URL} -o/opt/tool": (Fetch(url=URL, path="/opt/tool"),),
-    f"curl --location --output=/opt/tool {URL}": (Fetch(url=URL, path="/opt/tool"),),
+    f"curl --location --output /opt/tool {URL}": (Fetch(url=URL, path="/opt/tool"),),
     f"curl -o /opt/tool {URL}": (Fetch(url=URL, path="/opt/tool", redirects=False),),
     f"curl -L --create-dirs -o /opt/a/tool {URL}": (Fetch(url=URL, path="/opt/a/tool", parents=True),),
     f"cd /opt && curl -LO {URL}": (Fetch(url=URL, path="/opt/tool"),),
@@ -161,6 +161,7 @@ UNKNOWN = {
     f"curl {URL}": "curl is known only with one file to write, by -o PATH or -O",
     f"curl -kLo /x {URL}": "-k of curl: the server is not asked who it is",
     f"curl -H 'a: b' -o /x {URL}": "-H of curl: the request has headers of its own",
+    f"curl --output=/x {URL}": "--output=/x of curl is not known here",
     f"curl -o /x --new-option {URL}": "--new-option of curl is not known here",
     "curl -o /x ftp://h.example/a": "ftp://h.example/a is no address of http or https",
     "curl -o /x https://u:p@h.example/a": "the address has a login in it",
