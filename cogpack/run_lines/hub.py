@@ -36,7 +36,7 @@ _DOWNLOAD = Table(
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 _KINDS: Mapping[str, Literal["model", "dataset", "space"]] = {"model": "model", "dataset": "dataset", "space": "space"}
 _IGNORED = {"resume_download", "local_dir_use_symlinks", "max_workers", "etag_timeout", "library_name", "tqdm_class"}
-_OF_ANOTHER_HUB = ("HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+_OF_ANOTHER_HUB = ("HF_ENDPOINT", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _ARGUMENTS = {
     "snapshot_download": ("repo_id",),
     "hf_hub_download": ("repo_id", "filename"),
@@ -171,8 +171,8 @@ def _download(command: Command, site: Site, arguments: Mapping[str, object]) -> 
         files=files,
         include=_texts(left, "allow_patterns"),
         exclude=_texts(left, "ignore_patterns"),
-        cache="" if directory else site.path(command, cache or _cache(command)),
-        directory=site.path(command, directory) if directory else "",
+        cache="" if directory else _place(command, cache or _cache(command), site),
+        directory=_place(command, directory, site) if directory else "",
     )
     if more := [name for name, value in left.items() if name not in _IGNORED and value is not None]:
         raise NotKnownError(f"{more[0]} of a download from the hub is not known here")
@@ -181,16 +181,19 @@ def _download(command: Command, site: Site, arguments: Mapping[str, object]) -> 
     return found
 
 
+def _place(command: Command, path: str, site: Site) -> str:
+    if path.startswith("~") or "$" in path:
+        raise NotKnownError(f"{path} is a path that the hub's library expands itself")
+    return site.path(command, path)
+
+
 def _cache(command: Command) -> str:
     """Where huggingface_hub keeps what it downloads (its docs, "Environment variables")."""
     environment = command.environment
-    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
-        if environment.get(name):
-            return environment[name]
-    home = environment.get("HF_HOME") or posixpath.join(
-        environment.get("XDG_CACHE_HOME") or posixpath.join(environment.get("HOME") or "/root", ".cache"), "huggingface"
-    )
-    return posixpath.join(home, "hub")
+    base = environment.get("XDG_CACHE_HOME", posixpath.join(environment["HOME"], ".cache"))
+    home = environment.get("HF_HOME", posixpath.join(base, "huggingface"))
+    legacy = environment.get("HUGGINGFACE_HUB_CACHE", posixpath.join(home, "hub"))
+    return environment.get("HF_HUB_CACHE", legacy)
 
 
 def _text(arguments: dict[str, object], name: str) -> str:

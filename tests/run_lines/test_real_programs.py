@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shutil
 import stat
 import subprocess
@@ -19,6 +20,7 @@ from packaging.requirements import Requirement
 from cogpack.run_lines import (
     Clone,
     Fetch,
+    HubDownload,
     Known,
     Link,
     MakeDirectories,
@@ -146,6 +148,21 @@ def test_a_line_does_what_it_is_known_to_do(line: str, server: str, tmp_path: Pa
             case _:
                 assert not isinstance(effect, SetMode), "done to the file that it means"
     assert {path: Path(path).read_text() for path in written} == written
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME"]),
+        st.sampled_from(["/x", "/y/z"]),
+    )
+)
+def test_the_hubs_cache_is_where_its_library_has_it(environment: dict[str, str]) -> None:
+    constants = pytest.importorskip("huggingface_hub.constants", reason="huggingface_hub is not installed")
+    line = "hf download owner/model"
+    found = meaning(line, Site(surroundings=Surroundings(environment={"HOME": "/h", **environment})))
+    with patch.dict(os.environ, {"HOME": "/h", **environment}, clear=True):
+        expected = runpy.run_path(constants.__file__)["HF_HUB_CACHE"]
+    assert found == Known((HubDownload(repository="owner/model", cache=expected),))
 
 
 FLAGS = "-U --upgrade --no-deps --pre --force-reinstall -I -q -v -qU --no-index --no-build-isolation --prefer-binary"
