@@ -14,9 +14,9 @@ import msgspec
 
 from cogpack.config import RunStep
 from cogpack.run_lines.effects import Fetch, MakeDirectories, SetMode, touched
-from cogpack.run_lines.expansion import Surroundings
-from cogpack.run_lines.known import Known, Unknown, meaning, simple_commands, without_cache_mounts
-from cogpack.run_lines.shell import Script, parse
+from cogpack.run_lines.expansion import Surroundings, commands
+from cogpack.run_lines.known import Known, Unknown, meaning, without_cache_mounts
+from cogpack.run_lines.shell import Refusal, RefusedError, parse
 from cogpack.run_lines.site import Site, within
 
 
@@ -120,10 +120,11 @@ def _impossible(line: str, surroundings: Surroundings) -> Impossible | None:
     if re.match(r"\s*--security=insecure\s", line):
         return Impossible("--security=insecure: the step wants more rights than any build here gives")
     script = parse(line)
-    if not isinstance(script, Script) or not script.lists:
+    if isinstance(script, Refusal) or not script.lists:
         return None
-    found = simple_commands(line, surroundings)
-    if isinstance(found, Unknown):
+    try:
+        found = tuple(commands(script, surroundings))
+    except RefusedError:
         return None
     begins = script.lists[-1][0].at
     for command in found:

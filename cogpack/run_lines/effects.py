@@ -101,7 +101,7 @@ class PipRequirement(msgspec.Struct, frozen=True):
 
 
 class PipInstall(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """Stands for `pip install`. `files` and `constraints` are files of the project, relative to it.
+    """Stands for `pip install`. `files` and `constraints`: paths, in the project or an earlier `Clone`.
 
     `installer`: whose resolution it is; mim chooses mmcv's wheels by the torch that is there. `environment`: what the
     line hands to builds.

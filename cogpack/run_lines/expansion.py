@@ -1,22 +1,49 @@
 """A script's words become what the programs receive (XCU 2.6), where that is sure, in the order in which they run.
 
-Each word gives one argument: what the shell would split, drop or look for among the files is refused. A pattern stays
-as it is in the directory where lines begin, since nothing lies there (what a known line writes lies elsewhere), which
-is how `pip install NAME[extra]` reaches pip.
+Each word gives one argument: what the shell would split, drop or find among the files is refused. A pattern that none
+can match stays as it is, which is how `pip install NAME[extra]` reaches pip: where a line begins, the files are known.
 """
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Literal, NoReturn
 
 import msgspec
 
 from cogpack.run_lines.shell import Redirect, RefusedError, Script, SimpleCommand, Text, Tilde, Uname, Variable, Word
 
+ROOT = frozenset(
+    [
+        "bin",
+        "boot",
+        "dev",
+        "etc",
+        "home",
+        "lib",
+        "lib32",
+        "lib64",
+        "libx32",
+        "media",
+        "mnt",
+        "opt",
+        "proc",
+        "root",
+        "run",
+        "sbin",
+        "srv",
+        "sys",
+        "tmp",
+        "usr",
+        "var",
+    ]
+)
+"""What lies in the root of a Linux image (FHS 3.0)."""
+
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
-    """Says where a line of `build.run` begins: nothing lies in `directory`, since the project comes later.
+    """Says where a line of `build.run` begins: in `directory`, the base image's, in which `entries` lie. The `project`
+    gets its directory later.
 
     `environment`: the image's, what cog.yaml sets among it; steps run as root, whose HOME it needn't name.
     `python`: the version, as "3.11".
@@ -25,7 +52,9 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
     environment: Mapping[str, str] = {}
     architecture: Literal["amd64", "arm64"] = "amd64"
-    directory: str = "/src"
+    directory: str = "/"
+    entries: frozenset[str] = ROOT
+    project: str = "/src"
     python: str = ""
     weights: tuple[str, ...] = ()
 
@@ -60,6 +89,7 @@ _SHELLS_OWN = re.compile(
 )
 """Variables that a shell makes itself, or that change how it reads and finds what follows (dash(1), bash(1))."""
 
+_BEGINNING = re.compile(r"([^*?\[/]*)(.?)", re.DOTALL)
 _SPLITS = frozenset(" \t\n*?[")
 _SPECIAL = frozenset(
     {"break", "continue", "eval", "exec", "exit", "export", "readonly", "return", "set", "shift", "times", "trap"}
@@ -68,33 +98,37 @@ _SPECIAL = frozenset(
 """Builtins that work on the shell itself (XCU 2.15 and more)."""
 
 
-def commands(script: Script, surroundings: Surroundings) -> tuple[Command, ...]:
-    """Give the commands in order, with `cd`, `export` and assignments done; raise `RefusedError` at what isn't sure."""
-    shell = _Shell(surroundings)
+def commands(script: Script, surroundings: Surroundings, entries: Collection[str] | None = None) -> Iterator[Command]:
+    """Give the commands in order, with `cd`, `export` and assignments done; raise `RefusedError` at what isn't sure.
+
+    `entries`: what lies in the directory of the beginning, to which is added what the commands given so far have made.
+    """
+    shell = _Shell(surroundings, surroundings.entries if entries is None else entries)
     for number, each in enumerate(script.lists, 1):
         for command in each:
-            shell.run(command, last=number == len(script.lists))
-    return tuple(shell.found)
+            if (found := shell.run(command, last=number == len(script.lists))) is not None:
+                yield found
 
 
 class _Shell:
     """Stands for the shell that runs a line: its variables, and where it is."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: Surroundings, entries: Collection[str]) -> None:
         self.surroundings = surroundings
+        self.entries = entries
         self.values = {"HOME": "/root", **surroundings.environment}
         self.exported = set(self.values)
         self.assigned: dict[str, str] = {}
         self.directory = surroundings.directory
-        self.found: list[Command] = []
 
-    def run(self, command: SimpleCommand, *, last: bool) -> None:
+    def run(self, command: SimpleCommand, *, last: bool) -> Command | None:
+        """Do what a command does to the shell, or give it as it is started."""
         words = tuple(map(self.expanded, command.words))
         assigned = self.assignments(command)
         if not words:
             self.values |= assigned
             self.assigned |= {name: value for name, value in assigned.items() if name in self.exported}
-            return
+            return None
         if words[0] in _SPECIAL and assigned:
             _refuse(command, words[0], "shells disagree on a variable before this command")
         if words[0] == "cd":
@@ -105,16 +139,15 @@ class _Shell:
             _refuse(command, words[0], "the shell itself is changed in a way that is not read here")
         else:
             own = self.assigned | assigned
-            self.found.append(
-                Command(
-                    words=words,
-                    environment={name: self.values[name] for name in self.exported if name in self.values} | own,
-                    assigned=own,
-                    directory=self.directory,
-                    outputs=tuple(map(self.output, command.redirects)),
-                    at=command.at,
-                )
+            return Command(
+                words=words,
+                environment={name: self.values[name] for name in self.exported if name in self.values} | own,
+                assigned=own,
+                directory=self.directory,
+                outputs=tuple(map(self.output, command.redirects)),
+                at=command.at,
             )
+        return None
 
     def assignments(self, command: SimpleCommand) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -139,8 +172,8 @@ class _Shell:
         if "CDPATH" in self.values:
             _refuse(command, "cd", "CDPATH says where cd leads")
         self.directory = posixpath.normpath(posixpath.join(self.directory, words[1])).replace("//", "/")
-        if self.directory.startswith(self.surroundings.directory.rstrip("/") + "/"):
-            _refuse(command, words[1], "a directory where nothing lies when a line begins")
+        if f"{self.directory}/".startswith(f"{self.surroundings.project}/"):
+            _refuse(command, words[1], "the project's directory, which comes later")
 
     def export(self, command: SimpleCommand, words: tuple[str, ...]) -> None:
         if command.redirects:
@@ -159,9 +192,16 @@ class _Shell:
         if word.is_pattern and self.directory != self.surroundings.directory:
             _refuse(word, "", "a pattern, where files may lie that match it")
         text = "".join(self.value(part, word, whole=False) for part in word.parts)
-        if word.is_pattern and text.startswith(("/", ".", "*", "?", "[")):
+        if word.is_pattern and self.may_match(text):
             _refuse(word, text, "a pattern, for which the shell looks among the files")
         return text
+
+    def may_match(self, pattern: str) -> bool:
+        """Tell by the characters before the first special one whether a file may match."""
+        begin, special = _BEGINNING.match(pattern).groups()  # type: ignore[union-attr]
+        if pattern.startswith(("/", ".")):
+            return True
+        return any(entry == begin if special == "/" else entry.startswith(begin) for entry in self.entries)
 
     def value(self, part: Text | Variable | Uname | Tilde, word: Word, *, whole: bool) -> str:
         """Give a part's text; `whole`: the shell doesn't split it there."""

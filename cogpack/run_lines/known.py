@@ -10,9 +10,9 @@ import msgspec
 from cogpack.run_lines import downloads, files, git, hub
 from cogpack.run_lines.arguments import NotKnownError
 from cogpack.run_lines.effects import Effect, settled
-from cogpack.run_lines.expansion import Command, Surroundings, commands
+from cogpack.run_lines.expansion import Command, commands
 from cogpack.run_lines.pip import pip
-from cogpack.run_lines.shell import RefusedError, Script, parse
+from cogpack.run_lines.shell import Refusal, RefusedError, parse
 from cogpack.run_lines.site import Reader, Site
 
 
@@ -71,18 +71,23 @@ def meaning(command: str, site: Site) -> Meaning:
         return Unknown("a flag of Dockerfile's RUN that is more than a cache", line.split()[0])
     if _is_list_of_words(line):
         return Unknown("a list of words, which Dockerfile's RUN starts without a shell")
-    found = simple_commands(line, site.surroundings)
-    if isinstance(found, Unknown):
-        return found
+    script = parse(line)
+    if isinstance(script, Refusal):
+        return Unknown(str(script))
     effects: list[Effect] = []
-    for each in found:
-        try:
-            done = _effects(each, site)
-        except NotKnownError as unknown:
-            return Unknown(unknown.reason, each.words[0])
-        for effect in done:
-            site = site.after(effect)
-        effects += done
+    entries = set(site.entries)
+    program = ""
+    try:
+        for each in commands(script, site.surroundings, entries):
+            program = each.words[0]
+            for effect in _effects(each, site):
+                site = site.after(effect)
+                entries |= site.entries
+                effects.append(effect)
+    except RefusedError as refused:
+        return Unknown(str(refused.refusal))
+    except NotKnownError as unknown:
+        return Unknown(unknown.reason, program)
     return Known(settled(effects))
 
 
@@ -92,17 +97,6 @@ def _is_list_of_words(line: str) -> bool:
     except msgspec.DecodeError:
         return False
     return True
-
-
-def simple_commands(line: str, surroundings: Surroundings) -> tuple[Command, ...] | Unknown:
-    """Give the commands of a line, or say why the shell's part of it isn't read."""
-    script = parse(line)
-    if not isinstance(script, Script):
-        return Unknown(str(script))
-    try:
-        return commands(script, surroundings)
-    except RefusedError as refused:
-        return Unknown(str(refused.refusal))
 
 
 def _effects(command: Command, site: Site) -> Sequence[Effect]:

@@ -12,7 +12,7 @@ from cogpack.run_lines.addresses import address, last_part
 from cogpack.run_lines.arguments import NotKnownError, Table
 from cogpack.run_lines.effects import Effect, PipInstall, PipRequirement, PipUninstall
 from cogpack.run_lines.expansion import Command
-from cogpack.run_lines.site import Site, absolute
+from cogpack.run_lines.site import Site, absolute, within
 
 _GENERAL = """
     -q --quiet
@@ -168,15 +168,17 @@ def _index(url: str) -> str:
 
 
 def _files(names: Sequence[str], command: Command, site: Site) -> tuple[str, ...]:
-    """Give files of the project by their paths in it."""
+    """Give files of a clone, or of the project, for which a relative name stands where lines begin."""
     found = []
     for name in names:
         if _SCHEME.match(name):
             raise NotKnownError(f"{name} is a requirements file of the network")
         path = absolute(command.directory, name)
-        if not site.is_source(path):
-            raise NotKnownError(f"{path} is a requirements file outside of the project")
-        found.append(path.removeprefix(site.surroundings.directory).lstrip("/"))
+        if not (site.is_source(path) or any(within(path, clone) for clone in site.clones)):
+            if name.startswith("/") or command.directory != site.surroundings.directory or path in site.files:
+                raise NotKnownError(f"{path} is a requirements file that is neither the project's nor a clone's")
+            path = absolute(site.surroundings.project, name)
+        found.append(path)
     return tuple(found)
 
 

@@ -47,11 +47,19 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
                 return msgspec.structs.replace(self, links=self.links | {path})
         return self
 
+    @property
+    def entries(self) -> frozenset[str]:
+        """What lies in the directory where lines begin."""
+        root = self.surroundings.directory.rstrip("/") + "/"
+        made = {*self.files, *self.directories, *self.links}
+        below = {path.removeprefix(root).partition("/")[0] for path in made if path.startswith(root)}
+        return self.surroundings.entries | below
+
     def path(self, command: Command, text: str) -> str:
         """Resolve a path that a command writes to; `NotKnownError` where it isn't sure that it may."""
         path = absolute(command.directory, text)
         if self.is_source(path):
-            raise NotKnownError(f"{path} lies in {self.surroundings.directory}, where the project comes")
+            raise NotKnownError(f"{path} lies in {self.surroundings.project}, where the project comes")
         for root in _NOT_OF_THE_IMAGE:
             if within(path, root):
                 raise NotKnownError(f"{path} is no part of an image")
@@ -64,7 +72,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         return path
 
     def is_source(self, path: str) -> bool:
-        return within(path, self.surroundings.directory)
+        return within(path, self.surroundings.project)
 
 
 Reader: TypeAlias = Callable[[Command, Site], tuple[Effect, ...]]

@@ -42,6 +42,7 @@ KNOWN: dict[str, tuple[Effect, ...]] = {
     f"curl -o /bin/tool -L {URL}": (Fetch(url=URL, path="/bin/tool"),),
     f"curl -fsSL {URL} -o/opt/tool": (Fetch(url=URL, path="/opt/tool"),),
     f"curl --location --output /opt/tool {URL}": (Fetch(url=URL, path="/opt/tool"),),
+    f"curl -Lo tool {URL}": (Fetch(url=URL, path="/tool"),),
     f"curl -o /opt/tool {URL}": (Fetch(url=URL, path="/opt/tool", redirects=False),),
     f"curl -L --create-dirs -o /opt/a/tool {URL}": (Fetch(url=URL, path="/opt/a/tool", parents=True),),
     f"cd /opt && curl -LO {URL}": (Fetch(url=URL, path="/opt/tool"),),
@@ -75,6 +76,10 @@ KNOWN: dict[str, tuple[Effect, ...]] = {
     "mkdir /d && ln -s /a/b /d": (MakeDirectories(paths=("/d",)), Link(target="/a/b", path="/d/b", inside=False)),
     # git
     "git clone https://h.example/o/name.git /x": (Clone(url="https://h.example/o/name.git", directory="/x"),),
+    "git clone https://h.example/o/n && pip install -r n/r.txt -c /n/c.txt -r q.txt": (
+        Clone(url="https://h.example/o/n", directory="/n"),
+        PipInstall(files=("/n/r.txt", "/src/q.txt"), constraints=("/n/c.txt",)),
+    ),
     "cd /opt && git clone -q -b v1 --depth=1 --recursive https://h.example/o/name.git/": (
         Clone(url="https://h.example/o/name.git/", directory="/opt/name", branch="v1", depth=1, submodules=True),
     ),
@@ -124,7 +129,7 @@ KNOWN: dict[str, tuple[Effect, ...]] = {
     ),
     "pip install -i https://i.example --extra-index-url https://e.example -f https://f.example/x.html -r r/a.txt": (
         PipInstall(
-            files=("r/a.txt",),
+            files=("/src/r/a.txt",),
             options=Options(
                 index_url="https://i.example",
                 extra_index_urls=("https://e.example",),
@@ -166,7 +171,7 @@ UNKNOWN = {
     "curl -o /x ftp://h.example/a": "ftp://h.example/a is no address of http or https",
     "curl -o /x https://u:p@h.example/a": "the address has a login in it",
     "curl -o /x 'https://h.example/{a,b}'": "curl makes several addresses of one with braces or brackets",
-    f"curl -o tool {URL}": "/src/tool lies in /src, where the project comes",
+    f"curl -o src/tool {URL}": "/src/tool lies in /src, where the project comes",
     f"curl -o ../tool {URL}": "../tool has .. in it, which leads where links do",
     f"curl -o /weights/model {URL}": "/weights/model meets the managed weights at /weights/model",
     f"curl -o /weights {URL}": "/weights meets the managed weights at /weights/model",
@@ -182,7 +187,7 @@ UNKNOWN = {
     f"wget -O - {URL}": "wget writes to its output, not to a file",
     f"wget --no-check-certificate -O /x {URL}": "--no-check-certificate of wget: the server is not asked who it is",
     "chmod +x /usr/bin/python3": "no known line before it has made /usr/bin/python3",
-    "echo a > b": "/src/b lies in /src, where the project comes",
+    "echo a > src/b": "/src/b lies in /src, where the project comes",
     "echo 'a\\n' > /b": "echo of a backslash is not the same in all shells",
     "echo -e a > /b": "echo -e is not the same in all shells",
     "printf '%d' 1 > /b": "of printf's formats only %s, %%, \\n, \\t and \\\\ are known",
@@ -190,7 +195,7 @@ UNKNOWN = {
     "ln /a /b": "a hard link",
     "git clone git@h.example:o/n /x": "git@h.example:o/n is no address of http or https",
     "git clone https://h.example/o/n?a /x": "https://h.example/o/n?a is no address of a repository alone",
-    "git clone https://h.example/o/n": "/src/n lies in /src, where the project comes",
+    "git clone https://h.example/o/n /src/n": "/src/n lies in /src, where the project comes",
     "git -C /x checkout a": "no known line before it has cloned /x",
     "git lfs install": "git lfs is not known here",
     "python -c 'import os; os.remove(\"/x\")'": "Python that does more than download from the hub: import os",
@@ -200,7 +205,7 @@ UNKNOWN = {
     "python -c \"from huggingface_hub import snapshot_download as s; s('o/m', token='t')\"": (
         "token of a download from the hub is not known here"
     ),
-    "python -c \"from huggingface_hub import snapshot_download as s; s('o/m', local_dir='x')\"": (
+    "python -c \"from huggingface_hub import snapshot_download as s; s('o/m', local_dir='/src/x')\"": (
         "/src/x lies in /src, where the project comes"
     ),
     "HF_TOKEN=t hf download o/m": "HF_TOKEN is set, which changes what the hub answers",
@@ -210,10 +215,10 @@ UNKNOWN = {
     "pip install a > /log": "the shell writes its output into the file /log",
     "pip install -e .": "-e of pip install: a source tree stays where it is",
     "pip install --target /x a": "--target of pip install: it goes elsewhere",
-    "pip install ./a": "/src/a is no file that a known line has fetched",
+    "pip install ./a": "/a is no file that a known line has fetched",
     "pip install 'a=1'": "a=1 is no requirement",
     "pip install": "pip install names no package",
-    "pip install -r /x/r.txt": "/x/r.txt is a requirements file outside of the project",
+    "pip install -r /x/r.txt": "/x/r.txt is a requirements file that is neither the project's nor a clone's",
     "pip install -i https://u:p@i.example a": "the address has a login in it",
     "PIP_INDEX_URL=x pip install a": "PIP_INDEX_URL is set, which changes what pip does",
     "pip download a": "pip download is not known here",
@@ -224,6 +229,9 @@ UNKNOWN = {
     '["pip", "install", "a"]': "a list of words, which Dockerfile's RUN starts without a shell",
     "[ -e /x ] && pip install a": "the command's name is known only where it runs: '[' at character 1",
     "--mount=type=cache,target=/c  pip install a | tee /x": "pipes and || are not read here: '|' at character 45",
+    "git clone https://h.example/o/nb && pip install n[b]": (
+        "a pattern, for which the shell looks among the files: 'n[b]' at character 49"
+    ),
     "pip install a | tee /x": "pipes and || are not read here: '|' at character 15",
 }
 

@@ -123,7 +123,8 @@ def test_a_line_does_what_it_is_known_to_do(line: str, server: str, tmp_path: Pa
     if missing := [name for name in ("curl", "wget", "git") if f"{name} " in line and not shutil.which(name)]:
         pytest.skip(f"{missing[0]} is not installed")
     line = line.replace("HERE", str(tmp_path / "here")).replace("URL", server)
-    found = meaning(line, Site(surroundings=Surroundings(directory=str(tmp_path / "src"))))
+    start = str(tmp_path / "src")
+    found = meaning(line, Site(surroundings=Surroundings(directory=start, project=start)))
     assert isinstance(found, Known), found
     run(line, tmp_path)
     assert not list((tmp_path / "src").iterdir())
@@ -196,8 +197,8 @@ def test_options_of_pip_are_read_as_pip_reads_them(arguments: list[str]) -> None
     with patch.dict(os.environ, {"PIP_CONFIG_FILE": os.devnull}):
         options, operands = install.InstallCommand("install", "", isolated=True).parse_args(words.stdout.splitlines())
     assert [each.text for each in effect.requirements] == [str(Requirement(operand)) for operand in operands]
-    assert list(effect.files) == options.requirements
-    assert list(effect.constraints) == options.constraints
+    assert list(effect.files) == [f"/src/{name}" for name in options.requirements]
+    assert list(effect.constraints) == [f"/src/{name}" for name in options.constraints]
     assert effect.options.index_url in (options.index_url, None)
     assert effect.options.index_url is not None or options.index_url == "https://pypi.org/simple"
     assert list(effect.options.extra_index_urls) == options.extra_index_urls

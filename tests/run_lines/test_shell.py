@@ -40,6 +40,7 @@ class RealShell:
         self.surroundings = Surroundings(
             environment=ENVIRONMENT,
             directory=str(self.start),
+            entries=frozenset(),
             architecture="arm64" if platform.machine() == "aarch64" else "amd64",
         )
 
@@ -76,7 +77,7 @@ def read(line: str, surroundings: Surroundings) -> tuple[Command, ...] | Refusal
     if isinstance(script, Refusal):
         return script
     try:
-        return commands(script, surroundings)
+        return tuple(commands(script, surroundings))
     except RefusedError as refused:
         return refused.refusal
 
@@ -213,7 +214,9 @@ UNSURE = {
     "eval a": "the shell itself is changed in a way that is not read here: 'eval' at character 1",
     ". ./a": "the shell itself is changed in a way that is not read here: '.' at character 1",
     "cd": "cd is read only with one directory: 'cd' at character 1",
-    "cd a": "a directory where nothing lies when a line begins: 'a' at character 1",
+    "cd src/a": "the project's directory, which comes later: 'src/a' at character 1",
+    "a tmp*": "a pattern, for which the shell looks among the files: 'tmp*' at character 3",
+    "a tmp/b[c]": "a pattern, for which the shell looks among the files: 'tmp/b[c]' at character 3",
     "cd -": "cd is read only with one directory: 'cd' at character 1",
     "cd /a; b": "what follows the ; runs elsewhere when cd fails: 'cd' at character 1",
     "PATH=/x a": "a variable that changes how the shell works: 'PATH' at character 1",
