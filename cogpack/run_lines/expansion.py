@@ -14,29 +14,8 @@ import msgspec
 from cogpack.run_lines.shell import Redirect, RefusedError, Script, SimpleCommand, Text, Tilde, Uname, Variable, Word
 
 ROOT = frozenset(
-    [
-        "bin",
-        "boot",
-        "dev",
-        "etc",
-        "home",
-        "lib",
-        "lib32",
-        "lib64",
-        "libx32",
-        "media",
-        "mnt",
-        "opt",
-        "proc",
-        "root",
-        "run",
-        "sbin",
-        "srv",
-        "sys",
-        "tmp",
-        "usr",
-        "var",
-    ]
+    {"bin", "boot", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "media", "mnt", "opt", "proc", "root"}
+    | {"run", "sbin", "srv", "sys", "tmp", "usr", "var"}
 )
 """What lies in the root of a Linux image (FHS 3.0)."""
 
@@ -89,7 +68,6 @@ _SHELLS_OWN = re.compile(
 )
 """Variables that a shell makes itself, or that change how it reads and finds what follows (dash(1), bash(1))."""
 
-_BEGINNING = re.compile(r"([^*?\[/]*)(.?)", re.DOTALL)
 _SPLITS = frozenset(" \t\n*?[")
 _SPECIAL = frozenset(
     {"break", "continue", "eval", "exec", "exit", "export", "readonly", "return", "set", "shift", "times", "trap"}
@@ -198,10 +176,12 @@ class _Shell:
 
     def may_match(self, pattern: str) -> bool:
         """Tell by the characters before the first special one whether a file may match."""
-        begin, special = _BEGINNING.match(pattern).groups()  # type: ignore[union-attr]
         if pattern.startswith(("/", ".")):
             return True
-        return any(entry == begin if special == "/" else entry.startswith(begin) for entry in self.entries)
+        begin = re.split(r"[*?\[/]", pattern, maxsplit=1)[0]
+        if pattern[len(begin)] == "/":
+            return begin in self.entries
+        return any(entry.startswith(begin) for entry in self.entries)
 
     def value(self, part: Text | Variable | Uname | Tilde, word: Word, *, whole: bool) -> str:
         """Give a part's text; `whole`: the shell doesn't split it there."""

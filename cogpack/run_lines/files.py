@@ -35,7 +35,7 @@ def mkdir(command: Command, site: Site) -> tuple[Effect, ...]:
     options = _MKDIR.read(command.words[1:])
     if not options.operands:
         raise NotKnownError("mkdir names no directory")
-    made = tuple(site.path(command, operand) for operand in options.operands)
+    made = tuple(site.path(command, operand, kind="directory") for operand in options.operands)
     return (MakeDirectories(paths=made, parents=options.has("--parents")),)
 
 
@@ -124,7 +124,7 @@ def ln(command: Command, site: Site) -> tuple[Effect, ...]:
     if len(options.operands) != 2 or not all(options.operands):
         raise NotKnownError("ln is known only with a target and the link's path")
     target, name = options.operands
-    path = site.path(command, name)
+    path = site.path(command, name, kind="link")
     plain = options.has("--no-target-directory")
     if not plain and (name.endswith("/") or path in site.directories):
         return (_link(site, command, target, posixpath.join(path, posixpath.basename(target)), options.has("--force")),)
@@ -137,4 +137,4 @@ def ln(command: Command, site: Site) -> tuple[Effect, ...]:
 def _link(site: Site, command: Command, target: str, path: str, force: bool) -> Link:
     if not posixpath.basename(target) or posixpath.basename(target) in (".", ".."):
         raise NotKnownError(f"a link to {target}, which names no file")
-    return Link(target=target, path=site.path(command, path), replace=force, inside=False)
+    return Link(target=target, path=site.path(command, path, kind="link"), replace=force, inside=False)

@@ -49,6 +49,7 @@ _READERS: Mapping[str, Reader] = {
     "huggingface-cli": hub.command_line,
     "hf": hub.command_line,
 }
+_LIST_OF_WORDS = re.compile(r'\s*\[\s*(?:"(?:[^"\\]|\\.)*"(?:\s*,\s*(?=")|\s*(?=\])))*\]\s*')
 _WRITE_TEXT = frozenset({"echo", "printf", "true", ":"})
 _READ_VARIABLES = frozenset({"curl", "wget", "pget", "git"})
 """Programs that a variable of the line can change in too many ways."""
@@ -69,7 +70,7 @@ def meaning(command: str, site: Site) -> Meaning:
     line = without_cache_mounts(command)
     if line.lstrip().startswith("--"):
         return Unknown("a flag of Dockerfile's RUN that is more than a cache", line.split()[0])
-    if _is_list_of_words(line):
+    if _LIST_OF_WORDS.fullmatch(line):
         return Unknown("a list of words, which Dockerfile's RUN starts without a shell")
     script = parse(line)
     if isinstance(script, Refusal):
@@ -89,14 +90,6 @@ def meaning(command: str, site: Site) -> Meaning:
     except NotKnownError as unknown:
         return Unknown(unknown.reason, program)
     return Known(settled(effects))
-
-
-def _is_list_of_words(line: str) -> bool:
-    try:
-        msgspec.json.decode(line, type=list[str])
-    except msgspec.DecodeError:
-        return False
-    return True
 
 
 def _effects(command: Command, site: Site) -> Sequence[Effect]:

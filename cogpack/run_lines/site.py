@@ -2,12 +2,24 @@
 
 import posixpath
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from cogpack.run_lines.arguments import NotKnownError
-from cogpack.run_lines.effects import Clone, Effect, Fetch, Link, MakeDirectories, SetMode, WriteText
+from cogpack.run_lines.effects import (
+    Clone,
+    Effect,
+    Fetch,
+    HubDownload,
+    Link,
+    MakeDirectories,
+    PipInstall,
+    PipUninstall,
+    SetMode,
+    WriteText,
+    touched,
+)
 from cogpack.run_lines.expansion import Command, Surroundings
 
 _NOT_OF_THE_IMAGE = ("/dev", "/proc", "/run", "/sys")
@@ -16,7 +28,7 @@ _NOT_OF_THE_IMAGE = ("/dev", "/proc", "/run", "/sys")
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """Holds `files`, made by known commands, with their modes; of those that were fetched, `addresses`; `directories`
-    and `clones` made by them; `links`, of which no path here leads through one."""
+    and `clones` made by them; `links`, through which no path here leads; all that was `made`, by path."""
 
     surroundings: Surroundings
     files: Mapping[str, int] = {}
@@ -24,39 +36,52 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     directories: frozenset[str] = frozenset()
     clones: Mapping[str, Clone] = {}
     links: frozenset[str] = frozenset()
+    made: frozenset[str] = frozenset()
 
     def after(self, effect: Effect) -> "Site":
         """Give the site as it is once `effect` is done."""
+        files, addresses, clones = dict(self.files), dict(self.addresses), dict(self.clones)
+        directories, links = set(self.directories), set(self.links)
         match effect:
             case Fetch(url=url, path=path, mode=mode):
-                files = {**self.files, path: self.files.get(path, mode)}
-                return msgspec.structs.replace(self, files=files, addresses={**self.addresses, path: url})
+                files.setdefault(path, mode)
+                addresses[path] = url
             case WriteText(path=path, append=append, mode=mode):
-                others = {each: url for each, url in self.addresses.items() if each != path}
-                kept = self.files if append else {**self.files, path: self.files.get(path, mode)}
-                return msgspec.structs.replace(self, files=kept, addresses=others)
+                addresses.pop(path, None)
+                if not append:
+                    files.setdefault(path, mode)
             case SetMode(path=path, mode=mode):
-                return msgspec.structs.replace(self, files={**self.files, path: mode})
+                files[path] = mode
             case MakeDirectories(paths=paths):
-                return msgspec.structs.replace(self, directories=self.directories | set(paths))
+                directories.update(paths)
             case Clone(directory=directory):
-                return msgspec.structs.replace(
-                    self, directories=self.directories | {directory}, clones={**self.clones, directory: effect}
-                )
+                directories.add(directory)
+                clones[directory] = effect
             case Link(path=path):
-                return msgspec.structs.replace(self, links=self.links | {path})
-        return self
+                files.pop(path, None)
+                addresses.pop(path, None)
+                links.add(path)
+            case HubDownload() | PipInstall() | PipUninstall():
+                pass
+        return Site(
+            surroundings=self.surroundings,
+            files=files,
+            addresses=addresses,
+            directories=frozenset(directories),
+            clones=clones,
+            links=frozenset(links),
+            made=self.made | set(touched(effect)),
+        )
 
     @property
     def entries(self) -> frozenset[str]:
         """What lies in the directory where lines begin."""
         root = self.surroundings.directory.rstrip("/") + "/"
-        made = {*self.files, *self.directories, *self.links}
-        below = {path.removeprefix(root).partition("/")[0] for path in made if path.startswith(root)}
+        below = {path.removeprefix(root).partition("/")[0] for path in self.made if path.startswith(root)}
         return self.surroundings.entries | below
 
-    def path(self, command: Command, text: str) -> str:
-        """Resolve a path that a command writes to; `NotKnownError` where it isn't sure that it may."""
+    def path(self, command: Command, text: str, *, kind: Literal["file", "directory", "link"] = "file") -> str:
+        """Resolve a path at which a command makes something; `NotKnownError` where it isn't sure that it may."""
         path = absolute(command.directory, text)
         if self.is_source(path):
             raise NotKnownError(f"{path} lies in {self.surroundings.project}, where the project comes")
@@ -64,10 +89,10 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
             if within(path, root):
                 raise NotKnownError(f"{path} is no part of an image")
         for weight in self.surroundings.weights:
-            if within(path, weight) or within(weight, path):
+            if within(path, weight) or (within(weight, path) and kind != "directory"):
                 raise NotKnownError(f"{path} meets the managed weights at {weight}")
         for link in self.links:
-            if within(path, link) and path != link:
+            if within(path, link) and not (path == link and kind == "link"):
                 raise NotKnownError(f"{path} leads through a link, {link}")
         return path
 

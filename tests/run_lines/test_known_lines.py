@@ -65,6 +65,11 @@ KNOWN: dict[str, tuple[Effect, ...]] = {
     f"pget {URL} /opt/tool": (Fetch(url=URL, path="/opt/tool", parents=True),),
     # files
     "mkdir -p /a/b /c": (MakeDirectories(paths=("/a/b", "/c"), parents=True),),
+    "mkdir -p /weights && ln -s a /b && ln -sf c /b": (
+        MakeDirectories(paths=("/weights",), parents=True),
+        Link(target="a", path="/b"),
+        Link(target="c", path="/b", replace=True),
+    ),
     "mkdir /a": (MakeDirectories(paths=("/a",)),),
     "echo a 'b  c' > /etc/x": (WriteText(path="/etc/x", text="a b  c\n"),),
     "echo -n a >> ~/x": (WriteText(path="/root/x", text="a", append=True),),
@@ -180,6 +185,9 @@ UNKNOWN = {
     f"curl -o /opt/ {URL}": "/opt/ is a directory",
     f"mkdir /opt && curl -o /opt {URL}": "/opt is a directory",
     f"ln -s /a /b && curl -LTo /b/x {URL}": "-T of curl is not known here",
+    f"ln -s /a /b && curl -Lo /b {URL}": "/b leads through a link, /b",
+    f"curl -Lo /b {URL} && ln -sf /a /b && chmod +x /b": "/b leads through a link, /b",
+    "mkdir /weights/model/a": "/weights/model/a meets the managed weights at /weights/model",
     f"ln -s /a /b && curl -Lo /b/x {URL}": "/b/x leads through a link, /b",
     f"http_proxy=x curl -o /x {URL}": "http_proxy is set, which may change what curl does",
     f"wget -P /opt {URL}?a=b": f"which name the file of {URL}?a=b gets is not sure",
