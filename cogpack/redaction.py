@@ -112,11 +112,18 @@ def _forms(secret: str) -> Iterable[tuple[bool, str]]:
         yield False, escaped if len(text) >= _ANYWHERE else rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])"
     if len(secret) > _CUT:
         yield True, re.escape(secret[:_CUT]) + r"[^\s\"'<>&]*"
-    for shift, skipped in enumerate((0, 2, 3)):  # characters of base64 that the bytes before it decide as well
+    for inside in inside_base64(data):
+        yield False, rf"[A-Za-z0-9+/_-]*{re.escape(inside)}[A-Za-z0-9+/_-]*=*"
+
+
+def inside_base64(data: bytes) -> Iterable[str]:
+    """Return what base64 of anything has in it where `data` is in that, in both alphabets: it may begin with any of the
+    three bytes that make four characters."""
+    for shift, skipped in enumerate((0, 2, 3)):  # characters that the bytes before it decide as well
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             inside = encode(b"\0" * shift + data).decode()[skipped : 8 * (shift + len(data)) // 6]
             if len(inside) >= 6:
-                yield False, rf"[A-Za-z0-9+/_-]*{re.escape(inside)}[A-Za-z0-9+/_-]*=*"
+                yield inside
 
 
 def _without_token(found: re.Match[str]) -> str:

@@ -35,8 +35,10 @@ _FILES = {
 }
 _TREES = {
     "package indexes": re.compile(r"uv/[0-9a-f]{16}"),
-    "scratch": re.compile(r"resolve-\w{8}|\.removed-[0-9a-f]{16}"),
+    "laid images": re.compile(rf"trees/{_HEX}"),
+    "scratch": re.compile(r"resolve-\w{8}|\.removed-[0-9a-f]{16}|trees/\.cogpack-[0-9a-f]{16}"),
 }
+_ENTERED = frozenset({"artifacts", "facts", "homes", "fingerprints", "debs", "uv", "trees"})
 _SCRATCH = frozenset({"requirements.in", "constraints.txt", "pylock.cogpack.toml"})
 _RECORDS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -139,7 +141,7 @@ def _walk(root: Path, directory: str) -> Iterator[tuple[str, str]]:
                 not name.startswith("resolve-") or {path.name for path in (root / name).iterdir()} <= _SCRATCH
             ):
                 yield tree, name
-            elif not tree and name.split("/")[0] in ("artifacts", "facts", "homes", "fingerprints", "debs", "uv"):
+            elif not tree and name.split("/")[0] in _ENTERED:
                 yield from _walk(root, name)
         elif entry.is_file(follow_symlinks=False):
             yield from ((kind, name) for kind, pattern in _FILES.items() if pattern.fullmatch(name))
@@ -157,8 +159,9 @@ def _item(root: Path, kind: str, name: str, used: dict[str, float]) -> Item | No
             for directory, _, names in os.walk(root / name)
             for file in names
         ]
-        files, size = len(below), sum(one.st_size for one in below)
-        last = max([last, *(one.st_mtime for one in below)])
+        files, size = len(below), sum({(one.st_dev, one.st_ino): one.st_size for one in below}.values())
+        if not name.startswith("trees/"):  # whose times are those that an image says
+            last = max([last, *(one.st_mtime for one in below)])
     return Item(kind=kind, name=name, size=size, files=files, last=last)
 
 

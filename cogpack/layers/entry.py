@@ -50,7 +50,33 @@ class HardLink(msgspec.Struct, frozen=True):
     gid: int = 0
 
 
-Entry: TypeAlias = Directory | File | Symlink | HardLink
+class Fifo(msgspec.Struct, frozen=True):
+    path: str
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+
+
+class Whiteout(msgspec.Struct, frozen=True):
+    """Hides what lower layers have at `path` (image-spec layer.md, "Whiteouts")."""
+
+    path: str
+
+    @property
+    def member(self) -> str:
+        """The path of the empty file that says so."""
+        above, slash, name = self.path.rpartition("/")
+        return f"{above}{slash}{WHITEOUT}{name}"
+
+
+Entry: TypeAlias = Directory | File | Symlink | HardLink | Fifo | Whiteout
+
+WHITEOUT = ".wh."
+"""What names begin with that mean deletion."""
+
+
+class Complete(list[Entry]):
+    """Holds the entries of a whole layer: sorted, with all parents."""
 
 
 def parents(path: str) -> Iterator[str]:
@@ -61,18 +87,22 @@ def parents(path: str) -> Iterator[str]:
         end = path.find("/", end + 1)
 
 
-def complete(entries: Iterable[Entry], ground: Mapping[str, Directory]) -> list[Entry]:
+def complete(entries: Iterable[Entry], ground: Mapping[str, Directory], *, any_bytes: bool = False) -> Complete:
     """Sort by UTF-8 bytes, add the missing parents, refuse what can't be one layer.
 
     `ground` holds directories of lower layers whose owner or mode is not the usual root 0755: a parent written again
-    must repeat them, or this layer would change them (image-spec layer.md, "Applying Changesets").
+    must repeat them, or this layer would change them (image-spec layer.md, "Applying Changesets"). With `any_bytes`
+    names need not be UTF-8 (their other bytes are surrogates, PEP 383): for what programs made, and nobody can rename.
     """
+    if isinstance(entries, Complete):
+        return entries
     found: dict[str, Entry] = {}
     for entry in entries:
-        _check_path(entry.path)
+        _check_path(entry.path, any_bytes=any_bytes)
         if isinstance(entry, Symlink):
-            _check_target(entry)
-        if found.setdefault(entry.path, entry) != entry:
+            _check_target(entry, any_bytes=any_bytes)
+        member = entry.member if isinstance(entry, Whiteout) else entry.path
+        if found.setdefault(member, entry) != entry:
             raise InputError(
                 f"/{entry.path}: two different files of one layer have this path",
                 next_step="remove one of the packages that hold it",
@@ -90,23 +120,23 @@ def complete(entries: Iterable[Entry], ground: Mapping[str, Directory]) -> list[
         if isinstance(entry, HardLink):
             _check_hard_link(entry, found.get(entry.target))
     # Code point order of text is byte order of its UTF-8.
-    return [found[path] for path in sorted(found)]
+    return Complete(found[path] for path in sorted(found))
 
 
-def _check_path(path: str) -> None:
-    if not is_utf8(path):
+def _check_path(path: str, *, any_bytes: bool) -> None:
+    if not any_bytes and not is_utf8(path):
         raise InputError(f"{path!a}: the name is not UTF-8", next_step="rename the file")
     parts = path.split("/")
     if any(part in ("", ".", "..") for part in parts) or "\0" in path:
         raise InputError(f"{path!r}: not a relative path of plain names", next_step="rename or remove the file")
-    if any(part.startswith(".wh.") for part in parts):
+    if any(part.startswith(WHITEOUT) for part in parts):
         raise InputError(
             f"/{path}: names that begin with .wh. mean deletion in image layers", next_step="rename the file"
         )
 
 
-def _check_target(link: Symlink) -> None:
-    if not link.target or "\0" in link.target or not is_utf8(link.target):
+def _check_target(link: Symlink, *, any_bytes: bool) -> None:
+    if not link.target or "\0" in link.target or not (any_bytes or is_utf8(link.target)):
         raise InputError(f"/{link.path}: a symbolic link to {link.target!a}", next_step="make the link anew")
 
 

@@ -3,15 +3,16 @@
 The format is ustar (POSIX.1-1988), with PAX records (POSIX.1-2001) only where ustar has no room: the standard
 library's bytes differ between Python versions. Rules, which `VERSION` numbers: entries in the order given; owner and
 group by number, names empty; one time for all, `EPOCH`; no access or creation times; xattrs as `SCHILY.xattr.*`;
-two zero blocks at the end and no other padding.
+names that are not UTF-8 as the bytes they are; two zero blocks at the end and no other padding.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
+from cogpack.encodings import is_utf8
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.content import Content
-from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
+from cogpack.layers.entry import Directory, Entry, Fifo, File, HardLink, Symlink, Whiteout
 from cogpack.sizes import BLOCK
 
 VERSION = 1
@@ -53,6 +54,10 @@ def segments(entries: Iterable[Entry]) -> Iterator[Segment]:
                 yield header(entry.path, b"2", mode=0o777, uid=entry.uid, gid=entry.gid, link=entry.target)
             case HardLink():
                 yield header(entry.path, b"1", mode=entry.mode, uid=entry.uid, gid=entry.gid, link=entry.target)
+            case Fifo():
+                yield header(entry.path, b"6", mode=entry.mode, uid=entry.uid, gid=entry.gid)
+            case Whiteout():
+                yield header(entry.member, b"0", mode=0)
     yield _END
 
 
@@ -107,7 +112,9 @@ def header(
 ) -> bytes:
     """Make one ustar header (POSIX.1-1988, "ustar Interchange Format"), after a PAX one where needed."""
     pax: list[tuple[str, bytes]] = []
-    raw_path, raw_link = path.encode(), link.encode()
+    raw_path, raw_link = path.encode("utf-8", "surrogateescape"), link.encode("utf-8", "surrogateescape")
+    if not (is_utf8(path) and is_utf8(link)):  # POSIX.1-2008, "pax Extended Header"
+        pax.append(("hdrcharset", b"BINARY"))
     prefix, name = _split(raw_path)
     if name is None:
         pax.append(("path", raw_path))

@@ -10,6 +10,9 @@ import os
 import threading
 from collections.abc import Callable
 
+AT_FDCWD = -100
+"""Stands for an open directory where a path is absolute (openat(2))."""
+
 _NOFOLLOW, _EMPTY_PATH, _BTIME = 0x100, 0x1000, 0x800
 
 
@@ -23,22 +26,26 @@ class Owners:
     def record(self, found: os.stat_result, uid: int, gid: int, *, birth: int | None = None) -> None:
         """Give the file to `uid` and `gid`, of which -1 keeps the former. `birth`: what `birth_of` says of it."""
         with self._lock:
-            former = self._of(found, birth) or (0, 0)
+            former = self._of(found.st_dev, found.st_ino, birth) or (0, 0)
             owner = (former[0] if uid == -1 else uid, former[1] if gid == -1 else gid)
             self._owners[found.st_dev, found.st_ino] = (*owner, birth)
 
     def of(self, found: os.stat_result, birth: Callable[[], int | None] = lambda: None) -> tuple[int, int] | None:
         """Tell whose the file is, None where nobody gave it away. `birth`, by `birth_of`, is asked only where its inode
         is known."""
+        return self.of_inode(found.st_dev, found.st_ino, birth)
+
+    def of_inode(self, device: int, inode: int, birth: Callable[[], int | None]) -> tuple[int, int] | None:
+        """Tell the same of a file by its device and inode."""
         with self._lock:
-            if (found.st_dev, found.st_ino) not in self._owners:
+            if (device, inode) not in self._owners:
                 return None
         told = birth()
         with self._lock:
-            return self._of(found, told)
+            return self._of(device, inode, told)
 
-    def _of(self, found: os.stat_result, birth: int | None) -> tuple[int, int] | None:
-        known = self._owners.get((found.st_dev, found.st_ino))
+    def _of(self, device: int, inode: int, birth: int | None) -> tuple[int, int] | None:
+        known = self._owners.get((device, inode))
         if known is None or (None not in (birth, known[2]) and birth != known[2]):
             return None
         return known[:2]
