@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # read by type checkers alone, which know the name; `typing` itself would take 10 ms
     from cogpack.commands.build import Built, build, load
     from cogpack.commands.copy import Copied, copy
+    from cogpack.commands.diff import Difference, diff
     from cogpack.commands.inspect import Inspected, inspect
     from cogpack.commands.lock import Locked, check_lock, lock
     from cogpack.commands.plan import Planned, plan
@@ -33,6 +34,7 @@ __all__ = [
     "Copied",
     "DeniedError",
     "DeniedNoteError",
+    "Difference",
     "InputError",
     "Inspected",
     "Locked",
@@ -53,6 +55,7 @@ __all__ = [
     "build",
     "check_lock",
     "copy",
+    "diff",
     "inspect",
     "load",
     "lock",
@@ -67,6 +70,7 @@ __all__ = [
 _MODULES = {
     "commands.build": ("Built", "build", "load"),
     "commands.copy": ("Copied", "copy"),
+    "commands.diff": ("Difference", "diff"),
     "commands.inspect": ("Inspected", "inspect"),
     "commands.lock": ("Locked", "check_lock", "lock"),
     "commands.plan": ("Planned", "plan"),

@@ -54,6 +54,7 @@ RANKS = {
     "resolve": 5,
     "sinks": 5,
     "machine": 5,
+    "comparing": 5,
     "session": 6,
     "opening": 7,
     "locking": 8,

@@ -15,6 +15,7 @@ from cogpack.cli.parser import parser
 from cogpack.commands.build import Built
 from cogpack.commands.cache import CacheCleaned, CachePlace, CacheSize
 from cogpack.commands.copy import Copied
+from cogpack.commands.diff import Difference
 from cogpack.commands.inspect import Inspected
 from cogpack.commands.lock import LockDocument
 from cogpack.commands.login import LoggedIn, LoggedOut
@@ -42,6 +43,7 @@ RESULTS: Mapping[str, type[msgspec.Struct]] = {
     "lock": LockDocument,
     "verify": Verified,
     "inspect": Inspected,
+    "diff": Difference,
     "copy": Copied,
     "pull": PulledImage,
     "weights ls": Planned,

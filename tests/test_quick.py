@@ -24,9 +24,11 @@ KEPT = {
         "test_weights_of_every_cut_go_into_every_sink",
     ),
     "inspect": ("test_what_was_pushed_of_an_unread_project_can_be_read",),
+    "diff": ("test_an_image_is_compared_with_what_the_project_would_become",),
     "pull": ("test_what_was_pushed_of_an_unread_project_can_be_read",),
     "copy": ("test_what_was_pushed_of_an_unread_project_can_be_read",),
 }
+FILES = [f"tests/heart/{name}.py" for name in ("test_unread_project", "test_life_of_an_image", "test_diff")]
 NO_PROJECT = {"auth", "cache", "completion", "help", "login", "logout", "registry", "version"}
 """Verbs that know of neither project nor image."""
 
@@ -41,7 +43,7 @@ def test_quick_selects_each_verb_and_each_sink() -> None:
     (selection,) = re.findall(r'pytest .*-m "([^"]+)"', (ROOT / "Makefile").read_text())
     command = ["-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "-m", selection]
     done = subprocess.run(
-        [sys.executable, *command, "tests/heart/test_unread_project.py", "tests/heart/test_life_of_an_image.py"],
+        [sys.executable, *command, *FILES],
         cwd=ROOT,
         capture_output=True,
         text=True,

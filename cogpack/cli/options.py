@@ -9,6 +9,9 @@ from pathlib import Path
 
 from cogpack.cli.grammar import Add, Grammar, Topic
 
+PLATFORMS = ("linux/amd64", "linux/arm64")
+"""What a project can be packed for."""
+
 
 def _project(add: Add) -> None:
     add("-C", "--directory", type=place, default=Path(), metavar="DIR", help="project directory [.]")
@@ -23,7 +26,7 @@ def _image(add: Add) -> None:
     add(
         "--platform",
         dest="made_for",  # other commands have a --platform that chooses among images
-        choices=("linux/amd64", "linux/arm64"),
+        choices=PLATFORMS,
         metavar="OS/ARCH",
         help="linux/amd64 or linux/arm64 [cogpack.platform of cog.yaml]",
     )

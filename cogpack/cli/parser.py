@@ -3,7 +3,7 @@
 from functools import partial
 
 from cogpack import __version__
-from cogpack.cli import acts, helping, registries
+from cogpack.cli import acts, difference, helping, registries
 from cogpack.cli import cache as cache_acts
 from cogpack.cli import weights as weight_acts
 from cogpack.cli.grammar import Act, Grammar
@@ -134,11 +134,9 @@ def _projects(top: Grammar) -> None:
     schema.share(PROJECT, OUTPUT, without=("--jobs", "--locked", "--paranoid", "--cache-dir", "--json"))
 
     verify = top.command(
-        "verify",
-        "Rebuild from the lock and compare with a pushed image.",
-        acts.verify,
+        "verify", "Rebuild from the lock and compare with a pushed image.", acts.verify,
         example=f"cogpack verify {_PUSHED}",
-    )
+    )  # fmt: skip
     verify.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image to compare with")
     verify.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--locked",))
 
@@ -146,14 +144,23 @@ def _projects(top: Grammar) -> None:
 def _images(top: Grammar) -> None:
     """Add the commands on images that are there already."""
     inspect = top.command(
-        "inspect",
-        "Describe an image of a registry or an OCI layout.",
-        acts.inspect,
+        "inspect", "Describe an image of a registry or an OCI layout.", acts.inspect,
         example=f"cogpack inspect {_PUSHED}",
-    )
+    )  # fmt: skip
     inspect.add_argument("target", metavar="REF|DIR", help=_STORED)
     which_image(inspect)
     inspect.share(OUTPUT, CONNECTION)
+
+    diff = top.command(
+        "diff", "Tell what differs in two images, or an image and the project.", difference.diff,
+        example=f"cogpack diff {_PUSHED} .",
+    )  # fmt: skip
+    diff.add_argument("before", metavar="A", help=f"{_STORED}; or a dot, the project")
+    diff.add_argument("after", metavar="B", help="the same")
+    diff.add_argument("--files", action="store_true", help="read the layers that differ, and list files [if small]")
+    diff.add_argument("--exit-code", action="store_true", help="end with 3 where something differs")
+    which_image(diff)
+    diff.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--platform",))
 
     copy = top.command(
         "copy",

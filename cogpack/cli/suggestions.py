@@ -37,7 +37,6 @@ COMMANDS = {
     "import": ("load puts the image into Docker", "cogpack load"),
     "manifest": _LOOK, "config": _LOOK, "digest": _LOOK, "show": _LOOK, "describe": _LOOK, "info": _LOOK,
     "validate": _CHECK, "check": _CHECK, "lint": _CHECK, "dry-run": _CHECK,
-    "diff": ("verify names the first difference", "cogpack verify HOST/NAME:TAG"),
     "whoami": ("auth explain says who you are to a registry", "cogpack auth explain HOST"),
 }  # fmt: skip
 """Words of cog, docker, uv, crane and skopeo: what is so here, and the next step."""

@@ -5,13 +5,11 @@ from typing import Any
 import msgspec
 
 from cogpack.digest import Digest
-from cogpack.errors import InputError
-from cogpack.oci import LAYER_KEY, TITLE, Descriptor, Execution, decode
+from cogpack.oci import LAYER_KEY, TITLE, Descriptor, Execution
 from cogpack.opening import open_image
 from cogpack.runtime.contract import SCHEMA_LABEL
+from cogpack.runtime.labelled_schema import read_signature
 from cogpack.session import Session
-
-_PART = "#/components/schemas/"
 
 
 class InspectedLayer(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +37,7 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     layers: tuple[InspectedLayer, ...]
     environment: tuple[str, ...]
     labels: dict[str, str]
-    inputs: dict[str, Any]
+    inputs: dict[str, dict[str, Any]]
     """The `properties` of the schema's Input, with what they refer to; empty where the image has no schema."""
     output: dict[str, Any]
     """The schema's Output, likewise."""
@@ -52,7 +50,7 @@ def inspect(session: Session, target: str, *, platform: str | None = None) -> In
     config = image.config()
     inner = config.config or Execution()
     labels = inner.labels or {}
-    schemas = _schemas(labels.get(SCHEMA_LABEL))
+    signature = read_signature(labels.get(SCHEMA_LABEL))
     return Inspected(
         reference=image.name,
         digest=image.digest,
@@ -63,12 +61,8 @@ def inspect(session: Session, target: str, *, platform: str | None = None) -> In
         layers=tuple(_layer(name, layer) for name, layer in image.layers),
         environment=tuple(inner.env or ()),
         labels=labels,
-        inputs={
-            name: _followed(schemas, spec)
-            for name, spec in _mapping(schemas.get("Input"), "properties").items()
-            if isinstance(spec, dict)
-        },
-        output=_followed(schemas, _mapping(schemas, "Output")),
+        inputs=signature.inputs,
+        output=signature.output,
     )
 
 
@@ -80,27 +74,3 @@ def _layer(name: str, found: Descriptor) -> InspectedLayer:
         digest=found.digest,
         size=found.size,
     )
-
-
-def _schemas(text: str | None) -> dict[str, Any]:
-    """Read the parts of an OpenAPI document by their names; whoever made the image wrote it."""
-    try:
-        document = decode((text or "{}").encode(), dict, where=SCHEMA_LABEL)
-    except InputError:
-        return {}
-    return _mapping(_mapping(document, "components"), "schemas")
-
-
-def _mapping(within: object, key: str) -> dict[str, Any]:
-    found = within.get(key) if isinstance(within, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def _followed(schemas: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
-    """Add to `spec`, behind what it says itself, the part that it refers to: an input with choices is one."""
-    several = spec.get("allOf")
-    for one in (spec, *(several if isinstance(several, list) else ())):
-        reference = one.get("$ref") if isinstance(one, dict) else None
-        if isinstance(reference, str) and reference.startswith(_PART):
-            spec = _mapping(schemas, reference.removeprefix(_PART)) | spec
-    return spec

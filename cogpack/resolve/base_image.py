@@ -5,6 +5,7 @@ Each layer is streamed once and listed; nothing of it is stored.
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import NoReturn
 
 from cogpack.decompress import decompressed
@@ -12,6 +13,7 @@ from cogpack.digest import DiffID, Digest, parse_digest
 from cogpack.errors import InputError
 from cogpack.images.graph import check_platform, read_graph
 from cogpack.images.interface import Images
+from cogpack.images.root_file_system import RootFileSystem
 from cogpack.lockfile.base_kinds import InheritedDirectory, RegistryBase, RegistryLayer
 from cogpack.oci import CONFIG_LIMIT, Execution, ImageConfig, Manifest, Platform, read_config
 from cogpack.progress import Progress, counted
@@ -22,10 +24,6 @@ from cogpack.untar import Member, Untar
 _LIBC = re.compile(r"(?:.*/)?(?:libc\.so\.6|libc-2\.\d+\.so)")
 _LIBC_VERSION = re.compile(rb"GNU C Library [^\n]{0,200}?version (2\.\d+)")
 _PYTHON = re.compile(r"python3\.(\d+)")
-_ENTRY = 400
-"""Bytes that an entry takes besides its path."""
-_LISTING_LIMIT = 256 * 1024 * 1024
-"""Half a million files, five times those of a large CUDA image."""
 _OUR_ROOTS = ("opt", "opt/venv", "src")
 """Directories that our layers write again as parents."""
 
@@ -37,7 +35,7 @@ def resolve_base_image(reference: Reference, platform: Platform, images: Images,
     diff_ids = config.diff_ids
     if len(diff_ids) != len(manifest.layers):
         _refuse(reference, f"it has {len(manifest.layers)} layers, but its config lists {len(diff_ids)}")
-    tree = _RootFileSystem(reference)
+    tree = _Base(reference)
     for layer in manifest.layers:
         task = progress.task(f"{reference.repository} {layer.digest[7:19]}", layer.size, "read")
         with images.blob(layer) as blocks:
@@ -89,52 +87,19 @@ def _search_path(config: Execution | None) -> list[str]:
     return ["usr/local/bin", "usr/bin", "bin"]
 
 
-class _RootFileSystem:
-    """Holds what a container would see of all layers so far, by path: no contents, which are read once and dropped."""
+class _Base:
+    """Holds what is asked of the files of a base, whose contents are read once and dropped."""
 
     def __init__(self, reference: Reference) -> None:
-        self._reference = reference
-        self._entries: dict[str, Member] = {}
-        self._inside: dict[str, set[str]] = {}
-        """By directory, what is right below it; also of directories that have no entry."""
-        self._size = 0
+        self._files: RootFileSystem[Member] = RootFileSystem(partial(_refuse, reference))
+        self._entries = self._files.entries
         self._glibc: dict[str, str] = {}
 
     def apply(self, layer: Untar) -> None:
         for member in layer:
-            directory, _, name = member.path.rpartition("/")
-            if name == ".wh..wh..opq":
-                self._remove_below(directory)
-            elif name.startswith(".wh."):
-                hidden = f"{directory}/{name[4:]}" if directory else name[4:]
-                self._entries.pop(hidden, None)
-                self._remove_below(hidden)
-            else:
-                self._add(member)
-                if member.kind == "file" and _LIBC.fullmatch(member.path):
-                    self._look_for_version(member.path, layer.content())
-
-    def _add(self, member: Member) -> None:
-        path = member.path
-        self._entries[path] = member
-        while path:
-            self._size += _ENTRY + len(path)
-            if self._size > _LISTING_LIMIT:
-                _refuse(self._reference, f"its layers have so many files that their list takes {_LISTING_LIMIT} bytes")
-            directory = path.rpartition("/")[0]
-            inside = self._inside.setdefault(directory, set())
-            if path in inside:
-                break
-            inside.add(path)
-            path = directory
-
-    def _remove_below(self, directory: str) -> None:
-        waiting = [directory]
-        while waiting:
-            below = self._inside.pop(waiting.pop(), set())
-            waiting += below
-            for path in below:
-                self._entries.pop(path, None)
+            added = self._files.apply(member.path, member, directory=member.kind == "directory")
+            if added and member.kind == "file" and _LIBC.fullmatch(member.path):
+                self._look_for_version(member.path, layer.content())
 
     def _look_for_version(self, path: str, blocks: Iterable[bytes]) -> None:
         tail = b""

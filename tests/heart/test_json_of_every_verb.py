@@ -12,6 +12,7 @@ VERBS = {
     "dry run": ("push", "--dry-run", "REF"),
     "verify": ("verify", "REF"),
     "inspect": ("inspect", "REF"),
+    "diff": ("diff", "REF", "."),
     "copy": ("copy", "REF", "../copied"),
     "pull": ("pull", "REF", "-o", "../pulled"),
     "pull weights": ("pull", "REF", "--only", "weights", "-o", "../weights"),

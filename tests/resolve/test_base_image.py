@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cogpack.digest import sha256
 from cogpack.errors import InputError
@@ -19,9 +17,7 @@ from cogpack.lockfile.base_kinds import InheritedDirectory
 from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_MANIFEST, Descriptor, FoundManifest, Platform
 from cogpack.progress import SILENT
 from cogpack.reference import Reference
-from cogpack.resolve import base_image
 from cogpack.resolve.base_image import resolve_base_image
-from cogpack.untar import Untar
 
 LIBC = b"\x7fELF... GNU C Library (Debian GLIBC 2.41-12) stable release version 2.41.\n"
 AMD64 = Platform.parse("linux/amd64")
@@ -109,25 +105,8 @@ def test_python_glibc_and_layers_are_found() -> None:
     assert found.inherited_directories == (InheritedDirectory("opt", 0o775, 0, 0),)
 
 
-PATHS = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join)
-
-
-@given(st.lists(st.tuples(PATHS, st.sampled_from(["", ".wh.", "opaque"])), max_size=30))
-def test_whiteouts_hide_what_is_below_them_and_no_more(steps: list[tuple[str, str]]) -> None:
-    tree, left = base_image._RootFileSystem(NAME), set()
-    for path, kind in steps:
-        directory, _, name = path.rpartition("/")
-        hides = f"{directory}/.wh.{name}".lstrip("/") if kind == ".wh." else f"{path}/.wh..wh..opq"
-        tree.apply(Untar(iter([layer({hides if kind else path: b""})]), where="test"))
-        if kind:
-            left = {other for other in left if not other.startswith(f"{path}/") and (kind != ".wh." or other != path)}
-        else:
-            left.add(path)
-    assert set(tree._entries) == left
-
-
 def test_a_base_of_endless_files_is_refused_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base_image, "_LISTING_LIMIT", 10_000)
+    monkeypatch.setattr("cogpack.images.root_file_system._LIMIT", 10_000)
     many: Tree = {f"many/{number}": b"" for number in range(30)}
     with pytest.raises(InputError, match="so many files that their list takes 10000 bytes"):
         resolve_base_image(NAME, AMD64, Images(good(), many), SILENT)

@@ -1,0 +1,252 @@
+"""`cogpack diff A B` tells what is not the same in two images, or in an image and what the project would become."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cogpack.comparing.files import Blob, ComparedFile, ComparedTrees, Trees
+from cogpack.comparing.layers import ComparedLayer, SideLayer, compare_layers, fetched, fetched_in_order, same
+from cogpack.comparing.packages import ComparedPackage, Kind, compare_packages, frozen_packages
+from cogpack.comparing.schemas import ComparedSchema, compare_schemas
+from cogpack.comparing.settings import ComparedText, compare_texts, settings, texts, variables
+from cogpack.digest import Digest, sha256
+from cogpack.errors import InputError
+from cogpack.images.assemble import NamedLayer
+from cogpack.images.image import FoundImage
+from cogpack.images.root_file_system import too_many
+from cogpack.layers.layer import Layer
+from cogpack.lockfile.base_kinds import DebianBase
+from cogpack.oci import CONFIG_LIMIT, LAYER_KEY, OCI_LAYER, Descriptor, LayerInfo, decode
+from cogpack.opening import open_image
+from cogpack.planning.known import look_up
+from cogpack.planning.prepare import open_project, prepare
+from cogpack.planning.transfer import finish
+from cogpack.runtime.contract import SCHEMA_LABEL
+from cogpack.session import Session
+
+SMALL = 32 * 1024 * 1024
+"""Bytes of layers that are read without being asked for."""
+_FREEZE_LABEL = "run.cog.pip_freeze"
+_APART = (SCHEMA_LABEL, _FREEZE_LABEL)
+"""Labels that are compared by what they say."""
+
+
+class ComparedImage(msgspec.Struct, frozen=True, kw_only=True):
+    """Is one of the two. `digest`: of its manifest; `size`: of its layers; None where only building tells."""
+
+    reference: str
+    digest: Digest | None
+    platform: str
+    size: int | None
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells what of `before` is another in `after`.
+
+    `same`: nothing is. `fetched`: bytes of blobs that one who has `before` fetches for `after`; `fetched_in_order`: one
+    whose store goes by the order of layers, as Docker's classic one; None where only building tells.
+    `packages_compared`: the kinds of packages that both tell; `files`: None where layers were not read; `breaking`:
+    calls of the model that worked with `before` may fail with `after`.
+    """
+
+    before: ComparedImage
+    after: ComparedImage
+    same: bool
+    breaking: bool
+    fetched: int | None
+    fetched_in_order: int | None
+    layers: tuple[ComparedLayer, ...]
+    packages_compared: tuple[Kind, ...]
+    packages: tuple[ComparedPackage, ...]
+    files: tuple[ComparedFile, ...] | None
+    unread: int
+    """Bytes of layers that would have to be read for `files`; 0 where they were, and of a project, which has none."""
+    environment: tuple[ComparedText, ...]
+    settings: tuple[ComparedText, ...]
+    labels: tuple[ComparedText, ...]
+    annotations: tuple[ComparedText, ...]
+    model: tuple[ComparedSchema, ...]
+
+
+class _Side(msgspec.Struct, frozen=True, kw_only=True):
+    """Is one of the two, as far as it is known without reading layers. `found`: None of a project."""
+
+    shown: ComparedImage
+    layers: tuple[SideLayer, ...]
+    execution: Mapping[str, Any]
+    annotations: Mapping[str, str]
+    debian: Mapping[str, str] | None = None
+    found: FoundImage | None = None
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return texts(self.execution.get("Labels"))
+
+
+def diff(
+    session: Session, before: str, after: str, *, platform: str | None = None, files: bool | None = None
+) -> Difference:
+    """Compare two images, each `HOST/NAME[:TAG|@DIGEST]`, or `DIR[:NAME]` of a layout, or `.`, the project as a push
+    would pack it: of what nobody has made yet, only the recipe is known.
+
+    `platform`: `OS/ARCH`, which image of an index. `files`: read the layers that differ and compare their files; None:
+    where they are small.
+    """
+    old, new = (_side(session, target, platform) for target in (before, after))
+    read, unread = _trees(session, old, new, files=files)
+    packages, kinds = _packages(old, new, read)
+    layers = compare_layers(old.layers, new.layers)
+    environment = compare_texts(variables(old.execution), variables(new.execution))
+    starts = compare_texts(settings(old.execution), settings(new.execution))
+    labels = compare_texts(old.labels, new.labels, without=_APART)
+    annotations = compare_texts(old.annotations, new.annotations, without=_APART)
+    model = compare_schemas(old.labels.get(SCHEMA_LABEL), new.labels.get(SCHEMA_LABEL))
+    digests = (old.shown.digest, new.shown.digest)
+    found = packages or environment or starts or labels or annotations or model
+    unchanged = not found and all(layer.status == "same" for layer in layers)
+    return Difference(
+        before=old.shown,
+        after=new.shown,
+        same=unchanged if None in digests else digests[0] == digests[1],
+        breaking=any(change.breaking for change in model),
+        fetched=fetched(old.layers, new.layers),
+        fetched_in_order=fetched_in_order(old.layers, new.layers),
+        layers=layers,
+        packages_compared=kinds,
+        packages=packages,
+        files=read.files if read else None,
+        unread=unread,
+        environment=environment,
+        settings=starts,
+        labels=labels,
+        annotations=annotations,
+        model=model,
+    )
+
+
+def _side(session: Session, target: str, platform: str | None) -> _Side:
+    if target == ".":
+        return _project(session, platform)
+    if (Path(target) / "cog.yaml").is_file() and not (Path(target) / "index.json").exists():
+        raise InputError(
+            f"{target}: is a project, which is named by a dot", next_step=f"write: cogpack diff -C {target} ..."
+        )
+    image = open_image(session, target, platform)
+    config = image.images.blob_bytes(image.manifest.config, limit=CONFIG_LIMIT)
+    raw = decode(config, dict, where=f"{image.name}: config")
+    execution = raw.get("config")
+    os, architecture = raw.get("os"), raw.get("architecture")
+    return _Side(
+        shown=ComparedImage(
+            reference=image.name,
+            digest=image.digest,
+            platform=f"{os}/{architecture}" if isinstance(os, str) and os else "",
+            size=sum(layer.size for layer in image.manifest.layers),
+        ),
+        layers=tuple(
+            SideLayer(name=name, key=(found.annotations or {}).get(LAYER_KEY), digest=found.digest, size=found.size)
+            for name, found in image.layers
+        ),
+        execution=execution if isinstance(execution, dict) else {},
+        annotations=image.manifest.annotations or {},
+        found=image,
+    )
+
+
+def _project(session: Session, platform: str | None) -> _Side:
+    """Tell what a push of the session's project would make, without making it."""
+    prepared = prepare(session, open_project(session), writes=False)
+    plan, config = prepared.plan, prepared.project.config
+    if platform not in (None, config.pack.platform):
+        raise InputError(
+            f"the project is for {config.pack.platform}, and {platform} is asked for",
+            next_step=f"leave out --platform, or write cogpack.platform: {platform} into cog.yaml",
+        )
+    known = look_up(session, prepared, {})
+    infos = [known.info(layer) for layer in plan.layers]
+    # What the image says of itself does not depend on what its layers come out as.
+    parts = [
+        NamedLayer(layer.name, layer.key or "", info or _UNKNOWN)
+        for layer, info in zip(plan.layers, infos, strict=True)
+    ]
+    image = finish(plan, parts)
+    sizes = [known.size(layer) for layer in plan.layers]
+    base = prepared.lock.platforms[config.pack.platform].base
+    execution = decode(image.config, dict, where="config")["config"]
+    return _Side(
+        shown=ComparedImage(
+            reference=".",
+            digest=image.descriptor.digest if None not in infos else None,
+            platform=config.pack.platform,
+            size=None if None in sizes else sum(size for size in sizes if size is not None),
+        ),
+        layers=tuple(_planned(layer, info, size) for layer, info, size in zip(plan.layers, infos, sizes, strict=True)),
+        execution=execution,
+        annotations={**plan.annotations, **plan.marks.annotations},
+        debian={deb.name: deb.version for deb in base.packages} if isinstance(base, DebianBase) else None,
+    )
+
+
+_UNKNOWN = LayerInfo(Descriptor(media_type=OCI_LAYER, digest=sha256(b""), size=0), sha256(b""))  # type: ignore[arg-type]
+
+
+def _planned(layer: Layer, info: LayerInfo | None, size: int | None) -> SideLayer:
+    # A layer of the base has no key in any manifest.
+    key = layer.key if layer.info is None else None
+    return SideLayer(name=layer.name, key=key, digest=info.descriptor.digest if info else None, size=size)
+
+
+def _trees(session: Session, old: _Side, new: _Side, *, files: bool | None) -> tuple[ComparedTrees | None, int]:
+    """Read the layers that only one has, or all where one of these is nobody knows what. Also: bytes that are left."""
+    sides = [_own(old, new), _own(new, old)]
+    if any(layer.key is None for side in sides for layer in side):
+        sides = [list(old.layers), list(new.layers)]
+    sizes = {layer.digest: layer.size or 0 for side in sides for layer in side if layer.digest}
+    total = sum(sizes.values())
+    whole = old.found is not None and new.found is not None
+    if files and not whole:
+        raise InputError(
+            "files are compared in images, and the project is none yet",
+            next_step="build it (cogpack build -o DIR), and compare with DIR",
+        )
+    if not whole or files is False or (files is None and total > SMALL):
+        return None, total if whole else 0
+    refuse = too_many(f"{old.shown.reference} and {new.shown.reference}")
+    trees = Trees(session.progress, session.cancellation, refuse, jobs=session.settings.jobs)
+    return trees.compare(_blobs(old, sides[0]), _blobs(new, sides[1])), 0
+
+
+def _own(side: _Side, other: _Side) -> list[SideLayer]:
+    return [layer for layer in side.layers if not any(same(layer, theirs) for theirs in other.layers)]
+
+
+def _blobs(side: _Side, layers: Sequence[SideLayer]) -> list[Blob]:
+    assert side.found is not None
+    digests = {layer.digest for layer in layers}
+    return [Blob(side.found.images, layer) for layer in side.found.manifest.layers if layer.digest in digests]
+
+
+def _packages(
+    old: _Side, new: _Side, read: ComparedTrees | None
+) -> tuple[tuple[ComparedPackage, ...], tuple[Kind, ...]]:
+    """Compare what both tell: wheels by a label, Debian's packages by the lock or dpkg's own list."""
+    kinds: list[Kind] = []
+    found: tuple[ComparedPackage, ...] = ()
+    debian = read.debian if read else (old.debian, new.debian)
+    before, after = debian
+    if before is not None and after is not None:
+        kinds.append("debian")
+        found += compare_packages("debian", before, after)
+    elif not any(_may_hold_packages(layer) for layer in (*_own(old, new), *_own(new, old))):
+        kinds.append("debian")
+    frozen = [side.labels.get(_FREEZE_LABEL) for side in (old, new)]
+    if frozen[0] is not None and frozen[1] is not None:
+        kinds.append("python")
+        found += compare_packages("python", frozen_packages(frozen[0]), frozen_packages(frozen[1]))
+    return found, tuple(kinds)
+
+
+def _may_hold_packages(layer: SideLayer) -> bool:
+    return layer.key is None or layer.name.startswith(("debian", "run"))

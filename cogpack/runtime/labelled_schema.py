@@ -1,0 +1,61 @@
+"""The schema of an image's label is read here: an OpenAPI document, and the word of whoever made the image."""
+
+from typing import Any
+
+import msgspec
+
+from cogpack.errors import InputError
+from cogpack.oci import decode
+from cogpack.runtime.contract import SCHEMA_LABEL
+
+_PART = "#/components/schemas/"
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """Is what a model takes and gives. `inputs`: by name, with the parts that they refer to; all empty where the image
+    has no schema."""
+
+    inputs: dict[str, dict[str, Any]] = {}
+    required: frozenset[str] = frozenset()
+    output: dict[str, Any] = {}
+
+
+def read_signature(text: str | None, *, takes: str = "Input", gives: str = "Output") -> Signature:
+    """Read the parts `takes` and `gives` of the document `text`; what is none tells nothing."""
+    schemas = schemas_of(text)
+    taken = _mapping(schemas, takes)
+    required = taken.get("required")
+    names = required if isinstance(required, list) else []
+    return Signature(
+        inputs={
+            name: followed(schemas, spec)
+            for name, spec in _mapping(taken, "properties").items()
+            if isinstance(spec, dict)
+        },
+        required=frozenset(name for name in names if isinstance(name, str)),
+        output=followed(schemas, _mapping(schemas, gives)),
+    )
+
+
+def schemas_of(text: str | None) -> dict[str, Any]:
+    """Read the parts of an OpenAPI document by their names."""
+    try:
+        document = decode((text or "{}").encode(), dict, where=SCHEMA_LABEL)
+    except InputError:
+        return {}
+    return _mapping(_mapping(document, "components"), "schemas")
+
+
+def followed(schemas: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    """Add to `spec`, behind what it says itself, the part that it refers to: an input with choices is one."""
+    several = spec.get("allOf")
+    for one in (spec, *(several if isinstance(several, list) else ())):
+        reference = one.get("$ref") if isinstance(one, dict) else None
+        if isinstance(reference, str) and reference.startswith(_PART):
+            spec = _mapping(schemas, reference.removeprefix(_PART)) | spec
+    return spec
+
+
+def _mapping(within: object, key: str) -> dict[str, Any]:
+    found = within.get(key) if isinstance(within, dict) else None
+    return found if isinstance(found, dict) else {}
