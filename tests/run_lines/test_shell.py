@@ -76,8 +76,13 @@ def read(line: str, surroundings: Surroundings) -> tuple[Command, ...] | Refusal
     script = parse(line)
     if isinstance(script, Refusal):
         return script
+    entries = set(surroundings.entries)
+    found = []
     try:
-        return tuple(commands(script, surroundings))
+        for command in commands(script, surroundings, entries):
+            found.append(command)
+            entries |= {output.path for output in command.outputs}
+        return tuple(found)
     except RefusedError as refused:
         return refused.refusal
 
@@ -133,6 +138,7 @@ def lines(draw: st.DrawFn) -> str:
 @example(line="show a#b # c d\nshow e")
 @example(line="A=1 B=\"$SET x\" show '' \"\" a''b")
 @example(line="show 1>f && show 2 >g")
+@example(line="show * >f; show 'f*' g*")
 @example(line="show name[extra] git+https://h/p@r#egg=n[all]")
 @example(line='show "$HOME" ~ ~/x "~" a~b')
 def test_what_is_read_reaches_programs_as_a_real_shell_hands_it_over(real: RealShell, line: str) -> None:
