@@ -1,7 +1,8 @@
 """The lines that public projects have under `build.run` stay what they are: known, and as what, or sandboxed.
 
-`public_shapes.json` holds the shapes of 434 lines of 185 public configurations, all their names replaced by ours, and
-how many of the lines had each; the shapes with 0 are those that issues ask for. A change of what is known shows here.
+`public_shapes.json` holds the shapes of the run lines of 206 public configurations, the longest shortened, all names
+replaced by ours, with how many lines had each; those with 0 are asked for and were not seen. Of the lines in their
+order 333 of 476 are known, and 150 configurations as a whole. A change of what is known shows here.
 """
 
 import json
