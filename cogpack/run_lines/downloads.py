@@ -1,4 +1,4 @@
-"""curl, wget and pget, as they bring a file to a path (curl(1), wget(1))."""
+"""curl, wget and pget bring a file to a path: which and where, their arguments say (curl(1), wget(1))."""
 
 import posixpath
 import re

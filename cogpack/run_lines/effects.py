@@ -12,12 +12,12 @@ import msgspec
 from cogpack.requirements import Options
 
 FILE_MODE = 0o644
-DIRECTORY_MODE = 0o755
-"""What programs make under the umask of a build step, 022."""
+"""What programs give a file under the umask of a build step, 022; directories get 755."""
 
 
 class Fetch(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """Stands for a file brought by HTTP. `redirects`: they are followed; `parents`: missing directories are made."""
+    """Stands for a file brought by HTTP. `mode`: of one that was not there; `redirects`: they are followed; `parents`:
+    missing directories are made."""
 
     url: str
     path: str

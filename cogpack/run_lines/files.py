@@ -1,4 +1,4 @@
-"""mkdir, echo, printf, chmod and ln, as far as they are sure (POSIX.1-2024, XCU 3; coreutils)."""
+"""mkdir, echo, printf, chmod and ln are known as far as all shells and POSIX agree on them (XCU 3; coreutils)."""
 
 import posixpath
 import re
@@ -69,7 +69,7 @@ def printf(command: Command, site: Site) -> tuple[Effect, ...]:
 
 
 def nothing(command: Command, site: Site) -> tuple[Effect, ...]:
-    """true and the colon change nothing, whatever their arguments."""
+    """Read true and the colon, which change nothing, whatever their arguments."""
     return _written(command, site, "")
 
 

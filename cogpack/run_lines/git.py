@@ -1,4 +1,4 @@
-"""git clone, and what is then checked out in the clone (git-clone(1), git-checkout(1))."""
+"""git clones a repository, and checks something out in the clone (git-clone(1), git-checkout(1))."""
 
 import re
 

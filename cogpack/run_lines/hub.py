@@ -1,4 +1,4 @@
-"""Downloads from the Hugging Face hub: its command line, and `python -c` with nothing but such calls.
+"""The Hugging Face hub is downloaded from by its command line, and by `python -c` with nothing but such calls.
 
 The Python is read by `ast`: imports of huggingface_hub and calls of `snapshot_download` and `hf_hub_download` whose
 arguments are constants. Anything else in it makes the whole command unknown.
@@ -45,19 +45,18 @@ _ARGUMENTS = {
 
 
 def command_line(command: Command, site: Site) -> tuple[Effect, ...]:
-    """`huggingface-cli download` and `hf download`."""
+    """Read `huggingface-cli download` and `hf download`."""
     match command.words:
         case (_, "download", *arguments):
             pass
         case _:
             raise NotKnownError(f"{' '.join(command.words[:2])} is not known here")
-    for name in ("--include", "--exclude"):
-        if sum(word == name for word in arguments) > 1:
-            raise NotKnownError(f"{name} twice, of which versions of the tool take the last or both")
-    listed, arguments = _lists(arguments)
     options = _DOWNLOAD.read(arguments)
     if not options.operands:
         raise NotKnownError("no repository is named")
+    for name in ("--include", "--exclude"):
+        if len(options.all(name)) > 1:
+            raise NotKnownError(f"{name} twice, of which versions of the tool take the last or both")
     return (
         _download(
             command,
@@ -65,8 +64,8 @@ def command_line(command: Command, site: Site) -> tuple[Effect, ...]:
             {
                 "repo_id": options.operands[0],
                 "files": options.operands[1:],
-                "allow_patterns": (*options.all("--include"), *listed.get("--include", ())),
-                "ignore_patterns": (*options.all("--exclude"), *listed.get("--exclude", ())),
+                "allow_patterns": options.all("--include"),
+                "ignore_patterns": options.all("--exclude"),
                 "revision": options.last("--revision") or None,
                 "repo_type": options.last("--repo-type") or None,
                 "local_dir": options.last("--local-dir") or None,
@@ -76,24 +75,8 @@ def command_line(command: Command, site: Site) -> tuple[Effect, ...]:
     )
 
 
-def _lists(arguments: list[str]) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-    """Take out `--include A B C`, which argparse reads up to the next option."""
-    listed: dict[str, tuple[str, ...]] = {}
-    rest = list(arguments)
-    for name in ("--include", "--exclude"):
-        if name in rest:
-            begin = end = rest.index(name) + 1
-            while end < len(rest) and not rest[end].startswith("-"):
-                end += 1
-            if end - begin > 1:
-                raise NotKnownError(f"{name} with several patterns, which versions of the tool read differently")
-            listed[name] = tuple(rest[begin:end])
-            del rest[begin - 1 : end]
-    return listed, rest
-
-
 def python(command: Command, source: str, site: Site) -> tuple[Effect, ...]:
-    """`python -c SOURCE`."""
+    """Read `python -c SOURCE`."""
     try:
         with warnings.catch_warnings(action="ignore"):  # about the user's literals
             return tuple(_effects(ast.parse(source), command, site))
@@ -188,7 +171,7 @@ def _place(command: Command, path: str, site: Site) -> str:
 
 
 def _cache(command: Command) -> str:
-    """Where huggingface_hub keeps what it downloads (its docs, "Environment variables")."""
+    """Tell where huggingface_hub keeps what it downloads (its docs, "Environment variables")."""
     environment = command.environment
     base = environment.get("XDG_CACHE_HOME", posixpath.join(environment["HOME"], ".cache"))
     home = environment.get("HF_HOME", posixpath.join(base, "huggingface"))

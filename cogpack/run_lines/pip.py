@@ -1,4 +1,4 @@
-"""pip, `uv pip` and mim: what a line installs and uninstalls, and by which options (pip docs, "pip install")."""
+"""pip, `uv pip` and mim install and uninstall what a line says, by its options (pip docs, "pip install")."""
 
 import re
 from collections.abc import Sequence
@@ -98,7 +98,7 @@ def pip(
 
 
 def _is_set(command: Command, name: str) -> bool:
-    """The image's own settings of Python are no surprise; those of pip and of the line are."""
+    """Tell settings of pip, and those that the line makes, from the image's own of Python, which are no surprise."""
     return name in command.assigned or name.startswith(("PIP_", "UV_"))
 
 
@@ -205,7 +205,7 @@ def _requirement(text: str, command: Command, site: Site) -> PipRequirement:
 
 
 def _is_file(text: str) -> bool:
-    """pip takes a name with one of these endings for a file."""
+    """Tell whether pip takes a name for a file's, by its ending."""
     return text.lower().endswith((".whl", *_ARCHIVES))
 
 

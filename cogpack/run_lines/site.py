@@ -75,7 +75,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def entries(self) -> frozenset[str]:
-        """What lies in the directory where lines begin."""
+        """Name what lies in the directory where lines begin."""
         root = self.surroundings.directory.rstrip("/") + "/"
         below = {path.removeprefix(root).partition("/")[0] for path in self.made if path.startswith(root)}
         return self.surroundings.entries | below

@@ -216,6 +216,8 @@ UNKNOWN = {
     "python -c \"from huggingface_hub import snapshot_download as s; s('o/m', local_dir='/src/x')\"": (
         "/src/x lies in /src, where the project comes"
     ),
+    "hf download o/m --include a b": "files by name and by pattern",
+    "hf download o/m --include a --include b": ("--include twice, of which versions of the tool take the last or both"),
     "HF_TOKEN=t hf download o/m": "HF_TOKEN is set, which changes what the hub answers",
     "python setup.py install": "what a program of Python does is not known here",
     "python3.9 -m pip install a": "Python 3.9, which may be another than the image's",
