@@ -187,6 +187,14 @@ def test_no_layer_source_knows_another_or_the_config() -> None:
             assert not [name for name in imported(path) if f"{name}.".startswith(strangers)], path
 
 
+def test_what_a_run_line_does_is_told_without_disk_network_or_processes() -> None:
+    files = sorted((PACKAGE / "run_lines").rglob("*.py"))
+    assert files
+    used = {name.partition(".")[0] for path in files for name in imported(path)} - {"cogpack", "msgspec", "packaging"}
+    assert used == {"ast", "collections", "posixpath", "re", "typing", "urllib", "warnings"}
+    assert {other for path in files for other in edges(path)} == {"config", "requirements", "run_lines"}
+
+
 def test_http_libraries_have_one_door() -> None:
     def doors(*libraries: str) -> set[str]:
         return {module_of(path) for path in SOURCES if any(name.split(".")[0] in libraries for name in imported(path))}

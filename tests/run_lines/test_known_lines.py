@@ -24,6 +24,7 @@ from cogpack.run_lines import (
     SetMode,
     Surroundings,
     WriteText,
+    told,
 )
 from cogpack.run_lines.known import Unknown, meaning
 from cogpack.run_lines.site import Site
@@ -251,6 +252,26 @@ def test_an_unknown_line_is_told_why(line: str) -> None:
     found = meaning(line, SITE)
     assert isinstance(found, Unknown)
     assert found.why == UNKNOWN[line]
+
+
+TOLD: dict[str, str] = {
+    f"curl -Lo /x {URL} && chmod +x /x": f"fetch {URL} as /x, executable",
+    "mkdir -p /a /b": "make /a and /b",
+    "echo a > /x; echo b >> /x": "write /x; append to /x",
+    "ln -s a /b": "link /b to a",
+    "git clone -b v1 https://h.example/o/n /x": "clone https://h.example/o/n at v1 into /x",
+    "hf download o/m a b": "download a, b of o/m into /root/.cache/huggingface/hub",
+    "pip install a 'b>=1' -r r.txt": "install a, b>=1, -r /src/r.txt",
+    "pip uninstall -y a": "uninstall a",
+    "true": "",
+}
+
+
+@pytest.mark.parametrize("line", TOLD)
+def test_what_a_line_does_is_told_in_a_few_words(line: str) -> None:
+    found = meaning(line, SITE)
+    assert isinstance(found, Known)
+    assert "; ".join(map(told, found.effects)) == TOLD[line]
 
 
 def test_a_line_is_known_as_a_whole_or_not_at_all() -> None:
