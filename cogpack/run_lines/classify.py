@@ -58,7 +58,7 @@ def classify(steps: Sequence[RunStep], surroundings: Surroundings) -> tuple[Deci
     named: list[str] = []
     for index, step in enumerate(steps):
         if isinstance(decision := _alone(step, site), Known) and first is not None:
-            decision = _after_unknown(decision, first, named)
+            decision = _after_unknown(decision, first, named, surroundings.directory)
         if isinstance(decision, Known):
             for effect in decision.effects:
                 site = site.after(effect)
@@ -81,13 +81,13 @@ def _alone(step: RunStep, site: Site) -> Decision:
     return found
 
 
-def _after_unknown(known: Known, first: int, named: Sequence[str]) -> Decision:
+def _after_unknown(known: Known, first: int, named: Sequence[str], start: str) -> Decision:
     """Keep a known step that follows an unknown one only where the unknown ones can't have to do with it."""
     for effect in known.effects:
         if not isinstance(effect, Fetch | SetMode) and not (isinstance(effect, MakeDirectories) and effect.parents):
             return Sandboxed("an earlier line, whose effect isn't known, precedes it", first)
         for path in touched(effect):
-            if _is_shared(path) or any(_names(line, path) for line in named):
+            if _is_shared(path) or any(_names(line, path, start) for line in named):
                 return Sandboxed(f"an earlier line, whose effect isn't known, may name {path}", first)
     return known
 
@@ -99,18 +99,15 @@ def _is_shared(path: str) -> bool:
     return any(within(path, root) for root in _SHARED) and posixpath.dirname(path) != "/usr/local/bin"
 
 
-def _names(line: str, path: str) -> bool:
+def _names(line: str, path: str, start: str) -> bool:
     """Tell whether a line has a word that may lead to `path`: itself, what lies above or below, or its last name."""
     for word in _PATH_LIKE.findall(line):
         sure = re.split(r"[*?\[{$~]", word, maxsplit=1)[0]
-        if posixpath.basename(word.rstrip("/")) == posixpath.basename(path):
+        whole = posixpath.normpath(posixpath.join(start, sure))
+        if not sure or posixpath.basename(whole) == posixpath.basename(path):
             return True
-        if sure != word and path.startswith(sure) and (sure.startswith("/") or not sure):
+        if within(path, whole) or within(whole, path) or (sure != word and path.startswith(whole)):
             return True
-        if word.startswith("/"):
-            whole = posixpath.normpath(word)
-            if within(path, whole) or within(whole, path):
-                return True
     return False
 
 
