@@ -24,10 +24,7 @@ def parse_reference(session: Session, text: str, *, where: str = "reference") ->
 
 def parse_address(session: Session, text: str) -> Address:
     """Read `text` as an address, likewise."""
-    address = Address.parse(text)
-    if address.reference:
-        tell_of_hub(session, text, address.reference)
-    return address
+    return _told(session, Address.parse(text))
 
 
 def parse_target(session: Session, text: str) -> Address:
@@ -38,7 +35,13 @@ def parse_target(session: Session, text: str) -> Address:
             f"{text:.300}: names neither a registry nor a directory",
             next_step="write HOST/NAME:TAG, or ./DIR for a directory",
         )
-    return parse_address(session, text)
+    return _told(session, address)
+
+
+def _told(session: Session, address: Address) -> Address:
+    if address.reference:
+        tell_of_hub(session, address.text, address.reference)
+    return address
 
 
 def tell_of_hub(session: Session, text: str, reference: Reference) -> None:

@@ -14,7 +14,7 @@ from cogpack.errors import InputError
 
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_HOST = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?")
+HOST = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?")
 DEFAULT_TAG = "latest"
 _DOCKER_HUB = "docker.io"
 HUB_NAMES = ("docker.io", "index.docker.io", "registry-1.docker.io")
@@ -56,7 +56,7 @@ class Reference(msgspec.Struct, frozen=True):
             registry = _DOCKER_HUB
         if registry == _DOCKER_HUB and "/" not in name:
             name = f"library/{name}"
-        if not _HOST.fullmatch(registry):
+        if not HOST.fullmatch(registry):
             raise bad("a registry host")
         if not _REPOSITORY.fullmatch(name) or len(name) > 255:
             raise bad("a lowercase repository name")

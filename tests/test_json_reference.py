@@ -23,9 +23,9 @@ from cogpack.commands.plan import Planned
 from cogpack.commands.pull import PulledImage
 from cogpack.commands.pull_weights import Pulled
 from cogpack.commands.push import Pushed
+from cogpack.commands.split_weights import Written
 from cogpack.commands.verify import Verified
 from cogpack.commands.verify_weights import Compared
-from cogpack.commands.weights import Written
 from cogpack.lockfile import Lock
 from cogpack.notes import Note
 from cogpack.oci import Descriptor

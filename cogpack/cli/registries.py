@@ -59,7 +59,7 @@ def pull(arguments: argparse.Namespace) -> None:
             every = arguments.all_platforms
             pulled = pull(session, arguments.target, arguments.output, platform=arguments.platform, all_platforms=every)
         else:
-            from cogpack.commands.pull_docker import CONTAINERD, DOCKER, PODMAN, pull_into
+            from cogpack.commands.pull_into_engine import CONTAINERD, DOCKER, PODMAN, pull_into
 
             engine = DOCKER if arguments.docker else PODMAN if arguments.podman else CONTAINERD
             pulled = pull_into(session, arguments.target, engine, platform=arguments.platform)

@@ -22,7 +22,7 @@ def list_weights(arguments: argparse.Namespace) -> None:
 
 
 def split_weights(arguments: argparse.Namespace) -> None:
-    from cogpack.commands.weights import split
+    from cogpack.commands.split_weights import split
     from cogpack.text import count_text
 
     def act(session: "Session") -> Answer:
@@ -34,7 +34,7 @@ def split_weights(arguments: argparse.Namespace) -> None:
 
 
 def join_weights(arguments: argparse.Namespace) -> None:
-    from cogpack.commands.weights import join
+    from cogpack.commands.split_weights import join
 
     def act(session: "Session") -> Answer:
         made = join(session, arguments.source, arguments.output)

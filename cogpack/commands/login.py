@@ -1,19 +1,16 @@
 """`cogpack login` and `logout`: a registry's credentials, tried there and kept where Docker keeps them."""
 
-import re
-
 import msgspec
 
 from cogpack.errors import DeniedError, InputError
 from cogpack.notes import Code, Note
+from cogpack.reference import HOST
 from cogpack.registry.auth.authorizer import Authorizer
 from cogpack.registry.credentials import Account, Given, Secret
 from cogpack.registry.credentials.files import logins_below, normal_key
 from cogpack.registry.credentials.keep import Keeper
 from cogpack.registry.refusals import wants_tls
 from cogpack.session import Session
-
-_HOST = re.compile(r"(?:\[[0-9a-f:]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::[0-9]{1,5})?")
 
 
 class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +36,7 @@ class LoggedOut(msgspec.Struct, frozen=True, kw_only=True):
 def registry_host(text: str) -> str:
     """Read `text` as the name of a registry ("ghcr.io", "localhost:5000"); `InputError` for anything with a path."""
     host = normal_key(text)
-    if not _HOST.fullmatch(host):
+    if not HOST.fullmatch(host):
         raise InputError(f"{text!r:.200} is no registry host", next_step="name the host alone, as in ghcr.io")
     return host
 

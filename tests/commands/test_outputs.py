@@ -13,7 +13,7 @@ from test_pull import LAYERS, put
 
 from cogpack.commands.copy import copy
 from cogpack.commands.pull import pull
-from cogpack.commands.weights import join, split
+from cogpack.commands.split_weights import join, split
 from cogpack.digest import sha256
 from cogpack.disk import DiskError, check_ours, sync_file_system, whole_file
 from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError

@@ -14,7 +14,7 @@ from support.fake_registry import FakeRegistry
 from support.faults import answer
 from support.verbs import Verbs
 
-from cogpack.commands.pull_docker import CONTAINERD, DOCKER, PODMAN, Engine, pull_into
+from cogpack.commands.pull_into_engine import CONTAINERD, DOCKER, PODMAN, Engine, pull_into
 from cogpack.digest import sha256
 from cogpack.errors import MismatchError, UnavailableError
 from cogpack.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST

@@ -14,8 +14,8 @@ from support.safetensors_files import files, made
 
 from cogpack.commands.copy import copy
 from cogpack.commands.pull_weights import pull_weights
+from cogpack.commands.split_weights import join, split
 from cogpack.commands.verify_weights import verify_weights
-from cogpack.commands.weights import join, split
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Gzip, Uncompressed

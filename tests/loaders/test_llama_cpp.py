@@ -9,7 +9,7 @@ import gguf
 import numpy as np
 import pytest
 
-from cogpack.commands.weights import split
+from cogpack.commands.split_weights import split
 from cogpack.session import Session, Settings
 
 pytest.importorskip("xllamacpp", reason="xllamacpp is not installed; `make loaders` installs it")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cogpack.commands.weights import split
+from cogpack.commands.split_weights import split
 from cogpack.session import Session, Settings
 
 MODEL = Path(__file__).resolve().parents[2] / "examples" / "minilm" / "model"
