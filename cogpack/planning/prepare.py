@@ -8,7 +8,7 @@ import msgspec
 from blake3 import blake3
 
 from cogpack.disk import check_writable
-from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
+from cogpack.layers.fingerprints import Fingerprints
 from cogpack.lockfile import Lock
 from cogpack.locking.current import current_lock, is_pinned
 from cogpack.locking.requirements import python_minor
@@ -17,7 +17,7 @@ from cogpack.planning.labels import check_marks, read_marks
 from cogpack.planning.plan import Plan, make_plan
 from cogpack.planning.supply import suppliers
 from cogpack.planning.weights import Gathered, gather, weight_notes
-from cogpack.project import Project, ProjectFile, find_project
+from cogpack.project import Project, find_project
 from cogpack.runtime.schema import Described, describe
 from cogpack.session import Session
 
@@ -128,10 +128,6 @@ def plan_image(
 ) -> tuple[Plan, Gathered]:
     """Plan the image that the lock makes of the project, by the rules of its format."""
     decisions = lock.platforms[project.config.pack.platform]
-
-    def local(file: ProjectFile) -> Fingerprinted:
-        return fingerprints.of(project.root / file.path)
-
     gathered = gather(session, project, lock)
     plan = make_plan(
         project.config,
@@ -140,6 +136,6 @@ def plan_image(
         described,
         [file for file in project.files() if not project.is_weight(file)],
         gathered,
-        suppliers(session, project, project.config, decisions, local, fingerprints),
+        suppliers(session, project, decisions, fingerprints),
     )
     return plan, gathered

@@ -1,7 +1,7 @@
 """How the contents of layers are had: packages and wheels from their servers, files from the project."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property, partial
 
 from cogpack.artifacts import Input
@@ -26,14 +26,11 @@ from cogpack.runtime.contract import project_path
 from cogpack.session import Session
 
 
-def suppliers(
-    session: Session,
-    project: Project,
-    config: Config,
-    decisions: Decisions,
-    local: Callable[[ProjectFile], Fingerprinted],
-    fingerprints: Fingerprints,
-) -> Suppliers:
+def suppliers(session: Session, project: Project, decisions: Decisions, fingerprints: Fingerprints) -> Suppliers:
+    """Say how the contents of a project's layers are had; `fingerprints`: of its files."""
+
+    def local(file: ProjectFile) -> Fingerprinted:
+        return fingerprints.of(project.root / file.path)
 
     def read(file: Placed) -> None:
         """Two weights may be equal; who has them for the first time has to look."""
@@ -44,7 +41,7 @@ def suppliers(
     wheels = _Wheels(session, project, decisions)
     return Suppliers(
         base=BaseSupply(
-            package=partial(_package, session, config),
+            package=partial(_package, session, project.config),
             blob=partial(_blob, session),
             spool=session.cache,
             progress=session.progress,
