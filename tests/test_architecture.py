@@ -93,8 +93,10 @@ PRINTERS = {
     "cli/running.py",
     "console/__init__.py",
     "runtime/inside/join.py",
+    "sandbox/enter.py",
+    "sandbox/questions.py",
 }
-"""The command line, and what runs as a program of its own inside the container."""
+"""The command line, and what runs as a program of its own."""
 
 
 def module_of(path: Path) -> str:

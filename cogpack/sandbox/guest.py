@@ -1,0 +1,212 @@
+"""A guest is a tree of files with commands run in it, as if it were a machine's root: the same in every rung.
+
+`Guest.run` lays what belongs there for the time of a run (`standins`), starts the helper that enters the rung (`run`,
+`enter`), hands on the output while it comes, answers for owners (`recorder`), and leaves no process and no mount
+behind. It is no wall: a command that means harm has what its rung doesn't hide (docs/sandbox.md).
+"""
+
+import base64
+import os
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from cogpack.errors import InputError
+from cogpack.progress import Cancellation
+from cogpack.sandbox import kernel, seccomp, standins
+from cogpack.sandbox.owners import Owners
+from cogpack.sandbox.probe import Rung
+from cogpack.sandbox.proot import Proot
+from cogpack.sandbox.recorder import Namespaced, Recorder, Traced
+from cogpack.sandbox.run import Limits, Run
+from cogpack.sandbox.users import User
+
+HOSTNAME = "cogpack"
+_NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
+
+
+class Command(msgspec.Struct, frozen=True):
+    """A program and its arguments. `environment`: all of it; nothing of ours is added (but proot's own settings)."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    directory: str = "/"
+    user: User = User()
+
+
+class Bind(msgspec.Struct, frozen=True):
+    """A file or directory of this machine that the guest sees at `target`."""
+
+    source: Path
+    target: str
+    writable: bool = False
+
+
+class Guest:
+    """Runs commands over the tree `root`, for a `with`; one at a time.
+
+    `owners`: what remembers whose files become, where they are captured; None where nobody will ask. `standins`: what
+    lies there besides, for the time of each run. Nothing of what is laid there stays: a capture need ignore no path.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        rung: Rung,
+        *,
+        owners: Owners | None,
+        network: bool = True,
+        binds: Sequence[Bind] = (),
+        standins: Sequence[standins.StandIn] = (),
+        proot: Proot | None = None,
+    ) -> None:
+        self._root = Path(os.path.realpath(root))
+        self._rung = rung
+        self._owners = owners
+        self._network = network
+        self._binds = binds
+        self._standins = standins
+        self._proot = proot
+        self._translates = False
+
+    def __enter__(self) -> Self:
+        if self._rung is Rung.PROOT and self._proot is None:
+            raise InputError("isolation proot: there is no proot", next_step="choose another --isolation")
+        self._aside = standins.make_aside(self._root)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        standins.remove(self._aside)
+
+    def run(
+        self,
+        command: Command,
+        output: Callable[[bytes], None],
+        *,
+        cancellation: Cancellation,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> int:
+        """Run a command to its end; return its exit status, as a shell tells it: 128 and a number for a signal, 127
+        where there is no such program.
+
+        `output` is given what the command writes to stdout and stderr, as it comes. What the command left running is
+        killed at its end, and with everything else when this is left for another reason.
+        """
+        if self._rung is Rung.PROOT and not self._translates:
+            self._check_translation(cancellation)
+        return self._run(command, output, cancellation, limits, self._standins)
+
+    def _check_translation(self, cancellation: Cancellation) -> None:
+        """Read a token through proot: one that doesn't translate would let a step loose on this machine."""
+        token, told = secrets.token_hex(16), bytearray()
+        file = standins.File(f"{standins.RUNTIME}/token", f"{token}\n".encode())
+        shell = f"read -r token < /{file.path} && echo $token"
+        self._run(Command(("/bin/sh", "-c", shell), {}), told.extend, cancellation, Limits(seconds=60), [file])
+        if told.decode(errors="replace").strip() != token:
+            raise InputError(
+                f"isolation proot: proot shows a guest this machine's files: {bytes(told[-200:])!r}",
+                next_step="choose another --isolation",
+            )
+        self._translates = True
+
+    def _run(
+        self,
+        command: Command,
+        output: Callable[[bytes], None],
+        cancellation: Cancellation,
+        limits: Limits,
+        extra: Sequence[standins.StandIn],
+    ) -> int:
+        plan = self._plan(command, limits)
+        laid = [*self._own_standins(), *extra]
+        with standins.StandIns(self._root, self._aside, laid):
+            return Run(plan, self._recorder, output, cancellation, limits).status()
+
+    def _own_standins(self) -> list[standins.StandIn]:
+        found: list[standins.StandIn] = [*standins.MOUNT_POINTS, standins.Directory(standins.RUNTIME)]
+        if self._rung is Rung.CHROOT:
+            found += [*standins.DEVICE_NODES, *standins.process_files()]
+        elif self._rung is Rung.PROOT:
+            found += standins.BOUND_DEVICES
+        found += standins.network_files(HOSTNAME)
+        for bind in self._binds:
+            target = bind.target.strip("/")
+            if self._rung is Rung.CHROOT and (bind.writable or bind.source.is_dir()):
+                raise InputError(
+                    f"isolation chroot: {bind.source} can't be shown at {bind.target}: nothing can be mounted here",
+                    next_step="choose --isolation proot, or run it where namespaces can be made",
+                )
+            if bind.source.is_dir():
+                found.append(standins.Directory(target))
+            else:
+                content = bind.source.read_bytes() if self._rung is Rung.CHROOT else b""
+                found.append(standins.File(target, content, 0o400))
+        return found
+
+    def _plan(self, command: Command, limits: Limits) -> dict[str, object]:
+        """Return what `enter` reads."""
+        user, rung = command.user, self._rung
+        argv, environment = list(command.argv), dict(command.environment)
+        one_user = rung in (Rung.USERNS, Rung.PROOT)
+        if one_user and self._owners is not None and (user.uid, user.gid) != (0, 0):
+            raise InputError(
+                f"isolation {rung}: what user {user.uid}:{user.gid} makes can't be told from what is root's",
+                next_step="choose --isolation root or chroot, or an image whose user is root",
+            )
+        if rung is Rung.PROOT:
+            assert self._proot is not None
+            binds = tuple((str(bind.source), bind.target) for bind in self._binds)
+            argv = self._proot.arguments(self._root, binds, command.directory, (user.uid, user.gid), command.argv)
+            environment |= self._proot.environment(self._aside)
+        rules = self._rules()
+        namespaces = 0
+        if rung in (Rung.ROOT, Rung.USERNS):
+            namespaces = _NAMESPACES | (0 if self._network else kernel.CLONE_NEWNET)
+        return {
+            "rung": rung,
+            "root": str(self._root),
+            "namespaces": namespaces,
+            "hostname": HOSTNAME,
+            "binds": [(str(bind.source), bind.target, bind.writable) for bind in self._binds],
+            "argv": argv,
+            "environment": environment,
+            "directory": command.directory,
+            "uid": user.uid,
+            "gid": user.gid,
+            "groups": user.groups,
+            "capabilities": self._capabilities(),
+            "filter": base64.b64encode(seccomp.program(rules)).decode() if rules else None,
+            "listen": one_user and self._owners is not None,
+            "limits": {"processes": limits.processes, "file_size": limits.file_size},
+        }
+
+    def _capabilities(self) -> list[int] | None:
+        if self._rung is Rung.PROOT and os.geteuid() != 0:
+            return None
+        kept = kernel.CAPABILITIES
+        # A second chroot leads out of the first; out of a mount namespace's root, it leads nowhere.
+        return sorted(kept - {kernel.CAP_SYS_CHROOT} if self._rung is Rung.CHROOT else kept)
+
+    def _rules(self) -> Sequence[seccomp.Rule]:
+        owners = seccomp.FORGOTTEN_OWNERS if self._owners is None else seccomp.RECORDED_OWNERS
+        network = () if self._network else seccomp.NO_NETWORK
+        match self._rung:
+            case Rung.ROOT:
+                return seccomp.COMMON
+            case Rung.USERNS:
+                return (*owners, *seccomp.ONE_USER, *seccomp.COMMON)
+            case Rung.CHROOT if self._network and not kernel.capabilities() & 1 << kernel.CAP_SYS_ADMIN:
+                # A filter would cost new privileges, and sudo with them, for what a container's engine refuses anyway.
+                return ()
+            case Rung.CHROOT:
+                return (*network, *seccomp.NO_TRACING, *seccomp.COMMON)
+            case Rung.PROOT:
+                return (*seccomp.UNKNOWN_TO_PROOT, *owners, *network, *seccomp.COMMON)
+
+    def _recorder(self, listener: int) -> Recorder:
+        assert self._owners is not None
+        view = Namespaced() if self._rung is Rung.USERNS else Traced(os.geteuid(), os.getegid())
+        return Recorder(listener, self._owners, view)

@@ -1,0 +1,106 @@
+"""Mounts of the rungs that have a mount namespace, which ends with its last process, and the mounts with it.
+
+What can be read of the kernel is masked as Docker does (moby, `oci/defaults.go`). Standard library only, as `enter`.
+"""
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from cogpack.sandbox import kernel
+from cogpack.sandbox.inroot import find_in
+
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+
+MASKED = (
+    *("proc/acpi", "proc/asound", "proc/interrupts", "proc/kcore", "proc/keys", "proc/latency_stats", "proc/scsi"),
+    *("proc/sched_debug", "proc/timer_list", "proc/timer_stats", "sys/devices/virtual/powercap", "sys/firmware"),
+)
+READONLY = ("proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger")
+
+_PROCESSES = "proc/sys/kernel/pid_max"
+
+
+def mount_all(root: str, binds: Sequence[tuple[str, str, bool]], processes: int | None) -> None:
+    """Make `root` a mount of its own, with /dev, /proc, /sys and `binds` (source, target, writable) in it.
+
+    `processes`: how many there may be at a time, where the kernel keeps this by namespace (Linux 6.14).
+    """
+    kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+    _bind(root, root, kernel.MS_NODEV)
+    kernel.mount_proc(f"{root}/proc")
+    if processes is not None:
+        with suppress(OSError):
+            Path(root, _PROCESSES).write_text(str(max(processes, 301)))  # what the kernel keeps for itself, and one
+    _mount_sys(f"{root}/sys")
+    _mount_dev(f"{root}/dev")
+    for path in READONLY:
+        _readonly(f"{root}/{path}")
+    for path in MASKED:
+        _mask(f"{root}/{path}", f"{root}/dev/null")
+    for source, target, writable in binds:
+        _bind_in(root, source, target, 0 if writable else kernel.MS_RDONLY)
+
+
+def _mount_sys(target: str) -> None:
+    try:
+        kernel.mount("sysfs", target, "sysfs", kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+    except PermissionError:  # a user namespace with the host's network
+        kernel.mount("/sys", target, None, kernel.MS_BIND | kernel.MS_REC)
+        with suppress(OSError):  # before Linux 5.12; what it shows is another user's in any case
+            kernel.make_readonly(target)
+
+
+def _mount_dev(target: str) -> None:
+    kernel.mount("tmpfs", target, "tmpfs", kernel.MS_NOSUID, "mode=755,size=64k")
+    for name in DEVICES:
+        Path(target, name).touch()
+        kernel.mount(f"/dev/{name}", f"{target}/{name}", None, kernel.MS_BIND)
+    for name, link in LINKS.items():
+        Path(target, name).symlink_to(link)
+    Path(target, "pts").mkdir()
+    with suppress(OSError):
+        options = "newinstance,ptmxmode=0666,mode=620"
+        kernel.mount("devpts", f"{target}/pts", "devpts", kernel.MS_NOSUID | kernel.MS_NOEXEC, options)
+    Path(target, "shm").mkdir()
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+    kernel.mount("tmpfs", f"{target}/shm", "tmpfs", flags, "mode=1777")
+
+
+LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "ptmx": "pts/ptmx",
+}
+
+
+def _bind(source: str, target: str, flags: int) -> None:
+    """Bind, then add `flags` to those that the mount has already, and that a user namespace may not take off."""
+    kernel.mount(source, target, None, kernel.MS_BIND | kernel.MS_REC)
+    kept = os.statvfs(target).f_flag & (kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+    if flags & ~kept:
+        kernel.mount(None, target, None, kernel.MS_REMOUNT | kernel.MS_BIND | kept | flags)
+
+
+def _bind_in(root: str, source: str, target: str, flags: int) -> None:
+    """Bind at `target` as a process in `root` would find it: the image may have laid a link there."""
+    place = str(find_in(Path(root), target))
+    _bind(source, place, flags | kernel.MS_NOSUID | kernel.MS_NODEV)
+    if flags & kernel.MS_RDONLY:
+        with suppress(OSError):  # before Linux 5.12, what is mounted below stays as it is
+            kernel.make_readonly(place)
+
+
+def _readonly(path: str) -> None:
+    if os.path.lexists(path):
+        _bind(path, path, kernel.MS_RDONLY)
+
+
+def _mask(path: str, nothing: str) -> None:
+    if Path(path).is_dir():
+        kernel.mount("tmpfs", path, "tmpfs", kernel.MS_RDONLY, "size=0k")
+    elif os.path.lexists(path):
+        kernel.mount(nothing, path, None, kernel.MS_BIND)

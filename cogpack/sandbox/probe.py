@@ -1,0 +1,171 @@
+"""What this machine lets us do: of each rung, whether it works, or which call was refused and what would help.
+
+`probe` asks the kernel itself (`questions`), since neither a container's engine nor a kernel's version tells; `choose`
+takes a rung by the answers.
+"""
+
+import base64
+import errno
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from cogpack.errors import CogpackError, InputError
+from cogpack.sandbox import helpers
+from cogpack.sandbox.seccomp import Rule, program
+
+_TIMEOUT = 60
+
+
+class Rung(StrEnum):
+    """A way to run a command over the tree of an image. The first that works is taken: each gives the same files, or
+    fails; what each hides of the machine is in docs/sandbox.md."""
+
+    ROOT = "root"
+    """Mount, PID and IPC namespaces, made by root."""
+    USERNS = "userns"
+    """The same in a user namespace of one user; chown(2) is recorded, and done by nobody."""
+    CHROOT = "chroot"
+    """chroot(2), for root of a container that may make no namespaces."""
+    PROOT = "proot"
+    """proot, which traces each call with a path in it: for who may do nothing else."""
+
+
+Isolation: TypeAlias = Literal["auto", "root", "userns", "chroot", "proot"]
+"""What a user may ask for."""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A call that a rung needs and this machine refuses. `error`: name of the errno; `help`: what would change it."""
+
+    call: str
+    error: str
+    help: str
+
+    def __str__(self) -> str:
+        return f"{self.call}: {self.error}"
+
+
+class Findings(msgspec.Struct, frozen=True):
+    """What was found. A rung without a refusal works; `listener`: why owners can't be recorded, None where they can."""
+
+    refusals: Mapping[Rung, Refusal]
+    listener: Refusal | None = None
+
+    def refusal(self, rung: Rung, *, owners: bool) -> Refusal | None:
+        """Say why `rung` doesn't work, None if it does. `owners`: whether it must be known whose the files become."""
+        if (refused := self.refusals.get(rung)) is not None:
+            return refused
+        return self.listener if owners and rung in (Rung.USERNS, Rung.PROOT) else None
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """What explains refusals: who we are, whether a filter lies on us already, and the kernel's settings."""
+
+    uid: int
+    filtered: bool
+    settings: Mapping[str, str] = {}
+
+
+def probe(directory: Path, *, under: Sequence[Rule] = ()) -> Findings:
+    """Ask what each rung would ask, with trees in `directory`. `under`: rules of a filter that it is asked under, as a
+    container's engine would have laid it."""
+    with tempfile.TemporaryDirectory(prefix="probe-", dir=directory) as place:
+        asked = {"place": place, "filter": base64.b64encode(program(under)).decode() if under else ""}
+        done = subprocess.run(
+            helpers.command("questions"),
+            input=json.dumps(asked).encode(),
+            capture_output=True,
+            env={},
+            cwd="/",
+            timeout=_TIMEOUT,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise CogpackError(
+            f"the probe of the sandbox ended with {done.returncode}: {done.stderr.decode(errors='replace')[-500:]}",
+            next_step="report it as a bug",
+        )
+    answers = msgspec.json.decode(done.stdout, type=dict[str, tuple[str, int] | None])
+    machine = _machine()
+    refusals = {name: explained(name, *answer, machine) for name, answer in answers.items() if answer is not None}
+    listener = refusals.pop("listener", None)
+    return Findings({Rung(name): refusal for name, refusal in refusals.items()}, listener)
+
+
+def choose(isolation: Isolation, findings: Findings, *, owners: bool) -> Rung:
+    """Take the rung that was asked for, or the first that works; an `InputError` that says what was refused and what
+    helps. `owners`: whether files are captured, so that it must be known whose they become."""
+    wanted = list(Rung) if isolation == "auto" else [Rung(isolation)]
+    refused: list[tuple[Rung, Refusal]] = []
+    for rung in wanted:
+        refusal = findings.refusal(rung, owners=owners)
+        if refusal is None:
+            return rung
+        refused.append((rung, refusal))
+    told = ", ".join(f"{rung} ({refusal})" for rung, refusal in refused)
+    helps = list(dict.fromkeys(refusal.help for _, refusal in refused))
+    if isolation == "auto":
+        message = f"no command can be run here over the files of an image; this machine refuses {told}"
+    else:
+        message = f"isolation: {isolation} doesn't work here: this machine refuses {refused[0][1]}"
+        working = next((rung for rung in Rung if findings.refusal(rung, owners=owners) is None), None)
+        helps += [f"--isolation {working}, which works"] if working else []
+    raise InputError(message, next_step=f"any one of these helps: {'; '.join(helps)}")
+
+
+def explained(name: str, call: str, code: int, machine: Machine) -> Refusal:
+    """Say of a refused call what would change it."""
+    return Refusal(call, errno.errorcode.get(code, "killed"), _help(name, call, code, machine))
+
+
+def _help(name: str, call: str, code: int, machine: Machine) -> str:
+    settings = machine.settings
+    if call == "execve":
+        return "a cache on a file system that is not mounted noexec (--cache-dir)"
+    if call == "open of a device":
+        return "a cache on a file system that is not mounted nodev (--cache-dir)"
+    if call == "chown" and machine.uid == 0 and name in ("root", "chroot"):
+        return "a cache on a disk of this machine (--cache-dir), where root may give files away"
+    if name == "userns":
+        if settings.get("kernel/apparmor_restrict_unprivileged_userns") == "1" and machine.uid != 0:
+            return "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or sudo cogpack"
+        if settings.get("kernel/unprivileged_userns_clone") == "0" and machine.uid != 0:
+            return "sudo sysctl -w kernel.unprivileged_userns_clone=1"
+        if settings.get("user/max_user_namespaces") == "0" or code == errno.ENOSPC:
+            return "sudo sysctl -w user.max_user_namespaces=15000"
+    if name == "proot" and settings.get("kernel/yama/ptrace_scope") in ("2", "3"):
+        return "sudo sysctl -w kernel.yama.ptrace_scope=1"
+    if name == "listener":
+        return "Linux 5.0 or newer without another listener (seccomp_unotify(2)), or root"
+    if machine.uid != 0 and name in ("root", "chroot"):
+        return "root: sudo, or the container's own root user"
+    if machine.filtered:
+        return "a container without its engine's filter (--security-opt seccomp=unconfined)"
+    return "a container that may do this (--privileged), or the machine itself"
+
+
+_SETTINGS = (
+    *("kernel/apparmor_restrict_unprivileged_userns", "kernel/unprivileged_userns_clone"),
+    *("user/max_user_namespaces", "kernel/yama/ptrace_scope"),
+)
+
+
+def _machine() -> Machine:
+    status = _read("/proc/self/status")
+    settings = {name: text.strip() for name in _SETTINGS if (text := _read(f"/proc/sys/{name}"))}
+    return Machine(os.geteuid(), "\nSeccomp:\t2" in status, settings)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,159 @@
+"""To whom a guest gives files is recorded where it may give none away, and it is told that it did.
+
+The kernel stops each chown(2) and asks us (seccomp_unotify(2)); we look which file it means, remember the owner, and
+answer. Nothing is translated: the process asks about its own tree, and its memory has the path.
+"""
+
+import errno
+import fcntl
+import os
+import stat
+import struct
+from pathlib import Path
+from typing import Protocol
+
+from cogpack.sandbox.calls import number
+from cogpack.sandbox.inroot import open_in
+from cogpack.sandbox.owners import Owners, birth_of
+
+_RECEIVE, _SEND, _IS_VALID = 0xC0502100, 0xC0182101, 0x40082102
+"""SECCOMP_IOCTL_NOTIF_RECV, _SEND, _ID_VALID."""
+
+_REQUEST = struct.Struct("QIIiIQ6Q")
+"""struct seccomp_notif: id, pid, flags; struct seccomp_data: number, architecture, instruction pointer, arguments."""
+
+_CALLS = {number(name): name for name in ("chown", "fchown", "lchown", "fchownat")}
+_AT_FDCWD, _AT_SYMLINK_NOFOLLOW, _AT_EMPTY_PATH = -100, 0x100, 0x1000
+_PATH_MAX, _PAGE = 4096, 4096
+
+
+class View(Protocol):
+    """How a guest's files are found from outside."""
+
+    def open(self, process: int, path: bytes, flags: int) -> int:
+        """Open what `path`, which begins at the root, is to the kernel for a process of the guest."""
+
+    def owner(self, uid: int, gid: int) -> tuple[int, int]:
+        """Return whom the guest means."""
+
+
+class Namespaced:
+    """A guest in a mount namespace, whose root is its tree."""
+
+    def open(self, process: int, path: bytes, flags: int) -> int:
+        root = os.open(f"/proc/{process}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return open_in(root, path, flags)
+        finally:
+            os.close(root)
+
+    def owner(self, uid: int, gid: int) -> tuple[int, int]:
+        return uid, gid
+
+
+class Traced:
+    """A guest of proot: the kernel is told the machine's paths, without links, and our number for the guest's root."""
+
+    def __init__(self, uid: int, gid: int) -> None:
+        self._ours = (uid, gid)
+
+    def open(self, process: int, path: bytes, flags: int) -> int:  # noqa: ARG002
+        return os.open(path, flags | os.O_CLOEXEC)
+
+    def owner(self, uid: int, gid: int) -> tuple[int, int]:
+        return 0 if uid == self._ours[0] else uid, 0 if gid == self._ours[1] else gid
+
+
+class Recorder:
+    """Answers the notifications that are read from `listener`, which it closes; `owners` remembers."""
+
+    def __init__(self, listener: int, owners: Owners, view: View) -> None:
+        self._listener = listener
+        self._owners = owners
+        self._view = view
+
+    def fileno(self) -> int:
+        return self._listener
+
+    def close(self) -> None:
+        os.close(self._listener)
+
+    def answer(self) -> None:
+        """Answer one call; nobody may be asking any more."""
+        request = bytearray(_REQUEST.size)
+        try:
+            fcntl.ioctl(self._listener, _RECEIVE, request)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.EINTR):  # the process was killed
+                return
+            raise
+        cookie, process, _, call, _, _, *arguments = _REQUEST.unpack(request)
+        code = 0
+        try:
+            self._record(cookie, process, _CALLS[call], arguments)
+        except OSError as error:
+            code = -(error.errno or errno.EIO)
+        try:
+            fcntl.ioctl(self._listener, _SEND, struct.pack("QqiI", cookie, 0, code, 0))
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise
+
+    def _record(self, cookie: int, process: int, call: str, arguments: list[int]) -> None:
+        match call:
+            case "fchown":
+                directory, path, flags = _signed(arguments[0]), b"", _AT_EMPTY_PATH
+                uid, gid = arguments[1:3]
+            case "fchownat":
+                directory, path, flags = _signed(arguments[0]), _text(process, arguments[1]), arguments[4]
+                uid, gid = arguments[2:4]
+            case _:
+                directory, path = _AT_FDCWD, _text(process, arguments[0])
+                flags = _AT_SYMLINK_NOFOLLOW if call == "lchown" else 0
+                uid, gid = arguments[1:3]
+        found = self._open(process, directory, path, flags)
+        try:
+            fcntl.ioctl(self._listener, _IS_VALID, struct.pack("Q", cookie))  # or we have read of another process
+            owner = self._view.owner(_signed(uid), _signed(gid))
+            status = os.fstat(found)
+            self._owners.record(status, *owner, birth=birth_of(found))
+            _clear_set_ids(found, status.st_mode)
+        finally:
+            os.close(found)
+
+    def _open(self, process: int, directory: int, path: bytes, flags: int) -> int:
+        held = f"/proc/{process}/cwd" if directory == _AT_FDCWD else f"/proc/{process}/fd/{directory}"
+        if not path:
+            if not flags & _AT_EMPTY_PATH:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            return os.open(held, os.O_PATH | os.O_CLOEXEC)
+        if not path.startswith(b"/"):
+            path = os.fsencode(Path(held).readlink()) + b"/" + path
+        follow = os.O_NOFOLLOW if flags & _AT_SYMLINK_NOFOLLOW else 0
+        return self._view.open(process, path, os.O_PATH | follow)
+
+
+def _clear_set_ids(found: int, mode: int) -> None:
+    """Do what chown(2) does to all but directories: nobody gets a program that runs as him."""
+    cleared = mode & ~stat.S_ISUID & ~(stat.S_ISGID if mode & stat.S_IXGRP else 0)
+    if stat.S_ISREG(mode) and cleared != mode:
+        Path(f"/proc/self/fd/{found}").chmod(stat.S_IMODE(cleared))
+
+
+def _text(process: int, address: int) -> bytes:
+    """Read a C string of a stopped process; a page may be the last one that it has."""
+    text = b""
+    with open(f"/proc/{process}/mem", "rb", buffering=0) as memory:
+        while len(text) < _PATH_MAX and b"\0" not in text:
+            memory.seek(address + len(text))
+            text += memory.read(_PAGE - (address + len(text)) % _PAGE)
+    path, ended, _ = text.partition(b"\0")
+    if not ended:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+    return path
+
+
+def _signed(word: int) -> int:
+    """Read the low half of an argument as a C int."""
+    low = word & 0xFFFFFFFF
+    return low - (1 << 32) if low & 0x80000000 else low

@@ -1,0 +1,152 @@
+"""One run of a helper (`enter`) and its command, from its start to the end of all that it started."""
+
+import json
+import os
+import select
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+import msgspec
+
+from cogpack.errors import InputError, UnavailableError
+from cogpack.progress import Cancellation
+from cogpack.sandbox import helpers
+from cogpack.sandbox.processes import end_session
+from cogpack.sandbox.recorder import Recorder
+
+_BLOCK = 64 * 1024
+_ASK = 200
+"""Milliseconds after which it is looked whether we are to stop."""
+_PATIENCE = 30
+"""Seconds that a helper may take to end all that it started."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What a command may take. `processes`: held by `userns`, by `root` from Linux 6.14 on, by `proot` for no root;
+    `file_size`: bytes of one file."""
+
+    seconds: float | None = None
+    processes: int | None = None
+    file_size: int | None = None
+
+
+class LimitError(InputError):
+    """Raised where a command took more than its limits allow."""
+
+
+class Run:
+    """One run of a helper."""
+
+    def __init__(
+        self,
+        plan: Mapping[str, object],
+        recorder: Callable[[int], Recorder],
+        output: Callable[[bytes], None],
+        cancellation: Cancellation,
+        limits: Limits,
+    ) -> None:
+        self._plan = plan
+        self._make_recorder = recorder
+        self._output = output
+        self._cancellation = cancellation
+        self._limits = limits
+        self._recorder: Recorder | None = None
+        self._poll = select.poll()
+        self._status: int | None = None
+
+    def status(self) -> int:
+        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        reading, writing_end = os.pipe()
+        plan = os.memfd_create("plan")
+        os.write(plan, json.dumps(self._plan).encode())
+        os.lseek(plan, 0, os.SEEK_SET)
+        try:
+            helper = subprocess.Popen(
+                helpers.command("enter", str(plan), str(theirs.fileno())),
+                stdin=subprocess.DEVNULL,
+                stdout=writing_end,
+                stderr=writing_end,
+                env={},
+                cwd="/",
+                pass_fds=(plan, theirs.fileno()),
+                start_new_session=True,
+            )
+        finally:
+            theirs.close()
+            os.close(plan)
+            os.close(writing_end)
+        try:
+            self._listen(control, reading)
+        finally:
+            control.close()  # which the helper takes as our end
+            try:
+                helper.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                helper.kill()
+                helper.wait()
+            if helper.returncode != 0:  # it was killed before it could end them
+                end_session(helper.pid)
+            if self._recorder is not None:
+                self._recorder.close()
+            os.close(reading)
+        if self._status is None:
+            raise UnavailableError(
+                f"isolation {self._plan['rung']}: what ran the command was killed ({helper.returncode})",
+                next_step="run it again; a machine with too little memory kills processes",
+            )
+        return self._status
+
+    def _listen(self, control: socket.socket, reading: int) -> None:
+        """Hand on, answer and wait, until the helper has ended."""
+        ends = None if self._limits.seconds is None else time.monotonic() + self._limits.seconds
+        os.set_blocking(reading, False)
+        for readable in (control.fileno(), reading):
+            self._poll.register(readable, select.POLLIN)
+        while True:
+            for readable, events in self._poll.poll(_ASK):
+                if readable == reading:
+                    self._hand_on(reading)
+                elif readable == control.fileno():
+                    if not self._hear(control):
+                        while self._hand_on(reading):
+                            pass
+                        return
+                elif self._recorder is not None and events & select.POLLIN:
+                    self._recorder.answer()
+                else:
+                    self._poll.unregister(readable)
+            self._cancellation.check()
+            if ends is not None and time.monotonic() > ends:
+                raise LimitError(
+                    f"the command ran longer than {self._limits.seconds:g} s",
+                    next_step="give it more time, or less to do",
+                )
+
+    def _hand_on(self, reading: int) -> bool:
+        """Give `output` a block; say whether there may be more."""
+        with suppress(BlockingIOError):
+            if block := os.read(reading, _BLOCK):
+                self._output(block)
+                return True
+            with suppress(KeyError):
+                self._poll.unregister(reading)
+        return False
+
+    def _hear(self, control: socket.socket) -> bool:
+        """Take a message of the helper; say whether it is still there."""
+        message, descriptors, _, _ = socket.recv_fds(control, 64 * 1024, 1)
+        match message[:1]:
+            case b"L":
+                self._recorder = self._make_recorder(descriptors[0])
+                self._poll.register(descriptors[0], select.POLLIN)
+            case b"S":
+                self._status = int(message[1:])
+            case b"E":
+                name, _, reason = json.loads(message[1:])
+                raise InputError(
+                    f"isolation {self._plan['rung']}: {name}: {reason}", next_step="choose another --isolation"
+                )
+        return bool(message)

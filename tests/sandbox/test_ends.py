@@ -1,0 +1,169 @@
+"""Nothing outlives a run: no process, no mount; whoever ends first, and however."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.guests import EVERY_RUNG, guest, need, perl, proot, run, run_once
+
+from cogpack.progress import Cancellation, Cancelled
+from cogpack.sandbox.guest import Limits
+from cogpack.sandbox.probe import Rung
+from cogpack.sandbox.run import LimitError
+
+pytestmark = pytest.mark.slow
+
+PROGRAM = Path(__file__).parents[1] / "support" / "guest_program.py"
+
+LEFT = "setsid sh -c 'exec 3>/alive; echo > /begun; sleep 1000' & (exec 3>/alive; trap '' TERM HUP INT; sleep 1000) & "
+"""Two processes that mean to stay; each holds /alive, a pipe, open."""
+
+
+@contextmanager
+def alive(tree: Path) -> Iterator[int]:
+    """Make the pipe; read of it, nothing comes as long as one of its writers lives, and then its end."""
+    os.mkfifo(tree / "alive")
+    os.mkfifo(tree / "begun")
+    reading = os.open(tree / "alive", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        yield reading
+    finally:
+        os.close(reading)
+
+
+def ended(reading: int, seconds: float = 20) -> bool:
+    """Whether all writers have ended, at once or within `seconds`."""
+    poll = select.poll()
+    poll.register(reading, 0)
+    return bool(poll.poll(seconds * 1000))
+
+
+@EVERY_RUNG
+def test_what_a_command_leaves_running_is_killed_at_its_end(tree: Path, rung: Rung) -> None:
+    with alive(tree) as reading:
+        assert run_once(tree, rung, LEFT + "read x < /begun; exit 3").status == 3
+        assert ended(reading, 0)
+
+
+@EVERY_RUNG
+def test_a_cancellation_ends_all_of_it(tree: Path, rung: Rung) -> None:
+    cancellation = Cancellation()
+    with alive(tree) as reading, guest(tree, rung) as started:
+        with pytest.raises(Cancelled):
+            run(
+                started,
+                LEFT + "read x < /begun; echo begun; wait",
+                seen=lambda _: cancellation.cancel(),
+                cancellation=cancellation,
+            )
+        assert ended(reading, 0)
+
+
+@EVERY_RUNG
+def test_a_listener_that_fails_ends_all_of_it(tree: Path, rung: Rung) -> None:
+    class Full(Exception):
+        pass
+
+    def fail(_: bytes) -> None:
+        raise Full
+
+    with alive(tree) as reading, guest(tree, rung) as started:
+        with pytest.raises(Full):
+            run(started, LEFT + "read x < /begun; echo begun; wait", seen=fail)
+        assert ended(reading, 0)
+    assert [path.name for path in tree.parent.iterdir()] == ["tree"]
+
+
+@EVERY_RUNG
+def test_a_limit_of_time_ends_all_of_it(tree: Path, rung: Rung) -> None:
+    with alive(tree) as reading, guest(tree, rung) as started:
+        run(started, "true")
+        with pytest.raises(LimitError, match=r"longer than 0\.5 s"):
+            run(started, LEFT + "read x < /begun; wait", limits=Limits(seconds=0.5))
+        assert ended(reading, 0)
+
+
+@EVERY_RUNG
+def test_the_end_of_cogpack_is_the_end_of_its_guest(tree: Path, rung: Rung) -> None:
+    need(rung, tree.parent)
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        with alive(tree) as reading:
+            mine = begin(tree, rung)
+            mounts = Path("/proc/self/mountinfo").read_text()
+            os.kill(mine.pid, number)
+            mine.wait()
+            assert ended(reading)
+            assert Path("/proc/self/mountinfo").read_text() == mounts
+            mine.stdout.close() if mine.stdout else None
+        (tree / "alive").unlink()
+        (tree / "begun").unlink()
+
+
+@EVERY_RUNG
+def test_the_end_of_the_helper_is_the_end_of_its_command(tree: Path, rung: Rung) -> None:
+    def kill(_: bytes) -> None:
+        for child in Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split():
+            if b"sandbox.enter" in Path(f"/proc/{child}/cmdline").read_bytes():
+                os.kill(int(child), signal.SIGKILL)
+
+    with alive(tree) as reading, guest(tree, rung) as started:
+        run(started, "true")
+        with pytest.raises(Exception, match="what ran the command was killed"):
+            run(started, "exec 3>/alive; echo begun; while true; do sleep 0.01; done", seen=kill)
+        assert ended(reading)
+
+
+def begin(tree: Path, rung: Rung) -> "subprocess.Popen[bytes]":
+    """Start a process that runs a guest, and wait until that has begun."""
+    found = proot()
+    spec = {
+        "tree": str(tree),
+        "rung": rung,
+        "script": LEFT + "read x < /begun; echo begun; wait",
+        "uid": os.geteuid(),
+        "container": False,
+        "proot": found.command if found else (),
+    }
+    process = subprocess.Popen([sys.executable, str(PROGRAM), json.dumps(spec)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"begun\n"
+    return process
+
+
+FORKS = "my $n = 0; while ($n < 3000) { my $p = fork; last unless defined $p; if (!$p) { sleep 1000 } $n++ } print $n"
+
+
+@pytest.mark.parametrize("rung", [Rung.ROOT, Rung.USERNS])
+def test_processes_are_limited(tree: Path, rung: Rung) -> None:
+    if rung is Rung.ROOT and (os.uname().release.split(".")[:2] < ["6", "14"] or os.geteuid() != 0):
+        pytest.skip("Linux limits root's processes by namespace from 6.14 on")
+    if rung is Rung.USERNS and os.geteuid() == 0:
+        pytest.skip("root's processes are counted with those of the machine")
+    ran = run_once(tree, rung, perl(FORKS), limits=Limits(processes=400))
+    assert 100 < int(ran.output) <= 400
+
+
+@EVERY_RUNG
+def test_a_thousand_processes_end_with_their_command(tree: Path, rung: Rung) -> None:
+    script = "exec 3>/alive; perl -e 'for (1..1000) { if (!fork) { sleep 1000 } }'"
+    with alive(tree) as reading:
+        begun = time.monotonic()
+        assert run_once(tree, rung, script).status == 0
+        assert ended(reading, 0)
+        assert time.monotonic() - begun < 60
+
+
+@EVERY_RUNG
+def test_a_file_can_be_limited(tree: Path, rung: Rung) -> None:
+    ran = run_once(tree, rung, "head -c 3000000 /dev/zero > /big", limits=Limits(file_size=1_000_000))
+    assert ran.status != 0
+    assert (tree / "big").stat().st_size == 1_000_000

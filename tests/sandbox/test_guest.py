@@ -1,0 +1,236 @@
+"""Commands in a guest, the same in every rung: what they see, what comes of them, and what stays."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from support.guests import EVERY_RUNG, NAMESPACES, ONE_USER, PATH, as_layer, guest, perl, run, run_once, shell
+
+from cogpack.errors import InputError
+from cogpack.progress import Cancellation
+from cogpack.sandbox.guest import Bind, Command, Guest
+from cogpack.sandbox.owners import Owners
+from cogpack.sandbox.probe import Rung
+from cogpack.sandbox.proot import Proot
+from cogpack.sandbox.standins import DEBIAN
+from cogpack.sandbox.users import find_user
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="root alone has other users")
+
+
+@EVERY_RUNG
+def test_output_is_handed_on_while_the_command_runs_and_whole(tree: Path, rung: Rung) -> None:
+    def answer(told: bytes) -> None:
+        if told == b"first\n":
+            (tree / "answered").touch()
+
+    script = "echo first; while [ ! -e /answered ]; do sleep 0.01; done"
+    script += "; head -c 3000000 /dev/zero | tr '\\0' x; echo end >&2"
+    with guest(tree, rung) as started:
+        ran = run(started, script, seen=answer)
+    assert ran.status == 0
+    assert ran.output == "first\n" + "x" * 3_000_000 + "end\n"
+
+
+@EVERY_RUNG
+def test_the_status_is_what_a_shell_would_tell(tree: Path, rung: Rung) -> None:
+    with guest(tree, rung) as started:
+        assert run(started, "exit 7").status == 7
+        if rung is not Rung.PROOT:  # which has statuses of its own for these
+            assert run(started, "kill -TERM $$").status == 128 + 15
+            assert run(started, Command(("nosuch", "program"), PATH)).status == 127
+            assert run(started, Command(("/etc/passwd",), PATH)).status == 126
+
+
+@EVERY_RUNG
+def test_the_environment_is_what_the_command_says(tree: Path, rung: Rung, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_OF_THE_MACHINE", "1")
+    ran = run_once(tree, rung, Command(("/bin/env",), {"A": "b c", "ODD": "\udcff=\n"}))
+    told = set(ran.output.splitlines())
+    assert {"A=b c", "ODD=\ufffd="} <= told
+    ours = {"PROOT_NO_SECCOMP", "PROOT_TMP_DIR", "PWD"} if rung is Rung.PROOT else set()
+    assert {line.partition("=")[0] for line in told} == {"A", "ODD", ""} | ours
+
+
+@EVERY_RUNG
+def test_a_command_has_a_directory_no_stdin_and_the_usual_umask(tree: Path, rung: Rung) -> None:
+    command = Command(("/bin/sh", "-c", "pwd; cat; umask; ls"), PATH, directory="/etc")
+    assert run_once(tree, rung, command).output.split() == ["/etc", "0022", "group", "hosts", "passwd", "resolv.conf"]
+
+
+@pytest.mark.parametrize("rung", [Rung.ROOT, Rung.USERNS, Rung.CHROOT])
+def test_a_directory_that_is_not_there_is_told(tree: Path, rung: Rung) -> None:
+    with pytest.raises(InputError, match=f"isolation {rung}: /nowhere: No such file"):
+        run_once(tree, rung, Command(("/bin/true",), PATH, directory="/nowhere"))
+
+
+def kept(tree: Path) -> dict[str, tuple[int, int, int]]:
+    """What a comparison by inode, mode and time of change finds; times of directories aside."""
+    found = {str(path.relative_to(tree)): path.lstat() for path in tree.rglob("*")}
+    return {
+        name: (status.st_ino, status.st_mode, 0 if (tree / name).is_dir() else status.st_mtime_ns)
+        for name, status in found.items()
+    }
+
+
+@EVERY_RUNG
+def test_a_run_leaves_the_tree_as_it_was(tree: Path, rung: Rung) -> None:
+    before = kept(tree)
+    ran = run_once(tree, rung, "cat /etc/hosts /usr/sbin/policy-rc.d; ls /run/cogpack", standins=DEBIAN)
+    assert "the image's own" not in ran.output
+    assert "exit 101" in ran.output
+    assert "apt.conf" in ran.output
+    assert kept(tree) == before
+    assert [path.name for path in tree.parent.iterdir()] == ["tree"]
+
+
+@EVERY_RUNG
+def test_what_a_command_writes_stays(tree: Path, rung: Rung) -> None:
+    before = kept(tree)
+    run_once(tree, rung, "echo 1 > /var/lib/new; rm /etc/group; echo x > /dev/null; echo x > /dev/shm/gone")
+    assert kept(tree).keys() ^ before.keys() == {"var/lib/new", "etc/group"}
+
+
+@EVERY_RUNG
+def test_a_name_that_a_step_replaced_leads_no_write_of_ours_to_the_machine(tree: Path, rung: Rung) -> None:
+    victim = tree.parent / "victim"
+    victim.write_text("the machine's")
+    with guest(tree, rung) as started:
+        run(started, f"rm /etc/hosts; ln -s {victim} /etc/hosts; rm -rf /usr/sbin; ln -s {victim.parent} /usr/sbin")
+        assert (tree / "etc/hosts").read_text() == "the image's own\n"
+        (tree / "etc/hosts").unlink()
+        (tree / "etc/hosts").symlink_to(victim)
+        assert "cogpack" in run(started, "cat /etc/hosts").output
+    assert victim.read_text() == "the machine's"
+
+
+OWNERS = r"""
+cd /; touch a b c d; mkdir e; ln -s a link; cd e; touch f
+chown 33:4 /a; chown 33 /b; chown 5:6 /b; chown :7 /b; cd ..; chown 8:9 e/f; chown 10:11 e
+chown -h 12:13 link; chown 14 link
+chmod 6755 c; chown 15 c; chown 0 d; chmod 4750 d
+perl -e 'open F, "<c"; chown 16, 17, *F; mkdir "/g"; chroot "/e" and chown 1, 2, "/f"' || true
+"""
+
+
+@EVERY_RUNG
+def test_modes_and_owners_are_the_same_in_every_rung(tree: Path, rung: Rung) -> None:
+    owners = Owners()
+    ran = run_once(tree, rung, "set -e" + OWNERS, owners=owners)
+    assert (ran.status, ran.output) == (0, "")
+    assert {name: as_layer(tree, name, owners) for name in ("a", "b", "c", "d", "e", "e/f", "link")} == {
+        "a": ("-rw-r--r--", 14, 4),
+        "b": ("-rw-r--r--", 5, 7),
+        "c": ("-rwxr-xr-x", 16, 17),
+        "d": ("-rwsr-x---", 0, 0),
+        "e": ("drwxr-xr-x", 10, 11),
+        "e/f": ("-rw-r--r--", 8, 9) if rung is not Rung.ROOT and rung is not Rung.USERNS else ("-rw-r--r--", 1, 2),
+        "link": ("lrwxrwxrwx", 12, 13),
+    }
+
+
+@EVERY_RUNG
+def test_a_file_that_is_not_there_has_no_owner(tree: Path, rung: Rung) -> None:
+    script = "chown 1 /nowhere; chown 1 /etc/passwd/x; perl -e 'chown(1, 1, \"\") or print $!+0'"
+    assert run_once(tree, rung, script, owners=Owners()).output.splitlines() == [
+        "chown: cannot access '/nowhere': No such file or directory",
+        "chown: cannot access '/etc/passwd/x': Not a directory",
+        "2",
+    ]
+
+
+@ONE_USER
+def test_where_nobody_asks_for_owners_chown_is_done_by_saying_so(tree: Path, rung: Rung) -> None:
+    ran = run_once(tree, rung, "chown 33 /etc/passwd && echo done")
+    assert ran.output == "done\n"
+    assert (tree / "etc/passwd").stat().st_uid == os.geteuid()
+
+
+@AS_ROOT
+@pytest.mark.parametrize("rung", [Rung.ROOT, Rung.CHROOT])
+def test_a_command_runs_as_the_user_it_names(tree: Path, rung: Rung) -> None:
+    ran = run_once(
+        tree, rung, shell("id; touch /tmp/his; touch /etc/not", user=find_user(tree, "bob")), owners=Owners()
+    )
+    assert ran.output.splitlines()[0].startswith("uid=1001(bob) gid=1002(bob) groups=1002(bob),29(audio),44(video)")
+    assert (tree / "tmp/his").stat().st_uid == 1001
+    assert not (tree / "etc/not").exists()
+
+
+@ONE_USER
+def test_one_user_is_any_user_where_nobody_asks_whose_files_become(tree: Path, rung: Rung) -> None:
+    command = shell("id -u", user=find_user(tree, "bob"))
+    assert run_once(tree, rung, command).output == "1001\n"
+    with pytest.raises(InputError, match="1001:1002 makes can't be told from what is root's"):
+        run_once(tree, rung, command, owners=Owners())
+
+
+@EVERY_RUNG
+def test_a_file_of_the_machine_is_shown_where_it_is_asked_for(tree: Path, rung: Rung) -> None:
+    secret = tree.parent / "secret"
+    secret.write_text("hidden")
+    (tree / "run/secrets").mkdir(parents=True)
+    (tree / "run/secrets/token").symlink_to("/etc/passwd")
+    ran = run_once(tree, rung, "cat /run/secrets/token", binds=[Bind(secret, "/run/secrets/token")])
+    assert ran.output == "hidden"
+    assert (tree / "run/secrets/token").readlink() == Path("/etc/passwd")
+    assert "hidden" not in "".join(path.read_text(errors="replace") for path in tree.rglob("etc/*"))
+
+
+@pytest.mark.parametrize("rung", [Rung.ROOT, Rung.USERNS, Rung.PROOT])
+def test_a_directory_of_the_machine_can_be_written_to(tree: Path, rung: Rung) -> None:
+    source = tree.parent / "project"
+    source.mkdir()
+    run_once(tree, rung, "echo 1 > /src/made", binds=[Bind(source, "/src", writable=True)])
+    assert (source / "made").read_text() == "1\n"
+    assert not (tree / "src").exists()
+
+
+@NAMESPACES
+def test_a_directory_that_is_only_shown_is_not_written_to(tree: Path, rung: Rung) -> None:
+    source = tree.parent / "project"
+    source.mkdir()
+    ran = run_once(tree, rung, "echo 1 > /src/made", binds=[Bind(source, "/src")])
+    assert "Read-only file system" in ran.output
+    assert list(source.iterdir()) == []
+
+
+def test_chroot_shows_no_directories(tree: Path) -> None:
+    with pytest.raises(InputError, match=r"can't be shown at /src.*nothing can be mounted"):
+        run_once(tree, Rung.CHROOT, "true", binds=[Bind(tree, "/src")])
+
+
+@EVERY_RUNG
+def test_nothing_of_the_image_is_imported_by_us(tree: Path, rung: Rung) -> None:
+    """After chroot, a module that is loaded late would be one that the image brought, run as root."""
+    for place in {Path(os.__file__).parent, Path(sys.base_prefix) / "lib/python3.11"}:
+        library = tree / str(place).lstrip("/")
+        library.mkdir(parents=True, exist_ok=True)
+        for module in sys.stdlib_module_names:
+            (library / f"{module}.py").write_text(f"open('/loaded', 'a').write('{module} ')\n")
+    with guest(tree, rung) as started:
+        run(started, "exit 1")
+        run(started, Command(("nosuch",), PATH))
+        run(started, Command(("/etc/passwd",), {}))
+    assert not (tree / "loaded").exists()
+
+
+def test_a_proot_that_does_not_translate_is_refused_before_anything_runs(tree: Path, tmp_path: Path) -> None:
+    program = tmp_path / "not-proot"
+    program.write_text('#!/bin/sh\nwhile [ "$1" != -w ]; do shift; done; shift 2; exec "$@"\n')
+    program.chmod(0o755)
+    with Guest(tree, Rung.PROOT, owners=None, proot=Proot((str(program),))) as started:
+        with pytest.raises(InputError, match="shows a guest this machine's files"):
+            run(started, f"touch {tmp_path}/loose")
+    assert not (tmp_path / "loose").exists()
+
+
+@EVERY_RUNG
+def test_a_new_guest_has_no_listener_left_of_the_last_one(tree: Path, rung: Rung) -> None:
+    with guest(tree, rung, owners=Owners()) as started:
+        run(started, "chown 1 /etc")
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(3):
+            run(started, perl("chown 1, 1, '/etc'"), cancellation=Cancellation())
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -1,0 +1,113 @@
+"""Commands in guests, in each rung that this machine has; and the files of a guest as a layer would have them."""
+
+import os
+import shlex
+import shutil
+import stat
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from cogpack.progress import Cancellation
+from cogpack.sandbox.guest import Command, Guest, Limits
+from cogpack.sandbox.owners import Owners, birth_of
+from cogpack.sandbox.probe import Findings, Rung, probe
+from cogpack.sandbox.proot import Proot
+from cogpack.sandbox.users import User
+
+from .program_tree import missing_programs
+
+PATH = {"PATH": "/usr/bin:/bin"}
+
+_CHROOT, _PROOT = (pytest.param(rung, marks=pytest.mark.slow) for rung in (Rung.CHROOT, Rung.PROOT))
+
+EVERY_RUNG = pytest.mark.parametrize("rung", [Rung.ROOT, Rung.USERNS, _CHROOT, _PROOT])
+NAMESPACES = pytest.mark.parametrize("rung", [Rung.ROOT, Rung.USERNS])
+ONE_USER = pytest.mark.parametrize("rung", [Rung.USERNS, _PROOT])
+
+
+class Ran(msgspec.Struct):
+    """What came of a command."""
+
+    status: int
+    output: str
+
+
+@cache
+def found(directory: str) -> Findings:
+    return probe(Path(directory))
+
+
+@cache
+def proot() -> Proot | None:
+    """Find it by `COGPACK_TEST_PROOT` (a command line), else on PATH."""
+    named = os.environ.get("COGPACK_TEST_PROOT") or shutil.which("proot")
+    return Proot(tuple(shlex.split(named))) if named else None
+
+
+def need(rung: Rung, directory: Path) -> None:
+    """Skip the test where this machine lacks what it needs, and say what."""
+    if missing := missing_programs():
+        pytest.skip(f"no {', '.join(missing)} here to make a tree of")
+    if (refusal := found(str(directory)).refusal(rung, owners=True)) is not None:
+        pytest.skip(f"this machine refuses {rung}: {refusal}")
+    if rung is Rung.PROOT and proot() is None:
+        pytest.skip("no proot here (apt-get install proot, or COGPACK_TEST_PROOT)")
+
+
+def guest(tree: Path, rung: Rung, *, owners: Owners | None = None, **options: Any) -> Guest:
+    need(rung, tree.parent)
+    return Guest(tree, rung, owners=owners, proot=proot(), **options)
+
+
+def shell(script: str, *, user: User = User()) -> Command:  # noqa: B008 - frozen
+    return Command(("/bin/sh", "-c", script), PATH, user=user)
+
+
+def perl(script: str, *arguments: str) -> Command:
+    """A program that makes any system call, without a module."""
+    return Command(("perl", "-e", script, *arguments), PATH)
+
+
+def run(
+    started: Guest,
+    command: Command | str,
+    *,
+    seen: Callable[[bytes], object] = lambda _: None,
+    cancellation: Cancellation | None = None,
+    **options: Any,
+) -> Ran:
+    """Run in a guest; `seen` is called with all output so far, each time there is more."""
+    told = bytearray()
+
+    def hear(block: bytes) -> None:
+        told.extend(block)
+        seen(bytes(told))
+
+    if isinstance(command, str):
+        command = shell(command)
+    status = started.run(command, hear, cancellation=cancellation or Cancellation(), **options)
+    return Ran(status, told.decode(errors="replace"))
+
+
+def run_once(tree: Path, rung: Rung, command: Command | str, *, limits: Limits = Limits(), **options: Any) -> Ran:  # noqa: B008
+    with guest(tree, rung, **options) as started:
+        return run(started, command, limits=limits)
+
+
+def as_layer(tree: Path, path: str, owners: Owners) -> tuple[str, int, int]:
+    """Mode and owner of a file as they would come into a layer."""
+    directory = os.open(tree, os.O_PATH)
+    try:
+        status = os.stat(path, dir_fd=directory, follow_symlinks=False)
+        owner = owners.of(status, lambda: birth_of(directory, path))
+    finally:
+        os.close(directory)
+    if owner is None:
+        ours = status.st_uid == os.geteuid()
+        owner = (0, 0) if ours else (status.st_uid, status.st_gid)
+    return stat.filemode(status.st_mode), *owner
