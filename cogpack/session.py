@@ -34,6 +34,7 @@ from cogpack.registry.repository import Repository
 from cogpack.registry.requests import Requests
 from cogpack.seal import Seal
 from cogpack.sinks.copies import Copies
+from cogpack.trace import TRACE
 
 if TYPE_CHECKING:
     from cogpack.resolve.weights import Servers
@@ -111,6 +112,9 @@ class Session:
         written = self.environment.get(URL_MAP, "").strip()
         url_map = UrlMap.parse(written, where=URL_MAP) if written else self.machine.url_map
         url_map.check_plain(trust)
+        if TRACE.level:
+            for rule in url_map.rules:
+                TRACE.decided(f"{url_map.where}: {rule}")
         self.http = Http(
             trust=trust,
             environment=self.environment,

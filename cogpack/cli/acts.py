@@ -10,6 +10,7 @@ from cogpack.cli.running import Answer, with_session
 from cogpack.cli.summary import built_text, moved_text, suggest
 
 if TYPE_CHECKING:
+    from cogpack.commands.inspect import InspectedLayer
     from cogpack.commands.plan import PlannedFile, PlannedLayer, PlannedWeight
     from cogpack.planning.moving import MovingLayer
     from cogpack.session import Session
@@ -204,13 +205,29 @@ def inspect(arguments: argparse.Namespace) -> None:
         rows += [f"digest    {found.digest}"]
         rows += [f"platform  {found.platform}"] if found.platform else []
         rows += [f"size      {size_text(found.size)} in {count_text(len(found.layers), 'layer')}"]
-        rows += [f"  {size_text(layer.size):>9}  {layer.digest[7:19]}  {layer.name}".rstrip() for layer in found.layers]
+        rows += [
+            f"  {size_text(layer.size):>9}  {layer.digest[7:19]}  {layer.name}{_origin(layer)}".rstrip()
+            for layer in found.layers
+        ]
         rows += [f"input     {name}: {value_text(spec)}" for name, spec in found.inputs.items()]
         rows += [f"output    {value_text(found.output)}"] if found.output else []
         rows += [f"env       {variable}" for variable in found.environment]
         return Answer(found, "\n".join(rows))
 
     with_session(arguments, act)
+
+
+def _origin(layer: "InspectedLayer") -> str:
+    """Return where it is from, as far as this machine can tell."""
+    words = {
+        "here": "built here",
+        "other": "this machine built other bytes of it",
+        "lock": "recorded in cogpack.lock",
+        "base": "of the base",
+    }
+    said = [words[layer.origin]] if layer.origin in words else []
+    said += [f"also in {', '.join(layer.repositories)}"] if layer.repositories else []
+    return f"  ({'; '.join(said)})" if said else ""
 
 
 def verify(arguments: argparse.Namespace) -> None:

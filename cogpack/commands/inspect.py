@@ -1,23 +1,41 @@
 """`cogpack inspect` tells what an image is, from a registry or an OCI layout, without pulling its layers."""
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 
 from cogpack.digest import Digest
+from cogpack.errors import InputError
+from cogpack.images.image import FoundImage
+from cogpack.layers.facts import Facts
+from cogpack.lockfile import Result, read_lock
 from cogpack.oci import LAYER_KEY, TITLE, Descriptor, Execution
 from cogpack.opening import open_image
+from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.runtime.contract import SCHEMA_LABEL
 from cogpack.runtime.labelled_schema import read_signature
 from cogpack.session import Session
 
+Origin = Literal["here", "other", "lock", "base", "unknown"]
+
 
 class InspectedLayer(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells of a layer. `key`: of the recipe, where cogpack made it.
+
+    `origin`: who says that these bytes are what the recipe makes: this machine, which made them (`here`), or made
+    `other` ones; the `lock` of the session's directory; `base`: they are none of ours; `unknown`: the image alone.
+    `repositories`: where else this machine has seen the blob.
+    """
+
     name: str
     key: str | None
     media_type: str = msgspec.field(name="mediaType")
     digest: Digest
     size: int
+    origin: Origin
+    repositories: tuple[str, ...]
 
 
 class Inspected(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +76,7 @@ def inspect(session: Session, target: str, *, platform: str | None = None) -> In
         platforms=image.platforms,
         platform=f"{config.os}/{config.architecture}" if config.os else "",
         size=sum(layer.size for layer in image.manifest.layers),
-        layers=tuple(_layer(name, layer) for name, layer in image.layers),
+        layers=_layers(session, image),
         environment=tuple(inner.env or ()),
         labels=labels,
         inputs=signature.inputs,
@@ -66,11 +84,49 @@ def inspect(session: Session, target: str, *, platform: str | None = None) -> In
     )
 
 
-def _layer(name: str, found: Descriptor) -> InspectedLayer:
-    return InspectedLayer(
-        name=name or (found.annotations or {}).get(TITLE, ""),
-        key=(found.annotations or {}).get(LAYER_KEY),
-        media_type=found.media_type,
-        digest=found.digest,
-        size=found.size,
-    )
+def _layers(session: Session, image: FoundImage) -> tuple[InspectedLayer, ...]:
+    """Tell of all, with what earlier runs left on this machine, which is only read."""
+    place = session.kept.place
+    facts = Facts(place / "facts", session.seal) if place and (place / "facts").is_dir() else None
+    origins = BlobOrigins(place / "homes") if place else None
+    pinned = {result.key: result.digest for result in _results(session.settings.directory)}
+    ours = any(LAYER_KEY in (layer.annotations or {}) for layer in image.manifest.layers)
+    here = image.address.reference
+
+    def told(key: str | None, digest: Digest) -> Origin:
+        if key is None:
+            return "base" if ours else "unknown"
+        made = facts.get(key) if facts else None
+        if made is not None:
+            return "here" if made.descriptor.digest == digest else "other"
+        return "lock" if pinned.get(key) == digest else "unknown"
+
+    def seen(digest: Digest) -> tuple[str, ...]:
+        if origins is None:
+            return ()
+        beside = [f"{here.registry}/{name}" for name in origins.origins(here, (), digest)] if here else []
+        others = origins.in_other_registries(here.registry if here else "", digest)
+        return (*beside, *(other.name for other in others))
+
+    def layer(name: str, found: Descriptor) -> InspectedLayer:
+        annotations = found.annotations or {}
+        return InspectedLayer(
+            name=name or annotations.get(TITLE, ""),
+            key=annotations.get(LAYER_KEY),
+            media_type=found.media_type,
+            digest=found.digest,
+            size=found.size,
+            origin=told(annotations.get(LAYER_KEY), found.digest),
+            repositories=seen(found.digest),
+        )
+
+    return tuple(layer(name, found) for name, found in image.layers)
+
+
+def _results(directory: Path) -> Sequence[Result]:
+    """Give what a lock says that layers came out as; nothing where there is no lock that can be read."""
+    try:
+        lock = read_lock(directory)
+    except InputError:
+        return ()
+    return lock.results.layers if lock else ()

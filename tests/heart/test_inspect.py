@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from support.world import World, ok
+from support import plain
+from support.world import MANIFEST, World, noise, ok
 
 from cogpack.runtime.labelled_schema import Signature, followed, read_signature
 
@@ -46,3 +47,43 @@ def test_a_schema_that_is_none_tells_nothing(text: str) -> None:
 @pytest.mark.parametrize("spec", [{"allOf": 1}, {"allOf": [1, {"$ref": 2}]}, {"$ref": "#/components/schemas/none"}])
 def test_a_reference_that_is_none_is_left(spec: dict[str, Any]) -> None:
     assert followed({"none": []}, spec) == spec
+
+
+def test_layers_are_told_by_who_says_what_they_come_out_as(world: World) -> None:
+    project = world.project(files={"model/w.pt": noise(1_200_000)})
+    ok(project.cogpack("push", project.target()))
+    ok(project.cogpack("push", f"{world.registry}/me/second:v1"))
+
+    def origins(**environment: str) -> dict[str, str]:
+        found = ok(project.cogpack("inspect", "--json", project.target(), **environment)).json
+        return {layer["name"]: layer["origin"] for layer in found["layers"]}
+
+    built = origins()
+    assert (built[""], built["weights: model/w.pt"], built["project"]) == ("base", "here", "here")
+    elsewhere = str(world.directory / "another-cache")
+    assert origins(COGPACK_CACHE_DIR=elsewhere) == built | {name: "lock" for name in built if name} | {
+        "project": "unknown"
+    }
+    assert not (world.directory / "another-cache").exists(), "inspect keeps nothing"
+    (project.root / "cogpack.lock").unlink()
+    assert set(origins(COGPACK_CACHE_DIR=elsewhere).values()) == {"base", "unknown"}
+    lines = ok(project.cogpack("inspect", project.target())).out.splitlines()
+    assert any(line.endswith(f"project  (built here; also in {world.registry}/me/second)") for line in lines), lines
+
+
+def test_a_layer_whose_recipe_made_other_bytes_here_is_told_of(world: World) -> None:
+    project = world.project()
+    ok(project.cogpack("push", project.target()))
+    manifest = world.manifest("me/model", "v1")
+    ours = [layer for layer in manifest["layers"] if layer.get("annotations")]
+    ours[0]["digest"], ours[0]["size"] = ours[1]["digest"], ours[1]["size"]
+    put(world, "me/model", "moved", manifest)
+    found = ok(project.cogpack("inspect", "--json", project.target("moved"))).json
+    assert [layer["origin"] for layer in found["layers"] if layer["key"]][:2] == ["other", "here"]
+
+
+def put(world: World, repository: str, tag: str, manifest: dict[str, Any]) -> None:
+    with plain.client() as client:
+        url = f"http://{world.registry}/v2/{repository}/manifests/{tag}"
+        answer = client.put(url, content=json.dumps(manifest), headers={"Content-Type": MANIFEST})
+        assert answer.status_code == 201, answer.text

@@ -155,6 +155,8 @@ def test_a_project_behind_a_map_is_locked_and_built_as_without_it(world: World, 
     assert f"{WEIGHTS}/model.bin" in lock
     for blob in (world.directory / "one-image").rglob("*"):
         assert not blob.is_file() or proxy.fake.address.encode() not in blob.read_bytes()
+    told = ok(run(made, "plan", "-v", COGPACK_URL_MAP=proxy.map(), NETRC=str(netrc))).err
+    assert f"COGPACK_URL_MAP: {INDEX}={proxy.fake.url}/index\n" in told
     assert any("/snapshot/" in request.path for request in proxy.fake.seen)
 
 
