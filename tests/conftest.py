@@ -2,6 +2,7 @@
 
 import gc
 import signal
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -26,6 +27,13 @@ settings.load_profile("untimed")
 
 # Thousands of tests are objects that stay: the collector looks through them again and again for nothing.
 gc.disable()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Ignore modules that are slow as a whole where slow tests are left out: a third of all code, and its imports."""
+    if collection_path.suffix != ".py" or "not slow" not in config.option.markexpr:
+        return None
+    return "\npytestmark = pytest.mark.slow\n" in collection_path.read_text() or None
 
 
 def pytest_collection_finish() -> None:
