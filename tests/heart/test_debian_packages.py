@@ -4,13 +4,13 @@ import functools
 import hashlib
 import http.server
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.debian_archive import Signer, write_suite
 from support.debs import deb, stanza
+from support.serving import served
 from support.world import Project, World, ok
 
 from cogpack.resolve.debs import BASE_PACKAGES
@@ -84,13 +84,10 @@ def archive(
     made = Archive(world.directory / "mirror", signer)
     (made.root / "debian").mkdir(parents=True)
     handler = type("Handler", (_Handler,), {"ranges": request.param, "seen": made.seen})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=made.root)) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=made.root))
+    with served(server):
         made.url = f"http://127.0.0.1:{server.server_port}/debian,http://127.0.0.1:{server.server_port}/debian-security"
         yield made
-        server.shutdown()
-        thread.join()
 
 
 def project(world: World, *packages: str) -> Project:

@@ -2,10 +2,11 @@
 
 import socket
 import socketserver
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+
+from support.serving import served
 
 
 @dataclass
@@ -45,12 +46,7 @@ def cutting(server: str, after: int) -> Iterator[Front]:
         daemon_threads = True
         request_queue_size = 64
 
-    with Listener(("127.0.0.1", 0), Handler) as listener:
-        front.address = f"127.0.0.1:{listener.server_address[1]}"
-        thread = threading.Thread(target=listener.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield front
-        finally:
-            listener.shutdown()
-            thread.join()
+    listener = Listener(("127.0.0.1", 0), Handler)
+    front.address = f"127.0.0.1:{listener.server_address[1]}"
+    with served(listener):
+        yield front

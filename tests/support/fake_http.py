@@ -1,11 +1,12 @@
 """A scripted HTTP server on loopback: each request is handed to a function and remembered."""
 
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from support.serving import served
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -88,11 +89,5 @@ def serving(script: Callable[[Request], Answer], tls: ssl.SSLContext | None = No
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     fake = Fake(f"127.0.0.1:{server.server_address[1]}", "https" if tls else "http")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with served(server):
         yield fake
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -45,7 +45,7 @@ class Server:
         except (OSError, OverflowError) as error:
             storage.close()
             raise _unusable(host, port, error) from error
-        self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.05,), name="registry")
+        self._thread = threading.Thread(target=self._listener.serve_forever, name="registry")
 
     @property
     def address(self) -> str:
@@ -120,6 +120,7 @@ class Listener(ThreadingHTTPServer):
         """Hang up on all and wait for all threads; `thread` is the one that serves, if it was started."""
         self.connections.close()
         if thread.is_alive():
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes it, which else looks twice a second
             self.shutdown()
             thread.join()
         self.server_close()  # joins the connections' threads

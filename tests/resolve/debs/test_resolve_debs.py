@@ -2,13 +2,13 @@
 
 import functools
 import http.server
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.debian_archive import Signer, write_suite
 from support.debs import stanza
+from support.serving import served
 
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.http import Http
@@ -75,13 +75,10 @@ def away() -> list[bool]:
 @pytest.fixture
 def mirror(archive: Path, seen: list[str], away: list[bool]) -> Iterator[DebianMirror]:
     handler = type("Handler", (_Handler,), {"seen": seen, "away": away})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=archive)) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=archive))
+    with served(server):
         url = f"http://127.0.0.1:{server.server_port}"
         yield DebianMirror(main=f"{url}/debian", security=f"{url}/debian-security")
-        server.shutdown()
-        thread.join()
 
 
 def resolve(mirror: DebianMirror, tmp_path: Path, *requests: str, arch: str = "amd64", **places: str) -> DebianBase:
