@@ -44,10 +44,10 @@ def test_a_directory_without_a_project_is_said_in_two_lines(tmp_path: Path, caps
 def test_a_bug_is_told_as_one_with_its_traceback(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(arguments: object) -> None:
+    def fail(session: object) -> None:
         raise ZeroDivisionError("in test")
 
-    monkeypatch.setattr("cogpack.cli.acts.schema", fail)
+    monkeypatch.setattr("cogpack.commands.schema.schema", fail)
     assert run(["schema"]) == 1
     out, err = capfd.readouterr()
     assert out == ""

@@ -1,6 +1,6 @@
 """This module lists what `cogpack` takes on its command line."""
 
-from functools import partial
+from functools import cache, partial
 
 from cogpack import __version__
 from cogpack.cli import acts, difference, helping, registries
@@ -35,9 +35,9 @@ _FOREIGN = ("--allow-foreign", "take layers that the registry does not have from
 _STORED = "HOST/NAME[:TAG|@DIGEST], or DIR[:NAME] of a layout"
 
 
+@cache  # `help` and `completion` read their own line by it, and then the whole of it
 def parser() -> Grammar:
-    """Return the grammar of every command with its act. The defaults of shared options are there for commands that lack
-    them."""
+    """Return the grammar of all commands, each with its act and with defaults for the shared options that it lacks."""
     top = Grammar(
         prog="cogpack",
         description="Turn a Cog project into a standard OCI image without Docker.",
