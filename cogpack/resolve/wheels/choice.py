@@ -1,7 +1,7 @@
 """Of the wheels that a version has, one is chosen."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from urllib.parse import unquote, urlsplit
 
 from packaging.pylock import PackageArchive, PackageWheel
@@ -42,13 +42,12 @@ def sha256_of(hashes: Mapping[str, str]) -> str | None:
 
 
 def best_wheel(
-    wheels: Iterable[PackageWheel], tags: Sequence[Tag], allowed: frozenset[str] | None
+    wheels: Iterable[PackageWheel], tags: Mapping[Tag, int], allowed: frozenset[str] | None
 ) -> PackageWheel | None:
-    """Choose the wheel whose tag comes first among `tags`; of equals the highest build number (PEP 427).
+    """Choose the wheel whose tag has the first place of `tags`; of equals the highest build number (PEP 427).
 
     Only those with a sha256 count, and with `allowed` only those with one of these.
     """
-    rank = {tag: index for index, tag in enumerate(tags)}
     candidates: list[tuple[int, tuple[int, str] | tuple[()], str, PackageWheel]] = []
     for wheel in wheels:
         filename, sha256 = filename_of(wheel), sha256_of(wheel.hashes)
@@ -58,7 +57,7 @@ def best_wheel(
             _, _, build, wheel_tags = parse_wheel_filename(filename)
         except InvalidWheelFilename:
             continue
-        ranks = [rank[tag] for tag in wheel_tags if tag in rank]
+        ranks = [tags[tag] for tag in wheel_tags if tag in tags]
         if ranks:
             candidates.append((-min(ranks), build, filename, wheel))
     return max(candidates, key=lambda item: item[:3])[3] if candidates else None

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 from packaging.pylock import Package, PackageWheel
+from packaging.tags import Tag
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from cogpack.disk import DiskError
@@ -99,9 +100,10 @@ def resolve_wheels(
             raise together([*faults, _at(error, places)]) from error
     hashes = named_hashes([*requirements, *constraints])
     found = []
+    tags = target.tags()  # a thousand: made once for all wheels
     for package in packages:
         try:
-            found.append(_locked(package, target, hashes, local, root, _written(requirements, indexes)))
+            found.append(_locked(package, target, tags, hashes, local, root, _written(requirements, indexes)))
         except InputError as error:
             faults.append(_at(error, places))
     if faults:
@@ -185,6 +187,7 @@ def _named(line: str, root: Path) -> str:
 def _locked(
     package: Package,
     target: TargetPython,
+    tags: Mapping[Tag, int],
     hashes: dict[str, frozenset[str]],
     local: dict[str, str],
     root: Path,
@@ -214,9 +217,9 @@ def _locked(
         )
         return wheel, written.get(filename, archive.url) if archive.url else None
     version = str(package.version or "")
-    best = best_wheel(package.wheels or (), target.tags(), allowed)
+    best = best_wheel(package.wheels or (), tags, allowed)
     if best is None:
-        if allowed is not None and (other := best_wheel(package.wheels or (), target.tags(), None)):
+        if allowed is not None and (other := best_wheel(package.wheels or (), tags, None)):
             raise _wrong_hash(filename_of(other), sha256_of(other.hashes))
         raise no_wheel(name, version, target)
     sha256 = sha256_of(best.hashes)

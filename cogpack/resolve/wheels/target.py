@@ -33,8 +33,8 @@ class TargetPython(msgspec.Struct, frozen=True, kw_only=True):
     def _glibc_minor(self) -> int:
         return int(self.glibc.partition(".")[2])
 
-    def tags(self) -> list[Tag]:
-        """Give all tags it takes, best first (PEP 425, PEP 600)."""
+    def tags(self) -> Mapping[Tag, int]:
+        """Give all tags it takes (PEP 425, PEP 600), each with its place: the best one has 0."""
         platforms: list[str] = []
         for minor in range(self._glibc_minor, 4, -1):
             platforms.append(f"manylinux_2_{minor}_{self.machine}")
@@ -42,10 +42,11 @@ class TargetPython(msgspec.Struct, frozen=True, kw_only=True):
                 platforms.append(f"{_LEGACY[minor]}_{self.machine}")
         platforms.append(f"linux_{self.machine}")
         major, minor = (int(part) for part in self.python.split("."))
-        return [
+        tags = [
             *cpython_tags((major, minor), platforms=platforms),
             *compatible_tags((major, minor), f"cp{major}{minor}", platforms),
         ]
+        return {tag: place for place, tag in enumerate(tags)}
 
     def environment(self) -> Mapping[str, str]:
         """Give its values of the markers (PEP 508, "Environment Markers")."""
