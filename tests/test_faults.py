@@ -1,6 +1,5 @@
 """docs/faults.md and the tests agree: tests that rows name are there, and rows that tests carry name them."""
 
-import ast
 import re
 from pathlib import Path
 
@@ -12,24 +11,24 @@ DOCUMENT = (TESTS.parent / "docs" / "faults.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| ([A-Z]\d+) \| .+ \| (.+) \|$", DOCUMENT, re.MULTILINE)
 """Each with its cell of tests."""
 NAMED = re.compile(r"`(test_\w+)::(test_\w+)(\*?)`")
+TEST = re.compile(r'^def (test_\w+)\((?:.|\n)*?\) -> None:\n(?: +r?"""((?:.|\n)*?)""")?', re.MULTILINE)
+"""A test at the top of its module, and its docstring."""
 IN_NAME = re.compile(r"test_((?:[fpa]\d+_)+)")
 IN_DOCSTRING = re.compile(r"[FPA]\d+(?:, [FPA]\d+)*(?=[.:;])")
 
 
-def carried(module: str, test: ast.FunctionDef) -> frozenset[str]:
+def carried(module: str, test: str, text: str) -> frozenset[str]:
     """The rows in a test's name and at the beginning of its docstring; elsewhere that may be of another list."""
-    text = ast.get_docstring(test) if f"`{module}::" in DOCUMENT else None
-    name, docstring = IN_NAME.match(test.name), IN_DOCSTRING.match(text or "")
+    name, docstring = IN_NAME.match(test), IN_DOCSTRING.match(text if f"`{module}::" in DOCUMENT else "")
     return frozenset(
         (name[1].upper().split("_")[:-1] if name else []) + (docstring[0].split(", ") if docstring else [])
     )
 
 
 CARRIED = {
-    (path.stem, node.name): carried(path.stem, node)
+    (path.stem, test): carried(path.stem, test, text)
     for path in sorted(TESTS.rglob("test_*.py"))
-    for node in ast.parse(path.read_text(encoding="utf-8")).body
-    if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    for test, text in TEST.findall(path.read_text(encoding="utf-8"))
 }
 """Every test, by its module and its name, and the rows that it carries."""
 

@@ -1,7 +1,7 @@
 """`--json` of every verb is one document with its version, and says what the verb did."""
 
 import pytest
-from support.world import World, noise, ok
+from support.world import Project, ok
 
 VERBS = {
     "lock": ("lock",),
@@ -30,10 +30,9 @@ VERBS = {
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
-def test_the_result_is_one_document(world: World, verb: tuple[str, ...]) -> None:
-    project = world.project(files={"model/w.pt": noise(1_200_000)})
-    ok(project.cogpack("push", project.target()))
-    names = {"REF": project.target(), "REGISTRY": world.registry, "REPOSITORY": f"{world.registry}/me/probed"}
-    done = ok(project.cogpack(*(names.get(word, word) for word in verb), "--json"))
+def test_the_result_is_one_document(pushed: Project, verb: tuple[str, ...]) -> None:
+    registry = pushed.world.registry
+    names = {"REF": pushed.target(), "REGISTRY": registry, "REPOSITORY": f"{registry}/me/probed"}
+    done = ok(pushed.cogpack(*(names.get(word, word) for word in verb), "--json"))
     assert done.json["schema_version"] == 1
     assert isinstance(done.json["notes"], list)

@@ -68,39 +68,35 @@ def test_a_changed_line_moves_one_layer(project: Project) -> None:
 
 
 @pytest.mark.parametrize("verb", [("push", "REF"), ("build", "-o", "../out"), ("plan", "REF"), ("verify", "REF")])
-def test_a_stale_lock_ends_every_verb_that_was_told_to_keep_to_it(project: Project, verb: tuple[str, ...]) -> None:
-    ok(project.cogpack("push", project.target()))
-    project.write("requirements.txt", "--no-index\npip\n")
-    kept = (project.root / "cogpack.lock").read_bytes()
-    project.world.requests.clear()
-    words = [project.target() if word == "REF" else word for word in verb]
-    done = project.cogpack(*words, *(() if verb[0] == "verify" else ("--locked",)))
+def test_a_stale_lock_ends_every_verb_that_was_told_to_keep_to_it(pushed: Project, verb: tuple[str, ...]) -> None:
+    pushed.write("requirements.txt", "--no-index\npip\n")
+    kept = (pushed.root / "cogpack.lock").read_bytes()
+    words = [pushed.target() if word == "REF" else word for word in verb]
+    done = pushed.cogpack(*words, *(() if verb[0] == "verify" else ("--locked",)))
     assert (done.code, done.out) == (3, "")
     assert "cogpack.lock was made from another requirements.txt" in done.err
-    assert (project.root / "cogpack.lock").read_bytes() == kept
-    assert sends(project.world.requests) == []
+    assert (pushed.root / "cogpack.lock").read_bytes() == kept
+    assert sends(pushed.world.requests) == []
 
 
-def test_a_lock_that_contradicts_what_this_machine_made_is_an_error_before_anything_is_sent(project: Project) -> None:
-    pushed = ok(project.cogpack("push", project.target(), "--json")).json
-    lock = project.root / "cogpack.lock"
-    (digest,) = (layer["digest"] for layer in pushed["layers"] if layer["name"].startswith("weights: "))
+def test_a_lock_that_contradicts_what_this_machine_made_is_an_error_before_anything_is_sent(pushed: Project) -> None:
+    planned = ok(pushed.cogpack("plan", pushed.target(), "--json")).json
+    lock = pushed.root / "cogpack.lock"
+    (digest,) = (layer["digest"] for layer in planned["layers"] if layer["name"].startswith("weights: "))
     lock.write_text(lock.read_text().replace(digest, "sha256:" + "0" * 64))
-    project.world.requests.clear()
-    done = project.cogpack("push", project.target("v2"))
+    done = pushed.cogpack("push", pushed.target("contradicted"))
     assert (done.code, done.out) == (3, "")
     assert "cogpack.lock" in done.err
     assert digest in done.err
-    assert not project.world.has("me/model", "v2")
-    assert sends(project.world.requests) == []
+    assert not pushed.world.has("me/model", "contradicted")
+    assert sends(pushed.world.requests) == []
 
 
-def test_verify_names_the_first_file_that_differs(project: Project) -> None:
-    ok(project.cogpack("push", project.target()))
-    assert ok(project.cogpack("verify", project.target())).out
-    project.write("notes.txt", "read you\n")
-    project.write("zebra.txt", "plain\n")
-    done = project.cogpack("verify", project.target())
+def test_verify_names_the_first_file_that_differs(pushed: Project) -> None:
+    assert ok(pushed.cogpack("verify", pushed.target())).out
+    pushed.write("notes.txt", "read you\n")
+    pushed.write("zebra.txt", "plain\n")
+    done = pushed.cogpack("verify", pushed.target())
     assert (done.code, done.out) == (3, "")
     assert "(project): rebuilt sha256:" in done.err
     assert "first difference: /src/notes.txt" in done.err

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support import gguf_files, safetensors_files
-from support.world import World, install_docker, noise, ok, tar_files
+from support.world import Project, World, install_docker, noise, ok, tar_files
 
 WEIGHT = noise(2_000_000)
 FILES = {"model/w.pt": WEIGHT, "model/labels.json": "{}", "notes.txt": "read me"}
@@ -45,7 +45,12 @@ def archive_files(data: bytes) -> dict[str, bytes | str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["w.pt", "w.safetensors", "w.bin", "w.joblib", "w.gguf"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "name", ["w.pt", *(pytest.param(f"w.{kind}", marks=SLOW) for kind in ("safetensors", "bin", "joblib", "gguf"))]
+)
 def test_a_layout_takes_the_bytes_of_the_first_reading(world: World, name: str) -> None:
     project = world.project(files={f"model/{name}": WEIGHT})
     ok(project.cogpack("build", "-o", "../out"))
@@ -75,14 +80,15 @@ def test_a_registry_gets_the_project(world: World) -> None:
     assert holds(world.files("me/model", "v1"))
 
 
-def test_an_image_is_verified_on_a_machine_that_has_read_nothing(world: World) -> None:
-    project = world.project(files=FILES)
-    pushed = ok(project.cogpack("push", project.target()))
-    done = ok(project.cogpack("verify", project.target(), COGPACK_CACHE_DIR=str(world.directory / "empty")))
-    assert pushed.digest in done.out
+def test_an_image_is_verified_on_a_machine_that_has_read_nothing(pushed: Project) -> None:
+    digest = ok(pushed.cogpack("push", pushed.target())).digest
+    done = ok(pushed.cogpack("verify", pushed.target(), COGPACK_CACHE_DIR=str(pushed.root.parent / "empty")))
+    assert digest in done.out
 
 
-@pytest.mark.parametrize("rebuild", [(), ("--rebuild",), ("--paranoid",)])
+@pytest.mark.parametrize(
+    "rebuild", [(), pytest.param(("--rebuild",), marks=SLOW), pytest.param(("--paranoid",), marks=SLOW)]
+)
 def test_all_sinks_get_one_image(world: World, rebuild: tuple[str, ...]) -> None:
     """Each from an empty cache: nothing that one run learned helps another."""
 
@@ -101,7 +107,11 @@ def test_all_sinks_get_one_image(world: World, rebuild: tuple[str, ...]) -> None
     assert image["Config"] == f"{config.removeprefix('sha256:')}.json"
 
 
-@pytest.mark.parametrize("verb", [["build", "-o", "../out"], ["build", "-o", "../a.tar"], ["push", "REF"]])
+@pytest.mark.parametrize(
+    "verb",
+    [["build", "-o", "../out"], pytest.param(["build", "-o", "../a.tar"], marks=SLOW), ["push", "REF"]],
+    ids=["layout", "archive", "registry"],
+)
 def test_files_that_were_touched_since_they_were_read_are_read_again(world: World, verb: list[str]) -> None:
     project = world.project(files=FILES)
     verb = [project.target() if word == "REF" else word for word in verb]
@@ -133,19 +143,16 @@ def test_schema_reads_no_weights(world: World) -> None:
 
 
 @pytest.mark.parametrize("verb", [("inspect",), ("pull", "-o", "../pulled"), ("copy", "../copied")], ids=str)
-def test_what_was_pushed_of_an_unread_project_can_be_read(world: World, verb: tuple[str, ...]) -> None:
-    project = world.project(files=FILES)
-    pushed = ok(project.cogpack("push", project.target()))
+def test_what_was_pushed_of_an_unread_project_can_be_read(pushed: Project, verb: tuple[str, ...]) -> None:
+    digest = ok(pushed.cogpack("push", pushed.target())).digest
     act, *rest = verb
-    assert pushed.digest in ok(project.cogpack(act, project.target(), *rest, "--json")).out
+    assert digest in ok(pushed.cogpack(act, pushed.target(), *rest, "--json")).out
 
 
-def test_weights_of_an_image_are_pulled_and_compared(world: World) -> None:
-    project = world.project(files=FILES)
-    ok(project.cogpack("push", project.target()))
-    ok(project.cogpack("weights", "pull", project.target(), "-o", "../weights"))
-    assert (world.directory / "weights" / "model" / "w.pt").read_bytes() == WEIGHT
-    done = ok(project.cogpack("weights", "verify", project.target(), "--against", "model/w.pt"))
+def test_weights_of_an_image_are_pulled_and_compared(pushed: Project) -> None:
+    ok(pushed.cogpack("weights", "pull", pushed.target(), "-o", "../weights"))
+    assert (pushed.root.parent / "weights" / "model" / "w.pt").read_bytes() == WEIGHT
+    done = ok(pushed.cogpack("weights", "verify", pushed.target(), "--against", "model/w.pt"))
     assert done.out.startswith("equal")
 
 
@@ -161,7 +168,7 @@ TENSORS = [(name, "F32", [700, 1000]) for name in "abc"]
         ("w.pt", WEIGHT, "none", 1),
     ],
 )
-@pytest.mark.parametrize("compression", ["none", pytest.param("zstd", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("compression", ["none", pytest.param("zstd", marks=SLOW)])
 def test_weights_of_every_cut_go_into_every_sink(
     world: World, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes, split: str, layers: int, compression: str
 ) -> None:

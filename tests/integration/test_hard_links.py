@@ -31,8 +31,8 @@ def run(*arguments: str) -> str:
 
 
 @pytest.fixture
-def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[str]:
-    with Template.made(tmp_path / "template").world(tmp_path / "world", monkeypatch, capsys) as world:
+def image(tmp_path: Path) -> Iterator[str]:
+    with Template.made(tmp_path / "template").world(tmp_path / "world") as world:
         yield pushed(world)
 
 

@@ -10,6 +10,7 @@ import io
 import json
 import random
 import shutil
+import signal
 import sys
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -68,8 +69,6 @@ class World:
     registry: str
     requests: list[tuple[str, str]]
     environment: Mapping[str, str]
-    _monkeypatch: pytest.MonkeyPatch
-    _captured: pytest.CaptureFixture[str]
     blobs: dict[str, bytes] = field(default_factory=dict)
 
     @property
@@ -98,7 +97,8 @@ class World:
 
     def cogpack(self, *arguments: str, directory: Path | None = None, gone: bool = False, **more: str) -> Done:
         """Run the command line with the world's environment and `more`, in `directory`, or in one that is `gone`."""
-        with self._monkeypatch.context() as patch:
+        out, err = _Stream(), _Stream()
+        with pytest.MonkeyPatch.context() as patch, _signals_kept():
             patch.chdir(directory or self.directory)
             patch.setattr(sys, "executable", str(self.python))
             if gone:
@@ -109,13 +109,13 @@ class World:
                 patch.delenv(name, raising=False)
             for name, value in (dict(self.environment) | more).items():
                 patch.setenv(name, value)
-            self._captured.readouterr()
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
             try:
                 code = run(list(arguments))
             except SystemExit as stop:
                 code = stop.code if isinstance(stop.code, int) else 1
-            found = self._captured.readouterr()
-        return Done(code, found.out, found.err)
+        return Done(code, out.text(), err.text())
 
     def manifest(self, repository: str, ref: str) -> dict[str, Any]:
         """What a client gets; fails where there is none."""
@@ -157,6 +157,28 @@ class Project:
 
     def target(self, tag: str = "v1") -> str:
         return f"{self.world.registry}/me/{self.root.name}:{tag}"
+
+
+class _Stream(io.TextIOWrapper):
+    """A standard stream that goes nowhere else; pytest's own last for one test, a world may last for many."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), encoding="utf-8", newline="", write_through=True)
+
+    def text(self) -> str:
+        assert isinstance(self.buffer, io.BytesIO)
+        return self.buffer.getvalue().decode()
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """A command heeds signals to the end of its process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def ok(done: Done) -> Done:
@@ -217,9 +239,7 @@ class Template:
         return cls(directory)
 
     @contextmanager
-    def world(
-        self, directory: Path, monkeypatch: pytest.MonkeyPatch, captured: pytest.CaptureFixture[str]
-    ) -> Iterator[World]:
+    def world(self, directory: Path) -> Iterator[World]:
         requests: list[tuple[str, str]] = []
 
         def heard(method: str, path: str, received: int, sent: int) -> None:
@@ -239,9 +259,7 @@ class Template:
                 "UV_FIND_LINKS": str(directory / "wheels"),
                 "NO_COLOR": "1",
             }
-            yield World(
-                directory, self.directory / "python", server.address, requests, environment, monkeypatch, captured
-            )
+            yield World(directory, self.directory / "python", server.address, requests, environment)
 
 
 def push_base(registry: str) -> None:
