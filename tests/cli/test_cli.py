@@ -12,7 +12,7 @@ from cogpack.cli import run
 from cogpack.cli.grammar import Grammar
 from cogpack.cli.parser import parser
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def cogpack(*arguments: str) -> "subprocess.CompletedProcess[str]":
