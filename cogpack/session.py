@@ -12,7 +12,7 @@ import msgspec
 
 from cogpack.artifacts import Store, Supply
 from cogpack.cache import Kept, chosen_place
-from cogpack.config import Arch
+from cogpack.config import Arch, Isolation
 from cogpack.disk import PlaceError, writing
 from cogpack.formats import FORMATS, ImageRules
 from cogpack.http import Backoff, Http, Trust, UrlMap, backoff
@@ -49,8 +49,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     by `COGPACK_CONFIG`. `jobs`: layers moved at a time, or connections; `locked`: a missing or stale lock is an error;
     `paranoid`: read every file again; `registry_mirrors`: `HOST=MIRROR` each, in place of `COGPACK_REGISTRY_MIRROR`;
     `foreign_hosts`: to which the URLs of layers may lead; `realms`: see `Trust`. `platform`: instead of cog.yaml's;
-    `labels` and `annotations`: `KEY=VALUE`, written on the image; `git`: its commit, too. `outputs`: files that the
-    caller is to write, which are no part of the image. `notes`: which are denied and allowed.
+    `labels` and `annotations`: `KEY=VALUE`, written on the image; `git`: its commit, too. `isolation`: how
+    steps are run, instead of cog.yaml's; `secrets`: what they mount, by its id. `outputs`: files that the caller is to
+    write, which are no part of the image. `notes`: which are denied and allowed.
     """
 
     directory: Path = Path()
@@ -70,6 +71,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     annotations: tuple[str, ...] = ()
     git: bool = False
+    isolation: Isolation | None = None
+    secrets: Mapping[str, bytes] = {}
     outputs: tuple[Path, ...] = ()
     notes: Rules = Rules()
     machine: Machine | None = None

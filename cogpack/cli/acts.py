@@ -11,7 +11,7 @@ from cogpack.cli.summary import built_text, moved_text, suggest
 
 if TYPE_CHECKING:
     from cogpack.commands.inspect import InspectedLayer
-    from cogpack.commands.plan import PlannedFile, PlannedLayer, PlannedWeight
+    from cogpack.commands.plan import PlannedFile, PlannedLayer, PlannedStep, PlannedWeight
     from cogpack.planning.moving import MovingLayer
     from cogpack.session import Session
 
@@ -58,7 +58,8 @@ def plan(arguments: argparse.Namespace) -> None:
             planned = planned.weights_only()
         if not arguments.quiet:
             session.progress.summary(_sum(planned.layers))
-        rows = layer_rows(planned.layers) + weight_rows(planned.weights) + file_rows(planned.files or ())
+        rows = layer_rows(planned.layers) + weight_rows(planned.weights) + step_rows(planned.steps)
+        rows += file_rows(planned.files or ())
         return Answer(planned, "\n".join(rows))
 
     with_session(arguments, act)
@@ -108,6 +109,15 @@ def weight_rows(weights: Sequence["PlannedWeight"]) -> list[str]:
         equal = f"; equal to {file.equal_to}, stored once" if file.equal_to else ""
         rows.append(f"weight {size_text(file.size):>14}  {file.rule:<12}  {file.path} ({file.why}{equal})")
         rows += [f"{'':<36}or {other}" for other in file.others]
+    return rows
+
+
+def step_rows(steps: Sequence["PlannedStep"]) -> list[str]:
+    rows = []
+    for number, step in enumerate(steps, 1):
+        told = f"impossible: {step.impossible}" if step.impossible else "; ".join(step.effect)
+        command = " ".join(step.command.split())
+        rows.append(f"step   {f'[{number}/{len(steps)}]':>14}  {'':<12}  {command:.120}{f' ({told})' if told else ''}")
     return rows
 
 
@@ -165,6 +175,7 @@ def lock(arguments: argparse.Namespace) -> None:
                 upgrade=arguments.upgrade,
                 packages=arguments.upgrade_package,
                 upgrade_format=arguments.upgrade_format,
+                run=arguments.run,
             )
         if found.moving is not None:
             for line in moving_rows(found.moving):
@@ -236,9 +247,11 @@ def verify(arguments: argparse.Namespace) -> None:
 
     def act(session: "Session") -> Answer:
         began = time.monotonic()
-        verified = verify(session, arguments.target)
+        verified = verify(session, arguments.target, run_steps=arguments.run_steps)
         layers, took = count_text(verified.layers, "layer"), time_text(time.monotonic() - began)
         session.progress.summary(f"identical: {layers} rebuilt from the lock in {took}, byte for byte what is there")
+        for name in verified.not_replayed:
+            session.progress.summary(f"not replayed: {name}, by the word of cogpack.lock; --run-steps runs it")
         return Answer(verified, verified.reference)
 
     with_session(arguments, act)

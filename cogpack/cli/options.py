@@ -4,6 +4,7 @@ A `Topic` has those that mean the same in many commands; a function adds those o
 """
 
 import argparse
+import os
 import re
 from pathlib import Path
 
@@ -35,6 +36,20 @@ def _image(add: Add) -> None:
     text = "write it on the image's manifest, where registries look"
     add("--annotation", action="append", default=[], metavar="KEY=VALUE", help=f"{text}; repeatable")
     add("--git", action="store_true", help="write the commit on it: source, revision, version, time [cogpack.git]")
+    add(
+        "--isolation",
+        choices=("auto", "root", "userns", "chroot", "proot"),
+        metavar="RUNG",
+        help="how commands of build.run are kept from this machine [cogpack.isolation of cog.yaml, or auto]",
+    )
+    add(
+        "--secret",
+        action="append",
+        default=[],
+        type=secret,
+        metavar="id=ID,src=FILE|env=NAME",
+        help="what commands of build.run mount under this id; repeatable",
+    )
 
 
 def _output(add: Add) -> None:
@@ -79,6 +94,20 @@ def rebuild(added: Grammar) -> None:
     added.add_argument("--rebuild", action="store_true", help="make every layer anew, whatever lock and cache say")
 
 
+def what_is_locked(added: Grammar) -> None:
+    what = added.add_mutually_exclusive_group()
+    what.add_argument("-U", "--upgrade", action="store_true", help="take the newest of everything, ignoring old pins")
+    what.add_argument(
+        "-P", "--upgrade-package", action="append", default=[], metavar="NAME",
+        help="take the newest of this wheel, keep the other pins; repeatable",
+    )  # fmt: skip
+    what.add_argument(
+        "--upgrade-format", action="store_true", help="take the newest image format, and tell which layers it moves"
+    )
+    what.add_argument("--check", action="store_true", help="write nothing; exit code 3 if the lock is stale or missing")
+    added.add_argument("--run", action="store_true", help="run the commands of build.run, and write what they change")
+
+
 def no_tag_cache(added: Grammar) -> None:
     text = "take no tag's word for what a layer comes out as"
     added.add_argument("--no-tag-cache", dest="tag_cache", action="store_false", help=text)
@@ -113,6 +142,22 @@ def place(text: str) -> Path:
     if text == "-":
         raise argparse.ArgumentTypeError("expected a path, found '-', which stands for no stream here; ./- is a path")
     return Path(text)
+
+
+def secret(text: str) -> tuple[str, bytes]:
+    """Read a secret where docker's `--secret` would: its id, and what it is."""
+    fields = dict(field.partition("=")[::2] for field in text.split(","))
+    name, source, variable = fields.pop("id", ""), fields.pop("src", fields.pop("source", "")), fields.pop("env", "")
+    if not name or bool(source) == bool(variable) or fields.keys() - {"type"}:
+        raise argparse.ArgumentTypeError(f"expected id=ID,src=FILE or id=ID,env=NAME, found {text!r}")
+    if variable:
+        if (value := os.environ.get(variable)) is None:
+            raise argparse.ArgumentTypeError(f"the variable {variable} is not set")
+        return name, os.fsencode(value)
+    try:
+        return name, Path(source).read_bytes()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{source}: {error.strerror}") from error
 
 
 def hosts(add: Add, option: str, text: str) -> None:

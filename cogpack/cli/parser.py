@@ -27,6 +27,7 @@ from cogpack.cli.options import (
     room,
     size,
     targets,
+    what_is_locked,
     which_image,
 )  # fmt: skip
 
@@ -114,16 +115,7 @@ def _projects(top: Grammar) -> None:
 
     lock = top.command("lock", "Resolve everything and write cogpack.lock.", acts.lock, example="cogpack lock")
     lock.set_defaults(locks=True)  # what $CI keeps the other commands from
-    what = lock.add_mutually_exclusive_group()
-    what.add_argument("-U", "--upgrade", action="store_true", help="take the newest of everything, ignoring old pins")
-    what.add_argument(
-        "-P", "--upgrade-package", action="append", default=[], metavar="NAME",
-        help="take the newest of this wheel, keep the other pins; repeatable",
-    )  # fmt: skip
-    what.add_argument(
-        "--upgrade-format", action="store_true", help="take the newest image format, and tell which layers it moves"
-    )
-    what.add_argument("--check", action="store_true", help="write nothing; exit code 3 if the lock is stale or missing")
+    what_is_locked(lock)
     lock.share(
         PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--locked", "--paranoid", "--label", "--annotation", "--git")
     )
@@ -138,6 +130,7 @@ def _projects(top: Grammar) -> None:
         example=f"cogpack verify {_PUSHED}",
     )  # fmt: skip
     verify.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image to compare with")
+    verify.add_argument("--run-steps", action="store_true", help="run the commands of build.run anew, too")
     verify.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--locked",))
 
 

@@ -77,6 +77,8 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
         labels=tuple(arguments.label),
         annotations=tuple(arguments.annotation),
         git=arguments.git,
+        isolation=arguments.isolation,
+        secrets=dict(arguments.secret),
         outputs=tuple(path for name in ("digest_file", "metadata_file") if (path := getattr(arguments, name, None))),
         notes=rules(arguments.deny, arguments.allow, where="--deny and --allow"),
     )

@@ -72,11 +72,21 @@ class PlannedFile(msgspec.Struct, frozen=True, kw_only=True):
     target: str | None = None
 
 
+class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells of a command of `build.run`. `effect`: what it is known to do, where it is; `impossible`: why it can't
+    succeed."""
+
+    command: str
+    effect: tuple[str, ...] = ()
+    impossible: str | None = None
+
+
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
     """Tells of layers, bottom first, and of weight files by their paths. `files`: where they are asked for."""
 
     layers: tuple[PlannedLayer, ...]
     weights: tuple[PlannedWeight, ...]
+    steps: tuple[PlannedStep, ...] = ()
     files: tuple[PlannedFile, ...] | None = None
 
     def weights_only(self) -> "Planned":
@@ -102,7 +112,31 @@ def plan(
     present = {name: said for one in asked for name, said in one.present_layers().items()}
     known = look_up(session, prepared, present, tag_cache=tag_cache)
     layers = tuple(_planned(layer, known, asked, prepared.plan) for layer in prepared.plan.layers)
-    return Planned(layers=layers, weights=_weights(prepared), files=_files(prepared) if files else None)
+    listed = _files(prepared) if files else None
+    return Planned(layers=layers, weights=_weights(prepared), steps=_steps(prepared), files=listed)
+
+
+def _steps(prepared: Prepared) -> tuple[PlannedStep, ...]:
+    """Read what the lines of `build.run` do, as far as that is known without running them."""
+    if (layer := prepared.plan.steps) is None:
+        return ()
+    from cogpack import run_lines
+
+    steps = layer.steps
+    surroundings = run_lines.Surroundings(
+        environment=steps.environment,
+        architecture="arm64" if prepared.plan.platform.architecture == "arm64" else "amd64",
+        directory=steps.directory,
+        python=steps.python,
+    )
+    return tuple(
+        PlannedStep(
+            command=step.command,
+            effect=tuple(map(run_lines.told, found.effects)) if isinstance(found, run_lines.Known) else (),
+            impossible=found.why if isinstance(found, run_lines.Impossible) else None,
+        )
+        for step, found in zip(steps.commands, run_lines.classify(steps.commands, surroundings), strict=True)
+    )
 
 
 def _planned(layer: Layer, known: Known, asked: "Sequence[_Asked]", plan: Plan) -> PlannedLayer:

@@ -9,8 +9,9 @@ from cogpack.decompress import decompressed
 from cogpack.digest import Digest, Hasher
 from cogpack.errors import InputError, MismatchError
 from cogpack.images.interface import Images
-from cogpack.layers.known import NOTHING, Outgoing
+from cogpack.layers.known import NOTHING, Claims, Known, Outgoing
 from cogpack.layers.layer import Body, Form, Layer
+from cogpack.lockfile import FILE
 from cogpack.oci import INDEX_TYPES, Descriptor, Image, LayerInfo, Manifest, decode
 from cogpack.opening import parse_reference
 from cogpack.planning.plan import Plan
@@ -22,18 +23,28 @@ from cogpack.untar import Untar
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """`layers`: how many there are; `not_replayed`: the names of those that were taken as the lock has them."""
+
     reference: str
     digest: Digest
     layers: int = msgspec.field(name="layer_count")
+    not_replayed: tuple[str, ...] = ()
 
 
 class _HashOnly:
-    """This sink keeps nothing: every layer is made, hashed and dropped."""
+    """This sink keeps nothing: every layer is made, hashed and dropped, but for `trusted`, of which the lock's word
+    counts."""
 
     parallel = True
     form = Form.STORED
 
+    def __init__(self, trusted: Layer | None) -> None:
+        self._trusted = trusted
+
     def add_layer(self, layer: Outgoing, on_bytes: Callable[[int], None]) -> LayerInfo:
+        if layer.recipe is self._trusted and layer.known is not None:
+            return layer.known
+
         def consume(body: Body) -> None:
             for block in body:
                 on_bytes(len(block))
@@ -47,8 +58,11 @@ class _HashOnly:
         pass
 
 
-def verify(session: Session, target: str) -> Verified:
-    """Make every layer anew and compare it; the first difference is named down to the file."""
+def verify(session: Session, target: str, *, run_steps: bool = False) -> Verified:
+    """Make every layer anew and compare it; the first difference is named down to the file.
+
+    `run_steps`: that of `build.run`, too, which runs its commands; else the lock's word counts for it.
+    """
     reference = parse_reference(session, target)
     prepared = prepare(session, open_project(session), writes=False, locked=True)
     images = session.images(reference)
@@ -58,10 +72,19 @@ def verify(session: Session, target: str) -> Verified:
     if found.media_type in INDEX_TYPES:
         raise InputError(f"{reference} is an index", next_step="name one platform's image by digest")
     remote = decode(found.data, Manifest, where=str(reference))
+    steps = None if run_steps else prepared.plan.steps
+    known = NOTHING
+    if steps is not None:
+        pinned = {result.key: result.info for result in prepared.lock.results.layers}
+        known = Known.weighed([steps], [Claims(FILE, pinned)])
+        if known.of(steps) is None:
+            raise InputError(
+                f"{FILE} has no result of the layer {steps.name}", next_step="run its commands, with --run-steps"
+            )
     done = transfer(
         prepared.plan,
-        NOTHING,
-        _HashOnly(),
+        known,
+        _HashOnly(steps),
         tags=(),
         jobs=session.settings.jobs,
         supply=session.supply,
@@ -72,7 +95,12 @@ def verify(session: Session, target: str) -> Verified:
     )
     if done.image.descriptor.digest != found.digest:
         raise _difference(reference, images, prepared.plan, remote, done.image)
-    return Verified(reference=f"{reference.name}@{found.digest}", digest=found.digest, layers=len(done.layers))
+    return Verified(
+        reference=f"{reference.name}@{found.digest}",
+        digest=found.digest,
+        layers=len(done.layers),
+        not_replayed=(steps.name,) if steps is not None else (),
+    )
 
 
 def _difference(reference: Reference, images: Images, plan: Plan, remote: Manifest, image: Image) -> MismatchError:

@@ -4,6 +4,7 @@ from cogpack.config.config_label import config_label
 from cogpack.config.model import (
     Arch,
     Config,
+    Isolation,
     ManagedWeight,
     PackOptions,
     PackWeights,
@@ -17,6 +18,7 @@ from cogpack.config.parse import parse_config
 __all__ = [
     "Arch",
     "Config",
+    "Isolation",
     "ManagedWeight",
     "PackOptions",
     "PackWeights",

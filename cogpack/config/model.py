@@ -43,6 +43,8 @@ class ManagedWeight(msgspec.Struct, frozen=True, kw_only=True):
 
 Arch: TypeAlias = Literal["linux/amd64", "linux/arm64"]
 """The platforms that images are made for."""
+Isolation: TypeAlias = Literal["auto", "root", "userns", "chroot", "proot"]
+"""How the commands of `build.run` are kept from this machine; see `docs/sandbox.md`."""
 SplitRule: TypeAlias = Literal["auto"] | Rule
 """What a glob of `cogpack.weights.split` asks for."""
 
@@ -68,8 +70,8 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Stands for the top-level `cogpack` mapping, which Cog does not read.
 
     `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference. `clashes`: what
-    files are that two wheels hold differently. `git`: the image says of which commit it is. `notes`: those
-    that are denied or allowed.
+    files are that two wheels hold differently. `git`: the image says of which commit it is; `isolation`: how steps of
+    `build.run` are run. `notes`: those that are denied or allowed.
     """
 
     base: str | None = None
@@ -79,6 +81,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     exclude_newer: str | None = None
     clashes: Literal["note", "error"] = "note"
     git: bool = False
+    isolation: Isolation = "auto"
     notes: Rules = Rules()
     weights: PackWeights = PackWeights()
 

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar, get_args
 from packaging.version import Version
 
 from cogpack.config.document import Value, YamlDocument
-from cogpack.config.model import Arch, Config, PackOptions, PackWeights, RunStep, SecretMount, SplitRule
+from cogpack.config.model import Arch, Config, Isolation, PackOptions, PackWeights, RunStep, SecretMount, SplitRule
 from cogpack.config.weights import managed_weights
 from cogpack.notes import Code
 from cogpack.policy import ALL, Rules, unknown
@@ -25,7 +25,10 @@ _BUILD = (
     *("gpu", "python_version", "python_requirements", "python_packages", "system_packages"),
     *("run", "pre_install", "cuda", "cudnn", "sdk_version"),
 )
-_PACK = ("base", "platform", "compression", "debian_mirror", "exclude_newer", "clashes", "git", "notes", "weights")
+_PACK = (
+    *("base", "platform", "compression", "debian_mirror", "exclude_newer", "clashes", "git", "isolation", "notes"),
+    "weights",
+)
 
 _PLATFORMS: Mapping[str, Arch] = {arch: arch for arch in get_args(Arch)}
 _SPLITS: Mapping[str, SplitRule] = {
@@ -38,6 +41,7 @@ _SPLITS: Mapping[str, SplitRule] = {
 _SMALLEST_LAYER = 1024 * 1024
 _COMPRESSIONS: Mapping[str, Literal["gzip", "zstd"]] = {"gzip": "gzip", "zstd": "zstd"}
 _CLASHES: Mapping[str, Literal["note", "error"]] = {"note": "note", "error": "error"}
+_ISOLATIONS: Mapping[str, Isolation] = {rung: rung for rung in get_args(Isolation)}
 _WEIGHT_COMPRESSIONS: Mapping[str, Literal["none", "zstd"]] = {"none": "none", "zstd": "zstd"}
 
 _PYTHON = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?", re.ASCII)
@@ -272,6 +276,7 @@ def _pack(value: Value) -> PackOptions:
         clashes=_choice(fields["clashes"], _CLASHES) if "clashes" in fields else default.clashes,
         notes=_notes(fields["notes"]) if "notes" in fields else default.notes,
         git=fields["git"].boolean() if "git" in fields else default.git,
+        isolation=_choice(fields["isolation"], _ISOLATIONS) if "isolation" in fields else default.isolation,
         weights=_pack_weights(fields["weights"]) if "weights" in fields else default.weights,
     )
 

@@ -26,6 +26,12 @@ _BUNDLES = (
 """Where systems keep their authorities; a Python not built by the system may look elsewhere."""
 
 
+def bundle(environment: Mapping[str, str]) -> Path | None:
+    """Find the file of authorities that programs of this machine use, if there is one."""
+    named = environment.get("SSL_CERT_FILE")
+    return next((path for path in map(Path, (named,) if named else _BUNDLES) if path.is_file()), None)
+
+
 class Authorities:
     """Makes a TLS context per host that has certificates of its own, and one for all others. Thread-safe."""
 

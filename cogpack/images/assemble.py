@@ -1,6 +1,6 @@
 """Layers and settings become an image: the same input gives the same bytes (image-spec config.md, manifest.md)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -87,6 +87,15 @@ def assemble(
     return Image(config, manifest, tuple((part.key, part.info) for part in parts))
 
 
+def environment_of(base: BaseImage | None, path: str | None, environment: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Give the variables of an image: the base's, with `path` before its PATH, then `environment`."""
+    inherited = (base.config.get("config") or {}).get("Env") or [] if base else []
+    found = dict(pair.partition("=")[::2] for pair in inherited)
+    if path is not None:
+        found["PATH"] = f"{path}:{found.get('PATH', '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin')}"
+    return found | dict(environment)
+
+
 def _layer(part: NamedLayer, *, own: bool) -> Descriptor:
     found = part.info.descriptor
     annotations = {LAYER_KEY: part.key, LAYER_NAME: part.name} if own else None
@@ -105,11 +114,7 @@ def _config(
     inherited: dict[str, Any] = dict(document.get("config") or {})
     for docker_only in ("container", "container_config", "docker_version", "id", "parent"):
         document.pop(docker_only, None)
-    environment = dict(pair.partition("=")[::2] for pair in inherited.get("Env") or [])
-    inherited_path = environment.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-    if run.path is not None:
-        environment["PATH"] = f"{run.path}:{inherited_path}"
-    environment.update(run.environment)
+    environment = environment_of(base, run.path, run.environment)
     for replaced in ("Healthcheck", "OnBuild", "Shell", "User"):
         inherited.pop(replaced, None)
     inherited.update(

@@ -61,23 +61,29 @@ class BuiltLayer:
         remembered: bool = True,
     ) -> None:
         self.name = source.name
+        self.source = source
+        self.inherited = inherited
         self.remote = remote
         self.ratio = ratio
         self.remembered = remembered
         self.read_first = (codec.media_type == OCI_LAYER or ratio is not None or not remembered) and not remote
         self.costly = codec.media_type != OCI_LAYER or remote
-        self._source = source
         self._codec = codec
-        self._inherited = inherited
         self._key: Digest | None = None
 
     @property
     def key(self) -> str | None:
         # Kept once it is there: it is asked for again and again, and is made of all files of the layer.
-        if self._key is None and (source := self._source.key()) is not None:
-            inherited = [[d.path, d.mode, d.uid, d.gid] for _, d in sorted(self._inherited.items())]
-            self._key = sha256(encode(["cogpack layer", tar.VERSION, self._codec.profile, source, inherited]))
+        if self._key is None and (source := self.source.key()) is not None:
+            self._key = layer_key(source, self._codec, self.inherited)
         return self._key
+
+    @property
+    def contents(self) -> Digest:
+        """Name what is in it, however it is stored. Its files have all been read."""
+        source = self.source.key()
+        assert source is not None
+        return sha256(encode([tar.VERSION, source, _listed(self.inherited)]))
 
     def size(self, form: Form) -> int | None:
         return tar.size(self._segments()) if self._is_plain(form) else None
@@ -98,15 +104,24 @@ class BuiltLayer:
         passes.infos.append(LayerInfo(descriptor, DiffID(plain.digest)))
 
     def _segments(self) -> Iterator[tar.Segment]:
-        return tar.segments(complete(self._source.entries(), self._inherited))
+        return tar.segments(complete(self.source.entries(), self.inherited))
 
     def _is_plain(self, form: Form) -> bool:
         """Tell whether the bytes are those of the tar itself."""
         return form is Form.PLAIN or self._codec.media_type == OCI_LAYER
 
 
+def layer_key(source: str, codec: Codec, inherited: Mapping[str, Directory] = {}) -> Digest:
+    """Name a layer of our own by the key of its source, and by all else that decides its bytes."""
+    return sha256(encode(["cogpack layer", tar.VERSION, codec.profile, source, _listed(inherited)]))
+
+
+def _listed(directories: Mapping[str, Directory]) -> list[object]:
+    return [[d.path, d.mode, d.uid, d.gid] for _, d in sorted(directories.items())]
+
+
 class BlobSource(Protocol):
-    """Reads the blob of a base layer, as verified bytes."""
+    """Reads the blob of a base layer."""
 
     def __call__(self, descriptor: Descriptor) -> Iterator[bytes]: ...
 
@@ -123,12 +138,17 @@ class BaseLayer:
     def __init__(self, name: str, info: LayerInfo, read: BlobSource, origins: Sequence[Reference]) -> None:
         self.name = name
         self.key = str(info.descriptor.digest)
+        self.contents: Digest | DiffID = info.diff_id
         self.info = info
         self.origins = origins
         self._read = read
 
     def size(self, form: Form) -> int | None:
         return self.info.descriptor.size if form is Form.STORED else None
+
+    def blocks(self) -> Iterator[bytes]:
+        """Read the blob, which nobody has verified."""
+        return self._read(self.info.descriptor)
 
     def _pass(self, passes: _Passes, form: Form) -> Iterator[bytes]:
         stored = Hasher()

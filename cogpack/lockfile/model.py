@@ -63,13 +63,24 @@ class LockedClash(LockTable, frozen=True, kw_only=True):
     paths: Annotated[tuple[LockedPath, ...], msgspec.Meta(min_length=1)]
 
 
+class LockedSteps(LockTable, frozen=True, kw_only=True):
+    """What the commands of `build.run` changed. A decision, and no result: they need not do the same again.
+
+    `key`: of the commands and all that they see, however layers are stored (`planning.steps`); `diff_id`: of the layer.
+    """
+
+    key: LockedDigest
+    diff_id: LockedDiffID
+
+
 class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
-    """All that is decided for one platform. `created`: seconds since 1970."""
+    """All that is decided for one platform. `created`: seconds since 1970; `steps`: None until they were run."""
 
     base: Base
     created: _Time | None = None
     wheels: Annotated[tuple[LockedWheel, ...], msgspec.Meta(min_length=1)]
     clashes: tuple[LockedClash, ...]
+    steps: LockedSteps | None = None
 
     def __post_init__(self) -> None:
         names = {wheel.filename for wheel in self.wheels}

@@ -102,6 +102,7 @@ def _decide(session: Session, project: Project, kept: Decisions | None, *, same_
         base=base,
         wheels=wheels,
         clashes=clashes,
+        steps=kept.steps if kept else None,
         created=_created(session.environment),
     )
     check_clashes(project, decided)

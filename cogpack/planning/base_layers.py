@@ -11,7 +11,7 @@ from cogpack.images.assemble import BaseImage
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Codec
 from cogpack.layers.debs import DebFile, DebsSource
-from cogpack.layers.layer import Layer, key_of
+from cogpack.layers.layer import key_of
 from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase
 from cogpack.oci import Descriptor, read_config
 from cogpack.progress import Cancellation, Progress
@@ -39,7 +39,7 @@ class PlannedBase(msgspec.Struct, frozen=True, kw_only=True):
     `inputs`: the packages that a layer is made of, by its key.
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[BuiltLayer | BaseLayer, ...]
     taken: int = 0
     image: BaseImage | None = None
     inputs: Mapping[str, tuple[Input, ...]] = {}

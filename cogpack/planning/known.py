@@ -10,7 +10,7 @@ from cogpack.images.interface import Images
 from cogpack.layers.facts import Facts
 from cogpack.layers.known import NOTHING, READ, Claims, Known
 from cogpack.layers.layer import Body, key_of
-from cogpack.lockfile import FILE, Result, Results, read_lock
+from cogpack.lockfile import FILE, Lock, LockedSteps, Result, Results, read_lock
 from cogpack.locking.current import write_lock
 from cogpack.notes import Code, Note
 from cogpack.oci import (
@@ -77,10 +77,11 @@ def known_layers(
     Where two differ, it is an error.
 
     Whoever could move the tag once could lay any layer there under the right key. So what it says is used with a note
-    and never written down; of the project's own layer, which is made in no time, it is not asked.
+    and never written down; of the project's own layer, which is made in no time, it is not asked, and neither of what
+    commands changed, which nobody could bear out without running them.
     """
     pinned = {result.key: result.info for result in results.layers}
-    unasked = {layer.key for layer in plan.own if not layer.remembered}
+    unasked = {layer.key for layer in plan.own if not layer.remembered or layer is plan.steps}
     claims = [
         Claims(READ, read),
         Claims("cogpack.lock", pinned),
@@ -133,11 +134,20 @@ def record_results(session: Session, prepared: Prepared, known: Known) -> None:
         if len(lock.platforms) > 1 or not plan.whole:  # what was not planned stays
             made = {result.key: result for result in lock.results.layers if result.name != PROJECT} | made
         layers = tuple(sorted(made.values(), key=lambda result: (result.name, result.key)))
-        if (results := Results(layers, weights)) != lock.results:
-            write_lock(prepared.project, msgspec.structs.replace(lock, results=results))
+        new = msgspec.structs.replace(lock, results=Results(layers, weights))
+        if plan.steps is not None and (found := known.of(plan.steps)) and found.trusted:
+            steps = LockedSteps(key=plan.steps.steps.key, diff_id=found.info.diff_id)
+            new = _with_steps(new, prepared.project.config.pack.platform, steps)
+        if new != lock:
+            write_lock(prepared.project, new)
     except InputError as error:
         text = f"{error.message}; a machine with nothing but the lock has to build what is known here"
         session.progress.note(Note(Code.RESULTS_UNWRITTEN, text))
+
+
+def _with_steps(lock: Lock, platform: str, steps: LockedSteps) -> Lock:
+    decided = msgspec.structs.replace(lock.platforms[platform], steps=steps)
+    return msgspec.structs.replace(lock, platforms={**lock.platforms, platform: decided})
 
 
 class PresentImage(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """From what was decided and what lies in the project to ordered layers: pure policy.
 
 The order follows how many images share a layer, then how seldom it changes: classic Docker downloads everything above
-the first changed layer again. Base, venv, large wheels, weights, other wheels, project.
+the first changed layer again. Base, venv, large wheels, weights, other wheels, steps, project.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +26,8 @@ from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.locking.weights import probing
 from cogpack.oci import Platform
 from cogpack.planning.base_layers import BaseSupply, plan_base
+from cogpack.planning.steps import Steps, make_steps
+from cogpack.planning.steps_layer import StepsLayer
 from cogpack.planning.weights import Gathered, check_places
 from cogpack.project import ProjectFile
 from cogpack.runtime import contract
@@ -39,13 +41,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Holds everything of the image but the layers' digests. `layers` bottom first, the base's own first of all.
 
     `inputs`: the wheels or packages that a layer has all of, by its key; `weights`: what each weight file
-    became, by its path.
+    became, by its path; `steps`: the layer of `build.run`, if there is one.
     """
 
     layers: tuple[Layer, ...]
     base_layers: int
     inputs: Mapping[str, tuple[Input, ...]] = {}
     weights: Mapping[str, tuple[Placed, ...]] = {}
+    steps: StepsLayer | None = None
     base: BaseImage | None
     run: Run
     platform: Platform
@@ -101,6 +104,7 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
 
     base: BaseSupply
     wheel: Callable[[LockedWheel], Input]
+    steps: Callable[[Steps, Codec, Mapping[str, str]], StepsLayer]
     file: Callable[[ProjectFile], Fingerprinted]
     part: Callable[[LocalFile | Slices], Fingerprinted]
     probe: Probe
@@ -123,10 +127,15 @@ def make_plan(
     python = _python(decisions, rules, maker, suppliers)
     project = maker.compress(_project(files, described.document, suppliers), remembered=False)
     below = (*base.layers, python.venv, *python.large)
+    seen = (*below, python.small, *python.clashes)
+    python_version = decisions.base.python
+    steps = make_steps(config.run, seen, base.image, config.environment, python_version) if config.run else None
     above = (python.small, *python.clashes, project)
-    max_layers = LAYER_LIMIT - len(below) - len(above)
+    max_layers = LAYER_LIMIT - len(below) - len(above) - (1 if steps else 0)
     weights, parts = _weights(config, gathered, maker, suppliers, max_layers=max_layers)
     check_places(files, gathered, parts)
+    ran = _ran(steps, maker, parts, suppliers) if steps else None
+    above = (python.small, *python.clashes, *((ran,) if ran else ()), project)
     layers = (*below, *weights, *above)
     if len(layers) > LAYER_LIMIT:
         raise InputError(
@@ -135,12 +144,14 @@ def make_plan(
         )
     run = _run(config, decisions, described, joins=any(found.weight.rule == "opaque" for found in gathered.weights))
     schema = described.document
+    inputs = {**base.inputs, **python.inputs}
     return Plan(
         layers=layers,
         base_layers=base.taken,
         base=base.image,
         run=run,
-        inputs={**base.inputs, **python.inputs},
+        inputs=inputs | ({ran.key: tuple(one for found in inputs.values() for one in found)} if ran else {}),
+        steps=ran,
         weights=parts,
         platform=Platform.parse(config.pack.platform),
         annotations={contract.SCHEMA_LABEL: schema.decode()} if len(schema) <= contract.ANNOTATION_LIMIT else {},
@@ -186,10 +197,10 @@ class _Python(msgspec.Struct, frozen=True, kw_only=True):
     """Has the layers of the environment. `small`: wheels, pip and cog among them, that change more often than weights;
     `clashes`: none or one. `inputs`: the wheels of a layer, by its key."""
 
-    venv: Layer
-    large: tuple[Layer, ...]
-    small: Layer
-    clashes: tuple[Layer, ...]
+    venv: BuiltLayer
+    large: tuple[BuiltLayer, ...]
+    small: BuiltLayer
+    clashes: tuple[BuiltLayer, ...]
     inputs: Mapping[str, tuple[Input, ...]]
 
 
@@ -233,6 +244,11 @@ def _weights(
         max_layers=max_layers,
     )
     return [maker.weight(layer, probed=probed) for layer in arrangement.layers], arrangement.parts
+
+
+def _ran(steps: Steps, maker: _LayerMaker, weights: Mapping[str, Sequence[Placed]], suppliers: Suppliers) -> StepsLayer:
+    taken = {placed.path: name for name, parts in weights.items() for placed in parts}
+    return suppliers.steps(steps, maker.compressed, taken)
 
 
 def _run(config: Config, decisions: Decisions, described: Described, *, joins: bool) -> Run:

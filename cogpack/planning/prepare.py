@@ -15,6 +15,7 @@ from cogpack.locking.requirements import python_minor
 from cogpack.locking.unsupported import refuse_unsupported
 from cogpack.planning.labels import check_marks, read_marks
 from cogpack.planning.plan import Plan, make_plan
+from cogpack.planning.steps_layer import check_steps
 from cogpack.planning.supply import suppliers
 from cogpack.planning.weights import Gathered, gather, weight_notes
 from cogpack.project import Project, find_project
@@ -103,6 +104,8 @@ def prepare(session: Session, project: Project, *, writes: bool, locked: bool = 
     plan, gathered = plan_image(session, project, lock, described, fingerprints)
     for note in weight_notes(project, gathered):
         session.progress.note(note)
+    if plan.steps is not None:
+        check_steps(project, plan.steps, session.settings.secrets, pinned=pinned)
     marks = read_marks(session, project, lock)
     session.notes.check()
     return Prepared(

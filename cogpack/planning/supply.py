@@ -6,6 +6,7 @@ from functools import cached_property, partial
 
 from cogpack.artifacts import Input
 from cogpack.config import Config
+from cogpack.http.authorities import bundle
 from cogpack.layers.files import Placed, drain
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import WEIGHTS
@@ -18,12 +19,16 @@ from cogpack.locking.requirements import indexes_of
 from cogpack.oci import Descriptor, Platform
 from cogpack.planning.base_layers import BaseSupply
 from cogpack.planning.plan import Suppliers
+from cogpack.planning.steps import Runner
+from cogpack.planning.steps_layer import StepsLayer
 from cogpack.project import Project, ProjectFile
 from cogpack.reference import Reference
 from cogpack.resolve.debs import DebianMirror, deb_urls
 from cogpack.resolve.wheels import Indexes, TargetPython, wheel_urls
 from cogpack.runtime.contract import project_path
 from cogpack.session import Session
+
+_PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
 
 
 def suppliers(session: Session, project: Project, decisions: Decisions, fingerprints: Fingerprints) -> Suppliers:
@@ -38,6 +43,18 @@ def suppliers(session: Session, project: Project, decisions: Decisions, fingerpr
         drain(file, task.advance)
         task.done("compared")
 
+    runner = Runner(
+        directory=session.cache / "steps",
+        isolation=session.settings.isolation or project.config.pack.isolation,
+        secrets=session.settings.secrets,
+        proxies={name: value for name, value in session.environment.items() if name.lower() in _PROXIES},
+        mirrors=DebianMirror.choose(project.config.pack.debian_mirror, session.environment).replacements(),
+        authorities=bundle(session.environment),
+        facts=session.facts,
+        progress=session.progress,
+        cancellation=session.cancellation,
+        jobs=session.settings.jobs,
+    )
     wheels = _Wheels(session, project, decisions)
     return Suppliers(
         base=BaseSupply(
@@ -48,6 +65,7 @@ def suppliers(session: Session, project: Project, decisions: Decisions, fingerpr
             cancellation=session.cancellation,
         ),
         wheel=wheels.input,
+        steps=lambda steps, codec, taken: StepsLayer(steps, codec, decisions.steps, taken, runner),
         file=local,
         part=fingerprints.when_read,
         probe=lambda content, header: int(

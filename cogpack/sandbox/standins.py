@@ -21,7 +21,7 @@ from cogpack.sandbox.inroot import open_in
 from cogpack.sandbox.mounts import DEVICES, LINKS
 
 RUNTIME = "run/cogpack"
-"""Our own directory in the guest: settings, lists and caches of apt, the token."""
+"""Our own directory in the guest: settings and archives of apt, the token."""
 
 
 class Directory(msgspec.Struct, frozen=True):
@@ -59,17 +59,16 @@ _APT = f"""\
 APT::Sandbox::User "root";
 Dpkg::Use-Pty "0";
 Dir::Log "/{RUNTIME}/log";
-Dir::State::Lists "/{RUNTIME}/lists";
 Dir::Cache::archives "/{RUNTIME}/archives";
 Dpkg::Options {{"--force-unsafe-io"; "--log=/{RUNTIME}/log/dpkg.log";}};
 """
 
 DEBIAN: tuple[StandIn, ...] = (
-    *(Directory(f"{RUNTIME}/{name}") for name in ("log", "lists/partial", "archives/partial")),
+    *(Directory(f"{RUNTIME}/{name}") for name in ("log", "archives/partial")),
     File(f"{RUNTIME}/apt.conf", _APT.encode()),
     File("usr/sbin/policy-rc.d", b"#!/bin/sh\nexit 101\n", 0o755),
 )
-"""For steps that install packages: apt keeps its lists and logs out of the tree where `APT_CONFIG` names its settings,
+"""For steps that install packages: apt keeps logs and archives out of the tree where `APT_CONFIG` names its settings,
 and no package starts a service (policy-rc.d, Debian's `invoke-rc.d`)."""
 
 _NUMBERS = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}

@@ -63,6 +63,7 @@ def planned(base_layers: int) -> Plan:
                 cancellation=Cancellation(),
             ),
             wheel=lambda wheel: Input(supply=no_supply(), artifact=wheel_artifact(wheel), noun="wheel", urls=never),
+            steps=never,
             file=never,
             part=never,
             probe=never,

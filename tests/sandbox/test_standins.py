@@ -52,7 +52,7 @@ def test_stand_ins_are_seen_and_then_all_is_as_it_was(tree: Path, aside: Path) -
         assert (tree / "etc/hosts").stat().st_mode & 0o777 == 0o600
         assert names(tree / "dev") == ["fd"]
         assert (tree / "usr/sbin/policy-rc.d").stat().st_mode & 0o777 == 0o755
-        assert (tree / "run/cogpack/lists/partial").is_dir()
+        assert (tree / "run/cogpack/archives/partial").is_dir()
     assert seen(tree) == before
     assert names(aside) == []
 

@@ -39,7 +39,7 @@ class Made(BuiltLayer):
 
 def made(data: bytes = DATA, codec: Gzip | Uncompressed | None = None) -> Made:
     layer = file_layer("wheels: torch", {"big": data}, codec or Gzip())
-    return Made(layer._source, layer._codec)
+    return Made(layer.source, layer._codec)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def pushed(session: Session, registry: FakeRegistry, layer: Made) -> Made:
 
 
 def again(layer: Made) -> Made:
-    return Made(layer._source, layer._codec)
+    return Made(layer.source, layer._codec)
 
 
 def descriptor(layer: Made) -> Descriptor:

@@ -15,12 +15,12 @@ PASSWD = "root:x:0:0:root:/root:/bin/sh\nbob:x:1001:1002:Bob:/home/bob:/bin/sh\n
 GROUP = "root:x:0:\nbob:x:1002:\nvideo:x:44:bob\naudio:x:29:root,bob\n"
 
 
-def missing_programs() -> Sequence[str]:
+def missing_programs(programs: Sequence[str] = PROGRAMS) -> Sequence[str]:
     """Return what this machine would need for a tree, for the reason of a skipped test."""
-    return [name for name in PROGRAMS if shutil.which(name) is None]
+    return [name for name in programs if shutil.which(name) is None]
 
 
-def make_tree(root: Path) -> Path:
+def make_tree(root: Path, programs: Sequence[str] = PROGRAMS) -> Path:
     """Make /bin/sh, coreutils and perl with their libraries, users, and some files to be changed, below `root`."""
     for directory in ("bin", "etc", "root", "tmp", "usr/sbin", "var/lib"):
         (root / directory).mkdir(parents=True)
@@ -29,8 +29,8 @@ def make_tree(root: Path) -> Path:
     (root / "etc/group").write_text(GROUP)
     (root / "etc/hosts").write_text("the image's own\n")
     (root / "usr/sbin/policy-rc.d").write_text("the image's own\n")
-    found = [os.path.realpath(str(shutil.which(name))) for name in PROGRAMS]
-    for name, program in zip(PROGRAMS, found, strict=True):
+    found = [os.path.realpath(str(shutil.which(name))) for name in programs]
+    for name, program in zip(programs, found, strict=True):
         shutil.copy(program, root / "bin" / name)
     told = subprocess.run(["ldd", *found], capture_output=True, text=True, check=True).stdout
     for word in {word for word in told.split() if word.startswith("/") and not word.endswith(":")}:

@@ -219,7 +219,7 @@ class Template:
     """What all worlds begin with, made once and copied: a registry's files with `base/python:v1`, and the wheels.
 
     Beside them lies a stand-in for this interpreter that remembers what uv wants to know of it: four fifths of the time
-    that uv takes to make a small lock.
+    that uv takes to make a small lock. To all else it is this interpreter.
     """
 
     directory: Path
@@ -232,7 +232,8 @@ class Template:
             push_base(server.address)
         python, answer = directory / "python", directory / "answer"
         python.write_text(
-            f'#!/bin/sh\n[ -e {answer} ] || {{ {sys.executable} "$@" > {answer}.$$ && mv {answer}.$$ {answer}; }}\n'
+            f'#!/bin/sh\ncase "$*" in *cogpack.sandbox*) exec {sys.executable} "$@" ;; esac\n'
+            f'[ -e {answer} ] || {{ {sys.executable} "$@" > {answer}.$$ && mv {answer}.$$ {answer}; }}\n'
             f"cat {answer}\n"
         )
         python.chmod(0o755)

@@ -21,6 +21,7 @@ _OFFICIAL: dict[Archive, str] = {
     MAIN: "http://ftp.debian.org/debian",
     SECURITY: "http://security.debian.org/debian-security",
 }
+_OTHERS = ("http://deb.debian.org/debian", "https://deb.debian.org/debian")
 _URL = re.compile(r"https?://[^\s,@]+")
 # deb [options] URI SUITE COMPONENT...
 _LINE = re.compile(r"deb\s+(?:\[[^\]]*\]\s+)?(https?://\S+)\s+(\S+)\s+(.+)")
@@ -44,6 +45,12 @@ class DebianMirror(msgspec.Struct, frozen=True, kw_only=True):
         for archive, url in _host_sources(sources):
             found.setdefault(archive, url)
         return cls(main=found.get(MAIN, _OFFICIAL[MAIN]), security=found.get(SECURITY, _OFFICIAL[SECURITY]))
+
+    def replacements(self) -> dict[str, str]:
+        """Give the mirror of each address that sources of Debian images name, where it is another."""
+        found = {_OFFICIAL[MAIN]: self.main, _OFFICIAL[SECURITY]: self.security, **dict.fromkeys(_OTHERS, self.main)}
+        found |= {f"{url}-security": self.security for url in _OTHERS}
+        return {url: mirror for url, mirror in sorted(found.items(), reverse=True) if url != mirror}
 
     def url(self, archive: Archive, path: str) -> str:
         base = self.security if archive == SECURITY else self.main

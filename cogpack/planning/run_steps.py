@@ -1,0 +1,163 @@
+"""Steps are run: the layers below are laid into a tree, the commands run over it, and what they changed is captured."""
+
+import secrets
+import signal
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from cogpack.config import RunStep
+from cogpack.disk import UNFINISHED
+from cogpack.errors import InputError
+from cogpack.layers.built import BaseLayer, BuiltLayer
+from cogpack.layers.layer import Form
+from cogpack.planning.apt_mirror import mirrored
+from cogpack.planning.steps import Runner, Seen, Steps
+from cogpack.runtime import contract
+from cogpack.sandbox import standins
+from cogpack.sandbox.ahead import Archive
+from cogpack.sandbox.capture import Captured, capture
+from cogpack.sandbox.directories import remove_tree
+from cogpack.sandbox.guest import Command, Guest
+from cogpack.sandbox.laid import Tree
+from cogpack.sandbox.probe import Rung, choose, probe
+from cogpack.sandbox.secrets import OutputRedactor, find_secrets
+from cogpack.sandbox.snapshot import Snapshot
+from cogpack.sandbox.tree import Layer, Recipe, lay
+
+_TOLD = 40
+"""Lines of a failed command's output that its error repeats."""
+_LINE = 64 * 1024
+"""Bytes of a line that are held back for its end."""
+_OWNED = (Rung.ROOT, Rung.CHROOT)
+"""Where files are given to their owners; elsewhere it is remembered."""
+
+_AUTHORITIES = f"{standins.RUNTIME}/authorities.pem"
+_READ_AUTHORITIES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
+"""Variables by which OpenSSL, curl, requests, pip and git are told."""
+
+_NAMES = """
+for name in python python3 pip; do
+  [ -e /usr/local/bin/$name ] || [ -L /usr/local/bin/$name ] || ln -s /{venv}/bin/$name /usr/local/bin/$name
+done
+mkdir -p /usr/local/lib/python{python}
+cd /usr/local/lib/python{python} && [ -e site-packages ] || ln -s /{venv}/lib/python{python}/site-packages site-packages
+"""
+"""Commands of steps and sources name Python so, since it is there in Cog's own images."""
+
+
+@contextmanager
+def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
+    """Run them; what they changed can be read as long as the `with` lasts."""
+    rung = choose(runner.isolation, probe(runner.directory), owners=True)
+    place = runner.directory / f"{UNFINISHED}{secrets.token_hex(8)}"
+    try:
+        tree = _lay(steps, runner, place, owned=rung in _OWNED)
+        with mirrored(tree.root, runner.mirrors):
+            before = Snapshot.of(tree.root)
+            _run_all(steps, runner, tree, rung)
+        captured = capture(tree, before)
+        _check_secrets(captured, runner.secrets)
+        yield captured
+    finally:
+        remove_tree(place)
+
+
+def _run_all(steps: Steps, runner: Runner, tree: Tree, rung: Rung) -> None:
+    runner.progress.summary(f"{steps.name}, isolated by {rung}")
+    names = RunStep(command=_NAMES.format(venv=contract.VENV, python=steps.python))
+    for number, step in enumerate([names, *steps.commands]):
+        files = [standins.File(_AUTHORITIES, runner.authorities.read_bytes())] if runner.authorities else []
+        files += [standins.File(one.target.strip("/"), runner.secrets[one.id], 0o400) for one in step.secrets]
+        with Guest(tree.root, rung, owners=tree.owners, standins=[*standins.DEBIAN, *files]) as guest:
+            where = f"[{number}/{len(steps.commands)}]" if number else "build.run"
+            _run(guest, step.command, steps, runner, where)
+
+
+def _lay(steps: Steps, runner: Runner, place: Path, *, owned: bool) -> Tree:
+    size = sum(layer.size(Form.STORED) or 0 for layer in steps.seen)
+    task = runner.progress.task(f"the files that {steps.name.removeprefix('run: ')} see", size or None, "unpack")
+    tree = lay(
+        place,
+        [_contents(layer) for layer in steps.seen],
+        owned=owned,
+        jobs=runner.jobs,
+        cancellation=runner.cancellation,
+        on_bytes=task.advance,
+    )
+    task.done("")
+    return tree
+
+
+def _contents(layer: Seen) -> Layer:
+    match layer:
+        case BuiltLayer():
+            return Recipe(layer.source, layer.inherited)
+        case BaseLayer():
+            return Archive(layer.name, layer.blocks, layer.info.diff_id)
+
+
+def _run(guest: Guest, command: str, steps: Steps, runner: Runner, where: str) -> None:
+    """Run one command; an `InputError` where it fails. `where`: what its lines begin with."""
+    said = _Said(runner, where)
+    authorities = dict.fromkeys(_READ_AUTHORITIES, f"/{_AUTHORITIES}") if runner.authorities else {}
+    environment = {**runner.proxies, **authorities, **steps.environment, "APT_CONFIG": standins.APT_CONFIG}
+    done = Command(("/bin/sh", "-c", command), environment, steps.directory)
+    status = guest.run(done, said.hear, cancellation=runner.cancellation)
+    said.end()
+    if status:
+        raise InputError(
+            f"{where} {command:.200}: ended with {status}{_meaning(status)}\n{said.last}".rstrip(),
+            next_step="correct the command in cog.yaml; what it may need is named by its own message",
+        )
+
+
+def _meaning(status: int) -> str:
+    if status == 127:
+        return ": there is no such program in the image, so its package belongs under build.system_packages"
+    return f": killed by {signal.Signals(status - 128).name}" if status - 128 in set(signal.Signals) else ""
+
+
+class _Said:
+    """Hands on what a command writes, line by line, without secrets, and keeps the last lines."""
+
+    def __init__(self, runner: Runner, where: str) -> None:
+        self._runner = runner
+        self._where = where
+        self._redactor = OutputRedactor(runner.secrets.values())
+        self._line = b""
+        self._lines: deque[str] = deque(maxlen=_TOLD)
+
+    def hear(self, block: bytes) -> None:
+        self._take(self._redactor.feed(block))
+
+    def end(self) -> None:
+        self._take(self._redactor.end())
+        if self._line:
+            self._tell(self._line)
+
+    @property
+    def last(self) -> str:
+        return "\n".join(f"  {line}" for line in self._lines)
+
+    def _take(self, block: bytes) -> None:
+        *lines, self._line = (self._line + block).split(b"\n")
+        for line in lines:
+            self._tell(line)
+        if len(self._line) > _LINE:
+            self._tell(self._line)
+            self._line = b""
+
+    def _tell(self, line: bytes) -> None:
+        text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
+        self._lines.append(text)
+        self._runner.progress.summary(f"{self._where} {text}")
+
+
+def _check_secrets(captured: Captured, known: Mapping[str, bytes]) -> None:
+    for hit in find_secrets(captured, known):
+        raise InputError(
+            f"build.run: /{hit.path} has the secret {hit.secret} in it, and would be in the image",
+            next_step="remove it in the same command that wrote it",
+        )

@@ -1,0 +1,97 @@
+"""Steps are the commands of `build.run`: what they are, what they see, and what running them takes.
+
+They see base, packages and wheels; never weights or the project, which Cog lays above them.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from cogpack.config import Isolation, RunStep
+from cogpack.digest import Digest, sha256
+from cogpack.images.assemble import BaseImage, environment_of
+from cogpack.layers.built import BaseLayer, BuiltLayer
+from cogpack.layers.facts import Facts
+from cogpack.layers.tar import EPOCH
+from cogpack.oci import encode
+from cogpack.progress import Cancellation, Progress
+from cogpack.runtime import contract
+from cogpack.text import count_text
+
+_VERSION = 1
+"""Part of each key: raised when the same commands would be run otherwise."""
+
+Seen: TypeAlias = BuiltLayer | BaseLayer
+
+_SETTINGS = (
+    ("HOME", "/root"),
+    ("LC_ALL", "C.UTF-8"),
+    ("TZ", "UTC"),
+    ("DEBIAN_FRONTEND", "noninteractive"),
+    ("SOURCE_DATE_EPOCH", str(EPOCH)),
+    ("PYTHONDONTWRITEBYTECODE", "1"),
+    ("PYTHONHASHSEED", "0"),
+    ("PIP_NO_CACHE_DIR", "1"),
+    ("CFLAGS", "-g0"),  # debug data holds the random name of pip's build directory
+)
+"""What makes the same commands do the same, and is in no image. The project's own variables win."""
+
+
+class Steps(msgspec.Struct, frozen=True, kw_only=True):
+    """Is what is run, and what it sees.
+
+    `seen`: the layers below, the lowest first; `directory`: the base image's, where each begins; `python`: the minor
+    version.
+    """
+
+    commands: tuple[RunStep, ...]
+    seen: tuple[Seen, ...]
+    environment: Mapping[str, str]
+    directory: str
+    python: str
+
+    @property
+    def name(self) -> str:
+        return f"run: {count_text(len(self.commands), 'step')}"
+
+    @property
+    def key(self) -> Digest:
+        """Name commands, secrets (not what they are), variables and all that they see, however layers are stored: so
+        that an empty machine knows without making a layer that nothing has to be run."""
+        commands = [[step.command, [[s.id, s.target] for s in step.secrets]] for step in self.commands]
+        seen = [layer.contents for layer in self.seen]
+        variables = sorted(self.environment.items())
+        return sha256(encode(["cogpack steps", _VERSION, commands, variables, self.directory, seen]))
+
+
+def make_steps(
+    commands: Sequence[RunStep],
+    seen: Sequence[Seen],
+    base: BaseImage | None,
+    environment: Sequence[tuple[str, str]],
+    python: str,
+) -> Steps:
+    """`environment`: the user's own variables of the image."""
+    found = dict(_SETTINGS) | environment_of(base, f"/{contract.VENV}/bin", environment)
+    directory = ((base.config.get("config") or {}).get("WorkingDir") if base else None) or "/"
+    return Steps(commands=tuple(commands), seen=tuple(seen), environment=found, directory=directory, python=python)
+
+
+class Runner(msgspec.Struct, frozen=True, kw_only=True):
+    """Has what running steps takes. `directory`: where trees are laid and blobs kept; `secrets`: what they are, by id;
+    `proxies`: variables that say how the network is reached from here, which name no layer; `mirrors`: of Debian's
+    addresses, likewise; `authorities`: the file of them that
+    this machine uses, since whoever reads what is sent on its network is one of them."""
+
+    directory: Path
+    isolation: Isolation
+    secrets: Mapping[str, bytes]
+    proxies: Mapping[str, str]
+    mirrors: Mapping[str, str]
+    authorities: Path | None
+    facts: Facts
+    progress: Progress
+    cancellation: Cancellation
+    jobs: int

@@ -1,0 +1,141 @@
+"""The layer of what the commands of `build.run` changed: a blob, which the cache keeps."""
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cogpack.disk import open_file, whole_file, writing
+from cogpack.errors import InputError, MismatchError
+from cogpack.layers.built import BaseLayer, BuiltLayer, layer_key
+from cogpack.layers.compression import Codec
+from cogpack.layers.layer import Consume, Form
+from cogpack.lockfile import FILE, LockedSteps
+from cogpack.oci import Descriptor, LayerInfo
+from cogpack.planning.steps import Runner, Steps
+from cogpack.project import Project
+from cogpack.sizes import BLOCK
+from cogpack.text import count_text
+
+
+class StepsLayer:
+    """Is the layer of what steps changed. They are run when its bytes are wanted and no run has kept them."""
+
+    info = None
+    origins = ()
+    remote = False
+    read_first = False
+    costly = True
+    remembered = True
+    ratio = None
+
+    def __init__(
+        self, steps: Steps, codec: Codec, locked: LockedSteps | None, taken: Mapping[str, str], runner: Runner
+    ) -> None:
+        """`taken`: paths that no step may write, and the weights that lie there."""
+        self.steps = steps
+        self.name = steps.name
+        self.key = layer_key(steps.key, codec)
+        self.locked = locked if locked is not None and locked.key == steps.key else None
+        """What the lock says of just these steps."""
+        self._codec = codec
+        self._taken = taken
+        self._runner = runner
+        self._lock = threading.Lock()
+
+    def size(self, form: Form) -> int | None:  # noqa: ARG002 - as all layers have it
+        return None
+
+    def copy_to(self, consume: Consume, form: Form = Form.STORED) -> LayerInfo:
+        with self._lock, self._alone():
+            info = self._kept() or self._make()
+        return BaseLayer(self.name, info, self._read, ()).copy_to(consume, form)
+
+    @property
+    def _path(self) -> Path:
+        return self._runner.directory / self.key.removeprefix("sha256:")
+
+    def _kept(self) -> LayerInfo | None:
+        """Tell what an earlier run kept, if it is what the lock says."""
+        info = self._runner.facts.get(self.key)
+        if info is None or (self.locked is not None and info.diff_id != self.locked.diff_id):
+            return None
+        with suppress(OSError):
+            if self._path.stat().st_size == info.descriptor.size:
+                return info
+        return None
+
+    def _read(self, descriptor: Descriptor) -> Iterator[bytes]:  # noqa: ARG002 - which has the name of its key
+        with open_file(self._path) as file:
+            while block := file.read(BLOCK):
+                yield block
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Wait for another process that runs these steps."""
+        with writing(self._runner.directory):
+            self._runner.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    self._runner.cancellation.wait(0.2)
+            yield
+        finally:
+            os.close(lock)
+
+    def _make(self) -> LayerInfo:
+        from cogpack.planning.run_steps import ran  # with the sandbox, which few projects need
+
+        with ran(self.steps, self._runner) as captured:
+            for entry in captured.entries:
+                if entry.path in self._taken:
+                    raise InputError(
+                        f"build.run wrote /{entry.path}, where the weight {self._taken[entry.path]} is to lie",
+                        next_step="have the command write elsewhere, or leave the weight out of the project",
+                    )
+            layer = BuiltLayer(captured.source(self.name, self.steps.key), self._codec)
+            with whole_file(self._path, mode=0o600) as out:
+
+                def consume(body: Iterable[bytes]) -> None:
+                    for block in body:
+                        self._runner.cancellation.check()
+                        out.write(block)
+
+                info = layer.copy_to(consume)
+                self._check(info)
+        self._runner.facts.record(self.key, info)
+        return info
+
+    def _check(self, info: LayerInfo) -> None:
+        if self.locked is not None and info.diff_id != self.locked.diff_id:
+            raise MismatchError(
+                f"build.run gave another result than {FILE} records: expected diff ID {self.locked.diff_id}, "
+                f"found {info.diff_id}",
+                next_step="find what the commands fetch that has changed, pin it, and run cogpack lock --run",
+            )
+
+
+def check_steps(project: Project, layer: StepsLayer, known: Mapping[str, bytes], *, pinned: bool) -> None:
+    """Refuse steps whose secrets nobody gave, and where the lock is `pinned`, those of which it doesn't say what they
+    change."""
+    if layer.locked is not None:
+        return
+    if pinned:
+        raise MismatchError(
+            f"{FILE} does not say what build.run changes: its {count_text(len(layer.steps.commands), 'step')} were not "
+            "run since it was made",
+            next_step=f"run cogpack lock --run and commit {FILE}",
+        )
+    for index, step in enumerate(layer.steps.commands):
+        for secret in step.secrets:
+            if secret.id not in known:
+                raise InputError(
+                    f"{project.config.where(f'build.run[{index}]')}: mounts the secret {secret.id}, which is not given",
+                    next_step=f"add --secret id={secret.id},src=FILE or --secret id={secret.id},env=NAME",
+                )

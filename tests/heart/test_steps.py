@@ -1,0 +1,224 @@
+"""Commands of `build.run`: what they change is a layer, which nobody makes twice and nobody makes up."""
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from support.program_tree import make_tree, missing_programs
+from support.world import Project, World, noise, ok, push_image
+
+Stepping: TypeAlias = Callable[..., Project]
+
+WEIGHT = noise(1_500_000)
+PROGRAMS = ("sh", "cat", "chmod", "chown", "head", "ln", "ls", "mkdir", "mv", "rm", "touch")
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A base with a shell and small programs of this machine."""
+    if missing := missing_programs(PROGRAMS):
+        pytest.skip(f"no {', '.join(missing)} here to make a base of")
+    root = make_tree(tmp_path_factory.mktemp("programs") / "root", PROGRAMS)
+    (root / "usr/bin").mkdir(parents=True, exist_ok=True)
+    (root / "usr/bin/python3.13").write_bytes(b"\x7fELF, or nearly")
+    (root / "usr/bin/python3.13").chmod(0o755)
+    (root / "usr/bin/python3").symlink_to("python3.13")
+    (root / "lib").mkdir(exist_ok=True)
+    (root / "lib/libc.so.6").write_bytes(b"GNU C Library (stand-in) stable release version 2.41.\n")
+    (root / "usr/local/bin").mkdir(parents=True)
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        archive.add(root, "", filter=_of_root)
+    return out.getvalue()
+
+
+def _of_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    return entry
+
+
+@pytest.fixture
+def stepping(world: World, programs: bytes) -> Stepping:
+    """Makes a project with commands, over that base."""
+    push_image(world.registry, "base/programs:v1", [programs])
+
+    def make(*commands: object, **more: str | bytes) -> Project:
+        project = world.project(files={"w.safetensors": WEIGHT, **more})
+        project.write(
+            "cog.yaml",
+            'build:\n  python_version: "3.13"\n  python_requirements: requirements.txt\n'
+            f"  run: {json.dumps(commands)}\n"
+            f'predict: "predict.py:Predictor"\ncogpack:\n  base: {world.registry}/base/programs:v1\n',
+        )
+        return project
+
+    return make
+
+
+MADE = 'echo made > /etc/made; echo "step 1 runs"'
+
+
+def test_what_commands_change_is_in_the_image(world: World, stepping: Stepping) -> None:
+    project = stepping(MADE, "cat /etc/made > /etc/again; rm /etc/group; ln -s made /etc/link")
+    done = ok(project.cogpack("push", project.target()))
+    assert "[1/2] step 1 runs" in done.err
+    files = world.files("me/model", "v1")
+    assert (files["etc/made"], files["etc/again"], files["etc/link"]) == (b"made\n", b"made\n", "made")
+    assert "etc/.wh.group" in files
+    assert files["src/w.safetensors"] == WEIGHT
+
+
+def test_commands_are_run_once(world: World, stepping: Stepping) -> None:
+    project = stepping(MADE)
+    first = ok(project.cogpack("push", project.target()))
+    for again in (project.target("v2"), f"{world.registry}/other/model:v1"):
+        done = ok(project.cogpack("push", again))
+        assert "step 1 runs" not in done.err
+        assert done.digest == first.digest
+
+
+@pytest.mark.slow
+def test_another_machine_with_the_lock_runs_nothing(world: World, stepping: Stepping) -> None:
+    project = stepping(MADE)
+    first = ok(project.cogpack("push", project.target()))
+    done = ok(project.cogpack("push", "--locked", project.target("v2"), "--cache-dir", "../other"))
+    assert "step 1 runs" not in done.err
+    assert done.digest == first.digest
+
+
+@pytest.mark.slow
+def test_another_machine_without_the_blob_runs_them_and_holds_them_to_the_lock(
+    world: World, stepping: Stepping
+) -> None:
+    project = stepping("cat /etc/hosts > /etc/made; echo $RANDOM > /tmp/gone")
+    first = ok(project.cogpack("push", project.target()))
+    elsewhere = f"{world.registry}/else/model:v1"
+    done = ok(project.cogpack("build", "--locked", "-o", "../out", "--cache-dir", "../other"))
+    assert done.digest == first.digest
+    lock = project.root / "cogpack.lock"
+    lock.write_text(lock.read_text().partition("[results]")[0])
+    assert ok(project.cogpack("push", "--locked", elsewhere, "--cache-dir", "../third")).digest == first.digest
+
+
+@pytest.mark.slow
+def test_another_result_than_the_lock_records_is_exit_3_and_pushes_nothing(world: World, stepping: Stepping) -> None:
+    project = stepping("cat /proc/sys/kernel/random/uuid > /etc/made || head -c 8 /dev/urandom > /etc/made")
+    ok(project.cogpack("build", "-o", "../out"))
+    done = project.cogpack("push", project.target(), "--cache-dir", "../other")
+    assert done.code == 3
+    assert "build.run" in done.err or "run: 1 step" in done.err
+    assert not world.has("me/model", "v1")
+
+
+def test_a_lock_that_does_not_say_what_they_change_is_refused_where_it_is_pinned(stepping: Stepping) -> None:
+    project = stepping(MADE)
+    ok(project.cogpack("lock"))
+    done = project.cogpack("build", "--locked", "-o", "../out")
+    assert done.code == 3
+    assert "cogpack lock --run" in done.err
+    assert project.cogpack("build", "-o", "../out", CI="true").code == 3
+    assert "step 1 runs" in ok(project.cogpack("lock", "--run")).err
+    done = ok(project.cogpack("build", "--locked", "-o", "../out"))
+    assert "step 1 runs" not in done.err  # the cache kept what the lock's run made
+
+
+def test_a_command_that_fails_is_named_with_what_it_said(world: World, stepping: Stepping) -> None:
+    project = stepping(MADE, "echo a reason; cat /no/such/file; exit 7")
+    done = project.cogpack("push", project.target())
+    assert done.code == 2
+    assert "ended with 7" in done.err
+    assert "a reason" in done.err.partition("error: ")[2]
+    assert "[2/2]" in done.err.partition("error: ")[2]
+    assert not world.has("me/model", "v1")
+    assert not [path for path in (world.directory / "cache/steps").iterdir() if path.suffix != ".lock"]
+
+
+@pytest.mark.slow
+def test_a_program_that_is_not_there_is_told_as_such(stepping: Stepping) -> None:
+    done = stepping("nonesuch --version").cogpack("build", "-o", "../out")
+    assert done.code == 2
+    assert "build.system_packages" in done.err
+
+
+@pytest.mark.slow
+def test_weights_and_project_are_not_seen_and_not_part_of_what_names_the_layer(stepping: Stepping) -> None:
+    project = stepping("ls /src > /etc/made 2>&1 || echo none > /etc/made; echo step 1 runs")
+    ok(project.cogpack("build", "-o", "../out"))
+    project.write("w.safetensors", WEIGHT[:-1] + b"!")
+    project.write("predict.py", (project.root / "predict.py").read_text() + "\n# changed\n")
+    assert "step 1 runs" not in ok(project.cogpack("build", "-o", "../out2")).err
+
+
+@pytest.mark.slow
+def test_a_path_of_a_weight_is_refused_by_both_names(stepping: Stepping) -> None:
+    done = stepping("mkdir -p /src && echo x > /src/w.safetensors").cogpack("build", "-o", "../out")
+    assert done.code == 2
+    assert "/src/w.safetensors" in done.err
+    assert "the weight" in done.err
+
+
+SECRET = {
+    "command": "cat /run/secrets/token; echo got it",
+    "mounts": [{"type": "secret", "id": "token", "target": "/run/secrets/token"}],
+}
+
+
+def test_a_secret_is_seen_by_its_step_and_by_nobody_else(stepping: Stepping) -> None:
+    project = stepping(SECRET)
+    done = ok(project.cogpack("build", "-o", "../out", "--secret", "id=token,env=HIDDEN", HIDDEN="tr0ub4dor-and-3"))
+    assert "got it" in done.err
+    assert "tr0ub4dor" not in done.err
+
+
+@pytest.mark.slow
+def test_a_secret_that_nobody_gave_ends_it_before_anything_runs(stepping: Stepping) -> None:
+    done = stepping(MADE, SECRET).cogpack("build", "-o", "../out")
+    assert done.code == 2
+    assert "--secret id=token" in done.err
+    assert "step 1 runs" not in done.err
+
+
+@pytest.mark.slow
+def test_a_file_with_a_secret_in_it_is_refused_by_its_path(world: World, stepping: Stepping, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("tr0ub4dor-and-3")
+    leaking = {**SECRET, "command": "cat /run/secrets/token > /etc/made"}
+    done = stepping(leaking).cogpack("build", "-o", "../out", "--secret", f"id=token,src={tmp_path / 'token'}")
+    assert done.code == 2
+    assert "/etc/made" in done.err
+    assert "tr0ub4dor" not in done.err
+    assert not (world.directory / "out").exists() or not list((world.directory / "out").rglob("index.json"))
+
+
+def test_verify_runs_them_only_when_told(world: World, stepping: Stepping) -> None:
+    project = stepping(MADE)
+    ok(project.cogpack("push", project.target()))
+    done = ok(project.cogpack("verify", project.target(), "--json"))
+    assert done.json["not_replayed"] == ["run: 1 step"]
+    done = ok(project.cogpack("verify", "--run-steps", project.target(), "--cache-dir", "../other"))
+    assert "step 1 runs" in done.err
+
+
+@pytest.mark.slow
+def test_a_tag_is_not_believed_about_them(world: World, stepping: Stepping) -> None:
+    project = stepping(MADE)
+    ok(project.cogpack("push", project.target()))
+    (project.root / "cogpack.lock").unlink()
+    assert "step 1 runs" in ok(project.cogpack("push", project.target(), "--cache-dir", "../other")).err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may choose among the rungs")
+@pytest.mark.parametrize("rung", ["userns", "chroot"])
+def test_each_rung_makes_the_same_layer(stepping: Stepping, rung: str) -> None:
+    project = stepping(
+        "mkdir -p /opt/x/y && echo 1 > /opt/x/y/a && chown 33:4 /opt/x/y/a && chmod 4755 /opt/x/y/a",
+        "ln /opt/x/y/a /opt/x/b; chown -R bob:bob /opt/x; rm -r /usr/sbin; touch /etc/passwd; mv /etc/group /etc/g",
+    )
+    first = ok(project.cogpack("build", "-o", "../out"))
+    done = ok(project.cogpack("build", "-o", "../out2", "--isolation", rung, "--cache-dir", "../other"))
+    assert done.digest == first.digest
