@@ -19,6 +19,7 @@ from cogpack.locking.clashes import check_clashes, clash_notes
 from cogpack.locking.decide import named_wheels, resolve_lock
 from cogpack.locking.deviations import notes_of
 from cogpack.locking.requirements import check_requirements
+from cogpack.locking.weights import changed_uses
 from cogpack.notes import Code, Note
 from cogpack.project import Project
 from cogpack.session import Session
@@ -54,7 +55,7 @@ def lock(
     found = changes(previous, made, platform) if previous else []
     for line in change_lines(found):
         session.progress.summary(line)
-    what = "unchanged" if previous and not found else "locked"
+    what = "unchanged" if previous and not found and previous.weights == made.weights else "locked"
     took = time_text(time.monotonic() - began)
     session.progress.summary(f"{what}: {holdings(made.platforms[platform])}, in {took}")
     if made.format < (newest := max(session.formats)):
@@ -69,10 +70,15 @@ def check_lock(session: Session, project: Project) -> Lock:
     if found is None:
         raise MismatchError(f"{project.root / FILE}: there is no lock", next_step="run cogpack lock and commit it")
     _check_format(session, found)
-    stale = found.stale(input_digests(project.inputs()))
+    stale = _changed(project, found)
     if stale or project.config.pack.platform not in found.platforms:
         raise _stale(project, stale)
     return found
+
+
+def _changed(project: Project, lock: Lock) -> list[str]:
+    """Name what the lock was made from that is otherwise now."""
+    return [*lock.stale(input_digests(project.inputs())), *changed_uses(project, lock)]
 
 
 def _check_format(session: Session, lock: Lock) -> None:
@@ -112,7 +118,7 @@ def current_lock(session: Session, project: Project, *, writes: bool, locked: bo
             )
         return _renewed(session, project, None, writes=writes)
     _check_format(session, found)
-    stale = found.stale(input_digests(project.inputs()))
+    stale = _changed(project, found)
     decisions = found.platforms.get(project.config.pack.platform)
     if not stale and decisions:
         check_clashes(project, decisions)

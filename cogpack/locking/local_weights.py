@@ -12,6 +12,9 @@ from cogpack.errors import InputError
 from cogpack.project import Project
 from cogpack.resolve.weights import is_remote, wanted
 
+DOCUMENT = 16 * 1024 * 1024
+"""Bytes of a small file that is read whole, such as config.json."""
+
 _SKIPPED = frozenset({".git", ".cache"})
 
 
@@ -21,6 +24,10 @@ class LocalWeight(msgspec.Struct, frozen=True):
     path: str
     file: Path
     size: int
+
+    def document(self) -> bytes:
+        """Read it, where it may be a small file such as config.json."""
+        return self.file.read_bytes() if self.size <= DOCUMENT else b""
 
 
 def local_weights(project: Project) -> list[LocalWeight]:

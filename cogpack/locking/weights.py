@@ -17,8 +17,8 @@ from cogpack.layers.weights import largest, layer_size
 from cogpack.layers.weights.opaque import part_path
 from cogpack.layers.weights.remote import measure, opaque_pieces, probe_pieces, split_remote, whole_piece
 from cogpack.layers.weights.splits import Piece
-from cogpack.lockfile import LockedPart, RemoteWeight
-from cogpack.locking.local_weights import LocalWeight, local_weights
+from cogpack.lockfile import Lock, LockedPart, RemoteWeight
+from cogpack.locking.local_weights import DOCUMENT, LocalWeight, local_weights
 from cogpack.model_files import Rule, TensorRule
 from cogpack.notes import Code, Note
 from cogpack.project import Project, ProjectFile, SplitRules
@@ -28,8 +28,8 @@ from cogpack.runtime.contract import project_path
 from cogpack.session import Session
 from cogpack.threads import each
 
-_DOCUMENT = 16 * 1024 * 1024
-"""Bytes of a small file that is read whole, such as config.json."""
+_KNOWN_TO_LOADERS = b'{"model_type": ""}'
+"""Stands for a server's config.json, which was looked at when the weight was pinned."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -63,11 +63,26 @@ def pin_weights(
     own = [file for file in project.files() if project.is_weight(file)]
     local = local_weights(project)
     size = chosen_layer_size(project, own, local, sum(item.file.size for item in found), rules)
-    documents: dict[str, Callable[[], bytes]] = {project_path(weight.path): weight.file.read_bytes for weight in local}
+    documents: dict[str, Callable[[], bytes]] = {project_path(weight.path): weight.document for weight in local}
     documents |= {project_path(item.path): partial(_document, session, item) for item in found}
     pinning = _Pinning(session, project.split_rules(documents), size, pinned, probing=probing(project.config))
     made = each(pinning.pin, found, jobs=session.settings.jobs, name="pin", cancellation=session.cancellation)
     return tuple(sorted(made, key=lambda weight: weight.path))
+
+
+def changed_uses(project: Project, lock: Lock) -> list[str]:
+    """Name what reads weights that the lock has split where no code could tell, and could tell now."""
+    split = [weight for weight in lock.weights if weight.rule == "tensor"]
+    if not split:
+        return []
+    documents: dict[str, Callable[[], bytes]] = {project_path(one.path): one.document for one in local_weights(project)}
+    documents |= {project_path(weight.path): lambda: _KNOWN_TO_LOADERS for weight in lock.weights}
+    rules = project.split_rules(documents)
+    chosen = [
+        (weight, rules.choose(project_path(weight.path), weight.size, limit=largest(weight.layer_size)))
+        for weight in split
+    ]
+    return [f"use of {project_path(weight.path)}" for weight, choice in chosen if choice.rule == "none"]
 
 
 def _find(session: Session, project: Project, pinned: Sequence[RemoteWeight]) -> list[Found]:
@@ -90,7 +105,7 @@ def _reader(session: Session, item: Found) -> RemoteFile:
 
 def _document(session: Session, item: Found) -> bytes:
     """Read a small file, such as config.json."""
-    return b"".join(_reader(session, item).read(0, item.file.size)) if item.file.size <= _DOCUMENT else b""
+    return b"".join(_reader(session, item).read(0, item.file.size)) if item.file.size <= DOCUMENT else b""
 
 
 class _Pinning:

@@ -1,7 +1,7 @@
 """The weights of a project are gathered here: which files, how each is split, and what the lock says of those that only
 git-lfs has."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
 import msgspec
@@ -48,18 +48,13 @@ def gather(session: Session, project: Project, lock: Lock) -> Gathered:
     size = chosen_layer_size(
         project, files, local, sum(weight.size for weight in lock.weights), session.formats[lock.format]
     )
-    rules = project.split_rules({project_path(weight.path): weight.file.read_bytes for weight in local})
+    rules = project.split_rules({project_path(weight.path): weight.document for weight in local})
     own = [_own(project, lock, rules, file, size) for file in files]
     managed = [_local(rules, item, size) for item in sorted(local, key=lambda item: item.path)]
     managed += [
         GatheredWeight(weight=_remote(session, locked), why=f"pinned from {locked.uri}") for locked in lock.weights
     ]
     return Gathered(weights=(*own, *managed), layer_size=size)
-
-
-def weight_notes(project: Project, gathered: Gathered) -> Iterator[Note]:
-    """What is to be said of them."""
-    return _notes(project, local_weights(project), [found.weight.name for found in gathered.weights])
 
 
 def _own(project: Project, lock: Lock, rules: SplitRules, file: ProjectFile, size: int) -> GatheredWeight:
@@ -87,24 +82,25 @@ def _splitting(file: LocalFile, size: int) -> Attempt:
     return lambda rule: split_any(read_local(rule, file), file.path.name, size)
 
 
-def _notes(project: Project, local: Sequence[LocalWeight], weights: Sequence[str]) -> Iterator[Note]:
+def weight_notes(project: Project, gathered: Gathered) -> Iterator[Note]:
     """Note what a loader would miss: files that are not there, and files that are not what they are called."""
-    managed = {project_path(weight.path): weight.file for weight in local}
+    managed = {project_path(weight.path): weight for weight in local_weights(project)}
+    weights = [found.weight.name for found in gathered.weights]
     paths = {file.path for file in project.files() if file.kind != "directory"} | managed.keys() | set(weights)
 
     def read(path: str) -> bytes | None:
         with suppress(InputError, OSError):  # too large for an index, or a server's
-            return managed[path].read_bytes() if path in managed else project.read(path)
+            return managed[path].document() if path in managed else project.read(path)
         return None
 
     yield from unused_patterns(project.config, (file.path for file in project.files() if file.kind == "file"), weights)
     yield from incomplete(paths, read)
-    files = {
+    files = {path: weight.file for path, weight in managed.items() if path.endswith(FORMATS)} | {
         file.path: project.root / file.path
         for file in project.files()
         if file.kind == "file" and file.pointer is None and file.path.endswith(FORMATS)
     }
-    yield from unsound({path: LocalFile.of(file) for path, file in (files | managed).items() if path.endswith(FORMATS)})
+    yield from unsound({path: LocalFile.of(file) for path, file in files.items()})
 
 
 def check_places(files: Iterable[ProjectFile], gathered: Gathered, parts: Mapping[str, tuple[Placed, ...]]) -> None:

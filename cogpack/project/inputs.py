@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from cogpack.config import Config
+from cogpack.config import Config, PackWeights
 from cogpack.disk import open_regular
 from cogpack.encodings import decode_text
 from cogpack.errors import InputError
@@ -167,4 +167,7 @@ def _decisive(config: Config, packages: Requirements) -> bytes:
     }
     if config.weights:
         values["weights"] = config.weights
+        pinning = msgspec.structs.replace(pack.weights, include=(), exclude=(), min_size=None)
+        if pinning != PackWeights():
+            values["cogpack.weights"] = pinning
     return msgspec.json.encode(values, order="deterministic")
