@@ -145,6 +145,7 @@ WHOLE = msgspec.structs.replace(
         (("version",), 16**5000),
         (("format",), 16**5000),
         (("platforms", "linux/amd64", "wheels"), []),
+        (("platforms", "linux/amd64", "base", "packages"), []),
         (("platforms", "linux/arm64", "wheels", 1, "filename"), "x-1-py3-none-any.whl"),
         (("platforms", "linux/arm64", "wheels", 1, "name"), "x"),
         (("platforms", "linux/arm64", "wheels", 0, "filename"), "x"),
@@ -174,7 +175,7 @@ WHOLE = msgspec.structs.replace(
         (("results", "weights", 0, "parts"), []),
         (("results", "weights", 0, "path"), ""),
     ],
-    ids=range(31),
+    ids=range(32),
 )
 def test_what_we_could_not_have_written_is_refused_and_the_lock_is_named(place: tuple[Any, ...], value: object) -> None:
     document = tomllib.loads(encode_lock(WHOLE).decode())

@@ -73,7 +73,7 @@ class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="de
     python: _Minor
     glibc: str
     releases: tuple[DebianRelease, ...]
-    packages: tuple[LockedDeb, ...]
+    packages: Annotated[tuple[LockedDeb, ...], msgspec.Meta(min_length=1)]
 
     @property
     def title(self) -> str:
