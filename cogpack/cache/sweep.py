@@ -31,14 +31,15 @@ _FILES = {
         rf"|fingerprints/(?:{_HEX}|{_PART})"
     ),
     "Debian indexes": re.compile(rf"debs/(?:{_HEX}\.[0-9]+\.(?:records|table)|{_PART})"),
+    "layers of build.run": re.compile(rf"steps/(?:{_HEX}(?:\.lock)?|{_PART})"),
     "scratch": re.compile(rf"\.spool-\w{{8}}|{_PART}"),
 }
 _TREES = {
     "package indexes": re.compile(r"uv/[0-9a-f]{16}"),
     "laid images": re.compile(rf"trees/{_HEX}"),
-    "scratch": re.compile(r"resolve-\w{8}|\.removed-[0-9a-f]{16}|trees/\.cogpack-[0-9a-f]{16}"),
+    "scratch": re.compile(r"resolve-\w{8}|\.removed-[0-9a-f]{16}|trees/(?:\.cogpack-[0-9a-f]{16}|probe-\w{8})"),
 }
-_ENTERED = frozenset({"artifacts", "facts", "homes", "fingerprints", "debs", "uv", "trees"})
+_ENTERED = frozenset({"artifacts", "facts", "homes", "fingerprints", "debs", "uv", "trees", "steps"})
 _SCRATCH = frozenset({"requirements.in", "constraints.txt", "pylock.cogpack.toml"})
 _RECORDS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 

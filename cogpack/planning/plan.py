@@ -71,7 +71,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     def fetched(self, layer: Layer) -> int | None:
         """Sum up the bytes of the wheels or packages that it is made of; None where there are none."""
-        inputs = self.inputs_of(layer)
+        inputs = self.inputs_of(layer) if layer is not self.steps else ()
         return sum(one.size for one in inputs) if inputs else None
 
 

@@ -105,7 +105,7 @@ def prepare(session: Session, project: Project, *, writes: bool, locked: bool = 
     for note in weight_notes(project, gathered):
         session.progress.note(note)
     if plan.steps is not None:
-        check_steps(project, plan.steps, session.settings.secrets, pinned=pinned)
+        check_steps(plan.steps, pinned=pinned)
     marks = read_marks(session, project, lock)
     session.notes.check()
     return Prepared(

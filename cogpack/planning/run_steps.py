@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cogpack.config import RunStep
-from cogpack.disk import UNFINISHED
+from cogpack.disk import UNFINISHED, writing
 from cogpack.errors import InputError
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.layer import Form
@@ -30,6 +30,9 @@ _TOLD = 40
 """Lines of a failed command's output that its error repeats."""
 _LINE = 64 * 1024
 """Bytes of a line that are held back for its end."""
+_UNKNOWN = 127
+"""POSIX.1-2024, XCU 2.8.2."""
+_NO_PROGRAM = "name the Debian package that has the program under build.system_packages"
 _OWNED = (Rung.ROOT, Rung.CHROOT)
 """Where files are given to their owners; elsewhere it is remembered."""
 
@@ -50,8 +53,10 @@ cd /usr/local/lib/python{python} && [ -e site-packages ] || ln -s /{venv}/lib/py
 @contextmanager
 def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
     """Run them; what they changed can be read as long as the `with` lasts."""
-    rung = choose(runner.isolation, probe(runner.directory), owners=True)
-    place = runner.directory / f"{UNFINISHED}{secrets.token_hex(8)}"
+    with writing(runner.scratch):
+        runner.scratch.mkdir(parents=True, exist_ok=True)
+    rung = choose(runner.isolation, probe(runner.scratch), owners=True)
+    place = runner.scratch / f"{UNFINISHED}{secrets.token_hex(8)}"
     try:
         tree = _lay(steps, runner, place, owned=rung in _OWNED)
         with mirrored(tree.root, runner.mirrors):
@@ -72,7 +77,8 @@ def _run_all(steps: Steps, runner: Runner, tree: Tree, rung: Rung) -> None:
         files += [standins.File(one.target.strip("/"), runner.secrets[one.id], 0o400) for one in step.secrets]
         with Guest(tree.root, rung, owners=tree.owners, standins=[*standins.DEBIAN, *files]) as guest:
             where = f"[{number}/{len(steps.commands)}]" if number else "build.run"
-            _run(guest, step.command, steps, runner, where)
+            place = runner.places[number - 1] if number else "names for Python"
+            _run(guest, step.command, steps, runner, where, place)
 
 
 def _lay(steps: Steps, runner: Runner, place: Path, *, owned: bool) -> Tree:
@@ -98,8 +104,8 @@ def _contents(layer: Seen) -> Layer:
             return Archive(layer.name, layer.blocks, layer.info.diff_id)
 
 
-def _run(guest: Guest, command: str, steps: Steps, runner: Runner, where: str) -> None:
-    """Run one command; an `InputError` where it fails. `where`: what its lines begin with."""
+def _run(guest: Guest, command: str, steps: Steps, runner: Runner, where: str, place: str) -> None:
+    """Run one command; an `InputError` where it fails. `where`: what its lines begin with; `place`: where it stands."""
     said = _Said(runner, where)
     authorities = dict.fromkeys(_READ_AUTHORITIES, f"/{_AUTHORITIES}") if runner.authorities else {}
     environment = {**runner.proxies, **authorities, **steps.environment, "APT_CONFIG": standins.APT_CONFIG}
@@ -108,15 +114,15 @@ def _run(guest: Guest, command: str, steps: Steps, runner: Runner, where: str) -
     said.end()
     if status:
         raise InputError(
-            f"{where} {command:.200}: ended with {status}{_meaning(status)}\n{said.last}".rstrip(),
-            next_step="correct the command in cog.yaml; what it may need is named by its own message",
+            f"{place}: {command:.200}: ended with {status}{_meaning(status)}\n{said.last}".rstrip(),
+            next_step=_NO_PROGRAM if status == _UNKNOWN else "correct the command; its own message says what it lacks",
         )
 
 
 def _meaning(status: int) -> str:
-    if status == 127:
-        return ": there is no such program in the image, so its package belongs under build.system_packages"
-    return f": killed by {signal.Signals(status - 128).name}" if status - 128 in set(signal.Signals) else ""
+    if status == _UNKNOWN:
+        return ", as a shell does where there is no such program"
+    return f", killed by {signal.Signals(status - 128).name}" if status - 128 in set(signal.Signals) else ""
 
 
 class _Said:

@@ -3,13 +3,13 @@
 They see base, packages and wheels; never weights or the project, which Cog lays above them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
 
-from cogpack.config import Isolation, RunStep
+from cogpack.config import Config, Isolation, RunStep
 from cogpack.digest import Digest, sha256
 from cogpack.images.assemble import BaseImage, environment_of
 from cogpack.layers.built import BaseLayer, BuiltLayer
@@ -80,14 +80,20 @@ def make_steps(
 
 
 class Runner(msgspec.Struct, frozen=True, kw_only=True):
-    """Has what running steps takes. `directory`: where trees are laid and blobs kept; `secrets`: what they are, by id;
-    `proxies`: variables that say how the network is reached from here, which name no layer; `mirrors`: of Debian's
-    addresses, likewise; `authorities`: the file of them that
-    this machine uses, since whoever reads what is sent on its network is one of them."""
+    """Has what running steps takes.
 
-    directory: Path
+    `kept`: where blobs are kept; `scratch`: where trees are laid; `used`: is told of what is looked for there.
+    `secrets`: what they are, by id; `places`: where each step is written. Of this machine's network, which names no
+    layer: `proxies`, variables; `mirrors` of Debian's addresses; `authorities`, the file of them that its programs use,
+    since whoever reads along there is one.
+    """
+
+    kept: Path
+    scratch: Path
+    used: Callable[[Path], None]
     isolation: Isolation
     secrets: Mapping[str, bytes]
+    places: Sequence[str]
     proxies: Mapping[str, str]
     mirrors: Mapping[str, str]
     authorities: Path | None
@@ -95,3 +101,11 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress
     cancellation: Cancellation
     jobs: int
+
+
+def step_places(config: Config) -> tuple[str, ...]:
+    """Say what messages about each step begin with: those of `build.run`, then those of `build.pre_install`."""
+    runs = sum(f"build.run[{index}]" in config.places for index in range(len(config.run)))
+    keys = [f"build.run[{index}]" for index in range(runs)]
+    keys += [f"build.pre_install[{index}]" for index in range(len(config.run) - runs)]
+    return tuple(map(config.where, keys))

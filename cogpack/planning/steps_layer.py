@@ -15,7 +15,6 @@ from cogpack.layers.layer import Consume, Form
 from cogpack.lockfile import FILE, LockedSteps
 from cogpack.oci import Descriptor, LayerInfo
 from cogpack.planning.steps import Runner, Steps
-from cogpack.project import Project
 from cogpack.sizes import BLOCK
 from cogpack.text import count_text
 
@@ -42,7 +41,7 @@ class StepsLayer:
         """What the lock says of just these steps."""
         self._codec = codec
         self._taken = taken
-        self._runner = runner
+        self.runner = runner
         self._lock = threading.Lock()
 
     def size(self, form: Form) -> int | None:  # noqa: ARG002 - as all layers have it
@@ -55,13 +54,14 @@ class StepsLayer:
 
     @property
     def _path(self) -> Path:
-        return self._runner.directory / self.key.removeprefix("sha256:")
+        return self.runner.kept / self.key.removeprefix("sha256:")
 
     def _kept(self) -> LayerInfo | None:
         """Tell what an earlier run kept, if it is what the lock says."""
-        info = self._runner.facts.get(self.key)
+        info = self.runner.facts.get(self.key)
         if info is None or (self.locked is not None and info.diff_id != self.locked.diff_id):
             return None
+        self.runner.used(self._path)
         with suppress(OSError):
             if self._path.stat().st_size == info.descriptor.size:
                 return info
@@ -75,8 +75,8 @@ class StepsLayer:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Wait for another process that runs these steps."""
-        with writing(self._runner.directory):
-            self._runner.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with writing(self.runner.kept):
+            self.runner.kept.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             while True:
@@ -84,7 +84,7 @@ class StepsLayer:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
-                    self._runner.cancellation.wait(0.2)
+                    self.runner.cancellation.wait(0.2)
             yield
         finally:
             os.close(lock)
@@ -92,7 +92,7 @@ class StepsLayer:
     def _make(self) -> LayerInfo:
         from cogpack.planning.run_steps import ran  # with the sandbox, which few projects need
 
-        with ran(self.steps, self._runner) as captured:
+        with ran(self.steps, self.runner) as captured:
             for entry in captured.entries:
                 if entry.path in self._taken:
                     raise InputError(
@@ -104,12 +104,12 @@ class StepsLayer:
 
                 def consume(body: Iterable[bytes]) -> None:
                     for block in body:
-                        self._runner.cancellation.check()
+                        self.runner.cancellation.check()
                         out.write(block)
 
                 info = layer.copy_to(consume)
                 self._check(info)
-        self._runner.facts.record(self.key, info)
+        self.runner.facts.record(self.key, info)
         return info
 
     def _check(self, info: LayerInfo) -> None:
@@ -121,7 +121,7 @@ class StepsLayer:
             )
 
 
-def check_steps(project: Project, layer: StepsLayer, known: Mapping[str, bytes], *, pinned: bool) -> None:
+def check_steps(layer: StepsLayer, *, pinned: bool) -> None:
     """Refuse steps whose secrets nobody gave, and where the lock is `pinned`, those of which it doesn't say what they
     change."""
     if layer.locked is not None:
@@ -132,10 +132,10 @@ def check_steps(project: Project, layer: StepsLayer, known: Mapping[str, bytes],
             "run since it was made",
             next_step=f"run cogpack lock --run and commit {FILE}",
         )
-    for index, step in enumerate(layer.steps.commands):
+    for step, place in zip(layer.steps.commands, layer.runner.places, strict=True):
         for secret in step.secrets:
-            if secret.id not in known:
+            if secret.id not in layer.runner.secrets:
                 raise InputError(
-                    f"{project.config.where(f'build.run[{index}]')}: mounts the secret {secret.id}, which is not given",
+                    f"{place}: mounts the secret {secret.id}, which is not given",
                     next_step=f"add --secret id={secret.id},src=FILE or --secret id={secret.id},env=NAME",
                 )

@@ -19,7 +19,7 @@ from cogpack.locking.requirements import indexes_of
 from cogpack.oci import Descriptor, Platform
 from cogpack.planning.base_layers import BaseSupply
 from cogpack.planning.plan import Suppliers
-from cogpack.planning.steps import Runner
+from cogpack.planning.steps import Runner, step_places
 from cogpack.planning.steps_layer import StepsLayer
 from cogpack.project import Project, ProjectFile
 from cogpack.reference import Reference
@@ -44,9 +44,12 @@ def suppliers(session: Session, project: Project, decisions: Decisions, fingerpr
         task.done("compared")
 
     runner = Runner(
-        directory=session.cache / "steps",
+        kept=session.cache / "steps",
+        scratch=session.cache / "trees",
+        used=session.kept.used,
         isolation=session.settings.isolation or project.config.pack.isolation,
         secrets=session.settings.secrets,
+        places=step_places(project.config),
         proxies={name: value for name, value in session.environment.items() if name.lower() in _PROXIES},
         mirrors=DebianMirror.choose(project.config.pack.debian_mirror, session.environment).replacements(),
         authorities=bundle(session.environment),

@@ -133,9 +133,10 @@ def test_a_command_that_fails_is_named_with_what_it_said(world: World, stepping:
     assert done.code == 2
     assert "ended with 7" in done.err
     assert "a reason" in done.err.partition("error: ")[2]
-    assert "[2/2]" in done.err.partition("error: ")[2]
+    assert "cog.yaml:4: build.run[1]: " in done.err.partition("error: ")[2]
     assert not world.has("me/model", "v1")
     assert not [path for path in (world.directory / "cache/steps").iterdir() if path.suffix != ".lock"]
+    assert not list((world.directory / "cache/trees").iterdir())
 
 
 @pytest.mark.slow
