@@ -38,7 +38,7 @@ def meant(module: str, name: str, star: str) -> set[tuple[str, str]]:
 
 
 def test_every_row_is_there_once_and_in_its_place() -> None:
-    assert [row for row, _ in ROWS] == [f"{group}{n + 1}" for group, rows in (("F", 42), ("P", 26), ("A", 12))
+    assert [row for row, _ in ROWS] == [f"{group}{n + 1}" for group, rows in (("F", 42), ("P", 26), ("A", 13))
                                         for n in range(rows)]  # fmt: skip
 
 

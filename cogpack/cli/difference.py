@@ -48,13 +48,18 @@ def rows(found: "Difference", *, all_files: bool) -> Iterator[str]:
     """Write all that differs. `all_files`: not only the first."""
     for sign, image in (("-", found.before), ("+", found.after)):
         size = "" if image.size is None else f", {size_text(image.size)}"
-        yield f"{sign} {image.reference}  {(image.digest or 'not built yet')[:19]}{size}"
+        platform = f", {image.platform}" if found.before.platform != found.after.platform else ""
+        yield f"{sign} {image.reference}  {(image.digest or 'not built yet')[:19]}{size}{platform}"
     if found.same:
         yield "the same"
         return
-    same = [layer for layer in found.layers if layer.status == "same"]
+    others = [layer for layer in found.layers if layer.status != "same"]
     yield f"layers    {_counted([layer.status for layer in found.layers])}"
-    yield from (f"  {_layer(layer)}" for layer in found.layers if layer not in same)
+    yield from (f"  {_layer(layer)}" for layer in others)
+    named = (found.environment, found.settings, found.labels, found.annotations)
+    if not (others or any(named) or found.model or found.before.platform != found.after.platform):
+        yield "only the order of layers, dates or history differ"
+        return
     if found.fetched is None:
         yield "fetched   what is not built yet"
     else:
@@ -72,7 +77,7 @@ def rows(found: "Difference", *, all_files: bool) -> Iterator[str]:
         yield from (f"{word:<9} {_text(text)}" for text in texts)
     yield from (f"{'annotated':<9} {_text(text)}" for text in found.annotations)
     for part in found.model:
-        name = "" if part.name == part.part.rpartition(" ")[2] else f"{part.name}: "
+        name = "" if part.part.endswith("output") else f"{part.name}: "
         breaks = "  (breaks calls)" if part.breaking else ""
         yield f"{part.part:<9} {name}{'; '.join(shortened(text, 100) for text in part.changes)}{breaks}"
 

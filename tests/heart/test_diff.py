@@ -197,3 +197,22 @@ def test_large_layers_are_read_only_when_files_are_asked_for(world: World, monke
     assert "  ~ /file-029  1 B" in ok(world.cogpack("diff", "--files", *names)).out
     monkeypatch.setattr("cogpack.commands.diff.SMALL", 1_000_000)
     assert "    and 10 paths more (--files)" in ok(world.cogpack("diff", *names)).out
+
+
+def test_names_that_are_no_text_are_told_and_command_no_terminal(world: World) -> None:
+    names = [f"{world.registry}/others/x:{tag}" for tag in "12"]
+    push_image(world.registry, "others/x:1", [layer({"x": b""})])
+    push_image(world.registry, "others/x:2", [layer({"\udcff\x1b[31m": b""})], environment=["A\x1b[31m=1"])
+    done = ok(world.cogpack("diff", *names))
+    assert "\x1b" not in done.out
+    found = ok(world.cogpack("diff", "--json", *names)).json
+    assert [file["path"] for file in found["files"]] == ["x", "\\xff\x1b[31m"]
+
+
+def test_images_that_differ_in_what_is_not_compared_are_not_called_the_same(world: World) -> None:
+    for tag, created in (("1", "2020"), ("2", "2021")):
+        push_image(world.registry, f"others/x:{tag}", [layer({"x": b""})], created=f"{created}-01-01T00:00:00Z")
+    names = [f"{world.registry}/others/x:{tag}" for tag in "12"]
+    done = ok(world.cogpack("diff", *names))
+    assert done.out.splitlines()[2:] == ["layers    1 same", "only the order of layers, dates or history differ"]
+    assert world.cogpack("diff", "--exit-code", *names).code == 3

@@ -284,8 +284,11 @@ def push_base(registry: str) -> None:
     push_image(registry, "base/python:v1", [out.getvalue()])
 
 
-def push_image(registry: str, name: str, tars: Sequence[bytes], *, environment: Sequence[str] = ()) -> str:
-    """An image of plain tars, its layers compressed, pushed without any code of ours; its digest."""
+def push_image(registry: str, name: str, tars: Sequence[bytes], *, environment: Sequence[str] = (), **more: str) -> str:
+    """An image of plain tars, its layers compressed, pushed without any code of ours; its digest.
+
+    `more`: fields of its config.
+    """
     repository, _, tag = name.rpartition(":")
     with plain.client(base_url=f"http://{registry}/v2/{repository}/") as client:
 
@@ -301,6 +304,7 @@ def push_image(registry: str, name: str, tars: Sequence[bytes], *, environment: 
             "os": "linux",
             "config": {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin", *environment]},
             "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(data).hexdigest() for data in tars]},
+            **more,
         }
         layer = "application/vnd.oci.image.layer.v1.tar+gzip"
         manifest = {
