@@ -16,7 +16,7 @@ from cogpack.oci import Descriptor
 from cogpack.planning.known import known_layers, record_results
 from cogpack.planning.prepare import Prepared, open_project, prepare
 from cogpack.planning.targets import no_text, push_reference
-from cogpack.planning.transfer import transfer
+from cogpack.planning.transfer import Resources, transfer
 from cogpack.project import Project
 from cogpack.reference import DEFAULT_TAG
 from cogpack.session import Session
@@ -84,18 +84,7 @@ def _names(project: Project, tags: Sequence[str]) -> list[str]:
 def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, rebuild: bool) -> Built:
     known = NOTHING if rebuild else known_layers(prepared.plan, prepared.lock.results, session.facts)
     session.notes.check()
-    done = transfer(
-        prepared.plan,
-        known,
-        sink,
-        tags=tags,
-        jobs=session.settings.jobs,
-        supply=session.supply,
-        facts=session.facts,
-        progress=session.progress,
-        cancellation=session.cancellation,
-        outcome="built",
-    )
+    done = transfer(prepared.plan, known, sink, Resources.of(session), tags=tags, outcome="built")
     prepared.fingerprints.save()
     if sink.form is Form.STORED:
         record_results(session, prepared, done.known)

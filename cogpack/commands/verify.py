@@ -16,7 +16,7 @@ from cogpack.oci import INDEX_TYPES, Descriptor, Image, LayerInfo, Manifest, dec
 from cogpack.opening import parse_reference
 from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import open_project, prepare
-from cogpack.planning.transfer import transfer
+from cogpack.planning.transfer import Resources, transfer
 from cogpack.reference import Reference
 from cogpack.session import Session
 from cogpack.untar import Untar
@@ -81,18 +81,7 @@ def verify(session: Session, target: str, *, run_steps: bool = False) -> Verifie
             raise InputError(
                 f"{FILE} has no result of the layer {steps.name}", next_step="run its commands, with --run-steps"
             )
-    done = transfer(
-        prepared.plan,
-        known,
-        _HashOnly(steps),
-        tags=(),
-        jobs=session.settings.jobs,
-        supply=session.supply,
-        facts=session.facts,
-        progress=session.progress,
-        cancellation=session.cancellation,
-        outcome="built",
-    )
+    done = transfer(prepared.plan, known, _HashOnly(steps), Resources.of(session), tags=(), outcome="built")
     if done.image.descriptor.digest != found.digest:
         raise _difference(reference, images, prepared.plan, remote, done.image)
     return Verified(

@@ -9,7 +9,7 @@ from cogpack.oci import Image
 from cogpack.planning.known import PresentImage, present_image
 from cogpack.planning.plan import Plan
 from cogpack.planning.targets import PushTarget
-from cogpack.planning.transfer import Moved, known_image, reused, transfer
+from cogpack.planning.transfer import Moved, Resources, known_image, reused, transfer
 from cogpack.progress import asking
 from cogpack.registry.credentials.clouds import aws
 from cogpack.registry.profiles import profile
@@ -75,17 +75,7 @@ class Delivery:
         image = known_image(self._plan, known)
         if image is not None and self._has(image.descriptor.digest):
             return Brought(image=image, layers=reused(self._plan, known), known=known)
-        done = transfer(
-            self._plan,
-            known,
-            self._sink,
-            tags=(),
-            jobs=self._session.settings.jobs,
-            supply=self._session.supply,
-            facts=self._session.facts,
-            progress=self._session.progress,
-            cancellation=self._session.cancellation,
-        )
+        done = transfer(self._plan, known, self._sink, Resources.of(self._session), tags=())
         return Brought(
             image=done.image,
             layers=done.layers,

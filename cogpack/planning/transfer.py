@@ -15,12 +15,34 @@ from cogpack.layers.tar import EPOCH
 from cogpack.oci import OCI_LAYER, OCI_LAYER_GZIP, Descriptor, Image, LayerInfo
 from cogpack.planning.plan import Plan
 from cogpack.progress import Cancellation, Progress, Task
+from cogpack.session import Session
 from cogpack.sinks.sink import Sink
 from cogpack.threads import Turn, Turns, each
 from cogpack.trace import TRACE
 
 _UNKNOWN = LayerInfo(Descriptor(media_type=OCI_LAYER_GZIP, digest=sha256(b""), size=2**63), DiffID(sha256(b"")))
 """Takes as much room in a manifest as any layer will; its digest, as any key."""
+
+
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    """Has what a transfer works with. `jobs`: layers at a time; `supply`: what they are made of, on its way; `facts`:
+    where it is recorded what they came out as."""
+
+    jobs: int
+    supply: Supply
+    facts: Facts
+    progress: Progress
+    cancellation: Cancellation
+
+    @classmethod
+    def of(cls, session: Session) -> "Resources":
+        return cls(
+            jobs=session.settings.jobs,
+            supply=session.supply,
+            facts=session.facts,
+            progress=session.progress,
+            cancellation=session.cancellation,
+        )
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,13 +128,9 @@ def transfer(
     plan: Plan,
     known: Known,
     sink: Sink,
+    resources: Resources,
     *,
     tags: Sequence[str],
-    jobs: int,
-    supply: Supply,
-    facts: Facts,
-    progress: Progress,
-    cancellation: Cancellation,
     outcome: str = "sent",
 ) -> Transferred:
     """Move every layer, then config and manifest, then the tags, if there are any.
@@ -128,8 +146,8 @@ def transfer(
         plan,
         [NamedLayer(layer.name, _UNKNOWN.descriptor.digest, known.info(layer) or _UNKNOWN) for layer in plan.layers],
     )
-    moving = _Moving(plan, known, sink, supply, facts, progress, cancellation, outcome)
-    moved = moving.all(jobs)
+    moving = _Moving(plan, known, sink, resources, outcome)
+    moved = moving.all(resources.jobs)
     image = finish(plan, [NamedLayer(layer.name, layer.key, layer.info) for layer in moved])
     descriptor = sink.put(image)
     if tags:
@@ -140,24 +158,14 @@ def transfer(
 class _Moving:
     """Moves the layers of one plan to one sink. `read`: what passes made them, by their keys."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        known: Known,
-        sink: Sink,
-        supply: Supply,
-        facts: Facts,
-        progress: Progress,
-        cancellation: Cancellation,
-        outcome: str,
-    ) -> None:
+    def __init__(self, plan: Plan, known: Known, sink: Sink, resources: Resources, outcome: str) -> None:
         self._plan = plan
         self._known = known
         self._sink = sink
-        self._supply = supply
-        self._facts = facts
-        self._progress = progress
-        self._cancellation = cancellation
+        self._supply = resources.supply
+        self._facts = resources.facts
+        self._progress = resources.progress
+        self._cancellation = resources.cancellation
         self._outcome = outcome
         self.read: dict[str, LayerInfo] = {}
 

@@ -20,7 +20,7 @@ from cogpack.layers.known import NOTHING, Claims, Known, Outgoing
 from cogpack.layers.layer import Body, Form, key_of
 from cogpack.oci import MADE_LIMIT, Descriptor, Image, LayerInfo, Platform
 from cogpack.planning.plan import Plan
-from cogpack.planning.transfer import Transferred, known_image, transfer
+from cogpack.planning.transfer import Resources, Transferred, known_image, transfer
 from cogpack.progress import SILENT, Cancellation, Cancelled
 from cogpack.threads import each
 
@@ -88,12 +88,14 @@ def moved(made: Plan, sink: Sink, facts: Facts, jobs: int = 2, known: Known = NO
         made,
         known,
         sink,
+        Resources(
+            jobs=jobs,
+            supply=no_supply(),
+            facts=facts,
+            progress=SILENT,
+            cancellation=Cancellation(),
+        ),
         tags=["v1"],
-        jobs=jobs,
-        supply=no_supply(),
-        facts=facts,
-        progress=SILENT,
-        cancellation=Cancellation(),
     )
 
 

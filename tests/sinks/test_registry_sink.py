@@ -26,7 +26,7 @@ from cogpack.layers.files import FilesSource, generated
 from cogpack.layers.known import Outgoing
 from cogpack.oci import Platform
 from cogpack.planning.plan import Plan
-from cogpack.planning.transfer import transfer
+from cogpack.planning.transfer import Resources, transfer
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials
@@ -258,12 +258,14 @@ def test_a_layer_that_the_registry_lacks_is_said_to_be_built_while_it_is_made(
         plan,
         known_of(told),
         into,
+        Resources(
+            jobs=1,
+            supply=no_supply(),
+            facts=Facts(tmp_path / "facts"),
+            progress=progress,
+            cancellation=Cancellation(),
+        ),
         tags=(),
-        jobs=1,
-        supply=no_supply(),
-        facts=Facts(tmp_path / "facts"),
-        progress=progress,
-        cancellation=Cancellation(),
     )
     assert during == [["ask", "build"]]
     assert [(task.verbs, task.outcome) for task in progress.tasks] == [(["ask", "build", "send"], "sent")]

@@ -27,7 +27,7 @@ from cogpack.layers.facts import Facts
 from cogpack.layers.files import FilesSource, Placed
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.known import NOTHING, Outgoing
-from cogpack.planning.transfer import Transferred, transfer
+from cogpack.planning.transfer import Resources, Transferred, transfer
 from cogpack.progress import SILENT
 from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials
@@ -58,12 +58,14 @@ def moved(http: Http, registry: FakeRegistry, tmp_path: Path, layers: list[Built
         plan_of(*layers),
         known_of(*layers),
         sink(http, registry, tmp_path),
+        Resources(
+            jobs=len(layers),
+            supply=no_supply(),
+            facts=Facts(tmp_path / "facts"),
+            progress=SILENT,
+            cancellation=http.cancellation,
+        ),
         tags=["v1"],
-        jobs=len(layers),
-        supply=no_supply(),
-        facts=Facts(tmp_path / "facts"),
-        progress=SILENT,
-        cancellation=http.cancellation,
     )
 
 
