@@ -134,7 +134,7 @@ class Guest:
         found += standins.network_files(HOSTNAME)
         for bind in self._binds:
             target = bind.target.strip("/")
-            if self._rung is Rung.CHROOT and (bind.writable or bind.source.is_dir()):
+            if self._rung is Rung.CHROOT and (bind.writable or not bind.source.is_file()):
                 raise InputError(
                     f"isolation chroot: {bind.source} can't be shown at {bind.target}: nothing can be mounted here",
                     next_step="choose --isolation proot, or run it where namespaces can be made",
@@ -150,8 +150,7 @@ class Guest:
         """Return what `enter` reads."""
         user, rung = command.user, self._rung
         argv, environment = list(command.argv), dict(command.environment)
-        one_user = rung in (Rung.USERNS, Rung.PROOT)
-        if one_user and self._owners is not None and (user.uid, user.gid) != (0, 0):
+        if rung.one_user and self._owners is not None and (user.uid, user.gid) != (0, 0):
             raise InputError(
                 f"isolation {rung}: what user {user.uid}:{user.gid} makes can't be told from what is root's",
                 next_step="choose --isolation root or chroot, or an image whose user is root",
@@ -179,7 +178,7 @@ class Guest:
             "groups": user.groups,
             "capabilities": self._capabilities(),
             "filter": base64.b64encode(seccomp.program(rules)).decode() if rules else None,
-            "listen": one_user and self._owners is not None,
+            "listen": rung.one_user and self._owners is not None,
             "limits": {"processes": limits.processes, "file_size": limits.file_size},
         }
 

@@ -88,7 +88,8 @@ def _bind(source: str, target: str, flags: int) -> None:
 def _bind_in(root: str, source: str, target: str, flags: int) -> None:
     """Bind at `target` as a process in `root` would find it: the image may have laid a link there."""
     place = str(find_in(Path(root), target))
-    _bind(source, place, flags | kernel.MS_NOSUID | kernel.MS_NODEV)
+    devices = 0 if Path(source).is_char_device() else kernel.MS_NODEV  # one that is asked for by name, a GPU say
+    _bind(source, place, flags | kernel.MS_NOSUID | devices)
     if flags & kernel.MS_RDONLY:
         with suppress(OSError):  # before Linux 5.12, what is mounted below stays as it is
             kernel.make_readonly(place)

@@ -37,6 +37,11 @@ class Rung(StrEnum):
     PROOT = "proot"
     """proot, which traces each call with a path in it: for who may do nothing else."""
 
+    @property
+    def one_user(self) -> bool:
+        """Whether all files are one user's, who is root inside: a tree for it is laid without its owners."""
+        return self in (Rung.USERNS, Rung.PROOT)
+
 
 Isolation: TypeAlias = Literal["auto", "root", "userns", "chroot", "proot"]
 """What a user may ask for."""
@@ -63,7 +68,7 @@ class Findings(msgspec.Struct, frozen=True):
         """Say why `rung` doesn't work, None if it does. `owners`: whether it must be known whose the files become."""
         if (refused := self.refusals.get(rung)) is not None:
             return refused
-        return self.listener if owners and rung in (Rung.USERNS, Rung.PROOT) else None
+        return self.listener if owners and rung.one_user else None
 
 
 class Machine(msgspec.Struct, frozen=True):

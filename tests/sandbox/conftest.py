@@ -8,12 +8,12 @@ from support.program_tree import make_tree, missing_programs
 
 
 @pytest.fixture(scope="session")
-def _tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if missing := missing_programs():
         pytest.skip(f"no {', '.join(missing)} here to make a tree of")
     return make_tree(tmp_path_factory.mktemp("tree") / "tree")
 
 
 @pytest.fixture
-def tree(_tree: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(_tree, tmp_path / "tree", symlinks=True))
+def tree(programs: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(programs, tmp_path / "tree", symlinks=True))

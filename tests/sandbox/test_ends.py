@@ -108,6 +108,38 @@ def test_the_end_of_cogpack_is_the_end_of_its_guest(tree: Path, rung: Rung) -> N
         (tree / "begun").unlink()
 
 
+WATCHER = """
+import ctypes, os, random, signal, subprocess, sys, time
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: whoever is left falls to us
+chance = random.Random(sys.argv[1])
+for number in (signal.SIGKILL, signal.SIGTERM) * int(sys.argv[2]):
+    process = subprocess.Popen(sys.argv[3:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(chance.uniform(0, 0.6))
+    os.kill(process.pid, number)
+    process.wait()
+    try:
+        while True:
+            os.waitpid(-1, 0)
+    except ChildProcessError:
+        pass
+"""
+
+
+@EVERY_RUNG
+def test_whenever_cogpack_is_killed_nobody_is_left(tree: Path, rung: Rung) -> None:
+    """At moments by chance, most of them while something begins."""
+    need(rung, tree.parent)
+    mounts = Path("/proc/self/mountinfo").read_text()
+    command = [
+        sys.executable,
+        str(PROGRAM),
+        specified(tree, rung, "while true; do setsid sleep 1000 & sleep 0.01; done"),
+    ]
+    watcher = [sys.executable, "-c", WATCHER, str(rung), "5", *command]
+    subprocess.run(watcher, check=True, timeout=60)
+    assert Path("/proc/self/mountinfo").read_text() == mounts
+
+
 @EVERY_RUNG
 def test_the_end_of_the_helper_is_the_end_of_its_command(tree: Path, rung: Rung) -> None:
     def kill(_: bytes) -> None:
@@ -124,19 +156,17 @@ def test_the_end_of_the_helper_is_the_end_of_its_command(tree: Path, rung: Rung)
 
 def begin(tree: Path, rung: Rung) -> "subprocess.Popen[bytes]":
     """Start a process that runs a guest, and wait until that has begun."""
-    found = proot()
-    spec = {
-        "tree": str(tree),
-        "rung": rung,
-        "script": LEFT + "read x < /begun; echo begun; wait",
-        "uid": os.geteuid(),
-        "container": False,
-        "proot": found.command if found else (),
-    }
-    process = subprocess.Popen([sys.executable, str(PROGRAM), json.dumps(spec)], stdout=subprocess.PIPE)
+    spec = specified(tree, rung, LEFT + "read x < /begun; echo begun; wait")
+    process = subprocess.Popen([sys.executable, str(PROGRAM), spec], stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"begun\n"
     return process
+
+
+def specified(tree: Path, rung: Rung, script: str) -> str:
+    found = proot()
+    spec = {"tree": str(tree), "rung": rung, "script": script, "uid": os.geteuid(), "container": False}
+    return json.dumps(spec | {"proot": found.command if found else ()})
 
 
 FORKS = "my $n = 0; while ($n < 3000) { my $p = fork; last unless defined $p; if (!$p) { sleep 1000 } $n++ } print $n"

@@ -50,10 +50,10 @@ def interpreter(uid: int) -> str | None:
 
 
 @pytest.fixture
-def place(_tree: Path) -> Iterator[Path]:
+def place(programs: Path) -> Iterator[Path]:
     """A directory with a tree that another user can get to, unlike those of pytest."""
     with tempfile.TemporaryDirectory(prefix="guests-") as place:
-        shutil.copytree(_tree, Path(place, "tree"), symlinks=True)
+        shutil.copytree(programs, Path(place, "tree"), symlinks=True)
         yield Path(place)
 
 
