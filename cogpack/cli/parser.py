@@ -36,7 +36,7 @@ _FOREIGN = ("--allow-foreign", "take layers that the registry does not have from
 _STORED = "HOST/NAME[:TAG|@DIGEST], or DIR[:NAME] of a layout"
 
 
-@cache  # `help` and `completion` read their own line by it, and then the whole of it
+@cache  # it is the same for every line, and takes 10 ms
 def parser() -> Grammar:
     """Return the grammar of all commands, each with its act and with defaults for the shared options that it lacks."""
     top = Grammar(
