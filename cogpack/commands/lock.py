@@ -66,7 +66,9 @@ def _with_steps(session: Session, project: Project) -> Lock:
     prepared = prepare(session, project, writes=True)
     if (steps := prepared.plan.steps) is not None:
         known = known_layers(prepared.plan, prepared.lock.results, session.facts)
-        made = known.info(steps) or steps.copy_to(lambda body: drain(body, lambda _: None))
+        if (made := known.info(steps)) is None:
+            session.supply.wait(prepared.plan.inputs_of(steps))
+            made = steps.copy_to(lambda body: drain(body, lambda _: None))
         record_results(session, prepared, known.with_read({steps.key: made}))
     return read_lock(project.root) or prepared.lock
 
