@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import pytest
 from support.program_tree import make_tree, missing_programs
-from support.world import Project, World, noise, ok, push_image
+from support.world import Project, World, install_docker, noise, ok, push_image, tar_files
 
 Stepping: TypeAlias = Callable[..., Project]
 
@@ -71,6 +71,38 @@ def test_what_commands_change_is_in_the_image(world: World, stepping: Stepping) 
     assert (files["etc/made"], files["etc/again"], files["etc/link"]) == (b"made\n", b"made\n", "made")
     assert "etc/.wh.group" in files
     assert files["src/w.safetensors"] == WEIGHT
+
+
+@pytest.mark.slow
+def test_an_archive_and_docker_get_it_too(world: World, stepping: Stepping, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = stepping(MADE)
+    ok(project.cogpack("build", "-o", "../image.tar"))
+    assert archive_files((world.directory / "image.tar").read_bytes())["etc/made"] == b"made\n"
+    loaded = install_docker(world.directory, monkeypatch)
+    done = ok(project.cogpack("load"))
+    assert "step 1 runs" not in done.err
+    assert archive_files(loaded())["etc/made"] == b"made\n"
+
+
+def archive_files(data: bytes) -> dict[str, bytes | str]:
+    """What the image of a docker archive holds."""
+    members = tar_files(data)
+    (image,) = json.loads(members["manifest.json"])
+    return {path: data for name in image["Layers"] for path, data in tar_files(as_bytes(members[name])).items()}
+
+
+def as_bytes(data: bytes | str) -> bytes:
+    assert isinstance(data, bytes)
+    return data
+
+
+@pytest.mark.slow
+def test_a_plan_tells_the_commands_and_what_is_known_of_them(stepping: Stepping) -> None:
+    project = stepping("mkdir -p /opt/x", "make all", "systemctl start x")
+    first, second, third = ok(project.cogpack("plan", "--json")).json["steps"]
+    assert (first["command"], first["effect"]) == ("mkdir -p /opt/x", ["make /opt/x"])
+    assert second["effect"] == []
+    assert "systemd" in third["impossible"]
 
 
 def test_commands_are_run_once(world: World, stepping: Stepping) -> None:
