@@ -9,7 +9,6 @@ import msgspec
 from cogpack.commands.results import ImageLayer
 from cogpack.digest import Digest
 from cogpack.errors import InputError
-from cogpack.layers.known import NOTHING
 from cogpack.layers.layer import Form
 from cogpack.layout import Layout
 from cogpack.oci import Descriptor
@@ -82,7 +81,8 @@ def _names(project: Project, tags: Sequence[str]) -> list[str]:
 
 
 def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, rebuild: bool) -> Built:
-    known = NOTHING if rebuild else known_layers(prepared.plan, prepared.lock.results, session.facts)
+    known = known_layers(prepared.plan, prepared.lock.results, session.facts)
+    known = known.unheeded() if rebuild else known
     session.notes.check()
     done = transfer(prepared.plan, known, sink, Resources.of(session), tags=tags, outcome="built")
     prepared.fingerprints.save()

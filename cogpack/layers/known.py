@@ -59,7 +59,7 @@ class KnownLayer(msgspec.Struct, frozen=True):
 class Known(msgspec.Struct, frozen=True):
     """Holds what is known of the layers of a plan, and who says so.
 
-    `layers`: by key; `claims`: where a layer that nobody has read yet is looked up once a pass has told its key;
+    `layers`: by key; `claims`: where a layer that was not known is looked up once a pass has made it;
     `rumours`: keys of which only somebody knows who is not asked.
     """
 
@@ -87,6 +87,10 @@ class Known(msgspec.Struct, frozen=True):
     def size(self, layer: Layer) -> int | None:
         """Tell how many bytes are stored, where that can be told without making them."""
         return known.info.descriptor.size if (known := self.of(layer)) else layer.size(Form.STORED)
+
+    def unheeded(self) -> "Known":
+        """Know nothing before a pass has made it, which is then held to what was claimed."""
+        return Known(claims=self.claims)
 
     def with_read(self, read: Mapping[str, LayerInfo]) -> "Known":
         """Add what passes in this run came out as, which bears out what was not trusted."""
@@ -129,7 +133,7 @@ class Outgoing:
         self._ready = ready
         self.name = layer.name
         self._said = known.of(layer)
-        self._claims = known.claims if layer.key is None else ()
+        self._claims = known.claims
         self.known = self._said.info if self._said else None
         self.read_first = layer.read_first or (layer.key in known.rumours and not layer.remote)
         self.made = False

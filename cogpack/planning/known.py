@@ -8,7 +8,7 @@ from cogpack.digest import DiffID, Digest
 from cogpack.errors import InputError
 from cogpack.images.interface import Images
 from cogpack.layers.facts import Facts
-from cogpack.layers.known import NOTHING, READ, Claims, Known
+from cogpack.layers.known import READ, Claims, Known
 from cogpack.layers.layer import Body, key_of
 from cogpack.lockfile import FILE, Lock, LockedSteps, Result, Results, read_lock
 from cogpack.locking.current import write_lock
@@ -44,13 +44,14 @@ def look_up(
     Layers of files that no run has read yet are read for it; so is the project's own, which no lock remembers: a file
     that still changes is found now, and not behind the weights.
 
-    `tags`: what each of the target's tags says, by its name; `tag_cache`: it counts; `rebuild`: nobody is asked.
+    `tags`: what each of the target's tags says, by its name; `tag_cache`: it counts; `rebuild`: all is made anew,
+    and must be what lock and facts say.
     """
     plan = prepared.plan
     read = read_unread(plan, facts=session.facts, progress=session.progress, cancellation=session.cancellation)
     prepared.fingerprints.save()
     if rebuild:
-        known = NOTHING.with_read(read)
+        known = known_layers(plan, prepared.lock.results, session.facts, read=read).unheeded().with_read(read)
     else:
         known = known_layers(plan, prepared.lock.results, session.facts, tags, read=read, tag_cache=tag_cache)
         _tell_of_tags(session, plan, known, tags)

@@ -209,6 +209,22 @@ def test_a_plan_tells_whose_word_it_takes_and_can_do_without(
     assert poisoned.removeprefix("sha256:").encode() not in remembered(project)
 
 
+@pytest.mark.parametrize("verb", [("push",), ("build", "-o", "../out"), ("build", "-o", "../out.tar")])
+def test_a_rebuild_that_contradicts_the_lock_is_an_error(project: Project, verb: tuple[str, ...]) -> None:
+    world, lock = project.world, project.root / "cogpack.lock"
+    ok(project.cogpack("push", project.target()))
+    document, evil = tomllib.loads(lock.read_text()), evil_layer(world, "me/model")
+    forget(project)
+    (wheels,) = (found for found in document["results"]["layers"] if found["name"].startswith("wheels"))
+    wheels |= {name: evil[name] for name in ("digest", "size", "diff_id")}
+    lock.write_bytes(toml.encode(document))
+    done = project.cogpack(*verb, "--rebuild", *([project.target("anew")] if verb == ("push",) else []))
+    assert done.code == 3
+    assert f"cogpack.lock says it is {evil['digest']}, the layer just built says sha256:" in done.err
+    assert lock.read_bytes() == toml.encode(document)
+    assert not world.has("me/model", "anew")
+
+
 def test_the_word_of_one_branchs_lock_is_forgotten_with_that_lock(project: Project) -> None:
     """Where the next branch's lock says nothing of a layer, it is made here and not taken from the cache."""
     world, lock = project.world, project.root / "cogpack.lock"
