@@ -179,14 +179,13 @@ def test_what_is_asked_for_and_taken_otherwise_is_told_once(world: World, words:
 
 
 @pytest.mark.parametrize("words", [("lock",), *VERBS], ids=" ".join)
-def test_commands_that_are_not_supported_are_refused_by_line_all_at_once(world: World, words: tuple[str, ...]) -> None:
+def test_what_is_not_supported_is_refused_by_its_line(world: World, words: tuple[str, ...]) -> None:
     project = world.project(files=FILES)
     text = (project.root / "cog.yaml").read_text()
-    project.write("cog.yaml", text.replace("build:\n", "build:\n  run:\n    - pip install a\n    - echo hi\n"))
+    project.write("cog.yaml", "observability:\n  traces:\n    enabled: true\n" + text)
     done = project.cogpack(*verb(project, words))
     assert done.code == 2
-    assert "\n  cog.yaml:3: build.run[0]: pip install a: not supported" in done.err
-    assert "\n  cog.yaml:4: build.run[1]: echo hi: not supported" in done.err
+    assert "cog.yaml:2: observability.traces: not supported" in done.err
     assert not (project.root / "cogpack.lock").exists()
 
 
