@@ -10,7 +10,7 @@ from cogpack.digest import Digest
 from cogpack.errors import InputError
 from cogpack.images.image import FoundImage
 from cogpack.layers.facts import Facts
-from cogpack.lockfile import Result, read_lock
+from cogpack.lockfile import Lock, read_lock
 from cogpack.oci import LAYER_KEY, TITLE, Descriptor, Execution
 from cogpack.opening import open_image
 from cogpack.registry.push.blob_origins import BlobOrigins
@@ -76,7 +76,7 @@ def inspect(session: Session, target: str, *, platform: str | None = None) -> In
         platforms=image.platforms,
         platform=f"{config.os}/{config.architecture}" if config.os else "",
         size=sum(layer.size for layer in image.manifest.layers),
-        layers=_layers(session, image),
+        layers=_layers(session, image, config.diff_ids),
         environment=tuple(inner.env or ()),
         labels=labels,
         inputs=signature.inputs,
@@ -84,22 +84,24 @@ def inspect(session: Session, target: str, *, platform: str | None = None) -> In
     )
 
 
-def _layers(session: Session, image: FoundImage) -> tuple[InspectedLayer, ...]:
+def _layers(session: Session, image: FoundImage, diff_ids: Sequence[str]) -> tuple[InspectedLayer, ...]:
     """Tell of all, with what earlier runs left on this machine, which is only read."""
     place = session.kept.place
     facts = Facts(place / "facts", session.seal) if place and (place / "facts").is_dir() else None
     origins = BlobOrigins(place / "homes") if place else None
-    pinned = {result.key: result.digest for result in _results(session.settings.directory)}
+    lock = _lock(session.settings.directory)
+    pinned = {result.key: result.digest for result in lock.results.layers} if lock else {}
+    steps = {decided.steps.diff_id for decided in lock.platforms.values() if decided.steps} if lock else set()
     ours = any(LAYER_KEY in (layer.annotations or {}) for layer in image.manifest.layers)
     here = image.address.reference
 
-    def told(key: str | None, digest: Digest) -> Origin:
+    def told(key: str | None, digest: Digest, diff_id: str) -> Origin:
         if key is None:
             return "base" if ours else "unknown"
         made = facts.get(key) if facts else None
         if made is not None:
             return "here" if made.descriptor.digest == digest else "other"
-        return "lock" if pinned.get(key) == digest else "unknown"
+        return "lock" if pinned.get(key) == digest or diff_id in steps else "unknown"
 
     def seen(digest: Digest) -> tuple[str, ...]:
         if origins is None:
@@ -108,7 +110,7 @@ def _layers(session: Session, image: FoundImage) -> tuple[InspectedLayer, ...]:
         others = origins.in_other_registries(here.registry if here else "", digest)
         return (*beside, *(other.name for other in others))
 
-    def layer(name: str, found: Descriptor) -> InspectedLayer:
+    def layer(name: str, found: Descriptor, diff_id: str) -> InspectedLayer:
         annotations = found.annotations or {}
         return InspectedLayer(
             name=name or annotations.get(TITLE, ""),
@@ -116,17 +118,17 @@ def _layers(session: Session, image: FoundImage) -> tuple[InspectedLayer, ...]:
             media_type=found.media_type,
             digest=found.digest,
             size=found.size,
-            origin=told(annotations.get(LAYER_KEY), found.digest),
+            origin=told(annotations.get(LAYER_KEY), found.digest, diff_id),
             repositories=seen(found.digest),
         )
 
-    return tuple(layer(name, found) for name, found in image.layers)
+    known = [*diff_ids, *[""] * len(image.layers)]  # a config may list fewer than there are layers
+    return tuple(layer(name, found, known[index]) for index, (name, found) in enumerate(image.layers))
 
 
-def _results(directory: Path) -> Sequence[Result]:
-    """Give what a lock says that layers came out as; nothing where there is no lock that can be read."""
+def _lock(directory: Path) -> Lock | None:
+    """Read the lock of the project that one stands in, where it is there and can be read."""
     try:
-        lock = read_lock(directory)
+        return read_lock(directory)
     except InputError:
-        return ()
-    return lock.results.layers if lock else ()
+        return None

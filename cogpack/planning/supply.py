@@ -43,6 +43,7 @@ def suppliers(session: Session, project: Project, decisions: Decisions, fingerpr
         drain(file, task.advance)
         task.done("compared")
 
+    mirror = DebianMirror.choose(project.config.pack.debian_mirror, session.environment)
     runner = Runner(
         kept=session.cache / "steps",
         scratch=session.cache / "trees",
@@ -51,7 +52,7 @@ def suppliers(session: Session, project: Project, decisions: Decisions, fingerpr
         secrets=session.settings.secrets,
         places=step_places(project.config),
         proxies={name: value for name, value in session.environment.items() if name.lower() in _PROXIES},
-        mirrors=DebianMirror.choose(project.config.pack.debian_mirror, session.environment).replacements(),
+        mirrors=mirror.replacements(session.http.url_map.of),
         authorities=bundle(session.environment),
         facts=session.facts,
         progress=session.progress,

@@ -216,3 +216,14 @@ def test_images_that_differ_in_what_is_not_compared_are_not_called_the_same(worl
     done = ok(world.cogpack("diff", *names))
     assert done.out.splitlines()[2:] == ["layers    1 same", "only the order of layers, dates or history differ"]
     assert world.cogpack("diff", "--exit-code", *names).code == 3
+
+
+def test_a_project_whose_commands_were_not_run_is_compared_without_running_them(world: World) -> None:
+    project = world.project(config="")
+    ok(project.cogpack("push", project.target()))
+    text = (project.root / "cog.yaml").read_text().replace("build:\n", 'build:\n  run: ["exit 1"]\n')
+    project.write("cog.yaml", text)
+    found = ok(project.cogpack("diff", "--json", project.target(), ".")).json
+    run = next(layer for layer in found["layers"] if layer["name"].startswith("run"))
+    assert (run["status"], run["after"]) == ("added", {"digest": None, "size": None})
+    assert (found["fetched"], found["packages_compared"]) == (None, ["python"])

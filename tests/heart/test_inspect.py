@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from support import plain
 from support.world import MANIFEST, World, noise, ok
 
+from cogpack.lockfile import LockedSteps, Results, encode_lock, read_lock
 from cogpack.runtime.labelled_schema import Signature, followed, read_signature
 
 PREDICTOR = """\
@@ -87,3 +89,21 @@ def put(world: World, repository: str, tag: str, manifest: dict[str, Any]) -> No
         url = f"http://{world.registry}/v2/{repository}/manifests/{tag}"
         answer = client.put(url, content=json.dumps(manifest), headers={"Content-Type": MANIFEST})
         assert answer.status_code == 201, answer.text
+
+
+def test_a_layer_of_commands_is_told_by_the_diff_id_that_the_lock_records(world: World) -> None:
+    project = world.project()
+    ok(project.cogpack("push", project.target()))
+    found = ok(project.cogpack("inspect", "--json", project.target())).json
+    config = plain.get(
+        f"http://{world.registry}/v2/me/model/blobs/{world.manifest('me/model', 'v1')['config']['digest']}"
+    )
+    diff_id = config.json()["rootfs"]["diff_ids"][-1]
+    lock = read_lock(project.root)
+    assert lock is not None
+    steps = LockedSteps(key=found["layers"][-1]["digest"], diff_id=diff_id)
+    platforms = {name: msgspec.structs.replace(one, steps=steps) for name, one in lock.platforms.items()}
+    project.write("cogpack.lock", encode_lock(msgspec.structs.replace(lock, platforms=platforms, results=Results())))
+    elsewhere = {"COGPACK_CACHE_DIR": str(world.directory / "another-cache")}
+    layers = ok(project.cogpack("inspect", "--json", project.target(), **elsewhere)).json["layers"]
+    assert [layer["origin"] for layer in layers][-2:] == ["unknown", "lock"]

@@ -5,7 +5,7 @@ own apt uses.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -46,11 +46,12 @@ class DebianMirror(msgspec.Struct, frozen=True, kw_only=True):
             found.setdefault(archive, url)
         return cls(main=found.get(MAIN, _OFFICIAL[MAIN]), security=found.get(SECURITY, _OFFICIAL[SECURITY]))
 
-    def replacements(self) -> dict[str, str]:
-        """Give the mirror of each address that sources of Debian images name, where it is another."""
+    def replacements(self, asked: Callable[[str], str]) -> dict[str, str]:
+        """Give the mirror of each address that sources of Debian images name, where it is another. `asked`: where an
+        address is really asked for."""
         found = {_OFFICIAL[MAIN]: self.main, _OFFICIAL[SECURITY]: self.security, **dict.fromkeys(_OTHERS, self.main)}
         found |= {f"{url}-security": self.security for url in _OTHERS}
-        return {url: mirror for url, mirror in sorted(found.items(), reverse=True) if url != mirror}
+        return {url: asked(mirror) for url, mirror in sorted(found.items(), reverse=True) if url != asked(mirror)}
 
     def url(self, archive: Archive, path: str) -> str:
         base = self.security if archive == SECURITY else self.main

@@ -84,3 +84,19 @@ def test_a_locked_package_is_looked_for_on_the_mirror_and_then_in_the_snapshot_o
         "http://ftp.debian.org/debian/pool/main/a.deb",
         "https://snapshot.debian.org/archive/debian/20260301T000000Z/pool/main/a.deb",
     ]
+
+
+def test_apt_in_a_tree_gets_the_address_that_is_really_asked() -> None:
+    mirror = DebianMirror(main="http://ftp.debian.org/debian", security="http://mine.test/debian-security")
+
+    def asked(url: str) -> str:
+        return url.replace("http://ftp.debian.org", "http://proxy.test/ftp")
+
+    found = mirror.replacements(asked)
+    assert (
+        found["http://ftp.debian.org/debian"]
+        == found["http://deb.debian.org/debian"]
+        == ("http://proxy.test/ftp/debian")
+    )
+    assert found["http://deb.debian.org/debian-security"] == "http://mine.test/debian-security"
+    assert "http://ftp.debian.org/debian" not in mirror.replacements(str)
