@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # read by type checkers alone, which know the name; `typing` 
     from cogpack.commands.build import Built, build, load
     from cogpack.commands.copy import Copied, copy
     from cogpack.commands.diff import Difference, diff
+    from cogpack.commands.execute import execute
     from cogpack.commands.inspect import Inspected, inspect
     from cogpack.commands.lock import Locked, check_lock, lock
     from cogpack.commands.plan import Planned, plan
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # read by type checkers alone, which know the name; `typing` 
     from cogpack.notes import Code, Note
     from cogpack.policy import DeniedNoteError, Rules
     from cogpack.progress import Cancellation, Cancelled, Progress, Silent, Task
+    from cogpack.sandbox.run import Streams
     from cogpack.session import Session, Settings
 
 __version__ = "0.2.0"
@@ -49,6 +51,7 @@ __all__ = [
     "Session",
     "Settings",
     "Silent",
+    "Streams",
     "Task",
     "UnavailableError",
     "Verified",
@@ -56,6 +59,7 @@ __all__ = [
     "check_lock",
     "copy",
     "diff",
+    "execute",
     "inspect",
     "load",
     "lock",
@@ -71,6 +75,7 @@ _MODULES = {
     "commands.build": ("Built", "build", "load"),
     "commands.copy": ("Copied", "copy"),
     "commands.diff": ("Difference", "diff"),
+    "commands.execute": ("execute",),
     "commands.inspect": ("Inspected", "inspect"),
     "commands.lock": ("Locked", "check_lock", "lock"),
     "commands.plan": ("Planned", "plan"),
@@ -83,6 +88,7 @@ _MODULES = {
     "notes": ("Code", "Note"),
     "policy": ("DeniedNoteError", "Rules"),
     "progress": ("Cancellation", "Cancelled", "Progress", "Silent", "Task"),
+    "sandbox.run": ("Streams",),
     "session": ("Session", "Settings"),
 }
 """What `__getattr__` loads, by the module that has it."""

@@ -68,6 +68,7 @@ class Code(enum.StrEnum):
     PLAIN_PATH = "plain-path", "An input is a pathlib path: coglet hands the URL over as text."
     PLATFORM_STALE = "platform-stale", "Another platform was taken out of the lock: its inputs have changed."
     PRIVATE_KEY = "private-key", "A private key goes into the image."
+    PROJECT_COPIED = "project-copied", "A container has a copy of the project: what is written there is lost."
     PYTHON_PATCH = "python-patch", "The image has another patch release of Python than the one asked for."
     REGISTRY_ASSUMED = "registry-assumed", "An image's name has no registry in it: Docker Hub is taken."
     REGISTRY_FINISHING = "registry-finishing", "All bytes are sent, and the registry takes long to finish the blob."

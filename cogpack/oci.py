@@ -145,6 +145,10 @@ class Execution(msgspec.Struct, frozen=True, rename="pascal"):
 
     env: list[str] | None = None
     labels: dict[str, str] | None = None
+    user: str | None = None
+    working_dir: str | None = None
+    entrypoint: list[str] | None = None
+    cmd: list[str] | None = None
 
 
 class ImageConfig(msgspec.Struct, frozen=True):

@@ -59,11 +59,12 @@ RANKS = {
     "opening": 7,
     "locking": 8,
     "planning": 9,
-    "commands": 10,
-    "cli": 11,
-    "console": 11,
-    "__main__": 11,
-    "oras": 11,
+    "running": 10,
+    "commands": 11,
+    "cli": 12,
+    "console": 12,
+    "__main__": 12,
+    "oras": 12,
 }
 
 SIDEWAYS = {

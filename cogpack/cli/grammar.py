@@ -101,9 +101,14 @@ class Grammar(argparse.ArgumentParser):
 
     def _check(self, words: Sequence[str]) -> None:
         """Refuse the first word that is no option and no command of ours."""
+        passes_on = any(action.nargs == argparse.PARSER for action in self.own())
+        value = False
         for at, word in enumerate(words):
             if word == "--":
                 return
+            if passes_on and not word.startswith("-") and not value:
+                return  # the rest is another program's
+            value = passes_on and word in self.options() and self.takes_value(word)
             if self.commands and not word.startswith("-"):
                 if word not in self.commands:
                     from cogpack.cli.suggestions import unknown_command
@@ -155,7 +160,7 @@ class Grammar(argparse.ArgumentParser):
         for action in needed:
             if not action.option_strings:
                 optional = action.nargs in ("?", "*")
-                dots = "..." if action.nargs in ("+", "*") else ""
+                dots = "..." if action.nargs in ("+", "*", argparse.PARSER) else ""
                 words.append(f"[{_metavar(action)}]{dots}" if optional else f"{_metavar(action)}{dots}")
         return f"usage: {self.prog} {' '.join(words)}\n"
 

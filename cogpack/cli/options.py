@@ -14,6 +14,9 @@ PLATFORMS = ("linux/amd64", "linux/arm64")
 """What a project can be packed for."""
 
 
+STORED = "HOST/NAME[:TAG|@DIGEST], or DIR[:NAME] of a layout"
+
+
 def _project(add: Add) -> None:
     add("-C", "--directory", type=place, default=Path(), metavar="DIR", help="project directory [.]")
     add("-f", "--file", default="cog.yaml", metavar="NAME", help="config file [cog.yaml]")
@@ -113,6 +116,11 @@ def no_tag_cache(added: Grammar) -> None:
     added.add_argument("--no-tag-cache", dest="tag_cache", action="store_false", help=text)
 
 
+def variables(added: Grammar) -> None:
+    text = "a variable besides the image's; without a value, this machine's; repeatable"
+    added.add_argument("-e", "--env", action="append", default=[], type=variable, metavar="NAME[=VALUE]", help=text)
+
+
 def which_image(added: argparse._ActionsContainer) -> None:
     added.add_argument("--platform", metavar="OS/ARCH", help="which image of an index [linux/amd64]")
 
@@ -142,6 +150,13 @@ def place(text: str) -> Path:
     if text == "-":
         raise argparse.ArgumentTypeError("expected a path, found '-', which stands for no stream here; ./- is a path")
     return Path(text)
+
+
+def variable(text: str) -> tuple[str, str]:
+    name, given, value = text.partition("=")
+    if not name:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE or NAME, found {text!r}")
+    return name, value if given else os.environ.get(name, "")
 
 
 def secret(text: str) -> tuple[str, bytes]:

@@ -6,12 +6,14 @@ from cogpack import __version__
 from cogpack.cli import acts, difference, helping, registries
 from cogpack.cli import cache as cache_acts
 from cogpack.cli import weights as weight_acts
+from cogpack.cli.container_grammar import add_containers
 from cogpack.cli.grammar import Act, Grammar
 from cogpack.cli.options import (
     CONNECTION,
     IMAGE,
     OUTPUT,
     PROJECT,
+    STORED,
     TOPICS,
     connections,
     days,
@@ -33,7 +35,6 @@ from cogpack.cli.options import (
 
 _PUSHED = "ghcr.io/me/model:v1"
 _FOREIGN = ("--allow-foreign", "take layers that the registry does not have from their URLs at this host")
-_STORED = "HOST/NAME[:TAG|@DIGEST], or DIR[:NAME] of a layout"
 
 
 @cache  # it is the same for every line, and takes 10 ms
@@ -49,6 +50,7 @@ def parser() -> Grammar:
     top.set_defaults(jobs=1)
     top.add_argument("--version", action="version", version=f"cogpack {__version__}", help="print the version")
     _projects(top)
+    add_containers(top)
     _images(top)
     _weights(top)
     _registries(top)
@@ -121,7 +123,7 @@ def _projects(top: Grammar) -> None:
     )
 
     schema = top.command(
-        "schema", "Print the model's OpenAPI document.", acts.schema, example="cogpack schema > schema.json"
+        "schema", "Print the model's OpenAPI document.", acts.schema, example="cogpack schema > schema.json", minor=True
     )
     schema.share(PROJECT, OUTPUT, without=("--jobs", "--locked", "--paranoid", "--cache-dir", "--json"))
 
@@ -140,7 +142,7 @@ def _images(top: Grammar) -> None:
         "inspect", "Describe an image of a registry or an OCI layout.", acts.inspect,
         example=f"cogpack inspect {_PUSHED}",
     )  # fmt: skip
-    inspect.add_argument("target", metavar="REF|DIR", help=_STORED)
+    inspect.add_argument("target", metavar="REF|DIR", help=STORED)
     which_image(inspect)
     inspect.share(OUTPUT, CONNECTION)
 
@@ -148,7 +150,7 @@ def _images(top: Grammar) -> None:
         "diff", "Tell what differs in two images, or an image and the project.", difference.diff,
         example=f"cogpack diff {_PUSHED} .",
     )  # fmt: skip
-    diff.add_argument("before", metavar="A", help=f"{_STORED}; or a dot, the project")
+    diff.add_argument("before", metavar="A", help=f"{STORED}; or a dot, the project")
     diff.add_argument("after", metavar="B", help="the same")
     diff.add_argument("--files", action="store_true", help="read the layers that differ, and list files [if small]")
     diff.add_argument("--exit-code", action="store_true", help="end with 3 where something differs")
@@ -162,7 +164,7 @@ def _images(top: Grammar) -> None:
         example=f"cogpack copy {_PUSHED} registry.example.com/me/model",
     )
     copy.set_defaults(goes_on=True)
-    copy.add_argument("source", metavar="SRC", help=_STORED)
+    copy.add_argument("source", metavar="SRC", help=STORED)
     copy.add_argument("target", metavar="DST", help="the same; without a name, it gets the source's")
     copy.add_argument("--platform", metavar="OS/ARCH", help="one image of an index [all, and the index]")
     copy.add_argument("--no-referrers", action="store_true", help="leave out signatures, SBOMs and the like")
@@ -235,7 +237,7 @@ def _weights(top: Grammar) -> None:
         weight_acts.verify_weights,
         example=f"cogpack weights verify {_PUSHED} --against model",
     )
-    check.add_argument("target", metavar="REF|DIR", help=_STORED)
+    check.add_argument("target", metavar="REF|DIR", help=STORED)
     check.add_argument("--against", type=place, required=True, metavar="FILE|DIR", help="the files to compare with")
     check.share(OUTPUT, CONNECTION)
 
@@ -246,7 +248,7 @@ def _weights(top: Grammar) -> None:
         example=f"cogpack weights pull {_PUSHED} -o weights",
     )
     pull.set_defaults(goes_on=True)
-    pull.add_argument("target", metavar="REF|DIR", help=_STORED)
+    pull.add_argument("target", metavar="REF|DIR", help=STORED)
     pull.add_argument("-o", "--output", type=place, required=True, metavar="DIR", help="a new directory")
     which_image(pull)
     connections(pull)
@@ -266,12 +268,12 @@ def _registries(top: Grammar) -> None:
     login.share(OUTPUT, CONNECTION, without=("--registry-mirror",))
 
     logout = top.command(
-        "logout", "Forget a registry's credentials.", registries.logout, example="cogpack logout ghcr.io"
+        "logout", "Forget a registry's credentials.", registries.logout, example="cogpack logout ghcr.io", minor=True
     )
     registry_host(logout)
     logout.share(OUTPUT)
 
-    auth = top.command("auth", "Show where credentials come from.")
+    auth = top.command("auth", "Show where credentials come from.", minor=True)
     explain = auth.command(
         "explain",
         "Say which credentials a registry would get, and what each source says.",

@@ -22,10 +22,13 @@ _ARENA_MAX = -8
 
 
 class Answer(NamedTuple):
-    """What a command came to: the whole `result` for programs, `line` for people; None where `line` is all of it."""
+    """What a command came to: the whole `result` for programs, `line` for people; None where `line` is all of it.
+
+    Without a `line` nothing is printed. `status`: the exit code of a command that hands on another program's."""
 
     result: Any
-    line: str
+    line: str | None
+    status: int = 0
 
 
 class Terminated(KeyboardInterrupt):
@@ -102,6 +105,8 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
     _tell(arguments, answer, late)
     if late is not None:
         raise late
+    if answer.status:
+        raise SystemExit(answer.status)
 
 
 def _note_line(directory: Path) -> "Callable[[Note], str]":
@@ -119,7 +124,7 @@ def _tell(arguments: argparse.Namespace, answer: Answer, late: CogpackError | No
     from cogpack.redaction import redact_result
     from cogpack.text import visible
 
-    result, line = answer
+    result, line, _ = answer
     if isinstance(result, Pushed | Built):
         text = json_output.document(result, arguments.noted)
         json_output.write_files(result, arguments.digest_file, arguments.metadata_file, text)
@@ -127,9 +132,10 @@ def _tell(arguments: argparse.Namespace, answer: Answer, late: CogpackError | No
     if arguments.json and result is not None:
         line = json_output.document(result, arguments.noted, json_output.failure(late) if late else None)
         arguments.answered = True
-    elif result is not None:
+    elif result is not None and line is not None:
         line = visible(redact_result(line))
-    put(f"{line}\n")
+    if line is not None:
+        put(f"{line}\n")
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from cogpack.errors import InputError
 
@@ -43,7 +43,42 @@ def put(text: str) -> None:
         raise
     except OSError as error:
         give_up_stdout()
-        raise InputError(f"standard output: {error.strerror}", next_step="give it a place with room") from None
+        raise _no_room(error) from None
+
+
+def put_bytes(block: bytes) -> None:
+    """Hand on what another program writes to standard output, as it comes; errors as of `put`."""
+    sys.stdout.flush()
+    if isinstance(sys.stdout, _Closed):
+        put("?")
+    try:
+        sys.stdout.buffer.write(block)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        give_up_stdout()
+        raise _no_room(error) from None
+
+
+def say_bytes(block: bytes) -> None:
+    """Hand on what another program writes to standard error."""
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
+        sys.stderr.buffer.write(block)
+        sys.stderr.buffer.flush()
+
+
+def input_descriptor() -> int | None:
+    """Return the descriptor of standard input, None where there is none."""
+    try:
+        return sys.stdin.fileno()
+    except (OSError, ValueError):
+        return None
+
+
+def _no_room(error: OSError) -> InputError:
+    return InputError(f"standard output: {error.strerror}", next_step="give it a place with room")
 
 
 def give_up_stdout() -> None:
@@ -75,6 +110,10 @@ class _Forgiving(io.TextIOBase):
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+
+    @property
+    def buffer(self) -> BinaryIO:
+        return self._stream.buffer
 
     @property
     def encoding(self) -> str:  # type: ignore[override]

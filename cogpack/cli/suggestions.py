@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 from cogpack.errors import InputError
 
-_RUN = ("cogpack packs models, Docker runs them", "cogpack load, then docker run -p 5000:5000 IMAGE")
+_RUN = ("exec runs a command in the project's container", "cogpack exec CMD")
 _PUSH = ("push does that", "cogpack push HOST/NAME:TAG")
 _PULL = ("pull does that", "cogpack pull HOST/NAME:TAG -o DIR, or --docker")
 _LOCK = ("what is installed stands in the requirements", "change requirements.txt, then cogpack lock")
@@ -21,7 +21,7 @@ _DELETE = ("cogpack deletes nothing from registries", "use the registry's own in
 _CHECK = ("schema reads the predictor, plan the whole project", "cogpack schema, then cogpack plan")
 
 COMMANDS = {
-    "run": _RUN, "predict": _RUN, "exec": _RUN, "train": _RUN, "start": _RUN, "test": _RUN,
+    "run": _RUN, "predict": _RUN, "train": _RUN, "start": _RUN, "test": _RUN,
     "serve": ("the server of a model runs in its container; registry serve is a registry", _RUN[1]),
     "init": ("cogpack makes no project", "write cog.yaml and predict.py (README, five minutes), then cogpack schema"),
     "new": ("cogpack makes no project", "write cog.yaml and predict.py (README, five minutes), then cogpack schema"),

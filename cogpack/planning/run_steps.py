@@ -10,13 +10,11 @@ from pathlib import Path
 from cogpack.config import RunStep
 from cogpack.disk import UNFINISHED, writing
 from cogpack.errors import InputError
-from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.layer import Form
 from cogpack.planning.apt_mirror import mirrored
-from cogpack.planning.steps import Runner, Seen, Steps
+from cogpack.planning.steps import Runner, Steps
 from cogpack.runtime import contract
 from cogpack.sandbox import standins
-from cogpack.sandbox.ahead import Archive
 from cogpack.sandbox.capture import Captured, capture
 from cogpack.sandbox.directories import remove_tree
 from cogpack.sandbox.guest import Command, Guest
@@ -24,7 +22,7 @@ from cogpack.sandbox.laid import Tree
 from cogpack.sandbox.probe import Rung, choose, probe
 from cogpack.sandbox.secrets import OutputRedactor, find_secrets
 from cogpack.sandbox.snapshot import Snapshot
-from cogpack.sandbox.tree import Layer, Recipe, lay
+from cogpack.sandbox.tree import contents, lay
 
 _TOLD = 40
 """Lines of a failed command's output that its error repeats."""
@@ -33,9 +31,6 @@ _LINE = 64 * 1024
 _UNKNOWN = 127
 """POSIX.1-2024, XCU 2.8.2."""
 _NO_PROGRAM = "name the Debian package that has the program under build.system_packages"
-_OWNED = (Rung.ROOT, Rung.CHROOT)
-"""Where files are given to their owners; elsewhere it is remembered."""
-
 _AUTHORITIES = f"{standins.RUNTIME}/authorities.pem"
 _READ_AUTHORITIES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
 """Variables by which OpenSSL, curl, requests, pip and git are told."""
@@ -58,7 +53,7 @@ def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
     rung = choose(runner.isolation, probe(runner.scratch), owners=True)
     place = runner.scratch / f"{UNFINISHED}{secrets.token_hex(8)}"
     try:
-        tree = _lay(steps, runner, place, owned=rung in _OWNED)
+        tree = _lay(steps, runner, place, owned=not rung.one_user)
         with mirrored(tree.root, runner.mirrors):
             before = Snapshot.of(tree.root)
             _run_all(steps, runner, tree, rung)
@@ -86,7 +81,7 @@ def _lay(steps: Steps, runner: Runner, place: Path, *, owned: bool) -> Tree:
     task = runner.progress.task(f"the files that {steps.name.removeprefix('run: ')} see", size or None, "unpack")
     tree = lay(
         place,
-        [_contents(layer) for layer in steps.seen],
+        [contents(layer) for layer in steps.seen],
         owned=owned,
         jobs=runner.jobs,
         cancellation=runner.cancellation,
@@ -94,14 +89,6 @@ def _lay(steps: Steps, runner: Runner, place: Path, *, owned: bool) -> Tree:
     )
     task.done("")
     return tree
-
-
-def _contents(layer: Seen) -> Layer:
-    match layer:
-        case BuiltLayer():
-            return Recipe(layer.source, layer.inherited)
-        case BaseLayer():
-            return Archive(layer.name, layer.blocks, layer.info.diff_id)
 
 
 def _run(guest: Guest, command: str, steps: Steps, runner: Runner, where: str, place: str) -> None:

@@ -48,9 +48,13 @@ class StepsLayer:
         return None
 
     def copy_to(self, consume: Consume, form: Form = Form.STORED) -> LayerInfo:
+        return self.blob().copy_to(consume, form)
+
+    def blob(self) -> BaseLayer:
+        """Give what steps changed as the cache keeps it; they are run if it doesn't."""
         with self._lock, self._alone():
             info = self._kept() or self._make()
-        return BaseLayer(self.name, info, self._read, ()).copy_to(consume, form)
+        return BaseLayer(self.name, info, self._read, ())
 
     @property
     def _path(self) -> Path:

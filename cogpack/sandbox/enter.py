@@ -157,7 +157,7 @@ def _be_init(plan: Plan, control: Control, parent: int) -> None:
     if plan["namespaces"] & kernel.CLONE_NEWNET:
         _raise_loopback()
     socket.sethostname(plan["hostname"])
-    mount_all(plan["root"], plan["binds"], plan["limits"]["processes"])
+    mount_all(plan["root"], plan["overlay"], plan["binds"], plan["limits"]["processes"])
     kernel.pivot_root(plan["root"])
     command = os.fork()
     if command == 0:

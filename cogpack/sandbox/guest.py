@@ -17,14 +17,17 @@ import msgspec
 from cogpack.errors import InputError
 from cogpack.progress import Cancellation
 from cogpack.sandbox import kernel, seccomp, standins
+from cogpack.sandbox.mounts import OVERLAY
 from cogpack.sandbox.owners import Owners
 from cogpack.sandbox.probe import Rung
 from cogpack.sandbox.proot import Proot
 from cogpack.sandbox.recorder import Namespaced, Recorder, Traced
-from cogpack.sandbox.run import Limits, Run
+from cogpack.sandbox.run import Limits, Run, Streams
 from cogpack.sandbox.users import User
 
 HOSTNAME = "cogpack"
+_MERGED, _WORK = "merged", "work"
+"""Directories beside the upper one of an overlay: where it is mounted, and the kernel's own."""
 _NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
 
 
@@ -50,6 +53,8 @@ class Guest:
 
     `owners`: what remembers whose files become, where they are captured; None where nobody will ask. `standins`: what
     lies there besides, for the time of each run. Nothing of what is laid there stays: a capture need ignore no path.
+    `lower`: a tree that `root`, empty at first, is laid over (overlayfs, where `probe` found it): nothing is written to
+    it.
     """
 
     def __init__(
@@ -62,7 +67,9 @@ class Guest:
         binds: Sequence[Bind] = (),
         standins: Sequence[standins.StandIn] = (),
         proot: Proot | None = None,
+        lower: Path | None = None,
     ) -> None:
+        self._lower = lower
         self._root = Path(os.path.realpath(root))
         self._rung = rung
         self._owners = owners
@@ -76,6 +83,9 @@ class Guest:
         if self._rung is Rung.PROOT and self._proot is None:
             raise InputError("isolation proot: there is no proot", next_step="choose another --isolation")
         self._aside = standins.make_aside(self._root)
+        if self._lower is not None:
+            for name in (_MERGED, _WORK):
+                (self._aside / name).mkdir(mode=0o755)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -84,7 +94,7 @@ class Guest:
     def run(
         self,
         command: Command,
-        output: Callable[[bytes], None],
+        output: Callable[[bytes], None] | Streams,
         *,
         cancellation: Cancellation,
         limits: Limits = Limits(),  # noqa: B008 - frozen
@@ -92,19 +102,21 @@ class Guest:
         """Run a command to its end; return its exit status, as a shell tells it: 128 and a number for a signal, 127
         where there is no such program.
 
-        `output` is given what the command writes to stdout and stderr, as it comes. What the command left running is
-        killed at its end, and with everything else when this is left for another reason.
+        `output` is given what the command writes to stdout and stderr, as it comes, unless `Streams` says otherwise.
+        What the command left running is killed at its end, and with everything else when this is left for another
+        reason.
         """
+        streams = output if isinstance(output, Streams) else Streams(output)
         if self._rung is Rung.PROOT and not self._translates:
             self._check_translation(cancellation)
-        return self._run(command, output, cancellation, limits, self._standins)
+        return self._run(command, streams, cancellation, limits, self._standins)
 
     def _check_translation(self, cancellation: Cancellation) -> None:
         """Read a token through proot: one that doesn't translate would let a step loose on this machine."""
         token, told = secrets.token_hex(16), bytearray()
         file = standins.File(f"{standins.RUNTIME}/token", f"{token}\n".encode())
         shell = f"read -r token < /{file.path} && echo $token"
-        self._run(Command(("/bin/sh", "-c", shell), {}), told.extend, cancellation, Limits(seconds=60), [file])
+        self._run(Command(("/bin/sh", "-c", shell), {}), Streams(told.extend), cancellation, Limits(seconds=60), [file])
         if told.decode(errors="replace").strip() != token:
             raise InputError(
                 f"isolation proot: proot shows a guest this machine's files: {bytes(told[-200:])!r}",
@@ -115,7 +127,7 @@ class Guest:
     def _run(
         self,
         command: Command,
-        output: Callable[[bytes], None],
+        streams: Streams,
         cancellation: Cancellation,
         limits: Limits,
         extra: Sequence[standins.StandIn],
@@ -123,7 +135,7 @@ class Guest:
         plan = self._plan(command, limits)
         laid = [*self._own_standins(), *extra]
         with standins.StandIns(self._root, self._aside, laid):
-            return Run(plan, self._recorder, output, cancellation, limits).status()
+            return Run(plan, self._recorder, streams, cancellation, limits).status()
 
     def _own_standins(self) -> list[standins.StandIn]:
         found: list[standins.StandIn] = [*standins.MOUNT_POINTS, standins.Directory(standins.RUNTIME)]
@@ -166,7 +178,8 @@ class Guest:
             namespaces = _NAMESPACES | (0 if self._network else kernel.CLONE_NEWNET)
         return {
             "rung": rung,
-            "root": str(self._root),
+            "root": str(self._aside / _MERGED if self._lower is not None else self._root),
+            "overlay": self._overlay(),
             "namespaces": namespaces,
             "hostname": HOSTNAME,
             "binds": [(str(bind.source), bind.target, bind.writable) for bind in self._binds],
@@ -181,6 +194,11 @@ class Guest:
             "listen": rung.one_user and self._owners is not None,
             "limits": {"processes": limits.processes, "file_size": limits.file_size},
         }
+
+    def _overlay(self) -> list[str] | None:
+        if self._lower is None:
+            return None
+        return [str(self._lower), str(self._root), str(self._aside / _WORK), OVERLAY[self._rung]]
 
     def _capabilities(self) -> list[int] | None:
         if self._rung is Rung.PROOT and os.geteuid() != 0:

@@ -19,16 +19,26 @@ MASKED = (
 )
 READONLY = ("proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger")
 
+OVERLAY = {"root": "redirect_dir=on", "userns": "userxattr"}
+"""Options of overlayfs by rung. Without redirect_dir, which a user may not ask for, a directory of the lower tree can't
+be renamed: EXDEV, and programs copy it (the kernel's overlayfs.rst)."""
+
 _PROCESSES = "proc/sys/kernel/pid_max"
 
 
-def mount_all(root: str, binds: Sequence[tuple[str, str, bool]], processes: int | None) -> None:
+def mount_all(
+    root: str, overlay: Sequence[str] | None, binds: Sequence[tuple[str, str, bool]], processes: int | None
+) -> None:
     """Make `root` a mount of its own, with /dev, /proc, /sys and `binds` (source, target, writable) in it.
 
-    `processes`: how many there may be at a time, where the kernel keeps this by namespace (Linux 6.14).
+    `overlay`: what of `mount_overlay` is mounted there. `processes`: how many there may be at a time, where the kernel
+    keeps this by namespace (Linux 6.14).
     """
     kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
-    _bind(root, root, kernel.MS_NODEV)
+    if overlay:
+        mount_overlay(root, *overlay)
+    else:
+        _bind(root, root, kernel.MS_NODEV)
     kernel.mount_proc(f"{root}/proc")
     if processes is not None:
         with suppress(OSError):
@@ -41,6 +51,15 @@ def mount_all(root: str, binds: Sequence[tuple[str, str, bool]], processes: int 
         _mask(f"{root}/{path}", f"{root}/dev/null")
     for source, target, writable in binds:
         _bind_in(root, source, target, 0 if writable else kernel.MS_RDONLY)
+
+
+def mount_overlay(target: str, lower: str, upper: str, work: str, options: str) -> None:
+    """Mount the tree `lower` with what is written to it in `upper`; `work`: beside `upper`, for the kernel alone."""
+    places = []
+    for name, path in (("lowerdir", lower), ("upperdir", upper), ("workdir", work)):
+        # By descriptors, since a colon or a comma in a path would be the kernel's.
+        places.append(f"{name}=/proc/self/fd/{os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)}")
+    kernel.mount("overlay", target, "overlay", kernel.MS_NODEV, ",".join([*places, options]))
 
 
 def _mount_sys(target: str) -> None:

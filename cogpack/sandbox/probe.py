@@ -42,6 +42,11 @@ class Rung(StrEnum):
         """Whether all files are one user's, who is root inside: a tree for it is laid without its owners."""
         return self in (Rung.USERNS, Rung.PROOT)
 
+    @property
+    def hides(self) -> bool:
+        """Tell whether this machine's files can't be reached from a guest, but for what is bound there."""
+        return self in (Rung.ROOT, Rung.USERNS)
+
 
 Isolation: TypeAlias = Literal["auto", "root", "userns", "chroot", "proot"]
 """What a user may ask for."""
@@ -59,10 +64,12 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Findings(msgspec.Struct, frozen=True):
-    """What was found. A rung without a refusal works; `listener`: why owners can't be recorded, None where they can."""
+    """What was found. A rung without a refusal works; `listener`: why owners can't be recorded, None where they can;
+    `overlays`: the rungs that can lay what is written over a tree that stays as it is (overlayfs)."""
 
     refusals: Mapping[Rung, Refusal]
     listener: Refusal | None = None
+    overlays: frozenset[Rung] = frozenset()
 
     def refusal(self, rung: Rung, *, owners: bool) -> Refusal | None:
         """Say why `rung` doesn't work, None if it does. `owners`: whether it must be known whose the files become."""
@@ -100,9 +107,10 @@ def probe(directory: Path, *, under: Sequence[Rule] = ()) -> Findings:
         )
     answers = msgspec.json.decode(done.stdout, type=dict[str, tuple[str, int] | None])
     machine = _machine()
+    overlays = frozenset(rung for rung in (Rung.ROOT, Rung.USERNS) if answers.pop(f"{rung} overlay") is None)
     refusals = {name: explained(name, *answer, machine) for name, answer in answers.items() if answer is not None}
     listener = refusals.pop("listener", None)
-    return Findings({Rung(name): refusal for name, refusal in refusals.items()}, listener)
+    return Findings({Rung(name): refusal for name, refusal in refusals.items()}, listener, overlays)
 
 
 def choose(isolation: Isolation, findings: Findings, *, owners: bool) -> Rung:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cogpack.sandbox import kernel
+from cogpack.sandbox.mounts import OVERLAY, mount_overlay
 
 _NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWNET
 
@@ -125,6 +126,28 @@ def _can_trace(_place: str) -> None:
         os.waitpid(child, 0)
 
 
+def _root_overlay(place: str) -> None:
+    with _trying("unshare"):
+        kernel.unshare(kernel.CLONE_NEWNS)
+    _can_overlay(place, OVERLAY["root"])
+
+
+def _userns_overlay(place: str) -> None:
+    with _trying():
+        kernel.enter_user_namespace(0, 0, kernel.CLONE_NEWNS)
+    _can_overlay(place, OVERLAY["userns"])
+
+
+def _can_overlay(place: str, options: str) -> None:
+    for name in ("target", "lower", "upper", "work"):
+        Path(place, name).mkdir()
+    Path(place, "lower/file").touch()
+    with _trying("mount overlay"):
+        kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+        mount_overlay(f"{place}/target", f"{place}/lower", f"{place}/upper", f"{place}/work", options)
+        Path(place, "target/file").write_text("copied up")
+
+
 def _listener(_place: str) -> None:
     with _trying("seccomp with a listener"):
         kernel.seccomp(_ALLOW_ALL, listen=True)
@@ -138,6 +161,8 @@ QUESTIONS: dict[str, Question] = {
     "chroot": _chroot,
     "proot": _proot,
     "listener": _listener,
+    "root overlay": _root_overlay,
+    "userns overlay": _userns_overlay,
 }
 
 

@@ -37,6 +37,15 @@ class LimitError(InputError):
     """Raised where a command took more than its limits allow."""
 
 
+class Streams(msgspec.Struct, frozen=True):
+    """Is where a command's standard streams lead. `output` is given what it writes, as it comes; `errors`, what it
+    writes to stderr, None for both in one; `input`: a descriptor that it reads, None for nothing to read."""
+
+    output: Callable[[bytes], None]
+    errors: Callable[[bytes], None] | None = None
+    input: int | None = None
+
+
 class Run:
     """One run of a helper."""
 
@@ -44,13 +53,14 @@ class Run:
         self,
         plan: Mapping[str, object],
         recorder: Callable[[int], Recorder],
-        output: Callable[[bytes], None],
+        streams: "Streams",
         cancellation: Cancellation,
         limits: Limits,
     ) -> None:
         self._plan = plan
         self._make_recorder = recorder
-        self._output = output
+        self._streams = streams
+        self._outputs: dict[int, Callable[[bytes], None]] = {}
         self._cancellation = cancellation
         self._limits = limits
         self._recorder: Recorder | None = None
@@ -59,16 +69,19 @@ class Run:
 
     def status(self) -> int:
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        reading, writing_end = os.pipe()
+        pipes = [os.pipe() for _ in range(1 if self._streams.errors is None else 2)]
+        self._outputs[pipes[0][0]] = self._streams.output
+        if self._streams.errors is not None:
+            self._outputs[pipes[1][0]] = self._streams.errors
         plan = os.memfd_create("plan")
         os.write(plan, json.dumps(self._plan).encode())
         os.lseek(plan, 0, os.SEEK_SET)
         try:
             helper = subprocess.Popen(
                 helpers.command("enter", str(plan), str(theirs.fileno())),
-                stdin=subprocess.DEVNULL,
-                stdout=writing_end,
-                stderr=writing_end,
+                stdin=subprocess.DEVNULL if self._streams.input is None else self._streams.input,
+                stdout=pipes[0][1],
+                stderr=pipes[-1][1],
                 env={},
                 cwd="/",
                 pass_fds=(plan, theirs.fileno()),
@@ -77,9 +90,10 @@ class Run:
         finally:
             theirs.close()
             os.close(plan)
-            os.close(writing_end)
+            for _, writing in pipes:
+                os.close(writing)
         try:
-            self._listen(control, reading)
+            self._listen(control)
         finally:
             control.close()  # which the helper takes as our end
             try:
@@ -91,7 +105,8 @@ class Run:
                 end_session(helper.pid)
             if self._recorder is not None:
                 self._recorder.close()
-            os.close(reading)
+            for reading, _ in pipes:
+                os.close(reading)
         if self._status is None:
             raise UnavailableError(
                 f"isolation {self._plan['rung']}: what ran the command was killed ({helper.returncode})",
@@ -99,20 +114,22 @@ class Run:
             )
         return self._status
 
-    def _listen(self, control: socket.socket, reading: int) -> None:
+    def _listen(self, control: socket.socket) -> None:
         """Hand on, answer and wait, until the helper has ended."""
         ends = None if self._limits.seconds is None else time.monotonic() + self._limits.seconds
-        os.set_blocking(reading, False)
-        for readable in (control.fileno(), reading):
+        for reading in self._outputs:
+            os.set_blocking(reading, False)
+        for readable in (control.fileno(), *self._outputs):
             self._poll.register(readable, select.POLLIN)
         while True:
             for readable, events in self._poll.poll(_ASK):
-                if readable == reading:
-                    self._hand_on(reading)
+                if readable in self._outputs:
+                    self._hand_on(readable)
                 elif readable == control.fileno():
                     if not self._hear(control):
-                        while self._hand_on(reading):
-                            pass
+                        for reading in self._outputs:
+                            while self._hand_on(reading):
+                                pass
                         return
                 elif self._recorder is not None and events & select.POLLIN:
                     self._recorder.answer()
@@ -126,10 +143,10 @@ class Run:
                 )
 
     def _hand_on(self, reading: int) -> bool:
-        """Give `output` a block; say whether there may be more."""
+        """Give a stream a block; say whether there may be more."""
         with suppress(BlockingIOError):
             if block := os.read(reading, _BLOCK):
-                self._output(block)
+                self._outputs[reading](block)
                 return True
             with suppress(KeyError):
                 self._poll.unregister(reading)

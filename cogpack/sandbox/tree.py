@@ -11,6 +11,7 @@ import msgspec
 
 from cogpack.disk import writing
 from cogpack.layers import tar
+from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.content import Content
 from cogpack.layers.entry import WHITEOUT, Directory, Entry, Fifo, File, HardLink, Symlink, Whiteout, complete
 from cogpack.layers.layer import LayerSource
@@ -40,6 +41,15 @@ class Recipe(msgspec.Struct, frozen=True):
 
 
 Layer: TypeAlias = Recipe | Archive
+
+
+def contents(layer: BuiltLayer | BaseLayer) -> Layer:
+    """Say how what a layer of a plan holds is had: nothing of ours is compressed for it."""
+    match layer:
+        case BuiltLayer():
+            return Recipe(layer.source, layer.inherited)
+        case BaseLayer():
+            return Archive(layer.name, layer.blocks, layer.info.diff_id)
 
 
 def lay(

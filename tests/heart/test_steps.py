@@ -1,45 +1,23 @@
 """Commands of `build.run`: what they change is a layer, which nobody makes twice and nobody makes up."""
 
-import io
 import json
 import os
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from support.program_tree import make_tree, missing_programs
+from support.programs_base import programs_base
 from support.world import Project, World, install_docker, noise, ok, push_image, tar_files
 
 Stepping: TypeAlias = Callable[..., Project]
 
 WEIGHT = noise(1_500_000)
-PROGRAMS = ("sh", "cat", "chmod", "chown", "head", "ln", "ls", "mkdir", "mv", "rm", "touch")
 
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A base with a shell and small programs of this machine."""
-    if missing := missing_programs(PROGRAMS):
-        pytest.skip(f"no {', '.join(missing)} here to make a base of")
-    root = make_tree(tmp_path_factory.mktemp("programs") / "root", PROGRAMS)
-    (root / "usr/bin").mkdir(parents=True, exist_ok=True)
-    (root / "usr/bin/python3.13").write_bytes(b"\x7fELF, or nearly")
-    (root / "usr/bin/python3.13").chmod(0o755)
-    (root / "usr/bin/python3").symlink_to("python3.13")
-    (root / "lib").mkdir(exist_ok=True)
-    (root / "lib/libc.so.6").write_bytes(b"GNU C Library (stand-in) stable release version 2.41.\n")
-    (root / "usr/local/bin").mkdir(parents=True)
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        archive.add(root, "", filter=_of_root)
-    return out.getvalue()
-
-
-def _of_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    entry.uid = entry.gid = 0
-    return entry
+    return programs_base(tmp_path_factory.mktemp("programs"))
 
 
 @pytest.fixture

@@ -1,0 +1,27 @@
+"""`cogpack exec` runs a command over the files of the project's image, or of another image, without Docker."""
+
+from collections.abc import Mapping, Sequence
+
+from cogpack.running.bundle import open_bundle
+from cogpack.running.container import open_container
+from cogpack.sandbox.run import Streams
+from cogpack.session import Session
+
+
+def execute(
+    session: Session,
+    command: Sequence[str],
+    *,
+    image: str | None = None,
+    environment: Mapping[str, str] = {},
+    streams: Streams,
+) -> int:
+    """Run `command` over the files of `image`: `HOST/NAME[:TAG|@DIGEST]`, or `DIR[:NAME]` of a layout; without one, of
+    the image that the project would be. Returns its exit status.
+
+    The project is /src, and what is written there stays; all else that is written is lost. `environment`: variables
+    besides the image's.
+    """
+    bundle = open_bundle(session, image)
+    with open_container(session, bundle) as container:
+        return container.run(command, environment, streams)

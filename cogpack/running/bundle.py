@@ -1,0 +1,161 @@
+"""A bundle is what a container is made of: a root file system, and how it starts (runtime-spec bundle.md)."""
+
+import platform
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import TypeAlias
+
+import msgspec
+
+from cogpack.digest import DiffID, parse_digest
+from cogpack.errors import InputError
+from cogpack.images.assemble import environment_of
+from cogpack.images.image import FoundImage
+from cogpack.images.interface import Images
+from cogpack.layers.built import BaseLayer, BuiltLayer
+from cogpack.layers.files import FilesSource
+from cogpack.layers.layer import Form
+from cogpack.layers.weights import WEIGHTS
+from cogpack.oci import Descriptor, Execution
+from cogpack.opening import open_image
+from cogpack.planning.plan import PROJECT
+from cogpack.planning.prepare import Prepared, open_project, prepare
+from cogpack.planning.steps_layer import StepsLayer
+from cogpack.project import Project
+from cogpack.runtime import contract
+from cogpack.sandbox.ahead import Archive
+from cogpack.sandbox.tree import Layer, Recipe, contents
+from cogpack.session import Session
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What engines give to an image that has none."""
+
+_QUIET_PYTHON = {"PYTHONDONTWRITEBYTECODE": "1"}
+"""Of a project's container: Python's caches would lie in the project."""
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+Named: TypeAlias = tuple[tuple[str, Layer], ...]
+"""Layers, the lowest first, each with what names its contents."""
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Is the project that a bundle was made of, which lies at /src as it is. `schema`: of its predictor, as the image
+    has it; `targets`: where its managed weights lie, and `weights`: what is there."""
+
+    project: Project
+    schema: bytes
+    targets: tuple[str, ...]
+    weights: Named
+
+
+class Bundle(msgspec.Struct, frozen=True, kw_only=True):
+    """`size`: of the layers, in bytes as they are stored, as far as that is known; `user`: as an image's config has it;
+    `source`: None of an image that is there already; `schema`: what its label says of inputs and output."""
+
+    name: str
+    layers: Named
+    size: int
+    environment: Mapping[str, str]
+    directory: str
+    command: tuple[str, ...]
+    user: str
+    schema: str | None
+    source: Source | None
+
+
+def open_bundle(session: Session, image: str | None) -> Bundle:
+    """Make the bundle of `image`, or of the project of the settings."""
+    if image is not None:
+        return _image_bundle(open_image(session, image, _here()))
+    prepared = prepare(session, open_project(session), writes=True)
+    bundle = _project_bundle(prepared)
+    prepared.fingerprints.save()
+    return bundle
+
+
+def _here() -> str:
+    """Say which platform this machine is, as `OS/ARCH`."""
+    machine = platform.machine()
+    return f"linux/{_ARCHITECTURES.get(machine, machine)}"
+
+
+def _project_bundle(prepared: Prepared) -> Bundle:
+    """Make the bundle of a project; commands of `build.run` are run for it if no run has kept what they change."""
+    plan = prepared.plan
+    if str(plan.platform) != _here():
+        raise InputError(
+            f"the image is for {plan.platform}, and this machine is {_here()}", next_step=f"add --platform {_here()}"
+        )
+    below = [layer for layer in plan.layers if layer.name != PROJECT and not layer.name.startswith(WEIGHTS)]
+    found = [_seen(layer) for layer in below]
+    managed = tuple(_managed(prepared))
+    weights = FilesSource("managed weights", [file for path in managed for file in plan.weights[path]])
+    return Bundle(
+        name=prepared.project.root.name,
+        layers=tuple((str(layer.contents), contents(layer)) for layer in found),
+        size=sum(layer.size(Form.STORED) or 0 for layer in found),
+        environment=environment_of(plan.base, plan.run.path, plan.run.environment) | _QUIET_PYTHON,
+        directory=plan.run.working_directory,
+        command=plan.run.command,
+        user="",
+        schema=prepared.schema.decode(),
+        source=Source(
+            project=prepared.project,
+            schema=prepared.schema,
+            targets=tuple(weight.target for weight in prepared.project.config.weights),
+            weights=((str(weights.key()), Recipe(weights)),) if managed else (),
+        ),
+    )
+
+
+def _seen(layer: object) -> BuiltLayer | BaseLayer:
+    if isinstance(layer, StepsLayer):
+        return layer.blob()
+    assert isinstance(layer, BuiltLayer | BaseLayer)
+    return layer
+
+
+def _managed(prepared: Prepared) -> Iterator[str]:
+    for item in prepared.gathered.weights:
+        if item.file is None:
+            if item.weight.rule == "opaque":
+                raise InputError(
+                    f"{contract.project_path(item.weight.path)}: a managed weight that is joined at the container's "
+                    "start can't be shown here",
+                    next_step="set cogpack.weights.split to none or tensor",
+                )
+            yield item.weight.path
+
+
+def _image_bundle(image: FoundImage) -> Bundle:
+    """Make the bundle of an image that is there already."""
+    config = image.config()
+    execution = config.config or Execution()
+    diff_ids = [DiffID(parse_digest(one, where=f"{image.name}: diff ID")) for one in config.diff_ids]
+    layers = image.manifest.layers
+    if len(diff_ids) != len(layers):
+        raise InputError(
+            f"{image.name}: its config has {len(diff_ids)} diff IDs for {len(layers)} layers",
+            next_step="choose another image",
+        )
+    environment = dict(pair.partition("=")[::2] for pair in execution.env or ())
+    return Bundle(
+        name=image.name,
+        layers=tuple(
+            (diff_id, Archive(name or f"layer {layer.digest[7:19]}", partial(_blocks, image.images, layer), diff_id))
+            for diff_id, (name, layer) in zip(diff_ids, image.layers, strict=True)
+        ),
+        size=sum(layer.size for layer in layers),
+        environment={"PATH": _PATH} | environment,
+        directory=execution.working_dir or "/",
+        command=(*(execution.entrypoint or ()), *(execution.cmd or ())),
+        user=execution.user or "",
+        schema=(execution.labels or {}).get(contract.SCHEMA_LABEL),
+        source=None,
+    )
+
+
+def _blocks(images: Images, layer: Descriptor) -> Iterator[bytes]:
+    with images.blob(layer) as blocks:
+        yield from blocks

@@ -1,0 +1,194 @@
+"""A container is a guest over the tree of a bundle, which the cache keeps: nothing that it writes there stays.
+
+Of a project, /src is the project's directory itself: what is written there stays, and an edit is seen at once.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from cogpack.disk import UNFINISHED, write_whole, writing
+from cogpack.errors import InputError
+from cogpack.notes import Code, Note
+from cogpack.project import ProjectFile
+from cogpack.running.bundle import Bundle, Named, Source
+from cogpack.runtime import contract
+from cogpack.sandbox.directories import remove_tree
+from cogpack.sandbox.guest import Bind, Command, Guest
+from cogpack.sandbox.laid import Tree
+from cogpack.sandbox.probe import Findings, Isolation, Rung, choose, probe
+from cogpack.sandbox.run import Streams
+from cogpack.sandbox.store import StoredTree, Trees
+from cogpack.sandbox.tree import TREE, lay
+from cogpack.sandbox.users import User, find_user
+from cogpack.session import Session
+from cogpack.trace import TRACE
+
+
+class Container:
+    """Runs commands over a bundle's files; one at a time."""
+
+    def __init__(self, session: Session, bundle: Bundle, guest: Guest, user: User) -> None:
+        self._session = session
+        self._guest = guest
+        self._user = user
+        self.bundle = bundle
+
+    def run(self, argv: Sequence[str], environment: Mapping[str, str], streams: Streams) -> int:
+        """Run a command where the image's own would run, with `environment` added to the image's; return its exit
+        status."""
+        found = {"HOME": self._user.home} | dict(self.bundle.environment) | dict(environment)
+        command = Command(tuple(argv), found, self.bundle.directory, self._user)
+        return self._guest.run(command, streams, cancellation=self._session.cancellation)
+
+
+@contextmanager
+def open_container(session: Session, bundle: Bundle) -> Iterator[Container]:
+    """Lay what is to be seen, for a `with`; at its end, all that ran there has ended."""
+    trees = session.cache / "trees"
+    with writing(trees):
+        trees.mkdir(exist_ok=True)
+    findings = probe(trees)
+    rung = _choose(session, bundle, findings)
+    TRACE.decided(f"{bundle.name}: isolated by {rung}")
+    place = trees / f"{UNFINISHED}{secrets.token_hex(8)}"
+    session.kept.used(place)
+    stored = _stored(session, bundle.name, bundle.layers, bundle.size, rung)
+    source = bundle.source
+    weights = _stored(session, "managed weights", source.weights, 0, rung) if source and source.weights else None
+    lower = stored.root if rung in findings.overlays else None
+    with ExitStack() as stack:
+        stack.callback(remove_tree, place)
+        if lower is None:
+            root = stored.copy(
+                place, owned=not rung.one_user, jobs=session.settings.jobs, cancellation=session.cancellation
+            ).root
+            root.chmod(0o755)
+        else:
+            with writing(place):
+                place.mkdir(mode=0o700)
+                root = place / TREE
+                root.mkdir(mode=0o755)
+        binds: list[Bind] = []
+        if source is not None and rung is Rung.CHROOT:
+            _copy(session, source, weights, root)
+        elif source is not None:
+            binds = _binds(source, weights, place)
+            if rung is not Rung.PROOT:
+                stack.enter_context(_mount_points(source.project.root, binds))
+        user = find_user(stored.root, bundle.user)
+        yield Container(
+            session, bundle, stack.enter_context(Guest(root, rung, owners=None, binds=binds, lower=lower)), user
+        )
+
+
+def _choose(session: Session, bundle: Bundle, findings: Findings) -> Rung:
+    isolation: Isolation = session.settings.isolation or "auto"
+    if bundle.source is not None and session.settings.isolation is None:
+        isolation = bundle.source.project.config.pack.isolation
+    rung = choose(isolation, findings, owners=False)
+    if bundle.source is None and isolation == "auto" and not rung.hides:
+        raise InputError(
+            f"{bundle.name}: isolation {rung} is all that works here, and hides none of your files from an image that "
+            "others may have made",
+            next_step=f"add --isolation {rung} if you trust it, or run it where namespaces can be made",
+        )
+    return rung
+
+
+def _stored(session: Session, name: str, layers: Named, size: int, rung: Rung) -> StoredTree:
+    def made(place: Path) -> Tree:
+        task = session.progress.task(name, size or None, "unpack")
+        tree = lay(
+            place,
+            [layer for _, layer in layers],
+            owned=not rung.one_user,
+            readable=True,
+            jobs=session.settings.jobs,
+            cancellation=session.cancellation,
+            on_bytes=task.advance,
+        )
+        task.done("unpacked")
+        return tree
+
+    trees = Trees(session.kept, session.seal)
+    return trees.get([names for names, _ in layers], owned=not rung.one_user, lay=made)
+
+
+def _binds(source: Source, weights: StoredTree | None, place: Path) -> list[Bind]:
+    """Say what lies where, outer directories first."""
+    schema = place / "openapi_schema.json"
+    write_whole(schema, [source.schema])
+    binds = [
+        Bind(source.project.root, contract.WORKING_DIRECTORY, writable=True),
+        Bind(schema, f"/{contract.SCHEMA_PATH}"),
+    ]
+    if weights is not None:
+        binds += [Bind(weights.root / target.strip("/"), target) for target in source.targets]
+    return binds
+
+
+@contextmanager
+def _mount_points(project: Path, binds: Sequence[Bind]) -> Iterator[None]:
+    """Make what a mount within the project needs there to be mounted on, and take it away again."""
+    with ExitStack() as stack:
+        for bind in binds[1:]:
+            below = bind.target.removeprefix(f"{contract.WORKING_DIRECTORY}/")
+            if below == bind.target:
+                continue
+            parts = below.split("/")
+            parents = [project.joinpath(*parts[: depth + 1]) for depth in range(len(parts) - 1)]
+            with writing(project):
+                for directory in [*parents, *([project / below] if bind.source.is_dir() else [])]:
+                    with suppress(FileExistsError):
+                        directory.mkdir()
+                        stack.callback(_removed, directory.rmdir)
+                if not bind.source.is_dir():
+                    file = project / below
+                    if not os.path.lexists(file):
+                        file.touch()
+                    if file.stat().st_size == 0:  # or a run that was killed has left it
+                        stack.callback(_removed, file.unlink)
+        yield
+
+
+def _removed(remove: Callable[[], None]) -> None:
+    with suppress(OSError):  # it is used, or gone
+        remove()
+
+
+def _copy(session: Session, source: Source, weights: StoredTree | None, root: Path) -> None:
+    """Copy the project where nothing can be mounted."""
+    session.progress.note(
+        Note(
+            Code.PROJECT_COPIED,
+            "isolation chroot: nothing can be mounted here, so /src is a copy of the project: what is written there is "
+            "lost at the end",
+        )
+    )
+    place = root / contract.SOURCE
+    with writing(place):
+        place.mkdir(exist_ok=True)
+        for file in source.project.files():
+            _copy_file(source.project.root, place, file)
+        schema = root / contract.SCHEMA_PATH
+        schema.parent.mkdir(parents=True, exist_ok=True)
+        schema.write_bytes(source.schema)
+        if weights is not None:
+            for target in source.targets:
+                shutil.copytree(weights.root / target.strip("/"), root / target.strip("/"), dirs_exist_ok=True)
+
+
+def _copy_file(project: Path, place: Path, file: ProjectFile) -> None:
+    target = place / file.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    match file.kind:
+        case "file":
+            shutil.copy(project / file.path, target)
+        case "directory":
+            target.mkdir(exist_ok=True)
+        case "symlink":
+            target.symlink_to(file.target or "")

@@ -1,0 +1,104 @@
+"""`cogpack exec`: a command over the files of the image, in the project or of an image that is there."""
+
+import os
+from pathlib import Path
+
+import pytest
+from support.programs_base import programs_base
+from support.world import Project, World, ok, push_image
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return programs_base(tmp_path_factory.mktemp("programs"))
+
+
+@pytest.fixture
+def project(world: World, programs: bytes) -> Project:
+    """A project over a base with programs."""
+    push_image(world.registry, "base/programs:v1", [programs])
+    made = world.project()
+    config = (made.root / "cog.yaml").read_text()
+    made.write("cog.yaml", config.replace("base/python:v1", "base/programs:v1"))
+    return made
+
+
+def _listed(directory: Path) -> list[str]:
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
+
+
+def test_the_status_and_both_streams_are_the_commands_own(project: Project) -> None:
+    done = project.cogpack("exec", "-e", "GIVEN=value", "sh", "-c", 'echo "$PWD $GIVEN"; echo told >&2; exit 7')
+    assert (done.code, done.out) == (7, "/src value\n")
+    assert "told\n" in done.err
+
+
+def test_what_is_written_in_the_project_stays_and_nothing_else_does(project: Project) -> None:
+    ok(project.cogpack("lock"))
+    before = _listed(project.root)
+    ok(project.cogpack("exec", "sh", "-c", "echo x > /src/kept; echo y > /etc/lost; rm /etc/group; cat .cog/*.json"))
+    assert _listed(project.root) == sorted([*before, "kept"])
+    assert ok(project.cogpack("exec", "sh", "-c", "cat kept /etc/group; ls /etc/lost || echo gone")).out.endswith(
+        "gone\n"
+    )
+
+
+def test_the_files_are_laid_once(world: World, project: Project) -> None:
+    assert "unpacked" in ok(project.cogpack("exec", "true")).err
+    project.write("predict.py", (project.root / "predict.py").read_text() + "\n# changed\n")
+    assert "unpacked" not in ok(project.cogpack("exec", "true")).err
+    assert [path.name[0] for path in (world.directory / "cache/trees").iterdir()] != ["."]
+
+
+def test_the_model_is_described_there_as_in_the_image(project: Project) -> None:
+    """The server reads it, and the project is not written for it."""
+    assert ok(project.cogpack("exec", "cat", ".cog/openapi_schema.json")).out == (
+        ok(project.cogpack("schema")).out.rstrip("\n")
+    )
+    assert not (project.root / ".cog").exists()
+    project.write(".cog/openapi_schema.json", "of another tool")
+    assert "of another" not in ok(project.cogpack("exec", "cat", ".cog/openapi_schema.json")).out
+    assert (project.root / ".cog/openapi_schema.json").read_text() == "of another tool"
+
+
+def test_what_steps_changed_is_there(project: Project) -> None:
+    config = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", config.replace("build:\n", "build:\n  run: ['echo made > /etc/made']\n"))
+    assert ok(project.cogpack("exec", "cat", "/etc/made")).out == "made\n"
+
+
+def test_an_image_of_a_registry_or_a_layout_has_its_own_files(world: World, project: Project) -> None:
+    ok(project.cogpack("push", project.target()))
+    ok(project.cogpack("build", "-o", "../layout"))
+    (project.root / "predict.py").unlink()
+    for image in (project.target(), str(world.directory / "layout")):
+        done = ok(world.cogpack("exec", "--of", image, "sh", "-c", "ls /src; touch /src/lost"))
+        assert "predict.py" in done.out
+    assert "lost" not in ok(world.cogpack("exec", "--of", project.target(), "ls", "/src")).out
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may choose chroot")
+def test_where_nothing_hides_this_machines_files_a_strangers_image_wants_the_word(
+    world: World, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cogpack.running import container
+    from cogpack.sandbox.probe import Findings, Refusal, Rung
+
+    ok(project.cogpack("push", project.target()))
+    refused = Refusal("unshare", "EPERM", "another machine")
+    findings = Findings({Rung.ROOT: refused, Rung.USERNS: refused})
+    monkeypatch.setattr(container, "probe", lambda _: findings)
+    done = world.cogpack("exec", "--of", project.target(), "true")
+    assert done.code == 2
+    assert "--isolation chroot" in done.err
+    ok(world.cogpack("exec", "--of", project.target(), "--isolation", "chroot", "true"))
+    done = ok(project.cogpack("exec", "sh", "-c", "cat predict.py .cog/openapi_schema.json; touch lost"))
+    assert "project-copied" in done.err or "a copy of the project" in done.err
+    assert not (project.root / "lost").exists()
+
+
+def test_options_behind_the_command_are_its_own(project: Project) -> None:
+    assert ok(project.cogpack("exec", "cat", "--", "requirements.txt")).out == "--no-index\n"
+    done = project.cogpack("exec", "--json", "true")
+    assert done.code == 2
+    assert "--json" in done.err
