@@ -29,6 +29,7 @@ from cogpack.registry.credentials import Credentials
 from cogpack.registry.pull.connections import BlobRequests, Fetcher
 from cogpack.registry.pull.foreign import ForeignLayers
 from cogpack.registry.pull.mirrors import Mirror, Mirrors
+from cogpack.registry.pull.tuning import TUNING, Tuning
 from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.registry.repository import Repository
 from cogpack.registry.requests import Requests
@@ -81,8 +82,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 class Session:
     """What acts share: it holds connections, credentials and the cache until the `with` ends.
 
-    `progress` is told what happens; `cancellation` ends any act from another thread. `clock`, `backoff`: of its
-    requests, for tests; `formats`: those that a lock may be of.
+    `progress` is told what happens; `cancellation` ends any act from another thread. For tests: `clock` and
+    `backoff` of its requests, `tuning` of its downloads; `formats`: those that a lock may be of.
     """
 
     def __init__(
@@ -93,10 +94,12 @@ class Session:
         *,
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff = backoff,
+        tuning: Tuning = TUNING,
         formats: Mapping[int, ImageRules] = FORMATS,
     ) -> None:
         self.settings = settings
         self.formats = formats
+        self._tuning = tuning
         self.machine = settings.machine or read_machine(settings.environment)
         self.environment = self.machine.environment(settings.environment)
         self.in_ci = in_ci(self.environment) if settings.in_ci is None else settings.in_ci
@@ -159,7 +162,7 @@ class Session:
     @cached_property
     def store(self) -> Store:
         also = self.kept.also / "artifacts" if self.kept.also else None
-        store = Store(self.cache / "artifacts", self.http, used=self.kept.used, also=also)
+        store = Store(self.cache / "artifacts", self.http, used=self.kept.used, also=also, tuning=self._tuning)
         self._closing.callback(store.close)
         return store
 
@@ -216,7 +219,7 @@ class Session:
 
     def fetcher(self, source: BlobRequests) -> Fetcher:
         """Return a fetcher of blobs, open until the session ends."""
-        fetcher = Fetcher(source, connections=self.settings.jobs, cancellation=self.cancellation)
+        fetcher = Fetcher(source, connections=self.settings.jobs, cancellation=self.cancellation, tuning=self._tuning)
         return self._closing.enter_context(fetcher)
 
     def __enter__(self) -> Self:

@@ -20,12 +20,11 @@ from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError,
 from cogpack.http import Http, Stream
 from cogpack.oci import Descriptor
 from cogpack.progress import Task
+from cogpack.registry.pull.tuning import TUNING, Tuning
 from cogpack.sizes import BLOCK
 
 _ATTEMPTS = 3
 _BAD = ".replaced"
-RANGED = 64 * 1024 * 1024
-"""Bytes from which a file comes over several connections."""
 _ABANDONED = 24 * 3600
 """Seconds after which a part of a download is nobody's any more."""
 
@@ -53,11 +52,11 @@ class Store:
         *,
         used: Callable[[Path], None] = lambda _: None,
         also: Path | None = None,
-        ranged: int = RANGED,
+        tuning: Tuning = TUNING,
     ) -> None:
         """`used` is told of files before they are looked for; `also`: another such store, which is only read.
 
-        `ranged`: bytes from which a file comes over several connections; who has such files closes the store.
+        `tuning`: of files that come over several connections; who has such files closes the store.
         """
         self._root = root
         self._http = http
@@ -66,7 +65,7 @@ class Store:
         self._turns: defaultdict[Digest, threading.Lock] = defaultdict(threading.Lock)
         self._used = used
         self._also = Store(also, http) if also else None
-        self._ranged = ranged
+        self._tuning = tuning
         self._closing = ExitStack()
         self._open_ranges: Ranged | None = None
 
@@ -86,7 +85,7 @@ class Store:
 
     def is_large(self, artifact: Artifact) -> bool:
         """Whether it comes over several connections."""
-        return artifact.size is not None and artifact.size >= self._ranged
+        return artifact.size is not None and artifact.size >= self._tuning.ranged
 
     def _is_here(self, artifact: Artifact) -> bool:
         return self.find(artifact) is not None
@@ -205,7 +204,7 @@ class Store:
         """Made for the first file that is large: it has threads."""
         with self._lock:
             if self._open_ranges is None:
-                ranges = Ranged(self._http, attempts=_ATTEMPTS, refusal=self._refusal)
+                ranges = Ranged(self._http, attempts=_ATTEMPTS, refusal=self._refusal, tuning=self._tuning)
                 self._open_ranges = self._closing.enter_context(ranges)
             return self._open_ranges
 

@@ -17,6 +17,7 @@ from cogpack.http import Http, Retries, Stream, same_origin
 from cogpack.oci import Descriptor
 from cogpack.registry.pull.connections import Fetcher
 from cogpack.registry.pull.partial import Partial
+from cogpack.registry.pull.tuning import Tuning
 from cogpack.registry.refusals import ExpiredError
 
 CONNECTIONS = 8
@@ -26,13 +27,15 @@ CONNECTIONS = 8
 class Ranged:
     """Fetches while the `with` is open, from any number of threads."""
 
-    def __init__(self, http: Http, *, attempts: int, refusal: Callable[[str, Stream], CogpackError]) -> None:
+    def __init__(
+        self, http: Http, *, attempts: int, refusal: Callable[[str, Stream], CogpackError], tuning: Tuning
+    ) -> None:
         """`attempts`: failures in a row that end a file; `refusal`: what an answer says that holds no file."""
         self._http = http
         self._attempts = attempts
         self._refusal = refusal
         self._urls: dict[Digest, str] = {}
-        self._fetcher = Fetcher(self, connections=CONNECTIONS, cancellation=http.cancellation)
+        self._fetcher = Fetcher(self, connections=CONNECTIONS, cancellation=http.cancellation, tuning=tuning)
 
     def fetch(
         self, file: Descriptor, url: str, target: Path, on_bytes: Callable[[int], None], stays: Callable[[], bool]

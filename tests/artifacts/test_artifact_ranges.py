@@ -15,23 +15,18 @@ from cogpack.digest import sha256
 from cogpack.errors import DeniedError, MismatchError, UnavailableError
 from cogpack.http import Http
 from cogpack.progress import Cancellation, Cancelled, Task
-from cogpack.registry.pull import connections
+from cogpack.registry.pull.tuning import Tuning
 
 KiB = 1024
 DATA = noise(1024 * KiB)
+SMALL = Tuning(ranged=512 * KiB, part=128 * KiB)
 WHEEL = Artifact("x.whl", sha256(DATA), len(DATA))
-
-
-@pytest.fixture(autouse=True)
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_RANGED", 512 * KiB)
-    monkeypatch.setattr(connections, "_PART", 128 * KiB)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with Http() as http:
-        store = Store(tmp_path / "store", http, ranged=512 * KiB)
+        store = Store(tmp_path / "store", http, tuning=SMALL)
         yield store
         store.close()
 
@@ -104,14 +99,14 @@ def test_what_came_before_the_process_ended_is_not_fetched_again(tmp_path: Path)
 
     with serving(script) as fake:
         with Http(cancellation=cancellation) as http:
-            first = Store(tmp_path / "store", http, ranged=512 * KiB)
+            first = Store(tmp_path / "store", http, tuning=SMALL)
             with pytest.raises(Cancelled):
                 first.fetch(WHEEL, lambda: [fake.url])
             first.close()
         assert len(left(tmp_path)) == 2, "the file and its journal"
         before = len(asked)
         with Http() as http:
-            second = Store(tmp_path / "store", http, ranged=512 * KiB)
+            second = Store(tmp_path / "store", http, tuning=SMALL)
             assert second.fetch(WHEEL, lambda: [fake.url]).read_bytes() == DATA
             second.close()
     assert 0 < len(asked) - before < 8

@@ -27,21 +27,20 @@ from cogpack.layout import Layout
 from cogpack.oci import DOCKER_INDEX, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor
 from cogpack.opening import open_image
 from cogpack.progress import Cancellation
-from cogpack.registry.pull import connections
-from cogpack.registry.pull.connections import BlobRequests
+from cogpack.registry.pull.connections import BlobRequests, Fetcher
+from cogpack.registry.pull.tuning import Tuning
 from cogpack.session import Session, Settings
 from cogpack.threads import each
 
 pytestmark = pytest.mark.slow
 
 Document = dict[str, Any]
+TUNING = Tuning(ranged=MiB, part=128 * KiB)
 LAYERS = [random.Random(number).randbytes(size) for number, size in enumerate([2 * MiB, 100 * KiB, 70, 0])]
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_RANGED", MiB)
-    monkeypatch.setattr(connections, "_PART", 128 * KiB)
     monkeypatch.setattr("cogpack.http.client.retry_after", lambda _: 0.0)
 
 
@@ -53,7 +52,7 @@ def registry() -> Iterator[FakeRegistry]:
 
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
-    with Session(Settings(cache=tmp_path / "cache", environment={"HOME": "/nonexistent"})) as found:
+    with Session(Settings(cache=tmp_path / "cache", environment={"HOME": "/nonexistent"}), tuning=TUNING) as found:
         yield found
 
 
@@ -188,7 +187,7 @@ def test_blobs_that_many_threads_open_come_over_the_connections_of_one_fetcher(
     made: list[BlobRequests] = []
     fetcher = session.fetcher
 
-    def slowly(source: BlobRequests) -> connections.Fetcher:
+    def slowly(source: BlobRequests) -> Fetcher:
         made.append(source)
         time.sleep(0.05)
         return fetcher(source)
@@ -274,7 +273,7 @@ def test_an_archive_goes_on_where_it_was_and_is_one_for_any_image(
     with pytest.raises(InputError):
         pull(session, f"{registry.address}/a/b:other", tmp_path / "image.tar")
     assert not (tmp_path / "image.tar").exists()
-    with Session(session.settings) as again:
+    with Session(session.settings, tuning=TUNING) as again:
         pull(again, f"{registry.address}/a/b:v1", tmp_path / "image.tar")
     with tarfile.open(tmp_path / "image.tar") as tar:
         for member in tar:
@@ -293,7 +292,7 @@ def test_a_blob_that_is_wrong_twice_is_no_blob_of_the_layout(
     put(registry, LAYERS)
     registry.blobs["a/b"][sha256(LAYERS[1])] = bytes(len(LAYERS[1]))
     for place in ("old", "new"):
-        with Session(session.settings) as one, pytest.raises(MismatchError, match=sha256(LAYERS[1])):
+        with Session(session.settings, tuning=TUNING) as one, pytest.raises(MismatchError, match=sha256(LAYERS[1])):
             pull(one, f"{registry.address}/a/b:v1", tmp_path / place)
     assert sha256(LAYERS[1])[7:] not in blobs(tmp_path / "old")
     assert list(Layout.read(tmp_path / "old").names()) == [f"{registry.address}/a/b:small"]
@@ -419,7 +418,7 @@ def test_too_many_requests_are_waited_for_and_then_named_with_the_cure(
     monkeypatch.setattr("cogpack.progress.Cancellation.wait", wait)
     put(registry, LAYERS)
     settings = Settings(cache=tmp_path / "cache", environment={"HOME": "/nonexistent"})
-    with Session(settings, clock=lambda: now[0]) as session:
+    with Session(settings, clock=lambda: now[0], tuning=TUNING) as session:
         busy = answer(429, b'{"errors":[{"code":"TOOMANYREQUESTS"}]}', times=2, Retry_After="7")
         registry.on("GET manifest", busy)
         assert pull(session, f"{registry.address}/a/b:v1", tmp_path / "out").fetched

@@ -24,7 +24,7 @@ from cogpack.notes import Note
 from cogpack.oci import Image
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.reference import Reference
-from cogpack.registry.pull.connections import _RANGED
+from cogpack.registry.pull.tuning import TUNING
 from cogpack.session import Session, Settings
 from cogpack.sinks.registry import RegistrySink
 
@@ -124,7 +124,7 @@ def test_push_pull_copy_and_resume(registry: Registry, begin: Begin, tmp_path: P
     with begin() as session:
         image = push(session, name)
     layer = image.layers[0][1].descriptor
-    assert layer.size > _RANGED
+    assert layer.size > TUNING.ranged
 
     log = tmp_path / "registry" / "log"
 

@@ -32,7 +32,7 @@ from support.wire import CONFIG, LAYER, MANIFEST, descriptor_of
 from cogpack.digest import Digest
 from cogpack.layout import Layout
 from cogpack.oci import Descriptor
-from cogpack.registry.pull.blob import WINDOW
+from cogpack.registry.pull.tuning import TUNING
 
 pytestmark = pytest.mark.slow
 
@@ -264,7 +264,7 @@ def test_f37_after_a_kill_only_what_is_missing_is_sent(room: Path, start: Start)
 # P11
 
 
-SPAN = min(WINDOW, SIZE // 20)
+SPAN = min(TUNING.window, SIZE // 20)
 """What may have come since the journal was written."""
 
 
@@ -281,7 +281,10 @@ def test_p11_a_killed_pull_fetches_the_rest_and_a_window_at_most(room: Path, sta
         registry.add_manifest("me/model", manifest_of({digest: blob}), MANIFEST, "v1")
         arguments = ("pull", f"{registry.address}/me/model:v1", "-o", str(room / "out"), "-j", "8")
         partial = room / "out" / ".cogpack-unfinished" / f"{digest[7:]}.partial"
-        prelude = f"from cogpack.registry.pull import blob\nblob.WINDOW, blob.SYNC_BYTES = {SPAN}, {SPAN // 4}"
+        prelude = (
+            "from cogpack.registry.pull.tuning import Tuning\nfrom cogpack.session import Session\n"
+            f"Session.__init__.__kwdefaults__['tuning'] = Tuning(window={SPAN}, sync={SPAN // 4})"
+        )
         first = start(*arguments, environment=environment, prelude=prelude)
         turn = threading.Lock()
 

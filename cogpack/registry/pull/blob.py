@@ -11,16 +11,12 @@ from cogpack.http import Retries, Stream
 from cogpack.oci import Descriptor
 from cogpack.registry.pull.partial import Memory, Region
 from cogpack.registry.pull.ranges import Download, Part, Span
+from cogpack.registry.pull.tuning import Tuning
 from cogpack.registry.refusals import ExpiredError
 
 _EXPIRED = 3
 """Times that a new address is asked for with no progress between them."""
-SYNC_BYTES = 64 * 1024 * 1024
 _SYNC_SECONDS = 5.0
-WINDOW = 4 * SYNC_BYTES
-"""Bytes of a blob that a killed process fetches again: a network that is quicker than the disk waits for the disk."""
-TICK = 0.5
-"""Seconds between looks at what nobody tells: that the user wants to stop."""
 
 
 class BlobFetch:
@@ -36,6 +32,7 @@ class BlobFetch:
         download: Download,
         on_bytes: Callable[[int], None],
         retries: Retries,
+        tuning: Tuning,
     ) -> None:
         self.blob = blob
         self.store = store
@@ -56,6 +53,7 @@ class BlobFetch:
         """So much has come since it was last cleared that it should be written down."""
         self._on_bytes = on_bytes
         self._retries = retries
+        self._tuning = tuning
         self._expired = 0
         self._writing: list[Span] = []
 
@@ -79,11 +77,11 @@ class BlobFetch:
                 if part.revoked or self.error is not None:
                     return False
                 part.rest()
-                self.changed.wait(TICK)
+                self.changed.wait(self._tuning.tick)
             begin, end = part.start, part.start + len(block)
             # Who had this part before it was given to us may still be writing these bytes: then they count as there.
             while any(first < end and begin < last for first, last in self._writing):
-                self.changed.wait(TICK)
+                self.changed.wait(self._tuning.tick)
             new = self.download.fresh(part, len(block))
             if isinstance(self.store, Memory):
                 self._write(new, begin, block)
@@ -106,7 +104,7 @@ class BlobFetch:
         if isinstance(self.store, Memory):
             # One block may always come: no window is too small for it.
             return self.read < part.start > self.read + window() - size
-        return self.received - self.synced >= WINDOW
+        return self.received - self.synced >= self._tuning.window
 
     def _taken(self, part: Part, block: bytes, new: Sequence[Span]) -> bool:
         """Count `new` of the `block`, which is stored. None of it counts if the part is another's by now."""
@@ -117,7 +115,7 @@ class BlobFetch:
         if not self.download.failures:
             self._retries.progressed()
         if size := sum(last - first for first, last in new):
-            if (self.received + size) // SYNC_BYTES > self.received // SYNC_BYTES:
+            if (self.received + size) // self._tuning.sync > self.received // self._tuning.sync:
                 self.grown.set()
             self.received += size
             self._on_bytes(size)
@@ -133,7 +131,7 @@ class BlobFetch:
         """Wait until there is more to read, or a while; answers how many bytes are there without a gap."""
         with self.changed:
             if self.download.prefix <= self.read and self.error is None:
-                self.changed.wait(TICK)
+                self.changed.wait(self._tuning.tick)
             if self.download.prefix <= self.read and self.error is not None:
                 raise self.error
             return self.download.prefix

@@ -15,18 +15,12 @@ from cogpack.errors import CogpackError, MismatchError, UnavailableError
 from cogpack.http import Retries, Stream, redacted
 from cogpack.oci import Descriptor
 from cogpack.progress import Cancellation
-from cogpack.registry.pull.blob import TICK, BlobFetch, Journal
+from cogpack.registry.pull.blob import BlobFetch, Journal
 from cogpack.registry.pull.mirrors import MirrorError
 from cogpack.registry.pull.partial import Memory, Region
 from cogpack.registry.pull.ranges import Crawlers, Download, Part
-from cogpack.sizes import MiB
+from cogpack.registry.pull.tuning import TUNING, Tuning
 
-_RANGED = 64 * MiB
-"""A smaller blob comes in one answer: more of them would not be quicker."""
-_PART = 4 * MiB
-_LARGEST_PART = 64 * MiB
-_MEMORY = 64 * MiB
-"""Bytes of all streams together that may have come and not been read."""
 _PATIENCE = 2.0
 """Seconds that threads get to end. One may be connecting, and can't be woken; none of them keeps the process."""
 
@@ -46,8 +40,11 @@ class BlobRequests(Protocol):
 class Fetcher:
     """It fetches blobs while it is open (`with`): `into` a file's region, or as a `stream` in order. Thread-safe."""
 
-    def __init__(self, source: BlobRequests, *, connections: int, cancellation: Cancellation) -> None:
+    def __init__(
+        self, source: BlobRequests, *, connections: int, cancellation: Cancellation, tuning: Tuning = TUNING
+    ) -> None:
         self._source = source
+        self._tuning = tuning
         self._connections = connections
         self._cancellation = cancellation
         self._fetches: list[BlobFetch] = []
@@ -83,8 +80,9 @@ class Fetcher:
         stream; then it is a `MismatchError`. `on_bytes` hears of what is there, and, as a negative number, of what is
         thrown away.
         """
-        ranges = blob.size >= _RANGED
-        download = Download(blob.size, region.have, part=_PART, largest=_LARGEST_PART, ranges=ranges)
+        part, largest = self._tuning.part, self._tuning.largest_part
+        ranges = blob.size >= self._tuning.ranged
+        download = Download(blob.size, region.have, part=part, largest=largest, ranges=ranges)
         on_bytes(sum(end - start for start, end in download.got))
         with self._entered(blob, region, download, on_bytes) as fetch, Journal(fetch, region) as journal:
             while (found := self._hash(fetch)) != blob.digest and fetch.restart():
@@ -110,7 +108,8 @@ class Fetcher:
         From byte `start` on, if that is not 0: then who has the first bytes must verify them.
         """
         have = [(0, start)] if start else []
-        download = Download(blob.size, have, part=_PART, ranges=ranges and blob.size >= 2 * _PART)
+        part = self._tuning.part
+        download = Download(blob.size, have, part=part, ranges=ranges and blob.size >= 2 * part)
 
         def check(found: Hasher) -> None:
             if not start and found.digest != blob.digest:
@@ -124,7 +123,7 @@ class Fetcher:
     def _entered(
         self, blob: Descriptor, store: Region | Memory, download: Download, on_bytes: Callable[[int], None]
     ) -> Iterator[BlobFetch]:
-        fetch = BlobFetch(blob, store, download, on_bytes, self._source.retries())
+        fetch = BlobFetch(blob, store, download, on_bytes, self._source.retries(), self._tuning)
         with self._turn:
             self._fetches.append(fetch)
             self._turn.notify_all()
@@ -155,7 +154,7 @@ class Fetcher:
 
     def _window(self) -> int:
         streams = sum(isinstance(fetch.store, Memory) for fetch in self._fetches)
-        return max(2 * _PART, _MEMORY // max(1, streams))
+        return max(2 * self._tuning.part, self._tuning.memory // max(1, streams))
 
     def _claim(self) -> tuple[BlobFetch, Part] | None:
         now = time.monotonic()
@@ -172,7 +171,7 @@ class Fetcher:
         while True:
             with self._turn:
                 while not self._ended.is_set() and (claimed := self._claim()) is None:
-                    self._turn.wait(TICK)
+                    self._turn.wait(self._tuning.tick)
             if self._ended.is_set():
                 return
             assert claimed
@@ -197,8 +196,8 @@ class Fetcher:
 
     def _watch(self) -> None:
         """End requests that crawl, so that they are made anew."""
-        crawlers = Crawlers()
-        while not self._ended.wait(TICK):
+        crawlers = Crawlers(self._tuning.grace)
+        while not self._ended.wait(self._tuning.tick):
             streams: dict[Part, Stream] = {}
             with self._turn:
                 fetches, received = list(self._fetches), self._received
@@ -215,7 +214,7 @@ def reading(
 ) -> AbstractContextManager[Generator[bytes]]:
     """The bytes of `blob`, in order, over one connection at a time and none ahead; drained, they were verified."""
     download = Download(blob.size, part=blob.size, ranges=False)
-    fetch = BlobFetch(blob, Memory(), download, lambda _: None, source.retries())
+    fetch = BlobFetch(blob, Memory(), download, lambda _: None, source.retries(), TUNING)
     return closing(_one_by_one(source, fetch, cancellation))
 
 

@@ -23,8 +23,6 @@ BUDGET = 8
 _REFILL = 1024 * 1024
 """New bytes that are progress (a 64th of a smaller blob): with one byte a connection it would go on for ever."""
 
-GRACE = 5.0
-"""Seconds over which the pace of a part is measured."""
 _FRACTION = 10
 """A part crawls that has less than this part of what connections brought lately, each,"""
 _FLOOR = 1024
@@ -64,12 +62,12 @@ class Part:
         """Measure anew: it had to wait for its reader, and that time says nothing of the server."""
         self._mark = None
 
-    def measure(self, now: float) -> float | None:
-        """Give the bytes a second over the last `GRACE` seconds or a little more, each time that they have passed."""
+    def measure(self, now: float, grace: float) -> float | None:
+        """Give the bytes a second over the last `grace` seconds or a little more, each time that they have passed."""
         if self._mark is None:
             self._mark = now, self.start
         since, start = self._mark
-        if now - since < GRACE:
+        if now - since < grace:
             return None
         pace = max(0, self.start - start) / (now - since)
         self.stalls = self.stalls + 1 if pace < _FLOOR else 0
@@ -84,18 +82,20 @@ class Crawlers:
     the last of them. Of fewer than three there is no telling who is slow.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, grace: float) -> None:
+        """`grace`: seconds over which the pace of a part is measured."""
+        self._grace = grace
         self._seen: deque[tuple[float, int, int]] = deque()
 
     def among(self, parts: Sequence[Part], received: int, now: float) -> list[Part]:
         """Find those of `parts` that crawl. `received`: bytes over all connections so far; `now`: seconds."""
         self._seen.append((now, received, len(parts)))
-        while len(self._seen) > 1 and self._seen[1][0] <= now - 2 * GRACE:
+        while len(self._seen) > 1 and self._seen[1][0] <= now - 2 * self._grace:
             self._seen.popleft()
         since, before, _ = self._seen[0]
         most = max(count for _, _, count in self._seen)
         each = (received - before) / (now - since) / most if most >= 3 and now > since else 0.0
-        paces = [(part, part.measure(now)) for part in parts]
+        paces = [(part, part.measure(now, self._grace)) for part in parts]
         return [
             part for part, pace in paces if pace is not None and (pace < each / _FRACTION or part.stalls >= _STALLS)
         ]

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from cogpack.digest import Digest
 from cogpack.registry.pull.ranges import (
     BUDGET,
-    GRACE,
     Crawlers,
     Download,
     Mode,
@@ -21,6 +20,7 @@ from cogpack.registry.pull.ranges import (
     decode_journal,
     encode_journal,
 )
+from cogpack.registry.pull.tuning import TUNING
 
 MiB = 1024 * 1024
 EXAMPLES = int(os.environ.get("COGPACK_EXAMPLES", "500"))
@@ -264,10 +264,10 @@ def test_an_empty_blob_is_not_asked_for() -> None:
     assert download.claim() is None
 
 
-def found(*rates: float, since: float = GRACE) -> list[int]:
+def found(*rates: float, since: float = TUNING.grace) -> list[int]:
     """Which of the parts crawl that had so many bytes a second for `since` seconds."""
     parts = [Part(0, 10**9, ranged=True, round=0) for _ in rates]
-    crawlers = Crawlers()
+    crawlers = Crawlers(TUNING.grace)
     crawlers.among(parts, 0, 100.0)
     for part, rate in zip(parts, rates, strict=True):
         part.start += int(rate * since)
@@ -278,23 +278,23 @@ def found(*rates: float, since: float = GRACE) -> list[int]:
 def test_a_range_that_crawls_beside_others_is_named() -> None:
     """P10."""
     assert found(1e6, 1e6, 1.2e6, 0.1, 0.9e6) == [3]
-    assert found(1e6, 1e6, 1.2e6, 0.1, 0.9e6, since=GRACE - 1) == []
+    assert found(1e6, 1e6, 1.2e6, 0.1, 0.9e6, since=TUNING.grace - 1) == []
     assert found(1e6, 0.1) == [], "of two, either may be the odd one"
 
 
 def test_ranges_that_ended_before_they_could_be_measured_count() -> None:
     """P10: on a quick line none but the slow one lives so long."""
-    crawlers, slow = Crawlers(), Part(0, 10**9, ranged=True, round=0)
+    crawlers, slow = Crawlers(TUNING.grace), Part(0, 10**9, ranged=True, round=0)
     others = [Part(0, 10**6, ranged=True, round=0) for _ in range(3)]
     assert crawlers.among([*others, slow], 0, 100.0) == []
     slow.start = 1
     assert crawlers.among([slow], 3 * 10**6 + 1, 100.5) == []
-    assert crawlers.among([slow], 3 * 10**6 + 1, 100.0 + GRACE) == [slow]
+    assert crawlers.among([slow], 3 * 10**6 + 1, 100.0 + TUNING.grace) == [slow]
 
 
 def test_a_line_that_is_slow_for_all_leaves_nobody_crawling() -> None:
     assert found(2000, 2100, 1900) == []
-    crawlers, parts = Crawlers(), [Part(0, 10**9, ranged=True, round=0) for _ in range(4)]
+    crawlers, parts = Crawlers(TUNING.grace), [Part(0, 10**9, ranged=True, round=0) for _ in range(4)]
     came = 0
     for second in range(100):
         for part in parts:
@@ -304,9 +304,9 @@ def test_a_line_that_is_slow_for_all_leaves_nobody_crawling() -> None:
 
 
 def test_what_stands_still_crawls_after_half_a_minute_however_the_others_fare() -> None:
-    crawlers, alone = Crawlers(), Part(0, 10**9, ranged=True, round=0)
+    crawlers, alone = Crawlers(TUNING.grace), Part(0, 10**9, ranged=True, round=0)
     crawlers.among([alone], 0, 100.0)
-    moments = [100.0 + GRACE * count for count in range(1, 9)]
+    moments = [100.0 + TUNING.grace * count for count in range(1, 9)]
     assert [bool(crawlers.among([alone], 0, moment)) for moment in moments] == [False] * 5 + [True] * 3
 
 
@@ -335,7 +335,7 @@ class Line:
 
     def seconds(self) -> float:
         download = Download(self.size, part=4 * MiB, largest=64 * MiB)  # as `Fetcher.into` does it
-        crawlers = Crawlers()
+        crawlers = Crawlers(TUNING.grace)
         connections: list[Part | None] = [None] * 8
         not_before = 0.0
         while not download.complete:
@@ -399,7 +399,7 @@ def test_a_range_that_crawls_does_not_double_the_time_of_a_pull(seconds: int, pa
 def test_a_range_that_crawls_beside_others_costs_seconds(share: float) -> None:
     """P10: what is slow early, among ranges that take long."""
     normal, line = Line(8 * 60 * MiB, MiB), Line(8 * 60 * MiB, MiB, 3, share)
-    assert line.seconds() <= normal.seconds() + 2 * GRACE
+    assert line.seconds() <= normal.seconds() + 2 * TUNING.grace
 
 
 SPANS: list[Span] = [(0, 5), (7, 9)]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from support.clock import Notes
 from support.counted import KiB, MiB
 from support.fake_registry import FakeRegistry
@@ -26,9 +27,10 @@ from cogpack.progress import Cancellation, Cancelled
 from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials
 from cogpack.registry.pull import blob as blob_fetch
-from cogpack.registry.pull import connections, ranges
+from cogpack.registry.pull import ranges
 from cogpack.registry.pull.connections import Fetcher
 from cogpack.registry.pull.partial import Partial
+from cogpack.registry.pull.tuning import Tuning
 from cogpack.registry.repository import Repository
 
 pytestmark = pytest.mark.slow
@@ -37,13 +39,8 @@ DATA = random.Random(4).randbytes(4 * MiB)
 BLOB = Descriptor(media_type=OCI_LAYER, digest=sha256(DATA), size=len(DATA))
 PARTS = 32
 """Ranges that it comes in."""
-
-
-@pytest.fixture(autouse=True)
-def _small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A blob of 4 MiB counts as a large one, and nobody waits before trying again."""
-    monkeypatch.setattr(connections, "_RANGED", MiB)
-    monkeypatch.setattr(connections, "_PART", 128 * KiB)
+SMALL = Tuning(ranged=MiB, part=128 * KiB)
+"""A blob of 4 MiB counts as a large one."""
 
 
 @pytest.fixture
@@ -61,6 +58,7 @@ class Pulls:
         self.final = root / "blob"
         self.registry = registry
         self.connections = connections
+        self.tuning = SMALL
         self.seen: list[int] = []
         self.settings: dict[str, Any] = {}
         """Of `Http`."""
@@ -74,7 +72,9 @@ class Pulls:
             Partial.open(self.path, {blob.digest: blob.size}, cancellation) as partial,
         ):
             repository = Repository(http, reference, Credentials.from_environment({"HOME": "/nonexistent"}, http))
-            with Fetcher(repository, connections=self.connections, cancellation=cancellation) as fetcher:
+            with Fetcher(
+                repository, connections=self.connections, cancellation=cancellation, tuning=self.tuning
+            ) as fetcher:
                 try:
                     came = fetcher.into(blob, partial.region(blob.digest), self.seen.append)
                 except MismatchError:
@@ -333,13 +333,9 @@ def test_a_blob_in_chunked_transfer_coding_is_read(pull: Pulls, registry: FakeRe
 
 
 @pytest.mark.slow
-def test_a_range_that_crawls_is_asked_for_again(
-    pull: Pulls, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_range_that_crawls_is_asked_for_again(pull: Pulls, registry: FakeRegistry) -> None:
     """P10: one of eight connections gives a byte a second; the blob would take a day."""
-    monkeypatch.setattr(ranges, "GRACE", 0.2)
-    monkeypatch.setattr(blob_fetch, "TICK", 0.1)
-    monkeypatch.setattr(connections, "TICK", 0.1)
+    pull.tuning = structs.replace(SMALL, grace=0.2, tick=0.1)
     crawl = f"bytes={MiB}-{MiB + 128 * KiB - 1}"
     registry.on("GET blob", Fault("slow", after=1000, rate=1), when=lambda seen: seen.headers.get("range") == crawl)
     registry.on("GET blob", Fault("slow", after=0, rate=64 * KiB, times=20))
@@ -365,8 +361,7 @@ def test_what_a_kill_would_cost_does_not_grow_where_the_disk_is_slower_than_the_
     pull: Pulls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P11: the journal is written while more comes; it is waited for before that is much."""
-    monkeypatch.setattr(blob_fetch, "SYNC_BYTES", 256 * KiB)
-    monkeypatch.setattr(blob_fetch, "WINDOW", MiB)
+    pull.tuning = structs.replace(SMALL, sync=256 * KiB, window=MiB)
     held, flights, unsynced = threading.Event(), set(), []
     full, record = blob_fetch.BlobFetch._full, Partial.record
 
@@ -503,7 +498,7 @@ def test_progress_refills_the_budget(pull: Pulls, registry: FakeRegistry) -> Non
 class Outage:
     """The registry can't be reached for `seconds` from when it was `cut`. A wait of a pull is half a minute long."""
 
-    def __init__(self, pull: Pulls, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    def __init__(self, pull: Pulls, seconds: float) -> None:
         self.now = self.back = 1000.0
         self.seconds = seconds
         self.outages = 0
@@ -512,7 +507,7 @@ class Outage:
         self._cut: set[int] = set()
         pull.settings = {"clock": lambda: self.now, "resolver": self._resolve, "progress": self.notes}
         pull.settings["backoff"] = self._backoff
-        monkeypatch.setattr(connections, "TICK", 0.01)
+        pull.tuning = structs.replace(SMALL, tick=0.01)
 
     def cut(self, registry: FakeRegistry, connections: int, *, after: int = 3) -> None:
         """In the middle of what these connections are reading, when there were so many requests."""
@@ -550,9 +545,9 @@ class Outage:
 @pytest.mark.parametrize("connections", [1, 8])
 @pytest.mark.parametrize("seconds", [60, 500])
 def test_a_registry_that_goes_away_is_waited_for_and_gone_on_with(
-    pull: Pulls, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch, *, connections: int, seconds: int
+    pull: Pulls, registry: FakeRegistry, *, connections: int, seconds: int
 ) -> None:
-    outage = Outage(pull, monkeypatch, seconds)
+    outage = Outage(pull, seconds)
     outage.cut(registry, connections)
     pull.connections = connections
     assert pull() == len(DATA)
@@ -564,8 +559,8 @@ def test_a_registry_that_goes_away_is_waited_for_and_gone_on_with(
     )
 
 
-def test_each_outage_has_its_ten_minutes(pull: Pulls, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-    outage = Outage(pull, monkeypatch, 400)
+def test_each_outage_has_its_ten_minutes(pull: Pulls, registry: FakeRegistry) -> None:
+    outage = Outage(pull, 400)
     outage.cut(registry, 8)
     outage.cut(registry, 8, after=20)
     assert pull() == len(DATA)
@@ -573,10 +568,8 @@ def test_each_outage_has_its_ten_minutes(pull: Pulls, registry: FakeRegistry, mo
     assert len(outage.notes.notes) == 2
 
 
-def test_a_registry_that_stays_away_is_given_up_after_ten_minutes(
-    pull: Pulls, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outage = Outage(pull, monkeypatch, 10**6)
+def test_a_registry_that_stays_away_is_given_up_after_ten_minutes(pull: Pulls, registry: FakeRegistry) -> None:
+    outage = Outage(pull, 10**6)
     outage.cut(registry, 8)
     assert "no route" in pull.fails(UnavailableError)
     assert 1500 <= outage.now <= 1700
@@ -632,10 +625,8 @@ def cancelled(pull: Pulls, ready: Callable[[], object]) -> None:
     assert isinstance(ended[0], Cancelled)
 
 
-def test_a_pull_that_waits_for_its_registry_ends_when_the_user_wants(
-    pull: Pulls, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outage = Outage(pull, monkeypatch, 10**6)
+def test_a_pull_that_waits_for_its_registry_ends_when_the_user_wants(pull: Pulls, registry: FakeRegistry) -> None:
+    outage = Outage(pull, 10**6)
     outage.cut(registry, 8)
     waiting = threading.Event()
 
@@ -659,12 +650,12 @@ def test_a_pull_that_the_user_ends_is_over_in_seconds(pull: Pulls, registry: Fak
     assert pull.path.exists()
 
 
-def streaming(address: str, act: Callable[[Fetcher], None], connections: int = 8) -> None:
+def streaming(address: str, act: Callable[[Fetcher], None], connections: int = 8, tuning: Tuning = SMALL) -> None:
     cancellation = Cancellation()
     with Http(cancellation=cancellation) as http:
         reference = Reference.parse(f"{address}/a/b")
         repository = Repository(http, reference, Credentials.from_environment({"HOME": "/nonexistent"}, http))
-        with Fetcher(repository, connections=connections, cancellation=cancellation) as fetcher:
+        with Fetcher(repository, connections=connections, cancellation=cancellation, tuning=tuning) as fetcher:
             act(fetcher)
 
 
@@ -692,7 +683,6 @@ def verified(blocks: Iterator[bytes]) -> None:
 def test_a_stream_that_nobody_reads_keeps_to_its_window(
     registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch, *, ranges: bool
 ) -> None:
-    monkeypatch.setattr(connections, "_MEMORY", 512 * KiB)
     monkeypatch.setattr(registry, "personality", Personality("some", ranges=ranges))
 
     def act(fetcher: Fetcher) -> None:
@@ -708,7 +698,7 @@ def test_a_stream_that_nobody_reads_keeps_to_its_window(
         assert came[0] < len(DATA) // 2
         blocks.close()
 
-    streaming(registry.address, act)
+    streaming(registry.address, act, tuning=structs.replace(SMALL, memory=512 * KiB))
 
 
 def test_a_stream_of_wrong_bytes_ends_before_its_last(registry: FakeRegistry) -> None:
@@ -763,7 +753,7 @@ def test_two_connections_that_bring_the_same_bytes_never_write_at_once() -> None
             assert go_on.wait(30)
 
     decider = ranges.Download(100, [], part=100, ranges=False)
-    both = blob_fetch.BlobFetch(BLOB, Slow(), decider, lambda _: None, Http().retries())  # type: ignore[arg-type]
+    both = blob_fetch.BlobFetch(BLOB, Slow(), decider, lambda _: None, Http().retries(), SMALL)  # type: ignore[arg-type]
     part = decider.claim(None)
     assert part is not None
     again = copy.copy(part)

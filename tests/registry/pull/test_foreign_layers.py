@@ -23,8 +23,8 @@ from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.http import Http, Trust
 from cogpack.layout import Layout
 from cogpack.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Descriptor
-from cogpack.registry.pull import connections
 from cogpack.registry.pull.foreign import ForeignLayers
+from cogpack.registry.pull.tuning import Tuning
 from cogpack.session import Session, Settings
 
 pytestmark = pytest.mark.slow
@@ -34,12 +34,6 @@ WINDOWS = random.Random(16).randbytes(2 * MiB + 5)
 OWN = b"our own layer"
 CONFIG = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}}).encode()
 PASSWORD = "dXNlcjpvcGVuIHNlc2FtZQ=="  # user:open sesame
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_RANGED", MiB)
-    monkeypatch.setattr(connections, "_PART", 128 * KiB)
 
 
 @pytest.fixture
@@ -62,7 +56,7 @@ def session(registry: FakeRegistry, tmp_path: Path, *allowed: str) -> Iterator[S
     auths = {"auths": {registry.address: {"auth": PASSWORD}}}
     environment = {"HOME": "/nonexistent", "DOCKER_AUTH_CONFIG": json.dumps(auths)}
     settings = Settings(cache=tmp_path / "cache", environment=environment, foreign_hosts=frozenset(allowed))
-    with Session(settings) as found:
+    with Session(settings, tuning=Tuning(ranged=MiB, part=128 * KiB)) as found:
         yield found
 
 

@@ -30,8 +30,8 @@ from cogpack.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from cogpack.opening import open_image
 from cogpack.progress import SILENT, Task
 from cogpack.reference import Reference
-from cogpack.registry.pull import connections
 from cogpack.registry.pull.mirrors import Mirrors
+from cogpack.registry.pull.tuning import Tuning
 from cogpack.resolve.base_image import resolve_base_image
 from cogpack.session import Session, Settings
 
@@ -85,8 +85,7 @@ def put(registry: FakeRegistry, name: str, *, tag: str | None = None) -> None:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A blob of 2 MiB comes in ranges, and nobody waits before trying again."""
-    monkeypatch.setattr(connections, "_RANGED", MiB)
+    """Nobody waits before trying again."""
     monkeypatch.setattr("cogpack.http.client.retry_after", lambda _: 0.0)
 
 
@@ -124,7 +123,7 @@ class Pulls:
             "COGPACK_REGISTRY_MIRROR": self.mirrors,
         }
         settings = Settings(cache=self.root / "cache", jobs=4, environment=environment)
-        return Session(settings, self.progress)
+        return Session(settings, self.progress, tuning=Tuning(ranged=MiB))  # a blob of 2 MiB comes in ranges
 
     def __call__(self, reference: str = "") -> None:
         """The layout is whole, or this fails."""
