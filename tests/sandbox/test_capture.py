@@ -377,6 +377,7 @@ def test_a_whiteout_is_an_empty_file_and_a_fifo_has_no_bytes() -> None:
     assert (found.name, found.type, found.mode, found.size) == ("c/.wh.d", tarfile.REGTYPE, 0, 0)
 
 
+@pytest.mark.slow
 def test_the_deep_and_the_shut_are_removed_all_the_same(tmp_path: Path) -> None:
     top = tmp_path / "top"
     top.mkdir()

@@ -23,10 +23,10 @@ from .program_tree import missing_programs
 
 PATH = {"PATH": "/usr/bin:/bin"}
 
-_CHROOT, _PROOT = (pytest.param(rung, marks=pytest.mark.slow) for rung in (Rung.CHROOT, Rung.PROOT))
+_ROOT, _CHROOT, _PROOT = (pytest.param(rung, marks=pytest.mark.slow) for rung in (Rung.ROOT, Rung.CHROOT, Rung.PROOT))
 
-EVERY_RUNG = pytest.mark.parametrize("rung", [Rung.ROOT, Rung.USERNS, _CHROOT, _PROOT])
-NAMESPACES = pytest.mark.parametrize("rung", [Rung.ROOT, Rung.USERNS])
+EVERY_RUNG = pytest.mark.parametrize("rung", [_ROOT, Rung.USERNS, _CHROOT, _PROOT])
+NAMESPACES = pytest.mark.parametrize("rung", [_ROOT, Rung.USERNS])
 ONE_USER = pytest.mark.parametrize("rung", [Rung.USERNS, _PROOT])
 
 
