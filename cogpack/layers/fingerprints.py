@@ -127,7 +127,7 @@ class _Watched(io.RawIOBase):
 class Fingerprints:
     """Remembers hashes by path, in `store`, under `seal`. Without `trusting`, all is read again.
 
-    `note` is told of a disk that does not take them.
+    `note` is told of a disk that does not take them; `clock`: nanoseconds, as times of files are.
     """
 
     def __init__(
@@ -137,11 +137,13 @@ class Fingerprints:
         *,
         trusting: bool = True,
         note: Callable[[Note], None] = lambda _: None,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._store = store
         self._seal = seal
         self._name = f"fingerprints {store.name}"
         self._note = note
+        self._clock = clock
         self._seen: dict[bytes, _Remembered] = {}  # by the path's bytes: not every path is text
         self._changed = False
         self._known: Mapping[bytes, _Remembered] = {}
@@ -177,7 +179,7 @@ class Fingerprints:
         name, stat = _named(content)
         name += b"\0" + what.encode()
         if (known := self._recall(name, stat)) is None:
-            known = self._learn(name, stat, time.time_ns(), find())
+            known = self._learn(name, stat, self._clock(), find())
         return known
 
     def _learn(self, name: bytes, stat: Stat, started: int, found: str) -> str:
@@ -199,7 +201,7 @@ class Fingerprints:
         name, stat = _named(content)
         if (known := self._recall(name, stat)) is not None:
             return Fingerprinted(content, known)
-        started = time.time_ns()
+        started = self._clock()
         return Fingerprinted(content, None, lambda digest: self._learn(name, stat, started, digest))
 
     def save(self) -> None:

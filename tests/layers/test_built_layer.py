@@ -1,7 +1,9 @@
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from support.clock import an_hour_later
 
 from cogpack.digest import DiffID, Digest, sha256
 from cogpack.errors import MismatchError
@@ -136,13 +138,10 @@ def test_a_fact_counts_for_its_own_key_only(tmp_path: Path) -> None:
     assert facts.get("sha256:" + "b" * 64) is None
 
 
-def test_hashes_of_files_that_another_machine_wrote_do_not_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cogpack.layers.fingerprints._YOUNG", -(10**12))
+def test_hashes_of_files_that_another_machine_wrote_do_not_count(tmp_path: Path) -> None:
     path, store = tmp_path / "f", tmp_path / "store"
     path.write_bytes(b"one")
-    prints = Fingerprints(store, Seal())
+    prints = Fingerprints(store, Seal(), clock=an_hour_later)
     prints.of(path)
     prints.save()
     assert Fingerprints(store, prints._seal).when_read(LocalFile.of(path)).blake3 is not None
@@ -160,8 +159,14 @@ def test_a_store_that_can_not_be_written_is_a_note(tmp_path: Path) -> None:
     assert note.startswith(f"{tmp_path}/store: can't write")
 
 
-def fingerprint(store: Path, path: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch) -> str:
-    fingerprints = Fingerprints(store)
+def fingerprint(
+    store: Path,
+    path: Path,
+    reads: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    clock: Callable[[], int] = time.time_ns,
+) -> str:
+    fingerprints = Fingerprints(store, clock=clock)
     opened = LocalFile.open
 
     def counting(self: LocalFile) -> object:
@@ -181,12 +186,11 @@ def test_an_unchanged_file_is_not_read_again_and_a_changed_one_is(
 ) -> None:
     path, store, reads = tmp_path / "f", tmp_path / "store", list[Path]()
     path.write_bytes(b"one")
-    monkeypatch.setattr("cogpack.layers.fingerprints._YOUNG", -(10**12))  # as if it were touched long ago
-    first = fingerprint(store, path, reads, monkeypatch)
-    assert fingerprint(store, path, reads, monkeypatch) == first
+    first = fingerprint(store, path, reads, monkeypatch, an_hour_later)
+    assert fingerprint(store, path, reads, monkeypatch, an_hour_later) == first
     assert len(reads) == 1
     path.write_bytes(b"two")
-    assert fingerprint(store, path, reads, monkeypatch) != first
+    assert fingerprint(store, path, reads, monkeypatch, an_hour_later) != first
     assert len(reads) == 2
 
 

@@ -1,5 +1,7 @@
 """Time that passes only where somebody waits; progress that nobody draws."""
 
+import time
+
 from cogpack.notes import Note
 from cogpack.progress import Cancellation
 
@@ -19,6 +21,11 @@ class Time(Cancellation):
         self.waits.append(seconds)
         self.now += seconds
         super().wait(0)
+
+
+def an_hour_later() -> int:
+    """Nanoseconds, by which no file was touched just now."""
+    return time.time_ns() + 3600 * 10**9
 
 
 class Notes:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support import gguf_files
+from support.clock import an_hour_later
 from support.images import drain
 from support.safetensors_files import made
 
@@ -231,8 +232,8 @@ def test_one_pass_gives_bytes_digest_and_key(folder: Folder, monkeypatch: pytest
     assert len({layer.key for layer in layers}) == len(layers)
 
 
-def test_what_was_read_once_is_recognised_unread(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.layers.fingerprints._YOUNG", -(10**12))  # as if it were touched long ago
+def test_what_was_read_once_is_recognised_unread(folder: Folder) -> None:
+    folder.prints = Fingerprints(folder.store, clock=an_hour_later)
     weight = folder.weight("b.bin", bytes(1000))
     (source,) = folder.arrange([weight])
     layer = BuiltLayer(source, Uncompressed())
@@ -244,8 +245,8 @@ def test_what_was_read_once_is_recognised_unread(folder: Folder, monkeypatch: py
     assert again.key == layer.key is not None
 
 
-def test_who_trusts_no_times_reads_again(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.layers.fingerprints._YOUNG", -(10**12))
+def test_who_trusts_no_times_reads_again(folder: Folder) -> None:
+    folder.prints = Fingerprints(folder.store, clock=an_hour_later)
     weight = folder.weight("b.bin", b"data")
     BuiltLayer(folder.arrange([weight])[0], Uncompressed()).copy_to(drain)
     folder.prints.save()

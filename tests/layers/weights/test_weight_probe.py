@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import gguf_files
+from support.clock import an_hour_later
 from support.safetensors_files import bf16
 from support.safetensors_files import holding as safetensors
 
@@ -136,8 +137,7 @@ def test_each_layer_is_judged_for_itself(tmp_path: Path) -> None:
 
 
 def test_an_unchanged_file_is_not_probed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogpack.layers.fingerprints._YOUNG", -(10**12))  # as if it were touched long ago
-    prints = Fingerprints(tmp_path / "store")
+    prints = Fingerprints(tmp_path / "store", clock=an_hour_later)
     before = arranged(tmp_path, "opaque", bf16(4 * MiB), name="b.pt", prints=prints)
     for part in before.parts["src/b.pt"]:
         with part.content.open() as stream:
