@@ -1,5 +1,6 @@
 """Commands in guests, in each rung that this machine has; and the files of a guest as a layer would have them."""
 
+import json
 import os
 import shlex
 import shutil
@@ -111,3 +112,34 @@ def as_layer(tree: Path, path: str, owners: Owners) -> tuple[str, int, int]:
         ours = status.st_uid == os.geteuid()
         owner = (0, 0) if ours else (status.st_uid, status.st_gid)
     return stat.filemode(status.st_mode), *owner
+
+
+SCRIPT = """
+set -e; cd /var/lib
+touch a b; chown 33:4 a; chown 5:6 b; chmod 4755 b; mkdir d; chown 7 d; ln -s a l; chown -h 9 l; rm /etc/group
+touch new
+(sleep 1000 &); id -u; mount -t tmpfs none /tmp 2>/dev/null || echo refused
+"""
+"""For a process of its own (`guest_program`): what it must leave is known to `check_left`."""
+
+
+def check_left(tree: Path, output: str, rung: Rung, uid: int) -> None:
+    """Hold what the script did to what it does everywhere. `uid`: who ran it."""
+    *lines, last = output.splitlines()
+    told = json.loads(last)
+    assert lines == ["0", "refused", ""]
+    assert (told["status"], told["rung"]) == (0, rung)
+
+    def left(name: str) -> tuple[str, int, int]:
+        path = f"var/lib/{name}"
+        mode, *real = as_layer(tree, path, Owners())
+        return mode, *(told["owners"].get(path) or ((0, 0) if uid else real))
+
+    assert {name: left(name) for name in ("a", "b", "d", "l", "new")} == {
+        "a": ("-rw-r--r--", 33, 4),
+        "b": ("-rwsr-xr-x", 5, 6),
+        "d": ("drwxr-xr-x", 7, 0),
+        "l": ("lrwxrwxrwx", 9, 0),
+        "new": ("-rw-r--r--", 0, 0),
+    }
+    assert not (tree / "etc/group").exists()
