@@ -16,6 +16,7 @@ from cogpack.commands.build import Built
 from cogpack.commands.cache import CacheCleaned, CachePlace, CacheSize
 from cogpack.commands.copy import Copied
 from cogpack.commands.diff import Difference
+from cogpack.commands.doctor import Diagnosis
 from cogpack.commands.inspect import Inspected
 from cogpack.commands.lock import LockDocument
 from cogpack.commands.login import LoggedIn, LoggedOut
@@ -43,6 +44,7 @@ RESULTS: Mapping[str, type[msgspec.Struct]] = {
     "lock": LockDocument,
     "verify": Verified,
     "inspect": Inspected,
+    "doctor": Diagnosis,
     "diff": Difference,
     "copy": Copied,
     "pull": PulledImage,

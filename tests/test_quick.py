@@ -29,7 +29,7 @@ KEPT = {
     "copy": ("test_what_was_pushed_of_an_unread_project_can_be_read",),
 }
 FILES = [f"tests/heart/{name}.py" for name in ("test_unread_project", "test_life_of_an_image", "test_diff")]
-NO_PROJECT = {"auth", "cache", "completion", "help", "login", "logout", "registry", "version"}
+NO_PROJECT = {"auth", "cache", "completion", "doctor", "help", "login", "logout", "registry", "version"}
 """Verbs that know of neither project nor image."""
 
 

@@ -26,7 +26,6 @@ COMMANDS = {
     "init": ("cogpack makes no project", "write cog.yaml and predict.py (README, five minutes), then cogpack schema"),
     "new": ("cogpack makes no project", "write cog.yaml and predict.py (README, five minutes), then cogpack schema"),
     "debug": ("any command takes -v", "run it again with -vv"), "logs": ("any command takes -v", "run it with -vv"),
-    "doctor": ("each part tells its own", "cogpack plan, cogpack registry probe, cogpack auth explain"),
     "images": _LIST, "tags": _LIST, "list": _LIST, "ls": _LIST, "catalog": _LIST, "search": _LIST, "ps": _LIST,
     "tag": _COPY, "cp": _COPY, "mv": _COPY, "retag": _COPY, "mirror": _COPY, "sync": _COPY, "promote": _COPY,
     "rm": _DELETE, "rmi": _DELETE, "delete": _DELETE, "remove": _DELETE,

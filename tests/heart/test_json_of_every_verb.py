@@ -21,6 +21,7 @@ VERBS = {
     "weights verify": ("weights", "verify", "REF", "--against", "model/w.pt"),
     "auth explain": ("auth", "explain", "REGISTRY"),
     "registry probe": ("registry", "probe", "REPOSITORY"),
+    "doctor": ("doctor",),
     "logout": ("logout", "REGISTRY"),
     "cache dir": ("cache", "dir"),
     "cache size": ("cache", "size"),

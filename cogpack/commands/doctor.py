@@ -1,0 +1,119 @@
+"""`cogpack doctor` says what this machine lets cogpack do, and where it was told to look for things."""
+
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from cogpack import __version__
+from cogpack.disk import writing
+from cogpack.errors import InputError
+from cogpack.http.proxies import Proxies
+from cogpack.machine import VARIABLE as MACHINE
+from cogpack.requirements import Requirements
+from cogpack.requirements.model import anonymous
+from cogpack.resolve.debs import DebianMirror
+from cogpack.resolve.wheels import Indexes
+from cogpack.sandbox.probe import Rung, choose, probe
+from cogpack.session import Session
+
+_LEFT_OPEN = {
+    Rung.ROOT: "the machine's network",
+    Rung.USERNS: "the machine's network",
+    Rung.CHROOT: "the machine's network; other processes of root can be killed; root leaves it if he means to",
+    Rung.PROOT: "the machine's network, and files and processes of this user, for a program that means to",
+}
+"""What commands of an image are not kept from, in short: all of it is in docs/sandbox.md."""
+
+
+class DiagnosedRung(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells of one way to run commands over the files of an image. `refused`: the call that this machine refuses, None
+    where it works; `helps`: what would change that; `left_open`: what commands are not kept from."""
+
+    name: str
+    refused: str | None
+    helps: str | None
+    left_open: str
+
+
+class DiagnosedSetting(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells of a setting of this machine, without secrets. `source`: the variable or file that says it."""
+
+    name: str
+    value: str
+    source: str
+
+
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found. `isolation`: the rung that is taken where none is asked for, None where none works."""
+
+    version: str
+    python: str
+    platform: str
+    isolation: str | None
+    rungs: tuple[DiagnosedRung, ...]
+    settings: tuple[DiagnosedSetting, ...]
+
+
+def doctor(session: Session) -> Diagnosis:
+    """Ask the kernel about the ways to run commands of an image, and gather what is set. No server is asked."""
+    place = session.cache / "trees"
+    with writing(place):
+        place.mkdir(parents=True, exist_ok=True)
+    session.kept.used(place)
+    findings = probe(place)
+    try:
+        taken: str | None = choose("auto", findings, owners=True)
+    except InputError:
+        taken = None
+    refusals = {rung: findings.refusal(rung, owners=True) for rung in Rung}
+    return Diagnosis(
+        version=__version__,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        isolation=taken,
+        rungs=tuple(
+            DiagnosedRung(
+                name=rung,
+                refused=str(refused) if refused else None,
+                helps=refused.help if refused else None,
+                left_open=_LEFT_OPEN[rung],
+            )
+            for rung, refused in refusals.items()
+        ),
+        settings=tuple(_settings(session)),
+    )
+
+
+def _settings(session: Session) -> Iterator[DiagnosedSetting]:
+    environment, machine = session.environment, session.machine
+
+    def source(variable: str, otherwise: str) -> str:
+        """Say who sets `variable`: the environment, else the machine's file, which stands in for it, else nobody."""
+        if session.settings.environment.get(variable):
+            return variable
+        return machine.name if environment.get(variable) else otherwise
+
+    def told(name: str, value: str, source: str) -> DiagnosedSetting:
+        return DiagnosedSetting(name=name, value=value, source=source)
+
+    if machine.name:
+        yield told("machine's file", machine.name, source(MACHINE, "its usual place"))
+    yield told("cache", str(session.cache), source("COGPACK_CACHE_DIR", "its usual place"))
+    url_map = session.http.url_map
+    yield from (told("url map", str(rule), url_map.where) for rule in url_map.rules)
+    written = environment.get("COGPACK_REGISTRY_MIRROR", "")
+    for entry in session.settings.registry_mirrors or written.replace(",", " ").split():
+        option = "--registry-mirror" if session.settings.registry_mirrors else source("COGPACK_REGISTRY_MIRROR", "")
+        yield told("registry mirror", entry, option)
+    mirror = DebianMirror.choose(None, environment)
+    for url in (mirror.main, mirror.security):
+        yield told("Debian mirror", url, source("COGPACK_DEBIAN_MIRROR", "this machine's apt, or Debian's own"))
+    indexes = Indexes.from_environment(environment, Requirements(), Path())
+    yield told("package index", anonymous(indexes.default) if indexes.default else "uv's own", "the environment")
+    yield from (told("package index", anonymous(extra), "the environment") for extra in indexes.extra)
+    proxies = Proxies.from_environment(environment)
+    for scheme, proxy in (("https", proxies.https), ("http", proxies.http)):
+        if proxy:
+            yield told(f"proxy for {scheme}", proxy.url, "the environment")
