@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # read by type checkers alone, which know the name; `typing` 
     from cogpack.commands.diff import Difference, diff
     from cogpack.commands.execute import execute
     from cogpack.commands.inspect import Inspected, inspect
-    from cogpack.commands.lock import Locked, check_lock, lock
+    from cogpack.commands.lock import Locked, check_lock, check_run, lock
     from cogpack.commands.plan import Planned, plan
     from cogpack.commands.pull import PulledImage, pull
     from cogpack.commands.pull_weights import Pulled, pull_weights
@@ -57,6 +57,7 @@ __all__ = [
     "Verified",
     "build",
     "check_lock",
+    "check_run",
     "copy",
     "diff",
     "execute",
@@ -77,7 +78,7 @@ _MODULES = {
     "commands.diff": ("Difference", "diff"),
     "commands.execute": ("execute",),
     "commands.inspect": ("Inspected", "inspect"),
-    "commands.lock": ("Locked", "check_lock", "lock"),
+    "commands.lock": ("Locked", "check_lock", "check_run", "lock"),
     "commands.plan": ("Planned", "plan"),
     "commands.pull": ("PulledImage", "pull"),
     "commands.pull_weights": ("Pulled", "pull_weights"),

@@ -163,12 +163,14 @@ def load(arguments: argparse.Namespace) -> None:
 
 
 def lock(arguments: argparse.Namespace) -> None:
-    from cogpack.commands.lock import check_lock, lock
+    from cogpack.commands.lock import check_lock, check_run, lock
 
     def act(session: "Session") -> Answer:
         if arguments.check:
             found = check_lock(session)
             session.progress.summary("up to date: it was made from these inputs")
+        elif arguments.check_run:
+            found = check_run(session)
         else:
             found = lock(
                 session,
@@ -176,6 +178,7 @@ def lock(arguments: argparse.Namespace) -> None:
                 packages=arguments.upgrade_package,
                 upgrade_format=arguments.upgrade_format,
                 run=arguments.run,
+                upgrade_run=arguments.upgrade_run,
             )
         if found.moving is not None:
             for line in moving_rows(found.moving):

@@ -108,7 +108,14 @@ def what_is_locked(added: Grammar) -> None:
         "--upgrade-format", action="store_true", help="take the newest image format, and tell which layers it moves"
     )
     what.add_argument("--check", action="store_true", help="write nothing; exit code 3 if the lock is stale or missing")
-    added.add_argument("--run", action="store_true", help="run the commands of build.run, and write what they change")
+    what.add_argument(
+        "--check-run",
+        action="store_true",
+        help="run the commands of build.run twice; exit code 3, and which paths differ, unless both do the same",
+    )
+    running = added.add_mutually_exclusive_group()
+    running.add_argument("--run", action="store_true", help="run the commands of build.run, and write what they change")
+    running.add_argument("--upgrade-run", action="store_true", help="run them though the lock says what they change")
 
 
 def no_tag_cache(added: Grammar) -> None:

@@ -7,15 +7,18 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cogpack.errors import InputError
-from cogpack.lockfile import FILE, Lock, read_lock
+from cogpack.errors import InputError, MismatchError
+from cogpack.lockfile import FILE, Lock, Results, read_lock
 from cogpack.locking import current
 from cogpack.planning.known import known_layers, record_results
+from cogpack.planning.moved_paths import moved_paths, told
 from cogpack.planning.moving import MovingLayer, moving_layers
 from cogpack.planning.prepare import check_predictor, open_project, prepare
+from cogpack.planning.steps_layer import StepsLayer, check_secrets
 from cogpack.project import Project
 from cogpack.session import Session
 from cogpack.sinks.sink import drain
+from cogpack.text import count_text
 
 
 class Locked(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,32 +48,52 @@ def lock(
     packages: Sequence[str] = (),
     upgrade_format: bool = False,
     run: bool = False,
+    upgrade_run: bool = False,
 ) -> Locked:
     """Resolve everything afresh and write cogpack.lock.
 
     Present pins are kept where they still fit, unless `upgrade`, and but for those of `packages`: names of wheels.
     So is the image format, unless `upgrade_format`: then the newest is taken, and what it moves is told. `run`: the
-    commands of `build.run` are run, and what they change is written down, unless it is known.
+    commands of `build.run` are run, and what they change is written down, unless it is known; `upgrade_run`: though it
+    is.
     """
     project = open_project(session)
     check_predictor(project)
     before = read_lock(project.root)
     made = current.lock(session, project, upgrade=upgrade, packages=packages, upgrade_format=upgrade_format)
     moving = _moving(session, project, before, made) if upgrade_format else None
-    if run:
-        made = _with_steps(session, project)
+    if run or upgrade_run:
+        made = _with_steps(session, project, anew=upgrade_run)
     return Locked(path=str(project.root / FILE), lock=made, moving=moving)
 
 
-def _with_steps(session: Session, project: Project) -> Lock:
+def _with_steps(session: Session, project: Project, *, anew: bool) -> Lock:
     prepared = prepare(session, project, writes=True)
-    if (steps := prepared.plan.steps) is not None:
+    if (steps := prepared.plan.steps) is not None and anew:
+        session.supply.wait(prepared.plan.inputs_of(steps))
+        _renew(session, steps)
+        results = tuple(one for one in prepared.lock.results.layers if one.key != steps.key)
+        known = known_layers(prepared.plan, Results(results), session.facts)
+        record_results(session, prepared, known)
+    elif steps is not None:
         known = known_layers(prepared.plan, prepared.lock.results, session.facts)
         if (made := known.info(steps)) is None:
             session.supply.wait(prepared.plan.inputs_of(steps))
             made = steps.copy_to(lambda body: drain(body, lambda _: None))
         record_results(session, prepared, known.with_read({steps.key: made}))
     return read_lock(project.root) or prepared.lock
+
+
+def _renew(session: Session, steps: StepsLayer) -> None:
+    check_secrets(steps)
+    made = steps.run(held=False)
+    session.facts.record(steps.key, made)
+    before = steps.locked.diff_id if steps.locked else None
+    if before == made.diff_id:
+        text = f"the same as before, {made.diff_id}"
+    else:
+        text = f"{made.diff_id}, before {before}" if before else str(made.diff_id)
+    session.progress.summary(f"{steps.name}: {text}")
 
 
 def _moving(session: Session, project: Project, before: Lock | None, made: Lock) -> tuple[MovingLayer, ...] | None:
@@ -86,3 +109,25 @@ def check_lock(session: Session) -> Locked:
     project = open_project(session)
     session.notes.show_all()
     return Locked(path=str(project.root / FILE), lock=current.check_lock(session, project))
+
+
+def check_run(session: Session) -> Locked:
+    """Run the commands of `build.run` twice, each time over fresh files; a `MismatchError` names the paths that differ.
+
+    Nothing is kept or written down.
+    """
+    project = open_project(session)
+    prepared = prepare(session, project, writes=False)
+    if (steps := prepared.plan.steps) is None:
+        raise InputError("cog.yaml has no build.run: nothing can move", next_step="leave out --check-run")
+    check_secrets(steps)
+    session.supply.wait(prepared.plan.inputs_of(steps))
+    first, second = steps.try_run(), steps.try_run()
+    if moved := moved_paths(first, second):
+        verb = "differs" if len(moved) == 1 else "differ"
+        raise MismatchError(
+            f"build.run did not do the same twice: {count_text(len(moved), 'path')} {verb}\n{told(moved)}",
+            next_step="change the commands as it says, until cogpack lock --check-run finds nothing",
+        )
+    session.progress.summary(f"{steps.name}: the same in both runs, {count_text(len(first), 'path')}")
+    return Locked(path=str(project.root / FILE), lock=prepared.lock)

@@ -11,7 +11,7 @@ from cogpack.oci import Descriptor
 from cogpack.planning.delivery import Brought, Delivery, PushedTo
 from cogpack.planning.known import look_up, record_results
 from cogpack.planning.plan import weights_plan
-from cogpack.planning.prepare import open_project, prepare
+from cogpack.planning.prepare import open_project, prepare, run_again
 from cogpack.planning.targets import push_targets
 from cogpack.session import Session
 
@@ -68,6 +68,8 @@ def push(
         for one in deliveries:
             one.create_repository()
     session.notes.check()
+    if rebuild:
+        run_again(session, prepared.plan)
     done: list[str] = []
     try:
         brought: list[Brought] = []

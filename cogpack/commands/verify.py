@@ -15,7 +15,7 @@ from cogpack.lockfile import FILE
 from cogpack.oci import INDEX_TYPES, Descriptor, Image, LayerInfo, Manifest, decode
 from cogpack.opening import parse_reference
 from cogpack.planning.plan import Plan
-from cogpack.planning.prepare import open_project, prepare
+from cogpack.planning.prepare import open_project, prepare, run_again
 from cogpack.planning.transfer import Resources, transfer
 from cogpack.reference import Reference
 from cogpack.session import Session
@@ -72,6 +72,8 @@ def verify(session: Session, target: str, *, run_steps: bool = False) -> Verifie
     if found.media_type in INDEX_TYPES:
         raise InputError(f"{reference} is an index", next_step="name one platform's image by digest")
     remote = decode(found.data, Manifest, where=str(reference))
+    if run_steps:
+        run_again(session, prepared.plan)
     steps = None if run_steps else prepared.plan.steps
     known = NOTHING
     if steps is not None:

@@ -15,7 +15,7 @@ from cogpack.locking.requirements import python_minor
 from cogpack.locking.unsupported import refuse_unsupported
 from cogpack.planning.labels import check_marks, read_marks
 from cogpack.planning.plan import Plan, make_plan
-from cogpack.planning.steps_layer import check_steps
+from cogpack.planning.steps_layer import check_secrets, check_steps
 from cogpack.planning.supply import suppliers
 from cogpack.planning.weights import Gathered, gather, weight_notes
 from cogpack.project import Project, find_project
@@ -117,6 +117,14 @@ def prepare(session: Session, project: Project, *, writes: bool, locked: bool = 
         gathered=gathered,
         pinned=pinned,
     )
+
+
+def run_again(session: Session, plan: Plan) -> None:
+    """Run the commands of `build.run`, if there are any, although what they change is known, and hold them to it."""
+    if plan.steps is not None:
+        check_secrets(plan.steps)
+        session.supply.wait(plan.inputs_of(plan.steps))
+        plan.steps.run()
 
 
 def open_fingerprints(session: Session, project: Project) -> Fingerprints:

@@ -14,6 +14,7 @@ from cogpack.layers.compression import Codec
 from cogpack.layers.layer import Consume, Form
 from cogpack.lockfile import FILE, LockedSteps
 from cogpack.oci import Descriptor, LayerInfo
+from cogpack.planning.moved_paths import Listing, listing
 from cogpack.planning.steps import Runner, Steps
 from cogpack.sizes import BLOCK
 from cogpack.text import count_text
@@ -56,6 +57,16 @@ class StepsLayer:
             info = self._kept() or self._make()
         return BaseLayer(self.name, info, self._read, ())
 
+    def run(self, *, held: bool = True) -> LayerInfo:
+        """Run the steps although they were, and keep what they change now. `held`: to what the lock says of it."""
+        with self._lock, self._alone():
+            return self._make(held=held)
+
+    def try_run(self) -> Listing:
+        """Run the steps and list what they change; nothing is kept."""
+        with self._lock, self._alone(), self._ran() as layer:
+            return _listed(layer)
+
     @property
     def _path(self) -> Path:
         return self.runner.kept / self.key.removeprefix("sha256:")
@@ -93,7 +104,8 @@ class StepsLayer:
         finally:
             os.close(lock)
 
-    def _make(self) -> LayerInfo:
+    @contextmanager
+    def _ran(self) -> Iterator[BuiltLayer]:
         from cogpack.planning.run_steps import ran  # with the sandbox, which few projects need
 
         with ran(self.steps, self.runner) as captured:
@@ -103,15 +115,18 @@ class StepsLayer:
                         f"build.run wrote /{entry.path}, where the weight {self._taken[entry.path]} is to lie",
                         next_step="have the command write elsewhere, or leave the weight out of the project",
                     )
-            layer = BuiltLayer(captured.source(self.name, self.steps.key), self._codec)
-            with whole_file(self._path, mode=0o600) as out:
+            yield BuiltLayer(captured.source(self.name, self.steps.key), self._codec)
 
-                def consume(body: Iterable[bytes]) -> None:
-                    for block in body:
-                        self.runner.cancellation.check()
-                        out.write(block)
+    def _make(self, *, held: bool = True) -> LayerInfo:
+        with self._ran() as layer, whole_file(self._path, mode=0o600) as out:
 
-                info = layer.copy_to(consume)
+            def consume(body: Iterable[bytes]) -> None:
+                for block in body:
+                    self.runner.cancellation.check()
+                    out.write(block)
+
+            info = layer.copy_to(consume)
+            if held:
                 self._check(info)
         self.runner.facts.record(self.key, info)
         return info
@@ -121,8 +136,15 @@ class StepsLayer:
             raise MismatchError(
                 f"build.run gave another result than {FILE} records: expected diff ID {self.locked.diff_id}, "
                 f"found {info.diff_id}",
-                next_step="find what the commands fetch that has changed, pin it, and run cogpack lock --run",
+                next_step="find what the commands fetch that has changed, pin it, and run cogpack lock --upgrade-run; "
+                "cogpack lock --check-run tells what moves from run to run",
             )
+
+
+def _listed(layer: BuiltLayer) -> Listing:
+    found: list[Listing] = []
+    layer.copy_to(lambda body: found.append(listing(body, layer.name)), Form.PLAIN)
+    return found[-1]
 
 
 def check_steps(layer: StepsLayer, *, pinned: bool) -> None:
@@ -136,6 +158,11 @@ def check_steps(layer: StepsLayer, *, pinned: bool) -> None:
             "run since it was made",
             next_step=f"run cogpack lock --run and commit {FILE}",
         )
+    check_secrets(layer)
+
+
+def check_secrets(layer: StepsLayer) -> None:
+    """Refuse steps whose secrets nobody gave, before any is run."""
     for step, place in zip(layer.steps.commands, layer.runner.places, strict=True):
         for secret in step.secrets:
             if secret.id not in layer.runner.secrets:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -135,6 +136,55 @@ def test_a_lock_that_does_not_say_what_they_change_is_refused_where_it_is_pinned
     assert "step 1 runs" in ok(project.cogpack("lock", "--run")).err
     done = ok(project.cogpack("build", "--locked", "-o", "../out"))
     assert "step 1 runs" not in done.err  # the cache kept what the lock's run made
+
+
+RANDOM = "head -c 8 /dev/urandom > /etc/made; head -c 8 /dev/urandom > /etc/ssh_host_rsa_key"
+
+
+def test_the_paths_that_move_from_run_to_run_are_told_with_cause_and_advice(stepping: Stepping) -> None:
+    project = stepping(MADE, RANDOM)
+    done = project.cogpack("lock", "--check-run")
+    assert done.code == 3
+    assert done.err.count("step 1 runs") == 2
+    assert "2 paths differ\n  /etc/made: content: " in done.err
+    assert "/etc/ssh_host_rsa_key: content: a key made at random" in done.err
+    assert not (project.root / "cogpack.lock").exists()
+
+
+@pytest.mark.slow
+def test_commands_that_do_the_same_twice_are_told_as_such(stepping: Stepping) -> None:
+    project = stepping(MADE)
+    ok(project.cogpack("lock", "--run"))
+    before = (project.root / "cogpack.lock").read_bytes()
+    done = ok(project.cogpack("lock", "--check-run"))
+    assert "the same in both runs" in done.err
+    assert done.err.count("step 1 runs") == 2
+    assert (project.root / "cogpack.lock").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_upgrade_run_records_another_result_and_tells_both(stepping: Stepping) -> None:
+    project = stepping(MADE, RANDOM)
+    ok(project.cogpack("lock", "--run"))
+    before = (project.root / "cogpack.lock").read_text()
+    done = ok(project.cogpack("lock", "--upgrade-run"))
+    assert "step 1 runs" in done.err
+    (new, told) = re.findall("run: 2 steps: (sha256:[0-9a-f]{64}), before (sha256:[0-9a-f]{64})", done.err)[0]
+    after = (project.root / "cogpack.lock").read_text()
+    assert (told in before, new in after, told in after) == (True, True, False)
+    built = ok(project.cogpack("build", "--locked", "-o", "../out"))
+    assert "step 1 runs" not in built.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("again", [("verify", "--run-steps", "REF"), ("push", "--rebuild", "REF")])
+def test_what_makes_all_anew_runs_them_though_the_cache_has_what_they_made(
+    stepping: Stepping, again: tuple[str, ...]
+) -> None:
+    project = stepping(MADE)
+    ok(project.cogpack("push", project.target()))
+    words = [project.target() if word == "REF" else word for word in again]
+    assert "step 1 runs" in ok(project.cogpack(*words)).err
 
 
 def test_a_command_that_fails_is_named_with_what_it_said(world: World, stepping: Stepping) -> None:
