@@ -65,6 +65,12 @@ def redacted(url: str) -> str:
     return urlunsplit((parts.scheme, netloc, parts.path, "", "")) + ("?..." if parts.query else "")
 
 
+def both_shown(url: str, asked: str) -> str:
+    """Return `url` likewise, with the address that was asked for it where that is another."""
+    shown, other = redacted(url), redacted(asked)
+    return shown if other == shown else f"{shown} (through {other})"
+
+
 def host_of(url: str) -> str:
     """Return the host of an address, in lower case, without port and brackets; empty where there is none."""
     return (urlsplit(url).hostname or "").rstrip(".")

@@ -8,7 +8,7 @@ import httpx
 import msgspec
 
 from cogpack.errors import DeniedError, InputError, UnavailableError
-from cogpack.http.addresses import redacted
+from cogpack.http.addresses import both_shown
 from cogpack.http.sockets import Connection
 from cogpack.http.target import Target
 from cogpack.http.transport import RefusedCertificateError
@@ -38,16 +38,19 @@ class Stream:
     `url`: the address as the caller has it; `asked`: the one that was asked; `shown`: both, as messages have them.
     """
 
-    def __init__(self, answer: httpx.Response, url: str, *, asked: str, shown: str) -> None:
+    def __init__(self, answer: httpx.Response, url: str, *, asked: str) -> None:
         self._answer = answer
         self._asked = asked
-        self.shown = shown
         self.status = answer.status_code
         # Names in lower case; of a name that comes again, the values with commas between (RFC 9110 5.3).
         self.headers: Mapping[str, str] = dict(answer.headers.items())
         self.url = url
         self.redirect = self.headers["location"] if answer.has_redirect_location else None
         """Where it says that it went, of a redirect (RFC 9110 15.4)."""
+
+    @property
+    def shown(self) -> str:
+        return both_shown(self.url, self._asked)
 
     @property
     def received(self) -> int:
@@ -59,7 +62,7 @@ class Stream:
 
         No content coding was asked for; a server that codes nevertheless says so in `content-encoding`.
         """
-        with translated(self._asked, shown=self.shown):
+        with translated(self._asked, named=self.url):
             yield from self._answer.iter_raw()
 
     def abort(self) -> None:
@@ -96,17 +99,20 @@ class Stream:
 
 
 @contextmanager
-def translated(url: str, *, shown: str = "", proxy: str | None = None) -> Iterator[None]:
+def translated(url: str, *, named: str = "", proxy: str | None = None) -> Iterator[None]:
     """Turn the transport's failures into ours: the one place that does.
 
-    `url`: that was asked; `shown`: as messages have it; `proxy`: its address, as it may be shown.
+    `url`: that was asked; `named`: as the caller has it; `proxy`: its address, as it may be shown.
     """
-    shown = shown or redacted(url)
+
+    def shown() -> str:
+        return both_shown(named or url, url)
+
     try:
         yield
     except RefusedCertificateError as error:
         raise InputError(
-            f"{shown}: its certificate, or the one it wants of us, is refused: {error}",
+            f"{shown()}: its certificate, or the one it wants of us, is refused: {error}",
             next_step="put the authority that signed it into the system's store, into a file named by SSL_CERT_FILE, "
             f"or into certs.d/{Target.parse(url).authority}/ca.crt of Docker or podman; a client certificate goes "
             "beside the latter",
@@ -118,13 +124,13 @@ def translated(url: str, *, shown: str = "", proxy: str | None = None) -> Iterat
                 next_step="write them into the proxy's variable, as http://USER:PASSWORD@HOST:PORT",
             ) from error
         raise UnavailableError(
-            f"{shown}: the proxy {proxy} does not lead there: {error}",
+            f"{shown()}: the proxy {proxy} does not lead there: {error}",
             next_step="check HTTPS_PROXY and NO_PROXY, or ask who runs the proxy",
         ) from error
     except httpx.LocalProtocolError as error:
         # h11 quotes the header it refuses, which may be a token.
         text = "a header that HTTP does not allow" if "header" in str(error) else str(error)
-        raise UnavailableError(f"{shown}: {text}", next_step="run it again; if it stays, report it") from None
+        raise UnavailableError(f"{shown()}: {text}", next_step="run it again; if it stays, report it") from None
     except httpx.TransportError as error:
         text = re.sub(r"://[^/@\s]*@", "://", str(error)) or type(error).__name__
         kind = TiredError if isinstance(error, httpx.TimeoutException) else UnavailableError
@@ -136,4 +142,4 @@ def translated(url: str, *, shown: str = "", proxy: str | None = None) -> Iterat
             text = "it does not speak TLS"
             host = Target.parse(url).authority
             advice = f"check the port; a registry without TLS is allowed by --insecure-registry {host}"
-        raise kind(f"{shown}: {text}", next_step=advice) from error
+        raise kind(f"{shown()}: {text}", next_step=advice) from error

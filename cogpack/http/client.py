@@ -182,7 +182,7 @@ class Http:
         try:
             with (
                 self._throttles.turn(Target.parse(asked).authority, lambda: sent.update(authorize())) as turn,
-                RequestTrace(method, asked, self.shown(url), self.clock, self._transport.proxies) as trace,
+                RequestTrace(method, url, asked, self.clock, self._transport.proxies) as trace,
                 closing(self._send(method, url, origin, sent, trace.counted(body), deadlines)) as stream,
             ):
                 trace.answered(stream)
@@ -201,7 +201,6 @@ class Http:
         body: bytes | Iterable[bytes] | None,
         deadlines: Deadlines,
     ) -> Stream:
-        shown = self.shown(url)
         asked, login, headers = self._addressed(url, headers)
         target = Target.parse(asked)
         self._check_plain(target, {**login, **headers})
@@ -218,13 +217,13 @@ class Http:
             sent.update(headers)
         except UnicodeEncodeError:  # its words quote the header, which may be a token
             raise InputError(
-                f"{shown}: a header beyond ASCII",
+                f"{self.shown(url)}: a header beyond ASCII",
                 next_step="correct the token or the name that is sent there",
             ) from None
         request = httpx.Request(method, target.origin, headers=sent, content=body, extensions=extensions)
         proxy = self._transport.proxies.choose(asked)
-        with translated(asked, shown=shown, proxy=proxy.url if proxy else None):
-            return Stream(self._transport.handle_request(request), basic(url)[0], asked=asked, shown=shown)
+        with translated(asked, named=url, proxy=proxy.url if proxy else None):
+            return Stream(self._transport.handle_request(request), basic(url)[0], asked=asked)
 
     def _addressed(self, url: str, headers: Mapping[str, str]) -> tuple[str, Mapping[str, str], Mapping[str, str]]:
         """Return the address that is asked for `url`, the login for it, and what of `headers` may go there."""

@@ -5,19 +5,20 @@ from types import TracebackType
 from typing import Self
 
 from cogpack.errors import CogpackError
+from cogpack.http.addresses import both_shown
 from cogpack.http.answer import Stream
 from cogpack.http.proxies import Proxies
 from cogpack.trace import ALL, TRACE
 
 
 class RequestTrace:
-    """Is open around one request to `url`, which is told as `shown`."""
+    """Is open around one request for `url`, which `asked` is asked for."""
 
-    def __init__(self, method: str, url: str, shown: str, clock: Callable[[], float], proxies: Proxies) -> None:
+    def __init__(self, method: str, url: str, asked: str, clock: Callable[[], float], proxies: Proxies) -> None:
         self._clock = clock
         self._on = TRACE.level >= ALL
-        proxy = proxies.choose(url) if self._on else None
-        self._asked = f"{method} {shown}{f' by {proxy}' if proxy else ''}" if self._on else ""
+        proxy = proxies.choose(asked) if self._on else None
+        self._asked = f"{method} {both_shown(url, asked)}{f' by {proxy}' if proxy else ''}" if self._on else ""
         self._began = clock() if self._on else 0.0
         self._sent = 0
         self._stream: Stream | None = None

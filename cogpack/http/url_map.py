@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.http.addresses import Trust, redacted
+from cogpack.http.addresses import Trust, both_shown
 from cogpack.http.target import Target
 
 VARIABLE = "COGPACK_URL_MAP"
@@ -117,8 +117,7 @@ class UrlMap(msgspec.Struct, frozen=True):
 
     def shown(self, url: str) -> str:
         """Return `url` as it may be shown, with the address that is asked for it where that is another."""
-        asked = self.find(url)
-        return redacted(url) if asked is None else f"{redacted(url)} (through {redacted(asked)})"
+        return both_shown(url, self.of(url))
 
 
 NO_MAP = UrlMap()
