@@ -26,9 +26,12 @@ KEPT = {
     "inspect": ("test_what_was_pushed_of_an_unread_project_can_be_read",),
     "diff": ("test_an_image_is_compared_with_what_the_project_would_become",),
     "pull": ("test_what_was_pushed_of_an_unread_project_can_be_read",),
+    "exec": ("test_the_status_and_both_streams_are_the_commands_own",),
     "copy": ("test_what_was_pushed_of_an_unread_project_can_be_read",),
 }
-FILES = [f"tests/heart/{name}.py" for name in ("test_unread_project", "test_life_of_an_image", "test_diff")]
+FILES = [
+    f"tests/heart/{name}.py" for name in ("test_unread_project", "test_life_of_an_image", "test_diff", "test_exec")
+]
 NO_PROJECT = {"auth", "cache", "completion", "doctor", "help", "login", "logout", "registry", "version"}
 """Verbs that know of neither project nor image."""
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.programs_base import programs_base
 from support.wheels import make_wheel
 from support.world import Project, Template, World, noise, ok
 
@@ -18,6 +19,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
 def world(template: Template, tmp_path: Path) -> Iterator[World]:
     with template.world(tmp_path) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The tar of a base that has programs."""
+    return programs_base(tmp_path_factory.mktemp("programs"))
 
 
 @pytest.fixture(scope="session")

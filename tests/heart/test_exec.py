@@ -4,13 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from support.programs_base import programs_base
 from support.world import Project, World, ok, push_image
-
-
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return programs_base(tmp_path_factory.mktemp("programs"))
 
 
 @pytest.fixture
@@ -43,6 +37,7 @@ def test_what_is_written_in_the_project_stays_and_nothing_else_does(project: Pro
     )
 
 
+@pytest.mark.slow
 def test_the_files_are_laid_once(world: World, project: Project) -> None:
     assert "unpacked" in ok(project.cogpack("exec", "true")).err
     project.write("predict.py", (project.root / "predict.py").read_text() + "\n# changed\n")
@@ -50,6 +45,7 @@ def test_the_files_are_laid_once(world: World, project: Project) -> None:
     assert [path.name[0] for path in (world.directory / "cache/trees").iterdir()] != ["."]
 
 
+@pytest.mark.slow
 def test_the_model_is_described_there_as_in_the_image(project: Project) -> None:
     """The server reads it, and the project is not written for it."""
     assert ok(project.cogpack("exec", "cat", ".cog/openapi_schema.json")).out == (
@@ -97,6 +93,7 @@ def test_where_nothing_hides_this_machines_files_a_strangers_image_wants_the_wor
     assert not (project.root / "lost").exists()
 
 
+@pytest.mark.slow
 def test_options_behind_the_command_are_its_own(project: Project) -> None:
     assert ok(project.cogpack("exec", "cat", "--", "requirements.txt")).out == "--no-index\n"
     done = project.cogpack("exec", "--json", "true")

@@ -8,17 +8,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from support.programs_base import programs_base
 from support.world import Project, World, install_docker, noise, ok, push_image, tar_files
 
 Stepping: TypeAlias = Callable[..., Project]
 
 WEIGHT = noise(1_500_000)
-
-
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return programs_base(tmp_path_factory.mktemp("programs"))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +285,12 @@ def push_base(registry: str) -> None:
     push_image(registry, "base/python:v1", [out.getvalue()])
 
 
+@lru_cache(maxsize=4)
+def _gzipped(data: bytes) -> bytes:
+    """A base with programs takes half a second, and is pushed by many tests."""
+    return gzip.compress(data, mtime=0)
+
+
 def push_image(registry: str, name: str, tars: Sequence[bytes], *, environment: Sequence[str] = (), **more: str) -> str:
     """An image of plain tars, its layers compressed, pushed without any code of ours; its digest.
 
@@ -311,7 +318,7 @@ def push_image(registry: str, name: str, tars: Sequence[bytes], *, environment: 
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "config": send(json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json"),
-            "layers": [send(gzip.compress(data, mtime=0), layer) for data in tars],
+            "layers": [send(_gzipped(data), layer) for data in tars],
         }
         body = json.dumps(manifest).encode()
         answer = client.put(f"manifests/{tag}", content=body, headers={"Content-Type": MANIFEST})
