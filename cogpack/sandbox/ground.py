@@ -7,7 +7,7 @@ directories that were opened without following links. So no archive reaches anyt
 import os
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from cogpack.errors import InputError
 from cogpack.progress import Cancellation
@@ -23,8 +23,15 @@ _ENTRIES = 2_000_000
 """Of all layers together: twenty times those of a large image."""
 _MAX_ID = 2**32 - 2
 """The next one means "leave it" to chown(2)."""
-_BATCH = 128
-"""Files that a thread writes before it takes more."""
+_LARGE = 1024 * 1024
+"""Bytes of a file from which on hashing and writing take longer than all else, and other threads go on meanwhile."""
+
+
+class _Waiting(NamedTuple):
+    above: str
+    name: str
+    one: Laid
+    write: Callable[[int], object]
 
 
 class Ground:
@@ -39,7 +46,7 @@ class Ground:
         self._cancellation = cancellation
         self._root = Laid(kind="directory", mode=0o755)
         self._directories = Directories(root)
-        self._waiting: dict[str, tuple[str, str, Laid, Callable[[int], object]]] = {}
+        self._waiting: dict[str, _Waiting] = {}
         self._own: set[str] = set()
         self._entries = 0
 
@@ -64,7 +71,7 @@ class Ground:
     def file(self, path: str, one: Laid, write: Callable[[int], object]) -> None:
         """Lay a file that `write` fills, in some thread and some time."""
         above, name = self._put(path, one)
-        self._waiting[joined(above, name)] = (above, name, one, write)
+        self._waiting[joined(above, name)] = _Waiting(above, name, one, write)
 
     def file_now(self, path: str, one: Laid, write: Callable[[int], object]) -> None:
         """Lay a file that can only be read now."""
@@ -86,7 +93,7 @@ class Ground:
             raise self._refused(path, f"a hard link to {target!a}, in whose place it is")
         self._put(path, one)
         if source in self._waiting:
-            self._waiting[real] = (above, name, one, self._waiting[source][3])
+            self._waiting[real] = _Waiting(above, name, one, self._waiting[source].write)
         elif one.kind != "device":
             self._link((source_above, source_name), (above, name))
             if attributes is not None and one.kind == "file" and attributes != (one.mode, one.uid, one.gid):
@@ -114,16 +121,19 @@ class Ground:
         """Write the files that wait: each once, then its other names."""
         first: dict[int, tuple[str, str]] = {}
         others: list[tuple[tuple[str, str], tuple[str, str]]] = []
-        batches: dict[str, list[list[tuple[str, Laid, Callable[[int], object]]]]] = {}
-        for above, name, one, write in self._waiting.values():
-            if first.setdefault(id(one), (above, name)) != (above, name):
-                others.append((first[id(one)], (above, name)))
-                continue
-            mine = batches.setdefault(above, [[]])
-            if len(mine[-1]) == _BATCH:
-                mine.append([])
-            mine[-1].append((name, one, write))
-        work = [(above, batch) for above, mine in batches.items() for batch in mine]
+        small: dict[str, list[_Waiting]] = {}
+        large: list[_Waiting] = []
+        for waiting in self._waiting.values():
+            here = waiting.above, waiting.name
+            if (there := first.setdefault(id(waiting.one), here)) != here:
+                others.append((there, here))
+            elif waiting.one.size < _LARGE:
+                small.setdefault(waiting.above, []).append(waiting)
+            else:
+                large.append(waiting)
+        large.sort(key=lambda waiting: -waiting.one.size)
+        # Of small files one thread writes as many as several: what they cost is Python's own time.
+        work = [list(small.values()), *([[waiting]] for waiting in large)]
         each(self._write, work, jobs=self._jobs, name="lay", cancellation=self._cancellation)
         for source, target in others:
             self._link(source, target)
@@ -263,13 +273,14 @@ class Ground:
         one = parent.children.get(name) if parent is not None else None
         return one.target if one is not None and one.kind == "symlink" else None
 
-    def _write(self, work: tuple[str, Sequence[tuple[str, Laid, Callable[[int], object]]]]) -> None:
-        above, files = work
+    def _write(self, work: Sequence[Sequence[_Waiting]]) -> None:
+        """Write files, directory by directory."""
         with Directories(self._path) as directories:
-            directory = directories.open(above)
-            for name, one, write in files:
-                self._cancellation.check()
-                create(directory, name, one, write, owned=self._owned, extra=self._extra)
+            for files in work:
+                directory = directories.open(files[0].above)
+                for file in files:
+                    self._cancellation.check()
+                    create(directory, file.name, file.one, file.write, owned=self._owned, extra=self._extra)
 
     def _link(self, source: tuple[str, str], target: tuple[str, str]) -> None:
         there, here = self._directories.both(source[0], target[0])
