@@ -172,6 +172,14 @@ def test_of_names_that_were_one_file_the_smallest_stays(tmp_path: Path) -> None:
     assert told(captured) == [("File", "b"), ("File", "c")]
 
 
+def test_two_equal_files_that_are_made_one_are_written(tmp_path: Path) -> None:
+    def change(tree: Tree) -> None:
+        (tree.root / "b").unlink()
+        os.link(tree.root / "a", tree.root / "b")
+
+    assert told(changed(tmp_path, [file("a"), file("b")], change)) == [("File", "a"), ("HardLink", "b")]
+
+
 def test_kinds_that_layers_have_no_word_for_are_dropped_and_hide_what_was_there(tmp_path: Path) -> None:
     def change(tree: Tree) -> None:
         (tree.root / "a").unlink()

@@ -69,7 +69,7 @@ actions = st.tuples(
     st.sampled_from(
         [
             *("write", "append", "chmod", "chown", "unlink", "rmtree", "mkdir", "rename", "symlink", "link", "fifo"),
-            *("touch", "same", "swap"),
+            *("touch", "same", "swap", "merge"),
         ]
     ),
     st.integers(0, 1000),
@@ -127,6 +127,10 @@ def act(tree: Tree, action: tuple[str, int, str, int, bytes, int]) -> None:
                     tree.owners.record(beside.lstat(), *given_to, birth=birth_of(-100, str(beside)))
                 beside.chmod(before.st_mode)
                 beside.replace(old)
+            case "merge" if not old.is_symlink() and (new.is_file() or new.is_symlink()):  # one file instead of two
+                os.link(old, tree.root / "beside")
+                (tree.root / "beside").replace(new)
+                (tree.root / "beside").unlink()
             case "swap":
                 old.rename(tree.root / "beside")
                 new.rename(old)
