@@ -8,7 +8,7 @@ import msgspec
 _KERNEL, _TEMPORARY, _RUNNING = "the kernel's", "temporary", "of the running system"
 _CACHE, _LOG, _BACKUP, _LOCK = "a cache", "a log", "a backup", "a lock"
 
-_BELOW = {
+BELOW = {
     "dev": _KERNEL,
     "proc": _KERNEL,
     "sys": _KERNEL,
@@ -18,7 +18,7 @@ _BELOW = {
 }
 """Directories that stay, and what is in them goes."""
 
-_WHOLE = {
+WHOLE = {
     "root/.cache/pip": _CACHE,
     "root/.cache/uv": _CACHE,
     "var/cache/apt": _CACHE,
@@ -48,7 +48,7 @@ _WHOLE = {
 }
 """Files, and directories with all in them."""
 
-_LONGEST = max(path.count("/") for path in (*_BELOW, *_WHOLE))
+_LONGEST = max(path.count("/") for path in (*BELOW, *WHOLE))
 
 
 class Dropped(msgspec.Struct, frozen=True):
@@ -71,8 +71,8 @@ class Rules:
         it."""
         if self._is_kept(path):
             return None
-        if path in _BELOW and not laid:  # made for the run
-            return path, _BELOW[path]
+        if path in BELOW and not laid:  # made for the run
+            return path, BELOW[path]
         return next(self._rules(path), None)
 
     @staticmethod
@@ -80,10 +80,10 @@ class Rules:
         parts = path.split("/", _LONGEST + 1)
         for count in range(1, len(parts) + 1):
             above = "/".join(parts[:count])
-            if above in _WHOLE:
-                yield above, _WHOLE[above]
-            elif above in _BELOW and above != path:
-                yield above, _BELOW[above]
+            if above in WHOLE:
+                yield above, WHOLE[above]
+            elif above in BELOW and above != path:
+                yield above, BELOW[above]
 
     def _is_kept(self, path: str) -> bool:
         return bool(self._keep) and any(path == kept or path.startswith(f"{kept}/") for kept in self._keep)

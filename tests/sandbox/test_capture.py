@@ -1,6 +1,7 @@
 """What a layer of changes holds, and what it does not."""
 
 import os
+import re
 import socket
 import stat
 import struct
@@ -16,6 +17,7 @@ from cogpack.layers import tar
 from cogpack.layers.entry import Directory, Entry, Fifo, File, HardLink, Symlink, Whiteout
 from cogpack.sandbox.capture import Captured, capture
 from cogpack.sandbox.directories import remove_tree
+from cogpack.sandbox.dropped import BELOW, WHOLE
 from cogpack.sandbox.laid import CAPABILITY, Tree
 from cogpack.sandbox.owners import birth_of
 from cogpack.sandbox.snapshot import Snapshot
@@ -231,6 +233,15 @@ def test_temporary_files_caches_logs_and_locks_are_dropped_and_told(tmp_path: Pa
         *("etc", "root", "root/.cache", "root/.cache/huggingface", "srv", "srv/tmp", "var", "var/cache", "var/lib"),
         *("var/lib/apt", "var/lib/dpkg", "var/log"),
     ]
+
+
+def test_the_page_of_what_is_captured_names_all_that_is_dropped() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "captured.md").read_text()
+    named = {}
+    for line in page.partition("| not captured |")[2].splitlines()[1:]:
+        if line.startswith("|"):
+            named |= dict.fromkeys(re.findall(r"`/([^`]+)`", line), line.rsplit("|", 2)[1].strip())
+    assert named == {**BELOW, **WHOLE}
 
 
 def test_a_path_is_kept_by_naming_it(tmp_path: Path) -> None:

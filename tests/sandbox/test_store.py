@@ -54,7 +54,10 @@ def cache(tmp_path: Path) -> Iterator[Cache]:
 
 def seen(root: Path) -> dict[str, tuple[int, bytes]]:
     return {
-        str(path.relative_to(root)): (path.lstat().st_mode, path.read_bytes() if path.is_file() else b"")
+        str(path.relative_to(root)): (
+            path.lstat().st_mode,
+            path.read_bytes() if path.is_file() and os.access(path, os.R_OK) else b"",
+        )
         for path in root.rglob("*")
     }
 
