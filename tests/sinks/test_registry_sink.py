@@ -235,12 +235,12 @@ def test_a_layer_that_the_registry_lacks_is_said_to_be_built_while_it_is_made(
 ) -> None:
     """What it comes out as was known, so that the registry was asked; making it may take long before its first byte."""
     progress, during = Verbs(), list[list[str]]()
-    (told,) = [file_layer(*LAYERS[1], Gzip())]
+    told = file_layer(*LAYERS[1], Gzip())
 
     class Slow(FilesSource):
         def entries(self) -> Iterable[Entry]:
             during.append([verb for task in progress.tasks if task.name == self.name for verb in task.verbs])
-            return told._source.entries()
+            return told.source.entries()
 
     source = Slow(told.name, [generated(path, data) for path, data in LAYERS[1][1].items()])
     layer = BuiltLayer(source, Gzip())
