@@ -150,8 +150,8 @@ def _images(top: Grammar) -> None:
         "diff", "Tell what differs in two images, or an image and the project.", difference.diff,
         example=f"cogpack diff {_PUSHED} .",
     )  # fmt: skip
-    diff.add_argument("before", metavar="A", help=f"{STORED}; or a dot, the project")
-    diff.add_argument("after", metavar="REF|DIR", help="the same: what is told is what it has otherwise")
+    diff.add_argument("before", metavar="A|DIR", help=f"{STORED}; or a dot, the project")
+    diff.add_argument("after", metavar="B|DIR", help="the same")
     diff.add_argument("--files", action="store_true", help="read the layers that differ, and list files [if small]")
     diff.add_argument("--exit-code", action="store_true", help="end with 3 where something differs")
     which_image(diff)
