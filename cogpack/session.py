@@ -187,8 +187,11 @@ class Session:
 
         return Servers(self.http, self.environment)
 
-    def repository(self, reference: Reference, *, push: bool = False) -> Repository:
-        """Return a repository to push to or to look at what was pushed, or to pull from, with its mirrors."""
+    def repository(self, reference: Reference, *, push: bool = False, patient: bool = True) -> Repository:
+        """Return a repository to push to or to look at what was pushed, or to pull from, with its mirrors.
+
+        `patient`: failures are waited for; who can do without its blobs does not.
+        """
         if push:
             actions = ("pull", "push")
             return Repository(self.http, reference, self.credentials, actions=actions, tokens=self.tokens)
@@ -199,7 +202,7 @@ class Session:
             )
             for mirror in self._mirrors.of(reference)
         ]
-        return Repository(self.http, reference, self.credentials, tokens=self.tokens, mirrors=mirrors)
+        return Repository(self.http, reference, self.credentials, tokens=self.tokens, mirrors=mirrors, patient=patient)
 
     def images(self, reference: Reference, *, push: bool = False) -> RegistryImages:
         """The images of a repository, opened likewise."""

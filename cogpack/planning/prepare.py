@@ -138,15 +138,14 @@ def plan_image(
     session: Session, project: Project, lock: Lock, described: Described, fingerprints: Fingerprints
 ) -> tuple[Plan, Gathered]:
     """Plan the image that the lock makes of the project, by the rules of its format."""
-    decisions = lock.platforms[project.config.pack.platform]
     gathered = gather(session, project, lock)
     plan = make_plan(
         project.config,
-        decisions,
+        lock.platforms[project.config.pack.platform],
         session.formats[lock.format],
         described,
         [file for file in project.files() if not project.is_weight(file)],
         gathered,
-        suppliers(session, project, decisions, fingerprints),
+        suppliers(session, project, lock, fingerprints),
     )
     return plan, gathered

@@ -12,7 +12,7 @@ import msgspec
 from cogpack.config import Config, Isolation, RunStep
 from cogpack.digest import Digest, sha256
 from cogpack.images.assemble import BaseImage, environment_of
-from cogpack.layers.built import BaseLayer, BuiltLayer
+from cogpack.layers.built import BaseLayer, BlobSource, BuiltLayer
 from cogpack.layers.facts import Facts
 from cogpack.layers.tar import EPOCH
 from cogpack.oci import encode
@@ -79,13 +79,21 @@ def make_steps(
     return Steps(commands=tuple(commands), seen=tuple(seen), environment=found, directory=directory, python=python)
 
 
+class Home(msgspec.Struct, frozen=True):
+    """Is a repository that may have a layer which was recorded elsewhere: `image` of cog.yaml."""
+
+    name: str
+    read: BlobSource
+
+
 class Runner(msgspec.Struct, frozen=True, kw_only=True):
     """Has what running steps takes.
 
     `kept`: where blobs are kept; `scratch`: where trees are laid; `used`: is told of what is looked for there.
-    `secrets`: what they are, by id; `places`: where each step is written. Of this machine's network, which names no
-    layer: `proxies`, variables; `mirrors` of Debian's addresses; `authorities`, the file of them that its programs use,
-    since whoever reads along there is one.
+    `secrets`: what they are, by id; `places`: where each step is written; `home`: None where none is named.
+
+    Of this machine's network, which names no layer: `proxies`, variables; `mirrors` of Debian's addresses;
+    `authorities`, the file of them that its programs use, since whoever reads along there is one.
     """
 
     kept: Path
@@ -94,6 +102,7 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
     isolation: Isolation
     secrets: Mapping[str, bytes]
     places: Sequence[str]
+    home: Home | None
     proxies: Mapping[str, str]
     mirrors: Mapping[str, str]
     authorities: Path | None

@@ -7,17 +7,38 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cogpack.disk import open_file, whole_file, writing
-from cogpack.errors import InputError, MismatchError
+import msgspec
+
+from cogpack.digest import DiffID
+from cogpack.disk import DiskError, open_file, whole_file, writing
+from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.layers.built import BaseLayer, BuiltLayer, layer_key
 from cogpack.layers.compression import Codec
-from cogpack.layers.layer import Consume, Form
-from cogpack.lockfile import FILE, LockedSteps
+from cogpack.layers.layer import Body, Consume, Form
+from cogpack.lockfile import FILE, LockedSteps, Results
 from cogpack.oci import Descriptor, LayerInfo
-from cogpack.planning.moved_paths import Listing, listing
+from cogpack.planning.moved_paths import Listing, listing, moved_paths, told
 from cogpack.planning.steps import Runner, Steps
 from cogpack.sizes import BLOCK
 from cogpack.text import count_text
+
+_FIRST = 5
+"""Paths that are named of a result that is another one than was recorded."""
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """Is what the lock says of layers of steps: what one is, and which blobs have come of layers."""
+
+    steps: LockedSteps | None
+    results: Results
+
+    def of(self, steps: Steps) -> LockedSteps | None:
+        return self.steps if self.steps is not None and self.steps.key == steps.key else None
+
+    def blob(self, key: str) -> LayerInfo | None:
+        """Tell the blob of what is recorded, under the `key` of its layer; None where the lock has it not."""
+        found = next((one.info for one in self.results.layers if one.key == key), None)
+        return found if found and self.steps and found.diff_id == self.steps.diff_id else None
 
 
 class StepsLayer:
@@ -32,14 +53,15 @@ class StepsLayer:
     ratio = None
 
     def __init__(
-        self, steps: Steps, codec: Codec, locked: LockedSteps | None, taken: Mapping[str, str], runner: Runner
+        self, steps: Steps, codec: Codec, recorded: Recorded, taken: Mapping[str, str], runner: Runner
     ) -> None:
         """`taken`: paths that no step may write, and the weights that lie there."""
         self.steps = steps
         self.name = steps.name
         self.key = layer_key(steps.key, codec)
-        self.locked = locked if locked is not None and locked.key == steps.key else None
+        self.locked = recorded.of(steps)
         """What the lock says of just these steps."""
+        self._stored = recorded.blob(self.key) if self.locked else None
         self._codec = codec
         self._taken = taken
         self.runner = runner
@@ -52,9 +74,9 @@ class StepsLayer:
         return self.blob().copy_to(consume, form)
 
     def blob(self) -> BaseLayer:
-        """Give what steps changed as the cache keeps it; they are run if it doesn't."""
+        """Give what steps changed as the cache or the image's own repository keeps it; else they are run."""
         with self._lock, self._alone():
-            info = self._kept() or self._make()
+            info = self._kept() or self._fetched() or self._make()
         return BaseLayer(self.name, info, self._read, ())
 
     def run(self, *, held: bool = True) -> LayerInfo:
@@ -81,6 +103,33 @@ class StepsLayer:
             if self._path.stat().st_size == info.descriptor.size:
                 return info
         return None
+
+    def _fetched(self) -> LayerInfo | None:
+        """Fetch what the lock records from the image's own repository, into the cache; None where that can't be had."""
+        home, info = self.runner.home, self._stored
+        if home is None or info is None:
+            return None
+        task = self.runner.progress.task(f"{self.name}, recorded", info.descriptor.size, "fetch")
+
+        def read(descriptor: Descriptor) -> Iterator[bytes]:
+            for block in home.read(descriptor):
+                task.advance(len(block))
+                out.write(block)
+                yield block
+
+        try:
+            with whole_file(self._path, mode=0o600) as out:
+                BaseLayer(self.name, info, read, ()).copy_to(_read_all, Form.PLAIN)
+        except DiskError:
+            raise
+        except CogpackError as error:
+            task.done("")
+            self.runner.progress.summary(f"{self.name}: what {FILE} records is not to be had: {error.message}")
+            return None
+        task.done("fetched")
+        self.runner.progress.summary(f"{self.name}: taken from {home.name}, as {FILE} records it")
+        self.runner.facts.record(self.key, info)
+        return info
 
     def _read(self, descriptor: Descriptor) -> Iterator[bytes]:  # noqa: ARG002 - which has the name of its key
         with open_file(self._path) as file:
@@ -126,22 +175,39 @@ class StepsLayer:
                     out.write(block)
 
             info = layer.copy_to(consume)
-            if held:
-                self._check(info)
+            if held and self.locked is not None and info.diff_id != self.locked.diff_id:
+                raise self._contradicted(self.locked.diff_id, info.diff_id, layer)
         self.runner.facts.record(self.key, info)
         return info
 
-    def _check(self, info: LayerInfo) -> None:
-        if self.locked is not None and info.diff_id != self.locked.diff_id:
-            raise MismatchError(
-                f"build.run gave another result than {FILE} records: expected diff ID {self.locked.diff_id}, "
-                f"found {info.diff_id}",
-                next_step="find what the commands fetch that has changed, pin it, and run cogpack lock --upgrade-run; "
-                "cogpack lock --check-run tells what moves from run to run",
-            )
+    def _contradicted(self, expected: DiffID, found: DiffID, layer: BuiltLayer) -> MismatchError:
+        return MismatchError(
+            f"build.run gave another result than {FILE} records: expected diff ID {expected}, found {found}; "
+            f"{self._differences(layer)}",
+            next_step="find what the commands fetch that has changed, pin it, and run cogpack lock --upgrade-run; "
+            "cogpack lock --check-run tells what moves from run to run",
+        )
+
+    def _differences(self, layer: BuiltLayer) -> str:
+        """Name the first paths that `layer` has otherwise than what was recorded, and say where that is."""
+        home, asked = self.runner.home, ["the cache"]
+        places = [("the cache", info, self._read)] if (info := self._kept()) else []
+        if home is not None and self._stored is not None:
+            places.append((home.name, self._stored, home.read))
+            asked.append(home.name)
+        for name, recorded, read in places:
+            with suppress(CogpackError):
+                moved = moved_paths(_listed(BaseLayer(self.name, recorded, read, ())), _listed(layer))
+                return f"first as recorded, which {name} has, second as run now:\n{told(moved, _FIRST)}"
+        return f"what was recorded is not in {' or '.join(asked)}, so that no paths can be named"
 
 
-def _listed(layer: BuiltLayer) -> Listing:
+def _read_all(body: Body) -> None:
+    for _ in body:
+        pass
+
+
+def _listed(layer: BuiltLayer | BaseLayer) -> Listing:
     found: list[Listing] = []
     layer.copy_to(lambda body: found.append(listing(body, layer.name)), Form.PLAIN)
     return found[-1]

@@ -2,16 +2,18 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property, partial
 
 from cogpack.artifacts import Input
 from cogpack.config import Config
+from cogpack.errors import InputError
 from cogpack.http.authorities import bundle
 from cogpack.layers.files import Placed, drain
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.probe import PROFILE, probe_local
-from cogpack.lockfile import Decisions, LockedWheel
+from cogpack.lockfile import Decisions, Lock, LockedWheel
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
 from cogpack.locking.clashes import wheel_artifact
 from cogpack.locking.maintainer_scripts import deb_artifact
@@ -19,8 +21,9 @@ from cogpack.locking.requirements import indexes_of
 from cogpack.oci import Descriptor, Platform
 from cogpack.planning.base_layers import BaseSupply
 from cogpack.planning.plan import Suppliers
-from cogpack.planning.steps import Runner, step_places
-from cogpack.planning.steps_layer import StepsLayer
+from cogpack.planning.steps import Home, Runner, step_places
+from cogpack.planning.steps_layer import Recorded, StepsLayer
+from cogpack.planning.targets import is_bare, push_reference
 from cogpack.project import Project, ProjectFile
 from cogpack.reference import Reference
 from cogpack.resolve.debs import DebianMirror, deb_urls
@@ -31,8 +34,10 @@ from cogpack.session import Session
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
 
 
-def suppliers(session: Session, project: Project, decisions: Decisions, fingerprints: Fingerprints) -> Suppliers:
+def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fingerprints) -> Suppliers:
     """Say how the contents of a project's layers are had; `fingerprints`: of its files."""
+
+    decisions = lock.platforms[project.config.pack.platform]
 
     def local(file: ProjectFile) -> Fingerprinted:
         return fingerprints.of(project.root / file.path)
@@ -51,6 +56,7 @@ def suppliers(session: Session, project: Project, decisions: Decisions, fingerpr
         isolation=session.settings.isolation or project.config.pack.isolation,
         secrets=session.settings.secrets,
         places=step_places(project.config),
+        home=_home(session, project),
         proxies={name: value for name, value in session.environment.items() if name.lower() in _PROXIES},
         mirrors=mirror.replacements(session.http.url_map.of),
         authorities=bundle(session.environment),
@@ -69,7 +75,9 @@ def suppliers(session: Session, project: Project, decisions: Decisions, fingerpr
             cancellation=session.cancellation,
         ),
         wheel=wheels.input,
-        steps=lambda steps, codec, taken: StepsLayer(steps, codec, decisions.steps, taken, runner),
+        steps=lambda steps, codec, taken: StepsLayer(
+            steps, codec, Recorded(decisions.steps, lock.results), taken, runner
+        ),
         file=local,
         part=fingerprints.when_read,
         probe=lambda content, header: int(
@@ -134,6 +142,15 @@ class _Wheels:
         )
 
 
-def _blob(session: Session, reference: Reference, descriptor: Descriptor) -> Iterator[bytes]:
-    with session.repository(reference).blob(descriptor) as blocks:
+def _blob(session: Session, reference: Reference, descriptor: Descriptor, *, patient: bool = True) -> Iterator[bytes]:
+    with session.repository(reference, patient=patient).blob(descriptor) as blocks:
         yield from blocks
+
+
+def _home(session: Session, project: Project) -> Home | None:
+    if project.config.image:
+        with suppress(InputError):  # which who needs the name is told
+            reference = push_reference(None, project)
+            if not is_bare(reference):
+                return Home(reference.name, partial(_blob, session, reference, patient=False))
+    return None

@@ -33,6 +33,7 @@ def stepping(world: World, programs: bytes) -> Stepping:
     return make
 
 
+RANDOM = "head -c 8 /dev/urandom > /etc/made; head -c 8 /dev/urandom > /etc/ssh_host_rsa_key"
 MADE = 'echo made > /etc/made; echo "step 1 runs"'
 
 
@@ -117,7 +118,60 @@ def test_another_result_than_the_lock_records_is_exit_3_and_pushes_nothing(world
     done = project.cogpack("push", project.target(), "--cache-dir", "../other")
     assert done.code == 3
     assert "build.run" in done.err or "run: 1 step" in done.err
+    assert "what was recorded is not in the cache, so that no paths can be named" in done.err
     assert not world.has("me/model", "v1")
+
+
+def test_a_result_that_contradicts_the_lock_names_the_paths(stepping: Stepping) -> None:
+    project = stepping(MADE, RANDOM)
+    ok(project.cogpack("build", "-o", "../out"))
+    before = (project.root / "cogpack.lock").read_bytes()
+    done = project.cogpack("build", "-o", "../again", "--rebuild")
+    assert done.code == 3
+    assert "first as recorded, which the cache has, second as run now:\n  /etc/made: content: " in done.err
+    assert "lock --upgrade-run" in done.err
+    assert (project.root / "cogpack.lock").read_bytes() == before
+    assert "step 1 runs" not in ok(project.cogpack("build", "-o", "../out")).err  # the cache still has it
+
+
+def at_home(project: Project, name: str) -> Project:
+    text = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", f"{text}image: {project.world.registry}/{name}\n")
+    return project
+
+
+@pytest.mark.slow
+def test_elsewhere_the_recorded_layer_is_taken_from_the_images_own_repository(
+    world: World, stepping: Stepping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = at_home(stepping(MADE, RANDOM), "me/model")
+    first = ok(project.cogpack("push"))
+    done = ok(project.cogpack("build", "--locked", "-o", "../out", "--cache-dir", "../second"))
+    assert "step 1 runs" not in done.err
+    assert "run: 2 steps: taken from " in done.err
+    assert done.digest == first.digest
+    pushed = ok(project.cogpack("push", "--locked", f"{world.registry}/else/model:v1", "--cache-dir", "../third"))
+    assert (pushed.digest, "step 1 runs" in pushed.err) == (first.digest, False)
+    loaded = install_docker(world.directory, monkeypatch)
+    assert "step 1 runs" not in ok(project.cogpack("load", "--locked", "--cache-dir", "../fourth")).err
+    assert len(archive_files(loaded())["etc/made"]) == 8
+    contradicted = project.cogpack("verify", "--run-steps", project.target("latest"), "--cache-dir", "../fifth")
+    assert contradicted.code == 3
+    assert "me/model has, second as run now:\n  /etc/made: content: " in contradicted.err
+
+
+@pytest.mark.slow
+def test_a_recorded_layer_that_is_not_to_be_had_is_made_again(world: World, stepping: Stepping) -> None:
+    project = at_home(stepping(MADE), "nobody/here")
+    first = ok(project.cogpack("push", project.target()))
+    done = ok(project.cogpack("build", "--locked", "-o", "../out", "--cache-dir", "../second"))
+    assert "what cogpack.lock records is not to be had: " in done.err
+    assert "step 1 runs" in done.err
+    assert done.digest == first.digest
+    text = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", text.replace(f"image: {world.registry}/", "image: localhost:1/"))
+    done = ok(project.cogpack("build", "-o", "../out2", "--cache-dir", "../third"))
+    assert "step 1 runs" in done.err
 
 
 def test_a_lock_that_does_not_say_what_they_change_is_refused_where_it_is_pinned(stepping: Stepping) -> None:
@@ -130,9 +184,6 @@ def test_a_lock_that_does_not_say_what_they_change_is_refused_where_it_is_pinned
     assert "step 1 runs" in ok(project.cogpack("lock", "--run")).err
     done = ok(project.cogpack("build", "--locked", "-o", "../out"))
     assert "step 1 runs" not in done.err  # the cache kept what the lock's run made
-
-
-RANDOM = "head -c 8 /dev/urandom > /etc/made; head -c 8 /dev/urandom > /etc/ssh_host_rsa_key"
 
 
 def test_the_paths_that_move_from_run_to_run_are_told_with_cause_and_advice(stepping: Stepping) -> None:
