@@ -210,7 +210,8 @@ def tar_files(data: bytes) -> dict[str, bytes | str]:
 _LEAKS = (
     *("CI", "SOURCE_DATE_EPOCH", "XDG_CACHE_HOME", "GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"),
     *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_INDEX_URL", "PIP_FIND_LINKS"),
-    *("COGPACK_REGISTRY_MIRROR", "COGPACK_CONFIG", "COGPACK_LOG", "DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "GITLAB_CI"),
+    *("COGPACK_REGISTRY_MIRROR", "COGPACK_URL_MAP", "COGPACK_CONFIG", "COGPACK_LOG"),
+    *("DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "GITLAB_CI"),
 )
 """What the environment of the tests may have and would change the ways of a command."""
 
