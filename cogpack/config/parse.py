@@ -26,8 +26,8 @@ _BUILD = (
     *("run", "pre_install", "cuda", "cudnn", "sdk_version"),
 )
 _PACK = (
-    *("base", "platform", "compression", "debian_mirror", "exclude_newer", "clashes", "git", "isolation", "notes"),
-    "weights",
+    *("base", "platform", "compression", "debian_mirror", "exclude_newer", "clashes", "git", "isolation", "network"),
+    *("notes", "weights"),
 )
 
 _PLATFORMS: Mapping[str, Arch] = {arch: arch for arch in get_args(Arch)}
@@ -276,6 +276,7 @@ def _pack(value: Value) -> PackOptions:
         clashes=_choice(fields["clashes"], _CLASHES) if "clashes" in fields else default.clashes,
         notes=_notes(fields["notes"]) if "notes" in fields else default.notes,
         git=fields["git"].boolean() if "git" in fields else default.git,
+        network=fields["network"].boolean() if "network" in fields else default.network,
         isolation=_choice(fields["isolation"], _ISOLATIONS) if "isolation" in fields else default.isolation,
         weights=_pack_weights(fields["weights"]) if "weights" in fields else default.weights,
     )

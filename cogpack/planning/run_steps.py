@@ -70,7 +70,8 @@ def _run_all(steps: Steps, runner: Runner, tree: Tree, rung: Rung) -> None:
     for number, step in enumerate([names, *steps.commands]):
         files = [standins.File(_AUTHORITIES, runner.authorities.read_bytes())] if runner.authorities else []
         files += [standins.File(one.target.strip("/"), runner.secrets[one.id], 0o400) for one in step.secrets]
-        with Guest(tree.root, rung, owners=tree.owners, standins=[*standins.DEBIAN, *files]) as guest:
+        laid = [*standins.DEBIAN, *files]
+        with Guest(tree.root, rung, owners=tree.owners, network=runner.network, standins=laid) as guest:
             where = f"[{number}/{len(steps.commands)}]" if number else "build.run"
             place = runner.places[number - 1] if number else "names for Python"
             _run(guest, step.command, steps, runner, where, place)

@@ -90,7 +90,8 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
     """Has what running steps takes.
 
     `kept`: where blobs are kept; `scratch`: where trees are laid; `used`: is told of what is looked for there.
-    `secrets`: what they are, by id; `places`: where each step is written; `home`: None where none is named.
+    `network`: whether steps have one; `secrets`: what they are, by id; `places`: where each step is written; `home`:
+    None where none is named.
 
     Of this machine's network, which names no layer: `proxies`, variables; `mirrors` of Debian's addresses;
     `authorities`, the file of them that its programs use, since whoever reads along there is one.
@@ -100,6 +101,7 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
     scratch: Path
     used: Callable[[Path], None]
     isolation: Isolation
+    network: bool
     secrets: Mapping[str, bytes]
     places: Sequence[str]
     home: Home | None

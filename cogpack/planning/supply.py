@@ -54,6 +54,7 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
         scratch=session.cache / "trees",
         used=session.kept.used,
         isolation=session.settings.isolation or project.config.pack.isolation,
+        network=project.config.pack.network,
         secrets=session.settings.secrets,
         places=step_places(project.config),
         home=_home(session, project),

@@ -328,3 +328,14 @@ def test_each_rung_makes_the_same_layer(stepping: Stepping, rung: str) -> None:
     first = ok(project.cogpack("build", "-o", "../out"))
     done = ok(project.cogpack("build", "-o", "../out2", "--isolation", rung, "--cache-dir", "../other"))
     assert done.digest == first.digest
+
+
+@pytest.mark.slow
+def test_steps_may_be_left_without_a_network(world: World, stepping: Stepping) -> None:
+    project = stepping("cat /proc/net/dev > /etc/made")
+    text = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", f"{text}  network: false\n")
+    ok(project.cogpack("push", project.target()))
+    devices = world.files("me/model", "v1")["etc/made"]
+    assert isinstance(devices, bytes)
+    assert [line.split(b":")[0].strip() for line in devices.splitlines()[2:]] == [b"lo"]
