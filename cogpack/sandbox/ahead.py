@@ -39,20 +39,22 @@ class Ahead:
     def __init__(self, archives: Iterable[Archive], jobs: int) -> None:
         self._left = iter(archives)
         self._started: list[_Reading] = []
+        self._taken: list[_Reading] = []
         self._jobs = jobs
         self._over = threading.Event()
 
     def next(self) -> Iterator[bytes]:
         while len(self._started) < self._jobs and (archive := next(self._left, None)) is not None:
             self._started.append(_Reading(archive, self._over))
-        return iter(self._started.pop(0))
+        self._taken.append(self._started.pop(0))
+        return iter(self._taken[-1])
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        for reading in self._started:
+        for reading in (*self._taken, *self._started):
             reading.thread.join()
 
 
@@ -86,4 +88,3 @@ class _Reading:
             if isinstance(block, BaseException):
                 raise block
             yield block
-        self.thread.join()

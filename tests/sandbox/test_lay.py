@@ -5,6 +5,7 @@ import io
 import os
 import stat
 import tarfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -230,6 +231,9 @@ def test_a_layer_that_can_not_be_read_ends_the_laying_and_all_its_threads(tmp_pa
 
     with pytest.raises(InputError, match="gone"):
         laid(tmp_path, Archive("first", broken), Archive("second", endless))
+    with pytest.raises(InputError, match="not a sound layer"):
+        laid(tmp_path / "other", Archive("third", lambda: [b"x" * 512, *map(bytes, [1024 * 1024] * 20)]))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read ")]
 
 
 def test_files_of_recipes_are_written_once_and_only_if_no_later_layer_replaces_them(tmp_path: Path) -> None:
