@@ -16,9 +16,11 @@ if TYPE_CHECKING:  # read by type checkers alone, which know the name; `typing` 
     from cogpack.commands.pull import PulledImage, pull
     from cogpack.commands.pull_weights import Pulled, pull_weights
     from cogpack.commands.push import Pushed, push
+    from cogpack.commands.run import Predicted, run
     from cogpack.commands.schema import schema
+    from cogpack.commands.serve import Served, serve
     from cogpack.commands.verify import Verified, verify
-    from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
+    from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, ModelError, UnavailableError
     from cogpack.notes import Code, Note
     from cogpack.policy import DeniedNoteError, Rules
     from cogpack.progress import Cancellation, Cancelled, Progress, Silent, Task
@@ -41,13 +43,16 @@ __all__ = [
     "Inspected",
     "Locked",
     "MismatchError",
+    "ModelError",
     "Note",
     "Planned",
+    "Predicted",
     "Progress",
     "Pulled",
     "PulledImage",
     "Pushed",
     "Rules",
+    "Served",
     "Session",
     "Settings",
     "Silent",
@@ -68,7 +73,9 @@ __all__ = [
     "pull",
     "pull_weights",
     "push",
+    "run",
     "schema",
+    "serve",
     "verify",
 ]
 
@@ -83,9 +90,11 @@ _MODULES = {
     "commands.pull": ("PulledImage", "pull"),
     "commands.pull_weights": ("Pulled", "pull_weights"),
     "commands.push": ("Pushed", "push"),
+    "commands.run": ("Predicted", "run"),
     "commands.schema": ("schema",),
+    "commands.serve": ("Served", "serve"),
     "commands.verify": ("Verified", "verify"),
-    "errors": ("CogpackError", "DeniedError", "InputError", "MismatchError", "UnavailableError"),
+    "errors": ("CogpackError", "DeniedError", "InputError", "MismatchError", "ModelError", "UnavailableError"),
     "notes": ("Code", "Note"),
     "policy": ("DeniedNoteError", "Rules"),
     "progress": ("Cancellation", "Cancelled", "Progress", "Silent", "Task"),

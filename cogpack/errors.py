@@ -4,7 +4,8 @@
     |-- InputError        exit 2   change what you wrote
     |-- MismatchError     exit 3   what is pinned and what was found differ
     |-- DeniedError       exit 4   credentials
-    `-- UnavailableError  exit 5   may work later
+    |-- UnavailableError  exit 5   may work later
+    `-- ModelError        exit 6   a model that was run failed
 
 Each error states what was expected and found in `message` (one clause, no full stop, the place first)
 and what to do about it in `next_step`; neither has a secret in it (`redaction`).
@@ -82,3 +83,10 @@ class UnavailableError(CogpackError):
     away: str | None = None
     wait: float | None = None
     spent: float = 0.0
+
+
+class ModelError(CogpackError):
+    """Raised where a model that was run here failed, in its setup or in a prediction: what it says is in `message`."""
+
+    exit_code = 6
+    code = "model"

@@ -387,6 +387,8 @@ def test_a_key_is_refused_just_if_go_takes_it_for_a_field(text: str, name: str) 
 
 
 JSON_IS_READ_IN = {
+    "running/server.py": "what a model answers, shown and never believed",
+    "running/inputs.py": "what a user writes on the command line",
     "documents.py": "the door",
     "oci.py": "the door",
     "layout/layout.py": "an index again that was sound",

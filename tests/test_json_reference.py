@@ -24,6 +24,8 @@ from cogpack.commands.plan import Planned
 from cogpack.commands.pull import PulledImage
 from cogpack.commands.pull_weights import Pulled
 from cogpack.commands.push import Pushed
+from cogpack.commands.run import Predicted
+from cogpack.commands.serve import Served
 from cogpack.commands.split_weights import Written
 from cogpack.commands.verify import Verified
 from cogpack.commands.verify_weights import Compared
@@ -43,6 +45,9 @@ RESULTS: Mapping[str, type[msgspec.Struct]] = {
     "load": Built,
     "lock": LockDocument,
     "verify": Verified,
+    "run": Predicted,
+    "predict": Predicted,
+    "serve": Served,
     "inspect": Inspected,
     "doctor": Diagnosis,
     "diff": Difference,
@@ -103,6 +108,8 @@ def _type(info: Any) -> tuple[str, inspect.StructType | None, str]:
         case inspect.VarTupleType() | inspect.ListType():
             word, below, _ = _type(info.item_type)
             return f"list of {word}", below, "[]"
+        case inspect.AnyType():
+            return "value", None, ""
         case inspect.DictType():
             return "object", None, ""
         case inspect.StructType():

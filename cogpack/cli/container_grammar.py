@@ -4,7 +4,7 @@ from argparse import PARSER
 
 from cogpack.cli import containers
 from cogpack.cli.grammar import Grammar
-from cogpack.cli.options import CONNECTION, IMAGE, OUTPUT, PROJECT, STORED, variables
+from cogpack.cli.options import CONNECTION, IMAGE, OUTPUT, PROJECT, STORED, place, port, seconds, variables
 
 _MARKS = ("--label", "--annotation", "--git", "--paranoid")
 """What makes another image, or digest, and no difference to what is run."""
@@ -19,3 +19,39 @@ def add_containers(top: Grammar) -> None:
     execute.add_argument("--of", metavar="REF|DIR", help=f"of this image, not of the project: {STORED}")
     variables(execute)
     execute.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=(*_MARKS, "--json"))
+
+    run = top.command(
+        "run", "Ask the model for one prediction.", containers.run,
+        example="cogpack run -i prompt='a frog' -i image=@frog.png",
+    )  # fmt: skip
+    _runs(run)
+    _model(run)
+
+    predict = top.command(
+        "predict", "The same as run.", containers.run, example="cogpack predict -i text=x", minor=True
+    )
+    _runs(predict)
+    _model(predict)
+
+    serve = top.command("serve", "Serve the model over HTTP.", containers.serve, example="cogpack serve -p 8393")
+    serve.add_argument("-p", "--port", type=port, default=8393, metavar="PORT", help="port, 0 for any free one [8393]")
+    serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on [127.0.0.1]")
+    _model(serve)
+
+
+def _runs(command: Grammar) -> None:
+    command.add_argument(
+        "-i", "--input", action="append", default=[], metavar="NAME=VALUE|@FILE",
+        help="an input; a list is given by its items; repeatable",
+    )  # fmt: skip
+    command.add_argument("-o", "--output", type=place, metavar="FILE", help="what the model gives, into this file")
+
+
+def _model(command: Grammar) -> None:
+    """Add what the commands have in common that start a model's server."""
+    command.add_argument("image", nargs="?", default=".", metavar="REF|DIR", help=f"{STORED}; or a project [.]")
+    variables(command)
+    command.add_argument(
+        "--setup-timeout", type=seconds, default=300, metavar="SECONDS", help="for the model's setup [300]"
+    )
+    command.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=_MARKS)

@@ -1,10 +1,13 @@
 """Each function here runs one of the commands that start containers: arguments in, what ran there out."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cogpack.cli import json_output
 from cogpack.cli.running import Answer, with_session
-from cogpack.cli.streams import input_descriptor, put_bytes, say_bytes
+from cogpack.cli.streams import input_descriptor, put, put_bytes, say_bytes
+from cogpack.errors import InputError
 
 if TYPE_CHECKING:
     from cogpack.session import Session
@@ -26,3 +29,79 @@ def execute(arguments: argparse.Namespace) -> None:
         return Answer(None, None, status)
 
     with_session(arguments, act)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.run import run
+    from cogpack.sandbox.run import Streams
+
+    image = _image(arguments)
+
+    def act(session: "Session") -> Answer:
+        found = run(
+            session,
+            arguments.input,
+            image=image,
+            environment=dict(arguments.env),
+            setup_timeout=arguments.setup_timeout,
+            output=arguments.output,
+            streams=Streams(say_bytes),
+        )
+        for path in found.files:
+            session.progress.summary(f"Written output to: {path}")
+        return Answer(found, None if found.files else found.text)
+
+    with_session(arguments, act)
+
+
+def serve(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.serve import Served, serve
+    from cogpack.sandbox.run import Streams
+
+    image = _image(arguments)
+
+    def act(session: "Session") -> Answer:
+        served_once: list[Served] = []
+
+        def ready(served: Served) -> None:
+            text = json_output.document(served, session.notes.all) if arguments.json else f"serving on {served.url}"
+            put(f"{text}\n")
+            arguments.answered = True
+            served_once.append(served)
+
+        try:
+            serve(
+                session,
+                image=image,
+                port=arguments.port,
+                host=arguments.host,
+                environment=dict(arguments.env),
+                setup_timeout=arguments.setup_timeout,
+                streams=Streams(say_bytes),
+                ready=ready,
+            )
+        except KeyboardInterrupt:
+            if not served_once:
+                raise  # else that is how a server ends
+        return Answer(None, None)
+
+    with_session(arguments, act)
+
+
+def _image(arguments: argparse.Namespace) -> str | None:
+    """Say which image is meant, None for a project, whose directory is then the one of the arguments."""
+    from cogpack.disk import is_directory
+    from cogpack.reference import names_registry
+
+    word: str = arguments.image
+    directory = Path(word)
+    if is_directory(directory) and not (directory / "oci-layout").exists():
+        arguments.directory = arguments.directory / directory
+        return None
+    named = Path(word.partition(":")[0])
+    if names_registry(word) or word.startswith((".", "/")) or is_directory(named):
+        return word
+    raise InputError(
+        f"{word:.200}: neither a directory nor an image (HOST/NAME); did you mean cogpack exec {word:.200}?",
+        next_step="write HOST/NAME:TAG or ./DIR, or inputs by -i NAME=VALUE",
+    )

@@ -15,6 +15,7 @@ EXIT_CODES = {
     3: "what is pinned and what was found differ",
     4: "credentials",
     5: "a server or the network failed; the same command may work later",
+    6: "a model that was run failed, in its setup or a prediction",
     129: "interrupted by the end of its terminal (SIGHUP)",
     130: "interrupted by Ctrl-C",
     143: "interrupted by SIGTERM",

@@ -198,6 +198,12 @@ def port(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, found {text!r}")
+    return int(text)
+
+
 def host(text: str) -> str:
     """Read HOST or HOST:PORT: what matches no host would be an option without effect."""
     if not text or "/" in text or "@" in text:

@@ -13,6 +13,7 @@ from pathlib import Path
 from cogpack.disk import UNFINISHED, write_whole, writing
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
+from cogpack.progress import Cancellation
 from cogpack.project import ProjectFile
 from cogpack.running.bundle import Bundle, Named, Source
 from cogpack.runtime import contract
@@ -37,12 +38,19 @@ class Container:
         self._user = user
         self.bundle = bundle
 
-    def run(self, argv: Sequence[str], environment: Mapping[str, str], streams: Streams) -> int:
+    def run(
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        streams: Streams,
+        *,
+        cancellation: Cancellation | None = None,
+    ) -> int:
         """Run a command where the image's own would run, with `environment` added to the image's; return its exit
-        status."""
+        status. `cancellation`: of this command, in place of the session's."""
         found = {"HOME": self._user.home} | dict(self.bundle.environment) | dict(environment)
         command = Command(tuple(argv), found, self.bundle.directory, self._user)
-        return self._guest.run(command, streams, cancellation=self._session.cancellation)
+        return self._guest.run(command, streams, cancellation=cancellation or self._session.cancellation)
 
 
 @contextmanager

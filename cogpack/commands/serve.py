@@ -1,0 +1,45 @@
+"""`cogpack serve` runs a model's server on this machine, without Docker."""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from cogpack.running.bundle import open_bundle
+from cogpack.running.container import open_container
+from cogpack.running.server import LOOPBACK, Server, free_port
+from cogpack.sandbox.run import Streams
+from cogpack.session import Session
+
+SETUP_TIMEOUT = 300
+
+
+class Served(msgspec.Struct, frozen=True, kw_only=True):
+    """Is a server that is ready. `url`: where it is asked from here; `image`: whose model it serves."""
+
+    image: str
+    url: str
+    port: int
+
+
+def serve(
+    session: Session,
+    *,
+    image: str | None = None,
+    port: int = 0,
+    host: str = LOOPBACK,
+    environment: Mapping[str, str] = {},
+    setup_timeout: float = SETUP_TIMEOUT,
+    streams: Streams,
+    ready: Callable[[Served], object],
+) -> None:
+    """Serve the model of `image`, or of the project, until it is interrupted; `ready` is called once it is.
+
+    `port`: 0 for any free one. Ends with a `ModelError` if the server does.
+    """
+    bundle = open_bundle(session, image)
+    with open_container(session, bundle) as container:
+        port = port or free_port()
+        with Server(container, port, environment, streams, host) as server:
+            server.wait_until_ready(setup_timeout)
+            ready(Served(image=bundle.name, url=server.url, port=port))
+            server.wait()

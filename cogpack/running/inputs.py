@@ -1,0 +1,220 @@
+"""Inputs that users write as `NAME=VALUE` become those of a request, held to the model's schema before anything runs.
+
+What is checked is what coglet checks: the limits of the schema (JSON Schema validation), but for `format`. A file is
+written `NAME=@PATH`, and sent as a data URL.
+"""
+
+import base64
+import difflib
+import mimetypes
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cogpack.errors import InputError, together
+from cogpack.runtime.labelled_schema import Signature
+
+_FILE_LIMIT = 72 * 1024 * 1024
+"""Bytes of all files: as base64 they are a third more, and coglet takes 100 MiB in all."""
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+_NOUNS = {
+    "string": "text",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "a JSON object",
+    "array": "a list: a JSON array, or the input several times",
+}
+
+
+class _WrongError(Exception):
+    """Raised where a value is not what is expected. Its text: "expected X, found Y"."""
+
+
+def read_inputs(signature: Signature, given: Sequence[str]) -> dict[str, Any]:
+    """Read `NAME=VALUE` each; an `InputError` of all that is wrong: unknown names, values that don't fit, and what is
+    missing."""
+    written: dict[str, list[str]] = {}
+    faults: list[InputError] = []
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals:
+            faults.append(InputError(f"input {one!r:.200}: expected NAME=VALUE", next_step="write -i NAME=VALUE"))
+        elif signature.inputs and name not in signature.inputs:
+            faults.append(_unknown(name, signature))
+        else:
+            written.setdefault(name, []).append(value)
+    found = {}
+    for name, values in written.items():
+        try:
+            found[name] = _read(signature.inputs.get(name, {}), values)
+        except _WrongError as wrong:
+            faults.append(
+                InputError(f"input {name}: {wrong}", next_step=f"write -i {name}={_example(signature, name)}")
+            )
+    faults += [
+        InputError(f"input {name} is missing", next_step=f"add -i {name}={_example(signature, name)}")
+        for name in signature.inputs
+        if name in signature.required and name not in written
+    ]
+    if faults:
+        raise together(faults)
+    return found
+
+
+def _unknown(name: str, signature: Signature) -> InputError:
+    near = difflib.get_close_matches(name, signature.inputs, n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    return InputError(
+        f"input {name:.100}: the model has no such input{meant}", next_step=f"choose of {', '.join(signature.inputs)}"
+    )
+
+
+def _example(signature: Signature, name: str) -> str:
+    spec = signature.inputs.get(name, {})
+    if choices := spec.get("enum"):
+        return str(choices[0])
+    return "@FILE" if spec.get("format") == "uri" else "VALUE"
+
+
+def _read(spec: Mapping[str, Any], values: Sequence[str]) -> Any:
+    if spec.get("type") == "array":
+        if len(values) == 1 and values[0].lstrip().startswith("["):
+            found = _json(values[0], list, "array")
+        else:
+            found = [_read(_mapping(spec, "items"), [value]) for value in values]
+        for number, item in enumerate(found):
+            _check_kind(_mapping(spec, "items"), item, f"item {number + 1}: ")
+        return found
+    if len(values) > 1:
+        raise _WrongError("expected one value, found several")
+    found = _value(spec, values[0])
+    _check(spec, found)
+    return found
+
+
+def _value(spec: Mapping[str, Any], text: str) -> Any:
+    if members := spec.get("anyOf"):
+        return _any_of(members, text)
+    if spec.get("format") == "uri":
+        return _file(text)
+    match spec.get("type"):
+        case "integer":
+            return _number(text, int, "integer")
+        case "number":
+            return _number(text, float, "number")
+        case "boolean":
+            return _boolean(text)
+        case "object":
+            return _json(text, dict, "object")
+    return text
+
+
+def _any_of(members: Sequence[Mapping[str, Any]], text: str) -> Any:
+    """Take the first that fits; text fits all, and so comes last."""
+    for member in sorted(members, key=lambda member: member.get("type") == "string"):
+        try:
+            return _read(member, [text])
+        except _WrongError:
+            continue
+    nouns = ", ".join(_NOUNS.get(str(member.get("type")), "something else") for member in members)
+    raise _WrongError(f"expected one of {nouns}, found {text!r:.80}")
+
+
+def _number(text: str, kind: type[int] | type[float], noun: str) -> int | float:
+    try:
+        return kind(text)
+    except ValueError:
+        raise _WrongError(f"expected {_NOUNS[noun]}, found {text!r:.80}") from None
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise _WrongError(f"expected {_NOUNS['boolean']}, found {text!r:.80}")
+
+
+def _json(text: str, kind: type, noun: str) -> Any:
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, UnicodeError):
+        found = None
+    if not isinstance(found, kind):
+        raise _WrongError(f"expected {_NOUNS[noun]}, found {text!r:.80}")
+    return found
+
+
+def _file(text: str) -> str:
+    if text.startswith(("http://", "https://", "data:")):
+        return text
+    if not text.startswith("@"):
+        raise _WrongError(f"expected @FILE, or a URL, found {text!r:.80}")
+    path = Path(text[1:])
+    try:
+        if (size := path.stat().st_size) > _FILE_LIMIT:
+            raise _WrongError(f"{path} has {size} bytes, more than the {_FILE_LIMIT} that a request can have")
+        data = path.read_bytes()
+    except OSError as error:
+        raise _WrongError(f"{path}: {error.strerror}") from error
+    media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+
+
+def _check_kind(spec: Mapping[str, Any], value: Any, where: str) -> None:
+    kinds: Mapping[str, tuple[type, ...]] = {
+        "string": (str,),
+        "integer": (int,),
+        "number": (int, float),
+        "boolean": (bool,),
+        "object": (dict,),
+        "array": (list,),
+    }
+    kind = str(spec.get("type"))
+    if kind in kinds and (not isinstance(value, kinds[kind]) or (isinstance(value, bool) and kind != "boolean")):
+        raise _WrongError(f"{where}expected {_NOUNS[kind]}, found {value!r:.80}")
+    try:
+        _check(spec, value)
+    except _WrongError as wrong:
+        raise _WrongError(f"{where}{wrong}") from None
+
+
+def _check(spec: Mapping[str, Any], value: Any) -> None:
+    """Hold a value of the right type to the limits of the schema."""
+    choices = spec.get("enum")
+    if isinstance(choices, list) and value not in choices:
+        raise _WrongError(f"expected one of {', '.join(map(str, choices))}, found {value!r:.80}")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        _within(value, spec, "minimum", "maximum", f"found {value!r:.80}")
+    if isinstance(value, str) and spec.get("format") != "uri":
+        _within(len(value), spec, "minLength", "maxLength", f"found {len(value)} characters", " characters")
+        pattern = spec.get("pattern")
+        if isinstance(pattern, str) and _differs(pattern, value):
+            raise _WrongError(f"expected text that matches {pattern:.100}, found {value!r:.80}")
+
+
+def _within(value: float, spec: Mapping[str, Any], least: str, most: str, found: str, unit: str = "") -> None:
+    low, high = spec.get(least), spec.get(most)
+    if isinstance(low, int | float) and value < low:
+        raise _WrongError(f"expected {low}{unit} or more, {found}")
+    if isinstance(high, int | float) and value > high:
+        raise _WrongError(f"expected {high}{unit} or less, {found}")
+
+
+def _differs(pattern: str, value: str) -> bool:
+    """Tell whether a short text is known not to match: patterns of others may take a matcher for ever."""
+    if len(pattern) > 100 or len(value) > 100 or re.search(r"[+*}][)][+*{]", pattern):
+        return False  # the server tells
+    try:
+        return re.search(pattern, value) is None
+    except re.error:  # of another flavour
+        return False
+
+
+def _mapping(within: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = within.get(key)
+    return found if isinstance(found, dict) else {}

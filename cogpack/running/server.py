@@ -1,0 +1,209 @@
+"""A model's server runs in a container: the image's own command, with the port that it is told by `PORT`.
+
+It listens on this machine's network. What it is asked goes over loopback, past proxies and maps.
+"""
+
+import http.client
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Self
+
+import msgspec
+
+from cogpack.errors import InputError, ModelError
+from cogpack.progress import Cancellation, Cancelled
+from cogpack.running.container import Container
+from cogpack.runtime import contract
+from cogpack.sandbox.run import Streams
+from cogpack.trace import TRACE
+
+LOOPBACK = "127.0.0.1"
+_ASK = 0.1
+"""Seconds between two questions whether it is ready."""
+_PATIENCE = 10
+"""Seconds that it may take to say how it is."""
+_TOLD = 40
+"""Lines of the setup's logs that an error repeats."""
+_AGAIN = 50
+"""Times that a prediction is tried where all slots are taken: the one of setup's end is given back a little late."""
+
+
+class _Setup(msgspec.Struct, frozen=True):
+    logs: str = ""
+
+
+class _Health(msgspec.Struct, frozen=True):
+    """What it says of itself (`GET /health-check`)."""
+
+    status: str = ""
+    setup: _Setup | None = None
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """What it answers to a prediction that came to an end."""
+
+    status: str = ""
+    output: Any = None
+    error: str | None = None
+    logs: str = ""
+    metrics: dict[str, Any] = {}
+
+
+class Server:
+    """Serves a bundle's model for a `with`; at its end, all of its processes have ended.
+
+    `streams`: of all that it says. `host`: the address that it listens on.
+    """
+
+    def __init__(
+        self, container: Container, port: int, environment: Mapping[str, str], streams: Streams, host: str = LOOPBACK
+    ) -> None:
+        self._container = container
+        self._streams = streams
+        self._environment = {"LOG_FORMAT": "console", "NO_COLOR": "1"} | dict(environment) | {"PORT": str(port)}
+        self._host = host
+        self._port = port
+        self._asked = LOOPBACK if host == "0.0.0.0" else host  # noqa: S104 - compared
+        self._cancellation = Cancellation()
+        self._ended = threading.Event()
+        self._outcome: int | BaseException = 0
+        self._thread = threading.Thread(target=self._run, name="server")
+
+    @property
+    def url(self) -> str:
+        return f"http://{self._asked}:{self._port}"
+
+    def __enter__(self) -> Self:
+        if not self._container.bundle.command:
+            raise InputError(
+                f"{self._container.bundle.name}: the image has no command", next_step="start one by cogpack exec"
+            )
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind((self._host, self._port))
+            except OSError as error:
+                raise InputError(
+                    f"{self._host}:{self._port}: {error.strerror}", next_step="choose another port by -p"
+                ) from error
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._cancellation.cancel()
+        self._thread.join()
+
+    def wait_until_ready(self, timeout: float) -> None:
+        """Wait for the end of its setup: a `ModelError` where that fails or takes longer than `timeout` seconds."""
+        end = time.monotonic() + timeout
+        said = "nothing"
+        while time.monotonic() < end:
+            if self._ended.wait(_ASK):
+                raise self._end()
+            health = self._health()
+            if health is None:
+                continue
+            said = health.status
+            if said in ("READY", "BUSY"):
+                return
+            if said in ("SETUP_FAILED", "DEFUNCT"):
+                logs = health.setup.logs if health.setup else ""
+                lines = "".join(f"\n  {line}" for line in logs.splitlines()[-_TOLD:])
+                raise ModelError(
+                    f"the model's setup failed{lines}", next_step="correct the model; its own message says where"
+                )
+        raise ModelError(
+            f"the model was not ready within {timeout:g} s, its server says {said}",
+            next_step="give it more time by --setup-timeout",
+        )
+
+    def wait(self) -> None:
+        """Wait until it ends by itself, which it should not."""
+        while not self._ended.wait(3600):
+            pass
+        raise self._end()
+
+    def predict(self, inputs: Mapping[str, Any]) -> Prediction:
+        """Ask for one prediction; a `ModelError` where it fails."""
+        body = msgspec.json.encode({"input": inputs})
+        for _ in range(_AGAIN):
+            status, data = self._ask("POST", "/predictions", body)
+            if status != http.HTTPStatus.CONFLICT:
+                break
+            time.sleep(_ASK)
+        if status >= http.HTTPStatus.BAD_REQUEST:
+            raise ModelError(
+                f"the model's server answers {status}: {data[:2000].decode(errors='replace')}",
+                next_step="correct the inputs; cogpack schema has what they are",
+            )
+        try:
+            found = msgspec.json.decode(data, type=Prediction)
+        except msgspec.MsgspecError as error:
+            raise ModelError(
+                f"the model's server answers what is no prediction: {error}", next_step="see its logs"
+            ) from error
+        if found.status != "succeeded":
+            raise ModelError(
+                f"the prediction {found.status or 'failed'}: {found.error or 'the model says no more'}",
+                next_step="see the logs above",
+            )
+        return found
+
+    def _health(self) -> _Health | None:
+        with suppress(OSError, http.client.HTTPException, msgspec.MsgspecError):
+            status, data = self._ask("GET", "/health-check", timeout=_PATIENCE)
+            if status == http.HTTPStatus.OK:
+                return msgspec.json.decode(data, type=_Health)
+        return None
+
+    def _ask(
+        self, method: str, path: str, body: bytes | None = None, timeout: float | None = None
+    ) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(self._asked, self._port, timeout=timeout)
+        try:
+            connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except (OSError, http.client.HTTPException):
+            if method == "POST" and self._ended.wait(_PATIENCE):
+                raise self._end() from None
+            raise
+        finally:
+            connection.close()
+
+    def _run(self) -> None:
+        try:
+            self._outcome = self._container.run(
+                self._command(), self._environment, self._streams, cancellation=self._cancellation
+            )
+        except Cancelled:
+            pass
+        except BaseException as error:  # noqa: BLE001 - it is raised to who waits
+            self._outcome = error
+        finally:
+            self._ended.set()
+
+    def _command(self) -> tuple[str, ...]:
+        command = self._container.bundle.command
+        # Whoever runs a model's server here does not want it to be everybody's; it would listen on all addresses.
+        return (*command, "--host", self._host) if command[-len(contract.COMMAND) :] == contract.COMMAND else command
+
+    def _end(self) -> BaseException:
+        if isinstance(self._outcome, BaseException):
+            return self._outcome
+        TRACE.decided(f"the model's server ended with {self._outcome}")
+        return ModelError(
+            f"the model's server ended with {self._outcome}",
+            next_step="see its logs above; cogpack exec runs parts of it",
+        )
+
+
+def free_port() -> int:
+    """Find a port on loopback that nobody listens on."""
+    with socket.socket() as trial:
+        trial.bind((LOOPBACK, 0))
+        port: int = trial.getsockname()[1]
+        return port

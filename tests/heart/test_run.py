@@ -1,0 +1,97 @@
+"""`cogpack run` and `serve`: a model's server in a container, asked over loopback. A stand-in serves here."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import plain
+from support.programs_base import PROGRAMS, SERVER, programs_base
+from support.world import Project, World, ok, push_image
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return programs_base(tmp_path_factory.mktemp("programs"), (*PROGRAMS, "perl"), python=SERVER)
+
+
+@pytest.fixture
+def project(world: World, programs: bytes) -> Project:
+    """A project whose model says hello."""
+    push_image(world.registry, "base/programs:v1", [programs])
+    made = world.project()
+    config = (made.root / "cog.yaml").read_text()
+    made.write("cog.yaml", config.replace("base/python:v1", "base/programs:v1"))
+    return made
+
+
+def test_only_the_output_goes_to_stdout(project: Project) -> None:
+    done = ok(project.cogpack("run", "-i", "text=world"))
+    assert done.out == "hello world\n"
+    assert "asked" in done.err
+    assert "server: -m cog.server.http --host 127.0.0.1" in done.err
+    assert not (project.root / ".cog").exists()
+
+
+def test_predict_is_run_and_a_directory_is_a_project(world: World, project: Project) -> None:
+    assert ok(world.cogpack("predict", str(project.root), "-i", "text=you")).out == "hello you\n"
+
+
+def test_an_image_is_asked_likewise(world: World, project: Project) -> None:
+    ok(project.cogpack("push", project.target()))
+    done = ok(world.cogpack("run", project.target(), "-i", "text=world", "--json"))
+    assert done.json["output"] == done.json["text"] == "hello world"
+    assert done.json["metrics"] == {"predict_time": 0.5}
+
+
+def test_what_a_model_gives_goes_into_a_file_where_that_is_wanted(project: Project) -> None:
+    done = ok(project.cogpack("run", "-i", "text=world", "-o", "said.txt"))
+    assert (done.out, (project.root / "said.txt").read_text()) == ("", "hello world\n")
+    assert "Written output to: said.txt" in done.err
+
+
+def test_wrong_inputs_are_told_all_at_once_before_anything_starts(project: Project) -> None:
+    done = project.cogpack("run", "-i", "txt=world")
+    assert done.code == 2
+    assert "did you mean text?" in done.err
+    assert "input text is missing" in done.err
+    assert "server:" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["-i", "text=fail"], "ValueError: no"),
+        (["-i", "text=x", "-e", "STUB=setup"], "no such weights"),
+        (["-i", "text=x", "-e", "STUB=end"], "ended with 3"),
+        (["-i", "text=x", "-e", "STUB=slow", "--setup-timeout", "1"], "not ready within 1 s"),
+    ],
+)
+def test_a_model_that_fails_is_exit_6(project: Project, arguments: list[str], told: str) -> None:
+    done = project.cogpack("run", *arguments)
+    assert (done.code, done.out) == (6, "")
+    assert told in done.err.partition("error: ")[2]
+
+
+def test_a_word_that_is_no_image_was_meant_as_a_command(project: Project) -> None:
+    done = project.cogpack("run", "pytest")
+    assert done.code == 2
+    assert "did you mean cogpack exec pytest?" in done.err
+
+
+def test_a_server_serves_until_it_is_interrupted_and_leaves_nothing_running(world: World, project: Project) -> None:
+    ok(project.cogpack("lock"))
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]), **world.environment}
+    command = [sys.executable, "-m", "cogpack", "serve", "-p", "0", "-C", str(project.root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as serving:
+        assert serving.stdout is not None
+        told = serving.stdout.readline().decode()
+        url = told.removeprefix("serving on ").strip()
+        answer = plain.client().post(f"{url}/predictions", json={"input": {"text": "you"}})
+        assert answer.json()["output"] == "hello you"
+        serving.send_signal(signal.SIGINT)
+        assert serving.wait(60) == 0
+    with pytest.raises(Exception, match="refused"):
+        plain.get(f"{url}/health-check")

@@ -1,0 +1,83 @@
+"""Inputs as users write them become those of a request, held to the model's schema."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cogpack.errors import InputError
+from cogpack.running.inputs import read_inputs
+from cogpack.runtime.labelled_schema import Signature
+
+
+def read(*given: str, required: bool = False, **specs: dict[str, Any]) -> dict[str, Any]:
+    return read_inputs(Signature(inputs=specs, required=frozenset(specs) if required else frozenset()), given)
+
+
+@pytest.mark.parametrize(
+    ("spec", "text", "value"),
+    [
+        ({"type": "string"}, "a=b", "a=b"),
+        ({"type": "string"}, "@home", "@home"),
+        ({"type": "integer"}, "-3", -3),
+        ({"type": "number"}, "1e-3", 0.001),
+        ({"type": "boolean"}, "True", True),
+        ({"type": "boolean"}, "no", False),
+        ({"type": "object"}, '{"a": 1}', {"a": 1}),
+        ({"type": "integer", "enum": [1, 2]}, "2", 2),
+        ({"anyOf": [{"type": "string"}, {"type": "number"}]}, "2.5", 2.5),
+        ({"anyOf": [{"type": "string"}, {"type": "number"}]}, "two", "two"),
+        ({"type": "array", "items": {"type": "integer"}}, "[1, 2]", [1, 2]),
+        ({"type": "array", "items": {"type": "string"}}, "one", ["one"]),
+        ({"type": "string", "format": "uri"}, "https://example.com/a.png", "https://example.com/a.png"),
+        ({}, "what no schema tells", "what no schema tells"),
+    ],
+)
+def test_a_value_is_read_as_its_type(spec: dict[str, Any], text: str, value: object) -> None:
+    found = read(f"x={text}", x=spec)["x"]
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_an_input_given_several_times_is_a_list() -> None:
+    assert read("x=1", "x=2", x={"type": "array", "items": {"type": "integer"}}) == {"x": [1, 2]}
+    with pytest.raises(InputError, match="expected one value"):
+        read("x=1", "x=2", x={"type": "integer"})
+
+
+def test_a_file_is_sent_as_a_data_url(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"png")
+    spec = {"type": "string", "format": "uri"}
+    assert read(f"x=@{tmp_path}/a.png", x=spec) == {"x": "data:image/png;base64,cG5n"}
+    many = read(f"x=@{tmp_path}/a.png", f"x=@{tmp_path}/a.png", x={"type": "array", "items": spec})
+    assert many == {"x": ["data:image/png;base64,cG5n"] * 2}
+
+
+@pytest.mark.parametrize(
+    ("spec", "text", "told"),
+    [
+        ({"type": "integer"}, "1.5", "expected an integer, found '1.5'"),
+        ({"type": "boolean"}, "maybe", "expected true or false, found 'maybe'"),
+        ({"type": "object"}, "[1]", "expected a JSON object"),
+        ({"type": "integer", "minimum": 1}, "0", "expected 1 or more, found 0"),
+        ({"type": "number", "maximum": 2}, "3", "expected 2 or less, found 3.0"),
+        ({"type": "string", "enum": ["a", "b"]}, "c", "expected one of a, b, found 'c'"),
+        ({"type": "string", "minLength": 2}, "c", "expected 2 characters or more, found 1 characters"),
+        ({"type": "string", "pattern": "^[a-z]+$"}, "A", "matches"),
+        ({"type": "array", "items": {"type": "integer"}}, '[1, "b"]', "item 2: expected an integer, found 'b'"),
+        ({"type": "string", "format": "uri"}, "a.png", "expected @FILE, or a URL, found 'a.png'"),
+        ({"type": "string", "format": "uri"}, "@/no/such", "No such file"),
+        ({"anyOf": [{"type": "integer"}, {"type": "boolean"}]}, "x", "expected one of an integer, true or false"),
+    ],
+)
+def test_what_does_not_fit_is_told_by_name_with_what_was_expected(spec: dict[str, Any], text: str, told: str) -> None:
+    with pytest.raises(InputError, match=r"^input x: ") as caught:
+        read(f"x={text}", x=spec)
+    assert told in caught.value.message
+
+
+def test_unknown_and_missing_inputs_are_told_together() -> None:
+    with pytest.raises(InputError) as caught:
+        read("promt=x", "y", prompt={"type": "string"}, required=True)
+    assert "promt: the model has no such input; did you mean prompt?" in caught.value.message
+    assert "input prompt is missing" in caught.value.message
+    assert "'y': expected NAME=VALUE" in caught.value.message
