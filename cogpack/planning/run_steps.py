@@ -1,9 +1,8 @@
 """Steps are run: the layers below are laid into a tree, the commands run over it, and what they changed is captured."""
 
 import secrets
-import signal
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from cogpack.disk import UNFINISHED, writing
 from cogpack.errors import InputError
 from cogpack.layers.layer import Form
 from cogpack.planning.apt_mirror import mirrored
+from cogpack.planning.failed_step import failed_step
 from cogpack.planning.steps import Runner, Steps
 from cogpack.runtime import contract
 from cogpack.sandbox import standins
@@ -28,9 +28,6 @@ _TOLD = 40
 """Lines of a failed command's output that its error repeats."""
 _LINE = 64 * 1024
 """Bytes of a line that are held back for its end."""
-_UNKNOWN = 127
-"""POSIX.1-2024, XCU 2.8.2."""
-_NO_PROGRAM = "name the Debian package that has the program under build.system_packages"
 _AUTHORITIES = f"{standins.RUNTIME}/authorities.pem"
 _READ_AUTHORITIES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
 """Variables by which OpenSSL, curl, requests, pip and git are told."""
@@ -74,7 +71,9 @@ def _run_all(steps: Steps, runner: Runner, tree: Tree, rung: Rung) -> None:
         with Guest(tree.root, rung, owners=tree.owners, network=runner.network, standins=laid) as guest:
             where = f"[{number}/{len(steps.commands)}]" if number else "build.run"
             place = runner.places[number - 1] if number else "names for Python"
-            _run(guest, step.command, steps, runner, where, place)
+            status, said = _run(guest, step.command, steps, runner, where)
+        if status:
+            raise failed_step(place, step.command, status, said, rung, runner.scratch)
 
 
 def _lay(steps: Steps, runner: Runner, place: Path, *, owned: bool) -> Tree:
@@ -92,25 +91,15 @@ def _lay(steps: Steps, runner: Runner, place: Path, *, owned: bool) -> Tree:
     return tree
 
 
-def _run(guest: Guest, command: str, steps: Steps, runner: Runner, where: str, place: str) -> None:
-    """Run one command; an `InputError` where it fails. `where`: what its lines begin with; `place`: where it stands."""
+def _run(guest: Guest, command: str, steps: Steps, runner: Runner, where: str) -> tuple[int, Sequence[str]]:
+    """Run one command; tell its exit status and its last lines. `where`: what its lines begin with."""
     said = _Said(runner, where)
     authorities = dict.fromkeys(_READ_AUTHORITIES, f"/{_AUTHORITIES}") if runner.authorities else {}
     environment = {**runner.proxies, **authorities, **steps.environment, "APT_CONFIG": standins.APT_CONFIG}
     done = Command(("/bin/sh", "-c", command), environment, steps.directory)
     status = guest.run(done, said.hear, cancellation=runner.cancellation)
     said.end()
-    if status:
-        raise InputError(
-            f"{place}: {command:.200}: ended with {status}{_meaning(status)}\n{said.last}".rstrip(),
-            next_step=_NO_PROGRAM if status == _UNKNOWN else "correct the command; its own message says what it lacks",
-        )
-
-
-def _meaning(status: int) -> str:
-    if status == _UNKNOWN:
-        return ", as a shell does where there is no such program"
-    return f", killed by {signal.Signals(status - 128).name}" if status - 128 in set(signal.Signals) else ""
+    return status, tuple(said.last)
 
 
 class _Said:
@@ -121,7 +110,7 @@ class _Said:
         self._where = where
         self._redactor = OutputRedactor(runner.secrets.values())
         self._line = b""
-        self._lines: deque[str] = deque(maxlen=_TOLD)
+        self.last: deque[str] = deque(maxlen=_TOLD)
 
     def hear(self, block: bytes) -> None:
         self._take(self._redactor.feed(block))
@@ -130,10 +119,6 @@ class _Said:
         self._take(self._redactor.end())
         if self._line:
             self._tell(self._line)
-
-    @property
-    def last(self) -> str:
-        return "\n".join(f"  {line}" for line in self._lines)
 
     def _take(self, block: bytes) -> None:
         *lines, self._line = (self._line + block).split(b"\n")
@@ -145,7 +130,7 @@ class _Said:
 
     def _tell(self, line: bytes) -> None:
         text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
-        self._lines.append(text)
+        self.last.append(text)
         self._runner.progress.summary(f"{self._where} {text}")
 
 

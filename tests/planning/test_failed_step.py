@@ -1,0 +1,72 @@
+"""A command of `build.run` that fails is told with what helps."""
+
+from pathlib import Path
+
+import pytest
+
+from cogpack.disk import DiskError
+from cogpack.errors import InputError
+from cogpack.planning.failed_step import failed_step
+from cogpack.sandbox.probe import Rung
+
+
+def error(*said: str, status: int = 1, rung: Rung = Rung.USERNS, scratch: Path = Path("/")) -> InputError:
+    return failed_step("cog.yaml:4: build.run[1]", "make all", status, said, rung, scratch)
+
+
+@pytest.mark.parametrize(
+    ("line", "package"),
+    [
+        ("/bin/sh: 1: curl: not found", "curl"),
+        ("bash: line 1: 7z: command not found", "p7zip-full"),
+        ("/bin/bash: wget: command not found", "wget"),
+        ("sh: git: not found", "git"),
+        ("make: g++: No such file or directory", "g++"),
+        ("make: bison: Command not found", "bison"),
+        ("./install.sh: line 3: unzip: command not found", "unzip"),
+        ("make[2]: cc: No such file or directory", "gcc"),
+        ("/usr/bin/env: 'node': No such file or directory", "nodejs"),
+        ("error: command 'gcc' failed: No such file or directory", "gcc"),
+        ("error: command '/usr/bin/x86_64-linux-gnu-gcc' failed: No such file or directory", None),
+        ("ERROR: Cannot find command 'git' - do you have 'git' installed and in your PATH?", "git"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'ffmpeg'", "ffmpeg"),
+        ("/bin/sh: 1: nonesuch: not found", None),
+    ],
+)
+def test_a_program_that_is_not_there_is_told_with_its_debian_package(line: str, package: str | None) -> None:
+    found = error("so far so good", line)
+    assert "as there is no " in found.message
+    if package:
+        assert found.next_step == f"add {package} to build.system_packages"
+    else:
+        assert found.next_step.startswith("name the Debian package that has ")
+
+
+def test_all_programs_that_are_not_there_are_named() -> None:
+    found = error("sh: 1: curl: not found", "sh: 1: nonesuch: not found", "sh: 1: curl: not found", status=127)
+    assert "there is no curl, nonesuch" in found.message
+    assert found.next_step.startswith("add curl to build.system_packages; name the Debian package that has nonesuch")
+
+
+def test_what_is_no_program_is_not_taken_for_one() -> None:
+    lines = ("page: 404: not found", "error: page: not found", "E: Unable to locate package x")
+    for line in (*lines, "config.h: No such file or directory"):
+        assert error(line).next_step.startswith("correct the command"), line
+
+
+def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
+    found = error("cat: write error: No space left on device", scratch=tmp_path)
+    assert isinstance(found, DiskError)
+    assert f"the disk is full, of {tmp_path} " in found.message
+
+
+def test_chroot_without_proc_sends_to_another_rung() -> None:
+    line = "sh: cannot open /proc/self/maps: No such file"
+    assert "--isolation proot" in error(line, rung=Rung.CHROOT).next_step
+    assert "--isolation" not in error(line).next_step
+
+
+def test_a_command_that_is_killed_names_the_signal() -> None:
+    found = error(status=137)
+    assert "ended with 137, killed by SIGKILL" in found.message
+    assert "memory" in found.next_step
