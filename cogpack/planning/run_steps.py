@@ -20,6 +20,7 @@ from cogpack.sandbox.directories import remove_tree
 from cogpack.sandbox.guest import Command, Guest
 from cogpack.sandbox.laid import Tree
 from cogpack.sandbox.probe import Rung, choose, probe
+from cogpack.sandbox.proot import Proot
 from cogpack.sandbox.secrets import OutputRedactor, find_secrets
 from cogpack.sandbox.snapshot import Snapshot
 from cogpack.sandbox.tree import contents, lay
@@ -51,9 +52,10 @@ def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
     place = runner.scratch / f"{UNFINISHED}{secrets.token_hex(8)}"
     try:
         tree = _lay(steps, runner, place, owned=not rung.one_user)
+        proot = runner.proot(tree.root, place / "proot") if rung is Rung.PROOT else None
         with mirrored(tree.root, runner.mirrors):
             before = Snapshot.of(tree.root)
-            _run_all(steps, runner, tree, rung)
+            _run_all(steps, runner, tree, rung, proot)
         captured = capture(tree, before)
         _check_secrets(captured, runner.secrets)
         yield captured
@@ -61,14 +63,14 @@ def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
         remove_tree(place)
 
 
-def _run_all(steps: Steps, runner: Runner, tree: Tree, rung: Rung) -> None:
+def _run_all(steps: Steps, runner: Runner, tree: Tree, rung: Rung, proot: Proot | None) -> None:
     runner.progress.summary(f"{steps.name}, isolated by {rung}")
     names = RunStep(command=_NAMES.format(venv=contract.VENV, python=steps.python))
     for number, step in enumerate([names, *steps.commands]):
         files = [standins.File(_AUTHORITIES, runner.authorities.read_bytes())] if runner.authorities else []
         files += [standins.File(one.target.strip("/"), runner.secrets[one.id], 0o400) for one in step.secrets]
         laid = [*standins.DEBIAN, *files]
-        with Guest(tree.root, rung, owners=tree.owners, network=runner.network, standins=laid) as guest:
+        with Guest(tree.root, rung, owners=tree.owners, network=runner.network, standins=laid, proot=proot) as guest:
             where = f"[{number}/{len(steps.commands)}]" if number else "build.run"
             place = runner.places[number - 1] if number else "names for Python"
             status, said = _run(guest, step.command, steps, runner, where)

@@ -5,7 +5,7 @@ They see base, packages and wheels; never weights or the project, which Cog lays
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -19,6 +19,9 @@ from cogpack.oci import encode
 from cogpack.progress import Cancellation, Progress
 from cogpack.runtime import contract
 from cogpack.text import count_text
+
+if TYPE_CHECKING:
+    from cogpack.sandbox.proot import Proot
 
 _VERSION = 1
 """Part of each key: raised when the same commands would be run otherwise."""
@@ -108,6 +111,7 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
     proxies: Mapping[str, str]
     mirrors: Mapping[str, str]
     authorities: Path | None
+    proot: "Callable[[Path, Path], Proot]"
     facts: Facts
     progress: Progress
     cancellation: Cancellation

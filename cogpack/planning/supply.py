@@ -4,6 +4,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cogpack.artifacts import Input
 from cogpack.config import Config
@@ -30,6 +32,9 @@ from cogpack.resolve.debs import DebianMirror, deb_urls
 from cogpack.resolve.wheels import Indexes, TargetPython, wheel_urls
 from cogpack.runtime.contract import project_path
 from cogpack.session import Session
+
+if TYPE_CHECKING:
+    from cogpack.sandbox.proot import Proot
 
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
 
@@ -61,6 +66,7 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
         proxies={name: value for name, value in session.environment.items() if name.lower() in _PROXIES},
         mirrors=mirror.replacements(session.http.url_map.of),
         authorities=bundle(session.environment),
+        proot=partial(_proot, session, project.config),
         facts=session.facts,
         progress=session.progress,
         cancellation=session.cancellation,
@@ -86,6 +92,12 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
         ),
         read=read,
     )
+
+
+def _proot(session: Session, config: Config, root: Path, place: Path) -> "Proot":
+    from cogpack.planning.proot import find_proot  # with the sandbox, which few projects need
+
+    return find_proot(session, config.pack.debian_mirror, root, place)
 
 
 def _package(session: Session, config: Config, base: DebianBase, deb: LockedDeb) -> Input:

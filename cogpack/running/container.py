@@ -13,6 +13,7 @@ from pathlib import Path
 from cogpack.disk import UNFINISHED, write_whole, writing
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
+from cogpack.planning.proot import find_proot
 from cogpack.progress import Cancellation
 from cogpack.project import ProjectFile
 from cogpack.running.bundle import Bundle, Named, Source
@@ -87,10 +88,13 @@ def open_container(session: Session, bundle: Bundle) -> Iterator[Container]:
             binds = _binds(source, weights, place)
             if rung is not Rung.PROOT:
                 stack.enter_context(_mount_points(source.project.root, binds))
+        proot = None
+        if rung is Rung.PROOT:
+            mirror = source.project.config.pack.debian_mirror if source else None
+            proot = find_proot(session, mirror, root, place / "proot")
         user = find_user(stored.root, bundle.user)
-        yield Container(
-            session, bundle, stack.enter_context(Guest(root, rung, owners=None, binds=binds, lower=lower)), user
-        )
+        guest = Guest(root, rung, owners=None, binds=binds, lower=lower, proot=proot)
+        yield Container(session, bundle, stack.enter_context(guest), user)
 
 
 def _choose(session: Session, bundle: Bundle, findings: Findings) -> Rung:

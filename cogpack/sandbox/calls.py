@@ -71,6 +71,8 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "quotactl": (179, 60),
     "quotactl_fd": (443, 443),
     "reboot": (169, 142),
+    "rename": (82, None),
+    "renameat": (264, 38),
     "renameat2": (316, 276),
     "request_key": (249, 218),
     "seccomp": (317, 277),

@@ -157,7 +157,7 @@ def _help(name: str, call: str, code: int, machine: Machine) -> str:
     if name == "proot" and settings.get("kernel/yama/ptrace_scope") in ("2", "3"):
         return "sudo sysctl -w kernel.yama.ptrace_scope=1"
     if name == "listener":
-        return "Linux 5.0 or newer without another listener (seccomp_unotify(2)), or root"
+        return "Linux 5.5 or newer without another listener (seccomp_unotify(2)), or root"
     if machine.uid != 0 and name in ("root", "chroot"):
         return "root: sudo, or the container's own root user"
     if machine.filtered:

@@ -2,6 +2,10 @@
 
 The kernel stops each chown(2) and asks us (seccomp_unotify(2)); we look which file it means, remember the owner, and
 answer. Nothing is translated: the process asks about its own tree, and its memory has the path.
+
+It stops each rename(2), too, and goes on with it. A program that writes a file anew (useradd of /etc/shadow, `sed -i`)
+gives the new one to whom it saw the old one belong to, root in a guest of one user, and puts it in the old one's place:
+what it meant is known when both are.
 """
 
 import errno
@@ -9,6 +13,7 @@ import fcntl
 import os
 import stat
 import struct
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +27,10 @@ _RECEIVE, _SEND, _IS_VALID = 0xC0502100, 0xC0182101, 0x40082102
 _REQUEST = struct.Struct("QIIiIQ6Q")
 """struct seccomp_notif: id, pid, flags; struct seccomp_data: number, architecture, instruction pointer, arguments."""
 
-_CALLS = {number(name): name for name in ("chown", "fchown", "lchown", "fchownat")}
+_RENAMES = ("rename", "renameat", "renameat2")
+_CALLS = {number(name): name for name in ("chown", "fchown", "lchown", "fchownat", *_RENAMES)}
+_CONTINUE = 1
+"""SECCOMP_USER_NOTIF_FLAG_CONTINUE (Linux 5.5): the kernel does what was asked."""
 _AT_FDCWD, _AT_SYMLINK_NOFOLLOW, _AT_EMPTY_PATH = -100, 0x100, 0x1000
 _PATH_MAX, _PAGE = 4096, 4096
 
@@ -88,16 +96,38 @@ class Recorder:
                 return
             raise
         cookie, process, _, call, _, _, *arguments = _REQUEST.unpack(request)
-        code = 0
+        name, code, flags = _CALLS[call], 0, 0
         try:
-            self._record(cookie, process, _CALLS[call], arguments)
-        except OSError as error:
-            code = -(error.errno or errno.EIO)
+            if name in _RENAMES:
+                flags = _CONTINUE
+                self._replace(cookie, process, name, arguments)
+            else:
+                self._record(cookie, process, name, arguments)
+        except OSError as error:  # of a rename, the kernel tells it
+            code = 0 if flags else -(error.errno or errno.EIO)
         try:
-            fcntl.ioctl(self._listener, _SEND, struct.pack("QqiI", cookie, 0, code, 0))
+            fcntl.ioctl(self._listener, _SEND, struct.pack("QqiI", cookie, 0, code, flags))
         except OSError as error:
             if error.errno != errno.ENOENT:
                 raise
+
+    def _replace(self, cookie: int, process: int, call: str, arguments: list[int]) -> None:
+        """Keep the owner of a file that is about to be replaced by one that was given to root."""
+        if call == "rename":
+            places = [(_AT_FDCWD, arguments[0]), (_AT_FDCWD, arguments[1])]
+        else:
+            places = [(_signed(arguments[0]), arguments[1]), (_signed(arguments[2]), arguments[3])]
+        opened: list[int] = []
+        try:
+            for directory, path in places:
+                opened.append(self._open(process, directory, _text(process, path), _AT_SYMLINK_NOFOLLOW))
+            fcntl.ioctl(self._listener, _IS_VALID, struct.pack("Q", cookie))
+            new, old = ((os.fstat(file), partial(birth_of, file)) for file in opened)
+            if self._owners.of(*new) == (0, 0) and (owner := self._owners.of(*old)) is not None:
+                self._owners.record(new[0], *owner, birth=new[1]())
+        finally:
+            for file in opened:
+                os.close(file)
 
     def _record(self, cookie: int, process: int, call: str, arguments: list[int]) -> None:
         match call:

@@ -79,7 +79,7 @@ NO_NETWORK = (Rule(("socket",), fails(errno.EACCES), Argument(0, (1,), others=Tr
 
 _CHOWN = ("chown", "fchown", "lchown", "fchownat")
 
-RECORDED_OWNERS = (Rule(_CHOWN, NOTIFY),)
+RECORDED_OWNERS = (Rule((*_CHOWN, "rename", "renameat", "renameat2"), NOTIFY),)
 FORGOTTEN_OWNERS = (Rule(_CHOWN, fails(0)),)
 """Where files can't be given away, and nobody wants to know whose they were to be."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from support.world import Project, World, install_docker, noise, ok, push_image, tar_files
+from support.world import CLOSED, Project, World, install_docker, noise, ok, push_image, tar_files
 
 Stepping: TypeAlias = Callable[..., Project]
 
@@ -339,3 +339,27 @@ def test_steps_may_be_left_without_a_network(world: World, stepping: Stepping) -
     devices = world.files("me/model", "v1")["etc/made"]
     assert isinstance(devices, bytes)
     assert [line.split(b":")[0].strip() for line in devices.splitlines()[2:]] == [b"lo"]
+
+
+@pytest.mark.slow
+def test_where_proot_is_needed_and_can_not_be_had_is_exit_5_with_the_ways_out(stepping: Stepping) -> None:
+    nowhere = {"COGPACK_URL_MAP": f"https://snapshot.debian.org/={CLOSED}/"}
+    done = stepping(MADE).cogpack("build", "-o", "../out", "--isolation", "proot", **nowhere)
+    assert done.code == 5
+    assert "proot" in done.err
+    assert all(way in done.err for way in ("COGPACK_DEBIAN_MIRROR", "COGPACK_PROOT", "root", "user namespaces"))
+
+
+@pytest.mark.slow
+def test_a_proot_of_the_users_own_is_taken_and_no_step_begins_through_one_that_shows_this_machine(
+    stepping: Stepping, tmp_path: Path
+) -> None:
+    program = tmp_path / "proot"
+    program.write_text('#!/bin/sh\nwhile [ "$1" != /bin/sh ]; do shift; done; exec "$@"\n')
+    program.chmod(0o755)
+    project = stepping(MADE)
+    done = project.cogpack("build", "-o", "../out", "--isolation", "proot", COGPACK_PROOT=str(program))
+    assert done.code == 2
+    assert "shows a guest this machine's files" in done.err
+    assert "step 1 runs" not in done.err
+    assert project.cogpack("build", "-o", "../out", "--isolation", "proot", COGPACK_PROOT="proot").code == 2

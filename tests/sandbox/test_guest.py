@@ -141,6 +141,23 @@ def test_a_file_that_is_not_there_has_no_owner(tree: Path, rung: Rung) -> None:
 
 
 @ONE_USER
+def test_a_file_that_is_written_anew_keeps_the_owner_that_its_writer_could_not_see(tree: Path, rung: Rung) -> None:
+    """So do useradd, sed -i and whoever replaces a file: the owner is copied, the name taken."""
+    owners = Owners()
+    ran = run_once(
+        tree,
+        rung,
+        "set -e; touch /a /b /c; chown 0:42 /a; chown 33:33 /b; chown 7 /c; cd /tmp\n"
+        "echo new > a; chown $(stat -c %u:%g /a) a; mv a /a\n"
+        "echo new > b; mv b ../b; echo new > c; chown 8:9 c; mv c /c; mv /a /d",
+        owners=owners,
+    )
+    assert (ran.status, ran.output) == (0, "")
+    found = {name: as_layer(tree, name, owners)[1:] for name in ("b", "c", "d")}
+    assert found == {"b": (0, 0), "c": (8, 9), "d": (0, 42)}
+
+
+@ONE_USER
 def test_where_nobody_asks_for_owners_chown_is_done_by_saying_so(tree: Path, rung: Rung) -> None:
     ran = run_once(tree, rung, "chown 33 /etc/passwd && echo done")
     assert ran.output == "done\n"

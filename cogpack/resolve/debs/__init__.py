@@ -7,6 +7,6 @@
 from cogpack.resolve.debs.mirror import DebianMirror
 from cogpack.resolve.debs.renamed import renewed
 from cogpack.resolve.debs.resolver import BASE_PACKAGES, PYTHONS, Brought, resolve_debs
-from cogpack.resolve.debs.urls import deb_urls
+from cogpack.resolve.debs.urls import deb_urls, pool_urls
 
-__all__ = ["BASE_PACKAGES", "PYTHONS", "Brought", "DebianMirror", "deb_urls", "renewed", "resolve_debs"]
+__all__ = ["BASE_PACKAGES", "PYTHONS", "Brought", "DebianMirror", "deb_urls", "pool_urls", "renewed", "resolve_debs"]

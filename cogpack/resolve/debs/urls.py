@@ -9,7 +9,10 @@ _SNAPSHOT = "https://snapshot.debian.org/archive"
 def deb_urls(deb: LockedDeb, mirror: DebianMirror, base: DebianBase) -> list[str]:
     """Give the mirror's address first, then that of Debian's snapshot service, which keeps what pools have dropped."""
     snapshots = sorted(release.snapshot for release in base.releases if release.archive == deb.archive)
-    return [
-        mirror.url(deb.archive, deb.path),
-        *(f"{_SNAPSHOT}/{deb.archive}/{snapshot}/{deb.path}" for snapshot in snapshots[-1:]),
-    ]
+    return pool_urls(deb, mirror, *snapshots[-1:])
+
+
+def pool_urls(deb: LockedDeb, mirror: DebianMirror, *snapshots: str) -> list[str]:
+    """Give those of a package by the time stamps of archives that had it."""
+    kept = [f"{_SNAPSHOT}/{deb.archive}/{snapshot}/{deb.path}" for snapshot in snapshots]
+    return [mirror.url(deb.archive, deb.path), *kept]
