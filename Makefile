@@ -22,6 +22,7 @@ nightly: export COGPACK_LONG_GB ?= 50
 nightly: export COGPACK_EXAMPLES ?= 10000
 nightly: export COGPACK_BAD_LINE_MIB ?= 2048
 nightly: export COGPACK_BAD_LINE_RUNS ?= 5
+nightly: export COGPACK_KILLS ?= 60
 nightly: test
 
 check: $(VENV)/installed-tests

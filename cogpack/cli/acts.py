@@ -58,6 +58,8 @@ def plan(arguments: argparse.Namespace) -> None:
             planned = planned.weights_only()
         if not arguments.quiet:
             session.progress.summary(_sum(planned.layers))
+            if planned.isolation:
+                session.progress.summary(planned.isolation)
         rows = layer_rows(planned.layers) + weight_rows(planned.weights) + step_rows(planned.steps)
         rows += file_rows(planned.files or ())
         return Answer(planned, "\n".join(rows))

@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from cogpack.digest import Digest
-from cogpack.errors import DeniedError, UnavailableError
+from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.images.interface import Images
 from cogpack.layers.files import LEAST
 from cogpack.layers.known import Known
@@ -82,11 +82,13 @@ class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
-    """Tells of layers, bottom first, and of weight files by their paths. `files`: where they are asked for."""
+    """Tells of layers, bottom first, and of weight files by their paths. `files`: where they are asked for;
+    `isolation`: where steps are yet to be run, how this machine would, and what it would not keep them from."""
 
     layers: tuple[PlannedLayer, ...]
     weights: tuple[PlannedWeight, ...]
     steps: tuple[PlannedStep, ...] = ()
+    isolation: str | None = None
     files: tuple[PlannedFile, ...] | None = None
 
     def weights_only(self) -> "Planned":
@@ -113,7 +115,26 @@ def plan(
     known = look_up(session, prepared, present, tag_cache=tag_cache)
     layers = tuple(_planned(layer, known, asked, prepared.plan) for layer in prepared.plan.layers)
     listed = _files(prepared) if files else None
-    return Planned(layers=layers, weights=_weights(prepared), steps=_steps(prepared), files=listed)
+    return Planned(
+        layers=layers,
+        weights=_weights(prepared),
+        steps=_steps(prepared),
+        isolation=_isolation(prepared, known),
+        files=listed,
+    )
+
+
+def _isolation(prepared: Prepared, known: Known) -> str | None:
+    layer = prepared.plan.steps
+    if layer is None or layer.locked is not None or known.info(layer) is not None:
+        return None
+    from cogpack.planning.run_steps import chosen_rung  # with the sandbox, which few projects need
+
+    try:
+        rung = chosen_rung(layer.runner)
+    except InputError as error:
+        return f"{layer.name} can't be run here: {error.message}"
+    return f"{layer.name} would be isolated by {rung}: {rung.exposes}"
 
 
 def _steps(prepared: Prepared) -> tuple[PlannedStep, ...]:

@@ -1,6 +1,5 @@
 """Steps are run: the layers below are laid into a tree, the commands run over it, and what they changed is captured."""
 
-import secrets
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,11 +44,10 @@ cd /usr/local/lib/python{python} && [ -e site-packages ] || ln -s /{venv}/lib/py
 
 @contextmanager
 def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
-    """Run them; what they changed can be read as long as the `with` lasts."""
-    with writing(runner.scratch):
-        runner.scratch.mkdir(parents=True, exist_ok=True)
-    rung = choose(runner.isolation, probe(runner.scratch), owners=True)
-    place = runner.scratch / f"{UNFINISHED}{secrets.token_hex(8)}"
+    """Run them; what they changed can be read as long as the `with` lasts. Nobody else may run them in that cache."""
+    rung = chosen_rung(runner)
+    place = runner.scratch / f"{UNFINISHED}{steps.key.removeprefix('sha256:')[:16]}"
+    remove_tree(place)  # of a run that was killed
     try:
         tree = _lay(steps, runner, place, owned=not rung.one_user)
         proot = runner.proot(tree.root, place / "proot") if rung is Rung.PROOT else None
@@ -61,6 +59,13 @@ def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
         yield captured
     finally:
         remove_tree(place)
+
+
+def chosen_rung(runner: Runner) -> Rung:
+    """Say how steps are run here, if they can be; an `InputError` that says what helps."""
+    with writing(runner.scratch):
+        runner.scratch.mkdir(parents=True, exist_ok=True)
+    return choose(runner.isolation, probe(runner.scratch), owners=True)
 
 
 def _run_all(steps: Steps, runner: Runner, tree: Tree, rung: Rung, proot: Proot | None) -> None:

@@ -138,10 +138,11 @@ class StepsLayer:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Wait for another process that runs these steps."""
+        """Wait for another process that runs these steps, whatever it makes of them."""
         with writing(self.runner.kept):
             self.runner.kept.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            name = f"{self.steps.key.removeprefix('sha256:')}.lock"
+            lock = os.open(self.runner.kept / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             while True:
                 try:

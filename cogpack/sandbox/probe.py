@@ -8,8 +8,8 @@ import base64
 import errno
 import json
 import os
+import secrets
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -17,8 +17,10 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from cogpack.disk import UNFINISHED
 from cogpack.errors import CogpackError, InputError
 from cogpack.sandbox import helpers
+from cogpack.sandbox.directories import remove_tree
 from cogpack.sandbox.seccomp import Rule, program
 
 _TIMEOUT = 60
@@ -46,6 +48,17 @@ class Rung(StrEnum):
     def hides(self) -> bool:
         """Tell whether this machine's files can't be reached from a guest, but for what is bound there."""
         return self in (Rung.ROOT, Rung.USERNS)
+
+    @property
+    def exposes(self) -> str:
+        """Say in a few words what a command is not kept from."""
+        match self:
+            case Rung.ROOT | Rung.USERNS:
+                return "it hides files and processes of this machine from them, but not its network"
+            case Rung.CHROOT:
+                return "it keeps a command that means harm from nothing that root of this container may do"
+            case Rung.PROOT:
+                return "it keeps a command that means harm from nothing that you may do here"
 
 
 Isolation: TypeAlias = Literal["auto", "root", "userns", "chroot", "proot"]
@@ -89,8 +102,10 @@ class Machine(msgspec.Struct, frozen=True):
 def probe(directory: Path, *, under: Sequence[Rule] = ()) -> Findings:
     """Ask what each rung would ask, with trees in `directory`. `under`: rules of a filter that it is asked under, as a
     container's engine would have laid it."""
-    with tempfile.TemporaryDirectory(prefix="probe-", dir=directory) as place:
-        asked = {"place": place, "filter": base64.b64encode(program(under)).decode() if under else ""}
+    place = directory / f"{UNFINISHED}{secrets.token_hex(8)}"
+    place.mkdir(mode=0o700)
+    try:
+        asked = {"place": str(place), "filter": base64.b64encode(program(under)).decode() if under else ""}
         done = subprocess.run(
             helpers.command("questions"),
             input=json.dumps(asked).encode(),
@@ -100,6 +115,8 @@ def probe(directory: Path, *, under: Sequence[Rule] = ()) -> Findings:
             timeout=_TIMEOUT,
             check=False,
         )
+    finally:
+        remove_tree(place)
     if done.returncode != 0:
         raise CogpackError(
             f"the probe of the sandbox ended with {done.returncode}: {done.stderr.decode(errors='replace')[-500:]}",

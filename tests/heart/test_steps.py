@@ -363,3 +363,12 @@ def test_a_proot_of_the_users_own_is_taken_and_no_step_begins_through_one_that_s
     assert "shows a guest this machine's files" in done.err
     assert "step 1 runs" not in done.err
     assert project.cogpack("build", "-o", "../out", "--isolation", "proot", COGPACK_PROOT="proot").code == 2
+
+
+def test_plan_says_how_this_machine_would_run_what_is_yet_to_be_run(stepping: Stepping) -> None:
+    project = stepping(MADE)
+    done = ok(project.cogpack("plan"))
+    assert "run: 1 step would be isolated by" in done.err
+    assert "step 1 runs" not in done.err
+    ok(project.cogpack("lock", "--run"))
+    assert "isolated by" not in ok(project.cogpack("plan")).err

@@ -96,7 +96,8 @@ def test_root_a_user_and_both_in_containers_make_one_layer(places: Mapping[str, 
 
 
 def _left(place: Place) -> list[str]:
-    return [path.name for path in (place.directory / "cache/steps").iterdir() if path.name.startswith(".")]
+    found = [path for name in ("steps", "trees") for path in (place.directory / "cache" / name).iterdir()]
+    return [path.name for path in found if path.name.startswith(".")]
 
 
 def _sleeping() -> list[str]:
