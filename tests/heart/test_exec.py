@@ -57,6 +57,29 @@ def test_the_model_is_described_there_as_in_the_image(project: Project) -> None:
     assert (project.root / ".cog/openapi_schema.json").read_text() == "of another tool"
 
 
+def test_managed_weights_lie_at_their_targets_and_are_nobodys_to_write(
+    world: World, project: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/w.bin").write_bytes(b"weights")
+    source = f"{{uri: 'file://{tmp_path}/source'}}"
+    targets = "".join(
+        f"\n  - {{name: {path[-3:]}, target: {path}, source: {source}}}" for path in ("/src/in/one", "/two")
+    )
+    config = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", f"model: {world.registry}/me/model\nweights:{targets}\n{config}")
+    ok(project.cogpack("lock"))
+    before = _listed(project.root)
+    done = ok(
+        project.cogpack(
+            "exec", "sh", "-c", "cat in/one/w.bin /two/w.bin; touch /two/w.bin || touch in/one/w.bin || true"
+        )
+    )
+    assert done.out == "weightsweights"
+    assert "cannot touch" in done.err
+    assert _listed(project.root) == before
+
+
 def test_what_steps_changed_is_there(project: Project) -> None:
     config = (project.root / "cog.yaml").read_text()
     project.write("cog.yaml", config.replace("build:\n", "build:\n  run: ['echo made > /etc/made']\n"))

@@ -1,0 +1,68 @@
+"""examples/hello is run with the real `cog`, on the default base: from its directory and as an image, in each rung."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from integration.conftest import ROOT, Project
+
+from cogpack.sandbox.probe import Rung, probe
+
+pytestmark = pytest.mark.integration
+
+
+def _need(rung: str, directory: Path) -> None:
+    if (refusal := probe(directory).refusal(Rung(rung), owners=False)) is not None:
+        pytest.skip(f"this machine refuses {rung}: {refusal}")
+
+
+@pytest.mark.parametrize("rung", ["root", "userns", "chroot"])
+def test_hello_says_hello_in_each_rung(hello: Project, tmp_path: Path, rung: str) -> None:
+    _need(rung, tmp_path)
+    before = sorted(hello.root.rglob("*"))
+    done = hello.cogpack("run", "--isolation", rung, "-i", "text=world")
+    assert done.stdout == "hello world\n"
+    assert sorted(hello.root.rglob("*")) == before
+
+
+def test_hello_is_run_as_an_image_without_its_project(hello: Project, tmp_path: Path) -> None:
+    if all(probe(tmp_path).refusal(rung, owners=False) for rung in (Rung.ROOT, Rung.USERNS)):
+        pytest.skip("this machine lets nobody make namespaces")
+    hello.cogpack("build", "-o", str(tmp_path / "layout"))
+    (hello.root / "predict.py").unlink()
+    assert hello.cogpack("run", str(tmp_path / "layout"), "-i", "text=you").stdout == "hello you\n"
+    done = hello.cogpack("exec", "--of", str(tmp_path / "layout"), "python", "-c", "import cog; print(cog.__file__)")
+    assert done.stdout.startswith("/opt/venv/lib/python3.13/")
+
+
+def test_hello_says_hello_to_another_user(hello: Project, tmp_path: Path) -> None:
+    """uid 1000, who may do nothing but make a user namespace."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("only root may become another user, by setpriv")
+    python = shutil.which("python3.11", path="/usr/local/bin:/usr/bin")
+    if python is None or sys.version_info[:2] != (3, 11):
+        pytest.skip("no Python 3.11 here that everybody may start, for packages of this one")
+    place = tmp_path / "place"
+    project = hello.fresh(place / "hello", lock=True)
+    for path in (place, *place.rglob("*")):
+        os.chown(path, 1000, 1000)
+    for path in (tmp_path, *tmp_path.parents):
+        if not path.stat().st_mode & 0o001:  # pytest's own
+            path.chmod(path.stat().st_mode | 0o011)
+    packages = [path for path in sys.path if path.endswith("site-packages")]
+    environment = project.environment | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *packages]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": str(place),
+        "COGPACK_CACHE_DIR": str(place / "cache"),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+    }
+    become = ["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups"]
+    done = subprocess.run(
+        [*become, python, "-m", "cogpack", "run", "-i", "text=world"],
+        cwd=project.root, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "hello world\n"), done.stderr
