@@ -71,7 +71,8 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference. `clashes`: what
     files are that two wheels hold differently. `git`: the image says of which commit it is; `isolation`: how steps of
-    `build.run` are run; `network`: whether they have one. `notes`: those that are denied or allowed.
+    `build.run` are run; `network`: whether they have one; `keep`: paths that are captured after them though
+    their like is left out. `notes`: those that are denied or allowed.
     """
 
     base: str | None = None
@@ -83,6 +84,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     git: bool = False
     isolation: Isolation = "auto"
     network: bool = True
+    keep: tuple[str, ...] = ()
     notes: Rules = Rules()
     weights: PackWeights = PackWeights()
 

@@ -12,7 +12,8 @@ from typing import Literal, TypeVar, get_args
 from packaging.version import Version
 
 from cogpack.config.document import Value, YamlDocument
-from cogpack.config.model import Arch, Config, Isolation, PackOptions, PackWeights, RunStep, SecretMount, SplitRule
+from cogpack.config.model import Arch, Config, Isolation, PackOptions, PackWeights, SplitRule
+from cogpack.config.steps import filled, kept_paths, run_steps
 from cogpack.config.weights import managed_weights
 from cogpack.notes import Code
 from cogpack.policy import ALL, Rules, unknown
@@ -27,7 +28,7 @@ _BUILD = (
 )
 _PACK = (
     *("base", "platform", "compression", "debian_mirror", "exclude_newer", "clashes", "git", "isolation", "network"),
-    *("notes", "weights"),
+    *("keep", "notes", "weights"),
 )
 
 _PLATFORMS: Mapping[str, Arch] = {arch: arch for arch in get_args(Arch)}
@@ -79,10 +80,10 @@ def parse_config(text: bytes, *, path: str = "cog.yaml") -> Config:
         cuda=_cuda(build["cuda"]) if "cuda" in build else None,
         cudnn=_cudnn(build["cudnn"]) if "cudnn" in build else None,
         python_version=python,
-        python_requirements=_filled(build["python_requirements"]) if "python_requirements" in build else None,
+        python_requirements=filled(build["python_requirements"]) if "python_requirements" in build else None,
         python_packages=_python_packages(build["python_packages"]) if "python_packages" in build else (),
         system_packages=_system_packages(build["system_packages"]) if "system_packages" in build else (),
-        run=_run_steps(build),
+        run=run_steps(build),
         sdk_version=_sdk(build["sdk_version"]) if "sdk_version" in build else None,
         concurrency=_concurrency(top["concurrency"], python) if "concurrency" in top else None,
         environment=_environment(top["environment"]) if "environment" in top else (),
@@ -92,13 +93,6 @@ def parse_config(text: bytes, *, path: str = "cog.yaml") -> Config:
         notes=tuple(document.notes),
         places={key: f"{path}:{line}" for key, line in document.lines.items()},
     )
-
-
-def _filled(value: Value) -> str:
-    text = value.text()
-    if not text or "\n" in text:
-        value.expected("one line of text")
-    return text
 
 
 def _predict(top: Mapping[str, Value]) -> str | None:
@@ -125,7 +119,7 @@ def _image(top: Mapping[str, Value]) -> str | None:
     value = top.get("image") or top.get("model")
     if value is None:
         return None
-    text = _filled(value)
+    text = filled(value)
     reference = _reference(value, text)
     if "model" in top and (reference.tag or reference.digest):
         value.fail(f"{text:.120} has a tag or digest", next_step="name the repository alone; give the tag when pushing")
@@ -178,7 +172,7 @@ def _sdk(value: Value) -> str:
 def _python_packages(value: Value) -> tuple[str, ...]:
     value.note(Code.DEPRECATED_KEY, "deprecated by Cog; python_requirements names a file instead")
     for item in value.items():
-        _filled(item)
+        filled(item)
     return value.texts()
 
 
@@ -187,43 +181,6 @@ def _system_packages(value: Value) -> tuple[str, ...]:
         if not _DEBIAN.fullmatch(item.text()):
             item.expected("the name of a Debian package, perhaps with =VERSION")
     return value.texts()
-
-
-def _run_steps(build: Mapping[str, Value]) -> tuple[RunStep, ...]:
-    steps = [_run_step(item) for item in build["run"].items()] if "run" in build else []
-    if "pre_install" in build:
-        build["pre_install"].note(Code.DEPRECATED_KEY, "deprecated by Cog; its commands run after those of build.run")
-        steps += [RunStep(command=_command(item)) for item in build["pre_install"].items()]
-    return tuple(steps)
-
-
-def _run_step(value: Value) -> RunStep:
-    if not value.is_mapping:
-        return RunStep(command=_command(value))
-    fields = value.fields(("command", "mounts"))
-    if "command" not in fields:
-        value.fail("command is missing", next_step="write command: and the shell command")
-    secrets = []
-    for mount in fields["mounts"].items() if "mounts" in fields else []:
-        keys = mount.fields(("type", "id", "target"))
-        kind = keys["type"].text() if "type" in keys else ""
-        if kind != "secret":
-            mount.note(Code.IGNORED_MOUNT, f"mount of type {kind[:40]!r} ignored; only secrets are mounted")
-            continue
-        for name in ("id", "target"):
-            if name not in keys:
-                mount.fail(f"{name} is missing", next_step=f"write {name}: for the secret")
-        secrets.append(SecretMount(id=_filled(keys["id"]), target=_filled(keys["target"])))
-    return RunStep(command=_command(fields["command"]), secrets=tuple(secrets))
-
-
-def _command(value: Value) -> str:
-    text = value.text()
-    if not text:
-        value.expected("a shell command")
-    if "\n" in text:
-        value.fail("the command has more than one line", next_step="write each command as an item of its own")
-    return text
 
 
 def _concurrency(value: Value, python: str | None) -> int | None:
@@ -266,7 +223,7 @@ def _pack(value: Value) -> PackOptions:
     fields = value.fields(_PACK, strict=True)
     default = PackOptions()
     if "base" in fields:
-        _reference(fields["base"], _filled(fields["base"]))
+        _reference(fields["base"], filled(fields["base"]))
     return PackOptions(
         base=fields["base"].text() if "base" in fields else None,
         platform=_choice(fields["platform"], _PLATFORMS) if "platform" in fields else default.platform,
@@ -278,6 +235,7 @@ def _pack(value: Value) -> PackOptions:
         git=fields["git"].boolean() if "git" in fields else default.git,
         network=fields["network"].boolean() if "network" in fields else default.network,
         isolation=_choice(fields["isolation"], _ISOLATIONS) if "isolation" in fields else default.isolation,
+        keep=kept_paths(fields["keep"]) if "keep" in fields else default.keep,
         weights=_pack_weights(fields["weights"]) if "weights" in fields else default.weights,
     )
 
@@ -318,7 +276,7 @@ def _time(value: Value) -> str:
 
 
 def _mirror(value: Value) -> str:
-    text = _filled(value)
+    text = filled(value)
     if not re.fullmatch(r"https?://[^\s/@]+(?:/\S*)?", text):
         value.expected("the http or https address of a Debian mirror, without a password")
     return text.rstrip("/")

@@ -128,8 +128,7 @@ def make_plan(
     project = maker.compress(_project(files, described.document, suppliers), remembered=False)
     below = (*base.layers, python.venv, *python.large)
     seen = (*below, python.small, *python.clashes)
-    python_version = decisions.base.python
-    steps = make_steps(config.run, seen, base.image, config.environment, python_version) if config.run else None
+    steps = make_steps(config, seen, base.image, decisions.base.python) if config.run else None
     above = (python.small, *python.clashes, project)
     max_layers = LAYER_LIMIT - len(below) - len(above) - (1 if steps else 0)
     weights, parts = _weights(config, gathered, maker, suppliers, max_layers=max_layers)

@@ -12,10 +12,12 @@ from cogpack.layers.layer import Form
 from cogpack.planning.apt_mirror import mirrored
 from cogpack.planning.failed_step import failed_step
 from cogpack.planning.steps import Runner, Steps
+from cogpack.progress import Progress
 from cogpack.runtime import contract
 from cogpack.sandbox import standins
 from cogpack.sandbox.capture import Captured, capture
 from cogpack.sandbox.directories import remove_tree
+from cogpack.sandbox.dropped import Dropped
 from cogpack.sandbox.guest import Command, Guest
 from cogpack.sandbox.laid import Tree
 from cogpack.sandbox.probe import Rung, choose, probe
@@ -23,9 +25,12 @@ from cogpack.sandbox.proot import Proot
 from cogpack.sandbox.secrets import OutputRedactor, find_secrets
 from cogpack.sandbox.snapshot import Snapshot
 from cogpack.sandbox.tree import contents, lay
+from cogpack.text import count_text, size_text
 
 _TOLD = 40
 """Lines of a failed command's output that its error repeats."""
+_NAMED = 4
+"""Paths with what was dropped that are named."""
 _LINE = 64 * 1024
 """Bytes of a line that are held back for its end."""
 _AUTHORITIES = f"{standins.RUNTIME}/authorities.pem"
@@ -54,7 +59,8 @@ def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
         with mirrored(tree.root, runner.mirrors):
             before = Snapshot.of(tree.root)
             _run_all(steps, runner, tree, rung, proot)
-        captured = capture(tree, before)
+        captured = capture(tree, before, keep=steps.keep)
+        _tell_of_dropped(captured.dropped, steps, runner.progress)
         _check_secrets(captured, runner.secrets)
         yield captured
     finally:
@@ -139,6 +145,17 @@ class _Said:
         text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
         self.last.append(text)
         self._runner.progress.summary(f"{self._where} {text}")
+
+
+def _tell_of_dropped(dropped: Sequence[Dropped], steps: Steps, progress: Progress) -> None:
+    if not dropped:
+        return
+    files, size = sum(one.files for one in dropped), sum(one.size for one in dropped)
+    named = [f"/{one.path} ({one.reason})" for one in sorted(dropped, key=lambda one: (-one.size, one.path))]
+    more = [f"and {len(named) - _NAMED} more"] if len(named) > _NAMED else []
+    progress.summary(
+        f"{steps.name}: left out {count_text(files, 'file')}, {size_text(size)}: {', '.join(named[:_NAMED] + more)}"
+    )
 
 
 def _check_secrets(captured: Captured, known: Mapping[str, bytes]) -> None:

@@ -46,7 +46,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     """Is what is run, and what it sees.
 
     `seen`: the layers below, the lowest first; `directory`: the base image's, where each begins; `python`: the minor
-    version.
+    version; `keep`: paths that are captured though their like is dropped.
     """
 
     commands: tuple[RunStep, ...]
@@ -54,6 +54,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str]
     directory: str
     python: str
+    keep: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -66,20 +67,22 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
         commands = [[step.command, [[s.id, s.target] for s in step.secrets]] for step in self.commands]
         seen = [layer.contents for layer in self.seen]
         variables = sorted(self.environment.items())
-        return sha256(encode(["cogpack steps", _VERSION, commands, variables, self.directory, seen]))
+        kept = [sorted(self.keep)] if self.keep else []
+        return sha256(encode(["cogpack steps", _VERSION, commands, variables, self.directory, seen, *kept]))
 
 
-def make_steps(
-    commands: Sequence[RunStep],
-    seen: Sequence[Seen],
-    base: BaseImage | None,
-    environment: Sequence[tuple[str, str]],
-    python: str,
-) -> Steps:
-    """`environment`: the user's own variables of the image."""
-    found = dict(_SETTINGS) | environment_of(base, f"/{contract.VENV}/bin", environment)
+def make_steps(config: Config, seen: Sequence[Seen], base: BaseImage | None, python: str) -> Steps:
+    """Give what `config` has run over the layers `seen`, of which some are those of `base`."""
+    found = dict(_SETTINGS) | environment_of(base, f"/{contract.VENV}/bin", config.environment)
     directory = ((base.config.get("config") or {}).get("WorkingDir") if base else None) or "/"
-    return Steps(commands=tuple(commands), seen=tuple(seen), environment=found, directory=directory, python=python)
+    return Steps(
+        commands=config.run,
+        seen=tuple(seen),
+        environment=found,
+        directory=directory,
+        python=python,
+        keep=config.pack.keep,
+    )
 
 
 class Home(msgspec.Struct, frozen=True):

@@ -346,6 +346,13 @@ def test_hostile_documents_are_refused_quickly(text: str) -> None:
     assert time.monotonic() - start < 5
 
 
+def test_paths_to_keep_are_absolute_and_not_of_the_running_system() -> None:
+    assert parse("cogpack: {keep: [/var/tmp/x/, //tmp/a/../b]}").pack.keep == ("var/tmp/x", "tmp/b")
+    for path in ("var/tmp/x", "/", "/proc/x", "/run", "/tmp/../dev/x"):
+        with pytest.raises(InputError, match="expected an absolute path"):
+            parse(f"cogpack: {{keep: [{path}]}}")
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_config_or_an_input_error(data: bytes) -> None:
     with contextlib.suppress(InputError):

@@ -232,6 +232,20 @@ def test_what_makes_all_anew_runs_them_though_the_cache_has_what_they_made(
     assert "step 1 runs" in ok(project.cogpack(*words)).err
 
 
+@pytest.mark.slow
+def test_what_is_left_out_is_told_and_kept_by_its_path(world: World, stepping: Stepping) -> None:
+    project = stepping("mkdir -p /var/tmp/x && echo some > /var/tmp/x/a && echo more > /tmp/b; echo runs")
+    done = ok(project.cogpack("push", project.target()))
+    assert "run: 1 step: left out 2 files, 10 B: /tmp (temporary), /var/tmp (temporary)" in done.err
+    text = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", text.replace("cogpack:\n", "cogpack:\n  keep: [/var/tmp/x/]\n"))
+    done = ok(project.cogpack("push", project.target("v2")))
+    assert "[1/1] runs" in done.err
+    assert "left out 1 file, 5 B: /tmp (temporary)" in done.err
+    assert world.files("me/model", "v2")["var/tmp/x/a"] == b"some\n"
+    assert "var/tmp/x/a" not in world.files("me/model", "v1")
+
+
 def test_a_command_that_fails_is_named_with_what_it_said(world: World, stepping: Stepping) -> None:
     project = stepping(MADE, "echo a reason; cat /no/such/file; exit 7")
     done = project.cogpack("push", project.target())
