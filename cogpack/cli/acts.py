@@ -50,6 +50,7 @@ def push(arguments: argparse.Namespace) -> None:
 
 def plan(arguments: argparse.Namespace) -> None:
     from cogpack.commands.plan import plan
+    from cogpack.text import size_text
 
     def act(session: "Session") -> Answer:
         listed = getattr(arguments, "files", False)
@@ -60,6 +61,9 @@ def plan(arguments: argparse.Namespace) -> None:
             session.progress.summary(_sum(planned.layers))
             if planned.isolation:
                 session.progress.summary(planned.isolation)
+            if planned.laid:
+                text = f"the files that they see take about {size_text(planned.laid)} in the cache while they run"
+                session.progress.summary(text)
         rows = layer_rows(planned.layers) + weight_rows(planned.weights) + step_rows(planned.steps)
         rows += file_rows(planned.files or ())
         return Answer(planned, "\n".join(rows))

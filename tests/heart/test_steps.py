@@ -79,6 +79,17 @@ def test_a_plan_tells_the_commands_and_what_is_known_of_them(stepping: Stepping)
     assert "systemd" in third["impossible"]
 
 
+@pytest.mark.slow
+def test_a_plan_tells_how_much_room_the_files_take_that_commands_see(stepping: Stepping) -> None:
+    project = stepping(MADE)
+    planned = ok(project.cogpack("plan", "--json")).json
+    (base,) = (layer["size"] for layer in planned["layers"] if layer["name"].startswith("base"))
+    assert planned["laid"] >= 3 * base
+    assert "in the cache while they run" in ok(project.cogpack("plan")).err
+    ok(project.cogpack("lock", "--run"))
+    assert ok(project.cogpack("plan", "--json")).json["laid"] is None  # nothing is run
+
+
 def test_commands_are_run_once(world: World, stepping: Stepping) -> None:
     project = stepping(MADE)
     first = ok(project.cogpack("push", project.target()))
