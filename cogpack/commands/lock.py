@@ -10,6 +10,7 @@ import msgspec
 from cogpack.errors import InputError, MismatchError
 from cogpack.lockfile import FILE, Lock, Results, read_lock
 from cogpack.locking import current
+from cogpack.oci import LayerInfo
 from cogpack.planning.known import known_layers, record_results
 from cogpack.planning.moved_paths import moved_paths, told
 from cogpack.planning.moving import MovingLayer, moving_layers
@@ -71,10 +72,10 @@ def _with_steps(session: Session, project: Project, *, anew: bool) -> Lock:
     prepared = prepare(session, project, writes=True)
     if (steps := prepared.plan.steps) is not None and anew:
         session.supply.wait(prepared.plan.inputs_of(steps))
-        _renew(session, steps)
+        new = _renew(session, steps)
         results = tuple(one for one in prepared.lock.results.layers if one.key != steps.key)
         known = known_layers(prepared.plan, Results(results), session.facts)
-        record_results(session, prepared, known)
+        record_results(session, prepared, known.with_read({steps.key: new}))
     elif steps is not None:
         known = known_layers(prepared.plan, prepared.lock.results, session.facts)
         if (made := known.info(steps)) is None:
@@ -84,7 +85,7 @@ def _with_steps(session: Session, project: Project, *, anew: bool) -> Lock:
     return read_lock(project.root) or prepared.lock
 
 
-def _renew(session: Session, steps: StepsLayer) -> None:
+def _renew(session: Session, steps: StepsLayer) -> LayerInfo:
     check_secrets(steps)
     made = steps.run(held=False)
     session.facts.record(steps.key, made)
@@ -94,6 +95,7 @@ def _renew(session: Session, steps: StepsLayer) -> None:
     else:
         text = f"{made.diff_id}, before {before}" if before else str(made.diff_id)
     session.progress.summary(f"{steps.name}: {text}")
+    return made
 
 
 def _moving(session: Session, project: Project, before: Lock | None, made: Lock) -> tuple[MovingLayer, ...] | None:

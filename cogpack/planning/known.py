@@ -25,6 +25,7 @@ from cogpack.oci import (
 )
 from cogpack.planning.plan import PROJECT, Plan
 from cogpack.planning.prepare import Prepared
+from cogpack.planning.steps_layer import StepsLayer
 from cogpack.planning.transfer import read_unread
 from cogpack.planning.weights import locked_weights
 from cogpack.reference import Reference
@@ -64,6 +65,19 @@ def look_up(
     return known.with_read({key_of(layer): layer.copy_to(consume) for layer in unknown})
 
 
+class _Heeded:
+    """Gives the facts, but of what `steps` changed only one that is what the lock records: an earlier run's own result
+    contradicts nobody who has another's lock now."""
+
+    def __init__(self, facts: Facts, steps: StepsLayer | None) -> None:
+        self._facts = facts
+        self._steps = steps
+
+    def get(self, key: str, /) -> LayerInfo | None:
+        info = self._facts.get(key)
+        return info if info is None or self._steps is None or self._steps.may_be(key, info) else None
+
+
 def known_layers(
     plan: Plan,
     results: Results,
@@ -86,7 +100,7 @@ def known_layers(
     claims = [
         Claims(READ, read),
         Claims("cogpack.lock", pinned),
-        Claims("the cache", facts),
+        Claims("the cache", _Heeded(facts, plan.steps)),
     ]
     if tag_cache:
         claims += [

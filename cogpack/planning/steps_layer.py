@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from cogpack.digest import DiffID
+from cogpack.digest import DiffID, Hasher
 from cogpack.disk import DiskError, open_file, whole_file, writing
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.layers.built import BaseLayer, BuiltLayer, layer_key
@@ -93,15 +93,25 @@ class StepsLayer:
     def _path(self) -> Path:
         return self.runner.kept / self.key.removeprefix("sha256:")
 
+    def may_be(self, key: str, info: LayerInfo) -> bool:
+        """Tell whether the lock lets `info` be what came of `key`."""
+        return key != self.key or self.locked is None or info.diff_id == self.locked.diff_id
+
     def _kept(self) -> LayerInfo | None:
-        """Tell what an earlier run kept, if it is what the lock says."""
+        """Tell what an earlier run kept, if it is what the lock says. A file that is another one is as good as none."""
         info = self.runner.facts.get(self.key)
-        if info is None or (self.locked is not None and info.diff_id != self.locked.diff_id):
+        if info is None or not self.may_be(self.key, info):
             return None
         self.runner.used(self._path)
         with suppress(OSError):
             if self._path.stat().st_size == info.descriptor.size:
-                return info
+                hasher = Hasher()
+                for block in self._read(info.descriptor):
+                    self.runner.cancellation.check()
+                    hasher.update(block)
+                if hasher.digest == info.descriptor.digest:
+                    return info
+                self.runner.progress.summary(f"{self.name}: {self._path} is not what was kept there, and not used")
         return None
 
     def _fetched(self) -> LayerInfo | None:

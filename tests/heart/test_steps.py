@@ -397,3 +397,31 @@ def test_plan_says_how_this_machine_would_run_what_is_yet_to_be_run(stepping: St
     assert "step 1 runs" not in done.err
     ok(project.cogpack("lock", "--run"))
     assert "isolated by" not in ok(project.cogpack("plan")).err
+
+
+def kept_blobs(cache: Path) -> list[Path]:
+    return [path for path in (cache / "steps").iterdir() if path.is_file() and path.suffix != ".lock"]
+
+
+def test_a_kept_result_that_somebody_changed_is_told_and_made_again(world: World, stepping: Stepping) -> None:
+    project = stepping(MADE)
+    first = ok(project.cogpack("build", "-o", "../out", "--cache-dir", "../own"))
+    (kept,) = kept_blobs(world.directory / "own")
+    good = kept.read_bytes()
+    kept.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    done = ok(project.cogpack("build", "-o", "../again", "--cache-dir", "../own"))
+    assert f"{kept} is not what was kept there, and not used" in done.err
+    assert done.digest == first.digest
+    assert kept.read_bytes() == good
+
+
+def test_another_s_lock_counts_more_than_what_ran_here_before(world: World, stepping: Stepping) -> None:
+    project = stepping(RANDOM)
+    lock = project.root / "cogpack.lock"
+    theirs = ok(project.cogpack("push", project.target(), "--cache-dir", "../theirs"))
+    said = lock.read_bytes()
+    lock.unlink()
+    ok(project.cogpack("build", "-o", "../out", "--cache-dir", "../ours"))
+    lock.write_bytes(said)
+    done = ok(project.cogpack("push", project.target("v2"), "--cache-dir", "../ours"))
+    assert done.digest == theirs.digest
