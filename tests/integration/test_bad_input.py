@@ -162,7 +162,7 @@ def test_no_target_at_all(unlocked: Project) -> None:
     assert not (unlocked.root / "cogpack.lock").exists()
 
 
-def test_build_run_is_refused_and_not_skipped(hello: Project) -> None:
+def test_what_is_not_supported_is_refused_and_not_skipped(hello: Project) -> None:
     config = hello.root / "cog.yaml"
-    config.write_text(config.read_text().replace("build:\n", "build:\n  run:\n    - echo hi\n"))
-    refused(hello.cogpack("plan", ok=False), 2, "build.run")
+    config.write_text(f"{config.read_text()}observability:\n  traces:\n    enabled: true\n")
+    refused(hello.cogpack("plan", ok=False), 2, "observability.traces")
