@@ -26,12 +26,14 @@ KEPT = {
     "inspect": ("test_what_was_pushed_of_an_unread_project_can_be_read",),
     "diff": ("test_an_image_is_compared_with_what_the_project_would_become",),
     "pull": ("test_what_was_pushed_of_an_unread_project_can_be_read",),
+    "run": ("test_only_the_output_goes_to_stdout",),
+    "predict": ("test_only_the_output_goes_to_stdout",),
+    "serve": ("test_a_server_serves_until_it_is_interrupted_and_leaves_nothing_running",),
     "exec": ("test_the_status_and_both_streams_are_the_commands_own",),
     "copy": ("test_what_was_pushed_of_an_unread_project_can_be_read",),
 }
-FILES = [
-    f"tests/heart/{name}.py" for name in ("test_unread_project", "test_life_of_an_image", "test_diff", "test_exec")
-]
+_MODULES = ("test_unread_project", "test_life_of_an_image", "test_diff", "test_exec", "test_run", "test_steps")
+FILES = [f"tests/heart/{name}.py" for name in _MODULES]
 NO_PROJECT = {"auth", "cache", "completion", "doctor", "help", "login", "logout", "registry", "version"}
 """Verbs that know of neither project nor image."""
 

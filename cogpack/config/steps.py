@@ -43,8 +43,16 @@ def _run_step(value: Value) -> RunStep:
         for name in ("id", "target"):
             if name not in keys:
                 mount.fail(f"{name} is missing", next_step=f"write {name}: for the secret")
-        secrets.append(SecretMount(id=filled(keys["id"]), target=filled(keys["target"])))
+        secrets.append(SecretMount(id=filled(keys["id"]), target=_secret_file(keys["target"])))
     return RunStep(command=_command(fields["command"]), secrets=tuple(secrets))
+
+
+def _secret_file(value: Value) -> str:
+    text = filled(value)
+    path = posixpath.normpath(text).lstrip("/")
+    if not text.startswith("/") or "\0" in text or path in _NEVER_KEPT or text.endswith("/"):
+        value.expected("the absolute path of a file, such as /run/secrets/token")
+    return text
 
 
 def _command(value: Value) -> str:

@@ -31,8 +31,10 @@ _TOLD = 40
 """Lines of a failed command's output that its error repeats."""
 _NAMED = 4
 """Paths with what was dropped that are named."""
-_LINE = 64 * 1024
-"""Bytes of a line that are held back for its end."""
+_LINE = 4 * 1024
+"""Bytes of a line that are held back for its end; a longer one is told in pieces."""
+_REPEATED = 500
+"""Letters of a line that an error repeats."""
 _AUTHORITIES = f"{standins.RUNTIME}/authorities.pem"
 _READ_AUTHORITIES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
 """Variables by which OpenSSL, curl, requests, pip and git are told."""
@@ -137,13 +139,13 @@ class _Said:
         *lines, self._line = (self._line + block).split(b"\n")
         for line in lines:
             self._tell(line)
-        if len(self._line) > _LINE:
-            self._tell(self._line)
-            self._line = b""
+        while len(self._line) > _LINE:
+            self._tell(self._line[:_LINE])
+            self._line = self._line[_LINE:]
 
     def _tell(self, line: bytes) -> None:
         text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
-        self.last.append(text)
+        self.last.append(text[:_REPEATED])
         self._runner.progress.summary(f"{self._where} {text}")
 
 

@@ -80,12 +80,14 @@ def test_managed_weights_lie_at_their_targets_and_are_nobodys_to_write(
     assert _listed(project.root) == before
 
 
+@pytest.mark.slow
 def test_what_steps_changed_is_there(project: Project) -> None:
     config = (project.root / "cog.yaml").read_text()
     project.write("cog.yaml", config.replace("build:\n", "build:\n  run: ['echo made > /etc/made']\n"))
     assert ok(project.cogpack("exec", "cat", "/etc/made")).out == "made\n"
 
 
+@pytest.mark.slow
 def test_an_image_of_a_registry_or_a_layout_has_its_own_files(world: World, project: Project) -> None:
     ok(project.cogpack("push", project.target()))
     ok(project.cogpack("build", "-o", "../layout"))
@@ -96,6 +98,7 @@ def test_an_image_of_a_registry_or_a_layout_has_its_own_files(world: World, proj
     assert "lost" not in ok(world.cogpack("exec", "--of", project.target(), "ls", "/src")).out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may choose chroot")
 def test_where_nothing_hides_this_machines_files_a_strangers_image_wants_the_word(
     world: World, project: Project, monkeypatch: pytest.MonkeyPatch

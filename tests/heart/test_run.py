@@ -35,10 +35,12 @@ def test_only_the_output_goes_to_stdout(project: Project) -> None:
     assert not (project.root / ".cog").exists()
 
 
+@pytest.mark.slow
 def test_predict_is_run_and_a_directory_is_a_project(world: World, project: Project) -> None:
     assert ok(world.cogpack("predict", str(project.root), "-i", "text=you")).out == "hello you\n"
 
 
+@pytest.mark.slow
 def test_an_image_is_asked_likewise(world: World, project: Project) -> None:
     ok(project.cogpack("push", project.target()))
     done = ok(world.cogpack("run", project.target(), "-i", "text=world", "--json"))
@@ -46,6 +48,7 @@ def test_an_image_is_asked_likewise(world: World, project: Project) -> None:
     assert done.json["metrics"] == {"predict_time": 0.5}
 
 
+@pytest.mark.slow
 def test_what_a_model_gives_goes_into_a_file_where_that_is_wanted(project: Project) -> None:
     done = ok(project.cogpack("run", "-i", "text=world", "-o", "said.txt"))
     assert (done.out, (project.root / "said.txt").read_text()) == ("", "hello world\n")
@@ -60,6 +63,7 @@ def test_wrong_inputs_are_told_all_at_once_before_anything_starts(project: Proje
     assert "server:" not in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -75,6 +79,7 @@ def test_a_model_that_fails_is_exit_6(project: Project, arguments: list[str], to
     assert told in done.err.partition("error: ")[2]
 
 
+@pytest.mark.slow
 def test_a_word_that_is_no_image_was_meant_as_a_command(project: Project) -> None:
     done = project.cogpack("run", "pytest")
     assert done.code == 2

@@ -133,6 +133,7 @@ def test_another_result_than_the_lock_records_is_exit_3_and_pushes_nothing(world
     assert not world.has("me/model", "v1")
 
 
+@pytest.mark.slow
 def test_a_result_that_contradicts_the_lock_names_the_paths(stepping: Stepping) -> None:
     project = stepping(MADE, RANDOM)
     ok(project.cogpack("build", "-o", "../out"))
@@ -195,8 +196,27 @@ def test_a_lock_that_does_not_say_what_they_change_is_refused_where_it_is_pinned
     assert "step 1 runs" in ok(project.cogpack("lock", "--run")).err
     done = ok(project.cogpack("build", "--locked", "-o", "../out"))
     assert "step 1 runs" not in done.err  # the cache kept what the lock's run made
+    lock = project.root / "cogpack.lock"
+    lock.write_text(re.sub(r'(steps\]\nkey = "sha256:)\w{4}', r"\g<1>0000", lock.read_text()))
+    assert project.cogpack("build", "-o", "../out", CI="true").code == 3
 
 
+@pytest.mark.slow
+def test_an_endless_line_is_told_in_pieces_and_not_repeated(stepping: Stepping) -> None:
+    done = stepping("head -c 300000 /dev/zero; exit 3").cogpack("build", "-o", "../out")
+    assert done.code == 2
+    assert len(done.err.partition("error: ")[2]) < 30_000
+    assert max(map(len, done.err.splitlines())) < 5_000
+
+
+@pytest.mark.parametrize("target", ["/", "token", "/run/secrets/"])
+def test_a_secret_is_mounted_at_a_file(stepping: Stepping, target: str) -> None:
+    step = {"command": "true", "mounts": [{"type": "secret", "id": "token", "target": target}]}
+    done = stepping(step).cogpack("plan")
+    assert (done.code, "cog.yaml:4: " in done.err) == (2, True)
+
+
+@pytest.mark.slow
 def test_the_paths_that_move_from_run_to_run_are_told_with_cause_and_advice(stepping: Stepping) -> None:
     project = stepping(MADE, RANDOM)
     done = project.cogpack("lock", "--check-run")
@@ -325,6 +345,7 @@ def test_a_file_with_a_secret_in_it_is_refused_by_its_path(world: World, steppin
     assert not (world.directory / "out").exists() or not list((world.directory / "out").rglob("index.json"))
 
 
+@pytest.mark.slow
 def test_verify_runs_them_only_when_told(world: World, stepping: Stepping) -> None:
     project = stepping(MADE)
     ok(project.cogpack("push", project.target()))
@@ -390,6 +411,7 @@ def test_a_proot_of_the_users_own_is_taken_and_no_step_begins_through_one_that_s
     assert project.cogpack("build", "-o", "../out", "--isolation", "proot", COGPACK_PROOT="proot").code == 2
 
 
+@pytest.mark.slow
 def test_plan_says_how_this_machine_would_run_what_is_yet_to_be_run(stepping: Stepping) -> None:
     project = stepping(MADE)
     done = ok(project.cogpack("plan"))
@@ -403,6 +425,7 @@ def kept_blobs(cache: Path) -> list[Path]:
     return [path for path in (cache / "steps").iterdir() if path.is_file() and path.suffix != ".lock"]
 
 
+@pytest.mark.slow
 def test_a_kept_result_that_somebody_changed_is_told_and_made_again(world: World, stepping: Stepping) -> None:
     project = stepping(MADE)
     first = ok(project.cogpack("build", "-o", "../out", "--cache-dir", "../own"))
@@ -415,6 +438,7 @@ def test_a_kept_result_that_somebody_changed_is_told_and_made_again(world: World
     assert kept.read_bytes() == good
 
 
+@pytest.mark.slow
 def test_another_s_lock_counts_more_than_what_ran_here_before(world: World, stepping: Stepping) -> None:
     project = stepping(RANDOM)
     lock = project.root / "cogpack.lock"

@@ -43,6 +43,7 @@ def test_the_status_is_what_a_shell_would_tell(tree: Path, rung: Rung) -> None:
             assert run(started, Command(("/etc/passwd",), PATH)).status == 126
 
 
+@pytest.mark.slow
 @EVERY_RUNG
 def test_the_environment_is_what_the_command_says(tree: Path, rung: Rung, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_OF_THE_MACHINE", "1")
@@ -59,6 +60,7 @@ def test_a_command_has_a_directory_no_stdin_and_the_usual_umask(tree: Path, rung
     assert run_once(tree, rung, command).output.split() == ["/etc", "0022", "group", "hosts", "passwd", "resolv.conf"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rung", [Rung.ROOT, Rung.USERNS, Rung.CHROOT])
 def test_a_directory_that_is_not_there_is_told(tree: Path, rung: Rung) -> None:
     with pytest.raises(InputError, match=f"isolation {rung}: /nowhere: No such file"):
@@ -130,6 +132,7 @@ def test_modes_and_owners_are_the_same_in_every_rung(tree: Path, rung: Rung) -> 
     }
 
 
+@pytest.mark.slow
 @EVERY_RUNG
 def test_a_file_that_is_not_there_has_no_owner(tree: Path, rung: Rung) -> None:
     script = "chown 1 /nowhere; chown 1 /etc/passwd/x; perl -e 'chown(1, 1, \"\") or print $!+0'"
@@ -157,6 +160,7 @@ def test_a_file_that_is_written_anew_keeps_the_owner_that_its_writer_could_not_s
     assert found == {"b": (0, 0), "c": (8, 9), "d": (0, 42)}
 
 
+@pytest.mark.slow
 @ONE_USER
 def test_where_nobody_asks_for_owners_chown_is_done_by_saying_so(tree: Path, rung: Rung) -> None:
     ran = run_once(tree, rung, "chown 33 /etc/passwd && echo done")
@@ -164,6 +168,7 @@ def test_where_nobody_asks_for_owners_chown_is_done_by_saying_so(tree: Path, run
     assert (tree / "etc/passwd").stat().st_uid == os.geteuid()
 
 
+@pytest.mark.slow
 @AS_ROOT
 @pytest.mark.parametrize("rung", [Rung.ROOT, Rung.CHROOT])
 def test_a_command_runs_as_the_user_it_names(tree: Path, rung: Rung) -> None:
@@ -175,6 +180,7 @@ def test_a_command_runs_as_the_user_it_names(tree: Path, rung: Rung) -> None:
     assert not (tree / "etc/not").exists()
 
 
+@pytest.mark.slow
 @ONE_USER
 def test_one_user_is_any_user_where_nobody_asks_whose_files_become(tree: Path, rung: Rung) -> None:
     command = shell("id -u", user=find_user(tree, "bob"))
@@ -183,6 +189,7 @@ def test_one_user_is_any_user_where_nobody_asks_whose_files_become(tree: Path, r
         run_once(tree, rung, command, owners=Owners())
 
 
+@pytest.mark.slow
 @EVERY_RUNG
 def test_a_file_of_the_machine_is_shown_where_it_is_asked_for(tree: Path, rung: Rung) -> None:
     secret = tree.parent / "secret"
@@ -195,6 +202,7 @@ def test_a_file_of_the_machine_is_shown_where_it_is_asked_for(tree: Path, rung: 
     assert "hidden" not in "".join(path.read_text(errors="replace") for path in tree.rglob("etc/*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rung", [Rung.ROOT, Rung.USERNS, Rung.PROOT])
 def test_a_directory_of_the_machine_can_be_written_to(tree: Path, rung: Rung) -> None:
     source = tree.parent / "project"
