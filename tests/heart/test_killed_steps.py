@@ -40,9 +40,10 @@ for turn in range(int(sys.argv[1])):
         signal.alarm(0)
 """
 
+# Longer than the second in which they are killed: what has ended is kept, and rightly so.
 STEPS = [
     "mkdir /opt/made; i=0; while [ $i -lt 100 ]; do echo $i > /opt/made/$i; i=$((i+1)); done",
-    "for i in $(seq 60); do (sleep 1000 &); chown 33:4 /opt/made/$i; done; mv /opt/made /opt/there; sleep 0.4",
+    "for i in $(seq 60); do (sleep 1000 &); chown 33:4 /opt/made/$i; done; mv /opt/made /opt/there; sleep 1.2",
     "rm -r /usr/sbin; chmod 4755 /opt/there/1; sleep 0.2",
 ]
 
