@@ -7,7 +7,6 @@ from pathlib import Path
 import msgspec
 
 from cogpack import __version__
-from cogpack.disk import writing
 from cogpack.errors import InputError
 from cogpack.http.proxies import Proxies
 from cogpack.machine import VARIABLE as MACHINE
@@ -17,14 +16,6 @@ from cogpack.resolve.debs import DebianMirror
 from cogpack.resolve.wheels import Indexes
 from cogpack.sandbox.probe import Rung, choose, probe
 from cogpack.session import Session
-
-_LEFT_OPEN = {
-    Rung.ROOT: "the machine's network",
-    Rung.USERNS: "the machine's network",
-    Rung.CHROOT: "the machine's network; other processes of root can be killed; root leaves it if he means to",
-    Rung.PROOT: "the machine's network, and files and processes of this user, for a program that means to",
-}
-"""What commands of an image are not kept from, in short: all of it is in docs/sandbox.md."""
 
 
 class DiagnosedRung(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,8 +50,6 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 def doctor(session: Session) -> Diagnosis:
     """Ask the kernel about the ways to run commands of an image, and gather what is set. No server is asked."""
     place = session.cache / "trees"
-    with writing(place):
-        place.mkdir(parents=True, exist_ok=True)
     session.kept.used(place)
     findings = probe(place)
     try:
@@ -78,7 +67,7 @@ def doctor(session: Session) -> Diagnosis:
                 name=rung,
                 refused=str(refused) if refused else None,
                 helps=refused.help if refused else None,
-                left_open=_LEFT_OPEN[rung],
+                left_open=rung.left_open,
             )
             for rung, refused in refusals.items()
         ),

@@ -88,7 +88,6 @@ def _with_steps(session: Session, project: Project, *, anew: bool) -> Lock:
 def _renew(session: Session, steps: StepsLayer) -> LayerInfo:
     check_secrets(steps)
     made = steps.run(held=False)
-    session.facts.record(steps.key, made)
     before = steps.locked.diff_id if steps.locked else None
     if before == made.diff_id:
         text = f"the same as before, {made.diff_id}"

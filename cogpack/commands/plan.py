@@ -150,7 +150,7 @@ def _isolation(layer: StepsLayer) -> str | None:
         rung = chosen_rung(layer.runner)
     except InputError as error:
         return f"{layer.name} can't be run here: {error.message}"
-    return f"{layer.name} would be isolated by {rung}: {rung.exposes}"
+    return f"{layer.name} would be isolated by {rung}; open: {rung.left_open}"
 
 
 def _steps(prepared: Prepared) -> tuple[PlannedStep, ...]:

@@ -26,12 +26,6 @@ _BUNDLES = (
 """Where systems keep their authorities; a Python not built by the system may look elsewhere."""
 
 
-def bundle(environment: Mapping[str, str]) -> Path | None:
-    """Find the file of authorities that programs of this machine use, if there is one."""
-    named = environment.get("SSL_CERT_FILE")
-    return next((path for path in map(Path, (named,) if named else _BUNDLES) if path.is_file()), None)
-
-
 class Authorities:
     """Makes a TLS context per host that has certificates of its own, and one for all others. Thread-safe."""
 
@@ -105,6 +99,13 @@ def directories(environment: Mapping[str, str]) -> list[Path]:
     config = environment.get("XDG_CONFIG_HOME") or (own / ".config" if own else None)
     user = [Path(config, "containers/certs.d")] if config else []
     return [*user, Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d")]
+
+
+def bundle(environment: Mapping[str, str]) -> Path | None:
+    """Return the file of authorities that programs of this machine use, if there is one."""
+    if named := environment.get("SSL_CERT_FILE"):
+        return path if (path := Path(named)).is_file() else None
+    return system_bundle()
 
 
 def system_bundle() -> Path | None:

@@ -23,6 +23,8 @@ from cogpack.oci import (
     oci_layer_type,
 )
 
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What engines give to an image that has none."""
 LAYER_LIMIT = 100
 """Docker runs 125 layers and fails at 126; the rest is room for images built `FROM` this one."""
 
@@ -92,7 +94,7 @@ def environment_of(base: BaseImage | None, path: str | None, environment: Iterab
     inherited = (base.config.get("config") or {}).get("Env") or [] if base else []
     found = dict(pair.partition("=")[::2] for pair in inherited)
     if path is not None:
-        found["PATH"] = f"{path}:{found.get('PATH', '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin')}"
+        found["PATH"] = f"{path}:{found.get('PATH', DEFAULT_PATH)}"
     return found | dict(environment)
 
 

@@ -6,11 +6,13 @@ they say is only a reason to refuse: the layer is made of the whole package, whi
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from cogpack.artifacts import Artifact
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, InputError, UnavailableError, together
+from cogpack.layers.content import LocalFile
+from cogpack.layers.debs import DebFile
 from cogpack.layers.debs.archive import control_end, read_control
 from cogpack.layers.debs.configure import check_scripts, is_stood_in_for
 from cogpack.lockfile.base_kinds import LockedDeb
@@ -29,6 +31,11 @@ _JOBS = 16
 
 def deb_artifact(deb: LockedDeb) -> Artifact:
     return Artifact(deb.path.rpartition("/")[2], Digest(f"sha256:{deb.sha256}"), deb.size)
+
+
+def deb_file(deb: LockedDeb, locate: Callable[[], LocalFile]) -> DebFile:
+    """Say what a layer reads of it; `locate` has it here."""
+    return DebFile(name=deb.name, version=deb.version, arch=deb.arch, size=deb.size, sha256=deb.sha256, locate=locate)
 
 
 def check_maintainer_scripts(

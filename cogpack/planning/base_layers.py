@@ -10,9 +10,10 @@ from cogpack.artifacts import Input
 from cogpack.images.assemble import BaseImage
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Codec
-from cogpack.layers.debs import DebFile, DebsSource
+from cogpack.layers.debs import DebsSource
 from cogpack.layers.layer import key_of
 from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase
+from cogpack.locking.maintainer_scripts import deb_file
 from cogpack.oci import Descriptor, read_config
 from cogpack.progress import Cancellation, Progress
 from cogpack.reference import Reference
@@ -57,17 +58,7 @@ def plan_base(base: Base, supply: BaseSupply, codec: Codec) -> PlannedBase:
 def _debian(base: DebianBase, supply: BaseSupply, codec: Codec) -> PlannedBase:
     packages = [(deb, supply.package(base, deb)) for deb in base.packages]
     source = DebsSource(
-        [
-            DebFile(
-                name=deb.name,
-                version=deb.version,
-                arch=deb.arch,
-                size=deb.size,
-                sha256=deb.sha256,
-                locate=package.file,
-            )
-            for deb, package in packages
-        ],
+        [deb_file(deb, package.file) for deb, package in packages],
         suite=base.suite,
         arch=base.arch,
         spool=supply.spool,

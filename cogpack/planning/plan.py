@@ -26,7 +26,7 @@ from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.locking.weights import probing
 from cogpack.oci import Platform
 from cogpack.planning.base_layers import BaseSupply, plan_base
-from cogpack.planning.steps import Steps, make_steps
+from cogpack.planning.steps import Seen, Steps, make_steps
 from cogpack.planning.steps_layer import StepsLayer
 from cogpack.planning.weights import Gathered, check_places
 from cogpack.project import ProjectFile
@@ -41,13 +41,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Holds everything of the image but the layers' digests. `layers` bottom first, the base's own first of all.
 
     `inputs`: the wheels or packages that a layer has all of, by its key; `weights`: what each weight file
-    became, by its path; `steps`: the layer of `build.run`, if there is one.
+    became, by its path; `seen`: what commands see, base and environment; `steps`: the layer of `build.run`, if there is
+    one.
     """
 
     layers: tuple[Layer, ...]
     base_layers: int
     inputs: Mapping[str, tuple[Input, ...]] = {}
     weights: Mapping[str, tuple[Placed, ...]] = {}
+    seen: tuple[Seen, ...] = ()
     steps: StepsLayer | None = None
     base: BaseImage | None
     run: Run
@@ -127,15 +129,14 @@ def make_plan(
     python = _python(decisions, rules, maker, suppliers)
     project = maker.compress(_project(files, described.document, suppliers), remembered=False)
     below = (*base.layers, python.venv, *python.large)
-    seen = (*below, python.small, *python.clashes)
+    above = (python.small, *python.clashes)
+    seen = (*below, *above)
     steps = make_steps(config, seen, base.image, decisions.base.python) if config.run else None
-    above = (python.small, *python.clashes, project)
-    max_layers = LAYER_LIMIT - len(below) - len(above) - (1 if steps else 0)
+    max_layers = LAYER_LIMIT - len(seen) - (2 if steps else 1)
     weights, parts = _weights(config, gathered, maker, suppliers, max_layers=max_layers)
     check_places(files, gathered, parts)
     ran = _ran(steps, maker, parts, suppliers) if steps else None
-    above = (python.small, *python.clashes, *((ran,) if ran else ()), project)
-    layers = (*below, *weights, *above)
+    layers = (*below, *weights, *above, *((ran,) if ran else ()), project)
     if len(layers) > LAYER_LIMIT:
         raise InputError(
             f"the image would have {len(layers)} layers; {LAYER_LIMIT} is the most that runs everywhere",
@@ -150,6 +151,7 @@ def make_plan(
         base=base.image,
         run=run,
         inputs=inputs | ({ran.key: tuple(one for found in inputs.values() for one in found)} if ran else {}),
+        seen=seen,
         steps=ran,
         weights=parts,
         platform=Platform.parse(config.pack.platform),

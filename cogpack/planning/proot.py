@@ -15,12 +15,11 @@ from types import MappingProxyType
 from cogpack.artifacts import Input
 from cogpack.disk import write_whole, writing
 from cogpack.errors import InputError, UnavailableError
-from cogpack.layers.debs import DebFile
 from cogpack.layers.debs.package import read_package
 from cogpack.layers.debs.spool import Spool
 from cogpack.layers.tar import read
 from cogpack.lockfile.base_kinds import LockedDeb
-from cogpack.locking.maintainer_scripts import deb_artifact
+from cogpack.locking.maintainer_scripts import deb_artifact, deb_file
 from cogpack.resolve.debs import DebianMirror, pool_urls
 from cogpack.sandbox.proot import Proot, through_loader
 from cogpack.session import Session
@@ -132,17 +131,9 @@ def _unpack(session: Session, mirror: str | None, package: LockedDeb, place: Pat
         return pool_urls(package, DebianMirror.choose(mirror, session.environment), _SNAPSHOT)
 
     source = Input(supply=session.supply, artifact=deb_artifact(package), noun="Debian package", urls=urls)
-    file = DebFile(
-        name=package.name,
-        version=package.version,
-        arch=package.arch,
-        size=package.size,
-        sha256=package.sha256,
-        locate=source.file,
-    )
     with writing(place):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for member, content in read_package(file, Spool(place, session.cancellation.check)).data:
+    for member, content in read_package(deb_file(package, source.file), Spool(place, session.cancellation.check)).data:
         if content is not None and (found := _PARTS.fullmatch(member.path)):
             target = place / (found["program"] or found["library"])
             write_whole(target, read(content), mode=0o700)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cogpack.config import RunStep
-from cogpack.disk import UNFINISHED, writing
+from cogpack.disk import UNFINISHED
 from cogpack.errors import InputError
 from cogpack.layers.layer import Form
 from cogpack.planning.apt_mirror import mirrored
@@ -71,22 +71,25 @@ def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
 
 def chosen_rung(runner: Runner) -> Rung:
     """Say how steps are run here, if they can be; an `InputError` that says what helps."""
-    with writing(runner.scratch):
-        runner.scratch.mkdir(parents=True, exist_ok=True)
     return choose(runner.isolation, probe(runner.scratch), owners=True)
 
 
 def _run_all(steps: Steps, runner: Runner, tree: Tree, rung: Rung, proot: Proot | None) -> None:
     runner.progress.summary(f"{steps.name}, isolated by {rung}")
     names = RunStep(command=_NAMES.format(venv=contract.VENV, python=steps.python))
+    environment = {**runner.proxies, **steps.environment, "APT_CONFIG": standins.APT_CONFIG}
+    laid = [*standins.DEBIAN]
+    if runner.authorities is not None:
+        laid.append(standins.File(_AUTHORITIES, runner.authorities.read_bytes()))
+        environment = dict.fromkeys(_READ_AUTHORITIES, f"/{_AUTHORITIES}") | environment
     for number, step in enumerate([names, *steps.commands]):
-        files = [standins.File(_AUTHORITIES, runner.authorities.read_bytes())] if runner.authorities else []
-        files += [standins.File(one.target.strip("/"), runner.secrets[one.id], 0o400) for one in step.secrets]
-        laid = [*standins.DEBIAN, *files]
-        with Guest(tree.root, rung, owners=tree.owners, network=runner.network, standins=laid, proot=proot) as guest:
+        files = [standins.File(one.target.strip("/"), runner.secrets[one.id], 0o400) for one in step.secrets]
+        seen = [*laid, *files]
+        with Guest(tree.root, rung, owners=tree.owners, network=runner.network, standins=seen, proot=proot) as guest:
             where = f"[{number}/{len(steps.commands)}]" if number else "build.run"
             place = runner.places[number - 1] if number else "names for Python"
-            status, said = _run(guest, step.command, steps, runner, where)
+            command = Command(("/bin/sh", "-c", step.command), environment, steps.directory)
+            status, said = _run(guest, command, runner, where)
         if status:
             raise failed_step(place, step.command, status, said, rung, runner.scratch)
 
@@ -106,13 +109,10 @@ def _lay(steps: Steps, runner: Runner, place: Path, *, owned: bool) -> Tree:
     return tree
 
 
-def _run(guest: Guest, command: str, steps: Steps, runner: Runner, where: str) -> tuple[int, Sequence[str]]:
+def _run(guest: Guest, command: Command, runner: Runner, where: str) -> tuple[int, Sequence[str]]:
     """Run one command; tell its exit status and its last lines. `where`: what its lines begin with."""
     said = _Said(runner, where)
-    authorities = dict.fromkeys(_READ_AUTHORITIES, f"/{_AUTHORITIES}") if runner.authorities else {}
-    environment = {**runner.proxies, **authorities, **steps.environment, "APT_CONFIG": standins.APT_CONFIG}
-    done = Command(("/bin/sh", "-c", command), environment, steps.directory)
-    status = guest.run(done, said.hear, cancellation=runner.cancellation)
+    status = guest.run(command, said.hear, cancellation=runner.cancellation)
     said.end()
     return status, tuple(said.last)
 

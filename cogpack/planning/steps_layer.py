@@ -14,11 +14,12 @@ from cogpack.disk import DiskError, open_file, whole_file, writing
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.layers.built import BaseLayer, BuiltLayer, layer_key
 from cogpack.layers.compression import Codec
-from cogpack.layers.layer import Body, Consume, Form
+from cogpack.layers.layer import Consume, Form
 from cogpack.lockfile import FILE, LockedSteps, Results
 from cogpack.oci import Descriptor, LayerInfo
 from cogpack.planning.moved_paths import Listing, listing, moved_paths, told
 from cogpack.planning.steps import Runner, Steps
+from cogpack.sinks.sink import drain
 from cogpack.sizes import BLOCK
 from cogpack.text import count_text
 
@@ -129,7 +130,7 @@ class StepsLayer:
 
         try:
             with whole_file(self._path, mode=0o600) as out:
-                BaseLayer(self.name, info, read, ()).copy_to(_read_all, Form.PLAIN)
+                BaseLayer(self.name, info, read, ()).copy_to(lambda body: drain(body, lambda _: None), Form.PLAIN)
         except DiskError:
             raise
         except CogpackError as error:
@@ -211,11 +212,6 @@ class StepsLayer:
                 moved = moved_paths(_listed(BaseLayer(self.name, recorded, read, ())), _listed(layer))
                 return f"first as recorded, which {name} has, second as run now:\n{told(moved, _FIRST)}"
         return f"what was recorded is not in {' or '.join(asked)}, so that no paths can be named"
-
-
-def _read_all(body: Body) -> None:
-    for _ in body:
-        pass
 
 
 def _listed(layer: BuiltLayer | BaseLayer) -> Listing:

@@ -9,26 +9,19 @@ import msgspec
 
 from cogpack.digest import DiffID, parse_digest
 from cogpack.errors import InputError
-from cogpack.images.assemble import environment_of
+from cogpack.images.assemble import DEFAULT_PATH, environment_of
 from cogpack.images.image import FoundImage
 from cogpack.images.interface import Images
-from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.files import FilesSource
 from cogpack.layers.layer import Form
-from cogpack.layers.weights import WEIGHTS
 from cogpack.oci import Descriptor, Execution
 from cogpack.opening import open_image
-from cogpack.planning.plan import PROJECT
 from cogpack.planning.prepare import Prepared, open_project, prepare
-from cogpack.planning.steps_layer import StepsLayer
 from cogpack.project import Project
 from cogpack.runtime import contract
 from cogpack.sandbox.ahead import Archive
 from cogpack.sandbox.tree import Layer, Recipe, contents
 from cogpack.session import Session
-
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""What engines give to an image that has none."""
 
 _QUIET_PYTHON = {"PYTHONDONTWRITEBYTECODE": "1"}
 """Of a project's container: Python's caches would lie in the project."""
@@ -87,8 +80,7 @@ def _project_bundle(prepared: Prepared) -> Bundle:
         raise InputError(
             f"the image is for {plan.platform}, and this machine is {_here()}", next_step=f"add --platform {_here()}"
         )
-    below = [layer for layer in plan.layers if layer.name != PROJECT and not layer.name.startswith(WEIGHTS)]
-    found = [_seen(layer) for layer in below]
+    found = [*plan.seen, *([plan.steps.blob()] if plan.steps else [])]
     managed = tuple(_managed(prepared))
     weights = FilesSource("managed weights", [file for path in managed for file in plan.weights[path]])
     return Bundle(
@@ -107,13 +99,6 @@ def _project_bundle(prepared: Prepared) -> Bundle:
             weights=((str(weights.key()), Recipe(weights)),) if managed else (),
         ),
     )
-
-
-def _seen(layer: object) -> BuiltLayer | BaseLayer:
-    if isinstance(layer, StepsLayer):
-        return layer.blob()
-    assert isinstance(layer, BuiltLayer | BaseLayer)
-    return layer
 
 
 def _managed(prepared: Prepared) -> Iterator[str]:
@@ -147,7 +132,7 @@ def _image_bundle(image: FoundImage) -> Bundle:
             for diff_id, (name, layer) in zip(diff_ids, image.layers, strict=True)
         ),
         size=sum(layer.size for layer in layers),
-        environment={"PATH": _PATH} | environment,
+        environment={"PATH": DEFAULT_PATH} | environment,
         directory=execution.working_dir or "/",
         command=(*(execution.entrypoint or ()), *(execution.cmd or ())),
         user=execution.user or "",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from cogpack.config import Isolation
 from cogpack.disk import UNFINISHED, write_whole, writing
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
@@ -21,7 +22,7 @@ from cogpack.runtime import contract
 from cogpack.sandbox.directories import remove_tree
 from cogpack.sandbox.guest import Bind, Command, Guest
 from cogpack.sandbox.laid import Tree
-from cogpack.sandbox.probe import Findings, Isolation, Rung, choose, probe
+from cogpack.sandbox.probe import Findings, Rung, choose, probe
 from cogpack.sandbox.run import Streams
 from cogpack.sandbox.store import StoredTree, Trees
 from cogpack.sandbox.tree import TREE, lay
@@ -58,8 +59,6 @@ class Container:
 def open_container(session: Session, bundle: Bundle) -> Iterator[Container]:
     """Lay what is to be seen, for a `with`; at its end, all that ran there has ended."""
     trees = session.cache / "trees"
-    with writing(trees):
-        trees.mkdir(exist_ok=True)
     findings = probe(trees)
     rung = _choose(session, bundle, findings)
     TRACE.decided(f"{bundle.name}: isolated by {rung}")

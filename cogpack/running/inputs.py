@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from cogpack.errors import InputError, together
-from cogpack.runtime.labelled_schema import Signature
+from cogpack.runtime.labelled_schema import Signature, mapping
 
 _FILE_LIMIT = 72 * 1024 * 1024
 """Bytes of all files: as base64 they are a third more, and coglet takes 100 MiB in all."""
@@ -85,9 +85,9 @@ def _read(spec: Mapping[str, Any], values: Sequence[str]) -> Any:
         if len(values) == 1 and values[0].lstrip().startswith("["):
             found = _json(values[0], list, "array")
         else:
-            found = [_read(_mapping(spec, "items"), [value]) for value in values]
+            found = [_read(mapping(spec, "items"), [value]) for value in values]
         for number, item in enumerate(found):
-            _check_kind(_mapping(spec, "items"), item, f"item {number + 1}: ")
+            _check_kind(mapping(spec, "items"), item, f"item {number + 1}: ")
         return found
     if len(values) > 1:
         raise _WrongError("expected one value, found several")
@@ -213,8 +213,3 @@ def _differs(pattern: str, value: str) -> bool:
         return re.search(pattern, value) is None
     except re.error:  # of another flavour
         return False
-
-
-def _mapping(within: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = within.get(key)
-    return found if isinstance(found, dict) else {}

@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from cogpack.disk import write_whole
+from cogpack.runtime.labelled_schema import mapping
 
 _STEM = "output"
 
@@ -44,12 +45,12 @@ class Outputs:
                     return value
                 return str(self._write(value, place))
             case list():
-                items = _mapping(spec, "items")
+                items = mapping(spec, "items")
                 return [self._taken(item, items, (*place, str(number))) for number, item in enumerate(value)]
             case dict():
-                properties = _mapping(spec, "properties")
+                properties = mapping(spec, "properties")
                 return {
-                    name: self._taken(item, _mapping(properties, name), (*place, name)) for name, item in value.items()
+                    name: self._taken(item, mapping(properties, name), (*place, name)) for name, item in value.items()
                 }
         return value
 
@@ -67,11 +68,6 @@ class Outputs:
         write_whole(file, [data])
         self.written.append(file)
         return file
-
-
-def _mapping(within: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = within.get(key)
-    return found if isinstance(found, dict) else {}
 
 
 def blocks(text: str) -> Iterator[bytes]:

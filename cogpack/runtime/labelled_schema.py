@@ -23,17 +23,17 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
 def read_signature(text: str | None, *, takes: str = "Input", gives: str = "Output") -> Signature:
     """Read the parts `takes` and `gives` of the document `text`; what is none tells nothing."""
     schemas = schemas_of(text)
-    taken = _mapping(schemas, takes)
+    taken = mapping(schemas, takes)
     required = taken.get("required")
     names = required if isinstance(required, list) else []
     return Signature(
         inputs={
             name: followed(schemas, spec)
-            for name, spec in _mapping(taken, "properties").items()
+            for name, spec in mapping(taken, "properties").items()
             if isinstance(spec, dict)
         },
         required=frozenset(name for name in names if isinstance(name, str)),
-        output=followed(schemas, _mapping(schemas, gives)),
+        output=followed(schemas, mapping(schemas, gives)),
     )
 
 
@@ -43,7 +43,7 @@ def schemas_of(text: str | None) -> dict[str, Any]:
         document = decode((text or "{}").encode(), dict, where=SCHEMA_LABEL)
     except InputError:
         return {}
-    return _mapping(_mapping(document, "components"), "schemas")
+    return mapping(mapping(document, "components"), "schemas")
 
 
 def followed(schemas: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
@@ -52,10 +52,11 @@ def followed(schemas: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
     for one in (spec, *(several if isinstance(several, list) else ())):
         reference = one.get("$ref") if isinstance(one, dict) else None
         if isinstance(reference, str) and reference.startswith(_PART):
-            spec = _mapping(schemas, reference.removeprefix(_PART)) | spec
+            spec = mapping(schemas, reference.removeprefix(_PART)) | spec
     return spec
 
 
-def _mapping(within: object, key: str) -> dict[str, Any]:
+def mapping(within: object, key: str) -> dict[str, Any]:
+    """Give the mapping at `key`, and an empty one where there is none."""
     found = within.get(key) if isinstance(within, dict) else None
     return found if isinstance(found, dict) else {}

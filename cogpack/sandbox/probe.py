@@ -13,11 +13,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import msgspec
 
-from cogpack.disk import UNFINISHED
+from cogpack.config import Isolation
+from cogpack.disk import UNFINISHED, writing
 from cogpack.errors import CogpackError, InputError
 from cogpack.sandbox import helpers
 from cogpack.sandbox.directories import remove_tree
@@ -50,19 +50,15 @@ class Rung(StrEnum):
         return self in (Rung.ROOT, Rung.USERNS)
 
     @property
-    def exposes(self) -> str:
-        """Say in a few words what a command is not kept from."""
+    def left_open(self) -> str:
+        """Say in a few words what commands are not kept from: all of it is in docs/sandbox.md."""
         match self:
             case Rung.ROOT | Rung.USERNS:
-                return "it hides files and processes of this machine from them, but not its network"
+                return "the machine's network"
             case Rung.CHROOT:
-                return "it keeps a command that means harm from nothing that root of this container may do"
+                return "the machine's network; other processes of root can be killed; root leaves it if he means to"
             case Rung.PROOT:
-                return "it keeps a command that means harm from nothing that you may do here"
-
-
-Isolation: TypeAlias = Literal["auto", "root", "userns", "chroot", "proot"]
-"""What a user may ask for."""
+                return "the machine's network, and files and processes of this user, for a program that means to"
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -102,6 +98,8 @@ class Machine(msgspec.Struct, frozen=True):
 def probe(directory: Path, *, under: Sequence[Rule] = ()) -> Findings:
     """Ask what each rung would ask, with trees in `directory`. `under`: rules of a filter that it is asked under, as a
     container's engine would have laid it."""
+    with writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
     place = directory / f"{UNFINISHED}{secrets.token_hex(8)}"
     place.mkdir(mode=0o700)
     try:
