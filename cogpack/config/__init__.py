@@ -11,6 +11,7 @@ from cogpack.config.model import (
     RunStep,
     SecretMount,
     SplitRule,
+    StepLimits,
     WeightSource,
 )
 from cogpack.config.parse import parse_config
@@ -25,6 +26,7 @@ __all__ = [
     "RunStep",
     "SecretMount",
     "SplitRule",
+    "StepLimits",
     "WeightSource",
     "config_label",
     "parse_config",

@@ -66,6 +66,15 @@ class PackWeights(msgspec.Struct, frozen=True, kw_only=True):
     compression: Literal["none", "zstd"] = "none"
 
 
+class StepLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Stands for `cogpack.limits`: what a step of `build.run` may take. `time` and `idle`: seconds, from its start and
+    in which it neither writes anything nor computes; `size`: bytes that it may write."""
+
+    time: int = 6 * 60 * 60
+    idle: int = 30 * 60
+    size: int = 100_000_000_000
+
+
 class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Stands for the top-level `cogpack` mapping, which Cog does not read.
 
@@ -84,6 +93,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     git: bool = False
     isolation: Isolation = "auto"
     network: bool = True
+    limits: StepLimits = StepLimits()
     keep: tuple[str, ...] = ()
     notes: Rules = Rules()
     weights: PackWeights = PackWeights()

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar, get_args
 from packaging.version import Version
 
 from cogpack.config.document import Value, YamlDocument
-from cogpack.config.model import Arch, Config, Isolation, PackOptions, PackWeights, SplitRule
+from cogpack.config.model import Arch, Config, Isolation, PackOptions, PackWeights, SplitRule, StepLimits
 from cogpack.config.steps import filled, kept_paths, run_steps
 from cogpack.config.weights import managed_weights
 from cogpack.notes import Code
@@ -28,7 +28,7 @@ _BUILD = (
 )
 _PACK = (
     *("base", "platform", "compression", "debian_mirror", "exclude_newer", "clashes", "git", "isolation", "network"),
-    *("keep", "notes", "weights"),
+    *("keep", "limits", "notes", "weights"),
 )
 
 _PLATFORMS: Mapping[str, Arch] = {arch: arch for arch in get_args(Arch)}
@@ -236,8 +236,14 @@ def _pack(value: Value) -> PackOptions:
         network=fields["network"].boolean() if "network" in fields else default.network,
         isolation=_choice(fields["isolation"], _ISOLATIONS) if "isolation" in fields else default.isolation,
         keep=kept_paths(fields["keep"]) if "keep" in fields else default.keep,
+        limits=_limits(fields["limits"]) if "limits" in fields else default.limits,
         weights=_pack_weights(fields["weights"]) if "weights" in fields else default.weights,
     )
+
+
+def _limits(value: Value) -> StepLimits:
+    fields = value.fields(("time", "idle", "size"), strict=True)
+    return StepLimits(**{name: field.integer(minimum=1) for name, field in fields.items()})
 
 
 def _notes(value: Value) -> Rules:

@@ -9,6 +9,7 @@ from pathlib import Path
 from cogpack.disk import DiskError
 from cogpack.errors import InputError
 from cogpack.sandbox.probe import Rung
+from cogpack.sandbox.watch import LimitError
 from cogpack.text import size_text
 
 _UNKNOWN = 127
@@ -125,6 +126,24 @@ def failed_step(place: str, command: str, status: int, said: Sequence[str], rung
     elif status == 128 + signal.SIGKILL:
         advice = "give the machine more memory: it kills what takes too much"
     return InputError(f"{what}{_killed(status)}{told}", next_step=advice)
+
+
+_SETTINGS = {"seconds": "time", "idle": "idle", "size": "size"}
+"""Limits that a project sets, by the name that the sandbox has for them."""
+
+
+def stopped_step(place: str, command: str, error: LimitError, said: Sequence[str], scratch: Path) -> InputError:
+    """Make the error of a command that was stopped since it took too much."""
+    told = "".join(f"\n  {line}" for line in said)
+    what = f"{place}: {command:.200}: {error.message}, and was stopped{told}"
+    if error.limit == "disk":
+        return DiskError(what, next_step="make room there, or have the command write less", place=scratch)
+    if (setting := _SETTINGS.get(error.limit)) is None:
+        return InputError(what, next_step="have the command start fewer")
+    advice = f"where it is right, set cogpack: {{limits: {{{setting}: NUMBER}}}} in cog.yaml to more"
+    if error.limit == "idle":
+        advice = f"see what it waits for: nobody answers a prompt here; {advice}"
+    return InputError(what, next_step=advice)
 
 
 def _missing(said: Sequence[str]) -> list[str]:

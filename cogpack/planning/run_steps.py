@@ -10,7 +10,7 @@ from cogpack.disk import UNFINISHED
 from cogpack.errors import InputError
 from cogpack.layers.layer import Form
 from cogpack.planning.apt_mirror import mirrored
-from cogpack.planning.failed_step import failed_step
+from cogpack.planning.failed_step import failed_step, stopped_step
 from cogpack.planning.steps import Runner, Steps
 from cogpack.progress import Progress
 from cogpack.runtime import contract
@@ -25,6 +25,7 @@ from cogpack.sandbox.proot import Proot
 from cogpack.sandbox.secrets import OutputRedactor, find_secrets
 from cogpack.sandbox.snapshot import Snapshot
 from cogpack.sandbox.tree import contents, lay
+from cogpack.sandbox.watch import LimitError, Limits
 from cogpack.text import count_text, size_text
 
 _TOLD = 40
@@ -35,6 +36,8 @@ _LINE = 4 * 1024
 """Bytes of a line that are held back for its end; a longer one is told in pieces."""
 _REPEATED = 500
 """Letters of a line that an error repeats."""
+_PROCESSES = 10_000
+"""At a time: more than compilers take on hundreds of cores, and what a machine survives."""
 _AUTHORITIES = f"{standins.RUNTIME}/authorities.pem"
 _READ_AUTHORITIES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
 """Variables by which OpenSSL, curl, requests, pip and git are told."""
@@ -78,6 +81,7 @@ def _run_all(steps: Steps, runner: Runner, tree: Tree, rung: Rung, proot: Proot 
     runner.progress.summary(f"{steps.name}, isolated by {rung}")
     names = RunStep(command=_NAMES.format(venv=contract.VENV, python=steps.python))
     environment = {**runner.proxies, **steps.environment, "APT_CONFIG": standins.APT_CONFIG}
+    limits = Limits(seconds=runner.limits.time, idle=runner.limits.idle, size=runner.limits.size, processes=_PROCESSES)
     laid = [*standins.DEBIAN]
     if runner.authorities is not None:
         laid.append(standins.File(_AUTHORITIES, runner.authorities.read_bytes()))
@@ -89,9 +93,15 @@ def _run_all(steps: Steps, runner: Runner, tree: Tree, rung: Rung, proot: Proot 
             where = f"[{number}/{len(steps.commands)}]" if number else "build.run"
             place = runner.places[number - 1] if number else "names for Python"
             command = Command(("/bin/sh", "-c", step.command), environment, steps.directory)
-            status, said = _run(guest, command, runner, where)
+            said = _Said(runner, where)
+            try:
+                status = guest.run(command, said.hear, cancellation=runner.cancellation, limits=limits)
+            except LimitError as error:
+                said.end()
+                raise stopped_step(place, step.command, error, said.last, runner.scratch) from error
+            said.end()
         if status:
-            raise failed_step(place, step.command, status, said, rung, runner.scratch)
+            raise failed_step(place, step.command, status, said.last, rung, runner.scratch)
 
 
 def _lay(steps: Steps, runner: Runner, place: Path, *, owned: bool) -> Tree:
@@ -107,14 +117,6 @@ def _lay(steps: Steps, runner: Runner, place: Path, *, owned: bool) -> Tree:
     )
     task.done("")
     return tree
-
-
-def _run(guest: Guest, command: Command, runner: Runner, where: str) -> tuple[int, Sequence[str]]:
-    """Run one command; tell its exit status and its last lines. `where`: what its lines begin with."""
-    said = _Said(runner, where)
-    status = guest.run(command, said.hear, cancellation=runner.cancellation)
-    said.end()
-    return status, tuple(said.last)
 
 
 class _Said:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from cogpack.config import Config, Isolation, RunStep
+from cogpack.config import Config, Isolation, RunStep, StepLimits
 from cogpack.digest import Digest, sha256
 from cogpack.images.assemble import BaseImage, environment_of
 from cogpack.layers.built import BaseLayer, BlobSource, BuiltLayer
@@ -108,6 +108,7 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
     used: Callable[[Path], None]
     isolation: Isolation
     network: bool
+    limits: StepLimits
     secrets: Mapping[str, bytes]
     places: Sequence[str]
     home: Home | None

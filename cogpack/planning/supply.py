@@ -60,6 +60,7 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
         used=session.kept.used,
         isolation=session.settings.isolation or project.config.pack.isolation,
         network=project.config.pack.network,
+        limits=project.config.pack.limits,
         secrets=session.settings.secrets,
         places=step_places(project.config),
         home=_home(session, project),

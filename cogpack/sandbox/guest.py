@@ -22,8 +22,9 @@ from cogpack.sandbox.owners import Owners
 from cogpack.sandbox.probe import Rung
 from cogpack.sandbox.proot import Proot
 from cogpack.sandbox.recorder import Namespaced, Recorder, Traced
-from cogpack.sandbox.run import Limits, Run, Streams
+from cogpack.sandbox.run import Run, Streams
 from cogpack.sandbox.users import User
+from cogpack.sandbox.watch import Limits
 
 HOSTNAME = "cogpack"
 _MERGED, _WORK = "merged", "work"
@@ -135,7 +136,7 @@ class Guest:
         plan = self._plan(command, limits)
         laid = [*self._own_standins(), *extra]
         with standins.StandIns(self._root, self._aside, laid):
-            return Run(plan, self._recorder, streams, cancellation, limits).status()
+            return Run(plan, self._root, self._recorder, streams, cancellation, limits).status()
 
     def _own_standins(self) -> list[standins.StandIn]:
         found: list[standins.StandIn] = [*standins.MOUNT_POINTS, standins.Directory(standins.RUNTIME)]

@@ -5,9 +5,9 @@ import os
 import select
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 
@@ -16,25 +16,13 @@ from cogpack.progress import Cancellation
 from cogpack.sandbox import helpers
 from cogpack.sandbox.processes import end_session
 from cogpack.sandbox.recorder import Recorder
+from cogpack.sandbox.watch import Limits, Watch
 
 _BLOCK = 64 * 1024
 _ASK = 200
 """Milliseconds after which it is looked whether we are to stop."""
 _PATIENCE = 30
 """Seconds that a helper may take to end all that it started."""
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """What a command may take. `processes`: held by `userns`, by `root` from Linux 6.14 on, by `proot` for no root;
-    `file_size`: bytes of one file."""
-
-    seconds: float | None = None
-    processes: int | None = None
-    file_size: int | None = None
-
-
-class LimitError(InputError):
-    """Raised where a command took more than its limits allow."""
 
 
 class Streams(msgspec.Struct, frozen=True):
@@ -52,12 +40,14 @@ class Run:
     def __init__(
         self,
         plan: Mapping[str, object],
+        tree: Path,
         recorder: Callable[[int], Recorder],
         streams: "Streams",
         cancellation: Cancellation,
         limits: Limits,
     ) -> None:
         self._plan = plan
+        self._tree = tree
         self._make_recorder = recorder
         self._streams = streams
         self._outputs: dict[int, Callable[[bytes], None]] = {}
@@ -93,7 +83,7 @@ class Run:
             for _, writing in pipes:
                 os.close(writing)
         try:
-            self._listen(control)
+            self._listen(control, Watch(self._limits, self._tree, helper.pid))
         finally:
             control.close()  # which the helper takes as our end
             try:
@@ -114,9 +104,8 @@ class Run:
             )
         return self._status
 
-    def _listen(self, control: socket.socket) -> None:
+    def _listen(self, control: socket.socket, watch: Watch) -> None:
         """Hand on, answer and wait, until the helper has ended."""
-        ends = None if self._limits.seconds is None else time.monotonic() + self._limits.seconds
         for reading in self._outputs:
             os.set_blocking(reading, False)
         for readable in (control.fileno(), *self._outputs):
@@ -124,6 +113,7 @@ class Run:
         while True:
             for readable, events in self._poll.poll(_ASK):
                 if readable in self._outputs:
+                    watch.hear()
                     self._hand_on(readable)
                 elif readable == control.fileno():
                     if not self._hear(control):
@@ -136,11 +126,7 @@ class Run:
                 else:
                     self._poll.unregister(readable)
             self._cancellation.check()
-            if ends is not None and time.monotonic() > ends:
-                raise LimitError(
-                    f"the command ran longer than {self._limits.seconds:g} s",
-                    next_step="give it more time, or less to do",
-                )
+            watch.check()
 
     def _hand_on(self, reading: int) -> bool:
         """Give a stream a block; say whether there may be more."""

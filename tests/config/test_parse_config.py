@@ -251,6 +251,9 @@ def test_the_cogpack_mapping_is_read() -> None:
         ("exclude_newer: 2026-02-31", "expected a date such as"),
         ("debian_mirror: ftp://x", "expected the http or https address"),
         ("debian_mirror: https://me:secret@x/debian", "without a password"),
+        ("limits: {time: 1h}", "cogpack.limits.time: expected a whole number"),
+        ("limits: {size: 0}", "cogpack.limits.size: expected a whole number of at least 1, found 0"),
+        ("limits: {tiem: 3}", "cogpack.limits.tiem: unknown key; did you mean time?"),
         ("weights: {min_size: big}", "expected a whole number"),
         ("weights: {compression: gzip}", "cogpack.weights.compression: expected none or zstd, found gzip"),
         ("weights: {include: ['!a']}", "expected a file pattern"),
@@ -258,6 +261,11 @@ def test_the_cogpack_mapping_is_read() -> None:
 )
 def test_mistakes_under_cogpack_are_errors(line: str, message: str) -> None:
     assert message in fault(f"cogpack:\n  {line}\n")
+
+
+def test_limits_of_steps_that_are_not_named_are_the_usual_ones() -> None:
+    limits = parse("cogpack: {limits: {size: 1000}}").pack.limits
+    assert (limits.size, limits.time) == (1000, parse("").pack.limits.time)
 
 
 def test_managed_weights_are_read() -> None:

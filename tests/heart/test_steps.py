@@ -290,6 +290,17 @@ def test_a_command_that_fails_is_named_with_what_it_said(world: World, stepping:
 
 
 @pytest.mark.slow
+def test_a_command_that_takes_too_long_is_stopped_and_told_with_its_line(stepping: Stepping) -> None:
+    project = stepping("echo begun; while true; do sleep 0.1; done")
+    project.write("cog.yaml", (project.root / "cog.yaml").read_text() + "  limits: {time: 1}\n")
+    done = project.cogpack("lock", "--run")
+    assert done.code == 2
+    assert "cog.yaml:4: build.run[0]: echo begun; while" in done.err
+    assert "ran longer than 1.0 s, and was stopped" in done.err
+    assert "limits: {time: NUMBER}" in done.err
+
+
+@pytest.mark.slow
 def test_a_program_that_is_not_there_is_told_as_such(stepping: Stepping) -> None:
     done = stepping("nonesuch --version").cogpack("build", "-o", "../out")
     assert done.code == 2

@@ -6,8 +6,9 @@ import pytest
 
 from cogpack.disk import DiskError
 from cogpack.errors import InputError
-from cogpack.planning.failed_step import failed_step
+from cogpack.planning.failed_step import failed_step, stopped_step
 from cogpack.sandbox.probe import Rung
+from cogpack.sandbox.watch import LimitError
 
 
 def error(*said: str, status: int = 1, rung: Rung = Rung.USERNS, scratch: Path = Path("/")) -> InputError:
@@ -70,3 +71,21 @@ def test_a_command_that_is_killed_names_the_signal() -> None:
     found = error(status=137)
     assert "ended with 137, killed by SIGKILL" in found.message
     assert "memory" in found.next_step
+
+
+@pytest.mark.parametrize(
+    ("limit", "kind", "advice"),
+    [
+        ("seconds", InputError, "limits: {time: NUMBER}"),
+        ("idle", InputError, "nobody answers a prompt here; where it is right, set cogpack: {limits: {idle: NUMBER}}"),
+        ("size", InputError, "limits: {size: NUMBER}"),
+        ("processes", InputError, "have the command start fewer"),
+        ("disk", DiskError, "make room there"),
+    ],
+)
+def test_a_command_that_took_too_much_is_told_with_the_setting(limit: str, kind: type, advice: str) -> None:
+    stopped = LimitError("the command took it", limit=limit, next_step="")
+    found = stopped_step("cog.yaml:4: build.run[1]", "make all", stopped, ["last line"], Path("/"))
+    assert type(found) is kind
+    assert found.message.startswith("cog.yaml:4: build.run[1]: make all: the command took it, and was stopped\n  last")
+    assert advice in found.next_step

@@ -14,11 +14,12 @@ import msgspec
 import pytest
 
 from cogpack.progress import Cancellation
-from cogpack.sandbox.guest import Command, Guest, Limits
+from cogpack.sandbox.guest import Command, Guest
 from cogpack.sandbox.owners import Owners, birth_of
 from cogpack.sandbox.probe import Findings, Rung, probe
 from cogpack.sandbox.proot import Proot
 from cogpack.sandbox.users import User
+from cogpack.sandbox.watch import Limits
 
 from .program_tree import missing_programs
 
