@@ -121,7 +121,11 @@ def weight_rows(weights: Sequence["PlannedWeight"]) -> list[str]:
 def step_rows(steps: Sequence["PlannedStep"]) -> list[str]:
     rows = []
     for number, step in enumerate(steps, 1):
-        told = f"impossible: {step.impossible}" if step.impossible else "; ".join(step.effect)
+        told = f"impossible: {step.impossible}" if step.impossible else ""
+        if step.known:
+            told = f"not run: {'; '.join(step.effect) or 'changes nothing'}"
+        elif step.sandboxed:
+            told = f"sandboxed: {step.sandboxed}"
         command = " ".join(step.command.split())
         rows.append(f"step   {f'[{number}/{len(steps)}]':>14}  {'':<12}  {command:.120}{f' ({told})' if told else ''}")
     return rows

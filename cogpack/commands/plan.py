@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
+from cogpack import run_lines
 from cogpack.digest import Digest
 from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.images.interface import Images
@@ -20,6 +21,7 @@ from cogpack.oci import Descriptor, LayerInfo
 from cogpack.planning.known import look_up, present_image
 from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import Prepared, open_project, prepare
+from cogpack.planning.steps import step_places
 from cogpack.planning.steps_layer import StepsLayer
 from cogpack.planning.targets import PushTarget, is_bare, push_reference, push_targets
 from cogpack.progress import asking
@@ -78,11 +80,13 @@ class PlannedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
-    """Tells of a command of `build.run`. `effect`: what it is known to do, where it is; `impossible`: why it can't
-    succeed."""
+    """Tells of a command of `build.run`: it is `known`, and not run, and `effect` is what it does; or `sandboxed` says
+    why it is run, or `impossible` why it can't succeed."""
 
     command: str
+    known: bool = False
     effect: tuple[str, ...] = ()
+    sandboxed: str | None = None
     impossible: str | None = None
 
 
@@ -154,26 +158,24 @@ def _isolation(layer: StepsLayer) -> str | None:
 
 
 def _steps(prepared: Prepared) -> tuple[PlannedStep, ...]:
-    """Read what the lines of `build.run` do, as far as that is known without running them."""
-    if (layer := prepared.plan.steps) is None:
-        return ()
-    from cogpack import run_lines
-
-    steps = layer.steps
-    surroundings = run_lines.Surroundings(
-        environment=steps.environment,
-        architecture="arm64" if prepared.plan.platform.architecture == "arm64" else "amd64",
-        directory=steps.directory,
-        python=steps.python,
-    )
+    """Tell of each command what is known of it, or why it is run."""
+    config = prepared.project.config
+    places = step_places(config)
     return tuple(
-        PlannedStep(
-            command=step.command,
-            effect=tuple(map(run_lines.told, found.effects)) if isinstance(found, run_lines.Known) else (),
-            impossible=found.why if isinstance(found, run_lines.Impossible) else None,
-        )
-        for step, found in zip(steps.commands, run_lines.classify(steps.commands, surroundings), strict=True)
+        _step(step.command, found, places)
+        for step, found in zip(config.run, prepared.plan.lines.decisions, strict=True)
     )
+
+
+def _step(command: str, found: run_lines.Decision, places: Sequence[str]) -> PlannedStep:
+    match found:
+        case run_lines.Known(effects=effects):
+            return PlannedStep(command=command, effect=tuple(map(run_lines.told, effects)), known=True)
+        case run_lines.Sandboxed(why=why, because=because):
+            first = "" if because is None else f" ({places[because]})"
+            return PlannedStep(command=command, sandboxed=why + first)
+        case run_lines.Impossible(why=why):
+            return PlannedStep(command=command, impossible=why)
 
 
 def _planned(layer: Layer, known: Known, asked: "Sequence[_Asked]", plan: Plan) -> PlannedLayer:

@@ -73,13 +73,25 @@ class LockedSteps(LockTable, frozen=True, kw_only=True):
     diff_id: LockedDiffID
 
 
+class LockedSandboxed(LockTable, frozen=True, kw_only=True):
+    """Is a step that is run although what its line does can be read, since the outside world said something else of it.
+
+    `step`: its index among those of cog.yaml; `why`: in words.
+    """
+
+    step: Annotated[int, msgspec.Meta(ge=0)]
+    why: str
+
+
 class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
-    """All that is decided for one platform. `created`: seconds since 1970; `steps`: None until they were run."""
+    """All that is decided for one platform. `created`: seconds since 1970; `sandboxed`: steps of which the lines alone
+    don't tell that they are run; `steps`: None until they were run."""
 
     base: Base
     created: _Time | None = None
     wheels: Annotated[tuple[LockedWheel, ...], msgspec.Meta(min_length=1)]
     clashes: tuple[LockedClash, ...]
+    sandboxed: tuple[LockedSandboxed, ...] = ()
     steps: LockedSteps | None = None
 
     def __post_init__(self) -> None:

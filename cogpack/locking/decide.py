@@ -20,6 +20,7 @@ from cogpack.lockfile import (
 )
 from cogpack.locking.clashes import check_clashes, compare_wheels
 from cogpack.locking.decide_base import decide_base
+from cogpack.locking.decide_lines import decide_lines
 from cogpack.locking.requirements import indexes_of, resolve_requirements
 from cogpack.locking.weights import pin_weights
 from cogpack.notes import Code, Note
@@ -92,6 +93,7 @@ def _decide(session: Session, project: Project, kept: Decisions | None, *, same_
     config = project.config
     platform = Platform.parse(config.pack.platform)
     base = decide_base(session, config, platform, kept.base if kept else None)
+    lines = decide_lines(config, base)
     target = TargetPython(python=base.python, glibc=base.glibc, arch=platform.architecture)
     resolved = resolve_requirements(session, project, project.requirements(), target, kept)
     for note in resolved.notes:
@@ -102,6 +104,7 @@ def _decide(session: Session, project: Project, kept: Decisions | None, *, same_
         base=base,
         wheels=wheels,
         clashes=clashes,
+        sandboxed=lines.sandboxed,
         steps=kept.steps if kept else None,
         created=_created(session.environment),
     )

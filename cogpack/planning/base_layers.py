@@ -13,8 +13,9 @@ from cogpack.layers.compression import Codec
 from cogpack.layers.debs import DebsSource
 from cogpack.layers.layer import key_of
 from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase
+from cogpack.locking.lines import image_of
 from cogpack.locking.maintainer_scripts import deb_file
-from cogpack.oci import Descriptor, read_config
+from cogpack.oci import Descriptor
 from cogpack.progress import Cancellation, Progress
 from cogpack.reference import Reference
 
@@ -77,5 +78,4 @@ def _registry(base: RegistryBase, supply: BaseSupply) -> PlannedBase:
         )
         for index, layer in enumerate(base.layers)
     )
-    config = read_config(base.config.encode(), dict, where="the base's config")
-    return PlannedBase(layers=layers, taken=len(layers), image=BaseImage(config=config))
+    return PlannedBase(layers=layers, taken=len(layers), image=image_of(base))

@@ -14,18 +14,20 @@ from cogpack.errors import InputError
 from cogpack.formats import ImageRules
 from cogpack.images.assemble import LAYER_LIMIT, BaseImage, Marks, Run
 from cogpack.layers.built import BuiltLayer
-from cogpack.layers.compression import Codec, Gzip, SplicedGzip, Uncompressed, Zstd
+from cogpack.layers.compression import Codec
 from cogpack.layers.content import LocalFile, Slices
-from cogpack.layers.entry import Directory
 from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
-from cogpack.layers.layer import Layer, LayerSource, key_of
-from cogpack.layers.weights import WEIGHTS, WORTH, Probe, WeightLayer, arrange
+from cogpack.layers.layer import Layer, key_of
+from cogpack.layers.weights import WEIGHTS, Probe, arrange
 from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
 from cogpack.lockfile import Decisions, LockedWheel
+from cogpack.locking.lines import Lines, read_lines
 from cogpack.locking.weights import probing
 from cogpack.oci import Platform
 from cogpack.planning.base_layers import BaseSupply, plan_base
+from cogpack.planning.layer_maker import LayerMaker
+from cogpack.planning.line_layers import LineLayers
 from cogpack.planning.steps import Seen, Steps, make_steps
 from cogpack.planning.steps_layer import StepsLayer
 from cogpack.planning.weights import Gathered, check_places
@@ -41,14 +43,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Holds everything of the image but the layers' digests. `layers` bottom first, the base's own first of all.
 
     `inputs`: the wheels or packages that a layer has all of, by its key; `weights`: what each weight file
-    became, by its path; `seen`: what commands see, base and environment; `steps`: the layer of `build.run`, if there is
-    one.
+    became, by its path; `lines`: what is known of `build.run`; `seen`: what commands see, base, environment and known
+    files; `steps`: the layer of those that are run, if there are any.
     """
 
     layers: tuple[Layer, ...]
     base_layers: int
     inputs: Mapping[str, tuple[Input, ...]] = {}
     weights: Mapping[str, tuple[Placed, ...]] = {}
+    lines: Lines = Lines()
     seen: tuple[Seen, ...] = ()
     steps: StepsLayer | None = None
     base: BaseImage | None
@@ -124,19 +127,21 @@ def make_plan(
 ) -> Plan:
     """Plan all of the image. `files`: what goes into the source directory besides the `gathered` weights; `rules`: of
     the lock's format."""
-    maker = _LayerMaker.of(config, decisions)
+    maker = LayerMaker.of(config, decisions)
     base = plan_base(decisions.base, suppliers.base, maker.compressed)
     python = _python(decisions, rules, maker, suppliers)
     project = maker.compress(_project(files, described.document, suppliers), remembered=False)
     below = (*base.layers, python.venv, *python.large)
     above = (python.small, *python.clashes)
-    seen = (*below, *above)
-    steps = make_steps(config, seen, base.image, decisions.base.python) if config.run else None
+    lines = read_lines(config, decisions.base, decisions.sandboxed)
+    known = LineLayers()
+    seen = (*below, *known.large, *above, *known.small)
+    steps = make_steps(config, lines, seen)
     max_layers = LAYER_LIMIT - len(seen) - (2 if steps else 1)
     weights, parts = _weights(config, gathered, maker, suppliers, max_layers=max_layers)
     check_places(files, gathered, parts)
     ran = _ran(steps, maker, parts, suppliers) if steps else None
-    layers = (*below, *weights, *above, *((ran,) if ran else ()), project)
+    layers = (*below, *weights, *known.large, *above, *known.small, *((ran,) if ran else ()), project)
     if len(layers) > LAYER_LIMIT:
         raise InputError(
             f"the image would have {len(layers)} layers; {LAYER_LIMIT} is the most that runs everywhere",
@@ -144,13 +149,14 @@ def make_plan(
         )
     run = _run(config, decisions, described, joins=any(found.weight.rule == "opaque" for found in gathered.weights))
     schema = described.document
-    inputs = {**base.inputs, **python.inputs}
+    inputs = {**base.inputs, **python.inputs, **known.inputs}
     return Plan(
         layers=layers,
         base_layers=base.taken,
         base=base.image,
         run=run,
         inputs=inputs | ({ran.key: tuple(one for found in inputs.values() for one in found)} if ran else {}),
+        lines=lines,
         seen=seen,
         steps=ran,
         weights=parts,
@@ -158,40 +164,6 @@ def make_plan(
         annotations={contract.SCHEMA_LABEL: schema.decode()} if len(schema) <= contract.ANNOTATION_LIMIT else {},
         created=decisions.created,
     )
-
-
-class _LayerMaker(msgspec.Struct, frozen=True, kw_only=True):
-    """Makes layers with what they have in common: codecs, and the base's directories that they write again.
-
-    `spliced`: of wheels, whose own deflate streams it can take over.
-    """
-
-    compressed: Codec
-    spliced: Codec
-    inherited: Mapping[str, Directory]
-
-    @classmethod
-    def of(cls, config: Config, decisions: Decisions) -> "_LayerMaker":
-        zstd = Zstd() if config.pack.compression == "zstd" else None
-        inherited = {
-            directory.path: Directory(directory.path, directory.mode, directory.uid, directory.gid)
-            for directory in decisions.base.inherited_directories
-        }
-        return cls(compressed=zstd or Gzip(), spliced=zstd or SplicedGzip(), inherited=inherited)
-
-    def compress(self, source: LayerSource, *, remembered: bool = True) -> BuiltLayer:
-        return BuiltLayer(source, self.compressed, inherited=self.inherited, remembered=remembered)
-
-    def splice(self, source: LayerSource) -> BuiltLayer:
-        return BuiltLayer(source, self.spliced, inherited=self.inherited)
-
-    def weight(self, layer: WeightLayer, *, probed: bool) -> BuiltLayer:
-        """Store weights as they are, unless a probe found that compressing them pays."""
-        if layer.generated:
-            return self.compress(layer.source)
-        ratio = layer.ratio if probed else None
-        codec: Codec = Zstd() if ratio is not None and ratio <= WORTH else Uncompressed()
-        return BuiltLayer(layer.source, codec, inherited=self.inherited, remote=layer.remote, ratio=ratio)
 
 
 class _Python(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,7 +177,7 @@ class _Python(msgspec.Struct, frozen=True, kw_only=True):
     inputs: Mapping[str, tuple[Input, ...]]
 
 
-def _python(decisions: Decisions, rules: ImageRules, maker: _LayerMaker, suppliers: Suppliers) -> _Python:
+def _python(decisions: Decisions, rules: ImageRules, maker: LayerMaker, suppliers: Suppliers) -> _Python:
     venv = VenvSource(python=decisions.base.python, interpreter=decisions.base.interpreter)
     groups = group([(wheel.filename, wheel.size or 0) for wheel in decisions.wheels], rules.large_wheel)
     inputs = {wheel.filename: suppliers.wheel(wheel) for wheel in decisions.wheels}
@@ -231,7 +203,7 @@ def _python(decisions: Decisions, rules: ImageRules, maker: _LayerMaker, supplie
 
 
 def _weights(
-    config: Config, gathered: Gathered, maker: _LayerMaker, suppliers: Suppliers, *, max_layers: int
+    config: Config, gathered: Gathered, maker: LayerMaker, suppliers: Suppliers, *, max_layers: int
 ) -> tuple[list[Layer], Mapping[str, tuple[Placed, ...]]]:
     """Make the layers of weights, and tell what each weight file became, by its path."""
     probed = probing(config)
@@ -247,7 +219,7 @@ def _weights(
     return [maker.weight(layer, probed=probed) for layer in arrangement.layers], arrangement.parts
 
 
-def _ran(steps: Steps, maker: _LayerMaker, weights: Mapping[str, Sequence[Placed]], suppliers: Suppliers) -> StepsLayer:
+def _ran(steps: Steps, maker: LayerMaker, weights: Mapping[str, Sequence[Placed]], suppliers: Suppliers) -> StepsLayer:
     taken = {placed.path: name for name, parts in weights.items() for placed in parts}
     return suppliers.steps(steps, maker.compressed, taken)
 

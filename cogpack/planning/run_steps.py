@@ -86,11 +86,11 @@ def _run_all(steps: Steps, runner: Runner, tree: Tree, rung: Rung, proot: Proot 
     if runner.authorities is not None:
         laid.append(standins.File(_AUTHORITIES, runner.authorities.read_bytes()))
         environment = dict.fromkeys(_READ_AUTHORITIES, f"/{_AUTHORITIES}") | environment
-    for number, step in enumerate([names, *steps.commands]):
+    for number, step in zip([0, *steps.numbers], [names, *steps.commands], strict=True):
         files = [standins.File(one.target.strip("/"), runner.secrets[one.id], 0o400) for one in step.secrets]
         seen = [*laid, *files]
         with Guest(tree.root, rung, owners=tree.owners, network=runner.network, standins=seen, proot=proot) as guest:
-            where = f"[{number}/{len(steps.commands)}]" if number else "build.run"
+            where = f"[{number}/{steps.total}]" if number else "build.run"
             place = runner.places[number - 1] if number else "names for Python"
             command = Command(("/bin/sh", "-c", step.command), environment, steps.directory)
             said = _Said(runner, where)

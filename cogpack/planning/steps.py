@@ -11,13 +11,11 @@ import msgspec
 
 from cogpack.config import Config, Isolation, RunStep, StepLimits
 from cogpack.digest import Digest, sha256
-from cogpack.images.assemble import BaseImage, environment_of
 from cogpack.layers.built import BaseLayer, BlobSource, BuiltLayer
 from cogpack.layers.facts import Facts
-from cogpack.layers.tar import EPOCH
+from cogpack.locking.lines import Lines
 from cogpack.oci import encode
 from cogpack.progress import Cancellation, Progress
-from cogpack.runtime import contract
 from cogpack.text import count_text
 
 if TYPE_CHECKING:
@@ -28,28 +26,18 @@ _VERSION = 1
 
 Seen: TypeAlias = BuiltLayer | BaseLayer
 
-_SETTINGS = (
-    ("HOME", "/root"),
-    ("LC_ALL", "C.UTF-8"),
-    ("TZ", "UTC"),
-    ("DEBIAN_FRONTEND", "noninteractive"),
-    ("SOURCE_DATE_EPOCH", str(EPOCH)),
-    ("PYTHONDONTWRITEBYTECODE", "1"),
-    ("PYTHONHASHSEED", "0"),
-    ("PIP_NO_CACHE_DIR", "1"),
-    ("CFLAGS", "-g0"),  # debug data holds the random name of pip's build directory
-)
-"""What makes the same commands do the same, and is in no image. The project's own variables win."""
-
 
 class Steps(msgspec.Struct, frozen=True, kw_only=True):
     """Is what is run, and what it sees.
 
-    `seen`: the layers below, the lowest first; `directory`: the base image's, where each begins; `python`: the minor
-    version; `keep`: paths that are captured though their like is dropped.
+    `numbers`: of the commands in cog.yaml, from 1 on, among `total`; `seen`: the layers below, the lowest first;
+    `directory`: the base image's, where each begins; `python`: the minor version; `keep`: paths that are captured
+    though their like is dropped.
     """
 
     commands: tuple[RunStep, ...]
+    numbers: tuple[int, ...]
+    total: int
     seen: tuple[Seen, ...]
     environment: Mapping[str, str]
     directory: str
@@ -71,16 +59,18 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
         return sha256(encode(["cogpack steps", _VERSION, commands, variables, self.directory, seen, *kept]))
 
 
-def make_steps(config: Config, seen: Sequence[Seen], base: BaseImage | None, python: str) -> Steps:
-    """Give what `config` has run over the layers `seen`, of which some are those of `base`."""
-    found = dict(_SETTINGS) | environment_of(base, f"/{contract.VENV}/bin", config.environment)
-    directory = ((base.config.get("config") or {}).get("WorkingDir") if base else None) or "/"
+def make_steps(config: Config, lines: Lines, seen: Sequence[Seen]) -> Steps | None:
+    """Give what is left of `lines` to be run over the layers `seen`; None where all of them are known."""
+    if not lines.remaining:
+        return None
     return Steps(
-        commands=config.run,
+        commands=tuple(one.step for one in lines.remaining),
+        numbers=tuple(one.index + 1 for one in lines.remaining),
+        total=len(lines.decisions),
         seen=tuple(seen),
-        environment=found,
-        directory=directory,
-        python=python,
+        environment=lines.surroundings.environment,
+        directory=lines.surroundings.directory,
+        python=lines.surroundings.python,
         keep=config.pack.keep,
     )
 

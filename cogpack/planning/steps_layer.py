@@ -236,7 +236,8 @@ def check_steps(layer: StepsLayer, *, pinned: bool) -> None:
 
 def check_secrets(layer: StepsLayer) -> None:
     """Refuse steps whose secrets nobody gave, before any is run."""
-    for step, place in zip(layer.steps.commands, layer.runner.places, strict=True):
+    for step, number in zip(layer.steps.commands, layer.steps.numbers, strict=True):
+        place = layer.runner.places[number - 1]
         for secret in step.secrets:
             if secret.id not in layer.runner.secrets:
                 raise InputError(

@@ -50,14 +50,20 @@ _SHARED = ("/bin", "/etc", "/lib", "/lib64", "/opt/venv", "/sbin", "/usr", "/var
 _PATH_LIKE = re.compile(r"[^\s'\"`;&|<>()=:,]+")
 
 
-def classify(steps: Sequence[RunStep], surroundings: Surroundings) -> tuple[Decision, ...]:
-    """Decide for each step, in order."""
+def classify(
+    steps: Sequence[RunStep], surroundings: Surroundings, sandboxed: Mapping[int, str] = {}
+) -> tuple[Decision, ...]:
+    """Decide for each step, in order. `sandboxed`: why, of steps that are run although what they do can be read, by
+    index."""
     found: list[Decision] = []
     site = Site(surroundings=surroundings)
     first: int | None = None
     named: list[str] = []
     for index, step in enumerate(steps):
-        if isinstance(decision := _alone(step, site), Known) and first is not None:
+        decision = _alone(step, site)
+        if isinstance(decision, Known) and index in sandboxed:
+            decision = Sandboxed(sandboxed[index])
+        if isinstance(decision, Known) and first is not None:
             decision = _after_unknown(decision, first, named, surroundings.directory)
         if isinstance(decision, Known):
             for effect in decision.effects:

@@ -135,23 +135,35 @@ _OfFiles: TypeAlias = Fetch | MakeDirectories | WriteText | SetMode | Link
 Effect: TypeAlias = _OfFiles | Clone | HubDownload | PipInstall | PipUninstall
 
 
+class StepEffect(msgspec.Struct, frozen=True):
+    """Is an effect of the step that has this index among all steps."""
+
+    step: int
+    effect: Effect
+
+
 def settled(effects: Iterable[Effect]) -> tuple[Effect, ...]:
     """Give the same effects with each `SetMode` done to the file that it means, and one `Clone` of each directory."""
-    found: list[Effect] = []
+    return tuple(each.effect for each in settled_steps(StepEffect(0, effect) for effect in effects))
+
+
+def settled_steps(effects: Iterable[StepEffect]) -> tuple[StepEffect, ...]:
+    """Do the same with the effects of many steps; what was changed stays the effect of the step that made it."""
+    found: list[StepEffect] = []
     made: dict[str, int] = {}
-    for effect in effects:
-        match effect:
+    for each in effects:
+        match each.effect:
             case SetMode(path=path, mode=mode) if path in made:
-                file = found[made[path]]
-                assert isinstance(file, Fetch | WriteText)
-                found[made[path]] = msgspec.structs.replace(file, mode=mode)
+                before = found[made[path]]
+                assert isinstance(before.effect, Fetch | WriteText)
+                found[made[path]] = StepEffect(before.step, msgspec.structs.replace(before.effect, mode=mode))
                 continue
             case Clone(directory=path) if path in made:
-                found[made[path]] = effect
+                found[made[path]] = StepEffect(found[made[path]].step, each.effect)
                 continue
             case Fetch(path=path) | WriteText(path=path, append=False) | Clone(directory=path):
                 made[path] = len(found)
-        found.append(effect)
+        found.append(each)
     return tuple(found)
 
 

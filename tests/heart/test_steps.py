@@ -72,11 +72,12 @@ def as_bytes(data: bytes | str) -> bytes:
 
 @pytest.mark.slow
 def test_a_plan_tells_the_commands_and_what_is_known_of_them(stepping: Stepping) -> None:
-    project = stepping("mkdir -p /opt/x", "make all", "systemctl start x")
-    first, second, third = ok(project.cogpack("plan", "--json")).json["steps"]
-    assert (first["command"], first["effect"]) == ("mkdir -p /opt/x", ["make /opt/x"])
-    assert second["effect"] == []
-    assert "systemd" in third["impossible"]
+    project = stepping("true", "make all", "echo after > /opt/x", "systemctl start x")
+    first, second, third, fourth = ok(project.cogpack("plan", "--json")).json["steps"]
+    assert (first["command"], first["known"]) == ("true", True)
+    assert "make" in second["sandboxed"]
+    assert third["sandboxed"].endswith("precedes it (cog.yaml:4: build.run[1])")
+    assert "systemd" in fourth["impossible"]
 
 
 @pytest.mark.slow

@@ -1,0 +1,130 @@
+"""The lines of `build.run` are read: what is known of them is taken out of the sandbox, and the rest is run there."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+
+from cogpack.config import Config, RunStep
+from cogpack.images.assemble import BaseImage, environment_of
+from cogpack.layers.tar import EPOCH
+from cogpack.lockfile import LockedSandboxed
+from cogpack.lockfile.base_kinds import Base, RegistryBase
+from cogpack.oci import read_config
+from cogpack.run_lines import (
+    Clone,
+    Decision,
+    Effect,
+    Fetch,
+    HubDownload,
+    Known,
+    Link,
+    MakeDirectories,
+    PipInstall,
+    PipUninstall,
+    SetMode,
+    StepEffect,
+    Surroundings,
+    WriteText,
+    classify,
+    settled_steps,
+)
+from cogpack.runtime import contract
+
+E = TypeVar("E", bound=Effect)
+
+_NOT_YET: dict[type[Effect], str] = {
+    Fetch: "downloads",
+    MakeDirectories: "mkdir",
+    WriteText: "echo",
+    SetMode: "chmod",
+    Link: "ln",
+    Clone: "git clone",
+    HubDownload: "downloads from the Hugging Face hub",
+    PipInstall: "pip install",
+    PipUninstall: "pip uninstall",
+}
+"""Kinds of effects that are known and still run, and their names in messages."""
+
+_SETTINGS = (
+    ("HOME", "/root"),
+    ("LC_ALL", "C.UTF-8"),
+    ("TZ", "UTC"),
+    ("DEBIAN_FRONTEND", "noninteractive"),
+    ("SOURCE_DATE_EPOCH", str(EPOCH)),
+    ("PYTHONDONTWRITEBYTECODE", "1"),
+    ("PYTHONHASHSEED", "0"),
+    ("PIP_NO_CACHE_DIR", "1"),
+    ("CFLAGS", "-g0"),  # debug data holds the random name of pip's build directory
+)
+"""What makes the same commands do the same, and is in no image. The project's own variables win."""
+
+
+class Remaining(msgspec.Struct, frozen=True):
+    """Is a step that is run, and its index among all of cog.yaml."""
+
+    index: int
+    step: RunStep
+
+
+class Lines(msgspec.Struct, frozen=True, kw_only=True):
+    """Is what is known of all lines. `decisions`: one a step; `effects`: of those that are taken out, settled, in
+    order; `remaining`: those that are run."""
+
+    surroundings: Surroundings = Surroundings()
+    decisions: tuple[Decision, ...] = ()
+    effects: tuple[StepEffect, ...] = ()
+    remaining: tuple[Remaining, ...] = ()
+
+    def of(self, kind: type[E]) -> tuple[tuple[int, E], ...]:
+        """Give the effects of one kind, each with the index of its step."""
+        return tuple((one.step, one.effect) for one in self.effects if isinstance(one.effect, kind))
+
+
+def read_lines(config: Config, base: Base, sandboxed: Sequence[LockedSandboxed]) -> Lines:
+    """Read them over `base`; those of `sandboxed` are run, and what follows them as if they weren't known."""
+    where = _surroundings(config, base)
+    forced = {one.step: one.why for one in sandboxed}
+    while True:
+        decisions = classify(config.run, where, forced)
+        if (not_yet := _first_not_yet(decisions)) is None:
+            break
+        forced |= not_yet
+    known = [(index, one) for index, one in enumerate(decisions) if isinstance(one, Known)]
+    return Lines(
+        surroundings=where,
+        decisions=decisions,
+        effects=settled_steps(StepEffect(index, effect) for index, one in known for effect in one.effects),
+        remaining=tuple(
+            Remaining(index, step)
+            for index, (step, one) in enumerate(zip(config.run, decisions, strict=True))
+            if not isinstance(one, Known)
+        ),
+    )
+
+
+def _first_not_yet(decisions: Sequence[Decision]) -> dict[int, str] | None:
+    for index, one in enumerate(decisions):
+        for effect in one.effects if isinstance(one, Known) else ():
+            if type(effect) in _NOT_YET:
+                return {index: f"{_NOT_YET[type(effect)]}: known, and not taken out of the sandbox yet"}
+    return None
+
+
+def _surroundings(config: Config, base: Base) -> Surroundings:
+    image = image_of(base)
+    return Surroundings(
+        environment=dict(_SETTINGS) | environment_of(image, f"/{contract.VENV}/bin", config.environment),
+        architecture="arm64" if config.pack.platform == "linux/arm64" else "amd64",
+        directory=((image.config.get("config") or {}).get("WorkingDir") if image else None) or "/",
+        project=f"/{contract.SOURCE}",
+        python=base.python,
+        weights=tuple(managed.target for managed in config.weights),
+    )
+
+
+def image_of(base: Base) -> BaseImage | None:
+    """Give the image that `base` is, where it is one."""
+    if not isinstance(base, RegistryBase):
+        return None
+    return BaseImage(config=read_config(base.config.encode(), dict, where="the base's config"))

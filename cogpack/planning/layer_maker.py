@@ -1,0 +1,44 @@
+"""Layers are made here with what they have in common: codecs, and the base's directories that they write again."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from cogpack.config import Config
+from cogpack.layers.built import BuiltLayer
+from cogpack.layers.compression import Codec, Gzip, SplicedGzip, Uncompressed, Zstd
+from cogpack.layers.entry import Directory
+from cogpack.layers.layer import LayerSource
+from cogpack.layers.weights import WORTH, WeightLayer
+from cogpack.lockfile import Decisions
+
+
+class LayerMaker(msgspec.Struct, frozen=True, kw_only=True):
+    """Makes a layer of any kind. `spliced`: of wheels, whose own deflate streams it can take over."""
+
+    compressed: Codec
+    spliced: Codec
+    inherited: Mapping[str, Directory]
+
+    @classmethod
+    def of(cls, config: Config, decisions: Decisions) -> "LayerMaker":
+        zstd = Zstd() if config.pack.compression == "zstd" else None
+        inherited = {
+            directory.path: Directory(directory.path, directory.mode, directory.uid, directory.gid)
+            for directory in decisions.base.inherited_directories
+        }
+        return cls(compressed=zstd or Gzip(), spliced=zstd or SplicedGzip(), inherited=inherited)
+
+    def compress(self, source: LayerSource, *, remembered: bool = True) -> BuiltLayer:
+        return BuiltLayer(source, self.compressed, inherited=self.inherited, remembered=remembered)
+
+    def splice(self, source: LayerSource) -> BuiltLayer:
+        return BuiltLayer(source, self.spliced, inherited=self.inherited)
+
+    def weight(self, layer: WeightLayer, *, probed: bool) -> BuiltLayer:
+        """Store weights as they are, unless a probe found that compressing them pays."""
+        if layer.generated:
+            return self.compress(layer.source)
+        ratio = layer.ratio if probed else None
+        codec: Codec = Zstd() if ratio is not None and ratio <= WORTH else Uncompressed()
+        return BuiltLayer(layer.source, codec, inherited=self.inherited, remote=layer.remote, ratio=ratio)
