@@ -10,7 +10,7 @@ import secrets
 import socket
 import sys
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,8 @@ from cogpack.registry.server.server import Listener
 
 Blocks: TypeAlias = Callable[[Descriptor, int], Generator[bytes]]
 """The bytes of a blob from this one on. The last of a whole blob come only if all were right."""
+
+Address: TypeAlias = tuple[str, int]
 
 TAG = "image"
 _SOCKETS = Path("/proc/net/tcp")
@@ -54,7 +56,7 @@ class _Through(Exchange):
 
     def authorise(self) -> None:
         # Engines are told the name as an argument of theirs, which all users of this machine can see.
-        if owner(*self.client_address) not in (None, 0, os.geteuid()):
+        if owner(self.client_address, self.connection.getsockname()) not in (None, 0, os.geteuid()):
             raise Refusal(404, "NAME_UNKNOWN", "no such repository")
 
     def respond(self) -> None:
@@ -133,19 +135,30 @@ class PullThrough:
         self._listener.end(self._thread)
 
 
-def owner(host: str, port: int) -> int | None:
-    """Return the user whose socket is at this address of the machine (proc(5), net/tcp); None where no table tells.
+def owner(client: Address, server: Address) -> int | None:
+    """Return the user of the socket at `client` that is connected to `server`; None where no table tells (proc(5),
+    net/tcp).
 
     The kernel hands the table out in pieces, and a reader can miss a row while others come and go. Whoever is in none
     of some readings is nobody.
     """
-    place = f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
     for _ in range(_READINGS):
         try:
             rows = _SOCKETS.read_text().splitlines()
         except OSError:
             return None
-        for fields in map(str.split, rows):
-            if fields[1] == place:
-                return int(fields[7])
+        if (found := row_owner(rows, client, server)) is not None:
+            return found
     return _NOBODY
+
+
+def row_owner(rows: Sequence[str], client: Address, server: Address) -> int | None:
+    """Find the row of both ends: an earlier connection from the same port to elsewhere is there for a minute after its
+    end, as root's."""
+    ends = [_as_listed(client), _as_listed(server)]
+    return next((int(fields[7]) for fields in map(str.split, rows) if fields[1:3] == ends), None)
+
+
+def _as_listed(address: Address) -> str:
+    host, port = address
+    return f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
