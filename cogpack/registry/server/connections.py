@@ -6,26 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-_MOST = 128
-"""Connections at a time; one that receives a body quickly holds a mebibyte."""
-
-_GRACE = 10.0
-"""Seconds that a request may keep us waiting before its rate counts."""
-
-_SLOW = 4096
-"""Bytes a second that it must move on average, if others are to wait for its place."""
-
-_LOOK = 1.0
-"""Seconds between two looks at who has become slow."""
+from cogpack.registry.server.patience import PATIENCE, Patience
 
 
 class Place:
     """Measures what a connection did with its time. `known`: a request of it was authorised; `at_work`: one is."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], patience: Patience) -> None:
         self.known = False
         self.at_work = False
         self._clock = clock
+        self._grace = patience.grace
         self._moved = 0
         self._waited = 0.0
         self._since: float | None = None
@@ -51,18 +42,19 @@ class Place:
         """Return the bytes a second while it was waited for; None where that was too short to tell."""
         since = self._since
         waited = self._waited + (now - since if since is not None else 0.0)
-        return self._moved / waited if waited >= _GRACE else None
+        return self._moved / waited if waited >= self._grace else None
 
 
 class Connections:
     """Keeps the open connections. Where one too many comes, another makes room: first who has not said who he is, then
-    who rests between two requests, each kind by how long it has; then the slowest of those that are below `_SLOW`.
+    who rests between two requests, each kind by how long it has; then the slowest of those below `Patience.rate`.
 
     While all are at work at a fair pace, the next one waits. Nobody keeps others out by saying nothing, or nearly
     nothing; who may not use the server keeps nobody out.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, patience: Patience = PATIENCE, clock: Callable[[], float] = time.monotonic) -> None:
+        self.patience = patience
         self._clock = clock
         self._places: dict[socket.socket, Place] = {}  # in the order in which they came to rest
         self._leaving: set[socket.socket] = set()
@@ -73,16 +65,16 @@ class Connections:
         """Wait for a place; False once `close` was called."""
         with self._changed:
             told = float("-inf")
-            while len(self._places) + len(self._leaving) >= _MOST and not self._closed:
+            while len(self._places) + len(self._leaving) >= self.patience.connections and not self._closed:
                 # One that was told to leave does so at once, unless it hangs on the disk: then another one does.
-                if self._clock() >= told + _LOOK and (last := self._dispensable()):
+                if self._clock() >= told + self.patience.look and (last := self._dispensable()):
                     del self._places[last]
                     self._leaving.add(last)
                     _hang_up(last)
                     told = self._clock()
-                self._changed.wait(_LOOK)
+                self._changed.wait(self.patience.look)
             if not self._closed:
-                self._places[connection] = Place(self._clock)
+                self._places[connection] = Place(self._clock, self.patience)
             return not self._closed
 
     def _dispensable(self) -> socket.socket | None:
@@ -91,13 +83,13 @@ class Connections:
             return next((connection for connection, place in resting if not place.known), resting[0][0])
         now = self._clock()
         paces = ((place.pace(now), connection) for connection, place in self._places.items())
-        slow = [(pace, connection) for pace, connection in paces if pace is not None and pace < _SLOW]
+        slow = [(pace, connection) for pace, connection in paces if pace is not None and pace < self.patience.rate]
         return min(slow, key=lambda found: found[0])[1] if slow else None
 
     def place(self, connection: socket.socket) -> Place:
         """Return the place of an admitted connection; of one that was told to leave, one that counts for nothing."""
         with self._changed:
-            return self._places.get(connection) or Place(self._clock)
+            return self._places.get(connection) or Place(self._clock, self.patience)
 
     @contextmanager
     def at_work(self, connection: socket.socket) -> Iterator[Place]:

@@ -19,9 +19,6 @@ OnRequest: TypeAlias = Callable[[str, str, int, int], None]
 _LEFTOVER = 8 * 1024 * 1024
 """Bytes of a refused body that are read so that the connection lives on."""
 
-_LINGER = 10.0
-"""Seconds that this may take."""
-
 _SLICE = 256 * 1024
 """Bytes of a file that are sent at a time, between which the client's pace is taken."""
 
@@ -195,8 +192,9 @@ class Exchange(BaseHTTPRequestHandler):
         if self._waits:  # whether the body comes now, nobody can tell
             self.close_connection = self.close_connection or not self.body.drained
         elif not self.close_connection and not self.body.drained:
-            self.connection.settimeout(_LINGER)
-            self.close_connection = not self.body.drain(_LEFTOVER, _LINGER)
+            linger = self.connections.patience.linger
+            self.connection.settimeout(linger)
+            self.close_connection = not self.body.drain(_LEFTOVER, linger)
             self.connection.settimeout(self.timeout)
 
     def _flush_with(self, data: bytes) -> None:

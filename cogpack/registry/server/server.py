@@ -16,6 +16,7 @@ from cogpack.registry.server.access import User
 from cogpack.registry.server.api import Api
 from cogpack.registry.server.connections import Connections
 from cogpack.registry.server.exchange import Exchange, OnRequest
+from cogpack.registry.server.patience import PATIENCE, Patience
 from cogpack.registry.server.storage import Storage
 from cogpack.registry.server.uploads import Uploads
 
@@ -24,7 +25,7 @@ class Server:
     """Serves the layout in `directory` from `__enter__` to `close`; a new directory becomes an empty registry.
 
     `port` 0 takes a free one. `on_request(method, path, received, sent)` hears of each request, from several threads.
-    Without a `user`, who must log in, `host` must be loopback.
+    Without a `user`, who must log in, `host` must be loopback. `patience`: for tests.
     """
 
     def __init__(
@@ -35,13 +36,14 @@ class Server:
         port: int = 0,
         user: User | None = None,
         on_request: OnRequest | None = None,
+        patience: Patience = PATIENCE,
     ) -> None:
         address = _address(host, port, open_to_all=user is None)
         self._storage = storage = Storage(directory)
-        self._uploads = uploads = Uploads(storage.layout)
+        self._uploads = uploads = Uploads(storage.layout, patience)
         answer = partial(Api, storage=storage, uploads=uploads, user=user, host=host, on_request=on_request or _silent)
         try:
-            self._listener = Listener(address, answer)
+            self._listener = Listener(address, answer, patience)
         except (OSError, OverflowError) as error:
             storage.close()
             raise _unusable(host, port, error) from error
@@ -105,8 +107,9 @@ class Listener(ThreadingHTTPServer):
         self,
         address: tuple[socket.AddressFamily, tuple[str, int]],
         answer: Callable[..., Exchange],
+        patience: Patience = PATIENCE,
     ) -> None:
-        self.connections = Connections()
+        self.connections = Connections(patience)
         self.address_family, place = address
         super().__init__(place, partial(answer, connections=self.connections))
 

@@ -10,24 +10,13 @@ from cogpack.digest import Digest, Hasher
 from cogpack.errors import CogpackError
 from cogpack.layout import Layout
 from cogpack.registry.server.failure import Refusal
-
-_MOST = 256
-"""Open uploads; each holds a file."""
-
-_IDLE = 60.0
-"""Seconds after which an untouched upload may make room for a new one, when there are too many."""
-
-_FORGOTTEN = 3600.0
-"""Seconds after which an untouched upload ends in any case."""
-
-_PATIENCE = 30.0
-"""Seconds to wait for an earlier request of the same upload, whose client may have gone unnoticed."""
+from cogpack.registry.server.patience import PATIENCE, Patience
 
 
 class Upload:
     """One upload. What has arrived stays when a request is cut off; the hash follows along."""
 
-    def __init__(self, layout: Layout, repository: str) -> None:
+    def __init__(self, layout: Layout, repository: str, patience: Patience) -> None:
         self.id = str(uuid.uuid4())
         self.repository = repository
         self.touched = time.monotonic()
@@ -35,10 +24,11 @@ class Upload:
         self._hasher = Hasher()
         self._busy = threading.Lock()
         self._ended = False
+        self._patience = patience
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        if not self._busy.acquire(timeout=_PATIENCE):
+        if not self._busy.acquire(timeout=self._patience.turn):
             raise Refusal(429, "TOOMANYREQUESTS", "another request of this upload is running")
         try:
             if self._ended:
@@ -77,21 +67,24 @@ class Upload:
 class Uploads:
     """Keeps the uploads that have begun. They end with the server: clients start such uploads anew."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, patience: Patience = PATIENCE) -> None:
         self._layout = layout
+        self._patience = patience
         self._open: dict[str, Upload] = {}
         self._lock = threading.Lock()
 
     def begin(self, repository: str) -> Upload:
         with self._lock:
-            for old in [upload for upload in self._open.values() if upload.idle(_FORGOTTEN)]:
+            for old in [upload for upload in self._open.values() if upload.idle(self._patience.forgotten)]:
                 self._open.pop(old.id).discard()
-            if len(self._open) >= _MOST:
-                oldest = min(self._open.values(), key=lambda upload: (not upload.idle(_IDLE), upload.touched))
-                if not oldest.idle(_IDLE):
-                    raise Refusal(429, "TOOMANYREQUESTS", f"{_MOST} uploads are open", headers={"Retry-After": "10"})
+            if len(self._open) >= self._patience.uploads:
+                idle = self._patience.idle
+                oldest = min(self._open.values(), key=lambda upload: (not upload.idle(idle), upload.touched))
+                if not oldest.idle(idle):
+                    why = f"{len(self._open)} uploads are open"
+                    raise Refusal(429, "TOOMANYREQUESTS", why, headers={"Retry-After": "10"})
                 self._open.pop(oldest.id).discard()
-            upload = Upload(self._layout, repository)
+            upload = Upload(self._layout, repository, self._patience)
             self._open[upload.id] = upload
             return upload
 

@@ -8,11 +8,18 @@ import pytest
 from support import plain
 
 from cogpack.registry.server import Server
+from cogpack.registry.server.patience import PATIENCE, Patience
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with Server(tmp_path / "registry") as server:
+def patience() -> Patience:
+    """Of our server, which a test may parametrize."""
+    return PATIENCE
+
+
+@pytest.fixture
+def server(tmp_path: Path, patience: Patience) -> Iterator[Server]:
+    with Server(tmp_path / "registry", patience=patience) as server:
         yield server
 
 

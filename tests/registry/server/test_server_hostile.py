@@ -15,8 +15,9 @@ from support import plain
 from support.registry import PASSWORD, USER
 from support.wire import begin, codes, location, manifest_of, push_blob
 
-from cogpack.registry.server import Server, User, connections
+from cogpack.registry.server import Server, User
 from cogpack.registry.server.connections import Connections
+from cogpack.registry.server.patience import Patience
 
 pytestmark = pytest.mark.slow
 
@@ -196,34 +197,30 @@ def test_a_document_that_we_would_not_pull_is_not_taken(ours: httpx.Client, chan
 # Who keeps others out
 
 
-def stalled(stack: ExitStack, address: str, request: Callable[[], bytes]) -> None:
-    """140 connections that have begun such a request; 128 have a place."""
+def stalled(stack: ExitStack, address: str, request: Callable[[], bytes], places: int = 128) -> None:
+    """So many connections have begun such a request, and some that have no place."""
     host, _, port = address.partition(":")
-    heads = [request() for _ in range(140)]
+    heads = [request() for _ in range(places + 12)]
     for head in heads:
         stack.enter_context(socket.create_connection((host, int(port)), timeout=20)).sendall(head)
 
 
-def test_bodies_that_are_announced_and_do_not_come_make_room(
-    server: Server, ours: httpx.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections, "_GRACE", 0.2)
+@pytest.mark.parametrize("patience", [Patience(connections=12, grace=0.2)])
+def test_bodies_that_are_announced_and_do_not_come_make_room(server: Server, ours: httpx.Client) -> None:
     with ExitStack() as stack:
         heads = b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx"
-        stalled(stack, server.address, lambda: b"PATCH " + location(ours, begin(ours, "a")).raw_path + heads)
+        stalled(stack, server.address, lambda: b"PATCH " + location(ours, begin(ours, "a")).raw_path + heads, 12)
         with plain.client(base_url=f"http://{server.address}/v2", timeout=20) as another:
             assert another.get("/").status_code == 200
 
 
-def test_answers_that_are_not_taken_make_room(
-    server: Server, ours: httpx.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections, "_GRACE", 0.2)
-    monkeypatch.setattr(connections, "_SLOW", 1 << 40)  # what the sockets took at once may count as quick
+# What the sockets took at once may count as quick.
+@pytest.mark.parametrize("patience", [Patience(connections=12, grace=0.2, rate=1 << 40)])
+def test_answers_that_are_not_taken_make_room(server: Server, ours: httpx.Client) -> None:
     digest = push_blob(ours, "a", bytes(16 << 20))
     with ExitStack() as stack:
         head = f"GET /v2/a/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\n\r\n"
-        stalled(stack, server.address, head.encode)
+        stalled(stack, server.address, head.encode, 12)
         with plain.client(base_url=f"http://{server.address}/v2", timeout=20) as another:
             assert another.get("/").status_code == 200
 
@@ -289,12 +286,8 @@ def newcomer(found: Connections, leaving: socket.socket) -> None:
 
 
 @pytest.fixture
-def full(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch, pairs: list[tuple[socket.socket, socket.socket]]
-) -> Connections:
-    monkeypatch.setattr(connections, "_MOST", 3)
-    monkeypatch.setattr(connections, "_LOOK", 0.01)
-    found = Connections(clock)
+def full(clock: Clock, pairs: list[tuple[socket.socket, socket.socket]]) -> Connections:
+    found = Connections(Patience(connections=3, look=0.01), clock)
     for one, _ in pairs:
         assert found.admit(one)
     return found

@@ -29,7 +29,8 @@ from support.wire import (
 
 from cogpack.errors import InputError
 from cogpack.layout import Incoming
-from cogpack.registry.server import Server, exchange, uploads
+from cogpack.registry.server import Server
+from cogpack.registry.server.patience import Patience
 
 pytestmark = pytest.mark.slow
 
@@ -432,26 +433,25 @@ def test_a_client_that_tries_tls_first_is_told_at_once(server: Server) -> None:
         assert connection.recv(12) == b"HTTP/1.1 400"
 
 
+@pytest.mark.parametrize("patience", [Patience(uploads=3)])
 def test_too_many_open_uploads_are_refused_until_some_end(ours: httpx.Client) -> None:
-    answers = [begin(ours, "a") for _ in range(256)]
+    answers = [begin(ours, "a") for _ in range(3)]
     refused = ours.post("/a/blobs/uploads/")
     assert (refused.status_code, codes(refused)) == (429, ["TOOMANYREQUESTS"])
     assert ours.delete(location(ours, answers[0])).status_code == 204
     assert ours.post("/a/blobs/uploads/").status_code == 202
 
 
-def test_an_upload_that_nobody_has_touched_for_long_ends_when_another_begins(
-    ours: httpx.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("patience", [Patience(forgotten=-1.0)])
+def test_an_upload_that_nobody_has_touched_for_long_ends_when_another_begins(ours: httpx.Client) -> None:
     old = begin(ours, "a")
-    monkeypatch.setattr(uploads, "_FORGOTTEN", -1.0)
     new = begin(ours, "a")
     assert ours.get(location(ours, old)).status_code == 404
     assert ours.get(location(ours, new)).status_code == 204
 
 
-def test_a_refused_body_that_does_not_come_is_not_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "_LINGER", 0.1)
+@pytest.mark.parametrize("patience", [Patience(linger=0.1)])
+def test_a_refused_body_that_does_not_come_is_not_waited_for(server: Server) -> None:
     request = b"PUT /v2/a/manifests/no%2Ftag HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf"
     assert raw(server, request)[0] == 404
 
