@@ -74,7 +74,7 @@ class Http:
         self._environment = environment
         self.cancellation = cancellation or Cancellation()
         self.progress = progress
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self.clock = clock
         self._backoff = backoff
         self._transport = Transport(Guard(resolver), Proxies.from_environment(environment), Authorities(environment))
@@ -142,7 +142,14 @@ class Http:
 
     def retries(self, attempts: float = ATTEMPTS, *, wait_out: bool = True) -> Retries:
         """Count the failures of one piece of work whose requests are the caller's own: those that left an `open`."""
-        return Retries(self._throttles, self.progress, self._backoff, attempts=attempts, wait_out=wait_out)
+        return Retries(
+            self._throttles,
+            self.progress,
+            self._backoff,
+            attempts=attempts,
+            wait_out=wait_out,
+            budget=self.limits.budget,
+        )
 
     def pause(self, attempt: int) -> None:
         """Wait as long as is usual before `attempt` + 1, for a caller that counts its attempts itself."""
@@ -174,7 +181,7 @@ class Http:
         """
         self.cancellation.check()
         asked = self.url_map.of(url)
-        deadlines = Deadlines(self._limits, self.cancellation, answer=timeout)
+        deadlines = Deadlines(self.limits, self.cancellation, answer=timeout)
         sent = dict(headers)
         if size is not None and body is not None and not isinstance(body, bytes):
             sent["Content-Length"] = str(size)

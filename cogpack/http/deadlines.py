@@ -20,6 +20,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     `connect`: seconds for the connection, and again for its TLS. `answer`: seconds from the end of a request to the
     end of the header block of its answer. `idle`: seconds in which a body does not move. `rate`: bytes per second that
     it must make over `window` seconds of waiting, in either direction. `refusal`: seconds for the words of a refusal.
+    `commit`: seconds to the answer that ends an upload, and as many more as the blob's size is worth; `told`: after
+    which the user is told that this is what is waited for. `budget`: seconds of all tries together that may go by
+    without progress.
     """
 
     connect: float = 20
@@ -28,6 +31,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     rate: int = 16 * 1024
     window: float = 120
     refusal: float = 5
+    commit: float = 300
+    told: float = 15
+    budget: float = 600
 
 
 class Waitable(Protocol):

@@ -15,8 +15,6 @@ from cogpack.progress import Progress
 from cogpack.trace import TRACE
 
 ATTEMPTS = 4
-BUDGET = 600.0
-"""Seconds that may go by without progress."""
 OUTAGE_ATTEMPTS = 600
 """Of a host that was there before and is away, in that time; with our own waits between them it is fewer."""
 _LONGEST_WAIT = 300.0
@@ -37,9 +35,9 @@ class Retries:
     """Decides whether one piece of work goes on after a failure, and when. Not thread-safe.
 
     `attempts`: failures in a row that end it; `math.inf`: the caller counts them. With `wait_out`, a host that was
-    there before and is away (`UnavailableError.away`) is waited for instead, and the user told. Ten minutes without
-    progress end anything; those of an outage began with it, whoever waits for its end. What brings less than `FLOOR`
-    is no progress.
+    there before and is away (`UnavailableError.away`) is waited for instead, and the user told. `budget`: seconds
+    without progress that end anything (`Limits`); those of an outage began with it, whoever waits for its end. What
+    brings less than `FLOOR` is no progress.
     """
 
     def __init__(
@@ -50,7 +48,9 @@ class Retries:
         *,
         attempts: float,
         wait_out: bool,
+        budget: float,
     ) -> None:
+        self._budget = budget
         self._throttles = throttles
         self._cancellation = throttles.cancellation
         self._clock = throttles.clock
@@ -81,23 +81,23 @@ class Retries:
         """Return the seconds until the work is to go on after `error`; None: it is not."""
         now = self._clock()
         self._since = now if self._since is None else self._since
-        left = BUDGET - (now - self._since)
+        left = self._budget - (now - self._since)
         down = self._down(error)
         if down is not None:
             self._outages += 1
-            left = min(left, BUDGET - down)
+            left = min(left, self._budget - down)
         elif error.away and self._outages:
             return None
         else:
             self._failures += 1
             self._spent += error.spent
-            if self._spent > BUDGET and self._brought < FLOOR * self._spent:
+            if self._spent > self._budget and self._brought < FLOOR * self._spent:
                 return None
         wait = error.wait or self._backoff(self._failures + self._outages)
         if self._failures >= self._attempts or wait > left:
             return None
         if error.away and self._outages >= ATTEMPTS and self._throttles.is_news(error.away):
-            text = f"{error.message}; asked again for up to {BUDGET / 60:.0f} minutes"
+            text = f"{error.message}; asked again for up to {self._budget / 60:.0f} minutes"
             self._progress.note(Note(Code.OUTAGE, text))
         return wait
 
@@ -127,7 +127,7 @@ class Retries:
         if down is None:
             return None
         down = min(down, self._clock() - self._moved)
-        return down if down < BUDGET else None
+        return down if down < self._budget else None
 
 
 def backoff(attempt: int) -> float:

@@ -1,7 +1,6 @@
 """This sink fills a repository of a registry: ask first, mount what can be mounted, send the rest, the tag last."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
@@ -47,7 +46,8 @@ class RegistrySink:
         self._copies = copies
         self._reference = images.repository.reference
         self._blob_origins = blob_origins
-        self._begun = time.monotonic()
+        self._clock = images.repository.requests.http.clock
+        self._begun = self._clock()
         self._added: list[_Added] = []
         self._turns: dict[Digest, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -144,7 +144,7 @@ class RegistrySink:
         return True
 
     def put(self, image: Image) -> Descriptor:
-        if time.monotonic() - self._begun > _LONG:
+        if self._clock() - self._begun > _LONG:
             self._restore()
         try:
             root = put_image(self._images, image)

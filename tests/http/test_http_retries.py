@@ -12,8 +12,10 @@ from support.clock import Notes, Time
 from support.fake_http import Answer, Hangup, Request, serving
 
 from cogpack.errors import UnavailableError
-from cogpack.http import Backoff, Http, Retries
-from cogpack.http.retries import ATTEMPTS, BUDGET, FLOOR, OUTAGE_ATTEMPTS
+from cogpack.http import Backoff, Http, Limits, Retries
+from cogpack.http.retries import ATTEMPTS, FLOOR, OUTAGE_ATTEMPTS
+
+BUDGET = Limits().budget
 
 
 def failed(away: str | None = None, wait: float | None = None) -> UnavailableError:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.clock import Notes
+from support.clock import Notes, Time
 from support.fake_registry import FakeRegistry
 from support.faults import answer
 from support.images import drain, file_layer, fill, image_of, known_of
@@ -105,14 +105,16 @@ def test_f33_a_blob_that_keeps_vanishing_is_an_error_and_no_tag(
 
 
 def test_f32_after_a_long_push_every_blob_is_looked_for_before_the_manifest(
-    http: Http, registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    registry: FakeRegistry, tmp_path: Path
 ) -> None:
-    into = sink(http, registry, tmp_path)
-    layers = [file_layer(name, files) for name, files in LAYERS]
-    image = image_of(layers, [into.add_layer(Outgoing(layer), lambda _: None) for layer in layers])
-    del registry.blobs["a/b"][image.layers[0][1].descriptor.digest]
-    monkeypatch.setattr("cogpack.sinks.registry._LONG", -1.0)
-    into.put(image)
+    time = Time()
+    with Http(clock=time.clock) as http:
+        into = sink(http, registry, tmp_path)
+        layers = [file_layer(name, files) for name, files in LAYERS]
+        image = image_of(layers, [into.add_layer(Outgoing(layer), lambda _: None) for layer in layers])
+        del registry.blobs["a/b"][image.layers[0][1].descriptor.digest]
+        time.now += 31 * 60
+        into.put(image)
     assert registry.kinds("PUT manifest") == ["PUT manifest"]
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -182,7 +183,7 @@ def test_f29_a_file_that_changes_while_it_goes_out_is_named_and_nothing_comes_of
 # F30, F31: lines that crawl
 
 
-QUICK = Limits(answer=0.4, idle=0.4, rate=1 << 30, window=0.4, refusal=0.2, connect=1)
+QUICK = Limits(answer=0.4, idle=0.4, rate=1 << 30, window=0.4, refusal=0.2, connect=1, commit=0.4)
 
 
 @pytest.mark.slow
@@ -200,12 +201,10 @@ def test_f30_a_registry_that_takes_nothing_or_next_to_nothing_is_dropped_and_giv
 
 
 @pytest.mark.slow
-def test_f30_silence_twice_is_not_taken_for_a_limit_of_time(
-    registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cogpack.registry.push.upload._AGE", 0.1)
+def test_f30_silence_twice_is_not_taken_for_a_limit_of_time(registry: FakeRegistry, tmp_path: Path) -> None:
+    """Each lasts more than a minute by this clock."""
     registry.on("PUT session", Fault("stall", after=1, times=2))
-    with Http(limits=QUICK) as http:
+    with Http(limits=QUICK, clock=lambda: 300 * time.monotonic()) as http:
         fill(sink(http, registry, tmp_path), [file_layer("weights: w", {"w": bytes(24 * MiB)})], ["v1"])
     assert registry.tags["a/b"]
     assert registry.kinds("PATCH session") == []  # which would be chunks, the way round a limit of time
@@ -214,10 +213,9 @@ def test_f30_silence_twice_is_not_taken_for_a_limit_of_time(
 @pytest.mark.slow
 @pytest.mark.parametrize("known", [True, False])
 def test_f31_an_upload_whose_answers_drip_is_dropped_and_given_up(
-    registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+    registry: FakeRegistry, tmp_path: Path, known: bool
 ) -> None:
     """A byte of a header now and then: each would be in time."""
-    monkeypatch.setattr("cogpack.registry.push.requests.commit_timeout", lambda _: QUICK.answer)
     for kind in ("PUT session", "PATCH session"):
         registry.on(kind, Fault("drip", times=99))
     layer = file_layer("weights: w", {"w": bytes(MiB)})
@@ -281,11 +279,8 @@ KINDS = ("PUT session", "PUT session", "PATCH session", "PATCH session", "POST s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(int(os.environ.get("COGPACK_EXAMPLES", "24"))))
-def test_whatever_a_registry_is_and_does_an_image_is_whole_there_or_the_push_failed(
-    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whatever_a_registry_is_and_does_an_image_is_whole_there_or_the_push_failed(seed: int, tmp_path: Path) -> None:
     """`COGPACK_EXAMPLES=1000` for more of them."""
-    monkeypatch.setattr("cogpack.registry.push.requests.commit_timeout", lambda _: QUICK.answer)
     rng = random.Random(seed)
     manners = rng.choice(ALL)
     layers = [

@@ -1,24 +1,22 @@
 """An upload's requests go over HTTP, with a body that can be read from any byte."""
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import quote
 
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError, UnavailableError
-from cogpack.http import Response, TiredError, redacted
+from cogpack.http import Limits, Response, TiredError, redacted
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor
 from cogpack.registry.push.protocol import Answer, Blob, BrokenError
 from cogpack.registry.requests import REDIRECTED, REDIRECTS, Requests
 
 _REFUSAL_LIMIT = 64 * 1024
-_FINISHING = 15.0
-"""Seconds without an answer after which the user is told what is waited for."""
 _COMMIT_SECONDS_PER_BYTE = 1 / (16 * 1024 * 1024)
 """Registries on object stores copy or hash a blob again before they answer its commit."""
+_LONGEST_COMMIT = 3600.0
 
 Has = Callable[[Descriptor], bool]
 
@@ -137,7 +135,7 @@ class HttpUploadRequests:
         if start != self._at:
             self._moved(start - self._at)
         body = _PartBody(self._whole, start, length, last=last, on_bytes=self._moved)
-        timeout = commit_timeout(self._size if length is None else length)
+        timeout = self._commit_timeout(self._size if length is None else length)
         answer = self._request(method, url, headers, body, length, timeout)
         if body.ended:
             self._size = start + body.size if length is None else self._size
@@ -155,7 +153,10 @@ class HttpUploadRequests:
         self._on_bytes(size)
 
     def commit(self, url: str) -> Answer:
-        return _redirected(lambda url: self._request("PUT", url, {}, (), 0, commit_timeout(self._size)), url)
+        return _redirected(lambda url: self._request("PUT", url, {}, (), 0, self._commit_timeout(self._size)), url)
+
+    def _commit_timeout(self, size: int | None) -> float:
+        return commit_timeout(size, self._requests.http.limits)
 
     def status(self, url: str) -> Answer:
         return as_answer(self._requests, "GET", self._requests.request("GET", url))
@@ -194,7 +195,7 @@ class HttpUploadRequests:
         length: int | None,
         timeout: float,
     ) -> Answer:
-        begun = time.monotonic()
+        begun = self._requests.http.clock()
         try:
             with (
                 self._slow_end(method, url, body) as blocks,
@@ -202,7 +203,7 @@ class HttpUploadRequests:
             ):
                 refusal = b"" if stream.status < 300 else stream.body(_REFUSAL_LIMIT)
         except UnavailableError as error:
-            age = 0.0 if isinstance(error, TiredError) else time.monotonic() - begun
+            age = 0.0 if isinstance(error, TiredError) else self._requests.http.clock() - begun
             raise BrokenError(error, sent=body.size if isinstance(body, _PartBody) else 0, age=age) from error
         return as_answer(self._requests, method, Response(stream.status, stream.headers, refusal, url))
 
@@ -211,7 +212,7 @@ class HttpUploadRequests:
         """Give `body`; where the answer does not come for long after its end, the user is told what is going on."""
         where = redacted(url).rpartition("/blobs/")[0]
         told = Note(Code.REGISTRY_FINISHING, f"{where}: all is sent; the registry is finishing, which may take minutes")
-        timer = threading.Timer(_FINISHING, self._requests.http.progress.note, (told,))
+        timer = threading.Timer(self._requests.http.limits.told, self._requests.http.progress.note, (told,))
         timer.daemon = True
 
         def ending() -> Iterator[bytes]:
@@ -234,9 +235,9 @@ def _redirected(ask: Callable[[str], Answer], url: str) -> Answer:
     return answer
 
 
-def commit_timeout(size: int | None) -> float:
+def commit_timeout(size: int | None, limits: Limits) -> float:
     """Say how many seconds to wait for the answer to a commit of `size` bytes."""
-    return min(3600.0, 300 + (size or 0) * _COMMIT_SECONDS_PER_BYTE)
+    return min(_LONGEST_COMMIT, limits.commit + (size or 0) * _COMMIT_SECONDS_PER_BYTE)
 
 
 def as_answer(requests: Requests, method: str, response: Response, *, opened: bool = False) -> Answer:

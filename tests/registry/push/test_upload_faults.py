@@ -315,10 +315,10 @@ def test_f11_a_commit_that_goes_on_after_its_answer_was_lost_is_looked_for_again
 
 
 def test_f12_the_wait_for_a_commit_grows_with_the_blob() -> None:
-    assert commit_timeout(None) == commit_timeout(0) == 300
-    assert commit_timeout(1024 * MiB) == 300 + 64
-    assert commit_timeout(40 * 1024 * MiB) == 300 + 40 * 64
-    assert commit_timeout(10**15) == 3600
+    assert commit_timeout(None, Limits()) == commit_timeout(0, Limits()) == 300
+    assert commit_timeout(1024 * MiB, Limits()) == 300 + 64
+    assert commit_timeout(40 * 1024 * MiB, Limits()) == 300 + 40 * 64
+    assert commit_timeout(10**15, Limits()) == 3600
 
 
 @pytest.mark.parametrize(
@@ -345,13 +345,12 @@ def test_f12_an_upload_waits_for_its_commit_as_long_as_the_blob_is_large(
     monkeypatch.setattr("cogpack.http.client.Deadlines", watch)
     push(registry, known=known)
     first = {seen.kind: seconds for seen, seconds in reversed(list(zip(registry.seen, waited, strict=True)))}
-    assert first == dict.fromkeys(first) | {kind: commit_timeout(size) for kind, size in patient.items()}
+    assert first == dict.fromkeys(first) | {kind: commit_timeout(size, Limits()) for kind, size in patient.items()}
     assert stored(registry)
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_f12_a_registry_that_takes_long_to_finish_is_told_of(monkeypatch: pytest.MonkeyPatch, known: bool) -> None:
-    monkeypatch.setattr("cogpack.registry.push.requests._FINISHING", 0.05)
+def test_f12_a_registry_that_takes_long_to_finish_is_told_of(known: bool) -> None:
     told = threading.Event()
 
     class Notes:
@@ -370,7 +369,7 @@ def test_f12_a_registry_that_takes_long_to_finish_is_told_of(monkeypatch: pytest
             assert told.wait(30), "nobody was told"
         return {"POST": 202, "PATCH": 202}.get(request.method, 201), {"Location": "/v2/a/b/blobs/uploads/1"}, b""
 
-    with serving(script) as server, RealHttp(progress=Notes()) as http:
+    with serving(script) as server, RealHttp(progress=Notes(), limits=Limits(told=0.05)) as http:
         there = Repository(http, Reference.parse(f"{server.address}/a/b"), Credentials([]), actions=("pull", "push"))
         there.upload(Body(), descriptor=BLOB if known else None, finished=lambda: BLOB.digest)
 

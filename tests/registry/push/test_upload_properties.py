@@ -41,6 +41,8 @@ class World:
     requests: int = 0
     sent: int = 0
     waited: int = 0
+    age: float = 1.0
+    """Seconds after which a request breaks."""
 
     def move(self) -> tuple[str, int]:
         self.requests += 1
@@ -66,7 +68,7 @@ class World:
             else:
                 del self.sessions[name]
             self.sent += len(body)
-            raise BrokenError(UnavailableError("cut", next_step=""), sent=len(body) * UNIT, age=1.0)
+            raise BrokenError(UnavailableError("cut", next_step=""), sent=len(body) * UNIT, age=self.age)
         self.sent += len(body)
         if kind in ("500", "401", "404", "429", "400"):
             self.sessions.pop(name)
@@ -84,7 +86,7 @@ class World:
         if method == "PUT":
             return self._commit(name, digest, kind)
         if kind == "lost":
-            raise BrokenError(UnavailableError("lost", next_step=""), sent=len(body) * UNIT, age=1.0)
+            raise BrokenError(UnavailableError("lost", next_step=""), sent=len(body) * UNIT, age=self.age)
         return Answer(202, location=name)
 
     def commit(self, url: str) -> Answer:
@@ -93,7 +95,7 @@ class World:
         if name not in self.sessions:
             return Answer(404)
         if kind == "cut":
-            raise BrokenError(UnavailableError("cut", next_step=""), sent=0, age=1.0)
+            raise BrokenError(UnavailableError("cut", next_step=""), sent=0, age=self.age)
         if kind in ("500", "401", "404", "429", "400"):
             return Answer(int(kind))
         return self._commit(name, digest, kind)
@@ -105,7 +107,7 @@ class World:
         self.here = found
         self.committed.append(found)
         if kind == "lost":
-            raise BrokenError(UnavailableError("lost", next_step=""), sent=0, age=1.0)
+            raise BrokenError(UnavailableError("lost", next_step=""), sent=0, age=self.age)
         return Answer(202 if kind == "202" else 201)
 
     def status(self, url: str) -> Answer:
@@ -277,11 +279,8 @@ def test_bytes_that_arrive_damaged_twice_are_an_error_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("order", [("put", "stream"), ("put", "stream", "chunks"), ("stream", "put", "chunks")])
-def test_a_limit_of_time_is_got_over_in_chunks_or_told(
-    order: tuple[Shape, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cogpack.registry.push.upload._AGE", 0.5)
-    world = World(bytes(40), [("cut", 5), ("cut", 5)], keeps=False, told="right")
+def test_a_limit_of_time_is_got_over_in_chunks_or_told(order: tuple[Shape, ...]) -> None:
+    world = World(bytes(40), [("cut", 5), ("cut", 5)], keeps=False, told="right", age=61.0)
     shapes = Shapes(Profile(name="", hosts="", shapes=order, chunk=8 * UNIT, source=""))
     if "chunks" in order:
         upload(world, shapes, world.streamed(), name="blob")
