@@ -10,7 +10,7 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-tests packages check
 	$(BIN)/python examples/minilm/fetch_weights.py
-	$(BIN)/python -m pytest
+	$(BIN)/python scripts/run_tests.py
 
 # What to run after each change: each verb and each sink once, and what takes no time.
 quick: export COGPACK_EXAMPLES ?= 20

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.disks import mounts_below
 from support.programs_base import PROGRAMS, programs_base
 from support.world import World, ok, push_image
 
@@ -15,7 +16,7 @@ from cogpack.sandbox.probe import probe
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-KILLS = int(os.environ.get("COGPACK_KILLS", "12"))
+KILLS = int(os.environ.get("COGPACK_KILLS", "6"))
 
 WATCHER = """
 import ctypes, os, random, signal, subprocess, sys, time
@@ -65,7 +66,6 @@ def test_a_kill_at_any_moment_of_a_step_leaves_nothing(
         f'predict: "predict.py:Predictor"\ncogpack:\n  base: {world.registry}/base/programs:v1\n',
     )
     ok(project.cogpack("lock"))
-    mounts = Path("/proc/self/mountinfo").read_text()
     command = [sys.executable, "-m", "cogpack", "build", "-o", "../out", "--isolation", rung]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **world.environment}
     watcher = [sys.executable, "-c", WATCHER, str(-(-KILLS // 3)), *command]
@@ -73,7 +73,7 @@ def test_a_kill_at_any_moment_of_a_step_leaves_nothing(
         watcher, cwd=project.root, env=environment, capture_output=True, text=True, timeout=60 * KILLS, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert Path("/proc/self/mountinfo").read_text() == mounts
+    assert not mounts_below(world.directory)
     cache = world.directory / "cache"
     assert not [path for path in (cache / "steps").iterdir() if path.suffix != ".lock" and path.name[0] != "."]
     again = ok(project.cogpack("build", "-o", "../out", "--isolation", rung))

@@ -1,8 +1,16 @@
-"""A disk that is full in the middle of a write."""
+"""A disk that is full in the middle of a write, and what is mounted."""
 
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+
+def mounts_below(directory: Path) -> list[str]:
+    """What this process sees mounted in `directory` (proc(5), mountinfo). Elsewhere engines mount, and tests beside
+    this one start them."""
+    rows = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [row for row in rows if f"{row.split()[4]}/".startswith(f"{directory}/")]
 
 
 @contextmanager
