@@ -55,7 +55,8 @@ cd /usr/local/lib/python{python} && [ -e site-packages ] || ln -s /{venv}/lib/py
 @contextmanager
 def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
     """Run them; what they changed can be read as long as the `with` lasts. Nobody else may run them in that cache."""
-    rung = chosen_rung(runner)
+    findings = probe(runner.scratch)
+    rung = choose(runner.isolation, findings, owners=True)
     place = runner.scratch / f"{UNFINISHED}{steps.key.removeprefix('sha256:')[:16]}"
     remove_tree(place)  # of a run that was killed
     try:
@@ -63,7 +64,7 @@ def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
         proot = runner.proot(tree.root, place / "proot") if rung is Rung.PROOT else None
         with mirrored(tree.root, runner.mirrors):
             before = Snapshot.of(tree.root)
-            _run_all(steps, runner, tree, rung, proot)
+            _run_all(steps, runner, tree, rung, proot, metadata=findings.listener is not None)
         captured = capture(tree, before, keep=steps.keep)
         _tell_of_dropped(captured.dropped, steps, runner.progress)
         _check_secrets(captured, runner.secrets)
@@ -77,7 +78,8 @@ def chosen_rung(runner: Runner) -> Rung:
     return choose(runner.isolation, probe(runner.scratch), owners=True)
 
 
-def _run_all(steps: Steps, runner: Runner, tree: Tree, rung: Rung, proot: Proot | None) -> None:
+def _run_all(steps: Steps, runner: Runner, tree: Tree, rung: Rung, proot: Proot | None, *, metadata: bool) -> None:
+    """`metadata`: whether a cloud's can be reached, since nothing here could refuse it."""
     runner.progress.summary(f"{steps.name}, isolated by {rung}")
     names = RunStep(command=_NAMES.format(venv=contract.VENV, python=steps.python))
     environment = {**runner.proxies, **steps.environment, "APT_CONFIG": standins.APT_CONFIG}
@@ -88,8 +90,15 @@ def _run_all(steps: Steps, runner: Runner, tree: Tree, rung: Rung, proot: Proot 
         environment = dict.fromkeys(_READ_AUTHORITIES, f"/{_AUTHORITIES}") | environment
     for number, step in zip([0, *steps.numbers], [names, *steps.commands], strict=True):
         files = [standins.File(one.target.strip("/"), runner.secrets[one.id], 0o400) for one in step.secrets]
-        seen = [*laid, *files]
-        with Guest(tree.root, rung, owners=tree.owners, network=runner.network, standins=seen, proot=proot) as guest:
+        with Guest(
+            tree.root,
+            rung,
+            owners=tree.owners,
+            network=runner.network,
+            metadata=metadata,
+            standins=[*laid, *files],
+            proot=proot,
+        ) as guest:
             where = f"[{number}/{steps.total}]" if number else "build.run"
             place = runner.places[number - 1] if number else "names for Python"
             command = Command(("/bin/sh", "-c", step.command), environment, steps.directory)

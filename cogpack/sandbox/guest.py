@@ -17,6 +17,8 @@ import msgspec
 from cogpack.errors import InputError
 from cogpack.progress import Cancellation
 from cogpack.sandbox import kernel, seccomp, standins
+from cogpack.sandbox.listener import Handler, Listener
+from cogpack.sandbox.metadata import NoMetadata
 from cogpack.sandbox.mounts import OVERLAY
 from cogpack.sandbox.owners import Owners
 from cogpack.sandbox.probe import Rung
@@ -52,10 +54,11 @@ class Bind(msgspec.Struct, frozen=True):
 class Guest:
     """Runs commands over the tree `root`, for a `with`; one at a time.
 
-    `owners`: what remembers whose files become, where they are captured; None where nobody will ask. `standins`: what
-    lies there besides, for the time of each run. Nothing of what is laid there stays: a capture need ignore no path.
-    `lower`: a tree that `root`, empty at first, is laid over (overlayfs, where `probe` found it): nothing is written to
-    it.
+    `owners`: what remembers whose files become, where they are captured; None where nobody will ask. `metadata`:
+    whether a cloud's metadata can be reached; to refuse it takes a listener (`probe`), and in `chroot` it can't be.
+    `standins`: what lies there besides, for the time of each run. Nothing of what is laid there stays: a capture need
+    ignore no path. `lower`: a tree that `root`, empty at first, is laid over (overlayfs, where `probe` found it):
+    nothing is written to it.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Guest:
         *,
         owners: Owners | None,
         network: bool = True,
+        metadata: bool = True,
         binds: Sequence[Bind] = (),
         standins: Sequence[standins.StandIn] = (),
         proot: Proot | None = None,
@@ -75,6 +79,7 @@ class Guest:
         self._rung = rung
         self._owners = owners
         self._network = network
+        self._metadata = metadata or not network
         self._binds = binds
         self._standins = standins
         self._proot = proot
@@ -136,7 +141,7 @@ class Guest:
         plan = self._plan(command, limits)
         laid = [*self._own_standins(), *extra]
         with standins.StandIns(self._root, self._aside, laid):
-            return Run(plan, self._root, self._recorder, streams, cancellation, limits).status()
+            return Run(plan, self._root, self._listener, streams, cancellation, limits).status()
 
     def _own_standins(self) -> list[standins.StandIn]:
         found: list[standins.StandIn] = [*standins.MOUNT_POINTS, standins.Directory(standins.RUNTIME)]
@@ -192,7 +197,7 @@ class Guest:
             "groups": user.groups,
             "capabilities": self._capabilities(),
             "filter": base64.b64encode(seccomp.program(rules)).decode() if rules else None,
-            "listen": rung.one_user and self._owners is not None,
+            "listen": any(rule.answer == seccomp.NOTIFY for rule in rules),
             "limits": {"processes": limits.processes, "file_size": limits.file_size},
         }
 
@@ -210,21 +215,26 @@ class Guest:
 
     def _rules(self) -> Sequence[seccomp.Rule]:
         owners = seccomp.FORGOTTEN_OWNERS if self._owners is None else seccomp.RECORDED_OWNERS
+        metadata = () if self._metadata else seccomp.NO_METADATA
         network = () if self._network else seccomp.NO_NETWORK
         match self._rung:
             case Rung.ROOT:
-                return seccomp.COMMON
+                return (*seccomp.COMMON, *metadata)
             case Rung.USERNS:
-                return (*owners, *seccomp.ONE_USER, *seccomp.COMMON)
+                return (*owners, *seccomp.ONE_USER, *seccomp.COMMON, *metadata)
             case Rung.CHROOT if self._network and not kernel.capabilities() & 1 << kernel.CAP_SYS_ADMIN:
                 # A filter would cost new privileges, and sudo with them, for what a container's engine refuses anyway.
                 return ()
             case Rung.CHROOT:
                 return (*network, *seccomp.NO_TRACING, *seccomp.COMMON)
             case Rung.PROOT:
-                return (*seccomp.UNKNOWN_TO_PROOT, *owners, *network, *seccomp.COMMON)
+                return (*seccomp.UNKNOWN_TO_PROOT, *owners, *network, *seccomp.COMMON, *metadata)
 
-    def _recorder(self, listener: int) -> Recorder:
-        assert self._owners is not None
-        view = Namespaced() if self._rung is Rung.USERNS else Traced(os.geteuid(), os.getegid())
-        return Recorder(listener, self._owners, view)
+    def _listener(self, descriptor: int) -> Listener:
+        handlers: list[Handler] = []
+        if self._rung.one_user and self._owners is not None:
+            view = Namespaced() if self._rung is Rung.USERNS else Traced(os.geteuid(), os.getegid())
+            handlers.append(Recorder(self._owners, view))
+        if not self._metadata:
+            handlers.append(NoMetadata())
+        return Listener(descriptor, handlers)

@@ -1,6 +1,6 @@
 """To whom a guest gives files is recorded where it may give none away, and it is told that it did.
 
-The kernel stops each chown(2) and asks us (seccomp_unotify(2)); we look which file it means, remember the owner, and
+The kernel stops each chown(2) and asks us (`listener`); we look which file it means, remember the owner, and
 answer. Nothing is translated: the process asks about its own tree, and its memory has the path.
 
 It stops each rename(2), too, and goes on with it. A program that writes a file anew (useradd of /etc/shadow, `sed -i`)
@@ -9,30 +9,20 @@ what it meant is known when both are.
 """
 
 import errno
-import fcntl
 import os
 import stat
-import struct
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from cogpack.sandbox.calls import number
 from cogpack.sandbox.inroot import open_in
+from cogpack.sandbox.listener import Notification
 from cogpack.sandbox.owners import Owners, birth_of
 
-_RECEIVE, _SEND, _IS_VALID = 0xC0502100, 0xC0182101, 0x40082102
-"""SECCOMP_IOCTL_NOTIF_RECV, _SEND, _ID_VALID."""
-
-_REQUEST = struct.Struct("QIIiIQ6Q")
-"""struct seccomp_notif: id, pid, flags; struct seccomp_data: number, architecture, instruction pointer, arguments."""
-
 _RENAMES = ("rename", "renameat", "renameat2")
-_CALLS = {number(name): name for name in ("chown", "fchown", "lchown", "fchownat", *_RENAMES)}
-_CONTINUE = 1
-"""SECCOMP_USER_NOTIF_FLAG_CONTINUE (Linux 5.5): the kernel does what was asked."""
 _AT_FDCWD, _AT_SYMLINK_NOFOLLOW, _AT_EMPTY_PATH = -100, 0x100, 0x1000
-_PATH_MAX, _PAGE = 4096, 4096
 
 
 class View(Protocol):
@@ -73,55 +63,36 @@ class Traced:
 
 
 class Recorder:
-    """Answers the notifications that are read from `listener`, which it closes; `owners` remembers."""
+    """Answers calls that give files away, and looks at renames; `owners` remembers."""
 
-    def __init__(self, listener: int, owners: Owners, view: View) -> None:
-        self._listener = listener
+    def __init__(self, owners: Owners, view: View) -> None:
         self._owners = owners
         self._view = view
 
-    def fileno(self) -> int:
-        return self._listener
+    @property
+    def calls(self) -> Sequence[str]:
+        return ("chown", "fchown", "lchown", "fchownat", *_RENAMES)
 
-    def close(self) -> None:
-        os.close(self._listener)
+    def answer(self, asked: Notification) -> int | None:
+        if asked.call in _RENAMES:
+            with suppress(OSError):  # the kernel tells it
+                self._replace(asked)
+            return None
+        self._record(asked)
+        return 0
 
-    def answer(self) -> None:
-        """Answer one call; nobody may be asking any more."""
-        request = bytearray(_REQUEST.size)
-        try:
-            fcntl.ioctl(self._listener, _RECEIVE, request)
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.EINTR):  # the process was killed
-                return
-            raise
-        cookie, process, _, call, _, _, *arguments = _REQUEST.unpack(request)
-        name, code, flags = _CALLS[call], 0, 0
-        try:
-            if name in _RENAMES:
-                flags = _CONTINUE
-                self._replace(cookie, process, name, arguments)
-            else:
-                self._record(cookie, process, name, arguments)
-        except OSError as error:  # of a rename, the kernel tells it
-            code = 0 if flags else -(error.errno or errno.EIO)
-        try:
-            fcntl.ioctl(self._listener, _SEND, struct.pack("QqiI", cookie, 0, code, flags))
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise
-
-    def _replace(self, cookie: int, process: int, call: str, arguments: list[int]) -> None:
+    def _replace(self, asked: Notification) -> None:
         """Keep the owner of a file that is about to be replaced by one that was given to root."""
-        if call == "rename":
+        arguments = asked.arguments
+        if asked.call == "rename":
             places = [(_AT_FDCWD, arguments[0]), (_AT_FDCWD, arguments[1])]
         else:
             places = [(_signed(arguments[0]), arguments[1]), (_signed(arguments[2]), arguments[3])]
         opened: list[int] = []
         try:
             for directory, path in places:
-                opened.append(self._open(process, directory, _text(process, path), _AT_SYMLINK_NOFOLLOW))
-            fcntl.ioctl(self._listener, _IS_VALID, struct.pack("Q", cookie))
+                opened.append(self._open(asked.process, directory, asked.text(path), _AT_SYMLINK_NOFOLLOW))
+            asked.check()
             new, old = ((os.fstat(file), partial(birth_of, file)) for file in opened)
             if self._owners.of(*new) == (0, 0) and (owner := self._owners.of(*old)) is not None:
                 self._owners.record(new[0], *owner, birth=new[1]())
@@ -129,21 +100,22 @@ class Recorder:
             for file in opened:
                 os.close(file)
 
-    def _record(self, cookie: int, process: int, call: str, arguments: list[int]) -> None:
-        match call:
+    def _record(self, asked: Notification) -> None:
+        arguments = asked.arguments
+        match asked.call:
             case "fchown":
                 directory, path, flags = _signed(arguments[0]), b"", _AT_EMPTY_PATH
                 uid, gid = arguments[1:3]
             case "fchownat":
-                directory, path, flags = _signed(arguments[0]), _text(process, arguments[1]), arguments[4]
+                directory, path, flags = _signed(arguments[0]), asked.text(arguments[1]), arguments[4]
                 uid, gid = arguments[2:4]
             case _:
-                directory, path = _AT_FDCWD, _text(process, arguments[0])
-                flags = _AT_SYMLINK_NOFOLLOW if call == "lchown" else 0
+                directory, path = _AT_FDCWD, asked.text(arguments[0])
+                flags = _AT_SYMLINK_NOFOLLOW if asked.call == "lchown" else 0
                 uid, gid = arguments[1:3]
-        found = self._open(process, directory, path, flags)
+        found = self._open(asked.process, directory, path, flags)
         try:
-            fcntl.ioctl(self._listener, _IS_VALID, struct.pack("Q", cookie))  # or we have read of another process
+            asked.check()  # or we have read of another process
             owner = self._view.owner(_signed(uid), _signed(gid))
             status = os.fstat(found)
             self._owners.record(status, *owner, birth=birth_of(found))
@@ -168,19 +140,6 @@ def _clear_set_ids(found: int, mode: int) -> None:
     cleared = mode & ~stat.S_ISUID & ~(stat.S_ISGID if mode & stat.S_IXGRP else 0)
     if stat.S_ISREG(mode) and cleared != mode:
         Path(f"/proc/self/fd/{found}").chmod(stat.S_IMODE(cleared))
-
-
-def _text(process: int, address: int) -> bytes:
-    """Read a C string of a stopped process; a page may be the last one that it has."""
-    text = b""
-    with open(f"/proc/{process}/mem", "rb", buffering=0) as memory:
-        while len(text) < _PATH_MAX and b"\0" not in text:
-            memory.seek(address + len(text))
-            text += memory.read(_PAGE - (address + len(text)) % _PAGE)
-    path, ended, _ = text.partition(b"\0")
-    if not ended:
-        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
-    return path
 
 
 def _signed(word: int) -> int:

@@ -14,8 +14,8 @@ import msgspec
 from cogpack.errors import InputError, UnavailableError
 from cogpack.progress import Cancellation
 from cogpack.sandbox import helpers
+from cogpack.sandbox.listener import Listener
 from cogpack.sandbox.processes import end_session
-from cogpack.sandbox.recorder import Recorder
 from cogpack.sandbox.watch import Limits, Watch
 
 _BLOCK = 64 * 1024
@@ -41,19 +41,19 @@ class Run:
         self,
         plan: Mapping[str, object],
         tree: Path,
-        recorder: Callable[[int], Recorder],
+        listener: Callable[[int], Listener],
         streams: "Streams",
         cancellation: Cancellation,
         limits: Limits,
     ) -> None:
         self._plan = plan
         self._tree = tree
-        self._make_recorder = recorder
+        self._make_listener = listener
         self._streams = streams
         self._outputs: dict[int, Callable[[bytes], None]] = {}
         self._cancellation = cancellation
         self._limits = limits
-        self._recorder: Recorder | None = None
+        self._listener: Listener | None = None
         self._poll = select.poll()
         self._status: int | None = None
 
@@ -83,7 +83,7 @@ class Run:
             for _, writing in pipes:
                 os.close(writing)
         try:
-            self._listen(control, Watch(self._limits, self._tree, helper.pid))
+            self._attend(control, Watch(self._limits, self._tree, helper.pid))
         finally:
             control.close()  # which the helper takes as our end
             try:
@@ -93,8 +93,8 @@ class Run:
                 helper.wait()
             if helper.returncode != 0:  # it was killed before it could end them
                 end_session(helper.pid)
-            if self._recorder is not None:
-                self._recorder.close()
+            if self._listener is not None:
+                self._listener.close()
             for reading, _ in pipes:
                 os.close(reading)
         if self._status is None:
@@ -104,7 +104,7 @@ class Run:
             )
         return self._status
 
-    def _listen(self, control: socket.socket, watch: Watch) -> None:
+    def _attend(self, control: socket.socket, watch: Watch) -> None:
         """Hand on, answer and wait, until the helper has ended."""
         for reading in self._outputs:
             os.set_blocking(reading, False)
@@ -121,8 +121,8 @@ class Run:
                             while self._hand_on(reading):
                                 pass
                         return
-                elif self._recorder is not None and events & select.POLLIN:
-                    self._recorder.answer()
+                elif self._listener is not None and events & select.POLLIN:
+                    self._listener.answer()
                 else:
                     self._poll.unregister(readable)
             self._cancellation.check()
@@ -143,7 +143,7 @@ class Run:
         message, descriptors, _, _ = socket.recv_fds(control, 64 * 1024, 1)
         match message[:1]:
             case b"L":
-                self._recorder = self._make_recorder(descriptors[0])
+                self._listener = self._make_listener(descriptors[0])
                 self._poll.register(descriptors[0], select.POLLIN)
             case b"S":
                 self._status = int(message[1:])

@@ -14,7 +14,7 @@ import msgspec
 from cogpack.sandbox.calls import MACHINES, number
 
 ALLOW, NOTIFY, KILL = 0x7FFF0000, 0x7FC00000, 0x80000000
-"""SECCOMP_RET_ALLOW; _USER_NOTIF, which the recorder answers; _KILL_PROCESS."""
+"""SECCOMP_RET_ALLOW; _USER_NOTIF, which `listener` has answered; _KILL_PROCESS."""
 
 LAST = 462
 """The number of mseal(2), the last call that we have looked at. What is newer is not there (ENOSYS), and C libraries do
@@ -36,15 +36,23 @@ class Argument(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """Answers some calls; the first rule that holds counts. Calls that a machine does not have are left out."""
+    """Answers some calls, those whose arguments are all as `where` says; the first rule that holds counts. Calls that a
+    machine does not have are left out."""
 
     calls: tuple[str, ...]
     answer: int
-    where: Argument | None = None
+    where: tuple[Argument, ...] = ()
 
 
 _NAMESPACES = 0x7E020000
 """The flags of clone(2) that make namespaces."""
+
+_FAMILIES = (1, 2, 10, 16)
+"""AF_UNIX, AF_INET, AF_INET6, AF_NETLINK. Others reach other virtual machines, read along, or have TCP inside."""
+_INTERNET, _PING = (2, 10), (1, 58)
+"""AF_INET and AF_INET6; IPPROTO_ICMP and IPPROTO_ICMPV6."""
+_DATAGRAM, _RAW, _PACKET, _KIND = 2, 3, 10, 0xF
+"""SOCK_DGRAM, SOCK_RAW, SOCK_PACKET; the bits of a type that are no flags."""
 
 COMMON = (
     Rule(
@@ -61,21 +69,34 @@ COMMON = (
         ),
         fails(errno.EPERM),
     ),
-    Rule(("clone",), fails(errno.EPERM), Argument(0, (0,), mask=_NAMESPACES, others=True)),
+    Rule(("clone",), fails(errno.EPERM), (Argument(0, (0,), mask=_NAMESPACES, others=True),)),
     Rule(("clone3",), fails(errno.ENOSYS)),  # its flags lie in memory, where no filter looks; C libraries take clone
-    Rule(("personality",), fails(errno.EPERM), Argument(0, (0, 8, 0x20000, 0x20008, 0xFFFFFFFF), others=True)),
-    Rule(("socket",), fails(errno.EPERM), Argument(0, (40,))),  # AF_VSOCK: other virtual machines of the host
-    Rule(("mknod",), fails(errno.EPERM), Argument(1, (0o020000, 0o060000), mask=0o170000)),
-    Rule(("mknodat",), fails(errno.EPERM), Argument(2, (0o020000, 0o060000), mask=0o170000)),
+    Rule(("personality",), fails(errno.EPERM), (Argument(0, (0, 8, 0x20000, 0x20008, 0xFFFFFFFF), others=True),)),
+    Rule(("socket",), fails(errno.EAFNOSUPPORT), (Argument(0, _FAMILIES, others=True),)),
+    Rule(("socket",), fails(errno.EPERM), (Argument(1, (_PACKET,), mask=_KIND),)),
+    Rule(
+        ("socket",),
+        fails(errno.EPERM),  # or root could read along with the machine's other programs
+        (Argument(0, _INTERNET), Argument(1, (_RAW,), mask=_KIND), Argument(2, _PING, others=True)),
+    ),
+    Rule(("mknod",), fails(errno.EPERM), (Argument(1, (0o020000, 0o060000), mask=0o170000),)),
+    Rule(("mknodat",), fails(errno.EPERM), (Argument(2, (0o020000, 0o060000), mask=0o170000),)),
 )
 """For every rung: what Docker's default profile refuses (moby, `profiles/seccomp/default.json`) to a container with the
-default capabilities; and character and block devices, which no rung but `root` could make."""
+default capabilities; character and block devices, which no rung but `root` could make; and sockets that show more of
+the machine's network than a program's own connections."""
 
 NO_TRACING = (Rule(("ptrace", "process_vm_readv", "process_vm_writev"), fails(errno.EPERM)),)
 """Where other processes of the machine can be seen, and need not be: `chroot`."""
 
-NO_NETWORK = (Rule(("socket",), fails(errno.EACCES), Argument(0, (1,), others=True)),)
+NO_NETWORK = (Rule(("socket",), fails(errno.EACCES), (Argument(0, (1,), others=True),)),)
 """Sockets of AF_UNIX alone, where there is no network namespace."""
+
+NO_METADATA = (
+    Rule(("socket",), NOTIFY, (Argument(0, _INTERNET), Argument(1, (_DATAGRAM, _RAW), mask=_KIND, others=True))),
+    Rule(("connect",), NOTIFY),
+)
+"""Connections that `metadata` looks at, and the sockets for them."""
 
 _CHOWN = ("chown", "fchown", "lchown", "fchownat")
 
@@ -137,12 +158,15 @@ def program(rules: Iterable[Rule], machine: str = os.uname().machine) -> bytes:
 def _body(rule: Rule) -> Sequence[_Step]:
     """Answer, or load the number again for the rules that follow."""
     answer: _Step = (_RETURN, 0, 0, rule.answer)
-    if rule.where is None:
+    if not rule.where:
         return [answer]
-    again: _Step = (_LOAD, 0, 0, _NUMBER)
-    values = rule.where.values
-    head: list[_Step] = [(_LOAD, 0, 0, _ARGUMENTS + 8 * rule.where.index), (_AND, 0, 0, rule.where.mask)]
-    if rule.where.others:
-        return [*head, *((_EQUAL, len(values) - at, 0, value) for at, value in enumerate(values)), answer, again]
-    tests: list[_Step] = [(_EQUAL, len(values) + 1 - at, 0, value) for at, value in enumerate(values)]
-    return [*head, *tests, again, (_JUMP, 0, 0, 1), answer]
+    body: list[_Step] = [answer, (_LOAD, 0, 0, _NUMBER)]
+    for argument in reversed(rule.where):
+        values, again = argument.values, len(body) - 1
+        if argument.others:
+            tests: list[_Step] = [(_EQUAL, len(values) - 1 - at + again, 0, value) for at, value in enumerate(values)]
+        else:
+            tests = [(_EQUAL, len(values) - at, 0, value) for at, value in enumerate(values)]
+            tests.append((_JUMP, 0, 0, again))
+        body = [(_LOAD, 0, 0, _ARGUMENTS + 8 * argument.index), (_AND, 0, 0, argument.mask), *tests, *body]
+    return body

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,13 +50,18 @@ STEPS = [
 ]
 
 
-@pytest.mark.parametrize("rung", ["root", "userns", "chroot"])
+@pytest.mark.parametrize("rung", ["root", "userns", "chroot", "proot"])
 def test_a_kill_at_any_moment_of_a_step_leaves_nothing(
     world: World, tmp_path_factory: pytest.TempPathFactory, rung: str
 ) -> None:
     refusal = {str(name): why for name, why in probe(world.directory).refusals.items()}.get(rung)
     if refusal is not None:
         pytest.skip(f"this machine refuses {rung}: {refusal}")
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **world.environment}
+    if rung == "proot":
+        if (found := shutil.which("proot")) is None:
+            pytest.skip("no proot here (apt-get install proot)")
+        environment["COGPACK_PROOT"] = found
     base = programs_base(tmp_path_factory.mktemp("programs"), (*PROGRAMS, "seq", "sleep"))
     push_image(world.registry, "base/programs:v1", [base])
     project = world.project()
@@ -67,7 +73,6 @@ def test_a_kill_at_any_moment_of_a_step_leaves_nothing(
     )
     ok(project.cogpack("lock"))
     command = [sys.executable, "-m", "cogpack", "build", "-o", "../out", "--isolation", rung]
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **world.environment}
     watcher = [sys.executable, "-c", WATCHER, str(-(-KILLS // 3)), *command]
     done = subprocess.run(
         watcher, cwd=project.root, env=environment, capture_output=True, text=True, timeout=60 * KILLS, check=False
@@ -76,7 +81,8 @@ def test_a_kill_at_any_moment_of_a_step_leaves_nothing(
     assert not mounts_below(world.directory)
     cache = world.directory / "cache"
     assert not [path for path in (cache / "steps").iterdir() if path.suffix != ".lock" and path.name[0] != "."]
-    again = ok(project.cogpack("build", "-o", "../out", "--isolation", rung))
+    build = ("build", "--isolation", rung)
+    again = ok(project.cogpack(*build, "-o", "../out", **environment))
     assert not [path.name for path in (cache / "trees").iterdir()]
-    fresh = ok(project.cogpack("build", "-o", "../fresh", "--isolation", rung, "--cache-dir", "../other"))
+    fresh = ok(project.cogpack(*build, "-o", "../fresh", "--cache-dir", "../other", **environment))
     assert again.digest == fresh.digest

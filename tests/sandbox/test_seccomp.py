@@ -49,7 +49,7 @@ def fails(name: str) -> int:
 @BOTH
 def test_a_program_has_what_it_needs_and_no_mounts_or_namespaces(machine: str) -> None:
     program = seccomp.program(seccomp.COMMON, machine)
-    for call in ("openat2", "fchownat", "statx", "execveat", "ptrace", "close_range", "socket", "setresuid"):
+    for call in ("openat2", "fchownat", "statx", "execveat", "ptrace", "close_range", "setresuid"):
         assert answered(program, machine, call) == seccomp.ALLOW, call
     for call in (
         "mount",
@@ -106,7 +106,27 @@ def test_without_a_network_there_are_sockets_of_this_machine_only(machine: str) 
     for family in (2, 10, 16, 17):  # IPv4, IPv6, netlink, packets
         assert answered(program, machine, "socket", family) == fails("EACCES")
     assert answered(seccomp.program(seccomp.COMMON, machine), machine, "socket", 2) == seccomp.ALLOW
-    assert answered(seccomp.program(seccomp.COMMON, machine), machine, "socket", 40) == fails("EPERM")
+
+
+@BOTH
+def test_sockets_are_for_connections_of_ones_own(machine: str) -> None:
+    program = seccomp.program(seccomp.COMMON, machine)
+    for family in (1, 2, 10, 16):  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK
+        assert answered(program, machine, "socket", family, 0x80001) == seccomp.ALLOW
+    for family in (17, 38, 40, 43):  # packets, the kernel's ciphers, other virtual machines, TCP in RDMA's clothes
+        assert answered(program, machine, "socket", family, 1) == fails("EAFNOSUPPORT")
+    for protocol, answer in ((1, seccomp.ALLOW), (6, fails("EPERM")), (255, fails("EPERM"))):
+        assert answered(program, machine, "socket", 2, 3 | 0x80000, protocol) == answer
+    assert answered(program, machine, "socket", 2, 10, 1) == fails("EPERM")  # SOCK_PACKET
+
+
+@BOTH
+def test_sockets_that_may_be_of_tcp_are_asked_about(machine: str) -> None:
+    program = seccomp.program((*seccomp.COMMON, *seccomp.NO_METADATA), machine)
+    for kind, answer in ((1, seccomp.NOTIFY), (0x80801, seccomp.NOTIFY), (5, seccomp.NOTIFY), (2, seccomp.ALLOW)):
+        assert answered(program, machine, "socket", 10, kind) == answer
+    assert answered(program, machine, "socket", 1, 1) == seccomp.ALLOW
+    assert answered(program, machine, "connect", 3) == seccomp.NOTIFY
 
 
 @BOTH
