@@ -22,14 +22,18 @@ import socket
 import struct
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
-from cogpack.sandbox import kernel
+from cogpack.sandbox import kernel, landlock
 from cogpack.sandbox.mounts import mount_all
 from cogpack.sandbox.processes import end_descendants, end_orphans
 
 _FAILED = 125
 """How a process of ours ends that could not do its part, which it has told over the control socket."""
+
+_INTERPRETERS = 6
+"""More than scripts may be run by one another (execve(2))."""
 
 _LOOK = 0.1
 """Seconds after which it is looked whether a command of proot has ended."""
@@ -159,10 +163,10 @@ def _be_init(plan: Plan, control: Control, parent: int) -> None:
     socket.sethostname(plan["hostname"])
     mount_all(plan["root"], plan["overlay"], plan["binds"], plan["limits"]["processes"])
     kernel.pivot_root(plan["root"])
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)  # /proc/1 is nobody's to look at, nor the command's until it is itself
     command = os.fork()
     if command == 0:
         return
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)  # /proc/1 is nobody's to look at
     kernel.give_up_capabilities()
     control.close()
     status = None
@@ -186,6 +190,10 @@ def _be_command(plan: Plan, control: Control, parent: int) -> NoReturn:
         if plan["listen"]:
             control.give_listener(listener)
             os.close(listener)
+        if plan["files"] is not None:
+            landlock.give_up_files(**plan["files"])
+        else:  # it asks for no new privileges, as the filter does, or for CAP_SYS_ADMIN
+            landlock.give_up_signals()
     if plan["capabilities"] is not None:
         kernel.keep_capabilities(plan["capabilities"])
     if plan["rung"] in ("root", "chroot"):
@@ -224,6 +232,25 @@ def _limit(limits: dict[str, int | None]) -> None:
             resource.setrlimit(kind, (chosen, chosen))
 
 
+_OURSELVES = Path("/proc/self/exe").stat()
+
+
+def _refuse_ourselves(path: str) -> None:
+    """Refuse a program that is, by way of /proc/self/exe, this machine's Python: it could be opened from there, and
+    written to (CVE-2019-5736). As an interpreter of scripts, too; nobody can change the tree now."""
+    for _ in range(_INTERPRETERS):
+        if os.path.samestat(Path(path).stat(), _OURSELVES):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        try:
+            with open(path, "rb") as program:
+                line = program.readline(256).removesuffix(b"\n")
+        except PermissionError:  # which root never gets, and nobody else could write
+            return
+        if not line.startswith(b"#!") or not (words := line[2:].split(maxsplit=1)):
+            return
+        path = os.fsdecode(words[0])
+
+
 def _execute(argv: list[str], environment: dict[str, str]) -> NoReturn:
     """Become the program, looked for along the command's own PATH, or end as a shell does that finds none."""
     name = argv[0]
@@ -231,6 +258,7 @@ def _execute(argv: list[str], environment: dict[str, str]) -> NoReturn:
     reason = errno.ENOENT
     for place in places:
         try:
+            _refuse_ourselves(place + name)
             os.execve(place + name, argv, environment)  # noqa: S606
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR):

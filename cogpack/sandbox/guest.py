@@ -19,7 +19,7 @@ from cogpack.progress import Cancellation
 from cogpack.sandbox import kernel, seccomp, standins
 from cogpack.sandbox.listener import Handler, Listener
 from cogpack.sandbox.metadata import NoMetadata
-from cogpack.sandbox.mounts import OVERLAY
+from cogpack.sandbox.mounts import DEVICES, OVERLAY
 from cogpack.sandbox.owners import Owners
 from cogpack.sandbox.probe import Rung
 from cogpack.sandbox.proot import Proot
@@ -197,9 +197,21 @@ class Guest:
             "groups": user.groups,
             "capabilities": self._capabilities(),
             "filter": base64.b64encode(seccomp.program(rules)).decode() if rules else None,
+            "files": self._files(),
             "listen": any(rule.answer == seccomp.NOTIFY for rule in rules),
             "limits": {"processes": limits.processes, "file_size": limits.file_size},
         }
+
+    def _files(self) -> dict[str, list[str]] | None:
+        """Say what of this machine's files is left to a guest that no mount namespace keeps from them, where that can
+        be said of it: only where it has a filter, too."""
+        if self._proot is None or self._rung is not Rung.PROOT:
+            return None
+        writable = [str(self._root), "/proc", *(f"/dev/{name}" for name in DEVICES)]
+        writable += self._proot.written(self._aside)
+        writable += [str(bind.source) for bind in self._binds if bind.writable]
+        readable = ["/sys", *self._proot.files, *(str(bind.source) for bind in self._binds)]
+        return {"writable": writable, "readable": readable}
 
     def _overlay(self) -> list[str] | None:
         if self._lower is None:

@@ -101,6 +101,18 @@ def seccomp(program: bytes, *, listen: bool) -> int:
         return _syscall("seccomp", _SECCOMP_SET_MODE_FILTER, flags, header)
 
 
+def landlock_create_ruleset(attributes: bytes | None, size: int, flags: int) -> int:
+    return _syscall("landlock_create_ruleset", attributes, size, flags)
+
+
+def landlock_add_rule(ruleset: int, kind: int, attributes: bytes) -> None:
+    _syscall("landlock_add_rule", ruleset, kind, attributes, 0)
+
+
+def landlock_restrict_self(ruleset: int) -> None:
+    _syscall("landlock_restrict_self", ruleset, 0)
+
+
 def keep_capabilities(kept: Sequence[int]) -> None:
     """Drop all others from the bounding set: with the next execve(2), root has `kept` and nothing else."""
     for capability in range(64):

@@ -5,6 +5,7 @@ its acceleration is off, since with it 5.4 left guests untranslated in container
 machine itself; and no guest begins before a token was read through it (`guest`).
 """
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,12 +14,27 @@ import msgspec
 from cogpack.sandbox.inroot import find_in
 from cogpack.sandbox.mounts import DEVICES
 
+_TEMPORARY = "PROOT_TMP_DIR"
+_LIBRARIES = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/ld.so.preload", "/opt", "/nix/store", "/gnu/store")
+
 
 class Proot(msgspec.Struct, frozen=True):
     """How proot is started: the program, or before it a loader of another C library than the machine's, with what that
     one wants to know."""
 
     command: tuple[str, ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Say what of this machine it is made of: what its command line names, and the machine's libraries where it is
+        started by the machine's own loader."""
+        named = [path for word in self.command for path in word.split(":") if path.startswith("/")]
+        return (*named, *map(os.path.realpath, named), *(_LIBRARIES if len(self.command) == 1 else ()))
+
+    def written(self, temporary: Path) -> tuple[str, ...]:
+        """Say where it writes programs and starts them: `temporary`, or /tmp before 5.2, which knows no other."""
+        program = Path(self.command[-1])
+        return (str(temporary),) if _TEMPORARY.encode() in program.read_bytes() else (str(temporary), "/tmp")
 
     def arguments(
         self,
@@ -37,7 +53,7 @@ class Proot(msgspec.Struct, frozen=True):
     @staticmethod
     def environment(temporary: Path) -> dict[str, str]:
         """Return its settings, which the guest sees too. `temporary`: where it may write programs and start them."""
-        return {"PROOT_NO_SECCOMP": "1", "PROOT_TMP_DIR": str(temporary)}
+        return {"PROOT_NO_SECCOMP": "1", _TEMPORARY: str(temporary)}
 
 
 def through_loader(program: Path, root: Path, libraries: tuple[Path, ...]) -> Proot:

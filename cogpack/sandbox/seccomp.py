@@ -54,6 +54,9 @@ _INTERNET, _PING = (2, 10), (1, 58)
 _DATAGRAM, _RAW, _PACKET, _KIND = 2, 3, 10, 0xF
 """SOCK_DGRAM, SOCK_RAW, SOCK_PACKET; the bits of a type that are no flags."""
 
+_TYPING = (0x5412, 0x541C)
+"""TIOCSTI and TIOCLINUX: write what seems to be typed, into a terminal of the machine that stdin is."""
+
 COMMON = (
     Rule(
         (
@@ -79,6 +82,7 @@ COMMON = (
         fails(errno.EPERM),  # or root could read along with the machine's other programs
         (Argument(0, _INTERNET), Argument(1, (_RAW,), mask=_KIND), Argument(2, _PING, others=True)),
     ),
+    Rule(("ioctl",), fails(errno.EPERM), (Argument(1, _TYPING),)),
     Rule(("mknod",), fails(errno.EPERM), (Argument(1, (0o020000, 0o060000), mask=0o170000),)),
     Rule(("mknodat",), fails(errno.EPERM), (Argument(2, (0o020000, 0o060000), mask=0o170000),)),
 )

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from support.guests import EVERY_RUNG, NAMESPACES, guest, perl, run, run_once
 
+from cogpack.sandbox import landlock
 from cogpack.sandbox.calls import number
+from cogpack.sandbox.guest import Command, Guest
 from cogpack.sandbox.probe import Rung
+from cogpack.sandbox.proot import Proot
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +34,41 @@ def test_the_machine_is_not_to_be_had(tree: Path, rung: Rung, script: str) -> No
     ran = run_once(tree, rung, f"({script}) 2>&1 && echo had")
     assert ran.status != 0
     assert "had" not in ran.output
+
+
+@EVERY_RUNG
+def test_the_kernels_other_doors_are_closed(tree: Path, rung: Rung) -> None:
+    """What containers have been left by: they fail as they do under Docker's filter, with EPERM."""
+    calls = ("keyctl", "add_key", "io_uring_setup", "bpf", "userfaultfd", "perf_event_open", "open_by_handle_at")
+    script = "for (@ARGV) { my $done = syscall($_, 0, 0, 0, 0, 0); print $done, ' ', $! + 0, ' ' }"
+    ran = run_once(tree, rung, perl(script, *(str(number(call)) for call in calls)))
+    assert ran.output == "-1 1 " * len(calls)
+
+
+@EVERY_RUNG
+def test_files_of_the_machine_are_not_seen(tree: Path, rung: Rung) -> None:
+    (tree.parent / "credentials").write_text("secret")
+    above = "/".join([".."] * 30)
+    paths = [f"{tree.parent}/credentials", f"{above}{tree.parent}/credentials", f"/proc/self/cwd/{above}{tree.parent}"]
+    if rung is not Rung.PROOT or os.geteuid() != 0:
+        paths.append(f"/proc/{os.getpid()}/root{tree.parent}/credentials")
+    ran = run_once(tree, rung, f"cd /usr; for path in {' '.join(paths)}; do cat $path 2>/dev/null && echo had; done")
+    assert ran.output == ""
+
+
+@NAMESPACES
+@pytest.mark.parametrize("kind", ["link", "script", "script of a script"])
+def test_no_program_of_the_machine_is_run_by_way_of_our_own(tree: Path, rung: Rung, kind: str) -> None:
+    """Who is run as /proc/self/exe is our interpreter, and could write to its file."""
+    if kind == "link":
+        (tree / "run-me").symlink_to("/proc/self/exe")
+    else:
+        (tree / "run-me").write_text(f"#!{'/proc/self/exe' if kind == 'script' else '/inner -x'}\n")
+        (tree / "inner").write_text("#! /proc/self/exe -c\n")
+        (tree / "run-me").chmod(0o755)
+        (tree / "inner").chmod(0o755)
+    ran = run_once(tree, rung, Command(("/run-me", "-c", "print('had')"), {}))
+    assert (ran.status, ran.output) == (126, "/run-me: Permission denied\n")
 
 
 @EVERY_RUNG
@@ -111,7 +149,46 @@ def test_without_a_network_a_guest_can_still_talk_to_itself(tree: Path, rung: Ru
 
 @EVERY_RUNG
 def test_what_ran_cogpack_can_not_be_traced(tree: Path, rung: Rung) -> None:
-    script = f"print syscall({101 if number('mount') == 165 else 117}, 16, $ARGV[0], 0, 0) == 0 ? 'had' : 'no'"
-    if rung is Rung.PROOT:
+    script = f"print syscall({number('ptrace')}, 16, $ARGV[0], 0, 0) == 0 ? 'had' : 'no'"
+    if rung is Rung.PROOT and not landlock.version():
         pytest.skip("proot hides no process: a guest may trace what its user may")
     assert run_once(tree, rung, perl(script, str(os.getpid()))).output == "no"
+
+
+@pytest.mark.parametrize("rung", [Rung.ROOT, Rung.USERNS, Rung.PROOT])
+def test_no_abstract_socket_of_the_machine_is_reached(tree: Path, rung: Rung) -> None:
+    """Docker's own helpers, desktops and their buses have such ones, and they belong to the network (unix(7))."""
+    if landlock.version() < 6:
+        pytest.skip("Linux 6.12 is the first to keep processes from them (landlock(7))")
+    name = f"cogpack-{os.getpid()}"
+    script = """
+    socket(S, 1, 1, 0); print connect(S, pack("Sa*", 1, "\\0$ARGV[0]")) ? "through" : "$!";
+    socket(L, 1, 1, 0); bind(L, pack("Sa*", 1, "\\0$ARGV[0]-own")) and listen(L, 1) or print "no own";
+    socket(T, 1, 1, 0); print connect(T, pack("Sa*", 1, "\\0$ARGV[0]-own")) ? " and its own" : " $!";
+    """
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"\0{name}")
+        server.listen()
+        assert run_once(tree, rung, perl(script, name)).output == "Operation not permitted and its own"
+
+
+def test_a_proot_that_translates_nothing_has_no_files_and_no_processes(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a program under it could that traces itself."""
+    if landlock.version() < 6:
+        pytest.skip("Linux 6.12 is the first to do both (landlock(7))")
+    secret, program, me = tmp_path / "secret", tmp_path / "proot", os.getpid()
+    secret.write_text("the secret")
+    program.write_text(
+        f"#!/bin/sh\n# PROOT_TMP_DIR\n"
+        f"cat {secret}; echo more >> {secret}; echo new > {tmp_path}/new; ls {tmp_path}; cat /proc/{me}/environ\n"
+        f"kill -0 {me}; echo in > {tree}/in\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(Guest, "_check_translation", lambda *_: None)
+    with Guest(tree, Rung.PROOT, owners=None, proot=Proot((str(program),))) as started:
+        ran = run(started, "true")
+    assert ran.output.count("ermission denied") == 5
+    assert ran.output.count("peration not permitted") == 1
+    assert (secret.read_text(), (tree / "in").read_text()) == ("the secret", "in\n")

@@ -17,7 +17,7 @@ DEFAULT_CONTAINER = (Rule(("unshare", "mount", "setns", "pivot_root"), EPERM),)
 """What Docker's filter and capabilities refuse to root (E4)."""
 UNPRIVILEGED_CONTAINER = (*DEFAULT_CONTAINER, Rule(("chroot", "chown", "fchownat", "mknod", "mknodat"), EPERM))
 """The same to another user (E5)."""
-APPARMOR = (Rule(("openat",), EACCES, Argument(2, (os.O_WRONLY,), mask=os.O_ACCMODE)),)
+APPARMOR = (Rule(("openat",), EACCES, (Argument(2, (os.O_WRONLY,), mask=os.O_ACCMODE),)),)
 """Ubuntu 24.04 (E3): the namespace is made, its maps can't be written."""
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="root alone may chroot, and mount without a user namespace")
@@ -64,7 +64,7 @@ def test_where_nothing_can_be_traced_nothing_works(tmp_path: Path) -> None:
 
 
 def test_no_recorder_is_found_out(tmp_path: Path) -> None:
-    found = probe(tmp_path, under=[Rule(("seccomp",), fails(errno.EBUSY), Argument(1, (8,)))])
+    found = probe(tmp_path, under=[Rule(("seccomp",), fails(errno.EBUSY), (Argument(1, (8,)),))])
     assert str(found.listener) == "seccomp with a listener: EBUSY"
 
 

@@ -121,6 +121,13 @@ def test_sockets_are_for_connections_of_ones_own(machine: str) -> None:
 
 
 @BOTH
+def test_nothing_is_typed_into_a_terminal(machine: str) -> None:
+    program = seccomp.program(seccomp.COMMON, machine)
+    assert answered(program, machine, "ioctl", 0, 0x5412) == fails("EPERM")  # TIOCSTI
+    assert answered(program, machine, "ioctl", 0, 0x5413) == seccomp.ALLOW  # TIOCGWINSZ
+
+
+@BOTH
 def test_sockets_that_may_be_of_tcp_are_asked_about(machine: str) -> None:
     program = seccomp.program((*seccomp.COMMON, *seccomp.NO_METADATA), machine)
     for kind, answer in ((1, seccomp.NOTIFY), (0x80801, seccomp.NOTIFY), (5, seccomp.NOTIFY), (2, seccomp.ALLOW)):
