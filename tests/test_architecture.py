@@ -46,6 +46,7 @@ RANKS = {
     "threads": 2,
     "remote": 2,
     "project": 2,
+    "pages": 3,
     "layers": 3,
     "registry": 3,
     "artifacts": 4,

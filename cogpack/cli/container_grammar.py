@@ -36,6 +36,7 @@ def add_containers(top: Grammar) -> None:
     serve = top.command("serve", "Serve the model over HTTP.", containers.serve, example="cogpack serve -p 8393")
     serve.add_argument("-p", "--port", type=port, default=8393, metavar="PORT", help="port, 0 for any free one [8393]")
     serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on [127.0.0.1]")
+    serve.add_argument("--playground", action="store_true", help="and a page to try it with, for browsers here")
     _model(serve)
 
 

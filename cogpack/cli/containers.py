@@ -65,6 +65,8 @@ def serve(arguments: argparse.Namespace) -> None:
 
         def ready(served: Served) -> None:
             text = json_output.document(served, session.notes.all) if arguments.json else f"serving on {served.url}"
+            if served.playground and not arguments.json:
+                text += f"\nplayground on {served.playground}"
             put(f"{text}\n")
             arguments.answered = True
             served_once.append(served)
@@ -77,6 +79,7 @@ def serve(arguments: argparse.Namespace) -> None:
                 host=arguments.host,
                 environment=dict(arguments.env),
                 setup_timeout=arguments.setup_timeout,
+                playground=arguments.playground,
                 streams=Streams(say_bytes),
                 ready=ready,
             )

@@ -1,11 +1,13 @@
 """`cogpack serve` runs a model's server on this machine, without Docker."""
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 
 import msgspec
 
 from cogpack.running.bundle import open_bundle
 from cogpack.running.container import open_container
+from cogpack.running.playground import Playground
 from cogpack.running.server import LOOPBACK, Server, free_port
 from cogpack.sandbox.run import Streams
 from cogpack.session import Session
@@ -14,11 +16,13 @@ SETUP_TIMEOUT = 300
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
-    """Is a server that is ready. `url`: where it is asked from here; `image`: whose model it serves."""
+    """Is a server that is ready. `url`: where it is asked from here; `image`: whose model it serves; `playground`: the
+    page to try it with, None where none was asked for."""
 
     image: str
     url: str
     port: int
+    playground: str | None = None
 
 
 def serve(
@@ -29,17 +33,21 @@ def serve(
     host: str = LOOPBACK,
     environment: Mapping[str, str] = {},
     setup_timeout: float = SETUP_TIMEOUT,
+    playground: bool = False,
     streams: Streams,
     ready: Callable[[Served], object],
 ) -> None:
     """Serve the model of `image`, or of the project, until it is interrupted; `ready` is called once it is.
 
-    `port`: 0 for any free one. Ends with a `ModelError` if the server does.
+    `port`: 0 for any free one. `playground`: serve a page to try it with, too. Ends with a `ModelError` if the server
+    does.
     """
     bundle = open_bundle(session, image)
     with open_container(session, bundle) as container:
         port = port or free_port()
         with Server(container, port, environment, streams, host) as server:
             server.wait_until_ready(setup_timeout)
-            ready(Served(image=bundle.name, url=server.url, port=port))
-            server.wait()
+            with ExitStack() as stack:
+                page = stack.enter_context(Playground(server.url, bundle, image)) if playground else None
+                ready(Served(image=bundle.name, url=server.url, port=port, playground=page.url if page else None))
+                server.wait()

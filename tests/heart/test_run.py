@@ -89,14 +89,19 @@ def test_a_word_that_is_no_image_was_meant_as_a_command(project: Project) -> Non
 def test_a_server_serves_until_it_is_interrupted_and_leaves_nothing_running(world: World, project: Project) -> None:
     ok(project.cogpack("lock"))
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]), **world.environment}
-    command = [sys.executable, "-m", "cogpack", "serve", "-p", "0", "-C", str(project.root)]
+    command = [sys.executable, "-m", "cogpack", "serve", "-p", "0", "--playground", "-C", str(project.root)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as serving:
         assert serving.stdout is not None
         told = serving.stdout.readline().decode()
         url = told.removeprefix("serving on ").strip()
         answer = plain.client().post(f"{url}/predictions", json={"input": {"text": "you"}})
         assert answer.json()["output"] == "hello you"
+        playground = serving.stdout.readline().decode().removeprefix("playground on ").strip()
+        page = plain.get(playground).text
+        assert '"inputs":[{"name":"text"' in page
+        assert f'"server":"{url}"' in page
         serving.send_signal(signal.SIGINT)
         assert serving.wait(60) == 0
-    with pytest.raises(Exception, match="refused"):
-        plain.get(f"{url}/health-check")
+    for address in (f"{url}/health-check", playground):
+        with pytest.raises(Exception, match="refused"):
+            plain.get(address)

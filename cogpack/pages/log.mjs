@@ -1,0 +1,41 @@
+// What a model says while it works, as a terminal would show it: a carriage return goes over the line again.
+
+import { el } from "./dom.mjs";
+
+export class Log {
+  constructor() {
+    this.element = el("pre", { class: "log", tabindex: 0, role: "log", "aria-label": "logs" });
+    this.reset();
+  }
+
+  reset() {
+    this.text = "";
+    this.line = "";
+    this.element.replaceChildren();
+  }
+
+  add(text) {
+    const atEnd = this.element.scrollTop + this.element.clientHeight >= this.element.scrollHeight - 4;
+    const lines = (this.line + plain(text)).split("\n");
+    this.line = overwritten(lines.pop());
+    this.text += lines.map((line) => `${overwritten(line)}\n`).join("");
+    this.element.textContent = this.text + this.line;
+    if (atEnd) this.element.scrollTop = this.element.scrollHeight;
+  }
+
+  /** Tell how far it is, by the last percentage in the last line (tqdm writes such), null where it does not say. */
+  get progress() {
+    const found = [...this.line.matchAll(/\b(\d{1,3})%/g)].pop();
+    return found && Number(found[1]) <= 100 ? Number(found[1]) : null;
+  }
+}
+
+/** What is left of a line that was written over. */
+export function overwritten(line) {
+  return line.replace(/\r+$/, "").split("\r").pop();
+}
+
+/** Without the signs that would colour a terminal. */
+export function plain(text) {
+  return text.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "");
+}
