@@ -49,8 +49,11 @@ def push(arguments: argparse.Namespace) -> None:
 
 
 def plan(arguments: argparse.Namespace) -> None:
+    from cogpack.cli import html_output
     from cogpack.commands.plan import plan
     from cogpack.text import size_text
+
+    html = html_output.asked(arguments)
 
     def act(session: "Session") -> Answer:
         listed = getattr(arguments, "files", False)
@@ -64,6 +67,19 @@ def plan(arguments: argparse.Namespace) -> None:
             if planned.laid:
                 text = f"the files that they see take about {size_text(planned.laid)} in the cache while they run"
                 session.progress.summary(text)
+        if html:
+            name, verdicts = session.settings.directory.resolve().name, [verdict(layer) for layer in planned.layers]
+            return html_output.answer(
+                arguments,
+                html_output.planned_page(
+                    planned,
+                    name=name,
+                    targets=arguments.targets,
+                    total=_sum(planned.layers),
+                    verdicts=verdicts,
+                    notes=session.notes.all,
+                ),
+            )
         rows = layer_rows(planned.layers) + weight_rows(planned.weights) + step_rows(planned.steps)
         rows += file_rows(planned.files or ())
         return Answer(planned, "\n".join(rows))
@@ -101,10 +117,14 @@ def _size(layer: "PlannedLayer | MovingLayer") -> str:
 def layer_rows(layers: Sequence["PlannedLayer"]) -> list[str]:
     rows = []
     for layer in layers:
-        verdict = "mounts" if layer.mounts else {True: "moves", False: "there", None: ""}[layer.moves]
         why = f" ({layer.compression})" if layer.compression else ""
-        rows.append(f"{verdict:<6} {_size(layer):>14}  {(layer.digest or '')[7:19]:<12}  {layer.name}{why}")
+        rows.append(f"{verdict(layer):<6} {_size(layer):>14}  {(layer.digest or '')[7:19]:<12}  {layer.name}{why}")
     return rows
+
+
+def verdict(layer: "PlannedLayer") -> str:
+    """Say in a word what a push does with it; nothing where no target was asked."""
+    return "mounts" if layer.mounts else {True: "moves", False: "there", None: ""}[layer.moves]
 
 
 def weight_rows(weights: Sequence["PlannedWeight"]) -> list[str]:
@@ -218,19 +238,27 @@ def schema(arguments: argparse.Namespace) -> None:
 
 
 def inspect(arguments: argparse.Namespace) -> None:
+    from cogpack.cli import html_output
     from cogpack.cli.schema_text import value_text
     from cogpack.commands.inspect import inspect
     from cogpack.text import count_text, size_text
 
+    html = html_output.asked(arguments)
+
     def act(session: "Session") -> Answer:
         found = inspect(session, arguments.target, platform=arguments.platform)
+        if html:
+            return html_output.answer(
+                arguments, html_output.inspected_page(found, [_origin(one) for one in found.layers])
+            )
         rows = [f"{found.reference}"]
         rows += [f"index     {found.index} ({', '.join(found.platforms)})"] if found.index else []
         rows += [f"digest    {found.digest}"]
         rows += [f"platform  {found.platform}"] if found.platform else []
         rows += [f"size      {size_text(found.size)} in {count_text(len(found.layers), 'layer')}"]
         rows += [
-            f"  {size_text(layer.size):>9}  {layer.digest[7:19]}  {layer.name}{_origin(layer)}".rstrip()
+            f"  {size_text(layer.size):>9}  {layer.digest[7:19]}  {layer.name}"
+            + (f"  ({origin})" if (origin := _origin(layer)) else "")
             for layer in found.layers
         ]
         rows += [f"input     {name}: {value_text(spec)}" for name, spec in found.inputs.items()]
@@ -251,7 +279,7 @@ def _origin(layer: "InspectedLayer") -> str:
     }
     said = [words[layer.origin]] if layer.origin in words else []
     said += [f"also in {', '.join(layer.repositories)}"] if layer.repositories else []
-    return f"  ({'; '.join(said)})" if said else ""
+    return "; ".join(said)
 
 
 def doctor(arguments: argparse.Namespace) -> None:

@@ -132,6 +132,11 @@ def which_image(added: argparse._ActionsContainer) -> None:
     added.add_argument("--platform", metavar="OS/ARCH", help="which image of an index [linux/amd64]")
 
 
+def as_page(added: Grammar) -> None:
+    added.add_argument("--html", action="store_true", help="tell it as a page: one file, which loads nothing")
+    added.add_argument("-o", "--output", type=place, metavar="FILE", help="the page into this file, with --html")
+
+
 def connections(added: Grammar) -> None:
     added.add_argument("-j", "--jobs", type=jobs, default=16, metavar="N", help="connections at a time [16]")
 

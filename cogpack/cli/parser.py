@@ -15,6 +15,7 @@ from cogpack.cli.options import (
     PROJECT,
     STORED,
     TOPICS,
+    as_page,
     connections,
     days,
     hosts,
@@ -83,13 +84,12 @@ def _projects(top: Grammar) -> None:
     push.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
     plan = top.command(
-        "plan",
-        "Show the layers, their bytes, and what a push would move.",
-        acts.plan,
+        "plan", "Show the layers, their bytes, and what a push would move.", acts.plan,
         example=f"cogpack plan {_PUSHED}",
-    )
+    )  # fmt: skip
     targets(plan)
     plan.add_argument("--files", action="store_true", help="list the files of the project's own layer, too")
+    as_page(plan)
     no_tag_cache(plan)
     plan.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
@@ -144,6 +144,7 @@ def _images(top: Grammar) -> None:
     )  # fmt: skip
     inspect.add_argument("target", metavar="REF|DIR", help=STORED)
     which_image(inspect)
+    as_page(inspect)
     inspect.share(OUTPUT, CONNECTION)
 
     diff = top.command(

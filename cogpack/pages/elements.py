@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from html import escape
 
-_VOID = frozenset({"input", "link", "meta", "rect"})
+_VOID = frozenset({"link", "meta"})
 
 
 class Html(str):
@@ -20,7 +20,7 @@ def element(tag: str, *children: str, **attributes: str | bool) -> Html:
         if value is not False
     )
     if tag in _VOID:
-        return Html(f"<{tag}{written}>" if tag != "rect" else f"<{tag}{written}/>")
+        return Html(f"<{tag}{written}>")
     return Html(f"<{tag}{written}>{joined(children)}</{tag}>")
 
 

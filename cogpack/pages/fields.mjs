@@ -319,12 +319,13 @@ export class Field {
     }
   }
 
-  /** Give what is there so far, of whatever worth: for snippets. */
+  /** Give what is there so far, and a gap where something has to be: for snippets. */
   draft() {
+    const gap = this.input.required ? "…" : undefined;
     try {
-      return this.control.read();
+      return this.control.read() ?? gap;
     } catch {
-      return undefined;
+      return gap;
     }
   }
 }

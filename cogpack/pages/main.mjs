@@ -23,7 +23,8 @@ class Inputs {
   }
 
   named(value) {
-    return this.whole ? value.input ?? {} : value;
+    if (!this.whole) return value;
+    return typeof value.input === "object" ? value.input : {};
   }
 
   /** Give all values; throws where one is wrong, after all are looked at. */

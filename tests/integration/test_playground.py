@@ -10,8 +10,12 @@ import pytest
 from support.browser import Browser, Tab, find_browser
 from support.fake_coglet import FakeCoglet
 
+from cogpack.cli.html_output import inspected_page
+from cogpack.commands.inspect import Inspected
+from cogpack.digest import Digest, sha256
 from cogpack.running.bundle import Bundle
 from cogpack.running.playground import Playground
+from cogpack.runtime.contract import SCHEMA_LABEL
 
 pytestmark = pytest.mark.integration
 
@@ -222,3 +226,25 @@ def test_an_image_without_a_schema_is_asked_with_json(browser: Browser) -> None:
         assert fake.asked[0]["input"] == {"a": [1]}
         assert tab.do("document.documentElement.scrollWidth") == 390, "nothing is wider than a phone"
         check_harmless(tab, playground.url)
+
+
+def test_the_form_of_an_image_that_nobody_started_writes_calls_and_asks_nobody(
+    browser: Browser, tmp_path: Path
+) -> None:
+    found = Inspected(
+        reference=HOSTILE, digest=Digest(sha256(b"")), index=None, platform="linux/amd64", platforms=(), size=0,
+        layers=(), environment=(HOSTILE,), inputs={}, output={},
+        labels={SCHEMA_LABEL: schema({"type": "string"}), HOSTILE: HOSTILE},
+    )  # fmt: skip
+    file = tmp_path / "page.html"
+    file.write_text(inspected_page(found, []))
+    with browser.tab() as tab:
+        tab.open(file.as_uri())
+        assert '"prompt": "…"' in text(tab, "#snippet")
+        tab.type("#input-prompt", "a frog")
+        assert '"prompt": "a frog"' in text(tab, "#snippet")
+        assert not tab.do("document.querySelector('.primary, .history')")
+        assert tab.do("fetch('http://127.0.0.1:1/').catch(error => error.message)") == "Failed to fetch"
+        assert "violates the following Content Security Policy" in "".join(tab.complaints)
+        assert tab.do("document.querySelectorAll('img').length") == 0
+        assert tab.do("document.title") == HOSTILE
