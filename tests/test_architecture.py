@@ -40,6 +40,7 @@ RANKS = {
     "seal": 1,
     "layout": 2,
     "cache": 2,
+    "git": 2,
     "lockfile": 2,
     "run_lines": 2,
     "runtime": 2,

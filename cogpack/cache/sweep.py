@@ -36,10 +36,11 @@ _FILES = {
 }
 _TREES = {
     "package indexes": re.compile(r"uv/[0-9a-f]{16}"),
+    "git repositories": re.compile(rf"git/{_HEX}"),
     "laid images": re.compile(rf"trees/{_HEX}"),
     "scratch": re.compile(r"resolve-\w{8}|\.removed-[0-9a-f]{16}|trees/(?:\.cogpack-[0-9a-f]{16}|probe-\w{8})"),
 }
-_ENTERED = frozenset({"artifacts", "facts", "homes", "fingerprints", "debs", "uv", "trees", "steps"})
+_ENTERED = frozenset({"artifacts", "facts", "homes", "fingerprints", "debs", "git", "uv", "trees", "steps"})
 _SCRATCH = frozenset({"requirements.in", "constraints.txt", "pylock.cogpack.toml"})
 _RECORDS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 

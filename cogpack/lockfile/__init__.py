@@ -1,9 +1,11 @@
 """`cogpack.lock` is held as values, and read and written as text.
 
-`model`: what it holds · `base_kinds`: the kinds of base in it · `table`: what all its tables have in common · `text`:
+`model`: what it holds · `base_kinds`: the kinds of base in it · `clones`: what it says of
+repositories · `table`: what all its tables have in common · `text`:
 its TOML in and out.
 """
 
+from cogpack.lockfile.clones import LockedClone, LockedSubmodule
 from cogpack.lockfile.model import (
     REQUIRES,
     VERSION,
@@ -30,9 +32,11 @@ __all__ = [
     "Decisions",
     "Lock",
     "LockedClash",
+    "LockedClone",
     "LockedPart",
     "LockedSandboxed",
     "LockedSteps",
+    "LockedSubmodule",
     "LockedWeight",
     "LockedWheel",
     "RemoteWeight",

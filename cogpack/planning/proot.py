@@ -16,7 +16,7 @@ from cogpack.artifacts import Input
 from cogpack.disk import write_whole, writing
 from cogpack.errors import InputError, UnavailableError
 from cogpack.layers.debs.package import read_package
-from cogpack.layers.debs.spool import Spool
+from cogpack.layers.spool import Spool
 from cogpack.layers.tar import read
 from cogpack.lockfile.base_kinds import LockedDeb
 from cogpack.locking.maintainer_scripts import deb_artifact, deb_file

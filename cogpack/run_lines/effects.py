@@ -61,15 +61,19 @@ class Link(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 class Clone(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """Stands for `git clone`, and `git checkout` in the clone. `branch`, or a tag, of `--branch`; `revision`: what is
-    checked out then; `depth`: commits of history, 0 for all; `submodules`: they are cloned too, recursively;
-    `large_files`: where the image has git-lfs, what it stores elsewhere is fetched."""
+    checked out then, or what the branch is `moved` to; `depth`: commits of history, 0 for all; `single_branch`: that
+    alone; `submodules`: they are cloned too, recursively, with one commit each if they are shallow; `large_files`:
+    where the image has git-lfs, what it stores elsewhere is fetched."""
 
     url: str
     directory: str
     branch: str = ""
     revision: str = ""
+    moved: bool = False
     depth: int = 0
+    single_branch: bool = False
     submodules: bool = False
+    shallow_submodules: bool = False
     large_files: bool = True
 
 

@@ -53,7 +53,8 @@ def git(command: Command, site: Site) -> tuple[Effect, ...]:
         case ["checkout", *arguments]:
             return (_at(_CHECKOUT.read(arguments).operands, _clone_at(directory, site)),)
         case ["reset", *arguments] if _RESET.read(arguments).has("--hard"):
-            return (_at(_RESET.read(arguments).operands, _clone_at(directory, site)),)
+            found = _at(_RESET.read(arguments).operands, _clone_at(directory, site))
+            return (msgspec.structs.replace(found, moved=True),)
         case ["submodule", "update", *arguments]:
             options = _SUBMODULE.read(arguments)
             if not options.has("--init") or options.operands or options.has("--depth"):
@@ -79,6 +80,8 @@ def _clone(command: Command, arguments: list[str], site: Site) -> Clone:
     depth, branch = options.last("--depth", "0"), options.last("--branch")
     if not depth.isdecimal() or (options.has("--depth") and not int(depth)):
         raise NotKnownError(f"--depth {depth} is no number of commits")
+    if options.has("--single-branch") and options.has("--no-single-branch"):
+        raise NotKnownError("--single-branch and --no-single-branch at once")
     if branch and not _REVISION.fullmatch(branch):
         raise NotKnownError(f"{branch} is no name of a branch or tag")
     return Clone(
@@ -86,6 +89,8 @@ def _clone(command: Command, arguments: list[str], site: Site) -> Clone:
         directory=directory,
         branch=branch,
         depth=int(depth),
+        single_branch=options.has("--single-branch") or (int(depth) > 0 and not options.has("--no-single-branch")),
+        shallow_submodules=options.has("--shallow-submodules"),
         submodules=options.has("--recursive") or options.has("--recurse-submodules"),
         large_files=command.environment.get("GIT_LFS_SKIP_SMUDGE", "0") in ("", "0", "false"),
     )

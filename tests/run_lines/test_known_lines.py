@@ -87,13 +87,23 @@ KNOWN: dict[str, tuple[Effect, ...]] = {
         PipInstall(files=("/n/r.txt", "/src/q.txt"), constraints=("/n/c.txt",)),
     ),
     "cd /opt && git clone -q -b v1 --depth=1 --recursive https://h.example/o/name.git/": (
-        Clone(url="https://h.example/o/name.git/", directory="/opt/name", branch="v1", depth=1, submodules=True),
+        Clone(
+            url="https://h.example/o/name.git/",
+            directory="/opt/name",
+            branch="v1",
+            depth=1,
+            single_branch=True,
+            submodules=True,
+        ),
+    ),
+    "git clone --depth 2 --no-single-branch --recursive --shallow-submodules https://h.example/o/n /x": (
+        Clone(url="https://h.example/o/n", directory="/x", depth=2, submodules=True, shallow_submodules=True),
     ),
     "git clone https://h.example/o/n /x && cd /x && git checkout -q 0a1b": (
         Clone(url="https://h.example/o/n", directory="/x", revision="0a1b"),
     ),
     "git clone https://h.example/o/n /x; git -C /x reset --hard v2; git -C /x submodule update --init --recursive": (
-        Clone(url="https://h.example/o/n", directory="/x", revision="v2", submodules=True),
+        Clone(url="https://h.example/o/n", directory="/x", revision="v2", moved=True, submodules=True),
     ),
     "GIT_LFS_SKIP_SMUDGE=1 git clone https://h.example/o/n /x": (
         Clone(url="https://h.example/o/n", directory="/x", large_files=False),
@@ -205,6 +215,9 @@ UNKNOWN = {
     "git clone git@h.example:o/n /x": "git@h.example:o/n is no address of http or https",
     "git clone https://h.example/o/n?a /x": "https://h.example/o/n?a is no address of a repository alone",
     "git clone https://h.example/o/n /src/n": "/src/n lies in /src, where the project comes",
+    "git clone --single-branch --no-single-branch https://h.example/o/n /x": (
+        "--single-branch and --no-single-branch at once"
+    ),
     "git -C /x checkout a": "no known line before it has cloned /x",
     "git lfs install": "git lfs is not known here",
     "python -c 'import os; os.remove(\"/x\")'": "Python that does more than download from the hub: import os",

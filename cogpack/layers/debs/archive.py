@@ -8,7 +8,7 @@ import msgspec
 
 from cogpack.decompress import decompressed
 from cogpack.errors import InputError
-from cogpack.layers.debs.spool import Spool, Spooled
+from cogpack.layers.spool import Spool, Spooled
 from cogpack.sizes import BLOCK
 from cogpack.untar import Member, Untar
 

@@ -6,9 +6,9 @@ from typing import TypeAlias
 
 from cogpack.errors import InputError
 from cogpack.layers.debs.package import UnpackedPackage
-from cogpack.layers.debs.spool import Spooled
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
+from cogpack.layers.spool import Spooled
 from cogpack.untar import Member
 
 Files: TypeAlias = dict[str, tuple[Member, Spooled]]

@@ -9,7 +9,7 @@ from cogpack.errors import MismatchError
 from cogpack.layers.content import LocalFile
 from cogpack.layers.debs.archive import read_deb
 from cogpack.layers.debs.control import parse_control
-from cogpack.layers.debs.spool import Spool, Spooled
+from cogpack.layers.spool import Spool, Spooled
 from cogpack.untar import Member
 
 _SIMPLE = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9+.-]*)")

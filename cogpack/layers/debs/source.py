@@ -10,8 +10,8 @@ from cogpack.layers.debs.configure import configure
 from cogpack.layers.debs.database import write_database, write_policy
 from cogpack.layers.debs.merge import link_equal, merge
 from cogpack.layers.debs.package import DebFile, UnpackedPackage, read_package
-from cogpack.layers.debs.spool import Spool
 from cogpack.layers.entry import Entry, complete
+from cogpack.layers.spool import Spool
 from cogpack.oci import encode
 from cogpack.progress import Cancellation, Progress
 from cogpack.text import count_text

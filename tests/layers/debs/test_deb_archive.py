@@ -9,7 +9,7 @@ from support.debs import PACKERS, ar, deb, member, tar
 from cogpack.errors import CogpackError, InputError
 from cogpack.layers.debs import archive
 from cogpack.layers.debs.archive import DebContents, read_deb
-from cogpack.layers.debs.spool import Spool
+from cogpack.layers.spool import Spool
 
 
 def read(data: bytes, directory: Path) -> DebContents:

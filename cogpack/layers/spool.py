@@ -1,4 +1,4 @@
-"""What debs unpack to lies in a temporary file without a name: it is gone when nobody holds it any more."""
+"""What layers are made of and no archive has lies in a temporary file without a name, gone with its last holder."""
 
 import io
 import os

@@ -1,0 +1,191 @@
+"""A mirror is a bare repository in the cache: what was fetched of one address. Processes share it.
+
+It has no refs of the server, only those that keep what was fetched. What it is asked for is objects, by their names: so
+nothing that an earlier run has brought makes a difference.
+"""
+
+import fcntl
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from cogpack.disk import writing
+from cogpack.errors import CogpackError, MismatchError, UnavailableError
+from cogpack.git.objects import NotExactError
+from cogpack.git.program import Git, GitFailedError, translated
+from cogpack.git.reader import Objects
+from cogpack.git.refs import Refs
+from cogpack.progress import Cancellation, Progress
+
+PLACE = "git"
+"""The directory of mirrors in the cache."""
+
+_TRIES = 3
+_AT_ONCE = 200
+"""Objects that one command is told of."""
+_UNADVERTISED = re.compile(r"not our ref|unadvertised object|no such remote ref|couldn't find remote ref")
+_RECEIVED = re.compile(rb"Receiving objects:.*?, ([0-9.]+) (bytes|KiB|MiB|GiB)")
+_UNITS = {b"bytes": 1, b"KiB": 1 << 10, b"MiB": 1 << 20, b"GiB": 1 << 30}
+
+
+class Mirrors:
+    """Has the repositories of one run. `mapped`: where an address is really asked for; `used`: is told of what is
+    looked for in the cache."""
+
+    def __init__(
+        self,
+        git: Git,
+        cache: Path,
+        *,
+        mapped: Callable[[str], str],
+        used: Callable[[Path], None],
+        progress: Progress,
+        cancellation: Cancellation,
+    ) -> None:
+        self._git = git
+        self._cache = cache / PLACE
+        self._mapped = mapped
+        self._used = used
+        self._progress = progress
+        self._cancellation = cancellation
+        self._refs: dict[str, Refs] = {}
+
+    def refs(self, url: str) -> Refs:
+        """Ask a server what it has, once."""
+        if url not in self._refs:
+            task = self._progress.task(url, None, "ask")
+            try:
+                said = self._asked(url, lambda: self._git("ls-remote", "--symref", "--", self._mapped(url)))
+            finally:
+                task.done("")
+            self._refs[url] = Refs.parse(said)
+        return self._refs[url]
+
+    def objects(self, url: str, oids: Sequence[str], depth: int = 0) -> Objects:
+        """Open a mirror that has `oids`, the first of which is a commit, with its history: so many commits of it, or
+        all."""
+        return Objects(self._git, self.directory(url, oids, depth))
+
+    def directory(self, url: str, oids: Sequence[str], depth: int = 0) -> Path:
+        """Have `oids` fetched that are not there, and give the mirror's directory."""
+        place = self._cache / sha256(f"{url} {depth}".encode()).hexdigest()
+        self._used(place)
+        with self._locked(place):
+            missing = [oid for oid in dict.fromkeys(oids) if not self._has(place, oid)]
+            if missing:
+                self._fetch(url, place, missing, depth)
+        return place
+
+    def everything(self, url: str) -> Path:
+        """Have all branches and tags fetched, and give the mirror's directory."""
+        refs = self.refs(url)
+        return self.directory(url, [*refs.heads.values(), *refs.tags.values()])
+
+    @contextmanager
+    def _locked(self, place: Path) -> Iterator[None]:
+        """Have a mirror alone, of all processes, and make it if it is not there."""
+        with writing(place):
+            place.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(place / "cogpack.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    self._cancellation.wait(0.1)
+            if not (place / "HEAD").exists():
+                try:
+                    self._git("init", "--quiet", "--bare", "--template=", str(place))
+                except GitFailedError as error:
+                    with writing(place):
+                        raise OSError(0, error.said.strip()) from None
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _has(self, place: Path, oid: str) -> bool:
+        return (place / "refs" / "cogpack" / oid).exists()
+
+    def _fetch(self, url: str, place: Path, oids: Sequence[str], depth: int) -> None:
+        for left in (place / "objects" / "pack").glob("tmp_*"):  # by who was killed
+            left.unlink(missing_ok=True)
+        task = self._progress.task(f"clone: {url}", None, "fetch")
+        try:
+            for at in range(0, len(oids), _AT_ONCE):
+                self._fetch_some(url, place, oids[at : at + _AT_ONCE], depth, task.advance)
+        finally:
+            task.done("fetched")
+
+    def _fetch_some(
+        self, url: str, place: Path, oids: Sequence[str], depth: int, advance: Callable[[int], object]
+    ) -> None:
+        refspecs = [f"{oid}:refs/cogpack/{oid}" for oid in oids]
+        options = ["--progress", "--no-tags", "--force", *([f"--depth={depth}"] if depth else [])]
+
+        def fetch(wanted: Sequence[str]) -> bytes:
+            received = 0
+
+            def heard(said: bytes) -> None:
+                nonlocal received
+                for number, unit in _RECEIVED.findall(said):
+                    now = int(float(number) * _UNITS[unit])
+                    advance(now - received)
+                    received = now
+
+            return self._git("fetch", *options, "--", self._mapped(url), *wanted, directory=place, heard=heard)
+
+        try:
+            self._asked(url, lambda: fetch(refspecs))
+        except _UnadvertisedError:
+            if depth:
+                raise _gone(url, oids[0]) from None
+            # An older server gives only what it advertises, and all that belongs to it.
+            self._asked(url, lambda: fetch(["+refs/heads/*:refs/server/heads/*", "+refs/tags/*:refs/server/tags/*"]))
+            for oid in oids:
+                try:
+                    self._git("update-ref", f"refs/cogpack/{oid}", oid, directory=place)
+                except GitFailedError:
+                    raise _gone(url, oid) from None
+
+    def _asked(self, url: str, act: Callable[[], bytes]) -> bytes:
+        """Ask a server, again where that may help."""
+        failed = 0
+        while True:
+            try:
+                return act()
+            except GitFailedError as error:
+                if _UNADVERTISED.search(error.said):
+                    raise _UnadvertisedError from None
+                meant: CogpackError = translated(error, url)
+                failed += 1
+                if not isinstance(meant, UnavailableError) or failed == _TRIES:
+                    raise meant from None
+                self._cancellation.wait(2**failed - 1)
+
+
+class _UnadvertisedError(Exception):
+    """Raised where a server doesn't give an object by its name."""
+
+
+def _gone(url: str, oid: str) -> MismatchError:
+    return MismatchError(
+        f"{url}: {oid[:12]}, which cogpack.lock pins, is not there any more",
+        next_step="run cogpack lock --upgrade-run, which takes what is there now",
+    )
+
+
+def resolve(git: Git, place: Path, revision: str) -> str | None:
+    """Give the commit that a name of the mirror means: a whole object name, or the beginning of one."""
+    if not re.fullmatch(r"[0-9a-f]{4,40}", revision):
+        return None
+    try:
+        return git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", directory=place).decode().strip()
+    except GitFailedError:
+        return None
+
+
+__all__ = ["PLACE", "Mirrors", "NotExactError", "resolve"]

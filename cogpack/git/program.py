@@ -1,0 +1,179 @@
+"""The machine's git is run: with what its user has set up to reach servers, and nothing that a repository brings.
+
+What the user has counts: credential helpers, `insteadOf`, proxies, certificates, an ssh agent. Nobody is asked
+anything. No hook, filter or monitor is run, and only servers are talked to: no local path and no `ext::`, wherever
+an address leads.
+"""
+
+import os
+import re
+import select
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
+from cogpack.progress import Cancellation
+
+_LOCAL = frozenset(
+    {"GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_EXTERNAL_DIFF", "GIT_GRAFT_FILE"}
+    | {"GIT_INDEX_FILE", "GIT_INTERNAL_SUPER_PREFIX", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"}
+    | {"GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE", "GIT_TEMPLATE_DIR", "GIT_TRACE", "GIT_WORK_TREE"}
+)
+"""Variables of one repository (`git rev-parse --local-env-vars`), which is not ours."""
+
+_FIXED = {
+    "GIT_ALLOW_PROTOCOL": "http:https:ssh",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_DEFAULT_HASH": "sha1",
+    "GIT_DEFAULT_REF_FORMAT": "files",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GCM_INTERACTIVE": "never",
+    "LC_ALL": "C",
+}
+_SETTINGS = {
+    "core.attributesFile": os.devnull,
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "fetch.recurseSubmodules": "false",
+    "fetch.unpackLimit": "1",
+    "fetch.writeCommitGraph": "false",
+    "gc.auto": "0",
+    "http.lowSpeedLimit": "512",
+    "http.lowSpeedTime": "120",
+    "maintenance.auto": "false",
+}
+
+_REFUSED = re.compile(
+    r"could not read (?:Username|Password)|terminal prompts disabled|Authentication failed|Permission denied"
+    r"|error: 40[13]|HTTP 40[13]|Host key verification failed|[Aa]ccess denied",
+)
+_ABSENT = re.compile(r"repository '.*' not found|Repository not found|error: 404|does not appear to be a git repo")
+_TRANSPORT = re.compile(r"transport '(.*)' not allowed")
+
+
+class GitFailedError(Exception):
+    """Raised where git ended with an error; `said` is what it wrote."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said)
+        self.said = said
+
+
+class Git:
+    """Runs git. `authorities`: the file of certificates that counts, where git is not told of another."""
+
+    def __init__(
+        self, environment: Mapping[str, str], cancellation: Cancellation, authorities: Path | None = None
+    ) -> None:
+        found = {name: value for name, value in environment.items() if name not in _LOCAL}
+        found |= _FIXED
+        if authorities and environment.get("SSL_CERT_FILE"):
+            found.setdefault("GIT_SSL_CAINFO", str(authorities))
+        self._environment = found
+        self._cancellation = cancellation
+
+    def __call__(
+        self,
+        *words: str,
+        directory: Path | None = None,
+        data: bytes = b"",
+        heard: Callable[[bytes], object] = lambda _: None,
+        variables: Mapping[str, str] = {},
+    ) -> bytes:
+        """Run a command to its end, and give what it wrote; `heard` is told what it says meanwhile."""
+        with tempfile.TemporaryFile() as given:
+            given.write(data)
+            given.seek(0)
+            process = self._started(words, directory, given.fileno(), subprocess.PIPE, variables)
+            written, said = bytearray(), bytearray()
+            assert process.stdout
+            assert process.stderr
+            streams = {process.stdout.fileno(): written, process.stderr.fileno(): said}
+            try:
+                while streams:
+                    ready, _, _ = select.select(list(streams), [], [], 0.25)
+                    self._cancellation.check()
+                    for stream in ready:
+                        if not (block := os.read(stream, 1 << 16)):
+                            del streams[stream]
+                            continue
+                        streams[stream] += block
+                        if streams[stream] is said:
+                            heard(block)
+                process.wait()
+            finally:
+                _end(process)
+        if process.returncode:
+            raise GitFailedError(said.decode(errors="replace"))
+        return bytes(written)
+
+    def start(self, *words: str, directory: Path) -> "subprocess.Popen[bytes]":
+        """Start a command that is talked to; what it says of errors nobody hears."""
+        return self._started(words, directory, subprocess.PIPE, subprocess.DEVNULL, {})
+
+    def _started(
+        self, words: tuple[str, ...], directory: Path | None, given: int, said: int, variables: Mapping[str, str]
+    ) -> "subprocess.Popen[bytes]":
+        settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        place = [f"--git-dir={directory}"] if directory else []
+        try:
+            return subprocess.Popen(
+                ["git", *settings, *place, *words],
+                env={**self._environment, **variables},
+                cwd=directory,
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                start_new_session=True,  # no terminal, so that ssh asks nobody; and Ctrl-C is ours to hand on
+            )
+        except FileNotFoundError:
+            raise InputError(
+                "git clone in build.run: there is no git program here, which is needed to know what a clone holds",
+                next_step="install git on this machine",
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"git can't be started: {error.strerror}", next_step="check the installation of git"
+            ) from error
+
+
+def translated(error: GitFailedError, url: str) -> CogpackError:
+    """Say what it means that a server was not reached."""
+    lines = [line.strip() for line in error.said.splitlines() if line.strip()]
+    told = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "ssh:"))] or lines
+    first = re.sub(r"^(?:fatal|error|remote): ", "", told[-1] if told else "git failed without a word")[:300]
+    if found := _TRANSPORT.search(error.said):
+        return InputError(
+            f"{url}: git would go there by {found[1]}, and cogpack lets it speak http, https and ssh only",
+            next_step="look at url.*.insteadOf in git's configuration",
+        )
+    if _REFUSED.search(error.said):
+        return DeniedError(
+            f"{url}: git has no access: {first}",
+            next_step="log in so that git clone works here without a question (a credential helper, ~/.netrc, "
+            "an ssh agent); a repository that is not there looks the same",
+        )
+    if _ABSENT.search(error.said):
+        return InputError(f"{url}: there is no such repository: {first}", next_step="correct the address")
+    return UnavailableError(f"{url}: git can't reach the repository: {first}", next_step="try again later")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Let git remove what it has begun; it has two seconds."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(2)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream:
+            stream.close()

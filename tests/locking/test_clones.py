@@ -1,0 +1,374 @@
+"""A clone that is laid is what git itself makes of the same line, but for what git makes anew each time."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from cogpack.errors import DeniedError, InputError, UnavailableError
+from cogpack.layers.clones import CloneSource
+from cogpack.layers.entry import Complete, Directory, File, Symlink, complete
+from cogpack.lockfile import LockedClone
+from cogpack.locking.clones import make_mirrors, open_pinned, pin_clones, read_in_clone
+from cogpack.run_lines import Clone, Known, Surroundings
+from cogpack.run_lines.known import meaning
+from cogpack.run_lines.site import Site
+from cogpack.session import Session, Settings
+from tests.support.git_server import GitServer, git_server, plain_environment
+
+pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="there is no git")
+
+LONG = b"".join(b"line %d of a file that changes in a few places\n" % number for number in range(400))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
+    """Serve `project`, which has a history, and `part` and `inner`, which are its submodules."""
+    with git_server(tmp_path_factory.mktemp("served")) as found:
+        found.commit("inner", {"i": b"inner"})
+        found.git("inner", "tag", "-a", "-m", "one", "i1")
+        found.commit("part", {"p": b"part", ".gitmodules": b'[submodule "in"]\n\tpath = in\n\turl = ../inner.git\n'})
+        inner = found.git("inner", "rev-parse", "HEAD")
+        found.git("part", "update-index", "--add", "--cacheinfo", f"160000,{inner},in")
+        found.git("part", "commit", "-qm", "inner")
+        found.git("part", "tag", "p1")
+        files = {"README": LONG, "run": b"#!/bin/sh\n", "link": "a/b/deep", "a/b/deep": b"deep\n", "empty": b""}
+        found.commit("project", files, at=1_700_000_000)
+        found.git("project", "tag", "-a", "-m", "first", "v1.0", at=1_700_000_001)
+        found.git("project", "branch", "old")
+        found.commit("project", {"README": LONG.replace(b"line 7 ", b"LINE 7 ")}, at=1_700_000_002)
+        found.git("project", "checkout", "-qb", "side", "old")
+        found.commit("project", {"of-side": b"side"}, at=1_700_000_003)
+        found.git("project", "tag", "on-the-side", at=1_700_000_003)
+        found.git("project", "checkout", "-q", "main")
+        words = LONG.replace(b"line 300 ", b"") + b"end"
+        found.commit("project", {"README": words, "a/b/deep": None, "a/new": b"\0\1" * 9000}, at=1_700_000_004)
+        found.git("project", "merge", "-q", "side", "-m", "merged", at=1_700_000_005)
+        found.commit("with-parts", {".gitmodules": b'[submodule "x/part"]\n\tpath = parts/p\n\turl = ../part\n'})
+        part = found.git("part", "rev-parse", "HEAD")
+        found.git("with-parts", "update-index", "--add", "--cacheinfo", f"160000,{part},parts/p")
+        found.git("with-parts", "commit", "-qm", "with a part")
+        yield found
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    with Session(Settings(environment=plain_environment(tmp_path), cache=tmp_path / "cache")) as found:
+        yield found
+
+
+def effect_of(line: str) -> Clone:
+    found = meaning(line, Site(surroundings=Surroundings()))
+    assert isinstance(found, Known), found
+    (effect,) = found.effects
+    assert isinstance(effect, Clone)
+    return effect
+
+
+def pinned(session: Session, line: str, *, large_files: bool = False) -> LockedClone:
+    pins, refused = pin_clones(session, [(0, effect_of(line))], (), large_files=large_files)
+    assert not refused, refused
+    return pins[0]
+
+
+def refusal(session: Session, line: str, *, large_files: bool = False) -> str:
+    pins, refused = pin_clones(session, [(0, effect_of(line))], (), large_files=large_files)
+    assert not pins
+    return refused[0].why
+
+
+def source_of(session: Session, pin: LockedClone) -> CloneSource:
+    return CloneSource(pin, open_pinned(make_mirrors(session)), spool=session.cache)
+
+
+def entries_of(session: Session, pin: LockedClone) -> Complete:
+    return complete(source_of(session, pin).entries(), {})
+
+
+def digest(entries: Complete) -> str:
+    found = hashlib.sha256()
+    for entry in entries:
+        found.update(repr((type(entry).__name__, entry.path, getattr(entry, "mode", 0))).encode())
+        if isinstance(entry, File):
+            with entry.content.open() as stream:
+                found.update(stream.read())
+    return found.hexdigest()
+
+
+def lay(entries: Complete, root: Path) -> None:
+    for entry in entries:
+        path = root / entry.path
+        match entry:
+            case Directory():
+                path.mkdir(parents=True, exist_ok=True)
+            case Symlink(target=target):
+                path.symlink_to(target)
+            case File(content=content, mode=mode):
+                with content.open() as stream:
+                    path.write_bytes(stream.read())
+                path.chmod(mode)
+
+
+def ask(root: Path, *words: str) -> str:
+    done = subprocess.run(
+        ["git", *words], cwd=root, env=plain_environment(root.parent), capture_output=True, text=True, check=False
+    )
+    return f"{done.returncode} {done.stdout}{done.stderr}"
+
+
+def tree_of(root: Path) -> dict[str, tuple[int, bytes]]:
+    found = {}
+    for directory, names, files in os.walk(root):
+        if ".git" in names:
+            names.remove(".git")
+        for name in [*files, *names]:
+            path = Path(directory, name)
+            if name == ".git":
+                data = path.read_bytes()
+            else:
+                data = bytes(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+            found[str(path.relative_to(root))] = path.lstat().st_mode, data
+    return found
+
+
+QUESTIONS = (
+    ("status", "--porcelain=v2", "--branch", "--untracked-files=all"),
+    ("diff", "HEAD"),
+    ("log", "--format=%H %T %P %s", "--stat"),
+    ("rev-parse", "HEAD", "HEAD^{tree}"),
+    ("describe", "--always"),
+    ("describe", "--tags", "--long", "--always"),
+    ("symbolic-ref", "HEAD"),
+    ("rev-parse", "--abbrev-ref", "--symbolic-full-name", "@{upstream}"),
+    ("config", "remote.origin.url"),
+    ("config", "remote.origin.fetch"),
+    ("fsck", "--strict", "--full", "--no-dangling"),
+)
+OF_SUBMODULES = (
+    ("submodule", "status", "--recursive"),
+    (
+        "submodule",
+        "foreach",
+        "--recursive",
+        "--quiet",
+        "git status --porcelain; git log --format=%H; git fsck --strict",
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "URL/project.git HERE",
+        pytest.param("-b side URL/project HERE", marks=pytest.mark.slow),
+        pytest.param("--single-branch URL/project HERE", marks=pytest.mark.slow),
+        pytest.param("--depth 1 URL/project HERE", marks=pytest.mark.slow),
+        "--depth=2 -b side URL/project HERE",
+        pytest.param("-b v1.0 URL/project HERE", marks=pytest.mark.slow),
+        pytest.param("-b v1.0 --depth 1 URL/project HERE", marks=pytest.mark.slow),
+        "URL/project HERE && cd HERE && git checkout v1.0",
+        pytest.param("URL/project HERE && cd HERE && git checkout side", marks=pytest.mark.slow),
+        "--recursive URL/with-parts.git HERE",
+        pytest.param("--recursive --shallow-submodules URL/with-parts.git HERE", marks=pytest.mark.slow),
+        pytest.param("URL/with-parts.git HERE", marks=pytest.mark.slow),
+    ],
+)
+def test_a_laid_clone_is_what_git_makes(words: str, server: GitServer, session: Session, tmp_path: Path) -> None:
+    here, there = tmp_path / "laid", tmp_path / "real" / "clone"
+    there.parent.mkdir()
+    line = f"git clone -q {words}".replace("URL", server.address)
+    pin = pinned(session, line.replace("HERE", "/x/clone"))
+    lay(entries_of(session, pin), here)
+    subprocess.run(
+        ["sh", "-c", f"umask 022; {line.replace('HERE', str(there))}"],
+        env=plain_environment(tmp_path),
+        check=True,
+        capture_output=True,
+    )
+    laid = here / "x" / "clone"
+    assert tree_of(laid) == tree_of(there)
+    for question in (*QUESTIONS, *(OF_SUBMODULES if "with-parts" in words else ())):
+        assert ask(laid, *question) == ask(there, *question), question
+    assert ask(laid, "status", "--porcelain") == "0 "
+    assert ask(laid, "pull", "--ff-only")[0] == ask(there, "pull", "--ff-only")[0]
+
+
+def test_how_a_copy_of_a_repository_is_packed_does_not_matter(
+    server: GitServer, session: Session, tmp_path: Path
+) -> None:
+    pin = pinned(session, f"git clone {server.address}/project /x")
+    source = source_of(session, pin)
+    first = digest(complete(source.entries(), {}))
+    mirror = make_mirrors(session).directory(pin.url, [pin.commit])
+    for words in ("-adfq --window=1 --depth=1", "-adfq --window=50 --depth=9"):
+        subprocess.run(["git", "repack", *words.split()], cwd=mirror, env=plain_environment(tmp_path), check=True)
+        assert digest(entries_of(session, pin)) == first
+    shutil.rmtree(mirror)
+    assert digest(entries_of(session, pin)) == first, "fetched again by the pins alone"
+    assert source.key() == source_of(session, pin).key()
+
+
+def test_a_pin_is_kept_while_its_line_is_the_same_and_no_server_is_asked(server: GitServer, session: Session) -> None:
+    effect = effect_of(f"git clone -b side {server.address}/project /x")
+    pins, _ = pin_clones(session, [(0, effect)], (), large_files=False)
+    asked = len(server.requests)
+    assert pin_clones(session, [(3, effect)], pins, large_files=False) == (pins, ())
+    assert len(server.requests) == asked
+    other = effect_of(f"git clone -b side --depth 2 {server.address}/project /x")
+    assert pin_clones(session, [(3, other)], pins, large_files=False)[0] != pins
+
+
+@pytest.mark.parametrize("revision", ["v1.0", "side", "origin/side", "main", "on-the-side"])
+def test_a_revision_is_the_one_that_git_checks_out(
+    revision: str, server: GitServer, session: Session, tmp_path: Path
+) -> None:
+    pin = pinned(session, f"git clone {server.address}/project /x && cd /x && git checkout {revision}")
+    server.git("project", "clone", "-q", ".", str(tmp_path / "clone"))
+    assert ask(tmp_path / "clone", "checkout", "-q", revision) == "0 "
+    assert ask(tmp_path / "clone", "rev-parse", "HEAD") == f"0 {pin.commit}\n"
+    assert ask(tmp_path / "clone", "symbolic-ref", "HEAD")[0] == ("0" if pin.branch else "1")
+
+
+def test_a_commit_that_no_branch_ends_in_is_found_by_the_beginning_of_its_name(
+    server: GitServer, session: Session
+) -> None:
+    commit = server.git("project", "rev-parse", "main~1")
+    for name in (commit, commit[:9]):
+        pin = pinned(session, f"git clone {server.address}/project /x && cd /x && git checkout {name}")
+        assert (pin.commit, pin.branch) == (commit, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("-b nowhere URL/project /x", "no branch or tag nowhere"),
+        ("URL/project /x && cd /x && git checkout README", "a file README"),
+        ("URL/project /x && cd /x && git checkout nowhere", "no commit, tag or branch nowhere"),
+        ("--depth 1 URL/project /x && cd /x && git checkout v1.0", "a part of it"),
+        ("URL/project /x && cd /x && git reset --hard v1.0", "git reset"),
+    ],
+)
+def test_what_git_would_not_do_or_not_so_is_left_to_git(
+    words: str, why: str, server: GitServer, session: Session
+) -> None:
+    assert why in refusal(session, f"git clone {words}".replace("URL", server.address))
+
+
+def test_a_submodule_that_leads_elsewhere_is_not_followed(server: GitServer, session: Session) -> None:
+    text = b'[submodule "a"]\n\tpath = p\n\turl = file:///etc\n'
+    server.commit("evil", {".gitmodules": text})
+    part = server.git("part", "rev-parse", "HEAD")
+    server.git("evil", "update-index", "--add", "--cacheinfo", f"160000,{part},p")
+    server.git("evil", "commit", "-qm", "p")
+    assert "no address of http" in refusal(session, f"git clone --recursive {server.address}/evil /x")
+    pinned(session, f"git clone {server.address}/evil /x")
+
+
+def test_a_submodule_that_nobody_names_is_left_to_git(server: GitServer, session: Session) -> None:
+    server.commit("nameless", {"a": b"a"})
+    part = server.git("part", "rev-parse", "HEAD")
+    server.git("nameless", "update-index", "--add", "--cacheinfo", f"160000,{part},p")
+    server.git("nameless", "commit", "-qm", "p")
+    assert "does not name" in refusal(session, f"git clone --recursive {server.address}/nameless /x")
+
+
+def test_a_tree_that_leaves_its_directory_is_not_laid(server: GitServer, session: Session) -> None:
+    blob = server.commit("tree", {"a": b"a"}) and server.git("tree", "rev-parse", "HEAD:a")
+    place = server.root / "tree.object"
+    place.write_bytes(b"100644 .GiT\0" + bytes.fromhex(blob))
+    oid = server.git("tree", "hash-object", "-t", "tree", "-w", "--literally", str(place))
+    server.git("tree", "reset", "-q", "--soft", server.git("tree", "commit-tree", oid, "-m", "evil"))
+    assert "which git refuses" in refusal(session, f"git clone {server.address}/tree /x")
+
+
+def test_what_git_lfs_stores_is_left_to_git_where_the_image_may_have_it(server: GitServer, session: Session) -> None:
+    server.commit("large", {".gitattributes": b"*.bin filter=lfs -text\n", "a.bin": b"a"})
+    line = f"git clone {server.address}/large /x"
+    assert "the filter lfs" in refusal(session, line, large_files=True)
+    pinned(session, line, large_files=False)
+    pinned(session, f"GIT_LFS_SKIP_SMUDGE=1 {line}", large_files=True)
+
+
+def test_a_server_that_is_away_is_no_reason_to_run_the_line(server: GitServer, session: Session) -> None:
+    line = f"git clone {server.address}/project /x"
+    with patch.object(server, "away", True), patch.object(session.cancellation, "wait"):
+        with pytest.raises(UnavailableError):
+            pinned(session, line)
+    assert sum("/project/" in path for path in server.requests[-3:]) == 3, "asked three times"
+
+
+def test_nobody_is_asked_for_a_password(server: GitServer, session: Session) -> None:
+    with patch.object(server, "secret", "Basic"), pytest.raises(DeniedError, match="access"):
+        pinned(session, f"git clone {server.address}/project /x")
+
+
+def test_the_users_own_login_is_used_and_stays_out_of_the_image(
+    server: GitServer, session: Session, tmp_path: Path
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password s3cr3t\n")
+    secret = b64encode(b"me:s3cr3t").decode()
+    with patch.object(server, "secret", secret):
+        pin = pinned(session, f"git clone {server.address}/project /x")
+        entries = entries_of(session, pin)
+    for entry in entries:
+        if isinstance(entry, File) and entry.content.size < 10_000:
+            with entry.content.open() as stream:
+                data = stream.read()
+            assert b"s3cr3t" not in data
+            assert secret.encode() not in data
+
+
+def test_a_repository_that_is_not_there_names_the_step(server: GitServer, session: Session) -> None:
+    with pytest.raises(InputError, match=r"build.run\[0\].*nowhere"):
+        pinned(session, f"git clone {server.address}/nowhere /x")
+
+
+def test_a_mapped_address_is_asked_for_and_the_written_one_is_in_the_image(server: GitServer, tmp_path: Path) -> None:
+    environment = {
+        **plain_environment(tmp_path),
+        "COGPACK_URL_MAP": f"https://git.example/hub={server.address}",
+    }
+    settings = Settings(
+        environment=environment,
+        cache=tmp_path / "cache",
+        insecure_registries=frozenset({server.address.removeprefix("http://")}),
+    )
+    with Session(settings) as session:
+        pin = pinned(session, "git clone https://git.example/hub/project.git /x")
+        config = next(entry for entry in entries_of(session, pin) if entry.path == "x/.git/config")
+        assert isinstance(config, File)
+        assert b"url = https://git.example/hub/project.git\n" in config.content.open().read()
+
+
+def test_no_hook_of_the_users_is_run_and_no_other_transport(
+    server: GitServer, session: Session, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    hook = tmp_path / "hooks" / "reference-transaction"
+    hook.parent.mkdir()
+    hook.write_text(f"#!/bin/sh\ntouch {told}\n")
+    hook.chmod(0o755)
+    (tmp_path / ".gitconfig").write_text(
+        f'[core]\n\thooksPath = {hook.parent}\n\tfsmonitor = "touch {told}; false"\n'
+        f'[url "ext::sh -c touch% {told}"]\n\tinsteadOf = {server.address}/evil-transport\n'
+    )
+    entries_of(session, pinned(session, f"git clone {server.address}/project /x"))
+    with pytest.raises(InputError, match="by ext"):
+        pinned(session, f"git clone {server.address}/evil-transport /x")
+    assert not told.exists()
+
+
+def test_a_file_of_a_clone_is_read_as_it_lies_in_the_image(server: GitServer, session: Session) -> None:
+    server.commit("reads", {"d/r.txt": b"six\n", "l": "d", "up": "../x/d/r.txt", "abs": "/x/d/r.txt", "out": "/etc/no"})
+    pin = pinned(session, f"git clone {server.address}/reads /x")
+    opened = open_pinned(make_mirrors(session))
+    for path in ("/x/d/r.txt", "/x/l/r.txt", "/x/up", "/x/abs"):
+        assert read_in_clone(opened, pin, path) == b"six\n", path
+    for path in ("/x/out", "/x/d", "/x/none", "/x/d/../../etc/passwd", "/y"):
+        assert read_in_clone(opened, pin, path) is None, path
