@@ -13,7 +13,7 @@ from cogpack.layers.layer import Form
 from cogpack.layout import Layout
 from cogpack.oci import Descriptor
 from cogpack.planning.known import known_layers, record_results
-from cogpack.planning.prepare import Prepared, open_project, prepare, run_again
+from cogpack.planning.prepare import Prepared, open_project, prepare, settle
 from cogpack.planning.targets import no_text, push_reference
 from cogpack.planning.transfer import Resources, transfer
 from cogpack.project import Project
@@ -81,11 +81,11 @@ def _names(project: Project, tags: Sequence[str]) -> list[str]:
 
 
 def _into(session: Session, prepared: Prepared, sink: Sink, tags: list[str], *, rebuild: bool) -> Built:
+    session.notes.check()
+    prepared = settle(session, prepared, again=rebuild)
     known = known_layers(prepared.plan, prepared.lock.results, session.facts)
     known = known.unheeded() if rebuild else known
     session.notes.check()
-    if rebuild:
-        run_again(session, prepared.plan)
     done = transfer(prepared.plan, known, sink, Resources.of(session), tags=tags, outcome="built")
     prepared.fingerprints.save()
     if sink.form is Form.STORED:

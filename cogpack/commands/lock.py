@@ -8,14 +8,15 @@ from collections.abc import Sequence
 import msgspec
 
 from cogpack.errors import InputError, MismatchError
-from cogpack.lockfile import FILE, Lock, Results, read_lock
+from cogpack.layers.layer import key_of
+from cogpack.lockfile import FILE, Lock, LockedSteps, read_lock
 from cogpack.locking import current
-from cogpack.oci import LayerInfo
 from cogpack.planning.known import known_layers, record_results
 from cogpack.planning.moved_paths import moved_paths, told
 from cogpack.planning.moving import MovingLayer, moving_layers
-from cogpack.planning.prepare import check_predictor, open_project, prepare
-from cogpack.planning.steps_layer import StepsLayer, check_secrets
+from cogpack.planning.plan import Plan
+from cogpack.planning.prepare import check_predictor, open_project, prepare, run_steps, settle, with_changes
+from cogpack.planning.step_changes import StepChanges, check_secrets
 from cogpack.project import Project
 from cogpack.session import Session
 from cogpack.sinks.sink import drain
@@ -70,30 +71,31 @@ def lock(
 
 def _with_steps(session: Session, project: Project, *, anew: bool) -> Lock:
     prepared = prepare(session, project, writes=True)
-    if (steps := prepared.plan.steps) is not None and anew:
-        session.supply.wait(prepared.plan.inputs_of(steps))
-        new = _renew(session, steps)
-        results = tuple(one for one in prepared.lock.results.layers if one.key != steps.key)
-        known = known_layers(prepared.plan, Results(results), session.facts)
-        record_results(session, prepared, known.with_read({steps.key: new}))
-    elif steps is not None:
-        known = known_layers(prepared.plan, prepared.lock.results, session.facts)
-        if (made := known.info(steps)) is None:
-            session.supply.wait(prepared.plan.inputs_of(steps))
-            made = steps.copy_to(lambda body: drain(body, lambda _: None))
-        record_results(session, prepared, known.with_read({steps.key: made}))
+    if (steps := prepared.plan.steps) is None:
+        return prepared.lock
+    if anew:
+        prepared = with_changes(session, prepared, _renew(session, prepared.plan, steps))
+    else:
+        prepared = settle(session, prepared)
+    known = known_layers(prepared.plan, prepared.lock.results, session.facts)
+    unknown = [layer for layer in prepared.plan.ran if known.of(layer) is None]
+    if unknown:
+        session.supply.wait(prepared.plan.inputs_of(unknown[0]))
+    made = {key_of(layer): layer.copy_to(lambda body: drain(body, lambda _: None)) for layer in unknown}
+    record_results(session, prepared, known.with_read(made))
     return read_lock(project.root) or prepared.lock
 
 
-def _renew(session: Session, steps: StepsLayer) -> LayerInfo:
-    check_secrets(steps)
-    made = steps.run(held=False)
-    before = steps.locked.diff_id if steps.locked else None
-    if before == made.diff_id:
-        text = f"the same as before, {made.diff_id}"
-    else:
-        text = f"{made.diff_id}, before {before}" if before else str(made.diff_id)
-    session.progress.summary(f"{steps.name}: {text}")
+def _renew(session: Session, plan: Plan, steps: StepChanges) -> LockedSteps:
+    before = [layer.diff_id for layer in steps.locked.layers] if steps.locked else []
+    made = run_steps(session, plan, steps, held=False)
+    for layer in made.layers:
+        if layer.diff_id in before:
+            text = f"the same as before, {layer.diff_id}"
+        else:
+            was = [one.diff_id for one in (steps.locked.layers if steps.locked else ()) if one.name == layer.name]
+            text = f"{layer.diff_id}, before {was[0]}" if was else str(layer.diff_id)
+        session.progress.summary(f"{layer.name}: {text}")
     return made
 
 
@@ -122,7 +124,7 @@ def check_run(session: Session) -> Locked:
     if (steps := prepared.plan.steps) is None:
         raise InputError("cog.yaml has no build.run: nothing can move", next_step="leave out --check-run")
     check_secrets(steps)
-    session.supply.wait(prepared.plan.inputs_of(steps))
+    session.supply.wait(prepared.plan.inputs_of(prepared.plan.ran[-1]))
     first, second = steps.try_run(), steps.try_run()
     if moved := moved_paths(first, second):
         verb = "differs" if len(moved) == 1 else "differ"
@@ -130,5 +132,5 @@ def check_run(session: Session) -> Locked:
             f"build.run did not do the same twice: {count_text(len(moved), 'path')} {verb}\n{told(moved)}",
             next_step="change the commands as it says, until cogpack lock --check-run finds nothing",
         )
-    session.progress.summary(f"{steps.name}: the same in both runs, {count_text(len(first), 'path')}")
+    session.progress.summary(f"{steps.steps.name}: the same in both runs, {count_text(len(first), 'path')}")
     return Locked(path=str(project.root / FILE), lock=prepared.lock)

@@ -21,8 +21,8 @@ from cogpack.oci import Descriptor, LayerInfo
 from cogpack.planning.known import look_up, present_image
 from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import Prepared, open_project, prepare
+from cogpack.planning.step_changes import StepChanges
 from cogpack.planning.steps import step_places
-from cogpack.planning.steps_layer import StepsLayer
 from cogpack.planning.targets import PushTarget, is_bare, push_reference, push_targets
 from cogpack.progress import asking
 from cogpack.project import Project
@@ -126,7 +126,7 @@ def plan(
     known = look_up(session, prepared, present, tag_cache=tag_cache)
     layers = tuple(_planned(layer, known, asked, prepared.plan) for layer in prepared.plan.layers)
     listed = _files(prepared) if files else None
-    open_steps = _open_steps(prepared.plan, known)
+    open_steps = _open_steps(prepared.plan)
     return Planned(
         layers=layers,
         weights=_weights(prepared),
@@ -137,24 +137,23 @@ def plan(
     )
 
 
-def _open_steps(plan: Plan, known: Known) -> StepsLayer | None:
-    """Give the layer of the steps, where nobody says yet what they change."""
-    layer = plan.steps
-    return layer if layer is not None and layer.locked is None and known.info(layer) is None else None
+def _open_steps(plan: Plan) -> StepChanges | None:
+    """Give the steps of which nobody says yet what they change."""
+    return plan.steps if plan.steps is not None and plan.steps.known is None else None
 
 
-def _laid(layer: StepsLayer, plan: Plan, known: Known) -> int:
-    return LAID * sum(plan.fetched(below) or known.size(below) or 0 for below in layer.steps.seen)
+def _laid(changes: StepChanges, plan: Plan, known: Known) -> int:
+    return LAID * sum(plan.fetched(below) or known.size(below) or 0 for below in changes.steps.seen)
 
 
-def _isolation(layer: StepsLayer) -> str | None:
+def _isolation(changes: StepChanges) -> str | None:
     from cogpack.planning.run_steps import chosen_rung  # with the sandbox, which few projects need
 
     try:
-        rung = chosen_rung(layer.runner)
+        rung = chosen_rung(changes.runner)
     except InputError as error:
-        return f"{layer.name} can't be run here: {error.message}"
-    return f"{layer.name} would be isolated by {rung}; open: {rung.left_open}"
+        return f"{changes.steps.name} can't be run here: {error.message}"
+    return f"{changes.steps.name} would be isolated by {rung}; open: {rung.left_open}"
 
 
 def _steps(prepared: Prepared) -> tuple[PlannedStep, ...]:

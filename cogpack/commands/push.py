@@ -11,7 +11,7 @@ from cogpack.oci import Descriptor
 from cogpack.planning.delivery import Brought, Delivery, PushedTo
 from cogpack.planning.known import look_up, record_results
 from cogpack.planning.plan import weights_plan
-from cogpack.planning.prepare import open_project, prepare, run_again
+from cogpack.planning.prepare import open_project, prepare, settle
 from cogpack.planning.targets import push_targets
 from cogpack.session import Session
 
@@ -59,22 +59,23 @@ def push(
     prepared = prepare(session, project, writes=True)
     if weights_only:
         prepared = msgspec.structs.replace(prepared, plan=weights_plan(prepared.plan))
-    deliveries = [Delivery(session, prepared.plan, target) for target in named]
+    deliveries = [Delivery(session, target) for target in named]
     present = {name: image.layers for one in deliveries for name, image in one.present.items()}
+    session.notes.check()
+    prepared = settle(session, prepared, again=rebuild)
+    plan = prepared.plan
     known = look_up(session, prepared, present, rebuild=rebuild, tag_cache=tag_cache)
     for one in deliveries:
-        one.tell_of_limits(known)
+        one.tell_of_limits(plan, known)
     if create_repository:
         for one in deliveries:
             one.create_repository()
     session.notes.check()
-    if rebuild:
-        run_again(session, prepared.plan)
     done: list[str] = []
     try:
         brought: list[Brought] = []
         for one in deliveries:
-            brought.append(one.bring(known))
+            brought.append(one.bring(plan, known))
             known = brought[-1].known
         session.notes.check()
         for one, image in zip(deliveries, brought, strict=True):

@@ -1,6 +1,6 @@
 """`cogpack verify` rebuilds an image from its lock and compares it with what the registry has."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import zip_longest
 
 import msgspec
@@ -15,7 +15,7 @@ from cogpack.lockfile import FILE
 from cogpack.oci import INDEX_TYPES, Descriptor, Image, LayerInfo, Manifest, decode
 from cogpack.opening import parse_reference
 from cogpack.planning.plan import Plan
-from cogpack.planning.prepare import open_project, prepare, run_again
+from cogpack.planning.prepare import open_project, prepare, settle
 from cogpack.planning.transfer import Resources, transfer
 from cogpack.reference import Reference
 from cogpack.session import Session
@@ -38,11 +38,11 @@ class _HashOnly:
     parallel = True
     form = Form.STORED
 
-    def __init__(self, trusted: Layer | None) -> None:
+    def __init__(self, trusted: Collection[Layer]) -> None:
         self._trusted = trusted
 
     def add_layer(self, layer: Outgoing, on_bytes: Callable[[int], None]) -> LayerInfo:
-        if layer.recipe is self._trusted and layer.known is not None:
+        if layer.recipe in self._trusted and layer.known is not None:
             return layer.known
 
         def consume(body: Body) -> None:
@@ -72,25 +72,24 @@ def verify(session: Session, target: str, *, run_steps: bool = False) -> Verifie
     if found.media_type in INDEX_TYPES:
         raise InputError(f"{reference} is an index", next_step="name one platform's image by digest")
     remote = decode(found.data, Manifest, where=str(reference))
-    if run_steps:
-        run_again(session, prepared.plan)
-    steps = None if run_steps else prepared.plan.steps
+    prepared = settle(session, prepared, again=run_steps)
+    trusted = () if run_steps else prepared.plan.ran
     known = NOTHING
-    if steps is not None:
+    if trusted:
         pinned = {result.key: result.info for result in prepared.lock.results.layers}
-        known = Known.weighed([steps], [Claims(FILE, pinned)])
-        if known.of(steps) is None:
+        known = Known.weighed(trusted, [Claims(FILE, pinned)])
+        if unknown := [layer.name for layer in trusted if known.of(layer) is None]:
             raise InputError(
-                f"{FILE} has no result of the layer {steps.name}", next_step="run its commands, with --run-steps"
+                f"{FILE} has no result of the layer {unknown[0]}", next_step="run its commands, with --run-steps"
             )
-    done = transfer(prepared.plan, known, _HashOnly(steps), Resources.of(session), tags=(), outcome="built")
+    done = transfer(prepared.plan, known, _HashOnly(trusted), Resources.of(session), tags=(), outcome="built")
     if done.image.descriptor.digest != found.digest:
         raise _difference(reference, images, prepared.plan, remote, done.image)
     return Verified(
         reference=f"{reference.name}@{found.digest}",
         digest=found.digest,
         layers=len(done.layers),
-        not_replayed=(steps.name,) if steps is not None else (),
+        not_replayed=tuple(layer.name for layer in trusted),
     )
 
 

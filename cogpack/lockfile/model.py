@@ -7,7 +7,7 @@ contradicts it.
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -30,6 +30,10 @@ _LayerSize = Annotated[int, msgspec.Meta(ge=1, le=2**50)]
 _Ratio = Annotated[int, msgspec.Meta(ge=0, le=1000)]
 _Time = Annotated[int, msgspec.Meta(ge=0, le=253402300799)]
 """Seconds since 1970, up to the last with a year of four digits."""
+
+StepsLayerKind: TypeAlias = Literal["weights", "files", "distribution", "rest"]
+"""`weights`, and other `files` as large: they hide nothing, and lie among the weights; `distribution`: one, as pip
+installs it."""
 
 
 class LockedWheel(LockTable, frozen=True, kw_only=True, omit_defaults=True):
@@ -63,14 +67,33 @@ class LockedClash(LockTable, frozen=True, kw_only=True):
     paths: Annotated[tuple[LockedPath, ...], msgspec.Meta(min_length=1)]
 
 
-class LockedSteps(LockTable, frozen=True, kw_only=True):
+class LockedStepsLayer(LockTable, frozen=True, kw_only=True, omit_defaults=True):
+    """A layer of what steps changed. `ratio`: thousandths that zstd leaves of its files, where these are weights."""
+
+    name: str
+    kind: StepsLayerKind = "rest"
+    diff_id: LockedDiffID
+    ratio: _Ratio | None = None
+
+
+class LockedDistribution(LockTable, frozen=True, kw_only=True, omit_defaults=True):
+    """A distribution that steps installed in the environment, or removed from it: then it has no `version`."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9]+(?:-[a-z0-9]+)*\Z")]
+    version: Annotated[str, msgspec.Meta(pattern=r"\A[^\s\0]{1,200}\Z")] | None = None
+
+
+class LockedSteps(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     """What the commands of `build.run` changed. A decision, and no result: they need not do the same again.
 
-    `key`: of the commands and all that they see, however layers are stored (`planning.steps`); `diff_id`: of the layer.
+    `key`: of the commands and all that they see, however layers are stored (`planning.steps`); `layers`: bottom first;
+    `untouched`: places of weights that they left alone, and directories, which end with a slash, with all below them.
     """
 
     key: LockedDigest
-    diff_id: LockedDiffID
+    layers: Annotated[tuple[LockedStepsLayer, ...], msgspec.Meta(min_length=1)]
+    untouched: tuple[Annotated[str, msgspec.Meta(pattern=r"\A[^/\0]+(?:/[^/\0]+)*/?\Z")], ...] = ()
+    distributions: tuple[LockedDistribution, ...] = ()
 
 
 class LockedSandboxed(LockTable, frozen=True, kw_only=True):

@@ -45,10 +45,9 @@ class Delivery:
     `present`: what each of the target's tags names now, by its name.
     """
 
-    def __init__(self, session: Session, plan: Plan, target: PushTarget) -> None:
+    def __init__(self, session: Session, target: PushTarget) -> None:
         self.target = target
         self._session = session
-        self._plan = plan
         self._images = session.images(target.repository, push=True)
         self._sink = RegistrySink(self._images, session.blob_origins, session.copies(target.repository))
         self.present: dict[str, PresentImage] = {}
@@ -56,10 +55,10 @@ class Delivery:
             with asking(session.progress, name):
                 self.present[name] = present_image(self._images, target.repository.with_tag(tag))
 
-    def tell_of_limits(self, known: Known) -> None:
+    def tell_of_limits(self, plan: Plan, known: Known) -> None:
         """Note which layers the registry will refuse: who waits for a push that can't work should know it before."""
         host = profile(self.target.repository.registry)
-        for layer in self._plan.layers:
+        for layer in plan.layers:
             size = known.size(layer)
             if host.largest is not None and size is not None and size > host.largest:
                 text = f"{layer.name} has {size} bytes; {host.name} takes {host.largest} in a layer ({host.source})"
@@ -70,12 +69,12 @@ class Delivery:
         if aws.create_repository(where.registry, where.repository):
             self._session.progress.note(Note(Code.REPOSITORY_MADE, f"made the repository {where.name}"))
 
-    def bring(self, known: Known) -> Brought:
+    def bring(self, plan: Plan, known: Known) -> Brought:
         """Send all of the image, by digest."""
-        image = known_image(self._plan, known)
+        image = known_image(plan, known)
         if image is not None and self._has(image.descriptor.digest):
-            return Brought(image=image, layers=reused(self._plan, known), known=known)
-        done = transfer(self._plan, known, self._sink, Resources.of(self._session), tags=())
+            return Brought(image=image, layers=reused(plan, known), known=known)
+        done = transfer(plan, known, self._sink, Resources.of(self._session), tags=())
         return Brought(
             image=done.image,
             layers=done.layers,

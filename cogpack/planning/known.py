@@ -8,9 +8,9 @@ from cogpack.digest import DiffID, Digest
 from cogpack.errors import InputError
 from cogpack.images.interface import Images
 from cogpack.layers.facts import Facts
-from cogpack.layers.known import READ, Claims, Known
+from cogpack.layers.known import READ, Claims, Known, KnownLayers
 from cogpack.layers.layer import Body, key_of
-from cogpack.lockfile import FILE, Lock, LockedSteps, Result, Results, read_lock
+from cogpack.lockfile import FILE, Result, Results, read_lock
 from cogpack.locking.current import write_lock
 from cogpack.notes import Code, Note
 from cogpack.oci import (
@@ -24,8 +24,7 @@ from cogpack.oci import (
     read_config,
 )
 from cogpack.planning.plan import PROJECT, Plan
-from cogpack.planning.prepare import Prepared
-from cogpack.planning.steps_layer import StepsLayer
+from cogpack.planning.prepare import Prepared, with_steps
 from cogpack.planning.transfer import read_unread
 from cogpack.planning.weights import locked_weights
 from cogpack.reference import Reference
@@ -66,16 +65,17 @@ def look_up(
 
 
 class _Heeded:
-    """Gives the facts, but of what `steps` changed only one that is what the lock records: an earlier run's own result
-    contradicts nobody who has another's lock now."""
+    """Gives what a source says, but of a layer of steps only what has the diff ID that is decided."""
 
-    def __init__(self, facts: Facts, steps: StepsLayer | None) -> None:
-        self._facts = facts
-        self._steps = steps
+    def __init__(self, layers: KnownLayers, plan: Plan) -> None:
+        self._layers = layers
+        self._decided: dict[str, DiffID] = (
+            {layer.key: layer.diff_id for layer in plan.steps.layers} if plan.steps else {}
+        )
 
     def get(self, key: str, /) -> LayerInfo | None:
-        info = self._facts.get(key)
-        return info if info is None or self._steps is None or self._steps.may_be(key, info) else None
+        info = self._layers.get(key)
+        return info if info is None or self._decided.get(key, info.diff_id) == info.diff_id else None
 
 
 def known_layers(
@@ -96,11 +96,11 @@ def known_layers(
     commands changed, which nobody could bear out without running them.
     """
     pinned = {result.key: result.info for result in results.layers}
-    unasked = {layer.key for layer in plan.own if not layer.remembered or layer is plan.steps}
+    unasked = {layer.key for layer in plan.own if not layer.remembered or layer in plan.ran}
     claims = [
         Claims(READ, read),
-        Claims("cogpack.lock", pinned),
-        Claims("the cache", _Heeded(facts, plan.steps)),
+        Claims("cogpack.lock", _Heeded(pinned, plan)),
+        Claims("the cache", _Heeded(facts, plan)),
     ]
     if tag_cache:
         claims += [
@@ -150,19 +150,13 @@ def record_results(session: Session, prepared: Prepared, known: Known) -> None:
             made = {result.key: result for result in lock.results.layers if result.name != PROJECT} | made
         layers = tuple(sorted(made.values(), key=lambda result: (result.name, result.key)))
         new = msgspec.structs.replace(lock, results=Results(layers, weights))
-        if plan.steps is not None and (found := known.of(plan.steps)) and found.trusted:
-            steps = LockedSteps(key=plan.steps.steps.key, diff_id=found.info.diff_id)
-            new = _with_steps(new, prepared.project.config.pack.platform, steps)
+        if plan.steps is not None and plan.steps.known is not None:
+            new = with_steps(new, prepared.project.config.pack.platform, plan.steps.known)
         if new != lock:
             write_lock(prepared.project, new)
     except InputError as error:
         text = f"{error.message}; a machine with nothing but the lock has to build what is known here"
         session.progress.note(Note(Code.RESULTS_UNWRITTEN, text))
-
-
-def _with_steps(lock: Lock, platform: str, steps: LockedSteps) -> Lock:
-    decided = msgspec.structs.replace(lock.platforms[platform], steps=steps)
-    return msgspec.structs.replace(lock, platforms={**lock.platforms, platform: decided})
 
 
 class PresentImage(msgspec.Struct, frozen=True):

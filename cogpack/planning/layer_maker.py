@@ -40,5 +40,9 @@ class LayerMaker(msgspec.Struct, frozen=True, kw_only=True):
         if layer.generated:
             return self.compress(layer.source)
         ratio = layer.ratio if probed else None
-        codec: Codec = Zstd() if ratio is not None and ratio <= WORTH else Uncompressed()
+        codec = self.weight_codec(ratio)
         return BuiltLayer(layer.source, codec, inherited=self.inherited, remote=layer.remote, ratio=ratio)
+
+    @staticmethod
+    def weight_codec(ratio: int | None) -> Codec:
+        return Zstd() if ratio is not None and ratio <= WORTH else Uncompressed()

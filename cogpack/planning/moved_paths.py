@@ -30,13 +30,15 @@ class MovedPath(msgspec.Struct, frozen=True):
         return f"/{self.path}: {self.how}: {self.cause}; {self.advice}"
 
 
-class _Seen(msgspec.Struct, frozen=True):
+class Seen(msgspec.Struct, frozen=True):
+    """Is what a result has at a path. `text`: its bytes, where they are few."""
+
     member: Member
     digest: Digest
     text: bytes | None
 
 
-Listing: TypeAlias = Mapping[str, _Seen]
+Listing: TypeAlias = Mapping[str, Seen]
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -96,7 +98,7 @@ _SOMETIMES = "made in one run only, or under another name", "pin what it is fetc
 
 def listing(tar: Iterable[bytes], where: str) -> Listing:
     """Read a layer's tar; `where` is what errors call it."""
-    found: dict[str, _Seen] = {}
+    found: dict[str, Seen] = {}
     left = 1024 * _READ
     reader = Untar(tar, where=where)
     for member in reader:
@@ -107,7 +109,7 @@ def listing(tar: Iterable[bytes], where: str) -> Listing:
             if room:
                 kept += block
         left -= len(kept)
-        found[member.path] = _Seen(member, hasher.digest, bytes(kept) if room else None)
+        found[member.path] = Seen(member, hasher.digest, bytes(kept) if room else None)
     return found
 
 
@@ -127,7 +129,7 @@ def _moved(first: Listing, second: Listing) -> Iterator[MovedPath]:
             yield MovedPath(path, how, *_why(path, _told_by(one, other) if how == "content" else _FETCHED))
 
 
-def _how(one: _Seen, other: _Seen) -> How | None:
+def _how(one: Seen, other: Seen) -> How | None:
     before, after = one.member, other.member
     if before.kind != after.kind:
         return "type"
@@ -144,7 +146,7 @@ def _why(path: str, otherwise: tuple[str, str]) -> tuple[str, str]:
     return next(((known.cause, known.advice) for known in CAUSES if known.pattern.search(path)), otherwise)
 
 
-def _told_by(one: _Seen, other: _Seen) -> tuple[str, str]:
+def _told_by(one: Seen, other: Seen) -> tuple[str, str]:
     """Tell a cause by the bytes of both: they are equal but for dates, or for what is made at random."""
     if one.text is not None and other.text is not None:
         for pattern, why in ((_DATE, _DATED), (_RANDOM, _RANDOMLY)):

@@ -1,10 +1,12 @@
 """From what was decided and what lies in the project to ordered layers: pure policy.
 
 The order follows how many images share a layer, then how seldom it changes: classic Docker downloads everything above
-the first changed layer again. Base, venv, large wheels, weights, other wheels, steps, project.
+the first changed layer again. Base, venv, large wheels, weights, other wheels, steps, project; large files that steps
+leave lie with the weights.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -13,7 +15,7 @@ from cogpack.config import Config
 from cogpack.errors import InputError
 from cogpack.formats import ImageRules
 from cogpack.images.assemble import LAYER_LIMIT, BaseImage, Marks, Run
-from cogpack.layers.built import BuiltLayer
+from cogpack.layers.built import BuiltLayer, layer_key
 from cogpack.layers.compression import Codec
 from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.files import FilesSource, Placed, generated
@@ -21,18 +23,20 @@ from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import Layer, key_of
 from cogpack.layers.weights import WEIGHTS, Probe, arrange
 from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
-from cogpack.lockfile import Decisions, LockedWheel
+from cogpack.lockfile import Decisions, LockedSteps, LockedWheel, StepsLayerKind
 from cogpack.locking.lines import Lines, read_lines
 from cogpack.locking.weights import probing
 from cogpack.oci import Platform
 from cogpack.planning.base_layers import BaseSupply, plan_base
 from cogpack.planning.layer_maker import LayerMaker
 from cogpack.planning.line_layers import LineLayers
+from cogpack.planning.step_changes import Coding, StepChanges
 from cogpack.planning.steps import Seen, Steps, make_steps
-from cogpack.planning.steps_layer import StepsLayer
+from cogpack.planning.steps_layer import OpenLayer, StepsLayer
 from cogpack.planning.weights import Gathered, check_places
 from cogpack.project import ProjectFile
 from cogpack.runtime import contract
+from cogpack.runtime.contract import project_path
 from cogpack.runtime.schema import Described
 
 PROJECT = "project"
@@ -44,7 +48,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     `inputs`: the wheels or packages that a layer has all of, by its key; `weights`: what each weight file
     became, by its path; `lines`: what is known of `build.run`; `seen`: what commands see, base, environment and known
-    files; `steps`: the layer of those that are run, if there are any.
+    files; `steps`: what those change that are run, if there are any; `ran`: the layers of that, or what stands for them
+    where nobody knows yet.
     """
 
     layers: tuple[Layer, ...]
@@ -53,7 +58,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     weights: Mapping[str, tuple[Placed, ...]] = {}
     lines: Lines = Lines()
     seen: tuple[Seen, ...] = ()
-    steps: StepsLayer | None = None
+    steps: StepChanges | None = None
+    ran: tuple[StepsLayer | OpenLayer, ...] = ()
     base: BaseImage | None
     run: Run
     platform: Platform
@@ -76,8 +82,17 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     def fetched(self, layer: Layer) -> int | None:
         """Sum up the bytes of the wheels or packages that it is made of; None where there are none."""
-        inputs = self.inputs_of(layer) if layer is not self.steps else ()
+        inputs = self.inputs_of(layer) if layer not in self.ran else ()
         return sum(one.size for one in inputs) if inputs else None
+
+    @property
+    def taken(self) -> Mapping[str, str]:
+        """Tell the places that no step may touch, and the weights that lie there."""
+        return {
+            path: project_path(weight)
+            for weight, parts in self.weights.items()
+            for path in (weight, *(placed.path for placed in parts))
+        }
 
 
 def weights_plan(plan: Plan) -> Plan:
@@ -109,7 +124,7 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
 
     base: BaseSupply
     wheel: Callable[[LockedWheel], Input]
-    steps: Callable[[Steps, Codec, Mapping[str, str]], StepsLayer]
+    steps: Callable[[Steps, Coding], StepChanges]
     file: Callable[[ProjectFile], Fingerprinted]
     part: Callable[[LocalFile | Slices], Fingerprinted]
     probe: Probe
@@ -136,18 +151,26 @@ def make_plan(
     lines = read_lines(config, decisions.base, decisions.sandboxed)
     known = LineLayers()
     seen = (*below, *known.large, *above, *known.small)
-    steps = make_steps(config, lines, seen)
-    max_layers = LAYER_LIMIT - len(seen) - (2 if steps else 1)
+    steps = _changes(make_steps(config, lines, seen), config, maker, suppliers)
+    ran = _ran(steps, maker) if steps else ()
+    max_layers = LAYER_LIMIT - len(seen) - len(ran) - 1
     weights, parts = _weights(config, gathered, maker, suppliers, max_layers=max_layers)
     check_places(files, gathered, parts)
-    ran = _ran(steps, maker, parts, suppliers) if steps else None
-    layers = (*below, *weights, *known.large, *above, *known.small, *((ran,) if ran else ()), project)
+    among = [layer for layer in ran if layer.among_weights]
+    changed = [layer for layer in ran if not layer.among_weights]
+    layers = (*below, *weights, *known.large, *among, *above, *known.small, *changed, project)
     if len(layers) > LAYER_LIMIT:
         raise InputError(
             f"the image would have {len(layers)} layers; {LAYER_LIMIT} is the most that runs everywhere",
             next_step="choose a base with fewer layers",
         )
-    run = _run(config, decisions, described, joins=any(found.weight.rule == "opaque" for found in gathered.weights))
+    run = _run(
+        config,
+        decisions,
+        described,
+        freeze=_freeze(decisions.wheels, steps.known if steps else None),
+        joins=any(found.weight.rule == "opaque" for found in gathered.weights),
+    )
     schema = described.document
     inputs = {**base.inputs, **python.inputs, **known.inputs}
     return Plan(
@@ -155,10 +178,11 @@ def make_plan(
         base_layers=base.taken,
         base=base.image,
         run=run,
-        inputs=inputs | ({ran.key: tuple(one for found in inputs.values() for one in found)} if ran else {}),
+        inputs=inputs | dict.fromkeys((layer.key for layer in ran), tuple(chain.from_iterable(inputs.values()))),
         lines=lines,
         seen=seen,
-        steps=ran,
+        steps=steps,
+        ran=ran,
         weights=parts,
         platform=Platform.parse(config.pack.platform),
         annotations={contract.SCHEMA_LABEL: schema.decode()} if len(schema) <= contract.ANNOTATION_LIMIT else {},
@@ -219,13 +243,21 @@ def _weights(
     return [maker.weight(layer, probed=probed) for layer in arrangement.layers], arrangement.parts
 
 
-def _ran(steps: Steps, maker: LayerMaker, weights: Mapping[str, Sequence[Placed]], suppliers: Suppliers) -> StepsLayer:
-    taken = {placed.path: name for name, parts in weights.items() for placed in parts}
-    return suppliers.steps(steps, maker.compressed, taken)
+def _changes(steps: Steps | None, config: Config, maker: LayerMaker, suppliers: Suppliers) -> StepChanges | None:
+    probed = probing(config)
+
+    def coding(kind: StepsLayerKind, ratio: int | None) -> Codec:
+        return maker.weight_codec(ratio if probed else None) if kind == "weights" else maker.compressed
+
+    return suppliers.steps(steps, coding) if steps else None
 
 
-def _run(config: Config, decisions: Decisions, described: Described, *, joins: bool) -> Run:
-    """Say how the container starts; `joins`: it puts files together before."""
+def _ran(steps: StepChanges, maker: LayerMaker) -> tuple[StepsLayer | OpenLayer, ...]:
+    return steps.layers or (OpenLayer(steps.steps.name, layer_key(steps.steps.key, maker.compressed)),)
+
+
+def _run(config: Config, decisions: Decisions, described: Described, *, freeze: str, joins: bool) -> Run:
+    """Say how the container starts; `freeze`: what it has installed; `joins`: it puts files together before."""
     if len(described.document) > contract.LABEL_LIMIT:
         raise InputError(
             f"the OpenAPI schema has {len(described.document)} bytes; {contract.LABEL_LIMIT} fit in an image",
@@ -243,13 +275,17 @@ def _run(config: Config, decisions: Decisions, described: Described, *, joins: b
             concurrency=described.concurrency,
             schema=described.document,
             sdk_version=decisions.sdk_version,
-            pip_freeze=_freeze(decisions.wheels),
+            pip_freeze=freeze,
         ),
     )
 
 
-def _freeze(wheels: Sequence[LockedWheel]) -> str:
-    return "\n".join(sorted(f"{wheel.name}=={wheel.version}" for wheel in wheels))
+def _freeze(wheels: Sequence[LockedWheel], steps: LockedSteps | None) -> str:
+    """List what the environment has, as steps leave it."""
+    found: dict[str, str | None] = {wheel.name: wheel.version for wheel in wheels}
+    if steps is not None:
+        found |= {one.name: one.version for one in steps.distributions}
+    return "\n".join(sorted(f"{name}=={version}" for name, version in found.items() if version is not None))
 
 
 def _placed(file: ProjectFile, suppliers: Suppliers) -> Placed:

@@ -9,13 +9,13 @@ from blake3 import blake3
 
 from cogpack.disk import check_writable
 from cogpack.layers.fingerprints import Fingerprints
-from cogpack.lockfile import Lock
+from cogpack.lockfile import Lock, LockedSteps
 from cogpack.locking.current import current_lock, is_pinned
 from cogpack.locking.requirements import python_minor
 from cogpack.locking.unsupported import refuse_unsupported
 from cogpack.planning.labels import check_marks, read_marks
 from cogpack.planning.plan import Plan, make_plan
-from cogpack.planning.steps_layer import check_secrets, check_steps
+from cogpack.planning.step_changes import StepChanges, check_secrets, check_steps
 from cogpack.planning.supply import suppliers
 from cogpack.planning.weights import Gathered, gather, weight_notes
 from cogpack.project import Project, find_project
@@ -119,12 +119,39 @@ def prepare(session: Session, project: Project, *, writes: bool, locked: bool = 
     )
 
 
-def run_again(session: Session, plan: Plan) -> None:
-    """Run the commands of `build.run`, if there are any, although what they change is known, and hold them to it."""
-    if plan.steps is not None:
-        check_secrets(plan.steps)
-        session.supply.wait(plan.inputs_of(plan.steps))
-        plan.steps.run()
+def settle(session: Session, prepared: Prepared, *, again: bool = False) -> Prepared:
+    """Have it known what the commands of `build.run` change, and that no weight lies there: then the plan has all its
+    layers. They are run where nobody says it; `again`: although it is known, and held to that."""
+    steps = prepared.plan.steps
+    if steps is None:
+        return prepared
+    if again or steps.known is None:
+        return with_changes(session, prepared, run_steps(session, prepared.plan, steps))
+    return with_changes(session, prepared, steps.proven(prepared.plan.taken))
+
+
+def run_steps(session: Session, plan: Plan, steps: StepChanges, *, held: bool = True) -> LockedSteps:
+    """Run the commands of `build.run`, over all that they see; `held`: to what is known of what they change."""
+    check_secrets(steps)
+    session.supply.wait(plan.inputs_of(plan.ran[-1]))
+    return steps.run(plan.taken, held=held)
+
+
+def with_changes(session: Session, prepared: Prepared, changes: LockedSteps) -> Prepared:
+    """Plan the image anew, now that it is known what steps change."""
+    steps = prepared.plan.steps
+    if steps is not None and steps.known == changes:
+        return prepared
+    lock = with_steps(prepared.lock, prepared.project.config.pack.platform, changes)
+    described = describe_locked(prepared.project, lock)
+    plan, gathered = plan_image(session, prepared.project, lock, described, prepared.fingerprints)
+    plan = msgspec.structs.replace(plan, marks=prepared.plan.marks)
+    return msgspec.structs.replace(prepared, plan=plan, gathered=gathered)
+
+
+def with_steps(lock: Lock, platform: str, steps: LockedSteps) -> Lock:
+    decided = msgspec.structs.replace(lock.platforms[platform], steps=steps)
+    return msgspec.structs.replace(lock, platforms={**lock.platforms, platform: decided})
 
 
 def open_fingerprints(session: Session, project: Project) -> Fingerprints:

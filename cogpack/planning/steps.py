@@ -16,12 +16,13 @@ from cogpack.layers.facts import Facts
 from cogpack.locking.lines import Lines
 from cogpack.oci import encode
 from cogpack.progress import Cancellation, Progress
+from cogpack.seal import Seal
 from cogpack.text import count_text
 
 if TYPE_CHECKING:
     from cogpack.sandbox.proot import Proot
 
-_VERSION = 1
+_VERSION = 2
 """Part of each key: raised when the same commands would be run otherwise."""
 
 Seen: TypeAlias = BuiltLayer | BaseLayer
@@ -86,8 +87,8 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
     """Has what running steps takes.
 
     `kept`: where blobs are kept; `scratch`: where trees are laid; `used`: is told of what is looked for there.
-    `network`: whether steps have one; `secrets`: what they are, by id; `places`: where each step is written; `home`:
-    None where none is named.
+    `seal`: tells what this user wrote there. `network`: whether steps have one; `secrets`: what they are, by id;
+    `places`: where each step is written; `home`: None where none is named.
 
     Of this machine's network, which names no layer: `proxies`, variables; `mirrors` of Debian's addresses;
     `authorities`, the file of them that its programs use, since whoever reads along there is one.
@@ -107,6 +108,7 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
     authorities: Path | None
     proot: "Callable[[Path, Path], Proot]"
     facts: Facts
+    seal: Seal
     progress: Progress
     cancellation: Cancellation
     jobs: int

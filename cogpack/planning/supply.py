@@ -23,8 +23,8 @@ from cogpack.locking.requirements import indexes_of
 from cogpack.oci import Descriptor, Platform
 from cogpack.planning.base_layers import BaseSupply
 from cogpack.planning.plan import Suppliers
+from cogpack.planning.step_changes import Recorded, StepChanges
 from cogpack.planning.steps import Home, Runner, step_places
-from cogpack.planning.steps_layer import Recorded, StepsLayer
 from cogpack.planning.targets import is_bare, push_reference
 from cogpack.project import Project, ProjectFile
 from cogpack.reference import Reference
@@ -69,6 +69,7 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
         authorities=bundle(session.environment),
         proot=partial(_proot, session, project.config),
         facts=session.facts,
+        seal=session.seal,
         progress=session.progress,
         cancellation=session.cancellation,
         jobs=session.settings.jobs,
@@ -83,8 +84,8 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
             cancellation=session.cancellation,
         ),
         wheel=wheels.input,
-        steps=lambda steps, codec, taken: StepsLayer(
-            steps, codec, Recorded(decisions.steps, lock.results), taken, runner
+        steps=lambda steps, coding: StepChanges(
+            steps, coding, Recorded(decisions.steps, lock.results), session.formats[lock.format], runner
         ),
         file=local,
         part=fingerprints.when_read,

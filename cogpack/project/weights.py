@@ -55,11 +55,11 @@ class WeightRules:
         if file.kind != "file" or self._exclude.matches(file.path):
             return False
         large = file.size >= LARGE and _suffix(file.path) not in _SOURCE_SUFFIXES
-        return large or self._include.matches(file.path) or (_is_named(file.path) and file.size >= self._min_size)
+        return large or self._include.matches(file.path) or (is_named(file.path) and file.size >= self._min_size)
 
     def find_pointer(self, root: str, file: ProjectFile) -> ProjectFile:
         """Give `file`, with the git-lfs pointer that stands where a weight should be, if one does."""
-        named = _is_named(file.path) or self._include.matches(file.path)
+        named = is_named(file.path) or self._include.matches(file.path)
         if file.kind != "file" or file.size >= MAX_POINTER or not named or self._exclude.matches(file.path):
             return file
         try:
@@ -100,6 +100,6 @@ def _suffix(path: str) -> str:
     return name.rpartition(".")[2].lower() if "." in name else ""
 
 
-def _is_named(path: str) -> bool:
+def is_named(path: str) -> bool:
     """Tell whether the name says that it is a weight, whatever the size."""
     return _suffix(path) in _SUFFIXES or bool(_SHARD.search(path))

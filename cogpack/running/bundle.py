@@ -16,7 +16,7 @@ from cogpack.layers.files import FilesSource
 from cogpack.layers.layer import Form
 from cogpack.oci import Descriptor, Execution
 from cogpack.opening import open_image
-from cogpack.planning.prepare import Prepared, open_project, prepare
+from cogpack.planning.prepare import Prepared, open_project, prepare, settle
 from cogpack.project import Project
 from cogpack.runtime import contract
 from cogpack.sandbox.ahead import Archive
@@ -61,7 +61,7 @@ def open_bundle(session: Session, image: str | None) -> Bundle:
     """Make the bundle of `image`, or of the project of the settings."""
     if image is not None:
         return _image_bundle(open_image(session, image, _here()))
-    prepared = prepare(session, open_project(session), writes=True)
+    prepared = settle(session, prepare(session, open_project(session), writes=True))
     bundle = _project_bundle(prepared)
     prepared.fingerprints.save()
     return bundle
@@ -80,7 +80,7 @@ def _project_bundle(prepared: Prepared) -> Bundle:
         raise InputError(
             f"the image is for {plan.platform}, and this machine is {_here()}", next_step=f"add --platform {_here()}"
         )
-    found = [*plan.seen, *([plan.steps.blob()] if plan.steps else [])]
+    found = [*plan.seen, *(layer.blob() for layer in (plan.steps.layers if plan.steps else ()))]
     managed = tuple(_managed(prepared))
     weights = FilesSource("managed weights", [file for path in managed for file in plan.weights[path]])
     return Bundle(

@@ -44,27 +44,71 @@ _KINDS: Mapping[int, Kind] = {
 }
 
 
-class Captured(msgspec.Struct, frozen=True):
-    """Is what a layer holds. `whiteouts`: the paths it hides; `dropped`: what was left out."""
+class Captured(msgspec.Struct, frozen=True, kw_only=True):
+    """Is what one layer, or several, are to hold. `whiteouts`: the paths that are hidden; `dropped`: what was left out;
+    `laid`: what the layers below have."""
 
     entries: Complete
     whiteouts: tuple[str, ...]
     dropped: tuple[Dropped, ...]
+    laid: Mapping[str, Laid]
 
-    def source(self, name: str, key: str | None) -> "CapturedSource":
-        """Give it as the source of a layer. `key`: what names the commands and all that they saw, if it is known."""
-        return CapturedSource(name, self.entries, key)
+    def is_on_new_ground(self, path: str) -> bool:
+        """Tell whether nothing of the layers below is hidden by `path`: then its layer may lie below any of them."""
+        return path not in self.laid and all(
+            (above := self.laid.get(parent)) is None or above.kind == "directory" for parent in parents(path)
+        )
+
+    def parts(self, chosen: Sequence[Collection[str]]) -> list[Complete]:
+        """Divide it: a part for the files of each of `chosen`, by path, and last the rest. Each lies in one.
+
+        A hard link goes with its file. All directories above are in each part, since no layer may count on another; one
+        that is new is in those parts only that have something in it. Whiteouts are in the rest: they hide nothing that
+        is in a part, for what is there was not removed.
+        """
+        part_of = {path: number for number, paths in enumerate(chosen) for path in paths}
+        rest = len(chosen)
+        above: list[set[str]] = [set() for _ in range(rest + 1)]
+        members: list[list[Entry]] = [[] for _ in range(rest + 1)]
+        directories = [entry for entry in self.entries if isinstance(entry, Directory)]
+        for entry in self.entries:
+            if not isinstance(entry, Directory):
+                number = part_of.get(entry.target if isinstance(entry, HardLink) else entry.path, rest)
+                members[number].append(entry)
+                above[number].update(parents(entry.path))
+        elsewhere = set().union(*above[:rest])
+        for entry in directories:
+            if entry.path not in elsewhere or self._is_changed(entry):
+                above[rest].update((entry.path, *parents(entry.path)))
+        for number, paths in enumerate(above):
+            members[number] += [entry for entry in directories if entry.path in paths]
+        return [Complete(sorted(part, key=_member)) for part in members]
+
+    def _is_changed(self, directory: Directory) -> bool:
+        """Tell whether the layers below have it, and otherwise."""
+        laid = self.laid.get(directory.path)
+        return laid is not None and (laid.kind, laid.mode, laid.uid, laid.gid) != (
+            "directory",
+            directory.mode,
+            directory.uid,
+            directory.gid,
+        )
+
+
+def _member(entry: Entry) -> str:
+    return entry.member if isinstance(entry, Whiteout) else entry.path
 
 
 class CapturedSource:
     """Gives what was captured as a layer, as long as the tree stays as it is."""
 
-    def __init__(self, name: str, entries: Complete, key: str | None) -> None:
+    def __init__(self, name: str, entries: Complete, key: str | None = None) -> None:
         self.name = name
         self._entries = entries
         self._key = key
 
     def key(self) -> str | None:
+        """Name what made it, where that is known."""
         return self._key
 
     def entries(self) -> Iterable[Entry]:
@@ -108,7 +152,12 @@ class _Capture:
         entries = [*self._changed.values(), *map(Whiteout, whiteouts)]
         above = {parent for entry in entries for parent in parents(entry.path)}
         entries += [self._directory(path) for path in above if path not in self._changed]
-        return Captured(complete(entries, {}, any_bytes=True), whiteouts, tuple(self._dropped.values()))
+        return Captured(
+            entries=complete(entries, {}, any_bytes=True),
+            whiteouts=whiteouts,
+            dropped=tuple(self._dropped.values()),
+            laid=self._tree.laid,
+        )
 
     def _is_untouched(self, path: str, status: Status) -> bool:
         """Tell whether nothing happened to what was at `path` before: of a layer, or of whoever runs the commands."""

@@ -8,7 +8,7 @@ import pytest
 from support import plain
 from support.world import MANIFEST, World, noise, ok
 
-from cogpack.lockfile import LockedSteps, Results, encode_lock, read_lock
+from cogpack.lockfile import LockedSteps, LockedStepsLayer, Results, encode_lock, read_lock
 from cogpack.runtime.labelled_schema import Signature, followed, read_signature
 
 PREDICTOR = """\
@@ -101,7 +101,8 @@ def test_a_layer_of_commands_is_told_by_the_diff_id_that_the_lock_records(world:
     diff_id = config.json()["rootfs"]["diff_ids"][-1]
     lock = read_lock(project.root)
     assert lock is not None
-    steps = LockedSteps(key=found["layers"][-1]["digest"], diff_id=diff_id)
+    layers = (LockedStepsLayer(name="run: 1 step", diff_id=diff_id),)
+    steps = LockedSteps(key=found["layers"][-1]["digest"], layers=layers)
     platforms = {name: msgspec.structs.replace(one, steps=steps) for name, one in lock.platforms.items()}
     project.write("cogpack.lock", encode_lock(msgspec.structs.replace(lock, platforms=platforms, results=Results())))
     elsewhere = {"COGPACK_CACHE_DIR": str(world.directory / "another-cache")}

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from support.world import CLOSED, Project, World, install_docker, noise, ok, push_image, tar_files
+from support.wheels import make_wheel
+from support.world import CLOSED, Done, Project, World, install_docker, noise, ok, push_image, tar_files
 
 Stepping: TypeAlias = Callable[..., Project]
 
@@ -286,7 +287,7 @@ def test_a_command_that_fails_is_named_with_what_it_said(world: World, stepping:
     assert "a reason" in done.err.partition("error: ")[2]
     assert "cog.yaml:4: build.run[1]: " in done.err.partition("error: ")[2]
     assert not world.has("me/model", "v1")
-    assert not [path for path in (world.directory / "cache/steps").iterdir() if path.suffix != ".lock"]
+    assert not [path for path in (world.directory / "cache/steps").iterdir() if path.suffix not in (".lock", ".result")]
     assert not list((world.directory / "cache/trees").iterdir())
 
 
@@ -306,6 +307,60 @@ def test_a_program_that_is_not_there_is_told_as_such(stepping: Stepping) -> None
     done = stepping("nonesuch --version").cogpack("build", "-o", "../out")
     assert done.code == 2
     assert "build.system_packages" in done.err
+
+
+def layers_of(done: Done) -> dict[str, str]:
+    """The digests of the layers that a push tells of, by their names, bottom first."""
+    return {layer["name"]: layer["digest"] for layer in done.json["layers"]}
+
+
+WEIGHING = "mkdir -p /opt/m && [ -e /opt/m/w.pt ] || head -c 1500000 /dev/zero > /opt/m/w.pt"
+INSTALLING = (
+    "cd /opt/venv/lib/python/site-packages; mkdir big-2.dist-info big; head -c 5000000 /dev/zero > big/data; "
+    'echo "Name: Big" > big-2.dist-info/METADATA; echo "Version: 2" >> big-2.dist-info/METADATA; '
+    "echo big/data,, > big-2.dist-info/RECORD; rm -r thing-1.0.dist-info thing.py"
+)
+
+
+def test_what_commands_leave_is_layered_so_that_a_change_moves_no_more(world: World, stepping: Stepping) -> None:
+    make_wheel(world.wheels, "thing", files={"thing.py": b"1"})
+    project = stepping(WEIGHING, INSTALLING, MADE)
+    project.write("requirements.txt", "--no-index\nthing\n")
+    first = layers_of(ok(project.cogpack("push", project.target(), "--json")))
+    assert list(first)[2:] == [
+        *("weights: w.safetensors", "run: /opt/m/w.pt", "wheels: 4 small ones"),
+        *("run: big 2", "run: 3 steps", "project"),
+    ]
+    files = world.files("me/model", "v1")
+    assert (len(files["opt/m/w.pt"]), files["etc/made"]) == (1_500_000, b"made\n")
+    assert "opt/venv/lib/python/site-packages/.wh.thing.py" in files
+    labels = ok(project.cogpack("inspect", "--json", project.target())).json["labels"]
+    freeze = labels["run.cog.pip_freeze"].splitlines()
+    assert "big==2" in freeze
+    assert not [line for line in freeze if line.startswith("thing")]
+
+    project.write("cog.yaml", (project.root / "cog.yaml").read_text().replace("echo made", "echo other"))
+    pushed = ok(project.cogpack("push", project.target("v2"), "--json"))
+    second = layers_of(pushed)
+    assert [name for name in first if first[name] != second[name]] == ["run: 3 steps", "project"]
+    assert [layer["name"] for layer in pushed.json["layers"] if layer["sent"]] == ["run: 3 steps", "project"]
+    built = ok(project.cogpack("build", "--locked", "-o", "../out", "--cache-dir", "../other"))
+    assert built.digest == pushed.json["digest"]
+
+
+def test_a_weight_that_comes_later_is_refused_where_commands_wrote_though_none_runs(stepping: Stepping) -> None:
+    project = stepping("mkdir -p /src/m; echo x > /src/m/v.pt; rm -r /usr/sbin", MADE)
+    ok(project.cogpack("build", "-o", "../out"))
+    lock = (project.root / "cogpack.lock").read_text()
+    assert '"src/w.safetensors"' in lock  # and not all of src/
+    project.write("m/u.pt", WEIGHT)
+    ok(project.cogpack("build", "-o", "../out"))  # beside it
+    assert '"src/m/u.pt"' in (project.root / "cogpack.lock").read_text()
+    project.write("m/v.pt", WEIGHT)
+    done = project.cogpack("build", "-o", "../out", "--locked")
+    assert done.code == 2
+    assert "step 1 runs" not in done.err
+    assert "build.run wrote /src/m/v.pt, where the weight m/v.pt is to lie" in done.err
 
 
 @pytest.mark.slow
@@ -434,7 +489,7 @@ def test_plan_says_how_this_machine_would_run_what_is_yet_to_be_run(stepping: St
 
 
 def kept_blobs(cache: Path) -> list[Path]:
-    return [path for path in (cache / "steps").iterdir() if path.is_file() and path.suffix != ".lock"]
+    return [path for path in (cache / "steps").iterdir() if path.is_file() and path.suffix not in (".lock", ".result")]
 
 
 @pytest.mark.slow

@@ -189,8 +189,19 @@ def directory() -> Iterator[Path]:
         remove_tree(place)
 
 
+def chosen(captured: Captured) -> tuple[list[str], list[str]]:
+    """Every other file: what may lie below all layers, and what may not."""
+    names: dict[str, list[str]] = {}
+    for entry in captured.entries:
+        if isinstance(entry, File | HardLink):
+            names.setdefault(entry.path if isinstance(entry, File) else entry.target, []).append(entry.path)
+    half = list(names.items())[::2]
+    low = [path for path, others in half if all(map(captured.is_on_new_ground, others))]
+    return low, [path for path, _ in half if path not in low]
+
+
 def round_trip(place: Path, below: list[Complete], actions: list[Any], *, owned: bool) -> Captured:
-    ground = [Recipe(CapturedSource("below", entries, None)) for entries in below]
+    ground = [Recipe(CapturedSource("below", entries)) for entries in below]
     tree = lay(place / "one", ground, owned=owned)
     assert seen(tree) == recorded(tree)
     for path, one in tree.laid.items():
@@ -201,9 +212,13 @@ def round_trip(place: Path, below: list[Complete], actions: list[Any], *, owned:
         act(tree, action)
     wanted = seen(tree)
     captured = capture(tree, before)
-    again = lay(place / "two", [*ground, Recipe(captured.source("run", None))], owned=owned)
+    again = lay(place / "two", [*ground, Recipe(CapturedSource("run", captured.entries))], owned=owned)
     assert recorded(again) == wanted
     assert seen(again) == wanted
+    low, high, rest = (Recipe(CapturedSource("part", part)) for part in captured.parts(chosen(captured)))
+    divided = lay(place / "three", [low, *ground, high, rest], owned=owned)
+    assert recorded(divided) == wanted
+    assert seen(divided) == wanted
     assert captured.dropped == ()
     if not actions:
         assert captured.entries == []
