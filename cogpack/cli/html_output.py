@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _PORT = 5000
 """Of the server, in the calls of a page of an image that nobody has started."""
+_LONG = 600
+"""Characters of a label from which on it is shown when it is asked for."""
 _KINDS = frozenset({"debian", "base", "venv", "wheels", "weights", "run", "project"})
 """What layers' names begin with, and the style has a colour for."""
 
@@ -264,11 +266,11 @@ def _lines(lines: Sequence[str]) -> Html:
 
 
 def _pairs(pairs: dict[str, str]) -> Html:
-    return element(
-        "dl",
-        *(element("div", element("dt", name), element("dd", value)) for name, value in pairs.items()),
-        class_="pairs",
-    )
+    def shown(value: str) -> str:
+        return value if len(value) < _LONG else _folded(count_text(len(value.splitlines()), "line"), value)
+
+    rows = (element("div", element("dt", name), element("dd", shown(value))) for name, value in pairs.items())
+    return element("dl", *rows, class_="pairs")
 
 
 def _folded(title: str, text: str) -> Html:

@@ -5,9 +5,9 @@ import { events } from "./events.mjs";
 /** Times that a full server is asked again: it frees a slot a little after it has answered. */
 const AGAIN = 20;
 
-/** The server did not take it: `status`, and per input what is wrong with it. */
+/** The server did not take it; `faults`: what is wrong, by the names of inputs. */
 export class Refused extends Error {
-  constructor(message, faults = {}) {
+  constructor(message, faults = new Map()) {
     super(message);
     this.faults = faults;
   }
@@ -64,9 +64,9 @@ async function refusal(response) {
   } catch {
     return new Refused(`the server answers ${response.status}: ${text.slice(0, 1000)}`);
   }
-  const faults = {};
+  const faults = new Map();
   for (const { loc, msg } of Array.isArray(said.detail) ? said.detail : []) {
-    if (loc?.[1] === "input" && loc.length > 2) faults[loc[2]] = String(msg);
+    if (loc?.[1] === "input" && loc.length > 2) faults.set(String(loc[2]), String(msg));
   }
   const message = typeof said.detail === "string" ? said.detail : said.error;
   return new Refused(message ?? `the server answers ${response.status}: ${text.slice(0, 1000)}`, faults);

@@ -22,13 +22,13 @@ export function control(shape, id, given) {
     case "choice": return choice(id, shape.choices, given);
     case "file": return file(shape, id);
     case "list": return list(shape, id);
-    case "either": return either(shape, id);
+    case "either": return either(shape, id, given);
     default: return json(shape, id);
   }
 }
 
 function text(id) {
-  const target = el("textarea", { id, rows: 1, spellcheck: "false" });
+  const target = el("textarea", { id, rows: 2, spellcheck: "false" });
   return {
     element: target,
     target,
@@ -143,7 +143,7 @@ function dropped(element, take) {
   element.addEventListener("dragleave", over);
   const taken = (event, files) => {
     element.classList.remove("over");
-    if (!files.length) return;
+    if (!files.length || event.defaultPrevented) return;
     event.preventDefault();
     take(files);
     changed(element);
@@ -178,6 +178,8 @@ function list(shape, id) {
     changed(element);
   }, { class: "quiet", id });
   const element = el("div", { class: "list" }, rows, el("div", { class: "row" }, add, shape.item.kind === "file" && several()));
+
+  if (shape.item.kind === "file") dropped(element, (files) => [...files].forEach((one) => append(new Upload(one))));
 
   /** Files are chosen many at a time. */
   function several() {
@@ -217,25 +219,27 @@ function missing() {
 }
 
 /** Of several shapes, the one that is sent is chosen: "5" may be a number or text. */
-function either({ members }, id) {
+function either({ members }, id, given) {
   const controls = members.map((member, index) => control(member, index ? `${id}-${index}` : id, true));
-  const kind = el("select", { "aria-label": "kind", class: "kind" },
+  for (const { target } of controls) target.setAttribute("aria-labelledby", `${id}-label`);
+  const kind = el("select", { "aria-label": "kind", class: "kind" }, given ? null : el("option", { value: "" }, "not set"),
     members.map((member, index) => el("option", { value: index }, said(member))));
   const place = el("div", { class: "chosen" });
-  const show = () => place.replaceChildren(controls[Number(kind.value)].element);
+  const chosen = () => controls[kind.value];
+  const show = () => place.replaceChildren(chosen()?.element ?? "");
   kind.addEventListener("change", show);
   show();
   return {
     element: el("div", { class: "either" }, kind, place),
     get target() {
-      return controls[Number(kind.value)].target;
+      return chosen()?.target ?? kind;
     },
-    read: () => controls[Number(kind.value)].read(),
+    read: () => chosen()?.read(),
     write: (value) => {
-      const index = Math.max(0, members.findIndex((member) => fits(member, value)));
-      kind.value = String(index);
+      const index = members.findIndex((member) => fits(member, value));
+      kind.selectedIndex = index < 0 ? 0 : index + (given ? 0 : 1);
       show();
-      controls[index].write(value);
+      chosen()?.write(value);
     },
   };
 }
@@ -274,7 +278,7 @@ export class Field {
     this.element = el(
       "div", { class: "field", "data-name": input.name },
       el("div", { class: "head" },
-        el("label", { for: id }, input.name),
+        el("label", { for: id, id: `${id}-label` }, input.name),
         input.required && el("span", { class: "badge required" }, "required"),
         input.deprecated && el("span", { class: "badge" }, "deprecated"),
         el("span", { class: "shape" }, said(input.shape), input.default === undefined ? "" : ` · default ${short(input)}`)),
@@ -283,6 +287,7 @@ export class Field {
       this.error,
     );
     for (const shown of this.element.querySelectorAll("[data-for]")) shown.setAttribute("aria-label", `${input.name}, slider`);
+    this.element.addEventListener("change", () => this.describe());
     this.describe();
     this.reset();
   }
@@ -304,10 +309,15 @@ export class Field {
     this.describe();
   }
 
+  /** Give what the control has. Text that is taken away, where there is some by default, is empty text. */
+  value() {
+    return this.control.read() ?? (this.input.shape.kind === "text" ? this.input.default && "" : undefined);
+  }
+
   /** Give its value, undefined where none is to be sent. What is wrong is said, and thrown. */
   read() {
     try {
-      const value = this.control.read();
+      const value = this.value();
       if (value === undefined && this.input.required) throw new Wrong("this input is required");
       const found = value === undefined ? "" : fault(this.input.shape, value);
       if (found) throw new Wrong(found);
@@ -323,7 +333,7 @@ export class Field {
   draft() {
     const gap = this.input.required ? "…" : undefined;
     try {
-      return this.control.read() ?? gap;
+      return this.value() ?? gap;
     } catch {
       return gap;
     }

@@ -108,14 +108,22 @@ def _streams(text: str | None) -> bool:
 
 
 def _input(name: str, spec: dict[str, Any], signature: Signature) -> Input:
+    default = spec.get("default")
     return Input(
         name=name,
         shape=shape_of(spec),
         required=name in signature.required,
         description=_text(spec, "description") or "",
-        default=spec.get("default"),
+        default=default if _countable(default) else None,
         deprecated=spec.get("deprecated") is True,
     )
+
+
+def _countable(value: object) -> bool:
+    """Tell whether a browser can hold it as it is: its numbers have 53 bits. Else the model's own default stands."""
+    if isinstance(value, list | dict):
+        return all(map(_countable, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, int) or abs(value) < 2**53
 
 
 def _order(spec: dict[str, Any]) -> float:

@@ -9,23 +9,27 @@ export class Log {
   }
 
   reset() {
-    this.text = "";
-    this.line = "";
-    this.element.replaceChildren();
+    this.whole = document.createTextNode("");
+    this.line = document.createTextNode("");
+    this.element.replaceChildren(this.whole, this.line);
   }
 
   add(text) {
     const atEnd = this.element.scrollTop + this.element.clientHeight >= this.element.scrollHeight - 4;
-    const lines = (this.line + plain(text)).split("\n");
-    this.line = overwritten(lines.pop());
-    this.text += lines.map((line) => `${overwritten(line)}\n`).join("");
-    this.element.textContent = this.text + this.line;
+    const lines = (this.line.data + plain(text)).split("\n");
+    this.line.data = overwritten(lines.pop());
+    this.whole.appendData(lines.map((line) => `${overwritten(line)}\n`).join(""));
     if (atEnd) this.element.scrollTop = this.element.scrollHeight;
+  }
+
+  /** The last line that says something. */
+  get last() {
+    return `${this.whole.data.slice(-1000)}${this.line.data}`.trimEnd().split("\n").pop();
   }
 
   /** Tell how far it is, by the last percentage in the last line (tqdm writes such), null where it does not say. */
   get progress() {
-    const found = [...this.line.matchAll(/\b(\d{1,3})%/g)].pop();
+    const found = [...this.line.data.matchAll(/\b(\d{1,3})%/g)].pop();
     return found && Number(found[1]) <= 100 ? Number(found[1]) : null;
   }
 }

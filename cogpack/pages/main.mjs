@@ -22,45 +22,39 @@ class Inputs {
     this.shown = this.whole ? [this.whole] : this.fields;
   }
 
-  named(value) {
-    if (!this.whole) return value;
-    return typeof value.input === "object" ? value.input : {};
+  gathered(read) {
+    const found = this.shown.map((field) => [field.name, read(field)]).filter(([, value]) => value !== undefined);
+    if (!this.whole) return Object.fromEntries(found);
+    return typeof found[0]?.[1] === "object" ? found[0][1] : {};
   }
 
   /** Give all values; throws where one is wrong, after all are looked at. */
   read() {
-    const values = {};
     const wrong = [];
-    for (const field of this.shown) {
+    const values = this.gathered((field) => {
       try {
-        const value = field.read();
-        if (value !== undefined) values[field.name] = value;
+        return field.read();
       } catch {
         wrong.push(field);
+        return undefined;
       }
-    }
+    });
     if (wrong.length) {
       wrong[0].control.target.focus();
       throw new Wrong(`${wrong.length === 1 ? "One input is" : `${wrong.length} inputs are`} not right yet.`);
     }
-    const found = this.named(values);
-    const bytes = uploads(found).reduce((sum, upload) => sum + upload.file.size, 0);
+    const bytes = uploads(values).reduce((sum, upload) => sum + upload.file.size, 0);
     if (bytes > FILE_LIMIT) throw new Wrong("The files are more than the 72 MiB that a request can have; give addresses.");
-    return found;
+    return values;
   }
 
   draft() {
-    const values = {};
-    for (const field of this.shown) {
-      const value = field.draft();
-      if (value !== undefined) values[field.name] = value;
-    }
-    return this.named(values);
+    return this.gathered((field) => field.draft());
   }
 
   write(values) {
     for (const field of this.shown) {
-      field.control.write(this.whole ? values : values[field.name]);
+      field.control.write(this.whole ? values : Object.hasOwn(values, field.name) ? values[field.name] : undefined);
       field.say("");
     }
   }
@@ -73,7 +67,7 @@ class Inputs {
   }
 
   say(faults) {
-    for (const field of this.shown) field.say(faults[field.name] ?? "");
+    for (const field of this.shown) field.say(faults.get(field.name) ?? "");
   }
 }
 
@@ -119,7 +113,8 @@ class Result {
     this.error = el("pre", { class: "failure", role: "alert", hidden: true });
     this.place = el("div", {}, el("p", { class: "nothing" }, `Gives: ${gives()}`));
     this.log = new Log();
-    this.logs = el("details", { class: "logs", hidden: true }, el("summary", {}, "Logs"), this.log.element);
+    this.last = el("span", { class: "last mono" });
+    this.logs = el("details", { class: "logs", hidden: true }, el("summary", {}, "Logs ", this.last), this.log.element);
     this.metrics = el("p", { class: "metrics" });
     this.element = el("div", { class: "result" },
       el("div", { class: "row state" }, this.status, this.time), this.bar, this.error, this.place, this.logs, this.metrics);
@@ -151,6 +146,7 @@ class Result {
     if (!text) return;
     this.logs.hidden = false;
     this.log.add(text);
+    this.last.textContent = this.log.last;
     const progress = this.log.progress;
     if (progress !== null) {
       this.bar.max = 100;
@@ -211,10 +207,10 @@ function historyList(history, inputs, result) {
 
 /** Say what a run was asked, but for what is asked by default. */
 function summary(values) {
-  const usual = Object.fromEntries(model.inputs.map((input) => [input.name, JSON.stringify(input.default)]));
-  const shown = Object.entries(values).filter(([name, value]) => JSON.stringify(value) !== usual[name]);
+  const usual = new Map(model.inputs.map((input) => [input.name, JSON.stringify(input.default)]));
+  const shown = Object.entries(values).filter(([name, value]) => JSON.stringify(value) !== usual.get(name));
   const words = shown.map(([name, value]) => {
-    const text = value?.upload instanceof Blob ? value.upload.name : typeof value === "string" ? value : JSON.stringify(value);
+    const text = typeof value === "string" ? value : JSON.stringify(value, (_, one) => one?.upload?.name ?? one);
     return `${name}: ${text.length > 60 ? `${text.slice(0, 59)}…` : text}`;
   });
   return words.join(", ").slice(0, 300) || "as by default";
@@ -286,9 +282,11 @@ async function follow(call, input, run, result) {
       result.logged(data.data);
     } else if (name === "error") run.error = data.error ?? data.message ?? "the server tells of an error";
     else if (name === "completed") {
-      if (!run.logs) result.logged(data.logs);
+      const logs = data.logs ?? run.logs;
+      if (!logs.startsWith(run.logs)) result.log.reset();
+      result.logged(logs.startsWith(run.logs) ? logs.slice(run.logs.length) : logs);
       Object.assign(run, { error: undefined }, { status: data.status, error: data.error, output: data.output,
-        metrics: data.metrics, logs: data.logs ?? run.logs });
+        metrics: data.metrics, logs });
     }
   }
 }
@@ -298,7 +296,7 @@ function explain(error, call, run, inputs, notice) {
   if (error instanceof Refused) {
     run.refused = true;
     inputs.say(error.faults);
-    if (Object.keys(error.faults).length) notice.textContent = "The model's server refuses these inputs.";
+    if (error.faults.size) notice.textContent = "The model's server refuses these inputs.";
     else run.error = error.message;
   } else if (call.cancelled) {
     run.status = "canceled";

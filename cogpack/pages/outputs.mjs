@@ -23,16 +23,23 @@ function string(value, shape) {
 }
 
 function many(values, shape) {
+  if (values.every(isPlain)) return el("pre", { class: "value code" }, JSON.stringify(values));
   const made = new Collection(shape);
   for (const value of values) made.add(value);
   return made.element;
 }
 
+/** Numbers, and lists of them: an embedding has thousands. */
+function isPlain(value) {
+  return typeof value === "number" || (Array.isArray(value) && value.length > 0 && value.every(isPlain));
+}
+
 /** The server sorts names; the schema has them in the order of the code. */
 function object(value, properties) {
-  const names = new Set([...Object.keys(properties).filter((name) => name in value), ...Object.keys(value)]);
+  const names = new Set([...Object.keys(properties).filter((name) => Object.hasOwn(value, name)), ...Object.keys(value)]);
+  const shape = (name) => (Object.hasOwn(properties, name) ? properties[name] : { kind: "anything" });
   return el("dl", { class: "object" }, [...names].map((name) =>
-    el("div", {}, el("dt", {}, name), el("dd", {}, shown(value[name], properties[name] ?? { kind: "anything" })))));
+    el("div", {}, el("dt", {}, name), el("dd", {}, shown(value[name], shape(name))))));
 }
 
 function file(url) {
@@ -87,11 +94,12 @@ class Collection {
 /** Text that comes in pieces. */
 class Joined {
   constructor() {
-    this.element = el("pre", { class: "value text" });
+    this.text = document.createTextNode("");
+    this.element = el("pre", { class: "value text" }, this.text);
   }
 
   add(value) {
-    this.element.append(typeof value === "string" ? value : JSON.stringify(value));
+    this.text.appendData(typeof value === "string" ? value : JSON.stringify(value));
   }
 }
 
@@ -101,7 +109,7 @@ export class Output {
     this.form = form;
     this.pieces = null;
     this.count = 0;
-    this.element = el("div", { class: "output", "aria-live": "polite" });
+    this.element = el("div", { class: "output", "aria-live": "polite", "aria-busy": "true" });
   }
 
   piece(value) {
@@ -121,6 +129,7 @@ export class Output {
       this.element.replaceChildren(shown(text ?? value, shape));
     }
     this.element.append(this.tools(text ?? value));
+    this.element.setAttribute("aria-busy", "false");
   }
 
   tools(value) {

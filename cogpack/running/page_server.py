@@ -230,6 +230,7 @@ class _Relay:
         self._exchange = exchange
         self._lock = threading.Lock()
         self._begun = False
+        self._ended = False
         self._given = 0
         self._logged = 0
 
@@ -239,6 +240,8 @@ class _Relay:
 
     def progress(self, state: _State) -> None:
         with self._lock:
+            if self._ended:
+                return  # a webhook is on its way for itself, and may come late
             if not self._begun:
                 self.begin()
                 self._tell("start", {"status": "processing"})
@@ -252,6 +255,7 @@ class _Relay:
     def end(self, status: int, answer: bytes) -> None:
         """Give what the server answers at the end: a prediction, or why there is none."""
         with self._lock:
+            self._ended = True
             if status == HTTPStatus.OK:
                 if not self._begun:
                     self.begin()

@@ -1,5 +1,6 @@
 """examples/hello is run with the real `cog`, on the default base: from its directory and as an image, in each rung."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from integration.conftest import ROOT, Project
+from support import plain
 
 from cogpack.sandbox.probe import Rung, probe
 
@@ -66,3 +68,46 @@ def test_hello_says_hello_to_another_user(hello: Project, tmp_path: Path) -> Non
         cwd=project.root, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "hello world\n"), done.stderr
+
+
+def test_the_playground_follows_the_real_server_while_it_works(hello: Project, tmp_path: Path) -> None:
+    """By webhooks, since the model does not stream; `support/fake_coglet.py` stands for it elsewhere."""
+    if all(probe(tmp_path).refusal(rung, owners=False) for rung in (Rung.ROOT, Rung.USERNS)):
+        pytest.skip("this machine lets nobody make namespaces")
+    (hello.root / "predict.py").write_text("""
+import os, time
+from cog import BasePredictor, ConcatenateIterator
+class Predictor(BasePredictor):
+    def predict(self, text: str) -> ConcatenateIterator[str]:
+        print("asked")
+        yield text
+        while not os.path.exists("go"):
+            time.sleep(0.02)
+        yield "end"
+""")
+    command = [sys.executable, "-m", "cogpack", "serve", "-p", "0", "--playground"]
+    with subprocess.Popen(
+        command, cwd=hello.root, env=hello.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as serving:
+        try:
+            assert serving.stdout is not None
+            assert serving.stdout.readline().startswith("serving on ")
+            url = serving.stdout.readline().removeprefix("playground on ").strip()
+            webhook = {"webhook": f"{url}/live/one", "webhook_events_filter": ["start", "output", "logs"]}
+            told = []
+            with plain.client(timeout=60).stream(
+                "PUT",
+                f"{url}/predictions/one",
+                json={"input": {"text": "begin"}, **webhook},
+                headers={"Accept": "text/event-stream"},
+            ) as answer:
+                for line in answer.iter_lines():
+                    told.append(line)
+                    if line.startswith("data: ") and json.loads(line[6:]).get("chunk") == "begin":
+                        (hello.root / "go").touch()
+            assert "event: log" in told
+            assert told[-3] == "event: completed"
+            assert json.loads(told[-2].removeprefix("data: "))["output"] == ["begin", "end"]
+        finally:
+            serving.terminate()
+        assert serving.wait(60) == 0

@@ -114,3 +114,9 @@ def test_a_script_reads_of_a_shape_what_it_has_and_nothing_else() -> None:
     assert msgspec.json.decode(msgspec.json.encode(Number(integer=True, maximum=4))) == {
         "kind": "number", "integer": True, "maximum": 4,
     }  # fmt: skip
+
+
+def test_a_default_that_a_browser_can_not_hold_is_left_to_the_model() -> None:
+    specs = {"a": 2**53, "b": 2**53 - 1, "c": [1, -(2**60)], "d": {"x": 0.5}}
+    found = form({name: {"default": default} for name, default in specs.items()})
+    assert [one.default for one in found.inputs] == [None, 2**53 - 1, None, {"x": 0.5}]

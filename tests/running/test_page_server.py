@@ -6,11 +6,13 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from support.fake_coglet import FakeCoglet, Model
 
+from cogpack.running import page_server
 from cogpack.running.bundle import Bundle
 from cogpack.running.playground import Playground
 
@@ -193,3 +195,19 @@ def test_a_page_has_the_port_beside_the_models_or_any_if_that_is_taken() -> None
                 assert playground.url != f"http://127.0.0.1:{taken.getsockname()[1]}"
         with Playground(f"http://127.0.0.1:{port}", bundle(), None) as playground:
             assert playground.url
+
+
+def test_a_webhook_that_comes_late_is_not_told_after_the_end() -> None:
+    told: list[str] = []
+
+    class Exchange:
+        wfile = SimpleNamespace(write=lambda block: told.append(block.decode()))
+
+        def head(self, status: int, headers: Mapping[str, str]) -> None:
+            pass
+
+    relay = page_server._Relay(cast("page_server._Exchange", Exchange()))
+    relay.progress(page_server._State(output=["a"]))
+    relay.end(200, b'{"output":["a","b"]}')
+    relay.progress(page_server._State(output=["a", "b"]))
+    assert [block.split("\n")[0] for block in told] == ["event: start", "event: output", "event: completed"]
