@@ -1,14 +1,18 @@
 """One cache for all end-to-end tests, so that packages and wheels are downloaded once a run."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support.world import push_base
+
+from cogpack.registry.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,6 +25,16 @@ class Project:
 
     root: Path
     environment: dict[str, str] = field(default_factory=dict)
+    pack: Mapping[str, object] = field(default_factory=dict)
+    """What cog.yaml has under `cogpack`."""
+
+    def configure(self, text: str = "", **pack: object) -> None:
+        """Add `text` to cog.yaml, and `pack` to what is there under `cogpack`; forget the lock."""
+        config = self.root / "cog.yaml"
+        kept = [line for line in config.read_text().splitlines() if not line.startswith("cogpack: ")]
+        self.pack = {**self.pack, **pack}
+        config.write_text("\n".join([*kept, text, f"cogpack: {json.dumps(self.pack)}\n"]))
+        (self.root / "cogpack.lock").unlink(missing_ok=True)
 
     def cogpack(self, *arguments: str, ok: bool = True, **more: str) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
@@ -38,7 +52,7 @@ class Project:
     def fresh(self, target: Path, *, lock: bool) -> "Project":
         """The same project as a fresh checkout elsewhere would have it."""
         shutil.copytree(self.root, target, ignore=None if lock else shutil.ignore_patterns("cogpack.lock"))
-        return Project(target, dict(self.environment))
+        return Project(target, dict(self.environment), self.pack)
 
 
 @pytest.fixture(scope="session")
@@ -66,3 +80,22 @@ def locked_hello(tmp_path_factory: pytest.TempPathFactory, clean_environment: Ma
 @pytest.fixture
 def hello(locked_hello: Project, tmp_path: Path) -> Project:
     return locked_hello.fresh(tmp_path / "hello", lock=True)
+
+
+@pytest.fixture(scope="session")
+def locked_small(tmp_path_factory: pytest.TempPathFactory, clean_environment: Mapping[str, str]) -> Iterator[Project]:
+    """The same over a base of some bytes, which no container can start: the Debian packages of a layer that nobody has
+    yet take five seconds."""
+    directory = tmp_path_factory.mktemp("small")
+    with Server(directory / "registry") as server:
+        push_base(server.address)
+        root = shutil.copytree(ROOT / "examples" / "hello", directory / "hello")
+        project = Project(root, dict(clean_environment))
+        project.configure(base=f"{server.address}/base/python:v1")
+        project.cogpack("build", "-o", str(directory / "layout"))
+        yield project
+
+
+@pytest.fixture
+def small(locked_small: Project, tmp_path: Path) -> Project:
+    return locked_small.fresh(tmp_path / "hello", lock=True)

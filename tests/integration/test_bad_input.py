@@ -89,20 +89,20 @@ def test_a_lock_that_is_no_toml(hello: Project) -> None:
     refused(hello.cogpack("plan", ok=False), 2, "cogpack.lock")
 
 
-def test_a_registry_that_wants_other_credentials(hello: Project, tmp_path: Path) -> None:
+def test_a_registry_that_wants_other_credentials(small: Project, tmp_path: Path) -> None:
     with docker_registry(tmp_path / "registry", htpasswd=True) as address:
-        anonymous = hello.cogpack("push", f"{address}/a/b", ok=False, DOCKER_CONFIG=str(tmp_path))
+        anonymous = small.cogpack("push", f"{address}/a/b", ok=False, DOCKER_CONFIG=str(tmp_path))
         refused(anonymous, 4, address)
         (tmp_path / "config.json").write_text(
             f'{{"auths": {{"{address}": {{"username": "user", "password": "wrong {PASSWORD}"}}}}}}'
         )
-        wrong = hello.cogpack("push", f"{address}/a/b", ok=False, DOCKER_CONFIG=str(tmp_path))
+        wrong = small.cogpack("push", f"{address}/a/b", ok=False, DOCKER_CONFIG=str(tmp_path))
         refused(wrong, 4, address)
         assert PASSWORD not in wrong.stderr
         (tmp_path / "config.json").write_text(
             f'{{"auths": {{"{address}": {{"username": "user", "password": "{PASSWORD}"}}}}}}'
         )
-        hello.cogpack("push", f"{address}/a/b", DOCKER_CONFIG=str(tmp_path))
+        small.cogpack("push", f"{address}/a/b", DOCKER_CONFIG=str(tmp_path))
 
 
 def test_a_registry_that_is_not_there(hello: Project) -> None:

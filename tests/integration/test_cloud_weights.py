@@ -35,14 +35,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 def configure(project: Project, registry: str, uri: str, rule: str = "auto") -> None:
-    config = project.root / "cog.yaml"
     source = {"uri": uri, "include": ["*.safetensors", "*.json"]}
     weights = [{"name": "w", "target": "/src/weights", "source": source}]
-    pack = {"weights": {"layer_size": MiB, "split": rule}}
-    config.write_text(
-        f"{config.read_text()}model: {registry}/me/hello\nweights: {json.dumps(weights)}\ncogpack: {json.dumps(pack)}\n"
-    )
-    (project.root / "cogpack.lock").unlink()
+    text = f"model: {registry}/me/hello\nweights: {json.dumps(weights)}"
+    project.configure(text, weights={"layer_size": MiB, "split": rule})
 
 
 def machine(project: Project, tmp_path: Path, **environment: str) -> None:
@@ -58,68 +54,68 @@ def holds_weights(folder: Path) -> bool:
 
 @pytest.mark.parametrize("rule", ["auto", "opaque", "none"])
 def test_objects_of_s3_go_into_the_registry_over_broken_connections_and_onto_no_disk(
-    hello: Project, registry: str, store: Store, tmp_path: Path, rule: str
+    small: Project, registry: str, store: Store, tmp_path: Path, rule: str
 ) -> None:
     for name, data in FILES.items():
         store.put(name, data)
     target = f"{registry}/me/hello:v1"
     with cutting(store.endpoint.removeprefix("http://"), after=5 * MiB // 2) as front:
-        machine(hello, tmp_path, AWS_ENDPOINT_URL_S3=front.url, AWS_REGION=REGION, **store.keys)
-        configure(hello, registry, "s3://models/llama", rule)
-        locked = hello.cogpack("lock")
+        machine(small, tmp_path, AWS_ENDPOINT_URL_S3=front.url, AWS_REGION=REGION, **store.keys)
+        configure(small, registry, "s3://models/llama", rule)
+        locked = small.cogpack("lock")
         assert front.cut
-        pushed = hello.cogpack("push", target, "--locked", "--json")
-        lock = (hello.root / "cogpack.lock").read_text()
+        pushed = small.cogpack("push", target, "--locked", "--json")
+        lock = (small.root / "cogpack.lock").read_text()
         assert hashlib.sha256(MODEL).hexdigest() in lock
         assert hashlib.md5(MODEL).hexdigest() in lock
         for told in (lock, locked.stderr, pushed.stderr):
             assert front.address not in told
             assert not [value for value in store.keys.values() if value in told]
         assert not holds_weights(tmp_path / "cache")
-        assert not holds_weights(hello.root)
+        assert not holds_weights(small.root)
         asked = front.connections
-        (hello.root / "predict.py").write_text((hello.root / "predict.py").read_text() + "# changed\n")
-        other = hello.fresh(tmp_path / "machine", lock=True)
+        (small.root / "predict.py").write_text((small.root / "predict.py").read_text() + "# changed\n")
+        other = small.fresh(tmp_path / "machine", lock=True)
         other.environment["COGPACK_CACHE_DIR"] = str(tmp_path / "empty")
         changed = json.loads(other.cogpack("push", target, "--locked", "--json").stdout)
         assert [layer["name"] for layer in changed["layers"] if layer["sent"]] == ["project"]
         assert front.connections == asked
     (tmp_path / "model.safetensors").write_bytes(MODEL)
-    hello.cogpack("weights", "verify", target, "--against", str(tmp_path / "model.safetensors"))
+    small.cogpack("weights", "verify", target, "--against", str(tmp_path / "model.safetensors"))
 
 
 def test_an_object_that_changed_after_the_lock_never_ships(
-    hello: Project, registry: str, store: Store, tmp_path: Path
+    small: Project, registry: str, store: Store, tmp_path: Path
 ) -> None:
     for name, data in FILES.items():
         store.put(name, data)
-    machine(hello, tmp_path, AWS_ENDPOINT_URL_S3=store.endpoint, AWS_REGION=REGION, **store.keys)
-    configure(hello, registry, "s3://models/llama/")
-    hello.cogpack("lock")
+    machine(small, tmp_path, AWS_ENDPOINT_URL_S3=store.endpoint, AWS_REGION=REGION, **store.keys)
+    configure(small, registry, "s3://models/llama/")
+    small.cogpack("lock")
     store.put("llama/model.safetensors", MODEL[:-1] + b"!")
-    failed = hello.cogpack("push", "--locked", ok=False)
+    failed = small.cogpack("push", "--locked", ok=False)
     assert failed.returncode == 3
     assert "s3://models/llama/model.safetensors" in failed.stderr
     assert "was replaced or deleted since it was pinned" in failed.stderr
     assert "cogpack lock" in failed.stderr
-    hello.cogpack("lock")
-    hello.cogpack("push", "--locked")
+    small.cogpack("lock")
+    small.cogpack("push", "--locked")
 
 
 def test_objects_of_google_are_read_as_the_machines_service_account(
-    hello: Project, registry: str, tmp_path: Path
+    small: Project, registry: str, tmp_path: Path
 ) -> None:
     with gcs(token=TOKEN) as bucket:
         for name, data in FILES.items():
             bucket.put(name, data)
-        machine(hello, tmp_path, **bucket.identity)
-        configure(hello, registry, "gs://models/llama")
-        pushed = hello.cogpack("push", "--json")
-        assert TOKEN not in (hello.root / "cogpack.lock").read_text() + pushed.stderr
+        machine(small, tmp_path, **bucket.identity)
+        configure(small, registry, "gs://models/llama")
+        pushed = small.cogpack("push", "--json")
+        assert TOKEN not in (small.root / "cogpack.lock").read_text() + pushed.stderr
         assert not holds_weights(tmp_path / "cache")
-        lock = hello.root / "cogpack.lock"
+        lock = small.root / "cogpack.lock"
         lock.write_text(lock.read_text().partition("[results]")[0])
-        other = hello.fresh(tmp_path / "machine", lock=True)
+        other = small.fresh(tmp_path / "machine", lock=True)
         other.environment["COGPACK_CACHE_DIR"] = str(tmp_path / "empty")
         again = other.cogpack("push", f"{registry}/other/hello:v1", "--locked", "--json")
         assert json.loads(again.stdout)["digest"] == json.loads(pushed.stdout)["digest"]

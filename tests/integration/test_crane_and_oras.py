@@ -37,23 +37,23 @@ def test_crane_validates_lists_and_pulls_what_we_pushed(hello: Project, registry
     hello.cogpack("inspect", str(tmp_path / "layout"))
 
 
-def test_we_pull_and_copy_what_crane_pushed(hello: Project, registry: str, tmp_path: Path) -> None:
+def test_we_pull_and_copy_what_crane_pushed(small: Project, registry: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("from crane")
     with tarfile.open(tmp_path / "layer.tar", "w") as archive:
         archive.add(tmp_path / "file", "file")
     name = f"{registry}/me/appended"
     made = tool("crane", "append", "--insecure", "-f", str(tmp_path / "layer.tar"), "-t", f"{name}:v1").strip()
     digest = made.partition("@")[2]
-    pulled = json.loads(hello.cogpack("pull", f"{name}:v1", "-o", str(tmp_path / "pulled"), "--json").stdout)
+    pulled = json.loads(small.cogpack("pull", f"{name}:v1", "-o", str(tmp_path / "pulled"), "--json").stdout)
     assert digest in json.dumps(pulled)
-    hello.cogpack("copy", f"{name}:v1", f"{registry}/me/copied:v1")
+    small.cogpack("copy", f"{name}:v1", f"{registry}/me/copied:v1")
     assert tool("crane", "digest", "--insecure", f"{registry}/me/copied:v1").strip() == digest
 
 
 def test_oras_copies_what_we_pushed_and_what_it_attaches_comes_along_with_ours(
-    hello: Project, registry: str, tmp_path: Path
+    small: Project, registry: str, tmp_path: Path
 ) -> None:
-    pushed = hello.cogpack("push", f"{registry}/me/hello:v1").stdout.strip()
+    pushed = small.cogpack("push", f"{registry}/me/hello:v1").stdout.strip()
     digest = pushed.partition("@")[2]
     layout = tmp_path / "layout"
     tool("oras", "cp", "--from-plain-http", pushed, "--to-oci-layout", f"{layout}:v1")
@@ -63,20 +63,20 @@ def test_oras_copies_what_we_pushed_and_what_it_attaches_comes_along_with_ours(
         *("oras", "attach", "--plain-http", "--disable-path-validation", "--artifact-type", "application/x.note"),
         *("--format", "json", pushed, f"{tmp_path / 'note.txt'}:text/plain"),
     )
-    hello.cogpack("copy", pushed, f"{registry}/you/hello:v1")
+    small.cogpack("copy", pushed, f"{registry}/you/hello:v1")
     found = tool("oras", "discover", "--plain-http", "--format", "json", f"{registry}/you/hello@{digest}")
     assert json.loads(attached)["digest"] in found
 
 
-def test_an_artifact_that_oras_pushed_is_copied_as_it_is(hello: Project, registry: str, tmp_path: Path) -> None:
+def test_an_artifact_that_oras_pushed_is_copied_as_it_is(small: Project, registry: str, tmp_path: Path) -> None:
     (tmp_path / "weights.bin").write_bytes(b"weights" * 1000)
     name = f"{registry}/me/artifact:v1"
     tool(
         *("oras", "push", "--plain-http", "--disable-path-validation", "--artifact-type", "application/x.weights"),
         *(name, f"{tmp_path / 'weights.bin'}:application/octet-stream"),
     )
-    hello.cogpack("copy", name, str(tmp_path / "layout"))
-    hello.cogpack("copy", str(tmp_path / "layout"), f"{registry}/me/back:v1")
+    small.cogpack("copy", name, str(tmp_path / "layout"))
+    small.cogpack("copy", str(tmp_path / "layout"), f"{registry}/me/back:v1")
     before, after = (
         tool("oras", "manifest", "fetch", "--plain-http", where) for where in (name, f"{registry}/me/back:v1")
     )

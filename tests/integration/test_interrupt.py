@@ -82,16 +82,16 @@ def test_f2_a_push_with_a_layer_that_always_breaks_is_no_success(
 
 
 @pytest.mark.integration
-def test_f37_after_a_kill_what_is_there_is_not_sent_again(hello: Project) -> None:
+def test_f37_after_a_kill_what_is_there_is_not_sent_again(small: Project) -> None:
     with FakeRegistry(DIST28, keep=False).running() as registry:
         registry.on("PUT manifest", Fault("stall", after=1))
-        with running(hello, f"{registry.address}/me/hello") as push:
+        with running(small, f"{registry.address}/me/hello") as push:
             deadline = time.monotonic() + 120
             while "PUT manifest" not in registry.kinds():
                 assert time.monotonic() < deadline, "the push came to no manifest"
                 time.sleep(0.05)
             push.kill()
         before = registry.received("me/hello")
-        hello.cogpack("push", f"{registry.address}/me/hello")
+        small.cogpack("push", f"{registry.address}/me/hello")
         assert registry.received("me/hello") == before
         assert registry.tags["me/hello"]

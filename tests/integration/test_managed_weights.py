@@ -28,13 +28,9 @@ def registry(tmp_path_factory: pytest.TempPathFactory):
 
 
 def configure(project: Project, registry: str, *sources: object, **pack: object) -> None:
-    config = project.root / "cog.yaml"
     weights = [{"name": "w", "target": "/src/weights", "source": list(sources)}]
-    text = f"model: {registry}/managed/hello\nweights: {json.dumps(weights)}\n"
-    if pack:
-        text += f"cogpack:\n  weights: {json.dumps(pack)}\n"
-    config.write_text(config.read_text() + text)
-    (project.root / "cogpack.lock").unlink()
+    text = f"model: {registry}/managed/hello\nweights: {json.dumps(weights)}"
+    project.configure(text, **({"weights": pack} if pack else {}))
 
 
 def names(result: str) -> list[str]:
@@ -42,7 +38,7 @@ def names(result: str) -> list[str]:
     return [re.sub("-[0-9a-f]{8}.safetensors", "", name) for name in layers]
 
 
-def test_files_of_a_directory_lie_at_the_target(hello: Project, registry: str, tmp_path: Path) -> None:
+def test_files_of_a_directory_lie_at_the_target(small: Project, registry: str, tmp_path: Path) -> None:
     folder = tmp_path / "outside"
     (folder / "sub").mkdir(parents=True)
     (folder / "model.safetensors").write_bytes(MODEL)
@@ -50,29 +46,29 @@ def test_files_of_a_directory_lie_at_the_target(hello: Project, registry: str, t
     (folder / "sub" / "skipped.txt").write_text("no")
     (folder / "link.bin").symlink_to(tmp_path / "blob")
     (tmp_path / "blob").write_bytes(b"behind a link, as in the hub's cache")
-    configure(hello, registry, {"uri": str(folder), "exclude": ["*.txt"]}, layer_size=MiB)
-    done = hello.cogpack("push", f"{registry}/managed/local:v1", "--json").stdout
+    configure(small, registry, {"uri": str(folder), "exclude": ["*.txt"]}, layer_size=MiB)
+    done = small.cogpack("push", f"{registry}/managed/local:v1", "--json").stdout
     assert "weights: weights/model-embed" in names(done)
     pulled = tmp_path / "pulled"
-    hello.cogpack("weights", "pull", f"{registry}/managed/local:v1", "-o", str(pulled))
+    small.cogpack("weights", "pull", f"{registry}/managed/local:v1", "-o", str(pulled))
     assert (pulled / "weights/link.bin").read_bytes() == (tmp_path / "blob").read_bytes()
     assert (pulled / "weights/config.json").read_bytes() == CONFIG
     assert not list(pulled.rglob("skipped.txt"))
-    hello.cogpack("weights", "verify", f"{registry}/managed/local:v1", "--against", str(folder / "model.safetensors"))
+    small.cogpack("weights", "verify", f"{registry}/managed/local:v1", "--against", str(folder / "model.safetensors"))
 
 
 @pytest.mark.parametrize("rule", ["auto", "gguf", "opaque", "none"])
 def test_a_hubs_files_are_pinned_streamed_and_never_stored(
-    hello: Project, registry: str, tmp_path: Path, rule: str
+    small: Project, registry: str, tmp_path: Path, rule: str
 ) -> None:
     cache = tmp_path / "cache"
     target = f"{registry}/managed/hub-{rule}:v1"
     name, data = ("model.gguf", GGUF) if rule == "gguf" else ("model.safetensors", MODEL)
     with hub({name: data, "config.json": CONFIG, "README.md": b"no"}, token="t0ken") as found:
-        hello.environment |= {"HF_ENDPOINT": found.endpoint, "HF_TOKEN": "t0ken", "COGPACK_CACHE_DIR": str(cache)}
+        small.environment |= {"HF_ENDPOINT": found.endpoint, "HF_TOKEN": "t0ken", "COGPACK_CACHE_DIR": str(cache)}
         source = {"uri": "hf://owner/name", "include": ["model.*", "*.json"]}
-        configure(hello, registry, source, layer_size=MiB, split={f"**/{name}": rule})
-        first = hello.cogpack("push", target, "--json")
+        configure(small, registry, source, layer_size=MiB, split={f"**/{name}": rule})
+        first = small.cogpack("push", target, "--json")
         expected = {
             "auto": ["weights/model-embed", "weights/model-layers.0-1", "weights/config.json"],
             "gguf": [*(f"weights/model-0000{n}-of-00005.gguf" for n in (1, 2, 5)), "weights/config.json"],
@@ -80,7 +76,7 @@ def test_a_hubs_files_are_pinned_streamed_and_never_stored(
             "none": ["2 files below 64 MiB"],
         }[rule]
         assert {f"weights: {name}" for name in expected} <= set(names(first.stdout))
-        lock = (hello.root / "cogpack.lock").read_text()
+        lock = (small.root / "cogpack.lock").read_text()
         assert hashlib.sha256(data).hexdigest() in lock
         assert found.revision in lock
         assert found.endpoint not in lock + first.stderr
@@ -90,9 +86,9 @@ def test_a_hubs_files_are_pinned_streamed_and_never_stored(
         assert not any(data[-1000:] in path.read_bytes() for path in stored)
         assert found.served[name] <= 2.1 * len(data)
         found.served.clear()
-        source_file = hello.root / "predict.py"
+        source_file = small.root / "predict.py"
         source_file.write_text(source_file.read_text() + "# changed\n")
-        machine = hello.fresh(tmp_path / "machine", lock=True)
+        machine = small.fresh(tmp_path / "machine", lock=True)
         machine.environment["COGPACK_CACHE_DIR"] = str(tmp_path / "empty")
         changed = json.loads(machine.cogpack("push", target, "--json").stdout)
         assert [layer["name"] for layer in changed["layers"] if layer["sent"]] == ["project"]
@@ -105,14 +101,14 @@ def test_a_hubs_files_are_pinned_streamed_and_never_stored(
 
 @pytest.mark.parametrize("compression", ["none", "zstd"])
 def test_another_machine_makes_the_same_image_of_a_hubs_files(
-    hello: Project, registry: str, tmp_path: Path, compression: str
+    small: Project, registry: str, tmp_path: Path, compression: str
 ) -> None:
     model = holding(("layers.0.w", "BF16", bf16(MiB)), ("layers.1.w", "BF16", MODEL[-2 * MiB :]))
     with hub({"model.safetensors": model, "config.json": CONFIG}) as found:
-        hello.environment |= {"HF_ENDPOINT": found.endpoint}
-        configure(hello, registry, {"uri": "hf://owner/name"}, layer_size=MiB, compression=compression)
-        first = json.loads(hello.cogpack("push", f"{registry}/managed/one:v1", "--json").stdout)
-        machine = hello.fresh(tmp_path / "machine", lock=True)
+        small.environment |= {"HF_ENDPOINT": found.endpoint}
+        configure(small, registry, {"uri": "hf://owner/name"}, layer_size=MiB, compression=compression)
+        first = json.loads(small.cogpack("push", f"{registry}/managed/one:v1", "--json").stdout)
+        machine = small.fresh(tmp_path / "machine", lock=True)
         lock = machine.root / "cogpack.lock"
         lock.write_text(lock.read_text().partition("[results]")[0])
         machine.environment["COGPACK_CACHE_DIR"] = str(tmp_path / "empty")
@@ -123,31 +119,31 @@ def test_another_machine_makes_the_same_image_of_a_hubs_files(
         assert not kinds["weights: weights/model-layers.1"]
 
 
-def test_bytes_that_are_not_the_pinned_ones_never_ship(hello: Project, registry: str, tmp_path: Path) -> None:
+def test_bytes_that_are_not_the_pinned_ones_never_ship(small: Project, registry: str, tmp_path: Path) -> None:
     with hub({"model.safetensors": MODEL, "config.json": CONFIG}) as found:
         # A cache of its own, which knows of no repository that has the right bytes.
-        hello.environment |= {"HF_ENDPOINT": found.endpoint, "COGPACK_CACHE_DIR": str(tmp_path / "cache")}
-        configure(hello, registry, {"uri": "hf://owner/name"}, layer_size=MiB)
-        hello.cogpack("lock")
+        small.environment |= {"HF_ENDPOINT": found.endpoint, "COGPACK_CACHE_DIR": str(tmp_path / "cache")}
+        configure(small, registry, {"uri": "hf://owner/name"}, layer_size=MiB)
+        small.cogpack("lock")
         changed = bytearray(MODEL)
         changed[-1] ^= 1
         found.files["model.safetensors"] = bytes(changed)
-        failed = hello.cogpack("push", f"{registry}/managed/changed:v1", ok=False)
+        failed = small.cogpack("push", f"{registry}/managed/changed:v1", ok=False)
         assert failed.returncode == 3
         assert "is not what cogpack.lock pins" in failed.stderr
     assert httpx.get(f"http://{registry}/v2/managed/changed/tags/list").status_code == 404
 
 
-def test_a_hub_that_says_another_hash_than_its_bytes_have_is_not_believed(hello: Project, registry: str) -> None:
+def test_a_hub_that_says_another_hash_than_its_bytes_have_is_not_believed(small: Project, registry: str) -> None:
     with hub({"model.safetensors": MODEL, "config.json": CONFIG}) as found:
-        hello.environment |= {"HF_ENDPOINT": found.endpoint}
+        small.environment |= {"HF_ENDPOINT": found.endpoint}
         lie = {"size": 1, "sha256": "0" * 64, "pointerSize": 1}
         found.sibling = lambda name, data: {"rfilename": name, "size": len(data), "blobId": "b" * 40, "lfs": lie}
-        configure(hello, registry, {"uri": "hf://owner/name"}, layer_size=MiB)
-        failed = hello.cogpack("lock", ok=False)
+        configure(small, registry, {"uri": "hf://owner/name"}, layer_size=MiB)
+        failed = small.cogpack("lock", ok=False)
         assert failed.returncode == 3
         assert "0" * 64 in failed.stderr
-        assert not (hello.root / "cogpack.lock").exists()
+        assert not (small.root / "cogpack.lock").exists()
 
 
 @pytest.mark.parametrize(
@@ -159,21 +155,21 @@ def test_a_hub_that_says_another_hash_than_its_bytes_have_is_not_believed(hello:
         ("./nowhere", 2, "No such file"),
     ],
 )
-def test_a_source_that_is_not_there_is_named(hello: Project, registry: str, source: str, code: int, words: str) -> None:
+def test_a_source_that_is_not_there_is_named(small: Project, registry: str, source: str, code: int, words: str) -> None:
     with hub({"model.safetensors": MODEL}) as found:
-        hello.environment |= {"HF_ENDPOINT": found.endpoint}
-        configure(hello, registry, {"uri": source})
-        failed = hello.cogpack("push", ok=False)
+        small.environment |= {"HF_ENDPOINT": found.endpoint}
+        configure(small, registry, {"uri": source})
+        failed = small.cogpack("push", ok=False)
         assert failed.returncode == code, failed.stderr
         assert words in failed.stderr
 
 
-def test_a_managed_file_and_a_project_file_can_not_share_a_place(hello: Project, registry: str, tmp_path: Path) -> None:
+def test_a_managed_file_and_a_project_file_can_not_share_a_place(small: Project, registry: str, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "a.bin").write_text("x")
-    (hello.root / "weights").mkdir()
-    (hello.root / "weights" / "a.bin").write_text("y")
-    configure(hello, registry, {"uri": str(tmp_path / "outside")})
-    failed = hello.cogpack("push", ok=False)
+    (small.root / "weights").mkdir()
+    (small.root / "weights" / "a.bin").write_text("y")
+    configure(small, registry, {"uri": str(tmp_path / "outside")})
+    failed = small.cogpack("push", ok=False)
     assert failed.returncode == 2
     assert "/src/weights/a.bin" in failed.stderr

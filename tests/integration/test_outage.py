@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
 
 import pytest
 from support.clock import Notes
@@ -26,8 +25,10 @@ pytestmark = pytest.mark.integration
 MiB = 1024 * 1024
 SIZES = (160, 48)
 """MiB of the layers: one comes in ranges, one in one answer."""
-AWAY = 40.0
-"""Seconds; a registry that breaks off while it answers has eight tries."""
+WAIT = 0.5
+"""Seconds before it is asked again; by chance it would be from 1 to 30."""
+AWAY = 20 * WAIT
+"""A registry that breaks off while it answers has eight tries."""
 
 
 class Halfway(Notes):
@@ -46,14 +47,16 @@ class Halfway(Notes):
             assert self.go_on.wait(60)
 
 
-def test_a_pull_goes_on_when_its_registry_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # By chance it is from 1 to 30 seconds.
-    monkeypatch.setattr("cogpack.http.retries.random", SimpleNamespace(uniform=lambda *_: 2.0))
+def test_a_pull_goes_on_when_its_registry_is_back(tmp_path: Path) -> None:
     layers = [file_layer(f"layer {size}", {"file": Random(size).randbytes(size * MiB)}) for size in SIZES]
     fill(LayoutSink(tmp_path / "source"), layers, ["v1"])
     settings = Settings(cache=tmp_path / "cache", environment=os.environ)
     progress = Halfway(sum(SIZES) * MiB // 3)
-    with ThreadPoolExecutor(1) as pool, ExitStack() as after, Session(settings, progress) as session:
+    with (
+        ThreadPoolExecutor(1) as pool,
+        ExitStack() as after,
+        Session(settings, progress, backoff=lambda _: WAIT) as session,
+    ):
         with docker_registry(tmp_path / "registry") as address:
             with Session(settings) as other:
                 copy(other, f"{tmp_path}/source:v1", f"{address}/a/b:v1")

@@ -227,12 +227,12 @@ def test_two_pushes_at_once_that_share_a_cache_both_end_right(hello: Project, re
     assert len(digests) == 1
 
 
-def test_verify_agrees_with_a_push_and_names_the_first_file_that_differs(hello: Project, registry: str) -> None:
-    done = hello.cogpack("push", f"{registry}/verify/hello:v1")
-    assert pushed(hello.cogpack("verify", f"{registry}/verify/hello:v1")) == pushed(done)
-    source = hello.root / "predict.py"
+def test_verify_agrees_with_a_push_and_names_the_first_file_that_differs(small: Project, registry: str) -> None:
+    done = small.cogpack("push", f"{registry}/verify/hello:v1")
+    assert pushed(small.cogpack("verify", f"{registry}/verify/hello:v1")) == pushed(done)
+    source = small.root / "predict.py"
     source.write_text(source.read_text() + "\n")
-    failed = hello.cogpack("verify", f"{registry}/verify/hello:v1", ok=False)
+    failed = small.cogpack("verify", f"{registry}/verify/hello:v1", ok=False)
     assert failed.returncode == 3
     assert "(project)" in failed.stderr
     assert "first difference: /src/predict.py" in failed.stderr

@@ -24,7 +24,7 @@ def commands(repository: str) -> list[str]:
         "install -m 4755 -o keeper -g keepers /bin/true /usr/local/bin/one && ln /usr/local/bin/one /usr/local/bin/two",
         "rm /etc/debian_version && rm -r /usr/share/zoneinfo/Asia && mv /etc/issue /etc/issue.old",
         f"sed -i '1i THIS_LINE = \"put in by a step\"' {SITE}/cog/__init__.py",
-        "(setsid sleep 1000 &); nohup sleep 1001 > /dev/null 2>&1 &",
+        "(setsid sleep 86401 &); nohup sleep 86402 > /dev/null 2>&1 &",
         f"echo 'deb [trusted=yes] {repository} ./' > /tmp/local.list && {apt} update && {apt} install -y postman",
         "python -c 'import cog; print(cog.THIS_LINE)' && sed -i s/data/more/ /srv/shared/file",
     ]
@@ -101,6 +101,6 @@ def _left(place: Place) -> list[str]:
 
 
 def _sleeping() -> list[str]:
-    """Processes that a command left running, in whatever container."""
+    """Processes that a command left running, in whatever container; nobody else sleeps for so long."""
     told = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in told.splitlines() if line in ("sleep 1000", "sleep 1001")]
+    return [line for line in told.splitlines() if line in ("sleep 86401", "sleep 86402")]

@@ -35,12 +35,6 @@ def registry(tmp_path_factory: pytest.TempPathFactory):
         yield address
 
 
-def configure(project: Project, **weights: object) -> None:
-    config = project.root / "cog.yaml"
-    config.write_text(config.read_text() + "\ncogpack:\n  weights: " + json.dumps(weights) + "\n")
-    (project.root / "cogpack.lock").unlink()
-
-
 @pytest.fixture
 def opaque(hello: Project) -> Project:
     """A model that answers with the hash of a file of 8 MiB, which is split into parts of 1 MiB."""
@@ -53,7 +47,7 @@ def opaque(hello: Project) -> Project:
         "    def predict(self, text: str) -> str:\n"
         "        return hashlib.sha256((Path(__file__).parent / text).read_bytes()).hexdigest()\n"
     )
-    configure(hello, split="opaque", layer_size=MiB)
+    hello.configure(weights={"split": "opaque", "layer_size": MiB})
     return hello
 
 
@@ -105,20 +99,25 @@ def decoder(*, head: int = 0, more: bool = False) -> bytes:
     return bytes(data)
 
 
-@pytest.fixture
-def model(hello: Project, tmp_path: Path) -> Project:
+def with_model(project: Project, own: Path) -> Project:
     """With a cache that knows of no other test's repository, from which layers could be mounted."""
-    shared, own = Path(hello.environment["COGPACK_CACHE_DIR"]), tmp_path / "own cache"
+    shared = Path(project.environment["COGPACK_CACHE_DIR"])
     own.mkdir()
     for name in ("artifacts", "debs", "uv"):
-        (own / name).symlink_to(shared / name)
-    hello.environment["COGPACK_CACHE_DIR"] = str(own)
-    folder = hello.root / "model"
+        if (shared / name).exists():
+            (own / name).symlink_to(shared / name)
+    project.environment["COGPACK_CACHE_DIR"] = str(own)
+    folder = project.root / "model"
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "llama"}')
     (folder / "model.safetensors").write_bytes(decoder())
-    configure(hello, layer_size=MiB, min_size=0)
-    return hello
+    project.configure(weights={"layer_size": MiB, "min_size": 0})
+    return project
+
+
+@pytest.fixture
+def model(small: Project, tmp_path: Path) -> Project:
+    return with_model(small, tmp_path / "own cache")
 
 
 def sent(project: Project, target: str) -> dict[str, int]:
@@ -207,8 +206,11 @@ def test_another_version_of_a_package_moves_no_weights(
         assert sum("Pull complete" in line for line in docker("pull", image).splitlines()) == pulled
 
 
-def test_code_that_loads_the_file_itself_runs_unmodified(model: Project, docker: Docker, registry: str) -> None:
+def test_code_that_loads_the_file_itself_runs_unmodified(
+    hello: Project, docker: Docker, registry: str, tmp_path: Path
+) -> None:
     """By the rule `auto`, which would split the file otherwise."""
+    model = with_model(hello, tmp_path / "own cache")
     config = model.root / "cog.yaml"
     config.write_text(config.read_text().replace("build:\n", "build:\n  python_requirements: requirements.txt\n"))
     (model.root / "requirements.txt").write_text("cog\nsafetensors\nnumpy\n")
@@ -234,8 +236,7 @@ def test_a_base_of_many_layers_leaves_weights_fewer_or_the_push_is_refused_befor
 ) -> None:
     model.cogpack("push", f"{registry}/for/base:v1")
     push_base_image(registry, "for/base:v1", f"library/deep{more}:v1", more=more)
-    config = model.root / "cog.yaml"
-    config.write_text(config.read_text() + f"\n  base: {registry}/library/deep{more}:v1\n")
+    model.configure(base=f"{registry}/library/deep{more}:v1")
     done = model.cogpack("push", f"{registry}/{ways}/model:v1", "--json", ok=False)
     if ways == "fewer":
         layers = json.loads(done.stdout)["layers"]
