@@ -75,6 +75,7 @@ class Code(enum.StrEnum):
     REGISTRY_UNASKED = "registry-unasked", "A registry could not be asked, so what a push would move is not known."
     RELATIVE_IMPORT = "relative-import", "The predictor's file has a relative import, which fails in the container."
     REPOSITORY_MADE = "repository-made", "The repository was made, since the registry wants that before a push."
+    REQUIREMENT_BROKEN = "requirement-broken", "A command of `build.run` left a package without what it requires."
     RESULTS_UNWRITTEN = "results-unwritten", "What the layers came out as can't be written into the lock."
     SCRIPTS_UNREAD = "scripts-unread", "Packages' maintainer scripts can't be looked at before the layer is made."
     SPECIAL_FILE = "special-file", "A socket, pipe or device of the project was left out of the image."

@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from cogpack import run_lines
+from cogpack.config import step_places
 from cogpack.digest import Digest
 from cogpack.errors import DeniedError, InputError, UnavailableError
 from cogpack.images.interface import Images
@@ -22,7 +23,6 @@ from cogpack.planning.known import look_up, present_image
 from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import Prepared, open_project, prepare
 from cogpack.planning.step_changes import StepChanges
-from cogpack.planning.steps import step_places
 from cogpack.planning.targets import PushTarget, is_bare, push_reference, push_targets
 from cogpack.progress import asking
 from cogpack.project import Project

@@ -15,6 +15,7 @@ from cogpack.config.model import (
     WeightSource,
 )
 from cogpack.config.parse import parse_config
+from cogpack.config.steps import step_places
 
 __all__ = [
     "Arch",
@@ -30,4 +31,5 @@ __all__ = [
     "WeightSource",
     "config_label",
     "parse_config",
+    "step_places",
 ]

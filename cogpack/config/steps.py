@@ -4,7 +4,7 @@ import posixpath
 from collections.abc import Mapping
 
 from cogpack.config.document import Value
-from cogpack.config.model import RunStep, SecretMount
+from cogpack.config.model import Config, RunStep, SecretMount
 from cogpack.notes import Code
 
 _NEVER_KEPT = ("", "dev", "proc", "run", "sys")
@@ -75,3 +75,11 @@ def _kept(value: Value) -> str:
     if not text.startswith("/") or "\0" in text or path.partition("/")[0] in _NEVER_KEPT:
         value.expected("an absolute path of the image such as /var/tmp/model, not of /dev, /proc, /run or /sys")
     return path
+
+
+def step_places(config: Config) -> tuple[str, ...]:
+    """Say what messages about each step begin with: those of `build.run`, then those of `build.pre_install`."""
+    runs = sum(f"build.run[{index}]" in config.places for index in range(len(config.run)))
+    keys = [f"build.run[{index}]" for index in range(runs)]
+    keys += [f"build.pre_install[{index}]" for index in range(len(config.run) - runs)]
+    return tuple(map(config.where, keys))

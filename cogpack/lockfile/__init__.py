@@ -1,8 +1,7 @@
 """`cogpack.lock` is held as values, and read and written as text.
 
-`model`: what it holds · `base_kinds`: the kinds of base in it · `clones`: what it says of
-repositories · `table`: what all its tables have in common · `text`:
-its TOML in and out.
+`model`: what it holds · `base_kinds`: the kinds of base in it · `clones`: what it says of repositories · `pip_lines`:
+what commands did to its wheels · `table`: what all its tables have in common · `text`: its TOML in and out.
 """
 
 from cogpack.lockfile.clones import LockedClone, LockedSubmodule
@@ -25,6 +24,7 @@ from cogpack.lockfile.model import (
     StepsLayerKind,
     input_digests,
 )
+from cogpack.lockfile.pip_lines import LockedBreak, LockedPipLine
 from cogpack.lockfile.table import FILE
 from cogpack.lockfile.text import encode_lock, parse_lock, read_lock
 
@@ -34,10 +34,12 @@ __all__ = [
     "VERSION",
     "Decisions",
     "Lock",
+    "LockedBreak",
     "LockedClash",
     "LockedClone",
     "LockedDistribution",
     "LockedPart",
+    "LockedPipLine",
     "LockedSandboxed",
     "LockedSteps",
     "LockedStepsLayer",

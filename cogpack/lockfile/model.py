@@ -15,6 +15,7 @@ import msgspec
 from cogpack.digest import parse_digest
 from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import Base
+from cogpack.lockfile.pip_lines import LockedBreak, LockedPipLine, Step
 from cogpack.lockfile.table import DAMAGED, FILE, LockedDiffID, LockedDigest, LockedPath, LockedSize, LockTable
 from cogpack.model_files import Rule
 from cogpack.oci import Descriptor, LayerInfo
@@ -102,19 +103,26 @@ class LockedSandboxed(LockTable, frozen=True, kw_only=True):
     `step`: its index among those of cog.yaml; `why`: in words.
     """
 
-    step: Annotated[int, msgspec.Meta(ge=0)]
+    step: Step
     why: str
 
 
 class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     """All that is decided for one platform. `created`: seconds since 1970; `sandboxed`: steps of which the lines alone
-    don't tell that they are run; `steps`: None until they were run."""
+    don't tell that they are run; `steps`: None until they were run.
+
+    `wheels`: of the image; `replaced`: those that pip lines of `build.run` have taken away, `pip_lines`: how, and
+    `breaks`: what they broke.
+    """
 
     base: Base
     created: _Time | None = None
     wheels: Annotated[tuple[LockedWheel, ...], msgspec.Meta(min_length=1)]
     clashes: tuple[LockedClash, ...]
     sandboxed: tuple[LockedSandboxed, ...] = ()
+    replaced: tuple[LockedWheel, ...] = ()
+    pip_lines: tuple[LockedPipLine, ...] = ()
+    breaks: tuple[LockedBreak, ...] = ()
     steps: LockedSteps | None = None
 
     def __post_init__(self) -> None:
@@ -124,6 +132,16 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
         for clash in self.clashes:
             if not names.issuperset((clash.wheel, *clash.over)):
                 raise InputError(f"{FILE}: a clash of wheels that are not in it", next_step="run cogpack lock")
+        if not (names | {wheel.filename for wheel in self.replaced}).issuperset(
+            filename for line in self.pip_lines for filename in line.wheels
+        ):
+            raise InputError(f"{FILE}: a pip line with wheels that are not in it", next_step="run cogpack lock")
+
+    @property
+    def required(self) -> tuple[LockedWheel, ...]:
+        """Give those that were chosen for what the project requires, before any pip line."""
+        later = {name for line in self.pip_lines for name in line.wheels if name not in line.again}
+        return tuple(wheel for wheel in (*self.wheels, *self.replaced) if wheel.filename not in later)
 
     @property
     def sdk_version(self) -> str:

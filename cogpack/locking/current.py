@@ -18,6 +18,8 @@ from cogpack.locking.changes import change_lines, changes, holdings
 from cogpack.locking.clashes import check_clashes, clash_notes
 from cogpack.locking.decide import named_wheels, resolve_lock
 from cogpack.locking.deviations import notes_of
+from cogpack.locking.pip_breaks import break_notes
+from cogpack.locking.pip_wheels import lacks_pip_lines
 from cogpack.locking.requirements import check_requirements
 from cogpack.locking.weights import changed_uses
 from cogpack.notes import Code, Note
@@ -78,7 +80,9 @@ def check_lock(session: Session, project: Project) -> Lock:
 
 def _changed(project: Project, lock: Lock) -> list[str]:
     """Name what the lock was made from that is otherwise now."""
-    return [*lock.stale(input_digests(project.inputs())), *changed_uses(project, lock)]
+    found = [*lock.stale(input_digests(project.inputs())), *changed_uses(project, lock)]
+    decisions = lock.platforms.get(project.config.pack.platform)
+    return found or (["reading of build.run"] if decisions and lacks_pip_lines(project, decisions) else [])
 
 
 def _check_format(session: Session, lock: Lock) -> None:
@@ -94,7 +98,11 @@ def _stale(project: Project, stale: Sequence[str]) -> MismatchError:
 
 def _tell(session: Session, project: Project, lock: Lock) -> None:
     decisions = lock.platforms[project.config.pack.platform]
-    for note in (*notes_of(project.config, decisions), *clash_notes(project, decisions)):
+    for note in (
+        *notes_of(project.config, decisions),
+        *clash_notes(project, decisions),
+        *break_notes(project, decisions),
+    ):
         session.progress.note(note)
 
 

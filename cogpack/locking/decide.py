@@ -8,6 +8,7 @@ import msgspec
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from cogpack.digest import sha256
 from cogpack.errors import InputError
 from cogpack.lockfile import (
     FILE,
@@ -29,17 +30,34 @@ from cogpack.project import Project
 from cogpack.resolve.wheels import TargetPython
 from cogpack.session import Session
 
+_NO_KEY = sha256(b"")
+"""Of a pip line that is to be resolved anew."""
+
 
 def _without(kept: Decisions, names: Sequence[str]) -> Decisions:
-    """Take the pins of these wheels out of `kept`."""
+    """Take the pins of these wheels out of `kept`. Pip lines that laid one are to be resolved anew."""
     wanted = named_wheels(names, kept)
-    return msgspec.structs.replace(kept, wheels=tuple(wheel for wheel in kept.wheels if wheel.name not in wanted))
+    wheels = tuple(wheel for wheel in kept.wheels if wheel.name not in wanted)
+    replaced = tuple(wheel for wheel in kept.replaced if wheel.name not in wanted)
+    left = {wheel.filename for wheel in (*wheels, *replaced)}
+    return msgspec.structs.replace(
+        kept,
+        wheels=wheels,
+        replaced=replaced,
+        clashes=tuple(clash for clash in kept.clashes if left.issuperset((clash.wheel, *clash.over))),
+        pip_lines=tuple(
+            line
+            if left.issuperset(line.wheels)
+            else msgspec.structs.replace(line, key=_NO_KEY, wheels=tuple(name for name in line.wheels if name in left))
+            for line in kept.pip_lines
+        ),
+    )
 
 
 def named_wheels(names: Sequence[str], decisions: Decisions) -> dict[str, str]:
     """Give `names` as the user wrote them by those of wheels, which must be among the decided ones."""
     wanted: dict[str, str] = {canonicalize_name(name): name for name in names}
-    known = {wheel.name for wheel in decisions.wheels}
+    known = {wheel.name for wheel in (*decisions.wheels, *decisions.replaced)}
     for name, written in wanted.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -93,18 +111,23 @@ def _decide(session: Session, project: Project, kept: Decisions | None, *, same_
     config = project.config
     platform = Platform.parse(config.pack.platform)
     base = decide_base(session, config, platform, kept.base if kept else None)
-    lines = decide_lines(config, base)
     target = TargetPython(python=base.python, glibc=base.glibc, arch=platform.architecture)
     resolved = resolve_requirements(session, project, project.requirements(), target, kept)
     for note in resolved.notes:
         session.progress.note(note)
+    lines = decide_lines(session, project, base, resolved, target, kept)
     with indexes_of(session, project, project.requirements()).hiding():
-        wheels, clashes = compare_wheels(session, project, resolved, target, kept if same_format else None)
+        wheels, clashes = compare_wheels(
+            session, lines.pip.outlines, lines.pip.wheels, target, kept if same_format else None, lines=lines.pip.lines
+        )
     decided = Decisions(
         base=base,
         wheels=wheels,
         clashes=clashes,
         sandboxed=lines.sandboxed,
+        replaced=lines.pip.replaced,
+        pip_lines=lines.pip.lines,
+        breaks=lines.pip.breaks,
         steps=kept.steps if kept else None,
         created=_created(session.environment),
     )

@@ -20,8 +20,6 @@ from cogpack.run_lines import (
     Known,
     Link,
     MakeDirectories,
-    PipInstall,
-    PipUninstall,
     SetMode,
     StepEffect,
     Surroundings,
@@ -41,8 +39,6 @@ _NOT_YET: dict[type[Effect], str] = {
     Link: "ln",
     Clone: "git clone",
     HubDownload: "downloads from the Hugging Face hub",
-    PipInstall: "pip install",
-    PipUninstall: "pip uninstall",
 }
 """Kinds of effects that are known and still run, and their names in messages."""
 

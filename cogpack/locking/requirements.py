@@ -51,7 +51,7 @@ def resolve_requirements(
         target=target,
         indexes=indexes,
         exclude_newer=config.pack.exclude_newer,
-        preferences=kept.wheels if kept else (),
+        preferences=kept.required if kept else (),
         cache=session.cache,
         metadata=session.metadata,
         places=requirements.places,

@@ -112,11 +112,3 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress
     cancellation: Cancellation
     jobs: int
-
-
-def step_places(config: Config) -> tuple[str, ...]:
-    """Say what messages about each step begin with: those of `build.run`, then those of `build.pre_install`."""
-    runs = sum(f"build.run[{index}]" in config.places for index in range(len(config.run)))
-    keys = [f"build.run[{index}]" for index in range(runs)]
-    keys += [f"build.pre_install[{index}]" for index in range(len(config.run) - runs)]
-    return tuple(map(config.where, keys))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cogpack.artifacts import Input
-from cogpack.config import Config
+from cogpack.config import Config, step_places
 from cogpack.errors import InputError
 from cogpack.http.authorities import bundle
 from cogpack.layers.files import Placed, drain
@@ -17,14 +17,15 @@ from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.probe import PROFILE, probe_local
 from cogpack.lockfile import Decisions, Lock, LockedWheel
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
-from cogpack.locking.clashes import wheel_artifact
 from cogpack.locking.maintainer_scripts import deb_artifact
+from cogpack.locking.outlines import wheel_artifact
+from cogpack.locking.pip_wheels import PipWheels
 from cogpack.locking.requirements import indexes_of
 from cogpack.oci import Descriptor, Platform
 from cogpack.planning.base_layers import BaseSupply
 from cogpack.planning.plan import Suppliers
 from cogpack.planning.step_changes import Recorded, StepChanges
-from cogpack.planning.steps import Home, Runner, step_places
+from cogpack.planning.steps import Home, Runner
 from cogpack.planning.targets import is_bare, push_reference
 from cogpack.project import Project, ProjectFile
 from cogpack.reference import Reference
@@ -148,8 +149,10 @@ class _Wheels:
             for wheel in self._decisions.wheels
             if wheel.path is None and wheel.url is None and self._session.store.find(wheel_artifact(wheel)) is None
         ]
-        return wheel_urls(
-            missing,
+        of_lines = PipWheels(self._session, self._project, self._decisions)
+        own = {wheel.sha256: of_lines.address(wheel) for wheel in missing if of_lines.has(wheel)}
+        return {sha256: [address] for sha256, address in own.items() if address is not None} | wheel_urls(
+            [wheel for wheel in missing if wheel.sha256 not in own],
             indexes=self._indexes,
             target=TargetPython(python=base.python, glibc=base.glibc, arch=platform.architecture),
             cache=self._session.cache,

@@ -93,7 +93,7 @@ def pip(
         case ["install", *others]:
             return (_install(command, [*before, *others], site, installer),)
         case ["uninstall", *others]:
-            return (_uninstall(command, [*before, *others], site),)
+            return (_uninstall(command, [*before, *others], site, installer),)
     raise NotKnownError(f"{installer} {rest[0] if rest else ''} is not known here")
 
 
@@ -146,8 +146,12 @@ def _install(
     return found
 
 
-def _uninstall(command: Command, arguments: Sequence[str], site: Site) -> PipUninstall:
+def _uninstall(
+    command: Command, arguments: Sequence[str], site: Site, installer: Literal["pip", "uv", "mim"]
+) -> PipUninstall:
     options = _UNINSTALL.read(arguments)
+    if installer != "uv" and not options.has("--yes"):
+        raise NotKnownError("without -y it asks, and nobody answers")
     found = PipUninstall(
         names=tuple(canonicalize_name(_index_requirement(name).name) for name in options.operands),
         files=_files(options.all("--requirement"), command, site),

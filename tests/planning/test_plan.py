@@ -15,7 +15,7 @@ from cogpack.formats import FORMATS
 from cogpack.images.assemble import LAYER_LIMIT
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.lockfile.base_kinds import RegistryBase, RegistryLayer
-from cogpack.locking.clashes import wheel_artifact
+from cogpack.locking.outlines import wheel_artifact
 from cogpack.oci import OCI_LAYER
 from cogpack.planning.base_layers import BaseSupply
 from cogpack.planning.plan import Plan, Suppliers, make_plan

@@ -28,6 +28,7 @@ def make_wheel(
     tag: str = "py3-none-any",
     requires: tuple[str, ...] = (),
     extras: tuple[str, ...] = (),
+    python: str = "",
     raw: Mapping[str, bytes] | None = None,
     method: int = zipfile.ZIP_DEFLATED,
 ) -> Path:
@@ -38,6 +39,7 @@ def make_wheel(
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     metadata += "".join(f"Requires-Dist: {line}\n" for line in requires)
     metadata += "".join(f"Provides-Extra: {extra}\n" for extra in extras)
+    metadata += f"Requires-Python: {python}\n" if python else ""
     contents[f"{info}/METADATA"] = metadata.encode()
     contents[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: {tag}\n".encode()
     if entry_points:

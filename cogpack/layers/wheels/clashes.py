@@ -59,8 +59,11 @@ def matters(path: str) -> bool:
     return not _WORKSHOP.fullmatch(inner) and (not _PAPERS.fullmatch(inner) or bool(_CODE.fullmatch(inner)))
 
 
-def find_clashes(outlines: Sequence[Outline], environment: Mapping[str, str]) -> tuple[LockedClash, ...]:
-    """Find who has which path that several wheels hold differently. `environment`: markers' values of the target.
+def find_clashes(
+    outlines: Sequence[Outline], environment: Mapping[str, str], laid: Mapping[str, int] = {}
+) -> tuple[LockedClash, ...]:
+    """Find who has which path that several wheels hold differently. `environment`: markers' values of the target;
+    `laid`: by file name, the later command that lays a wheel over what is there, in order from 1.
 
     `InputError` where one wheel has a file and another a directory: no installer could have both.
     """
@@ -82,7 +85,7 @@ def find_clashes(outlines: Sequence[Outline], environment: Mapping[str, str]) ->
     rank = _ranks(outlines, {holder.project for holders in different.values() for holder in holders}, environment)
     found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for path, holders in different.items():
-        *_, last = ordered = sorted(holders, key=lambda outline: rank[outline.project])
+        *_, last = ordered = sorted(holders, key=lambda one: (laid.get(one.filename, 0), rank[one.project]))
         over = tuple(holder.filename for holder in ordered if holder.files[path] != last.files[path])
         found.setdefault((last.filename, over), []).append(path)
     return tuple(

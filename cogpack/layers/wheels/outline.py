@@ -43,6 +43,9 @@ class Outline:
                 found.setdefault(place(self._wheel, name)[0], Likeness(member.size, member.crc32))
         return found
 
+    def metadata(self) -> str:
+        return self._wheel.metadata()
+
     def needs(self) -> Needs:
         return self._wheel.needs()
 

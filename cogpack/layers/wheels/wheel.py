@@ -52,8 +52,11 @@ class Wheel:
             self.refuse(f"wheel format version {version!r:.40}, cogpack reads 1.x")
         self._text("METADATA")
 
+    def metadata(self) -> str:
+        return self._text("METADATA")
+
     def needs(self) -> Needs:
-        return parse_needs(self._text("METADATA"))
+        return parse_needs(self.metadata())
 
     def entry_points(self) -> list[tuple[str, str, str]]:
         """Give the scripts that it asks for: name, module and attribute of each."""

@@ -126,6 +126,16 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
             user = _userinfo(*login)
         return urlunsplit(parts._replace(netloc=f"{user}{parts.netloc}"))
 
+    def projects(self, name: str) -> tuple[str, ...]:
+        """Give the addresses of a package's pages, by its canonical name, one an index, the main one first."""
+        indexes = () if self.no_index else (self.default or _OF_UV, *self.extra)
+        addresses = (_named(self.expanded(index))[1] for index in indexes)
+        return tuple(f"{address.rstrip('/')}/{quote(name)}/" for address in addresses)
+
+    def pages(self) -> tuple[str, ...]:
+        """Give the addresses of pages of links to files."""
+        return tuple(map(self.expanded, self.find_links))
+
     def asked(self, address: str) -> str:
         """Give `address` (`URL` or `NAME=URL`) as uv is to ask for it."""
         label, url = _named(self.expanded(address))

@@ -1,0 +1,155 @@
+"""What a pip line finds: the set of wheels before it, what its indexes offer, and what wheels say of themselves."""
+
+import hashlib
+from collections.abc import Mapping, MutableMapping, Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import Version
+
+from cogpack.errors import InputError, UnavailableError
+from cogpack.http import Response
+from cogpack.layers.wheels import Outline
+from cogpack.lockfile import LockedWheel
+from cogpack.locking.outlines import Outlines, address_reader
+from cogpack.progress import Task
+from cogpack.remote import NoRangesError, following
+from cogpack.resolve.pip import (
+    Candidate,
+    Metadata,
+    Offer,
+    Package,
+    Pages,
+    Taste,
+    UnforeseenError,
+    candidates,
+    read_metadata,
+)
+from cogpack.resolve.wheels import Indexes, TargetPython
+from cogpack.session import Session
+
+_METADATA_LIMIT = 4 * 1024 * 1024
+
+
+class PipSource:
+    """Is the `Source` of one line over `wheels`, by name. `addresses` learns where chosen wheels are."""
+
+    def __init__(
+        self,
+        session: Session,
+        wheels: Mapping[str, LockedWheel],
+        pages: Pages,
+        indexes: Indexes,
+        target: TargetPython,
+        taste: Taste,
+        outlines: Outlines,
+    ) -> None:
+        self._session = session
+        self._wheels = wheels
+        self._pages = pages
+        self._indexes = indexes
+        self._target = target
+        self._tags = target.tags()
+        self._taste = taste
+        self._outlines = outlines
+        self._offered: dict[str, tuple[Candidate, ...]] = {}
+        self._metadata: dict[Package, Metadata] = {}
+
+    def installed(self, name: str) -> Package | None:
+        wheel = self._wheels.get(name)
+        return Package(name, Version(wheel.version)) if wheel else None
+
+    def offered(self, name: str) -> Sequence[Candidate]:
+        if name not in self._offered:
+            python = self._target.environment()["python_full_version"]
+            offers = self._pages.offers(name)
+            self._offered[name] = candidates(name, offers, tags=self._tags, python=python, taste=self._taste)
+        return self._offered[name]
+
+    def metadata(self, package: Package) -> Metadata:
+        if package not in self._metadata:
+            self._metadata[package] = self._read(package)
+        return self._metadata[package]
+
+    def named(self, url: str) -> Package:
+        """Give the wheel that a line names by its address."""
+        filename = unquote(urlsplit(url).path).rpartition("/")[2]
+        try:
+            name, version, _, tags = parse_wheel_filename(filename)
+        except (InvalidWheelFilename, ValueError):
+            raise UnforeseenError(f"{filename} is no wheel's name") from None
+        if not any(tag in self._tags for tag in tags):
+            raise UnforeseenError(f"{filename} is for another Python or platform")
+        sha256 = dict(part.partition("=")[::2] for part in urlsplit(url).fragment.split("&")).get("sha256")
+        return Package(name, version, Offer(filename=filename, url=url.partition("#")[0], sha256=sha256))
+
+    def locked(self, package: Package, *, named: bool, addresses: MutableMapping[str, str]) -> LockedWheel:
+        """Give a chosen wheel as the lock has it. What has no hash is read, to have one."""
+        offer = package.file
+        assert offer is not None
+        address = self._indexes.authorised(offer.url)
+        sha256, size = (offer.sha256, offer.size) if offer.sha256 else self._hashed(address, offer.filename)
+        addresses[sha256] = address
+        return LockedWheel(
+            name=package.name,
+            version=str(package.version),
+            filename=offer.filename,
+            sha256=sha256,
+            size=size,
+            url=offer.url if named else None,
+        )
+
+    def _read(self, package: Package) -> Metadata:
+        if package.file is None:
+            return read_metadata(self._outlines.of(self._wheels[package.name])[1].metadata())
+        offer = package.file
+        if not offer.filename.endswith(".whl"):
+            raise UnforeseenError(f"{package.name} {package.version} has no wheel for this Python: pip would build it")
+        if offer.metadata and (text := self._beside(offer)) is not None:
+            return read_metadata(text)
+        address = self._indexes.authorised(offer.url)
+        try:
+            read, size = address_reader(self._session, address, offer.size)
+        except NoRangesError as error:
+            raise UnforeseenError(f"{offer.filename} can't be looked into: its server sends no ranges") from error
+        return read_metadata(Outline(offer.filename, read, size).metadata())
+
+    def _beside(self, offer: Offer) -> str | None:
+        """Read the file with METADATA beside the wheel (PEP 658), as far as it is there."""
+        url = f"{offer.url}.metadata"
+        if urlsplit(url).scheme == "file":
+            path = Path(unquote(urlsplit(url).path))
+            return path.read_text(encoding="utf-8") if path.is_file() else None
+        answer: Response = self._session.http.request(
+            "GET", self._indexes.authorised(url), origin=url, limit=_METADATA_LIMIT, follow=True
+        )
+        return answer.body.decode(errors="replace") if answer.status == 200 else None
+
+    def _hashed(self, address: str, filename: str) -> tuple[str, int]:
+        task = self._session.progress.task(filename, None, "hash")
+        parts = urlsplit(address)
+        found = _digest_of(Path(unquote(parts.path))) if parts.scheme == "file" else self._digest(address, task)
+        task.done("hashed")
+        return found
+
+    def _digest(self, address: str, task: Task) -> tuple[str, int]:
+        hasher, size = hashlib.sha256(), 0
+        with following(self._session.http, address, {}) as stream:
+            for block in stream.blocks():
+                hasher.update(block)
+                size += len(block)
+                task.advance(len(block))
+            announced = stream.headers.get("content-length")
+        if announced not in (None, str(size)):
+            raise UnavailableError(f"{self._session.http.shown(address)}: ended early", next_step="run it again later")
+        return hasher.hexdigest(), size
+
+
+def _digest_of(path: Path) -> tuple[str, int]:
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}", next_step="check that the wheel is there") from error
+    return digest, path.stat().st_size

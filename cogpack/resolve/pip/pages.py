@@ -1,0 +1,216 @@
+"""What indexes and `--find-links` offer of a package: simple pages, as JSON and HTML (PyPA simple repository API), and
+directories."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+import msgspec
+
+from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
+from cogpack.http import Http, Response
+from cogpack.oci import decode
+from cogpack.redaction import learn_url
+from cogpack.resolve.pip.offers import Offer
+from cogpack.resolve.wheels import Indexes
+
+_ACCEPT = (
+    "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01, */*; q=0.001"
+)
+_LIMIT = 128 * 1024 * 1024
+"""Bytes of a page: an index of nightly builds has tens of megabytes."""
+
+
+class Pages:
+    """Asks the indexes of a command for one package at a time, each page once; `newest`: the latest time of an upload,
+    which only directories need not tell."""
+
+    def __init__(self, http: Http, indexes: Indexes, newest: str | None = None) -> None:
+        self._http = http
+        self._indexes = indexes
+        self._newest = newest
+        self._pages: dict[str, tuple[Offer, ...]] = {}
+        self._directories: tuple[Offer, ...] | None = None
+
+    def offers(self, name: str) -> Iterator[Offer]:
+        """Give all that may be files of the package, in pip's order, and of pages of links what belongs to others, too.
+
+        `UnavailableError` and `DeniedError` of what can't be asked; what an index does not know, it has no page of.
+        """
+        yield from self._local()
+        for address in self._indexes.pages():
+            yield from self._page(address)
+        for address in self._indexes.projects(name):
+            yield from self._page(address)
+
+    def find(self, name: str, filename: str, sha256: str) -> str | None:
+        """Give the address of the file of this name and hash; it may hold a login. `MismatchError` where there are only
+        others of the name."""
+        named = [offer for offer in self.offers(name) if offer.filename == filename]
+        for offer in sorted(named, key=lambda offer: offer.sha256 is None):
+            if offer.sha256 in (sha256, None):
+                return self._indexes.authorised(offer.url)
+        if named:
+            raise MismatchError(
+                f"cogpack.lock pins {filename} to sha256:{sha256}, the index has sha256:{named[0].sha256}",
+                next_step="restore the lock from git; if the file was replaced, ask its publisher",
+            )
+        return None
+
+    def _local(self) -> tuple[Offer, ...]:
+        if self._directories is None:
+            paths = (path for each in self._indexes.directories for path in sorted(Path(each).iterdir(), reverse=True))
+            self._directories = tuple(_local_file(path) for path in paths if path.is_file())
+        return self._directories
+
+    def _page(self, address: str) -> tuple[Offer, ...]:
+        if address not in self._pages:
+            found = self._read(address)
+            if self._newest is not None:
+                found = tuple(offer for offer in found if offer.uploaded and _is_older(offer.uploaded, self._newest))
+            self._pages[address] = found
+        return self._pages[address]
+
+    def _read(self, address: str) -> tuple[Offer, ...]:
+        parts = urlsplit(address)
+        if parts.scheme == "file":
+            return _read_directory(Path(unquote(parts.path)))
+        if parts.path.endswith((".whl", ".tar.gz", ".zip")):
+            return (_offer(address, ""),)
+        answer = self._http.request(
+            "GET",
+            self._indexes.authorised(address),
+            origin=address,
+            headers={"Accept": _ACCEPT},
+            limit=_LIMIT,
+            follow=True,
+        )
+        return read_page(answer, self._http.shown(address)) if self._has_page(answer, address) else ()
+
+    def _has_page(self, answer: Response, address: str) -> bool:
+        where = f"{self._http.shown(address)}: {answer.status}"
+        if answer.status in (401, 407):
+            raise DeniedError(
+                f"a package index wants credentials: {where}",
+                next_step="put them into the index address, UV_INDEX_NAME_USERNAME and _PASSWORD, or ~/.netrc",
+            )
+        if answer.status >= 500 or answer.status == 429:
+            raise UnavailableError(f"a package index can't be asked: {where}", next_step="run it again later")
+        return answer.status == 200  # 403 is what an object store says of what isn't there; pip goes on after all
+
+
+def read_page(answer: Response, where: str) -> tuple[Offer, ...]:
+    """Read a page of either form; `where`: its address, as messages have it."""
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    base = answer.url
+    learn_url(base)
+    found = _json(answer.body, base, where) if kind.endswith("+json") else _html(answer.body, base)
+    return tuple(found)
+
+
+class _File(msgspec.Struct, frozen=True, rename="kebab"):
+    """Is a file as the JSON form has it (PEP 691, 700, 714)."""
+
+    filename: str
+    url: str
+    hashes: dict[str, str] = {}
+    size: int | None = None
+    requires_python: str | None = None
+    yanked: bool | str = False
+    upload_time: str | None = None
+    core_metadata: bool | dict[str, str] | None = None
+    dist_info_metadata: bool | dict[str, str] | None = None
+
+
+class _Page(msgspec.Struct, frozen=True):
+    files: list[_File]
+
+
+def _json(data: bytes, base: str, where: str) -> Iterator[Offer]:
+    try:
+        page = decode(data, _Page, where=where)
+    except InputError as error:
+        raise UnavailableError(error.message, next_step="tell the operator of the package index") from error
+    for file in page.files:
+        metadata = file.core_metadata if file.core_metadata is not None else file.dist_info_metadata
+        yield Offer(
+            filename=file.filename,
+            url=urljoin(base, file.url),
+            sha256=file.hashes.get("sha256"),
+            size=file.size,
+            requires_python=file.requires_python or "",
+            yanked=bool(file.yanked),
+            uploaded=file.upload_time or "",
+            metadata=bool(metadata),
+        )
+
+
+def _html(data: bytes, base: str) -> Iterator[Offer]:
+    anchors = _Anchors()
+    anchors.feed(data.decode(errors="replace"))
+    anchors.close()
+    base = urljoin(base, anchors.base) if anchors.base else base
+    for attributes in anchors.found:
+        try:
+            url = urljoin(base, attributes["href"] or "")
+            urlsplit(url)
+        except ValueError:
+            continue
+        yield _offer(
+            url,
+            attributes.get("data-requires-python") or "",
+            yanked=attributes.get("data-yanked") is not None,  # pip wants a value, if an empty one
+            metadata=bool({"data-core-metadata", "data-dist-info-metadata"} & attributes.keys()),
+        )
+
+
+def _offer(url: str, requires_python: str, *, yanked: bool = False, metadata: bool = False) -> Offer:
+    address, fragment = urldefrag(url)
+    kind, _, value = fragment.partition("=")
+    return Offer(
+        filename=unquote(urlsplit(address).path).rpartition("/")[2],
+        url=address,
+        sha256=value.partition("&")[0].lower() if kind == "sha256" else None,
+        requires_python=requires_python,
+        yanked=yanked,
+        metadata=metadata,
+    )
+
+
+class _Anchors(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.base = ""
+        self.found: list[Mapping[str, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        if tag == "a" and attributes.get("href"):
+            self.found.append(attributes)
+        elif tag == "base" and not self.base:
+            self.base = attributes.get("href") or ""
+
+
+def _read_directory(place: Path) -> tuple[Offer, ...]:
+    """Read a page of an index that is a directory: its index.html, which pip wants there, too."""
+    page = place / "index.html" if place.is_dir() else place
+    try:
+        data = page.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except OSError as error:
+        raise UnavailableError(f"{page}: {error.strerror}", next_step="check the index") from error
+    return tuple(_html(data, page.as_uri()))
+
+
+def _local_file(path: Path) -> Offer:
+    return Offer(filename=path.name, url=path.absolute().as_uri(), size=path.stat().st_size)
+
+
+def _is_older(uploaded: str, newest: str) -> bool:
+    try:
+        return datetime.fromisoformat(uploaded) < datetime.fromisoformat(newest)
+    except (ValueError, TypeError):  # no time, or one without its zone
+        return False

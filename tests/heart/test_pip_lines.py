@@ -1,0 +1,145 @@
+"""pip lines of `build.run`, whole: what they lay is what pip would lay, no command is run, and the lock holds it."""
+
+import json
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.index import index
+from support.wheels import make_wheel
+from support.world import Project, World, ok
+
+pytestmark = pytest.mark.slow
+
+SITE = "opt/venv/lib/python/site-packages"
+
+
+def make_project(world: World, name: str, *lines: str, requirements: str = "", more: str = "") -> Project:
+    run = "".join(f"    - {json.dumps(line)}\n" for line in lines)
+    text = (
+        'build:\n  python_version: "3.13"\n  python_requirements: requirements.txt\n'
+        + (f"  run:\n{run}" if lines else "")
+        + f'predict: "predict.py:Predictor"\ncogpack:\n  base: {world.registry}/base/python:v1\n{more}'
+    )
+    return world.project(name, {"cog.yaml": text}, requirements=requirements)
+
+
+def decisions(project: Project) -> dict[str, Any]:
+    lock = tomllib.loads((project.root / "cogpack.lock").read_text())
+    return dict(lock["platforms"]["linux/amd64"])
+
+
+def versions(project: Project) -> dict[str, str]:
+    own = ("cog", "coglet", "pip")
+    return {one["name"]: one["version"] for one in decisions(project)["wheels"] if one["name"] not in own}
+
+
+def pair(world: World) -> None:
+    """`frame` requires a new `array`; both have old versions, too."""
+    for version in ("1.0", "1.5", "2.0"):
+        make_wheel(world.wheels, "array", version)
+    make_wheel(world.wheels, "frame", "1.0")
+    make_wheel(world.wheels, "frame", "2.0", requires=("array>=2",))
+
+
+def test_what_a_line_lays_is_in_the_image_with_its_freeze_and_what_it_breaks_is_a_note(world: World) -> None:
+    pair(world)
+    project = make_project(world, "m1", "pip install --no-index 'array<2'", requirements="frame\n")
+    pushed = ok(project.cogpack("push", project.target()))
+    assert versions(project) == {"array": "1.5", "frame": "2.0"}
+    assert "note: cog.yaml:5: build.run[0]: frame 2.0 requires array>=2, and the image has 1.5" in pushed.err
+    manifest = world.manifest("me/m1", "v1")
+    names = [layer.get("annotations", {}).get("dev.cogpack.layer.name", "") for layer in manifest["layers"]]
+    assert not any(name.startswith("run") for name in names)
+    files = world.files("me/m1", "v1")
+    assert f"{SITE}/array-1.5.dist-info/METADATA" in files
+    assert not any("array-2.0" in path for path in files)
+    inspected = ok(project.cogpack("inspect", project.target(), "--json")).out
+    assert "array==1.5" in inspected
+    assert "array==2.0" not in inspected
+    again = ok(project.cogpack("push", project.target(), "--locked"))
+    assert again.digest == pushed.digest
+
+
+def test_a_lock_that_is_made_again_keeps_what_a_line_chose_until_it_is_told_otherwise(world: World) -> None:
+    pair(world)
+    project = make_project(world, "m2", "pip install --no-index 'array<2'", requirements="frame\n")
+    ok(project.cogpack("lock"))
+    before = (project.root / "cogpack.lock").read_bytes()
+    make_wheel(world.wheels, "array", "1.6")
+    make_wheel(world.wheels, "frame", "2.1", requires=("array>=2",))
+    assert "unchanged" in ok(project.cogpack("lock")).err
+    assert (project.root / "cogpack.lock").read_bytes() == before
+    make_wheel(world.wheels, "beside")
+    project.write("requirements.txt", "--no-index\nframe\nbeside\n")  # another set: the line's versions still fit
+    ok(project.cogpack("lock"))
+    assert versions(project) == {"array": "1.5", "beside": "1.0", "frame": "2.0"}
+    assert "moved    array 1.5 -> 1.6" in ok(project.cogpack("lock", "-P", "array")).err
+    assert "moved    frame 2.0 -> 2.1" in ok(project.cogpack("lock", "--upgrade")).err
+    assert [wheel["filename"] for wheel in decisions(project)["replaced"]] == ["array-2.0-py3-none-any.whl"]
+
+
+def test_lines_follow_each_other_and_what_is_uninstalled_is_gone(world: World) -> None:
+    pair(world)
+    make_wheel(world.wheels, "other", requires=("array<2",))
+    lines = ("pip install --no-index other", "pip uninstall -y frame nothing", "pip install --no-index -U array")
+    project = make_project(world, "m3", *lines, requirements="frame\n")
+    said = ok(project.cogpack("lock")).err
+    assert versions(project) == {"array": "2.0", "other": "1.0"}
+    assert "build.run[2]: other 1.0 requires array<2, and the image has 2.0" in said
+
+
+def test_a_line_that_needs_a_source_is_run_and_so_are_the_pip_lines_after_it(world: World) -> None:
+    pair(world)
+    (world.wheels / "array-3.0.tar.gz").write_bytes(b"a source")
+    lines = ("pip install --no-index frame==1.0", "pip install --no-index -U array", "pip install --no-index frame")
+    project = make_project(world, "m4", *lines)
+    ok(project.cogpack("lock"))
+    assert versions(project) == {"frame": "1.0"}
+    assert decisions(project)["sandboxed"] == [
+        {"step": 1, "why": "array 3.0 has no wheel for this Python: pip would build it"}
+    ]
+    steps = ok(project.cogpack("plan", "--json")).json["steps"]
+    assert [step["known"] for step in steps] == [True, False, False]
+    assert "cog.yaml:6: build.run[1]" in steps[2]["sandboxed"]
+
+
+def test_of_two_wheels_with_one_path_the_one_that_a_later_line_laid_has_it(world: World) -> None:
+    for name in ("acv", "zcv"):
+        make_wheel(world.wheels, name, files={"cv2/__init__.py": f"WHO = {name!r}\n".encode()})
+    both = make_project(world, "m5", requirements="acv\nzcv\n")
+    ok(both.cogpack("push", both.target()))
+    assert world.files("me/m5", "v1")[f"{SITE}/cv2/__init__.py"] == b"WHO = 'acv'\n"
+    line = "pip install --no-index --force-reinstall --no-deps zcv"
+    again = make_project(world, "m6", line, requirements="acv\nzcv\n")
+    ok(again.cogpack("push", again.target()))
+    assert world.files("me/m6", "v1")[f"{SITE}/cv2/__init__.py"] == b"WHO = 'zcv'\n"
+
+
+def test_the_index_of_a_line_is_asked_for_its_packages_alone_now_and_when_they_are_fetched(
+    world: World, tmp_path: Path
+) -> None:
+    """The same versions of `array` and `frame` lie on both, as other files."""
+    pair(world)
+    elsewhere = tmp_path / "elsewhere"
+    make_wheel(elsewhere, "array", "1.5+cu118")
+    make_wheel(elsewhere, "frame", "9.0")
+    with index(elsewhere) as (served, _):
+        line = f"pip install --index-url {served.url}/simple 'array<2'"
+        project = make_project(world, "m7", line, requirements="frame\n")
+        ok(project.cogpack("lock"))
+        assert versions(project) == {"array": "1.5+cu118", "frame": "2.0"}
+        assert served.url not in (project.root / "cogpack.lock").read_text()
+        shutil.rmtree(world.directory / "cache")
+        ok(project.cogpack("push", project.target(), "--locked"))
+    assert f"{SITE}/array-1.5+cu118.dist-info/METADATA" in world.files("me/m7", "v1")
+
+
+def test_an_index_that_is_away_is_no_reason_to_run_a_line(world: World) -> None:
+    pair(world)
+    project = make_project(world, "m8", "pip install --index-url http://127.0.0.1:9 array")
+    done = project.cogpack("lock")
+    assert done.code == 5, done.err
+    assert not (project.root / "cogpack.lock").exists()
