@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # read by type checkers alone, which know the name; `typing` 
     from cogpack.commands.pull import PulledImage, pull
     from cogpack.commands.pull_weights import Pulled, pull_weights
     from cogpack.commands.push import Pushed, push
-    from cogpack.commands.run import Predicted, run
+    from cogpack.commands.run import Predicted, run, train
     from cogpack.commands.schema import schema
     from cogpack.commands.serve import Served, serve
     from cogpack.commands.verify import Verified, verify
@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # read by type checkers alone, which know the name; `typing` 
     from cogpack.notes import Code, Note
     from cogpack.policy import DeniedNoteError, Rules
     from cogpack.progress import Cancellation, Cancelled, Progress, Silent, Task
+    from cogpack.running.options import ContainerOptions
     from cogpack.sandbox.run import Streams
     from cogpack.session import Session, Settings
 
@@ -35,6 +36,7 @@ __all__ = [
     "Cancelled",
     "Code",
     "CogpackError",
+    "ContainerOptions",
     "Copied",
     "DeniedError",
     "DeniedNoteError",
@@ -76,6 +78,7 @@ __all__ = [
     "run",
     "schema",
     "serve",
+    "train",
     "verify",
 ]
 
@@ -90,7 +93,7 @@ _MODULES = {
     "commands.pull": ("PulledImage", "pull"),
     "commands.pull_weights": ("Pulled", "pull_weights"),
     "commands.push": ("Pushed", "push"),
-    "commands.run": ("Predicted", "run"),
+    "commands.run": ("Predicted", "run", "train"),
     "commands.schema": ("schema",),
     "commands.serve": ("Served", "serve"),
     "commands.verify": ("Verified", "verify"),
@@ -98,6 +101,7 @@ _MODULES = {
     "notes": ("Code", "Note"),
     "policy": ("DeniedNoteError", "Rules"),
     "progress": ("Cancellation", "Cancelled", "Progress", "Silent", "Task"),
+    "running.options": ("ContainerOptions",),
     "sandbox.run": ("Streams",),
     "session": ("Session", "Settings"),
 }

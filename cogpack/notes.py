@@ -56,6 +56,7 @@ class Code(enum.StrEnum):
     MIRROR_DOWN = "mirror-down", "A mirror failed and is not asked any more in this run."
     MISSING_EXTRA = "missing-extra", "The chosen version of a package does not have the extra that is asked for."
     MISSPELT_KEY = "misspelt-key", "A key of cog.yaml is not known, has no effect, and looks like one that has."
+    NO_GPU = "no-gpu", "A model that wants a GPU runs where there is none."
     NO_REPO_DIGEST = "no-repo-digest", "Docker has the image, but does not know it by its digest."
     NO_SOURCE = "no-source", "The image names a commit, but no remote says where others get it."
     NONE_DEFAULT = (

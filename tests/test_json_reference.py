@@ -47,6 +47,7 @@ RESULTS: Mapping[str, type[msgspec.Struct]] = {
     "verify": Verified,
     "run": Predicted,
     "predict": Predicted,
+    "train": Predicted,
     "serve": Served,
     "inspect": Inspected,
     "doctor": Diagnosis,

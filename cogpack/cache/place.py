@@ -14,7 +14,7 @@ TAG = "CACHEDIR.TAG"
 _SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
 _TEXT = _SIGNATURE + b"\n# This directory is a cache of cogpack: all of it can be had again.\n"
 _OURS = re.compile(
-    r"artifacts|facts|homes|fingerprints|debs|git|uv|trees|steps|used|running|\.lock"
+    r"artifacts|facts|homes|fingerprints|debs|git|uv|trees|kept|steps|used|running|\.lock"
     r"|\.removed-[0-9a-f]{16}|\.spool-.{8}|resolve-.{8}"
 )
 """What stands in a directory that is our cache and nothing else."""

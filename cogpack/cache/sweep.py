@@ -38,9 +38,10 @@ _TREES = {
     "package indexes": re.compile(r"uv/[0-9a-f]{16}"),
     "git repositories": re.compile(rf"git/{_HEX}"),
     "laid images": re.compile(rf"trees/{_HEX}"),
+    "downloads of models": re.compile(r"kept/[0-9a-f]{32}"),
     "scratch": re.compile(r"resolve-\w{8}|\.removed-[0-9a-f]{16}|trees/(?:\.cogpack-[0-9a-f]{16}|probe-\w{8})"),
 }
-_ENTERED = frozenset({"artifacts", "facts", "homes", "fingerprints", "debs", "git", "uv", "trees", "steps"})
+_ENTERED = frozenset({"artifacts", "facts", "homes", "fingerprints", "debs", "git", "uv", "trees", "kept", "steps"})
 _SCRATCH = frozenset({"requirements.in", "constraints.txt", "pylock.cogpack.toml"})
 _RECORDS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 

@@ -4,7 +4,18 @@ from argparse import PARSER
 
 from cogpack.cli import containers
 from cogpack.cli.grammar import Grammar
-from cogpack.cli.options import CONNECTION, IMAGE, OUTPUT, PROJECT, STORED, place, port, seconds, variables
+from cogpack.cli.options import (
+    CONNECTION,
+    CONTAINER,
+    IMAGE,
+    OUTPUT,
+    PROJECT,
+    STORED,
+    place,
+    port,
+    seconds,
+    variables,
+)
 
 _MARKS = ("--label", "--annotation", "--git", "--paranoid")
 """What makes another image, or digest, and no difference to what is run."""
@@ -18,7 +29,7 @@ def add_containers(top: Grammar) -> None:
     execute.add_argument("command", nargs=PARSER, metavar="CMD", help="the command, and all that follows it")
     execute.add_argument("--of", metavar="REF|DIR", help=f"of this image, not of the project: {STORED}")
     variables(execute)
-    execute.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=(*_MARKS, "--json"))
+    execute.share(PROJECT, IMAGE, CONTAINER, OUTPUT, CONNECTION, without=(*_MARKS, "--json"))
 
     run = top.command(
         "run", "Ask the model for one prediction.", containers.run,
@@ -32,6 +43,16 @@ def add_containers(top: Grammar) -> None:
     )
     _runs(predict)
     _model(predict)
+
+    train = top.command(
+        "train",
+        "Train the model.",
+        containers.train,
+        example="cogpack train -i steps=100 -o weights.bin",
+        minor=True,
+    )
+    _runs(train)
+    _model(train)
 
     serve = top.command("serve", "Serve the model over HTTP.", containers.serve, example="cogpack serve -p 8393")
     serve.add_argument("-p", "--port", type=port, default=8393, metavar="PORT", help="port, 0 for any free one [8393]")
@@ -55,4 +76,4 @@ def _model(command: Grammar) -> None:
     command.add_argument(
         "--setup-timeout", type=seconds, default=300, metavar="SECONDS", help="for the model's setup [300]"
     )
-    command.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=_MARKS)
+    command.share(PROJECT, IMAGE, CONTAINER, OUTPUT, CONNECTION, without=_MARKS)

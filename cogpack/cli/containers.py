@@ -8,8 +8,11 @@ from cogpack.cli import json_output
 from cogpack.cli.running import Answer, with_session
 from cogpack.cli.streams import input_descriptor, put, put_bytes, say_bytes
 from cogpack.errors import InputError
+from cogpack.text import visible
 
 if TYPE_CHECKING:
+    from cogpack.commands.run import Predicted
+    from cogpack.running.options import ContainerOptions
     from cogpack.session import Session
 
 
@@ -24,6 +27,7 @@ def execute(arguments: argparse.Namespace) -> None:
             command[1:] if command[0] == "--" else command,
             image=arguments.of,
             environment=dict(arguments.env),
+            container=_options(arguments),
             streams=Streams(put_bytes, say_bytes, input_descriptor()),
         )
         return Answer(None, None, status)
@@ -36,6 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     from cogpack.sandbox.run import Streams
 
     image = _image(arguments)
+    live = None if arguments.json else _put_visible
 
     def act(session: "Session") -> Answer:
         found = run(
@@ -45,13 +50,62 @@ def run(arguments: argparse.Namespace) -> None:
             environment=dict(arguments.env),
             setup_timeout=arguments.setup_timeout,
             output=arguments.output,
+            container=_options(arguments),
             streams=Streams(say_bytes),
+            live=live,
         )
-        for path in found.files:
-            session.progress.summary(f"Written output to: {path}")
-        return Answer(found, None if found.files else found.text)
+        return _predicted(session, found, shown=live is not None)
 
     with_session(arguments, act)
+
+
+def train(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.run import train
+    from cogpack.sandbox.run import Streams
+
+    image = _image(arguments)
+
+    def act(session: "Session") -> Answer:
+        found = train(
+            session,
+            arguments.input,
+            image=image,
+            environment=dict(arguments.env),
+            setup_timeout=arguments.setup_timeout,
+            output=arguments.output,
+            container=_options(arguments),
+            streams=Streams(say_bytes),
+        )
+        return _predicted(session, found, shown=False)
+
+    with_session(arguments, act)
+
+
+def _put_visible(text: str) -> None:
+    put(visible(text))
+
+
+def _predicted(session: "Session", found: "Predicted", *, shown: bool) -> Answer:
+    """Tell what a model gave. `shown`: its text was printed as it came."""
+    for path in found.files:
+        session.progress.summary(f"Written output to: {path}")
+    if found.files:
+        return Answer(found, None)
+    if shown:
+        put("" if found.text.endswith("\n") else "\n")
+        return Answer(found, None)
+    return Answer(found, found.text.removesuffix("\n"))
+
+
+def _options(arguments: argparse.Namespace) -> "ContainerOptions":
+    from cogpack.running.options import ContainerOptions
+
+    return ContainerOptions(
+        isolated=arguments.isolated,
+        caches=arguments.caches,
+        shm_size=arguments.shm_size,
+        gpus=arguments.gpus,
+    )
 
 
 def serve(arguments: argparse.Namespace) -> None:
@@ -80,6 +134,7 @@ def serve(arguments: argparse.Namespace) -> None:
                 environment=dict(arguments.env),
                 setup_timeout=arguments.setup_timeout,
                 playground=arguments.playground,
+                container=_options(arguments),
                 streams=Streams(say_bytes),
                 ready=ready,
             )

@@ -177,7 +177,7 @@ class Grammar(argparse.ArgumentParser):
             lines += ["", *table((_left(action), action.help or "") for action in own)]
         named = [(f"{topic}:", ", ".join(_shortest(action) for action in made)) for topic, made in self.shared.items()]
         if named:
-            lines += ["", f"Options of many commands (cogpack help {'|'.join(self.shared)}):", *table(named)]
+            lines += ["", f"Options of many commands (help {'|'.join(self.shared)}):", *table(named)]
         if self.epilog:
             lines += ["", *_wrapped(self.epilog)]
         return "\n".join(lines) + "\n"

@@ -55,6 +55,16 @@ def _image(add: Add) -> None:
     )
 
 
+def _container(add: Add) -> None:
+    text = "see what the image would hold, not the project's directory, and keep nothing"
+    add("--isolated", action="store_true", help=text)
+    text = "keep nothing of what is written to ~/.cache, as models do that download"
+    add("--no-kept-caches", dest="caches", action="store_false", help=text)
+    add("--shm-size", type=docker_size, default=6 * 2**30, metavar="SIZE", help="room in /dev/shm [6g]")
+    text = "GPUs, as docker takes them [all, where the image wants some and there are any]"
+    add("--gpus", type=gpus, metavar="all|N|device=NAMES", help=text)
+
+
 def _output(add: Add) -> None:
     add("--deny", action="append", default=[], metavar="CODE|all", help="make an error of such notes; repeatable")
     add("--allow", action="append", default=[], metavar="CODE", help="take such notes for notes; repeatable")
@@ -147,11 +157,15 @@ def registry_host(added: Grammar) -> None:
 
 _ROOM = re.compile(r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,9})?) ?(?P<prefix>[kKMGT]?)(?P<binary>i?)B?", re.ASCII)
 
+_DOCKER_SIZE = re.compile(r"([0-9]{1,15})([bkmgt]?)b?", re.ASCII)
+_SHIFTS = {"": 0, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+
+CONTAINER = Topic("container", "What a container sees and has of this machine. More in docs/run.md.", _container)
 PROJECT = Topic("project", "Which project, and how it is read.", _project)
 IMAGE = Topic("image", "What the image is for, and what is written on it. Equal digests need equal ones.", _image)
 OUTPUT = Topic("output", "What is printed. Results go to standard output, all else to standard error.", _output)
 CONNECTION = Topic("connection", "How registries are spoken to. More in docs/network.md.", _connection)
-TOPICS = {topic.name: topic for topic in (PROJECT, IMAGE, OUTPUT, CONNECTION)}
+TOPICS = {topic.name: topic for topic in (PROJECT, IMAGE, CONTAINER, OUTPUT, CONNECTION)}
 
 
 def place(text: str) -> Path:
@@ -220,6 +234,19 @@ def size(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 2**50:
         raise argparse.ArgumentTypeError(f"expected a number of bytes, found {text!r}")
     return int(text)
+
+
+def docker_size(text: str) -> int:
+    """Read a size as docker does: 512m, 2g."""
+    if (found := _DOCKER_SIZE.fullmatch(text.lower())) is None or not (size := int(found[1]) << _SHIFTS[found[2]]):
+        raise argparse.ArgumentTypeError(f"expected a size, as in 512m or 2g, found {text!r}")
+    return size
+
+
+def gpus(text: str) -> str:
+    if not re.fullmatch(r"all|[0-9]{1,4}|[\"']?device=[\w.:,/=-]+[\"']?", text):
+        raise argparse.ArgumentTypeError(f"expected all, a number or device=NAME,..., found {text!r}")
+    return text
 
 
 def days(text: str) -> int:

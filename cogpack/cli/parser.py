@@ -44,7 +44,7 @@ def parser() -> Grammar:
     top = Grammar(
         prog="cogpack",
         description="Turn a Cog project into a standard OCI image without Docker.",
-        epilog=f"cogpack help COMMAND|{'|'.join([*TOPICS, 'exit-codes'])} explains one.",
+        epilog=f"More: cogpack help COMMAND|{'|'.join([*TOPICS, 'exit-codes'])}",
     )
     for topic in TOPICS.values():
         topic.add(lambda *names, **settings: top.set_defaults(**{_dest(names, settings): _default(settings)}))

@@ -21,7 +21,7 @@ _DELETE = ("cogpack deletes nothing from registries", "use the registry's own in
 _CHECK = ("schema reads the predictor, plan the whole project", "cogpack schema, then cogpack plan")
 
 COMMANDS = {
-    "train": _RUN, "start": _RUN, "test": _RUN,
+    "start": _RUN, "test": _RUN,
     "init": ("cogpack makes no project", "write cog.yaml and predict.py (README, five minutes), then cogpack schema"),
     "new": ("cogpack makes no project", "write cog.yaml and predict.py (README, five minutes), then cogpack schema"),
     "debug": ("any command takes -v", "run it again with -vv"), "logs": ("any command takes -v", "run it with -vv"),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from cogpack.running.bundle import open_bundle
 from cogpack.running.container import open_container
+from cogpack.running.options import ContainerOptions
 from cogpack.sandbox.run import Streams
 from cogpack.session import Session
 
@@ -14,6 +15,7 @@ def execute(
     *,
     image: str | None = None,
     environment: Mapping[str, str] = {},
+    container: ContainerOptions = ContainerOptions(),  # noqa: B008 - frozen
     streams: Streams,
 ) -> int:
     """Run `command` over the files of `image`: `HOST/NAME[:TAG|@DIGEST]`, or `DIR[:NAME]` of a layout; without one, of
@@ -22,6 +24,6 @@ def execute(
     The project is /src, and what is written there stays; all else that is written is lost. `environment`: variables
     besides the image's.
     """
-    bundle = open_bundle(session, image)
-    with open_container(session, bundle) as container:
-        return container.run(command, environment, streams)
+    bundle = open_bundle(session, image, isolated=container.isolated)
+    with open_container(session, bundle, container) as running:
+        return running.run(command, environment, streams)

@@ -1,17 +1,21 @@
-"""`cogpack run` asks a model for one prediction: its server is started for it, and ended."""
+"""`cogpack run` asks a model for one prediction, `cogpack train` for one training: its server is started for it, and
+ended."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from cogpack.commands.serve import SETUP_TIMEOUT
-from cogpack.disk import check_writable, write_whole
-from cogpack.running.bundle import open_bundle
+from cogpack.errors import InputError
+from cogpack.running.bundle import Bundle, open_bundle, streaming
 from cogpack.running.container import open_container
 from cogpack.running.inputs import read_inputs
-from cogpack.running.outputs import Outputs, blocks
+from cogpack.running.logs import SaidLines
+from cogpack.running.options import ContainerOptions
+from cogpack.running.outputs import Outputs
+from cogpack.running.predictions import Kind
 from cogpack.running.server import Server, free_port
 from cogpack.runtime.labelled_schema import read_signature
 from cogpack.sandbox.run import Streams
@@ -41,39 +45,79 @@ def run(
     environment: Mapping[str, str] = {},
     setup_timeout: float = SETUP_TIMEOUT,
     output: Path | None = None,
+    container: ContainerOptions = ContainerOptions(),  # noqa: B008 - frozen
     streams: Streams,
+    live: Callable[[str], object] | None = None,
 ) -> Predicted:
     """Ask the model of `image`, or of the project, for one prediction; a `ModelError` where it fails.
 
     `inputs`: `NAME=VALUE` each, or `NAME=@FILE`; they are held to the schema before anything is started. `output`: the
-    file for what it gives; files of a model have names of their own without it. `streams`: of its server.
+    file for what it gives; files of a model have names of their own without it. `streams`: of its server. `live`: is
+    given `text` in pieces as the model yields them, the last before this returns; not what goes into files.
     """
-    if output is not None:
-        check_writable(output)
-    bundle = open_bundle(session, image)
+    bundle = open_bundle(session, image, isolated=container.isolated)
     signature = read_signature(bundle.schema)
-    asked = read_inputs(signature, inputs)
-    quiet = {} if environment.keys() & {"RUST_LOG", "COG_LOG_LEVEL"} else _QUIET
-    with (
-        open_container(session, bundle) as container,
-        Server(container, free_port(), quiet | dict(environment), streams) as server,
-    ):
-        server.wait_until_ready(setup_timeout)
-        found = server.predict(asked)
-    outputs = Outputs(output)
-    taken = outputs.taken(found.output, signature.output)
-    text = outputs.text(taken, signature.output)
-    if outputs.written:
-        text = ""
-    elif output is not None:
-        write_whole(output, blocks(text))
-        outputs.written.append(output)
-        text = ""
-    return Predicted(
-        image=bundle.name,
-        output=taken,
-        text=text,
-        files=tuple(map(str, outputs.written)),
-        logs=found.logs,
-        metrics=found.metrics,
-    )
+    outputs = Outputs(output, signature.output)
+    outputs.live = live
+    if live is not None and outputs.comes_in_pieces:
+        bundle = streaming(bundle)
+    asked = _Asked(session, bundle, environment, setup_timeout, container, streams)
+    return asked.gives("prediction", read_inputs(signature, inputs), outputs)
+
+
+def train(
+    session: Session,
+    inputs: Sequence[str] = (),
+    *,
+    image: str | None = None,
+    environment: Mapping[str, str] = {},
+    setup_timeout: float = SETUP_TIMEOUT,
+    output: Path | None = None,
+    container: ContainerOptions = ContainerOptions(),  # noqa: B008 - frozen
+    streams: Streams,
+) -> Predicted:
+    """Ask the model of `image`, or of the project, for one training (`train` of cog.yaml), as `run` does for a
+    prediction; its files are named `weights` without `output`."""
+    bundle = open_bundle(session, image, isolated=container.isolated)
+    signature = read_signature(bundle.schema, takes="TrainingInput", gives="TrainingOutput")
+    if bundle.schema and not signature.output:
+        raise InputError(
+            f"{bundle.name}: the model has no training",
+            next_step="name its function in cog.yaml: train: train.py:train"
+            if image is None
+            else "choose another image",
+        )
+    outputs = Outputs(output, signature.output, stem="weights")
+    asked = _Asked(session, bundle, environment, setup_timeout, container, streams)
+    return asked.gives("training", read_inputs(signature, inputs), outputs)
+
+
+class _Asked(NamedTuple):
+    """Is a model whose server is started for one question."""
+
+    session: Session
+    bundle: Bundle
+    environment: Mapping[str, str]
+    setup_timeout: float
+    options: ContainerOptions
+    streams: Streams
+
+    def gives(self, kind: Kind, inputs: Mapping[str, Any], outputs: Outputs) -> Predicted:
+        quiet = {} if self.environment.keys() & {"RUST_LOG", "COG_LOG_LEVEL"} else _QUIET
+        said = SaidLines(self.streams.output)
+        with (
+            open_container(self.session, self.bundle, self.options) as container,
+            Server(container, free_port(), quiet | dict(self.environment), Streams(said.hear), kind=kind) as server,
+        ):
+            server.wait_until_ready(self.setup_timeout)
+            found = server.predict(inputs, live=outputs.hear if outputs.live and outputs.comes_in_pieces else None)
+        said.end()
+        text = outputs.text(found.output)
+        return Predicted(
+            image=self.bundle.name,
+            output=outputs.output,
+            text=text,
+            files=tuple(map(str, outputs.written)),
+            logs=found.logs,
+            metrics=found.metrics,
+        )

@@ -7,6 +7,7 @@ import msgspec
 
 from cogpack.running.bundle import open_bundle
 from cogpack.running.container import open_container
+from cogpack.running.options import ContainerOptions
 from cogpack.running.playground import Playground
 from cogpack.running.server import LOOPBACK, Server, free_port
 from cogpack.sandbox.run import Streams
@@ -32,6 +33,7 @@ def serve(
     port: int = 0,
     host: str = LOOPBACK,
     environment: Mapping[str, str] = {},
+    container: ContainerOptions = ContainerOptions(),  # noqa: B008 - frozen
     setup_timeout: float = SETUP_TIMEOUT,
     playground: bool = False,
     streams: Streams,
@@ -42,10 +44,10 @@ def serve(
     `port`: 0 for any free one. `playground`: serve a page to try it with, too. Ends with a `ModelError` if the server
     does.
     """
-    bundle = open_bundle(session, image)
-    with open_container(session, bundle) as container:
+    bundle = open_bundle(session, image, isolated=container.isolated)
+    with open_container(session, bundle, container) as running:
         port = port or free_port()
-        with Server(container, port, environment, streams, host) as server:
+        with Server(running, port, environment, streams, host) as server:
             server.wait_until_ready(setup_timeout)
             with ExitStack() as stack:
                 page = stack.enter_context(Playground(server.url, bundle, image)) if playground else None

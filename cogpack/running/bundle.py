@@ -1,7 +1,8 @@
 """A bundle is what a container is made of: a root file system, and how it starts (runtime-spec bundle.md)."""
 
 import platform
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -12,16 +13,22 @@ from cogpack.errors import InputError
 from cogpack.images.assemble import DEFAULT_PATH, environment_of
 from cogpack.images.image import FoundImage
 from cogpack.images.interface import Images
+from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.files import FilesSource
 from cogpack.layers.layer import Form
+from cogpack.layers.layer import Layer as PlannedLayer
 from cogpack.oci import Descriptor, Execution
 from cogpack.opening import open_image
 from cogpack.planning.prepare import Prepared, open_project, prepare, settle
+from cogpack.planning.steps import Seen
+from cogpack.planning.steps_layer import StepsLayer
 from cogpack.project import Project
 from cogpack.runtime import contract
+from cogpack.runtime.labelled_schema import wants_gpu, with_streaming
 from cogpack.sandbox.ahead import Archive
 from cogpack.sandbox.tree import Layer, Recipe, contents
 from cogpack.session import Session
+from cogpack.sinks.sink import drain
 
 _QUIET_PYTHON = {"PYTHONDONTWRITEBYTECODE": "1"}
 """Of a project's container: Python's caches would lie in the project."""
@@ -33,18 +40,20 @@ Named: TypeAlias = tuple[tuple[str, Layer], ...]
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Is the project that a bundle was made of, which lies at /src as it is. `schema`: of its predictor, as the image
-    has it; `targets`: where its managed weights lie, and `weights`: what is there."""
+    """Is a project's directory, which lies at /src as it is. `targets`: where its managed weights lie, and `weights`:
+    what is there."""
 
     project: Project
-    schema: bytes
     targets: tuple[str, ...]
     weights: Named
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     """`size`: of the layers, in bytes as they are stored, as far as that is known; `user`: as an image's config has it;
-    `source`: None of an image that is there already; `schema`: what its label says of inputs and output."""
+    `schema`: what its label says of inputs and output; `shown`: what lies in the place of the image's own schema, if
+    anything does. `gpu`: whether it wants one; `repository`: what stays the same where the image changes. `project`:
+    whose image it would be, None of one that is there already; `source`: None where nothing of a project's directory is
+    seen."""
 
     name: str
     layers: Named
@@ -54,17 +63,31 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     command: tuple[str, ...]
     user: str
     schema: str | None
-    source: Source | None
+    shown: str | None = None
+    gpu: bool
+    repository: str
+    project: Project | None = None
+    source: Source | None = None
 
 
-def open_bundle(session: Session, image: str | None) -> Bundle:
-    """Make the bundle of `image`, or of the project of the settings."""
+def open_bundle(session: Session, image: str | None, *, isolated: bool = False) -> Bundle:
+    """Make the bundle of `image`, or of the project of the settings; `isolated`: as its image would hold it."""
     if image is not None:
         return _image_bundle(open_image(session, image, _here()))
     prepared = settle(session, prepare(session, open_project(session), writes=True))
-    bundle = _project_bundle(prepared)
+    if str(prepared.plan.platform) != _here():
+        raise InputError(
+            f"the image is for {prepared.plan.platform}, and this machine is {_here()}",
+            next_step=f"add --platform {_here()}",
+        )
+    bundle = _isolated_bundle(prepared) if isolated else _project_bundle(prepared)
     prepared.fingerprints.save()
     return bundle
+
+
+def streaming(bundle: Bundle) -> Bundle:
+    """Have the server of `bundle` hand on what an iterator yields as that comes."""
+    return msgspec.structs.replace(bundle, shown=with_streaming(bundle.schema)) if bundle.schema else bundle
 
 
 def _here() -> str:
@@ -76,29 +99,57 @@ def _here() -> str:
 def _project_bundle(prepared: Prepared) -> Bundle:
     """Make the bundle of a project; commands of `build.run` are run for it if no run has kept what they change."""
     plan = prepared.plan
-    if str(plan.platform) != _here():
-        raise InputError(
-            f"the image is for {plan.platform}, and this machine is {_here()}", next_step=f"add --platform {_here()}"
-        )
-    found = [*plan.seen, *(layer.blob() for layer in (plan.steps.layers if plan.steps else ()))]
     managed = tuple(_managed(prepared))
     weights = FilesSource("managed weights", [file for path in managed for file in plan.weights[path]])
-    return Bundle(
-        name=prepared.project.root.name,
-        layers=tuple((str(layer.contents), contents(layer)) for layer in found),
-        size=sum(layer.size(Form.STORED) or 0 for layer in found),
-        environment=environment_of(plan.base, plan.run.path, plan.run.environment) | _QUIET_PYTHON,
-        directory=plan.run.working_directory,
-        command=plan.run.command,
-        user="",
-        schema=prepared.schema.decode(),
+    bundle = _planned(prepared, [*plan.seen, *(plan.steps.layers if plan.steps else ())])
+    return msgspec.structs.replace(
+        bundle,
+        environment=dict(bundle.environment) | _QUIET_PYTHON,
+        shown=bundle.schema,
         source=Source(
             project=prepared.project,
-            schema=prepared.schema,
             targets=tuple(weight.target for weight in prepared.project.config.weights),
             weights=((str(weights.key()), Recipe(weights)),) if managed else (),
         ),
     )
+
+
+def _isolated_bundle(prepared: Prepared) -> Bundle:
+    """Make the bundle of the image that a project would be. What nobody has read of it yet is read."""
+    plan = prepared.plan
+    for layer in plan.own:
+        if layer.key is None:
+            layer.copy_to(lambda body: drain(body, lambda _: None), Form.PLAIN)
+    bundle = _planned(prepared, plan.layers)
+    return msgspec.structs.replace(bundle, command=(*plan.run.entrypoint, *bundle.command))
+
+
+def _planned(prepared: Prepared, layers: Sequence[PlannedLayer]) -> Bundle:
+    """Make the bundle of some layers of a plan."""
+    plan = prepared.plan
+    found = list(map(_readable, layers))
+    return Bundle(
+        name=prepared.project.root.name,
+        layers=tuple((str(layer.contents), contents(layer)) for layer in found),
+        size=sum(layer.size(Form.STORED) or 0 for layer in found),
+        environment=environment_of(plan.base, plan.run.path, plan.run.environment),
+        directory=plan.run.working_directory,
+        command=plan.run.command,
+        user="",
+        schema=prepared.schema.decode(),
+        gpu=prepared.project.config.gpu,
+        repository=str(prepared.project.root),
+        project=prepared.project,
+    )
+
+
+def _readable(layer: PlannedLayer) -> Seen:
+    match layer:
+        case StepsLayer():
+            return layer.blob()
+        case BuiltLayer() | BaseLayer():
+            return layer
+    raise AssertionError(f"{layer.name}: nothing is known of it")
 
 
 def _managed(prepared: Prepared) -> Iterator[str]:
@@ -125,6 +176,7 @@ def _image_bundle(image: FoundImage) -> Bundle:
             next_step="choose another image",
         )
     environment = dict(pair.partition("=")[::2] for pair in execution.env or ())
+    labels = execution.labels or {}
     return Bundle(
         name=image.name,
         layers=tuple(
@@ -136,8 +188,9 @@ def _image_bundle(image: FoundImage) -> Bundle:
         directory=execution.working_dir or "/",
         command=(*(execution.entrypoint or ()), *(execution.cmd or ())),
         user=execution.user or "",
-        schema=(execution.labels or {}).get(contract.SCHEMA_LABEL),
-        source=None,
+        schema=labels.get(contract.SCHEMA_LABEL),
+        gpu=wants_gpu(labels.get(contract.CONFIG_LABEL)),
+        repository=re.sub(r"(?::[^/:]*)?(?:@.*)?$", "", image.name),
     )
 
 

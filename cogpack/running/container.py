@@ -18,6 +18,9 @@ from cogpack.planning.proot import find_proot
 from cogpack.progress import Cancellation
 from cogpack.project import ProjectFile
 from cogpack.running.bundle import Bundle, Named, Source
+from cogpack.running.caches import kept_caches
+from cogpack.running.gpus import Gpus, find_gpus
+from cogpack.running.options import ContainerOptions
 from cogpack.runtime import contract
 from cogpack.sandbox.directories import remove_tree
 from cogpack.sandbox.guest import Bind, Command, Guest
@@ -34,11 +37,15 @@ from cogpack.trace import TRACE
 class Container:
     """Runs commands over a bundle's files; one at a time."""
 
-    def __init__(self, session: Session, bundle: Bundle, guest: Guest, user: User) -> None:
+    def __init__(
+        self, session: Session, bundle: Bundle, guest: Guest, user: User, environment: Mapping[str, str]
+    ) -> None:
         self._session = session
         self._guest = guest
         self._user = user
+        self._environment = environment
         self.bundle = bundle
+        self.cancellation = session.cancellation
 
     def run(
         self,
@@ -50,14 +57,15 @@ class Container:
     ) -> int:
         """Run a command where the image's own would run, with `environment` added to the image's; return its exit
         status. `cancellation`: of this command, in place of the session's."""
-        found = {"HOME": self._user.home} | dict(self.bundle.environment) | dict(environment)
+        found = {"HOME": self._user.home} | dict(self._environment) | dict(environment)
         command = Command(tuple(argv), found, self.bundle.directory, self._user)
         return self._guest.run(command, streams, cancellation=cancellation or self._session.cancellation)
 
 
 @contextmanager
-def open_container(session: Session, bundle: Bundle) -> Iterator[Container]:
+def open_container(session: Session, bundle: Bundle, options: ContainerOptions) -> Iterator[Container]:
     """Lay what is to be seen, for a `with`; at its end, all that ran there has ended."""
+    gpus = gpus_of(session, bundle, options)
     trees = session.cache / "trees"
     findings = probe(trees)
     rung = _choose(session, bundle, findings)
@@ -80,28 +88,62 @@ def open_container(session: Session, bundle: Bundle) -> Iterator[Container]:
                 place.mkdir(mode=0o700)
                 root = place / TREE
                 root.mkdir(mode=0o755)
-        binds: list[Bind] = []
+        user = find_user(stored.root, bundle.user)
+        binds = list(_schema_binds(bundle, place))
         if source is not None and rung is Rung.CHROOT:
             _copy(session, source, weights, root)
         elif source is not None:
-            binds = _binds(source, weights, place)
+            binds = [*_project_binds(source), *binds, *_weight_binds(source, weights)]
             if rung is not Rung.PROOT:
                 stack.enter_context(_mount_points(source.project.root, binds))
+        if options.caches and not options.isolated and rung is not Rung.CHROOT:
+            binds += kept_caches(
+                session, bundle.repository, stored.root, user, bundle.environment, owned=not rung.one_user
+            )
+        environment = dict(bundle.environment)
+        if gpus is not None:
+            binds += gpus.binds
+            environment |= gpus.environment
         proot = None
         if rung is Rung.PROOT:
-            mirror = source.project.config.pack.debian_mirror if source else None
+            mirror = bundle.project.config.pack.debian_mirror if bundle.project else None
             proot = find_proot(session, mirror, root, place / "proot")
-        user = find_user(stored.root, bundle.user)
-        guest = Guest(root, rung, owners=None, binds=binds, lower=lower, proot=proot)
-        yield Container(session, bundle, stack.enter_context(guest), user)
+        guest = Guest(
+            root,
+            rung,
+            owners=None,
+            binds=binds,
+            standins=gpus.links if gpus else (),
+            lower=lower,
+            proot=proot,
+            shm_size=options.shm_size,
+        )
+        yield Container(session, bundle, stack.enter_context(guest), user, environment)
+
+
+def gpus_of(session: Session, bundle: Bundle, options: ContainerOptions) -> Gpus | None:
+    """Find the GPUs that the user wants, or else the image: those are all that there are, or a note."""
+    if options.gpus == "0" or (options.gpus is None and not bundle.gpu):
+        return None
+    found = find_gpus(options.gpus or "all")
+    if found is not None:
+        TRACE.decided(f"GPUs: {found.found}")
+    elif options.gpus is not None:
+        raise InputError(
+            f"--gpus {options.gpus}: this machine has none: no CDI file of one, and no libcuda.so.1 with device nodes",
+            next_step="install NVIDIA's driver, and write the file by nvidia-ctk cdi generate; or leave --gpus out",
+        )
+    else:
+        session.progress.note(Note(Code.NO_GPU, f"{bundle.name} wants a GPU, and this machine has none: run without"))
+    return found
 
 
 def _choose(session: Session, bundle: Bundle, findings: Findings) -> Rung:
     isolation: Isolation = session.settings.isolation or "auto"
-    if bundle.source is not None and session.settings.isolation is None:
-        isolation = bundle.source.project.config.pack.isolation
+    if bundle.project is not None and session.settings.isolation is None:
+        isolation = bundle.project.config.pack.isolation
     rung = choose(isolation, findings, owners=False)
-    if bundle.source is None and isolation == "auto" and not rung.hides:
+    if bundle.project is None and isolation == "auto" and not rung.hides:
         raise InputError(
             f"{bundle.name}: isolation {rung} is all that works here, and hides none of your files from an image that "
             "others may have made",
@@ -129,17 +171,21 @@ def _stored(session: Session, name: str, layers: Named, size: int, rung: Rung) -
     return trees.get([names for names, _ in layers], owned=not rung.one_user, lay=made)
 
 
-def _binds(source: Source, weights: StoredTree | None, place: Path) -> list[Bind]:
-    """Say what lies where, outer directories first."""
-    schema = place / "openapi_schema.json"
-    write_whole(schema, [source.schema])
-    binds = [
-        Bind(source.project.root, contract.WORKING_DIRECTORY, writable=True),
-        Bind(schema, f"/{contract.SCHEMA_PATH}"),
-    ]
+def _schema_binds(bundle: Bundle, place: Path) -> Iterator[Bind]:
+    if bundle.shown is not None:
+        schema = place / "openapi_schema.json"
+        write_whole(schema, [bundle.shown.encode()], mode=0o644)
+        yield Bind(schema, f"{bundle.directory.rstrip('/')}/.cog/openapi_schema.json")
+
+
+def _project_binds(source: Source) -> Iterator[Bind]:
+    yield Bind(source.project.root, contract.WORKING_DIRECTORY, writable=True)
+
+
+def _weight_binds(source: Source, weights: StoredTree | None) -> Iterator[Bind]:
     if weights is not None:
-        binds += [Bind(weights.root / target.strip("/"), target) for target in source.targets]
-    return binds
+        for target in source.targets:
+            yield Bind(weights.root / target.strip("/"), target)
 
 
 @contextmanager
@@ -185,9 +231,6 @@ def _copy(session: Session, source: Source, weights: StoredTree | None, root: Pa
         place.mkdir(exist_ok=True)
         for file in source.project.files():
             _copy_file(source.project.root, place, file)
-        schema = root / contract.SCHEMA_PATH
-        schema.parent.mkdir(parents=True, exist_ok=True)
-        schema.write_bytes(source.schema)
         if weights is not None:
             for target in source.targets:
                 shutil.copytree(weights.root / target.strip("/"), root / target.strip("/"), dirs_exist_ok=True)

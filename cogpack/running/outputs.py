@@ -3,40 +3,78 @@
 import base64
 import binascii
 import mimetypes
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from cogpack.disk import write_whole
+from cogpack.disk import check_writable, write_whole
 from cogpack.runtime.labelled_schema import mapping
 
-_STEM = "output"
+_PLAIN = ("string", "integer", "number", "boolean")
 
 
 class Outputs:
-    """Writes the files of one output, below names that begin with `stem`; a name of one's own, `file`, is that of a
-    single file."""
+    """Takes one output. `spec`: of the schema; `file`: where it goes, or its files below names that begin so; without
+    one, files have names that begin with `stem`.
 
-    def __init__(self, file: Path | None) -> None:
+    `written`: the files; `output`: it with their paths in their places; `live`: is told pieces of the text.
+    """
+
+    def __init__(self, file: Path | None, spec: Mapping[str, Any], *, stem: str = "output") -> None:
+        if file is not None:
+            check_writable(file)
         self._file = file
+        self._spec = spec
+        self._stem = stem
+        self._told = ""
         self.written: list[Path] = []
+        self.output: Any = None
+        self.live: Callable[[str], object] | None = None
 
-    def taken(self, output: Any, spec: Mapping[str, Any]) -> Any:
-        """Write all files in `output`, and return it with their paths in their places. `spec`: of the schema."""
-        return self._taken(output, spec, ())
+    @property
+    def comes_in_pieces(self) -> bool:
+        """Tell whether there is text before the end."""
+        items = mapping(self._spec, "items")
+        plain = items.get("type") in _PLAIN and items.get("format") != "uri"
+        return self._file is None and self._spec.get("x-cog-array-type") == "iterator" and plain
 
-    def text(self, output: Any, spec: Mapping[str, Any]) -> str:
-        """Write an output without files as people read it: text as it is, all else as JSON."""
+    def hear(self, piece: Any) -> None:
+        """Take a piece as it comes."""
+        self._tell(self._piece(piece))
+
+    def text(self, output: Any) -> str:
+        """Take all of it, and write its files. Returns the text for people, "" where it went into files."""
+        self.output = self._taken(output, self._spec, ())
+        text = self._text(self.output)
+        if self.written:
+            return ""
+        if self._file is not None:
+            write_whole(self._file, _blocks(text))
+            self.written.append(self._file)
+            return ""
+        self._tell(text[len(self._told) :])
+        return text
+
+    def _tell(self, text: str) -> None:
+        self._told += text
+        if self.live is not None and text:
+            self.live(text)
+
+    def _text(self, output: Any) -> str:
+        """Write it as people read it: text as it is, what an iterator gave as its pieces, all else as JSON."""
         if isinstance(output, str):
             return output
-        if isinstance(output, list) and spec.get("x-cog-array-display") == "concatenate":
-            return "".join(map(str, output))
-        if isinstance(output, list) and output and all(isinstance(item, str) for item in output) and self.written:
-            return "\n".join(output)
+        if isinstance(output, list) and self._spec.get("x-cog-array-type") == "iterator":
+            return "".join(map(self._piece, output))
         return msgspec.json.format(msgspec.json.encode(output), indent=2).decode()
+
+    def _piece(self, item: Any) -> str:
+        """Write what is to be joined as it is, all else a line each."""
+        text = item if isinstance(item, str) else msgspec.json.encode(item).decode()
+        return text if self._spec.get("x-cog-array-display") == "concatenate" else f"{text}\n"
 
     def _taken(self, value: Any, spec: Mapping[str, Any], place: tuple[str, ...]) -> Any:
         match value:
@@ -61,7 +99,7 @@ class Outputs:
             data = base64.b64decode(body) if coding.endswith("base64") else unquote_to_bytes(body)
         except binascii.Error:
             data = body.encode()
-        file = self._file or Path(f"{_STEM}{mimetypes.guess_extension(media_type) or ''}")
+        file = self._file or Path(f"{self._stem}{mimetypes.guess_extension(media_type) or ''}")
         if place:
             words = [word.replace("/", "_") for word in place]
             file = file.with_name(".".join([file.stem, *words]) + file.suffix)
@@ -70,7 +108,7 @@ class Outputs:
         return file
 
 
-def blocks(text: str) -> Iterator[bytes]:
+def _blocks(text: str) -> Iterator[bytes]:
     """Give a text as a file has it, with a newline at its end."""
     yield text.encode("utf-8", "surrogatepass")
     if not text.endswith("\n"):

@@ -16,9 +16,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
+
+from cogpack.running.predictions import Address
 
 LOOPBACK = "127.0.0.1"
 _NAMES = frozenset({LOOPBACK, "localhost", "[::1]"})
@@ -35,13 +37,6 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-
-
-class Address(NamedTuple):
-    """Is where the model's server is asked."""
-
-    host: str
-    port: int
 
 
 class _State(msgspec.Struct, frozen=True):

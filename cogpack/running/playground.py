@@ -10,7 +10,8 @@ from cogpack.pages.elements import element
 from cogpack.pages.form import Form, read_form
 from cogpack.pages.page import page
 from cogpack.running.bundle import Bundle
-from cogpack.running.page_server import Address, PageServer
+from cogpack.running.page_server import PageServer
+from cogpack.running.predictions import Address
 
 
 class _Shown(msgspec.Struct, frozen=True, kw_only=True):

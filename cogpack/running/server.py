@@ -7,7 +7,7 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ import msgspec
 from cogpack.errors import InputError, ModelError
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.running.container import Container
+from cogpack.running.predictions import Address, Answered, Kind, ask, predict
 from cogpack.runtime import contract
 from cogpack.sandbox.run import Streams
 from cogpack.trace import TRACE
@@ -27,8 +28,6 @@ _PATIENCE = 10
 """Seconds that it may take to say how it is."""
 _TOLD = 40
 """Lines of the setup's logs that an error repeats."""
-_AGAIN = 50
-"""Times that a prediction is tried where all slots are taken: the one of setup's end is given back a little late."""
 
 
 class _Setup(msgspec.Struct, frozen=True):
@@ -42,31 +41,28 @@ class _Health(msgspec.Struct, frozen=True):
     setup: _Setup | None = None
 
 
-class Prediction(msgspec.Struct, frozen=True):
-    """What it answers to a prediction that came to an end."""
-
-    status: str = ""
-    output: Any = None
-    error: str | None = None
-    logs: str = ""
-    metrics: dict[str, Any] = {}
-
-
 class Server:
     """Serves a bundle's model for a `with`; at its end, all of its processes have ended.
 
-    `streams`: of all that it says. `host`: the address that it listens on.
+    `streams`: of all that it says. `host`: the address that it listens on. `kind`: what it is there for.
     """
 
     def __init__(
-        self, container: Container, port: int, environment: Mapping[str, str], streams: Streams, host: str = LOOPBACK
+        self,
+        container: Container,
+        port: int,
+        environment: Mapping[str, str],
+        streams: Streams,
+        host: str = LOOPBACK,
+        kind: Kind = "prediction",
     ) -> None:
         self._container = container
         self._streams = streams
         self._environment = {"LOG_FORMAT": "console", "NO_COLOR": "1"} | dict(environment) | {"PORT": str(port)}
         self._host = host
         self._port = port
-        self._asked = LOOPBACK if host == "0.0.0.0" else host  # noqa: S104 - compared
+        self._address = Address(LOOPBACK if host == "0.0.0.0" else host, port)  # noqa: S104 - compared
+        self._kind: Kind = kind
         self._cancellation = Cancellation()
         self._ended = threading.Event()
         self._outcome: int | BaseException = 0
@@ -74,12 +70,17 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"http://{self._asked}:{self._port}"
+        return f"http://{self._address.host}:{self._port}"
 
     def __enter__(self) -> Self:
-        if not self._container.bundle.command:
+        name, command = self._container.bundle.name, self._container.bundle.command
+        if not command:
+            raise InputError(f"{name}: the image has no command", next_step="start one by cogpack exec")
+        if self._kind == "training" and command[-len(contract.COMMAND) :] != contract.COMMAND:
             raise InputError(
-                f"{self._container.bundle.name}: the image has no command", next_step="start one by cogpack exec"
+                f"{name}: the image's command is {' '.join(command):.200}, and not {' '.join(contract.COMMAND)}, which "
+                "alone can train",
+                next_step="train an image of cogpack or cog",
             )
         with socket.socket() as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -126,53 +127,22 @@ class Server:
             pass
         raise self._end()
 
-    def predict(self, inputs: Mapping[str, Any]) -> Prediction:
-        """Ask for one prediction; a `ModelError` where it fails."""
-        body = msgspec.json.encode({"input": inputs})
-        for _ in range(_AGAIN):
-            status, data = self._ask("POST", "/predictions", body)
-            if status != http.HTTPStatus.CONFLICT:
-                break
-            time.sleep(_ASK)
-        if status >= http.HTTPStatus.BAD_REQUEST:
-            raise ModelError(
-                f"the model's server answers {status}: {data[:2000].decode(errors='replace')}",
-                next_step="correct the inputs; cogpack schema has what they are",
-            )
+    def predict(self, inputs: Mapping[str, Any], *, live: Callable[[Any], object] | None = None) -> Answered:
+        """Ask for one prediction, or training; a `ModelError` where it fails. `live`: as of `predictions.predict`."""
+        cancellation = self._container.cancellation
         try:
-            found = msgspec.json.decode(data, type=Prediction)
-        except msgspec.MsgspecError as error:
-            raise ModelError(
-                f"the model's server answers what is no prediction: {error}", next_step="see its logs"
-            ) from error
-        if found.status != "succeeded":
-            raise ModelError(
-                f"the prediction {found.status or 'failed'}: {found.error or 'the model says no more'}",
-                next_step="see the logs above",
-            )
-        return found
+            return predict(self._address, self._kind, inputs, live=live, cancellation=cancellation)
+        except (OSError, http.client.HTTPException):
+            if self._ended.wait(_PATIENCE):
+                raise self._end() from None
+            raise
 
     def _health(self) -> _Health | None:
         with suppress(OSError, http.client.HTTPException, msgspec.MsgspecError):
-            status, data = self._ask("GET", "/health-check", timeout=_PATIENCE)
+            status, data = ask(self._address, "GET", "/health-check", timeout=_PATIENCE)
             if status == http.HTTPStatus.OK:
                 return msgspec.json.decode(data, type=_Health)
         return None
-
-    def _ask(
-        self, method: str, path: str, body: bytes | None = None, timeout: float | None = None
-    ) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(self._asked, self._port, timeout=timeout)
-        try:
-            connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        except (OSError, http.client.HTTPException):
-            if method == "POST" and self._ended.wait(_PATIENCE):
-                raise self._end() from None
-            raise
-        finally:
-            connection.close()
 
     def _run(self) -> None:
         try:
@@ -188,8 +158,10 @@ class Server:
 
     def _command(self) -> tuple[str, ...]:
         command = self._container.bundle.command
+        if command[-len(contract.COMMAND) :] != contract.COMMAND:
+            return command
         # Whoever runs a model's server here does not want it to be everybody's; it would listen on all addresses.
-        return (*command, "--host", self._host) if command[-len(contract.COMMAND) :] == contract.COMMAND else command
+        return (*command, "--host", self._host, *(contract.TRAINS if self._kind == "training" else ()))
 
     def _end(self) -> BaseException:
         if isinstance(self._outcome, BaseException):

@@ -14,12 +14,15 @@ SOURCE = "src"
 SCHEMA_PATH = f"{SOURCE}/.cog/openapi_schema.json"
 WORKING_DIRECTORY = f"/{SOURCE}"
 COMMAND = ("python", "-m", "cog.server.http")
+TRAINS = ("--x-mode", "train")
+"""What is added to the command to serve trainings."""
 PORT = "5000/tcp"
 STATE = "var/lib/cogpack"
 """Where the image has files in parts, and where they are joined. `inside/join.py` stands alone and says it itself."""
 JOIN = ("python", "-I", f"/{STATE}/join.py")
 """Entrypoint of images with files in parts (`inside/join.py`): it ends by becoming the command."""
 
+CONFIG_LABEL = "run.cog.config"
 SCHEMA_LABEL = "run.cog.openapi_schema"
 """Label, and annotation of the manifest where it is short enough."""
 
@@ -72,7 +75,7 @@ def labels(
     """Give the labels by which Cog's tools recognise an image and learn its inputs."""
     return {
         "run.cog.version": sdk_version,
-        "run.cog.config": config_label(msgspec.structs.replace(config, concurrency=config.concurrency or concurrency)),
+        CONFIG_LABEL: config_label(msgspec.structs.replace(config, concurrency=config.concurrency or concurrency)),
         SCHEMA_LABEL: schema.decode(),
         "run.cog.pip_freeze": pip_freeze,
     }

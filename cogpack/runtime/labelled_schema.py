@@ -6,7 +6,7 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.oci import decode
-from cogpack.runtime.contract import SCHEMA_LABEL
+from cogpack.runtime.contract import CONFIG_LABEL, SCHEMA_LABEL
 
 _PART = "#/components/schemas/"
 
@@ -35,6 +35,23 @@ def read_signature(text: str | None, *, takes: str = "Input", gives: str = "Outp
         required=frozenset(name for name in names if isinstance(name, str)),
         output=followed(schemas, mapping(schemas, gives)),
     )
+
+
+def wants_gpu(config: str | None) -> bool:
+    """Tell whether the label with the config says `build.gpu`; what is none of Cog's tells nothing."""
+    try:
+        document = decode((config or "{}").encode(), dict, where=CONFIG_LABEL)
+    except InputError:
+        return False
+    return mapping(document, "build").get("gpu") is True
+
+
+def with_streaming(text: str) -> str:
+    """Add the word by which coglet hands pieces of the output on while they come, as it does for `@streaming`."""
+    document = decode(text.encode(), dict, where=SCHEMA_LABEL)
+    if predicts := mapping(mapping(mapping(document, "paths"), "/predictions"), "post"):
+        predicts["x-cog-streaming"] = True
+    return msgspec.json.encode(document).decode()
 
 
 def schemas_of(text: str | None) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Guest:
     whether a cloud's metadata can be reached; to refuse it takes a listener (`probe`), and in `chroot` it can't be.
     `standins`: what lies there besides, for the time of each run. Nothing of what is laid there stays: a capture need
     ignore no path. `lower`: a tree that `root`, empty at first, is laid over (overlayfs, where `probe` found it):
-    nothing is written to it.
+    nothing is written to it. `shm_size`: bytes of /dev/shm where that is mounted; else it is a directory of the tree.
     """
 
     def __init__(
@@ -73,8 +73,10 @@ class Guest:
         standins: Sequence[standins.StandIn] = (),
         proot: Proot | None = None,
         lower: Path | None = None,
+        shm_size: int | None = None,
     ) -> None:
         self._lower = lower
+        self._shm_size = shm_size
         self._root = Path(os.path.realpath(root))
         self._rung = rung
         self._owners = owners
@@ -150,19 +152,25 @@ class Guest:
         elif self._rung is Rung.PROOT:
             found += standins.BOUND_DEVICES
         found += standins.network_files(HOSTNAME)
-        for bind in self._binds:
-            target = bind.target.strip("/")
-            if self._rung is Rung.CHROOT and (bind.writable or not bind.source.is_file()):
-                raise InputError(
-                    f"isolation chroot: {bind.source} can't be shown at {bind.target}: nothing can be mounted here",
-                    next_step="choose --isolation proot, or run it where namespaces can be made",
-                )
-            if bind.source.is_dir():
-                found.append(standins.Directory(target))
-            else:
-                content = bind.source.read_bytes() if self._rung is Rung.CHROOT else b""
-                found.append(standins.File(target, content, 0o400))
+        found += map(self._mount_point, self._binds)
         return found
+
+    def _mount_point(self, bind: Bind) -> standins.StandIn:
+        """Give what `bind` is mounted on; where nothing can be, what stands for it."""
+        target, chroot = bind.target.strip("/"), self._rung is Rung.CHROOT
+        if chroot and bind.source.is_char_device():
+            number = bind.source.stat().st_rdev
+            return standins.Device(target, os.major(number), os.minor(number))
+        if chroot and (bind.writable or not bind.source.is_file()):
+            raise InputError(
+                f"isolation chroot: {bind.source} can't be shown at {bind.target}: nothing can be mounted here",
+                next_step="choose --isolation proot, or run it where namespaces can be made",
+            )
+        if bind.source.is_dir():
+            return standins.Directory(target)
+        if not chroot:
+            return standins.File(target, b"", 0o400)
+        return standins.File(target, bind.source.read_bytes(), bind.source.stat().st_mode & 0o555)
 
     def _plan(self, command: Command, limits: Limits) -> dict[str, object]:
         """Return what `enter` reads."""
@@ -189,6 +197,7 @@ class Guest:
             "namespaces": namespaces,
             "hostname": HOSTNAME,
             "binds": [(str(bind.source), bind.target, bind.writable) for bind in self._binds],
+            "shm_size": self._shm_size,
             "argv": argv,
             "environment": environment,
             "directory": command.directory,

@@ -27,12 +27,16 @@ _PROCESSES = "proc/sys/kernel/pid_max"
 
 
 def mount_all(
-    root: str, overlay: Sequence[str] | None, binds: Sequence[tuple[str, str, bool]], processes: int | None
+    root: str,
+    overlay: Sequence[str] | None,
+    binds: Sequence[tuple[str, str, bool]],
+    processes: int | None,
+    shm_size: int | None,
 ) -> None:
     """Make `root` a mount of its own, with /dev, /proc, /sys and `binds` (source, target, writable) in it.
 
     `overlay`: what of `mount_overlay` is mounted there. `processes`: how many there may be at a time, where the kernel
-    keeps this by namespace (Linux 6.14).
+    keeps this by namespace (Linux 6.14). `shm_size`: bytes of /dev/shm, None for half of the memory.
     """
     kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     if overlay:
@@ -44,12 +48,16 @@ def mount_all(
         with suppress(OSError):
             Path(root, _PROCESSES).write_text(str(max(processes, 301)))  # what the kernel keeps for itself, and one
     _mount_sys(f"{root}/sys")
-    _mount_dev(f"{root}/dev")
+    _mount_dev(f"{root}/dev", shm_size)
     for path in READONLY:
         _readonly(f"{root}/{path}")
     for path in MASKED:
         _mask(f"{root}/{path}", f"{root}/dev/null")
     for source, target, writable in binds:
+        if target.startswith("/dev/"):
+            place = Path(root, target.lstrip("/"))
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
         _bind_in(root, source, target, 0 if writable else kernel.MS_RDONLY)
 
 
@@ -71,7 +79,7 @@ def _mount_sys(target: str) -> None:
             kernel.make_readonly(target)
 
 
-def _mount_dev(target: str) -> None:
+def _mount_dev(target: str, shm_size: int | None) -> None:
     kernel.mount("tmpfs", target, "tmpfs", kernel.MS_NOSUID, "mode=755,size=64k")
     for name in DEVICES:
         Path(target, name).touch()
@@ -84,7 +92,8 @@ def _mount_dev(target: str) -> None:
         kernel.mount("devpts", f"{target}/pts", "devpts", kernel.MS_NOSUID | kernel.MS_NOEXEC, options)
     Path(target, "shm").mkdir()
     flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
-    kernel.mount("tmpfs", f"{target}/shm", "tmpfs", flags, "mode=1777")
+    size = "" if shm_size is None else f",size={shm_size}"
+    kernel.mount("tmpfs", f"{target}/shm", "tmpfs", flags, f"mode=1777{size}")
 
 
 LINKS = {

@@ -125,3 +125,60 @@ def test_options_behind_the_command_are_its_own(project: Project) -> None:
     done = project.cogpack("exec", "--json", "true")
     assert done.code == 2
     assert "--json" in done.err
+
+
+def test_what_is_written_to_the_users_cache_directory_is_kept_unless_that_is_not_wanted(project: Project) -> None:
+    ok(project.cogpack("exec", "sh", "-c", "echo kept > ~/.cache/one"))
+    assert ok(project.cogpack("exec", "cat", "/root/.cache/one")).out == "kept\n"
+    assert project.cogpack("exec", "--no-kept-caches", "cat", "/root/.cache/one").code == 1
+
+
+@pytest.mark.slow
+def test_what_the_image_has_in_its_cache_directory_stays_to_be_seen(project: Project) -> None:
+    config = (project.root / "cog.yaml").read_text()
+    step = "mkdir -p /root/.cache/torch /hub; echo image > /root/.cache/torch/file"
+    project.write(
+        "cog.yaml",
+        config.replace("build:\n", f"build:\n  run: ['{step}']\n")
+        + "environment: [HF_HOME=/hub, TORCH_HOME=/src/torch]\n",
+    )
+    script = "cat ~/.cache/torch/file; echo > ~/.cache/torch/lost; echo > ~/.cache/huggingface/kept; echo > /hub/kept"
+    assert ok(project.cogpack("exec", "sh", "-c", script)).out == "image\n"
+    script = "ls ~/.cache/torch ~/.cache/huggingface /hub"
+    assert ok(project.cogpack("exec", "sh", "-c", script)).out.split() == [
+        *("/hub:", "kept", "/root/.cache/huggingface:", "kept", "/root/.cache/torch:", "file")
+    ]
+
+
+def test_isolated_it_is_seen_as_its_image_would_hold_it(project: Project) -> None:
+    project.write(".dockerignore", "ignored\n")
+    project.write("ignored", "x")
+    script = "ls; echo lost > lost; cat .cog/openapi_schema.json"
+    done = ok(project.cogpack("exec", "--isolated", "sh", "-c", script))
+    assert done.out.startswith("cog.yaml\npredict.py\nrequirements.txt\n{")
+    assert not (project.root / "lost").exists()
+    project.write("predict.py", (project.root / "predict.py").read_text() + "# edited\n")
+    assert ok(project.cogpack("exec", "--isolated", "sh", "-c", "cat predict.py; ls")).out.count("edited") == 1
+
+
+@pytest.mark.slow
+def test_a_model_that_wants_a_gpu_has_all_that_there_are_and_who_asks_for_more_is_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from cogpack.running import container
+    from cogpack.running.gpus import find_gpus
+
+    monkeypatch.setattr(container, "find_gpus", lambda wanted: find_gpus(wanted, tmp_path))
+    config = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", config.replace("build:\n", "build:\n  gpu: true\n"))
+    assert "wants a GPU, and this machine has none" in ok(project.cogpack("exec", "true")).err
+    assert project.cogpack("exec", "--gpus", "all", "true").code == 2
+    library = "usr/lib/x86_64-linux-gnu/libcuda.so.1"
+    for path in ("dev", str(Path(library).parent)):
+        (tmp_path / path).mkdir(parents=True)
+    (tmp_path / library).write_text("driver")
+    (tmp_path / "dev/nvidia0").symlink_to("/dev/zero")
+    script = "head -c 2 /dev/nvidia0 > two; cat $LD_LIBRARY_PATH/libcuda.so.1"
+    assert ok(project.cogpack("exec", "sh", "-c", script)).out == "driver"
+    assert (project.root / "two").read_bytes() == bytes(2)
+    assert project.cogpack("exec", "--gpus", "0", "cat", "/dev/nvidia0").code == 1

@@ -48,7 +48,16 @@ def schema(output: dict[str, Any], *, streams: bool = False, inputs: dict[str, A
 
 def bundle(text: str | None) -> Bundle:
     return Bundle(
-        name=HOSTILE, layers=(), size=0, environment={}, directory="/", command=(), user="", schema=text, source=None
+        name=HOSTILE,
+        layers=(),
+        size=0,
+        environment={},
+        directory="/",
+        command=(),
+        user="",
+        schema=text,
+        gpu=False,
+        repository="me",
     )
 
 

@@ -1,12 +1,14 @@
 """What a model gives is text for people, and files."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cogpack.running.outputs import Outputs
 
 PNG = "data:image/png;base64,cG5n"
+URI = {"type": "string", "format": "uri"}
 
 
 @pytest.fixture(autouse=True)
@@ -14,26 +16,54 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def taken(output: Any, spec: dict[str, Any], file: Path | None = None, *, stem: str = "output") -> Any:
+    outputs = Outputs(file, spec, stem=stem)
+    text = outputs.text(output)
+    assert (text == "") == bool(outputs.written)
+    return outputs.output
+
+
 def test_files_are_written_under_names_that_say_what_they_are(tmp_path: Path) -> None:
-    outputs = Outputs(None)
-    assert outputs.taken(PNG, {"type": "string", "format": "uri"}) == "output.png"
-    spec = {"type": "array", "items": {"type": "string", "format": "uri"}}
-    assert outputs.taken([PNG, PNG], spec) == ["output.0.png", "output.1.png"]
-    spec = {"properties": {"image": {"format": "uri"}, "text": {"type": "string"}}}
-    assert outputs.taken({"image": PNG, "text": PNG}, spec) == {"image": "output.image.png", "text": PNG}
+    assert taken(PNG, URI) == "output.png"
+    assert taken([PNG, PNG], {"type": "array", "items": URI}) == ["output.0.png", "output.1.png"]
+    spec = {"properties": {"image": URI, "text": {"type": "string"}}}
+    assert taken({"image": PNG, "text": PNG}, spec) == {"image": "output.image.png", "text": PNG}
+    assert taken({"image": PNG}, spec, stem="weights") == {"image": "weights.image.png"}
     assert (tmp_path / "output.png").read_bytes() == b"png"
-    assert len(outputs.written) == 4
 
 
-def test_a_name_of_ones_own_is_that_of_the_file() -> None:
-    outputs = Outputs(Path("mine.png"))
-    assert outputs.taken(PNG, {"format": "uri"}) == "mine.png"
-    assert outputs.taken([PNG], {"items": {"format": "uri"}}) == ["mine.0.png"]
+def test_a_name_of_ones_own_is_that_of_the_file(tmp_path: Path) -> None:
+    assert taken(PNG, URI, Path("mine.png")) == "mine.png"
+    assert taken([PNG], {"items": URI}, Path("mine.png")) == ["mine.0.png"]
+    assert taken("said", {"type": "string"}, Path("mine.txt")) == "said"
+    assert (tmp_path / "mine.txt").read_text() == "said\n"
 
 
 def test_text_is_as_it_is_and_all_else_json() -> None:
-    outputs = Outputs(None)
-    assert outputs.text("hello", {}) == "hello"
-    assert outputs.text(["a", "b"], {"x-cog-array-display": "concatenate"}) == "ab"
-    assert outputs.text({"a": 1}, {}) == '{\n  "a": 1\n}'
-    assert outputs.text(None, {}) == "null"
+    assert Outputs(None, {}).text("hello") == "hello"
+    assert Outputs(None, {}).text({"a": 1}) == '{\n  "a": 1\n}'
+    assert Outputs(None, {}).text(None) == "null"
+
+
+@pytest.mark.parametrize(
+    ("item", "display", "pieces", "text"),
+    [
+        ("string", "concatenate", ["a ", "b"], "a b"),
+        ("string", None, ["a", "b"], "a\nb\n"),
+        ("number", None, [1.5, 2], "1.5\n2\n"),
+    ],
+)
+def test_what_an_iterator_yields_is_told_as_it_comes_and_all_of_it_in_the_end(
+    item: str, display: str | None, pieces: list[Any], text: str
+) -> None:
+    spec = {"type": "array", "items": {"type": item}, "x-cog-array-type": "iterator", "x-cog-array-display": display}
+    outputs, told = Outputs(None, spec), list[str]()
+    assert outputs.comes_in_pieces
+    outputs.live = told.append
+    outputs.hear(pieces[0])
+    assert told == [text[: len(told[0])]]
+    assert outputs.text(pieces) == "".join(told) == text
+
+
+def test_files_of_an_iterator_come_at_the_end() -> None:
+    assert not Outputs(None, {"type": "array", "items": URI, "x-cog-array-type": "iterator"}).comes_in_pieces

@@ -21,7 +21,16 @@ SCHEMA = json.dumps({"components": {"schemas": {"Input": {"properties": {"text":
 
 def bundle(schema: str | None = SCHEMA, name: str = "model") -> Bundle:
     return Bundle(
-        name=name, layers=(), size=0, environment={}, directory="/", command=(), user="", schema=schema, source=None
+        name=name,
+        layers=(),
+        size=0,
+        environment={},
+        directory="/",
+        command=(),
+        user="",
+        schema=schema,
+        gpu=False,
+        repository=name,
     )
 
 

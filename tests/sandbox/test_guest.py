@@ -259,3 +259,17 @@ def test_a_new_guest_has_no_listener_left_of_the_last_one(tree: Path, rung: Rung
         for _ in range(3):
             run(started, perl("chown 1, 1, '/etc'"), cancellation=Cancellation())
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@EVERY_RUNG
+def test_a_device_that_is_asked_for_by_name_is_there(tree: Path, rung: Rung) -> None:
+    binds = [Bind(Path("/dev/zero"), "/dev/some/gpu0", writable=True)]
+    with guest(tree, rung, binds=binds) as started:
+        assert run(started, "head -c 3 /dev/some/gpu0 | wc -c").output.strip() == "3"
+
+
+@NAMESPACES
+def test_shared_memory_has_the_size_that_is_asked_for(tree: Path, rung: Rung) -> None:
+    with guest(tree, rung, shm_size=64 * 1024) as started:
+        ran = run(started, "head -c 99999 /dev/zero > /dev/shm/x 2> /dev/null; wc -c < /dev/shm/x")
+    assert ran.output.strip() == str(64 * 1024)
