@@ -113,13 +113,14 @@ class NoMetadata:
         flags = socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         with socket.socket(family, kind & ~flags, protocol) as made:
             made.setblocking(not kind & socket.SOCK_NONBLOCK)
-            keep_out(made)
             try:
+                keep_out(made)
                 asked.give(made.fileno(), inherited=not kind & socket.SOCK_CLOEXEC)
             except OSError as error:
-                if error.errno != errno.EINVAL:
+                # Before Linux 5.14, or where filters are for CAP_NET_ADMIN, connect(2) alone is looked at.
+                if error.errno not in (errno.EINVAL, errno.EPERM):
                     raise
-        return None  # before Linux 5.14 the kernel makes it, and connect(2) alone is looked at
+        return None
 
     def _connect(self, asked: Notification) -> int | None:
         with suppress(OSError, struct.error):  # which connect(2) will find out

@@ -93,8 +93,9 @@ the machine's network than a program's own connections."""
 NO_TRACING = (Rule(("ptrace", "process_vm_readv", "process_vm_writev"), fails(errno.EPERM)),)
 """Where other processes of the machine can be seen, and need not be: `chroot`."""
 
-NO_NETWORK = (Rule(("socket",), fails(errno.EACCES), (Argument(0, (1,), others=True),)),)
-"""Sockets of AF_UNIX alone, where there is no network namespace."""
+NO_NETWORK = (Rule(("socket",), fails(errno.EAFNOSUPPORT), (Argument(0, (1,), others=True),)),)
+"""Sockets of AF_UNIX alone, where there is no network namespace: as on a kernel without the others, for which programs
+know what to do (useradd ends at any other error of the audit's)."""
 
 NO_METADATA = (
     Rule(("socket",), NOTIFY, (Argument(0, _INTERNET), Argument(1, (_DATAGRAM, _RAW), mask=_KIND, others=True))),

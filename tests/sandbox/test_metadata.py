@@ -1,5 +1,6 @@
 """No guest that is not to gets at a cloud's metadata, whatever it does with its sockets."""
 
+import errno
 import socket
 from contextlib import ExitStack, closing
 from typing import Any
@@ -96,6 +97,23 @@ def test_a_guest_is_told_that_it_is_refused(tree: Any, rung: Rung) -> None:
         with ExitStack() as stack:
             servers(stack)
             return [run_once(tree, rung, perl(TRY, address), metadata=False).output for address in (AWS, ELSEWHERE)]
+
+    assert in_own_network(ADDRESSES, act) == ["Permission denied", "through"]
+
+
+@pytest.mark.slow
+def test_where_filters_are_for_others_sockets_are_had_all_the_same(tree: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: socket.socket) -> None:
+        raise PermissionError(errno.EPERM, "CAP_NET_ADMIN is wanted")
+
+    monkeypatch.setattr(metadata, "keep_out", refused)
+
+    def act() -> list[str]:
+        with ExitStack() as stack:
+            servers(stack)
+            return [
+                run_once(tree, Rung.USERNS, perl(TRY, address), metadata=False).output for address in (AWS, ELSEWHERE)
+            ]
 
     assert in_own_network(ADDRESSES, act) == ["Permission denied", "through"]
 
