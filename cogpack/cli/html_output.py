@@ -118,7 +118,7 @@ def planned_page(
             if layer.size is not None
             else f"about {size_text(layer.about or 0)}"
             if layer.about
-            else "?",
+            else "not built yet",
             layer.digest or "",
         )
         for layer, verdict in zip(planned.layers, verdicts, strict=True)
@@ -195,7 +195,7 @@ def _layers(rows: Sequence[Row], columns: Sequence[str]) -> Html:
     for row in rows:
         name = element("span", class_=f"swatch {_kind(row.name)}"), row.name
         said = element("p", row.said, class_="description") if row.said else ""
-        cells = [element("td", *name, said)]
+        cells = [element("td", *name, said, class_="long")]
         cells += [element("td", cell) for cell in row.cells if any(columns[:1])]
         cells.append(element("td", row.size_told, class_="number"))
         cells.append(element("td", row.digest.removeprefix("sha256:")[:12], class_="digest", title=row.digest or False))
@@ -203,7 +203,7 @@ def _layers(rows: Sequence[Row], columns: Sequence[str]) -> Html:
     return joined([bar, _table(head, body, "layers")])
 
 
-def _table(head: Sequence[Html], body: Sequence[Html], name: str = "list") -> Html:
+def _table(head: Sequence[Html], body: Sequence[Html], name: str = "rows") -> Html:
     table = element("table", element("thead", element("tr", *head)), element("tbody", *body), class_=name)
     return element("div", table, class_="scroll", tabindex="0", role="region", aria_label=name)
 
@@ -213,8 +213,8 @@ def _steps(planned: "Planned") -> Iterable[Html]:
         element(
             "tr",
             element("td", str(number), class_="number"),
-            element("td", element("pre", step.command.strip(), class_="mono")),
-            element("td", *_told(step)),
+            element("td", element("pre", step.command.strip(), class_="mono"), class_="long"),
+            element("td", *_told(step), class_="long"),
         )
         for number, step in enumerate(planned.steps, 1)
     ]
@@ -238,9 +238,16 @@ def _weights(weights: "Sequence[PlannedWeight]") -> Html:
     body = [
         element(
             "tr",
-            element("td", weight.path, *(element("p", f"or {other}", class_="description") for other in weight.others)),
+            element(
+                "td",
+                weight.path,
+                *(element("p", f"or {other}", class_="description") for other in weight.others),
+                class_="long",
+            ),
             element("td", weight.rule),
-            element("td", weight.why, f"; equal to {weight.equal_to}, stored once" if weight.equal_to else ""),
+            element(
+                "td", weight.why, f"; equal to {weight.equal_to}, stored once" if weight.equal_to else "", class_="long"
+            ),
             element("td", size_text(weight.size), class_="number"),
         )
         for weight in weights
@@ -253,7 +260,7 @@ def _files(planned: "Planned") -> Html:
     body = [
         element(
             "tr",
-            element("td", file.path, f" -> {file.target}" if file.target is not None else ""),
+            element("td", file.path, f" -> {file.target}" if file.target is not None else "", class_="long"),
             element("td", size_text(file.size), class_="number"),
         )
         for file in planned.files or ()
