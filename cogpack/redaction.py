@@ -154,6 +154,11 @@ def learn_url(url: str) -> None:
         _PROCESS.learn(unquote(password) if password else unquote(user))
 
 
+def has_secret(url: str) -> bool:
+    """Tell whether an address looks as if not everybody might know it."""
+    return bool(_USER.search(url) or _QUERY.search(url))
+
+
 def learn_environment(environment: Mapping[str, str]) -> None:
     """Remember what variables hold that are called like secrets, and the logins of addresses in all of them."""
     for name, value in environment.items():

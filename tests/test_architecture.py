@@ -197,7 +197,7 @@ def test_what_a_run_line_does_is_told_without_disk_network_or_processes() -> Non
     assert files
     used = {name.partition(".")[0] for path in files for name in imported(path)} - {"cogpack", "msgspec", "packaging"}
     assert used == {"ast", "collections", "posixpath", "re", "typing", "urllib", "warnings"}
-    assert {other for path in files for other in edges(path)} == {"config", "requirements", "run_lines"}
+    assert {other for path in files for other in edges(path)} == {"config", "redaction", "requirements", "run_lines"}
 
 
 def test_http_libraries_have_one_door() -> None:

@@ -1,6 +1,7 @@
 """Wheels, packages and other locked files are downloaded here: looked for, fetched, verified."""
 
 import os
+import secrets
 import stat
 import threading
 import time
@@ -15,7 +16,7 @@ import msgspec
 
 from cogpack.artifacts.ranged import Ranged
 from cogpack.digest import Digest, Hasher
-from cogpack.disk import Output, is_unfinished, whole_file, writing
+from cogpack.disk import UNFINISHED, Output, is_unfinished, whole_file, writing
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http import Http, Stream
 from cogpack.oci import Descriptor
@@ -145,6 +146,25 @@ class Store:
             turn = self._turns[artifact.digest]
         with turn:
             return self.find(artifact) or self._fetch_now(artifact, urls, task)
+
+    def take(self, name: str, blocks: Iterable[bytes]) -> Artifact:
+        """Keep a file whose digest is not known before its last byte."""
+        arriving = self._root / "sha256" / "00" / f"{UNFINISHED}{secrets.token_hex(8)}"
+        with writing(arriving):
+            arriving.parent.mkdir(parents=True, exist_ok=True)
+        hasher = Hasher()
+        try:
+            with whole_file(arriving) as output:
+                for block in hasher.watch(blocks):
+                    self._http.cancellation.check()
+                    output.write(block)
+            artifact = Artifact(name, hasher.digest, hasher.size)
+            path = self._prepared(artifact)
+            if not self._is_here(artifact):
+                arriving.replace(path)
+        finally:
+            arriving.unlink(missing_ok=True)
+        return artifact
 
     def _fetch_now(self, artifact: Artifact, urls: Callable[[], Iterable[str]], task: Task | None) -> Path:
         moving = task or self._http.progress.task(artifact.title or artifact.name, artifact.size, "fetch")

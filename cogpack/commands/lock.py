@@ -57,12 +57,19 @@ def lock(
     Present pins are kept where they still fit, unless `upgrade`, and but for those of `packages`: names of wheels.
     So is the image format, unless `upgrade_format`: then the newest is taken, and what it moves is told. `run`: the
     commands of `build.run` are run, and what they change is written down, unless it is known; `upgrade_run`: though it
-    is.
+    is, and what known ones fetch is pinned anew.
     """
     project = open_project(session)
     check_predictor(project)
     before = read_lock(project.root)
-    made = current.lock(session, project, upgrade=upgrade, packages=packages, upgrade_format=upgrade_format)
+    made = current.lock(
+        session,
+        project,
+        upgrade=upgrade,
+        packages=packages,
+        upgrade_format=upgrade_format,
+        upgrade_run=upgrade_run,
+    )
     moving = _moving(session, project, before, made) if upgrade_format else None
     if run or upgrade_run:
         made = _with_steps(session, project, anew=upgrade_run)
@@ -122,7 +129,7 @@ def check_run(session: Session) -> Locked:
     project = open_project(session)
     prepared = prepare(session, project, writes=False)
     if (steps := prepared.plan.steps) is None:
-        raise InputError("cog.yaml has no build.run: nothing can move", next_step="leave out --check-run")
+        raise InputError("no command of build.run is run: nothing can move", next_step="leave out --check-run")
     check_secrets(steps)
     session.supply.wait(prepared.plan.inputs_of(prepared.plan.ran[-1]))
     first, second = steps.try_run(), steps.try_run()

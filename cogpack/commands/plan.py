@@ -16,6 +16,7 @@ from cogpack.layers.known import Known
 from cogpack.layers.layer import Layer, key_of
 from cogpack.layers.weights import WEIGHTS, WORTH, Weight, largest
 from cogpack.layers.weights.probe import NOTHING
+from cogpack.lockfile import Decisions
 from cogpack.model_files import Rule
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, LayerInfo
@@ -28,6 +29,7 @@ from cogpack.progress import asking
 from cogpack.project import Project
 from cogpack.runtime.contract import SCHEMA_PATH, project_path
 from cogpack.session import Session
+from cogpack.text import size_text
 
 T = TypeVar("T")
 
@@ -159,22 +161,33 @@ def _isolation(changes: StepChanges) -> str | None:
 def _steps(prepared: Prepared) -> tuple[PlannedStep, ...]:
     """Tell of each command what is known of it, or why it is run."""
     config = prepared.project.config
-    places = step_places(config)
+    places, decisions = step_places(config), prepared.lock.platforms[config.pack.platform]
     return tuple(
-        _step(step.command, found, places)
+        _step(step.command, found, places, decisions)
         for step, found in zip(config.run, prepared.plan.lines.decisions, strict=True)
     )
 
 
-def _step(command: str, found: run_lines.Decision, places: Sequence[str]) -> PlannedStep:
+def _step(command: str, found: run_lines.Decision, places: Sequence[str], decisions: Decisions) -> PlannedStep:
     match found:
         case run_lines.Known(effects=effects):
-            return PlannedStep(command=command, effect=tuple(map(run_lines.told, effects)), known=True)
+            return PlannedStep(
+                command=command, effect=tuple(_told(effect, decisions) for effect in effects), known=True
+            )
         case run_lines.Sandboxed(why=why, because=because):
             first = "" if because is None else f" ({places[because]})"
             return PlannedStep(command=command, sandboxed=why + first)
         case run_lines.Impossible(why=why):
             return PlannedStep(command=command, impossible=why)
+
+
+def _told(effect: run_lines.Effect, decisions: Decisions) -> str:
+    """Say what an effect does, and what it is pinned to."""
+    pinned = ""
+    if isinstance(effect, run_lines.Fetch):
+        pin = next(pin for pin in decisions.fetches if pin.url == effect.url)
+        pinned = f", pinned to sha256:{pin.sha256[:12]} ({size_text(pin.size)})"
+    return run_lines.told(effect) + pinned
 
 
 def _planned(layer: Layer, known: Known, asked: "Sequence[_Asked]", plan: Plan) -> PlannedLayer:

@@ -47,6 +47,10 @@ class RootFileSystem(Generic[E]):
             return True
         return False
 
+    def is_above(self, path: str) -> bool:
+        """Tell whether anything is below `path`."""
+        return bool(self._inside.get(path))
+
     def _add(self, path: str) -> None:
         while path:
             self._count(path)

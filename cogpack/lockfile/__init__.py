@@ -1,10 +1,11 @@
 """`cogpack.lock` is held as values, and read and written as text.
 
-`model`: what it holds · `base_kinds`: the kinds of base in it · `clones`: what it says of repositories · `pip_lines`:
-what commands did to its wheels · `table`: what all its tables have in common · `text`: its TOML in and out.
+`model`: what it holds · `base_kinds`: the kinds of base in it · `line_pins`, `clones`, `pip_lines`: what known lines of
+`build.run` bring · `table`: what all its tables have in common · `text`: its TOML in and out.
 """
 
 from cogpack.lockfile.clones import LockedClone, LockedSubmodule
+from cogpack.lockfile.line_pins import LockedFetch, LockedPlace, LockedSandboxed
 from cogpack.lockfile.model import (
     REQUIRES,
     VERSION,
@@ -13,7 +14,6 @@ from cogpack.lockfile.model import (
     LockedClash,
     LockedDistribution,
     LockedPart,
-    LockedSandboxed,
     LockedSteps,
     LockedStepsLayer,
     LockedWeight,
@@ -38,8 +38,10 @@ __all__ = [
     "LockedClash",
     "LockedClone",
     "LockedDistribution",
+    "LockedFetch",
     "LockedPart",
     "LockedPipLine",
+    "LockedPlace",
     "LockedSandboxed",
     "LockedSteps",
     "LockedStepsLayer",

@@ -15,7 +15,8 @@ import msgspec
 from cogpack.digest import parse_digest
 from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import Base
-from cogpack.lockfile.pip_lines import LockedBreak, LockedPipLine, Step
+from cogpack.lockfile.line_pins import LockedFetch, LockedPlace, LockedSandboxed
+from cogpack.lockfile.pip_lines import LockedBreak, LockedPipLine
 from cogpack.lockfile.table import DAMAGED, FILE, LockedDiffID, LockedDigest, LockedPath, LockedSize, LockTable
 from cogpack.model_files import Rule
 from cogpack.oci import Descriptor, LayerInfo
@@ -97,19 +98,10 @@ class LockedSteps(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     distributions: tuple[LockedDistribution, ...] = ()
 
 
-class LockedSandboxed(LockTable, frozen=True, kw_only=True):
-    """Is a step that is run although what its line does can be read, since the outside world said something else of it.
-
-    `step`: its index among those of cog.yaml; `why`: in words.
-    """
-
-    step: Step
-    why: str
-
-
 class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     """All that is decided for one platform. `created`: seconds since 1970; `sandboxed`: steps of which the lines alone
-    don't tell that they are run; `steps`: None until they were run.
+    don't tell that they are run; `places`: what a base from a registry has where known lines write; `fetches`: what
+    they fetch, by address; `steps`: None until they were run.
 
     `wheels`: of the image; `replaced`: those that pip lines of `build.run` have taken away, `pip_lines`: how, and
     `breaks`: what they broke.
@@ -123,6 +115,8 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     replaced: tuple[LockedWheel, ...] = ()
     pip_lines: tuple[LockedPipLine, ...] = ()
     breaks: tuple[LockedBreak, ...] = ()
+    places: tuple[LockedPlace, ...] = ()
+    fetches: tuple[LockedFetch, ...] = ()
     steps: LockedSteps | None = None
 
     def __post_init__(self) -> None:

@@ -38,6 +38,7 @@ def changes(before: Lock, after: Lock, platform: str) -> list[Change]:
         *_moves("base", was.base, held.base),
         *_moves("Debian package", was.packages, held.packages),
         *_moves("wheel", _wheels(old, new), _wheels(new, old)),
+        *_moves("fetched file", _fetches(old), _fetches(new)),
         *_moves("weight", _weights(before), _weights(after)),
     ]
 
@@ -101,6 +102,10 @@ def _wheels(decisions: Decisions | None, beside: Decisions | None) -> dict[str, 
         else f"{wheel.version} ({wheel.sha256[:12]})"
         for wheel in (decisions.wheels if decisions else ())
     }
+
+
+def _fetches(decisions: Decisions | None) -> dict[str, str]:
+    return {pin.url: pin.sha256[:12] for pin in (decisions.fetches if decisions else ())}
 
 
 def _weights(lock: Lock) -> dict[str, str]:

@@ -17,6 +17,7 @@ from cogpack.lockfile import (
 from cogpack.locking.changes import change_lines, changes, holdings
 from cogpack.locking.clashes import check_clashes, clash_notes
 from cogpack.locking.decide import named_wheels, resolve_lock
+from cogpack.locking.decide_lines import lacks_pins
 from cogpack.locking.deviations import notes_of
 from cogpack.locking.pip_breaks import break_notes
 from cogpack.locking.pip_wheels import lacks_pip_lines
@@ -36,10 +37,12 @@ def lock(
     upgrade: bool = False,
     packages: Sequence[str] = (),
     upgrade_format: bool = False,
+    upgrade_run: bool = False,
 ) -> Lock:
     """Resolve afresh and write `cogpack.lock`, and say what changed.
 
     Present pins are kept where they still fit, unless `upgrade`, and but for those of `packages`: names of wheels.
+    `upgrade_run`: what known lines of `build.run` fetch is pinned anew.
     """
     began = time.monotonic()
     session.notes.show_all()
@@ -48,7 +51,15 @@ def lock(
     if previous and previous.format > max(session.formats):
         _check_format(session, previous)
     _try_writing(project)
-    made = resolve_lock(session, project, previous, upgrade=upgrade, packages=packages, upgrade_format=upgrade_format)
+    made = resolve_lock(
+        session,
+        project,
+        previous,
+        upgrade=upgrade,
+        packages=packages,
+        upgrade_format=upgrade_format,
+        upgrade_run=upgrade_run,
+    )
     named_wheels(packages, made.platforms[project.config.pack.platform])  # where no lock was there to ask
     _tell(session, project, made)
     session.notes.check()
@@ -82,7 +93,9 @@ def _changed(project: Project, lock: Lock) -> list[str]:
     """Name what the lock was made from that is otherwise now."""
     found = [*lock.stale(input_digests(project.inputs())), *changed_uses(project, lock)]
     decisions = lock.platforms.get(project.config.pack.platform)
-    return found or (["reading of build.run"] if decisions and lacks_pip_lines(project, decisions) else [])
+    if not found and decisions and (lacks_pip_lines(project, decisions) or lacks_pins(project.config, decisions)):
+        return ["reading of build.run"]
+    return found
 
 
 def _check_format(session: Session, lock: Lock) -> None:

@@ -27,6 +27,7 @@ from cogpack.locking.weights import pin_weights
 from cogpack.notes import Code, Note
 from cogpack.oci import Platform
 from cogpack.project import Project
+from cogpack.resolve.base_image import BaseFiles
 from cogpack.resolve.wheels import TargetPython
 from cogpack.session import Session
 
@@ -77,6 +78,7 @@ def resolve_lock(
     upgrade: bool = False,
     packages: Sequence[str] = (),
     upgrade_format: bool = False,
+    upgrade_run: bool = False,
 ) -> Lock:
     """`previous`: of which pins are kept, and the format as long as it is built."""
     formats = session.formats
@@ -88,6 +90,8 @@ def resolve_lock(
     platform = project.config.pack.platform
     kept = None if upgrade or previous is None else previous.platforms.get(platform)
     kept = _without(kept, packages) if kept else None
+    if kept and upgrade_run:
+        kept = msgspec.structs.replace(kept, fetches=())
     others = {} if previous is None else {name: it for name, it in previous.platforms.items() if name != platform}
     if previous is not None and (previous.stale(inputs) or not same_format):
         why = "which was made from other inputs" if same_format else f"which was of format {previous.format}"
@@ -110,12 +114,13 @@ def _decide(session: Session, project: Project, kept: Decisions | None, *, same_
     """`same_format`: the rules by which `kept` was decided are those that hold."""
     config = project.config
     platform = Platform.parse(config.pack.platform)
-    base = decide_base(session, config, platform, kept.base if kept else None)
+    listed: list[BaseFiles] = []
+    base = decide_base(session, config, platform, kept.base if kept else None, listed=listed.append)
     target = TargetPython(python=base.python, glibc=base.glibc, arch=platform.architecture)
     resolved = resolve_requirements(session, project, project.requirements(), target, kept)
     for note in resolved.notes:
         session.progress.note(note)
-    lines = decide_lines(session, project, base, resolved, target, kept)
+    lines = decide_lines(session, project, base, resolved, target, kept, listed=listed[-1] if listed else None)
     with indexes_of(session, project, project.requirements()).hiding():
         wheels, clashes = compare_wheels(
             session, lines.pip.outlines, lines.pip.wheels, target, kept if same_format else None, lines=lines.pip.lines
@@ -128,6 +133,8 @@ def _decide(session: Session, project: Project, kept: Decisions | None, *, same_
         replaced=lines.pip.replaced,
         pip_lines=lines.pip.lines,
         breaks=lines.pip.breaks,
+        places=lines.places,
+        fetches=lines.fetches,
         steps=kept.steps if kept else None,
         created=_created(session.environment),
     )

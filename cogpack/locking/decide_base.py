@@ -1,5 +1,7 @@
 """A base is decided here: which kind the project asks for, and what is resolved or kept of it, one function a kind."""
 
+from collections.abc import Callable
+
 from cogpack.config import Config
 from cogpack.errors import InputError
 from cogpack.images.interface import trying
@@ -8,19 +10,34 @@ from cogpack.locking.maintainer_scripts import check_maintainer_scripts
 from cogpack.locking.requirements import python_minor
 from cogpack.oci import Platform
 from cogpack.reference import Reference
-from cogpack.resolve.base_image import resolve_base_image
+from cogpack.resolve.base_image import BaseFiles, resolve_base_image
 from cogpack.resolve.debs import PYTHONS, DebianMirror, renewed, resolve_debs
 from cogpack.session import Session
 
 
-def decide_base(session: Session, config: Config, platform: Platform, kept: Base | None) -> Base:
-    """Give the base that `config` asks for: `kept`, where it still is that one, else resolved anew."""
+def decide_base(
+    session: Session,
+    config: Config,
+    platform: Platform,
+    kept: Base | None,
+    *,
+    listed: Callable[[BaseFiles], object] = lambda _: None,
+) -> Base:
+    """Give the base that `config` asks for: `kept`, where it still is that one, else resolved anew. `listed` is given
+    the files of an image that is read for it."""
     if config.pack.base is None:
         return _debian(session, config, platform, kept)
-    return _registry(session, config, config.pack.base, platform, kept)
+    return _registry(session, config, config.pack.base, platform, kept, listed)
 
 
-def _registry(session: Session, config: Config, name: str, platform: Platform, kept: Base | None) -> RegistryBase:
+def _registry(
+    session: Session,
+    config: Config,
+    name: str,
+    platform: Platform,
+    kept: Base | None,
+    listed: Callable[[BaseFiles], object],
+) -> RegistryBase:
     if config.system_packages:
         raise InputError(
             f"{config.where('build.system_packages')}: packages can't be laid over cogpack.base yet",
@@ -31,7 +48,7 @@ def _registry(session: Session, config: Config, name: str, platform: Platform, k
         base = kept
     else:
         images = session.images(reference)
-        base = trying(lambda: resolve_base_image(reference, platform, images, session.progress), images)
+        base = trying(lambda: resolve_base_image(reference, platform, images, session.progress, listed=listed), images)
     if config.python_version and python_minor(config) != base.python:
         raise InputError(
             f"{config.where('build.python_version')}: {config.python_version} is asked for, "

@@ -5,14 +5,27 @@ kept, and gives the pins, and a `LockedSandboxed` of each step that the outside 
 reads. Then all lines are read anew, since those that follow it have another meaning, too.
 """
 
+from collections.abc import Callable
+from functools import cache, partial
+
 import msgspec
 
-from cogpack.lockfile import Decisions, LockedSandboxed
-from cogpack.lockfile.base_kinds import Base
+from cogpack.config import Config, step_places
+from cogpack.errors import MismatchError
+from cogpack.images.interface import trying
+from cogpack.lockfile import Decisions, LockedFetch, LockedPlace, LockedSandboxed
+from cogpack.lockfile.base_kinds import Base, RegistryBase
+from cogpack.locking.ground import RegistryGround, debian_place, locked_ground
+from cogpack.locking.known_files import known_files
 from cogpack.locking.lines import read_lines
+from cogpack.locking.pin_fetches import pin_fetches
 from cogpack.locking.pip_lines import AppliedLines, PipLines
+from cogpack.locking.weights import probing
 from cogpack.project import Project
+from cogpack.reference import Reference
+from cogpack.resolve.base_image import BaseFiles, list_base_image
 from cogpack.resolve.wheels import Resolved, TargetPython
+from cogpack.run_lines import Fetch
 from cogpack.session import Session
 
 
@@ -21,6 +34,8 @@ class DecidedLines(msgspec.Struct, frozen=True, kw_only=True):
 
     pip: AppliedLines
     sandboxed: tuple[LockedSandboxed, ...] = ()
+    places: tuple[LockedPlace, ...] = ()
+    fetches: tuple[LockedFetch, ...] = ()
 
 
 def decide_lines(
@@ -30,15 +45,54 @@ def decide_lines(
     resolved: Resolved,
     target: TargetPython,
     kept: Decisions | None,
+    *,
+    listed: BaseFiles | None,
 ) -> DecidedLines:
     """Read the lines and pin what they bring, until nothing speaks against what was read. `resolved`: what the project
-    requires, over which pip lines are."""
+    requires, over which pip lines are; `listed`: the files of the base, where they were just read."""
+    config = project.config
+    fetches = kept.fetches if kept else ()
+    ground = RegistryGround(
+        kept.places if kept and kept.base == base else (),
+        cache(partial(_listed, session, base, listed)),
+    )
     sandboxed: tuple[LockedSandboxed, ...] = ()
     pip_lines = PipLines(session, project, resolved, target, kept)
     while True:
-        lines = read_lines(project.config, base, sandboxed)
-        pip = pip_lines.apply(lines.effects)
-        refused = [*pip.sandboxed]
+        lines = read_lines(config, base, sandboxed)
+        ground.seen.clear()
+        files = known_files(lines.effects, ground if isinstance(base, RegistryBase) else debian_place)
+        refused = [files] if isinstance(files, LockedSandboxed) else []
         if not refused:
-            return DecidedLines(pip=pip, sandboxed=sandboxed)
+            pip = pip_lines.apply(lines.effects)
+            refused += pip.sandboxed
+        if not refused:
+            fetches, found = pin_fetches(session, lines.of(Fetch), fetches, step_places(config), probed=probing(config))
+            refused += found
+        if not refused:
+            places = tuple(place for _, place in sorted(ground.seen.items()))
+            return DecidedLines(pip=pip, sandboxed=sandboxed, places=places, fetches=fetches)
         sandboxed = (*sandboxed, min(refused, key=lambda one: one.step))
+
+
+def _listed(session: Session, base: Base, listed: BaseFiles | None) -> Callable[[str], LockedPlace]:
+    if listed is None:
+        assert isinstance(base, RegistryBase)
+        reference = Reference.parse(base.reference)
+        images = session.images(reference)
+        layers = [layer.info.descriptor for layer in base.layers]
+        listed = trying(lambda: list_base_image(reference, layers, images, session.progress), images)
+    return listed.place
+
+
+def lacks_pins(config: Config, decisions: Decisions) -> bool:
+    """Tell whether the lock was made by who knew less of the lines than we do."""
+    lines = read_lines(config, decisions.base, decisions.sandboxed)
+    pinned = {pin.url for pin in decisions.fetches}
+    if any(fetch.url not in pinned for _, fetch in lines.of(Fetch)):
+        return True
+    try:
+        files = known_files(lines.effects, locked_ground(decisions.base, decisions.places))
+    except MismatchError:
+        return True
+    return isinstance(files, LockedSandboxed)

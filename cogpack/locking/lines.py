@@ -15,15 +15,10 @@ from cogpack.run_lines import (
     Clone,
     Decision,
     Effect,
-    Fetch,
     HubDownload,
     Known,
-    Link,
-    MakeDirectories,
-    SetMode,
     StepEffect,
     Surroundings,
-    WriteText,
     classify,
     settled_steps,
 )
@@ -32,11 +27,6 @@ from cogpack.runtime import contract
 E = TypeVar("E", bound=Effect)
 
 _NOT_YET: dict[type[Effect], str] = {
-    Fetch: "downloads",
-    MakeDirectories: "mkdir",
-    WriteText: "echo",
-    SetMode: "chmod",
-    Link: "ln",
     Clone: "git clone",
     HubDownload: "downloads from the Hugging Face hub",
 }
@@ -115,7 +105,6 @@ def _surroundings(config: Config, base: Base) -> Surroundings:
         directory=((image.config.get("config") or {}).get("WorkingDir") if image else None) or "/",
         project=f"/{contract.SOURCE}",
         python=base.python,
-        weights=tuple(managed.target for managed in config.weights),
     )
 
 

@@ -29,7 +29,7 @@ from cogpack.locking.weights import probing
 from cogpack.oci import Platform
 from cogpack.planning.base_layers import BaseSupply, plan_base
 from cogpack.planning.layer_maker import LayerMaker
-from cogpack.planning.line_layers import LineLayers
+from cogpack.planning.line_layers import Fetched, line_layers
 from cogpack.planning.step_changes import Coding, StepChanges
 from cogpack.planning.steps import Seen, Steps, make_steps
 from cogpack.planning.steps_layer import OpenLayer, StepsLayer
@@ -125,6 +125,7 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
     base: BaseSupply
     wheel: Callable[[LockedWheel], Input]
     steps: Callable[[Steps, Coding], StepChanges]
+    fetched: Fetched
     file: Callable[[ProjectFile], Fingerprinted]
     part: Callable[[LocalFile | Slices], Fingerprinted]
     probe: Probe
@@ -149,13 +150,13 @@ def make_plan(
     below = (*base.layers, python.venv, *python.large)
     above = (python.small, *python.clashes)
     lines = read_lines(config, decisions.base, decisions.sandboxed)
-    known = LineLayers()
+    known = line_layers(config, lines, decisions, maker, suppliers.fetched)
     seen = (*below, *known.large, *above, *known.small)
     steps = _changes(make_steps(config, lines, seen), config, maker, suppliers)
     ran = _ran(steps, maker) if steps else ()
     max_layers = LAYER_LIMIT - len(seen) - len(ran) - 1
     weights, parts = _weights(config, gathered, maker, suppliers, max_layers=max_layers)
-    check_places(files, gathered, parts)
+    check_places(files, gathered, parts, known.places)
     among = [layer for layer in ran if layer.among_weights]
     changed = [layer for layer in ran if not layer.among_weights]
     layers = (*below, *weights, *known.large, *among, *above, *known.small, *changed, project)

@@ -1,21 +1,23 @@
 """How the contents of layers are had: packages and wheels from their servers, files from the project."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from cogpack.artifacts import Input
+from cogpack.artifacts import Artifact, Input
 from cogpack.config import Config, step_places
-from cogpack.errors import InputError
+from cogpack.digest import Digest
+from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.http.authorities import bundle
 from cogpack.layers.files import Placed, drain
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.probe import PROFILE, probe_local
-from cogpack.lockfile import Decisions, Lock, LockedWheel
+from cogpack.lockfile import FILE, Decisions, Lock, LockedFetch, LockedWheel
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
 from cogpack.locking.maintainer_scripts import deb_artifact
 from cogpack.locking.outlines import wheel_artifact
@@ -88,6 +90,7 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
         steps=lambda steps, coding: StepChanges(
             steps, coding, Recorded(decisions.steps, lock.results), session.formats[lock.format], runner
         ),
+        fetched=partial(_fetched, session, step_places(project.config)),
         file=local,
         part=fingerprints.when_read,
         probe=lambda content, header: int(
@@ -108,6 +111,30 @@ def _package(session: Session, config: Config, base: DebianBase, deb: LockedDeb)
         return deb_urls(deb, DebianMirror.choose(config.pack.debian_mirror, session.environment), base)
 
     return Input(supply=session.supply, artifact=deb_artifact(deb), noun="Debian package", urls=urls)
+
+
+def _fetched(session: Session, places: Sequence[str], pin: LockedFetch, step: int) -> Input:
+    name = urlsplit(pin.url).path.rpartition("/")[2] or "file"
+    urls = [pin.url] if pin.address is None else [pin.address, pin.url]
+    return Input(
+        supply=session.supply,
+        artifact=Artifact(name, Digest(f"sha256:{pin.sha256}"), pin.size),
+        noun="fetched file",
+        urls=lambda: urls,
+        hiding=partial(_at_step, places[step]),
+    )
+
+
+@contextmanager
+def _at_step(place: str) -> Iterator[None]:
+    """Say of what goes wrong which step wants the file, and how it is pinned anew."""
+    try:
+        yield
+    except (MismatchError, UnavailableError) as error:
+        error.message = f"{place}: {error.message}"
+        if isinstance(error, MismatchError) or not error.away:
+            error.next_step = f"see what was there before; cogpack lock --upgrade-run pins what is there now in {FILE}"
+        raise
 
 
 class _Wheels:

@@ -103,10 +103,16 @@ def weight_notes(project: Project, gathered: Gathered) -> Iterator[Note]:
     yield from unsound({path: LocalFile.of(file) for path, file in files.items()})
 
 
-def check_places(files: Iterable[ProjectFile], gathered: Gathered, parts: Mapping[str, tuple[Placed, ...]]) -> None:
+def check_places(
+    files: Iterable[ProjectFile],
+    gathered: Gathered,
+    parts: Mapping[str, tuple[Placed, ...]],
+    lines: Iterable[tuple[str, int]] = (),
+) -> None:
     """Refuse two files of one place, and one beneath another: of their layers the upper one would hide the other.
 
-    `files`: of the project, but for weights; `parts`: what each weight file became, by its path.
+    `files`: of the project, but for weights; `parts`: what each weight file became, by its path; `lines`: what
+    known lines of `build.run` make, and their indexes.
     """
     places = [(f"{SOURCE}/{file.path}", file.path) for file in files if file.kind != "directory"]
     places.append((SCHEMA_PATH, "the model's schema"))
@@ -115,6 +121,7 @@ def check_places(files: Iterable[ProjectFile], gathered: Gathered, parts: Mappin
         name = weight.name if found.file else f"the managed weight {weight.name}"
         own = {part.path for part in parts[weight.path]} | ({weight.path} if weight.rule == "opaque" else set())
         places += [(path, name) for path in sorted(own)]
+    places += [(path, f"build.run[{step}]") for path, step in lines]
     taken: dict[str, str] = {}
     for path, name in places:
         if (other := taken.setdefault(path, name)) is not name:

@@ -4,7 +4,7 @@ Each layer is streamed once and listed; nothing of it is stored.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NoReturn
 
@@ -14,8 +14,9 @@ from cogpack.errors import InputError
 from cogpack.images.graph import check_platform, read_graph
 from cogpack.images.interface import Images
 from cogpack.images.root_file_system import RootFileSystem
+from cogpack.lockfile import LockedPlace
 from cogpack.lockfile.base_kinds import InheritedDirectory, RegistryBase, RegistryLayer
-from cogpack.oci import CONFIG_LIMIT, Execution, ImageConfig, Manifest, Platform, read_config
+from cogpack.oci import CONFIG_LIMIT, Descriptor, Execution, ImageConfig, Manifest, Platform, read_config
 from cogpack.progress import Progress, counted
 from cogpack.reference import Reference
 from cogpack.symlinks import follow
@@ -28,19 +29,22 @@ _OUR_ROOTS = ("opt", "opt/venv", "src")
 """Directories that our layers write again as parents."""
 
 
-def resolve_base_image(reference: Reference, platform: Platform, images: Images, progress: Progress) -> RegistryBase:
-    """Resolve `reference` to a digest and learn what the image holds."""
+def resolve_base_image(
+    reference: Reference,
+    platform: Platform,
+    images: Images,
+    progress: Progress,
+    *,
+    listed: Callable[["BaseFiles"], object] = lambda _: None,
+) -> RegistryBase:
+    """Resolve `reference` to a digest and learn what the image holds. `listed` is given its files."""
     manifest, digest, raw_config = _manifest(reference, platform, images)
     config = read_config(raw_config, ImageConfig, where=f"{reference}: image config")
     diff_ids = config.diff_ids
     if len(diff_ids) != len(manifest.layers):
         _refuse(reference, f"it has {len(manifest.layers)} layers, but its config lists {len(diff_ids)}")
-    tree = _Base(reference)
-    for layer in manifest.layers:
-        task = progress.task(f"{reference.repository} {layer.digest[7:19]}", layer.size, "read")
-        with images.blob(layer) as blocks:
-            tree.apply(Untar(decompressed(counted(blocks, task.advance)), where=f"{reference}: layer {layer.digest}"))
-        task.done("listed")
+    tree = list_base_image(reference, manifest.layers, images, progress)
+    listed(tree)
     python, interpreter = tree.interpreter(reference, _search_path(config.config))
     return RegistryBase(
         reference=str(reference),
@@ -60,6 +64,19 @@ def resolve_base_image(reference: Reference, platform: Platform, images: Images,
         ),
         inherited_directories=tuple(tree.inherited(reference)),
     )
+
+
+def list_base_image(
+    reference: Reference, layers: Iterable[Descriptor], images: Images, progress: Progress
+) -> "BaseFiles":
+    """List the files of an image that has these `layers`."""
+    tree = BaseFiles(reference)
+    for layer in layers:
+        task = progress.task(f"{reference.repository} {layer.digest[7:19]}", layer.size, "read")
+        with images.blob(layer) as blocks:
+            tree.apply(Untar(decompressed(counted(blocks, task.advance)), where=f"{reference}: layer {layer.digest}"))
+        task.done("listed")
+    return tree
 
 
 def _diff_id(text: str, reference: Reference) -> DiffID:
@@ -87,7 +104,7 @@ def _search_path(config: Execution | None) -> list[str]:
     return ["usr/local/bin", "usr/bin", "bin"]
 
 
-class _Base:
+class BaseFiles:
     """Holds what is asked of the files of a base, whose contents are read once and dropped."""
 
     def __init__(self, reference: Reference) -> None:
@@ -109,6 +126,17 @@ class _Base:
                 self._glibc[path] = found[1].decode()
                 return
             tail = tail[-512:]
+
+    def place(self, path: str) -> LockedPlace:
+        """Tell what is at `path`, no link followed."""
+        entry = self._entries.get(path)
+        if entry is None:  # engines make directories that no layer has
+            return LockedPlace(path=path, kind="directory" if self._files.is_above(path) else "absent")
+        if entry.kind == "symlink":
+            return LockedPlace(path=path, kind="symlink", target=entry.link)
+        if entry.kind == "directory":
+            return LockedPlace(path=path, mode=entry.mode, uid=entry.uid, gid=entry.gid)
+        return LockedPlace(path=path, kind="file" if entry.kind in ("file", "hardlink") else "special file")
 
     def resolve(self, path: str) -> str | None:
         """Give the real path behind the links in `path`, or None where nothing is there."""

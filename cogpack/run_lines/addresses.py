@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from cogpack.redaction import has_secret
 from cogpack.run_lines.arguments import NotKnownError
 
 _WEB = ("http", "https")
@@ -18,6 +19,8 @@ def address(text: str, schemes: Sequence[str] = _WEB) -> SplitResult:
         raise NotKnownError("what should be an address is none") from None
     if "@" in parts.netloc:
         raise NotKnownError("the address has a login in it")
+    if has_secret(text):
+        raise NotKnownError("the address has what looks like a secret in it")
     if parts.scheme not in schemes or not host:
         raise NotKnownError(f"{text} is no address of http or https")
     if not re.fullmatch(r"[!-~]+", text):

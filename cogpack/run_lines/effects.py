@@ -147,7 +147,8 @@ class StepEffect(msgspec.Struct, frozen=True):
 
 
 def settled(effects: Iterable[Effect]) -> tuple[Effect, ...]:
-    """Give the same effects with each `SetMode` done to the file that it means, and one `Clone` of each directory."""
+    """Give the same effects with each `SetMode` done to the file that it means, which keeps it when it is
+    written again, and one `Clone` of each directory."""
     return tuple(each.effect for each in settled_steps(StepEffect(0, effect) for effect in effects))
 
 
@@ -164,6 +165,12 @@ def settled_steps(effects: Iterable[StepEffect]) -> tuple[StepEffect, ...]:
                 continue
             case Clone(directory=path) if path in made:
                 found[made[path]] = StepEffect(found[made[path]].step, each.effect)
+                continue
+            case Fetch(path=path) | WriteText(path=path, append=False) if path in made:
+                before = found[made[path]]
+                assert isinstance(before.effect, Fetch | WriteText)
+                made[path] = len(found)
+                found.append(StepEffect(each.step, msgspec.structs.replace(each.effect, mode=before.effect.mode)))
                 continue
             case Fetch(path=path) | WriteText(path=path, append=False) | Clone(directory=path):
                 made[path] = len(found)

@@ -26,7 +26,6 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
     `environment`: the image's, what cog.yaml sets among it; steps run as root, whose HOME it needn't name.
     `python`: the version, as "3.11".
-    `weights`: the absolute paths that managed weights will have.
     """
 
     environment: Mapping[str, str] = {}
@@ -35,7 +34,6 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     entries: frozenset[str] = ROOT
     project: str = "/src"
     python: str = ""
-    weights: tuple[str, ...] = ()
 
 
 class Output(msgspec.Struct, frozen=True):

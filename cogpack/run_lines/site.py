@@ -88,9 +88,6 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         for root in _NOT_OF_THE_IMAGE:
             if within(path, root):
                 raise NotKnownError(f"{path} is no part of an image")
-        for weight in self.surroundings.weights:
-            if within(path, weight) or (within(weight, path) and kind != "directory"):
-                raise NotKnownError(f"{path} meets the managed weights at {weight}")
         for link in self.links:
             if within(path, link) and not (path == link and kind == "link"):
                 raise NotKnownError(f"{path} leads through a link, {link}")

@@ -35,7 +35,7 @@ def stepping(world: World, programs: bytes) -> Stepping:
 
 
 RANDOM = "head -c 8 /dev/urandom > /etc/made; head -c 8 /dev/urandom > /etc/ssh_host_rsa_key"
-MADE = 'echo made > /etc/made; echo "step 1 runs"'
+MADE = 'cat /dev/null; echo made > /etc/made; echo "step 1 runs"'
 
 
 def test_what_commands_change_is_in_the_image(world: World, stepping: Stepping) -> None:
@@ -73,9 +73,9 @@ def as_bytes(data: bytes | str) -> bytes:
 
 @pytest.mark.slow
 def test_a_plan_tells_the_commands_and_what_is_known_of_them(stepping: Stepping) -> None:
-    project = stepping("true", "make all", "echo after > /opt/x", "systemctl start x")
+    project = stepping("mkdir -p /opt/x", "make all", "echo after > /opt/y", "systemctl start x")
     first, second, third, fourth = ok(project.cogpack("plan", "--json")).json["steps"]
-    assert (first["command"], first["known"]) == ("true", True)
+    assert (first["command"], first["known"], first["effect"]) == ("mkdir -p /opt/x", True, ["make /opt/x"])
     assert "make" in second["sandboxed"]
     assert third["sandboxed"].endswith("precedes it (cog.yaml:4: build.run[1])")
     assert "systemd" in fourth["impossible"]

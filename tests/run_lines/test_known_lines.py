@@ -29,7 +29,7 @@ from cogpack.run_lines import (
 from cogpack.run_lines.known import Unknown, meaning
 from cogpack.run_lines.site import Site
 
-SITE = Site(surroundings=Surroundings(python="3.12", weights=("/weights/model", "/cache")))
+SITE = Site(surroundings=Surroundings(python="3.12"))
 URL = "https://host.example/tool"
 PIP_1 = PipInstall(requirements=(PipRequirement("a"),))
 
@@ -189,16 +189,12 @@ UNKNOWN = {
     "curl -o /x 'https://h.example/{a,b}'": "curl makes several addresses of one with braces or brackets",
     f"curl -o src/tool {URL}": "/src/tool lies in /src, where the project comes",
     f"curl -o ../tool {URL}": "../tool has .. in it, which leads where links do",
-    f"curl -o /weights/model {URL}": "/weights/model meets the managed weights at /weights/model",
-    f"curl -o /weights {URL}": "/weights meets the managed weights at /weights/model",
-    f"curl -o /cache/x {URL}": "/cache/x meets the managed weights at /cache",
     f"curl -o /proc/x {URL}": "/proc/x is no part of an image",
     f"curl -o /opt/ {URL}": "/opt/ is a directory",
     f"mkdir /opt && curl -o /opt {URL}": "/opt is a directory",
     f"ln -s /a /b && curl -LTo /b/x {URL}": "-T of curl is not known here",
     f"ln -s /a /b && curl -Lo /b {URL}": "/b leads through a link, /b",
     f"curl -Lo /b {URL} && ln -sf /a /b && chmod +x /b": "/b leads through a link, /b",
-    "mkdir /weights/model/a": "/weights/model/a meets the managed weights at /weights/model",
     f"ln -s /a /b && curl -Lo /b/x {URL}": "/b/x leads through a link, /b",
     f"http_proxy=x curl -o /x {URL}": "http_proxy is set, which may change what curl does",
     f"wget -P /opt {URL}?a=b": f"which name the file of {URL}?a=b gets is not sure",

@@ -7,6 +7,7 @@ servers · `probe`: what zstd would leave · `complete`: what a loader would mis
 
 from cogpack.layers.weights.arrangement import (
     MAX_LAYERS,
+    OWN_LAYER,
     WEIGHTS,
     Arrangement,
     Pinned,
@@ -23,6 +24,7 @@ from cogpack.layers.weights.probe import WORTH
 
 __all__ = [
     "MAX_LAYERS",
+    "OWN_LAYER",
     "WEIGHTS",
     "WORTH",
     "Arrangement",

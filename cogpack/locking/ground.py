@@ -1,0 +1,82 @@
+"""What a base has at a path: known lines of `build.run` lay their files upon that."""
+
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from cogpack.errors import MismatchError
+from cogpack.lockfile import FILE, LockedPlace
+from cogpack.lockfile.base_kinds import Base, DebianBase
+from cogpack.run_lines.expansion import ROOT
+from cogpack.run_lines.site import within
+
+Look: TypeAlias = Callable[[str], LockedPlace | None]
+"""Tells what the base has at a path without links before its last name, and without its first slash; None where that
+can't be known."""
+
+_DEBIAN = {
+    **dict.fromkeys(("boot", "etc", "home", "media", "mnt", "opt", "srv", "usr", "usr/local", "var"), 0o755),
+    **dict.fromkeys((f"usr/local/{name}" for name in ("bin", "etc", "games", "include", "lib", "sbin")), 0o755),
+    **dict.fromkeys(("usr/local/libexec", "usr/local/share", "usr/local/src"), 0o755),
+    "root": 0o700,
+}
+"""Directories of a Debian base (`layers.debs`) below which known lines write."""
+_DEBIAN_LINKS = {
+    **{name: f"usr/{name}" for name in ("bin", "lib", "sbin")},
+    "usr/local/man": "share/man",
+    "var/lock": "/run/lock",
+    "var/run": "/run",
+}
+_DEBIAN_FILES = frozenset({"root/.bashrc", "root/.profile"})
+_THE_ADMINISTRATORS = (
+    *("home", "media", "mnt", "opt", "root", "srv", "tmp", "var/tmp"),
+    *(f"usr/local/{name}" for name in ("bin", "etc", "games", "include", "libexec", "sbin", "src")),
+)
+"""Where no package has a file (Debian policy 9.1.1 and 9.1.2, FHS 3.0): all is absent there that is not named above."""
+
+
+def debian_place(path: str) -> LockedPlace | None:
+    """Tell what any Debian base has at `path`, whatever packages are in it."""
+    if path in _DEBIAN:
+        return LockedPlace(path=path, mode=_DEBIAN[path])
+    if path in _DEBIAN_LINKS:
+        return LockedPlace(path=path, kind="symlink", target=_DEBIAN_LINKS[path])
+    if path in _DEBIAN_FILES:
+        return LockedPlace(path=path, kind="file")
+    others = path.partition("/")[0] not in ROOT or any(within(path, root) for root in _THE_ADMINISTRATORS)
+    if others or (path.startswith("usr/local/") and path.count("/") == 2):
+        return LockedPlace(path=path, kind="absent")
+    return None
+
+
+def locked_ground(base: Base, places: Iterable[LockedPlace]) -> Look:
+    """Look at what the lock says of `base`."""
+    if isinstance(base, DebianBase):
+        return debian_place
+    known = {place.path: place for place in places}
+
+    def look(path: str) -> LockedPlace:
+        if path not in known:
+            raise MismatchError(
+                f"{FILE} does not say what the base has at /{path}", next_step="run cogpack lock and commit it"
+            )
+        return known[path]
+
+    return look
+
+
+class RegistryGround:
+    """Looks at a base of a registry: at what is `kept` of it in the lock, else at its files, which `listed` gives.
+
+    `seen`: all that was looked at.
+    """
+
+    def __init__(self, kept: Iterable[LockedPlace], listed: Callable[[], Callable[[str], LockedPlace]]) -> None:
+        self._known = {place.path: place for place in kept}
+        self._listed = listed
+        self.seen: dict[str, LockedPlace] = {}
+
+    def __call__(self, path: str) -> LockedPlace:
+        if path not in self._known:
+            self._known[path] = self._listed()(path)
+        self.seen[path] = self._known[path]
+        return self._known[path]
