@@ -135,8 +135,8 @@ class RealPip:
     def answered(self, universe: Universe) -> Universe:
         self._lay(universe.releases)
         lines = [msgspec.structs.replace(line, after=self._do(line)) for line in universe.lines]
-        for path in self._site.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.rmtree(self._site, ignore_errors=True)  # pip itself takes it away with the last package
+        self._site.mkdir()
         return Universe(universe.releases, tuple(lines))
 
     def _lay(self, releases: Sequence[Release]) -> None:
