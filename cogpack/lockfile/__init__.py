@@ -5,6 +5,7 @@
 """
 
 from cogpack.lockfile.clones import LockedClone, LockedSubmodule
+from cogpack.lockfile.hub import LockedHubFile, LockedHubRevision
 from cogpack.lockfile.line_pins import LockedFetch, LockedPlace, LockedSandboxed
 from cogpack.lockfile.model import (
     REQUIRES,
@@ -39,6 +40,8 @@ __all__ = [
     "LockedClone",
     "LockedDistribution",
     "LockedFetch",
+    "LockedHubFile",
+    "LockedHubRevision",
     "LockedPart",
     "LockedPipLine",
     "LockedPlace",

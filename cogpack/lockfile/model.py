@@ -15,6 +15,7 @@ import msgspec
 from cogpack.digest import parse_digest
 from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import Base
+from cogpack.lockfile.hub import LockedHubFile, LockedHubRevision
 from cogpack.lockfile.line_pins import LockedFetch, LockedPlace, LockedSandboxed
 from cogpack.lockfile.pip_lines import LockedBreak, LockedPipLine
 from cogpack.lockfile.table import DAMAGED, FILE, LockedDiffID, LockedDigest, LockedPath, LockedSize, LockTable
@@ -117,6 +118,8 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     breaks: tuple[LockedBreak, ...] = ()
     places: tuple[LockedPlace, ...] = ()
     fetches: tuple[LockedFetch, ...] = ()
+    hub_revisions: tuple[LockedHubRevision, ...] = ()
+    hub_files: tuple[LockedHubFile, ...] = ()
     steps: LockedSteps | None = None
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ LARGE = 1000
 
 @dataclass
 class Hub:
-    """One model, `owner/name`. `served`: bytes of each file that were sent."""
+    """One repository, `owner/name`, a model and a dataset. `served`: bytes of each file that were sent."""
 
     files: dict[str, bytes]
     revision: str = "a" * 40
@@ -29,18 +29,39 @@ class Hub:
         path = unquote(urlsplit(request.path).path)
         if self.token and request.headers.get("authorization") != f"Bearer {self.token}":
             return 401, {"X-Error-Code": "RepoNotFound"}, b"{}"
-        if path.startswith("/api/models/owner/name"):
-            revision = path.partition("/revision/")[2]
+        if path.startswith(("/api/models/owner/name", "/api/datasets/owner/name")):
+            revision = path.partition("/revision/")[2] or path.partition("/tree/")[2]
             if revision not in ("", "main", self.revision):
                 return 404, {"X-Error-Code": "RevisionNotFound"}, b"{}"
+            if "/tree/" in path:
+                return 200, {"Content-Type": "application/json"}, json.dumps(self.tree()).encode()
             siblings = [self.sibling(name, data) for name, data in self.files.items()]
             document = {"id": "owner/name", "modelId": "owner/name", "sha": self.revision, "siblings": siblings}
             return 200, {"Content-Type": "application/json"}, json.dumps(document).encode()
+        path = path.removeprefix("/datasets")
         prefix = f"/owner/name/resolve/{self.revision}/"
-        if path.startswith(prefix) and path.removeprefix(prefix) in self.files:
+        if path.startswith(prefix) and (name := path.removeprefix(prefix)) in self.files:
             assert self.storage is not None
-            return 302, {"Location": f"{self.storage.url}/{path.removeprefix(prefix)}?signature=s3cret"}, b""
+            entry = sibling(name, self.files[name])
+            lfs = entry.get("lfs")
+            headers = {
+                "Location": f"{self.storage.url}/{name}?signature=s3cret",
+                "X-Repo-Commit": self.revision,
+                "X-Linked-Size": str(entry["size"]),
+                "X-Linked-Etag": f'"{lfs["sha256"] if isinstance(lfs, dict) else entry["blobId"]}"',
+            }
+            return 302, headers, b""
         return 404, {"X-Error-Code": "RepoNotFound"}, b"{}"
+
+    def tree(self) -> list[dict[str, object]]:
+        """The files as the hub lists them for its library's own downloads."""
+        found = []
+        for name, data in self.files.items():
+            entry = sibling(name, data)
+            lfs = entry.get("lfs")
+            large = {"lfs": {**lfs, "oid": lfs["sha256"]}} if isinstance(lfs, dict) else {}
+            found.append({"type": "file", "path": name, "size": len(data), "oid": entry["blobId"], **large})
+        return found
 
     def file(self, request: Request) -> Answer:
         name = unquote(urlsplit(request.path).path).removeprefix("/")
@@ -57,7 +78,8 @@ class Hub:
 
 def sibling(name: str, data: bytes) -> dict[str, object]:
     """How the hub describes a file."""
-    found: dict[str, object] = {"rfilename": name, "size": len(data), "blobId": "b" * 40}
+    blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+    found: dict[str, object] = {"rfilename": name, "size": len(data), "blobId": blob}
     if len(data) >= LARGE:
         found["lfs"] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "pointerSize": 130}
     return found

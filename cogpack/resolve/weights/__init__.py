@@ -10,12 +10,12 @@ from cogpack.config import WeightSource
 from cogpack.http import Http
 from cogpack.remote import RemoteFile
 from cogpack.resolve.weights.gs import Gcs
-from cogpack.resolve.weights.hub import Hub
+from cogpack.resolve.weights.hub import Hub, HubFile, HubKind
 from cogpack.resolve.weights.listing import FoundFile, WeightServer, wanted
 from cogpack.resolve.weights.s3 import S3
 from cogpack.resolve.weights.web import Web
 
-__all__ = ["FoundFile", "Servers", "is_remote", "wanted"]
+__all__ = ["FoundFile", "HubFile", "HubKind", "Servers", "is_remote", "wanted"]
 
 _KINDS = ("hf", "s3", "gs", "https")
 
@@ -28,8 +28,9 @@ class Servers:
     """Knows a server of each kind, which learns who we are once a command, and not before it is needed."""
 
     def __init__(self, http: Http, environment: Mapping[str, str]) -> None:
+        self.hub = Hub(http, environment)
         self._kinds: Mapping[str, WeightServer] = {
-            "hf": Hub(http, environment),
+            "hf": self.hub,
             "s3": S3(http, environment),
             "gs": Gcs(http, environment),
             "https": Web(http),

@@ -1,7 +1,7 @@
 """`hf://OWNER/NAME[@REVISION]` is listed by `huggingface_hub`, which also finds the user's token, and read by us."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from urllib.parse import quote
 
 from cogpack.config import WeightSource
@@ -12,6 +12,14 @@ from cogpack.remote import RemoteFile, following
 from cogpack.resolve.weights.listing import FoundFile, choose
 
 _HUB = "https://huggingface.co"
+
+HubKind: TypeAlias = Literal["model", "dataset", "space"]
+
+
+class HubFile(FoundFile, frozen=True, kw_only=True):
+    """Is a file of a repository. `blob`: what git calls its bytes, where these are not in git-lfs."""
+
+    blob: str | None = None
 
 
 class Hub:
@@ -25,11 +33,18 @@ class Hub:
     def find(self, source: WeightSource, kept: Mapping[str, str]) -> list[FoundFile]:
         repository, revision = _repository(source.uri)
         pinned = next(iter(kept.values()), None)
-        return choose(source, self._files(source.uri, repository, revision or pinned))
+        return choose(source, self.list(source.uri, repository, revision or pinned)[1])
 
     def open(self, uri: str, file: str, revision: str | None, size: int) -> RemoteFile:
         repository, _ = _repository(uri)
-        url = f"{self._endpoint}/{repository}/resolve/{revision}/{quote(file)}"
+        return self.open_file(repository, file, revision, size)
+
+    def open_file(
+        self, repository: str, file: str, revision: str | None, size: int, kind: HubKind = "model"
+    ) -> RemoteFile:
+        """Make a file of a repository ready to be read by ranges."""
+        where = repository if kind == "model" else f"{kind}s/{repository}"
+        url = f"{self._endpoint}/{where}/resolve/{revision}/{quote(file)}"
         token = self._token()
         credentials = {"Authorization": f"Bearer {token}"} if token else {}
         return RemoteFile(self._http, url, size, lambda headers: following(self._http, url, {**headers, **credentials}))
@@ -44,7 +59,10 @@ class Hub:
         found: str | None = get_token()
         return found
 
-    def _files(self, uri: str, repository: str, revision: str | None) -> list[FoundFile]:
+    def list(
+        self, uri: str, repository: str, revision: str | None, kind: HubKind = "model"
+    ) -> tuple[str, list[HubFile]]:
+        """Tell the commit that a revision is, and all its files. `uri`: what messages call it."""
         try:
             import huggingface_hub
             from huggingface_hub import errors
@@ -55,25 +73,26 @@ class Hub:
         api = huggingface_hub.HfApi(endpoint=asked or self._endpoint, token=(not asked and self._token()) or False)
         shown = f"{uri} (through {redacted(asked)})" if asked else uri
         try:
-            info: Any = api.model_info(repository, revision=revision, files_metadata=True, timeout=60)
+            info: Any = api.repo_info(repository, revision=revision, repo_type=kind, files_metadata=True, timeout=60)
         except errors.GatedRepoError as error:
             raise DeniedError(f"{shown}: gated", next_step="accept its terms on the hub, and set HF_TOKEN") from error
         except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
             raise InputError(
-                f"{shown}: no such model or revision, or it is private", next_step="correct the uri, or set HF_TOKEN"
+                f"{shown}: no such {kind} or revision, or it is private", next_step="correct the name, or set HF_TOKEN"
             ) from error
         except CogpackError:
             raise
         except Exception as error:  # the library's own transport has errors of many families
             what = f"{shown}: {type(error).__name__}: {error}"
             raise UnavailableError(what, next_step="run it again later") from error
-        return [
-            FoundFile(
+        return info.sha, [
+            HubFile(
                 path=file.rfilename,
                 file=file.rfilename,
                 size=file.size,
                 revision=info.sha,
                 sha256=parse_digest(f"sha256:{file.lfs.sha256}", where=uri) if file.lfs else None,
+                blob=None if file.lfs else file.blob_id,
             )
             for file in info.siblings or ()
             if file.size is not None

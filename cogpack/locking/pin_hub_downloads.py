@@ -1,0 +1,117 @@
+"""Lines of `build.run` that download from the Hugging Face hub are pinned: to a commit, and each file to its sha256.
+
+A file in git-lfs is not read for it, since the hub says its sha256; what is in git is small, and is read once.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from cogpack.config import WeightSource
+from cogpack.digest import Hasher
+from cogpack.errors import CogpackError, InputError, MismatchError
+from cogpack.lockfile import LockedHubFile, LockedHubRevision
+from cogpack.resolve.weights import FoundFile, HubFile, wanted
+from cogpack.resolve.weights.listing import choose
+from cogpack.run_lines import HubDownload
+from cogpack.session import Session
+from cogpack.threads import each
+
+
+class HubPins(msgspec.Struct, frozen=True):
+    """Is what the lock says of downloads from the hub."""
+
+    revisions: tuple[LockedHubRevision, ...] = ()
+    files: tuple[LockedHubFile, ...] = ()
+
+    def revision(self, download: HubDownload) -> LockedHubRevision | None:
+        wanted = download.repository, download.kind, download.revision
+        return next((one for one in self.revisions if (one.repository, one.kind, one.revision) == wanted), None)
+
+    def of(self, download: HubDownload) -> tuple[LockedHubFile, ...] | None:
+        """Give what one download brings, by path; None where the lock doesn't say it."""
+        if (revision := self.revision(download)) is None:
+            return None
+        at = revision.repository, revision.kind, revision.commit
+        found = [one for one in self.files if (one.repository, one.kind, one.commit) == at]
+        chosen = tuple(one for one in found if _is_chosen(download, one.path))
+        return chosen if chosen and {one.path for one in chosen}.issuperset(download.files) else None
+
+
+def pin_hub_downloads(
+    session: Session, downloads: Sequence[tuple[int, HubDownload]], kept: HubPins, places: Sequence[str]
+) -> HubPins:
+    """Pin each download; what was `kept` stays while a line brings it. `places`: where each step is written."""
+    revisions: dict[tuple[str, str, str], LockedHubRevision] = {}
+    files: dict[tuple[str, str, str, str], LockedHubFile] = {}
+    for step, download in downloads:
+        try:
+            revision, found = _pinned(session, download, HubPins((*revisions.values(), *kept.revisions), kept.files))
+        except CogpackError as error:
+            error.message = f"{places[step]}: {error.message}"
+            raise
+        revisions[revision.repository, revision.kind, revision.revision] = revision
+        files |= {(one.repository, one.kind, one.commit, one.path): one for one in found}
+    return HubPins(tuple(revisions[key] for key in sorted(revisions)), tuple(files[key] for key in sorted(files)))
+
+
+def _pinned(
+    session: Session, download: HubDownload, kept: HubPins
+) -> tuple[LockedHubRevision, Sequence[LockedHubFile]]:
+    before = kept.revision(download)
+    if before is not None and (found := kept.of(download)) is not None:
+        return before, found
+    uri = f"hf://{download.repository}"
+    commit, listed = session.servers.hub.list(
+        uri, download.repository, before.commit if before else download.revision, download.kind
+    )
+    source = WeightSource(uri=f"{uri}@{download.revision}", include=download.include, exclude=download.exclude)
+    chosen = choose(source, [file for file in listed if _is_chosen(download, file.path)])
+    if missing := set(download.files) - {file.path for file in chosen}:
+        raise InputError(f"{uri}@{download.revision}: has no file {min(missing)}", next_step="correct the name")
+    revision = LockedHubRevision(
+        repository=download.repository, kind=download.kind, revision=download.revision, commit=commit
+    )
+    pin = _Pin(session, revision)
+    return revision, each(pin.file, chosen, jobs=session.settings.jobs, name="pin", cancellation=session.cancellation)
+
+
+def _is_chosen(download: HubDownload, path: str) -> bool:
+    if download.files:
+        return path in download.files
+    return wanted(WeightSource(uri="", include=download.include, exclude=download.exclude), path)
+
+
+class _Pin:
+    """Pins files of one commit."""
+
+    def __init__(self, session: Session, at: LockedHubRevision) -> None:
+        self._session = session
+        self._at = at
+
+    def file(self, found: FoundFile) -> LockedHubFile:
+        assert isinstance(found, HubFile)
+        digest, blob = found.sha256, None
+        if digest is None:
+            at = self._at
+            reader = self._session.servers.hub.open_file(at.repository, found.file, at.commit, found.size, at.kind)
+            git, whole = hashlib.sha1(b"blob %d\0" % found.size, usedforsecurity=False), Hasher()
+            for block in reader.read(0, found.size):
+                git.update(block)
+                whole.update(block)
+            digest, blob = whole.digest, git.hexdigest()
+            if found.blob not in (None, blob):
+                raise MismatchError(
+                    f"{reader!r}: the hub says that git calls it {found.blob}, its bytes are {blob}",
+                    next_step="try again later",
+                )
+        return LockedHubFile(
+            repository=self._at.repository,
+            kind=self._at.kind,
+            commit=self._at.commit,
+            path=found.path,
+            size=found.size,
+            sha256=digest,
+            blob=blob,
+        )
