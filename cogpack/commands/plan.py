@@ -1,6 +1,6 @@
 """`cogpack plan`, `push --dry-run` and `weights ls` tell what a push would do. Nothing is built or sent."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from cogpack.layers.known import Known
 from cogpack.layers.layer import Layer, key_of
 from cogpack.layers.weights import WEIGHTS, WORTH, Weight, largest
 from cogpack.layers.weights.probe import NOTHING
-from cogpack.lockfile import Decisions
+from cogpack.lockfile import Decisions, LockedPipLine
 from cogpack.model_files import Rule
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, LayerInfo
@@ -163,17 +163,19 @@ def _steps(prepared: Prepared) -> tuple[PlannedStep, ...]:
     config = prepared.project.config
     places, decisions = step_places(config), prepared.lock.platforms[config.pack.platform]
     return tuple(
-        _step(step.command, found, places, decisions)
-        for step, found in zip(config.run, prepared.plan.lines.decisions, strict=True)
+        _step(index, step.command, found, places, decisions)
+        for index, (step, found) in enumerate(zip(config.run, prepared.plan.lines.decisions, strict=True))
     )
 
 
-def _step(command: str, found: run_lines.Decision, places: Sequence[str], decisions: Decisions) -> PlannedStep:
+def _step(
+    index: int, command: str, found: run_lines.Decision, places: Sequence[str], decisions: Decisions
+) -> PlannedStep:
     match found:
         case run_lines.Known(effects=effects):
-            return PlannedStep(
-                command=command, effect=tuple(_told(effect, decisions) for effect in effects), known=True
-            )
+            pip_lines = iter([line for line in decisions.pip_lines if line.step == index])
+            told = tuple(_told(effect, decisions, pip_lines) for effect in effects)
+            return PlannedStep(command=command, effect=told, known=True)
         case run_lines.Sandboxed(why=why, because=because):
             first = "" if because is None else f" ({places[because]})"
             return PlannedStep(command=command, sandboxed=why + first)
@@ -181,9 +183,14 @@ def _step(command: str, found: run_lines.Decision, places: Sequence[str], decisi
             return PlannedStep(command=command, impossible=why)
 
 
-def _told(effect: run_lines.Effect, decisions: Decisions) -> str:
-    """Say what an effect does, and what it is pinned to."""
+def _told(effect: run_lines.Effect, decisions: Decisions, pip_lines: Iterator[LockedPipLine]) -> str:
+    """Say what an effect does, and what it is pinned to; `pip_lines`: of this step, as far as they aren't told."""
     pinned = ""
+    if isinstance(effect, run_lines.PipInstall | run_lines.PipUninstall):
+        line = next(pip_lines)
+        wheels = {wheel.filename: f"{wheel.name} {wheel.version}" for wheel in (*decisions.wheels, *decisions.replaced)}
+        laid = ", ".join(wheels[filename] for filename in line.wheels)
+        pinned = f", which lays {laid}" if laid else "" if line.removed else ", which changes nothing"
     if isinstance(effect, run_lines.Fetch):
         pin = next(pin for pin in decisions.fetches if pin.url == effect.url)
         pinned = f", pinned to sha256:{pin.sha256[:12]} ({size_text(pin.size)})"

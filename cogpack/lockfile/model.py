@@ -140,6 +140,14 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
         later = {name for line in self.pip_lines for name in line.wheels if name not in line.again}
         return tuple(wheel for wheel in (*self.wheels, *self.replaced) if wheel.filename not in later)
 
+    def before_pip_lines(self) -> "Decisions":
+        """Give the same without what pip lines did."""
+        return (
+            msgspec.structs.replace(self, wheels=self.required, clashes=(), replaced=(), pip_lines=(), breaks=())
+            if self.pip_lines
+            else self
+        )
+
     @property
     def sdk_version(self) -> str:
         """Tell the version of Cog's SDK, "" where it is not among the wheels."""

@@ -20,7 +20,6 @@ from cogpack.locking.decide import named_wheels, resolve_lock
 from cogpack.locking.decide_lines import lacks_pins
 from cogpack.locking.deviations import notes_of
 from cogpack.locking.pip_breaks import break_notes
-from cogpack.locking.pip_wheels import lacks_pip_lines
 from cogpack.locking.requirements import check_requirements
 from cogpack.locking.weights import changed_uses
 from cogpack.notes import Code, Note
@@ -93,7 +92,7 @@ def _changed(project: Project, lock: Lock) -> list[str]:
     """Name what the lock was made from that is otherwise now."""
     found = [*lock.stale(input_digests(project.inputs())), *changed_uses(project, lock)]
     decisions = lock.platforms.get(project.config.pack.platform)
-    if not found and decisions and (lacks_pip_lines(project, decisions) or lacks_pins(project.config, decisions)):
+    if not found and decisions and lacks_pins(project.config, decisions):
         return ["reading of build.run"]
     return found
 

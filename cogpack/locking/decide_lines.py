@@ -20,6 +20,7 @@ from cogpack.locking.known_files import known_files
 from cogpack.locking.lines import read_lines
 from cogpack.locking.pin_fetches import pin_fetches
 from cogpack.locking.pip_lines import AppliedLines, PipLines
+from cogpack.locking.pip_wheels import lacks_pip_lines
 from cogpack.locking.weights import probing
 from cogpack.project import Project
 from cogpack.reference import Reference
@@ -89,7 +90,7 @@ def lacks_pins(config: Config, decisions: Decisions) -> bool:
     """Tell whether the lock was made by who knew less of the lines than we do."""
     lines = read_lines(config, decisions.base, decisions.sandboxed)
     pinned = {pin.url for pin in decisions.fetches}
-    if any(fetch.url not in pinned for _, fetch in lines.of(Fetch)):
+    if any(fetch.url not in pinned for _, fetch in lines.of(Fetch)) or lacks_pip_lines(lines.effects, decisions):
         return True
     try:
         files = known_files(lines.effects, locked_ground(decisions.base, decisions.places))

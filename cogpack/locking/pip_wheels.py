@@ -47,10 +47,9 @@ class LineIndexes:
         return None
 
 
-def lacks_pip_lines(project: Project, decisions: Decisions) -> bool:
-    """Tell whether a pip line is read now that was run when the lock was made."""
+def lacks_pip_lines(effects: Sequence[StepEffect], decisions: Decisions) -> bool:
+    """Tell whether one of `effects` is a pip line that was run when the lock was made."""
     pinned = {line.step for line in decisions.pip_lines}
-    effects = read_lines(project.config, decisions.base, decisions.sandboxed).effects
     return any(isinstance(one.effect, PipInstall | PipUninstall) and one.step not in pinned for one in effects)
 
 

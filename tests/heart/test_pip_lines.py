@@ -77,6 +77,9 @@ def test_a_lock_that_is_made_again_keeps_what_a_line_chose_until_it_is_told_othe
     ok(project.cogpack("lock"))
     assert versions(project) == {"array": "1.5", "beside": "1.0", "frame": "2.0"}
     assert "moved    array 1.5 -> 1.6" in ok(project.cogpack("lock", "-P", "array")).err
+    make_wheel(world.wheels, "array", "1.7")
+    assert "moved    array 1.6 -> 1.7" in ok(project.cogpack("lock", "--upgrade-run")).err
+    assert versions(project)["frame"] == "2.0"
     assert "moved    frame 2.0 -> 2.1" in ok(project.cogpack("lock", "--upgrade")).err
     assert [wheel["filename"] for wheel in decisions(project)["replaced"]] == ["array-2.0-py3-none-any.whl"]
 
@@ -103,6 +106,7 @@ def test_a_line_that_needs_a_source_is_run_and_so_are_the_pip_lines_after_it(wor
     ]
     steps = ok(project.cogpack("plan", "--json")).json["steps"]
     assert [step["known"] for step in steps] == [True, False, False]
+    assert steps[0]["effect"] == ["install frame==1.0, which lays frame 1.0"]
     assert "cog.yaml:6: build.run[1]" in steps[2]["sandboxed"]
 
 

@@ -107,7 +107,7 @@ def read_page(answer: Response, where: str) -> tuple[Offer, ...]:
     base = answer.url
     learn_url(base)
     found = _json(answer.body, base, where) if kind.endswith("+json") else _html(answer.body, base)
-    return tuple(found)
+    return tuple(offer for offer in found if urlsplit(offer.url).scheme in ("http", "https"))  # no file of this machine
 
 
 class _File(msgspec.Struct, frozen=True, rename="kebab"):

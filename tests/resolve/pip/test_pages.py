@@ -108,6 +108,12 @@ def test_an_index_that_does_not_answer_is_an_error_and_one_that_has_no_such_pack
             list(pages(http, index_url=f"{fake.url}/simple").offers("pkg"))
 
 
+def test_a_server_names_no_file_of_this_machine(fake: Fake) -> None:
+    PAGES["/simple/pkg/"] = html(f'<a href="file:///srv/{WHEEL}">x</a><a href="http://[/{WHEEL}">x</a>')
+    with Http() as http:
+        assert list(pages(http, index_url=f"{fake.url}/simple").offers("pkg")) == []
+
+
 def test_what_was_uploaded_too_late_or_does_not_say_when_is_not_seen(fake: Fake) -> None:
     files = [
         {"filename": f"pkg-{version}-py3-none-any.whl", "url": f"{version}.whl", **more}
