@@ -91,8 +91,8 @@ def _layers(session: Session, image: FoundImage, diff_ids: Sequence[str]) -> tup
     origins = BlobOrigins(place / "homes") if place else None
     lock = _lock(session.settings.directory)
     pinned = {result.key: result.digest for result in lock.results.layers} if lock else {}
-    decided = [one.steps for one in lock.platforms.values() if one.steps] if lock else []
-    steps = {layer.diff_id for one in decided for layer in one.layers}
+    decided = [found for one in lock.platforms.values() for found in (one.dpkg, one.steps)] if lock else []
+    steps = {layer.diff_id for found in decided if found is not None for layer in found.layers}
     ours = any(LAYER_KEY in (layer.annotations or {}) for layer in image.manifest.layers)
     here = image.address.reference
 

@@ -78,10 +78,12 @@ def lock(
 
 def _with_steps(session: Session, project: Project, *, anew: bool) -> Lock:
     prepared = prepare(session, project, writes=True)
-    if (steps := prepared.plan.steps) is None:
+    if not prepared.plan.changes:
         return prepared.lock
     if anew:
-        prepared = with_changes(session, prepared, _renew(session, prepared.plan, steps))
+        for at in range(len(prepared.plan.changes)):
+            changes = prepared.plan.changes[at]
+            prepared = with_changes(session, prepared, changes, _renew(session, prepared.plan, changes))
     else:
         prepared = settle(session, prepared)
     known = known_layers(prepared.plan, prepared.lock.results, session.facts)
@@ -121,6 +123,19 @@ def check_lock(session: Session) -> Locked:
     return Locked(path=str(project.root / FILE), lock=current.check_lock(session, project))
 
 
+def _check_twice(session: Session, plan: Plan, changes: StepChanges) -> None:
+    check_secrets(changes)
+    session.supply.wait(plan.inputs[changes.steps.key])
+    first, second = changes.try_run(), changes.try_run()
+    if moved := moved_paths(first, second):
+        paths = f"{count_text(len(moved), 'path')} {'differs' if len(moved) == 1 else 'differ'}"
+        raise MismatchError(
+            f"{changes.steps.subject} did not do the same twice: {paths}\n{told(moved)}",
+            next_step="change the commands as it says, until cogpack lock --check-run finds nothing",
+        )
+    session.progress.summary(f"{changes.steps.name}: the same in both runs, {count_text(len(first), 'path')}")
+
+
 def check_run(session: Session) -> Locked:
     """Run the commands of `build.run` twice, each time over fresh files; a `MismatchError` names the paths that differ.
 
@@ -128,16 +143,13 @@ def check_run(session: Session) -> Locked:
     """
     project = open_project(session)
     prepared = prepare(session, project, writes=False)
-    if (steps := prepared.plan.steps) is None:
+    if not prepared.plan.changes:
         raise InputError("no command of build.run is run: nothing can move", next_step="leave out --check-run")
-    check_secrets(steps)
-    session.supply.wait(prepared.plan.inputs_of(prepared.plan.ran[-1]))
-    first, second = steps.try_run(), steps.try_run()
-    if moved := moved_paths(first, second):
-        verb = "differs" if len(moved) == 1 else "differ"
-        raise MismatchError(
-            f"build.run did not do the same twice: {count_text(len(moved), 'path')} {verb}\n{told(moved)}",
-            next_step="change the commands as it says, until cogpack lock --check-run finds nothing",
-        )
-    session.progress.summary(f"{steps.steps.name}: the same in both runs, {count_text(len(first), 'path')}")
+    for at in range(len(prepared.plan.changes)):
+        changes = prepared.plan.changes[at]
+        _check_twice(session, prepared.plan, changes)
+        if changes is not prepared.plan.changes[-1]:  # the next ones see it
+            prepared = with_changes(
+                session, prepared, changes, changes.known or run_steps(session, prepared.plan, changes)
+            )
     return Locked(path=str(project.root / FILE), lock=prepared.lock)

@@ -128,34 +128,30 @@ def plan(
     known = look_up(session, prepared, present, tag_cache=tag_cache)
     layers = tuple(_planned(layer, known, asked, prepared.plan) for layer in prepared.plan.layers)
     listed = _files(prepared) if files else None
-    open_steps = _open_steps(prepared.plan)
+    unrun = [changes for changes in prepared.plan.changes if changes.known is None]
     return Planned(
         layers=layers,
         weights=_weights(prepared),
         steps=_steps(prepared),
-        isolation=_isolation(open_steps) if open_steps else None,
-        laid=_laid(open_steps, prepared.plan, known) if open_steps else None,
+        isolation=_isolation(unrun) if unrun else None,
+        laid=_laid(unrun[-1], prepared.plan, known) if unrun else None,
         files=listed,
     )
-
-
-def _open_steps(plan: Plan) -> StepChanges | None:
-    """Give the steps of which nobody says yet what they change."""
-    return plan.steps if plan.steps is not None and plan.steps.known is None else None
 
 
 def _laid(changes: StepChanges, plan: Plan, known: Known) -> int:
     return LAID * sum(plan.fetched(below) or known.size(below) or 0 for below in changes.steps.seen)
 
 
-def _isolation(changes: StepChanges) -> str | None:
+def _isolation(unrun: Sequence[StepChanges]) -> str | None:
     from cogpack.planning.run_steps import chosen_rung  # with the sandbox, which few projects need
 
+    names = " and ".join(changes.steps.name for changes in unrun)
     try:
-        rung = chosen_rung(changes.runner)
+        rung = chosen_rung(unrun[0].runner)
     except InputError as error:
-        return f"{changes.steps.name} can't be run here: {error.message}"
-    return f"{changes.steps.name} would be isolated by {rung}; open: {rung.left_open}"
+        return f"{names} can't be run here: {error.message}"
+    return f"{names} would be isolated by {rung}; open: {rung.left_open}"
 
 
 def _steps(prepared: Prepared) -> tuple[PlannedStep, ...]:

@@ -62,18 +62,24 @@ class InheritedDirectory(LockTable, frozen=True):
     gid: _Owner
 
 
-class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="debian"):
+class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="debian", omit_defaults=True):
     """Is a root file system assembled from Debian's packages, whose own python3 is the image's.
 
-    `python` and `glibc`: "3.13", "2.41"; `arch`: Debian's name of it.
+    `python` and `glibc`: "3.13", "2.41"; `arch`: Debian's name of it. `dpkg`: names of packages that dpkg installs, run
+    in the sandbox, since their scripts or those of what they depend on can't be stood in for.
     """
 
     suite: str
     arch: str
     python: _Minor
     glibc: str
+    dpkg: tuple[str, ...] = ()
     releases: tuple[DebianRelease, ...]
     packages: Annotated[tuple[LockedDeb, ...], msgspec.Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        if not {package.name for package in self.packages}.issuperset(self.dpkg):
+            raise InputError(f"{FILE}: dpkg is to install packages that are not in it", next_step=DAMAGED)
 
     @property
     def title(self) -> str:

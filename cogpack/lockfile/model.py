@@ -102,7 +102,7 @@ class LockedSteps(LockTable, frozen=True, kw_only=True, omit_defaults=True):
 class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     """All that is decided for one platform. `created`: seconds since 1970; `sandboxed`: steps of which the lines alone
     don't tell that they are run; `places`: what a base from a registry has where known lines write; `fetches`: what
-    they fetch, by address; `steps`: None until they were run.
+    they fetch, by address; `steps`: None until they were run; `dpkg`: the same of packages that dpkg installs.
 
     `wheels`: of the image; `replaced`: those that pip lines of `build.run` have taken away, `pip_lines`: how, and
     `breaks`: what they broke.
@@ -121,6 +121,7 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     hub_revisions: tuple[LockedHubRevision, ...] = ()
     hub_files: tuple[LockedHubFile, ...] = ()
     steps: LockedSteps | None = None
+    dpkg: LockedSteps | None = None
 
     def __post_init__(self) -> None:
         names = {wheel.filename for wheel in self.wheels}

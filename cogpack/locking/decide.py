@@ -136,6 +136,7 @@ def _decide(session: Session, project: Project, kept: Decisions | None, *, same_
         places=lines.places,
         fetches=lines.fetches,
         steps=kept.steps if kept else None,
+        dpkg=kept.dpkg if kept else None,
         created=_created(session.environment),
     )
     check_clashes(project, decided)

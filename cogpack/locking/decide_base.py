@@ -6,7 +6,7 @@ from cogpack.config import Config
 from cogpack.errors import InputError
 from cogpack.images.interface import trying
 from cogpack.lockfile.base_kinds import Base, DebianBase, RegistryBase
-from cogpack.locking.maintainer_scripts import check_maintainer_scripts
+from cogpack.locking.maintainer_scripts import left_to_dpkg
 from cogpack.locking.requirements import python_minor
 from cogpack.oci import Platform
 from cogpack.reference import Reference
@@ -79,7 +79,7 @@ def _debian(session: Session, config: Config, platform: Platform, kept: Base | N
             request: config.where(f"build.system_packages[{index}]")
             for index, request in reversed(list(enumerate(wanted)))
         },
-        examine=lambda found, places: check_maintainer_scripts(session, found, mirror, places),
+        examine=lambda found, places: left_to_dpkg(session, found, mirror, places),
         http=session.http,
         cache=session.cache,
         seal=session.seal,

@@ -32,7 +32,7 @@ _NOT_YET: dict[type[Effect], str] = {
 }
 """Kinds of effects that are known and still run, and their names in messages."""
 
-_SETTINGS = (
+SETTINGS = (
     ("HOME", "/root"),
     ("LC_ALL", "C.UTF-8"),
     ("TZ", "UTC"),
@@ -100,7 +100,7 @@ def _first_not_yet(decisions: Sequence[Decision]) -> dict[int, str] | None:
 def _surroundings(config: Config, base: Base) -> Surroundings:
     image = image_of(base)
     return Surroundings(
-        environment=dict(_SETTINGS) | environment_of(image, f"/{contract.VENV}/bin", config.environment),
+        environment=dict(SETTINGS) | environment_of(image, f"/{contract.VENV}/bin", config.environment),
         architecture="arm64" if config.pack.platform == "linux/arm64" else "amd64",
         directory=((image.config.get("config") or {}).get("WorkingDir") if image else None) or "/",
         project=f"/{contract.SOURCE}",

@@ -1,16 +1,16 @@
-"""Maintainer scripts of packages are looked at before anything is locked: those that can't be stood in for are told at
-`cogpack lock`, with who brings them, and not when layers have moved.
+"""Maintainer scripts of packages are looked at before anything is locked: packages whose can't be stood in for are left
+to dpkg, which is told at `cogpack lock`, with who brings them, and not when layers have moved.
 
 A package's scripts are in its first kilobytes, which are read by range from the mirror. They are not verified, so what
-they say is only a reason to refuse: the layer is made of the whole package, which is.
+they say is only a reason to run them: the layer is made of the whole package, which is.
 """
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from cogpack.artifacts import Artifact
 from cogpack.digest import Digest
-from cogpack.errors import CogpackError, InputError, UnavailableError, together
+from cogpack.errors import CogpackError, InputError, UnavailableError
 from cogpack.layers.content import LocalFile
 from cogpack.layers.debs import DebFile
 from cogpack.layers.debs.archive import control_end, read_control
@@ -38,13 +38,14 @@ def deb_file(deb: LockedDeb, locate: Callable[[], LocalFile]) -> DebFile:
     return DebFile(name=deb.name, version=deb.version, arch=deb.arch, size=deb.size, sha256=deb.sha256, locate=locate)
 
 
-def check_maintainer_scripts(
+def left_to_dpkg(
     session: Session, packages: Sequence[Brought], mirror: DebianMirror, places: Mapping[str, str]
-) -> None:
-    """Raise one `InputError` of all `packages` whose scripts do more than is known. `places`: by requested package."""
+) -> Collection[str]:
+    """Give those of `packages` whose scripts do more than is known, and say of each what. `places`: by requested
+    package."""
     unknown = [found for found in packages if not is_stood_in_for(found.deb.name)]
     if not unknown:
-        return
+        return ()
     task = session.progress.task(f"maintainer scripts of {count_text(len(unknown), 'package')}", None, "read")
 
     def look(found: Brought) -> InputError | str:
@@ -55,23 +56,25 @@ def check_maintainer_scripts(
         try:
             check_scripts(found.deb.name, found.deb.version, control)
         except InputError as error:
-            return _placed(error, found, places)
+            return error
         return ""
 
     answers = each(look, unknown, jobs=_JOBS, name="scripts", cancellation=session.cancellation)
     task.done("read")
-    if faults := [answer for answer in answers if isinstance(answer, InputError)]:
-        raise together(faults)
+    left = [(found, answer) for found, answer in zip(unknown, answers, strict=True) if isinstance(answer, InputError)]
+    for found, fault in left:
+        session.progress.summary(f"{_placed(fault, found, places)}: dpkg installs it, in the sandbox")
     if unread := [answer for answer in answers if isinstance(answer, str) and answer]:
         text = f"maintainer scripts of {count_text(len(unread), 'package')} could not be read, and are when the layer"
         session.progress.note(Note(Code.SCRIPTS_UNREAD, f"{text} is made: {unread[0]}"))
+    return [found.deb.name for found, _ in left]
 
 
-def _placed(error: InputError, found: Brought, places: Mapping[str, str]) -> InputError:
+def _placed(error: InputError, found: Brought, places: Mapping[str, str]) -> str:
     asked, *brought = found.chain
     where = f"{places.get(asked, 'build.system_packages')}: "
     way = f"{asked} brings {', which brings '.join(brought)}: " if brought else ""
-    return InputError(f"{where}{way}{error.message.removeprefix('build.system_packages: ')}", next_step=error.next_step)
+    return f"{where}{way}{error.message.removeprefix('build.system_packages: ')}"
 
 
 def _control(session: Session, deb: LockedDeb, mirror: DebianMirror) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from cogpack.artifacts import Input
 from cogpack.images.assemble import BaseImage
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Codec
-from cogpack.layers.debs import DebsSource
+from cogpack.layers.debs import DebFile, DebsSource
 from cogpack.layers.layer import key_of
 from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase
 from cogpack.locking.lines import image_of
@@ -38,13 +38,16 @@ class PlannedBase(msgspec.Struct, frozen=True, kw_only=True):
     """Is what a base gives to a plan. `layers`: bottom first, of which the first `taken` are of the image `image` and
     passed on as they are.
 
-    `inputs`: the packages that a layer is made of, by its key.
+    `inputs`: the packages that a layer is made of, by its key; `dpkg`: those that dpkg installs over the layers, which
+    are to be had as `dpkg_inputs`.
     """
 
     layers: tuple[BuiltLayer | BaseLayer, ...]
     taken: int = 0
     image: BaseImage | None = None
     inputs: Mapping[str, tuple[Input, ...]] = {}
+    dpkg: tuple[DebFile, ...] = ()
+    dpkg_inputs: tuple[Input, ...] = ()
 
 
 def plan_base(base: Base, supply: BaseSupply, codec: Codec) -> PlannedBase:
@@ -58,8 +61,9 @@ def plan_base(base: Base, supply: BaseSupply, codec: Codec) -> PlannedBase:
 
 def _debian(base: DebianBase, supply: BaseSupply, codec: Codec) -> PlannedBase:
     packages = [(deb, supply.package(base, deb)) for deb in base.packages]
+    ours = [(deb, package) for deb, package in packages if deb.name not in base.dpkg]
     source = DebsSource(
-        [deb_file(deb, package.file) for deb, package in packages],
+        [deb_file(deb, package.file) for deb, package in ours],
         suite=base.suite,
         arch=base.arch,
         spool=supply.spool,
@@ -67,7 +71,12 @@ def _debian(base: DebianBase, supply: BaseSupply, codec: Codec) -> PlannedBase:
         cancellation=supply.cancellation,
     )
     layer = BuiltLayer(source, codec)
-    return PlannedBase(layers=(layer,), inputs={key_of(layer): tuple(package for _, package in packages)})
+    return PlannedBase(
+        layers=(layer,),
+        inputs={key_of(layer): tuple(package for _, package in ours)},
+        dpkg=tuple(deb_file(deb, package.file) for deb, package in packages if deb.name in base.dpkg),
+        dpkg_inputs=tuple(package for deb, package in packages if deb.name in base.dpkg),
+    )
 
 
 def _registry(base: RegistryBase, supply: BaseSupply) -> PlannedBase:

@@ -69,9 +69,9 @@ class _Heeded:
 
     def __init__(self, layers: KnownLayers, plan: Plan) -> None:
         self._layers = layers
-        self._decided: dict[str, DiffID] = (
-            {layer.key: layer.diff_id for layer in plan.steps.layers} if plan.steps else {}
-        )
+        self._decided: dict[str, DiffID] = {
+            layer.key: layer.diff_id for changes in plan.changes for layer in changes.layers
+        }
 
     def get(self, key: str, /) -> LayerInfo | None:
         info = self._layers.get(key)
@@ -150,8 +150,9 @@ def record_results(session: Session, prepared: Prepared, known: Known) -> None:
             made = {result.key: result for result in lock.results.layers if result.name != PROJECT} | made
         layers = tuple(sorted(made.values(), key=lambda result: (result.name, result.key)))
         new = msgspec.structs.replace(lock, results=Results(layers, weights))
-        if plan.steps is not None and plan.steps.known is not None:
-            new = with_steps(new, prepared.project.config.pack.platform, plan.steps.known)
+        for name, changes in (("dpkg", plan.dpkg), ("steps", plan.steps)):
+            if changes is not None and changes.known is not None:
+                new = with_steps(new, prepared.project.config.pack.platform, {name: changes.known})
         if new != lock:
             write_lock(prepared.project, new)
     except InputError as error:

@@ -31,7 +31,7 @@ from cogpack.planning.base_layers import BaseSupply, plan_base
 from cogpack.planning.layer_maker import LayerMaker
 from cogpack.planning.line_layers import Fetched, line_layers
 from cogpack.planning.step_changes import Coding, StepChanges
-from cogpack.planning.steps import Seen, Steps, make_steps
+from cogpack.planning.steps import Seen, Steps, dpkg_steps, make_steps
 from cogpack.planning.steps_layer import OpenLayer, StepsLayer
 from cogpack.planning.weights import Gathered, check_places
 from cogpack.project import ProjectFile
@@ -48,8 +48,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     `inputs`: the wheels or packages that a layer has all of, by its key; `weights`: what each weight file
     became, by its path; `lines`: what is known of `build.run`; `seen`: what commands see, base, environment and known
-    files; `steps`: what those change that are run, if there are any; `ran`: the layers of that, or what stands for them
-    where nobody knows yet.
+    files; `dpkg`: what packages change that dpkg installs, `steps`: what commands do that are run, if there are any;
+    `ran`: the layers of both, or what stands for them where nobody knows yet. What these are run over is among `inputs`
+    by their own keys.
     """
 
     layers: tuple[Layer, ...]
@@ -58,6 +59,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     weights: Mapping[str, tuple[Placed, ...]] = {}
     lines: Lines = Lines()
     seen: tuple[Seen, ...] = ()
+    dpkg: StepChanges | None = None
     steps: StepChanges | None = None
     ran: tuple[StepsLayer | OpenLayer, ...] = ()
     base: BaseImage | None
@@ -66,6 +68,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     annotations: Mapping[str, str]
     created: int | None
     marks: Marks = Marks()
+
+    @property
+    def changes(self) -> tuple[StepChanges, ...]:
+        """What is run, in order: the later sees what the earlier changes."""
+        return tuple(one for one in (self.dpkg, self.steps) if one is not None)
 
     @property
     def own(self) -> tuple[Layer, ...]:
@@ -124,6 +131,7 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
 
     base: BaseSupply
     wheel: Callable[[LockedWheel], Input]
+    dpkg: Callable[[Steps, Coding], StepChanges]
     steps: Callable[[Steps, Coding], StepChanges]
     fetched: Fetched
     file: Callable[[ProjectFile], Fingerprinted]
@@ -145,14 +153,16 @@ def make_plan(
     the lock's format."""
     maker = LayerMaker.of(config, decisions)
     base = plan_base(decisions.base, suppliers.base, maker.compressed)
+    dpkg = _changes(dpkg_steps(base.dpkg, base.layers), config, maker, suppliers.dpkg)
+    installed = _ran(dpkg, maker) if dpkg else ()
     python = _python(decisions, rules, maker, suppliers)
     project = maker.compress(_project(files, described.document, suppliers), remembered=False)
-    below = (*base.layers, python.venv, *python.large)
+    below = (*base.layers, *installed, python.venv, *python.large)
     above = (python.small, *python.clashes)
     lines = read_lines(config, decisions.base, decisions.sandboxed)
     known = line_layers(config, lines, decisions, maker, suppliers.fetched)
     seen = (*below, *known.large, *above, *known.small)
-    steps = _changes(make_steps(config, lines, seen), config, maker, suppliers)
+    steps = _changes(make_steps(config, lines, seen), config, maker, suppliers.steps)
     ran = _ran(steps, maker) if steps else ()
     max_layers = LAYER_LIMIT - len(seen) - len(ran) - 1
     weights, parts = _weights(config, gathered, maker, suppliers, max_layers=max_layers)
@@ -173,17 +183,23 @@ def make_plan(
         joins=any(found.weight.rule == "opaque" for found in gathered.weights),
     )
     schema = described.document
+    packages = (*chain.from_iterable(base.inputs.values()), *base.dpkg_inputs)
     inputs = {**base.inputs, **python.inputs, **known.inputs}
     return Plan(
         layers=layers,
         base_layers=base.taken,
         base=base.image,
         run=run,
-        inputs=inputs | dict.fromkeys((layer.key for layer in ran), tuple(chain.from_iterable(inputs.values()))),
+        inputs={
+            **inputs,
+            **dict.fromkeys(_keys(dpkg, installed), packages),
+            **dict.fromkeys(_keys(steps, ran), tuple(chain.from_iterable((*inputs.values(), packages)))),
+        },
         lines=lines,
         seen=seen,
+        dpkg=dpkg,
         steps=steps,
-        ran=ran,
+        ran=(*installed, *ran),
         weights=parts,
         platform=Platform.parse(config.pack.platform),
         annotations={contract.SCHEMA_LABEL: schema.decode()} if len(schema) <= contract.ANNOTATION_LIMIT else {},
@@ -244,17 +260,23 @@ def _weights(
     return [maker.weight(layer, probed=probed) for layer in arrangement.layers], arrangement.parts
 
 
-def _changes(steps: Steps | None, config: Config, maker: LayerMaker, suppliers: Suppliers) -> StepChanges | None:
+def _changes(
+    steps: Steps | None, config: Config, maker: LayerMaker, changes: Callable[[Steps, Coding], StepChanges]
+) -> StepChanges | None:
     probed = probing(config)
 
     def coding(kind: StepsLayerKind, ratio: int | None) -> Codec:
         return maker.weight_codec(ratio if probed else None) if kind == "weights" else maker.compressed
 
-    return suppliers.steps(steps, coding) if steps else None
+    return changes(steps, coding) if steps else None
 
 
 def _ran(steps: StepChanges, maker: LayerMaker) -> tuple[StepsLayer | OpenLayer, ...]:
     return steps.layers or (OpenLayer(steps.steps.name, layer_key(steps.steps.key, maker.compressed)),)
+
+
+def _keys(changes: StepChanges | None, layers: Sequence[StepsLayer | OpenLayer]) -> Sequence[str]:
+    return [layer.key for layer in layers] + ([changes.steps.key] if changes else [])
 
 
 def _run(config: Config, decisions: Decisions, described: Described, *, freeze: str, joins: bool) -> Run:

@@ -1,7 +1,7 @@
 """What plan, build, push, load and verify begin with: project, lock, schema, plan."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -24,7 +24,8 @@ from cogpack.session import Session
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """`pinned`: the lock was there and is not to be touched."""
+    """`pinned`: the lock was there and is not to be touched; `settled`: what commands change, as this run found it, by
+    the decisions' keys."""
 
     project: Project
     lock: Lock
@@ -33,6 +34,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     fingerprints: Fingerprints
     gathered: Gathered
     pinned: bool
+    settled: Mapping[str, LockedSteps] = {}
 
 
 def open_project(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
@@ -104,8 +106,8 @@ def prepare(session: Session, project: Project, *, writes: bool, locked: bool = 
     plan, gathered = plan_image(session, project, lock, described, fingerprints)
     for note in weight_notes(project, gathered):
         session.progress.note(note)
-    if plan.steps is not None:
-        check_steps(plan.steps, pinned=pinned)
+    for changes in plan.changes:
+        check_steps(changes, pinned=pinned)
     marks = read_marks(session, project, lock)
     session.notes.check()
     return Prepared(
@@ -120,37 +122,40 @@ def prepare(session: Session, project: Project, *, writes: bool, locked: bool = 
 
 
 def settle(session: Session, prepared: Prepared, *, again: bool = False) -> Prepared:
-    """Have it known what the commands of `build.run` change, and that no weight lies there: then the plan has all its
-    layers. They are run where nobody says it; `again`: although it is known, and held to that."""
-    steps = prepared.plan.steps
-    if steps is None:
-        return prepared
-    if again or steps.known is None:
-        return with_changes(session, prepared, run_steps(session, prepared.plan, steps))
-    return with_changes(session, prepared, steps.proven(prepared.plan.taken))
+    """Have it known what commands change, and that no weight lies there: then the plan has all its layers. They are
+    run where nobody says it; `again`: although it is known, and held to that."""
+    for at in range(len(prepared.plan.changes)):
+        changes = prepared.plan.changes[at]
+        if again or changes.known is None:
+            found = run_steps(session, prepared.plan, changes)
+        else:
+            found = changes.proven(prepared.plan.taken)
+        prepared = with_changes(session, prepared, changes, found)
+    return prepared
 
 
 def run_steps(session: Session, plan: Plan, steps: StepChanges, *, held: bool = True) -> LockedSteps:
-    """Run the commands of `build.run`, over all that they see; `held`: to what is known of what they change."""
+    """Run commands, over all that they see; `held`: to what is known of what they change."""
     check_secrets(steps)
-    session.supply.wait(plan.inputs_of(plan.ran[-1]))
+    session.supply.wait(plan.inputs[steps.steps.key])
     return steps.run(plan.taken, held=held)
 
 
-def with_changes(session: Session, prepared: Prepared, changes: LockedSteps) -> Prepared:
-    """Plan the image anew, now that it is known what steps change."""
-    steps = prepared.plan.steps
-    if steps is not None and steps.known == changes:
+def with_changes(session: Session, prepared: Prepared, changes: StepChanges, found: LockedSteps) -> Prepared:
+    """Plan the image anew, now that it is `found` what commands change."""
+    if changes.known == found:
         return prepared
-    lock = with_steps(prepared.lock, prepared.project.config.pack.platform, changes)
+    settled = {**prepared.settled, "dpkg" if changes is prepared.plan.dpkg else "steps": found}
+    lock = with_steps(prepared.lock, prepared.project.config.pack.platform, settled)
     described = describe_locked(prepared.project, lock)
     plan, gathered = plan_image(session, prepared.project, lock, described, prepared.fingerprints)
     plan = msgspec.structs.replace(plan, marks=prepared.plan.marks)
-    return msgspec.structs.replace(prepared, plan=plan, gathered=gathered)
+    return msgspec.structs.replace(prepared, plan=plan, gathered=gathered, settled=settled)
 
 
-def with_steps(lock: Lock, platform: str, steps: LockedSteps) -> Lock:
-    decided = msgspec.structs.replace(lock.platforms[platform], steps=steps)
+def with_steps(lock: Lock, platform: str, settled: Mapping[str, LockedSteps]) -> Lock:
+    """Write what commands change into the decisions, by the keys that these have for it."""
+    decided = msgspec.structs.replace(lock.platforms[platform], **settled)
     return msgspec.structs.replace(lock, platforms={**lock.platforms, platform: decided})
 
 

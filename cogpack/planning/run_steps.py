@@ -11,7 +11,7 @@ from cogpack.errors import InputError
 from cogpack.layers.layer import Form
 from cogpack.planning.apt_mirror import mirrored
 from cogpack.planning.failed_step import failed_step, stopped_step
-from cogpack.planning.steps import Runner, Steps
+from cogpack.planning.steps import DEBS, Runner, Steps, blob_of
 from cogpack.progress import Progress
 from cogpack.runtime import contract
 from cogpack.sandbox import standins
@@ -81,25 +81,30 @@ def chosen_rung(runner: Runner) -> Rung:
 def _run_all(steps: Steps, runner: Runner, tree: Tree, rung: Rung, proot: Proot | None, *, metadata: bool) -> None:
     """`metadata`: whether a cloud's can be reached, since nothing here could refuse it."""
     runner.progress.summary(f"{steps.name}, isolated by {rung}")
-    names = RunStep(command=_NAMES.format(venv=contract.VENV, python=steps.python))
+    numbered = list(zip(steps.numbers, steps.commands, strict=True))
+    if steps.python:
+        numbered.insert(0, (0, RunStep(command=_NAMES.format(venv=contract.VENV, python=steps.python))))
     environment = {**runner.proxies, **steps.environment, "APT_CONFIG": standins.APT_CONFIG}
     limits = Limits(seconds=runner.limits.time, idle=runner.limits.idle, size=runner.limits.size, processes=_PROCESSES)
     laid = [*standins.DEBIAN]
     if runner.authorities is not None:
         laid.append(standins.File(_AUTHORITIES, runner.authorities.read_bytes()))
         environment = dict.fromkeys(_READ_AUTHORITIES, f"/{_AUTHORITIES}") | environment
-    for number, step in zip([0, *steps.numbers], [names, *steps.commands], strict=True):
+    if steps.debs:
+        laid.append(standins.Directory(DEBS))
+        laid += [standins.Copy(f"{DEBS}/{deb.name}.deb", deb.locate().open) for deb in steps.debs]
+    for number, step in numbered:
         files = [standins.File(one.target.strip("/"), runner.secrets[one.id], 0o400) for one in step.secrets]
         with Guest(
             tree.root,
             rung,
             owners=tree.owners,
-            network=runner.network,
+            network=runner.network and not steps.debs,
             metadata=metadata,
             standins=[*laid, *files],
             proot=proot,
         ) as guest:
-            where = f"[{number}/{steps.total}]" if number else "build.run"
+            where = f"[{number}/{steps.total}]" if number and not steps.debs else steps.subject
             place = runner.places[number - 1] if number else "names for Python"
             command = Command(("/bin/sh", "-c", step.command), environment, steps.directory)
             said = _Said(runner, where)
@@ -118,7 +123,7 @@ def _lay(steps: Steps, runner: Runner, place: Path, *, owned: bool) -> Tree:
     task = runner.progress.task(f"the files that {steps.name.removeprefix('run: ')} see", size or None, "unpack")
     tree = lay(
         place,
-        [contents(layer) for layer in steps.seen],
+        [contents(blob_of(layer)) for layer in steps.seen],
         owned=owned,
         jobs=runner.jobs,
         cancellation=runner.cancellation,

@@ -26,7 +26,6 @@ from cogpack.planning.moved_paths import Listing, Seen, listing, moved_paths, to
 from cogpack.planning.steps import Runner, Steps
 from cogpack.planning.steps_blobs import StepsBlobs, make_directory
 from cogpack.planning.steps_layer import StepsLayer, steps_layer_key
-from cogpack.text import count_text
 
 if TYPE_CHECKING:
     from cogpack.sandbox.capture import Captured
@@ -212,8 +211,8 @@ class StepChanges:
             who = "an earlier run"
             self._path("result").unlink(missing_ok=True)
         return MismatchError(
-            f"build.run gave another result than {who} records: expected diff ID {', '.join(expected) or 'none'}, "
-            f"found {', '.join(other) or 'none'}; {differences}",
+            f"{self.steps.subject} gave another result than {who} records: "
+            f"expected diff ID {', '.join(expected) or 'none'}, found {', '.join(other) or 'none'}; {differences}",
             next_step="find what the commands fetch that has changed, pin it, and run cogpack lock --upgrade-run; "
             "cogpack lock --check-run tells what moves from run to run",
         )
@@ -271,8 +270,8 @@ def check_steps(changes: StepChanges, *, pinned: bool) -> None:
         return
     if pinned:
         raise MismatchError(
-            f"{FILE} does not say what build.run changes: its {count_text(len(changes.steps.commands), 'step')} were "
-            "not run since it was made",
+            f"{FILE} does not say what {changes.steps.subject} changes ({changes.steps.name}): it was not run since it "
+            "was made",
             next_step=f"run cogpack lock --run and commit {FILE}",
         )
     check_secrets(changes)

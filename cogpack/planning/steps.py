@@ -11,10 +11,13 @@ import msgspec
 
 from cogpack.config import Config, Isolation, RunStep, StepLimits
 from cogpack.digest import Digest, sha256
+from cogpack.images.assemble import DEFAULT_PATH
 from cogpack.layers.built import BaseLayer, BlobSource, BuiltLayer
+from cogpack.layers.debs import DebFile
 from cogpack.layers.facts import Facts
-from cogpack.locking.lines import Lines
+from cogpack.locking.lines import SETTINGS, Lines
 from cogpack.oci import encode
+from cogpack.planning.steps_layer import OpenLayer, StepsLayer
 from cogpack.progress import Cancellation, Progress
 from cogpack.seal import Seal
 from cogpack.text import count_text
@@ -25,7 +28,13 @@ if TYPE_CHECKING:
 _VERSION = 2
 """Part of each key: raised when the same commands would be run otherwise."""
 
-Seen: TypeAlias = BuiltLayer | BaseLayer
+Seen: TypeAlias = BuiltLayer | BaseLayer | StepsLayer | OpenLayer
+
+_NAMED = 3
+"""Packages that the name of a layer tells."""
+
+DEBS = "run/cogpack/debs"
+"""Where packages lie that dpkg installs."""
 
 
 class Steps(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +42,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
 
     `numbers`: of the commands in cog.yaml, from 1 on, among `total`; `seen`: the layers below, the lowest first;
     `directory`: the base image's, where each begins; `python`: the minor version; `keep`: paths that are captured
-    though their like is dropped.
+    though their like is dropped; `debs`: Debian packages that lie in `DEBS`; `subject`: the key of cog.yaml.
     """
 
     commands: tuple[RunStep, ...]
@@ -44,9 +53,14 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     directory: str
     python: str
     keep: tuple[str, ...] = ()
+    debs: tuple[DebFile, ...] = ()
+    subject: str = "build.run"
 
     @property
     def name(self) -> str:
+        if self.debs:
+            names = [deb.name for deb in self.debs]
+            return f"dpkg: {', '.join(names[:_NAMED])}" + (f" and {len(names) - _NAMED} more" if names[_NAMED:] else "")
         return f"run: {count_text(len(self.commands), 'step')}"
 
     @property
@@ -56,8 +70,9 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
         commands = [[step.command, [[s.id, s.target] for s in step.secrets]] for step in self.commands]
         seen = [layer.contents for layer in self.seen]
         variables = sorted(self.environment.items())
-        kept = [sorted(self.keep)] if self.keep else []
-        return sha256(encode(["cogpack steps", _VERSION, commands, variables, self.directory, seen, *kept]))
+        kept = [sorted(self.keep)] if self.keep or self.debs else []
+        debs = [sorted(deb.sha256 for deb in self.debs)] if self.debs else []
+        return sha256(encode(["cogpack steps", _VERSION, commands, variables, self.directory, seen, *kept, *debs]))
 
 
 def make_steps(config: Config, lines: Lines, seen: Sequence[Seen]) -> Steps | None:
@@ -74,6 +89,29 @@ def make_steps(config: Config, lines: Lines, seen: Sequence[Seen]) -> Steps | No
         python=lines.surroundings.python,
         keep=config.pack.keep,
     )
+
+
+def dpkg_steps(debs: Sequence[DebFile], seen: Sequence[Seen]) -> Steps | None:
+    """Have dpkg install `debs` over the layers `seen`; None where there are none. apt puts them in order."""
+    if not debs:
+        return None
+    return Steps(
+        commands=(RunStep(command=f"apt-get install --yes --no-install-recommends /{DEBS}/*.deb"),),
+        numbers=(1,),
+        total=1,
+        seen=tuple(seen),
+        environment=dict(SETTINGS) | {"PATH": DEFAULT_PATH, "FORCE_SOURCE_DATE": "1"},  # which is for TeX
+        directory="/",
+        python="",
+        debs=tuple(debs),
+        subject="build.system_packages",
+    )
+
+
+def blob_of(layer: Seen) -> BuiltLayer | BaseLayer:
+    """Give a layer that can be laid, once it is known what commands change."""
+    assert not isinstance(layer, OpenLayer)
+    return layer.blob() if isinstance(layer, StepsLayer) else layer
 
 
 class Home(msgspec.Struct, frozen=True):

@@ -41,7 +41,7 @@ class StepsLayer(_Layer):
 
     def __init__(self, locked: LockedStepsLayer, codec: Codec, blob: "Callable[[StepsLayer], BaseLayer]") -> None:
         super().__init__(locked.name, steps_layer_key(locked.diff_id, codec))
-        self.diff_id = locked.diff_id
+        self.diff_id = self.contents = locked.diff_id
         self.ratio = locked.ratio
         self.among_weights = locked.kind in ("weights", "files")
         self._blob = blob
@@ -55,6 +55,10 @@ class StepsLayer(_Layer):
 
 class OpenLayer(_Layer):
     """Stands in a plan for the layers of steps of which nobody knows yet what they change."""
+
+    @property
+    def contents(self) -> Digest:
+        return self.key
 
     def copy_to(self, consume: Consume, form: Form = Form.STORED) -> LayerInfo:  # noqa: ARG002
         raise AssertionError(f"{self.name}: was not run")

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import msgspec
+
 from cogpack.artifacts import Artifact, Input
 from cogpack.config import Config, step_places
 from cogpack.digest import Digest
@@ -89,6 +91,13 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
         wheel=wheels.input,
         steps=lambda steps, coding: StepChanges(
             steps, coding, Recorded(decisions.steps, lock.results), session.formats[lock.format], runner
+        ),
+        dpkg=lambda steps, coding: StepChanges(
+            steps,
+            coding,
+            Recorded(decisions.dpkg, lock.results),
+            session.formats[lock.format],
+            msgspec.structs.replace(runner, places=(project.config.where("build.system_packages"),)),
         ),
         fetched=partial(_fetched, session, step_places(project.config)),
         file=local,

@@ -20,7 +20,6 @@ from cogpack.layers.layer import Layer as PlannedLayer
 from cogpack.oci import Descriptor, Execution
 from cogpack.opening import open_image
 from cogpack.planning.prepare import Prepared, open_project, prepare, settle
-from cogpack.planning.steps import Seen
 from cogpack.planning.steps_layer import StepsLayer
 from cogpack.project import Project
 from cogpack.runtime import contract
@@ -143,7 +142,7 @@ def _planned(prepared: Prepared, layers: Sequence[PlannedLayer]) -> Bundle:
     )
 
 
-def _readable(layer: PlannedLayer) -> Seen:
+def _readable(layer: PlannedLayer) -> BuiltLayer | BaseLayer:
     match layer:
         case StepsLayer():
             return layer.blob()

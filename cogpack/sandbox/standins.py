@@ -9,16 +9,17 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import IO, TypeAlias
 
 import msgspec
 
 from cogpack.disk import writing
 from cogpack.sandbox.inroot import open_in
 from cogpack.sandbox.mounts import DEVICES, LINKS
+from cogpack.sizes import BLOCK
 
 RUNTIME = "run/cogpack"
 """Our own directory in the guest: settings and archives of apt, the token."""
@@ -37,6 +38,13 @@ class File(msgspec.Struct, frozen=True):
     mode: int = 0o644
 
 
+class Copy(msgspec.Struct, frozen=True):
+    """Stands for a file of any size, whose bytes are had when it is laid."""
+
+    path: str
+    read: Callable[[], AbstractContextManager[IO[bytes]]]
+
+
 class Link(msgspec.Struct, frozen=True):
     path: str
     target: str
@@ -50,7 +58,7 @@ class Device(msgspec.Struct, frozen=True):
     minor: int
 
 
-StandIn: TypeAlias = Directory | File | Link | Device
+StandIn: TypeAlias = Directory | File | Copy | Link | Device
 """A path is relative, and its last part is replaced even where it is a link."""
 
 APT_CONFIG = f"/{RUNTIME}/apt.conf"
@@ -162,6 +170,11 @@ class StandIns:
                 descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=parent)
                 with open(descriptor, "wb") as stream:
                     stream.write(standin.content)
+            case Copy():
+                descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=parent)
+                with open(descriptor, "wb") as stream, standin.read() as content:
+                    shutil.copyfileobj(content, stream, BLOCK)
+                return
             case Link():
                 os.symlink(standin.target, name, dir_fd=parent)
                 return

@@ -65,6 +65,7 @@ def planned(base_layers: int) -> Plan:
             wheel=lambda wheel: Input(supply=no_supply(), artifact=wheel_artifact(wheel), noun="wheel", urls=never),
             steps=never,
             fetched=never,
+            dpkg=never,
             file=never,
             part=never,
             probe=never,

@@ -154,6 +154,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-def cog_yaml(commands: Sequence[str]) -> str:
+def cog_yaml(commands: Sequence[str], *packages: str) -> str:
     lines = "".join(f"    - |\n      {command}\n" for command in commands)
-    return f'build:\n  python_version: "3.13"\n  run:\n{lines}predict: "predict.py:Predictor"\n'
+    listed = f"  system_packages: [{', '.join(packages)}]\n" if packages else ""
+    return f'build:\n  python_version: "3.13"\n{listed}  run:\n{lines}predict: "predict.py:Predictor"\n'

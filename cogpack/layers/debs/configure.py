@@ -52,8 +52,7 @@ def check_scripts(name: str, version: str, control: Mapping[str, bytes]) -> list
             raise InputError(
                 f"build.system_packages: {name} {version} has a {kind} script "
                 f"that cogpack can't stand in for (at {result.line!r:.100})",
-                next_step="choose a base image that has the package, `cogpack: {base: registry/name:tag}`, "
-                "or another package",
+                next_step="run cogpack lock --upgrade where its scripts can be read: dpkg installs it then",
             )
         choices += result.choices
     return choices

@@ -1,4 +1,4 @@
-"""A package that nobody asked for was brought by one that somebody did: the way between them is found here."""
+"""Who needs whom among packages: who brought one that nobody asked for, and who needs one."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +15,15 @@ def chains(solution: Sequence[Candidate], asked: Iterable[str], base: Iterable[s
     needs = _needs(solution)
     ours = _ways(needs, base).keys()
     return {name: way for name, way in _ways(needs, asked).items() if name not in ours}
+
+
+def dependents(solution: Sequence[Candidate], named: Iterable[str]) -> set[str]:
+    """Give the `named` packages and those of `solution` that need one of them, at whatever remove."""
+    needing: dict[str, list[str]] = {candidate.name: [] for candidate in solution}
+    for name, needs in _needs(solution).items():
+        for needed in needs:
+            needing[needed].append(name)
+    return set(_ways(needing, named))
 
 
 def _ways(needs: Mapping[str, Sequence[str]], roots: Iterable[str]) -> dict[str, tuple[str, ...]]:

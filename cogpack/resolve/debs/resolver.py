@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb
 from cogpack.notes import Code, Note
 from cogpack.progress import Progress, Task
-from cogpack.resolve.debs.chains import chains
+from cogpack.resolve.debs.chains import chains, dependents
 from cogpack.resolve.debs.index import DebianIndex, open_index, parse_index
 from cogpack.resolve.debs.mirror import MAIN, SECURITY, Archive, DebianMirror
 from cogpack.resolve.debs.release import Release, verify_release
@@ -54,9 +54,9 @@ class Brought(msgspec.Struct, frozen=True):
     chain: tuple[str, ...]
 
 
-Examine = Callable[[Sequence[Brought], Mapping[str, str]], None]
-"""Looks at what was resolved before it counts, and raises what is wrong with it. The second argument tells the place
-of each package that was asked for."""
+Examine = Callable[[Sequence[Brought], Mapping[str, str]], Collection[str]]
+"""Looks at what was resolved before it counts, raises what is wrong with it, and names those that dpkg itself must
+install. The second argument tells the place of each package that was asked for."""
 
 
 def resolve_debs(
@@ -74,7 +74,7 @@ def resolve_debs(
 ) -> DebianBase:
     """Choose the base and what the user's `requests` ("name" or "name=version") need, of `suite` for `arch`.
 
-    `arch` is Debian's name of it ("amd64"). `places`: by request, where it stands, for errors; `examine` may refuse
+    `arch` is Debian's name of it ("amd64"). `places`: by request, where it stands, for errors; `examine` looks at
     what was chosen; `now` dates the check of the Releases' age.
     """
     if misnamed := [_misnamed(request, places) for request in requests if not _REQUEST.fullmatch(request)]:
@@ -104,9 +104,11 @@ def resolve_debs(
     requested = set(asked.values())
     packages = tuple(_locked(candidate, sources[candidate.index][0], requested) for candidate in solution)
     ways = chains(solution, asked.values(), [*BASE_PACKAGES, *universe.essential()])
+    left: set[str] = set()
     if examine:
         brought = [Brought(deb, ways[deb.name]) for deb in packages if deb.name in ways]
-        examine(brought, {asked[request]: place for request, place in places.items() if request in asked})
+        named = examine(brought, {asked[request]: place for request, place in places.items() if request in asked})
+        left = dependents(solution, named) & ways.keys()
     versions = {package.name: package.version for package in packages}
     return DebianBase(
         suite=suite,
@@ -122,6 +124,7 @@ def resolve_debs(
             )
             for (archive, name), release in zip(sources, releases, strict=True)
         ),
+        dpkg=tuple(sorted(left)),
         packages=packages,
         glibc=_short(versions.get("libc6", "")),
         python=_short(versions.get("python3", "")),

@@ -1,0 +1,114 @@
+"""Packages whose scripts nobody stands in for are installed by dpkg, as a step of their own over the base alone."""
+
+import gzip
+import hashlib
+import io
+import tarfile
+from pathlib import Path
+
+import msgspec
+import pytest
+from support.debs import deb, deb_file
+from support.programs_base import PROGRAMS, programs_base
+
+from cogpack.config import StepLimits
+from cogpack.digest import DiffID, Digest
+from cogpack.errors import InputError
+from cogpack.formats import FORMATS
+from cogpack.layers.built import BaseLayer
+from cogpack.layers.compression import Gzip
+from cogpack.layers.debs import DebFile
+from cogpack.layers.facts import Facts
+from cogpack.lockfile import Results
+from cogpack.oci import Descriptor, LayerInfo
+from cogpack.planning.step_changes import Recorded, StepChanges
+from cogpack.planning.steps import Runner, Steps, dpkg_steps
+from cogpack.progress import SILENT, Cancellation
+from cogpack.seal import THIS_RUN
+
+APT = """#!/bin/sh
+# Stands for apt: what it is given is there, and there is no network.
+for word in "$@"; do case $word in *.deb) cat "$word" > "/var/lib/${word##*/}"; echo "${word##*/}" ;; esac; done
+cat /var/lib/*.deb > /dev/null && [ "$DEBIAN_FRONTEND" = noninteractive ] || exit 100
+"""
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> BaseLayer:
+    found = io.BytesIO(programs_base(tmp_path_factory.mktemp("programs"), PROGRAMS))
+    with tarfile.open(fileobj=found, mode="a") as archive:
+        member = tarfile.TarInfo("bin/apt-get")
+        member.mode, member.size = 0o755, len(APT.encode())
+        archive.addfile(member, io.BytesIO(APT.encode()))
+    plain = found.getvalue()
+    data = gzip.compress(plain, 1, mtime=0)
+    digest = Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")
+    info = LayerInfo(
+        descriptor=Descriptor(media_type="application/vnd.oci.image.layer.v1.tar+gzip", digest=digest, size=len(data)),
+        diff_id=DiffID(Digest(f"sha256:{hashlib.sha256(plain).hexdigest()}")),
+    )
+    return BaseLayer("base", info, lambda _: iter((data,)), ())
+
+
+@pytest.fixture
+def debs(tmp_path: Path) -> list[DebFile]:
+    (tmp_path / "debs").mkdir()
+    return [deb_file(tmp_path / "debs", name, deb(name)) for name in ("one", "two")]
+
+
+def changes(steps: Steps, directory: Path) -> StepChanges:
+    runner = Runner(
+        kept=directory / "steps",
+        scratch=directory / "trees",
+        used=lambda _: None,
+        isolation="auto",
+        network=True,
+        limits=StepLimits(),
+        secrets={},
+        places=("cog.yaml:4: build.system_packages",),
+        home=None,
+        proxies={},
+        mirrors={},
+        authorities=None,
+        proot=lambda _, __: pytest.skip("namespaces or root are needed"),
+        facts=Facts(directory / "facts"),
+        seal=THIS_RUN,
+        progress=SILENT,
+        cancellation=Cancellation(),
+        jobs=1,
+    )
+    return StepChanges(steps, lambda _, __: Gzip(), Recorded(None, Results()), FORMATS[2], runner)
+
+
+def test_dpkg_has_the_packages_and_nothing_of_them_stays(base: BaseLayer, debs: list[DebFile], tmp_path: Path) -> None:
+    steps = dpkg_steps(debs, [base])
+    assert steps is not None
+    assert steps.name == "dpkg: one, two"
+    found = {path for path, _ in changes(steps, tmp_path).try_run().items()}
+    assert {path for path in found if path.endswith(".deb")} == {"var/lib/one.deb", "var/lib/two.deb"}
+    assert not {path for path in found if path.startswith("run/") or "site-packages" in path}
+
+
+def test_a_package_that_fails_is_told_by_its_key(base: BaseLayer, debs: list[DebFile], tmp_path: Path) -> None:
+    steps = dpkg_steps(debs, [base])
+    assert steps is not None
+    broken = msgspec.structs.replace(steps, environment={"PATH": "/bin"})
+    with pytest.raises(InputError, match=r"cog.yaml:4: build.system_packages: apt-get install .* ended with 100"):
+        changes(broken, tmp_path).try_run()
+
+
+def test_steps_see_what_dpkg_installed(base: BaseLayer, debs: list[DebFile], tmp_path: Path) -> None:
+    steps = dpkg_steps(debs, [base])
+    assert steps is not None
+    changes(steps, tmp_path).run({})
+    again = dpkg_steps([debs[1]], [base, *changes(steps, tmp_path).layers])
+    assert again is not None
+    assert "var/lib/one.deb" not in changes(again, tmp_path).try_run()  # it was there
+
+
+def test_packages_and_the_base_name_the_changes(base: BaseLayer, debs: list[DebFile]) -> None:
+    one, both = dpkg_steps(debs[:1], [base]), dpkg_steps(debs, [base])
+    assert one is not None
+    assert both is not None
+    assert len({one.key, both.key, (dpkg_steps(debs[::-1], [base]) or one).key}) == 2
+    assert dpkg_steps([], [base]) is None
