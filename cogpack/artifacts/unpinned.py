@@ -15,7 +15,7 @@ from cogpack.progress import Task
 _ATTEMPTS = 3
 _BREAKS = 5
 """Times in a row that an answer may break off without a byte between them."""
-_REDIRECTS = 10
+_REDIRECTS = 5
 _PAGES = ("text/html", "application/xhtml+xml")
 _PAGE_NAMES = (".html", ".htm", ".xhtml")
 _MOVING = re.compile(r"/(?:latest|main|master|head|nightly|stable|trunk|dev|develop|current)(?:/|$)", re.IGNORECASE)

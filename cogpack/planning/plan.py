@@ -1,8 +1,8 @@
 """From what was decided and what lies in the project to ordered layers: pure policy.
 
 The order follows how many images share a layer, then how seldom it changes: classic Docker downloads everything above
-the first changed layer again. Base, venv, large wheels, weights, other wheels, steps, project; large files that steps
-leave lie with the weights.
+the first changed layer again. Base, venv, large wheels, weights, other wheels, what known lines of `build.run` make,
+steps, project; large files that lines fetch or steps leave lie with the weights.
 """
 
 from collections.abc import Callable, Mapping, Sequence
