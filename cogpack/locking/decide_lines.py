@@ -58,7 +58,7 @@ def decide_lines(
         cache(partial(_listed, session, base, listed)),
     )
     sandboxed: tuple[LockedSandboxed, ...] = ()
-    pip_lines = PipLines(session, project, resolved, target, kept)
+    pip_lines = PipLines(session, project, resolved, target, kept, python=base.python_release)
     while True:
         lines = read_lines(config, base, sandboxed)
         ground.seen.clear()

@@ -56,8 +56,8 @@ class AppliedLines(msgspec.Struct, frozen=True, kw_only=True):
 class PipLines:
     """Applies pip lines to what was `resolved` for the project.
 
-    What `kept` says of a line over the same set still holds. A line that is another, or finds another set, keeps the
-    versions that its step had, as far as they fit.
+    `python`: its full version, where that is known. What `kept` says of a line over the same set still holds. A line
+    that is another, or finds another set, keeps the versions that its step had, as far as they fit.
     """
 
     def __init__(
@@ -67,11 +67,16 @@ class PipLines:
         resolved: Resolved,
         target: TargetPython,
         kept: Decisions | None,
+        *,
+        python: str | None = None,
     ) -> None:
         self._session = session
         self._project = project
         self._resolved = resolved
         self._target = target
+        self._tags = target.tags()
+        full = {name: python for name in ("python_full_version", "implementation_version") if python}
+        self._environment = {**target.environment(), **full}
         self._kept = kept
         self._effects: Sequence[StepEffect] = ()
         self._lines: list[LockedPipLine] = []
@@ -138,7 +143,7 @@ class PipLines:
             lines=lines,
             breaks=kept.breaks
             if unchanged and kept
-            else find_breaks(self._session, self._outlines, wheels, lines, self._taken, self._target.environment()),
+            else find_breaks(self._session, self._outlines, wheels, lines, self._taken, self._environment),
             sandboxed=(sandboxed,) if sandboxed else (),
         )
 
@@ -150,7 +155,8 @@ class PipLines:
                     _RECIPE,
                     type(effect).__name__,
                     msgspec.to_builtins(effect),
-                    [target.python, target.glibc, target.arch, self._project.config.pack.exclude_newer or ""],
+                    [self._environment["python_full_version"], target.glibc, target.arch],
+                    self._project.config.pack.exclude_newer or "",
                     sorted(_hashes(before.values())),
                 ]
             )
@@ -183,14 +189,14 @@ class PipLines:
             no_binary=effect.no_binary,
         )
         found = {} if effect.ignore_installed else before
-        source = PipSource(self._session, found, pages, indexes, self._target, taste, self._outlines)
+        source = PipSource(self._session, found, pages, indexes, self._tags, self._environment, taste, self._outlines)
         command = Command(
             asked=tuple(_asked(one, source) for one in effect.requirements),
             upgrade="to-satisfy-only" if not effect.upgrade else "eager" if effect.eager else "only-if-needed",
             dependencies=effect.dependencies,
             force=effect.force_reinstall,
             taste=taste,
-            environment=self._target.environment(),
+            environment=self._environment,
             preferred=self._preferred(step),
         )
         named = {asked.package for asked in command.asked}

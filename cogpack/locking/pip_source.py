@@ -5,6 +5,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
@@ -26,14 +27,14 @@ from cogpack.resolve.pip import (
     candidates,
     read_metadata,
 )
-from cogpack.resolve.wheels import Indexes, TargetPython
+from cogpack.resolve.wheels import Indexes
 from cogpack.session import Session
 
 _METADATA_LIMIT = 4 * 1024 * 1024
 
 
 class PipSource:
-    """Is the `Source` of one line over `wheels`, by name. `addresses` learns where chosen wheels are."""
+    """Is the `Source` of one line over `wheels`, by name."""
 
     def __init__(
         self,
@@ -41,7 +42,8 @@ class PipSource:
         wheels: Mapping[str, LockedWheel],
         pages: Pages,
         indexes: Indexes,
-        target: TargetPython,
+        tags: Mapping[Tag, int],
+        environment: Mapping[str, str],
         taste: Taste,
         outlines: Outlines,
     ) -> None:
@@ -49,8 +51,8 @@ class PipSource:
         self._wheels = wheels
         self._pages = pages
         self._indexes = indexes
-        self._target = target
-        self._tags = target.tags()
+        self._tags = tags
+        self._python = environment["python_full_version"]
         self._taste = taste
         self._outlines = outlines
         self._offered: dict[str, tuple[Candidate, ...]] = {}
@@ -62,9 +64,8 @@ class PipSource:
 
     def offered(self, name: str) -> Sequence[Candidate]:
         if name not in self._offered:
-            python = self._target.environment()["python_full_version"]
             offers = self._pages.offers(name)
-            self._offered[name] = candidates(name, offers, tags=self._tags, python=python, taste=self._taste)
+            self._offered[name] = candidates(name, offers, tags=self._tags, python=self._python, taste=self._taste)
         return self._offered[name]
 
     def metadata(self, package: Package) -> Metadata:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.index import index
 from support.wheels import make_wheel
-from support.world import Project, World, ok
+from support.world import Project, World, ok, push_base
 
 pytestmark = pytest.mark.slow
 
@@ -141,9 +141,37 @@ def test_the_index_of_a_line_is_asked_for_its_packages_alone_now_and_when_they_a
     assert f"{SITE}/array-1.5+cu118.dist-info/METADATA" in world.files("me/m7", "v1")
 
 
+def test_an_index_of_this_machine_is_asked_with_its_login_which_is_written_nowhere(
+    world: World, tmp_path: Path
+) -> None:
+    make_wheel(tmp_path / "private", "array", "1.0")
+    with index(tmp_path / "private", user="me:hunter2hunter2") as (served, _):
+        login = {"PIP_EXTRA_INDEX_URL": served.url.replace("://", "://me:hunter2hunter2@") + "/simple"}
+        project = make_project(world, "m10", f"pip install --index-url {served.url}/none array")
+        denied = project.cogpack("lock", PIP_EXTRA_INDEX_URL=f"{served.url}/simple")
+        assert denied.code == 4, denied.err
+        locked = ok(project.cogpack("lock", **login))
+        shutil.rmtree(world.directory / "cache")
+        pushed = ok(project.cogpack("push", project.target(), "-v", **login))
+    assert versions(project) == {"array": "1.0"}
+    told = (locked.err, pushed.err, pushed.out, (project.root / "cogpack.lock").read_text())
+    assert not any("hunter2" in text for text in told)
+
+
 def test_an_index_that_is_away_is_no_reason_to_run_a_line(world: World) -> None:
     pair(world)
     project = make_project(world, "m8", "pip install --index-url http://127.0.0.1:9 array")
     done = project.cogpack("lock")
     assert done.code == 5, done.err
     assert not (project.root / "cogpack.lock").exists()
+
+
+def test_what_a_release_of_python_is_needed_for_is_held_to_the_one_that_is_there(world: World) -> None:
+    """The base says 3.13.5 of itself."""
+    make_wheel(world.wheels, "array", "1.0")
+    make_wheel(world.wheels, "array", "2.0", python=">=3.13.2")
+    make_wheel(world.wheels, "array", "3.0", python=">=3.13.7")
+    push_base(world.registry, environment=("PYTHON_VERSION=3.13.5",))
+    project = make_project(world, "m9", "pip install --no-index array")
+    ok(project.cogpack("lock"))
+    assert versions(project) == {"array": "2.0"}

@@ -265,7 +265,7 @@ class Template:
             yield World(directory, self.directory / "python", server.address, requests, environment)
 
 
-def push_base(registry: str) -> None:
+def push_base(registry: str, *, environment: Sequence[str] = ()) -> None:
     """`base/python:v1`: names and directories of a Python image, and the line in which glibc tells its version."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
@@ -283,7 +283,7 @@ def push_base(registry: str) -> None:
         entry = tarfile.TarInfo("usr/bin/python3")
         entry.type, entry.linkname = tarfile.SYMTYPE, "python3.13"
         archive.addfile(entry)
-    push_image(registry, "base/python:v1", [out.getvalue()])
+    push_image(registry, "base/python:v1", [out.getvalue()], environment=environment)
 
 
 @lru_cache(maxsize=4)
