@@ -9,13 +9,12 @@ import msgspec
 from cogpack.cli.running import Answer
 from cogpack.errors import InputError
 from cogpack.notes import Note
-from cogpack.oci import decode
 from cogpack.pages.elements import Html, element, joined
 from cogpack.pages.form import Form, read_form
 from cogpack.pages.page import page
 from cogpack.reference import names_registry
-from cogpack.runtime.contract import SCHEMA_LABEL
-from cogpack.runtime.labelled_schema import mapping
+from cogpack.runtime.contract import CONFIG_LABEL, SCHEMA_LABEL
+from cogpack.runtime.labelled_schema import wants_gpu
 from cogpack.text import count_text, size_text
 
 if TYPE_CHECKING:
@@ -155,16 +154,9 @@ def _how(found: "Inspected") -> str:
     name = found.reference
     lines = [f"cogpack serve {name} -p {_PORT} --playground"]
     if names_registry(name):
-        lines.append(f"docker run --rm -p {_PORT}:5000{' --gpus all' if _wants_gpu(found) else ''} {name}")
+        gpus = " --gpus all" if wants_gpu(found.labels.get(CONFIG_LABEL)) else ""
+        lines.append(f"docker run --rm -p {_PORT}:5000{gpus} {name}")
     return "\n".join(lines)
-
-
-def _wants_gpu(found: "Inspected") -> bool:
-    try:
-        label = decode(found.labels.get("run.cog.config", "{}").encode(), dict, where="run.cog.config")
-    except InputError:
-        return False
-    return mapping(label, "build").get("gpu") is True
 
 
 def _kind(name: str) -> str:

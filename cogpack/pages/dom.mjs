@@ -19,14 +19,27 @@ export function button(text, act, properties = {}) {
   return el("button", { type: "button", ...properties, on: { click: act } }, text);
 }
 
+/** Tell the form of a change that is no input element's own event. */
+export function changed(element) {
+  element.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
 /** A button that copies what `text` gives, and says so. */
 export function copyButton(text) {
   const made = button("Copy", async () => {
-    await navigator.clipboard.writeText(text());
-    made.textContent = "Copied";
+    made.textContent = await copied(text()) ? "Copied" : "Not allowed here";
     setTimeout(() => (made.textContent = "Copy"), 1500);
   }, { class: "quiet" });
   return made;
+}
+
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Write bytes as people read them: 14 kB, 91.0 MB. */

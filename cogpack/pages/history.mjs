@@ -1,5 +1,5 @@
-// Runs of this model that the browser remembers, files among them, secrets not. Nothing of it leaves the browser; where it
-// keeps nothing, in a private window say, the page works without.
+// Runs of this model that the browser remembers, with files, without secrets. Nothing of it leaves the browser; where
+// it keeps nothing, in a private window say, the page works without.
 
 import { Hidden, Upload, replaced } from "./values.mjs";
 

@@ -4,6 +4,14 @@ import { button, copyButton, el, sizeText } from "./dom.mjs";
 
 const SHOWN = { image: "img", audio: "audio", video: "video" };
 
+/** Addresses of the files that are shown; the browser holds them until they are revoked. */
+const shownFiles = [];
+
+function addressOf(blob) {
+  shownFiles.push(URL.createObjectURL(blob));
+  return shownFiles.at(-1);
+}
+
 /** Make what is shown of a value; `shape`: of the schema. */
 export function shown(value, shape) {
   if (value === null || value === undefined) return el("p", { class: "nothing" }, "nothing (null)");
@@ -36,7 +44,8 @@ function isPlain(value) {
 
 /** The server sorts names; the schema has them in the order of the code. */
 function object(value, properties) {
-  const names = new Set([...Object.keys(properties).filter((name) => Object.hasOwn(value, name)), ...Object.keys(value)]);
+  const first = Object.keys(properties).filter((name) => Object.hasOwn(value, name));
+  const names = new Set([...first, ...Object.keys(value)]);
   const shape = (name) => (Object.hasOwn(properties, name) ? properties[name] : { kind: "anything" });
   return el("dl", { class: "object" }, [...names].map((name) =>
     el("div", {}, el("dt", {}, name), el("dd", {}, shown(value[name], shape(name))))));
@@ -49,12 +58,12 @@ function file(url) {
   // What is saved is of no kind, so that no browser opens it as a page of this one.
   const link = el("a", { class: "button quiet" }, "Save");
   const name = `output.${extension(blob.type)}`;
-  link.href = URL.createObjectURL(new Blob([blob], { type: "application/octet-stream" }));
+  link.href = addressOf(new Blob([blob], { type: "application/octet-stream" }));
   link.download = name;
   const caption = el("figcaption", {}, `${blob.type || "file"}, ${sizeText(blob.size)}`, link);
   if (tag === undefined) return el("figure", { class: "saved" }, caption);
   const media = el(tag, tag === "img" ? { alt: `${blob.type} that the model gave` } : { controls: true });
-  media.src = URL.createObjectURL(blob);
+  media.src = addressOf(blob);
   return el("figure", {}, media, caption);
 }
 
@@ -103,9 +112,10 @@ class Joined {
   }
 }
 
-/** What comes of one run: pieces as they come, then all of it. */
+/** What comes of one run, in place of what came of the one before: pieces as they come, then all of it. */
 export class Output {
   constructor(form) {
+    shownFiles.splice(0).forEach((address) => URL.revokeObjectURL(address));
     this.form = form;
     this.pieces = null;
     this.count = 0;
@@ -114,7 +124,8 @@ export class Output {
 
   piece(value) {
     if (this.pieces === null) {
-      this.pieces = this.form.concatenated ? new Joined() : new Collection(this.form.output.item ?? { kind: "anything" });
+      const shape = this.form.output.item ?? { kind: "anything" };
+      this.pieces = this.form.concatenated ? new Joined() : new Collection(shape);
       this.element.replaceChildren(this.pieces.element);
     }
     this.pieces.add(value);
@@ -124,7 +135,7 @@ export class Output {
   /** Show it as it is at the end. */
   whole(value) {
     const text = this.form.concatenated && Array.isArray(value) ? value.join("") : null;
-    if (!Array.isArray(value) || this.count !== value.length) {
+    if (this.pieces === null || !Array.isArray(value) || this.count !== value.length) {
       const shape = text === null ? this.form.output : { kind: "text" };
       this.element.replaceChildren(shown(text ?? value, shape));
     }
@@ -141,10 +152,12 @@ export class Output {
       if (!raw.textContent) raw.textContent = JSON.stringify(value, (_, one) => brief(one), 2);
       toggle.setAttribute("aria-expanded", String(!raw.hidden));
     }, { class: "quiet", "aria-expanded": "false" });
-    return el("div", { class: "tools" }, el("div", { class: "row" }, copyButton(() => plain), typeof value === "string" ? null : toggle), raw);
+    const row = el("div", { class: "row" }, copyButton(() => plain), typeof value !== "string" && toggle);
+    return el("div", { class: "tools" }, row, raw);
   }
 }
 
 function brief(value) {
-  return typeof value === "string" && value.startsWith("data:") && value.length > 100 ? `${value.slice(0, 60)}…` : value;
+  const isFile = typeof value === "string" && value.startsWith("data:");
+  return isFile && value.length > 100 ? `${value.slice(0, 60)}…` : value;
 }

@@ -18,9 +18,10 @@ function written(value, words, special, indent) {
   if (typeof value === "string") return words.text(value);
   if (typeof value !== "object") return String(value);
   const [open, close] = Array.isArray(value) ? "[]" : "{}";
+  const inner = (item) => written(item, words, special, indent + words.step);
   const items = Array.isArray(value)
-    ? value.map((item) => written(item, words, special, indent + words.step))
-    : Object.entries(value).map(([key, item]) => `${words.text(key)}: ${written(item, words, special, indent + words.step)}`);
+    ? value.map(inner)
+    : Object.entries(value).map(([key, item]) => `${words.text(key)}: ${inner(item)}`);
   const line = open + items.join(", ") + close;
   if (line.length + indent.length < 72 && !line.includes("\n")) return line;
   return `${open}\n${items.map((item) => `${indent}${words.step}${item}`).join(",\n")}\n${indent}${close}`;

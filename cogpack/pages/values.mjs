@@ -43,8 +43,8 @@ export function said(shape) {
 }
 
 function plural(shape) {
-  return { file: "files", number: shape.integer ? "integers" : "numbers", text: "texts", object: "objects" }[shape.kind] ??
-    said(shape);
+  if (shape.kind === "number") return shape.integer ? "integers" : "numbers";
+  return { file: "files", text: "texts", object: "objects" }[shape.kind] ?? said(shape);
 }
 
 function limits(least, most, unit) {

@@ -98,3 +98,4 @@ def test_elements_are_made_in_one_place_and_nothing_is_read_as_markup() -> None:
             r"innerHTML|outerHTML|insertAdjacentHTML|DOMParser|document\.write|\beval\(|new Function", text
         )
         assert len(text.splitlines()) <= 350, path
+        assert max(map(len, text.splitlines())) <= 120, path
