@@ -389,7 +389,6 @@ def test_a_key_is_refused_just_if_go_takes_it_for_a_field(text: str, name: str) 
 JSON_IS_READ_IN = {
     "running/server.py": "what a model says of its health, shown and never believed",
     "running/predictions.py": "what a model answers, shown and never believed",
-    "running/page_server.py": "what a model answers, shown and never believed",
     "running/inputs.py": "what a user writes on the command line",
     "documents.py": "the door",
     "oci.py": "the door",

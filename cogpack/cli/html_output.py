@@ -10,7 +10,8 @@ from cogpack.cli.running import Answer
 from cogpack.errors import InputError
 from cogpack.notes import Note
 from cogpack.pages.elements import Html, element, joined
-from cogpack.pages.form import Form, read_form
+from cogpack.pages.form import read_form
+from cogpack.pages.model import ModelShown, header, model_page
 from cogpack.pages.page import page
 from cogpack.reference import names_registry
 from cogpack.runtime.contract import CONFIG_LABEL, SCHEMA_LABEL
@@ -27,15 +28,6 @@ _LONG = 600
 """Characters of a label from which on it is shown when it is asked for."""
 _KINDS = frozenset({"debian", "base", "venv", "wheels", "weights", "run", "project"})
 """What layers' names begin with, and the style has a colour for."""
-
-
-class _Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """What the script of a page is told of an image (`running/playground.py` has one that runs)."""
-
-    name: str
-    form: Form | None
-    server: str
-    reference: str
 
 
 class Row(NamedTuple):
@@ -93,13 +85,17 @@ def inspected_page(found: "Inspected", origins: Sequence[str]) -> str:
         _section("Labels", _pairs(labels)) if labels else "",
         _section("Schema", _folded("OpenAPI document", _pretty(schema))) if schema else "",
     ]
-    shown = _Shown(name=found.reference, form=form, server=f"http://127.0.0.1:{_PORT}", reference=found.reference)
+    shown = ModelShown(
+        name=found.reference,
+        form=form,
+        server=f"http://127.0.0.1:{_PORT}",
+        reference=found.reference,
+        runs=False,
+    )
+    if form:
+        return model_page("inspect", shown, facts, *sections)
     return page(
-        found.reference,
-        _top("cogpack inspect", found.reference, facts),
-        element("main", element("div", id="model") if form else "", element("div", *sections, class_="stack")),
-        script="main" if form else None,
-        data=shown,
+        found.reference, header("cogpack inspect", found.reference, facts), element("main", *sections, class_="stack")
     )
 
 
@@ -135,14 +131,7 @@ def planned_page(
         if notes
         else "",
     ]
-    return page(f"{name} - plan", _top("cogpack plan", name, facts), element("main", *sections, class_="stack"))
-
-
-def _top(eyebrow: str, name: str, facts: Iterable[tuple[str, str]]) -> Html:
-    listed = element(
-        "dl", *(element("div", element("dt", what), element("dd", said)) for what, said in facts), class_="facts"
-    )
-    return element("header", element("p", eyebrow, class_="eyebrow"), element("h1", name), listed, class_="top")
+    return page(f"{name} - plan", header("cogpack plan", name, facts), element("main", *sections, class_="stack"))
 
 
 def _section(title: str, *inside: str) -> Html:

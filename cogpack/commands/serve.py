@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import msgspec
 
-from cogpack.running.bundle import open_bundle
+from cogpack.running.bundle import open_bundle, streaming
 from cogpack.running.container import open_container
 from cogpack.running.options import ContainerOptions
 from cogpack.running.playground import Playground
@@ -41,10 +41,12 @@ def serve(
 ) -> None:
     """Serve the model of `image`, or of the project, until it is interrupted; `ready` is called once it is.
 
-    `port`: 0 for any free one. `playground`: serve a page to try it with, too. Ends with a `ModelError` if the server
-    does.
+    `port`: 0 for any free one. `playground`: serve a page to try it with, too, for which the server streams. Ends with
+    a `ModelError` if the server does.
     """
     bundle = open_bundle(session, image, isolated=container.isolated)
+    if playground:
+        bundle = streaming(bundle)
     with open_container(session, bundle, container) as running:
         port = port or free_port()
         with Server(running, port, environment, streams, host) as server:

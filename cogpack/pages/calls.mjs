@@ -14,15 +14,14 @@ export class Refused extends Error {
 }
 
 export class Call {
-  constructor(page) {
-    this.page = page;
+  constructor() {
     this.id = crypto.randomUUID();
     this.aborted = new AbortController();
   }
 
   /** Give its events as the server has them: start, output, log, metric, completed. */
   async *run(input) {
-    const body = JSON.stringify({ input, ...this.told() });
+    const body = JSON.stringify({ input });
     for (let tries = 0; ; tries += 1) {
       const response = await fetch(`predictions/${this.id}`, {
         method: "PUT",
@@ -37,12 +36,6 @@ export class Call {
       if (response.status !== 409 || tries === AGAIN) throw await refusal(response);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
-  }
-
-  /** A server that does not stream tells what comes by webhooks, which ours hands on as events. */
-  told() {
-    if (this.page.form?.streams) return {};
-    return { webhook: this.page.live + this.id, webhook_events_filter: ["start", "output", "logs"] };
   }
 
   /** Ask it to end; a second time, don't wait until it has. */

@@ -8,9 +8,6 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from cogpack.errors import InputError
-from cogpack.oci import decode
-from cogpack.runtime.contract import SCHEMA_LABEL
 from cogpack.runtime.labelled_schema import Signature, mapping, read_signature, schemas_of
 
 
@@ -77,12 +74,12 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
-    """`concatenated`: the output is text that comes in pieces; `streams`: the server itself sends pieces as events."""
+    """`iterates`: the output comes in pieces, `concatenated`: which are one text."""
 
     inputs: tuple[Input, ...]
     output: Shape
+    iterates: bool
     concatenated: bool
-    streams: bool
 
 
 def read_form(text: str | None) -> Form | None:
@@ -94,17 +91,9 @@ def read_form(text: str | None) -> Form | None:
     return Form(
         inputs=tuple(_input(name, spec, signature) for name, spec in inputs),
         output=shape_of(signature.output),
+        iterates=signature.output.get("x-cog-array-type") == "iterator",
         concatenated=signature.output.get("x-cog-array-display") == "concatenate",
-        streams=_streams(text),
     )
-
-
-def _streams(text: str | None) -> bool:
-    try:
-        paths = mapping(decode((text or "{}").encode(), dict, where=SCHEMA_LABEL), "paths")
-    except InputError:
-        return False
-    return mapping(mapping(paths, "/predictions"), "post").get("x-cog-streaming") is True
 
 
 def _input(name: str, spec: dict[str, Any], signature: Signature) -> Input:

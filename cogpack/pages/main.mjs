@@ -9,7 +9,7 @@ import { Runs } from "./runs.mjs";
 import { calls } from "./tabs.mjs";
 import { said } from "./values.mjs";
 
-const UNKNOWN = { inputs: [], output: { kind: "anything" }, concatenated: false, streams: false };
+const UNKNOWN = { inputs: [], output: { kind: "anything" }, iterates: false, concatenated: false };
 
 const page = JSON.parse(document.getElementById("data").textContent);
 const model = page.form ?? UNKNOWN;
@@ -25,7 +25,7 @@ form.addEventListener("change", (event) => {
 
 const right = el("div", { class: "column" });
 document.getElementById("model").append(card("inputs", "Inputs", form), right);
-if (page.live) right.append(card("output", "Output", live()));
+if (page.runs) right.append(card("output", "Output", live()));
 else right.append(card("output", "Output", el("p", { class: "nothing" }, `Gives: ${gives()}`)));
 right.append(card("call", "Call it", elsewhere.element));
 
@@ -36,7 +36,7 @@ function card(id, title, inside) {
 /** Say what the model gives. */
 function gives() {
   if (!page.form) return "the image has no schema, which would tell";
-  return (model.concatenated ? "text" : said(model.output)) + (model.streams ? ", piece by piece" : "");
+  return (model.concatenated ? "text" : said(model.output)) + (model.iterates ? ", piece by piece" : "");
 }
 
 /** Add what needs a server: buttons to the form, and the history; give the result's element. */
@@ -48,7 +48,7 @@ function live() {
     elsewhere.update();
     result.again(run);
   });
-  const runner = new Runner(page, inputs, result, async (run) => {
+  const runner = new Runner(inputs, result, async (run) => {
     await history.add(run);
     await runs.update();
   });

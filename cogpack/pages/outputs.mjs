@@ -122,7 +122,9 @@ export class Output {
     this.element = el("div", { class: "output", "aria-live": "polite", "aria-busy": "true" });
   }
 
+  /** Show what the server gives meanwhile, which of a model that does not iterate is all of it. */
   piece(value) {
+    if (!this.form.iterates) return;
     if (this.pieces === null) {
       const shape = this.form.output.item ?? { kind: "anything" };
       this.pieces = this.form.concatenated ? new Joined() : new Collection(shape);

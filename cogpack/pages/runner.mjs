@@ -6,8 +6,8 @@ import { Wrong, sent } from "./values.mjs";
 
 export class Runner {
   /** `ended`: is given each run that the server took. */
-  constructor(page, inputs, result, ended) {
-    Object.assign(this, { page, inputs, result, ended, call: null });
+  constructor(inputs, result, ended) {
+    Object.assign(this, { inputs, result, ended, call: null });
     this.start = el("button", { type: "submit", class: "primary" }, "Run");
     this.stop = button("Cancel", () => this.cancel(), { hidden: true });
     this.notice = el("p", { class: "error", role: "alert" });
@@ -30,7 +30,7 @@ export class Runner {
       this.notice.textContent = error.message;
       return;
     }
-    this.call = new Call(this.page);
+    this.call = new Call();
     const run = { id: this.call.id, values, began: Date.now(), status: "failed", logs: "" };
     this.runs(true);
     this.result.start();

@@ -1,8 +1,8 @@
 """A page is served on loopback beside the server of a model, which answers no page of another origin: the page asks
 here, and its predictions are handed on.
 
-What comes of them is given as events, as coglet has them; a model that does not stream tells of it by webhooks, which
-are made events here. Where the browser hangs up, the prediction is cancelled.
+What comes of them is given as coglet's events, or, of a server that gives none, as the last one of them. Where the
+browser hangs up, the prediction is cancelled.
 
 Nobody else's page may ask: names of others that lead here (DNS rebinding) are refused, and so are other origins.
 """
@@ -18,15 +18,14 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import msgspec
-
 from cogpack.running.predictions import Address
 
 LOOPBACK = "127.0.0.1"
 _NAMES = frozenset({LOOPBACK, "localhost", "[::1]"})
-_PREDICTION = re.compile(r"/predictions/([\w-]{1,64})")
+_PREDICTION = re.compile(r"/predictions/[\w-]{1,64}")
 _CANCEL = re.compile(r"/predictions/[\w-]{1,64}/cancel")
-_LIVE = re.compile(r"/live/([\w-]{1,64})")
+_EVENTS = "text/event-stream"
+_BLOCK = 64 * 1024
 _BODY = 100 * 1024 * 1024
 """Bytes that coglet takes."""
 _HEADERS = {
@@ -39,13 +38,6 @@ _HEADERS = {
 }
 
 
-class _State(msgspec.Struct, frozen=True):
-    """What a webhook tells of a prediction: all so far."""
-
-    output: Any = None
-    logs: str = ""
-
-
 class PageServer(ThreadingHTTPServer):
     """Serves `page`, which is set before its threads run. Predictions go to `model`."""
 
@@ -55,7 +47,6 @@ class PageServer(ThreadingHTTPServer):
 
     def __init__(self, model: Address, port: int) -> None:
         self.model = model
-        self.relays: dict[str, _Relay] = {}
         super().__init__((LOOPBACK, port), _Exchange)
 
     @property
@@ -96,6 +87,7 @@ class _Exchange(BaseHTTPRequestHandler):
     server_version = "cogpack"
     sys_version = ""
     _asked: socket.socket | None = None
+    _gone = False
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Print nothing."""
@@ -107,7 +99,7 @@ class _Exchange(BaseHTTPRequestHandler):
         self._answer(self._predict)
 
     def do_POST(self) -> None:
-        self._answer(self._tell if _LIVE.fullmatch(self.path) else self._cancel)
+        self._answer(self._cancel)
 
     def _answer(self, act: Callable[[], None]) -> None:
         self.close_connection = True
@@ -130,41 +122,43 @@ class _Exchange(BaseHTTPRequestHandler):
     def _page(self) -> None:
         if self.path != "/":
             raise _RefusedError(HTTPStatus.NOT_FOUND, "there is one page, at /")
-        self.send(HTTPStatus.OK, self.server.page, "text/html; charset=utf-8")
+        self._send(HTTPStatus.OK, self.server.page, "text/html; charset=utf-8")
 
     def _predict(self) -> None:
-        found = _PREDICTION.fullmatch(self.path)
-        if found is None:
+        if not _PREDICTION.fullmatch(self.path):
             raise _RefusedError(HTTPStatus.NOT_FOUND, "predictions are put to /predictions/ID")
         body = self._body()
-        relay = self.server.relays[found[1]] = _Relay(self)
         watch = threading.Thread(target=self._hang_up, daemon=True)
         watch.start()
         try:
-            if not self._ask(relay, body, "text/event-stream"):  # it does not stream, and has not begun
-                self._ask(relay, body, "application/json")
+            if not self._ask(body, _EVENTS):  # it gives none, and has not begun
+                self._ask(body, "application/json")
         finally:
-            del self.server.relays[found[1]]
             with suppress(OSError):
                 self.connection.shutdown(socket.SHUT_RD)
             watch.join()
 
-    def _ask(self, relay: "_Relay", body: bytes, accept: str) -> bool:
+    def _ask(self, body: bytes, accept: str) -> bool:
         """Ask for a prediction, and give what comes of it; False where it can't be given as `accept` says."""
         connection = http.client.HTTPConnection(*self.server.model)
         try:
             connection.connect()
             self._asked = connection.sock
+            if self._gone:
+                return True
             connection.request("PUT", self.path, body, {"Content-Type": "application/json", "Accept": accept})
             answer = connection.getresponse()
-            if answer.headers.get_content_type() == "text/event-stream":
-                relay.begin()
-                while block := answer.read1(65536):
-                    self.wfile.write(block)
-            elif answer.status == HTTPStatus.NOT_ACCEPTABLE:
+            if answer.status == HTTPStatus.NOT_ACCEPTABLE:
                 return False
+            if answer.status != HTTPStatus.OK:
+                self._send(answer.status, answer.read())
+                return True
+            self._head(HTTPStatus.OK, {"Content-Type": _EVENTS})
+            if answer.headers.get_content_type() == _EVENTS:
+                while block := answer.read1(_BLOCK):
+                    self.wfile.write(block)
             else:
-                relay.end(answer.status, answer.read())
+                self.wfile.write(b"event: completed\ndata: %b\n\n" % b" ".join(answer.read().splitlines()))
             return True
         finally:
             connection.close()
@@ -173,17 +167,10 @@ class _Exchange(BaseHTTPRequestHandler):
         """Hang up on the model's server when the browser does."""
         with suppress(OSError):
             self.connection.recv(1, socket.MSG_PEEK)
+        self._gone = True
         if self._asked:
             with suppress(OSError):
                 self._asked.shutdown(socket.SHUT_RDWR)
-
-    def _tell(self) -> None:
-        """Take a webhook."""
-        state = self._body()
-        if relay := self.server.relays.get(self.path.rpartition("/")[2]):
-            with suppress(msgspec.MsgspecError, OSError):
-                relay.progress(msgspec.json.decode(state, type=_State))
-        self.send(HTTPStatus.OK, b"{}")
 
     def _cancel(self) -> None:
         if not _CANCEL.fullmatch(self.path):
@@ -192,7 +179,7 @@ class _Exchange(BaseHTTPRequestHandler):
         try:
             connection.request("POST", self.path)
             answer = connection.getresponse()
-            self.send(answer.status, answer.read())
+            self._send(answer.status, answer.read())
         finally:
             connection.close()
 
@@ -204,62 +191,15 @@ class _Exchange(BaseHTTPRequestHandler):
             raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the model's server takes {_BODY} bytes at most")
         return self.rfile.read(int(length))
 
-    def send(self, status: int, data: bytes, media_type: str = "application/json") -> None:
-        self.head(status, {"Content-Type": media_type, "Content-Length": str(len(data))})
+    def _send(self, status: int, data: bytes, media_type: str = "application/json") -> None:
+        self._head(status, {"Content-Type": media_type, "Content-Length": str(len(data))})
         self.wfile.write(data)
 
-    def head(self, status: int, headers: dict[str, str]) -> None:
+    def _head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
         for name, value in (_HEADERS | headers).items():
             self.send_header(name, value)
         self.end_headers()
 
     def _send_error(self, status: int, why: str) -> None:
-        self.send(status, json.dumps({"error": why}).encode())
-
-
-class _Relay:
-    """Gives what webhooks tell of one prediction as events, each new thing once."""
-
-    def __init__(self, exchange: _Exchange) -> None:
-        self._exchange = exchange
-        self._lock = threading.Lock()
-        self._begun = False
-        self._ended = False
-        self._given = 0
-        self._logged = 0
-
-    def begin(self) -> None:
-        self._begun = True
-        self._exchange.head(HTTPStatus.OK, {"Content-Type": "text/event-stream"})
-
-    def progress(self, state: _State) -> None:
-        with self._lock:
-            if self._ended:
-                return  # a webhook is on its way for itself, and may come late
-            if not self._begun:
-                self.begin()
-                self._tell("start", {"status": "processing"})
-            if len(state.logs) > self._logged:
-                self._tell("log", {"data": state.logs[self._logged :]})
-                self._logged = len(state.logs)
-            for chunk in state.output[self._given :] if isinstance(state.output, list) else ():
-                self._tell("output", {"chunk": chunk, "index": self._given})
-                self._given += 1
-
-    def end(self, status: int, answer: bytes) -> None:
-        """Give what the server answers at the end: a prediction, or why there is none."""
-        with self._lock:
-            self._ended = True
-            if status == HTTPStatus.OK:
-                if not self._begun:
-                    self.begin()
-                self._tell("completed", msgspec.Raw(answer))
-            elif self._begun:
-                why = f"the model's server answers {status}: {answer[:1000].decode(errors='replace')}"
-                self._tell("error", {"error": why})
-            else:
-                self._exchange.send(status, answer)
-
-    def _tell(self, name: str, data: Any) -> None:
-        self._exchange.wfile.write(b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode(data)))
+        self._send(status, json.dumps({"error": why}).encode())

@@ -113,7 +113,7 @@ def test_an_image_is_told_in_a_page_with_the_form_of_its_model(
         assert told in page.texts, told
     (one,) = page.data["form"]["inputs"]
     assert one == {"name": "text", "shape": {"kind": "text"}, "description": HOSTILE}
-    assert "live" not in page.data, "nobody has started it"
+    assert page.data["runs"] is False, "nobody has started it"
 
 
 def test_an_image_without_a_schema_has_no_form_and_no_script(

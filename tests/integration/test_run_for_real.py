@@ -71,7 +71,7 @@ def test_hello_says_hello_to_another_user(hello: Project, tmp_path: Path) -> Non
 
 
 def test_the_playground_follows_the_real_server_while_it_works(hello: Project, tmp_path: Path) -> None:
-    """By webhooks, since the model does not stream; `support/fake_coglet.py` stands for it elsewhere."""
+    """`support/fake_coglet.py` stands for it elsewhere."""
     if all(probe(tmp_path).refusal(rung, owners=False) for rung in (Rung.ROOT, Rung.USERNS)):
         pytest.skip("this machine lets nobody make namespaces")
     (hello.root / "predict.py").write_text("""
@@ -93,12 +93,11 @@ class Predictor(BasePredictor):
             assert serving.stdout is not None
             assert serving.stdout.readline().startswith("serving on ")
             url = serving.stdout.readline().removeprefix("playground on ").strip()
-            webhook = {"webhook": f"{url}/live/one", "webhook_events_filter": ["start", "output", "logs"]}
             told = []
             with plain.client(timeout=60).stream(
                 "PUT",
                 f"{url}/predictions/one",
-                json={"input": {"text": "begin"}, **webhook},
+                json={"input": {"text": "begin"}},
                 headers={"Accept": "text/event-stream"},
             ) as answer:
                 for line in answer.iter_lines():

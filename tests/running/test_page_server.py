@@ -6,13 +6,11 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from support.fake_coglet import FakeCoglet, Model
 
-from cogpack.running import page_server
 from cogpack.running.bundle import Bundle
 from cogpack.running.playground import Playground
 
@@ -60,11 +58,10 @@ def ask(
     return connection.getresponse()
 
 
-def predict(port: int, text: str, *, webhook: bool = True) -> http.client.HTTPResponse:
-    body: dict[str, Any] = {"input": {"text": text}}
-    if webhook:
-        body |= {"webhook": f"http://127.0.0.1:{port}/live/one"}
-    return ask(port, "PUT", "/predictions/one", json.dumps(body).encode(), {"Content-Type": "application/json"})
+def predict(port: int, text: str) -> http.client.HTTPResponse:
+    body = json.dumps({"input": {"text": text}}).encode()
+    headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+    return ask(port, "PUT", "/predictions/one", body, headers)
 
 
 def events(answer: http.client.HTTPResponse) -> list[tuple[str, Any]]:
@@ -76,7 +73,7 @@ def events(answer: http.client.HTTPResponse) -> list[tuple[str, Any]]:
     return found
 
 
-def test_a_model_that_does_not_stream_is_followed_by_its_webhooks() -> None:
+def test_the_events_of_a_model_are_handed_on() -> None:
     with served() as (_, port):
         told = events(predict(port, "a b"))
     assert [(name, data.get("data", data.get("chunk"))) for name, data in told[:-1]] == [
@@ -87,16 +84,10 @@ def test_a_model_that_does_not_stream_is_followed_by_its_webhooks() -> None:
     assert told[-1][1]["status"] == "succeeded"
 
 
-def test_the_result_comes_though_no_webhook_does() -> None:
-    with served() as (_, port):
-        told = events(predict(port, "a b", webhook=False))
-    assert [name for name, _ in told] == ["completed"]
-
-
-def test_the_events_of_a_model_that_streams_are_handed_on() -> None:
-    with served(streams=True) as (_, port):
-        told = events(predict(port, "a b", webhook=False))
-    assert [name for name, _ in told] == ["log", "output", "output", "log", "completed"]
+def test_of_a_server_that_gives_no_events_there_is_the_last() -> None:
+    with served(streams=False) as (_, port):
+        ((name, data),) = events(predict(port, "a b"))
+    assert (name, data["output"], data["logs"]) == ("completed", ["a", "b"], "asked\ndone\n")
 
 
 def test_what_the_server_refuses_is_told_as_it_tells_it() -> None:
@@ -109,9 +100,11 @@ def test_what_the_server_refuses_is_told_as_it_tells_it() -> None:
 @pytest.mark.parametrize("streams", [True, False])
 def test_who_hangs_up_cancels(streams: bool) -> None:
     with served(waits, streams=streams) as (fake, port):
-        answer = predict(port, "a", webhook=not streams)
-        assert answer.readline()
-        answer.close()
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            body = b'{"input": {}}'
+            head = f"PUT /predictions/one HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+            connection.sendall(head.encode() + body)
+            assert fake.begun.wait(10)
         assert fake.ended.wait(10)
         assert fake.statuses == ["canceled"]
 
@@ -142,7 +135,7 @@ def test_a_server_that_is_gone_is_told_of() -> None:
         ("PUT", "/predictions/one", {"Origin": "http://evil.example"}),
         ("PUT", "/predictions/one", {"Origin": "null"}),
         ("POST", "/predictions/one/cancel", {"Origin": "https://127.0.0.1"}),
-        ("POST", "/live/one", {"Origin": "http://127.0.0.1:1"}),
+        ("POST", "/predictions/one/cancel", {"Origin": "http://127.0.0.1:1"}),
     ],
 )
 def test_pages_of_others_may_not_ask(method: str, path: str, headers: dict[str, str]) -> None:
@@ -204,19 +197,3 @@ def test_a_page_has_the_port_beside_the_models_or_any_if_that_is_taken() -> None
                 assert playground.url != f"http://127.0.0.1:{taken.getsockname()[1]}"
         with Playground(f"http://127.0.0.1:{port}", bundle(), None) as playground:
             assert playground.url
-
-
-def test_a_webhook_that_comes_late_is_not_told_after_the_end() -> None:
-    told: list[str] = []
-
-    class Exchange:
-        wfile = SimpleNamespace(write=lambda block: told.append(block.decode()))
-
-        def head(self, status: int, headers: Mapping[str, str]) -> None:
-            pass
-
-    relay = page_server._Relay(cast("page_server._Exchange", Exchange()))
-    relay.progress(page_server._State(output=["a"]))
-    relay.end(200, b'{"output":["a","b"]}')
-    relay.progress(page_server._State(output=["a", "b"]))
-    assert [block.split("\n")[0] for block in told] == ["event: start", "event: output", "event: completed"]

@@ -1,9 +1,8 @@
-"""A stand-in for coglet's server: predictions in both of its ways, events and webhooks, as the real one was seen to."""
+"""A stand-in for coglet's server: predictions with events, or as one answer, as the real one was seen to give them."""
 
 import json
 import socket
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -13,14 +12,14 @@ Model = Callable[[dict[str, Any], threading.Event], Iterator[tuple[str, Any]]]
 
 
 class FakeCoglet:
-    """Serves a model for a `with`. `streams`: it was decorated with `@cog.streaming`."""
+    """Serves a model for a `with`. `streams`: its schema says that it may."""
 
-    def __init__(self, model: Model, *, streams: bool = False, refuses: dict[str, str] | None = None) -> None:
+    def __init__(self, model: Model, *, streams: bool = True, refuses: dict[str, str] | None = None) -> None:
         self.asked: list[dict[str, Any]] = []
         self.cancelled: dict[str, threading.Event] = {}
         self.statuses: list[str] = []
         """Of all predictions that ended."""
-        self.ended = threading.Event()
+        self.begun, self.ended = threading.Event(), threading.Event()
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -56,6 +55,7 @@ class FakeCoglet:
                     return
                 name = self.path.rpartition("/")[2]
                 cancelled = fake.cancelled[name] = threading.Event()
+                fake.begun.set()
                 watch = threading.Thread(target=self._watch, args=[cancelled], daemon=True)
                 watch.start()
                 state: dict[str, Any] = {"id": name, "status": "processing", "logs": ""}
@@ -65,11 +65,15 @@ class FakeCoglet:
                     self.send_header("Transfer-Encoding", "chunked")
                     self.end_headers()
                 try:
+                    if events:
+                        self._event("start", {"id": name, "status": "processing"})
                     for kind, what in model(request["input"], cancelled):
-                        self._went_on(state, kind, what, events, request.get("webhook"))
+                        self._went_on(state, kind, what, events)
                     state["status"] = "canceled" if cancelled.is_set() else "succeeded"
                 except ValueError as error:
                     state |= {"status": "failed", "error": str(error)}
+                except OSError:  # who asked is gone
+                    state["status"] = "canceled"
                 fake.statuses.append(state["status"])
                 fake.ended.set()
                 if events:
@@ -86,7 +90,7 @@ class FakeCoglet:
                 except OSError:
                     cancelled.set()
 
-            def _went_on(self, state: dict[str, Any], kind: str, what: Any, events: bool, webhook: str | None) -> None:
+            def _went_on(self, state: dict[str, Any], kind: str, what: Any, events: bool) -> None:
                 if kind == "log":
                     state["logs"] += what
                 elif kind == "output":
@@ -95,13 +99,9 @@ class FakeCoglet:
                     state["output"] = what
                 if events and kind == "log":
                     self._event("log", {"source": "stdout", "data": what})
-                elif events and kind == "output":
-                    self._event("output", {"chunk": what, "index": len(state["output"]) - 1})
-                elif webhook and kind != "result":
-                    headers = {"Content-Type": "application/json"}
-                    hook = urllib.request.Request(webhook, json.dumps(state).encode(), headers)
-                    with urllib.request.urlopen(hook):
-                        pass
+                elif events:
+                    index = len(state["output"]) - 1 if kind == "output" else 0
+                    self._event("output", {"chunk": what, "index": index})
 
             def _event(self, name: str, data: Any) -> None:
                 block = f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
