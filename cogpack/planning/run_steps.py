@@ -14,13 +14,13 @@ from cogpack.planning.failed_step import failed_step, stopped_step
 from cogpack.planning.steps import DEBS, Runner, Steps, blob_of
 from cogpack.progress import Progress
 from cogpack.runtime import contract
-from cogpack.sandbox import standins
+from cogpack.sandbox import emulation, standins
 from cogpack.sandbox.capture import Captured, capture
 from cogpack.sandbox.directories import remove_tree
 from cogpack.sandbox.dropped import Dropped
 from cogpack.sandbox.guest import Command, Guest
 from cogpack.sandbox.laid import Tree
-from cogpack.sandbox.probe import Rung, choose, probe
+from cogpack.sandbox.probe import Findings, Rung, choose, probe
 from cogpack.sandbox.proot import Proot
 from cogpack.sandbox.secrets import OutputRedactor, find_secrets
 from cogpack.sandbox.snapshot import Snapshot
@@ -56,15 +56,16 @@ cd /usr/local/lib/python{python} && [ -e site-packages ] || ln -s /{venv}/lib/py
 def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
     """Run them; what they changed can be read as long as the `with` lasts. Nobody else may run them in that cache."""
     findings = probe(runner.scratch)
-    rung = choose(runner.isolation, findings, owners=True)
+    rung, emulated = _chosen(runner, findings)
     place = runner.scratch / f"{UNFINISHED}{steps.key.removeprefix('sha256:')[:16]}"
     remove_tree(place)  # of a run that was killed
     try:
         tree = _lay(steps, runner, place, owned=not rung.one_user)
         proot = runner.proot(tree.root, place / "proot") if rung is Rung.PROOT else None
+        emulator = runner.emulator(place / "emulator") if emulated else None
         with mirrored(tree.root, runner.mirrors):
             before = Snapshot.of(tree.root)
-            _run_all(steps, runner, tree, rung, proot, metadata=findings.listener is not None)
+            _run_all(steps, runner, tree, rung, proot, emulator, metadata=findings.listener is not None)
         captured = capture(tree, before, keep=steps.keep)
         _tell_of_dropped(captured.dropped, steps, runner.progress)
         _check_secrets(captured, runner.secrets)
@@ -75,12 +76,37 @@ def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
 
 def chosen_rung(runner: Runner) -> Rung:
     """Say how steps are run here, if they can be; an `InputError` that says what helps."""
-    return choose(runner.isolation, probe(runner.scratch), owners=True)
+    return _chosen(runner, probe(runner.scratch))[0]
 
 
-def _run_all(steps: Steps, runner: Runner, tree: Tree, rung: Rung, proot: Proot | None, *, metadata: bool) -> None:
+def _chosen(runner: Runner, findings: Findings) -> tuple[Rung, bool]:
+    """Choose the rung; tell whether programs need an emulator of ours there."""
+    if runner.architecture != "arm64" or emulation.is_native():
+        return choose(runner.isolation, findings, owners=True), False
+    refusal = findings.refusal(Rung.USERNS, owners=True) or findings.emulation
+    if refusal is None and runner.isolation in ("auto", "userns"):
+        return Rung.USERNS, True
+    why = f"this machine refuses {refusal}" if refusal else f"isolation {runner.isolation} has no emulator"
+    helps = refusal.help if refusal else "--isolation userns"
+    raise InputError(
+        f"programs of linux/arm64 can't be run here, on an amd64 machine: {why}",
+        next_step="any one of these helps: cogpack lock --run on an arm64 machine, and a commit of cogpack.lock; "
+        f"{helps}; an emulator that this machine knows (apt-get install qemu-user-binfmt)",
+    )
+
+
+def _run_all(
+    steps: Steps,
+    runner: Runner,
+    tree: Tree,
+    rung: Rung,
+    proot: Proot | None,
+    emulator: Path | None,
+    *,
+    metadata: bool,
+) -> None:
     """`metadata`: whether a cloud's can be reached, since nothing here could refuse it."""
-    runner.progress.summary(f"{steps.name}, isolated by {rung}")
+    runner.progress.summary(f"{steps.name}, isolated by {rung}{', emulated: many times slower' if emulator else ''}")
     numbered = list(zip(steps.numbers, steps.commands, strict=True))
     if steps.python:
         numbered.insert(0, (0, RunStep(command=_NAMES.format(venv=contract.VENV, python=steps.python))))
@@ -103,6 +129,7 @@ def _run_all(steps: Steps, runner: Runner, tree: Tree, rung: Rung, proot: Proot 
             metadata=metadata,
             standins=[*laid, *files],
             proot=proot,
+            emulator=emulator,
         ) as guest:
             where = f"[{number}/{steps.total}]" if number and not steps.debs else steps.subject
             place = runner.places[number - 1] if number else "names for Python"

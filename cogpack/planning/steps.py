@@ -125,7 +125,8 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
     """Has what running steps takes.
 
     `kept`: where blobs are kept; `scratch`: where trees are laid; `used`: is told of what is looked for there.
-    `seal`: tells what this user wrote there. `network`: whether steps have one; `secrets`: what they are, by id;
+    `seal`: tells what this user wrote there. `architecture`: the image's, "amd64" or "arm64"; `emulator`: makes one for
+    arm64 in a directory. `network`: whether steps have one; `secrets`: what they are, by id;
     `places`: where each step is written; `home`: None where none is named.
 
     Of this machine's network, which names no layer: `proxies`, variables; `mirrors` of Debian's addresses;
@@ -136,6 +137,7 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
     scratch: Path
     used: Callable[[Path], None]
     isolation: Isolation
+    architecture: str
     network: bool
     limits: StepLimits
     secrets: Mapping[str, bytes]
@@ -145,6 +147,7 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
     mirrors: Mapping[str, str]
     authorities: Path | None
     proot: "Callable[[Path, Path], Proot]"
+    emulator: Callable[[Path], Path]
     facts: Facts
     seal: Seal
     progress: Progress

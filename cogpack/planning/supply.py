@@ -64,6 +64,7 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
         scratch=session.cache / "trees",
         used=session.kept.used,
         isolation=session.settings.isolation or project.config.pack.isolation,
+        architecture=Platform.parse(project.config.pack.platform).architecture,
         network=project.config.pack.network,
         limits=project.config.pack.limits,
         secrets=session.settings.secrets,
@@ -73,6 +74,7 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
         mirrors=mirror.replacements(session.http.url_map.of),
         authorities=bundle(session.environment),
         proot=partial(_proot, session, project.config),
+        emulator=partial(_emulator, session, project.config),
         facts=session.facts,
         seal=session.seal,
         progress=session.progress,
@@ -107,6 +109,12 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
         ),
         read=read,
     )
+
+
+def _emulator(session: Session, config: Config, place: Path) -> Path:
+    from cogpack.planning.emulator import find_emulator  # which few machines need
+
+    return find_emulator(session, config.pack.debian_mirror, place)
 
 
 def _proot(session: Session, config: Config, root: Path, place: Path) -> "Proot":

@@ -9,8 +9,8 @@ The commands. `probe`: which ways to run them (rungs) this machine has, asked by
 tree with commands run in it; `run`: one of them, held to its limits by `watch`; `enter`, the program that enters the
 rung, with `mounts` and `processes` · `seccomp`: which system calls are refused or answered, by the numbers in `calls`;
 `listener`: how we answer; `recorder`: chown is, `metadata`: sockets are · `standins`: what lies in the tree for the
-time of a run · `users`: the image's own · `proot`: how that is started · `inroot`, `kernel`, `helpers`: what all of it
-stands on.
+time of a run · `users`: the image's own · `emulation`: programs of arm64 · `proot`: how that is started · `inroot`,
+`kernel`, `helpers`: what all of it stands on.
 
 Nothing of it is imported unless something is to be run.
 """

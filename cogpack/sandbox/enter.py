@@ -161,7 +161,9 @@ def _be_init(plan: Plan, control: Control, parent: int) -> None:
     if plan["namespaces"] & kernel.CLONE_NEWNET:
         _raise_loopback()
     socket.sethostname(plan["hostname"])
-    mount_all(plan["root"], plan["overlay"], plan["binds"], plan["limits"]["processes"], plan["shm_size"])
+    mount_all(
+        plan["root"], plan["overlay"], plan["binds"], plan["limits"]["processes"], plan["shm_size"], plan["emulator"]
+    )
     kernel.pivot_root(plan["root"])
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)  # /proc/1 is nobody's to look at, nor the command's until it is itself
     command = os.fork()

@@ -59,6 +59,7 @@ class Guest:
     `standins`: what lies there besides, for the time of each run. Nothing of what is laid there stays: a capture need
     ignore no path. `lower`: a tree that `root`, empty at first, is laid over (overlayfs, where `probe` found it):
     nothing is written to it. `shm_size`: bytes of /dev/shm where that is mounted; else it is a directory of the tree.
+    `emulator`: runs programs of arm64, in `userns` alone.
     """
 
     def __init__(
@@ -73,9 +74,11 @@ class Guest:
         standins: Sequence[standins.StandIn] = (),
         proot: Proot | None = None,
         lower: Path | None = None,
+        emulator: Path | None = None,
         shm_size: int | None = None,
     ) -> None:
         self._lower = lower
+        self._emulator = emulator
         self._shm_size = shm_size
         self._root = Path(os.path.realpath(root))
         self._rung = rung
@@ -196,6 +199,7 @@ class Guest:
             "overlay": self._overlay(),
             "namespaces": namespaces,
             "hostname": HOSTNAME,
+            "emulator": None if self._emulator is None else str(self._emulator),
             "binds": [(str(bind.source), bind.target, bind.writable) for bind in self._binds],
             "shm_size": self._shm_size,
             "argv": argv,
@@ -218,7 +222,7 @@ class Guest:
             return None
         writable = [str(self._root), "/proc", *(f"/dev/{name}" for name in DEVICES)]
         writable += self._proot.written(self._aside)
-        writable += [str(bind.source) for bind in self._binds if bind.writable]
+        writable += [str(bind.source) for bind in self._binds if bind.writable or bind.target.startswith("/dev/")]
         readable = ["/sys", *self._proot.files, *(str(bind.source) for bind in self._binds)]
         return {"writable": writable, "readable": readable}
 

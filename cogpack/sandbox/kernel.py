@@ -56,6 +56,11 @@ def mount(source: str | None, target: str, kind: str | None = None, flags: int =
     _checked(_libc.mount(*texts[:3], ctypes.c_ulong(flags), texts[3]), f"mount {target}")
 
 
+def unmount(target: str) -> None:
+    """Take a mount out of the tree; it lasts as long as somebody has it open."""
+    _checked(_libc.umount2(os.fsencode(target), MNT_DETACH), f"umount2 {target}")
+
+
 def make_readonly(target: str) -> None:
     """Make a mount read-only, and all below it (mount_setattr(2), Linux 5.12)."""
     attributes = struct.pack("QQQQ", 1, 0, 0, 0)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from cogpack.sandbox import kernel
+from cogpack.sandbox import emulation, kernel
 from cogpack.sandbox.inroot import find_in
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -32,17 +32,21 @@ def mount_all(
     binds: Sequence[tuple[str, str, bool]],
     processes: int | None,
     shm_size: int | None,
+    emulator: str | None,
 ) -> None:
     """Make `root` a mount of its own, with /dev, /proc, /sys and `binds` (source, target, writable) in it.
 
     `overlay`: what of `mount_overlay` is mounted there. `processes`: how many there may be at a time, where the kernel
-    keeps this by namespace (Linux 6.14). `shm_size`: bytes of /dev/shm, None for half of the memory.
+    keeps this by namespace (Linux 6.14). `shm_size`: bytes of /dev/shm, None for half of the memory. `emulator`: runs
+    programs of another architecture.
     """
     kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     if overlay:
         mount_overlay(root, *overlay)
     else:
         _bind(root, root, kernel.MS_NODEV)
+    if emulator is not None:
+        emulation.register(f"{root}/proc", emulator)  # as long as we live
     kernel.mount_proc(f"{root}/proc")
     if processes is not None:
         with suppress(OSError):

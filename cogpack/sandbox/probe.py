@@ -74,10 +74,12 @@ class Refusal(msgspec.Struct, frozen=True):
 
 class Findings(msgspec.Struct, frozen=True):
     """What was found. A rung without a refusal works; `listener`: why owners can't be recorded, None where they can;
-    `overlays`: the rungs that can lay what is written over a tree that stays as it is (overlayfs)."""
+    `emulation`: why programs of another architecture can't be run in `userns`; `overlays`: the rungs that can lay what
+    is written over a tree that stays as it is (overlayfs)."""
 
     refusals: Mapping[Rung, Refusal]
     listener: Refusal | None = None
+    emulation: Refusal | None = None
     overlays: frozenset[Rung] = frozenset()
 
     def refusal(self, rung: Rung, *, owners: bool) -> Refusal | None:
@@ -125,7 +127,8 @@ def probe(directory: Path, *, under: Sequence[Rule] = ()) -> Findings:
     overlays = frozenset(rung for rung in (Rung.ROOT, Rung.USERNS) if answers.pop(f"{rung} overlay") is None)
     refusals = {name: explained(name, *answer, machine) for name, answer in answers.items() if answer is not None}
     listener = refusals.pop("listener", None)
-    return Findings({Rung(name): refusal for name, refusal in refusals.items()}, listener, overlays)
+    emulation = refusals.pop("emulation", None)
+    return Findings({Rung(name): refusal for name, refusal in refusals.items()}, listener, emulation, overlays)
 
 
 def choose(isolation: Isolation, findings: Findings, *, owners: bool) -> Rung:
@@ -171,6 +174,8 @@ def _help(name: str, call: str, code: int, machine: Machine) -> str:
             return "sudo sysctl -w user.max_user_namespaces=15000"
     if name == "proot" and settings.get("kernel/yama/ptrace_scope") in ("2", "3"):
         return "sudo sysctl -w kernel.yama.ptrace_scope=1"
+    if name == "emulation":
+        return "Linux 6.7 or newer, which lets a user namespace have an emulator of its own"
     if name == "listener":
         return "Linux 5.5 or newer without another listener (seccomp_unotify(2)), or root"
     if machine.uid != 0 and name in ("root", "chroot"):

@@ -156,6 +156,14 @@ def _listener(_place: str) -> None:
         kernel.seccomp(_ALLOW_ALL, listen=True)
 
 
+def _emulation(place: str) -> None:
+    with _trying():
+        kernel.enter_user_namespace(0, 0, kernel.CLONE_NEWNS)
+    with _trying("mount binfmt_misc"):
+        kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+        kernel.mount("binfmt_misc", place, "binfmt_misc")
+
+
 _GOES_ON = (5, 5)
 """Linux from which on a listener may have the kernel do what was asked."""
 
@@ -167,6 +175,7 @@ QUESTIONS: dict[str, Question] = {
     "chroot": _chroot,
     "proot": _proot,
     "listener": _listener,
+    "emulation": _emulation,
     "root overlay": _root_overlay,
     "userns overlay": _userns_overlay,
 }
