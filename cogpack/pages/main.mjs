@@ -26,7 +26,7 @@ form.addEventListener("change", (event) => {
 const right = el("div", { class: "column" });
 document.getElementById("model").append(card("inputs", "Inputs", form), right);
 if (page.runs) right.append(card("output", "Output", live()));
-else right.append(card("output", "Output", el("p", { class: "nothing" }, `Gives: ${gives()}`)));
+else right.append(card("output", "Output", gives()));
 right.append(card("call", "Call it", elsewhere.element));
 
 function card(id, title, inside) {
@@ -35,8 +35,11 @@ function card(id, title, inside) {
 
 /** Say what the model gives. */
 function gives() {
-  if (!page.form) return "the image has no schema, which would tell";
-  return (model.concatenated ? "text" : said(model.output)) + (model.iterates ? ", piece by piece" : "");
+  if (!page.form) return el("p", { class: "nothing" }, "The image has no schema, which would say what it gives.");
+  const whole = model.concatenated ? "text" : said(model.output);
+  const properties = Object.entries(model.output.properties ?? {});
+  return el("div", { class: "nothing" }, `Gives: ${whole}${model.iterates ? ", piece by piece" : ""}`,
+    properties.map(([name, shape]) => el("p", {}, el("code", {}, name), ` ${said(shape)}`)));
 }
 
 /** Add what needs a server: buttons to the form, and the history; give the result's element. */

@@ -5,14 +5,14 @@ import { Log } from "./log.mjs";
 import { Output } from "./outputs.mjs";
 
 export class Result {
-  /** `gives`: what the model gives, in words. */
+  /** `gives`: an element that says what the model gives. */
   constructor(form, gives) {
     this.form = form;
     this.status = el("span", { class: "status", role: "status" }, "Not run yet");
     this.time = el("span", { class: "time" });
     this.bar = el("progress", { hidden: true, "aria-label": "progress" });
     this.error = el("pre", { class: "failure", role: "alert", hidden: true });
-    this.place = el("div", {}, el("p", { class: "nothing" }, `Gives: ${gives}`));
+    this.place = el("div", {}, gives);
     this.log = new Log();
     this.last = el("span", { class: "last mono" });
     this.logs = el("details", { class: "logs", hidden: true }, el("summary", {}, "Logs ", this.last), this.log.element);

@@ -33,10 +33,7 @@ export function said(shape) {
     case "either": return [...new Set(shape.members.map(said))].join(" or ");
     case "choice": return "choice";
     case "boolean": return "true or false";
-    case "object": {
-      const names = Object.keys(shape.properties ?? {});
-      return names.length ? `object of ${names.join(", ")}` : "JSON object";
-    }
+    case "object": return Object.keys(shape.properties ?? {}).length ? "object" : "JSON object";
     case "anything": return "JSON";
     default: return shape.kind;
   }

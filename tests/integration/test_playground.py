@@ -77,6 +77,17 @@ def check_harmless(tab: Tab, *own: str) -> None:
     assert tab.complaints == []
 
 
+def check_names(tab: Tab) -> None:
+    """All that can be used has a name for who can't see it."""
+    used = {"textbox", "combobox", "checkbox", "slider", "button", "tab", "switch", "link"}
+    nodes = tab.call("Accessibility.getFullAXTree")["nodes"]
+    found = [
+        (node["role"]["value"], node["name"]["value"]) for node in nodes if node.get("role", {}).get("value") in used
+    ]
+    assert len(found) > 20
+    assert [role for role, name in found if not name] == []
+
+
 def status(tab: Tab, expected: str) -> None:
     tab.wait(f"document.querySelector('.status').dataset.status === '{expected}'")
 
@@ -150,6 +161,7 @@ def test_a_form_is_filled_in_sent_and_answered(browser: Browser, tmp_path: Path)
             "output.html",
         ]
         assert text(tab, ".log") == f"{HOSTILE}\n"
+        check_names(tab)
         tab.wait("document.querySelector('.run')")
         check_harmless(tab, playground.url)
 
