@@ -41,6 +41,10 @@ LAID = 3
 on, libraries of CUDA less."""
 
 
+_WHEELS_TOLD = 8
+"""Of those that a pip line lays."""
+
+
 class PlannedWeight(msgspec.Struct, frozen=True, kw_only=True):
     """Tells of a weight file: `rule` and `why` it was taken; `others`: what another rule would give, for files that one
     could split. `equal_to`: the first file of the same bytes and mode, with which it is stored once."""
@@ -185,7 +189,8 @@ def _told(effect: run_lines.Effect, decisions: Decisions, pip_lines: Iterator[Lo
     if isinstance(effect, run_lines.PipInstall | run_lines.PipUninstall):
         line = next(pip_lines)
         wheels = {wheel.filename: f"{wheel.name} {wheel.version}" for wheel in (*decisions.wheels, *decisions.replaced)}
-        laid = ", ".join(wheels[filename] for filename in line.wheels)
+        more = f" and {len(line.wheels) - _WHEELS_TOLD} more" if len(line.wheels) > _WHEELS_TOLD else ""
+        laid = ", ".join(wheels[filename] for filename in line.wheels[:_WHEELS_TOLD]) + more
         pinned = f", which lays {laid}" if laid else "" if line.removed else ", which changes nothing"
     if isinstance(effect, run_lines.Fetch):
         pin = next(pin for pin in decisions.fetches if pin.url == effect.url)

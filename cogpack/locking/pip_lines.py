@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from cogpack.config import step_places
 from cogpack.digest import Digest, sha256
-from cogpack.errors import UnavailableError
+from cogpack.errors import InputError, UnavailableError
 from cogpack.lockfile import Decisions, LockedBreak, LockedPipLine, LockedSandboxed, LockedWheel
 from cogpack.locking.outlines import Outlines
 from cogpack.locking.pip_breaks import find_breaks
@@ -97,11 +97,16 @@ class PipLines:
                 continue
             try:
                 self._lines.append(self._applied(one.step, one.effect))
+            except InputError as error:
+                raise InputError(f"{self._place(one.step)}: {error.message}", next_step=error.next_step) from error
             except UnforeseenError as error:
                 sandboxed = LockedSandboxed(step=one.step, why=error.reason)
                 self._lines = [line for line in self._lines if line.step != one.step]
                 break
         return self._result(sandboxed)
+
+    def _place(self, step: int) -> str:
+        return step_places(self._project.config)[step]
 
     @property
     def _wheels(self) -> dict[str, LockedWheel]:
@@ -119,7 +124,7 @@ class PipLines:
         if (line := self._as_kept(step, key)) is not None:
             return line
         if isinstance(effect, PipInstall):
-            TRACE.decided(f"{step_places(self._project.config)[step]}: resolved: {told(effect)}")
+            TRACE.decided(f"{self._place(step)}: resolved: {told(effect)}")
             line = self._install(step, effect, key, before)
         elif effect.files:
             raise UnforeseenError(_NO_FILES)

@@ -9,13 +9,14 @@ from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
-from cogpack.errors import InputError, UnavailableError
+from cogpack.artifacts import Artifact, NotAFileError, bring
+from cogpack.errors import InputError
 from cogpack.http import Response
 from cogpack.layers.wheels import Outline
+from cogpack.layers.wheels.archive import ReadAt
 from cogpack.lockfile import LockedWheel
-from cogpack.locking.outlines import Outlines, address_reader
-from cogpack.progress import Task
-from cogpack.remote import NoRangesError, following
+from cogpack.locking.outlines import Outlines, address_reader, local_reader
+from cogpack.remote import NoRangesError
 from cogpack.resolve.pip import (
     Candidate,
     Metadata,
@@ -57,6 +58,7 @@ class PipSource:
         self._outlines = outlines
         self._offered: dict[str, tuple[Candidate, ...]] = {}
         self._metadata: dict[Package, Metadata] = {}
+        self._fetched: dict[str, Artifact] = {}
 
     def installed(self, name: str) -> Package | None:
         wheel = self._wheels.get(name)
@@ -90,7 +92,7 @@ class PipSource:
         offer = package.file
         assert offer is not None
         address = self._indexes.authorised(offer.url)
-        sha256, size = (offer.sha256, offer.size) if offer.sha256 else self._hashed(address, offer.filename)
+        sha256, size = (offer.sha256, offer.size) if offer.sha256 else self._hashed(address)
         addresses[sha256] = address
         return LockedWheel(
             name=package.name,
@@ -111,9 +113,12 @@ class PipSource:
             return read_metadata(text)
         address = self._indexes.authorised(offer.url)
         try:
-            read, size = address_reader(self._session, address, offer.size)
-        except NoRangesError as error:
-            raise UnforeseenError(f"{offer.filename} can't be looked into: its server sends no ranges") from error
+            if offer.sha256 is not None or urlsplit(address).scheme == "file":
+                read, size = address_reader(self._session, address, offer.size)
+            else:  # it has to come whole, to have one
+                read, size = self._whole(address)
+        except NoRangesError:
+            read, size = self._whole(address)
         return read_metadata(Outline(offer.filename, read, size).metadata())
 
     def _beside(self, offer: Offer) -> str | None:
@@ -127,24 +132,25 @@ class PipSource:
         )
         return answer.body.decode(errors="replace") if answer.status == 200 else None
 
-    def _hashed(self, address: str, filename: str) -> tuple[str, int]:
-        task = self._session.progress.task(filename, None, "hash")
+    def _hashed(self, address: str) -> tuple[str, int]:
         parts = urlsplit(address)
-        found = _digest_of(Path(unquote(parts.path))) if parts.scheme == "file" else self._digest(address, task)
-        task.done("hashed")
-        return found
+        if parts.scheme == "file":
+            return _digest_of(Path(unquote(parts.path)))
+        artifact = self._brought(address)
+        assert artifact.size is not None
+        return artifact.digest.removeprefix("sha256:"), artifact.size
 
-    def _digest(self, address: str, task: Task) -> tuple[str, int]:
-        hasher, size = hashlib.sha256(), 0
-        with following(self._session.http, address, {}) as stream:
-            for block in stream.blocks():
-                hasher.update(block)
-                size += len(block)
-                task.advance(len(block))
-            announced = stream.headers.get("content-length")
-        if announced not in (None, str(size)):
-            raise UnavailableError(f"{self._session.http.shown(address)}: ended early", next_step="run it again later")
-        return hasher.hexdigest(), size
+    def _whole(self, address: str) -> tuple[ReadAt, int]:
+        return local_reader(self._session.store.verified(self._brought(address), tuple)[0])
+
+    def _brought(self, address: str) -> Artifact:
+        if address not in self._fetched:
+            try:
+                found = bring(self._session.store, self._session.http, address, redirects=True)
+            except NotAFileError as error:
+                raise UnforeseenError(str(error)) from None
+            self._fetched[address] = found.artifact
+        return self._fetched[address]
 
 
 def _digest_of(path: Path) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.index import index
 from support.wheels import make_wheel
-from support.world import Project, World, ok, push_base
+from support.world import Project, World, noise, ok, push_base
 
 pytestmark = pytest.mark.slow
 
@@ -158,6 +158,21 @@ def test_an_index_of_this_machine_is_asked_with_its_login_which_is_written_nowhe
     assert not any("hunter2" in text for text in told)
 
 
+@pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no ranges"])
+def test_a_wheel_without_a_hash_is_fetched_once_to_have_one(world: World, tmp_path: Path, ranges: bool) -> None:
+    """As pages of links have them, and addresses of wheels that a line names."""
+    make_wheel(tmp_path / "far", "array", "1.0+cu118", files={"array.py": noise(200_000)})
+    (named,) = [make_wheel(tmp_path / "far", "frame", "3.0", files={"frame.py": noise(200_000)})]
+    with index(tmp_path / "far", ranges=ranges) as (served, sent):
+        address = f"{served.url}/files/{named.name}"
+        project = make_project(world, "m11", f"pip install --no-index -f {served.url}/flat/ array {address}")
+        ok(project.cogpack("push", project.target()))
+        assert sum(size >= 200_000 for size in sent) == 2, sent
+    wheels = {wheel["name"]: wheel for wheel in decisions(project)["wheels"]}
+    assert "url" not in wheels["array"]
+    assert wheels["frame"]["url"] == address
+
+
 def test_an_index_that_is_away_is_no_reason_to_run_a_line(world: World) -> None:
     pair(world)
     project = make_project(world, "m8", "pip install --index-url http://127.0.0.1:9 array")
@@ -175,3 +190,12 @@ def test_what_a_release_of_python_is_needed_for_is_held_to_the_one_that_is_there
     project = make_project(world, "m9", "pip install --no-index array")
     ok(project.cogpack("lock"))
     assert versions(project) == {"array": "2.0"}
+
+
+def test_a_wheel_that_is_not_there_is_an_error_that_names_the_line(world: World, tmp_path: Path) -> None:
+    with index(tmp_path) as (served, _):
+        address = f"{served.url}/gone/array-1.0-py3-none-any.whl"
+        done = make_project(world, "m12", f"pip install --no-index {address}").cogpack("lock")
+    assert done.code == 2
+    assert "cog.yaml:5: build.run[0]: " in done.err
+    assert "404" in done.err
