@@ -17,6 +17,7 @@ from cogpack.layers.layer import Layer, key_of
 from cogpack.layers.weights import WEIGHTS, WORTH, Weight, largest
 from cogpack.layers.weights.probe import NOTHING
 from cogpack.lockfile import Decisions, LockedPipLine
+from cogpack.locking.pin_hub_downloads import HubPins
 from cogpack.model_files import Rule
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, LayerInfo
@@ -29,7 +30,7 @@ from cogpack.progress import asking
 from cogpack.project import Project
 from cogpack.runtime.contract import SCHEMA_PATH, project_path
 from cogpack.session import Session
-from cogpack.text import size_text
+from cogpack.text import count_text, size_text
 
 T = TypeVar("T")
 
@@ -195,6 +196,11 @@ def _told(effect: run_lines.Effect, decisions: Decisions, pip_lines: Iterator[Lo
     if isinstance(effect, run_lines.Fetch):
         pin = next(pin for pin in decisions.fetches if pin.url == effect.url)
         pinned = f", pinned to sha256:{pin.sha256[:12]} ({size_text(pin.size)})"
+    if isinstance(effect, run_lines.HubDownload):
+        hub = HubPins(decisions.hub_revisions, decisions.hub_files)
+        files, at = hub.of(effect) or (), hub.revision(effect)
+        size = size_text(sum(file.size for file in files))
+        pinned = f", pinned to {at.commit[:12]} ({count_text(len(files), 'file')}, {size})" if at else ""
     return run_lines.told(effect) + pinned
 
 

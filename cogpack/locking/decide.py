@@ -91,7 +91,7 @@ def resolve_lock(
     kept = None if upgrade or previous is None else previous.platforms.get(platform)
     kept = _without(kept, packages) if kept else None
     if kept and upgrade_run:
-        kept = msgspec.structs.replace(kept.before_pip_lines(), fetches=())
+        kept = msgspec.structs.replace(kept.before_pip_lines(), fetches=(), hub_revisions=(), hub_files=())
     others = {} if previous is None else {name: it for name, it in previous.platforms.items() if name != platform}
     if previous is not None and (previous.stale(inputs) or not same_format):
         why = "which was made from other inputs" if same_format else f"which was of format {previous.format}"
@@ -135,6 +135,8 @@ def _decide(session: Session, project: Project, kept: Decisions | None, *, same_
         breaks=lines.pip.breaks,
         places=lines.places,
         fetches=lines.fetches,
+        hub_revisions=lines.hub.revisions,
+        hub_files=lines.hub.files,
         steps=kept.steps if kept else None,
         dpkg=kept.dpkg if kept else None,
         created=_created(session.environment),

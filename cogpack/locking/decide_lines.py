@@ -19,6 +19,7 @@ from cogpack.locking.ground import RegistryGround, debian_place, locked_ground
 from cogpack.locking.known_files import known_files
 from cogpack.locking.lines import read_lines
 from cogpack.locking.pin_fetches import pin_fetches
+from cogpack.locking.pin_hub_downloads import HubPins, pin_hub_downloads
 from cogpack.locking.pip_lines import AppliedLines, PipLines
 from cogpack.locking.pip_wheels import lacks_pip_lines
 from cogpack.locking.weights import probing
@@ -26,7 +27,7 @@ from cogpack.project import Project
 from cogpack.reference import Reference
 from cogpack.resolve.base_image import BaseFiles, list_base_image
 from cogpack.resolve.wheels import Resolved, TargetPython
-from cogpack.run_lines import Fetch
+from cogpack.run_lines import Fetch, HubDownload
 from cogpack.session import Session
 
 
@@ -37,6 +38,7 @@ class DecidedLines(msgspec.Struct, frozen=True, kw_only=True):
     sandboxed: tuple[LockedSandboxed, ...] = ()
     places: tuple[LockedPlace, ...] = ()
     fetches: tuple[LockedFetch, ...] = ()
+    hub: HubPins = HubPins()
 
 
 def decide_lines(
@@ -53,6 +55,7 @@ def decide_lines(
     requires, over which pip lines are; `listed`: the files of the base, where they were just read."""
     config = project.config
     fetches = kept.fetches if kept else ()
+    hub = HubPins(kept.hub_revisions, kept.hub_files) if kept else HubPins()
     ground = RegistryGround(
         kept.places if kept and kept.base == base else (),
         cache(partial(_listed, session, base, listed)),
@@ -71,8 +74,9 @@ def decide_lines(
             fetches, found = pin_fetches(session, lines.of(Fetch), fetches, step_places(config), probed=probing(config))
             refused += found
         if not refused:
+            hub = pin_hub_downloads(session, lines.of(HubDownload), hub, step_places(config))
             places = tuple(place for _, place in sorted(ground.seen.items()))
-            return DecidedLines(pip=pip, sandboxed=sandboxed, places=places, fetches=fetches)
+            return DecidedLines(pip=pip, sandboxed=sandboxed, places=places, fetches=fetches, hub=hub)
         sandboxed = (*sandboxed, min(refused, key=lambda one: one.step))
 
 
@@ -91,6 +95,9 @@ def lacks_pins(config: Config, decisions: Decisions) -> bool:
     lines = read_lines(config, decisions.base, decisions.sandboxed)
     pinned = {pin.url for pin in decisions.fetches}
     if any(fetch.url not in pinned for _, fetch in lines.of(Fetch)) or lacks_pip_lines(lines.effects, decisions):
+        return True
+    hub = HubPins(decisions.hub_revisions, decisions.hub_files)
+    if any(hub.of(download) is None for _, download in lines.of(HubDownload)):
         return True
     try:
         files = known_files(lines.effects, locked_ground(decisions.base, decisions.places))

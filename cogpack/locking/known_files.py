@@ -12,7 +12,7 @@ import msgspec
 from cogpack.layers.entry import Directory, parents
 from cogpack.lockfile import LockedSandboxed
 from cogpack.locking.ground import Look
-from cogpack.run_lines import Fetch, Link, MakeDirectories, StepEffect, WriteText
+from cogpack.run_lines import Fetch, HubDownload, Link, MakeDirectories, StepEffect, WriteText
 from cogpack.run_lines.site import within
 from cogpack.runtime import contract
 from cogpack.symlinks import follow
@@ -38,12 +38,13 @@ class KnownLink(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KnownFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """Is what all lines make, by path. `inherited`: directories of the base above it that have another owner or mode
-    than usual."""
+    """Is what all lines make, by path. `downloads`: from the hub, each with its step, to where that really is;
+    `inherited`: directories of the base above it that have another owner or mode than usual."""
 
     files: tuple[KnownFile, ...] = ()
     links: tuple[KnownLink, ...] = ()
     directories: tuple[str, ...] = ()
+    downloads: tuple[tuple[int, HubDownload], ...] = ()
     inherited: tuple[Directory, ...] = ()
 
 
@@ -66,6 +67,8 @@ def known_files(effects: Iterable[StepEffect], look: Look) -> KnownFiles | Locke
                         tree.make_directory(path, parents_too=parents_too)
                 case Link() as effect:
                     tree.link(one.step, effect)
+                case HubDownload() as effect:
+                    tree.download(one.step, effect)
                 case _:
                     continue
         except _NotKnownError as why:
@@ -80,6 +83,9 @@ class _Tree:
         self._look = look
         self._made: dict[str, KnownFile | KnownLink | None] = {}
         """None stands for a directory."""
+        self._downloads: list[tuple[int, HubDownload]] = []
+        self._filled: set[str] = set()
+        """Directories that downloads from the hub fill."""
 
     def made(self) -> KnownFiles:
         paths = sorted(self._made)
@@ -89,6 +95,7 @@ class _Tree:
             files=tuple(found for path in paths if isinstance(found := self._made[path], KnownFile)),
             links=tuple(found for path in paths if isinstance(found := self._made[path], KnownLink)),
             directories=tuple(path for path in paths if self._made[path] is None),
+            downloads=tuple(self._downloads),
             inherited=tuple(
                 Directory(place.path, place.mode, place.uid, place.gid)
                 for place in places
@@ -109,6 +116,22 @@ class _Tree:
             mode, text = before.mode, before.text + text
         self._made[path] = KnownFile(step=step, path=path, mode=mode, text=text)
 
+    def download(self, step: int, effect: HubDownload) -> None:
+        """Find where files of the hub go: into a directory in which nothing is yet but of the hub."""
+        path = self._real(effect.directory or effect.cache)
+        root = path if effect.directory else f"{path}/{effect.cached_as}"
+        if root not in self._filled:
+            self._make_parents(root)
+            if self._kind(root) == "absent":
+                self._make(root)
+            elif root not in self._made or self._kind(root) != "directory":
+                _refuse(f"the base has a {self._kind(root)} at /{root}")
+            if inside := next((made for made in self._made if made.startswith(f"{root}/")), None):
+                _refuse(f"a line before makes /{inside}")
+            self._filled.add(root)
+        place = "directory" if effect.directory else "cache"
+        self._downloads.append((step, msgspec.structs.replace(effect, **{place: f"/{path}"})))
+
     def make_directory(self, written: str, *, parents_too: bool) -> None:
         path = self._real(written)
         if parents_too:
@@ -123,6 +146,7 @@ class _Tree:
         if self._kind(path) == "directory" and effect.inside:
             path = f"{path}/{effect.target.rstrip('/').rpartition('/')[2]}"
         self._check_parent(path)
+        self._check_filled(path)
         kind = self._kind(path)
         if kind != "absent" and not (effect.replace and self._made.get(path) is not None):
             _refuse(f"there is a {kind} at /{path} already")
@@ -134,6 +158,7 @@ class _Tree:
         if parents_too and "/" in path:
             self._make_parents(path)
         self._check_parent(path)
+        self._check_filled(path)
         kind = self._kind(path)
         if kind != "absent" and not isinstance(self._made.get(path), KnownFile):
             _refuse(f"the base has a {kind} at /{path}" if path not in self._made else f"/{path} is a {kind}")
@@ -181,6 +206,11 @@ class _Tree:
         if above and above not in self._made and (place := self._look(above)) is not None and place.mode & 0o2000:
             _refuse(f"what is made in /{above} belongs to its group")
 
+    def _check_filled(self, path: str) -> None:
+        """Refuse what lies among files of the hub, which one of them may be."""
+        if any(above in self._filled for above in parents(path)):
+            _refuse(f"/{path} lies among files that a line before downloads from the hub")
+
     def _make_parents(self, path: str) -> None:
         for above in parents(path):
             if self._kind(above) == "absent":
@@ -188,6 +218,7 @@ class _Tree:
 
     def _make(self, path: str) -> None:
         self._check_parent(path)
+        self._check_filled(path)
         if (kind := self._kind(path)) != "absent":
             _refuse(f"there is a {kind} at /{path}")
         self._made[path] = None

@@ -15,7 +15,6 @@ from cogpack.run_lines import (
     Clone,
     Decision,
     Effect,
-    HubDownload,
     Known,
     StepEffect,
     Surroundings,
@@ -28,7 +27,6 @@ E = TypeVar("E", bound=Effect)
 
 _NOT_YET: dict[type[Effect], str] = {
     Clone: "git clone",
-    HubDownload: "downloads from the Hugging Face hub",
 }
 """Kinds of effects that are known and still run, and their names in messages."""
 

@@ -30,8 +30,8 @@ _MOST = 32
 OpenHubFile = Callable[[LockedHubFile], RemoteFile]
 
 
-def open_hub_file(hub: Hub) -> OpenHubFile:
-    return lambda file: hub.open_file(file.repository, file.path, file.commit, file.size, file.kind)
+def open_hub_file(hub: Hub, file: LockedHubFile) -> RemoteFile:
+    return hub.open_file(file.repository, file.path, file.commit, file.size, file.kind)
 
 
 class HubLayers(msgspec.Struct, frozen=True):
@@ -94,8 +94,7 @@ def _lay_cache(download: HubDownload, found: Sequence[LockedHubFile], pins: HubP
     """Lay it as huggingface_hub would: a repository's directory has `blobs`, `refs` and `snapshots`."""
     revision = pins.revision(download)
     assert revision is not None
-    name = "--".join([f"{download.kind}s", *download.repository.split("/")])
-    root = posixpath.join(download.cache.strip("/"), name)
+    root = posixpath.join(download.cache.strip("/"), download.cached_as)
     for file in found:
         path = f"snapshots/{file.commit}/{file.path}"
         laid.links[f"{root}/{path}"] = f"{'../' * path.count('/')}blobs/{file.cached_as}"

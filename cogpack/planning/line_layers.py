@@ -22,7 +22,9 @@ from cogpack.lockfile import FILE, Decisions, LockedFetch, LockedSandboxed
 from cogpack.locking.ground import locked_ground
 from cogpack.locking.known_files import KnownFile, KnownFiles, known_files
 from cogpack.locking.lines import Lines
+from cogpack.locking.pin_hub_downloads import HubPins
 from cogpack.locking.weights import probing
+from cogpack.planning.hub_layers import OpenHubFile, hub_layers
 from cogpack.planning.layer_maker import LayerMaker
 
 _LARGE = 32
@@ -43,12 +45,22 @@ class LineLayers(msgspec.Struct, frozen=True, kw_only=True):
     places: tuple[tuple[str, int], ...] = ()
 
 
-def line_layers(config: Config, lines: Lines, decisions: Decisions, maker: LayerMaker, fetched: Fetched) -> LineLayers:
-    """Plan the layers of what `lines` make, by the pins of `decisions`."""
+def line_layers(
+    config: Config, lines: Lines, decisions: Decisions, maker: LayerMaker, fetched: Fetched, opened: OpenHubFile
+) -> LineLayers:
+    """Plan the layers of what `lines` make, by the pins of `decisions`. `opened`: how files of the hub are had."""
     made = known_files(lines.effects, locked_ground(decisions.base, decisions.places))
     if isinstance(made, LockedSandboxed):
         raise _not_locked(f"that build.run[{made.step}] is run: {made.why}")
-    return _files(made, decisions, maker, fetched, probed=probing(config))
+    maker = msgspec.structs.replace(maker, inherited={**maker.inherited, **{one.path: one for one in made.inherited}})
+    files = _files(made, decisions, maker, fetched, probed=probing(config))
+    hub = hub_layers(made.downloads, HubPins(decisions.hub_revisions, decisions.hub_files), maker, opened)
+    return LineLayers(
+        large=files.large + hub.large,
+        small=files.small + hub.small,
+        inputs=files.inputs,
+        places=files.places + hub.places,
+    )
 
 
 def _not_locked(what: str) -> MismatchError:
@@ -64,7 +76,6 @@ class _Pinned(msgspec.Struct, frozen=True):
 
 
 def _files(made: KnownFiles, decisions: Decisions, maker: LayerMaker, fetched: Fetched, *, probed: bool) -> LineLayers:
-    maker = msgspec.structs.replace(maker, inherited={**maker.inherited, **{one.path: one for one in made.inherited}})
     pins = {pin.url: pin for pin in decisions.fetches}
     pinned = [_pinned(file, pins, fetched) for file in made.files if file.url is not None]
     large = [one for one in pinned if one.pin.size >= OWN_LAYER]

@@ -28,6 +28,7 @@ from cogpack.locking.lines import Lines, read_lines
 from cogpack.locking.weights import probing
 from cogpack.oci import Platform
 from cogpack.planning.base_layers import BaseSupply, plan_base
+from cogpack.planning.hub_layers import OpenHubFile
 from cogpack.planning.layer_maker import LayerMaker
 from cogpack.planning.line_layers import Fetched, line_layers
 from cogpack.planning.step_changes import Coding, StepChanges
@@ -134,6 +135,7 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
     dpkg: Callable[[Steps, Coding], StepChanges]
     steps: Callable[[Steps, Coding], StepChanges]
     fetched: Fetched
+    hub_file: OpenHubFile
     file: Callable[[ProjectFile], Fingerprinted]
     part: Callable[[LocalFile | Slices], Fingerprinted]
     probe: Probe
@@ -160,7 +162,7 @@ def make_plan(
     below = (*base.layers, *installed, python.venv, *python.large)
     above = (python.small, *python.clashes)
     lines = read_lines(config, decisions.base, decisions.sandboxed)
-    known = line_layers(config, lines, decisions, maker, suppliers.fetched)
+    known = line_layers(config, lines, decisions, maker, suppliers.fetched, suppliers.hub_file)
     seen = (*below, *known.large, *above, *known.small)
     steps = _changes(make_steps(config, lines, seen), config, maker, suppliers.steps)
     ran = _ran(steps, maker) if steps else ()

@@ -27,6 +27,7 @@ from cogpack.locking.pip_wheels import PipWheels
 from cogpack.locking.requirements import indexes_of
 from cogpack.oci import Descriptor, Platform
 from cogpack.planning.base_layers import BaseSupply
+from cogpack.planning.hub_layers import open_hub_file
 from cogpack.planning.plan import Suppliers
 from cogpack.planning.step_changes import Recorded, StepChanges
 from cogpack.planning.steps import Home, Runner
@@ -102,6 +103,7 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
             msgspec.structs.replace(runner, places=(project.config.where("build.system_packages"),)),
         ),
         fetched=partial(_fetched, session, step_places(project.config)),
+        hub_file=lambda file: open_hub_file(session.servers.hub, file),
         file=local,
         part=fingerprints.when_read,
         probe=lambda content, header: int(

@@ -93,6 +93,11 @@ class HubDownload(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     cache: str = ""
     directory: str = ""
 
+    @property
+    def cached_as(self) -> str:
+        """The name of the repository's directory in the cache."""
+        return "--".join([f"{self.kind}s", *self.repository.split("/")])
+
 
 class PipRequirement(msgspec.Struct, frozen=True):
     """Is one requirement as pip reads it. `text` is PEP 508 of what has a name, else the address.

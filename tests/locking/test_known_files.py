@@ -118,3 +118,41 @@ def test_a_base_is_listed_only_for_what_the_lock_does_not_say() -> None:
     assert ground("opt") == BASE["opt"]
     assert listed == ["listed"]
     assert sorted(ground.seen) == ["opt", "usr"]
+
+
+DOWNLOAD = "huggingface-cli download a/b"
+
+
+def test_what_comes_from_the_hub_goes_to_where_its_directory_really_is() -> None:
+    found = made(
+        f"{DOWNLOAD} --cache-dir /models/hub",
+        "mkdir -p /w",
+        f"{DOWNLOAD} --local-dir /w",
+        f"{DOWNLOAD} c --local-dir /w",
+    )
+    assert isinstance(found, KnownFiles), found
+    assert [(step, one.cache, one.directory) for step, one in found.downloads] == [
+        (0, "/data/m/hub", ""),
+        (2, "", "/w"),
+        (3, "", "/w"),
+    ]
+    assert found.directories == ("data/m/hub", "data/m/hub/models--a--b", "w")
+    assert found.inherited == (Directory("data", 0o750, 0, 7),)
+    assert isinstance(made(DOWNLOAD, debian=True), KnownFiles)
+
+
+@pytest.mark.parametrize(
+    ("lines", "step", "why"),
+    [
+        ([f"{DOWNLOAD} --local-dir /opt"], 0, "the base has a directory at /opt"),
+        ([f"{DOWNLOAD} --local-dir /bin/sh"], 0, "the base has a file at /usr/bin/sh"),
+        (["mkdir /w", "echo a > /w/a", f"{DOWNLOAD} --local-dir /w"], 2, "a line before makes /w/a"),
+        ([f"{DOWNLOAD} --local-dir /w", "echo a > /w/a"], 1, "/w/a lies among files that a line before downloads"),
+        ([f"{DOWNLOAD} --local-dir /w", "ln -s /opt /w/a"], 1, "/w/a lies among files that a line before downloads"),
+        ([f"{DOWNLOAD} --local-dir /w", "mkdir /w/a"], 1, "/w/a lies among files that a line before downloads"),
+    ],
+)
+def test_what_would_meet_files_of_the_hub_is_left_to_the_sandbox(lines: list[str], step: int, why: str) -> None:
+    found = made(*lines)
+    assert isinstance(found, LockedSandboxed), found
+    assert (found.step, why in found.why) == (step, True), found.why

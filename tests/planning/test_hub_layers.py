@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -46,7 +47,7 @@ def pinned(session: Session, *downloads: HubDownload, kept: HubPins = NONE) -> H
 
 
 def layers(session: Session, pins: HubPins, *downloads: HubDownload) -> HubLayers:
-    return hub_layers(list(enumerate(downloads)), pins, MAKER, open_hub_file(session.servers.hub))
+    return hub_layers(list(enumerate(downloads)), pins, MAKER, partial(open_hub_file, session.servers.hub))
 
 
 def laid(session: Session, pins: HubPins, place: Path, *downloads: HubDownload) -> Path:

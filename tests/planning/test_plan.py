@@ -66,6 +66,7 @@ def planned(base_layers: int) -> Plan:
             steps=never,
             fetched=never,
             dpkg=never,
+            hub_file=never,
             file=never,
             part=never,
             probe=never,
