@@ -21,6 +21,7 @@ from cogpack.locking.lines import read_lines
 from cogpack.locking.pin_fetches import pin_fetches
 from cogpack.locking.pin_hub_downloads import HubPins, pin_hub_downloads
 from cogpack.locking.pip_lines import AppliedLines, PipLines
+from cogpack.locking.pip_settings import settings_in_the_way
 from cogpack.locking.pip_wheels import lacks_pip_lines
 from cogpack.locking.weights import probing
 from cogpack.project import Project
@@ -65,8 +66,11 @@ def decide_lines(
     while True:
         lines = read_lines(config, base, sandboxed)
         ground.seen.clear()
-        files = known_files(lines.effects, ground if isinstance(base, RegistryBase) else debian_place)
+        look = ground if isinstance(base, RegistryBase) else debian_place
+        files = known_files(lines.effects, look)
         refused = [files] if isinstance(files, LockedSandboxed) else []
+        if settings := settings_in_the_way(lines.effects, look):
+            refused.append(settings)
         if not refused:
             pip = pip_lines.apply(lines.effects)
             refused += pip.sandboxed

@@ -199,3 +199,18 @@ def test_a_wheel_that_is_not_there_is_an_error_that_names_the_line(world: World,
     assert done.code == 2
     assert "cog.yaml:5: build.run[0]: " in done.err
     assert "404" in done.err
+
+
+def test_settings_of_pip_are_a_reason_to_run_its_lines(world: World) -> None:
+    make_wheel(world.wheels, "array", "1.0")
+    install = "pip install --no-index array"
+    project = make_project(
+        world, "m13", install, "mkdir -p /root/.pip && echo '[global]' > /root/.pip/pip.conf", install
+    )
+    ok(project.cogpack("lock"))
+    assert decisions(project)["sandboxed"] == [{"step": 2, "why": "/root/.pip/pip.conf may change what pip does"}]
+    push_base(world.registry, files={"etc/pip.conf": b"[global]"})
+    (project.root / "cogpack.lock").unlink()
+    ok(project.cogpack("lock"))
+    assert [one["step"] for one in decisions(project)["sandboxed"]] == [0]
+    assert versions(project) == {}

@@ -265,7 +265,7 @@ class Template:
             yield World(directory, self.directory / "python", server.address, requests, environment)
 
 
-def push_base(registry: str, *, environment: Sequence[str] = ()) -> None:
+def push_base(registry: str, *, environment: Sequence[str] = (), files: Mapping[str, bytes] = {}) -> None:
     """`base/python:v1`: names and directories of a Python image, and the line in which glibc tells its version."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
@@ -276,6 +276,7 @@ def push_base(registry: str, *, environment: Sequence[str] = ()) -> None:
         for path, data in (
             ("usr/bin/python3.13", b"\x7fELF, or nearly"),
             ("lib/libc.so.6", b"GNU C Library (stand-in) stable release version 2.41.\n"),
+            *files.items(),
         ):
             entry = tarfile.TarInfo(path)
             entry.size, entry.mode = len(data), 0o755
