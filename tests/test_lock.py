@@ -21,8 +21,10 @@ from cogpack.lockfile import (
     REQUIRES,
     Decisions,
     Lock,
+    LockedBreak,
     LockedClash,
     LockedPart,
+    LockedPipLine,
     LockedWeight,
     LockedWheel,
     RemoteWeight,
@@ -120,6 +122,7 @@ IMAGE = RegistryBase(
     inherited_directories=(InheritedDirectory("tmp", 0o1777, 0, 0),),
 )  # fmt: skip
 OTHER = msgspec.structs.replace(WHEEL, name="y", filename="y-1-py3-none-any.whl")
+THIRD = msgspec.structs.replace(WHEEL, name="z", filename="z-1-py3-none-any.whl")
 WHOLE = msgspec.structs.replace(
     LOCK,
     weights=(REMOTE,),
@@ -129,6 +132,12 @@ WHOLE = msgspec.structs.replace(
             base=IMAGE,
             wheels=(WHEEL, OTHER),
             clashes=(LockedClash(wheel=WHEEL.filename, over=(OTHER.filename,), paths=("a/b",)),),
+            replaced=(THIRD,),
+            pip_lines=(
+                LockedPipLine(step=0, key=Digest(f"sha256:{HEX}"), wheels=(OTHER.filename,), again=(OTHER.filename,)),
+                LockedPipLine(step=1, key=Digest(f"sha256:{HEX}"), removed=("z",)),
+            ),
+            breaks=(LockedBreak(step=1, name="x", requires="z"),),
         )
     },
     results=Results(
@@ -156,6 +165,10 @@ WHOLE = msgspec.structs.replace(
         (("platforms", "linux/arm64", "wheels", 0, "path"), "../../b"),
         (("platforms", "linux/arm64", "clashes", 0, "paths"), []),
         (("platforms", "linux/arm64", "clashes", 0, "paths", 0), "/a"),
+        (("platforms", "linux/arm64", "pip_lines", 0, "wheels", 0), "w-1-py3-none-any.whl"),
+        (("platforms", "linux/arm64", "pip_lines", 0, "key"), "x"),
+        (("platforms", "linux/arm64", "pip_lines", 1, "step"), -1),
+        (("platforms", "linux/arm64", "breaks", 0, "step"), 2**64),
         (("platforms", "linux/arm64", "base", "python"), "x"),
         (("platforms", "linux/arm64", "base", "python"), "3." + "9" * 5000),
         (("platforms", "linux/arm64", "base", "interpreter"), "python"),
@@ -175,7 +188,7 @@ WHOLE = msgspec.structs.replace(
         (("results", "weights", 0, "parts"), []),
         (("results", "weights", 0, "path"), ""),
     ],
-    ids=range(32),
+    ids=range(36),
 )
 def test_what_we_could_not_have_written_is_refused_and_the_lock_is_named(place: tuple[Any, ...], value: object) -> None:
     document = tomllib.loads(encode_lock(WHOLE).decode())

@@ -6,7 +6,7 @@ import msgspec
 
 from cogpack.lockfile.table import LockedDigest, LockTable
 
-Step = Annotated[int, msgspec.Meta(ge=0)]
+Step = Annotated[int, msgspec.Meta(ge=0, le=10**6)]
 """The index of a command of cog.yaml."""
 
 

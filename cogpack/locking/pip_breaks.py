@@ -7,7 +7,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from cogpack.config import step_places
-from cogpack.lockfile import Decisions, LockedBreak, LockedPipLine, LockedWheel
+from cogpack.lockfile import FILE, Decisions, LockedBreak, LockedPipLine, LockedWheel
 from cogpack.locking.outlines import Outlines
 from cogpack.notes import Code, Note
 from cogpack.project import Project
@@ -68,4 +68,5 @@ def break_notes(project: Project, decisions: Decisions) -> Iterator[Note]:
     for one in decisions.breaks:
         there = f"has {one.found}" if one.found else "has none"
         text = f"{one.name} {versions.get(one.name, '')} requires {one.requires}, and the image {there}"
-        yield Note(Code.REQUIREMENT_BROKEN, f"{places[one.step]}: {text}")
+        place = places[one.step] if one.step < len(places) else FILE
+        yield Note(Code.REQUIREMENT_BROKEN, f"{place}: {text}")
