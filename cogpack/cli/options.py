@@ -125,7 +125,7 @@ def what_is_locked(added: Grammar) -> None:
     )
     running = added.add_mutually_exclusive_group()
     running.add_argument("--run", action="store_true", help="run the commands of build.run, and write what they change")
-    running.add_argument("--upgrade-run", action="store_true", help="run them though the lock says what they change")
+    running.add_argument("--upgrade-run", action="store_true", help="run and pin them anew, whatever the lock says")
 
 
 def no_tag_cache(added: Grammar) -> None:

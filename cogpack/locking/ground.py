@@ -18,6 +18,8 @@ _DEBIAN = {
     **dict.fromkeys((f"usr/local/{name}" for name in ("bin", "etc", "games", "include", "lib", "sbin")), 0o755),
     **dict.fromkeys(("usr/local/libexec", "usr/local/share", "usr/local/src"), 0o755),
     "root": 0o700,
+    "tmp": 0o1777,
+    "var/tmp": 0o1777,
 }
 """Directories of a Debian base (`layers.debs`) below which known lines write."""
 _DEBIAN_LINKS = {

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import pytest
 from support.fake_http import Answer, Fake, Request, serving
-from support.world import Project, World, noise, ok, push_image
+from support.world import Project, World, install_docker, noise, ok, push_image
 
 from cogpack.planning import line_layers
 
@@ -158,6 +158,11 @@ def test_a_project_of_known_lines_is_pushed_without_running_anything(
     assert "models" not in there
     again = ok(project.cogpack("push", "--locked", project.target("v2"), "--cache-dir", "../other"))
     assert again.digest == first.digest
+    lock = project.root / "cogpack.lock"
+    decided = lock.read_bytes().partition(b"[results]")[0]
+    lock.unlink()
+    ok(project.cogpack("lock", "--cache-dir", "../third"))
+    assert lock.read_bytes().partition(b"[results]")[0] == decided
 
 
 def test_what_moves_is_asked_for_where_it_stays_and_no_signed_address_is_locked(
@@ -179,6 +184,7 @@ def test_what_moves_is_asked_for_where_it_stays_and_no_signed_address_is_locked(
     [
         ("build", "-o", "../out"),
         ("build", "-o", "../out.tar"),
+        ("load",),
         ("plan",),
         ("lock",),
         ("lock", "--run"),
@@ -195,7 +201,10 @@ def test_what_moves_is_asked_for_where_it_stays_and_no_signed_address_is_locked(
     ],
     ids=" ".join,
 )
-def test_no_verb_runs_anything(laying: Laying, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+def test_no_verb_runs_anything(
+    world: World, laying: Laying, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    install_docker(world.directory, monkeypatch)
     project = laying(*LINES[:5])
     ok(project.cogpack("push", project.target()))
     monkeypatch.setattr("cogpack.planning.run_steps.ran", None)
@@ -208,7 +217,9 @@ def test_a_file_that_is_another_one_now_is_exit_3_and_upgrade_run_pins_it(outsid
     ok(project.cogpack("lock"))
     locked = (project.root / "cogpack.lock").read_bytes()
     outside.has("https://files.test/f", b"after!")
+    asked = len(outside.asked), len(project.world.requests)
     assert "unchanged" in ok(project.cogpack("lock")).err
+    assert (len(outside.asked), len(project.world.requests)) == asked, "the base and the file are known"
     assert (project.root / "cogpack.lock").read_bytes() == locked
     done = project.cogpack("build", "-o", "../out", "--cache-dir", "../other")
     assert done.code == 3
@@ -291,6 +302,30 @@ def test_large_files_lie_among_the_weights_and_what_changes_moves_alone(
     after = layers(world, "v2")
     assert [name for name in names if before[name] != after[name]] == ["files of build.run"]
     assert world.files("me/model", "v2")["data/empty"] == b""
+
+
+@pytest.mark.slow
+def test_commands_that_are_run_see_known_files_and_are_run_again_when_one_is_another(
+    world: World, outside: Outside, laying: Laying, programs: bytes
+) -> None:
+    push_image(world.registry, "base/links:v1", [programs])
+    outside.has("https://files.test/f", b"before")
+    project = laying(
+        "curl -o /f https://files.test/f",
+        "cat /f > /etc/made; echo the step runs",
+        **{"w.safetensors": noise(1_500_000)},
+    )
+    done = ok(project.cogpack("push", project.target()))
+    assert "[2/2] the step runs" in done.err
+    assert world.files("me/model", "v1")["etc/made"] == b"before"
+    assert "the step runs" not in ok(project.cogpack("push", project.target("v2"))).err
+    outside.has("https://files.test/f", b"after!")
+    assert "the step runs" in ok(project.cogpack("lock", "--upgrade-run")).err
+    world.requests.clear()
+    ok(project.cogpack("push", project.target("v3")))
+    assert world.files("me/model", "v3")["etc/made"] == b"after!"
+    before, after = layers(world, "v1"), layers(world, "v3")
+    assert sorted(name for name in before if before[name] != after[name]) == ["files of build.run", "run: 1 step"]
 
 
 def layers(world: World, tag: str) -> dict[str, str]:
