@@ -292,6 +292,7 @@ def doctor(arguments: argparse.Namespace) -> None:
         for rung in found.rungs:
             said = f"refused: {rung.refused}; helps: {rung.helps}" if rung.refused else f"works; open: {rung.left_open}"
             rows.append(f"  {rung.name:<8} {said}")
+        rows.append(f"linux/arm64  {found.arm64}")
         rows += [f"{setting.name}: {setting.value}  ({setting.source})" for setting in found.settings]
         return Answer(found, "\n".join(rows))
 

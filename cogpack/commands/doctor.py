@@ -14,7 +14,8 @@ from cogpack.requirements import Requirements
 from cogpack.requirements.model import anonymous
 from cogpack.resolve.debs import DebianMirror
 from cogpack.resolve.wheels import Indexes
-from cogpack.sandbox.probe import Rung, choose, probe
+from cogpack.sandbox import emulation
+from cogpack.sandbox.probe import Findings, Rung, choose, probe
 from cogpack.session import Session
 
 
@@ -37,12 +38,14 @@ class DiagnosedSetting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found. `isolation`: the rung that is taken where none is asked for, None where none works."""
+    """What was found. `isolation`: the rung that is taken where none is asked for, None where none works; `arm64`:
+    how commands of linux/arm64 are run, in words."""
 
     version: str
     python: str
     platform: str
     isolation: str | None
+    arm64: str
     rungs: tuple[DiagnosedRung, ...]
     settings: tuple[DiagnosedSetting, ...]
 
@@ -62,6 +65,7 @@ def doctor(session: Session) -> Diagnosis:
         python=platform.python_version(),
         platform=platform.platform(),
         isolation=taken,
+        arm64=_arm64(findings),
         rungs=tuple(
             DiagnosedRung(
                 name=rung,
@@ -73,6 +77,15 @@ def doctor(session: Session) -> Diagnosis:
         ),
         settings=tuple(_settings(session)),
     )
+
+
+def _arm64(findings: Findings) -> str:
+    if emulation.is_native("arm64"):
+        return "as others are"
+    refusal = findings.refusal(Rung.USERNS, owners=True) or findings.emulation
+    if refusal is None:
+        return "emulated, in userns"
+    return f"refused: {refusal}; helps: {refusal.help}"
 
 
 def _settings(session: Session) -> Iterator[DiagnosedSetting]:

@@ -81,17 +81,24 @@ def chosen_rung(runner: Runner) -> Rung:
 
 def _chosen(runner: Runner, findings: Findings) -> tuple[Rung, bool]:
     """Choose the rung; tell whether programs need an emulator of ours there."""
-    if runner.architecture != "arm64" or emulation.is_native():
+    architecture = runner.architecture
+    if emulation.is_native(architecture):
         return choose(runner.isolation, findings, owners=True), False
-    refusal = findings.refusal(Rung.USERNS, owners=True) or findings.emulation
-    if refusal is None and runner.isolation in ("auto", "userns"):
+    helps = [f"cogpack lock --run on a machine of {architecture}, and a commit of cogpack.lock"]
+    if architecture != "arm64":
+        why = "no emulator is known for it"
+    elif (refusal := findings.refusal(Rung.USERNS, owners=True) or findings.emulation) is not None:
+        why = f"this machine refuses {refusal}"
+        helps.append(refusal.help)
+    elif runner.isolation not in ("auto", "userns"):
+        why = f"isolation {runner.isolation} has no emulator"
+        helps.append("--isolation userns")
+    else:
         return Rung.USERNS, True
-    why = f"this machine refuses {refusal}" if refusal else f"isolation {runner.isolation} has no emulator"
-    helps = refusal.help if refusal else "--isolation userns"
+    helps.append("an emulator that this machine knows (apt-get install qemu-user-binfmt)")
     raise InputError(
-        f"programs of linux/arm64 can't be run here, on an amd64 machine: {why}",
-        next_step="any one of these helps: cogpack lock --run on an arm64 machine, and a commit of cogpack.lock; "
-        f"{helps}; an emulator that this machine knows (apt-get install qemu-user-binfmt)",
+        f"programs of linux/{architecture} can't be run here: {why}",
+        next_step=f"any one of these helps: {'; '.join(helps)}",
     )
 
 

@@ -58,7 +58,10 @@ class Rung(StrEnum):
             case Rung.CHROOT:
                 return "the machine's network; other processes of root can be killed; root leaves it if he means to"
             case Rung.PROOT:
-                return "the machine's network, and files and processes of this user, for a program that means to"
+                return (
+                    "the machine's network; and, without Linux 6.12 and its Landlock, files and processes of this user "
+                    "for a program that means to"
+                )
 
 
 class Refusal(msgspec.Struct, frozen=True):

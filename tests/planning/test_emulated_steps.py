@@ -27,7 +27,7 @@ def chosen(asked: Asked, findings: Findings) -> Any:
 
 @pytest.fixture(autouse=True)
 def amd64(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulation, "is_native", lambda: False)
+    monkeypatch.setattr(emulation, "is_native", lambda architecture: architecture == "amd64")
 
 
 def test_they_are_emulated_in_a_user_namespace_even_for_root() -> None:
@@ -36,7 +36,7 @@ def test_they_are_emulated_in_a_user_namespace_even_for_root() -> None:
 
 
 def test_an_emulator_of_the_machine_is_as_good_as_none_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulation, "is_native", lambda: True)
+    monkeypatch.setattr(emulation, "is_native", lambda _: True)
     assert chosen(Asked("auto"), Findings({})) == (Rung.ROOT, False)
 
 
@@ -52,4 +52,10 @@ def test_who_can_not_emulate_them_is_told_what_helps(asked: Asked, findings: Fin
     with pytest.raises(InputError, match="programs of linux/arm64 can't be run here") as caught:
         chosen(asked, findings)
     assert why in caught.value.message
-    assert "cogpack lock --run on an arm64 machine" in caught.value.next_step
+    assert "cogpack lock --run on a machine of arm64" in caught.value.next_step
+
+
+def test_other_ones_are_not_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulation, "is_native", lambda architecture: architecture == "arm64")
+    with pytest.raises(InputError, match="programs of linux/amd64 can't be run here: no emulator is known for it"):
+        chosen(Asked("auto", "amd64"), Findings({}))

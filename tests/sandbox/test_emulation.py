@@ -33,14 +33,15 @@ mask ffffffffffffff00fffffffffffffffffeffffff
 def test_an_emulator_of_this_machine_counts_where_any_tree_has_it(tmp_path: Path, text: str, is_one: bool) -> None:
     (tmp_path / "status").write_text("enabled\n")
     (tmp_path / "qemu-aarch64").write_text(text)
-    assert emulation.is_registered(tmp_path) is is_one
-    assert not emulation.is_registered(tmp_path / "none")
+    assert emulation.is_registered(tmp_path, "arm64") is is_one
+    assert not emulation.is_registered(tmp_path, "amd64")
+    assert not emulation.is_registered(tmp_path / "none", "arm64")
 
 
 @pytest.mark.slow
 def test_a_program_of_arm64_is_run_by_the_emulator_of_its_guest_alone(tree: Path) -> None:
     need(Rung.USERNS, tree.parent)
-    if os.uname().machine != "x86_64" or emulation.is_native():
+    if os.uname().machine != "x86_64" or emulation.is_native("arm64"):
         pytest.skip("this machine runs programs of arm64 itself")
     if (refusal := found(str(tree.parent)).emulation) is not None:
         pytest.skip(f"this machine refuses {refusal}")
@@ -52,4 +53,4 @@ def test_a_program_of_arm64_is_run_by_the_emulator_of_its_guest_alone(tree: Path
         assert run(started, "cat /proc/mounts").output.count("binfmt_misc") == 0
     with guest(tree, Rung.USERNS) as started:
         assert "Exec format error" in run(started, "/program").output
-    assert not emulation.is_native()
+    assert not emulation.is_native("arm64")
