@@ -131,7 +131,9 @@ def _check_twice(session: Session, plan: Plan, changes: StepChanges) -> None:
         paths = f"{count_text(len(moved), 'path')} {'differs' if len(moved) == 1 else 'differ'}"
         raise MismatchError(
             f"{changes.steps.subject} did not do the same twice: {paths}\n{told(moved)}",
-            next_step="change the commands as it says, until cogpack lock --check-run finds nothing",
+            next_step="commit the lock: its layers are taken as they are, and what packages write is theirs"
+            if changes.steps.debs
+            else "change the commands as it says, until cogpack lock --check-run finds nothing",
         )
     session.progress.summary(f"{changes.steps.name}: the same in both runs, {count_text(len(first), 'path')}")
 

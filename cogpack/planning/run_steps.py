@@ -38,6 +38,7 @@ _REPEATED = 500
 """Letters of a line that an error repeats."""
 _PROCESSES = 10_000
 """At a time: more than compilers take on hundreds of cores, and what a machine survives."""
+_NOT_HERE = "install it by apt-get in build.run, where there is a network, or choose a base that has it (cogpack.base)"
 _AUTHORITIES = f"{standins.RUNTIME}/authorities.pem"
 _READ_AUTHORITIES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
 """Variables by which OpenSSL, curl, requests, pip and git are told."""
@@ -149,7 +150,8 @@ def _run_all(
                 raise stopped_step(place, step.command, error, said.last, runner.scratch) from error
             said.end()
         if status:
-            raise failed_step(place, step.command, status, said.last, rung, runner.scratch)
+            failure = failed_step(place, step.command, status, said.last, rung, runner.scratch)
+            raise InputError(failure.message, next_step=_NOT_HERE) if steps.debs else failure
 
 
 def _lay(steps: Steps, runner: Runner, place: Path, *, owned: bool) -> Tree:

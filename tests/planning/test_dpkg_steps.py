@@ -95,8 +95,11 @@ def test_a_package_that_fails_is_told_by_its_key(base: BaseLayer, debs: list[Deb
     steps = dpkg_steps(debs, [base])
     assert steps is not None
     broken = msgspec.structs.replace(steps, environment={"PATH": "/bin"})
-    with pytest.raises(InputError, match=r"cog.yaml:4: build.system_packages: apt-get install .* ended with 100"):
+    with pytest.raises(
+        InputError, match=r"cog.yaml:4: build.system_packages: apt-get install .* ended with 100"
+    ) as told:
         changes(broken, tmp_path).try_run()
+    assert "in build.run, where there is a network" in told.value.next_step
 
 
 def test_steps_see_what_dpkg_installed(base: BaseLayer, debs: list[DebFile], tmp_path: Path) -> None:
