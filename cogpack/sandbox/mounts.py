@@ -4,6 +4,7 @@ What can be read of the kernel is masked as Docker does (moby, `oci/defaults.go`
 """
 
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -48,7 +49,7 @@ def mount_all(
     if emulator is not None:
         emulation.register(f"{root}/proc", emulator)  # as long as we live
     kernel.mount_proc(f"{root}/proc")
-    if processes is not None:
+    if processes is not None and _counts_by_namespace(os.uname().release):
         with suppress(OSError):
             Path(root, _PROCESSES).write_text(str(max(processes, 301)))  # what the kernel keeps for itself, and one
     _mount_sys(f"{root}/sys")
@@ -63,6 +64,12 @@ def mount_all(
             place.parent.mkdir(parents=True, exist_ok=True)
             place.touch()
         _bind_in(root, source, target, 0 if writable else kernel.MS_RDONLY)
+
+
+def _counts_by_namespace(release: str) -> bool:
+    """Tell whether pid_max is a PID namespace's own. Before Linux 6.14 it is the machine's, and not ours to write."""
+    found = re.match(r"(\d+)\.(\d+)", release)
+    return found is not None and (int(found[1]), int(found[2])) >= (6, 14)
 
 
 def mount_overlay(target: str, lower: str, upper: str, work: str, options: str) -> None:

@@ -5,13 +5,14 @@ import hashlib
 import io
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from support.debs import deb, deb_file
 from support.programs_base import PROGRAMS, programs_base
 
-from cogpack.config import StepLimits
+from cogpack.config import RunStep, StepLimits
 from cogpack.digest import DiffID, Digest
 from cogpack.errors import InputError
 from cogpack.formats import FORMATS
@@ -21,9 +22,12 @@ from cogpack.layers.debs import DebFile
 from cogpack.layers.facts import Facts
 from cogpack.lockfile import Results
 from cogpack.oci import Descriptor, LayerInfo
+from cogpack.planning import run_steps
 from cogpack.planning.step_changes import Recorded, StepChanges
 from cogpack.planning.steps import Runner, Steps, dpkg_steps
 from cogpack.progress import SILENT, Cancellation
+from cogpack.sandbox.guest import Guest
+from cogpack.sandbox.probe import probe
 from cogpack.seal import THIS_RUN
 
 APT = """#!/bin/sh
@@ -117,3 +121,23 @@ def test_packages_and_the_base_name_the_changes(base: BaseLayer, debs: list[DebF
     assert both is not None
     assert len({one.key, both.key, (dpkg_steps(debs[::-1], [base]) or one).key}) == 2
     assert dpkg_steps([], [base]) is None
+
+
+def test_commands_have_no_metadata_and_packages_no_network(
+    base: BaseLayer, debs: list[DebFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if probe(tmp_path).listener is not None:
+        pytest.skip("this machine has no seccomp listener")
+    asked = []
+
+    class Noting(Guest):
+        def __init__(self, *arguments: Any, network: bool, metadata: bool, **options: Any) -> None:
+            asked.append((network, metadata))
+            super().__init__(*arguments, network=network, metadata=metadata, **options)
+
+    monkeypatch.setattr(run_steps, "Guest", Noting)
+    steps = dpkg_steps(debs, [base])
+    assert steps is not None
+    changes(steps, tmp_path).try_run()
+    changes(msgspec.structs.replace(steps, commands=(RunStep(command="true"),), debs=()), tmp_path).try_run()
+    assert asked == [(False, False), (True, False)]
