@@ -212,7 +212,11 @@ class Guest:
             "filter": base64.b64encode(seccomp.program(rules)).decode() if rules else None,
             "files": self._files(),
             "listen": any(rule.answer == seccomp.NOTIFY for rule in rules),
-            "limits": {"processes": limits.processes, "file_size": limits.file_size},
+            # Under proot, it would count what others run as the same user, in other containers, too.
+            "limits": {
+                "processes": None if rung is Rung.PROOT else limits.processes,
+                "file_size": limits.file_size,
+            },
         }
 
     def _files(self) -> dict[str, list[str]] | None:
