@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from cogpack.config import step_places
 from cogpack.digest import Digest, sha256
+from cogpack.disk import DiskError
 from cogpack.errors import InputError, UnavailableError
 from cogpack.lockfile import Decisions, LockedBreak, LockedPipLine, LockedSandboxed, LockedWheel
 from cogpack.locking.outlines import Outlines
@@ -84,7 +85,7 @@ class PipLines:
         self._addresses = dict(resolved.addresses)
         self._taken = {wheel.filename: wheel for wheel in (*(kept.replaced if kept else ()), *resolved.wheels)}
         self._indexes = LineIndexes(session, project)
-        self._required = {wheel.filename: wheel for wheel in resolved.wheels}
+        self._required = {wheel.filename: wheel.sha256 for wheel in resolved.wheels}
         self._outlines = Outlines(session, project, self._locate)
 
     def apply(self, effects: Sequence[StepEffect]) -> AppliedLines:
@@ -97,6 +98,8 @@ class PipLines:
                 continue
             try:
                 self._lines.append(self._applied(one.step, one.effect))
+            except DiskError:
+                raise
             except InputError as error:
                 raise InputError(f"{self._place(one.step)}: {error.message}", next_step=error.next_step) from error
             except UnforeseenError as error:
@@ -182,7 +185,7 @@ class PipLines:
         return None
 
     def _again(self, filenames: Iterable[str]) -> tuple[str, ...]:
-        return tuple(name for name in filenames if name in self._required)
+        return tuple(name for name in filenames if self._required.get(name) == self._taken[name].sha256)
 
     def _install(self, step: int, effect: PipInstall, key: Digest, before: Mapping[str, LockedWheel]) -> LockedPipLine:
         _check(effect, before)

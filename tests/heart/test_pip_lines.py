@@ -214,3 +214,16 @@ def test_settings_of_pip_are_a_reason_to_run_its_lines(world: World) -> None:
     ok(project.cogpack("lock"))
     assert [one["step"] for one in decisions(project)["sandboxed"]] == [0]
     assert versions(project) == {}
+
+
+def test_another_file_of_the_same_name_is_told_by_its_hash(world: World, tmp_path: Path) -> None:
+    make_wheel(world.wheels, "array", "1.0")
+    make_wheel(tmp_path / "far", "array", "1.0", files={"array.py": b"FAR = True\n"})
+    with index(tmp_path / "far") as (served, _):
+        line = f"pip install --index-url {served.url}/simple --force-reinstall array==1.0"
+        project = make_project(world, "m14", line, requirements="array\n")
+        # The machine's own links have both, and pip takes the index's file.
+        ok(project.cogpack("lock"))
+        shutil.rmtree(world.directory / "cache")
+        ok(project.cogpack("push", project.target()))
+    assert world.files("me/m14", "v1")[f"{SITE}/array.py"] == b"FAR = True\n"
