@@ -13,6 +13,7 @@ from cogpack.cli.options import (
     STORED,
     place,
     port,
+    published,
     seconds,
     variables,
 )
@@ -28,6 +29,10 @@ def add_containers(top: Grammar) -> None:
     )  # fmt: skip
     execute.add_argument("command", nargs=PARSER, metavar="CMD", help="the command, and all that follows it")
     execute.add_argument("--of", metavar="REF|DIR", help=f"of this image, not of the project: {STORED}")
+    execute.add_argument(
+        "-p", "--publish", action="append", default=[], type=published, metavar="[ADDRESS:]PORT",
+        help="a port that it listens on, under --runtime; repeatable",
+    )  # fmt: skip
     variables(execute)
     execute.share(PROJECT, IMAGE, CONTAINER, OUTPUT, CONNECTION, without=(*_MARKS, "--json"))
 

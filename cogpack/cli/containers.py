@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 def execute(arguments: argparse.Namespace) -> None:
     from cogpack.commands.execute import execute
+    from cogpack.running.options import Port
     from cogpack.sandbox.run import Streams
 
     def act(session: "Session") -> Answer:
@@ -27,6 +28,7 @@ def execute(arguments: argparse.Namespace) -> None:
             command[1:] if command[0] == "--" else command,
             image=arguments.of,
             environment=dict(arguments.env),
+            ports=[Port(*port) for port in arguments.publish],
             container=_options(arguments),
             streams=Streams(put_bytes, say_bytes, input_descriptor()),
         )
@@ -105,6 +107,7 @@ def _options(arguments: argparse.Namespace) -> "ContainerOptions":
         caches=arguments.caches,
         shm_size=arguments.shm_size,
         gpus=arguments.gpus,
+        runtime=arguments.runtime,
     )
 
 

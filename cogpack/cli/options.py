@@ -61,6 +61,8 @@ def _container(add: Add) -> None:
     text = "keep nothing of what is written to ~/.cache, as models do that download"
     add("--no-kept-caches", dest="caches", action="store_false", help=text)
     add("--shm-size", type=docker_size, default=6 * 2**30, metavar="SIZE", help="room in /dev/shm [6g]")
+    text = "run it by this engine [containers of our own]"
+    add("--runtime", choices=("docker", "podman"), metavar="docker|podman", help=text)
     text = "GPUs, as docker takes them [all, where the image wants some and there are any]"
     add("--gpus", type=gpus, metavar="all|N|device=NAMES", help=text)
 
@@ -247,6 +249,12 @@ def gpus(text: str) -> str:
     if not re.fullmatch(r"all|[0-9]{1,4}|[\"']?device=[\w.:,/=-]+[\"']?", text):
         raise argparse.ArgumentTypeError(f"expected all, a number or device=NAME,..., found {text!r}")
     return text
+
+
+def published(text: str) -> tuple[str, int]:
+    """Read a port of a container as cog does: PORT, or ADDRESS:PORT."""
+    address, _, number = text.rpartition(":")
+    return address.strip("[]") or "127.0.0.1", port(number)
 
 
 def days(text: str) -> int:

@@ -62,12 +62,12 @@ def build(session: Session, output: Path, *, tags: Sequence[str] = (), rebuild: 
         return _into(session, prepared, layout, names, rebuild=rebuild)
 
 
-def load(session: Session, *, tags: Sequence[str] = ()) -> Built:
-    """Build into the local Docker, streamed: nothing is written to disk on the way."""
+def load(session: Session, *, tags: Sequence[str] = (), program: str = "docker") -> Built:
+    """Build into the local Docker, or another engine's `program`, streamed: nothing is written to disk on the way."""
     project = open_project(session)
     names = _names(project, tags)
     prepared = prepare(session, project, writes=True)
-    with DaemonSink.open(session.progress, session.cancellation) as sink:
+    with DaemonSink.open(session.progress, session.cancellation, program) as sink:
         return _into(session, prepared, sink, names, rebuild=False)
 
 

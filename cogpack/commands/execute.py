@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from cogpack.commands.containers import open_any_container
 from cogpack.running.bundle import open_bundle
-from cogpack.running.container import open_container
-from cogpack.running.options import ContainerOptions
+from cogpack.running.options import ContainerOptions, Port
 from cogpack.sandbox.run import Streams
 from cogpack.session import Session
 
@@ -15,6 +15,7 @@ def execute(
     *,
     image: str | None = None,
     environment: Mapping[str, str] = {},
+    ports: Sequence[Port] = (),
     container: ContainerOptions = ContainerOptions(),  # noqa: B008 - frozen
     streams: Streams,
 ) -> int:
@@ -22,8 +23,8 @@ def execute(
     the image that the project would be. Returns its exit status.
 
     The project is /src, and what is written there stays; all else that is written is lost. `environment`: variables
-    besides the image's.
+    besides the image's; `ports`: that it listens on, which an engine's container is to publish.
     """
     bundle = open_bundle(session, image, isolated=container.isolated)
-    with open_container(session, bundle, container) as running:
-        return running.run(command, environment, streams)
+    with open_any_container(session, image, bundle, container) as running:
+        return running.run(command, environment, streams, ports={port: port.number for port in ports})

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from cogpack.commands.containers import open_any_container
 from cogpack.commands.serve import SETUP_TIMEOUT
 from cogpack.errors import InputError
 from cogpack.running.bundle import Bundle, open_bundle, streaming
-from cogpack.running.container import open_container
 from cogpack.running.inputs import read_inputs
 from cogpack.running.logs import SaidLines
 from cogpack.running.options import ContainerOptions
@@ -61,7 +61,7 @@ def run(
     outputs.live = live
     if live is not None and outputs.comes_in_pieces:
         bundle = streaming(bundle)
-    asked = _Asked(session, bundle, environment, setup_timeout, container, streams)
+    asked = _Asked(session, image, bundle, environment, setup_timeout, container, streams)
     return asked.gives("prediction", read_inputs(signature, inputs), outputs)
 
 
@@ -88,7 +88,7 @@ def train(
             else "choose another image",
         )
     outputs = Outputs(output, signature.output, stem="weights")
-    asked = _Asked(session, bundle, environment, setup_timeout, container, streams)
+    asked = _Asked(session, image, bundle, environment, setup_timeout, container, streams)
     return asked.gives("training", read_inputs(signature, inputs), outputs)
 
 
@@ -96,6 +96,7 @@ class _Asked(NamedTuple):
     """Is a model whose server is started for one question."""
 
     session: Session
+    image: str | None
     bundle: Bundle
     environment: Mapping[str, str]
     setup_timeout: float
@@ -106,7 +107,7 @@ class _Asked(NamedTuple):
         quiet = {} if self.environment.keys() & {"RUST_LOG", "COG_LOG_LEVEL"} else _QUIET
         said = SaidLines(self.streams.output)
         with (
-            open_container(self.session, self.bundle, self.options) as container,
+            open_any_container(self.session, self.image, self.bundle, self.options) as container,
             Server(container, free_port(), quiet | dict(self.environment), Streams(said.hear), kind=kind) as server,
         ):
             server.wait_until_ready(self.setup_timeout)

@@ -5,8 +5,8 @@ from contextlib import ExitStack
 
 import msgspec
 
+from cogpack.commands.containers import open_any_container
 from cogpack.running.bundle import open_bundle, streaming
-from cogpack.running.container import open_container
 from cogpack.running.options import ContainerOptions
 from cogpack.running.playground import Playground
 from cogpack.running.server import LOOPBACK, Server, free_port
@@ -47,7 +47,7 @@ def serve(
     bundle = open_bundle(session, image, isolated=container.isolated)
     if playground:
         bundle = streaming(bundle)
-    with open_container(session, bundle, container) as running:
+    with open_any_container(session, image, bundle, container) as running:
         port = port or free_port()
         with Server(running, port, environment, streams, host) as server:
             server.wait_until_ready(setup_timeout)

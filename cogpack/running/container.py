@@ -20,7 +20,7 @@ from cogpack.project import ProjectFile
 from cogpack.running.bundle import Bundle, Named, Source
 from cogpack.running.caches import kept_caches
 from cogpack.running.gpus import Gpus, find_gpus
-from cogpack.running.options import ContainerOptions
+from cogpack.running.options import ContainerOptions, Port
 from cogpack.runtime import contract
 from cogpack.sandbox.directories import remove_tree
 from cogpack.sandbox.guest import Bind, Command, Guest
@@ -47,6 +47,10 @@ class Container:
         self.bundle = bundle
         self.cancellation = session.cancellation
 
+    def inside(self, port: Port) -> Port:
+        """Say where a server listens that is to be asked at `port`: there, since the network is this machine's."""
+        return port
+
     def run(
         self,
         argv: Sequence[str],
@@ -54,6 +58,7 @@ class Container:
         streams: Streams,
         *,
         cancellation: Cancellation | None = None,
+        ports: Mapping[Port, int] = {},  # noqa: ARG002 - they are this machine's
     ) -> int:
         """Run a command where the image's own would run, with `environment` added to the image's; return its exit
         status. `cancellation`: of this command, in place of the session's."""
@@ -119,6 +124,24 @@ def open_container(session: Session, bundle: Bundle, options: ContainerOptions) 
             shm_size=options.shm_size,
         )
         yield Container(session, bundle, stack.enter_context(guest), user, environment)
+
+
+@contextmanager
+def files_for_engine(session: Session, bundle: Bundle) -> Iterator[Sequence[Bind]]:
+    """Have what an engine's container sees of this machine, for a `with`."""
+    place = session.cache / "trees" / f"{UNFINISHED}{secrets.token_hex(8)}"
+    session.kept.used(place)
+    source = bundle.source
+    with ExitStack() as stack:
+        stack.callback(remove_tree, place)
+        with writing(place):
+            place.mkdir(mode=0o700, parents=True)
+        binds = list(_schema_binds(bundle, place))
+        if source is not None:
+            weights = _stored(session, "managed weights", source.weights, 0, Rung.USERNS) if source.weights else None
+            binds = [*_project_binds(source), *binds, *_weight_binds(source, weights)]
+            stack.enter_context(_mount_points(source.project.root, binds))
+        yield binds
 
 
 def gpus_of(session: Session, bundle: Bundle, options: ContainerOptions) -> Gpus | None:

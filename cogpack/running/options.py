@@ -1,12 +1,19 @@
 """What a user chooses of a container, besides what is run in it (runtime-spec, and Docker's HostConfig)."""
 
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
 from cogpack.sizes import GiB
 
 Runtime: TypeAlias = Literal["docker", "podman"]
+
+
+class Port(NamedTuple):
+    """Is where a server of a container is asked: an address of this machine, and a number there."""
+
+    host: str
+    number: int
 
 
 class ContainerOptions(msgspec.Struct, frozen=True, kw_only=True):

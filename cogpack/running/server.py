@@ -16,6 +16,8 @@ import msgspec
 from cogpack.errors import InputError, ModelError
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.running.container import Container
+from cogpack.running.engine import EngineContainer
+from cogpack.running.options import Port
 from cogpack.running.predictions import Address, Answered, Kind, ask, predict
 from cogpack.runtime import contract
 from cogpack.sandbox.run import Streams
@@ -49,7 +51,7 @@ class Server:
 
     def __init__(
         self,
-        container: Container,
+        container: Container | EngineContainer,
         port: int,
         environment: Mapping[str, str],
         streams: Streams,
@@ -58,7 +60,9 @@ class Server:
     ) -> None:
         self._container = container
         self._streams = streams
-        self._environment = {"LOG_FORMAT": "console", "NO_COLOR": "1"} | dict(environment) | {"PORT": str(port)}
+        self._inside = container.inside(Port(host, port))
+        settings = {"LOG_FORMAT": "console", "NO_COLOR": "1"}
+        self._environment = settings | dict(environment) | {"PORT": str(self._inside.number)}
         self._host = host
         self._port = port
         self._address = Address(LOOPBACK if host == "0.0.0.0" else host, port)  # noqa: S104 - compared
@@ -147,7 +151,11 @@ class Server:
     def _run(self) -> None:
         try:
             self._outcome = self._container.run(
-                self._command(), self._environment, self._streams, cancellation=self._cancellation
+                self._command(),
+                self._environment,
+                self._streams,
+                cancellation=self._cancellation,
+                ports={Port(self._host, self._port): self._inside.number},
             )
         except Cancelled:
             pass
@@ -161,7 +169,7 @@ class Server:
         if command[-len(contract.COMMAND) :] != contract.COMMAND:
             return command
         # Whoever runs a model's server here does not want it to be everybody's; it would listen on all addresses.
-        return (*command, "--host", self._host, *(contract.TRAINS if self._kind == "training" else ()))
+        return (*command, "--host", self._inside.host, *(contract.TRAINS if self._kind == "training" else ()))
 
     def _end(self) -> BaseException:
         if isinstance(self._outcome, BaseException):

@@ -1,4 +1,5 @@
 """The local Docker is a sink (`cogpack load`): the archive, streamed into `docker load`. Nothing touches the disk.
+podman takes it likewise.
 
 `docker` finds its daemon itself: DOCKER_HOST, DOCKER_CONTEXT and its own configuration count.
 """
@@ -31,10 +32,10 @@ class DaemonSink(ArchiveSink):
 
     @classmethod
     @contextmanager
-    def open(cls, progress: Progress, cancellation: Cancellation) -> Iterator[Self]:
+    def open(cls, progress: Progress, cancellation: Cancellation, program: str = "docker") -> Iterator[Self]:
         """Ask Docker before anything is built; leaving the `with` before `commit` loads nothing."""
-        ask(progress)
-        with Load.running(cancellation) as load:
+        ask(progress, program)
+        with Load.running(cancellation, program) as load:
             yield cls(load, progress)
 
     def commit(self, root: Descriptor, tags: Sequence[str]) -> None:
@@ -44,12 +45,13 @@ class DaemonSink(ArchiveSink):
 
 
 class Load:
-    """It runs `docker load`, which reads what is written here; its words go to `output`."""
+    """It runs `docker load`, which reads what is written here; its words go to `output`. `program`: or podman's."""
 
-    def __init__(self, output: IO[bytes], cancellation: Cancellation) -> None:
+    def __init__(self, output: IO[bytes], cancellation: Cancellation, program: str) -> None:
         self._output = output
+        self._program = program
         self._process = subprocess.Popen(
-            ["docker", "load", "--quiet"], stdin=subprocess.PIPE, stdout=output, stderr=output, bufsize=0
+            [program, "load", "--quiet"], stdin=subprocess.PIPE, stdout=output, stderr=output, bufsize=0
         )
         assert self._process.stdin is not None
         self._stdin = self._process.stdin
@@ -60,11 +62,11 @@ class Load:
 
     @classmethod
     @contextmanager
-    def running(cls, cancellation: Cancellation) -> Iterator[Self]:
+    def running(cls, cancellation: Cancellation, program: str = "docker") -> Iterator[Self]:
         """Start it; nothing is loaded unless `finish` is called."""
         # Docker's words go to a file: a pipe that nobody reads could fill up and stop it.
         with tempfile.TemporaryFile() as output:
-            load = cls(output, cancellation)
+            load = cls(output, cancellation, program)
             try:
                 yield load
             finally:
@@ -100,22 +102,22 @@ class Load:
         self._output.seek(0)
         words = self._output.read(2000).decode(errors="replace").strip()
         return UnavailableError(
-            f"docker load ended with {self._process.returncode}: {words or 'no message'}",
+            f"{self._program} load ended with {self._process.returncode}: {words or 'no message'}",
             next_step="look at the daemon's log, or write a file: cogpack build or pull -o IMAGE.tar",
         )
 
 
-def ask(progress: Progress) -> None:
+def ask(progress: Progress, program: str = "docker") -> None:
     """Ask whether there is a Docker that answers. If not, an `UnavailableError` says why."""
-    with asking(progress, "docker"):
-        _ask()
+    with asking(progress, program):
+        _ask(program)
 
 
-def _ask() -> None:
+def _ask(program: str) -> None:
     advice = "start Docker (or set DOCKER_HOST), or write a file: cogpack build or pull -o IMAGE.tar"
     try:
         answer = subprocess.run(
-            ["docker", "version", "--format", "{{.Server.Version}}"],
+            [program, "version", *(("--format", "{{.Server.Version}}") if program == "docker" else ())],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_ANSWER_SECONDS,
@@ -123,13 +125,13 @@ def _ask() -> None:
         )
     except OSError as error:
         raise UnavailableError(
-            f"docker: can't be started: {error.strerror}",
-            next_step="install Docker's client, or write a file: cogpack build or pull -o IMAGE.tar",
+            f"{program}: can't be started: {error.strerror}",
+            next_step=f"install {program}, or write a file: cogpack build or pull -o IMAGE.tar",
         ) from None
     except subprocess.TimeoutExpired:
         raise UnavailableError(
-            f"docker: the daemon did not answer within {_ANSWER_SECONDS} seconds", next_step=advice
+            f"{program}: the daemon did not answer within {_ANSWER_SECONDS} seconds", next_step=advice
         ) from None
     if answer.returncode != 0:
         words = answer.stderr.decode(errors="replace").strip()
-        raise UnavailableError(f"docker: {words:.500}", next_step=advice)
+        raise UnavailableError(f"{program}: {words:.500}", next_step=advice)

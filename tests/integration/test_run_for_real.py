@@ -1,15 +1,21 @@
-"""examples/hello is run with the real `cog`, on the default base: from its directory and as an image, in each rung."""
+"""Models are run with the real `cog`, on the default base: examples/hello from its directory and as an image, in each
+rung; one that downloads, yields pieces, and can be trained."""
 
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from integration.conftest import ROOT, Project
 from support import plain
+from support.dockerd import Docker
 
 from cogpack.sandbox.probe import Rung, probe
 
@@ -110,3 +116,121 @@ class Predictor(BasePredictor):
         finally:
             serving.terminate()
         assert serving.wait(60) == 0
+
+
+MODEL = """
+import os
+import sys
+import time
+import urllib.request
+from pathlib import Path as HostPath
+
+from cog import BasePredictor, BaseModel, ConcatenateIterator, Input, Path
+
+WEIGHTS = HostPath.home() / ".cache/weights"
+
+
+class Predictor(BasePredictor):
+    def setup(self) -> None:
+        if not WEIGHTS.exists():
+            WEIGHTS.parent.mkdir(exist_ok=True)
+            urllib.request.urlretrieve(os.environ["WEIGHTS_URL"], WEIGHTS)
+
+    def predict(self, count: int = Input(default=3), wait: bool = Input(default=False)) -> ConcatenateIterator[str]:
+        try:
+            for number in range(count):
+                print("at", number)
+                yield f"{number} "
+            while wait:
+                time.sleep(0.1)
+        except BaseException:
+            HostPath("/src/canceled").touch()
+            raise
+
+
+class Output(BaseModel):
+    weights: Path
+
+
+def train(steps: int = Input(ge=1)) -> Output:
+    weights = Path("/tmp/weights.txt")
+    weights.write_text(f"of {steps} steps")
+    return Output(weights=weights)
+"""
+
+
+@pytest.fixture(scope="module")
+def locked_model(locked_hello: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A model that downloads in its setup, yields pieces, and can be trained."""
+    hello = locked_hello.fresh(tmp_path_factory.mktemp("model") / "model", lock=True)
+    (hello.root / "predict.py").write_text(MODEL)
+    with (hello.root / "cog.yaml").open("a") as file:
+        file.write("train: predict.py:train\n")
+    hello.cogpack("lock")
+    return hello
+
+
+@pytest.fixture
+def model(locked_model: Project, tmp_path: Path) -> Project:
+    return locked_model.fresh(tmp_path / "model", lock=True)
+
+
+class Counted(SimpleHTTPRequestHandler):
+    asked = 0
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        super().do_GET()
+
+
+def test_what_a_model_downloads_in_its_setup_is_fetched_once(model: Project, tmp_path: Path) -> None:
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served/weights").write_bytes(b"w" * 99_999)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Counted, directory=str(tmp_path / "served"))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for _ in range(2):
+            done = model.cogpack("run", "-e", f"WEIGHTS_URL=http://127.0.0.1:{server.server_address[1]}/weights")
+            assert (done.stdout, Counted.asked) == ("0 1 2 \n", 1)
+            assert "at 0\nat 1\nat 2\n" in done.stderr
+        server.shutdown()
+
+
+def test_pieces_come_while_the_model_runs_and_ctrl_c_cancels_it(model: Project) -> None:
+    (model.root / "weights").touch()
+    command = [sys.executable, "-m", "cogpack", "run", "-i", "wait=true", "-e", "WEIGHTS_URL=file:///src/weights"]
+    with subprocess.Popen(command, cwd=model.root, env=model.environment, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stdout.read(6) == b"0 1 2 "
+        assert not (model.root / "canceled").exists()
+        running.send_signal(signal.SIGINT)
+        assert running.wait(30) == 130
+    assert (model.root / "canceled").exists()
+
+
+def test_a_training_is_held_to_its_own_schema_and_its_files_are_written(model: Project) -> None:
+    assert "expected 1 or more" in model.cogpack("train", "-i", "steps=0", ok=False).stderr
+    done = model.cogpack("train", "-i", "steps=3", "-e", "WEIGHTS_URL=unused:")
+    assert done.stdout == ""
+    assert (model.root / "weights.weights.txt").read_text() == "of 3 steps"
+
+
+def test_an_engine_runs_the_same_with_the_same_flags(model: Project, docker: Docker) -> None:
+    """Images of a project and of a layout come by `docker load`, mounts, variables and ports by its flags."""
+    model.environment |= docker.environment
+    options = ["--runtime", "docker", "--shm-size", "32m", "-e", "WEIGHTS_URL=file:///src/predict.py"]
+    before = sorted(model.root.rglob("*"))
+    assert model.cogpack("run", *options).stdout == "0 1 2 \n"
+    model.cogpack("train", *options, "-i", "steps=2", "-o", "trained.txt")
+    assert (model.root / "trained.weights.txt").read_text() == "of 2 steps"
+    script = "echo $PWD; df -B1 --output=size /dev/shm | tail -1; cat; exit 7"
+    done = subprocess.run(
+        [sys.executable, "-m", "cogpack", "exec", *options, "sh", "-c", script],
+        cwd=model.root, env=model.environment, capture_output=True, text=True, input="said", check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.split()) == (7, ["/src", str(32 << 20), "said"]), done.stderr
+    model.cogpack("build", "-o", str(model.root.parent / "layout"))
+    (model.root / "trained.weights.txt").unlink()
+    assert sorted(model.root.rglob("*")) == before
+    done = model.cogpack("run", str(model.root.parent / "layout"), *options, "-i", "count=1")
+    assert done.stdout == "0 \n"
+    assert docker("ps", "-aq") == ""

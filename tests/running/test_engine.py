@@ -1,0 +1,76 @@
+"""What an engine is asked for, by a stand-in for its program: the flags that mean the same as our own containers do."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from cogpack.progress import Cancellation, Cancelled
+from cogpack.running.bundle import Bundle
+from cogpack.running.engine import EngineContainer
+from cogpack.running.options import Port, Runtime
+from cogpack.sandbox.guest import Bind
+from cogpack.sandbox.run import Streams
+
+BUNDLE = Bundle(
+    name="model", layers=(), size=0, environment={}, directory="/src", command=("python",), user="", schema=None,
+    gpu=False, repository="model",
+)  # fmt: skip
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where both programs tell what they were asked for. `run` lasts until `rm`, if it is to `wait`."""
+    for name in ("docker", "podman"):
+        program = tmp_path / name
+        program.write_text(
+            f"#!/bin/sh\necho {name} $@; echo secret $TOKEN >&2\n"
+            f'[ "$1" = rm ] && touch {tmp_path}/removed\n'
+            f'case "$*" in *wait) while [ ! -e {tmp_path}/removed ]; do sleep 0.01; done;; esac\nexit 7\n'
+        )
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("LANG", "C")
+    return tmp_path
+
+
+def _container(runtime: Runtime, gpus: str | None = None) -> EngineContainer:
+    binds = [Bind(Path("/project"), "/src", writable=True), Bind(Path("/schema"), "/src/.cog/openapi_schema.json")]
+    return EngineContainer(runtime, "image", BUNDLE, Cancellation(), binds=binds, shm_size=64, gpus=gpus)
+
+
+def test_an_engine_has_the_same_mounts_variables_and_ports(here: Path) -> None:
+    told, errors = bytearray(), bytearray()
+    status = _container("docker", "all").run(
+        ["sh", "-c", "true"],
+        {"TOKEN": "x", "LANG": "de"},
+        Streams(told.extend, errors.extend),
+        ports={Port("127.0.0.1", 8393): 5000},
+    )
+    assert status == 7
+    name = told.split()[4].decode()
+    assert told.decode() == (
+        f"docker run --rm --name {name} --shm-size 64 --env TOKEN --env LANG=de --volume /project:/src "
+        "--volume /schema:/src/.cog/openapi_schema.json:ro --publish 127.0.0.1:8393:5000 --gpus all "
+        "--workdir /src --entrypoint sh image -c true\n"
+    )
+    assert errors.decode() == "secret x\n"  # which no process list shows
+
+
+@pytest.mark.parametrize(
+    ("gpus", "devices"), [("all", ["all"]), ("2", ["0", "1"]), ("device=1,3", ["1", "3"]), (None, [])]
+)
+def test_podman_names_gpus_as_cdi_does(here: Path, gpus: str | None, devices: list[str]) -> None:
+    told = bytearray()
+    _container("podman", gpus).run(["true"], {}, Streams(told.extend))
+    words = told.decode().split()
+    assert [word for word in words if "nvidia" in word] == [f"nvidia.com/gpu={name}" for name in devices]
+
+
+def test_a_container_that_is_left_is_removed(here: Path) -> None:
+    cancellation, told = Cancellation(), threading.Event()
+    threading.Thread(target=lambda: (told.wait(10), cancellation.cancel())).start()
+    with pytest.raises(Cancelled):
+        _container("docker").run(["wait"], {}, Streams(lambda _: told.set()), cancellation=cancellation)
+    assert (here / "removed").exists()
