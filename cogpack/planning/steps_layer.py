@@ -24,7 +24,7 @@ class _Layer:
     read_first = False
     costly = True
     remembered = True
-    ratio: int | None = None
+    ratio = None
     among_weights = False
     """Whether it lies there: it hides nothing of any layer."""
 
@@ -42,7 +42,6 @@ class StepsLayer(_Layer):
     def __init__(self, locked: LockedStepsLayer, codec: Codec, blob: "Callable[[StepsLayer], BaseLayer]") -> None:
         super().__init__(locked.name, steps_layer_key(locked.diff_id, codec))
         self.diff_id = self.contents = locked.diff_id
-        self.ratio = locked.ratio
         self.among_weights = locked.kind in ("weights", "files")
         self._blob = blob
 

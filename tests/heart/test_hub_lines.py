@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.hub import LARGE, Hub, hub
-from support.world import Project, World, ok
+from support.world import Project, World, ok, push_image
 
 CACHE = "root/.cache/huggingface/hub/models--owner--name"
 TOKEN = "hunter2-and-more"
@@ -60,3 +60,15 @@ def test_a_repository_that_is_not_to_be_had_is_told_with_the_line(world: World, 
     done = project.cogpack("lock", HF_ENDPOINT=found.endpoint)
     assert done.code == 2
     assert "cog.yaml:4: build.run[0]: hf://owner/name: no such model or revision, or it is private" in done.err
+
+
+@pytest.mark.slow
+def test_commands_that_are_run_see_what_lines_before_them_bring(world: World, found: Hub, programs: bytes) -> None:
+    push_image(world.registry, "base/programs:v1", [programs])
+    look = f"cat /weights/config.json /{CACHE}/snapshots/*/config.json > /etc/made"
+    project = with_lines(world, PYTHON, TAKEN, look)
+    config = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", config.replace("base/python:v1", "base/programs:v1"))
+    done = ok(project.cogpack("push", project.target(), HF_ENDPOINT=found.endpoint, HF_TOKEN=TOKEN))
+    assert "run: 1 step, isolated by" in done.err
+    assert world.files("me/model", "v1")["etc/made"] == b'{"model_type": "x"}' * 2

@@ -348,6 +348,20 @@ def test_what_commands_leave_is_layered_so_that_a_change_moves_no_more(world: Wo
     assert built.digest == pushed.json["digest"]
 
 
+@pytest.mark.slow
+def test_what_commands_change_of_a_path_that_two_wheels_hold_is_what_the_image_has(
+    world: World, stepping: Stepping
+) -> None:
+    for name in ("one", "two"):
+        make_wheel(world.wheels, name, files={"both.py": name.encode()})
+    make_wheel(world.wheels, "large", files={"large.bin": noise(4_100_000)})
+    project = stepping("cd /opt/venv/lib/python/site-packages; cat both.py > /etc/made; echo mine > both.py")
+    project.write("requirements.txt", "--no-index\none\ntwo\nlarge\n")
+    files = layers_of(ok(project.cogpack("push", project.target(), "--json")))
+    assert list(files)[-2:] == ["run: 1 step", "project"]
+    assert world.files("me/model", "v1")["opt/venv/lib/python/site-packages/both.py"] == b"mine\n"
+
+
 def test_a_weight_that_comes_later_is_refused_where_commands_wrote_though_none_runs(stepping: Stepping) -> None:
     project = stepping("mkdir -p /src/m; echo x > /src/m/v.pt; rm -r /usr/sbin", MADE)
     ok(project.cogpack("build", "-o", "../out"))
