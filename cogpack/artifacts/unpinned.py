@@ -65,8 +65,8 @@ class _Download:
             headers = {"Range": f"bytes={at}-", "If-Range": tag} if at else {}
             try:
                 with self._opened(headers) as stream:
+                    tag = _strong(stream.headers.get("etag", "")) if not at or stream.status == 206 else ""
                     self._check(stream, at)
-                    tag = _strong(stream.headers.get("etag", ""))
                     for block in stream.blocks():
                         if block:
                             retries.progressed()

@@ -13,7 +13,7 @@ import msgspec
 from cogpack.artifacts import Artifact, Input
 from cogpack.config import Config, step_places
 from cogpack.digest import Digest
-from cogpack.errors import InputError, MismatchError, UnavailableError
+from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http.authorities import bundle
 from cogpack.layers.files import Placed, drain
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
@@ -149,9 +149,9 @@ def _at_step(place: str) -> Iterator[None]:
     """Say of what goes wrong which step wants the file, and how it is pinned anew."""
     try:
         yield
-    except (MismatchError, UnavailableError) as error:
+    except (DeniedError, MismatchError, UnavailableError) as error:
         error.message = f"{place}: {error.message}"
-        if isinstance(error, MismatchError) or not error.away:
+        if not (isinstance(error, UnavailableError) and error.away):
             error.next_step = f"see what was there before; cogpack lock --upgrade-run pins what is there now in {FILE}"
         raise
 

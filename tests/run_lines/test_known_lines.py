@@ -186,6 +186,7 @@ UNKNOWN = {
     f"curl -o /x --new-option {URL}": "--new-option of curl is not known here",
     "curl -o /x ftp://h.example/a": "ftp://h.example/a is no address of http or https",
     "curl -o /x https://u:p@h.example/a": "the address has a login in it",
+    "curl -o /x 'https://h.example/a?api_key=abc'": "the address has what looks like a secret in it",
     "curl -o /x 'https://h.example/{a,b}'": "curl makes several addresses of one with braces or brackets",
     f"curl -o src/tool {URL}": "/src/tool lies in /src, where the project comes",
     f"curl -o ../tool {URL}": "../tool has .. in it, which leads where links do",
