@@ -155,10 +155,13 @@ def test_the_next_place_is_tried(store: Store) -> None:
 
 def test_what_came_in_vain_is_taken_back_from_the_bar(store: Store) -> None:
     counted: list[int] = []
+    moved = threading.Event()
 
     class Counting:
         def advance(self, size: int) -> None:
             counted.append(size)
+            if size > 0:
+                moved.set()
 
         def doing(self, verb: str) -> None: ...
 
@@ -168,6 +171,7 @@ def test_what_came_in_vain_is_taken_back_from_the_bar(store: Store) -> None:
 
     def script(request: Request) -> Answer:
         if int(request.headers["range"].removeprefix("bytes=").partition("-")[0]) >= 512 * KiB:
+            assert moved.wait(10)  # else so many refusals can end the file before its first byte is counted
             return 404, {}, b""
         return ranged(request)
 
