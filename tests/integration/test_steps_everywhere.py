@@ -11,6 +11,8 @@ from integration.conftest import Project
 from support.dockerd import Docker
 from support.stepping import USER, Place, apt_repository, cog_yaml, import_host, open_directory
 
+from cogpack.registry.server import Server
+
 pytestmark = pytest.mark.integration
 
 SITE = "/opt/venv/lib/python3.13/site-packages"
@@ -39,6 +41,14 @@ def here() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
+def repository(here: Path, locked_hello: Project) -> Iterator[str]:
+    """It has the layers below, so that nobody makes them again: only the lock is believed about them."""
+    with Server(here / "registry") as server:
+        locked_hello.cogpack("push", f"{server.address}/steps/hello:plain")
+        yield f"{server.address}/steps/hello"
+
+
+@pytest.fixture(scope="module")
 def project(here: Path, locked_hello: Project) -> Iterator[Project]:
     """Locked, with nothing known of what the commands do."""
     with apt_repository(here / "apt") as address:
@@ -64,10 +74,12 @@ def places(here: Path, project: Project, shared_cache: Path, docker: Docker) -> 
     }
 
 
-def test_root_a_user_and_both_in_containers_make_one_layer(places: Mapping[str, Place], docker: Docker) -> None:
+def test_root_a_user_and_both_in_containers_make_one_layer(
+    places: Mapping[str, Place], docker: Docker, repository: str
+) -> None:
     found = {}
     for rung, place in places.items():
-        done = place.cogpack("build", "-o", "../out")
+        done = place.cogpack("push", f"{repository}:{rung}")
         assert done.returncode == 0, f"{rung}: {done.stderr[-3000:]}"
         assert f"isolated by {rung}" in done.stderr
         lock = (place.directory / "project/cogpack.lock").read_text()
@@ -77,12 +89,11 @@ def test_root_a_user_and_both_in_containers_make_one_layer(places: Mapping[str, 
     assert len(set(found.values())) == 1, found
     assert not _sleeping()
 
-    root = places["root"]
-    docker_host = Place(root.directory, root.command, {**root.environment, "DOCKER_HOST": docker.host})
-    loaded = docker_host.cogpack("load", "-t", "cogpack-test/steps:1")
-    assert loaded.returncode == 0, loaded.stderr
-    assert "isolated by" not in loaded.stderr
-    run = ["run", "--rm", "--network", "none", "cogpack-test/steps:1"]
+    again = places["root"].cogpack("push", f"{repository}:again")
+    assert again.stdout.partition("@")[2] == found["root"][-1]
+    assert "isolated by" not in again.stderr
+    docker("pull", f"{repository}:proot")
+    run = ["run", "--rm", "--network", "none", f"{repository}:proot"]
     assert docker(*run, "python", "-c", "import cog; print(cog.THIS_LINE)") == "put in by a step"
     paths = ("/etc/shadow", "/srv/shared/file", "/usr/local/bin/two", "/usr/bin/postman", "/var/spool/postman")
     assert docker(*run, "stat", "-c", "%n %U:%G %a", *paths).splitlines() == [
