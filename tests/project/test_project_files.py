@@ -112,8 +112,9 @@ def test_ignored_directories_are_not_entered(tmp_path: Path, monkeypatch: pytest
     found = project(tmp_path, {"big/x/y": "", "src/x": "", ".dockerignore": "big\n!src/x\n"})
     entered = []
     scan = os.scandir
-    monkeypatch.setattr(os, "scandir", lambda path: entered.append(os.path.relpath(path, tmp_path)) or scan(path))
-    found.files()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", lambda path: entered.append(os.path.relpath(path, tmp_path)) or scan(path))
+        found.files()
     assert sorted(entered) == [".", "src"]
 
 
@@ -149,9 +150,9 @@ def test_links_that_leave_the_project_are_refused(tmp_path: Path, target: str) -
         found.files()
 
 
-def test_an_absolute_link_to_the_projects_place_here_is_refused_with_the_relative_one(tmp_path: Path) -> None:
-    found = project(tmp_path, {"a": "", "sub/x": ""})
-    (tmp_path / "sub/link").symlink_to(tmp_path / "a")
+def test_an_absolute_link_to_the_projects_place_here_is_refused_with_the_relative_one(on_disk: Path) -> None:
+    found = project(on_disk, {"a": "", "sub/x": ""})
+    (on_disk / "sub/link").symlink_to(on_disk / "a")
     with pytest.raises(InputError, match="leaves the project") as caught:
         found.files()
     assert caught.value.next_step == "make it relative: ln -sfn ../a sub/link"

@@ -61,6 +61,11 @@ class Files(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.fixture
+def tmp_path(on_disk: Path) -> Path:
+    return on_disk
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     server = HTTPServer(("127.0.0.1", 0), Files)
