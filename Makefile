@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Tests start some hundreds of processes, each of which would compile all of cogpack anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo quick test nightly check fmt packages loaders clean
 
 demo: $(VENV)/installed

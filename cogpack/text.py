@@ -60,6 +60,10 @@ def shortened(text: str, width: int) -> str:
     if cells(text) <= width:
         return text
     head, tail = text[: len(text) // 2], text[len(text) // 2 :]
-    while head and tail and cells(head) + cells(tail) + 1 > width:
-        head, tail = (head[:-1], tail) if cells(head) >= cells(tail) else (head, tail[1:])
+    left, right = cells(head), cells(tail)
+    while head and tail and left + right + 1 > width:
+        if left >= right:
+            left, head = left - cells(head[-1]), head[:-1]
+        else:
+            right, tail = right - cells(tail[0]), tail[1:]
     return f"{head}…{tail}" if width > 2 else ""

@@ -107,16 +107,20 @@ def module_of(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-@cache
 def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(parsed(path)))
 
 
 @cache
 def imported(path: Path) -> tuple[str, ...]:
     """Full names of all that a file imports, wherever in it the import stands."""
     found: list[str] = []
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             found += (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -232,14 +236,13 @@ def test_only_the_command_line_prints_and_exits() -> None:
     for path in SOURCES:
         if path.relative_to(PACKAGE).as_posix() in PRINTERS:
             continue
-        tree = parsed(path)
         called = {
-            node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            node.func.id for node in nodes(path) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
         }
         assert not called & {"print", "exit", "quit", "input", "breakpoint"}, path
         attributes = {
             f"{node.value.id}.{node.attr}"
-            for node in ast.walk(tree)
+            for node in nodes(path)
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
         }
         assert not attributes & {"sys.stdout", "sys.stderr", "sys.exit", "os._exit"}, path

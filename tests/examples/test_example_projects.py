@@ -51,6 +51,7 @@ def test_only_the_weights_file_of_minilm_is_a_weight() -> None:
     assert [file.path for file in project.files() if project.is_weight(file)] == ["model/model.safetensors"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (MINILM / "model").is_dir(), reason="examples/minilm/fetch_weights.py was not run")
 def test_the_numpy_encoder_equals_the_original_model() -> None:
     numpy: Any = pytest.importorskip("numpy")

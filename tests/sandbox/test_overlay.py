@@ -21,7 +21,7 @@ def _status(tree: Path) -> Mapping[str, tuple[int, int]]:
 
 @NAMESPACES
 def test_a_guest_over_a_kept_tree_changes_nothing_of_it(tree: Path, tmp_path: Path, rung: Rung) -> None:
-    if rung not in found(str(tmp_path)).overlays:
+    if rung not in found(tmp_path).overlays:
         pytest.skip(f"no overlayfs in {rung} here")
     upper, project = tmp_path / "up,per:1", tmp_path / "project"
     upper.mkdir()

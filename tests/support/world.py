@@ -289,8 +289,8 @@ def push_base(registry: str, *, environment: Sequence[str] = (), files: Mapping[
 
 @lru_cache(maxsize=4)
 def _gzipped(data: bytes) -> bytes:
-    """A base with programs takes half a second, and is pushed by many tests."""
-    return gzip.compress(data, mtime=0)
+    """A base with programs is pushed by many tests, and it is nobody's to be small."""
+    return gzip.compress(data, 1 if len(data) > 1_000_000 else 9, mtime=0)
 
 
 def push_image(registry: str, name: str, tars: Sequence[bytes], *, environment: Sequence[str] = (), **more: str) -> str:
