@@ -27,6 +27,7 @@ KEPT = {
     "diff": ("test_an_image_is_compared_with_what_the_project_would_become",),
     "pull": ("test_what_was_pushed_of_an_unread_project_can_be_read",),
     "run": ("test_only_the_output_goes_to_stdout",),
+    "train": ("test_a_training_is_asked_of_a_server_in_its_train_mode",),
     "predict": ("test_only_the_output_goes_to_stdout",),
     "serve": ("test_a_server_serves_until_it_is_interrupted_and_leaves_nothing_running",),
     "exec": ("test_the_status_and_both_streams_are_the_commands_own",),

@@ -35,6 +35,15 @@ def test_only_the_output_goes_to_stdout(project: Project) -> None:
     assert not (project.root / ".cog").exists()
 
 
+def test_a_training_is_asked_of_a_server_in_its_train_mode(project: Project) -> None:
+    project.write("train.py", "def train(text: str) -> str:\n    return text\n")
+    config = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", config.replace("predict:", 'train: "train.py:train"\npredict:'))
+    done = ok(project.cogpack("train", "-i", "text=world"))
+    assert done.out == "hello world\n"
+    assert "--x-mode train" in done.err
+
+
 @pytest.mark.slow
 def test_predict_is_run_and_a_directory_is_a_project(world: World, project: Project) -> None:
     assert ok(world.cogpack("predict", str(project.root), "-i", "text=you")).out == "hello you\n"

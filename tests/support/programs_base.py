@@ -31,7 +31,7 @@ while (accept(my $client, $listening)) {
     my ($text) = $request =~ /"text":"([^"]*)"/;
     my $status = ($ENV{STUB} // "") eq "setup" ? "SETUP_FAILED" : ($ENV{STUB} // "") eq "slow" ? "STARTING" : "READY";
     my $body = qq({"status":"$status","setup":{"logs":"no such weights"}});
-    if ($request =~ m{^(?:PUT|POST) /predictions}) {
+    if ($request =~ m{^(?:PUT|POST) /(?:predictions|trainings)}) {
         print STDERR "asked\n";
         my $given = $text =~ /^file:(.*)/ ? "data:text/plain;base64,$1" : "hello $text";
         $body = qq({"status":"succeeded","output":"$given","logs":"","metrics":{"predict_time":0.5}});
