@@ -45,7 +45,7 @@ packages:
 loaders: $(VENV)/installed-loaders
 
 $(VENV)/installed-loaders: pyproject.toml | $(VENV)/bin/pip
-	$(BIN)/pip install --quiet --editable '.[test,loaders]'
+	$(BIN)/pip install --quiet --no-compile --editable '.[test,loaders]'
 	touch $@
 
 $(VENV)/bin/pip:
