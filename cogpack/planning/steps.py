@@ -17,6 +17,7 @@ from cogpack.layers.debs import DebFile
 from cogpack.layers.facts import Facts
 from cogpack.locking.lines import SETTINGS, Lines
 from cogpack.oci import encode
+from cogpack.planning import java_keystore
 from cogpack.planning.steps_layer import OpenLayer, StepsLayer
 from cogpack.progress import Cancellation, Progress
 from cogpack.seal import Seal
@@ -95,9 +96,12 @@ def dpkg_steps(debs: Sequence[DebFile], seen: Sequence[Seen]) -> Steps | None:
     """Have dpkg install `debs` over the layers `seen`; None where there are none. apt puts them in order."""
     if not debs:
         return None
+    commands = [f"apt-get install --yes --no-install-recommends /{DEBS}/*.deb"]
+    if any(deb.name == java_keystore.PACKAGE for deb in debs):
+        commands.append(java_keystore.COMMAND)
     return Steps(
-        commands=(RunStep(command=f"apt-get install --yes --no-install-recommends /{DEBS}/*.deb"),),
-        numbers=(1,),
+        commands=tuple(RunStep(command=command) for command in commands),
+        numbers=tuple([1] * len(commands)),
         total=1,
         seen=tuple(seen),
         environment=dict(SETTINGS) | {"PATH": DEFAULT_PATH, "FORCE_SOURCE_DATE": "1"},  # which is for TeX
