@@ -158,11 +158,12 @@ def at_home(project: Project, name: str) -> Project:
 def test_elsewhere_the_recorded_layer_is_taken_from_the_images_own_repository(
     world: World, stepping: Stepping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = at_home(stepping(MADE, RANDOM), "me/model")
+    project = at_home(stepping(MADE, RANDOM, "head -c 1200000 /dev/urandom > /etc/w.pt"), "me/model")
     first = ok(project.cogpack("push"))
     done = ok(project.cogpack("build", "--locked", "-o", "../out", "--cache-dir", "../second"))
     assert "step 1 runs" not in done.err
-    assert "run: 2 steps: taken from " in done.err
+    assert "run: 3 steps: taken from " in done.err
+    assert "run: /etc/w.pt: taken from " in done.err
     assert done.digest == first.digest
     pushed = ok(project.cogpack("push", "--locked", f"{world.registry}/else/model:v1", "--cache-dir", "../third"))
     assert (pushed.digest, "step 1 runs" in pushed.err) == (first.digest, False)
