@@ -36,7 +36,7 @@ _FILES = {
 }
 _TREES = {
     "package indexes": re.compile(r"uv/[0-9a-f]{16}"),
-    "git repositories": re.compile(rf"git/{_HEX}"),
+    "git repositories": re.compile(rf"git/[0-9a-f]{{16}}/{_HEX}"),
     "laid images": re.compile(rf"trees/{_HEX}"),
     "downloads of models": re.compile(r"kept/[0-9a-f]{32}"),
     "scratch": re.compile(r"resolve-\w{8}|\.removed-[0-9a-f]{16}|trees/(?:\.cogpack-[0-9a-f]{16}|probe-\w{8})"),

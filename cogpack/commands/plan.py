@@ -1,6 +1,6 @@
 """`cogpack plan`, `push --dry-run` and `weights ls` tell what a push would do. Nothing is built or sent."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -16,8 +16,8 @@ from cogpack.layers.known import Known
 from cogpack.layers.layer import Layer, key_of
 from cogpack.layers.weights import WEIGHTS, WORTH, Weight, largest
 from cogpack.layers.weights.probe import NOTHING
-from cogpack.lockfile import Decisions, LockedPipLine
-from cogpack.locking.pin_hub_downloads import HubPins
+from cogpack.lockfile import Decisions
+from cogpack.locking.told import told_of
 from cogpack.model_files import Rule
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, LayerInfo
@@ -30,7 +30,6 @@ from cogpack.progress import asking
 from cogpack.project import Project
 from cogpack.runtime.contract import SCHEMA_PATH, project_path
 from cogpack.session import Session
-from cogpack.text import count_text, size_text
 
 T = TypeVar("T")
 
@@ -40,10 +39,6 @@ JOIN_RATE = 1.1e9
 LAID = 3
 """Bytes on the disk of one of packages, wheels or layers, roughly: Debian's packages together take 4.2, wheels from 2.9
 on, libraries of CUDA less."""
-
-
-_WHEELS_TOLD = 8
-"""Of those that a pip line lays."""
 
 
 class PlannedWeight(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,33 +170,13 @@ def _step(
     match found:
         case run_lines.Known(effects=effects):
             pip_lines = iter([line for line in decisions.pip_lines if line.step == index])
-            told = tuple(_told(effect, decisions, pip_lines) for effect in effects)
+            told = tuple(told_of(effect, decisions, pip_lines) for effect in effects)
             return PlannedStep(command=command, effect=told, known=True)
         case run_lines.Sandboxed(why=why, because=because):
             first = "" if because is None else f" ({places[because]})"
             return PlannedStep(command=command, sandboxed=why + first)
         case run_lines.Impossible(why=why):
             return PlannedStep(command=command, impossible=why)
-
-
-def _told(effect: run_lines.Effect, decisions: Decisions, pip_lines: Iterator[LockedPipLine]) -> str:
-    """Say what an effect does, and what it is pinned to; `pip_lines`: of this step, as far as they aren't told."""
-    pinned = ""
-    if isinstance(effect, run_lines.PipInstall | run_lines.PipUninstall):
-        line = next(pip_lines)
-        wheels = {wheel.filename: f"{wheel.name} {wheel.version}" for wheel in (*decisions.wheels, *decisions.replaced)}
-        more = f" and {len(line.wheels) - _WHEELS_TOLD} more" if len(line.wheels) > _WHEELS_TOLD else ""
-        laid = ", ".join(wheels[filename] for filename in line.wheels[:_WHEELS_TOLD]) + more
-        pinned = f", which lays {laid}" if laid else "" if line.removed else ", which changes nothing"
-    if isinstance(effect, run_lines.Fetch):
-        pin = next(pin for pin in decisions.fetches if pin.url == effect.url)
-        pinned = f", pinned to sha256:{pin.sha256[:12]} ({size_text(pin.size)})"
-    if isinstance(effect, run_lines.HubDownload):
-        hub = HubPins(decisions.hub_revisions, decisions.hub_files)
-        files, at = hub.of(effect) or (), hub.revision(effect)
-        size = size_text(sum(file.size for file in files))
-        pinned = f", pinned to {at.commit[:12]} ({count_text(len(files), 'file')}, {size})" if at else ""
-    return run_lines.told(effect) + pinned
 
 
 def _planned(layer: Layer, known: Known, asked: "Sequence[_Asked]", plan: Plan) -> PlannedLayer:

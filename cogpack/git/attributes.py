@@ -38,5 +38,5 @@ def filtered(git: Git, place: Path, commit: str, paths: Iterable[str]) -> dict[s
             if value not in ("unspecified", "unset", "set"):
                 filters[path] = value
         elif value not in _UNTOUCHED[name]:
-            raise NotExactError(f"its .gitattributes give {path} {name}={value}")
+            raise NotExactError(f"its .gitattributes give {path!r} {name}={value!r}")
     return filters

@@ -14,14 +14,10 @@ from pathlib import Path
 
 from cogpack.disk import writing
 from cogpack.errors import CogpackError, MismatchError, UnavailableError
-from cogpack.git.objects import NotExactError
 from cogpack.git.program import Git, GitFailedError, translated
 from cogpack.git.reader import Objects
 from cogpack.git.refs import Refs
 from cogpack.progress import Cancellation, Progress
-
-PLACE = "git"
-"""The directory of mirrors in the cache."""
 
 _TRIES = 3
 _AT_ONCE = 200
@@ -32,13 +28,13 @@ _UNITS = {b"bytes": 1, b"KiB": 1 << 10, b"MiB": 1 << 20, b"GiB": 1 << 30}
 
 
 class Mirrors:
-    """Has the repositories of one run. `mapped`: where an address is really asked for; `used`: is told of what is
-    looked for in the cache."""
+    """Has the repositories of one run, below `directory`, which nobody else has written. `mapped`: where an address is
+    really asked for; `used`: is told of what is looked for in the cache."""
 
     def __init__(
         self,
         git: Git,
-        cache: Path,
+        directory: Callable[[], Path],
         *,
         mapped: Callable[[str], str],
         used: Callable[[Path], None],
@@ -46,7 +42,7 @@ class Mirrors:
         cancellation: Cancellation,
     ) -> None:
         self._git = git
-        self._cache = cache / PLACE
+        self._directory = directory
         self._mapped = mapped
         self._used = used
         self._progress = progress
@@ -71,7 +67,7 @@ class Mirrors:
 
     def directory(self, url: str, oids: Sequence[str], depth: int = 0) -> Path:
         """Have `oids` fetched that are not there, and give the mirror's directory."""
-        place = self._cache / sha256(f"{url} {depth}".encode()).hexdigest()
+        place = self._directory() / sha256(f"{url} {depth}".encode()).hexdigest()
         self._used(place)
         with self._locked(place):
             missing = [oid for oid in dict.fromkeys(oids) if not self._has(place, oid)]
@@ -186,6 +182,3 @@ def resolve(git: Git, place: Path, revision: str) -> str | None:
         return git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", directory=place).decode().strip()
     except GitFailedError:
         return None
-
-
-__all__ = ["PLACE", "Mirrors", "NotExactError", "resolve"]

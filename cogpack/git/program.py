@@ -147,6 +147,7 @@ def translated(error: GitFailedError, url: str) -> CogpackError:
     lines = [line.strip() for line in error.said.splitlines() if line.strip()]
     told = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "ssh:"))] or lines
     first = re.sub(r"^(?:fatal|error|remote): ", "", told[-1] if told else "git failed without a word")[:300]
+    first = "".join(char if char.isprintable() else " " for char in first)
     if found := _TRANSPORT.search(error.said):
         return InputError(
             f"{url}: git would go there by {found[1]}, and cogpack lets it speak http, https and ssh only",

@@ -3,7 +3,6 @@
 import subprocess
 import threading
 import weakref
-from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
@@ -15,9 +14,9 @@ from cogpack.git.objects import Kind, NotExactError, check_oid, hasher
 from cogpack.git.program import Git
 from cogpack.sizes import BLOCK
 
-_AHEAD = 400
-"""Names that are asked for before the first is answered: together less than a pipe holds, so that nobody waits for who
-waits for us."""
+_AT_ONCE = 64
+"""Objects that are asked for at once: their names are less than a pipe holds, so that nobody waits for who waits for
+us."""
 
 
 class Objects:
@@ -49,26 +48,21 @@ class Objects:
             yield oid, data
 
     def read_any(self, oids: Iterable[str]) -> Iterator[tuple[str, str, bytes]]:
-        with self._lock:
-            waiting: deque[str] = deque()
-            names = iter(oids)
-            try:
-                while True:
-                    if len(waiting) <= _AHEAD // 2 and (more := list(islice(names, _AHEAD - len(waiting)))):
-                        self._ask(more)
-                        waiting += more
-                    if not waiting:
-                        return
-                    found, size = self._head(waiting[0])
-                    data = self._exactly(size)
-                    oid = waiting.popleft()
-                    name = hasher(found, size)
-                    name.update(data)
-                    check_oid(oid, name.hexdigest())
-                    yield oid, found, data
-            finally:
-                for oid in waiting:  # asked for, and not wanted any more
-                    self._exactly(self._head(oid)[1])
+        """Read many, whatever they are; other reads may come between."""
+        names = iter(oids)
+        while some := list(islice(names, _AT_ONCE)):
+            with self._lock:
+                self._ask(some)
+                read = [self._one(oid) for oid in some]
+            yield from read
+
+    def _one(self, oid: str) -> tuple[str, str, bytes]:
+        kind, size = self._head(oid)
+        data = self._exactly(size)
+        name = hasher(kind, size)
+        name.update(data)
+        check_oid(oid, name.hexdigest())
+        return oid, kind, data
 
     def sizes(self, oids: Iterable[str]) -> dict[str, int]:
         """Tell the sizes of objects without reading them."""

@@ -36,7 +36,7 @@ def read_submodules(git: Git, place: Path, oid: str, base: str) -> list[Submodul
         if section != "submodule":
             continue
         if not name or variable not in _LEFT:
-            raise NotExactError(f".gitmodules says {key}, of which cogpack does not know what git does")
+            raise NotExactError(f".gitmodules says {key!r}, of which cogpack does not know what git does")
         found.setdefault(name, {})[variable] = value
     modules = [_submodule(name, values, base) for name, values in sorted(found.items())]
     for above in modules:

@@ -53,7 +53,7 @@ def files_of(objects: Objects, commit: str) -> Iterator[tuple[str, TreeEntry]]:
             for entry in checked_entries(data):
                 path = above + entry.name.decode()
                 if is_special_link(entry):
-                    raise NotExactError(f"{path} is a link, which git reads or not, by its version")
+                    raise NotExactError(f"{path!r} is a link, which git reads or not, by its version")
                 if entry.mode == TREE:
                     below.append((f"{path}/", entry.oid))
                 else:

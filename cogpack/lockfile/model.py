@@ -15,6 +15,7 @@ import msgspec
 from cogpack.digest import parse_digest
 from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import Base
+from cogpack.lockfile.clones import LockedClone
 from cogpack.lockfile.hub import LockedHubFile, LockedHubRevision
 from cogpack.lockfile.line_pins import LockedFetch, LockedPlace, LockedSandboxed
 from cogpack.lockfile.pip_lines import LockedBreak, LockedPipLine
@@ -102,7 +103,8 @@ class LockedSteps(LockTable, frozen=True, kw_only=True, omit_defaults=True):
 class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     """All that is decided for one platform. `created`: seconds since 1970; `sandboxed`: steps of which the lines alone
     don't tell that they are run; `places`: what a base from a registry has where known lines write; `fetches`: what
-    they fetch, by address; `steps`: None until they were run; `dpkg`: the same of packages that dpkg installs.
+    they fetch, by address; `clones`: what they clone; `steps`: None until they were run; `dpkg`: the same of packages
+    that dpkg installs.
 
     `wheels`: of the image; `replaced`: those that pip lines of `build.run` have taken away, `pip_lines`: how, and
     `breaks`: what they broke.
@@ -120,6 +122,7 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     fetches: tuple[LockedFetch, ...] = ()
     hub_revisions: tuple[LockedHubRevision, ...] = ()
     hub_files: tuple[LockedHubFile, ...] = ()
+    clones: tuple[LockedClone, ...] = ()
     steps: LockedSteps | None = None
     dpkg: LockedSteps | None = None
 

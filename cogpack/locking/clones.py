@@ -6,11 +6,12 @@ fetch` away. What would not be exactly what git writes in the image is left to g
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-import msgspec
-
-from cogpack.errors import InputError
+from cogpack.config import Config, step_places
+from cogpack.disk import writing
+from cogpack.errors import CogpackError
 from cogpack.git import GITLINK, SYMLINK, TREE, Git, NotExactError, Objects, TreeEntry
 from cogpack.git.attributes import filtered, says_something
 from cogpack.git.mirror import Mirrors, resolve
@@ -18,14 +19,23 @@ from cogpack.git.refs import Refs
 from cogpack.git.submodules import Submodule, read_submodules
 from cogpack.git.trees import files_of, find, link_target, read_history, tree_of
 from cogpack.http.authorities import bundle
-from cogpack.lockfile import LockedClone, LockedSubmodule
+from cogpack.lockfile import LockedClone, LockedSandboxed, LockedSubmodule
+from cogpack.lockfile.base_kinds import Base, DebianBase
+from cogpack.locking.lines import Lines
 from cogpack.run_lines import Clone
+from cogpack.run_lines.site import within
 from cogpack.session import Session
 from cogpack.symlinks import follow
 
 MOST_COMMITS = 30_000
 MOST_TAGS = 2_000
 """Of a clone that is laid here: what has more takes many minutes to write, and makes a lock that nobody can read."""
+_LOOKS_ROUND = re.compile(
+    r"\bgit\b[^;&|\n]*\s(?:checkout|switch|reset|branch|merge|rebase|show|diff|cherry-pick|worktree|rev-list|restore)\b"
+)
+_CLONES = re.compile(r"\bgit\b[^;&|\n]*\sclone\b")
+_LONGEST_LINK = 4095
+"""Bytes (PATH_MAX of Linux)."""
 _DEEPEST = 8
 """Submodules within submodules."""
 _TAG = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]+")
@@ -34,12 +44,21 @@ _TAG = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]+")
 def make_mirrors(session: Session) -> Mirrors:
     return Mirrors(
         make_git(session),
-        session.cache,
+        partial(_place, session),
         mapped=session.http.url_map.of,
         used=session.kept.used,
         progress=session.progress,
         cancellation=session.cancellation,
     )
+
+
+def _place(session: Session) -> Path:
+    """Give the directory of this user's copies. A restored one, or another's, has another name: git does what stands in
+    the config of a repository."""
+    place = session.cache / "git"
+    with writing(place):
+        place.mkdir(parents=True, exist_ok=True)
+    return place / session.seal.word(f"git {place.stat().st_ino}")
 
 
 def make_git(session: Session) -> Git:
@@ -51,32 +70,49 @@ def open_pinned(mirrors: Mirrors) -> Callable[[LockedClone | LockedSubmodule], O
     return lambda pin: mirrors.objects(pin.url, [pin.commit, *(tag.rpartition(" ")[2] for tag in pin.tags)], pin.depth)
 
 
-class Refused(msgspec.Struct, frozen=True):
-    """Says that the line of step `step` is to be run, and why."""
-
-    step: int
-    why: str
-
-
 def pin_clones(
-    session: Session, effects: Sequence[tuple[int, Clone]], kept: Sequence[LockedClone], *, large_files: bool
-) -> tuple[tuple[LockedClone, ...], tuple[Refused, ...]]:
-    """Pin each clone, those of `kept` as they are; `large_files`: the image's git may fetch what git-lfs stores."""
+    session: Session, config: Config, base: Base, lines: Lines, kept: Sequence[LockedClone]
+) -> tuple[tuple[LockedClone, ...], tuple[LockedSandboxed, ...]]:
+    """Pin what `lines` clone; what was `kept` no server is asked of. Give steps that are to be run, too."""
     pins: list[LockedClone] = []
-    refused: list[Refused] = []
-    pinner = _Pinner(make_git(session), make_mirrors(session), large_files=large_files)
-    for step, effect in effects:
-        same = next((pin for pin in kept if _says(pin) == _wants(effect)), None)
-        if same is not None:
-            pins.append(same)
-            continue
+    sandboxed: list[LockedSandboxed] = []
+    places = step_places(config)
+    pinner = _Pinner(make_git(session), make_mirrors(session), large_files=_may_have_lfs(base))
+    for step, effect in lines.of(Clone):
         try:
-            pins.append(pinner.clone(effect))
+            _check_others(effect, config, lines, places)
+            pins.append(pin_of(effect, kept) or pinner.clone(effect))
         except NotExactError as error:
-            refused.append(Refused(step, f"git clone {effect.url}: {error.reason}"))
-        except InputError as error:
-            raise InputError(f"build.run[{step}]: {error.message}", next_step=error.next_step) from error
-    return tuple(pins), tuple(refused)
+            sandboxed.append(LockedSandboxed(step=step, why=f"git clone {effect.url}: {error.reason}"))
+        except CogpackError as error:
+            error.message = f"{places[step]}: {error.message}"
+            raise
+    return tuple(pins), tuple(sandboxed)
+
+
+def lacks_clones(lines: Lines, kept: Sequence[LockedClone]) -> bool:
+    """Tell whether something is cloned that is not pinned."""
+    return any(pin_of(effect, kept) is None for _, effect in lines.of(Clone))
+
+
+def pin_of(effect: Clone, kept: Sequence[LockedClone]) -> LockedClone | None:
+    """Find the pin of what a line clones."""
+    return next((pin for pin in kept if _says(pin) == _wants(effect)), None)
+
+
+def _may_have_lfs(base: Base) -> bool:
+    return not isinstance(base, DebianBase) or any(package.name == "git-lfs" for package in base.packages)
+
+
+def _check_others(effect: Clone, config: Config, lines: Lines, places: Sequence[str]) -> None:
+    """Leave a clone to git where others have to do with it: weights that would lie in it, and commands that are run and
+    look for its other branches."""
+    for managed in config.weights:
+        if within(managed.target, effect.directory):
+            raise NotExactError(f"the managed weight {managed.target} lies in it")
+    for one in lines.remaining:
+        if _LOOKS_ROUND.search(one.step.command) and not _CLONES.search(one.step.command):
+            raise NotExactError(f"a command that is run may look for its other branches ({places[one.index]})")
 
 
 def _wants(effect: Clone) -> tuple[object, ...]:
@@ -188,6 +224,8 @@ class _Pinner:
         if any(says_something(data) for _, data in objects.read_all(told, "blob")):
             self._check_filters(effect, place, commit, entries)
         links = [entry.oid for entry in entries.values() if entry.mode == SYMLINK]
+        if any(size > _LONGEST_LINK for size in objects.sizes(links).values()):
+            raise NotExactError("it has a link that is longer than any path")
         for _, data in objects.read_all(links, "blob"):
             link_target(data)
         gitlinks = {path: entry.oid for path, entry in entries.items() if entry.mode == GITLINK}
@@ -199,7 +237,7 @@ class _Pinner:
         found = read_submodules(self._git, place, said.oid, url) if said and said.mode != TREE else []
         by_path = {one.path: one for one in found}
         if missing := gitlinks.keys() - by_path.keys():
-            raise NotExactError(f".gitmodules does not name its submodule {min(missing)}")
+            raise NotExactError(f".gitmodules does not name its submodule {min(missing)!r}")
         return tuple(self._submodule(effect, by_path[path], oid, deep) for path, oid in sorted(gitlinks.items()))
 
     def _submodule(self, effect: Clone, module: Submodule, commit: str, deep: int) -> LockedSubmodule:
@@ -219,7 +257,7 @@ class _Pinner:
         files = [path for path, entry in entries.items() if entry.mode not in (SYMLINK, GITLINK)]
         for path, name in filtered(self._git, place, commit, files).items():
             if self._large_files and (name != "lfs" or effect.large_files):
-                raise NotExactError(f"{path} goes through the filter {name}, which the image may have")
+                raise NotExactError(f"{path!r} goes through the filter {name!r}, which the image may have")
 
 
 def read_in_clone(

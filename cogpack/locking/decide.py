@@ -91,7 +91,7 @@ def resolve_lock(
     kept = None if upgrade or previous is None else previous.platforms.get(platform)
     kept = _without(kept, packages) if kept else None
     if kept and upgrade_run:
-        kept = msgspec.structs.replace(kept.before_pip_lines(), fetches=(), hub_revisions=(), hub_files=())
+        kept = msgspec.structs.replace(kept.before_pip_lines(), fetches=(), hub_revisions=(), hub_files=(), clones=())
     others = {} if previous is None else {name: it for name, it in previous.platforms.items() if name != platform}
     if previous is not None and (previous.stale(inputs) or not same_format):
         why = "which was made from other inputs" if same_format else f"which was of format {previous.format}"
@@ -137,6 +137,7 @@ def _decide(session: Session, project: Project, kept: Decisions | None, *, same_
         fetches=lines.fetches,
         hub_revisions=lines.hub.revisions,
         hub_files=lines.hub.files,
+        clones=lines.clones,
         steps=kept.steps if kept else None,
         dpkg=kept.dpkg if kept else None,
         created=_created(session.environment),

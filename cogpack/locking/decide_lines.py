@@ -13,8 +13,9 @@ import msgspec
 from cogpack.config import Config, step_places
 from cogpack.errors import MismatchError
 from cogpack.images.interface import trying
-from cogpack.lockfile import Decisions, LockedFetch, LockedPlace, LockedSandboxed
+from cogpack.lockfile import Decisions, LockedClone, LockedFetch, LockedPlace, LockedSandboxed
 from cogpack.lockfile.base_kinds import Base, RegistryBase
+from cogpack.locking.clones import lacks_clones, pin_clones
 from cogpack.locking.ground import RegistryGround, debian_place, locked_ground
 from cogpack.locking.known_files import known_files
 from cogpack.locking.lines import read_lines
@@ -40,6 +41,7 @@ class DecidedLines(msgspec.Struct, frozen=True, kw_only=True):
     places: tuple[LockedPlace, ...] = ()
     fetches: tuple[LockedFetch, ...] = ()
     hub: HubPins = HubPins()
+    clones: tuple[LockedClone, ...] = ()
 
 
 def decide_lines(
@@ -57,6 +59,7 @@ def decide_lines(
     config = project.config
     fetches = kept.fetches if kept else ()
     hub = HubPins(kept.hub_revisions, kept.hub_files) if kept else HubPins()
+    clones = kept.clones if kept else ()
     ground = RegistryGround(
         kept.places if kept and kept.base == base else (),
         cache(partial(_listed, session, base, listed)),
@@ -77,10 +80,12 @@ def decide_lines(
         if not refused:
             fetches, found = pin_fetches(session, lines.of(Fetch), fetches, step_places(config), probed=probing(config))
             refused += found
+            clones, unlike = pin_clones(session, config, base, lines, clones)
+            refused += unlike
         if not refused:
             hub = pin_hub_downloads(session, lines.of(HubDownload), hub, step_places(config))
             places = tuple(place for _, place in sorted(ground.seen.items()))
-            return DecidedLines(pip=pip, sandboxed=sandboxed, places=places, fetches=fetches, hub=hub)
+            return DecidedLines(pip=pip, sandboxed=sandboxed, places=places, fetches=fetches, hub=hub, clones=clones)
         sandboxed = (*sandboxed, min(refused, key=lambda one: one.step))
 
 
@@ -102,6 +107,8 @@ def lacks_pins(config: Config, decisions: Decisions) -> bool:
         return True
     hub = HubPins(decisions.hub_revisions, decisions.hub_files)
     if any(hub.of(download) is None for _, download in lines.of(HubDownload)):
+        return True
+    if lacks_clones(lines, decisions.clones):
         return True
     try:
         files = known_files(lines.effects, locked_ground(decisions.base, decisions.places))

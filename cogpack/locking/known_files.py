@@ -10,9 +10,9 @@ from typing import NoReturn
 import msgspec
 
 from cogpack.layers.entry import Directory, parents
-from cogpack.lockfile import LockedSandboxed
+from cogpack.lockfile import LockedPlace, LockedSandboxed
 from cogpack.locking.ground import Look
-from cogpack.run_lines import Fetch, HubDownload, Link, MakeDirectories, StepEffect, WriteText
+from cogpack.run_lines import Clone, Fetch, HubDownload, Link, MakeDirectories, StepEffect, WriteText
 from cogpack.run_lines.site import within
 from cogpack.runtime import contract
 from cogpack.symlinks import follow
@@ -37,6 +37,14 @@ class KnownLink(msgspec.Struct, frozen=True, kw_only=True):
     target: str
 
 
+class KnownClone(msgspec.Struct, frozen=True, kw_only=True):
+    """Is a repository that a line clones."""
+
+    step: int
+    path: str
+    effect: Clone
+
+
 class KnownFiles(msgspec.Struct, frozen=True, kw_only=True):
     """Is what all lines make, by path. `downloads`: from the hub, each with its step, to where that really is;
     `inherited`: directories of the base above it that have another owner or mode than usual."""
@@ -45,6 +53,7 @@ class KnownFiles(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[KnownLink, ...] = ()
     directories: tuple[str, ...] = ()
     downloads: tuple[tuple[int, HubDownload], ...] = ()
+    clones: tuple[KnownClone, ...] = ()
     inherited: tuple[Directory, ...] = ()
 
 
@@ -69,6 +78,8 @@ def known_files(effects: Iterable[StepEffect], look: Look) -> KnownFiles | Locke
                     tree.link(one.step, effect)
                 case HubDownload() as effect:
                     tree.download(one.step, effect)
+                case Clone() as effect:
+                    tree.clone(one.step, effect)
                 case _:
                     continue
         except _NotKnownError as why:
@@ -81,7 +92,7 @@ class _Tree:
 
     def __init__(self, look: Look) -> None:
         self._look = look
-        self._made: dict[str, KnownFile | KnownLink | None] = {}
+        self._made: dict[str, KnownFile | KnownLink | KnownClone | None] = {}
         """None stands for a directory."""
         self._downloads: list[tuple[int, HubDownload]] = []
         self._filled: set[str] = set()
@@ -96,6 +107,7 @@ class _Tree:
             links=tuple(found for path in paths if isinstance(found := self._made[path], KnownLink)),
             directories=tuple(path for path in paths if self._made[path] is None),
             downloads=tuple(self._downloads),
+            clones=tuple(found for path in paths if isinstance(found := self._made[path], KnownClone)),
             inherited=tuple(
                 Directory(place.path, place.mode, place.uid, place.gid)
                 for place in places
@@ -152,6 +164,20 @@ class _Tree:
             _refuse(f"there is a {kind} at /{path} already")
         self._made[path] = KnownLink(step=step, path=path, target=effect.target)
 
+    def clone(self, step: int, effect: Clone) -> None:
+        path = self._real(effect.directory)
+        self._check_filled(path)
+        self._make_parents(path)
+        if path not in self._made:
+            self._make(path)
+        if (
+            self._made[path] is not None
+            or path in self._filled
+            or any(within(other, path) for other in self._made if other != path)
+        ):
+            _refuse(f"there is something at {effect.directory} already")
+        self._made[path] = KnownClone(step=step, path=path, effect=effect)
+
     def _file(self, written: str, *, parents_too: bool = False) -> str:
         """Find where a file is written, that is not there or that a line before has made."""
         path = self._real(written)
@@ -184,19 +210,23 @@ class _Tree:
         if path in self._made:
             found = self._made[path]
             return found.target if isinstance(found, KnownLink) else None
-        place = self._look(path)
-        if place is None:
-            _refuse(f"a Debian package may have something at /{path}")
+        place = self._looked(path)
         return place.target if place.kind == "symlink" else None
 
     def _kind(self, path: str) -> str:
         if path in self._made:
             found = self._made[path]
-            return "directory" if found is None else "symlink" if isinstance(found, KnownLink) else "file"
-        place = self._look(path)
-        if place is None:
+            if found is None or isinstance(found, KnownClone):
+                return "directory"
+            return "symlink" if isinstance(found, KnownLink) else "file"
+        return self._looked(path).kind
+
+    def _looked(self, path: str) -> LockedPlace:
+        if clone := next((above for above in parents(path) if isinstance(self._made.get(above), KnownClone)), None):
+            _refuse(f"/{path} lies in a clone, /{clone}")
+        if (place := self._look(path)) is None:
             _refuse(f"a Debian package may have something at /{path}")
-        return place.kind
+        return place
 
     def _check_parent(self, path: str) -> None:
         """Refuse what can't be made in its directory, or would not be root's there."""

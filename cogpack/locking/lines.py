@@ -12,7 +12,6 @@ from cogpack.lockfile import LockedSandboxed
 from cogpack.lockfile.base_kinds import Base, RegistryBase
 from cogpack.oci import read_config
 from cogpack.run_lines import (
-    Clone,
     Decision,
     Effect,
     Known,
@@ -24,11 +23,6 @@ from cogpack.run_lines import (
 from cogpack.runtime import contract
 
 E = TypeVar("E", bound=Effect)
-
-_NOT_YET: dict[type[Effect], str] = {
-    Clone: "git clone",
-}
-"""Kinds of effects that are known and still run, and their names in messages."""
 
 SETTINGS = (
     ("HOME", "/root"),
@@ -68,12 +62,7 @@ class Lines(msgspec.Struct, frozen=True, kw_only=True):
 def read_lines(config: Config, base: Base, sandboxed: Sequence[LockedSandboxed]) -> Lines:
     """Read them over `base`; those of `sandboxed` are run, and what follows them as if they weren't known."""
     where = _surroundings(config, base)
-    forced = {one.step: one.why for one in sandboxed}
-    while True:
-        decisions = classify(config.run, where, forced)
-        if (not_yet := _first_not_yet(decisions)) is None:
-            break
-        forced |= not_yet
+    decisions = classify(config.run, where, {one.step: one.why for one in sandboxed})
     known = [(index, one) for index, one in enumerate(decisions) if isinstance(one, Known)]
     return Lines(
         surroundings=where,
@@ -85,14 +74,6 @@ def read_lines(config: Config, base: Base, sandboxed: Sequence[LockedSandboxed])
             if not isinstance(one, Known)
         ),
     )
-
-
-def _first_not_yet(decisions: Sequence[Decision]) -> dict[int, str] | None:
-    for index, one in enumerate(decisions):
-        for effect in one.effects if isinstance(one, Known) else ():
-            if type(effect) in _NOT_YET:
-                return {index: f"{_NOT_YET[type(effect)]}: known, and not taken out of the sandbox yet"}
-    return None
 
 
 def _surroundings(config: Config, base: Base) -> Surroundings:

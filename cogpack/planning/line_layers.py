@@ -3,7 +3,7 @@
 Commands that are run see all of it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 import msgspec
@@ -13,12 +13,14 @@ from cogpack.config import Config
 from cogpack.digest import sha256
 from cogpack.errors import MismatchError
 from cogpack.layers.built import BuiltLayer
+from cogpack.layers.clones import CloneSource
 from cogpack.layers.content import Bytes
 from cogpack.layers.entry import Directory, File, Symlink
 from cogpack.layers.given import GivenSource
 from cogpack.layers.layer import key_of
 from cogpack.layers.weights import OWN_LAYER, WeightLayer
-from cogpack.lockfile import FILE, Decisions, LockedFetch, LockedSandboxed
+from cogpack.lockfile import FILE, Decisions, LockedClone, LockedFetch, LockedSandboxed
+from cogpack.locking.clones import pin_of
 from cogpack.locking.ground import locked_ground
 from cogpack.locking.known_files import KnownFile, KnownFiles, known_files
 from cogpack.locking.lines import Lines
@@ -30,6 +32,8 @@ from cogpack.planning.layer_maker import LayerMaker
 _LARGE = 32
 """Large files that have layers of their own; of more, neighbours share."""
 
+Cloned = Callable[[LockedClone, str], CloneSource]
+"""How a clone at a path is had."""
 Fetched = Callable[[LockedFetch, int], Input]
 """How a fetched file is had; told the index of the step that fetches it."""
 
@@ -46,7 +50,13 @@ class LineLayers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def line_layers(
-    config: Config, lines: Lines, decisions: Decisions, maker: LayerMaker, fetched: Fetched, opened: OpenHubFile
+    config: Config,
+    lines: Lines,
+    decisions: Decisions,
+    maker: LayerMaker,
+    fetched: Fetched,
+    opened: OpenHubFile,
+    cloned: Cloned,
 ) -> LineLayers:
     """Plan the layers of what `lines` make, by the pins of `decisions`. `opened`: how files of the hub are had."""
     made = known_files(lines.effects, locked_ground(decisions.base, decisions.places))
@@ -57,7 +67,7 @@ def line_layers(
     hub = hub_layers(made.downloads, HubPins(decisions.hub_revisions, decisions.hub_files), maker, opened)
     return LineLayers(
         large=files.large + hub.large,
-        small=files.small + hub.small,
+        small=(*files.small, *hub.small, *_clones(made, decisions, maker, cloned)),
         inputs=files.inputs,
         places=files.places + hub.places,
     )
@@ -97,6 +107,14 @@ def _files(made: KnownFiles, decisions: Decisions, maker: LayerMaker, fetched: F
         inputs[key_of(rest[0])] = tuple(one.input for one in small)
     places = [(file.path, file.step) for file in made.files] + [(link.path, link.step) for link in made.links]
     return LineLayers(large=tuple(layers), small=rest, inputs=inputs, places=tuple(places))
+
+
+def _clones(made: KnownFiles, decisions: Decisions, maker: LayerMaker, cloned: Cloned) -> Iterator[BuiltLayer]:
+    """Give each clone a layer: none changes with another, and a new line moves none."""
+    for one in made.clones:
+        if (pin := pin_of(one.effect, decisions.clones)) is None:
+            raise _not_locked(f"which commit of {one.effect.url} is cloned")
+        yield maker.compress(cloned(pin, one.path))
 
 
 def _pinned(file: KnownFile, pins: Mapping[str, LockedFetch], fetched: Fetched) -> _Pinned:

@@ -30,7 +30,7 @@ from cogpack.oci import Platform
 from cogpack.planning.base_layers import BaseSupply, plan_base
 from cogpack.planning.hub_layers import OpenHubFile
 from cogpack.planning.layer_maker import LayerMaker
-from cogpack.planning.line_layers import Fetched, line_layers
+from cogpack.planning.line_layers import Cloned, Fetched, line_layers
 from cogpack.planning.step_changes import Coding, StepChanges
 from cogpack.planning.steps import Seen, Steps, dpkg_steps, make_steps
 from cogpack.planning.steps_layer import OpenLayer, StepsLayer
@@ -136,6 +136,7 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
     steps: Callable[[Steps, Coding], StepChanges]
     fetched: Fetched
     hub_file: OpenHubFile
+    cloned: Cloned
     file: Callable[[ProjectFile], Fingerprinted]
     part: Callable[[LocalFile | Slices], Fingerprinted]
     probe: Probe
@@ -162,7 +163,7 @@ def make_plan(
     below = (*base.layers, *installed, python.venv, *python.large)
     above = (python.small, *python.clashes)
     lines = read_lines(config, decisions.base, decisions.sandboxed)
-    known = line_layers(config, lines, decisions, maker, suppliers.fetched, suppliers.hub_file)
+    known = line_layers(config, lines, decisions, maker, suppliers.fetched, suppliers.hub_file, suppliers.cloned)
     seen = (*below, *known.large, *above, *known.small)
     steps = _changes(make_steps(config, lines, seen), config, maker, suppliers.steps)
     ran = _ran(steps, maker) if steps else ()

@@ -15,12 +15,14 @@ from cogpack.config import Config, step_places
 from cogpack.digest import Digest
 from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http.authorities import bundle
+from cogpack.layers.clones import CloneSource
 from cogpack.layers.files import Placed, drain
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.probe import PROFILE, probe_local
 from cogpack.lockfile import FILE, Decisions, Lock, LockedFetch, LockedWheel
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
+from cogpack.locking.clones import make_mirrors, open_pinned
 from cogpack.locking.maintainer_scripts import deb_artifact
 from cogpack.locking.outlines import wheel_artifact
 from cogpack.locking.pip_wheels import PipWheels
@@ -104,6 +106,12 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
         ),
         fetched=partial(_fetched, session, step_places(project.config)),
         hub_file=lambda file: open_hub_file(session.servers.hub, file),
+        cloned=partial(
+            CloneSource,
+            opened=open_pinned(make_mirrors(session)),
+            spool=session.cache,
+            check=session.cancellation.check,
+        ),
         file=local,
         part=fingerprints.when_read,
         probe=lambda content, header: int(

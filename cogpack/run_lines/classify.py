@@ -1,8 +1,8 @@
 """The steps of `build.run` are told apart: those that are known and taken out, those for the sandbox, the impossible.
 
 The order of what they do is kept. A line is taken out only while none before it is unknown, since an unknown one may
-have changed what it works on; after one, only downloads (and `mkdir -p`) of paths that no earlier line names are, as
-nothing that runs before can tell them from files that were always there.
+have changed what it works on; after one, only downloads and clones (and `mkdir -p`) of paths that no earlier line
+names are, as nothing that runs before can tell them from files that were always there.
 """
 
 import posixpath
@@ -13,7 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from cogpack.config import RunStep
-from cogpack.run_lines.effects import Fetch, MakeDirectories, SetMode, touched
+from cogpack.run_lines.effects import Clone, Fetch, MakeDirectories, SetMode, touched
 from cogpack.run_lines.expansion import Surroundings, commands
 from cogpack.run_lines.known import Known, Unknown, meaning, without_cache_mounts
 from cogpack.run_lines.shell import Refusal, RefusedError, parse
@@ -47,6 +47,7 @@ _IMPOSSIBLE: Mapping[str, str] = {
 _NEEDS_INIT = frozenset({"start", "restart", "reload", "stop", "status", "daemon-reload", "is-active"})
 
 _SHARED = ("/bin", "/etc", "/lib", "/lib64", "/opt/venv", "/sbin", "/usr", "/var")
+_SETS_UP_GIT = re.compile(r"gitconfig|GIT_|git-lfs|\bgit\b[^;&|\n]*\s(?:config|lfs)\b")
 _PATH_LIKE = re.compile(r"[^\s'\"`;&|<>()=:,]+")
 
 
@@ -90,8 +91,13 @@ def _alone(step: RunStep, site: Site) -> Decision:
 def _after_unknown(known: Known, first: int, named: Sequence[str], start: str) -> Decision:
     """Keep a known step that follows an unknown one only where the unknown ones can't have to do with it."""
     for effect in known.effects:
-        if not isinstance(effect, Fetch | SetMode) and not (isinstance(effect, MakeDirectories) and effect.parents):
-            return Sandboxed("an earlier line, whose effect isn't known, precedes it", first)
+        match effect:
+            case Fetch() | SetMode() | MakeDirectories(parents=True):
+                pass
+            case Clone() if not any(_SETS_UP_GIT.search(line) for line in named):
+                pass
+            case _:
+                return Sandboxed("an earlier line, whose effect isn't known, precedes it", first)
         for path in touched(effect):
             if _is_shared(path) or any(_names(line, path, start) for line in named):
                 return Sandboxed(f"an earlier line, whose effect isn't known, may name {path}", first)

@@ -1,22 +1,31 @@
 """A clone that is laid is what git itself makes of the same line, but for what git makes anew each time."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
+import threading
+import zlib
 from base64 import b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 
-from cogpack.errors import DeniedError, InputError, UnavailableError
+from cogpack.cache import items
+from cogpack.config import parse_config
+from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.layers.clones import CloneSource
 from cogpack.layers.entry import Complete, Directory, File, Symlink, complete
-from cogpack.lockfile import LockedClone
+from cogpack.lockfile import LockedClone, LockedSandboxed
+from cogpack.lockfile.base_kinds import DebianBase, RegistryBase
 from cogpack.locking.clones import make_mirrors, open_pinned, pin_clones, read_in_clone
-from cogpack.run_lines import Clone, Known, Surroundings
+from cogpack.locking.lines import Lines, Remaining
+from cogpack.progress import Cancelled
+from cogpack.run_lines import Clone, Known, StepEffect, Surroundings
 from cogpack.run_lines.known import meaning
 from cogpack.run_lines.site import Site
 from cogpack.session import Session, Settings
@@ -24,6 +33,8 @@ from tests.support.git_server import GitServer, git_server, plain_environment
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="there is no git")
 
+DEBIAN = Mock(spec=DebianBase, packages=())
+"""A base that has no git-lfs."""
 LONG = b"".join(b"line %d of a file that changes in a few places\n" % number for number in range(400))
 
 
@@ -71,20 +82,34 @@ def effect_of(line: str) -> Clone:
     return effect
 
 
+def pins_of(
+    session: Session, line: str, kept: tuple[LockedClone, ...] = (), *, large_files: bool = False, more: str = ""
+) -> tuple[tuple[LockedClone, ...], tuple[LockedSandboxed, ...]]:
+    """Pin what a line clones; `more`: a command that is run after it."""
+    text = f"build:\n  run: {json.dumps([line, *([more] if more else [])])}\npredict: predict.py:P\n"
+    config = parse_config(text.encode())
+    lines = Lines(
+        effects=(StepEffect(0, effect_of(line)),),
+        remaining=(Remaining(1, config.run[1]),) if more else (),
+    )
+    base = Mock(spec=RegistryBase) if large_files else DEBIAN
+    return pin_clones(session, config, base, lines, kept)
+
+
 def pinned(session: Session, line: str, *, large_files: bool = False) -> LockedClone:
-    pins, refused = pin_clones(session, [(0, effect_of(line))], (), large_files=large_files)
+    pins, refused = pins_of(session, line, large_files=large_files)
     assert not refused, refused
     return pins[0]
 
 
-def refusal(session: Session, line: str, *, large_files: bool = False) -> str:
-    pins, refused = pin_clones(session, [(0, effect_of(line))], (), large_files=large_files)
+def refusal(session: Session, line: str, *, large_files: bool = False, more: str = "") -> str:
+    pins, refused = pins_of(session, line, large_files=large_files, more=more)
     assert not pins
     return refused[0].why
 
 
 def source_of(session: Session, pin: LockedClone) -> CloneSource:
-    return CloneSource(pin, open_pinned(make_mirrors(session)), spool=session.cache)
+    return CloneSource(pin, pin.directory, open_pinned(make_mirrors(session)), spool=session.cache)
 
 
 def entries_of(session: Session, pin: LockedClone) -> Complete:
@@ -215,13 +240,26 @@ def test_how_a_copy_of_a_repository_is_packed_does_not_matter(
 
 
 def test_a_pin_is_kept_while_its_line_is_the_same_and_no_server_is_asked(server: GitServer, session: Session) -> None:
-    effect = effect_of(f"git clone -b side {server.address}/project /x")
-    pins, _ = pin_clones(session, [(0, effect)], (), large_files=False)
+    line = f"git clone -b side {server.address}/project /x"
+    pins, _ = pins_of(session, line)
     asked = len(server.requests)
-    assert pin_clones(session, [(3, effect)], pins, large_files=False) == (pins, ())
+    assert pins_of(session, line, pins) == (pins, ())
     assert len(server.requests) == asked
-    other = effect_of(f"git clone -b side --depth 2 {server.address}/project /x")
-    assert pin_clones(session, [(3, other)], pins, large_files=False)[0] != pins
+    assert pins_of(session, line.replace("-b side", "-b side --depth 2"), pins)[0] != pins
+
+
+def test_a_clone_whose_other_branches_a_command_may_look_for_is_left_to_git(
+    server: GitServer, session: Session
+) -> None:
+    line = f"git clone {server.address}/project /x"
+    for more in ("cd /x && git checkout side && make", "git -C /x merge origin/side | cat"):
+        assert "its other branches" in refusal(session, line, more=more)
+    for more in (
+        "git lfs install",
+        "cd /x && git status && make",
+        "git clone https://h.example/b && cd b && git checkout a | a",
+    ):
+        assert pins_of(session, line, more=more)[0]
 
 
 @pytest.mark.parametrize("revision", ["v1.0", "side", "origin/side", "main", "on-the-side"])
@@ -290,7 +328,7 @@ def test_a_tree_that_leaves_its_directory_is_not_laid(server: GitServer, session
 def test_what_git_lfs_stores_is_left_to_git_where_the_image_may_have_it(server: GitServer, session: Session) -> None:
     server.commit("large", {".gitattributes": b"*.bin filter=lfs -text\n", "a.bin": b"a"})
     line = f"git clone {server.address}/large /x"
-    assert "the filter lfs" in refusal(session, line, large_files=True)
+    assert "the filter 'lfs'" in refusal(session, line, large_files=True)
     pinned(session, line, large_files=False)
     pinned(session, f"GIT_LFS_SKIP_SMUDGE=1 {line}", large_files=True)
 
@@ -301,6 +339,51 @@ def test_a_server_that_is_away_is_no_reason_to_run_the_line(server: GitServer, s
         with pytest.raises(UnavailableError):
             pinned(session, line)
     assert sum("/project/" in path for path in server.requests[-3:]) == 3, "asked three times"
+
+
+def test_two_runs_fetch_into_one_cache(server: GitServer, session: Session, tmp_path: Path) -> None:
+    line = f"git clone {server.address}/project /x"
+    with (
+        Session(Settings(environment=plain_environment(tmp_path), cache=tmp_path / "cache")) as other,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        first, second = pool.map(lambda one: digest(entries_of(one, pinned(one, line))), (session, other))
+    assert first == second
+    (mirror,) = [item for item in items(tmp_path / "cache") if item.kind == "git repositories"]
+    assert mirror.files > 4
+
+
+def test_ctrl_c_ends_a_fetch_and_leaves_no_git_behind(server: GitServer, session: Session) -> None:
+    with patch.object(server, "hold", threading.Event()) as held, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(pinned, session, f"git clone {server.address}/project /x")
+        assert server.held.acquire(timeout=20)
+        session.cancellation.cancel()
+        with pytest.raises(Cancelled):
+            waiting.result(timeout=20)
+        held.set()
+    left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert server.address not in left
+
+
+def test_an_object_that_is_another_is_an_error(server: GitServer, session: Session) -> None:
+    pin = pinned(session, f"git clone {server.address}/project /x")
+    mirror = make_mirrors(session).directory(pin.url, [pin.commit])
+    readme = server.git("project", "rev-parse", "HEAD:README")
+    loose = mirror / "objects" / readme[:2] / readme[2:]
+    loose.parent.mkdir(exist_ok=True)
+    loose.write_bytes(zlib.compress(b"blob 4\0evil"))
+    for pack in (mirror / "objects" / "pack").glob("*.idx"):  # so that the loose one is found
+        objects = pack.with_suffix(".pack").read_bytes()
+        for file in pack.parent.glob(f"{pack.stem}.*"):
+            file.unlink()
+        subprocess.run(
+            ["git", f"--git-dir={mirror}", "unpack-objects", "-q"],
+            input=objects,
+            env=plain_environment(mirror),
+            check=True,
+        )
+    with pytest.raises(MismatchError, match=r"has the contents of|can't be read"):
+        digest(entries_of(session, pin))
 
 
 def test_nobody_is_asked_for_a_password(server: GitServer, session: Session) -> None:
@@ -325,8 +408,10 @@ def test_the_users_own_login_is_used_and_stays_out_of_the_image(
 
 
 def test_a_repository_that_is_not_there_names_the_step(server: GitServer, session: Session) -> None:
-    with pytest.raises(InputError, match=r"build.run\[0\].*nowhere"):
+    with pytest.raises(InputError) as caught:
         pinned(session, f"git clone {server.address}/nowhere /x")
+    assert caught.value.message.startswith("cog.yaml:2: build.run[0]: ")
+    assert "/nowhere: there is no such repository" in caught.value.message
 
 
 def test_a_mapped_address_is_asked_for_and_the_written_one_is_in_the_image(server: GitServer, tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def planned(base_layers: int) -> Plan:
             fetched=never,
             dpkg=never,
             hub_file=never,
+            cloned=never,
             file=never,
             part=never,
             probe=never,

@@ -12,7 +12,7 @@ def decide(*lines: str) -> tuple[Decision, ...]:
 
 
 def test_known_lines_are_taken_out_until_the_first_unknown_one() -> None:
-    found = decide("pip install a", "make", "pip install b", "git clone https://h.example/o/n /x", "echo hello")
+    found = decide("pip install a", "make", "pip install b", "ln -s a /x", "echo hello")
     assert isinstance(found[0], Known)
     assert found[1] == Sandboxed("make: what make does is not known here")
     assert found[2:4] == (Sandboxed(ORDER, 1), Sandboxed(ORDER, 1))
@@ -24,6 +24,15 @@ def test_after_an_unknown_line_only_downloads_are_taken_out_whose_paths_none_nam
         "make", PGET, "chmod +x /usr/local/bin/pget", "mkdir -p /opt/a && wget -O /opt/a/b https://h.example/b"
     )
     assert [type(each) for each in found] == [Sandboxed, Known, Known, Known]
+
+
+def test_a_repository_is_cloned_after_unknown_lines_that_neither_name_its_place_nor_set_up_git() -> None:
+    clone = "git clone https://h.example/o/n /opt/n"
+    for line in ("make", "apt-get install -y git", "pip install git+https://h.example/o/x | cat"):
+        assert isinstance(decide(line, clone)[1], Known), line
+    for line in ("git config --global a b", "git lfs install", "apt-get install git-lfs", "cp a ~/.gitconfig"):
+        assert decide(line, clone)[1] == Sandboxed(ORDER, 0), line
+    assert isinstance(decide("tool /opt/n", clone)[1], Sandboxed)
 
 
 def test_a_download_to_a_path_that_an_unknown_line_may_name_is_sandboxed() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +15,7 @@ _SETTINGS = ("user.name=a", "user.email=a@b.example", "protocol.file.allow=alway
 
 class GitServer:
     """Serves the repositories below `root`. `requests`: paths that were asked for; `away`: each is answered with 503;
-    `secret`: who doesn't show it is answered with 401."""
+    `secret`: who doesn't show it is answered with 401; `hold`: requests wait for it, each counted by `held`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -22,6 +23,8 @@ class GitServer:
         self.away = False
         self.secret = ""
         self.address = ""
+        self.hold: threading.Event | None = None
+        self.held = threading.Semaphore(0)
 
     def git(self, name: str, *words: str, at: int = 1_700_000_000) -> str:
         """Run git in a repository, which is made if it isn't there; `at`: the time of what it commits."""
@@ -66,6 +69,9 @@ def git_server(root: Path) -> Iterator[GitServer]:
         def do_GET(self) -> None:
             path, _, query = self.path.partition("?")
             found.requests.append(self.path)
+            if hold := found.hold:
+                found.held.release()
+                hold.wait(30)
             if found.away:
                 self.send_error(503)
                 return

@@ -37,12 +37,13 @@ Opened = Callable[[LockedClone | LockedSubmodule], Objects]
 
 
 class CloneSource:
-    """Gives the entries of one clone. `spool`: a directory for a temporary file of the size of its history."""
+    """Gives the entries of a clone at `path`. `spool`: a directory for a temporary file of the size of its history."""
 
     def __init__(
-        self, clone: LockedClone, opened: Opened, *, spool: Path, check: Callable[[], None] = lambda: None
+        self, clone: LockedClone, path: str, opened: Opened, *, spool: Path, check: Callable[[], None] = lambda: None
     ) -> None:
         self.clone = clone
+        self._path = path
         self._opened = opened
         self._directory = spool
         self._check = check
@@ -51,16 +52,15 @@ class CloneSource:
 
     @property
     def name(self) -> str:
-        return f"clone: {self.clone.url} in /{self.clone.directory}"
+        return f"clone: {self.clone.url} in /{self._path}"
 
     def key(self) -> str:
-        return "clone:" + sha256(encode([_RECIPE, _pins(self.clone)])).removeprefix("sha256:")
+        return "clone:" + sha256(encode([_RECIPE, self._path, _pins(self.clone)])).removeprefix("sha256:")
 
     def entries(self) -> Sequence[Entry]:
         with self._lock:
             if self._entries is None:
-                clone = self.clone
-                self._entries = list(self._repository(clone, clone.directory, f"{clone.directory}/.git", ""))
+                self._entries = list(self._repository(self.clone, self._path, f"{self._path}/.git", ""))
             return self._entries
 
     def _repository(self, found: LockedClone | LockedSubmodule, files: str, root: str, above: str) -> Iterator[Entry]:
@@ -178,4 +178,4 @@ def _pins(found: LockedClone | LockedSubmodule) -> list[object]:
     shared = [found.url, found.commit, found.depth, list(found.tags), [_pins(each) for each in found.submodules]]
     if isinstance(found, LockedSubmodule):
         return [*shared, found.path, found.name]
-    return [*shared, found.directory, found.branch, found.default, _refspec(found)]
+    return [*shared, found.branch, found.default, _refspec(found)]
