@@ -24,8 +24,8 @@ from cogpack.sandbox.run import Streams
 from cogpack.trace import TRACE
 
 LOOPBACK = "127.0.0.1"
-_ASK = 0.1
-"""Seconds between two questions whether it is ready."""
+_ASK = 0.02
+"""Seconds between two questions whether it is ready: what it takes longer is added to each run."""
 _PATIENCE = 10
 """Seconds that it may take to say how it is."""
 _TOLD = 40
@@ -136,10 +136,12 @@ class Server:
         cancellation = self._container.cancellation
         try:
             return predict(self._address, self._kind, inputs, live=live, cancellation=cancellation)
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as error:
             if self._ended.wait(_PATIENCE):
                 raise self._end() from None
-            raise
+            raise ModelError(
+                f"the model's server hung up: {error}", next_step="see its logs above, and run it again"
+            ) from error
 
     def _health(self) -> _Health | None:
         with suppress(OSError, http.client.HTTPException, msgspec.MsgspecError):

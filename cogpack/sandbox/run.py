@@ -19,7 +19,7 @@ from cogpack.sandbox.processes import end_session
 from cogpack.sandbox.watch import Limits, Watch
 
 _BLOCK = 64 * 1024
-_ASK = 200
+_ASK = 50
 """Milliseconds after which it is looked whether we are to stop."""
 _PATIENCE = 30
 """Seconds that a helper may take to end all that it started."""
