@@ -5,7 +5,7 @@
 """
 
 from cogpack.lockfile.clones import LockedClone, LockedSubmodule
-from cogpack.lockfile.hub import LockedHubFile, LockedHubRevision
+from cogpack.lockfile.hub import LockedHubChoice, LockedHubFile, LockedHubRevision
 from cogpack.lockfile.line_pins import LockedFetch, LockedPlace, LockedSandboxed
 from cogpack.lockfile.model import (
     REQUIRES,
@@ -40,6 +40,7 @@ __all__ = [
     "LockedClone",
     "LockedDistribution",
     "LockedFetch",
+    "LockedHubChoice",
     "LockedHubFile",
     "LockedHubRevision",
     "LockedPart",

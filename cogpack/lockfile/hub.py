@@ -11,13 +11,23 @@ _Repository = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9][\w.-]*(?:/[A-Z
 _Kind = Literal["model", "dataset", "space"]
 
 
+class LockedHubChoice(LockTable, frozen=True, kw_only=True, omit_defaults=True):
+    """Which files of a repository a line wants: by name, or by globs; all, where it says neither."""
+
+    files: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
 class LockedHubRevision(LockTable, frozen=True, kw_only=True, omit_defaults=True):
-    """The commit that a revision of a repository is: a branch or a tag, as the line names it, or a commit."""
+    """The commit that a revision of a repository is: a branch or a tag, as the line names it, or a commit. `choices`:
+    of which files the lock has all; what else a line may want of them is not known to be all."""
 
     repository: _Repository
     kind: _Kind = "model"
     revision: Annotated[str, msgspec.Meta(pattern=r"\A[^\0-\x20]+\Z")]
     commit: LockedCommit
+    choices: Annotated[tuple[LockedHubChoice, ...], msgspec.Meta(min_length=1)]
 
 
 class LockedHubFile(LockTable, frozen=True, kw_only=True, omit_defaults=True):

@@ -4,19 +4,22 @@ A file in git-lfs is not read for it, since the hub says its sha256; what is in 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import msgspec
 
 from cogpack.config import WeightSource
 from cogpack.digest import Hasher
 from cogpack.errors import CogpackError, InputError, MismatchError
-from cogpack.lockfile import LockedHubFile, LockedHubRevision
+from cogpack.lockfile import LockedHubChoice, LockedHubFile, LockedHubRevision
 from cogpack.resolve.weights import FoundFile, HubFile, wanted
 from cogpack.resolve.weights.listing import choose
 from cogpack.run_lines import HubDownload
 from cogpack.session import Session
 from cogpack.threads import each
+
+_Key: TypeAlias = tuple[str, str, str]
 
 
 class HubPins(msgspec.Struct, frozen=True):
@@ -31,7 +34,7 @@ class HubPins(msgspec.Struct, frozen=True):
 
     def of(self, download: HubDownload) -> tuple[LockedHubFile, ...] | None:
         """Give what one download brings, by path; None where the lock doesn't say it."""
-        if (revision := self.revision(download)) is None:
+        if (revision := self.revision(download)) is None or _choice(download) not in revision.choices:
             return None
         at = revision.repository, revision.kind, revision.commit
         found = [one for one in self.files if (one.repository, one.kind, one.commit) == at]
@@ -43,11 +46,11 @@ def pin_hub_downloads(
     session: Session, downloads: Sequence[tuple[int, HubDownload]], kept: HubPins, places: Sequence[str]
 ) -> HubPins:
     """Pin each download; what was `kept` stays while a line brings it. `places`: where each step is written."""
-    revisions: dict[tuple[str, str, str], LockedHubRevision] = {}
+    revisions: dict[_Key, LockedHubRevision] = {}
     files: dict[tuple[str, str, str, str], LockedHubFile] = {}
     for step, download in downloads:
         try:
-            revision, found = _pinned(session, download, HubPins((*revisions.values(), *kept.revisions), kept.files))
+            revision, found = _pinned(session, download, kept, revisions)
         except CogpackError as error:
             error.message = f"{places[step]}: {error.message}"
             raise
@@ -57,11 +60,14 @@ def pin_hub_downloads(
 
 
 def _pinned(
-    session: Session, download: HubDownload, kept: HubPins
+    session: Session, download: HubDownload, kept: HubPins, revisions: Mapping[_Key, LockedHubRevision]
 ) -> tuple[LockedHubRevision, Sequence[LockedHubFile]]:
-    before = kept.revision(download)
+    """Pin one download; `revisions`: of those before it, whose commit it shares, as it does a `kept` one."""
+    now = revisions.get((download.repository, download.kind, download.revision))
+    before = now or kept.revision(download)
+    choices = tuple(dict.fromkeys((*(now.choices if now else ()), _choice(download))))
     if before is not None and (found := kept.of(download)) is not None:
-        return before, found
+        return msgspec.structs.replace(before, choices=choices), found
     uri = f"hf://{download.repository}"
     commit, listed = session.servers.hub.list(
         uri, download.repository, before.commit if before else download.revision, download.kind
@@ -71,10 +77,18 @@ def _pinned(
     if missing := set(download.files) - {file.path for file in chosen}:
         raise InputError(f"{uri}@{download.revision}: has no file {min(missing)}", next_step="correct the name")
     revision = LockedHubRevision(
-        repository=download.repository, kind=download.kind, revision=download.revision, commit=commit
+        repository=download.repository,
+        kind=download.kind,
+        revision=download.revision,
+        commit=commit,
+        choices=choices,
     )
     pin = _Pin(session, revision)
     return revision, each(pin.file, chosen, jobs=session.settings.jobs, name="pin", cancellation=session.cancellation)
+
+
+def _choice(download: HubDownload) -> LockedHubChoice:
+    return LockedHubChoice(files=download.files, include=download.include, exclude=download.exclude)
 
 
 def _is_chosen(download: HubDownload, path: str) -> bool:

@@ -192,3 +192,18 @@ def test_a_lock_that_does_not_say_it_is_refused(found: Hub, tmp_path: Path) -> N
         other = HubDownload(repository="owner/name", files=("model.safetensors",), cache=CACHE)
         with pytest.raises(MismatchError, match="does not say what owner/name has on the hub"):
             layers(session, pins, other)
+
+
+def test_a_line_that_wants_more_files_than_before_gets_them_all_of_the_pinned_commit(
+    found: Hub, tmp_path: Path
+) -> None:
+    few = HubDownload(repository="owner/name", cache=CACHE, include=("*.json",))
+    with at(found, tmp_path) as session:
+        before = pinned(session, few)
+        assert before.of(DOWNLOAD) is None
+        after = pinned(session, DOWNLOAD, few, kept=before)
+        assert {file.path for file in after.of(DOWNLOAD) or ()} == FILES.keys()
+        assert after.of(few) == before.of(few)
+        assert len(after.revisions) == 1
+        found.files.clear()
+        assert pinned(session, DOWNLOAD, few, kept=after) == after
