@@ -159,8 +159,10 @@ class _Tree:
             path = f"{path}/{effect.target.rstrip('/').rpartition('/')[2]}"
         self._check_parent(path)
         self._check_filled(path)
-        kind = self._kind(path)
-        if kind != "absent" and not (effect.replace and self._made.get(path) is not None):
+        kind, before = self._kind(path), self._made.get(path)
+        if effect.replace and effect.inside and isinstance(before, KnownLink):
+            _refuse(f"if /{path} leads to a directory, the link lies in that")
+        if kind != "absent" and not (effect.replace and before is not None):
             _refuse(f"there is a {kind} at /{path} already")
         self._made[path] = KnownLink(step=step, path=path, target=effect.target)
 

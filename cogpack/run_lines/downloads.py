@@ -101,14 +101,8 @@ def curl(command: Command, site: Site) -> tuple[Effect, ...]:
         raise NotKnownError(f"curl writes {name!r} not as a file of that name")
     if options.has("--output-dir"):
         name = posixpath.join(options.last("--output-dir"), name)
-    return (
-        Fetch(
-            url=url,
-            path=_file(site, command, name),
-            redirects=options.has("--location"),
-            parents=options.has("--create-dirs"),
-        ),
-    )
+    # --create-dirs gives missing directories mode 0750, so it is known only where none is missing.
+    return (Fetch(url=url, path=_file(site, command, name), redirects=options.has("--location")),)
 
 
 def wget(command: Command, site: Site) -> tuple[Effect, ...]:

@@ -75,7 +75,7 @@ def _clone(command: Command, arguments: list[str], site: Site) -> Clone:
     if len(options.operands) == 1 and not _NAME.fullmatch(name):
         raise NotKnownError(f"into which directory {url} is cloned is not sure")
     directory = site.path(command, options.operands[1] if len(options.operands) == 2 else name)
-    if directory in site.clones or any(path.startswith(f"{directory}/") for path in site.files):
+    if directory in site.clones or directory in site.links or any(within(path, directory) for path in site.files):
         raise NotKnownError(f"{directory} is not empty")
     depth, branch = options.last("--depth", "0"), options.last("--branch")
     if not depth.isdecimal() or (options.has("--depth") and not int(depth)):

@@ -136,6 +136,9 @@ def _download(command: Command, site: Site, arguments: Mapping[str, object]) -> 
     for name in _OF_ANOTHER_HUB:
         if name in command.environment:
             raise NotKnownError(f"{name} is set, which changes what the hub answers")
+    for path in site.made:
+        if path.endswith(("/token", "/stored_tokens")):
+            raise NotKnownError(f"{path} may be the hub's login")
     left = dict(arguments)
     repository = _text(left, "repo_id")
     if not _REPOSITORY.fullmatch(repository):

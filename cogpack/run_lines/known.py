@@ -54,6 +54,13 @@ _WRITE_TEXT = frozenset({"echo", "printf", "true", ":"})
 _READ_VARIABLES = frozenset({"curl", "wget", "pget", "git"})
 """Programs that a variable of the line can change in too many ways."""
 
+_SETTINGS: Mapping[str, Sequence[str]] = {
+    "curl": (".curlrc", ".netrc"),
+    "wget": (".wgetrc", "wgetrc", ".netrc"),
+    "git": (".gitconfig", "gitconfig", "git/config", ".netrc"),
+}
+"""Files by which programs are told more than their arguments say."""
+
 
 def without_cache_mounts(command: str) -> str:
     """Blank the flags of Dockerfile's RUN that only mount a cache: the image is the same without them, and what follows
@@ -100,6 +107,9 @@ def _effects(command: Command, site: Site) -> Sequence[Effect]:
         for path in (*site.files, *site.links):
             if posixpath.basename(path) == program and posixpath.dirname(path) in _BINARIES:
                 raise NotKnownError(f"{path} may be another {program}")
+    for path in site.made:
+        if any(path.endswith(f"/{name}") for name in _SETTINGS.get(program, ())):
+            raise NotKnownError(f"{path} may change what {program} does")
     if program not in _WRITE_TEXT:
         for output in command.outputs:
             if output.path != "/dev/null":

@@ -69,7 +69,9 @@ def test_a_link_lies_in_the_directory_of_its_path_and_replaces_what_it_may() -> 
     ("line", "why"),
     [
         (f"curl -o /none/f {URL}", "no known line before it has made the directory /none"),
-        (f"curl --create-dirs -o /bin/sh/f {URL}", "made the directory /usr/bin/sh"),
+        (f"wget -P /bin/sh {URL}", "made the directory /usr/bin/sh"),
+        (f"curl --create-dirs -o /new/f {URL}", "no known line before it has made the directory /new"),
+        ("ln -s /opt /x && ln -sf /data /x", "if /x leads to a directory, the link lies in that"),
         (f"curl -o /bin/sh {URL}", "the base has a file at /usr/bin/sh"),
         (f"curl -o /null {URL}", "the base has a special file at /null"),
         (f"curl -o /models {URL}", "the base has a directory at /data/m"),

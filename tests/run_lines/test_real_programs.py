@@ -97,7 +97,7 @@ LINES = [
     "curl -o HERE/x URL/a/b && chmod +x HERE/x",
     "curl -sSL URL/moved/a/b?c=d -oHERE/x",
     "cd HERE && curl -fLO URL/a/b.bin --retry 2",
-    "curl -L --create-dirs --output HERE/d/e/x URL/a",
+    "mkdir -p HERE/d/e && curl -L --create-dirs --output HERE/d/e/x URL/a",
     "curl -L --output-dir HERE -O URL/a/b --compressed",
     "wget -O HERE/x URL/a/b?c=d",
     "wget -q URL/moved/a/b.bin -P HERE/d",
