@@ -5,12 +5,14 @@ from typing import TypeAlias
 
 import msgspec
 
-from cogpack.artifacts import Brought, NotAFileError, bring
+from cogpack.artifacts import Artifact, Brought, NotAFileError, bring
+from cogpack.digest import Digest
 from cogpack.errors import CogpackError
 from cogpack.layers.content import LocalFile
 from cogpack.layers.weights.probe import probe_local
 from cogpack.lockfile import LockedFetch, LockedSandboxed
 from cogpack.run_lines import Fetch
+from cogpack.run_lines.addresses import last_part
 from cogpack.session import Session
 from cogpack.threads import each
 
@@ -20,23 +22,24 @@ StepFetch: TypeAlias = tuple[int, Fetch]
 def pin_fetches(
     session: Session, fetches: Sequence[StepFetch], kept: Sequence[LockedFetch], places: Sequence[str], *, probed: bool
 ) -> tuple[tuple[LockedFetch, ...], tuple[LockedSandboxed, ...]]:
-    """Pin all of them; what was `kept` is not asked for. `places`: of all steps; `probed`: it is looked into each, for
+    """Pin all of them; what was `kept` stays. `places`: of all steps; `probed`: it is looked into each, for
     what zstd would leave."""
-    known = {pin.url: pin for pin in kept if not probed or pin.ratio is not None}
+    known = {pin.url: pin for pin in kept}
     first = {fetch.url: (step, fetch) for step, fetch in reversed(fetches)}
 
     def pin(item: StepFetch) -> LockedFetch | LockedSandboxed:
         step, fetch = item
-        if fetch.url in known:
-            return known[fetch.url]
         try:
+            if (before := known.get(fetch.url)) is not None:
+                return _probed(session, before) if probed and before.ratio is None else before
             found = bring(session.store, session.http, fetch.url, redirects=fetch.redirects)
         except NotAFileError as why:
             return LockedSandboxed(step=step, why=str(why))
         except CogpackError as error:
             error.message = f"{places[step]}: {error.message}"
             raise
-        return _pinned(session, fetch.url, found, probed=probed)
+        pinned = _pinned(fetch.url, found)
+        return _probed(session, pinned) if probed else pinned
 
     jobs = session.settings.jobs
     found = each(pin, list(first.values()), jobs=jobs, name="pin", cancellation=session.cancellation)
@@ -44,12 +47,16 @@ def pin_fetches(
     return pins, tuple(one for one in found if isinstance(one, LockedSandboxed))
 
 
-def _pinned(session: Session, url: str, found: Brought, *, probed: bool) -> LockedFetch:
+def _pinned(url: str, found: Brought) -> LockedFetch:
     artifact = found.artifact
     assert artifact.size is not None
-    pin = LockedFetch(
+    return LockedFetch(
         url=url, address=found.address, sha256=artifact.digest.removeprefix("sha256:"), size=artifact.size
     )
-    if not probed:
-        return pin
-    return msgspec.structs.replace(pin, ratio=probe_local(LocalFile.of(session.store.fetch(artifact, list)), None))
+
+
+def _probed(session: Session, pin: LockedFetch) -> LockedFetch:
+    """Look into the pinned bytes, wherever they are: another probe is no reason for another pin."""
+    artifact = Artifact(last_part(pin.url) or "file", Digest(f"sha256:{pin.sha256}"), pin.size)
+    path, _ = session.store.verified(artifact, lambda: [pin.address, pin.url] if pin.address else [pin.url])
+    return msgspec.structs.replace(pin, ratio=probe_local(LocalFile.of(path), None))

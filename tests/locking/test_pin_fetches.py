@@ -1,0 +1,27 @@
+"""What lines fetch is pinned once: a pin stays until somebody asks for another."""
+
+from pathlib import Path
+
+from support.fake_http import Answer, Request, serving
+
+from cogpack.digest import sha256
+from cogpack.locking.pin_fetches import pin_fetches
+from cogpack.run_lines import Fetch
+from cogpack.session import Session, Settings
+
+
+def test_a_pin_stays_when_it_is_to_be_probed_and_the_address_leads_elsewhere_by_now(tmp_path: Path) -> None:
+    there = b"first" * 1000
+
+    def script(_: Request) -> Answer:
+        return 200, {}, there
+
+    with serving(script) as fake, Session(Settings(environment={}, cache=tmp_path)) as session:
+        fetches = [(0, Fetch(url=f"{fake.url}/tool", path="/opt/tool"))]
+        (before,), _ = pin_fetches(session, fetches, (), ["cog.yaml:4"], probed=False)
+        assert (f"sha256:{before.sha256}", before.ratio) == (sha256(there), None)
+        first, there = there, b"second"
+        (probed,), _ = pin_fetches(session, fetches, [before], ["cog.yaml:4"], probed=True)
+        assert f"sha256:{probed.sha256}" == sha256(first)
+        assert probed.ratio is not None
+        assert len(fake.seen) == 1
