@@ -4,6 +4,7 @@ Links of the base are followed. What would be done to something of the base, to 
 left to the sandbox.
 """
 
+import re
 from collections.abc import Iterable
 from typing import NoReturn
 
@@ -16,6 +17,9 @@ from cogpack.run_lines import Clone, Fetch, HubDownload, Link, MakeDirectories, 
 from cogpack.run_lines.site import within
 from cogpack.runtime import contract
 from cogpack.symlinks import follow
+
+_PYTHON = re.compile(r"usr/local/(?:bin/(?:python3?|pip)|lib/python3\.[0-9]+)(?:/.*)?")
+"""Where commands that are run find names of the environment (`planning.run_steps`)."""
 
 
 class KnownFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,8 +140,10 @@ class _Tree:
             self._make_parents(root)
             if self._kind(root) == "absent":
                 self._make(root)
-            elif root not in self._made or self._kind(root) != "directory":
+            elif root not in self._made:
                 _refuse(f"the base has a {self._kind(root)} at /{root}")
+            elif self._made[root] is not None:
+                _refuse(f"a line before makes /{root}")
             if inside := next((made for made in self._made if made.startswith(f"{root}/")), None):
                 _refuse(f"a line before makes /{inside}")
             self._filled.add(root)
@@ -206,6 +212,8 @@ class _Tree:
             _refuse(f"{written} is /{path}, where the project comes")
         if within(path, contract.VENV):
             _refuse(f"wheels lie in /{contract.VENV}")
+        if _PYTHON.fullmatch(path):
+            _refuse(f"/{path} is a name of the environment, or below one")
         return path
 
     def _target(self, path: str) -> str | None:

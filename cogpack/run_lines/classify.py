@@ -7,7 +7,7 @@ names are, as nothing that runs before can tell them from files that were always
 
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -60,19 +60,20 @@ def classify(
     site = Site(surroundings=surroundings)
     first: int | None = None
     named: list[str] = []
+    before: frozenset[str] = frozenset()
     for index, step in enumerate(steps):
         decision = _alone(step, site)
         if isinstance(decision, Known) and index in sandboxed:
             decision = Sandboxed(sandboxed[index])
         if isinstance(decision, Known) and first is not None:
-            decision = _after_unknown(decision, first, named, surroundings.directory)
+            decision = _after_unknown(decision, first, named, before, surroundings.directory)
         if isinstance(decision, Known):
             for effect in decision.effects:
                 site = site.after(effect)
         else:
             named.append(step.command)
             if first is None:
-                first = index
+                first, before = index, site.made
         found.append(decision)
     return tuple(found)
 
@@ -88,8 +89,9 @@ def _alone(step: RunStep, site: Site) -> Decision:
     return found
 
 
-def _after_unknown(known: Known, first: int, named: Sequence[str], start: str) -> Decision:
-    """Keep a known step that follows an unknown one only where the unknown ones can't have to do with it."""
+def _after_unknown(known: Known, first: int, named: Sequence[str], before: Collection[str], start: str) -> Decision:
+    """Keep a known step that follows an unknown one only where the unknown ones can't have to do with it. `before`:
+    what known ones made that they find as it was then."""
     for effect in known.effects:
         match effect:
             case Fetch() | SetMode() | MakeDirectories(parents=True):
@@ -99,6 +101,8 @@ def _after_unknown(known: Known, first: int, named: Sequence[str], start: str) -
             case _:
                 return Sandboxed("an earlier line, whose effect isn't known, precedes it", first)
         for path in touched(effect):
+            if isinstance(effect, Fetch | Clone) and path in before:
+                return Sandboxed(f"an earlier line, whose effect isn't known, finds another {path}", first)
             if _is_shared(path) or any(_names(line, path, start) for line in named):
                 return Sandboxed(f"an earlier line, whose effect isn't known, may name {path}", first)
     return known

@@ -54,6 +54,9 @@ def command_line(command: Command, site: Site) -> tuple[Effect, ...]:
     options = _DOWNLOAD.read(arguments)
     if not options.operands:
         raise NotKnownError("no repository is named")
+    files = options.operands[1:]
+    if files and (options.has("--include") or options.has("--exclude")):
+        raise NotKnownError("files by name and by pattern")
     for name in ("--include", "--exclude"):
         if len(options.all(name)) > 1:
             raise NotKnownError(f"{name} twice, of which versions of the tool take the last or both")
@@ -63,8 +66,8 @@ def command_line(command: Command, site: Site) -> tuple[Effect, ...]:
             site,
             {
                 "repo_id": options.operands[0],
-                "files": options.operands[1:],
-                "allow_patterns": options.all("--include"),
+                "files": files if len(files) == 1 else (),
+                "allow_patterns": options.all("--include") or (files if len(files) > 1 else ()),
                 "ignore_patterns": options.all("--exclude"),
                 "revision": options.last("--revision") or None,
                 "repo_type": options.last("--repo-type") or None,

@@ -71,6 +71,12 @@ def test_a_link_lies_in_the_directory_of_its_path_and_replaces_what_it_may() -> 
         (f"curl -o /none/f {URL}", "no known line before it has made the directory /none"),
         (f"wget -P /bin/sh {URL}", "made the directory /usr/bin/sh"),
         (f"curl --create-dirs -o /new/f {URL}", "no known line before it has made the directory /new"),
+        ("echo x > /usr/local/bin/pip", "/usr/local/bin/pip is a name of the environment, or below one"),
+        ("mkdir -p /usr/local/lib/python3.12/site-packages/a", "is a name of the environment, or below one"),
+        (
+            "git clone https://h.example/o/n /n && hf download o/m --local-dir /n",
+            "a line before makes /n",
+        ),
         ("ln -s /opt /x && ln -sf /data /x", "if /x leads to a directory, the link lies in that"),
         (f"curl -o /bin/sh {URL}", "the base has a file at /usr/bin/sh"),
         (f"curl -o /null {URL}", "the base has a special file at /null"),

@@ -67,6 +67,15 @@ def test_what_follows_a_sandboxed_download_does_not_build_on_it() -> None:
     assert [type(each) for each in found] == [Sandboxed, Sandboxed, Sandboxed]
 
 
+def test_what_an_unknown_line_finds_is_not_what_a_later_download_or_checkout_makes_of_it() -> None:
+    again = "curl -Lo /opt/x https://h.example/x"
+    assert isinstance(decide("make", again)[1], Known)
+    clone = "git clone https://h.example/o/n /n"
+    for before, after, path in (("echo a > /opt/x", again, "/opt/x"), (clone, "git -C /n checkout v1", "/n")):
+        found = decide(before, "make", after)
+        assert found[2] == Sandboxed(f"an earlier line, whose effect isn't known, finds another {path}", 1)
+
+
 def test_a_step_with_a_secret_is_sandboxed() -> None:
     step = RunStep(command="pip install a", secrets=(SecretMount(id="token", target="/run/secrets/token"),))
     assert classify([step], Surroundings()) == (Sandboxed("it is given the secret token"),)

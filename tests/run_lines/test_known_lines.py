@@ -119,6 +119,9 @@ KNOWN: dict[str, tuple[Effect, ...]] = {
     "huggingface-cli download --repo-type dataset o/m a.bin --local-dir /opt/m --quiet": (
         HubDownload(repository="o/m", kind="dataset", files=("a.bin",), directory="/opt/m"),
     ),
+    "hf download o/m a.bin b/": (
+        HubDownload(repository="o/m", include=("a.bin", "b/"), cache="/root/.cache/huggingface/hub"),
+    ),
     "hf download o/m --include '*.json' --revision=r": (
         HubDownload(repository="o/m", include=("*.json",), revision="r", cache="/root/.cache/huggingface/hub"),
     ),
@@ -274,7 +277,7 @@ TOLD: dict[str, str] = {
     "echo a > /x; echo b >> /x": "write /x; append to /x",
     "ln -s a /b": "link /b to a",
     "git clone -b v1 https://h.example/o/n /x": "clone https://h.example/o/n at v1 into /x",
-    "hf download o/m a b": "download a, b of o/m into /root/.cache/huggingface/hub",
+    "hf download o/m a": "download a of o/m into /root/.cache/huggingface/hub",
     "pip install a 'b>=1' -r r.txt": "install a, b>=1, -r /src/r.txt",
     "pip uninstall -y a": "uninstall a",
     "true": "",
