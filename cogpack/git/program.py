@@ -34,6 +34,7 @@ _FIXED = {
     "GIT_TERMINAL_PROMPT": "0",
     "GCM_INTERACTIVE": "never",
     "LC_ALL": "C",
+    "SSH_ASKPASS_REQUIRE": "never",
 }
 _SETTINGS = {
     "core.attributesFile": os.devnull,
@@ -72,6 +73,7 @@ class Git:
     ) -> None:
         found = {name: value for name, value in environment.items() if name not in _LOCAL}
         found |= _FIXED
+        found.pop("SSH_ASKPASS", None)  # a window that asks; GIT_ASKPASS may be a script with a token
         if authorities and environment.get("SSL_CERT_FILE"):
             found.setdefault("GIT_SSL_CAINFO", str(authorities))
         self._environment = found

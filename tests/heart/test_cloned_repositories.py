@@ -98,3 +98,13 @@ def test_a_repository_that_went_away_is_told_with_its_step(world: World, server:
     done = project.cogpack("push", project.target(), "--locked")
     assert done.code == 2
     assert "there is no such repository" in done.err
+
+
+@pytest.mark.slow
+def test_commands_that_are_run_see_what_was_cloned(
+    world: World, server: GitServer, cloning: Cloning, programs: bytes
+) -> None:
+    push_image(world.registry, "base/links:v1", [programs])
+    project = cloning(f"git clone {server.address}/tool /opt/tool", "cat /opt/tool/tool.py /opt/tool/.git/HEAD > /seen")
+    ok(project.cogpack("push", project.target()))
+    assert world.files("me/model", "v1")["seen"] == b"print(1)\nref: refs/heads/main\n"
