@@ -1,6 +1,7 @@
 """Lines of `build.run` that download from the hub are not run: what they bring is pinned, and streamed into layers."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -50,6 +51,10 @@ def test_what_lines_bring_from_the_hub_is_pinned_and_in_the_image(world: World, 
     assert planned[0]["effect"] == [
         f"download owner/name into /root/.cache/huggingface/hub, pinned to {commit[:12]} (2 files, 1 kB)"
     ]
+    path = project.root / "cogpack.lock"
+    path.write_text(re.sub(r"hub_revisions = \[.*?^\]\n", "", lock, flags=re.DOTALL | re.MULTILINE))
+    assert project.cogpack("lock", "--check").code == 3  # of who knew less of the lines
+    path.write_text(lock)
     found.files["new.txt"] = b"new"
     told = ok(project.cogpack("lock", "--upgrade", **hub_of)).err
     assert f"moved    hf://owner/name@main {commit[:12]} -> {'b' * 12}" in told
