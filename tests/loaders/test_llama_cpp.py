@@ -12,6 +12,8 @@ import pytest
 from cogpack.commands.split_weights import split
 from cogpack.session import Session, Settings
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("xllamacpp", reason="xllamacpp is not installed; `make loaders` installs it")
 WIDTH, HIDDEN, HEADS = 64, 128, 4
 PROGRAM = """

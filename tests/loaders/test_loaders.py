@@ -13,6 +13,8 @@ import pytest
 from cogpack.commands.split_weights import split
 from cogpack.session import Session, Settings
 
+pytestmark = pytest.mark.slow
+
 MODEL = Path(__file__).resolve().parents[2] / "examples" / "minilm" / "model"
 MiB = 1024 * 1024
 
