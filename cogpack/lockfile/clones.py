@@ -11,6 +11,8 @@ LockedTag = Annotated[str, msgspec.Meta(pattern=r"\A[^\x00-\x20\x7f~^:?*\[\\]+ [
 """The name of a tag (git-check-ref-format(1)), and the object that it was: a commit, or an annotated tag."""
 _Url = Annotated[str, msgspec.Meta(pattern=r"\Ahttps?://[!-~]+\Z")]
 _Branch = Annotated[str, msgspec.Meta(pattern=r"\A(?![-/.])[A-Za-z0-9._/+@#=,-]*\Z")]
+_Name = Annotated[str, msgspec.Meta(pattern=r"\A(?:(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._ +-]+(?:/(?=[^/])|\Z))+\Z")]
+"""Of a submodule: a path within .git/modules, and a section of git's config."""
 _Depth = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
@@ -19,7 +21,7 @@ class LockedSubmodule(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     of its history; `depth`: commits of it, 0 for all."""
 
     path: LockedPath
-    name: LockedPath
+    name: _Name
     url: _Url
     commit: LockedCommit
     depth: _Depth = 0

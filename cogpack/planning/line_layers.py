@@ -41,12 +41,13 @@ Fetched = Callable[[LockedFetch, int], Input]
 class LineLayers(msgspec.Struct, frozen=True, kw_only=True):
     """Has the layers of known lines, each kind's in order. `large`: of weight size, which lie among the weights;
     `small`: the rest, right below what commands change; `inputs`: the files that a layer is made of, by its key.
-    `places`: what lies where, and the index of the step that made it."""
+    `places`: what lies where, and the index of the step that made it; `directories`: those that are made."""
 
     large: tuple[BuiltLayer, ...] = ()
     small: tuple[BuiltLayer, ...] = ()
     inputs: Mapping[str, tuple[Input, ...]] = {}
     places: tuple[tuple[str, int], ...] = ()
+    directories: tuple[str, ...] = ()
 
 
 def line_layers(
@@ -70,6 +71,7 @@ def line_layers(
         small=(*files.small, *hub.small, *_clones(made, decisions, maker, cloned)),
         inputs=files.inputs,
         places=files.places + hub.places,
+        directories=made.directories,
     )
 
 

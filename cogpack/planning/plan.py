@@ -169,7 +169,7 @@ def make_plan(
     ran = _ran(steps, maker) if steps else ()
     max_layers = LAYER_LIMIT - len(seen) - len(ran) - 1
     weights, parts = _weights(config, gathered, maker, suppliers, max_layers=max_layers)
-    check_places(files, gathered, parts, known.places)
+    check_places(files, gathered, parts, known.places, known.directories)
     among = [layer for layer in ran if layer.among_weights]
     changed = [layer for layer in ran if not layer.among_weights]
     layers = (*below, *weights, *known.large, *among, *above, *known.small, *changed, project)

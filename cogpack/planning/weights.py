@@ -108,11 +108,12 @@ def check_places(
     gathered: Gathered,
     parts: Mapping[str, tuple[Placed, ...]],
     lines: Iterable[tuple[str, int]] = (),
+    directories: Iterable[str] = (),
 ) -> None:
     """Refuse two files of one place, and one beneath another: of their layers the upper one would hide the other.
 
     `files`: of the project, but for weights; `parts`: what each weight file became, by its path; `lines`: what
-    known lines of `build.run` make, and their indexes.
+    known lines of `build.run` make, and their indexes; `directories`: that they make.
     """
     places = [(f"{SOURCE}/{file.path}", file.path) for file in files if file.kind != "directory"]
     places.append((SCHEMA_PATH, "the model's schema"))
@@ -126,6 +127,8 @@ def check_places(
     for path, name in places:
         if (other := taken.setdefault(path, name)) is not name:
             raise _hidden(f"/{path}: {other} and {name} both want this place")
+    if hidden := next((path for path in directories if path in taken), None):
+        raise _hidden(f"/{hidden}: {taken[hidden]} and a directory of build.run both want this place")
     for path, name in places:
         if above := next((above for above in parents(path) if above in taken), None):
             raise _hidden(f"/{path}: {name} would lie beneath /{above}, which is no directory")

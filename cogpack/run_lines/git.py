@@ -58,7 +58,9 @@ def git(command: Command, site: Site) -> tuple[Effect, ...]:
         case ["submodule", "update", *arguments]:
             options = _SUBMODULE.read(arguments)
             if not options.has("--init") or options.operands or options.has("--depth"):
-                raise NotKnownError("git submodule is known only as update --init [--recursive]")
+                raise NotKnownError("git submodule is known only as update --init --recursive")
+            if not options.has("--recursive"):
+                raise NotKnownError("without --recursive, submodules of submodules stay away")
             return (msgspec.structs.replace(_clone_at(directory, site), submodules=True),)
     raise NotKnownError(f"git {words[0] if words else ''} is not known here")
 
@@ -107,4 +109,6 @@ def _clone_at(directory: str, site: Site) -> Clone:
 def _at(operands: tuple[str, ...], clone: Clone) -> Clone:
     if len(operands) != 1 or not _REVISION.fullmatch(operands[0]):
         raise NotKnownError("git checkout is known only with one commit, tag or branch")
+    if clone.submodules:
+        raise NotKnownError("its submodules stay as they were before")
     return msgspec.structs.replace(clone, revision=operands[0])

@@ -346,6 +346,11 @@ def test_a_line_that_writes_where_a_weight_lies_is_refused_by_both_names(outside
     assert done.code == 2
     assert "/weights/w.bin: the managed weight" in done.err
     assert "build.run[0]" in done.err
+    config = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", re.sub(r"mkdir -p /weights && curl[^\"]*", "mkdir -p /weights/w.bin", config))
+    done = project.cogpack("plan")
+    assert done.code == 2
+    assert "w.bin and a directory of build.run both want this place" in done.err
 
 
 def test_an_answer_that_breaks_off_goes_on_where_it_was(outside: Outside, laying: Laying, world: World) -> None:

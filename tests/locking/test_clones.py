@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import Mock, patch
 
+import msgspec
 import pytest
 
 from cogpack.cache import items
@@ -20,7 +21,7 @@ from cogpack.config import parse_config
 from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.layers.clones import CloneSource
 from cogpack.layers.entry import Complete, Directory, File, Symlink, complete
-from cogpack.lockfile import LockedClone, LockedSandboxed
+from cogpack.lockfile import LockedClone, LockedSandboxed, LockedSubmodule
 from cogpack.lockfile.base_kinds import DebianBase, RegistryBase
 from cogpack.locking.clones import make_mirrors, open_pinned, pin_clones, read_in_clone
 from cogpack.locking.lines import Lines, Remaining
@@ -457,3 +458,11 @@ def test_a_file_of_a_clone_is_read_as_it_lies_in_the_image(server: GitServer, se
         assert read_in_clone(opened, pin, path) == b"six\n", path
     for path in ("/x/out", "/x/d", "/x/none", "/x/d/../../etc/passwd", "/y"):
         assert read_in_clone(opened, pin, path) is None, path
+
+
+@pytest.mark.parametrize("name", ["..", "a/../b", "/a", "a/", 'x"]\n[core]\n\tfsmonitor = "y', "a\nb"])
+def test_a_submodule_s_name_in_a_lock_is_a_plain_path_and_no_other_section_of_gits_config(name: str) -> None:
+    pin = {"path": "p", "url": "https://h.example/p", "commit": "a" * 40}
+    assert msgspec.convert({**pin, "name": "x y/part-1.2"}, LockedSubmodule).name == "x y/part-1.2"
+    with pytest.raises(msgspec.ValidationError, match="name"):
+        msgspec.convert({**pin, "name": name}, LockedSubmodule)

@@ -219,6 +219,10 @@ UNKNOWN = {
         "--single-branch and --no-single-branch at once"
     ),
     "git -C /x checkout a": "no known line before it has cloned /x",
+    "git clone --recursive https://h.example/o/n /x; git -C /x checkout v1": "its submodules stay as they were before",
+    "git clone https://h.example/o/n /x && git -C /x submodule update --init": (
+        "without --recursive, submodules of submodules stay away"
+    ),
     "git lfs install": "git lfs is not known here",
     "python -c 'import os; os.remove(\"/x\")'": "Python that does more than download from the hub: import os",
     'python -c "from huggingface_hub import snapshot_download; snapshot_download(x)"': (
