@@ -19,6 +19,7 @@ _REDIRECTS = 5
 _PAGES = ("text/html", "application/xhtml+xml")
 _PAGE_NAMES = (".html", ".htm", ".xhtml")
 _MOVING = re.compile(r"/(?:latest|main|master|head|nightly|stable|trunk|dev|develop|current)(?:/|$)", re.IGNORECASE)
+_WRITTEN = re.compile(r"[!-~]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -129,8 +130,14 @@ class _Download:
             return None
         if _COMMIT.fullmatch(self._commit) and "/resolve/" in self._url:
             return re.sub(r"/resolve/[^/]+/", f"/resolve/{self._commit}/", self._url, count=1)
-        lasting = [url for url in self._chain[1:] if not urlsplit(url).query and not _MOVING.search(urlsplit(url).path)]
+        lasting = [url for url in self._chain[1:] if _is_lasting(url)]
         return lasting[-1] if lasting else None
+
+
+def _is_lasting(url: str) -> bool:
+    """Tell whether an address may stay, and can be written down."""
+    parts = urlsplit(url)
+    return bool(_WRITTEN.fullmatch(url)) and not (parts.query or parts.fragment or _MOVING.search(parts.path))
 
 
 def _strong(tag: str) -> str:

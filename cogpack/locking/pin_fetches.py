@@ -25,7 +25,9 @@ def pin_fetches(
     """Pin all of them; what was `kept` stays. `places`: of all steps; `probed`: it is looked into each, for
     what zstd would leave."""
     known = {pin.url: pin for pin in kept}
-    first = {fetch.url: (step, fetch) for step, fetch in reversed(fetches)}
+    # Of several that want one address, one that follows no redirect says the most of it.
+    strictest = sorted(fetches, key=lambda item: (item[1].redirects, item[0]), reverse=True)
+    first = {fetch.url: (step, fetch) for step, fetch in strictest}
 
     def pin(item: StepFetch) -> LockedFetch | LockedSandboxed:
         step, fetch = item

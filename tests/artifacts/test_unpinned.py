@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from support.fake_http import Answer, Fake, Hangup, Request, serving
@@ -79,6 +80,7 @@ def test_a_server_that_has_another_file_when_it_goes_on_is_asked_from_the_start(
         ("/releases/latest/download/x", ["/releases/download/v1/x", "/signed?sig=abc"], "/releases/download/v1/x"),
         ("/releases/latest/x", ["/signed?sig=abc"], None),
         ("/latest/x", ["/nightly/x", "/v3/x"], "/v3/x"),
+        ("/latest/x", ["/v3/a b"], None),
         ("/v1/x", ["/mirror/x"], None),
         ("/m/resolve/main/x.bin", ["/cdn?sig=abc"], f"/m/resolve/{COMMIT}/x.bin"),
     ],
@@ -89,7 +91,7 @@ def test_of_an_address_that_moves_the_one_behind_it_is_kept(
     way = dict(zip([path, *hops], [*hops, None], strict=True))
 
     def script(request: Request) -> Answer:
-        target = way[request.path]
+        target = way[unquote(request.path)]
         return (302, {"Location": target, "X-Repo-Commit": COMMIT}, b"") if target else (200, {}, DATA)
 
     found, fake = brought(http, tmp_path, script, path)

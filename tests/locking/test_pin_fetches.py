@@ -25,3 +25,14 @@ def test_a_pin_stays_when_it_is_to_be_probed_and_the_address_leads_elsewhere_by_
         assert f"sha256:{probed.sha256}" == sha256(first)
         assert probed.ratio is not None
         assert len(fake.seen) == 1
+
+
+def test_of_two_lines_the_one_that_follows_no_redirect_is_told(tmp_path: Path) -> None:
+    def script(request: Request) -> Answer:
+        return (302, {"Location": "/b"}, b"") if request.path == "/a" else (200, {}, b"data")
+
+    with serving(script) as fake, Session(Settings(environment={}, cache=tmp_path)) as session:
+        both = [(step, Fetch(url=f"{fake.url}/a", path="/x", redirects=step == 0)) for step in (0, 1)]
+        pins, sandboxed = pin_fetches(session, both, (), ["cog.yaml:4", "cog.yaml:5"], probed=False)
+        assert (pins, [one.step for one in sandboxed]) == ((), [1])
+        assert len(pin_fetches(session, both[:1], (), ["cog.yaml:4"], probed=False)[0]) == 1
