@@ -323,6 +323,7 @@ INSTALLING = (
 )
 
 
+@pytest.mark.slow
 def test_what_commands_leave_is_layered_so_that_a_change_moves_no_more(world: World, stepping: Stepping) -> None:
     make_wheel(world.wheels, "thing", files={"thing.py": b"1"})
     project = stepping(WEIGHING, INSTALLING, MADE)

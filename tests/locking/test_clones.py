@@ -188,6 +188,7 @@ OF_SUBMODULES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
