@@ -1,0 +1,162 @@
+"""What the commands of `build.run` cost beside `docker build`, and beside the commands alone.
+
+    python benchmarks/steps.py [--runs 3] [--rungs root userns] [--scratch DIR]
+
+Needs root, Debian's docker.io and docker-registry, and Debian's archive as apt is configured for it. The project is
+examples/hello with `run:` added: nothing at all (`true`), which is what it costs to lay the tree and to look for
+changes; 20,000 small files; and gcc from apt with a C program that it compiles.
+
+Peers, in turns: `cogpack lock --upgrade-run`, once a rung, which ends with the compressed layer in the cache; `docker
+build --no-cache` of the same commands over the same image and `docker push`, which compresses it; and `chroot`, the
+commands over a tree that is there already, of which nobody makes a layer: the limit. Medians (lowest to highest), with
+CPU seconds of who is called, without those of Docker's daemon; ratios are of medians.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from pull import ROOT, docker_registry, scratch_directory
+from registry import command, timed
+from support.dockerd import Docker, dockerd
+
+from cogpack.resolve.debs import DebianMirror
+
+CASES = {
+    "nothing": ["true"],
+    "20,000 files": ["mkdir /srv/many && cd /srv/many && seq 20000 | while read n; do echo $n > $n; done"],
+    "gcc from apt": [
+        "apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev",
+        "echo 'int main(void) { return 0; }' > /tmp/main.c && gcc -o /usr/local/bin/nothing /tmp/main.c",
+    ],
+}
+Figures: TypeAlias = tuple[float, float, float]
+"""Seconds, peak memory in MiB, CPU seconds."""
+Row: TypeAlias = Callable[[], Figures]
+ENVIRONMENT = ("DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
+
+
+def make_project(directory: Path, commands: Sequence[str]) -> Path:
+    shutil.copytree(ROOT / "examples/hello", directory)
+    settings = (directory / "cog.yaml").read_text()
+    (directory / "cog.yaml").write_text(settings.replace("build:\n", f"build:\n  run: {json.dumps(list(commands))}\n"))
+    return directory
+
+
+def cogpack(directory: Path, *arguments: str) -> tuple[float, float]:
+    return command(sys.executable, "-m", "cogpack", *arguments, "-C", str(directory))()
+
+
+def run_again(directory: Path, rung: str) -> Figures:
+    return timed(lambda: cogpack(directory, "lock", "--upgrade-run", "--isolation", rung))
+
+
+def chroot(tree: Path, commands: Sequence[str]) -> Figures:
+    """Run them over a copy of `tree`, with /dev and /proc mounted for nobody else."""
+    copy = tree.with_name("copy")
+    subprocess.run(["cp", "-a", str(tree), str(copy)], check=True)
+    (copy / "etc/resolv.conf").unlink(missing_ok=True)
+    shutil.copy("/etc/resolv.conf", copy / "etc/resolv.conf")
+    mounts = 'mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" && exec chroot "$0" /bin/sh -c "$1"'
+    script = " && ".join(f"({each})" for each in commands)
+    alone = ("unshare", "--mount", "/bin/sh", "-c", mounts, str(copy), script)
+    try:
+        return timed(command("env", *ENVIRONMENT, *alone))
+    finally:
+        shutil.rmtree(copy)
+
+
+def build_and_push(docker: Docker, base: str, target: str, commands: Sequence[str], context: Path) -> Figures:
+    lines = [f"FROM {base}", *(f"ENV {each}" for each in ENVIRONMENT), *(f"RUN {each}" for each in commands)]
+    context.mkdir(exist_ok=True)
+    (context / "Dockerfile").write_text("\n".join(lines))
+
+    def work() -> tuple[float, float]:
+        docker.run("build", "-q", "--no-cache", "--network", "host", "-t", target, str(context), seconds=1800)
+        docker.run("push", "-q", target, seconds=1800)
+        return float("nan"), float("nan")
+
+    return timed(work)
+
+
+def exported(docker: Docker, image: str, tree: Path) -> Path:
+    """Lay the files of an image into `tree`."""
+    tree.mkdir()
+    container = docker("create", image)
+    export = subprocess.Popen(["docker", "export", container], env=docker.environment, stdout=subprocess.PIPE)
+    subprocess.run(["tar", "-x", "-C", str(tree)], stdin=export.stdout, check=True)
+    if export.wait():
+        sys.exit(f"docker export of {image} failed")
+    docker("rm", container)
+    return tree
+
+
+def with_mirror(docker: Docker, image: str, tree: Path, context: Path) -> str:
+    """Have apt ask this machine's mirror, as it does in ours: in `tree`, and in the image whose name is returned."""
+    sources = tree / "etc/apt/sources.list.d/debian.sources"
+    text = sources.read_text()
+    for address, mirror in DebianMirror.choose(None, os.environ).replacements(lambda url: url).items():
+        text = text.replace(f"{address}\n", f"{mirror}\n")
+    sources.write_text(text)
+    context.mkdir()
+    shutil.copy(sources, context)
+    (context / "Dockerfile").write_text(f"FROM {image}\nCOPY debian.sources /etc/apt/sources.list.d/\n")
+    docker.run("build", "-q", "-t", "mirrored:v1", str(context))
+    return "mirrored:v1"
+
+
+def measured(rows: Mapping[str, Row], runs: int) -> None:
+    found: dict[str, list[Figures]] = {name: [] for name in rows}
+    for _ in range(runs):
+        for name, row in rows.items():
+            found[name].append(row())
+    limit = statistics.median(seconds for seconds, _, _ in found[next(reversed(rows))])
+    print(f"{'':<24}{'seconds':>9}{'range':>14}{'CPU s':>8}{'peak MiB':>10}{'/ alone':>9}")
+    for name, each in found.items():
+        seconds = [one[0] for one in each]
+        middle, peak, cpu = (statistics.median(one[index] for one in each) for index in range(3))
+        ranged = f"{min(seconds):.1f}-{max(seconds):.1f}"
+        print(f"{name:<24}{middle:>9.2f}{ranged:>14}{cpu:>8.1f}{peak:>10.0f}{middle / limit:>9.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--rungs", nargs="+", default=["root", "userns"])
+    parser.add_argument("--scratch", type=Path)
+    arguments = parser.parse_args()
+    os.environ.pop("CI", None)
+    with (
+        scratch_directory(arguments.scratch) as scratch,
+        docker_registry(scratch / "registry") as registry,
+        dockerd(scratch / "docker", bridge=False) as docker,
+    ):
+        base = f"{registry}/steps/base:v1"
+        cogpack(make_project(scratch / "plain", ["true"]), "push", base)
+        docker.run("pull", "-q", base)
+        tree = exported(docker, base, scratch / "tree")
+        base = with_mirror(docker, base, tree, scratch / "mirrored")
+        print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, {arguments.runs} runs")
+        for number, (case, commands) in enumerate(CASES.items()):
+            directory = make_project(scratch / f"case{number}", commands)
+            cogpack(directory, "lock", "--run")  # resolves, downloads
+            rows: dict[str, Row] = {f"cogpack, {rung}": partial(run_again, directory, rung) for rung in arguments.rungs}
+            target = f"{registry}/steps/case{number}:v1"
+            rows["docker build, push"] = partial(build_and_push, docker, base, target, commands, scratch / "context")
+            rows["the commands, chroot"] = partial(chroot, tree, commands)
+            print(f"\n{case}")
+            measured(rows, arguments.runs)
+
+
+if __name__ == "__main__":
+    main()
