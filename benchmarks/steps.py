@@ -3,7 +3,7 @@
     python benchmarks/steps.py [--runs 3] [--rungs root userns] [--scratch DIR]
 
 Needs root, Debian's docker.io and docker-registry, and Debian's archive as apt is configured for it. The project is
-examples/hello with `run:` added: nothing at all (`true`), which is what it costs to lay the tree and to look for
+examples/hello with `run:` added: nothing at all (`ls`), which is what it costs to lay the tree and to look for
 changes; 20,000 small files; and gcc from apt with a C program that it compiles.
 
 Peers, in turns: `cogpack lock --upgrade-run`, once a rung, which ends with the compressed layer in the cache; `docker
@@ -33,7 +33,7 @@ from support.dockerd import Docker, dockerd
 from cogpack.resolve.debs import DebianMirror
 
 CASES = {
-    "nothing": ["true"],
+    "nothing": ["ls /"],
     "20,000 files": ["mkdir /srv/many && cd /srv/many && seq 20000 | while read n; do echo $n > $n; done"],
     "gcc from apt": [
         "apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # read by type checkers alone, which know the name; `typing` 
     from cogpack.commands.build import Built, build, load
     from cogpack.commands.copy import Copied, copy
     from cogpack.commands.diff import Difference, diff
+    from cogpack.commands.doctor import Diagnosis, doctor
     from cogpack.commands.execute import execute
     from cogpack.commands.inspect import Inspected, inspect
     from cogpack.commands.lock import Locked, check_lock, check_run, lock
@@ -40,6 +41,7 @@ __all__ = [
     "Copied",
     "DeniedError",
     "DeniedNoteError",
+    "Diagnosis",
     "Difference",
     "InputError",
     "Inspected",
@@ -67,6 +69,7 @@ __all__ = [
     "check_run",
     "copy",
     "diff",
+    "doctor",
     "execute",
     "inspect",
     "load",
@@ -86,6 +89,7 @@ _MODULES = {
     "commands.build": ("Built", "build", "load"),
     "commands.copy": ("Copied", "copy"),
     "commands.diff": ("Difference", "diff"),
+    "commands.doctor": ("Diagnosis", "doctor"),
     "commands.execute": ("execute",),
     "commands.inspect": ("Inspected", "inspect"),
     "commands.lock": ("Locked", "check_lock", "check_run", "lock"),
