@@ -148,7 +148,8 @@ def translated(error: GitFailedError, url: str) -> CogpackError:
     """Say what it means that a server was not reached."""
     lines = [line.strip() for line in error.said.splitlines() if line.strip()]
     told = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "ssh:"))] or lines
-    first = re.sub(r"^(?:fatal|error|remote): ", "", told[-1] if told else "git failed without a word")[:300]
+    told = [line for line in told if line.startswith("remote: fatal:")] or told  # what this git says only follows
+    first = re.sub(r"^(?:remote: )?(?:fatal: |error: )?", "", told[-1] if told else "git failed without a word")[:300]
     first = "".join(char if char.isprintable() else " " for char in first)
     if found := _TRANSPORT.search(error.said):
         return InputError(

@@ -39,6 +39,7 @@ def changes(before: Lock, after: Lock, platform: str) -> list[Change]:
         *_moves("Debian package", was.packages, held.packages),
         *_moves("wheel", _wheels(old, new), _wheels(new, old)),
         *_moves("fetched file", _fetches(old), _fetches(new)),
+        *_moves("clone", _clones(old), _clones(new)),
         *_moves("repository of the hub", _hub(old), _hub(new)),
         *_moves("weight", _weights(before), _weights(after)),
     ]
@@ -107,6 +108,10 @@ def _wheels(decisions: Decisions | None, beside: Decisions | None) -> dict[str, 
 
 def _fetches(decisions: Decisions | None) -> dict[str, str]:
     return {pin.url: pin.sha256[:12] for pin in (decisions.fetches if decisions else ())}
+
+
+def _clones(decisions: Decisions | None) -> dict[str, str]:
+    return {f"{pin.url} in /{pin.directory}": pin.commit[:12] for pin in (decisions.clones if decisions else ())}
 
 
 def _hub(decisions: Decisions | None) -> dict[str, str]:

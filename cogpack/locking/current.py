@@ -67,7 +67,8 @@ def lock(
     found = changes(previous, made, platform) if previous else []
     for line in change_lines(found):
         session.progress.summary(line)
-    what = "unchanged" if previous and not found and previous.weights == made.weights else "locked"
+    same = previous and (previous.weights, previous.platforms) == (made.weights, made.platforms)
+    what = "unchanged" if same else "locked"
     took = time_text(time.monotonic() - began)
     session.progress.summary(f"{what}: {holdings(made.platforms[platform])}, in {took}")
     if made.format < (newest := max(session.formats)):

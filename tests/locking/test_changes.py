@@ -5,6 +5,7 @@ import msgspec
 from cogpack.digest import sha256
 from cogpack.lockfile import REQUIRES, VERSION, Decisions, Lock, LockedWheel
 from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase
+from cogpack.lockfile.clones import LockedClone
 from cogpack.locking.changes import change_lines, changes, holdings
 
 PLATFORM = "linux/amd64"
@@ -52,6 +53,14 @@ def test_packages_and_wheels_that_moved_are_named_and_what_is_as_it_was_is_not()
         "added    xz 5",
         "moved    numpy 2.1 -> 2.2",
     ]
+
+
+def test_a_clone_that_moved_is_named() -> None:
+    before, after = lock(IMAGE, WHEEL), lock(IMAGE, WHEEL)
+    for commit, found in (("a" * 40, before), ("b" * 40, after)):
+        clone = LockedClone(url="https://git.test/tools.git", directory="tools", commit=commit)
+        found.platforms[PLATFORM] = msgspec.structs.replace(found.platforms[PLATFORM], clones=(clone,))
+    assert told(before, after) == [f"moved    https://git.test/tools.git in /tools {'a' * 12} -> {'b' * 12}"]
 
 
 def test_another_kind_of_base_is_one_base_less_and_one_more() -> None:
