@@ -406,7 +406,7 @@ JSON_IS_READ_IN = {
     "runtime/inside/join.py": "a program of its own, in an image of ours",
     "sandbox/enter.py": "a program of ours, told by us",
     "sandbox/questions.py": "a program of ours, told by us",
-    "sandbox/probe.py": "the answers of a program of ours",
+    "sandbox/rungs.py": "the answers of a program of ours",
     "sandbox/run.py": "what a program of ours tells",
 }
 

@@ -11,7 +11,7 @@ from cogpack.errors import InputError
 from cogpack.notes import Note
 from cogpack.pages.elements import Html, element, joined
 from cogpack.pages.form import read_form
-from cogpack.pages.model import ModelShown, header, model_page
+from cogpack.pages.model_page import ModelShown, header, model_page
 from cogpack.pages.page import page
 from cogpack.reference import names_registry
 from cogpack.runtime.contract import CONFIG_LABEL, SCHEMA_LABEL

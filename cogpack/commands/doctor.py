@@ -15,7 +15,7 @@ from cogpack.requirements.model import anonymous
 from cogpack.resolve.debs import DebianMirror
 from cogpack.resolve.wheels import Indexes
 from cogpack.sandbox import emulation
-from cogpack.sandbox.probe import Findings, Rung, choose, probe
+from cogpack.sandbox.rungs import Findings, Rung, choose, probe
 from cogpack.session import Session
 
 

@@ -12,9 +12,9 @@ from cogpack.layers import tar
 from cogpack.layers.content import Bytes, Content, LocalFile, Slices
 from cogpack.layers.weights import layer_size
 from cogpack.layers.weights.gguf import GgufHeader, GgufTensor, make_gguf_header, read_gguf
+from cogpack.layers.weights.pieces import read_local, split_any
 from cogpack.layers.weights.safetensors import Tensor, in_file_order, make_header, read_header
 from cogpack.layers.weights.shards import ShardIndex
-from cogpack.layers.weights.splits import read_local, split_any
 from cogpack.model_files import GGUF_PART, gguf_part, tensor_rule
 from cogpack.oci import decode
 from cogpack.progress import counted

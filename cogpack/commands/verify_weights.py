@@ -19,9 +19,9 @@ from cogpack.layers.weights import WEIGHTS, may_hold
 from cogpack.layers.weights.gguf import GgufHeader
 from cogpack.layers.weights.join_document import DOCUMENT_LIMIT, Joined, joined_files
 from cogpack.layers.weights.opaque import MANIFEST
+from cogpack.layers.weights.pieces import AnyHeader, read_any, read_local
 from cogpack.layers.weights.safetensors import Tensor
 from cogpack.layers.weights.shards import ShardIndex
-from cogpack.layers.weights.splits import AnyHeader, read_any, read_local
 from cogpack.model_files import GGUF_PART, gguf_part, index_path
 from cogpack.oci import decode
 from cogpack.opening import open_image

@@ -15,8 +15,8 @@ from cogpack.errors import InputError, MismatchError
 from cogpack.formats import ImageRules
 from cogpack.layers.weights import largest, layer_size
 from cogpack.layers.weights.opaque import part_path
+from cogpack.layers.weights.pieces import Piece
 from cogpack.layers.weights.remote import measure, opaque_pieces, probe_pieces, split_remote, whole_piece
-from cogpack.layers.weights.splits import Piece
 from cogpack.lockfile import Lock, LockedPart, RemoteWeight
 from cogpack.locking.local_weights import DOCUMENT, LocalWeight, local_weights
 from cogpack.model_files import Rule, TensorRule

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cogpack.disk import DiskError
 from cogpack.errors import InputError
-from cogpack.sandbox.probe import Rung
+from cogpack.sandbox.rungs import Rung
 from cogpack.sandbox.watch import LimitError
 from cogpack.text import size_text
 

@@ -20,8 +20,8 @@ from cogpack.sandbox.directories import remove_tree
 from cogpack.sandbox.dropped import Dropped
 from cogpack.sandbox.guest import Command, Guest
 from cogpack.sandbox.laid import Tree
-from cogpack.sandbox.probe import Findings, Rung, choose, probe
 from cogpack.sandbox.proot import Proot
+from cogpack.sandbox.rungs import Findings, Rung, choose, probe
 from cogpack.sandbox.secrets import OutputRedactor, find_secrets
 from cogpack.sandbox.snapshot import Snapshot
 from cogpack.sandbox.tree import contents, lay

@@ -13,8 +13,8 @@ from cogpack.layers.files import Hashed, Placed
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import Pinned, Weight, largest
 from cogpack.layers.weights.complete import FORMATS, incomplete, unsound
+from cogpack.layers.weights.pieces import Piece, read_local, split_any
 from cogpack.layers.weights.remote import RemoteContent, RemoteSplit, whole_piece
-from cogpack.layers.weights.splits import Piece, read_local, split_any
 from cogpack.lockfile import Lock, LockedPart, LockedWeight, RemoteWeight
 from cogpack.locking.local_weights import LocalWeight, local_weights
 from cogpack.locking.weights import chosen_layer_size, probing

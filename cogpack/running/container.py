@@ -25,8 +25,8 @@ from cogpack.runtime import contract
 from cogpack.sandbox.directories import remove_tree
 from cogpack.sandbox.guest import Bind, Command, Guest
 from cogpack.sandbox.laid import Tree
-from cogpack.sandbox.probe import Findings, Rung, choose, probe
 from cogpack.sandbox.run import Streams
+from cogpack.sandbox.rungs import Findings, Rung, choose, probe
 from cogpack.sandbox.store import StoredTree, Trees
 from cogpack.sandbox.tree import TREE, lay
 from cogpack.sandbox.users import User, find_user

@@ -5,7 +5,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from cogpack.pages.form import read_form
-from cogpack.pages.model import ModelShown, model_page
+from cogpack.pages.model_page import ModelShown, model_page
 from cogpack.running.bundle import Bundle
 from cogpack.running.page_server import PageServer
 from cogpack.running.predictions import Address

@@ -5,7 +5,7 @@ The tree. `tree`: layers are laid, over `ground`, `directories` and `ahead`; `la
 looks like before commands run · `capture`: what they changed, as a layer; `dropped`: what is left out · `secrets`: no
 secret is in that, nor in output.
 
-The commands. `probe`: which ways to run them (rungs) this machine has, asked by the program `questions` · `guest`: a
+The commands. `rungs`: which ways to run them (rungs) this machine has, asked by the program `questions` · `guest`: a
 tree with commands run in it; `run`: one of them, held to its limits by `watch`; `enter`, the program that enters the
 rung, with `mounts` and `processes` · `seccomp`: which system calls are refused or answered, by the numbers in `calls`;
 `listener`: how we answer; `recorder`: chown is, `metadata`: sockets are · `standins`: what lies in the tree for the

@@ -21,10 +21,10 @@ from cogpack.sandbox.listener import Handler, Listener
 from cogpack.sandbox.metadata import NoMetadata
 from cogpack.sandbox.mounts import DEVICES, OVERLAY
 from cogpack.sandbox.owners import Owners
-from cogpack.sandbox.probe import Rung
 from cogpack.sandbox.proot import Proot
 from cogpack.sandbox.recorder import Namespaced, Recorder, Traced
 from cogpack.sandbox.run import Run, Streams
+from cogpack.sandbox.rungs import Rung
 from cogpack.sandbox.users import User
 from cogpack.sandbox.watch import Limits
 

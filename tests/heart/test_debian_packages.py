@@ -15,7 +15,7 @@ from support.serving import served
 from support.world import Project, World, ok
 
 from cogpack.resolve.debs import BASE_PACKAGES
-from cogpack.resolve.debs import release as release_module
+from cogpack.resolve.debs import release_file as release_module
 
 pytestmark = pytest.mark.slow
 

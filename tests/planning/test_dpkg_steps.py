@@ -27,7 +27,7 @@ from cogpack.planning.step_changes import Recorded, StepChanges
 from cogpack.planning.steps import Runner, Steps, dpkg_steps
 from cogpack.progress import SILENT, Cancellation
 from cogpack.sandbox.guest import Guest
-from cogpack.sandbox.probe import probe
+from cogpack.sandbox.rungs import probe
 from cogpack.seal import THIS_RUN
 
 APT = """#!/bin/sh

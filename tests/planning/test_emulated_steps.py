@@ -8,7 +8,7 @@ import pytest
 from cogpack.errors import InputError
 from cogpack.planning import run_steps
 from cogpack.sandbox import emulation
-from cogpack.sandbox.probe import Findings, Refusal, Rung
+from cogpack.sandbox.rungs import Findings, Refusal, Rung
 
 OLD = Refusal("mount binfmt_misc", "EPERM", "Linux 6.7 or newer")
 

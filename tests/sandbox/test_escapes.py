@@ -10,8 +10,8 @@ from support.guests import EVERY_RUNG, NAMESPACES, guest, perl, run, run_once
 from cogpack.sandbox import landlock
 from cogpack.sandbox.calls import number
 from cogpack.sandbox.guest import Command, Guest
-from cogpack.sandbox.probe import Rung
 from cogpack.sandbox.proot import Proot
+from cogpack.sandbox.rungs import Rung
 
 pytestmark = pytest.mark.slow
 

@@ -11,8 +11,8 @@ from cogpack.errors import InputError
 from cogpack.progress import Cancellation
 from cogpack.sandbox.guest import Bind, Command, Guest
 from cogpack.sandbox.owners import Owners
-from cogpack.sandbox.probe import Rung
 from cogpack.sandbox.proot import Proot
+from cogpack.sandbox.rungs import Rung
 from cogpack.sandbox.standins import DEBIAN
 from cogpack.sandbox.users import find_user
 

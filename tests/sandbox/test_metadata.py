@@ -11,7 +11,7 @@ from support.networks import in_own_network
 
 from cogpack.sandbox import metadata
 from cogpack.sandbox.metadata import NoMetadata, is_metadata, keep_out
-from cogpack.sandbox.probe import Rung
+from cogpack.sandbox.rungs import Rung
 
 AWS, AWS_6, ALIBABA, ELSEWHERE, ELSEWHERE_6 = (
     *("169.254.169.254", "fd00:ec2::254", "100.100.100.200"),

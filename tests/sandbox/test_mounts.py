@@ -6,7 +6,7 @@ import pytest
 from support.guests import NAMESPACES, run_once
 
 from cogpack.sandbox import mounts
-from cogpack.sandbox.probe import Rung
+from cogpack.sandbox.rungs import Rung
 from cogpack.sandbox.watch import Limits
 
 

@@ -8,7 +8,7 @@ import pytest
 from support.disks import mounts_below
 
 from cogpack.errors import InputError
-from cogpack.sandbox.probe import Findings, Isolation, Machine, Refusal, Rung, choose, explained, probe
+from cogpack.sandbox.rungs import Findings, Isolation, Machine, Refusal, Rung, choose, explained, probe
 from cogpack.sandbox.seccomp import Argument, Rule, fails
 
 EPERM, EACCES = fails(errno.EPERM), fails(errno.EACCES)

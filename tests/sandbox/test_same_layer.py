@@ -13,7 +13,7 @@ from cogpack.layers.entry import Directory, File, HardLink, Symlink, Whiteout
 from cogpack.sandbox.capture import Captured, capture
 from cogpack.sandbox.directories import remove_tree
 from cogpack.sandbox.laid import Tree
-from cogpack.sandbox.probe import Rung
+from cogpack.sandbox.rungs import Rung
 from cogpack.sandbox.snapshot import Snapshot
 from cogpack.sandbox.standins import DEBIAN
 from cogpack.sandbox.tree import Archive, lay

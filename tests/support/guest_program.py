@@ -18,8 +18,8 @@ from cogpack.progress import Cancellation  # noqa: E402
 from cogpack.sandbox import kernel, seccomp  # noqa: E402
 from cogpack.sandbox.guest import Command, Guest  # noqa: E402
 from cogpack.sandbox.owners import Owners, birth_of  # noqa: E402
-from cogpack.sandbox.probe import choose, probe  # noqa: E402
 from cogpack.sandbox.proot import Proot  # noqa: E402
+from cogpack.sandbox.rungs import choose, probe  # noqa: E402
 
 CONTAINER = (*kernel.CAPABILITIES, kernel.CAP_MKNOD)
 """What Docker leaves to root in a container."""

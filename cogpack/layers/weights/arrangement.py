@@ -17,9 +17,9 @@ from cogpack.layers.files import FilesSource, Placed, drain, equals, generated, 
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.layer import LayerSource
 from cogpack.layers.weights.opaque import JoinSource, OpaqueFile, split_opaque, with_digest
+from cogpack.layers.weights.pieces import AnyHeader, peek, read_local, split_any
 from cogpack.layers.weights.probe import probe_bytes
 from cogpack.layers.weights.shards import TINY
-from cogpack.layers.weights.splits import AnyHeader, peek, read_local, split_any
 from cogpack.model_files import Rule, index_path
 from cogpack.sizes import MiB
 

@@ -10,7 +10,7 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile
-from cogpack.layers.weights.splits import read_local
+from cogpack.layers.weights.pieces import read_local
 from cogpack.notes import Code, Note
 
 FORMATS = (".safetensors", ".gguf")

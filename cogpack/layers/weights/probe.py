@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from cogpack.layers.compression import Zstd
 from cogpack.layers.content import LocalFile, Slices, places
-from cogpack.layers.weights.splits import AnyHeader, Piece
+from cogpack.layers.weights.pieces import AnyHeader, Piece
 
 SAMPLES = 16
 LENGTH = 64 * 1024

@@ -11,8 +11,8 @@ from cogpack.digest import Digest, Hasher
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.content import Blocks
 from cogpack.layers.weights.opaque import PAGE
+from cogpack.layers.weights.pieces import Piece, read_any, split_any
 from cogpack.layers.weights.probe import probe
-from cogpack.layers.weights.splits import Piece, read_any, split_any
 from cogpack.model_files import TensorRule, tensor_rule
 
 _MAX_RANGE = 4 * 1024 * 1024

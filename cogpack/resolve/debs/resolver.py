@@ -16,7 +16,7 @@ from cogpack.progress import Progress, Task
 from cogpack.resolve.debs.chains import chains, dependents
 from cogpack.resolve.debs.index import DebianIndex, open_index, parse_index
 from cogpack.resolve.debs.mirror import MAIN, SECURITY, Archive, DebianMirror
-from cogpack.resolve.debs.release import Release, verify_release
+from cogpack.resolve.debs.release_file import Release, verify_release
 from cogpack.resolve.debs.solver import Candidate, Universe, solve
 from cogpack.seal import Seal
 

@@ -17,7 +17,7 @@ from cogpack.errors import InputError
 from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.tar import read as read_content
 from cogpack.layers.weights.gguf import _TYPES, MAX_HEADER, GgufHeader, read_gguf
-from cogpack.layers.weights.splits import Piece, split_gguf
+from cogpack.layers.weights.pieces import Piece, split_gguf
 
 KiB = 1024
 

@@ -17,9 +17,9 @@ from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.files import Placed
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.weights import WORTH, Arrangement, Weight, arrange
+from cogpack.layers.weights.pieces import Piece, peek
 from cogpack.layers.weights.probe import LENGTH, NOTHING, PROFILE, SAMPLES, probe, probe_bytes, probe_local
 from cogpack.layers.weights.safetensors import read_header
-from cogpack.layers.weights.splits import Piece, peek
 from cogpack.model_files import Rule
 
 pytestmark = pytest.mark.slow

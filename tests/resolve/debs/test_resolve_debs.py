@@ -15,7 +15,7 @@ from cogpack.http import Http
 from cogpack.http.retries import ATTEMPTS
 from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.resolve.debs import BASE_PACKAGES, DebianMirror, resolve_debs
-from cogpack.resolve.debs import release as release_module
+from cogpack.resolve.debs import release_file as release_module
 from cogpack.seal import THIS_RUN
 
 MAIN = (
