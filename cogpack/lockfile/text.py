@@ -130,6 +130,7 @@ def encode_lock(lock: Lock) -> bytes:
     if len(data) > _LIMIT:  # nobody would read it
         raise InputError(
             f"{FILE} would have {len(data)} bytes; {_LIMIT} are read at most",
-            next_step="choose a base with a shorter config, or a larger cogpack.weights.layer_size",
+            next_step="download fewer files of the hub in build.run, choose a larger cogpack.weights.layer_size, or a "
+            "base with a shorter config",
         )
     return data

@@ -15,7 +15,7 @@ from packaging.pylock import Package, Pylock, PylockValidationError
 
 from cogpack import toml
 from cogpack.disk import writing
-from cogpack.errors import UnavailableError
+from cogpack.errors import InputError, UnavailableError
 from cogpack.notes import Note
 from cogpack.resolve.wheels.failures import failure, warned
 from cogpack.resolve.wheels.indexes import Indexes
@@ -54,7 +54,7 @@ def compile_lock(
             _write_lines(work / "overrides.txt", (f"{name} ; python_version < '0'" for name in without))
             # The output file of an earlier run is uv's way to prefer without requiring.
             (work / _LOCK).write_bytes(_preferred(preferences))
-        command = [uv.find_uv_bin(), "--no-config", "pip", "compile", "requirements.in"]
+        command = [_program(), "--no-config", "pip", "compile", "requirements.in"]
         command += ["--constraints", "constraints.txt", "--overrides", "overrides.txt"]
         command += ["--format", "pylock.toml", "--output-file", _LOCK, "--no-header"]
         # uv needs some interpreter to run, and would install one if it found none.
@@ -98,6 +98,16 @@ def _run(command: Sequence[str], work: Path, environment: dict[str, str]) -> tup
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:
     path.write_bytes("".join(f"{line}\n" for line in lines).encode())
+
+
+def _program() -> str:
+    try:
+        return uv.find_uv_bin()
+    except FileNotFoundError as error:
+        raise InputError(
+            f"the package uv is installed without its program: {error}",
+            next_step="install cogpack anew, with what it depends on",
+        ) from error
 
 
 def _preferred(pins: Iterable[tuple[str, str]]) -> bytes:
