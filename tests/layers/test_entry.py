@@ -1,5 +1,6 @@
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,21 @@ def test_a_file_written_while_it_is_read_is_a_mismatch(tmp_path: Path) -> None:
     with pytest.raises(MismatchError, match="f: changed while it was read"):
         stream.close()
     assert stream.closed
+
+
+def test_who_gives_up_reading_a_file_is_not_told_that_it_is_another_one(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"data")
+    content = LocalFile.of(tmp_path / "f")
+
+    def blocks() -> Iterator[bytes]:
+        with content.open() as stream:
+            while block := stream.read(1):
+                yield block
+
+    reading = blocks()
+    assert next(reading) == b"d"
+    (tmp_path / "f").unlink()
+    reading.close()
 
 
 def test_a_file_of_the_same_size_and_time_but_another_inode_is_a_mismatch(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_program_of_arm64_is_run_by_the_emulator_of_its_guest_alone(tree: Path
     need(Rung.USERNS, tree.parent)
     if os.uname().machine != "x86_64" or emulation.is_native("arm64"):
         pytest.skip("this machine runs programs of arm64 itself")
-    if (refusal := found(str(tree.parent)).emulation) is not None:
+    if (refusal := found(tree.parent).emulation) is not None:
         pytest.skip(f"this machine refuses {refusal}")
     (tree / "program").write_bytes(HEAD)
     (tree / "program").chmod(0o755)
