@@ -168,6 +168,7 @@ def test_no_two_modules_know_each_other_even_by_a_chain() -> None:
     assert not left
 
 
+@pytest.mark.slow
 def test_the_sideways_imports_are_all_needed() -> None:
     found = {(module_of(path), other) for path in SOURCES for other in edges(path)}
     assert found >= SIDEWAYS
@@ -204,6 +205,7 @@ def test_what_a_run_line_does_is_told_without_disk_network_or_processes() -> Non
     assert {other for path in files for other in edges(path)} == {"config", "redaction", "requirements", "run_lines"}
 
 
+@pytest.mark.slow
 def test_http_libraries_have_one_door() -> None:
     def doors(*libraries: str) -> set[str]:
         return {module_of(path) for path in SOURCES if any(name.split(".")[0] in libraries for name in imported(path))}
@@ -224,6 +226,7 @@ def test_the_clouds_own_libraries_have_one_door_for_weights_and_are_not_loaded_b
     assert not top & clouds
 
 
+@pytest.mark.slow
 def test_oras_py_is_known_to_its_adapter_alone_and_the_adapter_to_its_users() -> None:
     for path in SOURCES:
         found = {name.partition(".")[0] for name in imported(path)} & {"oras", "requests"}

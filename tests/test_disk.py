@@ -104,6 +104,7 @@ _KILLED_AT_EACH_LINE = textwrap.dedent("""
 """)
 
 
+@pytest.mark.slow
 def test_a_write_that_is_killed_anywhere_leaves_the_old_or_the_new_file_and_a_name_that_no_image_has(
     tmp_path: Path,
 ) -> None:

@@ -148,6 +148,7 @@ WHOLE = msgspec.structs.replace(
 """Holds something of each kind."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "value"),
     [
@@ -242,6 +243,7 @@ def deep(parts: int, key: str = "a") -> bytes:
     return ".".join([key] * parts).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data",
     [

@@ -114,6 +114,7 @@ def test_a_server_that_breaks_off_at_one_place_is_given_up() -> None:
     assert seen == ["", *[f"bytes=1000-{len(DATA) - 1}"] * 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [

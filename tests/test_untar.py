@@ -162,6 +162,7 @@ def test_the_same_path_twice_comes_twice_and_names_differ_by_case_and_dots() -> 
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(data=st.binary(max_size=3000), flips=st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), max_size=6))
 def test_any_bytes_are_members_or_one_error(data: bytes, flips: list[tuple[int, int]]) -> None:

@@ -113,6 +113,7 @@ def test_what_came_before_the_process_ended_is_not_fetched_again(tmp_path: Path)
     assert left(tmp_path) == [WHEEL.digest[7:]]
 
 
+@pytest.mark.slow
 def test_a_login_in_the_address_goes_with_each_range(store: Store) -> None:
     def script(request: Request) -> Answer:
         if request.headers.get("authorization") != "Basic " + base64.b64encode(b"me:secret").decode():

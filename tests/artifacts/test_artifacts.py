@@ -37,6 +37,7 @@ def test_a_file_is_downloaded_once(store: Store, tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 1
 
 
+@pytest.mark.slow
 def test_two_who_want_a_file_at_once_share_its_download(store: Store) -> None:
     started = threading.Barrier(2)
 

@@ -105,6 +105,7 @@ def test_another_file_than_was_locked_is_refused(supply: Supply) -> None:
             supply.wait([one])
 
 
+@pytest.mark.slow
 def test_who_waits_is_ended_by_the_user(tmp_path: Path) -> None:
     cancellation, over = Cancellation(), threading.Event()
 
@@ -185,6 +186,7 @@ def test_a_wait_that_fails_leaves_the_turn_to_others() -> None:
         pass
 
 
+@pytest.mark.slow
 def test_who_stands_in_line_is_ended_by_the_user() -> None:
     cancellation = Cancellation()
     turns = Turns(0, cancellation)

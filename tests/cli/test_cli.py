@@ -27,6 +27,7 @@ def test_the_version_is_told_without_importing_the_product() -> None:
     assert done.stdout == f"cogpack {__version__}\n[]\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [(), ("nonsense",), ("push", "--jobs", "0"), ("build",)])
 def test_words_that_mean_nothing_end_with_2(arguments: tuple[str, ...]) -> None:
     done = cogpack(*arguments)
@@ -57,6 +58,7 @@ def test_a_bug_is_told_as_one_with_its_traceback(
     assert __version__ in err.splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

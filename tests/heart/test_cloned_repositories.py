@@ -44,6 +44,7 @@ def cloning(world: World) -> Cloning:
     return make
 
 
+@pytest.mark.slow
 def test_a_cloned_repository_is_in_the_image_and_a_server_is_asked_once(
     world: World, server: GitServer, cloning: Cloning
 ) -> None:
@@ -64,6 +65,7 @@ def test_a_cloned_repository_is_in_the_image_and_a_server_is_asked_once(
     assert len(server.requests) == asked, "what the registry has is fetched by nobody"
 
 
+@pytest.mark.slow
 def test_plan_tells_the_commit_and_upgrade_run_takes_the_newest(server: GitServer, cloning: Cloning) -> None:
     project = cloning(f"git clone {server.address}/tool /opt/tool")
     first = server.git("tool", "rev-parse", "HEAD")

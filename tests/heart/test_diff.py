@@ -56,6 +56,7 @@ def change(project: Project) -> None:
     project.write("cog.yaml", text)
 
 
+@pytest.mark.slow
 def test_all_that_differs_is_told_as_text_and_as_json(project: Project) -> None:
     before = built(project, "before")
     change(project)
@@ -88,6 +89,7 @@ def test_all_that_differs_is_told_as_text_and_as_json(project: Project) -> None:
     assert {file["path"]: file["status"] for file in found["files"]}["src/predict.py"] == "changed"
 
 
+@pytest.mark.slow
 def test_what_is_the_same_is_said_and_the_exit_code_tells_where_it_is_asked_for(project: Project) -> None:
     before = built(project, "before")
     assert ok(project.cogpack("diff", "--exit-code", before, before)).out.splitlines()[2] == "the same"
@@ -218,6 +220,7 @@ def test_images_that_differ_in_what_is_not_compared_are_not_called_the_same(worl
     assert world.cogpack("diff", "--exit-code", *names).code == 3
 
 
+@pytest.mark.slow
 def test_a_project_whose_commands_were_not_run_is_compared_without_running_them(world: World) -> None:
     project = world.project(config="")
     ok(project.cogpack("push", project.target()))

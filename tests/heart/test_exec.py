@@ -27,6 +27,7 @@ def test_the_status_and_both_streams_are_the_commands_own(project: Project) -> N
     assert "told\n" in done.err
 
 
+@pytest.mark.slow
 def test_what_is_written_in_the_project_stays_and_nothing_else_does(project: Project) -> None:
     ok(project.cogpack("lock"))
     before = _listed(project.root)
@@ -57,6 +58,7 @@ def test_the_model_is_described_there_as_in_the_image(project: Project) -> None:
     assert (project.root / ".cog/openapi_schema.json").read_text() == "of another tool"
 
 
+@pytest.mark.slow
 def test_managed_weights_lie_at_their_targets_and_are_nobodys_to_write(
     world: World, project: Project, tmp_path: Path
 ) -> None:
@@ -127,6 +129,7 @@ def test_options_behind_the_command_are_its_own(project: Project) -> None:
     assert "--json" in done.err
 
 
+@pytest.mark.slow
 def test_what_is_written_to_the_users_cache_directory_is_kept_unless_that_is_not_wanted(project: Project) -> None:
     ok(project.cogpack("exec", "sh", "-c", "echo kept > ~/.cache/one"))
     assert ok(project.cogpack("exec", "cat", "/root/.cache/one")).out == "kept\n"
@@ -150,6 +153,7 @@ def test_what_the_image_has_in_its_cache_directory_stays_to_be_seen(project: Pro
     ]
 
 
+@pytest.mark.slow
 def test_isolated_it_is_seen_as_its_image_would_hold_it(project: Project) -> None:
     project.write(".dockerignore", "ignored\n")
     project.write("ignored", "x")

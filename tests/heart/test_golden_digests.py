@@ -148,6 +148,7 @@ def mirror() -> Iterator[str]:
         yield f"{fake.url}/debian"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("number", FORMATS)
 def test_a_format_makes_the_bytes_that_it_always_made(world: World, mirror: str, number: int, kind: str) -> None:

@@ -27,6 +27,7 @@ def with_lines(world: World, *lines: str) -> Project:
     return project
 
 
+@pytest.mark.slow
 def test_what_lines_bring_from_the_hub_is_pinned_and_in_the_image(world: World, found: Hub) -> None:
     project = with_lines(world, PYTHON, TAKEN)
     hub_of = {"HF_ENDPOINT": found.endpoint, "HF_TOKEN": TOKEN}

@@ -51,6 +51,7 @@ def test_a_reference_that_is_none_is_left(spec: dict[str, Any]) -> None:
     assert followed({"none": []}, spec) == spec
 
 
+@pytest.mark.slow
 def test_layers_are_told_by_who_says_what_they_come_out_as(world: World) -> None:
     project = world.project(files={"model/w.pt": noise(1_200_000)})
     ok(project.cogpack("push", project.target()))

@@ -30,6 +30,7 @@ VERBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
 def test_the_result_is_one_document(pushed: Project, verb: tuple[str, ...]) -> None:
     registry = pushed.world.registry

@@ -32,6 +32,7 @@ def settings(world: World) -> Settings:
     return Settings(directory=world.project().root, environment=world.environment)
 
 
+@pytest.mark.slow
 def test_the_code_of_the_documentation_runs_as_it_stands(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.project()
     monkeypatch.chdir(world.directory)
@@ -45,6 +46,7 @@ def test_the_code_of_the_documentation_runs_as_it_stands(world: World, monkeypat
     assert (world.directory / "pulled" / "index.json").exists()
 
 
+@pytest.mark.slow
 def test_the_library_and_the_command_line_make_one_image(world: World, settings: Settings) -> None:
     with Session(settings) as session:
         pushed = push(session, f"{world.registry}/me/library:v1")

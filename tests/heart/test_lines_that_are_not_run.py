@@ -138,6 +138,7 @@ def members(world: World, name: str) -> dict[str, tarfile.TarInfo]:
     return found
 
 
+@pytest.mark.slow
 def test_a_project_of_known_lines_is_pushed_without_running_anything(
     world: World, outside: Outside, laying: Laying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +166,7 @@ def test_a_project_of_known_lines_is_pushed_without_running_anything(
     assert lock.read_bytes().partition(b"[results]")[0] == decided
 
 
+@pytest.mark.slow
 def test_what_moves_is_asked_for_where_it_stays_and_no_signed_address_is_locked(
     outside: Outside, laying: Laying
 ) -> None:
@@ -211,6 +213,7 @@ def test_no_verb_runs_anything(
     ok(project.cogpack(*(project.target() if word == "REF" else word for word in words)))
 
 
+@pytest.mark.slow
 def test_a_file_that_is_another_one_now_is_exit_3_and_upgrade_run_pins_it(outside: Outside, laying: Laying) -> None:
     project = laying("wget -O /data/f https://files.test/f")
     outside.has("https://files.test/f", b"before")
@@ -230,6 +233,7 @@ def test_a_file_that_is_another_one_now_is_exit_3_and_upgrade_run_pins_it(outsid
     assert f"moved    https://files.test/f {was} -> {now}" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "code", "told"),
     [
@@ -252,6 +256,7 @@ def decided(project: Project) -> list[str]:
     return [step["sandboxed"] or "; ".join(step["effect"]) for step in steps]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "why"),
     [
@@ -271,6 +276,7 @@ def test_what_is_not_exactly_known_is_run(outside: Outside, laying: Laying, line
     assert second.endswith("precedes it (cog.yaml:4: build.run[0])")
 
 
+@pytest.mark.slow
 def test_the_last_of_two_files_of_one_path_wins_and_keeps_its_mode(
     world: World, outside: Outside, laying: Laying
 ) -> None:
@@ -281,6 +287,7 @@ def test_the_last_of_two_files_of_one_path_wins_and_keeps_its_mode(
     assert members(world, "v1")["data/f"].mode == 0o700
 
 
+@pytest.mark.slow
 def test_large_files_lie_among_the_weights_and_what_changes_moves_alone(
     world: World, outside: Outside, laying: Laying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -353,6 +360,7 @@ def test_a_line_that_writes_where_a_weight_lies_is_refused_by_both_names(outside
     assert "w.bin and a directory of build.run both want this place" in done.err
 
 
+@pytest.mark.slow
 def test_an_answer_that_breaks_off_goes_on_where_it_was(outside: Outside, laying: Laying, world: World) -> None:
     data = noise(400_000)
     tries: list[str] = []

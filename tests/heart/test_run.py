@@ -64,6 +64,7 @@ def test_what_a_model_gives_goes_into_a_file_where_that_is_wanted(project: Proje
     assert "Written output to: said.txt" in done.err
 
 
+@pytest.mark.slow
 def test_wrong_inputs_are_told_all_at_once_before_anything_starts(project: Project) -> None:
     done = project.cogpack("run", "-i", "txt=world")
     assert done.code == 2

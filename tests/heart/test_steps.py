@@ -38,6 +38,7 @@ RANDOM = "head -c 8 /dev/urandom > /etc/made; head -c 8 /dev/urandom > /etc/ssh_
 MADE = 'cat /dev/null; echo made > /etc/made; echo "step 1 runs"'
 
 
+@pytest.mark.slow
 def test_what_commands_change_is_in_the_image(world: World, stepping: Stepping) -> None:
     project = stepping(MADE, "cat /etc/made > /etc/again; rm /etc/group; ln -s made /etc/link")
     done = ok(project.cogpack("push", project.target()))
@@ -92,6 +93,7 @@ def test_a_plan_tells_how_much_room_the_files_take_that_commands_see(stepping: S
     assert ok(project.cogpack("plan", "--json")).json["laid"] is None  # nothing is run
 
 
+@pytest.mark.slow
 def test_commands_are_run_once(world: World, stepping: Stepping) -> None:
     project = stepping(MADE)
     first = ok(project.cogpack("push", project.target()))
@@ -189,6 +191,7 @@ def test_a_recorded_layer_that_is_not_to_be_had_is_made_again(world: World, step
     assert "step 1 runs" in done.err
 
 
+@pytest.mark.slow
 def test_a_lock_that_does_not_say_what_they_change_is_refused_where_it_is_pinned(stepping: Stepping) -> None:
     project = stepping(MADE)
     ok(project.cogpack("lock"))
@@ -212,6 +215,7 @@ def test_an_endless_line_is_told_in_pieces_and_not_repeated(stepping: Stepping) 
     assert max(map(len, done.err.splitlines())) < 5_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["/", "token", "/run/secrets/"])
 def test_a_secret_is_mounted_at_a_file(stepping: Stepping, target: str) -> None:
     step = {"command": "true", "mounts": [{"type": "secret", "id": "token", "target": target}]}
@@ -280,6 +284,7 @@ def test_what_is_left_out_is_told_and_kept_by_its_path(world: World, stepping: S
     assert "var/tmp/x/a" not in world.files("me/model", "v1")
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_is_named_with_what_it_said(world: World, stepping: Stepping) -> None:
     project = stepping(MADE, "echo a reason; cat /no/such/file; exit 7")
     done = project.cogpack("push", project.target())
@@ -364,6 +369,7 @@ def test_what_commands_change_of_a_path_that_two_wheels_hold_is_what_the_image_h
     assert world.files("me/model", "v1")["opt/venv/lib/python/site-packages/both.py"] == b"mine\n"
 
 
+@pytest.mark.slow
 def test_a_weight_that_comes_later_is_refused_where_commands_wrote_though_none_runs(stepping: Stepping) -> None:
     project = stepping("mkdir -p /src/m; echo x > /src/m/v.pt; rm -r /usr/sbin", MADE)
     ok(project.cogpack("build", "-o", "../out"))
@@ -402,6 +408,7 @@ SECRET = {
 }
 
 
+@pytest.mark.slow
 def test_a_secret_is_seen_by_its_step_and_by_nobody_else(stepping: Stepping) -> None:
     project = stepping(SECRET)
     done = ok(project.cogpack("build", "-o", "../out", "--secret", "id=token,env=HIDDEN", HIDDEN="tr0ub4dor-and-3"))

@@ -11,6 +11,7 @@ def test_nothing_is_told_that_nobody_asked_for(world: World) -> None:
     assert "debug:" not in ok(project.cogpack("push", project.target())).err
 
 
+@pytest.mark.slow
 def test_v_tells_why_a_layer_moves_or_does_not(world: World) -> None:
     project = world.project(files=FILES)
     first = ok(project.cogpack("push", "-v", project.target())).err
@@ -34,6 +35,7 @@ def test_vv_tells_every_request_with_status_bytes_and_time(world: World) -> None
     assert all("?" not in line.replace("?...", "") for line in told), "queries may hold signatures"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cogpack.log", "logs/of-today"])
 def test_a_log_in_the_project_is_no_part_of_it(world: World, name: str) -> None:
     project = world.project(files=FILES)

@@ -47,6 +47,7 @@ def test_a_package_to_upgrade_that_nobody_asks_for_is_refused_without_a_lock_too
     assert not (project.root / "cogpack.lock").exists()
 
 
+@pytest.mark.slow
 def test_a_probe_counts_what_it_left_and_names_it_where_that_is_asked_for(world: World) -> None:
     short = ok(world.cogpack("registry", "probe", f"{world.registry}/me/probed"))
     assert "Profile(" not in short.out

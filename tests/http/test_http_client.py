@@ -183,6 +183,7 @@ def test_a_header_that_can_not_be_sent_is_not_quoted(http: Http) -> None:
     assert failed.value.__suppress_context__
 
 
+@pytest.mark.slow
 def test_a_416_that_lies_about_its_length_is_an_answer_like_any_other() -> None:
     def script(connection: socket.socket, _: str) -> None:
         answer(connection, "416 Requested Range Not Satisfiable", b"few words", Content_Length="1000000")
@@ -266,6 +267,7 @@ def test_an_answer_of_few_bytes_that_nobody_read_does_not_cost_its_connection(ht
         assert len(place.heads) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", ["99999", "5000000000"])
 def test_nobody_waits_long_for_what_nobody_reads(length: str) -> None:
     def script(connection: socket.socket, _: str) -> None:

@@ -79,6 +79,7 @@ def send(http: Http, place: Place, body: Body, *, known: bool = True) -> int:
         return stream.status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("manner", [drains, closes, resets])
 def test_an_early_refusal_is_heard_and_ends_the_sending(

@@ -132,6 +132,7 @@ def test_time_that_is_used_up_ends_what_counts_elsewhere() -> None:
     assert BUDGET - 60 < world.until_over(failed()) <= BUDGET
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(seed=st.integers(0, 2**64))
 def test_whatever_fails_it_ends(seed: int) -> None:

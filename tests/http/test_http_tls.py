@@ -206,6 +206,7 @@ def test_a_directory_that_is_not_ours_to_read_is_passed_over(
         assert ask(place, environment) == b"ok"
 
 
+@pytest.mark.slow
 def test_a_server_that_says_nothing_to_our_hello_is_dropped(environment: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://localhost:{silent.getsockname()[1]}/"

@@ -214,6 +214,7 @@ def test_a_small_layer_in_golden_bytes() -> None:
     assert digest == ("0ac2521d0a8cbcd5622489b14f8ee46632a0ef89426b6c0257cf9e9092c08ab2")
 
 
+@pytest.mark.slow
 @given(trees())
 def test_the_standard_library_reads_back_every_tree(tree: list[Entry]) -> None:
     data = tar_bytes(tree)

@@ -226,6 +226,7 @@ def test_a_laid_clone_is_what_git_makes(words: str, server: GitServer, session: 
     assert ask(laid, "pull", "--ff-only")[0] == ask(there, "pull", "--ff-only")[0]
 
 
+@pytest.mark.slow
 def test_how_a_copy_of_a_repository_is_packed_does_not_matter(
     server: GitServer, session: Session, tmp_path: Path
 ) -> None:
@@ -264,6 +265,7 @@ def test_a_clone_whose_other_branches_a_command_may_look_for_is_left_to_git(
         assert pins_of(session, line, more=more)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("revision", ["v1.0", "side", "origin/side", "main", "on-the-side"])
 def test_a_revision_is_the_one_that_git_checks_out(
     revision: str, server: GitServer, session: Session, tmp_path: Path
@@ -275,6 +277,7 @@ def test_a_revision_is_the_one_that_git_checks_out(
     assert ask(tmp_path / "clone", "symbolic-ref", "HEAD")[0] == ("0" if pin.branch else "1")
 
 
+@pytest.mark.slow
 def test_a_commit_that_no_branch_ends_in_is_found_by_the_beginning_of_its_name(
     server: GitServer, session: Session
 ) -> None:
@@ -284,6 +287,7 @@ def test_a_commit_that_no_branch_ends_in_is_found_by_the_beginning_of_its_name(
         assert (pin.commit, pin.branch) == (commit, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "why"),
     [
@@ -355,6 +359,7 @@ def test_two_runs_fetch_into_one_cache(server: GitServer, session: Session, tmp_
     assert mirror.files > 4
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_fetch_and_leaves_no_git_behind(server: GitServer, session: Session) -> None:
     with patch.object(server, "hold", threading.Event()) as held, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(pinned, session, f"git clone {server.address}/project /x")
@@ -367,6 +372,7 @@ def test_ctrl_c_ends_a_fetch_and_leaves_no_git_behind(server: GitServer, session
     assert server.address not in left
 
 
+@pytest.mark.slow
 def test_an_object_that_is_another_is_an_error(server: GitServer, session: Session) -> None:
     pin = pinned(session, f"git clone {server.address}/project /x")
     mirror = make_mirrors(session).directory(pin.url, [pin.commit])

@@ -86,6 +86,7 @@ def changes(steps: Steps, directory: Path) -> StepChanges:
     return StepChanges(steps, lambda _, __: Gzip(), Recorded(None, Results()), FORMATS[2], runner)
 
 
+@pytest.mark.slow
 def test_dpkg_has_the_packages_and_nothing_of_them_stays(base: BaseLayer, debs: list[DebFile], tmp_path: Path) -> None:
     steps = dpkg_steps(debs, [base])
     assert steps is not None
@@ -95,6 +96,7 @@ def test_dpkg_has_the_packages_and_nothing_of_them_stays(base: BaseLayer, debs: 
     assert not {path for path in found if path.startswith("run/") or "site-packages" in path}
 
 
+@pytest.mark.slow
 def test_a_package_that_fails_is_told_by_its_key(base: BaseLayer, debs: list[DebFile], tmp_path: Path) -> None:
     steps = dpkg_steps(debs, [base])
     assert steps is not None
@@ -106,6 +108,7 @@ def test_a_package_that_fails_is_told_by_its_key(base: BaseLayer, debs: list[Deb
     assert "in build.run, where there is a network" in told.value.next_step
 
 
+@pytest.mark.slow
 def test_steps_see_what_dpkg_installed(base: BaseLayer, debs: list[DebFile], tmp_path: Path) -> None:
     steps = dpkg_steps(debs, [base])
     assert steps is not None
@@ -123,6 +126,7 @@ def test_packages_and_the_base_name_the_changes(base: BaseLayer, debs: list[DebF
     assert dpkg_steps([], [base]) is None
 
 
+@pytest.mark.slow
 def test_commands_have_no_metadata_and_packages_no_network(
     base: BaseLayer, debs: list[DebFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

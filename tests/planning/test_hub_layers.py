@@ -58,6 +58,7 @@ def laid(session: Session, pins: HubPins, place: Path, *downloads: HubDownload) 
 DOWNLOAD = HubDownload(repository="owner/name", cache=CACHE)
 
 
+@pytest.mark.slow
 def test_the_hubs_library_finds_it_without_a_network(found: Hub, tmp_path: Path) -> None:
     huggingface_hub = pytest.importorskip("huggingface_hub", reason="the extra hf is not installed")
     dataset = HubDownload(repository="owner/name", kind="dataset", cache=CACHE, files=("onnx/model.onnx",))
@@ -81,6 +82,7 @@ def files_in(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 def test_what_the_library_itself_downloads_is_the_same_but_for_its_own_notes(found: Hub, tmp_path: Path) -> None:
     huggingface_hub = pytest.importorskip("huggingface_hub", reason="the extra hf is not installed")
     with at(found, tmp_path) as session:
@@ -140,6 +142,7 @@ def test_bytes_that_git_calls_otherwise_are_an_error(found: Hub, tmp_path: Path)
     assert "git calls it 0000" in caught.value.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("download", "said"),
     [
@@ -194,6 +197,7 @@ def test_a_lock_that_does_not_say_it_is_refused(found: Hub, tmp_path: Path) -> N
             layers(session, pins, other)
 
 
+@pytest.mark.slow
 def test_a_line_that_wants_more_files_than_before_gets_them_all_of_the_pinned_commit(
     found: Hub, tmp_path: Path
 ) -> None:

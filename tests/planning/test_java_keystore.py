@@ -33,6 +33,7 @@ def test_times_and_order_are_nobodys(tmp_path: Path) -> None:
     assert found == keystore((b"debian:a", 3000), (b"debian:b", 3000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "other", [keystore((b"a", 5), password="other"), keystore((b"a", 5), kind=1), b"PKCS12, perhaps" * 10, b""]
 )

@@ -279,6 +279,7 @@ def test_what_a_run_writes_is_no_part_of_the_project(tmp_path: Path) -> None:
     assert [note.text for note in find_project(tmp_path).notes()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("descriptor", "name"), [(1, "output"), (2, "error")])
 def test_standard_output_and_error_are_no_part_of_the_project(tmp_path: Path, descriptor: int, name: str) -> None:
     program = (

@@ -22,6 +22,7 @@ def named(decision: Decision) -> str:
     return type(decision).__name__.lower()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape["steps"][-1][:60])
 def test_a_public_line_is_what_it_was(shape: dict[str, list[str]]) -> None:
     steps = [RunStep(command=command) for command in shape["steps"]]

@@ -122,6 +122,7 @@ def _repository(tmp_path_factory: pytest.TempPathFactory) -> None:
     Files.repository = root / "b"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_repository")
 @pytest.mark.parametrize("line", LINES)
 def test_a_line_does_what_it_is_known_to_do(line: str, server: str, tmp_path: Path) -> None:
@@ -186,6 +187,7 @@ VALUED += ["--timeout 5", "--only-binary :all:", "--no-binary a,b", "--root-user
 ARGUMENTS = st.sampled_from([*FLAGS.split(), *VALUED])
 
 
+@pytest.mark.slow
 @given(st.lists(ARGUMENTS, min_size=1, max_size=6))
 def test_options_of_pip_are_read_as_pip_reads_them(arguments: list[str]) -> None:
     install = pytest.importorskip("pip._internal.commands.install", reason="pip's own parser is not installed")

@@ -132,6 +132,7 @@ def lines(draw: st.DrawFn) -> str:
     return text
 
 
+@pytest.mark.slow
 @given(line=lines())
 @settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @example(line="show a\\\nb '\\\n' \"c\\\nd\"")

@@ -103,6 +103,7 @@ def test_the_result_is_whole_where_nothing_or_too_little_was_seen(*, streams: bo
     assert found.output == ["a", "b"]
 
 
+@pytest.mark.slow
 def test_who_stops_waiting_cancels_it() -> None:
     model, cancellation = Model([], ends=False), Cancellation()
     with served(model) as address:

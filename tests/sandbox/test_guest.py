@@ -33,6 +33,7 @@ def test_output_is_handed_on_while_the_command_runs_and_whole(tree: Path, rung: 
     assert ran.output == "first\n" + "x" * 3_000_000 + "end\n"
 
 
+@pytest.mark.slow
 @EVERY_RUNG
 def test_the_status_is_what_a_shell_would_tell(tree: Path, rung: Rung) -> None:
     with guest(tree, rung) as started:
@@ -251,6 +252,7 @@ def test_a_proot_that_does_not_translate_is_refused_before_anything_runs(tree: P
     assert not (tmp_path / "loose").exists()
 
 
+@pytest.mark.slow
 @EVERY_RUNG
 def test_a_new_guest_has_no_listener_left_of_the_last_one(tree: Path, rung: Rung) -> None:
     with guest(tree, rung, owners=Owners()) as started:

@@ -49,6 +49,7 @@ def servers(stack: ExitStack) -> None:
             stack.enter_context(socket.create_server((address, port), family=family))
 
 
+@pytest.mark.slow
 def test_a_socket_with_the_filter_connects_to_all_else() -> None:
     def connected(address: str, port: int, family: int, *, guarded: bool = True) -> bool:
         with closing(socket.socket(family)) as made:

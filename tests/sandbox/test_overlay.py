@@ -19,6 +19,7 @@ def _status(tree: Path) -> Mapping[str, tuple[int, int]]:
     return {str(path): (path.lstat().st_ino, path.lstat().st_ctime_ns) for path in (tree, *paths)}
 
 
+@pytest.mark.slow
 @NAMESPACES
 def test_a_guest_over_a_kept_tree_changes_nothing_of_it(tree: Path, tmp_path: Path, rung: Rung) -> None:
     if rung not in found(tmp_path).overlays:

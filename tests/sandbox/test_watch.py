@@ -45,11 +45,13 @@ def stopped(watched: Watch, within: float = 10) -> LimitError:
     raise AssertionError("it goes on")
 
 
+@pytest.mark.slow
 def test_who_neither_writes_nor_computes_is_stopped(watching: Watching) -> None:
     found = stopped(watching("sleep 100", idle=0.2))
     assert (found.limit, found.message) == ("idle", "the command neither wrote anything nor computed for 0.2 s")
 
 
+@pytest.mark.slow
 def test_who_computes_in_silence_is_not_idle(watching: Watching) -> None:
     watched = watching("while true; do :; done", idle=0.2)
     ends = time.monotonic() + 0.6
@@ -58,6 +60,7 @@ def test_who_computes_in_silence_is_not_idle(watching: Watching) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_who_writes_is_not_idle(watching: Watching) -> None:
     watched = watching("sleep 100", idle=0.2)
     for _ in range(4):

@@ -129,6 +129,7 @@ def test_an_interrupted_load_never_sees_the_end_of_the_archive(stand_in: StandIn
     assert not (tmp_path / "ended").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_load_that_docker_does_not_read(stand_in: StandIn) -> None:
     """A job that is stopped tells us alone, and not the client beside us."""
 

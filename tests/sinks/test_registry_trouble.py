@@ -84,6 +84,7 @@ def put_of(layer: BuiltLayer) -> Callable[[Seen], bool]:
     return lambda seen: parse_qs(seen.query)["digest"] == [digest]
 
 
+@pytest.mark.slow
 def test_f1_a_layer_that_breaks_once_is_sent_again_and_the_others_go_on_undisturbed(
     registry: FakeRegistry, tmp_path: Path
 ) -> None:

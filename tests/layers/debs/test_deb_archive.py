@@ -77,6 +77,7 @@ def test_a_cut_package_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:
             read(data[:cut], tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packer", ["", ".xz"])
 def test_damage_anywhere_is_an_error_of_ours_or_no_error(tmp_path: Path, packer: str) -> None:
     whole = deb("x", member("./usr/"), member("./usr/a", b"abc" * 300), member("./usr/l", link="a"), packer=packer)

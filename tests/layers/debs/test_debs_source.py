@@ -286,6 +286,7 @@ def test_ctrl_c_ends_the_unpacking_and_not_after_the_last_package(tmp_path: Path
     assert len(located) <= 6
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_unpacking_of_one_large_package_at_its_next_block(tmp_path: Path, packages: Path) -> None:
     class Third(Cancellation):
         checks = 0

@@ -66,6 +66,7 @@ def test_any_file_reads_back_bit_exact_from_its_parts(
     assert found == tensors
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(data=files())
 def test_the_slices_of_a_file_are_the_part(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:

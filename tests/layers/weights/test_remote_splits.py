@@ -57,6 +57,7 @@ def pieces_of(rule: Rule, server: Server, name: str) -> list[Piece]:
     return opaque_pieces(server.size, MiB) if rule == "opaque" else split_remote(rule, server, name, MiB)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "rule"),
     [

@@ -92,6 +92,7 @@ def test_a_cut_model_has_its_shards_in_order_and_the_index_on_top(folder: Folder
     assert held == {f"src/m/{name}" for name in names}
 
 
+@pytest.mark.slow
 def test_a_split_gguf_file_has_its_keys_in_a_small_layer_on_top(folder: Folder) -> None:
     data = gguf_files.made([(f"blk.{n}.w", "Q8_0", [1024, 128]) for n in range(16)], pairs={"tokenizer.x": "x"})
     layers = folder.arrange([folder.weight("m/llm.gguf", data, "gguf"), folder.weight("b.bin", b"small")], 18 * MiB)

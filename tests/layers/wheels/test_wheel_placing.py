@@ -147,6 +147,7 @@ def unpack(entries: list[Entry], root: Path) -> None:
                 path.chmod(entry.mode)
 
 
+@pytest.mark.slow
 def test_the_environment_works_in_a_real_python(full: Path, tmp_path: Path) -> None:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     venv = VenvSource(python=version, interpreter=os.path.realpath(sys.executable))

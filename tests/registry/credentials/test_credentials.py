@@ -381,6 +381,7 @@ def test_a_helper_that_knows_nothing_leaves_it_to_the_next_source(machine: Machi
     assert machine.password() == "podman"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "how"),
     [

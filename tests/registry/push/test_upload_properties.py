@@ -184,6 +184,7 @@ def test_the_blob_is_there_and_right_or_the_upload_failed(
     assert world.sent <= ((TRIES + 1) * len(moves) + 1) * len(data)
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(st.tuples(st.just("cut"), st.integers(0, 40)), min_size=200, max_size=200), SHAPES)
 def test_a_line_that_never_holds_is_given_up_in_the_end(moves: list[tuple[str, int]], order: tuple[Shape, ...]) -> None:

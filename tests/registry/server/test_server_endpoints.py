@@ -261,6 +261,7 @@ def _marks(row: Row) -> list[pytest.MarkDecorator]:
     return [] if row == next(other for other in ROWS if other.end == row.end) else [pytest.mark.slow]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", [pytest.param(row, id=f"{row.end} {row.case}", marks=_marks(row)) for row in ROWS])
 def test_an_endpoint_answers_as_the_spec_says(row: Row, client: httpx.Client, request: pytest.FixtureRequest) -> None:
     for data in (b"{}", BLOB):

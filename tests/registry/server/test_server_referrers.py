@@ -61,6 +61,7 @@ def test_the_type_of_a_referrer_is_its_own_or_that_of_its_config(
     assert len(listed(client, artifactType="text/plain")) == (kind == "text/plain")
 
 
+@pytest.mark.slow
 def test_a_list_too_long_for_one_manifest_comes_in_pages(client: httpx.Client) -> None:
     wanted = [
         put_referrer(client, manifest(artifactType=kind, annotations={"n": str(number), "x": "x" * 1_500_000}))

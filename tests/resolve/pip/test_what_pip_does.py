@@ -108,6 +108,7 @@ def compared(universe: Universe) -> tuple[int, int]:
     return known, unknown
 
 
+@pytest.mark.slow
 def test_the_set_after_each_line_is_real_pips_and_few_lines_are_left_to_it() -> None:
     universes = msgspec.json.decode(RECORDED.read_bytes(), type=list[Universe])
     counts = [compared(universe) for universe in universes]

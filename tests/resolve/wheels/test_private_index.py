@@ -25,6 +25,7 @@ def indexes(environment: dict[str, str]) -> Indexes:
     return Indexes.from_environment(environment, Requirements())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trusted", [True, False])
 def test_an_index_whose_authority_ssl_cert_file_names_is_asked_and_fetched_from(trusted: bool, tmp_path: Path) -> None:
     authority = CA()
