@@ -15,6 +15,7 @@ registry, which run on the same cores. What `cogpack build -o TAR` makes of exam
 """
 
 import argparse
+import io
 import os
 import shutil
 import socket
@@ -26,16 +27,19 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import httpx
 from mirror import mirror
-from pull import ROOT, MiB, docker_registry
+from pull import ROOT, MiB
 from registry import CHILD, bare_sender, timed
 from support.dockerd import dockerd
+from support.registry import docker_registry
 from support.wheels import make_wheel
 from support.world import push_base
 
@@ -103,7 +107,10 @@ def fetch(index: str, names: Sequence[str]) -> None:
 
     def read(_: int) -> None:
         buffer = bytearray(MiB)
-        with socket.create_connection((host, port)) as line, line.makefile("rb", buffering=MiB) as answers:
+        with (
+            socket.create_connection((host, port)) as line,
+            cast("io.BufferedReader", line.makefile("rb", buffering=MiB)) as answers,
+        ):
             while True:
                 with lock:
                     name, start, end = next(parts, ("", 0, 0))
@@ -129,7 +136,7 @@ def splice(wheels: Path, target: Path | None = None) -> None:
     groups = group([(name, path.stat().st_size) for name, path in paths.items()], FORMATS[max(FORMATS)].large_wheel)
 
     def make(names: Sequence[str]) -> None:
-        files = [WheelFile(name, name, lambda path=paths[name]: LocalFile.of(path)) for name in names]
+        files = [WheelFile(name, name, partial(LocalFile.of, paths[name])) for name in names]
         layer = BuiltLayer(WheelsSource(files), SplicedGzip())
         with open(target / names[0] if target else os.devnull, "wb") as out:
             info = layer.copy_to(lambda body: out.writelines(body) if target else [None for _ in body])

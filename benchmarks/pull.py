@@ -147,7 +147,7 @@ def layouts(paths: Sequence[Path], prints: Fingerprints) -> dict[str, list[Built
 
 def push(session: Session, layers: Sequence[BuiltLayer], target: str) -> None:
     reference = Reference.parse(target)
-    sink = RegistrySink(session.images(reference, push=True), session.mounts)
+    sink = RegistrySink(session.images(reference, push=True), session.blob_origins)
     parts = [
         NamedLayer(layer.name, str(index), sink.add_layer(Outgoing(layer), lambda _: None))
         for index, layer in enumerate(layers)

@@ -26,7 +26,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from pull import CONNECTIONS, Front, MiB, docker_registry
+from pull import CONNECTIONS, Front, MiB
+from support.registry import docker_registry
 
 BLOCK = MiB
 CHILD = (

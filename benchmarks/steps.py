@@ -26,9 +26,10 @@ from typing import TypeAlias
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from pull import ROOT, docker_registry, scratch_directory
+from pull import ROOT, scratch_directory
 from registry import command, timed
 from support.dockerd import Docker, dockerd
+from support.registry import docker_registry
 
 from cogpack.resolve.debs import DebianMirror
 
@@ -120,7 +121,7 @@ def measured(rows: Mapping[str, Row], runs: int) -> None:
     for _ in range(runs):
         for name, row in rows.items():
             found[name].append(row())
-    limit = statistics.median(seconds for seconds, _, _ in found[next(reversed(rows))])
+    limit = statistics.median(seconds for seconds, _, _ in found[[*rows][-1]])
     print(f"{'':<24}{'seconds':>9}{'range':>14}{'CPU s':>8}{'peak MiB':>10}{'/ alone':>9}")
     for name, each in found.items():
         seconds = [one[0] for one in each]
