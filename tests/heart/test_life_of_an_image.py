@@ -25,7 +25,6 @@ def layers(project: Project, tag: str = "v1") -> list[str]:
     return [layer["digest"] for layer in project.world.manifest("me/model", tag)["layers"]]
 
 
-@pytest.mark.slow
 def test_a_first_push_brings_every_layer_and_then_the_tag(project: Project) -> None:
     project.world.requests.clear()
     pushed = ok(project.cogpack("push", project.target(), "--json")).json
@@ -41,7 +40,6 @@ def test_a_first_push_brings_every_layer_and_then_the_tag(project: Project) -> N
     }
 
 
-@pytest.mark.slow
 def test_a_second_push_sends_nothing(project: Project) -> None:
     """The tag is at our digest already, so not even it is written."""
     first = ok(project.cogpack("push", project.target()))
@@ -52,7 +50,6 @@ def test_a_second_push_sends_nothing(project: Project) -> None:
     assert sends(project.world.requests) == []
 
 
-@pytest.mark.slow
 def test_a_push_to_another_tag_sends_that_tag_alone(project: Project) -> None:
     first = ok(project.cogpack("push", project.target()))
     project.world.requests.clear()
@@ -60,7 +57,6 @@ def test_a_push_to_another_tag_sends_that_tag_alone(project: Project) -> None:
     assert [path.rpartition("/")[2] for _, path in sends(project.world.requests)] == ["v2"]
 
 
-@pytest.mark.slow
 def test_a_changed_line_moves_one_layer(project: Project) -> None:
     ok(project.cogpack("push", project.target()))
     before = layers(project)
@@ -106,7 +102,6 @@ def test_verify_names_the_first_file_that_differs(pushed: Project) -> None:
     assert "first difference: /src/notes.txt" in done.err
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("pushed", [False, True], ids=["nothing there", "all but a line there"])
 def test_a_push_does_what_plan_said(project: Project, *, pushed: bool) -> None:
     if pushed:
