@@ -26,6 +26,7 @@ def unpacked(data: bytes, size: int = 1000) -> bytes:
     return b"".join(decompressed(data[at : at + size] for at in range(0, len(data), size)))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     pieces=st.lists(st.binary(max_size=3000), min_size=1, max_size=8),

@@ -24,6 +24,7 @@ class Predictor(BasePredictor):
 """
 
 
+@pytest.mark.slow
 def test_inputs_are_shown_with_choices_limits_and_defaults_and_the_output(world: World) -> None:
     project = world.project(files={"predict.py": PREDICTOR})
     ok(project.cogpack("build", "-o", "../out"))
@@ -74,6 +75,7 @@ def test_layers_are_told_by_who_says_what_they_come_out_as(world: World) -> None
     assert any(line.endswith(f"project  (built here; also in {world.registry}/me/second)") for line in lines), lines
 
 
+@pytest.mark.slow
 def test_a_layer_whose_recipe_made_other_bytes_here_is_told_of(world: World) -> None:
     project = world.project()
     ok(project.cogpack("push", project.target()))
@@ -92,6 +94,7 @@ def put(world: World, repository: str, tag: str, manifest: dict[str, Any]) -> No
         assert answer.status_code == 201, answer.text
 
 
+@pytest.mark.slow
 def test_a_layer_of_commands_is_told_by_the_diff_id_that_the_lock_records(world: World) -> None:
     project = world.project()
     ok(project.cogpack("push", project.target()))

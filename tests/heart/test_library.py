@@ -65,6 +65,7 @@ def test_a_code_of_a_note_that_there_is_not_is_refused() -> None:
         Rules(deny=frozenset({"private-kay"}))
 
 
+@pytest.mark.slow
 def test_a_cancellation_from_another_thread_ends_an_act(world: World, settings: Settings) -> None:
     cancellation = Cancellation()
 

@@ -340,6 +340,7 @@ def layers(world: World, tag: str) -> dict[str, str]:
     return {layer.get("annotations", {}).get("dev.cogpack.layer.name", "base"): layer["digest"] for layer in found}
 
 
+@pytest.mark.slow
 def test_a_line_that_writes_where_a_weight_lies_is_refused_by_both_names(outside: Outside, laying: Laying) -> None:
     outside.has("https://files.test/f", b"a file")
     project = laying("mkdir -p /weights && curl -o /weights/w.bin https://files.test/f")

@@ -6,6 +6,7 @@ from support.world import World, noise, ok
 FILES = {"model/w.pt": noise(100_000)}
 
 
+@pytest.mark.slow
 def test_nothing_is_told_that_nobody_asked_for(world: World) -> None:
     project = world.project(files=FILES)
     assert "debug:" not in ok(project.cogpack("push", project.target())).err
@@ -25,6 +26,7 @@ def test_v_tells_why_a_layer_moves_or_does_not(world: World) -> None:
     assert "debug: GET" not in second
 
 
+@pytest.mark.slow
 def test_vv_tells_every_request_with_status_bytes_and_time(world: World) -> None:
     project = world.project(files=FILES)
     err = ok(project.cogpack("push", "-q", "-vv", project.target())).err

@@ -429,6 +429,7 @@ def test_a_header_beyond_ascii_is_refused_without_being_shown(value: str) -> Non
     assert "hunter2" not in shown
 
 
+@pytest.mark.slow
 def test_requests_are_not_limited_in_number_by_who_carries_them() -> None:
     """Who waited for a connection did so without an end, and without hearing Ctrl-C."""
     with serving(lambda _: (200, {}, b"x" * 200_000)) as fake, Http() as http, ExitStack() as stack:

@@ -105,6 +105,7 @@ def test_what_was_asked_over_tls_goes_in_the_clear_only_to_loopback_and_to_hosts
     assert "--insecure-registry p.test:8080" in failed.value.next_step
 
 
+@pytest.mark.slow
 def test_errors_answers_and_redirects_have_the_address_and_name_where_it_was_asked_for() -> None:
     def script(request: Request) -> Answer:
         if request.path == "/0/relative":

@@ -114,6 +114,7 @@ def test_a_hard_link_has_the_mode_and_owner_of_its_file(file: File) -> None:
     assert complete([file, link], {}) == [file, link]
 
 
+@pytest.mark.slow
 @given(trees(), st.randoms(use_true_random=False))
 def test_the_order_of_entries_does_not_matter(tree: list[Entry], chance: random.Random) -> None:
     shuffled = list(tree)

@@ -256,6 +256,7 @@ def test_the_size_of_a_huge_layer_costs_nothing() -> None:
     assert tar.size(tar.segments([File("a", Endless(size))])) == 3 * 512 + 2**50 + 512 + 1024
 
 
+@pytest.mark.slow
 @given(trees(), st.lists(st.integers(1, 700), min_size=1, max_size=4))
 def test_joined_blocks_are_the_segments(tree: list[Entry], sizes: list[int]) -> None:
     data = tar_bytes(tree)

@@ -242,6 +242,7 @@ def test_how_a_copy_of_a_repository_is_packed_does_not_matter(
     assert source.key() == source_of(session, pin).key()
 
 
+@pytest.mark.slow
 def test_a_pin_is_kept_while_its_line_is_the_same_and_no_server_is_asked(server: GitServer, session: Session) -> None:
     line = f"git clone -b side {server.address}/project /x"
     pins, _ = pins_of(session, line)
@@ -251,6 +252,7 @@ def test_a_pin_is_kept_while_its_line_is_the_same_and_no_server_is_asked(server:
     assert pins_of(session, line.replace("-b side", "-b side --depth 2"), pins)[0] != pins
 
 
+@pytest.mark.slow
 def test_a_clone_whose_other_branches_a_command_may_look_for_is_left_to_git(
     server: GitServer, session: Session
 ) -> None:
@@ -331,6 +333,7 @@ def test_a_tree_that_leaves_its_directory_is_not_laid(server: GitServer, session
     assert "which git refuses" in refusal(session, f"git clone {server.address}/tree /x")
 
 
+@pytest.mark.slow
 def test_what_git_lfs_stores_is_left_to_git_where_the_image_may_have_it(server: GitServer, session: Session) -> None:
     server.commit("large", {".gitattributes": b"*.bin filter=lfs -text\n", "a.bin": b"a"})
     line = f"git clone {server.address}/large /x"
@@ -347,6 +350,7 @@ def test_a_server_that_is_away_is_no_reason_to_run_the_line(server: GitServer, s
     assert sum("/project/" in path for path in server.requests[-3:]) == 3, "asked three times"
 
 
+@pytest.mark.slow
 def test_two_runs_fetch_into_one_cache(server: GitServer, session: Session, tmp_path: Path) -> None:
     line = f"git clone {server.address}/project /x"
     with (
@@ -422,6 +426,7 @@ def test_a_repository_that_is_not_there_names_the_step(server: GitServer, sessio
     assert "/nowhere: there is no such repository" in caught.value.message
 
 
+@pytest.mark.slow
 def test_a_mapped_address_is_asked_for_and_the_written_one_is_in_the_image(server: GitServer, tmp_path: Path) -> None:
     environment = {
         **plain_environment(tmp_path),

@@ -161,6 +161,7 @@ def test_what_is_not_there_is_an_error_that_names_the_line(
     assert said in caught.value.message
 
 
+@pytest.mark.slow
 def test_a_private_repository_is_read_with_the_users_token_which_is_in_no_pin(tmp_path: Path) -> None:
     with hub(dict(FILES), token="hunter2-and-more") as found:
         with at(found, tmp_path) as session, pytest.raises(CogpackError, match="private"):

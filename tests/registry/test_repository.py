@@ -441,6 +441,7 @@ def test_a_challenge_that_names_no_token_server_is_one_error(
     assert all("authorization" not in request.headers for request in fake.seen)
 
 
+@pytest.mark.slow
 def test_each_registry_and_each_path_hears_of_its_own_account_only(http: Http, tmp_path: Path) -> None:
     """A11: of those that one command talks to."""
     heard: list[tuple[str, str, str]] = []

@@ -194,7 +194,9 @@ def test_options_of_pip_are_read_as_pip_reads_them(arguments: list[str]) -> None
     line = f"pip install {' '.join(arguments)}"
     found = meaning(line, Site(surroundings=Surroundings()))
     if isinstance(found, Unknown):
-        assert found.why == "pip install names no package" or re.search(r"is no requirement|has no value|is no file that", found.why)
+        assert found.why == "pip install names no package" or re.search(
+            r"is no requirement|has no value|is no file that", found.why
+        )
         return
     (effect,) = found.effects
     assert isinstance(effect, PipInstall)

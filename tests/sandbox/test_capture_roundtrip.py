@@ -225,6 +225,7 @@ def round_trip(place: Path, below: list[Complete], actions: list[Any], *, owned:
     return captured
 
 
+@pytest.mark.slow
 @given(st.lists(layers(), max_size=2), st.lists(actions, max_size=8))
 def test_layers_with_the_captured_one_on_top_are_the_tree_that_was_captured(
     below: list[Complete], actions: list[Any]

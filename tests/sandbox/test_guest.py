@@ -88,6 +88,7 @@ def test_a_run_leaves_the_tree_as_it_was(tree: Path, rung: Rung) -> None:
     assert [path.name for path in tree.parent.iterdir()] == ["tree"]
 
 
+@pytest.mark.slow
 @EVERY_RUNG
 def test_what_a_command_writes_stays(tree: Path, rung: Rung) -> None:
     before = kept(tree)
@@ -227,6 +228,7 @@ def test_chroot_shows_no_directories(tree: Path) -> None:
         run_once(tree, Rung.CHROOT, "true", binds=[Bind(tree, "/src")])
 
 
+@pytest.mark.slow
 @EVERY_RUNG
 def test_nothing_of_the_image_is_imported_by_us(tree: Path, rung: Rung) -> None:
     """After chroot, a module that is loaded late would be one that the image brought, run as root."""

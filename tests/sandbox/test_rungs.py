@@ -45,6 +45,7 @@ def test_another_user_of_a_container_has_proot(tmp_path: Path) -> None:
     assert choose("auto", found, owners=True) is Rung.PROOT
 
 
+@pytest.mark.slow
 @AS_ROOT
 def test_a_namespace_whose_maps_are_refused_is_none(tmp_path: Path) -> None:
     if reason := no_userns():

@@ -63,6 +63,7 @@ def test_devices_and_pipes_are_refused(tmp_path: Path, kind: bytes) -> None:
         read(deb("x", member("./dev/thing", kind=kind)), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packer", [".xz", ".gz", ".zst"])
 def test_a_bomb_is_stopped_at_its_limit(tmp_path: Path, packer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "_FLOOR", 3_000_000)

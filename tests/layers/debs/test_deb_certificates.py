@@ -29,6 +29,7 @@ def openssl_hash(path: Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
+@pytest.mark.slow
 @needs_openssl
 def test_the_subject_hash_is_openssls(certificate: Path) -> None:
     assert subject_hash(certificate.read_bytes(), "made") == openssl_hash(certificate)
@@ -42,6 +43,7 @@ def test_the_subject_hash_is_openssls_for_the_webs_authorities() -> None:
         assert subject_hash(path.read_bytes(), path.name) == openssl_hash(path), path.name
 
 
+@pytest.mark.slow
 @needs_openssl
 def test_the_store_has_a_bundle_named_links_and_hashed_links(certificate: Path) -> None:
     tree = Tree()

@@ -267,6 +267,7 @@ def test_the_recipe_is_the_one_its_number_names(tmp_path: Path, packages: Path) 
     assert digest.hexdigest() == "e4957b4e3cd6aa82b60a868a91ae497336b33825351b90d059fba738d0e92e47"
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_unpacking_and_not_after_the_last_package(tmp_path: Path, packages: Path) -> None:
     cancellation, located = Cancellation(), list[str]()
 

@@ -40,6 +40,7 @@ def test_types_are_those_of_the_reference_package() -> None:
     assert {number: found for number, found in known.items() if number in _TYPES} == _TYPES
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(data=files(), target=st.sampled_from([1, 100, 1000, 10**9]))
 def test_any_file_reads_back_bit_exact_from_its_parts(

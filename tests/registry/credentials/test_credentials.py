@@ -404,6 +404,7 @@ def test_a_failing_helper_is_named_and_its_output_kept_secret(machine: Machine, 
     assert "hunter2" not in failed.value.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["exec sleep 60", "exec >&-; exec sleep 60", "while :; do sleep 1; done"])
 def test_a_helper_that_hangs_is_ended(machine: Machine, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     monkeypatch.setattr("cogpack.registry.credentials.helpers._SECONDS", 0.05)

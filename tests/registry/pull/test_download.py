@@ -413,6 +413,7 @@ def test_a_journal_is_read_back_for_the_blob_it_was_written_for() -> None:
     assert decode_journal(data, {Digest("sha256:" + "b" * 64): 10}) == {}
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(data=st.binary() | st.just(encode_journal({NAMED: (10, SPANS)})), cut=st.integers(0, 100))
 def test_a_journal_that_lies_or_is_cut_is_no_error(data: bytes, cut: int) -> None:
