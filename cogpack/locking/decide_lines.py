@@ -22,8 +22,8 @@ from cogpack.locking.lines import read_lines
 from cogpack.locking.pin_fetches import pin_fetches
 from cogpack.locking.pin_hub_downloads import HubPins, pin_hub_downloads
 from cogpack.locking.pip_lines import AppliedLines, PipLines
-from cogpack.locking.pip_settings import settings_in_the_way
 from cogpack.locking.pip_wheels import lacks_pip_lines
+from cogpack.locking.program_settings import settings_in_the_way
 from cogpack.locking.weights import probing
 from cogpack.project import Project
 from cogpack.reference import Reference
