@@ -197,6 +197,24 @@ def _turn(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def locked_by(path: Path, wait: Callable[[float], object], *, mode: int = 0o600) -> Iterator[None]:
+    """Have the lock file `path` alone, of all processes and threads. `wait`: is called with seconds while another one
+    has it; what it raises ends the waiting."""
+    with writing(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                wait(0.1)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def check_writable(path: Path) -> None:
     """Try what `whole_file` will do at `path`, which stays as it is; an `InputError` where it would fail."""
     beside = path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}")

@@ -4,15 +4,13 @@ It has no refs of the server, only those that keep what was fetched. What it is 
 nothing that an earlier run has brought makes a difference.
 """
 
-import fcntl
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from cogpack.disk import writing
+from cogpack.disk import locked_by, writing
 from cogpack.errors import CogpackError, MismatchError, UnavailableError
 from cogpack.git.program import Git, GitFailedError, translated
 from cogpack.git.reader import Objects
@@ -85,14 +83,7 @@ class Mirrors:
         """Have a mirror alone, of all processes, and make it if it is not there."""
         with writing(place):
             place.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(place / "cogpack.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    self._cancellation.wait(0.1)
+        with locked_by(place / "cogpack.lock", self._cancellation.wait, mode=0o666):
             if not (place / "HEAD").exists():
                 try:
                     self._git("init", "--quiet", "--bare", "--template=", str(place))
@@ -100,8 +91,6 @@ class Mirrors:
                     with writing(place):
                         raise OSError(0, error.said.strip()) from None
             yield
-        finally:
-            os.close(descriptor)
 
     def _has(self, place: Path, oid: str) -> bool:
         return (place / "refs" / "cogpack" / oid).exists()

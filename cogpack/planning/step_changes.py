@@ -1,7 +1,5 @@
 """What steps change is known by the lock's word, by that of an earlier run here, or by running them."""
 
-import fcntl
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from cogpack.digest import DiffID
-from cogpack.disk import write_whole, writing
+from cogpack.disk import locked_by, write_whole
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.formats import ImageRules
 from cogpack.layers.built import BaseLayer, BuiltLayer
@@ -158,18 +156,8 @@ class StepChanges:
     def _alone(self) -> Iterator[None]:
         """Wait for another process or thread that runs these steps, whatever it makes of them."""
         make_directory(self.runner.kept)
-        with writing(self.runner.kept):
-            lock = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    self.runner.cancellation.wait(0.2)
+        with locked_by(self._path("lock"), self.runner.cancellation.wait):
             yield
-        finally:
-            os.close(lock)
 
     @contextmanager
     def _ran(self) -> "Iterator[Captured]":
