@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from support.browser import Browser, Tab, find_browser
+from support.bundles import make_bundle
 from support.fake_coglet import FakeCoglet
 
 from cogpack.cli.html_output import inspected_page
 from cogpack.commands.inspect import Inspected
 from cogpack.digest import Digest, sha256
-from cogpack.running.bundle import Bundle
 from cogpack.running.playground import Playground
 from cogpack.runtime.contract import SCHEMA_LABEL
 
@@ -43,21 +43,6 @@ def schema(output: dict[str, Any], *, inputs: dict[str, Any] = INPUTS) -> str:
     ordered = {name: spec | {"x-order": order} for order, (name, spec) in enumerate(inputs.items())}
     schemas = {"Input": {"properties": ordered, "required": ["prompt"] if "prompt" in inputs else []}, "Output": output}
     return json.dumps({"components": {"schemas": schemas}})
-
-
-def bundle(text: str | None) -> Bundle:
-    return Bundle(
-        name=HOSTILE,
-        layers=(),
-        size=0,
-        environment={},
-        directory="/",
-        command=(),
-        user="",
-        schema=text,
-        gpu=False,
-        repository="me",
-    )
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +96,7 @@ def test_a_form_is_filled_in_sent_and_answered(browser: Browser, tmp_path: Path)
     }
     picture = tmp_path / "frog's.png"
     picture.write_bytes(b"frog")
-    page = bundle(schema({"type": "object", "properties": properties}))
+    page = make_bundle(name=HOSTILE, schema=schema({"type": "object", "properties": properties}))
     with FakeCoglet(model) as fake, Playground(fake.url, page, "host/name:v1") as playground, browser.tab() as tab:
         tab.open(playground.url)
         tab.click(".primary")
@@ -185,7 +170,7 @@ def test_pieces_are_seen_as_they_come_and_the_rest_is_cancelled(browser: Browser
         cancelled.wait(20)
 
     pieces = {"type": "array", "items": {"type": "string"}, "x-cog-array-type": "iterator"}
-    page = bundle(schema(pieces | {"x-cog-array-display": "concatenate"}, inputs={}))
+    page = make_bundle(name=HOSTILE, schema=schema(pieces | {"x-cog-array-display": "concatenate"}, inputs={}))
     with (
         FakeCoglet(model) as fake,
         Playground(fake.url, page, None) as playground,
@@ -211,7 +196,9 @@ def test_what_the_server_refuses_is_told_at_its_field_and_what_fails_where_the_o
         yield "log", "trying\n"
         raise ValueError(HOSTILE)
 
-    page = bundle(schema({"type": "string"}, inputs={"text": {"type": "string", "default": "x"}}))
+    page = make_bundle(
+        name=HOSTILE, schema=schema({"type": "string"}, inputs={"text": {"type": "string", "default": "x"}})
+    )
     refuses = {"text": HOSTILE}
     with (
         FakeCoglet(model, refuses=refuses) as fake,
@@ -235,7 +222,7 @@ def test_an_image_without_a_schema_is_asked_with_json(browser: Browser) -> None:
 
     with (
         FakeCoglet(model, streams=False) as fake,
-        Playground(fake.url, bundle(None), None) as playground,
+        Playground(fake.url, make_bundle(name=HOSTILE), None) as playground,
         browser.tab(width=390) as tab,
     ):
         tab.open(playground.url)

@@ -5,18 +5,15 @@ import threading
 from pathlib import Path
 
 import pytest
+from support.bundles import make_bundle
 
 from cogpack.progress import Cancellation, Cancelled
-from cogpack.running.bundle import Bundle
 from cogpack.running.engine import EngineContainer
 from cogpack.running.options import Port, Runtime
 from cogpack.sandbox.guest import Bind
 from cogpack.sandbox.run import Streams
 
-BUNDLE = Bundle(
-    name="model", layers=(), size=0, environment={}, directory="/src", command=("python",), user="", schema=None,
-    gpu=False, repository="model",
-)  # fmt: skip
+BUNDLE = make_bundle()
 
 
 @pytest.fixture

@@ -9,27 +9,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from support.bundles import make_bundle
 from support.fake_coglet import FakeCoglet, Model
 
-from cogpack.running.bundle import Bundle
 from cogpack.running.playground import Playground
 
 SCHEMA = json.dumps({"components": {"schemas": {"Input": {"properties": {"text": {"type": "string"}}}}}})
-
-
-def bundle(schema: str | None = SCHEMA, name: str = "model") -> Bundle:
-    return Bundle(
-        name=name,
-        layers=(),
-        size=0,
-        environment={},
-        directory="/",
-        command=(),
-        user="",
-        schema=schema,
-        gpu=False,
-        repository=name,
-    )
 
 
 def words(inputs: dict[str, Any], cancelled: threading.Event) -> Iterator[tuple[str, Any]]:
@@ -46,7 +31,7 @@ def waits(inputs: dict[str, Any], cancelled: threading.Event) -> Iterator[tuple[
 
 @contextmanager
 def served(model: Model = words, **more: Any) -> Iterator[tuple[FakeCoglet, int]]:
-    with FakeCoglet(model, **more) as fake, Playground(fake.url, bundle(), None) as playground:
+    with FakeCoglet(model, **more) as fake, Playground(fake.url, make_bundle(schema=SCHEMA), None) as playground:
         yield fake, int(playground.url.rpartition(":")[2])
 
 
@@ -119,7 +104,7 @@ def test_a_cancel_reaches_the_model() -> None:
 def test_a_server_that_is_gone_is_told_of() -> None:
     with served() as (_, port), FakeCoglet(words) as gone:
         pass
-    with Playground(gone.url, bundle(), None) as playground:
+    with Playground(gone.url, make_bundle(schema=SCHEMA), None) as playground:
         answer = predict(int(playground.url.rpartition(":")[2]), "a")
         assert answer.status == 502
         assert "does not answer" in json.loads(answer.read())["error"]
@@ -193,7 +178,7 @@ def test_a_page_has_the_port_beside_the_models_or_any_if_that_is_taken() -> None
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             beside = f"http://127.0.0.1:{taken.getsockname()[1] - 1}"
-            with Playground(beside, bundle(), None) as playground:
+            with Playground(beside, make_bundle(schema=SCHEMA), None) as playground:
                 assert playground.url != f"http://127.0.0.1:{taken.getsockname()[1]}"
-        with Playground(f"http://127.0.0.1:{port}", bundle(), None) as playground:
+        with Playground(f"http://127.0.0.1:{port}", make_bundle(schema=SCHEMA), None) as playground:
             assert playground.url

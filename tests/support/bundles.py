@@ -1,0 +1,18 @@
+"""A bundle of a model without files, for what is told of it and asked of its server."""
+
+from cogpack.running.bundle import Bundle
+
+
+def make_bundle(*, name: str = "model", schema: str | None = None) -> Bundle:
+    return Bundle(
+        name=name,
+        layers=(),
+        size=0,
+        environment={},
+        directory="/src",
+        command=("python",),
+        user="",
+        schema=schema,
+        gpu=False,
+        repository="model",
+    )
