@@ -5,6 +5,7 @@ import os
 import secrets
 import selectors
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
@@ -19,6 +20,8 @@ _ASK = 0.2
 """Seconds after which it is looked whether we are to stop."""
 _PATIENCE = 30
 """Seconds that an engine may take to remove a container."""
+_AGAIN = 1
+"""Seconds after which it is asked again."""
 
 
 class EngineContainer:
@@ -114,8 +117,13 @@ class EngineContainer:
             yield from ("--device", f"nvidia.com/gpu={name}")
 
     def _remove(self, name: str, process: subprocess.Popen[bytes]) -> None:
-        with suppress(OSError, subprocess.TimeoutExpired):
-            subprocess.run([self._runtime, "rm", "--force", name], capture_output=True, timeout=_PATIENCE, check=False)
+        """End a container that may not be there yet, or is already being removed: `run` ends when it is gone."""
+        last = time.monotonic() + _PATIENCE
+        while process.returncode is None and time.monotonic() < last:
+            with suppress(OSError, subprocess.TimeoutExpired):
+                removal = [self._runtime, "rm", "--force", name]
+                subprocess.run(removal, capture_output=True, timeout=_PATIENCE, check=False)
+                process.communicate(timeout=_AGAIN)
         process.kill()
         process.wait()
 

@@ -69,5 +69,5 @@ def test_a_container_that_is_left_is_removed(here: Path) -> None:
     cancellation, told = Cancellation(), threading.Event()
     threading.Thread(target=lambda: (told.wait(10), cancellation.cancel())).start()
     with pytest.raises(Cancelled):
-        _container("docker").run(["wait"], {}, Streams(lambda _: told.set()), cancellation=cancellation)
+        _container("docker").run(["sh", "-c", "wait"], {}, Streams(lambda _: told.set()), cancellation=cancellation)
     assert (here / "removed").exists()
