@@ -25,6 +25,7 @@ _MISSING = re.compile(
     re.IGNORECASE,
 )
 _FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
+_NO_SUDO = re.compile(r"sudo: .*no new privileges", re.IGNORECASE)
 _NO_PROC = re.compile(r"/proc\b|/dev/fd\b|/dev/std(?:in|out|err)\b")
 
 _SAME = (
@@ -123,6 +124,8 @@ def failed_step(place: str, command: str, status: int, said: Sequence[str], rung
     advice = "correct the command; its own message says what it lacks"
     if rung is Rung.CHROOT and any(map(_NO_PROC.search, said)):
         advice = "where isolation is chroot, nothing can be mounted at /proc and /dev/fd: try --isolation proot"
+    elif any(map(_NO_SUDO.search, said)):
+        advice = "leave sudo out: commands are run as root, and the kernel lets nobody have more here"
     elif status == 128 + signal.SIGKILL:
         advice = "give the machine more memory: it kills what takes too much"
     return InputError(f"{what}{_killed(status)}{told}", next_step=advice)

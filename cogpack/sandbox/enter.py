@@ -145,6 +145,7 @@ def _start(plan: Plan, control: Control) -> int:
         return child  # `writing` stays open as long as we live
     os.close(writing)
     try:
+        _be_killed_first()
         if plan["namespaces"]:
             _be_init(plan, control, reading)
         _be_command(plan, control, reading)
@@ -214,6 +215,12 @@ def _die_with(parent: int) -> None:
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     if select.select([parent], [], [], 0)[0]:
         os._exit(_FAILED)
+
+
+def _be_killed_first() -> None:
+    """Have the kernel take us, and all that we start, before any other program where memory is out (proc(5))."""
+    with suppress(OSError):  # where there is no such file, nothing is lost
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _raise_loopback() -> None:

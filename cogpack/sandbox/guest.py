@@ -55,7 +55,7 @@ class Guest:
     """Runs commands over the tree `root`, for a `with`; one at a time.
 
     `owners`: what remembers whose files become, where they are captured; None where nobody will ask. `metadata`:
-    whether a cloud's metadata can be reached; to refuse it takes a listener (`probe`), and in `chroot` it can't be.
+    whether a cloud's metadata can be reached; to refuse it takes a listener (`probe`).
     `standins`: what lies there besides, for the time of each run. Nothing of what is laid there stays: a capture need
     ignore no path. `lower`: a tree that `root`, empty at first, is laid over (overlayfs, where `probe` found it):
     nothing is written to it. `shm_size`: bytes of /dev/shm where that is mounted; else it is a directory of the tree.
@@ -251,11 +251,11 @@ class Guest:
                 return (*seccomp.COMMON, *metadata)
             case Rung.USERNS:
                 return (*owners, *seccomp.ONE_USER, *seccomp.COMMON, *metadata)
-            case Rung.CHROOT if self._network and not kernel.capabilities() & 1 << kernel.CAP_SYS_ADMIN:
+            case Rung.CHROOT if not (network or metadata) and not kernel.capabilities() & 1 << kernel.CAP_SYS_ADMIN:
                 # A filter would cost new privileges, and sudo with them, for what a container's engine refuses anyway.
                 return ()
             case Rung.CHROOT:
-                return (*network, *seccomp.NO_TRACING, *seccomp.COMMON)
+                return (*network, *seccomp.NO_TRACING, *seccomp.COMMON, *metadata)
             case Rung.PROOT:
                 return (*seccomp.UNKNOWN_TO_PROOT, *owners, *network, *seccomp.COMMON, *metadata)
 

@@ -97,11 +97,16 @@ NO_NETWORK = (Rule(("socket",), fails(errno.EAFNOSUPPORT), (Argument(0, (1,), ot
 """Sockets of AF_UNIX alone, where there is no network namespace: as on a kernel without the others, for which programs
 know what to do (useradd ends at any other error of the audit's)."""
 
+_FAST_OPEN = 0x20000000
+"""MSG_FASTOPEN: send and connect in one call, whose address nobody looks at."""
+
 NO_METADATA = (
     Rule(("socket",), NOTIFY, (Argument(0, _INTERNET), Argument(1, (_DATAGRAM, _RAW), mask=_KIND, others=True))),
     Rule(("connect",), NOTIFY),
+    Rule(("sendmsg",), fails(errno.EOPNOTSUPP), (Argument(2, (_FAST_OPEN,), mask=_FAST_OPEN),)),
+    Rule(("sendto", "sendmmsg"), fails(errno.EOPNOTSUPP), (Argument(3, (_FAST_OPEN,), mask=_FAST_OPEN),)),
 )
-"""Connections that `metadata` looks at, and the sockets for them."""
+"""Connections that `metadata` looks at, and the sockets for them; no other call makes one of TCP."""
 
 _CHOWN = ("chown", "fchown", "lchown", "fchownat")
 

@@ -67,6 +67,11 @@ def test_chroot_without_proc_sends_to_another_rung() -> None:
     assert "--isolation" not in error(line).next_step
 
 
+def test_sudo_that_is_refused_is_told_to_be_left_out() -> None:
+    line = 'sudo: The "no new privileges" flag is set, which prevents sudo from running as root.'
+    assert "leave sudo out" in error(line, rung=Rung.CHROOT).next_step
+
+
 def test_a_command_that_is_killed_names_the_signal() -> None:
     found = error(status=137)
     assert "ended with 137, killed by SIGKILL" in found.message

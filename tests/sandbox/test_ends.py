@@ -197,6 +197,11 @@ def test_a_thousand_processes_end_with_their_command(tree: Path, rung: Rung) -> 
         assert time.monotonic() - begun < 60
 
 
+@pytest.mark.parametrize("rung", [Rung.ROOT, Rung.USERNS, Rung.PROOT])  # chroot has no such file to look at
+def test_where_memory_is_out_a_guest_is_killed_before_the_machines_programs(tree: Path, rung: Rung) -> None:
+    assert run_once(tree, rung, "cat /proc/self/oom_score_adj").output == "1000\n"
+
+
 @EVERY_RUNG
 def test_a_file_can_be_limited(tree: Path, rung: Rung) -> None:
     ran = run_once(tree, rung, "head -c 3000000 /dev/zero > /big", limits=Limits(file_size=1_000_000))

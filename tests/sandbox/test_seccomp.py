@@ -137,6 +137,14 @@ def test_sockets_that_may_be_of_tcp_are_asked_about(machine: str) -> None:
 
 
 @BOTH
+def test_no_message_opens_a_connection(machine: str) -> None:
+    program = seccomp.program((*seccomp.COMMON, *seccomp.NO_METADATA), machine)
+    for call, before in (("sendmsg", (3, 0)), ("sendto", (3, 0, 9)), ("sendmmsg", (3, 0, 1))):
+        assert answered(program, machine, call, *before, 0x20004000) == fails("EOPNOTSUPP")  # MSG_FASTOPEN
+        assert answered(program, machine, call, *before, 0x4000) == seccomp.ALLOW  # MSG_NOSIGNAL
+
+
+@BOTH
 def test_the_first_rule_that_holds_answers(machine: str) -> None:
     rules = (*seccomp.UNKNOWN_TO_PROOT, *seccomp.RECORDED_OWNERS, *seccomp.FORGOTTEN_OWNERS, *seccomp.COMMON)
     program = seccomp.program(rules, machine)
