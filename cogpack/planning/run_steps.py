@@ -1,7 +1,7 @@
 """Steps are run: the layers below are laid into a tree, the commands run over it, and what they changed is captured."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from cogpack.sandbox.guest import Command, Guest
 from cogpack.sandbox.laid import Tree
 from cogpack.sandbox.proot import Proot
 from cogpack.sandbox.rungs import Findings, Rung, choose, probe
-from cogpack.sandbox.secrets import OutputRedactor, find_secrets
+from cogpack.sandbox.secrets import OutputRedactor, find_secrets, without_secrets
 from cogpack.sandbox.snapshot import Snapshot
 from cogpack.sandbox.tree import contents, lay
 from cogpack.sandbox.watch import LimitError, Limits
@@ -69,7 +69,7 @@ def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
             _run_all(steps, runner, tree, rung, proot, emulator, metadata=findings.listener is not None)
         captured = capture(tree, before, keep=steps.keep)
         _tell_of_dropped(captured.dropped, steps, runner.progress)
-        _check_secrets(captured, runner.secrets)
+        _check_secrets(captured, steps, runner)
         yield captured
     finally:
         remove_tree(place)
@@ -212,9 +212,12 @@ def _tell_of_dropped(dropped: Sequence[Dropped], steps: Steps, progress: Progres
     )
 
 
-def _check_secrets(captured: Captured, known: Mapping[str, bytes]) -> None:
-    for hit in find_secrets(captured, known):
+def _check_secrets(captured: Captured, steps: Steps, runner: Runner) -> None:
+    for hit in find_secrets(captured, runner.secrets):
+        numbered = zip(steps.numbers, steps.commands, strict=True)
+        mounting = [runner.places[at - 1] for at, step in numbered if hit.secret in {one.id for one in step.secrets}]
         raise InputError(
-            f"build.run: /{hit.path} has the secret {hit.secret} in it, and would be in the image",
+            f"{', '.join(mounting) or steps.subject}: /{without_secrets(hit.path, runner.secrets.values())} has the "
+            f"secret {hit.secret} in it ({hit.where}, {hit.form}), and would be in the image",
             next_step="remove it in the same command that wrote it",
         )

@@ -133,6 +133,12 @@ class OutputRedactor:
         return first
 
 
+def without_secrets(text: str, secrets: Iterable[bytes]) -> str:
+    """Write a name that a program gave to a file, which may be any bytes, without secrets."""
+    redactor = OutputRedactor(secrets)
+    return (redactor.feed(_raw(text)) + redactor.end()).decode("utf-8", "replace")
+
+
 def _all(view: bytes, patterns: Iterable[bytes]) -> Iterator[tuple[int, int]]:
     for pattern in patterns:
         at = view.find(pattern)

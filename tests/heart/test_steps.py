@@ -427,10 +427,14 @@ def test_a_secret_that_nobody_gave_ends_it_before_anything_runs(stepping: Steppi
 @pytest.mark.slow
 def test_a_file_with_a_secret_in_it_is_refused_by_its_path(world: World, stepping: Stepping, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("tr0ub4dor-and-3")
-    leaking = {**SECRET, "command": "cat /run/secrets/token > /etc/made"}
+    leaking = {**SECRET, "command": "mkdir /etc/x$(cat /run/secrets/token); cat /run/secrets/token > /etc/made"}
     done = stepping(leaking).cogpack("build", "-o", "../out", "--secret", f"id=token,src={tmp_path / 'token'}")
     assert done.code == 2
-    assert "/etc/made" in done.err
+    assert "build.run[0]: /etc/made has the secret token in it (content, as it is)" in done.err
+    assert "tr0ub4dor" not in done.err
+    named = {**SECRET, "command": "mkdir /etc/x$(cat /run/secrets/token)"}
+    done = stepping("true", named).cogpack("build", "-o", "../out", "--secret", f"id=token,src={tmp_path / 'token'}")
+    assert "build.run[1]: /etc/x*** has the secret token in it (name, as it is)" in done.err
     assert "tr0ub4dor" not in done.err
     assert not (world.directory / "out").exists() or not list((world.directory / "out").rglob("index.json"))
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogpack.sandbox.capture import Captured, capture
-from cogpack.sandbox.secrets import Hit, OutputRedactor, find_secrets, is_searched
+from cogpack.sandbox.secrets import Hit, OutputRedactor, find_secrets, is_searched, without_secrets
 from cogpack.sandbox.snapshot import Snapshot
 from cogpack.sandbox.tree import lay
 from cogpack.sizes import MiB
@@ -98,6 +98,11 @@ def test_no_secret_is_shown_however_the_output_comes(text: bytes, secrets: list[
 def test_what_holds_no_secret_is_shown_as_it_is(text: bytes, size: int) -> None:
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
     assert shown(pieces, b"\x00secret\xff", b"0123456789") == text
+
+
+def test_a_name_is_written_without_secrets() -> None:
+    assert without_secrets("opt/aabcdefg/\udcff bcdefgh", [b"bcdefgh", b"abcdefg"]) == "opt/a***/\ufffd ***"
+    assert without_secrets("opt/abcdef", [b"abcdefg"]) == "opt/abcdef"
 
 
 def test_a_line_does_not_wait_for_the_next_one() -> None:
