@@ -13,6 +13,7 @@ from cogpack.layers.facts import Facts
 from cogpack.lockfile import Lock, read_lock
 from cogpack.oci import LAYER_KEY, TITLE, Descriptor, Execution
 from cogpack.opening import open_image
+from cogpack.planning.step_changes import were_run_here
 from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.runtime.contract import SCHEMA_LABEL
 from cogpack.runtime.labelled_schema import read_signature
@@ -25,7 +26,8 @@ class InspectedLayer(msgspec.Struct, frozen=True, kw_only=True):
     """Tells of a layer. `key`: of the recipe, where cogpack made it.
 
     `origin`: who says that these bytes are what the recipe makes: this machine, which made them (`here`), or made
-    `other` ones; the `lock` of the session's directory; `base`: they are none of ours; `unknown`: the image alone.
+    `other` ones; the `lock` of the session's directory, as of commands that were run elsewhere; `base`: they are none
+    of ours; `unknown`: the image alone.
     `repositories`: where else this machine has seen the blob.
     """
 
@@ -91,8 +93,10 @@ def _layers(session: Session, image: FoundImage, diff_ids: Sequence[str]) -> tup
     origins = BlobOrigins(place / "homes") if place else None
     lock = _lock(session.settings.directory)
     pinned = {result.key: result.digest for result in lock.results.layers} if lock else {}
-    decided = [found for one in lock.platforms.values() for found in (one.dpkg, one.steps)] if lock else []
-    steps = {layer.diff_id for found in decided if found is not None for layer in found.layers}
+    decided = [found for one in lock.platforms.values() for found in (one.dpkg, one.steps) if found] if lock else []
+    steps = {layer.diff_id for found in decided for layer in found.layers}
+    fetched = [found for found in decided if not place or not were_run_here(place / "steps", found)]
+    taken = {layer.diff_id for found in fetched for layer in found.layers}
     ours = any(LAYER_KEY in (layer.annotations or {}) for layer in image.manifest.layers)
     here = image.address.reference
 
@@ -100,7 +104,7 @@ def _layers(session: Session, image: FoundImage, diff_ids: Sequence[str]) -> tup
         if key is None:
             return "base" if ours else "unknown"
         made = facts.get(key) if facts else None
-        if made is not None:
+        if made is not None and diff_id not in taken:
             return "here" if made.descriptor.digest == digest else "other"
         return "lock" if pinned.get(key) == digest or diff_id in steps else "unknown"
 

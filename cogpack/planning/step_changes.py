@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from cogpack.digest import DiffID
+from cogpack.digest import DiffID, Digest
 from cogpack.disk import locked_by, write_whole
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.formats import ImageRules
@@ -188,7 +188,7 @@ class StepChanges:
         return f"steps {self.steps.key}"
 
     def _path(self, suffix: str) -> Path:
-        return self.runner.kept / f"{self.steps.key.removeprefix('sha256:')}.{suffix}"
+        return _path(self.runner.kept, self.steps.key, suffix)
 
     def _contradicted(self, known: LockedSteps, found: LockedSteps, made: Sequence[BuiltLayer]) -> MismatchError:
         old, new = _diff_ids(known), _diff_ids(found)
@@ -231,6 +231,15 @@ class StepChanges:
     def _at_home(self, layer: StepsLayer) -> BaseLayer | None:
         info = self._recorded.blob(layer)
         return self._blobs.at_home(layer.name, info) if info else None
+
+
+def were_run_here(kept: Path, steps: LockedSteps) -> bool:
+    """Tell whether a run of these steps left in the cache what it found; `kept`: where their blobs are."""
+    return _path(kept, steps.key, "result").exists()
+
+
+def _path(kept: Path, key: Digest, suffix: str) -> Path:
+    return kept / f"{key.removeprefix('sha256:')}.{suffix}"
 
 
 def _layer(name: str, entries: Complete, codec: Codec) -> BuiltLayer:

@@ -167,6 +167,10 @@ def test_elsewhere_the_recorded_layer_is_taken_from_the_images_own_repository(
     assert "run: 3 steps: taken from " in done.err
     assert "run: /etc/w.pt: taken from " in done.err
     assert done.digest == first.digest
+    for cache, origin in (("second", "lock"), ("cache", "here")):
+        inspected = project.cogpack("inspect", project.target("latest"), "--json", COGPACK_CACHE_DIR=f"../{cache}")
+        layers = ok(inspected).json["layers"]
+        assert {layer["origin"] for layer in layers if layer["name"].startswith("run: ")} == {origin}
     pushed = ok(project.cogpack("push", "--locked", f"{world.registry}/else/model:v1", "--cache-dir", "../third"))
     assert (pushed.digest, "step 1 runs" in pushed.err) == (first.digest, False)
     loaded = install_docker(world.directory, monkeypatch)
