@@ -123,6 +123,7 @@ class EngineContainer:
             with suppress(OSError, subprocess.TimeoutExpired):
                 removal = [self._runtime, "rm", "--force", name]
                 subprocess.run(removal, capture_output=True, timeout=_PATIENCE, check=False)
+            with suppress(subprocess.TimeoutExpired):
                 process.communicate(timeout=_AGAIN)
         process.kill()
         process.wait()
