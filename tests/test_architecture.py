@@ -96,8 +96,8 @@ PRINTERS = {
     "cli/running.py",
     "console/__init__.py",
     "runtime/inside/join.py",
-    "sandbox/enter.py",
-    "sandbox/questions.py",
+    "sandbox/rungs/enter.py",
+    "sandbox/rungs/questions.py",
 }
 """The command line, and what runs as a program of its own."""
 

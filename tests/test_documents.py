@@ -404,9 +404,9 @@ JSON_IS_READ_IN = {
     "project/weight_splits.py": "the project's own",
     "layers/weights/complete.py": "the project's own",
     "runtime/inside/join.py": "a program of its own, in an image of ours",
-    "sandbox/enter.py": "a program of ours, told by us",
-    "sandbox/questions.py": "a program of ours, told by us",
-    "sandbox/rungs.py": "the answers of a program of ours",
+    "sandbox/rungs/enter.py": "a program of ours, told by us",
+    "sandbox/rungs/questions.py": "a program of ours, told by us",
+    "sandbox/rungs/choice.py": "the answers of a program of ours",
     "sandbox/run.py": "what a program of ours tells",
 }
 

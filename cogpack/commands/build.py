@@ -12,10 +12,10 @@ from cogpack.errors import InputError
 from cogpack.layers.layer import Form
 from cogpack.layout import Layout
 from cogpack.oci import Descriptor
+from cogpack.planning.delivery.targets import no_text, push_reference
+from cogpack.planning.delivery.transfer import Resources, transfer
 from cogpack.planning.known import known_layers, record_results
 from cogpack.planning.prepare import Prepared, open_project, prepare, settle
-from cogpack.planning.targets import no_text, push_reference
-from cogpack.planning.transfer import Resources, transfer
 from cogpack.project import Project
 from cogpack.reference import DEFAULT_TAG
 from cogpack.session import Session

@@ -20,9 +20,9 @@ from cogpack.layers.layer import Layer
 from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.oci import CONFIG_LIMIT, LAYER_KEY, OCI_LAYER, Descriptor, LayerInfo, decode
 from cogpack.opening import open_image
+from cogpack.planning.delivery.transfer import finish
 from cogpack.planning.known import look_up
 from cogpack.planning.prepare import open_project, prepare
-from cogpack.planning.transfer import finish
 from cogpack.runtime.contract import SCHEMA_LABEL
 from cogpack.session import Session
 

@@ -14,8 +14,8 @@ from cogpack.requirements import Requirements
 from cogpack.requirements.model import anonymous
 from cogpack.resolve.debs import DebianMirror
 from cogpack.resolve.wheels import Indexes
-from cogpack.sandbox import emulation
-from cogpack.sandbox.rungs import Findings, Rung, choose, probe
+from cogpack.sandbox.rungs import emulation
+from cogpack.sandbox.rungs.choice import Findings, Rung, choose, probe
 from cogpack.session import Session
 
 

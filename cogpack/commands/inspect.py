@@ -13,7 +13,7 @@ from cogpack.layers.facts import Facts
 from cogpack.lockfile import Lock, read_lock
 from cogpack.oci import LAYER_KEY, TITLE, Descriptor, Execution
 from cogpack.opening import open_image
-from cogpack.planning.step_changes import were_run_here
+from cogpack.planning.steps.changes import were_run_here
 from cogpack.registry.push.blob_origins import BlobOrigins
 from cogpack.runtime.contract import SCHEMA_LABEL
 from cogpack.runtime.labelled_schema import read_signature

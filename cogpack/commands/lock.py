@@ -12,11 +12,11 @@ from cogpack.layers.layer import key_of
 from cogpack.lockfile import FILE, Lock, LockedSteps, read_lock
 from cogpack.locking import current
 from cogpack.planning.known import known_layers, record_results
-from cogpack.planning.moved_paths import moved_paths, told
 from cogpack.planning.moving import MovingLayer, moving_layers
 from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import check_predictor, open_project, prepare, run_steps, settle, with_changes
-from cogpack.planning.step_changes import StepChanges, check_secrets
+from cogpack.planning.steps.changes import StepChanges, check_secrets
+from cogpack.planning.steps.moved_paths import moved_paths, told
 from cogpack.project import Project
 from cogpack.session import Session
 from cogpack.sinks.sink import drain

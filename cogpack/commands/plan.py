@@ -17,15 +17,15 @@ from cogpack.layers.layer import Layer, key_of
 from cogpack.layers.weights import WEIGHTS, WORTH, Weight, largest
 from cogpack.layers.weights.probe import NOTHING
 from cogpack.lockfile import Decisions
-from cogpack.locking.told import told_of
+from cogpack.locking.lines.told import told_of
 from cogpack.model_files import Rule
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, LayerInfo
+from cogpack.planning.delivery.targets import PushTarget, is_bare, push_reference, push_targets
 from cogpack.planning.known import look_up, present_image
 from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import Prepared, open_project, prepare
-from cogpack.planning.step_changes import StepChanges
-from cogpack.planning.targets import PushTarget, is_bare, push_reference, push_targets
+from cogpack.planning.steps.changes import StepChanges
 from cogpack.progress import asking
 from cogpack.project import Project
 from cogpack.runtime.contract import SCHEMA_PATH, project_path
@@ -144,7 +144,7 @@ def _laid(changes: StepChanges, plan: Plan, known: Known) -> int:
 
 
 def _isolation(unrun: Sequence[StepChanges]) -> str | None:
-    from cogpack.planning.run_steps import chosen_rung  # with the sandbox, which few projects need
+    from cogpack.planning.steps.run import chosen_rung  # with the sandbox, which few projects need
 
     names = " and ".join(changes.steps.name for changes in unrun)
     try:

@@ -8,11 +8,11 @@ from cogpack.commands.results import ImageLayer
 from cogpack.digest import Digest
 from cogpack.errors import CogpackError
 from cogpack.oci import Descriptor
-from cogpack.planning.delivery import Brought, Delivery, PushedTo
+from cogpack.planning.delivery.delivery import Brought, Delivery, PushedTo
+from cogpack.planning.delivery.targets import push_targets
 from cogpack.planning.known import look_up, record_results
 from cogpack.planning.plan import weights_plan
 from cogpack.planning.prepare import open_project, prepare, settle
-from cogpack.planning.targets import push_targets
 from cogpack.session import Session
 
 

@@ -6,7 +6,7 @@ Names are ours in snake_case. What the OCI specs name keeps their spelling, wher
 import msgspec
 
 from cogpack.digest import DiffID, Digest
-from cogpack.planning.transfer import Moved
+from cogpack.planning.delivery.transfer import Moved
 
 
 class ImageLayer(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, read_lock
-from cogpack.locking.requirements import python_minor
+from cogpack.locking.wheels.requirements import python_minor
 from cogpack.notes import Code, Note
 from cogpack.planning.prepare import describe_project, find_described
 from cogpack.project import Project

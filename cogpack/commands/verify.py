@@ -14,9 +14,9 @@ from cogpack.layers.layer import Body, Form, Layer
 from cogpack.lockfile import FILE
 from cogpack.oci import INDEX_TYPES, Descriptor, Image, LayerInfo, Manifest, decode
 from cogpack.opening import parse_reference
+from cogpack.planning.delivery.transfer import Resources, transfer
 from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import open_project, prepare, settle
-from cogpack.planning.transfer import Resources, transfer
 from cogpack.reference import Reference
 from cogpack.session import Session
 from cogpack.untar import Untar

@@ -15,13 +15,13 @@ from cogpack.lockfile import (
     read_lock,
 )
 from cogpack.locking.changes import change_lines, changes, holdings
-from cogpack.locking.clashes import check_clashes, clash_notes
 from cogpack.locking.decide import named_wheels, resolve_lock
-from cogpack.locking.decide_lines import lacks_pins
 from cogpack.locking.deviations import notes_of
-from cogpack.locking.pip_breaks import break_notes
-from cogpack.locking.requirements import check_requirements
-from cogpack.locking.weights import changed_uses
+from cogpack.locking.lines.decide import lacks_pins
+from cogpack.locking.lines.pip.breaks import break_notes
+from cogpack.locking.weights.remote import changed_uses
+from cogpack.locking.wheels.clashes import check_clashes, clash_notes
+from cogpack.locking.wheels.requirements import check_requirements
 from cogpack.notes import Code, Note
 from cogpack.project import Project
 from cogpack.session import Session

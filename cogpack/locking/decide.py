@@ -19,11 +19,11 @@ from cogpack.lockfile import (
     Results,
     input_digests,
 )
-from cogpack.locking.clashes import check_clashes, compare_wheels
 from cogpack.locking.decide_base import decide_base
-from cogpack.locking.decide_lines import decide_lines
-from cogpack.locking.requirements import indexes_of, resolve_requirements
-from cogpack.locking.weights import pin_weights
+from cogpack.locking.lines.decide import decide_lines
+from cogpack.locking.weights.remote import pin_weights
+from cogpack.locking.wheels.clashes import check_clashes, compare_wheels
+from cogpack.locking.wheels.requirements import indexes_of, resolve_requirements
 from cogpack.notes import Code, Note
 from cogpack.oci import Platform
 from cogpack.project import Project

@@ -7,7 +7,7 @@ from cogpack.errors import InputError
 from cogpack.images.interface import trying
 from cogpack.lockfile.base_kinds import Base, DebianBase, RegistryBase
 from cogpack.locking.maintainer_scripts import left_to_dpkg
-from cogpack.locking.requirements import python_minor
+from cogpack.locking.wheels.requirements import python_minor
 from cogpack.oci import Platform
 from cogpack.reference import Reference
 from cogpack.resolve.base_image import BaseFiles, resolve_base_image

@@ -23,10 +23,10 @@ from cogpack.oci import (
     decode,
     read_config,
 )
+from cogpack.planning.delivery.transfer import read_unread
 from cogpack.planning.plan import PROJECT, Plan
 from cogpack.planning.prepare import Prepared, with_steps
-from cogpack.planning.transfer import read_unread
-from cogpack.planning.weights import locked_weights
+from cogpack.planning.recipes.weights import locked_weights
 from cogpack.reference import Reference
 from cogpack.session import Session
 

@@ -24,17 +24,17 @@ from cogpack.layers.layer import Layer, key_of
 from cogpack.layers.weights import WEIGHTS, Probe, arrange
 from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
 from cogpack.lockfile import Decisions, LockedSteps, LockedWheel, StepsLayerKind
-from cogpack.locking.lines import Lines, read_lines
-from cogpack.locking.weights import probing
+from cogpack.locking.lines.read import Lines, read_lines
+from cogpack.locking.weights.remote import probing
 from cogpack.oci import Platform
-from cogpack.planning.base_layers import BaseSupply, plan_base
-from cogpack.planning.hub_layers import OpenHubFile
-from cogpack.planning.layer_maker import LayerMaker
-from cogpack.planning.line_layers import Cloned, Fetched, line_layers
-from cogpack.planning.step_changes import Coding, StepChanges
-from cogpack.planning.steps import Seen, Steps, dpkg_steps, make_steps
-from cogpack.planning.steps_layer import OpenLayer, StepsLayer
-from cogpack.planning.weights import Gathered, check_places
+from cogpack.planning.recipes.base import BaseSupply, plan_base
+from cogpack.planning.recipes.hub import OpenHubFile
+from cogpack.planning.recipes.lines import Cloned, Fetched, line_layers
+from cogpack.planning.recipes.maker import LayerMaker
+from cogpack.planning.recipes.weights import Gathered, check_places
+from cogpack.planning.steps.changes import Coding, StepChanges
+from cogpack.planning.steps.layer import OpenLayer, StepsLayer
+from cogpack.planning.steps.steps import Seen, Steps, dpkg_steps, make_steps
 from cogpack.project import ProjectFile
 from cogpack.runtime import contract
 from cogpack.runtime.contract import project_path

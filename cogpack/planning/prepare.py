@@ -11,13 +11,13 @@ from cogpack.disk import check_writable
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.lockfile import Lock, LockedSteps
 from cogpack.locking.current import current_lock, is_pinned
-from cogpack.locking.requirements import python_minor
 from cogpack.locking.unsupported import refuse_unsupported
+from cogpack.locking.wheels.requirements import python_minor
 from cogpack.planning.labels import check_marks, read_marks
 from cogpack.planning.plan import Plan, make_plan
-from cogpack.planning.step_changes import StepChanges, check_secrets, check_steps
+from cogpack.planning.recipes.weights import Gathered, gather, weight_notes
+from cogpack.planning.steps.changes import StepChanges, check_secrets, check_steps
 from cogpack.planning.supply import suppliers
-from cogpack.planning.weights import Gathered, gather, weight_notes
 from cogpack.project import Project, find_project
 from cogpack.runtime.schema import Described, describe
 from cogpack.session import Session

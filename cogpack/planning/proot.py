@@ -21,7 +21,7 @@ from cogpack.layers.tar import read
 from cogpack.lockfile.base_kinds import LockedDeb
 from cogpack.locking.maintainer_scripts import deb_artifact, deb_file
 from cogpack.resolve.debs import DebianMirror, pool_urls
-from cogpack.sandbox.proot import Proot, through_loader
+from cogpack.sandbox.rungs.proot import Proot, through_loader
 from cogpack.session import Session
 
 VARIABLE = "COGPACK_PROOT"

@@ -22,18 +22,18 @@ from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.probe import PROFILE, probe_local
 from cogpack.lockfile import FILE, Decisions, Lock, LockedFetch, LockedWheel
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
-from cogpack.locking.clones import make_mirrors, open_pinned
+from cogpack.locking.lines.pin_clones import make_mirrors, open_pinned
+from cogpack.locking.lines.pip.wheels import PipWheels
 from cogpack.locking.maintainer_scripts import deb_artifact
-from cogpack.locking.outlines import wheel_artifact
-from cogpack.locking.pip_wheels import PipWheels
-from cogpack.locking.requirements import indexes_of
+from cogpack.locking.wheels.outlines import wheel_artifact
+from cogpack.locking.wheels.requirements import indexes_of
 from cogpack.oci import Descriptor, Platform
-from cogpack.planning.base_layers import BaseSupply
-from cogpack.planning.hub_layers import open_hub_file
+from cogpack.planning.delivery.targets import is_bare, push_reference
 from cogpack.planning.plan import Suppliers
-from cogpack.planning.step_changes import Recorded, StepChanges
-from cogpack.planning.steps import Home, Runner
-from cogpack.planning.targets import is_bare, push_reference
+from cogpack.planning.recipes.base import BaseSupply
+from cogpack.planning.recipes.hub import open_hub_file
+from cogpack.planning.steps.changes import Recorded, StepChanges
+from cogpack.planning.steps.steps import Home, Runner
 from cogpack.project import Project, ProjectFile
 from cogpack.reference import Reference
 from cogpack.resolve.debs import DebianMirror, deb_urls
@@ -42,7 +42,7 @@ from cogpack.runtime.contract import project_path
 from cogpack.session import Session
 
 if TYPE_CHECKING:
-    from cogpack.sandbox.proot import Proot
+    from cogpack.sandbox.rungs.proot import Proot
 
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
 

@@ -20,12 +20,12 @@ from cogpack.layers.layer import Layer as PlannedLayer
 from cogpack.oci import Descriptor, Execution
 from cogpack.opening import open_image
 from cogpack.planning.prepare import Prepared, open_project, prepare, settle
-from cogpack.planning.steps_layer import StepsLayer
+from cogpack.planning.steps.layer import StepsLayer
 from cogpack.project import Project
 from cogpack.runtime import contract
 from cogpack.runtime.labelled_schema import wants_gpu, with_streaming
-from cogpack.sandbox.ahead import Archive
-from cogpack.sandbox.tree import Layer, Recipe, contents
+from cogpack.sandbox.trees.ahead import Archive
+from cogpack.sandbox.trees.lay import Layer, Recipe, contents
 from cogpack.session import Session
 from cogpack.sinks.sink import drain
 

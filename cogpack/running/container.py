@@ -22,13 +22,13 @@ from cogpack.running.caches import kept_caches
 from cogpack.running.gpus import Gpus, find_gpus
 from cogpack.running.options import ContainerOptions, Port
 from cogpack.runtime import contract
-from cogpack.sandbox.directories import remove_tree
 from cogpack.sandbox.guest import Bind, Command, Guest
-from cogpack.sandbox.laid import Tree
 from cogpack.sandbox.run import Streams
-from cogpack.sandbox.rungs import Findings, Rung, choose, probe
-from cogpack.sandbox.store import StoredTree, Trees
-from cogpack.sandbox.tree import TREE, lay
+from cogpack.sandbox.rungs.choice import Findings, Rung, choose, probe
+from cogpack.sandbox.trees.directories import remove_tree
+from cogpack.sandbox.trees.laid import Tree
+from cogpack.sandbox.trees.lay import TREE, lay
+from cogpack.sandbox.trees.store import StoredTree, Trees
 from cogpack.sandbox.users import User, find_user
 from cogpack.session import Session
 from cogpack.trace import TRACE

@@ -16,15 +16,16 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.progress import Cancellation
-from cogpack.sandbox import kernel, seccomp, standins
-from cogpack.sandbox.listener import Handler, Listener
-from cogpack.sandbox.metadata import NoMetadata
-from cogpack.sandbox.mounts import DEVICES, OVERLAY
-from cogpack.sandbox.owners import Owners
-from cogpack.sandbox.proot import Proot
-from cogpack.sandbox.recorder import Namespaced, Recorder, Traced
+from cogpack.sandbox import kernel, standins
 from cogpack.sandbox.run import Run, Streams
-from cogpack.sandbox.rungs import Rung
+from cogpack.sandbox.rungs.choice import Rung
+from cogpack.sandbox.rungs.mounts import DEVICES, OVERLAY
+from cogpack.sandbox.rungs.proot import Proot
+from cogpack.sandbox.system_calls import seccomp
+from cogpack.sandbox.system_calls.listener import Handler, Listener
+from cogpack.sandbox.system_calls.metadata import NoMetadata
+from cogpack.sandbox.system_calls.recorder import Namespaced, Recorder, Traced
+from cogpack.sandbox.trees.owners import Owners
 from cogpack.sandbox.users import User
 from cogpack.sandbox.watch import Limits
 

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-from cogpack.sandbox.calls import number
+from cogpack.sandbox.system_calls.numbers import number
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

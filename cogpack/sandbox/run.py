@@ -14,8 +14,8 @@ import msgspec
 from cogpack.errors import InputError, UnavailableError
 from cogpack.progress import Cancellation
 from cogpack.sandbox import helpers
-from cogpack.sandbox.listener import Listener
-from cogpack.sandbox.processes import end_session
+from cogpack.sandbox.rungs.processes import end_session
+from cogpack.sandbox.system_calls.listener import Listener
 from cogpack.sandbox.watch import Limits, Watch
 
 _BLOCK = 64 * 1024
@@ -68,7 +68,7 @@ class Run:
         os.lseek(plan, 0, os.SEEK_SET)
         try:
             helper = subprocess.Popen(
-                helpers.command("enter", str(plan), str(theirs.fileno())),
+                helpers.command("rungs.enter", str(plan), str(theirs.fileno())),
                 stdin=subprocess.DEVNULL if self._streams.input is None else self._streams.input,
                 stdout=pipes[0][1],
                 stderr=pipes[-1][1],

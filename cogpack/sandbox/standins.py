@@ -18,7 +18,7 @@ import msgspec
 
 from cogpack.disk import writing
 from cogpack.sandbox.inroot import open_in
-from cogpack.sandbox.mounts import DEVICES, LINKS
+from cogpack.sandbox.rungs.mounts import DEVICES, LINKS
 from cogpack.sizes import BLOCK
 
 RUNTIME = "run/cogpack"

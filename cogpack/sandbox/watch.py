@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.sandbox.processes import processes_below
+from cogpack.sandbox.rungs.processes import processes_below
 from cogpack.text import size_text, time_text
 
 _GLANCE = 0.2

@@ -106,7 +106,7 @@ def test_where_nothing_hides_this_machines_files_a_strangers_image_wants_the_wor
     world: World, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cogpack.running import container
-    from cogpack.sandbox.rungs import Findings, Refusal, Rung
+    from cogpack.sandbox.rungs.choice import Findings, Refusal, Rung
 
     ok(project.cogpack("push", project.target()))
     refused = Refusal("unshare", "EPERM", "another machine")

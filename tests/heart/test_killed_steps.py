@@ -12,7 +12,7 @@ from support.disks import mounts_below
 from support.programs_base import PROGRAMS, programs_base
 from support.world import World, ok, push_image
 
-from cogpack.sandbox.rungs import probe
+from cogpack.sandbox.rungs.choice import probe
 
 pytestmark = pytest.mark.slow
 

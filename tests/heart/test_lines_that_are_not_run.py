@@ -14,7 +14,7 @@ import pytest
 from support.fake_http import Answer, Fake, Request, serving
 from support.world import Project, World, install_docker, noise, ok, push_image
 
-from cogpack.planning import line_layers
+from cogpack.planning.recipes import lines as line_layers
 
 PGET = "https://github.test/replicate/pget/releases/latest/download/pget_$(uname -s)_$(uname -m)"
 WRITTEN = PGET.replace("$(uname -s)_$(uname -m)", "Linux_x86_64")
@@ -209,7 +209,7 @@ def test_no_verb_runs_anything(
     install_docker(world.directory, monkeypatch)
     project = laying(*LINES[:5])
     ok(project.cogpack("push", project.target()))
-    monkeypatch.setattr("cogpack.planning.run_steps.ran", None)
+    monkeypatch.setattr("cogpack.planning.steps.run.ran", None)
     ok(project.cogpack(*(project.target() if word == "REF" else word for word in words)))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from integration.conftest import Project
 
-from cogpack.locking.ground import debian_place
+from cogpack.locking.lines.ground import debian_place
 
 
 def test_a_debian_base_is_what_known_lines_are_laid_upon(locked_hello: Project) -> None:

@@ -17,7 +17,7 @@ from integration.conftest import ROOT, Project
 from support import plain
 from support.dockerd import Docker
 
-from cogpack.sandbox.rungs import Rung, probe
+from cogpack.sandbox.rungs.choice import Rung, probe
 
 pytestmark = pytest.mark.integration
 

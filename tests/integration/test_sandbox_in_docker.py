@@ -16,7 +16,7 @@ from support.dockerd import Docker
 from support.guests import SCRIPT, check_left, proot
 from support.program_tree import make_tree, missing_programs
 
-from cogpack.sandbox.rungs import Rung
+from cogpack.sandbox.rungs.choice import Rung
 
 pytestmark = pytest.mark.integration
 

@@ -23,8 +23,8 @@ from cogpack.layers.clones import CloneSource
 from cogpack.layers.entry import Complete, Directory, File, Symlink, complete
 from cogpack.lockfile import LockedClone, LockedSandboxed, LockedSubmodule
 from cogpack.lockfile.base_kinds import DebianBase, RegistryBase
-from cogpack.locking.clones import make_mirrors, open_pinned, pin_clones, read_in_clone
-from cogpack.locking.lines import Lines, Remaining
+from cogpack.locking.lines.pin_clones import make_mirrors, open_pinned, pin_clones, read_in_clone
+from cogpack.locking.lines.read import Lines, Remaining
 from cogpack.progress import Cancelled
 from cogpack.run_lines import Clone, Known, StepEffect, Surroundings
 from cogpack.run_lines.known import meaning

@@ -5,8 +5,8 @@ import pytest
 from cogpack.config import RunStep
 from cogpack.layers.entry import Directory
 from cogpack.lockfile import LockedPlace, LockedSandboxed
-from cogpack.locking.ground import Look, RegistryGround, debian_place
-from cogpack.locking.known_files import KnownFiles, known_files
+from cogpack.locking.lines.ground import Look, RegistryGround, debian_place
+from cogpack.locking.lines.known_files import KnownFiles, known_files
 from cogpack.run_lines import Known, StepEffect, Surroundings, classify, settled_steps
 
 URL = "https://h.example/tool"

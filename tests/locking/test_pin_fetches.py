@@ -5,7 +5,7 @@ from pathlib import Path
 from support.fake_http import Answer, Request, serving
 
 from cogpack.digest import sha256
-from cogpack.locking.pin_fetches import pin_fetches
+from cogpack.locking.lines.pin_fetches import pin_fetches
 from cogpack.run_lines import Fetch
 from cogpack.session import Session, Settings
 

@@ -3,8 +3,8 @@
 import pytest
 
 from cogpack.lockfile import LockedPlace, LockedSandboxed
-from cogpack.locking.ground import Look
-from cogpack.locking.program_settings import settings_in_the_way
+from cogpack.locking.lines.ground import Look
+from cogpack.locking.lines.program_settings import settings_in_the_way
 from cogpack.run_lines import Clone, Effect, Fetch, MakeDirectories, StepEffect, WriteText
 
 FETCH = Fetch(url="https://files.test/f", path="/f")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cogpack.planning.apt_mirror import mirrored
+from cogpack.planning.steps.apt_mirror import mirrored
 from cogpack.resolve.debs import DebianMirror
 
 DEBIAN = b"URIs: http://ftp.debian.org/debian\n\nURIs: http://security.debian.org/debian-security\n"

@@ -9,10 +9,10 @@ from support.archives import archive, directory, file
 from cogpack.images.assemble import LAYER_LIMIT
 from cogpack.layers.entry import Directory
 from cogpack.lockfile import LockedDistribution
-from cogpack.planning.captured_layers import CapturedLayer, changed_distributions, divide, most_layers
-from cogpack.sandbox.capture import Captured, capture
-from cogpack.sandbox.snapshot import Snapshot
-from cogpack.sandbox.tree import lay
+from cogpack.planning.steps.captured_layers import CapturedLayer, changed_distributions, divide, most_layers
+from cogpack.sandbox.capture.capture import Captured, capture
+from cogpack.sandbox.capture.snapshot import Snapshot
+from cogpack.sandbox.trees.lay import lay
 from cogpack.sizes import MiB
 
 SITE = "opt/venv/lib/python/site-packages"

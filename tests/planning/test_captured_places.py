@@ -6,7 +6,7 @@ from cogpack.errors import InputError
 from cogpack.layers import tar
 from cogpack.layers.content import Bytes
 from cogpack.layers.entry import Entry, File, HardLink, Symlink, Whiteout, complete
-from cogpack.planning.captured_places import Touched, unproven
+from cogpack.planning.steps.captured_places import Touched, unproven
 
 ENTRIES = complete(
     [

@@ -22,12 +22,12 @@ from cogpack.layers.debs import DebFile
 from cogpack.layers.facts import Facts
 from cogpack.lockfile import Results
 from cogpack.oci import Descriptor, LayerInfo
-from cogpack.planning import run_steps
-from cogpack.planning.step_changes import Recorded, StepChanges
-from cogpack.planning.steps import Runner, Steps, dpkg_steps
+from cogpack.planning.steps import run as run_steps
+from cogpack.planning.steps.changes import Recorded, StepChanges
+from cogpack.planning.steps.steps import Runner, Steps, dpkg_steps
 from cogpack.progress import SILENT, Cancellation
 from cogpack.sandbox.guest import Guest
-from cogpack.sandbox.rungs import probe
+from cogpack.sandbox.rungs.choice import probe
 from cogpack.seal import THIS_RUN
 
 APT = """#!/bin/sh

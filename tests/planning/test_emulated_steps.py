@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from cogpack.errors import InputError
-from cogpack.planning import run_steps
-from cogpack.sandbox import emulation
-from cogpack.sandbox.rungs import Findings, Refusal, Rung
+from cogpack.planning.steps import run as run_steps
+from cogpack.sandbox.rungs import emulation
+from cogpack.sandbox.rungs.choice import Findings, Refusal, Rung
 
 OLD = Refusal("mount binfmt_misc", "EPERM", "Linux 6.7 or newer")
 

@@ -6,8 +6,8 @@ import pytest
 
 from cogpack.disk import DiskError
 from cogpack.errors import InputError
-from cogpack.planning.failed_step import failed_step, stopped_step
-from cogpack.sandbox.rungs import Rung
+from cogpack.planning.steps.failed_step import failed_step, stopped_step
+from cogpack.sandbox.rungs.choice import Rung
 from cogpack.sandbox.watch import LimitError
 
 

@@ -12,11 +12,11 @@ from support.hub import LARGE, Hub, hub, sibling
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.layers.compression import Gzip, SplicedGzip
 from cogpack.layers.entry import complete
-from cogpack.locking.pin_hub_downloads import HubPins, pin_hub_downloads
-from cogpack.planning.hub_layers import HubLayers, hub_layers, open_hub_file
-from cogpack.planning.layer_maker import LayerMaker
+from cogpack.locking.lines.pin_hub_downloads import HubPins, pin_hub_downloads
+from cogpack.planning.recipes.hub import HubLayers, hub_layers, open_hub_file
+from cogpack.planning.recipes.maker import LayerMaker
 from cogpack.run_lines import HubDownload
-from cogpack.sandbox.tree import contents, lay
+from cogpack.sandbox.trees.lay import contents, lay
 from cogpack.session import Session, Settings
 from cogpack.sizes import MiB
 

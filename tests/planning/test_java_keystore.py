@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cogpack.planning.java_keystore import COMMAND
+from cogpack.planning.steps.java_keystore import COMMAND
 
 
 def keystore(*entries: tuple[bytes, int], password: str = "changeit", kind: int = 2) -> bytes:

@@ -3,8 +3,8 @@
 import pytest
 from support.archives import archive, directory, file, symlink
 
-from cogpack.planning.moved_paths import MovedPath, moved_paths, told
-from cogpack.planning.moved_paths import listing as listing_of
+from cogpack.planning.steps.moved_paths import MovedPath, moved_paths, told
+from cogpack.planning.steps.moved_paths import listing as listing_of
 
 
 def moved(first: list[object], second: list[object]) -> dict[str, MovedPath]:

@@ -15,11 +15,11 @@ from cogpack.formats import FORMATS
 from cogpack.images.assemble import LAYER_LIMIT
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.lockfile.base_kinds import RegistryBase, RegistryLayer
-from cogpack.locking.outlines import wheel_artifact
+from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.oci import OCI_LAYER
-from cogpack.planning.base_layers import BaseSupply
 from cogpack.planning.plan import Plan, Suppliers, make_plan
-from cogpack.planning.weights import Gathered
+from cogpack.planning.recipes.base import BaseSupply
+from cogpack.planning.recipes.weights import Gathered
 from cogpack.progress import SILENT, Cancellation
 from cogpack.runtime.schema import Described
 

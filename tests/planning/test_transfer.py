@@ -19,8 +19,8 @@ from cogpack.layers.files import FilesSource, generated
 from cogpack.layers.known import NOTHING, Claims, Known, Outgoing
 from cogpack.layers.layer import Body, Form, key_of
 from cogpack.oci import MADE_LIMIT, Descriptor, Image, LayerInfo, Platform
+from cogpack.planning.delivery.transfer import Resources, Transferred, known_image, transfer
 from cogpack.planning.plan import Plan
-from cogpack.planning.transfer import Resources, Transferred, known_image, transfer
 from cogpack.progress import SILENT, Cancellation, Cancelled
 from cogpack.threads import each
 

@@ -15,13 +15,13 @@ from support.privileges import unprivileged
 
 from cogpack.layers import tar
 from cogpack.layers.entry import Directory, Entry, Fifo, File, HardLink, Symlink, Whiteout
-from cogpack.sandbox.capture import Captured, CapturedSource, capture
-from cogpack.sandbox.directories import remove_tree
-from cogpack.sandbox.dropped import BELOW, WHOLE
-from cogpack.sandbox.laid import CAPABILITY, Tree
-from cogpack.sandbox.owners import birth_of
-from cogpack.sandbox.snapshot import Snapshot
-from cogpack.sandbox.tree import lay
+from cogpack.sandbox.capture.capture import Captured, CapturedSource, capture
+from cogpack.sandbox.capture.dropped import BELOW, WHOLE
+from cogpack.sandbox.capture.snapshot import Snapshot
+from cogpack.sandbox.trees.directories import remove_tree
+from cogpack.sandbox.trees.laid import CAPABILITY, Tree
+from cogpack.sandbox.trees.lay import lay
+from cogpack.sandbox.trees.owners import birth_of
 
 Member = tuple[tarfile.TarInfo, bytes]
 

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from cogpack.layers.content import Bytes
 from cogpack.layers.entry import Complete, Directory, Entry, Fifo, File, HardLink, Symlink, complete
-from cogpack.sandbox.capture import Captured, CapturedSource, capture
-from cogpack.sandbox.directories import remove_tree
-from cogpack.sandbox.laid import Tree, disk_mode, groups
-from cogpack.sandbox.owners import birth_of
-from cogpack.sandbox.snapshot import Snapshot
-from cogpack.sandbox.tree import Recipe, lay
+from cogpack.sandbox.capture.capture import Captured, CapturedSource, capture
+from cogpack.sandbox.capture.snapshot import Snapshot
+from cogpack.sandbox.trees.directories import remove_tree
+from cogpack.sandbox.trees.laid import Tree, disk_mode, groups
+from cogpack.sandbox.trees.lay import Recipe, lay
+from cogpack.sandbox.trees.owners import birth_of
 
 IS_ROOT = os.geteuid() == 0
 NAMES = ("a", "b", "c", "caf\udce9")

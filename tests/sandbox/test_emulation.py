@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from support.guests import found, guest, need, run
 
-from cogpack.sandbox import emulation
-from cogpack.sandbox.rungs import Rung
+from cogpack.sandbox.rungs import emulation
+from cogpack.sandbox.rungs.choice import Rung
 
 HEAD = bytes.fromhex("7f454c460201010000000000000000000200b70001000000").ljust(64, b"\0")
 """The beginning of a program of arm64."""

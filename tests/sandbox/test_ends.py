@@ -17,7 +17,7 @@ from support.disks import mounts_below
 from support.guests import EVERY_RUNG, guest, need, perl, proot, run, run_once
 
 from cogpack.progress import Cancellation, Cancelled
-from cogpack.sandbox.rungs import Rung
+from cogpack.sandbox.rungs.choice import Rung
 from cogpack.sandbox.watch import LimitError, Limits
 
 pytestmark = pytest.mark.slow

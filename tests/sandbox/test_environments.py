@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from support.guests import SCRIPT, check_left, need, proot
 
-from cogpack.sandbox.rungs import Rung
+from cogpack.sandbox.rungs.choice import Rung
 
 pytestmark = [
     pytest.mark.slow,

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from support.guests import EVERY_RUNG, NAMESPACES, guest, perl, run, run_once
 
-from cogpack.sandbox import landlock
-from cogpack.sandbox.calls import number
 from cogpack.sandbox.guest import Command, Guest
-from cogpack.sandbox.proot import Proot
-from cogpack.sandbox.rungs import Rung
+from cogpack.sandbox.rungs import landlock
+from cogpack.sandbox.rungs.choice import Rung
+from cogpack.sandbox.rungs.proot import Proot
+from cogpack.sandbox.system_calls.numbers import number
 
 pytestmark = pytest.mark.slow
 

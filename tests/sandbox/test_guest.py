@@ -10,10 +10,10 @@ from support.guests import EVERY_RUNG, NAMESPACES, ONE_USER, PATH, as_layer, gue
 from cogpack.errors import InputError
 from cogpack.progress import Cancellation
 from cogpack.sandbox.guest import Bind, Command, Guest
-from cogpack.sandbox.owners import Owners
-from cogpack.sandbox.proot import Proot
-from cogpack.sandbox.rungs import Rung
+from cogpack.sandbox.rungs.choice import Rung
+from cogpack.sandbox.rungs.proot import Proot
 from cogpack.sandbox.standins import DEBIAN
+from cogpack.sandbox.trees.owners import Owners
 from cogpack.sandbox.users import find_user
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="root alone has other users")

@@ -18,9 +18,9 @@ from cogpack.digest import DiffID, sha256
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.content import Bytes
 from cogpack.layers.entry import Complete, File, HardLink, Symlink, Whiteout, complete
-from cogpack.sandbox.ahead import Archive
-from cogpack.sandbox.laid import Tree, decode_laid, encode_laid
-from cogpack.sandbox.tree import Layer, lay
+from cogpack.sandbox.trees.ahead import Archive
+from cogpack.sandbox.trees.laid import Tree, decode_laid, encode_laid
+from cogpack.sandbox.trees.lay import Layer, lay
 
 
 def laid(place: Path, *layers: Layer, owned: bool = False) -> Tree:

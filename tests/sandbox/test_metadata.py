@@ -9,9 +9,9 @@ import pytest
 from support.guests import perl, run_once
 from support.networks import in_own_network
 
-from cogpack.sandbox import metadata
-from cogpack.sandbox.metadata import NoMetadata, is_metadata, keep_out
-from cogpack.sandbox.rungs import Rung
+from cogpack.sandbox.rungs.choice import Rung
+from cogpack.sandbox.system_calls import metadata
+from cogpack.sandbox.system_calls.metadata import NoMetadata, is_metadata, keep_out
 
 AWS, AWS_6, ALIBABA, ELSEWHERE, ELSEWHERE_6 = (
     *("169.254.169.254", "fd00:ec2::254", "100.100.100.200"),

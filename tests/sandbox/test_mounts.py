@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from support.guests import NAMESPACES, run_once
 
-from cogpack.sandbox import mounts
-from cogpack.sandbox.rungs import Rung
+from cogpack.sandbox.rungs import mounts
+from cogpack.sandbox.rungs.choice import Rung
 from cogpack.sandbox.watch import Limits
 
 

@@ -10,7 +10,7 @@ from support.guests import EVERY_RUNG, NAMESPACES, found, guest, run, shell
 from cogpack.progress import Cancellation
 from cogpack.sandbox.guest import Bind
 from cogpack.sandbox.run import Streams
-from cogpack.sandbox.rungs import Rung
+from cogpack.sandbox.rungs.choice import Rung
 
 
 def _status(tree: Path) -> Mapping[str, tuple[int, int]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cogpack.sandbox.owners import Owners, birth_of
+from cogpack.sandbox.trees.owners import Owners, birth_of
 
 
 def test_a_given_owner_follows_the_file_and_minus_one_keeps_the_former(tmp_path: Path) -> None:

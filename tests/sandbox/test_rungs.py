@@ -8,8 +8,8 @@ import pytest
 from support.disks import mounts_below
 
 from cogpack.errors import InputError
-from cogpack.sandbox.rungs import Findings, Isolation, Machine, Refusal, Rung, choose, explained, probe
-from cogpack.sandbox.seccomp import Argument, Rule, fails
+from cogpack.sandbox.rungs.choice import Findings, Isolation, Machine, Refusal, Rung, choose, explained, probe
+from cogpack.sandbox.system_calls.seccomp import Argument, Rule, fails
 
 EPERM, EACCES = fails(errno.EPERM), fails(errno.EACCES)
 

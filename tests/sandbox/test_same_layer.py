@@ -10,13 +10,13 @@ from support.program_tree import PASSWD
 
 from cogpack.layers import tar
 from cogpack.layers.entry import Directory, File, HardLink, Symlink, Whiteout
-from cogpack.sandbox.capture import Captured, capture
-from cogpack.sandbox.directories import remove_tree
-from cogpack.sandbox.laid import Tree
-from cogpack.sandbox.rungs import Rung
-from cogpack.sandbox.snapshot import Snapshot
+from cogpack.sandbox.capture.capture import Captured, capture
+from cogpack.sandbox.capture.snapshot import Snapshot
+from cogpack.sandbox.rungs.choice import Rung
 from cogpack.sandbox.standins import DEBIAN
-from cogpack.sandbox.tree import Archive, lay
+from cogpack.sandbox.trees.directories import remove_tree
+from cogpack.sandbox.trees.laid import Tree
+from cogpack.sandbox.trees.lay import Archive, lay
 
 SCRIPT = r"""
 set -e

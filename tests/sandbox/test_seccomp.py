@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cogpack.sandbox import seccomp
-from cogpack.sandbox.calls import MACHINES, NUMBERS, number
+from cogpack.sandbox.system_calls import seccomp
+from cogpack.sandbox.system_calls.numbers import MACHINES, NUMBERS, number
 
 BOTH = pytest.mark.parametrize("machine", sorted(MACHINES))
 

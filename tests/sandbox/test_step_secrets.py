@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogpack.sandbox.capture import Captured, capture
-from cogpack.sandbox.secrets import Hit, OutputRedactor, find_secrets, is_searched, without_secrets
-from cogpack.sandbox.snapshot import Snapshot
-from cogpack.sandbox.tree import lay
+from cogpack.sandbox.capture.capture import Captured, capture
+from cogpack.sandbox.capture.secrets import Hit, OutputRedactor, find_secrets, is_searched, without_secrets
+from cogpack.sandbox.capture.snapshot import Snapshot
+from cogpack.sandbox.trees.lay import lay
 from cogpack.sizes import MiB
 
 SECRET = b"hf_p4ss/w+rd &more=\xc3\xa9"

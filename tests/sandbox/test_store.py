@@ -12,10 +12,10 @@ from support.archives import archive, directory, file, link, symlink
 
 from cogpack.cache import Kept, clean, foreign, items, prune
 from cogpack.errors import InputError
-from cogpack.sandbox.ahead import Archive
-from cogpack.sandbox.laid import Tree
-from cogpack.sandbox.store import StoredTree, Trees
-from cogpack.sandbox.tree import lay
+from cogpack.sandbox.trees.ahead import Archive
+from cogpack.sandbox.trees.laid import Tree
+from cogpack.sandbox.trees.lay import lay
+from cogpack.sandbox.trees.store import StoredTree, Trees
 from cogpack.seal import Seal
 
 LAYER = archive(

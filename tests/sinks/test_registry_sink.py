@@ -25,8 +25,8 @@ from cogpack.layers.facts import Facts
 from cogpack.layers.files import FilesSource, generated
 from cogpack.layers.known import Outgoing
 from cogpack.oci import Platform
+from cogpack.planning.delivery.transfer import Resources, transfer
 from cogpack.planning.plan import Plan
-from cogpack.planning.transfer import Resources, transfer
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials

@@ -28,7 +28,7 @@ from cogpack.layers.facts import Facts
 from cogpack.layers.files import FilesSource, Placed
 from cogpack.layers.fingerprints import Fingerprints
 from cogpack.layers.known import NOTHING, Outgoing
-from cogpack.planning.transfer import Resources, Transferred, transfer
+from cogpack.planning.delivery.transfer import Resources, Transferred, transfer
 from cogpack.progress import SILENT
 from cogpack.reference import Reference
 from cogpack.registry.credentials import Credentials

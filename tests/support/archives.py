@@ -4,9 +4,9 @@ import io
 import tarfile
 
 from cogpack.layers.entry import Entry, complete
-from cogpack.sandbox.ahead import Archive
-from cogpack.sandbox.capture import CapturedSource
-from cogpack.sandbox.tree import Recipe
+from cogpack.sandbox.capture.capture import CapturedSource
+from cogpack.sandbox.trees.ahead import Archive
+from cogpack.sandbox.trees.lay import Recipe
 
 
 def member(

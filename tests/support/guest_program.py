@@ -15,11 +15,12 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).parents[2]), *filter(None, os.environ.get("PACKAGES", "").split(":"))]
 
 from cogpack.progress import Cancellation  # noqa: E402
-from cogpack.sandbox import kernel, seccomp  # noqa: E402
+from cogpack.sandbox import kernel  # noqa: E402
 from cogpack.sandbox.guest import Command, Guest  # noqa: E402
-from cogpack.sandbox.owners import Owners, birth_of  # noqa: E402
-from cogpack.sandbox.proot import Proot  # noqa: E402
-from cogpack.sandbox.rungs import choose, probe  # noqa: E402
+from cogpack.sandbox.rungs.choice import choose, probe  # noqa: E402
+from cogpack.sandbox.rungs.proot import Proot  # noqa: E402
+from cogpack.sandbox.system_calls import seccomp  # noqa: E402
+from cogpack.sandbox.trees.owners import Owners, birth_of  # noqa: E402
 
 CONTAINER = (*kernel.CAPABILITIES, kernel.CAP_MKNOD)
 """What Docker leaves to root in a container."""

@@ -15,9 +15,9 @@ import pytest
 
 from cogpack.progress import Cancellation
 from cogpack.sandbox.guest import Command, Guest
-from cogpack.sandbox.owners import Owners, birth_of
-from cogpack.sandbox.proot import Proot
-from cogpack.sandbox.rungs import Findings, Rung, probe
+from cogpack.sandbox.rungs.choice import Findings, Rung, probe
+from cogpack.sandbox.rungs.proot import Proot
+from cogpack.sandbox.trees.owners import Owners, birth_of
 from cogpack.sandbox.users import User
 from cogpack.sandbox.watch import Limits
 

@@ -4,7 +4,7 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,7 +73,7 @@ class TokenServer:
         life = {} if self.life is None else {"expires_in": self.life}
         return 200, {"Content-Type": "application/json"}, json.dumps({"token": token} | life).encode()
 
-    def token(self, user: str, access: list[dict[str, object]]) -> str:
+    def token(self, user: str, access: Sequence[Mapping[str, object]]) -> str:
         """A JSON Web Token as distribution 2.8 verifies it: RS256, its certificate in x5c."""
         now = int(time.time())
         der = load_pem_x509_certificate(self.roots.read_bytes()).public_bytes(Encoding.DER)

@@ -154,7 +154,7 @@ class Project:
 
     def cogpack(self, *arguments: str, **more: str) -> Done:
         """Run in the project; what comes out must be said by the caller: `ok(project.cogpack(...))`."""
-        return self.world.cogpack(*arguments, directory=self.root, **more)
+        return self.world.cogpack(*arguments, directory=self.root, gone=False, **more)
 
     def target(self, tag: str = "v1") -> str:
         return f"{self.world.registry}/me/{self.root.name}:{tag}"

@@ -1,0 +1,117 @@
+"""Known lines of `build.run` are decided: what they bring is pinned, one function a kind of effect.
+
+Such a function takes the session, the effects of its kind with their steps' indexes (`Lines.of`) and the pins that are
+kept, and gives the pins, and a `LockedSandboxed` of each step that the outside world says to be another than its line
+reads. Then all lines are read anew, since those that follow it have another meaning, too.
+"""
+
+from collections.abc import Callable
+from functools import cache, partial
+
+import msgspec
+
+from cogpack.config import Config, step_places
+from cogpack.errors import MismatchError
+from cogpack.images.interface import trying
+from cogpack.lockfile import Decisions, LockedClone, LockedFetch, LockedPlace, LockedSandboxed
+from cogpack.lockfile.base_kinds import Base, RegistryBase
+from cogpack.locking.lines.ground import RegistryGround, debian_place, locked_ground
+from cogpack.locking.lines.known_files import known_files
+from cogpack.locking.lines.pin_clones import lacks_clones, pin_clones
+from cogpack.locking.lines.pin_fetches import pin_fetches
+from cogpack.locking.lines.pin_hub_downloads import HubPins, pin_hub_downloads
+from cogpack.locking.lines.pip.lines import AppliedLines, PipLines
+from cogpack.locking.lines.pip.wheels import lacks_pip_lines
+from cogpack.locking.lines.program_settings import settings_in_the_way
+from cogpack.locking.lines.read import read_lines
+from cogpack.locking.weights.remote import probing
+from cogpack.project import Project
+from cogpack.reference import Reference
+from cogpack.resolve.base_image import BaseFiles, list_base_image
+from cogpack.resolve.wheels import Resolved, TargetPython
+from cogpack.run_lines import Fetch, HubDownload
+from cogpack.session import Session
+
+
+class DecidedLines(msgspec.Struct, frozen=True, kw_only=True):
+    """Is what the lock says of known lines: see `Decisions`. `pip`: what pip lines made of the wheels."""
+
+    pip: AppliedLines
+    sandboxed: tuple[LockedSandboxed, ...] = ()
+    places: tuple[LockedPlace, ...] = ()
+    fetches: tuple[LockedFetch, ...] = ()
+    hub: HubPins = HubPins()
+    clones: tuple[LockedClone, ...] = ()
+
+
+def decide_lines(
+    session: Session,
+    project: Project,
+    base: Base,
+    resolved: Resolved,
+    target: TargetPython,
+    kept: Decisions | None,
+    *,
+    listed: BaseFiles | None,
+) -> DecidedLines:
+    """Read the lines and pin what they bring, until nothing speaks against what was read. `resolved`: what the project
+    requires, over which pip lines are; `listed`: the files of the base, where they were just read."""
+    config = project.config
+    fetches = kept.fetches if kept else ()
+    hub = HubPins(kept.hub_revisions, kept.hub_files) if kept else HubPins()
+    clones = kept.clones if kept else ()
+    ground = RegistryGround(
+        kept.places if kept and kept.base == base else (),
+        cache(partial(_listed, session, base, listed)),
+    )
+    sandboxed: tuple[LockedSandboxed, ...] = ()
+    pip_lines = PipLines(session, project, resolved, target, kept, python=base.python_release)
+    while True:
+        lines = read_lines(config, base, sandboxed)
+        ground.seen.clear()
+        look = ground if isinstance(base, RegistryBase) else debian_place
+        files = known_files(lines.effects, look)
+        refused = [files] if isinstance(files, LockedSandboxed) else []
+        if settings := settings_in_the_way(lines.effects, look):
+            refused.append(settings)
+        if not refused:
+            pip = pip_lines.apply(lines.effects)
+            refused += pip.sandboxed
+        if not refused:
+            fetches, found = pin_fetches(session, lines.of(Fetch), fetches, step_places(config), probed=probing(config))
+            refused += found
+            clones, unlike = pin_clones(session, config, base, lines, clones)
+            refused += unlike
+        if not refused:
+            hub = pin_hub_downloads(session, lines.of(HubDownload), hub, step_places(config))
+            places = tuple(place for _, place in sorted(ground.seen.items()))
+            return DecidedLines(pip=pip, sandboxed=sandboxed, places=places, fetches=fetches, hub=hub, clones=clones)
+        sandboxed = (*sandboxed, min(refused, key=lambda one: one.step))
+
+
+def _listed(session: Session, base: Base, listed: BaseFiles | None) -> Callable[[str], LockedPlace]:
+    if listed is None:
+        assert isinstance(base, RegistryBase)
+        reference = Reference.parse(base.reference)
+        images = session.images(reference)
+        layers = [layer.info.descriptor for layer in base.layers]
+        listed = trying(lambda: list_base_image(reference, layers, images, session.progress), images)
+    return listed.place
+
+
+def lacks_pins(config: Config, decisions: Decisions) -> bool:
+    """Tell whether the lock was made by who knew less of the lines than we do."""
+    lines = read_lines(config, decisions.base, decisions.sandboxed)
+    pinned = {pin.url for pin in decisions.fetches}
+    if any(fetch.url not in pinned for _, fetch in lines.of(Fetch)) or lacks_pip_lines(lines.effects, decisions):
+        return True
+    hub = HubPins(decisions.hub_revisions, decisions.hub_files)
+    if any(hub.of(download) is None for _, download in lines.of(HubDownload)):
+        return True
+    if lacks_clones(lines, decisions.clones):
+        return True
+    try:
+        files = known_files(lines.effects, locked_ground(decisions.base, decisions.places))
+    except MismatchError:
+        return True
+    return isinstance(files, LockedSandboxed)

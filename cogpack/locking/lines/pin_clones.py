@@ -1,0 +1,283 @@
+"""`git clone` lines of `build.run` are pinned: which commit, which tags, which submodules.
+
+A clone holds the history of its commit and the tags in it, and no other branches: those change daily, and are one `git
+fetch` away. What would not be exactly what git writes in the image is left to git: the line is run.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from cogpack.config import Config, step_places
+from cogpack.disk import writing
+from cogpack.errors import CogpackError
+from cogpack.git import GITLINK, SYMLINK, TREE, Git, NotExactError, Objects, TreeEntry
+from cogpack.git.attributes import filtered, says_something
+from cogpack.git.mirror import Mirrors, resolve
+from cogpack.git.refs import Refs
+from cogpack.git.submodules import Submodule, read_submodules
+from cogpack.git.trees import files_of, find, link_target, read_history, tree_of
+from cogpack.http.authorities import bundle
+from cogpack.lockfile import LockedClone, LockedSandboxed, LockedSubmodule
+from cogpack.lockfile.base_kinds import Base, DebianBase
+from cogpack.locking.lines.read import Lines
+from cogpack.run_lines import Clone
+from cogpack.run_lines.site import within
+from cogpack.session import Session
+from cogpack.symlinks import follow
+
+MOST_COMMITS = 30_000
+MOST_TAGS = 2_000
+"""Of a clone that is laid here: what has more takes many minutes to write, and makes a lock that nobody can read."""
+_LOOKS_ROUND = re.compile(
+    r"\bgit\b[^;&|\n]*\s(?:checkout|switch|reset|branch|merge|rebase|show|diff|cherry-pick|worktree|rev-list|restore)\b"
+)
+_CLONES = re.compile(r"\bgit\b[^;&|\n]*\sclone\b")
+_LONGEST_LINK = 4095
+"""Bytes (PATH_MAX of Linux)."""
+_DEEPEST = 8
+"""Submodules within submodules."""
+_TAG = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]+")
+
+
+def make_mirrors(session: Session) -> Mirrors:
+    return Mirrors(
+        make_git(session),
+        partial(_place, session),
+        mapped=session.http.url_map.of,
+        used=session.kept.used,
+        progress=session.progress,
+        cancellation=session.cancellation,
+    )
+
+
+def _place(session: Session) -> Path:
+    """Give the directory of this user's copies. A restored one, or another's, has another name: git does what stands in
+    the config of a repository."""
+    place = session.cache / "git"
+    with writing(place):
+        place.mkdir(parents=True, exist_ok=True)
+    return place / session.seal.word(f"git {place.stat().st_ino}")
+
+
+def make_git(session: Session) -> Git:
+    return Git(session.environment, session.cancellation, bundle(session.environment))
+
+
+def open_pinned(mirrors: Mirrors) -> Callable[[LockedClone | LockedSubmodule], Objects]:
+    """Say how the objects of pinned repositories are had."""
+    return lambda pin: mirrors.objects(pin.url, [pin.commit, *(tag.rpartition(" ")[2] for tag in pin.tags)], pin.depth)
+
+
+def pin_clones(
+    session: Session, config: Config, base: Base, lines: Lines, kept: Sequence[LockedClone]
+) -> tuple[tuple[LockedClone, ...], tuple[LockedSandboxed, ...]]:
+    """Pin what `lines` clone; what was `kept` no server is asked of. Give steps that are to be run, too."""
+    pins: list[LockedClone] = []
+    sandboxed: list[LockedSandboxed] = []
+    places = step_places(config)
+    pinner = _Pinner(make_git(session), make_mirrors(session), large_files=_may_have_lfs(base))
+    for step, effect in lines.of(Clone):
+        try:
+            _check_others(effect, config, lines, places)
+            pins.append(pin_of(effect, kept) or pinner.clone(effect))
+        except NotExactError as error:
+            sandboxed.append(LockedSandboxed(step=step, why=f"git clone {effect.url}: {error.reason}"))
+        except CogpackError as error:
+            error.message = f"{places[step]}: {error.message}"
+            raise
+    return tuple(pins), tuple(sandboxed)
+
+
+def lacks_clones(lines: Lines, kept: Sequence[LockedClone]) -> bool:
+    """Tell whether something is cloned that is not pinned."""
+    return any(pin_of(effect, kept) is None for _, effect in lines.of(Clone))
+
+
+def pin_of(effect: Clone, kept: Sequence[LockedClone]) -> LockedClone | None:
+    """Find the pin of what a line clones."""
+    return next((pin for pin in kept if _says(pin) == _wants(effect)), None)
+
+
+def _may_have_lfs(base: Base) -> bool:
+    return not isinstance(base, DebianBase) or any(package.name == "git-lfs" for package in base.packages)
+
+
+def _check_others(effect: Clone, config: Config, lines: Lines, places: Sequence[str]) -> None:
+    """Leave a clone to git where others have to do with it: weights that would lie in it, and commands that are run and
+    look for its other branches."""
+    for managed in config.weights:
+        if within(managed.target, effect.directory):
+            raise NotExactError(f"the managed weight {managed.target} lies in it")
+    for one in lines.remaining:
+        if _LOOKS_ROUND.search(one.step.command) and not _CLONES.search(one.step.command):
+            raise NotExactError(f"a command that is run may look for its other branches ({places[one.index]})")
+
+
+def _wants(effect: Clone) -> tuple[object, ...]:
+    return (
+        effect.url,
+        effect.directory.lstrip("/"),
+        effect.branch,
+        effect.revision,
+        effect.depth,
+        effect.single_branch,
+        effect.submodules,
+        effect.shallow_submodules,
+        effect.large_files,
+    )
+
+
+def _says(pin: LockedClone) -> tuple[object, ...]:
+    return (
+        pin.url,
+        pin.directory,
+        pin.wanted,
+        pin.revision,
+        pin.depth,
+        pin.single_branch,
+        pin.recursive,
+        pin.shallow_submodules,
+        pin.large_files,
+    )
+
+
+class _Pinner:
+    def __init__(self, git: Git, mirrors: Mirrors, *, large_files: bool) -> None:
+        self._git = git
+        self._mirrors = mirrors
+        self._large_files = large_files
+
+    def clone(self, effect: Clone) -> LockedClone:
+        refs = self._mirrors.refs(effect.url)
+        branch, commit = refs.cloned(effect.branch)
+        if effect.moved:
+            raise NotExactError("git reset leaves its branch behind the server's")
+        if effect.revision:
+            branch, commit = self._checked_out(effect, refs, branch, commit)
+        if effect.single_branch and not branch and not effect.branch:
+            raise NotExactError("its HEAD is on no branch")
+        tags = self._tags(effect.url, refs, commit, effect.depth)
+        submodules = self._look(effect, effect.url, commit, effect.depth, 0)
+        return LockedClone(
+            url=effect.url,
+            directory=effect.directory.lstrip("/"),
+            wanted=effect.branch,
+            revision=effect.revision,
+            depth=effect.depth,
+            single_branch=effect.single_branch,
+            recursive=effect.submodules,
+            shallow_submodules=effect.shallow_submodules,
+            large_files=effect.large_files,
+            commit=commit,
+            branch=branch,
+            default=bool(branch) and branch == refs.default,
+            tags=tags,
+            submodules=submodules,
+        )
+
+    def _checked_out(self, effect: Clone, refs: Refs, branch: str, commit: str) -> tuple[str, str]:
+        """Give the branch that HEAD is on, and the commit, after `git checkout` (git-checkout(1), gitrevisions(7))."""
+        wanted = effect.revision
+        whole = re.fullmatch(r"[0-9a-f]{40}", wanted)
+        if not whole and self._is_file(effect, commit):
+            raise NotExactError(f"it has a file {wanted}, and git checkout may mean that")
+        if wanted == branch:
+            return branch, commit
+        if (effect.single_branch or effect.depth) and wanted != commit:
+            raise NotExactError(f"{wanted} is checked out of a part of it")
+        if whole:
+            return "", wanted
+        if wanted in refs.tags:
+            return "", refs.target(wanted)
+        if wanted in refs.heads:
+            return wanted, refs.heads[wanted]
+        remote = wanted.removeprefix("origin/")
+        if remote != wanted and remote in refs.heads:
+            return "", refs.heads[remote]
+        if found := resolve(self._git, self._mirrors.everything(effect.url), wanted):
+            return "", found
+        raise NotExactError(f"it has no commit, tag or branch {wanted}")
+
+    def _is_file(self, effect: Clone, commit: str) -> bool:
+        objects = self._mirrors.objects(effect.url, [commit], effect.depth)
+        return find(objects, tree_of(objects, commit), effect.revision) is not None
+
+    def _tags(self, url: str, refs: Refs, commit: str, depth: int) -> tuple[str, ...]:
+        """Give the tags of a commit's history."""
+        objects = self._mirrors.objects(url, [commit], depth)
+        history = read_history(objects, commit, depth, most=MOST_COMMITS)
+        tags = {name: oid for name, oid in refs.tags.items() if refs.target(name) in history.commits}
+        if len(tags) > MOST_TAGS:
+            raise NotExactError(f"it has {len(tags)} tags, more than {MOST_TAGS}")
+        if bad := next((name for name in tags if not _TAG.fullmatch(name)), None):
+            raise NotExactError(f"it has a tag {bad!a}")
+        return tuple(f"{name} {oid}" for name, oid in sorted(tags.items()))
+
+    def _look(self, effect: Clone, url: str, commit: str, depth: int, deep: int) -> tuple[LockedSubmodule, ...]:
+        """Look through the tree of a commit: raise `NotExactError`, or give its submodules, if they are wanted."""
+        objects = self._mirrors.objects(url, [commit], depth)
+        place = self._mirrors.directory(url, [commit], depth)
+        entries = dict(files_of(objects, commit))
+        told = [entry.oid for path, entry in entries.items() if path.rpartition("/")[2] == ".gitattributes"]
+        if any(says_something(data) for _, data in objects.read_all(told, "blob")):
+            self._check_filters(effect, place, commit, entries)
+        links = [entry.oid for entry in entries.values() if entry.mode == SYMLINK]
+        if any(size > _LONGEST_LINK for size in objects.sizes(links).values()):
+            raise NotExactError("it has a link that is longer than any path")
+        for _, data in objects.read_all(links, "blob"):
+            link_target(data)
+        gitlinks = {path: entry.oid for path, entry in entries.items() if entry.mode == GITLINK}
+        if not gitlinks or not effect.submodules:
+            return ()
+        if deep == _DEEPEST:
+            raise NotExactError(f"it has submodules in submodules, more than {_DEEPEST} deep")
+        said = entries.get(".gitmodules")
+        found = read_submodules(self._git, place, said.oid, url) if said and said.mode != TREE else []
+        by_path = {one.path: one for one in found}
+        if missing := gitlinks.keys() - by_path.keys():
+            raise NotExactError(f".gitmodules does not name its submodule {min(missing)!r}")
+        return tuple(self._submodule(effect, by_path[path], oid, deep) for path, oid in sorted(gitlinks.items()))
+
+    def _submodule(self, effect: Clone, module: Submodule, commit: str, deep: int) -> LockedSubmodule:
+        depth = 1 if effect.shallow_submodules or module.shallow else 0
+        refs = self._mirrors.refs(module.url)
+        return LockedSubmodule(
+            path=module.path,
+            name=module.name,
+            url=module.url,
+            commit=commit,
+            depth=depth,
+            tags=self._tags(module.url, refs, commit, depth),
+            submodules=self._look(effect, module.url, commit, depth, deep + 1),
+        )
+
+    def _check_filters(self, effect: Clone, place: Path, commit: str, entries: dict[str, TreeEntry]) -> None:
+        files = [path for path, entry in entries.items() if entry.mode not in (SYMLINK, GITLINK)]
+        for path, name in filtered(self._git, place, commit, files).items():
+            if self._large_files and (name != "lfs" or effect.large_files):
+                raise NotExactError(f"{path!r} goes through the filter {name!r}, which the image may have")
+
+
+def read_in_clone(
+    opened: Callable[[LockedClone | LockedSubmodule], Objects], pin: LockedClone, path: str
+) -> bytes | None:
+    """Read a file of a clone as it lies in the image. `path`: absolute; links in it are followed, as long as they stay
+    in the clone. None where there is no such file."""
+    objects = opened(pin)
+    tree = tree_of(objects, pin.commit)
+
+    def inside(at: str) -> TreeEntry | None:
+        below = at.removeprefix(f"{pin.directory}/")
+        return find(objects, tree, below) if below != at else None
+
+    def link(at: str) -> str | None:
+        entry = inside(at)
+        return link_target(objects.read(entry.oid, "blob")) if entry is not None and entry.mode == SYMLINK else None
+
+    real = follow(path, link)
+    entry = inside(real) if real else None
+    if entry is None or entry.mode in (TREE, GITLINK, SYMLINK):
+        return None
+    return objects.read(entry.oid, "blob")

@@ -1,0 +1,289 @@
+"""pip lines of `build.run` are taken out of the sandbox: each is resolved alone over the set of wheels before it.
+
+What can't be told without running pip (`UnforeseenError`) ends it: that step is run, and so are the pip lines after it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from cogpack.config import step_places
+from cogpack.digest import Digest, sha256
+from cogpack.disk import DiskError
+from cogpack.errors import InputError, UnavailableError
+from cogpack.lockfile import Decisions, LockedBreak, LockedPipLine, LockedSandboxed, LockedWheel
+from cogpack.locking.lines.pip.breaks import find_breaks
+from cogpack.locking.lines.pip.source import PipSource
+from cogpack.locking.lines.pip.wheels import LineIndexes
+from cogpack.locking.wheels.outlines import Outlines
+from cogpack.oci import encode
+from cogpack.project import Project
+from cogpack.resolve.pip import (
+    Asked,
+    Command,
+    Package,
+    Taste,
+    UnforeseenError,
+    solve,
+)
+from cogpack.resolve.wheels import Resolved, TargetPython
+from cogpack.run_lines import PipInstall, PipRequirement, PipUninstall, StepEffect, told
+from cogpack.session import Session
+from cogpack.trace import TRACE
+
+_RECIPE = "pip lines/1"
+"""Part of each key: another one when the same line over the same set would give another."""
+
+_NO_FILES = "the files that it reads are not there when it is resolved"
+_OLDEST = Version("25.1")
+"""The first pip that pins packages in the order that `resolve.pip` knows."""
+
+
+class AppliedLines(msgspec.Struct, frozen=True, kw_only=True):
+    """Is what there is after the lines: `wheels` of the image, by name, which `outlines` knows; `replaced`, `lines` and
+    `breaks` as in `Decisions`. `sandboxed`: the first step that has to be run, if one has; all else is as before it."""
+
+    wheels: tuple[LockedWheel, ...]
+    outlines: Outlines
+    replaced: tuple[LockedWheel, ...] = ()
+    lines: tuple[LockedPipLine, ...] = ()
+    breaks: tuple[LockedBreak, ...] = ()
+    sandboxed: tuple[LockedSandboxed, ...] = ()
+
+
+class PipLines:
+    """Applies pip lines to what was `resolved` for the project.
+
+    `python`: its full version, where that is known. What `kept` says of a line over the same set still holds. A line
+    that is another, or finds another set, keeps the versions that its step had, as far as they fit.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        project: Project,
+        resolved: Resolved,
+        target: TargetPython,
+        kept: Decisions | None,
+        *,
+        python: str | None = None,
+    ) -> None:
+        self._session = session
+        self._project = project
+        self._resolved = resolved
+        self._target = target
+        self._tags = target.tags()
+        full = {name: python for name in ("python_full_version", "implementation_version") if python}
+        self._environment = {**target.environment(), **full}
+        self._kept = kept
+        self._effects: Sequence[StepEffect] = ()
+        self._lines: list[LockedPipLine] = []
+        self._resolved_lines: list[LockedPipLine] = []
+        self._addresses = dict(resolved.addresses)
+        self._taken = {wheel.filename: wheel for wheel in (*(kept.replaced if kept else ()), *resolved.wheels)}
+        self._indexes = LineIndexes(session, project)
+        self._required = {wheel.filename: wheel.sha256 for wheel in resolved.wheels}
+        self._outlines = Outlines(session, project, self._locate)
+
+    def apply(self, effects: Sequence[StepEffect]) -> AppliedLines:
+        """Apply those of `effects` that are pip's, in order. `UnavailableError` and `DeniedError` from the indexes."""
+        self._effects = effects
+        self._lines = []
+        sandboxed = None
+        for one in effects:
+            if not isinstance(one.effect, PipInstall | PipUninstall):
+                continue
+            try:
+                self._lines.append(self._applied(one.step, one.effect))
+            except DiskError:
+                raise
+            except InputError as error:
+                raise InputError(f"{self._place(one.step)}: {error.message}", next_step=error.next_step) from error
+            except UnforeseenError as error:
+                sandboxed = LockedSandboxed(step=one.step, why=error.reason)
+                self._lines = [line for line in self._lines if line.step != one.step]
+                break
+        return self._result(sandboxed)
+
+    def _place(self, step: int) -> str:
+        return step_places(self._project.config)[step]
+
+    @property
+    def _wheels(self) -> dict[str, LockedWheel]:
+        """Give the set by name: what the project requires, and each line done to it."""
+        found = {wheel.name: wheel for wheel in self._resolved.wheels}
+        for line in self._lines:
+            for name in line.removed:
+                found.pop(name, None)
+            found |= {self._taken[filename].name: self._taken[filename] for filename in line.wheels}
+        return found
+
+    def _applied(self, step: int, effect: PipInstall | PipUninstall) -> LockedPipLine:
+        before = self._wheels
+        key = self._key(effect, before)
+        if (line := self._as_kept(step, key)) is not None:
+            return line
+        if isinstance(effect, PipInstall):
+            TRACE.decided(f"{self._place(step)}: resolved: {told(effect)}")
+            line = self._install(step, effect, key, before)
+        elif effect.files:
+            raise UnforeseenError(_NO_FILES)
+        else:
+            line = LockedPipLine(step=step, key=key, removed=tuple(name for name in effect.names if name in before))
+        self._resolved_lines.append(line)
+        return line
+
+    def _result(self, sandboxed: LockedSandboxed | None) -> AppliedLines:
+        final = self._wheels
+        lines = tuple(self._lines)
+        known = {*self._required, *(filename for line in lines for filename in line.wheels)}
+        in_image = {wheel.filename for wheel in final.values()}
+        wheels = tuple(sorted(final.values(), key=lambda wheel: wheel.name))
+        kept = self._kept
+        unchanged = kept is not None and kept.pip_lines == lines and _hashes(kept.wheels) == _hashes(wheels)
+        return AppliedLines(
+            wheels=wheels,
+            outlines=self._outlines,
+            replaced=tuple(self._taken[filename] for filename in sorted(known - in_image)),
+            lines=lines,
+            breaks=kept.breaks
+            if unchanged and kept
+            else find_breaks(self._session, self._outlines, wheels, lines, self._taken, self._environment),
+            sandboxed=(sandboxed,) if sandboxed else (),
+        )
+
+    def _key(self, effect: PipInstall | PipUninstall, before: Mapping[str, LockedWheel]) -> Digest:
+        target = self._target
+        return sha256(
+            encode(
+                [
+                    _RECIPE,
+                    type(effect).__name__,
+                    msgspec.to_builtins(effect),
+                    [self._environment["python_full_version"], target.glibc, target.arch],
+                    self._project.config.pack.exclude_newer or "",
+                    sorted(_hashes(before.values())),
+                ]
+            )
+        )
+
+    def _as_kept(self, step: int, key: Digest) -> LockedPipLine | None:
+        """Give what is known of the same line over the same set, if all its wheels are."""
+        for line in self._resolved_lines:
+            if line.key == key:
+                return msgspec.structs.replace(line, step=step)
+        if self._kept is None:
+            return None
+        there = {wheel.filename: wheel for wheel in (*self._kept.replaced, *self._kept.wheels)}
+        for line in self._kept.pip_lines:
+            if line.key == key and there.keys() >= set(line.wheels):
+                self._taken |= {filename: there[filename] for filename in line.wheels}
+                return msgspec.structs.replace(line, step=step, again=self._again(line.wheels))
+        return None
+
+    def _again(self, filenames: Iterable[str]) -> tuple[str, ...]:
+        return tuple(name for name in filenames if self._required.get(name) == self._taken[name].sha256)
+
+    def _install(self, step: int, effect: PipInstall, key: Digest, before: Mapping[str, LockedWheel]) -> LockedPipLine:
+        _check(effect, before)
+        indexes, pages = self._indexes.of(effect)
+        taste = Taste(
+            pre=effect.options.pre,
+            prefer_binary=effect.prefer_binary,
+            only_binary=effect.only_binary,
+            no_binary=effect.no_binary,
+        )
+        found = {} if effect.ignore_installed else before
+        source = PipSource(self._session, found, pages, indexes, self._tags, self._environment, taste, self._outlines)
+        command = Command(
+            asked=tuple(_asked(one, source) for one in effect.requirements),
+            upgrade="to-satisfy-only" if not effect.upgrade else "eager" if effect.eager else "only-if-needed",
+            dependencies=effect.dependencies,
+            force=effect.force_reinstall,
+            taste=taste,
+            environment=self._environment,
+            preferred=self._preferred(step),
+        )
+        named = {asked.package for asked in command.asked}
+        task = self._session.progress.task(told(effect), None, "resolve")
+        try:
+            with indexes.hiding():
+                chosen = [package for package in solve(command, source) if _is_laid(package, effect, before)]
+                laid = [source.locked(one, named=one in named, addresses=self._addresses) for one in chosen]
+        finally:
+            task.done("resolved")
+        self._taken |= {wheel.filename: wheel for wheel in laid}
+        names = tuple(sorted(wheel.filename for wheel in laid))
+        return LockedPipLine(step=step, key=key, wheels=names, again=self._again(names))
+
+    def _preferred(self, step: int) -> dict[str, Version]:
+        """Give the versions that the lock has for a step."""
+        if self._kept is None:
+            return {}
+        there = {wheel.filename: wheel for wheel in (*self._kept.replaced, *self._kept.wheels)}
+        found = (there[n] for line in self._kept.pip_lines if line.step == step for n in line.wheels if n in there)
+        return {wheel.name: Version(wheel.version) for wheel in found}
+
+    def _locate(self, wheel: LockedWheel) -> str:
+        """Give the address of a wheel; of one that the lock has kept, the index of its line is asked."""
+        if wheel.sha256 not in self._addresses:
+            found = self._indexes.address(wheel, self._effects, self._lines)
+            if found is None:
+                raise UnavailableError(
+                    f"a package index no longer has {wheel.filename}, which cogpack.lock names",
+                    next_step="configure the index that the lock was made with, or run cogpack lock --upgrade",
+                )
+            self._addresses[wheel.sha256] = found
+        return self._addresses[wheel.sha256]
+
+
+def _hashes(wheels: Iterable[LockedWheel]) -> list[tuple[str, str]]:
+    return [(wheel.filename, wheel.sha256) for wheel in wheels]
+
+
+def _check(effect: PipInstall, before: Mapping[str, LockedWheel]) -> None:
+    """Raise `UnforeseenError` of a line that only running it can tell."""
+    if effect.installer != "pip":
+        raise UnforeseenError(f"{effect.installer} chooses otherwise than pip, in ways of its own")
+    if effect.files or effect.constraints:
+        raise UnforeseenError(_NO_FILES)
+    if effect.options.require_hashes:
+        raise UnforeseenError("--require-hashes is of requirements files")
+    for requirement in effect.requirements:
+        if requirement.kind in ("git", "archive"):
+            raise UnforeseenError(f"{requirement.text} is a source: pip would build it")
+    if (pip := before.get("pip")) is None:
+        raise UnforeseenError("an earlier line has taken pip away")
+    if Version(pip.version) < _OLDEST:
+        raise UnforeseenError(f"pip {pip.version} chooses otherwise than pip {_OLDEST} and later")
+
+
+def _is_laid(package: Package, effect: PipInstall, before: Mapping[str, LockedWheel]) -> bool:
+    """Tell whether pip lays what it chose: not where this version is there already."""
+    if package.file is None:
+        return False
+    old = before.get(package.name)
+    if old is None or effect.force_reinstall:
+        return True
+    if Version(old.version) == package.version:
+        return False
+    if effect.ignore_installed:
+        raise UnforeseenError(f"with --ignore-installed, {old.name} {old.version} stays beside another")
+    return True
+
+
+def _asked(requirement: PipRequirement, source: PipSource) -> Asked:
+    if requirement.kind != "wheel":
+        return Asked(Requirement(requirement.text))
+    try:
+        parsed = Requirement(requirement.text)  # NAME @ URL
+    except InvalidRequirement:
+        package = source.named(requirement.text)
+        return Asked(Requirement(package.name), package)
+    package = source.named(parsed.url or "")
+    if package.name != canonicalize_name(parsed.name):
+        raise UnforeseenError(f"{parsed.name} is not what the address names")
+    return Asked(parsed, package)

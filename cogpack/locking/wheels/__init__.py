@@ -1,0 +1,2 @@
+"""Decides which wheels an image has (`requirements`), and which of them meet (`clashes`), by looking into them
+(`outlines`)."""

@@ -1,0 +1,117 @@
+"""A push goes to one repository after the other: each is asked what it has, filled, and named last of all."""
+
+import msgspec
+
+from cogpack.digest import Digest
+from cogpack.layers.known import Known
+from cogpack.notes import Code, Note
+from cogpack.oci import Image
+from cogpack.planning.delivery.targets import PushTarget
+from cogpack.planning.delivery.transfer import Moved, Resources, known_image, reused, transfer
+from cogpack.planning.known import PresentImage, present_image
+from cogpack.planning.plan import Plan
+from cogpack.progress import asking
+from cogpack.registry.credentials.clouds import aws
+from cogpack.registry.profiles import profile
+from cogpack.session import Session
+from cogpack.sinks.registry import RegistrySink
+
+
+class PushedTo(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells of one repository: `tags` name the image there. `copied`: bytes of `sent` that another registry gave."""
+
+    reference: str
+    tags: tuple[str, ...]
+    sent: int
+    copied: int
+    reused: int
+    requests: int
+
+
+class Brought(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells of an image that is whole at a target, by digest. `known`: what is known of its layers then; `sent`: bytes,
+    and `requests` for blobs and manifests: none where it was there already."""
+
+    image: Image
+    layers: tuple[Moved, ...]
+    known: Known
+    sent: int = 0
+    requests: int = 0
+
+
+class Delivery:
+    """Takes one repository through a push: it is asked, filled (`bring`), and named (`give_names`).
+
+    `present`: what each of the target's tags names now, by its name.
+    """
+
+    def __init__(self, session: Session, target: PushTarget) -> None:
+        self.target = target
+        self._session = session
+        self._images = session.images(target.repository, push=True)
+        self._sink = RegistrySink(self._images, session.blob_origins, session.copies(target.repository))
+        self.present: dict[str, PresentImage] = {}
+        for tag, name in zip(target.tags, target.names, strict=True):
+            with asking(session.progress, name):
+                self.present[name] = present_image(self._images, target.repository.with_tag(tag))
+
+    def tell_of_limits(self, plan: Plan, known: Known) -> None:
+        """Note which layers the registry will refuse: who waits for a push that can't work should know it before."""
+        host = profile(self.target.repository.registry)
+        for layer in plan.layers:
+            size = known.size(layer)
+            if host.largest is not None and size is not None and size > host.largest:
+                text = f"{layer.name} has {size} bytes; {host.name} takes {host.largest} in a layer ({host.source})"
+                self._session.progress.note(Note(Code.LAYER_ABOVE_LIMIT, text))
+
+    def create_repository(self) -> None:
+        where = self.target.repository
+        if aws.create_repository(where.registry, where.repository):
+            self._session.progress.note(Note(Code.REPOSITORY_MADE, f"made the repository {where.name}"))
+
+    def bring(self, plan: Plan, known: Known) -> Brought:
+        """Send all of the image, by digest."""
+        image = known_image(plan, known)
+        if image is not None and self._has(image.descriptor.digest):
+            return Brought(image=image, layers=reused(plan, known), known=known)
+        done = transfer(plan, known, self._sink, Resources.of(self._session), tags=())
+        return Brought(
+            image=done.image,
+            layers=done.layers,
+            known=done.known,
+            sent=sum(layer.sent for layer in done.layers) + len(done.image.config) + len(done.image.manifest),
+            requests=sum(1 for layer in done.layers if layer.sent) + 2,
+        )
+
+    def _has(self, digest: Digest) -> bool:
+        """Tell whether this very image is there: the registry would not have it without its blobs."""
+        return any(one.digest == digest for one in self.present.values()) or self._images.manifest(digest) is not None
+
+    def give_names(self, brought: Brought, done: list[str], *, waited: bool) -> None:
+        """Move the tags, one after the other; `done` gets the name of each that names the image now.
+
+        `waited`: while other targets were filled, no tag named the manifest, and the registry may have thrown it away.
+        """
+        root, moving = brought.image.descriptor, self._moving(brought)
+        if waited and moving and not self._images.manifest(root.digest):
+            self._sink.put(brought.image)
+        for tag, name in zip(self.target.tags, self.target.names, strict=True):
+            if name in moving:
+                self._sink.commit(root, [tag])
+            done.append(name)
+
+    def _moving(self, brought: Brought) -> list[str]:
+        """Name the tags that do not name the image yet."""
+        return [name for name, one in self.present.items() if one.digest != brought.image.descriptor.digest]
+
+    def told(self, brought: Brought) -> PushedTo:
+        sizes = {layer.info.descriptor.digest: layer.info.descriptor.size for layer in brought.layers}
+        moving = len(self._moving(brought))
+        return PushedTo(
+            reference=f"{self.target.repository.name}@{brought.image.descriptor.digest}",
+            tags=self.target.tags,
+            sent=brought.sent or len(brought.image.manifest) * moving,
+            copied=sum(sizes[digest] for digest in self._sink.copied),
+            reused=sum(layer.info.descriptor.size for layer in brought.layers if not layer.sent),
+            requests=brought.requests or moving,
+        )

@@ -1,0 +1,4 @@
+"""Makes layers of what a lock names, a module a kind: `base`, `lines` of `build.run` (with `hub`), `weights`.
+
+`maker`: what all of them have in common.
+"""

@@ -1,0 +1,167 @@
+"""What a command of `build.run` says when it fails is read for what helps: a package, another disk, another rung."""
+
+import re
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cogpack.disk import DiskError
+from cogpack.errors import InputError
+from cogpack.sandbox.rungs.choice import Rung
+from cogpack.sandbox.watch import LimitError
+from cogpack.text import size_text
+
+_UNKNOWN = 127
+"""POSIX.1-2024, XCU 2.8.2."""
+
+_MISSING = re.compile(
+    r"^(?:\S+: (?:line )?\d+|\S*sh|make(?:\[\d+\])?): (?P<shell>(?=\S*[a-z])[\w.+-]+): (?:command )?not found$"
+    r"|^make(?:\[\d+\])?: (?P<make>[\w.+-]+): No such file or directory$"
+    r"|\benv: ['‘]?(?P<env>[\w.+-]+)['’]?: No such file or directory$"
+    r"|command '(?:[\w./-]*/)?(?P<setuptools>[\w.+-]+)' failed: No such file or directory"
+    r"|Cannot find command '(?P<pip>[\w.+-]+)'"
+    r"|No such file or directory: '(?P<python>[\w.+-]+)'$",
+    re.IGNORECASE,
+)
+_FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
+_NO_SUDO = re.compile(r"sudo: .*no new privileges", re.IGNORECASE)
+_NO_PROC = re.compile(r"/proc\b|/dev/fd\b|/dev/std(?:in|out|err)\b")
+
+_SAME = (
+    *("curl", "wget", "git", "gcc", "g++", "cpp", "make", "cmake", "unzip", "zip", "ffmpeg", "bzip2", "zstd", "gzip"),
+    *("tar", "patch", "file", "bc", "jq", "rsync", "sudo", "tree", "less", "vim", "nano", "meson", "autoconf", "flex"),
+    *("automake", "bison", "gawk", "pkgconf", "swig", "clang", "lld", "gfortran", "nasm", "yasm", "cargo", "rustc"),
+    *("nodejs", "npm", "perl", "ruby", "axel", "sox", "lame", "espeak-ng", "espeak", "ghostscript", "pandoc", "opencc"),
+    *("mediainfo", "inkscape", "ccache", "gdb", "strace", "tmux", "screen", "htop", "lsof", "socat", "dos2unix"),
+    *("parallel", "time", "cpio", "redis-server", "sqlite3", "cabextract", "git-lfs", "m4", "xxd", "libreoffice"),
+)
+"""Packages that are called what their program is."""
+
+PACKAGES: Mapping[str, str] = {name: name for name in _SAME} | {
+    "7z": "p7zip-full",
+    "7za": "p7zip-full",
+    "7zz": "7zip",
+    "add-apt-repository": "software-properties-common",
+    "ar": "binutils",
+    "as": "binutils",
+    "aria2c": "aria2",
+    "awk": "gawk",
+    "bunzip2": "bzip2",
+    "c++": "g++",
+    "cc": "gcc",
+    "clang++": "clang",
+    "convert": "imagemagick",
+    "dot": "graphviz",
+    "exiftool": "libimage-exiftool-perl",
+    "fc-cache": "fontconfig",
+    "fc-list": "fontconfig",
+    "ffprobe": "ffmpeg",
+    "go": "golang-go",
+    "gpg": "gnupg",
+    "gs": "ghostscript",
+    "hg": "mercurial",
+    "identify": "imagemagick",
+    "ifconfig": "net-tools",
+    "ip": "iproute2",
+    "java": "default-jre-headless",
+    "javac": "default-jdk-headless",
+    "killall": "psmisc",
+    "ld": "binutils",
+    "libtoolize": "libtool",
+    "locale-gen": "locales",
+    "lsb_release": "lsb-release",
+    "magick": "imagemagick",
+    "ninja": "ninja-build",
+    "nc": "netcat-openbsd",
+    "node": "nodejs",
+    "nm": "binutils",
+    "objdump": "binutils",
+    "pdflatex": "texlive-latex-base",
+    "pdftoppm": "poppler-utils",
+    "pdftotext": "poppler-utils",
+    "ping": "iputils-ping",
+    "pkg-config": "pkgconf",
+    "pkill": "procps",
+    "protoc": "protobuf-compiler",
+    "ps": "procps",
+    "redis-cli": "redis-tools",
+    "soffice": "libreoffice",
+    "ssh": "openssh-client",
+    "ssh-keyscan": "openssh-client",
+    "strip": "binutils",
+    "svn": "subversion",
+    "tesseract": "tesseract-ocr",
+    "top": "procps",
+    "unrar": "unrar-free",
+    "unxz": "xz-utils",
+    "vi": "vim",
+    "watch": "procps",
+    "xvfb-run": "xvfb",
+    "xz": "xz-utils",
+    "zcat": "gzip",
+}
+"""The Debian package of a program that public commands call."""
+
+
+def failed_step(place: str, command: str, status: int, said: Sequence[str], rung: Rung, scratch: Path) -> InputError:
+    """Make the error of a command that ended with `status`. `place`: where it stands; `said`: its last lines;
+    `scratch`: where its tree was laid."""
+    told = "".join(f"\n  {line}" for line in said)
+    what = f"{place}: {command:.200}: ended with {status}"
+    if any(map(_FULL.search, said)):
+        free = size_text(shutil.disk_usage(scratch).free)
+        return DiskError(
+            f"{what}: the disk is full, of {scratch} {free} are left{told}",
+            next_step="make room there, or have the command remove what it no longer needs",
+            place=scratch,
+        )
+    if programs := _missing(said):
+        return InputError(f"{what}, as there is no {', '.join(programs)}{told}", next_step=_packages(programs))
+    if status == _UNKNOWN:
+        advice = "name the Debian package that has the program under build.system_packages"
+        return InputError(f"{what}, as a shell does where there is no such program{told}", next_step=advice)
+    advice = "correct the command; its own message says what it lacks"
+    if rung is Rung.CHROOT and any(map(_NO_PROC.search, said)):
+        advice = "where isolation is chroot, nothing can be mounted at /proc and /dev/fd: try --isolation proot"
+    elif any(map(_NO_SUDO.search, said)):
+        advice = "leave sudo out: commands are run as root, and the kernel lets nobody have more here"
+    elif status == 128 + signal.SIGKILL:
+        advice = "give the machine more memory: it kills what takes too much"
+    return InputError(f"{what}{_killed(status)}{told}", next_step=advice)
+
+
+_SETTINGS = {"seconds": "time", "idle": "idle", "size": "size"}
+"""Limits that a project sets, by the name that the sandbox has for them."""
+
+
+def stopped_step(place: str, command: str, error: LimitError, said: Sequence[str], scratch: Path) -> InputError:
+    """Make the error of a command that was stopped since it took too much."""
+    told = "".join(f"\n  {line}" for line in said)
+    what = f"{place}: {command:.200}: {error.message}, and was stopped{told}"
+    if error.limit == "disk":
+        return DiskError(what, next_step="make room there, or have the command write less", place=scratch)
+    if (setting := _SETTINGS.get(error.limit)) is None:
+        return InputError(what, next_step="have the command start fewer")
+    advice = f"where it is right, set cogpack: {{limits: {{{setting}: NUMBER}}}} in cog.yaml to more"
+    if error.limit == "idle":
+        advice = f"see what it waits for: nobody answers a prompt here; {advice}"
+    return InputError(what, next_step=advice)
+
+
+def _missing(said: Sequence[str]) -> list[str]:
+    found = (match for line in said if (match := _MISSING.search(line.strip())))
+    return list(dict.fromkeys(match[match.lastgroup] for match in found if match.lastgroup))
+
+
+def _packages(programs: Sequence[str]) -> str:
+    known = list(dict.fromkeys(PACKAGES[name] for name in programs if name in PACKAGES))
+    rest = [name for name in programs if name not in PACKAGES]
+    words = [f"add {', '.join(known)} to build.system_packages"] if known else []
+    if rest:
+        words.append(f"name the Debian package that has {', '.join(rest)} under build.system_packages")
+    return "; ".join(words)
+
+
+def _killed(status: int) -> str:
+    return f", killed by {signal.Signals(status - 128).name}" if status - 128 in set(signal.Signals) else ""

@@ -1,0 +1,224 @@
+"""Steps are run: the layers below are laid into a tree, the commands run over it, and what they changed is captured."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from cogpack.config import RunStep
+from cogpack.disk import UNFINISHED
+from cogpack.errors import InputError
+from cogpack.layers.layer import Form
+from cogpack.planning.steps.apt_mirror import mirrored
+from cogpack.planning.steps.failed_step import failed_step, stopped_step
+from cogpack.planning.steps.steps import DEBS, Runner, Steps, blob_of
+from cogpack.progress import Progress
+from cogpack.runtime import contract
+from cogpack.sandbox import standins
+from cogpack.sandbox.capture.capture import Captured, capture
+from cogpack.sandbox.capture.dropped import Dropped
+from cogpack.sandbox.capture.secrets import OutputRedactor, find_secrets, without_secrets
+from cogpack.sandbox.capture.snapshot import Snapshot
+from cogpack.sandbox.guest import Command, Guest
+from cogpack.sandbox.rungs import emulation
+from cogpack.sandbox.rungs.choice import Findings, Rung, choose, probe
+from cogpack.sandbox.rungs.proot import Proot
+from cogpack.sandbox.trees.directories import remove_tree
+from cogpack.sandbox.trees.laid import Tree
+from cogpack.sandbox.trees.lay import contents, lay
+from cogpack.sandbox.watch import LimitError, Limits
+from cogpack.text import count_text, size_text
+
+_TOLD = 40
+"""Lines of a failed command's output that its error repeats."""
+_NAMED = 4
+"""Paths with what was dropped that are named."""
+_LINE = 4 * 1024
+"""Bytes of a line that are held back for its end; a longer one is told in pieces."""
+_REPEATED = 500
+"""Letters of a line that an error repeats."""
+_PROCESSES = 10_000
+"""At a time: more than compilers take on hundreds of cores, and what a machine survives."""
+_NOT_HERE = "install it by apt-get in build.run, where there is a network, or choose a base that has it (cogpack.base)"
+_AUTHORITIES = f"{standins.RUNTIME}/authorities.pem"
+_READ_AUTHORITIES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
+"""Variables by which OpenSSL, curl, requests, pip and git are told."""
+
+_NAMES = """
+for name in python python3 pip; do
+  [ -e /usr/local/bin/$name ] || [ -L /usr/local/bin/$name ] || ln -s /{venv}/bin/$name /usr/local/bin/$name
+done
+mkdir -p /usr/local/lib/python{python}
+cd /usr/local/lib/python{python} && [ -e site-packages ] || ln -s /{venv}/lib/python{python}/site-packages site-packages
+"""
+"""Commands of steps and sources name Python so, since it is there in Cog's own images."""
+
+
+@contextmanager
+def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
+    """Run them; what they changed can be read as long as the `with` lasts. Nobody else may run them in that cache."""
+    findings = probe(runner.scratch)
+    rung, emulated = _chosen(runner, findings)
+    place = runner.scratch / f"{UNFINISHED}{steps.key.removeprefix('sha256:')[:16]}"
+    remove_tree(place)  # of a run that was killed
+    try:
+        tree = _lay(steps, runner, place, owned=not rung.one_user)
+        proot = runner.proot(tree.root, place / "proot") if rung is Rung.PROOT else None
+        emulator = runner.emulator(place / "emulator") if emulated else None
+        with mirrored(tree.root, runner.mirrors):
+            before = Snapshot.of(tree.root)
+            _run_all(steps, runner, tree, rung, proot, emulator, metadata=findings.listener is not None)
+        captured = capture(tree, before, keep=steps.keep)
+        _tell_of_dropped(captured.dropped, steps, runner.progress)
+        _check_secrets(captured, steps, runner)
+        yield captured
+    finally:
+        remove_tree(place)
+
+
+def chosen_rung(runner: Runner) -> Rung:
+    """Say how steps are run here, if they can be; an `InputError` that says what helps."""
+    return _chosen(runner, probe(runner.scratch))[0]
+
+
+def _chosen(runner: Runner, findings: Findings) -> tuple[Rung, bool]:
+    """Choose the rung; tell whether programs need an emulator of ours there."""
+    architecture = runner.architecture
+    if emulation.is_native(architecture):
+        return choose(runner.isolation, findings, owners=True), False
+    helps = [f"cogpack lock --run on a machine of {architecture}, and a commit of cogpack.lock"]
+    if architecture != "arm64":
+        why = "no emulator is known for it"
+    elif (refusal := findings.refusal(Rung.USERNS, owners=True) or findings.emulation) is not None:
+        why = f"this machine refuses {refusal}"
+        helps.append(refusal.help)
+    elif runner.isolation not in ("auto", "userns"):
+        why = f"isolation {runner.isolation} has no emulator"
+        helps.append("--isolation userns")
+    else:
+        return Rung.USERNS, True
+    helps.append("an emulator that this machine knows (apt-get install qemu-user-binfmt)")
+    raise InputError(
+        f"programs of linux/{architecture} can't be run here: {why}",
+        next_step=f"any one of these helps: {'; '.join(helps)}",
+    )
+
+
+def _run_all(
+    steps: Steps,
+    runner: Runner,
+    tree: Tree,
+    rung: Rung,
+    proot: Proot | None,
+    emulator: Path | None,
+    *,
+    metadata: bool,
+) -> None:
+    """`metadata`: whether a cloud's can be reached, since nothing here could refuse it."""
+    runner.progress.summary(f"{steps.name}, isolated by {rung}{', emulated: many times slower' if emulator else ''}")
+    numbered = list(zip(steps.numbers, steps.commands, strict=True))
+    if steps.python:
+        numbered.insert(0, (0, RunStep(command=_NAMES.format(venv=contract.VENV, python=steps.python))))
+    environment = {**runner.proxies, **steps.environment, "APT_CONFIG": standins.APT_CONFIG}
+    limits = Limits(seconds=runner.limits.time, idle=runner.limits.idle, size=runner.limits.size, processes=_PROCESSES)
+    laid = [*standins.DEBIAN]
+    if runner.authorities is not None:
+        laid.append(standins.File(_AUTHORITIES, runner.authorities.read_bytes()))
+        environment = dict.fromkeys(_READ_AUTHORITIES, f"/{_AUTHORITIES}") | environment
+    if steps.debs:
+        laid.append(standins.Directory(DEBS))
+        laid += [standins.Copy(f"{DEBS}/{deb.name}.deb", deb.locate().open) for deb in steps.debs]
+    for number, step in numbered:
+        files = [standins.File(one.target.strip("/"), runner.secrets[one.id], 0o400) for one in step.secrets]
+        with Guest(
+            tree.root,
+            rung,
+            owners=tree.owners,
+            network=runner.network and not steps.debs,
+            metadata=metadata,
+            standins=[*laid, *files],
+            proot=proot,
+            emulator=emulator,
+        ) as guest:
+            where = f"[{number}/{steps.total}]" if number and not steps.debs else steps.subject
+            place = runner.places[number - 1] if number else "names for Python"
+            command = Command(("/bin/sh", "-c", step.command), environment, steps.directory)
+            said = _Said(runner, where)
+            try:
+                status = guest.run(command, said.hear, cancellation=runner.cancellation, limits=limits)
+            except LimitError as error:
+                said.end()
+                raise stopped_step(place, step.command, error, said.last, runner.scratch) from error
+            said.end()
+        if status:
+            failure = failed_step(place, step.command, status, said.last, rung, runner.scratch)
+            raise InputError(failure.message, next_step=_NOT_HERE) if steps.debs else failure
+
+
+def _lay(steps: Steps, runner: Runner, place: Path, *, owned: bool) -> Tree:
+    size = sum(layer.size(Form.STORED) or 0 for layer in steps.seen)
+    task = runner.progress.task(f"the files that {steps.name.removeprefix('run: ')} see", size or None, "unpack")
+    tree = lay(
+        place,
+        [contents(blob_of(layer)) for layer in steps.seen],
+        owned=owned,
+        jobs=runner.jobs,
+        cancellation=runner.cancellation,
+        on_bytes=task.advance,
+    )
+    task.done("")
+    return tree
+
+
+class _Said:
+    """Hands on what a command writes, line by line, without secrets, and keeps the last lines."""
+
+    def __init__(self, runner: Runner, where: str) -> None:
+        self._runner = runner
+        self._where = where
+        self._redactor = OutputRedactor(runner.secrets.values())
+        self._line = b""
+        self.last: deque[str] = deque(maxlen=_TOLD)
+
+    def hear(self, block: bytes) -> None:
+        self._take(self._redactor.feed(block))
+
+    def end(self) -> None:
+        self._take(self._redactor.end())
+        if self._line:
+            self._tell(self._line)
+
+    def _take(self, block: bytes) -> None:
+        *lines, self._line = (self._line + block).split(b"\n")
+        for line in lines:
+            self._tell(line)
+        while len(self._line) > _LINE:
+            self._tell(self._line[:_LINE])
+            self._line = self._line[_LINE:]
+
+    def _tell(self, line: bytes) -> None:
+        text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
+        self.last.append(text[:_REPEATED])
+        self._runner.progress.summary(f"{self._where} {text}")
+
+
+def _tell_of_dropped(dropped: Sequence[Dropped], steps: Steps, progress: Progress) -> None:
+    if not dropped:
+        return
+    files, size = sum(one.files for one in dropped), sum(one.size for one in dropped)
+    named = [f"/{one.path} ({one.reason})" for one in sorted(dropped, key=lambda one: (-one.size, one.path))]
+    more = [f"and {len(named) - _NAMED} more"] if len(named) > _NAMED else []
+    progress.summary(
+        f"{steps.name}: left out {count_text(files, 'file')}, {size_text(size)}: {', '.join(named[:_NAMED] + more)}"
+    )
+
+
+def _check_secrets(captured: Captured, steps: Steps, runner: Runner) -> None:
+    for hit in find_secrets(captured, runner.secrets):
+        numbered = zip(steps.numbers, steps.commands, strict=True)
+        mounting = [runner.places[at - 1] for at, step in numbered if hit.secret in {one.id for one in step.secrets}]
+        raise InputError(
+            f"{', '.join(mounting) or steps.subject}: /{without_secrets(hit.path, runner.secrets.values())} has the "
+            f"secret {hit.secret} in it ({hit.where}, {hit.form}), and would be in the image",
+            next_step="remove it in the same command that wrote it",
+        )
