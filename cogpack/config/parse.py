@@ -48,7 +48,7 @@ _WEIGHT_COMPRESSIONS: Mapping[str, Literal["none", "zstd"]] = {"none": "none", "
 _PYTHON = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?", re.ASCII)
 _CUDNN = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,4}){0,3}", re.ASCII)
 _TARGET = re.compile(r"(?P<file>[^:\0]+\.py):(?P<name>[^\W\d]\w*)")
-_DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]*(?::[a-z0-9-]+)?(?:[=/][A-Za-z0-9.+:~_-]+)?", re.ASCII)
+_DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]*(?::[a-z0-9-]+)?(?:[=/][A-Za-z0-9.+:~_*?-]+)?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _OLDEST_SDK = Version("0.16.0")

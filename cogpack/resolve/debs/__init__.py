@@ -1,7 +1,8 @@
 """Debian packages are chosen here, verified from the archive's signature down to each file's sha256.
 
-`resolver` asks `release_file` (the signed root), `index` (what there is) and `solver` (what goes together), which needs
-`relation` and `version`; `renamed` and `chains` tell people of it; `mirror` and `urls` say where files are fetched.
+`resolver` asks `release_file` (the signed root), `index` (what there is), `universe` (what a request means in it) and
+`solver` (what goes together), which need `relation` and `version`; `renamed` and `chains` tell people of it; `mirror`
+and `urls` say where files are fetched.
 """
 
 from cogpack.resolve.debs.mirror import DebianMirror

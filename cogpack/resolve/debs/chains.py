@@ -1,20 +1,18 @@
 """Who needs whom among packages: who brought one that nobody asked for, and who needs one."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from cogpack.resolve.debs.relation import Relation, parse_relations
-from cogpack.resolve.debs.solver import Candidate
+from cogpack.resolve.debs.universe import Candidate
 
 
-def chains(solution: Sequence[Candidate], asked: Iterable[str], base: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Find the shortest way from one of `asked` to each package of `solution` that `base` does not need.
+def chains(solution: Sequence[Candidate], asked: Iterable[str], base: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Find the shortest way from one of `asked` to each package of `solution` that is not one of `base`.
 
     Both ends are included. All are names of packages.
     """
-    needs = _needs(solution)
-    ours = _ways(needs, base).keys()
-    return {name: way for name, way in _ways(needs, asked).items() if name not in ours}
+    return {name: way for name, way in _ways(_needs(solution), asked).items() if name not in base}
 
 
 def dependents(solution: Sequence[Candidate], named: Iterable[str]) -> set[str]:

@@ -24,7 +24,7 @@ from cogpack.seal import Seal
 from cogpack.sizes import BLOCK
 
 _PROVIDED = re.compile(r"(?:^|,)\s*([A-Za-z0-9][A-Za-z0-9+.-]*)")
-_FORMAT = "2"  # of the two files
+_FORMAT = "3"  # of the two files
 _HASH = 32  # bytes of the records' hash, before the table
 _MEMORY = 256 * 1024 * 1024  # for the xz dictionary
 _BROKEN = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
@@ -38,6 +38,7 @@ class IndexedPackage(msgspec.Struct, frozen=True, kw_only=True, array_like=True)
     arch: str
     pre_depends: str = ""
     depends: str = ""
+    recommends: str = ""
     conflicts: str = ""
     breaks: str = ""
     provides: str = ""
@@ -206,6 +207,7 @@ _FIELDS = {
     b"Architecture": "arch",
     b"Pre-Depends": "pre_depends",
     b"Depends": "depends",
+    b"Recommends": "recommends",
     b"Conflicts": "conflicts",
     b"Breaks": "breaks",
     b"Provides": "provides",
@@ -232,6 +234,7 @@ def _package(stanza: bytes, url: str) -> IndexedPackage:
             arch=found["arch"],
             pre_depends=found.get("pre_depends", ""),
             depends=found.get("depends", ""),
+            recommends=found.get("recommends", ""),
             conflicts=found.get("conflicts", ""),
             breaks=found.get("breaks", ""),
             provides=found.get("provides", ""),

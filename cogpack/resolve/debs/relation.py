@@ -3,6 +3,7 @@
 import operator
 import re
 from functools import lru_cache
+from typing import TypeAlias
 
 import msgspec
 
@@ -46,8 +47,12 @@ class Relation(msgspec.Struct, frozen=True):
         return f"{self.name} ({self.operator} {self.version})" if self.operator else self.name
 
 
-@lru_cache(maxsize=2048)
-def parse_relations(field: str) -> tuple[tuple[Relation, ...], ...]:
+Group: TypeAlias = tuple[Relation, ...]
+"""Holds alternatives: one of them must hold."""
+
+
+@lru_cache(maxsize=8192)
+def parse_relations(field: str) -> tuple[Group, ...]:
     """Split a relation field into its groups: all must hold, and of each group one alternative."""
     return tuple(
         tuple(_parse(alternative, field) for alternative in group.split("|"))

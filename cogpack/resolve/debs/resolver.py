@@ -17,7 +17,8 @@ from cogpack.resolve.debs.chains import chains, dependents
 from cogpack.resolve.debs.index import DebianIndex, open_index, parse_index
 from cogpack.resolve.debs.mirror import MAIN, SECURITY, Archive, DebianMirror
 from cogpack.resolve.debs.release_file import Release, verify_release
-from cogpack.resolve.debs.solver import Candidate, Universe, solve
+from cogpack.resolve.debs.solver import solve
+from cogpack.resolve.debs.universe import Candidate, Universe
 from cogpack.seal import Seal
 
 PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
@@ -42,7 +43,7 @@ _INDEX_LIMIT = 64 * 1024 * 1024
 _TEXT_LIMIT = 1024 * 1024 * 1024
 # The snapshot service takes a copy every six hours; a time before the copy was taken leads to the copy before.
 _SNAPSHOT_DELAY = timedelta(hours=12)
-_REQUEST = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[0-9A-Za-z.+:~-]+)?", re.ASCII)
+_REQUEST = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[0-9A-Za-z.+:~*?-]+|/[a-z][a-z0-9-]*)?", re.ASCII)
 _KEY = "build.system_packages"
 _OTHER = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
 
@@ -72,7 +73,8 @@ def resolve_debs(
     examine: Examine | None = None,
     now: datetime | None = None,
 ) -> DebianBase:
-    """Choose the base and what the user's `requests` ("name" or "name=version") need, of `suite` for `arch`.
+    """Choose the base and what the user's `requests` ("name", "name=version" or "name/suite") need, of `suite` for
+    `arch`.
 
     `arch` is Debian's name of it ("amd64"). `places`: by request, where it stands, for errors; `examine` looks at
     what was chosen; `now` dates the check of the Releases' age.
@@ -91,19 +93,20 @@ def resolve_debs(
         _index(archive, name, release, arch, http, mirror, cache / "debs", seal, task)
         for (archive, name), release in zip(sources, releases, strict=True)
     ]
-    universe = Universe(indexes)
+    universe = Universe(indexes, [name for _, name in sources])
     requests, places = _renewed(universe, requests, places, suite, http.progress)
     if faults := list(_faults(universe, requests, places)):
         raise together(faults)
     try:
-        solution = solve(universe, [*requests, *BASE_PACKAGES, *universe.essential()])
+        base, added = _solved(universe, requests)
     except InputError as error:
         raise _placed(error, requests, places) from error
     task.done("resolved")
     asked = {request: universe.request(request).name for request in requests}
     requested = set(asked.values())
+    solution = sorted([*base, *added], key=lambda candidate: candidate.name)
     packages = tuple(_locked(candidate, sources[candidate.index][0], requested) for candidate in solution)
-    ways = chains(solution, asked.values(), [*BASE_PACKAGES, *universe.essential()])
+    ways = chains(solution, asked.values(), {candidate.name for candidate in base})
     left: set[str] = set()
     if examine:
         brought = [Brought(deb, ways[deb.name]) for deb in packages if deb.name in ways]
@@ -131,6 +134,17 @@ def resolve_debs(
     )
 
 
+def _solved(universe: Universe, requests: Sequence[str]) -> tuple[Sequence[Candidate], Sequence[Candidate]]:
+    """Choose the base, and what `requests` add to it."""
+    names = [*BASE_PACKAGES, *universe.essential()]
+    base = solve(universe, names).packages
+    there = {candidate.name: candidate for candidate in base}
+    # A package of the base may be wanted in another version, and is then of that version.
+    if moved := [one for one in requests if (found := universe.request(one)) != there.get(found.name, found)]:
+        base = solve(universe, [*moved, *names]).packages
+    return base, solve(universe, requests, base=base).packages
+
+
 def _renewed(
     universe: Universe, requests: Sequence[str], places: Mapping[str, str], suite: str, progress: Progress
 ) -> tuple[Sequence[str], Mapping[str, str]]:
@@ -150,7 +164,7 @@ def _renewed(
 def _misnamed(request: str, places: Mapping[str, str]) -> InputError:
     return InputError(
         f"{places.get(request, _KEY)}: {request!r:.80} is not a package name",
-        next_step="write the name of a Debian package, or name=version",
+        next_step="write the name of a Debian package, name=version or name/suite",
     )
 
 
@@ -167,7 +181,7 @@ def _placed(error: InputError, requests: Sequence[str], places: Mapping[str, str
     """Begin `error` with the place of the first of `requests` that it names."""
     words = set(re.split(r"[^a-z0-9+.-]+", error.message)) if len(requests) > 1 else set()
     for request in requests:
-        if request in places and (len(requests) == 1 or request.partition("=")[0] in words):
+        if request in places and (len(requests) == 1 or re.split("[=/]", request)[0] in words):
             text = f"{places[request]}: {error.message.removeprefix(f'{_KEY}: ')}"
             return InputError(text, next_step=error.next_step)
     return error

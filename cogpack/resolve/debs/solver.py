@@ -1,225 +1,324 @@
-"""The solver chooses which packages to install: greedily, as apt does without Recommends.
+"""The solver chooses which packages to install, as apt-get does over a machine that has our base.
 
-It takes the newest version of each package, and what Pre-Depends and Depends name; of alternatives the first that
-exists and clashes with nothing taken so far; a real package before one that provides its name. It never goes back on a
-choice; Recommends and other architectures are out of its scope. On Debian's archive this gives apt's own set for all
-but a few percent of requests, and a valid one for the rest.
+Each package that is taken brings what it needs before the next is looked at, and what it recommends after that. Of
+alternatives the first is taken that can be; a real package before those that provide its name; of these one of a higher
+priority. What a request can't do without is bound: it makes others leave that were one choice of several. A package
+that can't be had after all is barred, and what only it brought is not installed. Nothing else is taken back, and other
+architectures are out of its scope.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.resolve.debs.index import DebianIndex, IndexedPackage
-from cogpack.resolve.debs.relation import Relation, parse_relations
-from cogpack.resolve.debs.renamed import RENAMED
-from cogpack.resolve.debs.version import version_key
+from cogpack.resolve.debs.index import IndexedPackage
+from cogpack.resolve.debs.relation import Group, Relation, parse_relations
+from cogpack.resolve.debs.universe import Candidate, Universe
 
-_PRIORITIES = {"required": 0, "important": 1}
-# bookworm's init-system-helpers prefers the converter of live systems, which drags in all of perl; a tree that is
-# merged from the start wants `usr-is-merged`.
-_NEVER = frozenset({"usrmerge"})
+_Asking: TypeAlias = Generator[Candidate, bool, bool]
+"""Yields packages that are to be taken, is sent whether they were, and returns whether its own was."""
 
 
-class Candidate(msgspec.Struct, frozen=True):
-    """Says of a package from which of the universe's indexes it came."""
+class LeftOut(msgspec.Struct, frozen=True):
+    """Says what `package` recommends that is not installed, and why."""
 
-    package: IndexedPackage
-    index: int
-
-    @property
-    def name(self) -> str:
-        return self.package.name
+    package: str
+    wanted: str
+    reason: str
 
 
-class Universe:
-    """Holds all packages that could be installed: of the suite and its updates, newest version first."""
+class Solution(msgspec.Struct, frozen=True):
+    """Holds what is installed beside the base, sorted by name, and what was recommended in vain."""
 
-    def __init__(self, indexes: Sequence[DebianIndex]) -> None:
-        self._indexes = indexes
-        self._candidates: dict[str, list[Candidate]] = {}
+    packages: tuple[Candidate, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
-    def candidates(self, name: str) -> list[Candidate]:
-        found = self._candidates.get(name)
-        if found is None:
-            found = [
-                Candidate(package, number)
-                for number, index in enumerate(self._indexes)
-                for package in index.packages(name)
-                if name not in _NEVER
+
+def solve(
+    universe: Universe, requests: Sequence[str], *, base: Sequence[Candidate] = (), recommends: bool = False
+) -> Solution:
+    """Choose the packages to install for `requests` ("name", "name=version", "name/suite") where `base` is."""
+    return _Solver(universe, base, recommends=recommends).solve(requests)
+
+
+class _Solver:
+    def __init__(self, universe: Universe, base: Sequence[Candidate], *, recommends: bool) -> None:
+        self._universe = universe
+        self._recommends = recommends
+        self._base = {candidate.name for candidate in base}
+        self._requested: dict[str, Candidate] = {}
+        self._chosen: dict[str, Candidate] = {}
+        self._provided: dict[str, list[Candidate]] = {}
+        self._excluded: dict[str, list[tuple[Relation, Candidate]]] = {}
+        self._bound = set(self._base)
+        self._underway: set[str] = set()
+        self._barred: dict[str, str] = {}
+        for candidate in base:
+            self._choose(candidate)
+
+    def solve(self, requests: Sequence[str]) -> Solution:
+        for request in requests:
+            self._request(request)
+        for candidate in list(self._requested.values()):
+            self._run(candidate)
+        self._mend()
+        kept = self._wanted()
+        return Solution(
+            tuple(self._chosen[name] for name in sorted(kept)),
+            tuple(self._left_out(kept)) if self._recommends else (),
+        )
+
+    def _request(self, request: str) -> None:
+        candidate = self._universe.request(request)
+        name = candidate.name
+        before = self._chosen.get(name)
+        if before is not None and before != candidate and "=" not in request and "/" not in request:
+            return
+        if before is not None and before != candidate:
+            raise InputError(
+                f"build.system_packages: {name} is asked for as {before.package.version} "
+                f"and as {candidate.package.version}",
+                next_step="keep one of the two",
+            )
+        if before is None:
+            for rival in self._rivals(candidate):
+                raise InputError(
+                    f"build.system_packages: {name} and {rival.name} can't be installed together",
+                    next_step="remove one of the two",
+                )
+            self._choose(candidate)
+            self._bound.add(name)
+            self._requested[name] = candidate
+
+    # What is there
+
+    def _choose(self, candidate: Candidate) -> None:
+        package = candidate.package
+        self._chosen[package.name] = candidate
+        for group in parse_relations(package.provides):
+            self._provided.setdefault(group[0].name, []).append(candidate)
+        for relation in _negative(package):
+            self._excluded.setdefault(relation.name, []).append((relation, candidate))
+
+    def _drop(self, candidate: Candidate) -> None:
+        package = candidate.package
+        del self._chosen[package.name]
+        for group in parse_relations(package.provides):
+            self._provided[group[0].name].remove(candidate)
+        for relation in _negative(package):
+            self._excluded[relation.name].remove((relation, candidate))
+
+    def _meeting(self, relation: Relation) -> Iterator[Candidate]:
+        """Give the chosen packages that satisfy it."""
+        real = self._chosen.get(relation.name)
+        if real is not None and relation.allows(real.package.version):
+            yield real
+        for candidate in self._provided.get(relation.name, ()):
+            if candidate != real and any(map(relation.allows_provided, candidate.provided(relation.name))):
+                yield candidate
+
+    def _met(self, group: Group) -> bool:
+        return any(True for relation in group for _ in self._meeting(relation))
+
+    def _rivals(self, candidate: Candidate) -> list[Candidate]:
+        """Give the chosen packages that can't be beside it, by its own word or by theirs."""
+        package = candidate.package
+        found = [rival for relation in _negative(package) for rival in self._meeting(relation)]
+        found += [owner for relation, owner in self._excluded.get(package.name, ()) if relation.allows(package.version)]
+        for group in parse_relations(package.provides):
+            excluded = self._excluded.get(group[0].name, ())
+            found += [owner for relation, owner in excluded if relation.allows_provided(group[0])]
+        return list({rival.name: rival for rival in found if rival.name != package.name}.values())
+
+    # What could be
+
+    def _candidate(self, name: str) -> Candidate | None:
+        """Give what would be installed of that name: the version that is there or asked for, else the newest."""
+        if name in self._barred:
+            return None
+        return self._chosen.get(name) or self._universe.newest(name)
+
+    def _options(self, group: Group) -> list[Candidate]:
+        """Give those that would satisfy it, in the order in which they are tried."""
+        found: dict[str, Candidate] = {}
+        for relation in group:
+            real = self._candidate(relation.name)
+            if real is not None and relation.allows(real.package.version):
+                found.setdefault(real.name, real)
+            providers = [
+                candidate
+                # apt has the last of the index first, where nothing else tells them apart
+                for candidate in map(self._candidate, reversed([*self._universe.providers(relation.name)]))
+                if candidate is not None
+                and candidate.name != relation.name
+                and any(map(relation.allows_provided, candidate.provided(relation.name)))
             ]
-            # Stable: of equal versions the one of the first index.
-            found.sort(key=lambda candidate: version_key(candidate.package.version), reverse=True)
-            self._candidates[name] = found
+            for candidate in sorted(providers, key=lambda one: (one.name not in self._bound, one.rank)):
+                found.setdefault(candidate.name, candidate)
+        return list(found.values()) or list(self._older(group))
+
+    def _older(self, group: Group) -> Iterator[Candidate]:
+        """Give the versions that apt would not think of, which a package in an older version may want."""
+        for relation in group:
+            if relation.name not in self._barred and relation.name not in self._chosen:
+                for candidate in self._universe.candidates(relation.name):
+                    if relation.allows(candidate.package.version):
+                        yield candidate
+                        break
+
+    # What is taken
+
+    def _run(self, candidate: Candidate, *, firm: bool = False) -> bool:
+        """Take it and what it needs. `firm`: nobody leaves for it."""
+        stack = [self._take(candidate, firm=firm)]
+        answer: bool | None = None
+        while stack:
+            try:
+                asked = next(stack[-1]) if answer is None else stack[-1].send(answer)
+            except StopIteration as end:
+                stack.pop()
+                answer = bool(end.value)
+            else:
+                stack.append(self._take(asked, firm=firm))
+                answer = None
+        return bool(answer)
+
+    def _take(self, candidate: Candidate, *, firm: bool) -> _Asking:
+        name = candidate.name
+        bound = name in self._bound
+        if self._chosen.get(name, candidate) != candidate or name in self._barred:
+            return False
+        if (name in self._chosen and not bound) or name in self._base:
+            return True
+        for group in _needs(candidate.package):
+            if not self._met(group) and not self._options(group):
+                self._barred[name] = self._missing(candidate, group)
+                return False
+        for rival in self._rivals(candidate):
+            if firm or rival.name in self._bound or rival.name in self._underway:
+                if not bound:
+                    return False
+            else:
+                self._drop(rival)
+        if bound:
+            self._bar_rivals(candidate)
+        if name not in self._chosen:
+            self._choose(candidate)
+        self._underway.add(name)
+        try:
+            for group in _needs(candidate.package):
+                if not (yield from self._satisfy(group, bound=bound)) and not bound:
+                    if name in self._chosen:
+                        self._drop(candidate)
+                    self._barred[name] = self._missing(candidate, group)
+                    return False
+            for group in self._recommended(candidate.package):
+                if not self._met(group):
+                    yield from self._satisfy(group, bound=False)
+        finally:
+            self._underway.discard(name)
+        return True
+
+    def _satisfy(self, group: Group, *, bound: bool) -> _Asking:
+        """Take one of the group; one of whom a `bound` package has no choice is bound as well."""
+        met = self._met(group)
+        if met and not bound:
+            return True
+        options = self._options(group)
+        if bound and len(options) == 1 and options[0].name not in self._bound:
+            if options[0].name not in self._chosen:
+                self._choose(options[0])
+            self._bound.add(options[0].name)
+            return (yield options[0])
+        if met:
+            return True
+        for option in options:
+            if (yield option):
+                return True
+        return False
+
+    def _bar_rivals(self, candidate: Candidate) -> None:
+        for relation in _negative(candidate.package):
+            for rival in self._options((relation,)):
+                if rival.name != candidate.name and rival.name not in self._chosen:
+                    self._barred[rival.name] = f"{rival.name} can't be installed beside {candidate.name}"
+
+    def _recommended(self, package: IndexedPackage) -> tuple[Group, ...]:
+        return parse_relations(package.recommends) if self._recommends else ()
+
+    # What is left to do
+
+    def _mend(self) -> None:
+        """See to packages whose needs have left since."""
+        while (broken := self._broken()) is not None:
+            candidate, group = broken
+            if any(self._run(option, firm=True) for option in self._options(group)):
+                continue
+            if candidate.name in self._bound:
+                raise InputError(
+                    f"build.system_packages: {self._missing(candidate, group)}",
+                    next_step="remove one of the packages that exclude each other, or its version",
+                )
+            self._drop(candidate)
+            self._barred[candidate.name] = self._missing(candidate, group)
+
+    def _broken(self) -> tuple[Candidate, Group] | None:
+        for name, candidate in self._chosen.items():
+            if name not in self._base:
+                for group in _needs(candidate.package):
+                    if not self._met(group):
+                        return candidate, group
+                if name in self._bound:
+                    for rival in self._rivals(candidate):
+                        raise InputError(
+                            f"build.system_packages: {name} and {rival.name} can't be installed together",
+                            next_step="remove one of the packages that need them",
+                        )
+        return None
+
+    def _wanted(self) -> set[str]:
+        """Name the packages that something needs or recommends; others came for one that was given up."""
+        found: set[str] = set()
+        queue = list(self._requested.values())
+        while queue:
+            candidate = queue.pop()
+            if candidate.name in found or candidate.name in self._base:
+                continue
+            found.add(candidate.name)
+            for group in (*_needs(candidate.package), *self._recommended(candidate.package)):
+                queue += [one for relation in group for one in self._meeting(relation)]
         return found
 
-    def newest(self, name: str) -> Candidate | None:
-        found = self.candidates(name)
-        return found[0] if found else None
+    def _left_out(self, kept: Iterable[str]) -> Iterator[LeftOut]:
+        for name in sorted(kept):
+            for group in parse_relations(self._chosen[name].package.recommends):
+                if not self._met(group):
+                    yield LeftOut(name, _shown(group), self._reason(group))
 
-    def providers(self, relation: Relation) -> list[Candidate]:
-        """Give the newest versions that provide it: required before important before the rest, then in index order."""
-        names = dict.fromkeys(name for index in self._indexes for name in index.providers(relation.name))
-        found = [
-            candidate
-            for candidate in map(self.newest, names)
-            if candidate is not None and _provides(candidate.package, relation)
-        ]
-        return sorted(found, key=lambda candidate: _PRIORITIES.get(candidate.package.priority, 2))
+    def _missing(self, candidate: Candidate, group: Group) -> str:
+        package = candidate.package
+        return f"{package.name} {package.version} needs {_shown(group)}: {self._reason(group)}"
 
-    def request(self, request: str) -> Candidate:
-        """Find what the user's "name" or "name=version" means: that package, or the only one that provides the name."""
-        name, equals, version = request.partition("=")
-        found = self.candidates(name)
-        if equals:
-            wanted = version_key(version)
-            for candidate in found:
-                if version_key(candidate.package.version) == wanted:
-                    return candidate
-            if found:
-                have = ", ".join(candidate.package.version for candidate in found)
-                raise InputError(
-                    f"build.system_packages: {name} has no version {version}; the archive has {have}",
-                    next_step=f"write {name}={found[0].package.version}, or {name} alone for the newest",
-                )
-        if found:
-            return found[0]
-        providers = self.providers(Relation(name))
-        if len(providers) == 1:
-            return providers[0]
-        if providers:
-            names = ", ".join(provider.name for provider in providers[:8])
-            raise InputError(
-                f"build.system_packages: {name} is a virtual package, provided by {names}",
-                next_step="name one of them",
-            )
-        close = _close(name, self.names())
-        raise InputError(
-            f"build.system_packages: Debian has no package {name!r:.80}",
-            next_step=f"did you mean {' or '.join(close)}?" if close else "look it up on packages.debian.org",
-        )
-
-    def successors(self, request: str) -> Sequence[str]:
-        """Name what took the place of a package that Debian has dropped; nothing of one that is there, or never was."""
-        if request not in RENAMED or self.candidates(request) or self.providers(Relation(request)):
-            return ()
-        return [name for name in RENAMED[request] if self.candidates(name)]
-
-    def essential(self) -> list[str]:
-        return sorted({name for index in self._indexes for name in index.essential} - _NEVER)
-
-    def names(self) -> Iterator[str]:
-        for index in self._indexes:
-            yield from index.names()
-
-
-def solve(universe: Universe, requests: Sequence[str]) -> list[Candidate]:
-    """Choose the packages to install for `requests` ("name" or "name=version"), sorted by name."""
-    solution = _Solution(universe)
-    for request in requests:
-        solution.take_request(request)
-    solution.complete()
-    return sorted(solution.taken.values(), key=lambda candidate: candidate.name)
-
-
-class _Solution:
-    """Grows by what is taken, and remembers what that provides and excludes."""
-
-    def __init__(self, universe: Universe) -> None:
-        self._universe = universe
-        self.taken: dict[str, Candidate] = {}
-        self._provided: dict[str, list[tuple[Relation, Candidate]]] = {}
-        self._conflicts: dict[str, list[tuple[Relation, Candidate]]] = {}
-        self._queue: deque[Candidate] = deque()
-
-    def take_request(self, request: str) -> None:
-        candidate = self._universe.request(request)
-        before = self.taken.get(candidate.name)
-        if before is not None:
-            if "=" in request and before != candidate:
-                raise InputError(
-                    f"build.system_packages: {candidate.name} is asked for as {before.package.version} "
-                    f"and as {candidate.package.version}",
-                    next_step="keep one of the two",
-                )
-            return
-        clash = self._clash(candidate)
-        if clash is not None:
-            raise InputError(
-                f"build.system_packages: {candidate.name} and {clash.name} can't be installed together",
-                next_step="remove one of the two",
-            )
-        self._take(candidate)
-
-    def complete(self) -> None:
-        """Take what the taken ones need, until nothing is missing."""
-        while self._queue:
-            candidate = self._queue.popleft()
-            for field in (candidate.package.pre_depends, candidate.package.depends):
-                for group in parse_relations(field):
-                    if not any(self._satisfied(relation) for relation in group):
-                        self._take(self._choose(group, candidate))
-
-    def _choose(self, group: Iterable[Relation], dependent: Candidate) -> Candidate:
-        reasons: list[str] = []
+    def _reason(self, group: Group) -> str:
+        reasons: dict[str, None] = {}
         for relation in group:
-            for candidate in self._choices(relation):
-                if candidate.name in self.taken:
-                    reasons.append(f"{candidate.name} is taken as {self.taken[candidate.name].package.version}")
-                    continue
-                clash = self._clash(candidate)
-                if clash is None:
-                    return candidate
-                reasons.append(f"{candidate.name} clashes with {clash.name}")
-        wanted = " | ".join(map(str, group))
-        why = "; ".join(reasons) or "no package of the suite is that"
-        raise InputError(
-            f"build.system_packages: {dependent.name} {dependent.package.version} needs {wanted}: {why}",
-            next_step="remove one of the packages that exclude each other, or its version",
-        )
+            taken = self._chosen.get(relation.name)
+            if relation.name in self._barred:
+                reasons[self._barred[relation.name]] = None
+            elif taken is not None:
+                reasons[f"{taken.name} is taken as {taken.package.version}"] = None
+            elif found := [
+                one for one in self._universe.candidates(relation.name) if relation.allows(one.package.version)
+            ]:
+                for rival in self._rivals(found[0]):
+                    reasons[f"{relation.name} can't be installed beside {rival.name}"] = None
+        return "; ".join(reasons) or "no package of the suite is that"
 
-    def _choices(self, relation: Relation) -> Iterator[Candidate]:
-        for candidate in self._universe.candidates(relation.name):
-            if relation.allows(candidate.package.version):
-                yield candidate
-        yield from self._universe.providers(relation)
 
-    def _take(self, candidate: Candidate) -> None:
-        package = candidate.package
-        self.taken[package.name] = candidate
-        for group in parse_relations(package.provides):
-            self._provided.setdefault(group[0].name, []).append((group[0], candidate))
-        for relation in _negative(package):
-            self._conflicts.setdefault(relation.name, []).append((relation, candidate))
-        self._queue.append(candidate)
-
-    def _satisfied(self, relation: Relation) -> bool:
-        taken = self.taken.get(relation.name)
-        if taken is not None and relation.allows(taken.package.version):
-            return True
-        return any(relation.allows_provided(provided) for provided, _ in self._provided.get(relation.name, ()))
-
-    def _clash(self, candidate: Candidate) -> Candidate | None:
-        """Find a taken package that `candidate` conflicts with or breaks, or the other way round."""
-        package = candidate.package
-        for relation in _negative(package):
-            taken = self.taken.get(relation.name)
-            if taken is not None and taken.name != package.name and relation.allows(taken.package.version):
-                return taken
-            for provided, provider in self._provided.get(relation.name, ()):
-                if provider.name != package.name and relation.allows_provided(provided):
-                    return provider
-        for relation, owner in self._conflicts.get(package.name, ()):
-            if owner.name != package.name and relation.allows(package.version):
-                return owner
-        for group in parse_relations(package.provides):
-            for relation, owner in self._conflicts.get(group[0].name, ()):
-                if owner.name != package.name and relation.allows_provided(group[0]):
-                    return owner
-        return None
+def _needs(package: IndexedPackage) -> tuple[Group, ...]:
+    return parse_relations(package.pre_depends) + parse_relations(package.depends)
 
 
 def _negative(package: IndexedPackage) -> Iterator[Relation]:
@@ -228,14 +327,5 @@ def _negative(package: IndexedPackage) -> Iterator[Relation]:
             yield from group
 
 
-def _provides(package: IndexedPackage, relation: Relation) -> bool:
-    return any(
-        group[0].name == relation.name and relation.allows_provided(group[0])
-        for group in parse_relations(package.provides)
-    )
-
-
-def _close(name: str, names: Iterable[str]) -> list[str]:
-    # A typo seldom hits the first letter, and comparing with all 65,000 names takes seconds.
-    similar = sorted({other for other in names if other[:1] == name[:1] and abs(len(other) - len(name)) <= 3})
-    return get_close_matches(name, similar, n=3, cutoff=0.7)
+def _shown(group: Group) -> str:
+    return " | ".join(map(str, group))

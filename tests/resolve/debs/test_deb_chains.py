@@ -15,7 +15,7 @@ def test_a_package_is_brought_by_the_shortest_way_and_none_of_the_bases_own(tmp_
     text += stanza("c", Depends="virtual") + stanza("deep", Depends="c") + stanza("real", Provides="virtual")
     text += stanza("base", Depends="low") + stanza("low") + stanza("other", Pre_Depends="low, deep")
     solution = solve(universe(tmp_path, text), ["app", "other", "base"])
-    assert chains(solution, ["app", "other"], ["base"]) == {
+    assert chains(solution.packages, ["app", "other"], {"base", "low"}) == {
         "app": ("app",),
         "other": ("other",),
         "a": ("app", "a"),
