@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from cogpack.artifacts.supply import Input
 from cogpack.digest import DiffID, parse_digest
 from cogpack.errors import InputError
 from cogpack.images.assemble import DEFAULT_PATH, environment_of
@@ -48,15 +49,14 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):
-    """`size`: of the layers, in bytes as they are stored, as far as that is known; `user`: as an image's config has it;
-    `schema`: what its label says of inputs and output; `shown`: what lies in the place of the image's own schema, if
-    anything does. `gpu`: whether it wants one; `repository`: what stays the same where the image changes. `project`:
-    whose image it would be, None of one that is there already; `source`: None where nothing of a project's directory is
-    seen."""
+    """`inputs`: what layers that are made here are made of; `user`: as an image's config has it; `schema`: what its
+    label says of inputs and output; `shown`: what lies in the place of the image's own schema, if anything does. `gpu`:
+    whether it wants one; `repository`: what stays the same where the image changes. `project`: whose image it would be,
+    None of one that is there already; `source`: None where nothing of a project's directory is seen."""
 
     name: str
     layers: Named
-    size: int
+    inputs: tuple[Input, ...] = ()
     environment: Mapping[str, str]
     directory: str
     command: tuple[str, ...]
@@ -130,7 +130,7 @@ def _planned(prepared: Prepared, layers: Sequence[PlannedLayer]) -> Bundle:
     return Bundle(
         name=prepared.project.root.name,
         layers=tuple((str(layer.contents), contents(layer)) for layer in found),
-        size=sum(layer.size(Form.STORED) or 0 for layer in found),
+        inputs=tuple(one for layer in layers if layer not in plan.ran for one in plan.inputs_of(layer)),
         environment=environment_of(plan.base, plan.run.path, plan.run.environment),
         directory=plan.run.working_directory,
         command=plan.run.command,
@@ -182,7 +182,6 @@ def _image_bundle(image: FoundImage) -> Bundle:
             (diff_id, Archive(name or f"layer {layer.digest[7:19]}", partial(_blocks, image.images, layer), diff_id))
             for diff_id, (name, layer) in zip(diff_ids, image.layers, strict=True)
         ),
-        size=sum(layer.size for layer in layers),
         environment={"PATH": DEFAULT_PATH} | environment,
         directory=execution.working_dir or "/",
         command=(*(execution.entrypoint or ()), *(execution.cmd or ())),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from cogpack.artifacts.supply import Input
 from cogpack.config import Isolation
 from cogpack.disk import UNFINISHED, write_whole, writing
 from cogpack.errors import InputError
@@ -77,9 +78,9 @@ def open_container(session: Session, bundle: Bundle, options: ContainerOptions) 
     TRACE.decided(f"{bundle.name}: isolated by {rung}")
     place = trees / f"{UNFINISHED}{secrets.token_hex(8)}"
     session.kept.used(place)
-    stored = _stored(session, bundle.name, bundle.layers, bundle.size, rung)
+    stored = _stored(session, bundle.name, bundle.layers, bundle.inputs, rung)
     source = bundle.source
-    weights = _stored(session, "managed weights", source.weights, 0, rung) if source and source.weights else None
+    weights = _stored(session, "managed weights", source.weights, (), rung) if source and source.weights else None
     lower = stored.root if rung in findings.overlays else None
     with ExitStack() as stack:
         stack.callback(remove_tree, place)
@@ -138,7 +139,7 @@ def files_for_engine(session: Session, bundle: Bundle) -> Iterator[Sequence[Bind
             place.mkdir(mode=0o700, parents=True)
         binds = list(_schema_binds(bundle, place))
         if source is not None:
-            weights = _stored(session, "managed weights", source.weights, 0, Rung.USERNS) if source.weights else None
+            weights = _stored(session, "managed weights", source.weights, (), Rung.USERNS) if source.weights else None
             binds = [*_project_binds(source), *binds, *_weight_binds(source, weights)]
             stack.enter_context(_mount_points(source.project.root, binds))
         yield binds
@@ -175,9 +176,10 @@ def _choose(session: Session, bundle: Bundle, findings: Findings) -> Rung:
     return rung
 
 
-def _stored(session: Session, name: str, layers: Named, size: int, rung: Rung) -> StoredTree:
+def _stored(session: Session, name: str, layers: Named, inputs: Sequence[Input], rung: Rung) -> StoredTree:
     def made(place: Path) -> Tree:
-        task = session.progress.task(name, size or None, "unpack")
+        session.supply.wait(inputs)
+        task = session.progress.task(name, None, "unpack")
         tree = lay(
             place,
             [layer for _, layer in layers],

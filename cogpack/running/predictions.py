@@ -6,6 +6,7 @@ refused by every model: it never begins a prediction where the first is over.
 """
 
 import http.client
+import re
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,9 @@ _AGAIN = 50
 """Times that it is tried where all slots are taken: the one of setup's end is given back a little late."""
 _GRACE = 10
 """Seconds that a model may take to end what was cancelled."""
+_FLOORS = re.compile(
+    r"^(?:(?:prediction|(?:worker )?setup) failed(?: \(slot [0-9a-f-]+\))?: )+", re.IGNORECASE | re.MULTILINE
+)
 _NO_INPUT = b'{"input": 0}'
 
 
@@ -154,11 +158,15 @@ class _Asked:
                 f"the model's server answers what is no {kind}: {error}", next_step="see its logs"
             ) from error
         if found.status != "succeeded":
-            raise ModelError(
-                f"the {kind} {found.status or 'failed'}: {found.error or 'the model says no more'}",
-                next_step="see the logs above",
-            )
+            ended = "was canceled" if found.status == "canceled" else "failed"
+            why = plain_failure(found.error or "the model says no more")
+            raise ModelError(f"the {kind} {ended}: {why}", next_step="see the logs above")
         return found
+
+
+def plain_failure(text: str) -> str:
+    """Leave out of a failure what coglet says before the model's own words, once on each of its floors."""
+    return _FLOORS.sub("", text)
 
 
 def _hand_on(stream: IO[bytes], live: Callable[[Any], object]) -> None:

@@ -4,6 +4,7 @@ It listens on this machine's network. What it is asked goes over loopback, past 
 """
 
 import http.client
+import re
 import socket
 import threading
 import time
@@ -18,7 +19,7 @@ from cogpack.progress import Cancellation, Cancelled
 from cogpack.running.container import Container
 from cogpack.running.engine import EngineContainer
 from cogpack.running.options import Port
-from cogpack.running.predictions import Address, Answered, Kind, ask, predict
+from cogpack.running.predictions import Address, Answered, Kind, ask, plain_failure, predict
 from cogpack.runtime import contract
 from cogpack.sandbox.run import Streams
 from cogpack.trace import TRACE
@@ -30,6 +31,7 @@ _PATIENCE = 10
 """Seconds that it may take to say how it is."""
 _TOLD = 40
 """Lines of the setup's logs that an error repeats."""
+_CLASS = re.compile(r"([A-Za-z_]\w*)\.py:([A-Z]\w*)", re.ASCII)
 
 
 class _Setup(msgspec.Struct, frozen=True):
@@ -116,14 +118,24 @@ class Server:
                 return
             if said in ("SETUP_FAILED", "DEFUNCT"):
                 logs = health.setup.logs if health.setup else ""
-                lines = "".join(f"\n  {line}" for line in logs.splitlines()[-_TOLD:])
-                raise ModelError(
-                    f"the model's setup failed{lines}", next_step="correct the model; its own message says where"
-                )
+                lines = "".join(f"\n  {line}" for line in plain_failure(logs).splitlines()[-_TOLD:])
+                raise ModelError(f"the model's setup failed{lines}", next_step=self._traced())
         raise ModelError(
             f"the model was not ready within {timeout:g} s, its server says {said}",
             next_step="give it more time by --setup-timeout",
         )
+
+    def _traced(self) -> str:
+        """Say how to see where the setup failed: of an exception, the server tells no traceback."""
+        project = self._container.bundle.project
+        if (
+            self._kind == "prediction"
+            and project is not None
+            and (found := _CLASS.fullmatch(project.config.predict or ""))
+        ):
+            module, name = found.groups()
+            return f"see where: cogpack exec python -c 'import {module}; {module}.{name}().setup()'"
+        return "correct the model; cogpack exec runs parts of it"
 
     def wait(self) -> None:
         """Wait until it ends by itself, which it should not."""

@@ -40,7 +40,9 @@ def test_what_is_written_in_the_project_stays_and_nothing_else_does(project: Pro
 
 @pytest.mark.slow
 def test_the_files_are_laid_once(world: World, project: Project) -> None:
-    assert "unpacked" in ok(project.cogpack("exec", "true")).err
+    first = ok(project.cogpack("exec", "true")).err
+    assert "unpacked" in first
+    assert len([line for line in first.splitlines() if line.startswith("fetched")]) == 1, "all wheels together"
     project.write("predict.py", (project.root / "predict.py").read_text() + "\n# changed\n")
     assert "unpacked" not in ok(project.cogpack("exec", "true")).err
     assert [path.name[0] for path in (world.directory / "cache/trees").iterdir()] != ["."]

@@ -78,7 +78,10 @@ def test_wrong_inputs_are_told_all_at_once_before_anything_starts(project: Proje
     ("arguments", "told"),
     [
         (["-i", "text=fail"], "ValueError: no"),
-        (["-i", "text=x", "-e", "STUB=setup"], "no such weights"),
+        (
+            ["-i", "text=x", "-e", "STUB=setup"],
+            "no such weights\nnext: see where: cogpack exec python -c 'import predict; predict.Predictor().setup()'",
+        ),
         (["-i", "text=x", "-e", "STUB=end"], "ended with 3"),
         (["-i", "text=x", "-e", "STUB=slow", "--setup-timeout", "1"], "not ready within 1 s"),
     ],

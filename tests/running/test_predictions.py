@@ -11,7 +11,7 @@ import pytest
 
 from cogpack.errors import ModelError
 from cogpack.progress import Cancellation, Cancelled
-from cogpack.running.predictions import Address, predict
+from cogpack.running.predictions import Address, plain_failure, predict
 
 
 class Model:
@@ -116,5 +116,14 @@ def test_who_stops_waiting_cancels_it() -> None:
 def test_a_prediction_that_others_cancel_is_a_model_that_failed() -> None:
     model = Model([])
     model.canceled.set()
-    with served(model) as address, pytest.raises(ModelError, match="the prediction canceled"):
+    with served(model) as address, pytest.raises(ModelError, match="the prediction was canceled"):
         predict(address, "prediction", {"n": 1}, live=None, cancellation=Cancellation())
+
+
+def test_a_failure_is_told_in_the_models_own_words() -> None:
+    """As coglet 0.23 was seen to wrap them."""
+    slot = "(slot 467e055c-f1e6-4325-a564-f5ee28061626)"
+    setup = f"loading\nworker setup failed: worker setup failed {slot}: Setup failed: setup failed: OSError: no x.bin"
+    assert plain_failure(setup) == "loading\nOSError: no x.bin"
+    assert plain_failure("Prediction failed: Prediction failed: ValueError: bad") == "ValueError: bad"
+    assert plain_failure("ValueError: Prediction failed: bad") == "ValueError: Prediction failed: bad"

@@ -7,7 +7,6 @@ def make_bundle(*, name: str = "model", schema: str | None = None) -> Bundle:
     return Bundle(
         name=name,
         layers=(),
-        size=0,
         environment={},
         directory="/src",
         command=("python",),
