@@ -1,7 +1,7 @@
 """A file of which nothing but an address is known is fetched as curl and wget would, and then has a digest."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -20,6 +20,9 @@ _PAGES = ("text/html", "application/xhtml+xml")
 _PAGE_NAMES = (".html", ".htm", ".xhtml")
 _MOVING = re.compile(r"/(?:latest|main|master|head|nightly|stable|trunk|dev|develop|current)(?:/|$)", re.IGNORECASE)
 _WRITTEN = re.compile(r"[!-~]+")
+_WORD = "(?:[A-Za-z]{1,16}|[0-9]{1,8}|[A-Za-z0-9]{1,6})"
+_PLAIN = re.compile(rf"(?=.{{1,48}}\Z){_WORD}(?:[._+-]{{1,2}}{_WORD})*")
+"""A name of words and numbers."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -130,14 +133,19 @@ class _Download:
             return None
         if _COMMIT.fullmatch(self._commit) and "/resolve/" in self._url:
             return re.sub(r"/resolve/[^/]+/", f"/resolve/{self._commit}/", self._url, count=1)
-        lasting = [url for url in self._chain[1:] if _is_lasting(url)]
+        own = frozenset(urlsplit(self._url).path.split("/"))
+        lasting = [url for url in self._chain[1:] if _is_lasting(url, own)]
         return lasting[-1] if lasting else None
 
 
-def _is_lasting(url: str) -> bool:
-    """Tell whether an address may stay, and can be written down."""
+def _is_lasting(url: str, own: Collection[str]) -> bool:
+    """Tell whether an address may stay, and may be written down: what its path has beside names that the line has
+    `own`, too, is a version, a date or a word, and no token."""
     parts = urlsplit(url)
-    return bool(_WRITTEN.fullmatch(url)) and not (parts.query or parts.fragment or _MOVING.search(parts.path))
+    if parts.query or parts.fragment or "@" in parts.netloc or _MOVING.search(parts.path):
+        return False
+    new = (name for name in parts.path.split("/") if name not in own)
+    return bool(_WRITTEN.fullmatch(url)) and all(_PLAIN.fullmatch(name) for name in new)
 
 
 def _strong(tag: str) -> str:

@@ -12,11 +12,13 @@ _Kind = Literal["model", "dataset", "space"]
 
 
 class LockedHubChoice(LockTable, frozen=True, kw_only=True, omit_defaults=True):
-    """Which files of a repository a line wants: by name, or by globs; all, where it says neither."""
+    """Which files of a repository a line wants: by name, or by globs; all, where it says neither. `count`: how many
+    that are."""
 
     files: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    count: Annotated[int, msgspec.Meta(ge=1)]
 
 
 class LockedHubRevision(LockTable, frozen=True, kw_only=True, omit_defaults=True):

@@ -22,10 +22,12 @@ class LockedSandboxed(LockTable, frozen=True, kw_only=True):
 
 
 class LockedFetch(LockTable, frozen=True, kw_only=True, omit_defaults=True):
-    """Is the file behind an address that a line fetches. `url`: as the line has it; `address`: where it is asked for,
-    of a `url` that leads elsewhere from time to time; `sha256`: hex; `ratio`: as of a weight, where that was asked."""
+    """Is the file behind an address that a line fetches. `url`: as the line has it; `redirects`: it was followed;
+    `address`: where it is asked for, of a `url` that leads elsewhere from time to time; `sha256`: hex; `ratio`: as of a
+    weight, where that was asked."""
 
     url: _Address
+    redirects: bool = True
     address: _Address | None = None
     sha256: str
     size: LockedSize

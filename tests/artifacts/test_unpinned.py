@@ -82,6 +82,15 @@ def test_a_server_that_has_another_file_when_it_goes_on_is_asked_from_the_start(
         ("/latest/x", ["/nightly/x", "/v3/x"], "/v3/x"),
         ("/latest/x", ["/v3/a b"], None),
         ("/v1/x", ["/mirror/x"], None),
+        ("/latest/x", ["/get/9f2c81d7e3b54a60/x"], None),
+        ("/latest/x", ["/get/eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl/x"], None),
+        ("/latest/x", ["/get/1b4e28ba-2fa1-11d2-883f-0016d3cca427/x"], None),
+        ("/latest/x", ["/token=abc/x"], None),
+        (
+            "/latest/a9f2c81d7e3b54a60",
+            ["/v1.2.0-rc.1_linux_x86_64/a9f2c81d7e3b54a60"],
+            "/v1.2.0-rc.1_linux_x86_64/a9f2c81d7e3b54a60",
+        ),
         ("/m/resolve/main/x.bin", ["/cdn?sig=abc"], f"/m/resolve/{COMMIT}/x.bin"),
     ],
 )

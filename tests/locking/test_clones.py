@@ -21,8 +21,10 @@ from cogpack.config import parse_config
 from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.layers.clones import CloneSource
 from cogpack.layers.entry import Complete, Directory, File, Symlink, complete
-from cogpack.lockfile import LockedClone, LockedSandboxed, LockedSubmodule
+from cogpack.lockfile import LockedClone, LockedPlace, LockedSandboxed, LockedSubmodule
 from cogpack.lockfile.base_kinds import DebianBase, RegistryBase
+from cogpack.locking.lines.ground import debian_place
+from cogpack.locking.lines.known_files import KnownFiles, known_files
 from cogpack.locking.lines.pin_clones import make_mirrors, open_pinned, pin_clones, read_in_clone
 from cogpack.locking.lines.read import Lines, Remaining
 from cogpack.progress import Cancelled
@@ -83,18 +85,31 @@ def effect_of(line: str) -> Clone:
     return effect
 
 
+def look(path: str) -> LockedPlace | None:
+    """Look at a base where /models is a link."""
+    return LockedPlace(path=path, kind="symlink", target="data") if path == "models" else debian_place(path)
+
+
 def pins_of(
-    session: Session, line: str, kept: tuple[LockedClone, ...] = (), *, large_files: bool = False, more: str = ""
+    session: Session,
+    line: str,
+    kept: tuple[LockedClone, ...] = (),
+    *,
+    large_files: bool = False,
+    more: str = "",
+    config: str = "",
 ) -> tuple[tuple[LockedClone, ...], tuple[LockedSandboxed, ...]]:
-    """Pin what a line clones; `more`: a command that is run after it."""
-    text = f"build:\n  run: {json.dumps([line, *([more] if more else [])])}\npredict: predict.py:P\n"
-    config = parse_config(text.encode())
+    """Pin what a line clones; `more`: a command that is run after it; `config`: more of cog.yaml."""
+    text = f"build:\n  run: {json.dumps([line, *([more] if more else [])])}\npredict: predict.py:P\n{config}"
+    parsed = parse_config(text.encode())
     lines = Lines(
         effects=(StepEffect(0, effect_of(line)),),
-        remaining=(Remaining(1, config.run[1]),) if more else (),
+        remaining=(Remaining(1, parsed.run[1]),) if more else (),
     )
     base = Mock(spec=RegistryBase) if large_files else DEBIAN
-    return pin_clones(session, config, base, lines, kept)
+    made = known_files(lines.effects, look)
+    assert isinstance(made, KnownFiles)
+    return pin_clones(session, parsed, base, lines, made.clones, kept)
 
 
 def pinned(session: Session, line: str, *, large_files: bool = False) -> LockedClone:
@@ -103,8 +118,8 @@ def pinned(session: Session, line: str, *, large_files: bool = False) -> LockedC
     return pins[0]
 
 
-def refusal(session: Session, line: str, *, large_files: bool = False, more: str = "") -> str:
-    pins, refused = pins_of(session, line, large_files=large_files, more=more)
+def refusal(session: Session, line: str, *, large_files: bool = False, more: str = "", config: str = "") -> str:
+    pins, refused = pins_of(session, line, large_files=large_files, more=more, config=config)
     assert not pins
     return refused[0].why
 
@@ -304,6 +319,12 @@ def test_what_git_would_not_do_or_not_so_is_left_to_git(
     words: str, why: str, server: GitServer, session: Session
 ) -> None:
     assert why in refusal(session, f"git clone {words}".replace("URL", server.address))
+
+
+@pytest.mark.parametrize("written", ["/data/x", "/models/x"])
+def test_a_clone_that_reaches_the_place_of_a_weight_is_left_to_git(written: str, session: Session) -> None:
+    weights = "model: h.example/m\nweights:\n  - {name: w, target: /data/x/w, source: {uri: ./w}}\n"
+    assert "the managed weight" in refusal(session, f"git clone https://h.example/p {written}", config=weights)
 
 
 def test_a_submodule_that_leads_elsewhere_is_not_followed(server: GitServer, session: Session) -> None:

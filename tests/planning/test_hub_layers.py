@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -12,9 +13,12 @@ from support.hub import LARGE, Hub, hub, sibling
 from cogpack.errors import CogpackError, InputError, MismatchError
 from cogpack.layers.compression import Gzip, SplicedGzip
 from cogpack.layers.entry import complete
+from cogpack.lockfile import LockedHubChoice
 from cogpack.locking.lines.pin_hub_downloads import HubPins, pin_hub_downloads
 from cogpack.planning.recipes.hub import HubLayers, hub_layers, open_hub_file
 from cogpack.planning.recipes.maker import LayerMaker
+from cogpack.resolve.weights.hub import Hub as Server
+from cogpack.resolve.weights.hub import HubFile
 from cogpack.run_lines import HubDownload
 from cogpack.sandbox.trees.lay import contents, lay
 from cogpack.session import Session, Settings
@@ -43,7 +47,9 @@ def at(found: Hub, tmp_path: Path, **environment: str) -> Iterator[Session]:
 
 
 def pinned(session: Session, *downloads: HubDownload, kept: HubPins = NONE) -> HubPins:
-    return pin_hub_downloads(session, list(enumerate(downloads)), kept, PLACES)
+    pins, sandboxed = pin_hub_downloads(session, list(enumerate(downloads)), kept, PLACES)
+    assert not sandboxed
+    return pins
 
 
 def layers(session: Session, pins: HubPins, *downloads: HubDownload) -> HubLayers:
@@ -122,7 +128,7 @@ def test_a_pin_holds_while_the_branch_moves_and_only_git_s_own_files_are_read_fo
         assert pinned(session, DOWNLOAD, kept=pins) == pins
         assert pinned(session, DOWNLOAD).revisions[0].commit == found.revision
         assert pins.revisions[0].commit == before
-        nothing = pin_hub_downloads(session, [], pins, PLACES)
+        nothing = pinned(session, kept=pins)
     assert nothing == HubPins()
 
 
@@ -178,12 +184,13 @@ def test_large_files_are_layers_of_their_own_and_never_too_many(found: Hub, tmp_
     names = [f"model-{number:05d}-of-00070.safetensors" for number in range(70)]
     with at(found, tmp_path) as session:
         (one,) = (file for file in pinned(session, DOWNLOAD).files if file.path == "model.safetensors")
-        revision = pinned(session, DOWNLOAD).revisions
+        (revision,) = pinned(session, DOWNLOAD).revisions
+        revision = msgspec.structs.replace(revision, choices=(LockedHubChoice(count=71),))
         many = [
             msgspec.structs.replace(one, path=path, size=64 * MiB, sha256=f"sha256:{number:064d}")
             for number, path in enumerate(names)
         ]
-        made = layers(session, HubPins(revision, (*many, one)), DOWNLOAD)
+        made = layers(session, HubPins((revision,), (*many, one)), DOWNLOAD)
     assert [layer.name for layer in made.large[-2:]] == ["hub: owner/name/model-00069-of-00070.safetensors", whole]
     assert len(made.large) <= 33
     entries = [entry.path for layer in made.large for entry in complete(layer.source.entries(), {})]
@@ -196,6 +203,24 @@ def test_a_lock_that_does_not_say_it_is_refused(found: Hub, tmp_path: Path) -> N
         other = HubDownload(repository="owner/name", files=("model.safetensors",), cache=CACHE)
         with pytest.raises(MismatchError, match="does not say what owner/name has on the hub"):
             layers(session, pins, other)
+
+
+def test_a_file_that_somebody_took_out_of_the_lock_is_missed(found: Hub, tmp_path: Path) -> None:
+    with at(found, tmp_path) as session:
+        pins = pinned(session, DOWNLOAD)
+        for number in range(len(pins.files)):
+            left = HubPins(pins.revisions, pins.files[:number] + pins.files[number + 1 :])
+            assert left.of(DOWNLOAD) is None
+            assert pinned(session, DOWNLOAD, kept=left) == pins
+
+
+def test_more_files_than_a_lock_can_have_are_left_to_the_library(found: Hub, tmp_path: Path) -> None:
+    listed = [HubFile(path=str(n), file=str(n), size=1, revision=found.revision) for n in range(8001)]
+    with at(found, tmp_path) as session, patch.object(Server, "list", lambda *_: (found.revision, listed)):
+        pins, (sandboxed,) = pin_hub_downloads(session, [(1, DOWNLOAD)], NONE, PLACES)
+    assert (pins, sandboxed.step) == (NONE, 1)
+    assert "has 8001 files" in sandboxed.why
+    assert found.served == {}
 
 
 @pytest.mark.slow

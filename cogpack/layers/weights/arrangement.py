@@ -68,10 +68,11 @@ class Weight(msgspec.Struct, frozen=True):
 
 
 class WeightLayer(msgspec.Struct, frozen=True):
-    """Is to be a layer. `remote`: reading it is a download; `ratio`: thousandths of it that zstd leaves, if probed;
-    `generated`: no weights are in it, but what joins them."""
+    """Is to be a layer. `places`: what it lays among directories of others; `remote`: reading it is a download;
+    `ratio`: thousandths of it that zstd leaves, if probed; `generated`: no weights are in it, but what joins them."""
 
     source: LayerSource
+    places: tuple[str, ...] = ()
     remote: bool = False
     ratio: int | None = None
     generated: bool = False
@@ -148,7 +149,8 @@ def arrange(
     if joined := [
         OpaqueFile(weight.path, weight.size, parts[weight.path]) for weight in weights if weight.rule == "opaque"
     ]:
-        layers.append(WeightLayer(JoinSource(joined, join_program), generated=True))
+        places = tuple(file.path for file in joined)
+        layers.append(WeightLayer(JoinSource(joined, join_program), places, generated=True))
     return Arrangement(layers, parts)
 
 
@@ -189,7 +191,10 @@ def _together(group: Sequence[_Group], what: str) -> WeightLayer:
     name = group[0].name if len(group) == 1 else f"{len(group)} {what}"
     files = [file for piece in group for file in piece.files]
     return WeightLayer(
-        FilesSource(WEIGHTS + name, files), remote=any(piece.remote for piece in group), ratio=_ratio(files)
+        FilesSource(WEIGHTS + name, files),
+        tuple(file.path for file in files),
+        remote=any(piece.remote for piece in group),
+        ratio=_ratio(files),
     )
 
 

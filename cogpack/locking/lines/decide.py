@@ -16,9 +16,9 @@ from cogpack.images.interface import trying
 from cogpack.lockfile import Decisions, LockedClone, LockedFetch, LockedPlace, LockedSandboxed
 from cogpack.lockfile.base_kinds import Base, RegistryBase
 from cogpack.locking.lines.ground import RegistryGround, debian_place, locked_ground
-from cogpack.locking.lines.known_files import known_files
+from cogpack.locking.lines.known_files import KnownFiles, known_files
 from cogpack.locking.lines.pin_clones import lacks_clones, pin_clones
-from cogpack.locking.lines.pin_fetches import pin_fetches
+from cogpack.locking.lines.pin_fetches import lacks_fetches, pin_fetches
 from cogpack.locking.lines.pin_hub_downloads import HubPins, pin_hub_downloads
 from cogpack.locking.lines.pip.lines import AppliedLines, PipLines
 from cogpack.locking.lines.pip.wheels import lacks_pip_lines
@@ -71,6 +71,7 @@ def decide_lines(
         ground.seen.clear()
         look = ground if isinstance(base, RegistryBase) else debian_place
         files = known_files(lines.effects, look)
+        cloned = files.clones if isinstance(files, KnownFiles) else ()
         refused = [files] if isinstance(files, LockedSandboxed) else []
         if settings := settings_in_the_way(lines.effects, look):
             refused.append(settings)
@@ -80,10 +81,12 @@ def decide_lines(
         if not refused:
             fetches, found = pin_fetches(session, lines.of(Fetch), fetches, step_places(config), probed=probing(config))
             refused += found
-            clones, unlike = pin_clones(session, config, base, lines, clones)
+            clones, unlike = pin_clones(session, config, base, lines, cloned, clones)
             refused += unlike
         if not refused:
-            hub = pin_hub_downloads(session, lines.of(HubDownload), hub, step_places(config))
+            hub, too_many = pin_hub_downloads(session, lines.of(HubDownload), hub, step_places(config))
+            refused += too_many
+        if not refused:
             places = tuple(place for _, place in sorted(ground.seen.items()))
             return DecidedLines(pip=pip, sandboxed=sandboxed, places=places, fetches=fetches, hub=hub, clones=clones)
         sandboxed = (*sandboxed, min(refused, key=lambda one: one.step))
@@ -102,8 +105,7 @@ def _listed(session: Session, base: Base, listed: BaseFiles | None) -> Callable[
 def lacks_pins(config: Config, decisions: Decisions) -> bool:
     """Tell whether the lock was made by who knew less of the lines than we do."""
     lines = read_lines(config, decisions.base, decisions.sandboxed)
-    pinned = {pin.url for pin in decisions.fetches}
-    if any(fetch.url not in pinned for _, fetch in lines.of(Fetch)) or lacks_pip_lines(lines.effects, decisions):
+    if lacks_fetches(lines.of(Fetch), decisions.fetches) or lacks_pip_lines(lines.effects, decisions):
         return True
     hub = HubPins(decisions.hub_revisions, decisions.hub_files)
     if any(hub.of(download) is None for _, download in lines.of(HubDownload)):

@@ -1,9 +1,10 @@
 """What a base has at a path: known lines of `build.run` lay their files upon that."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from cogpack.errors import MismatchError
+from cogpack.layers.entry import Directory
 from cogpack.lockfile import FILE, LockedPlace
 from cogpack.lockfile.base_kinds import Base, DebianBase
 from cogpack.run_lines.expansion import ROOT
@@ -22,6 +23,7 @@ _DEBIAN = {
     "var/tmp": 0o1777,
 }
 """Directories of a Debian base (`layers.debs`) below which known lines write."""
+_DEBIAN_MAIL = Directory("var/mail", 0o2775, gid=8)
 _DEBIAN_LINKS = {
     **{name: f"usr/{name}" for name in ("bin", "lib", "sbin")},
     "usr/local/man": "share/man",
@@ -48,6 +50,16 @@ def debian_place(path: str) -> LockedPlace | None:
     if others or (path.startswith("usr/local/") and path.count("/") == 2):
         return LockedPlace(path=path, kind="absent")
     return None
+
+
+def uncommon_directories(base: Base) -> Mapping[str, Directory]:
+    """Give those of another owner or mode than usual, by path, where the base itself does not list them."""
+    if not isinstance(base, DebianBase):
+        return {}
+    return {
+        _DEBIAN_MAIL.path: _DEBIAN_MAIL,
+        **{path: Directory(path, mode) for path, mode in _DEBIAN.items() if mode != 0o755},
+    }
 
 
 def locked_ground(base: Base, places: Iterable[LockedPlace]) -> Look:

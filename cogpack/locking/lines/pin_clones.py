@@ -21,6 +21,7 @@ from cogpack.git.trees import files_of, find, link_target, read_history, tree_of
 from cogpack.http.authorities import bundle
 from cogpack.lockfile import LockedClone, LockedSandboxed, LockedSubmodule
 from cogpack.lockfile.base_kinds import Base, DebianBase
+from cogpack.locking.lines.known_files import KnownClone
 from cogpack.locking.lines.read import Lines
 from cogpack.run_lines import Clone
 from cogpack.run_lines.site import within
@@ -71,16 +72,23 @@ def open_pinned(mirrors: Mirrors) -> Callable[[LockedClone | LockedSubmodule], O
 
 
 def pin_clones(
-    session: Session, config: Config, base: Base, lines: Lines, kept: Sequence[LockedClone]
+    session: Session,
+    config: Config,
+    base: Base,
+    lines: Lines,
+    made: Sequence[KnownClone],
+    kept: Sequence[LockedClone],
 ) -> tuple[tuple[LockedClone, ...], tuple[LockedSandboxed, ...]]:
-    """Pin what `lines` clone; what was `kept` no server is asked of. Give steps that are to be run, too."""
+    """Pin the clones that `lines` have `made`; what was `kept` no server is asked of. Give steps that are to be run,
+    too."""
     pins: list[LockedClone] = []
     sandboxed: list[LockedSandboxed] = []
     places = step_places(config)
     pinner = _Pinner(make_git(session), make_mirrors(session), large_files=_may_have_lfs(base))
-    for step, effect in lines.of(Clone):
+    for one in made:
+        step, effect = one.step, one.effect
         try:
-            _check_others(effect, config, lines, places)
+            _check_others(one.path, config, lines, places)
             pins.append(pin_of(effect, kept) or pinner.clone(effect))
         except NotExactError as error:
             sandboxed.append(LockedSandboxed(step=step, why=f"git clone {effect.url}: {error.reason}"))
@@ -104,11 +112,11 @@ def _may_have_lfs(base: Base) -> bool:
     return not isinstance(base, DebianBase) or any(package.name == "git-lfs" for package in base.packages)
 
 
-def _check_others(effect: Clone, config: Config, lines: Lines, places: Sequence[str]) -> None:
+def _check_others(path: str, config: Config, lines: Lines, places: Sequence[str]) -> None:
     """Leave a clone to git where others have to do with it: weights that would lie in it, and commands that are run and
     look for its other branches."""
     for managed in config.weights:
-        if within(managed.target, effect.directory):
+        if within(managed.target, f"/{path}"):
             raise NotExactError(f"the managed weight {managed.target} lies in it")
     for one in lines.remaining:
         if _LOOKS_ROUND.search(one.step.command) and not _CLONES.search(one.step.command):

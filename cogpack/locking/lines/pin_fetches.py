@@ -22,17 +22,14 @@ StepFetch: TypeAlias = tuple[int, Fetch]
 def pin_fetches(
     session: Session, fetches: Sequence[StepFetch], kept: Sequence[LockedFetch], places: Sequence[str], *, probed: bool
 ) -> tuple[tuple[LockedFetch, ...], tuple[LockedSandboxed, ...]]:
-    """Pin all of them; what was `kept` stays. `places`: of all steps; `probed`: it is looked into each, for
-    what zstd would leave."""
-    known = {pin.url: pin for pin in kept}
-    # Of several that want one address, one that follows no redirect says the most of it.
-    strictest = sorted(fetches, key=lambda item: (item[1].redirects, item[0]), reverse=True)
-    first = {fetch.url: (step, fetch) for step, fetch in strictest}
+    """Pin all of them; what was `kept` stays, while the lines follow redirects as before. `places`: of all steps;
+    `probed`: it is looked into each, for what zstd would leave."""
+    known = {(pin.url, pin.redirects): pin for pin in kept}
 
     def pin(item: StepFetch) -> LockedFetch | LockedSandboxed:
         step, fetch = item
         try:
-            if (before := known.get(fetch.url)) is not None:
+            if (before := known.get((fetch.url, fetch.redirects))) is not None:
                 return _probed(session, before) if probed and before.ratio is None else before
             found = bring(session.store, session.http, fetch.url, redirects=fetch.redirects)
         except NotAFileError as why:
@@ -40,20 +37,36 @@ def pin_fetches(
         except CogpackError as error:
             error.message = f"{places[step]}: {error.message}"
             raise
-        pinned = _pinned(fetch.url, found)
+        pinned = _pinned(fetch, found)
         return _probed(session, pinned) if probed else pinned
 
     jobs = session.settings.jobs
-    found = each(pin, list(first.values()), jobs=jobs, name="pin", cancellation=session.cancellation)
+    found = each(pin, _strictest(fetches), jobs=jobs, name="pin", cancellation=session.cancellation)
     pins = tuple(sorted((one for one in found if isinstance(one, LockedFetch)), key=lambda one: one.url))
     return pins, tuple(one for one in found if isinstance(one, LockedSandboxed))
 
 
-def _pinned(url: str, found: Brought) -> LockedFetch:
+def lacks_fetches(fetches: Sequence[StepFetch], kept: Sequence[LockedFetch]) -> bool:
+    """Tell whether something is fetched, or is fetched in a way, that is not pinned."""
+    pinned = {(pin.url, pin.redirects) for pin in kept}
+    return any((fetch.url, fetch.redirects) not in pinned for _, fetch in _strictest(fetches))
+
+
+def _strictest(fetches: Sequence[StepFetch]) -> list[StepFetch]:
+    """Give one of those that want one address: one that follows no redirect says the most of it."""
+    ordered = sorted(fetches, key=lambda item: (item[1].redirects, item[0]), reverse=True)
+    return list({fetch.url: (step, fetch) for step, fetch in ordered}.values())
+
+
+def _pinned(fetch: Fetch, found: Brought) -> LockedFetch:
     artifact = found.artifact
     assert artifact.size is not None
     return LockedFetch(
-        url=url, address=found.address, sha256=artifact.digest.removeprefix("sha256:"), size=artifact.size
+        url=fetch.url,
+        redirects=fetch.redirects,
+        address=found.address,
+        sha256=artifact.digest.removeprefix("sha256:"),
+        size=artifact.size,
     )
 
 

@@ -4,7 +4,7 @@ A file in git-lfs is not read for it, since the hub says its sha256; what is in 
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import TypeAlias
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from cogpack.config import WeightSource
 from cogpack.digest import Hasher
 from cogpack.errors import CogpackError, InputError, MismatchError
-from cogpack.lockfile import LockedHubChoice, LockedHubFile, LockedHubRevision
+from cogpack.lockfile import LockedHubChoice, LockedHubFile, LockedHubRevision, LockedSandboxed
 from cogpack.resolve.weights import FoundFile, HubFile, wanted
 from cogpack.resolve.weights.listing import choose
 from cogpack.run_lines import HubDownload
@@ -20,6 +20,13 @@ from cogpack.session import Session
 from cogpack.threads import each
 
 _Key: TypeAlias = tuple[str, str, str]
+
+_MOST_FILES = 8000
+"""Of all downloads together: each takes some 400 bytes of the lock, which has four million at most."""
+
+
+class _TooManyError(Exception):
+    """Says why a download is not pinned."""
 
 
 class HubPins(msgspec.Struct, frozen=True):
@@ -34,40 +41,46 @@ class HubPins(msgspec.Struct, frozen=True):
 
     def of(self, download: HubDownload) -> tuple[LockedHubFile, ...] | None:
         """Give what one download brings, by path; None where the lock doesn't say it."""
-        if (revision := self.revision(download)) is None or _choice(download) not in revision.choices:
+        if (revision := self.revision(download)) is None:
             return None
         at = revision.repository, revision.kind, revision.commit
         found = [one for one in self.files if (one.repository, one.kind, one.commit) == at]
         chosen = tuple(one for one in found if _is_chosen(download, one.path))
+        if _choice(download, chosen) not in revision.choices:  # somebody may have taken files out of it
+            return None
         return chosen if chosen and {one.path for one in chosen}.issuperset(download.files) else None
 
 
 def pin_hub_downloads(
     session: Session, downloads: Sequence[tuple[int, HubDownload]], kept: HubPins, places: Sequence[str]
-) -> HubPins:
-    """Pin each download; what was `kept` stays while a line brings it. `places`: where each step is written."""
+) -> tuple[HubPins, tuple[LockedSandboxed, ...]]:
+    """Pin each download; what was `kept` stays while a line brings it. Give the first step that brings too many files,
+    too. `places`: where each step is written."""
     revisions: dict[_Key, LockedHubRevision] = {}
     files: dict[tuple[str, str, str, str], LockedHubFile] = {}
     for step, download in downloads:
         try:
-            revision, found = _pinned(session, download, kept, revisions)
+            revision, found = _pinned(session, download, kept, revisions, room=_MOST_FILES - len(files))
+        except _TooManyError as error:
+            return kept, (LockedSandboxed(step=step, why=str(error)),)
         except CogpackError as error:
             error.message = f"{places[step]}: {error.message}"
             raise
         revisions[revision.repository, revision.kind, revision.revision] = revision
         files |= {(one.repository, one.kind, one.commit, one.path): one for one in found}
-    return HubPins(tuple(revisions[key] for key in sorted(revisions)), tuple(files[key] for key in sorted(files)))
+    pins = HubPins(tuple(revisions[key] for key in sorted(revisions)), tuple(files[key] for key in sorted(files)))
+    return pins, ()
 
 
 def _pinned(
-    session: Session, download: HubDownload, kept: HubPins, revisions: Mapping[_Key, LockedHubRevision]
+    session: Session, download: HubDownload, kept: HubPins, revisions: Mapping[_Key, LockedHubRevision], *, room: int
 ) -> tuple[LockedHubRevision, Sequence[LockedHubFile]]:
-    """Pin one download; `revisions`: of those before it, whose commit it shares, as it does a `kept` one."""
+    """Pin one download; `revisions`: of those before it, whose commit it shares, as it does a `kept` one. `room`: files
+    that it may have."""
     now = revisions.get((download.repository, download.kind, download.revision))
     before = now or kept.revision(download)
-    choices = tuple(dict.fromkeys((*(now.choices if now else ()), _choice(download))))
     if before is not None and (found := kept.of(download)) is not None:
-        return msgspec.structs.replace(before, choices=choices), found
+        return _with_choice(before, now, _choice(download, found)), found
     uri = f"hf://{download.repository}"
     commit, listed = session.servers.hub.list(
         uri, download.repository, before.commit if before else download.revision, download.kind
@@ -76,19 +89,30 @@ def _pinned(
     chosen = choose(source, [file for file in listed if _is_chosen(download, file.path)])
     if missing := set(download.files) - {file.path for file in chosen}:
         raise InputError(f"{uri}@{download.revision}: has no file {min(missing)}", next_step="correct the name")
+    if len(chosen) > room:
+        raise _TooManyError(f"{uri} has {len(chosen)} files for it: with {_MOST_FILES} in all, a lock is too large")
+    choice = _choice(download, chosen)
     revision = LockedHubRevision(
         repository=download.repository,
         kind=download.kind,
         revision=download.revision,
         commit=commit,
-        choices=choices,
+        choices=(choice,),
     )
+    revision = _with_choice(revision, now, choice)
     pin = _Pin(session, revision)
     return revision, each(pin.file, chosen, jobs=session.settings.jobs, name="pin", cancellation=session.cancellation)
 
 
-def _choice(download: HubDownload) -> LockedHubChoice:
-    return LockedHubChoice(files=download.files, include=download.include, exclude=download.exclude)
+def _choice(download: HubDownload, chosen: Sized) -> LockedHubChoice:
+    return LockedHubChoice(files=download.files, include=download.include, exclude=download.exclude, count=len(chosen))
+
+
+def _with_choice(
+    revision: LockedHubRevision, before: LockedHubRevision | None, choice: LockedHubChoice
+) -> LockedHubRevision:
+    choices = dict.fromkeys((*(before.choices if before else ()), choice))
+    return msgspec.structs.replace(revision, choices=tuple(choices))
 
 
 def _is_chosen(download: HubDownload, path: str) -> bool:

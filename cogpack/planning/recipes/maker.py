@@ -7,18 +7,21 @@ import msgspec
 from cogpack.config import Config
 from cogpack.layers.built import BuiltLayer
 from cogpack.layers.compression import Codec, Gzip, SplicedGzip, Uncompressed, Zstd
-from cogpack.layers.entry import Directory
+from cogpack.layers.entry import Directory, parents
 from cogpack.layers.layer import LayerSource
 from cogpack.layers.weights import WORTH, WeightLayer
 from cogpack.lockfile import Decisions
+from cogpack.locking.lines.ground import uncommon_directories
 
 
 class LayerMaker(msgspec.Struct, frozen=True, kw_only=True):
-    """Makes a layer of any kind. `spliced`: of wheels, whose own deflate streams it can take over."""
+    """Makes a layer of any kind. `spliced`: of wheels, whose own deflate streams it can take over; `uncommon`: what a
+    layer of weights has to inherit only if one lies below it, so that others keep their keys."""
 
     compressed: Codec
     spliced: Codec
     inherited: Mapping[str, Directory]
+    uncommon: Mapping[str, Directory] = {}
 
     @classmethod
     def of(cls, config: Config, decisions: Decisions) -> "LayerMaker":
@@ -27,7 +30,12 @@ class LayerMaker(msgspec.Struct, frozen=True, kw_only=True):
             directory.path: Directory(directory.path, directory.mode, directory.uid, directory.gid)
             for directory in decisions.base.inherited_directories
         }
-        return cls(compressed=zstd or Gzip(), spliced=zstd or SplicedGzip(), inherited=inherited)
+        return cls(
+            compressed=zstd or Gzip(),
+            spliced=zstd or SplicedGzip(),
+            inherited=inherited,
+            uncommon=uncommon_directories(decisions.base),
+        )
 
     def compress(self, source: LayerSource, *, remembered: bool = True) -> BuiltLayer:
         return BuiltLayer(source, self.compressed, inherited=self.inherited, remembered=remembered)
@@ -37,11 +45,11 @@ class LayerMaker(msgspec.Struct, frozen=True, kw_only=True):
 
     def weight(self, layer: WeightLayer, *, probed: bool) -> BuiltLayer:
         """Store weights as they are, unless a probe found that compressing them pays."""
-        if layer.generated:
-            return self.compress(layer.source)
         ratio = layer.ratio if probed else None
-        codec = self.weight_codec(ratio)
-        return BuiltLayer(layer.source, codec, inherited=self.inherited, remote=layer.remote, ratio=ratio)
+        codec = self.compressed if layer.generated else self.weight_codec(ratio)
+        above = {parent for path in layer.places for parent in parents(path)}
+        inherited = {**self.inherited, **{path: self.uncommon[path] for path in above & self.uncommon.keys()}}
+        return BuiltLayer(layer.source, codec, inherited=inherited, remote=layer.remote, ratio=ratio)
 
     @staticmethod
     def weight_codec(ratio: int | None) -> Codec:

@@ -5,6 +5,7 @@ As pip's `index/package_finder.py` (26.3) has it, which is where each rule here 
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import msgspec
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -16,9 +17,14 @@ _ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip", ".tar.bz2", ".tbz", ".tar.xz", "
 _OF_ONE_PYTHON = re.compile(r"-py([123]\.?[0-9]?)$")
 
 
+Hashes: TypeAlias = tuple[tuple[str, str], ...]
+"""By the names of their algorithms, in hex."""
+
+
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """Stands for a file. `url` may be signed or hold a login: not to be shown or kept. `sha256`: where the page says
-    it; `uploaded`: when, in RFC 3339; `metadata`: a file beside it has the wheel's METADATA (PEP 658)."""
+    it; `uploaded`: when, in RFC 3339; `metadata`: a file beside it has the wheel's METADATA (PEP 658), of these
+    hashes."""
 
     filename: str
     url: str
@@ -27,7 +33,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     requires_python: str = ""
     yanked: bool = False
     uploaded: str = ""
-    metadata: bool = False
+    metadata: Hashes | None = None
 
 
 class Candidate(msgspec.Struct, frozen=True):

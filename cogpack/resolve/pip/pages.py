@@ -13,7 +13,7 @@ from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableEr
 from cogpack.http import Http, Response
 from cogpack.oci import decode
 from cogpack.redaction import learn_url
-from cogpack.resolve.pip.offers import Offer
+from cogpack.resolve.pip.offers import Hashes, Offer
 from cogpack.resolve.wheels import Indexes
 
 _ACCEPT = (
@@ -143,7 +143,7 @@ def _json(data: bytes, base: str, where: str) -> Iterator[Offer]:
             requires_python=file.requires_python or "",
             yanked=bool(file.yanked),
             uploaded=file.upload_time or "",
-            metadata=bool(metadata),
+            metadata=tuple(metadata.items()) if isinstance(metadata, dict) else () if metadata else None,
         )
 
 
@@ -162,11 +162,20 @@ def _html(data: bytes, base: str) -> Iterator[Offer]:
             url,
             attributes.get("data-requires-python") or "",
             yanked=attributes.get("data-yanked") is not None,  # pip wants a value, if an empty one
-            metadata=bool({"data-core-metadata", "data-dist-info-metadata"} & attributes.keys()),
+            metadata=_metadata(attributes),
         )
 
 
-def _offer(url: str, requires_python: str, *, yanked: bool = False, metadata: bool = False) -> Offer:
+def _metadata(attributes: Mapping[str, str | None]) -> Hashes | None:
+    """Read `sha256=HEX` (PEP 714); "true" says that the file is there, and no hash."""
+    for name in ("data-core-metadata", "data-dist-info-metadata"):
+        if name in attributes:
+            kind, equals, value = (attributes[name] or "").partition("=")
+            return ((kind, value),) if equals else ()
+    return None
+
+
+def _offer(url: str, requires_python: str, *, yanked: bool = False, metadata: Hashes | None = None) -> Offer:
     address, fragment = urldefrag(url)
     kind, _, value = fragment.partition("=")
     return Offer(

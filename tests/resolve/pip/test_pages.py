@@ -55,7 +55,7 @@ def test_both_forms_say_the_same(fake: Fake) -> None:
             }
         ).encode(),
     )
-    more = 'data-requires-python="&gt;=3.8" data-yanked="" data-core-metadata'
+    more = 'data-requires-python="&gt;=3.8" data-yanked="" data-core-metadata="sha256=cd"'
     PAGES["/html/pkg/"] = html(f'<a href="../../files/{WHEEL}#sha256=AB" {more}>x</a>')
     with Http() as http:
         (one,) = pages(http, index_url=f"{fake.url}/json").offers("pkg")
@@ -67,7 +67,7 @@ def test_both_forms_say_the_same(fake: Fake) -> None:
         sha256="ab",
         requires_python=">=3.8",
         yanked=True,
-        metadata=True,
+        metadata=(("sha256", "cd"),),
     )
 
 

@@ -10,8 +10,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from cogpack.artifacts import Artifact, NotAFileError, bring
-from cogpack.errors import InputError
-from cogpack.http import Response
+from cogpack.errors import InputError, MismatchError
 from cogpack.layers.wheels import Outline
 from cogpack.layers.wheels.archive import ReadAt
 from cogpack.lockfile import LockedWheel
@@ -32,6 +31,7 @@ from cogpack.resolve.wheels import Indexes
 from cogpack.session import Session
 
 _METADATA_LIMIT = 4 * 1024 * 1024
+_HASHES = frozenset({"sha256", "sha384", "sha512"})
 
 
 class PipSource:
@@ -109,8 +109,8 @@ class PipSource:
         offer = package.file
         if not offer.filename.endswith(".whl"):
             raise UnforeseenError(f"{package.name} {package.version} has no wheel for this Python: pip would build it")
-        if offer.metadata and (text := self._beside(offer)) is not None:
-            return read_metadata(text)
+        if offer.metadata is not None and (data := self._beside(offer)) is not None:
+            return read_metadata(data.decode(errors="replace"))
         address = self._indexes.authorised(offer.url)
         try:
             if offer.sha256 is not None or urlsplit(address).scheme == "file":
@@ -121,16 +121,25 @@ class PipSource:
             read, size = self._whole(address)
         return read_metadata(Outline(offer.filename, read, size).metadata())
 
-    def _beside(self, offer: Offer) -> str | None:
-        """Read the file with METADATA beside the wheel (PEP 658), as far as it is there."""
+    def _beside(self, offer: Offer) -> bytes | None:
+        """Read the file with METADATA beside the wheel (PEP 658), as far as it is there; `MismatchError` where it
+        is not the one that the index says."""
         url = f"{offer.url}.metadata"
         if urlsplit(url).scheme == "file":
             path = Path(unquote(urlsplit(url).path))
-            return path.read_text(encoding="utf-8") if path.is_file() else None
-        answer: Response = self._session.http.request(
+            return path.read_bytes() if path.is_file() else None
+        answer = self._session.http.request(
             "GET", self._indexes.authorised(url), origin=url, limit=_METADATA_LIMIT, follow=True
         )
-        return answer.body.decode(errors="replace") if answer.status == 200 else None
+        if answer.status != 200:
+            return None
+        for kind, said in offer.metadata or ():
+            if kind in _HASHES and (found := hashlib.new(kind, answer.body).hexdigest()) != said.lower():
+                raise MismatchError(
+                    f"{self._session.http.shown(url)}: its page says {kind}:{said:.128}, it is {kind}:{found}",
+                    next_step="run it again; if that does not help, tell the operator of the package index",
+                )
+        return answer.body
 
     def _hashed(self, address: str) -> tuple[str, int]:
         parts = urlsplit(address)
