@@ -208,7 +208,8 @@ def lock(arguments: argparse.Namespace) -> None:
                 packages=arguments.upgrade_package,
                 upgrade_format=arguments.upgrade_format,
                 run=arguments.run,
-                upgrade_run=arguments.upgrade_run,
+                upgrade_run=arguments.upgrade_run is True,
+                upgrade_step=None if arguments.upgrade_run is True else arguments.upgrade_run,
             )
         if found.moving is not None:
             for line in moving_rows(found.moving):

@@ -127,7 +127,10 @@ def what_is_locked(added: Grammar) -> None:
     )
     running = added.add_mutually_exclusive_group()
     running.add_argument("--run", action="store_true", help="run the commands of build.run, and write what they change")
-    running.add_argument("--upgrade-run", action="store_true", help="run and pin them anew, whatever the lock says")
+    running.add_argument(
+        "--upgrade-run", nargs="?", const=True, type=step, metavar="[N]",
+        help="run and pin them anew; or build.run[N] alone",
+    )  # fmt: skip
 
 
 def no_tag_cache(added: Grammar) -> None:
@@ -210,6 +213,12 @@ def hosts(add: Add, option: str, text: str) -> None:
 def jobs(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 64:
         raise argparse.ArgumentTypeError(f"expected 1 to 64, found {text!r}")
+    return int(text)
+
+
+def step(text: str) -> int:
+    if not text.isdecimal() or int(text) > 10_000:
+        raise argparse.ArgumentTypeError(f"expected the N of build.run[N], found {text!r}")
     return int(text)
 
 

@@ -51,13 +51,15 @@ def lock(
     upgrade_format: bool = False,
     run: bool = False,
     upgrade_run: bool = False,
+    upgrade_step: int | None = None,
 ) -> Locked:
     """Resolve everything afresh and write cogpack.lock.
 
     Present pins are kept where they still fit, unless `upgrade`, and but for those of `packages`: names of wheels.
     So is the image format, unless `upgrade_format`: then the newest is taken, and what it moves is told. `run`: the
     commands of `build.run` are run, and what they change is written down, unless it is known; `upgrade_run`: though it
-    is, and what known ones fetch is pinned anew.
+    is, and what known ones bring is pinned anew; `upgrade_step`: the same for the one that has this index alone;
+    those that are run are run together.
     """
     project = open_project(session)
     check_predictor(project)
@@ -69,20 +71,24 @@ def lock(
         packages=packages,
         upgrade_format=upgrade_format,
         upgrade_run=upgrade_run,
+        upgrade_step=upgrade_step,
     )
     moving = _moving(session, project, before, made) if upgrade_format else None
-    if run or upgrade_run:
-        made = _with_steps(session, project, anew=upgrade_run)
+    if run or upgrade_run or upgrade_step is not None:
+        made = _with_steps(session, project, anew=upgrade_run, step=upgrade_step)
     return Locked(path=str(project.root / FILE), lock=made, moving=moving)
 
 
-def _with_steps(session: Session, project: Project, *, anew: bool) -> Lock:
+def _with_steps(session: Session, project: Project, *, anew: bool, step: int | None) -> Lock:
     prepared = prepare(session, project, writes=True)
     if not prepared.plan.changes:
         return prepared.lock
-    if anew:
+    named = any(one.index == step for one in prepared.plan.lines.remaining)
+    if anew or named:
         for at in range(len(prepared.plan.changes)):
             changes = prepared.plan.changes[at]
+            if named and changes is not prepared.plan.steps and changes.known:
+                continue
             prepared = with_changes(session, prepared, changes, _renew(session, prepared.plan, changes))
     else:
         prepared = settle(session, prepared)

@@ -37,11 +37,12 @@ def lock(
     packages: Sequence[str] = (),
     upgrade_format: bool = False,
     upgrade_run: bool = False,
+    upgrade_step: int | None = None,
 ) -> Lock:
     """Resolve afresh and write `cogpack.lock`, and say what changed.
 
     Present pins are kept where they still fit, unless `upgrade`, and but for those of `packages`: names of wheels.
-    `upgrade_run`: what known lines of `build.run` fetch is pinned anew.
+    `upgrade_run`: what known lines of `build.run` bring is pinned anew; `upgrade_step`: of the one of this index.
     """
     began = time.monotonic()
     session.notes.show_all()
@@ -58,6 +59,7 @@ def lock(
         packages=packages,
         upgrade_format=upgrade_format,
         upgrade_run=upgrade_run,
+        upgrade_step=upgrade_step,
     )
     named_wheels(packages, made.platforms[project.config.pack.platform])  # where no lock was there to ask
     _tell(session, project, made)

@@ -8,7 +8,6 @@ import msgspec
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from cogpack.digest import sha256
 from cogpack.errors import InputError
 from cogpack.lockfile import (
     FILE,
@@ -21,6 +20,7 @@ from cogpack.lockfile import (
 )
 from cogpack.locking.decide_base import decide_base
 from cogpack.locking.lines.decide import decide_lines
+from cogpack.locking.lines.renewals import NO_KEY, check_step, without_lines, without_step
 from cogpack.locking.weights.remote import pin_weights
 from cogpack.locking.wheels.clashes import check_clashes, compare_wheels
 from cogpack.locking.wheels.requirements import indexes_of, resolve_requirements
@@ -30,9 +30,6 @@ from cogpack.project import Project
 from cogpack.resolve.base_image import BaseFiles
 from cogpack.resolve.wheels import TargetPython
 from cogpack.session import Session
-
-_NO_KEY = sha256(b"")
-"""Of a pip line that is to be resolved anew."""
 
 
 def _without(kept: Decisions, names: Sequence[str]) -> Decisions:
@@ -49,7 +46,7 @@ def _without(kept: Decisions, names: Sequence[str]) -> Decisions:
         pip_lines=tuple(
             line
             if left.issuperset(line.wheels)
-            else msgspec.structs.replace(line, key=_NO_KEY, wheels=tuple(name for name in line.wheels if name in left))
+            else msgspec.structs.replace(line, key=NO_KEY, wheels=tuple(name for name in line.wheels if name in left))
             for line in kept.pip_lines
         ),
     )
@@ -79,8 +76,11 @@ def resolve_lock(
     packages: Sequence[str] = (),
     upgrade_format: bool = False,
     upgrade_run: bool = False,
+    upgrade_step: int | None = None,
 ) -> Lock:
     """`previous`: of which pins are kept, and the format as long as it is built."""
+    if upgrade_step is not None:
+        check_step(project.config, upgrade_step)
     formats = session.formats
     kept_format = previous is not None and previous.format in formats and not upgrade_format
     number = previous.format if previous and kept_format else max(formats)
@@ -91,7 +91,9 @@ def resolve_lock(
     kept = None if upgrade or previous is None else previous.platforms.get(platform)
     kept = _without(kept, packages) if kept else None
     if kept and upgrade_run:
-        kept = msgspec.structs.replace(kept.before_pip_lines(), fetches=(), hub_revisions=(), hub_files=(), clones=())
+        kept = without_lines(kept)
+    elif kept and upgrade_step is not None:
+        kept = without_step(kept, project.config, upgrade_step)
     others = {} if previous is None else {name: it for name, it in previous.platforms.items() if name != platform}
     if previous is not None and (previous.stale(inputs) or not same_format):
         why = "which was made from other inputs" if same_format else f"which was of format {previous.format}"

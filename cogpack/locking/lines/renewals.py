@@ -1,0 +1,71 @@
+"""Pins of known lines of `build.run` are taken out of what a lock keeps, so that they are decided anew."""
+
+import msgspec
+
+from cogpack.config import Config, step_places
+from cogpack.digest import sha256
+from cogpack.errors import InputError
+from cogpack.lockfile import Decisions, LockedHubRevision, LockedPipLine
+from cogpack.locking.lines.pin_clones import pin_of
+from cogpack.locking.lines.pin_hub_downloads import HubPins
+from cogpack.locking.lines.read import Lines, read_lines
+from cogpack.run_lines import Clone, Fetch, HubDownload
+
+NO_KEY = sha256(b"")
+"""Of a pip line that is to be resolved anew."""
+
+
+def without_lines(kept: Decisions) -> Decisions:
+    """Take out the pins of all lines."""
+    return msgspec.structs.replace(kept.before_pip_lines(), fetches=(), hub_revisions=(), hub_files=(), clones=())
+
+
+def without_step(kept: Decisions, config: Config, step: int) -> Decisions:
+    """Take out the pins of the step that has this index, which one of those that are run has none of."""
+    lines = read_lines(config, kept.base, kept.sandboxed)
+    urls = {effect.url for index, effect in lines.of(Fetch) if index == step}
+    clones = [pin_of(effect, kept.clones) for index, effect in lines.of(Clone) if index == step]
+    return msgspec.structs.replace(
+        _without_pip_line(kept, step),
+        fetches=tuple(pin for pin in kept.fetches if pin.url not in urls),
+        hub_revisions=_other_revisions(kept, lines, step),
+        clones=tuple(pin for pin in kept.clones if pin not in clones),
+    )
+
+
+def check_step(config: Config, step: int) -> None:
+    """Refuse the index of a step that there is not."""
+    places = step_places(config)
+    if step not in range(len(places)):
+        there = f"{places[0].rpartition(' ')[2]} to {places[-1].rpartition(' ')[2]}" if places else "none"
+        raise InputError(
+            f"--upgrade-run {step}: cog.yaml has no such command; it has {there}",
+            next_step="count the commands of build.run, then those of build.pre_install, from 0",
+        )
+
+
+def _other_revisions(kept: Decisions, lines: Lines, step: int) -> tuple[LockedHubRevision, ...]:
+    hub = HubPins(kept.hub_revisions, kept.hub_files)
+    own = [hub.revision(effect) for index, effect in lines.of(HubDownload) if index == step]
+    return tuple(revision for revision in kept.hub_revisions if revision not in own)
+
+
+def _without_pip_line(kept: Decisions, step: int) -> Decisions:
+    """Take out what pip lines of this step chose, and nothing else did."""
+    others = {name for line in kept.pip_lines if line.step != step for name in line.wheels}
+    own = {name for line in kept.pip_lines if line.step == step for name in line.wheels if name not in line.again}
+    gone = own - others
+    left = {wheel.filename for wheel in kept.wheels} - gone
+
+    def renewed(line: LockedPipLine) -> LockedPipLine:
+        if line.step != step:
+            return line
+        return msgspec.structs.replace(line, key=NO_KEY, again=(), wheels=())
+
+    return msgspec.structs.replace(
+        kept,
+        wheels=tuple(wheel for wheel in kept.wheels if wheel.filename not in gone),
+        replaced=tuple(wheel for wheel in kept.replaced if wheel.filename not in gone),
+        clashes=tuple(clash for clash in kept.clashes if left.issuperset((clash.wheel, *clash.over))),
+        pip_lines=tuple(map(renewed, kept.pip_lines)),
+    )
