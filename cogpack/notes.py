@@ -61,7 +61,7 @@ class Code(enum.StrEnum):
     NO_SOURCE = "no-source", "The image names a commit, but no remote says where others get it."
     NONE_DEFAULT = (
         "none-default",
-        "An input that must not be None has None as its default: it is required, as with Cog.",
+        "An input has None as its default, which its type does not have: it may be left out, though Cog requires it.",
     )
     OUTAGE = "outage", "A server does not answer; it is asked again for some minutes."
     OWN_OUTPUT = "own-output", "What a run of cogpack writes lies in the project and was left out of the image."

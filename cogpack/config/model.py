@@ -45,6 +45,8 @@ Arch: TypeAlias = Literal["linux/amd64", "linux/arm64"]
 """The platforms that images are made for."""
 Isolation: TypeAlias = Literal["auto", "root", "userns", "chroot", "proot"]
 """How the commands of `build.run` are kept from this machine; see `docs/sandbox.md`."""
+NoneDefault: TypeAlias = Literal["optional", "required"]
+"""What an input is whose default is a None that its type does not have; see `docs/image.md`."""
 SplitRule: TypeAlias = Literal["auto"] | Rule
 """What a glob of `cogpack.weights.split` asks for."""
 
@@ -81,7 +83,8 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference. `clashes`: what
     files are that two wheels hold differently. `git`: the image says of which commit it is; `isolation`: how steps of
     `build.run` are run; `network`: whether they have one; `keep`: paths that are captured after them though
-    their like is left out. `notes`: those that are denied or allowed.
+    their like is left out. `none_default`: what an input is whose default is a None that its type does not have.
+    `notes`: those that are denied or allowed.
     """
 
     base: str | None = None
@@ -95,6 +98,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     network: bool = True
     limits: StepLimits = StepLimits()
     keep: tuple[str, ...] = ()
+    none_default: NoneDefault = "optional"
     notes: Rules = Rules()
     weights: PackWeights = PackWeights()
 

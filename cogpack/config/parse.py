@@ -12,7 +12,7 @@ from typing import Literal, TypeVar, get_args
 from packaging.version import Version
 
 from cogpack.config.document import Value, YamlDocument
-from cogpack.config.model import Arch, Config, Isolation, PackOptions, PackWeights, SplitRule, StepLimits
+from cogpack.config.model import Arch, Config, Isolation, NoneDefault, PackOptions, PackWeights, SplitRule, StepLimits
 from cogpack.config.steps import filled, kept_paths, run_steps
 from cogpack.config.weights import managed_weights
 from cogpack.notes import Code
@@ -28,7 +28,7 @@ _BUILD = (
 )
 _PACK = (
     *("base", "platform", "compression", "debian_mirror", "exclude_newer", "clashes", "git", "isolation", "network"),
-    *("keep", "limits", "notes", "weights"),
+    *("keep", "limits", "none_default", "notes", "weights"),
 )
 
 _PLATFORMS: Mapping[str, Arch] = {arch: arch for arch in get_args(Arch)}
@@ -43,6 +43,7 @@ _SMALLEST_LAYER = 1024 * 1024
 _COMPRESSIONS: Mapping[str, Literal["gzip", "zstd"]] = {"gzip": "gzip", "zstd": "zstd"}
 _CLASHES: Mapping[str, Literal["note", "error"]] = {"note": "note", "error": "error"}
 _ISOLATIONS: Mapping[str, Isolation] = {rung: rung for rung in get_args(Isolation)}
+_NONE_DEFAULTS: Mapping[str, NoneDefault] = {"optional": "optional", "required": "required"}
 _WEIGHT_COMPRESSIONS: Mapping[str, Literal["none", "zstd"]] = {"none": "none", "zstd": "zstd"}
 
 _PYTHON = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?", re.ASCII)
@@ -236,6 +237,7 @@ def _pack(value: Value) -> PackOptions:
         network=fields["network"].boolean() if "network" in fields else default.network,
         isolation=_choice(fields["isolation"], _ISOLATIONS) if "isolation" in fields else default.isolation,
         keep=kept_paths(fields["keep"]) if "keep" in fields else default.keep,
+        none_default=_choice(fields["none_default"], _NONE_DEFAULTS) if "none_default" in fields else "optional",
         limits=_limits(fields["limits"]) if "limits" in fields else default.limits,
         weights=_pack_weights(fields["weights"]) if "weights" in fields else default.weights,
     )

@@ -72,6 +72,7 @@ def describe_project(project: Project, *, sdk_version: str, python: str) -> Desc
         train=project.config.train,
         version=sdk_version,
         python=(int(major), int(minor)),
+        none_default=project.config.pack.none_default,
     )
 
 

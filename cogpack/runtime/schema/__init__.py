@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from cogpack.config import NoneDefault
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
 from cogpack.runtime.schema.document import Handler, encode_document
@@ -37,10 +38,12 @@ def describe(
     train: str | None,
     version: str,
     python: tuple[int, int],
+    none_default: NoneDefault = "optional",
 ) -> Described:
     """Make the document for `predict` and `train`, references such as `predict.py:Predictor`.
 
-    `version`: of the cog SDK. `python`: the model's. What can't be described is an `InputError`.
+    `version`: of the cog SDK. `python`: the model's. `none_default`: what `x: int = Input(default=None)` is. What can't
+    be described is an `InputError`.
     """
     if predict is None and train is None:
         raise InputError(
@@ -55,7 +58,9 @@ def describe(
         if reference is None:
             continue
         try:
-            handlers[training], found = _handler(sources, reference, notes, train=training, python=python)
+            handlers[training], found = _handler(
+                sources, reference, notes, train=training, python=python, none_default=none_default
+            )
         except RecursionError:
             raise too_deep(reference.partition(":")[0]) from None
         slots = slots if training else found
@@ -65,7 +70,13 @@ def describe(
 
 
 def _handler(
-    sources: Sources, reference: str, notes: list[Note], *, train: bool, python: tuple[int, int]
+    sources: Sources,
+    reference: str,
+    notes: list[Note],
+    *,
+    train: bool,
+    python: tuple[int, int],
+    none_default: NoneDefault,
 ) -> tuple[Handler, int | None]:
     target = find_target(sources, reference, train=train)
     notes += target.notes
@@ -77,7 +88,7 @@ def _handler(
         )
         for line in target.module.relative_imports
     ]
-    inputs = describe_inputs(sources, target)
+    inputs = describe_inputs(sources, target, none_default)
     notes += inputs.notes
     returned = output_type(sources, target)
     output = describe_output(sources, returned)

@@ -4,6 +4,7 @@ import ast
 
 import msgspec
 
+from cogpack.config import NoneDefault
 from cogpack.notes import Code, Note
 from cogpack.runtime.schema.annotations import OPAQUE_ADVICE, SCALARS, Piece, Type, parse_type, title
 from cogpack.runtime.schema.arguments import Arguments, read_default
@@ -28,7 +29,7 @@ class InputSchema(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     notes: list[Note]
 
 
-def describe_inputs(sources: Sources, target: TargetFunction) -> InputSchema:
+def describe_inputs(sources: Sources, target: TargetFunction, none_default: NoneDefault) -> InputSchema:
     """Describe all parameters of the function, or raise an `InputError` for the first that can't be an input."""
     found = InputSchema(properties={}, required=[], enums={}, places={}, notes=[])
     for argument, default in _parameters(target):
@@ -38,7 +39,7 @@ def describe_inputs(sources: Sources, target: TargetFunction) -> InputSchema:
             raise place.error("has no type", next_step=f"annotate it: {argument.arg}: str")
         type_ = parse_type(sources, target.scope, argument.annotation, place)
         given = read_default(sources, target.scope, default, place)
-        _add(sources, found, argument.arg, type_, given, place)
+        _add(sources, found, argument.arg, type_, given, place, none_default)
     return found
 
 
@@ -62,15 +63,26 @@ def _parameters(target: TargetFunction) -> list[tuple[ast.arg, ast.expr | None]]
     return found + list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
 
 
-def _add(sources: Sources, inputs: InputSchema, name: str, type_: Type, given: Arguments, place: Place) -> None:
+def _add(
+    sources: Sources,
+    inputs: InputSchema,
+    name: str,
+    type_: Type,
+    given: Arguments,
+    place: Place,
+    none_default: NoneDefault,
+) -> None:
     plain, optional = type_.optional()
     _check_type(sources, plain, place)
     _check_arguments(inputs, plain, given, place)
     default = given.default
     nullable = optional or (default is None and plain.kind == "secret")
     if default is None and not nullable:
-        default = msgspec.UNSET  # coglet never lets the None through: the client must say something
-        text = f"None is no value of {plain.text}: the input is required, as with Cog; write Optional[{plain.text}]"
+        # Without it the code gets None: coglet looks at the schema and at the default, not at the type.
+        nullable = none_default == "optional"
+        default = None if nullable else msgspec.UNSET
+        said = "may be left out, though Cog requires it" if nullable else "is required"
+        text = f"None is no value of {plain.text}: the input {said}; write Optional[{plain.text}]"
         inputs.notes.append(place.note(Code.NONE_DEFAULT, text))
     has_default = default is not msgspec.UNSET
     prop: Piece = {"x-order": len(inputs.properties)}

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from cogpack.config import NoneDefault
 from cogpack.errors import InputError
 from cogpack.runtime.schema import Described, describe
 
@@ -31,12 +32,14 @@ def described(
     source: bytes | str,
     others: dict[str, str] | None = None,
     python: tuple[int, int] = (3, 11),
+    none_default: NoneDefault = "optional",
     **references: str | None,
 ) -> Described:
     files = {"predict.py": source.encode() if isinstance(source, str) else source}
     files |= {path: text.encode() for path, text in (others or {}).items()}
     predict = references.get("predict", "predict.py:Predictor")
-    return describe(files, predict=predict, train=references.get("train"), version="dev", python=python)
+    train = references.get("train")
+    return describe(files, predict=predict, train=train, version="dev", python=python, none_default=none_default)
 
 
 def schemas(source: bytes | str, **options: Any) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Parameters become the input properties that Cog makes of them."""
 
+import json
+
 import pytest
-from predictors import inputs, only, predictor, schemas
+from predictors import described, inputs, only, predictor, schemas
 
 STRING = {"type": "string"}
 URI = {"type": "string", "format": "uri"}
@@ -61,7 +63,7 @@ OBJECT = {"type": "object"}
     ],
 )
 def test_the_contract_s_vectors_come_out_as_written(parameter: str, expected: object, required: bool) -> None:
-    assert only(parameter) == (expected, required)
+    assert only(parameter, none_default="required") == (expected, required)
 
 
 @pytest.mark.parametrize(
@@ -118,8 +120,13 @@ def test_all_spellings_of_optional_are_nullable_and_not_required(annotation: str
 @pytest.mark.parametrize(
     ("parameter", "expected", "required"),
     [
-        ("x: int = None", {"type": "integer"}, True),
-        ("x: int = Input(default=None)", {"type": "integer"}, True),
+        ("x: int = None", {"type": "integer", "nullable": True, "default": None}, False),
+        ("x: int = Input(default=None)", {"type": "integer", "nullable": True, "default": None}, False),
+        (
+            "x: list[str] = Input(default=None)",
+            {"type": "array", "items": {"type": "string"}, "nullable": True, "default": None},
+            False,
+        ),
         ("x: int = Input(...)", {"type": "integer"}, True),
         ("x: int = Input(description=None)", {"type": "integer"}, True),
         ("x: Optional[list[int]]", {"type": "array", "items": {"type": "integer"}, "nullable": True}, False),
@@ -289,3 +296,20 @@ def test_limits_may_be_constants() -> None:
 def test_future_annotations_change_nothing() -> None:
     source = b"from __future__ import annotations\n" + predictor("x: Path;y: Optional[int] = None")
     assert schemas(source)["Input"] == schemas(predictor("x: Path;y: Optional[int] = None"))["Input"]
+
+
+def test_a_default_that_the_type_does_not_have_makes_an_input_optional_unless_cogs_bytes_are_asked_for() -> None:
+    source = predictor(
+        "a: int = Input(default=None, ge=0);b: str = Input(default=None, choices=['x']);c: int | str = None"
+    )
+    found = described(source)
+    told = json.loads(found.document)["components"]["schemas"]["Input"]
+    assert "required" not in told
+    assert [(prop["nullable"], prop["default"]) for prop in told["properties"].values()] == [(True, None)] * 3
+    assert {note.code for note in found.notes} == {"none-default"}
+    assert all("may be left out" in note.text for note in found.notes)
+    as_cog = described(source, none_default="required")
+    told = json.loads(as_cog.document)["components"]["schemas"]["Input"]
+    assert told["required"] == ["a", "b", "c"]
+    assert not [prop for prop in told["properties"].values() if "nullable" in prop or "default" in prop]
+    assert all("is required" in note.text for note in as_cog.notes)
