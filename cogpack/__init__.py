@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # read by type checkers alone, which know the name; `typing` 
     from cogpack.commands.diff import Difference, diff
     from cogpack.commands.doctor import Diagnosis, doctor
     from cogpack.commands.execute import execute
+    from cogpack.commands.fetch import Fetched, fetch
     from cogpack.commands.inspect import Inspected, inspect
     from cogpack.commands.lock import Locked, check_lock, check_run, lock
     from cogpack.commands.plan import Planned, plan
@@ -43,6 +44,7 @@ __all__ = [
     "DeniedNoteError",
     "Diagnosis",
     "Difference",
+    "Fetched",
     "InputError",
     "Inspected",
     "Locked",
@@ -71,6 +73,7 @@ __all__ = [
     "diff",
     "doctor",
     "execute",
+    "fetch",
     "inspect",
     "load",
     "lock",
@@ -91,6 +94,7 @@ _MODULES = {
     "commands.diff": ("Difference", "diff"),
     "commands.doctor": ("Diagnosis", "doctor"),
     "commands.execute": ("execute",),
+    "commands.fetch": ("Fetched", "fetch"),
     "commands.inspect": ("Inspected", "inspect"),
     "commands.lock": ("Locked", "check_lock", "check_run", "lock"),
     "commands.plan": ("Planned", "plan"),

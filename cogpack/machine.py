@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from cogpack.config import Config
+from cogpack.depot import VARIABLE as DEPOT
 from cogpack.errors import InputError
 from cogpack.http import NO_MAP, UrlMap
 from cogpack.policy import Rules, rules
@@ -24,6 +25,7 @@ VARIABLE = "COGPACK_CONFIG"
 PLACE = Path("/etc/cogpack/config.toml")
 _LIMIT = 64 * 1024
 _URL = re.compile(r"https?://[^\s,@]+(?:,https?://[^\s,@]+)?")
+_DEPOT = re.compile(r"https?://[^\s@]+|/[^\0\n]+")
 
 
 class _Notes(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +39,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
 
     registry_mirrors: tuple[str, ...] = ()
     debian_mirror: str | None = None
+    depot: str | None = None
     url_map: tuple[str, ...] = ()
     allowed_bases: tuple[str, ...] | None = None
     notes: _Notes = _Notes()
@@ -50,12 +53,14 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     bases: tuple[str, ...] | None = None
     registry_mirrors: tuple[str, ...] = ()
     debian_mirror: str | None = None
+    depot: str | None = None
     url_map: UrlMap = NO_MAP
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return `given`, with the file's mirrors where it names none."""
         ours = {"COGPACK_REGISTRY_MIRROR": " ".join(self.registry_mirrors)} if self.registry_mirrors else {}
         ours |= {"COGPACK_DEBIAN_MIRROR": self.debian_mirror} if self.debian_mirror else {}
+        ours |= {DEPOT: self.depot} if self.depot else {}
         return ours | {name: value for name, value in given.items() if value or name not in ours}
 
     def check_base(self, config: Config) -> None:
@@ -107,12 +112,18 @@ def _parsed(data: bytes, name: str) -> Machine:
             f"{name}: debian_mirror: expected a URL without a password, or two with a comma between",
             next_step="write it as http://mirror.example.com/debian",
         )
+    if found.depot is not None and not _DEPOT.fullmatch(found.depot):
+        raise InputError(
+            f"{name}: depot: expected a URL without a password, or an absolute path",
+            next_step="write it as https://files.example.com/depot",
+        )
     return Machine(
         name=name,
         rules=rules(found.notes.deny, found.notes.allow, where=f"{name}: notes"),
         bases=found.allowed_bases,
         registry_mirrors=found.registry_mirrors,
         debian_mirror=found.debian_mirror,
+        depot=found.depot,
         url_map=UrlMap.parse(found.url_map, where=f"{name}: url_map"),
     )
 

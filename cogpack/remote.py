@@ -35,6 +35,11 @@ class RemoteFile:
         self._ask = ask or (lambda headers: following(http, url, headers))
         self.size = size
 
+    @property
+    def renewed(self) -> str:
+        """Say how to go on where its bytes are not those that were pinned."""
+        return "the file was changed at its source; run cogpack lock --upgrade to take the new one"
+
     def __repr__(self) -> str:
         return self._http.shown(self._url)
 

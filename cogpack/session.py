@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -13,6 +13,8 @@ import msgspec
 from cogpack.artifacts import Store, Supply
 from cogpack.cache import Kept, chosen_place
 from cogpack.config import Arch, Isolation
+from cogpack.depot import VARIABLE as DEPOT
+from cogpack.depot import Depot, file_address
 from cogpack.disk import PlaceError, writing
 from cogpack.formats import FORMATS, ImageRules
 from cogpack.http import Backoff, Http, Trust, UrlMap, backoff
@@ -48,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     What None stands for, the environment says: `cache`, as `COGPACK_CACHE_DIR` and XDG have it; `in_ci`, where a stale
     lock is an error and notes of secrets are denied, by `CI`; `machine`, what holds for all projects on this machine,
     by `COGPACK_CONFIG`. `jobs`: layers moved at a time, or connections; `locked`: a missing or stale lock is an error;
+    `offline`: a depot that has all that the lock names, so that only registries are asked that the caller names;
     `paranoid`: read every file again; `registry_mirrors`: `HOST=MIRROR` each, in place of `COGPACK_REGISTRY_MIRROR`;
     `foreign_hosts`: to which the URLs of layers may lead; `realms`: see `Trust`. `platform`: instead of cog.yaml's;
     `labels` and `annotations`: `KEY=VALUE`, written on the image; `git`: its commit, too. `isolation`: how
@@ -65,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     foreign_hosts: frozenset[str] = frozenset()
     realms: frozenset[str] | None = None
     locked: bool = False
+    offline: Path | None = None
     in_ci: bool | None = None
     paranoid: bool = False
     environment: Mapping[str, str]
@@ -102,13 +106,15 @@ class Session:
         self._tuning = tuning
         self.machine = settings.machine or read_machine(settings.environment)
         self.environment = self.machine.environment(settings.environment)
+        self.depot = Depot.read(settings.offline) if settings.offline is not None else None
+        self.locked = settings.locked or self.depot is not None
         self.in_ci = in_ci(self.environment) if settings.in_ci is None else settings.in_ci
         policy = Policy(settings.notes, machine=self.machine.rules, machine_name=self.machine.name, in_ci=self.in_ci)
         self.notes = Noted(progress, policy)
         self.progress: Progress = self.notes
         learn_environment(self.environment)
-        for mirror in settings.registry_mirrors:
-            learn_url(mirror)
+        for address in (*settings.registry_mirrors, self.environment.get(DEPOT, "")):
+            learn_url(address)
         self.cancellation = cancellation or Cancellation()
         trust = Trust(
             insecure_hosts=settings.insecure_registries,
@@ -125,6 +131,7 @@ class Session:
             trust=trust,
             environment=self.environment,
             url_map=url_map,
+            offline=self.depot is not None,
             cancellation=self.cancellation,
             progress=self.progress,
             clock=clock,
@@ -162,7 +169,16 @@ class Session:
     @cached_property
     def store(self) -> Store:
         also = self.kept.also / "artifacts" if self.kept.also else None
-        store = Store(self.cache / "artifacts", self.http, used=self.kept.used, also=also, tuning=self._tuning)
+        last = self.environment.get(DEPOT)
+        store = Store(
+            self.cache / "artifacts",
+            self.http,
+            used=self.kept.used,
+            also=also,
+            depot=self.depot,
+            last=partial(file_address, last) if last else None,
+            tuning=self._tuning,
+        )
         self._closing.callback(store.close)
         return store
 
@@ -210,11 +226,13 @@ class Session:
 
     def copies(self, target: Reference) -> Copies:
         """Return what this machine knows that other registries have, for a push to `target`."""
-        return Copies(
-            self.blob_origins,
-            target,
-            lambda home: Repository(self.http, home, self.credentials, tokens=self.tokens, patient=False),
-        )
+
+        def opened(home: Reference) -> Repository:
+            if self.depot:
+                raise self.depot.lacking(f"word of {home.name}")
+            return Repository(self.http, home, self.credentials, tokens=self.tokens, patient=False)
+
+        return Copies(self.blob_origins, target, opened)
 
     def foreign_layers(self, origin: str) -> ForeignLayers:
         """Return where layers are that a registry need not have, by the word of the registry `origin`."""

@@ -45,6 +45,7 @@ RANKS = {
     "run_lines": 2,
     "runtime": 2,
     "threads": 2,
+    "depot": 3,
     "remote": 2,
     "project": 2,
     "pages": 3,

@@ -17,6 +17,7 @@ from cogpack.commands.cache import CacheCleaned, CachePlace, CacheSize
 from cogpack.commands.copy import Copied
 from cogpack.commands.diff import Difference
 from cogpack.commands.doctor import Diagnosis
+from cogpack.commands.fetch import Fetched
 from cogpack.commands.inspect import Inspected
 from cogpack.commands.lock import LockDocument
 from cogpack.commands.login import LoggedIn, LoggedOut
@@ -44,6 +45,7 @@ RESULTS: Mapping[str, type[msgspec.Struct]] = {
     "build": Built,
     "load": Built,
     "lock": LockDocument,
+    "fetch": Fetched,
     "verify": Verified,
     "run": Predicted,
     "predict": Predicted,

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from cogpack.artifacts.ranged import Ranged
+from cogpack.depot import Depot
 from cogpack.digest import Digest, Hasher
 from cogpack.disk import UNFINISHED, Output, is_unfinished, whole_file, writing
 from cogpack.errors import CogpackError, DeniedError, InputError, MismatchError, UnavailableError
@@ -28,6 +29,10 @@ _ATTEMPTS = 3
 _BAD = ".replaced"
 _ABANDONED = 24 * 3600
 """Seconds after which a part of a download is nobody's any more."""
+
+
+class _AbsentError(CogpackError):
+    """Raised where a server says that it has no such file: asked again, it would say the same."""
 
 
 class Artifact(msgspec.Struct, frozen=True):
@@ -53,10 +58,12 @@ class Store:
         *,
         used: Callable[[Path], None] = lambda _: None,
         also: Path | None = None,
+        depot: Depot | None = None,
+        last: Callable[[Digest], str] | None = None,
         tuning: Tuning = TUNING,
     ) -> None:
-        """`used` is told of files before they are looked for; `also`: another such store, which is only read.
-
+        """`used` is told of files before they are looked for; `also`: another such store, which is only read. `depot`:
+        has what is not in either; no server is asked then. `last`: the place that is asked when no other has a file.
         `tuning`: of files that come over several connections; who has such files closes the store.
         """
         self._root = root
@@ -66,6 +73,8 @@ class Store:
         self._turns: defaultdict[Digest, threading.Lock] = defaultdict(threading.Lock)
         self._used = used
         self._also = Store(also, http) if also else None
+        self._depot = depot
+        self._last = last
         self._tuning = tuning
         self._closing = ExitStack()
         self._open_ranges: Ranged | None = None
@@ -81,7 +90,8 @@ class Store:
         try:
             found = path.lstat()
         except OSError:
-            return self._also.find(artifact) if self._also else None
+            elsewhere = self._also.find(artifact) if self._also else None
+            return elsewhere or (self._depot.find(artifact.digest, artifact.size) if self._depot else None)
         return path if stat.S_ISREG(found.st_mode) and artifact.size in (None, found.st_size) else None
 
     def is_large(self, artifact: Artifact) -> bool:
@@ -119,6 +129,8 @@ class Store:
             raise InputError(f"{path}: can't be read: {error.strerror or error}", next_step="remove it") from error
         if hasher.digest == artifact.digest:
             return found
+        if self._depot and path.is_relative_to(self._depot.root):
+            raise self._depot.damaged(path, artifact.name, hasher.digest)
         aside = path.with_name(f"{path.name}{_BAD}")
         try:
             path.replace(aside)
@@ -135,10 +147,8 @@ class Store:
         """The file, downloaded if need be from the first of `urls` that has it (http, file, or a plain path).
 
         A place that is away is waited for where no other has it. `task`: of the caller, when the file is one of many;
-        else it is a task of its own.
-
-        Who asks for a file that is on its way waits for it: a second download would replace the first one's file while
-        it is read.
+        else it is a task of its own. Who asks for a file that is on its way waits for it: a second download would
+        replace the first one's file while it is read.
 
         `MismatchError` when what came is not what was locked; `UnavailableError` when no place has it.
         """
@@ -167,11 +177,24 @@ class Store:
         return artifact
 
     def _fetch_now(self, artifact: Artifact, urls: Callable[[], Iterable[str]], task: Task | None) -> Path:
+        if self._depot:
+            raise self._depot.lacking(f"{artifact.title or artifact.name} ({artifact.digest})")
         moving = task or self._http.progress.task(artifact.title or artifact.name, artifact.size, "fetch")
-        path = self._http.retries(1).persist(lambda: self._fetch(artifact, urls(), moving))
+        path = self._http.retries(1).persist(lambda: self._fetch(artifact, self._places(artifact, urls), moving))
         if task is None:
             moving.done("fetched")
         return path
+
+    def _places(self, artifact: Artifact, urls: Callable[[], Iterable[str]]) -> Iterator[str]:
+        """Give all addresses in turn. Where nobody can say them, as an index that is away, there may be a `last`."""
+        try:
+            yield from urls()
+        except CogpackError:
+            if self._last is not None:
+                yield self._last(artifact.digest)
+            raise
+        if self._last is not None:
+            yield self._last(artifact.digest)
 
     def _fetch(self, artifact: Artifact, urls: Iterable[str], task: Task) -> Path:
         tried: list[CogpackError] = []
@@ -184,7 +207,7 @@ class Store:
                 return retries.persist(partial(self._download, artifact, url, task))
             except MismatchError as error:
                 mismatch = error
-            except (UnavailableError, DeniedError) as error:
+            except (UnavailableError, DeniedError, _AbsentError) as error:
                 tried.append(error)
         if mismatch:
             raise mismatch
@@ -312,8 +335,8 @@ class Store:
                 f"{self._http.shown(url)}: {stream.status}",
                 next_step="give credentials for this host in the index address or in ~/.netrc",
             )
-        what = f"{self._http.shown(url)}: HTTP {stream.status}"
-        return UnavailableError(what, next_step="check the configured index or mirror")
+        kind = _AbsentError if stream.status in (404, 410) else UnavailableError
+        return kind(f"{self._http.shown(url)}: HTTP {stream.status}", next_step="check the configured index or mirror")
 
     def _another(self, artifact: Artifact, url: str, found: str) -> MismatchError:
         size = "" if artifact.size is None else f" of {artifact.size} bytes"

@@ -192,6 +192,26 @@ def load(arguments: argparse.Namespace) -> None:
     with_session(arguments, act)
 
 
+def fetch(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.fetch import fetch
+    from cogpack.text import count_text, size_text
+
+    arguments.goes_on = True
+
+    def act(session: "Session") -> Answer:
+        began = time.monotonic()
+        found = fetch(session, arguments.output, weights=arguments.weights)
+        held = f"{count_text(len(found.files), 'file')}, {size_text(found.size)}"
+        session.progress.summary(f"{moved_text('added', found.added, time.monotonic() - began)}; {held} in all")
+        if found.left:
+            left = count_text(found.left, "managed weight")
+            session.progress.summary(f"without {left}: --weights brings {'it' if found.left == 1 else 'them'}, too")
+        suggest(arguments, session, f"cogpack build --offline {found.directory} -o image")
+        return Answer(found, found.directory)
+
+    with_session(arguments, act)
+
+
 def lock(arguments: argparse.Namespace) -> None:
     from cogpack.commands.lock import check_lock, check_run, lock
 

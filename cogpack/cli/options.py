@@ -22,6 +22,8 @@ def _project(add: Add) -> None:
     add("-f", "--file", default="cog.yaml", metavar="NAME", help="config file [cog.yaml]")
     add("-j", "--jobs", type=jobs, default=4, metavar="N", help="layers at a time [4]")
     add("--locked", action="store_true", help="refuse a stale or missing lock [if $CI is set and a lock is there]")
+    text = "ask no server but registries that are named: all else is in DIR, where cogpack fetch brought it"
+    add("--offline", type=place, metavar="DIR", help=text)
     add("--paranoid", action="store_true", help="read every file again, whatever its times say")
     add("--cache-dir", type=place, metavar="DIR", help="downloads and facts [$COGPACK_CACHE_DIR]")
 

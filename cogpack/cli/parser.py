@@ -5,7 +5,6 @@ from functools import cache, partial
 from cogpack import __version__
 from cogpack.cli import acts, difference, helping, registries
 from cogpack.cli import cache as cache_acts
-from cogpack.cli import weights as weight_acts
 from cogpack.cli.container_grammar import add_containers
 from cogpack.cli.grammar import Act, Grammar
 from cogpack.cli.options import (
@@ -28,11 +27,11 @@ from cogpack.cli.options import (
     registry_host,
     result_files,
     room,
-    size,
     targets,
     what_is_locked,
     which_image,
 )  # fmt: skip
+from cogpack.cli.weight_grammar import add_weights
 
 _PUSHED = "ghcr.io/me/model:v1"
 _FOREIGN = ("--allow-foreign", "take layers that the registry does not have from their URLs at this host")
@@ -53,7 +52,7 @@ def parser() -> Grammar:
     _projects(top)
     add_containers(top)
     _images(top)
-    _weights(top)
+    add_weights(top)
     _registries(top)
     _cache(top)
     _words(top)
@@ -115,17 +114,32 @@ def _projects(top: Grammar) -> None:
     result_files(load)
     load.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--annotation",))
 
+    fetch = top.command(
+        "fetch",
+        "Bring all that the lock names into a directory, for --offline.",
+        acts.fetch,
+        example="cogpack fetch -o depot",
+        minor=True,
+    )
+    fetch.add_argument("-o", "--output", type=place, required=True, metavar="DIR", help="where to, an OCI layout")
+    fetch.add_argument("--weights", action="store_true", help="managed weights, too [only what else the lock names]")
+    fetch.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--offline", "--label", "--annotation", "--git"))
+
     lock = top.command("lock", "Resolve everything and write cogpack.lock.", acts.lock, example="cogpack lock")
     lock.set_defaults(locks=True)  # what $CI keeps the other commands from
     what_is_locked(lock)
     lock.share(
-        PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--locked", "--paranoid", "--label", "--annotation", "--git")
+        PROJECT,
+        IMAGE,
+        OUTPUT,
+        CONNECTION,
+        without=("--locked", "--offline", "--paranoid", "--label", "--annotation", "--git"),
     )
 
     schema = top.command(
         "schema", "Print the model's OpenAPI document.", acts.schema, example="cogpack schema > schema.json", minor=True
     )
-    schema.share(PROJECT, OUTPUT, without=("--jobs", "--locked", "--paranoid", "--cache-dir", "--json"))
+    schema.share(PROJECT, OUTPUT, without=("--jobs", "--locked", "--offline", "--paranoid", "--cache-dir", "--json"))
 
     verify = top.command(
         "verify", "Rebuild from the lock and compare with a pushed image.", acts.verify,
@@ -195,63 +209,6 @@ def _images(top: Grammar) -> None:
         "--only", choices=["weights"], metavar="weights", help="the files of the weight layers, into a new directory"
     )
     hosts(pull.add_argument, *_FOREIGN)
-    connections(pull)
-    pull.share(OUTPUT, CONNECTION)
-
-
-def _weights(top: Grammar) -> None:
-    weights = top.command("weights", "Show, split, join, compare and pull weights.")
-
-    ls = weights.command(
-        "ls",
-        "Show what is a weight, how it is split, what moves.",
-        weight_acts.list_weights,
-        example=f"cogpack weights ls {_PUSHED}",
-    )
-    targets(ls)
-    ls.share(PROJECT, OUTPUT, CONNECTION)
-
-    split = weights.command(
-        "split",
-        "Split a safetensors or GGUF file as for an image.",
-        weight_acts.split_weights,
-        example="cogpack weights split model.safetensors -o shards",
-    )
-    split.add_argument("source", type=place, metavar="FILE", help="a .safetensors or .gguf file")
-    split.add_argument("-o", "--output", type=place, required=True, metavar="DIR", help="a new directory")
-    split.add_argument("--layer-size", type=size, metavar="BYTES", help="what to split to [by the size]")
-    split.share(OUTPUT)
-
-    join = weights.command(
-        "join",
-        "Make one file again of the parts of a safetensors or GGUF file.",
-        weight_acts.join_weights,
-        example="cogpack weights join shards -o model.safetensors",
-    )
-    join.add_argument("source", type=place, metavar="DIR|INDEX", help="the parts, or the index that names them")
-    join.add_argument("-o", "--output", type=place, required=True, metavar="FILE", help="a new file")
-    join.share(OUTPUT)
-
-    check = weights.command(
-        "verify",
-        "Compare an image's weights with files, whole or tensor by tensor.",
-        weight_acts.verify_weights,
-        example=f"cogpack weights verify {_PUSHED} --against model",
-    )
-    check.add_argument("target", metavar="REF|DIR", help=STORED)
-    check.add_argument("--against", type=place, required=True, metavar="FILE|DIR", help="the files to compare with")
-    check.share(OUTPUT, CONNECTION)
-
-    pull = weights.command(
-        "pull",
-        "Pull the weights of an image, and nothing else of it.",
-        weight_acts.pull_weights,
-        example=f"cogpack weights pull {_PUSHED} -o weights",
-    )
-    pull.set_defaults(goes_on=True)
-    pull.add_argument("target", metavar="REF|DIR", help=STORED)
-    pull.add_argument("-o", "--output", type=place, required=True, metavar="DIR", help="a new directory")
-    which_image(pull)
     connections(pull)
     pull.share(OUTPUT, CONNECTION)
 

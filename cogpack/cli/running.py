@@ -73,6 +73,7 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
         registry_mirrors=tuple(arguments.registry_mirror),
         foreign_hosts=frozenset(getattr(arguments, "allow_foreign", ())),
         locked=arguments.locked,
+        offline=arguments.offline,
         in_ci=False if getattr(arguments, "locks", False) else None,
         paranoid=arguments.paranoid,
         environment=os.environ,

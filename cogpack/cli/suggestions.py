@@ -29,7 +29,7 @@ COMMANDS = {
     "tag": _COPY, "cp": _COPY, "mv": _COPY, "retag": _COPY, "mirror": _COPY, "sync": _COPY, "promote": _COPY,
     "rm": _DELETE, "rmi": _DELETE, "delete": _DELETE, "remove": _DELETE,
     "deploy": _PUSH, "publish": _PUSH, "upload": _PUSH, "release": _PUSH,
-    "download": _PULL, "fetch": _PULL,
+    "download": _PULL,
     "install": _LOCK, "add": _LOCK, "update": _LOCK, "upgrade": _LOCK, "compile": _LOCK, "freeze": _LOCK,
     "save": _SAVE, "export": _SAVE, "tarball": _SAVE, "bundle": _SAVE, "pack": _SAVE, "package": _SAVE, "make": _SAVE,
     "import": ("load puts the image into Docker", "cogpack load"),

@@ -7,7 +7,9 @@ from pathlib import Path
 import msgspec
 
 from cogpack import __version__
+from cogpack.depot import VARIABLE as DEPOT
 from cogpack.errors import InputError
+from cogpack.http import redacted
 from cogpack.http.proxies import Proxies
 from cogpack.machine import VARIABLE as MACHINE
 from cogpack.requirements import Requirements
@@ -112,6 +114,8 @@ def _settings(session: Session) -> Iterator[DiagnosedSetting]:
     mirror = DebianMirror.choose(None, environment)
     for url in (mirror.main, mirror.security):
         yield told("Debian mirror", url, source("COGPACK_DEBIAN_MIRROR", "this machine's apt, or Debian's own"))
+    if depot := environment.get(DEPOT):
+        yield told("depot", redacted(depot), source(DEPOT, ""))
     indexes = Indexes.from_environment(environment, Requirements(), Path())
     yield told("package index", anonymous(indexes.default) if indexes.default else "uv's own", "the environment")
     yield from (told("package index", anonymous(extra), "the environment") for extra in indexes.extra)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from cogpack.disk import locked_by, writing
+from cogpack.disk import locked_by, write_whole, writing
 from cogpack.errors import CogpackError, MismatchError, UnavailableError
 from cogpack.git.program import Git, GitFailedError, translated
 from cogpack.git.reader import Objects
@@ -27,7 +27,8 @@ _UNITS = {b"bytes": 1, b"KiB": 1 << 10, b"MiB": 1 << 20, b"GiB": 1 << 30}
 
 class Mirrors:
     """Has the repositories of one run, below `directory`, which nobody else has written. `mapped`: where an address is
-    really asked for; `used`: is told of what is looked for in the cache."""
+    really asked for; `packed`: gives a pack of objects by its name, and then no server is asked; `used`: is told of
+    what is looked for in the cache."""
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Mirrors:
         directory: Callable[[], Path],
         *,
         mapped: Callable[[str], str],
+        packed: Callable[[str], Iterator[bytes]] | None = None,
         used: Callable[[Path], None],
         progress: Progress,
         cancellation: Cancellation,
@@ -42,6 +44,7 @@ class Mirrors:
         self._git = git
         self._directory = directory
         self._mapped = mapped
+        self._packed = packed
         self._used = used
         self._progress = progress
         self._cancellation = cancellation
@@ -65,13 +68,39 @@ class Mirrors:
 
     def directory(self, url: str, oids: Sequence[str], depth: int = 0) -> Path:
         """Have `oids` fetched that are not there, and give the mirror's directory."""
-        place = self._directory() / sha256(f"{url} {depth}".encode()).hexdigest()
+        kind = " packed" if self._packed else ""  # nothing is fetched into what git didn't fetch
+        place = self._directory() / sha256(f"{url} {depth}{kind}".encode()).hexdigest()
         self._used(place)
         with self._locked(place):
             missing = [oid for oid in dict.fromkeys(oids) if not self._has(place, oid)]
-            if missing:
+            if missing and self._packed:
+                self._unpack(place, self._packed(pack_name(oids, depth)), missing)
+            elif missing:
                 self._fetch(url, place, missing, depth)
         return place
+
+    def pack(self, url: str, oids: Sequence[str], depth: int = 0) -> Iterator[bytes]:
+        """Have `oids` fetched, and give a pack of them with their history, as `packed` wants it."""
+        yield from self._git.stream(
+            *("pack-objects", "--revs", "--stdout", "-q", "--delta-base-offset"),
+            directory=self.directory(url, oids, depth),
+            data="".join(f"{oid}\n" for oid in oids).encode(),
+        )
+
+    def _unpack(self, place: Path, pack: Iterator[bytes], oids: Sequence[str]) -> None:
+        """Take a pack: its objects have the names that their bytes give them, whatever it was thought to be."""
+        path = place / "objects" / "pack" / f"pack-{sha256(' '.join(oids).encode()).hexdigest()[:40]}.pack"
+        write_whole(path, pack)
+        try:
+            self._git("index-pack", str(path), directory=place)
+            for oid in oids:
+                self._git("update-ref", f"refs/cogpack/{oid}", oid, directory=place)
+        except GitFailedError as error:
+            path.unlink(missing_ok=True)
+            raise MismatchError(
+                f"git: the pack of {oids[0][:12]} can't be read: {error.said.strip():.200}",
+                next_step="run cogpack fetch into a new directory",
+            ) from None
 
     def everything(self, url: str) -> Path:
         """Have all branches and tags fetched, and give the mirror's directory."""
@@ -150,6 +179,11 @@ class Mirrors:
                 if not isinstance(meant, UnavailableError) or failed == _TRIES:
                     raise meant from None
                 self._cancellation.wait(2**failed - 1)
+
+
+def pack_name(oids: Sequence[str], depth: int) -> str:
+    """Name a pack of `oids`, the first of which is a commit, with so many commits of its history, or all."""
+    return f"git {oids[0]} {depth} {sha256(' '.join(sorted(oids)).encode()).hexdigest()[:16]}"
 
 
 class _UnadvertisedError(Exception):

@@ -11,12 +11,13 @@ import select
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from cogpack.errors import CogpackError, DeniedError, InputError, UnavailableError
 from cogpack.progress import Cancellation
+from cogpack.sizes import BLOCK
 
 _LOCAL = frozenset(
     {"GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_EXTERNAL_DIFF", "GIT_GRAFT_FILE"}
@@ -113,6 +114,24 @@ class Git:
         if process.returncode:
             raise GitFailedError(said.decode(errors="replace"))
         return bytes(written)
+
+    def stream(self, *words: str, directory: Path, data: bytes) -> Iterator[bytes]:
+        """Run a command that is given `data`, and give what it writes as it comes."""
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
+            given.write(data)
+            given.seek(0)
+            process = self._started(words, directory, given.fileno(), said.fileno(), {})
+            assert process.stdout
+            try:
+                while block := process.stdout.read(BLOCK):
+                    self._cancellation.check()
+                    yield block
+                process.wait()
+            finally:
+                _end(process)
+            if process.returncode:
+                said.seek(0)
+                raise GitFailedError(said.read().decode(errors="replace"))
 
     def start(self, *words: str, directory: Path) -> "subprocess.Popen[bytes]":
         """Start a command that is talked to; what it says of errors nobody hears."""

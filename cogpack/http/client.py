@@ -52,6 +52,8 @@ class Http:
     caller's headers or the address, which are for the other host. Answers have the address that the caller has, errors
     both.
 
+    `offline`: only registries are asked (`unmapped`), which the user names.
+
     `environment`: where proxies, certificates and the netrc file are looked up. `clock`: of retries, throttles and
     tokens. `limits`, `resolver`, `clock`, `backoff`: for tests.
     """
@@ -62,6 +64,7 @@ class Http:
         trust: Trust | None = None,
         environment: Mapping[str, str] = {},
         url_map: UrlMap = NO_MAP,
+        offline: bool = False,
         cancellation: Cancellation | None = None,
         progress: Progress = SILENT,
         limits: Limits | None = None,
@@ -71,6 +74,7 @@ class Http:
     ) -> None:
         self.trust = trust or Trust()
         self.url_map = url_map
+        self._offline = offline
         self._environment = environment
         self.cancellation = cancellation or Cancellation()
         self.progress = progress
@@ -82,10 +86,11 @@ class Http:
 
     def unmapped(self) -> "Http":
         """Return it for a registry, whose addresses are never mapped: it has mirrors, and is pushed to."""
-        if not self.url_map.rules:
+        if not self.url_map.rules and not self._offline:
             return self
         found = copy.copy(self)
         found.url_map = NO_MAP
+        found._offline = False  # noqa: SLF001
         return found
 
     def shown(self, url: str) -> str:
@@ -208,6 +213,11 @@ class Http:
         body: bytes | Iterable[bytes] | None,
         deadlines: Deadlines,
     ) -> Stream:
+        if self._offline:
+            raise InputError(
+                f"{self.shown(url)}: no server is asked with --offline",
+                next_step="leave out --offline, or do without it",
+            )
         asked, login, headers = self._addressed(url, headers)
         target = Target.parse(asked)
         self._check_plain(target, {**login, **headers})

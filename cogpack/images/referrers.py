@@ -15,6 +15,7 @@ from cogpack.images.graph import Node
 from cogpack.images.interface import Images, WritableImages
 from cogpack.oci import (
     MANIFEST_LIMIT,
+    OCI_EMPTY,
     OCI_INDEX,
     OCI_MANIFEST,
     Descriptor,
@@ -24,9 +25,6 @@ from cogpack.oci import (
     encode,
     encode_manifest,
 )
-
-OCI_EMPTY = "application/vnd.oci.empty.v1+json"
-"""The config of an artifact that needs none: `{}` (image-spec manifest.md, "Guidance for an Empty Descriptor")."""
 
 LIMIT = 2_000
 """Referrers of one manifest, and pages of their list."""

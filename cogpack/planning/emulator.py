@@ -31,13 +31,19 @@ PACKAGE = LockedDeb(
 """Its programs are linked statically: any tree will do."""
 
 
-def find_emulator(session: Session, mirror: str | None, place: Path) -> Path:
-    """Return the emulator, in the new directory `place`. `mirror`: of Debian, where a project names one."""
+def emulator_input(session: Session, mirror: str | None) -> Input:
+    """Give the package that has it."""
 
     def urls() -> list[str]:
         return pool_urls(PACKAGE, DebianMirror.choose(mirror, session.environment), _SNAPSHOT)
 
-    source = Input(supply=session.supply, artifact=deb_artifact(PACKAGE), noun="Debian package", urls=urls)
+    return Input(supply=session.supply, artifact=deb_artifact(PACKAGE), noun="Debian package", urls=urls)
+
+
+def find_emulator(session: Session, mirror: str | None, place: Path) -> Path:
+    """Return the emulator, in the new directory `place`. `mirror`: of Debian, where a project names one."""
+
+    source = emulator_input(session, mirror)
     with writing(place):
         place.mkdir(mode=0o700, parents=True)
     for member, content in read_package(deb_file(PACKAGE, source.file), Spool(place, session.cancellation.check)).data:

@@ -97,7 +97,7 @@ def prepare(session: Session, project: Project, *, writes: bool, locked: bool = 
     for path in session.settings.outputs:
         check_writable(path)
     session.notes.check()
-    locked = locked or session.settings.locked
+    locked = locked or session.locked
     pinned = is_pinned(session, project, locked=locked)
     lock = current_lock(session, project, writes=writes, locked=locked)
     described = describe_locked(project, lock)

@@ -78,7 +78,7 @@ def find_proot(session: Session, mirror: str | None, root: Path, place: Path) ->
     """
     if named := session.environment.get(VARIABLE):
         return _named(named)
-    library, *programs = _packages()
+    library, *programs = _packages(platform.machine())
     lacking: UnavailableError | None = None
     refusals: list[str] = []
     for program in programs:
@@ -117,20 +117,28 @@ def _named(program: str) -> Proot:
     return Proot((program,))
 
 
-def _packages() -> Sequence[LockedDeb]:
-    machine = platform.machine()
+def _packages(machine: str) -> Sequence[LockedDeb]:
     if machine not in PACKAGES:
         raise InputError(f"no proot is known for {machine}", next_step=f"set {VARIABLE} to one that is here")
     return PACKAGES[machine]
 
 
-def _unpack(session: Session, mirror: str | None, package: LockedDeb, place: Path) -> None:
-    """Write what `package` has of proot into `place`, by the names that the loader looks for."""
+def proot_inputs(session: Session, mirror: str | None, machine: str) -> tuple[Input, ...]:
+    """Give the packages that `find_proot` may want on a `machine`."""
+    return tuple(_input(session, mirror, package) for package in PACKAGES.get(machine, ()))
 
+
+def _input(session: Session, mirror: str | None, package: LockedDeb) -> Input:
     def urls() -> list[str]:
         return pool_urls(package, DebianMirror.choose(mirror, session.environment), _SNAPSHOT)
 
-    source = Input(supply=session.supply, artifact=deb_artifact(package), noun="Debian package", urls=urls)
+    return Input(supply=session.supply, artifact=deb_artifact(package), noun="Debian package", urls=urls)
+
+
+def _unpack(session: Session, mirror: str | None, package: LockedDeb, place: Path) -> None:
+    """Write what `package` has of proot into `place`, by the names that the loader looks for."""
+
+    source = _input(session, mirror, package)
     with writing(place):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
     for member, content in read_package(deb_file(package, source.file), Spool(place, session.cancellation.check)).data:

@@ -20,7 +20,8 @@ from cogpack.layers.files import Placed, drain
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.probe import PROFILE, probe_local
-from cogpack.lockfile import FILE, Decisions, Lock, LockedFetch, LockedWheel
+from cogpack.layers.weights.remote import Reader
+from cogpack.lockfile import FILE, Decisions, Lock, LockedFetch, LockedHubFile, LockedWheel
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
 from cogpack.locking.lines.pin_clones import make_mirrors, open_pinned
 from cogpack.locking.lines.pip.wheels import PipWheels
@@ -105,7 +106,7 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
             msgspec.structs.replace(runner, places=(project.config.where("build.system_packages"),)),
         ),
         fetched=partial(_fetched, session, step_places(project.config)),
-        hub_file=lambda file: open_hub_file(session.servers.hub, file),
+        hub_file=partial(_hub_file, session),
         cloned=partial(
             CloneSource,
             opened=open_pinned(make_mirrors(session)),
@@ -138,6 +139,12 @@ def _package(session: Session, config: Config, base: DebianBase, deb: LockedDeb)
         return deb_urls(deb, DebianMirror.choose(config.pack.debian_mirror, session.environment), base)
 
     return Input(supply=session.supply, artifact=deb_artifact(deb), noun="Debian package", urls=urls)
+
+
+def _hub_file(session: Session, file: LockedHubFile) -> Reader:
+    if session.depot:
+        return session.depot.open(file.sha256, file.size, f"{file.repository}/{file.path}")
+    return open_hub_file(session.servers.hub, file)
 
 
 def _fetched(session: Session, places: Sequence[str], pin: LockedFetch, step: int) -> Input:
@@ -215,11 +222,16 @@ class _Wheels:
 
 
 def _blob(session: Session, reference: Reference, descriptor: Descriptor, *, patient: bool = True) -> Iterator[bytes]:
+    if session.depot:
+        yield from session.depot.blocks(descriptor, f"layer of {reference.name}")
+        return
     with session.repository(reference, patient=patient).blob(descriptor) as blocks:
         yield from blocks
 
 
 def _home(session: Session, project: Project) -> Home | None:
+    if depot := session.depot:
+        return Home(str(depot.root), lambda descriptor: depot.blocks(descriptor, "layer of build.run"))
     if project.config.image:
         with suppress(InputError):  # which who needs the name is told
             reference = push_reference(None, project)

@@ -151,7 +151,7 @@ def test_an_address_that_expired_is_asked_for_again(store: Store) -> None:
 def test_the_next_place_is_tried(store: Store) -> None:
     with serving(lambda _: (404, {}, b"")) as gone, serving(ranged) as fake:
         assert store.fetch(WHEEL, lambda: [gone.url, fake.url]).read_bytes() == DATA
-        assert len(gone.seen) == 3
+        assert len(gone.seen) == 1  # asked again, it would say the same
 
 
 def test_what_came_in_vain_is_taken_back_from_the_bar(store: Store) -> None:

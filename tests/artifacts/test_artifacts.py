@@ -10,6 +10,7 @@ from support.clock import Notes
 from support.fake_http import Answer, Hangup, Request, serving
 
 from cogpack.artifacts import Artifact, Store
+from cogpack.depot import file_address
 from cogpack.digest import sha256
 from cogpack.errors import DeniedError, MismatchError, UnavailableError
 from cogpack.http import Http
@@ -278,3 +279,35 @@ def test_a_file_that_is_swapped_after_it_was_hashed_is_refused_when_it_is_opened
     os.utime(filled, ns=(found.st_atime_ns, found.st_mtime_ns))
     with pytest.raises(MismatchError, match="changed while it was read"):
         file.open()
+
+
+def test_what_no_server_has_any_more_comes_from_the_users_own_depot(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def script(request: Request) -> Answer:
+        asked.append(request.path)
+        return (200, {}, DATA) if request.path.startswith("/depot/") else (404, {}, b"")
+
+    with serving(script) as fake, Http() as http:
+        store = Store(tmp_path / "store", http, last=lambda digest: file_address(f"{fake.url}/depot/", digest))
+        path = store.fetch(WHEEL, lambda: [f"{fake.url}/mirror", f"{fake.url}/snapshot"])
+        assert path.read_bytes() == DATA
+        assert asked == ["/mirror", "/snapshot", f"/depot/blobs/sha256/{WHEEL.digest[7:]}"]
+        missing = Artifact("y.whl", sha256(b"y"), 1)
+        nobody = Store(tmp_path / "other", http, last=lambda digest: file_address(str(tmp_path), digest))
+        with pytest.raises(UnavailableError, match=r"y\.whl .*404.*No such file"):
+            nobody.fetch(missing, lambda: [f"{fake.url}/mirror"])
+
+
+def test_an_index_that_is_away_is_no_reason_not_to_ask_the_users_own_depot(tmp_path: Path) -> None:
+    def away() -> list[str]:
+        raise UnavailableError("the index is away", next_step="wait")
+
+    path = tmp_path / "blobs" / "sha256" / WHEEL.digest[7:]
+    path.parent.mkdir(parents=True)
+    path.write_bytes(DATA)
+    with Http() as http:
+        store = Store(tmp_path / "store", http, last=lambda digest: file_address(str(tmp_path), digest))
+        assert store.fetch(WHEEL, away).read_bytes() == DATA
+        with pytest.raises(UnavailableError, match="the index is away"):
+            store.fetch(Artifact("y.whl", sha256(b"y"), 1), away)

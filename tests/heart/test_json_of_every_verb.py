@@ -6,6 +6,7 @@ from support.world import Project, ok
 VERBS = {
     "lock": ("lock",),
     "plan": ("plan", "REF"),
+    "fetch": ("fetch", "-o", "../depot"),
     "build": ("build", "-o", "../built"),
     "archive": ("build", "-o", "../built.tar"),
     "push": ("push", "REF"),

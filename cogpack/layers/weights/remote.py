@@ -19,10 +19,14 @@ _MAX_RANGE = 4 * 1024 * 1024
 
 
 class Reader(Protocol):
-    """Reads a file by ranges (`cogpack.remote.RemoteFile`)."""
+    """Reads a file by ranges (`cogpack.remote.RemoteFile`). `renewed`: how to go on where its bytes are not those that
+    were pinned."""
 
     @property
     def size(self) -> int: ...
+
+    @property
+    def renewed(self) -> str: ...
 
     def read(self, offset: int, length: int) -> Iterator[bytes]: ...
 
@@ -107,7 +111,7 @@ class RemoteContent:
     def open(self) -> BinaryIO:
         reader, piece = self._reader(), self._piece()
         blocks = _with_head(piece.head, _blocks(reader, piece))
-        return cast("BinaryIO", Blocks(_checked(blocks, self._digest, repr(reader))))
+        return cast("BinaryIO", Blocks(_checked(blocks, self._digest, reader)))
 
     def deflated(self) -> None:
         return None
@@ -119,7 +123,7 @@ def _with_head(head: bytes, blocks: Iterable[bytes]) -> Iterator[bytes]:
     yield from blocks
 
 
-def _checked(blocks: Iterable[bytes], digest: str, where: str) -> Iterator[bytes]:
+def _checked(blocks: Iterable[bytes], digest: str, reader: Reader) -> Iterator[bytes]:
     """Give `blocks`, which only end when their digest ("sha256:..." or the hex of a blake3) was right."""
     hasher: Hasher | blake3 = Hasher() if digest.startswith("sha256:") else blake3()
     for block in blocks:
@@ -128,8 +132,8 @@ def _checked(blocks: Iterable[bytes], digest: str, where: str) -> Iterator[bytes
     found = hasher.digest if isinstance(hasher, Hasher) else hasher.hexdigest()
     if found != digest:
         raise MismatchError(
-            f"{where}: is not what cogpack.lock pins: expected {digest}, found {found}",
-            next_step="the file was changed at its source; run cogpack lock --upgrade to take the new one",
+            f"{reader!r}: is not what cogpack.lock pins: expected {digest}, found {found}",
+            next_step=reader.renewed,
         )
 
 

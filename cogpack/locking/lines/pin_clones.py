@@ -5,11 +5,12 @@ fetch` away. What would not be exactly what git writes in the image is left to g
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from cogpack.config import Config, step_places
+from cogpack.depot import Depot
 from cogpack.disk import writing
 from cogpack.errors import CogpackError
 from cogpack.git import GITLINK, SYMLINK, TREE, Git, NotExactError, Objects, TreeEntry
@@ -47,10 +48,17 @@ def make_mirrors(session: Session) -> Mirrors:
         make_git(session),
         partial(_place, session),
         mapped=session.http.url_map.of,
+        packed=partial(_packed, session.depot) if session.depot else None,
         used=session.kept.used,
         progress=session.progress,
         cancellation=session.cancellation,
     )
+
+
+def _packed(depot: Depot, name: str) -> Iterator[bytes]:
+    if (file := depot.named(name)) is None:
+        raise depot.lacking(f"clone of commit {name.split()[1]}")
+    return depot.blocks(file, name)
 
 
 def _place(session: Session) -> Path:
@@ -68,7 +76,12 @@ def make_git(session: Session) -> Git:
 
 def open_pinned(mirrors: Mirrors) -> Callable[[LockedClone | LockedSubmodule], Objects]:
     """Say how the objects of pinned repositories are had."""
-    return lambda pin: mirrors.objects(pin.url, [pin.commit, *(tag.rpartition(" ")[2] for tag in pin.tags)], pin.depth)
+    return lambda pin: mirrors.objects(pin.url, pinned_objects(pin), pin.depth)
+
+
+def pinned_objects(pin: LockedClone | LockedSubmodule) -> list[str]:
+    """Name the objects that all others of a pinned repository are found by: its commit, and its tags."""
+    return [pin.commit, *(tag.rpartition(" ")[2] for tag in pin.tags)]
 
 
 def pin_clones(

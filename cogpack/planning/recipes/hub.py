@@ -15,11 +15,10 @@ from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
 from cogpack.layers.weights import WeightLayer
 from cogpack.layers.weights.arrangement import OWN_LAYER
-from cogpack.layers.weights.remote import RemoteContent, whole_piece
+from cogpack.layers.weights.remote import Reader, RemoteContent, whole_piece
 from cogpack.lockfile import FILE, LockedHubFile
 from cogpack.locking.lines.pin_hub_downloads import HubPins
 from cogpack.planning.recipes.maker import LayerMaker
-from cogpack.remote import RemoteFile
 from cogpack.resolve.weights.hub import Hub
 from cogpack.run_lines import HubDownload
 from cogpack.text import count_text
@@ -27,10 +26,10 @@ from cogpack.text import count_text
 _MOST = 32
 """Large files that have layers of their own; of more, neighbours share."""
 
-OpenHubFile = Callable[[LockedHubFile], RemoteFile]
+OpenHubFile = Callable[[LockedHubFile], Reader]
 
 
-def open_hub_file(hub: Hub, file: LockedHubFile) -> RemoteFile:
+def open_hub_file(hub: Hub, file: LockedHubFile) -> Reader:
     return hub.open_file(file.repository, file.path, file.commit, file.size, file.kind)
 
 

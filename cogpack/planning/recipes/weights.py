@@ -3,6 +3,7 @@ git-lfs has."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 
@@ -14,14 +15,13 @@ from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import Pinned, Weight, largest
 from cogpack.layers.weights.complete import FORMATS, incomplete, unsound
 from cogpack.layers.weights.pieces import Piece, read_local, split_any
-from cogpack.layers.weights.remote import RemoteContent, RemoteSplit, whole_piece
+from cogpack.layers.weights.remote import Reader, RemoteContent, RemoteSplit, whole_piece
 from cogpack.lockfile import Lock, LockedPart, LockedWeight, RemoteWeight
 from cogpack.locking.weights.local import LocalWeight, local_weights
 from cogpack.locking.weights.remote import chosen_layer_size, probing
 from cogpack.model_files import Rule
 from cogpack.notes import Note
 from cogpack.project import Attempt, Project, ProjectFile, SplitChoice, SplitRules, not_fetched, unused_patterns
-from cogpack.remote import RemoteFile
 from cogpack.runtime.contract import SCHEMA_PATH, SOURCE, project_path
 from cogpack.session import Session
 
@@ -204,11 +204,17 @@ def locked_weights(
     return tuple(sorted(found, key=lambda weight: weight.path))
 
 
+def open_weight(session: Session, locked: RemoteWeight) -> Reader:
+    """Make a pinned file ready to be read by ranges, where it is."""
+    if session.depot:
+        return session.depot.open(locked.sha256, locked.size, f"/{locked.path}")
+    return session.servers.open(locked.uri, locked.file, locked.revision, locked.size)
+
+
 def _remote(session: Session, locked: RemoteWeight) -> Weight:
     """Make a pinned file a weight of the plan: its contents are streamed when they are wanted."""
 
-    def reader() -> RemoteFile:
-        return session.servers.open(locked.uri, locked.file, locked.revision, locked.size)
+    reader = partial(open_weight, session, locked)
 
     contents: list[Hashed]
     paths = [part.path for part in locked.parts] or [locked.path]
@@ -234,7 +240,7 @@ def _remote(session: Session, locked: RemoteWeight) -> Weight:
     return Weight(locked.path, project_path(locked.path), Pinned(placed), locked.size, locked.rule)
 
 
-def _hashed(reader: Callable[[], RemoteFile], piece: Callable[[], Piece], size: int, digest: str) -> Fingerprinted:
+def _hashed(reader: Callable[[], Reader], piece: Callable[[], Piece], size: int, digest: str) -> Fingerprinted:
     return Fingerprinted(RemoteContent(reader, piece, size, digest), digest)
 
 
