@@ -185,7 +185,7 @@ def _project(session: Session, platform: str | None) -> _Side:
         layers=tuple(_planned(layer, info, size) for layer, info, size in zip(plan.layers, infos, sizes, strict=True)),
         execution=execution,
         annotations={**plan.annotations, **plan.marks.annotations},
-        debian={deb.name: deb.version for deb in base.packages} if isinstance(base, DebianBase) else None,
+        debian={deb.name: deb.version for deb in base.installed} if isinstance(base, DebianBase) else None,
     )
 
 

@@ -62,28 +62,46 @@ class InheritedDirectory(LockTable, frozen=True):
     gid: _Owner
 
 
+class SystemPackages(LockTable, frozen=True, kw_only=True, omit_defaults=True):
+    """Is what `build.system_packages` brings over a base: it takes the place of what the base has of the same name.
+
+    `dpkg`: names of those that dpkg installs, run in the sandbox, since their scripts or those of what they depend on
+    can't be stood in for.
+    """
+
+    dpkg: tuple[str, ...] = ()
+    releases: tuple[DebianRelease, ...] = ()
+    packages: tuple[LockedDeb, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not {package.name for package in self.packages}.issuperset(self.dpkg):
+            raise InputError(f"{FILE}: dpkg is to install packages that are not in it", next_step=DAMAGED)
+
+
 class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="debian", omit_defaults=True):
     """Is a root file system assembled from Debian's packages, whose own python3 is the image's.
 
-    `python` and `glibc`: "3.13", "2.41"; `arch`: Debian's name of it. `dpkg`: names of packages that dpkg installs, run
-    in the sandbox, since their scripts or those of what they depend on can't be stood in for.
+    `python` and `glibc`: "3.13", "2.41"; `arch`: Debian's name of it. `packages`: the base alone, the same for every
+    project; `system_packages`: what this one has over it.
     """
 
     suite: str
     arch: str
     python: _Minor
     glibc: str
-    dpkg: tuple[str, ...] = ()
     releases: tuple[DebianRelease, ...]
     packages: Annotated[tuple[LockedDeb, ...], msgspec.Meta(min_length=1)]
-
-    def __post_init__(self) -> None:
-        if not {package.name for package in self.packages}.issuperset(self.dpkg):
-            raise InputError(f"{FILE}: dpkg is to install packages that are not in it", next_step=DAMAGED)
+    system_packages: SystemPackages = SystemPackages()
 
     @property
     def title(self) -> str:
         return "Debian"
+
+    @property
+    def installed(self) -> tuple[LockedDeb, ...]:
+        """Give all packages that the image has, by name."""
+        found = {deb.name: deb for deb in (*self.packages, *self.system_packages.packages)}
+        return tuple(found[name] for name in sorted(found))
 
     @property
     def interpreter(self) -> str:
@@ -93,7 +111,7 @@ class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="de
     @property
     def python_release(self) -> str | None:
         """Tell the full version of that CPython, "3.13.5", where the packages do."""
-        versions = [package.version for package in self.packages if package.name == f"python{self.python}"]
+        versions = [package.version for package in self.installed if package.name == f"python{self.python}"]
         found = _PATCH.match(versions[0]) if versions else None
         return found[1] if found else None
 

@@ -88,7 +88,7 @@ _NOTHING = _BaseInWords("")
 
 def _in_words(base: Base) -> _BaseInWords:
     match base:
-        case DebianBase(packages=debs):
+        case DebianBase(installed=debs):
             text = f"{count_text(len(debs), 'Debian package')} ({size_text(sum(deb.size for deb in debs))})"
             return _BaseInWords(text, {f"Debian {base.suite}": base.arch}, {deb.name: deb.version for deb in debs})
         case RegistryBase():

@@ -65,7 +65,7 @@ def _debian(session: Session, config: Config, platform: Platform, kept: Base | N
     if (
         isinstance(kept, DebianBase)
         and (kept.suite, kept.python, kept.arch) == (suite, python, platform.architecture)
-        and sorted(deb.name for deb in kept.packages if deb.requested)
+        and sorted(deb.name for deb in kept.installed if deb.requested)
         in (sorted(set(wanted)), sorted(set(renewed(wanted))))
         and not any("=" in name for name in wanted)
     ):

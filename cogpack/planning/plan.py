@@ -6,7 +6,7 @@ steps, project; large files that lines fetch or steps leave lie with the weights
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
+from itertools import chain, takewhile
 
 import msgspec
 
@@ -47,7 +47,7 @@ PROJECT = "project"
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Holds everything of the image but the layers' digests. `layers` bottom first, the base's own first of all.
 
-    `inputs`: the wheels or packages that a layer has all of, by its key; `weights`: what each weight file
+    `inputs`: the wheels or packages that a layer is made of, by its key; `weights`: what each weight file
     became, by its path; `lines`: what is known of `build.run`; `seen`: what commands see, base, environment and known
     files; `dpkg`: what packages change that dpkg installs, `steps`: what commands do that are run, if there are any;
     `ran`: the layers of both, or what stands for them where nobody knows yet. What these are run over is among `inputs`
@@ -89,9 +89,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return self.inputs.get(layer.key, ()) if layer.key is not None else ()
 
     def fetched(self, layer: Layer) -> int | None:
-        """Sum up the bytes of the wheels or packages that it is made of; None where there are none."""
+        """Sum up the bytes of the wheels or packages that it has and no layer below; None where there are none."""
         inputs = self.inputs_of(layer) if layer not in self.ran else ()
-        return sum(one.size for one in inputs) if inputs else None
+        lower = chain.from_iterable(map(self.inputs_of, takewhile(lambda one: one is not layer, self.layers)))
+        known = {one.artifact.digest for one in lower} if inputs else ()
+        return sum(one.size for one in inputs if one.artifact.digest not in known) if inputs else None
 
     @property
     def taken(self) -> Mapping[str, str]:

@@ -22,7 +22,7 @@ from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.probe import PROFILE, probe_local
 from cogpack.layers.weights.remote import Reader
 from cogpack.lockfile import FILE, Decisions, Lock, LockedFetch, LockedHubFile, LockedWheel
-from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
+from cogpack.lockfile.base_kinds import DebianRelease, LockedDeb
 from cogpack.locking.lines.pin_clones import make_mirrors, open_pinned
 from cogpack.locking.lines.pip.wheels import PipWheels
 from cogpack.locking.maintainer_scripts import deb_artifact
@@ -134,9 +134,9 @@ def _proot(session: Session, config: Config, root: Path, place: Path) -> "Proot"
     return find_proot(session, config.pack.debian_mirror, root, place)
 
 
-def _package(session: Session, config: Config, base: DebianBase, deb: LockedDeb) -> Input:
+def _package(session: Session, config: Config, releases: Sequence[DebianRelease], deb: LockedDeb) -> Input:
     def urls() -> list[str]:
-        return deb_urls(deb, DebianMirror.choose(config.pack.debian_mirror, session.environment), base)
+        return deb_urls(deb, DebianMirror.choose(config.pack.debian_mirror, session.environment), releases)
 
     return Input(supply=session.supply, artifact=deb_artifact(deb), noun="Debian package", urls=urls)
 

@@ -22,9 +22,10 @@ from cogpack.lockfile import encode_lock, parse_lock
 HERE = Path(__file__).parent
 EXPECTED = {
     (2, "gzip"): {
-        "manifest": "86ff60105ba667c090ff5ec51da1584da6b19630f1c89f0004a26502e5db31f6",
-        "config": "ca03449dafce79c38616120e9b6903938c0fec3ed5fc2c6d1747571d3d6d6f2d",
-        "debian: trixie, 2 packages": "c370095bac8379124f8685f5d43d643cd4e3baa65a8956b685428f8b5b0e8073",
+        "manifest": "e0b764499c7e1293e3981393e598b6f9b2848df089b11875021c5608e95e765e",
+        "config": "73b7fa43c36a6a4c8bf2c8c30eeb9ae57c9478c5e5a0917196f5714fa2fb3d8e",
+        "debian: trixie, 1 package": "40c2f833f21eda7c4b118aa3e50ec557ad6c685ec5363ace85b06a868060b056",
+        "packages: tool": "a0dc17391d9c1896001ad80dd3941630cf892fd33fd9511cd2172ee7591bd83e",
         "venv: Python 3.13": "0e2eabbdf74cbd72a43b5987f1ac91cc7fa0f56afbfc32e30606b2095cea5046",
         "wheels: large 1.0": "48211809d743a86a200f85fddb5e987ba02bd2080c21c6b58c44de0f353f2fcf",
         "weights: w/model-00002-of-00004.gguf": "4157668e0f752110bf07a3a810e859e31ed24a70a67dadb72f44f2ef3a6313e4",
@@ -44,9 +45,10 @@ EXPECTED = {
         "project": "f32f3ad759bb60f9b01371aa18ba8fe69159a2420b020063212178c91eb00f01",
     },
     (2, "zstd"): {
-        "manifest": "8305b9491da831a4a6be7c14e1e6c3e35f6eed8348de06004ad0adf62df394f3",
-        "config": "696bb6667b81df07a46af902e8571a3ee9f917583aba4d94ad6bef2773b54577",
-        "debian: trixie, 2 packages": "a14ed7e9bafc38311fadfa6e58e12d27a9ebe946073e022f0924c3612c8b2578",
+        "manifest": "993d55b4b0036e62c6c8a4725b6c48974838b8e22c1b36ff22d9b743ba0e17ba",
+        "config": "708d79051cd2ee2cd55b1e5127c58e3b32c139253282537906cb8caadb05d5fd",
+        "debian: trixie, 1 package": "e32566ae2d585f3a30f4ad4c74450f67619fa981feb6af72be0afb957e3f3de5",
+        "packages: tool": "8cb6390a5d2ea455c0416f6e1b2dfbc111e5551fb8451b23a7ec0924cfc6f5c0",
         "venv: Python 3.13": "138d24995abb0721b248dbd45266c66d2c9310183b6af860c4666820bf269801",
         "wheels: large 1.0": "2c1f8f50a625612814cb47eda726ee279318daa25d54e6ddad5c31ed10a5caf1",
         "weights: 4 files below 64 MiB": "4d844733f7097a937210fb14abb17dc0d641a213f349a1af86e5433462fcb62b",

@@ -30,14 +30,17 @@ INCLUDE = ("/usr/share/doc/*/copyright", "/usr/share/locale/locale.alias")
 """What is left out of images and what of it stays; the image's own dpkg is told the same."""
 
 
-def merge(packages: Sequence[UnpackedPackage], arch: str) -> Tree:
-    """Make the tree of `packages`: base-files first, for it knows the modes of the common directories."""
+def merge(base: Sequence[UnpackedPackage], over: Sequence[UnpackedPackage], arch: str) -> Tree:
+    """Make the tree of packages that are installed `over` those of the base.
+
+    base-files comes first, for it knows the modes of the common directories.
+    """
     tree = Tree()
-    by_name = {package.name: package for package in packages}
+    by_name = {package.name: package for package in (*base, *over)}
     for name in sorted((*_MERGED, *_MERGED_64.get(arch, ()))):
         tree.directory(f"usr/{name}")
         tree.link(name, f"usr/{name}")
-    for package in sorted(packages, key=lambda package: (package.name != "base-files", package.name)):
+    for package in [*sorted(base, key=_place), *sorted(over, key=_place)]:
         files: Files = {}
         for member, content in package.data:
             if not member.path:
@@ -48,6 +51,10 @@ def merge(packages: Sequence[UnpackedPackage], arch: str) -> Tree:
                 if owner is not None:
                     _settle(tree, entry, package, by_name.get(owner))
     return tree
+
+
+def _place(package: UnpackedPackage) -> tuple[bool, str]:
+    return package.name != "base-files", package.name
 
 
 def _settle(tree: Tree, entry: Entry, package: UnpackedPackage, other: UnpackedPackage | None) -> None:
@@ -96,11 +103,11 @@ def _entry(member: Member, content: Spooled | None, package: str, files: Files) 
 
 def link_equal(entries: Sequence[Entry]) -> list[Entry]:
     """Turn files that packages hold as hard links into hard links to the first of them; `entries` are sorted."""
-    first: dict[int, File] = {}
+    first: dict[Spooled, File] = {}
     linked: list[Entry] = []
     for entry in entries:
         if isinstance(entry, File) and isinstance(entry.content, Spooled) and entry.content.size:
-            same = first.setdefault(entry.content.offset, entry)
+            same = first.setdefault(entry.content, entry)
             if same is not entry and (same.mode, same.uid, same.gid) == (entry.mode, entry.uid, entry.gid):
                 linked.append(HardLink(entry.path, same.path, entry.mode, entry.uid, entry.gid))
                 continue

@@ -7,7 +7,7 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.layers.content import Bytes, Content
-from cogpack.layers.entry import Directory, Entry, File, Symlink, parents
+from cogpack.layers.entry import Directory, Entry, File, Symlink, Whiteout, parents
 from cogpack.symlinks import follow
 
 Owner: TypeAlias = str
@@ -69,6 +69,18 @@ class Tree:
     def _target(self, path: str) -> str | None:
         entry = self._entries.get(path)
         return entry.target if isinstance(entry, Symlink) else None
+
+    def changes(self, before: "Tree") -> Iterator[Entry]:
+        """Give what makes this tree of the one `before`: entries that are new or others there, and whiteouts."""
+        there = {entry.path: entry for entry in before}
+        for path, entry in self._entries.items():
+            if path not in there or not _same(there[path], entry):
+                yield entry
+        for path in there:
+            above = path.rpartition("/")[0]
+            # What lies in a directory that is gone, or is none any more, goes with it.
+            if path not in self._entries and (not above or isinstance(self._entries.get(above), Directory)):
+                yield Whiteout(path)
 
     # What packages do
 
@@ -145,8 +157,8 @@ def _same(one: Entry, other: Entry) -> bool:
 
 
 def _equal(one: Content, other: Content) -> bool:
-    if one.size != other.size:
-        return False
+    if one == other or one.size != other.size:
+        return one == other
     with one.open() as left, other.open() as right:
         while block := left.read(1024 * 1024):
             if right.read(len(block)) != block:

@@ -122,7 +122,7 @@ def pin_of(effect: Clone, kept: Sequence[LockedClone]) -> LockedClone | None:
 
 
 def _may_have_lfs(base: Base) -> bool:
-    return not isinstance(base, DebianBase) or any(package.name == "git-lfs" for package in base.packages)
+    return not isinstance(base, DebianBase) or any(package.name == "git-lfs" for package in base.installed)
 
 
 def _check_others(path: str, config: Config, lines: Lines, places: Sequence[str]) -> None:

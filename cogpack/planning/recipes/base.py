@@ -1,6 +1,6 @@
 """A base gives layers, and their contents are had from somewhere: one function a kind says which and how."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,12 +10,13 @@ from cogpack.artifacts import Input
 from cogpack.images.assemble import BaseImage
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Codec
-from cogpack.layers.debs import DebFile, DebsSource
+from cogpack.layers.debs import DebFile, DebianSource, PackagesSource, Unpacking
 from cogpack.layers.layer import key_of
-from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase
+from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease, LockedDeb, RegistryBase
 from cogpack.locking.lines.read import image_of
 from cogpack.locking.maintainer_scripts import deb_file
 from cogpack.oci import Descriptor
+from cogpack.planning.steps.steps import NAMED
 from cogpack.progress import Cancellation, Progress
 from cogpack.reference import Reference
 
@@ -23,11 +24,11 @@ from cogpack.reference import Reference
 class BaseSupply(msgspec.Struct, frozen=True, kw_only=True):
     """Has what a base is made with: how its contents are had, who hears of it, and who may stop it.
 
-    `package`: how one of a Debian base is had; `blob`: verified bytes from an image's repository; `spool`: a directory
-    for temporary files.
+    `package`: how one is had that was chosen from these releases; `blob`: verified bytes from an image's repository;
+    `spool`: a directory for temporary files.
     """
 
-    package: Callable[[DebianBase, LockedDeb], Input]
+    package: Callable[[Sequence[DebianRelease], LockedDeb], Input]
     blob: Callable[[Reference, Descriptor], Iterator[bytes]]
     spool: Path
     progress: Progress
@@ -59,23 +60,37 @@ def plan_base(base: Base, supply: BaseSupply, codec: Codec) -> PlannedBase:
             return _registry(base, supply)
 
 
+def _name(packages: Sequence[tuple[LockedDeb, Input]]) -> str:
+    """Name the layer by what was asked for."""
+    names = [deb.name for deb, _ in packages if deb.requested][:NAMED]
+    return f"packages: {', '.join(names)}" + (
+        f" and {len(packages) - len(names)} more" if packages[len(names) :] else ""
+    )
+
+
 def _debian(base: DebianBase, supply: BaseSupply, codec: Codec) -> PlannedBase:
-    packages = [(deb, supply.package(base, deb)) for deb in base.packages]
-    ours = [(deb, package) for deb, package in packages if deb.name not in base.dpkg]
-    source = DebsSource(
-        [deb_file(deb, package.file) for deb, package in ours],
+    over = base.system_packages
+    own = [(deb, supply.package(base.releases, deb)) for deb in base.packages]
+    packages = [(deb, supply.package(over.releases, deb)) for deb in over.packages]
+    ours = [(deb, package) for deb, package in packages if deb.name not in over.dpkg]
+    source = DebianSource(
+        [deb_file(deb, package.file) for deb, package in own],
         suite=base.suite,
         arch=base.arch,
-        spool=supply.spool,
-        progress=supply.progress,
-        cancellation=supply.cancellation,
+        unpacking=Unpacking(supply.spool, supply.progress, supply.cancellation),
     )
     layer = BuiltLayer(source, codec)
+    layers, inputs = [layer], {key_of(layer): tuple(package for _, package in own)}
+    if ours:
+        above = PackagesSource(source, [deb_file(deb, package.file) for deb, package in ours], name=_name(ours))
+        layers.append(BuiltLayer(above, codec))
+        # It is what they change, so that those of the base are unpacked for it, too.
+        inputs[key_of(layers[-1])] = tuple(package for _, package in (*own, *ours))
     return PlannedBase(
-        layers=(layer,),
-        inputs={key_of(layer): tuple(package for _, package in ours)},
-        dpkg=tuple(deb_file(deb, package.file) for deb, package in packages if deb.name in base.dpkg),
-        dpkg_inputs=tuple(package for deb, package in packages if deb.name in base.dpkg),
+        layers=tuple(layers),
+        inputs=inputs,
+        dpkg=tuple(deb_file(deb, package.file) for deb, package in packages if deb.name in over.dpkg),
+        dpkg_inputs=tuple(package for deb, package in packages if deb.name in over.dpkg),
     )
 
 

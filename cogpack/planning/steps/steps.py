@@ -31,7 +31,7 @@ _VERSION = 2
 
 Seen: TypeAlias = BuiltLayer | BaseLayer | StepsLayer | OpenLayer
 
-_NAMED = 3
+NAMED = 3
 """Packages that the name of a layer tells."""
 
 DEBS = "run/cogpack/debs"
@@ -61,7 +61,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         if self.debs:
             names = [deb.name for deb in self.debs]
-            return f"dpkg: {', '.join(names[:_NAMED])}" + (f" and {len(names) - _NAMED} more" if names[_NAMED:] else "")
+            return f"dpkg: {', '.join(names[:NAMED])}" + (f" and {len(names) - NAMED} more" if names[NAMED:] else "")
         return f"run: {count_text(len(self.commands), 'step')}"
 
     @property

@@ -10,7 +10,7 @@ import msgspec
 
 from cogpack.errors import InputError, MismatchError, UnavailableError, together
 from cogpack.http import Http
-from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb
+from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb, SystemPackages
 from cogpack.notes import Code, Note
 from cogpack.progress import Progress, Task
 from cogpack.resolve.debs.chains import chains, dependents
@@ -97,52 +97,55 @@ def resolve_debs(
     requests, places = _renewed(universe, requests, places, suite, http.progress)
     if faults := list(_faults(universe, requests, places)):
         raise together(faults)
+    # By itself: it must be the same whatever is asked for.
+    base = solve(universe, [*BASE_PACKAGES, *universe.essential()]).packages
     try:
-        base, added = _solved(universe, requests)
+        solution = _solved(universe, base, requests)
     except InputError as error:
         raise _placed(error, requests, places) from error
     task.done("resolved")
     asked = {request: universe.request(request).name for request in requests}
-    requested = set(asked.values())
-    solution = sorted([*base, *added], key=lambda candidate: candidate.name)
-    packages = tuple(_locked(candidate, sources[candidate.index][0], requested) for candidate in solution)
+    requested = [candidate for candidate in solution if candidate.name in asked.values()]
+    own, packages = (
+        tuple(_locked(candidate, sources[candidate.index][0], requested) for candidate in candidates)
+        for candidates in (base, [candidate for candidate in solution if candidate not in base])
+    )
     ways = chains(solution, asked.values(), {candidate.name for candidate in base})
     left: set[str] = set()
     if examine:
         brought = [Brought(deb, ways[deb.name]) for deb in packages if deb.name in ways]
         named = examine(brought, {asked[request]: place for request, place in places.items() if request in asked})
         left = dependents(solution, named) & ways.keys()
-    versions = {package.name: package.version for package in packages}
+    found = tuple(
+        DebianRelease(
+            archive=archive,
+            suite=name,
+            date=release.date.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            sha256=release.sha256,
+            signed_by=release.signer,
+            snapshot=(release.date + _SNAPSHOT_DELAY).strftime("%Y%m%dT%H%M%SZ"),
+        )
+        for (archive, name), release in zip(sources, releases, strict=True)
+    )
+    versions = {package.name: package.version for package in (*own, *packages)}
     return DebianBase(
         suite=suite,
         arch=arch,
-        releases=tuple(
-            DebianRelease(
-                archive=archive,
-                suite=name,
-                date=release.date.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                sha256=release.sha256,
-                signed_by=release.signer,
-                snapshot=(release.date + _SNAPSHOT_DELAY).strftime("%Y%m%dT%H%M%SZ"),
-            )
-            for (archive, name), release in zip(sources, releases, strict=True)
-        ),
-        dpkg=tuple(sorted(left)),
-        packages=packages,
+        releases=found,
+        packages=own,
+        system_packages=SystemPackages(releases=found if packages else (), packages=packages, dpkg=tuple(sorted(left))),
         glibc=_short(versions.get("libc6", "")),
         python=_short(versions.get("python3", "")),
     )
 
 
-def _solved(universe: Universe, requests: Sequence[str]) -> tuple[Sequence[Candidate], Sequence[Candidate]]:
-    """Choose the base, and what `requests` add to it."""
-    names = [*BASE_PACKAGES, *universe.essential()]
-    base = solve(universe, names).packages
+def _solved(universe: Universe, base: Sequence[Candidate], requests: Sequence[str]) -> Sequence[Candidate]:
+    """Choose what there is with `requests`: the base, of which they may want a package in another version, and what
+    they add to it."""
     there = {candidate.name: candidate for candidate in base}
-    # A package of the base may be wanted in another version, and is then of that version.
-    if moved := [one for one in requests if (found := universe.request(one)) != there.get(found.name, found)]:
-        base = solve(universe, [*moved, *names]).packages
-    return base, solve(universe, requests, base=base).packages
+    moved = [one for one in requests if (found := universe.request(one)) != there.get(found.name, found)]
+    seen = solve(universe, [*moved, *there]).packages if moved else base
+    return sorted([*seen, *solve(universe, requests, base=seen).packages], key=lambda candidate: candidate.name)
 
 
 def _renewed(
@@ -193,7 +196,7 @@ def _short(version: str) -> str:
     return matched[1] if matched else ""
 
 
-def _locked(candidate: Candidate, archive: Archive, requested: set[str]) -> LockedDeb:
+def _locked(candidate: Candidate, archive: Archive, requested: Collection[Candidate]) -> LockedDeb:
     package = candidate.package
     return LockedDeb(
         name=package.name,
@@ -204,7 +207,7 @@ def _locked(candidate: Candidate, archive: Archive, requested: set[str]) -> Lock
         size=package.size,
         sha256=package.sha256,
         essential=package.essential,
-        requested=package.name in requested,
+        requested=candidate in requested,
     )
 
 

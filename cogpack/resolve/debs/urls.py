@@ -1,14 +1,19 @@
 """A locked package file may be fetched from these addresses."""
 
-from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
+from collections.abc import Iterable
+
+from cogpack.lockfile.base_kinds import DebianRelease, LockedDeb
 from cogpack.resolve.debs.mirror import DebianMirror
 
 _SNAPSHOT = "https://snapshot.debian.org/archive"
 
 
-def deb_urls(deb: LockedDeb, mirror: DebianMirror, base: DebianBase) -> list[str]:
-    """Give the mirror's address first, then that of Debian's snapshot service, which keeps what pools have dropped."""
-    snapshots = sorted(release.snapshot for release in base.releases if release.archive == deb.archive)
+def deb_urls(deb: LockedDeb, mirror: DebianMirror, releases: Iterable[DebianRelease]) -> list[str]:
+    """Give the mirror's address first, then that of Debian's snapshot service, which keeps what pools have dropped.
+
+    `releases`: those that the package was chosen from.
+    """
+    snapshots = sorted(release.snapshot for release in releases if release.archive == deb.archive)
     return pool_urls(deb, mirror, *snapshots[-1:])
 
 

@@ -1,11 +1,11 @@
-"""The default base from Debian's own archive: what it holds, and that it runs."""
+"""The default base from Debian's own archive, with a package over it: what it holds, and that it runs."""
 
 import os
 import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +17,11 @@ from cogpack.digest import Digest
 from cogpack.errors import UnavailableError
 from cogpack.http import Http
 from cogpack.layers.content import LocalFile
-from cogpack.layers.debs import DebFile, DebsSource
+from cogpack.layers.debs import DebFile, DebianSource, PackagesSource, Unpacking
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
 from cogpack.layers.tar import segments
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
+from cogpack.locking.maintainer_scripts import deb_file
 from cogpack.progress import SILENT, Cancellation
 from cogpack.resolve.debs import PYTHONS, DebianMirror, deb_urls, resolve_debs
 from cogpack.seal import THIS_RUN
@@ -33,11 +34,11 @@ REQUESTS = ("libsndfile1",)
 @dataclass(frozen=True)
 class Base:
     decision: DebianBase
-    source: DebsSource
+    layers: tuple[DebianSource, PackagesSource]
 
     @property
     def entries(self) -> Mapping[str, Entry]:
-        return {entry.path: entry for entry in self.source.entries()}
+        return {entry.path: entry for layer in self.layers for entry in layer.entries()}
 
     def read(self, path: str) -> bytes:
         entry = self.entries[path]
@@ -67,34 +68,27 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
         def fetch(deb: LockedDeb) -> Path:
             artifact = Artifact(deb.name, Digest(f"sha256:{deb.sha256}"), deb.size)
-            return store.fetch(artifact, lambda: deb_urls(deb, mirror, decision))
+            return store.fetch(artifact, lambda: deb_urls(deb, mirror, decision.releases))
 
-        paths = {deb.name: fetch(deb) for deb in decision.packages}
-    debs = [
-        DebFile(
-            name=deb.name,
-            version=deb.version,
-            arch=deb.arch,
-            size=deb.size,
-            sha256=deb.sha256,
-            locate=lambda name=deb.name: LocalFile.of(paths[name]),  # type: ignore[misc]
-        )
-        for deb in decision.packages
-    ]
-    source = DebsSource(
-        debs, suite=decision.suite, arch="amd64", spool=cache, progress=SILENT, cancellation=Cancellation()
-    )
-    return Base(decision, source)
+        paths = {deb.name: fetch(deb) for deb in decision.installed}
+
+    def files(debs: Iterable[LockedDeb]) -> list[DebFile]:
+        return [deb_file(deb, lambda name=deb.name: LocalFile.of(paths[name])) for deb in debs]  # type: ignore[misc]
+
+    unpacking = Unpacking(cache, SILENT, Cancellation())
+    source = DebianSource(files(decision.packages), suite=decision.suite, arch="amd64", unpacking=unpacking)
+    over = PackagesSource(source, files(decision.system_packages.packages), name="packages")
+    return Base(decision, (source, over))
 
 
 def test_the_base_is_the_suites_python_and_a_few_more(base: Base) -> None:
-    names = {deb.name for deb in base.decision.packages}
+    names = {deb.name for deb in base.decision.installed}
     assert PYTHONS[base.decision.suite] == base.decision.python
     assert base.decision.glibc == {"bookworm": "2.36", "trixie": "2.41"}[base.decision.suite]
     assert {"apt", "bash", "ca-certificates", "dpkg", "libgomp1", "libstdc++6", "openssl", "python3", "tzdata"} <= names
     assert "usrmerge" not in names
     assert "perl" not in names
-    assert [deb.name for deb in base.decision.packages if deb.requested] == ["libsndfile1"]
+    assert [deb.name for deb in base.decision.system_packages.packages if deb.requested] == ["libsndfile1"]
     assert 95 <= len(names) <= 130
 
 
@@ -128,16 +122,17 @@ def root(base: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("only root can chroot")
     directory = tmp_path_factory.mktemp("root")
     archive = directory.with_suffix(".tar")
-    with archive.open("wb") as out:
-        for segment in segments(base.source.entries()):
-            if isinstance(segment, bytes):
-                out.write(segment)
-            else:
-                with segment.open() as stream:
-                    shutil.copyfileobj(stream, out)
-    with tarfile.open(archive) as tar:
-        tar.extractall(directory, filter="fully_trusted", numeric_owner=True)
-    archive.unlink()
+    for layer in base.layers:
+        with archive.open("wb") as out:
+            for segment in segments(layer.entries()):
+                if isinstance(segment, bytes):
+                    out.write(segment)
+                else:
+                    with segment.open() as stream:
+                        shutil.copyfileobj(stream, out)
+        with tarfile.open(archive) as tar:
+            tar.extractall(directory, filter="fully_trusted", numeric_owner=True)
+        archive.unlink()
     (directory / "dev").mkdir(exist_ok=True)
     for name, minor in (("null", 3), ("urandom", 9)):
         os.mknod(directory / "dev" / name, 0o20666, os.makedev(1, minor))

@@ -9,7 +9,7 @@ from support.verbs import Verbs
 
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.content import LocalFile
-from cogpack.layers.debs import DebFile, DebsSource
+from cogpack.layers.debs import DebFile, DebianSource, Unpacking
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
 from cogpack.progress import SILENT, Cancellation, Cancelled, Progress
 
@@ -27,9 +27,9 @@ def source(
     suite: str = "trixie",
     progress: Progress = SILENT,
     cancellation: Cancellation | None = None,
-) -> DebsSource:
+) -> DebianSource:
     stop = cancellation or Cancellation()
-    return DebsSource(debs, suite=suite, arch="amd64", spool=tmp_path / "spool", progress=progress, cancellation=stop)
+    return DebianSource(debs, suite=suite, arch="amd64", unpacking=Unpacking(tmp_path / "spool", progress, stop))
 
 
 def tree(tmp_path: Path, *debs: DebFile) -> dict[str, Entry]:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from cogpack.errors import InputError
-from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb
+from cogpack.lockfile.base_kinds import DebianRelease, LockedDeb
 from cogpack.resolve.debs import DebianMirror, deb_urls
 
 OFFICIAL = DebianMirror(main="http://ftp.debian.org/debian", security="http://security.debian.org/debian-security")
@@ -79,8 +79,7 @@ def test_a_locked_package_is_looked_for_on_the_mirror_and_then_in_the_snapshot_o
             ("debian-security", "20260401T000000Z"),
         )
     )
-    decision = DebianBase(suite="trixie", arch="amd64", python="3.13", glibc="2.41", releases=releases, packages=(deb,))
-    assert deb_urls(deb, OFFICIAL, decision) == [
+    assert deb_urls(deb, OFFICIAL, releases) == [
         "http://ftp.debian.org/debian/pool/main/a.deb",
         "https://snapshot.debian.org/archive/debian/20260301T000000Z/pool/main/a.deb",
     ]

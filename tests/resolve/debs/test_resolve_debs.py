@@ -13,7 +13,7 @@ from support.serving import served
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.http import Http
 from cogpack.http.retries import ATTEMPTS
-from cogpack.lockfile.base_kinds import DebianBase
+from cogpack.lockfile.base_kinds import DebianBase, SystemPackages
 from cogpack.resolve.debs import BASE_PACKAGES, DebianMirror, resolve_debs
 from cogpack.resolve.debs import release_file as release_module
 from cogpack.seal import THIS_RUN
@@ -22,7 +22,10 @@ MAIN = (
     "".join(stanza(name) for name in BASE_PACKAGES if name != "python3")
     + stanza("python3", "3.13.5-1", Depends="libc6")
     + stanza("libc6", "2.41-12")
-    + stanza("bash", Essential="yes")
+    + stanza("bash", Essential="yes", Depends="a-pager | b-pager")
+    + stanza("a-pager", Conflicts="b-pager")
+    + stanza("b-pager")
+    + stanza("other", Depends="b-pager | a-pager")
     + stanza("tool", "1.0", Depends="libtool")
     + stanza("libtool", Provides="libltdl")
 )
@@ -111,18 +114,36 @@ def test_the_decision_holds_the_base_the_essential_packages_and_what_was_asked_f
     mirror: DebianMirror, tmp_path: Path
 ) -> None:
     decision = resolve(mirror, tmp_path, "tool")
-    assert [deb.name for deb in decision.packages] == sorted([*BASE_PACKAGES, "bash", "libc6", "libtool", "tool"])
-    by_name = {deb.name: deb for deb in decision.packages}
+    assert [deb.name for deb in decision.packages] == sorted([*BASE_PACKAGES, "a-pager", "bash", "libc6"])
+    assert [deb.name for deb in decision.system_packages.packages] == ["libtool", "tool"]
+    by_name = {deb.name: deb for deb in decision.installed}
     assert (by_name["tool"].version, by_name["tool"].archive) == ("1.0+deb13u1", "debian-security")
     assert by_name["tzdata"].version == "2"
-    assert [deb.name for deb in decision.packages if deb.requested] == ["tool"]
+    assert [deb.name for deb in decision.installed if deb.requested] == ["tool"]
     assert [deb.name for deb in decision.packages if deb.essential] == ["bash"]
+    assert decision.system_packages.releases == decision.releases
     assert (decision.python, decision.glibc) == ("3.13", "2.41")
     assert [release.suite for release in decision.releases] == ["trixie", "trixie-updates", "trixie-security"]
 
 
 def test_the_provider_of_a_requested_name_counts_as_requested(mirror: DebianMirror, tmp_path: Path) -> None:
-    assert [deb.name for deb in resolve(mirror, tmp_path, "libltdl").packages if deb.requested] == ["libtool"]
+    assert [deb.name for deb in resolve(mirror, tmp_path, "libltdl").installed if deb.requested] == ["libtool"]
+
+
+def test_the_base_is_the_same_whatever_is_asked_for(mirror: DebianMirror, tmp_path: Path) -> None:
+    alone, with_tool = resolve(mirror, tmp_path), resolve(mirror, tmp_path, "tool", "other")
+    assert alone.packages == with_tool.packages
+    assert alone.system_packages == SystemPackages()
+    assert [deb.name for deb in with_tool.installed if "pager" in deb.name] == ["a-pager"], (
+        "not the other's first choice"
+    )
+
+
+def test_another_version_of_a_package_of_the_base_lies_over_it(mirror: DebianMirror, tmp_path: Path) -> None:
+    pinned = resolve(mirror, tmp_path, "tzdata=1")
+    assert pinned.packages == resolve(mirror, tmp_path).packages
+    assert [(deb.name, deb.version) for deb in pinned.system_packages.packages] == [("tzdata", "1")]
+    assert {deb.name: deb.version for deb in pinned.installed}["tzdata"] == "1"
 
 
 def test_a_second_resolve_asks_only_for_the_releases(mirror: DebianMirror, tmp_path: Path, seen: list[str]) -> None:
