@@ -65,7 +65,8 @@ class Code(enum.StrEnum):
     )
     OUTAGE = "outage", "A server does not answer; it is asked again for some minutes."
     OWN_OUTPUT = "own-output", "What a run of cogpack writes lies in the project and was left out of the image."
-    PACKAGE_RENAMED = "package-renamed", "Debian has dropped a package: what it stood for is taken instead."
+    PACKAGE_OF_WHEELS = "package-of-wheels", "Debian has no package of this name: a wheel brings what is in it."
+    PACKAGE_RENAMED = "package-renamed", "Debian has a package under another name, which is taken instead."
     PLAIN_PATH = "plain-path", "An input is a pathlib path: coglet hands the URL over as text."
     PLATFORM_STALE = "platform-stale", "Another platform was taken out of the lock: its inputs have changed."
     PRIVATE_KEY = "private-key", "A private key goes into the image."

@@ -44,7 +44,7 @@ class YamlDocument:
     def __init__(self, text: bytes, *, path: str) -> None:
         self.path = path
         self.notes: list[Note] = []
-        self.lines: dict[str, int] = {}  # of each key that was read, by its dotted path
+        self.places: dict[str, str] = {}  # of each key that was read, by its dotted path: "cog.yaml:3"
         self._visited = 0
         self._shared: set[int] = set()  # nodes that stand in more than one place, by their ids
         self._node = self._compose(text)
@@ -177,17 +177,19 @@ class YamlDocument:
 class Value:
     """Stands for one value of a document: `key` is its dotted path ("build.run[2]"), "" for the document itself.
 
-    `line`: that of its key, for what has one.
+    `line`: that of its key, for what has one; `column`: where its place names one.
     """
 
-    def __init__(self, document: YamlDocument, node: yaml.Node, key: str, *, line: int | None = None) -> None:
+    def __init__(
+        self, document: YamlDocument, node: yaml.Node, key: str, *, line: int | None = None, column: int | None = None
+    ) -> None:
         self.document = document
         self.key = key
         self.line: int = line or node.start_mark.line + 1
         self._node = node
         document.visit(self.line)
         if key:
-            document.lines[key] = self.line
+            document.places[key] = f"{document.path}:{self.line}" + (f":{column}" if column else "")
 
     def fail(self, problem: str, *, next_step: str) -> NoReturn:
         self.document.fail(self.line, f"{self.key}: {problem}" if self.key else problem, next_step=next_step)
@@ -252,10 +254,19 @@ class Value:
                 return int(text)
         self.expected(f"a whole number of at least {minimum}")
 
-    def items(self) -> list["Value"]:
+    def items(self, *, columns: bool = False) -> list["Value"]:
+        """Read a list. `columns`: the places of items in one line have them."""
         if not isinstance(self._node, yaml.SequenceNode):
             self.expected("a list", next_step='write one item a line, each after "- "')
-        return [Value(self.document, node, f"{self.key}[{index}]") for index, node in enumerate(self._node.value)]
+        return [
+            Value(
+                self.document,
+                node,
+                f"{self.key}[{index}]",
+                column=node.start_mark.column + 1 if columns and self._node.flow_style else None,
+            )
+            for index, node in enumerate(self._node.value)
+        ]
 
     def texts(self) -> tuple[str, ...]:
         """Read a list of texts; numbers count as text."""

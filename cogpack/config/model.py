@@ -1,6 +1,7 @@
 """A `cog.yaml` has these values, checked. Nothing here is a default that the user could have meant otherwise:
 what was not written is `None` or empty."""
 
+import re
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
@@ -108,7 +109,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     `predict` and `train` are references such as `predict.py:Predictor`; `image` is `image` or `model`, as written.
     Versions keep the text they were written with. `notes`: each `cog.yaml:LINE: ...`. `places`: by the dotted path of
-    each key that was read, where it stands: "cog.yaml:3".
+    each key that was read, where it stands: "cog.yaml:3", or "cog.yaml:3:22" of a system package in a list of
+    one line.
     """
 
     predict: str | None = None
@@ -138,4 +140,5 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     def line(self, key: str) -> int:
         """Tell the line of the config where `key` stands; 0 where it is not written."""
-        return int(self.places.get(key, "0").rpartition(":")[2])
+        found = re.search(r":(\d+)(?::\d+)?\Z", self.places.get(key, ""))
+        return int(found[1]) if found else 0

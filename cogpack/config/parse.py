@@ -49,7 +49,7 @@ _WEIGHT_COMPRESSIONS: Mapping[str, Literal["none", "zstd"]] = {"none": "none", "
 _PYTHON = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?", re.ASCII)
 _CUDNN = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,4}){0,3}", re.ASCII)
 _TARGET = re.compile(r"(?P<file>[^:\0]+\.py):(?P<name>[^\W\d]\w*)")
-_DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]*(?::[a-z0-9-]+)?(?:[=/][A-Za-z0-9.+:~_*?-]+)?", re.ASCII)
+_DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]*(?::[a-z0-9-]+)?(?:(?:>?=|/)[A-Za-z0-9.+:~_*?-]+)?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _OLDEST_SDK = Version("0.16.0")
@@ -92,7 +92,7 @@ def parse_config(text: bytes, *, path: str = "cog.yaml") -> Config:
         traces=_traces(top["observability"]) if "observability" in top else False,
         pack=_pack(top["cogpack"]) if "cogpack" in top else PackOptions(),
         notes=tuple(document.notes),
-        places={key: f"{path}:{line}" for key, line in document.lines.items()},
+        places=document.places,
     )
 
 
@@ -178,10 +178,11 @@ def _python_packages(value: Value) -> tuple[str, ...]:
 
 
 def _system_packages(value: Value) -> tuple[str, ...]:
-    for item in value.items():
+    items = value.items(columns=True)
+    for item in items:
         if not _DEBIAN.fullmatch(item.text()):
-            item.expected("the name of a Debian package, perhaps with =VERSION")
-    return value.texts()
+            item.expected("the name of a Debian package, perhaps with =VERSION, >=VERSION or /SUITE")
+    return tuple(item.text() for item in items)
 
 
 def _concurrency(value: Value, python: str | None) -> int | None:

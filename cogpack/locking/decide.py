@@ -19,6 +19,7 @@ from cogpack.lockfile import (
     input_digests,
 )
 from cogpack.locking.decide_base import decide_base
+from cogpack.locking.deviations import check_left_to_wheels
 from cogpack.locking.lines.decide import decide_lines
 from cogpack.locking.lines.renewals import NO_KEY, check_step, without_lines, without_step
 from cogpack.locking.weights.remote import pin_weights
@@ -145,6 +146,7 @@ def _decide(session: Session, project: Project, kept: Decisions | None, *, same_
         created=_created(session.environment),
     )
     check_clashes(project, decided)
+    check_left_to_wheels(config, decided)
     return decided
 
 

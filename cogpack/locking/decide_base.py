@@ -11,7 +11,7 @@ from cogpack.locking.wheels.requirements import python_minor
 from cogpack.oci import Platform
 from cogpack.reference import Reference
 from cogpack.resolve.base_image import BaseFiles, resolve_base_image
-from cogpack.resolve.debs import PYTHONS, DebianMirror, renewed, resolve_debs
+from cogpack.resolve.debs import PYTHONS, DebianMirror, is_answered, of_wheels, resolve_debs
 from cogpack.session import Session
 
 
@@ -61,13 +61,11 @@ def _registry(
 def _debian(session: Session, config: Config, platform: Platform, kept: Base | None) -> DebianBase:
     python = python_minor(config)
     suite = _suite(config, python)
-    wanted = config.system_packages
+    wanted = [name for name in config.system_packages if not of_wheels(name)]
     if (
         isinstance(kept, DebianBase)
         and (kept.suite, kept.python, kept.arch) == (suite, python, platform.architecture)
-        and sorted(deb.name for deb in kept.installed if deb.requested)
-        in (sorted(set(wanted)), sorted(set(renewed(wanted))))
-        and not any("=" in name for name in wanted)
+        and is_answered(wanted, {deb.name: deb.version for deb in kept.installed if deb.requested})
     ):
         return kept
     mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
@@ -77,7 +75,7 @@ def _debian(session: Session, config: Config, platform: Platform, kept: Base | N
         requests=wanted,
         places={
             request: config.where(f"build.system_packages[{index}]")
-            for index, request in reversed(list(enumerate(wanted)))
+            for index, request in reversed(list(enumerate(config.system_packages)))
         },
         examine=lambda found, places: left_to_dpkg(session, found, mirror, places),
         http=session.http,

@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterator
 
 from cogpack.config import Config
+from cogpack.errors import InputError, together
 from cogpack.lockfile import Decisions
 from cogpack.notes import Code, Note
+from cogpack.resolve.debs import NvidiaLibrary, of_wheels
 
 _CUDA = re.compile(r"nvidia-cuda-runtime(?:-cu\d+)?")
 _CUDNN = re.compile(r"nvidia-cudnn-cu\d+")
@@ -28,9 +30,41 @@ def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
         has = f"{release}, as {base.title} does" if release else f"the {base.python} of {base.title}"
         minor = asked.rpartition(".")[0]
         yield Note(Code.PYTHON_PATCH, f'{where}: {asked} is asked for, the image has {has}; write "{minor}"')
+    for place, name, wanted in _left_to_wheels(config):
+        if by := [wheel for wheel in decisions.wheels if wanted.is_by(wheel.name, wheel.version)]:
+            text = f"{name} is left out: {wanted.title} is brought by {by[0].name} {by[0].version}"
+            yield Note(Code.PACKAGE_OF_WHEELS, f"{place}: {text}")
     if config.pack.base and config.pack.debian_mirror:
         where = config.where("cogpack.debian_mirror")
         yield Note(Code.UNUSED_SETTING, f"{where}: has no effect: with cogpack.base there are no Debian packages")
+
+
+def check_left_to_wheels(config: Config, decisions: Decisions) -> None:
+    """Refuse packages that Debian has not, where no wheel brings what is in them."""
+    lacking = [
+        InputError(
+            f"{place}: Debian has no package {name!r}, and no wheel brings {wanted.title}",
+            next_step=f"require {wanted.wheel}-cu{_generation(name)}, or what requires it, as torch does",
+        )
+        for place, name, wanted in _left_to_wheels(config)
+        if not any(wanted.is_by(wheel.name, wheel.version) for wheel in decisions.wheels)
+    ]
+    if lacking:
+        raise together(lacking)
+
+
+def _left_to_wheels(config: Config) -> Iterator[tuple[str, str, NvidiaLibrary]]:
+    """Give place and name of each package that wheels stand for."""
+    for index, name in enumerate(config.system_packages):
+        if wanted := of_wheels(name):
+            yield config.where(f"build.system_packages[{index}]"), name, wanted
+
+
+def _generation(name: str) -> str:
+    """Read the CUDA that a package is of: "12" for `libcublas-12-1` and `cudnn9-cuda-12`, which is also the usual
+    one."""
+    found = re.search(r"(?:cuda-|-)(1[1-9])(?:-|$)", name)
+    return found[1] if found else "12"
 
 
 def _fits(version: str, asked: str) -> bool:

@@ -197,6 +197,13 @@ def test_a_chain_of_merges_ends() -> None:
     assert "more than 20000 values" in fault(f"a: &a {{b: 1, c: 2}}\nd: {{<<: [{', '.join(['*a'] * 20_000)}]}}\n")
 
 
+def test_a_package_is_named_by_line_and_by_column_where_others_stand_beside_it() -> None:
+    config = parse_config(b"build:\n  system_packages: [git, 'libtag1-dev>=1.9']\n")
+    assert config.system_packages == ("git", "libtag1-dev>=1.9")
+    assert config.where("build.system_packages[1]") == "cog.yaml:2:26: build.system_packages[1]"
+    assert config.line("build.system_packages[1]") == 2
+
+
 def test_text_that_is_not_utf8_is_named_by_line() -> None:
     with pytest.raises(InputError, match=r"cog\.yaml:2: not UTF-8"):
         parse_config(b"a: 1\nb: \xff\n")

@@ -143,8 +143,8 @@ def test_a_dropped_package_is_taken_as_what_it_stood_for(world: World, archive: 
     made = project(world, "libgl1-mesa-glx")
     done = ok(made.cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url))
     assert (
-        "note: cog.yaml:5: build.system_packages[0]: Debian trixie has no libgl1-mesa-glx any more, "
-        "which stood for libgl1 and libglx-mesa0: taken instead\n"
+        "note: cog.yaml:5: build.system_packages[0]: Debian trixie has no libgl1-mesa-glx, "
+        "but libgl1 and libglx-mesa0: taken instead\n"
     ) in done.err
     lock = (made.root / "cogpack.lock").read_text()
     assert lock.count("requested = true") == 2

@@ -6,9 +6,10 @@ import pytest
 
 from cogpack.config import parse_config
 from cogpack.digest import DiffID, sha256
+from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase, RegistryLayer
-from cogpack.locking.deviations import notes_of
+from cogpack.locking.deviations import check_left_to_wheels, notes_of
 from cogpack.notes import Code, Note
 from cogpack.oci import OCI_LAYER
 
@@ -98,3 +99,36 @@ def test_of_a_base_the_patch_release_is_told_where_it_is_known() -> None:
 def test_a_mirror_of_packages_that_nobody_asks_for_is_told() -> None:
     (note,) = told("cogpack:\n  base: python:3.12-slim\n  debian_mirror: http://m/debian\n", upon=base())
     assert note.text.startswith("cog.yaml:3: cogpack.debian_mirror: has no effect")
+
+
+PACKAGES = "build:\n  system_packages:\n    - ffmpeg\n    - cudnn9-cuda-12\n    - libnccl2\n"
+
+
+def test_libraries_of_nvidia_that_debian_has_not_are_left_out_where_wheels_bring_them() -> None:
+    wheels = wheel("nvidia-cudnn-cu12", "9.7.1.26"), wheel("torch", "2.1.0+cu118")
+    assert [note.text for note in told(PACKAGES, *wheels)] == [
+        (
+            "cog.yaml:4: build.system_packages[1]: cudnn9-cuda-12 is left out: "
+            "cuDNN is brought by nvidia-cudnn-cu12 9.7.1.26"
+        ),
+        "cog.yaml:5: build.system_packages[2]: libnccl2 is left out: NCCL is brought by torch 2.1.0+cu118",
+    ]
+    check_left_to_wheels(parse_config(PACKAGES.encode()), Decisions(base=DEBIAN, wheels=wheels, clashes=()))
+
+
+def test_libraries_of_nvidia_that_nobody_brings_are_all_named_with_the_wheels_that_would() -> None:
+    with pytest.raises(InputError) as caught:
+        check_left_to_wheels(
+            parse_config(PACKAGES.replace("libnccl2", "libcublas-11-8").encode()),
+            Decisions(base=DEBIAN, wheels=(wheel("torch", "2.1.0+cpu"),), clashes=()),
+        )
+    assert [(part.message, part.next_step) for part in caught.value.parts] == [
+        (
+            "cog.yaml:4: build.system_packages[1]: Debian has no package 'cudnn9-cuda-12', and no wheel brings cuDNN",
+            "require nvidia-cudnn-cu12, or what requires it, as torch does",
+        ),
+        (
+            "cog.yaml:5: build.system_packages[2]: Debian has no package 'libcublas-11-8', and no wheel brings cuBLAS",
+            "require nvidia-cublas-cu11, or what requires it, as torch does",
+        ),
+    ]

@@ -3,11 +3,12 @@
 import re
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from cogpack.disk import DiskError
 from cogpack.errors import InputError
+from cogpack.resolve.debs import PROGRAMS
 from cogpack.sandbox.rungs.choice import Rung
 from cogpack.sandbox.watch import LimitError
 from cogpack.text import size_text
@@ -27,81 +28,6 @@ _MISSING = re.compile(
 _FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 _NO_SUDO = re.compile(r"sudo: .*no new privileges", re.IGNORECASE)
 _NO_PROC = re.compile(r"/proc\b|/dev/fd\b|/dev/std(?:in|out|err)\b")
-
-_SAME = (
-    *("curl", "wget", "git", "gcc", "g++", "cpp", "make", "cmake", "unzip", "zip", "ffmpeg", "bzip2", "zstd", "gzip"),
-    *("tar", "patch", "file", "bc", "jq", "rsync", "sudo", "tree", "less", "vim", "nano", "meson", "autoconf", "flex"),
-    *("automake", "bison", "gawk", "pkgconf", "swig", "clang", "lld", "gfortran", "nasm", "yasm", "cargo", "rustc"),
-    *("nodejs", "npm", "perl", "ruby", "axel", "sox", "lame", "espeak-ng", "espeak", "ghostscript", "pandoc", "opencc"),
-    *("mediainfo", "inkscape", "ccache", "gdb", "strace", "tmux", "screen", "htop", "lsof", "socat", "dos2unix"),
-    *("parallel", "time", "cpio", "redis-server", "sqlite3", "cabextract", "git-lfs", "m4", "xxd", "libreoffice"),
-)
-"""Packages that are called what their program is."""
-
-PACKAGES: Mapping[str, str] = {name: name for name in _SAME} | {
-    "7z": "p7zip-full",
-    "7za": "p7zip-full",
-    "7zz": "7zip",
-    "add-apt-repository": "software-properties-common",
-    "ar": "binutils",
-    "as": "binutils",
-    "aria2c": "aria2",
-    "awk": "gawk",
-    "bunzip2": "bzip2",
-    "c++": "g++",
-    "cc": "gcc",
-    "clang++": "clang",
-    "convert": "imagemagick",
-    "dot": "graphviz",
-    "exiftool": "libimage-exiftool-perl",
-    "fc-cache": "fontconfig",
-    "fc-list": "fontconfig",
-    "ffprobe": "ffmpeg",
-    "go": "golang-go",
-    "gpg": "gnupg",
-    "gs": "ghostscript",
-    "hg": "mercurial",
-    "identify": "imagemagick",
-    "ifconfig": "net-tools",
-    "ip": "iproute2",
-    "java": "default-jre-headless",
-    "javac": "default-jdk-headless",
-    "killall": "psmisc",
-    "ld": "binutils",
-    "libtoolize": "libtool",
-    "locale-gen": "locales",
-    "lsb_release": "lsb-release",
-    "magick": "imagemagick",
-    "ninja": "ninja-build",
-    "nc": "netcat-openbsd",
-    "node": "nodejs",
-    "nm": "binutils",
-    "objdump": "binutils",
-    "pdflatex": "texlive-latex-base",
-    "pdftoppm": "poppler-utils",
-    "pdftotext": "poppler-utils",
-    "ping": "iputils-ping",
-    "pkg-config": "pkgconf",
-    "pkill": "procps",
-    "protoc": "protobuf-compiler",
-    "ps": "procps",
-    "redis-cli": "redis-tools",
-    "soffice": "libreoffice",
-    "ssh": "openssh-client",
-    "ssh-keyscan": "openssh-client",
-    "strip": "binutils",
-    "svn": "subversion",
-    "tesseract": "tesseract-ocr",
-    "top": "procps",
-    "unrar": "unrar-free",
-    "unxz": "xz-utils",
-    "vi": "vim",
-    "watch": "procps",
-    "xvfb-run": "xvfb",
-    "xz": "xz-utils",
-    "zcat": "gzip",
-}
-"""The Debian package of a program that public commands call."""
 
 
 def failed_step(place: str, command: str, status: int, said: Sequence[str], rung: Rung, scratch: Path) -> InputError:
@@ -155,8 +81,8 @@ def _missing(said: Sequence[str]) -> list[str]:
 
 
 def _packages(programs: Sequence[str]) -> str:
-    known = list(dict.fromkeys(PACKAGES[name] for name in programs if name in PACKAGES))
-    rest = [name for name in programs if name not in PACKAGES]
+    known = list(dict.fromkeys(PROGRAMS[name] for name in programs if name in PROGRAMS))
+    rest = [name for name in programs if name not in PROGRAMS]
     words = [f"add {', '.join(known)} to build.system_packages"] if known else []
     if rest:
         words.append(f"name the Debian package that has {', '.join(rest)} under build.system_packages")

@@ -44,6 +44,7 @@ class IndexedPackage(msgspec.Struct, frozen=True, kw_only=True, array_like=True)
     provides: str = ""
     essential: bool = False
     priority: str = ""
+    description: str = ""
     path: str
     size: int
     sha256: str
@@ -78,6 +79,11 @@ class DebianIndex:
             self._decoder.decode(os.pread(file, length, offset))
             for offset, length in zip(places[::2], places[1::2], strict=True)
         ]
+
+    def all(self) -> Iterator[IndexedPackage]:
+        """Read all packages, which takes a second for a suite of Debian's."""
+        for name in self._table.records:
+            yield from self.packages(name)
 
     def providers(self, name: str) -> list[str]:
         return self._table.providers.get(name, [])
@@ -213,6 +219,7 @@ _FIELDS = {
     b"Provides": "provides",
     b"Essential": "essential",
     b"Priority": "priority",
+    b"Description": "description",
     b"Filename": "path",
     b"Size": "size",
     b"SHA256": "sha256",
@@ -240,6 +247,7 @@ def _package(stanza: bytes, url: str) -> IndexedPackage:
             provides=found.get("provides", ""),
             essential=found.get("essential") == "yes",
             priority=found.get("priority", ""),
+            description=found.get("description", ""),
             path=found["path"],
             size=int(found["size"]),
             sha256=found["sha256"],

@@ -17,6 +17,7 @@ from cogpack.resolve.debs.chains import chains, dependents
 from cogpack.resolve.debs.index import DebianIndex, open_index, parse_index
 from cogpack.resolve.debs.mirror import MAIN, SECURITY, Archive, DebianMirror
 from cogpack.resolve.debs.release_file import Release, verify_release
+from cogpack.resolve.debs.request import is_request, parse_request
 from cogpack.resolve.debs.solver import solve
 from cogpack.resolve.debs.universe import Candidate, Universe
 from cogpack.seal import Seal
@@ -43,7 +44,6 @@ _INDEX_LIMIT = 64 * 1024 * 1024
 _TEXT_LIMIT = 1024 * 1024 * 1024
 # The snapshot service takes a copy every six hours; a time before the copy was taken leads to the copy before.
 _SNAPSHOT_DELAY = timedelta(hours=12)
-_REQUEST = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[0-9A-Za-z.+:~*?-]+|/[a-z][a-z0-9-]*)?", re.ASCII)
 _KEY = "build.system_packages"
 _OTHER = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
 
@@ -73,13 +73,12 @@ def resolve_debs(
     examine: Examine | None = None,
     now: datetime | None = None,
 ) -> DebianBase:
-    """Choose the base and what the user's `requests` ("name", "name=version" or "name/suite") need, of `suite` for
-    `arch`.
+    """Choose the base and what the user's `requests` (as `Request` has them) need, of `suite` for `arch`.
 
     `arch` is Debian's name of it ("amd64"). `places`: by request, where it stands, for errors; `examine` looks at
     what was chosen; `now` dates the check of the Releases' age.
     """
-    if misnamed := [_misnamed(request, places) for request in requests if not _REQUEST.fullmatch(request)]:
+    if misnamed := [_misnamed(request, places) for request in requests if not is_request(request)]:
         raise together(misnamed)
     sources: tuple[tuple[Archive, str], ...] = (
         (MAIN, suite),
@@ -151,7 +150,7 @@ def _solved(universe: Universe, base: Sequence[Candidate], requests: Sequence[st
 def _renewed(
     universe: Universe, requests: Sequence[str], places: Mapping[str, str], suite: str, progress: Progress
 ) -> tuple[Sequence[str], Mapping[str, str]]:
-    """Put into `requests` and their `places` what took the place of packages that Debian has dropped."""
+    """Put into `requests` and their `places` what took the place of packages that the suite has not."""
     found: list[str] = []
     where = dict(places)
     for request in requests:
@@ -159,15 +158,15 @@ def _renewed(
         found += names or [request]
         if names:
             where |= {name: places[request] for name in names if request in places and name not in places}
-            text = f"{places.get(request, _KEY)}: Debian {suite} has no {request} any more, which stood for"
-            progress.note(Note(Code.PACKAGE_RENAMED, f"{text} {' and '.join(names)}: taken instead"))
+            text = f"{places.get(request, _KEY)}: Debian {suite} has no {request}, but {' and '.join(names)}"
+            progress.note(Note(Code.PACKAGE_RENAMED, f"{text}: taken instead"))
     return found, where
 
 
 def _misnamed(request: str, places: Mapping[str, str]) -> InputError:
     return InputError(
         f"{places.get(request, _KEY)}: {request!r:.80} is not a package name",
-        next_step="write the name of a Debian package, name=version or name/suite",
+        next_step="write the name of a Debian package, name=version, name>=version or name/suite",
     )
 
 
@@ -184,7 +183,7 @@ def _placed(error: InputError, requests: Sequence[str], places: Mapping[str, str
     """Begin `error` with the place of the first of `requests` that it names."""
     words = set(re.split(r"[^a-z0-9+.-]+", error.message)) if len(requests) > 1 else set()
     for request in requests:
-        if request in places and (len(requests) == 1 or re.split("[=/]", request)[0] in words):
+        if request in places and (len(requests) == 1 or parse_request(request).name in words):
             text = f"{places[request]}: {error.message.removeprefix(f'{_KEY}: ')}"
             return InputError(text, next_step=error.next_step)
     return error

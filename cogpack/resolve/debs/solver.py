@@ -15,6 +15,7 @@ import msgspec
 from cogpack.errors import InputError
 from cogpack.resolve.debs.index import IndexedPackage
 from cogpack.resolve.debs.relation import Group, Relation, parse_relations
+from cogpack.resolve.debs.request import parse_request
 from cogpack.resolve.debs.universe import Candidate, Universe
 
 _Asking: TypeAlias = Generator[Candidate, bool, bool]
@@ -39,7 +40,7 @@ class Solution(msgspec.Struct, frozen=True):
 def solve(
     universe: Universe, requests: Sequence[str], *, base: Sequence[Candidate] = (), recommends: bool = False
 ) -> Solution:
-    """Choose the packages to install for `requests` ("name", "name=version", "name/suite") where `base` is."""
+    """Choose the packages to install for `requests` (as `Request` has them) where `base` is."""
     return _Solver(universe, base, recommends=recommends).solve(requests)
 
 
@@ -74,7 +75,8 @@ class _Solver:
         candidate = self._universe.request(request)
         name = candidate.name
         before = self._chosen.get(name)
-        if before is not None and before != candidate and "=" not in request and "/" not in request:
+        wanted = parse_request(request)
+        if before is not None and not wanted.suite and wanted.allows(before.package.version):
             return
         if before is not None and before != candidate:
             raise InputError(

@@ -1,15 +1,16 @@
 """The packages that could be installed, of a suite, its updates and its security archive, and what requests mean."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
 from cogpack.errors import InputError
+from cogpack.resolve.debs.elsewhere import advice
 from cogpack.resolve.debs.index import DebianIndex, IndexedPackage
 from cogpack.resolve.debs.relation import Relation, parse_relations
-from cogpack.resolve.debs.renamed import RENAMED
+from cogpack.resolve.debs.renamed import RENAMED, transitions
+from cogpack.resolve.debs.request import Request, parse_request
+from cogpack.resolve.debs.suggest import suggestions
 from cogpack.resolve.debs.version import version_key
 
 _PRIORITIES = {name: rank for rank, name in enumerate(("required", "important", "standard", "optional", "extra"))}
@@ -69,20 +70,19 @@ class Universe:
         """Name the packages of which some version provides `name`, in the order of the indexes."""
         return dict.fromkeys(provider for index in self._indexes for provider in index.providers(name))
 
-    def request(self, request: str) -> Candidate:
-        """Find what the user's "name", "name=version" or "name/suite" means: that package, or the only one that
-        provides the name."""
-        name, equals, version = request.partition("=")
-        name, slash, suite = name.partition("/")
+    def request(self, text: str) -> Candidate:
+        """Find what the user's request (as `Request` has them) means: that package, or the only one that provides the
+        name."""
+        wanted = parse_request(text)
+        name = wanted.name
         found = self.candidates(name)
-        if found and equals:
-            return self._of_version(name, version)
-        if found and slash:
-            return self._of_suite(name, suite)
+        if found and wanted.version:
+            return self._of_version(wanted)
+        if found and wanted.suite:
+            return self._of_suite(name, wanted.suite)
         if found:
             return found[0]
-        newest = filter(None, map(self.newest, self.providers(name)))
-        providers = sorted((one for one in newest if any(one.provided(name))), key=lambda one: one.rank)
+        providers = self._providing(name)
         if len(providers) == 1:
             return providers[0]
         if providers:
@@ -91,24 +91,26 @@ class Universe:
                 f"build.system_packages: {name} is a virtual package, provided by {names}",
                 next_step="name one of them",
             )
-        close = _close(name, self.names())
-        raise InputError(
-            f"build.system_packages: Debian has no package {name!r:.80}",
-            next_step=f"did you mean {' or '.join(close)}?" if close else "look it up on packages.debian.org",
-        )
+        step = advice(name)
+        if step is None:
+            close = suggestions(name, self._indexes)
+            step = f"did you mean {' or '.join(close)}?" if close else "look it up on packages.debian.org"
+        raise InputError(f"build.system_packages: Debian has no package {name!r:.80}", next_step=step)
 
-    def _of_version(self, name: str, version: str) -> Candidate:
-        """Take the newest of that version, in which * and ? stand for others as in apt."""
-        found = self.candidates(name)
-        exact = None if set(version) & set("*?") else version_key(version)
+    def _providing(self, name: str) -> list[Candidate]:
+        newest = filter(None, map(self.newest, self.providers(name)))
+        return sorted((one for one in newest if any(one.provided(name))), key=lambda one: one.rank)
+
+    def _of_version(self, wanted: Request) -> Candidate:
+        found = self.candidates(wanted.name)
         for candidate in found:
-            own = candidate.package.version
-            if version_key(own) == exact if exact else fnmatchcase(own, version):
+            if wanted.allows(candidate.package.version):
                 return candidate
         have = ", ".join(candidate.package.version for candidate in found)
+        later = " or later" if wanted.sign == ">=" else ""
         raise InputError(
-            f"build.system_packages: {name} has no version {version}; the archive has {have}",
-            next_step=f"write {name}={found[0].package.version}, or {name} alone for the newest",
+            f"build.system_packages: {wanted.name} has no version {wanted.version}{later}; the archive has {have}",
+            next_step=f"write {wanted.name}={found[0].package.version}, or {wanted.name} alone for the newest",
         )
 
     def _of_suite(self, name: str, suite: str) -> Candidate:
@@ -123,20 +125,11 @@ class Universe:
         )
 
     def successors(self, request: str) -> Sequence[str]:
-        """Name what took the place of a package that Debian has dropped; nothing of one that is there, or never was."""
-        if request not in RENAMED or self.candidates(request) or self.providers(request):
+        """Name what is taken for a package that the suite has under another name; nothing of one that is there, or
+        never was."""
+        if self.candidates(request) or len(self._providing(request)) == 1:
             return ()
-        return [name for name in RENAMED[request] if self.candidates(name)]
+        return [name for name in RENAMED.get(request, transitions(request)) if self.candidates(name)]
 
     def essential(self) -> list[str]:
         return sorted({name for index in self._indexes for name in index.essential} - _NEVER)
-
-    def names(self) -> Iterator[str]:
-        for index in self._indexes:
-            yield from index.names()
-
-
-def _close(name: str, names: Iterable[str]) -> list[str]:
-    # A typo seldom hits the first letter, and comparing with all 65,000 names takes seconds.
-    similar = sorted({other for other in names if other[:1] == name[:1] and abs(len(other) - len(name)) <= 3})
-    return get_close_matches(name, similar, n=3, cutoff=0.7)

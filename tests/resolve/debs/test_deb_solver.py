@@ -180,6 +180,13 @@ def test_a_suite_may_be_named(tmp_path: Path) -> None:
     assert caught.value.next_step == "write b/trixie, or b alone for the newest"
 
 
+def test_of_a_request_for_a_version_or_later_the_newest_is_taken(tmp_path: Path) -> None:
+    text = stanza("a", "1.0") + stanza("a", "2.0")
+    assert solved(tmp_path, text, "a>=1.5") == ["a=2.0"]
+    with pytest.raises(InputError, match=r"a has no version 3 or later; the archive has 2.0, 1.0"):
+        solved(tmp_path, text, "a>=3")
+
+
 def test_usrmerge_is_never_taken(tmp_path: Path) -> None:
     text = (
         stanza("init-system-helpers", Depends="usrmerge | usr-is-merged") + stanza("usrmerge") + stanza("usr-is-merged")
