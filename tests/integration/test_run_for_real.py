@@ -136,7 +136,7 @@ class Predictor(BasePredictor):
             WEIGHTS.parent.mkdir(exist_ok=True)
             urllib.request.urlretrieve(os.environ["WEIGHTS_URL"], WEIGHTS)
 
-    def predict(self, count: int = Input(default=3), wait: bool = Input(default=False)) -> ConcatenateIterator[str]:
+    def predict(self, count: int = Input(default=3), wait: bool = Input(default=None)) -> ConcatenateIterator[str]:
         try:
             for number in range(count):
                 print("at", number)
