@@ -37,6 +37,10 @@ class Code(enum.StrEnum):
     DEPRECATED_KEY = "deprecated-key", "A key of cog.yaml works, but Cog has deprecated it."
     DIRTY_TREE = "dirty-tree", "The image names a commit, but some of its files differ from it."
     ENVIRONMENT_FILE = "environment-file", "A file of environment variables, as .env, goes into the image."
+    ENVIRONMENT_VALUE = (
+        "environment-value",
+        "A value of the schema is read from the environment by the source: its fallback is taken.",
+    )
     FOREIGN_LAYER = "foreign-layer", "A copied image keeps a layer where its URL says, outside of the registry."
     HIDDEN_MODULE = "hidden-module", "A file of the project hides a module that the server or Python itself needs."
     IGNORED_CONSTRAINT = "ignored-constraint", "A limit of an input has no effect on its type."
@@ -56,6 +60,7 @@ class Code(enum.StrEnum):
     MIRROR_DOWN = "mirror-down", "A mirror failed and is not asked any more in this run."
     MISSING_EXTRA = "missing-extra", "The chosen version of a package does not have the extra that is asked for."
     MISSPELT_KEY = "misspelt-key", "A key of cog.yaml is not known, has no effect, and looks like one that has."
+    NO_DESCRIPTION = "no-description", "An input's description can't be told without running the code: it is left out."
     NO_GPU = "no-gpu", "A model that wants a GPU runs where there is none."
     NO_REPO_DIGEST = "no-repo-digest", "Docker has the image, but does not know it by its digest."
     NO_SOURCE = "no-source", "The image names a commit, but no remote says where others get it."
@@ -90,6 +95,7 @@ class Code(enum.StrEnum):
     UNKNOWN_KEY = "unknown-key", "A key of cog.yaml is not known and has no effect."
     UNSOUND_WEIGHTS = "unsound-weights", "A file of weights is not what its name says: empty, cut off, something else."
     UNUSED_SETTING = "unused-setting", "A setting of cog.yaml has no effect in this project."
+    WRAPPED_METHOD = "wrapped-method", "The method is wrapped or renamed in its class: the schema is of it as written."
     YANKED = "yanked", "A chosen release was taken back by its publisher."
 
 

@@ -64,6 +64,7 @@ def describe(
         except RecursionError:
             raise too_deep(reference.partition(":")[0]) from None
         slots = slots if training else found
+    notes += sources.notes
     notes += shadowed(source)
     document = encode_document(predict=handlers.get(False), train=handlers.get(True), version=version)
     return Described(document=document, concurrency=slots, notes=tuple(dict.fromkeys(notes)))

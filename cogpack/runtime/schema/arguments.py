@@ -8,9 +8,11 @@ from collections.abc import Mapping
 
 import msgspec
 
+from cogpack.notes import Code
+from cogpack.runtime.schema.computing import Unresolved, Value
 from cogpack.runtime.schema.names import Foreign, Local, Sources
 from cogpack.runtime.schema.source import Assigned, Binding, Function, Place, Scope, shown
-from cogpack.runtime.schema.values import Unresolved, Value, evaluate
+from cogpack.runtime.schema.values import evaluate
 
 _MAX_CALLS = 10
 
@@ -141,10 +143,11 @@ def _values(sources: Sources, call: Mapping[str, tuple[Scope, ast.expr]], place:
         try:
             values[name] = evaluate(sources, scope, _listed(node) if name == "choices" else node)
         except Unresolved as why:
-            raise place.error(
-                f"{name}={shown(node)} is not known without running the code: {why}",
-                next_step=f"write {name} as a literal or a constant of the project",
-            ) from why
+            text = f"{name}={shown(node)} is not known without running the code: {why}"
+            if name == "description":  # says nothing of what is taken
+                sources.notes.append(place.note(Code.NO_DESCRIPTION, f"{text}; it is left out"))
+                continue
+            raise place.error(text, next_step=f"write {name} as a literal or a constant of the project") from why
     return values
 
 

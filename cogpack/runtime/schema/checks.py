@@ -5,7 +5,7 @@ import warnings
 
 from cogpack.runtime.schema.annotations import Type
 from cogpack.runtime.schema.arguments import Arguments
-from cogpack.runtime.schema.values import Value
+from cogpack.runtime.schema.computing import Value
 
 _CHECKED_TEXT = 64
 _CHECKED_PATTERN = 200

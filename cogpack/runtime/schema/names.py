@@ -14,6 +14,7 @@ from typing import TypeAlias
 import msgspec
 
 from cogpack.errors import InputError
+from cogpack.notes import Note
 from cogpack.runtime.schema.source import (
     Assigned,
     Binding,
@@ -122,6 +123,8 @@ class Sources:
         self._python = python
         self._modules: dict[str, Module | None] = {}
         self._steps = _STEPS
+        self.notes: list[Note] = []
+        """Of values that were told by guess, and of what was left out."""
         self._searched: set[tuple[str, str]] = set()
         """Modules and names that `import *` is followed for: in a circle, each is looked at once."""
 

@@ -233,6 +233,15 @@ def _collect(body: Sequence[ast.stmt]) -> tuple[dict[str, Binding], list[Importe
     return names, stars, relative
 
 
+def statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """Give all statements of one scope, those inside of `if` and the like too, in their order."""
+    pending = deque(body)
+    while pending:
+        statement = pending.popleft()
+        yield statement
+        pending.extendleft(reversed(list(_blocks(statement))))
+
+
 def _blocks(statement: ast.stmt) -> Iterator[ast.stmt]:
     """Give the statements directly inside a compound statement of the same scope."""
     if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):

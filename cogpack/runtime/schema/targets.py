@@ -8,9 +8,20 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
+from cogpack.runtime.schema.computing import Unresolved
 from cogpack.runtime.schema.names import Foreign, Local, Sources
-from cogpack.runtime.schema.source import Defined, Function, Module, Place, Scope, class_names
-from cogpack.runtime.schema.values import Unresolved, evaluate
+from cogpack.runtime.schema.source import (
+    Assigned,
+    Defined,
+    Function,
+    Module,
+    Place,
+    Scope,
+    Unclear,
+    class_names,
+    statements,
+)
+from cogpack.runtime.schema.values import evaluate
 
 _MAX_BASES = 30
 _FRAMEWORK = frozenset({"cog.BaseRunner", "cog.BasePredictor", "builtins.object"})
@@ -96,6 +107,13 @@ def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[S
     match names.get(name):
         case Defined(ast.FunctionDef() | ast.AsyncFunctionDef() as node):
             return found.scope.within(names), node
+        case Assigned() | Unclear():
+            wrapped = _behind(found.node, name)
+            if wrapped is not None:
+                place = Place(found.scope.module.path, wrapped.lineno, f"method {name}")
+                text = f"the class makes it of {wrapped.name}: the schema is of {wrapped.name} as written"
+                sources.notes.append(place.note(Code.WRAPPED_METHOD, text))
+                return found.scope.within(names), wrapped
     for base in found.node.bases if depth < _MAX_BASES else ():
         symbol = sources.resolve(found.scope, base.value if isinstance(base, ast.Subscript) else base)
         if isinstance(symbol, Foreign) and symbol.name in _FRAMEWORK:
@@ -105,6 +123,29 @@ def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[S
             if inherited:
                 return inherited
     return None
+
+
+def _behind(node: ast.ClassDef, name: str, depth: int = 0) -> Function | None:
+    """Find the one method that a class's body wraps or renames: `predict = wrap(predict)`, under an `if` or not."""
+    found: list[Function] = []
+    for statement in statements(node.body):
+        match statement:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() if statement.name == name:
+                found.append(statement)
+            case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
+                inner = _wrapped(value)
+                if inner is None or depth > _MAX_BASES:
+                    return None
+                other = _behind(node, inner, depth + 1) if inner != name else None
+                found += [other] if other else []
+    return found[0] if len(set(found)) == 1 else None
+
+
+def _wrapped(value: ast.expr) -> str | None:
+    """Give the name that an expression passes on, by itself or as the first argument of calls."""
+    while isinstance(value, ast.Call) and value.args:
+        value = value.args[0]
+    return value.id if isinstance(value, ast.Name) else None
 
 
 def is_streaming(sources: Sources, target: TargetFunction) -> bool:

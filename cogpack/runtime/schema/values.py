@@ -5,22 +5,34 @@ of the document. Tuples and sets come out as lists, as JSON has it.
 """
 
 import ast
-import math
 import operator
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Iterator, Sequence
 
+from cogpack.notes import Code
+from cogpack.runtime.schema.computing import (
+    MAX_BITS,
+    Unresolved,
+    Value,
+    converted,
+    literal,
+    number,
+    ordered,
+    power,
+    unique,
+)
 from cogpack.runtime.schema.names import Foreign, Local, Sources, Unknown
-from cogpack.runtime.schema.source import Scope, shown
-
-Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
+from cogpack.runtime.schema.source import Assigned, Place, Scope, shown
 
 _MAX_DEPTH = 60
 _MAX_TEXT = 1024 * 1024
-_MAX_BITS = 64
 
 _PATHS = frozenset({"cog.Path", "cog.Secret", "pathlib.Path"})
 _COPIES = frozenset({"builtins.list", "builtins.tuple"})
+_CONVERSIONS: "dict[str, type[int | float | str]]" = {
+    "builtins.int": int,
+    "builtins.float": float,
+    "builtins.str": str,
+}
 _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -29,10 +41,6 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
 }
-
-
-class Unresolved(Exception):  # noqa: N818 - an answer, turned into an InputError by those who know the place
-    """Says why a value can't be told."""
 
 
 def evaluate(sources: Sources, scope: Scope, node: ast.expr) -> Value:
@@ -57,7 +65,7 @@ class _Evaluation:
             case ast.List(elts=items) | ast.Tuple(elts=items):
                 return self._items(scope, items, deeper)
             case ast.Set(elts=items):
-                return _unique(self._items(scope, items, deeper))
+                return unique(self._items(scope, items, deeper))
             case ast.Dict():
                 return self._dict(scope, node, deeper)
             case ast.UnaryOp():
@@ -70,6 +78,10 @@ class _Evaluation:
                 return self._item(node, self.value(scope, container, deeper), self.value(scope, index, deeper))
             case ast.Call():
                 return self._call(scope, node, deeper)
+            case ast.ListComp() | ast.GeneratorExp():
+                return list(self._comprehended(scope, node.elt, node.generators, deeper))
+            case ast.SetComp():
+                return unique(list(self._comprehended(scope, node.elt, node.generators, deeper)))
             case _:
                 raise Unresolved(f"{shown(node)} is not a literal")
 
@@ -88,9 +100,9 @@ class _Evaluation:
             case None | bool():
                 return node.value
             case int():
-                return _number(node.value)
+                return number(node.value)
             case float():
-                return _number(node.value)
+                return number(node.value)
             case str():
                 return self._text(node.value)
             case _:
@@ -145,18 +157,31 @@ class _Evaluation:
                         found += self._elements(scope, value, depth + 1)
                     else:
                         found.append(self.value(scope, key, depth + 1))
-                return _unique(found)
+                return unique(found)
         evaluated = self.value(scope, node, depth)
         if not isinstance(evaluated, list):
             raise Unresolved(f"{shown(node)} is not a list or dict")
         return evaluated
+
+    def _comprehended(
+        self, scope: Scope, element: ast.expr, generators: Sequence[ast.comprehension], depth: int
+    ) -> Iterator[Value]:
+        if not generators:
+            yield self.value(scope, element, depth)
+            return
+        first, *others = generators
+        if not isinstance(first.target, ast.Name) or first.ifs or first.is_async:
+            raise Unresolved(f"{shown(first)} is more than for NAME in LIST")
+        for item in self._elements(scope, first.iter, depth):
+            bound = scope.within({first.target.id: Assigned(literal(item))})
+            yield from self._comprehended(bound, element, others, depth + 1)
 
     def _unary(self, node: ast.UnaryOp, operand: Value) -> Value:
         match node.op, operand:
             case ast.Not(), _:
                 return not operand
             case ast.USub(), int() | float():
-                return _number(-operand)
+                return number(-operand)
             case ast.UAdd(), int() | float():
                 return +operand
             case _:
@@ -173,12 +198,12 @@ class _Evaluation:
                 self._sources.spend(len(left) + len(right))
                 return left | right
             case ast.Pow(), int() | float(), int() | float():
-                return _power(left, right)
-            case ast.LShift(), int(), int() if 0 <= right <= _MAX_BITS:
-                return _number(left << right)
+                return power(left, right)
+            case ast.LShift(), int(), int() if 0 <= right <= MAX_BITS:
+                return number(left << right)
             case operation, int() | float(), int() | float() if type(operation) in _ARITHMETIC:
                 try:
-                    return _number(_ARITHMETIC[type(operation)](left, right))
+                    return number(_ARITHMETIC[type(operation)](left, right))
                 except (ZeroDivisionError, OverflowError) as error:
                     raise Unresolved(f"{shown(node)}: {error}") from None
         raise Unresolved(f"{shown(node)} is not computed")
@@ -211,73 +236,57 @@ class _Evaluation:
                 owned = self.value(scope, owner, depth)
                 if isinstance(owned, dict):
                     return list(owned.values())
+            case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as between), attr="join"), args=[joined]):
+                return self._joined(between, self._elements(scope, joined, depth))
+            case ast.Call(func=function, args=[_, *_] as arguments, keywords=[]) if len(arguments) > 1:
+                match self._sources.resolve(scope, function):
+                    case Foreign("builtins.range"):
+                        return self._range(node, [self.value(scope, each, depth) for each in arguments])
+                    case Foreign("os.getenv" | "os.environ.get") if len(arguments) == 2:
+                        return self._of_environment(scope, node, self.value(scope, arguments[1], depth))
             case ast.Call(func=function, args=[argument], keywords=[]):
                 symbol = self._sources.resolve(scope, function)
                 name = symbol.name if isinstance(symbol, Foreign) else ""
+                if name == "builtins.range":
+                    return self._range(node, [self.value(scope, argument, depth)])
+                if name in ("os.getenv", "os.environ.get"):
+                    return self._of_environment(scope, node, None)
                 if name in _COPIES:
                     return list(self._elements(scope, argument, depth))
                 if name == "builtins.sorted":
-                    return _sorted(node, self._elements(scope, argument, depth))
+                    return ordered(node, self._elements(scope, argument, depth))
                 if name == "builtins.len":
                     return len(self._elements(scope, argument, depth))
                 if name in _PATHS:
                     path = self.value(scope, argument, depth)
                     if isinstance(path, str):
                         return path
-                if name == "builtins.float":
-                    return _float(node, self.value(scope, argument, depth))
+                if name in _CONVERSIONS:
+                    return converted(node, _CONVERSIONS[name], self.value(scope, argument, depth))
         raise Unresolved(f"{shown(node)} is not called")
 
+    def _of_environment(self, scope: Scope, node: ast.Call, fallback: Value) -> Value:
+        """Give what a variable's fallback is: nobody knows where the model will run."""
+        place = Place(scope.module.path, node.lineno)
+        text = f"{shown(node)} is taken for its fallback, {fallback!r}: the schema can't follow the environment"
+        self._sources.notes.append(place.note(Code.ENVIRONMENT_VALUE, text))
+        return fallback
 
-def _number(value: float) -> int | float:
-    if isinstance(value, int):
-        if value.bit_length() >= _MAX_BITS:
-            raise Unresolved(f"an integer of {value.bit_length()} bits does not fit in {_MAX_BITS}")
-    elif not math.isfinite(value):
-        raise Unresolved("it is not a finite number")
-    return value
+    def _range(self, node: ast.Call, arguments: "list[Value]") -> "list[Value]":
+        numbers = [value for value in arguments if isinstance(value, int)]
+        if len(numbers) < len(arguments):
+            raise Unresolved(f"{shown(node)} is no range of integers")
+        try:
+            found = range(*numbers)
+            self._sources.spend(len(found))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise Unresolved(f"{shown(node)}: {error}") from None
+        return list(found)
 
-
-def _power(base: float, exponent: float) -> int | float:
-    if isinstance(base, int) and isinstance(exponent, int) and exponent >= 0:
-        # At least this many bits come out; one more multiplication decides.
-        if (abs(base).bit_length() - 1) * exponent >= _MAX_BITS:
-            raise Unresolved(f"{base}**{exponent} does not fit in {_MAX_BITS} bits")
-        return _number(base**exponent)
-    try:
-        result = base**exponent
-    except (ZeroDivisionError, OverflowError) as error:
-        raise Unresolved(str(error)) from None
-    if isinstance(result, int | float):
-        return _number(result)
-    raise Unresolved("it is a complex number")
-
-
-def _float(node: ast.Call, value: Value) -> float:
-    try:
-        if isinstance(value, str | int | float):
-            return _number(float(value))
-    except ValueError:
-        pass
-    raise Unresolved(f"{shown(node)} is not a number")
-
-
-def _unique(values: "list[Value]") -> "list[Value]":
-    """Drop repetitions, in the order of first appearance; `1`, `1.0` and `True` are one in Python."""
-    found: dict[Value, None] = {}
-    try:
-        for value in values:
-            found.setdefault(value)
-    except TypeError:
-        raise Unresolved("a set or a dict's keys hold a list or dict") from None
-    return list(found)
-
-
-def _sorted(node: ast.Call, values: "list[Value]") -> "list[Value]":
-    texts = [value for value in values if isinstance(value, str)]
-    numbers = [value for value in values if isinstance(value, int | float)]
-    if len(texts) == len(values):
-        return list[Value](sorted(texts))
-    if len(numbers) == len(values):
-        return list[Value](sorted(numbers))
-    raise Unresolved(f"{shown(node)} has items that can't be compared")
+    def _joined(self, between: str, parts: "list[Value]") -> str:
+        texts = [part for part in parts if isinstance(part, str)]
+        if len(texts) < len(parts):
+            raise Unresolved("what is joined is not all text")
+        if sum(map(len, texts)) + len(between) * len(texts) > _MAX_TEXT:
+            raise Unresolved(f"the joined text has more than {_MAX_TEXT} characters")
+        return self._text(between.join(texts))

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from predictors import IMPORTS, described, predictor, refusal, schemas
 
+from cogpack.errors import InputError
 from cogpack.runtime.schema import describe
 
 TRAIN = IMPORTS + "def train(x: str, n: int = 1) -> str: ...\n"
@@ -192,3 +193,27 @@ def test_text_outside_ascii_stays_as_it_is() -> None:
 
 def test_no_reference_at_all_is_refused() -> None:
     assert refusal("", predict=None) == "cog.yaml names neither predict nor train"
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "    predict = wrap(predict)",
+        "    if FAST:\n        predict = torch.inference_mode()(predict)",
+        "    predict = wrap(wrap(predict, 1), again=True)",
+    ],
+)
+def test_a_method_that_its_class_wraps_is_still_the_method(after: str) -> None:
+    head = "import torch\nFAST = True\ndef wrap(f, *a, **k): return f\n"
+    found = described(f"{head}class Predictor:\n    def predict(self, x: int) -> str: ...\n{after}\n")
+    assert json.loads(found.document)["components"]["schemas"]["Input"]["required"] == ["x"]
+    assert [note.code for note in found.notes] == ["wrapped-method"]
+
+
+def test_a_method_by_another_name_is_that_method_and_what_is_unclear_is_none() -> None:
+    renamed = "class Predictor:\n    def generate(self, x: int) -> str: ...\n    predict = generate\n"
+    assert b'"x"' in described(renamed).document
+    either = "if A:\n        def predict(self) -> str: ...\n    else:\n        def predict(self, x: int) -> str: ..."
+    for body in ("predict = make()", "predict = predict", either):
+        with pytest.raises(InputError, match="has no run or predict method"):
+            described(f"class Predictor:\n    {body}\n")

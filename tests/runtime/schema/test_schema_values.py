@@ -1,14 +1,18 @@
 """Values of expressions are those that Python gives, and what is not harmless to compute is not computed."""
 
 import ast
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from predictors import described, predictor, schemas
 
+from cogpack.errors import InputError
+from cogpack.runtime.schema.computing import Unresolved, Value
 from cogpack.runtime.schema.names import Sources
 from cogpack.runtime.schema.source import MappedSourceFiles, Scope
-from cogpack.runtime.schema.values import Unresolved, Value, evaluate
+from cogpack.runtime.schema.values import evaluate
 
 MODULE = """
 ONE = 1
@@ -124,7 +128,7 @@ def test_these_are_known_without_running_anything(text: str, expected: object) -
         "{*[[]]}",
         "sorted([1, 'a'])",
         "lambda: 1",
-        "[x for x in PAIR]",
+        "[x for x in PAIR if x]",
         "1 if ONE else 2",
         "ONE < 2",
         "(ONE := 3)",
@@ -170,3 +174,49 @@ def test_arithmetic_is_python_s_or_refused(operator: str, left: float, right: fl
     except Unresolved:
         return
     assert found == eval(text)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "before", "expected"),
+    [
+        ("x: int = Input(choices=[n * 8 for n in range(1, 4)])", "", [8, 16, 24]),
+        (
+            "x: str = Input(choices=[f'{a}{b}' for a in SIZES for b in [1, 2]])",
+            "SIZES = ['s', 'm']",
+            ["s1", "s2", "m1", "m2"],
+        ),
+        ("x: str = Input(choices=list(str(n) for n in range(2)))", "", ["0", "1"]),
+        ("x: str = Input(choices=[name for name in {'a': 1, 'b': 2}])", "", ["a", "b"]),
+    ],
+)
+def test_choices_are_computed_where_no_code_has_to_run(parameter: str, before: str, expected: list[object]) -> None:
+    assert schemas(predictor(parameter, before=before))["x"]["enum"] == expected
+
+
+def test_a_comprehension_of_any_size_is_no_way_around_the_limits() -> None:
+    for text in (
+        "[n for n in range(10**9)]",
+        "[0 for a in L for b in L for c in L for d in L]",
+        "range(0, 9, 0)",
+        "range(-(2**62), 2**62)",
+    ):
+        with pytest.raises(InputError):
+            described(predictor(f"x: int = Input(choices={text})", before=f"L = {list(range(60))}"))
+
+
+def test_what_the_environment_would_say_is_its_fallback_with_a_note() -> None:
+    parameters = "x: str = os.getenv('X', 'a');y: int = int(os.environ.get('Y', '3'))"
+    found = described(predictor(parameters, before="import os"))
+    inputs = json.loads(found.document)["components"]["schemas"]["Input"]["properties"]
+    assert (inputs["x"]["default"], inputs["y"]["default"]) == ("a", 3)
+    assert [note.code for note in found.notes] == ["environment-value"] * 2
+    assert "os.getenv('X', 'a') is taken for its fallback, 'a'" in found.notes[0].text
+
+
+def test_a_description_is_joined_or_left_out_and_never_in_the_way() -> None:
+    parameters = "x: str = Input(description='One of ' + ', '.join(NAMES));y: str = Input(description=tell())"
+    found = described(predictor(parameters, before="NAMES = ['a', 'b']"))
+    inputs = json.loads(found.document)["components"]["schemas"]["Input"]["properties"]
+    assert inputs["x"]["description"] == "One of a, b"
+    assert "description" not in inputs["y"]
+    assert [note.code for note in found.notes] == ["no-description"]
