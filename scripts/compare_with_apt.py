@@ -129,10 +129,10 @@ def universe(apt: Apt, cache: Path) -> Universe:
     return Universe(found)
 
 
-def names(universe: Universe) -> list[str]:
-    """Give the names of the file that the suite has, or what took their place."""
+def names(universe: Universe, file: Path) -> list[str]:
+    """Give the names of `file` that the suite has, or what took their place."""
     found: dict[str, None] = {}
-    for line in NAMES.read_text().splitlines():
+    for line in file.read_text().splitlines():
         name = line.partition("#")[0].strip()
         for request in universe.successors(name) or [name]:
             if name and universe.candidates(request):
@@ -171,6 +171,7 @@ def main() -> int:
     parser.add_argument("--suite", action="append", choices=sorted(PYTHONS), help="default: each")
     parser.add_argument("--recommends", choices=("both", "yes", "no"), default="both")
     parser.add_argument("--root", type=Path, default=Path("/tmp/cogpack-apt"), help="where indexes are kept")
+    parser.add_argument("--names", type=Path, default=NAMES, help="a file with a name a line")
     parser.add_argument("--keep", action="store_true", help="use the indexes that are there")
     parser.add_argument("packages", nargs="*", help="one set of your own instead of random ones")
     given = parser.parse_args()
@@ -182,7 +183,7 @@ def main() -> int:
         packages = universe(apt, given.root / "parsed")
         base = solve(packages, [*BASE_PACKAGES, *packages.essential()]).packages
         apt.have(base)
-        words = names(packages)
+        words = names(packages, given.names)
         for recommends in {"both": (False, True), "yes": (True,), "no": (False,)}[given.recommends]:
             chance = random.Random(given.seed)
             sets = [chance.sample(words, chance.randint(2, 6)) for _ in range(given.trials)]

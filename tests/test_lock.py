@@ -46,7 +46,9 @@ from cogpack.lockfile.base_kinds import (
 HEX = "ab" * 32
 
 WHEEL = LockedWheel(name="x", version="1", filename="x-1-py3-none-any.whl", sha256=HEX, size=7)
-DEB = LockedDeb(name="d", version="1:2~3", arch="amd64", archive="debian", path="pool/d.deb", size=1, sha256=HEX)
+DEB = LockedDeb(
+    name="d", version="1:2~3", arch="amd64", archive="debian", path="pool/d.deb", size=1, sha256=HEX, essential=True
+)
 RELEASE = DebianRelease(
     archive="debian", suite="trixie", date="2026-01-01T00:00:00Z", sha256=HEX, signed_by="ab", snapshot="20260101"
 )
@@ -304,7 +306,7 @@ def test_a_lock_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
             b', size = 7, cut = "x" },\n]\nclashes',
             "the key platforms[...].wheels[0].cut is",
         ),
-        (b", essential = false", b', essential = false, "a.b" = 1', "base.packages[0].a.b is"),
+        (b", essential = true", b', essential = true, "a.b" = 1', "base.packages[0].a.b is"),
         (b"version = 2\n", b"version = 3\n", "lock version 3 is unknown"),
         (b'kind = "debian"\n', b'kind = "a later one"\n', "a base of the kind a later one is unknown"),
     ],
@@ -342,7 +344,7 @@ def test_no_part_of_a_lock_takes_keys_that_it_does_not_know() -> None:
 def test_a_new_key_raises_the_cogpack_that_a_lock_requires() -> None:
     """When this fails: raise `REQUIRES` to the coming version, if it isn't that already, and write the new hash."""
     keys = {f"{path}.{field.encode_name}" for path, kind in tables(Lock) for field in msgspec.structs.fields(kind)}
-    assert (REQUIRES, hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:8]) == ("0.2.0", "c511fccc")
+    assert (REQUIRES, hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:8]) == ("0.2.0", "8f75fe8d")
 
 
 def test_a_lock_that_this_cogpack_writes_asks_for_no_newer_one() -> None:
@@ -374,7 +376,7 @@ snapshot = "20260101" }},
 ]
 packages = [
     {{ name = "d", version = "1:2~3", arch = "amd64", archive = "debian", path = "pool/d.deb", size = 1, \
-sha256 = "{HEX}", essential = false, requested = false }},
+sha256 = "{HEX}", essential = true, requested = false }},
 ]
 """
 """As cogpack 0.1 wrote it."""

@@ -62,6 +62,8 @@ def plan(arguments: argparse.Namespace) -> None:
             planned = planned.weights_only()
         if not arguments.quiet:
             session.progress.summary(_sum(planned.layers))
+            for line in planned.recommended.lines() if planned.recommended else ():
+                session.progress.summary(line)
             if planned.isolation:
                 session.progress.summary(planned.isolation)
             if planned.laid:

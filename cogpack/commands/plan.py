@@ -18,6 +18,7 @@ from cogpack.layers.weights import WEIGHTS, WORTH, Weight, largest
 from cogpack.layers.weights.probe import NOTHING
 from cogpack.lockfile import Decisions
 from cogpack.locking.lines.told import told_of
+from cogpack.locking.recommended import Recommended, recommended
 from cogpack.model_files import Rule
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, LayerInfo
@@ -95,13 +96,15 @@ class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
     """Tells of layers, bottom first, and of weight files by their paths. `files`: where they are asked for;
     `isolation`: where steps are yet to be run, how this machine would, and what it would not keep them from; `laid`:
-    there, about the bytes that the files take on the disk which they see."""
+    there, about the bytes that the files take on the disk which they see; `recommended`: where packages of Debian may
+    bring what they only recommend, what that is."""
 
     layers: tuple[PlannedLayer, ...]
     weights: tuple[PlannedWeight, ...]
     steps: tuple[PlannedStep, ...] = ()
     isolation: str | None = None
     laid: int | None = None
+    recommended: Recommended | None = None
     files: tuple[PlannedFile, ...] | None = None
 
     def weights_only(self) -> "Planned":
@@ -135,6 +138,7 @@ def plan(
         steps=_steps(prepared),
         isolation=_isolation(unrun) if unrun else None,
         laid=_laid(unrun[-1], prepared.plan, known) if unrun else None,
+        recommended=recommended(prepared.lock.platforms[project.config.pack.platform].base),
         files=listed,
     )
 

@@ -85,7 +85,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     files are that two wheels hold differently. `git`: the image says of which commit it is; `isolation`: how steps of
     `build.run` are run; `network`: whether they have one; `keep`: paths that are captured after them though
     their like is left out. `none_default`: what an input is whose default is a None that its type does not have.
-    `notes`: those that are denied or allowed.
+    `recommends`: what `system_packages` recommend is installed as well. `notes`: those that are denied or allowed.
     """
 
     base: str | None = None
@@ -100,6 +100,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     limits: StepLimits = StepLimits()
     keep: tuple[str, ...] = ()
     none_default: NoneDefault = "optional"
+    recommends: bool = True
     notes: Rules = Rules()
     weights: PackWeights = PackWeights()
 

@@ -28,7 +28,7 @@ _BUILD = (
 )
 _PACK = (
     *("base", "platform", "compression", "debian_mirror", "exclude_newer", "clashes", "git", "isolation", "network"),
-    *("keep", "limits", "none_default", "notes", "weights"),
+    *("keep", "limits", "none_default", "notes", "recommends", "weights"),
 )
 
 _PLATFORMS: Mapping[str, Arch] = {arch: arch for arch in get_args(Arch)}
@@ -239,6 +239,7 @@ def _pack(value: Value) -> PackOptions:
         isolation=_choice(fields["isolation"], _ISOLATIONS) if "isolation" in fields else default.isolation,
         keep=kept_paths(fields["keep"]) if "keep" in fields else default.keep,
         none_default=_choice(fields["none_default"], _NONE_DEFAULTS) if "none_default" in fields else "optional",
+        recommends=fields["recommends"].boolean() if "recommends" in fields else default.recommends,
         limits=_limits(fields["limits"]) if "limits" in fields else default.limits,
         weights=_pack_weights(fields["weights"]) if "weights" in fields else default.weights,
     )

@@ -25,8 +25,9 @@ _Mode = Annotated[int, msgspec.Meta(ge=0, le=0o7777)]
 _Owner = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 
 
-class LockedDeb(LockTable, frozen=True, kw_only=True):
-    """Is one Debian package. `path`: in the archive's pool; `sha256`: hex."""
+class LockedDeb(LockTable, frozen=True, kw_only=True, omit_defaults=True):
+    """Is one Debian package. `path`: in the archive's pool; `sha256`: hex; `recommended`: by another, and nothing that
+    was asked for needs it."""
 
     name: str
     version: str
@@ -37,9 +38,18 @@ class LockedDeb(LockTable, frozen=True, kw_only=True):
     sha256: str
     essential: bool = False
     requested: bool = False
+    recommended: bool = False
 
     def __post_init__(self) -> None:
         parse_digest(f"sha256:{self.sha256}", where=f"{FILE}: package {self.name}")
+
+
+class LeftOut(LockTable, frozen=True):
+    """Says what `package` recommends that is not installed, and why."""
+
+    package: str
+    wanted: str
+    reason: str
 
 
 class DebianRelease(LockTable, frozen=True, kw_only=True):
@@ -66,10 +76,13 @@ class SystemPackages(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     """Is what `build.system_packages` brings over a base: it takes the place of what the base has of the same name.
 
     `dpkg`: names of those that dpkg installs, run in the sandbox, since their scripts or those of what they depend on
-    can't be stood in for.
+    can't be stood in for. `recommends`: whether packages have come that others only recommend; `left_out`: those that
+    could not.
     """
 
     dpkg: tuple[str, ...] = ()
+    recommends: bool = False
+    left_out: tuple[LeftOut, ...] = ()
     releases: tuple[DebianRelease, ...] = ()
     packages: tuple[LockedDeb, ...] = ()
 

@@ -19,6 +19,7 @@ from cogpack.locking.decide import named_wheels, resolve_lock
 from cogpack.locking.deviations import notes_of
 from cogpack.locking.lines.decide import lacks_pins
 from cogpack.locking.lines.pip.breaks import break_notes
+from cogpack.locking.recommended import recommended
 from cogpack.locking.weights.remote import changed_uses
 from cogpack.locking.wheels.clashes import check_clashes, clash_notes
 from cogpack.locking.wheels.requirements import check_requirements
@@ -73,6 +74,9 @@ def lock(
     what = "unchanged" if same else "locked"
     took = time_text(time.monotonic() - began)
     session.progress.summary(f"{what}: {holdings(made.platforms[platform])}, in {took}")
+    if extra := recommended(made.platforms[platform].base):
+        for line in extra.lines():
+            session.progress.summary(line)
     if made.format < (newest := max(session.formats)):
         text = f"cogpack lock --upgrade-format takes {newest}, and tells which layers move"
         session.progress.summary(f"the image is of format {made.format}; {text}")

@@ -62,10 +62,12 @@ def _debian(session: Session, config: Config, platform: Platform, kept: Base | N
     python = python_minor(config)
     suite = _suite(config, python)
     wanted = [name for name in config.system_packages if not of_wheels(name)]
+    recommends = config.pack.recommends and bool(wanted)
     if (
         isinstance(kept, DebianBase)
         and (kept.suite, kept.python, kept.arch) == (suite, python, platform.architecture)
         and is_answered(wanted, {deb.name: deb.version for deb in kept.installed if deb.requested})
+        and kept.system_packages.recommends == recommends
     ):
         return kept
     mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
@@ -73,6 +75,7 @@ def _debian(session: Session, config: Config, platform: Platform, kept: Base | N
         suite=suite,
         arch=platform.architecture,
         requests=wanted,
+        recommends=recommends,
         places={
             request: config.where(f"build.system_packages[{index}]")
             for index, request in reversed(list(enumerate(config.system_packages)))

@@ -16,6 +16,7 @@ from cogpack.layers.debs import DebFile
 from cogpack.layers.debs.archive import control_end, read_control
 from cogpack.layers.debs.configure import check_scripts, is_stood_in_for
 from cogpack.lockfile.base_kinds import LockedDeb
+from cogpack.locking.recommended import LEAVES_OUT
 from cogpack.notes import Code, Note
 from cogpack.resolve.debs import Brought, DebianMirror
 from cogpack.session import Session
@@ -63,7 +64,8 @@ def left_to_dpkg(
     task.done("read")
     left = [(found, answer) for found, answer in zip(unknown, answers, strict=True) if isinstance(answer, InputError)]
     for found, fault in left:
-        session.progress.summary(f"{_placed(fault, found, places)}: dpkg installs it, in the sandbox")
+        instead = f"; {LEAVES_OUT} leaves it out" if found.deb.recommended else ""
+        session.progress.summary(f"{_placed(fault, found, places)}: dpkg installs it, in the sandbox{instead}")
     if unread := [answer for answer in answers if isinstance(answer, str) and answer]:
         text = f"maintainer scripts of {count_text(len(unread), 'package')} could not be read, and are when the layer"
         session.progress.note(Note(Code.SCRIPTS_UNREAD, f"{text} is made: {unread[0]}"))

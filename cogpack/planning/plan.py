@@ -25,6 +25,7 @@ from cogpack.layers.weights import WEIGHTS, Probe, arrange
 from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
 from cogpack.lockfile import Decisions, LockedSteps, LockedWheel, StepsLayerKind
 from cogpack.locking.lines.read import Lines, read_lines
+from cogpack.locking.recommended import LEAVES_OUT, left_to_recommends
 from cogpack.locking.weights.remote import probing
 from cogpack.oci import Platform
 from cogpack.planning.recipes.base import BaseSupply, plan_base
@@ -158,7 +159,8 @@ def make_plan(
     the lock's format."""
     maker = LayerMaker.of(config, decisions)
     base = plan_base(decisions.base, suppliers.base, maker.compressed)
-    dpkg = _changes(dpkg_steps(base.dpkg, base.layers), config, maker, suppliers.dpkg)
+    instead = LEAVES_OUT if left_to_recommends(decisions.base) else ""
+    dpkg = _changes(dpkg_steps(base.dpkg, base.layers, instead=instead), config, maker, suppliers.dpkg)
     installed = _ran(dpkg, maker) if dpkg else ()
     python = _python(decisions, rules, maker, suppliers)
     project = maker.compress(_project(files, described.document, suppliers), remembered=False)

@@ -165,6 +165,8 @@ def _decisive(config: Config, packages: Requirements) -> bytes:
         "cogpack": {"base": pack.base, "platform": "linux/amd64", "exclude_newer": pack.exclude_newer},
         "traces": config.traces,
     }
+    if not pack.recommends:
+        values["cogpack.recommends"] = False
     if config.weights:
         values["weights"] = config.weights
         pinning = msgspec.structs.replace(pack.weights, include=(), exclude=(), min_size=None)

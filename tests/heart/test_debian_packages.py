@@ -63,13 +63,14 @@ class Archive:
         self._index = "".join(stanza(name) for name in BASE_PACKAGES if name != "python3")
         self._index += stanza("python3", "3.13.5-1", Depends="libc6") + stanza("libc6", "2.41-12")
 
-    def add(self, name: str, *, depends: str = "", **control: str) -> None:
+    def add(self, name: str, *, depends: str = "", recommends: str = "", **control: str) -> None:
         data = deb(name, control=control)
         path = self.root / "debian" / "pool" / f"{name}_1.deb"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         fields = {"Size": str(len(data)), "SHA256": hashlib.sha256(data).hexdigest()}
-        self._index += stanza(name, **fields | ({"Depends": depends} if depends else {}))
+        relations = {"Depends": depends, "Recommends": recommends}
+        self._index += stanza(name, **fields | {key: value for key, value in relations.items() if value})
 
     def finish(self) -> None:
         write_suite(self.root, "debian", "trixie", self._index, self._signer)
@@ -119,6 +120,28 @@ def test_packages_whose_scripts_cannot_be_stood_in_for_are_left_to_dpkg_and_told
     listed = re.search(r"^dpkg = \[\n(.*?)\]", (made.root / "cogpack.lock").read_text(), re.MULTILINE | re.DOTALL)
     assert listed is not None
     assert re.findall(r'"(\w+)"', listed[1]) == ["app", "deep", "direct", "middle"], "what needs them, too"
+
+
+def test_what_is_only_recommended_comes_as_with_apt_and_lock_and_plan_tell_what_it_costs(
+    world: World, archive: Archive
+) -> None:
+    archive.add("app", recommends="nice, gone")
+    archive.add("nice", postinst=BAD)
+    archive.finish()
+    made = project(world, "app")
+    done = ok(made.cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url))
+    size = (archive.root / "debian/pool/nice_1.deb").stat().st_size
+    told = (
+        f"only recommended: 1 Debian package ({size} B); `cogpack: {{recommends: false}}` leaves them out\n"
+        "left out: gone, which app recommends: no package of the suite is that\n"
+    )
+    assert told in done.err
+    assert "dpkg installs it, in the sandbox; `cogpack: {recommends: false}` leaves it out" in done.err
+    assert told in ok(made.cogpack("plan", COGPACK_DEBIAN_MIRROR=archive.url)).err
+    made.write("cog.yaml", (made.root / "cog.yaml").read_text() + "cogpack: {recommends: false}\n")
+    done = ok(made.cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url))
+    assert "removed  nice 1\n" in done.err
+    assert "recommend" not in (made.root / "cogpack.lock").read_text()
 
 
 def test_packages_of_the_base_are_not_looked_at(world: World, archive: Archive) -> None:

@@ -36,7 +36,7 @@ from tests.support.git_server import GitServer, git_server, plain_environment
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="there is no git")
 
-DEBIAN = Mock(spec=DebianBase, packages=())
+DEBIAN = Mock(spec=DebianBase, installed=())
 """A base that has no git-lfs."""
 LONG = b"".join(b"line %d of a file that changes in a few places\n" % number for number in range(400))
 

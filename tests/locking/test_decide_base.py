@@ -8,7 +8,7 @@ import pytest
 from cogpack.config import Config, parse_config
 from cogpack.digest import sha256
 from cogpack.errors import InputError
-from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase
+from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase, SystemPackages
 from cogpack.locking.decide_base import decide_base
 from cogpack.oci import Platform
 
@@ -53,7 +53,7 @@ def requested(*names: str) -> DebianBase:
         )
         for name in names
     )
-    return msgspec.structs.replace(TRIXIE, packages=packages)
+    return msgspec.structs.replace(TRIXIE, system_packages=SystemPackages(packages=packages, recommends=True))
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,7 @@ def requested(*names: str) -> DebianBase:
         ("build: {system_packages: [git, libgl1-mesa-glx]}", requested("git", "libgl1", "libglx-mesa0")),
         ("build: {system_packages: [libaio1]}", requested("libaio1t64")),
         ("build: {system_packages: [git, libcudnn8]}", requested("git")),
+        ("cogpack: {recommends: false}", TRIXIE),
         (OF_IMAGE, IMAGE),
         ("build: {python_version: '3.12'}\n" + OF_IMAGE, IMAGE),
     ],
@@ -85,6 +86,7 @@ def test_a_base_that_still_is_what_the_project_asks_for_is_kept_and_nobody_is_as
         ("build: {system_packages: ['ffmpeg=7']}", requested("ffmpeg")),
         ("build: {system_packages: ['ffmpeg>=2']}", requested("ffmpeg")),
         ("build: {system_packages: [git, libgl1-mesa-glx]}", requested("git")),
+        ("build: {system_packages: [ffmpeg]}\ncogpack: {recommends: false}", requested("ffmpeg")),
         ("predict: a.py:P", IMAGE),
         (OF_IMAGE, TRIXIE),
         ("cogpack: {base: 'registry.test/python:2'}", IMAGE),

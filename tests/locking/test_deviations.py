@@ -96,9 +96,10 @@ def test_of_a_base_the_patch_release_is_told_where_it_is_known() -> None:
     assert told(text, upon=base("PYTHON_VERSION=3.12.1")) == []
 
 
-def test_a_mirror_of_packages_that_nobody_asks_for_is_told() -> None:
-    (note,) = told("cogpack:\n  base: python:3.12-slim\n  debian_mirror: http://m/debian\n", upon=base())
-    assert note.text.startswith("cog.yaml:3: cogpack.debian_mirror: has no effect")
+@pytest.mark.parametrize("setting", ["debian_mirror: http://m/debian", "recommends: false"])
+def test_a_setting_for_packages_that_nobody_asks_for_is_told(setting: str) -> None:
+    (note,) = told(f"cogpack:\n  base: python:3.12-slim\n  {setting}\n", upon=base())
+    assert note.text.startswith(f"cog.yaml:3: cogpack.{setting.partition(':')[0]}: has no effect")
 
 
 PACKAGES = "build:\n  system_packages:\n    - ffmpeg\n    - cudnn9-cuda-12\n    - libnccl2\n"

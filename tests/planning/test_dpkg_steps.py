@@ -5,7 +5,7 @@ import hashlib
 import io
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import pytest
@@ -116,6 +116,20 @@ def test_steps_see_what_dpkg_installed(base: BaseLayer, debs: list[DebFile], tmp
     again = dpkg_steps([debs[1]], [base, *changes(steps, tmp_path).layers])
     assert again is not None
     assert "var/lib/one.deb" not in changes(again, tmp_path).try_run()  # it was there
+
+
+def test_where_packages_can_not_be_installed_it_is_told_what_spares_them(
+    base: BaseLayer, debs: list[DebFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise InputError("no rung", next_step="either helps")
+
+    monkeypatch.setattr(run_steps, "_chosen", refuse)
+    steps = dpkg_steps(debs, [base], instead="less")
+    assert steps is not None
+    with pytest.raises(InputError, match="no rung") as told:
+        changes(steps, tmp_path).try_run()
+    assert told.value.next_step == "either helps; or write less"
 
 
 def test_packages_and_the_base_name_the_changes(base: BaseLayer, debs: list[DebFile]) -> None:

@@ -58,7 +58,12 @@ cd /usr/local/lib/python{python} && [ -e site-packages ] || ln -s /{venv}/lib/py
 def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
     """Run them; what they changed can be read as long as the `with` lasts. Nobody else may run them in that cache."""
     findings = probe(runner.scratch)
-    rung, emulated = _chosen(runner, findings)
+    try:
+        rung, emulated = _chosen(runner, findings)
+    except InputError as error:
+        if not steps.instead:
+            raise
+        raise InputError(error.message, next_step=f"{error.next_step}; or write {steps.instead}") from error
     place = runner.scratch / f"{UNFINISHED}{steps.key.removeprefix('sha256:')[:16]}"
     remove_tree(place)  # of a run that was killed
     try:

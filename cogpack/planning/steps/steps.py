@@ -43,7 +43,8 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
 
     `numbers`: of the commands in cog.yaml, from 1 on, among `total`; `seen`: the layers below, the lowest first;
     `directory`: the base image's, where each begins; `python`: the minor version; `keep`: paths that are captured
-    though their like is dropped; `debs`: Debian packages that lie in `DEBS`; `subject`: the key of cog.yaml.
+    though their like is dropped; `debs`: Debian packages that lie in `DEBS`; `subject`: the key of cog.yaml; `instead`:
+    what to write there so that nothing has to be run.
     """
 
     commands: tuple[RunStep, ...]
@@ -56,6 +57,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     keep: tuple[str, ...] = ()
     debs: tuple[DebFile, ...] = ()
     subject: str = "build.run"
+    instead: str = ""
 
     @property
     def name(self) -> str:
@@ -92,7 +94,7 @@ def make_steps(config: Config, lines: Lines, seen: Sequence[Seen]) -> Steps | No
     )
 
 
-def dpkg_steps(debs: Sequence[DebFile], seen: Sequence[Seen]) -> Steps | None:
+def dpkg_steps(debs: Sequence[DebFile], seen: Sequence[Seen], *, instead: str = "") -> Steps | None:
     """Have dpkg install `debs` over the layers `seen`; None where there are none. apt puts them in order."""
     if not debs:
         return None
@@ -109,6 +111,7 @@ def dpkg_steps(debs: Sequence[DebFile], seen: Sequence[Seen]) -> Steps | None:
         python="",
         debs=tuple(debs),
         subject="build.system_packages",
+        instead=instead,
     )
 
 

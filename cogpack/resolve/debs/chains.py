@@ -7,12 +7,15 @@ from cogpack.resolve.debs.relation import Relation, parse_relations
 from cogpack.resolve.debs.universe import Candidate
 
 
-def chains(solution: Sequence[Candidate], asked: Iterable[str], base: Collection[str]) -> dict[str, tuple[str, ...]]:
+def chains(
+    solution: Sequence[Candidate], asked: Iterable[str], base: Collection[str], *, recommends: bool = False
+) -> dict[str, tuple[str, ...]]:
     """Find the shortest way from one of `asked` to each package of `solution` that is not one of `base`.
 
-    Both ends are included. All are names of packages.
+    Both ends are included. All are names of packages. `recommends`: what is recommended is a way, too.
     """
-    return {name: way for name, way in _ways(_needs(solution), asked).items() if name not in base}
+    ways = _ways(_needs(solution, recommends=recommends), asked)
+    return {name: way for name, way in ways.items() if name not in base}
 
 
 def dependents(solution: Sequence[Candidate], named: Iterable[str]) -> set[str]:
@@ -36,8 +39,8 @@ def _ways(needs: Mapping[str, Sequence[str]], roots: Iterable[str]) -> dict[str,
     return found
 
 
-def _needs(solution: Sequence[Candidate]) -> dict[str, list[str]]:
-    """Give, by package, those of the solution that satisfy one of its dependencies."""
+def _needs(solution: Sequence[Candidate], *, recommends: bool = False) -> dict[str, list[str]]:
+    """Give, by package, those of the solution that satisfy one of its dependencies, or of what it `recommends`."""
     taken = {candidate.name: candidate for candidate in solution}
     provided: dict[str, list[tuple[Relation, str]]] = {}
     for candidate in solution:
@@ -53,8 +56,7 @@ def _needs(solution: Sequence[Candidate]) -> dict[str, list[str]]:
     return {
         candidate.name: [
             name
-            for field in (candidate.package.pre_depends, candidate.package.depends)
-            for group in parse_relations(field)
+            for group in (*candidate.needs, *(candidate.recommends if recommends else ()))
             for relation in group
             for name in satisfying(relation)
         ]

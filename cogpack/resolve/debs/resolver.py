@@ -10,7 +10,7 @@ import msgspec
 
 from cogpack.errors import InputError, MismatchError, UnavailableError, together
 from cogpack.http import Http
-from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb, SystemPackages
+from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LeftOut, LockedDeb, SystemPackages
 from cogpack.notes import Code, Note
 from cogpack.progress import Progress, Task
 from cogpack.resolve.debs.chains import chains, dependents
@@ -49,7 +49,8 @@ _OTHER = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
 
 
 class Brought(msgspec.Struct, frozen=True):
-    """Says who brings a package that the base alone has not: `chain`, from the one that was asked for to itself."""
+    """Says who brings a package that the base alone has not: `chain`, from the one that was asked for to itself, each
+    because the one before it needs or recommends it."""
 
     deb: LockedDeb
     chain: tuple[str, ...]
@@ -70,13 +71,14 @@ def resolve_debs(
     seal: Seal,
     mirror: DebianMirror,
     places: Mapping[str, str] = {},
+    recommends: bool = False,
     examine: Examine | None = None,
     now: datetime | None = None,
 ) -> DebianBase:
     """Choose the base and what the user's `requests` (as `Request` has them) need, of `suite` for `arch`.
 
-    `arch` is Debian's name of it ("amd64"). `places`: by request, where it stands, for errors; `examine` looks at
-    what was chosen; `now` dates the check of the Releases' age.
+    `arch` is Debian's name of it ("amd64"). `places`: by request, where it stands, for errors; `recommends`: what they
+    recommend comes, too; `examine` looks at what was chosen; `now` dates the check of the Releases' age.
     """
     if misnamed := [_misnamed(request, places) for request in requests if not is_request(request)]:
         raise together(misnamed)
@@ -99,17 +101,19 @@ def resolve_debs(
     # By itself: it must be the same whatever is asked for.
     base = solve(universe, [*BASE_PACKAGES, *universe.essential()]).packages
     try:
-        solution = _solved(universe, base, requests)
+        solution, left_out = _solved(universe, base, requests, recommends=recommends)
     except InputError as error:
         raise _placed(error, requests, places) from error
     task.done("resolved")
     asked = {request: universe.request(request).name for request in requests}
+    there = {candidate.name for candidate in base}
+    ways = chains(solution, asked.values(), there, recommends=recommends)
+    recommended = ways.keys() - chains(solution, asked.values(), there).keys()
     requested = [candidate for candidate in solution if candidate.name in asked.values()]
     own, packages = (
-        tuple(_locked(candidate, sources[candidate.index][0], requested) for candidate in candidates)
+        tuple(_locked(one, sources[one.index][0], requested, recommended) for one in candidates)
         for candidates in (base, [candidate for candidate in solution if candidate not in base])
     )
-    ways = chains(solution, asked.values(), {candidate.name for candidate in base})
     left: set[str] = set()
     if examine:
         brought = [Brought(deb, ways[deb.name]) for deb in packages if deb.name in ways]
@@ -132,19 +136,28 @@ def resolve_debs(
         arch=arch,
         releases=found,
         packages=own,
-        system_packages=SystemPackages(releases=found if packages else (), packages=packages, dpkg=tuple(sorted(left))),
+        system_packages=SystemPackages(
+            releases=found if packages else (),
+            packages=packages,
+            dpkg=tuple(sorted(left)),
+            recommends=recommends,
+            left_out=left_out,
+        ),
         glibc=_short(versions.get("libc6", "")),
         python=_short(versions.get("python3", "")),
     )
 
 
-def _solved(universe: Universe, base: Sequence[Candidate], requests: Sequence[str]) -> Sequence[Candidate]:
+def _solved(
+    universe: Universe, base: Sequence[Candidate], requests: Sequence[str], *, recommends: bool
+) -> tuple[Sequence[Candidate], tuple[LeftOut, ...]]:
     """Choose what there is with `requests`: the base, of which they may want a package in another version, and what
-    they add to it."""
+    they add to it. The second is what was recommended in vain."""
     there = {candidate.name: candidate for candidate in base}
-    moved = [one for one in requests if (found := universe.request(one)) != there.get(found.name, found)]
+    moved = [one for one in requests if (wanted := universe.request(one)) != there.get(wanted.name, wanted)]
     seen = solve(universe, [*moved, *there]).packages if moved else base
-    return sorted([*seen, *solve(universe, requests, base=seen).packages], key=lambda candidate: candidate.name)
+    found = solve(universe, requests, base=seen, recommends=recommends)
+    return sorted([*seen, *found.packages], key=lambda candidate: candidate.name), found.left_out
 
 
 def _renewed(
@@ -195,7 +208,9 @@ def _short(version: str) -> str:
     return matched[1] if matched else ""
 
 
-def _locked(candidate: Candidate, archive: Archive, requested: Collection[Candidate]) -> LockedDeb:
+def _locked(
+    candidate: Candidate, archive: Archive, requested: Collection[Candidate], recommended: Collection[str]
+) -> LockedDeb:
     package = candidate.package
     return LockedDeb(
         name=package.name,
@@ -207,6 +222,7 @@ def _locked(candidate: Candidate, archive: Archive, requested: Collection[Candid
         sha256=package.sha256,
         essential=package.essential,
         requested=candidate in requested,
+        recommended=package.name in recommended,
     )
 
 

@@ -13,21 +13,13 @@ from typing import TypeAlias
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.resolve.debs.index import IndexedPackage
+from cogpack.lockfile.base_kinds import LeftOut
 from cogpack.resolve.debs.relation import Group, Relation, parse_relations
 from cogpack.resolve.debs.request import parse_request
 from cogpack.resolve.debs.universe import Candidate, Universe
 
 _Asking: TypeAlias = Generator[Candidate, bool, bool]
 """Yields packages that are to be taken, is sent whether they were, and returns whether its own was."""
-
-
-class LeftOut(msgspec.Struct, frozen=True):
-    """Says what `package` recommends that is not installed, and why."""
-
-    package: str
-    wanted: str
-    reason: str
 
 
 class Solution(msgspec.Struct, frozen=True):
@@ -101,7 +93,7 @@ class _Solver:
         self._chosen[package.name] = candidate
         for group in parse_relations(package.provides):
             self._provided.setdefault(group[0].name, []).append(candidate)
-        for relation in _negative(package):
+        for relation in candidate.excludes:
             self._excluded.setdefault(relation.name, []).append((relation, candidate))
 
     def _drop(self, candidate: Candidate) -> None:
@@ -109,7 +101,7 @@ class _Solver:
         del self._chosen[package.name]
         for group in parse_relations(package.provides):
             self._provided[group[0].name].remove(candidate)
-        for relation in _negative(package):
+        for relation in candidate.excludes:
             self._excluded[relation.name].remove((relation, candidate))
 
     def _meeting(self, relation: Relation) -> Iterator[Candidate]:
@@ -127,7 +119,7 @@ class _Solver:
     def _rivals(self, candidate: Candidate) -> list[Candidate]:
         """Give the chosen packages that can't be beside it, by its own word or by theirs."""
         package = candidate.package
-        found = [rival for relation in _negative(package) for rival in self._meeting(relation)]
+        found = [rival for relation in candidate.excludes for rival in self._meeting(relation)]
         found += [owner for relation, owner in self._excluded.get(package.name, ()) if relation.allows(package.version)]
         for group in parse_relations(package.provides):
             excluded = self._excluded.get(group[0].name, ())
@@ -194,7 +186,7 @@ class _Solver:
             return False
         if (name in self._chosen and not bound) or name in self._base:
             return True
-        for group in _needs(candidate.package):
+        for group in candidate.needs:
             if not self._met(group) and not self._options(group):
                 self._barred[name] = self._missing(candidate, group)
                 return False
@@ -210,15 +202,14 @@ class _Solver:
             self._choose(candidate)
         self._underway.add(name)
         try:
-            for group in _needs(candidate.package):
+            for group in candidate.needs:
                 if not (yield from self._satisfy(group, bound=bound)) and not bound:
                     if name in self._chosen:
                         self._drop(candidate)
                     self._barred[name] = self._missing(candidate, group)
                     return False
-            for group in self._recommended(candidate.package):
-                if not self._met(group):
-                    yield from self._satisfy(group, bound=False)
+            for group in candidate.recommends if self._recommends else ():
+                yield from self._satisfy(group, bound=False)
         finally:
             self._underway.discard(name)
         return True
@@ -242,13 +233,10 @@ class _Solver:
         return False
 
     def _bar_rivals(self, candidate: Candidate) -> None:
-        for relation in _negative(candidate.package):
+        for relation in candidate.excludes:
             for rival in self._options((relation,)):
                 if rival.name != candidate.name and rival.name not in self._chosen:
                     self._barred[rival.name] = f"{rival.name} can't be installed beside {candidate.name}"
-
-    def _recommended(self, package: IndexedPackage) -> tuple[Group, ...]:
-        return parse_relations(package.recommends) if self._recommends else ()
 
     # What is left to do
 
@@ -269,7 +257,7 @@ class _Solver:
     def _broken(self) -> tuple[Candidate, Group] | None:
         for name, candidate in self._chosen.items():
             if name not in self._base:
-                for group in _needs(candidate.package):
+                for group in candidate.needs:
                     if not self._met(group):
                         return candidate, group
                 if name in self._bound:
@@ -289,13 +277,13 @@ class _Solver:
             if candidate.name in found or candidate.name in self._base:
                 continue
             found.add(candidate.name)
-            for group in (*_needs(candidate.package), *self._recommended(candidate.package)):
+            for group in (*candidate.needs, *(candidate.recommends if self._recommends else ())):
                 queue += [one for relation in group for one in self._meeting(relation)]
         return found
 
     def _left_out(self, kept: Iterable[str]) -> Iterator[LeftOut]:
         for name in sorted(kept):
-            for group in parse_relations(self._chosen[name].package.recommends):
+            for group in self._chosen[name].recommends:
                 if not self._met(group):
                     yield LeftOut(name, _shown(group), self._reason(group))
 
@@ -317,16 +305,6 @@ class _Solver:
                 for rival in self._rivals(found[0]):
                     reasons[f"{relation.name} can't be installed beside {rival.name}"] = None
         return "; ".join(reasons) or "no package of the suite is that"
-
-
-def _needs(package: IndexedPackage) -> tuple[Group, ...]:
-    return parse_relations(package.pre_depends) + parse_relations(package.depends)
-
-
-def _negative(package: IndexedPackage) -> Iterator[Relation]:
-    for field in (package.conflicts, package.breaks):
-        for group in parse_relations(field):
-            yield from group
 
 
 def _shown(group: Group) -> str:

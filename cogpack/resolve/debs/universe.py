@@ -7,7 +7,7 @@ import msgspec
 from cogpack.errors import InputError
 from cogpack.resolve.debs.elsewhere import advice
 from cogpack.resolve.debs.index import DebianIndex, IndexedPackage
-from cogpack.resolve.debs.relation import Relation, parse_relations
+from cogpack.resolve.debs.relation import Group, Relation, parse_relations
 from cogpack.resolve.debs.renamed import RENAMED, transitions
 from cogpack.resolve.debs.request import Request, parse_request
 from cogpack.resolve.debs.suggest import suggestions
@@ -33,6 +33,20 @@ class Candidate(msgspec.Struct, frozen=True):
     def rank(self) -> tuple[bool, int]:
         """Sort those first that apt takes rather than others which provide the same name."""
         return not self.package.essential, _PRIORITIES.get(self.package.priority, len(_PRIORITIES))
+
+    @property
+    def needs(self) -> tuple[Group, ...]:
+        return parse_relations(self.package.pre_depends) + parse_relations(self.package.depends)
+
+    @property
+    def recommends(self) -> tuple[Group, ...]:
+        return parse_relations(self.package.recommends)
+
+    @property
+    def excludes(self) -> Iterator[Relation]:
+        for field in (self.package.conflicts, self.package.breaks):
+            for group in parse_relations(field):
+                yield from group
 
     def provided(self, name: str) -> Iterator[Relation]:
         """Give what it says to provide of this name, once for each version."""

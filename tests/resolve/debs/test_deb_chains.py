@@ -26,6 +26,13 @@ def test_a_package_is_brought_by_the_shortest_way_and_none_of_the_bases_own(tmp_
     }
 
 
+def test_what_is_recommended_is_a_way_where_that_is_asked_for(tmp_path: Path) -> None:
+    text = stanza("app", Recommends="more") + stanza("more", Depends="deep") + stanza("deep")
+    solution = solve(universe(tmp_path, text), ["app"], recommends=True).packages
+    assert chains(solution, ["app"], set()) == {"app": ("app",)}
+    assert chains(solution, ["app"], set(), recommends=True)["deep"] == ("app", "more", "deep")
+
+
 def test_a_dropped_name_stands_for_what_took_its_place_only_where_nothing_has_it(tmp_path: Path) -> None:
     glx = stanza("libgl1") + stanza("libglx-mesa0")
     gone = universe(tmp_path, glx)

@@ -13,7 +13,8 @@ from support.serving import served
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.http import Http
 from cogpack.http.retries import ATTEMPTS
-from cogpack.lockfile.base_kinds import DebianBase, SystemPackages
+from cogpack.lockfile.base_kinds import DebianBase, LeftOut, SystemPackages
+from cogpack.locking.recommended import recommended
 from cogpack.resolve.debs import BASE_PACKAGES, DebianMirror, resolve_debs
 from cogpack.resolve.debs import release_file as release_module
 from cogpack.seal import THIS_RUN
@@ -28,6 +29,7 @@ MAIN = (
     + stanza("other", Depends="b-pager | a-pager")
     + stanza("tool", "1.0", Depends="libtool")
     + stanza("libtool", Provides="libltdl")
+    + stanza("viewer", Depends="libtool", Recommends="tool, gone", Size="3000")
 )
 
 
@@ -84,7 +86,14 @@ def mirror(archive: Path, seen: list[str], away: list[bool]) -> Iterator[DebianM
         yield DebianMirror(main=f"{url}/debian", security=f"{url}/debian-security")
 
 
-def resolve(mirror: DebianMirror, tmp_path: Path, *requests: str, arch: str = "amd64", **places: str) -> DebianBase:
+def resolve(
+    mirror: DebianMirror,
+    tmp_path: Path,
+    *requests: str,
+    arch: str = "amd64",
+    recommends: bool = False,
+    **places: str,
+) -> DebianBase:
     with Http() as client:
         return resolve_debs(
             suite="trixie",
@@ -93,6 +102,7 @@ def resolve(mirror: DebianMirror, tmp_path: Path, *requests: str, arch: str = "a
             http=client,
             cache=tmp_path / "cache",
             mirror=mirror,
+            recommends=recommends,
             places=places,
             seal=THIS_RUN,
         )
@@ -124,6 +134,23 @@ def test_the_decision_holds_the_base_the_essential_packages_and_what_was_asked_f
     assert decision.system_packages.releases == decision.releases
     assert (decision.python, decision.glibc) == ("3.13", "2.41")
     assert [release.suite for release in decision.releases] == ["trixie", "trixie-updates", "trixie-security"]
+
+
+def test_what_is_only_recommended_is_marked_and_what_of_it_cant_be_had_is_told(
+    mirror: DebianMirror, tmp_path: Path
+) -> None:
+    decision = resolve(mirror, tmp_path, "viewer", recommends=True)
+    assert [deb.name for deb in decision.installed if deb.recommended] == ["tool"]
+    assert decision.system_packages.left_out == (LeftOut("viewer", "gone", "no package of the suite is that"),)
+    found = recommended(decision)
+    assert found is not None
+    assert found.lines() == [
+        "only recommended: 1 Debian package (1 kB); `cogpack: {recommends: false}` leaves them out",
+        "left out: gone, which viewer recommends: no package of the suite is that",
+    ]
+    without = resolve(mirror, tmp_path, "viewer")
+    assert {deb.name for deb in decision.installed} - {deb.name for deb in without.installed} == {"tool"}
+    assert recommended(without) is None
 
 
 def test_the_provider_of_a_requested_name_counts_as_requested(mirror: DebianMirror, tmp_path: Path) -> None:
