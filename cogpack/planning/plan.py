@@ -24,6 +24,7 @@ from cogpack.layers.layer import Layer, key_of
 from cogpack.layers.weights import WEIGHTS, Probe, arrange
 from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
 from cogpack.lockfile import Decisions, LockedSteps, LockedWheel, StepsLayerKind
+from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.locking.lines.read import Lines, read_lines
 from cogpack.locking.recommended import LEAVES_OUT, left_to_recommends
 from cogpack.locking.weights.remote import probing
@@ -162,7 +163,7 @@ def make_plan(
     instead = LEAVES_OUT if left_to_recommends(decisions.base) else ""
     dpkg = _changes(dpkg_steps(base.dpkg, base.layers, instead=instead), config, maker, suppliers.dpkg)
     installed = _ran(dpkg, maker) if dpkg else ()
-    python = _python(decisions, rules, maker, suppliers)
+    python = _python(decisions, rules, maker, suppliers, local=bool(config.run))
     project = maker.compress(_project(files, described.document, suppliers), remembered=False)
     below = (*base.layers, *installed, python.venv, *python.large)
     above = (python.small, *python.clashes)
@@ -225,8 +226,14 @@ class _Python(msgspec.Struct, frozen=True, kw_only=True):
     inputs: Mapping[str, tuple[Input, ...]]
 
 
-def _python(decisions: Decisions, rules: ImageRules, maker: LayerMaker, suppliers: Suppliers) -> _Python:
-    venv = VenvSource(python=decisions.base.python, interpreter=decisions.base.interpreter)
+def _python(
+    decisions: Decisions, rules: ImageRules, maker: LayerMaker, suppliers: Suppliers, *, local: bool
+) -> _Python:
+    """Plan the environment. `local`: commands of cog.yaml, known or run, find it below /usr/local, too, as the sources
+    of who writes such commands do; not over the base of others, which may have a Python of its own there."""
+    base = decisions.base
+    named = local and isinstance(base, DebianBase)
+    venv = VenvSource(python=base.python, interpreter=base.interpreter, local=named)
     groups = group([(wheel.filename, wheel.size or 0) for wheel in decisions.wheels], rules.large_wheel)
     inputs = {wheel.filename: suppliers.wheel(wheel) for wheel in decisions.wheels}
     wheels = {

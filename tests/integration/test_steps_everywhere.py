@@ -28,7 +28,7 @@ def commands(repository: str) -> list[str]:
         f"sed -i '1i THIS_LINE = \"put in by a step\"' {SITE}/cog/__init__.py",
         "(setsid sleep 86401 &); nohup sleep 86402 > /dev/null 2>&1 &",
         f"echo 'deb [trusted=yes] {repository} ./' > /tmp/local.list && {apt} update && {apt} install -y postman",
-        "python -c 'import cog; print(cog.THIS_LINE)' && sed -i s/data/more/ /srv/shared/file",
+        "/usr/local/bin/python -c 'import cog; print(cog.THIS_LINE)' && sed -i s/data/more/ /srv/shared/file",
     ]
 
 

@@ -14,6 +14,9 @@ SITE = f"{VENV}/lib/python/site-packages"
 
 PYTHON = f"/{VENV}/bin/python3"
 
+LAUNCHER = f'#!/bin/sh\nexec {PYTHON} "$@"\n'
+"""Starts it from elsewhere: of a link, Python would look for `pyvenv.cfg` beside the link."""
+
 _CONFIG = f"{VENV}/pyvenv.cfg"
 
 _RECIPE = "venv/1"
@@ -37,28 +40,38 @@ def real_path(path: str) -> str | None:
 
 
 class VenvSource:
-    """Gives the environment without any wheel, as a layer. `python`: "3.13"; `interpreter`: its path in the image."""
+    """Gives the environment without any wheel, as a layer. `python`: "3.13"; `interpreter`: its path in the image;
+    `local`: whether /usr/local leads to it, too, as it does in Cog's images."""
 
-    def __init__(self, *, python: str, interpreter: str) -> None:
+    def __init__(self, *, python: str, interpreter: str, local: bool = False) -> None:
         self._python = python
         self._interpreter = interpreter
+        self._local = local
 
     @property
     def name(self) -> str:
         return f"venv: Python {self._python}"
 
     def key(self) -> str:
-        return sha256(encode([_RECIPE, VENV, self._python, self._interpreter]))
+        return sha256(encode([_RECIPE, VENV, self._python, self._interpreter, *(["local"] if self._local else [])]))
 
     def entries(self) -> Iterable[Entry]:
         home = self._interpreter.rpartition("/")[0]
         config = f"home = {home}\ninclude-system-site-packages = false\nversion = {self._python}\n"
+        site = f"lib/python{self._python}/site-packages"
         return [
+            *(self._names(site) if self._local else ()),
             Symlink(f"{VENV}/bin/python", "python3"),
             Symlink(f"{VENV}/bin/python3", self._interpreter),
             Symlink(f"{VENV}/bin/python{self._python}", "python3"),
             Directory(SITE),
-            Symlink(f"{VENV}/lib/python{self._python}/site-packages", "../python/site-packages"),
+            Symlink(f"{VENV}/{site}", "../python/site-packages"),
             Symlink(f"{VENV}/lib64", "lib"),
             File(_CONFIG, Bytes(config.encode())),
         ]
+
+    def _names(self, site: str) -> Iterable[Entry]:
+        for name in ("python", "python3"):
+            yield File(f"usr/local/bin/{name}", Bytes(LAUNCHER.encode()), 0o755)
+        for name in ("bin/pip", site):
+            yield Symlink(f"usr/local/{name}", f"/{VENV}/{name}")

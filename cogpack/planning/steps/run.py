@@ -9,6 +9,7 @@ from cogpack.config import RunStep
 from cogpack.disk import UNFINISHED
 from cogpack.errors import InputError
 from cogpack.layers.layer import Form
+from cogpack.layers.wheels.venv import LAUNCHER
 from cogpack.planning.steps.apt_mirror import mirrored
 from cogpack.planning.steps.failed_step import failed_step, stopped_step
 from cogpack.planning.steps.steps import DEBS, Runner, Steps, blob_of
@@ -45,10 +46,11 @@ _READ_AUTHORITIES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "P
 """Variables by which OpenSSL, curl, requests, pip and git are told."""
 
 _NAMES = """
-for name in python python3 pip; do
-  [ -e /usr/local/bin/$name ] || [ -L /usr/local/bin/$name ] || ln -s /{venv}/bin/$name /usr/local/bin/$name
+mkdir -p /usr/local/bin /usr/local/lib/python{python}
+cd /usr/local/bin && for name in python python3 pip; do
+  [ -e $name ] || [ -L $name ] && continue
+  [ $name = pip ] && ln -s /{venv}/bin/pip . || {{ printf %s '{launcher}' > $name; chmod 755 $name; }}
 done
-mkdir -p /usr/local/lib/python{python}
 cd /usr/local/lib/python{python} && [ -e site-packages ] || ln -s /{venv}/lib/python{python}/site-packages site-packages
 """
 """Commands of steps and sources name Python so, since it is there in Cog's own images."""
@@ -123,7 +125,8 @@ def _run_all(
     runner.progress.summary(f"{steps.name}, isolated by {rung}{', emulated: many times slower' if emulator else ''}")
     numbered = list(zip(steps.numbers, steps.commands, strict=True))
     if steps.python:
-        numbered.insert(0, (0, RunStep(command=_NAMES.format(venv=contract.VENV, python=steps.python))))
+        names = _NAMES.format(venv=contract.VENV, launcher=LAUNCHER, python=steps.python)
+        numbered.insert(0, (0, RunStep(command=names)))
     environment = {**runner.proxies, **steps.environment, "APT_CONFIG": standins.APT_CONFIG}
     limits = Limits(seconds=runner.limits.time, idle=runner.limits.idle, size=runner.limits.size, processes=_PROCESSES)
     laid = [*standins.DEBIAN]

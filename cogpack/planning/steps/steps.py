@@ -26,7 +26,7 @@ from cogpack.text import count_text
 if TYPE_CHECKING:
     from cogpack.sandbox.rungs.proot import Proot
 
-_VERSION = 2
+_VERSION = 3
 """Part of each key: raised when the same commands would be run otherwise."""
 
 Seen: TypeAlias = BuiltLayer | BaseLayer | StepsLayer | OpenLayer

@@ -168,3 +168,15 @@ def test_the_venv_is_links_and_one_file() -> None:
         "opt/venv/pyvenv.cfg": None,
     }
     assert source.key() != VenvSource(python="3.13", interpreter="/usr/local/bin/python3.13").key()
+
+
+def test_the_venv_has_the_names_that_commands_and_sources_use() -> None:
+    source = VenvSource(python="3.13", interpreter="/usr/bin/python3.13", local=True)
+    entries = {entry.path: getattr(entry, "target", None) for entry in source.entries()}
+    assert {path: target for path, target in entries.items() if path.startswith("usr/")} == {
+        "usr/local/bin/python": None,
+        "usr/local/bin/python3": None,
+        "usr/local/bin/pip": "/opt/venv/bin/pip",
+        "usr/local/lib/python3.13/site-packages": "/opt/venv/lib/python3.13/site-packages",
+    }
+    assert source.key() != VenvSource(python="3.13", interpreter="/usr/bin/python3.13").key()
