@@ -24,7 +24,6 @@ from cogpack.seal import Seal
 from cogpack.sizes import BLOCK
 
 _PROVIDED = re.compile(r"(?:^|,)\s*([A-Za-z0-9][A-Za-z0-9+.-]*)")
-_FORMAT = "3"  # of the two files
 _HASH = 32  # bytes of the records' hash, before the table
 _MEMORY = 256 * 1024 * 1024  # for the xz dictionary
 _BROKEN = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
@@ -48,6 +47,10 @@ class IndexedPackage(msgspec.Struct, frozen=True, kw_only=True, array_like=True)
     path: str
     size: int
     sha256: str
+
+
+_FORMAT = f"4-{zlib.crc32(' '.join(IndexedPackage.__struct_fields__).encode()):08x}"
+"""Of the two files: what another version wrote, with other fields, is not looked at."""
 
 
 class _Table(msgspec.Struct, array_like=True):
