@@ -23,9 +23,10 @@ from cogpack.sizes import MiB
 class ImageRules(msgspec.Struct, frozen=True, kw_only=True):
     """One format. `since`: the first cogpack that builds it.
 
-    `large_wheel`: bytes from which a wheel is a layer of its own; most of the bytes are shared, and the layers stay
-    few. `weight_streams`: layers that all weights together are split into, about; `weight_layer_sizes`: the bytes that
-    they may be split to, rising, of which the one that comes nearest to that is taken (docs/weights.md).
+    `large_wheel`: bytes from which a wheel, or a Debian package, is a layer of its own; most of the bytes are shared,
+    and the layers stay few. `weight_streams`: layers that all weights together are split into, about;
+    `weight_layer_sizes`: the bytes that they may be split to, rising, of which the one that comes nearest to that is
+    taken (docs/weights.md).
     """
 
     since: str

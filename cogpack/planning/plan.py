@@ -159,7 +159,7 @@ def make_plan(
     """Plan all of the image. `files`: what goes into the source directory besides the `gathered` weights; `rules`: of
     the lock's format."""
     maker = LayerMaker.of(config, decisions)
-    base = plan_base(decisions.base, suppliers.base, maker.compressed)
+    base = plan_base(decisions.base, suppliers.base, maker.compressed, rules)
     instead = LEAVES_OUT if left_to_recommends(decisions.base) else ""
     dpkg = _changes(dpkg_steps(base.dpkg, base.layers, instead=instead), config, maker, suppliers.dpkg)
     installed = _ran(dpkg, maker) if dpkg else ()

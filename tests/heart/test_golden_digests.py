@@ -22,10 +22,11 @@ from cogpack.lockfile import encode_lock, parse_lock
 HERE = Path(__file__).parent
 EXPECTED = {
     (2, "gzip"): {
-        "manifest": "e0b764499c7e1293e3981393e598b6f9b2848df089b11875021c5608e95e765e",
-        "config": "73b7fa43c36a6a4c8bf2c8c30eeb9ae57c9478c5e5a0917196f5714fa2fb3d8e",
+        "manifest": "e2025bcb698ead557d9721cb8850471c580cdbcfeb0e8bcbda22cb60bd728539",
+        "config": "4a53a32a32c6d4f83d2f1cfd505fc6cbedde4e88f01b9d37a1ff84ffc3bef558",
         "debian: trixie, 1 package": "40c2f833f21eda7c4b118aa3e50ec557ad6c685ec5363ace85b06a868060b056",
-        "packages: tool": "a0dc17391d9c1896001ad80dd3941630cf892fd33fd9511cd2172ee7591bd83e",
+        "package: large 1": "57299dabe3586036b3456669c41260f1bb9725b14f3cc67809fb1e4af6f8b7d5",
+        "packages: tool": "710f796b00b4f5346c4cad5f29bf2c80119e51b908184b66286312f1401a5c81",
         "venv: Python 3.13": "0e2eabbdf74cbd72a43b5987f1ac91cc7fa0f56afbfc32e30606b2095cea5046",
         "wheels: large 1.0": "48211809d743a86a200f85fddb5e987ba02bd2080c21c6b58c44de0f353f2fcf",
         "weights: w/model-00002-of-00004.gguf": "4157668e0f752110bf07a3a810e859e31ed24a70a67dadb72f44f2ef3a6313e4",
@@ -45,10 +46,11 @@ EXPECTED = {
         "project": "f32f3ad759bb60f9b01371aa18ba8fe69159a2420b020063212178c91eb00f01",
     },
     (2, "zstd"): {
-        "manifest": "993d55b4b0036e62c6c8a4725b6c48974838b8e22c1b36ff22d9b743ba0e17ba",
-        "config": "708d79051cd2ee2cd55b1e5127c58e3b32c139253282537906cb8caadb05d5fd",
+        "manifest": "eda6dae7b2658c662d3c380a996aa4959b7b70b5ea2421cfaa4b96be57e9361c",
+        "config": "18be28e3d93b28b9fc7fe358bffebfaa98b279d04c276cefdf109778024a298e",
         "debian: trixie, 1 package": "e32566ae2d585f3a30f4ad4c74450f67619fa981feb6af72be0afb957e3f3de5",
-        "packages: tool": "8cb6390a5d2ea455c0416f6e1b2dfbc111e5551fb8451b23a7ec0924cfc6f5c0",
+        "package: large 1": "71a5a31bcc30cb7f3c32211db4c7e7c6fe6bf449b163ca8e8b2fd598563d7695",
+        "packages: tool": "1f83101b2950d1b1423e8d4a7abcb0c7875a848f67428e88fb3323b9c79748c1",
         "venv: Python 3.13": "138d24995abb0721b248dbd45266c66d2c9310183b6af860c4666820bf269801",
         "wheels: large 1.0": "2c1f8f50a625612814cb47eda726ee279318daa25d54e6ddad5c31ed10a5caf1",
         "weights: 4 files below 64 MiB": "4d844733f7097a937210fb14abb17dc0d641a213f349a1af86e5433462fcb62b",
@@ -74,6 +76,7 @@ def packages() -> dict[str, bytes]:
             member("./usr/bin/python3", link="python3.13"),
             packer="",
         ),
+        "large": deb("large", member("./usr/lib/large", noise(4_000_000, 3)), packer=""),
         "tool": deb("tool", member("./usr/bin/tool", "#!/bin/sh\n", mode=0o4755), packer=""),
     }
 

@@ -8,7 +8,7 @@ read by `scripts`, stood in for by `effects`
 """
 
 from cogpack.layers.debs.package import DebFile
-from cogpack.layers.debs.source import DebianSource, PackagesSource
+from cogpack.layers.debs.source import DebianSource, PackageSource, PackagesSource
 from cogpack.layers.debs.unpacking import Unpacking
 
-__all__ = ["DebFile", "DebianSource", "PackagesSource", "Unpacking"]
+__all__ = ["DebFile", "DebianSource", "PackageSource", "PackagesSource", "Unpacking"]

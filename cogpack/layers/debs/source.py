@@ -1,7 +1,7 @@
-"""A layer can be a whole Debian root file system, or what packages make of one that is there."""
+"""A layer can be a whole Debian root file system, one package, or what packages make of a base that is there."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from cogpack.digest import sha256
@@ -9,7 +9,7 @@ from cogpack.layers.debs.configure import configure
 from cogpack.layers.debs.database import write_database, write_policy
 from cogpack.layers.debs.merge import link_equal, merge
 from cogpack.layers.debs.package import DebFile
-from cogpack.layers.debs.tree import Tree
+from cogpack.layers.debs.tree import Tree, applied
 from cogpack.layers.debs.unpacking import Unpacking
 from cogpack.layers.entry import Directory, Entry, complete
 from cogpack.oci import encode
@@ -63,20 +63,46 @@ class DebianSource:
         return tree
 
 
+class PackageSource:
+    """Makes the entries of a package's own files, which are the same over every base and beside any other package."""
+
+    def __init__(self, deb: DebFile, *, arch: str, unpacking: Unpacking) -> None:
+        self.deb = deb
+        self.name = f"package: {deb.name} {deb.version}"
+        self._arch = arch
+        self._unpacking = unpacking
+        self.files = _Once(self._placed)
+
+    def key(self) -> str:
+        facts = ["alone", _RECIPE, self._arch, *_listed([self.deb])]
+        return "debs:" + sha256(encode(facts)).removeprefix("sha256:")
+
+    def entries(self) -> Sequence[Entry]:
+        return link_equal(complete(self.files(), {}))
+
+    def _placed(self) -> Sequence[Entry]:
+        tree = merge((), self._unpacking.read([self.deb]), self._arch)
+        return [entry for entry in tree if tree.owner(entry.path) == self.deb.name]
+
+
 class PackagesSource:
     """Makes the entries of packages over a `base`: what they bring, and what of the whole is another with them.
 
-    The database of dpkg, the library cache and whatever else describes all packages are written again, of all.
+    The database of dpkg, the library cache and whatever else describes all packages are written again, of all. `apart`:
+    packages among `debs` whose files lie in layers of their own, below this one.
     """
 
-    def __init__(self, base: DebianSource, debs: Sequence[DebFile], *, name: str) -> None:
+    def __init__(
+        self, base: DebianSource, debs: Sequence[DebFile], *, name: str, apart: Sequence[PackageSource] = ()
+    ) -> None:
         self.name = name
         self._base = base
         self._debs = sorted(debs, key=lambda deb: deb.name)
+        self._apart = sorted(apart, key=lambda one: one.deb.name)
         self._entries = _Once(self._changed)
 
     def key(self) -> str:
-        facts = ["over", *self._base.facts, _listed(self._debs)]
+        facts = ["over", *self._base.facts, _listed(self._debs), _listed([one.deb for one in self._apart])]
         return "debs:" + sha256(encode(facts)).removeprefix("sha256:")
 
     def entries(self) -> Sequence[Entry]:
@@ -84,8 +110,9 @@ class PackagesSource:
 
     def _changed(self) -> Sequence[Entry]:
         after = self._base.tree_with(self._debs)
+        before = applied([self._base.tree(), *(one.files() for one in self._apart)])
         ground = {entry.path: entry for entry in after if isinstance(entry, Directory)}
-        return link_equal(complete(after.changes(self._base.tree()), ground))
+        return link_equal(complete(after.changes(before), ground))
 
 
 class _Once(Generic[T]):
@@ -103,5 +130,5 @@ class _Once(Generic[T]):
             return self._made
 
 
-def _listed(debs: Sequence[DebFile]) -> list[object]:
+def _listed(debs: Iterable[DebFile]) -> list[object]:
     return [[deb.name, deb.sha256] for deb in debs]

@@ -1,6 +1,6 @@
 """Packages are merged into this file tree, as dpkg would unpack them: nothing of it is ever on a disk."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -70,13 +70,12 @@ class Tree:
         entry = self._entries.get(path)
         return entry.target if isinstance(entry, Symlink) else None
 
-    def changes(self, before: "Tree") -> Iterator[Entry]:
-        """Give what makes this tree of the one `before`: entries that are new or others there, and whiteouts."""
-        there = {entry.path: entry for entry in before}
+    def changes(self, before: Mapping[str, Entry]) -> Iterator[Entry]:
+        """Give what makes this tree of entries `before`, by path: those that are new or others, and whiteouts."""
         for path, entry in self._entries.items():
-            if path not in there or not _same(there[path], entry):
+            if path not in before or not _same(before[path], entry):
                 yield entry
-        for path in there:
+        for path in before:
             above = path.rpartition("/")[0]
             # What lies in a directory that is gone, or is none any more, goes with it.
             if path not in self._entries and (not above or isinstance(self._entries.get(above), Directory)):
@@ -147,6 +146,18 @@ class Tree:
         """Make a directory unless something is there."""
         if path not in self:
             self._set(Directory(self.real(path), mode, uid, gid), GENERATED)
+
+
+def applied(layers: Iterable[Iterable[Entry]]) -> dict[str, Entry]:
+    """Give what there is of layers without whiteouts, by path (image-spec layer.md, "Applying Changesets")."""
+    found: dict[str, Entry] = {}
+    for layer in layers:
+        for entry in sorted(layer, key=lambda one: one.path):
+            if isinstance(found.get(entry.path), Directory) and not isinstance(entry, Directory):
+                below = f"{entry.path}/"
+                found = {path: there for path, there in found.items() if not path.startswith(below)}
+            found[entry.path] = entry
+    return found
 
 
 def _same(one: Entry, other: Entry) -> bool:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from cogpack.layers.debs.package import DebFile, UnpackedPackage, read_package
@@ -23,37 +23,41 @@ class Unpacking:
         self._directory = directory
         self._progress = progress
         self._cancellation = cancellation
-        self._found: dict[str, UnpackedPackage] = {}
+        self._found: dict[str, Future[UnpackedPackage]] = {}
         self._lock = threading.Lock()
 
-    def check(self) -> None:
-        self._cancellation.check()
-
     def read(self, debs: Sequence[DebFile]) -> list[UnpackedPackage]:
-        """Give `debs` unpacked, in their order. Who comes from a second thread waits for what the first unpacks."""
+        """Give `debs` unpacked, in their order. Thread-safe; what another thread unpacks is waited for."""
         with self._lock:
-            new = [deb for deb in debs if deb.sha256 not in self._found]
-            for deb in new[:1]:
-                deb.locate()  # who supplies packages fetches all of them now: nothing is unpacked meanwhile
+            new = {deb: Future[UnpackedPackage]() for deb in debs if deb.sha256 not in self._found}
+            self._found |= {deb.sha256: future for deb, future in new.items()}
+        if new:
             self._unpack(new)
-            return [self._found[deb.sha256] for deb in debs]
+        return [self._found[deb.sha256].result() for deb in debs]
 
-    def _unpack(self, debs: Sequence[DebFile]) -> None:
-        if not debs:
-            return
-        spool = Spool(self._directory, self.check)
-        task = self._progress.task(count_text(len(debs), "Debian package"), sum(deb.size for deb in debs), "unpack")
-
-        def unpacked(deb: DebFile) -> UnpackedPackage:
-            self.check()
-            package = read_package(deb, spool)
-            task.advance(deb.size)
-            return package
-
+    def _unpack(self, new: dict[DebFile, Future[UnpackedPackage]]) -> None:
+        debs = list(new)
+        check = self._cancellation.check
         try:
-            with ThreadPoolExecutor(_THREADS, thread_name_prefix="unpack") as pool:
-                for deb, package in zip(debs, list(pool.map(unpacked, debs)), strict=True):
-                    self._found[deb.sha256] = package
-        finally:
-            task.done("")
-        self.check()
+            debs[0].locate()  # who supplies packages fetches all of them now: nothing is unpacked meanwhile
+            spool = Spool(self._directory, check)
+            size = sum(deb.size for deb in debs)
+            task = self._progress.task(count_text(len(debs), "Debian package"), size, "unpack")
+
+            def unpack(deb: DebFile) -> None:
+                check()
+                package = read_package(deb, spool)
+                task.advance(deb.size)
+                new[deb].set_result(package)
+
+            try:
+                with ThreadPoolExecutor(_THREADS, thread_name_prefix="unpack") as pool:
+                    list(pool.map(unpack, debs))
+            finally:
+                task.done("")
+            check()
+        except BaseException as error:
+            for future in new.values():
+                if not future.done():
+                    future.set_exception(error)
+            raise

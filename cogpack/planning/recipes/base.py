@@ -7,10 +7,11 @@ from pathlib import Path
 import msgspec
 
 from cogpack.artifacts import Input
+from cogpack.formats import ImageRules
 from cogpack.images.assemble import BaseImage
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Codec
-from cogpack.layers.debs import DebFile, DebianSource, PackagesSource, Unpacking
+from cogpack.layers.debs import DebFile, DebianSource, PackageSource, PackagesSource, Unpacking
 from cogpack.layers.layer import key_of
 from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease, LockedDeb, RegistryBase
 from cogpack.locking.lines.read import image_of
@@ -19,6 +20,9 @@ from cogpack.oci import Descriptor
 from cogpack.planning.steps.steps import NAMED
 from cogpack.progress import Cancellation, Progress
 from cogpack.reference import Reference
+
+_MOST = 16
+"""Packages that are layers of their own."""
 
 
 class BaseSupply(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,41 +55,50 @@ class PlannedBase(msgspec.Struct, frozen=True, kw_only=True):
     dpkg_inputs: tuple[Input, ...] = ()
 
 
-def plan_base(base: Base, supply: BaseSupply, codec: Codec) -> PlannedBase:
+def plan_base(base: Base, supply: BaseSupply, codec: Codec, rules: ImageRules) -> PlannedBase:
     """Plan the layers of `base`; `codec` is of those that we make."""
     match base:
         case DebianBase():
-            return _debian(base, supply, codec)
+            return _debian(base, supply, codec, rules)
         case RegistryBase():
             return _registry(base, supply)
 
 
-def _name(packages: Sequence[tuple[LockedDeb, Input]]) -> str:
+def _name(packages: Sequence[LockedDeb]) -> str:
     """Name the layer by what was asked for."""
-    names = [deb.name for deb, _ in packages if deb.requested][:NAMED]
-    return f"packages: {', '.join(names)}" + (
-        f" and {len(packages) - len(names)} more" if packages[len(names) :] else ""
-    )
+    names = [deb.name for deb in packages if deb.requested][:NAMED]
+    more = len(packages) - len(names)
+    if not names:
+        return f"packages: {more} small ones"
+    return f"packages: {', '.join(names)}" + (f" and {more} more" if more else "")
 
 
-def _debian(base: DebianBase, supply: BaseSupply, codec: Codec) -> PlannedBase:
+def _large(packages: Sequence[LockedDeb], rules: ImageRules) -> Sequence[LockedDeb]:
+    """Choose those that are layers of their own: many images share them, and they have most of the bytes."""
+    found = sorted((deb for deb in packages if deb.size >= rules.large_wheel), key=lambda deb: (-deb.size, deb.name))
+    return sorted(found[:_MOST], key=lambda deb: deb.name)
+
+
+def _debian(base: DebianBase, supply: BaseSupply, codec: Codec, rules: ImageRules) -> PlannedBase:
     over = base.system_packages
-    own = [(deb, supply.package(base.releases, deb)) for deb in base.packages]
+    own = {deb: supply.package(base.releases, deb) for deb in base.packages}
     packages = [(deb, supply.package(over.releases, deb)) for deb in over.packages]
-    ours = [(deb, package) for deb, package in packages if deb.name not in over.dpkg]
-    source = DebianSource(
-        [deb_file(deb, package.file) for deb, package in own],
-        suite=base.suite,
-        arch=base.arch,
-        unpacking=Unpacking(supply.spool, supply.progress, supply.cancellation),
-    )
-    layer = BuiltLayer(source, codec)
-    layers, inputs = [layer], {key_of(layer): tuple(package for _, package in own)}
+    ours = {deb: package for deb, package in packages if deb.name not in over.dpkg}
+    unpacking = Unpacking(supply.spool, supply.progress, supply.cancellation)
+    debs = [deb_file(deb, package.file) for deb, package in own.items()]
+    source = DebianSource(debs, suite=base.suite, arch=base.arch, unpacking=unpacking)
+    layers = [BuiltLayer(source, codec)]
+    inputs = {key_of(layers[0]): tuple(own.values())}
     if ours:
-        above = PackagesSource(source, [deb_file(deb, package.file) for deb, package in ours], name=_name(ours))
-        layers.append(BuiltLayer(above, codec))
+        large = _large([*ours], rules)
+        apart = [PackageSource(deb_file(deb, ours[deb].file), arch=base.arch, unpacking=unpacking) for deb in large]
+        name = _name([deb for deb in ours if deb not in large])
+        debs = [deb_file(deb, package.file) for deb, package in ours.items()]
+        layers += [BuiltLayer(one, codec) for one in apart]
+        layers.append(BuiltLayer(PackagesSource(source, debs, name=name, apart=apart), codec))
+        inputs |= {key_of(layer): (ours[deb],) for layer, deb in zip(layers[1:-1], large, strict=True)}
         # It is what they change, so that those of the base are unpacked for it, too.
-        inputs[key_of(layers[-1])] = tuple(package for _, package in (*own, *ours))
+        inputs[key_of(layers[-1])] = (*own.values(), *ours.values())
     return PlannedBase(
         layers=tuple(layers),
         inputs=inputs,

@@ -1,5 +1,6 @@
 """Packages over a base are a layer of their own: with it, the image has what all packages together would make."""
 
+import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from support.ldcache import parse_cache
 from support.verbs import Verbs
 
 from cogpack.layers.content import LocalFile
-from cogpack.layers.debs import DebFile, DebianSource, PackagesSource, Unpacking
+from cogpack.layers.debs import DebFile, DebianSource, PackageSource, PackagesSource, Unpacking
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink, Whiteout, parents
 from cogpack.progress import SILENT, Cancellation, Progress
 
@@ -219,3 +220,70 @@ def test_the_key_names_base_and_packages_and_is_known_without_reading(made: Made
     base = source("a")
     assert key(base, one, two) == key(base, two, one)
     assert len({base.key(), key(base), key(base, one), key(base, deb_of("one", "3")), key(source("b"), one)}) == 5
+
+
+class Apart:
+    """A package of whom others replace a file, that is linked to by one, and that lies across links of the base."""
+
+    def __init__(self, made: Made) -> None:
+        self.made = made
+        self.large = made.deb(
+            "large",
+            deb(
+                "large",
+                member("./lib/libl.so.1.2", shared_object("libl.so.1")),
+                member("./usr/bin/l", "#!"),
+                member("./usr/bin/k", kind=tarfile.LNKTYPE, link="usr/bin/l"),
+                member("./usr/bin/taken", "of large"),
+                member("./var/run/large/x", "x"),
+                member("./root/", mode=0o644),
+                control={"triggers": "interest-noawait /usr/lib/large\n"},
+            ),
+        )
+        other = deb("other", member("./usr/bin/taken", "of other"), fields={"Replaces": "large"})
+        self.all = [self.large, made.deb("other", other)]
+
+    def base(self, **links: str) -> DebianSource:
+        files = [member(path, link=target) for path, target in {"./var/run": "/run", **links}.items()]
+        return self.made.base(self.made.deb("links", deb("links", *files, member("./run/"))))
+
+    def layers(self, base: DebianSource) -> list[dict[str, Entry]]:
+        alone = PackageSource(self.large, arch="amd64", unpacking=base.unpacking)
+        over = PackagesSource(base, self.all, name="packages", apart=[alone])
+        return [{entry.path: entry for entry in layer.entries()} for layer in (base, alone, over)]
+
+
+def test_with_a_package_in_a_layer_of_its_own_the_layers_together_are_the_same(made: Made) -> None:
+    apart = Apart(made)
+    base = apart.base()
+    layers = apart.layers(base)
+    assert seen(flat(layers)) == seen(flat([listed(base), made.over(base, *apart.all)]))
+    _, alone, over = layers
+    assert files(alone) == {"usr/bin/k", "usr/bin/l", "usr/bin/taken", "usr/lib/libl.so.1.2", "var/run/large/x"}
+    assert {"usr/bin/taken", "usr/lib/libl.so.1", "etc/ld.so.cache", "var/run", "run/large/x"} <= files(over)
+    assert not {"usr/bin/k", "usr/bin/l", "usr/lib/libl.so.1.2"} & files(over)
+    assert over["root"] == Directory("root", 0o711), "as the base has it, whatever the package says"
+
+
+def test_the_layer_of_one_package_is_the_same_over_every_base_and_beside_every_other(made: Made) -> None:
+    apart = Apart(made)
+    one, other = (
+        PackageSource(apart.large, arch="amd64", unpacking=base.unpacking)
+        for base in (apart.base(), apart.base(more="run"))
+    )
+    assert one.key() == other.key()
+    assert [seen({entry.path: entry}) for entry in one.entries()] == [
+        seen({entry.path: entry}) for entry in other.entries()
+    ]
+
+
+def test_a_package_of_the_base_in_another_version_may_have_a_layer_of_its_own(made: Made) -> None:
+    old = made.deb("large", deb("large", member("./usr/lib/gone", "1"), member("./usr/lib/kept", "1")))
+    new = made.deb("large", deb("large", member("./usr/lib/kept", "2"), version="2"), "2")
+    base = made.base(old)
+    alone = PackageSource(new, arch="amd64", unpacking=base.unpacking)
+    over = {entry.path: entry for entry in PackagesSource(base, [new], name="", apart=[alone]).entries()}
+    assert over["usr/lib/gone"] == Whiteout("usr/lib/gone")
+    assert "usr/lib/kept" not in over
+    own = {entry.path: entry for entry in alone.entries()}
+    assert seen(flat([listed(base), own, over])) == seen(flat([listed(made.base(new))]))
