@@ -11,6 +11,7 @@ from support.networks import in_own_network
 
 from cogpack.sandbox.rungs.choice import Rung
 from cogpack.sandbox.system_calls import metadata
+from cogpack.sandbox.system_calls.listener import Notification
 from cogpack.sandbox.system_calls.metadata import NoMetadata, is_metadata, keep_out
 
 AWS, AWS_6, ALIBABA, ELSEWHERE, ELSEWHERE_6 = (
@@ -133,6 +134,28 @@ def test_a_guest_that_shows_us_another_address_than_the_kernel_gets_nothing(
             return run_once(tree, rung, perl(TRY, AWS), metadata=False).output
 
     assert in_own_network(ADDRESSES, act) == "nothing"
+
+
+@pytest.mark.parametrize("filtered", [True, False])
+def test_who_hides_his_memory_connects_nowhere_if_no_filter_keeps_him_from_it(
+    monkeypatch: pytest.MonkeyPatch, filtered: bool
+) -> None:
+    class Hidden(Notification):
+        def memory(self, address: int, size: int) -> bytes:  # noqa: ARG002
+            raise PermissionError(errno.EPERM, "PR_SET_DUMPABLE")
+
+        def give(self, file: int, *, inherited: bool) -> None:  # noqa: ARG002
+            self.answered = True
+
+    def lay(_: socket.socket) -> None:
+        if not filtered:
+            raise PermissionError(errno.EPERM, "CAP_NET_ADMIN is wanted")
+
+    monkeypatch.setattr(metadata, "keep_out", lay)
+    handler = NoMetadata()
+    assert handler.answer(Hidden(0, 0, 0, "socket", (socket.AF_INET, socket.SOCK_STREAM, 0))) is None
+    answer = handler.answer(Hidden(0, 0, 0, "connect", (3, 0x1000, 16)))
+    assert answer == (None if filtered else errno.EACCES)
 
 
 def test_it_answers_for_the_calls_that_the_filter_stops() -> None:

@@ -98,6 +98,10 @@ def keep_out(made: socket.socket) -> None:
 class NoMetadata:
     """Answers for socket(2) and connect(2)."""
 
+    def __init__(self) -> None:
+        self._unfiltered = False
+        """Whether there are sockets of TCP that connect(2) alone keeps from there."""
+
     @property
     def calls(self) -> Sequence[str]:
         return ("socket", "connect")
@@ -120,11 +124,15 @@ class NoMetadata:
                 # Before Linux 5.14, or where filters are for CAP_NET_ADMIN, connect(2) alone is looked at.
                 if error.errno not in (errno.EINVAL, errno.EPERM):
                     raise
+                self._unfiltered = True
         return None
 
     def _connect(self, asked: Notification) -> int | None:
-        with suppress(OSError, struct.error):  # which connect(2) will find out
+        try:
             name = asked.memory(asked.arguments[1], min(asked.arguments[2] & 0xFFFFFFFF, 28))
+        except OSError:  # who lets nobody look at his memory (PR_SET_DUMPABLE) may mean to
+            return errno.EACCES if self._unfiltered else None
+        with suppress(struct.error):  # which connect(2) will find out
             (family,) = struct.unpack_from("=H", name)
             if family == socket.AF_INET:
                 port, address = struct.unpack_from("!H4s", name, 2)
