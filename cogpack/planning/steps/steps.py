@@ -20,6 +20,7 @@ from cogpack.oci import encode
 from cogpack.planning.steps import java_keystore
 from cogpack.planning.steps.layer import OpenLayer, StepsLayer
 from cogpack.progress import Cancellation, Progress
+from cogpack.runtime import contract
 from cogpack.seal import Seal
 from cogpack.text import count_text
 
@@ -79,7 +80,11 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_steps(config: Config, lines: Lines, seen: Sequence[Seen]) -> Steps | None:
-    """Give what is left of `lines` to be run over the layers `seen`; None where all of them are known."""
+    """Give what is left of `lines` to be run over the layers `seen`; None where all of them are known.
+
+    `uv pip install --system` goes past environments, to Debian's Python, which takes nothing: so uv is told which one
+    is meant, as Cog's own images tell it.
+    """
     if not lines.remaining:
         return None
     return Steps(
@@ -87,7 +92,7 @@ def make_steps(config: Config, lines: Lines, seen: Sequence[Seen]) -> Steps | No
         numbers=tuple(one.index + 1 for one in lines.remaining),
         total=len(lines.decisions),
         seen=tuple(seen),
-        environment=lines.surroundings.environment,
+        environment={"UV_PYTHON": f"/{contract.VENV}/bin/python", **lines.surroundings.environment},
         directory=lines.surroundings.directory,
         python=lines.surroundings.python,
         keep=config.pack.keep,
