@@ -28,7 +28,8 @@ def error(*said: str, status: int = 1, rung: Rung = Rung.USERNS, scratch: Path =
         ("make[2]: cc: No such file or directory", "gcc"),
         ("/usr/bin/env: 'node': No such file or directory", "nodejs"),
         ("error: command 'gcc' failed: No such file or directory", "gcc"),
-        ("error: command '/usr/bin/x86_64-linux-gnu-gcc' failed: No such file or directory", None),
+        ("error: command '/usr/bin/x86_64-linux-gnu-gcc' failed: No such file or directory", "gcc"),
+        ("error: command 'aarch64-linux-gnu-g++' failed: No such file or directory", "g++"),
         ("ERROR: Cannot find command 'git' - do you have 'git' installed and in your PATH?", "git"),
         ("FileNotFoundError: [Errno 2] No such file or directory: 'ffmpeg'", "ffmpeg"),
         ("/bin/sh: 1: nonesuch: not found", None),
@@ -43,6 +44,10 @@ def test_a_program_that_is_not_there_is_told_with_its_debian_package(line: str, 
         assert found.next_step.startswith("name the Debian package that has ")
 
 
+def test_what_is_bashs_alone_is_no_packages() -> None:
+    assert error("/bin/sh: 1: source: not found", status=127).next_step.startswith("source is bash's own")
+
+
 def test_all_programs_that_are_not_there_are_named() -> None:
     found = error("sh: 1: curl: not found", "sh: 1: nonesuch: not found", "sh: 1: curl: not found", status=127)
     assert "there is no curl, nonesuch" in found.message
@@ -51,8 +56,26 @@ def test_all_programs_that_are_not_there_are_named() -> None:
 
 def test_what_is_no_program_is_not_taken_for_one() -> None:
     lines = ("page: 404: not found", "error: page: not found", "E: Unable to locate package x")
-    for line in (*lines, "config.h: No such file or directory"):
+    for line in (*lines, "config.h: No such file or directory", "[Errno 2] No such file or directory: 'model.bin'"):
         assert error(line).next_step.startswith("correct the command"), line
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("/bin/sh: 1: ./configure: not found", 127),
+        ("bash: line 1: scripts/install.sh: No such file or directory", 127),
+        ("bash: setup.sh: No such file or directory", 127),
+        ("sh: 0: cannot open setup.sh: No such file", 2),
+        ("/bin/sh: 1: .: cannot open ./env.sh: No such file", 2),
+        ("python: can't open file '/download.py': [Errno 2] No such file or directory", 2),
+        ("ERROR: Could not open requirements file: [Errno 2] No such file or directory: 'requirements.txt'", 1),
+    ],
+)
+def test_who_misses_a_file_learns_that_the_projects_are_not_there_yet(line: str, status: int) -> None:
+    found = error(line, status=status)
+    assert "files of the project are not there yet" in found.next_step
+    assert "as there is no" not in found.message
 
 
 def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:

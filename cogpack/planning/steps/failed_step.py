@@ -22,12 +22,23 @@ _MISSING = re.compile(
     r"|\benv: ['‘]?(?P<env>[\w.+-]+)['’]?: No such file or directory$"
     r"|command '(?:[\w./-]*/)?(?P<setuptools>[\w.+-]+)' failed: No such file or directory"
     r"|Cannot find command '(?P<pip>[\w.+-]+)'"
-    r"|No such file or directory: '(?P<python>[\w.+-]+)'$",
+    r"|No such file or directory: '(?P<python>[\w+-]+(?:\.\d+)?)'$",
+    re.IGNORECASE,
+)
+_NO_FILE = re.compile(
+    r"sh: (?:(?:line )?\d+: )?(?:\S*/\S+: (?:not found|No such file or directory)|\S+\.\w+: No such file or directory)$"
+    r"|sh: (?:\d+: )?(?:\.: )?cannot open \S+: No such file$"
+    r"|can't open file '\S+': \[Errno 2\]|Could not open requirements file: \[Errno 2\]",
     re.IGNORECASE,
 )
 _FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 _NO_SUDO = re.compile(r"sudo: .*no new privileges", re.IGNORECASE)
 _NO_PROC = re.compile(r"/proc\b|/dev/fd\b|/dev/std(?:in|out|err)\b")
+
+_TRIPLET = re.compile(r"^(?:x86_64|aarch64)-linux-gnu-")
+"""What Debian's compilers are called by Python, which was compiled by them."""
+_BASHS = frozenset({"source", "pushd", "popd", "shopt", "declare", "mapfile"})
+"""Builtins that /bin/sh of Debian hasn't (bash(1))."""
 
 
 def failed_step(place: str, command: str, status: int, said: Sequence[str], rung: Rung, scratch: Path) -> InputError:
@@ -44,12 +55,15 @@ def failed_step(place: str, command: str, status: int, said: Sequence[str], rung
         )
     if programs := _missing(said):
         return InputError(f"{what}, as there is no {', '.join(programs)}{told}", next_step=_packages(programs))
-    if status == _UNKNOWN:
+    no_file = any(map(_NO_FILE.search, said))
+    if status == _UNKNOWN and not no_file:
         advice = "name the Debian package that has the program under build.system_packages"
         return InputError(f"{what}, as a shell does where there is no such program{told}", next_step=advice)
     advice = "correct the command; its own message says what it lacks"
     if rung is Rung.CHROOT and any(map(_NO_PROC.search, said)):
         advice = "where isolation is chroot, nothing can be mounted at /proc and /dev/fd: try --isolation proot"
+    elif no_file:
+        advice = "make or fetch the file in a command before: files of the project are not there yet, as with Cog"
     elif any(map(_NO_SUDO.search, said)):
         advice = "leave sudo out: commands are run as root, and the kernel lets nobody have more here"
     elif status == 128 + signal.SIGKILL:
@@ -81,11 +95,14 @@ def _missing(said: Sequence[str]) -> list[str]:
 
 
 def _packages(programs: Sequence[str]) -> str:
+    programs = [_TRIPLET.sub("", name) for name in programs]
     known = list(dict.fromkeys(PROGRAMS[name] for name in programs if name in PROGRAMS))
-    rest = [name for name in programs if name not in PROGRAMS]
+    rest = [name for name in programs if name not in PROGRAMS and name not in _BASHS]
     words = [f"add {', '.join(known)} to build.system_packages"] if known else []
     if rest:
         words.append(f"name the Debian package that has {', '.join(rest)} under build.system_packages")
+    if own := [name for name in programs if name in _BASHS]:
+        words.append(f"{', '.join(own)} is bash's own: write bash -c '...', since /bin/sh runs commands")
     return "; ".join(words)
 
 
