@@ -4,18 +4,30 @@ The work lies in `locking`, since a push that finds no lock makes one, too.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.layer import key_of
 from cogpack.lockfile import FILE, Lock, LockedSteps, read_lock
+from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.locking import current
 from cogpack.planning.known import known_layers, record_results
 from cogpack.planning.moving import MovingLayer, moving_layers
 from cogpack.planning.plan import Plan
-from cogpack.planning.prepare import check_predictor, open_project, prepare, run_steps, settle, with_changes
-from cogpack.planning.steps.changes import StepChanges, check_secrets
+from cogpack.planning.prepare import (
+    check_predictor,
+    describe_locked,
+    open_fingerprints,
+    open_project,
+    plan_image,
+    prepare,
+    run_steps,
+    settle,
+    with_changes,
+)
+from cogpack.planning.steps.changes import StepChanges, check_secrets, check_steps
 from cogpack.planning.steps.moved_paths import moved_paths, told
 from cogpack.project import Project
 from cogpack.session import Session
@@ -76,7 +88,22 @@ def lock(
     moving = _moving(session, project, before, made) if upgrade_format else None
     if run or upgrade_run or upgrade_step is not None:
         made = _with_steps(session, project, anew=upgrade_run, step=upgrade_step)
+    else:
+        with suppress(InputError):  # the lock is made, and stays
+            for changes in _open(session, project, made):
+                text = f"{changes.steps.name}: what they change is open; cogpack lock --run runs them and records it"
+                session.progress.summary(text)
     return Locked(path=str(project.root / FILE), lock=made, moving=moving)
+
+
+def _open(session: Session, project: Project, made: Lock) -> list[StepChanges]:
+    """Find commands of which the lock does not say what they change; nobody else is asked."""
+    base = made.platforms[project.config.pack.platform].base
+    if not project.config.run and not (isinstance(base, DebianBase) and base.dpkg):
+        return []
+    described = describe_locked(project, made)
+    plan, _ = plan_image(session, project, made, described, open_fingerprints(session, project))
+    return [changes for changes in plan.changes if changes.locked is None]
 
 
 def _with_steps(session: Session, project: Project, *, anew: bool, step: int | None) -> Lock:
@@ -123,10 +150,14 @@ def _moving(session: Session, project: Project, before: Lock | None, made: Lock)
 
 
 def check_lock(session: Session) -> Locked:
-    """Raise a `MismatchError` where the lock is missing or was made from other inputs. No server is asked."""
+    """Raise a `MismatchError` where the lock is missing, was made from other inputs, or does not say what commands
+    change. No server is asked."""
     project = open_project(session)
     session.notes.show_all()
-    return Locked(path=str(project.root / FILE), lock=current.check_lock(session, project))
+    found = current.check_lock(session, project)
+    for changes in _open(session, project, found):
+        check_steps(changes, pinned=True)
+    return Locked(path=str(project.root / FILE), lock=found)
 
 
 def _check_twice(session: Session, plan: Plan, changes: StepChanges) -> None:

@@ -198,7 +198,8 @@ def test_a_recorded_layer_that_is_not_to_be_had_is_made_again(world: World, step
 @pytest.mark.slow
 def test_a_lock_that_does_not_say_what_they_change_is_refused_where_it_is_pinned(stepping: Stepping) -> None:
     project = stepping(MADE)
-    ok(project.cogpack("lock"))
+    assert "run: 1 step: what they change is open; cogpack lock --run" in ok(project.cogpack("lock")).err
+    assert project.cogpack("lock", "--check").code == 3
     done = project.cogpack("build", "--locked", "-o", "../out")
     assert done.code == 3
     assert "cogpack lock --run" in done.err
