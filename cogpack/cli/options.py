@@ -121,7 +121,7 @@ def what_is_locked(added: Grammar) -> None:
     what.add_argument(
         "--upgrade-format", action="store_true", help="take the newest image format, and tell which layers it moves"
     )
-    what.add_argument("--check", action="store_true", help="write nothing; exit code 3 if the lock is stale, missing or open")
+    what.add_argument("--check", action="store_true", help="write nothing; exit code 3 if the lock is stale or open")
     what.add_argument(
         "--check-run",
         action="store_true",

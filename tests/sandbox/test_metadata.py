@@ -141,10 +141,10 @@ def test_who_hides_his_memory_connects_nowhere_if_no_filter_keeps_him_from_it(
     monkeypatch: pytest.MonkeyPatch, filtered: bool
 ) -> None:
     class Hidden(Notification):
-        def memory(self, address: int, size: int) -> bytes:  # noqa: ARG002
+        def memory(self, address: int, size: int) -> bytes:
             raise PermissionError(errno.EPERM, "PR_SET_DUMPABLE")
 
-        def give(self, file: int, *, inherited: bool) -> None:  # noqa: ARG002
+        def give(self, file: int, *, inherited: bool) -> None:
             self.answered = True
 
     def lay(_: socket.socket) -> None:
