@@ -99,7 +99,7 @@ def lock(
 def _open(session: Session, project: Project, made: Lock) -> list[StepChanges]:
     """Find commands of which the lock does not say what they change; nobody else is asked."""
     base = made.platforms[project.config.pack.platform].base
-    if not project.config.run and not (isinstance(base, DebianBase) and base.dpkg):
+    if not project.config.run and not (isinstance(base, DebianBase) and base.system_packages.dpkg):
         return []
     described = describe_locked(project, made)
     plan, _ = plan_image(session, project, made, described, open_fingerprints(session, project))
