@@ -83,7 +83,8 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference. `clashes`: what
     files are that two wheels hold differently. `git`: the image says of which commit it is; `isolation`: how steps of
-    `build.run` are run; `network`: whether they have one; `keep`: paths that are captured after them though
+    `build.run` are run; `network`: whether they have one; `init`: whether the first process is tini, where the base has
+    it; `user`: whom the model runs as; `keep`: paths that are captured after them though
     their like is left out. `none_default`: what an input is whose default is a None that its type does not have.
     `recommends`: what `system_packages` recommend is installed as well. `notes`: those that are denied or allowed.
     """
@@ -101,6 +102,8 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     keep: tuple[str, ...] = ()
     none_default: NoneDefault = "optional"
     recommends: bool = True
+    init: bool = True
+    user: str | None = None
     notes: Rules = Rules()
     weights: PackWeights = PackWeights()
 

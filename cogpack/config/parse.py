@@ -28,7 +28,7 @@ _BUILD = (
 )
 _PACK = (
     *("base", "platform", "compression", "debian_mirror", "exclude_newer", "clashes", "git", "isolation", "network"),
-    *("keep", "limits", "none_default", "notes", "recommends", "weights"),
+    *("init", "keep", "limits", "none_default", "notes", "recommends", "user", "weights"),
 )
 
 _PLATFORMS: Mapping[str, Arch] = {arch: arch for arch in get_args(Arch)}
@@ -50,6 +50,7 @@ _PYTHON = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?", re.ASCII)
 _CUDNN = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,4}){0,3}", re.ASCII)
 _TARGET = re.compile(r"(?P<file>[^:\0]+\.py):(?P<name>[^\W\d]\w*)")
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]*(?::[a-z0-9-]+)?(?:(?:>?=|/)[A-Za-z0-9.+:~_*?-]+)?", re.ASCII)
+_USER = re.compile(r"[0-9]{1,9}(?::[0-9]{1,9})?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _OLDEST_SDK = Version("0.16.0")
@@ -240,9 +241,19 @@ def _pack(value: Value) -> PackOptions:
         keep=kept_paths(fields["keep"]) if "keep" in fields else default.keep,
         none_default=_choice(fields["none_default"], _NONE_DEFAULTS) if "none_default" in fields else "optional",
         recommends=fields["recommends"].boolean() if "recommends" in fields else default.recommends,
+        init=fields["init"].boolean() if "init" in fields else default.init,
+        user=_user(fields["user"]) if "user" in fields else default.user,
         limits=_limits(fields["limits"]) if "limits" in fields else default.limits,
         weights=_pack_weights(fields["weights"]) if "weights" in fields else default.weights,
     )
+
+
+def _user(value: Value) -> str:
+    """Read UID or UID:GID: a name would be one of the base's, and Kubernetes can't tell whether it is root's."""
+    text = value.text()
+    if not _USER.fullmatch(text):
+        value.expected('UID or UID:GID, such as 1000 or "1000:1000"')
+    return text
 
 
 def _limits(value: Value) -> StepLimits:

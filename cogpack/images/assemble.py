@@ -36,6 +36,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     path: str | None
     command: tuple[str, ...]
     entrypoint: tuple[str, ...] = ()
+    user: str | None = None
     working_directory: str
     ports: tuple[str, ...]
     labels: Mapping[str, str]
@@ -119,6 +120,8 @@ def _config(
     environment = environment_of(base, run.path, run.environment)
     for replaced in ("Healthcheck", "OnBuild", "Shell", "User"):
         inherited.pop(replaced, None)
+    if run.user is not None:
+        inherited["User"] = run.user
     inherited.update(
         {
             "Env": [f"{name}={value}" for name, value in environment.items()],

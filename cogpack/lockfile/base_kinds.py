@@ -122,6 +122,11 @@ class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="de
         return f"/usr/bin/python{self.python}"
 
     @property
+    def init(self) -> str | None:
+        """Give the absolute path of tini, if it is there."""
+        return "/usr/bin/tini" if any(package.name == "tini" for package in self.installed) else None
+
+    @property
     def python_release(self) -> str | None:
         """Tell the full version of that CPython, "3.13.5", where the packages do."""
         versions = [package.version for package in self.installed if package.name == f"python{self.python}"]
@@ -149,7 +154,8 @@ class RegistryLayer(LockTable, frozen=True, kw_only=True):
 class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="registry"):
     """Is an image of a registry: everything that is needed of it but its layers' bytes.
 
-    `config` is its image config, verbatim JSON. `interpreter`: absolute path of the CPython found in it.
+    `config` is its image config, verbatim JSON. `interpreter` and `init`: absolute paths of the CPython and of the tini
+    found in it.
     """
 
     reference: str
@@ -157,6 +163,7 @@ class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="
     python: _Minor
     glibc: str
     interpreter: _Absolute
+    init: _Absolute | None = None
     config: str
     layers: tuple[RegistryLayer, ...]
     inherited_directories: tuple[InheritedDirectory, ...] = ()

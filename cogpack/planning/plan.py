@@ -109,7 +109,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 def weights_plan(plan: Plan) -> Plan:
     """Plan the weights alone, as an image of their own: for a Kubernetes image volume, or as a base."""
-    if plan.run.entrypoint:
+    if plan.run.entrypoint[-len(contract.JOIN) :] == contract.JOIN:
         raise InputError(
             "weights that are joined at start make no image of weights: nothing would join them",
             next_step="set cogpack.weights.split to none or tensor",
@@ -303,7 +303,8 @@ def _run(config: Config, decisions: Decisions, described: Described, *, freeze: 
     return Run(
         environment=contract.environment(config, concurrency=described.concurrency),
         path=f"/{contract.VENV}/bin",
-        entrypoint=contract.JOIN if joins else (),
+        entrypoint=(*_init(config, decisions), *(contract.JOIN if joins else ())),
+        user=config.pack.user,
         command=contract.COMMAND,
         working_directory=contract.WORKING_DIRECTORY,
         ports=(contract.PORT,),
@@ -313,8 +314,14 @@ def _run(config: Config, decisions: Decisions, described: Described, *, freeze: 
             schema=described.document,
             sdk_version=decisions.sdk_version,
             pip_freeze=freeze,
+            has_init=bool(_init(config, decisions)),
         ),
     )
+
+
+def _init(config: Config, decisions: Decisions) -> tuple[str, ...]:
+    """Give the words before the command by which the first process reaps others and hands signals on."""
+    return (decisions.base.init, "--") if config.pack.init and decisions.base.init else ()
 
 
 def _freeze(wheels: Sequence[LockedWheel], steps: LockedSteps | None) -> str:

@@ -25,6 +25,7 @@ from cogpack.untar import Member, Untar
 _LIBC = re.compile(r"(?:.*/)?(?:libc\.so\.6|libc-2\.\d+\.so)")
 _LIBC_VERSION = re.compile(rb"GNU C Library [^\n]{0,200}?version (2\.\d+)")
 _PYTHON = re.compile(r"python3\.(\d+)")
+_INITS = ("usr/bin/tini", "sbin/tini", "usr/sbin/tini", "usr/local/bin/tini", "tini")
 _OUR_ROOTS = ("opt", "opt/venv", "src")
 """Directories that our layers write again as parents."""
 
@@ -52,6 +53,7 @@ def resolve_base_image(
         python=python,
         glibc=tree.glibc_version(reference),
         interpreter=interpreter,
+        init=tree.init(),
         config=raw_config.decode(),
         layers=tuple(
             RegistryLayer(
@@ -155,6 +157,10 @@ class BaseFiles:
                 if real and (found := _PYTHON.fullmatch(real.rpartition("/")[2])):
                     return f"3.{found[1]}", f"/{real}"
         _refuse(reference, f"there is no CPython 3 on its PATH ({':'.join(search)})")
+
+    def init(self) -> str | None:
+        """Find tini where Debian, Docker and Cog put it."""
+        return next((f"/{path}" for path in _INITS if self.resolve(path) is not None), None)
 
     def glibc_version(self, reference: Reference) -> str:
         versions = [version for path, version in sorted(self._glibc.items()) if path in self._entries]

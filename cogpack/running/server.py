@@ -63,7 +63,8 @@ class Server:
         self._container = container
         self._streams = streams
         self._inside = container.inside(Port(host, port))
-        settings = {"LOG_FORMAT": "console", "NO_COLOR": "1"}
+        # tini, where the image has one, is not the first process in every rung, and would say so each time.
+        settings = {"LOG_FORMAT": "console", "NO_COLOR": "1", "TINI_SUBREAPER": "1"}
         self._environment = settings | dict(environment) | {"PORT": str(self._inside.number)}
         self._host = host
         self._port = port

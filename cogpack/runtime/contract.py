@@ -70,10 +70,11 @@ def environment(config: Config, *, concurrency: int | None) -> tuple[tuple[str, 
 
 
 def labels(
-    config: Config, *, concurrency: int | None, schema: bytes, sdk_version: str, pip_freeze: str
+    config: Config, *, concurrency: int | None, schema: bytes, sdk_version: str, pip_freeze: str, has_init: bool
 ) -> dict[str, str]:
     """Give the labels by which Cog's tools recognise an image and learn its inputs."""
-    return {
+    init = {"run.cog.has_init": "true"} if has_init else {}
+    return init | {
         "run.cog.version": sdk_version,
         CONFIG_LABEL: config_label(msgspec.structs.replace(config, concurrency=config.concurrency or concurrency)),
         SCHEMA_LABEL: schema.decode(),

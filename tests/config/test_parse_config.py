@@ -404,3 +404,13 @@ def test_a_tab_that_indents_is_told_as_one(text: str, line: int) -> None:
         parse(text)
     assert caught.value.message == f"cog.yaml:{line}: not valid YAML: the line begins with a tab"
     assert caught.value.next_step == "indent with spaces"
+
+
+def test_whom_a_model_runs_as_is_a_number_and_init_may_be_left_out() -> None:
+    assert (parse("cogpack: {}\n").pack.user, parse("cogpack: {}\n").pack.init) == (None, True)
+    pack = parse('cogpack: {user: "1000:100", init: false}\n').pack
+    assert (pack.user, pack.init) == ("1000:100", False)
+    assert parse("cogpack: {user: 1000:100}\n").pack.user == "1000:100"
+    assert parse("cogpack: {user: 1000}\n").pack.user == "1000"
+    for user in ("nobody", "-1", "1.5", "'1000:'", "':1'"):
+        assert "cogpack.user: expected UID or UID:GID" in fault(f"cogpack: {{user: {user}}}\n")

@@ -8,7 +8,7 @@ import pytest
 from support.supplies import no_supply
 
 from cogpack.artifacts import Input
-from cogpack.config import Config
+from cogpack.config import Config, PackOptions
 from cogpack.digest import DiffID, sha256
 from cogpack.errors import InputError
 from cogpack.formats import FORMATS
@@ -31,7 +31,7 @@ def never(*_: object) -> Any:
     raise AssertionError("a plan reads nothing")
 
 
-def planned(base_layers: int) -> Plan:
+def planned(base_layers: int, *, pack: PackOptions | None = None, init: str | None = None) -> Plan:
     digest = sha256(b"layer")
     layer = RegistryLayer(media_type=OCI_LAYER, digest=digest, size=5, diff_id=DiffID(digest))
     config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [digest] * base_layers}}
@@ -41,6 +41,7 @@ def planned(base_layers: int) -> Plan:
         python="3.12",
         glibc="2.36",
         interpreter="/usr/bin/python3.12",
+        init=init,
         config=json.dumps(config),
         layers=(layer,) * base_layers,
     )
@@ -48,7 +49,7 @@ def planned(base_layers: int) -> Plan:
         name="cog", version="1", filename="cog-1-py3-none-any.whl", sha256=digest.removeprefix("sha256:"), size=9
     )
     return make_plan(
-        Config(),
+        Config(pack=pack or PackOptions()),
         Decisions(base=base, wheels=(wheel,), clashes=()),
         FORMATS[2],
         Described(b"{}", None, ()),
@@ -80,3 +81,12 @@ def test_an_image_of_too_many_layers_is_refused_before_anything_is_read() -> Non
     assert len(planned(LAYER_LIMIT - OURS).layers) == LAYER_LIMIT
     with pytest.raises(InputError, match="would have 101 layers"):
         planned(LAYER_LIMIT - OURS + 1)
+
+
+def test_the_first_process_is_tini_where_the_base_has_it_and_nobody_said_no() -> None:
+    plan = planned(1, init="/sbin/tini")
+    assert plan.run.entrypoint == ("/sbin/tini", "--")
+    assert plan.run.labels["run.cog.has_init"] == "true"
+    for other in (planned(1), planned(1, init="/sbin/tini", pack=PackOptions(init=False))):
+        assert other.run.entrypoint == ()
+        assert "run.cog.has_init" not in other.run.labels

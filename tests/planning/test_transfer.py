@@ -248,6 +248,9 @@ def test_a_base_keeps_its_unknown_fields_and_loses_its_entrypoint(tmp_path: Path
     assert config["x-unknown"] == [1]
     assert config["config"]["Entrypoint"] == []
     assert "User" not in config["config"]
+    run = msgspec.structs.replace(RUN, user="1000:1000")
+    ours = assemble([NamedLayer("b", "k", info)], run, platform=AMD64, base=base, base_layers=1)
+    assert json.loads(ours.config)["config"]["User"] == "1000:1000"
     assert config["config"]["Env"] == ["PATH=/opt/venv/bin:/base", "A=1", "B=two words"]
     assert config["config"]["Labels"] == {"l": "1", "run.cog.version": "0.23.1"}
     assert len(config["history"]) == 3

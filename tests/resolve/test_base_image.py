@@ -103,6 +103,9 @@ def test_python_glibc_and_layers_are_found() -> None:
     assert (found.python, found.interpreter, found.glibc) == ("3.12", "/usr/local/bin/python3.12", "2.41")
     assert [one.diff_id for one in found.layers] == [sha256(layer(good())), sha256(layer({"opt": 0o775, "etc/x": b""}))]
     assert found.inherited_directories == (InheritedDirectory("opt", 0o775, 0, 0),)
+    assert found.init is None
+    upper: Tree = {"sbin": "usr/sbin", "usr/sbin/tini": b"elf"}
+    assert resolve_base_image(NAME, AMD64, Images(good(), upper), SILENT).init == "/sbin/tini"
 
 
 def test_a_base_of_endless_files_is_refused_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:

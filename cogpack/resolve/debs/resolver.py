@@ -35,6 +35,7 @@ BASE_PACKAGES = (
     "openssl",  # brings /usr/lib/ssl/cert.pem, without which Python has no default CA path
     "passwd",
     "python3",
+    "tini",
     "tzdata",
 )
 """What every image has besides the Essential packages: a shell, apt, CPython, and what wheels expect to find."""
