@@ -169,11 +169,13 @@ class Depot:
 
     @cached_property
     def _lists(self) -> tuple[Manifest, ...]:
-        found = [one for one in self._layout.names().values() if one.artifact_type == KIND]
-        return tuple(
+        """Whoever copies a list may leave out of index.json what kind it is."""
+        found = [
             decode(self._layout.blob_bytes(one, limit=_LIMIT), Manifest, where=f"{self.root}: {one.digest}")
-            for one in found
-        )
+            for one in self._layout.names().values()
+            if one.media_type == OCI_MANIFEST
+        ]
+        return tuple(one for one in found if one.artifact_type == KIND)
 
     @cached_property
     def _names(self) -> Mapping[str, Descriptor]:

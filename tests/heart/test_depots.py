@@ -65,6 +65,16 @@ def test_an_image_of_a_registrys_base_and_wheels_is_the_same_without_a_server(wo
     assert planned["layers"]
 
 
+def test_a_depot_goes_through_a_registry(world: World, closing: Closing) -> None:
+    project = world.project()
+    name = ok(project.cogpack("fetch", "-o", "../depot", "--json")).json["name"]
+    before = ok(project.cogpack("build", "-o", "../before"))
+    ok(project.cogpack("copy", f"../depot:{name}", project.target("depot")))
+    ok(project.cogpack("copy", project.target("depot"), f"../carried:{name}"))
+    closing()
+    assert ok(project.cogpack("build", "--offline", "../carried", "-o", "../after")).digest == before.digest
+
+
 @pytest.mark.slow
 def test_whatever_lines_bring_is_the_same_without_a_server(world: World, closing: Closing, programs: bytes) -> None:
     push_image(world.registry, "base/programs:v1", [programs])
