@@ -5,6 +5,7 @@ import functools
 import hashlib
 import http.server
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,14 +64,23 @@ class Archive:
         self._index = "".join(stanza(name) for name in BASE_PACKAGES if name != "python3")
         self._index += stanza("python3", "3.13.5-1", Depends="libc6") + stanza("libc6", "2.41-12")
 
-    def add(self, name: str, *, depends: str = "", recommends: str = "", **control: str) -> None:
-        data = deb(name, control=control)
-        path = self.root / "debian" / "pool" / f"{name}_1.deb"
+    def add(self, name: str, *, version: str = "1", depends: str = "", recommends: str = "", **control: str) -> None:
+        data = deb(name, version=version, control=control)
+        path = self.root / "debian" / "pool" / f"{name}_{version}.deb"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         fields = {"Size": str(len(data)), "SHA256": hashlib.sha256(data).hexdigest()}
         relations = {"Depends": depends, "Recommends": recommends}
-        self._index += stanza(name, **fields | {key: value for key, value in relations.items() if value})
+        self._index += stanza(name, version, **fields | {key: value for key, value in relations.items() if value})
+
+    def fill(self) -> None:
+        """Have the packages of the base, too, each with its file."""
+        self._index = ""
+        for name in BASE_PACKAGES:
+            if name != "python3":
+                self.add(name)
+        self.add("libc6", version="2.41-12")
+        self.add("python3", version="3.13.5-1", depends="libc6")
 
     def finish(self) -> None:
         write_suite(self.root, "debian", "trixie", self._index, self._signer)
@@ -182,3 +192,39 @@ def test_a_package_that_is_not_there_is_told_by_file_and_line(world: World, arch
     done = project(world, "openssl", "no-such-thing").cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url)
     assert done.code == 2
     assert "error: cog.yaml:6: build.system_packages[1]: Debian has no package 'no-such-thing'\n" in done.err
+
+
+def test_pinned_packages_are_had_from_whoever_still_has_them_and_no_release_is_asked_for(
+    world: World, archive: Archive
+) -> None:
+    """A mirror forgets, the snapshot service keeps, and what neither has is in the user's own depot. A Release that has
+    run out is in nobody's way: it counts when a lock is made."""
+    archive.fill()
+    archive.add("app")
+    archive.finish()
+    made = project(world, "app")
+    server = archive.url.partition("/debian")[0]
+    environment = {
+        "COGPACK_DEBIAN_MIRROR": archive.url,
+        "COGPACK_URL_MAP": f"https://snapshot.debian.org/archive={server}/snapshot",
+        "COGPACK_DEPOT": str(world.directory / "own"),
+    }
+    ok(made.cogpack("lock", **environment))
+    stamp = re.search(r'suite = "trixie", .*snapshot = "(\w+)"', (made.root / "cogpack.lock").read_text())
+    assert stamp is not None
+    shutil.rmtree(archive.root / "debian" / "dists")
+    shutil.rmtree(archive.root / "debian-security")
+    shutil.rmtree(world.directory / "cache")
+    pool, kept = archive.root / "debian" / "pool", archive.root / "snapshot" / "debian" / stamp[1] / "pool"
+    own = world.directory / "own" / "blobs" / "sha256"
+    kept.mkdir(parents=True)
+    own.mkdir(parents=True)
+    (pool / "app_1.deb").rename(kept / "app_1.deb")
+    (pool / "tzdata_1.deb").rename(own / hashlib.sha256((pool / "tzdata_1.deb").read_bytes()).hexdigest())
+    del archive.seen[:]
+    built = ok(made.cogpack("build", "-o", "../first", **environment))
+    asked = [path.rpartition("/")[2] for path in archive.seen if "app_1" in path or "tzdata_1" in path]
+    assert sorted(asked) == ["app_1.deb", "app_1.deb", "tzdata_1.deb", "tzdata_1.deb"], "mirror and snapshot, once each"
+    assert not [path for path in archive.seen if "/dists/" in path]
+    shutil.rmtree(archive.root)
+    assert ok(made.cogpack("build", "-o", "../second", **environment)).digest == built.digest, "by the cache"

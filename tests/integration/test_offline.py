@@ -27,9 +27,10 @@ def test_a_project_over_debian_is_the_same_image_in_an_empty_network_namespace(
 ) -> None:
     project = locked_hello.fresh(tmp_path / "hello", lock=True)
     project.cogpack("fetch", "-o", "../depot")
-    before = project.cogpack("build", "-o", str(locked_hello.root.parent / "layout"), "-t", "me/hello:v1").stdout
+    named = ("-t", "me/hello:v1")
+    before = project.cogpack("build", "-o", str(locked_hello.root.parent / "layout"), *named).stdout
     done = subprocess.run(
-        [*alone, sys.executable, "-m", "cogpack", "build", "--offline", "../depot", "-o", "../image", "-t", "me/hello:v1"],
+        [*alone, sys.executable, "-m", "cogpack", "build", "--offline", "../depot", "-o", "../image", *named],
         cwd=project.root,
         env=project.environment | {"COGPACK_CACHE_DIR": str(tmp_path / "cache")},
         capture_output=True,

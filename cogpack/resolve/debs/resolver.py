@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from cogpack.errors import InputError, MismatchError, UnavailableError, together
+from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError, together
 from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LeftOut, LockedDeb, SystemPackages
 from cogpack.notes import Code, Note
@@ -16,10 +16,11 @@ from cogpack.progress import Progress, Task
 from cogpack.resolve.debs.chains import chains, dependents
 from cogpack.resolve.debs.index import DebianIndex, open_index, parse_index
 from cogpack.resolve.debs.mirror import MAIN, SECURITY, Archive, DebianMirror
-from cogpack.resolve.debs.release_file import Release, verify_release
+from cogpack.resolve.debs.release_file import IndexFile, Release, verify_release
 from cogpack.resolve.debs.request import is_request, parse_request
 from cogpack.resolve.debs.solver import solve
 from cogpack.resolve.debs.universe import Candidate, Universe
+from cogpack.resolve.debs.urls import snapshot_url
 from cogpack.seal import Seal
 
 PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
@@ -127,7 +128,7 @@ def resolve_debs(
             date=release.date.strftime("%Y-%m-%dT%H:%M:%SZ"),
             sha256=release.sha256,
             signed_by=release.signer,
-            snapshot=(release.date + _SNAPSHOT_DELAY).strftime("%Y%m%dT%H%M%SZ"),
+            snapshot=_snapshot(release),
         )
         for (archive, name), release in zip(sources, releases, strict=True)
     )
@@ -227,6 +228,11 @@ def _locked(
     )
 
 
+def _snapshot(release: Release) -> str:
+    """Give the time stamp by which the snapshot service has the archive of a Release."""
+    return (release.date + _SNAPSHOT_DELAY).strftime("%Y%m%dT%H%M%SZ")
+
+
 def _release(archive: Archive, suite: str, http: Http, mirror: DebianMirror, now: datetime) -> Release:
     url = mirror.url(archive, f"dists/{suite}/InRelease")
     return verify_release(_get(http, url, _INRELEASE_LIMIT), url=url, codename=suite, now=now)
@@ -259,18 +265,42 @@ def _index(
     index = open_index(cache, packed.sha256, seal)
     if index is not None:
         return index
-    path = f"main/binary-{arch}/by-hash/SHA256/{packed.sha256}" if release.by_hash else name
-    url = mirror.url(archive, f"dists/{suite}/{path}")
-    data = _get(http, url, packed.size)
+    by_hash = f"main/binary-{arch}/by-hash/SHA256/{packed.sha256}"
+    names = [by_hash, name] if release.by_hash else [name]
+    urls = [mirror.url(archive, f"dists/{suite}/{path}") for path in names]
+    url, data = _first(http, [*urls, snapshot_url(archive, _snapshot(release), f"dists/{suite}/{name}")], packed)
     task.advance(len(data))
-    found = hashlib.sha256(data).hexdigest()
-    if found != packed.sha256:
-        raise MismatchError(f"{http.shown(url)}: expected sha256 {packed.sha256}, found {found}", next_step=_OTHER)
     return parse_index(data, url=url, size=text.size, directory=cache, sha256=packed.sha256, seal=seal)
+
+
+def _first(http: Http, urls: Sequence[str], file: IndexFile) -> tuple[str, bytes]:
+    """Get a file from the first address that has it: a mirror may have gone on to the next Release since it gave this
+    one. What has another file by then is passed over, but for a name that says which it is."""
+    refused: CogpackError | None = None
+    for url in urls:
+        try:
+            data = _get(http, url, file.size)
+        except (_AbsentError, InputError) as error:  # or it is larger than it should be
+            refused = refused or error
+            continue
+        found = hashlib.sha256(data).hexdigest()
+        if found == file.sha256:
+            return url, data
+        wrong = MismatchError(f"{http.shown(url)}: expected sha256 {file.sha256}, found {found}", next_step=_OTHER)
+        if "/by-hash/" in url:
+            raise wrong
+        refused = refused or wrong
+    assert refused is not None
+    raise refused
+
+
+class _AbsentError(UnavailableError):
+    """Raised where a server says that it has no such file."""
 
 
 def _get(http: Http, url: str, limit: int) -> bytes:
     answer = http.request("GET", url, origin=url, limit=limit, follow=True)
     if answer.status != 200:
-        raise UnavailableError(f"{http.shown(url)}: HTTP {answer.status}", next_step=_OTHER)
+        kind = _AbsentError if answer.status in (404, 410) else UnavailableError
+        raise kind(f"{http.shown(url)}: HTTP {answer.status}", next_step=_OTHER)
     return answer.body

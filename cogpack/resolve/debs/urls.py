@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from cogpack.lockfile.base_kinds import DebianRelease, LockedDeb
-from cogpack.resolve.debs.mirror import DebianMirror
+from cogpack.resolve.debs.mirror import Archive, DebianMirror
 
 _SNAPSHOT = "https://snapshot.debian.org/archive"
 
@@ -19,5 +19,10 @@ def deb_urls(deb: LockedDeb, mirror: DebianMirror, releases: Iterable[DebianRele
 
 def pool_urls(deb: LockedDeb, mirror: DebianMirror, *snapshots: str) -> list[str]:
     """Give those of a package by the time stamps of archives that had it."""
-    kept = [f"{_SNAPSHOT}/{deb.archive}/{snapshot}/{deb.path}" for snapshot in snapshots]
+    kept = [snapshot_url(deb.archive, snapshot, deb.path) for snapshot in snapshots]
     return [mirror.url(deb.archive, deb.path), *kept]
+
+
+def snapshot_url(archive: Archive, snapshot: str, path: str) -> str:
+    """Give the address of a file of an archive as it was at a time."""
+    return f"{_SNAPSHOT}/{archive}/{snapshot}/{path}"

@@ -11,7 +11,7 @@ from support.debs import stanza
 from support.serving import served
 
 from cogpack.errors import InputError, MismatchError, UnavailableError
-from cogpack.http import Http
+from cogpack.http import NO_MAP, Http, UrlMap
 from cogpack.http.retries import ATTEMPTS
 from cogpack.lockfile.base_kinds import DebianBase, LeftOut, SystemPackages
 from cogpack.locking.recommended import recommended
@@ -92,9 +92,10 @@ def resolve(
     *requests: str,
     arch: str = "amd64",
     recommends: bool = False,
+    url_map: UrlMap = NO_MAP,
     **places: str,
 ) -> DebianBase:
-    with Http() as client:
+    with Http(url_map=url_map) as client:
         return resolve_debs(
             suite="trixie",
             arch=arch,
@@ -193,6 +194,28 @@ def test_a_mirror_that_never_was_there_is_not_waited_for(
     with pytest.raises(UnavailableError, match="HTTP 502"):
         resolve(mirror, tmp_path, "tool")
     assert len(away) == 20 - ATTEMPTS
+
+
+def test_an_index_that_a_mirror_has_dropped_is_had_by_its_name_or_from_the_snapshot(
+    mirror: DebianMirror, tmp_path: Path, archive: Path, seen: list[str]
+) -> None:
+    """A mirror that is written while we read it may have gone on to the next one."""
+    root = archive / "debian/dists/trixie/main/binary-amd64"
+    (dropped,) = (root / "by-hash/SHA256").iterdir()
+    place = f"{mirror.main.removesuffix('/debian')}/snapshot"
+    rules = UrlMap.parse(f"https://snapshot.debian.org/archive={place}", where="a test")
+    dropped.rename(root / "Packages.xz")
+    first = resolve(mirror, tmp_path, "tool")
+    (root / "Packages.xz").rename(tmp_path / "kept")
+    with pytest.raises(UnavailableError, match=r"by-hash/SHA256/[0-9a-f]{64}: HTTP 404"):
+        resolve(mirror, tmp_path / "other", "tool", url_map=rules)
+    (root / "Packages.xz").write_bytes(b"of the next Release")
+    stamp = next(release.snapshot for release in first.releases if release.suite == "trixie")
+    kept = archive / "snapshot/debian" / stamp / "dists/trixie/main/binary-amd64"
+    kept.mkdir(parents=True)
+    (tmp_path / "kept").rename(kept / "Packages.xz")
+    assert resolve(mirror, tmp_path / "third", "tool", url_map=rules) == first
+    assert seen[-1].startswith("/debian-security/")
 
 
 def test_an_index_that_is_not_the_signed_one_is_refused(mirror: DebianMirror, tmp_path: Path, archive: Path) -> None:
