@@ -103,6 +103,8 @@ def _clone_at(directory: str, site: Site) -> Clone:
         raise NotKnownError(f"no known line before it has cloned {directory}")
     if any(within(path, directory) for path in site.files):
         raise NotKnownError(f"files were put into the clone at {directory} before")
+    if any(within(path, directory) for path in site.read):
+        raise NotKnownError(f"a line before it reads files of the clone at {directory}")
     return site.clones[directory]
 
 

@@ -200,6 +200,8 @@ def _requirement(text: str, command: Command, site: Site) -> PipRequirement:
             return PipRequirement(str(requirement), "git")
         return PipRequirement(str(requirement), _kind_of_file(requirement.url))
     path = absolute(command.directory, text)
+    if path in site.directories or any(within(path, clone) for clone in site.clones):
+        raise NotKnownError(f"{path} is a source tree, which pip would build")
     if path not in site.addresses:
         raise NotKnownError(f"{path} is no file that a known line has fetched")
     url = site.addresses[path]

@@ -28,9 +28,11 @@ _NOT_OF_THE_IMAGE = ("/dev", "/proc", "/run", "/sys")
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """Holds `files`, made by known commands, with their modes; of those that were fetched, `addresses`; `directories`
-    and `clones` made by them; `links`, through which no path here leads; all that was `made`, by path."""
+    and `clones` made by them; `links`, through which no path here leads; all that was `made`, by path; what pip lines
+    have `read`."""
 
     surroundings: Surroundings
+    read: frozenset[str] = frozenset()
     files: Mapping[str, int] = {}
     addresses: Mapping[str, str] = {}
     directories: frozenset[str] = frozenset()
@@ -41,7 +43,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     def after(self, effect: Effect) -> "Site":
         """Give the site as it is once `effect` is done."""
         files, addresses, clones = dict(self.files), dict(self.addresses), dict(self.clones)
-        directories, links = set(self.directories), set(self.links)
+        directories, links, read = set(self.directories), set(self.links), set(self.read)
         match effect:
             case Fetch(url=url, path=path, mode=mode):
                 files.setdefault(path, mode)
@@ -61,7 +63,11 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
                 files.pop(path, None)
                 addresses.pop(path, None)
                 links.add(path)
-            case HubDownload() | PipInstall() | PipUninstall():
+            case PipInstall(files=named, constraints=limits):
+                read.update((*named, *limits))
+            case PipUninstall(files=named):
+                read.update(named)
+            case HubDownload():
                 pass
         return Site(
             surroundings=self.surroundings,
@@ -71,6 +77,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
             clones=clones,
             links=frozenset(links),
             made=self.made | set(touched(effect)),
+            read=frozenset(read),
         )
 
     @property

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import pytest
 from support.git_server import GitServer, git_server
+from support.wheels import make_wheel
 from support.world import Project, World, noise, ok, push_image
 
 from tests.heart.test_lines_that_are_not_run import base_tar
@@ -77,6 +78,32 @@ def test_plan_tells_the_commit_and_upgrade_run_takes_the_newest(server: GitServe
     assert first in (project.root / "cogpack.lock").read_text()
     ok(project.cogpack("lock", "--upgrade-run"))
     assert second in (project.root / "cogpack.lock").read_text()
+
+
+@pytest.mark.slow
+def test_requirements_of_a_clone_are_installed_and_nothing_is_run(
+    world: World, server: GitServer, cloning: Cloning
+) -> None:
+    for name, version in (("in-clone", "1.0"), ("in-clone", "2.0"), ("limited", "1.0"), ("limited", "2.0")):
+        make_wheel(world.wheels, name.replace("-", "_"), version)
+    server.commit(
+        "tool", {"requirements/all.txt": b"-c limits.txt\nin-clone\n", "requirements/limits.txt": b"in-clone<2\n"}
+    )
+    lines = (
+        f"git clone {server.address}/tool /opt/tool",
+        "cd /opt/tool && pip install --no-index -r requirements/all.txt limited",
+        "pip uninstall -y -r /opt/tool/requirements/all.txt",
+    )
+    project = cloning(*lines[:2])
+    ok(project.cogpack("lock"))
+    assert [step["known"] for step in ok(project.cogpack("plan", "--json")).json["steps"]] == [True, True]
+    locked = (project.root / "cogpack.lock").read_text()
+    assert "in_clone-1.0-py3" in locked
+    assert "limited-2.0-py3" in locked
+    ok(project.cogpack("lock", "--check"))
+    project = cloning(*lines, name="other")
+    ok(project.cogpack("push", project.target()))
+    assert not any("in_clone" in path for path in world.files("me/other", "v1"))
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from cogpack.lockfile import Decisions, LockedClone, LockedFetch, LockedPlace, L
 from cogpack.lockfile.base_kinds import Base, RegistryBase
 from cogpack.locking.lines.ground import RegistryGround, debian_place, locked_ground
 from cogpack.locking.lines.known_files import KnownFiles, known_files
-from cogpack.locking.lines.pin_clones import lacks_clones, pin_clones
+from cogpack.locking.lines.pin_clones import lacks_clones, pin_clones, read_cloned
 from cogpack.locking.lines.pin_fetches import lacks_fetches, pin_fetches
 from cogpack.locking.lines.pin_hub_downloads import HubPins, pin_hub_downloads
 from cogpack.locking.lines.pip.lines import AppliedLines, PipLines
@@ -75,14 +75,15 @@ def decide_lines(
         refused = [files] if isinstance(files, LockedSandboxed) else []
         if settings := settings_in_the_way(lines.effects, look):
             refused.append(settings)
+        if not refused:  # pip lines read files of clones
+            clones, unlike = pin_clones(session, config, base, lines, cloned, clones)
+            refused += unlike
         if not refused:
-            pip = pip_lines.apply(lines.effects)
+            pip = pip_lines.apply(lines.effects, partial(read_cloned, session, clones))
             refused += pip.sandboxed
         if not refused:
             fetches, found = pin_fetches(session, lines.of(Fetch), fetches, step_places(config), probed=probing(config))
             refused += found
-            clones, unlike = pin_clones(session, config, base, lines, cloned, clones)
-            refused += unlike
         if not refused:
             hub, too_many = pin_hub_downloads(session, lines.of(HubDownload), hub, step_places(config))
             refused += too_many

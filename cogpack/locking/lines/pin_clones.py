@@ -281,6 +281,12 @@ class _Pinner:
                 raise NotExactError(f"{path!r} goes through the filter {name!r}, which the image may have")
 
 
+def read_cloned(session: Session, pins: Sequence[LockedClone], path: str) -> bytes | None:
+    """Read a file, by its absolute path, that lies in one of the clones of `pins`; None where there is none."""
+    pin = next((one for one in pins if within(path, f"/{one.directory}")), None)
+    return read_in_clone(open_pinned(make_mirrors(session)), pin, path) if pin else None
+
+
 def read_in_clone(
     opened: Callable[[LockedClone | LockedSubmodule], Objects], pin: LockedClone, path: str
 ) -> bytes | None:

@@ -16,6 +16,7 @@ from cogpack.disk import DiskError
 from cogpack.errors import InputError, UnavailableError
 from cogpack.lockfile import Decisions, LockedBreak, LockedPipLine, LockedSandboxed, LockedWheel
 from cogpack.locking.lines.pip.breaks import find_breaks
+from cogpack.locking.lines.pip.files import ReadFile, Said, all_names, with_files
 from cogpack.locking.lines.pip.source import PipSource
 from cogpack.locking.lines.pip.wheels import LineIndexes
 from cogpack.locking.wheels.outlines import Outlines
@@ -37,7 +38,6 @@ from cogpack.trace import TRACE
 _RECIPE = "pip lines/1"
 """Part of each key: another one when the same line over the same set would give another."""
 
-_NO_FILES = "the files that it reads are not there when it is resolved"
 _OLDEST = Version("25.1")
 """The first pip that pins packages in the order that `resolve.pip` knows."""
 
@@ -88,9 +88,11 @@ class PipLines:
         self._required = {wheel.filename: wheel.sha256 for wheel in resolved.wheels}
         self._outlines = Outlines(session, project, self._locate)
 
-    def apply(self, effects: Sequence[StepEffect]) -> AppliedLines:
-        """Apply those of `effects` that are pip's, in order. `UnavailableError` and `DeniedError` from the indexes."""
+    def apply(self, effects: Sequence[StepEffect], read: ReadFile) -> AppliedLines:
+        """Apply those of `effects` that are pip's, in order; `read`: gives files of clones. `UnavailableError` and
+        `DeniedError` from the indexes."""
         self._effects = effects
+        self._read = read
         self._lines = []
         sandboxed = None
         for one in effects:
@@ -123,16 +125,17 @@ class PipLines:
 
     def _applied(self, step: int, effect: PipInstall | PipUninstall) -> LockedPipLine:
         before = self._wheels
-        key = self._key(effect, before)
+        if isinstance(effect, PipUninstall):
+            names = all_names(effect, self._read)
+            effect = msgspec.structs.replace(effect, names=names, files=())
+            removed = tuple(name for name in names if name in before)
+            return LockedPipLine(step=step, key=self._key(effect, before), removed=removed)
+        said = with_files(effect, self._read)
+        key = self._key(said.effect, before, said.constraints)
         if (line := self._as_kept(step, key)) is not None:
             return line
-        if isinstance(effect, PipInstall):
-            TRACE.decided(f"{self._place(step)}: resolved: {told(effect)}")
-            line = self._install(step, effect, key, before)
-        elif effect.files:
-            raise UnforeseenError(_NO_FILES)
-        else:
-            line = LockedPipLine(step=step, key=key, removed=tuple(name for name in effect.names if name in before))
+        TRACE.decided(f"{self._place(step)}: resolved: {told(effect)}")
+        line = self._install(step, said, key, before)
         self._resolved_lines.append(line)
         return line
 
@@ -155,7 +158,12 @@ class PipLines:
             sandboxed=(sandboxed,) if sandboxed else (),
         )
 
-    def _key(self, effect: PipInstall | PipUninstall, before: Mapping[str, LockedWheel]) -> Digest:
+    def _key(
+        self,
+        effect: PipInstall | PipUninstall,
+        before: Mapping[str, LockedWheel],
+        constraints: Sequence[Requirement] = (),
+    ) -> Digest:
         target = self._target
         return sha256(
             encode(
@@ -166,6 +174,7 @@ class PipLines:
                     [self._environment["python_full_version"], target.glibc, target.arch],
                     self._project.config.pack.exclude_newer or "",
                     sorted(_hashes(before.values())),
+                    *([list(map(str, constraints))] if constraints else []),
                 ]
             )
         )
@@ -187,7 +196,8 @@ class PipLines:
     def _again(self, filenames: Iterable[str]) -> tuple[str, ...]:
         return tuple(name for name in filenames if self._required.get(name) == self._taken[name].sha256)
 
-    def _install(self, step: int, effect: PipInstall, key: Digest, before: Mapping[str, LockedWheel]) -> LockedPipLine:
+    def _install(self, step: int, said: Said, key: Digest, before: Mapping[str, LockedWheel]) -> LockedPipLine:
+        effect = said.effect
         _check(effect, before)
         indexes, pages = self._indexes.of(effect)
         taste = Taste(
@@ -200,6 +210,7 @@ class PipLines:
         source = PipSource(self._session, found, pages, indexes, self._tags, self._environment, taste, self._outlines)
         command = Command(
             asked=tuple(_asked(one, source) for one in effect.requirements),
+            constraints=said.constraints,
             upgrade="to-satisfy-only" if not effect.upgrade else "eager" if effect.eager else "only-if-needed",
             dependencies=effect.dependencies,
             force=effect.force_reinstall,
@@ -212,7 +223,10 @@ class PipLines:
         try:
             with indexes.hiding():
                 chosen = [package for package in solve(command, source) if _is_laid(package, effect, before)]
-                laid = [source.locked(one, named=one in named, addresses=self._addresses) for one in chosen]
+                laid = [
+                    source.locked(one, by_address=said.indexed or one in named, addresses=self._addresses)
+                    for one in chosen
+                ]
         finally:
             task.done("resolved")
         self._taken |= {wheel.filename: wheel for wheel in laid}
@@ -248,8 +262,6 @@ def _check(effect: PipInstall, before: Mapping[str, LockedWheel]) -> None:
     """Raise `UnforeseenError` of a line that only running it can tell."""
     if effect.installer != "pip":
         raise UnforeseenError(f"{effect.installer} chooses otherwise than pip, in ways of its own")
-    if effect.files or effect.constraints:
-        raise UnforeseenError(_NO_FILES)
     if effect.options.require_hashes:
         raise UnforeseenError("--require-hashes is of requirements files")
     for requirement in effect.requirements:

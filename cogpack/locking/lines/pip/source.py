@@ -15,6 +15,7 @@ from cogpack.layers.wheels import Outline
 from cogpack.layers.wheels.archive import ReadAt
 from cogpack.lockfile import LockedWheel
 from cogpack.locking.wheels.outlines import Outlines, address_reader, local_reader
+from cogpack.redaction import has_secret
 from cogpack.remote import NoRangesError
 from cogpack.resolve.pip import (
     Candidate,
@@ -87,10 +88,13 @@ class PipSource:
         sha256 = dict(part.partition("=")[::2] for part in urlsplit(url).fragment.split("&")).get("sha256")
         return Package(name, version, Offer(filename=filename, url=url.partition("#")[0], sha256=sha256))
 
-    def locked(self, package: Package, *, named: bool, addresses: MutableMapping[str, str]) -> LockedWheel:
-        """Give a chosen wheel as the lock has it. What has no hash is read, to have one."""
+    def locked(self, package: Package, *, by_address: bool, addresses: MutableMapping[str, str]) -> LockedWheel:
+        """Give a chosen wheel as the lock has it, with its address where no index is the line's own that has it. What
+        has no hash is read, to have one."""
         offer = package.file
         assert offer is not None
+        if by_address and has_secret(offer.url):
+            raise UnforeseenError(f"the address of {offer.filename} has what looks like a secret in it")
         address = self._indexes.authorised(offer.url)
         sha256, size = (offer.sha256, offer.size) if offer.sha256 else self._hashed(address)
         addresses[sha256] = address
@@ -100,7 +104,7 @@ class PipSource:
             filename=offer.filename,
             sha256=sha256,
             size=size,
-            url=offer.url if named else None,
+            url=offer.url if by_address else None,
         )
 
     def _read(self, package: Package) -> Metadata:
