@@ -28,21 +28,27 @@ class LockedSubmodule(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     tags: tuple[LockedTag, ...] = ()
     submodules: "tuple[LockedSubmodule, ...]" = ()
 
+    @property
+    def newest(self) -> str:
+        """The commit whose history it has."""
+        return self.commit
+
 
 class LockedClone(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     """What one clone is.
 
     Of the line: `url`; `directory`, in the image, without the leading slash; `wanted`: the branch or tag that it names;
-    `revision`: what is checked out then; `depth`; `single_branch`; `recursive`: with submodules, of which
-    `shallow_submodules` have one commit.
+    `revision`: what is checked out then, or, `moved`, the branch is reset to; `depth`; `single_branch`; `recursive`:
+    with submodules, of which `shallow_submodules` have one commit.
     Of the server: `commit`, `branch` that it is on, "" for none, `default`: whether it is the one of the server's HEAD;
-    `tags` of its history.
+    `tags` of its history, which is that of `server_commit`, where the branch was moved from that.
     """
 
     url: _Url
     directory: LockedPath
     wanted: _Branch = ""
     revision: _Branch = ""
+    moved: bool = False
     depth: _Depth = 0
     single_branch: bool = False
     recursive: bool = False
@@ -51,5 +57,11 @@ class LockedClone(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     commit: LockedCommit
     branch: _Branch = ""
     default: bool = False
+    server_commit: LockedCommit | None = None
     tags: tuple[LockedTag, ...] = ()
     submodules: tuple[LockedSubmodule, ...] = ()
+
+    @property
+    def newest(self) -> str:
+        """The commit whose history it has."""
+        return self.server_commit or self.commit

@@ -80,6 +80,8 @@ def commands(script: Script, surroundings: Surroundings, entries: Collection[str
     `entries`: what lies in the directory of the beginning, to which is added what the commands given so far have made.
     """
     shell = _Shell(surroundings, surroundings.entries if entries is None else entries)
+    if shell.only_sets_variables(script):
+        return
     for number, each in enumerate(script.lists, 1):
         for command in each:
             if (found := shell.run(command, last=number == len(script.lists))) is not None:
@@ -96,6 +98,30 @@ class _Shell:
         self.exported = set(self.values)
         self.assigned: dict[str, str] = {}
         self.directory = surroundings.directory
+
+    def only_sets_variables(self, script: Script) -> bool:
+        """Tell whether all of a line is exports and assignments that can't fail, whatever the values: they end with
+        it."""
+        splits = {name for name, value in self.values.items() if _SPLITS & set(value)}
+        for command in (one for each in script.lists for one in each):
+            exported = command.words[:1] == (Word((Text("export"),), command.at),)
+            if command.redirects or (command.words and (command.assignments or not exported)):
+                return False
+            words = command.words[1:]
+            if any(word.is_pattern or not _assigned_name(word) for word in words):
+                return False
+            if any(each.name != "PATH" and _SHELLS_OWN.fullmatch(each.name) for each in command.assignments):
+                return False
+            named = [(_assigned_name(word), word.parts) for word in words]
+            for name, parts in (*named, *((each.name, each.value.parts) for each in command.assignments)):
+                for part in parts:
+                    if isinstance(part, Variable) and part.name in splits and not part.quoted:
+                        return False
+                    if (isinstance(part, Variable) and part.name in splits) or (
+                        isinstance(part, Text) and _SPLITS & set(part.text)
+                    ):
+                        splits.add(name)
+        return True
 
     def run(self, command: SimpleCommand, *, last: bool) -> Command | None:
         """Do what a command does to the shell, or give it as it is started."""
@@ -202,6 +228,14 @@ class _Shell:
         if (_SHELLS_OWN.fullmatch(name) and name not in ("PATH", "HOME")) or name not in self.values:
             _refuse(word, f"${name}", "a variable whose value is known only where the line runs")
         return self.values[name]
+
+
+def _assigned_name(word: Word) -> str:
+    """Give the name of what `export` assigns by a word, "" where it may not."""
+    first = word.parts[0]
+    if not isinstance(first, Text) or first.quoted or not (match := re.match(r"([A-Za-z_][A-Za-z0-9_]*)=", first.text)):
+        return ""
+    return match[1] if match[1] == "PATH" or not _SHELLS_OWN.fullmatch(match[1]) else ""
 
 
 def _refuse(place: SimpleCommand | Word, found: str, why: str) -> NoReturn:

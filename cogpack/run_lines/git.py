@@ -53,8 +53,10 @@ def git(command: Command, site: Site) -> tuple[Effect, ...]:
         case ["checkout", *arguments]:
             return (_at(_CHECKOUT.read(arguments).operands, _clone_at(directory, site)),)
         case ["reset", *arguments] if _RESET.read(arguments).has("--hard"):
-            found = _at(_RESET.read(arguments).operands, _clone_at(directory, site))
-            return (msgspec.structs.replace(found, moved=True),)
+            before = _clone_at(directory, site)
+            if before.revision:
+                raise NotKnownError("a branch is moved that was checked out before")
+            return (msgspec.structs.replace(_at(_RESET.read(arguments).operands, before), moved=True),)
         case ["submodule", "update", *arguments]:
             options = _SUBMODULE.read(arguments)
             if not options.has("--init") or options.operands or options.has("--depth"):
@@ -113,4 +115,6 @@ def _at(operands: tuple[str, ...], clone: Clone) -> Clone:
         raise NotKnownError("git checkout is known only with one commit, tag or branch")
     if clone.submodules:
         raise NotKnownError("its submodules stay as they were before")
+    if clone.moved:
+        raise NotKnownError("its branch was moved before")
     return msgspec.structs.replace(clone, revision=operands[0])

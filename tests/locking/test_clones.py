@@ -216,6 +216,8 @@ OF_SUBMODULES = (
         pytest.param("-b v1.0 --depth 1 URL/project HERE", marks=pytest.mark.slow),
         "URL/project HERE && cd HERE && git checkout v1.0",
         pytest.param("URL/project HERE && cd HERE && git checkout side", marks=pytest.mark.slow),
+        "URL/project HERE && cd HERE && git reset -q --hard v1.0",
+        pytest.param("-b side URL/project HERE && git -C HERE reset -q --hard HEAD", marks=pytest.mark.slow),
         "--recursive URL/with-parts.git HERE",
         pytest.param("--recursive --shallow-submodules URL/with-parts.git HERE", marks=pytest.mark.slow),
         pytest.param("URL/with-parts.git HERE", marks=pytest.mark.slow),
@@ -283,7 +285,7 @@ def test_a_clone_whose_other_branches_a_command_may_look_for_is_left_to_git(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("revision", ["v1.0", "side", "origin/side", "main", "on-the-side"])
+@pytest.mark.parametrize("revision", ["v1.0", "side", "origin/side", "main", "on-the-side", "HEAD"])
 def test_a_revision_is_the_one_that_git_checks_out(
     revision: str, server: GitServer, session: Session, tmp_path: Path
 ) -> None:
@@ -312,7 +314,8 @@ def test_a_commit_that_no_branch_ends_in_is_found_by_the_beginning_of_its_name(
         ("URL/project /x && cd /x && git checkout README", "a file README"),
         ("URL/project /x && cd /x && git checkout nowhere", "no commit, tag or branch nowhere"),
         ("--depth 1 URL/project /x && cd /x && git checkout v1.0", "a part of it"),
-        ("URL/project /x && cd /x && git reset --hard v1.0", "git reset"),
+        ("-b side URL/project /x && cd /x && git reset --hard main", "not in the history of side"),
+        ("-b v1.0 URL/project /x && cd /x && git reset --hard main", "moves no branch"),
     ],
 )
 def test_what_git_would_not_do_or_not_so_is_left_to_git(

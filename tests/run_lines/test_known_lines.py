@@ -64,6 +64,9 @@ KNOWN: dict[str, tuple[Effect, ...]] = {
     ),
     f"cd /opt && wget {URL}": (Fetch(url=URL, path="/opt/tool"),),
     f"pget {URL} /opt/tool": (Fetch(url=URL, path="/opt/tool", parents=True),),
+    # variables that end with their line
+    "export PATH=/usr/local/cuda/bin:$PATH && export LD_LIBRARY_PATH=$CUDA_HOME/lib64:$LD_LIBRARY_PATH": (),
+    'A="8.6 9.0" && export LIST="$A;$MORE" CUDA=$HOME/cuda': (),
     # files
     "mkdir -p /a/b /c": (MakeDirectories(paths=("/a/b", "/c"), parents=True),),
     "mkdir -p /weights && ln -s a /b && ln -sf c /b": (
@@ -219,6 +222,18 @@ UNKNOWN = {
         "--single-branch and --no-single-branch at once"
     ),
     "git -C /x checkout a": "no known line before it has cloned /x",
+    "export PATH=/x && true": "a variable that changes how the shell works, or none: 'PATH' at character 1",
+    "export A='a b' B=$A": "a variable whose value is known only where the line runs: '$A' at character 16",
+    "A='a b' && export B=\"$A\" && export C=$B": "the shell splits this value, or drops it: '$B' at character 36",
+    "export A=$UNSET B*=1": "a variable whose value is known only where the line runs: '$UNSET' at character 8",
+    "git clone https://h.example/o/n; git -C n reset --hard a; git -C n checkout b": "its branch was moved before",
+    "git clone https://h.example/o/n; git -C n checkout b; git -C n reset --hard a": (
+        "a branch is moved that was checked out before"
+    ),
+    "git clone https://h.example/o/n && pip install -r n/r.txt && git -C n checkout b": (
+        "a line before it reads files of the clone at /n"
+    ),
+    "git clone https://h.example/o/n && pip install ./n": "/n is a source tree, which pip would build",
     "git clone --recursive https://h.example/o/n /x; git -C /x checkout v1": "its submodules stay as they were before",
     "git clone https://h.example/o/n /x && git -C /x submodule update --init": (
         "without --recursive, submodules of submodules stay away"

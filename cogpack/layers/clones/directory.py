@@ -27,13 +27,15 @@ class Tag(msgspec.Struct, frozen=True):
 
 class Worktree(msgspec.Struct, frozen=True, kw_only=True):
     """Is what a repository says of itself. `branch`: that HEAD is on, "" for none; `default`: whether it is the
-    server's; `refspec`: what a fetch brings; `shallow`: commits whose parents stay away; `submodules`: addresses by
-    their names; `above`: from a submodule's directory to its files; `index`: mode and object by path."""
+    server's; `server_commit`: what the branch is there; `refspec`: what a fetch brings; `shallow`: commits whose
+    parents stay away; `submodules`: addresses by their names; `above`: from a submodule's directory to its files;
+    `index`: mode and object by path."""
 
     url: str
     commit: str
     branch: str
     default: bool
+    server_commit: str
     refspec: str
     tags: Sequence[Tag]
     shallow: Sequence[str]
@@ -82,7 +84,7 @@ def _value(text: str) -> str:
 def _packed_refs(found: Worktree) -> str:
     refs = {f"refs/tags/{tag.name}": (tag.oid, tag.peeled) for tag in found.tags}
     if found.branch:
-        refs[f"refs/remotes/origin/{found.branch}"] = (found.commit, None)
+        refs[f"refs/remotes/origin/{found.branch}"] = (found.server_commit, None)
     text = _PACKED
     for name, (oid, peeled) in sorted(refs.items(), key=lambda ref: ref[0].encode()):
         text += f"{oid} {name}\n" + (f"^{peeled}\n" if peeled else "")

@@ -65,7 +65,7 @@ class CloneSource:
 
     def _repository(self, found: LockedClone | LockedSubmodule, files: str, root: str, above: str) -> Iterator[Entry]:
         objects = self._opened(found)
-        history = read_history(objects, found.commit, found.depth)
+        history = read_history(objects, found.newest, found.depth)
         index: dict[str, tuple[int, str]] = {}
         yield Directory(files)
         yield from _files(objects, found.commit, files, index)
@@ -76,6 +76,7 @@ class CloneSource:
             commit=found.commit,
             branch=clone.branch if clone else "",
             default=clone is not None and clone.default,
+            server_commit=found.newest,
             refspec=_refspec(clone) if clone else _ALL,
             tags=tags,
             shallow=history.shallow,
@@ -178,4 +179,5 @@ def _pins(found: LockedClone | LockedSubmodule) -> list[object]:
     shared = [found.url, found.commit, found.depth, list(found.tags), [_pins(each) for each in found.submodules]]
     if isinstance(found, LockedSubmodule):
         return [*shared, found.path, found.name]
-    return [*shared, found.branch, found.default, _refspec(found)]
+    moved = [found.server_commit] if found.server_commit else []
+    return [*shared, found.branch, found.default, _refspec(found), *moved]

@@ -81,7 +81,7 @@ def open_pinned(mirrors: Mirrors) -> Callable[[LockedClone | LockedSubmodule], O
 
 def pinned_objects(pin: LockedClone | LockedSubmodule) -> list[str]:
     """Name the objects that all others of a pinned repository are found by: its commit, and its tags."""
-    return [pin.commit, *(tag.rpartition(" ")[2] for tag in pin.tags)]
+    return [pin.newest, *(tag.rpartition(" ")[2] for tag in pin.tags)]
 
 
 def pin_clones(
@@ -142,6 +142,7 @@ def _wants(effect: Clone) -> tuple[object, ...]:
         effect.directory.lstrip("/"),
         effect.branch,
         effect.revision,
+        effect.moved,
         effect.depth,
         effect.single_branch,
         effect.submodules,
@@ -156,6 +157,7 @@ def _says(pin: LockedClone) -> tuple[object, ...]:
         pin.directory,
         pin.wanted,
         pin.revision,
+        pin.moved,
         pin.depth,
         pin.single_branch,
         pin.recursive,
@@ -173,19 +175,22 @@ class _Pinner:
     def clone(self, effect: Clone) -> LockedClone:
         refs = self._mirrors.refs(effect.url)
         branch, commit = refs.cloned(effect.branch)
+        newest = commit
         if effect.moved:
-            raise NotExactError("git reset leaves its branch behind the server's")
-        if effect.revision:
+            commit = self._reset(effect, refs, branch, commit)
+        elif effect.revision:
             branch, commit = self._checked_out(effect, refs, branch, commit)
+            newest = commit
         if effect.single_branch and not branch and not effect.branch:
             raise NotExactError("its HEAD is on no branch")
-        tags = self._tags(effect.url, refs, commit, effect.depth)
-        submodules = self._look(effect, effect.url, commit, effect.depth, 0)
+        tags = self._tags(effect.url, refs, newest, effect.depth)
+        submodules = self._look(effect, effect.url, newest, commit, effect.depth, 0)
         return LockedClone(
             url=effect.url,
             directory=effect.directory.lstrip("/"),
             wanted=effect.branch,
             revision=effect.revision,
+            moved=effect.moved,
             depth=effect.depth,
             single_branch=effect.single_branch,
             recursive=effect.submodules,
@@ -194,6 +199,7 @@ class _Pinner:
             commit=commit,
             branch=branch,
             default=bool(branch) and branch == refs.default,
+            server_commit=newest if newest != commit else None,
             tags=tags,
             submodules=submodules,
         )
@@ -204,7 +210,7 @@ class _Pinner:
         whole = re.fullmatch(r"[0-9a-f]{40}", wanted)
         if not whole and self._is_file(effect, commit):
             raise NotExactError(f"it has a file {wanted}, and git checkout may mean that")
-        if wanted == branch:
+        if wanted in (branch, "HEAD"):
             return branch, commit
         if (effect.single_branch or effect.depth) and wanted != commit:
             raise NotExactError(f"{wanted} is checked out of a part of it")
@@ -221,6 +227,16 @@ class _Pinner:
             return "", found
         raise NotExactError(f"it has no commit, tag or branch {wanted}")
 
+    def _reset(self, effect: Clone, refs: Refs, branch: str, commit: str) -> str:
+        """Give the commit that `git reset --hard` moves the branch to."""
+        if not branch:
+            raise NotExactError("git reset moves no branch")
+        _, wanted = self._checked_out(effect, refs, branch, commit)
+        objects = self._mirrors.objects(effect.url, [commit], effect.depth)
+        if wanted not in read_history(objects, commit, effect.depth, most=MOST_COMMITS).commits:
+            raise NotExactError(f"{effect.revision} is not in the history of {branch}")
+        return wanted
+
     def _is_file(self, effect: Clone, commit: str) -> bool:
         objects = self._mirrors.objects(effect.url, [commit], effect.depth)
         return find(objects, tree_of(objects, commit), effect.revision) is not None
@@ -236,10 +252,13 @@ class _Pinner:
             raise NotExactError(f"it has a tag {bad!a}")
         return tuple(f"{name} {oid}" for name, oid in sorted(tags.items()))
 
-    def _look(self, effect: Clone, url: str, commit: str, depth: int, deep: int) -> tuple[LockedSubmodule, ...]:
-        """Look through the tree of a commit: raise `NotExactError`, or give its submodules, if they are wanted."""
-        objects = self._mirrors.objects(url, [commit], depth)
-        place = self._mirrors.directory(url, [commit], depth)
+    def _look(
+        self, effect: Clone, url: str, newest: str, commit: str, depth: int, deep: int
+    ) -> tuple[LockedSubmodule, ...]:
+        """Look through the tree of a commit in the history of the `newest`: raise `NotExactError`, or give its
+        submodules, if they are wanted."""
+        objects = self._mirrors.objects(url, [newest], depth)
+        place = self._mirrors.directory(url, [newest], depth)
         entries = dict(files_of(objects, commit))
         told = [entry.oid for path, entry in entries.items() if path.rpartition("/")[2] == ".gitattributes"]
         if any(says_something(data) for _, data in objects.read_all(told, "blob")):
@@ -271,7 +290,7 @@ class _Pinner:
             commit=commit,
             depth=depth,
             tags=self._tags(module.url, refs, commit, depth),
-            submodules=self._look(effect, module.url, commit, depth, deep + 1),
+            submodules=self._look(effect, module.url, commit, commit, depth, deep + 1),
         )
 
     def _check_filters(self, effect: Clone, place: Path, commit: str, entries: dict[str, TreeEntry]) -> None:
