@@ -29,6 +29,8 @@ def commands(repository: str) -> list[str]:
         "(setsid sleep 86401 &); nohup sleep 86402 > /dev/null 2>&1 &",
         f"echo 'deb [trusted=yes] {repository} ./' > /tmp/local.list && {apt} update && {apt} install -y postman",
         "/usr/local/bin/python -c 'import cog; print(cog.THIS_LINE)' && sed -i s/data/more/ /srv/shared/file",
+        "mkdir /opt/more && cp /usr/lib/*/libz.so.1 /opt/more",
+        "echo /opt/more > /etc/ld.so.conf.d/more.conf && ldconfig",
     ]
 
 
@@ -104,6 +106,10 @@ def test_root_a_user_and_both_in_containers_make_one_layer(
         "/var/spool/postman postman:adm 2750",
     ]
     assert docker(*run, "stat", "-c", "%G %a", "/usr/bin/ssh-agent") == "_ssh 2755", "dpkg installed it"
+    assert docker(*run, "dpkg", "--audit") == ""
+    docker(*run, "apt-get", "check")
+    known = "ldconfig -p > /tmp/known && grep /opt/more/libz.so.1 /tmp/known"
+    docker(*run, "sh", "-c", f"{known} && ldconfig && ldconfig -p | diff /tmp/known -")
 
 
 def _left(place: Place) -> list[str]:
