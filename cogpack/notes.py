@@ -59,6 +59,10 @@ class Code(enum.StrEnum):
     LOCK_UNWRITTEN = "lock-unwritten", "The lock was resolved for this run only: this command writes nothing."
     MIRROR_DOWN = "mirror-down", "A mirror failed and is not asked any more in this run."
     MISSING_EXTRA = "missing-extra", "The chosen version of a package does not have the extra that is asked for."
+    MISSING_PACKAGE = (
+        "missing-package",
+        "Sources or a wheel start a program, or load a library, that no package of the image has.",
+    )
     MISSPELT_KEY = "misspelt-key", "A key of cog.yaml is not known, has no effect, and looks like one that has."
     NO_DESCRIPTION = "no-description", "An input's description can't be told without running the code: it is left out."
     NO_GPU = "no-gpu", "A model that wants a GPU runs where there is none."

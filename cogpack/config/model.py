@@ -86,7 +86,8 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     `build.run` are run; `network`: whether they have one; `init`: whether the first process is tini, where the base has
     it; `user`: whom the model runs as; `keep`: paths that are captured after them though
     their like is left out. `none_default`: what an input is whose default is a None that its type does not have.
-    `recommends`: what `system_packages` recommend is installed as well. `notes`: those that are denied or allowed.
+    `recommends`: what `system_packages` recommend is installed as well. `tools`: whose packages the image has beside
+    these. `notes`: those that are denied or allowed.
     """
 
     base: str | None = None
@@ -104,6 +105,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     recommends: bool = True
     init: bool = True
     user: str | None = None
+    tools: Literal["cog"] | None = None
     notes: Rules = Rules()
     weights: PackWeights = PackWeights()
 

@@ -28,7 +28,7 @@ _BUILD = (
 )
 _PACK = (
     *("base", "platform", "compression", "debian_mirror", "exclude_newer", "clashes", "git", "isolation", "network"),
-    *("init", "keep", "limits", "none_default", "notes", "recommends", "user", "weights"),
+    *("init", "keep", "limits", "none_default", "notes", "recommends", "tools", "user", "weights"),
 )
 
 _PLATFORMS: Mapping[str, Arch] = {arch: arch for arch in get_args(Arch)}
@@ -42,6 +42,7 @@ _SPLITS: Mapping[str, SplitRule] = {
 _SMALLEST_LAYER = 1024 * 1024
 _COMPRESSIONS: Mapping[str, Literal["gzip", "zstd"]] = {"gzip": "gzip", "zstd": "zstd"}
 _CLASHES: Mapping[str, Literal["note", "error"]] = {"note": "note", "error": "error"}
+_TOOLS: Mapping[str, Literal["cog"]] = {"cog": "cog"}
 _ISOLATIONS: Mapping[str, Isolation] = {rung: rung for rung in get_args(Isolation)}
 _NONE_DEFAULTS: Mapping[str, NoneDefault] = {"optional": "optional", "required": "required"}
 _WEIGHT_COMPRESSIONS: Mapping[str, Literal["none", "zstd"]] = {"none": "none", "zstd": "zstd"}
@@ -240,6 +241,7 @@ def _pack(value: Value) -> PackOptions:
         isolation=_choice(fields["isolation"], _ISOLATIONS) if "isolation" in fields else default.isolation,
         keep=kept_paths(fields["keep"]) if "keep" in fields else default.keep,
         none_default=_choice(fields["none_default"], _NONE_DEFAULTS) if "none_default" in fields else "optional",
+        tools=_choice(fields["tools"], _TOOLS) if "tools" in fields else None,
         recommends=fields["recommends"].boolean() if "recommends" in fields else default.recommends,
         init=fields["init"].boolean() if "init" in fields else default.init,
         user=_user(fields["user"]) if "user" in fields else default.user,

@@ -22,6 +22,7 @@ from cogpack.locking.decide_base import decide_base
 from cogpack.locking.deviations import check_left_to_wheels
 from cogpack.locking.lines.decide import decide_lines
 from cogpack.locking.lines.renewals import NO_KEY, check_step, without_lines, without_step
+from cogpack.locking.missing_packages import missing_packages
 from cogpack.locking.weights.remote import pin_weights
 from cogpack.locking.wheels.clashes import check_clashes, compare_wheels
 from cogpack.locking.wheels.requirements import indexes_of, resolve_requirements
@@ -147,6 +148,8 @@ def _decide(session: Session, project: Project, kept: Decisions | None, *, same_
     )
     check_clashes(project, decided)
     check_left_to_wheels(config, decided)
+    for note in missing_packages(project, decided):
+        session.progress.note(note)
     return decided
 
 

@@ -11,7 +11,7 @@ from cogpack.locking.wheels.requirements import python_minor
 from cogpack.oci import Platform
 from cogpack.reference import Reference
 from cogpack.resolve.base_image import BaseFiles, resolve_base_image
-from cogpack.resolve.debs import PYTHONS, DebianMirror, is_answered, of_wheels, resolve_debs
+from cogpack.resolve.debs import COG_TOOLS, PYTHONS, DebianMirror, is_answered, of_wheels, resolve_debs
 from cogpack.session import Session
 
 
@@ -38,9 +38,10 @@ def _registry(
     kept: Base | None,
     listed: Callable[[BaseFiles], object],
 ) -> RegistryBase:
-    if config.system_packages:
+    if config.system_packages or config.pack.tools:
+        key = "build.system_packages" if config.system_packages else "cogpack.tools"
         raise InputError(
-            f"{config.where('build.system_packages')}: packages can't be laid over cogpack.base yet",
+            f"{config.where(key)}: packages can't be laid over cogpack.base yet",
             next_step="choose a base that has them, or leave out cogpack.base",
         )
     reference = Reference.parse(name, where=config.where("cogpack.base"))
@@ -62,6 +63,8 @@ def _debian(session: Session, config: Config, platform: Platform, kept: Base | N
     python = python_minor(config)
     suite = _suite(config, python)
     wanted = [name for name in config.system_packages if not of_wheels(name)]
+    tools = COG_TOOLS if config.pack.tools else ()
+    wanted += [name for name in tools if name not in wanted]
     recommends = config.pack.recommends and bool(wanted)
     if (
         isinstance(kept, DebianBase)
@@ -76,7 +79,8 @@ def _debian(session: Session, config: Config, platform: Platform, kept: Base | N
         arch=platform.architecture,
         requests=wanted,
         recommends=recommends,
-        places={
+        places=dict.fromkeys(tools, config.where("cogpack.tools"))
+        | {
             request: config.where(f"build.system_packages[{index}]")
             for index, request in reversed(list(enumerate(config.system_packages)))
         },

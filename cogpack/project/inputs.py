@@ -167,6 +167,8 @@ def _decisive(config: Config, packages: Requirements) -> bytes:
     }
     if not pack.recommends:
         values["cogpack.recommends"] = False
+    if pack.tools:
+        values["cogpack.tools"] = pack.tools
     if config.weights:
         values["weights"] = config.weights
         pinning = msgspec.structs.replace(pack.weights, include=(), exclude=(), min_size=None)

@@ -90,6 +90,7 @@ def test_a_base_that_still_is_what_the_project_asks_for_is_kept_and_nobody_is_as
         ("predict: a.py:P", IMAGE),
         (OF_IMAGE, TRIXIE),
         ("cogpack: {base: 'registry.test/python:2'}", IMAGE),
+        ("build: {system_packages: [git]}\ncogpack: {tools: cog}", requested("git")),
     ],
 )
 def test_any_other_is_decided_anew(text: str, kept: Base | None) -> None:
@@ -102,9 +103,10 @@ def test_any_other_is_decided_anew(text: str, kept: Base | None) -> None:
     [
         ("build: {python_version: '3.12'}", None, "no Debian suite has Python 3.12"),
         ("build: {system_packages: [git]}\n" + OF_IMAGE, None, "packages can't be laid over cogpack.base yet"),
+        ("cogpack: {base: 'registry.test/python:1', tools: cog}", None, "packages can't be laid over cogpack.base yet"),
         ("build: {python_version: '3.11'}\n" + OF_IMAGE, IMAGE, "3.11 is asked for, and registry.test/python:1 has"),
     ],
 )
 def test_what_no_base_can_be_is_refused_with_its_line(text: str, kept: Base | None, message: str) -> None:
-    with pytest.raises(InputError, match=rf"^cog\.yaml:1: build\..*{message}"):
+    with pytest.raises(InputError, match=rf"^cog\.yaml:1: (?:build|cogpack)\..*{message}"):
         decided(text, kept)

@@ -5,12 +5,12 @@ from collections.abc import Collection, Iterator, Sequence
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.resolve.debs.elsewhere import advice
 from cogpack.resolve.debs.index import DebianIndex, IndexedPackage
+from cogpack.resolve.debs.names.elsewhere import advice
+from cogpack.resolve.debs.names.renamed import RENAMED, transitions
+from cogpack.resolve.debs.names.suggest import suggestions
 from cogpack.resolve.debs.relation import Group, Relation, parse_relations
-from cogpack.resolve.debs.renamed import RENAMED, transitions
 from cogpack.resolve.debs.request import Request, parse_request
-from cogpack.resolve.debs.suggest import suggestions
 from cogpack.resolve.debs.version import version_key
 
 _PRIORITIES = {name: rank for rank, name in enumerate(("required", "important", "standard", "optional", "extra"))}

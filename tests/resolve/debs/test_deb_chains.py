@@ -6,7 +6,7 @@ from resolve.debs.test_deb_solver import universe
 from support.debs import stanza
 
 from cogpack.resolve.debs.chains import chains
-from cogpack.resolve.debs.renamed import RENAMED
+from cogpack.resolve.debs.names.renamed import RENAMED
 from cogpack.resolve.debs.solver import solve
 
 

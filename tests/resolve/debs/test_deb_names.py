@@ -9,7 +9,7 @@ from support.debs import stanza
 
 from cogpack.errors import InputError
 from cogpack.resolve.debs import PROGRAMS, of_wheels
-from cogpack.resolve.debs.renamed import RENAMED
+from cogpack.resolve.debs.names.renamed import RENAMED
 
 DEBIAN = "".join(
     stanza(name, Description=description)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
 from cogpack.resolve.debs.index import DebianIndex
-from cogpack.resolve.debs.programs import PROGRAMS
+from cogpack.resolve.debs.names.programs import PROGRAMS
 
 _MEANT: Mapping[str, Sequence[str]] = {
     # What other systems call it, and what its Python module or project is called.

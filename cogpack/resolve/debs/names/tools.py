@@ -1,0 +1,9 @@
+"""What images have without asking that Cog builds upon its own base, as users of theirs count on."""
+
+COG_TOOLS = (
+    *("build-essential", "cmake", "curl", "ffmpeg", "findutils", "g++", "gcc", "git", "libavcodec-dev"),
+    *("libcairo2-dev", "libfontconfig1", "libgirepository1.0-dev", "libgl1", "libglx-mesa0", "libglib2.0-0"),
+    *("libopencv-dev", "libsm6", "libsndfile1", "libssl-dev", "libunistring-dev", "libxext6", "libxrender1"),
+    *("sox", "unzip", "wget", "zip", "zstd"),
+)
+"""The packages of Cog's base image (its pkg/dockerfile/base.go, `baseImageSystemPackages`, read at 6110c91)."""

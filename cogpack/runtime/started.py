@@ -1,0 +1,228 @@
+"""Which programs a model's sources start, and what they import, as far as literals tell: read by `ast`, never run.
+
+Of the project's files those are read that its predictor imports, at whatever remove, as the interpreter finds them:
+from the project's root, and relative ones from their own directory.
+"""
+
+import ast
+import posixpath
+import re
+import shlex
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from cogpack.runtime.schema.source import MAX_BYTES, SourceFiles
+
+_MOST_FILES = 500
+_RUN = ("run", "call", "check_call", "check_output", "Popen", "getoutput", "getstatusoutput")
+_ARGUMENTS = frozenset(f"subprocess.{name}" for name in _RUN) | {"asyncio.create_subprocess_exec", "shutil.which"}
+"""Functions whose first argument is a program, or a list that begins with it; with `shell=True`, a line of shell."""
+_LINES = frozenset(
+    {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "asyncio.create_subprocess_shell"}
+)
+_MODULES = frozenset({"subprocess", "asyncio", "shutil", "os", "shlex"})
+_BINARIES = ("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/")
+_SEPARATOR = re.compile(r"&&|\|\|?|;|\n")
+_VARIABLE = re.compile(r"\w+=\S*\Z")
+_PROGRAM = re.compile(r"[A-Za-z0-9][\w.+-]*")
+
+
+class Started(msgspec.Struct, frozen=True, order=True):
+    """Says that a program is started, or a module imported, at `path:line`."""
+
+    path: str
+    line: int
+    name: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """Holds what is found in all sources, in their order: `programs` by the names under which a shell finds them,
+    `modules` by their first part."""
+
+    programs: tuple[Started, ...]
+    modules: tuple[Started, ...]
+
+
+def read_sources(files: SourceFiles, roots: Iterable[str]) -> Sources:
+    """Read the files `roots` and all that they import. One that can't be read is passed over: who checks the predictor
+    tells of it."""
+    programs: list[Started] = []
+    modules: list[Started] = []
+    queue = deque(roots)
+    seen = set(queue)
+    while queue and len(seen) <= _MOST_FILES:
+        path = queue.popleft()
+        tree = _parse(files.read(path), path)
+        if tree is None:
+            continue
+        programs += _Reader(path).read(tree)
+        for module, level, line in _imports(tree):
+            if not level:
+                modules.append(Started(path, line, module.partition(".")[0]))
+            for found in _files_of(module, level, path):
+                if found not in seen:
+                    seen.add(found)
+                    queue.append(found)
+    return Sources(tuple(programs), tuple(modules))
+
+
+def _parse(data: bytes | None, path: str) -> ast.Module | None:
+    if data is None or len(data) > MAX_BYTES:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(data, path)
+    except (SyntaxError, ValueError, LookupError, RecursionError, MemoryError):
+        return None
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[str, int, int]]:
+    """Give module, leading dots and line of each import; of `from a import b`, also of `a.b`, which may be one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, 0, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if module:
+                yield module, node.level, node.lineno
+            for alias in node.names:
+                yield (f"{module}.{alias.name}" if module else alias.name), node.level, node.lineno
+
+
+def _files_of(module: str, level: int, path: str) -> Iterator[str]:
+    """Name the files that an import would run, packages before what is in them."""
+    directory = posixpath.dirname(path)
+    for _ in range(level - 1):
+        directory = posixpath.dirname(directory)
+    parts = module.split(".")
+    for length in range(1, len(parts) + 1):
+        found = posixpath.join(directory if level else "", *parts[:length])
+        yield f"{found}/__init__.py"
+        yield f"{found}.py"
+
+
+class _Reader:
+    """Reads one file. Names of functions are followed to where they were imported from, and names of commands to the
+    literals that they are bound to anywhere in the file."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._functions: dict[str, str] = {}
+        self._bound: dict[str, list[ast.expr]] = {}
+
+    def read(self, tree: ast.Module) -> list[Started]:
+        calls: list[ast.Call] = []
+        for node in ast.walk(tree):
+            match node:
+                case ast.Import():
+                    self._functions |= {alias.asname or alias.name: alias.name for alias in node.names}
+                case ast.ImportFrom(module=str(module), level=0) if module in _MODULES:
+                    self._functions |= {alias.asname or alias.name: f"{module}.{alias.name}" for alias in node.names}
+                case ast.Assign():
+                    for target in node.targets:
+                        if isinstance(target, ast.Name):
+                            self._bound.setdefault(target.id, []).append(node.value)
+                case ast.AnnAssign(target=ast.Name() as name, value=ast.expr() as value):
+                    self._bound.setdefault(name.id, []).append(value)
+                case ast.Call():
+                    calls.append(node)
+        return sorted({Started(self._path, call.lineno, name) for call in calls for name in self._programs(call)})
+
+    def _programs(self, call: ast.Call) -> Iterator[str]:
+        function = self._name(call.func)
+        if function in _LINES or (function in _ARGUMENTS and _is_shell(call)):
+            words = self._lines(_first(call))
+        elif function in _ARGUMENTS:
+            words = self._arguments(_first(call))
+        else:
+            return
+        for word in words:
+            name = next((word.removeprefix(found) for found in _BINARIES if word.startswith(found)), word)
+            if _PROGRAM.fullmatch(name):
+                yield name
+
+    def _name(self, function: ast.expr) -> str:
+        match function:
+            case ast.Name(id=name):
+                return self._functions.get(name, "")
+            case ast.Attribute(value=ast.Name(id=module), attr=attribute):
+                return f"{self._functions.get(module, '')}.{attribute}"
+        return ""
+
+    def _arguments(self, node: ast.expr | None, *, depth: int = 0) -> Iterator[str]:
+        """Give the program of an argument list, or of its name alone."""
+        match node:
+            case ast.List(elts=[first, *_]) | ast.Tuple(elts=[first, *_]):
+                yield from self._arguments(first, depth=depth)
+            case ast.Constant(value=str(word)):
+                yield word
+            case ast.BinOp(left=left, op=ast.Add()):
+                yield from self._arguments(left, depth=depth)
+            case ast.Starred(value=value):
+                yield from self._arguments(value, depth=depth)
+            case ast.Call(func=ast.Attribute(attr="split"), args=[*_]):
+                yield from self._split(node)
+            case ast.Name(id=name) if depth < 2:
+                for value in self._bound.get(name, ()):
+                    yield from self._arguments(value, depth=depth + 1)
+
+    def _split(self, call: ast.Call) -> Iterator[str]:
+        """Read `shlex.split(LINE)` and `LINE.split()`."""
+        assert isinstance(call.func, ast.Attribute)
+        line = _first(call) if self._name(call.func) == "shlex.split" else call.func.value
+        yield from list(self._lines(line))[:1]
+
+    def _lines(self, node: ast.expr | None, *, depth: int = 0) -> Iterator[str]:
+        """Give the programs of a line of shell, as far as it begins with a literal."""
+        match node:
+            case ast.Constant(value=str(text)):
+                yield from _commands(text)
+            case ast.JoinedStr(values=values):
+                yield from _commands("".join(_text(value) for value in values))
+            case ast.BinOp(left=left, op=ast.Add() | ast.Mod()):
+                yield from self._lines(left, depth=depth)
+            case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(text)), attr="format")):
+                yield from _commands(text)
+            case ast.Call(func=ast.Attribute(value=ast.Constant(), attr="join"), args=[ast.List() as words]):
+                yield from self._arguments(words)
+            case ast.Name(id=name) if depth < 2:
+                for value in self._bound.get(name, ()):
+                    yield from self._lines(value, depth=depth + 1)
+
+
+_UNKNOWN = "\0"
+"""Stands in a line for what is put into it at run time: no name of a program has it."""
+
+
+def _text(value: ast.expr) -> str:
+    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else _UNKNOWN
+
+
+def _commands(line: str) -> Iterator[str]:
+    """Give the first word of each command, behind its variables."""
+    for part in _SEPARATOR.split(line):
+        try:
+            words = shlex.split(part, comments=True)
+        except ValueError:  # a quote that is open where the line was cut
+            words = part.split()
+        yield from [word for word in words if not _VARIABLE.match(word)][:1]
+
+
+def _first(call: ast.Call) -> ast.expr | None:
+    named: Mapping[str | None, ast.expr] = {keyword.arg: keyword.value for keyword in call.keywords}
+    return call.args[0] if call.args else named.get("args") or named.get("cmd")
+
+
+def _is_shell(call: ast.Call) -> bool:
+    return any(
+        keyword.arg == "shell" and isinstance(keyword.value, ast.Constant) and keyword.value.value is True
+        for keyword in call.keywords
+    )

@@ -1,0 +1,87 @@
+"""A program that sources name, or that a wheel starts, and that no package has, is a note with the package."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from locking.test_decide_base import IMAGE, requested
+from locking.test_deviations import wheel
+
+from cogpack.lockfile import Decisions, LockedWheel
+from cogpack.lockfile.base_kinds import Base
+from cogpack.locking.missing_packages import missing_packages
+from cogpack.notes import Code
+from cogpack.project import find_project
+from cogpack.resolve.debs import COG_TOOLS, PROGRAMS, WANTS
+
+SDK = wheel("cog", "0.23.1")
+
+
+def told(root: Path, source: str, *wheels: LockedWheel, base: Base | None = None, build: str = "") -> list[str]:
+    (root / "cog.yaml").write_text(f"predict: predict.py:P\n{build}")
+    (root / "predict.py").write_text(source)
+    decisions = Decisions(base=base or requested("libc6"), wheels=(SDK, *wheels), clashes=())
+    notes = list(missing_packages(find_project(root), decisions))
+    assert {note.code for note in notes} <= {Code.MISSING_PACKAGE}
+    return [note.text for note in notes]
+
+
+def test_a_program_that_sources_start_is_told_with_its_package_once(tmp_path: Path) -> None:
+    source = "import os\nos.system('ffprobe x')\nos.system('ffmpeg x')\nos.system('pdftotext x')\nos.system('mine')\n"
+    assert told(tmp_path, source) == [
+        (
+            "predict.py:2: runs ffprobe (and 1 more), which no package of the image has: "
+            "add ffmpeg to build.system_packages, or cogpack: {tools: cog} for all that Cog's images have"
+        ),
+        "predict.py:4: runs pdftotext, which no package of the image has: add poppler-utils to build.system_packages",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("program", "package"),
+    [("ffmpeg", "ffmpeg"), ("java", "openjdk-21-jre-headless"), ("awk", "mawk"), ("7z", "7zip"), ("perl", "perl-base")],
+)
+def test_a_program_of_an_installed_package_is_not_told(tmp_path: Path, program: str, package: str) -> None:
+    source = f"import os\nos.system('{program} x')\n"
+    assert len(told(tmp_path, source)) == 1
+    assert told(tmp_path, source, base=requested(package)) == []
+
+
+def test_what_a_command_of_build_run_may_bring_is_not_told(tmp_path: Path) -> None:
+    source = "import os\nos.system('ffmpeg x')\nos.system('cmake .')\n"
+    build = "build:\n  run:\n    - apt-get install -y git-lfs ffmpeg\n"
+    assert told(tmp_path, source, wheel("cmake", "4"), build=build) == []
+    assert len(told(tmp_path, source, build="build:\n  run:\n    - apt-get install -y ffmpegthumbnailer\n")) == 2
+
+
+def test_what_a_wheel_starts_is_told_where_sources_import_it(tmp_path: Path) -> None:
+    wheels = wheel("pydub", "0.25.1"), wheel("gitpython", "3.1.43"), wheel("opencv-python", "4.8.1.78")
+    ffmpeg = "predict.py:1: imports pydub, which runs ffmpeg, which no package of the image has: add ffmpeg"
+    opencv = "opencv-python 4.8.1.78 loads libGL.so.1 and libgthread-2.0.so.0, which no package of the image has: add "
+    found = told(tmp_path, "from pydub import AudioSegment\n", *wheels)
+    assert [text.partition(" to build.")[0] for text in found] == [f"{opencv}libgl1 and libglib2.0-0", ffmpeg]
+    found = told(tmp_path, "import cv2\n", *wheels, base=requested("libglib2.0-0t64"))
+    assert [text.partition(" to build.")[0] for text in found] == [
+        (
+            "predict.py:1: imports cv2, which loads libGL.so.1 and libgthread-2.0.so.0, "
+            "which no package of the image has: add libgl1"
+        )
+    ]
+
+
+def test_a_library_that_most_wheels_of_a_name_bring_is_missed_in_the_others_only(tmp_path: Path) -> None:
+    whole = wheel("soundfile", "0.13.1")
+    native = msgspec.structs.replace(whole, filename="soundfile-0.13.1-py2.py3-none-manylinux_2_28_x86_64.whl")
+    assert len(told(tmp_path, "", whole)) == 1
+    assert told(tmp_path, "", native) == []
+
+
+def test_of_an_image_of_a_registry_nothing_is_told(tmp_path: Path) -> None:
+    assert told(tmp_path, "import os\nos.system('ffmpeg x')\n", base=IMAGE) == []
+
+
+def test_the_tables_are_about_packages(tmp_path: Path) -> None:
+    assert len(COG_TOOLS) == 27
+    assert all(name == name.lower() for name in WANTS)
+    assert {package for want in WANTS.values() for packages in want.packages for package in packages[:1]} >= {"ffmpeg"}
+    assert {"ffmpeg", "git", "wget", "curl", "unzip", "zip", "sox"} <= set(COG_TOOLS) & set(PROGRAMS)

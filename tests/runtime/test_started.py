@@ -1,0 +1,93 @@
+"""Which programs a model's sources start, as far as literals tell."""
+
+import pytest
+
+from cogpack.runtime.schema.source import MappedSourceFiles
+from cogpack.runtime.started import read_sources
+
+PREDICT = "predict.py"
+
+
+def programs(text: str, **more: str) -> list[str]:
+    files = {PREDICT: text.encode()} | {path: data.encode() for path, data in more.items()}
+    return [started.name for started in read_sources(MappedSourceFiles(files), [PREDICT]).programs]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import subprocess\nsubprocess.run(['ffmpeg', '-i', x])",
+        "import subprocess as sp\nsp.check_call(('ffmpeg', x))",
+        "from subprocess import Popen as P\nP(['/usr/bin/ffmpeg'] + options)",
+        "import subprocess\ndef f():\n    cmd = ['ffmpeg', x]\n    subprocess.check_output(cmd)",
+        "import subprocess\ncmd: list = ['ffmpeg']\nsubprocess.call(args=cmd)",
+        "import subprocess\nsubprocess.run('ffmpeg -i ' + x, shell=True)",
+        "import subprocess\nsubprocess.run(f'ffmpeg -i {x}', shell=True)",
+        "import subprocess\nsubprocess.run('ffmpeg -i {}'.format(x), shell=True)",
+        "import subprocess\ncmd = 'ffmpeg -i %s' % x\nsubprocess.run(cmd, shell=True)",
+        "import subprocess\nsubprocess.run(' '.join(['ffmpeg', x]), shell=True)",
+        "import subprocess, shlex\nsubprocess.run(shlex.split(f'ffmpeg -i {x}'))",
+        "import subprocess\nsubprocess.run('ffmpeg -i x'.split())",
+        "import subprocess\nsubprocess.getoutput('ffmpeg -version')",
+        "import os\nos.system(f'A=1 ffmpeg -i \"{x}\"')",
+        "from os import popen\npopen('ffmpeg')",
+        "import shutil\nif shutil.which('ffmpeg') is None: raise SystemExit",
+        "import asyncio\nasync def f(): await asyncio.create_subprocess_exec('ffmpeg', x)",
+        "import asyncio\nasync def f(): await asyncio.create_subprocess_shell('ffmpeg -i x')",
+    ],
+)
+def test_a_program_that_literals_name_is_found(line: str) -> None:
+    assert programs(line) == ["ffmpeg"]
+
+
+def test_each_command_of_a_line_is_found() -> None:
+    assert programs("import os\nos.system('cd /x && zip -r a.zip . | tee log; A=b wget $URL || curl -O y')") == [
+        "cd",
+        "curl",
+        "tee",
+        "wget",
+        "zip",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import subprocess\nsubprocess.run([sys.executable, 'x.py'])",
+        "import subprocess\nsubprocess.run([f'{x}/ffmpeg'])",
+        "import subprocess\nsubprocess.run(['./ffmpeg'])",
+        "import subprocess\nsubprocess.run(['/opt/ffmpeg/bin/ffmpeg'])",
+        "import os\nos.system(f'{ffmpeg} -i x')",
+        "import os\nos.system('')",
+        "run(['ffmpeg'])",
+        "log.run(['ffmpeg'])",
+        "command = ['ffmpeg']",
+        "import subprocess\nsubprocess.run(a if b else c)",
+        "import subprocess\nsubprocess.run()",
+        "import subprocess\ncmd = cmd\nsubprocess.run(cmd)",
+        "import os\nos.system(",
+    ],
+)
+def test_nothing_is_guessed(line: str) -> None:
+    assert programs(line) == []
+
+
+def test_what_the_predictor_imports_is_read_and_nothing_else() -> None:
+    call = "import os\nos.system('{}')"
+    files = {
+        "helpers.py": f"from package import inner\n{call.format('one')}",
+        "package/__init__.py": call.format("two"),
+        "package/inner.py": f"from . import beside\nfrom .. import helpers\n{call.format('three')}",
+        "package/beside.py": f"from .deep.er import name\n{call.format('four')}",
+        "package/deep/er.py": call.format("five"),
+        "tests/test_it.py": call.format("no"),
+        "package/unused.py": call.format("no"),
+    }
+    assert programs("def f():\n    import helpers", **files) == ["one", "two", "three", "four", "five"]
+
+
+def test_modules_and_programs_are_told_with_their_lines() -> None:
+    source = b"import os\nfrom pydub.utils import which\n\nos.system('sox x')\n"
+    found = read_sources(MappedSourceFiles({PREDICT: source}), [PREDICT])
+    assert [(one.place, one.name) for one in found.programs] == [("predict.py:4", "sox")]
+    assert ("predict.py:2", "pydub") in [(one.place, one.name) for one in found.modules]
