@@ -120,16 +120,18 @@ def _note_line(directory: Path) -> "Callable[[Note], str]":
 def _tell(arguments: argparse.Namespace, answer: Answer, late: CogpackError | None) -> None:
     """Write the files that were asked for, tell the runner, print."""
     from cogpack.cli import github, json_output
-    from cogpack.commands.build import Built
-    from cogpack.commands.push import Pushed
     from cogpack.redaction import redact_result
     from cogpack.text import visible
 
     result, line, _ = answer
-    if isinstance(result, Pushed | Built):
-        text = json_output.document(result, arguments.noted)
-        json_output.write_files(result, arguments.digest_file, arguments.metadata_file, text)
-        github.report(result, arguments.noted)
+    if "metadata_file" in arguments:
+        from cogpack.commands.build import Built  # with all that makes images, which others can do without
+        from cogpack.commands.push import Pushed
+
+        if isinstance(result, Pushed | Built):
+            text = json_output.document(result, arguments.noted)
+            json_output.write_files(result, arguments.digest_file, arguments.metadata_file, text)
+            github.report(result, arguments.noted)
     if arguments.json and result is not None:
         line = json_output.document(result, arguments.noted, json_output.failure(late) if late else None)
         arguments.answered = True

@@ -13,12 +13,11 @@ from cogpack.layers.layer import key_of
 from cogpack.lockfile import FILE, Lock, LockedSteps, read_lock
 from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.locking import current
+from cogpack.planning.describing import check_predictor, describe_locked
 from cogpack.planning.known import known_layers, record_results
 from cogpack.planning.moving import MovingLayer, moving_layers
 from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import (
-    check_predictor,
-    describe_locked,
     open_fingerprints,
     open_project,
     plan_image,

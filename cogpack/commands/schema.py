@@ -2,9 +2,8 @@
 
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, read_lock
-from cogpack.locking.wheels.requirements import python_minor
 from cogpack.notes import Code, Note
-from cogpack.planning.prepare import describe_project, find_described
+from cogpack.planning.describing import describe_project, find_described
 from cogpack.project import Project
 from cogpack.session import Session
 
@@ -17,7 +16,7 @@ def schema(session: Session) -> bytes:
     project = find_described(session)
     decisions = _decisions(session, project)
     version = decisions.sdk_version if decisions else ""
-    python = decisions.base.python if decisions else python_minor(project.config)
+    python = decisions.base.python if decisions else project.config.python_minor
     described = describe_project(project, sdk_version=version or "unlocked", python=python)
     for note in described.notes:
         session.progress.note(note)

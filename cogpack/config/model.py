@@ -42,6 +42,8 @@ class ManagedWeight(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[WeightSource, ...]
 
 
+DEFAULT_PYTHON = "3.13"
+
 Arch: TypeAlias = Literal["linux/amd64", "linux/arm64"]
 """The platforms that images are made for."""
 Isolation: TypeAlias = Literal["auto", "root", "userns", "chroot", "proot"]
@@ -138,6 +140,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     pack: PackOptions = PackOptions()
     notes: tuple[Note, ...] = ()
     places: Mapping[str, str] = {}
+
+    @property
+    def python_minor(self) -> str:
+        """Tell the Python that is asked for, or that is taken where none is: "3.13"."""
+        return ".".join((self.python_version or DEFAULT_PYTHON).split(".")[:2])
 
     def where(self, key: str) -> str:
         """Say what messages about `key` begin with: "cog.yaml:3: build.cuda", without the line where it is not

@@ -7,7 +7,6 @@ from cogpack.errors import InputError
 from cogpack.images.interface import trying
 from cogpack.lockfile.base_kinds import Base, DebianBase, RegistryBase
 from cogpack.locking.maintainer_scripts import left_to_dpkg
-from cogpack.locking.wheels.requirements import python_minor
 from cogpack.oci import Platform
 from cogpack.reference import Reference
 from cogpack.resolve.base_image import BaseFiles, resolve_base_image
@@ -50,7 +49,7 @@ def _registry(
     else:
         images = session.images(reference)
         base = trying(lambda: resolve_base_image(reference, platform, images, session.progress, listed=listed), images)
-    if config.python_version and python_minor(config) != base.python:
+    if config.python_version and config.python_minor != base.python:
         raise InputError(
             f"{config.where('build.python_version')}: {config.python_version} is asked for, "
             f"and {reference} has Python {base.python}",
@@ -60,7 +59,7 @@ def _registry(
 
 
 def _debian(session: Session, config: Config, platform: Platform, kept: Base | None) -> DebianBase:
-    python = python_minor(config)
+    python = config.python_minor
     suite = _suite(config, python)
     wanted = [name for name in config.system_packages if not of_wheels(name)]
     tools = COG_TOOLS if config.pack.tools else ()

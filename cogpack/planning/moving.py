@@ -5,9 +5,10 @@ import msgspec
 from cogpack.errors import InputError
 from cogpack.layers.layer import Form
 from cogpack.lockfile import Lock
+from cogpack.planning.describing import describe_locked
 from cogpack.planning.known import known_layers
 from cogpack.planning.plan import Plan
-from cogpack.planning.prepare import describe_locked, open_fingerprints, plan_image
+from cogpack.planning.prepare import open_fingerprints, plan_image
 from cogpack.project import Project
 from cogpack.session import Session
 

@@ -12,14 +12,14 @@ from cogpack.layers.fingerprints import Fingerprints
 from cogpack.lockfile import Lock, LockedSteps
 from cogpack.locking.current import current_lock, is_pinned
 from cogpack.locking.unsupported import refuse_unsupported
-from cogpack.locking.wheels.requirements import python_minor
+from cogpack.planning.describing import check_predictor, describe_locked, find_described
 from cogpack.planning.labels import check_marks, read_marks
 from cogpack.planning.plan import Plan, make_plan
 from cogpack.planning.recipes.weights import Gathered, gather, weight_notes
 from cogpack.planning.steps.changes import StepChanges, check_secrets, check_steps
 from cogpack.planning.supply import suppliers
-from cogpack.project import Project, find_project
-from cogpack.runtime.schema import Described, describe
+from cogpack.project import Project
+from cogpack.runtime.schema import Described
 from cogpack.session import Session
 
 
@@ -45,46 +45,6 @@ def open_project(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
     project = find_described(session, outputs=outputs)
     refuse_unsupported(project.config)
     return project
-
-
-def find_described(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
-    """Find and read the project, whether this version can pack it or not."""
-    settings = session.settings
-    log = session.environment.get("COGPACK_LOG")  # grows while the project is read
-    written = [*outputs, *settings.outputs, *([Path(log)] if log else [])]
-    project = find_project(settings.directory, settings.file, outputs=written, cache=session.kept.place)
-    if platform := settings.platform:
-        pack = msgspec.structs.replace(project.config.pack, platform=platform)
-        project = msgspec.structs.replace(project, config=msgspec.structs.replace(project.config, pack=pack))
-    session.notes.policy.project = project.config.pack.notes
-    session.machine.check_base(project.config)
-    for note in project.config.notes:
-        session.progress.note(note)
-    return project
-
-
-def describe_project(project: Project, *, sdk_version: str, python: str) -> Described:
-    """The OpenAPI document of the model, from its source."""
-    major, _, minor = python.partition(".")
-    return describe(
-        project.source,
-        predict=project.config.predict,
-        train=project.config.train,
-        version=sdk_version,
-        python=(int(major), int(minor)),
-        none_default=project.config.pack.none_default,
-    )
-
-
-def describe_locked(project: Project, lock: Lock) -> Described:
-    """Make it with the versions that the lock has."""
-    decisions = lock.platforms[project.config.pack.platform]
-    return describe_project(project, sdk_version=decisions.sdk_version, python=decisions.base.python)
-
-
-def check_predictor(project: Project) -> None:
-    """Before resolving: a mistake in the predictor should not cost a resolve to learn of."""
-    describe_project(project, sdk_version="", python=python_minor(project.config))
 
 
 def prepare(session: Session, project: Project, *, writes: bool, locked: bool = False) -> Prepared:

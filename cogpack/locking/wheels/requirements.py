@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cogpack.config import Config
 from cogpack.errors import CogpackError, InputError, together
 from cogpack.lockfile import Decisions
 from cogpack.oci import Platform
@@ -16,8 +15,6 @@ from cogpack.runtime import contract
 from cogpack.session import Session
 from cogpack.text import count_text
 
-DEFAULT_PYTHON = "3.13"
-
 _END = re.compile(r"[\s\[=<>!~;@,(]")
 """Behind the name of a requirement."""
 
@@ -26,11 +23,6 @@ _NAMED = 3
 
 _NEWEST_GLIBC = "2.41"
 """Of the bases that there are: what has no wheel for it has none for any."""
-
-
-def python_minor(config: Config) -> str:
-    """Tell the Python that is asked for: "3.13"."""
-    return ".".join((config.python_version or DEFAULT_PYTHON).split(".")[:2])
 
 
 def indexes_of(session: Session, project: Project, requirements: Requirements) -> Indexes:
@@ -70,7 +62,7 @@ def check_requirements(session: Session, project: Project) -> None:
     if not faults:
         return
     platform = Platform.parse(project.config.pack.platform)
-    target = TargetPython(python=python_minor(project.config), glibc=_NEWEST_GLIBC, arch=platform.architecture)
+    target = TargetPython(python=project.config.python_minor, glibc=_NEWEST_GLIBC, arch=platform.architecture)
     further: list[InputError] = []
     try:
         resolve_requirements(session, project, others, target, None)

@@ -1,0 +1,51 @@
+"""A project is found, and its model described: which needs neither lock nor layers, and loads nothing of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from cogpack.lockfile import Lock
+from cogpack.project import Project, find_project
+from cogpack.runtime.schema import Described, describe
+from cogpack.session import Session
+
+
+def find_described(session: Session, *, outputs: Sequence[Path] = ()) -> Project:
+    """Find and read the project, whether this version can pack it or not."""
+    settings = session.settings
+    log = session.environment.get("COGPACK_LOG")  # grows while the project is read
+    written = [*outputs, *settings.outputs, *([Path(log)] if log else [])]
+    project = find_project(settings.directory, settings.file, outputs=written, cache=session.kept.place)
+    if platform := settings.platform:
+        pack = msgspec.structs.replace(project.config.pack, platform=platform)
+        project = msgspec.structs.replace(project, config=msgspec.structs.replace(project.config, pack=pack))
+    session.notes.policy.project = project.config.pack.notes
+    session.machine.check_base(project.config)
+    for note in project.config.notes:
+        session.progress.note(note)
+    return project
+
+
+def describe_project(project: Project, *, sdk_version: str, python: str) -> Described:
+    """The OpenAPI document of the model, from its source."""
+    major, _, minor = python.partition(".")
+    return describe(
+        project.source,
+        predict=project.config.predict,
+        train=project.config.train,
+        version=sdk_version,
+        python=(int(major), int(minor)),
+        none_default=project.config.pack.none_default,
+    )
+
+
+def describe_locked(project: Project, lock: Lock) -> Described:
+    """Make it with the versions that the lock has."""
+    decisions = lock.platforms[project.config.pack.platform]
+    return describe_project(project, sdk_version=decisions.sdk_version, python=decisions.base.python)
+
+
+def check_predictor(project: Project) -> None:
+    """Before resolving: a mistake in the predictor should not cost a resolve to learn of."""
+    describe_project(project, sdk_version="", python=project.config.python_minor)
