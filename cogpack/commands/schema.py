@@ -16,7 +16,7 @@ def schema(session: Session) -> bytes:
     project = find_described(session)
     decisions = _decisions(session, project)
     version = decisions.sdk_version if decisions else ""
-    python = decisions.base.python if decisions else project.config.python_minor
+    python = decisions.python.minor if decisions else project.config.python_minor
     described = describe_project(project, sdk_version=version or "unlocked", python=python)
     for note in described.notes:
         session.progress.note(note)

@@ -1,11 +1,13 @@
 """`cogpack.lock` is held as values, and read and written as text.
 
-`model`: what it holds · `base_kinds`: the kinds of base in it · `line_pins`, `clones`, `pip_lines`: what known lines of
-`build.run` bring · `table`: what all its tables have in common · `text`: its TOML in and out.
+`model`: what it holds · `base_kinds`: the kinds of base in it, `interpreter`: the Python over one · `line_pins`,
+`clones`, `pip_lines`: what known lines of `build.run` bring · `table`: what all its tables have in common · `text`: its
+TOML in and out.
 """
 
 from cogpack.lockfile.clones import LockedClone, LockedSubmodule
 from cogpack.lockfile.hub import LockedHubChoice, LockedHubFile, LockedHubRevision
+from cogpack.lockfile.interpreter import LockedInterpreter, Python
 from cogpack.lockfile.line_pins import LockedFetch, LockedPlace, LockedSandboxed
 from cogpack.lockfile.model import (
     REQUIRES,
@@ -43,6 +45,7 @@ __all__ = [
     "LockedHubChoice",
     "LockedHubFile",
     "LockedHubRevision",
+    "LockedInterpreter",
     "LockedPart",
     "LockedPipLine",
     "LockedPlace",
@@ -52,6 +55,7 @@ __all__ = [
     "LockedSubmodule",
     "LockedWeight",
     "LockedWheel",
+    "Python",
     "RemoteWeight",
     "Result",
     "Results",

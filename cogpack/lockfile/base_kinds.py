@@ -1,9 +1,9 @@
-"""An image stands on a base: a root file system, and the Python that runs there.
+"""An image stands on a base: a root file system, and perhaps a Python in it.
 
 A base is one of the classes of `Base`, which all answer the same questions. Which Python runs there is a question of
-its own: a kind may have another than its packages bring. What differs by kind stands in three more places, one function
-a kind in each: how it is decided (`locking/decide_base`), which layers it gives and how their contents are had
-(`planning/base_layers`), and what of it a change of the lock names (`locking/changes`).
+its own: `Decisions.python` answers it, which is the base's own or one that is laid over it. What differs by kind stands
+in three more places, one function a kind in each: how it is decided (`locking/decide_base`), which layers it gives and
+how their contents are had (`planning/recipes/base`), and what of it a change of the lock names (`locking/changes`).
 """
 
 import re
@@ -13,6 +13,7 @@ import msgspec
 
 from cogpack.digest import parse_digest
 from cogpack.errors import InputError
+from cogpack.lockfile.interpreter import Python
 from cogpack.lockfile.table import DAMAGED, FILE, LockedDiffID, LockedDigest, LockedPath, LockedSize, LockTable
 from cogpack.oci import Descriptor, ImageConfig, LayerInfo, decode, read_config
 from cogpack.reference import Reference
@@ -92,7 +93,7 @@ class SystemPackages(LockTable, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="debian", omit_defaults=True):
-    """Is a root file system assembled from Debian's packages, whose own python3 is the image's.
+    """Is a root file system assembled from Debian's packages, with its own python3 among them.
 
     `python` and `glibc`: "3.13", "2.41"; `arch`: Debian's name of it. `packages`: the base alone, the same for every
     project; `system_packages`: what this one has over it.
@@ -117,21 +118,16 @@ class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="de
         return tuple(found[name] for name in sorted(found))
 
     @property
-    def interpreter(self) -> str:
-        """Give the absolute path of CPython in the image."""
-        return f"/usr/bin/python{self.python}"
-
-    @property
     def init(self) -> str | None:
         """Give the absolute path of tini, if it is there."""
         return "/usr/bin/tini" if any(package.name == "tini" for package in self.installed) else None
 
     @property
-    def python_release(self) -> str | None:
-        """Tell the full version of that CPython, "3.13.5", where the packages do."""
+    def own_python(self) -> Python:
+        """Give its own CPython, whose full version the packages tell."""
         versions = [package.version for package in self.installed if package.name == f"python{self.python}"]
         found = _PATCH.match(versions[0]) if versions else None
-        return found[1] if found else None
+        return Python(self.python, f"/usr/bin/python{self.python}", found[1] if found else None)
 
     @property
     def inherited_directories(self) -> tuple[InheritedDirectory, ...]:
@@ -151,18 +147,18 @@ class RegistryLayer(LockTable, frozen=True, kw_only=True):
         return LayerInfo(Descriptor(media_type=self.media_type, digest=self.digest, size=self.size), self.diff_id)
 
 
-class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="registry"):
+class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="registry", omit_defaults=True):
     """Is an image of a registry: everything that is needed of it but its layers' bytes.
 
-    `config` is its image config, verbatim JSON. `interpreter` and `init`: absolute paths of the CPython and of the tini
-    found in it.
+    `config` is its image config, verbatim JSON. `python` and `interpreter`: version and absolute path of the CPython
+    found in it, `init`: path of the tini, if they are there.
     """
 
     reference: str
     digest: LockedDigest
-    python: _Minor
+    python: _Minor | None = None
     glibc: str
-    interpreter: _Absolute
+    interpreter: _Absolute | None = None
     init: _Absolute | None = None
     config: str
     layers: tuple[RegistryLayer, ...]
@@ -179,11 +175,13 @@ class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="
         return self.reference
 
     @property
-    def python_release(self) -> str | None:
-        """Tell the full version of that CPython, "3.13.5", as Docker's official images do."""
+    def own_python(self) -> Python | None:
+        """Give its own CPython, whose full version Docker's official images tell."""
+        if self.python is None or self.interpreter is None:
+            return None
         settings = decode(self.config.encode(), ImageConfig, where=self.reference).config
         variables = dict(line.partition("=")[::2] for line in (settings.env if settings else None) or ())
-        return variables.get("PYTHON_VERSION")
+        return Python(self.python, self.interpreter, variables.get("PYTHON_VERSION"))
 
 
 Base: TypeAlias = DebianBase | RegistryBase

@@ -17,6 +17,7 @@ from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import Base
 from cogpack.lockfile.clones import LockedClone
 from cogpack.lockfile.hub import LockedHubFile, LockedHubRevision
+from cogpack.lockfile.interpreter import LockedInterpreter, Python
 from cogpack.lockfile.line_pins import LockedFetch, LockedPlace, LockedSandboxed
 from cogpack.lockfile.pip_lines import LockedBreak, LockedPipLine
 from cogpack.lockfile.table import DAMAGED, FILE, LockedDiffID, LockedDigest, LockedPath, LockedSize, LockTable
@@ -101,7 +102,8 @@ class LockedSteps(LockTable, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
-    """All that is decided for one platform. `created`: seconds since 1970; `sandboxed`: steps of which the lines alone
+    """All that is decided for one platform. `interpreter`: what is laid over the base, of which the image has another
+    CPython than the base's own; `created`: seconds since 1970; `sandboxed`: steps of which the lines alone
     don't tell that they are run; `places`: what a base from a registry has where known lines write; `fetches`: what
     they fetch, by address; `clones`: what they clone; `steps`: None until they were run; `dpkg`: the same of packages
     that dpkg installs.
@@ -111,6 +113,7 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     base: Base
+    interpreter: LockedInterpreter | None = None
     created: _Time | None = None
     wheels: Annotated[tuple[LockedWheel, ...], msgspec.Meta(min_length=1)]
     clashes: tuple[LockedClash, ...]
@@ -137,6 +140,15 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
             filename for line in self.pip_lines for filename in line.wheels
         ):
             raise InputError(f"{FILE}: a pip line with wheels that are not in it", next_step="run cogpack lock")
+        if self.interpreter is None and self.base.own_python is None:
+            raise InputError(f"{FILE}: no Python is in {self.base.title} or over it", next_step=DAMAGED)
+
+    @property
+    def python(self) -> Python:
+        """Give the CPython that runs the model."""
+        python = self.interpreter.python if self.interpreter else self.base.own_python
+        assert python is not None
+        return python
 
     @property
     def required(self) -> tuple[LockedWheel, ...]:

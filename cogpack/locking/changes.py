@@ -37,6 +37,7 @@ def changes(before: Lock, after: Lock, platform: str) -> list[Change]:
         *_moves("image format", {"image format": str(before.format)}, {"image format": str(after.format)}),
         *_moves("base", was.base, held.base),
         *_moves("Debian package", was.packages, held.packages),
+        *_moves("interpreter", _interpreter(old), _interpreter(new)),
         *_moves("wheel", _wheels(old, new), _wheels(new, old)),
         *_moves("fetched file", _fetches(old), _fetches(new)),
         *_moves("clone", _clones(old), _clones(new)),
@@ -62,10 +63,12 @@ def _counted(kind: str, found: Sequence[Change]) -> str:
 
 
 def holdings(decisions: Decisions) -> str:
-    """Sum up: `130 Debian packages (89.2 MB) and 13 wheels (41.2 MB)`, or of an image its reference."""
+    """Sum up: `130 Debian packages (89.2 MB), CPython 3.12.16 and 13 wheels (41.2 MB)`, or of an image its
+    reference."""
     sizes = [wheel.size for wheel in decisions.wheels]
     known = f" ({size_text(sum(size or 0 for size in sizes))})" if None not in sizes else ""
-    return " and ".join([_in_words(decisions.base).text, f"{count_text(len(sizes), 'wheel')}{known}"])
+    ground = [_in_words(decisions.base).text, *(f"{name} {held}" for name, held in _interpreter(decisions).items())]
+    return f"{', '.join(ground)} and {count_text(len(sizes), 'wheel')}{known}"
 
 
 def _moves(kind: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
@@ -93,6 +96,12 @@ def _in_words(base: Base) -> _BaseInWords:
             return _BaseInWords(text, {f"Debian {base.suite}": base.arch}, {deb.name: deb.version for deb in debs})
         case RegistryBase():
             return _BaseInWords(base.reference, {base.reference: base.digest[7:19]})
+
+
+def _interpreter(decisions: Decisions | None) -> dict[str, str]:
+    """Give the version of one that is laid over the base, by its name."""
+    found = decisions.interpreter if decisions else None
+    return {"CPython": found.version} if found else {}
 
 
 def _wheels(decisions: Decisions | None, beside: Decisions | None) -> dict[str, str]:

@@ -19,6 +19,7 @@ from cogpack.lockfile import (
     input_digests,
 )
 from cogpack.locking.decide_base import decide_base
+from cogpack.locking.decide_interpreter import decide_interpreter
 from cogpack.locking.deviations import check_left_to_wheels
 from cogpack.locking.lines.decide import decide_lines
 from cogpack.locking.lines.renewals import NO_KEY, check_step, without_lines, without_step
@@ -120,17 +121,21 @@ def _decide(session: Session, project: Project, kept: Decisions | None, *, same_
     platform = Platform.parse(config.pack.platform)
     listed: list[BaseFiles] = []
     base = decide_base(session, config, platform, kept.base if kept else None, listed=listed.append)
-    target = TargetPython(python=base.python, glibc=base.glibc, arch=platform.architecture)
+    interpreter = decide_interpreter(session, config, platform, base, kept.interpreter if kept else None)
+    python = interpreter.python if interpreter else base.own_python
+    assert python is not None
+    target = TargetPython(python=python.minor, glibc=base.glibc, arch=platform.architecture)
     resolved = resolve_requirements(session, project, project.requirements(), target, kept)
     for note in resolved.notes:
         session.progress.note(note)
-    lines = decide_lines(session, project, base, resolved, target, kept, listed=listed[-1] if listed else None)
+    lines = decide_lines(session, project, base, python, resolved, target, kept, listed=listed[-1] if listed else None)
     with indexes_of(session, project, project.requirements()).hiding():
         wheels, clashes = compare_wheels(
             session, lines.pip.outlines, lines.pip.wheels, target, kept if same_format else None, lines=lines.pip.lines
         )
     decided = Decisions(
         base=base,
+        interpreter=interpreter,
         wheels=wheels,
         clashes=clashes,
         sandboxed=lines.sandboxed,

@@ -49,25 +49,18 @@ def _registry(
     else:
         images = session.images(reference)
         base = trying(lambda: resolve_base_image(reference, platform, images, session.progress, listed=listed), images)
-    if config.python_version and config.python_minor != base.python:
-        raise InputError(
-            f"{config.where('build.python_version')}: {config.python_version} is asked for, "
-            f"and {reference} has Python {base.python}",
-            next_step=f'write python_version: "{base.python}" or choose another base',
-        )
     return base
 
 
 def _debian(session: Session, config: Config, platform: Platform, kept: Base | None) -> DebianBase:
-    python = config.python_minor
-    suite = _suite(config, python)
+    suite = _suite(config.python_minor)
     wanted = [name for name in config.system_packages if not of_wheels(name)]
     tools = COG_TOOLS if config.pack.tools else ()
     wanted += [name for name in tools if name not in wanted]
     recommends = config.pack.recommends and bool(wanted)
     if (
         isinstance(kept, DebianBase)
-        and (kept.suite, kept.python, kept.arch) == (suite, python, platform.architecture)
+        and (kept.suite, kept.arch) == (suite, platform.architecture)
         and is_answered(wanted, {deb.name: deb.version for deb in kept.installed if deb.requested})
         and kept.system_packages.recommends == recommends
     ):
@@ -91,15 +84,13 @@ def _debian(session: Session, config: Config, platform: Platform, kept: Base | N
     )
 
 
-def _suite(config: Config, python: str) -> str:
-    """Choose the suite whose own python3 is `python`: nothing else decides it, since the image gets that
-    interpreter."""
-    for suite, own in PYTHONS.items():
-        if own == python:
-            return suite
-    there = " or ".join(sorted(PYTHONS.values()))
-    raise InputError(
-        f"{config.where('build.python_version')}: no Debian suite has Python {python}",
-        next_step=f"write {there}, which may do as well, or name an image that has {python}: "
-        f"`cogpack: {{base: python:{python}-slim}}`",
-    )
+def _suite(python: str) -> str:
+    """Choose the suite whose own python3 is `python`, else the oldest with a newer one: what runs on that Python was
+    made when the suite was."""
+    own = {suite: _order(version) for suite, version in PYTHONS.items()}
+    newer = [suite for suite in own if own[suite] >= _order(python)]
+    return min(newer, key=own.__getitem__) if newer else max(own, key=own.__getitem__)
+
+
+def _order(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))

@@ -24,12 +24,7 @@ def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
             has = f"the image has {name} {' and '.join(found)} of its wheels" if found else f"no wheel brings {name}"
             text = f"{asked} is not acted upon: {has}; require wheels that are made for the version you want"
             yield Note(Code.CUDA_OF_WHEELS, f"{config.where(key)}: {text}")
-    asked, base = config.python_version, decisions.base
-    if asked and asked.count(".") == 2 and (release := base.python_release) != asked:
-        where = config.where("build.python_version")
-        has = f"{release}, as {base.title} does" if release else f"the {base.python} of {base.title}"
-        minor = asked.rpartition(".")[0]
-        yield Note(Code.PYTHON_PATCH, f'{where}: {asked} is asked for, the image has {has}; write "{minor}"')
+    yield from _of_python(config, decisions)
     for place, name, wanted in _left_to_wheels(config):
         if by := [wheel for wheel in decisions.wheels if wanted.is_by(wheel.name, wheel.version)]:
             text = f"{name} is left out: {wanted.title} is brought by {by[0].name} {by[0].version}"
@@ -66,6 +61,25 @@ def _generation(name: str) -> str:
     one."""
     found = re.search(r"(?:cuda-|-)(1[1-9])(?:-|$)", name)
     return found[1] if found else "12"
+
+
+def _of_python(config: Config, decisions: Decisions) -> Iterator[Note]:
+    """Tell of a base's own Python that is not the one asked for."""
+    asked, own, laid = config.python_version, decisions.base.own_python, decisions.interpreter
+    if asked is None or own is None:
+        return
+    where, title = config.where("build.python_version"), decisions.base.title
+    has = own.release or own.minor
+    if not f"{asked}.".startswith(f"{own.minor}."):
+        if laid is not None and config.pack.base:
+            text = f'{title} has Python {has}, and {laid.version} is laid over it; write "{own.minor}" to do without'
+            yield Note(Code.PYTHON_LAID, f"{where}: {text}")
+    elif laid is not None:
+        text = f'{title} has {has}, and {laid.version} is laid over it; write "{own.minor}" if any patch level will do'
+        yield Note(Code.PYTHON_PATCH, f"{where}: {text}")
+    elif asked != own.minor and own.release is None:
+        text = f'{asked} is asked for, the image has the {own.minor} of {title}; write "{own.minor}"'
+        yield Note(Code.PYTHON_PATCH, f"{where}: {text}")
 
 
 def _fits(version: str, asked: str) -> bool:

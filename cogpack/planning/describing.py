@@ -43,7 +43,7 @@ def describe_project(project: Project, *, sdk_version: str, python: str) -> Desc
 def describe_locked(project: Project, lock: Lock) -> Described:
     """Make it with the versions that the lock has."""
     decisions = lock.platforms[project.config.pack.platform]
-    return describe_project(project, sdk_version=decisions.sdk_version, python=decisions.base.python)
+    return describe_project(project, sdk_version=decisions.sdk_version, python=decisions.python.minor)
 
 
 def check_predictor(project: Project) -> None:

@@ -1,8 +1,8 @@
 """From what was decided and what lies in the project to ordered layers: pure policy.
 
 The order follows how many images share a layer, then how seldom it changes: classic Docker downloads everything above
-the first changed layer again. Base, venv, large wheels, weights, other wheels, what known lines of `build.run` make,
-steps, project; large files that lines fetch or steps leave lie with the weights.
+the first changed layer again. Base, interpreter, venv, large wheels, weights, other wheels, what known lines of
+`build.run` make, steps, project; large files that lines fetch or steps leave lie with the weights.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,16 +15,14 @@ from cogpack.config import Config
 from cogpack.errors import InputError
 from cogpack.formats import ImageRules
 from cogpack.images.assemble import LAYER_LIMIT, BaseImage, Marks, Run
-from cogpack.layers.built import BuiltLayer, layer_key
+from cogpack.layers.built import layer_key
 from cogpack.layers.compression import Codec
 from cogpack.layers.content import LocalFile, Slices
 from cogpack.layers.files import FilesSource, Placed, generated
 from cogpack.layers.fingerprints import Fingerprinted
-from cogpack.layers.layer import Layer, key_of
+from cogpack.layers.layer import Layer
 from cogpack.layers.weights import WEIGHTS, Probe, arrange
-from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
-from cogpack.lockfile import Decisions, LockedSteps, LockedWheel, StepsLayerKind
-from cogpack.lockfile.base_kinds import DebianBase
+from cogpack.lockfile import Decisions, LockedInterpreter, LockedSteps, LockedWheel, StepsLayerKind
 from cogpack.locking.lines.read import Lines, read_lines
 from cogpack.locking.recommended import LEAVES_OUT, left_to_recommends
 from cogpack.locking.weights.remote import probing
@@ -33,6 +31,7 @@ from cogpack.planning.recipes.base import BaseSupply, plan_base
 from cogpack.planning.recipes.hub import OpenHubFile
 from cogpack.planning.recipes.lines import Cloned, Fetched, line_layers
 from cogpack.planning.recipes.maker import LayerMaker
+from cogpack.planning.recipes.python import plan_environment, plan_interpreter
 from cogpack.planning.recipes.weights import Gathered, check_places
 from cogpack.planning.steps.changes import Coding, StepChanges
 from cogpack.planning.steps.layer import OpenLayer, StepsLayer
@@ -135,6 +134,7 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
     """Says how contents are had, which is asked only when a layer is really built."""
 
     base: BaseSupply
+    interpreter: Callable[[LockedInterpreter], Input]
     wheel: Callable[[LockedWheel], Input]
     dpkg: Callable[[Steps, Coding], StepChanges]
     steps: Callable[[Steps, Coding], StepChanges]
@@ -160,14 +160,16 @@ def make_plan(
     the lock's format."""
     maker = LayerMaker.of(config, decisions)
     base = plan_base(decisions.base, suppliers.base, maker.compressed, rules)
+    cpython = plan_interpreter(decisions.interpreter, suppliers.base, suppliers.interpreter, maker)
     instead = LEAVES_OUT if left_to_recommends(decisions.base) else ""
-    dpkg = _changes(dpkg_steps(base.dpkg, base.layers, instead=instead), config, maker, suppliers.dpkg)
+    ground = (*base.layers, *base.packages)
+    dpkg = _changes(dpkg_steps(base.dpkg, ground, instead=instead), config, maker, suppliers.dpkg)
     installed = _ran(dpkg, maker) if dpkg else ()
-    python = _python(decisions, rules, maker, suppliers, local=bool(config.run))
+    python = plan_environment(decisions, rules, maker, suppliers.wheel, local=bool(config.run))
     project = maker.compress(_project(files, described.document, suppliers), remembered=False)
-    below = (*base.layers, *installed, python.venv, *python.large)
+    below = (*base.layers, *cpython.layers, *base.packages, *installed, python.venv, *python.large)
     above = (python.small, *python.clashes)
-    lines = read_lines(config, decisions.base, decisions.sandboxed)
+    lines = read_lines(config, decisions.base, decisions.python.minor, decisions.sandboxed)
     known = line_layers(config, lines, decisions, maker, suppliers.fetched, suppliers.hub_file, suppliers.cloned)
     seen = (*below, *known.large, *above, *known.small)
     steps = _changes(make_steps(config, lines, seen), config, maker, suppliers.steps)
@@ -192,7 +194,7 @@ def make_plan(
     )
     schema = described.document
     packages = (*chain.from_iterable(base.inputs.values()), *base.dpkg_inputs)
-    inputs = {**base.inputs, **python.inputs, **known.inputs}
+    inputs = {**base.inputs, **cpython.inputs, **python.inputs, **known.inputs}
     return Plan(
         layers=layers,
         base_layers=base.taken,
@@ -212,48 +214,6 @@ def make_plan(
         platform=Platform.parse(config.pack.platform),
         annotations={contract.SCHEMA_LABEL: schema.decode()} if len(schema) <= contract.ANNOTATION_LIMIT else {},
         created=decisions.created,
-    )
-
-
-class _Python(msgspec.Struct, frozen=True, kw_only=True):
-    """Has the layers of the environment. `small`: wheels, pip and cog among them, that change more often than weights;
-    `clashes`: none or one. `inputs`: the wheels of a layer, by its key."""
-
-    venv: BuiltLayer
-    large: tuple[BuiltLayer, ...]
-    small: BuiltLayer
-    clashes: tuple[BuiltLayer, ...]
-    inputs: Mapping[str, tuple[Input, ...]]
-
-
-def _python(
-    decisions: Decisions, rules: ImageRules, maker: LayerMaker, suppliers: Suppliers, *, local: bool
-) -> _Python:
-    """Plan the environment. `local`: commands of cog.yaml, known or run, find it below /usr/local, too, as the sources
-    of who writes such commands do; not over the base of others, which may have a Python of its own there."""
-    base = decisions.base
-    named = local and isinstance(base, DebianBase)
-    venv = VenvSource(python=base.python, interpreter=base.interpreter, local=named)
-    groups = group([(wheel.filename, wheel.size or 0) for wheel in decisions.wheels], rules.large_wheel)
-    inputs = {wheel.filename: suppliers.wheel(wheel) for wheel in decisions.wheels}
-    wheels = {
-        wheel.filename: WheelFile(wheel.filename, wheel.sha256, inputs[wheel.filename].file)
-        for wheel in decisions.wheels
-    }
-    layers = [maker.splice(WheelsSource([wheels[name] for name in names])) for names in groups]
-    hidden = [
-        (wheels[clash.wheel], [wheels[name] for name in clash.over], clash.paths)
-        for clash in decisions.clashes
-        if is_hidden(clash, groups)
-    ]
-    return _Python(
-        venv=maker.compress(venv),
-        large=tuple(layers[:-1]),
-        small=layers[-1],
-        clashes=(maker.splice(ClashesSource(hidden)),) if hidden else (),
-        inputs={
-            key_of(layer): tuple(inputs[name] for name in names) for layer, names in zip(layers, groups, strict=True)
-        },
     )
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -21,7 +21,7 @@ from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.probe import PROFILE, probe_local
 from cogpack.layers.weights.remote import Reader
-from cogpack.lockfile import FILE, Decisions, Lock, LockedFetch, LockedHubFile, LockedWheel
+from cogpack.lockfile import FILE, Decisions, Lock, LockedFetch, LockedHubFile, LockedInterpreter, LockedWheel
 from cogpack.lockfile.base_kinds import DebianRelease, LockedDeb
 from cogpack.locking.lines.pin_clones import make_mirrors, open_pinned
 from cogpack.locking.lines.pip.wheels import PipWheels
@@ -38,6 +38,7 @@ from cogpack.planning.steps.steps import Home, Runner
 from cogpack.project import Project, ProjectFile
 from cogpack.reference import Reference
 from cogpack.resolve.debs import DebianMirror, deb_urls
+from cogpack.resolve.interpreter import interpreter_urls, unreachable
 from cogpack.resolve.wheels import Indexes, TargetPython, wheel_urls
 from cogpack.runtime.contract import project_path
 from cogpack.session import Session
@@ -94,6 +95,7 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
             progress=session.progress,
             cancellation=session.cancellation,
         ),
+        interpreter=partial(_interpreter, session, project.config),
         wheel=wheels.input,
         steps=lambda steps, coding: StepChanges(
             steps, coding, Recorded(decisions.steps, lock.results), session.formats[lock.format], runner
@@ -145,6 +147,25 @@ def _hub_file(session: Session, file: LockedHubFile) -> Reader:
     if session.depot:
         return session.depot.open(file.sha256, file.size, f"{file.repository}/{file.path}")
     return open_hub_file(session.servers.hub, file)
+
+
+def _interpreter(session: Session, config: Config, locked: LockedInterpreter) -> Input:
+    name = unquote(urlsplit(locked.url).path.rpartition("/")[2])
+    return Input(
+        supply=session.supply,
+        artifact=Artifact(name, Digest(f"sha256:{locked.sha256}"), locked.size, f"CPython {locked.version}"),
+        noun="interpreter",
+        urls=lambda: interpreter_urls(locked.url, session.environment),
+        hiding=partial(_of_publisher, locked.version, config.where("build.python_version")),
+    )
+
+
+@contextmanager
+def _of_publisher(version: str, place: str) -> Iterator[None]:
+    try:
+        yield
+    except (DeniedError, UnavailableError) as error:
+        raise unreachable(version, error.message, where=place) from error
 
 
 def _fetched(session: Session, places: Sequence[str], pin: LockedFetch, step: int) -> Input:
@@ -203,19 +224,19 @@ class _Wheels:
 
     @cached_property
     def _listed(self) -> dict[str, list[str]]:
-        base = self._decisions.base
+        decisions = self._decisions
         platform = Platform.parse(self._project.config.pack.platform)
         missing = [
             wheel
-            for wheel in self._decisions.wheels
+            for wheel in decisions.wheels
             if wheel.path is None and wheel.url is None and self._session.store.find(wheel_artifact(wheel)) is None
         ]
-        of_lines = PipWheels(self._session, self._project, self._decisions)
+        of_lines = PipWheels(self._session, self._project, decisions)
         own = {wheel.sha256: of_lines.address(wheel) for wheel in missing if of_lines.has(wheel)}
         return {sha256: [address] for sha256, address in own.items() if address is not None} | wheel_urls(
             [wheel for wheel in missing if wheel.sha256 not in own],
             indexes=self._indexes,
-            target=TargetPython(python=base.python, glibc=base.glibc, arch=platform.architecture),
+            target=TargetPython(python=decisions.python.minor, glibc=decisions.base.glibc, arch=platform.architecture),
             cache=self._session.cache,
             metadata=self._session.metadata,
         )

@@ -26,8 +26,8 @@ _LIBC = re.compile(r"(?:.*/)?(?:libc\.so\.6|libc-2\.\d+\.so)")
 _LIBC_VERSION = re.compile(rb"GNU C Library [^\n]{0,200}?version (2\.\d+)")
 _PYTHON = re.compile(r"python3\.(\d+)")
 _INITS = ("usr/bin/tini", "sbin/tini", "usr/sbin/tini", "usr/local/bin/tini", "tini")
-_OUR_ROOTS = ("opt", "opt/venv", "src")
-"""Directories that our layers write again as parents."""
+_OURS = re.compile(r"opt|src|opt/venv|opt/cpython-3\.\d+")
+"""Directories that our layers write, the first two as parents: a base may have those."""
 
 
 def resolve_base_image(
@@ -46,7 +46,7 @@ def resolve_base_image(
         _refuse(reference, f"it has {len(manifest.layers)} layers, but its config lists {len(diff_ids)}")
     tree = list_base_image(reference, manifest.layers, images, progress)
     listed(tree)
-    python, interpreter = tree.interpreter(reference, _search_path(config.config))
+    python, interpreter = tree.interpreter(_search_path(config.config)) or (None, None)
     return RegistryBase(
         reference=str(reference),
         digest=digest,
@@ -149,14 +149,14 @@ class BaseFiles:
         entry = self._entries.get(path)
         return entry.link if entry is not None and entry.kind == "symlink" else None
 
-    def interpreter(self, reference: Reference, search: list[str]) -> tuple[str, str]:
+    def interpreter(self, search: list[str]) -> tuple[str, str] | None:
         """Find the CPython that `python3` or `python` on PATH is: its version, its absolute path."""
         for directory in search:
             for name in ("python3", "python"):
                 real = self.resolve(f"{directory}/{name}")
                 if real and (found := _PYTHON.fullmatch(real.rpartition("/")[2])):
                     return f"3.{found[1]}", f"/{real}"
-        _refuse(reference, f"there is no CPython 3 on its PATH ({':'.join(search)})")
+        return None
 
     def init(self) -> str | None:
         """Find tini where Debian, Docker and Cog put it."""
@@ -173,11 +173,9 @@ class BaseFiles:
         )
 
     def inherited(self, reference: Reference) -> Iterator[InheritedDirectory]:
-        for path in _OUR_ROOTS:
-            entry = self._entries.get(path)
-            if entry is None:
-                continue
-            if entry.kind != "directory" or path == "opt/venv":
+        for path in sorted(filter(_OURS.fullmatch, self._entries)):
+            entry = self._entries[path]
+            if entry.kind != "directory" or path not in ("opt", "src"):
                 _refuse(reference, f"it has a {entry.kind} at /{path}, where cogpack puts its own files")
             if (entry.mode, entry.uid, entry.gid) != (0o755, 0, 0):
                 yield InheritedDirectory(path, entry.mode, entry.uid, entry.gid)

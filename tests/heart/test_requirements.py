@@ -220,17 +220,6 @@ def test_a_damaged_wheel_is_told_as_that(world: World, fault: str) -> None:
     assert "change the requirements" not in done.err
 
 
-@pytest.mark.parametrize("version", ["3.10", "3.12", "3.14"])
-def test_another_python_is_told_first_that_ours_may_do(world: World, version: str) -> None:
-    config = f"predict: predict.py:Predictor\nbuild:\n  python_version: '{version}'\n"
-    project = world.project(files={"cog.yaml": config})
-    done = project.cogpack("lock")
-    assert done.code == 2
-    assert f"error: cog.yaml:3: build.python_version: no Debian suite has Python {version}" in done.err
-    advice = f"next: write 3.11 or 3.13, which may do as well, or name an image that has {version}: "
-    assert f"{advice}`cogpack: {{base: python:{version}-slim}}`" in done.err
-
-
 def test_python_packages_are_named_by_the_lines_of_cog_yaml(world: World) -> None:
     sdist(world.wheels, "src_one")
     config = (

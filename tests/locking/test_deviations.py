@@ -7,7 +7,7 @@ import pytest
 from cogpack.config import parse_config
 from cogpack.digest import DiffID, sha256
 from cogpack.errors import InputError
-from cogpack.lockfile import Decisions, LockedWheel
+from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel
 from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase, RegistryLayer
 from cogpack.locking.deviations import check_left_to_wheels, notes_of
 from cogpack.notes import Code, Note
@@ -39,8 +39,9 @@ def base(*environment: str) -> RegistryBase:
     )
 
 
-def told(text: str, *wheels: LockedWheel, upon: Base = DEBIAN) -> list[Note]:
-    return list(notes_of(parse_config(text.encode()), Decisions(base=upon, wheels=wheels, clashes=())))
+def told(text: str, *wheels: LockedWheel, upon: Base = DEBIAN, laid: LockedInterpreter | None = None) -> list[Note]:
+    decisions = Decisions(base=upon, interpreter=laid, wheels=wheels, clashes=())
+    return list(notes_of(parse_config(text.encode()), decisions))
 
 
 def test_cuda_of_the_wheels_is_told_where_another_is_asked_for() -> None:
@@ -80,20 +81,28 @@ def test_the_version_that_is_there_needs_no_word(name: str, version: str, asked:
     assert told(f"build: {{cuda: '{asked}'}}", wheel(name, version)) == []
 
 
-def test_another_patch_release_of_python_is_told() -> None:
-    (note,) = told("build:\n  python_version: 3.13.1\n")
-    assert note == Note(
-        Code.PYTHON_PATCH,
-        'cog.yaml:2: build.python_version: 3.13.1 is asked for, the image has 3.13.5, as Debian does; write "3.13"',
-    )
+LAID = LockedInterpreter(version="3.13.1", url="https://p.example/a.tar.gz", sha256=HASH)
+
+
+def test_a_patch_release_that_is_laid_over_the_bases_own_is_told() -> None:
+    (note,) = told("build:\n  python_version: 3.13.1\n", laid=LAID)
+    text = 'Debian has 3.13.5, and 3.13.1 is laid over it; write "3.13" if any patch level will do'
+    assert note == Note(Code.PYTHON_PATCH, f"cog.yaml:2: build.python_version: {text}")
     assert told("build: {python_version: 3.13.5}") == told("build: {python_version: '3.13'}") == []
 
 
-def test_of_a_base_the_patch_release_is_told_where_it_is_known() -> None:
+def test_of_a_base_that_does_not_tell_its_patch_release_that_is_told() -> None:
     text = "build: {python_version: 3.12.1}"
-    assert "the image has 3.12.7, as python:3.12-slim does" in told(text, upon=base("PYTHON_VERSION=3.12.7"))[0].text
     assert "the image has the 3.12 of python:3.12-slim" in told(text, upon=base("A=1"))[0].text
     assert told(text, upon=base("PYTHON_VERSION=3.12.1")) == []
+
+
+def test_another_python_than_that_of_a_base_that_is_named_is_told() -> None:
+    text = "build: {python_version: 3.13}\ncogpack: {base: python:3.12-slim}\n"
+    (note,) = told(text, upon=base("PYTHON_VERSION=3.12.7"), laid=LAID)
+    has = 'python:3.12-slim has Python 3.12.7, and 3.13.1 is laid over it; write "3.12" to do without'
+    assert note == Note(Code.PYTHON_LAID, f"cog.yaml:1: build.python_version: {has}")
+    assert told("build: {python_version: '3.12'}", laid=LAID) == []  # no Debian base has it
 
 
 @pytest.mark.parametrize("setting", ["debian_mirror: http://m/debian", "recommends: false"])

@@ -63,6 +63,7 @@ def planned(base_layers: int, *, pack: PackOptions | None = None, init: str | No
                 progress=SILENT,
                 cancellation=Cancellation(),
             ),
+            interpreter=never,
             wheel=lambda wheel: Input(supply=no_supply(), artifact=wheel_artifact(wheel), noun="wheel", urls=never),
             steps=never,
             fetched=never,

@@ -129,19 +129,24 @@ def without(*paths: str, **more: bytes | str | int) -> Tree:
 @pytest.mark.parametrize(
     ("tree", "words"),
     [
-        (without("usr/local/bin/python3"), "no CPython 3"),
         (without("usr/lib/x86_64-linux-gnu/libc.so.6"), "no glibc"),
         (without("usr/lib/x86_64-linux-gnu/libc.so.6") | {"lib/ld-musl-x86_64.so.1": b""}, "musl"),
         (without("tmp"), "1777"),
         (without(src="elsewhere"), "/src"),
         (without() | {"opt/venv": 0o755}, "/opt/venv"),
-        (without() | {"usr/local/bin/python3": "python3"}, "no CPython 3"),
+        (without() | {"opt/cpython-3.12/x": b"", "opt/cpython-3.12": 0o755}, "/opt/cpython-3.12"),
         (without() | {"../outside": b""}, "leaves the root"),
     ],
 )
 def test_an_image_that_cannot_be_a_base_is_refused_and_told_why(tree: Tree, words: str) -> None:
     with pytest.raises(InputError, match=words):
         resolve_base_image(NAME, AMD64, Images(tree), SILENT)
+
+
+@pytest.mark.parametrize("tree", [without("usr/local/bin/python3"), good() | {"usr/local/bin/python3": "python3"}])
+def test_an_image_without_python_can_be_a_base(tree: Tree) -> None:
+    found = resolve_base_image(NAME, AMD64, Images(tree), SILENT)
+    assert (found.python, found.interpreter, found.own_python) == (None, None, None)
 
 
 def test_a_missing_tag_or_platform_is_named() -> None:

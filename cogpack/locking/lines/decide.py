@@ -13,7 +13,7 @@ import msgspec
 from cogpack.config import Config, step_places
 from cogpack.errors import MismatchError
 from cogpack.images.interface import trying
-from cogpack.lockfile import Decisions, LockedClone, LockedFetch, LockedPlace, LockedSandboxed
+from cogpack.lockfile import Decisions, LockedClone, LockedFetch, LockedPlace, LockedSandboxed, Python
 from cogpack.lockfile.base_kinds import Base, RegistryBase
 from cogpack.locking.lines.ground import RegistryGround, debian_place, locked_ground
 from cogpack.locking.lines.known_files import KnownFiles, known_files
@@ -48,6 +48,7 @@ def decide_lines(
     session: Session,
     project: Project,
     base: Base,
+    python: Python,
     resolved: Resolved,
     target: TargetPython,
     kept: Decisions | None,
@@ -65,9 +66,9 @@ def decide_lines(
         cache(partial(_listed, session, base, listed)),
     )
     sandboxed: tuple[LockedSandboxed, ...] = ()
-    pip_lines = PipLines(session, project, resolved, target, kept, python=base.python_release)
+    pip_lines = PipLines(session, project, resolved, target, kept, python=python.release)
     while True:
-        lines = read_lines(config, base, sandboxed)
+        lines = read_lines(config, base, python.minor, sandboxed)
         ground.seen.clear()
         look = ground if isinstance(base, RegistryBase) else debian_place
         files = known_files(lines.effects, look)
@@ -105,7 +106,7 @@ def _listed(session: Session, base: Base, listed: BaseFiles | None) -> Callable[
 
 def lacks_pins(config: Config, decisions: Decisions) -> bool:
     """Tell whether the lock was made by who knew less of the lines than we do."""
-    lines = read_lines(config, decisions.base, decisions.sandboxed)
+    lines = read_lines(config, decisions.base, decisions.python.minor, decisions.sandboxed)
     if lacks_fetches(lines.of(Fetch), decisions.fetches) or lacks_pip_lines(lines.effects, decisions):
         return True
     hub = HubPins(decisions.hub_revisions, decisions.hub_files)

@@ -59,9 +59,10 @@ class Lines(msgspec.Struct, frozen=True, kw_only=True):
         return tuple((one.step, one.effect) for one in self.effects if isinstance(one.effect, kind))
 
 
-def read_lines(config: Config, base: Base, sandboxed: Sequence[LockedSandboxed]) -> Lines:
-    """Read them over `base`; those of `sandboxed` are run, and what follows them as if they weren't known."""
-    where = _surroundings(config, base)
+def read_lines(config: Config, base: Base, python: str, sandboxed: Sequence[LockedSandboxed]) -> Lines:
+    """Read them over `base`, in an environment of `python`, "3.13"; those of `sandboxed` are run, and what follows them
+    as if they weren't known."""
+    where = _surroundings(config, base, python)
     decisions = classify(config.run, where, {one.step: one.why for one in sandboxed})
     known = [(index, one) for index, one in enumerate(decisions) if isinstance(one, Known)]
     return Lines(
@@ -76,14 +77,14 @@ def read_lines(config: Config, base: Base, sandboxed: Sequence[LockedSandboxed])
     )
 
 
-def _surroundings(config: Config, base: Base) -> Surroundings:
+def _surroundings(config: Config, base: Base, python: str) -> Surroundings:
     image = image_of(base)
     return Surroundings(
         environment=dict(SETTINGS) | environment_of(image, f"/{contract.VENV}/bin", config.environment),
         architecture="arm64" if config.pack.platform == "linux/arm64" else "amd64",
         directory=((image.config.get("config") or {}).get("WorkingDir") if image else None) or "/",
         project=f"/{contract.SOURCE}",
-        python=base.python,
+        python=python,
     )
 
 

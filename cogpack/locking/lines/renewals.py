@@ -22,7 +22,7 @@ def without_lines(kept: Decisions) -> Decisions:
 
 def without_step(kept: Decisions, config: Config, step: int) -> Decisions:
     """Take out the pins of the step that has this index, which one of those that are run has none of."""
-    lines = read_lines(config, kept.base, kept.sandboxed)
+    lines = read_lines(config, kept.base, kept.python.minor, kept.sandboxed)
     urls = {effect.url for index, effect in lines.of(Fetch) if index == step}
     clones = [pin_of(effect, kept.clones) for index, effect in lines.of(Clone) if index == step]
     return msgspec.structs.replace(

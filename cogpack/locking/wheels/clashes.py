@@ -32,7 +32,7 @@ def compare_wheels(
 
     What `kept` says of just these wheels and this Python still holds. What `lines` lay is laid last, in their order.
     """
-    if kept and kept.base.python == target.python and kept.pip_lines == tuple(lines):
+    if kept and kept.python.minor == target.python and kept.pip_lines == tuple(lines):
         sizes = {wheel.sha256: wheel.size for wheel in kept.wheels}
         sized = tuple(
             msgspec.structs.replace(wheel, size=sizes.get(wheel.sha256)) if wheel.size is None else wheel

@@ -41,13 +41,14 @@ class BaseSupply(msgspec.Struct, frozen=True, kw_only=True):
 
 class PlannedBase(msgspec.Struct, frozen=True, kw_only=True):
     """Is what a base gives to a plan. `layers`: bottom first, of which the first `taken` are of the image `image` and
-    passed on as they are.
+    passed on as they are; `packages`: those of system packages, above whatever images of this base share.
 
     `inputs`: the packages that a layer is made of, by its key; `dpkg`: those that dpkg installs over the layers, which
     are to be had as `dpkg_inputs`.
     """
 
     layers: tuple[BuiltLayer | BaseLayer, ...]
+    packages: tuple[BuiltLayer, ...] = ()
     taken: int = 0
     image: BaseImage | None = None
     inputs: Mapping[str, tuple[Input, ...]] = {}
@@ -87,8 +88,9 @@ def _debian(base: DebianBase, supply: BaseSupply, codec: Codec, rules: ImageRule
     unpacking = Unpacking(supply.spool, supply.progress, supply.cancellation)
     debs = [deb_file(deb, package.file) for deb, package in own.items()]
     source = DebianSource(debs, suite=base.suite, arch=base.arch, unpacking=unpacking)
-    layers = [BuiltLayer(source, codec)]
-    inputs = {key_of(layers[0]): tuple(own.values())}
+    layer = BuiltLayer(source, codec)
+    layers: list[BuiltLayer] = []
+    inputs = {key_of(layer): tuple(own.values())}
     if ours:
         large = _large([*ours], rules)
         apart = [PackageSource(deb_file(deb, ours[deb].file), arch=base.arch, unpacking=unpacking) for deb in large]
@@ -96,11 +98,12 @@ def _debian(base: DebianBase, supply: BaseSupply, codec: Codec, rules: ImageRule
         debs = [deb_file(deb, package.file) for deb, package in ours.items()]
         layers += [BuiltLayer(one, codec) for one in apart]
         layers.append(BuiltLayer(PackagesSource(source, debs, name=name, apart=apart), codec))
-        inputs |= {key_of(layer): (ours[deb],) for layer, deb in zip(layers[1:-1], large, strict=True)}
+        inputs |= {key_of(one): (ours[deb],) for one, deb in zip(layers[:-1], large, strict=True)}
         # It is what they change, so that those of the base are unpacked for it, too.
         inputs[key_of(layers[-1])] = (*own.values(), *ours.values())
     return PlannedBase(
-        layers=tuple(layers),
+        layers=(layer,),
+        packages=tuple(layers),
         inputs=inputs,
         dpkg=tuple(deb_file(deb, package.file) for deb, package in packages if deb.name in over.dpkg),
         dpkg_inputs=tuple(package for deb, package in packages if deb.name in over.dpkg),

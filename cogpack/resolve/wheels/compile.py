@@ -54,7 +54,7 @@ def compile_lock(
             _write_lines(work / "overrides.txt", (f"{name} ; python_version < '0'" for name in without))
             # The output file of an earlier run is uv's way to prefer without requiring.
             (work / _LOCK).write_bytes(_preferred(preferences))
-        command = [_program(), "--no-config", "pip", "compile", "requirements.in"]
+        command = [uv_program(), "--no-config", "pip", "compile", "requirements.in"]
         command += ["--constraints", "constraints.txt", "--overrides", "overrides.txt"]
         command += ["--format", "pylock.toml", "--output-file", _LOCK, "--no-header"]
         # uv needs some interpreter to run, and would install one if it found none.
@@ -100,7 +100,8 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
     path.write_bytes("".join(f"{line}\n" for line in lines).encode())
 
 
-def _program() -> str:
+def uv_program() -> str:
+    """Find the program of the package uv."""
     try:
         return uv.find_uv_bin()
     except FileNotFoundError as error:

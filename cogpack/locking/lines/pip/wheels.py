@@ -61,7 +61,9 @@ class PipWheels:
         self._required = {wheel.filename for wheel in decisions.required}
         self._indexes = LineIndexes(session, project)
         self._effects = (
-            read_lines(project.config, decisions.base, decisions.sandboxed).effects if decisions.pip_lines else ()
+            read_lines(project.config, decisions.base, decisions.python.minor, decisions.sandboxed).effects
+            if decisions.pip_lines
+            else ()
         )
 
     def has(self, wheel: LockedWheel) -> bool:

@@ -1,0 +1,90 @@
+"""Python in an image: an interpreter over the base, where that is not its own, and the environment with its wheels."""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from cogpack.artifacts import Input
+from cogpack.formats import ImageRules
+from cogpack.layers.built import BuiltLayer
+from cogpack.layers.cpython import CPythonSource
+from cogpack.layers.layer import key_of
+from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSource, group, is_hidden
+from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel
+from cogpack.lockfile.base_kinds import DebianBase
+from cogpack.planning.recipes.base import BaseSupply
+from cogpack.planning.recipes.maker import LayerMaker
+
+
+class InterpreterLayers(msgspec.Struct, frozen=True):
+    """Has none or one. `inputs`: the archive that it is made of, by its key."""
+
+    layers: tuple[BuiltLayer, ...] = ()
+    inputs: Mapping[str, tuple[Input, ...]] = {}
+
+
+def plan_interpreter(
+    interpreter: LockedInterpreter | None,
+    supply: BaseSupply,
+    archive: Callable[[LockedInterpreter], Input],
+    maker: LayerMaker,
+) -> InterpreterLayers:
+    """Plan the layer. `archive`: how it is had."""
+    if interpreter is None:
+        return InterpreterLayers()
+    found = archive(interpreter)
+    layer = maker.compress(
+        CPythonSource(
+            version=interpreter.version,
+            sha256=interpreter.sha256,
+            prefix=interpreter.prefix,
+            archive=found.file,
+            spool=supply.spool,
+            check=supply.cancellation.check,
+        )
+    )
+    return InterpreterLayers((layer,), {key_of(layer): (found,)})
+
+
+class EnvironmentLayers(msgspec.Struct, frozen=True, kw_only=True):
+    """Has the layers of the environment. `small`: wheels, pip and cog among them, that change more often than weights;
+    `clashes`: none or one. `inputs`: the wheels of a layer, by its key."""
+
+    venv: BuiltLayer
+    large: tuple[BuiltLayer, ...]
+    small: BuiltLayer
+    clashes: tuple[BuiltLayer, ...]
+    inputs: Mapping[str, tuple[Input, ...]]
+
+
+def plan_environment(
+    decisions: Decisions,
+    rules: ImageRules,
+    maker: LayerMaker,
+    wheel: Callable[[LockedWheel], Input],
+    *,
+    local: bool,
+) -> EnvironmentLayers:
+    """Plan the environment. `wheel`: how one is had; `local`: commands of cog.yaml, known or run, find it below
+    /usr/local, too, as the sources of who writes such commands do; not over the base of others, which may have a Python
+    of its own there."""
+    named = local and isinstance(decisions.base, DebianBase)
+    venv = VenvSource(python=decisions.python.minor, interpreter=decisions.python.path, local=named)
+    groups = group([(wheel.filename, wheel.size or 0) for wheel in decisions.wheels], rules.large_wheel)
+    inputs = {one.filename: wheel(one) for one in decisions.wheels}
+    wheels = {one.filename: WheelFile(one.filename, one.sha256, inputs[one.filename].file) for one in decisions.wheels}
+    layers = [maker.splice(WheelsSource([wheels[name] for name in names])) for names in groups]
+    hidden = [
+        (wheels[clash.wheel], [wheels[name] for name in clash.over], clash.paths)
+        for clash in decisions.clashes
+        if is_hidden(clash, groups)
+    ]
+    return EnvironmentLayers(
+        venv=maker.compress(venv),
+        large=tuple(layers[:-1]),
+        small=layers[-1],
+        clashes=(maker.splice(ClashesSource(hidden)),) if hidden else (),
+        inputs={
+            key_of(layer): tuple(inputs[name] for name in names) for layer, names in zip(layers, groups, strict=True)
+        },
+    )

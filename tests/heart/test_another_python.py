@@ -1,0 +1,117 @@
+"""A project that asks for a Python which its base has not: from the lock to the image."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pytest
+from support import plain
+from support.fake_http import Answer, Fake, Request, serving
+from support.interpreters import GITHUB, downloads_list, small_archive
+from support.world import Done, Project, World, ok, tar_files
+
+ARCHIVES = {"3.12.15": small_archive(), "3.12.16": small_archive(), "3.10.22": small_archive("3.10")}
+
+
+@dataclass
+class Publisher:
+    """Has archives at their address behind a map, if it is there at all."""
+
+    fake: Fake
+    environment: Mapping[str, str]
+    there: bool = True
+
+    def lock(self, project: Project, *more: str) -> Done:
+        return project.cogpack("lock", *more, **self.environment)
+
+
+@pytest.fixture
+def publisher(world: World) -> Iterator[Publisher]:
+    def answer(request: Request) -> Answer:
+        version = next((one for one in ARCHIVES if f"-{one}%2B" in request.path), None)
+        if version is None or not made.there:
+            return 404, {}, b""
+        data = ARCHIVES[version]
+        if "range" in request.headers:
+            return 206, {"Content-Range": f"bytes 0-0/{len(data)}"}, data[:1]
+        return 200, {}, data
+
+    listed = world.directory / "list.json"
+    listed.write_bytes(downloads_list(ARCHIVES))
+    with serving(answer) as fake:
+        environment = {
+            "UV_PYTHON_DOWNLOADS_JSON_URL": str(listed),
+            "COGPACK_URL_MAP": f"{GITHUB}={fake.url}/github https://releases.astral.sh={fake.url}/astral",
+        }
+        made = Publisher(fake, environment)
+        yield made
+
+
+def asking(world: World, version: str, name: str = "model") -> Project:
+    project = world.project(name)
+    config = (project.root / "cog.yaml").read_text()
+    project.write("cog.yaml", config.replace("3.13", version))
+    return project
+
+
+def test_it_is_a_layer_over_the_base_that_other_images_share(world: World, publisher: Publisher) -> None:
+    layers = []
+    for name in ("one", "two"):
+        project = asking(world, "3.12", name)
+        project.write("data.txt", name)
+        done = ok(publisher.lock(project))
+        assert "base/python:v1 has Python 3.13, and 3.12.16 is laid over it" in done.err
+        assert "CPython 3.12.16 and 3 wheels" in done.err
+        ok(project.cogpack("push", f"{world.registry}/me/{name}:v1", **publisher.environment))
+        layers.append(world.manifest(f"me/{name}", "v1")["layers"])
+    names = [layer.get("annotations", {}).get("dev.cogpack.layer.name") for layer in layers[0]]
+    assert names[:3] == [None, "python: CPython 3.12.16", "venv: Python 3.12"]
+    assert layers[0][:3] == layers[1][:3]
+    (fetched,) = [request.path for request in publisher.fake.seen if "range" not in request.headers]
+    assert fetched.startswith("/astral/github/python-build-standalone/releases/download/20261110/cpython-3.12.16%2B")
+    files: dict[str, bytes | str] = {}
+    for layer in layers[0][1:3]:
+        files |= tar_files(plain.get(f"http://{world.registry}/v2/me/one/blobs/{layer['digest']}").content)
+    assert files["opt/venv/bin/python3"] == "/opt/cpython-3.12/bin/python3.12"
+    assert files["opt/cpython-3.12/bin/python3.12"] == b"\x7fELF"
+    assert b"home = /opt/cpython-3.12/bin\n" in bytes(files["opt/venv/pyvenv.cfg"])  # type: ignore[arg-type]
+
+
+def test_the_lock_keeps_the_patch_level_until_it_is_to_be_renewed(world: World, publisher: Publisher) -> None:
+    project = asking(world, "3.12.15")
+    ok(publisher.lock(project))
+    project.write("cog.yaml", (project.root / "cog.yaml").read_text().replace("3.12.15", "3.12"))
+    publisher.there = False
+    ok(publisher.lock(project))
+    assert 'version = "3.12.15"' in (project.root / "cogpack.lock").read_text()
+    publisher.there = True
+    assert "moved    CPython 3.12.15 -> 3.12.16" in ok(publisher.lock(project, "--upgrade")).err
+
+
+def test_a_publisher_that_cannot_be_reached_is_told_with_the_ways_out(world: World, publisher: Publisher) -> None:
+    publisher.there = False
+    project = asking(world, "3.10")
+    done = publisher.lock(project)
+    assert done.code == 5
+    assert "cog.yaml:2: build.python_version: CPython 3.10 of python-build-standalone can't be had: " in done.err
+    assert 'next: write "3.11" or "3.13", which may do as well and come from Debian; or name a mirror' in done.err
+    publisher.there = True
+    ok(publisher.lock(project))
+    publisher.there = False
+    done = project.cogpack("push", f"{world.registry}/me/model:v1", **publisher.environment)
+    assert done.code == 5
+    assert "cog.yaml:2: build.python_version: CPython 3.10.22 of python-build-standalone can't be had" in done.err
+    assert "UV_PYTHON_INSTALL_MIRROR" in done.err
+
+
+def test_an_archive_that_is_another_than_the_locked_one_makes_no_image(
+    world: World, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = asking(world, "3.10")
+    ok(publisher.lock(project))
+    data = bytearray(ARCHIVES["3.10.22"])
+    data[-1] ^= 1
+    monkeypatch.setitem(ARCHIVES, "3.10.22", bytes(data))
+    done = project.cogpack("push", f"{world.registry}/me/model:v1", **publisher.environment)
+    assert done.code == 3
+    assert "expected sha256:" in done.err
+    assert not world.has("me/model", "v1")
