@@ -136,6 +136,7 @@ class PipInstall(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 class PipUninstall(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """Stands for `pip uninstall`: of names, canonical, and of those in `files`."""
 
+    installer: Literal["pip", "uv"] = "pip"
     names: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
 

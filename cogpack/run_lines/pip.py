@@ -153,6 +153,7 @@ def _uninstall(
     if installer != "uv" and not options.has("--yes"):
         raise NotKnownError("without -y it asks, and nobody answers")
     found = PipUninstall(
+        installer="uv" if installer == "uv" else "pip",
         names=tuple(canonicalize_name(_index_requirement(name).name) for name in options.operands),
         files=_files(options.all("--requirement"), command, site),
     )

@@ -227,3 +227,45 @@ def test_another_file_of_the_same_name_is_told_by_its_hash(world: World, tmp_pat
         shutil.rmtree(world.directory / "cache")
         ok(project.cogpack("push", project.target()))
     assert world.files("me/m14", "v1")[f"{SITE}/array.py"] == b"FAR = True\n"
+
+
+def test_a_line_of_uv_keeps_what_is_there_and_takes_the_newest_of_the_rest(world: World) -> None:
+    pair(world)
+    make_wheel(world.wheels, "other", "1.0", requires=("array",))
+    make_wheel(world.wheels, "uv")
+    required = "--no-index\nframe==1.0\narray==1.5\nuv\n"
+    project = make_project(world, "u1", "uv pip install --system --no-index other", requirements=required)
+    ok(project.cogpack("push", project.target()))
+    assert versions(project) == {"array": "1.5", "frame": "1.0", "other": "1.0", "uv": "1.0"}
+    locked = (project.root / "cogpack.lock").read_text()
+    assert "unchanged" in ok(project.cogpack("lock")).err
+    assert (project.root / "cogpack.lock").read_text() == locked
+    lines = (
+        "uv pip install --no-index -U other",
+        "uv pip install --no-deps --no-index frame==2.0",
+        "uv pip uninstall uv",
+    )
+    project = make_project(world, "u2", *lines, requirements=required)
+    ok(project.cogpack("lock"))
+    assert versions(project) == {"array": "2.0", "frame": "2.0", "other": "1.0"}
+
+
+@pytest.mark.parametrize(
+    ("line", "required", "why"),
+    [
+        ("uv pip install --no-index other", "", "no uv is among the wheels before it"),
+        ("uv pip uninstall other", "", "no uv is among the wheels before it"),
+        ("uv pip install --no-index other", "uv", "other 3.0 has no wheel for this Python: uv would build it"),
+        ("uv pip install --no-index --force-reinstall frame", "uv", "of uv's options"),
+        ("uv pip install --no-index 'array>3'", "uv", "uv finds no wheels for it"),
+        ("uv pip install --no-index git+https://h.example/o/n", "uv", "is a source: uv would build it"),
+    ],
+)
+def test_a_line_of_uv_that_only_uv_can_tell_is_run(world: World, line: str, required: str, why: str) -> None:
+    pair(world)
+    for name in ("other", "uv"):
+        make_wheel(world.wheels, name)
+    (world.wheels / "other-3.0.tar.gz").write_bytes(b"a source")
+    project = make_project(world, "u3", line, requirements=f"--no-index\n{required}\n")
+    ok(project.cogpack("lock"))
+    assert why in decisions(project)["sandboxed"][0]["why"]

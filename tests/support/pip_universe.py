@@ -66,18 +66,18 @@ def _specifier(chance: random.Random) -> str:
     return chance.choice((*[""] * 7, *ranges, f"=={version}", *[f"!={version}"] * 2))
 
 
-def _requirement(chance: random.Random, names: Sequence[str]) -> str:
+def requirement(chance: random.Random, names: Sequence[str]) -> str:
     extras = chance.choice(("", "", "", "", "[x]", "[y]", "[x,y]"))
     return f"{chance.choice(names)}{extras}{_specifier(chance)}"
 
 
 def _release(chance: random.Random, name: str, version: str) -> Release:
     others = [other for other in NAMES if other != name]
-    requires = [_requirement(chance, others) for _ in range(chance.choice((0, 0, 0, 0, 1, 1, 2)))]
+    requires = [requirement(chance, others) for _ in range(chance.choice((0, 0, 0, 0, 1, 1, 2)))]
     marker = chance.choice(("", "", "", "", '; python_version < "3.8"', '; sys_platform == "linux"'))
     requires = [f"{line}{marker}" for line in requires]
     extras = chance.choice(((), ("x",), ("y",)))
-    requires += [f'{_requirement(chance, others)}; extra == "{extra}"' for extra in extras]
+    requires += [f'{requirement(chance, others)}; extra == "{extra}"' for extra in extras]
     place = chance.choice(("main",) * 6 + ("other", "links"))
     return Release(
         place=place,
@@ -106,7 +106,7 @@ def _line(chance: random.Random) -> Line:
     ):
         if chance.random() < often:
             arguments.append(option)
-    arguments += [_requirement(chance, NAMES) for _ in range(chance.choice((1, 1, 2, 3)))]
+    arguments += [requirement(chance, NAMES) for _ in range(chance.choice((1, 1, 2, 3)))]
     places = tuple(place for place in ("other", "links") if chance.random() < 0.3)
     return Line("install", tuple(arguments), places)
 

@@ -49,6 +49,7 @@ def resolve_wheels(
     indexes: Indexes,
     exclude_newer: str | None,
     preferences: Sequence[LockedWheel],
+    dependencies: bool = True,
     cache: Path,
     metadata: Path,
     places: Callable[[str], Sequence[str]] = lambda _: (),
@@ -57,7 +58,8 @@ def resolve_wheels(
 ) -> Resolved:
     """Choose the wheels that fulfil `requirements` (lines; `./x.whl` relative to `root`).
 
-    `preferences`: pins that are kept where they still fit; `cache`: for a scratch directory; `metadata`: uv's own
+    `preferences`: pins that are kept where they still fit; not `dependencies`: what these require is not asked for;
+    `cache`: for a scratch directory; `metadata`: uv's own
     cache, which decides hashes; `title`: what the user is told that is resolved. Where a line names hashes, the
     wheel has one of them.
     `places` gives the lines, as `file:line`, that a text is about.
@@ -82,6 +84,7 @@ def resolve_wheels(
             cache=cache,
             metadata=metadata,
             without=without,
+            more=() if dependencies else ("--no-deps",),
         )
 
     while True:

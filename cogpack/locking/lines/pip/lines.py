@@ -18,6 +18,7 @@ from cogpack.lockfile import Decisions, LockedBreak, LockedPipLine, LockedSandbo
 from cogpack.locking.lines.pip.breaks import find_breaks
 from cogpack.locking.lines.pip.files import ReadFile, Said, all_names, with_files
 from cogpack.locking.lines.pip.source import PipSource
+from cogpack.locking.lines.pip.uv import check_choice, check_uv, uv_wheels
 from cogpack.locking.lines.pip.wheels import LineIndexes
 from cogpack.locking.wheels.outlines import Outlines
 from cogpack.oci import encode
@@ -30,7 +31,7 @@ from cogpack.resolve.pip import (
     UnforeseenError,
     solve,
 )
-from cogpack.resolve.wheels import Resolved, TargetPython
+from cogpack.resolve.wheels import Indexes, Resolved, TargetPython
 from cogpack.run_lines import PipInstall, PipRequirement, PipUninstall, StepEffect, told
 from cogpack.session import Session
 from cogpack.trace import TRACE
@@ -126,6 +127,8 @@ class PipLines:
     def _applied(self, step: int, effect: PipInstall | PipUninstall) -> LockedPipLine:
         before = self._wheels
         if isinstance(effect, PipUninstall):
+            if effect.installer not in before:
+                raise UnforeseenError(f"no {effect.installer} is among the wheels before it")
             names = all_names(effect, self._read)
             effect = msgspec.structs.replace(effect, names=names, files=())
             removed = tuple(name for name in names if name in before)
@@ -198,7 +201,7 @@ class PipLines:
 
     def _install(self, step: int, said: Said, key: Digest, before: Mapping[str, LockedWheel]) -> LockedPipLine:
         effect = said.effect
-        _check(effect, before)
+        _check(said, before)
         indexes, pages = self._indexes.of(effect)
         taste = Taste(
             pre=effect.options.pre,
@@ -218,28 +221,56 @@ class PipLines:
             environment=self._environment,
             preferred=self._preferred(step),
         )
-        named = {asked.package for asked in command.asked}
         task = self._session.progress.task(told(effect), None, "resolve")
         try:
             with indexes.hiding():
-                chosen = [package for package in solve(command, source) if _is_laid(package, effect, before)]
-                laid = [
-                    source.locked(one, by_address=said.indexed or one in named, addresses=self._addresses)
-                    for one in chosen
-                ]
+                if effect.installer == "uv":
+                    laid = self._laid_by_uv(step, said, command.asked, indexes, source, before)
+                else:
+                    laid = self._laid_by_pip(said, command, source, before)
         finally:
             task.done("resolved")
         self._taken |= {wheel.filename: wheel for wheel in laid}
         names = tuple(sorted(wheel.filename for wheel in laid))
         return LockedPipLine(step=step, key=key, wheels=names, again=self._again(names))
 
+    def _laid_by_pip(
+        self, said: Said, command: Command, source: PipSource, before: Mapping[str, LockedWheel]
+    ) -> list[LockedWheel]:
+        named = {asked.package for asked in command.asked}
+        chosen = [package for package in solve(command, source) if _is_laid(package, said.effect, before)]
+        return [
+            source.locked(one, by_address=said.indexed or one in named, addresses=self._addresses) for one in chosen
+        ]
+
+    def _laid_by_uv(
+        self,
+        step: int,
+        said: Said,
+        asked: Sequence[Asked],
+        indexes: Indexes,
+        source: PipSource,
+        before: Mapping[str, LockedWheel],
+    ) -> list[LockedWheel]:
+        kept = self._kept_wheels(step)
+        if not said.effect.upgrade:
+            kept |= before
+        found = uv_wheels(self._session, self._project, self._target, said, asked, indexes, tuple(kept.values()))
+        if said.effect.dependencies:
+            check_choice(found.wheels, asked, source, self._environment, keeps=not said.effect.upgrade)
+        self._addresses |= found.addresses
+        return [one for one in found.wheels if one.name not in before or before[one.name].version != one.version]
+
     def _preferred(self, step: int) -> dict[str, Version]:
-        """Give the versions that the lock has for a step."""
+        return {name: Version(wheel.version) for name, wheel in self._kept_wheels(step).items()}
+
+    def _kept_wheels(self, step: int) -> dict[str, LockedWheel]:
+        """Give what the lock has for a step, by name."""
         if self._kept is None:
             return {}
         there = {wheel.filename: wheel for wheel in (*self._kept.replaced, *self._kept.wheels)}
         found = (there[n] for line in self._kept.pip_lines if line.step == step for n in line.wheels if n in there)
-        return {wheel.name: Version(wheel.version) for wheel in found}
+        return {wheel.name: wheel for wheel in found}
 
     def _locate(self, wheel: LockedWheel) -> str:
         """Give the address of a wheel; of one that the lock has kept, the index of its line is asked."""
@@ -258,15 +289,19 @@ def _hashes(wheels: Iterable[LockedWheel]) -> list[tuple[str, str]]:
     return [(wheel.filename, wheel.sha256) for wheel in wheels]
 
 
-def _check(effect: PipInstall, before: Mapping[str, LockedWheel]) -> None:
+def _check(said: Said, before: Mapping[str, LockedWheel]) -> None:
     """Raise `UnforeseenError` of a line that only running it can tell."""
-    if effect.installer != "pip":
-        raise UnforeseenError(f"{effect.installer} chooses otherwise than pip, in ways of its own")
+    effect = said.effect
+    if effect.installer == "mim":
+        raise UnforeseenError("mim looks for wheels that are made for the torch which it finds when it is run")
     if effect.options.require_hashes:
         raise UnforeseenError("--require-hashes is of requirements files")
     for requirement in effect.requirements:
         if requirement.kind in ("git", "archive"):
-            raise UnforeseenError(f"{requirement.text} is a source: pip would build it")
+            raise UnforeseenError(f"{requirement.text} is a source: {effect.installer} would build it")
+    if effect.installer == "uv":
+        check_uv(effect, before, indexed=said.indexed)
+        return
     if (pip := before.get("pip")) is None:
         raise UnforeseenError("an earlier line has taken pip away")
     if Version(pip.version) < _OLDEST:
