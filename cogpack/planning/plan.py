@@ -163,7 +163,7 @@ def make_plan(
     cpython = plan_interpreter(decisions.interpreter, suppliers.base, suppliers.interpreter, maker)
     instead = LEAVES_OUT if left_to_recommends(decisions.base) else ""
     ground = (*base.layers, *base.packages)
-    dpkg = _changes(dpkg_steps(base.dpkg, ground, instead=instead), config, maker, suppliers.dpkg)
+    dpkg = _changes(dpkg_steps(base.dpkg, ground, shared=base.shared(), instead=instead), config, maker, suppliers.dpkg)
     installed = _ran(dpkg, maker) if dpkg else ()
     python = plan_environment(decisions, rules, maker, suppliers.wheel, local=bool(config.run))
     project = maker.compress(_project(files, described.document, suppliers), remembered=False)
@@ -172,7 +172,8 @@ def make_plan(
     lines = read_lines(config, decisions.base, decisions.python.minor, decisions.sandboxed)
     known = line_layers(config, lines, decisions, maker, suppliers.fetched, suppliers.hub_file, suppliers.cloned)
     seen = (*below, *known.large, *above, *known.small)
-    steps = _changes(make_steps(config, lines, seen), config, maker, suppliers.steps)
+    shared = base.shared(between=len(cpython.layers))
+    steps = _changes(make_steps(config, lines, seen, shared=shared), config, maker, suppliers.steps)
     ran = _ran(steps, maker) if steps else ()
     max_layers = LAYER_LIMIT - len(seen) - len(ran) - 1
     weights, parts = _weights(config, gathered, maker, suppliers, max_layers=max_layers)

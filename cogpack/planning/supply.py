@@ -67,7 +67,7 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
     runner = Runner(
         kept=session.cache / "steps",
         scratch=session.cache / "trees",
-        used=session.kept.used,
+        cache=session.kept,
         isolation=session.settings.isolation or project.config.pack.isolation,
         architecture=Platform.parse(project.config.pack.platform).architecture,
         network=project.config.pack.network,

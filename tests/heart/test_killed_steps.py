@@ -83,6 +83,6 @@ def test_a_kill_at_any_moment_of_a_step_leaves_nothing(
     assert not [path for path in (cache / "steps").iterdir() if path.suffix != ".lock" and path.name[0] != "."]
     build = ("build", "--isolation", rung)
     again = ok(project.cogpack(*build, "-o", "../out", **environment))
-    assert not [path.name for path in (cache / "trees").iterdir()]
+    assert not [path.name for path in (cache / "trees").iterdir() if path.name[0] == "."]
     fresh = ok(project.cogpack(*build, "-o", "../fresh", "--cache-dir", "../other", **environment))
     assert again.digest == fresh.digest

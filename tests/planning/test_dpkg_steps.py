@@ -12,6 +12,7 @@ import pytest
 from support.debs import deb, deb_file
 from support.programs_base import PROGRAMS, programs_base
 
+from cogpack.cache import Kept
 from cogpack.config import RunStep, StepLimits
 from cogpack.digest import DiffID, Digest
 from cogpack.errors import InputError
@@ -64,7 +65,7 @@ def changes(steps: Steps, directory: Path) -> StepChanges:
     runner = Runner(
         kept=directory / "steps",
         scratch=directory / "trees",
-        used=lambda _: None,
+        cache=Kept(directory),
         isolation="auto",
         architecture="amd64",
         network=True,

@@ -13,7 +13,7 @@ from support.archives import archive, directory, file, link, symlink
 from cogpack.cache import Kept, clean, foreign, items, prune
 from cogpack.errors import InputError
 from cogpack.sandbox.trees.ahead import Archive
-from cogpack.sandbox.trees.laid import Tree
+from cogpack.sandbox.trees.laid import Tree, encode_laid
 from cogpack.sandbox.trees.lay import lay
 from cogpack.sandbox.trees.store import StoredTree, Trees
 from cogpack.seal import Seal
@@ -88,6 +88,20 @@ def test_a_copy_is_a_tree_of_its_own_like_the_one_that_was_laid(cache: Cache, tm
         assert stat.S_IMODE((stored.root / "shut").stat().st_mode) == 0o400
         (copy.root / "d/f").write_bytes(b"other")
     assert (stored.root / "d/f").read_bytes() == b"f" * 100_000
+
+
+@pytest.mark.parametrize("owned", [False, True])
+def test_layers_over_a_copy_are_the_tree_that_all_of_them_make(cache: Cache, tmp_path: Path, owned: bool) -> None:
+    if owned and os.geteuid() != 0:
+        pytest.skip("root alone gives files away")
+    above = archive(directory("d", mode=0o700), file("d/f", b"new"), file(".wh.small", b""), file("more", b"m", uid=5))
+    wanted = lay(tmp_path / "laid", [LAYER, above], owned=owned)
+    below = Trees(cache.kept, cache.seal).get(
+        ["one"], owned=owned, lay=lambda new: lay(new, [LAYER], owned=owned, readable=True)
+    )
+    found = lay(tmp_path / "copied", [above], owned=owned, below=below.put)
+    assert seen(found.root) == seen(wanted.root)
+    assert encode_laid(found.laid) == encode_laid(wanted.laid)
 
 
 def tampered(root: Path) -> None:

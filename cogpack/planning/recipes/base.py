@@ -12,7 +12,7 @@ from cogpack.images.assemble import BaseImage
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Codec
 from cogpack.layers.debs import DebFile, DebianSource, PackageSource, PackagesSource, Unpacking
-from cogpack.layers.layer import key_of
+from cogpack.layers.layer import Form, key_of
 from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease, LockedDeb, RegistryBase
 from cogpack.locking.lines.read import image_of
 from cogpack.locking.maintainer_scripts import deb_file
@@ -20,7 +20,10 @@ from cogpack.oci import Descriptor
 from cogpack.planning.steps.steps import NAMED
 from cogpack.progress import Cancellation, Progress
 from cogpack.reference import Reference
+from cogpack.sizes import MiB
 
+_WORTH_KEEPING = 256 * MiB
+"""Bytes of packages or layers as they are fetched; laid, they are three times as much."""
 _MOST = 16
 """Packages that are layers of their own."""
 
@@ -54,6 +57,16 @@ class PlannedBase(msgspec.Struct, frozen=True, kw_only=True):
     inputs: Mapping[str, tuple[Input, ...]] = {}
     dpkg: tuple[DebFile, ...] = ()
     dpkg_inputs: tuple[Input, ...] = ()
+
+    def shared(self, between: int = 0) -> int:
+        """Tell of how many layers, from the lowest on, the files are kept laid for who runs commands over them: of all
+        that are packed small enough, else of Debian's own base, which all projects have. `between`: how many lie below
+        the packages besides."""
+        packages = max((sum(one.size for one in inputs) for inputs in self.inputs.values()), default=0)
+        size = packages + sum(layer.size(Form.STORED) or 0 for layer in self.layers[: self.taken])
+        if size <= _WORTH_KEEPING:
+            return len(self.layers) + between + len(self.packages)
+        return 0 if self.taken else len(self.layers)
 
 
 def plan_base(base: Base, supply: BaseSupply, codec: Codec, rules: ImageRules) -> PlannedBase:

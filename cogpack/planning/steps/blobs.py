@@ -49,7 +49,7 @@ class StepsBlobs:
 
     def kept(self, name: str, key: str, diff_id: DiffID) -> LayerInfo | None:
         """Tell what is kept of the diff ID. A file that is another one is as good as none."""
-        self._runner.used(self._path(key))
+        self._runner.cache.used(self._path(key))
         info = self._runner.facts.get(key)
         if info is None or not self.has(key, diff_id):
             return None

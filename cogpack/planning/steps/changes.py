@@ -169,7 +169,7 @@ class StepChanges:
     def _remembered(self) -> LockedSteps | None:
         """Give what an earlier run here found, if all its layers seem to be kept."""
         path = self._path("result")
-        self.runner.used(path)
+        self.runner.cache.used(path)
         with suppress(OSError, InputError):
             data = self.runner.seal.open(self._sealed, path.read_bytes())
             if data is not None:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from cogpack.config import RunStep
@@ -27,6 +28,7 @@ from cogpack.sandbox.rungs.proot import Proot
 from cogpack.sandbox.trees.directories import remove_tree
 from cogpack.sandbox.trees.laid import Tree
 from cogpack.sandbox.trees.lay import contents, lay
+from cogpack.sandbox.trees.store import Trees
 from cogpack.sandbox.watch import LimitError, Limits
 from cogpack.text import count_text, size_text
 
@@ -164,16 +166,20 @@ def _run_all(
 
 
 def _lay(steps: Steps, runner: Runner, place: Path, *, owned: bool) -> Tree:
+    """Lay what they see. The tree of the layers that are shared is kept, and copied: to unpack them takes most of the
+    time where wheels are few."""
     size = sum(layer.size(Form.STORED) or 0 for layer in steps.seen)
     task = runner.progress.task(f"the files that {steps.name.removeprefix('run: ')} see", size or None, "unpack")
-    tree = lay(
-        place,
-        [contents(blob_of(layer)) for layer in steps.seen],
-        owned=owned,
-        jobs=runner.jobs,
-        cancellation=runner.cancellation,
-        on_bytes=task.advance,
-    )
+    lain = partial(lay, owned=owned, jobs=runner.jobs, cancellation=runner.cancellation, on_bytes=task.advance)
+    shared, above = steps.seen[: steps.shared], steps.seen[steps.shared :]
+    if shared:
+        kept = Trees(runner.cache, runner.seal).get(
+            [layer.contents for layer in shared],
+            owned=owned,
+            lay=lambda new: lain(new, [contents(blob_of(layer)) for layer in shared], readable=True),
+        )
+        lain = partial(lain, below=kept.put)
+    tree = lain(place, [contents(blob_of(layer)) for layer in above])
     task.done("")
     return tree
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from cogpack.cache import Kept
 from cogpack.config import Config, Isolation, RunStep, StepLimits
 from cogpack.digest import Digest, sha256
 from cogpack.images.assemble import DEFAULT_PATH
@@ -42,7 +43,8 @@ DEBS = "run/cogpack/debs"
 class Steps(msgspec.Struct, frozen=True, kw_only=True):
     """Is what is run, and what it sees.
 
-    `numbers`: of the commands in cog.yaml, from 1 on, among `total`; `seen`: the layers below, the lowest first;
+    `numbers`: of the commands in cog.yaml, from 1 on, among `total`; `seen`: the layers below, the lowest first, of
+    which the files of the first `shared` are kept laid;
     `directory`: the base image's, where each begins; `python`: the minor version; `keep`: paths that are captured
     though their like is dropped; `debs`: Debian packages that lie in `DEBS`; `subject`: the key of cog.yaml; `instead`:
     what to write there so that nothing has to be run.
@@ -52,6 +54,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     numbers: tuple[int, ...]
     total: int
     seen: tuple[Seen, ...]
+    shared: int = 0
     environment: Mapping[str, str]
     directory: str
     python: str
@@ -79,7 +82,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
         return sha256(encode(["cogpack steps", _VERSION, commands, variables, self.directory, seen, *kept, *debs]))
 
 
-def make_steps(config: Config, lines: Lines, seen: Sequence[Seen]) -> Steps | None:
+def make_steps(config: Config, lines: Lines, seen: Sequence[Seen], *, shared: int = 0) -> Steps | None:
     """Give what is left of `lines` to be run over the layers `seen`; None where all of them are known.
 
     `uv pip install --system` goes past environments, to Debian's Python, which takes nothing: so uv is told which one
@@ -92,6 +95,7 @@ def make_steps(config: Config, lines: Lines, seen: Sequence[Seen]) -> Steps | No
         numbers=tuple(one.index + 1 for one in lines.remaining),
         total=len(lines.decisions),
         seen=tuple(seen),
+        shared=shared,
         environment={"UV_PYTHON": f"/{contract.VENV}/bin/python", **lines.surroundings.environment},
         directory=lines.surroundings.directory,
         python=lines.surroundings.python,
@@ -99,7 +103,7 @@ def make_steps(config: Config, lines: Lines, seen: Sequence[Seen]) -> Steps | No
     )
 
 
-def dpkg_steps(debs: Sequence[DebFile], seen: Sequence[Seen], *, instead: str = "") -> Steps | None:
+def dpkg_steps(debs: Sequence[DebFile], seen: Sequence[Seen], *, shared: int = 0, instead: str = "") -> Steps | None:
     """Have dpkg install `debs` over the layers `seen`; None where there are none. apt puts them in order."""
     if not debs:
         return None
@@ -111,6 +115,7 @@ def dpkg_steps(debs: Sequence[DebFile], seen: Sequence[Seen], *, instead: str = 
         numbers=tuple([1] * len(commands)),
         total=1,
         seen=tuple(seen),
+        shared=shared,
         environment=dict(SETTINGS) | {"PATH": DEFAULT_PATH, "FORCE_SOURCE_DATE": "1"},  # which is for TeX
         directory="/",
         python="",
@@ -136,7 +141,7 @@ class Home(msgspec.Struct, frozen=True):
 class Runner(msgspec.Struct, frozen=True, kw_only=True):
     """Has what running steps takes.
 
-    `kept`: where blobs are kept; `scratch`: where trees are laid; `used`: is told of what is looked for there.
+    `cache`: the machine's; in it, `kept`: where blobs are kept; `scratch`: where trees are laid.
     `seal`: tells what this user wrote there. `architecture`: the image's, "amd64" or "arm64"; `emulator`: makes one for
     arm64 in a directory. `network`: whether steps have one; `secrets`: what they are, by id;
     `places`: where each step is written; `home`: None where none is named.
@@ -147,7 +152,7 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
 
     kept: Path
     scratch: Path
-    used: Callable[[Path], None]
+    cache: Kept
     isolation: Isolation
     architecture: str
     network: bool

@@ -61,10 +61,12 @@ def lay(
     jobs: int = JOBS,
     cancellation: Cancellation | None = None,
     on_bytes: Callable[[int], object] = lambda _: None,
+    below: Callable[[Ground, Callable[[int], object]], object] = lambda *_: None,
 ) -> Tree:
     """Make the directory `place`, and in it the tree of `layers`, the lowest first.
 
-    `owned`: files are given to their owners, which takes CAP_CHOWN. `readable`: we can read all of them even without.
+    `below`: lays what is lower than all of them, as a kept tree does (`StoredTree.put`). `owned`: files are given to
+    their owners, which takes CAP_CHOWN. `readable`: we can read all of them even without.
     `on_bytes` is told what was written, in several threads, and may raise to end it.
     """
     archives = [layer for layer in layers if isinstance(layer, Archive)]
@@ -73,6 +75,7 @@ def lay(
         Ahead(archives, jobs) as ahead,
         make(place, owned=owned, readable=readable, jobs=jobs, cancellation=cancellation) as ground,
     ):
+        below(ground, on_bytes)
         for layer in layers:
             ground.begin()
             if isinstance(layer, Recipe):

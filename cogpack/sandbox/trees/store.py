@@ -24,6 +24,7 @@ from cogpack.oci import encode
 from cogpack.progress import Cancellation
 from cogpack.sandbox.capture.snapshot import Status, walk
 from cogpack.sandbox.trees.directories import remove_tree
+from cogpack.sandbox.trees.ground import Ground
 from cogpack.sandbox.trees.laid import Laid, Tree, decode_laid, encode_laid
 from cogpack.sandbox.trees.lay import JOBS, TREE, make
 from cogpack.seal import Seal
@@ -55,21 +56,25 @@ class StoredTree(msgspec.Struct, frozen=True, eq=False):
         on_bytes: Callable[[int], object] = lambda _: None,
     ) -> Tree:
         """Make the directory `place`, and in it a tree like this one, by clones where the file system has them."""
-        first: dict[int, str] = {}
         with (
             writing(place),
             make(place, owned=owned, readable=False, jobs=jobs, cancellation=cancellation) as ground,
         ):
-            for path, one in self.laid.items():
-                head = first.setdefault(id(one), path)
-                mine = msgspec.structs.replace(one, children={})
-                if head != path:
-                    ground.link(path, head)
-                elif one.kind == "file":
-                    ground.file(path, mine, partial(_clone, f"{self.root}/{path}", on_bytes))
-                else:
-                    ground.make(path, mine)
+            self.put(ground, on_bytes)
             return ground.finish()
+
+    def put(self, ground: Ground, on_bytes: Callable[[int], object]) -> None:
+        """Lay a copy of it on a ground where nothing is yet."""
+        first: dict[int, str] = {}
+        for path, one in self.laid.items():
+            head = first.setdefault(id(one), path)
+            mine = msgspec.structs.replace(one, children={})
+            if head != path:
+                ground.link(path, head)
+            elif one.kind == "file":
+                ground.file(path, mine, partial(_clone, f"{self.root}/{path}", on_bytes))
+            else:
+                ground.make(path, mine)
 
 
 class Trees:
