@@ -76,7 +76,7 @@ _HARMLESS = re.compile(
     r"PIP_(?:NO_CACHE_DIR|DISABLE_PIP_VERSION_CHECK|ROOT_USER_ACTION|PROGRESS_BAR|DEFAULT_TIMEOUT|NO_INPUT|RETRIES)"
     r"|PIP_BREAK_SYSTEM_PACKAGES|UV_(?:HTTP_TIMEOUT|NO_CACHE|CACHE_DIR|LINK_MODE|SYSTEM_PYTHON|COMPILE_BYTECODE)"
 )
-_INSTALLERS_OWN = re.compile(r"(?:PIP|UV|LD)_.*|PYTHON.*|VIRTUAL_ENV|NETRC")
+_INSTALLERS_OWN = re.compile(r"(?:PIP|UV|LD)_.*|PYTHON.*|VIRTUAL_ENV|NETRC|MMCV_BASE_URL")
 _ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -99,7 +99,7 @@ def pip(
 
 def _is_set(command: Command, name: str) -> bool:
     """Tell settings of pip, and those that the line makes, from the image's own of Python, which are no surprise."""
-    return name in command.assigned or name.startswith(("PIP_", "UV_"))
+    return name in command.assigned or name.startswith(("PIP_", "UV_", "MMCV_"))
 
 
 def _subcommand(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

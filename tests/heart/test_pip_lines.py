@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.fake_http import Answer, Request, serving
 from support.index import index
 from support.wheels import make_wheel
 from support.world import Project, World, noise, ok, push_base
@@ -269,3 +270,32 @@ def test_a_line_of_uv_that_only_uv_can_tell_is_run(world: World, line: str, requ
     project = make_project(world, "u3", line, requirements=f"--no-index\n{required}\n")
     ok(project.cogpack("lock"))
     assert why in decisions(project)["sandboxed"][0]["why"]
+
+
+@pytest.mark.parametrize(("cuda", "page"), [("'12.1'", "cu121/torch2.1.0"), ("None", "cpu/torch2.1.0")])
+def test_a_line_of_mim_finds_wheels_for_the_torch_that_is_there(world: World, cuda: str, page: str) -> None:
+    make_wheel(world.wheels, "torch", "2.1.2", files={"torch/version.py": f"cuda: Optional[str] = {cuda}\n".encode()})
+    make_wheel(world.wheels, "openmim", "0.3.9")
+    mmcv = make_wheel(world.directory / "links", "mmcv", "2.1.0")
+    make_wheel(world.wheels, "mmdet", "3.0")
+
+    def links(request: Request) -> Answer:
+        if request.path == f"/mmcv/dist/{page}/index.html":
+            return 200, {"Content-Type": "text/html"}, f'<a href="{mmcv.name}">mmcv</a>'.encode()
+        there = request.path == f"/mmcv/dist/{page}/{mmcv.name}"
+        return (200, {}, mmcv.read_bytes()) if there else (404, {}, b"")
+
+    with serving(links) as fake:
+        mapped = {"COGPACK_URL_MAP": f"https://download.openmmlab.com={fake.url}"}
+        required = "--no-index\ntorch\nopenmim\n"
+        project = make_project(world, "i1", "python -m mim install --no-index mmcv", requirements=required)
+        ok(project.cogpack("push", project.target(), **mapped))
+        assert versions(project)["mmcv"] == "2.1.0"
+        (url,) = (one["url"] for one in decisions(project)["wheels"] if one["name"] == "mmcv")
+        assert url == f"https://download.openmmlab.com/mmcv/dist/{page}/{mmcv.name}"
+        other = make_project(world, "i2", "mim install --no-index mmdet", requirements=required)
+        ok(other.cogpack("lock", **mapped))
+        assert "mim changes what mmdet requires" in decisions(other)["sandboxed"][0]["why"]
+        none = make_project(world, "i3", "mim install --no-index mmcv", requirements="--no-index\nopenmim\n")
+        ok(none.cogpack("lock", **mapped))
+        assert "mim looks for a torch" in decisions(none)["sandboxed"][0]["why"]

@@ -17,6 +17,7 @@ from cogpack.errors import InputError, UnavailableError
 from cogpack.lockfile import Decisions, LockedBreak, LockedPipLine, LockedSandboxed, LockedWheel
 from cogpack.locking.lines.pip.breaks import find_breaks
 from cogpack.locking.lines.pip.files import ReadFile, Said, all_names, with_files
+from cogpack.locking.lines.pip.mim import check_names, with_links
 from cogpack.locking.lines.pip.source import PipSource
 from cogpack.locking.lines.pip.uv import check_choice, check_uv, uv_wheels
 from cogpack.locking.lines.pip.wheels import LineIndexes
@@ -202,6 +203,9 @@ class PipLines:
     def _install(self, step: int, said: Said, key: Digest, before: Mapping[str, LockedWheel]) -> LockedPipLine:
         effect = said.effect
         _check(said, before)
+        if effect.installer == "mim":
+            said = with_links(said, before, self._outlines)
+            effect = said.effect
         indexes, pages = self._indexes.of(effect)
         taste = Taste(
             pre=effect.options.pre,
@@ -238,7 +242,10 @@ class PipLines:
         self, said: Said, command: Command, source: PipSource, before: Mapping[str, LockedWheel]
     ) -> list[LockedWheel]:
         named = {asked.package for asked in command.asked}
-        chosen = [package for package in solve(command, source) if _is_laid(package, said.effect, before)]
+        solved = solve(command, source)
+        if said.effect.installer == "mim":
+            check_names(package.name for package in solved)
+        chosen = [package for package in solved if _is_laid(package, said.effect, before)]
         return [
             source.locked(one, by_address=said.indexed or one in named, addresses=self._addresses) for one in chosen
         ]
@@ -292,8 +299,6 @@ def _hashes(wheels: Iterable[LockedWheel]) -> list[tuple[str, str]]:
 def _check(said: Said, before: Mapping[str, LockedWheel]) -> None:
     """Raise `UnforeseenError` of a line that only running it can tell."""
     effect = said.effect
-    if effect.installer == "mim":
-        raise UnforeseenError("mim looks for wheels that are made for the torch which it finds when it is run")
     if effect.options.require_hashes:
         raise UnforeseenError("--require-hashes is of requirements files")
     for requirement in effect.requirements:
