@@ -75,11 +75,21 @@ def test_the_demo_pushes_pulls_unpacks_and_asks_a_model_without_docker(
     monkeypatch.setenv("PATH", str(programs))
     demo = loaded(tmp_path / "demo", monkeypatch)
     monkeypatch.setattr(demo, "EXAMPLE", example.root)
+    asked: list[tuple[str, ...]] = []
+
+    def run(text: str, *what: str) -> list[float]:
+        """Stands in for cogpack run, for which the base has no program."""
+        asked.append(what)
+        return [float(len(text)), float(len(source))]
+
+    monkeypatch.setattr(demo, "run", run)
     demo.main()
     out = capsys.readouterr().out
     assert "no Docker daemon answers" in out
     assert "equal to the original model's" in out
     assert "image digest: sha256:" in out
+    assert [len(what) for what in asked] == [0, 1]
+    assert "@sha256:" in asked[1][0]
     there, *words, directory, command = json.loads(seen.read_text())
     assert {"src/w.pt", "src/predict.py", "usr/bin/python3"} <= set(there)
     assert (words, directory) == (["/bin/sh", "-c"], "/src")
