@@ -50,6 +50,11 @@ def visible(text: str) -> str:
     return "".join("?" if unicodedata.category(sign)[0] == "C" and sign not in "\n\t" else sign for sign in text)
 
 
+def harmless(text: str) -> str:
+    """Show what commands a terminal as question marks, and leave the joiners of emoji and the marks of direction."""
+    return "".join("?" if unicodedata.category(sign) in ("Cc", "Cs") and sign not in "\n\t" else sign for sign in text)
+
+
 def cells(text: str) -> int:
     """Count the columns of a terminal that `text` takes: letters of East Asia take two, combining signs none."""
     return sum(0 if unicodedata.combining(s) else 2 if unicodedata.east_asian_width(s) in "WF" else 1 for s in text)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from cogpack.cli import json_output
 from cogpack.cli.running import Answer, with_session
-from cogpack.cli.streams import input_descriptor, put, put_bytes, say_bytes
+from cogpack.cli.streams import input_descriptor, put, put_bytes, put_text, say_bytes
 from cogpack.errors import InputError
-from cogpack.text import visible
 
 if TYPE_CHECKING:
     from cogpack.commands.run import Predicted
@@ -42,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     from cogpack.sandbox.run import Streams
 
     image = _image(arguments)
-    live = None if arguments.json else _put_visible
+    live = None if arguments.json else put_text
 
     def act(session: "Session") -> Answer:
         found = run(
@@ -56,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
             streams=Streams(say_bytes),
             live=live,
         )
-        return _predicted(session, found, shown=live is not None)
+        return _predicted(session, found, arguments, printed=True)
 
     with_session(arguments, act)
 
@@ -78,25 +77,18 @@ def train(arguments: argparse.Namespace) -> None:
             container=_options(arguments),
             streams=Streams(say_bytes),
         )
-        return _predicted(session, found, shown=False)
+        return _predicted(session, found, arguments, printed=False)
 
     with_session(arguments, act)
 
 
-def _put_visible(text: str) -> None:
-    put(visible(text))
-
-
-def _predicted(session: "Session", found: "Predicted", *, shown: bool) -> Answer:
-    """Tell what a model gave. `shown`: its text was printed as it came."""
+def _predicted(session: "Session", found: "Predicted", arguments: argparse.Namespace, *, printed: bool) -> Answer:
+    """Tell what a model gave. `printed`: its text was, as it came."""
     for path in found.files:
         session.progress.summary(f"Written output to: {path}")
-    if found.files:
-        return Answer(found, None)
-    if shown:
-        put("" if found.text.endswith("\n") else "\n")
-        return Answer(found, None)
-    return Answer(found, found.text.removesuffix("\n"))
+    if not arguments.json and (found.text or not found.files):
+        put_text(("" if printed else found.text) + ("" if found.text.endswith("\n") else "\n"))
+    return Answer(found, None)
 
 
 def _options(arguments: argparse.Namespace) -> "ContainerOptions":

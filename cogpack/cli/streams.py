@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import BinaryIO, TextIO
 
 from cogpack.errors import InputError
+from cogpack.text import harmless
 
 
 def hold_streams() -> None:
@@ -59,6 +60,14 @@ def put_bytes(block: bytes) -> None:
     except OSError as error:
         give_up_stdout()
         raise _no_room(error) from None
+
+
+def put_text(text: str) -> None:
+    """Print what a model gave: as it is, but for what would command a terminal."""
+    if sys.stdout.isatty():
+        put(harmless(text))
+    else:
+        put_bytes(text.encode("utf-8", "surrogatepass"))
 
 
 def say_bytes(block: bytes) -> None:

@@ -30,6 +30,7 @@ class Outputs:
         self._spec = spec
         self._stem = stem
         self._told = ""
+        self._has_values = False
         self.written: list[Path] = []
         self.output: Any = None
         self.live: Callable[[str], object] | None = None
@@ -46,12 +47,13 @@ class Outputs:
         self._tell(self._piece(piece))
 
     def text(self, output: Any) -> str:
-        """Take all of it, and write its files. Returns the text for people, "" where it went into files."""
+        """Take all of it, and write its files. Returns the text for people, "" where all went into files; what is
+        besides files is text, with their paths in it."""
         self.output = self._taken(output, self._spec, ())
-        text = self._text(self.output)
-        if self.written:
+        if self.written and not self._has_values:
             return ""
-        if self._file is not None:
+        text = self._text(self.output)
+        if self._file is not None and not self.written:
             write_whole(self._file, _blocks(text))
             self.written.append(self._file)
             return ""
@@ -80,6 +82,7 @@ class Outputs:
         match value:
             case str() if value.startswith("data:") and spec.get("format", "uri") == "uri" and "," in value:
                 if spec and spec.get("format") != "uri":
+                    self._has_values = True
                     return value
                 return str(self._write(value, place))
             case list():
@@ -90,6 +93,7 @@ class Outputs:
                 return {
                     name: self._taken(item, mapping(properties, name), (*place, name)) for name, item in value.items()
                 }
+        self._has_values |= value is not None
         return value
 
     def _write(self, url: str, place: tuple[str, ...]) -> Path:

@@ -17,7 +17,7 @@ from cogpack.console.live import reflows
 from cogpack.notes import Code, Note
 from cogpack.policy import in_ci
 from cogpack.progress import Cancellation, asking, shown
-from cogpack.text import cells, count_text, of_text, printable, shortened, time_text
+from cogpack.text import cells, count_text, harmless, of_text, printable, shortened, time_text
 
 NOTE = Code.OUTAGE
 
@@ -423,3 +423,8 @@ def test_counts_have_their_plural_and_amounts_their_unit_once() -> None:
     assert of_text(14_000, 165_500_000) == "14 kB of 165.5 MB"
     assert of_text(14_000, None) == "14 kB"
     assert os.linesep == "\n"
+
+
+def test_what_a_model_says_is_left_as_it_is_but_for_what_commands_a_terminal() -> None:
+    family = "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{PERSONAL COMPUTER}\N{RIGHT-TO-LEFT MARK}"
+    assert harmless(f"\ta\x1b[31m\x9b\r\n{family}\udc80") == f"\ta?[31m??\n{family}?"

@@ -28,8 +28,9 @@ def project(world: World, programs: bytes) -> Project:
 
 
 def test_only_the_output_goes_to_stdout(project: Project) -> None:
-    done = ok(project.cogpack("run", "-i", "text=world"))
-    assert done.out == "hello world\n"
+    text = "world \u202d\N{WOMAN}\N{ZERO WIDTH JOINER}\N{PERSONAL COMPUTER}"
+    done = ok(project.cogpack("run", "-i", f"text={text}"))
+    assert done.out == f"hello {text}\n"
     assert "asked" in done.err
     assert "server: -m cog.server.http --host 127.0.0.1" in done.err
     assert not (project.root / ".cog").exists()

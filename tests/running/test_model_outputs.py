@@ -1,5 +1,6 @@
 """What a model gives is text for people, and files."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def taken(output: Any, spec: dict[str, Any], file: Path | None = None, *, stem: str = "output") -> Any:
     outputs = Outputs(file, spec, stem=stem)
-    text = outputs.text(output)
-    assert (text == "") == bool(outputs.written)
+    outputs.text(output)
     return outputs.output
 
 
@@ -37,6 +37,19 @@ def test_a_name_of_ones_own_is_that_of_the_file(tmp_path: Path) -> None:
     assert taken([PNG], {"items": URI}, Path("mine.png")) == ["mine.0.png"]
     assert taken("said", {"type": "string"}, Path("mine.txt")) == "said"
     assert (tmp_path / "mine.txt").read_text() == "said\n"
+
+
+def test_what_is_besides_files_is_text_that_names_them(tmp_path: Path) -> None:
+    spec = {"properties": {"image": URI, "said": {"type": "string"}, "mask": URI}}
+    for file in (None, Path("mine.png")):
+        told = Outputs(file, spec).text({"image": PNG, "said": "a frog", "mask": None})
+        assert json.loads(told) == {
+            "image": "mine.image.png" if file else "output.image.png",
+            "said": "a frog",
+            "mask": None,
+        }
+        assert Outputs(file, spec).text({"image": PNG, "mask": None}) == ""
+    assert not (tmp_path / "mine.png").exists()
 
 
 def test_text_is_as_it_is_and_all_else_json() -> None:
