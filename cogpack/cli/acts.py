@@ -230,6 +230,7 @@ def lock(arguments: argparse.Namespace) -> None:
                 packages=arguments.upgrade_package,
                 upgrade_format=arguments.upgrade_format,
                 run=arguments.run,
+                upgrade_system=arguments.upgrade_system,
                 upgrade_run=arguments.upgrade_run is True,
                 upgrade_step=None if arguments.upgrade_run is True else arguments.upgrade_run,
             )

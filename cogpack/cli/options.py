@@ -116,11 +116,10 @@ def what_is_locked(added: Grammar) -> None:
     what.add_argument("-U", "--upgrade", action="store_true", help="take the newest of everything, ignoring old pins")
     what.add_argument(
         "-P", "--upgrade-package", action="append", default=[], metavar="NAME",
-        help="take the newest of this wheel, keep the other pins; repeatable",
+        help="take the newest of this wheel alone; repeatable",
     )  # fmt: skip
-    what.add_argument(
-        "--upgrade-format", action="store_true", help="take the newest image format, and tell which layers it moves"
-    )
+    what.add_argument("--upgrade-format", action="store_true", help="take the newest image format, tell what it moves")
+    what.add_argument("--upgrade-system", action="store_true", help="take Debian's security updates, and nothing else")
     what.add_argument("--check", action="store_true", help="write nothing; exit code 3 if the lock is stale or open")
     what.add_argument(
         "--check-run",
@@ -128,7 +127,7 @@ def what_is_locked(added: Grammar) -> None:
         help="run the commands of build.run twice; exit code 3, and which paths differ, unless both do the same",
     )
     running = added.add_mutually_exclusive_group()
-    running.add_argument("--run", action="store_true", help="run the commands of build.run, and write what they change")
+    running.add_argument("--run", action="store_true", help="run build.run, and write down what it changes")
     running.add_argument(
         "--upgrade-run", nargs="?", const=True, type=step, metavar="[N]",
         help="run and pin them anew; or build.run[N] alone",

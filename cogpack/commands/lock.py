@@ -3,7 +3,7 @@
 The work lies in `locking`, since a push that finds no lock makes one, too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -13,6 +13,7 @@ from cogpack.layers.layer import key_of
 from cogpack.lockfile import FILE, Lock, LockedSteps, read_lock
 from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.locking import current
+from cogpack.locking.changes import package_changes
 from cogpack.planning.describing import check_predictor, describe_locked
 from cogpack.planning.known import known_layers, record_results
 from cogpack.planning.moving import MovingLayer, moving_layers
@@ -34,24 +35,35 @@ from cogpack.sinks.sink import drain
 from cogpack.text import count_text
 
 
+class UpgradedPackage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells of a Debian package that moved. `before`: None of one that another one needs now."""
+
+    package: str
+    before: str | None = msgspec.field(name="from")
+    after: str | None = msgspec.field(name="to")
+
+
 class Locked(msgspec.Struct, frozen=True, kw_only=True):
     """`path`: of cogpack.lock; `lock`: what it says. `moving`: the layers that another image format moves; None where
-    none was asked for, or that is not known."""
+    none was asked for, or that is not known; `upgraded`: packages that moved, where those were to."""
 
     path: str
     lock: Lock
     moving: tuple[MovingLayer, ...] | None = None
+    upgraded: tuple[UpgradedPackage, ...] = ()
 
     @property
     def document(self) -> "LockDocument":
         """This as `--json` prints it."""
-        return LockDocument(**{name: getattr(self.lock, name) for name in Lock.__struct_fields__}, moving=self.moving)
+        fields = {name: getattr(self.lock, name) for name in Lock.__struct_fields__}
+        return LockDocument(**fields, moving=self.moving, upgraded=self.upgraded)
 
 
 class LockDocument(Lock, frozen=True, kw_only=True):
-    """The lock itself, and `moving` beside it."""
+    """The lock itself, and `moving` and `upgraded` beside it."""
 
     moving: tuple[MovingLayer, ...] | None = None
+    upgraded: tuple[UpgradedPackage, ...] = ()
 
 
 def lock(
@@ -63,6 +75,7 @@ def lock(
     run: bool = False,
     upgrade_run: bool = False,
     upgrade_step: int | None = None,
+    upgrade_system: bool = False,
 ) -> Locked:
     """Resolve everything afresh and write cogpack.lock.
 
@@ -70,7 +83,8 @@ def lock(
     So is the image format, unless `upgrade_format`: then the newest is taken, and what it moves is told. `run`: the
     commands of `build.run` are run, and what they change is written down, unless it is known; `upgrade_run`: though it
     is, and what known ones bring is pinned anew; `upgrade_step`: the same for the one that has this index alone;
-    those that are run are run together.
+    those that are run are run together. `upgrade_system`: of Debian's packages those that the security archive has
+    newer are taken from there, and all other pins are kept.
     """
     project = open_project(session)
     check_predictor(project)
@@ -83,7 +97,11 @@ def lock(
         upgrade_format=upgrade_format,
         upgrade_run=upgrade_run,
         upgrade_step=upgrade_step,
+        upgrade_system=upgrade_system,
     )
+    upgraded = tuple(_upgraded(project, before, made)) if upgrade_system and before else ()
+    if upgrade_system and not upgraded:
+        session.progress.summary("the security archive has no newer version of any package")
     moving = _moving(session, project, before, made) if upgrade_format else None
     if run or upgrade_run or upgrade_step is not None:
         made = _with_steps(session, project, anew=upgrade_run, step=upgrade_step)
@@ -92,7 +110,12 @@ def lock(
             for changes in _open(session, project, made):
                 text = f"{changes.steps.name}: what they change is open; cogpack lock --run runs them and records it"
                 session.progress.summary(text)
-    return Locked(path=str(project.root / FILE), lock=made, moving=moving)
+    return Locked(path=str(project.root / FILE), lock=made, moving=moving, upgraded=upgraded)
+
+
+def _upgraded(project: Project, before: Lock, made: Lock) -> Iterator[UpgradedPackage]:
+    for change in package_changes(before, made, project.config.pack.platform):
+        yield UpgradedPackage(package=change.name, before=change.before, after=change.after)
 
 
 def _open(session: Session, project: Project, made: Lock) -> list[StepChanges]:

@@ -8,6 +8,7 @@ from cogpack.lockfile import Decisions, Lock
 from cogpack.lockfile.base_kinds import Base, DebianBase, RegistryBase
 from cogpack.text import count_text, size_text
 
+_PACKAGE = "Debian package"
 _MOST = 20
 """Packages of one kind that are named; of more, Debian's after an upgrade, there is a count."""
 
@@ -36,7 +37,7 @@ def changes(before: Lock, after: Lock, platform: str) -> list[Change]:
     return [
         *_moves("image format", {"image format": str(before.format)}, {"image format": str(after.format)}),
         *_moves("base", was.base, held.base),
-        *_moves("Debian package", was.packages, held.packages),
+        *_moves(_PACKAGE, was.packages, held.packages),
         *_moves("interpreter", _interpreter(old), _interpreter(new)),
         *_moves("wheel", _wheels(old, new), _wheels(new, old)),
         *_moves("fetched file", _fetches(old), _fetches(new)),
@@ -46,12 +47,17 @@ def changes(before: Lock, after: Lock, platform: str) -> list[Change]:
     ]
 
 
-def change_lines(found: Sequence[Change]) -> list[str]:
-    """Tell each in a line, but a kind that has too many by their count."""
+def package_changes(before: Lock, after: Lock, platform: str) -> list[Change]:
+    """List what changed of Debian's packages."""
+    return [change for change in changes(before, after, platform) if change.kind == _PACKAGE]
+
+
+def change_lines(found: Sequence[Change], *, whole: bool = False) -> list[str]:
+    """Tell each in a line, but a kind that has too many by their count, unless `whole`."""
     lines: list[str] = []
     for kind in dict.fromkeys(change.kind for change in found):
         own = [change for change in found if change.kind == kind]
-        lines += [str(change) for change in own] if len(own) <= _MOST else [_counted(kind, own)]
+        lines += [str(change) for change in own] if whole or len(own) <= _MOST else [_counted(kind, own)]
     return lines
 
 

@@ -39,11 +39,13 @@ def lock(
     upgrade_format: bool = False,
     upgrade_run: bool = False,
     upgrade_step: int | None = None,
+    upgrade_system: bool = False,
 ) -> Lock:
     """Resolve afresh and write `cogpack.lock`, and say what changed.
 
     Present pins are kept where they still fit, unless `upgrade`, and but for those of `packages`: names of wheels.
     `upgrade_run`: what known lines of `build.run` bring is pinned anew; `upgrade_step`: of the one of this index.
+    `upgrade_system`: packages that the security archive has newer are taken from there.
     """
     began = time.monotonic()
     session.notes.show_all()
@@ -61,6 +63,7 @@ def lock(
         upgrade_format=upgrade_format,
         upgrade_run=upgrade_run,
         upgrade_step=upgrade_step,
+        upgrade_system=upgrade_system,
     )
     named_wheels(packages, made.platforms[project.config.pack.platform])  # where no lock was there to ask
     _tell(session, project, made)
@@ -68,7 +71,7 @@ def lock(
     write_lock(project, made)
     platform = project.config.pack.platform
     found = changes(previous, made, platform) if previous else []
-    for line in change_lines(found):
+    for line in change_lines(found, whole=upgrade_system):
         session.progress.summary(line)
     same = previous and (previous.weights, previous.platforms) == (made.weights, made.platforms)
     what = "unchanged" if same else "locked"

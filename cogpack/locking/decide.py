@@ -80,6 +80,7 @@ def resolve_lock(
     upgrade_format: bool = False,
     upgrade_run: bool = False,
     upgrade_step: int | None = None,
+    upgrade_system: bool = False,
 ) -> Lock:
     """`previous`: of which pins are kept, and the format as long as it is built."""
     if upgrade_step is not None:
@@ -104,23 +105,33 @@ def resolve_lock(
             text = f"{FILE} no longer has {name}, {why}: cogpack lock --platform {name}"
             session.progress.note(Note(Code.PLATFORM_STALE, text))
         others = {}
+    decided = _decide(session, project, kept, same_format=same_format, upgrade_system=upgrade_system)
     return Lock(
         version=VERSION,
         requires=f"cogpack>={max(REQUIRES, rules.since, key=Version)}",
         format=number,
         inputs=inputs,
-        platforms={platform: _decide(session, project, kept, same_format=same_format), **others},
+        platforms={platform: decided, **others},
         weights=pin_weights(session, project, previous.weights if previous and not upgrade else (), rules),
         results=previous.results if previous else Results(),
     )
 
 
-def _decide(session: Session, project: Project, kept: Decisions | None, *, same_format: bool) -> Decisions:
+def _decide(
+    session: Session, project: Project, kept: Decisions | None, *, same_format: bool, upgrade_system: bool
+) -> Decisions:
     """`same_format`: the rules by which `kept` was decided are those that hold."""
     config = project.config
     platform = Platform.parse(config.pack.platform)
     listed: list[BaseFiles] = []
-    base = decide_base(session, config, platform, kept.base if kept else None, listed=listed.append)
+    base = decide_base(
+        session,
+        config,
+        platform,
+        kept.base if kept else None,
+        upgrade_system=upgrade_system,
+        listed=listed.append,
+    )
     interpreter = decide_interpreter(session, config, platform, base, kept.interpreter if kept else None)
     python = interpreter.python if interpreter else base.own_python
     assert python is not None

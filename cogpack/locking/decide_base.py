@@ -10,7 +10,15 @@ from cogpack.locking.maintainer_scripts import left_to_dpkg
 from cogpack.oci import Platform
 from cogpack.reference import Reference
 from cogpack.resolve.base_image import BaseFiles, resolve_base_image
-from cogpack.resolve.debs import COG_TOOLS, PYTHONS, DebianMirror, is_answered, of_wheels, resolve_debs
+from cogpack.resolve.debs import (
+    COG_TOOLS,
+    PYTHONS,
+    DebianMirror,
+    is_answered,
+    of_wheels,
+    resolve_debs,
+    upgrade_security,
+)
 from cogpack.session import Session
 
 
@@ -20,12 +28,18 @@ def decide_base(
     platform: Platform,
     kept: Base | None,
     *,
+    upgrade_system: bool = False,
     listed: Callable[[BaseFiles], object] = lambda _: None,
 ) -> Base:
     """Give the base that `config` asks for: `kept`, where it still is that one, else resolved anew. `listed` is given
-    the files of an image that is read for it."""
+    the files of an image that is read for it; `upgrade_system`: `kept` with what the security archive has newer."""
     if config.pack.base is None:
-        return _debian(session, config, platform, kept)
+        return _debian(session, config, platform, kept, upgrade_system=upgrade_system)
+    if upgrade_system:
+        raise InputError(
+            f"{config.where('cogpack.base')}: the packages of an image are its own, and are not upgraded alone",
+            next_step="run cogpack lock --upgrade, which takes what the image's name means now",
+        )
     return _registry(session, config, config.pack.base, platform, kept, listed)
 
 
@@ -52,20 +66,32 @@ def _registry(
     return base
 
 
-def _debian(session: Session, config: Config, platform: Platform, kept: Base | None) -> DebianBase:
+def _debian(
+    session: Session, config: Config, platform: Platform, kept: Base | None, *, upgrade_system: bool
+) -> DebianBase:
     suite = _suite(config.python_minor)
     wanted = [name for name in config.system_packages if not of_wheels(name)]
     tools = COG_TOOLS if config.pack.tools else ()
     wanted += [name for name in tools if name not in wanted]
     recommends = config.pack.recommends and bool(wanted)
+    mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
     if (
         isinstance(kept, DebianBase)
         and (kept.suite, kept.arch) == (suite, platform.architecture)
         and is_answered(wanted, {deb.name: deb.version for deb in kept.installed if deb.requested})
         and kept.system_packages.recommends == recommends
     ):
-        return kept
-    mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
+        if not upgrade_system:
+            return kept
+        return upgrade_security(
+            kept,
+            wanted,
+            examine=lambda found, places: left_to_dpkg(session, found, mirror, places),
+            http=session.http,
+            cache=session.cache,
+            seal=session.seal,
+            mirror=mirror,
+        )
     return resolve_debs(
         suite=suite,
         arch=platform.architecture,

@@ -13,6 +13,7 @@ import pytest
 from support.debian_archive import Signer, write_suite
 from support.debs import deb, stanza
 from support.serving import served
+from support.wheels import make_wheel
 from support.world import Project, World, ok
 
 from cogpack.resolve.debs import BASE_PACKAGES
@@ -82,10 +83,12 @@ class Archive:
         self.add("libc6", version="2.41-12")
         self.add("python3", version="3.13.5-1", depends="libc6")
 
-    def finish(self) -> None:
+    def finish(self, security: str = "") -> None:
+        for directory in self.root.glob("*/dists"):
+            shutil.rmtree(directory)
         write_suite(self.root, "debian", "trixie", self._index, self._signer)
         write_suite(self.root, "debian", "trixie-updates", "", self._signer)
-        write_suite(self.root, "debian-security", "trixie-security", "", self._signer)
+        write_suite(self.root, "debian-security", "trixie-security", security, self._signer)
 
 
 @pytest.fixture(params=[True, False], ids=["ranges", "no ranges"])
@@ -228,3 +231,28 @@ def test_pinned_packages_are_had_from_whoever_still_has_them_and_no_release_is_a
     assert not [path for path in archive.seen if "/dists/" in path]
     shutil.rmtree(archive.root)
     assert ok(made.cogpack("build", "-o", "../second", **environment)).digest == built.digest, "by the cache"
+
+
+def test_upgrade_system_names_each_package_that_moved_and_keeps_all_other_pins(world: World, archive: Archive) -> None:
+    archive.add("app", depends="middle")
+    archive.add("middle")
+    archive.finish()
+    made = project(world, "app")
+    ok(made.cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url))
+    before = (made.root / "cogpack.lock").read_text()
+    done = ok(made.cogpack("lock", "--upgrade-system", COGPACK_DEBIAN_MIRROR=archive.url))
+    assert "the security archive has no newer version of any package" in done.err
+    assert (made.root / "cogpack.lock").read_text() == before
+    make_wheel(world.wheels, "pip", "99.0")
+    archive.finish(stanza("middle", "1+deb13u1") + stanza("other", "2"))
+    done = ok(made.cogpack("lock", "--upgrade-system", "--json", COGPACK_DEBIAN_MIRROR=archive.url))
+    assert done.json["upgraded"] == [{"package": "middle", "from": "1", "to": "1+deb13u1"}]
+    assert "99.0" not in (made.root / "cogpack.lock").read_text()
+    named = ok(made.cogpack("lock", "--upgrade-system", COGPACK_DEBIAN_MIRROR=archive.url)).err
+    assert "moved" not in named
+
+
+def test_packages_of_an_image_are_not_upgraded_alone(world: World) -> None:
+    done = world.project().cogpack("lock", "--upgrade-system")
+    assert done.code == 2
+    assert "cogpack.base: the packages of an image are its own, and are not upgraded alone" in done.err

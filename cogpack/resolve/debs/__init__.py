@@ -1,8 +1,9 @@
 """Debian packages are chosen here, verified from the archive's signature down to each file's sha256.
 
-`resolver` asks `release_file` (the signed root), `index` (what there is), `universe` (what a `request` means in it) and
-`solver` (what goes together), which need `relation` and `version`; `mirror` and `urls` say where files are fetched;
-`chains` tells who brings whom, `names/` what people call packages.
+`resolver` asks `suites` (what there is now), `universe` (what a `request` means in it) and `solver` (what goes
+together), which need `release_file` (the signed root), `index`, `relation` and `version`; `mirror` and `urls` say where
+files are fetched; `security` takes what is locked on to the security archive alone; `chains` tells who brings whom,
+`names/` what people call packages.
 """
 
 from cogpack.resolve.debs.mirror import DebianMirror
@@ -12,6 +13,7 @@ from cogpack.resolve.debs.names.renamed import is_answered
 from cogpack.resolve.debs.names.tools import COG_TOOLS
 from cogpack.resolve.debs.names.wheels import WANTS
 from cogpack.resolve.debs.resolver import BASE_PACKAGES, PYTHONS, Brought, resolve_debs
+from cogpack.resolve.debs.security import upgrade_security
 from cogpack.resolve.debs.urls import deb_urls, pool_urls
 
 __all__ = [
@@ -28,4 +30,5 @@ __all__ = [
     "of_wheels",
     "pool_urls",
     "resolve_debs",
+    "upgrade_security",
 ]

@@ -1,26 +1,23 @@
 """Requests for packages are resolved against the current state of a Debian suite."""
 
-import hashlib
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableError, together
+from cogpack.errors import InputError, together
 from cogpack.http import Http
-from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LeftOut, LockedDeb, SystemPackages
+from cogpack.lockfile.base_kinds import DebianBase, LeftOut, LockedDeb, SystemPackages
 from cogpack.notes import Code, Note
-from cogpack.progress import Progress, Task
+from cogpack.progress import Progress
 from cogpack.resolve.debs.chains import chains, dependents
-from cogpack.resolve.debs.index import DebianIndex, open_index, parse_index
-from cogpack.resolve.debs.mirror import MAIN, SECURITY, Archive, DebianMirror
-from cogpack.resolve.debs.release_file import IndexFile, Release, verify_release
+from cogpack.resolve.debs.mirror import Archive, DebianMirror
 from cogpack.resolve.debs.request import is_request, parse_request
 from cogpack.resolve.debs.solver import solve
+from cogpack.resolve.debs.suites import read_suites
 from cogpack.resolve.debs.universe import Candidate, Universe
-from cogpack.resolve.debs.urls import snapshot_url
 from cogpack.seal import Seal
 
 PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
@@ -41,13 +38,7 @@ BASE_PACKAGES = (
 )
 """What every image has besides the Essential packages: a shell, apt, CPython, and what wheels expect to find."""
 
-_INRELEASE_LIMIT = 4 * 1024 * 1024
-_INDEX_LIMIT = 64 * 1024 * 1024
-_TEXT_LIMIT = 1024 * 1024 * 1024
-# The snapshot service takes a copy every six hours; a time before the copy was taken leads to the copy before.
-_SNAPSHOT_DELAY = timedelta(hours=12)
 _KEY = "build.system_packages"
-_OTHER = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
 
 
 class Brought(msgspec.Struct, frozen=True):
@@ -84,19 +75,9 @@ def resolve_debs(
     """
     if misnamed := [_misnamed(request, places) for request in requests if not is_request(request)]:
         raise together(misnamed)
-    sources: tuple[tuple[Archive, str], ...] = (
-        (MAIN, suite),
-        (MAIN, f"{suite}-updates"),
-        (SECURITY, f"{suite}-security"),
-    )
     task = http.progress.task(f"Debian {suite}: {', '.join(['Python', *requests])}", None, "resolve")
-    moment = now or datetime.now(UTC)
-    releases = [_release(archive, name, http, mirror, moment) for archive, name in sources]
-    indexes = [
-        _index(archive, name, release, arch, http, mirror, cache / "debs", seal, task)
-        for (archive, name), release in zip(sources, releases, strict=True)
-    ]
-    universe = Universe(indexes, [name for _, name in sources])
+    suites = read_suites(suite, arch, http=http, mirror=mirror, cache=cache, seal=seal, task=task, now=now)
+    universe = Universe([one.index for one in suites], [one.name for one in suites])
     requests, places = _renewed(universe, requests, places, suite, http.progress)
     if faults := list(_faults(universe, requests, places)):
         raise together(faults)
@@ -113,7 +94,7 @@ def resolve_debs(
     recommended = ways.keys() - chains(solution, asked.values(), there).keys()
     requested = [candidate for candidate in solution if candidate.name in asked.values()]
     own, packages = (
-        tuple(_locked(one, sources[one.index][0], requested, recommended) for one in candidates)
+        tuple(_locked(one, suites[one.index].archive, requested, recommended) for one in candidates)
         for candidates in (base, [candidate for candidate in solution if candidate not in base])
     )
     left: set[str] = set()
@@ -121,17 +102,7 @@ def resolve_debs(
         brought = [Brought(deb, ways[deb.name]) for deb in packages if deb.name in ways]
         named = examine(brought, {asked[request]: place for request, place in places.items() if request in asked})
         left = dependents(solution, named) & ways.keys()
-    found = tuple(
-        DebianRelease(
-            archive=archive,
-            suite=name,
-            date=release.date.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            sha256=release.sha256,
-            signed_by=release.signer,
-            snapshot=_snapshot(release),
-        )
-        for (archive, name), release in zip(sources, releases, strict=True)
-    )
+    found = tuple(one.locked for one in suites)
     versions = {package.name: package.version for package in (*own, *packages)}
     return DebianBase(
         suite=suite,
@@ -226,81 +197,3 @@ def _locked(
         requested=candidate in requested,
         recommended=package.name in recommended,
     )
-
-
-def _snapshot(release: Release) -> str:
-    """Give the time stamp by which the snapshot service has the archive of a Release."""
-    return (release.date + _SNAPSHOT_DELAY).strftime("%Y%m%dT%H%M%SZ")
-
-
-def _release(archive: Archive, suite: str, http: Http, mirror: DebianMirror, now: datetime) -> Release:
-    url = mirror.url(archive, f"dists/{suite}/InRelease")
-    return verify_release(_get(http, url, _INRELEASE_LIMIT), url=url, codename=suite, now=now)
-
-
-def _index(
-    archive: Archive,
-    suite: str,
-    release: Release,
-    arch: str,
-    http: Http,
-    mirror: DebianMirror,
-    cache: Path,
-    seal: Seal,
-    task: Task,
-) -> DebianIndex:
-    plain = f"main/binary-{arch}/Packages"
-    text = release.files.get(plain)
-    for name in (f"{plain}.xz", f"{plain}.gz"):
-        packed = release.files.get(name)
-        if packed is not None and text is not None:
-            break
-    else:
-        raise InputError(
-            f"Debian {suite} has no packages for {arch}",
-            next_step="choose another platform: linux/amd64 or linux/arm64",
-        )
-    if packed.size > _INDEX_LIMIT or text.size > _TEXT_LIMIT:
-        raise MismatchError(f"Debian {suite}: {name} is larger than any index should be", next_step=_OTHER)
-    index = open_index(cache, packed.sha256, seal)
-    if index is not None:
-        return index
-    by_hash = f"main/binary-{arch}/by-hash/SHA256/{packed.sha256}"
-    names = [by_hash, name] if release.by_hash else [name]
-    urls = [mirror.url(archive, f"dists/{suite}/{path}") for path in names]
-    url, data = _first(http, [*urls, snapshot_url(archive, _snapshot(release), f"dists/{suite}/{name}")], packed)
-    task.advance(len(data))
-    return parse_index(data, url=url, size=text.size, directory=cache, sha256=packed.sha256, seal=seal)
-
-
-def _first(http: Http, urls: Sequence[str], file: IndexFile) -> tuple[str, bytes]:
-    """Get a file from the first address that has it: a mirror may have gone on to the next Release since it gave this
-    one. What has another file by then is passed over, but for a name that says which it is."""
-    refused: CogpackError | None = None
-    for url in urls:
-        try:
-            data = _get(http, url, file.size)
-        except (_AbsentError, InputError) as error:  # or it is larger than it should be
-            refused = refused or error
-            continue
-        found = hashlib.sha256(data).hexdigest()
-        if found == file.sha256:
-            return url, data
-        wrong = MismatchError(f"{http.shown(url)}: expected sha256 {file.sha256}, found {found}", next_step=_OTHER)
-        if "/by-hash/" in url:
-            raise wrong
-        refused = refused or wrong
-    assert refused is not None
-    raise refused
-
-
-class _AbsentError(UnavailableError):
-    """Raised where a server says that it has no such file."""
-
-
-def _get(http: Http, url: str, limit: int) -> bytes:
-    answer = http.request("GET", url, origin=url, limit=limit, follow=True)
-    if answer.status != 200:
-        kind = _AbsentError if answer.status in (404, 410) else UnavailableError
-        raise kind(f"{http.shown(url)}: HTTP {answer.status}", next_step=_OTHER)
-    return answer.body

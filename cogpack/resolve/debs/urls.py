@@ -13,8 +13,8 @@ def deb_urls(deb: LockedDeb, mirror: DebianMirror, releases: Iterable[DebianRele
 
     `releases`: those that the package was chosen from.
     """
-    snapshots = sorted(release.snapshot for release in releases if release.archive == deb.archive)
-    return pool_urls(deb, mirror, *snapshots[-1:])
+    snapshots = {release.snapshot for release in releases if release.archive == deb.archive}
+    return pool_urls(deb, mirror, *sorted(snapshots, reverse=True))
 
 
 def pool_urls(deb: LockedDeb, mirror: DebianMirror, *snapshots: str) -> list[str]:

@@ -67,7 +67,7 @@ def test_other_peoples_archives_are_left_alone(tmp_path: Path) -> None:
     assert DebianMirror.choose(None, {}, tmp_path) == OFFICIAL
 
 
-def test_a_locked_package_is_looked_for_on_the_mirror_and_then_in_the_snapshot_of_its_archive() -> None:
+def test_a_locked_package_is_looked_for_on_the_mirror_and_then_in_snapshots_of_its_archive() -> None:
     deb = LockedDeb(
         name="a", version="1", arch="amd64", archive="debian", path="pool/main/a.deb", size=1, sha256="0" * 64
     )
@@ -82,6 +82,7 @@ def test_a_locked_package_is_looked_for_on_the_mirror_and_then_in_the_snapshot_o
     assert deb_urls(deb, OFFICIAL, releases) == [
         "http://ftp.debian.org/debian/pool/main/a.deb",
         "https://snapshot.debian.org/archive/debian/20260301T000000Z/pool/main/a.deb",
+        "https://snapshot.debian.org/archive/debian/20260101T000000Z/pool/main/a.deb",
     ]
 
 
