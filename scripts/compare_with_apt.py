@@ -45,7 +45,7 @@ class Apt:
 
     def __init__(self, root: Path, suite: str) -> None:
         self._root = root / suite
-        self._suite = suite
+        self.suites = (suite, f"{suite}-updates", f"{suite}-security")
         self._status = self._root / "var/lib/dpkg/status"
         for directory in (
             "etc/apt/preferences.d",
@@ -84,10 +84,7 @@ class Apt:
     def indexes(self) -> list[Path]:
         """Give the indexes that were fetched: of the suite, of its updates, of its security archive."""
         lists = self._root / "var/lib/apt/lists"
-        return [
-            next(lists.glob(f"*_dists_{name}_main_binary-{ARCH}_Packages"))
-            for name in (self._suite, f"{self._suite}-updates", f"{self._suite}-security")
-        ]
+        return [next(lists.glob(f"*_dists_{name}_main_binary-{ARCH}_Packages")) for name in self.suites]
 
     def have(self, base: Sequence[Candidate]) -> None:
         """Write a dpkg database that has these packages."""
@@ -126,7 +123,7 @@ def universe(apt: Apt, cache: Path) -> Universe:
             gzip.compress(text, 1), url=path.name, size=len(text), directory=cache, sha256=sha256, seal=seal
         )
         found.append(index)
-    return Universe(found)
+    return Universe(found, apt.suites)
 
 
 def names(universe: Universe, file: Path) -> list[str]:
@@ -187,9 +184,10 @@ def main() -> int:
         for recommends in {"both": (False, True), "yes": (True,), "no": (False,)}[given.recommends]:
             chance = random.Random(given.seed)
             sets = [chance.sample(words, chance.randint(2, 6)) for _ in range(given.trials)]
+            sets = [given.packages] if given.packages else sets
             times = {"ours": 0.0, "apt": 0.0}
             wrong = 0
-            for number, requests in enumerate([given.packages] if given.packages else sets):
+            for number, requests in enumerate(sets):
                 start = time.perf_counter()
                 mine = ours(packages, requests, base, recommends=recommends)
                 middle = time.perf_counter()

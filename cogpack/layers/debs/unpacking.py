@@ -1,5 +1,6 @@
 """Packages are unpacked once, however many layers are made of them."""
 
+import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +11,7 @@ from cogpack.layers.spool import Spool
 from cogpack.progress import Cancellation, Progress
 from cogpack.text import count_text
 
-_THREADS = 2  # lzma works without the interpreter's lock
+_THREADS = os.cpu_count() or 1  # lzma works without the interpreter's lock
 
 
 class Unpacking:
@@ -36,7 +37,8 @@ class Unpacking:
         return [self._found[deb.sha256].result() for deb in debs]
 
     def _unpack(self, new: dict[DebFile, Future[UnpackedPackage]]) -> None:
-        debs = list(new)
+        # The largest first: one begun last would have a core to itself while the others have nothing to do.
+        debs = sorted(new, key=lambda deb: -deb.size)
         check = self._cancellation.check
         try:
             debs[0].locate()  # who supplies packages fetches all of them now: nothing is unpacked meanwhile

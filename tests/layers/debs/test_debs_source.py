@@ -9,7 +9,7 @@ from support.verbs import Verbs
 
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.content import LocalFile
-from cogpack.layers.debs import DebFile, DebianSource, Unpacking
+from cogpack.layers.debs import DebFile, DebianSource, Unpacking, unpacking
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
 from cogpack.progress import SILENT, Cancellation, Cancelled, Progress
 
@@ -268,13 +268,16 @@ def test_the_recipe_is_the_one_its_number_names(tmp_path: Path, packages: Path) 
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_the_unpacking_and_not_after_the_last_package(tmp_path: Path, packages: Path) -> None:
+def test_ctrl_c_ends_the_unpacking_and_not_after_the_last_package(
+    tmp_path: Path, packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpacking, "_THREADS", 2)
     cancellation, located = Cancellation(), list[str]()
 
     def stopped(name: str, file: DebFile) -> DebFile:
         def locate() -> LocalFile:
             located.append(name)
-            if name == "p03":
+            if len(located) == 4:
                 cancellation.cancel()
             return file.locate()
 

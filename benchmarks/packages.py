@@ -1,0 +1,122 @@
+"""What a layer of system packages costs beside `apt-get install` in a chroot, and a tar of what that made.
+
+    python benchmarks/packages.py [--runs 3] [--packages ffmpeg] [--recommends] [--scratch DIR]
+
+Needs root, and Debian's archive as apt is configured for it. All packages have been fetched, and the base is there:
+cogpack's as a layer of the layout that it builds into, apt's as that layer, laid into a directory. Peers, in turns:
+`cogpack build`, which ends with the layers of the packages; and `apt-get install` in the chroot, then `tar` of the new
+files, to `gzip -6`. Medians (lowest to highest), with CPU seconds; ratios are of medians.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from pull import ROOT, scratch_directory
+from registry import command, timed
+from steps import Figures, cogpack, measured
+
+from cogpack.resolve.debs import DebianMirror
+
+INSTALL = "apt-get -qq --yes --no-install-recommends install"
+LAYER = (
+    "find . -xdev -cnewer ../stamp ! -type d ! -path './var/cache/apt/*' -print0 | "
+    "tar --no-recursion --null -T - -cf - | gzip -6 > ../layer.tar.gz"
+)
+
+
+def make_project(directory: Path, packages: Sequence[str], *, recommends: bool) -> Path:
+    shutil.copytree(ROOT / "examples/hello", directory)
+    text = (directory / "cog.yaml").read_text()
+    text = text.replace("build:\n", f"build:\n  system_packages: {json.dumps(list(packages))}\n")
+    (directory / "cog.yaml").write_text(f"{text}cogpack: {{recommends: {json.dumps(recommends)}}}\n")
+    return directory
+
+
+def build(project: Path, base: Path) -> Figures:
+    """Build into a copy of the layout `base`, which has all other layers."""
+    copy = base.with_name("copy")
+    shutil.copytree(base, copy)
+    try:
+        return timed(lambda: cogpack(project, "build", "-o", str(copy)))
+    finally:
+        shutil.rmtree(copy)
+
+
+def install(tree: Path, packages: Sequence[str], words: str) -> Figures:
+    """Install over a copy of `tree`, and pack what is new. apt's dpkg has no other root than that copy."""
+    copy = tree.with_name("installed")
+    subprocess.run(["cp", "-a", str(tree), str(copy)], check=True)
+    script = f"chroot . env DEBIAN_FRONTEND=noninteractive {words} {' '.join(packages)} >../log 2>&1 && {LAYER}"
+    tree.with_name("stamp").touch()
+    try:
+        return timed(command("/bin/sh", "-ec", f"cd {copy} && {script}"))
+    finally:
+        shutil.rmtree(copy)
+
+
+def laid(layout: Path, tree: Path) -> Path:
+    """Lay the lowest layer of the layout's image, which is the base, into `tree`."""
+    blobs = layout / "blobs/sha256"
+
+    def read(descriptor: dict[str, str]) -> Path:
+        return blobs / descriptor["digest"].partition(":")[2]
+
+    manifest = json.loads(read(json.loads((layout / "index.json").read_text())["manifests"][0]).read_text())
+    tree.mkdir()
+    subprocess.run(["tar", "-xzf", str(read(manifest["layers"][0])), "-C", str(tree)], check=True)
+    return tree
+
+
+def prepared(tree: Path, packages: Sequence[str], words: str) -> None:
+    """Have apt ask this machine's mirror, and fetch what it will install."""
+    (tree / "etc/resolv.conf").unlink(missing_ok=True)
+    shutil.copy("/etc/resolv.conf", tree / "etc/resolv.conf")
+    null = tree / "dev/null"
+    null.unlink(missing_ok=True)
+    os.mknod(null, 0o20666, os.makedev(1, 3))
+    sources = tree / "etc/apt/sources.list.d/debian.sources"
+    text = sources.read_text()
+    for address, mirror in DebianMirror.choose(None, os.environ).replacements(lambda url: url).items():
+        text = text.replace(f"{address}\n", f"{mirror}\n")
+    sources.write_text(text)
+    for each in ("apt-get -qq update", f"{words} --download-only {' '.join(packages)}"):
+        subprocess.run(["chroot", str(tree), *each.split()], check=True, stdout=subprocess.DEVNULL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--packages", nargs="+", default=["ffmpeg"])
+    parser.add_argument("--recommends", action="store_true", help="with what they recommend")
+    parser.add_argument("--scratch", type=Path)
+    arguments = parser.parse_args()
+    os.environ.pop("CI", None)
+    packages = arguments.packages
+    words = INSTALL.replace("--no-install-recommends ", "") if arguments.recommends else INSTALL
+    with scratch_directory(arguments.scratch) as scratch:
+        base = scratch / "base"
+        cogpack(make_project(scratch / "plain", [], recommends=False), "build", "-o", str(base))
+        project = make_project(scratch / "project", packages, recommends=arguments.recommends)
+        cogpack(project, "build", "-o", str(scratch / "first"))  # resolves, fetches
+        shutil.rmtree(scratch / "first")
+        tree = laid(base, scratch / "tree")
+        prepared(tree, packages, words)
+        print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, {arguments.runs} runs: {' '.join(packages)}")
+        rows = {
+            "cogpack build": partial(build, project, base),
+            "apt-get, tar, gzip": partial(install, tree, packages, words),
+        }
+        measured(rows, arguments.runs)
+
+
+if __name__ == "__main__":
+    main()
