@@ -9,6 +9,7 @@ from support.guests import EVERY_RUNG, NAMESPACES, ONE_USER, PATH, as_layer, gue
 
 from cogpack.errors import InputError
 from cogpack.progress import Cancellation
+from cogpack.sandbox import kernel
 from cogpack.sandbox.guest import Bind, Command, Guest
 from cogpack.sandbox.rungs.choice import Rung
 from cogpack.sandbox.rungs.proot import Proot
@@ -277,3 +278,16 @@ def test_shared_memory_has_the_size_that_is_asked_for(tree: Path, rung: Rung) ->
     with guest(tree, rung, shm_size=64 * 1024) as started:
         ran = run(started, "head -c 99999 /dev/zero > /dev/shm/x 2> /dev/null; wc -c < /dev/shm/x")
     assert ran.output.strip() == str(64 * 1024)
+
+
+@pytest.mark.parametrize(
+    ("network", "metadata", "filtered"), [(True, True, False), (True, False, True), (False, True, True)]
+)
+def test_in_a_container_chroot_has_a_filter_where_something_is_refused_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: bool, metadata: bool, filtered: bool
+) -> None:
+    """It costs new privileges there (sudo), which steps do without."""
+    monkeypatch.setattr(kernel, "capabilities", lambda: 0xA80425FB)  # those of `docker run`
+    rules = Guest(tmp_path, Rung.CHROOT, owners=None, network=network, metadata=metadata)._rules()
+    assert bool(rules) is filtered
+    assert ({"connect"} <= {call for rule in rules for call in rule.calls}) is not metadata
