@@ -124,7 +124,9 @@ def _open(session: Session, project: Project, made: Lock) -> list[StepChanges]:
     if not project.config.run and not (isinstance(base, DebianBase) and base.system_packages.dpkg):
         return []
     described = describe_locked(project, made)
-    plan, _ = plan_image(session, project, made, described, open_fingerprints(session, project))
+    fingerprints = open_fingerprints(session, project)
+    plan, _ = plan_image(session, project, made, described, fingerprints)
+    fingerprints.save()
     return [changes for changes in plan.changes if changes.locked is None]
 
 
