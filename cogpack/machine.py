@@ -25,6 +25,7 @@ VARIABLE = "COGPACK_CONFIG"
 PLACE = Path("/etc/cogpack/config.toml")
 _LIMIT = 64 * 1024
 _URL = re.compile(r"https?://[^\s,@]+(?:,https?://[^\s,@]+)?")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt]\d\d:\d\d:\d\d(?:[Zz]|[+-]\d\d:\d\d))?", re.ASCII)
 _DEPOT = re.compile(r"https?://[^\s@]+|/[^\0\n]+")
 
 
@@ -39,6 +40,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
 
     registry_mirrors: tuple[str, ...] = ()
     debian_mirror: str | None = None
+    debian_snapshot: str | None = None
     depot: str | None = None
     url_map: tuple[str, ...] = ()
     allowed_bases: tuple[str, ...] | None = None
@@ -53,6 +55,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     bases: tuple[str, ...] | None = None
     registry_mirrors: tuple[str, ...] = ()
     debian_mirror: str | None = None
+    debian_snapshot: str | None = None
     depot: str | None = None
     url_map: UrlMap = NO_MAP
 
@@ -60,6 +63,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
         """Return `given`, with the file's mirrors where it names none."""
         ours = {"COGPACK_REGISTRY_MIRROR": " ".join(self.registry_mirrors)} if self.registry_mirrors else {}
         ours |= {"COGPACK_DEBIAN_MIRROR": self.debian_mirror} if self.debian_mirror else {}
+        ours |= {"COGPACK_DEBIAN_SNAPSHOT": self.debian_snapshot} if self.debian_snapshot else {}
         ours |= {DEPOT: self.depot} if self.depot else {}
         return ours | {name: value for name, value in given.items() if value or name not in ours}
 
@@ -112,6 +116,11 @@ def _parsed(data: bytes, name: str) -> Machine:
             f"{name}: debian_mirror: expected a URL without a password, or two with a comma between",
             next_step="write it as http://mirror.example.com/debian",
         )
+    if found.debian_snapshot is not None and not _TIME.fullmatch(found.debian_snapshot):
+        raise InputError(
+            f"{name}: debian_snapshot: expected a date or a time in quotes",
+            next_step='write it as "2026-01-31" or "2026-01-31T00:00:00Z"',
+        )
     if found.depot is not None and not _DEPOT.fullmatch(found.depot):
         raise InputError(
             f"{name}: depot: expected a URL without a password, or an absolute path",
@@ -123,6 +132,7 @@ def _parsed(data: bytes, name: str) -> Machine:
         bases=found.allowed_bases,
         registry_mirrors=found.registry_mirrors,
         debian_mirror=found.debian_mirror,
+        debian_snapshot=found.debian_snapshot,
         depot=found.depot,
         url_map=UrlMap.parse(found.url_map, where=f"{name}: url_map"),
     )

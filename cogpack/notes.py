@@ -22,6 +22,7 @@ class Code(enum.StrEnum):
         code.meaning = meaning
         return code
 
+    BASE_OUTDATED = "base-outdated", "Debian has security updates of the base that another lock says."
     CACHE_IN_PROJECT = "cache-in-project", "A directory of the project is a cache and was left out, with what it holds."
     CACHE_PLACE_IGNORED = "cache-place-ignored", "A setting names no place that a cache can have."
     CACHE_UNWRITABLE = "cache-unwritable", "The cache can't be written: the next run has to learn the same again."

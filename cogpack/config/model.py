@@ -83,11 +83,12 @@ class StepLimits(msgspec.Struct, frozen=True, kw_only=True):
 class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Stands for the top-level `cogpack` mapping, which Cog does not read.
 
-    `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference. `clashes`: what
-    files are that two wheels hold differently. `git`: the image says of which commit it is; `isolation`: how steps of
-    `build.run` are run; `network`: whether they have one; `init`: whether the first process is tini, where the base has
-    it; `user`: whom the model runs as; `keep`: paths that are captured after them though
-    their like is left out. `none_default`: what an input is whose default is a None that its type does not have.
+    `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference.
+    `debian_snapshot`: such a time; Debian is what it was then. `debian_base_from`: a lock, by its path, whose Debian
+    base is taken. `clashes`: what files are that two wheels hold differently. `git`: the image says of which commit it
+    is; `isolation`: how steps of `build.run` are run; `network`: whether they have one; `init`: whether the first
+    process is tini, where the base has it; `user`: whom the model runs as; `keep`: paths that are captured after them
+    though their like is left out. `none_default`: what an input is whose default is a None that its type does not have.
     `recommends`: what `system_packages` recommend is installed as well. `tools`: whose packages the image has beside
     these. `notes`: those that are denied or allowed.
     """
@@ -96,6 +97,8 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     platform: Arch = "linux/amd64"
     compression: Literal["gzip", "zstd"] = "gzip"
     debian_mirror: str | None = None
+    debian_snapshot: str | None = None
+    debian_base_from: str | None = None
     exclude_newer: str | None = None
     clashes: Literal["note", "error"] = "note"
     git: bool = False

@@ -27,7 +27,8 @@ _BUILD = (
     *("run", "pre_install", "cuda", "cudnn", "sdk_version"),
 )
 _PACK = (
-    *("base", "platform", "compression", "debian_mirror", "exclude_newer", "clashes", "git", "isolation", "network"),
+    *("base", "platform", "compression", "debian_base_from", "debian_mirror", "debian_snapshot", "exclude_newer"),
+    *("clashes", "git", "isolation", "network"),
     *("init", "keep", "limits", "none_default", "notes", "recommends", "tools", "user", "weights"),
 )
 
@@ -233,6 +234,8 @@ def _pack(value: Value) -> PackOptions:
         platform=_choice(fields["platform"], _PLATFORMS) if "platform" in fields else default.platform,
         compression=_choice(fields["compression"], _COMPRESSIONS) if "compression" in fields else default.compression,
         debian_mirror=_mirror(fields["debian_mirror"]) if "debian_mirror" in fields else None,
+        debian_snapshot=_time(fields["debian_snapshot"]) if "debian_snapshot" in fields else None,
+        debian_base_from=filled(fields["debian_base_from"]) if "debian_base_from" in fields else None,
         exclude_newer=_time(fields["exclude_newer"]) if "exclude_newer" in fields else None,
         clashes=_choice(fields["clashes"], _CLASHES) if "clashes" in fields else default.clashes,
         notes=_notes(fields["notes"]) if "notes" in fields else default.notes,

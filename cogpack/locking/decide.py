@@ -24,6 +24,7 @@ from cogpack.locking.deviations import check_left_to_wheels
 from cogpack.locking.lines.decide import decide_lines
 from cogpack.locking.lines.renewals import NO_KEY, check_step, without_lines, without_step
 from cogpack.locking.missing_packages import missing_packages
+from cogpack.locking.shared_base import read_shared_base
 from cogpack.locking.weights.remote import pin_weights
 from cogpack.locking.wheels.clashes import check_clashes, compare_wheels
 from cogpack.locking.wheels.requirements import indexes_of, resolve_requirements
@@ -129,6 +130,7 @@ def _decide(
         config,
         platform,
         kept.base if kept else None,
+        shared=read_shared_base(project),
         upgrade_system=upgrade_system,
         listed=listed.append,
     )

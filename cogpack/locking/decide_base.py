@@ -1,12 +1,14 @@
 """A base is decided here: which kind the project asks for, and what is resolved or kept of it, one function a kind."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from cogpack.config import Config
 from cogpack.errors import InputError
 from cogpack.images.interface import trying
-from cogpack.lockfile.base_kinds import Base, DebianBase, RegistryBase
-from cogpack.locking.maintainer_scripts import left_to_dpkg
+from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase
+from cogpack.locking.maintainer_scripts import fetched_control, left_to_dpkg
+from cogpack.locking.shared_base import SharedBase
 from cogpack.oci import Platform
 from cogpack.reference import Reference
 from cogpack.resolve.base_image import BaseFiles, resolve_base_image
@@ -14,12 +16,16 @@ from cogpack.resolve.debs import (
     COG_TOOLS,
     PYTHONS,
     DebianMirror,
+    KeptBase,
+    Snapshot,
+    deb_urls,
     is_answered,
     of_wheels,
     resolve_debs,
     upgrade_security,
 )
 from cogpack.session import Session
+from cogpack.text import count_text
 
 
 def decide_base(
@@ -28,13 +34,18 @@ def decide_base(
     platform: Platform,
     kept: Base | None,
     *,
+    shared: SharedBase | None = None,
     upgrade_system: bool = False,
     listed: Callable[[BaseFiles], object] = lambda _: None,
 ) -> Base:
-    """Give the base that `config` asks for: `kept`, where it still is that one, else resolved anew. `listed` is given
-    the files of an image that is read for it; `upgrade_system`: `kept` with what the security archive has newer."""
+    """Give the base that `config` asks for: `kept`, where it still is that one, else resolved anew.
+
+    `shared`: the Debian base of another lock that it names; `listed` is given the files of an image that is read for
+    it; `upgrade_system`: `kept` with what the security archive has newer.
+    """
     if config.pack.base is None:
-        return _debian(session, config, platform, kept, upgrade_system=upgrade_system)
+        debian = kept if isinstance(kept, DebianBase) else None
+        return _debian(session, config, platform, debian, shared, upgrade_system=upgrade_system)
     if upgrade_system:
         raise InputError(
             f"{config.where('cogpack.base')}: the packages of an image are its own, and are not upgraded alone",
@@ -67,19 +78,40 @@ def _registry(
 
 
 def _debian(
-    session: Session, config: Config, platform: Platform, kept: Base | None, *, upgrade_system: bool
+    session: Session,
+    config: Config,
+    platform: Platform,
+    kept: DebianBase | None,
+    shared: SharedBase | None,
+    *,
+    upgrade_system: bool,
 ) -> DebianBase:
     suite = _suite(config.python_minor)
+    if shared and shared.base.suite != suite:
+        raise InputError(
+            f"{config.where('cogpack.debian_base_from')}: the base of {shared.name} is Debian {shared.base.suite}, and "
+            f"this project's is {suite}, for Python {config.python_minor}",
+            next_step="take the base of a lock of that suite",
+        )
+    if kept and (kept.suite, kept.arch) != (suite, platform.architecture):
+        kept = None
+    snapshot = Snapshot.choose(config.pack.debian_snapshot, session.environment, now=datetime.now(UTC))
     wanted = [name for name in config.system_packages if not of_wheels(name)]
     tools = COG_TOOLS if config.pack.tools else ()
     wanted += [name for name in tools if name not in wanted]
     recommends = config.pack.recommends and bool(wanted)
     mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
+    looked = snapshot.mirror if snapshot else mirror
+    if upgrade_system and (shared or snapshot):
+        raise InputError(
+            f"--upgrade-system: the base is that of {shared.name if shared else 'a time that is named'}",
+            next_step="lock that one anew, and then this one" if shared else "name a later time (debian_snapshot)",
+        )
     if (
-        isinstance(kept, DebianBase)
-        and (kept.suite, kept.arch) == (suite, platform.architecture)
+        kept
         and is_answered(wanted, {deb.name: deb.version for deb in kept.installed if deb.requested})
         and kept.system_packages.recommends == recommends
+        and _is_of(kept, snapshot, shared)
     ):
         if not upgrade_system:
             return kept
@@ -92,7 +124,7 @@ def _debian(
             seal=session.seal,
             mirror=mirror,
         )
-    return resolve_debs(
+    found = resolve_debs(
         suite=suite,
         arch=platform.architecture,
         requests=wanted,
@@ -102,12 +134,44 @@ def _debian(
             request: config.where(f"build.system_packages[{index}]")
             for index, request in reversed(list(enumerate(config.system_packages)))
         },
-        examine=lambda found, places: left_to_dpkg(session, found, mirror, places),
+        examine=lambda found, places: left_to_dpkg(session, found, looked, places),
         http=session.http,
         cache=session.cache,
         seal=session.seal,
         mirror=mirror,
+        kept=_stood_upon(session, kept, shared, snapshot, mirror),
+        snapshot=snapshot,
     )
+    if shared:
+        of = f"Debian {suite}, {count_text(len(found.packages), 'package')}"
+        session.progress.summary(f"same base as {shared.name}: {of}")
+    return found
+
+
+def _is_of(kept: DebianBase, snapshot: Snapshot | None, shared: SharedBase | None) -> bool:
+    """Tell whether it is of that time and has that base, where they are asked for."""
+    releases = kept.system_packages.releases if shared else kept.releases
+    if snapshot and any(release.snapshot != snapshot.stamp for release in releases):
+        return False
+    return shared is None or [deb.sha256 for deb in kept.packages] == [deb.sha256 for deb in shared.base.packages]
+
+
+def _stood_upon(
+    session: Session,
+    kept: DebianBase | None,
+    shared: SharedBase | None,
+    snapshot: Snapshot | None,
+    mirror: DebianMirror,
+) -> KeptBase | None:
+    """Give the base that is kept if it can be: that of a time is what it was then."""
+    base = shared.base if shared else kept if snapshot is None else None
+    if base is None:
+        return None
+
+    def read(deb: LockedDeb) -> bytes:
+        return fetched_control(session, deb, deb_urls(deb, mirror, base.releases))
+
+    return KeptBase(base=base, name=shared.name if shared else "", read=read)
 
 
 def _suite(python: str) -> str:

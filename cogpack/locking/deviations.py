@@ -29,7 +29,8 @@ def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
         if by := [wheel for wheel in decisions.wheels if wanted.is_by(wheel.name, wheel.version)]:
             text = f"{name} is left out: {wanted.title} is brought by {by[0].name} {by[0].version}"
             yield Note(Code.PACKAGE_OF_WHEELS, f"{place}: {text}")
-    unused = {"debian_mirror": config.pack.debian_mirror, "recommends": not config.pack.recommends}
+    debian = ("debian_mirror", "debian_snapshot", "debian_base_from")
+    unused = {name: getattr(config.pack, name) for name in debian} | {"recommends": not config.pack.recommends}
     for name in (name for name, written in unused.items() if config.pack.base and written):
         text = f"{config.where(f'cogpack.{name}')}: has no effect: with cogpack.base there are no Debian packages"
         yield Note(Code.UNUSED_SETTING, text)

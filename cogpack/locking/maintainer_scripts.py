@@ -6,7 +6,7 @@ they say is only a reason to run them: the layer is made of the whole package, w
 """
 
 import io
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from cogpack.artifacts import Artifact
 from cogpack.digest import Digest
@@ -77,6 +77,12 @@ def _placed(error: InputError, found: Brought, places: Mapping[str, str]) -> str
     where = f"{places.get(asked, 'build.system_packages')}: "
     way = f"{asked} brings {', which brings '.join(brought)}: " if brought else ""
     return f"{where}{way}{error.message.removeprefix('build.system_packages: ')}"
+
+
+def fetched_control(session: Session, deb: LockedDeb, urls: Iterable[str]) -> bytes:
+    """Give the control file of a package that is fetched whole, and so verified."""
+    with session.store.fetch(deb_artifact(deb), lambda: urls).open("rb") as stream:
+        return read_control(stream, where=f"package {deb.name} {deb.version}")["control"]
 
 
 def _control(session: Session, deb: LockedDeb, mirror: DebianMirror) -> dict[str, bytes]:

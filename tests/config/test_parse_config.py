@@ -238,6 +238,8 @@ def test_the_cogpack_mapping_is_read() -> None:
     assert (pack.platform, pack.compression) == ("linux/arm64", "zstd")
     assert pack.debian_mirror == "http://localhost/debian"
     assert pack.exclude_newer == "2026-01-31T00:00:00Z"
+    pinned = parse("cogpack: {debian_snapshot: 2026-01-31, debian_base_from: ../base/cogpack.lock}\n").pack
+    assert (pinned.debian_snapshot, pinned.debian_base_from) == ("2026-01-31T00:00:00Z", "../base/cogpack.lock")
     assert parse("cogpack: {exclude_newer: 2026-01-31}\n").pack.exclude_newer == pack.exclude_newer, (
         "a date is its midnight"
     )
@@ -256,6 +258,8 @@ def test_the_cogpack_mapping_is_read() -> None:
         ("exclude_newer: 2026-01", "expected a date such as 2026-01-31, or a time such as 2026-01-31T00:00:00Z"),
         ("exclude_newer: 2026-02-31T00:00:00Z", "expected a date such as"),
         ("exclude_newer: 2026-02-31", "expected a date such as"),
+        ("debian_snapshot: yesterday", "expected a date such as 2026-01-31, or a time such as 2026-01-31T00:00:00Z"),
+        ("debian_base_from: ''", "cogpack.debian_base_from"),
         ("debian_mirror: ftp://x", "expected the http or https address"),
         ("debian_mirror: https://me:secret@x/debian", "without a password"),
         ("limits: {time: 1h}", "cogpack.limits.time: expected a whole number"),

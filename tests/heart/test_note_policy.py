@@ -134,14 +134,15 @@ def test_the_machines_file_names_mirrors_where_nobody_else_does() -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "c.toml"
         text = 'registry_mirrors = ["docker.io=m.test", "quay.io=m.test"]\ndebian_mirror = "http://m.test/debian"\n'
-        text += 'depot = "https://files.test/depot"\n'
+        text += 'depot = "https://files.test/depot"\ndebian_snapshot = "2026-11-01"\n'
         assert environment(text, path) == {
             "COGPACK_REGISTRY_MIRROR": "docker.io=m.test quay.io=m.test",
             "COGPACK_DEBIAN_MIRROR": "http://m.test/debian",
             "COGPACK_DEPOT": "https://files.test/depot",
+            "COGPACK_DEBIAN_SNAPSHOT": "2026-11-01",
         }
         own = {"COGPACK_DEBIAN_MIRROR": "http://own.test/debian", "COGPACK_REGISTRY_MIRROR": "ghcr.io=own.test"}
-        own |= {"COGPACK_DEPOT": "/srv/depot"}
+        own |= {"COGPACK_DEPOT": "/srv/depot", "COGPACK_DEBIAN_SNAPSHOT": "2026-10-01"}
         assert environment(text, path, **own) == own
         assert environment("", path, A="b") == {"A": "b"}
 
@@ -156,6 +157,7 @@ def test_the_machines_file_names_mirrors_where_nobody_else_does() -> None:
         ('[notes]\ndeny = "all"\n', "Expected `array`, got `str` - at `$.notes.deny`"),
         ("[notes\n", "at line 1"),
         ('debian_mirror = "http://u:p@m.test/debian"\n', "debian_mirror: expected a URL without a password"),
+        ('debian_snapshot = "now"\n', "debian_snapshot: expected a date or a time in quotes"),
         ('depot = "relative"\n', "depot: expected a URL without a password, or an absolute path"),
         ('registry_mirrors = ["docker.io"]\n', "machine.toml: registry mirror 'docker.io': expected"),
         ('url_map = ["https://a.test"]\n', "machine.toml: url_map: 'https://a.test': expected PREFIX=PREFIX"),

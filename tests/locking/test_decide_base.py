@@ -8,8 +8,9 @@ import pytest
 from cogpack.config import Config, parse_config
 from cogpack.digest import sha256
 from cogpack.errors import InputError
-from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase, SystemPackages
+from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease, LockedDeb, RegistryBase, SystemPackages
 from cogpack.locking.decide_base import decide_base
+from cogpack.locking.shared_base import SharedBase
 from cogpack.oci import Platform
 
 AMD64 = Platform(architecture="amd64", os="linux")
@@ -42,9 +43,10 @@ def config(text: str) -> Config:
     return parse_config(text.encode())
 
 
-def decided(text: str, kept: Base | None) -> Base:
+def decided(text: str, kept: Base | None, shared: SharedBase | None = None, **environment: str) -> Base:
     session: Any = Nobody()
-    return decide_base(session, config(text), AMD64, kept)
+    session.environment = environment
+    return decide_base(session, config(text), AMD64, kept, shared=shared)
 
 
 def requested(*names: str) -> DebianBase:
@@ -112,3 +114,48 @@ def test_packages_over_an_image_are_refused_with_their_line(text: str) -> None:
         InputError, match=r"^cog\.yaml:1: (?:build|cogpack)\..*packages can't be laid over cogpack.base yet"
     ):
         decided(text, None)
+
+
+def of(stamp: str, *hashes: str) -> DebianBase:
+    """A base of packages that are told by their hashes, from the archive as it was by `stamp`."""
+    release = DebianRelease(archive="debian", suite="x", date="", sha256="", signed_by="", snapshot=stamp)
+    packages = tuple(
+        LockedDeb(name=digit, version="1", arch="amd64", archive="debian", path="p", size=1, sha256=digit * 64)
+        for digit in hashes
+    )
+    return msgspec.structs.replace(TRIXIE, releases=(release,), packages=packages)
+
+
+OF_A_DAY = "cogpack: {debian_snapshot: 2026-11-01}"
+
+
+def test_the_base_of_the_day_that_is_asked_for_is_kept_and_that_of_another_is_not() -> None:
+    kept = of("20261101T000000Z", "1")
+    assert decided(OF_A_DAY, kept) is kept
+    assert decided("predict: a.py:P", kept, COGPACK_DEBIAN_SNAPSHOT="2026-11-01") is kept
+    assert decided("predict: a.py:P", kept) is kept, "nobody asks for another"
+    for text, day in ((OF_A_DAY.replace("11-01", "11-02"), ""), ("predict: a.py:P", "2026-11-02")):
+        with pytest.raises(AskedError):
+            decided(text, kept, COGPACK_DEBIAN_SNAPSHOT=day)
+
+
+def test_the_base_of_another_lock_is_kept_while_it_is_that_ones() -> None:
+    kept = of("20261101T000000Z", "1", "2")
+    assert decided("predict: a.py:P", kept, SharedBase("x.lock", of("20261001T000000Z", "1", "2"))) is kept
+    with pytest.raises(AskedError):
+        decided("predict: a.py:P", kept, SharedBase("x.lock", of("20261001T000000Z", "1", "3")))
+
+
+def test_the_base_of_a_lock_of_another_python_is_refused() -> None:
+    other = msgspec.structs.replace(of("20261101T000000Z", "1"), suite="bookworm", python="3.11")
+    with pytest.raises(InputError, match=r"the base of x.lock is Debian bookworm, and this project.s is trixie"):
+        decided("predict: a.py:P", None, SharedBase("x.lock", other))
+
+
+def test_a_base_that_is_somebody_elses_is_not_upgraded_alone() -> None:
+    kept = of("20261101T000000Z", "1")
+    session: Any = Nobody()
+    session.environment = {}
+    for text, shared in ((OF_A_DAY, None), ("predict: a.py:P", SharedBase("x.lock", kept))):
+        with pytest.raises(InputError, match="--upgrade-system: the base is that of"):
+            decide_base(session, config(text), AMD64, kept, shared=shared, upgrade_system=True)

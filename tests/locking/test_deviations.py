@@ -105,7 +105,15 @@ def test_another_python_than_that_of_a_base_that_is_named_is_told() -> None:
     assert told("build: {python_version: '3.12'}", laid=LAID) == []  # no Debian base has it
 
 
-@pytest.mark.parametrize("setting", ["debian_mirror: http://m/debian", "recommends: false"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "debian_mirror: http://m/debian",
+        "recommends: false",
+        "debian_snapshot: 2026-01-31",
+        "debian_base_from: x",
+    ],
+)
 def test_a_setting_for_packages_that_nobody_asks_for_is_told(setting: str) -> None:
     (note,) = told(f"cogpack:\n  base: python:3.12-slim\n  {setting}\n", upon=base())
     assert note.text.startswith(f"cog.yaml:3: cogpack.{setting.partition(':')[0]}: has no effect")

@@ -229,6 +229,11 @@ _FIELDS = {
 }
 
 
+def indexed(control: bytes, *, path: str, size: int, sha256: str, where: str) -> IndexedPackage:
+    """Read what an index would say of a package by its own control file."""
+    return _package(control.strip() + f"\nFilename: {path}\nSize: {size}\nSHA256: {sha256}\n".encode(), where)
+
+
 def _package(stanza: bytes, url: str) -> IndexedPackage:
     found: dict[str, str] = {}
     for line in stanza.split(b"\n"):

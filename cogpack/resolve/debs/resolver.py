@@ -9,16 +9,18 @@ import msgspec
 
 from cogpack.errors import InputError, together
 from cogpack.http import Http
-from cogpack.lockfile.base_kinds import DebianBase, LeftOut, LockedDeb, SystemPackages
+from cogpack.lockfile.base_kinds import DebianBase, LockedDeb, SystemPackages
 from cogpack.notes import Code, Note
 from cogpack.progress import Progress
 from cogpack.resolve.debs.chains import chains, dependents
 from cogpack.resolve.debs.mirror import Archive, DebianMirror
 from cogpack.resolve.debs.request import is_request, parse_request
-from cogpack.resolve.debs.solver import solve
+from cogpack.resolve.debs.snapshot import Snapshot
+from cogpack.resolve.debs.standing import KeptBase, choose, outdated
 from cogpack.resolve.debs.suites import read_suites
 from cogpack.resolve.debs.universe import Candidate, Universe
 from cogpack.seal import Seal
+from cogpack.text import count_text
 
 PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
 """The suites that an image can be made of, and the Python that is each one's python3."""
@@ -66,71 +68,71 @@ def resolve_debs(
     places: Mapping[str, str] = {},
     recommends: bool = False,
     examine: Examine | None = None,
+    kept: KeptBase | None = None,
+    snapshot: Snapshot | None = None,
     now: datetime | None = None,
 ) -> DebianBase:
     """Choose the base and what the user's `requests` (as `Request` has them) need, of `suite` for `arch`.
 
     `arch` is Debian's name of it ("amd64"). `places`: by request, where it stands, for errors; `recommends`: what they
-    recommend comes, too; `examine` looks at what was chosen; `now` dates the check of the Releases' age.
+    recommend comes, too; `examine` looks at what was chosen; `kept`: is stood upon, where it can be; `snapshot`: all is
+    of that time, and not of the mirror's present; `now` dates the check of the Releases' age.
     """
     if misnamed := [_misnamed(request, places) for request in requests if not is_request(request)]:
         raise together(misnamed)
     task = http.progress.task(f"Debian {suite}: {', '.join(['Python', *requests])}", None, "resolve")
-    suites = read_suites(suite, arch, http=http, mirror=mirror, cache=cache, seal=seal, task=task, now=now)
+    suites = read_suites(
+        suite, arch, http=http, mirror=mirror, cache=cache, seal=seal, task=task, snapshot=snapshot, now=now
+    )
     universe = Universe([one.index for one in suites], [one.name for one in suites])
     requests, places = _renewed(universe, requests, places, suite, http.progress)
     if faults := list(_faults(universe, requests, places)):
         raise together(faults)
-    # By itself: it must be the same whatever is asked for.
-    base = solve(universe, [*BASE_PACKAGES, *universe.essential()]).packages
     try:
-        solution, left_out = _solved(universe, base, requests, recommends=recommends)
+        names = [*BASE_PACKAGES, *universe.essential()]
+        chosen = choose(universe, names, requests, recommends=recommends, kept=kept, security=len(suites) - 1)
     except InputError as error:
         raise _placed(error, requests, places) from error
     task.done("resolved")
+    if kept and kept.shared and (old := outdated(universe, kept.base.packages, len(suites) - 1)):
+        text = f"{kept.name}: the security archive has newer versions of {count_text(len(old), 'package')} of its base"
+        http.progress.note(Note(Code.BASE_OUTDATED, f"{text}, {old[0].name} among them: lock that one anew"))
     asked = {request: universe.request(request).name for request in requests}
-    there = {candidate.name for candidate in base}
-    ways = chains(solution, asked.values(), there, recommends=recommends)
-    recommended = ways.keys() - chains(solution, asked.values(), there).keys()
-    requested = [candidate for candidate in solution if candidate.name in asked.values()]
-    own, packages = (
-        tuple(_locked(one, suites[one.index].archive, requested, recommended) for one in candidates)
-        for candidates in (base, [candidate for candidate in solution if candidate not in base])
-    )
+    there = {candidate.name for candidate in chosen.base}
+    ways = chains(chosen.solution, asked.values(), there, recommends=recommends)
+    recommended = ways.keys() - chains(chosen.solution, asked.values(), there).keys()
+    requested = [candidate for candidate in chosen.solution if candidate.name in asked.values()]
+    added = [candidate for candidate in chosen.solution if candidate not in chosen.base]
+    packages = tuple(_locked(one, suites[one.index].archive, requested, recommended) for one in added)
+    if kept and chosen.kept:
+        own = tuple(
+            msgspec.structs.replace(deb, requested=one in requested, recommended=False)
+            for deb, one in zip(kept.base.packages, chosen.base, strict=True)
+        )
+    else:
+        own = tuple(_locked(one, suites[one.index].archive, requested, ()) for one in chosen.base)
     left: set[str] = set()
     if examine:
         brought = [Brought(deb, ways[deb.name]) for deb in packages if deb.name in ways]
         named = examine(brought, {asked[request]: place for request, place in places.items() if request in asked})
-        left = dependents(solution, named) & ways.keys()
+        left = dependents(chosen.solution, named) & ways.keys()
     found = tuple(one.locked for one in suites)
     versions = {package.name: package.version for package in (*own, *packages)}
     return DebianBase(
         suite=suite,
         arch=arch,
-        releases=found,
+        releases=kept.base.releases if kept and chosen.kept else found,
         packages=own,
         system_packages=SystemPackages(
             releases=found if packages else (),
             packages=packages,
             dpkg=tuple(sorted(left)),
             recommends=recommends,
-            left_out=left_out,
+            left_out=chosen.left_out,
         ),
         glibc=_short(versions.get("libc6", "")),
         python=_short(versions.get("python3", "")),
     )
-
-
-def _solved(
-    universe: Universe, base: Sequence[Candidate], requests: Sequence[str], *, recommends: bool
-) -> tuple[Sequence[Candidate], tuple[LeftOut, ...]]:
-    """Choose what there is with `requests`: the base, of which they may want a package in another version, and what
-    they add to it. The second is what was recommended in vain."""
-    there = {candidate.name: candidate for candidate in base}
-    moved = [one for one in requests if (wanted := universe.request(one)) != there.get(wanted.name, wanted)]
-    seen = solve(universe, [*moved, *there]).packages if moved else base
-    found = solve(universe, requests, base=seen, recommends=recommends)
-    return sorted([*seen, *found.packages], key=lambda candidate: candidate.name), found.left_out
 
 
 def _renewed(

@@ -14,6 +14,7 @@ from cogpack.progress import Task
 from cogpack.resolve.debs.index import DebianIndex, open_index, parse_index
 from cogpack.resolve.debs.mirror import MAIN, SECURITY, Archive, DebianMirror
 from cogpack.resolve.debs.release_file import IndexFile, Release, verify_release
+from cogpack.resolve.debs.snapshot import Snapshot
 from cogpack.resolve.debs.urls import snapshot_url
 from cogpack.seal import Seal
 
@@ -26,12 +27,13 @@ _OTHER = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
 
 
 class Suite(msgspec.Struct, frozen=True, kw_only=True):
-    """Is a suite with what it has."""
+    """Is a suite with what it has. `stamp`: the time by which the snapshot service has it."""
 
     archive: Archive
     name: str
     release: Release
     index: DebianIndex
+    stamp: str
 
     @property
     def locked(self) -> DebianRelease:
@@ -41,7 +43,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
             date=self.release.date.strftime("%Y-%m-%dT%H:%M:%SZ"),
             sha256=self.release.sha256,
             signed_by=self.release.signer,
-            snapshot=_snapshot(self.release),
+            snapshot=self.stamp,
         )
 
 
@@ -54,10 +56,13 @@ def read_suites(
     cache: Path,
     seal: Seal,
     task: Task,
+    snapshot: Snapshot | None = None,
     now: datetime | None = None,
 ) -> list[Suite]:
-    """Read `suite`, its updates, and its security archive. `now` dates the check of the Releases' age."""
-    moment = now or datetime.now(UTC)
+    """Read `suite`, its updates, and its security archive: as they are, or were at the time of `snapshot`. `now` dates
+    the check of the Releases' age."""
+    moment = snapshot.moment if snapshot else now or datetime.now(UTC)
+    mirror = snapshot.mirror if snapshot else mirror
     sources: tuple[tuple[Archive, str], ...] = (
         (MAIN, suite),
         (MAIN, f"{suite}-updates"),
@@ -70,6 +75,7 @@ def read_suites(
             name=name,
             release=release,
             index=_index(archive, name, release, arch, http, mirror, cache / "debs", seal, task),
+            stamp=snapshot.stamp if snapshot else _snapshot(release),
         )
         for (archive, name), release in zip(sources, releases, strict=True)
     ]

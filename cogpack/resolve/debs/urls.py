@@ -23,6 +23,6 @@ def pool_urls(deb: LockedDeb, mirror: DebianMirror, *snapshots: str) -> list[str
     return [mirror.url(deb.archive, deb.path), *kept]
 
 
-def snapshot_url(archive: Archive, snapshot: str, path: str) -> str:
-    """Give the address of a file of an archive as it was at a time."""
-    return f"{_SNAPSHOT}/{archive}/{snapshot}/{path}"
+def snapshot_url(archive: Archive, snapshot: str, path: str = "") -> str:
+    """Give the address of an archive as it was at a time, or of a file of it."""
+    return f"{_SNAPSHOT}/{archive}/{snapshot}" + (f"/{path}" if path else "")

@@ -2,9 +2,12 @@
 
 import functools
 import http.server
+import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from support.debian_archive import Signer, write_suite
 from support.debs import stanza
@@ -15,7 +18,9 @@ from cogpack.http import NO_MAP, Http, UrlMap
 from cogpack.http.retries import ATTEMPTS
 from cogpack.lockfile.base_kinds import DebianBase, LeftOut, SystemPackages
 from cogpack.locking.recommended import recommended
-from cogpack.resolve.debs import BASE_PACKAGES, DebianMirror, resolve_debs
+from cogpack.notes import Code, Note
+from cogpack.progress import SILENT, Progress, Silent
+from cogpack.resolve.debs import BASE_PACKAGES, DebianMirror, KeptBase, Snapshot, resolve_debs
 from cogpack.resolve.debs import release_file as release_module
 from cogpack.seal import THIS_RUN
 
@@ -31,6 +36,16 @@ MAIN = (
     + stanza("libtool", Provides="libltdl")
     + stanza("viewer", Depends="libtool", Recommends="tool, gone", Size="3000")
 )
+
+
+class Notes(Silent):
+    """Progress that keeps the notes."""
+
+    def __init__(self) -> None:
+        self.all: list[Note] = []
+
+    def note(self, note: Note) -> None:
+        self.all.append(note)
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
@@ -93,9 +108,12 @@ def resolve(
     arch: str = "amd64",
     recommends: bool = False,
     url_map: UrlMap = NO_MAP,
+    snapshot: Snapshot | None = None,
+    kept: KeptBase | None = None,
+    progress: Progress = SILENT,
     **places: str,
 ) -> DebianBase:
-    with Http(url_map=url_map) as client:
+    with Http(url_map=url_map, progress=progress) as client:
         return resolve_debs(
             suite="trixie",
             arch=arch,
@@ -106,6 +124,8 @@ def resolve(
             recommends=recommends,
             places=places,
             seal=THIS_RUN,
+            snapshot=snapshot,
+            kept=kept,
         )
 
 
@@ -244,3 +264,56 @@ def test_what_is_no_package_name_is_refused_before_anything_is_asked(
     with pytest.raises(InputError, match="not a package name"):
         resolve(mirror, tmp_path, request_text)
     assert seen == []
+
+
+def test_projects_that_name_a_time_have_one_base_whenever_they_are_locked(
+    archive: Path, mirror: DebianMirror, tmp_path: Path, signer: Signer, seen: list[str]
+) -> None:
+    then = Snapshot(datetime(2026, 1, 31, tzinfo=UTC))
+    service = UrlMap.parse(f"https://snapshot.debian.org={mirror.main.removesuffix('/debian')}", where="map")
+    first = resolve(mirror, tmp_path, "tool")
+    for name in ("debian", "debian-security"):
+        (archive / "archive" / name).mkdir(parents=True)
+        (archive / name).rename(archive / "archive" / name / then.stamp)
+    for day in range(2):
+        moved = MAIN.replace("2.41-12", f"2.41-13+{day}")
+        write_suite(archive / str(day), "debian", "trixie", moved, signer)
+        write_suite(archive / str(day), "debian", "trixie-updates", "", signer)
+        write_suite(archive / str(day), "debian-security", "trixie-security", "", signer)
+    of_days = [
+        DebianMirror(main=f"{root}/{day}/debian", security=f"{root}/{day}/debian-security")
+        for root in (mirror.main.removesuffix("/debian"),)
+        for day in range(2)
+    ]
+    assert len({resolve(one, tmp_path, "tool").packages for one in (*of_days, *of_days)}) == 2
+    del seen[:]
+    for one in of_days:
+        found = resolve(one, tmp_path / one.main[-8:-7], "tool", snapshot=then, url_map=service)
+        assert found == replaced(first, then.stamp)
+    assert {path.split("/")[1] for path in seen} == {"archive"}, "nobody else is asked"
+
+
+def replaced(base: DebianBase, stamp: str) -> DebianBase:
+    """The same, of releases that the snapshot service has by `stamp`."""
+    releases = tuple(msgspec.structs.replace(one, snapshot=stamp) for one in base.releases)
+    over = msgspec.structs.replace(base.system_packages, releases=releases)
+    return msgspec.structs.replace(base, releases=releases, system_packages=over)
+
+
+def test_the_base_of_another_lock_is_taken_as_it_is_and_what_it_lacks_is_told(
+    mirror: DebianMirror, archive: Path, tmp_path: Path, signer: Signer
+) -> None:
+    before = resolve(mirror, tmp_path, "bash")
+    shutil.rmtree(archive / "debian-security")
+    write_suite(archive, "debian-security", "trixie-security", stanza("openssl", "2"), signer)
+    control = b"Package: x\nVersion: 1\nArchitecture: amd64\n"
+    kept = KeptBase(base=before, name="../base.lock", read=lambda _: control)
+    notes = Notes()
+    found = resolve(mirror, tmp_path, "tool", kept=kept, progress=notes)
+    assert [deb.sha256 for deb in found.packages] == [deb.sha256 for deb in before.packages]
+    assert found.releases == before.releases != found.system_packages.releases
+    assert [deb.name for deb in found.installed if deb.requested] == ["tool"]
+    assert [note.code for note in notes.all] == [Code.BASE_OUTDATED]
+    assert "newer versions of 1 package of its base, openssl among them" in notes.all[0].text
+    own = resolve(mirror, tmp_path, "tool", kept=msgspec.structs.replace(kept, name=""))
+    assert {deb.name: deb.version for deb in own.packages}["openssl"] == "2"
