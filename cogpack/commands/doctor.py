@@ -15,6 +15,7 @@ from cogpack.machine import VARIABLE as MACHINE
 from cogpack.requirements import Requirements
 from cogpack.requirements.model import anonymous
 from cogpack.resolve.debs import DebianMirror
+from cogpack.resolve.interpreter import LIST, MIRROR
 from cogpack.resolve.wheels import Indexes
 from cogpack.sandbox.rungs import emulation
 from cogpack.sandbox.rungs.choice import Findings, Rung, choose, probe
@@ -114,6 +115,9 @@ def _settings(session: Session) -> Iterator[DiagnosedSetting]:
     mirror = DebianMirror.choose(None, environment)
     for url in (mirror.main, mirror.security):
         yield told("Debian mirror", url, source("COGPACK_DEBIAN_MIRROR", "this machine's apt, or Debian's own"))
+    for name, variable in (("mirror of interpreters", MIRROR), ("list of interpreters", LIST)):
+        if place := environment.get(variable):
+            yield told(name, redacted(place), source(variable, ""))
     if depot := environment.get(DEPOT):
         yield told("depot", redacted(depot), source(DEPOT, ""))
     indexes = Indexes.from_environment(environment, Requirements(), Path())

@@ -1,5 +1,7 @@
 """A project that asks for a Python which its base has not: from the lock to the image."""
 
+import io
+import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -7,7 +9,7 @@ import pytest
 from support import plain
 from support.fake_http import Answer, Fake, Request, serving
 from support.interpreters import GITHUB, downloads_list, small_archive
-from support.world import Done, Project, World, ok, tar_files
+from support.world import Done, Project, World, ok, push_image, tar_files
 
 ARCHIVES = {"3.12.15": small_archive(), "3.12.16": small_archive(), "3.10.22": small_archive("3.10")}
 
@@ -44,6 +46,20 @@ def publisher(world: World) -> Iterator[Publisher]:
         }
         made = Publisher(fake, environment)
         yield made
+
+
+def without_python() -> bytes:
+    """Give the tar of a base that has a C library, and nothing else that is looked at."""
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as tar:
+        directory = tarfile.TarInfo("tmp")
+        directory.type, directory.mode = tarfile.DIRTYPE, 0o1777
+        tar.addfile(directory)
+        data = b"GNU C Library (stand-in) stable release version 2.35.\n"
+        library = tarfile.TarInfo("lib/libc.so.6")
+        library.size = len(data)
+        tar.addfile(library, io.BytesIO(data))
+    return held.getvalue()
 
 
 def asking(world: World, version: str, name: str = "model") -> Project:
@@ -101,6 +117,32 @@ def test_a_publisher_that_cannot_be_reached_is_told_with_the_ways_out(world: Wor
     assert done.code == 5
     assert "cog.yaml:2: build.python_version: CPython 3.10.22 of python-build-standalone can't be had" in done.err
     assert "UV_PYTHON_INSTALL_MIRROR" in done.err
+
+
+def test_it_comes_with_all_else_that_is_needed_without_a_network(world: World, publisher: Publisher) -> None:
+    project = asking(world, "3.12")
+    ok(publisher.lock(project))
+    fetched = ok(project.cogpack("fetch", "-o", "../depot", "--json", **publisher.environment)).json
+    assert "CPython 3.12.16" in [file["what"] for file in fetched["files"]]
+    before = ok(project.cogpack("build", "-o", "../before", **publisher.environment))
+    publisher.there = False
+    elsewhere = {"COGPACK_CACHE_DIR": str(world.directory / "another-cache")}
+    after = ok(project.cogpack("build", "--offline", "../depot", "-o", "../after", **elsewhere))
+    assert after.digest == before.digest
+
+
+def test_a_base_without_python_gets_the_default_or_the_one_asked_for(world: World, publisher: Publisher) -> None:
+    push_image(world.registry, "base/bare:v1", [without_python()])
+    project = asking(world, "3.12")
+    config = (project.root / "cog.yaml").read_text().replace("base/python", "base/bare")
+    project.write("cog.yaml", config)
+    assert "python-laid" not in ok(publisher.lock(project, "--json")).out
+    planned = ok(project.cogpack("plan", "--json", **publisher.environment)).json
+    assert [layer["name"] for layer in planned["layers"]][1:3] == ["python: CPython 3.12.16", "venv: Python 3.12"]
+    project.write("cog.yaml", config.replace('  python_version: "3.12"\n', ""))
+    done = publisher.lock(project)
+    assert done.code == 2
+    assert "cogpack.base: python-build-standalone has no CPython 3.13 for linux/amd64: it has 3.10 to 3.12" in done.err
 
 
 def test_an_archive_that_is_another_than_the_locked_one_makes_no_image(
