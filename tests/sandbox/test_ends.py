@@ -142,7 +142,7 @@ def test_whenever_cogpack_is_killed_nobody_is_left(tree: Path, rung: Rung) -> No
 def test_the_end_of_the_helper_is_the_end_of_its_command(tree: Path, rung: Rung) -> None:
     def kill(_: bytes) -> None:
         for child in Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split():
-            if b"sandbox.enter" in Path(f"/proc/{child}/cmdline").read_bytes():
+            if b"sandbox.rungs.enter" in Path(f"/proc/{child}/cmdline").read_bytes():
                 os.kill(int(child), signal.SIGKILL)
 
     with alive(tree) as reading, guest(tree, rung) as started:
