@@ -90,6 +90,18 @@ def test_chroot_without_proc_sends_to_another_rung() -> None:
     assert "--isolation" not in error(line).next_step
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "fork: Resource temporarily unavailable at -e line 1.",
+        "bash: fork: retry: Resource temporarily unavailable",
+        "sh: 1: Cannot fork",
+    ],
+)
+def test_who_may_start_no_more_processes_learns_how_many_there_may_be(line: str) -> None:
+    assert "10,000" in error(line).next_step
+
+
 def test_sudo_that_is_refused_is_told_to_be_left_out() -> None:
     line = 'sudo: The "no new privileges" flag is set, which prevents sudo from running as root.'
     assert "leave sudo out" in error(line, rung=Rung.CHROOT).next_step

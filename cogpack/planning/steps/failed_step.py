@@ -33,6 +33,7 @@ _NO_FILE = re.compile(
 )
 _FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 _NO_SUDO = re.compile(r"sudo: .*no new privileges", re.IGNORECASE)
+_NO_FORK = re.compile(r"\bfork\b.*Resource temporarily unavailable|Cannot fork", re.IGNORECASE)
 _NO_PROC = re.compile(r"/proc\b|/dev/fd\b|/dev/std(?:in|out|err)\b")
 
 _TRIPLET = re.compile(r"^(?:x86_64|aarch64)-linux-gnu-")
@@ -64,6 +65,8 @@ def failed_step(place: str, command: str, status: int, said: Sequence[str], rung
         advice = "where isolation is chroot, nothing can be mounted at /proc and /dev/fd: try --isolation proot"
     elif no_file:
         advice = "make or fetch the file in a command before: files of the project are not there yet, as with Cog"
+    elif any(map(_NO_FORK.search, said)):
+        advice = "have the command start fewer processes at a time: it may have 10,000"
     elif any(map(_NO_SUDO.search, said)):
         advice = "leave sudo out: commands are run as root, and the kernel lets nobody have more here"
     elif status == 128 + signal.SIGKILL:
