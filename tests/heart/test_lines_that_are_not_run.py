@@ -234,6 +234,21 @@ def test_a_file_that_is_another_one_now_is_exit_3_and_upgrade_run_pins_it(outsid
 
 
 @pytest.mark.slow
+def test_upgrade_run_of_one_command_pins_what_that_brings_and_keeps_all_else(outside: Outside, laying: Laying) -> None:
+    project = laying("wget -O /data/f https://files.test/f", "wget -O /data/g https://files.test/g")
+    for name in "fg":
+        outside.has(f"https://files.test/{name}", b"before")
+    ok(project.cogpack("lock"))
+    for name in "fg":
+        outside.has(f"https://files.test/{name}", b"after!")
+    done = ok(project.cogpack("lock", "--upgrade-run", "1"))
+    assert "moved    https://files.test/g" in done.err
+    assert "https://files.test/f" not in done.err
+    done = project.cogpack("lock", "--upgrade-run", "2")
+    assert (done.code, "it has build.run[0] to build.run[1]" in done.err) == (2, True), done.err
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "code", "told"),
     [
