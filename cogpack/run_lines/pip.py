@@ -88,6 +88,8 @@ def pip(
     for name in command.environment:
         if _INSTALLERS_OWN.fullmatch(name) and not _HARMLESS.fullmatch(name) and _is_set(command, name):
             raise NotKnownError(f"{name} is set, which changes what {installer} does")
+    if installer == "uv" and command.directory != "/":
+        raise NotKnownError(f"uv reads settings of a project in {command.directory} or above")
     before, rest = _subcommand(arguments)
     match rest:
         case ["install", *others]:

@@ -5,7 +5,7 @@ import pytest
 from cogpack.lockfile import LockedPlace, LockedSandboxed
 from cogpack.locking.lines.ground import Look
 from cogpack.locking.lines.program_settings import settings_in_the_way
-from cogpack.run_lines import Clone, Effect, Fetch, MakeDirectories, StepEffect, WriteText
+from cogpack.run_lines import Clone, Effect, Fetch, MakeDirectories, PipInstall, PipUninstall, StepEffect, WriteText
 
 FETCH = Fetch(url="https://files.test/f", path="/f")
 CLONE = Clone(url="https://git.test/tools", directory="/tools")
@@ -26,6 +26,8 @@ def found(look: Look, *effects: Effect) -> LockedSandboxed | None:
         ("root/.netrc", FETCH, "curl or wget"),
         ("etc/gitconfig", CLONE, "git"),
         ("root/.config/git/config", CLONE, "git"),
+        ("etc/uv/uv.toml", PipInstall(installer="uv"), "uv"),
+        ("pyproject.toml", PipUninstall(installer="uv"), "uv"),
     ],
 )
 def test_a_file_of_the_base_is_named(path: str, effect: Effect, program: str) -> None:

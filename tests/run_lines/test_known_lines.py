@@ -234,6 +234,7 @@ UNKNOWN = {
         "a line before it reads files of the clone at /n"
     ),
     "git clone https://h.example/o/n && pip install ./n": "/n is a source tree, which pip would build",
+    "cd /opt && uv pip install a": "uv reads settings of a project in /opt or above",
     "git clone --recursive https://h.example/o/n /x; git -C /x checkout v1": "its submodules stay as they were before",
     "git clone https://h.example/o/n /x && git -C /x submodule update --init": (
         "without --recursive, submodules of submodules stay away"
