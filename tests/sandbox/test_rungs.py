@@ -19,6 +19,11 @@ UNPRIVILEGED_CONTAINER = (*DEFAULT_CONTAINER, Rule(("chroot", "chown", "fchownat
 """The same to another user (E5)."""
 APPARMOR = (Rule(("openat",), EACCES, (Argument(2, (os.O_WRONLY,), mask=os.O_ACCMODE),)),)
 """Ubuntu 24.04 (E3): the namespace is made, its maps can't be written."""
+GVISOR = (
+    Rule(("openat2", "landlock_create_ruleset"), fails(errno.ENOSYS)),
+    Rule(("seccomp",), fails(errno.EINVAL), (Argument(1, (8,)),)),
+)
+"""Calls that gVisor's log names as not implemented, and a seccomp listener, which it is not known to have (E8)."""
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="root alone may chroot, and mount without a user namespace")
 
@@ -62,6 +67,13 @@ def test_where_nothing_can_be_traced_nothing_works(tmp_path: Path) -> None:
     for told in ("userns (unshare: EPERM)", "chroot (", "proot (ptrace: EPERM)"):
         assert told in caught.value.message
     assert "any one of these helps" in caught.value.next_step
+
+
+@AS_ROOT
+def test_a_kernel_that_has_not_the_newest_calls_has_the_same_rungs_and_no_recorder(tmp_path: Path) -> None:
+    found = probe(tmp_path, under=(*GVISOR, *DEFAULT_CONTAINER))
+    assert str(found.listener) == "seccomp with a listener: EINVAL"
+    assert choose("auto", found, owners=True) is Rung.CHROOT
 
 
 def test_no_recorder_is_found_out(tmp_path: Path) -> None:
