@@ -73,12 +73,12 @@ def open_bundle(session: Session, image: str | None, *, isolated: bool = False) 
     """Make the bundle of `image`, or of the project of the settings; `isolated`: as its image would hold it."""
     if image is not None:
         return _image_bundle(open_image(session, image, _here()))
-    prepared = settle(session, prepare(session, open_project(session), writes=True))
-    if str(prepared.plan.platform) != _here():
+    project = open_project(session)
+    if (wanted := project.config.pack.platform) != _here():  # before anything is locked for it
         raise InputError(
-            f"the image is for {prepared.plan.platform}, and this machine is {_here()}",
-            next_step=f"add --platform {_here()}",
+            f"the image is for {wanted}, and this machine is {_here()}", next_step=f"add --platform {_here()}"
         )
+    prepared = settle(session, prepare(session, project, writes=True))
     bundle = _isolated_bundle(prepared) if isolated else _project_bundle(prepared)
     prepared.fingerprints.save()
     return bundle

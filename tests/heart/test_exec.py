@@ -1,6 +1,7 @@
 """`cogpack exec`: a command over the files of the image, in the project or of an image that is there."""
 
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,14 @@ def test_the_status_and_both_streams_are_the_commands_own(project: Project) -> N
     done = project.cogpack("exec", "-e", "GIVEN=value", "sh", "-c", 'echo "$PWD $GIVEN"; echo told >&2; exit 7')
     assert (done.code, done.out) == (7, "/src value\n")
     assert "told\n" in done.err
+
+
+def test_another_platforms_image_is_refused_before_anything_is_locked_for_it(project: Project) -> None:
+    other = "linux/amd64" if platform.machine() == "aarch64" else "linux/arm64"
+    done = project.cogpack("exec", "--platform", other, "true")
+    assert done.code == 2
+    assert "and this machine is linux/" in done.err
+    assert not (project.root / "cogpack.lock").exists()
 
 
 @pytest.mark.slow
