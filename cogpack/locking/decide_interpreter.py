@@ -25,7 +25,8 @@ def decide_interpreter(
         http=session.http,
         environment=session.environment,
         scratch=session.cache,
-        where=config.where("build.python_version") if asked else config.where("cogpack.base"),
+        where=config.where("build.python_version" if asked else "cogpack.base"),
+        debian=config.pack.base is None,
     )
 
 

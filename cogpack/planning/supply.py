@@ -156,16 +156,17 @@ def _interpreter(session: Session, config: Config, locked: LockedInterpreter) ->
         artifact=Artifact(name, Digest(f"sha256:{locked.sha256}"), locked.size, f"CPython {locked.version}"),
         noun="interpreter",
         urls=lambda: interpreter_urls(locked.url, session.environment),
-        hiding=partial(_of_publisher, locked.version, config.where("build.python_version")),
+        hiding=partial(_of_publisher, locked.version, config),
     )
 
 
 @contextmanager
-def _of_publisher(version: str, place: str) -> Iterator[None]:
+def _of_publisher(version: str, config: Config) -> Iterator[None]:
     try:
         yield
     except (DeniedError, UnavailableError) as error:
-        raise unreachable(version, error.message, where=place) from error
+        where = config.where("build.python_version" if config.python_version else "cogpack.base")
+        raise unreachable(version, error.message, where=where, debian=config.pack.base is None) from error
 
 
 def _fetched(session: Session, places: Sequence[str], pin: LockedFetch, step: int) -> Input:

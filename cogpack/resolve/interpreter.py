@@ -86,11 +86,19 @@ class _Listed(msgspec.Struct, frozen=True):
 
 
 def find_interpreter(
-    version: str, arch: str, *, http: Http, environment: Mapping[str, str], scratch: Path, where: str
+    version: str,
+    arch: str,
+    *,
+    http: Http,
+    environment: Mapping[str, str],
+    scratch: Path,
+    where: str,
+    debian: bool = True,
 ) -> LockedInterpreter:
     """Find the newest build of `version`, "3.12" or "3.12.16", for `arch` as OCI names it, and see that it is there.
 
-    `where`: what asks for it; `scratch`: a directory for temporary files.
+    `where`: what asks for it; `scratch`: a directory for temporary files; `debian`: one that Debian has would come from
+    there.
     """
     builds = _from_list(http, environment[LIST], arch) if environment.get(LIST) else _from_uv(arch)
     fitting = [one for one in builds if f"{one.version}.".startswith(f"{version}.")]
@@ -98,7 +106,10 @@ def find_interpreter(
         raise _unknown(version, arch, builds, where)
     chosen = max(fitting, key=lambda one: one.order)
     sha256 = chosen.sha256 or _sha256_of(chosen, scratch)
-    size = _size(chosen.url, version, http=http, environment=environment, where=where)
+    try:
+        size = _size(chosen.url, http=http, environment=environment)
+    except UnavailableError as error:
+        raise unreachable(version, error.message, where=where, debian=debian) from error
     return LockedInterpreter(version=chosen.version, url=chosen.url, sha256=sha256, size=size)
 
 
@@ -112,12 +123,13 @@ def interpreter_urls(url: str, environment: Mapping[str, str]) -> list[str]:
     return [url]
 
 
-def unreachable(version: str, why: str, *, where: str) -> UnavailableError:
-    """Make the error of a publisher that can't be asked. `version`: that is wanted."""
+def unreachable(version: str, why: str, *, where: str, debian: bool) -> UnavailableError:
+    """Make the error of a publisher that can't be asked for `version`; the others: as of `find_interpreter`."""
+    own = 'write "3.11" or "3.13", which may do as well and come from Debian; or ' if debian else ""
     return UnavailableError(
         f"{where}: CPython {version} of python-build-standalone can't be had: {why}",
-        next_step='write "3.11" or "3.13", which may do as well and come from Debian; or name a mirror of its releases '
-        f"in {MIRROR}, or an image that has it: `cogpack: {{base: python:{version}-slim}}`",
+        next_step=f"{own}name a mirror of its releases in {MIRROR}, or an image that has it: "
+        f"`cogpack: {{base: python:{version}-slim}}`",
     )
 
 
@@ -195,7 +207,7 @@ def _empty_archive() -> bytes:
     return gzip.compress(held.getvalue(), mtime=0)
 
 
-def _size(url: str, version: str, *, http: Http, environment: Mapping[str, str], where: str) -> int | None:
+def _size(url: str, *, http: Http, environment: Mapping[str, str]) -> int | None:
     """Tell the size of the archive, None where a server does not say it; that none has it is an error now, and not
     when an image is built."""
     tried = []
@@ -210,7 +222,7 @@ def _size(url: str, version: str, *, http: Http, environment: Mapping[str, str],
             tried.append(f"{place}: {error.strerror}")
         except CogpackError as error:
             tried.append(error.message)
-    raise unreachable(version, "; ".join(tried), where=where)
+    raise UnavailableError("; ".join(tried), next_step=f"name a mirror in {MIRROR}")
 
 
 def _unknown(version: str, arch: str, builds: Sequence[_Listed], where: str) -> InputError:

@@ -109,7 +109,7 @@ def test_a_publisher_that_cannot_be_reached_is_told_with_the_ways_out(world: Wor
     done = publisher.lock(project)
     assert done.code == 5
     assert "cog.yaml:2: build.python_version: CPython 3.10 of python-build-standalone can't be had: " in done.err
-    assert 'next: write "3.11" or "3.13", which may do as well and come from Debian; or name a mirror' in done.err
+    assert "next: name a mirror of its releases in UV_PYTHON_INSTALL_MIRROR, or an image that has it" in done.err
     publisher.there = True
     ok(publisher.lock(project))
     publisher.there = False
