@@ -22,12 +22,15 @@ from cogpack.resolve.debs import Brought, DebianMirror
 from cogpack.session import Session
 from cogpack.text import count_text
 from cogpack.threads import each
+from cogpack.trace import TRACE
 
 _HEAD = 16 * 1024
 """Bytes of a package that are read first; most control archives end within."""
 _LIMIT = 1024 * 1024
 """Of one answer."""
 _JOBS = 16
+_NAMED = 3
+"""Packages that are named where nothing needs them."""
 
 
 def deb_artifact(deb: LockedDeb) -> Artifact:
@@ -42,8 +45,8 @@ def deb_file(deb: LockedDeb, locate: Callable[[], LocalFile]) -> DebFile:
 def left_to_dpkg(
     session: Session, packages: Sequence[Brought], mirror: DebianMirror, places: Mapping[str, str]
 ) -> Collection[str]:
-    """Give those of `packages` whose scripts do more than is known, and say of each what. `places`: by requested
-    package."""
+    """Give those of `packages` whose scripts do more than is known, and say of each that is needed what. `places`: by
+    requested package."""
     unknown = [found for found in packages if not is_stood_in_for(found.deb.name)]
     if not unknown:
         return ()
@@ -64,8 +67,15 @@ def left_to_dpkg(
     task.done("read")
     left = [(found, answer) for found, answer in zip(unknown, answers, strict=True) if isinstance(answer, InputError)]
     for found, fault in left:
-        instead = f"; {LEAVES_OUT} leaves it out" if found.deb.recommended else ""
-        session.progress.summary(f"{_placed(fault, found, places)}: dpkg installs it, in the sandbox{instead}")
+        if not found.deb.recommended:
+            session.progress.summary(f"{_placed(fault, found, places)}: dpkg installs it, in the sandbox")
+        elif TRACE.level:
+            TRACE.decided(_placed(fault, found, places))
+    if recommended := [found.deb.name for found, _ in left if found.deb.recommended]:
+        more = len(recommended[_NAMED:])
+        names = ", ".join(recommended[:_NAMED]) + (f" and {more} more" if more else "")
+        text = f"only recommended, and installed by dpkg, in the sandbox: {names}; {LEAVES_OUT} leaves them out"
+        session.progress.summary(text)
     if unread := [answer for answer in answers if isinstance(answer, str) and answer]:
         text = f"maintainer scripts of {count_text(len(unread), 'package')} could not be read, and are when the layer"
         session.progress.note(Note(Code.SCRIPTS_UNREAD, f"{text} is made: {unread[0]}"))

@@ -18,6 +18,7 @@ from support.world import Project, World, ok
 
 from cogpack.resolve.debs import BASE_PACKAGES
 from cogpack.resolve.debs import release_file as release_module
+from cogpack.text import size_text
 
 pytestmark = pytest.mark.slow
 
@@ -138,22 +139,24 @@ def test_packages_whose_scripts_cannot_be_stood_in_for_are_left_to_dpkg_and_told
 def test_what_is_only_recommended_comes_as_with_apt_and_lock_and_plan_tell_what_it_costs(
     world: World, archive: Archive
 ) -> None:
-    archive.add("app", recommends="nice, gone")
+    archive.add("app", recommends="nice, gone, more")
     archive.add("nice", postinst=BAD)
+    archive.add("more", depends="less")
+    archive.add("less")
     archive.finish()
     made = project(world, "app")
     done = ok(made.cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url))
-    size = (archive.root / "debian/pool/nice_1.deb").stat().st_size
+    size = sum((archive.root / f"debian/pool/{name}_1.deb").stat().st_size for name in ("nice", "more", "less"))
     told = (
-        f"only recommended: 1 Debian package ({size} B); `cogpack: {{recommends: false}}` leaves them out\n"
+        f"only recommended: 3 Debian packages ({size_text(size)}); `cogpack: {{recommends: false}}` leaves them out\n"
         "left out: gone, which app recommends: no package of the suite is that\n"
     )
     assert told in done.err
-    assert "dpkg installs it, in the sandbox; `cogpack: {recommends: false}` leaves it out" in done.err
+    assert "only recommended, and installed by dpkg, in the sandbox: nice; `cogpack: {recommends: false}`" in done.err
     assert told in ok(made.cogpack("plan", COGPACK_DEBIAN_MIRROR=archive.url)).err
     made.write("cog.yaml", (made.root / "cog.yaml").read_text() + "cogpack: {recommends: false}\n")
     done = ok(made.cogpack("lock", COGPACK_DEBIAN_MIRROR=archive.url))
-    assert "removed  nice 1\n" in done.err
+    assert all(f"removed  {name} 1\n" in done.err for name in ("nice", "more", "less"))
     assert "recommend" not in (made.root / "cogpack.lock").read_text()
 
 
