@@ -69,6 +69,11 @@ def read_suites(
         (SECURITY, f"{suite}-security"),
     )
     releases = [_release(archive, name, http, mirror, moment) for archive, name in sources]
+    if snapshot and (later := [one for one in releases if one.date > snapshot.moment]):
+        raise MismatchError(
+            f"{mirror.main}: expected {later[0].codename} as it was then, found that of {later[0].date:%Y-%m-%d %H:%M}",
+            next_step="find out who answers for snapshot.debian.org (COGPACK_URL_MAP)",
+        )
     return [
         Suite(
             archive=archive,

@@ -4,12 +4,12 @@ import functools
 import http.server
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
-from support.debian_archive import Signer, write_suite
+from support.debian_archive import NOW, Signer, write_suite
 from support.debs import stanza
 from support.serving import served
 
@@ -269,7 +269,7 @@ def test_what_is_no_package_name_is_refused_before_anything_is_asked(
 def test_projects_that_name_a_time_have_one_base_whenever_they_are_locked(
     archive: Path, mirror: DebianMirror, tmp_path: Path, signer: Signer, seen: list[str]
 ) -> None:
-    then = Snapshot(datetime(2026, 1, 31, tzinfo=UTC))
+    then = Snapshot(NOW - timedelta(hours=1))
     service = UrlMap.parse(f"https://snapshot.debian.org={mirror.main.removesuffix('/debian')}", where="map")
     first = resolve(mirror, tmp_path, "tool")
     for name in ("debian", "debian-security"):
@@ -291,6 +291,11 @@ def test_projects_that_name_a_time_have_one_base_whenever_they_are_locked(
         found = resolve(one, tmp_path / one.main[-8:-7], "tool", snapshot=then, url_map=service)
         assert found == replaced(first, then.stamp)
     assert {path.split("/")[1] for path in seen} == {"archive"}, "nobody else is asked"
+    before = Snapshot(NOW - timedelta(hours=4))
+    for name in ("debian", "debian-security"):
+        (archive / "archive" / name / before.stamp).symlink_to(then.stamp)
+    with pytest.raises(MismatchError, match="expected trixie as it was then, found that of"):
+        resolve(mirror, tmp_path, "tool", snapshot=before, url_map=service)
 
 
 def replaced(base: DebianBase, stamp: str) -> DebianBase:
