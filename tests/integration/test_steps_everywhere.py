@@ -55,7 +55,7 @@ def project(here: Path, locked_hello: Project) -> Iterator[Project]:
     """Locked, with nothing known of what the commands do."""
     with apt_repository(here / "apt") as address:
         found = locked_hello.fresh(here / "project", lock=True)
-        (found.root / "cog.yaml").write_text(cog_yaml(commands(address), "openssh-client"))
+        (found.root / "cog.yaml").write_text(cog_yaml(commands(address), "plocate"))
         found.cogpack("lock")
         yield found
 
@@ -85,7 +85,7 @@ def test_root_a_user_and_both_in_containers_make_one_layer(
         assert done.returncode == 0, f"{rung}: {done.stderr[-3000:]}"
         assert f"isolated by {rung}" in done.stderr
         lock = (place.directory / "project/cogpack.lock").read_text()
-        assert "dpkg: openssh-client, isolated by" in done.stderr
+        assert "dpkg: plocate, isolated by" in done.stderr
         found[rung] = (*re.findall(r'diff_id = "([^"]+)"', lock), done.stdout.partition("@")[2])
         assert not _left(place), f"{rung} left something"
     assert len(set(found.values())) == 1, found
@@ -105,7 +105,7 @@ def test_root_a_user_and_both_in_containers_make_one_layer(
         "/usr/bin/postman root:root 4755",
         "/var/spool/postman postman:adm 2750",
     ]
-    assert docker(*run, "stat", "-c", "%G %a", "/usr/bin/ssh-agent") == "_ssh 2755", "dpkg installed it"
+    assert docker(*run, "stat", "-c", "%G %a", "/usr/bin/plocate") == "plocate 2755", "dpkg installed it"
     assert docker(*run, "dpkg", "--audit") == ""
     docker(*run, "apt-get", "check")
     known = "ldconfig -p > /tmp/known && grep /opt/more/libz.so.1 /tmp/known"

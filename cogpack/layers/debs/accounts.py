@@ -1,4 +1,8 @@
-"""`/etc/passwd`, `group` and their shadows are set up as base-passwd and passwd do it."""
+"""`/etc/passwd`, `group` and their shadows are set up as base-passwd and passwd do it, and as adduser(8) and
+systemd-sysusers(8) add to them: numbers follow from the set of packages alone."""
+
+import shlex
+from collections.abc import Iterable
 
 from cogpack.layers.debs.tree import Tree
 
@@ -6,6 +10,10 @@ _MASTERS = "usr/share/base-passwd"
 _SHADOW = 42  # the group's fixed number (base-passwd)
 # The day of the last password change counts days since 1970; here the day of our tar epoch, for it must not move.
 _CHANGED = 3653
+_FIRST, _LAST = 100, 999
+"""Of the accounts of the system: adduser counts up from the first, systemd-sysusers down from the last."""
+_LOCKED = {True: "!", False: "!*"}
+"""What each of them writes for a password that there is not."""
 
 
 def create_accounts(tree: Tree) -> None:
@@ -32,3 +40,76 @@ def _shadowed(tree: Tree, path: str) -> list[str]:
         row[1] = "x"
     tree.write(path, "".join(":".join(row) + "\n" for row in rows))
     return [row[0] for row in rows]
+
+
+def add_group(tree: Tree, name: str, *, upward: bool = True, gid: int | None = None) -> int:
+    """Add a group of the system where there is none of the name; gives its number."""
+    groups = _numbers(tree, "etc/group")
+    if name not in groups:
+        groups[name] = gid if gid is not None else _free({*groups.values()}, upward=upward)
+        _append(tree, "group", f"{name}:x:{groups[name]}:")
+        _append(tree, "gshadow", f"{name}:{_LOCKED[upward]}::")
+    return groups[name]
+
+
+def add_user(
+    tree: Tree,
+    name: str,
+    *,
+    upward: bool = True,
+    uid: int | None = None,
+    gecos: str = "",
+    expires: str = "",
+    home: str = "/nonexistent",
+    shell: str = "/usr/sbin/nologin",
+) -> None:
+    """Add a user of the system with a group of the name, where there is none."""
+    users = _numbers(tree, "etc/passwd")
+    if name in users:
+        return
+    groups = {*_numbers(tree, "etc/group").values()}
+    # systemd-sysusers looks for one number for both.
+    number = uid if uid is not None else _free({*users.values(), *(() if upward else groups)}, upward=upward)
+    gid = add_group(tree, name, upward=upward, gid=None if upward else number)
+    _append(tree, "passwd", f"{name}:x:{number}:{gid}:{gecos}:{home}:{shell}")
+    _append(tree, "shadow", f"{name}:{_LOCKED[upward]}:{_CHANGED}:::::{expires}:")
+
+
+def add_declared(tree: Tree, names: Iterable[str]) -> None:
+    """Add the users and groups that these files of /usr/lib/sysusers.d declare (sysusers.d(5))."""
+    for name in names:
+        for line in (tree.read(f"usr/lib/sysusers.d/{name}") or b"").decode().splitlines():
+            kind, *fields = [*shlex.split(line, comments=True), *"------"]
+            who, number, gecos, home, shell = fields[:5]
+            fixed = int(number) if number.isdigit() else None
+            if kind == "g":
+                add_group(tree, who, upward=False, gid=fixed)
+            elif kind.rstrip("!") == "u":
+                add_user(
+                    tree,
+                    who,
+                    upward=False,
+                    uid=fixed,
+                    expires="1" if kind == "u!" else "",
+                    gecos="" if gecos == "-" else gecos,
+                    home="/" if home == "-" else home,
+                    shell="/usr/sbin/nologin" if shell == "-" else shell,
+                )
+
+
+def _numbers(tree: Tree, path: str) -> dict[str, int]:
+    rows = [line.split(":") for line in (tree.read(path) or b"").decode().splitlines() if line]
+    return {row[0]: int(row[2]) for row in rows}
+
+
+def _free(taken: set[int], *, upward: bool) -> int:
+    numbers = range(_FIRST, _LAST + 1) if upward else range(_LAST, _FIRST - 1, -1)
+    return next(number for number in numbers if number not in taken)
+
+
+def _append(tree: Tree, name: str, line: str) -> None:
+    """Add a line; the shadows keep who may read them."""
+    path = f"etc/{name}"
+    text = (tree.read(path) or b"").decode()
+    secret = name in ("shadow", "gshadow")
+    tree.write(path, f"{text}{line}\n", mode=0o640 if secret else 0o644, gid=_SHADOW if secret else 0)

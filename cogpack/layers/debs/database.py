@@ -41,7 +41,7 @@ def write_database(tree: Tree, packages: Sequence[UnpackedPackage], arch: str) -
     tree.write(f"{_DATABASE}/info/format", "1\n")
     tree.write(f"{_DATABASE}/arch-native", f"{arch}\n")
     for name in ("diversions", "statoverride", "triggers/Unincorp"):
-        tree.write(f"{_DATABASE}/{name}", "")
+        tree.write_new(f"{_DATABASE}/{name}", "")
     tree.write(f"{_DATABASE}/triggers/File", "".join(files))
     for name, lines in sorted(named.items()):
         tree.write(f"{_DATABASE}/triggers/{name}", "".join(lines))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from cogpack.layers.debs.accounts import create_accounts, shadow_accounts
+from cogpack.layers.debs.accounts import add_declared, add_group, add_user, create_accounts, shadow_accounts
 from cogpack.layers.debs.alternatives import Alternative, Slave
 from cogpack.layers.debs.certificates import install_certificates
 from cogpack.layers.debs.pam import configure_pam
@@ -129,6 +129,74 @@ def _pkgconfig(tree: Tree) -> None:
     tree.directory("usr/lib/pkgconfig")
 
 
+def _bus_account(tree: Tree) -> None:
+    """Add the system bus's user, by systemd-sysusers where that is there."""
+    if "usr/bin/systemd-sysusers" in tree:
+        add_declared(tree, ["dbus.conf"])
+    add_user(tree, "messagebus")
+
+
+def _bus(tree: Tree) -> None:
+    launcher = "usr/lib/dbus-1.0/dbus-daemon-launch-helper"
+    tree.own(launcher, mode=0o4754, gid=add_group(tree, "messagebus"))
+    tree.write("var/lib/dpkg/statoverride", f"root messagebus 4754 /{launcher}\n")
+
+
+def _bus_daemon(tree: Tree) -> None:
+    tree.directory("var/lib/dbus")  # machine-id: two containers must not share one
+
+
+def _systemd(tree: Tree) -> None:
+    """Add its accounts. Nothing is enabled where nothing is started; its catalog of messages is a cache."""
+    add_declared(tree, ["basic.conf", "systemd-journal.conf", "systemd-network.conf"])
+    tree.directory("var/log/journal", 0o2755, 0, add_group(tree, "systemd-journal"))
+
+
+def _systemd_time(tree: Tree) -> None:
+    add_declared(tree, ["systemd-timesync.conf"])
+
+
+def _systemd_names(tree: Tree) -> None:
+    """Ask systemd for accounts last (dh_installnss)."""
+    path = "etc/nsswitch.conf"
+    lines = (tree.read(path) or b"").decode().splitlines()
+    asked = ("passwd:", "group:", "shadow:", "gshadow:")
+    done = any(line.startswith(asked) and "systemd" in line.split() for line in lines)
+    if lines and not done:
+        tree.write(path, "".join(f"{line} systemd\n" if line.startswith(asked) else f"{line}\n" for line in lines))
+
+
+def _ssh_agent(tree: Tree) -> None:
+    """Hide the agent's memory from the user's other processes."""
+    tree.own("usr/bin/ssh-agent", mode=0o2755, gid=add_group(tree, "_ssh"))
+
+
+def _remote_memory(tree: Tree) -> None:
+    add_group(tree, "rdma")
+
+
+def _font_aliases(tree: Tree) -> None:
+    tree.write_new(
+        "var/lib/xfonts/excluded-aliases", "!! Excluded alias files to be ignored by update-fonts-alias(8)\n"
+    )
+
+
+def _javascript(tree: Tree) -> None:
+    name = "javascript-alias.conf"
+    tree.link(f"etc/lighttpd/conf-enabled/90-{name}", f"../conf-available/90-{name}")
+    if "usr/share/apache2/apache2-maintscript-helper" in tree:
+        tree.link("etc/apache2/conf-enabled/javascript-common.conf", "../conf-available/javascript-common.conf")
+
+
+def _odbc(tree: Tree) -> None:
+    tree.write_new("etc/odbcinst.ini", "")
+
+
+def _conffile_registry(tree: Tree) -> None:
+    for name in ("hashfile", "registry"):
+        tree.write_new(f"var/lib/ucf/{name}", "")
+
+
 Effect: TypeAlias = Callable[[Tree], None]
 
 EFFECTS: Mapping[str, Effect] = {
@@ -148,6 +216,18 @@ EFFECTS: Mapping[str, Effect] = {
     "netbase": _networks,
     "pkgconf-bin": _pkgconfig,
     "python3": _python_config,
+    "systemd": _systemd,
+    "systemd-timesyncd": _systemd_time,
+    "libnss-systemd": _systemd_names,
+    "dbus-system-bus-common": _bus_account,
+    "dbus-daemon": _bus_daemon,
+    "dbus": _bus,
+    "libibverbs1": _remote_memory,
+    "openssh-client": _ssh_agent,
+    "javascript-common": _javascript,
+    "ucf": _conffile_registry,
+    "unixodbc-common": _odbc,
+    "xfonts-utils": _font_aliases,
     "readline-common": _readline,
     "tzdata": _time_zone,
     "adduser": _nothing,  # renames an old configuration
@@ -156,9 +236,12 @@ EFFECTS: Mapping[str, Effect] = {
     "coreutils": _nothing,  # /usr/bin/touch of an unmerged /usr
     "dash": _nothing,  # /bin/sh is in the package
     "debconf": _nothing,
+    "dmsetup": _nothing,  # the initial RAM disk of a machine
     "debian-archive-keyring": _nothing,  # removes old keys
     "dpkg": _nothing,  # see database.py
+    "fonts-urw-base35": _nothing,  # tells ghostscript, whose own scripts do more
     "gcc": _nothing,  # alternatives
+    "gtk-update-icon-cache": _nothing,  # removes old diversions
     "gzip": _nothing,  # a diversion of zutils
     "hicolor-icon-theme": _nothing,  # a cache
     "init-system-helpers": _nothing,
@@ -169,22 +252,32 @@ EFFECTS: Mapping[str, Effect] = {
     "libglib2.0-0": _nothing,  # caches: no GSettings until glib-compile-schemas is run
     "libglib2.0-0t64": _nothing,  # the same
     "libgssapi-krb5-2": _nothing,  # moves an old configuration
+    "libgtk-3-0": _nothing,  # a cache of input methods: only the built-in ones are found
+    "libgtk-3-0t64": _nothing,  # the same
+    "libpam-cap": _nothing,  # libpam-runtime's
     "libpam-modules-bin": _nothing,  # a service
+    "libpam-systemd": _nothing,  # libpam-runtime's
     "libpam0g": _nothing,  # restarts services
     "libreadline8t64": _nothing,  # guards an upgrade from unmerged paths
+    "librsvg2-common": _nothing,  # the cache of loaders of libgdk-pixbuf-2.0-0
     "libselinux1": _nothing,  # removes old files
     "libsensors5": _nothing,  # removes an old configuration
+    "libqt5core5a": _nothing,  # removes a directory that old versions left
+    "libqt5core5t64": _nothing,  # the same
+    "libtirpc3t64": _nothing,  # guards an upgrade from unmerged paths
     "llvm": _nothing,  # removes an old link
     "login.defs": _nothing,  # adopts an old configuration
     "mawk": _nothing,  # an alternative
     "openssl": _nothing,  # /usr/lib/ssl is in the package
     "perl": _nothing,
     "perl-base": _nothing,
+    "poppler-data": _nothing,  # tells ghostscript
     "procps": _nothing,  # applies kernel settings
     "python3-distutils": _nothing,  # byte code
     "python3-lib2to3": _nothing,  # byte code
     "python3-minimal": _nothing,  # byte code
     "shared-mime-info": _nothing,  # a cache: no MIME types until update-mime-database is run
+    "systemd-sysv": _nothing,  # restores links that an upgrade to merged paths lost
     "tar": _nothing,  # an alternative
     "unzip": _nothing,  # a cache
     "usr-is-merged": _nothing,  # refuses an unmerged /usr

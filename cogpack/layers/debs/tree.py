@@ -147,6 +147,12 @@ class Tree:
         if path not in self:
             self._set(Directory(self.real(path), mode, uid, gid), GENERATED)
 
+    def own(self, path: str, *, mode: int, uid: int = 0, gid: int = 0) -> None:
+        """Give the file at `path`, if there is one, an owner and mode."""
+        real = self.real(path)
+        if isinstance(entry := self._entries.get(real), File):
+            self._entries[real] = msgspec.structs.replace(entry, mode=mode, uid=uid, gid=gid)
+
 
 def applied(layers: Iterable[Iterable[Entry]]) -> dict[str, Entry]:
     """Give what there is of layers without whiteouts, by path (image-spec layer.md, "Applying Changesets")."""
