@@ -102,10 +102,16 @@ def _input(name: str, spec: dict[str, Any], signature: Signature) -> Input:
         name=name,
         shape=shape_of(spec),
         required=name in signature.required,
-        description=_text(spec, "description") or "",
+        description=_described(spec),
         default=default if _countable(default) else None,
         deprecated=spec.get("deprecated") is True,
     )
+
+
+def _described(spec: dict[str, Any]) -> str:
+    """Give its author's words: what pydantic calls all choices that have none is no help."""
+    found = _text(spec, "description") or ""
+    return "" if found == "An enumeration." else found
 
 
 def _countable(value: object) -> bool:

@@ -67,7 +67,7 @@ def test_choices_are_those_of_the_part_that_an_input_refers_to() -> None:
     found = read_form(json.dumps({"components": {"schemas": schemas}}))
     assert found
     assert found.inputs[0].shape == Choice(("a", "b"))
-    assert found.inputs[0].default == "b"
+    assert (found.inputs[0].default, found.inputs[0].description) == ("b", "")
 
 
 def test_inputs_stand_in_the_order_of_the_code_whoever_sorted_the_schema() -> None:
