@@ -3,6 +3,7 @@
 It listens on this machine's network. What it is asked goes over loopback, past proxies and maps.
 """
 
+import errno
 import http.client
 import re
 import socket
@@ -94,8 +95,10 @@ class Server:
             try:
                 trial.bind((self._host, self._port))
             except OSError as error:
+                elsewhere = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
                 raise InputError(
-                    f"{self._host}:{self._port}: {error.strerror}", next_step="choose another port by -p"
+                    f"{self._host}:{self._port}: {error.strerror}",
+                    next_step="name an address of this machine by --host" if elsewhere else "choose another port by -p",
                 ) from error
         self._thread.start()
         return self

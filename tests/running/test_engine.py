@@ -1,15 +1,18 @@
 """What an engine is asked for, by a stand-in for its program: the flags that mean the same as our own containers do."""
 
 import os
+import socket
 import threading
 from pathlib import Path
 
 import pytest
 from support.bundles import make_bundle
 
+from cogpack.errors import InputError
 from cogpack.progress import Cancellation, Cancelled
 from cogpack.running.engine import EngineContainer
 from cogpack.running.options import Port, Runtime
+from cogpack.running.server import Server
 from cogpack.sandbox.guest import Bind
 from cogpack.sandbox.run import Streams
 
@@ -71,3 +74,14 @@ def test_a_container_that_is_left_is_removed(here: Path) -> None:
     with pytest.raises(Cancelled):
         _container("docker").run(["sh", "-c", "wait"], {}, Streams(lambda _: told.set()), cancellation=cancellation)
     assert (here / "removed").exists()
+
+
+@pytest.mark.parametrize(("host", "helps"), [("192.0.2.1", "--host"), ("127.0.0.1", "-p")])
+def test_a_server_that_can_not_listen_says_which_of_both_to_change(host: str, helps: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        server = Server(_container("docker"), taken.getsockname()[1], {}, Streams(lambda _: None), host)
+        with pytest.raises(InputError) as caught:
+            server.__enter__()
+    assert helps in caught.value.next_step
