@@ -11,6 +11,7 @@ def test_rungs_and_settings_are_told_with_who_sets_them_and_without_secrets(worl
         "UV_DEFAULT_INDEX": "https://me:hunter2@a.test/simple",
         "HTTPS_PROXY": "http://me:hunter2@proxy.test:3128",
         "UV_PYTHON_INSTALL_MIRROR": "https://me:hunter2@m.test/python",
+        "COGPACK_DEPOT": "https://me:hunter2@files.test/depot",
     }
     done = ok(world.cogpack("doctor", **environment))
     lines = done.out.splitlines()
@@ -21,6 +22,7 @@ def test_rungs_and_settings_are_told_with_who_sets_them_and_without_secrets(worl
         f"registry mirror: docker.io=m.test  ({machine})",
         f"Debian mirror: {CLOSED}  (COGPACK_DEBIAN_MIRROR)",
         "mirror of interpreters: https://m.test/python  (UV_PYTHON_INSTALL_MIRROR)",
+        "depot: https://files.test/depot  (COGPACK_DEPOT)",
         "package index: https://a.test/simple  (the environment)",
         "proxy for https: http://proxy.test:3128  (the environment)",
     ):
