@@ -31,7 +31,7 @@ _FILES = {
         rf"|fingerprints/(?:{_HEX}|{_PART})"
     ),
     "Debian indexes": re.compile(rf"debs/(?:{_HEX}\.[0-9]+\.(?:records|table)|{_PART})"),
-    "layers of build.run": re.compile(rf"steps/(?:{_HEX}(?:\.lock|\.result)?|{_PART})"),
+    "layers of build.run": re.compile(rf"steps/(?:{_HEX}(?:\.lock|\.result)?|rate|{_PART})"),
     "scratch": re.compile(rf"\.spool-\w{{8}}|{_PART}"),
 }
 _TREES = {

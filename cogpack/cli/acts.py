@@ -51,7 +51,7 @@ def push(arguments: argparse.Namespace) -> None:
 def plan(arguments: argparse.Namespace) -> None:
     from cogpack.cli import html_output
     from cogpack.commands.plan import plan
-    from cogpack.text import size_text
+    from cogpack.text import size_text, time_text
 
     html = html_output.asked(arguments)
 
@@ -66,8 +66,9 @@ def plan(arguments: argparse.Namespace) -> None:
                 session.progress.summary(line)
             if planned.isolation:
                 session.progress.summary(planned.isolation)
-            if planned.laid:
-                text = f"the files that they see take about {size_text(planned.laid)} in the cache while they run"
+            if planned.laid and planned.laying is not None:
+                room, time = size_text(planned.laid), time_text(planned.laying)
+                text = f"the files that they see take about {room} in the cache while they run, and {time} to lay there"
                 session.progress.summary(text)
         if html:
             name, verdicts = session.settings.directory.resolve().name, [verdict(layer) for layer in planned.layers]

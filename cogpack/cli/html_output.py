@@ -16,7 +16,7 @@ from cogpack.pages.page import page
 from cogpack.reference import names_registry
 from cogpack.runtime.contract import CONFIG_LABEL, SCHEMA_LABEL
 from cogpack.runtime.labelled_schema import wants_gpu
-from cogpack.text import count_text, size_text
+from cogpack.text import count_text, size_text, time_text
 
 if TYPE_CHECKING:
     from cogpack.commands.inspect import Inspected
@@ -202,8 +202,9 @@ def _steps(planned: "Planned") -> Iterable[Html]:
     yield _table([element("th", title, scope="col") for title in ("", "Command", "What becomes of it")], body)
     if planned.isolation:
         yield element("p", planned.isolation, class_="description")
-    if planned.laid:
-        text = f"The files that they see take about {size_text(planned.laid)} in the cache while they run."
+    if planned.laid and planned.laying is not None:
+        room, time = size_text(planned.laid), time_text(planned.laying)
+        text = f"The files that they see take about {room} in the cache while they run, and {time} to lay there."
         yield element("p", text, class_="description")
 
 

@@ -96,14 +96,16 @@ class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
     """Tells of layers, bottom first, and of weight files by their paths. `files`: where they are asked for;
     `isolation`: where steps are yet to be run, how this machine would, and what it would not keep them from; `laid`:
-    there, about the bytes that the files take on the disk which they see; `recommended`: where packages of Debian may
-    bring what they only recommend, what that is."""
+    there, about the bytes that the files take on the disk which they see, and `laying` the seconds until they are
+    there, by what this machine did last; `recommended`: where packages of Debian may bring what they only recommend,
+    what that is."""
 
     layers: tuple[PlannedLayer, ...]
     weights: tuple[PlannedWeight, ...]
     steps: tuple[PlannedStep, ...] = ()
     isolation: str | None = None
     laid: int | None = None
+    laying: float | None = None
     recommended: Recommended | None = None
     files: tuple[PlannedFile, ...] | None = None
 
@@ -132,19 +134,22 @@ def plan(
     layers = tuple(_planned(layer, known, asked, prepared.plan) for layer in prepared.plan.layers)
     listed = _files(prepared) if files else None
     unrun = [changes for changes in prepared.plan.changes if changes.known is None]
+    seen = _seen(unrun[-1], prepared.plan, known) if unrun else 0
     return Planned(
         layers=layers,
         weights=_weights(prepared),
         steps=_steps(prepared),
         isolation=_isolation(unrun) if unrun else None,
-        laid=_laid(unrun[-1], prepared.plan, known) if unrun else None,
+        laid=LAID * seen if unrun else None,
+        laying=round(unrun[-1].runner.laying.seconds(seen), 1) if unrun else None,
         recommended=recommended(prepared.lock.platforms[project.config.pack.platform].base),
         files=listed,
     )
 
 
-def _laid(changes: StepChanges, plan: Plan, known: Known) -> int:
-    return LAID * sum(plan.fetched(below) or known.size(below) or 0 for below in changes.steps.seen)
+def _seen(changes: StepChanges, plan: Plan, known: Known) -> int:
+    """Sum up the packages, wheels and layers that commands see, in bytes as they are fetched."""
+    return sum(plan.fetched(below) or known.size(below) or 0 for below in changes.steps.seen)
 
 
 def _isolation(unrun: Sequence[StepChanges]) -> str | None:

@@ -34,6 +34,7 @@ from cogpack.planning.plan import Suppliers
 from cogpack.planning.recipes.base import BaseSupply
 from cogpack.planning.recipes.hub import open_hub_file
 from cogpack.planning.steps.changes import Recorded, StepChanges
+from cogpack.planning.steps.laying import Laying
 from cogpack.planning.steps.steps import Home, Runner
 from cogpack.project import Project, ProjectFile
 from cogpack.reference import Reference
@@ -67,6 +68,7 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
     runner = Runner(
         kept=session.cache / "steps",
         scratch=session.cache / "trees",
+        laying=Laying(session.cache / "steps" / "rate"),
         cache=session.kept,
         isolation=session.settings.isolation or project.config.pack.isolation,
         architecture=Platform.parse(project.config.pack.platform).architecture,

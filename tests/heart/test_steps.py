@@ -88,6 +88,7 @@ def test_a_plan_tells_how_much_room_the_files_take_that_commands_see(stepping: S
     planned = ok(project.cogpack("plan", "--json")).json
     (base,) = (layer["size"] for layer in planned["layers"] if layer["name"].startswith("base"))
     assert planned["laid"] >= 3 * base
+    assert planned["laying"] >= 0
     assert "in the cache while they run" in ok(project.cogpack("plan")).err
     ok(project.cogpack("lock", "--run"))
     assert ok(project.cogpack("plan", "--json")).json["laid"] is None  # nothing is run

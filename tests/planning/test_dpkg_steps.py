@@ -25,6 +25,7 @@ from cogpack.lockfile import Results
 from cogpack.oci import Descriptor, LayerInfo
 from cogpack.planning.steps import run as run_steps
 from cogpack.planning.steps.changes import Recorded, StepChanges
+from cogpack.planning.steps.laying import Laying
 from cogpack.planning.steps.steps import Runner, Steps, dpkg_steps
 from cogpack.progress import SILENT, Cancellation
 from cogpack.sandbox.guest import Guest
@@ -63,6 +64,7 @@ def debs(tmp_path: Path) -> list[DebFile]:
 
 def changes(steps: Steps, directory: Path) -> StepChanges:
     runner = Runner(
+        laying=Laying(directory / "rate"),
         kept=directory / "steps",
         scratch=directory / "trees",
         cache=Kept(directory),

@@ -20,6 +20,7 @@ from cogpack.locking.lines.read import SETTINGS, Lines
 from cogpack.oci import encode
 from cogpack.planning.steps import java_keystore
 from cogpack.planning.steps.layer import OpenLayer, StepsLayer
+from cogpack.planning.steps.laying import Laying
 from cogpack.progress import Cancellation, Progress
 from cogpack.runtime import contract
 from cogpack.seal import Seal
@@ -141,7 +142,7 @@ class Home(msgspec.Struct, frozen=True):
 class Runner(msgspec.Struct, frozen=True, kw_only=True):
     """Has what running steps takes.
 
-    `cache`: the machine's; in it, `kept`: where blobs are kept; `scratch`: where trees are laid.
+    `cache`: the machine's; in it, `kept`: where blobs are kept; `scratch`: where trees are laid; `laying`: how fast.
     `seal`: tells what this user wrote there. `architecture`: the image's, "amd64" or "arm64"; `emulator`: makes one for
     arm64 in a directory. `network`: whether steps have one; `secrets`: what they are, by id;
     `places`: where each step is written; `home`: None where none is named.
@@ -152,6 +153,7 @@ class Runner(msgspec.Struct, frozen=True, kw_only=True):
 
     kept: Path
     scratch: Path
+    laying: Laying
     cache: Kept
     isolation: Isolation
     architecture: str
