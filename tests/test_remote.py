@@ -28,6 +28,8 @@ class Memory:
     def __init__(self, data: bytes, block: int = 1000) -> None:
         self.data, self.size, self.block = data, len(data), block
 
+    renewed = "ask for them again"
+
     def read(self, offset: int, length: int):
         for start in range(offset, offset + length, self.block):
             yield self.data[start : min(start + self.block, offset + length)]

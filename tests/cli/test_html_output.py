@@ -88,6 +88,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> Planned:
         ),
         isolation=HOSTILE,
         laid=3_000_000,
+        laying=2.0,
         files=(PlannedFile(path=HOSTILE, size=1, target=HOSTILE),),
     )
     monkeypatch.setattr("cogpack.commands.plan.plan", lambda *_, **__: found)

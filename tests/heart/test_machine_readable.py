@@ -119,8 +119,8 @@ def test_each_command_prints_the_document_that_is_written_down(world: World, mon
     project = world.project(files={"model/w.pt": noise(1_200_000)})
     image = project.target()
     runs = [
-        "lock", "plan REF", "push REF", "build -o ../out", "load", "verify REF", "inspect REF", "diff REF .",
-        "doctor", "copy REF ../copied",
+        "lock", "fetch -o ../depot", "plan REF", "push REF", "build -o ../out", "load", "verify REF", "inspect REF",
+        "diff REF .", "doctor", "copy REF ../copied",
         "pull REF -o ../pulled", "weights ls", "weights verify REF --against model/w.pt", "weights pull REF -o ../w",
         "logout localhost:9", "auth explain localhost:9", f"registry probe {world.registry}/me/probe",
         "cache dir", "cache size", "cache prune", "cache clean",

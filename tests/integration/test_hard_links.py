@@ -54,6 +54,7 @@ def test_docker_unpacks_one_file_with_both_names(docker: Docker, image: str) -> 
     exported = subprocess.run(
         ["docker", "export", container], env=docker.environment, check=True, capture_output=True, timeout=120
     ).stdout
+    docker("rm", container)
     with tarfile.open(fileobj=io.BytesIO(exported)) as archive:
         contents = [archive.extractfile(f"src/{name}") for name in NAMES]
         assert [content.read() for content in contents if content] == [BIG, BIG]

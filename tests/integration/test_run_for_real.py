@@ -233,4 +233,4 @@ def test_an_engine_runs_the_same_with_the_same_flags(model: Project, docker: Doc
     assert sorted(model.root.rglob("*")) == before
     done = model.cogpack("run", str(model.root.parent / "layout"), *options, "-i", "count=1")
     assert done.stdout == "0 \n"
-    assert docker("ps", "-aq") == ""
+    assert docker("ps", "-aq", "--filter", "name=cogpack-") == ""
