@@ -120,7 +120,8 @@ def _isolated_bundle(prepared: Prepared) -> Bundle:
         if layer.key is None:
             layer.copy_to(lambda body: drain(body, lambda _: None), Form.PLAIN)
     bundle = _planned(prepared, plan.layers)
-    return msgspec.structs.replace(bundle, command=(*plan.run.entrypoint, *bundle.command))
+    command = (*plan.run.entrypoint, *bundle.command)
+    return msgspec.structs.replace(bundle, command=command, user=plan.run.user or "")
 
 
 def _planned(prepared: Prepared, layers: Sequence[PlannedLayer]) -> Bundle:

@@ -197,3 +197,11 @@ def test_a_model_that_wants_a_gpu_has_all_that_there_are_and_who_asks_for_more_i
     assert ok(project.cogpack("exec", "sh", "-c", script)).out == "driver"
     assert (project.root / "two").read_bytes() == bytes(2)
     assert project.cogpack("exec", "--gpus", "0", "cat", "/dev/nvidia0").code == 1
+
+
+@pytest.mark.slow
+def test_isolated_it_is_the_user_of_the_image_and_in_the_project_its_own(project: Project) -> None:
+    project.write("cog.yaml", f"{(project.root / 'cog.yaml').read_text()}  user: 1000\n")
+    script = 'while read name id rest; do if [ "$name" = Uid: ]; then echo "$id"; fi; done < /proc/self/status'
+    assert ok(project.cogpack("exec", "sh", "-c", script)).out == "0\n"
+    assert ok(project.cogpack("exec", "--isolated", "sh", "-c", script)).out == "1000\n"
