@@ -7,12 +7,14 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Generic, TypeVar, cast
 
 import msgspec
 
 from cogpack.disk import writing
 from cogpack.layers.content import RawDeflate
+
+T = TypeVar("T")
 
 
 class Spool:
@@ -95,3 +97,18 @@ class _SpooledReader(io.RawIOBase):
         block = self.read(len(view))
         view[: len(block)] = block
         return len(block)
+
+
+class Once(Generic[T]):
+    """Makes something once and keeps it: the bytes of entries are in a spool, which lives as long as they."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._made: T | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> T:
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made

@@ -6,7 +6,6 @@ repository makes the same bytes. The pack is as large as the history, and is mad
 
 import io
 import posixpath
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -21,7 +20,7 @@ from cogpack.layers.clones.history import walk
 from cogpack.layers.clones.pack import LARGE, PackWriter
 from cogpack.layers.content import Blocks, Bytes, RawDeflate
 from cogpack.layers.entry import Directory, Entry, File, Symlink
-from cogpack.layers.spool import Spool, Spooled
+from cogpack.layers.spool import Once, Spool, Spooled
 from cogpack.lockfile import LockedClone, LockedSubmodule
 from cogpack.oci import encode
 from cogpack.sizes import BLOCK
@@ -47,8 +46,7 @@ class CloneSource:
         self._opened = opened
         self._directory = spool
         self._check = check
-        self._lock = threading.Lock()
-        self._entries: Sequence[Entry] | None = None
+        self._entries = Once(lambda: list(self._repository(self.clone, self._path, f"{self._path}/.git", "")))
 
     @property
     def name(self) -> str:
@@ -58,10 +56,7 @@ class CloneSource:
         return "clone:" + sha256(encode([_RECIPE, self._path, _pins(self.clone)])).removeprefix("sha256:")
 
     def entries(self) -> Sequence[Entry]:
-        with self._lock:
-            if self._entries is None:
-                self._entries = list(self._repository(self.clone, self._path, f"{self._path}/.git", ""))
-            return self._entries
+        return self._entries()
 
     def _repository(self, found: LockedClone | LockedSubmodule, files: str, root: str, above: str) -> Iterator[Entry]:
         objects = self._opened(found)

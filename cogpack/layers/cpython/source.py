@@ -5,7 +5,6 @@ since no file here has the time that it was made for.
 """
 
 import posixpath
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from cogpack.errors import InputError
 from cogpack.layers.content import Bytes, LocalFile
 from cogpack.layers.cpython.relocated import build_variables, package_description
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
-from cogpack.layers.spool import Spool
+from cogpack.layers.spool import Once, Spool
 from cogpack.oci import encode
 from cogpack.sizes import BLOCK
 from cogpack.untar import Member, Untar
@@ -56,8 +55,7 @@ class CPythonSource:
         self._archive = archive
         self._directory = spool
         self._check = check
-        self._lock = threading.Lock()
-        self._entries: Sequence[Entry] | None = None
+        self._entries = Once(lambda: list(self._read()))
 
     @property
     def name(self) -> str:
@@ -67,10 +65,7 @@ class CPythonSource:
         return "cpython:" + sha256(encode([_RECIPE, self._sha256, self._prefix])).removeprefix("sha256:")
 
     def entries(self) -> Sequence[Entry]:
-        with self._lock:
-            if self._entries is None:
-                self._entries = list(self._read())
-            return self._entries
+        return self._entries()
 
     def _read(self) -> Iterator[Entry]:
         archive, where = self._archive(), f"archive of CPython {self._version}"

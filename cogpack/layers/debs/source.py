@@ -1,8 +1,6 @@
 """A layer can be a whole Debian root file system, one package, or what packages make of a base that is there."""
 
-import threading
-from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Sequence
 
 from cogpack.digest import sha256
 from cogpack.layers.debs.configure import configure
@@ -12,10 +10,9 @@ from cogpack.layers.debs.package import DebFile
 from cogpack.layers.debs.tree import Tree, applied
 from cogpack.layers.debs.unpacking import Unpacking
 from cogpack.layers.entry import Directory, Entry, complete
+from cogpack.layers.spool import Once
 from cogpack.oci import encode
 from cogpack.text import count_text
-
-T = TypeVar("T")
 
 _RECIPE = "debs/1"
 """Part of the keys. Anything here that changes the entries made of the same packages must change it."""
@@ -32,8 +29,8 @@ class DebianSource:
         self.suite = suite
         self.arch = arch
         self.unpacking = unpacking
-        self.tree = _Once(lambda: self._made_of(self.debs, ()))
-        self._entries = _Once(lambda: link_equal(complete(self.tree(), {})))
+        self.tree = Once(lambda: self._made_of(self.debs, ()))
+        self._entries = Once(lambda: link_equal(complete(self.tree(), {})))
 
     @property
     def name(self) -> str:
@@ -71,7 +68,7 @@ class PackageSource:
         self.name = f"package: {deb.name} {deb.version}"
         self._arch = arch
         self._unpacking = unpacking
-        self.files = _Once(self._placed)
+        self.files = Once(self._placed)
 
     def key(self) -> str:
         facts = ["alone", _RECIPE, self._arch, *_listed([self.deb])]
@@ -99,7 +96,7 @@ class PackagesSource:
         self._base = base
         self._debs = sorted(debs, key=lambda deb: deb.name)
         self._apart = sorted(apart, key=lambda one: one.deb.name)
-        self._entries = _Once(self._changed)
+        self._entries = Once(self._changed)
 
     def key(self) -> str:
         facts = ["over", *self._base.facts, _listed(self._debs), _listed([one.deb for one in self._apart])]
@@ -113,21 +110,6 @@ class PackagesSource:
         before = applied([self._base.tree(), *(one.files() for one in self._apart)])
         ground = {entry.path: entry for entry in after if isinstance(entry, Directory)}
         return link_equal(complete(after.changes(before), ground))
-
-
-class _Once(Generic[T]):
-    """Makes something once and keeps it: the bytes of entries are in a spool, which lives as long as they."""
-
-    def __init__(self, make: Callable[[], T]) -> None:
-        self._make = make
-        self._made: T | None = None
-        self._lock = threading.Lock()
-
-    def __call__(self) -> T:
-        with self._lock:
-            if self._made is None:
-                self._made = self._make()
-            return self._made
 
 
 def _listed(debs: Iterable[DebFile]) -> list[object]:

@@ -71,8 +71,7 @@ def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
     place = runner.scratch / f"{UNFINISHED}{steps.key.removeprefix('sha256:')[:16]}"
     remove_tree(place)  # of a run that was killed
     try:
-        with runner.laying.timed(_stored(steps)):
-            tree = _lay(steps, runner, place, owned=not rung.one_user)
+        tree = _lay(steps, runner, place, owned=not rung.one_user)
         proot = runner.proot(tree.root, place / "proot") if rung is Rung.PROOT else None
         emulator = runner.emulator(place / "emulator") if emulated else None
         with mirrored(tree.root, runner.mirrors):
@@ -166,26 +165,22 @@ def _run_all(
             raise InputError(failure.message, next_step=_NOT_HERE) if steps.debs else failure
 
 
-def _stored(steps: Steps) -> int:
-    """Sum up what the layers take that steps see, as they are stored."""
-    return sum(layer.size(Form.STORED) or 0 for layer in steps.seen)
-
-
 def _lay(steps: Steps, runner: Runner, place: Path, *, owned: bool) -> Tree:
     """Lay what they see. The tree of the layers that are shared is kept, and copied: to unpack them takes most of the
     time where wheels are few."""
-    what = f"the files that {steps.name.removeprefix('run: ')} see"
-    task = runner.progress.task(what, _stored(steps) or None, "unpack")
+    size = sum(layer.size(Form.STORED) or 0 for layer in steps.seen)
+    task = runner.progress.task(f"the files that {steps.name.removeprefix('run: ')} see", size or None, "unpack")
     lain = partial(lay, owned=owned, jobs=runner.jobs, cancellation=runner.cancellation, on_bytes=task.advance)
     shared, above = steps.seen[: steps.shared], steps.seen[steps.shared :]
-    if shared:
-        kept = Trees(runner.cache, runner.seal).get(
-            [layer.contents for layer in shared],
-            owned=owned,
-            lay=lambda new: lain(new, [contents(blob_of(layer)) for layer in shared], readable=True),
-        )
-        lain = partial(lain, below=kept.put)
-    tree = lain(place, [contents(blob_of(layer)) for layer in above])
+    with runner.laying.timed(size):
+        if shared:
+            kept = Trees(runner.cache, runner.seal).get(
+                [layer.contents for layer in shared],
+                owned=owned,
+                lay=lambda new: lain(new, [contents(blob_of(layer)) for layer in shared], readable=True),
+            )
+            lain = partial(lain, below=kept.put)
+        tree = lain(place, [contents(blob_of(layer)) for layer in above])
     task.done("")
     return tree
 

@@ -108,7 +108,7 @@ def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[S
         case Defined(ast.FunctionDef() | ast.AsyncFunctionDef() as node):
             return found.scope.within(names), node
         case Assigned() | Unclear():
-            wrapped = _behind(found.node, name)
+            wrapped = _behind(sources, found.node, name)
             if wrapped is not None:
                 place = Place(found.scope.module.path, wrapped.lineno, f"method {name}")
                 text = f"the class makes it of {wrapped.name}: the schema is of {wrapped.name} as written"
@@ -125,10 +125,11 @@ def _owned(sources: Sources, found: Local, name: str, depth: int = 0) -> tuple[S
     return None
 
 
-def _behind(node: ast.ClassDef, name: str, depth: int = 0) -> Function | None:
+def _behind(sources: Sources, node: ast.ClassDef, name: str, depth: int = 0) -> Function | None:
     """Find the one method that a class's body wraps or renames: `predict = wrap(predict)`, under an `if` or not."""
     found: list[Function] = []
     for statement in statements(node.body):
+        sources.spend()  # names that stand for each other, each in many places, would be followed for ever
         match statement:
             case ast.FunctionDef() | ast.AsyncFunctionDef() if statement.name == name:
                 found.append(statement)
@@ -136,7 +137,7 @@ def _behind(node: ast.ClassDef, name: str, depth: int = 0) -> Function | None:
                 inner = _wrapped(value)
                 if inner is None or depth > _MAX_BASES:
                     return None
-                other = _behind(node, inner, depth + 1) if inner != name else None
+                other = _behind(sources, node, inner, depth + 1) if inner != name else None
                 found += [other] if other else []
     return found[0] if len(set(found)) == 1 else None
 

@@ -217,3 +217,9 @@ def test_a_method_by_another_name_is_that_method_and_what_is_unclear_is_none() -
     for body in ("predict = make()", "predict = predict", either):
         with pytest.raises(InputError, match="has no run or predict method"):
             described(f"class Predictor:\n    {body}\n")
+
+
+def test_names_of_a_class_that_stand_for_each_other_are_not_followed_for_ever() -> None:
+    body = "    predict = other\n    other = predict\n" * 40
+    with pytest.raises(InputError, match="too large to be described"):
+        described(f"class Predictor:\n{body}")
