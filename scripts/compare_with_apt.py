@@ -21,9 +21,9 @@ import msgspec
 
 from cogpack.errors import CogpackError
 from cogpack.resolve.debs import BASE_PACKAGES, PYTHONS, DebianMirror
-from cogpack.resolve.debs.index import open_index, parse_index
-from cogpack.resolve.debs.solver import solve
-from cogpack.resolve.debs.universe import Candidate, Universe
+from cogpack.resolve.debs.archives.index import open_index, parse_index
+from cogpack.resolve.debs.solving.solver import solve
+from cogpack.resolve.debs.solving.universe import Candidate, Universe
 from cogpack.seal import Seal
 
 NAMES = Path(__file__).with_name("public_system_packages.txt")

@@ -13,8 +13,8 @@ from cogpack.digest import Digest
 from cogpack.errors import CogpackError, InputError, UnavailableError
 from cogpack.layers.content import LocalFile
 from cogpack.layers.debs import DebFile
-from cogpack.layers.debs.archive import control_end, read_control
 from cogpack.layers.debs.configure import check_scripts, is_stood_in_for
+from cogpack.layers.debs.deb.archive import control_end, read_control
 from cogpack.lockfile.base_kinds import LockedDeb
 from cogpack.locking.recommended import LEAVES_OUT
 from cogpack.notes import Code, Note

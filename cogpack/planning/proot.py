@@ -15,7 +15,7 @@ from types import MappingProxyType
 from cogpack.artifacts import Input
 from cogpack.disk import write_whole, writing
 from cogpack.errors import InputError, UnavailableError
-from cogpack.layers.debs.package import read_package
+from cogpack.layers.debs.deb.package import read_package
 from cogpack.layers.spool import Spool
 from cogpack.layers.tar import read
 from cogpack.lockfile.base_kinds import LockedDeb

@@ -17,7 +17,7 @@ from support.wheels import make_wheel
 from support.world import Project, World, ok
 
 from cogpack.resolve.debs import BASE_PACKAGES
-from cogpack.resolve.debs import release_file as release_module
+from cogpack.resolve.debs.archives import release_file as release_module
 from cogpack.text import size_text
 
 pytestmark = pytest.mark.slow

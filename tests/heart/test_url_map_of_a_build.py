@@ -15,7 +15,7 @@ from support.wheels import make_wheel
 from support.world import CLOSED, Done, Project, World, noise, ok
 
 from cogpack.resolve.debs import BASE_PACKAGES
-from cogpack.resolve.debs import release_file as release_module
+from cogpack.resolve.debs.archives import release_file as release_module
 
 pytestmark = pytest.mark.slow
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from cogpack.errors import InputError
-from cogpack.layers.debs.alternatives import Alternative, install_alternatives
-from cogpack.layers.debs.effects import CHOICES, EFFECTS, Effect, find_effect
-from cogpack.layers.debs.ldcache import write_cache
-from cogpack.layers.debs.package import UnpackedPackage
-from cogpack.layers.debs.scripts import NotUnderstood, literal_choices, read_script
+from cogpack.layers.debs.deb.package import UnpackedPackage
+from cogpack.layers.debs.effects.alternatives import Alternative, install_alternatives
+from cogpack.layers.debs.effects.effects import CHOICES, EFFECTS, Effect, find_effect
+from cogpack.layers.debs.effects.ldcache import write_cache
+from cogpack.layers.debs.effects.scripts import NotUnderstood, literal_choices, read_script
 from cogpack.layers.debs.tree import Tree
 
 

@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Sequence
 
-from cogpack.layers.debs.control import format_control
+from cogpack.layers.debs.deb.control import format_control
+from cogpack.layers.debs.deb.package import UnpackedPackage
 from cogpack.layers.debs.merge import EXCLUDE, INCLUDE
-from cogpack.layers.debs.package import UnpackedPackage
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import File
 

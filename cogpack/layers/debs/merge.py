@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 from cogpack.errors import InputError
-from cogpack.layers.debs.package import UnpackedPackage
+from cogpack.layers.debs.deb.package import UnpackedPackage
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
 from cogpack.layers.spool import Spooled

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from cogpack.digest import sha256
 from cogpack.layers.debs.configure import configure
 from cogpack.layers.debs.database import write_database, write_policy
+from cogpack.layers.debs.deb.package import DebFile
+from cogpack.layers.debs.deb.unpacking import Unpacking
 from cogpack.layers.debs.merge import link_equal, merge
-from cogpack.layers.debs.package import DebFile
 from cogpack.layers.debs.tree import Tree, applied
-from cogpack.layers.debs.unpacking import Unpacking
 from cogpack.layers.entry import Directory, Entry, complete
 from cogpack.layers.spool import Once
 from cogpack.oci import encode

@@ -1,12 +1,13 @@
 """Debian packages are chosen here, verified from the archive's signature down to each file's sha256.
 
-`resolver` asks `suites` (what there is now, or was at a `snapshot`), `universe` (what a `request` means in it) and
-`standing` (over which base), which asks `solver` (what goes together); these need `release_file` (the signed root),
-`index`, `relation` and `version`; `mirror` and `urls` say where files are fetched; `security` takes what is locked on
-to the security archive alone; `chains` tells who brings whom, `names/` what people call packages.
+`resolver` asks `archives/` (what there is now, or was at a snapshot, from the signed Release on), `solving/` (what a
+request means in it, and what goes together) and `standing` (over which base); `security` takes what is locked on to the
+security archive alone; `names/` is what people call packages.
 """
 
-from cogpack.resolve.debs.mirror import DebianMirror
+from cogpack.resolve.debs.archives.mirror import DebianMirror
+from cogpack.resolve.debs.archives.snapshot import Snapshot
+from cogpack.resolve.debs.archives.urls import deb_urls, pool_urls
 from cogpack.resolve.debs.names.elsewhere import NvidiaLibrary, of_wheels
 from cogpack.resolve.debs.names.programs import PROGRAMS
 from cogpack.resolve.debs.names.renamed import is_answered
@@ -14,9 +15,7 @@ from cogpack.resolve.debs.names.tools import COG_TOOLS
 from cogpack.resolve.debs.names.wheels import WANTS
 from cogpack.resolve.debs.resolver import BASE_PACKAGES, PYTHONS, Brought, resolve_debs
 from cogpack.resolve.debs.security import upgrade_security
-from cogpack.resolve.debs.snapshot import Snapshot
 from cogpack.resolve.debs.standing import KeptBase
-from cogpack.resolve.debs.urls import deb_urls, pool_urls
 
 __all__ = [
     "BASE_PACKAGES",

@@ -12,13 +12,13 @@ from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb, SystemPackages
 from cogpack.notes import Code, Note
 from cogpack.progress import Progress
-from cogpack.resolve.debs.chains import chains, dependents
-from cogpack.resolve.debs.mirror import Archive, DebianMirror
-from cogpack.resolve.debs.request import is_request, parse_request
-from cogpack.resolve.debs.snapshot import Snapshot
+from cogpack.resolve.debs.archives.mirror import Archive, DebianMirror
+from cogpack.resolve.debs.archives.snapshot import Snapshot
+from cogpack.resolve.debs.archives.suites import read_suites
+from cogpack.resolve.debs.solving.chains import chains, dependents
+from cogpack.resolve.debs.solving.request import is_request, parse_request
+from cogpack.resolve.debs.solving.universe import Candidate, Universe
 from cogpack.resolve.debs.standing import KeptBase, choose, outdated
-from cogpack.resolve.debs.suites import read_suites
-from cogpack.resolve.debs.universe import Candidate, Universe
 from cogpack.seal import Seal
 from cogpack.text import count_text
 

@@ -13,15 +13,15 @@ import msgspec
 from cogpack.errors import InputError
 from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb
-from cogpack.resolve.debs.chains import chains, dependents
-from cogpack.resolve.debs.index import IndexedPackage
-from cogpack.resolve.debs.mirror import SECURITY, DebianMirror
-from cogpack.resolve.debs.request import parse_request
+from cogpack.resolve.debs.archives.index import IndexedPackage
+from cogpack.resolve.debs.archives.mirror import SECURITY, DebianMirror
+from cogpack.resolve.debs.archives.suites import Suite, read_suites
 from cogpack.resolve.debs.resolver import Brought, Examine
-from cogpack.resolve.debs.solver import solve
-from cogpack.resolve.debs.suites import Suite, read_suites
-from cogpack.resolve.debs.universe import Candidate, Universe
-from cogpack.resolve.debs.version import version_key
+from cogpack.resolve.debs.solving.chains import chains, dependents
+from cogpack.resolve.debs.solving.request import parse_request
+from cogpack.resolve.debs.solving.solver import solve
+from cogpack.resolve.debs.solving.universe import Candidate, Universe
+from cogpack.resolve.debs.solving.version import version_key
 from cogpack.seal import Seal
 
 

@@ -7,11 +7,11 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import DebianBase, LeftOut, LockedDeb
-from cogpack.resolve.debs.index import indexed
-from cogpack.resolve.debs.request import parse_request
-from cogpack.resolve.debs.solver import solve
-from cogpack.resolve.debs.universe import Candidate, Universe
-from cogpack.resolve.debs.version import version_key
+from cogpack.resolve.debs.archives.index import indexed
+from cogpack.resolve.debs.solving.request import parse_request
+from cogpack.resolve.debs.solving.solver import solve
+from cogpack.resolve.debs.solving.universe import Candidate, Universe
+from cogpack.resolve.debs.solving.version import version_key
 
 ReadControl: TypeAlias = Callable[[LockedDeb], bytes]
 """Gives the control file of a package, of which the archive has another version by now."""

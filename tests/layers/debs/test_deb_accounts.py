@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from cogpack.layers.content import Bytes
-from cogpack.layers.debs.effects import EFFECTS
+from cogpack.layers.debs.effects.effects import EFFECTS
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import Directory, File, Symlink
 

@@ -1,4 +1,4 @@
-from cogpack.layers.debs.alternatives import Alternative, Slave, install_alternatives
+from cogpack.layers.debs.effects.alternatives import Alternative, Slave, install_alternatives
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import Symlink
 

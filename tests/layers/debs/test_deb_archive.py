@@ -7,8 +7,8 @@ import pytest
 from support.debs import PACKERS, ar, deb, member, tar
 
 from cogpack.errors import CogpackError, InputError
-from cogpack.layers.debs import archive
-from cogpack.layers.debs.archive import DebContents, read_deb
+from cogpack.layers.debs.deb import archive
+from cogpack.layers.debs.deb.archive import DebContents, read_deb
 from cogpack.layers.spool import Spool
 
 

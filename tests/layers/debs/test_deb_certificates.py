@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cogpack.errors import InputError
-from cogpack.layers.debs.certificates import install_certificates, subject_hash
+from cogpack.layers.debs.effects.certificates import install_certificates, subject_hash
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import Symlink
 

@@ -6,7 +6,7 @@ import pytest
 from support.debs import shared_object
 from support.ldcache import parse_cache
 
-from cogpack.layers.debs.ldcache import Library, find_libraries, format_cache, write_cache
+from cogpack.layers.debs.effects.ldcache import Library, find_libraries, format_cache, write_cache
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import Symlink
 

@@ -1,4 +1,4 @@
-from cogpack.layers.debs.pam import configure_pam
+from cogpack.layers.debs.effects.pam import configure_pam
 from cogpack.layers.debs.tree import Tree
 
 TEMPLATE = (

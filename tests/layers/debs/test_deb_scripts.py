@@ -1,7 +1,7 @@
 import pytest
 
-from cogpack.layers.debs.alternatives import Alternative, Slave
-from cogpack.layers.debs.scripts import NotUnderstood, Understood, read_script
+from cogpack.layers.debs.effects.alternatives import Alternative, Slave
+from cogpack.layers.debs.effects.scripts import NotUnderstood, Understood, read_script
 
 SYSTEMD = """\
 # Automatically added by dh_installsystemd/13.24.2

@@ -9,7 +9,8 @@ from support.verbs import Verbs
 
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.content import LocalFile
-from cogpack.layers.debs import DebFile, DebianSource, Unpacking, unpacking
+from cogpack.layers.debs import DebFile, DebianSource, Unpacking
+from cogpack.layers.debs.deb import unpacking
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
 from cogpack.progress import SILENT, Cancellation, Cancelled, Progress
 

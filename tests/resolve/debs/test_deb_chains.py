@@ -5,9 +5,9 @@ from pathlib import Path
 from resolve.debs.test_deb_solver import universe
 from support.debs import stanza
 
-from cogpack.resolve.debs.chains import chains
 from cogpack.resolve.debs.names.renamed import RENAMED
-from cogpack.resolve.debs.solver import solve
+from cogpack.resolve.debs.solving.chains import chains
+from cogpack.resolve.debs.solving.solver import solve
 
 
 def test_a_package_is_brought_by_the_shortest_way_and_none_of_the_bases_own(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from support.debs import stanza
 
 from cogpack.errors import MismatchError
-from cogpack.resolve.debs.index import DebianIndex, open_index, parse_index
+from cogpack.resolve.debs.archives.index import DebianIndex, open_index, parse_index
 from cogpack.seal import Seal
 
 SEAL = Seal()

@@ -1,7 +1,7 @@
 import pytest
 
 from cogpack.errors import InputError
-from cogpack.resolve.debs.relation import Relation, parse_relations
+from cogpack.resolve.debs.solving.relation import Relation, parse_relations
 
 
 def test_groups_and_alternatives_are_told_apart() -> None:

@@ -6,8 +6,8 @@ import pytest
 from support.debian_archive import NOW, Signer, release_text
 
 from cogpack.errors import MismatchError, UnavailableError
-from cogpack.resolve.debs import release_file as release_module
-from cogpack.resolve.debs.release_file import IndexFile, Release, verify_release
+from cogpack.resolve.debs.archives import release_file as release_module
+from cogpack.resolve.debs.archives.release_file import IndexFile, Release, verify_release
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import pytest
 from support.debs import stanza
 
 from cogpack.errors import InputError
-from cogpack.resolve.debs.index import parse_index
-from cogpack.resolve.debs.solver import LeftOut, solve
-from cogpack.resolve.debs.universe import Universe
+from cogpack.resolve.debs.archives.index import parse_index
+from cogpack.resolve.debs.solving.solver import LeftOut, solve
+from cogpack.resolve.debs.solving.universe import Universe
 from cogpack.seal import Seal
 
 

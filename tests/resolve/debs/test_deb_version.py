@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from cogpack.errors import InputError
-from cogpack.resolve.debs.version import version_key
+from cogpack.resolve.debs.solving.version import version_key
 
 ORDERED = [
     "0~~",

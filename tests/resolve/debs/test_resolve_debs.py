@@ -21,7 +21,7 @@ from cogpack.locking.recommended import recommended
 from cogpack.notes import Code, Note
 from cogpack.progress import SILENT, Progress, Silent
 from cogpack.resolve.debs import BASE_PACKAGES, DebianMirror, KeptBase, Snapshot, resolve_debs
-from cogpack.resolve.debs import release_file as release_module
+from cogpack.resolve.debs.archives import release_file as release_module
 from cogpack.seal import THIS_RUN
 
 MAIN = (

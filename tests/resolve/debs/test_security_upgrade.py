@@ -15,7 +15,7 @@ from cogpack.errors import InputError
 from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.resolve.debs import BASE_PACKAGES, Brought, DebianMirror, resolve_debs, upgrade_security
-from cogpack.resolve.debs import release_file as release_module
+from cogpack.resolve.debs.archives import release_file as release_module
 from cogpack.seal import THIS_RUN
 
 BASE = "".join(stanza(name) for name in BASE_PACKAGES if name not in ("python3", "openssl")) + stanza(

@@ -9,8 +9,8 @@ from support.debs import stanza
 
 from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
+from cogpack.resolve.debs.solving.universe import Universe
 from cogpack.resolve.debs.standing import Chosen, KeptBase, choose, outdated
-from cogpack.resolve.debs.universe import Universe
 
 NAMES = ["bash", "libc", "ssl"]
 BASE = stanza("bash", Essential="yes") + stanza("libc", "2") + stanza("ssl", "3")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cogpack.resolve.debs.request import parse_request
+from cogpack.resolve.debs.solving.request import parse_request
 
 
 class NvidiaLibrary(msgspec.Struct, frozen=True):

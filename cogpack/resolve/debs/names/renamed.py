@@ -7,7 +7,7 @@ suite has no package of the name, and none that provides it.
 
 from collections.abc import Mapping, Sequence
 
-from cogpack.resolve.debs.request import parse_request
+from cogpack.resolve.debs.solving.request import parse_request
 
 RENAMED: Mapping[str, Sequence[str]] = {
     # Transitional in bookworm (Packages of bookworm/main, read 2026-11-28), gone in trixie.

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
-from cogpack.resolve.debs.index import DebianIndex
+from cogpack.resolve.debs.archives.index import DebianIndex
 from cogpack.resolve.debs.names.programs import PROGRAMS
 
 _MEANT: Mapping[str, Sequence[str]] = {

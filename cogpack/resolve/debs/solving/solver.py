@@ -14,9 +14,9 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import LeftOut
-from cogpack.resolve.debs.relation import Group, Relation, parse_relations
-from cogpack.resolve.debs.request import parse_request
-from cogpack.resolve.debs.universe import Candidate, Universe
+from cogpack.resolve.debs.solving.relation import Group, Relation, parse_relations
+from cogpack.resolve.debs.solving.request import parse_request
+from cogpack.resolve.debs.solving.universe import Candidate, Universe
 
 _Asking: TypeAlias = Generator[Candidate, bool, bool]
 """Yields packages that are to be taken, is sent whether they were, and returns whether its own was."""

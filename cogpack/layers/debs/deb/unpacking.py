@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from cogpack.layers.debs.package import DebFile, UnpackedPackage, read_package
+from cogpack.layers.debs.deb.package import DebFile, UnpackedPackage, read_package
 from cogpack.layers.spool import Spool
 from cogpack.progress import Cancellation, Progress
 from cogpack.text import count_text

@@ -3,8 +3,8 @@
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from cogpack.resolve.debs.relation import Relation, parse_relations
-from cogpack.resolve.debs.universe import Candidate
+from cogpack.resolve.debs.solving.relation import Relation, parse_relations
+from cogpack.resolve.debs.solving.universe import Candidate
 
 
 def chains(

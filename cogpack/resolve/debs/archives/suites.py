@@ -11,11 +11,11 @@ from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableE
 from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianRelease
 from cogpack.progress import Task
-from cogpack.resolve.debs.index import DebianIndex, open_index, parse_index
-from cogpack.resolve.debs.mirror import MAIN, SECURITY, Archive, DebianMirror
-from cogpack.resolve.debs.release_file import IndexFile, Release, verify_release
-from cogpack.resolve.debs.snapshot import Snapshot
-from cogpack.resolve.debs.urls import snapshot_url
+from cogpack.resolve.debs.archives.index import DebianIndex, open_index, parse_index
+from cogpack.resolve.debs.archives.mirror import MAIN, SECURITY, Archive, DebianMirror
+from cogpack.resolve.debs.archives.release_file import IndexFile, Release, verify_release
+from cogpack.resolve.debs.archives.snapshot import Snapshot
+from cogpack.resolve.debs.archives.urls import snapshot_url
 from cogpack.seal import Seal
 
 _INRELEASE_LIMIT = 4 * 1024 * 1024

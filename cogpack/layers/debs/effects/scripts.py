@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from cogpack.layers.debs.alternatives import Alternative, join_lines, parse_install
+from cogpack.layers.debs.effects.alternatives import Alternative, join_lines, parse_install
 
 _SECTION = re.compile(
     r"^[ \t]*# Automatically added by (dh[\w-]*)[^\n]*\n(.*?)^[ \t]*# End automatically added section[^\n]*$",

@@ -7,8 +7,8 @@ import msgspec
 
 from cogpack.errors import MismatchError
 from cogpack.layers.content import LocalFile
-from cogpack.layers.debs.archive import read_deb
-from cogpack.layers.debs.control import parse_control
+from cogpack.layers.debs.deb.archive import read_deb
+from cogpack.layers.debs.deb.control import parse_control
 from cogpack.layers.spool import Spool, Spooled
 from cogpack.untar import Member
 

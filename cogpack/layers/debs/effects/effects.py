@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from cogpack.layers.debs.accounts import add_declared, add_group, add_user, create_accounts, shadow_accounts
-from cogpack.layers.debs.alternatives import Alternative, Slave
-from cogpack.layers.debs.certificates import install_certificates
-from cogpack.layers.debs.pam import configure_pam
+from cogpack.layers.debs.effects.accounts import add_declared, add_group, add_user, create_accounts, shadow_accounts
+from cogpack.layers.debs.effects.alternatives import Alternative, Slave
+from cogpack.layers.debs.effects.certificates import install_certificates
+from cogpack.layers.debs.effects.pam import configure_pam
 from cogpack.layers.debs.tree import Tree
 
 _MAIL, _UTMP = 8, 43  # groups' fixed numbers (base-passwd)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from cogpack.lockfile.base_kinds import DebianRelease, LockedDeb
-from cogpack.resolve.debs.mirror import Archive, DebianMirror
+from cogpack.resolve.debs.archives.mirror import Archive, DebianMirror
 
 _SNAPSHOT = "https://snapshot.debian.org/archive"
 

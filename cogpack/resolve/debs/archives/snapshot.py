@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from cogpack.errors import InputError
-from cogpack.resolve.debs.mirror import MAIN, SECURITY, DebianMirror
-from cogpack.resolve.debs.urls import snapshot_url
+from cogpack.resolve.debs.archives.mirror import MAIN, SECURITY, DebianMirror
+from cogpack.resolve.debs.archives.urls import snapshot_url
 
 ENVIRONMENT = "COGPACK_DEBIAN_SNAPSHOT"
 
