@@ -7,7 +7,7 @@ how their contents are had (`planning/recipes/base`), and what of it a change of
 """
 
 import re
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -24,6 +24,8 @@ _Minor = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,3}\.[0-9]{1,3}\Z")]
 _Absolute = Annotated[str, msgspec.Meta(pattern=r"\A/[^\0\n]+\Z")]
 _Mode = Annotated[int, msgspec.Meta(ge=0, le=0o7777)]
 _Owner = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+_Archive = Annotated[str, msgspec.Meta(pattern=r"\A(?:debian|debian-security|https?://[^\s\0]{1,2000})\Z")]
+"""One of Debian's two, or the URI of another."""
 
 
 class LockedDeb(LockTable, frozen=True, kw_only=True, omit_defaults=True):
@@ -33,7 +35,7 @@ class LockedDeb(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     version: str
     arch: str
-    archive: Literal["debian", "debian-security"]
+    archive: _Archive
     path: LockedPath
     size: LockedSize
     sha256: str
@@ -53,15 +55,16 @@ class LeftOut(LockTable, frozen=True):
     reason: str
 
 
-class DebianRelease(LockTable, frozen=True, kw_only=True):
-    """Is one signed index that the packages came from. `snapshot`: the archive's time stamp for snapshot services."""
+class DebianRelease(LockTable, frozen=True, kw_only=True, omit_defaults=True):
+    """Is one signed index that the packages came from. `snapshot`: the archive's time stamp for Debian's snapshot
+    service, if that keeps it."""
 
-    archive: Literal["debian", "debian-security"]
+    archive: _Archive
     suite: str
     date: str
     sha256: str
     signed_by: str
-    snapshot: str
+    snapshot: str = ""
 
 
 class InheritedDirectory(LockTable, frozen=True):

@@ -17,7 +17,7 @@ from support.wheels import make_wheel
 from support.world import Project, World, ok
 
 from cogpack.resolve.debs import BASE_PACKAGES
-from cogpack.resolve.debs.archives import release_file as release_module
+from cogpack.resolve.debs.archives import keyring as keyring_module
 from cogpack.text import size_text
 
 pytestmark = pytest.mark.slow
@@ -96,7 +96,7 @@ class Archive:
 def archive(
     world: World, signer: Signer, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[Archive]:
-    monkeypatch.setattr(release_module, "_keys", lambda: (signer.certificate,))
+    monkeypatch.setattr(keyring_module, "debian_keyring", lambda: signer.keyring)
     made = Archive(world.directory / "mirror", signer)
     (made.root / "debian").mkdir(parents=True)
     handler = type("Handler", (_Handler,), {"ranges": request.param, "seen": made.seen})

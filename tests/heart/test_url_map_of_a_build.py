@@ -15,7 +15,7 @@ from support.wheels import make_wheel
 from support.world import CLOSED, Done, Project, World, noise, ok
 
 from cogpack.resolve.debs import BASE_PACKAGES
-from cogpack.resolve.debs.archives import release_file as release_module
+from cogpack.resolve.debs.archives import keyring as keyring_module
 
 pytestmark = pytest.mark.slow
 
@@ -83,7 +83,7 @@ def proxy(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     made = Proxy(world.directory / "outside")
     debian, files, weights = (made.root / name for name in ("debian", "files", "weights"))
     signer = Signer()
-    monkeypatch.setattr(release_module, "_keys", lambda: (signer.certificate,))
+    monkeypatch.setattr(keyring_module, "debian_keyring", lambda: signer.keyring)
     index = ""
     for name in (*BASE_PACKAGES, "libc6", "app"):
         version = {"python3": "3.13.5-1", "libc6": "2.41-12"}.get(name, "1")

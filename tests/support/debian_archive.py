@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pysequoia
 
+from cogpack.resolve.debs.archives.keyring import Keyring
+
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
@@ -15,6 +17,7 @@ class Signer:
     def __init__(self) -> None:
         self._secret = pysequoia.Tsk.generate("Test Archive <test@example.org>")
         self.certificate = self._secret.extract_certificate()
+        self.keyring = Keyring(bytes(self.certificate), "Debian's archive key")
 
     def sign(self, text: str) -> bytes:
         return bytes(pysequoia.sign(self._secret.signer(), text.encode(), mode=pysequoia.SignatureMode.CLEAR))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -12,9 +12,9 @@ from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb, SystemPackages
 from cogpack.notes import Code, Note
 from cogpack.progress import Progress
-from cogpack.resolve.debs.archives.mirror import Archive, DebianMirror
+from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.archives.snapshot import Snapshot
-from cogpack.resolve.debs.archives.suites import read_suites
+from cogpack.resolve.debs.archives.suites import SuiteReader
 from cogpack.resolve.debs.solving.chains import chains, dependents
 from cogpack.resolve.debs.solving.request import is_request, parse_request
 from cogpack.resolve.debs.solving.universe import Candidate, Universe
@@ -81,9 +81,8 @@ def resolve_debs(
     if misnamed := [_misnamed(request, places) for request in requests if not is_request(request)]:
         raise together(misnamed)
     task = http.progress.task(f"Debian {suite}: {', '.join(['Python', *requests])}", None, "resolve")
-    suites = read_suites(
-        suite, arch, http=http, mirror=mirror, cache=cache, seal=seal, task=task, snapshot=snapshot, now=now
-    )
+    reader = SuiteReader(arch=arch, http=http, cache=cache, seal=seal, task=task, now=now or datetime.now(UTC))
+    suites = reader.debian(suite, mirror, snapshot)
     universe = Universe([one.index for one in suites], [one.name for one in suites])
     requests, places = _renewed(universe, requests, places, suite, http.progress)
     if faults := list(_faults(universe, requests, places)):
@@ -103,14 +102,14 @@ def resolve_debs(
     recommended = ways.keys() - chains(chosen.solution, asked.values(), there).keys()
     requested = [candidate for candidate in chosen.solution if candidate.name in asked.values()]
     added = [candidate for candidate in chosen.solution if candidate not in chosen.base]
-    packages = tuple(_locked(one, suites[one.index].archive, requested, recommended) for one in added)
+    packages = tuple(_locked(one, suites[one.index].archive.name, requested, recommended) for one in added)
     if kept and chosen.kept:
         own = tuple(
             msgspec.structs.replace(deb, requested=one in requested, recommended=False)
             for deb, one in zip(kept.base.packages, chosen.base, strict=True)
         )
     else:
-        own = tuple(_locked(one, suites[one.index].archive, requested, ()) for one in chosen.base)
+        own = tuple(_locked(one, suites[one.index].archive.name, requested, ()) for one in chosen.base)
     left: set[str] = set()
     if examine:
         brought = [Brought(deb, ways[deb.name]) for deb in packages if deb.name in ways]
@@ -184,7 +183,7 @@ def _short(version: str) -> str:
 
 
 def _locked(
-    candidate: Candidate, archive: Archive, requested: Collection[Candidate], recommended: Collection[str]
+    candidate: Candidate, archive: str, requested: Collection[Candidate], recommended: Collection[str]
 ) -> LockedDeb:
     package = candidate.package
     return LockedDeb(

@@ -5,7 +5,7 @@ so all packages that are locked stay, and what newer ones need besides is added.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,7 @@ from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb
 from cogpack.resolve.debs.archives.index import IndexedPackage
 from cogpack.resolve.debs.archives.mirror import SECURITY, DebianMirror
-from cogpack.resolve.debs.archives.suites import Suite, read_suites
+from cogpack.resolve.debs.archives.suites import Suite, SuiteReader
 from cogpack.resolve.debs.resolver import Brought, Examine
 from cogpack.resolve.debs.solving.chains import chains, dependents
 from cogpack.resolve.debs.solving.request import parse_request
@@ -40,7 +40,8 @@ def upgrade_security(
     or a suite stays. The rest is as `resolve_debs` has it."""
     over = kept.system_packages
     task = http.progress.task(f"Debian {kept.suite}-security", None, "resolve")
-    suites = read_suites(kept.suite, kept.arch, http=http, mirror=mirror, cache=cache, seal=seal, task=task, now=now)
+    reader = SuiteReader(arch=kept.arch, http=http, cache=cache, seal=seal, task=task, now=now or datetime.now(UTC))
+    suites = reader.debian(kept.suite, mirror)
     fixed = {wanted.name for wanted in map(parse_request, requests) if wanted.version or wanted.suite}
     try:
         base, above = _solved(kept, suites, fixed)
@@ -78,7 +79,7 @@ class _Locked(Universe):
         super().__init__([one.index for one in suites], [one.name for one in suites])
         self._kept = {deb.name: deb for deb in kept}
         self._fixed = fixed
-        self._archives = [one.archive for one in suites]
+        self._archives = [one.archive.name for one in suites]
 
     def candidates(self, name: str) -> list[Candidate]:
         found = super().candidates(name)
@@ -133,7 +134,7 @@ def _locked(candidate: Candidate, suites: Sequence[Suite], kept: Sequence[Locked
         name=package.name,
         version=package.version,
         arch=package.arch,
-        archive=suites[candidate.index].archive,
+        archive=suites[candidate.index].archive.name,
         path=package.path,
         size=package.size,
         sha256=package.sha256,
@@ -148,9 +149,9 @@ def _releases(
 ) -> tuple[DebianRelease, ...]:
     """List the Releases that packages came from: those of before as long as the new ones lack something of them."""
     found: list[DebianRelease] = []
-    for archive in dict.fromkeys(one.archive for one in suites):
+    for archive in dict.fromkeys(one.archive.name for one in suites):
         own = [deb for deb in packages if deb.archive == archive]
-        new = [one for one in suites if one.archive == archive]
+        new = [one for one in suites if one.archive.name == archive]
         old = [release for release in before if release.archive == archive]
         listed = {package.sha256 for deb in own for one in new for package in one.index.packages(deb.name)}
         if set(own) <= set(was):

@@ -1,13 +1,16 @@
+from collections.abc import Callable
 from datetime import timedelta
 from email.utils import format_datetime
+from functools import partial
 
-import pysequoia
 import pytest
 from support.debian_archive import NOW, Signer, release_text
 
 from cogpack.errors import MismatchError, UnavailableError
-from cogpack.resolve.debs.archives import release_file as release_module
+from cogpack.resolve.debs.archives.keyring import debian_keyring
 from cogpack.resolve.debs.archives.release_file import IndexFile, Release, verify_release
+
+Verify = Callable[..., Release]
 
 
 @pytest.fixture(scope="module")
@@ -15,16 +18,12 @@ def signer() -> Signer:
     return Signer()
 
 
-@pytest.fixture(autouse=True)
-def trusted(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(release_module, "_keys", lambda: (signer.certificate,))
+@pytest.fixture
+def verify(signer: Signer) -> Verify:
+    return partial(verify_release, url="http://m/InRelease", suite="trixie", keys=signer.keyring, now=NOW)
 
 
-def verify(data: bytes, codename: str = "trixie") -> Release:
-    return verify_release(data, url="http://m/InRelease", codename=codename, now=NOW)
-
-
-def test_a_signed_release_gives_its_files(signer: Signer) -> None:
+def test_a_signed_release_gives_its_files(verify: Verify, signer: Signer) -> None:
     release = verify(signer.sign(release_text("trixie", {"main/binary-amd64/Packages.xz": b"abc"})))
     assert release.files["main/binary-amd64/Packages.xz"] == IndexFile(
         3, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -33,18 +32,18 @@ def test_a_signed_release_gives_its_files(signer: Signer) -> None:
     assert release.by_hash
 
 
-def test_one_changed_letter_is_refused(signer: Signer) -> None:
+def test_one_changed_letter_is_refused(verify: Verify, signer: Signer) -> None:
     data = signer.sign(release_text("trixie", {"a": b"abc"}))
     with pytest.raises(MismatchError, match="not signed by Debian"):
         verify(data.replace(b"ba7816bf", b"ba7816be"))
 
 
-def test_another_key_is_refused() -> None:
+def test_another_key_is_refused(verify: Verify) -> None:
     with pytest.raises(MismatchError, match="not signed by Debian"):
         verify(Signer().sign(release_text("trixie")))
 
 
-def test_text_outside_the_signature_means_nothing(signer: Signer) -> None:
+def test_text_outside_the_signature_means_nothing(verify: Verify, signer: Signer) -> None:
     signed = signer.sign(release_text("trixie", {"a": b"abc"}))
     forged = b"SHA256:\n 00 1 main/binary-amd64/Packages.xz\n"
     for data in (forged + b"\n" + signed, signed + b"\n" + forged):
@@ -56,17 +55,17 @@ def test_text_outside_the_signature_means_nothing(signer: Signer) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"-----BEGIN PGP SIGNED MESSAGE-----\n", bytes(1000)])
-def test_what_is_not_signed_at_all_is_refused(data: bytes) -> None:
+def test_what_is_not_signed_at_all_is_refused(verify: Verify, data: bytes) -> None:
     with pytest.raises(MismatchError):
         verify(data)
 
 
-def test_a_release_of_another_suite_is_refused(signer: Signer) -> None:
+def test_a_release_of_another_suite_is_refused(verify: Verify, signer: Signer) -> None:
     with pytest.raises(MismatchError, match="expected Codename trixie, found 'bookworm'"):
         verify(signer.sign(release_text("bookworm")))
 
 
-def test_an_expired_release_is_refused(signer: Signer) -> None:
+def test_an_expired_release_is_refused(verify: Verify, signer: Signer) -> None:
     old = format_datetime(NOW - timedelta(days=1), usegmt=True)
     with pytest.raises(UnavailableError, match="out of date"):
         verify(signer.sign(release_text("trixie", Valid_Until=old)))
@@ -74,22 +73,20 @@ def test_an_expired_release_is_refused(signer: Signer) -> None:
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Sat, 99 Nov 2026 09:15:44 UTC"])
-def test_a_date_that_is_none_is_refused(signer: Signer, date: str) -> None:
+def test_a_date_that_is_none_is_refused(verify: Verify, signer: Signer, date: str) -> None:
     with pytest.raises(MismatchError, match="no date"):
         verify(signer.sign(release_text("trixie", Date=date)))
 
 
-def test_a_field_given_twice_is_refused(signer: Signer) -> None:
+def test_a_field_given_twice_is_refused(verify: Verify, signer: Signer) -> None:
     with pytest.raises(MismatchError, match="there twice"):
         verify(signer.sign(release_text("trixie") + "Codename: trixie\n"))
 
 
-def test_the_keys_we_bring_are_debians(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    assert [key.fingerprint for key in release_module._keys()] == [
+def test_the_keys_we_bring_are_debians() -> None:
+    assert debian_keyring().fingerprints == (
         "b8b80b5b623eab6ad8775c45b7c5d7d6350947f8",  # archive, 12
         "05ab90340c0c5e797f44a8c8254cf3b5aec0a8f0",  # security, 12
         "04b54c3cdca79751b16bc6b5225629df75b188bd",  # archive, 13
         "5e04a1e3223a19a20706e20f9904613d4cce68c6",  # security, 13
-    ]
-    assert all(isinstance(key, pysequoia.Cert) for key in release_module._keys())
+    )

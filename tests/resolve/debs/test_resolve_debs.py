@@ -21,7 +21,7 @@ from cogpack.locking.recommended import recommended
 from cogpack.notes import Code, Note
 from cogpack.progress import SILENT, Progress, Silent
 from cogpack.resolve.debs import BASE_PACKAGES, DebianMirror, KeptBase, Snapshot, resolve_debs
-from cogpack.resolve.debs.archives import release_file as release_module
+from cogpack.resolve.debs.archives import keyring as keyring_module
 from cogpack.seal import THIS_RUN
 
 MAIN = (
@@ -74,7 +74,7 @@ def signer() -> Signer:
 
 @pytest.fixture
 def archive(tmp_path: Path, signer: Signer, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(release_module, "_keys", lambda: (signer.certificate,))
+    monkeypatch.setattr(keyring_module, "debian_keyring", lambda: signer.keyring)
     root = tmp_path / "mirror"
     write_suite(root, "debian", "trixie", MAIN, signer)
     write_suite(root, "debian", "trixie-updates", stanza("tzdata", "2"), signer)

@@ -15,7 +15,7 @@ from cogpack.errors import InputError
 from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.resolve.debs import BASE_PACKAGES, Brought, DebianMirror, resolve_debs, upgrade_security
-from cogpack.resolve.debs.archives import release_file as release_module
+from cogpack.resolve.debs.archives import keyring as keyring_module
 from cogpack.seal import THIS_RUN
 
 BASE = "".join(stanza(name) for name in BASE_PACKAGES if name not in ("python3", "openssl")) + stanza(
@@ -69,7 +69,7 @@ class Archive:
 @pytest.fixture
 def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
     made = Archive(tmp_path / "mirror")
-    monkeypatch.setattr(release_module, "_keys", lambda: (made.signer.certificate,))
+    monkeypatch.setattr(keyring_module, "debian_keyring", lambda: made.signer.keyring)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, directory=made.root))
     with served(server):
         url = f"http://127.0.0.1:{server.server_port}"

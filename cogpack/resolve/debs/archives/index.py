@@ -62,7 +62,8 @@ class _Table(msgspec.Struct, array_like=True):
 class DebianIndex:
     """Finds packages by name in the parsed form."""
 
-    def __init__(self, records: BinaryIO, table: _Table) -> None:
+    def __init__(self, records: BinaryIO, table: _Table, arch: str | None = None) -> None:
+        self._arch = arch  # others are passed over, but those of "all"
         self._records = records  # kept open: whatever takes the file's place is not read
         weakref.finalize(self, records.close)
         self._table = table
@@ -78,10 +79,11 @@ class DebianIndex:
     def packages(self, name: str) -> list[IndexedPackage]:
         places = self._table.records.get(name, [])
         file = self._records.fileno()
-        return [
+        found = (
             self._decoder.decode(os.pread(file, length, offset))
             for offset, length in zip(places[::2], places[1::2], strict=True)
-        ]
+        )
+        return [package for package in found if self._arch is None or package.arch in (self._arch, "all")]
 
     def all(self) -> Iterator[IndexedPackage]:
         """Read all packages, which takes a second for a suite of Debian's."""
@@ -96,8 +98,11 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
-def open_index(directory: Path, sha256: str, seal: Seal) -> DebianIndex | None:
-    """Open what was parsed before, with this `seal`, of the index whose compressed file has this sha256; else None."""
+def open_index(directory: Path, sha256: str, seal: Seal, *, arch: str | None = None) -> DebianIndex | None:
+    """Open what was parsed before, with this `seal`, of the index whose compressed file has this sha256; else None.
+
+    `arch`: packages for others are passed over.
+    """
     records, table = _paths(directory, sha256)
     try:
         with ExitStack() as closing:
@@ -111,7 +116,7 @@ def open_index(directory: Path, sha256: str, seal: Seal) -> DebianIndex | None:
     for path in (records, table):
         with suppress(OSError):
             os.utime(path)  # a cache is cleaned of what was not wanted for long
-    return DebianIndex(stream, msgspec.msgpack.decode(found[_HASH:], type=_Table))
+    return DebianIndex(stream, msgspec.msgpack.decode(found[_HASH:], type=_Table), arch)
 
 
 def _paths(directory: Path, sha256: str) -> tuple[Path, Path]:
@@ -126,8 +131,10 @@ def _hashed(stream: BinaryIO) -> bytes:
     return hasher.digest()
 
 
-def parse_index(data: bytes, *, url: str, size: int, directory: Path, sha256: str, seal: Seal) -> DebianIndex:
-    """Unpack and parse `data`, a verified `Packages.xz` or `.gz` that holds `size` bytes, into `directory`."""
+def parse_index(
+    data: bytes, *, url: str, size: int, directory: Path, sha256: str, seal: Seal, arch: str | None = None
+) -> DebianIndex:
+    """Unpack and parse `data`, a verified `Packages`, `.xz` or `.gz`, that holds `size` bytes, into `directory`."""
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
     packages = (_package(stanza, url) for stanza in _stanzas(_unpack(data, url=url, size=size)))
@@ -137,7 +144,7 @@ def parse_index(data: bytes, *, url: str, size: int, directory: Path, sha256: st
     # The table goes last: where it is, the records are whole.
     write_whole(place, iter((seal.close(place.name, hasher.digest() + msgspec.msgpack.encode(table)),)))
     del table  # large, and read again at once
-    if (index := open_index(directory, sha256, seal)) is None:
+    if (index := open_index(directory, sha256, seal, arch=arch)) is None:
         raise MismatchError(
             f"{records}: not what was written a moment ago", next_step="find out what else writes to the cache"
         )
@@ -172,8 +179,10 @@ def _unpack(data: bytes, *, url: str, size: int) -> Iterator[bytes]:
     unpacker: _Decompressor
     if data[:6] == b"\xfd7zXZ\0":
         unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_MEMORY)
-    else:
+    elif data[:2] == b"\x1f\x8b":
         unpacker = _Gzip()
+    else:
+        unpacker = _Plain()
     total = 0
     position = 0
     try:
@@ -199,6 +208,13 @@ class _Gzip:
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
         return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+
+
+class _Plain:
+    """Does the same with what is not packed."""
+
+    def decompress(self, data: bytes, _: int, /) -> bytes:
+        return data
 
 
 def _stanzas(blocks: Iterable[bytes]) -> Iterator[bytes]:

@@ -7,17 +7,17 @@ own apt uses.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import msgspec
 
 from cogpack.errors import InputError
 
 ENVIRONMENT = "COGPACK_DEBIAN_MIRROR"
-Archive: TypeAlias = Literal["debian", "debian-security"]
 MAIN: Final = "debian"
 SECURITY: Final = "debian-security"
-_OFFICIAL: dict[Archive, str] = {
+"""What locks call the two archives."""
+_OFFICIAL = {
     MAIN: "http://ftp.debian.org/debian",
     SECURITY: "http://security.debian.org/debian-security",
 }
@@ -41,7 +41,7 @@ class DebianMirror(msgspec.Struct, frozen=True, kw_only=True):
         for where, value in (("the Debian mirror", setting), (ENVIRONMENT, environment.get(ENVIRONMENT))):
             if value:
                 return _parse(value, where)
-        found: dict[Archive, str] = {}
+        found: dict[str, str] = {}
         for archive, url in _host_sources(sources):
             found.setdefault(archive, url)
         return cls(main=found.get(MAIN, _OFFICIAL[MAIN]), security=found.get(SECURITY, _OFFICIAL[SECURITY]))
@@ -53,8 +53,9 @@ class DebianMirror(msgspec.Struct, frozen=True, kw_only=True):
         found |= {f"{url}-security": self.security for url in _OTHERS}
         return {url: asked(mirror) for url, mirror in sorted(found.items(), reverse=True) if url != asked(mirror)}
 
-    def url(self, archive: Archive, path: str) -> str:
-        base = self.security if archive == SECURITY else self.main
+    def url(self, archive: str, path: str) -> str:
+        """Give the address of a file of an archive: of any but Debian's, locks have the URI."""
+        base = {MAIN: self.main, SECURITY: self.security}.get(archive, archive)
         return f"{base}/{path}"
 
 
@@ -69,7 +70,7 @@ def _parse(value: str, where: str) -> DebianMirror:
     return DebianMirror(main=main, security=security or _OFFICIAL[SECURITY])
 
 
-def _host_sources(directory: Path) -> Iterator[tuple[Archive, str]]:
+def _host_sources(directory: Path) -> Iterator[tuple[str, str]]:
     """Give archive and URL of each entry for Debian's own archive, in apt's order."""
     parts = directory / "sources.list.d"
     files = [directory / "sources.list", *sorted(parts.glob("*.list")), *sorted(parts.glob("*.sources"))]

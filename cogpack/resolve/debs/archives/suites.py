@@ -1,8 +1,9 @@
-"""What Debian's archives have now of a suite is read: its signed Release file, and the index that this names."""
+"""What archives have now of their suites is read: signed Release files, and the indexes that these name."""
 
 import hashlib
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -11,9 +12,10 @@ from cogpack.errors import CogpackError, InputError, MismatchError, UnavailableE
 from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianRelease
 from cogpack.progress import Task
+from cogpack.resolve.debs.archives.archive import Archive, debian_archives, directory, is_flat
 from cogpack.resolve.debs.archives.index import DebianIndex, open_index, parse_index
-from cogpack.resolve.debs.archives.mirror import MAIN, SECURITY, Archive, DebianMirror
-from cogpack.resolve.debs.archives.release_file import IndexFile, Release, verify_release
+from cogpack.resolve.debs.archives.mirror import DebianMirror
+from cogpack.resolve.debs.archives.release_file import FRESH, OTHER, IndexFile, Release, verify_release
 from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.debs.archives.urls import snapshot_url
 from cogpack.seal import Seal
@@ -23,22 +25,23 @@ _INDEX_LIMIT = 64 * 1024 * 1024
 _TEXT_LIMIT = 1024 * 1024 * 1024
 # The snapshot service takes a copy every six hours; a time before the copy was taken leads to the copy before.
 _SNAPSHOT_DELAY = timedelta(hours=12)
-_OTHER = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
+_KINDS = (".xz", ".gz", "")
 
 
 class Suite(msgspec.Struct, frozen=True, kw_only=True):
-    """Is a suite with what it has. `stamp`: the time by which the snapshot service has it."""
+    """Is one index of a suite, of which there is one a component. `stamp`: the time by which Debian's snapshot service
+    has it, "" for archives that it does not keep."""
 
     archive: Archive
     name: str
     release: Release
     index: DebianIndex
-    stamp: str
+    stamp: str = ""
 
     @property
     def locked(self) -> DebianRelease:
         return DebianRelease(
-            archive=self.archive,
+            archive=self.archive.name,
             suite=self.name,
             date=self.release.date.strftime("%Y-%m-%dT%H:%M:%SZ"),
             sha256=self.release.sha256,
@@ -47,88 +50,131 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def read_suites(
-    suite: str,
-    arch: str,
-    *,
-    http: Http,
-    mirror: DebianMirror,
-    cache: Path,
-    seal: Seal,
-    task: Task,
-    snapshot: Snapshot | None = None,
-    now: datetime | None = None,
-) -> list[Suite]:
-    """Read `suite`, its updates, and its security archive: as they are, or were at the time of `snapshot`. `now` dates
-    the check of the Releases' age."""
-    moment = snapshot.moment if snapshot else now or datetime.now(UTC)
-    mirror = snapshot.mirror if snapshot else mirror
-    sources: tuple[tuple[Archive, str], ...] = (
-        (MAIN, suite),
-        (MAIN, f"{suite}-updates"),
-        (SECURITY, f"{suite}-security"),
-    )
-    releases = [_release(archive, name, http, mirror, moment) for archive, name in sources]
-    if snapshot and (later := [one for one in releases if one.date > snapshot.moment]):
-        raise MismatchError(
-            f"{mirror.main}: expected {later[0].codename} as it was then, found that of {later[0].date:%Y-%m-%d %H:%M}",
-            next_step="find out who answers for snapshot.debian.org (COGPACK_URL_MAP)",
+class SuiteReader(msgspec.Struct, frozen=True, kw_only=True):
+    """Reads suites for `arch`, Debian's name of it. `cache`: the machine's; `now` dates the check of Releases' age."""
+
+    arch: str
+    http: Http
+    cache: Path
+    seal: Seal
+    task: Task
+    now: datetime
+
+    def debian(self, suite: str, mirror: DebianMirror, snapshot: Snapshot | None = None) -> list[Suite]:
+        """Read `suite`, its updates, and its security archive: as they are, or were at the time of `snapshot`."""
+        if snapshot is None:
+            return self.read(debian_archives(suite, mirror))
+        found = self._releases(debian_archives(suite, snapshot.mirror), snapshot.moment)
+        if later := [release for _, _, release in found if release.date > snapshot.moment]:
+            raise MismatchError(
+                f"{snapshot.mirror.main}: expected {later[0].codename} as it was then, "
+                f"found that of {later[0].date:%Y-%m-%d %H:%M}",
+                next_step="find out who answers for snapshot.debian.org (COGPACK_URL_MAP)",
+            )
+        return [
+            msgspec.structs.replace(one, stamp=snapshot.stamp)
+            for archive, name, release in found
+            for one in self._suites(archive, name, release)
+        ]
+
+    def read(self, archives: Sequence[Archive]) -> list[Suite]:
+        """Read all suites of `archives`, in this order."""
+        found = self._releases(archives, self.now)
+        return [one for archive, name, release in found for one in self._suites(archive, name, release)]
+
+    def _releases(self, archives: Sequence[Archive], now: datetime) -> list[tuple[Archive, str, Release]]:
+        return [(archive, name, self._release(archive, name, now)) for archive in archives for name in archive.suites]
+
+    def _release(self, archive: Archive, suite: str, now: datetime) -> Release:
+        called = None if is_flat(suite) else suite
+        url = archive.url(f"{directory(suite)}InRelease")
+        with _named(archive):
+            try:
+                data, signature = _get(self.http, url, _INRELEASE_LIMIT), None
+            except _AbsentError:
+                if archive.is_debians:
+                    raise
+                url = archive.url(f"{directory(suite)}Release")
+                data = _get(self.http, url, _INRELEASE_LIMIT)
+                signature = _get(self.http, f"{url}.gpg", _INRELEASE_LIMIT)
+            return verify_release(data, url=url, suite=called, keys=archive.keys, now=now, signature=signature)
+
+    def _suites(self, archive: Archive, name: str, release: Release) -> Iterator[Suite]:
+        stamp = _snapshot(release) if archive.is_debians else ""
+        with _named(archive):
+            indexes = [self._index(archive, name, release, place) for place in self._places(archive, name, release)]
+        for index in indexes:
+            yield Suite(archive=archive, name=name, release=release, index=index, stamp=stamp)
+
+    def _places(self, archive: Archive, suite: str, release: Release) -> Iterator[str]:
+        """Name the directories of indexes, below that of the suite, with a slash at their ends."""
+        if is_flat(suite):
+            yield ""
+        for component in archive.components:
+            places = [f"{component}/binary-{self.arch}/"]
+            if not release.all_is_beside:
+                places.append(f"{component}/binary-all/")
+            there = [place for place in places if _listed(release, place) is not None]
+            if not there:
+                raise InputError(
+                    f"{_called(archive, suite)} has no packages for {self.arch}"
+                    + ("" if archive.is_debians else f" in its component {component!r:.80}"),
+                    next_step="choose another platform: linux/amd64 or linux/arm64",
+                )
+            yield from there
+
+    def _index(self, archive: Archive, suite: str, release: Release, place: str) -> DebianIndex:
+        cache = self.cache / "debs"
+        kind = _listed(release, place)
+        if kind is None:
+            raise MismatchError(f"{_called(archive, suite)}: its Release names no index", next_step=OTHER)
+        text, name = release.files[f"{place}Packages"], f"{place}Packages{kind}"
+        packed = release.files[name]
+        if packed.size > _INDEX_LIMIT or text.size > _TEXT_LIMIT:
+            raise MismatchError(
+                f"{_called(archive, suite)}: {name} is larger than any index should be", next_step=OTHER
+            )
+        index = open_index(cache, packed.sha256, self.seal, arch=self.arch)
+        if index is not None:
+            return index
+        names = [f"{place}by-hash/SHA256/{packed.sha256}", name] if release.by_hash else [name]
+        urls = [archive.url(f"{directory(suite)}{path}") for path in names]
+        if archive.is_debians:
+            urls.append(snapshot_url(archive.name, _snapshot(release), f"dists/{suite}/{name}"))
+        url, data = _first(self.http, urls, packed)
+        self.task.advance(len(data))
+        return parse_index(
+            data, url=url, size=text.size, directory=cache, sha256=packed.sha256, seal=self.seal, arch=self.arch
         )
-    return [
-        Suite(
-            archive=archive,
-            name=name,
-            release=release,
-            index=_index(archive, name, release, arch, http, mirror, cache / "debs", seal, task),
-            stamp=snapshot.stamp if snapshot else _snapshot(release),
-        )
-        for (archive, name), release in zip(sources, releases, strict=True)
-    ]
+
+
+def _listed(release: Release, place: str) -> str | None:
+    """Tell how the index in a directory is packed, by the end of its name; None where there is none."""
+    if f"{place}Packages" not in release.files:
+        return None
+    return next((kind for kind in _KINDS if f"{place}Packages{kind}" in release.files), None)
+
+
+def _called(archive: Archive, suite: str) -> str:
+    return f"Debian {suite}" if archive.is_debians else f"{archive.uri} {suite}"
+
+
+@contextmanager
+def _named(archive: Archive) -> Iterator[None]:
+    """Say of what goes wrong which archive it is, and who can help: of Debian's, any mirror has the same."""
+    try:
+        yield
+    except (InputError, MismatchError, UnavailableError) as error:
+        if archive.where:
+            error.message = f"{archive.where}: {error.message}"
+            if isinstance(error, MismatchError) or error.next_step in (OTHER, FRESH):
+                error.next_step = "ask who publishes the archive, or leave it out"
+        raise
 
 
 def _snapshot(release: Release) -> str:
     """Give the time stamp by which the snapshot service has the archive of a Release."""
     return (release.date + _SNAPSHOT_DELAY).strftime("%Y%m%dT%H%M%SZ")
-
-
-def _release(archive: Archive, suite: str, http: Http, mirror: DebianMirror, now: datetime) -> Release:
-    url = mirror.url(archive, f"dists/{suite}/InRelease")
-    return verify_release(_get(http, url, _INRELEASE_LIMIT), url=url, codename=suite, now=now)
-
-
-def _index(
-    archive: Archive,
-    suite: str,
-    release: Release,
-    arch: str,
-    http: Http,
-    mirror: DebianMirror,
-    cache: Path,
-    seal: Seal,
-    task: Task,
-) -> DebianIndex:
-    plain = f"main/binary-{arch}/Packages"
-    text = release.files.get(plain)
-    for name in (f"{plain}.xz", f"{plain}.gz"):
-        packed = release.files.get(name)
-        if packed is not None and text is not None:
-            break
-    else:
-        raise InputError(
-            f"Debian {suite} has no packages for {arch}",
-            next_step="choose another platform: linux/amd64 or linux/arm64",
-        )
-    if packed.size > _INDEX_LIMIT or text.size > _TEXT_LIMIT:
-        raise MismatchError(f"Debian {suite}: {name} is larger than any index should be", next_step=_OTHER)
-    index = open_index(cache, packed.sha256, seal)
-    if index is not None:
-        return index
-    by_hash = f"main/binary-{arch}/by-hash/SHA256/{packed.sha256}"
-    names = [by_hash, name] if release.by_hash else [name]
-    urls = [mirror.url(archive, f"dists/{suite}/{path}") for path in names]
-    url, data = _first(http, [*urls, snapshot_url(archive, _snapshot(release), f"dists/{suite}/{name}")], packed)
-    task.advance(len(data))
-    return parse_index(data, url=url, size=text.size, directory=cache, sha256=packed.sha256, seal=seal)
 
 
 def _first(http: Http, urls: Sequence[str], file: IndexFile) -> tuple[str, bytes]:
@@ -144,7 +190,7 @@ def _first(http: Http, urls: Sequence[str], file: IndexFile) -> tuple[str, bytes
         found = hashlib.sha256(data).hexdigest()
         if found == file.sha256:
             return url, data
-        wrong = MismatchError(f"{http.shown(url)}: expected sha256 {file.sha256}, found {found}", next_step=_OTHER)
+        wrong = MismatchError(f"{http.shown(url)}: expected sha256 {file.sha256}, found {found}", next_step=OTHER)
         if "/by-hash/" in url:
             raise wrong
         refused = refused or wrong
@@ -160,5 +206,5 @@ def _get(http: Http, url: str, limit: int) -> bytes:
     answer = http.request("GET", url, origin=url, limit=limit, follow=True)
     if answer.status != 200:
         kind = _AbsentError if answer.status in (404, 410) else UnavailableError
-        raise kind(f"{http.shown(url)}: HTTP {answer.status}", next_step=_OTHER)
+        raise kind(f"{http.shown(url)}: HTTP {answer.status}", next_step=OTHER)
     return answer.body
