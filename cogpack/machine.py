@@ -10,16 +10,18 @@ import tomllib
 from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from cogpack.config import Config
 from cogpack.depot import VARIABLE as DEPOT
 from cogpack.errors import InputError
-from cogpack.http import NO_MAP, UrlMap
 from cogpack.policy import Rules, rules
 from cogpack.reference import Reference
-from cogpack.registry.pull.mirrors import Mirrors
+
+if TYPE_CHECKING:
+    from cogpack.http import UrlMap
 
 VARIABLE = "COGPACK_CONFIG"
 PLACE = Path("/etc/cogpack/config.toml")
@@ -48,7 +50,8 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
-    """What the file says. `name`: of the file, "" where there is none. `bases`: None where any will do."""
+    """What the file says. `name`: of the file, "" where there is none. `bases`: None where any will do. `url_map`: None
+    where it maps nothing."""
 
     name: str = ""
     rules: Rules = Rules()
@@ -57,7 +60,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     debian_mirror: str | None = None
     debian_snapshot: str | None = None
     depot: str | None = None
-    url_map: UrlMap = NO_MAP
+    url_map: "UrlMap | None" = None
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return `given`, with the file's mirrors where it names none."""
@@ -108,7 +111,10 @@ def _parsed(data: bytes, name: str) -> Machine:
     except (ValueError, msgspec.ValidationError, RecursionError) as error:
         raise InputError(f"{name}: {error}", next_step="correct it; docs/notes.md has an example") from error
     try:
-        Mirrors(found.registry_mirrors)
+        if found.registry_mirrors:
+            from cogpack.registry.pull.mirrors import Mirrors  # with what only requests need
+
+            Mirrors(found.registry_mirrors)
     except InputError as error:
         raise InputError(f"{name}: {error.message}", next_step="write each as docker.io=mirror.example.com") from error
     if found.debian_mirror is not None and not _URL.fullmatch(found.debian_mirror):
@@ -126,6 +132,11 @@ def _parsed(data: bytes, name: str) -> Machine:
             f"{name}: depot: expected a URL without a password, or an absolute path",
             next_step="write it as https://files.example.com/depot",
         )
+    url_map = None
+    if found.url_map:
+        from cogpack.http import UrlMap  # likewise
+
+        url_map = UrlMap.parse(found.url_map, where=f"{name}: url_map")
     return Machine(
         name=name,
         rules=rules(found.notes.deny, found.notes.allow, where=f"{name}: notes"),
@@ -134,7 +145,7 @@ def _parsed(data: bytes, name: str) -> Machine:
         debian_mirror=found.debian_mirror,
         debian_snapshot=found.debian_snapshot,
         depot=found.depot,
-        url_map=UrlMap.parse(found.url_map, where=f"{name}: url_map"),
+        url_map=url_map,
     )
 
 

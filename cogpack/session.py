@@ -3,44 +3,67 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
+from threading import RLock
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
 
 import msgspec
 
-from cogpack.artifacts import Store, Supply
 from cogpack.cache import Kept, chosen_place
 from cogpack.config import Arch, Isolation
 from cogpack.depot import VARIABLE as DEPOT
 from cogpack.depot import Depot, file_address
 from cogpack.disk import PlaceError, writing
 from cogpack.formats import FORMATS, ImageRules
-from cogpack.http import Backoff, Http, Trust, UrlMap, backoff
-from cogpack.http.url_map import VARIABLE as URL_MAP
-from cogpack.images.registry import RegistryImages
-from cogpack.layers.facts import Facts
 from cogpack.machine import Machine, read_machine
 from cogpack.policy import Noted, Policy, Rules, in_ci
 from cogpack.progress import SILENT, Cancellation, Progress
 from cogpack.redaction import learn_environment, learn_url
 from cogpack.reference import Reference
-from cogpack.registry.auth.authorizer import Tokens
-from cogpack.registry.credentials import Credentials
-from cogpack.registry.pull.connections import BlobRequests, Fetcher
-from cogpack.registry.pull.foreign import ForeignLayers
-from cogpack.registry.pull.mirrors import Mirror, Mirrors
 from cogpack.registry.pull.tuning import TUNING, Tuning
-from cogpack.registry.push.blob_origins import BlobOrigins
-from cogpack.registry.repository import Repository
-from cogpack.registry.requests import Requests
 from cogpack.seal import Seal
-from cogpack.sinks.copies import Copies
 from cogpack.trace import TRACE
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what asks anybody for anything is imported where it is first asked: `schema` never does
+    from cogpack.artifacts import Store, Supply
+    from cogpack.http import Backoff, Http
+    from cogpack.images.registry import RegistryImages
+    from cogpack.layers.facts import Facts
+    from cogpack.registry.auth.authorizer import Tokens
+    from cogpack.registry.credentials import Credentials
+    from cogpack.registry.pull.connections import BlobRequests, Fetcher
+    from cogpack.registry.pull.foreign import ForeignLayers
+    from cogpack.registry.pull.mirrors import Mirrors
+    from cogpack.registry.push.blob_origins import BlobOrigins
+    from cogpack.registry.repository import Repository
     from cogpack.resolve.weights import Servers
+    from cogpack.sinks.copies import Copies
+
+
+_T = TypeVar("_T")
+
+
+class _once(Generic[_T]):  # noqa: N801 - used as `cached_property` is, which makes two where two threads ask first
+    """Is a property that is made when it is first asked for, once."""
+
+    def __init__(self, make: "Callable[[Session], _T]") -> None:
+        self._make = make
+
+    @overload
+    def __get__(self, session: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, session: "Session", owner: type) -> _T: ...
+    def __get__(self, session: "Session | None", owner: type) -> Self | _T:
+        if session is None:
+            return self
+        with session.making:
+            kept = vars(session)
+            if (name := self._make.__name__) not in kept:
+                kept[name] = self._make(session)
+            made: _T = kept[name]
+            return made
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,8 +109,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 class Session:
     """What acts share: it holds connections, credentials and the cache until the `with` ends.
 
-    `progress` is told what happens; `cancellation` ends any act from another thread. For tests: `clock` and
-    `backoff` of its requests, `tuning` of its downloads; `formats`: those that a lock may be of.
+    `progress` is told what happens; `cancellation` ends any act from another thread. For tests: `clock` and `backoff`
+    of its requests, None for `Http`'s own; `tuning` of its downloads; `formats`: those that a lock may be of.
     """
 
     def __init__(
@@ -97,13 +120,13 @@ class Session:
         cancellation: Cancellation | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
-        backoff: Backoff = backoff,
+        backoff: "Backoff | None" = None,
         tuning: Tuning = TUNING,
         formats: Mapping[int, ImageRules] = FORMATS,
     ) -> None:
         self.settings = settings
         self.formats = formats
-        self._tuning = tuning
+        self._clock, self._backoff, self._tuning = clock, backoff, tuning
         self.machine = settings.machine or read_machine(settings.environment)
         self.environment = self.machine.environment(settings.environment)
         self.depot = Depot.read(settings.offline) if settings.offline is not None else None
@@ -116,35 +139,58 @@ class Session:
         for address in (*settings.registry_mirrors, self.environment.get(DEPOT, "")):
             learn_url(address)
         self.cancellation = cancellation or Cancellation()
+        self.making = RLock()
+        self._closing = ExitStack()
+        place = chosen_place(settings.cache, self.environment, self.progress.note)
+        self.kept = Kept(place, self.progress.note)
+
+    @_once
+    def http(self) -> "Http":
+        from cogpack.http import NO_MAP, Http, Trust, UrlMap, backoff
+        from cogpack.http.url_map import VARIABLE as URL_MAP
+
         trust = Trust(
-            insecure_hosts=settings.insecure_registries,
-            insecure_credentials=settings.insecure_credentials,
-            realms=settings.realms,
+            insecure_hosts=self.settings.insecure_registries,
+            insecure_credentials=self.settings.insecure_credentials,
+            realms=self.settings.realms,
         )
         written = self.environment.get(URL_MAP, "").strip()
-        url_map = UrlMap.parse(written, where=URL_MAP) if written else self.machine.url_map
+        url_map = UrlMap.parse(written, where=URL_MAP) if written else self.machine.url_map or NO_MAP
         url_map.check_plain(trust)
         if TRACE.level:
             for rule in url_map.rules:
                 TRACE.decided(f"{url_map.where}: {rule}")
-        self.http = Http(
+        http = Http(
             trust=trust,
             environment=self.environment,
             url_map=url_map,
             offline=self.depot is not None,
             cancellation=self.cancellation,
             progress=self.progress,
-            clock=clock,
-            backoff=backoff,
+            clock=self._clock,
+            backoff=self._backoff or backoff,
         )
-        self._closing = ExitStack()
-        place = chosen_place(settings.cache, self.environment, self.progress.note)
-        self.kept = Kept(place, self.progress.note)
-        self.credentials = Credentials.from_environment(self.environment, self.http, note=self.progress.note)
-        self.tokens = Tokens()
-        self._mirrors = Mirrors(
-            settings.registry_mirrors or (self.environment.get("COGPACK_REGISTRY_MIRROR", ""),), self.progress.note
-        )
+        self._closing.callback(http.close)
+        return http
+
+    @_once
+    def credentials(self) -> "Credentials":
+        from cogpack.registry.credentials import Credentials
+
+        return Credentials.from_environment(self.environment, self.http, note=self.progress.note)
+
+    @_once
+    def tokens(self) -> "Tokens":
+        from cogpack.registry.auth.authorizer import Tokens
+
+        return Tokens()
+
+    @_once
+    def _mirrors(self) -> "Mirrors":
+        from cogpack.registry.pull.mirrors import Mirrors
+
+        written = self.settings.registry_mirrors or (self.environment.get("COGPACK_REGISTRY_MIRROR", ""),)
+        return Mirrors(written, self.progress.note)
 
     @property
     def cache(self) -> Path:
@@ -162,12 +208,14 @@ class Session:
         self.kept.used(named)
         return named
 
-    @cached_property
+    @_once
     def seal(self) -> Seal:
         return Seal.of_this_user(self.environment)
 
-    @cached_property
-    def store(self) -> Store:
+    @_once
+    def store(self) -> "Store":
+        from cogpack.artifacts import Store
+
         also = self.kept.also / "artifacts" if self.kept.also else None
         last = self.environment.get(DEPOT)
         store = Store(
@@ -182,32 +230,42 @@ class Session:
         self._closing.callback(store.close)
         return store
 
-    @cached_property
-    def supply(self) -> Supply:
+    @_once
+    def supply(self) -> "Supply":
+        from cogpack.artifacts import Supply
+
         supply = Supply(self.store, self.progress, self.cancellation)
         self._closing.callback(supply.close)
         return supply
 
-    @cached_property
-    def facts(self) -> Facts:
+    @_once
+    def facts(self) -> "Facts":
+        from cogpack.layers.facts import Facts
+
         return Facts(self.cache / "facts", self.seal, note=self.progress.note, used=self.kept.used)
 
-    @cached_property
-    def blob_origins(self) -> BlobOrigins:
+    @_once
+    def blob_origins(self) -> "BlobOrigins":
+        from cogpack.registry.push.blob_origins import BlobOrigins
+
         return BlobOrigins(self.cache / "homes")
 
-    @cached_property
+    @_once
     def servers(self) -> "Servers":
         """The sources of managed weights; what few commands need is imported by those."""
         from cogpack.resolve.weights import Servers
 
         return Servers(self.http, self.environment)
 
-    def repository(self, reference: Reference, *, push: bool = False, patient: bool = True) -> Repository:
+    def repository(self, reference: Reference, *, push: bool = False, patient: bool = True) -> "Repository":
         """Return a repository to push to or to look at what was pushed, or to pull from, with its mirrors.
 
         `patient`: failures are waited for; who can do without its blobs does not.
         """
+        from cogpack.registry.pull.mirrors import Mirror
+        from cogpack.registry.repository import Repository
+        from cogpack.registry.requests import Requests
+
         if push:
             actions = ("pull", "push")
             return Repository(self.http, reference, self.credentials, actions=actions, tokens=self.tokens)
@@ -220,12 +278,16 @@ class Session:
         ]
         return Repository(self.http, reference, self.credentials, tokens=self.tokens, mirrors=mirrors, patient=patient)
 
-    def images(self, reference: Reference, *, push: bool = False) -> RegistryImages:
+    def images(self, reference: Reference, *, push: bool = False) -> "RegistryImages":
         """The images of a repository, opened likewise."""
+        from cogpack.images.registry import RegistryImages
+
         return RegistryImages(self.repository(reference, push=push))
 
-    def copies(self, target: Reference) -> Copies:
+    def copies(self, target: Reference) -> "Copies":
         """Return what this machine knows that other registries have, for a push to `target`."""
+        from cogpack.registry.repository import Repository
+        from cogpack.sinks.copies import Copies
 
         def opened(home: Reference) -> Repository:
             if self.depot:
@@ -234,12 +296,16 @@ class Session:
 
         return Copies(self.blob_origins, target, opened)
 
-    def foreign_layers(self, origin: str) -> ForeignLayers:
+    def foreign_layers(self, origin: str) -> "ForeignLayers":
         """Return where layers are that a registry need not have, by the word of the registry `origin`."""
+        from cogpack.registry.pull.foreign import ForeignLayers
+
         return ForeignLayers(self.http, self.settings.foreign_hosts, origin=origin)
 
-    def fetcher(self, source: BlobRequests) -> Fetcher:
+    def fetcher(self, source: "BlobRequests") -> "Fetcher":
         """Return a fetcher of blobs, open until the session ends."""
+        from cogpack.registry.pull.connections import Fetcher
+
         fetcher = Fetcher(source, connections=self.settings.jobs, cancellation=self.cancellation, tuning=self._tuning)
         return self._closing.enter_context(fetcher)
 
@@ -252,5 +318,4 @@ class Session:
         if isinstance(error, PlaceError) and self.kept.place:
             error.moving(self.kept.place)
         self._closing.close()
-        self.http.close()
         self.kept.close()

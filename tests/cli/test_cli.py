@@ -27,6 +27,16 @@ def test_the_version_is_told_without_importing_the_product() -> None:
     assert done.stdout == f"cogpack {__version__}\n[]\n"
 
 
+def test_a_schema_is_made_without_what_only_requests_and_layers_need(tmp_path: Path) -> None:
+    (tmp_path / "cog.yaml").write_text("predict: predict.py:predict\n")
+    (tmp_path / "predict.py").write_text("def predict(x: int) -> int:\n    return x\n")
+    program = f"import sys; from cogpack.cli import run; code = run(['schema', '-C', {str(tmp_path)!r}])\n"
+    program += "heavy = ('httpx', 'httpcore', 'rich', 'zstandard', 'cogpack.layers', 'cogpack.images')\n"
+    program += "print(code, [name for name in heavy if name in sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr.endswith("0 []\n"), done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [(), ("nonsense",), ("push", "--jobs", "0"), ("build",)])
 def test_words_that_mean_nothing_end_with_2(arguments: tuple[str, ...]) -> None:

@@ -260,7 +260,7 @@ def test_upgrade_run_of_one_command_pins_what_that_brings_and_keeps_all_else(out
 def test_a_file_that_can_t_be_had_is_an_error_of_its_step(
     outside: Outside, laying: Laying, monkeypatch: pytest.MonkeyPatch, answer: Answer, code: int, told: str
 ) -> None:
-    monkeypatch.setattr("cogpack.session.backoff", lambda _: 0.0)
+    monkeypatch.setattr("cogpack.http.backoff", lambda _: 0.0)
     outside.answers["files.test/f"] = answer
     done = laying("wget -O /data/f https://files.test/f").cogpack("lock")
     assert (done.code, told in done.err) == (code, True), done.err
