@@ -20,16 +20,21 @@ from cogpack.formats import FORMATS
 from cogpack.lockfile import (
     REQUIRES,
     Decisions,
+    GitSource,
+    IndexSource,
     Lock,
     LockedBreak,
+    LockedBuild,
     LockedClash,
     LockedPart,
     LockedPipLine,
     LockedWeight,
     LockedWheel,
+    ProjectSource,
     RemoteWeight,
     Result,
     Results,
+    UrlSource,
     encode_lock,
     parse_lock,
     read_lock,
@@ -140,6 +145,18 @@ WHOLE = msgspec.structs.replace(
                 LockedPipLine(step=1, key=Digest(f"sha256:{HEX}"), removed=("z",)),
             ),
             breaks=(LockedBreak(step=1, name="x", requires="z"),),
+            builds=(
+                LockedBuild(
+                    wheel=WHEEL.filename,
+                    source=IndexSource(filename="x-1.tar.gz", sha256=HEX, size=7),
+                    requires=(THIRD.filename,),
+                    members="aaaa",
+                ),
+                LockedBuild(wheel=OTHER.filename, source=UrlSource(url="https://h.io/y.zip", sha256=HEX)),
+                LockedBuild(wheel=THIRD.filename, source=GitSource(url="https://h.io/z", commit="ab" * 20)),
+                LockedBuild(wheel=WHEEL.filename, source=ProjectSource(path=".", digest=Digest(f"sha256:{HEX}"))),
+            ),
+            build_requirements=(THIRD,),
         )
     },
     results=Results(
@@ -172,6 +189,14 @@ WHOLE = msgspec.structs.replace(
         (("platforms", "linux/arm64", "pip_lines", 0, "key"), "x"),
         (("platforms", "linux/arm64", "pip_lines", 1, "step"), -1),
         (("platforms", "linux/arm64", "breaks", 0, "step"), 2**64),
+        (("platforms", "linux/arm64", "builds", 0, "wheel"), "w-1-py3-none-any.whl"),
+        (("platforms", "linux/arm64", "builds", 0, "requires", 0), "w-1-py3-none-any.whl"),
+        (("platforms", "linux/arm64", "builds", 0, "members"), "aaa"),
+        (("platforms", "linux/arm64", "builds", 0, "source", "filename"), "../x-1.tar.gz"),
+        (("platforms", "linux/arm64", "builds", 0, "source", "sha256"), "x"),
+        (("platforms", "linux/arm64", "builds", 0, "source", "kind"), "x"),
+        (("platforms", "linux/arm64", "builds", 2, "source", "commit"), "x"),
+        (("platforms", "linux/arm64", "builds", 3, "source", "path"), "../x"),
         (("platforms", "linux/arm64", "base", "python"), "x"),
         (("platforms", "linux/arm64", "base", "python"), "3." + "9" * 5000),
         (("platforms", "linux/arm64", "base", "interpreter"), "python"),
@@ -191,7 +216,7 @@ WHOLE = msgspec.structs.replace(
         (("results", "weights", 0, "parts"), []),
         (("results", "weights", 0, "path"), ""),
     ],
-    ids=range(36),
+    ids=range(44),
 )
 def test_what_we_could_not_have_written_is_refused_and_the_lock_is_named(place: tuple[Any, ...], value: object) -> None:
     document = tomllib.loads(encode_lock(WHOLE).decode())
@@ -344,7 +369,7 @@ def test_no_part_of_a_lock_takes_keys_that_it_does_not_know() -> None:
 def test_a_new_key_raises_the_cogpack_that_a_lock_requires() -> None:
     """When this fails: raise `REQUIRES` to the coming version, if it isn't that already, and write the new hash."""
     keys = {f"{path}.{field.encode_name}" for path, kind in tables(Lock) for field in msgspec.structs.fields(kind)}
-    assert (REQUIRES, hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:8]) == ("0.2.0", "6dba5910")
+    assert (REQUIRES, hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:8]) == ("0.2.0", "144e476f")
 
 
 def test_a_lock_that_this_cogpack_writes_asks_for_no_newer_one() -> None:

@@ -1,10 +1,11 @@
 """`cogpack.lock` is held as values, and read and written as text.
 
 `model`: what it holds · `base_kinds`: the kinds of base in it, `interpreter`: the Python over one · `line_pins`,
-`clones`, `pip_lines`: what known lines of `build.run` bring · `table`: what all its tables have in common · `text`: its
-TOML in and out.
+`clones`, `pip_lines`: what known lines of `build.run` bring · `builds`: what wheels were built of · `table`: what all
+its tables have in common · `text`: its TOML in and out.
 """
 
+from cogpack.lockfile.builds import BuildSource, GitSource, IndexSource, LockedBuild, ProjectSource, UrlSource
 from cogpack.lockfile.clones import LockedClone, LockedSubmodule
 from cogpack.lockfile.hub import LockedHubChoice, LockedHubFile, LockedHubRevision
 from cogpack.lockfile.interpreter import LockedInterpreter, Python
@@ -35,9 +36,13 @@ __all__ = [
     "FILE",
     "REQUIRES",
     "VERSION",
+    "BuildSource",
     "Decisions",
+    "GitSource",
+    "IndexSource",
     "Lock",
     "LockedBreak",
+    "LockedBuild",
     "LockedClash",
     "LockedClone",
     "LockedDistribution",
@@ -55,11 +60,13 @@ __all__ = [
     "LockedSubmodule",
     "LockedWeight",
     "LockedWheel",
+    "ProjectSource",
     "Python",
     "RemoteWeight",
     "Result",
     "Results",
     "StepsLayerKind",
+    "UrlSource",
     "encode_lock",
     "input_digests",
     "parse_lock",

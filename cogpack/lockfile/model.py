@@ -15,6 +15,7 @@ import msgspec
 from cogpack.digest import parse_digest
 from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import Base
+from cogpack.lockfile.builds import LockedBuild
 from cogpack.lockfile.clones import LockedClone
 from cogpack.lockfile.hub import LockedHubFile, LockedHubRevision
 from cogpack.lockfile.interpreter import LockedInterpreter, Python
@@ -109,13 +110,16 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     that dpkg installs.
 
     `wheels`: of the image; `replaced`: those that pip lines of `build.run` have taken away, `pip_lines`: how, and
-    `breaks`: what they broke.
+    `breaks`: what they broke; `builds`: what those of them were built of that nobody publishes, and
+    `build_requirements`: the wheels that this took.
     """
 
     base: Base
     interpreter: LockedInterpreter | None = None
     created: _Time | None = None
     wheels: Annotated[tuple[LockedWheel, ...], msgspec.Meta(min_length=1)]
+    builds: tuple[LockedBuild, ...] = ()
+    build_requirements: tuple[LockedWheel, ...] = ()
     clashes: tuple[LockedClash, ...]
     sandboxed: tuple[LockedSandboxed, ...] = ()
     replaced: tuple[LockedWheel, ...] = ()
@@ -136,10 +140,16 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
         for clash in self.clashes:
             if not names.issuperset((clash.wheel, *clash.over)):
                 raise InputError(f"{FILE}: a clash of wheels that are not in it", next_step="run cogpack lock")
-        if not (names | {wheel.filename for wheel in self.replaced}).issuperset(
-            filename for line in self.pip_lines for filename in line.wheels
-        ):
+        known = names | {wheel.filename for wheel in self.replaced}
+        if not known.issuperset(filename for line in self.pip_lines for filename in line.wheels):
             raise InputError(f"{FILE}: a pip line with wheels that are not in it", next_step="run cogpack lock")
+        if not (
+            known.issuperset(build.wheel for build in self.builds)
+            and {wheel.filename for wheel in self.build_requirements}.issuperset(
+                filename for build in self.builds for filename in build.requires
+            )
+        ):
+            raise InputError(f"{FILE}: a build with wheels that are not in it", next_step="run cogpack lock")
         if self.interpreter is None and self.base.own_python is None:
             raise InputError(f"{FILE}: no Python is in {self.base.title} or over it", next_step=DAMAGED)
 

@@ -26,8 +26,8 @@ _DEEP = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{_PARTS}}}")
 
 _UNKNOWN = re.compile(r"contains unknown field `(.*?)`(?: - at `\$\.?(.*)`)?\Z", re.DOTALL)
 """What msgspec says of a key that is in no struct, and of its place."""
-_KIND = re.compile(r"Invalid value '(.*)' - at `\$\..*\.base\.kind`\Z", re.DOTALL)
-"""What it says of a base that is of no class of `Base`."""
+_KIND = re.compile(r"Invalid value '(.*)' - at `\$\..*\.(base|source)\.kind`\Z", re.DOTALL)
+"""What it says of a base that is of no class of `Base`, and of such a source of a wheel."""
 
 
 def parse_lock(data: bytes, *, path: str = FILE) -> Lock:
@@ -54,7 +54,7 @@ def parse_lock(data: bytes, *, path: str = FILE) -> Lock:
         return msgspec.convert(document, Lock)
     except (ValueError, msgspec.ValidationError, RecursionError) as error:
         if kind := _KIND.search(str(error)):
-            raise _from_newer(path, f"a base of the kind {kind[1]:.200}", document) from error
+            raise _from_newer(path, f"a {kind[2]} of the kind {kind[1]:.200}", document) from error
         if found := _UNKNOWN.search(str(error)):
             key = ".".join(part for part in (found[2], found[1]) if part)
             raise _from_newer(path, f"the key {key:.200}", document) from error

@@ -1,0 +1,66 @@
+"""What locking wants of who builds wheels: sources in, wheels out. `planning.building` is who does it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from cogpack.errors import InputError
+from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel
+from cogpack.lockfile.base_kinds import Base
+from cogpack.notes import Note
+from cogpack.oci import Platform
+from cogpack.resolve.wheels import TargetPython
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Is what a wheel is made of, here and verified.
+
+    `title`: for people, "docopt 0.6.2"; `path`: of an archive, or of a directory that nobody changes meanwhile;
+    `name` and `version`: what the wheel must be of, "" where only the build tells.
+    """
+
+    title: str
+    path: Path
+    subdirectory: str = ""
+    name: str = ""
+    version: str = ""
+
+
+class Ground(msgspec.Struct, frozen=True, kw_only=True):
+    """Is what an image is below its wheels."""
+
+    base: Base
+    interpreter: LockedInterpreter | None
+    target: TargetPython
+
+    @classmethod
+    def of(cls, decisions: Decisions, platform: Platform) -> "Ground":
+        target = TargetPython(python=decisions.python.minor, glibc=decisions.base.glibc, arch=platform.architecture)
+        return cls(base=decisions.base, interpreter=decisions.interpreter, target=target)
+
+
+class Built(msgspec.Struct, frozen=True, kw_only=True):
+    """Is a wheel that was built. `path`: in the cache, where it has its name by `sha256`; `requires`: the build
+    requirements, as they were resolved."""
+
+    filename: str
+    path: Path
+    sha256: str
+    size: int
+    requires: tuple[LockedWheel, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+class WheelBuilder(Protocol):
+    """Makes wheels of sources, over the tree of the image."""
+
+    def build(self, sources: Sequence[Source], ground: Ground) -> Sequence[Built | InputError]:
+        """Answer for each source, in their order: with the wheel, or with why it can't be built. Build requirements
+        are resolved as they are needed."""
+        ...
+
+    def rebuild(self, source: Source, requires: Sequence[LockedWheel], ground: Ground) -> Built:
+        """Build one with these build requirements and no others; `InputError` where that fails."""
+        ...
