@@ -83,6 +83,21 @@ def test_a_field_given_twice_is_refused(verify: Verify, signer: Signer) -> None:
         verify(signer.sign(release_text("trixie") + "Codename: trixie\n"))
 
 
+@pytest.mark.parametrize(
+    ("fields", "apart"),
+    [
+        ({}, False),
+        ({"Architectures": "amd64 arm64"}, False),
+        ({"Architectures": "all amd64"}, True),
+        ({"Architectures": "all amd64", "No_Support_for_Architecture_all": "Packages"}, False),
+    ],
+)
+def test_packages_for_all_have_an_index_of_their_own_where_apt_reads_it(
+    verify: Verify, signer: Signer, fields: dict[str, str], apart: bool
+) -> None:
+    assert verify(signer.sign(release_text("trixie", **fields))).apart is apart
+
+
 def test_the_keys_we_bring_are_debians() -> None:
     assert debian_keyring().fingerprints == (
         "b8b80b5b623eab6ad8775c45b7c5d7d6350947f8",  # archive, 12

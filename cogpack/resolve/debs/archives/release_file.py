@@ -33,7 +33,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     signer: str  # fingerprint of the primary key, hex
     by_hash: bool
     automatic: bool  # or its packages are taken only where they are asked for (`NotAutomatic`)
-    all_is_beside: bool  # packages of "all" are in the index of each architecture, whatever "all" itself has
+    apart: bool  # packages of the architecture "all" have an index of their own, and are in no other
     files: dict[str, IndexFile]  # path below the directory of the suite
 
 
@@ -61,7 +61,9 @@ def verify_release(
         signer=signer,
         by_hash=fields.get("Acquire-By-Hash") == "yes",
         automatic=fields.get("NotAutomatic") != "yes",
-        all_is_beside=fields.get("No-Support-for-Architecture-all") == "Packages",
+        # As apt has it (wiki.debian.org/DebianRepository/Format); Debian's own says no by the second field.
+        apart="all" in fields.get("Architectures", "").split()
+        and fields.get("No-Support-for-Architecture-all") != "Packages",
         files=files,
     )
 

@@ -112,7 +112,7 @@ class SuiteReader(msgspec.Struct, frozen=True, kw_only=True):
             yield ""
         for component in archive.components:
             places = [f"{component}/binary-{self.arch}/"]
-            if not release.all_is_beside:
+            if release.apart:
                 places.append(f"{component}/binary-all/")
             there = [place for place in places if _listed(release, place) is not None]
             if not there:
