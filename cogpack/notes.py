@@ -77,6 +77,7 @@ class Code(enum.StrEnum):
     OWN_OUTPUT = "own-output", "What a run of cogpack writes lies in the project and was left out of the image."
     PACKAGE_OF_WHEELS = "package-of-wheels", "Debian has no package of this name: a wheel brings what is in it."
     PACKAGE_RENAMED = "package-renamed", "Debian has a package under another name, which is taken instead."
+    PASSING_INDEX = "passing-index", "Wheels come from an index that deletes them after a time, as nightly builds."
     PLAIN_PATH = "plain-path", "An input is a pathlib path: coglet hands the URL over as text."
     PLATFORM_STALE = "platform-stale", "Another platform was taken out of the lock: its inputs have changed."
     PRIVATE_KEY = "private-key", "A private key goes into the image."
@@ -97,6 +98,7 @@ class Code(enum.StrEnum):
         "tag-vouched",
         "Nobody but the target's tag, which others may move, says what a layer comes out as.",
     )
+    TORCH_INDEX = "torch-index", "A build of torch is taken from another index than its version was written for."
     TRAIN_ALONE = "train-alone", "A class has train, but nothing that coglet could start it with."
     UNKNOWN_KEY = "unknown-key", "A key of cog.yaml is not known and has no effect."
     UNSOUND_WEIGHTS = "unsound-weights", "A file of weights is not what its name says: empty, cut off, something else."

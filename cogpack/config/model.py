@@ -50,6 +50,10 @@ Isolation: TypeAlias = Literal["auto", "root", "userns", "chroot", "proot"]
 """How the commands of `build.run` are kept from this machine; see `docs/sandbox.md`."""
 NoneDefault: TypeAlias = Literal["optional", "required"]
 """What an input is whose default is a None that its type does not have; see `docs/image.md`."""
+PLAIN_TORCH_INDEX = "pypi"
+"""What torch's index is called where torch comes from the one that all other packages come from."""
+TORCH_INDEX = re.compile(r"cpu|cu[0-9]{2,3}|rocm[0-9]{1,2}(?:\.[0-9]{1,2}){1,2}|xpu")
+"""What PyTorch calls its own indexes: by the device that builds are for."""
 SplitRule: TypeAlias = Literal["auto"] | Rule
 """What a glob of `cogpack.weights.split` asks for."""
 
@@ -85,12 +89,13 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference.
     `debian_snapshot`: such a time; Debian is what it was then. `debian_base_from`: a lock, by its path, whose Debian
-    base is taken. `clashes`: what files are that two wheels hold differently. `git`: the image says of which commit it
-    is; `isolation`: how steps of `build.run` are run; `network`: whether they have one; `init`: whether the first
-    process is tini, where the base has it; `user`: whom the model runs as; `keep`: paths that are captured after them
-    though their like is left out. `none_default`: what an input is whose default is a None that its type does not have.
-    `recommends`: what `system_packages` recommend is installed as well. `tools`: whose packages the image has beside
-    these. `notes`: those that are denied or allowed.
+    base is taken. `clashes`: what files are that two wheels hold differently. `torch_index`: where torch comes from,
+    `pypi` or an index of PyTorch's; `cuda`: whether another CUDA or cuDNN than the one asked for is an error. `git`:
+    the image says of which commit it is; `isolation`: how steps of `build.run` are run; `network`: whether they have
+    one; `init`: whether the first process is tini, where the base has it; `user`: whom the model runs as; `keep`: paths
+    that are captured after them though their like is left out. `none_default`: what an input is whose default is a None
+    that its type does not have. `recommends`: what `system_packages` recommend is installed as well. `tools`: whose
+    packages the image has beside these. `notes`: those that are denied or allowed.
     """
 
     base: str | None = None
@@ -101,6 +106,8 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     debian_base_from: str | None = None
     exclude_newer: str | None = None
     clashes: Literal["note", "error"] = "note"
+    torch_index: str | None = None
+    cuda: Literal["note", "strict"] = "note"
     git: bool = False
     isolation: Isolation = "auto"
     network: bool = True

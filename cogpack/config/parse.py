@@ -6,55 +6,26 @@ have meant them.
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Literal, TypeVar, get_args
 
 from packaging.version import Version
 
 from cogpack.config.document import Value, YamlDocument
-from cogpack.config.model import Arch, Config, Isolation, NoneDefault, PackOptions, PackWeights, SplitRule, StepLimits
-from cogpack.config.steps import filled, kept_paths, run_steps
+from cogpack.config.model import Config, PackOptions
+from cogpack.config.pack import pack_options, parse_reference
+from cogpack.config.steps import filled, run_steps
 from cogpack.config.weights import managed_weights
 from cogpack.notes import Code
-from cogpack.policy import ALL, Rules, unknown
-from cogpack.reference import Reference
-
-T = TypeVar("T")
 
 _TOP = ("build", "run", "predict", "train", "image", "model", "concurrency", "environment", "weights", "observability")
 _BUILD = (
     *("gpu", "python_version", "python_requirements", "python_packages", "system_packages"),
     *("run", "pre_install", "cuda", "cudnn", "sdk_version"),
 )
-_PACK = (
-    *("base", "platform", "compression", "debian_base_from", "debian_mirror", "debian_snapshot", "exclude_newer"),
-    *("clashes", "git", "isolation", "network"),
-    *("init", "keep", "limits", "none_default", "notes", "recommends", "tools", "user", "weights"),
-)
-
-_PLATFORMS: Mapping[str, Arch] = {arch: arch for arch in get_args(Arch)}
-_SPLITS: Mapping[str, SplitRule] = {
-    "auto": "auto",
-    "tensor": "tensor",
-    "gguf": "gguf",
-    "opaque": "opaque",
-    "none": "none",
-}
-_SMALLEST_LAYER = 1024 * 1024
-_COMPRESSIONS: Mapping[str, Literal["gzip", "zstd"]] = {"gzip": "gzip", "zstd": "zstd"}
-_CLASHES: Mapping[str, Literal["note", "error"]] = {"note": "note", "error": "error"}
-_TOOLS: Mapping[str, Literal["cog"]] = {"cog": "cog"}
-_ISOLATIONS: Mapping[str, Isolation] = {rung: rung for rung in get_args(Isolation)}
-_NONE_DEFAULTS: Mapping[str, NoneDefault] = {"optional": "optional", "required": "required"}
-_WEIGHT_COMPRESSIONS: Mapping[str, Literal["none", "zstd"]] = {"none": "none", "zstd": "zstd"}
 
 _PYTHON = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?", re.ASCII)
 _CUDNN = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,4}){0,3}", re.ASCII)
 _TARGET = re.compile(r"(?P<file>[^:\0]+\.py):(?P<name>[^\W\d]\w*)")
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]*(?::[a-z0-9-]+)?(?:(?:>?=|/)[A-Za-z0-9.+:~_*?-]+)?", re.ASCII)
-_USER = re.compile(r"[0-9]{1,9}(?::[0-9]{1,9})?", re.ASCII)
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _OLDEST_SDK = Version("0.16.0")
 
 _DENIED = frozenset({"PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "PYTHONUNBUFFERED", "LIBRARY_PATH"})
@@ -93,7 +64,7 @@ def parse_config(text: bytes, *, path: str = "cog.yaml") -> Config:
         environment=_environment(top["environment"]) if "environment" in top else (),
         weights=managed_weights(top["weights"], model="model" in top) if "weights" in top else (),
         traces=_traces(top["observability"]) if "observability" in top else False,
-        pack=_pack(top["cogpack"]) if "cogpack" in top else PackOptions(),
+        pack=pack_options(top["cogpack"]) if "cogpack" in top else PackOptions(),
         notes=tuple(document.notes),
         places=document.places,
     )
@@ -124,14 +95,10 @@ def _image(top: Mapping[str, Value]) -> str | None:
     if value is None:
         return None
     text = filled(value)
-    reference = _reference(value, text)
+    reference = parse_reference(value, text)
     if "model" in top and (reference.tag or reference.digest):
         value.fail(f"{text:.120} has a tag or digest", next_step="name the repository alone; give the tag when pushing")
     return text
-
-
-def _reference(value: Value, text: str) -> Reference:
-    return Reference.parse(text, where=f"{value.document.path}:{value.line}: {value.key}")
 
 
 def _python(value: Value) -> str:
@@ -222,112 +189,3 @@ def _traces(value: Value) -> bool:
     fields = value.fields(("traces",))
     traces = fields["traces"].fields(("enabled",)) if "traces" in fields else {}
     return traces["enabled"].boolean() if "enabled" in traces else False
-
-
-def _pack(value: Value) -> PackOptions:
-    fields = value.fields(_PACK, strict=True)
-    default = PackOptions()
-    if "base" in fields:
-        _reference(fields["base"], filled(fields["base"]))
-    return PackOptions(
-        base=fields["base"].text() if "base" in fields else None,
-        platform=_choice(fields["platform"], _PLATFORMS) if "platform" in fields else default.platform,
-        compression=_choice(fields["compression"], _COMPRESSIONS) if "compression" in fields else default.compression,
-        debian_mirror=_mirror(fields["debian_mirror"]) if "debian_mirror" in fields else None,
-        debian_snapshot=_time(fields["debian_snapshot"]) if "debian_snapshot" in fields else None,
-        debian_base_from=filled(fields["debian_base_from"]) if "debian_base_from" in fields else None,
-        exclude_newer=_time(fields["exclude_newer"]) if "exclude_newer" in fields else None,
-        clashes=_choice(fields["clashes"], _CLASHES) if "clashes" in fields else default.clashes,
-        notes=_notes(fields["notes"]) if "notes" in fields else default.notes,
-        git=fields["git"].boolean() if "git" in fields else default.git,
-        network=fields["network"].boolean() if "network" in fields else default.network,
-        isolation=_choice(fields["isolation"], _ISOLATIONS) if "isolation" in fields else default.isolation,
-        keep=kept_paths(fields["keep"]) if "keep" in fields else default.keep,
-        none_default=_choice(fields["none_default"], _NONE_DEFAULTS) if "none_default" in fields else "optional",
-        tools=_choice(fields["tools"], _TOOLS) if "tools" in fields else None,
-        recommends=fields["recommends"].boolean() if "recommends" in fields else default.recommends,
-        init=fields["init"].boolean() if "init" in fields else default.init,
-        user=_user(fields["user"]) if "user" in fields else default.user,
-        limits=_limits(fields["limits"]) if "limits" in fields else default.limits,
-        weights=_pack_weights(fields["weights"]) if "weights" in fields else default.weights,
-    )
-
-
-def _user(value: Value) -> str:
-    """Read UID or UID:GID: a name would be one of the base's, and Kubernetes can't tell whether it is root's."""
-    text = value.text()
-    if not _USER.fullmatch(text):
-        value.expected('UID or UID:GID, such as 1000 or "1000:1000"')
-    return text
-
-
-def _limits(value: Value) -> StepLimits:
-    fields = value.fields(("time", "idle", "size"), strict=True)
-    return StepLimits(**{name: field.integer(minimum=1) for name, field in fields.items()})
-
-
-def _notes(value: Value) -> Rules:
-    """Read a mapping from codes, or `all`, to `deny` or `allow`."""
-    found: dict[str, set[str]] = {"deny": set(), "allow": set()}
-    for code, verdict in value.pairs():
-        if code not in set(Code) and code != ALL:
-            verdict.fail(unknown(code), next_step="see docs/notes.md for the codes that there are")
-        word = _choice(verdict, {"deny": "deny", "allow": "allow"})
-        if code == ALL and word == "allow":
-            verdict.fail("notes are allowed one by one", next_step="name the codes")
-        found[word].add(code)
-    return Rules(deny=frozenset(found["deny"]), allow=frozenset(found["allow"]))
-
-
-def _choice(value: Value, choices: Mapping[str, T]) -> T:
-    text = value.text()
-    if text not in choices:
-        value.expected(" or ".join(choices))
-    return choices[text]
-
-
-def _time(value: Value) -> str:
-    """Read a moment as RFC 3339 has it; a date is its midnight, UTC."""
-    text = value.text()
-    example = "a date such as 2026-01-31, or a time such as 2026-01-31T00:00:00Z"
-    if _DATE.fullmatch(text):
-        text += "T00:00:00Z"
-    if not _TIME.fullmatch(text):
-        value.expected(example)
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        value.expected(example)
-    return text
-
-
-def _mirror(value: Value) -> str:
-    text = filled(value)
-    if not re.fullmatch(r"https?://[^\s/@]+(?:/\S*)?", text):
-        value.expected("the http or https address of a Debian mirror, without a password")
-    return text.rstrip("/")
-
-
-def _pack_weights(value: Value) -> PackWeights:
-    fields = value.fields(("include", "exclude", "min_size", "split", "layer_size", "compression"), strict=True)
-    for name in ("include", "exclude"):
-        for item in fields[name].items() if name in fields else ():
-            if not item.text() or item.text().startswith("!"):
-                item.expected(
-                    "a file pattern such as models/**/*.bin", next_step="write what is left out under exclude"
-                )
-    return PackWeights(
-        include=fields["include"].texts() if "include" in fields else (),
-        exclude=fields["exclude"].texts() if "exclude" in fields else (),
-        min_size=fields["min_size"].integer(minimum=0) if "min_size" in fields else None,
-        split=_split(fields["split"]) if "split" in fields else (),
-        layer_size=fields["layer_size"].integer(minimum=_SMALLEST_LAYER) if "layer_size" in fields else None,
-        compression=_choice(fields["compression"], _WEIGHT_COMPRESSIONS) if "compression" in fields else "none",
-    )
-
-
-def _split(value: Value) -> tuple[tuple[str, SplitRule], ...]:
-    """Read one rule for all, or a mapping from glob to rule."""
-    if not value.is_mapping:
-        return (("**", _choice(value, _SPLITS)),)
-    return tuple((glob, _choice(rule, _SPLITS)) for glob, rule in value.pairs())

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from cogpack.config.model import PLAIN_TORCH_INDEX, TORCH_INDEX
 from cogpack.digest import parse_digest
 from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import Base
@@ -34,6 +35,7 @@ REQUIREMENT = r"\Acogpack>=[0-9]{1,6}(\.[0-9]{1,6}){0,3}\Z"
 _Filename = Annotated[str, msgspec.Meta(pattern=r"\A[^-/\0]+(?:-[^-/\0]+){4,5}\.whl\Z")]
 _LayerSize = Annotated[int, msgspec.Meta(ge=1, le=2**50)]
 _Ratio = Annotated[int, msgspec.Meta(ge=0, le=1000)]
+_TorchIndex = Annotated[str, msgspec.Meta(pattern=rf"\A(?:{PLAIN_TORCH_INDEX}|{TORCH_INDEX.pattern})\Z")]
 _Time = Annotated[int, msgspec.Meta(ge=0, le=253402300799)]
 """Seconds since 1970, up to the last with a year of four digits."""
 
@@ -107,7 +109,7 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     CPython than the base's own; `created`: seconds since 1970; `sandboxed`: steps of which the lines alone
     don't tell that they are run; `places`: what a base from a registry has where known lines write; `fetches`: what
     they fetch, by address; `clones`: what they clone; `steps`: None until they were run; `dpkg`: the same of packages
-    that dpkg installs.
+    that dpkg installs. `torch_index`: where torch and its like come from, `pypi` or an index of PyTorch's by its name.
 
     `wheels`: of the image; `replaced`: those that pip lines of `build.run` have taken away, `pip_lines`: how, and
     `breaks`: what they broke; `builds`: what those of them were built of that nobody publishes, and
@@ -117,6 +119,7 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     base: Base
     interpreter: LockedInterpreter | None = None
     created: _Time | None = None
+    torch_index: _TorchIndex | None = None
     wheels: Annotated[tuple[LockedWheel, ...], msgspec.Meta(min_length=1)]
     builds: tuple[LockedBuild, ...] = ()
     build_requirements: tuple[LockedWheel, ...] = ()

@@ -16,7 +16,7 @@ from cogpack.lockfile import (
 )
 from cogpack.locking.changes import change_lines, changes, holdings
 from cogpack.locking.decide import named_wheels, resolve_lock
-from cogpack.locking.deviations import notes_of
+from cogpack.locking.deviations import check_cuda, notes_of
 from cogpack.locking.lines.decide import lacks_pins
 from cogpack.locking.lines.pip.breaks import break_notes
 from cogpack.locking.recommended import recommended
@@ -152,6 +152,7 @@ def current_lock(session: Session, project: Project, *, writes: bool, locked: bo
     decisions = found.platforms.get(project.config.pack.platform)
     if not stale and decisions:
         check_clashes(project, decisions)
+        check_cuda(project.config, decisions)
         _tell(session, project, found)
         if TRACE.level:
             TRACE.decided(f"{FILE} was made from these inputs: nothing is resolved")

@@ -20,7 +20,7 @@ from cogpack.lockfile import (
 )
 from cogpack.locking.decide_base import decide_base
 from cogpack.locking.decide_interpreter import decide_interpreter
-from cogpack.locking.deviations import check_left_to_wheels
+from cogpack.locking.deviations import check_cuda, check_left_to_wheels
 from cogpack.locking.lines.decide import decide_lines
 from cogpack.locking.lines.renewals import NO_KEY, check_step, without_lines, without_step
 from cogpack.locking.missing_packages import missing_packages
@@ -142,13 +142,14 @@ def _decide(
     for note in resolved.notes:
         session.progress.note(note)
     lines = decide_lines(session, project, base, python, resolved, target, kept, listed=listed[-1] if listed else None)
-    with indexes_of(session, project, project.requirements()).hiding():
+    with indexes_of(session, project, project.requirements(), resolved.torch_index).hiding():
         wheels, clashes = compare_wheels(
             session, lines.pip.outlines, lines.pip.wheels, target, kept if same_format else None, lines=lines.pip.lines
         )
     decided = Decisions(
         base=base,
         interpreter=interpreter,
+        torch_index=resolved.torch_index,
         wheels=wheels,
         clashes=clashes,
         sandboxed=lines.sandboxed,
@@ -166,6 +167,7 @@ def _decide(
     )
     check_clashes(project, decided)
     check_left_to_wheels(config, decided)
+    check_cuda(config, decided)
     for note in missing_packages(project, decided):
         session.progress.note(note)
     return decided

@@ -16,14 +16,8 @@ _LOCAL = re.compile(r"\+cu(\d{2,3})(\d)\Z")
 
 def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
     """Give the notes: none where the version that is there is the one asked for."""
-    for key, name, asked, found in (
-        ("build.cuda", "CUDA", config.cuda, _cuda(decisions)),
-        ("build.cudnn", "cuDNN", config.cudnn, _of_wheel(decisions, _CUDNN)),
-    ):
-        if asked and not any(_fits(version, asked) for version in found):
-            has = f"the image has {name} {' and '.join(found)} of its wheels" if found else f"no wheel brings {name}"
-            text = f"{asked} is not acted upon: {has}; require wheels that are made for the version you want"
-            yield Note(Code.CUDA_OF_WHEELS, f"{config.where(key)}: {text}")
+    for text in _cuda_texts(config, decisions):
+        yield Note(Code.CUDA_OF_WHEELS, text)
     yield from _of_python(config, decisions)
     for place, name, wanted in _left_to_wheels(config):
         if by := [wheel for wheel in decisions.wheels if wanted.is_by(wheel.name, wheel.version)]:
@@ -34,6 +28,25 @@ def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
     for name in (name for name, written in unused.items() if config.pack.base and written):
         text = f"{config.where(f'cogpack.{name}')}: has no effect: with cogpack.base there are no Debian packages"
         yield Note(Code.UNUSED_SETTING, text)
+
+
+def check_cuda(config: Config, decisions: Decisions) -> None:
+    """Refuse another CUDA or cuDNN than the one asked for, where cog.yaml wants that."""
+    if config.pack.cuda == "strict" and (texts := list(_cuda_texts(config, decisions))):
+        advice = "pin torch in a version that has builds for it, correct the key, or write cogpack: {cuda: note}"
+        raise together([InputError(text, next_step=advice) for text in texts])
+
+
+def _cuda_texts(config: Config, decisions: Decisions) -> Iterator[str]:
+    cudnn = _of_wheel(decisions, _CUDNN)
+    found = {"build.cuda": ("CUDA", config.cuda, _cuda(decisions)), "build.cudnn": ("cuDNN", config.cudnn, cudnn)}
+    if not cudnn and any(_LOCAL.search(wheel.version) for wheel in decisions.wheels):
+        del found["build.cudnn"]  # such a build may hold it, and does not say in which version
+    for key, (name, asked, versions) in found.items():
+        if asked and not any(_fits(version, asked) for _, version in versions):
+            taken = " and ".join(f"{version} ({wheel})" for wheel, version in versions)
+            has = f"what was taken is {name} {taken}" if taken else f"no wheel brings {name}"
+            yield f"{config.where(key)}: {asked} is asked for, and {has}"
 
 
 def check_left_to_wheels(config: Config, decisions: Decisions) -> None:
@@ -88,11 +101,13 @@ def _fits(version: str, asked: str) -> bool:
     return parts[: len(wanted)] == wanted[: len(parts)]
 
 
-def _cuda(decisions: Decisions) -> list[str]:
-    """Give the versions of the runtime's own wheels; else what others' local versions tell, as torch 2.1.0+cu118."""
-    local = (_LOCAL.search(wheel.version) for wheel in decisions.wheels)
-    return _of_wheel(decisions, _CUDA) or sorted({f"{found[1]}.{found[2]}" for found in local if found})
+def _cuda(decisions: Decisions) -> list[tuple[str, str]]:
+    """Give wheels and the versions of CUDA that they bring: the runtime's own; else what others' local versions tell,
+    as torch 2.1.0+cu118."""
+    local = ((wheel.name, _LOCAL.search(wheel.version)) for wheel in decisions.wheels)
+    told = {f"{found[1]}.{found[2]}": name for name, found in local if found}
+    return _of_wheel(decisions, _CUDA) or sorted((name, version) for version, name in told.items())
 
 
-def _of_wheel(decisions: Decisions, name: re.Pattern[str]) -> list[str]:
-    return sorted({wheel.version for wheel in decisions.wheels if name.fullmatch(wheel.name)})
+def _of_wheel(decisions: Decisions, name: re.Pattern[str]) -> list[tuple[str, str]]:
+    return sorted({(wheel.name, wheel.version) for wheel in decisions.wheels if name.fullmatch(wheel.name)})

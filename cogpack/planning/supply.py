@@ -215,7 +215,7 @@ class _Wheels:
 
     @cached_property
     def _indexes(self) -> Indexes:
-        return indexes_of(self._session, self._project, self._project.requirements())
+        return indexes_of(self._session, self._project, self._project.requirements(), self._decisions.torch_index)
 
     def _urls(self, wheel: LockedWheel) -> list[str]:
         if wheel.path is not None:

@@ -169,6 +169,8 @@ def _decisive(config: Config, packages: Requirements) -> bytes:
         values["cogpack.recommends"] = False
     if pack.tools:
         values["cogpack.tools"] = pack.tools
+    if pack.torch_index:
+        values["cogpack.torch_index"] = pack.torch_index
     if pack.debian_snapshot or pack.debian_base_from:
         values["cogpack.debian"] = [pack.debian_snapshot, pack.debian_base_from]
     if config.weights:

@@ -50,22 +50,25 @@ def test_cuda_of_the_wheels_is_told_where_another_is_asked_for() -> None:
         wheel("nvidia-cuda-runtime-cu12", "12.8.90"),
         wheel("nvidia-cudnn-cu12", "9.7.1.26"),
     )
-    advice = "require wheels that are made for the version you want"
     assert found == [
         Note(
             Code.CUDA_OF_WHEELS,
-            f"cog.yaml:2: build.cuda: 12.1 is not acted upon: the image has CUDA 12.8.90 of its wheels; {advice}",
+            "cog.yaml:2: build.cuda: 12.1 is asked for, and what was taken is CUDA 12.8.90 (nvidia-cuda-runtime-cu12)",
         ),
         Note(
             Code.CUDA_OF_WHEELS,
-            f"cog.yaml:3: build.cudnn: 8 is not acted upon: the image has cuDNN 9.7.1.26 of its wheels; {advice}",
+            "cog.yaml:3: build.cudnn: 8 is asked for, and what was taken is cuDNN 9.7.1.26 (nvidia-cudnn-cu12)",
         ),
     ]
 
 
 def test_no_cuda_at_all_is_told() -> None:
     (note,) = told("build: {cuda: '11.8'}", wheel("numpy", "2.1"))
-    assert note.text.startswith("cog.yaml:1: build.cuda: 11.8 is not acted upon: no wheel brings CUDA; ")
+    assert note.text == "cog.yaml:1: build.cuda: 11.8 is asked for, and no wheel brings CUDA"
+
+
+def test_a_build_that_holds_cudnn_itself_is_not_said_to_lack_it() -> None:
+    assert not told("build: {cuda: '11.8', cudnn: '8'}", wheel("torch", "2.0.1+cu118"))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ def index(
     *,
     ranges: bool = True,
     sizes: bool = True,
+    uploaded: str = "",
     prefix: str = "",
     user: str = "",
     sending: Callable[[str, bytes], bytes] = lambda _, data: data,
@@ -23,6 +24,7 @@ def index(
     """An index of the wheels of `directory`, and how many bytes each answer about a wheel had.
 
     All lies below `prefix`: `/simple`, and for `--find-links` `/flat/`; `user`: NAME:PASSWORD, whom alone it answers.
+    `uploaded`: when all of them were, which an index need not tell.
     `sending`: gets the name and the bytes of a wheel that is asked for whole, and gives what is sent.
     """
     sent: list[int] = []
@@ -39,6 +41,7 @@ def index(
                     "url": f"{prefix}/files/{path.name}",
                     "hashes": {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
                     **({"size": path.stat().st_size} if sizes else {}),
+                    **({"upload-time": uploaded} if uploaded else {}),
                 }
                 for path in sorted(directory.glob("*.whl"))
                 if path.name.partition("-")[0] == name

@@ -11,6 +11,7 @@ from cogpack.oci import Platform
 from cogpack.project import Project
 from cogpack.requirements import Requirements
 from cogpack.resolve.wheels import Indexes, Resolved, TargetPython, resolve_wheels
+from cogpack.resolve.wheels.torch import BUILT, TorchIndex, choose_torch, passing_notes, without_torch_indexes
 from cogpack.runtime import contract
 from cogpack.session import Session
 from cogpack.text import count_text
@@ -25,9 +26,15 @@ _NEWEST_GLIBC = "2.41"
 """Of the bases that there are: what has no wheel for it has none for any."""
 
 
-def indexes_of(session: Session, project: Project, requirements: Requirements) -> Indexes:
-    url_map = session.http.url_map
-    return Indexes.from_environment(session.environment, requirements, project.root, url_map=url_map)
+def indexes_of(session: Session, project: Project, requirements: Requirements, torch: str | None) -> Indexes:
+    """Tell where to look. `torch`: the index of torch that the lock names, if any."""
+    return Indexes.from_environment(
+        session.environment,
+        without_torch_indexes(requirements) if torch else requirements,
+        project.root,
+        torch=TorchIndex.named(torch),
+        url_map=session.http.url_map,
+    )
 
 
 def resolve_requirements(
@@ -35,7 +42,9 @@ def resolve_requirements(
 ) -> Resolved:
     """Resolve them, with those that every image has. What one should know of the choice is in the notes."""
     config = project.config
-    indexes = indexes_of(session, project, requirements)
+    chosen = choose_torch(config, requirements, target.arch)
+    requirements = chosen.requirements
+    indexes = indexes_of(session, project, requirements, chosen.index)
     resolved = resolve_wheels(
         [*requirements.lines, contract.sdk_requirement(config), "coglet", "pip"],
         constraints=requirements.constraints,
@@ -50,7 +59,9 @@ def resolve_requirements(
         title=_title(requirements.lines, target.python),
         progress=session.progress,
     )
-    return msgspec.structs.replace(resolved, notes=(*requirements.notes, *indexes.notes, *resolved.notes))
+    notes = (*requirements.notes, *indexes.notes, *chosen.notes, *passing_notes(requirements), *resolved.notes)
+    spoken_of = chosen.named or any(wheel.name in BUILT for wheel in resolved.wheels)
+    return msgspec.structs.replace(resolved, notes=notes, torch_index=chosen.index if spoken_of else None)
 
 
 def check_requirements(session: Session, project: Project) -> None:

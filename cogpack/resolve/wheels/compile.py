@@ -3,6 +3,7 @@
 In and out are files of a scratch directory: a requirements file, and a lock as PEP 751 has it.
 """
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from cogpack.resolve.wheels.target import TargetPython
 
 _SECONDS = 900
 _LOCK = "pylock.cogpack.toml"
+_TORCH = "pyproject.toml"
 
 
 def compile_lock(
@@ -37,11 +39,12 @@ def compile_lock(
     metadata: Path,
     more: Sequence[str] = (),
     without: Iterable[str] = (),
+    of_torch: Sequence[str] = (),
 ) -> tuple[list[Package], list[Note]]:
     """Give what uv chose, for the target only, and what it warned of.
 
     `preferences`: (name, version) to keep where they fit; `without`: names that count as not required, whoever
-    requires them.
+    requires them; `of_torch`: names that come from PyTorch's index alone, and are required.
     """
     with writing(cache):
         cache.mkdir(parents=True, exist_ok=True)
@@ -52,9 +55,13 @@ def compile_lock(
             _write_lines(work / "requirements.in", map(indexes.asked_line, requirements))
             _write_lines(work / "constraints.txt", map(indexes.asked_line, constraints))
             _write_lines(work / "overrides.txt", (f"{name} ; python_version < '0'" for name in without))
+            if indexes.torch and of_torch:
+                (work / _TORCH).write_bytes(_from_index(of_torch, indexes.asked(indexes.torch.address)))
             # The output file of an earlier run is uv's way to prefer without requiring.
             (work / _LOCK).write_bytes(_preferred(preferences))
         command = [uv_program(), "--no-config", "pip", "compile", "requirements.in"]
+        if indexes.torch and of_torch:
+            command += [_TORCH]
         command += ["--constraints", "constraints.txt", "--overrides", "overrides.txt"]
         command += ["--format", "pylock.toml", "--output-file", _LOCK, "--no-header"]
         # uv needs some interpreter to run, and would install one if it found none.
@@ -63,6 +70,8 @@ def compile_lock(
         command += ["--only-binary", ":all:", "--generate-hashes"]
         if exclude_newer:
             command += ["--exclude-newer", exclude_newer]
+            for name in of_torch:  # its index does not say when a file was uploaded, and uv would take none
+                command += ["--exclude-newer-package", f"{name}=false"]
         command += [*more, *indexes.arguments()]
         environment = indexes.variables() | {
             "UV_CACHE_DIR": str(metadata.absolute()),
@@ -127,6 +136,18 @@ def _preferred(pins: Iterable[tuple[str, str]]) -> bytes:
         for name, version in pins
     ]
     return toml.encode({"lock-version": "1.0", "created-by": "cogpack", "packages": packages})
+
+
+def _from_index(names: Iterable[str], address: str) -> bytes:
+    """Write a project that requires `names` from an index that has nothing else for anyone: only a project can say so
+    to uv (its docs, "Pinning a package to an index")."""
+    names = list(names)
+    sources = "".join(f'{name} = {{ index = "torch" }}\n' for name in names)
+    return (
+        f'[project]\nname = "cogpack-torch"\nversion = "0"\ndependencies = {json.dumps(names)}\n'
+        f"[tool.uv.sources]\n{sources}"
+        f'[[tool.uv.index]]\nname = "torch"\nurl = {json.dumps(address)}\nexplicit = true\n'
+    ).encode()
 
 
 def _read(data: bytes, target: TargetPython) -> list[Package]:

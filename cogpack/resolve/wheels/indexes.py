@@ -15,6 +15,7 @@ from cogpack.notes import Code, Note
 from cogpack.redaction import learn_url
 from cogpack.requirements import Requirements
 from cogpack.requirements.model import anonymous
+from cogpack.resolve.wheels.torch import TorchIndex
 from cogpack.resolve.wheels.variables import check_address, expanded, hidden
 
 _OF_UV = "https://pypi.org/simple"
@@ -25,9 +26,10 @@ _DIRECT = re.compile(r"^(\S+ @ )(\S+)")
 class Indexes(msgspec.Struct, frozen=True, kw_only=True):
     """Holds where to look, as uv takes it. With `default` None, uv's own default serves. `pre`: pre-releases count.
 
-    `directories`: of wheels; `direct`: addresses of single wheels; `environment`: what uv sees of ours; `secrets`: all
-    of ours, for `${NAME}` in addresses; never shown. `notes`: of places that are not there. `url_map`: where addresses
-    are really asked for, by uv too; what a mapped one has of logins stays here.
+    `torch`: PyTorch's index, from which torch and its like come. `directories`: of wheels; `direct`: addresses of
+    single wheels; `environment`: what uv sees of ours; `secrets`: all of ours, for `${NAME}` in addresses; never shown.
+    `notes`: of places that are not there. `url_map`: where addresses are really asked for, by uv too; what a mapped one
+    has of logins stays here.
     """
 
     default: str | None = None
@@ -37,6 +39,7 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
     direct: tuple[str, ...] = ()
     no_index: bool = False
     pre: bool = False
+    torch: TorchIndex | None = None
     environment: tuple[tuple[str, str], ...] = ()
     secrets: Mapping[str, str] = {}
     notes: tuple[Note, ...] = ()
@@ -49,6 +52,7 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
         requirements: Requirements,
         root: Path = Path(),
         *,
+        torch: TorchIndex | None = None,
         url_map: UrlMap = NO_MAP,
     ) -> "Indexes":
         """Read uv's variables, then pip's; an index of a requirements file goes before both. `root`: of the project.
@@ -80,6 +84,7 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
             direct=tuple(line.url for line in requirements.required if line.url),
             no_index=options.no_index,
             pre=options.pre,
+            torch=torch,
             environment=tuple(sorted((name, value) for name, value in environment.items() if _passed(name))),
             secrets=environment,
             notes=notes,
@@ -151,7 +156,8 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
 
     def _addresses(self) -> Iterator[str]:
         """Give indexes as they are asked for; a mapped one without its name, to which other variables belong."""
-        for address in (self.default or "", *self.extra, *self.find_links):
+        torch = (self.torch.address,) if self.torch else ()
+        for address in (self.default or "", *self.extra, *torch, *self.find_links):
             mapped = self._is_mapped(address)
             yield _named(self.asked(address))[1] if mapped else self.expanded(address)
 
@@ -179,7 +185,8 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
     def told(self, text: str) -> str:
         """Give what uv says as it may be shown: with the addresses that we have, beside those that it was given."""
         text = self.hidden(text)
-        for address in (self.default or _OF_UV, *self.extra, *self.find_links, *self.direct):
+        torch = (self.torch.address,) if self.torch else ()
+        for address in (self.default or _OF_UV, *self.extra, *torch, *self.find_links, *self.direct):
             ours, asked = anonymous(_named(address)[1]), _named(self.asked(address))[1]
             if self._is_mapped(address):
                 text = re.sub(

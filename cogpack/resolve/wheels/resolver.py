@@ -10,6 +10,7 @@ from packaging.pylock import Package, PackageWheel
 from packaging.tags import Tag
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
+from cogpack.config.model import PLAIN_TORCH_INDEX
 from cogpack.disk import DiskError
 from cogpack.errors import InputError, MismatchError, UnavailableError, together
 from cogpack.lockfile import FILE, LockedWheel
@@ -21,6 +22,7 @@ from cogpack.resolve.wheels.compile import compile_lock
 from cogpack.resolve.wheels.failures import BlamedError
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.target import TargetPython
+from cogpack.resolve.wheels.torch import BUILT
 
 _MOST_FAULTS = 32
 """Runs of uv, less than a second each, to find all that must change."""
@@ -32,12 +34,13 @@ class Resolved(msgspec.Struct, frozen=True):
     """Holds `wheels` by name; `addresses`: where each was found, by its sha256, with credentials: not to be shown or
     kept.
 
-    `notes`: what one should know of what was chosen.
+    `notes`: what one should know of what was chosen; `torch_index`: where torch is from, where there is one.
     """
 
     wheels: tuple[LockedWheel, ...]
     addresses: Mapping[str, str]
     notes: tuple[Note, ...] = ()
+    torch_index: str | None = None
 
 
 def resolve_wheels(
@@ -72,6 +75,7 @@ def resolve_wheels(
     lines = [indexes.expanded(_named(line, root)) for line in requirements]
     faults: list[InputError] = []
     without: list[str] = []
+    of_torch = indexes.torch.names(lines, target.environment()) if indexes.torch else []
 
     def compiled() -> tuple[list[Package], list[Note]]:
         return compile_lock(
@@ -84,13 +88,17 @@ def resolve_wheels(
             cache=cache,
             metadata=metadata,
             without=without,
+            of_torch=of_torch,
             more=() if dependencies else ("--no-deps",),
         )
 
     while True:
         try:
             packages, notes = compiled()
-            break
+            further = sorted({canonicalize_name(one.name) for one in packages if one.archive is None} & BUILT)
+            if indexes.torch is None or set(of_torch).issuperset(further):
+                break
+            of_torch = sorted({*of_torch, *further})  # others require it
         except BlamedError as error:
             # Looked for one by one: uv tells of the first, and a project may have many.
             faults.append(_at(error, places))
@@ -101,6 +109,8 @@ def resolve_wheels(
             raise
         except InputError as error:
             raise together([*faults, _at(error, places)]) from error
+        except UnavailableError as error:
+            raise _torch_away(error, indexes) from error
     hashes = named_hashes([*requirements, *constraints])
     found = []
     tags = target.tags()  # a thousand: made once for all wheels
@@ -121,6 +131,16 @@ def resolve_wheels(
 
 def _at(error: InputError, places: Callable[[str], Sequence[str]]) -> InputError:
     return InputError(_placed(error.message, places), next_step=error.next_step)
+
+
+def _torch_away(error: UnavailableError, indexes: Indexes) -> UnavailableError:
+    if indexes.torch is None or indexes.torch.address not in error.message:
+        return error
+    return UnavailableError(
+        error.message,
+        next_step="reach it, or a copy of it by COGPACK_URL_MAP; or take torch from where all other packages come "
+        f"from: cogpack: {{torch_index: {PLAIN_TORCH_INDEX}}} in cog.yaml",
+    )
 
 
 def _placed(text: str, places: Callable[[str], Sequence[str]]) -> str:
@@ -146,9 +166,10 @@ def wheel_urls(
     """
     if not wheels:
         return {}
+    lines = [f"{wheel.name}=={wheel.version}" for wheel in wheels]
     try:
         packages, _ = compile_lock(
-            [f"{wheel.name}=={wheel.version}" for wheel in wheels],
+            lines,
             (),
             target=target,
             indexes=indexes,
@@ -157,6 +178,7 @@ def wheel_urls(
             cache=cache,
             metadata=metadata,
             more=["--no-deps"],
+            of_torch=indexes.torch.names(lines, target.environment()) if indexes.torch else (),
         )
     except DiskError:
         raise
