@@ -19,8 +19,9 @@ from urllib.parse import unquote
 
 import msgspec
 
+from cogpack.config import PYTHONS
 from cogpack.errors import CogpackError
-from cogpack.resolve.debs import BASE_PACKAGES, PYTHONS, DebianMirror
+from cogpack.resolve.debs import BASE_PACKAGES, DebianMirror
 from cogpack.resolve.debs.archives.index import open_index, parse_index
 from cogpack.resolve.debs.solving.solver import solve
 from cogpack.resolve.debs.solving.universe import Candidate, Universe

@@ -2,8 +2,10 @@
 
 from cogpack.config.config_label import config_label
 from cogpack.config.model import (
+    PYTHONS,
     Arch,
     Config,
+    DebianChoice,
     Isolation,
     ManagedWeight,
     NoneDefault,
@@ -13,14 +15,17 @@ from cogpack.config.model import (
     SecretMount,
     SplitRule,
     StepLimits,
+    Suite,
     WeightSource,
 )
 from cogpack.config.parse import parse_config
 from cogpack.config.steps import step_places
 
 __all__ = [
+    "PYTHONS",
     "Arch",
     "Config",
+    "DebianChoice",
     "Isolation",
     "ManagedWeight",
     "NoneDefault",
@@ -30,6 +35,7 @@ __all__ = [
     "SecretMount",
     "SplitRule",
     "StepLimits",
+    "Suite",
     "WeightSource",
     "config_label",
     "parse_config",

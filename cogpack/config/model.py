@@ -42,7 +42,11 @@ class ManagedWeight(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[WeightSource, ...]
 
 
+Suite: TypeAlias = Literal["bookworm", "trixie"]
+"""A release of Debian that an image can be made of."""
 DEFAULT_PYTHON = "3.13"
+PYTHONS: Mapping[Suite, str] = {"bookworm": "3.11", "trixie": "3.13"}
+"""The suites, and the Python that is each one's python3."""
 
 Arch: TypeAlias = Literal["linux/amd64", "linux/arm64"]
 """The platforms that images are made for."""
@@ -75,6 +79,14 @@ class PackWeights(msgspec.Struct, frozen=True, kw_only=True):
     compression: Literal["none", "zstd"] = "none"
 
 
+class DebianChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """Stands for `cogpack.base` where the base is Debian's own packages. `suite`: None where it is left open; `slim`:
+    without a shell and apt."""
+
+    suite: Suite | None = None
+    slim: bool = False
+
+
 class StepLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Stands for `cogpack.limits`: what a step of `build.run` may take. `time` and `idle`: seconds, from its start and
     in which it neither writes anything nor computes; `size`: bytes that it may write."""
@@ -87,7 +99,8 @@ class StepLimits(msgspec.Struct, frozen=True, kw_only=True):
 class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Stands for the top-level `cogpack` mapping, which Cog does not read.
 
-    `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference.
+    `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference;
+    None where Debian's packages are the base, of which `debian` says more.
     `debian_snapshot`: such a time; Debian is what it was then. `debian_base_from`: a lock, by its path, whose Debian
     base is taken. `clashes`: what files are that two wheels hold differently. `torch_index`: where torch comes from,
     `pypi` or an index of PyTorch's; `cuda`: whether another CUDA or cuDNN than the one asked for is an error. `git`:
@@ -99,6 +112,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     base: str | None = None
+    debian: DebianChoice = DebianChoice()
     platform: Arch = "linux/amd64"
     compression: Literal["gzip", "zstd"] = "gzip"
     debian_mirror: str | None = None
@@ -153,8 +167,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def python_minor(self) -> str:
-        """Tell the Python that is asked for, or that is taken where none is: "3.13"."""
-        return ".".join((self.python_version or DEFAULT_PYTHON).split(".")[:2])
+        """Tell the Python that is asked for, or that is taken where none is: a suite's own, where that is named."""
+        suite = self.pack.debian.suite
+        taken = PYTHONS[suite] if suite else DEFAULT_PYTHON
+        return ".".join((self.python_version or taken).split(".")[:2])
 
     def where(self, key: str) -> str:
         """Say what messages about `key` begin with: "cog.yaml:3: build.cuda", without the line where it is not

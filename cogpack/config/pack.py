@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, TypeVar, get_args
 
+from cogpack.config.base import read_base
 from cogpack.config.document import Value
 from cogpack.config.model import (
     PLAIN_TORCH_INDEX,
@@ -53,10 +54,10 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]
 def pack_options(value: Value) -> PackOptions:
     fields = value.fields(_PACK, strict=True)
     default = PackOptions()
-    if "base" in fields:
-        parse_reference(fields["base"], filled(fields["base"]))
+    base, debian = read_base(fields["base"]) if "base" in fields else (None, default.debian)
     return PackOptions(
-        base=fields["base"].text() if "base" in fields else None,
+        base=base,
+        debian=debian,
         platform=_choice(fields["platform"], _PLATFORMS) if "platform" in fields else default.platform,
         compression=_choice(fields["compression"], _COMPRESSIONS) if "compression" in fields else default.compression,
         debian_mirror=_mirror(fields["debian_mirror"]) if "debian_mirror" in fields else None,

@@ -98,11 +98,13 @@ class SystemPackages(LockTable, frozen=True, kw_only=True, omit_defaults=True):
 class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="debian", omit_defaults=True):
     """Is a root file system assembled from Debian's packages, with its own python3 among them.
 
-    `python` and `glibc`: "3.13", "2.41"; `arch`: Debian's name of it. `packages`: the base alone, the same for every
+    `python` and `glibc`: "3.13", "2.41"; `arch`: Debian's name of it; `slim`: there is neither shell nor apt in it.
+    `packages`: the base alone, the same for every
     project; `system_packages`: what this one has over it.
     """
 
     suite: str
+    slim: bool = False
     arch: str
     python: _Minor
     glibc: str
@@ -112,7 +114,7 @@ class DebianBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="de
 
     @property
     def title(self) -> str:
-        return "Debian"
+        return "Debian slim" if self.slim else "Debian"
 
     @property
     def installed(self) -> tuple[LockedDeb, ...]:

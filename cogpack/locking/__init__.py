@@ -2,5 +2,5 @@
 
 `current`: the lock that holds for a run · `decide`: a new one, put together from `decide_base` (by
 `maintainer_scripts`), `wheels/`, `lines/` of `build.run` and `weights/` · `changes`, `deviations`,
-`missing_packages`, `unsupported`: what is told of it.
+`missing_packages`, `slim`, `unsupported`: what is told of it.
 """

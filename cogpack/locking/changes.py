@@ -99,7 +99,8 @@ def _in_words(base: Base) -> _BaseInWords:
     match base:
         case DebianBase(installed=debs):
             text = f"{count_text(len(debs), 'Debian package')} ({size_text(sum(deb.size for deb in debs))})"
-            return _BaseInWords(text, {f"Debian {base.suite}": base.arch}, {deb.name: deb.version for deb in debs})
+            title = f"{base.title} {base.suite}"
+            return _BaseInWords(text, {title: base.arch}, {deb.name: deb.version for deb in debs})
         case RegistryBase():
             return _BaseInWords(base.reference, {base.reference: base.digest[7:19]})
 

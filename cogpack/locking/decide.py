@@ -25,6 +25,7 @@ from cogpack.locking.lines.decide import decide_lines
 from cogpack.locking.lines.renewals import NO_KEY, check_step, without_lines, without_step
 from cogpack.locking.missing_packages import missing_packages
 from cogpack.locking.shared_base import read_shared_base
+from cogpack.locking.slim import check_slim
 from cogpack.locking.weights.remote import pin_weights
 from cogpack.locking.wheels.clashes import check_clashes, compare_wheels
 from cogpack.locking.wheels.requirements import indexes_of, resolve_requirements
@@ -168,6 +169,7 @@ def _decide(
     check_clashes(project, decided)
     check_left_to_wheels(config, decided)
     check_cuda(config, decided)
+    check_slim(config, decided)
     for note in missing_packages(project, decided):
         session.progress.note(note)
     return decided

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from cogpack.config import Config
+from cogpack.config import PYTHONS, Config, Suite
 from cogpack.errors import InputError
 from cogpack.images.interface import trying
 from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase
@@ -14,7 +14,6 @@ from cogpack.reference import Reference
 from cogpack.resolve.base_image import BaseFiles, resolve_base_image
 from cogpack.resolve.debs import (
     COG_TOOLS,
-    PYTHONS,
     DebianMirror,
     KeptBase,
     Snapshot,
@@ -34,18 +33,21 @@ def decide_base(
     platform: Platform,
     kept: Base | None,
     *,
+    suite: Suite | None = None,
     shared: SharedBase | None = None,
     upgrade_system: bool = False,
     listed: Callable[[BaseFiles], object] = lambda _: None,
 ) -> Base:
     """Give the base that `config` asks for: `kept`, where it still is that one, else resolved anew.
 
-    `shared`: the Debian base of another lock that it names; `listed` is given the files of an image that is read for
-    it; `upgrade_system`: `kept` with what the security archive has newer.
+    `suite`: of Debian, where another than usual has to be; `shared`: the Debian base of another lock that it names;
+    `listed` is given the files of an image that is read for it; `upgrade_system`: `kept` with what the security archive
+    has newer.
     """
     if config.pack.base is None:
         debian = kept if isinstance(kept, DebianBase) else None
-        return _debian(session, config, platform, debian, shared, upgrade_system=upgrade_system)
+        suite = config.pack.debian.suite or suite or _suite(config.python_minor)
+        return _debian(session, config, platform, suite, debian, shared, upgrade_system=upgrade_system)
     if upgrade_system:
         raise InputError(
             f"{config.where('cogpack.base')}: the packages of an image are its own, and are not upgraded alone",
@@ -81,19 +83,21 @@ def _debian(
     session: Session,
     config: Config,
     platform: Platform,
+    suite: Suite,
     kept: DebianBase | None,
     shared: SharedBase | None,
     *,
     upgrade_system: bool,
 ) -> DebianBase:
-    suite = _suite(config.python_minor)
-    if shared and shared.base.suite != suite:
+    slim = config.pack.debian.slim
+    if shared and (shared.base.suite, shared.base.slim) != (suite, slim):
+        its, own = _named(shared.base.suite, slim=shared.base.slim), _named(suite, slim=slim)
         raise InputError(
-            f"{config.where('cogpack.debian_base_from')}: the base of {shared.name} is Debian {shared.base.suite}, and "
-            f"this project's is {suite}, for Python {config.python_minor}",
-            next_step="take the base of a lock of that suite",
+            f"{config.where('cogpack.debian_base_from')}: the base of {shared.name} is Debian {its}, and "
+            f"this project's is {own}, for Python {config.python_minor}",
+            next_step=f"take the base of another lock, or write base: debian:{its} under cogpack",
         )
-    if kept and (kept.suite, kept.arch) != (suite, platform.architecture):
+    if kept and (kept.suite, kept.slim, kept.arch) != (suite, slim, platform.architecture):
         kept = None
     snapshot = Snapshot.choose(config.pack.debian_snapshot, session.environment, now=datetime.now(UTC))
     wanted = [name for name in config.system_packages if not of_wheels(name)]
@@ -126,6 +130,7 @@ def _debian(
         )
     found = resolve_debs(
         suite=suite,
+        slim=slim,
         arch=platform.architecture,
         requests=wanted,
         recommends=recommends,
@@ -143,7 +148,7 @@ def _debian(
         snapshot=snapshot,
     )
     if shared:
-        of = f"Debian {suite}, {count_text(len(found.packages), 'package')}"
+        of = f"Debian {_named(suite, slim=slim)}, {count_text(len(found.packages), 'package')}"
         session.progress.summary(f"same base as {shared.name}: {of}")
     return found
 
@@ -174,10 +179,14 @@ def _stood_upon(
     return KeptBase(base=base, name=shared.name if shared else "", read=read)
 
 
-def _suite(python: str) -> str:
+def _named(suite: str, *, slim: bool) -> str:
+    return f"{suite}-slim" if slim else suite
+
+
+def _suite(python: str) -> Suite:
     """Choose the suite whose own python3 is `python`, else the oldest with a newer one: what runs on that Python was
     made when the suite was."""
-    own = {suite: _order(version) for suite, version in PYTHONS.items()}
+    own: dict[Suite, tuple[int, ...]] = {suite: _order(version) for suite, version in PYTHONS.items()}
     newer = [suite for suite in own if own[suite] >= _order(python)]
     return min(newer, key=own.__getitem__) if newer else max(own, key=own.__getitem__)
 

@@ -13,7 +13,8 @@ def decide_interpreter(
 ) -> LockedInterpreter | None:
     """Give what `config` asks for and `base` has not: `kept`, where it still is that, else found anew. None: the base's
     own will do."""
-    asked, own = config.python_version, base.own_python
+    own = base.own_python
+    asked = config.python_version or (config.python_minor if config.pack.base is None else None)
     if own is not None and (asked is None or _fits(own, asked)):
         return None
     wanted = asked or config.python_minor
@@ -25,7 +26,7 @@ def decide_interpreter(
         http=session.http,
         environment=session.environment,
         scratch=session.cache,
-        where=config.where("build.python_version" if asked else "cogpack.base"),
+        where=config.where("build.python_version" if config.python_version else "cogpack.base"),
         debian=config.pack.base is None,
     )
 

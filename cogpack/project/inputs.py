@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from cogpack.config import Config, PackWeights
+from cogpack.config import Config, DebianChoice, PackWeights
 from cogpack.disk import open_regular
 from cogpack.encodings import decode_text
 from cogpack.errors import InputError
@@ -167,6 +167,8 @@ def _decisive(config: Config, packages: Requirements) -> bytes:
     }
     if not pack.recommends:
         values["cogpack.recommends"] = False
+    if pack.debian != DebianChoice():
+        values["cogpack.base"] = pack.debian
     if pack.tools:
         values["cogpack.tools"] = pack.tools
     if pack.torch_index:

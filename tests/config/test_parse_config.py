@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogpack.config import Config, RunStep, SecretMount, WeightSource, parse_config
+from cogpack.config import Config, DebianChoice, RunStep, SecretMount, WeightSource, parse_config
 from cogpack.errors import InputError
 from cogpack.notes import Code, Note
 
@@ -228,6 +228,17 @@ def test_run_is_the_new_name_of_predict() -> None:
     assert parse("run: sub/run.py:Runner").predict == "sub/run.py:Runner"
 
 
+def pinned_to(base: str) -> tuple[str | None, DebianChoice]:
+    pack = parse(f"cogpack: {{base: '{base}'}}\n").pack
+    return pack.base, pack.debian
+
+
+def test_a_suite_that_no_image_can_be_made_of_is_told_with_those_that_can_and_the_name_of_dockers_image() -> None:
+    with pytest.raises(InputError, match=r"expected one of debian, debian:slim, .*, found debian:buster") as caught:
+        parse("cogpack: {base: debian:buster}\n")
+    assert "docker.io/library/debian:buster" in caught.value.next_step
+
+
 def test_the_cogpack_mapping_is_read() -> None:
     pack = parse(
         "cogpack:\n  base: localhost:5000/python:3.12-slim\n  platform: linux/arm64\n  compression: zstd\n"
@@ -238,6 +249,12 @@ def test_the_cogpack_mapping_is_read() -> None:
     assert (pack.platform, pack.compression) == ("linux/arm64", "zstd")
     assert pack.debian_mirror == "http://localhost/debian"
     assert pack.exclude_newer == "2026-01-31T00:00:00Z"
+    assert (pack.debian, pinned_to("debian")) == (DebianChoice(), (None, DebianChoice()))
+    assert pinned_to("debian:slim") == (None, DebianChoice(slim=True))
+    assert pinned_to("debian:bookworm-slim") == (None, DebianChoice(suite="bookworm", slim=True))
+    assert pinned_to("debian:trixie") == (None, DebianChoice(suite="trixie"))
+    hub = "docker.io/library/debian:trixie"
+    assert pinned_to(hub) == (hub, DebianChoice())
     pinned = parse("cogpack: {debian_snapshot: 2026-01-31, debian_base_from: ../base/cogpack.lock}\n").pack
     assert (pinned.debian_snapshot, pinned.debian_base_from) == ("2026-01-31T00:00:00Z", "../base/cogpack.lock")
     assert parse("cogpack: {exclude_newer: 2026-01-31}\n").pack.exclude_newer == pack.exclude_newer, (

@@ -15,6 +15,7 @@ from cogpack.oci import Platform
 
 AMD64 = Platform(architecture="amd64", os="linux")
 TRIXIE = DebianBase(suite="trixie", arch="amd64", python="3.13", glibc="2.41", releases=(), packages=())
+SLIM = msgspec.structs.replace(TRIXIE, slim=True)
 BOOKWORM = msgspec.structs.replace(TRIXIE, suite="bookworm", python="3.11", glibc="2.36")
 IMAGE = RegistryBase(
     reference="registry.test/python:1",
@@ -74,6 +75,12 @@ def requested(*names: str) -> DebianBase:
         ("build: {python_version: '3.14'}", TRIXIE),
         ("build: {python_version: '3.10'}", BOOKWORM),
         ("build: {python_version: '3.11.4'}", BOOKWORM),
+        ("cogpack: {base: debian}", TRIXIE),
+        ("cogpack: {base: 'debian:slim'}", SLIM),
+        ("cogpack: {base: 'debian:trixie-slim'}", SLIM),
+        ("cogpack: {base: 'debian:bookworm'}", BOOKWORM),
+        ("build: {python_version: '3.13'}\ncogpack: {base: 'debian:bookworm'}", BOOKWORM),
+        ("build: {python_version: '3.11'}\ncogpack: {base: 'debian:trixie'}", TRIXIE),
         (OF_IMAGE, IMAGE),
         ("build: {python_version: '3.12'}\n" + OF_IMAGE, IMAGE),
         ("build: {python_version: '3.11'}\n" + OF_IMAGE, IMAGE),
@@ -96,6 +103,10 @@ def test_a_base_that_still_is_what_the_project_asks_for_is_kept_and_nobody_is_as
         ("build: {system_packages: [ffmpeg]}\ncogpack: {recommends: false}", requested("ffmpeg")),
         ("predict: a.py:P", IMAGE),
         (OF_IMAGE, TRIXIE),
+        ("predict: a.py:P", SLIM),
+        ("cogpack: {base: 'debian:slim'}", TRIXIE),
+        ("build: {python_version: '3.11'}\ncogpack: {base: 'debian:slim'}", SLIM),
+        ("cogpack: {base: 'debian:trixie'}", BOOKWORM),
         ("cogpack: {base: 'registry.test/python:2'}", IMAGE),
         ("build: {system_packages: [git]}\ncogpack: {tools: cog}", requested("git")),
     ],
@@ -150,6 +161,13 @@ def test_the_base_of_a_lock_of_another_python_is_refused() -> None:
     other = msgspec.structs.replace(of("20261101T000000Z", "1"), suite="bookworm", python="3.11")
     with pytest.raises(InputError, match=r"the base of x.lock is Debian bookworm, and this project.s is trixie"):
         decided("predict: a.py:P", None, SharedBase("x.lock", other))
+
+
+def test_the_base_of_a_lock_that_has_less_in_it_is_refused_with_the_name_to_write() -> None:
+    with pytest.raises(InputError, match=r"is Debian trixie-slim, and this project.s is trixie, ") as caught:
+        decided("predict: a.py:P", None, SharedBase("x.lock", SLIM))
+    assert caught.value.next_step.endswith("write base: debian:trixie-slim under cogpack")
+    assert decided("cogpack: {base: 'debian:trixie-slim'}", SLIM, SharedBase("x.lock", SLIM)) is SLIM
 
 
 def test_a_base_that_is_somebody_elses_is_not_upgraded_alone() -> None:

@@ -49,15 +49,18 @@ def write_database(tree: Tree, packages: Sequence[UnpackedPackage], arch: str) -
         tree.directory(f"{_DATABASE}/{name}")
 
 
-def write_policy(tree: Tree, suite: str) -> None:
-    """Write what makes apt and dpkg behave in a container: sources, no documentation, no services started."""
+def write_policy(tree: Tree, suite: str, *, slim: bool) -> None:
+    """Write what makes apt and dpkg behave in a container: sources, no documentation, no services started. A `slim` one
+    may have neither."""
+    # Empty, so that whatever wants one makes its own; two containers must not share it (machine-id(5)).
+    tree.write_new("etc/machine-id", "", mode=0o444)
+    if slim and "usr/bin/dpkg" not in tree:
+        return
     if "usr/bin/apt-get" in tree:
         tree.write("etc/apt/sources.list.d/debian.sources", _SOURCES.format(suite=suite))
     rules = [*(f"path-exclude {pattern}" for pattern in EXCLUDE), *(f"path-include {pattern}" for pattern in INCLUDE)]
     tree.write("etc/dpkg/dpkg.cfg.d/docs", "".join(f"{rule}\n" for rule in rules))
     tree.write("usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", mode=0o755)
-    # Empty, so that whatever wants one makes its own; two containers must not share it (machine-id(5)).
-    tree.write_new("etc/machine-id", "", mode=0o444)
     for section in range(1, 10):
         # update-alternatives, run by a later apt, wants the directories of the pages it links.
         tree.directory(f"usr/share/man/man{section}")

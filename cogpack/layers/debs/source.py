@@ -24,9 +24,12 @@ class DebianSource:
     Nothing goes out until all are unpacked, which takes seconds.
     """
 
-    def __init__(self, debs: Sequence[DebFile], *, suite: str, arch: str, unpacking: Unpacking) -> None:
+    def __init__(
+        self, debs: Sequence[DebFile], *, suite: str, arch: str, unpacking: Unpacking, slim: bool = False
+    ) -> None:
         self.debs = sorted(debs, key=lambda deb: deb.name)
         self.suite = suite
+        self.slim = slim
         self.arch = arch
         self.unpacking = unpacking
         self.tree = Once(lambda: self._made_of(self.debs, ()))
@@ -34,11 +37,11 @@ class DebianSource:
 
     @property
     def name(self) -> str:
-        return f"debian: {self.suite}, {count_text(len(self.debs), 'package')}"
+        return f"debian: {self.suite}{'-slim' if self.slim else ''}, {count_text(len(self.debs), 'package')}"
 
     @property
     def facts(self) -> list[object]:
-        return [_RECIPE, self.suite, self.arch, _listed(self.debs)]
+        return [_RECIPE, self.suite, self.arch, _listed(self.debs), *(["slim"] if self.slim else [])]
 
     def key(self) -> str:
         return "debs:" + sha256(encode(self.facts)).removeprefix("sha256:")
@@ -56,7 +59,7 @@ class DebianSource:
         tree = merge(packages[: len(base)], packages[len(base) :], self.arch)
         configure(tree, packages, self.arch)
         write_database(tree, packages, self.arch)
-        write_policy(tree, self.suite)
+        write_policy(tree, self.suite, slim=self.slim)
         return tree
 
 

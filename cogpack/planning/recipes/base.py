@@ -100,7 +100,7 @@ def _debian(base: DebianBase, supply: BaseSupply, codec: Codec, rules: ImageRule
     ours = {deb: package for deb, package in packages if deb.name not in over.dpkg}
     unpacking = Unpacking(supply.spool, supply.progress, supply.cancellation)
     debs = [deb_file(deb, package.file) for deb, package in own.items()]
-    source = DebianSource(debs, suite=base.suite, arch=base.arch, unpacking=unpacking)
+    source = DebianSource(debs, suite=base.suite, arch=base.arch, unpacking=unpacking, slim=base.slim)
     layer = BuiltLayer(source, codec)
     layers: list[BuiltLayer] = []
     inputs = {key_of(layer): tuple(own.values())}

@@ -1,19 +1,20 @@
 """Debian packages are chosen here, verified from the archive's signature down to each file's sha256.
 
 `resolver` asks `archives/` (what there is now, or was at a snapshot, from the signed Release on), `solving/` (what a
-request means in it, and what goes together) and `standing` (over which base); `security` takes what is locked on to the
-security archive alone; `names/` is what people call packages.
+request means in it, and what goes together), `bases` (of which packages a base is) and `standing` (over which one);
+`security` takes what is locked on to the security archive alone; `names/` is what people call packages.
 """
 
 from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.debs.archives.urls import deb_urls, pool_urls
+from cogpack.resolve.debs.bases import BASE_PACKAGES
 from cogpack.resolve.debs.names.elsewhere import NvidiaLibrary, of_wheels
 from cogpack.resolve.debs.names.programs import PROGRAMS
 from cogpack.resolve.debs.names.renamed import is_answered
 from cogpack.resolve.debs.names.tools import COG_TOOLS
 from cogpack.resolve.debs.names.wheels import WANTS
-from cogpack.resolve.debs.resolver import BASE_PACKAGES, PYTHONS, Brought, resolve_debs
+from cogpack.resolve.debs.resolver import Brought, resolve_debs
 from cogpack.resolve.debs.security import upgrade_security
 from cogpack.resolve.debs.standing import KeptBase
 
@@ -21,7 +22,6 @@ __all__ = [
     "BASE_PACKAGES",
     "COG_TOOLS",
     "PROGRAMS",
-    "PYTHONS",
     "WANTS",
     "Brought",
     "DebianMirror",

@@ -15,30 +15,13 @@ from cogpack.progress import Progress
 from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.debs.archives.suites import SuiteReader
+from cogpack.resolve.debs.bases import base_names
 from cogpack.resolve.debs.solving.chains import chains, dependents
 from cogpack.resolve.debs.solving.request import is_request, parse_request
 from cogpack.resolve.debs.solving.universe import Candidate, Universe
 from cogpack.resolve.debs.standing import KeptBase, choose, outdated
 from cogpack.seal import Seal
 from cogpack.text import count_text
-
-PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
-"""The suites that an image can be made of, and the Python that is each one's python3."""
-
-BASE_PACKAGES = (
-    "apt",
-    "ca-certificates",
-    "debian-archive-keyring",
-    "libgomp1",
-    "libstdc++6",
-    "netbase",
-    "openssl",  # brings /usr/lib/ssl/cert.pem, without which Python has no default CA path
-    "passwd",
-    "python3",
-    "tini",
-    "tzdata",
-)
-"""What every image has besides the Essential packages: a shell, apt, CPython, and what wheels expect to find."""
 
 _KEY = "build.system_packages"
 
@@ -66,6 +49,7 @@ def resolve_debs(
     seal: Seal,
     mirror: DebianMirror,
     places: Mapping[str, str] = {},
+    slim: bool = False,
     recommends: bool = False,
     examine: Examine | None = None,
     kept: KeptBase | None = None,
@@ -74,7 +58,8 @@ def resolve_debs(
 ) -> DebianBase:
     """Choose the base and what the user's `requests` (as `Request` has them) need, of `suite` for `arch`.
 
-    `arch` is Debian's name of it ("amd64"). `places`: by request, where it stands, for errors; `recommends`: what they
+    `arch` is Debian's name of it ("amd64"). `places`: by request, where it stands, for errors; `slim`: of the base
+    there is only what Python needs; `recommends`: what they
     recommend comes, too; `examine` looks at what was chosen; `kept`: is stood upon, where it can be; `snapshot`: all is
     of that time, and not of the mirror's present; `now` dates the check of the Releases' age.
     """
@@ -88,8 +73,10 @@ def resolve_debs(
     if faults := list(_faults(universe, requests, places)):
         raise together(faults)
     try:
-        names = [*BASE_PACKAGES, *universe.essential()]
-        chosen = choose(universe, names, requests, recommends=recommends, kept=kept, security=len(suites) - 1)
+        names = base_names(universe, slim=slim)
+        chosen = choose(
+            universe, names, requests, slim=slim, recommends=recommends, kept=kept, security=len(suites) - 1
+        )
     except InputError as error:
         raise _placed(error, requests, places) from error
     task.done("resolved")
@@ -119,6 +106,7 @@ def resolve_debs(
     versions = {package.name: package.version for package in (*own, *packages)}
     return DebianBase(
         suite=suite,
+        slim=slim,
         arch=arch,
         releases=kept.base.releases if kept and chosen.kept else found,
         packages=own,

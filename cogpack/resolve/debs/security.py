@@ -16,6 +16,7 @@ from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb
 from cogpack.resolve.debs.archives.index import IndexedPackage
 from cogpack.resolve.debs.archives.mirror import SECURITY, DebianMirror
 from cogpack.resolve.debs.archives.suites import Suite, SuiteReader
+from cogpack.resolve.debs.bases import solve_base
 from cogpack.resolve.debs.resolver import Brought, Examine
 from cogpack.resolve.debs.solving.chains import chains, dependents
 from cogpack.resolve.debs.solving.request import parse_request
@@ -114,12 +115,13 @@ def _solved(
     kept: DebianBase, suites: Sequence[Suite], fixed: Collection[str]
 ) -> tuple[Sequence[Candidate], Sequence[Candidate]]:
     """Choose the base, and what lies over it."""
-    base = solve(_Locked(suites, kept.packages, ()), [deb.name for deb in kept.packages]).packages
+    own = [deb.name for deb in kept.packages]
+    base = solve_base(_Locked(suites, kept.packages, ()), own, slim=kept.slim)
     names = [deb.name for deb in kept.system_packages.packages]
     if not names:
         return base, ()
     universe = _Locked(suites, kept.installed, fixed)
-    seen = solve(universe, [one.name for one in base]).packages
+    seen = solve_base(universe, [one.name for one in base], slim=kept.slim)
     found = solve(universe, names, base=seen).packages
     there = sorted([*seen, *found], key=lambda candidate: candidate.name)
     return base, [candidate for candidate in there if candidate not in base]

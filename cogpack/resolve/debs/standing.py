@@ -8,6 +8,7 @@ import msgspec
 from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import DebianBase, LeftOut, LockedDeb
 from cogpack.resolve.debs.archives.index import indexed
+from cogpack.resolve.debs.bases import solve_base
 from cogpack.resolve.debs.solving.request import parse_request
 from cogpack.resolve.debs.solving.solver import solve
 from cogpack.resolve.debs.solving.universe import Candidate, Universe
@@ -47,13 +48,15 @@ def choose(
     names: Sequence[str],
     requests: Sequence[str],
     *,
+    slim: bool = False,
     recommends: bool,
     kept: KeptBase | None,
     security: int,
 ) -> Chosen:
-    """Choose what `requests` need over a base with all of `names`. `security`: the number of that archive's index."""
+    """Choose what `requests` need over a base with all of `names`, which may be `slim`. `security`: the number of that
+    archive's index."""
     # By itself: it must be the same whatever is asked for.
-    fresh = solve(universe, names).packages
+    fresh = solve_base(universe, names, slim=slim)
     if kept is not None and (kept.shared or not outdated(universe, kept.base.packages, security)):
         base = [_found(universe, deb) or _read(deb, kept.read) for deb in kept.base.packages]
         try:
@@ -62,9 +65,9 @@ def choose(
                 return _chosen(base, base, found.packages, found.left_out, kept=True)
         except InputError:
             pass  # of newer packages, that need others of the base
-        newer = _over(universe, fresh, requests, recommends=recommends)
+        newer = _over(universe, fresh, requests, slim=slim, recommends=recommends)
         return msgspec.structs.replace(newer, base=base, kept=True) if kept.shared else newer
-    return _over(universe, fresh, requests, recommends=recommends)
+    return _over(universe, fresh, requests, slim=slim, recommends=recommends)
 
 
 def outdated(universe: Universe, base: Iterable[LockedDeb], security: int) -> list[LockedDeb]:
@@ -76,10 +79,12 @@ def _is_newer(candidate: Candidate, deb: LockedDeb, index: int) -> bool:
     return candidate.index == index and version_key(candidate.package.version) > version_key(deb.version)
 
 
-def _over(universe: Universe, base: Sequence[Candidate], requests: Sequence[str], *, recommends: bool) -> Chosen:
+def _over(
+    universe: Universe, base: Sequence[Candidate], requests: Sequence[str], *, slim: bool, recommends: bool
+) -> Chosen:
     """Choose over a base of the newest packages, of which requests may want one in another version."""
     moved = _moved(universe, base, requests)
-    seen = solve(universe, [*moved, *(one.name for one in base)]).packages if moved else base
+    seen = solve_base(universe, [*moved, *(one.name for one in base)], slim=slim) if moved else base
     found = solve(universe, requests, base=seen, recommends=recommends)
     return _chosen(base, seen, found.packages, found.left_out)
 

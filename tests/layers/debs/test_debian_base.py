@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,12 @@ import pytest
 from support.ldcache import parse_cache
 
 from cogpack.artifacts import Artifact, Store
+from cogpack.config import PYTHONS
 from cogpack.digest import Digest
 from cogpack.errors import UnavailableError
 from cogpack.http import Http
+from cogpack.layers.built import BuiltLayer
+from cogpack.layers.compression import Gzip
 from cogpack.layers.content import LocalFile
 from cogpack.layers.debs import DebFile, DebianSource, PackagesSource, Unpacking
 from cogpack.layers.entry import Directory, Entry, File, HardLink, Symlink
@@ -23,7 +26,7 @@ from cogpack.layers.tar import segments
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
 from cogpack.locking.maintainer_scripts import deb_file
 from cogpack.progress import SILENT, Cancellation
-from cogpack.resolve.debs import PYTHONS, DebianMirror, deb_urls, resolve_debs
+from cogpack.resolve.debs import DebianMirror, deb_urls, resolve_debs
 from cogpack.seal import THIS_RUN
 
 pytestmark = pytest.mark.integration
@@ -47,17 +50,31 @@ class Base:
             return stream.read()
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(scope="module", params=sorted(PYTHONS))
-def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Base:
-    cache = tmp_path_factory.mktemp("cache")
+def base(request: pytest.FixtureRequest, cache: Path) -> Base:
+    return made(request.param, cache, REQUESTS)
+
+
+@pytest.fixture(scope="module", params=sorted(PYTHONS))
+def slim(request: pytest.FixtureRequest, cache: Path) -> Base:
+    return made(request.param, cache, (), slim=True)
+
+
+def made(suite: str, cache: Path, requests: Sequence[str], *, slim: bool = False) -> Base:
     mirror = DebianMirror.choose(None, os.environ)
     with Http() as http:
         store = Store(cache, http)
         try:
             decision = resolve_debs(
-                suite=request.param,
+                suite=suite,
+                slim=slim,
                 arch="amd64",
-                requests=REQUESTS,
+                requests=requests,
                 http=http,
                 cache=cache,
                 seal=THIS_RUN,
@@ -76,7 +93,7 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         return [deb_file(deb, lambda name=deb.name: LocalFile.of(paths[name])) for deb in debs]  # type: ignore[misc]
 
     unpacking = Unpacking(cache, SILENT, Cancellation())
-    source = DebianSource(files(decision.packages), suite=decision.suite, arch="amd64", unpacking=unpacking)
+    source = DebianSource(files(decision.packages), suite=suite, slim=slim, arch="amd64", unpacking=unpacking)
     over = PackagesSource(source, files(decision.system_packages.packages), name="packages")
     return Base(decision, (source, over))
 
@@ -118,9 +135,12 @@ def test_nothing_of_a_running_container_is_in_the_tree(base: Base) -> None:
 
 @pytest.fixture(scope="module")
 def root(base: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return laid(base, tmp_path_factory.mktemp("root"))
+
+
+def laid(base: Base, directory: Path) -> Path:
     if os.geteuid() != 0:
         pytest.skip("only root can chroot")
-    directory = tmp_path_factory.mktemp("root")
     archive = directory.with_suffix(".tar")
     for layer in base.layers:
         with archive.open("wb") as out:
@@ -147,14 +167,34 @@ def run(root: Path, *command: str) -> str:
     return done.stdout + done.stderr
 
 
+CODE = (
+    "import bz2, ctypes.util, lzma, sqlite3, ssl, sys, zoneinfo\n"
+    "print(sys.version_info[:2], ctypes.util.find_library({!r}), ctypes.util.find_library('gomp'),\n"
+    "      zoneinfo.ZoneInfo('Europe/Berlin'), len(ssl.create_default_context().get_ca_certs()) > 100)"
+)
+
+
 def test_its_python_has_everything_wheels_count_on(root: Path, base: Base) -> None:
-    code = (
-        "import bz2, ctypes.util, lzma, sqlite3, ssl, sys, zoneinfo\n"
-        "print(sys.version_info[:2], ctypes.util.find_library('sndfile'), ctypes.util.find_library('gomp'),\n"
-        "      zoneinfo.ZoneInfo('Europe/Berlin'), len(ssl.create_default_context().get_ca_certs()) > 100)"
-    )
     version = tuple(map(int, base.decision.python.split(".")))
-    assert run(root, "python3", "-c", code) == f"{version} libsndfile.so.1 libgomp.so.1 Europe/Berlin True\n"
+    told = run(root, "python3", "-c", CODE.format("sndfile"))
+    assert told == f"{version} libsndfile.so.1 libgomp.so.1 Europe/Berlin True\n"
+
+
+def test_a_slim_base_has_that_and_no_shell_and_fits_into_24_megabytes(slim: Base, tmp_path: Path) -> None:
+    root = laid(slim, tmp_path / "root")
+    version = tuple(map(int, slim.decision.python.split(".")))
+    assert run(root, "python3", "-c", CODE.format("stdc++")).split("libgomp")[0] == f"{version} libstdc++.so.6 "
+    assert not [
+        name for name in ("sh", "bash", "perl", "dpkg", "apt-get", "awk") if os.path.lexists(root / "bin" / name)
+    ]
+    assert run(root, "tini", "-s", "--", "python3", "-c", "print(1)") == "1\n"
+    assert slim.read("var/lib/dpkg/status").count(b"Status: install ok installed\n") == len(slim.decision.packages)
+    cache = root / "etc/ld.so.cache"
+    ours = parse_cache(cache.read_bytes())
+    run(root, "ldconfig")
+    assert parse_cache(cache.read_bytes()) == ours
+    layer = BuiltLayer(slim.layers[0], Gzip())
+    assert layer.copy_to(lambda body: sum(map(len, body))).descriptor.size <= 24_000_000
 
 
 def test_dpkg_and_apt_find_nothing_to_complain_about(root: Path) -> None:

@@ -26,11 +26,13 @@ def source(
     tmp_path: Path,
     *debs: DebFile,
     suite: str = "trixie",
+    slim: bool = False,
     progress: Progress = SILENT,
     cancellation: Cancellation | None = None,
 ) -> DebianSource:
     stop = cancellation or Cancellation()
-    return DebianSource(debs, suite=suite, arch="amd64", unpacking=Unpacking(tmp_path / "spool", progress, stop))
+    unpacking = Unpacking(tmp_path / "spool", progress, stop)
+    return DebianSource(debs, suite=suite, slim=slim, arch="amd64", unpacking=unpacking)
 
 
 def tree(tmp_path: Path, *debs: DebFile) -> dict[str, Entry]:
@@ -41,6 +43,19 @@ def text(entry: Entry) -> str:
     assert isinstance(entry, File)
     with entry.content.open() as stream:
         return stream.read().decode()
+
+
+def test_a_slim_base_says_what_is_in_it_and_is_told_nothing_of_a_dpkg_that_it_has_not(
+    tmp_path: Path, packages: Path
+) -> None:
+    one = deb_file(packages, "one", deb("one", member("./usr/lib/b", b"b")))
+    found = {entry.path: entry for entry in source(tmp_path, one, slim=True).entries()}
+    assert "Package: one\nStatus: install ok installed\n" in text(found["var/lib/dpkg/status"])
+    assert "etc/machine-id" in found
+    assert not found.keys() & {"usr/sbin/policy-rc.d", "etc/dpkg/dpkg.cfg.d/docs", "usr/share/man/man1"}
+    assert source(tmp_path, one, slim=True).key() != source(tmp_path, one).key()
+    dpkg = deb_file(packages, "dpkg", deb("dpkg", member("./usr/bin/dpkg", "x")))
+    assert "usr/sbin/policy-rc.d" in {entry.path for entry in source(tmp_path, one, dpkg, slim=True).entries()}
 
 
 def test_packages_become_one_merged_tree(tmp_path: Path, packages: Path) -> None:

@@ -22,6 +22,7 @@ from cogpack.notes import Code, Note
 from cogpack.progress import SILENT, Progress, Silent
 from cogpack.resolve.debs import BASE_PACKAGES, DebianMirror, KeptBase, Snapshot, resolve_debs
 from cogpack.resolve.debs.archives import keyring as keyring_module
+from cogpack.resolve.debs.bases import SLIM_PACKAGES
 from cogpack.seal import THIS_RUN
 
 MAIN = (
@@ -111,6 +112,7 @@ def resolve(
     snapshot: Snapshot | None = None,
     kept: KeptBase | None = None,
     progress: Progress = SILENT,
+    slim: bool = False,
     **places: str,
 ) -> DebianBase:
     with Http(url_map=url_map, progress=progress) as client:
@@ -121,6 +123,7 @@ def resolve(
             http=client,
             cache=tmp_path / "cache",
             mirror=mirror,
+            slim=slim,
             recommends=recommends,
             places=places,
             seal=THIS_RUN,
@@ -155,6 +158,22 @@ def test_the_decision_holds_the_base_the_essential_packages_and_what_was_asked_f
     assert decision.system_packages.releases == decision.releases
     assert (decision.python, decision.glibc) == ("3.13", "2.41")
     assert [release.suite for release in decision.releases] == ["trixie", "trixie-updates", "trixie-security"]
+
+
+def test_a_slim_base_has_no_shell_and_nothing_that_is_needed_by_scripts_alone(
+    mirror: DebianMirror, tmp_path: Path, archive: Path, signer: Signer
+) -> None:
+    shutil.rmtree(archive / "debian/dists/trixie")
+    more = [*{*SLIM_PACKAGES} - {*BASE_PACKAGES, "base-files"}, "debconf", "perl", "tar", "mawk"]
+    index = MAIN.replace(stanza("tzdata"), stanza("tzdata", Depends="debconf"))
+    index += "".join(map(stanza, more)) + stanza("base-files", **{"Pre-Depends": "mawk"})
+    index += stanza("dpkg", Depends="tar", Essential="yes") + stanza("app", Depends="dpkg")
+    write_suite(archive, "debian", "trixie", index, signer)
+    slim = resolve(mirror, tmp_path, "app", slim=True)
+    assert [deb.name for deb in slim.packages] == sorted([*SLIM_PACKAGES, "libc6"])
+    assert [deb.name for deb in slim.system_packages.packages] == ["app", "dpkg", "tar"], "what asks for it, has it"
+    assert (slim.slim, slim.python) == (True, "3.13")
+    assert "dpkg" in {deb.name for deb in resolve(mirror, tmp_path).packages}
 
 
 def test_what_is_only_recommended_is_marked_and_what_of_it_cant_be_had_is_told(
