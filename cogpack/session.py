@@ -29,6 +29,7 @@ from cogpack.trace import TRACE
 if TYPE_CHECKING:  # what asks anybody for anything is imported where it is first asked: `schema` never does
     from cogpack.artifacts import Store, Supply
     from cogpack.http import Backoff, Http
+    from cogpack.images.listings import Listings
     from cogpack.images.registry import RegistryImages
     from cogpack.layers.facts import Facts
     from cogpack.registry.auth.authorizer import Tokens
@@ -243,6 +244,13 @@ class Session:
         from cogpack.layers.facts import Facts
 
         return Facts(self.cache / "facts", self.seal, note=self.progress.note, used=self.kept.used)
+
+    @_once
+    def listings(self) -> "Listings":
+        """What layers of bases hold, which few commands ask."""
+        from cogpack.images.listings import Listings
+
+        return Listings(self.cache / "bases", self.seal)
 
     @_once
     def blob_origins(self) -> "BlobOrigins":

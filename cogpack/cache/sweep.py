@@ -30,7 +30,8 @@ _FILES = {
         rf"|homes/[^/]+/{_HEX2}/(?:{_HEX}|{_PART})"
         rf"|fingerprints/(?:{_HEX}|{_PART})"
     ),
-    "Debian indexes": re.compile(rf"debs/(?:{_HEX}\.[0-9]+\.(?:records|table)|{_PART})"),
+    "Debian indexes": re.compile(rf"debs/(?:{_HEX}\.[0-9]+(?:-[0-9a-f]{{8}})?\.(?:records|table)|{_PART})"),
+    "lists of bases": re.compile(rf"bases/(?:{_HEX}\.[0-9]+-[0-9a-f]{{8}}|{_PART})"),
     "layers of build.run": re.compile(rf"steps/(?:{_HEX}(?:\.lock|\.result)?|rate|{_PART})"),
     "scratch": re.compile(rf"\.spool-\w{{8}}|{_PART}"),
 }
@@ -41,7 +42,9 @@ _TREES = {
     "downloads of models": re.compile(r"kept/[0-9a-f]{32}"),
     "scratch": re.compile(r"resolve-\w{8}|\.removed-[0-9a-f]{16}|trees/(?:\.cogpack-[0-9a-f]{16}|probe-\w{8})"),
 }
-_ENTERED = frozenset({"artifacts", "facts", "homes", "fingerprints", "debs", "git", "uv", "trees", "kept", "steps"})
+_ENTERED = frozenset(
+    {"artifacts", "bases", "facts", "homes", "fingerprints", "debs", "git", "uv", "trees", "kept", "steps"}
+)
 _SCRATCH = frozenset({"requirements.in", "constraints.txt", "pylock.cogpack.toml"})
 _RECORDS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 

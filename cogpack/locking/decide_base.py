@@ -75,7 +75,11 @@ def _registry(
         base = kept
     else:
         images = session.images(reference)
-        base = trying(lambda: resolve_base_image(reference, platform, images, session.progress, listed=listed), images)
+        listings = session.listings
+        base = trying(
+            lambda: resolve_base_image(reference, platform, images, session.progress, listed=listed, listings=listings),
+            images,
+        )
     return base
 
 

@@ -1,18 +1,19 @@
 """An image that is used as base is examined here: its layers, its CPython, its glibc, a few directories.
 
-Each layer is streamed once and listed; nothing of it is stored.
+Each layer is streamed once and listed; the list is kept, and a few small files in it.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import NoReturn
 
-from cogpack.decompress import decompressed
 from cogpack.digest import DiffID, Digest, parse_digest
 from cogpack.errors import InputError
 from cogpack.images.graph import check_platform, read_graph
 from cogpack.images.interface import Images
+from cogpack.images.listings import Listed, Listings
 from cogpack.images.root_file_system import RootFileSystem
 from cogpack.lockfile import LockedPlace
 from cogpack.lockfile.base_kinds import InheritedDirectory, RegistryBase, RegistryLayer
@@ -20,10 +21,7 @@ from cogpack.oci import CONFIG_LIMIT, Descriptor, Execution, ImageConfig, Manife
 from cogpack.progress import Progress, counted
 from cogpack.reference import Reference
 from cogpack.symlinks import follow
-from cogpack.untar import Member, Untar
 
-_LIBC = re.compile(r"(?:.*/)?(?:libc\.so\.6|libc-2\.\d+\.so)")
-_LIBC_VERSION = re.compile(rb"GNU C Library [^\n]{0,200}?version (2\.\d+)")
 _PYTHON = re.compile(r"python3\.(\d+)")
 _INITS = ("usr/bin/tini", "sbin/tini", "usr/sbin/tini", "usr/local/bin/tini", "tini")
 _OURS = re.compile(r"opt|src|opt/venv|opt/cpython-3\.\d+")
@@ -37,14 +35,16 @@ def resolve_base_image(
     progress: Progress,
     *,
     listed: Callable[["BaseFiles"], object] = lambda _: None,
+    listings: Listings | None = None,
 ) -> RegistryBase:
-    """Resolve `reference` to a digest and learn what the image holds. `listed` is given its files."""
+    """Resolve `reference` to a digest and learn what the image holds. `listed` is given its files,
+    whose lists are in `listings` where those have them."""
     manifest, digest, raw_config = _manifest(reference, platform, images)
     config = read_config(raw_config, ImageConfig, where=f"{reference}: image config")
     diff_ids = config.diff_ids
     if len(diff_ids) != len(manifest.layers):
         _refuse(reference, f"it has {len(manifest.layers)} layers, but its config lists {len(diff_ids)}")
-    tree = list_base_image(reference, manifest.layers, images, progress)
+    tree = list_base_image(reference, manifest.layers, images, progress, listings or Listings())
     listed(tree)
     python, interpreter = tree.interpreter(_search_path(config.config)) or (None, None)
     return RegistryBase(
@@ -69,16 +69,25 @@ def resolve_base_image(
 
 
 def list_base_image(
-    reference: Reference, layers: Iterable[Descriptor], images: Images, progress: Progress
+    reference: Reference, layers: Iterable[Descriptor], images: Images, progress: Progress, listings: Listings
 ) -> "BaseFiles":
     """List the files of an image that has these `layers`."""
     tree = BaseFiles(reference)
     for layer in layers:
-        task = progress.task(f"{reference.repository} {layer.digest[7:19]}", layer.size, "read")
-        with images.blob(layer) as blocks:
-            tree.apply(Untar(decompressed(counted(blocks, task.advance)), where=f"{reference}: layer {layer.digest}"))
-        task.done("listed")
+        found = listings.kept(layer.digest)
+        if found is None:
+            task = progress.task(f"{reference.repository} {layer.digest[7:19]}", layer.size, "read")
+            opened = partial(_counted, images, layer, task.advance)
+            found = listings.read(layer, opened, where=f"{reference}: layer {layer.digest}")
+            task.done("listed")
+        tree.apply(found)
     return tree
+
+
+@contextmanager
+def _counted(images: Images, layer: Descriptor, advance: Callable[[int], object]) -> Iterator[Iterator[bytes]]:
+    with images.blob(layer) as blocks:
+        yield counted(blocks, advance)
 
 
 def _diff_id(text: str, reference: Reference) -> DiffID:
@@ -107,27 +116,20 @@ def _search_path(config: Execution | None) -> list[str]:
 
 
 class BaseFiles:
-    """Holds what is asked of the files of a base, whose contents are read once and dropped."""
+    """Holds what is asked of the files of a base."""
 
     def __init__(self, reference: Reference) -> None:
-        self._files: RootFileSystem[Member] = RootFileSystem(partial(_refuse, reference))
+        self._files: RootFileSystem[Listed] = RootFileSystem(partial(_refuse, reference))
         self._entries = self._files.entries
-        self._glibc: dict[str, str] = {}
 
-    def apply(self, layer: Untar) -> None:
+    def apply(self, layer: Iterable[Listed]) -> None:
         for member in layer:
-            added = self._files.apply(member.path, member, directory=member.kind == "directory")
-            if added and member.kind == "file" and _LIBC.fullmatch(member.path):
-                self._look_for_version(member.path, layer.content())
+            self._files.apply(member.path, member, directory=member.kind == "directory")
 
-    def _look_for_version(self, path: str, blocks: Iterable[bytes]) -> None:
-        tail = b""
-        for block in blocks:
-            tail += block
-            if found := _LIBC_VERSION.search(tail):
-                self._glibc[path] = found[1].decode()
-                return
-            tail = tail[-512:]
+    @property
+    def members(self) -> Mapping[str, Listed]:
+        """Give what is there of all layers, by path."""
+        return self._entries
 
     def place(self, path: str) -> LockedPlace:
         """Tell what is at `path`, no link followed."""
@@ -163,7 +165,7 @@ class BaseFiles:
         return next((f"/{path}" for path in _INITS if self.resolve(path) is not None), None)
 
     def glibc_version(self, reference: Reference) -> str:
-        versions = [version for path, version in sorted(self._glibc.items()) if path in self._entries]
+        versions = [entry.glibc for _, entry in sorted(self._entries.items()) if entry.glibc]
         if versions:
             return versions[0]
         musl = any(path.rpartition("/")[2].startswith("ld-musl-") for path in self._entries)

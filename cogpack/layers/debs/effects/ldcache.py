@@ -3,7 +3,7 @@
 import re
 import struct
 from fnmatch import fnmatchcase
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -27,6 +27,21 @@ _DYNAMIC_LIMIT = 64 * 1024
 _NAME_LIMIT = 256
 
 Order: TypeAlias = tuple[tuple[int, int], ...]
+
+
+class SharedObject(msgspec.Struct, frozen=True):
+    """Is what the cache wants of a 64-bit little-endian one: ELF's number of its machine, and DT_SONAME, "" of none."""
+
+    machine: int
+    soname: str
+
+
+@runtime_checkable
+class Described(Protocol):
+    """Is content of which others have read what it is as a library: None of what is none."""
+
+    @property
+    def shared_object(self) -> SharedObject | None: ...
 
 
 class Library(msgspec.Struct, frozen=True):
@@ -97,18 +112,28 @@ def _scan(tree: Tree, directory: str, real: str, machine: int) -> list[Library]:
 
 
 def _soname(file: File, machine: int) -> str | None:
-    """Read DT_SONAME of a 64-bit little-endian shared object; "" where it has none; None of anything else."""
-    with file.content.open() as stream:
-        head = stream.read(64)
-        if len(head) < 64 or head[:6] != b"\x7fELF\x02\x01":
-            return None
-        kind, found = struct.unpack_from("<HH", head, 16)
-        if kind != 3 or found != machine:
-            return None
-        try:
-            return _dynamic(stream, *struct.unpack_from("<Q", head, 32), *struct.unpack_from("<HH", head, 54))
-        except (struct.error, ValueError, OverflowError):
-            return None
+    """Give DT_SONAME of a shared object for `machine`; None of anything else."""
+    if isinstance(file.content, Described):
+        found = file.content.shared_object
+    else:
+        with file.content.open() as stream:
+            found = read_shared_object(stream)
+    return found.soname if found is not None and found.machine == machine else None
+
+
+def read_shared_object(stream: BinaryIO) -> SharedObject | None:
+    """Read what the cache wants of a shared object; None of anything else."""
+    head = stream.read(64)
+    if len(head) < 64 or head[:6] != b"\x7fELF\x02\x01":
+        return None
+    kind, machine = struct.unpack_from("<HH", head, 16)
+    if kind != 3:
+        return None
+    try:
+        soname = _dynamic(stream, *struct.unpack_from("<Q", head, 32), *struct.unpack_from("<HH", head, 54))
+    except (struct.error, ValueError, OverflowError):
+        return None
+    return None if soname is None else SharedObject(machine, soname)
 
 
 def _dynamic(stream: BinaryIO, offset: int, size: int, count: int) -> str | None:
