@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from cogpack.errors import InputError
 from cogpack.layers.debs.deb.package import UnpackedPackage
 from cogpack.layers.debs.effects.alternatives import Alternative, install_alternatives
-from cogpack.layers.debs.effects.effects import CHOICES, EFFECTS, Effect, find_effect
+from cogpack.layers.debs.effects.effects import CHOICES, EFFECTS, SAME_AGAIN, Effect, find_effect
 from cogpack.layers.debs.effects.ldcache import write_cache
 from cogpack.layers.debs.effects.scripts import NotUnderstood, literal_choices, read_script
 from cogpack.layers.debs.tree import Tree
@@ -13,6 +13,14 @@ from cogpack.layers.debs.tree import Tree
 
 def configure(tree: Tree, packages: Sequence[UnpackedPackage], arch: str) -> None:
     """Bring the tree to the state in which dpkg would leave it with every package configured."""
+    choices = stand_in(tree, packages)
+    install_alternatives(tree, choices)
+    write_cache(tree, arch)
+
+
+def stand_in(tree: Tree, packages: Sequence[UnpackedPackage]) -> list[Alternative]:
+    """Do what the scripts of packages do that are installed for the first time; gives the alternatives that they
+    register."""
     ordered = sorted(packages, key=lambda package: package.name)
     effects: dict[str, Effect] = {}
     choices: list[Alternative] = []
@@ -30,8 +38,7 @@ def configure(tree: Tree, packages: Sequence[UnpackedPackage], arch: str) -> Non
     for name, effect in effects.items():
         if name not in EFFECTS:
             effect(tree)
-    install_alternatives(tree, choices)
-    write_cache(tree, arch)
+    return choices
 
 
 def is_stood_in_for(name: str) -> bool:
@@ -45,9 +52,41 @@ def _understood(package: UnpackedPackage) -> list[Alternative]:
 
 def check_scripts(name: str, version: str, control: Mapping[str, bytes]) -> list[Alternative]:
     """Give the alternatives that the scripts of `control` register; `InputError` where they do what is not known."""
+    return _checked(name, version, [("preinst", "install", "", control), ("postinst", "configure", "", control)])
+
+
+def check_upgrade(
+    name: str, versions: tuple[str, str], controls: tuple[Mapping[str, bytes], Mapping[str, bytes]]
+) -> list[Alternative]:
+    """Do the same of a package that takes the place of another version of it: `versions` and `controls` of the old one
+    and of the new (Debian policy 6.5, "Summary of ways maintainer scripts are called")."""
+    (old, new), (before, after) = versions, controls
+    effect = find_effect(name)
+    if effect is not None:
+        if effect not in SAME_AGAIN:
+            raise InputError(
+                f"build.system_packages: {name} {new} is to take the place of {old} of the base, which cogpack can't "
+                "stand in for",
+                next_step="choose a newer base that has it",
+            )
+        return literal_choices(after.get("postinst", b"").decode("utf-8", "replace"))
+    return _checked(
+        name,
+        new,
+        [
+            ("prerm", "upgrade", new, before),
+            ("preinst", "upgrade", old, after),
+            ("postrm", "upgrade", new, before),
+            ("postinst", "configure", old, after),
+        ],
+    )
+
+
+def _checked(name: str, version: str, calls: Sequence[tuple[str, str, str, Mapping[str, bytes]]]) -> list[Alternative]:
+    """Read scripts, each with its arguments."""
     choices: list[Alternative] = []
-    for kind, argument in (("preinst", "install"), ("postinst", "configure")):
-        result = read_script(control.get(kind, b"").decode("utf-8", "replace"), fresh=argument)
+    for kind, argument, other, control in calls:
+        result = read_script(control.get(kind, b"").decode("utf-8", "replace"), fresh=argument, other=other)
         if isinstance(result, NotUnderstood):
             raise InputError(
                 f"build.system_packages: {name} {version} has a {kind} script "

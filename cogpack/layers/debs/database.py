@@ -34,8 +34,8 @@ def write_database(tree: Tree, packages: Sequence[UnpackedPackage], arch: str) -
     for package in sorted(packages, key=lambda package: package.name):
         stanzas.append(_status(tree, package))
         available.append(_available(package))
-        _write_info(tree, package)
-        _interests(package, files, named)
+        write_info(tree, package)
+        interests(package, files, named)
     tree.write(f"{_DATABASE}/status", "\n".join(stanzas) + "\n")
     tree.write(f"{_DATABASE}/available", "\n".join(available) + "\n")
     tree.write(f"{_DATABASE}/info/format", "1\n")
@@ -99,7 +99,8 @@ def _available(package: UnpackedPackage) -> str:
     return format_control(kept)
 
 
-def _write_info(tree: Tree, package: UnpackedPackage) -> None:
+def write_info(tree: Tree, package: UnpackedPackage) -> None:
+    """Write what `info/` has of a package."""
     same = package.fields.get("Multi-Arch") == "same"
     name = f"{package.name}:{package.fields['Architecture']}" if same else package.name
     paths = ["/.", *(f"/{member.path}" for member, _ in package.data if member.path)]
@@ -109,7 +110,7 @@ def _write_info(tree: Tree, package: UnpackedPackage) -> None:
             tree.write(f"{_DATABASE}/info/{name}.{kind}", data, mode=0o755 if kind in _SCRIPTS else 0o644)
 
 
-def _interests(package: UnpackedPackage, files: list[str], named: dict[str, list[str]]) -> None:
+def interests(package: UnpackedPackage, files: list[str], named: dict[str, list[str]]) -> None:
     """Collect what triggers the package waits for (deb-triggers(5)): by path in one file, by name in a file each."""
     for line in package.control.get("triggers", b"").decode("utf-8", "replace").splitlines():
         words = line.partition("#")[0].split()

@@ -45,7 +45,7 @@ def merge(base: Sequence[UnpackedPackage], over: Sequence[UnpackedPackage], arch
         for member, content in package.data:
             if not member.path:
                 continue
-            entry = _entry(member, content, package.name, files)
+            entry = entry_of(member, content, package.name, files)
             if _wanted(member):
                 owner = tree.place(entry, package.name)
                 if owner is not None:
@@ -81,7 +81,8 @@ def _wanted(member: Member) -> bool:
     return any(fnmatchcase(path, pattern) for pattern in INCLUDE)
 
 
-def _entry(member: Member, content: Spooled | None, package: str, files: Files) -> Entry:
+def entry_of(member: Member, content: Spooled | None, package: str, files: Files) -> Entry:
+    """Give the entry of a package's member. `files`: those before it, which hard links name."""
     if member.kind == "directory":
         return Directory(member.path, member.mode, member.uid, member.gid)
     if member.kind == "symlink":

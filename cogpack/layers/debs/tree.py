@@ -17,8 +17,8 @@ GENERATED: Owner = ""
 class Tree:
     """Holds entries by their real path: every parent is a directory, never a link."""
 
-    def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
+    def __init__(self, entries: Mapping[str, Entry] = {}) -> None:
+        self._entries: dict[str, Entry] = {**entries}
         self._owners: dict[str, Owner] = {}
 
     def __iter__(self) -> Iterator[Entry]:
@@ -104,6 +104,12 @@ class Tree:
         """Put a package's entry in the place of another package's file."""
         self._set(msgspec.structs.replace(entry, path=self.real(entry.path)), owner)
 
+    def remove(self, path: str) -> None:
+        """Take away what is at `path`, its last link not followed; a directory must be empty."""
+        real = self.real(path)
+        self._entries.pop(real, None)
+        self._owners.pop(real, None)
+
     def _set(self, entry: Entry, owner: Owner) -> None:
         for parent in parents(entry.path):
             if parent not in self._entries:
@@ -167,6 +173,8 @@ def applied(layers: Iterable[Iterable[Entry]]) -> dict[str, Entry]:
 
 
 def _same(one: Entry, other: Entry) -> bool:
+    if one is other:
+        return True
     if isinstance(one, File) and isinstance(other, File):
         alike = (one.mode, one.uid, one.gid) == (other.mode, other.uid, other.gid)
         return alike and _equal(one.content, other.content)

@@ -12,6 +12,7 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.http import Http
+from cogpack.layers.debs.deb.version import version_key
 from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb
 from cogpack.resolve.debs.archives.index import IndexedPackage
 from cogpack.resolve.debs.archives.mirror import SECURITY, DebianMirror
@@ -22,7 +23,6 @@ from cogpack.resolve.debs.solving.chains import chains, dependents
 from cogpack.resolve.debs.solving.request import parse_request
 from cogpack.resolve.debs.solving.solver import solve
 from cogpack.resolve.debs.solving.universe import Candidate, Universe
-from cogpack.resolve.debs.solving.version import version_key
 from cogpack.seal import Seal
 
 

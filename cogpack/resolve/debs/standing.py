@@ -6,13 +6,13 @@ from typing import TypeAlias
 import msgspec
 
 from cogpack.errors import InputError
+from cogpack.layers.debs.deb.version import version_key
 from cogpack.lockfile.base_kinds import DebianBase, LeftOut, LockedDeb
 from cogpack.resolve.debs.archives.index import indexed
 from cogpack.resolve.debs.bases import solve_base
 from cogpack.resolve.debs.solving.request import parse_request
 from cogpack.resolve.debs.solving.solver import solve
 from cogpack.resolve.debs.solving.universe import Candidate, Universe
-from cogpack.resolve.debs.solving.version import version_key
 
 ReadControl: TypeAlias = Callable[[LockedDeb], bytes]
 """Gives the control file of a package, of which the archive has another version by now."""

@@ -67,26 +67,53 @@ def parse_install(line: str) -> Alternative | None:
 
 
 def install_alternatives(tree: Tree, choices: Iterable[Alternative]) -> None:
-    """Make each group's links to its best choice (automatic mode) and write the database."""
+    """Add them to what is registered, make each group's links to its best choice (automatic mode), and write the
+    database."""
     groups: dict[str, dict[str, Alternative]] = {}
     for choice in choices:
         if choice.path[1:] in tree:
-            groups.setdefault(choice.name, {})[choice.path] = choice
+            if choice.name not in groups:
+                groups[choice.name] = _registered(tree, choice.name)
+            groups[choice.name][choice.path] = choice
     tree.directory(_DIRECTORY)
     tree.directory(_DATABASE)
     for name in sorted(groups):
         _install(tree, name, groups[name])
 
 
+def _lines(tree: Tree, name: str) -> list[str]:
+    return (tree.read(f"{_DATABASE}/{name}") or b"").decode("utf-8", "replace").splitlines()
+
+
+def _registered(tree: Tree, name: str) -> dict[str, Alternative]:
+    """Read the choices that the database has, by path: mode, link, names and links of slaves up to an empty line; then
+    of each choice its path, priority, and paths of slaves."""
+    lines = _lines(tree, name)
+    if len(lines) < 3 or "" not in lines:
+        return {}
+    end = lines.index("")
+    link, slaves = lines[1], [*zip(lines[2:end:2], lines[3:end:2], strict=False)]
+    step = 2 + len(slaves)
+    found: dict[str, Alternative] = {}
+    for at in range(end + 1, len(lines) - step + 1, step):
+        path, priority, *paths = lines[at : at + step]
+        if path.startswith("/") and priority.lstrip("-").isdigit() and path[1:] in tree:
+            own = tuple(Slave(link, name, to) for (name, link), to in zip(slaves, paths, strict=True) if to)
+            found[path] = Alternative(link, name, path, int(priority), own)
+    return found
+
+
 def _install(tree: Tree, name: str, choices: dict[str, Alternative]) -> None:
     # The first of equal priority stays; paths are sorted, so that no order of packages matters.
     best = max((choices[path] for path in sorted(choices)), key=lambda choice: choice.priority)
-    _link(tree, best.link, name, best.path)
-    for slave in best.slaves:
-        if slave.path[1:] in tree:
-            _link(tree, slave.link, slave.name, slave.path)
+    mode = _lines(tree, name)[:1] or ["auto"]
+    if mode == ["auto"]:
+        _link(tree, best.link, name, best.path)
+        for slave in best.slaves:
+            if slave.path[1:] in tree:
+                _link(tree, slave.link, slave.name, slave.path)
     slaves = {slave.name: slave.link for path in sorted(choices) for slave in choices[path].slaves}
-    lines = ["auto", best.link]
+    lines = [*mode, best.link]
     for slave_name in sorted(slaves):
         lines += [slave_name, slaves[slave_name]]
     lines.append("")

@@ -4,7 +4,7 @@ A package that is not in the table must have scripts that `scripts.read_script` 
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeAlias
 
 from cogpack.layers.debs.effects.accounts import add_declared, add_group, add_user, create_accounts, shadow_accounts
@@ -139,7 +139,8 @@ def _bus_account(tree: Tree) -> None:
 def _bus(tree: Tree) -> None:
     launcher = "usr/lib/dbus-1.0/dbus-daemon-launch-helper"
     tree.own(launcher, mode=0o4754, gid=add_group(tree, "messagebus"))
-    tree.write("var/lib/dpkg/statoverride", f"root messagebus 4754 /{launcher}\n")
+    before = (tree.read("var/lib/dpkg/statoverride") or b"").decode()
+    tree.write("var/lib/dpkg/statoverride", f"{before}root messagebus 4754 /{launcher}\n")
 
 
 def _bus_daemon(tree: Tree) -> None:
@@ -292,6 +293,9 @@ _PATTERNS: Sequence[tuple[re.Pattern[str], Effect]] = (
     (re.compile(r"python3\.\d+-minimal"), _local_packages),  # and byte code
     (re.compile(r"(?:lib)?python3\.\d+(?:-minimal|-stdlib)?"), _nothing),  # byte code
 )
+
+SAME_AGAIN: Collection[Effect] = frozenset({_nothing, _name_service, _base_files, _pam_files, _login, _time_zone})
+"""What those leave is there where a version of the same package was configured before."""
 
 CHOICES: Mapping[str, Sequence[Alternative]] = {
     "xz-utils": (

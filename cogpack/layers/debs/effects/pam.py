@@ -17,6 +17,8 @@ _STACKS = (
     ("session", "Session", "session"),
     ("session-noninteractive", "Session", "session"),
 )
+STACKS = tuple(f"etc/pam.d/common-{stack}" for stack, _, _ in _STACKS)
+"""The files that are made."""
 _VARIABLE = re.compile(r"^\$\w+_(primary|additional)$")
 _LINE = re.compile(r"(?P<control>(?:\[[^\]]+\]|\w+)\s+\S+)\s*(?P<options>.*)")
 _ALONE = "[default=1]\t\t\tpam_permit.so"

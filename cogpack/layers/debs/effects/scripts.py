@@ -1,15 +1,21 @@
 """Maintainer scripts are read for what they would do, where that can be said without running them.
 
-Nothing is executed. A script is understood when, on a first installation in an image without an init system, each
-line that would run either does nothing or registers an alternative: the parts that debhelper writes for services,
-byte code and caches, and a few plain commands. Anything else is named in an error, never skipped.
+Nothing is executed. A script is understood when, in an image without an init system, each line that would run, on a
+first installation or in the place of a version that is there, either does nothing or registers an alternative: the
+parts that debhelper writes for services, byte code and caches, and a few plain commands. Anything else is named in an
+error, never skipped.
 """
 
+import operator
 import re
+import shlex
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 
 import msgspec
 
+from cogpack.errors import InputError
+from cogpack.layers.debs.deb.version import VersionKey, version_key
 from cogpack.layers.debs.effects.alternatives import Alternative, join_lines, parse_install
 
 _SECTION = re.compile(
@@ -50,23 +56,34 @@ _OPENERS = re.compile(r"(if|case|for|while|until)\b")
 _CLOSERS = {"fi": "if", "esac": "case", "done": "loop"}
 _ARGUMENT = re.compile(r"\"?x?\$\{?1\}?\"? ?(={1,2}|!=) ?[\"']?x?([\w-]+)[\"']?")
 _TEST = re.compile(r"(?:\[ (.*?) \]|test (.*?))\s*")
+_COMPARE = re.compile(r"dpkg --compare-versions (?:-- )?\"?\$\{?2\}?\"? \"?'?([a-z-]+)'?\"? \"?'?([^\s\"']+)'?\"?")
 # With an empty second argument (no version was installed before): dpkg(1), --compare-versions.
-_COMPARE = re.compile(r"dpkg --compare-versions (?:-- )?\"?\$\{?2\}?\"? \"?'?([a-z-]+)'?\"? \S+")
 _EMPTY_COMPARES = {"lt": True, "le": True, "eq": False, "ne": True, "ge": False, "gt": False} | {
     "lt-nl": False,
     "le-nl": False,
     "ge-nl": True,
     "gt-nl": True,
 }
-_KNOWN = {
+_COMPARES: Mapping[str, Callable[[VersionKey, VersionKey], bool]] = {
+    "lt": operator.lt,
+    "le": operator.le,
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "ge": operator.ge,
+    "gt": operator.gt,
+}
+# Whether the test is true where there is no second argument.
+_SECOND = {
     '-z "$2"': True,
     '-z "${2}"': True,
     '"$2" = ""': True,
     '-n "$2"': False,
     '-n "${2}"': False,
     '"$2" != ""': False,
-    "-d /run/systemd/system": False,
 }
+_HELPER = re.compile(r"dpkg-maintscript-helper (?:rm_conffile|mv_conffile|symlink_to_dir|dir_to_symlink) (.*)")
+# How many paths each of them has before the version.
+_HELPER_PATHS = {"rm_conffile": 1, "mv_conffile": 2, "symlink_to_dir": 2, "dir_to_symlink": 2}
 
 
 class Understood(msgspec.Struct, frozen=True):
@@ -81,6 +98,13 @@ class NotUnderstood(msgspec.Struct, frozen=True):
     line: str
 
 
+class _Call(msgspec.Struct, frozen=True):
+    """Has a script's first two arguments. `other`: the second, where that is a version; "" on a first installation."""
+
+    argument: str
+    other: str = ""
+
+
 class _Block(msgspec.Struct):
     kind: str  # "if", "case", "loop"
     live: bool  # does the present branch run?
@@ -91,16 +115,17 @@ class _CannotTell(Exception):  # noqa: N818 - never leaves this module
     """Says that nobody can tell whether the lines that follow would run."""
 
 
-def read_script(script: str, *, fresh: str) -> Understood | NotUnderstood:
-    """Read what the script does when it is run. `fresh`: the script's first argument on a first installation, "install"
-    or "configure"."""
+def read_script(script: str, *, fresh: str, other: str = "") -> Understood | NotUnderstood:
+    """Read what the script does when it is run. `fresh`: the script's first argument, on a first installation "install"
+    or "configure"; `other`: the second, a version, which there is none of then."""
+    call = _Call(fresh, other)
     choices: list[Alternative] = []
     blocks: list[_Block] = []
-    for line in join_lines(_SECTION.sub(_section, script)):
+    for line in join_lines(_SECTION.sub(lambda found: _section(found, call), script)):
         outer = all(block.live for block in blocks[:-1])
         live = outer and (not blocks or blocks[-1].live)
         try:
-            if _structure(line, blocks, live=live, outer=outer, fresh=fresh):
+            if _structure(line, blocks, live=live, outer=outer, call=call):
                 continue
         except _CannotTell:
             return NotUnderstood(line)
@@ -109,7 +134,7 @@ def read_script(script: str, *, fresh: str) -> Understood | NotUnderstood:
                 return NotUnderstood(line)
         elif (choice := parse_install(line)) is not None:
             choices.append(choice)
-        elif not _PLAIN.fullmatch(line.rstrip("; ")):
+        elif not _PLAIN.fullmatch(line.rstrip("; ")) or _helps(line, call):
             return NotUnderstood(line)
         elif line.startswith("exit"):
             break
@@ -119,7 +144,7 @@ def read_script(script: str, *, fresh: str) -> Understood | NotUnderstood:
     return Understood(tuple(choices))
 
 
-def _structure(line: str, blocks: list[_Block], *, live: bool, outer: bool, fresh: str) -> bool:
+def _structure(line: str, blocks: list[_Block], *, live: bool, outer: bool, call: _Call) -> bool:
     """Follow `line` where it opens, divides or closes a block; False for a command."""
     top = blocks[-1] if blocks else _Block("", live=True)
     word = line.rstrip("; ")
@@ -130,13 +155,13 @@ def _structure(line: str, blocks: list[_Block], *, live: bool, outer: bool, fres
     elif word == "else" and top.kind == "if":
         top.live, top.done = not top.done, True
     elif line.startswith("elif ") and top.kind == "if":
-        value = False if top.done or not outer else _condition(line[5:], fresh)
+        value = False if top.done or not outer else _condition(line[5:], call)
         top.live, top.done = value, top.done or value
     elif top.kind == "case" and line == ";;":
         top.live = False
     elif top.kind == "case" and not top.live and (label := _LABEL.fullmatch(line)) is not None:
         names = re.split(r"\s*\|\s*", label[1])
-        top.live = not top.done and any(fnmatchcase(fresh, name) for name in names)
+        top.live = not top.done and any(fnmatchcase(call.argument, name) for name in names)
         top.done = top.done or top.live
         command = label[2].removesuffix(";;").strip("; ")
         if command and top.live and outer and not _PLAIN.fullmatch(command):
@@ -144,13 +169,13 @@ def _structure(line: str, blocks: list[_Block], *, live: bool, outer: bool, fres
         if label[2].endswith(";;"):
             top.live = False
     elif (opener := _OPENERS.match(line)) is not None:
-        _open(line, opener[1], blocks, live=live, fresh=fresh)
+        _open(line, opener[1], blocks, live=live, call=call)
     else:
         return False
     return True
 
 
-def _open(line: str, kind: str, blocks: list[_Block], *, live: bool, fresh: str) -> None:
+def _open(line: str, kind: str, blocks: list[_Block], *, live: bool, call: _Call) -> None:
     if re.search(r"; *(?:fi|esac|done)\b", line):  # all on one line
         if live:
             raise _CannotTell
@@ -159,37 +184,66 @@ def _open(line: str, kind: str, blocks: list[_Block], *, live: bool, fresh: str)
     elif kind == "case" and re.fullmatch(r"case \"?\$\{?1\}?\"? in", line):
         blocks.append(_Block("case", live=False))
     elif kind == "if":
-        value = _condition(line[3:], fresh)
+        value = _condition(line[3:], call)
         blocks.append(_Block("if", live=value, done=value))
     else:
         raise _CannotTell
 
 
-def _condition(text: str, fresh: str) -> bool:
-    """Evaluate a list of tests as on a first installation."""
+def _condition(text: str, call: _Call) -> bool:
+    """Evaluate a list of tests."""
     parts = re.split(r"(\|\||&&)", re.sub(r";? *then$", "", text.strip()).strip("; "))
-    value = _test(parts[0], fresh)
-    for operator, part in zip(parts[1::2], parts[2::2], strict=True):
-        if value == (operator == "&&"):
-            value = _test(part, fresh)
+    value = _test(parts[0], call)
+    for joined, part in zip(parts[1::2], parts[2::2], strict=True):
+        if value == (joined == "&&"):
+            value = _test(part, call)
     return value
 
 
-def _test(text: str, fresh: str) -> bool:
+def _test(text: str, call: _Call) -> bool:
     text = text.strip()
-    if (compared := _COMPARE.fullmatch(text)) is not None and compared[1] in _EMPTY_COMPARES:
-        return _EMPTY_COMPARES[compared[1]]
+    if (compared := _COMPARE.fullmatch(text)) is not None:
+        return _compared(compared[1], compared[2], call)
     matched = _TEST.fullmatch(text)
     test = (matched[1] or matched[2]).strip() if matched else ""
     if (argument := _ARGUMENT.fullmatch(test)) is not None:
-        return (argument[2] == fresh) == (argument[1] != "!=")
-    if test in _KNOWN:
-        return _KNOWN[test]
+        return (argument[2] == call.argument) == (argument[1] != "!=")
+    if test in _SECOND:
+        return _SECOND[test] == (not call.other)
+    if test == "-d /run/systemd/system":
+        return False
     raise _CannotTell
 
 
-def _section(matched: re.Match[str]) -> str:
-    return "" if matched[1] in _HARMLESS else matched[2]
+def _compared(operation: str, version: str, call: _Call) -> bool:
+    if not call.other and operation in _EMPTY_COMPARES:
+        return _EMPTY_COMPARES[operation]
+    compare = _COMPARES.get(operation.removesuffix("-nl"))
+    if not call.other or compare is None or "$" in version:
+        raise _CannotTell
+    try:
+        return compare(version_key(call.other), version_key(version.replace("\\", "")))
+    except InputError:
+        raise _CannotTell from None
+
+
+def _helps(line: str, call: _Call) -> bool:
+    """Tell whether dpkg-maintscript-helper(1) may do something: it deals with upgrades from before a version."""
+    matched = _HELPER.fullmatch(line)
+    if not call.other or matched is None:
+        return False
+    try:
+        words = shlex.split(matched[1])
+    except ValueError:
+        return True
+    after = words[_HELPER_PATHS[line.split()[1]] :]
+    version = after[0] if after else "--"
+    return version == "--" or not version or _compared("lt", version, call)
+
+
+def _section(matched: re.Match[str], call: _Call) -> str:
+    harmless = matched[1] in _HARMLESS and not (call.other and matched[1] == "dh_installdeb")
+    return "" if harmless else matched[2]
 
 
 def literal_choices(script: str) -> list[Alternative]:

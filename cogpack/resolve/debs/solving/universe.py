@@ -5,13 +5,13 @@ from collections.abc import Collection, Iterator, Sequence
 import msgspec
 
 from cogpack.errors import InputError
+from cogpack.layers.debs.deb.version import version_key
 from cogpack.resolve.debs.archives.index import DebianIndex, IndexedPackage
 from cogpack.resolve.debs.names.elsewhere import advice
 from cogpack.resolve.debs.names.renamed import RENAMED, transitions
 from cogpack.resolve.debs.names.suggest import suggestions
 from cogpack.resolve.debs.solving.relation import Group, Relation, parse_relations
 from cogpack.resolve.debs.solving.request import Request, parse_request
-from cogpack.resolve.debs.solving.version import version_key
 
 _PRIORITIES = {name: rank for rank, name in enumerate(("required", "important", "standard", "optional", "extra"))}
 # bookworm's init-system-helpers prefers the converter of live systems, which drags in all of perl; a tree that is

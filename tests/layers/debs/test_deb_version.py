@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from cogpack.errors import InputError
-from cogpack.resolve.debs.solving.version import version_key
+from cogpack.layers.debs.deb.version import version_key
 
 ORDERED = [
     "0~~",

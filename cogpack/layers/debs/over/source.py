@@ -1,0 +1,77 @@
+"""A layer can be what packages make of an image that others made."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from cogpack.digest import DiffID, sha256
+from cogpack.layers.debs.deb.package import DebFile
+from cogpack.layers.debs.deb.unpacking import Unpacking
+from cogpack.layers.debs.merge import link_equal
+from cogpack.layers.debs.over.configure import configure_over
+from cogpack.layers.debs.over.database import update_database
+from cogpack.layers.debs.over.ground import Unread
+from cogpack.layers.debs.over.installed import DpkgDatabase
+from cogpack.layers.debs.over.rules import Rules
+from cogpack.layers.debs.over.unpack import unpack
+from cogpack.layers.debs.tree import Tree
+from cogpack.layers.entry import Directory, Entry, File, complete
+from cogpack.layers.spool import Once
+from cogpack.oci import encode
+
+_RECIPE = "debs over an image/1"
+"""Part of the keys. Anything here that changes the entries made of the same image and packages must change it."""
+
+
+class OverImageSource:
+    """Makes the entries of packages over an image: what they bring, and what of the whole is another with them.
+
+    `layers`: the image's; `ground`: gives what is there of them, by path; `where`: begins what is said of the image.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[DiffID],
+        ground: Callable[[], Mapping[str, Entry]],
+        debs: Sequence[DebFile],
+        *,
+        arch: str,
+        name: str,
+        where: str,
+        unpacking: Unpacking,
+    ) -> None:
+        self.name = name
+        self._layers = layers
+        self._ground = ground
+        self._debs = sorted(debs, key=lambda deb: deb.name)
+        self._arch = arch
+        self._where = where
+        self._unpacking = unpacking
+        self._entries = Once(self._changed)
+
+    def key(self) -> str:
+        facts = [_RECIPE, self._arch, list(self._layers), [[deb.name, deb.sha256] for deb in self._debs]]
+        return "debs:" + sha256(encode(facts)).removeprefix("sha256:")
+
+    def entries(self) -> Sequence[Entry]:
+        return self._entries()
+
+    def _changed(self) -> Sequence[Entry]:
+        packages = self._unpacking.read(self._debs)
+        before = self._ground()
+        tree = Tree(before)
+        database = DpkgDatabase(tree, self._arch, where=self._where)
+        controls = {one.name: database.control(database.own[one.name]) for one in packages if one.name in database.own}
+        unpacked = unpack(tree, packages, database, Rules.read(tree))
+        configure_over(tree, packages, database, before, controls, self._arch)
+        update_database(tree, packages, database, unpacked)
+        ground = {entry.path: entry for entry in tree if isinstance(entry, Directory)}
+        return link_equal(complete(tree.changes(_comparable(before, tree)), ground))
+
+
+def _comparable(before: Mapping[str, Entry], after: Tree) -> Mapping[str, Entry]:
+    """Leave out files that are others `after`: of their contents nothing is known to compare."""
+    others = {entry.path for entry in after if before.get(entry.path) is not entry}
+    return {path: entry for path, entry in before.items() if path not in others or not _is_unread(entry)}
+
+
+def _is_unread(entry: Entry) -> bool:
+    return isinstance(entry, File) and isinstance(entry.content, Unread)

@@ -1,0 +1,147 @@
+"""Packages are unpacked over an image that others made, as its dpkg would: what is new is laid, what the same package
+had before and has no more goes, settings that were changed stay (Debian policy 6.6, 7.6 and 10.7.3)."""
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import msgspec
+
+from cogpack.errors import InputError
+from cogpack.layers.debs.deb.package import UnpackedPackage
+from cogpack.layers.debs.merge import Files, entry_of
+from cogpack.layers.debs.over.installed import DpkgDatabase, InstalledPackage
+from cogpack.layers.debs.over.rules import Rules
+from cogpack.layers.debs.tree import GENERATED, Tree
+from cogpack.layers.entry import Directory, Entry, File, Symlink
+
+
+class Unpacked(msgspec.Struct, frozen=True, kw_only=True):
+    """Says what unpacking left. `conffiles`: by package, the lines of its `Conffiles` field; `taken`: by package, paths
+    that others took from it, as its list calls them."""
+
+    conffiles: Mapping[str, Sequence[str]]
+    taken: Mapping[str, Collection[str]]
+
+
+def unpack(tree: Tree, packages: Sequence[UnpackedPackage], database: DpkgDatabase, rules: Rules) -> Unpacked:
+    """Lay `packages` into `tree`, which holds what the image has, in the place of what it has of the same names."""
+    conffiles: dict[str, Sequence[str]] = {}
+    taken: dict[str, set[str]] = {}
+    replaced = {package.name for package in packages}
+    for package in sorted(packages, key=lambda one: one.name):
+        old = database.own.get(package.name)
+        known = old.conffiles if old else {}
+        settings: dict[str, str] = {}
+        laid: set[str] = set()
+        files: Files = {}
+        for member, content in package.data:
+            if not member.path:
+                continue
+            entry = entry_of(member, content, package.name, files)
+            laid.add(tree.real(member.path))
+            if not rules.wants(member):
+                continue
+            entry = _ruled(entry, package.name, rules)
+            if member.path in package.conffiles() and isinstance(entry, File):
+                settings[member.path] = _md5(entry)
+                if _stays(tree, entry, settings[member.path], known.get(member.path)):
+                    continue
+            _place(tree, entry, package, packages, database, replaced, taken)
+        if old:
+            _remove_old(tree, old, laid, known, database)
+        conffiles[package.name] = [
+            *(f" /{path} {settings[path]}" for path in package.conffiles() if path in settings),
+            *(f" /{path} {md5} obsolete" for path, md5 in known.items() if path not in settings and path in tree),
+        ]
+    return Unpacked(conffiles=conffiles, taken=taken)
+
+
+def _ruled(entry: Entry, package: str, rules: Rules) -> Entry:
+    override = rules.overrides.get(entry.path)
+    if override and isinstance(entry, File | Directory):
+        entry = msgspec.structs.replace(entry, uid=override.uid, gid=override.gid, mode=override.mode)
+    return msgspec.structs.replace(entry, path=rules.place(entry.path, package))
+
+
+def _md5(file: File) -> str:
+    found = hashlib.md5(usedforsecurity=False)
+    with file.content.open() as stream:
+        while block := stream.read(1024 * 1024):
+            found.update(block)
+    return found.hexdigest()
+
+
+def _stays(tree: Tree, entry: File, md5: str, known: str | None) -> bool:
+    """Tell whether a conffile stays as it is. `known`: what the package had when it was installed before."""
+    there = tree.follow(entry.path)
+    if there is None:
+        return known is not None  # it was deleted
+    if not isinstance(there, File):
+        return False
+    found = _md5(there)
+    return found == md5 or found != known or md5 == known
+
+
+def _place(
+    tree: Tree,
+    entry: Entry,
+    package: UnpackedPackage,
+    others: Sequence[UnpackedPackage],
+    database: DpkgDatabase,
+    replaced: Collection[str],
+    taken: dict[str, set[str]],
+) -> None:
+    path = tree.real(entry.path)
+    there = tree.get(path)
+    if isinstance(there, Directory) and isinstance(entry, Directory | Symlink):
+        return
+    if isinstance(entry, Directory) and isinstance(tree.follow(path), Directory):
+        return
+    if there is not None and not isinstance(there, Directory):
+        if (new := tree.owner(path)) != GENERATED:
+            _check(path, package, next(one for one in others if one.name == new))
+            if not package.replaces(new):
+                return  # the other one, which comes first by its name, replaces this one
+        for name in database.owners.get(path, ()):
+            if name not in replaced and name != package.name:
+                if not package.replaces(name):
+                    raise _meeting(path, name, package.name)
+                taken.setdefault(name, set()).add(path)
+    elif isinstance(there, Directory):
+        raise InputError(
+            f"/{path}: is a directory of the base, and a file in the package {package.name}",
+            next_step="choose another base, or remove the package from build.system_packages",
+        )
+    tree.replace(entry, package.name)
+
+
+def _check(path: str, package: UnpackedPackage, other: UnpackedPackage) -> None:
+    if not (package.replaces(other.name) or other.replaces(package.name)):
+        raise _meeting(path, other.name, package.name)
+
+
+def _meeting(path: str, one: str, other: str) -> InputError:
+    return InputError(
+        f"/{path}: is in the packages {one} and {other}, and neither replaces the other",
+        next_step="remove one of them from build.system_packages, or choose a base without it",
+    )
+
+
+def _remove_old(
+    tree: Tree, old: InstalledPackage, laid: Collection[str], conffiles: Collection[str], database: DpkgDatabase
+) -> None:
+    for path in _gone(tree, old, laid, conffiles, database):
+        entry = tree.get(path)
+        if isinstance(entry, Directory) and tree.children(path):
+            continue
+        tree.remove(path)
+
+
+def _gone(
+    tree: Tree, old: InstalledPackage, laid: Collection[str], conffiles: Collection[str], database: DpkgDatabase
+) -> Iterator[str]:
+    """Give what only it had, the deepest first."""
+    for path in sorted(database.files(old), reverse=True):
+        real = tree.real(path)
+        if real not in laid and path not in conffiles and database.owners.get(real) == {old.name} and real in tree:
+            yield real
