@@ -25,6 +25,7 @@ RANKS = {
     "model_files": 0,
     "inflate": 0,
     "symlinks": 0,
+    "debian_version": 1,
     "formats": 1,
     "trace": 1,
     "disk": 1,

@@ -9,17 +9,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import NoReturn
 
-import msgspec
-
 from cogpack.digest import DiffID, Digest, parse_digest
 from cogpack.errors import InputError
 from cogpack.images.graph import check_platform, read_graph
+from cogpack.images.ground import apply_layer
 from cogpack.images.interface import Images
 from cogpack.images.listings import Listed, Listings
 from cogpack.images.root_file_system import RootFileSystem
-from cogpack.layers.content import Bytes
-from cogpack.layers.debs.over.ground import Unread
-from cogpack.layers.entry import Directory, Entry, Fifo, File, Symlink, parents
 from cogpack.lockfile import LockedPlace
 from cogpack.lockfile.base_kinds import InheritedDirectory, RegistryBase, RegistryLayer
 from cogpack.oci import CONFIG_LIMIT, Descriptor, Execution, ImageConfig, Manifest, Platform, read_config
@@ -128,24 +124,12 @@ class BaseFiles:
         self._entries = self._files.entries
 
     def apply(self, layer: Iterable[Listed]) -> None:
-        for member in layer:
-            if member.kind == "hardlink" and (target := self._entries.get(member.link)) is not None:
-                member = msgspec.structs.replace(target, path=member.path)  # which may go, and this one stay
-            self._files.apply(member.path, member, directory=member.kind == "directory")
+        apply_layer(self._files, layer)
 
-    def tree(self) -> Mapping[str, Entry]:
-        """Give what is there as entries by their real path, with the directories that engines make of their own."""
-        found: dict[str, Entry] = {}
-        for path, member in sorted(self._entries.items()):
-            real = self._real(path)
-            for parent in parents(real):
-                found.setdefault(parent, Directory(parent))
-            if real and (real == path or real not in self._entries):
-                found[real] = _entry(real, member)
-        return found
-
-    def _real(self, path: str) -> str:
-        return follow(path, self._target, last=False) or path
+    @property
+    def members(self) -> Mapping[str, Listed]:
+        """Give what there is of all layers, by path."""
+        return self._entries
 
     def place(self, path: str) -> LockedPlace:
         """Tell what is at `path`, no link followed."""
@@ -200,20 +184,6 @@ class BaseFiles:
         tmp = self._entries.get("tmp")
         if tmp is None or tmp.kind != "directory" or tmp.mode != 0o1777:
             _refuse(reference, "/tmp is not a directory of mode 1777, without which every prediction fails")
-
-
-def _entry(path: str, member: Listed) -> Entry:
-    match member.kind:
-        case "directory":
-            return Directory(path, member.mode, member.uid, member.gid)
-        case "symlink":
-            return Symlink(path, member.link, member.uid, member.gid)
-        case "file" if member.data is not None:
-            return File(path, Bytes(member.data), member.mode, member.uid, member.gid)
-        case "file":
-            content = Unread(path, member.size, member.shared_object)
-            return File(path, content, member.mode, member.uid, member.gid)
-    return Fifo(path, member.mode, member.uid, member.gid)
 
 
 def _refuse(reference: Reference, why: str) -> NoReturn:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from cogpack.debian_version import version_key
 from cogpack.errors import InputError
 from cogpack.http import Http
-from cogpack.layers.debs.deb.version import version_key
 from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb
 from cogpack.resolve.debs.archives.index import IndexedPackage
 from cogpack.resolve.debs.archives.mirror import SECURITY, DebianMirror

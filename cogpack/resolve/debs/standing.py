@@ -5,8 +5,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from cogpack.debian_version import version_key
 from cogpack.errors import InputError
-from cogpack.layers.debs.deb.version import version_key
 from cogpack.lockfile.base_kinds import DebianBase, LeftOut, LockedDeb
 from cogpack.resolve.debs.archives.index import indexed
 from cogpack.resolve.debs.bases import solve_base

@@ -14,8 +14,8 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from cogpack.debian_version import VersionKey, version_key
 from cogpack.errors import InputError
-from cogpack.layers.debs.deb.version import VersionKey, version_key
 from cogpack.layers.debs.effects.alternatives import Alternative, join_lines, parse_install
 
 _SECTION = re.compile(

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from cogpack.debian_version import version_key
 from cogpack.errors import InputError
-from cogpack.layers.debs.deb.version import version_key
 
 _RELATION = re.compile(
     r"\s*([A-Za-z0-9][A-Za-z0-9+.-]*)(?::[a-z0-9-]+)?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([0-9A-Za-z.+:~-]+)\s*\))?\s*"

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from cogpack.layers.debs.deb.version import version_key
+from cogpack.debian_version import version_key
 
 _REQUEST = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9+.-]*)(?:(?P<sign>>?=)(?P<version>[0-9A-Za-z.+:~*?-]+)|/(?P<suite>[a-z][a-z0-9-]*))?",

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
+from cogpack.debian_version import version_key
 from cogpack.errors import InputError
-from cogpack.layers.debs.deb.version import version_key
 from cogpack.resolve.debs.archives.index import DebianIndex, IndexedPackage
 from cogpack.resolve.debs.names.elsewhere import advice
 from cogpack.resolve.debs.names.renamed import RENAMED, transitions

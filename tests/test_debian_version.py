@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
+from cogpack.debian_version import version_key
 from cogpack.errors import InputError
-from cogpack.layers.debs.deb.version import version_key
 
 ORDERED = [
     "0~~",

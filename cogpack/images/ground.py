@@ -1,0 +1,55 @@
+"""What there is of an image's layers, as entries that more can be laid over."""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from cogpack.images.listings import Listed
+from cogpack.images.root_file_system import RootFileSystem
+from cogpack.layers.content import Bytes
+from cogpack.layers.debs.over.ground import Unread
+from cogpack.layers.entry import Directory, Entry, Fifo, File, Symlink, parents
+from cogpack.symlinks import follow
+
+
+def apply_layer(files: RootFileSystem[Listed], layer: Iterable[Listed]) -> None:
+    """Take in the members of a layer. A hard link is a file like the one that it names, which may go before it."""
+    for member in layer:
+        if member.kind == "hardlink" and (target := files.entries.get(member.link)) is not None:
+            member = msgspec.structs.replace(target, path=member.path)
+        files.apply(member.path, member, directory=member.kind == "directory")
+
+
+def ground_of(members: Mapping[str, Listed]) -> Mapping[str, Entry]:
+    """Give what there is by its real path, with the directories that engines make of their own."""
+
+    def target(path: str) -> str | None:
+        found = members.get(path)
+        return found.link if found is not None and found.kind == "symlink" else None
+
+    found: dict[str, Entry] = {}
+    above: dict[str, str] = {}
+    for path, member in sorted(members.items()):
+        directory, slash, name = path.rpartition("/")
+        if directory not in above:
+            above[directory] = follow(directory, target) or directory
+        real = f"{above[directory]}{slash}{name}".strip("/")
+        for parent in parents(real):
+            found.setdefault(parent, Directory(parent))
+        if real and (real == path or real not in members):
+            found[real] = _entry(real, member)
+    return found
+
+
+def _entry(path: str, member: Listed) -> Entry:
+    match member.kind:
+        case "directory":
+            return Directory(path, member.mode, member.uid, member.gid)
+        case "symlink":
+            return Symlink(path, member.link, member.uid, member.gid)
+        case "file" if member.data is not None:
+            return File(path, Bytes(member.data), member.mode, member.uid, member.gid)
+        case "file":
+            content = Unread(path, member.size, member.shared_object)
+            return File(path, content, member.mode, member.uid, member.gid)
+    return Fifo(path, member.mode, member.uid, member.gid)
