@@ -100,7 +100,8 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Stands for the top-level `cogpack` mapping, which Cog does not read.
 
     `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference;
-    None where Debian's packages are the base, of which `debian` says more.
+    None where Debian's packages are the base, of which `debian` says more. `extras` and `dependency_groups`: what
+    counts of a pyproject.toml or another tool's lock, by normalised names.
     `debian_snapshot`: such a time; Debian is what it was then. `debian_base_from`: a lock, by its path, whose Debian
     base is taken. `clashes`: what files are that two wheels hold differently. `torch_index`: where torch comes from,
     `pypi` or an index of PyTorch's; `cuda`: whether another CUDA or cuDNN than the one asked for is an error. `git`:
@@ -119,6 +120,8 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     debian_snapshot: str | None = None
     debian_base_from: str | None = None
     exclude_newer: str | None = None
+    extras: tuple[str, ...] = ()
+    dependency_groups: tuple[str, ...] = ()
     clashes: Literal["note", "error"] = "note"
     torch_index: str | None = None
     cuda: Literal["note", "strict"] = "note"

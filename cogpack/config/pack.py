@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, TypeVar, get_args
 
+from packaging.utils import canonicalize_name, is_normalized_name
+
 from cogpack.config.base import read_base
 from cogpack.config.document import Value
 from cogpack.config.model import (
@@ -26,7 +28,8 @@ from cogpack.reference import Reference
 T = TypeVar("T")
 
 _PACK = (
-    *("base", "platform", "compression", "debian_base_from", "debian_mirror", "debian_snapshot", "exclude_newer"),
+    *("base", "platform", "compression", "debian_base_from", "debian_mirror", "debian_snapshot", "dependency_groups"),
+    *("exclude_newer", "extras"),
     *("clashes", "cuda", "git", "isolation", "network"),
     *("init", "keep", "limits", "none_default", "notes", "recommends", "tools", "torch_index", "user", "weights"),
 )
@@ -64,6 +67,8 @@ def pack_options(value: Value) -> PackOptions:
         debian_snapshot=_time(fields["debian_snapshot"]) if "debian_snapshot" in fields else None,
         debian_base_from=filled(fields["debian_base_from"]) if "debian_base_from" in fields else None,
         exclude_newer=_time(fields["exclude_newer"]) if "exclude_newer" in fields else None,
+        extras=_package_names(fields["extras"]) if "extras" in fields else (),
+        dependency_groups=_package_names(fields["dependency_groups"]) if "dependency_groups" in fields else (),
         clashes=_choice(fields["clashes"], _CLASHES) if "clashes" in fields else default.clashes,
         torch_index=_torch_index(fields["torch_index"]) if "torch_index" in fields else None,
         cuda=_choice(fields["cuda"], _CUDA) if "cuda" in fields else default.cuda,
@@ -84,6 +89,14 @@ def pack_options(value: Value) -> PackOptions:
 
 def parse_reference(value: Value, text: str) -> Reference:
     return Reference.parse(text, where=f"{value.document.path}:{value.line}: {value.key}")
+
+
+def _package_names(value: Value) -> tuple[str, ...]:
+    """Read names as PyPA has them, of extras and of groups."""
+    for item in value.items():
+        if not is_normalized_name(canonicalize_name(item.text())):
+            item.expected("a name of letters, digits, dots, hyphens and underscores")
+    return tuple(dict.fromkeys(map(canonicalize_name, value.texts())))
 
 
 def _torch_index(value: Value) -> str:

@@ -7,6 +7,7 @@ from cogpack.config import Config
 from cogpack.errors import InputError, together
 from cogpack.lockfile import Decisions
 from cogpack.notes import Code, Note
+from cogpack.requirements import has_sets
 from cogpack.resolve.debs import NvidiaLibrary, of_wheels
 
 _CUDA = re.compile(r"nvidia-cuda-runtime(?:-cu\d+)?")
@@ -23,6 +24,10 @@ def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
         if by := [wheel for wheel in decisions.wheels if wanted.is_by(wheel.name, wheel.version)]:
             text = f"{name} is left out: {wanted.title} is brought by {by[0].name} {by[0].version}"
             yield Note(Code.PACKAGE_OF_WHEELS, f"{place}: {text}")
+    for name in ("extras", "dependency_groups"):
+        if getattr(config.pack, name) and not has_sets(config.python_requirements or ""):
+            text = "has no effect: build.python_requirements names no pyproject.toml, pylock.toml or uv.lock"
+            yield Note(Code.UNUSED_SETTING, f"{config.where(f'cogpack.{name}')}: {text}")
     debian = ("debian_mirror", "debian_snapshot", "debian_base_from")
     unused = {name: getattr(config.pack, name) for name in debian} | {"recommends": not config.pack.recommends}
     for name in (name for name, written in unused.items() if config.pack.base and written):

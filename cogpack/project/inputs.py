@@ -10,10 +10,18 @@ from cogpack.config import Config, DebianChoice, PackWeights
 from cogpack.disk import open_regular
 from cogpack.encodings import decode_text
 from cogpack.errors import InputError
-from cogpack.requirements import LocalLinks, LocalWheel, Requirements, parse_requirements
+from cogpack.requirements import (
+    LocalLinks,
+    LocalWheel,
+    Requirements,
+    Selection,
+    is_lock,
+    parse_file,
+    parse_requirements,
+)
 from cogpack.sizes import BLOCK
 
-MAX_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
 _MAX_DEPTH = 50
 
 
@@ -31,7 +39,13 @@ class ProjectInputs(msgspec.Struct, frozen=True):
 
 def read_inputs(root: Path, config: Config, *, config_name: str) -> ProjectInputs:
     """Read every file that `config` names for its packages; all must lie inside `root`."""
-    reader = _InputFiles(root)
+    selection = Selection(
+        python=config.python_minor,
+        arch=config.pack.platform.partition("/")[2],
+        extras=config.pack.extras,
+        groups=config.pack.dependency_groups,
+    )
+    reader = _InputFiles(root, selection)
     packages = Requirements()
     if config.python_packages:
         lines = [config.line(f"build.python_packages[{index}]") for index in range(len(config.python_packages))]
@@ -45,6 +59,7 @@ def read_inputs(root: Path, config: Config, *, config_name: str) -> ProjectInput
         reader.read(name, where, constraint=False, above=())
     normalised = {config_name: _decisive(config, packages)}
     normalised |= {name: found.normalised().encode() for name, found in reader.files.items()}
+    normalised |= reader.locks
     for wheel in reader.merged.local_wheels:
         normalised[wheel.file] = _sha256(root, wheel).encode()
     return ProjectInputs(reader.merged, dict(sorted(normalised.items())), tuple(reader.faults))
@@ -53,9 +68,11 @@ def read_inputs(root: Path, config: Config, *, config_name: str) -> ProjectInput
 class _InputFiles:
     """Reads requirements files and what they name, and collects what the lock depends on."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, selection: Selection) -> None:
         self.root = root
+        self.selection = selection
         self.files: dict[str, Requirements] = {}
+        self.locks: dict[str, bytes] = {}
         self.merged = Requirements()
         self.faults: list[InputError] = []
         self._done: set[tuple[str, bool]] = set()
@@ -70,7 +87,10 @@ class _InputFiles:
         self._done.add((name, constraint))
         if name not in self.files:
             text = _read_text(self.root, name, where)
-            self.files[name] = parse_requirements(text, path=name, faults=self.faults)
+            if is_lock(name):  # of which this run sees what is for its platform
+                selected = (self.selection.extras, self.selection.groups)
+                self.locks[name] = msgspec.json.encode(selected) + text.encode()
+            self.files[name] = parse_file(text, path=name, selection=self.selection, faults=self.faults)
         self.add(self.files[name], name, constraint=constraint, above=(*above, name))
 
     def add(self, found: Requirements, name: str, *, constraint: bool, above: tuple[str, ...]) -> None:

@@ -3,8 +3,11 @@
 The language is pip's (pip docs, "Requirements File Format"; PEP 508 for each line) with Cog's additions: index options
 on a requirement's own line, and lines for `cog` itself, which the tool provides. What would run code to install
 (source trees, sdists, version control) is refused. Nested files are named, not read: the caller does that.
+
+`files` reads a file by what its name says: so are `pyproject`, `pylock` and `uv_lock`, as lines of that language.
 """
 
+from cogpack.requirements.files import has_sets, is_lock, parse_file
 from cogpack.requirements.model import (
     VARIABLE,
     Include,
@@ -13,6 +16,7 @@ from cogpack.requirements.model import (
     Options,
     RequirementLine,
     Requirements,
+    Selection,
     UnexpandedAddress,
 )
 from cogpack.requirements.parse import parse_requirements
@@ -25,6 +29,10 @@ __all__ = [
     "Options",
     "RequirementLine",
     "Requirements",
+    "Selection",
     "UnexpandedAddress",
+    "has_sets",
+    "is_lock",
+    "parse_file",
     "parse_requirements",
 ]

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from cogpack.notes import Note
+from cogpack.requirements.environment import marker_environment
 
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 """A package's name as uv shows it (packaging's canonical form)."""
@@ -13,6 +14,20 @@ _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 """`${NAME}` in an address, as pip has it (pip docs, "Using environment variables")."""
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Says what counts of a file that holds more than one set of packages: the image's `python` ("3.13") and `arch`
+    ("amd64"), and the `extras` and dependency `groups` that are wanted, by normalised names."""
+
+    python: str
+    arch: str = "amd64"
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return marker_environment(self.python, self.arch)
 
 
 class RequirementLine(msgspec.Struct, frozen=True, kw_only=True):

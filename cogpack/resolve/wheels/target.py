@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import msgspec
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+from cogpack.requirements.environment import MACHINES, marker_environment
+
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 """Older names of a glibc level (PEP 513, 571, 599); the first two were never for aarch64."""
 
@@ -23,7 +24,7 @@ class TargetPython(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def machine(self) -> str:
-        return _MACHINES[self.arch]
+        return MACHINES[self.arch]
 
     @property
     def uv_platform(self) -> str:
@@ -50,16 +51,4 @@ class TargetPython(msgspec.Struct, frozen=True, kw_only=True):
 
     def environment(self) -> Mapping[str, str]:
         """Give its values of the markers (PEP 508, "Environment Markers")."""
-        return {
-            "implementation_name": "cpython",
-            "implementation_version": f"{self.python}.0",
-            "os_name": "posix",
-            "platform_machine": self.machine,
-            "platform_python_implementation": "CPython",
-            "platform_release": "",
-            "platform_system": "Linux",
-            "platform_version": "",
-            "python_full_version": f"{self.python}.0",
-            "python_version": self.python,
-            "sys_platform": "linux",
-        }
+        return marker_environment(self.python, self.arch)

@@ -1,0 +1,21 @@
+"""A package of somebody else's lock becomes a line that holds its version and its hashes."""
+
+from collections.abc import Iterable
+from urllib.parse import quote
+
+
+def pinned(name: str, version: str, hashes: Iterable[str]) -> str:
+    return " ".join([f"{name}=={version}", *(f"--hash={digest}" for digest in dict.fromkeys(hashes))])
+
+
+def at_address(name: str, url: str, digest: str | None) -> str:
+    """Name a file by its address, and its hash where the lock has one."""
+    return f"{name} @ {quote(url, safe=':/?=&%+~@#')}" + (f" --hash={digest}" if digest else "")
+
+
+def at_commit(name: str, url: str, commit: str, directory: str | None) -> str:
+    return f"{name} @ git+{url}@{commit}" + (f"#subdirectory={directory}" if directory else "")
+
+
+def in_project(path: str) -> str:
+    return path if path.startswith(("./", "../", "/")) else f"./{path}"
