@@ -29,6 +29,7 @@ RANKS = {
     "formats": 1,
     "trace": 1,
     "disk": 1,
+    "elf": 1,
     "oci": 1,
     "toml": 1,
     "config": 1,

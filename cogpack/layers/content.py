@@ -3,7 +3,8 @@
 import io
 import os
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
@@ -164,6 +165,42 @@ def _unreadable(path: Path, error: OSError) -> CogpackError:
     return MismatchError(
         f"{path}: was there a moment ago, now: {error.strerror}", next_step="run it again when nothing writes there"
     )
+
+
+@contextmanager
+def read_anywhere(content: Content) -> Iterator[Callable[[int, int], bytes]]:
+    """Give what reads (offset, size) of it. Where it can only be read forward, reading what lies behind begins anew."""
+    reader = _Anywhere(content)
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+class _Anywhere:
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self._stream = content.open()
+        self._at = 0
+
+    def __call__(self, offset: int, size: int) -> bytes:
+        if offset >= self._content.size:
+            return b""
+        if self._stream.seekable():
+            self._at = self._stream.seek(offset)
+        elif offset < self._at:
+            self.close()
+            self._stream, self._at = self._content.open(), 0
+        while self._at < offset and (skipped := self._stream.read(min(BLOCK, offset - self._at))):
+            self._at += len(skipped)
+        data = bytearray()
+        while len(data) < size and (block := self._stream.read(min(BLOCK, size - len(data)))):
+            data += block
+        self._at += len(data)
+        return bytes(data)
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 class Slices(msgspec.Struct, frozen=True):

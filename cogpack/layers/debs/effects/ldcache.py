@@ -7,6 +7,7 @@ from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
+from cogpack.elf import read_elf
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import File, Symlink
 
@@ -22,9 +23,6 @@ _GENERATOR = b"cogpack"
 _FLAGS = {62: 0x0303, 183: 0x0A03}
 _MACHINES = {"amd64": 62, "arm64": 183}
 _DEPTH = 10
-_PROGRAM_HEADER = 56
-_DYNAMIC_LIMIT = 64 * 1024
-_NAME_LIMIT = 256
 
 Order: TypeAlias = tuple[tuple[int, int], ...]
 
@@ -123,45 +121,13 @@ def _soname(file: File, machine: int) -> str | None:
 
 def read_shared_object(stream: BinaryIO) -> SharedObject | None:
     """Read what the cache wants of a shared object; None of anything else."""
-    head = stream.read(64)
-    if len(head) < 64 or head[:6] != b"\x7fELF\x02\x01":
-        return None
-    kind, machine = struct.unpack_from("<HH", head, 16)
-    if kind != 3:
-        return None
-    try:
-        soname = _dynamic(stream, *struct.unpack_from("<Q", head, 32), *struct.unpack_from("<HH", head, 54))
-    except (struct.error, ValueError, OverflowError):
-        return None
-    return None if soname is None else SharedObject(machine, soname)
 
+    def read(offset: int, size: int) -> bytes:
+        stream.seek(offset)
+        return stream.read(size)
 
-def _dynamic(stream: BinaryIO, offset: int, size: int, count: int) -> str | None:
-    """Walk the program headers: PT_DYNAMIC says where the string table is and which string is the soname."""
-    if size != _PROGRAM_HEADER:
-        return None
-    table = _at(stream, offset, size * count)
-    headers = [struct.unpack_from("<IIQQQQQQ", table, number * size) for number in range(count)]
-    dynamic = next((header for header in headers if header[0] == 2), None)
-    if dynamic is None:
-        return None
-    values: dict[int, int] = {}
-    entries = _at(stream, dynamic[2], min(dynamic[5], _DYNAMIC_LIMIT))
-    for tag, value in struct.iter_unpack("<qQ", entries[: len(entries) // 16 * 16]):
-        if tag == 0:
-            break
-        values.setdefault(tag, value)
-    if 14 in values and 5 in values:
-        for header in headers:
-            if header[0] == 1 and header[3] <= values[5] < header[3] + header[5]:
-                name = _at(stream, values[5] - header[3] + header[2] + values[14], _NAME_LIMIT)
-                return name[: name.index(b"\0")].decode("utf-8", "replace")
-    return ""
-
-
-def _at(stream: BinaryIO, offset: int, size: int) -> bytes:
-    stream.seek(offset)
-    return stream.read(size)
+    found = read_elf(read)
+    return SharedObject(found.machine, found.soname or "") if found is not None and found.shared else None
 
 
 def _order(name: str) -> Order:

@@ -1,0 +1,181 @@
+"""Programs and libraries of Linux say in their headers what they want of the dynamic linker (elf(5), System V gABI).
+
+Only what the linker itself reads is read: program headers, the dynamic section, its strings and symbols; section
+headers, which may be stripped, are not. Nothing here trusts a file: whatever it says of places and lengths, only so
+much is read, and what contradicts itself is no ELF file to us.
+"""
+
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from cogpack.sizes import MiB
+
+ReadAt: TypeAlias = Callable[[int, int], bytes]
+"""(offset, size) to that many bytes of the file, fewer only at its end."""
+
+AMD64, ARM64 = 62, 183
+"""What e_machine says of the architectures that images are of."""
+
+_HEADER = 64
+_PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
+_DYNAMIC = struct.Struct("<qQ")
+_SYMBOL = struct.Struct("<IBBHQQ")
+_SHARED_OBJECT = 3  # ET_DYN, which programs are as well, mostly
+_LOAD, _DYNAMIC_SECTION, _STACK = 1, 2, 0x6474E551
+_EXECUTABLE = 1
+_NEEDED, _STRINGS, _SYMBOLS, _STRINGS_SIZE, _SONAME, _RPATH, _RUNPATH, _GNU_HASH = 1, 5, 6, 10, 14, 15, 29, 0x6FFFFEF5
+
+_HEADERS_LIMIT = 256
+_DYNAMIC_LIMIT = 64 * 1024
+_NAME_LIMIT = 64 * 1024
+"""Bytes of one string; TensorFlow's RUNPATH has 1,100."""
+_TABLE_LIMIT = 64 * MiB
+
+
+class Elf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Is what the dynamic linker would learn of a 64-bit little-endian file.
+
+    `machine`: the number of its architecture; `shared`: it is a shared object with a dynamic section;
+    `executable_stack`: it wants one, by its PT_GNU_STACK or because it has none (which on amd64 means the same): since
+    glibc 2.41 such a file can't be loaded by dlopen(3).
+    """
+
+    machine: int
+    shared: bool = False
+    soname: str | None = None
+    needed: tuple[str, ...] = ()
+    rpath: tuple[str, ...] = ()
+    runpath: tuple[str, ...] = ()
+    executable_stack: bool = False
+
+
+def read_elf(read: ReadAt) -> Elf | None:
+    """Read the file; None of anything that isn't one, or is broken."""
+    try:
+        return _File(read).elf()
+    except (_BrokenError, struct.error, OverflowError):
+        return None
+
+
+def undefined_symbols(read: ReadAt) -> frozenset[str]:
+    """Name the symbols that others must define, versions left off; none of a file that is broken."""
+    try:
+        return frozenset(_File(read).undefined())
+    except (_BrokenError, struct.error, OverflowError):
+        return frozenset()
+
+
+class _BrokenError(Exception):
+    pass
+
+
+class _Segment(msgspec.Struct, frozen=True):
+    kind: int
+    flags: int
+    offset: int
+    address: int
+    size: int
+
+
+class _File:
+    def __init__(self, read: ReadAt) -> None:
+        self._read = read
+        head = read(0, _HEADER)
+        if len(head) < _HEADER or head[:6] != b"\x7fELF\x02\x01":
+            raise _BrokenError
+        self._kind, self._machine = struct.unpack_from("<HH", head, 16)
+        (offset,) = struct.unpack_from("<Q", head, 32)
+        size, count = struct.unpack_from("<HH", head, 54)
+        if count and size != _PROGRAM_HEADER.size:
+            raise _BrokenError
+        table = self._at(offset, size * min(count, _HEADERS_LIMIT)) if count else b""
+        self._segments = [
+            _Segment(kind, flags, offset, address, size)
+            for kind, flags, offset, address, _, size, _, _ in _PROGRAM_HEADER.iter_unpack(table)
+        ]
+        self._dynamic = self._dynamic_section()
+
+    def elf(self) -> Elf:
+        strings = self._strings([value for tag, value in self._dynamic if tag in (_NEEDED, _SONAME, _RPATH, _RUNPATH)])
+
+        def named(wanted: int) -> list[str]:
+            return [strings[value] for tag, value in self._dynamic if tag == wanted]
+
+        stacks = [segment.flags for segment in self._segments if segment.kind == _STACK]
+        return Elf(
+            machine=self._machine,
+            shared=self._kind == _SHARED_OBJECT and bool(self._dynamic),
+            soname=next(iter(named(_SONAME)), None),
+            needed=tuple(named(_NEEDED)),
+            rpath=_directories(named(_RPATH)),
+            runpath=_directories(named(_RUNPATH)),
+            executable_stack=bool(stacks[0] & _EXECUTABLE) if stacks else self._machine == AMD64,
+        )
+
+    def undefined(self) -> Iterator[str]:
+        """Walk the symbols before the first that DT_GNU_HASH finds: just those that are looked for elsewhere."""
+        table, hashes = self._value(_SYMBOLS), self._value(_GNU_HASH)
+        if table is None or hashes is None:
+            return
+        (first,) = struct.unpack("<I", self._at(self._offset(hashes) + 4, 4))
+        data = self._at(self._offset(table), min(first * _SYMBOL.size, _TABLE_LIMIT) // _SYMBOL.size * _SYMBOL.size)
+        names = [name for name, _, _, section, _, _ in _SYMBOL.iter_unpack(data) if section == 0 and name]
+        yield from self._strings(names).values()
+
+    def _dynamic_section(self) -> list[tuple[int, int]]:
+        section = next((one for one in self._segments if one.kind == _DYNAMIC_SECTION), None)
+        if section is None:
+            return []
+        data = self._at(section.offset, min(section.size, _DYNAMIC_LIMIT) // _DYNAMIC.size * _DYNAMIC.size)
+        found: list[tuple[int, int]] = []
+        for tag, value in _DYNAMIC.iter_unpack(data):
+            if tag == 0:
+                break
+            found.append((tag, value))
+        return found
+
+    def _value(self, wanted: int) -> int | None:
+        return next((value for tag, value in self._dynamic if tag == wanted), None)
+
+    def _strings(self, wanted: Sequence[int]) -> Mapping[int, str]:
+        """Read the strings that begin at these places of the string table, all by one read: they lie together."""
+        table, size = self._value(_STRINGS), self._value(_STRINGS_SIZE)
+        if not wanted or table is None:
+            return dict.fromkeys(wanted, "")
+        segment = self._segment(table)
+        room = segment.address + segment.size - table
+        first, end = min(wanted), min(max(wanted) + _NAME_LIMIT, room, room if size is None else size)
+        if not 0 < end - first <= _TABLE_LIMIT:
+            raise _BrokenError
+        data = self._at(self._offset(table) + first, end - first)
+        found: dict[int, str] = {}
+        for place in wanted:
+            stop = data.find(b"\0", place - first, place - first + _NAME_LIMIT)
+            if stop < 0:
+                raise _BrokenError
+            found[place] = data[place - first : stop].decode("utf-8", "replace")
+        return found
+
+    def _offset(self, address: int) -> int:
+        """Find where in the file lies what is loaded at `address`."""
+        segment = self._segment(address)
+        return address - segment.address + segment.offset
+
+    def _segment(self, address: int) -> _Segment:
+        for segment in self._segments:
+            if segment.kind == _LOAD and segment.address <= address < segment.address + segment.size:
+                return segment
+        raise _BrokenError
+
+    def _at(self, offset: int, size: int) -> bytes:
+        data = self._read(offset, size)
+        if len(data) != size:
+            raise _BrokenError
+        return data
+
+
+def _directories(lists: Sequence[str]) -> tuple[str, ...]:
+    return tuple(directory for listed in lists for directory in listed.split(":") if directory)

@@ -1,0 +1,91 @@
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.elf import library
+
+from cogpack.elf import AMD64, ARM64, Elf, ReadAt, read_elf, undefined_symbols
+from cogpack.sizes import MiB
+
+WHOLE = library(
+    "libx.so.1",
+    needed=["libc.so.6", "libcublas.so.12"],
+    runpath="$ORIGIN/../nvidia/cublas/lib:$ORIGIN",
+    undefined=["cublasCreate_v2", "free"],
+)
+
+
+def reading(data: bytes) -> ReadAt:
+    return lambda offset, size: data[offset : offset + size]
+
+
+def test_what_the_linker_is_told_is_read() -> None:
+    assert read_elf(reading(WHOLE)) == Elf(
+        machine=AMD64,
+        shared=True,
+        soname="libx.so.1",
+        needed=("libc.so.6", "libcublas.so.12"),
+        runpath=("$ORIGIN/../nvidia/cublas/lib", "$ORIGIN"),
+    )
+    assert undefined_symbols(reading(WHOLE)) == {"cublasCreate_v2", "free"}
+
+
+def test_an_old_rpath_is_told_from_a_runpath() -> None:
+    found = read_elf(reading(library(None, 183, rpath="$ORIGIN")))
+    assert found == Elf(machine=ARM64, shared=True, rpath=("$ORIGIN",))
+
+
+@pytest.mark.parametrize(
+    ("machine", "stack", "executable"),
+    [(62, 6, False), (62, 7, True), (62, None, True), (183, 6, False), (183, 7, True), (183, None, False)],
+)
+def test_an_executable_stack_is_asked_for_by_a_flag_and_on_amd64_by_saying_nothing(
+    machine: int, stack: int | None, executable: bool
+) -> None:
+    found = read_elf(reading(library("x", machine, stack=stack)))
+    assert found is not None
+    assert found.executable_stack is executable
+
+
+@pytest.mark.parametrize("data", [b"", b"\x7fELF", b"INPUT(libc.so.6)", b"\x7fELF\x01\x01" + bytes(90), WHOLE[:200]])
+def test_what_is_no_whole_64_bit_file_is_none(data: bytes) -> None:
+    assert read_elf(reading(data)) is None
+    assert undefined_symbols(reading(data)) == frozenset()
+
+
+def test_a_file_that_lies_is_refused_or_read_within_bounds() -> None:
+    chance = random.Random(4)
+    for _ in range(3000):
+        data = bytearray(WHOLE)
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(6, len(data) - 8)
+            wrong = chance.choice([b"\xff" * 8, bytes(8), chance.randbytes(8), (1 << 40).to_bytes(8, "little")])
+            data[at : at + 8] = wrong
+        asked: list[int] = []
+
+        def read(offset: int, size: int, data: bytes = bytes(data), asked: list[int] = asked) -> bytes:
+            asked.append(size)
+            return data[offset : offset + size]
+
+        read_elf(read)
+        undefined_symbols(read)
+        assert len(asked) <= 12
+        assert max(asked) <= 64 * MiB
+
+
+@pytest.mark.skipif(not shutil.which("gcc") or not shutil.which("readelf"), reason="needs gcc and binutils")
+def test_a_library_of_a_real_linker_is_read_as_readelf_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "x.c").write_text("#include <math.h>\ndouble f(double x) { return sin(x) + cosh(x); }")
+    made = tmp_path / "libx.so"
+    options = ["-shared", "-fPIC", "-Wl,-soname,libx.so.3", "-Wl,-rpath,$ORIGIN/lib", "-Wl,--enable-new-dtags"]
+    subprocess.run(["gcc", *options, "-z", "execstack", "-o", made, tmp_path / "x.c", "-lm"], check=True)
+    found = read_elf(reading(made.read_bytes()))
+    assert found is not None
+    assert (found.soname, found.runpath, found.executable_stack) == ("libx.so.3", ("$ORIGIN/lib",), True)
+    told = subprocess.run(["readelf", "-dW", made], capture_output=True, text=True, check=True).stdout
+    assert [f"[{name}]" for name in found.needed] == [
+        line.split()[-1] for line in told.splitlines() if "NEEDED" in line
+    ]
+    assert {"sin", "cosh"} <= undefined_symbols(reading(made.read_bytes()))
