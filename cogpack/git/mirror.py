@@ -5,7 +5,7 @@ nothing that an earlier run has brought makes a difference.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -27,8 +27,8 @@ _UNITS = {b"bytes": 1, b"KiB": 1 << 10, b"MiB": 1 << 20, b"GiB": 1 << 30}
 
 class Mirrors:
     """Has the repositories of one run, below `directory`, which nobody else has written. `mapped`: where an address is
-    really asked for; `packed`: gives a pack of objects by its name, and then no server is asked; `used`: is told of
-    what is looked for in the cache."""
+    really asked for; `logins`: variables by which git logs in at an address; `packed`: gives a pack of objects by its
+    name, and then no server is asked; `used`: is told of what is looked for in the cache."""
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class Mirrors:
         directory: Callable[[], Path],
         *,
         mapped: Callable[[str], str],
+        logins: Callable[[str], Mapping[str, str]] = lambda _: {},
         packed: Callable[[str], Iterator[bytes]] | None = None,
         used: Callable[[Path], None],
         progress: Progress,
@@ -44,6 +45,7 @@ class Mirrors:
         self._git = git
         self._directory = directory
         self._mapped = mapped
+        self._logins = logins
         self._packed = packed
         self._used = used
         self._progress = progress
@@ -54,8 +56,9 @@ class Mirrors:
         """Ask a server what it has, once."""
         if url not in self._refs:
             task = self._progress.task(url, None, "ask")
+            words = ("ls-remote", "--symref", "--", self._mapped(url))
             try:
-                said = self._asked(url, lambda: self._git("ls-remote", "--symref", "--", self._mapped(url)))
+                said = self._asked(url, lambda: self._git(*words, variables=self._logins(url)))
             finally:
                 task.done("")
             self._refs[url] = Refs.parse(said)
@@ -150,7 +153,8 @@ class Mirrors:
                     advance(now - received)
                     received = now
 
-            return self._git("fetch", *options, "--", self._mapped(url), *wanted, directory=place, heard=heard)
+            words = ("fetch", *options, "--", self._mapped(url), *wanted)
+            return self._git(*words, directory=place, heard=heard, variables=self._logins(url))
 
         try:
             self._asked(url, lambda: fetch(refspecs))

@@ -13,18 +13,19 @@ _LINE = re.compile(r"([0-9a-f]{40})\t(\S+)")
 
 class Refs(msgspec.Struct, frozen=True, kw_only=True):
     """Holds `heads` and `tags` by their names, what annotated tags are of in `peeled`, and the branch of HEAD, "" where
-    it is on none; `detached`: the commit that it is then."""
+    it is on none; `detached`: the commit that it is then. `others`: refs by their whole names."""
 
     heads: dict[str, str]
     tags: dict[str, str]
     peeled: dict[str, str]
     default: str
     detached: str
+    others: dict[str, str] = {}
 
     @classmethod
     def parse(cls, said: bytes) -> "Refs":
         """Read what `git ls-remote --symref` writes."""
-        heads, tags, peeled = dict[str, str](), dict[str, str](), dict[str, str]()
+        heads, tags, peeled, others = dict[str, str](), dict[str, str](), dict[str, str](), dict[str, str]()
         default = detached = ""
         for line in said.decode(errors="surrogateescape").splitlines():
             if line.startswith("ref: "):
@@ -45,13 +46,23 @@ class Refs(msgspec.Struct, frozen=True, kw_only=True):
                     peeled[tag.removesuffix("^{}")] = oid
                 else:
                     tags[tag] = oid
+            else:
+                others[name] = oid
         if default not in heads:
             default = ""
-        return cls(heads=heads, tags=tags, peeled=peeled, default=default, detached=detached)
+        return cls(heads=heads, tags=tags, peeled=peeled, default=default, detached=detached, others=others)
 
     def target(self, tag: str) -> str:
         """Give the object that a tag is of."""
         return self.peeled.get(tag, self.tags[tag])
+
+    def named(self, revision: str) -> str | None:
+        """Give what a branch, a tag or a ref's whole name stands for, as pip reads it; "" stands for HEAD."""
+        if not revision:
+            return self.heads.get(self.default) or self.detached or None
+        if revision in self.heads:
+            return self.heads[revision]
+        return self.target(revision) if revision in self.tags else self.others.get(revision)
 
     def cloned(self, wanted: str) -> tuple[str, str]:
         """Give the branch that a clone begins on, "" for none, and the commit; `wanted`: of `--branch`."""

@@ -171,10 +171,18 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
 
     def before_pip_lines(self) -> "Decisions":
         """Give the same without what pip lines did."""
-        return (
-            msgspec.structs.replace(self, wheels=self.required, clashes=(), replaced=(), pip_lines=(), breaks=())
-            if self.pip_lines
-            else self
+        if not self.pip_lines:
+            return self
+        wheels = self.required
+        left = {wheel.filename for wheel in wheels}
+        return msgspec.structs.replace(
+            self,
+            wheels=wheels,
+            builds=tuple(build for build in self.builds if build.wheel in left),
+            clashes=(),
+            replaced=(),
+            pip_lines=(),
+            breaks=(),
         )
 
     @property

@@ -26,7 +26,10 @@ from cogpack.locking.lines.renewals import NO_KEY, check_step, without_lines, wi
 from cogpack.locking.missing_packages import missing_packages
 from cogpack.locking.shared_base import read_shared_base
 from cogpack.locking.slim import check_slim
+from cogpack.locking.sources.bring import Sources
+from cogpack.locking.sources.direct import DirectWheels
 from cogpack.locking.weights.remote import pin_weights
+from cogpack.locking.wheels.building import Ground, WheelBuilder
 from cogpack.locking.wheels.clashes import check_clashes, compare_wheels
 from cogpack.locking.wheels.requirements import indexes_of, resolve_requirements
 from cogpack.notes import Code, Note
@@ -47,6 +50,7 @@ def _without(kept: Decisions, names: Sequence[str]) -> Decisions:
         kept,
         wheels=wheels,
         replaced=replaced,
+        builds=tuple(build for build in kept.builds if build.wheel in left),
         clashes=tuple(clash for clash in kept.clashes if left.issuperset((clash.wheel, *clash.over))),
         pip_lines=tuple(
             line
@@ -83,8 +87,9 @@ def resolve_lock(
     upgrade_run: bool = False,
     upgrade_step: int | None = None,
     upgrade_system: bool = False,
+    builder: WheelBuilder | None = None,
 ) -> Lock:
-    """`previous`: of which pins are kept, and the format as long as it is built."""
+    """`previous`: of which pins are kept, and the format as long as it is built; `builder`: makes wheels of sources."""
     if upgrade_step is not None:
         check_step(project.config, upgrade_step)
     formats = session.formats
@@ -107,7 +112,7 @@ def resolve_lock(
             text = f"{FILE} no longer has {name}, {why}: cogpack lock --platform {name}"
             session.progress.note(Note(Code.PLATFORM_STALE, text))
         others = {}
-    decided = _decide(session, project, kept, same_format=same_format, upgrade_system=upgrade_system)
+    decided = _decide(session, project, kept, builder, same_format=same_format, upgrade_system=upgrade_system)
     return Lock(
         version=VERSION,
         requires=f"cogpack>={max(REQUIRES, rules.since, key=Version)}",
@@ -120,7 +125,13 @@ def resolve_lock(
 
 
 def _decide(
-    session: Session, project: Project, kept: Decisions | None, *, same_format: bool, upgrade_system: bool
+    session: Session,
+    project: Project,
+    kept: Decisions | None,
+    builder: WheelBuilder | None,
+    *,
+    same_format: bool,
+    upgrade_system: bool,
 ) -> Decisions:
     """`same_format`: the rules by which `kept` was decided are those that hold."""
     config = project.config
@@ -139,7 +150,9 @@ def _decide(
     python = interpreter.python if interpreter else base.own_python
     assert python is not None
     target = TargetPython(python=python.minor, glibc=base.glibc, arch=platform.architecture)
-    resolved = resolve_requirements(session, project, project.requirements(), target, kept)
+    ground = Ground(base=base, interpreter=interpreter, target=target)
+    direct = DirectWheels(session, Sources(session, project), builder, ground, kept)
+    resolved = resolve_requirements(session, project, project.requirements(), target, kept, direct)
     for note in resolved.notes:
         session.progress.note(note)
     lines = decide_lines(session, project, base, python, resolved, target, kept, listed=listed[-1] if listed else None)
@@ -152,6 +165,8 @@ def _decide(
         interpreter=interpreter,
         torch_index=resolved.torch_index,
         wheels=wheels,
+        builds=direct.builds((*wheels, *lines.pip.replaced)),
+        build_requirements=direct.requirements((*wheels, *lines.pip.replaced)),
         clashes=clashes,
         sandboxed=lines.sandboxed,
         replaced=lines.pip.replaced,

@@ -12,9 +12,11 @@ from cogpack.encodings import decode_text
 from cogpack.errors import InputError
 from cogpack.requirements import (
     LocalLinks,
+    LocalPath,
     LocalWheel,
     Requirements,
     Selection,
+    SourceLine,
     is_lock,
     parse_file,
     parse_requirements,
@@ -61,7 +63,10 @@ def read_inputs(root: Path, config: Config, *, config_name: str) -> ProjectInput
     normalised |= {name: found.normalised().encode() for name, found in reader.files.items()}
     normalised |= reader.locks
     for wheel in reader.merged.local_wheels:
-        normalised[wheel.file] = _sha256(root, wheel).encode()
+        normalised[wheel.file] = _sha256(root, wheel.file, f"{wheel.path}:{wheel.line}").encode()
+    for line in reader.merged.sources:
+        if isinstance(line.source, LocalPath) and line.source.is_archive:
+            normalised[line.source.path] = _sha256(root, line.source.path, line.place).encode()
     return ProjectInputs(reader.merged, dict(sorted(normalised.items())), tuple(reader.faults))
 
 
@@ -95,10 +100,15 @@ class _InputFiles:
 
     def add(self, found: Requirements, name: str, *, constraint: bool, above: tuple[str, ...]) -> None:
         wheels = tuple(self._placed(wheel, name) for wheel in found.local_wheels)
+        sources = tuple(self._placed_source(line, name) for line in found.sources)
         if constraint and wheels:
             raise InputError(
                 f"{wheels[0].path}:{wheels[0].line}: a wheel's path is no constraint",
                 next_step="name the wheel in a requirements file",
+            )
+        if constraint and sources:
+            raise InputError(
+                f"{sources[0].place}: source code is no constraint", next_step="name it in a requirements file"
             )
         before = self.merged
         notes = (*before.notes, *found.notes)
@@ -106,6 +116,7 @@ class _InputFiles:
             required=before.required if constraint else (*before.required, *found.required),
             constrained=(*before.constrained, *found.required) if constraint else before.constrained,
             local_wheels=(*before.local_wheels, *wheels),
+            sources=(*before.sources, *sources),
             options=before.options.merged(found.options),
             local_links=(*before.local_links, *(self._linked(links, name) for links in found.local_links)),
             addresses=(*before.addresses, *found.addresses),
@@ -124,6 +135,17 @@ class _InputFiles:
     def _placed(self, wheel: LocalWheel, name: str) -> LocalWheel:
         where = f"{wheel.path}:{wheel.line}"
         return msgspec.structs.replace(wheel, file=_relative(self.root, name, wheel.file, where))
+
+    def _placed_source(self, line: SourceLine, name: str) -> SourceLine:
+        if not isinstance(line.source, LocalPath):
+            return line
+        path = _relative(self.root, name, line.source.path, line.place)
+        if path == ".":
+            raise InputError(
+                f"{line.place}: {line.source.path} is the project itself",
+                next_step="leave it out: the project is on Python's path in the image",
+            )
+        return msgspec.structs.replace(line, source=LocalPath(path=path))
 
 
 def _relative(root: Path, beside: str, path: str, where: str) -> str:
@@ -154,16 +176,14 @@ def _read_text(root: Path, name: str, where: str) -> str:
         raise InputError(f"{name}:{line}: not UTF-8 text", next_step="save the file as UTF-8") from error
 
 
-def _sha256(root: Path, wheel: LocalWheel) -> str:
+def _sha256(root: Path, file: str, where: str) -> str:
     digest = hashlib.sha256()
     try:
-        with open_regular(root / wheel.file) as opened:
+        with open_regular(root / file) as opened:
             while block := opened.read(BLOCK):
                 digest.update(block)
     except OSError as error:
-        raise InputError(
-            f"{wheel.path}:{wheel.line}: {wheel.file}: {error.strerror}", next_step="correct the path, or add the wheel"
-        ) from error
+        raise InputError(f"{where}: {file}: {error.strerror}", next_step="correct the path, or add the file") from error
     return "sha256:" + digest.hexdigest()
 
 

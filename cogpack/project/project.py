@@ -26,9 +26,10 @@ from cogpack.project.inputs import ProjectInputs, read_inputs
 from cogpack.project.lfs import LfsAttributes
 from cogpack.project.links import Links
 from cogpack.project.secrets import secret_notes
+from cogpack.project.source_trees import below, copy_tree, tree_digest
 from cogpack.project.weight_splits import SplitRules
 from cogpack.project.weights import WeightRules
-from cogpack.requirements import Requirements
+from cogpack.requirements import LocalPath, Requirements, SourceLine
 
 _IGNORE_FILE = ".dockerignore"
 _MAX_PARENTS = 100
@@ -88,7 +89,20 @@ class Project(msgspec.Struct, frozen=True, dict=True):
     def inputs(self) -> dict[str, bytes]:
         """Give what the lock depends on, as normalised bytes by file name: a comment more changes nothing."""
         self._check_requirements()
-        return dict(self._inputs.normalised)
+        trees = {
+            f"{line.source.path}/": self.tree_digest(line).encode()
+            for line in self._inputs.requirements.sources
+            if isinstance(line.source, LocalPath) and not line.source.is_archive
+        }
+        return dict(sorted((self._inputs.normalised | trees).items()))
+
+    def tree_digest(self, line: SourceLine) -> str:
+        """Tell the directory that `line` names apart from all others, as far as it decides what is installed."""
+        return tree_digest(self.root, below(self.root, self.files(), line), editable=line.editable)
+
+    def copy_tree(self, line: SourceLine, into: Path) -> None:
+        """Copy the directory that `line` names, without what `.dockerignore` leaves out."""
+        copy_tree(self.root, below(self.root, self.files(), line), into)
 
     def faulty_requirements(self) -> tuple[tuple[InputError, ...], Requirements]:
         """Give what is wrong with lines of requirements files, one by one, and what the others say."""

@@ -1,35 +1,47 @@
 """Requirements files are read as Cog's users write them: text in, structure out. No disk, no environment.
 
 The language is pip's (pip docs, "Requirements File Format"; PEP 508 for each line) with Cog's additions: index options
-on a requirement's own line, and lines for `cog` itself, which the tool provides. What would run code to install
-(source trees, sdists, version control) is refused. Nested files are named, not read: the caller does that.
+on a requirement's own line, and lines for `cog` itself, which the tool provides. What names source code (`sources`) is
+told apart. Nested files are named, not read: the caller does that.
 
 `files` reads a file by what its name says: so are `pyproject`, `pylock` and `uv_lock`, as lines of that language.
 """
 
 from cogpack.requirements.files import has_sets, is_lock, parse_file
 from cogpack.requirements.model import (
+    ARCHIVES,
     VARIABLE,
+    ArchiveAddress,
+    DirectAddress,
+    GitAddress,
     Include,
     LocalLinks,
+    LocalPath,
     LocalWheel,
     Options,
     RequirementLine,
     Requirements,
     Selection,
+    SourceLine,
     UnexpandedAddress,
 )
 from cogpack.requirements.parse import parse_requirements
 
 __all__ = [
+    "ARCHIVES",
     "VARIABLE",
+    "ArchiveAddress",
+    "DirectAddress",
+    "GitAddress",
     "Include",
     "LocalLinks",
+    "LocalPath",
     "LocalWheel",
     "Options",
     "RequirementLine",
     "Requirements",
     "Selection",
+    "SourceLine",
     "UnexpandedAddress",
     "has_sets",
     "is_lock",

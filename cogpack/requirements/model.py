@@ -1,9 +1,12 @@
 """What a requirements file says is held in these values."""
 
 import re
+from collections.abc import Mapping
+from typing import TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
+from packaging.markers import Marker
 
 from cogpack.notes import Note
 from cogpack.requirements.environment import marker_environment
@@ -14,6 +17,10 @@ _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 """`${NAME}` in an address, as pip has it (pip docs, "Using environment variables")."""
+
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+"""How archives of source code end."""
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +51,94 @@ class RequirementLine(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         """Write the line as pip and uv read it."""
         return " ".join([self.text, *(f"--hash={digest}" for digest in self.hashes)])
+
+
+class GitAddress(msgspec.Struct, frozen=True, kw_only=True, tag="git"):
+    """Is a repository. `url`: as written, without `git+`; `revision`: a commit, tag or branch, "" for its HEAD."""
+
+    url: str
+    revision: str = ""
+    subdirectory: str = ""
+
+    @property
+    def bare(self) -> str:
+        """Give the address as it may be shown and kept: of a login, only the user of ssh is no secret."""
+        user = urlsplit(self.url).netloc.rpartition("@")[0]
+        return self.url if self.url.startswith("ssh:") and re.fullmatch(r"[a-z]+", user) else anonymous(self.url)
+
+    def __str__(self) -> str:
+        at = f"@{self.revision}" if self.revision else ""
+        return f"git+{self.bare}{at}{_within(self.subdirectory)}"
+
+
+class ArchiveAddress(msgspec.Struct, frozen=True, kw_only=True, tag="archive"):
+    """Is an archive at `url`, as written, without its fragment."""
+
+    url: str
+    subdirectory: str = ""
+
+    @property
+    def bare(self) -> str:
+        return anonymous(self.url)
+
+    def __str__(self) -> str:
+        return f"{self.bare}{_within(self.subdirectory)}"
+
+
+class LocalPath(msgspec.Struct, frozen=True, kw_only=True, tag="local"):
+    """Is an archive or a directory of the project. `path`: relative to the file that names it (after merging: to the
+    project)."""
+
+    path: str
+
+    @property
+    def is_archive(self) -> bool:
+        return self.path.lower().endswith(ARCHIVES)
+
+    def __str__(self) -> str:
+        return f"./{self.path.removeprefix('./')}"
+
+
+DirectAddress: TypeAlias = GitAddress | ArchiveAddress | LocalPath
+
+
+class SourceLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Requires what `source` is of. `name`: canonical, "" where only its build tells; `editable`: by `-e`; `hashes`:
+    hex, of sha256, one of which an archive has."""
+
+    name: str = ""
+    extras: tuple[str, ...] = ()
+    marker: str = ""
+    source: DirectAddress
+    editable: bool = False
+    hashes: tuple[str, ...] = ()
+    path: str
+    line: int
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}:{self.line}"
+
+    @property
+    def title(self) -> str:
+        """Say what it is, for people."""
+        return self.name or str(self.source)
+
+    def applies(self, environment: Mapping[str, str]) -> bool:
+        """Tell whether it is required where markers have these values."""
+        return not self.marker or Marker(self.marker).evaluate({**environment, "extra": ""})
+
+    def __str__(self) -> str:
+        """Write it in one spelling, without logins."""
+        extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        words = [
+            *(["-e"] if self.editable else []),
+            *([f"{self.name}{extras} @"] if self.name else []),
+            f"{self.source}{'' if self.name else extras}",
+            *([f"; {self.marker}"] if self.marker else []),
+            *(f"--hash=sha256:{one}" for one in self.hashes),
+        ]
+        return " ".join(words)
 
 
 class LocalWheel(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +209,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     required: tuple[RequirementLine, ...] = ()
     constrained: tuple[RequirementLine, ...] = ()
     local_wheels: tuple[LocalWheel, ...] = ()
+    sources: tuple[SourceLine, ...] = ()
     includes: tuple[Include, ...] = ()
     options: Options = Options()
     local_links: tuple[LocalLinks, ...] = ()
@@ -132,7 +228,8 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     def places(self, text: str) -> tuple[str, ...]:
         """Give `file:line` of the lines whose packages `text` speaks of."""
         words = set(_NAME.findall(text))
-        lines = sorted((line.path, line.line) for line in (*self.required, *self.constrained) if line.name in words)
+        named: tuple[RequirementLine | SourceLine, ...] = (*self.required, *self.constrained, *self.sources)
+        lines = sorted((line.path, line.line) for line in named if line.name in words)
         return tuple(dict.fromkeys(f"{path}:{line}" for path, line in lines))
 
     def normalised(self) -> str:
@@ -152,6 +249,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
                 *map(str, self.required),
                 *(f"-c {line}" for line in self.constrained),
                 *(f"./{wheel.file}" for wheel in self.local_wheels),
+                *map(str, self.sources),
                 "",
             ]
         )
@@ -164,3 +262,7 @@ def anonymous(url: str) -> str:
     except ValueError:
         return re.sub(r"//[^/]*@", "//", url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _within(subdirectory: str) -> str:
+    return f"#subdirectory={subdirectory}" if subdirectory else ""

@@ -13,15 +13,19 @@ from cogpack.errors import InputError, together
 from cogpack.notes import Code, Note
 from cogpack.requirements.model import (
     VARIABLE,
+    GitAddress,
     Include,
     LocalLinks,
+    LocalPath,
     LocalWheel,
     Options,
     RequirementLine,
     Requirements,
+    SourceLine,
     UnexpandedAddress,
     anonymous,
 )
+from cogpack.requirements.sources import SourceFaultError, read_source
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_LINE = 64 * 1024
@@ -32,9 +36,9 @@ _HASH = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|git@")
 _NAMED_URL = re.compile(r"[A-Za-z0-9._-]+(?:\s*\[[^\]]*\])?\s*@.*", re.DOTALL)
-_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 _PROVIDED = ("cog", "coglet")
 _BUILD = "build a wheel (pip wheel --no-deps), put it into the project and name it: ./wheels/NAME.whl"
+_ITSELF = "leave it out: the project is on Python's path in the image; to install a part of it, name its directory"
 
 _SHORT = {"-i": "--index-url", "-f": "--find-links", "-r": "--requirement", "-c": "--constraint", "-e": "--editable"}
 _SHORT["--pypi-url"] = "--index-url"
@@ -116,6 +120,9 @@ class _Line:
             if name not in _WITH_REQUIREMENT:
                 raise self.fail(f"{name} can't follow a requirement", "write it on a line of its own")
         hashes = tuple(self._hash(value) for name, value in options if name == "--hash")
+        if (source := self._source(required)) is not None:
+            found = self._sourced(found, source, hashes)
+            return self._add_options(found, [(name, value) for name, value in options if name != "--hash"])
         requirement = self._requirement(required)
         if canonicalize_name(requirement.name) in _PROVIDED:
             return self._dropped(found, canonicalize_name(requirement.name))
@@ -131,6 +138,30 @@ class _Line:
         if requirement.url and VARIABLE.search(requirement.url):
             found = self._addressed(found, line.name, requirement.url)
         return self._add_options(found, [(name, value) for name, value in options if name != "--hash"])
+
+    def _source(self, text: str, *, editable: bool = False) -> SourceLine | None:
+        try:
+            found = read_source(text, editable=editable, path=self.path, line=self.line)
+        except SourceFaultError as fault:
+            raise self.fail(*fault.args) from None
+        if found is not None and isinstance(found.source, LocalPath) and found.source.path.rstrip("/") in (".", ".."):
+            raise self.fail(f"{text:.120} is the project itself, or what lies around it", _ITSELF)
+        return found
+
+    def _sourced(self, found: Requirements, line: SourceLine, hashes: tuple[str, ...]) -> Requirements:
+        if line.name in _PROVIDED:
+            return self._dropped(found, line.name)
+        source = line.source
+        allowed = tuple(sorted({*line.hashes, *(value.removeprefix("sha256:") for value in hashes)}))
+        if allowed and (isinstance(source, GitAddress) or (isinstance(source, LocalPath) and not source.is_archive)):
+            raise self.fail(f"{line.title:.120}: --hash is of a file", "leave it out")
+        if any(not value.startswith("sha256:") for value in hashes):
+            raise self.fail(f"{line.title:.120}: only sha256 is compared of source code", "name its sha256")
+        line = msgspec.structs.replace(line, hashes=allowed)
+        found = msgspec.structs.replace(found, sources=(*found.sources, line))
+        if not isinstance(source, LocalPath) and VARIABLE.search(source.url) and not source.url.startswith("ssh:"):
+            found = self._addressed(found, line.title, source.url)
+        return found
 
     def _dropped(self, found: Requirements, name: str) -> Requirements:
         return self._noted(found, f"{name} left out; build.sdk_version chooses the SDK")
@@ -183,7 +214,9 @@ class _Line:
             case "--editable":
                 if value in (".", "./"):
                     return self._noted(found, "-e . left out; the project is on Python's path in the image")
-                raise self.fail(f"-e {value:.80}: source trees are not installed", _BUILD)
+                source = self._source(value, editable=True)
+                assert source is not None
+                return self._sourced(found, source, ())
             case "--no-binary":
                 if value == ":none:":
                     return found
@@ -238,12 +271,7 @@ class _Line:
         if _SCHEME.match(content) or content.startswith("-"):
             return None
         bare = re.split(r"\s(?:--|;)|;\s", content, maxsplit=1)[0].rstrip()
-        looks_local = bare.startswith(("./", "../", "/", "~")) or bare in (".", "..") or "\\" in bare
         if not bare.endswith(".whl") or _NAMED_URL.fullmatch(bare):
-            if bare.lower().endswith(_ARCHIVES) and not _NAMED_URL.fullmatch(bare):
-                raise self.fail(f"{bare:.120} holds source code, not a wheel", _BUILD)
-            if looks_local:
-                raise self.fail(f"{bare:.120}: directories are not installed", _BUILD)
             return None
         if bare != content:
             raise self.fail("options, markers and extras can't follow a wheel's path", "write the path alone")
@@ -279,8 +307,7 @@ class _Line:
         """Tell the name of the package whose wheel `url` is."""
         shown = anonymous(url)[:200]
         if not _WEB.match(url) and not VARIABLE.match(url):
-            kind = "a repository" if url.startswith(("git", "hg+", "svn+", "bzr+")) else "not at an http(s) address"
-            raise self.fail(f"{shown} is {kind}: only wheels are installed", _BUILD)
+            raise self.fail(f"{shown} is not at an http(s) address: put a copy into the project", _BUILD)
         try:
             filename = unquote(urlsplit(url).path.rpartition("/")[2])
         except ValueError:
@@ -288,7 +315,7 @@ class _Line:
         if "\\" in url:
             raise self.fail(f"{shown} holds a backslash", "correct the address")
         if not filename.endswith(".whl"):
-            raise self.fail(f"{shown} is not the address of a wheel", _BUILD)
+            raise self.fail(f"{shown} is not the address of a wheel or of an archive", _BUILD)
         return self._wheel_name(filename)[0]
 
 

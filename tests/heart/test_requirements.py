@@ -162,7 +162,8 @@ def test_all_that_only_source_could_give_is_told_at_once(world: World) -> None:
         "git+https://example.com/me/it.git\n-e ./lib\nsrc-one==1.0\n./sdist-1.0.tar.gz\nhttps://example.com/x.zip\n"
         "needs-deep\nsrc-two\n-r more.txt\nunheard-of\n"
     )
-    project = world.project(files={"more.txt": "it @ git+ssh://git@example.com/it\n"}, requirements=lines)
+    files = {"more.txt": "it @ git+ssh://git@example.com/it\n", "lib/setup.py": "", "sdist-1.0.tar.gz": ""}
+    project = world.project(files=files, requirements=lines)
     done = project.cogpack("push", project.target())
     assert done.code == 2
     told = [line.strip() for line in done.err.splitlines() if "(next: " in line]
@@ -190,7 +191,7 @@ def test_what_uv_finds_is_told_at_once_where_the_files_are_fine(world: World) ->
 
 
 def test_without_an_index_what_is_wrong_in_the_files_is_told(world: World) -> None:
-    project = world.project(files={"requirements.txt": "-e ./lib\ngit+https://example.com/x\nnumpy\n"})
+    project = world.project(files={"requirements.txt": "-e .[x]\nhg+https://example.com/x\nnumpy\n"})
     done = project.cogpack("lock", UV_HTTP_RETRIES="0")
     assert done.code == 2
     assert "error: 2 things must change:" in done.err
@@ -199,10 +200,10 @@ def test_without_an_index_what_is_wrong_in_the_files_is_told(world: World) -> No
 def test_a_lock_does_not_hide_a_line_that_came_later(world: World) -> None:
     project = world.project()
     ok(project.cogpack("lock"))
-    project.write("requirements.txt", "--no-index\n-e ./lib\n")
+    project.write("requirements.txt", "--no-index\n-e ./lib.zip\n")
     done = project.cogpack("push", project.target(), "--locked")
     assert done.code == 2
-    assert "error: requirements.txt:2: -e ./lib: source trees are not installed" in done.err
+    assert "error: requirements.txt:2: -e ./lib.zip names no directory and no repository" in done.err
 
 
 @pytest.mark.parametrize("fault", ["cut", "text", "lzma", "record"])
@@ -224,14 +225,14 @@ def test_python_packages_are_named_by_the_lines_of_cog_yaml(world: World) -> Non
     sdist(world.wheels, "src_one")
     config = (
         "predict: predict.py:Predictor\nbuild:\n  python_version: '3.13'\n  python_packages:\n"
-        "    - src-one\n    - cog\n    - -e ./lib\n"
+        "    - src-one\n    - cog\n    - -e ./lib.zip\n"
         f"cogpack:\n  base: {world.registry}/base/python:v1\n"
     )
     project = world.project(files={"cog.yaml": config})
     done = project.cogpack("lock", UV_NO_INDEX="1")
-    assert "cog.yaml:7: -e ./lib: source trees are not installed" in done.err
-    project.write("cog.yaml", config.replace("    - -e ./lib\n", "    - --no-index\n"))
+    assert "cog.yaml:7: -e ./lib.zip names no directory and no repository" in done.err
+    project.write("cog.yaml", config.replace("    - -e ./lib.zip\n", "    - --no-index\n"))
     done = project.cogpack("lock")
     assert "error: cog.yaml:5: requirements can't be met" in done.err
-    project.write("cog.yaml", config.replace("    - -e ./lib\n", "    - --no-index\n").replace("src-one", "pip"))
+    project.write("cog.yaml", config.replace("    - -e ./lib.zip\n", "    - --no-index\n").replace("src-one", "pip"))
     assert "note: cog.yaml:6: cog left out" in ok(project.cogpack("lock")).err

@@ -99,6 +99,39 @@ def test_nested_files_are_named_with_their_lines() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("git+https://h/CLIP.git@main#egg=clip", "clip @ git+https://h/CLIP.git@main"),
+        ("Clip[b,A] @ git+https://h/r ; python_version<'4'", 'clip[a,b] @ git+https://h/r ; python_version < "4"'),
+        ("thinplate@git+https://h/r", "thinplate @ git+https://h/r"),
+        ("git+https://h/NeMo@0bb9e6#egg=nemo_toolkit[all]", "nemo-toolkit[all] @ git+https://h/NeMo@0bb9e6"),
+        ("git+https://me:secret@h/r@refs/pull/4/head", "git+https://h/r@refs/pull/4/head"),
+        ("git+ssh://git@h/r.git@v1#subdirectory=./a//b", "git+ssh://git@h/r.git@v1#subdirectory=a/b"),
+        ("-e git+https://h/r@master#egg=taming-transformers", "-e taming-transformers @ git+https://h/r@master"),
+        ("-e ./lib[x]", "-e ./lib[x]"),
+        ("--editable=lib", "-e ./lib"),
+        ("./lib[b, a] ; python_version>'3'", './lib[a,b] ; python_version > "3"'),
+        ("lib/", "./lib"),
+        ("x-1.0.zip", "./x-1.0.zip"),
+        (f"./x.tar.gz --hash={SHA}", f"./x.tar.gz --hash={SHA}"),
+        ("https://h/o/r/archive/main.zip", "https://h/o/r/archive/main.zip"),
+        ("x @ https://me:secret@h/x-1.tgz#sha256=" + "a" * 64, f"x @ https://h/x-1.tgz --hash={SHA}"),
+    ],
+)
+def test_what_names_source_code_gets_one_spelling_without_a_login(text: str, written: str) -> None:
+    found = parse_requirements(text, path="r.txt")
+    assert [str(line) for line in found.sources] == [written]
+    assert not found.lines
+    assert f"{written}\n" in found.normalised()
+
+
+def test_variables_of_a_source_are_kept_for_who_knows_the_environment() -> None:
+    found = parse_requirements("git+https://${TOKEN}@h/r\nhttps://${TOKEN}@h/x.zip", path="r.txt")
+    assert [address.text for address in found.addresses] == ["https://${TOKEN}@h/r", "https://${TOKEN}@h/x.zip"]
+    assert "TOKEN" not in found.normalised()
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "cog",
@@ -106,6 +139,7 @@ def test_nested_files_are_named_with_their_lines() -> None:
         "Cog[tracing]>=0.1",
         "coglet",
         "cog @ https://h/cog-0.9-py3-none-any.whl",
+        "cog @ git+https://github.com/replicate/cog",
         "cog-0.9-py3-none-any.whl",
     ],
 )
@@ -129,23 +163,26 @@ def test_the_project_itself_is_left_out_with_a_warning() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a==1\n\n-e ./lib", "requirements.txt:3: -e ./lib: source trees are not installed"),
-        ("-e git+https://h/x", "source trees"),
-        ("git+https://github.com/o/r.git@v1#egg=x", "git+https://github.com/o/r.git@v1#egg=x is a repository"),
-        ("x @ git+https://me:secret@h/r", "git+https://h/r is a repository"),
-        ("git@github.com:o/r.git", "is a repository"),
-        ("x @ https://h/x-1.tar.gz", "is not the address of a wheel"),
+        ("a==1\n\n-e https://h/x.zip", "requirements.txt:3: -e https://h/x.zip names no directory and no repository"),
+        ("hg+https://me:secret@h/x", "hg+https://h/x is a repository that is not fetched: only git's are"),
+        ("git@github.com:o/r.git", "is a repository that is not fetched"),
+        ("git+file:///srv/r", "is a repository that is not fetched"),
+        ("git+https://h/r@-x", "'-x' is no commit, tag or branch"),
+        ("git+https:///r", "is no address of a repository"),
+        ("git+https://h/r#subdirectory=../x", "#subdirectory=../x leads out of the source"),
+        ("x @ https://h/x-1", "is not the address of a wheel or of an archive"),
         ("https://h\\a/x-1-py3-none-any.whl", "holds a backslash"),
-        ("https://h/x.zip", "is not the address of a wheel"),
         ("x @ https://h/bad.whl", "bad.whl is not a wheel's name"),
         ("x @ https://h/y-1-py3-none-any.whl", "x names a wheel of y"),
         ("x @ file:///srv/x-1-py3-none-any.whl", "not at an http(s) address"),
         ("x @ ./x-1-py3-none-any.whl", "not at an http(s) address"),
-        ("./dist/x-1.0.tar.gz", "./dist/x-1.0.tar.gz holds source code, not a wheel"),
-        ("x-1.0.zip", "holds source code"),
-        ("./lib", "./lib: directories are not installed"),
-        (".", ".: directories are not installed"),
-        (".[extra]", "is no requirement"),
+        (".", ". is the project itself, or what lies around it"),
+        (".[extra]", ".[extra] is the project itself"),
+        ("-e ..", ".. is the project itself, or what lies around it"),
+        ("lib\\x", "backslash in a path"),
+        ("./lib ; maybe", "maybe is no environment marker"),
+        (f"./lib --hash={SHA}", "--hash is of a file"),
+        ("./x.zip --hash=sha512:" + "a" * 128, "only sha256 is compared of source code"),
         ("./x-1-py3-none-any.whl ; python_version<'3'", "can't follow a wheel's path"),
         (f"./x-1-py3-none-any.whl --hash={SHA}", "can't follow a wheel's path"),
         ("./x.whl", "x.whl is not a wheel's name"),
@@ -175,7 +212,7 @@ def test_what_cant_be_installed_is_named_by_line(text: str, message: str) -> Non
 
 
 def test_secrets_are_not_shown() -> None:
-    for text in ("x @ git+https://me:secret@h/r", "-i ftp://me:secret@h/", "https://me:secret@h/x.zip"):
+    for text in ("x @ git+https://me:secret@h/r@-", "-i ftp://me:secret@h/", "https://me:secret@h/x"):
         assert "secret" not in fault(text)
 
 

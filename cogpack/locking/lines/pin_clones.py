@@ -5,7 +5,7 @@ fetch` away. What would not be exactly what git writes in the image is left to g
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -43,11 +43,13 @@ _DEEPEST = 8
 _TAG = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]+")
 
 
-def make_mirrors(session: Session) -> Mirrors:
+def make_mirrors(session: Session, logins: Callable[[str], Mapping[str, str]] = lambda _: {}) -> Mirrors:
+    """`logins`: variables by which git logs in at an address."""
     return Mirrors(
         make_git(session),
         partial(_place, session),
         mapped=session.http.url_map.of,
+        logins=logins,
         packed=partial(_packed, session.depot) if session.depot else None,
         used=session.kept.used,
         progress=session.progress,

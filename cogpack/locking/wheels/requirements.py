@@ -7,6 +7,7 @@ import msgspec
 
 from cogpack.errors import CogpackError, InputError, together
 from cogpack.lockfile import Decisions
+from cogpack.locking.sources.direct import DirectWheels, beside
 from cogpack.oci import Platform
 from cogpack.project import Project
 from cogpack.requirements import Requirements
@@ -38,27 +39,37 @@ def indexes_of(session: Session, project: Project, requirements: Requirements, t
 
 
 def resolve_requirements(
-    session: Session, project: Project, requirements: Requirements, target: TargetPython, kept: Decisions | None
+    session: Session,
+    project: Project,
+    requirements: Requirements,
+    target: TargetPython,
+    kept: Decisions | None,
+    direct: DirectWheels | None = None,
 ) -> Resolved:
-    """Resolve them, with those that every image has. What one should know of the choice is in the notes."""
+    """Resolve them, with those that every image has. What one should know of the choice is in the notes.
+
+    `direct`: makes the wheels of those that name their source; without it, these are passed over.
+    """
     config = project.config
     chosen = choose_torch(config, requirements, target.arch)
     requirements = chosen.requirements
     indexes = indexes_of(session, project, requirements, chosen.index)
-    resolved = resolve_wheels(
-        [*requirements.lines, contract.sdk_requirement(config), "coglet", "pip"],
-        constraints=requirements.constraints,
-        root=project.root,
-        target=target,
-        indexes=indexes,
-        exclude_newer=config.pack.exclude_newer,
-        preferences=kept.required if kept else (),
-        cache=session.cache,
-        metadata=session.metadata,
-        places=requirements.places,
-        title=_title(requirements.lines, target.python),
-        progress=session.progress,
-    )
+    with beside(direct, requirements, target, session.cache) as sources:
+        resolved = resolve_wheels(
+            [*requirements.lines, *sources.lines, contract.sdk_requirement(config), "coglet", "pip"],
+            constraints=requirements.constraints,
+            root=project.root,
+            target=target,
+            indexes=indexes,
+            exclude_newer=config.pack.exclude_newer,
+            preferences=kept.required if kept else (),
+            built=sources.built,
+            cache=session.cache,
+            metadata=session.metadata,
+            places=requirements.places,
+            title=_title([*requirements.lines, *sources.titles], target.python),
+            progress=session.progress,
+        )
     notes = (*requirements.notes, *indexes.notes, *chosen.notes, *passing_notes(requirements), *resolved.notes)
     spoken_of = chosen.named or any(wheel.name in BUILT for wheel in resolved.wheels)
     return msgspec.structs.replace(resolved, notes=notes, torch_index=chosen.index if spoken_of else None)

@@ -13,7 +13,7 @@ from cogpack.home import absolute
 from cogpack.http import NO_MAP, UrlMap, host_of, netrc_login, system_bundle
 from cogpack.notes import Code, Note
 from cogpack.redaction import learn_url
-from cogpack.requirements import Requirements
+from cogpack.requirements import LocalPath, Requirements
 from cogpack.requirements.model import anonymous
 from cogpack.resolve.wheels.torch import TorchIndex
 from cogpack.resolve.wheels.variables import check_address, expanded, hidden
@@ -81,7 +81,10 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
             extra=(*options.extra_index_urls, *words("UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL")),
             find_links=links,
             directories=directories,
-            direct=tuple(line.url for line in requirements.required if line.url),
+            direct=tuple(
+                [line.url for line in requirements.required if line.url]
+                + [line.source.url for line in requirements.sources if not isinstance(line.source, LocalPath)]
+            ),
             no_index=options.no_index,
             pre=options.pre,
             torch=torch,

@@ -53,6 +53,7 @@ def resolve_wheels(
     exclude_newer: str | None,
     preferences: Sequence[LockedWheel],
     dependencies: bool = True,
+    built: Mapping[str, LockedWheel] = {},
     cache: Path,
     metadata: Path,
     places: Callable[[str], Sequence[str]] = lambda _: (),
@@ -62,9 +63,9 @@ def resolve_wheels(
     """Choose the wheels that fulfil `requirements` (lines; `./x.whl` relative to `root`).
 
     `preferences`: pins that are kept where they still fit; not `dependencies`: what these require is not asked for;
-    `cache`: for a scratch directory; `metadata`: uv's own
-    cache, which decides hashes; `title`: what the user is told that is resolved. Where a line names hashes, the
-    wheel has one of them.
+    `built`: wheels by file name that lines name by `file:`, and nobody else has; `cache`: for a scratch directory;
+    `metadata`: uv's own cache, which decides hashes; `title`: what the user is told that is resolved. Where a line
+    names hashes, the wheel has one of them.
     `places` gives the lines, as `file:line`, that a text is about.
 
     `InputError` when nothing fits or only source is there, of all packages together that are at fault alone;
@@ -112,10 +113,13 @@ def resolve_wheels(
         except UnavailableError as error:
             raise _torch_away(error, indexes) from error
     hashes = named_hashes([*requirements, *constraints])
-    found = []
+    found: list[tuple[LockedWheel, str | None]] = []
     tags = target.tags()  # a thousand: made once for all wheels
     for package in packages:
         try:
+            if package.archive is not None and (own := built.get(filename_of(package.archive))) is not None:
+                found.append((own, None))
+                continue
             found.append(_locked(package, target, tags, hashes, local, root, _written(requirements, indexes)))
         except InputError as error:
             faults.append(_at(error, places))

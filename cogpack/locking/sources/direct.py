@@ -1,0 +1,248 @@
+"""What names its source is built before anything is resolved: then its wheel is one of those that are chosen among.
+
+What the lock has of the same requirement is kept, commit and all: no server is asked for it again.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+import msgspec
+from packaging.utils import parse_wheel_filename
+
+from cogpack.disk import DiskError, writing
+from cogpack.errors import CogpackError, InputError, together
+from cogpack.lockfile import BuildSource, Decisions, GitSource, IndexSource, LockedBuild, LockedWheel, ProjectSource
+from cogpack.locking.sources.bring import Sources
+from cogpack.locking.sources.editable import leading_wheel
+from cogpack.locking.wheels.building import Built, Ground, Source, WheelBuilder
+from cogpack.locking.wheels.outlines import wheel_artifact
+from cogpack.requirements import Requirements, SourceLine
+from cogpack.resolve.wheels import TargetPython
+from cogpack.session import Session
+
+T = TypeVar("T")
+
+_YOURSELF = "build a wheel (pip wheel --no-deps), put it into the project and name it: ./wheels/NAME.whl"
+
+
+class DirectWheel(msgspec.Struct, frozen=True, kw_only=True):
+    """Is a wheel that takes the place of what `line` names. `path`: where it is; `requires`: the wheels of `build`."""
+
+    line: SourceLine
+    wheel: LockedWheel
+    path: Path
+    build: LockedBuild
+    requires: tuple[LockedWheel, ...]
+
+    @property
+    def extras(self) -> str:
+        return f"[{','.join(self.line.extras)}]" if self.line.extras else ""
+
+
+class DirectWheels:
+    """Has the wheels of sources that are named, each made once. `kept`: what the lock says already."""
+
+    def __init__(
+        self,
+        session: Session,
+        sources: Sources,
+        builder: WheelBuilder | None,
+        ground: Ground,
+        kept: Decisions | None,
+    ) -> None:
+        self._session = session
+        self._sources = sources
+        self._builder = builder
+        self._ground = ground
+        self._kept = kept
+        self._made: dict[str, DirectWheel | InputError] = {}
+
+    def make(self, lines: Sequence[SourceLine]) -> list[DirectWheel | InputError]:
+        """Answer for each line, in their order: with its wheel, or with why there is none."""
+        new = {_key(line): line for line in lines if _key(line) not in self._made}
+        kept = {key: self._as_kept(line) for key, line in new.items()}
+        self._made |= {key: found for key, found in kept.items() if found is not None}
+        missing = [line for key, line in new.items() if kept[key] is None]
+        if missing:
+            self._made |= zip(map(_key, missing), self._built(missing), strict=True)
+        return [_of(self._made[_key(line)], line) for line in lines]
+
+    def _as_kept(self, line: SourceLine) -> DirectWheel | None:
+        if (build := self._kept_build(line)) is None or self._kept is None:
+            return None
+        wheel = {one.filename: one for one in (*self._kept.replaced, *self._kept.wheels)}[build.wheel]
+        if self._session.store.find(artifact := wheel_artifact(wheel)) is None:
+            return None
+        path, _ = self._session.store.verified(artifact, tuple)
+        pool = {one.filename: one for one in self._kept.build_requirements}
+        requires = tuple(pool[filename] for filename in build.requires)
+        return DirectWheel(line=line, wheel=wheel, path=path, build=build, requires=requires)
+
+    def _kept_build(self, line: SourceLine) -> LockedBuild | None:
+        """Find what the lock has of the same requirement."""
+        builds = self._kept.builds if self._kept else ()
+        return next((build for build in builds if self._sources.says(build.source, line)), None)
+
+    def _built(self, lines: Sequence[SourceLine]) -> Iterator[DirectWheel | InputError]:
+        if self._builder is None:
+            yield from (InputError(f"{line.title}: no wheel is built of it", next_step=_YOURSELF) for line in lines)
+            return
+        with ExitStack() as stack:
+            pins = [self._attempted(line, self._pin) for line in lines]
+            trees = [
+                pin if isinstance(pin, InputError) else self._attempted(line, partial(self._brought, stack, pin))
+                for line, pin in zip(lines, pins, strict=True)
+            ]
+            sources = [tree for tree in trees if not isinstance(tree, InputError)]
+            built = iter(self._builder.build(sources, self._ground) if sources else ())
+            for line, pin, source in zip(lines, pins, trees, strict=True):
+                if isinstance(pin, InputError):
+                    yield pin
+                elif isinstance(source, InputError):
+                    yield source
+                elif isinstance(found := next(built), InputError):
+                    yield found
+                else:
+                    yield self._attempted(line, partial(self._finished, pin, source, found))
+
+    def builds(self, wheels: Iterable[LockedWheel]) -> tuple[LockedBuild, ...]:
+        """Say what those of `wheels` were built of that were made here."""
+        found = {one.build.wheel: one.build for one in self._of(wheels)}
+        return tuple(build for _, build in sorted(found.items()))
+
+    def requirements(self, wheels: Iterable[LockedWheel]) -> tuple[LockedWheel, ...]:
+        """Give all wheels that these builds took."""
+        found = {wheel.filename: wheel for one in self._of(wheels) for wheel in one.requires}
+        return tuple(wheel for _, wheel in sorted(found.items()))
+
+    def _of(self, wheels: Iterable[LockedWheel]) -> Iterator[DirectWheel]:
+        hashes = {wheel.sha256 for wheel in wheels}
+        for one in self._made.values():
+            if isinstance(one, DirectWheel) and one.wheel.sha256 in hashes:
+                yield one
+
+    def _attempted(self, line: SourceLine, act: Callable[[SourceLine], T]) -> T | InputError:
+        try:
+            return act(line)
+        except DiskError:
+            raise
+        except InputError as error:
+            return error
+        except CogpackError as error:
+            error.message = f"{line.place}: {error.message}"
+            raise
+
+    def _pin(self, line: SourceLine) -> BuildSource:
+        kept = self._kept_build(line)
+        return kept.source if kept else self._sources.pin(line)
+
+    def _brought(self, stack: ExitStack, pin: BuildSource, line: SourceLine) -> Source:
+        with writing(self._session.cache):
+            scratch = stack.enter_context(TemporaryDirectory(prefix="source-", dir=self._session.cache))
+        return source_of(pin, self._sources.bring(pin, Path(scratch) / "tree"), name=line.name)
+
+    def _finished(self, pin: BuildSource, source: Source, built: Built, line: SourceLine) -> DirectWheel:
+        for note in built.notes:
+            self._session.progress.note(note)
+        built = finished(self._session, pin, source, built)
+        name, version, _, _ = parse_wheel_filename(built.filename)
+        return DirectWheel(
+            line=line,
+            wheel=LockedWheel(
+                name=name, version=str(version), filename=built.filename, sha256=built.sha256, size=built.size
+            ),
+            path=built.path,
+            build=LockedBuild(wheel=built.filename, source=pin, requires=tuple(one.filename for one in built.requires)),
+            requires=built.requires,
+        )
+
+
+def source_of(pin: BuildSource, path: Path, *, name: str = "", version: str = "") -> Source:
+    """Say what a wheel is to be built of, which is here at `path`."""
+    subdirectory = None if isinstance(pin, ProjectSource | IndexSource) else pin.subdirectory
+    title = f"{name} of {pin}" if name else str(pin)
+    return Source(title=title, path=path, subdirectory=subdirectory or "", name=name, version=version)
+
+
+def finished(session: Session, pin: BuildSource, source: Source, built: Built) -> Built:
+    """Give the wheel that is kept of one that was built: that of `-e` leads to its source."""
+    if not (isinstance(pin, ProjectSource | GitSource) and pin.editable):
+        return built
+    artifact = session.store.take(built.filename, leading_wheel(built.path, built.filename, pin, source.path))
+    assert artifact.size is not None
+    sha256 = artifact.digest.removeprefix("sha256:")
+    path = session.store.verified(artifact, tuple)[0]
+    return msgspec.structs.replace(built, path=path, sha256=sha256, size=artifact.size)
+
+
+def _key(line: SourceLine) -> str:
+    return f"{line.editable} {line.source} {line.hashes}"
+
+
+def _of(made: DirectWheel | InputError, line: SourceLine) -> DirectWheel | InputError:
+    """Say the same for another line of the same source."""
+    if isinstance(made, InputError):
+        return InputError(f"{line.place}: {made.message}", next_step=made.next_step)
+    if line.name and made.wheel.name != line.name:
+        return InputError(
+            f"{line.place}: {line.name} is what the line names, and {line.source} is {made.wheel.name}",
+            next_step="correct the name",
+        )
+    return msgspec.structs.replace(made, line=line)
+
+
+class Beside(msgspec.Struct, frozen=True, kw_only=True):
+    """Is what is required beside all else: `lines` that name the wheels, which are `built`, by file name; `titles`: for
+    people."""
+
+    lines: tuple[str, ...] = ()
+    built: Mapping[str, LockedWheel] = {}
+    titles: tuple[str, ...] = ()
+
+
+@contextmanager
+def beside(
+    direct: DirectWheels | None, requirements: Requirements, target: TargetPython, scratch: Path
+) -> Iterator[Beside]:
+    """Make the wheels of sources that are named, if there is who makes them. What can't be built is raised in the end,
+    with what goes wrong within."""
+    environment = target.environment()
+    lines = [line for line in requirements.sources if line.applies(environment)]
+    if direct is None or not lines:
+        yield Beside()
+        return
+    made = direct.make(lines)
+    faults = [one for one in made if isinstance(one, InputError)]
+    wheels = [one for one in made if not isinstance(one, InputError)]
+    try:
+        with named_files(wheels, scratch) as named:
+            yield Beside(
+                lines=named,
+                built={one.wheel.filename: one.wheel for one in wheels},
+                titles=tuple(line.title for line in lines),
+            )
+    except DiskError:
+        raise
+    except InputError as error:
+        raise together([*faults, error]) from error
+    if faults:
+        raise together(faults)
+
+
+@contextmanager
+def named_files(wheels: Iterable[DirectWheel], scratch: Path) -> Iterator[tuple[str, ...]]:
+    """Give lines that require these wheels, which have their own names there for as long."""
+    with writing(scratch):
+        directory = TemporaryDirectory(prefix="wheels-", dir=scratch)
+    with directory as place:
+        found = []
+        for one in wheels:
+            link = Path(place) / one.wheel.filename
+            with writing(link), suppress(FileExistsError):
+                link.symlink_to(one.path)
+            found.append(f"{one.wheel.name}{one.extras} @ {link.absolute().as_uri()}")
+        yield tuple(dict.fromkeys(found))

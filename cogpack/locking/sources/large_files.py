@@ -1,0 +1,91 @@
+"""Files that git-lfs keeps are fetched from where a repository's server has them (git-lfs docs/api/batch.md)."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from cogpack.artifacts import Artifact
+from cogpack.digest import Digest
+from cogpack.errors import CogpackError, MismatchError
+from cogpack.http import Stream
+from cogpack.oci import decode
+from cogpack.project.lfs import LfsPointer
+from cogpack.session import Session
+from cogpack.trace import TRACE
+
+_JSON = "application/vnd.git-lfs+json"
+
+
+class _Action(msgspec.Struct, frozen=True):
+    href: str
+    header: dict[str, str] = {}
+
+
+class _Actions(msgspec.Struct, frozen=True):
+    download: _Action | None = None
+
+
+class _Object(msgspec.Struct, frozen=True):
+    oid: str
+    actions: _Actions = _Actions()
+
+
+class _Batch(msgspec.Struct, frozen=True):
+    objects: list[_Object]
+
+
+def large_files(session: Session, url: str, pointers: Iterable[LfsPointer]) -> Mapping[LfsPointer, Path]:
+    """Have the files of `pointers` in the session's store, as far as the server gives them; `url`: of the repository,
+    perhaps with a login. What it does not give stays a pointer, as it does for who has no git-lfs."""
+    by_oid = {pointer.oid: pointer for pointer in pointers}
+    found = {pointer: Artifact(oid, oid, pointer.size) for oid, pointer in by_oid.items()}
+    missing = [pointer for pointer, artifact in found.items() if session.store.find(artifact) is None]
+    batch = f"{url if url.endswith('.git') else f'{url}.git'}/info/lfs/objects/batch"
+    if missing and url.startswith(("http:", "https:")):
+        try:
+            for one in _asked(session, batch, missing):
+                if one.actions.download and (pointer := by_oid.get(Digest(f"sha256:{one.oid}"))):
+                    _fetch(session, batch, one.actions.download, pointer)
+        except MismatchError:
+            raise
+        except CogpackError as error:
+            TRACE.decided(f"{session.http.shown(url)}: files of git-lfs stay pointers: {error.message}")
+    return {
+        pointer: session.store.verified(artifact, tuple)[0]
+        for pointer, artifact in found.items()
+        if session.store.find(artifact) is not None
+    }
+
+
+def _asked(session: Session, batch: str, missing: Iterable[LfsPointer]) -> list[_Object]:
+    wanted = [{"oid": pointer.oid.removeprefix("sha256:"), "size": pointer.size} for pointer in missing]
+    body = {"operation": "download", "transfers": ["basic"], "objects": wanted, "hash_algo": "sha256"}
+    headers = {"Accept": _JSON, "Content-Type": _JSON}
+    answer = session.http.request(
+        "POST", batch, origin=batch, headers=headers, body=msgspec.json.encode(body), tries="few"
+    )
+    if answer.status != 200:
+        TRACE.decided(f"{session.http.shown(batch)}: HTTP {answer.status}: files of git-lfs stay pointers")
+        return []
+    return decode(answer.body, _Batch, where=session.http.shown(batch)).objects
+
+
+def _fetch(session: Session, batch: str, action: _Action, pointer: LfsPointer) -> None:
+    task = session.progress.task(f"git-lfs {pointer.oid[7:19]}", pointer.size, "fetch")
+    with session.http.open("GET", action.href, origin=batch, headers=action.header) as stream:
+        if stream.status != 200:
+            return
+        found = session.store.take(pointer.oid, _watched(stream, task.advance))
+    if found.digest != pointer.oid:
+        raise MismatchError(
+            f"{session.http.shown(action.href)}: expected {pointer.oid}, found {found.digest}",
+            next_step="tell the operator of the repository's server",
+        )
+    task.done("fetched")
+
+
+def _watched(stream: Stream, advance: Callable[[int], object]) -> Iterator[bytes]:
+    for block in stream.blocks():
+        advance(len(block))
+        yield block

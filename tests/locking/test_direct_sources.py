@@ -1,0 +1,298 @@
+"""Sources that requirements name by their place: pinned, brought, built, kept."""
+
+import hashlib
+import io
+import shutil
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import Mock
+
+import msgspec
+import pytest
+from support.building import FakeBuilder
+from support.git_server import GitServer, git_server, plain_environment
+
+from cogpack.errors import InputError
+from cogpack.lockfile import BuildSource, Decisions, GitSource, ProjectSource
+from cogpack.locking.sources.bring import Sources
+from cogpack.locking.sources.direct import DirectWheel, DirectWheels
+from cogpack.locking.wheels.building import Ground
+from cogpack.project import Project, find_project
+from cogpack.session import Session, Settings
+
+pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="there is no git")
+
+PACKAGE = b'[project]\nname = "pkg"\nversion = "1.0"\ndependencies = ["dep>=1"]\n'
+SCM = b'[build-system]\nrequires = ["setuptools_scm"]\n[project]\nname = "pkg"\ndynamic = ["version"]\n'
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
+    """Serve `pkg`, with a history, tags and a submodule, and `scm`, whose version git says."""
+    with git_server(tmp_path_factory.mktemp("served")) as found:
+        found.commit("part", {"p.py": b"P = 1\n"})
+        found.commit("pkg", {"pyproject.toml": PACKAGE, "pkg/__init__.py": b"", "run": b"#!/bin/sh\n", "link": "run"})
+        found.git("pkg", "tag", "-a", "-m", "one", "v1")
+        found.git("pkg", "update-ref", "refs/pull/7/head", "HEAD")
+        found.commit(
+            "pkg", {"sub/pyproject.toml": PACKAGE, "sub/pkg.py": b"", ".gitmodules": _MODULE}, at=1_700_000_001
+        )
+        part = found.git("part", "rev-parse", "HEAD")
+        found.git("pkg", "update-index", "--add", "--cacheinfo", f"160000,{part},part")
+        found.git("pkg", "commit", "-qm", "with a part", at=1_700_000_002)
+        found.commit("scm", {"pyproject.toml": SCM, "pkg.py": b""})
+        found.git("scm", "tag", "v0.9")
+        found.commit("scm", {"a": b"a"}, at=1_700_000_001)
+        found.git("scm", "tag", "-a", "-m", "x", "v1.1", at=1_700_000_001)
+        found.commit("scm", {"b": b"b"}, at=1_700_000_002)
+        found.commit("scm", {"c": b"c"}, at=1_700_000_003)
+        found.commit("bare", {"pyproject.toml": SCM, "pkg.py": b""})
+        found.commit("bare", {"a": b"a"})
+        yield found
+
+
+_MODULE = b'[submodule "part"]\n\tpath = part\n\turl = ../part\n'
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    environment = plain_environment(tmp_path) | {"COGPACK_TEST_TOKEN": "s3cr3t-token"}
+    with Session(Settings(environment=environment, cache=tmp_path / "cache")) as found:
+        yield found
+
+
+def project_of(tmp_path: Path, *requirements: str, **files: bytes) -> Project:
+    root = tmp_path / "project"
+    text = "build:\n  python_version: '3.13'\n  python_requirements: requirements.txt\n"
+    everything = {"cog.yaml": text.encode(), "requirements.txt": "\n".join(requirements).encode(), **files}
+    for name, data in everything.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return find_project(root)
+
+
+def pinned(session: Session, tmp_path: Path, requirement: str, **files: bytes) -> BuildSource:
+    project = project_of(tmp_path, requirement, **files)
+    (line,) = project.requirements().sources
+    return Sources(session, project).pin(line)
+
+
+def of_git(session: Session, tmp_path: Path, requirement: str) -> GitSource:
+    found = pinned(session, tmp_path, requirement)
+    assert isinstance(found, GitSource)
+    return found
+
+
+def made(session: Session, project: Project, kept: Decisions | None = None) -> tuple[DirectWheels, FakeBuilder]:
+    builder = FakeBuilder(session.store)
+    return DirectWheels(session, Sources(session, project), builder, Mock(spec=Ground), kept), builder
+
+
+def one(session: Session, project: Project) -> DirectWheel:
+    direct, _ = made(session, project)
+    (found,) = direct.make(project.requirements().sources)
+    assert isinstance(found, DirectWheel), found
+    return found
+
+
+def listed(path: Path) -> dict[str, tuple[bytes | str, int]]:
+    return {
+        file.relative_to(path).as_posix(): (str(file.readlink()), 0)
+        if file.is_symlink()
+        else (file.read_bytes(), file.stat().st_mode & 0o777)
+        for file in path.rglob("*")
+        if file.is_symlink() or file.is_file()
+    }
+
+
+def members(wheel: DirectWheel) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel.path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.mark.parametrize(
+    ("revision", "means"),
+    [("", "main"), ("@main", "main"), ("@v1", "v1^{commit}"), ("@refs/pull/7/head", "v1^{commit}")],
+)
+def test_what_a_revision_names_is_pinned_as_a_commit(
+    server: GitServer, session: Session, tmp_path: Path, revision: str, means: str
+) -> None:
+    found = of_git(session, tmp_path, f"pkg @ git+{server.address}/pkg{revision}")
+    assert found.commit == server.git("pkg", "rev-parse", means)
+    assert (found.url, found.requested) == (f"{server.address}/pkg", revision[1:])
+
+
+def test_a_commit_is_named_whole_or_by_its_beginning(server: GitServer, session: Session, tmp_path: Path) -> None:
+    commit = server.git("pkg", "rev-parse", "main")
+    for name in (commit, commit[:8]):
+        assert of_git(session, tmp_path, f"git+{server.address}/pkg@{name}").commit == commit
+
+
+def test_a_revision_that_is_not_there_is_told(server: GitServer, session: Session, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="it has no commit, tag or branch never"):
+        of_git(session, tmp_path, f"git+{server.address}/pkg@never")
+
+
+def test_a_commit_is_written_as_git_writes_it(server: GitServer, session: Session, tmp_path: Path) -> None:
+    project = project_of(tmp_path, f"git+{server.address}/pkg")
+    sources = Sources(session, project)
+    sources.bring(sources.pin(project.requirements().sources[0]), tmp_path / "ours")
+    subprocess.run(
+        ["git", "clone", "-q", "--recursive", f"{server.address}/pkg", str(tmp_path / "theirs")],
+        env=plain_environment(tmp_path),
+        check=True,
+    )
+    theirs = {path: what for path, what in listed(tmp_path / "theirs").items() if ".git" not in path.split("/")}
+    assert listed(tmp_path / "ours") == theirs
+    assert theirs["part/p.py"][0] == b"P = 1\n"
+
+
+@pytest.mark.parametrize("revision", ["main", "main~1", "main~2", "v0.9"])
+def test_a_source_that_asks_git_for_its_version_is_told(
+    server: GitServer, session: Session, tmp_path: Path, revision: str
+) -> None:
+    commit = server.git("scm", "rev-parse", f"{revision}^{{commit}}")
+    described = server.git("scm", "describe", "--tags", "--long", "--abbrev=9", commit)
+    found = of_git(session, tmp_path, f"git+{server.address}/scm@{commit}")
+    assert found.describe == described
+    project = project_of(tmp_path, f"git+{server.address}/scm@{commit}")
+    Sources(session, project).bring(found, tmp_path / "tree")
+    assert f"describe-name: {described}\n" in (tmp_path / "tree/.git_archival.txt").read_text()
+
+
+def test_without_a_tag_commits_are_counted(server: GitServer, session: Session, tmp_path: Path) -> None:
+    commit = server.git("bare", "rev-parse", "main")
+    assert of_git(session, tmp_path, f"git+{server.address}/bare").describe == f"0.0-2-g{commit[:9]}"
+
+
+def test_a_login_goes_to_the_server_and_nowhere_else(session: Session, tmp_path: Path) -> None:
+    with git_server(tmp_path / "closed") as server:
+        server.commit("pkg", {"pyproject.toml": PACKAGE, "pkg.py": b""})
+        server.secret = "bWU6czNjcjN0LXRva2Vu"
+        address = server.address.replace("//", "//me:${COGPACK_TEST_TOKEN}@")
+        found = one(session, project_of(tmp_path, f"pkg @ git+{address}/pkg"))
+        assert "s3cr3t" not in msgspec.json.encode(found.build).decode()
+        assert found.build.source == GitSource(
+            url=f"{server.address}/pkg", commit=server.git("pkg", "rev-parse", "main")
+        )
+        configs = list((tmp_path / "cache").rglob("config"))
+        assert configs
+        assert not any("s3cr3t" in path.read_text() for path in configs)
+
+
+def test_the_same_requirement_keeps_its_commit_and_its_wheel(
+    server: GitServer, session: Session, tmp_path: Path
+) -> None:
+    project = project_of(tmp_path, f"pkg @ git+{server.address}/pkg@main")
+    direct, builder = made(session, project)
+    (first,) = direct.make(project.requirements().sources)
+    assert isinstance(first, DirectWheel)
+    kept = Mock(spec=Decisions, wheels=(first.wheel,), replaced=(), builds=(first.build,), build_requirements=())
+    server.requests.clear()
+    direct, builder = made(session, project, kept)
+    assert direct.make(project.requirements().sources) == [first]
+    assert not builder.built
+    assert not server.requests
+    assert direct.builds([first.wheel]) == (first.build,)
+
+
+def test_an_archive_is_pinned_by_what_it_holds(session: Session, tmp_path: Path, server: GitServer) -> None:
+    project = project_of(tmp_path, "./dist/pkg-1.0.tar.gz", **{"dist/pkg-1.0.tar.gz": _archive()})
+    found = one(session, project)
+    digest = f"sha256:{hashlib.sha256(_archive()).hexdigest()}"
+    assert found.build.source == ProjectSource(path="dist/pkg-1.0.tar.gz", digest=digest)  # type: ignore[arg-type]
+    assert (found.wheel.name, found.wheel.version, found.wheel.path, found.wheel.url) == ("pkg", "1.0", None, None)
+    assert project.inputs()["dist/pkg-1.0.tar.gz"] == digest.encode()
+
+
+def test_an_archive_has_a_hash_that_its_line_names(session: Session, tmp_path: Path) -> None:
+    project = project_of(tmp_path, f"./pkg-1.0.tar.gz --hash=sha256:{'0' * 64}", **{"pkg-1.0.tar.gz": _archive()})
+    direct, _ = made(session, project)
+    (found,) = direct.make(project.requirements().sources)
+    assert isinstance(found, InputError)
+    assert found.message.startswith("requirements.txt:1: ./pkg-1.0.tar.gz has sha256:")
+
+
+def test_a_directory_is_built_of_a_copy_without_what_dockerignore_leaves_out(session: Session, tmp_path: Path) -> None:
+    files = {
+        "lib/pyproject.toml": PACKAGE,
+        "lib/pkg/__init__.py": b"",
+        "lib/data/x": b"x",
+        ".dockerignore": b"lib/data",
+    }
+    project = project_of(tmp_path, "./lib", **files)
+    before = listed(project.root)
+    direct, builder = made(session, project)
+    (found,) = direct.make(project.requirements().sources)
+    assert isinstance(found, DirectWheel)
+    assert builder.seen == [{"pyproject.toml", "pkg", "pkg/__init__.py"}]
+    assert listed(project.root) == before
+    assert not list((tmp_path / "cache").glob("source-*"))
+
+
+def test_any_file_of_a_directory_is_an_input_but_of_an_editable_one_what_tells_of_it(tmp_path: Path) -> None:
+    files = {"lib/pyproject.toml": PACKAGE, "lib/pkg/__init__.py": b"", "lib/pkg/deep/code.py": b"1"}
+
+    def digest(line: str) -> bytes:
+        return project_of(tmp_path, line).inputs()["lib/"]
+
+    project_of(tmp_path, "", **files)
+    lines = ("./lib", "-e ./lib")
+    first = [digest(line) for line in lines]
+    project_of(tmp_path, "", **{"lib/pkg/deep/code.py": b"2"})
+    second = [digest(line) for line in lines]
+    assert (second[0] != first[0], second[1] == first[1]) == (True, True)
+    project_of(tmp_path, "", **{"lib/pyproject.toml": PACKAGE + b"\n"})
+    assert digest("-e ./lib") != first[1]
+
+
+@pytest.mark.parametrize(
+    ("code", "root"), [("lib/pkg/__init__.py", "/src/lib"), ("lib/src/pkg/__init__.py", "/src/lib/src")]
+)
+def test_an_editable_directory_is_led_to_where_the_image_has_it(
+    session: Session, tmp_path: Path, code: str, root: str
+) -> None:
+    found = one(session, project_of(tmp_path, "-e ./lib", **{"lib/pyproject.toml": PACKAGE, code: b""}))
+    inside = members(found)
+    assert inside["__editable__.pkg-1.0.pth"].decode() == f"{root}\n"
+    assert "pkg/__init__.py" not in inside
+    assert b"Requires-Dist: dep>=1" in inside["pkg-1.0.dist-info/METADATA"]
+    assert b"pkg/__init__.py" not in inside["pkg-1.0.dist-info/RECORD"]
+
+
+def test_an_editable_repository_brings_its_files_along(server: GitServer, session: Session, tmp_path: Path) -> None:
+    found = one(session, project_of(tmp_path, f"-e git+{server.address}/pkg#egg=pkg"))
+    inside = members(found)
+    assert inside["__editable__.pkg-1.0.pth"] == b"/opt/venv/src/pkg\n"
+    assert inside["pkg-1.0.data/data/src/pkg/part/p.py"] == b"P = 1\n"
+    assert found.build.source == of_git(session, tmp_path, f"-e git+{server.address}/pkg#egg=pkg")
+
+
+def test_all_that_cant_be_built_is_told_together_each_with_its_line(
+    server: GitServer, session: Session, tmp_path: Path
+) -> None:
+    lines = ("./a", f"git+{server.address}/pkg@never", f"other @ git+{server.address}/pkg", "./b")
+    project = project_of(tmp_path, *lines, **{"a/setup.py": b"", "b/pyproject.toml": PACKAGE, "b/pkg.py": b""})
+    direct, _ = made(session, project)
+    found = direct.make(project.requirements().sources)
+    told = [one.message if isinstance(one, InputError) else one.wheel.name for one in found]
+    assert told == [
+        "requirements.txt:1: ./a: nothing says how it is built",
+        f"requirements.txt:2: {server.address}/pkg: it has no commit, tag or branch never",
+        f"requirements.txt:3: other is what the line names, and git+{server.address}/pkg is pkg",
+        "pkg",
+    ]
+
+
+def _archive() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, data in {"pkg-1.0/pyproject.toml": PACKAGE, "pkg-1.0/pkg.py": b""}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return out.getvalue()
