@@ -42,6 +42,10 @@ class Code(enum.StrEnum):
         "environment-value",
         "A value of the schema is read from the environment by the source: its fallback is taken.",
     )
+    EXECUTABLE_STACK = (
+        "executable-stack",
+        "A library of a wheel asks for an executable stack, which the base's C library refuses: it will not load.",
+    )
     FOREIGN_LAYER = "foreign-layer", "A copied image keeps a layer where its URL says, outside of the registry."
     HIDDEN_MODULE = "hidden-module", "A file of the project hides a module that the server or Python itself needs."
     IGNORED_CONSTRAINT = "ignored-constraint", "A limit of an input has no effect on its type."
@@ -93,6 +97,7 @@ class Code(enum.StrEnum):
     RESULTS_UNWRITTEN = "results-unwritten", "What the layers came out as can't be written into the lock."
     SCRIPTS_UNREAD = "scripts-unread", "Packages' maintainer scripts can't be looked at before the layer is made."
     SPECIAL_FILE = "special-file", "A socket, pipe or device of the project was left out of the image."
+    SUITE_OF_WHEEL = "suite-of-wheel", "An older Debian is taken: a library of a wheel does not load on the usual one."
     TAG_MOVED = "tag-moved", "Another push moved the tag right behind this one."
     TAG_VOUCHED = (
         "tag-vouched",

@@ -87,7 +87,7 @@ class Policy:
         return ("CI", allowing) if self._in_ci and code in DENIED_IN_CI else None
 
 
-_OF_THE_LOCK = frozenset({Code.CLASH, Code.DEPRECATED_KEY, Code.REQUIREMENT_BROKEN})
+_OF_THE_LOCK = frozenset({Code.CLASH, Code.DEPRECATED_KEY, Code.REQUIREMENT_BROKEN, Code.SUITE_OF_WHEEL})
 """What is the same in every run until cog.yaml or the lock changes: shown where these are looked at, not each time."""
 
 

@@ -175,6 +175,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         taken = PYTHONS[suite] if suite else DEFAULT_PYTHON
         return ".".join((self.python_version or taken).split(".")[:2])
 
+    @property
+    def debian_pythons(self) -> tuple[str, ...]:
+        """Tell which ones would come from Debian: none over an image."""
+        suite = self.pack.debian.suite
+        return () if self.pack.base else (PYTHONS[suite],) if suite else tuple(sorted(PYTHONS.values()))
+
     def where(self, key: str) -> str:
         """Say what messages about `key` begin with: "cog.yaml:3: build.cuda", without the line where it is not
         written."""

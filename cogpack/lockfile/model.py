@@ -75,6 +75,13 @@ class LockedClash(LockTable, frozen=True, kw_only=True):
     paths: Annotated[tuple[LockedPath, ...], msgspec.Meta(min_length=1)]
 
 
+class LockedExecutableStack(LockTable, frozen=True):
+    """A library of `wheel` that asks for an executable stack, which not every C library gives it."""
+
+    wheel: str
+    library: str
+
+
 class LockedStepsLayer(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     """A layer of what steps changed. `ratio`: thousandths that zstd leaves of its files, where these are weights."""
 
@@ -124,6 +131,7 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     builds: tuple[LockedBuild, ...] = ()
     build_requirements: tuple[LockedWheel, ...] = ()
     clashes: tuple[LockedClash, ...]
+    executable_stacks: tuple[LockedExecutableStack, ...] = ()
     sandboxed: tuple[LockedSandboxed, ...] = ()
     replaced: tuple[LockedWheel, ...] = ()
     pip_lines: tuple[LockedPipLine, ...] = ()
@@ -143,6 +151,8 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
         for clash in self.clashes:
             if not names.issuperset((clash.wheel, *clash.over)):
                 raise InputError(f"{FILE}: a clash of wheels that are not in it", next_step="run cogpack lock")
+        if not names.issuperset(one.wheel for one in self.executable_stacks):
+            raise InputError(f"{FILE}: a library of a wheel that is not in it", next_step=DAMAGED)
         known = names | {wheel.filename for wheel in self.replaced}
         if not known.issuperset(filename for line in self.pip_lines for filename in line.wheels):
             raise InputError(f"{FILE}: a pip line with wheels that are not in it", next_step="run cogpack lock")
@@ -179,6 +189,7 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
             self,
             wheels=wheels,
             builds=tuple(build for build in self.builds if build.wheel in left),
+            executable_stacks=(),
             clashes=(),
             replaced=(),
             pip_lines=(),

@@ -17,6 +17,7 @@ from cogpack.lockfile import (
 from cogpack.locking.changes import change_lines, changes, holdings
 from cogpack.locking.decide import named_wheels, resolve_lock
 from cogpack.locking.deviations import check_cuda, notes_of
+from cogpack.locking.executable_stacks import stack_notes
 from cogpack.locking.lines.decide import lacks_pins
 from cogpack.locking.lines.pip.breaks import break_notes
 from cogpack.locking.recommended import recommended
@@ -122,6 +123,7 @@ def _tell(session: Session, project: Project, lock: Lock) -> None:
     decisions = lock.platforms[project.config.pack.platform]
     for note in (
         *notes_of(project.config, decisions),
+        *stack_notes(project.config, decisions),
         *clash_notes(project, decisions),
         *break_notes(project, decisions),
     ):

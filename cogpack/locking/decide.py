@@ -3,11 +3,13 @@
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import msgspec
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from cogpack.config import Suite
 from cogpack.errors import InputError
 from cogpack.lockfile import (
     FILE,
@@ -18,9 +20,11 @@ from cogpack.lockfile import (
     Results,
     input_digests,
 )
-from cogpack.locking.decide_base import decide_base
+from cogpack.lockfile.base_kinds import DebianBase
+from cogpack.locking.decide_base import decide_base, usual_suite
 from cogpack.locking.decide_interpreter import decide_interpreter
 from cogpack.locking.deviations import check_cuda, check_left_to_wheels
+from cogpack.locking.executable_stacks import find_executable_stacks, refuses_executable_stacks, suite_for
 from cogpack.locking.lines.decide import decide_lines
 from cogpack.locking.lines.renewals import NO_KEY, check_step, without_lines, without_step
 from cogpack.locking.missing_packages import missing_packages
@@ -51,6 +55,7 @@ def _without(kept: Decisions, names: Sequence[str]) -> Decisions:
         wheels=wheels,
         replaced=replaced,
         builds=tuple(build for build in kept.builds if build.wheel in left),
+        executable_stacks=tuple(one for one in kept.executable_stacks if one.wheel in {w.filename for w in wheels}),
         clashes=tuple(clash for clash in kept.clashes if left.issuperset((clash.wheel, *clash.over))),
         pip_lines=tuple(
             line
@@ -112,7 +117,13 @@ def resolve_lock(
             text = f"{FILE} no longer has {name}, {why}: cogpack lock --platform {name}"
             session.progress.note(Note(Code.PLATFORM_STALE, text))
         others = {}
-    decided = _decide(session, project, kept, builder, same_format=same_format, upgrade_system=upgrade_system)
+    decide = partial(_decide, session, project, kept, builder, same_format=same_format, upgrade_system=upgrade_system)
+    usual = usual_suite(project.config)
+    decided = decide(suite_for(project.config, usual, kept))
+    wanted = suite_for(project.config, usual, decided)
+    if wanted and isinstance(decided.base, DebianBase) and decided.base.suite != wanted:
+        session.progress.summary(f"Debian {decided.base.suite} does not go with the wheels: {wanted} is taken")
+        decided = decide(wanted, told=tuple(session.notes.all))
     return Lock(
         version=VERSION,
         requires=f"cogpack>={max(REQUIRES, rules.since, key=Version)}",
@@ -129,11 +140,15 @@ def _decide(
     project: Project,
     kept: Decisions | None,
     builder: WheelBuilder | None,
+    suite: Suite | None,
     *,
+    told: Sequence[Note] = (),
     same_format: bool,
     upgrade_system: bool,
 ) -> Decisions:
-    """`same_format`: the rules by which `kept` was decided are those that hold."""
+    """`suite`: of Debian, where wheels may want another than the usual one, and are looked into for that;
+    `told`: notes that are not told again;
+    `same_format`: the rules by which `kept` was decided are those that hold."""
     config = project.config
     platform = Platform.parse(config.pack.platform)
     listed: list[BaseFiles] = []
@@ -142,6 +157,7 @@ def _decide(
         config,
         platform,
         kept.base if kept else None,
+        suite=suite,
         shared=read_shared_base(project),
         upgrade_system=upgrade_system,
         listed=listed.append,
@@ -154,12 +170,16 @@ def _decide(
     direct = DirectWheels(session, Sources(session, project), builder, ground, kept)
     resolved = resolve_requirements(session, project, project.requirements(), target, kept, direct)
     for note in resolved.notes:
-        session.progress.note(note)
+        if note not in told:
+            session.progress.note(note)
     lines = decide_lines(session, project, base, python, resolved, target, kept, listed=listed[-1] if listed else None)
     with indexes_of(session, project, project.requirements(), resolved.torch_index).hiding():
         wheels, clashes = compare_wheels(
             session, lines.pip.outlines, lines.pip.wheels, target, kept if same_format else None, lines=lines.pip.lines
         )
+        looks = suite is not None or refuses_executable_stacks(base)
+        pip = lines.pip
+        stacks = find_executable_stacks(pip.outlines, wheels, kept, session.cancellation) if looks else ()
     decided = Decisions(
         base=base,
         interpreter=interpreter,
@@ -168,6 +188,7 @@ def _decide(
         builds=direct.builds((*wheels, *lines.pip.replaced)),
         build_requirements=direct.requirements((*wheels, *lines.pip.replaced)),
         clashes=clashes,
+        executable_stacks=stacks,
         sandboxed=lines.sandboxed,
         replaced=lines.pip.replaced,
         pip_lines=lines.pip.lines,
@@ -186,7 +207,8 @@ def _decide(
     check_cuda(config, decided)
     check_slim(config, decided)
     for note in missing_packages(project, decided):
-        session.progress.note(note)
+        if note not in told:
+            session.progress.note(note)
     return decided
 
 

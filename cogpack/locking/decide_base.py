@@ -46,7 +46,7 @@ def decide_base(
     """
     if config.pack.base is None:
         debian = kept if isinstance(kept, DebianBase) else None
-        suite = config.pack.debian.suite or suite or _suite(config.python_minor)
+        suite = config.pack.debian.suite or suite or usual_suite(config)
         return _debian(session, config, platform, suite, debian, shared, upgrade_system=upgrade_system)
     if upgrade_system:
         raise InputError(
@@ -187,11 +187,11 @@ def _named(suite: str, *, slim: bool) -> str:
     return f"{suite}-slim" if slim else suite
 
 
-def _suite(python: str) -> Suite:
-    """Choose the suite whose own python3 is `python`, else the oldest with a newer one: what runs on that Python was
-    made when the suite was."""
+def usual_suite(config: Config) -> Suite:
+    """Choose the suite whose own python3 is the one that is asked for, else the oldest with a newer one: what runs on
+    that Python was made when the suite was."""
     own: dict[Suite, tuple[int, ...]] = {suite: _order(version) for suite, version in PYTHONS.items()}
-    newer = [suite for suite in own if own[suite] >= _order(python)]
+    newer = [suite for suite in own if own[suite] >= _order(config.python_minor)]
     return min(newer, key=own.__getitem__) if newer else max(own, key=own.__getitem__)
 
 

@@ -27,7 +27,7 @@ def decide_interpreter(
         environment=session.environment,
         scratch=session.cache,
         where=config.where("build.python_version" if config.python_version else "cogpack.base"),
-        debian=config.pack.base is None,
+        debian=config.debian_pythons,
     )
 
 

@@ -168,7 +168,7 @@ def _of_publisher(version: str, config: Config) -> Iterator[None]:
         yield
     except (DeniedError, UnavailableError) as error:
         where = config.where("build.python_version" if config.python_version else "cogpack.base")
-        raise unreachable(version, error.message, where=where, debian=config.pack.base is None) from error
+        raise unreachable(version, error.message, where=where, debian=config.debian_pythons) from error
 
 
 def _fetched(session: Session, places: Sequence[str], pin: LockedFetch, step: int) -> Input:

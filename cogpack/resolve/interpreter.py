@@ -93,12 +93,12 @@ def find_interpreter(
     environment: Mapping[str, str],
     scratch: Path,
     where: str,
-    debian: bool = True,
+    debian: Sequence[str] = (),
 ) -> LockedInterpreter:
     """Find the newest build of `version`, "3.12" or "3.12.16", for `arch` as OCI names it, and see that it is there.
 
-    `where`: what asks for it; `scratch`: a directory for temporary files; `debian`: one that Debian has would come from
-    there.
+    `where`: what asks for it; `scratch`: a directory for temporary files; `debian`: minor versions that
+    would come from Debian.
     """
     builds = _from_list(http, environment[LIST], arch) if environment.get(LIST) else _from_uv(arch)
     fitting = [one for one in builds if f"{one.version}.".startswith(f"{version}.")]
@@ -123,9 +123,10 @@ def interpreter_urls(url: str, environment: Mapping[str, str]) -> list[str]:
     return [url]
 
 
-def unreachable(version: str, why: str, *, where: str, debian: bool) -> UnavailableError:
+def unreachable(version: str, why: str, *, where: str, debian: Sequence[str]) -> UnavailableError:
     """Make the error of a publisher that can't be asked for `version`; the others: as of `find_interpreter`."""
-    own = 'write "3.11" or "3.13", which may do as well and come from Debian; or ' if debian else ""
+    names = " or ".join(f'"{one}"' for one in debian if one != version)
+    own = f"write {names}, which may do as well and would come from Debian; or " if names else ""
     return UnavailableError(
         f"{where}: CPython {version} of python-build-standalone can't be had: {why}",
         next_step=f"{own}name a mirror of its releases in {MIRROR}, or an image that has it: "

@@ -18,9 +18,14 @@ HERE = "cog.yaml:2: build.python_version"
 ARCHIVES = {version: version.encode() for version in ("3.12.2", "3.12.16", "3.1.26", "3.10.9", "3.14.0")}
 
 
+DEBIAN = ("3.11", "3.13")
+
+
 def found(version: str, directory: Path, environment: Mapping[str, str], arch: str = "amd64") -> LockedInterpreter:
     with Http() as http:
-        return find_interpreter(version, arch, http=http, environment=environment, scratch=directory, where=HERE)
+        return find_interpreter(
+            version, arch, http=http, environment=environment, scratch=directory, where=HERE, debian=DEBIAN
+        )
 
 
 def listed(
@@ -141,6 +146,6 @@ def test_a_publisher_that_cannot_be_asked_is_an_outage_that_names_the_ways_out(t
     with pytest.raises(UnavailableError, match=rf"^{HERE}: CPython 3\.12 .* can't be had: .*No such file") as caught:
         found("3.12", tmp_path, environment)
     assert caught.value.next_step == (
-        'write "3.11" or "3.13", which may do as well and come from Debian; or name a mirror of its releases in '
+        'write "3.11" or "3.13", which may do as well and would come from Debian; or name a mirror of its releases in '
         "UV_PYTHON_INSTALL_MIRROR, or an image that has it: `cogpack: {base: python:3.12-slim}`"
     )

@@ -4,6 +4,7 @@ So a wheel that lies on a server can be compared with others without fetching it
 wheel's sha256 is, once its bytes are used.
 """
 
+import re
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +15,8 @@ from cogpack.layers.wheels.order import Needs
 from cogpack.layers.wheels.placing import is_installed, launchers, place
 from cogpack.layers.wheels.venv import SITE
 from cogpack.layers.wheels.wheel import Wheel
+
+_SHARED_OBJECT = re.compile(r"\.so(?:\.[^/]*)?\Z")
 
 
 class Likeness(NamedTuple):
@@ -53,6 +56,21 @@ class Outline:
         """ReadAt the file at `path`, which lies in the site directory; `None` where it has more than `limit` bytes."""
         member = self._members.get(path.removeprefix(f"{SITE}/"))
         return self._data(member, limit) if member is not None and member.size <= limit else None
+
+    def shared_objects(self) -> list[str]:
+        """Name the shared objects among its files, the largest first."""
+        found = [one for one in self._members.values() if _SHARED_OBJECT.search(one.name)]
+        return [one.name for one in sorted(found, key=lambda one: (-one.size, one.name))]
+
+    def beginning(self, name: str, size: int) -> bytes:
+        """Give the first bytes of a file, up to about `size`, unchecked; none where they do not unpack."""
+        member = local_member(self._read, self._members[name], self._size, where=self.filename)
+        data = self._read(member.start, min(member.packed, size))
+        if not member.deflated:
+            return data
+        with suppress(zlib.error):
+            return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size)
+        return b""
 
     def _data(self, listed: ListedMember, limit: int) -> bytes:
         if listed.size > limit or listed.packed > limit:
