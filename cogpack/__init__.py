@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # read by type checkers alone, which know the name; `typing` 
     from cogpack.commands.diff import Difference, diff
     from cogpack.commands.doctor import Diagnosis, doctor
     from cogpack.commands.execute import execute
+    from cogpack.commands.export import export
     from cogpack.commands.fetch import Fetched, fetch
     from cogpack.commands.inspect import Inspected, inspect
     from cogpack.commands.lock import Locked, check_lock, check_run, lock
@@ -73,6 +74,7 @@ __all__ = [
     "diff",
     "doctor",
     "execute",
+    "export",
     "fetch",
     "inspect",
     "load",
@@ -94,6 +96,7 @@ _MODULES = {
     "commands.diff": ("Difference", "diff"),
     "commands.doctor": ("Diagnosis", "doctor"),
     "commands.execute": ("execute",),
+    "commands.export": ("export",),
     "commands.fetch": ("Fetched", "fetch"),
     "commands.inspect": ("Inspected", "inspect"),
     "commands.lock": ("Locked", "check_lock", "check_run", "lock"),

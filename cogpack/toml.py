@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 
@@ -11,19 +11,28 @@ def encode(document: Mapping[str, Any]) -> bytes:
     return ("\n".join(_table(document, ())) + "\n").encode()
 
 
+def encode_array(name: str, tables: Iterable[Mapping[str, Any]]) -> bytes:
+    """Write an array of tables, `[[name]]`, each with its own tables in a line."""
+    return b"".join(("\n".join(("", f"[[{_key(name)}]]", *_pairs(table))) + "\n").encode() for table in tables)
+
+
 def _table(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
     tables = {key: value for key, value in table.items() if isinstance(value, Mapping)}
     if path and (len(tables) < len(table) or not table):
         yield f"\n[{'.'.join(map(_key, path))}]"
+    yield from _pairs({key: value for key, value in table.items() if key not in tables})
+    for key, value in tables.items():
+        yield from _table(value, (*path, key))
+
+
+def _pairs(table: Mapping[str, Any]) -> Iterator[str]:
     for key, value in table.items():
         if isinstance(value, list | tuple) and value:
             yield f"{_key(key)} = ["
             yield from (f"    {_inline(item)}," for item in value)
             yield "]"
-        elif value is not None and key not in tables:
+        elif value is not None:
             yield f"{_key(key)} = {_inline(value)}"
-    for key, value in tables.items():
-        yield from _table(value, (*path, key))
 
 
 def _inline(value: Any) -> str:

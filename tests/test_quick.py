@@ -32,9 +32,10 @@ KEPT = {
     "serve": ("test_a_server_serves_until_it_is_interrupted_and_leaves_nothing_running",),
     "exec": ("test_the_status_and_both_streams_are_the_commands_own",),
     "fetch": ("test_an_image_of_a_registrys_base_and_wheels_is_the_same_without_a_server",),
+    "export": ("test_the_wheels_of_a_lock_are_told_in_both_forms",),
     "copy": ("test_what_was_pushed_of_an_unread_project_can_be_read",),
 }
-_MODULES = ("unread_project", "life_of_an_image", "depots", "diff", "exec", "run", "steps")
+_MODULES = ("export", "unread_project", "life_of_an_image", "depots", "diff", "exec", "run", "steps")
 FILES = [f"tests/heart/test_{name}.py" for name in _MODULES]
 NO_PROJECT = {"auth", "cache", "completion", "doctor", "help", "login", "logout", "registry", "version"}
 """Verbs that know of neither project nor image."""

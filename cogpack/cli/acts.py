@@ -256,6 +256,12 @@ def moving_rows(layers: "Sequence[MovingLayer]") -> list[str]:
     return [*rows, f"{count_text(moving, 'layer')} {'moves' if moving == 1 else 'move'}, {about}{size_text(total)}"]
 
 
+def export(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.export import export
+
+    with_session(arguments, lambda session: Answer(None, export(session, form=arguments.form).decode().rstrip("\n")))
+
+
 def schema(arguments: argparse.Namespace) -> None:
     from cogpack.commands.schema import schema
 

@@ -172,7 +172,7 @@ class Grammar(argparse.ArgumentParser):
         if self.commands:
             minor = [name for name, command in self.commands.items() if command.minor]
             rows = [(name, command.description or "") for name, command in self.commands.items() if not command.minor]
-            lines += ["", *table(rows), *([f"  {', '.join(minor)}"] if minor else [])]
+            lines += ["", *table(rows), *(f"  {line}" for line in _wrapped(", ".join(minor), indent=2))]
         elif own:
             lines += ["", *table((_left(action), action.help or "") for action in own)]
         named = [(f"{topic}:", ", ".join(_shortest(action) for action in made)) for topic, made in self.shared.items()]
@@ -210,8 +210,8 @@ def table(rows: Iterable[tuple[str, str]]) -> list[str]:
     return lines
 
 
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, _width(), break_on_hyphens=False, break_long_words=False)
+def _wrapped(text: str, *, indent: int = 0) -> list[str]:
+    return textwrap.wrap(text, _width() - indent, break_on_hyphens=False, break_long_words=False)
 
 
 def _width() -> int:

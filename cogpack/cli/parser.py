@@ -136,6 +136,21 @@ def _projects(top: Grammar) -> None:
         without=("--locked", "--offline", "--paranoid", "--label", "--annotation", "--git"),
     )
 
+    export = top.command(
+        "export",
+        "Print the lock's wheels for pip and uv.",
+        acts.export,
+        example="cogpack export > pylock.toml",
+        minor=True,
+    )
+    export.add_argument(
+        "--format", dest="form", choices=("pylock.toml", "requirements.txt"), default="pylock.toml",
+        metavar="FORM", help="pylock.toml (PEP 751) or requirements.txt, with hashes [pylock.toml]",
+    )  # fmt: skip
+    export.share(
+        PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--offline", "--json", "--label", "--annotation", "--git")
+    )
+
     schema = top.command(
         "schema", "Print the model's OpenAPI document.", acts.schema, example="cogpack schema > schema.json", minor=True
     )
@@ -264,7 +279,7 @@ def _registries(top: Grammar) -> None:
 
 
 def _cache(top: Grammar) -> None:
-    cache = top.command("cache", "Show and clean the cache of this machine.")
+    cache = top.command("cache", "Show and clean the cache of this machine.", minor=True)
 
     def action(name: str, act: Act, text: str, example: str) -> Grammar:
         added = cache.command(name, text, act, example=example)

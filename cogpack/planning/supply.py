@@ -24,8 +24,8 @@ from cogpack.layers.weights.remote import Reader
 from cogpack.lockfile import FILE, Decisions, Lock, LockedFetch, LockedHubFile, LockedInterpreter, LockedWheel
 from cogpack.lockfile.base_kinds import DebianRelease, LockedDeb
 from cogpack.locking.lines.pin_clones import make_mirrors, open_pinned
-from cogpack.locking.lines.pip.wheels import PipWheels
 from cogpack.locking.maintainer_scripts import deb_artifact
+from cogpack.locking.wheels.addresses import wheel_addresses
 from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.locking.wheels.requirements import indexes_of
 from cogpack.oci import Descriptor, Platform
@@ -40,7 +40,7 @@ from cogpack.project import Project, ProjectFile
 from cogpack.reference import Reference
 from cogpack.resolve.debs import DebianMirror, deb_urls
 from cogpack.resolve.interpreter import interpreter_urls, unreachable
-from cogpack.resolve.wheels import Indexes, TargetPython, wheel_urls
+from cogpack.resolve.wheels import Indexes
 from cogpack.runtime.contract import project_path
 from cogpack.session import Session
 
@@ -227,22 +227,12 @@ class _Wheels:
 
     @cached_property
     def _listed(self) -> dict[str, list[str]]:
-        decisions = self._decisions
-        platform = Platform.parse(self._project.config.pack.platform)
         missing = [
             wheel
-            for wheel in decisions.wheels
+            for wheel in self._decisions.wheels
             if wheel.path is None and wheel.url is None and self._session.store.find(wheel_artifact(wheel)) is None
         ]
-        of_lines = PipWheels(self._session, self._project, decisions)
-        own = {wheel.sha256: of_lines.address(wheel) for wheel in missing if of_lines.has(wheel)}
-        return {sha256: [address] for sha256, address in own.items() if address is not None} | wheel_urls(
-            [wheel for wheel in missing if wheel.sha256 not in own],
-            indexes=self._indexes,
-            target=TargetPython(python=decisions.python.minor, glibc=decisions.base.glibc, arch=platform.architecture),
-            cache=self._session.cache,
-            metadata=self._session.metadata,
-        )
+        return wheel_addresses(self._session, self._project, self._decisions, self._indexes, missing)
 
 
 def _blob(session: Session, reference: Reference, descriptor: Descriptor, *, patient: bool = True) -> Iterator[bytes]:
