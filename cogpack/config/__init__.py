@@ -3,6 +3,7 @@
 from cogpack.config.config_label import config_label
 from cogpack.config.model import (
     PYTHONS,
+    AptArchive,
     Arch,
     Config,
     DebianChoice,
@@ -23,6 +24,7 @@ from cogpack.config.steps import step_places
 
 __all__ = [
     "PYTHONS",
+    "AptArchive",
     "Arch",
     "Config",
     "DebianChoice",

@@ -96,12 +96,31 @@ class StepLimits(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 100_000_000_000
 
 
+class AptArchive(msgspec.Struct, frozen=True, kw_only=True):
+    """Stands for an item of `cogpack.apt`: an archive of Debian packages, by the words of sources.list(5).
+
+    `key`: a file of the project, or an address; `fingerprint`: of the one certificate in it that is meant, in small
+    hex digits.
+    """
+
+    uri: str
+    suites: tuple[str, ...]
+    components: tuple[str, ...] = ()
+    key: str
+    fingerprint: str | None = None
+
+    @property
+    def key_file(self) -> str | None:
+        """Tell the path of the key, as seen from cog.yaml, if it is a file."""
+        return None if "://" in self.key else self.key
+
+
 class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Stands for the top-level `cogpack` mapping, which Cog does not read.
 
     `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference;
-    None where Debian's packages are the base, of which `debian` says more. `extras` and `dependency_groups`: what
-    counts of a pyproject.toml or another tool's lock, by normalised names.
+    None where Debian's packages are the base, of which `debian` says more. `apt`: archives beside Debian's. `extras`
+    and `dependency_groups`: what counts of a pyproject.toml or another tool's lock, by normalised names.
     `debian_snapshot`: such a time; Debian is what it was then. `debian_base_from`: a lock, by its path, whose Debian
     base is taken. `clashes`: what files are that two wheels hold differently. `torch_index`: where torch comes from,
     `pypi` or an index of PyTorch's; `cuda`: whether another CUDA or cuDNN than the one asked for is an error. `git`:
@@ -116,6 +135,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     debian: DebianChoice = DebianChoice()
     platform: Arch = "linux/amd64"
     compression: Literal["gzip", "zstd"] = "gzip"
+    apt: tuple[AptArchive, ...] = ()
     debian_mirror: str | None = None
     debian_snapshot: str | None = None
     debian_base_from: str | None = None

@@ -7,6 +7,7 @@ from typing import Literal, TypeVar, get_args
 
 from packaging.utils import canonicalize_name, is_normalized_name
 
+from cogpack.config.apt import apt_archives
 from cogpack.config.base import read_base
 from cogpack.config.document import Value
 from cogpack.config.model import (
@@ -30,7 +31,7 @@ T = TypeVar("T")
 _PACK = (
     *("base", "platform", "compression", "debian_base_from", "debian_mirror", "debian_snapshot", "dependency_groups"),
     *("exclude_newer", "extras"),
-    *("clashes", "cuda", "git", "isolation", "network"),
+    *("apt", "clashes", "cuda", "git", "isolation", "network"),
     *("init", "keep", "limits", "none_default", "notes", "recommends", "tools", "torch_index", "user", "weights"),
 )
 _PLATFORMS: Mapping[str, Arch] = {arch: arch for arch in get_args(Arch)}
@@ -63,6 +64,7 @@ def pack_options(value: Value) -> PackOptions:
         debian=debian,
         platform=_choice(fields["platform"], _PLATFORMS) if "platform" in fields else default.platform,
         compression=_choice(fields["compression"], _COMPRESSIONS) if "compression" in fields else default.compression,
+        apt=apt_archives(fields["apt"]) if "apt" in fields else (),
         debian_mirror=_mirror(fields["debian_mirror"]) if "debian_mirror" in fields else None,
         debian_snapshot=_time(fields["debian_snapshot"]) if "debian_snapshot" in fields else None,
         debian_base_from=filled(fields["debian_base_from"]) if "debian_base_from" in fields else None,

@@ -26,6 +26,8 @@ _Mode = Annotated[int, msgspec.Meta(ge=0, le=0o7777)]
 _Owner = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 _Archive = Annotated[str, msgspec.Meta(pattern=r"\A(?:debian|debian-security|https?://[^\s\0]{1,2000})\Z")]
 """One of Debian's two, or the URI of another."""
+_Suite = Annotated[str, msgspec.Meta(pattern=r"\A[^\s\0]{1,200}\Z")]
+_Fingerprint = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{40,64}\Z")]
 
 
 class LockedDeb(LockTable, frozen=True, kw_only=True, omit_defaults=True):
@@ -45,6 +47,11 @@ class LockedDeb(LockTable, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         parse_digest(f"sha256:{self.sha256}", where=f"{FILE}: package {self.name}")
+
+    @property
+    def is_foreign(self) -> bool:
+        """Tell whether it is of another archive than Debian's own."""
+        return self.archive not in ("debian", "debian-security")
 
 
 class LeftOut(LockTable, frozen=True):
@@ -67,6 +74,17 @@ class DebianRelease(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     snapshot: str = ""
 
 
+class LockedArchive(LockTable, frozen=True, kw_only=True, omit_defaults=True):
+    """Is an archive beside Debian's own (`cogpack.apt`). `key`: the certificates of which one must have signed it,
+    base64; `fingerprints`: of these."""
+
+    uri: _Archive
+    suites: tuple[_Suite, ...]
+    components: tuple[_Suite, ...] = ()
+    key: Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9+/]+={0,2}\Z")]
+    fingerprints: tuple[_Fingerprint, ...]
+
+
 class InheritedDirectory(LockTable, frozen=True):
     """Is a directory of the base that our layers write again, which keeps the owner and mode that it has there."""
 
@@ -81,12 +99,13 @@ class SystemPackages(LockTable, frozen=True, kw_only=True, omit_defaults=True):
 
     `dpkg`: names of those that dpkg installs, run in the sandbox, since their scripts or those of what they depend on
     can't be stood in for. `recommends`: whether packages have come that others only recommend; `left_out`: those that
-    could not.
+    could not; `archives`: those beside Debian's.
     """
 
     dpkg: tuple[str, ...] = ()
     recommends: bool = False
     left_out: tuple[LeftOut, ...] = ()
+    archives: tuple[LockedArchive, ...] = ()
     releases: tuple[DebianRelease, ...] = ()
     packages: tuple[LockedDeb, ...] = ()
 

@@ -37,6 +37,7 @@ def changes(before: Lock, after: Lock, platform: str) -> list[Change]:
     return [
         *_moves("image format", {"image format": str(before.format)}, {"image format": str(after.format)}),
         *_moves("base", was.base, held.base),
+        *_moves("archive", _archives(old), _archives(new)),
         *_moves(_PACKAGE, was.packages, held.packages),
         *_moves("interpreter", _interpreter(old), _interpreter(new)),
         *_moves("wheel", _wheels(old, new), _wheels(new, old)),
@@ -124,6 +125,13 @@ def _wheels(decisions: Decisions | None, beside: Decisions | None) -> dict[str, 
 
 def _fetches(decisions: Decisions | None) -> dict[str, str]:
     return {pin.url: pin.sha256[:12] for pin in (decisions.fetches if decisions else ())}
+
+
+def _archives(decisions: Decisions | None) -> dict[str, str]:
+    """Give the keys of archives beside Debian's, by address and suites."""
+    base = decisions.base if decisions else None
+    found = base.system_packages.archives if isinstance(base, DebianBase) else ()
+    return {f"{one.uri} {' '.join(one.suites)}": ", ".join(one.fingerprints) for one in found}
 
 
 def _clones(decisions: Decisions | None) -> dict[str, str]:

@@ -21,6 +21,7 @@ from cogpack.lockfile import (
     input_digests,
 )
 from cogpack.lockfile.base_kinds import DebianBase
+from cogpack.locking.archives import read_archives
 from cogpack.locking.decide_base import decide_base, usual_suite
 from cogpack.locking.decide_interpreter import decide_interpreter
 from cogpack.locking.deviations import check_cuda, check_left_to_wheels
@@ -159,6 +160,7 @@ def _decide(
         kept.base if kept else None,
         suite=suite,
         shared=read_shared_base(project),
+        archives=read_archives(session, project, kept.base if kept else None),
         upgrade_system=upgrade_system,
         listed=listed.append,
     )

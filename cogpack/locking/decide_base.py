@@ -1,6 +1,6 @@
 """A base is decided here: which kind the project asks for, and what is resolved or kept of it, one function a kind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from cogpack.config import PYTHONS, Config, Suite
@@ -14,12 +14,15 @@ from cogpack.reference import Reference
 from cogpack.resolve.base_image import BaseFiles, resolve_base_image
 from cogpack.resolve.debs import (
     COG_TOOLS,
+    Archive,
     DebianMirror,
     KeptBase,
     Snapshot,
     deb_urls,
     is_answered,
+    locked_archive,
     of_wheels,
+    parse_request,
     resolve_debs,
     upgrade_security,
 )
@@ -35,19 +38,20 @@ def decide_base(
     *,
     suite: Suite | None = None,
     shared: SharedBase | None = None,
+    archives: Sequence[Archive] = (),
     upgrade_system: bool = False,
     listed: Callable[[BaseFiles], object] = lambda _: None,
 ) -> Base:
     """Give the base that `config` asks for: `kept`, where it still is that one, else resolved anew.
 
     `suite`: of Debian, where another than usual has to be; `shared`: the Debian base of another lock that it names;
-    `listed` is given the files of an image that is read for it; `upgrade_system`: `kept` with what the security archive
-    has newer.
+    `archives`: those beside Debian's; `listed` is given the files of an image that is read for it; `upgrade_system`:
+    `kept` with what the security archive has newer.
     """
     if config.pack.base is None:
         debian = kept if isinstance(kept, DebianBase) else None
         suite = config.pack.debian.suite or suite or usual_suite(config)
-        return _debian(session, config, platform, suite, debian, shared, upgrade_system=upgrade_system)
+        return _debian(session, config, platform, suite, debian, shared, archives, upgrade_system=upgrade_system)
     if upgrade_system:
         raise InputError(
             f"{config.where('cogpack.base')}: the packages of an image are its own, and are not upgraded alone",
@@ -90,6 +94,7 @@ def _debian(
     suite: Suite,
     kept: DebianBase | None,
     shared: SharedBase | None,
+    archives: Sequence[Archive],
     *,
     upgrade_system: bool,
 ) -> DebianBase:
@@ -104,10 +109,10 @@ def _debian(
     if kept and (kept.suite, kept.slim, kept.arch) != (suite, slim, platform.architecture):
         kept = None
     snapshot = Snapshot.choose(config.pack.debian_snapshot, session.environment, now=datetime.now(UTC))
-    wanted = [name for name in config.system_packages if not of_wheels(name)]
     tools = COG_TOOLS if config.pack.tools else ()
-    wanted += [name for name in tools if name not in wanted]
-    recommends = config.pack.recommends and bool(wanted)
+    wanted = [*config.system_packages, *(name for name in tools if name not in config.system_packages)]
+    requested = {deb.name: deb.version for deb in kept.installed if deb.requested} if kept else {}
+    answered = [name for name in wanted if not of_wheels(name) or parse_request(name).name in requested]
     mirror = DebianMirror.choose(config.pack.debian_mirror, session.environment)
     looked = snapshot.mirror if snapshot else mirror
     if upgrade_system and (shared or snapshot):
@@ -117,8 +122,9 @@ def _debian(
         )
     if (
         kept
-        and is_answered(wanted, {deb.name: deb.version for deb in kept.installed if deb.requested})
-        and kept.system_packages.recommends == recommends
+        and is_answered(answered, requested)
+        and kept.system_packages.recommends == (config.pack.recommends and bool(answered))
+        and kept.system_packages.archives == tuple(map(locked_archive, archives))
         and _is_of(kept, snapshot, shared)
     ):
         if not upgrade_system:
@@ -126,6 +132,7 @@ def _debian(
         return upgrade_security(
             kept,
             wanted,
+            archives=archives,
             examine=lambda found, places: left_to_dpkg(session, found, mirror, places),
             http=session.http,
             cache=session.cache,
@@ -137,7 +144,8 @@ def _debian(
         slim=slim,
         arch=platform.architecture,
         requests=wanted,
-        recommends=recommends,
+        recommends=config.pack.recommends,
+        archives=archives,
         places=dict.fromkeys(tools, config.where("cogpack.tools"))
         | {
             request: config.where(f"build.system_packages[{index}]")

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from cogpack.config import Config
 from cogpack.errors import InputError, together
 from cogpack.lockfile import Decisions
+from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.notes import Code, Note
 from cogpack.requirements import has_sets
-from cogpack.resolve.debs import NvidiaLibrary, of_wheels
+from cogpack.resolve.debs import NvidiaLibrary, of_wheels, parse_request
 
 _CUDA = re.compile(r"nvidia-cuda-runtime(?:-cu\d+)?")
 _CUDNN = re.compile(r"nvidia-cudnn-cu\d+")
@@ -20,7 +21,7 @@ def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
     for text in _cuda_texts(config, decisions):
         yield Note(Code.CUDA_OF_WHEELS, text)
     yield from _of_python(config, decisions)
-    for place, name, wanted in _left_to_wheels(config):
+    for place, name, wanted in _left_to_wheels(config, decisions):
         if by := [wheel for wheel in decisions.wheels if wanted.is_by(wheel.name, wheel.version)]:
             text = f"{name} is left out: {wanted.title} is brought by {by[0].name} {by[0].version}"
             yield Note(Code.PACKAGE_OF_WHEELS, f"{place}: {text}")
@@ -28,7 +29,7 @@ def notes_of(config: Config, decisions: Decisions) -> Iterator[Note]:
         if getattr(config.pack, name) and not has_sets(config.python_requirements or ""):
             text = "has no effect: build.python_requirements names no pyproject.toml, pylock.toml or uv.lock"
             yield Note(Code.UNUSED_SETTING, f"{config.where(f'cogpack.{name}')}: {text}")
-    debian = ("debian_mirror", "debian_snapshot", "debian_base_from")
+    debian = ("apt", "debian_mirror", "debian_snapshot", "debian_base_from")
     unused = {name: getattr(config.pack, name) for name in debian} | {"recommends": not config.pack.recommends}
     for name in (name for name, written in unused.items() if config.pack.base and written):
         text = f"{config.where(f'cogpack.{name}')}: has no effect: with cogpack.base there are no Debian packages"
@@ -61,17 +62,19 @@ def check_left_to_wheels(config: Config, decisions: Decisions) -> None:
             f"{place}: Debian has no package {name!r}, and no wheel brings {wanted.title}",
             next_step=f"require {wanted.wheel}-cu{_generation(name)}, or what requires it, as torch does",
         )
-        for place, name, wanted in _left_to_wheels(config)
+        for place, name, wanted in _left_to_wheels(config, decisions)
         if not any(wanted.is_by(wheel.name, wheel.version) for wheel in decisions.wheels)
     ]
     if lacking:
         raise together(lacking)
 
 
-def _left_to_wheels(config: Config) -> Iterator[tuple[str, str, NvidiaLibrary]]:
-    """Give place and name of each package that wheels stand for."""
+def _left_to_wheels(config: Config, decisions: Decisions) -> Iterator[tuple[str, str, NvidiaLibrary]]:
+    """Give place and name of each package that wheels stand for, and no archive has."""
+    base = decisions.base
+    installed = {deb.name for deb in base.installed} if isinstance(base, DebianBase) else ()
     for index, name in enumerate(config.system_packages):
-        if wanted := of_wheels(name):
+        if (wanted := of_wheels(name)) and parse_request(name).name not in installed:
             yield config.where(f"build.system_packages[{index}]"), name, wanted
 
 

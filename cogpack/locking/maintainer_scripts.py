@@ -39,7 +39,15 @@ def deb_artifact(deb: LockedDeb) -> Artifact:
 
 def deb_file(deb: LockedDeb, locate: Callable[[], LocalFile]) -> DebFile:
     """Say what a layer reads of it; `locate` has it here."""
-    return DebFile(name=deb.name, version=deb.version, arch=deb.arch, size=deb.size, sha256=deb.sha256, locate=locate)
+    return DebFile(
+        name=deb.name,
+        version=deb.version,
+        arch=deb.arch,
+        size=deb.size,
+        sha256=deb.sha256,
+        foreign=deb.is_foreign,
+        locate=locate,
+    )
 
 
 def left_to_dpkg(
@@ -47,7 +55,7 @@ def left_to_dpkg(
 ) -> Collection[str]:
     """Give those of `packages` whose scripts do more than is known, and say of each that is needed what. `places`: by
     requested package."""
-    unknown = [found for found in packages if not is_stood_in_for(found.deb.name)]
+    unknown = [found for found in packages if found.deb.is_foreign or not is_stood_in_for(found.deb.name)]
     if not unknown:
         return ()
     task = session.progress.task(f"maintainer scripts of {count_text(len(unknown), 'package')}", None, "read")

@@ -22,7 +22,7 @@ from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.probe import PROFILE, probe_local
 from cogpack.layers.weights.remote import Reader
 from cogpack.lockfile import FILE, Decisions, Lock, LockedFetch, LockedHubFile, LockedInterpreter, LockedWheel
-from cogpack.lockfile.base_kinds import DebianRelease, LockedDeb
+from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb, SystemPackages
 from cogpack.locking.lines.pin_clones import make_mirrors, open_pinned
 from cogpack.locking.maintainer_scripts import deb_artifact
 from cogpack.locking.wheels.addresses import wheel_addresses
@@ -78,7 +78,7 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
         places=step_places(project.config),
         home=_home(session, project),
         proxies={name: value for name, value in session.environment.items() if name.lower() in _PROXIES},
-        mirrors=mirror.replacements(session.http.url_map.of),
+        mirrors=mirror.replacements(session.http.url_map.of) | _mapped(session, decisions),
         authorities=bundle(session.environment),
         proot=partial(_proot, session, project.config),
         emulator=partial(_emulator, session, project.config),
@@ -124,6 +124,13 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
         ),
         read=read,
     )
+
+
+def _mapped(session: Session, decisions: Decisions) -> dict[str, str]:
+    """Give where archives beside Debian's are really asked for, where that is elsewhere."""
+    over = decisions.base.system_packages if isinstance(decisions.base, DebianBase) else SystemPackages()
+    uris = [archive.uri for archive in over.archives]
+    return {uri: found for uri in uris if (found := session.http.url_map.of(uri)) != uri}
 
 
 def _emulator(session: Session, config: Config, place: Path) -> Path:

@@ -1,4 +1,5 @@
-"""A lock depends on its inputs: requirements files with all that they name, local wheels, what decides in cog.yaml."""
+"""A lock depends on its inputs: requirements files with all that they name, local wheels, archives' keys, and what
+decides in cog.yaml."""
 
 import hashlib
 import os
@@ -24,18 +25,20 @@ from cogpack.requirements import (
 from cogpack.sizes import BLOCK
 
 MAX_BYTES = 16 * 1024 * 1024
+_MAX_KEY = 1024 * 1024
 _MAX_DEPTH = 50
 
 
 class ProjectInputs(msgspec.Struct, frozen=True):
     """Is what was read of them. `requirements`: all files merged, wheels' paths relative to the project. `normalised`:
-    bytes by file name.
+    bytes by file name. `keys`: of `cogpack.apt`, by file as it is called there.
 
     `faults`: of lines that can't be taken; the rest is without them.
     """
 
     requirements: Requirements
     normalised: dict[str, bytes]
+    keys: dict[str, bytes]
     faults: tuple[InputError, ...] = ()
 
 
@@ -62,12 +65,19 @@ def read_inputs(root: Path, config: Config, *, config_name: str) -> ProjectInput
     normalised = {config_name: _decisive(config, packages)}
     normalised |= {name: found.normalised().encode() for name, found in reader.files.items()}
     normalised |= reader.locks
+    keys: dict[str, bytes] = {}
+    for index, archive in enumerate(config.pack.apt):
+        if archive.key_file is not None:
+            where = config.where(f"cogpack.apt[{index}].key")
+            name = _relative(root, "", archive.key_file, where)
+            keys[archive.key_file] = _read_key(root, name, where)
+            normalised[name] = hashlib.sha256(keys[archive.key_file]).hexdigest().encode()
     for wheel in reader.merged.local_wheels:
         normalised[wheel.file] = _sha256(root, wheel.file, f"{wheel.path}:{wheel.line}").encode()
     for line in reader.merged.sources:
         if isinstance(line.source, LocalPath) and line.source.is_archive:
             normalised[line.source.path] = _sha256(root, line.source.path, line.place).encode()
-    return ProjectInputs(reader.merged, dict(sorted(normalised.items())), tuple(reader.faults))
+    return ProjectInputs(reader.merged, dict(sorted(normalised.items())), keys, tuple(reader.faults))
 
 
 class _InputFiles:
@@ -176,6 +186,14 @@ def _read_text(root: Path, name: str, where: str) -> str:
         raise InputError(f"{name}:{line}: not UTF-8 text", next_step="save the file as UTF-8") from error
 
 
+def _read_key(root: Path, name: str, where: str) -> bytes:
+    try:
+        with open_regular(root / name) as opened:
+            return opened.read(_MAX_KEY)
+    except OSError as error:
+        raise InputError(f"{where}: {name}: {error.strerror}", next_step="correct the name, or add the file") from error
+
+
 def _sha256(root: Path, file: str, where: str) -> str:
     digest = hashlib.sha256()
     try:
@@ -215,6 +233,8 @@ def _decisive(config: Config, packages: Requirements) -> bytes:
         values["cogpack.torch_index"] = pack.torch_index
     if pack.debian_snapshot or pack.debian_base_from:
         values["cogpack.debian"] = [pack.debian_snapshot, pack.debian_base_from]
+    if pack.apt:
+        values["cogpack.apt"] = pack.apt
     if config.weights:
         values["weights"] = config.weights
         pinning = msgspec.structs.replace(pack.weights, include=(), exclude=(), min_size=None)

@@ -104,6 +104,10 @@ class Project(msgspec.Struct, frozen=True, dict=True):
         """Copy the directory that `line` names, without what `.dockerignore` leaves out."""
         copy_tree(self.root, below(self.root, self.files(), line), into)
 
+    def archive_key(self, file: str) -> bytes:
+        """Give a key of `cogpack.apt`, by its file as that calls it."""
+        return self._inputs.keys[file]
+
     def faulty_requirements(self) -> tuple[tuple[InputError, ...], Requirements]:
         """Give what is wrong with lines of requirements files, one by one, and what the others say."""
         return self._inputs.faults, self._inputs.requirements

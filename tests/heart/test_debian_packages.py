@@ -1,22 +1,18 @@
 """Debian packages that can't be had, or are left to dpkg, are told at `lock`, with the line of cog.yaml that brings
 them."""
 
-import functools
 import hashlib
-import http.server
 import re
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from support.debian_archive import Signer, write_suite
-from support.debs import deb, stanza
-from support.serving import served
+from support.debian_archive import Signer
+from support.debian_mirror import Archive, mirroring
+from support.debs import stanza
 from support.wheels import make_wheel
 from support.world import Project, World, ok
 
-from cogpack.resolve.debs import BASE_PACKAGES
 from cogpack.resolve.debs.archives import keyring as keyring_module
 from cogpack.text import size_text
 
@@ -28,68 +24,9 @@ LONG = {"md5sums": "".join(f"{hashlib.sha256(str(n).encode()).hexdigest()}\n" fo
 """Control files that do not fit into what is read first."""
 
 
-class _Handler(http.server.SimpleHTTPRequestHandler):
-    ranges = True
-    seen: list[str] = []  # noqa: RUF012 - one a test
-
-    def do_GET(self) -> None:
-        self.seen.append(self.path)
-        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
-        if not (asked and self.ranges):
-            super().do_GET()
-            return
-        data = Path(self.translate_path(self.path)).read_bytes()
-        part = data[int(asked[1]) : int(asked[2]) + 1]
-        self.send_response(206)
-        self.send_header("Content-Range", f"bytes {asked[1]}-{int(asked[1]) + len(part) - 1}/{len(data)}")
-        self.send_header("Content-Length", str(len(part)))
-        self.end_headers()
-        self.wfile.write(part)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
-
 @pytest.fixture(scope="module")
 def signer() -> Signer:
     return Signer()
-
-
-class Archive:
-    """A mirror with Python and what a test adds."""
-
-    def __init__(self, root: Path, signer: Signer) -> None:
-        self.root = root
-        self.url = ""
-        self.seen: list[str] = []
-        self._signer = signer
-        self._index = "".join(stanza(name) for name in BASE_PACKAGES if name != "python3")
-        self._index += stanza("python3", "3.13.5-1", Depends="libc6") + stanza("libc6", "2.41-12")
-
-    def add(self, name: str, *, version: str = "1", depends: str = "", recommends: str = "", **control: str) -> None:
-        data = deb(name, version=version, control=control)
-        path = self.root / "debian" / "pool" / f"{name}_{version}.deb"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        fields = {"Size": str(len(data)), "SHA256": hashlib.sha256(data).hexdigest()}
-        relations = {"Depends": depends, "Recommends": recommends}
-        self._index += stanza(name, version, **fields | {key: value for key, value in relations.items() if value})
-
-    def fill(self) -> None:
-        """Have the packages of the base, too, each with its file."""
-        self._index = ""
-        for name in BASE_PACKAGES:
-            if name != "python3":
-                self.add(name)
-        self.add("libc6", version="2.41-12")
-        self.add("python3", version="3.13.5-1", depends="libc6")
-
-    def finish(self, security: str = "") -> None:
-        for directory in self.root.glob("*/dists"):
-            shutil.rmtree(directory)
-        write_suite(self.root, "debian", "trixie", self._index, self._signer)
-        write_suite(self.root, "debian", "trixie-updates", "", self._signer)
-        write_suite(self.root, "debian-security", "trixie-security", security, self._signer)
 
 
 @pytest.fixture(params=[True, False], ids=["ranges", "no ranges"])
@@ -97,12 +34,7 @@ def archive(
     world: World, signer: Signer, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[Archive]:
     monkeypatch.setattr(keyring_module, "debian_keyring", lambda: signer.keyring)
-    made = Archive(world.directory / "mirror", signer)
-    (made.root / "debian").mkdir(parents=True)
-    handler = type("Handler", (_Handler,), {"ranges": request.param, "seen": made.seen})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=made.root))
-    with served(server):
-        made.url = f"http://127.0.0.1:{server.server_port}/debian,http://127.0.0.1:{server.server_port}/debian-security"
+    with mirroring(world.directory / "mirror", signer, ranges=request.param) as made:
         yield made
 
 

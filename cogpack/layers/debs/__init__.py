@@ -3,11 +3,12 @@ root.
 
 `source`: the steps, in dpkg's order, of a base and of packages over one · `deb/`: packages are read, into a spool ·
 `merge`: all of them in one `tree` · `configure`: what maintainer scripts would do, by `effects/` · `database`: what
-dpkg would know.
+dpkg would know, `apt_sources`: what apt is told.
 """
 
+from cogpack.layers.debs.apt_sources import AptSource
 from cogpack.layers.debs.deb.package import DebFile
 from cogpack.layers.debs.deb.unpacking import Unpacking
 from cogpack.layers.debs.source import DebianSource, PackageSource, PackagesSource
 
-__all__ = ["DebFile", "DebianSource", "PackageSource", "PackagesSource", "Unpacking"]
+__all__ = ["AptSource", "DebFile", "DebianSource", "PackageSource", "PackagesSource", "Unpacking"]

@@ -25,7 +25,7 @@ def stand_in(tree: Tree, packages: Sequence[UnpackedPackage]) -> list[Alternativ
     effects: dict[str, Effect] = {}
     choices: list[Alternative] = []
     for package in ordered:
-        effect = find_effect(package.name)
+        effect = None if package.file.foreign else find_effect(package.name)
         if effect is not None:
             effects[package.name] = effect
             choices += literal_choices(package.script("postinst"))
@@ -42,7 +42,7 @@ def stand_in(tree: Tree, packages: Sequence[UnpackedPackage]) -> list[Alternativ
 
 
 def is_stood_in_for(name: str) -> bool:
-    """Tell whether a package of this name needs no look at its scripts."""
+    """Tell whether a package of Debian's of this name needs no look at its scripts."""
     return find_effect(name) is not None
 
 

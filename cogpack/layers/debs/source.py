@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from cogpack.digest import sha256
+from cogpack.layers.debs.apt_sources import AptSource, write_sources
 from cogpack.layers.debs.configure import configure
 from cogpack.layers.debs.database import write_database, write_policy
 from cogpack.layers.debs.deb.package import DebFile
@@ -89,20 +90,29 @@ class PackagesSource:
     """Makes the entries of packages over a `base`: what they bring, and what of the whole is another with them.
 
     The database of dpkg, the library cache and whatever else describes all packages are written again, of all. `apart`:
-    packages among `debs` whose files lie in layers of their own, below this one.
+    packages among `debs` whose files lie in layers of their own, below this one; `sources`: archives beside Debian's,
+    which apt is told of.
     """
 
     def __init__(
-        self, base: DebianSource, debs: Sequence[DebFile], *, name: str, apart: Sequence[PackageSource] = ()
+        self,
+        base: DebianSource,
+        debs: Sequence[DebFile],
+        *,
+        name: str,
+        apart: Sequence[PackageSource] = (),
+        sources: Sequence[AptSource] = (),
     ) -> None:
         self.name = name
         self._base = base
         self._debs = sorted(debs, key=lambda deb: deb.name)
         self._apart = sorted(apart, key=lambda one: one.deb.name)
+        self._sources = sources
         self._entries = Once(self._changed)
 
     def key(self) -> str:
         facts = ["over", *self._base.facts, _listed(self._debs), _listed([one.deb for one in self._apart])]
+        facts += [[one.uri, one.suites, one.components, sha256(one.key)] for one in self._sources]
         return "debs:" + sha256(encode(facts)).removeprefix("sha256:")
 
     def entries(self) -> Sequence[Entry]:
@@ -110,10 +120,11 @@ class PackagesSource:
 
     def _changed(self) -> Sequence[Entry]:
         after = self._base.tree_with(self._debs)
+        write_sources(after, self._sources)
         before = applied([self._base.tree(), *(one.files() for one in self._apart)])
         ground = {entry.path: entry for entry in after if isinstance(entry, Directory)}
         return link_equal(complete(after.changes(before), ground))
 
 
 def _listed(debs: Iterable[DebFile]) -> list[object]:
-    return [[deb.name, deb.sha256] for deb in debs]
+    return [[deb.name, deb.sha256, *(["foreign"] if deb.foreign else [])] for deb in debs]

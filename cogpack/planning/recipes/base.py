@@ -1,5 +1,6 @@
 """A base gives layers, and their contents are had from somewhere: one function a kind says which and how."""
 
+import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,9 @@ from cogpack.formats import ImageRules
 from cogpack.images.assemble import BaseImage
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Codec
-from cogpack.layers.debs import DebFile, DebianSource, PackageSource, PackagesSource, Unpacking
+from cogpack.layers.debs import AptSource, DebFile, DebianSource, PackageSource, PackagesSource, Unpacking
 from cogpack.layers.layer import Form, key_of
-from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease, LockedDeb, RegistryBase
+from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease, LockedArchive, LockedDeb, RegistryBase
 from cogpack.locking.lines.read import image_of
 from cogpack.locking.maintainer_scripts import deb_file
 from cogpack.oci import Descriptor
@@ -104,13 +105,14 @@ def _debian(base: DebianBase, supply: BaseSupply, codec: Codec, rules: ImageRule
     layer = BuiltLayer(source, codec)
     layers: list[BuiltLayer] = []
     inputs = {key_of(layer): tuple(own.values())}
-    if ours:
+    sources = [_source(archive) for archive in over.archives]
+    if ours or sources:
         large = _large([*ours], rules)
         apart = [PackageSource(deb_file(deb, ours[deb].file), arch=base.arch, unpacking=unpacking) for deb in large]
-        name = _name([deb for deb in ours if deb not in large])
+        name = _name([deb for deb in ours if deb not in large]) if ours else f"apt: {sources[0].name}"
         debs = [deb_file(deb, package.file) for deb, package in ours.items()]
         layers += [BuiltLayer(one, codec) for one in apart]
-        layers.append(BuiltLayer(PackagesSource(source, debs, name=name, apart=apart), codec))
+        layers.append(BuiltLayer(PackagesSource(source, debs, name=name, apart=apart, sources=sources), codec))
         inputs |= {key_of(one): (ours[deb],) for one, deb in zip(layers[:-1], large, strict=True)}
         # It is what they change, so that those of the base are unpacked for it, too.
         inputs[key_of(layers[-1])] = (*own.values(), *ours.values())
@@ -120,6 +122,15 @@ def _debian(base: DebianBase, supply: BaseSupply, codec: Codec, rules: ImageRule
         inputs=inputs,
         dpkg=tuple(deb_file(deb, package.file) for deb, package in packages if deb.name in over.dpkg),
         dpkg_inputs=tuple(package for deb, package in packages if deb.name in over.dpkg),
+    )
+
+
+def _source(archive: LockedArchive) -> AptSource:
+    return AptSource(
+        uri=archive.uri,
+        suites=archive.suites,
+        components=archive.components,
+        key=base64.b64decode(archive.key),
     )
 
 

@@ -6,12 +6,15 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from cogpack.errors import InputError
 from cogpack.sandbox.inroot import open_in
 
-_SOURCES = b"etc/apt/sources.list.d/debian.sources"
+_DIRECTORY = b"etc/apt/sources.list.d"
+_MOST = 100
+"""Files that are looked at."""
 _LIMIT = 64 * 1024
 """Bytes. What is larger is left as it is."""
 
@@ -19,23 +22,54 @@ _LIMIT = 64 * 1024
 @contextmanager
 def mirrored(root: Path, mirrors: Mapping[str, str]) -> Iterator[None]:
     """Write `mirrors`, by the addresses that they stand for, into the sources of the tree at `root`; what commands made
-    of the file names the former ones again afterwards."""
-    if not mirrors:
-        yield
-        return
-    laid = b""
-
-    def forth(found: bytes) -> bytes:
-        nonlocal laid
-        laid = _replaced(found, mirrors)
-        return laid
-
-    before = _rewrite(root, forth)
-    named = {mirror: url for url, mirror in reversed([*mirrors.items()]) if url.encode() in before}
+    of the files names the former ones again afterwards."""
+    laid = {file: _Laid() for file in (_files(root) if mirrors else ())}
+    for file, one in laid.items():
+        one.before = _rewrite(root, file, partial(one.lay, mirrors))
     try:
         yield
     finally:
-        _rewrite(root, lambda found: before if found == laid else _replaced(found, named))
+        for file, one in laid.items():
+            _rewrite(root, file, partial(one.taken_back, mirrors))
+
+
+class _Laid:
+    """Knows a file as it was, and as it was laid."""
+
+    before = b""
+    _now = b""
+
+    def lay(self, mirrors: Mapping[str, str], found: bytes) -> bytes:
+        self._now = _replaced(found, mirrors)
+        return self._now
+
+    def taken_back(self, mirrors: Mapping[str, str], found: bytes) -> bytes:
+        if found == self._now:
+            return self.before
+        named = {mirror: url for url, mirror in reversed([*mirrors.items()]) if url.encode() in self.before}
+        return _replaced(found, named)
+
+
+def _files(root: Path) -> list[bytes]:
+    """Name the files of sources in the tree."""
+    try:
+        directory = _open(root, _DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return []
+    try:
+        with os.scandir(directory) as entries:
+            names = sorted(entry.name for entry in entries if entry.name.endswith(".sources"))
+    finally:
+        os.close(directory)
+    return [_DIRECTORY + b"/" + os.fsencode(name) for name in names[:_MOST]]
+
+
+def _open(root: Path, path: bytes, flags: int) -> int:
+    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return open_in(directory, path, flags)
+    finally:
+        os.close(directory)
 
 
 def _replaced(text: bytes, changes: Mapping[str, str]) -> bytes:
@@ -47,22 +81,19 @@ def _replaced(text: bytes, changes: Mapping[str, str]) -> bytes:
     return re.sub(rb"(?<!\S)(%b)(?![^\s/])" % addresses, lambda found: by_address[found[1]], text)
 
 
-def _rewrite(root: Path, change: Callable[[bytes], bytes]) -> bytes:
+def _rewrite(root: Path, path: bytes, change: Callable[[bytes], bytes]) -> bytes:
     """Change what is in the file, if it is one; return what was in it."""
-    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        file = open_in(directory, _SOURCES, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = _open(root, path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO):
             return b""
         if error.errno == errno.EACCES:
             raise InputError(
-                f"/{_SOURCES.decode()}: a command of build.run took the right to write it from everybody but root",
+                f"/{os.fsdecode(path)}: a command of build.run took the right to write it from everybody but root",
                 next_step="leave its mode, and those of its directories, as they are",
             ) from error
         raise
-    finally:
-        os.close(directory)
     try:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode) or status.st_size > _LIMIT:

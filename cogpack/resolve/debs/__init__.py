@@ -5,6 +5,8 @@ request means in it, and what goes together), `bases` (of which packages a base 
 `security` takes what is locked on to the security archive alone; `names/` is what people call packages.
 """
 
+from cogpack.resolve.debs.archives.archive import Archive, archive_of, locked_archive
+from cogpack.resolve.debs.archives.keyring import Keyring, read_keyring
 from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.debs.archives.urls import deb_urls, pool_urls
@@ -16,6 +18,7 @@ from cogpack.resolve.debs.names.tools import COG_TOOLS
 from cogpack.resolve.debs.names.wheels import WANTS
 from cogpack.resolve.debs.resolver import Brought, resolve_debs
 from cogpack.resolve.debs.security import upgrade_security
+from cogpack.resolve.debs.solving.request import parse_request
 from cogpack.resolve.debs.standing import KeptBase
 
 __all__ = [
@@ -23,15 +26,21 @@ __all__ = [
     "COG_TOOLS",
     "PROGRAMS",
     "WANTS",
+    "Archive",
     "Brought",
     "DebianMirror",
     "KeptBase",
+    "Keyring",
     "NvidiaLibrary",
     "Snapshot",
+    "archive_of",
     "deb_urls",
     "is_answered",
+    "locked_archive",
     "of_wheels",
+    "parse_request",
     "pool_urls",
+    "read_keyring",
     "resolve_debs",
     "upgrade_security",
 ]

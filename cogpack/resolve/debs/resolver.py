@@ -12,10 +12,12 @@ from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianBase, LockedDeb, SystemPackages
 from cogpack.notes import Code, Note
 from cogpack.progress import Progress
+from cogpack.resolve.debs.archives.archive import Archive, locked_archive
 from cogpack.resolve.debs.archives.mirror import DebianMirror
 from cogpack.resolve.debs.archives.snapshot import Snapshot
-from cogpack.resolve.debs.archives.suites import SuiteReader
+from cogpack.resolve.debs.archives.suites import SuiteReader, indexes_of
 from cogpack.resolve.debs.bases import base_names
+from cogpack.resolve.debs.names.elsewhere import of_wheels
 from cogpack.resolve.debs.solving.chains import chains, dependents
 from cogpack.resolve.debs.solving.request import is_request, parse_request
 from cogpack.resolve.debs.solving.universe import Candidate, Universe
@@ -51,6 +53,7 @@ def resolve_debs(
     places: Mapping[str, str] = {},
     slim: bool = False,
     recommends: bool = False,
+    archives: Sequence[Archive] = (),
     examine: Examine | None = None,
     kept: KeptBase | None = None,
     snapshot: Snapshot | None = None,
@@ -59,28 +62,40 @@ def resolve_debs(
     """Choose the base and what the user's `requests` (as `Request` has them) need, of `suite` for `arch`.
 
     `arch` is Debian's name of it ("amd64"). `places`: by request, where it stands, for errors; `slim`: of the base
-    there is only what Python needs; `recommends`: what they
-    recommend comes, too; `examine` looks at what was chosen; `kept`: is stood upon, where it can be; `snapshot`: all is
-    of that time, and not of the mirror's present; `now` dates the check of the Releases' age.
+    there is only what Python needs; `recommends`: what they recommend comes, too; `archives`: have packages beside
+    Debian's, for all but the base; `examine` looks at what was chosen; `kept`: is stood upon, where it can be;
+    `snapshot`: all of Debian's is of that time, and not of the mirror's present; `now` dates the check of the Releases'
+    age.
     """
     if misnamed := [_misnamed(request, places) for request in requests if not is_request(request)]:
         raise together(misnamed)
     task = http.progress.task(f"Debian {suite}: {', '.join(['Python', *requests])}", None, "resolve")
     reader = SuiteReader(arch=arch, http=http, cache=cache, seal=seal, task=task, now=now or datetime.now(UTC))
     suites = reader.debian(suite, mirror, snapshot)
-    universe = Universe([one.index for one in suites], [one.name for one in suites])
+    debian, security = Universe(*indexes_of(suites)), len(suites) - 1
+    releases = tuple(one.locked for one in suites)
+    suites += reader.read(archives)
+    universe = Universe(*indexes_of(suites))
+    requests = [one for one in requests if not of_wheels(one) or universe.candidates(parse_request(one).name)]
     requests, places = _renewed(universe, requests, places, suite, http.progress)
     if faults := list(_faults(universe, requests, places)):
         raise together(faults)
     try:
-        names = base_names(universe, slim=slim)
+        names = base_names(debian, slim=slim)
         chosen = choose(
-            universe, names, requests, slim=slim, recommends=recommends, kept=kept, security=len(suites) - 1
+            universe,
+            names,
+            requests,
+            debian=debian,
+            slim=slim,
+            recommends=recommends,
+            kept=kept,
+            security=security,
         )
     except InputError as error:
         raise _placed(error, requests, places) from error
     task.done("resolved")
-    if kept and kept.shared and (old := outdated(universe, kept.base.packages, len(suites) - 1)):
+    if kept and kept.shared and (old := outdated(debian, kept.base.packages, security)):
         text = f"{kept.name}: the security archive has newer versions of {count_text(len(old), 'package')} of its base"
         http.progress.note(Note(Code.BASE_OUTDATED, f"{text}, {old[0].name} among them: lock that one anew"))
     asked = {request: universe.request(request).name for request in requests}
@@ -102,20 +117,21 @@ def resolve_debs(
         brought = [Brought(deb, ways[deb.name]) for deb in packages if deb.name in ways]
         named = examine(brought, {asked[request]: place for request, place in places.items() if request in asked})
         left = dependents(chosen.solution, named) & ways.keys()
-    found = tuple(one.locked for one in suites)
+    found = tuple(dict.fromkeys(one.locked for one in suites))
     versions = {package.name: package.version for package in (*own, *packages)}
     return DebianBase(
         suite=suite,
         slim=slim,
         arch=arch,
-        releases=kept.base.releases if kept and chosen.kept else found,
+        releases=kept.base.releases if kept and chosen.kept else releases,
         packages=own,
         system_packages=SystemPackages(
             releases=found if packages else (),
             packages=packages,
             dpkg=tuple(sorted(left)),
-            recommends=recommends,
+            recommends=recommends and bool(requests),
             left_out=chosen.left_out,
+            archives=tuple(map(locked_archive, archives)),
         ),
         glibc=_short(versions.get("libc6", "")),
         python=_short(versions.get("python3", "")),

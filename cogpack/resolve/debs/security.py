@@ -14,9 +14,10 @@ from cogpack.debian_version import version_key
 from cogpack.errors import InputError
 from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb
+from cogpack.resolve.debs.archives.archive import Archive
 from cogpack.resolve.debs.archives.index import IndexedPackage
 from cogpack.resolve.debs.archives.mirror import SECURITY, DebianMirror
-from cogpack.resolve.debs.archives.suites import Suite, SuiteReader
+from cogpack.resolve.debs.archives.suites import Suite, SuiteReader, indexes_of
 from cogpack.resolve.debs.bases import solve_base
 from cogpack.resolve.debs.resolver import Brought, Examine
 from cogpack.resolve.debs.solving.chains import chains, dependents
@@ -35,14 +36,15 @@ def upgrade_security(
     seal: Seal,
     mirror: DebianMirror,
     examine: Examine,
+    archives: Sequence[Archive] = (),
     now: datetime | None = None,
 ) -> DebianBase:
     """Give `kept` with newer packages of the security archive. `requests`: those of cog.yaml; one that names a version
-    or a suite stays. The rest is as `resolve_debs` has it."""
+    or a suite stays; `archives`: beside Debian's, of which all stays. The rest is as `resolve_debs` has it."""
     over = kept.system_packages
     task = http.progress.task(f"Debian {kept.suite}-security", None, "resolve")
     reader = SuiteReader(arch=kept.arch, http=http, cache=cache, seal=seal, task=task, now=now or datetime.now(UTC))
-    suites = reader.debian(kept.suite, mirror)
+    suites = [*reader.debian(kept.suite, mirror), *reader.read(archives)]
     fixed = {wanted.name for wanted in map(parse_request, requests) if wanted.version or wanted.suite}
     try:
         base, above = _solved(kept, suites, fixed)
@@ -77,7 +79,7 @@ class _Locked(Universe):
     """Has of packages that are locked no other versions than these, and newer ones of the security archive."""
 
     def __init__(self, suites: Sequence[Suite], kept: Sequence[LockedDeb], fixed: Collection[str]) -> None:
-        super().__init__([one.index for one in suites], [one.name for one in suites])
+        super().__init__(*indexes_of(suites))
         self._kept = {deb.name: deb for deb in kept}
         self._fixed = fixed
         self._archives = [one.archive.name for one in suites]

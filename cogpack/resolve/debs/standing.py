@@ -48,17 +48,18 @@ def choose(
     names: Sequence[str],
     requests: Sequence[str],
     *,
+    debian: Universe,
     slim: bool = False,
     recommends: bool,
     kept: KeptBase | None,
     security: int,
 ) -> Chosen:
-    """Choose what `requests` need over a base with all of `names`, which may be `slim`. `security`: the number of that
-    archive's index."""
+    """Choose what `requests` need over a base with all of `names`, which is of `debian` alone, and may be `slim`.
+    `security`: the number of that archive's index."""
     # By itself: it must be the same whatever is asked for.
-    fresh = solve_base(universe, names, slim=slim)
-    if kept is not None and (kept.shared or not outdated(universe, kept.base.packages, security)):
-        base = [_found(universe, deb) or _read(deb, kept.read) for deb in kept.base.packages]
+    fresh = solve_base(debian, names, slim=slim)
+    if kept is not None and (kept.shared or not outdated(debian, kept.base.packages, security)):
+        base = [_found(debian, deb) or _read(deb, kept.read) for deb in kept.base.packages]
         try:
             if not _moved(universe, base, requests):
                 found = solve(universe, requests, base=base, recommends=recommends)

@@ -47,7 +47,7 @@ class Archive:
 
     def choose(self, *requests: str, name: str = "", kept: bool = True) -> Chosen:
         there = KeptBase(base=self.base, name=name, read=self._read) if kept else None
-        return choose(self.now, NAMES, requests, recommends=False, kept=there, security=SECURITY)
+        return choose(self.now, NAMES, requests, debian=self.now, recommends=False, kept=there, security=SECURITY)
 
     def _read(self, deb: LockedDeb) -> bytes:
         self.asked.append(deb.name)

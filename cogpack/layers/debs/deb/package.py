@@ -16,13 +16,15 @@ _SIMPLE = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9+.-]*)")
 
 
 class DebFile(msgspec.Struct, frozen=True, kw_only=True):
-    """Knows a .deb by its digest. `locate` gives a verified copy, fetching it when it must."""
+    """Knows a .deb by its digest. `locate` gives a verified copy, fetching it when it must. `foreign`: it is of another
+    archive than Debian's, and its scripts need not be those that Debian's package of the name has."""
 
     name: str
     version: str
     arch: str
     size: int
     sha256: str  # hex
+    foreign: bool = False
     locate: Callable[[], LocalFile]
 
 

@@ -1,10 +1,12 @@
 """An archive of Debian packages, by the words of sources.list(5): Debian's own, or anybody's."""
 
+import base64
 import posixpath
 from collections.abc import Sequence
 
 import msgspec
 
+from cogpack.lockfile.base_kinds import LockedArchive
 from cogpack.resolve.debs.archives import keyring
 from cogpack.resolve.debs.archives.keyring import Keyring
 from cogpack.resolve.debs.archives.mirror import MAIN, SECURITY, DebianMirror
@@ -31,6 +33,29 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
 
     def url(self, path: str) -> str:
         return f"{self.uri}/{path}"
+
+
+def locked_archive(archive: Archive) -> LockedArchive:
+    """Write down one that is not Debian's own, with its keys."""
+    return LockedArchive(
+        uri=archive.name,
+        suites=archive.suites,
+        components=archive.components,
+        key=base64.b64encode(archive.keys.data).decode(),
+        fingerprints=archive.keys.fingerprints,
+    )
+
+
+def archive_of(locked: LockedArchive) -> Archive:
+    """Give one as a lock has it."""
+    return Archive(
+        name=locked.uri,
+        uri=locked.uri,
+        suites=locked.suites,
+        components=locked.components,
+        keys=Keyring(base64.b64decode(locked.key), "the key that is locked"),
+        where=locked.uri,
+    )
 
 
 def is_flat(suite: str) -> bool:

@@ -7,6 +7,7 @@ goes into locks: the table is under a seal and holds the hash of the records, wh
 
 import lzma
 import os
+import posixpath
 import re
 import weakref
 import zlib
@@ -24,6 +25,7 @@ from cogpack.seal import Seal
 from cogpack.sizes import BLOCK
 
 _PROVIDED = re.compile(r"(?:^|,)\s*([A-Za-z0-9][A-Za-z0-9+.-]*)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 _HASH = 32  # bytes of the records' hash, before the table
 _MEMORY = 256 * 1024 * 1024  # for the xz dictionary
 _BROKEN = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
@@ -260,9 +262,9 @@ def _package(stanza: bytes, url: str) -> IndexedPackage:
             found[field] = value.strip().decode("utf-8", "replace")
     try:
         return IndexedPackage(
-            name=found["name"],
+            name=_sound(found["name"]),
             version=found["version"],
-            arch=found["arch"],
+            arch=_sound(found["arch"]),
             pre_depends=found.get("pre_depends", ""),
             depends=found.get("depends", ""),
             recommends=found.get("recommends", ""),
@@ -272,10 +274,24 @@ def _package(stanza: bytes, url: str) -> IndexedPackage:
             essential=found.get("essential") == "yes",
             priority=found.get("priority", ""),
             description=found.get("description", ""),
-            path=found["path"],
+            path=_relative(found["path"]),
             size=int(found["size"]),
             sha256=found["sha256"],
         )
     except (KeyError, ValueError) as error:
         where = found.get("name", "a stanza without a name")
         raise MismatchError(f"{url}: {where:.80}: missing or wrong field {error}", next_step=_BROKEN) from None
+
+
+def _sound(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(repr(name[:80]))
+    return name
+
+
+def _relative(path: str) -> str:
+    """Write a path below the archive in one way: some have "./" before it, or two slashes."""
+    found = posixpath.normpath(path) if "./" in path or "//" in path else path
+    if found.startswith(("/", "../")) or found in ("", ".", "..") or "\0" in found or found.endswith("/"):
+        raise ValueError(repr(path[:80]))
+    return found

@@ -8,6 +8,8 @@ import pysequoia
 
 from cogpack.errors import InputError
 
+_SECRET = (b"\x94", b"\x95", b"\x96", b"\xc5")
+"""How a packet of tag 5 begins (RFC 9580 4.2)."""
 _KEYS = "gpg --export --armor FINGERPRINT writes one"
 
 
@@ -34,6 +36,8 @@ def _parsed(data: bytes) -> tuple[pysequoia.Cert, ...]:
 
 def read_keyring(data: bytes, *, where: str, whose: str) -> Keyring:
     """Read certificates, armored or not. `where`: begins what is said of other files."""
+    if b"PGP PRIVATE KEY BLOCK" in data or data.startswith(_SECRET):
+        raise InputError(f"{where}: holds a secret key, which nobody needs to check a signature", next_step=_KEYS)
     try:
         found = pysequoia.Cert.split_bytes(data)
     except RuntimeError as error:
@@ -41,8 +45,6 @@ def read_keyring(data: bytes, *, where: str, whose: str) -> Keyring:
         raise InputError(f"{where}: is no OpenPGP certificate ({reason:.200})", next_step=_KEYS) from None
     if not found:
         raise InputError(f"{where}: holds no OpenPGP certificate", next_step=_KEYS)
-    if any(certificate.has_secret_keys for certificate in found):
-        raise InputError(f"{where}: holds a secret key, which would be in the image", next_step=_KEYS)
     return Keyring(b"".join(map(bytes, found)), whose)
 
 

@@ -50,6 +50,12 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def indexes_of(suites: Sequence[Suite]) -> tuple[Sequence[DebianIndex], Sequence[str], Sequence[int]]:
+    """Give what a universe is made of: the indexes, their suites, and the numbers of those whose packages come last."""
+    reluctant = [number for number, one in enumerate(suites) if not one.release.automatic]
+    return [one.index for one in suites], [one.name for one in suites], reluctant
+
+
 class SuiteReader(msgspec.Struct, frozen=True, kw_only=True):
     """Reads suites for `arch`, Debian's name of it. `cache`: the machine's; `now` dates the check of Releases' age."""
 

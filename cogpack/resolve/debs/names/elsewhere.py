@@ -54,7 +54,7 @@ _NO_COMPILER = (
 )
 _BOOKWORM = "bookworm, which comes with Python 3.11, has it"
 _OF_THE_HOST = "leave it out: the driver of the machine that runs the image brings it"
-_THIRD_PARTY = "it is of its maker's own archive, which can't be named yet: fetch it in build.run"
+_THIRD_PARTY = "it is of its maker's own archive: name that under cogpack.apt"
 _ADVICE: Sequence[tuple[re.Pattern[str], str]] = tuple(
     (re.compile(pattern), advice)
     for pattern, advice in (
@@ -76,7 +76,7 @@ _ADVICE: Sequence[tuple[re.Pattern[str], str]] = tuple(
         (r"ttf-mscorefonts-installer|msttcorefonts", "name fonts-liberation, whose letters are as wide"),
         (r"unrar|rar|p7zip-rar|7zip-rar", "name unar or unrar-free, which are in Debian's main archive"),
         (r"libfdk-aac(?:2|-dev)", "leave it out: ffmpeg has an AAC encoder of its own; this one is not free"),
-        (r"software-properties-common", "leave it out: nothing adds an archive where packages are resolved"),
+        (r"software-properties-common", "leave it out: archives are named under cogpack.apt"),
         (r"libgconf-2-4|gconf-service", f"leave it out: no Chrome of today wants it; {_BOOKWORM}"),
         (r"wkhtmltopdf", f"name chromium, or require the wheel weasyprint: its makers gave it up; {_BOOKWORM}"),
         (r"language-pack-[a-z-]+", "name locales-all, which has all of them; C.UTF-8 needs none"),

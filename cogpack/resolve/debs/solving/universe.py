@@ -55,11 +55,17 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Universe:
-    """Holds all packages that could be installed, newest version first. `suites`: the name of each index."""
+    """Holds all packages that could be installed, newest version first. `suites`: the name of each index.
 
-    def __init__(self, indexes: Sequence[DebianIndex], suites: Sequence[str] = ()) -> None:
+    `reluctant`: numbers of indexes whose packages come last, however new they are (`NotAutomatic`: apt_preferences(5)).
+    """
+
+    def __init__(
+        self, indexes: Sequence[DebianIndex], suites: Sequence[str] = (), reluctant: Collection[int] = ()
+    ) -> None:
         self._indexes = indexes
         self._suites = suites
+        self._reluctant = reluctant
         self._candidates: dict[str, list[Candidate]] = {}
 
     def candidates(self, name: str) -> list[Candidate]:
@@ -72,7 +78,9 @@ class Universe:
                 if name not in _NEVER
             ]
             # Stable: of equal versions the one of the first index.
-            found.sort(key=lambda candidate: version_key(candidate.package.version), reverse=True)
+            found.sort(
+                key=lambda one: (one.index not in self._reluctant, version_key(one.package.version)), reverse=True
+            )
             self._candidates[name] = found
         return found
 
