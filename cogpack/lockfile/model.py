@@ -6,7 +6,7 @@ contradicts it.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -183,18 +183,22 @@ class Decisions(LockTable, frozen=True, kw_only=True, omit_defaults=True):
         """Give the same without what pip lines did."""
         if not self.pip_lines:
             return self
-        wheels = self.required
-        left = {wheel.filename for wheel in wheels}
+        left = self.required
         return msgspec.structs.replace(
             self,
-            wheels=wheels,
-            builds=tuple(build for build in self.builds if build.wheel in left),
+            wheels=left,
+            builds=self.builds_of(left),
             executable_stacks=(),
             clashes=(),
             replaced=(),
             pip_lines=(),
             breaks=(),
         )
+
+    def builds_of(self, wheels: Iterable[LockedWheel]) -> tuple[LockedBuild, ...]:
+        """Tell how those of `wheels` were built that were."""
+        names = {wheel.filename for wheel in wheels}
+        return tuple(build for build in self.builds if build.wheel in names)
 
     @property
     def sdk_version(self) -> str:

@@ -22,6 +22,7 @@ from cogpack.locking.lines.decide import lacks_pins
 from cogpack.locking.lines.pip.breaks import break_notes
 from cogpack.locking.recommended import recommended
 from cogpack.locking.weights.remote import changed_uses
+from cogpack.locking.wheels.building import Building
 from cogpack.locking.wheels.clashes import check_clashes, clash_notes
 from cogpack.locking.wheels.requirements import check_requirements
 from cogpack.notes import Code, Note
@@ -34,6 +35,7 @@ from cogpack.trace import TRACE
 def lock(
     session: Session,
     project: Project,
+    building: Building | None = None,
     *,
     upgrade: bool = False,
     packages: Sequence[str] = (),
@@ -46,11 +48,12 @@ def lock(
 
     Present pins are kept where they still fit, unless `upgrade`, and but for those of `packages`: names of wheels.
     `upgrade_run`: what known lines of `build.run` bring is pinned anew; `upgrade_step`: of the one of this index.
-    `upgrade_system`: packages that the security archive has newer are taken from there.
+    `upgrade_system`: packages that the security archive has newer are taken from there. `building`: of wheels that
+    nobody publishes.
     """
     began = time.monotonic()
     session.notes.show_all()
-    check_requirements(session, project)
+    check_requirements(session, project, building)
     previous = read_lock(project.root)
     if previous and previous.format > max(session.formats):
         _check_format(session, previous)
@@ -59,6 +62,7 @@ def lock(
         session,
         project,
         previous,
+        building,
         upgrade=upgrade,
         packages=packages,
         upgrade_format=upgrade_format,
@@ -135,12 +139,14 @@ def is_pinned(session: Session, project: Project, *, locked: bool) -> bool:
     return locked or (session.in_ci and os.path.lexists(project.root / FILE))
 
 
-def current_lock(session: Session, project: Project, *, writes: bool, locked: bool) -> Lock:
+def current_lock(
+    session: Session, project: Project, building: Building | None = None, *, writes: bool, locked: bool
+) -> Lock:
     """The lock, if it fits the project's inputs; else a new one, or a `MismatchError` where it is pinned.
 
     Only who `writes` leaves the new one in the project, and is told at once if that can't be.
     """
-    check_requirements(session, project)
+    check_requirements(session, project, building)
     found = read_lock(project.root)
     if found is None:
         if locked:
@@ -148,7 +154,7 @@ def current_lock(session: Session, project: Project, *, writes: bool, locked: bo
                 f"{project.root / FILE}: there is no lock, and with --locked or for verify none is made",
                 next_step="run cogpack lock and commit cogpack.lock",
             )
-        return _renewed(session, project, None, writes=writes)
+        return _renewed(session, project, None, building, writes=writes)
     _check_format(session, found)
     stale = _changed(project, found)
     decisions = found.platforms.get(project.config.pack.platform)
@@ -167,14 +173,16 @@ def current_lock(session: Session, project: Project, *, writes: bool, locked: bo
     else:
         text = f"{FILE} has no {project.config.pack.platform} yet: resolving"
         session.progress.note(Note(Code.LOCK_LACKS_PLATFORM, text))
-    return _renewed(session, project, found, writes=writes)
+    return _renewed(session, project, found, building, writes=writes)
 
 
-def _renewed(session: Session, project: Project, found: Lock | None, *, writes: bool) -> Lock:
+def _renewed(
+    session: Session, project: Project, found: Lock | None, building: Building | None, *, writes: bool
+) -> Lock:
     if writes:
-        return lock(session, project)
+        return lock(session, project, building)
     session.notes.show_all()
-    made = resolve_lock(session, project, found)
+    made = resolve_lock(session, project, found, building)
     _tell(session, project, made)
     platform = project.config.pack.platform
     lacks = f"has no {platform}" if found and platform not in found.platforms else "is stale"

@@ -34,7 +34,7 @@ from cogpack.locking.slim import check_slim
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.sources.direct import DirectWheels
 from cogpack.locking.weights.remote import pin_weights
-from cogpack.locking.wheels.building import Ground, WheelBuilder
+from cogpack.locking.wheels.building import Building, Ground
 from cogpack.locking.wheels.clashes import check_clashes, compare_wheels
 from cogpack.locking.wheels.requirements import indexes_of, resolve_requirements
 from cogpack.notes import Code, Note
@@ -55,7 +55,7 @@ def _without(kept: Decisions, names: Sequence[str]) -> Decisions:
         kept,
         wheels=wheels,
         replaced=replaced,
-        builds=tuple(build for build in kept.builds if build.wheel in left),
+        builds=kept.builds_of((*wheels, *replaced)),
         executable_stacks=tuple(one for one in kept.executable_stacks if one.wheel in {w.filename for w in wheels}),
         clashes=tuple(clash for clash in kept.clashes if left.issuperset((clash.wheel, *clash.over))),
         pip_lines=tuple(
@@ -86,6 +86,7 @@ def resolve_lock(
     session: Session,
     project: Project,
     previous: Lock | None,
+    building: Building | None = None,
     *,
     upgrade: bool = False,
     packages: Sequence[str] = (),
@@ -93,9 +94,9 @@ def resolve_lock(
     upgrade_run: bool = False,
     upgrade_step: int | None = None,
     upgrade_system: bool = False,
-    builder: WheelBuilder | None = None,
 ) -> Lock:
-    """`previous`: of which pins are kept, and the format as long as it is built; `builder`: makes wheels of sources."""
+    """`previous`: of which pins are kept, and the format as long as it is built; `building`: of wheels that nobody
+    publishes."""
     if upgrade_step is not None:
         check_step(project.config, upgrade_step)
     formats = session.formats
@@ -118,7 +119,7 @@ def resolve_lock(
             text = f"{FILE} no longer has {name}, {why}: cogpack lock --platform {name}"
             session.progress.note(Note(Code.PLATFORM_STALE, text))
         others = {}
-    decide = partial(_decide, session, project, kept, builder, same_format=same_format, upgrade_system=upgrade_system)
+    decide = partial(_decide, session, project, kept, building, same_format=same_format, upgrade_system=upgrade_system)
     usual = usual_suite(project.config)
     decided = decide(suite_for(project.config, usual, kept))
     wanted = suite_for(project.config, usual, decided)
@@ -140,7 +141,7 @@ def _decide(
     session: Session,
     project: Project,
     kept: Decisions | None,
-    builder: WheelBuilder | None,
+    building: Building | None,
     suite: Suite | None,
     *,
     told: Sequence[Note] = (),
@@ -169,8 +170,8 @@ def _decide(
     assert python is not None
     target = TargetPython(python=python.minor, glibc=base.glibc, arch=platform.architecture)
     ground = Ground(base=base, interpreter=interpreter, target=target)
-    direct = DirectWheels(session, Sources(session, project), builder, ground, kept)
-    resolved = resolve_requirements(session, project, project.requirements(), target, kept, direct)
+    direct = DirectWheels(session, Sources(session, project), building.builder if building else None, ground, kept)
+    resolved = resolve_requirements(session, project, project.requirements(), target, kept, direct, building, ground)
     for note in resolved.notes:
         if note not in told:
             session.progress.note(note)
@@ -182,13 +183,18 @@ def _decide(
         looks = suite is not None or refuses_executable_stacks(base)
         pip = lines.pip
         stacks = find_executable_stacks(pip.outlines, wheels, kept, session.cancellation) if looks else ()
+    pinned = (*wheels, *lines.pip.replaced)
+    builds = {build.wheel: build for build in (*direct.builds(pinned), *resolved.builds)}
+    builds = {wheel.filename: builds[wheel.filename] for wheel in pinned if wheel.filename in builds}
+    requirements = {wheel.filename: wheel for wheel in (*direct.requirements(pinned), *resolved.build_requirements)}
+    took = {name for build in builds.values() for name in build.requires}
     decided = Decisions(
         base=base,
         interpreter=interpreter,
         torch_index=resolved.torch_index,
         wheels=wheels,
-        builds=direct.builds((*wheels, *lines.pip.replaced)),
-        build_requirements=direct.requirements((*wheels, *lines.pip.replaced)),
+        builds=tuple(build for _, build in sorted(builds.items())),
+        build_requirements=tuple(requirements[name] for name in sorted(took)),
         clashes=clashes,
         executable_stacks=stacks,
         sandboxed=lines.sandboxed,

@@ -56,18 +56,19 @@ def _without_pip_line(kept: Decisions, step: int) -> Decisions:
     own = {name for line in kept.pip_lines if line.step == step for name in line.wheels if name not in line.again}
     gone = own - others
     left = {wheel.filename for wheel in kept.wheels} - gone
-    there = left | {wheel.filename for wheel in kept.replaced} - gone
 
     def renewed(line: LockedPipLine) -> LockedPipLine:
         if line.step != step:
             return line
         return msgspec.structs.replace(line, key=NO_KEY, again=(), wheels=())
 
+    wheels = tuple(wheel for wheel in kept.wheels if wheel.filename not in gone)
+    replaced = tuple(wheel for wheel in kept.replaced if wheel.filename not in gone)
     return msgspec.structs.replace(
         kept,
-        wheels=tuple(wheel for wheel in kept.wheels if wheel.filename not in gone),
-        replaced=tuple(wheel for wheel in kept.replaced if wheel.filename not in gone),
-        builds=tuple(build for build in kept.builds if build.wheel in there),
+        wheels=wheels,
+        replaced=replaced,
+        builds=kept.builds_of((*wheels, *replaced)),
         clashes=tuple(clash for clash in kept.clashes if left.issuperset((clash.wheel, *clash.over))),
         pip_lines=tuple(map(renewed, kept.pip_lines)),
     )

@@ -1,6 +1,6 @@
 """What locking wants of who builds wheels: sources in, wheels out. `planning.building` is who does it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,8 +17,9 @@ from cogpack.resolve.wheels import TargetPython
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """Is what a wheel is made of, here and verified.
 
-    `title`: for people, "docopt 0.6.2"; `path`: of an archive, or of a directory that nobody changes meanwhile;
-    `name` and `version`: what the wheel must be of, "" where only the build tells.
+    `title`: for people, "docopt 0.6.2"; `path`: of an archive, whose name may say nothing of its kind (its first bytes
+    do), or of a directory that nobody changes meanwhile; `name` and `version`: what the wheel must be of, "" where only
+    the build tells.
     """
 
     title: str
@@ -64,3 +65,11 @@ class WheelBuilder(Protocol):
     def rebuild(self, source: Source, requires: Sequence[LockedWheel], ground: Ground) -> Built:
         """Build one with these build requirements and no others; `InputError` where that fails."""
         ...
+
+
+class Building(msgspec.Struct, frozen=True, kw_only=True):
+    """Says how wheels are had that nobody publishes. `pushed`: looks for one in the registry that the project is pushed
+    to, and gives its file in the cache."""
+
+    builder: WheelBuilder
+    pushed: Callable[[LockedWheel], Path | None]

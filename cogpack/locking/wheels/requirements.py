@@ -8,10 +8,13 @@ import msgspec
 from cogpack.errors import CogpackError, InputError, together
 from cogpack.lockfile import Decisions
 from cogpack.locking.sources.direct import DirectWheels, beside
+from cogpack.locking.wheels.building import Building, Ground
+from cogpack.locking.wheels.source_archives import open_sources
 from cogpack.oci import Platform
 from cogpack.project import Project
 from cogpack.requirements import Requirements
 from cogpack.resolve.wheels import Indexes, Resolved, TargetPython, resolve_wheels
+from cogpack.resolve.wheels.choice import named_hashes
 from cogpack.resolve.wheels.torch import BUILT, TorchIndex, choose_torch, passing_notes, without_torch_indexes
 from cogpack.runtime import contract
 from cogpack.session import Session
@@ -45,37 +48,54 @@ def resolve_requirements(
     target: TargetPython,
     kept: Decisions | None,
     direct: DirectWheels | None = None,
+    building: Building | None = None,
+    ground: Ground | None = None,
 ) -> Resolved:
     """Resolve them, with those that every image has. What one should know of the choice is in the notes.
 
-    `direct`: makes the wheels of those that name their source; without it, these are passed over.
+    `direct`: makes the wheels of those that name their source; without it, these are passed over. `building`, over
+    `ground`: of what indexes only have as source; without `ground` nothing is built, and what is answered only tells
+    that there are sources.
     """
     config = project.config
     chosen = choose_torch(config, requirements, target.arch)
     requirements = chosen.requirements
     indexes = indexes_of(session, project, requirements, chosen.index)
-    with beside(direct, requirements, target, session.cache) as sources:
+    hashes = named_hashes([*requirements.lines, *requirements.constraints])
+    newest = config.pack.exclude_newer
+    with (
+        beside(direct, requirements, target, session.cache) as named,
+        open_sources(session, indexes, newest, target, hashes, building, ground, kept) as sources,
+    ):
         resolved = resolve_wheels(
-            [*requirements.lines, *sources.lines, contract.sdk_requirement(config), "coglet", "pip"],
+            [*requirements.lines, *named.lines, contract.sdk_requirement(config), "coglet", "pip"],
             constraints=requirements.constraints,
             root=project.root,
             target=target,
             indexes=indexes,
-            exclude_newer=config.pack.exclude_newer,
+            exclude_newer=newest,
             preferences=kept.required if kept else (),
-            built=sources.built,
+            built=named.built,
             cache=session.cache,
             metadata=session.metadata,
+            sources=sources,
             places=requirements.places,
-            title=_title([*requirements.lines, *sources.titles], target.python),
+            title=_title([*requirements.lines, *named.titles], target.python),
             progress=session.progress,
         )
-    notes = (*requirements.notes, *indexes.notes, *chosen.notes, *passing_notes(requirements), *resolved.notes)
+        builds, requires = sources.builds_of(resolved.wheels) if sources else ((), ())
+    notes = (*requirements.notes, *indexes.notes, *chosen.notes, *passing_notes(requirements))
     spoken_of = chosen.named or any(wheel.name in BUILT for wheel in resolved.wheels)
-    return msgspec.structs.replace(resolved, notes=notes, torch_index=chosen.index if spoken_of else None)
+    return msgspec.structs.replace(
+        resolved,
+        notes=(*notes, *resolved.notes, *(sources.notes if sources else ())),
+        torch_index=chosen.index if spoken_of else None,
+        builds=builds,
+        build_requirements=requires,
+    )
 
 
-def check_requirements(session: Session, project: Project) -> None:
+def check_requirements(session: Session, project: Project, building: Building | None) -> None:
     """Raise an `InputError` of lines that can't be taken, together with all that could not be had of the others.
 
     Before any base is asked for: with what is wrong already, only more of it is looked for.
@@ -87,7 +107,7 @@ def check_requirements(session: Session, project: Project) -> None:
     target = TargetPython(python=project.config.python_minor, glibc=_NEWEST_GLIBC, arch=platform.architecture)
     further: list[InputError] = []
     try:
-        resolve_requirements(session, project, others, target, None)
+        resolve_requirements(session, project, others, target, None, building=building)
     except InputError as error:
         further.append(error)
     except CogpackError:  # no index at hand: then only what is known

@@ -45,6 +45,18 @@ class Pages:
         for address in self._indexes.projects(name):
             yield from self._page(address)
 
+    def first_offers(self, name: str) -> Iterator[Offer]:
+        """Give the same in uv's way: of the indexes, only the first that knows the package counts, and the main one is
+        the last."""
+        yield from self._local()
+        for address in self._indexes.pages():
+            yield from self._page(address)
+        main, *others = self._indexes.projects(name) or ("",)
+        for address in filter(None, (*others, main)):
+            if found := self._page(address):
+                yield from found
+                return
+
     def find(self, name: str, filename: str, sha256: str) -> str | None:
         """Give the address of the file of this name and hash; it may hold a login. `MismatchError` where there are only
         others of the name."""

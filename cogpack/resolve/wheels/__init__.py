@@ -1,11 +1,13 @@
 """uv resolves requirements to exact wheels for a target interpreter, and finds where locked wheels are to be had.
 
 `resolver` asks, by `compile` (uv as a subprocess) and `failures` (what it says), for `target`, of `indexes`, whose
-addresses may hold `variables`; `choice` takes one wheel of each version.
+addresses may hold `variables`; `choice` takes one wheel of each version; `sources`: what it wants of who has
+wheels that no index has.
 """
 
 from cogpack.resolve.wheels.indexes import Indexes
 from cogpack.resolve.wheels.resolver import Resolved, resolve_wheels, wheel_urls
+from cogpack.resolve.wheels.sources import Sources
 from cogpack.resolve.wheels.target import TargetPython
 
-__all__ = ["Indexes", "Resolved", "TargetPython", "resolve_wheels", "wheel_urls"]
+__all__ = ["Indexes", "Resolved", "Sources", "TargetPython", "resolve_wheels", "wheel_urls"]

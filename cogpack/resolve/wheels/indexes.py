@@ -1,7 +1,7 @@
 """The environment and the requirements files say where wheels are looked for. No address is built in."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
@@ -143,6 +143,10 @@ class Indexes(msgspec.Struct, frozen=True, kw_only=True):
     def pages(self) -> tuple[str, ...]:
         """Give the addresses of pages of links to files."""
         return tuple(map(self.expanded, self.find_links))
+
+    def with_directories(self, more: Sequence[str]) -> "Indexes":
+        """Look into these directories of wheels, too."""
+        return msgspec.structs.replace(self, directories=(*self.directories, *more))
 
     def asked(self, address: str) -> str:
         """Give `address` (`URL` or `NAME=URL`) as uv is to ask for it."""

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from cogpack.config.model import PLAIN_TORCH_INDEX
 from cogpack.disk import DiskError
 from cogpack.errors import InputError, MismatchError, UnavailableError, together
-from cogpack.lockfile import FILE, LockedWheel
+from cogpack.lockfile import FILE, LockedBuild, LockedWheel
 from cogpack.notes import Note
 from cogpack.progress import SILENT, Progress
 from cogpack.requirements.model import anonymous
@@ -21,6 +21,7 @@ from cogpack.resolve.wheels.choice import best_wheel, filename_of, named_hashes,
 from cogpack.resolve.wheels.compile import compile_lock
 from cogpack.resolve.wheels.failures import BlamedError
 from cogpack.resolve.wheels.indexes import Indexes
+from cogpack.resolve.wheels.sources import Sources
 from cogpack.resolve.wheels.target import TargetPython
 from cogpack.resolve.wheels.torch import BUILT
 
@@ -34,13 +35,16 @@ class Resolved(msgspec.Struct, frozen=True):
     """Holds `wheels` by name; `addresses`: where each was found, by its sha256, with credentials: not to be shown or
     kept.
 
-    `notes`: what one should know of what was chosen; `torch_index`: where torch is from, where there is one.
+    `notes`: what one should know of what was chosen; `torch_index`: where torch is from, where there is one; `builds`
+    and `build_requirements`: as in `Decisions`.
     """
 
     wheels: tuple[LockedWheel, ...]
     addresses: Mapping[str, str]
     notes: tuple[Note, ...] = ()
     torch_index: str | None = None
+    builds: tuple[LockedBuild, ...] = ()
+    build_requirements: tuple[LockedWheel, ...] = ()
 
 
 def resolve_wheels(
@@ -56,6 +60,7 @@ def resolve_wheels(
     built: Mapping[str, LockedWheel] = {},
     cache: Path,
     metadata: Path,
+    sources: Sources | None = None,
     places: Callable[[str], Sequence[str]] = lambda _: (),
     title: str = "",
     progress: Progress = SILENT,
@@ -66,10 +71,11 @@ def resolve_wheels(
     `built`: wheels by file name that lines name by `file:`, and nobody else has; `cache`: for a scratch directory;
     `metadata`: uv's own cache, which decides hashes; `title`: what the user is told that is resolved. Where a line
     names hashes, the wheel has one of them.
-    `places` gives the lines, as `file:line`, that a text is about.
+    `places` gives the lines, as `file:line`, that a text is about. `sources`: what there is of packages that only have
+    source.
 
-    `InputError` when nothing fits or only source is there, of all packages together that are at fault alone;
-    `UnavailableError` and `DeniedError` from the indexes.
+    `InputError` when nothing fits, or only source is there and can't be built, of all packages together that are at
+    fault alone; `UnavailableError` and `DeniedError` from the indexes.
     """
     task = progress.task(title or f"wheels for Python {target.python}", None, "resolve")
     local = {Path(line).name: line[2:] for line in requirements if line.startswith("./")}
@@ -83,7 +89,7 @@ def resolve_wheels(
             lines,
             constraints,
             target=target,
-            indexes=indexes,
+            indexes=indexes.with_directories(sources.directories) if sources else indexes,
             exclude_newer=exclude_newer,
             preferences=[(wheel.name, wheel.version) for wheel in preferences if not wheel.url and not wheel.path],
             cache=cache,
@@ -97,18 +103,28 @@ def resolve_wheels(
         try:
             packages, notes = compiled()
             further = sorted({canonicalize_name(one.name) for one in packages if one.archive is None} & BUILT)
-            if indexes.torch is None or set(of_torch).issuperset(further):
+            if indexes.torch is not None and not set(of_torch).issuperset(further):
+                of_torch = sorted({*of_torch, *further})  # others require it
+                continue
+            failed = sources.build(_hashes(packages)) if sources else None
+            if failed is None:
                 break
-            of_torch = sorted({*of_torch, *further})  # others require it
+            faults += (_at(error, places) for error in failed.values())
+            without += failed
         except BlamedError as error:
             # Looked for one by one: uv tells of the first, and a project may have many.
+            new = [name for name in error.packages if name not in without]
+            if new and sources and (sources.offer(new) or sources.relax()):
+                continue
             faults.append(_at(error, places))
-            without += (new := [name for name in error.packages if name not in without])
+            without += new
             if not new or len(faults) == _MOST_FAULTS:
                 raise together(faults) from error
         except DiskError:
             raise
         except InputError as error:
+            if sources and sources.relax():
+                continue
             raise together([*faults, _at(error, places)]) from error
         except UnavailableError as error:
             raise _torch_away(error, indexes) from error
@@ -118,6 +134,9 @@ def resolve_wheels(
     for package in packages:
         try:
             if package.archive is not None and (own := built.get(filename_of(package.archive))) is not None:
+                found.append((own, None))
+                continue
+            if sources and (own := next(filter(None, map(sources.built, _hashes([package]))), None)):
                 found.append((own, None))
                 continue
             found.append(_locked(package, target, tags, hashes, local, root, _written(requirements, indexes)))
@@ -131,6 +150,11 @@ def resolve_wheels(
         {wheel.sha256: indexes.authorised(address) for wheel, address in found if address},
         tuple(Note(note.code, _placed(note.text, places)) for note in notes),
     )
+
+
+def _hashes(packages: Sequence[Package]) -> frozenset[str]:
+    found = (sha256_of(wheel.hashes) for package in packages for wheel in package.wheels or ())
+    return frozenset(filter(None, found))
 
 
 def _at(error: InputError, places: Callable[[str], Sequence[str]]) -> InputError:

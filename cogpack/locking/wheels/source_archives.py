@@ -1,0 +1,313 @@
+"""Packages of which indexes have source archives alone are offered to uv, and built of the versions that it chooses."""
+
+import hashlib
+import itertools
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+from packaging.utils import parse_wheel_filename
+from packaging.version import Version
+
+from cogpack.artifacts import Artifact, NotAFileError, bring
+from cogpack.digest import Digest
+from cogpack.disk import writing
+from cogpack.errors import InputError
+from cogpack.layers.wheels import Outline
+from cogpack.lockfile import Decisions, IndexSource, LockedBuild, LockedWheel
+from cogpack.locking.wheels.building import Building, Built, Ground, Source
+from cogpack.locking.wheels.built import BuiltWheels
+from cogpack.locking.wheels.members import member_marks
+from cogpack.locking.wheels.outlines import local_reader
+from cogpack.locking.wheels.stand_ins import required_lines, write_stand_in
+from cogpack.notes import Note
+from cogpack.resolve.pip import Offer, Pages, Taste, candidates
+from cogpack.resolve.wheels import Indexes, TargetPython
+from cogpack.session import Session
+
+_KINDS = (".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tar.xz", ".tar")
+"""What can be unpacked, the best first."""
+_MOST = 10
+"""Versions of one package that are built until one fits."""
+
+
+class _StandIn(msgspec.Struct, frozen=True):
+    """Is the wheel at `path`, which stands for what is built of `origin`, or for one that is kept since it was."""
+
+    name: str
+    version: Version
+    path: Path
+    origin: Offer | LockedWheel
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+class _Made(msgspec.Struct, frozen=True):
+    wheel: LockedWheel
+    build: LockedBuild
+    requires: tuple[LockedWheel, ...]
+
+
+class SourceArchives:
+    """Is the `Sources` of what indexes have.
+
+    `ground`: None where nothing is to be built, and what only has source counts as if it were; `hashes`: of which a
+    source must have one, by the name of its package; `newest`: as of `Pages`.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        place: Path,
+        indexes: Indexes,
+        newest: str | None,
+        target: TargetPython,
+        hashes: Mapping[str, frozenset[str]],
+        building: Building,
+        ground: Ground | None,
+    ) -> None:
+        self._session = session
+        self._place = place
+        self._indexes = indexes
+        self._pages = Pages(session.http, indexes, newest)
+        self._target = target
+        self._tags = target.tags()
+        self._hashes = hashes
+        self._building = building
+        self._ground = ground
+        self._kept: BuiltWheels | None = None
+        self._looked_up: set[str] = set()
+        self._stand_ins: dict[str, _StandIn] = {}
+        self._made: dict[str, _Made] = {}
+        self._of_lock: dict[str, _Made] = {}
+        self._tries: Counter[str] = Counter()
+        self._assumed: dict[str, tuple[str, ...]] = {}
+        self._relaxed: set[str] = set()
+        self._numbers = itertools.count()
+        self._directories: dict[Path, None] = {}
+        self.notes: list[Note] = []
+
+    def keep(self, kept: Decisions) -> None:
+        """Offer what was built when the lock was made, where it is still of the target and has a hash that is named."""
+        if self._ground is None:
+            return
+        self._kept = BuiltWheels(self._session, kept, self._building, self._ground, lambda: self._pages)
+        wheels = {wheel.filename: wheel for wheel in kept.required}
+        requirements = {wheel.filename: wheel for wheel in kept.build_requirements}
+        directory = self._new_directory()
+        for build in kept.builds:
+            wheel, source = wheels.get(build.wheel), build.source
+            if wheel is None or not isinstance(source, IndexSource):
+                continue
+            if not any(tag in self._tags for tag in parse_wheel_filename(wheel.filename)[3]):
+                continue
+            if source.sha256 in self._hashes.get(wheel.name, {source.sha256}):
+                self._of_lock[wheel.sha256] = _Made(wheel, build, tuple(requirements[name] for name in build.requires))
+                self._stand_in(directory, wheel.name, Version(wheel.version), wheel)
+
+    @property
+    def directories(self) -> Sequence[str]:
+        return list(map(str, self._directories))
+
+    def offer(self, names: Sequence[str]) -> bool:
+        found = 0
+        directory = self._new_directory()
+        for name in set(names) - self._looked_up:
+            self._looked_up.add(name)
+            there = {(one.name, one.version) for one in self._stand_ins.values()}
+            there |= {(made.wheel.name, Version(made.wheel.version)) for made in self._made.values()}
+            for version, offer in self._archives(name).items():
+                if (name, version) not in there:
+                    self._stand_in(directory, name, version, offer)
+                    found += 1
+        return bool(found)
+
+    def _archives(self, name: str) -> dict[Version, Offer]:
+        """Give the source of each version that has no wheel for the target."""
+        python = self._target.environment()["python_full_version"]
+        offers = self._pages.first_offers(name)
+        found: dict[Version, Offer] = {}
+        wheels: set[Version] = set()
+        for one in candidates(name, offers, tags=self._tags, python=python, taste=Taste()):
+            offer = one.offer
+            if one.is_wheel:
+                wheels.add(one.version)
+            elif not offer.yanked and self._may_be(name, offer.sha256):
+                before = _rank(found[one.version]) if one.version in found else len(_KINDS)
+                if _rank(offer) < before:
+                    found[one.version] = offer
+        return {version: offer for version, offer in found.items() if version not in wheels}
+
+    def _may_be(self, name: str, sha256: str | None) -> bool:
+        return sha256 is None or name not in self._hashes or sha256 in self._hashes[name]
+
+    def _new_directory(self) -> Path:
+        """Make one for each change: uv may remember what a path had."""
+        path = self._place / str(next(self._numbers))
+        with writing(path):
+            path.mkdir()
+        self._directories[path] = None
+        return path
+
+    def _stand_in(self, directory: Path, name: str, version: Version, origin: Offer | LockedWheel) -> None:
+        path = write_stand_in(directory, name, version, self._assumed.get(name, ()))
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        self._stand_ins[sha256] = _StandIn(name, version, path, origin)
+
+    def build(self, chosen: Collection[str]) -> Mapping[str, InputError] | None:
+        found = sorted((self._stand_ins[one] for one in chosen if one in self._stand_ins), key=lambda one: one.name)
+        if not found or self._ground is None:
+            return None
+        failed: dict[str, InputError] = {}
+        sources: list[tuple[_StandIn, IndexSource, Source]] = []
+        for one in found:
+            self._tries[one.name] += 1
+            try:
+                if self._tries[one.name] > _MOST:
+                    raise _none_fits(one)
+                if isinstance(one.origin, LockedWheel):
+                    assert self._kept is not None
+                    self._take(one, self._of_lock[one.origin.sha256], self._kept.bring(one.origin))
+                else:
+                    pin, path = self._fetched(one, one.origin)
+                    source = Source(title=one.title, path=path, name=one.name, version=str(one.version))
+                    sources.append((one, pin, source))
+            except InputError as error:
+                failed[one.name] = error
+        answers = self._building.builder.build([source for _, _, source in sources], self._ground) if sources else ()
+        for (one, pin, _), answer in zip(sources, answers, strict=True):
+            if isinstance(answer, InputError):
+                failed[one.name] = answer
+            else:
+                self.notes += answer.notes
+                self._take(one, _made(one, pin, answer), answer.path)
+        return failed
+
+    def _take(self, stand_in: _StandIn, made: _Made, path: Path) -> None:
+        """Put the wheel in place of its stand-in, and let the package's others require the same: uv would prefer any
+        version of which it knows nothing to one that does not fit with the newest of all others."""
+        directory = self._new_directory()
+        with writing(directory):
+            stand_in.path.unlink()
+            (directory / made.wheel.filename).symlink_to(path)
+        self._stand_ins = {key: one for key, one in self._stand_ins.items() if one is not stand_in}
+        self._made[made.wheel.sha256] = made
+        if stand_in.name not in self._relaxed:
+            outline = Outline(made.wheel.filename, *local_reader(path))
+            self._assume(stand_in.name, required_lines(outline.metadata()))
+
+    def _assume(self, name: str, requires: tuple[str, ...]) -> None:
+        self._assumed[name] = requires
+        own = {key: one for key, one in self._stand_ins.items() if one.name == name}
+        directory = self._new_directory()
+        for key, one in own.items():
+            one.path.unlink()
+            del self._stand_ins[key]
+            self._stand_in(directory, name, one.version, one.origin)
+
+    def relax(self) -> bool:
+        names = [name for name, requires in self._assumed.items() if requires]
+        names = [name for name in names if any(one.name == name for one in self._stand_ins.values())]
+        for name in names:
+            self._relaxed.add(name)
+            self._assume(name, ())
+        return bool(names)
+
+    def _fetched(self, stand_in: _StandIn, offer: Offer) -> tuple[IndexSource, Path]:
+        """Bring the source here; one of which nobody says the hash is what comes now."""
+        address = self._indexes.authorised(offer.url)
+        if offer.sha256 is not None:
+            artifact = Artifact(
+                offer.filename, Digest(f"sha256:{offer.sha256}"), offer.size, f"source of {stand_in.name}"
+            )
+        elif urlsplit(address).scheme == "file":
+            data = Path(unquote(urlsplit(address).path)).read_bytes()
+            artifact = self._session.store.take(offer.filename, [data])
+        else:
+            try:
+                artifact = bring(self._session.store, self._session.http, address, redirects=True).artifact
+            except NotAFileError as error:
+                raise InputError(
+                    f"{stand_in.title}: {offer.filename}: {error}", next_step="tell the operator of the package index"
+                ) from error
+        path = self._session.store.verified(artifact, lambda: [address])[0]
+        sha256 = artifact.digest.removeprefix("sha256:")
+        if not self._may_be(stand_in.name, sha256):
+            raise InputError(
+                f"{stand_in.title}: {offer.filename} has sha256:{sha256}, which is none of the hashes named for it",
+                next_step="if this is the file you mean, add its hash; if not, find out who changed it",
+            )
+        return IndexSource(filename=offer.filename, sha256=sha256, size=path.stat().st_size), path
+
+    def built(self, sha256: str) -> LockedWheel | None:
+        return self._made[sha256].wheel if sha256 in self._made else None
+
+    def builds_of(self, wheels: Sequence[LockedWheel]) -> tuple[tuple[LockedBuild, ...], tuple[LockedWheel, ...]]:
+        """Tell how those of `wheels` were built that were, and the wheels that this took."""
+        made = [self._made[wheel.sha256] for wheel in wheels if wheel.sha256 in self._made]
+        requires = {wheel.filename: wheel for one in made for wheel in one.requires}
+        return tuple(one.build for one in made), tuple(requires[name] for name in sorted(requires))
+
+
+def _none_fits(stand_in: _StandIn) -> InputError:
+    return InputError(
+        f"{stand_in.name}: {_MOST} of its versions were built, and none fits what else is required",
+        next_step=f"name a version of {stand_in.name} that does, or give more room to what it requires",
+    )
+
+
+def _rank(offer: Offer) -> int:
+    """Give the place of its kind among those that can be unpacked."""
+    name = offer.filename.lower()
+    return next((rank for rank, end in enumerate(_KINDS) if name.endswith(end)), len(_KINDS))
+
+
+def _made(stand_in: _StandIn, source: IndexSource, built: Built) -> _Made:
+    wheel = LockedWheel(
+        name=stand_in.name,
+        version=str(stand_in.version),
+        filename=built.filename,
+        sha256=built.sha256,
+        size=built.size,
+    )
+    build = LockedBuild(
+        wheel=built.filename,
+        source=source,
+        requires=tuple(one.filename for one in built.requires),
+        members=member_marks(built.path),
+    )
+    return _Made(wheel, build, built.requires)
+
+
+@contextmanager
+def open_sources(
+    session: Session,
+    indexes: Indexes,
+    newest: str | None,
+    target: TargetPython,
+    hashes: Mapping[str, frozenset[str]],
+    building: Building | None,
+    ground: Ground | None,
+    kept: Decisions | None,
+) -> Iterator[SourceArchives | None]:
+    """Have them while uv is asked, with what was built for the lock that is `kept`; None where nobody builds."""
+    if building is None:
+        yield None
+        return
+    with writing(session.cache):
+        session.cache.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(prefix="sources-", dir=session.cache))
+    try:
+        sources = SourceArchives(session, place, indexes, newest, target, hashes, building, ground)
+        if kept:
+            sources.keep(kept)
+        yield sources
+    finally:
+        shutil.rmtree(place, ignore_errors=True)

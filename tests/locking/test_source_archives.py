@@ -1,0 +1,293 @@
+"""Packages of which there is source alone: uv weighs stand-ins of their versions, and what it chose is built."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+from packaging.version import Version
+from support.wheels import make_wheel
+
+from cogpack.digest import Digest
+from cogpack.errors import InputError, MismatchError, UnavailableError
+from cogpack.lockfile import Decisions, IndexSource, LockedBuild, LockedWheel
+from cogpack.lockfile.base_kinds import RegistryBase
+from cogpack.locking.wheels.building import Building, Built, Ground, Source
+from cogpack.locking.wheels.built import BuiltWheels
+from cogpack.locking.wheels.members import differing_members, member_marks
+from cogpack.locking.wheels.source_archives import SourceArchives, open_sources
+from cogpack.locking.wheels.stand_ins import write_stand_in
+from cogpack.requirements import LocalLinks, Options, Requirements
+from cogpack.resolve.pip import Pages
+from cogpack.resolve.wheels import Indexes, Resolved, TargetPython, resolve_wheels
+from cogpack.session import Session, Settings
+
+TARGET = TargetPython(python="3.12", glibc="2.36", arch="amd64")
+BASE = RegistryBase(
+    reference="h.io/a:1",
+    digest=Digest(f"sha256:{'ab' * 32}"),
+    python="3.12",
+    glibc="2.36",
+    config="{}",
+    interpreter="/usr/bin/python3.12",
+    layers=(),
+)
+GROUND = Ground(base=BASE, interpreter=None, target=TARGET)
+BACKEND = LockedWheel(name="hatchling", version="1", filename="hatchling-1-py3-none-any.whl", sha256="cd" * 32)
+
+
+class FakeBuilder:
+    """Builds wheels that require what it is told, and knows what it was asked for. `broken`: names that it can't."""
+
+    def __init__(self, session: Session, directory: Path, requires: dict[str, tuple[str, ...]] | None = None) -> None:
+        self.session = session
+        self.directory = directory
+        self.requires = requires or {}
+        self.broken: set[str] = set()
+        self.text = b"1"
+        self.built: list[str] = []
+
+    def build(self, sources: Sequence[Source], ground: Ground) -> list[Built | InputError]:
+        assert ground == GROUND
+        return [self._one(source) for source in sources]
+
+    def rebuild(self, source: Source, requires: Sequence[LockedWheel], ground: Ground) -> Built:
+        assert list(requires) == [BACKEND]
+        found = self._one(source)
+        assert isinstance(found, Built)
+        return found
+
+    def _one(self, source: Source) -> Built | InputError:
+        assert source.path.read_bytes() == f"source of {source.title}".encode()
+        self.built.append(source.title)
+        if source.name in self.broken:
+            return InputError(f"{source.title}: gcc: not found", next_step="add gcc to system_packages")
+        files = {f"{source.name}.py": self.text}
+        requires = self.requires.get(source.title, ())
+        path = make_wheel(self.directory, source.name, source.version, files=files, requires=requires)
+        found = self.session.store.take(path.name, [path.read_bytes()])
+        kept = self.session.store.find(found)
+        assert kept is not None
+        return Built(
+            filename=path.name,
+            path=kept,
+            sha256=found.digest[7:],
+            size=found.size or 0,
+            requires=(BACKEND,),
+        )
+
+
+class Place:
+    """A directory of wheels and source archives, a session, and a builder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.links = root / "links"
+        self.links.mkdir()
+        self.session = Session(Settings(cache=root / "cache", environment={}))
+        self.builder = FakeBuilder(self.session, root / "made")
+        self.pushed: dict[str, Path] = {}
+        links = LocalLinks(directory=str(self.links), path="", line=0)
+        found = Requirements(options=Options(no_index=True), local_links=(links,))
+        self.indexes = Indexes.from_environment({}, found, root)
+
+    @property
+    def building(self) -> Building:
+        return Building(builder=self.builder, pushed=lambda wheel: self.pushed.get(wheel.sha256))
+
+    def source(self, name: str, version: str, end: str = ".tar.gz") -> str:
+        data = f"source of {name} {version}".encode()
+        (self.links / f"{name}-{version}{end}").write_bytes(data)
+        return hashlib.sha256(data).hexdigest()
+
+    def resolve(self, *lines: str, kept: Decisions | None = None) -> Resolved:
+        with open_sources(
+            self.session, self.indexes, None, TARGET, hashes_of(lines), self.building, GROUND, kept
+        ) as sources:
+            assert sources is not None
+            found = resolve_wheels(
+                lines,
+                constraints=(),
+                root=self.root,
+                target=TARGET,
+                indexes=self.indexes,
+                exclude_newer=None,
+                preferences=kept.required if kept else (),
+                cache=self.session.cache,
+                metadata=self.session.metadata,
+                sources=sources,
+                places=lambda text: ["requirements.txt:1"] if "old" in text else (),
+            )
+            builds, requires = sources.builds_of(found.wheels)
+        return msgspec.structs.replace(found, builds=builds, build_requirements=requires)
+
+
+def hashes_of(lines: Sequence[str]) -> dict[str, frozenset[str]]:
+    named = [line.partition(" --hash=sha256:") for line in lines if "--hash" in line]
+    return {line.partition("=")[0]: frozenset([sha256]) for line, _, sha256 in named}
+
+
+def decisions(found: Resolved) -> Decisions:
+    return Decisions(
+        base=BASE,
+        wheels=found.wheels,
+        clashes=(),
+        builds=found.builds,
+        build_requirements=found.build_requirements,
+    )
+
+
+def versions(found: Resolved) -> dict[str, str]:
+    return {wheel.name: wheel.version for wheel in found.wheels}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@pytest.mark.slow
+def test_uv_chooses_among_all_versions_and_what_it_chose_is_built_and_pinned(place: Place) -> None:
+    for version in ("1.0", "2.0", "3.0"):
+        place.source("old", version)
+    place.source("older", "1.0")
+    make_wheel(place.links, "wants", requires=("old<3", "plain"))
+    make_wheel(place.links, "plain", "1.0")
+    make_wheel(place.links, "plain", "2.0")
+    place.builder.requires = {"old 2.0": ("plain<2", "older"), "older 1.0": ()}
+    found = place.resolve("wants")
+    assert versions(found) == {"old": "2.0", "older": "1.0", "plain": "1.0", "wants": "1.0"}
+    assert place.builder.built == ["old 2.0", "older 1.0"]  # no other version, and each once
+    old = next(wheel for wheel in found.wheels if wheel.name == "old")
+    (build, _) = found.builds
+    assert (build.wheel, build.requires) == (old.filename, (BACKEND.filename,))
+    assert isinstance(build.source, IndexSource)
+    assert build.source.filename == "old-2.0.tar.gz"
+    assert found.build_requirements == (BACKEND,)
+    assert old.sha256 not in found.addresses  # nobody publishes it
+    assert not list(place.session.cache.glob("sources-*"))
+
+
+@pytest.mark.slow
+def test_an_older_version_is_built_where_the_newest_can_not_hold_together_with_the_others(place: Place) -> None:
+    for version in ("1.0", "2.0", "3.0"):
+        place.source("old", version)
+    make_wheel(place.links, "plain", "1.0")
+    place.builder.requires = {"old 3.0": ("plain>1",), "old 2.0": ("plain>1",)}
+    assert versions(place.resolve("old", "plain<2")) == {"old": "1.0", "plain": "1.0"}
+    assert place.builder.built == ["old 3.0", "old 2.0", "old 1.0"]
+
+
+@pytest.mark.slow
+def test_what_was_built_is_kept_though_another_dependency_moves_and_nothing_builds_any_more(place: Place) -> None:
+    place.source("old", "1.0")
+    make_wheel(place.links, "plain", "1.0")
+    before = place.resolve("old", "plain==1.0")
+    place.source("old", "2.0")
+    make_wheel(place.links, "plain", "2.0")
+    place.builder.broken.add("old")
+    after = place.resolve("old", "plain==2.0", kept=decisions(before))
+    assert versions(after) == {"old": "1.0", "plain": "2.0"}
+    assert after.builds == before.builds
+    assert place.builder.built == ["old 1.0"]
+
+
+@pytest.mark.slow
+def test_all_that_cannot_be_built_is_one_error_with_file_line_and_reason(place: Place) -> None:
+    place.source("old", "1.0")
+    place.source("older", "1.0")
+    place.builder.broken |= {"old", "older"}
+    with pytest.raises(InputError) as caught:
+        place.resolve("old", "older", "nowhere")
+    nowhere, *others = (part.message for part in caught.value.parts)
+    assert "nowhere was not found" in nowhere
+    assert others == [f"requirements.txt:1: {name} 1.0: gcc: not found" for name in ("old", "older")]
+
+
+@pytest.mark.slow
+def test_a_requirement_with_hashes_takes_a_source_that_has_one_of_them(place: Place) -> None:
+    right = place.source("old", "1.0")
+    found = place.resolve(f"old==1.0 --hash=sha256:{right}")
+    assert found.builds[0].source == IndexSource(filename="old-1.0.tar.gz", sha256=right, size=17)
+    with pytest.raises(InputError, match="is none of the hashes named for it"):
+        place.resolve(f"old==1.0 --hash=sha256:{'ab' * 32}")
+
+
+def sources(place: Place, hashes: dict[str, frozenset[str]] | None = None) -> SourceArchives:
+    there = place.root / "scratch"
+    there.mkdir()
+    return SourceArchives(place.session, there, place.indexes, None, TARGET, hashes or {}, place.building, GROUND)
+
+
+def test_versions_with_a_wheel_and_archives_that_cannot_be_unpacked_are_not_offered(place: Place) -> None:
+    place.source("old", "1.0")
+    place.source("old", "2.0")
+    place.source("old", "3.0", ".tar.lz")
+    make_wheel(place.links, "old", "2.0")
+    found = sources(place)
+    assert found.offer(["old"])
+    assert [path.name for path in (place.root / "scratch").glob("*/*")] == ["old-1.0-py3-none-any.whl"]
+    assert not found.offer(["old"])  # there is nothing more of it
+    assert not found.offer(["nowhere"])
+
+
+def test_two_stand_ins_of_one_package_have_names_and_bytes_of_their_own(tmp_path: Path) -> None:
+    one, two = (write_stand_in(tmp_path, "a-b", Version(version)) for version in ("1", "2.0rc1"))
+    assert (one.name, two.name) == ("a_b-1-py3-none-any.whl", "a_b-2.0rc1-py3-none-any.whl")
+    assert one.read_bytes() != two.read_bytes()
+    again = tmp_path / "again"
+    again.mkdir()
+    assert write_stand_in(again, "a-b", Version("1")).read_bytes() == one.read_bytes()
+
+
+def built(place: Place) -> tuple[BuiltWheels, LockedWheel]:
+    """What a lock has that was made elsewhere."""
+    data = b"source of old 1.0"
+    place.source("old", "1.0")
+    path = make_wheel(place.root / "elsewhere", "old", "1.0", files={"old.py": b"1", "other.py": b"2"})
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    wheel = LockedWheel(name="old", version="1.0", filename=path.name, sha256=sha256, size=path.stat().st_size)
+    build = LockedBuild(
+        wheel=wheel.filename,
+        source=IndexSource(filename="old-1.0.tar.gz", sha256=hashlib.sha256(data).hexdigest(), size=len(data)),
+        requires=(BACKEND.filename,),
+        members=member_marks(path),
+    )
+    locked = Decisions(base=BASE, wheels=(wheel,), clashes=(), builds=(build,), build_requirements=(BACKEND,))
+    pages = Pages(place.session.http, place.indexes)
+    return BuiltWheels(place.session, locked, place.building, GROUND, lambda: pages), wheel
+
+
+def test_a_wheel_that_the_registry_has_is_not_built_again(place: Place) -> None:
+    wheels, wheel = built(place)
+    place.pushed[wheel.sha256] = place.root / "elsewhere" / wheel.filename
+    assert wheels.bring(wheel) == place.pushed[wheel.sha256]
+    assert place.builder.built == []
+
+
+def test_a_wheel_that_comes_out_otherwise_is_an_error_that_names_its_files(place: Place) -> None:
+    wheels, wheel = built(place)
+    place.builder.text = b"another"
+    with pytest.raises(MismatchError, match=r"old 1\.0: built again of old-1\.0\.tar\.gz.* old\.py differ and 1 of"):
+        wheels.bring(wheel)
+
+
+def test_a_wheel_that_nobody_has_and_nobody_can_build_is_an_error_that_says_so(place: Place) -> None:
+    wheels, wheel = built(place)
+    (place.links / "old-1.0.tar.gz").write_bytes(b"another one")
+    with pytest.raises(UnavailableError) as caught:
+        wheels.bring(wheel)
+    assert caught.value.message.startswith("old 1.0: neither cache nor registry has the wheel that cogpack.lock names")
+
+
+def test_files_of_a_wheel_are_told_apart_by_name_mode_and_bytes(tmp_path: Path) -> None:
+    def wheel(number: int, files: dict[str, bytes], executable: frozenset[str] = frozenset()) -> Path:
+        return make_wheel(tmp_path / str(number), "a", files=files, executable=executable)
+
+    marks = member_marks(wheel(0, {"a.py": b"1", "b.py": b"2"}))
+    assert differing_members(wheel(1, {"b.py": b"2", "a.py": b"1"}), marks) == ([], 0)
+    assert differing_members(wheel(2, {"a.py": b"1", "b.py": b"3"}), marks) == (["b.py"], 0)
+    assert differing_members(wheel(3, {"a.py": b"1", "b.py": b"2", "c.py": b"2"}), marks) == (["c.py"], 0)
+    assert differing_members(wheel(4, {"a.py": b"1"}), marks) == ([], 1)
+    assert differing_members(wheel(5, {"a.py": b"1", "b.py": b"2"}, frozenset({"a.py"})), marks) == (["a.py"], 0)
