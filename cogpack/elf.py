@@ -7,6 +7,7 @@ much is read, and what contradicts itself is no ELF file to us.
 
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TypeAlias
 
 import msgspec
@@ -60,6 +61,15 @@ def read_elf(read: ReadAt) -> Elf | None:
         return None
 
 
+def wants_executable_stack(head: bytes) -> bool:
+    """Tell it of a file by its beginning alone, in which the program headers lie as linkers write them; of others, and
+    of what is broken, no."""
+    try:
+        return _File(lambda offset, size: head[offset : offset + size]).executable_stack
+    except (_BrokenError, struct.error, OverflowError):
+        return False
+
+
 def undefined_symbols(read: ReadAt) -> frozenset[str]:
     """Name the symbols that others must define, versions left off; none of a file that is broken."""
     try:
@@ -96,7 +106,6 @@ class _File:
             _Segment(kind, flags, offset, address, size)
             for kind, flags, offset, address, _, size, _, _ in _PROGRAM_HEADER.iter_unpack(table)
         ]
-        self._dynamic = self._dynamic_section()
 
     def elf(self) -> Elf:
         strings = self._strings([value for tag, value in self._dynamic if tag in (_NEEDED, _SONAME, _RPATH, _RUNPATH)])
@@ -104,7 +113,6 @@ class _File:
         def named(wanted: int) -> list[str]:
             return [strings[value] for tag, value in self._dynamic if tag == wanted]
 
-        stacks = [segment.flags for segment in self._segments if segment.kind == _STACK]
         return Elf(
             machine=self._machine,
             shared=self._kind == _SHARED_OBJECT and bool(self._dynamic),
@@ -112,8 +120,13 @@ class _File:
             needed=tuple(named(_NEEDED)),
             rpath=_directories(named(_RPATH)),
             runpath=_directories(named(_RUNPATH)),
-            executable_stack=bool(stacks[0] & _EXECUTABLE) if stacks else self._machine == AMD64,
+            executable_stack=self.executable_stack,
         )
+
+    @property
+    def executable_stack(self) -> bool:
+        stacks = [segment.flags for segment in self._segments if segment.kind == _STACK]
+        return bool(stacks[0] & _EXECUTABLE) if stacks else bool(self._segments) and self._machine == AMD64
 
     def undefined(self) -> Iterator[str]:
         """Walk the symbols before the first that DT_GNU_HASH finds: just those that are looked for elsewhere."""
@@ -125,7 +138,8 @@ class _File:
         names = [name for name, _, _, section, _, _ in _SYMBOL.iter_unpack(data) if section == 0 and name]
         yield from self._strings(names).values()
 
-    def _dynamic_section(self) -> list[tuple[int, int]]:
+    @cached_property
+    def _dynamic(self) -> list[tuple[int, int]]:
         section = next((one for one in self._segments if one.kind == _DYNAMIC_SECTION), None)
         if section is None:
             return []

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from cogpack.config import Config, Suite
-from cogpack.layers.wheels.executable_stack import HEAD, asks_for_executable_stack
+from cogpack.elf import wants_executable_stack
 from cogpack.lockfile import Decisions, LockedExecutableStack, LockedWheel
 from cogpack.lockfile.base_kinds import Base
 from cogpack.locking.wheels.outlines import Outlines
@@ -25,6 +25,7 @@ SETTING = ("GLIBC_TUNABLES", "glibc.rtld.execstack=2")
 _REFUSED_FROM = (2, 41)
 _LOOKED_AT = 3
 _JOBS = 16
+_HEAD = 8 * 1024
 
 
 def suite_for(config: Config, usual: Suite, decisions: Decisions | None) -> Suite | None:
@@ -78,5 +79,5 @@ def _of_wheel(outlines: Outlines, wheel: LockedWheel) -> list[LockedExecutableSt
     return [
         LockedExecutableStack(wheel=wheel.filename, library=name.rpartition("/")[2])
         for name in outline.shared_objects()[:_LOOKED_AT]
-        if asks_for_executable_stack(outline.beginning(name, HEAD))
+        if wants_executable_stack(outline.beginning(name, _HEAD))
     ]

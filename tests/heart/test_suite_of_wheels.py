@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from heart.test_another_python import Publisher, publisher
-from layers.wheels.test_executable_stack import library
+from locking.test_program_headers import library
 from support.debian_archive import Signer, write_suite
 from support.debs import stanza
 from support.serving import served

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from layers.wheels.test_executable_stack import library
 from locking.test_decide_base import BOOKWORM, IMAGE, TRIXIE, config
+from locking.test_program_headers import library
 from support.wheels import make_wheel
 
 from cogpack.layers.wheels import Outline

@@ -8,8 +8,8 @@ import pytest
 from support.debs import shared_object
 from support.wheels import make_wheel
 
+from cogpack.elf import wants_executable_stack
 from cogpack.layers.wheels import Outline
-from cogpack.layers.wheels.executable_stack import HEAD, asks_for_executable_stack
 
 STACK = 0x6474E551
 
@@ -54,7 +54,7 @@ def library(flags: int | None, machine: int = 62, size: int = 0) -> bytes:
     ],
 )
 def test_a_library_asks_by_its_program_headers_and_what_is_broken_does_not(data: bytes, asks: bool) -> None:
-    assert asks_for_executable_stack(data) is asks
+    assert wants_executable_stack(data) is asks
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
@@ -76,6 +76,6 @@ def test_the_largest_libraries_of_a_wheel_are_looked_at_with_a_few_kilobytes_eac
     outline = Outline(path.name, read, path.stat().st_size)
     assert outline.shared_objects() == ["x/large.so.1.2", "x.libs/middle-1234.so", "x/small.so"]
     asked.clear()
-    found = [asks_for_executable_stack(outline.beginning(name, HEAD)) for name in outline.shared_objects()]
+    found = [wants_executable_stack(outline.beginning(name, 8192)) for name in outline.shared_objects()]
     assert found == [True, False, True]
-    assert sum(asked) < 3 * (HEAD + 512)
+    assert sum(asked) < 3 * (8192 + 512)
