@@ -118,17 +118,18 @@ class AptArchive(msgspec.Struct, frozen=True, kw_only=True):
 class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Stands for the top-level `cogpack` mapping, which Cog does not read.
 
-    `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference;
-    None where Debian's packages are the base, of which `debian` says more. `apt`: archives beside Debian's. `extras`
-    and `dependency_groups`: what counts of a pyproject.toml or another tool's lock, by normalised names.
-    `debian_snapshot`: such a time; Debian is what it was then. `debian_base_from`: a lock, by its path, whose Debian
-    base is taken. `clashes`: what files are that two wheels hold differently. `torch_index`: where torch comes from,
-    `pypi` or an index of PyTorch's; `cuda`: whether another CUDA or cuDNN than the one asked for is an error. `git`:
-    the image says of which commit it is; `isolation`: how steps of `build.run` are run; `network`: whether they have
-    one; `init`: whether the first process is tini, where the base has it; `user`: whom the model runs as; `keep`: paths
-    that are captured after them though their like is left out. `none_default`: what an input is whose default is a None
-    that its type does not have. `recommends`: what `system_packages` recommend is installed as well. `tools`: whose
-    packages the image has beside these. `notes`: those that are denied or allowed.
+    `exclude_newer`: an RFC 3339 time; wheels uploaded later are not seen. `base`: a registry reference; None where
+    Debian's packages are the base, of which `debian` says more. `apt`: archives beside Debian's. `extras` and
+    `dependency_groups`: what counts of a pyproject.toml or another tool's lock, by normalised names. `debian_snapshot`:
+    such a time; Debian is what it was then. `debian_base_from`: a lock, by its path, whose Debian base is taken;
+    `constraints_from`: one whose wheels' versions are, and its base where it fits. `clashes`: what files are that two
+    wheels hold differently. `torch_index`: where torch comes from, `pypi` or an index of PyTorch's; `cuda`: whether
+    another CUDA or cuDNN than the one asked for is an error. `git`: the image says of which commit it is; `isolation`:
+    how steps of `build.run` are run; `network`: whether they have one; `init`: whether the first process is tini, where
+    the base has it; `user`: whom the model runs as; `keep`: paths that are captured after them though their like is
+    left out. `none_default`: what an input is whose default is a None that its type does not have. `recommends`: what
+    `system_packages` recommend is installed as well. `tools`: whose packages the image has beside these. `notes`: those
+    that are denied or allowed.
     """
 
     base: str | None = None
@@ -139,6 +140,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     debian_mirror: str | None = None
     debian_snapshot: str | None = None
     debian_base_from: str | None = None
+    constraints_from: str | None = None
     exclude_newer: str | None = None
     extras: tuple[str, ...] = ()
     dependency_groups: tuple[str, ...] = ()

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 _PACK = (
     *("base", "platform", "compression", "debian_base_from", "debian_mirror", "debian_snapshot", "dependency_groups"),
-    *("exclude_newer", "extras"),
+    *("constraints_from", "exclude_newer", "extras"),
     *("apt", "clashes", "cuda", "git", "isolation", "network"),
     *("init", "keep", "limits", "none_default", "notes", "recommends", "tools", "torch_index", "user", "weights"),
 )
@@ -68,6 +68,7 @@ def pack_options(value: Value) -> PackOptions:
         debian_mirror=_mirror(fields["debian_mirror"]) if "debian_mirror" in fields else None,
         debian_snapshot=_time(fields["debian_snapshot"]) if "debian_snapshot" in fields else None,
         debian_base_from=filled(fields["debian_base_from"]) if "debian_base_from" in fields else None,
+        constraints_from=filled(fields["constraints_from"]) if "constraints_from" in fields else None,
         exclude_newer=_time(fields["exclude_newer"]) if "exclude_newer" in fields else None,
         extras=_package_names(fields["extras"]) if "extras" in fields else (),
         dependency_groups=_package_names(fields["dependency_groups"]) if "dependency_groups" in fields else (),

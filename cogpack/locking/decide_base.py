@@ -99,7 +99,10 @@ def _debian(
     upgrade_system: bool,
 ) -> DebianBase:
     slim = config.pack.debian.slim
-    if shared and (shared.base.suite, shared.base.slim) != (suite, slim):
+    fits = shared is None or (shared.base.suite, shared.base.slim) == (suite, slim)
+    if shared and not fits and not shared.wanted:
+        shared = None
+    elif shared and not fits:
         its, own = _named(shared.base.suite, slim=shared.base.slim), _named(suite, slim=slim)
         raise InputError(
             f"{config.where('cogpack.debian_base_from')}: the base of {shared.name} is Debian {its}, and "

@@ -229,6 +229,8 @@ def _decisive(config: Config, packages: Requirements) -> bytes:
         values["cogpack.base"] = pack.debian
     if pack.tools:
         values["cogpack.tools"] = pack.tools
+    if pack.constraints_from:
+        values["cogpack.constraints_from"] = pack.constraints_from
     if pack.torch_index:
         values["cogpack.torch_index"] = pack.torch_index
     if pack.debian_snapshot or pack.debian_base_from:

@@ -80,3 +80,22 @@ def test_versions_and_hashes_that_uv_locked_are_held(world: World, indexed: dict
     assert done.code == 2
     assert "below-1.0-py3-none-any.whl has sha256:" in done.err
     assert "which is none of the hashes named for it" in done.err
+
+
+def test_the_versions_of_another_lock_are_held_and_a_conflict_names_its_line(
+    world: World, indexed: dict[str, str]
+) -> None:
+    first = world.project("first", files={"requirements.txt": "one\n"})
+    ok(first.cogpack("lock", **indexed))
+    make_wheel(world.wheels, "one", "2.0")
+    second = world.project(
+        "second", files={"requirements.txt": "one\n"}, config="  constraints_from: ../first/cogpack.lock\n"
+    )
+    ok(second.cogpack("lock", **indexed))
+    assert required(second) == {"below": "1.0", "one": "1.0"}
+    second.write("requirements.txt", "one==2.0\n")
+    done = second.cogpack("lock", **indexed)
+    assert done.code == 2
+    lines = (first.root / "cogpack.lock").read_text().splitlines()
+    number = next(number for number, line in enumerate(lines, 1) if 'name = "one"' in line)
+    assert f"error: ../first/cogpack.lock:{number}, requirements.txt:1: " in done.err

@@ -8,6 +8,7 @@ from test_lock import LOCK
 from cogpack.errors import InputError
 from cogpack.lockfile import encode_lock
 from cogpack.locking.shared_base import SharedBase, read_shared_base
+from cogpack.locking.shared_versions import shared_versions
 from cogpack.project import find_project
 
 NAMED = "cogpack:\n  debian_base_from: ../base/cogpack.lock\n"
@@ -45,3 +46,22 @@ def test_what_is_no_lock_with_a_base_is_refused(tmp_path: Path, config: str, loc
     with pytest.raises(InputError, match=message) as caught:
         read(tmp_path, config, lock)
     assert "../base/cogpack.lock" in caught.value.message
+
+
+def test_a_lock_whose_versions_are_held_gives_its_base_too_where_that_fits(tmp_path: Path) -> None:
+    found = read(tmp_path, NAMED.replace("debian_base_from", "constraints_from"), encode_lock(LOCK))
+    base = LOCK.platforms["linux/amd64"].base
+    assert found == SharedBase("../base/cogpack.lock", base, wanted=False)  # type: ignore[arg-type]
+
+
+def test_each_of_its_wheels_is_a_constraint_with_its_line(tmp_path: Path) -> None:
+    read(tmp_path, NAMED.replace("debian_base_from", "constraints_from"), encode_lock(LOCK))
+    found = shared_versions(find_project(tmp_path / "project"))
+    assert {line.text for line in found} == {
+        f"{wheel.name}=={wheel.version}" for wheel in LOCK.platforms["linux/amd64"].wheels
+    }
+    lines = (tmp_path / "base/cogpack.lock").read_text().splitlines()
+    assert all(f'"{line.name}"' in lines[line.line - 1] for line in found)
+    assert {line.path for line in found} == {"../base/cogpack.lock"}
+    (tmp_path / "project/cog.yaml").write_text("cogpack: {}\n")
+    assert shared_versions(find_project(tmp_path / "project")) == ()

@@ -7,6 +7,7 @@ import msgspec
 
 from cogpack.errors import CogpackError, InputError, together
 from cogpack.lockfile import Decisions
+from cogpack.locking.shared_versions import shared_versions
 from cogpack.locking.sources.direct import DirectWheels, beside
 from cogpack.locking.wheels.building import Building, Ground
 from cogpack.locking.wheels.source_archives import open_sources
@@ -58,6 +59,8 @@ def resolve_requirements(
     that there are sources.
     """
     config = project.config
+    shared = shared_versions(project)
+    requirements = msgspec.structs.replace(requirements, constrained=(*requirements.constrained, *shared))
     chosen = choose_torch(config, requirements, target.arch)
     requirements = chosen.requirements
     indexes = indexes_of(session, project, requirements, chosen.index)
