@@ -54,6 +54,7 @@ RANKS = {
     "layers": 3,
     "registry": 3,
     "artifacts": 4,
+    "bench": 4,
     "images": 4,
     "sandbox": 4,
     "resolve": 5,

@@ -12,6 +12,7 @@ from msgspec import inspect
 from cogpack.cli.grammar import Grammar
 from cogpack.cli.json_output import SCHEMA_VERSION
 from cogpack.cli.parser import parser
+from cogpack.commands.bench import PullBench
 from cogpack.commands.build import Built
 from cogpack.commands.cache import CacheCleaned, CachePlace, CacheSize
 from cogpack.commands.copy import Copied
@@ -65,6 +66,7 @@ RESULTS: Mapping[str, type[msgspec.Struct]] = {
     "logout": LoggedOut,
     "auth explain": Explained,
     "registry probe": Probed,
+    "bench pull": PullBench,
     "cache dir": CachePlace,
     "cache size": CacheSize,
     "cache prune": CacheCleaned,

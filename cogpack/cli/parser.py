@@ -5,6 +5,7 @@ from functools import cache, partial
 from cogpack import __version__
 from cogpack.cli import acts, difference, helping, registries
 from cogpack.cli import cache as cache_acts
+from cogpack.cli.bench import bench_pull
 from cogpack.cli.container_grammar import add_containers
 from cogpack.cli.grammar import Act, Grammar
 from cogpack.cli.options import (
@@ -53,6 +54,7 @@ def parser() -> Grammar:
     add_containers(top)
     _images(top)
     add_weights(top)
+    _benches(top)
     _registries(top)
     _cache(top)
     _words(top)
@@ -224,6 +226,25 @@ def _images(top: Grammar) -> None:
         "--only", choices=["weights"], metavar="weights", help="the files of the weight layers, into a new directory"
     )
     hosts(pull.add_argument, *_FOREIGN)
+    connections(pull)
+    pull.share(OUTPUT, CONNECTION)
+
+
+def _benches(top: Grammar) -> None:
+    bench = top.command("bench", "Measure how fast images move here, and say why.", minor=True)
+    pull = bench.command(
+        "pull",
+        "Measure the way to an image, and tell what a pull takes and what holds it up.",
+        bench_pull,
+        example=f"cogpack bench pull {_PUSHED}",
+    )
+    pull.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image")
+    which_image(pull)
+    pull.add_argument("--engine", metavar="NAME", help="docker, podman, ctr or none [the first that answers]")
+    pull.add_argument(
+        "--budget", type=room, default=2 * 10**9, metavar="SIZE", help="bytes that may come of the registry [2GB]"
+    )
+    pull.add_argument("--html", type=place, metavar="FILE", help="write a page with plots, too")
     connections(pull)
     pull.share(OUTPUT, CONNECTION)
 
