@@ -42,14 +42,15 @@ class UrlSource(_Archive, frozen=True, kw_only=True, omit_defaults=True, tag_fie
 
 class GitSource(LockTable, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="git"):
     """Is a commit of a repository. `url`: bare; `requested`: the branch, tag or commit that is written, "" for none;
-    `describe`: what `git describe` said of it, where its version is made of that; `editable`: the wheel has all of its
-    files, and leads to them."""
+    `describe`: what `git describe` said of it, where its version is made of that; `clone`: where the image
+    has it already; `editable`: the wheel leads to that, or else has all of its files, and leads to them."""
 
     url: _Address
     commit: LockedCommit
     requested: str = ""
     subdirectory: LockedPath | None = None
     describe: Annotated[str, msgspec.Meta(pattern=r"\A[^\x00-\x20\x7f]*\Z")] = ""
+    clone: LockedPath | None = None
     editable: bool = False
 
     def __str__(self) -> str:

@@ -170,12 +170,13 @@ def _decide(
     assert python is not None
     target = TargetPython(python=python.minor, glibc=base.glibc, arch=platform.architecture)
     ground = Ground(base=base, interpreter=interpreter, target=target)
-    direct = DirectWheels(session, Sources(session, project), building.builder if building else None, ground, kept)
+    direct = DirectWheels(session, Sources(session, project), building, ground, kept)
     resolved = resolve_requirements(session, project, project.requirements(), target, kept, direct, building, ground)
     for note in resolved.notes:
         if note not in told:
             session.progress.note(note)
-    lines = decide_lines(session, project, base, python, resolved, target, kept, listed=listed[-1] if listed else None)
+    files = listed[-1] if listed else None
+    lines = decide_lines(session, project, base, python, resolved, target, kept, listed=files, direct=direct)
     with indexes_of(session, project, project.requirements(), resolved.torch_index).hiding():
         wheels, clashes = compare_wheels(
             session, lines.pip.outlines, lines.pip.wheels, target, kept if same_format else None, lines=lines.pip.lines

@@ -54,11 +54,13 @@ class RequirementLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GitAddress(msgspec.Struct, frozen=True, kw_only=True, tag="git"):
-    """Is a repository. `url`: as written, without `git+`; `revision`: a commit, tag or branch, "" for its HEAD."""
+    """Is a repository. `url`: as written, without `git+`; `revision`: a commit, tag or branch, "" for its HEAD;
+    `clone`: where it lies in the image already, without the leading slash."""
 
     url: str
     revision: str = ""
     subdirectory: str = ""
+    clone: str = ""
 
     @property
     def bare(self) -> str:
@@ -117,7 +119,7 @@ class SourceLine(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> str:
-        return f"{self.path}:{self.line}"
+        return f"{self.path}:{self.line}" if self.line else self.path
 
     @property
     def title(self) -> str:

@@ -102,11 +102,28 @@ class HubDownload(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 class PipRequirement(msgspec.Struct, frozen=True):
     """Is one requirement as pip reads it. `text` is PEP 508 of what has a name, else the address.
 
-    `kind`: of an index; a wheel's or a source archive's address; a Git repository's (`git+`).
+    `kind`: of an index; a wheel's or a source archive's address; a Git repository's (`git+`); a directory in an earlier
+    `Clone`, its path with extras behind it. What is installed by `-e` is editable.
     """
 
     text: str
-    kind: Literal["index", "wheel", "archive", "git"] = "index"
+    kind: Literal["index", "wheel", "archive", "git", "editable git", "tree", "editable tree"] = "index"
+
+    @property
+    def is_editable(self) -> bool:
+        return self.kind.startswith("editable ")
+
+    @property
+    def is_source(self) -> bool:
+        return self.kind not in ("index", "wheel")
+
+    @property
+    def tree(self) -> str:
+        """The directory that it is of, "" for none."""
+        return self.text.partition("[")[0] if self.kind.endswith("tree") else ""
+
+    def __str__(self) -> str:
+        return f"-e {self.text}" if self.is_editable else self.text
 
 
 class PipInstall(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -204,7 +221,7 @@ def told(effect: Effect) -> str:
             what = f"{', '.join(files)} of {repository}" if files else repository
             return f"download {what} into {directory or cache}"
         case PipInstall(requirements=requirements, files=files):
-            return f"install {', '.join([each.text for each in requirements] + [f'-r {file}' for file in files])}"
+            return f"install {', '.join([*map(str, requirements), *(f'-r {file}' for file in files)])}"
         case PipUninstall(names=names, files=files):
             return f"uninstall {', '.join([*names, *(f'-r {file}' for file in files)])}"
 

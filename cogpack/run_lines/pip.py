@@ -59,7 +59,7 @@ _INSTALL = Table(
     --no-warn-script-location
     --no-warn-conflicts
     --system
-    ! -e --editable= a source tree stays where it is
+    -e --editable=
     ! -t --target= it goes elsewhere
     ! --user it goes elsewhere
     ! --prefix= it goes elsewhere
@@ -121,7 +121,10 @@ def _install(
         raise NotKnownError(f"--upgrade-strategy {strategy}")
     found = PipInstall(
         installer=installer,
-        requirements=tuple(_requirement(operand, command, site) for operand in options.operands),
+        requirements=(
+            *(_requirement(operand, command, site) for operand in options.operands),
+            *(_editable(value, command, site) for value in options.all("--editable")),
+        ),
         files=_files(options.all("--requirement"), command, site),
         constraints=_files(options.all("--constraint"), command, site),
         options=Options(
@@ -202,8 +205,10 @@ def _requirement(text: str, command: Command, site: Site) -> PipRequirement:
             _repository(requirement.url)
             return PipRequirement(str(requirement), "git")
         return PipRequirement(str(requirement), _kind_of_file(requirement.url))
+    if tree := _tree(text, command, site):
+        return PipRequirement(tree, "tree")
     path = absolute(command.directory, text)
-    if path in site.directories or any(within(path, clone) for clone in site.clones):
+    if path in site.directories:
         raise NotKnownError(f"{path} is a source tree, which pip would build")
     if path not in site.addresses:
         raise NotKnownError(f"{path} is no file that a known line has fetched")
@@ -211,6 +216,26 @@ def _requirement(text: str, command: Command, site: Site) -> PipRequirement:
     if last_part(url) != path.rpartition("/")[2]:
         raise NotKnownError(f"{path} has another name where it comes from")
     return PipRequirement(url, _kind_of_file(url))
+
+
+def _editable(text: str, command: Command, site: Site) -> PipRequirement:
+    if text.startswith("git+"):
+        return PipRequirement(_repository(text), "editable git")
+    if _SCHEME.match(text) or not (tree := _tree(text, command, site)):
+        raise NotKnownError(f"-e {text} of pip install leads to a source tree that is not known here")
+    return PipRequirement(tree, "editable tree")
+
+
+def _tree(text: str, command: Command, site: Site) -> str:
+    """Give the path of a directory in a clone that is as its repository has it, with extras; "" of another."""
+    bare, bracket, extras = text.partition("[")
+    path = absolute(command.directory, bare)
+    clone = next((clone for clone in site.clones if within(path, clone)), None)
+    if clone is None or (bracket and not re.fullmatch(r"[A-Za-z0-9._,\s-]*\]", extras)):
+        return ""
+    if any(within(other, clone) for other in (*site.files, *site.links)):
+        raise NotKnownError(f"{path} is a source tree into which files were put before")
+    return f"{path}{bracket}{extras}"
 
 
 def _is_file(text: str) -> bool:

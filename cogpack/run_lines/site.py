@@ -63,8 +63,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
                 files.pop(path, None)
                 addresses.pop(path, None)
                 links.add(path)
-            case PipInstall(files=named, constraints=limits):
-                read.update((*named, *limits))
+            case PipInstall(files=named, constraints=limits, requirements=requirements):
+                read.update((*named, *limits, *filter(None, (one.tree for one in requirements))))
             case PipUninstall(files=named):
                 read.update(named)
             case HubDownload():

@@ -19,7 +19,7 @@ from cogpack.errors import InputError
 from cogpack.lockfile import BuildSource, Decisions, GitSource, ProjectSource
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.sources.direct import DirectWheel, DirectWheels
-from cogpack.locking.wheels.building import Ground
+from cogpack.locking.wheels.building import Building, Ground
 from cogpack.project import Project, find_project
 from cogpack.session import Session, Settings
 
@@ -89,7 +89,8 @@ def of_git(session: Session, tmp_path: Path, requirement: str) -> GitSource:
 
 def made(session: Session, project: Project, kept: Decisions | None = None) -> tuple[DirectWheels, FakeBuilder]:
     builder = FakeBuilder(session.store)
-    return DirectWheels(session, Sources(session, project), builder, Mock(spec=Ground), kept), builder
+    building = Building(builder=builder, pushed=lambda _: None)
+    return DirectWheels(session, Sources(session, project), building, Mock(spec=Ground), kept), builder
 
 
 def one(session: Session, project: Project) -> DirectWheel:

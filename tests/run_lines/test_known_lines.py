@@ -175,6 +175,18 @@ KNOWN: dict[str, tuple[Effect, ...]] = {
         Fetch(url="https://h.example/a-1-py3-none-any.whl", path="/tmp/a-1-py3-none-any.whl"),
         PipInstall(requirements=(PipRequirement("https://h.example/a-1-py3-none-any.whl", "wheel"),)),
     ),
+    "pip install -e git+https://h.example/o/n@v1#egg=n a": (
+        PipInstall(
+            requirements=(
+                PipRequirement("a"),
+                PipRequirement("git+https://h.example/o/n@v1#egg=n", "editable git"),
+            )
+        ),
+    ),
+    "git clone https://h.example/o/n && cd n && pip install -e '.[x, y]' ./sub": (
+        Clone(url="https://h.example/o/n", directory="/n"),
+        PipInstall(requirements=(PipRequirement("/n/sub", "tree"), PipRequirement("/n[x, y]", "editable tree"))),
+    ),
     "pip uninstall -y A_b c": (PipUninstall(names=("a-b", "c")),),
 }
 
@@ -233,7 +245,13 @@ UNKNOWN = {
     "git clone https://h.example/o/n && pip install -r n/r.txt && git -C n checkout b": (
         "a line before it reads files of the clone at /n"
     ),
-    "git clone https://h.example/o/n && pip install ./n": "/n is a source tree, which pip would build",
+    "git clone https://h.example/o/n && pip install ./n && git -C n checkout b": (
+        "a line before it reads files of the clone at /n"
+    ),
+    "git clone https://h.example/o/n && echo a > /n/setup.cfg && pip install ./n": (
+        "/n is a source tree into which files were put before"
+    ),
+    "mkdir /n && pip install /n": "/n is a source tree, which pip would build",
     "cd /opt && uv pip install a": "uv reads settings of a project in /opt or above",
     "git clone --recursive https://h.example/o/n /x; git -C /x checkout v1": "its submodules stay as they were before",
     "git clone https://h.example/o/n /x && git -C /x submodule update --init": (
@@ -257,7 +275,10 @@ UNKNOWN = {
     "python3.9 -m pip install a": "Python 3.9, which may be another than the image's",
     "pip install a>=1": "the shell writes its output into the file =1; quote a > that belongs to a version",
     "pip install a > /log": "the shell writes its output into the file /log",
-    "pip install -e .": "-e of pip install: a source tree stays where it is",
+    "pip install -e .": "-e . of pip install leads to a source tree that is not known here",
+    "pip install -e https://h.example/a.zip": (
+        "-e https://h.example/a.zip of pip install leads to a source tree that is not known here"
+    ),
     "pip install --target /x a": "--target of pip install: it goes elsewhere",
     "pip install ./a": "/a is no file that a known line has fetched",
     "pip install 'a=1'": "a=1 is no requirement",
@@ -299,6 +320,7 @@ TOLD: dict[str, str] = {
     "git clone -b v1 https://h.example/o/n /x": "clone https://h.example/o/n at v1 into /x",
     "hf download o/m a": "download a of o/m into /root/.cache/huggingface/hub",
     "pip install a 'b>=1' -r r.txt": "install a, b>=1, -r /src/r.txt",
+    "pip install -e git+https://h.example/o/n a": "install a, -e git+https://h.example/o/n",
     "pip uninstall -y a": "uninstall a",
     "true": "",
 }

@@ -24,6 +24,7 @@ from cogpack.locking.lines.pip.lines import AppliedLines, PipLines
 from cogpack.locking.lines.pip.wheels import lacks_pip_lines
 from cogpack.locking.lines.program_settings import settings_in_the_way
 from cogpack.locking.lines.read import read_lines
+from cogpack.locking.sources.direct import DirectWheels
 from cogpack.locking.weights.remote import probing
 from cogpack.project import Project
 from cogpack.reference import Reference
@@ -54,9 +55,11 @@ def decide_lines(
     kept: Decisions | None,
     *,
     listed: BaseFiles | None,
+    direct: DirectWheels,
 ) -> DecidedLines:
     """Read the lines and pin what they bring, until nothing speaks against what was read. `resolved`: what the project
-    requires, over which pip lines are; `listed`: the files of the base, where they were just read."""
+    requires, over which pip lines are; `listed`: the files of the base, where they were just read; `direct`: makes the
+    wheels of sources."""
     config = project.config
     fetches = kept.fetches if kept else ()
     hub = HubPins(kept.hub_revisions, kept.hub_files) if kept else HubPins()
@@ -66,7 +69,7 @@ def decide_lines(
         cache(partial(_listed, session, base, listed)),
     )
     sandboxed: tuple[LockedSandboxed, ...] = ()
-    pip_lines = PipLines(session, project, resolved, target, kept, python=python.release)
+    pip_lines = PipLines(session, project, resolved, target, kept, python=python.release, direct=direct)
     while True:
         lines = read_lines(config, base, python.minor, sandboxed)
         ground.seen.clear()
@@ -80,7 +83,7 @@ def decide_lines(
             clones, unlike = pin_clones(session, config, base, lines, cloned, clones)
             refused += unlike
         if not refused:
-            pip = pip_lines.apply(lines.effects, partial(read_cloned, session, clones))
+            pip = pip_lines.apply(lines.effects, partial(read_cloned, session, clones), clones)
             refused += pip.sandboxed
         if not refused:
             fetches, found = pin_fetches(session, lines.of(Fetch), fetches, step_places(config), probed=probing(config))

@@ -42,9 +42,9 @@ class Sources:
     def says(self, pin: BuildSource, line: SourceLine) -> bool:
         """Tell whether `pin` is of what `line` names: then it still is what is meant."""
         match pin, line.source:
-            case GitSource(), GitAddress(bare=bare, revision=revision, subdirectory=below):
-                wanted = (bare, revision, below, line.editable)
-                return (pin.url, pin.requested, pin.subdirectory or "", pin.editable) == wanted
+            case GitSource(), GitAddress(bare=bare, revision=revision, subdirectory=below, clone=clone):
+                wanted = (bare, revision, below, clone, line.editable)
+                return (pin.url, pin.requested, pin.subdirectory or "", pin.clone or "", pin.editable) == wanted
             case UrlSource(), ArchiveAddress(bare=bare, subdirectory=below):
                 fits = not line.hashes or pin.sha256 in line.hashes
                 return (pin.url, pin.subdirectory or "") == (bare, below) and fits

@@ -18,7 +18,7 @@ from cogpack.errors import CogpackError, InputError, together
 from cogpack.lockfile import BuildSource, Decisions, GitSource, IndexSource, LockedBuild, LockedWheel, ProjectSource
 from cogpack.locking.sources.bring import Sources
 from cogpack.locking.sources.editable import leading_wheel
-from cogpack.locking.wheels.building import Built, Ground, Source, WheelBuilder
+from cogpack.locking.wheels.building import Building, Built, Ground, Source
 from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.requirements import Requirements, SourceLine
 from cogpack.resolve.wheels import TargetPython
@@ -50,16 +50,21 @@ class DirectWheels:
         self,
         session: Session,
         sources: Sources,
-        builder: WheelBuilder | None,
+        building: Building | None,
         ground: Ground,
         kept: Decisions | None,
     ) -> None:
         self._session = session
         self._sources = sources
-        self._builder = builder
+        self._building = building
         self._ground = ground
         self._kept = kept
         self._made: dict[str, DirectWheel | InputError] = {}
+
+    @property
+    def can_build(self) -> bool:
+        """Tell whether there is who builds."""
+        return self._building is not None
 
     def make(self, lines: Sequence[SourceLine]) -> list[DirectWheel | InputError]:
         """Answer for each line, in their order: with its wheel, or with why there is none."""
@@ -75,12 +80,18 @@ class DirectWheels:
         if (build := self._kept_build(line)) is None or self._kept is None:
             return None
         wheel = {one.filename: one for one in (*self._kept.replaced, *self._kept.wheels)}[build.wheel]
-        if self._session.store.find(artifact := wheel_artifact(wheel)) is None:
+        if (path := self._had(wheel)) is None:
             return None
-        path, _ = self._session.store.verified(artifact, tuple)
         pool = {one.filename: one for one in self._kept.build_requirements}
         requires = tuple(pool[filename] for filename in build.requires)
         return DirectWheel(line=line, wheel=wheel, path=path, build=build, requires=requires)
+
+    def _had(self, wheel: LockedWheel) -> Path | None:
+        """Find a wheel of the lock that need not be built again."""
+        artifact = wheel_artifact(wheel)
+        if self._session.store.find(artifact) is not None:
+            return self._session.store.verified(artifact, tuple)[0]
+        return self._building.pushed(wheel) if self._building else None
 
     def _kept_build(self, line: SourceLine) -> LockedBuild | None:
         """Find what the lock has of the same requirement."""
@@ -88,7 +99,7 @@ class DirectWheels:
         return next((build for build in builds if self._sources.says(build.source, line)), None)
 
     def _built(self, lines: Sequence[SourceLine]) -> Iterator[DirectWheel | InputError]:
-        if self._builder is None:
+        if self._building is None:
             yield from (InputError(f"{line.title}: no wheel is built of it", next_step=_YOURSELF) for line in lines)
             return
         with ExitStack() as stack:
@@ -98,7 +109,7 @@ class DirectWheels:
                 for line, pin in zip(lines, pins, strict=True)
             ]
             sources = [tree for tree in trees if not isinstance(tree, InputError)]
-            built = iter(self._builder.build(sources, self._ground) if sources else ())
+            built = iter(self._building.builder.build(sources, self._ground) if sources else ())
             for line, pin, source in zip(lines, pins, trees, strict=True):
                 if isinstance(pin, InputError):
                     yield pin
@@ -110,20 +121,26 @@ class DirectWheels:
                     yield self._attempted(line, partial(self._finished, pin, source, found))
 
     def builds(self, wheels: Iterable[LockedWheel]) -> tuple[LockedBuild, ...]:
-        """Say what those of `wheels` were built of that were made here."""
-        found = {one.build.wheel: one.build for one in self._of(wheels)}
+        """Say what those of `wheels` were built of that were made here, now or when the lock was made."""
+        there = {(wheel.filename, wheel.sha256) for wheel in wheels}
+        found: dict[str, LockedBuild] = {}
+        if kept := self._kept:
+            before = {wheel.filename: wheel.sha256 for wheel in (*kept.replaced, *kept.wheels)}
+            found |= {one.wheel: one for one in kept.builds if (one.wheel, before[one.wheel]) in there}
+        for one in self._wheels():
+            if (one.wheel.filename, one.wheel.sha256) in there:
+                found[one.wheel.filename] = one.build
         return tuple(build for _, build in sorted(found.items()))
 
     def requirements(self, wheels: Iterable[LockedWheel]) -> tuple[LockedWheel, ...]:
         """Give all wheels that these builds took."""
-        found = {wheel.filename: wheel for one in self._of(wheels) for wheel in one.requires}
-        return tuple(wheel for _, wheel in sorted(found.items()))
+        pool = {wheel.filename: wheel for wheel in (self._kept.build_requirements if self._kept else ())}
+        pool |= {wheel.filename: wheel for one in self._wheels() for wheel in one.requires}
+        wanted = {filename for build in self.builds(wheels) for filename in build.requires}
+        return tuple(pool[filename] for filename in sorted(wanted))
 
-    def _of(self, wheels: Iterable[LockedWheel]) -> Iterator[DirectWheel]:
-        hashes = {wheel.sha256 for wheel in wheels}
-        for one in self._made.values():
-            if isinstance(one, DirectWheel) and one.wheel.sha256 in hashes:
-                yield one
+    def _wheels(self) -> Iterator[DirectWheel]:
+        return (one for one in self._made.values() if isinstance(one, DirectWheel))
 
     def _attempted(self, line: SourceLine, act: Callable[[SourceLine], T]) -> T | InputError:
         try:

@@ -43,7 +43,8 @@ def leading_wheel(built: Path, filename: str, source: GitSource | ProjectSource,
             next_step="leave out -e: then the wheel has it",
         )
     root = _root(tree / (source.subdirectory or "" if isinstance(source, GitSource) else ""), modules, source)
-    place = f"/{SOURCE}/{source.path}" if isinstance(source, ProjectSource) else f"/{VENV}/src/{wheel.project}"
+    brings = isinstance(source, GitSource) and source.clone is None
+    place = _place(source, wheel.project)
     inner = "/".join(filter(None, (source.subdirectory if isinstance(source, GitSource) else None, root)))
     stem = wheel.dist_info.removesuffix(".dist-info")
     files: dict[str, bytes | Path] = {
@@ -52,9 +53,16 @@ def leading_wheel(built: Path, filename: str, source: GitSource | ProjectSource,
         if name not in modules and name != f"{wheel.dist_info}/RECORD"
     }
     files[f"__editable__.{stem}.pth"] = f"{place}/{inner}".rstrip("/").encode() + b"\n"
-    if isinstance(source, GitSource):
+    if brings:
         files |= {f"{stem}.data/data/src/{wheel.project}/{path}": file for path, file in _files(tree)}
     return _zipped(files, f"{wheel.dist_info}/RECORD", built.parent)
+
+
+def _place(source: GitSource | ProjectSource, project: str) -> str:
+    """Tell where the source lies in the image."""
+    if isinstance(source, ProjectSource):
+        return f"/{SOURCE}/{source.path}"
+    return f"/{source.clone}" if source.clone else f"/{VENV}/src/{project}"
 
 
 def _root(tree: Path, modules: list[str], source: GitSource | ProjectSource) -> str:

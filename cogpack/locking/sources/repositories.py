@@ -66,6 +66,7 @@ class Repositories:
             commit=commit,
             requested=address.revision,
             subdirectory=address.subdirectory or None,
+            clone=address.clone or None,
             editable=editable,
             describe=self._described(address.bare, commit, address.subdirectory),
         )

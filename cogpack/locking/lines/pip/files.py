@@ -12,7 +12,15 @@ from packaging.requirements import Requirement
 
 from cogpack.errors import InputError
 from cogpack.redaction import has_secret
-from cogpack.requirements import Include, Options, RequirementLine, parse_requirements
+from cogpack.requirements import (
+    GitAddress,
+    Include,
+    LocalPath,
+    Options,
+    RequirementLine,
+    SourceLine,
+    parse_requirements,
+)
 from cogpack.resolve.pip import UnforeseenError
 from cogpack.run_lines import PipInstall, PipRequirement, PipUninstall
 
@@ -73,7 +81,7 @@ class _Reading:
 
     def __init__(self, read: ReadFile) -> None:
         self._read = read
-        self.required: list[RequirementLine] = []
+        self.required: list[RequirementLine | SourceLine] = []
         self.limits: list[RequirementLine] = []
         self.options = Options()
 
@@ -90,12 +98,16 @@ class _Reading:
             raise UnforeseenError(f"only pip can tell what it makes of {why}") from None
         if found.notes or found.local_wheels or found.local_links or found.addresses or _OTHERWISE.search(text):
             raise UnforeseenError(f"only pip can tell what it makes of {path}")
-        if any(line.hashes for line in found.required):
+        if any(line.hashes for line in found.required) or any(line.hashes for line in found.sources):
             raise UnforeseenError(f"{path} has hashes, which pip holds files to")
+        if constraint and found.sources:
+            raise UnforeseenError(f"{path} is of constraints, and names {found.sources[0].source}")
         self.options = self.options.merged(found.options)
-        both: list[RequirementLine | Include] = [*found.required, *found.includes]
+        both: list[RequirementLine | SourceLine | Include] = [*found.required, *found.sources, *found.includes]
         for one in sorted(both, key=lambda one: one.line):
-            if isinstance(one, RequirementLine):
+            if isinstance(one, SourceLine):
+                self.required.append(one)
+            elif isinstance(one, RequirementLine):
                 (self.limits if constraint else self.required).append(one)
             elif constraint and not one.constraint:
                 raise UnforeseenError(f"{path} is of constraints, and requires {one.file}")
@@ -103,7 +115,14 @@ class _Reading:
                 self.add(posixpath.normpath(f"{path}/../{one.file}"), constraint=one.constraint, deep=deep + 1)
 
 
-def _wanted(line: RequirementLine) -> PipRequirement:
+def _wanted(line: RequirementLine | SourceLine) -> PipRequirement:
+    if isinstance(line, SourceLine):
+        if isinstance(line.source, LocalPath):
+            raise UnforeseenError(f"{line.place} names ./{line.source.path}, which lies where pip is started")
+        text = str(msgspec.structs.replace(line, editable=False))
+        if not isinstance(line.source, GitAddress):
+            return PipRequirement(text, "archive")
+        return PipRequirement(text, "editable git" if line.editable else "git")
     if not line.url:
         return PipRequirement(line.text)
     return PipRequirement(line.text, "wheel" if line.url.partition("#")[0].endswith(".whl") else "archive")

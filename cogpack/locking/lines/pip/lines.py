@@ -6,28 +6,30 @@ What can't be told without running pip (`UnforeseenError`) ends it: that step is
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from packaging.requirements import Requirement
 from packaging.version import Version
 
 from cogpack.config import step_places
 from cogpack.digest import Digest, sha256
 from cogpack.disk import DiskError
 from cogpack.errors import InputError, UnavailableError
-from cogpack.lockfile import Decisions, LockedBreak, LockedPipLine, LockedSandboxed, LockedWheel
+from cogpack.lockfile import Decisions, LockedBreak, LockedClone, LockedPipLine, LockedSandboxed, LockedWheel
+from cogpack.locking.lines.pip.asked import asked, check_line, is_laid, package_of
 from cogpack.locking.lines.pip.breaks import find_breaks
 from cogpack.locking.lines.pip.files import ReadFile, Said, all_names, with_files
 from cogpack.locking.lines.pip.mim import check_names, with_links
 from cogpack.locking.lines.pip.source import PipSource
-from cogpack.locking.lines.pip.uv import check_choice, check_uv, uv_wheels
+from cogpack.locking.lines.pip.sources import make_wheels, source_lines
+from cogpack.locking.lines.pip.uv import check_choice, uv_wheels
 from cogpack.locking.lines.pip.wheels import LineIndexes
+from cogpack.locking.sources.direct import DirectWheel, DirectWheels
 from cogpack.locking.wheels.outlines import Outlines
 from cogpack.oci import encode
 from cogpack.project import Project
+from cogpack.requirements import SourceLine
 from cogpack.resolve.pip import (
     Asked,
     Command,
-    Package,
     Taste,
     UnforeseenError,
     solve,
@@ -39,9 +41,6 @@ from cogpack.trace import TRACE
 
 _RECIPE = "pip lines/1"
 """Part of each key: another one when the same line over the same set would give another."""
-
-_OLDEST = Version("25.1")
-"""The first pip that pins packages in the order that `resolve.pip` knows."""
 
 
 class AppliedLines(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,8 +58,9 @@ class AppliedLines(msgspec.Struct, frozen=True, kw_only=True):
 class PipLines:
     """Applies pip lines to what was `resolved` for the project.
 
-    `python`: its full version, where that is known. What `kept` says of a line over the same set still holds. A line
-    that is another, or finds another set, keeps the versions that its step had, as far as they fit.
+    `python`: its full version, where that is known; `direct`: makes the wheels of sources that they name. What `kept`
+    says of a line over the same set still holds. A line that is another, or finds another set, keeps the versions that
+    its step had, as far as they fit.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class PipLines:
         kept: Decisions | None,
         *,
         python: str | None = None,
+        direct: DirectWheels | None = None,
     ) -> None:
         self._session = session
         self._project = project
@@ -81,6 +82,7 @@ class PipLines:
         full = {name: python for name in ("python_full_version", "implementation_version") if python}
         self._environment = {**target.environment(), **full}
         self._kept = kept
+        self._direct = direct
         self._effects: Sequence[StepEffect] = ()
         self._lines: list[LockedPipLine] = []
         self._resolved_lines: list[LockedPipLine] = []
@@ -90,11 +92,12 @@ class PipLines:
         self._required = {wheel.filename: wheel.sha256 for wheel in resolved.wheels}
         self._outlines = Outlines(session, project, self._locate)
 
-    def apply(self, effects: Sequence[StepEffect], read: ReadFile) -> AppliedLines:
-        """Apply those of `effects` that are pip's, in order; `read`: gives files of clones. `UnavailableError` and
-        `DeniedError` from the indexes."""
+    def apply(self, effects: Sequence[StepEffect], read: ReadFile, clones: Sequence[LockedClone] = ()) -> AppliedLines:
+        """Apply those of `effects` that are pip's, in order; `read`: gives files of `clones`. `UnavailableError` and
+        `DeniedError` from servers."""
         self._effects = effects
         self._read = read
+        self._clones = clones
         self._lines = []
         sandboxed = None
         for one in effects:
@@ -135,11 +138,12 @@ class PipLines:
             removed = tuple(name for name in names if name in before)
             return LockedPipLine(step=step, key=self._key(effect, before), removed=removed)
         said = with_files(effect, self._read)
-        key = self._key(said.effect, before, said.constraints)
+        sources = source_lines(said.effect, self._clones, self._place(step))
+        key = self._key(said.effect, before, said.constraints, sources)
         if (line := self._as_kept(step, key)) is not None:
             return line
         TRACE.decided(f"{self._place(step)}: resolved: {told(effect)}")
-        line = self._install(step, said, key, before)
+        line = self._install(step, said, key, before, sources)
         self._resolved_lines.append(line)
         return line
 
@@ -167,8 +171,10 @@ class PipLines:
         effect: PipInstall | PipUninstall,
         before: Mapping[str, LockedWheel],
         constraints: Sequence[Requirement] = (),
+        sources: Mapping[PipRequirement, SourceLine] = {},
     ) -> Digest:
         target = self._target
+        commits = [str(line) for one, line in sources.items() if one.tree]
         return sha256(
             encode(
                 [
@@ -179,6 +185,7 @@ class PipLines:
                     self._project.config.pack.exclude_newer or "",
                     sorted(_hashes(before.values())),
                     *([list(map(str, constraints))] if constraints else []),
+                    *([commits] if commits else []),
                 ]
             )
         )
@@ -200,9 +207,17 @@ class PipLines:
     def _again(self, filenames: Iterable[str]) -> tuple[str, ...]:
         return tuple(name for name in filenames if self._required.get(name) == self._taken[name].sha256)
 
-    def _install(self, step: int, said: Said, key: Digest, before: Mapping[str, LockedWheel]) -> LockedPipLine:
+    def _install(
+        self,
+        step: int,
+        said: Said,
+        key: Digest,
+        before: Mapping[str, LockedWheel],
+        sources: Mapping[PipRequirement, SourceLine],
+    ) -> LockedPipLine:
         effect = said.effect
-        _check(said, before)
+        check_line(said, before)
+        built = make_wheels(self._direct, effect, sources)
         if effect.installer == "mim":
             said = with_links(said, before, self._outlines)
             effect = said.effect
@@ -216,7 +231,7 @@ class PipLines:
         found = {} if effect.ignore_installed else before
         source = PipSource(self._session, found, pages, indexes, self._tags, self._environment, taste, self._outlines)
         command = Command(
-            asked=tuple(_asked(one, source) for one in effect.requirements),
+            asked=tuple(asked(one, source, built) for one in effect.requirements),
             constraints=said.constraints,
             upgrade="to-satisfy-only" if not effect.upgrade else "eager" if effect.eager else "only-if-needed",
             dependencies=effect.dependencies,
@@ -229,9 +244,9 @@ class PipLines:
         try:
             with indexes.hiding():
                 if effect.installer == "uv":
-                    laid = self._laid_by_uv(step, said, command.asked, indexes, source, before)
+                    laid = self._laid_by_uv(step, said, command.asked, indexes, source, before, built)
                 else:
-                    laid = self._laid_by_pip(said, command, source, before)
+                    laid = self._laid_by_pip(said, command, source, before, built)
         finally:
             task.done("resolved")
         self._taken |= {wheel.filename: wheel for wheel in laid}
@@ -239,15 +254,23 @@ class PipLines:
         return LockedPipLine(step=step, key=key, wheels=names, again=self._again(names))
 
     def _laid_by_pip(
-        self, said: Said, command: Command, source: PipSource, before: Mapping[str, LockedWheel]
+        self,
+        said: Said,
+        command: Command,
+        source: PipSource,
+        before: Mapping[str, LockedWheel],
+        built: Mapping[PipRequirement, DirectWheel],
     ) -> list[LockedWheel]:
+        own = {package_of(direct): direct.wheel for direct in built.values()}
+        local = {package_of(direct) for one, direct in built.items() if one.tree or one.is_editable}
         named = {asked.package for asked in command.asked}
         solved = solve(command, source)
         if said.effect.installer == "mim":
             check_names(package.name for package in solved)
-        chosen = [package for package in solved if _is_laid(package, said.effect, before)]
+        chosen = [package for package in solved if is_laid(package, said.effect, before, local)]
         return [
-            source.locked(one, by_address=said.indexed or one in named, addresses=self._addresses) for one in chosen
+            own.get(one) or source.locked(one, by_address=said.indexed or one in named, addresses=self._addresses)
+            for one in chosen
         ]
 
     def _laid_by_uv(
@@ -258,15 +281,30 @@ class PipLines:
         indexes: Indexes,
         source: PipSource,
         before: Mapping[str, LockedWheel],
+        built: Mapping[PipRequirement, DirectWheel],
     ) -> list[LockedWheel]:
         kept = self._kept_wheels(step)
         if not said.effect.upgrade:
             kept |= before
-        found = uv_wheels(self._session, self._project, self._target, said, asked, indexes, tuple(kept.values()))
+        found = uv_wheels(
+            self._session,
+            self._project,
+            self._target,
+            said,
+            asked,
+            indexes,
+            tuple(kept.values()),
+            tuple(built.values()),
+        )
         if said.effect.dependencies:
             check_choice(found.wheels, asked, source, self._environment, keeps=not said.effect.upgrade)
         self._addresses |= found.addresses
-        return [one for one in found.wheels if one.name not in before or before[one.name].version != one.version]
+        local = {direct.wheel.name for one, direct in built.items() if one.tree or one.is_editable}
+        return [
+            one
+            for one in found.wheels
+            if one.name not in before or before[one.name].version != one.version or one.name in local
+        ]
 
     def _preferred(self, step: int) -> dict[str, Version]:
         return {name: Version(wheel.version) for name, wheel in self._kept_wheels(step).items()}
@@ -294,48 +332,3 @@ class PipLines:
 
 def _hashes(wheels: Iterable[LockedWheel]) -> list[tuple[str, str]]:
     return [(wheel.filename, wheel.sha256) for wheel in wheels]
-
-
-def _check(said: Said, before: Mapping[str, LockedWheel]) -> None:
-    """Raise `UnforeseenError` of a line that only running it can tell."""
-    effect = said.effect
-    if effect.options.require_hashes:
-        raise UnforeseenError("--require-hashes is of requirements files")
-    for requirement in effect.requirements:
-        if requirement.kind in ("git", "archive"):
-            raise UnforeseenError(f"{requirement.text} is a source: {effect.installer} would build it")
-    if effect.installer == "uv":
-        check_uv(effect, before, indexed=said.indexed)
-        return
-    if (pip := before.get("pip")) is None:
-        raise UnforeseenError("an earlier line has taken pip away")
-    if Version(pip.version) < _OLDEST:
-        raise UnforeseenError(f"pip {pip.version} chooses otherwise than pip {_OLDEST} and later")
-
-
-def _is_laid(package: Package, effect: PipInstall, before: Mapping[str, LockedWheel]) -> bool:
-    """Tell whether pip lays what it chose: not where this version is there already."""
-    if package.file is None:
-        return False
-    old = before.get(package.name)
-    if old is None or effect.force_reinstall:
-        return True
-    if Version(old.version) == package.version:
-        return False
-    if effect.ignore_installed:
-        raise UnforeseenError(f"with --ignore-installed, {old.name} {old.version} stays beside another")
-    return True
-
-
-def _asked(requirement: PipRequirement, source: PipSource) -> Asked:
-    if requirement.kind != "wheel":
-        return Asked(Requirement(requirement.text))
-    try:
-        parsed = Requirement(requirement.text)  # NAME @ URL
-    except InvalidRequirement:
-        package = source.named(requirement.text)
-        return Asked(Requirement(package.name), package)
-    package = source.named(parsed.url or "")
-    if package.name != canonicalize_name(parsed.name):
-        raise UnforeseenError(f"{parsed.name} is not what the address names")
-    return Asked(parsed, package)

@@ -16,6 +16,7 @@ from cogpack.errors import InputError
 from cogpack.lockfile import LockedWheel
 from cogpack.locking.lines.pip.files import Said
 from cogpack.locking.lines.pip.source import PipSource
+from cogpack.locking.sources.direct import DirectWheel, named_files
 from cogpack.project import Project
 from cogpack.resolve.pip import Asked, Package, Taste, UnforeseenError, applicable
 from cogpack.resolve.wheels import Indexes, Resolved, TargetPython, resolve_wheels
@@ -48,21 +49,26 @@ def uv_wheels(
     asked: Sequence[Asked],
     indexes: Indexes,
     kept: Sequence[LockedWheel],
+    built: Sequence[DirectWheel],
 ) -> Resolved:
-    """Give all that uv chooses, what is there and stays among it. `kept`: what goes before newer versions."""
+    """Give all that uv chooses, what is there and stays among it. `kept`: what goes before newer versions; `built`: of
+    sources that the line names."""
+    own = {direct.wheel.name for direct in built}
     try:
-        return resolve_wheels(
-            [_line(one) for one in asked],
-            constraints=[str(one) for one in said.constraints],
-            root=project.root,
-            target=target,
-            indexes=indexes,
-            exclude_newer=project.config.pack.exclude_newer,
-            preferences=kept,
-            dependencies=said.effect.dependencies,
-            cache=session.cache,
-            metadata=session.metadata,
-        )
+        with named_files(built, session.cache) as lines:
+            return resolve_wheels(
+                [*(_line(one) for one in asked if canonicalize_name(one.requirement.name) not in own), *lines],
+                built={direct.wheel.filename: direct.wheel for direct in built},
+                constraints=[str(one) for one in said.constraints],
+                root=project.root,
+                target=target,
+                indexes=indexes,
+                exclude_newer=project.config.pack.exclude_newer,
+                preferences=kept,
+                dependencies=said.effect.dependencies,
+                cache=session.cache,
+                metadata=session.metadata,
+            )
     except DiskError:
         raise
     except InputError as error:

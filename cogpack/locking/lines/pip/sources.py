@@ -1,0 +1,66 @@
+"""Sources that a pip line names become wheels before it is resolved: repositories, archives, directories of clones."""
+
+from collections.abc import Mapping, Sequence
+
+from cogpack.errors import InputError
+from cogpack.lockfile import LockedClone
+from cogpack.locking.sources.direct import DirectWheel, DirectWheels
+from cogpack.requirements import GitAddress, SourceLine
+from cogpack.requirements.sources import SourceFaultError, read_source
+from cogpack.resolve.pip import UnforeseenError
+from cogpack.run_lines import PipInstall, PipRequirement
+from cogpack.run_lines.site import within
+
+
+def source_lines(effect: PipInstall, clones: Sequence[LockedClone], place: str) -> Mapping[PipRequirement, SourceLine]:
+    """Give what a line names by its source, as requirements files have it; of a clone, the commit that it has.
+
+    `clones`: those of earlier lines; `place`: of the line, for people.
+    """
+    return {one: _line(one, clones, place) for one in effect.requirements if one.is_source}
+
+
+def make_wheels(
+    direct: DirectWheels | None, effect: PipInstall, lines: Mapping[PipRequirement, SourceLine]
+) -> Mapping[PipRequirement, DirectWheel]:
+    """Have them built; `UnforeseenError` where only running the line can tell what comes of it."""
+    if not lines:
+        return {}
+    first = next(iter(lines))
+    if direct is None or not direct.can_build:
+        raise UnforeseenError(f"{first} is a source: {effect.installer} would build it")
+    if not effect.build_isolation:
+        raise UnforeseenError(f"{first} is built with the packages that are installed")
+    if handed := next((name for name, _ in effect.environment if not name.startswith(("PIP_", "UV_"))), None):
+        raise UnforeseenError(f"{handed} is handed to the build of {first}")
+    found: dict[PipRequirement, DirectWheel] = {}
+    for (requirement, line), made in zip(lines.items(), direct.make(list(lines.values())), strict=True):
+        if isinstance(made, InputError):
+            raise UnforeseenError(made.message.removeprefix(f"{line.place}: "))
+        found[requirement] = made
+    return found
+
+
+def _line(requirement: PipRequirement, clones: Sequence[LockedClone], place: str) -> SourceLine:
+    if tree := requirement.tree:
+        clone = next(one for one in clones if within(tree, f"/{one.directory}"))
+        extras = requirement.text.partition("[")[2].rstrip("]").split(",")
+        return SourceLine(
+            source=GitAddress(
+                url=clone.url,
+                revision=clone.commit,
+                subdirectory=tree.removeprefix(f"/{clone.directory}").lstrip("/"),
+                clone=clone.directory,
+            ),
+            extras=tuple(sorted(filter(None, map(str.strip, extras)))),
+            editable=requirement.is_editable,
+            path=place,
+            line=0,
+        )
+    try:
+        line = read_source(requirement.text, editable=requirement.is_editable, path=place, line=0)
+    except SourceFaultError as fault:
+        raise UnforeseenError(str(fault.args[0])) from None
+    if line is None:
+        raise UnforeseenError(f"{requirement} names nothing that can be built here")
+    return line
