@@ -232,6 +232,7 @@ def lock(arguments: argparse.Namespace) -> None:
                 upgrade_format=arguments.upgrade_format,
                 run=arguments.run,
                 upgrade_system=arguments.upgrade_system,
+                from_image=arguments.from_image,
                 upgrade_run=arguments.upgrade_run is True,
                 upgrade_step=None if arguments.upgrade_run is True else arguments.upgrade_run,
             )

@@ -118,6 +118,7 @@ def what_is_locked(added: Grammar) -> None:
         "-P", "--upgrade-package", action="append", default=[], metavar="NAME",
         help="take the newest of this wheel alone; repeatable",
     )  # fmt: skip
+    what.add_argument("--from-image", metavar="REF", help="begin with the versions that an image of Cog's has")
     what.add_argument("--upgrade-format", action="store_true", help="take the newest image format, tell what it moves")
     what.add_argument("--upgrade-system", action="store_true", help="take Debian's security updates, and nothing else")
     what.add_argument("--check", action="store_true", help="write nothing; exit code 3 if the lock is stale or open")

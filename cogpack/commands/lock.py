@@ -14,6 +14,7 @@ from cogpack.lockfile import FILE, Lock, LockedSteps, read_lock
 from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.locking import current
 from cogpack.locking.changes import package_changes
+from cogpack.locking.image_pins import read_image_pins, told_pins
 from cogpack.planning.describing import check_predictor, describe_locked
 from cogpack.planning.known import known_layers, record_results
 from cogpack.planning.moving import MovingLayer, moving_layers
@@ -76,6 +77,7 @@ def lock(
     upgrade_run: bool = False,
     upgrade_step: int | None = None,
     upgrade_system: bool = False,
+    from_image: str | None = None,
 ) -> Locked:
     """Resolve everything afresh and write cogpack.lock.
 
@@ -84,11 +86,13 @@ def lock(
     commands of `build.run` are run, and what they change is written down, unless it is known; `upgrade_run`: though it
     is, and what known ones bring is pinned anew; `upgrade_step`: the same for the one that has this index alone;
     those that are run are run together. `upgrade_system`: of Debian's packages those that the security archive has
-    newer are taken from there, and all other pins are kept.
+    newer are taken from there, and all other pins are kept. `from_image`: the versions of wheels that this image has go
+    before present pins, where they fit.
     """
     project = open_project(session)
     check_predictor(project)
     before = read_lock(project.root)
+    pins = read_image_pins(session, from_image, project.config.pack.platform) if from_image else None
     made = current.lock(
         session,
         project,
@@ -98,7 +102,11 @@ def lock(
         upgrade_run=upgrade_run,
         upgrade_step=upgrade_step,
         upgrade_system=upgrade_system,
+        seeds=pins.versions if pins else {},
     )
+    if pins:
+        for line in told_pins(pins, made.platforms[project.config.pack.platform]):
+            session.progress.summary(line)
     upgraded = tuple(_upgraded(project, before, made)) if upgrade_system and before else ()
     if upgrade_system and not upgraded:
         session.progress.summary("the security archive has no newer version of any package")

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cogpack.disk import check_writable, write_whole
 from cogpack.errors import InputError, MismatchError
@@ -43,13 +43,14 @@ def lock(
     upgrade_run: bool = False,
     upgrade_step: int | None = None,
     upgrade_system: bool = False,
+    seeds: Mapping[str, str] = {},
 ) -> Lock:
     """Resolve afresh and write `cogpack.lock`, and say what changed.
 
     Present pins are kept where they still fit, unless `upgrade`, and but for those of `packages`: names of wheels.
     `upgrade_run`: what known lines of `build.run` bring is pinned anew; `upgrade_step`: of the one of this index.
     `upgrade_system`: packages that the security archive has newer are taken from there. `building`: of wheels that
-    nobody publishes.
+    nobody publishes; `seeds`: versions of wheels that go before present pins.
     """
     began = time.monotonic()
     session.notes.show_all()
@@ -69,6 +70,7 @@ def lock(
         upgrade_run=upgrade_run,
         upgrade_step=upgrade_step,
         upgrade_system=upgrade_system,
+        seeds=seeds,
     )
     named_wheels(packages, made.platforms[project.config.pack.platform])  # where no lock was there to ask
     _tell(session, project, made)

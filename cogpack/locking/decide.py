@@ -94,9 +94,10 @@ def resolve_lock(
     upgrade_run: bool = False,
     upgrade_step: int | None = None,
     upgrade_system: bool = False,
+    seeds: Mapping[str, str] = {},
 ) -> Lock:
     """`previous`: of which pins are kept, and the format as long as it is built; `building`: of wheels that nobody
-    publishes."""
+    publishes; `seeds`: versions of wheels that go before those pins."""
     if upgrade_step is not None:
         check_step(project.config, upgrade_step)
     formats = session.formats
@@ -119,7 +120,16 @@ def resolve_lock(
             text = f"{FILE} no longer has {name}, {why}: cogpack lock --platform {name}"
             session.progress.note(Note(Code.PLATFORM_STALE, text))
         others = {}
-    decide = partial(_decide, session, project, kept, building, same_format=same_format, upgrade_system=upgrade_system)
+    decide = partial(
+        _decide,
+        session,
+        project,
+        kept,
+        building,
+        same_format=same_format,
+        upgrade_system=upgrade_system,
+        seeds=seeds,
+    )
     usual = usual_suite(project.config)
     decided = decide(suite_for(project.config, usual, kept))
     wanted = suite_for(project.config, usual, decided)
@@ -147,6 +157,7 @@ def _decide(
     told: Sequence[Note] = (),
     same_format: bool,
     upgrade_system: bool,
+    seeds: Mapping[str, str],
 ) -> Decisions:
     """`suite`: of Debian, where wheels may want another than the usual one, and are looked into for that;
     `told`: notes that are not told again;
@@ -171,7 +182,9 @@ def _decide(
     target = TargetPython(python=python.minor, glibc=base.glibc, arch=platform.architecture)
     ground = Ground(base=base, interpreter=interpreter, target=target)
     direct = DirectWheels(session, Sources(session, project), building, ground, kept)
-    resolved = resolve_requirements(session, project, project.requirements(), target, kept, direct, building, ground)
+    resolved = resolve_requirements(
+        session, project, project.requirements(), target, kept, direct, building, ground, seeds=seeds
+    )
     for note in resolved.notes:
         if note not in told:
             session.progress.note(note)

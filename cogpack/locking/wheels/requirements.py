@@ -1,7 +1,7 @@
 """What a project requires becomes wheels; what is wrong with it is told at once."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -51,12 +51,14 @@ def resolve_requirements(
     direct: DirectWheels | None = None,
     building: Building | None = None,
     ground: Ground | None = None,
+    *,
+    seeds: Mapping[str, str] = {},
 ) -> Resolved:
     """Resolve them, with those that every image has. What one should know of the choice is in the notes.
 
     `direct`: makes the wheels of those that name their source; without it, these are passed over. `building`, over
     `ground`: of what indexes only have as source; without `ground` nothing is built, and what is answered only tells
-    that there are sources.
+    that there are sources. `seeds`: versions that go before those of `kept`.
     """
     config = project.config
     shared = shared_versions(project)
@@ -78,6 +80,7 @@ def resolve_requirements(
             indexes=indexes,
             exclude_newer=newest,
             preferences=kept.required if kept else (),
+            seeds=seeds,
             built=named.built,
             cache=session.cache,
             metadata=session.metadata,

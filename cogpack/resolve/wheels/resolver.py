@@ -56,6 +56,7 @@ def resolve_wheels(
     indexes: Indexes,
     exclude_newer: str | None,
     preferences: Sequence[LockedWheel],
+    seeds: Mapping[str, str] = {},
     dependencies: bool = True,
     built: Mapping[str, LockedWheel] = {},
     cache: Path,
@@ -67,7 +68,8 @@ def resolve_wheels(
 ) -> Resolved:
     """Choose the wheels that fulfil `requirements` (lines; `./x.whl` relative to `root`).
 
-    `preferences`: pins that are kept where they still fit; not `dependencies`: what these require is not asked for;
+    `preferences`: pins that are kept where they still fit; `seeds`: versions, by name, that go before them;
+    not `dependencies`: what these require is not asked for;
     `built`: wheels by file name that lines name by `file:`, and nobody else has; `cache`: for a scratch directory;
     `metadata`: uv's own cache, which decides hashes; `title`: what the user is told that is resolved. Where a line
     names hashes, the wheel has one of them.
@@ -91,7 +93,14 @@ def resolve_wheels(
             target=target,
             indexes=indexes.with_directories(sources.directories) if sources else indexes,
             exclude_newer=exclude_newer,
-            preferences=[(wheel.name, wheel.version) for wheel in preferences if not wheel.url and not wheel.path],
+            preferences=[
+                *seeds.items(),
+                *(
+                    (wheel.name, wheel.version)
+                    for wheel in preferences
+                    if not wheel.url and not wheel.path and wheel.name not in seeds
+                ),
+            ],
             cache=cache,
             metadata=metadata,
             without=without,
