@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cogpack.cli.running import Answer, with_session
-from cogpack.cli.summary import built_text, moved_text, suggest
+from cogpack.cli.summary import moved_text, suggest
 
 if TYPE_CHECKING:
     from cogpack.commands.inspect import InspectedLayer
@@ -21,6 +21,7 @@ def push(arguments: argparse.Namespace) -> None:
         plan(arguments)
         return
     from cogpack.commands.push import push
+    from cogpack.registry.credentials.replicate import model_page
     from cogpack.text import size_text
 
     def act(session: "Session") -> Answer:
@@ -43,6 +44,8 @@ def push(arguments: argparse.Namespace) -> None:
                 + (f" (known from {', '.join(words)})" if words else "")
             )
             suggest(arguments, session, f"docker run -p 5000:5000 {pushed.tags[0]}")
+            for page in filter(None, (model_page(one.reference) for one in pushed.targets)):
+                session.progress.summary(f"the model's page: {page}")
         return Answer(pushed, "\n".join(one.reference for one in pushed.targets))
 
     with_session(arguments, act)
@@ -161,38 +164,6 @@ def file_rows(files: Sequence["PlannedFile"]) -> list[str]:
     return [
         f"{'file':<6} {size_text(file.size):>14}  {'':<12}  {file.path}{links.get(file.path, '')}" for file in files
     ]
-
-
-def build(arguments: argparse.Namespace) -> None:
-    from cogpack.commands.build import build
-    from cogpack.sinks.archive import names_archive
-
-    arguments.goes_on = not names_archive(arguments.output)  # an archive is written from its first byte again
-
-    def act(session: "Session") -> Answer:
-        began = time.monotonic()
-        built = build(session, arguments.output, tags=arguments.tag, rebuild=arguments.rebuild)
-        session.progress.summary(built_text(built.layers, time.monotonic() - began))
-        if names_archive(arguments.output):
-            suggest(arguments, session, f"docker load -i {arguments.output}")
-        else:
-            suggest(arguments, session, f"cogpack copy {arguments.output} HOST/NAME:TAG")
-        return Answer(built, built.reference)
-
-    with_session(arguments, act)
-
-
-def load(arguments: argparse.Namespace) -> None:
-    from cogpack.commands.build import load
-
-    def act(session: "Session") -> Answer:
-        began = time.monotonic()
-        built = load(session, tags=arguments.tag)
-        session.progress.summary(built_text(built.layers, time.monotonic() - began))
-        suggest(arguments, session, f"docker run -p 5000:5000 {built.reference}")
-        return Answer(built, built.reference)
-
-    with_session(arguments, act)
 
 
 def fetch(arguments: argparse.Namespace) -> None:

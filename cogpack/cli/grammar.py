@@ -40,6 +40,8 @@ class Grammar(argparse.ArgumentParser):
         super().__init__(**settings, allow_abbrev=False, exit_on_error=False)
         self.example = example
         self.minor = minor
+        self.switches: tuple[str, ...] = ()
+        """Options without a value, which may be written with one as Go's flags are; it is not looked at."""
         self.shared: dict[str, list[argparse.Action]] = {}
         self.above: Grammar | None = None
         self.commands: dict[str, Grammar] = {}
@@ -85,6 +87,8 @@ class Grammar(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         words: list[str] = list(sys.argv[1:] if args is None else args)
+        switches = tuple(f"{name}=" for name in self.switches)
+        words = [word.partition("=")[0] if switches and word.startswith(switches) else word for word in words]
         self._check(words)
         try:
             found, rest = super().parse_known_args(words, namespace)
@@ -168,7 +172,7 @@ class Grammar(argparse.ArgumentParser):
         lines = [self.format_usage().rstrip(), "", *_wrapped(self.description or "")]
         if self.example:
             lines += _wrapped(f"Example: {self.example}")
-        own = self.own()
+        own = [action for action in self.own() if action.help != argparse.SUPPRESS]
         if self.commands:
             minor = [name for name, command in self.commands.items() if command.minor]
             rows = [(name, command.description or "") for name, command in self.commands.items() if not command.minor]

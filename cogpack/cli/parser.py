@@ -3,9 +3,10 @@
 from functools import cache, partial
 
 from cogpack import __version__
-from cogpack.cli import acts, difference, helping, registries
+from cogpack.cli import acts, builds, difference, helping, registries
 from cogpack.cli import cache as cache_acts
 from cogpack.cli.bench import bench_pull
+from cogpack.cli.cog_options import cog_options
 from cogpack.cli.container_grammar import add_containers
 from cogpack.cli.grammar import Act, Grammar
 from cogpack.cli.options import (
@@ -82,6 +83,7 @@ def _projects(top: Grammar) -> None:
     push.add_argument("--weights-only", action="store_true", help="push an image of the weights and nothing else")
     push.add_argument("--create-repository", action="store_true", help="make the repository first (Amazon ECR)")
     result_files(push)
+    cog_options(push)
     push.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
     plan = top.command(
@@ -96,21 +98,22 @@ def _projects(top: Grammar) -> None:
 
     build = top.command(
         "build",
-        "Build into an OCI layout (DIR) or a docker archive (FILE.tar).",
-        acts.build,
+        "Build into an OCI layout, a docker archive (FILE.tar) or Docker.",
+        builds.build,
         example="cogpack build -o image.tar",
     )
     build.add_argument(
-        "-o", "--output", type=place, required=True, metavar="DIR|FILE.tar",
-        help="an OCI layout, or an archive for docker load",
+        "-o", "--output", type=place, metavar="DIR|FILE.tar",
+        help="an OCI layout, or an archive for docker load [Docker, if it answers, else a layout]",
     )  # fmt: skip
     image_names(build)
     rebuild(build)
     result_files(build)
+    cog_options(build)
     build.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
 
     load = top.command(
-        "load", "Load the image into the local Docker.", acts.load, example="docker run -p 5000:5000 $(cogpack load)"
+        "load", "Load the image into the local Docker.", builds.load, example="docker run -p 5000:5000 $(cogpack load)"
     )
     image_names(load)
     result_files(load)
@@ -256,9 +259,11 @@ def _registries(top: Grammar) -> None:
         registries.login,
         example="cogpack login ghcr.io",
     )
-    registry_host(login)
+    text = "the registry, as in ghcr.io [$COG_REGISTRY_HOST, or Replicate's, r8.im]"
+    login.add_argument("host", nargs="?", metavar="HOST", help=text)
     login.add_argument("-u", "--username", metavar="USER", help="instead of asking for it")
     login.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    login.add_argument("--token-stdin", action="store_true", help="read Replicate's token from standard input")
     login.share(OUTPUT, CONNECTION, without=("--registry-mirror",))
 
     logout = top.command(

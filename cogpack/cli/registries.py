@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -75,17 +76,43 @@ def pull(arguments: argparse.Namespace) -> None:
 
 
 def login(arguments: argparse.Namespace) -> None:
-    from cogpack.commands.login import login, registry_host
+    from cogpack.commands.login import login, login_with_token, registry_host
     from cogpack.registry.credentials import Secret
+    from cogpack.registry.credentials.replicate import HOST
 
-    host = registry_host(arguments.host)
-    user, password = _asked_for(arguments, host)
+    named: str | None = arguments.host
+    host = registry_host((os.environ.get("COG_REGISTRY_HOST") or HOST) if named is None else named)
+    by_token = arguments.token_stdin or (host == HOST and arguments.username is None and not arguments.password_stdin)
 
     def act(session: "Session") -> Answer:
-        done = login(session, host, user, Secret(password))
+        if by_token:
+            done = login_with_token(session, host, Secret(_asked_token(arguments, session, host)))
+        else:
+            done = login(session, host, user, Secret(password))
         return Answer(done, f"{done.host}: {done.user}, kept in {done.kept}")
 
+    user, password = ("", "") if by_token else _asked_for(arguments, host)
     with_session(arguments, act)
+
+
+def _asked_token(arguments: argparse.Namespace, session: "Session", host: str) -> str:
+    """Read it from standard input, or show a person where it is to be found, and ask for it."""
+    import getpass
+
+    from cogpack.registry.credentials.replicate import TOKENS, token_page
+
+    if arguments.token_stdin:
+        return _from_stdin(_PASSWORD_LIMIT).strip()
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise InputError(
+            f"{host}: a token can't be asked for without a terminal",
+            next_step=f"give --token-stdin, and the token of {TOKENS} on standard input",
+        )
+    session.progress.summary(f"the token is at {token_page(session.http.unmapped(), host)}")
+    try:
+        return getpass.getpass(f"token for {host}: ", sys.stderr).strip()
+    except EOFError:
+        raise InputError(f"{host}: no token was given", next_step="give one") from None
 
 
 def _asked_for(arguments: argparse.Namespace, host: str) -> tuple[str, str]:

@@ -57,6 +57,7 @@ def heed_signals() -> None:
 def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answer]) -> None:
     """Run `act`, then print what it came to: after the bars are gone, never among them."""
     from cogpack.console import Live, open_progress
+    from cogpack.notes import Code, Note
     from cogpack.policy import rules
     from cogpack.progress import Cancellation
     from cogpack.session import Session, Settings
@@ -98,6 +99,8 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
     ):
         arguments.noted = session.notes.all
         arguments.watched = isinstance(progress, Live)
+        for text in getattr(arguments, "of_cog", ()):
+            session.progress.note(Note(Code.COG_OPTION, text))
         answer = act(session)
         try:
             session.notes.check()

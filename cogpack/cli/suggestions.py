@@ -50,7 +50,7 @@ ANSWERS = {
 """Where one command has an answer of its own."""
 
 OPTIONS = {
-    "--frozen": "--locked", "--no-cache": "--rebuild", "--force": "--rebuild", "--no-cache-dir": "--rebuild",
+    "--frozen": "--locked", "--force": "--rebuild", "--no-cache-dir": "--rebuild",
     "--insecure": "--insecure-registry", "--plain-http": "--insecure-registry", "--tls-verify": "--insecure-registry",
     "--insecure-skip-tls-verify": "--insecure-registry", "--destination": "HOST/NAME[:TAG] as an argument",
     "--repository": "HOST/NAME[:TAG] as an argument", "--image": "HOST/NAME[:TAG] as an argument",

@@ -17,7 +17,7 @@ from cogpack.planning.delivery.transfer import Resources, transfer
 from cogpack.planning.known import known_layers, record_results
 from cogpack.planning.prepare import Prepared, open_project, prepare, settle
 from cogpack.project import Project
-from cogpack.reference import DEFAULT_TAG
+from cogpack.reference import DEFAULT_TAG, Reference
 from cogpack.session import Session
 from cogpack.sinks.archive import ArchiveSink, names_archive
 from cogpack.sinks.daemon import DaemonSink
@@ -62,13 +62,19 @@ def build(session: Session, output: Path, *, tags: Sequence[str] = (), rebuild: 
         return _into(session, prepared, layout, names, rebuild=rebuild)
 
 
-def load(session: Session, *, tags: Sequence[str] = (), program: str = "docker") -> Built:
+def default_layout(session: Session, tags: Sequence[str]) -> Path:
+    """Say where an image is built that nobody said a place for: in the working directory, after its name."""
+    name = Reference.parse(_names(open_project(session), tags)[0]).repository.rpartition("/")[2]
+    return Path(f"{name}-oci")
+
+
+def load(session: Session, *, tags: Sequence[str] = (), program: str = "docker", rebuild: bool = False) -> Built:
     """Build into the local Docker, or another engine's `program`, streamed: nothing is written to disk on the way."""
     project = open_project(session)
     names = _names(project, tags)
     prepared = prepare(session, project, writes=True)
     with DaemonSink.open(session.progress, session.cancellation, program) as sink:
-        return _into(session, prepared, sink, names, rebuild=False)
+        return _into(session, prepared, sink, names, rebuild=rebuild)
 
 
 def _names(project: Project, tags: Sequence[str]) -> list[str]:

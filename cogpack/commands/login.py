@@ -6,7 +6,7 @@ from cogpack.errors import DeniedError, InputError
 from cogpack.notes import Code, Note
 from cogpack.reference import HOST
 from cogpack.registry.auth.authorizer import Authorizer
-from cogpack.registry.credentials import Account, Given, Secret
+from cogpack.registry.credentials import Account, Given, Secret, replicate
 from cogpack.registry.credentials.files import logins_below, normal_key
 from cogpack.registry.credentials.keep import Keeper
 from cogpack.registry.refusals import wants_tls
@@ -53,6 +53,14 @@ def login(session: Session, host: str, user: str, secret: Secret) -> LoggedIn:
     if session.environment.get("DOCKER_AUTH_CONFIG") and not session.environment.get("REGISTRY_AUTH_FILE"):
         session.progress.note(Note(Code.CREDENTIALS_SHADOWED, "DOCKER_AUTH_CONFIG is set and is looked at first"))
     return LoggedIn(host=host, user=user, kept=kept, proved=proved)
+
+
+def login_with_token(session: Session, host: str, token: Secret) -> LoggedIn:
+    """Ask the registry whose `token` it is, as Replicate's tells, and keep it."""
+    if not token.reveal():
+        raise InputError(f"{host}: the token is empty", next_step=f"take the one of {replicate.TOKENS}")
+    user = replicate.token_owner(session.http.unmapped(), host, token)
+    return LoggedIn(host=host, user=user, kept=Keeper(session.environment).store(host, user, token), proved=True)
 
 
 def logout(session: Session, host: str) -> LoggedOut:

@@ -22,6 +22,7 @@ from cogpack.locking.recommended import Recommended, recommended
 from cogpack.model_files import Rule
 from cogpack.notes import Code, Note
 from cogpack.oci import Descriptor, LayerInfo
+from cogpack.planning.delivery.model_variables import model_reference
 from cogpack.planning.delivery.targets import PushTarget, is_bare, push_reference, push_targets
 from cogpack.planning.known import look_up, present_image
 from cogpack.planning.plan import Plan
@@ -207,9 +208,10 @@ def _planned(layer: Layer, known: Known, asked: "Sequence[_Asked]", plan: Plan) 
 
 def _targets(session: Session, texts: Sequence[str], tags: Sequence[str], project: Project) -> tuple[PushTarget, ...]:
     """Say what would be pushed to; nothing where nobody said, or said a name for this machine alone."""
-    if not texts and not project.config.image:
+    named = bool(texts) or model_reference(session.environment, project.config) is not None
+    if not named and not project.config.image:
         return ()
-    if not texts and is_bare(push_reference(None, project)):
+    if not named and is_bare(push_reference(None, project)):
         text = f"{project.config_path.name}: image: {project.config.image} names no registry, so none was asked"
         session.progress.note(Note(Code.REGISTRY_UNASKED, f"{text}; a push needs HOST/NAME:TAG"))
         return ()

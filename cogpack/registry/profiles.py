@@ -48,6 +48,12 @@ PROFILES = (
         "rust-oci-client #35: no chunks above 4 MiB",
     ),
     Profile(
+        name="Replicate",
+        hosts=r"r8\.im",
+        create="make the model at https://replicate.com/create",
+        source="replicate/cog, pkg/provider/replicate",
+    ),
+    Profile(
         name="Amazon ECR",
         hosts=r"[0-9]+\.dkr[.-]ecr(?:-fips)?\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|on\.aws)",
         shapes=("put", "stream"),

@@ -127,13 +127,13 @@ def test_a_command_that_is_left_out_is_answered_with_those_that_there_are(
         ("push -j", "cogpack push: --jobs: expected one argument", "see cogpack push --help"),
         ("pull h/a --docker --podman", "cogpack pull: --podman: not allowed with argument --docker",
          "see cogpack pull --help"),
-        ("build", "cogpack build: -o DIR|FILE.tar (an OCI layout, or an archive for docker load) is missing",
-         "write, for example, cogpack build -o image.tar"),
+        ("fetch", "cogpack fetch: -o DIR (where to, an OCI layout) is missing",
+         "write, for example, cogpack fetch -o depot"),
         ("build --ouput x", "cogpack build: no option --ouput; did you mean --output?", "see cogpack build --help"),
         ("pull h/a", "cogpack pull: one of --output, --docker, --podman, --containerd is missing",
          "write, for example, cogpack pull ghcr.io/me/model:v1 --docker"),
-        ("login", "cogpack login: HOST (the registry, as in ghcr.io) is missing",
-         "write, for example, cogpack login ghcr.io"),
+        ("logout", "cogpack logout: HOST (the registry, as in ghcr.io) is missing",
+         "write, for example, cogpack logout ghcr.io"),
     ],
 )  # fmt: skip
 def test_what_does_not_exist_is_one_line_with_the_nearest_name(

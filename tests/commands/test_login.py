@@ -7,7 +7,7 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from support.token_server import PASSWORD, USER, TokenServer, token_server
 from cogpack.cli import run
 from cogpack.registry.credentials import Credentials, Secret
 from cogpack.registry.credentials.keep import Keeper
+from cogpack.registry.credentials.replicate import model_page
 
 pytestmark = pytest.mark.slow
 
@@ -117,6 +118,52 @@ def test_what_was_kept_is_what_is_used_and_forgotten(machine: Machine, registry:
     assert machine.written() == {"auths": {}}
     assert machine.cogpack("logout", registry.address)[:2] == (0, f"{registry.address}: was not logged in\n")
     assert f"{registry.address}: anonymous\n" in machine.cogpack("auth", "explain", registry.address)[1]
+
+
+def replicates(request: Request) -> Answer:
+    if request.path == "/cog/v1/display-token-url":
+        return 200, {}, b'{"url": "https://replicate.test/auth/token"}'
+    known = request.method == "POST" and request.path == "/cog/v1/verify-token" and request.body == b"token=to%2Fken"
+    return (200, {}, b'{"username": "me"}') if known else (404, {}, b"")
+
+
+def test_replicates_registry_tells_whose_a_token_is(machine: Machine) -> None:
+    with serving(replicates) as fake:
+        machine.monkeypatch.setenv("COG_REGISTRY_HOST", fake.address)
+        code, out, err = machine.cogpack("login", "--token-stdin", typed="to/ken\n")
+        assert (code, out) == (0, f"{fake.address}: me, kept in {machine.config}\n")
+        auth = base64.b64encode(b"me:to/ken").decode()
+        assert machine.written() == {"auths": {fake.address: {"auth": auth}}}
+        assert "to/ken" not in out + err
+
+
+@pytest.mark.parametrize(
+    ("token", "code", "says"),
+    [("other", 4, "knows no such token"), ("r8_abcdefgh", 2, "token of Replicate's HTTP API"), ("", 2, "is empty")],
+)
+def test_a_token_that_is_nobodys_is_not_kept(machine: Machine, token: str, code: int, says: str) -> None:
+    with serving(replicates) as fake:
+        done = machine.cogpack("login", fake.address, "--token-stdin", typed=f"{token}\n")
+    assert (done[0], done[1], says in done[2], "https://replicate.com/auth/token" in done[2]) == (code, "", True, True)
+    assert not machine.config.exists()
+
+
+def test_without_a_host_replicates_registry_is_meant_and_its_token_wants_a_terminal(machine: Machine) -> None:
+    machine.monkeypatch.delenv("COG_REGISTRY_HOST", raising=False)
+    code, _, err = machine.cogpack("login")
+    assert (code, "r8.im: a token can't be asked for without a terminal" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("reference", "page"),
+    [
+        ("r8.im/me/model:v1", "https://replicate.com/me/model"),
+        (f"r8.im/me/model@sha256:{'0' * 64}", "https://replicate.com/me/model"),
+        ("ghcr.io/me/model:v1", None),
+    ],
+)
+def test_a_model_at_replicate_has_a_page(reference: str, page: str | None) -> None:
+    assert model_page(reference) == page
 
 
 @pytest.mark.parametrize(
@@ -328,16 +375,26 @@ def test_a_password_is_no_argument(machine: Machine) -> None:
 
 @pytest.mark.slow
 def test_a_terminal_is_asked_and_shows_no_password(machine: Machine, registry: Fake) -> None:
+    prompts = ((b"user for", USER), (b"password for", PASSWORD))
+    code, seen = on_a_terminal("login", registry.address, prompts=prompts)
+    assert code == 0, seen
+    assert USER.encode() in seen
+    assert PASSWORD.encode() not in seen
+    assert registry.address in machine.written()["auths"]
+
+
+def on_a_terminal(*words: str, prompts: Iterable[tuple[bytes, str]]) -> tuple[int, bytes]:
+    """Run it on a terminal of its own, and answer what it asks; give its exit code, and what the terminal showed."""
     main, other = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "cogpack", "login", registry.address],
+        [sys.executable, "-m", "cogpack", *words],
         stdin=other, stdout=other, stderr=other, start_new_session=True,
         preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),  # make it the controlling terminal
         env=dict(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )  # fmt: skip
     os.close(other)
     seen = b""
-    for prompt, answer in ((b"user for", USER), (b"password for", PASSWORD)):
+    for prompt, answer in prompts:
         while prompt not in seen or not seen.endswith(b": "):
             seen += os.read(main, 1024)
         os.write(main, f"{answer}\n".encode())
@@ -347,10 +404,7 @@ def test_a_terminal_is_asked_and_shows_no_password(machine: Machine, registry: F
     except OSError:  # the other side is closed
         pass
     os.close(main)
-    assert process.wait(10) == 0, seen
-    assert USER.encode() in seen
-    assert PASSWORD.encode() not in seen
-    assert registry.address in machine.written()["auths"]
+    return process.wait(10), seen
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import msgspec
 
 from cogpack.errors import InputError
 from cogpack.opening import tell_of_hub
+from cogpack.planning.delivery.model_variables import model_reference
 from cogpack.project import Project
 from cogpack.reference import DEFAULT_TAG, TAG, Reference
 from cogpack.session import Session
@@ -28,7 +29,7 @@ def push_targets(
 ) -> tuple[PushTarget, ...]:
     """The targets, one a repository. `tags` are for each of them, besides its own; where there is no tag, `latest`.
 
-    Without `texts` it is `image` of cog.yaml.
+    Without `texts` it is what `COG_MODEL` and its like name, else `image` of cog.yaml.
     """
     for tag in no_text(tags):
         if not TAG.fullmatch(tag):
@@ -71,8 +72,9 @@ def push_reference(target: str | None, project: Project) -> Reference:
 
 def registry_reference(session: Session, target: str | None, project: Project) -> Reference:
     """As `push_reference`, and somebody's to push to: Docker Hub's official images are not."""
-    reference = push_reference(target, project)
-    written = target or project.config.image or ""
+    named = None if target else model_reference(session.environment, project.config)
+    reference = named or push_reference(target, project)
+    written = target or (str(named) if named else project.config.image or "")
     if is_bare(reference):
         config = project.config_path.name
         raise InputError(

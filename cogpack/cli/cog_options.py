@@ -1,0 +1,40 @@
+"""Options of `cog build` and `cog push` that mean nothing here are taken all the same, each with a note."""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from cogpack.cli.grammar import Grammar
+
+_MEANINGS = {
+    "--no-cache": "it is --rebuild here: every layer is made anew, and compared",
+    "--separate-weights": "weights are layers of their own anyway",
+    "--use-cog-base-image": "cogpack.base of cog.yaml says what the image is made of",
+    "--use-cuda-base-image": "CUDA comes from the wheels, or with an image that cogpack.base of cog.yaml names",
+    "--progress": "bars are drawn on a terminal, and lines elsewhere; -q leaves both out",
+}
+SWITCHES = ("--no-cache", "--separate-weights", "--use-cog-base-image")
+"""Which Go's flags let have a value all the same, as in `--separate-weights=false`."""
+
+
+def cog_options(added: Grammar) -> None:
+    added.switches = SWITCHES
+    for option in _MEANINGS:
+        settings: dict[str, Any] = {"nargs": 0} if option in SWITCHES else {"metavar": "VALUE"}
+        added.add_argument(option, action=_Taken, default=argparse.SUPPRESS, help=argparse.SUPPRESS, **settings)
+
+
+class _Taken(argparse.Action):
+    """Remembers that it was given."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,  # noqa: ARG002
+        option: str | None = None,
+    ) -> None:
+        assert option is not None
+        if option == "--no-cache":
+            namespace.rebuild = True
+        namespace.of_cog = [*getattr(namespace, "of_cog", ()), f"{option}: {_MEANINGS[option]}"]
