@@ -78,6 +78,7 @@ class Code(enum.StrEnum):
         "none-default",
         "An input has None as its default, which its type does not have: it may be left out, though Cog requires it.",
     )
+    OLD_SOURCE = "old-source", "A source was built with other tools than it asks for: it is older than those of today."
     OUTAGE = "outage", "A server does not answer; it is asked again for some minutes."
     OWN_OUTPUT = "own-output", "What a run of cogpack writes lies in the project and was left out of the image."
     PACKAGE_OF_WHEELS = "package-of-wheels", "Debian has no package of this name: a wheel brings what is in it."

@@ -99,6 +99,7 @@ PRINTERS = {
     "cli/streams.py",
     "cli/running.py",
     "console/__init__.py",
+    "planning/building/front_end.py",
     "runtime/inside/join.py",
     "sandbox/rungs/enter.py",
     "sandbox/rungs/questions.py",

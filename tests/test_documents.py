@@ -404,6 +404,7 @@ JSON_IS_READ_IN = {
     "registry/credentials/keep.py": "the user's own",
     "project/weight_splits.py": "the project's own",
     "layers/weights/complete.py": "the project's own",
+    "planning/building/front_end.py": "a program of its own, told by us and by itself",
     "runtime/inside/join.py": "a program of its own, in an image of ours",
     "sandbox/rungs/enter.py": "a program of ours, told by us",
     "sandbox/rungs/questions.py": "a program of ours, told by us",

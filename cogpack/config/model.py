@@ -52,6 +52,8 @@ Arch: TypeAlias = Literal["linux/amd64", "linux/arm64"]
 """The platforms that images are made for."""
 Isolation: TypeAlias = Literal["auto", "root", "userns", "chroot", "proot"]
 """How the commands of `build.run` are kept from this machine; see `docs/sandbox.md`."""
+BuildWheels: TypeAlias = Literal["auto", "host", "never"]
+"""Where sources become wheels; see `docs/sources.md`."""
 NoneDefault: TypeAlias = Literal["optional", "required"]
 """What an input is whose default is a None that its type does not have; see `docs/image.md`."""
 PLAIN_TORCH_INDEX = "pypi"
@@ -127,9 +129,9 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     another CUDA or cuDNN than the one asked for is an error. `git`: the image says of which commit it is; `isolation`:
     how steps of `build.run` are run; `network`: whether they have one; `init`: whether the first process is tini, where
     the base has it; `user`: whom the model runs as; `keep`: paths that are captured after them though their like is
-    left out. `none_default`: what an input is whose default is a None that its type does not have. `recommends`: what
-    `system_packages` recommend is installed as well. `tools`: whose packages the image has beside these. `notes`: those
-    that are denied or allowed.
+    left out. `none_default`: what an input is whose default is a None that its type does not have. `build_wheels`:
+    where sources become wheels. `recommends`: what `system_packages` recommend is installed as well. `tools`: whose
+    packages the image has beside these. `notes`: those that are denied or allowed.
     """
 
     base: str | None = None
@@ -149,6 +151,7 @@ class PackOptions(msgspec.Struct, frozen=True, kw_only=True):
     cuda: Literal["note", "strict"] = "note"
     git: bool = False
     isolation: Isolation = "auto"
+    build_wheels: BuildWheels = "auto"
     network: bool = True
     limits: StepLimits = StepLimits()
     keep: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from cogpack.config.model import (
     PLAIN_TORCH_INDEX,
     TORCH_INDEX,
     Arch,
+    BuildWheels,
     Isolation,
     NoneDefault,
     PackOptions,
@@ -31,7 +32,7 @@ T = TypeVar("T")
 _PACK = (
     *("base", "platform", "compression", "debian_base_from", "debian_mirror", "debian_snapshot", "dependency_groups"),
     *("constraints_from", "exclude_newer", "extras"),
-    *("apt", "clashes", "cuda", "git", "isolation", "network"),
+    *("apt", "build_wheels", "clashes", "cuda", "git", "isolation", "network"),
     *("init", "keep", "limits", "none_default", "notes", "recommends", "tools", "torch_index", "user", "weights"),
 )
 _PLATFORMS: Mapping[str, Arch] = {arch: arch for arch in get_args(Arch)}
@@ -48,6 +49,7 @@ _CLASHES: Mapping[str, Literal["note", "error"]] = {"note": "note", "error": "er
 _CUDA: Mapping[str, Literal["note", "strict"]] = {"note": "note", "strict": "strict"}
 _TOOLS: Mapping[str, Literal["cog"]] = {"cog": "cog"}
 _ISOLATIONS: Mapping[str, Isolation] = {rung: rung for rung in get_args(Isolation)}
+_BUILD_WHEELS: Mapping[str, BuildWheels] = {word: word for word in get_args(BuildWheels)}
 _NONE_DEFAULTS: Mapping[str, NoneDefault] = {"optional": "optional", "required": "required"}
 _WEIGHT_COMPRESSIONS: Mapping[str, Literal["none", "zstd"]] = {"none": "none", "zstd": "zstd"}
 _USER = re.compile(r"[0-9]{1,9}(?::[0-9]{1,9})?", re.ASCII)
@@ -79,6 +81,7 @@ def pack_options(value: Value) -> PackOptions:
         git=fields["git"].boolean() if "git" in fields else default.git,
         network=fields["network"].boolean() if "network" in fields else default.network,
         isolation=_choice(fields["isolation"], _ISOLATIONS) if "isolation" in fields else default.isolation,
+        build_wheels=_choice(fields["build_wheels"], _BUILD_WHEELS) if "build_wheels" in fields else "auto",
         keep=kept_paths(fields["keep"]) if "keep" in fields else default.keep,
         none_default=_choice(fields["none_default"], _NONE_DEFAULTS) if "none_default" in fields else "optional",
         tools=_choice(fields["tools"], _TOOLS) if "tools" in fields else None,

@@ -158,7 +158,7 @@ def make_plan(
 ) -> Plan:
     """Plan all of the image. `files`: what goes into the source directory besides the `gathered` weights; `rules`: of
     the lock's format."""
-    maker = LayerMaker.of(config, decisions)
+    maker = LayerMaker.of(config, decisions.base)
     base = plan_base(decisions.base, suppliers.base, maker.compressed, rules)
     cpython = plan_interpreter(decisions.interpreter, suppliers.base, suppliers.interpreter, maker)
     instead = LEAVES_OUT if left_to_recommends(decisions.base) else ""

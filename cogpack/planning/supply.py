@@ -22,7 +22,7 @@ from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.probe import PROFILE, probe_local
 from cogpack.layers.weights.remote import Reader
 from cogpack.lockfile import FILE, Decisions, Lock, LockedFetch, LockedHubFile, LockedInterpreter, LockedWheel
-from cogpack.lockfile.base_kinds import DebianBase, DebianRelease, LockedDeb, SystemPackages
+from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease, LockedDeb, SystemPackages
 from cogpack.locking.lines.pin_clones import make_mirrors, open_pinned
 from cogpack.locking.maintainer_scripts import deb_artifact
 from cogpack.locking.wheels.addresses import wheel_addresses
@@ -64,40 +64,11 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
         drain(file, task.advance)
         task.done("compared")
 
-    mirror = DebianMirror.choose(project.config.pack.debian_mirror, session.environment)
-    runner = Runner(
-        kept=session.cache / "steps",
-        scratch=session.cache / "trees",
-        laying=Laying(session.cache / "steps" / "rate"),
-        cache=session.kept,
-        isolation=session.settings.isolation or project.config.pack.isolation,
-        architecture=Platform.parse(project.config.pack.platform).architecture,
-        network=project.config.pack.network,
-        limits=project.config.pack.limits,
-        secrets=session.settings.secrets,
-        places=step_places(project.config),
-        home=_home(session, project),
-        proxies={name: value for name, value in session.environment.items() if name.lower() in _PROXIES},
-        mirrors=mirror.replacements(session.http.url_map.of) | _mapped(session, decisions),
-        authorities=bundle(session.environment),
-        proot=partial(_proot, session, project.config),
-        emulator=partial(_emulator, session, project.config),
-        facts=session.facts,
-        seal=session.seal,
-        progress=session.progress,
-        cancellation=session.cancellation,
-        jobs=session.settings.jobs,
-    )
+    runner = runner_of(session, project, decisions.base)
     wheels = _Wheels(session, project, decisions)
     return Suppliers(
-        base=BaseSupply(
-            package=partial(_package, session, project.config),
-            blob=partial(_blob, session),
-            spool=session.cache,
-            progress=session.progress,
-            cancellation=session.cancellation,
-        ),
-        interpreter=partial(_interpreter, session, project.config),
+        base=base_supply(session, project.config),
+        interpreter=partial(interpreter_input, session, project.config),
         wheel=wheels.input,
         steps=lambda steps, coding: StepChanges(
             steps, coding, Recorded(decisions.steps, lock.results), session.formats[lock.format], runner
@@ -126,11 +97,50 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
     )
 
 
-def _mapped(session: Session, decisions: Decisions) -> dict[str, str]:
+def _mapped(session: Session, base: Base) -> dict[str, str]:
     """Give where archives beside Debian's are really asked for, where that is elsewhere."""
-    over = decisions.base.system_packages if isinstance(decisions.base, DebianBase) else SystemPackages()
+    over = base.system_packages if isinstance(base, DebianBase) else SystemPackages()
     uris = [archive.uri for archive in over.archives]
     return {uri: found for uri in uris if (found := session.http.url_map.of(uri)) != uri}
+
+
+def base_supply(session: Session, config: Config) -> BaseSupply:
+    """Say how what a base is made of is had."""
+    return BaseSupply(
+        package=partial(_package, session, config),
+        blob=partial(_blob, session),
+        spool=session.cache,
+        progress=session.progress,
+        cancellation=session.cancellation,
+    )
+
+
+def runner_of(session: Session, project: Project, base: Base) -> Runner:
+    """Give what running commands over an image of the project takes."""
+    mirror = DebianMirror.choose(project.config.pack.debian_mirror, session.environment)
+    return Runner(
+        kept=session.cache / "steps",
+        scratch=session.cache / "trees",
+        laying=Laying(session.cache / "steps" / "rate"),
+        cache=session.kept,
+        isolation=session.settings.isolation or project.config.pack.isolation,
+        architecture=Platform.parse(project.config.pack.platform).architecture,
+        network=project.config.pack.network,
+        limits=project.config.pack.limits,
+        secrets=session.settings.secrets,
+        places=step_places(project.config),
+        home=_home(session, project),
+        proxies={name: value for name, value in session.environment.items() if name.lower() in _PROXIES},
+        mirrors=mirror.replacements(session.http.url_map.of) | _mapped(session, base),
+        authorities=bundle(session.environment),
+        proot=partial(_proot, session, project.config),
+        emulator=partial(_emulator, session, project.config),
+        facts=session.facts,
+        seal=session.seal,
+        progress=session.progress,
+        cancellation=session.cancellation,
+        jobs=session.settings.jobs,
+    )
 
 
 def _emulator(session: Session, config: Config, place: Path) -> Path:
@@ -158,7 +168,7 @@ def _hub_file(session: Session, file: LockedHubFile) -> Reader:
     return open_hub_file(session.servers.hub, file)
 
 
-def _interpreter(session: Session, config: Config, locked: LockedInterpreter) -> Input:
+def interpreter_input(session: Session, config: Config, locked: LockedInterpreter) -> Input:
     name = unquote(urlsplit(locked.url).path.rpartition("/")[2])
     return Input(
         supply=session.supply,

@@ -127,7 +127,7 @@ def test_where_packages_can_not_be_installed_it_is_told_what_spares_them(
     def refuse(*_: object) -> NoReturn:
         raise InputError("no rung", next_step="either helps")
 
-    monkeypatch.setattr(run_steps, "_chosen", refuse)
+    monkeypatch.setattr(run_steps, "choose_rung", refuse)
     steps = dpkg_steps(debs, [base], instead="less")
     assert steps is not None
     with pytest.raises(InputError, match="no rung") as told:

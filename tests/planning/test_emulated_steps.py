@@ -22,7 +22,7 @@ class Asked:
 
 
 def chosen(asked: Asked, findings: Findings) -> Any:
-    return run_steps._chosen(asked, findings)  # type: ignore[arg-type]
+    return run_steps.choose_rung(asked, findings)  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)

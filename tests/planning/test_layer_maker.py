@@ -11,7 +11,7 @@ from cogpack.planning.recipes.maker import LayerMaker
 
 
 def test_weights_below_a_directory_that_is_not_for_all_leave_it_so_and_no_other_layer_is_told() -> None:
-    maker = LayerMaker.of(Config(), Mock(base=Mock(spec=DebianBase, inherited_directories=())))
+    maker = LayerMaker.of(Config(), Mock(spec=DebianBase, inherited_directories=()))
     layers = [
         maker.weight(WeightLayer(FilesSource("w", [generated(path, b"w")]), (path,)), probed=False)
         for path in ("root/.cache/w", "var/tmp/w", "src/w")

@@ -110,7 +110,7 @@ class _Placing:
                 continue
             placed = _with_interpreter(content) if scheme == "scripts" else content
             row = rows.get(name) if placed is content else None
-            self._add(path, placed, executable=scheme == "scripts" or _is_executable(content.member.mode), row=row)
+            self._add(path, placed, executable=scheme == "scripts" or is_executable(content.member.mode), row=row)
         record = f"{SITE}/{self._wheel.dist_info}/RECORD"
         self._add(f"{SITE}/{self._wheel.dist_info}/INSTALLER", Bytes(_INSTALLER))
         self._recorded.append((_relative(record), "", ""))
@@ -152,7 +152,7 @@ def _with_interpreter(content: ZipContent) -> Content:
     return Bytes(f"#!{PYTHON}\n".encode() + body)
 
 
-def _is_executable(mode: int) -> bool:
+def is_executable(mode: int) -> bool:
     """Tell it as pip does: a mode without a file type says nothing, and that of a link is none of the file's."""
     return stat.S_ISREG(mode) and bool(mode & 0o111)
 

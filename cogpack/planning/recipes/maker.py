@@ -10,7 +10,7 @@ from cogpack.layers.compression import Codec, Gzip, SplicedGzip, Uncompressed, Z
 from cogpack.layers.entry import Directory, parents
 from cogpack.layers.layer import LayerSource
 from cogpack.layers.weights import WORTH, WeightLayer
-from cogpack.lockfile import Decisions
+from cogpack.lockfile.base_kinds import Base
 from cogpack.locking.lines.ground import uncommon_directories
 
 
@@ -24,17 +24,17 @@ class LayerMaker(msgspec.Struct, frozen=True, kw_only=True):
     uncommon: Mapping[str, Directory] = {}
 
     @classmethod
-    def of(cls, config: Config, decisions: Decisions) -> "LayerMaker":
+    def of(cls, config: Config, base: Base) -> "LayerMaker":
         zstd = Zstd() if config.pack.compression == "zstd" else None
         inherited = {
             directory.path: Directory(directory.path, directory.mode, directory.uid, directory.gid)
-            for directory in decisions.base.inherited_directories
+            for directory in base.inherited_directories
         }
         return cls(
             compressed=zstd or Gzip(),
             spliced=zstd or SplicedGzip(),
             inherited=inherited,
-            uncommon=uncommon_directories(decisions.base),
+            uncommon=uncommon_directories(base),
         )
 
     def compress(self, source: LayerSource, *, remembered: bool = True) -> BuiltLayer:

@@ -54,8 +54,8 @@ def failed_step(place: str, command: str, status: int, said: Sequence[str], rung
             next_step="make room there, or have the command remove what it no longer needs",
             place=scratch,
         )
-    if programs := _missing(said):
-        return InputError(f"{what}, as there is no {', '.join(programs)}{told}", next_step=_packages(programs))
+    if programs := missing_programs(said):
+        return InputError(f"{what}, as there is no {', '.join(programs)}{told}", next_step=packages_of(programs))
     no_file = any(map(_NO_FILE.search, said))
     if status == _UNKNOWN and not no_file:
         advice = "name the Debian package that has the program under build.system_packages"
@@ -92,12 +92,14 @@ def stopped_step(place: str, command: str, error: LimitError, said: Sequence[str
     return InputError(what, next_step=advice)
 
 
-def _missing(said: Sequence[str]) -> list[str]:
+def missing_programs(said: Sequence[str]) -> list[str]:
+    """Give the names of programs that a command says it did not find."""
     found = (match for line in said if (match := _MISSING.search(line.strip())))
     return list(dict.fromkeys(match[match.lastgroup] for match in found if match.lastgroup))
 
 
-def _packages(programs: Sequence[str]) -> str:
+def packages_of(programs: Sequence[str]) -> str:
+    """Say which packages have them."""
     programs = [_TRIPLET.sub("", name) for name in programs]
     known = list(dict.fromkeys(PROGRAMS[name] for name in programs if name in PROGRAMS))
     rest = [name for name in programs if name not in PROGRAMS and name not in _BASHS]

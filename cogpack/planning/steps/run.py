@@ -1,6 +1,5 @@
 """Steps are run: the layers below are laid into a tree, the commands run over it, and what they changed is captured."""
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -13,13 +12,14 @@ from cogpack.layers.layer import Form
 from cogpack.layers.wheels.venv import LAUNCHER
 from cogpack.planning.steps.apt_mirror import mirrored
 from cogpack.planning.steps.failed_step import failed_step, stopped_step
+from cogpack.planning.steps.said import Said
 from cogpack.planning.steps.steps import DEBS, Runner, Steps, blob_of
 from cogpack.progress import Progress
 from cogpack.runtime import contract
 from cogpack.sandbox import standins
 from cogpack.sandbox.capture.capture import Captured, capture
 from cogpack.sandbox.capture.dropped import Dropped
-from cogpack.sandbox.capture.secrets import OutputRedactor, find_secrets, without_secrets
+from cogpack.sandbox.capture.secrets import find_secrets, without_secrets
 from cogpack.sandbox.capture.snapshot import Snapshot
 from cogpack.sandbox.guest import Command, Guest
 from cogpack.sandbox.rungs import emulation
@@ -32,15 +32,9 @@ from cogpack.sandbox.trees.store import Trees
 from cogpack.sandbox.watch import LimitError, Limits
 from cogpack.text import count_text, size_text
 
-_TOLD = 40
-"""Lines of a failed command's output that its error repeats."""
 _NAMED = 4
 """Paths with what was dropped that are named."""
-_LINE = 4 * 1024
-"""Bytes of a line that are held back for its end; a longer one is told in pieces."""
-_REPEATED = 500
-"""Letters of a line that an error repeats."""
-_PROCESSES = 10_000
+PROCESSES = 10_000
 """At a time: more than compilers take on hundreds of cores, and what a machine survives."""
 _NOT_HERE = "install it by apt-get in build.run, where there is a network, or choose a base that has it (cogpack.base)"
 _AUTHORITIES = f"{standins.RUNTIME}/authorities.pem"
@@ -63,7 +57,7 @@ def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
     """Run them; what they changed can be read as long as the `with` lasts. Nobody else may run them in that cache."""
     findings = probe(runner.scratch)
     try:
-        rung, emulated = _chosen(runner, findings)
+        rung, emulated = choose_rung(runner, findings)
     except InputError as error:
         if not steps.instead:
             raise
@@ -87,18 +81,18 @@ def ran(steps: Steps, runner: Runner) -> Iterator[Captured]:
 
 def chosen_rung(runner: Runner) -> Rung:
     """Say how steps are run here, if they can be; an `InputError` that says what helps."""
-    return _chosen(runner, probe(runner.scratch))[0]
+    return choose_rung(runner, probe(runner.scratch))[0]
 
 
-def _chosen(runner: Runner, findings: Findings) -> tuple[Rung, bool]:
-    """Choose the rung; tell whether programs need an emulator of ours there."""
+def choose_rung(runner: Runner, findings: Findings, *, owners: bool = True) -> tuple[Rung, bool]:
+    """Choose the rung; tell whether programs need an emulator of ours there. `owners`: as `choose` has it."""
     architecture = runner.architecture
     if emulation.is_native(architecture):
-        return choose(runner.isolation, findings, owners=True), False
+        return choose(runner.isolation, findings, owners=owners), False
     helps = [f"cogpack lock --run on a machine of {architecture}, and a commit of cogpack.lock"]
     if architecture != "arm64":
         why = "no emulator is known for it"
-    elif (refusal := findings.refusal(Rung.USERNS, owners=True) or findings.emulation) is not None:
+    elif (refusal := findings.refusal(Rung.USERNS, owners=owners) or findings.emulation) is not None:
         why = f"this machine refuses {refusal}"
         helps.append(refusal.help)
     elif runner.isolation not in ("auto", "userns"):
@@ -130,7 +124,7 @@ def _run_all(
         names = _NAMES.format(venv=contract.VENV, launcher=LAUNCHER, python=steps.python)
         numbered.insert(0, (0, RunStep(command=names)))
     environment = {**runner.proxies, **steps.environment, "APT_CONFIG": standins.APT_CONFIG}
-    limits = Limits(seconds=runner.limits.time, idle=runner.limits.idle, size=runner.limits.size, processes=_PROCESSES)
+    limits = Limits(seconds=runner.limits.time, idle=runner.limits.idle, size=runner.limits.size, processes=PROCESSES)
     laid = [*standins.DEBIAN]
     if runner.authorities is not None:
         laid.append(standins.File(_AUTHORITIES, runner.authorities.read_bytes()))
@@ -153,7 +147,7 @@ def _run_all(
             where = f"[{number}/{steps.total}]" if number and not steps.debs else steps.subject
             place = runner.places[number - 1] if number else "names for Python"
             command = Command(("/bin/sh", "-c", step.command), environment, steps.directory)
-            said = _Said(runner, where)
+            said = Said(partial(_tell, runner.progress, where), runner.secrets.values())
             try:
                 status = guest.run(command, said.hear, cancellation=runner.cancellation, limits=limits)
             except LimitError as error:
@@ -185,36 +179,8 @@ def _lay(steps: Steps, runner: Runner, place: Path, *, owned: bool) -> Tree:
     return tree
 
 
-class _Said:
-    """Hands on what a command writes, line by line, without secrets, and keeps the last lines."""
-
-    def __init__(self, runner: Runner, where: str) -> None:
-        self._runner = runner
-        self._where = where
-        self._redactor = OutputRedactor(runner.secrets.values())
-        self._line = b""
-        self.last: deque[str] = deque(maxlen=_TOLD)
-
-    def hear(self, block: bytes) -> None:
-        self._take(self._redactor.feed(block))
-
-    def end(self) -> None:
-        self._take(self._redactor.end())
-        if self._line:
-            self._tell(self._line)
-
-    def _take(self, block: bytes) -> None:
-        *lines, self._line = (self._line + block).split(b"\n")
-        for line in lines:
-            self._tell(line)
-        while len(self._line) > _LINE:
-            self._tell(self._line[:_LINE])
-            self._line = self._line[_LINE:]
-
-    def _tell(self, line: bytes) -> None:
-        text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
-        self.last.append(text[:_REPEATED])
-        self._runner.progress.summary(f"{self._where} {text}")
+def _tell(progress: Progress, where: str, line: str) -> None:
+    progress.summary(f"{where} {line}")
 
 
 def _tell_of_dropped(dropped: Sequence[Dropped], steps: Steps, progress: Progress) -> None:

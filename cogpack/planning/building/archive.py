@@ -1,0 +1,170 @@
+"""A source is one archive, whatever it was, and says in pyproject.toml what it is built with."""
+
+import bz2
+import lzma
+import os
+import stat
+import tarfile
+import tomllib
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import IO, TypeAlias
+
+import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
+
+from cogpack.decompress import decompressed
+from cogpack.disk import writing
+from cogpack.errors import InputError
+from cogpack.locking.wheels.building import Source
+from cogpack.sizes import BLOCK
+from cogpack.untar import Untar
+
+EPOCH = 315532800
+"""1980-01-01, UTC: the first moment that a zip archive can name."""
+
+_LIMIT = 4 * 1024 * 1024
+"""Bytes of a pyproject.toml."""
+_OTHERS: dict[bytes, Callable[[Path], IO[bytes]]] = {b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+"""By how they begin: old compressions that only sources have."""
+
+_Path: TypeAlias = tuple[str, ...]
+
+
+class BuildSystem(msgspec.Struct, frozen=True, kw_only=True):
+    """Is the table `[build-system]` of a source (PEP 518, 517). `requires`: requirements as they are written."""
+
+    requires: tuple[str, ...]
+    backend: str
+    backend_path: tuple[str, ...] = ()
+
+
+LEGACY = BuildSystem(requires=("setuptools>=40.8.0", "wheel"), backend="setuptools.build_meta:__legacy__")
+"""What PEP 517 has for who says nothing; `wheel`, which setup.py of that age imports."""
+
+
+def pack(source: Source, place: Path) -> Path:
+    """Give its archive, which is made in `place` where it is a directory."""
+    if not source.path.is_dir():
+        return source.path
+    packed = place / "source.tar"
+    with writing(packed), tarfile.open(packed, "x", format=tarfile.PAX_FORMAT) as archive:
+        for path in _paths(source.path, ""):
+            _add(archive, source.path, path)
+    return packed
+
+
+def _paths(root: Path, above: str) -> Iterator[str]:
+    for name in sorted(os.listdir(root / above)):  # noqa: PTH208 - names alone
+        path = os.path.join(above, name)  # noqa: PTH118 - of the archive
+        yield path
+        if not (root / path).is_symlink() and (root / path).is_dir():
+            yield from _paths(root, path)
+
+
+def _add(archive: tarfile.TarFile, root: Path, path: str) -> None:
+    """Add a file, directory or link without owner and time; nothing else is part of a project."""
+    found = (root / path).lstat()
+    member = tarfile.TarInfo(f"source/{path}")
+    member.mtime = EPOCH
+    if stat.S_ISLNK(found.st_mode):
+        member.type, member.linkname = tarfile.SYMTYPE, str((root / path).readlink())
+        archive.addfile(member)
+    elif stat.S_ISDIR(found.st_mode):
+        member.type, member.mode = tarfile.DIRTYPE, 0o755
+        archive.addfile(member)
+    elif stat.S_ISREG(found.st_mode):
+        member.mode, member.size = 0o755 if found.st_mode & 0o111 else 0o644, found.st_size
+        with (root / path).open("rb") as stream:
+            archive.addfile(member, stream)
+
+
+def read_build_system(archive: Path, source: Source) -> BuildSystem:
+    """Read what it asks for; `InputError` where that can't be taken."""
+    data = _pyproject(archive, source)
+    if data is None:
+        return LEGACY
+    where = f"{source.title}: pyproject.toml"
+    try:
+        table = tomllib.loads(data.decode()).get("build-system")
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise _unreadable(where, str(error)) from error
+    if table is None:
+        return LEGACY
+    try:
+        found = msgspec.convert(table, _Table)
+    except msgspec.ValidationError as error:
+        raise _unreadable(f"{where}: build-system", str(error)) from error
+    return BuildSystem(
+        requires=checked_requirements(found.requires, where=f"{where}: build-system.requires"),
+        backend=found.backend or LEGACY.backend,
+        backend_path=found.backend_path,
+    )
+
+
+class _Table(msgspec.Struct, frozen=True, rename="kebab"):
+    requires: tuple[str, ...]
+    backend: str | None = msgspec.field(name="build-backend", default=None)
+    backend_path: tuple[str, ...] = ()
+
+
+def checked_requirements(lines: tuple[str, ...], *, where: str) -> tuple[str, ...]:
+    """Refuse what is no requirement of a name: a line is handed to a resolver, which takes options and addresses."""
+    for line in lines:
+        try:
+            found = Requirement(line)
+        except InvalidRequirement as error:
+            raise _unreadable(where, f"{line!r:.200} is no requirement ({str(error).partition(chr(10))[0]})") from error
+        if found.url is not None or "\n" in line or "\r" in line:
+            raise _unreadable(where, f"{line!r:.200} names an address, and what is built with comes from an index")
+    return lines
+
+
+def _unreadable(where: str, why: str) -> InputError:
+    return InputError(f"{where}: {why}", next_step="pin another version, or give a wheel of it")
+
+
+def _pyproject(archive: Path, source: Source) -> bytes | None:
+    wanted = (*(part for part in source.subdirectory.split("/") if part not in ("", ".")), "pyproject.toml")
+    try:
+        return _of_zip(archive, wanted) if zipfile.is_zipfile(archive) else _of_tar(archive, wanted, source.title)
+    except (OSError, EOFError, zipfile.BadZipFile, lzma.LZMAError, NotImplementedError, RuntimeError) as error:
+        raise InputError(
+            f"{source.title}: {archive.name} can't be read: {error}", next_step="fetch it again, or pin another version"
+        ) from error
+
+
+def _is_wanted(path: _Path, wanted: _Path) -> bool:
+    """An archive has one directory with all of it, or none."""
+    return path in (wanted, path[:1] + wanted)
+
+
+def _of_zip(archive: Path, wanted: _Path) -> bytes | None:
+    with zipfile.ZipFile(archive) as packed:
+        for member in packed.infolist():
+            if _is_wanted(tuple(member.filename.split("/")), wanted):
+                with packed.open(member) as stream:
+                    return _limited(stream.read(_LIMIT + 1))
+    return None
+
+
+def _of_tar(archive: Path, wanted: _Path, title: str) -> bytes | None:
+    with archive.open("rb") as plain:
+        head = plain.read(6)
+        plain.seek(0)
+        opened = next((opener for magic, opener in _OTHERS.items() if head.startswith(magic)), None)
+        with closing(opened(archive) if opened else plain) as stream:
+            blocks = iter(lambda: stream.read(BLOCK), b"")
+            reader = Untar(blocks if opened else decompressed(blocks), where=title)
+            for member in reader:
+                if member.kind == "file" and _is_wanted(tuple(member.path.split("/")), wanted):
+                    return _limited(b"".join(reader.content()) if member.size <= _LIMIT else bytes(_LIMIT + 1))
+    return None
+
+
+def _limited(data: bytes) -> bytes:
+    if len(data) > _LIMIT:
+        raise EOFError(f"its pyproject.toml has more than {_LIMIT} bytes")
+    return data

@@ -1,0 +1,201 @@
+"""Sources are built, many at a time, each until it is a wheel or nothing more is known to try."""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from cogpack.disk import UNFINISHED, DiskError, writing
+from cogpack.errors import InputError
+from cogpack.layers.content import LocalFile, Stat
+from cogpack.layers.wheels import WheelFile
+from cogpack.lockfile import LockedWheel
+from cogpack.locking.wheels.building import Built, Ground, Source
+from cogpack.notes import Code, Note
+from cogpack.planning.building.archive import checked_requirements, pack, read_build_system
+from cogpack.planning.building.failures import Repair, failed, find_repair, stopped
+from cogpack.planning.building.guest import NoRungError, guest_environment
+from cogpack.planning.building.host import Host, find_python
+from cogpack.planning.building.job import Done, Environment, Job
+from cogpack.planning.building.requirements import BuildRequirements
+from cogpack.planning.building.wheel import canonical
+from cogpack.planning.supply import runner_of
+from cogpack.project import Project
+from cogpack.sandbox.trees.directories import remove_tree
+from cogpack.sandbox.watch import LimitError
+from cogpack.session import Session
+from cogpack.threads import each
+
+_AT_A_TIME = 4
+"""Sources: each may compile on several cores, and most wait for an index first."""
+_TRIES = 8
+"""Builds of one source, with what was found to be missing meanwhile."""
+
+
+class SourceBuilder:
+    """Is locking's `WheelBuilder`: it builds as `cogpack.build_wheels` of the project has it."""
+
+    def __init__(self, session: Session, project: Project) -> None:
+        self._session = session
+        self._project = project
+
+    def build(self, sources: Sequence[Source], ground: Ground) -> Sequence[Built | InputError]:
+        if not sources:
+            return []
+        if self._project.config.pack.build_wheels == "never":
+            return [_never(source) for source in sources]
+        requirements = BuildRequirements(self._session, self._project, ground.target)
+        with self._environment(ground) as environment:
+
+            def one(source: Source) -> Built | InputError:
+                try:
+                    return self._build(source, ground, environment, requirements, None)
+                except DiskError:
+                    raise
+                except InputError as error:
+                    return error
+
+            jobs, cancellation = min(_AT_A_TIME, len(sources)), self._session.cancellation
+            return each(one, sources, jobs=jobs, name="build", cancellation=cancellation)
+
+    def rebuild(self, source: Source, requires: Sequence[LockedWheel], ground: Ground) -> Built:
+        if self._project.config.pack.build_wheels == "never":
+            raise _never(source)
+        requirements = BuildRequirements(self._session, self._project, ground.target)
+        with self._environment(ground) as environment:
+            return self._build(source, ground, environment, requirements, tuple(requires))
+
+    @contextmanager
+    def _environment(self, ground: Ground) -> Iterator[Environment]:
+        """Give the tree of the image; where no command can be run over it, this machine, if it may be that."""
+        session, project = self._session, self._project
+        runner = runner_of(session, project, ground.base)
+        with ExitStack() as stack:
+            try:
+                environment: Environment = stack.enter_context(guest_environment(session, project, ground, runner))
+            except NoRungError as error:
+                if project.config.pack.build_wheels != "host":
+                    advice = f"{error.next_step}; or set cogpack: {{build_wheels: host}} if you trust the sources"
+                    raise InputError(f"sources can't be built: {error.message}", next_step=advice) from error
+                environment = Host(runner, find_python(ground.target.python, session.environment), ground.target.python)
+            yield environment
+
+    def _build(
+        self,
+        source: Source,
+        ground: Ground,
+        environment: Environment,
+        requirements: BuildRequirements,
+        pinned: tuple[LockedWheel, ...] | None,
+    ) -> Built:
+        """Build one. `pinned`: what it is built with, and nothing else; None where that is to be found."""
+        session = self._session
+        place = session.cache / "trees" / f"{UNFINISHED}{secrets.token_hex(8)}"
+        session.kept.used(place)
+        task = session.progress.task(source.title, None, "build")
+        with writing(place):
+            place.mkdir(mode=0o700, parents=True)
+        try:
+            tries = _Tries(source, place, environment, requirements, ground)
+            wheel = tries.until_built(pinned)
+            file = LocalFile(wheel, Stat.of(wheel))
+            found = canonical(file, wheel.name, source, ground.target, pure=environment.pure)
+            artifact = session.store.take(found.filename, found.blocks())
+        finally:
+            remove_tree(place)
+        path = session.store.find(artifact)
+        assert path is not None
+        assert artifact.size is not None
+        task.done("built")
+        return Built(
+            filename=found.filename,
+            path=path,
+            sha256=artifact.digest.removeprefix("sha256:"),
+            size=artifact.size,
+            requires=tries.wheels,
+            notes=tuple(Note(Code.OLD_SOURCE, f"{source.title}: built with {one}") for one in tries.repairs),
+        )
+
+
+class _Tries:
+    """Builds a source again and again, with what was found to be missing. `wheels`: what it was built with in the end,
+    `repairs`: what of that was not asked for."""
+
+    def __init__(
+        self, source: Source, place: Path, environment: Environment, requirements: BuildRequirements, ground: Ground
+    ) -> None:
+        self._source = source
+        self._place = place
+        self._environment = environment
+        self._requirements = requirements
+        self._ground = ground
+        self.wheels: tuple[LockedWheel, ...] = ()
+        self.repairs: list[Repair] = []
+
+    def until_built(self, pinned: tuple[LockedWheel, ...] | None) -> Path:
+        """Give the wheel that a backend made; `InputError` where none did."""
+        source = self._source
+        archive = pack(source, self._place)
+        system = read_build_system(archive, source)
+        lines = list(system.requires)
+        for _ in range(_TRIES):
+            self.wheels = self._resolved(lines) if pinned is None else pinned
+            inputs = self._requirements.inputs(self.wheels)
+            job = Job(
+                title=source.title,
+                archive=archive,
+                subdirectory=source.subdirectory,
+                system=system,
+                wheels=tuple(
+                    WheelFile(one.filename, one.sha256, has.file) for one, has in zip(self.wheels, inputs, strict=True)
+                ),
+                installed=tuple(one.name for one in self.wheels),
+                known=tuple(lines) if pinned is None else None,
+                python=self._ground.target.python,
+                python_headers="" if self._ground.interpreter else "python3-dev",
+                place=self._place,
+            )
+            done = self._done(job)
+            if done.wheel is not None:
+                return done.wheel
+            if done.status == 0:
+                lines += checked_requirements(done.requires, where=f"{source.title}: what its backend requires")
+                continue
+            repair = find_repair(done.said, self.repairs) if pinned is None else None
+            if repair is None:
+                raise failed(job, done, self.repairs)
+            self.repairs.append(repair)
+            try:
+                self._resolved(lines)
+            except InputError as error:  # it pins what is too new
+                raise failed(job, done, self.repairs) from error
+        raise InputError(
+            f"{source.title}: can't be built: its backend requires more each time it is asked",
+            next_step="pin another version, or give a wheel of it",
+        )
+
+    def _resolved(self, lines: Sequence[str]) -> tuple[LockedWheel, ...]:
+        more = [line for repair in self.repairs for line in repair.requires]
+        constraints = [line for repair in self.repairs for line in repair.constraints]
+        try:
+            return self._requirements.resolve([*lines, *more], constraints)
+        except DiskError:
+            raise
+        except InputError as error:
+            message = f"{self._source.title}: can't be built: its build requirements: {error.message}"
+            raise InputError(message, next_step=error.next_step) from error
+
+    def _done(self, job: Job) -> Done:
+        try:
+            return self._environment.run(job)
+        except LimitError as error:
+            if error.limit == "disk":
+                raise DiskError(f"{job.title}: {error.message}", next_step=error.next_step, place=job.place) from error
+            raise stopped(job, error) from error
+
+
+def _never(source: Source) -> InputError:
+    return InputError(
+        f"{source.title}: there is only its source, and cogpack.build_wheels is never",
+        next_step="pin another version, or give a wheel of it; or let it be built (build_wheels: auto)",
+    )

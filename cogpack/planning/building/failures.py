@@ -1,0 +1,171 @@
+"""What a build says when it fails is read: for older tools that an old source wants, and else for what helps."""
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from cogpack.errors import InputError
+from cogpack.planning.building.job import Done, Job
+from cogpack.planning.steps.failed_step import missing_programs, packages_of
+from cogpack.sandbox.watch import LimitError
+
+
+class Repair(msgspec.Struct, frozen=True, kw_only=True):
+    """Is what to build an old source with besides what it asks for. `why`: what was found of it."""
+
+    requires: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    why: str
+
+    def __str__(self) -> str:
+        return f"{', '.join((*self.constraints, *self.requires))}: {self.why}"
+
+
+def _older(version: int, why: str) -> Repair:
+    return Repair(constraints=(f"setuptools<{version}",), why=why)
+
+
+_REPAIRS: Sequence[tuple[re.Pattern[str], Repair]] = [
+    (re.compile(pattern), repair)
+    for pattern, repair in (
+        (r"use_2to3 is invalid", _older(58, "its setup.py uses 2to3")),
+        (r"cannot import name 'Feature' from 'setuptools'", _older(46, "its setup.py has Features")),
+        (r"No module named 'setuptools\.command\.test'", _older(72, "its setup.py has a test command")),
+        (r"cannot import name 'msvccompiler' from 'distutils'", _older(74, "it uses numpy.distutils")),
+        (r"No module named 'numpy\.distutils|numpy\.distutils", _older(60, "it uses numpy.distutils")),
+        (r"No module named 'pkg_resources'", _older(81, "its setup.py imports pkg_resources")),
+        (
+            r"Invalid dash-separated key|[Uu]sage of dash-separated '.*' will not be supported",
+            _older(78, "its setup.cfg has keys with dashes"),
+        ),
+        (r"No module named 'distutils", Repair(requires=("setuptools",), why="it uses distutils")),
+        (r"No module named 'setuptools'", Repair(requires=("setuptools",), why="its setup.py imports setuptools")),
+        (r"No module named 'wheel'|invalid command 'bdist_wheel'", Repair(requires=("wheel",), why="it imports wheel")),
+        (r"No module named 'packaging'", Repair(requires=("packaging",), why="its setup.py imports packaging")),
+        (r"No module named 'Cython'", Repair(requires=("cython",), why="its setup.py imports Cython")),
+        (r"No module named 'numpy'", Repair(requires=("numpy",), why="its setup.py imports numpy")),
+        (r"No module named 'pybind11'", Repair(requires=("pybind11",), why="its setup.py imports pybind11")),
+    )
+]
+"""By what such a source says: the last setuptools that has what it wants, and modules that it does not ask for."""
+
+_TRIPLET = re.compile(r"^(?:x86_64|aarch64)-linux-gnu-")
+_COMPILERS = frozenset({"gcc", "g++", "cc", "c++"})
+_NO_PKG_CONFIG = re.compile(r"pkg-config is required|pkg-config.*not found|[Cc]ould not find pkg-config")
+_NO_MODULE = re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '([^']+)'")
+_HEADER = re.compile(r"fatal error: '?([\w./+-]+\.h\w*)'?(?:: No such file| file not found)")
+_LIBRARY = re.compile(r"cannot find -l([\w+.-]+)")
+_NO_NETWORK = re.compile(
+    r"Temporary failure in name resolution|Name or service not known|Network is unreachable|urlopen error|"
+    r"Could not resolve host|Failed to establish a new connection"
+)
+_NO_VERSION = re.compile(r"setuptools-scm was unable to detect version|Versioning for this project requires either")
+
+_HEADERS = {
+    "Python.h": "python3-dev",
+    "ffi.h": "libffi-dev",
+    "zlib.h": "zlib1g-dev",
+    "bzlib.h": "libbz2-dev",
+    "lzma.h": "liblzma-dev",
+    "png.h": "libpng-dev",
+    "jpeglib.h": "libjpeg-dev",
+    "openssl/ssl.h": "libssl-dev",
+    "openssl/opensslv.h": "libssl-dev",
+    "libxml/xmlversion.h": "libxml2-dev, libxslt1-dev",
+    "libxml/xpath.h": "libxml2-dev, libxslt1-dev",
+    "libpq-fe.h": "libpq-dev",
+    "mysql.h": "default-libmysqlclient-dev",
+    "sqlite3.h": "libsqlite3-dev",
+    "yaml.h": "libyaml-dev",
+    "portaudio.h": "portaudio19-dev",
+    "sndfile.h": "libsndfile1-dev",
+    "lame/lame.h": "libmp3lame-dev",
+    "alsa/asoundlib.h": "libasound2-dev",
+    "libavcodec/avcodec.h": "libavcodec-dev, libavformat-dev, libavdevice-dev, libavfilter-dev, libswscale-dev",
+    "boost/version.hpp": "libboost-dev",
+    "Eigen/Core": "libeigen3-dev",
+    "fftw3.h": "libfftw3-dev",
+    "hdf5.h": "libhdf5-dev",
+    "gmp.h": "libgmp-dev",
+    "GL/gl.h": "libgl-dev",
+    "cairo.h": "libcairo2-dev",
+    "pango/pangocairo.h": "libpango1.0-dev",
+}
+"""Debian's packages by a header of theirs."""
+
+_OTHER = "pin another version, or give a wheel of it"
+_SETUP = {
+    "imp": "module imp, which is gone since Python 3.12: set build.python_version to 3.11",
+    "asynchat": "module asynchat, which is gone since Python 3.12: set build.python_version to 3.11",
+    "torch": "torch, which it does not ask for: a wheel of it is what helps (its release page may have one)",
+}
+"""Modules that a source can't be given, and what helps."""
+
+
+def find_repair(said: Sequence[str], done: Sequence[Repair]) -> Repair | None:
+    """Find what may help that has not been `done`."""
+    text = "\n".join(said)
+    return next((repair for pattern, repair in _REPAIRS if repair not in done and pattern.search(text)), None)
+
+
+def failed(job: Job, done: Done, repairs: Sequence[Repair]) -> InputError:
+    """Make the error of a source that can't be built."""
+    why, advice = _reason(done.said, job) or (f"its build ended with {done.status}", _OTHER)
+    tried = f" (built with {'; '.join(map(str, repairs))})" if repairs else ""
+    told = "".join(f"\n  {line}" for line in done.said)
+    return InputError(f"{job.title}: can't be built: {why}{tried}{told}", next_step=advice)
+
+
+def stopped(job: Job, error: LimitError) -> InputError:
+    """Make the error of a build that was stopped since it took too much."""
+    setting = {"seconds": "time"}.get(error.limit, error.limit)
+    advice = _OTHER
+    if setting in ("time", "idle", "size"):
+        advice = f"where it is right, set cogpack: {{limits: {{{setting}: NUMBER}}}} in cog.yaml to more; or {_OTHER}"
+    return InputError(f"{job.title}: can't be built: {error.message.replace('the command', 'it')}", next_step=advice)
+
+
+def _reason(said: Sequence[str], job: Job) -> tuple[str, str] | None:
+    text = "\n".join(said)
+    if (programs := missing_programs(said)) and not _NO_MODULE.search(text):
+        programs = [_TRIPLET.sub("", name) for name in programs]
+        if _COMPILERS.intersection(programs) and job.python_headers:
+            return (
+                f"there is no {', '.join(programs)}",
+                f"add gcc, g++ and {job.python_headers} to build.system_packages",
+            )
+        return f"there is no {', '.join(programs)}", packages_of(programs)
+    if _NO_PKG_CONFIG.search(text):
+        return "there is no pkg-config", packages_of(["pkg-config"])
+    if headers := list(dict.fromkeys(_HEADER.findall(text))):
+        return f"there is no {', '.join(headers)}", _named(headers)
+    if libraries := list(dict.fromkeys(_LIBRARY.findall(text))):
+        advice = "name the Debian packages that have them (lib...-dev) under build.system_packages"
+        return f"there is no library {', '.join(libraries)}", advice
+    if modules := _NO_MODULE.findall(text):
+        name = modules[-1].partition(".")[0]
+        if name in _SETUP:
+            what, _, advice = _SETUP[name].partition(": ")
+            return f"its setup.py wants the {what}" if "module" in what else f"its setup.py wants {what}", advice
+        return f"its setup.py imports {modules[-1]}, which it does not ask for in pyproject.toml", _OTHER
+    if _NO_VERSION.search(text):
+        advice = "add git to build.system_packages where it is a repository's; else pin a release"
+        return "it takes its version from git, and there is none", advice
+    if _NO_NETWORK.search(text):
+        return "it wants the network, and a build has none", _OTHER
+    if "KeyError: '__version__'" in text and tuple(map(int, job.python.split("."))) >= (3, 13):
+        return (
+            "its setup.py reads locals() after exec, as it was before Python 3.13",
+            "set build.python_version to 3.12",
+        )
+    if "ImpImporter" in text:
+        return f"it wants a setuptools that is older than Python {job.python}", "set build.python_version to 3.11"
+    return None
+
+
+def _named(headers: Sequence[str]) -> str:
+    known = [_HEADERS[name] for name in headers if name in _HEADERS]
+    if len(known) < len(headers):
+        return "name the Debian package that has it (lib...-dev) under build.system_packages"
+    return f"add {', '.join(dict.fromkeys(known))} to build.system_packages"

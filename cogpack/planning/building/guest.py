@@ -1,0 +1,189 @@
+"""Wheels are built over the tree of the image as it is below its own wheels, in the strongest rung, without network.
+
+Each job has a tree of its own: what one source changes in it, the next one does not see. Where a rung has overlays,
+that costs nothing, and elsewhere a copy.
+"""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from cogpack.artifacts import Input
+from cogpack.disk import UNFINISHED, open_regular
+from cogpack.errors import InputError
+from cogpack.layers.built import BaseLayer, BuiltLayer
+from cogpack.layers.layer import Form
+from cogpack.layers.wheels import VenvSource, WheelsSource
+from cogpack.locking.wheels.building import Ground
+from cogpack.planning.building.job import ARCHIVE, ENVIRONMENT, FRONT_END, Done, Job, collected
+from cogpack.planning.recipes.base import plan_base
+from cogpack.planning.recipes.maker import LayerMaker
+from cogpack.planning.recipes.python import plan_interpreter
+from cogpack.planning.steps.run import PROCESSES, choose_rung
+from cogpack.planning.steps.said import Said
+from cogpack.planning.steps.steps import Runner
+from cogpack.planning.supply import base_supply, interpreter_input
+from cogpack.project import Project
+from cogpack.runtime import contract
+from cogpack.sandbox import standins
+from cogpack.sandbox.guest import Command, Guest
+from cogpack.sandbox.rungs.choice import Rung, probe
+from cogpack.sandbox.trees.directories import remove_tree
+from cogpack.sandbox.trees.laid import Tree
+from cogpack.sandbox.trees.lay import Recipe, contents, lay
+from cogpack.sandbox.trees.store import StoredTree, Trees
+from cogpack.sandbox.watch import Limits
+from cogpack.session import Session
+from cogpack.trace import TRACE
+
+_PLACE = "var/tmp/cogpack-build"
+_REQUEST, _PROGRAM = f"{standins.RUNTIME}/request.json", f"{standins.RUNTIME}/{FRONT_END.name}"
+
+
+class NoRungError(InputError):
+    """Raised where no command can be run over the tree of an image."""
+
+
+class Below(msgspec.Struct, frozen=True, kw_only=True):
+    """Is what lies below the wheels of an image: `layers`, the lowest first, of which the first `shared` may be kept
+    laid; `inputs`: what these are made of."""
+
+    layers: tuple[BuiltLayer | BaseLayer, ...]
+    shared: int
+    inputs: tuple[Input, ...]
+    venv: Recipe
+
+
+def below(session: Session, project: Project, ground: Ground) -> Below:
+    """Plan the layers, as the image has them."""
+    maker = LayerMaker.of(project.config, ground.base)
+    supply = base_supply(session, project.config)
+    base = plan_base(ground.base, supply, maker.compressed, session.formats[max(session.formats)])
+    archive = partial(interpreter_input, session, project.config)
+    cpython = plan_interpreter(ground.interpreter, supply, archive, maker)
+    python = ground.interpreter.python if ground.interpreter else ground.base.own_python
+    assert python is not None
+    inputs = {**base.inputs, **cpython.inputs}
+    return Below(
+        layers=(*base.layers, *cpython.layers, *base.packages),
+        shared=base.shared(between=len(cpython.layers)),
+        inputs=tuple(one for some in inputs.values() for one in some),
+        venv=Recipe(VenvSource(python=python.minor, interpreter=python.path), maker.inherited),
+    )
+
+
+@contextmanager
+def guest_environment(session: Session, project: Project, ground: Ground, runner: Runner) -> Iterator["Guests"]:
+    """Lay the tree that all jobs see, for a `with`; `NoRungError` where no command can be run over it here."""
+    findings = probe(runner.scratch)
+    try:
+        rung, emulated = choose_rung(runner, findings, owners=False)
+    except InputError as error:
+        raise NoRungError(error.message, next_step=error.next_step) from error
+    TRACE.decided(f"wheels are built in the rung {rung}{', emulated' if emulated else ''}")
+    lower = below(session, project, ground)
+    session.supply.wait(lower.inputs)
+    place = runner.scratch / f"{UNFINISHED}{secrets.token_hex(8)}"
+    session.kept.used(place)
+    try:
+        laid = _laid(lower, runner, rung, place)
+        yield Guests(runner, rung, laid, lower.venv, overlays=rung in findings.overlays, emulated=emulated)
+    finally:
+        remove_tree(place)
+
+
+def _laid(lower: Below, runner: Runner, rung: Rung, place: Path) -> StoredTree:
+    """Lay the tree. What many images share is kept in the cache; the rest is laid in `place`, for this run."""
+    owned = not rung.one_user
+    size = sum(layer.size(Form.STORED) or 0 for layer in lower.layers)
+    task = runner.progress.task("the files that wheels are built over", size or None, "unpack")
+
+    def laid(new: Path, layers: Sequence[BuiltLayer | BaseLayer], kept: StoredTree | None) -> Tree:
+        return lay(
+            new,
+            [contents(layer) for layer in layers],
+            owned=owned,
+            readable=True,
+            jobs=runner.jobs,
+            cancellation=runner.cancellation,
+            on_bytes=task.advance,
+            below=kept.put if kept else lambda *_: None,
+        )
+
+    shared, above = lower.layers[: lower.shared], lower.layers[lower.shared :]
+    kept = None
+    if shared:
+        names = [layer.contents for layer in shared]
+        kept = Trees(runner.cache, runner.seal).get(names, owned=owned, lay=lambda new: laid(new, shared, None))
+    if kept is None or above:
+        tree = laid(place, above, kept)
+        kept = StoredTree(tree.root, dict(tree.laid), tree.owned)
+    task.done("")
+    return kept
+
+
+class Guests:
+    """Does jobs over the tree `lower`, which stays as it is."""
+
+    pure = False
+
+    def __init__(
+        self, runner: Runner, rung: Rung, lower: StoredTree, venv: Recipe, *, overlays: bool, emulated: bool
+    ) -> None:
+        self._runner = runner
+        self._rung = rung
+        self._lower = lower
+        self._venv = venv
+        self._overlays = overlays
+        self._emulated = emulated
+
+    def run(self, job: Job) -> Done:
+        runner, rung = self._runner, self._rung
+        place = job.place / secrets.token_hex(4)
+        recipes = [self._venv, *([Recipe(WheelsSource(job.wheels), self._venv.inherited)] if job.wheels else [])]
+        tree = lay(
+            place,
+            recipes,
+            owned=not rung.one_user,
+            jobs=runner.jobs,
+            cancellation=runner.cancellation,
+            below=(lambda *_: None) if self._overlays else self._lower.put,
+        )
+        tree.root.chmod(0o755)
+        archive = f"{standins.RUNTIME}/{ARCHIVE}"
+        request = job.request(f"/{archive}", f"/{_PLACE}", dies=False)
+        told = Said(partial(tell, job.title))
+        command = Command((f"/{contract.VENV}/bin/python3", f"/{_PROGRAM}", f"/{_REQUEST}"), ENVIRONMENT)
+        with Guest(
+            tree.root,
+            rung,
+            owners=None,
+            network=False,
+            standins=[
+                standins.File(_PROGRAM, FRONT_END.read_bytes()),
+                standins.File(_REQUEST, request),
+                standins.Copy(archive, partial(open_regular, job.archive)),
+            ],
+            proot=runner.proot(tree.root, place / "proot") if rung is Rung.PROOT else None,
+            emulator=runner.emulator(place / "emulator") if self._emulated else None,
+            lower=self._lower.root if self._overlays else None,
+        ) as guest:
+            status = guest.run(command, told.hear, cancellation=runner.cancellation, limits=limits_of(runner))
+        told.end()
+        return collected(job, tree.root, _PLACE, status, told.last)
+
+
+def limits_of(runner: Runner) -> Limits:
+    """Give what a build may take: as much as a step."""
+    limits = runner.limits
+    return Limits(seconds=limits.time, idle=limits.idle, size=limits.size, processes=PROCESSES)
+
+
+def tell(title: str, line: str) -> None:
+    """Tell who listens what a build says."""
+    if TRACE.level:
+        TRACE.decided(f"{title}: {line}")

@@ -1,0 +1,139 @@
+"""A job is one try to build a source, in whatever environment: what it is told, and what it leaves."""
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from cogpack.disk import writing
+from cogpack.errors import InputError
+from cogpack.images.assemble import DEFAULT_PATH
+from cogpack.layers.wheels import WheelFile
+from cogpack.oci import decode
+from cogpack.planning.building.archive import EPOCH, BuildSystem
+from cogpack.runtime import contract
+from cogpack.sandbox.inroot import open_in
+
+ARCHIVE = "source"
+"""The archive's name in an environment: its publisher's may be any."""
+FRONT_END = Path(__file__).with_name("front_end.py")
+
+_MOST = 1024 * 1024
+"""Bytes of an answer."""
+
+ENVIRONMENT = {
+    "PATH": f"/{contract.VENV}/bin:{DEFAULT_PATH}",
+    "HOME": "/nonexistent",  # but for hooks, which have an empty one
+    "LANG": "C.UTF-8",
+    "TZ": "UTC",
+    "SOURCE_DATE_EPOCH": str(EPOCH),
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONNOUSERSITE": "1",
+    "PYTHONUNBUFFERED": "1",
+    "PIP_NO_INDEX": "1",  # a backend that installs by itself is told at once that there is no network
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+}
+"""All variables that a build has: none of this machine's."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """Is a source with what it is built with.
+
+    `place`: a directory that is the job's own, for trees, and for the wheel in the end; `wheels`: of the build
+    requirements, `installed`: their names; `known`: the requirements that they fulfil, None where no others are to be
+    asked for; `python`: the minor version; `python_headers`: the Debian package of its headers, "" where they are
+    there.
+    """
+
+    title: str
+    archive: Path
+    subdirectory: str
+    system: BuildSystem
+    wheels: tuple[WheelFile, ...]
+    installed: tuple[str, ...]
+    known: tuple[str, ...] | None
+    python: str
+    python_headers: str
+    place: Path
+
+    def request(self, archive: str, place: str, *, dies: bool) -> bytes:
+        """Make what `front_end` reads. `archive` and `place`: as it sees them; `dies`: with who started it."""
+        asked = {
+            "archive": archive,
+            "place": place,
+            "subdirectory": self.subdirectory,
+            "backend": self.system.backend,
+            "backend_path": self.system.backend_path,
+            "known": self.known,
+            "installed": self.installed,
+            "python": self.python,
+            "dies": dies,
+        }
+        return json.dumps(asked).encode()
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """Is what came of a job: a `wheel`, or what is required besides, or neither, and then `said` tells why.
+    `status`: the exit status."""
+
+    status: int
+    said: Sequence[str]
+    requires: tuple[str, ...] = ()
+    wheel: Path | None = None
+
+
+class Environment(Protocol):
+    """Is where jobs are done, many at a time. `pure`: only wheels of any platform may be built there."""
+
+    pure: bool
+
+    def run(self, job: Job) -> Done:
+        """Do a job; `LimitError` where it takes too much."""
+        ...
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    requires: tuple[str, ...] = ()
+    wheel: str | None = None
+
+
+def collected(job: Job, root: Path, place: str, status: int, said: Sequence[str]) -> Done:
+    """Read what `front_end` left in `place` of the tree `root`, where nothing runs any more; a wheel is copied out."""
+    if status != 0:
+        return Done(status=status, said=said)
+    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with _opened(directory, f"{place}/answer.json", _MOST) as stream:
+            answer = decode(stream.read(), _Answer, where=f"{job.title}: its build's answer")
+        if answer.wheel is None:
+            return Done(status=status, said=said, requires=answer.requires)
+        name = answer.wheel
+        if not name.endswith(".whl") or not name.isprintable() or "/" in name:
+            raise InputError(f"{job.title}: its backend made no wheel, but {name!r:.200}", next_step=_OTHER)
+        kept = job.place / name
+        with _opened(directory, f"{place}/wheel/{name}", None) as stream, writing(kept), kept.open("xb") as copy:
+            shutil.copyfileobj(stream, copy, _MOST)
+        return Done(status=status, said=said, wheel=kept)
+    except OSError as error:
+        raise InputError(f"{job.title}: its build left nothing that can be read: {error}", next_step=_OTHER) from error
+    finally:
+        os.close(directory)
+
+
+_OTHER = "pin another version, or give a wheel of it"
+
+
+def _opened(directory: int, path: str, most: int | None) -> Any:
+    """Open a plain file of the tree; no link leads out, and nothing else is waited for."""
+    file = os.fdopen(open_in(directory, os.fsencode(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+    found = os.fstat(file.fileno())
+    if not stat.S_ISREG(found.st_mode) or (most is not None and found.st_size > most):
+        file.close()
+        raise OSError(f"{path} is no plain file, or too large")
+    return file

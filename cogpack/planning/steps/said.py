@@ -1,0 +1,44 @@
+"""What a command writes is told line by line, without secrets; its last lines are kept for who says why it failed."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from cogpack.sandbox.capture.secrets import OutputRedactor
+
+_TOLD = 40
+"""Lines of a failed command's output that its error repeats."""
+_LINE = 4 * 1024
+"""Bytes of a line that are held back for its end; a longer one is told in pieces."""
+_REPEATED = 500
+"""Letters of a line that an error repeats."""
+
+
+class Said:
+    """Hands on what a command writes to `tell`. `last`: the last lines."""
+
+    def __init__(self, tell: Callable[[str], None], secrets: Iterable[bytes] = ()) -> None:
+        self._tell_line = tell
+        self._redactor = OutputRedactor(secrets)
+        self._line = b""
+        self.last: deque[str] = deque(maxlen=_TOLD)
+
+    def hear(self, block: bytes) -> None:
+        self._take(self._redactor.feed(block))
+
+    def end(self) -> None:
+        self._take(self._redactor.end())
+        if self._line:
+            self._tell(self._line)
+
+    def _take(self, block: bytes) -> None:
+        *lines, self._line = (self._line + block).split(b"\n")
+        for line in lines:
+            self._tell(line)
+        while len(self._line) > _LINE:
+            self._tell(self._line[:_LINE])
+            self._line = self._line[_LINE:]
+
+    def _tell(self, line: bytes) -> None:
+        text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
+        self.last.append(text[:_REPEATED])
+        self._tell_line(text)

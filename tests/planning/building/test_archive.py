@@ -1,0 +1,79 @@
+"""What a source is built with is read from its archive, without unpacking it."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+from support.sources import PYPROJECT, make_sdist
+
+from cogpack.errors import InputError
+from cogpack.locking.wheels.building import Source
+from cogpack.planning.building.archive import LEGACY, BuildSystem, pack, read_build_system
+
+MODERN = b'[build-system]\nrequires = ["hatchling>=1.2"]\nbuild-backend = "hatchling.build"\n'
+
+
+def read(path: Path, subdirectory: str = "") -> BuildSystem:
+    return read_build_system(path, Source(title="demo 1.0", path=path, subdirectory=subdirectory))
+
+
+@pytest.mark.parametrize("name", ["a.gz", "a.bz2", "a.xz", "a.tar", "a.zip"])
+def test_it_is_read_whatever_the_archive_is(tmp_path: Path, name: str) -> None:
+    place = make_sdist(tmp_path / name.replace(".tar", "."), {"setup.py": b"", "pyproject.toml": MODERN})
+    place = place.rename(tmp_path / "0123456789abcdef")  # no name tells
+    assert read(place) == BuildSystem(requires=("hatchling>=1.2",), backend="hatchling.build")
+
+
+def test_it_may_lie_in_a_subdirectory_or_at_the_top(tmp_path: Path) -> None:
+    deep = make_sdist(tmp_path / "deep.gz", {"pyproject.toml": b"[project]\n", "python/one/pyproject.toml": MODERN})
+    assert read(deep, "python/one").backend == "hatchling.build"
+    flat = make_sdist(tmp_path / "flat.zip", {"pyproject.toml": MODERN}, top="")
+    assert read(flat).backend == "hatchling.build"
+
+
+@pytest.mark.parametrize("files", [{"setup.py": b""}, {"pyproject.toml": b"[tool.black]\nline-length = 100\n"}])
+def test_who_says_nothing_is_built_by_setuptools(tmp_path: Path, files: dict[str, bytes]) -> None:
+    assert read(make_sdist(tmp_path / "a.gz", files)) == LEGACY
+
+
+def test_a_backend_of_its_own_is_found(tmp_path: Path) -> None:
+    found = read(make_sdist(tmp_path / "a.gz", {"pyproject.toml": PYPROJECT.encode()}))
+    assert found == BuildSystem(requires=(), backend="backend", backend_path=(".",))
+
+
+@pytest.mark.parametrize(
+    "line", ["--index-url https://evil.example", "a @ https://evil.example/a.whl", "a\\n--pre", "./local", "-e ."]
+)
+def test_only_names_can_be_required(tmp_path: Path, line: str) -> None:
+    """A line is handed to a resolver, which has this user's credentials."""
+    place = make_sdist(tmp_path / "a.gz", {"pyproject.toml": f'[build-system]\nrequires = ["{line}"]\n'.encode()})
+    with pytest.raises(InputError, match=r"demo 1\.0: pyproject\.toml: build-system\.requires: "):
+        read(place)
+
+
+@pytest.mark.parametrize("text", [b"[build-system\n", b"[build-system]\nrequires = 3\n", b"\xff"])
+def test_what_is_no_pyproject_is_told(tmp_path: Path, text: bytes) -> None:
+    with pytest.raises(InputError, match=r"demo 1\.0: pyproject\.toml"):
+        read(make_sdist(tmp_path / "a.gz", {"pyproject.toml": text}))
+
+
+def test_what_is_no_archive_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"\x1f\x8b and nothing")
+    with pytest.raises(InputError, match=r"demo 1\.0|gzip"):
+        read(tmp_path / "a")
+
+
+def test_a_directory_is_packed_the_same_whoever_has_it(tmp_path: Path) -> None:
+    def packed(name: str, mode: int) -> bytes:
+        project, place = tmp_path / name / "project", tmp_path / name / "place"
+        (project / "sub").mkdir(parents=True)
+        place.mkdir()
+        (project / "sub/run.sh").write_text("true\n")
+        (project / "sub/run.sh").chmod(mode)
+        (project / "link").symlink_to("sub/run.sh")
+        return pack(Source(title="it", path=project), place).read_bytes()
+
+    assert packed("one", 0o700) == packed("two", 0o775) != packed("three", 0o644)
+    with tarfile.open(tmp_path / "one/place/source.tar") as archive:
+        assert archive.getnames() == ["source/link", "source/sub", "source/sub/run.sh"]
+        assert archive.getmember("source/link").linkname == "sub/run.sh"

@@ -1,0 +1,201 @@
+"""Sources become wheels, each by its own backend; here by this machine's own Python, which takes no tree."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from support.sources import PYPROJECT, make_sdist, source_files
+
+from cogpack.errors import InputError
+from cogpack.lockfile import LockedWheel
+from cogpack.lockfile.base_kinds import DebianBase, LockedDeb
+from cogpack.locking.wheels.building import Built, Ground, Source
+from cogpack.planning.building import builder
+from cogpack.planning.building.builder import SourceBuilder
+from cogpack.planning.building.guest import NoRungError
+from cogpack.planning.building.requirements import BuildRequirements
+from cogpack.planning.describing import find_described
+from cogpack.resolve.wheels import TargetPython
+from cogpack.session import Session, Settings
+
+MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
+NAME = "demo-1.0-py3-none-any.whl"
+DEB = LockedDeb(name="a", version="1", arch="all", archive="debian", path="a.deb", size=1, sha256="0" * 64)
+BASE = DebianBase(suite="trixie", arch="amd64", python=MINOR, glibc="2.41", releases=(), packages=(DEB,))
+GROUND = Ground(base=BASE, interpreter=None, target=TargetPython(python=MINOR, glibc="2.41", arch="amd64"))
+
+
+def no_rung(*_: object) -> NoReturn:
+    raise NoRungError("no command can be run here", next_step="root helps")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(builder, "guest_environment", no_rung)
+    (tmp_path / "project").mkdir()
+    settings(tmp_path / "project", "{build_wheels: host}")
+    return tmp_path / "project"
+
+
+def settings(project: Path, text: str) -> None:
+    (project / "cog.yaml").write_text(f"cogpack: {text}\npredict: predict.py:Predictor\n")
+    (project / "predict.py").write_text("")
+
+
+@pytest.fixture
+def opened(project: Path, tmp_path: Path) -> Iterator[Session]:
+    with Session(Settings(directory=project, cache=tmp_path / "cache", environment=dict(os.environ))) as session:
+        yield session
+
+
+def make(session: Session, *sources: Source) -> list[Built | InputError]:
+    return list(SourceBuilder(session, find_described(session)).build(sources, GROUND))
+
+
+def source(path: Path, **more: str) -> Source:
+    return Source(title="demo 1.0", path=path, **more)  # type: ignore[arg-type]
+
+
+def built(session: Session, one: Source) -> Built:
+    (found,) = make(session, one)
+    assert isinstance(found, Built), found
+    return found
+
+
+def fault(session: Session, one: Source) -> InputError:
+    (found,) = make(session, one)
+    assert isinstance(found, InputError)
+    return found
+
+
+def test_an_archive_and_a_directory_of_the_same_files_are_one_wheel(opened: Session, tmp_path: Path) -> None:
+    files = source_files()
+    directory = tmp_path / "checkout"
+    directory.mkdir()
+    for name, data in files.items():
+        (directory / name).write_bytes(data)
+    zipped, tarred = make_sdist(tmp_path / "a.zip", files, top=""), make_sdist(tmp_path / "a.gz", files)
+    found = make(opened, source(directory), source(zipped), source(tarred, name="Demo", version="1.0"))
+    first, *others = [one for one in found if isinstance(one, Built)]
+    assert first.filename == "demo-1.0-py3-none-any.whl"
+    assert (first.path.name, first.path.stat().st_size) == (first.sha256, first.size)
+    assert [(one.sha256, one.requires, one.notes) for one in others] == [(first.sha256, (), ())] * 2
+    assert sorted(path.name for path in directory.iterdir()) == ["backend.py", "pyproject.toml"]
+    assert not list((opened.cache / "trees").iterdir())
+
+
+def test_a_build_has_nothing_of_this_machines_environment(
+    opened: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    backend = """
+    FILES = {"demo.txt": "\\n".join(f"{k}={v}" for k, v in sorted(os.environ.items())).encode()}
+    assert os.listdir(os.environ["HOME"]) == [] and os.umask(0o022) == 0o022
+    """
+    found = built(opened, source(make_sdist(tmp_path / "a.gz", source_files(backend))))
+    text = found.path.read_bytes()
+    assert b"secret" not in text
+    assert b"SOURCE_DATE_EPOCH=315532800\n" in text
+    assert b"PYTHONHASHSEED=0\n" in text
+
+
+def test_all_that_can_not_be_built_is_told_beside_what_can(opened: Session, tmp_path: Path) -> None:
+    broken = source_files("def build_wheel(*_): print('a' * 3); raise SystemExit('it is broken')")
+    found = make(
+        opened,
+        source(make_sdist(tmp_path / "a.gz", broken)),
+        source(make_sdist(tmp_path / "b.gz", source_files())),
+        source(make_sdist(tmp_path / "c.gz", source_files()), version="2.0"),
+        source(make_sdist(tmp_path / "d.gz", source_files()), subdirectory="gone"),
+    )
+    assert [one.message if isinstance(one, InputError) else one.filename for one in found] == [
+        "demo 1.0: can't be built: its build ended with 1\n  aaa\n  it is broken",
+        "demo-1.0-py3-none-any.whl",
+        "demo 1.0: its source builds demo 1.0, expected 2.0",
+        "demo 1.0: can't be built: its build ended with 1\n  there is no directory gone in it",
+    ]
+
+
+def test_what_a_backend_requires_besides_is_resolved_and_it_is_asked_again(
+    opened: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def resolve(_: object, lines: list[str], __: object) -> tuple[LockedWheel, ...]:
+        asked.append(tuple(lines))
+        return ()
+
+    monkeypatch.setattr(BuildRequirements, "resolve", resolve)
+    more = "def get_requires_for_build_wheel(settings): return ['six>=1']"
+    built(opened, source(make_sdist(tmp_path / "a.gz", source_files(more))))
+    assert asked == [(), ("six>=1",)]
+    evil = "def get_requires_for_build_wheel(settings): return ['--index-url https://evil.example']"
+    assert "is no requirement" in fault(opened, source(make_sdist(tmp_path / "b.gz", source_files(evil)))).message
+
+
+def test_a_rebuild_has_what_it_was_built_with_and_nothing_else(opened: Session, tmp_path: Path) -> None:
+    more = "def get_requires_for_build_wheel(settings): return ['gone-since==1']"
+    one = source(make_sdist(tmp_path / "a.gz", source_files(more)))
+    found = SourceBuilder(opened, find_described(opened)).rebuild(one, (), GROUND)
+    assert found.filename == "demo-1.0-py3-none-any.whl"
+
+
+@pytest.mark.parametrize(
+    ("backend", "why"),
+    [
+        ("TAG = 'cp311-cp311-linux_x86_64'", "for one platform|for none of what Python"),
+        ("FILES = {'../../x': b''}", "not a relative path"),
+        ("def build_wheel(*_): return '../../../etc/passwd'", "no wheel, but 'passwd'"),
+        ("def build_wheel(*_): return 'gone.whl'", "nothing that can be read"),
+        (
+            f"def build_wheel(d, *_): os.symlink('/etc/passwd', d + '/{NAME}'); return '{NAME}'",
+            "nothing that can be read",
+        ),
+        (f"def build_wheel(d, *_): os.mkfifo(d + '/{NAME}'); return '{NAME}'", "nothing that can be read"),
+    ],
+)
+def test_what_is_no_wheel_is_refused(opened: Session, tmp_path: Path, backend: str, why: str) -> None:
+    error = fault(opened, source(make_sdist(tmp_path / "a.gz", source_files(backend))))
+    assert re.search(why, error.message), error.message
+
+
+def test_a_backend_lies_in_its_own_source(opened: Session, tmp_path: Path) -> None:
+    files = source_files(pyproject=PYPROJECT.replace('["."]', '["../../.."]'))
+    assert "backend-path ../../.. is not in it" in fault(opened, source(make_sdist(tmp_path / "a.gz", files))).message
+
+
+def test_a_build_that_never_ends_is_stopped_and_leaves_nothing(project: Path, tmp_path: Path) -> None:
+    settings(project, "{build_wheels: host, limits: {time: 1}}")
+    forever = """
+    import subprocess
+    def build_wheel(*_):
+        subprocess.Popen(["sleep", "987654"])
+        subprocess.run(["sleep", "987654"])
+    """
+    with Session(Settings(directory=project, cache=tmp_path / "cache", environment=dict(os.environ))) as session:
+        error = fault(session, source(make_sdist(tmp_path / "a.gz", source_files(forever))))
+    assert "it ran longer than 1.0 s" in error.message
+    left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"987654" in path.read_bytes()]
+    assert not left
+
+
+def test_auto_runs_no_source_where_no_rung_is(project: Path, tmp_path: Path) -> None:
+    settings(project, "{build_wheels: auto}")
+    with Session(Settings(directory=project, cache=tmp_path / "cache", environment=dict(os.environ))) as session:
+        with pytest.raises(InputError, match="no command can be run here") as told:
+            make(session, source(make_sdist(tmp_path / "a.gz", source_files())))
+    assert told.value.next_step == "root helps; or set cogpack: {build_wheels: host} if you trust the sources"
+
+
+def test_never_says_so_of_each(project: Path, tmp_path: Path) -> None:
+    settings(project, "{build_wheels: never}")
+    with Session(Settings(directory=project, cache=tmp_path / "cache", environment=dict(os.environ))) as session:
+        one = source(make_sdist(tmp_path / "a.gz", source_files()))
+        found = make(session, one, one)
+        assert [type(error) for error in found] == [InputError] * 2
+        with pytest.raises(InputError, match=r"cogpack\.build_wheels is never"):
+            SourceBuilder(session, find_described(session)).rebuild(one, (), GROUND)

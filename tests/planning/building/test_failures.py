@@ -1,0 +1,88 @@
+"""A build's last words say what an old source wants, or what a user can do."""
+
+from pathlib import Path
+
+import pytest
+
+from cogpack.planning.building.archive import LEGACY
+from cogpack.planning.building.failures import failed, find_repair, stopped
+from cogpack.planning.building.job import Done, Job
+from cogpack.sandbox.watch import LimitError
+
+
+def job(python: str = "3.11") -> Job:
+    return Job(
+        title="demo 1.0",
+        archive=Path("demo"),
+        subdirectory="",
+        system=LEGACY,
+        wheels=(),
+        installed=(),
+        known=(),
+        python=python,
+        python_headers="python3-dev",
+        place=Path("place"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "built_with"),
+    [
+        ("ModuleNotFoundError: No module named 'pkg_resources'", "setuptools<81"),
+        ("error in demo setup command: use_2to3 is invalid.", "setuptools<58"),
+        ("ImportError: cannot import name 'Feature' from 'setuptools' (/x/__init__.py)", "setuptools<46"),
+        ("ModuleNotFoundError: No module named 'setuptools.command.test'", "setuptools<72"),
+        ("ImportError: cannot import name 'msvccompiler' from 'distutils' (/x)", "setuptools<74"),
+        ("setuptools.errors.InvalidConfigError: Invalid dash-separated key 'description-file'", "setuptools<78"),
+        ("ModuleNotFoundError: No module named 'distutils'", "setuptools"),
+        ("error: invalid command 'bdist_wheel'", "wheel"),
+        ("ModuleNotFoundError: No module named 'numpy'", "numpy"),
+        ("ModuleNotFoundError: No module named 'Cython'", "cython"),
+    ],
+)
+def test_an_old_source_is_given_what_it_was_written_for_once(said: str, built_with: str) -> None:
+    repair = find_repair(["Traceback", said], [])
+    assert repair is not None
+    assert (*repair.constraints, *repair.requires) == (built_with,)
+    assert find_repair([said], [repair]) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "why", "advice"),
+    [
+        (
+            "error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory",
+            "there is no gcc",
+            "add gcc, g++ and python3-dev to build.system_packages",
+        ),
+        ("demo.c:1:10: fatal error: Python.h: No such file or directory", "there is no Python.h", "add python3-dev"),
+        ("a.c:2:10: fatal error: portaudio.h: No such file or directory", "no portaudio.h", "add portaudio19-dev to"),
+        ("a.c:2:10: fatal error: own/thing.h: No such file or directory", "no own/thing.h", "name the Debian package"),
+        ("/usr/bin/ld: cannot find -lmagic: No such file", "there is no library magic", "lib...-dev"),
+        ("pkg-config is required for building PyAV", "there is no pkg-config", "add pkgconf"),
+        ("ModuleNotFoundError: No module named 'torch'", "its setup.py wants torch", "a wheel of it"),
+        ("ModuleNotFoundError: No module named 'imp'", "gone since Python 3.12", "build.python_version to 3.11"),
+        ("ModuleNotFoundError: No module named 'youtube_dl'", "its setup.py imports youtube_dl", "another version"),
+        ("urlopen error [Errno -3] Temporary failure in name resolution", "it wants the network", "another version"),
+        ("LookupError: setuptools-scm was unable to detect version for /x", "takes its version from git", "add git"),
+        ("something else", "its build ended with 1", "pin another version"),
+    ],
+)
+def test_what_helps_is_told_with_its_last_words(said: str, why: str, advice: str) -> None:
+    error = failed(job(), Done(status=1, said=["before", said]), [])
+    assert error.message.startswith("demo 1.0: can't be built: ")
+    assert why in error.message.splitlines()[0]
+    assert error.message.endswith(f"\n  before\n  {said}")
+    assert advice in error.next_step
+
+
+def test_what_a_newer_python_took_away_is_told_of_that_alone() -> None:
+    done = Done(status=1, said=["KeyError: '__version__'"])
+    assert "3.12" in failed(job("3.13"), done, []).next_step
+    assert "python_version" not in failed(job("3.12"), done, []).next_step
+
+
+def test_a_build_that_never_ends_names_the_limit_that_it_met() -> None:
+    error = stopped(job(), LimitError("the command ran longer than 5 s", limit="seconds", next_step=""))
+    assert error.message == "demo 1.0: can't be built: it ran longer than 5 s"
+    assert "{limits: {time: NUMBER}}" in error.next_step
