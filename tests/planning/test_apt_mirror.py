@@ -58,3 +58,23 @@ def test_a_file_larger_than_any_sources_is_not_read(sources: Path, tmp_path: Pat
     with mirrored(tmp_path, MIRRORS):
         os.truncate(sources, 1 << 40)
     assert sources.stat().st_size == 1 << 40
+
+
+def test_archives_beside_debians_are_asked_for_where_this_machine_does_too(sources: Path, tmp_path: Path) -> None:
+    other = sources.with_name("h_x.sources")
+    other.write_bytes(b"URIs: https://h/x\n")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(DEBIAN)
+    sources.with_name("led-astray.sources").symlink_to("/elsewhere")
+    with mirrored(tmp_path, dict(MIRRORS) | {"https://h/x": "http://m/h"}):
+        assert other.read_bytes() == b"URIs: http://m/h\n"
+        assert sources.read_bytes() != DEBIAN
+        assert elsewhere.read_bytes() == DEBIAN, "links are left"
+    assert other.read_bytes() == b"URIs: https://h/x\n"
+    assert sources.read_bytes() == DEBIAN
+
+
+def test_a_tree_without_apt_is_left(tmp_path: Path) -> None:
+    with mirrored(tmp_path, MIRRORS):
+        pass
+    assert not list(tmp_path.iterdir())

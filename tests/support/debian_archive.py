@@ -65,6 +65,6 @@ def write_flat(directory: Path, index: str, signer: Signer, **fields: str) -> No
     directory.mkdir(parents=True, exist_ok=True)
     packed = gzip.compress(index.encode(), mtime=0)
     (directory / "Packages.gz").write_bytes(packed)
-    text = release_text("", {"Packages": index.encode(), "./Packages.gz": packed}, **fields)
+    text = release_text("", {"Packages": index.encode(), "Packages.gz": packed}, **fields)
     text = text.replace("Codename: \n", "").replace("Acquire-By-Hash: yes\n", "")
     (directory / "InRelease").write_bytes(signer.sign(text))

@@ -76,6 +76,12 @@ def _status(tree: Tree, package: UnpackedPackage) -> str:
 
 
 def _conffile(tree: Tree, path: str) -> str | None:
+    found = _md5(tree, path)
+    return f" /{path} {found}" if found else None
+
+
+def _md5(tree: Tree, path: str) -> str | None:
+    """Give the hash of a file, if there is one."""
     entry = tree.follow(path)
     if not isinstance(entry, File):
         return None
@@ -83,7 +89,7 @@ def _conffile(tree: Tree, path: str) -> str | None:
     with entry.content.open() as stream:
         while block := stream.read(1024 * 1024):
             found.update(block)
-    return f" /{path} {found.hexdigest()}"
+    return found.hexdigest()
 
 
 def _available(package: UnpackedPackage) -> str:
@@ -108,6 +114,15 @@ def write_info(tree: Tree, package: UnpackedPackage) -> None:
     for kind, data in sorted(package.control.items()):
         if kind != "control" and "/" not in kind:
             tree.write(f"{_DATABASE}/info/{name}.{kind}", data, mode=0o755 if kind in _SCRIPTS else 0o644)
+    if package.file.foreign and "md5sums" not in package.control:  # all of Debian's have it
+        tree.write(f"{_DATABASE}/info/{name}.md5sums", _md5sums(tree, package))
+
+
+def _md5sums(tree: Tree, package: UnpackedPackage) -> str:
+    """Write what dpkg does for a package that brings none, without which it calls it broken (dpkg --audit)."""
+    apart = package.conffiles()
+    files = [member.path for member, content in package.data if content is not None and member.path not in apart]
+    return "".join(f"{found}  {path}\n" for path in files if (found := _md5(tree, path)) is not None)
 
 
 def interests(package: UnpackedPackage, files: list[str], named: dict[str, list[str]]) -> None:

@@ -101,7 +101,7 @@ def _parse(text: str, url: str) -> tuple[dict[str, str], dict[str, IndexFile]]:
             parts = line.split()
             if len(parts) != 3 or not parts[1].isdigit() or len(parts[0]) != 64:
                 raise MismatchError(f"{url}: {line!r:.120} is no SHA256 entry", next_step=OTHER)
-            files[parts[2].removeprefix("./")] = IndexFile(int(parts[1]), parts[0])
+            files[parts[2]] = IndexFile(int(parts[1]), parts[0])
     return fields, files
 
 
