@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # what asks anybody for anything is imported where it is firs
     from cogpack.images.listings import Listings
     from cogpack.images.registry import RegistryImages
     from cogpack.layers.facts import Facts
+    from cogpack.layers.wheels.libraries import WheelLibraries
     from cogpack.registry.auth.authorizer import Tokens
     from cogpack.registry.credentials import Credentials
     from cogpack.registry.pull.connections import BlobRequests, Fetcher
@@ -251,6 +252,13 @@ class Session:
         from cogpack.images.listings import Listings
 
         return Listings(self.cache / "bases", self.seal)
+
+    @_once
+    def wheel_libraries(self) -> "WheelLibraries":
+        """What wheels have for the dynamic linker."""
+        from cogpack.layers.wheels.libraries import WheelLibraries
+
+        return WheelLibraries(self.cache / "libraries", self.seal, used=self.kept.used)
 
     @_once
     def blob_origins(self) -> "BlobOrigins":

@@ -29,6 +29,7 @@ _FILES = {
         rf"facts/{_HEX2}/(?:{_HEX}\.(?:json|fact)|{_PART})"
         rf"|homes/[^/]+/{_HEX2}/(?:{_HEX}|{_PART})"
         rf"|fingerprints/(?:{_HEX}|{_PART})"
+        rf"|libraries/{_HEX2}/(?:{_HEX}\.[0-9]+-[0-9a-f]{{8}}|{_PART})"
     ),
     "Debian indexes": re.compile(rf"debs/(?:{_HEX}\.[0-9]+(?:-[0-9a-f]{{8}})?\.(?:records|table)|{_PART})"),
     "lists of bases": re.compile(rf"bases/(?:{_HEX}\.[0-9]+-[0-9a-f]{{8}}|{_PART})"),
@@ -43,7 +44,7 @@ _TREES = {
     "scratch": re.compile(r"resolve-\w{8}|\.removed-[0-9a-f]{16}|trees/(?:\.cogpack-[0-9a-f]{16}|probe-\w{8})"),
 }
 _ENTERED = frozenset(
-    {"artifacts", "bases", "facts", "homes", "fingerprints", "debs", "git", "uv", "trees", "kept", "steps"}
+    {"artifacts", "bases", "facts", "homes", "fingerprints", "debs", "git", "libraries", "uv", "trees", "kept", "steps"}
 )
 _SCRATCH = frozenset({"requirements.in", "constraints.txt", "pylock.cogpack.toml"})
 _RECORDS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

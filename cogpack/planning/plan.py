@@ -1,8 +1,8 @@
 """From what was decided and what lies in the project to ordered layers: pure policy.
 
 The order follows how many images share a layer, then how seldom it changes: classic Docker downloads everything above
-the first changed layer again. Base, interpreter, venv, large wheels, weights, other wheels, what known lines of
-`build.run` make, steps, project; large files that lines fetch or steps leave lie with the weights.
+the first changed layer again. Base, interpreter, venv, large wheels, weights, other wheels, the library cache, what
+known lines of `build.run` make, steps, project; large files that lines fetch or steps leave lie with the weights.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +29,7 @@ from cogpack.locking.weights.remote import probing
 from cogpack.oci import Platform
 from cogpack.planning.recipes.base import BaseSupply, plan_base
 from cogpack.planning.recipes.hub import OpenHubFile
+from cogpack.planning.recipes.libraries import LibrarySupply, plan_library_cache
 from cogpack.planning.recipes.lines import Cloned, Fetched, line_layers
 from cogpack.planning.recipes.maker import LayerMaker
 from cogpack.planning.recipes.python import plan_environment, plan_interpreter
@@ -136,6 +137,7 @@ class Suppliers(msgspec.Struct, frozen=True, kw_only=True):
     base: BaseSupply
     interpreter: Callable[[LockedInterpreter], Input]
     wheel: Callable[[LockedWheel], Input]
+    libraries: LibrarySupply
     dpkg: Callable[[Steps, Coding], StepChanges]
     steps: Callable[[Steps, Coding], StepChanges]
     fetched: Fetched
@@ -168,7 +170,18 @@ def make_plan(
     python = plan_environment(decisions, rules, maker, suppliers.wheel, local=bool(config.run))
     project = maker.compress(_project(files, described.document, suppliers), remembered=False)
     below = (*base.layers, *cpython.layers, *base.packages, *installed, python.venv, *python.large)
-    above = (python.small, *python.clashes)
+    packages = (*chain.from_iterable(base.inputs.values()), *base.dpkg_inputs)
+    platform = Platform.parse(config.pack.platform)
+    libraries = plan_library_cache(
+        decisions.wheels,
+        (*ground, *installed),
+        packages,
+        suppliers.wheel,
+        suppliers.libraries,
+        maker,
+        platform.architecture,
+    )
+    above = (python.small, *libraries.layers, *python.clashes)
     lines = read_lines(config, decisions.base, decisions.python.minor, decisions.sandboxed)
     known = line_layers(config, lines, decisions, maker, suppliers.fetched, suppliers.hub_file, suppliers.cloned)
     seen = (*below, *known.large, *above, *known.small)
@@ -194,8 +207,7 @@ def make_plan(
         joins=any(found.weight.rule == "opaque" for found in gathered.weights),
     )
     schema = described.document
-    packages = (*chain.from_iterable(base.inputs.values()), *base.dpkg_inputs)
-    inputs = {**base.inputs, **cpython.inputs, **python.inputs, **known.inputs}
+    inputs = {**base.inputs, **cpython.inputs, **python.inputs, **libraries.inputs, **known.inputs}
     return Plan(
         layers=layers,
         base_layers=base.taken,
@@ -212,7 +224,7 @@ def make_plan(
         steps=steps,
         ran=(*installed, *ran),
         weights=parts,
-        platform=Platform.parse(config.pack.platform),
+        platform=platform,
         annotations={contract.SCHEMA_LABEL: schema.decode()} if len(schema) <= contract.ANNOTATION_LIMIT else {},
         created=decisions.created,
     )

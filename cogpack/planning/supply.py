@@ -1,7 +1,7 @@
 """How the contents of layers are had: packages and wheels from their servers, files from the project."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,6 +15,8 @@ from cogpack.config import Config, step_places
 from cogpack.digest import Digest
 from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http.authorities import bundle
+from cogpack.images.listings import Listed
+from cogpack.layers.built import BaseLayer
 from cogpack.layers.clones import CloneSource
 from cogpack.layers.files import Placed, drain
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
@@ -33,9 +35,11 @@ from cogpack.planning.delivery.targets import is_bare, push_reference
 from cogpack.planning.plan import Suppliers
 from cogpack.planning.recipes.base import BaseSupply
 from cogpack.planning.recipes.hub import open_hub_file
+from cogpack.planning.recipes.libraries import LibrarySupply
 from cogpack.planning.steps.changes import Recorded, StepChanges
 from cogpack.planning.steps.laying import Laying
 from cogpack.planning.steps.steps import Home, Runner
+from cogpack.progress import counted
 from cogpack.project import Project, ProjectFile
 from cogpack.reference import Reference
 from cogpack.resolve.debs import DebianMirror, deb_urls
@@ -70,6 +74,9 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
         base=base_supply(session, project.config),
         interpreter=partial(interpreter_input, session, project.config),
         wheel=wheels.input,
+        libraries=LibrarySupply(
+            wheels=session.wheel_libraries, members=partial(_members, session), cancellation=session.cancellation
+        ),
         steps=lambda steps, coding: StepChanges(
             steps, coding, Recorded(decisions.steps, lock.results), session.formats[lock.format], runner
         ),
@@ -250,6 +257,18 @@ class _Wheels:
             if wheel.path is None and wheel.url is None and self._session.store.find(wheel_artifact(wheel)) is None
         ]
         return wheel_addresses(self._session, self._project, self._decisions, self._indexes, missing)
+
+
+def _members(session: Session, layer: BaseLayer) -> Iterable[Listed]:
+    task = session.progress.task(layer.name, layer.info.descriptor.size, "list")
+
+    @contextmanager
+    def opened() -> Iterator[Iterator[bytes]]:
+        yield counted(layer.blocks(), task.advance)
+
+    found = session.listings.read(layer.info.descriptor, opened, where=layer.name)
+    task.done("listed")
+    return found
 
 
 def _blob(session: Session, reference: Reference, descriptor: Descriptor, *, patient: bool = True) -> Iterator[bytes]:

@@ -13,12 +13,14 @@ from cogpack.digest import DiffID, sha256
 from cogpack.errors import InputError
 from cogpack.formats import FORMATS
 from cogpack.images.assemble import LAYER_LIMIT
+from cogpack.layers.wheels import WheelLibraries
 from cogpack.lockfile import Decisions, LockedWheel
 from cogpack.lockfile.base_kinds import RegistryBase, RegistryLayer
 from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.oci import OCI_LAYER
 from cogpack.planning.plan import Plan, Suppliers, make_plan
 from cogpack.planning.recipes.base import BaseSupply
+from cogpack.planning.recipes.libraries import LibrarySupply
 from cogpack.planning.recipes.weights import Gathered
 from cogpack.progress import SILENT, Cancellation
 from cogpack.runtime.schema import Described
@@ -31,7 +33,7 @@ def never(*_: object) -> Any:
     raise AssertionError("a plan reads nothing")
 
 
-def planned(base_layers: int, *, pack: PackOptions | None = None, init: str | None = None) -> Plan:
+def planned(base_layers: int, *others: LockedWheel, pack: PackOptions | None = None, init: str | None = None) -> Plan:
     digest = sha256(b"layer")
     layer = RegistryLayer(media_type=OCI_LAYER, digest=digest, size=5, diff_id=DiffID(digest))
     config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [digest] * base_layers}}
@@ -50,7 +52,7 @@ def planned(base_layers: int, *, pack: PackOptions | None = None, init: str | No
     )
     return make_plan(
         Config(pack=pack or PackOptions()),
-        Decisions(base=base, wheels=(wheel,), clashes=()),
+        Decisions(base=base, wheels=(wheel, *others), clashes=()),
         FORMATS[2],
         Described(b"{}", None, ()),
         [],
@@ -65,6 +67,7 @@ def planned(base_layers: int, *, pack: PackOptions | None = None, init: str | No
             ),
             interpreter=never,
             wheel=lambda wheel: Input(supply=no_supply(), artifact=wheel_artifact(wheel), noun="wheel", urls=never),
+            libraries=LibrarySupply(wheels=WheelLibraries(), members=never, cancellation=Cancellation()),
             steps=never,
             fetched=never,
             dpkg=never,
@@ -91,3 +94,13 @@ def test_the_first_process_is_tini_where_the_base_has_it_and_nobody_said_no() ->
     for other in (planned(1), planned(1, init="/sbin/tini", pack=PackOptions(init=False))):
         assert other.run.entrypoint == ()
         assert "run.cog.has_init" not in other.run.labels
+
+
+def test_a_library_cache_lies_above_all_wheels_where_some_are_of_cuda_and_is_seen_by_steps() -> None:
+    assert "library cache" not in [layer.name for layer in planned(1).layers]
+    filename = "nvidia_cublas_cu12-12.4.5.8-py3-none-manylinux2014_x86_64.whl"
+    cublas = LockedWheel(name="nvidia-cublas-cu12", version="12.4.5.8", filename=filename, sha256="c" * 64, size=9)
+    plan = planned(1, cublas)
+    assert [layer.name for layer in plan.layers][-3:] == ["wheels: cog 1", "library cache", "project"]
+    assert plan.seen[-1] is plan.layers[-2]
+    assert [one.artifact.name for one in plan.inputs_of(plan.layers[-2])] == [filename]

@@ -2,7 +2,7 @@
 
 import struct
 
-from cogpack.layers.debs.effects.ldcache import Library
+from cogpack.layers.debs.effects.ldcache_file import Library
 
 _MAGIC = b"glibc-ld.so.cache1.1"
 _HEADER = struct.Struct("<20sIIB3xI12x")

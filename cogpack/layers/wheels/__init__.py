@@ -2,11 +2,13 @@
 
 `wheel`: what a wheel says of itself · `placing`: where its files go · `archive`, `zipped`: the zip, and a member of it
 as content · `outline`: a wheel on a server, by its central directory · `groups`: which share a layer · `source`: the
-layer · `venv`: the environment without wheels · `clashes`, `order`: paths that several hold, and who has them.
+layer · `venv`: the environment without wheels · `clashes`, `order`: paths that several hold, and who has them ·
+`libraries`: what they have for the dynamic linker.
 """
 
 from cogpack.layers.wheels.clashes import ClashesSource, find_clashes, is_hidden
 from cogpack.layers.wheels.groups import group
+from cogpack.layers.wheels.libraries import WheelLibraries, WheelLibrary
 from cogpack.layers.wheels.outline import Outline
 from cogpack.layers.wheels.source import WheelFile, WheelsSource
 from cogpack.layers.wheels.venv import VenvSource
@@ -16,6 +18,8 @@ __all__ = [
     "Outline",
     "VenvSource",
     "WheelFile",
+    "WheelLibraries",
+    "WheelLibrary",
     "WheelsSource",
     "find_clashes",
     "group",

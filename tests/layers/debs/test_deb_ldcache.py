@@ -6,7 +6,8 @@ import pytest
 from support.debs import shared_object
 from support.ldcache import parse_cache
 
-from cogpack.layers.debs.effects.ldcache import Library, find_libraries, format_cache, write_cache
+from cogpack.layers.debs.effects.ldcache import find_libraries, write_cache
+from cogpack.layers.debs.effects.ldcache_file import Cache, Library, format_cache
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import Symlink
 
@@ -81,7 +82,7 @@ def test_an_elf_file_that_points_nowhere_does_no_harm(tree: Tree) -> None:
 
 def test_what_is_written_is_read_back() -> None:
     libraries = [Library("libb.so.1", "/lib/libb.so.1"), Library("liba.so.1", "/lib/liba.so.1")]
-    assert parse_cache(format_cache(libraries, 0x0303)) == libraries
+    assert parse_cache(format_cache(Cache(tuple(libraries)))) == libraries
 
 
 @pytest.mark.skipif(
@@ -89,7 +90,7 @@ def test_what_is_written_is_read_back() -> None:
 )
 def test_ldconfig_reads_our_cache(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    cache.write_bytes(format_cache([Library("libz.so.1", "/lib/x86_64-linux-gnu/libz.so.1")], 0x0303))
+    cache.write_bytes(format_cache(Cache((Library("libz.so.1", "/lib/x86_64-linux-gnu/libz.so.1"),))))
     shown = subprocess.run(["/sbin/ldconfig", "-p", "-C", cache], capture_output=True, text=True, check=True).stdout
     assert "libz.so.1 (libc6,x86-64) => /lib/x86_64-linux-gnu/libz.so.1" in shown
     assert shown.startswith("1 libs found")

@@ -1,28 +1,25 @@
-"""`/etc/ld.so.cache` is written in glibc's format 1.1: the entries of ldconfig(8)'s own, in its order."""
+"""The libraries of a tree are found as ldconfig(8) finds them, in the order of its cache."""
 
+import posixpath
 import re
-import struct
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
 from cogpack.elf import read_elf
+from cogpack.layers.debs.effects.ldcache_file import Cache, Library, format_cache
 from cogpack.layers.debs.tree import Tree
 from cogpack.layers.entry import File, Symlink
 
-_MAGIC = b"glibc-ld.so.cache1.1"
-_HEADER = struct.Struct("<20sIIB3xI12x")
-_ENTRY = struct.Struct("<iIIIQ")
-_EXTENSION = struct.Struct("<II")
-_SECTION = struct.Struct("<IIII")
-_EXTENSION_MAGIC = 0xEAA42174
-_LITTLE_ENDIAN = 2
-_GENERATOR = b"cogpack"
 # ELF machine -> flags of its 64-bit libraries for glibc 2 (elf/dl-cache.h).
 _FLAGS = {62: 0x0303, 183: 0x0A03}
 _MACHINES = {"amd64": 62, "arm64": 183}
 _DEPTH = 10
+
+CACHE = "etc/ld.so.cache"
+CONF = "etc/ld.so.conf"
 
 Order: TypeAlias = tuple[tuple[int, int], ...]
 
@@ -42,23 +39,27 @@ class Described(Protocol):
     def shared_object(self) -> SharedObject | None: ...
 
 
-class Library(msgspec.Struct, frozen=True):
-    """Says what the loader looks for, and where that is: "libz.so.1", "/lib/x86_64-linux-gnu/libz.so.1"."""
-
-    soname: str
-    path: str
-
-
 def write_cache(tree: Tree, arch: str) -> None:
     """Add the cache, and the links from soname to file that packages left out."""
-    tree.write("etc/ld.so.cache", format_cache(find_libraries(tree, arch), _FLAGS[_MACHINES[arch]]))
+    tree.write(CACHE, format_cache(Cache(tuple(find_libraries(tree, arch)))))
+
+
+def includes(tree: Tree, conf: str) -> bool:
+    """Tell whether the directories count that the file `conf` of ld.so.conf.d names."""
+    return any(found == conf for found, _ in _lines(tree, CONF))
+
+
+def join_caches(below: Cache, above: Sequence[Library]) -> Cache:
+    """Put the libraries of directories that come last of all into a cache that is there."""
+    both = sorted([*below.libraries, *above], key=lambda library: _order(library.soname), reverse=True)
+    return Cache(tuple(both), below.hwcaps)
 
 
 def find_libraries(tree: Tree, arch: str) -> list[Library]:
     """Find the libraries in the directories of ld.so.conf and the built-in ones, in the order of the cache."""
     found: list[Library] = []
     seen: set[str] = set()
-    for directory in [*_configured(tree, "etc/ld.so.conf"), "/lib", "/usr/lib"]:
+    for directory in [*_configured(tree), "/lib", "/usr/lib"]:
         real = tree.real(directory.strip("/") + "/.")
         if real not in seen:
             seen.add(real)
@@ -67,20 +68,28 @@ def find_libraries(tree: Tree, arch: str) -> list[Library]:
     return sorted(found, key=lambda library: _order(library.soname), reverse=True)
 
 
-def _configured(tree: Tree, path: str, depth: int = 0) -> list[str]:
-    """Give the directories that an ld.so.conf names, with the files it includes."""
+def _configured(tree: Tree) -> list[str]:
+    """Give the directories that ld.so.conf names, with the files it includes."""
     found: list[str] = []
-    for line in (tree.read(path) or b"").decode("utf-8", "replace").splitlines():
-        words = line.partition("#")[0].split()
-        if words[:1] == ["include"] and depth < _DEPTH:
+    for _, line in _lines(tree, CONF):
+        if line.split()[:1] not in ([], ["hwcap"]):
+            found += [word for word in re.split(r"[:,\s]+", line) if word.startswith("/")]
+    return found
+
+
+def _lines(tree: Tree, path: str, depth: int = 0) -> Iterator[tuple[str, str]]:
+    """Give each line of an ld.so.conf, and of the files it includes in their places, with the path of the file."""
+    for text in (tree.read(path) or b"").decode("utf-8", "replace").splitlines():
+        line = text.partition("#")[0].strip()
+        words = line.split()
+        if words[:1] != ["include"]:
+            yield path, line
+        elif depth < _DEPTH:
             for pattern in words[1:]:
-                directory, _, name = pattern.lstrip("/").rpartition("/")
+                directory, _, name = posixpath.normpath(posixpath.join("/etc", pattern)).lstrip("/").rpartition("/")
                 for child in tree.children(directory):
                     if fnmatchcase(child, name):
-                        found += _configured(tree, f"{directory}/{child}", depth + 1)
-        elif words and words[0] != "hwcap":
-            found += [word for word in re.split(r"[:,\s]+", line.partition("#")[0].strip()) if word.startswith("/")]
-    return found
+                        yield from _lines(tree, f"{directory}/{child}", depth + 1)
 
 
 def _scan(tree: Tree, directory: str, real: str, machine: int) -> list[Library]:
@@ -106,7 +115,7 @@ def _scan(tree: Tree, directory: str, real: str, machine: int) -> list[Library]:
     for soname, (_, _, name) in sorted(best.items()):
         if f"{real}/{soname}" not in tree:
             tree.link(f"{real}/{soname}", name)
-    return [Library(soname, f"{directory}/{soname}") for soname in sorted(best)]
+    return [Library(soname, f"{directory}/{soname}", _FLAGS[machine]) for soname in sorted(best)]
 
 
 def _soname(file: File, machine: int) -> str | None:
@@ -135,21 +144,3 @@ def _order(name: str) -> Order:
     return tuple(
         (1, int(part)) if part.isdigit() else (0, ord(part)) for part in re.findall(r"[0-9]{1,18}|[^0-9]", name)
     )
-
-
-def format_cache(libraries: list[Library], flags: int) -> bytes:
-    strings = bytearray()
-    places: dict[str, int] = {}
-    start = _HEADER.size + _ENTRY.size * len(libraries)
-    for library in libraries:
-        for text in (library.soname, library.path):
-            if text not in places:
-                places[text] = start + len(strings)
-                strings += text.encode() + b"\0"
-    extension = start + len(strings) + -(start + len(strings)) % 4
-    header = _HEADER.pack(_MAGIC, len(libraries), len(strings), _LITTLE_ENDIAN, extension)
-    entries = b"".join(_ENTRY.pack(flags, places[library.soname], places[library.path], 0, 0) for library in libraries)
-    text_at = extension + _EXTENSION.size + _SECTION.size
-    tail = _EXTENSION.pack(_EXTENSION_MAGIC, 1) + _SECTION.pack(0, 0, text_at, len(_GENERATOR)) + _GENERATOR
-    body = header + entries + bytes(strings)
-    return body + bytes(extension - len(body)) + tail

@@ -1,0 +1,93 @@
+"""The libraries in wheels, as the dynamic linker sees them: read once on a machine, and kept by the wheel's sha256.
+
+What is kept decides bytes of layers, so it is under a seal.
+"""
+
+import re
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from cogpack.disk import write_whole, writing
+from cogpack.elf import Elf, read_elf
+from cogpack.errors import CogpackError
+from cogpack.layers.content import read_anywhere
+from cogpack.layers.wheels.placing import wheel_files
+from cogpack.layers.wheels.source import WheelFile
+from cogpack.seal import THIS_RUN, Seal
+
+_LIBRARY = re.compile(r".*\.so(?:\.[0-9.]+)?", re.DOTALL)
+
+
+class WheelLibrary(msgspec.Struct, frozen=True, array_like=True):
+    """Is a library of a wheel: `path` in the image, and what it tells the dynamic linker."""
+
+    path: str
+    size: int
+    elf: Elf
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def directory(self) -> str:
+        return self.path.rpartition("/")[0]
+
+
+_FIELDS = (*WheelLibrary.__struct_fields__, *Elf.__struct_fields__)
+_FORMAT = f"1-{zlib.crc32(' '.join(_FIELDS).encode()):08x}"
+_DECODER = msgspec.msgpack.Decoder(tuple[WheelLibrary, ...])
+
+
+class WheelLibraries:
+    """Knows the libraries of wheels. `directory`: where that is kept, with this `seal`; None: nowhere. `used` is told
+    of each file there before it is looked for."""
+
+    def __init__(
+        self, directory: Path | None = None, seal: Seal = THIS_RUN, *, used: Callable[[Path], None] = lambda _: None
+    ) -> None:
+        self._directory = directory
+        self._seal = seal
+        self._used = used
+
+    def kept(self, sha256: str) -> tuple[WheelLibrary, ...] | None:
+        """Give those of the wheel of this digest, if it was read before."""
+        if self._directory is None:
+            return None
+        path = self._path(self._directory, sha256)
+        self._used(path)
+        try:
+            data = self._seal.open(path.name, path.read_bytes())
+        except OSError:
+            return None
+        return None if data is None else _DECODER.decode(data)
+
+    def of(self, wheel: WheelFile) -> tuple[WheelLibrary, ...]:
+        """Give those of `wheel`, in the order of their paths. It is read to its end where nobody has read it."""
+        if (found := self.kept(wheel.sha256)) is not None:
+            return found
+        found = _read(wheel)
+        if self._directory is not None:
+            path = self._path(self._directory, wheel.sha256)
+            with suppress(CogpackError), writing(self._directory):  # it is read again, then
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(path, iter((self._seal.close(path.name, msgspec.msgpack.encode(found)),)))
+        return found
+
+    def _path(self, directory: Path, sha256: str) -> Path:
+        return directory / sha256[:2] / f"{sha256}.{_FORMAT}"
+
+
+def _read(wheel: WheelFile) -> tuple[WheelLibrary, ...]:
+    found: list[WheelLibrary] = []
+    for file in sorted(wheel_files(wheel.locate(), wheel.filename), key=lambda file: file.path):
+        if _LIBRARY.fullmatch(file.path):
+            with read_anywhere(file.content) as read:
+                elf = read_elf(read)
+            if elf is not None:
+                found.append(WheelLibrary(file.path, file.content.size, elf))
+    return tuple(found)
