@@ -79,7 +79,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `paranoid`: read every file again; `registry_mirrors`: `HOST=MIRROR` each, in place of `COGPACK_REGISTRY_MIRROR`;
     `foreign_hosts`: to which the URLs of layers may lead; `realms`: see `Trust`. `platform`: instead of cog.yaml's;
     `labels` and `annotations`: `KEY=VALUE`, written on the image; `git`: its commit, too. `isolation`: how
-    steps are run, instead of cog.yaml's; `secrets`: what they mount, by its id. `outputs`: files that the caller is to
+    steps are run, instead of cog.yaml's; `secrets`: what they mount, by its id. `openapi_schema`: the model's document,
+    in place of what its source says. `outputs`: files that the caller is to
     write, which are no part of the image. `notes`: which are denied and allowed.
     """
 
@@ -103,6 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     git: bool = False
     isolation: Isolation | None = None
     secrets: Mapping[str, bytes] = {}
+    openapi_schema: Path | None = None
     outputs: tuple[Path, ...] = ()
     notes: Rules = Rules()
     machine: Machine | None = None

@@ -234,12 +234,6 @@ def export(arguments: argparse.Namespace) -> None:
     with_session(arguments, lambda session: Answer(None, export(session, form=arguments.form).decode().rstrip("\n")))
 
 
-def schema(arguments: argparse.Namespace) -> None:
-    from cogpack.commands.schema import schema
-
-    with_session(arguments, lambda session: Answer(None, schema(session).decode()))
-
-
 def inspect(arguments: argparse.Namespace) -> None:
     from cogpack.cli import html_output
     from cogpack.cli.schema_text import value_text

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cogpack.commands.diff import Difference
     from cogpack.comparing.files import ComparedFile, ComparedState
     from cogpack.comparing.layers import ComparedLayer
+    from cogpack.comparing.schemas import ComparedSchema
     from cogpack.comparing.settings import ComparedText
     from cogpack.session import Session
 
@@ -76,7 +77,12 @@ def rows(found: "Difference", *, all_files: bool) -> Iterator[str]:
     for word, texts in (("env", found.environment), ("setting", found.settings), ("label", found.labels)):
         yield from (f"{word:<9} {_text(text)}" for text in texts)
     yield from (f"{'annotated':<9} {_text(text)}" for text in found.annotations)
-    for part in found.model:
+    yield from model_lines(found.model)
+
+
+def model_lines(changes: "Sequence[ComparedSchema]") -> Iterator[str]:
+    """Write what changed for who calls the model."""
+    for part in changes:
         name = "" if part.part.endswith("output") else f"{part.name}: "
         breaks = "  (breaks calls)" if part.breaking else ""
         yield f"{part.part:<9} {name}{'; '.join(shortened(text, 100) for text in part.changes)}{breaks}"

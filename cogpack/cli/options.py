@@ -41,6 +41,8 @@ def _image(add: Add) -> None:
     text = "write it on the image's manifest, where registries look"
     add("--annotation", action="append", default=[], metavar="KEY=VALUE", help=f"{text}; repeatable")
     add("--git", action="store_true", help="write the commit on it: source, revision, version, time [cogpack.git]")
+    text = "the model's OpenAPI document, in place of what its source says [$COG_OPENAPI_SCHEMA]"
+    add("--openapi-schema", type=place, metavar="FILE", help=text)
     add(
         "--isolation",
         choices=("auto", "root", "userns", "chroot", "proot"),

@@ -84,6 +84,7 @@ def with_session(arguments: argparse.Namespace, act: Callable[["Session"], Answe
         git=arguments.git,
         isolation=arguments.isolation,
         secrets=dict(arguments.secret),
+        openapi_schema=arguments.openapi_schema,
         outputs=tuple(path for name in ("digest_file", "metadata_file") if (path := getattr(arguments, name, None))),
         notes=rules(arguments.deny, arguments.allow, where="--deny and --allow"),
     )

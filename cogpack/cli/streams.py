@@ -62,9 +62,14 @@ def put_bytes(block: bytes) -> None:
         raise _no_room(error) from None
 
 
+def is_read_by_a_person() -> bool:
+    """Tell whether standard output is a terminal."""
+    return sys.stdout.isatty()
+
+
 def put_text(text: str) -> None:
     """Print what a model gave: as it is, but for what would command a terminal."""
-    if sys.stdout.isatty():
+    if is_read_by_a_person():
         put(harmless(text))
     else:
         put_bytes(text.encode("utf-8", "surrogatepass"))

@@ -1,10 +1,16 @@
 """`cogpack schema`: the model's OpenAPI document, made from its source without importing it."""
 
+from pathlib import Path
+
+import msgspec
+
+from cogpack.comparing.schemas import ComparedSchema, compare_schemas
 from cogpack.errors import InputError
 from cogpack.lockfile import Decisions, read_lock
 from cogpack.notes import Code, Note
 from cogpack.planning.describing import describe_project, find_described
 from cogpack.project import Project
+from cogpack.runtime.schema.given import read_given
 from cogpack.session import Session
 
 
@@ -21,6 +27,21 @@ def schema(session: Session) -> bytes:
     for note in described.notes:
         session.progress.note(note)
     return described.document
+
+
+class SchemaChecked(msgspec.Struct, frozen=True, kw_only=True):
+    """Tells how the model's document differs from another. `breaking`: calls that worked may fail or be understood
+    otherwise."""
+
+    breaking: bool
+    changes: tuple[ComparedSchema, ...]
+
+
+def check_schema(session: Session, before: Path) -> SchemaChecked:
+    """Compare the document in the file `before`, which callers know, with the one of now."""
+    known = read_given(before, where="--check")
+    changes = compare_schemas(known.decode(), schema(session).decode())
+    return SchemaChecked(breaking=any(change.breaking for change in changes), changes=changes)
 
 
 def _decisions(session: Session, project: Project) -> Decisions | None:

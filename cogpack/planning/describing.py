@@ -8,6 +8,7 @@ import msgspec
 from cogpack.lockfile import Lock
 from cogpack.project import Project, find_project
 from cogpack.runtime.schema import Described, describe
+from cogpack.runtime.schema.given import VARIABLE, read_given
 from cogpack.session import Session
 
 
@@ -20,6 +21,8 @@ def find_described(session: Session, *, outputs: Sequence[Path] = ()) -> Project
     if platform := settings.platform:
         pack = msgspec.structs.replace(project.config.pack, platform=platform)
         project = msgspec.structs.replace(project, config=msgspec.structs.replace(project.config, pack=pack))
+    if given := _given_schema(session):
+        project = msgspec.structs.replace(project, schema=given)
     session.notes.policy.project = project.config.pack.notes
     session.machine.check_base(project.config)
     for note in project.config.notes:
@@ -27,8 +30,18 @@ def find_described(session: Session, *, outputs: Sequence[Path] = ()) -> Project
     return project
 
 
+def _given_schema(session: Session) -> bytes | None:
+    if path := session.settings.openapi_schema:
+        return read_given(path, where="--openapi-schema")
+    if named := session.environment.get(VARIABLE):
+        return read_given(Path(named), where=VARIABLE)
+    return None
+
+
 def describe_project(project: Project, *, sdk_version: str, python: str) -> Described:
-    """The OpenAPI document of the model, from its source."""
+    """The OpenAPI document of the model, from its source, which is not read where the document was given."""
+    if project.schema is not None:
+        return Described(document=project.schema, concurrency=None, notes=())
     major, _, minor = python.partition(".")
     return describe(
         project.source,

@@ -39,13 +39,15 @@ _MAX_SETTINGS = 64 * 1024
 
 class Project(msgspec.Struct, frozen=True, dict=True):
     """Answers for one project. `root` is absolute and free of links; the files are listed once. `outputs`: what this
-    run is to write; `cache`: where it keeps what can be had again."""
+    run is to write; `cache`: where it keeps what can be had again; `schema`: the OpenAPI document of its model, where
+    somebody gave one in place of what its source says."""
 
     root: Path
     config: Config
     config_path: Path
     outputs: tuple[Path, ...] = ()
     cache: Path | None = None
+    schema: bytes | None = None
 
     def files(self) -> list[ProjectFile]:
         """List what goes into the image, weights included, sorted by the UTF-8 bytes of the paths."""

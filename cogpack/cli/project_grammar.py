@@ -1,0 +1,139 @@
+"""The grammar of the commands on a project."""
+
+from cogpack.cli import acts, builds, schemas
+from cogpack.cli.cog_options import cog_options
+from cogpack.cli.grammar import Grammar
+from cogpack.cli.options import (
+    CONNECTION,
+    IMAGE,
+    OUTPUT,
+    PROJECT,
+    as_page,
+    image_names,
+    no_tag_cache,
+    place,
+    rebuild,
+    result_files,
+    targets,
+    what_is_locked,
+)
+
+_PUSHED = "ghcr.io/me/model:v1"
+
+
+def add_projects(top: Grammar) -> None:
+    """Add the commands on a project."""
+    push = top.command(
+        "push", "Build what is missing and push the image.", acts.push, example=f"cogpack push {_PUSHED}"
+    )
+    push.set_defaults(goes_on=True)
+    targets(push)
+    push.add_argument("--dry-run", action="store_true", help="say what would move, as `cogpack plan` does")
+    rebuild(push)
+    no_tag_cache(push)
+    push.add_argument("--weights-only", action="store_true", help="push an image of the weights and nothing else")
+    push.add_argument("--create-repository", action="store_true", help="make the repository first (Amazon ECR)")
+    result_files(push)
+    cog_options(push)
+    push.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
+
+    plan = top.command(
+        "plan", "Show the layers, their bytes, and what a push would move.", acts.plan,
+        example=f"cogpack plan {_PUSHED}",
+    )  # fmt: skip
+    targets(plan)
+    plan.add_argument("--files", action="store_true", help="list the files of the project's own layer, too")
+    as_page(plan)
+    no_tag_cache(plan)
+    plan.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
+
+    build = top.command(
+        "build",
+        "Build into an OCI layout, a docker archive (FILE.tar) or Docker.",
+        builds.build,
+        example="cogpack build -o image.tar",
+    )
+    build.add_argument(
+        "-o", "--output", type=place, metavar="DIR|FILE.tar",
+        help="an OCI layout, or an archive for docker load [Docker, if it answers, else a layout]",
+    )  # fmt: skip
+    image_names(build)
+    rebuild(build)
+    result_files(build)
+    cog_options(build)
+    build.share(PROJECT, IMAGE, OUTPUT, CONNECTION)
+
+    load = top.command(
+        "load", "Load the image into the local Docker.", builds.load, example="docker run -p 5000:5000 $(cogpack load)"
+    )
+    image_names(load)
+    result_files(load)
+    load.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--annotation",))
+
+    fetch = top.command(
+        "fetch",
+        "Bring all that the lock names into a directory, for --offline.",
+        acts.fetch,
+        example="cogpack fetch -o depot",
+        minor=True,
+    )
+    fetch.add_argument("-o", "--output", type=place, required=True, metavar="DIR", help="where to, an OCI layout")
+    fetch.add_argument("--weights", action="store_true", help="managed weights, too [only what else the lock names]")
+    fetch.share(
+        PROJECT,
+        IMAGE,
+        OUTPUT,
+        CONNECTION,
+        without=("--offline", "--label", "--annotation", "--git", "--openapi-schema"),
+    )
+
+    lock = top.command("lock", "Resolve everything and write cogpack.lock.", acts.lock, example="cogpack lock")
+    lock.set_defaults(locks=True)  # what $CI keeps the other commands from
+    what_is_locked(lock)
+    lock.share(
+        PROJECT,
+        IMAGE,
+        OUTPUT,
+        CONNECTION,
+        without=("--locked", "--offline", "--paranoid", "--label", "--annotation", "--git"),
+    )
+
+    export = top.command(
+        "export",
+        "Print the lock's wheels for pip and uv.",
+        acts.export,
+        example="cogpack export > pylock.toml",
+        minor=True,
+    )
+    export.add_argument(
+        "--format", dest="form", choices=("pylock.toml", "requirements.txt"), default="pylock.toml",
+        metavar="FORM", help="pylock.toml (PEP 751) or requirements.txt, with hashes [pylock.toml]",
+    )  # fmt: skip
+    export.share(
+        PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--offline", "--json", "--label", "--annotation", "--git")
+    )
+
+    schema = top.command(
+        "schema",
+        "Print the model's OpenAPI document.",
+        schemas.schema,
+        example="cogpack schema > schema.json",
+        minor=True,
+    )
+    shape = schema.add_mutually_exclusive_group()
+    shape.add_argument("--compact", action="store_true", help="in one line [indented on a terminal]")
+    shape.add_argument(
+        "--check", type=place, metavar="FILE", help="say what differs from that document; exit code 3 if calls break"
+    )
+    schema.add_argument(
+        "--openapi-schema", type=place, metavar="FILE", help="check and print this one [$COG_OPENAPI_SCHEMA]"
+    )
+    schema.share(PROJECT, OUTPUT, without=("--jobs", "--locked", "--offline", "--paranoid", "--cache-dir", "--json"))
+
+    verify = top.command(
+        "verify", "Rebuild from the lock and compare with a pushed image.", acts.verify,
+        example=f"cogpack verify {_PUSHED}",
+    )  # fmt: skip
+    verify.add_argument("target", metavar="HOST/NAME[:TAG|@DIGEST]", help="the image to compare with")
+    verify.add_argument("--run-steps", action="store_true", help="run the commands of build.run anew, too")
+    verify.share(PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--locked",))
