@@ -5,25 +5,24 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
 
-import msgspec
-
 from cogpack.cache import Kept, chosen_place
-from cogpack.config import Arch, Isolation
 from cogpack.depot import VARIABLE as DEPOT
 from cogpack.depot import Depot, file_address
 from cogpack.disk import PlaceError, writing
 from cogpack.formats import FORMATS, ImageRules
-from cogpack.machine import Machine, read_machine
-from cogpack.policy import Noted, Policy, Rules, in_ci
+from cogpack.machine import read_machine
+from cogpack.policy import Noted, Policy, in_ci
 from cogpack.progress import SILENT, Cancellation, Progress
 from cogpack.redaction import learn_environment, learn_url
 from cogpack.reference import Reference
 from cogpack.registry.pull.tuning import TUNING, Tuning
 from cogpack.seal import Seal
+from cogpack.settings import Settings
 from cogpack.trace import TRACE
 
 if TYPE_CHECKING:  # what asks anybody for anything is imported where it is first asked: `schema` never does
@@ -43,6 +42,7 @@ if TYPE_CHECKING:  # what asks anybody for anything is imported where it is firs
     from cogpack.resolve.weights import Servers
     from cogpack.sinks.copies import Copies
 
+__all__ = ["Session", "Settings"]
 
 _T = TypeVar("_T")
 
@@ -66,48 +66,6 @@ class _once(Generic[_T]):  # noqa: N801 - used as `cached_property` is, which ma
                 kept[name] = self._make(session)
             made: _T = kept[name]
             return made
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller chooses; each field is what an option of the command line sets, and has its default.
-
-    `environment`: all variables that count, for a program mostly `os.environ`. `directory` and `file`: the project's.
-    What None stands for, the environment says: `cache`, as `COGPACK_CACHE_DIR` and XDG have it; `in_ci`, where a stale
-    lock is an error and notes of secrets are denied, by `CI`; `machine`, what holds for all projects on this machine,
-    by `COGPACK_CONFIG`. `jobs`: layers moved at a time, or connections; `locked`: a missing or stale lock is an error;
-    `offline`: a depot that has all that the lock names, so that only registries are asked that the caller names;
-    `paranoid`: read every file again; `registry_mirrors`: `HOST=MIRROR` each, in place of `COGPACK_REGISTRY_MIRROR`;
-    `foreign_hosts`: to which the URLs of layers may lead; `realms`: see `Trust`. `platform`: instead of cog.yaml's;
-    `labels` and `annotations`: `KEY=VALUE`, written on the image; `git`: its commit, too. `isolation`: how
-    steps are run, instead of cog.yaml's; `secrets`: what they mount, by its id. `openapi_schema`: the model's document,
-    in place of what its source says. `outputs`: files that the caller is to
-    write, which are no part of the image. `notes`: which are denied and allowed.
-    """
-
-    directory: Path = Path()
-    file: str = "cog.yaml"
-    cache: Path | None = None
-    jobs: int = 4
-    insecure_registries: frozenset[str] = frozenset()
-    insecure_credentials: frozenset[str] = frozenset()
-    registry_mirrors: tuple[str, ...] = ()
-    foreign_hosts: frozenset[str] = frozenset()
-    realms: frozenset[str] | None = None
-    locked: bool = False
-    offline: Path | None = None
-    in_ci: bool | None = None
-    paranoid: bool = False
-    environment: Mapping[str, str]
-    platform: Arch | None = None
-    labels: tuple[str, ...] = ()
-    annotations: tuple[str, ...] = ()
-    git: bool = False
-    isolation: Isolation | None = None
-    secrets: Mapping[str, bytes] = {}
-    openapi_schema: Path | None = None
-    outputs: tuple[Path, ...] = ()
-    notes: Rules = Rules()
-    machine: Machine | None = None
 
 
 class Session:
@@ -145,8 +103,20 @@ class Session:
         self.cancellation = cancellation or Cancellation()
         self.making = RLock()
         self._closing = ExitStack()
+        if self.environment.get("COG_CA_CERT"):
+            self.environment["SSL_CERT_FILE"] = self._authorities()
         place = chosen_place(settings.cache, self.environment, self.progress.note)
         self.kept = Kept(place, self.progress.note)
+
+    def _authorities(self) -> str:
+        """Write down whose certificates count, for us and for the programs that we start."""
+        from cogpack.http.cog_authorities import merged
+
+        text = merged(self.environment)
+        file = self._closing.enter_context(NamedTemporaryFile(prefix="cogpack-", suffix=".pem"))  # noqa: SIM115
+        file.write(text)
+        file.flush()
+        return file.name
 
     @_once
     def http(self) -> "Http":

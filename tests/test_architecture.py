@@ -61,6 +61,7 @@ RANKS = {
     "sinks": 5,
     "machine": 5,
     "comparing": 5,
+    "settings": 6,
     "session": 6,
     "opening": 7,
     "locking": 8,
@@ -87,6 +88,7 @@ SIDEWAYS = {
     ("policy", "progress"),
     ("config", "policy"),
     ("project", "cache"),
+    ("session", "settings"),
     ("cli", "console"),
     ("__main__", "cli"),
 }

@@ -1,5 +1,6 @@
 """TLS: whose certificates count, for whom, and that a bad one is final."""
 
+import base64
 import datetime as dt
 import socket
 import ssl
@@ -14,6 +15,7 @@ from trustme import CA
 from cogpack.errors import InputError, UnavailableError
 from cogpack.http import Http, Limits, Trust
 from cogpack.http.authorities import Authorities, directories, system_bundle
+from cogpack.session import Session, Settings
 
 
 def ok(connection: socket.socket, _: str) -> None:
@@ -178,6 +180,31 @@ def test_half_a_client_certificate_is_named(authority: CA, environment: dict[str
 def test_authorities_that_are_not_there_are_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
         Authorities({name: str(tmp_path / "nowhere")}).context("h.example")
+
+
+@pytest.mark.parametrize("form", ["file", "directory", "text", "base64"])
+def test_authorities_that_cog_is_told_of_count_beside_the_others(
+    form: str, authority: CA, environment: dict[str, str], tmp_path: Path
+) -> None:
+    directory = tmp_path / "company"
+    directory.mkdir()
+    company = CA()
+    company.cert_pem.write_to_path(str(directory / "company.crt"))
+    text = (directory / "company.crt").read_text()
+    forms = {"file": str(directory / "company.crt"), "directory": str(directory), "text": text}
+    environment["COG_CA_CERT"] = forms.get(form) or base64.b64encode(text.encode()).decode()
+    with Session(Settings(environment=environment)) as session:
+        file = Path(session.environment["SSL_CERT_FILE"])
+        for own in (authority, company):
+            with talking(ok, server_tls(own, "localhost")) as place:
+                assert ask(place, session.environment) == b"ok"
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("value", ["/nowhere/at/all", "x" * 5000, "-----BEGIN nothing", "%", "/"])
+def test_a_value_that_is_no_authority_is_an_error_of_its_variable(value: str, environment: dict[str, str]) -> None:
+    with pytest.raises(InputError, match="COG_CA_CERT"):
+        Session(Settings(environment=environment | {"COG_CA_CERT": value}))
 
 
 def test_the_bundle_of_this_system_is_found() -> None:
