@@ -26,6 +26,7 @@ nightly: export COGPACK_EXAMPLES ?= 10000
 nightly: export COGPACK_BAD_LINE_MIB ?= 2048
 nightly: export COGPACK_BAD_LINE_RUNS ?= 5
 nightly: export COGPACK_KILLS ?= 60
+nightly: export COGPACK_SUBSETS ?= all
 nightly: test
 
 check: $(VENV)/installed-tests

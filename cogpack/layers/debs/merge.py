@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
+from cogpack.encodings import is_utf8
 from cogpack.errors import InputError
 from cogpack.layers.debs.deb.package import UnpackedPackage
 from cogpack.layers.debs.tree import Tree
@@ -47,6 +48,11 @@ def merge(base: Sequence[UnpackedPackage], over: Sequence[UnpackedPackage], arch
                 continue
             entry = entry_of(member, content, package.name, files)
             if _wanted(member):
+                if not is_utf8(member.path):
+                    raise InputError(
+                        f"package {package.name}: {member.path!a} has a name that is not UTF-8",
+                        next_step=f"remove {package.name} from build.system_packages",
+                    )
                 owner = tree.place(entry, package.name)
                 if owner is not None:
                     _settle(tree, entry, package, by_name.get(owner))

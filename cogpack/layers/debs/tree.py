@@ -121,7 +121,7 @@ class Tree:
     # What maintainer scripts do
 
     def write(self, path: str, data: bytes | str, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
-        content = Bytes(data.encode() if isinstance(data, str) else data)
+        content = Bytes(data.encode(errors="surrogateescape") if isinstance(data, str) else data)
         self._set(File(self._walk(path, last=True), content, mode, uid, gid), GENERATED)
 
     def write_new(self, path: str, data: bytes | str, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:

@@ -330,3 +330,16 @@ def test_unpacking_is_shown_and_every_package_counts(tmp_path: Path, packages: P
     (task,) = progress.tasks
     assert (task.name, task.verbs, task.outcome) == ("3 Debian packages", ["unpack"], "")
     assert task.moved == task.size == sum(one.size for one in debs)
+
+
+def test_a_name_that_is_no_utf_8_is_told_with_its_package_and_does_not_matter_where_it_is_left_out(
+    tmp_path: Path, packages: Path
+) -> None:
+    name = b"\xe9".decode(errors="surrogateescape")
+    fine = deb("fine", member(f"./usr/share/doc/fine/{name}", "x"))
+    entry = tree(tmp_path, deb_file(packages, "fine", fine))["var/lib/dpkg/info/fine.list"]
+    assert isinstance(entry, File)
+    with entry.content.open() as stream:
+        assert stream.read() == b"/.\n/usr/share/doc/fine/\xe9\n", "as dpkg has it"
+    with pytest.raises(InputError, match=r"^package bad: 'etc/.*udce9' has a name that is not UTF-8"):
+        tree(tmp_path, deb_file(packages, "bad", deb("bad", member(f"./etc/{name}", "x"))))

@@ -104,3 +104,9 @@ def test_an_index_is_read_from_the_file_that_was_verified(tmp_path: Path) -> Non
     path.with_name("new").write_bytes(bytes(path.stat().st_size))
     path.with_name("new").replace(path)
     assert index.packages("b")[0].name == "b"
+
+
+@pytest.mark.parametrize("size", ["9" * 30, "-1", "1_000", "\u00b2", "0x10", ""])
+def test_a_size_that_is_none_is_refused(tmp_path: Path, size: str) -> None:
+    with pytest.raises(MismatchError, match="wrong field"):
+        parse(text := stanza("a", Size=size), tmp_path, size=len(text.encode()))

@@ -5,21 +5,24 @@ import http.server
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import msgspec
 import pytest
-from support.debian_archive import NOW, Signer, write_suite
+from support.debian_archive import NOW, Signer, release_text, write_suite
 from support.debs import stanza
 from support.serving import served
 
 from cogpack.errors import InputError, MismatchError, UnavailableError
 from cogpack.http import NO_MAP, Http, UrlMap
 from cogpack.http.retries import ATTEMPTS
+from cogpack.layers.debs import DebianSource, Unpacking
 from cogpack.lockfile.base_kinds import DebianBase, LeftOut, SystemPackages
+from cogpack.locking.maintainer_scripts import deb_file
 from cogpack.locking.recommended import recommended
 from cogpack.notes import Code, Note
-from cogpack.progress import SILENT, Progress, Silent
+from cogpack.progress import SILENT, Cancellation, Progress, Silent
 from cogpack.resolve.debs import BASE_PACKAGES, DebianMirror, KeptBase, Snapshot, resolve_debs
 from cogpack.resolve.debs.archives import keyring as keyring_module
 from cogpack.resolve.debs.bases import SLIM_PACKAGES
@@ -264,6 +267,42 @@ def test_an_index_that_is_not_the_signed_one_is_refused(mirror: DebianMirror, tm
         resolve(mirror, tmp_path, "tool")
 
 
+def test_a_mirror_that_cuts_an_index_is_told_so(mirror: DebianMirror, tmp_path: Path, archive: Path) -> None:
+    for file in archive.glob("debian/dists/trixie/main/binary-amd64/by-hash/SHA256/*"):
+        file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(MismatchError, match="expected sha256"):
+        resolve(mirror, tmp_path, "tool")
+
+
+@pytest.mark.parametrize("archive_name", ["debian", "debian-security"])
+def test_a_mirror_with_packages_that_another_key_signs_is_refused(
+    mirror: DebianMirror, tmp_path: Path, archive: Path, archive_name: str
+) -> None:
+    shutil.rmtree(archive / archive_name)
+    for suite in ("trixie", "trixie-updates") if archive_name == "debian" else ("trixie-security",):
+        write_suite(archive, archive_name, suite, MAIN, Signer())
+    with pytest.raises(MismatchError, match="not signed by Debian's archive key"):
+        resolve(mirror, tmp_path, "tool")
+
+
+def test_a_mirror_that_stands_still_is_refused_once_its_release_has_expired(
+    mirror: DebianMirror, tmp_path: Path, archive: Path, signer: Signer
+) -> None:
+    release = archive / "debian-security/dists/trixie-security/InRelease"
+    until = format_datetime(NOW - timedelta(days=1), usegmt=True)
+    release.write_bytes(signer.sign(release_text("trixie-security", Valid_Until=until)))
+    with pytest.raises(UnavailableError, match=r"expired on .*, so the mirror is out of date"):
+        resolve(mirror, tmp_path, "tool")
+
+
+def test_the_release_of_another_suite_in_the_place_of_one_is_refused(
+    mirror: DebianMirror, tmp_path: Path, archive: Path, signer: Signer
+) -> None:
+    (archive / "debian/dists/trixie/InRelease").write_bytes(signer.sign(release_text("bookworm")))
+    with pytest.raises(MismatchError, match="expected Codename trixie, found 'bookworm'"):
+        resolve(mirror, tmp_path, "tool")
+
+
 def test_a_mirror_without_the_suite_is_named(mirror: DebianMirror, tmp_path: Path, archive: Path) -> None:
     (archive / "debian/dists/trixie/InRelease").unlink()
     with pytest.raises(UnavailableError, match=r"dists/trixie/InRelease: HTTP 404") as caught:
@@ -294,27 +333,38 @@ def test_projects_that_name_a_time_have_one_base_whenever_they_are_locked(
     for name in ("debian", "debian-security"):
         (archive / "archive" / name).mkdir(parents=True)
         (archive / name).rename(archive / "archive" / name / then.stamp)
-    for day in range(2):
-        moved = MAIN.replace("2.41-12", f"2.41-13+{day}")
+    for day in range(10):
+        moved = MAIN.replace(stanza("libc6", "2.41-12"), stanza("libc6", f"2.41-13+{day}"))
         write_suite(archive / str(day), "debian", "trixie", moved, signer)
         write_suite(archive / str(day), "debian", "trixie-updates", "", signer)
         write_suite(archive / str(day), "debian-security", "trixie-security", "", signer)
     of_days = [
         DebianMirror(main=f"{root}/{day}/debian", security=f"{root}/{day}/debian-security")
         for root in (mirror.main.removesuffix("/debian"),)
-        for day in range(2)
+        for day in range(10)
     ]
-    assert len({resolve(one, tmp_path, "tool").packages for one in (*of_days, *of_days)}) == 2
+    assert len({layer_key(resolve(one, tmp_path, "tool")) for one in of_days}) == 10, "each has the base of its day"
     del seen[:]
-    for one in of_days:
-        found = resolve(one, tmp_path / one.main[-8:-7], "tool", snapshot=then, url_map=service)
-        assert found == replaced(first, then.stamp)
+    aligned = set()
+    for number, one in enumerate(of_days):
+        asked = (("tool",), ("other",), ())[number % 3]
+        found = resolve(one, tmp_path / str(number), *asked, snapshot=then, url_map=service)
+        aligned.add(layer_key(found))
+        assert asked != ("tool",) or found == replaced(first, then.stamp)
+    assert len(aligned) == 1, "by one line, whatever they ask for"
     assert {path.split("/")[1] for path in seen} == {"archive"}, "nobody else is asked"
     before = Snapshot(NOW - timedelta(hours=4))
     for name in ("debian", "debian-security"):
         (archive / "archive" / name / before.stamp).symlink_to(then.stamp)
     with pytest.raises(MismatchError, match="expected trixie as it was then, found that of"):
         resolve(mirror, tmp_path, "tool", snapshot=before, url_map=service)
+
+
+def layer_key(base: DebianBase) -> str:
+    """Name the layer of the base alone: one key, one digest."""
+    debs = [deb_file(deb, lambda: None) for deb in base.packages]  # type: ignore[arg-type,return-value]
+    unpacking = Unpacking(Path(), SILENT, Cancellation())
+    return DebianSource(debs, suite=base.suite, arch=base.arch, unpacking=unpacking).key()
 
 
 def replaced(base: DebianBase, stamp: str) -> DebianBase:

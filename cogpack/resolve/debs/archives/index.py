@@ -26,6 +26,7 @@ from cogpack.sizes import BLOCK
 
 _PROVIDED = re.compile(r"(?:^|,)\s*([A-Za-z0-9][A-Za-z0-9+.-]*)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
+_SIZE = re.compile(r"[0-9]{1,15}")
 _HASH = 32  # bytes of the records' hash, before the table
 _MEMORY = 256 * 1024 * 1024  # for the xz dictionary
 _BROKEN = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
@@ -275,12 +276,18 @@ def _package(stanza: bytes, url: str) -> IndexedPackage:
             priority=found.get("priority", ""),
             description=found.get("description", ""),
             path=_relative(found["path"]),
-            size=int(found["size"]),
+            size=_size(found["size"]),
             sha256=found["sha256"],
         )
     except (KeyError, ValueError) as error:
         where = found.get("name", "a stanza without a name")
         raise MismatchError(f"{url}: {where:.80}: missing or wrong field {error}", next_step=_BROKEN) from None
+
+
+def _size(text: str) -> int:
+    if not _SIZE.fullmatch(text):
+        raise ValueError(repr(text[:80]))
+    return int(text)
 
 
 def _sound(name: str) -> str:

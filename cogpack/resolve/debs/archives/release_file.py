@@ -4,6 +4,7 @@ Chain: a key of the archive signs `InRelease`; that lists the sha256 of each `Pa
 """
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -15,6 +16,10 @@ from cogpack.resolve.debs.archives.keyring import Keyring
 
 FRESH = "check this machine's clock, or use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
 OTHER = "use another Debian mirror: set COGPACK_DEBIAN_MIRROR"
+
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SIZE = re.compile(r"[0-9]{1,15}")
 
 
 class IndexFile(msgspec.Struct, frozen=True):
@@ -99,7 +104,7 @@ def _parse(text: str, url: str) -> tuple[dict[str, str], dict[str, IndexFile]]:
             fields[section] = value.strip()
         elif section == "SHA256":
             parts = line.split()
-            if len(parts) != 3 or not parts[1].isdigit() or len(parts[0]) != 64:
+            if len(parts) != 3 or not (_SHA256.fullmatch(parts[0]) and _SIZE.fullmatch(parts[1])):
                 raise MismatchError(f"{url}: {line!r:.120} is no SHA256 entry", next_step=OTHER)
             files[parts[2]] = IndexFile(int(parts[1]), parts[0])
     return fields, files
