@@ -35,6 +35,8 @@ class Code(enum.StrEnum):
     CREDENTIALS_SHADOWED = "credentials-shadowed", "A login was kept, but another source of credentials goes before it."
     CREDENTIALS_SKIPPED = "credentials-skipped", "A source of credentials is broken and was passed over."
     CREDENTIALS_UNTRIED = "credentials-untried", "A login was kept without a trial: the registry asks for none."
+    CUDA_ADDED = "cuda-added", "Wheels of CUDA are added for one that loads its libraries and requires none."
+    CUDA_MISSING = "cuda-missing", "A wheel loads libraries of CUDA, which no wheel brings and none could be added for."
     CUDA_OF_WHEELS = "cuda-of-wheels", "The wheels bring another version of CUDA or cuDNN than the one asked for."
     DEPRECATED_KEY = "deprecated-key", "A key of cog.yaml works, but Cog has deprecated it."
     DIRTY_TREE = "dirty-tree", "The image names a commit, but some of its files differ from it."

@@ -10,6 +10,7 @@ from cogpack.lockfile import Decisions
 from cogpack.locking.shared_versions import shared_versions
 from cogpack.locking.sources.direct import DirectWheels, beside
 from cogpack.locking.wheels.building import Building, Ground
+from cogpack.locking.wheels.cuda import with_cuda
 from cogpack.locking.wheels.source_archives import open_sources
 from cogpack.oci import Platform
 from cogpack.project import Project
@@ -72,23 +73,27 @@ def resolve_requirements(
         beside(direct, requirements, target, session.cache) as named,
         open_sources(session, indexes, newest, target, hashes, building, ground, kept) as sources,
     ):
-        resolved = resolve_wheels(
-            [*requirements.lines, *named.lines, contract.sdk_requirement(config), "coglet", "pip"],
-            constraints=requirements.constraints,
-            root=project.root,
-            target=target,
-            indexes=indexes,
-            exclude_newer=newest,
-            preferences=kept.required if kept else (),
-            seeds=seeds,
-            built=named.built,
-            cache=session.cache,
-            metadata=session.metadata,
-            sources=sources,
-            places=requirements.places,
-            title=_title([*requirements.lines, *named.titles], target.python),
-            progress=session.progress,
-        )
+
+        def resolve(more: Sequence[str]) -> Resolved:
+            return resolve_wheels(
+                [*requirements.lines, *more, *named.lines, contract.sdk_requirement(config), "coglet", "pip"],
+                constraints=requirements.constraints,
+                root=project.root,
+                target=target,
+                indexes=indexes,
+                exclude_newer=newest,
+                preferences=kept.required if kept else (),
+                seeds=seeds,
+                built=named.built,
+                cache=session.cache,
+                metadata=session.metadata,
+                sources=sources,
+                places=requirements.places,
+                title=_title([*requirements.lines, *more, *named.titles], target.python),
+                progress=session.progress,
+            )
+
+        resolved = with_cuda(config, resolve(()), resolve)
         builds, requires = sources.builds_of(resolved.wheels) if sources else ((), ())
     notes = (*requirements.notes, *indexes.notes, *chosen.notes, *passing_notes(requirements))
     spoken_of = chosen.named or any(wheel.name in BUILT for wheel in resolved.wheels)
