@@ -19,6 +19,7 @@ from cogpack.commands.copy import Copied
 from cogpack.commands.diff import Difference
 from cogpack.commands.doctor import Diagnosis
 from cogpack.commands.fetch import Fetched
+from cogpack.commands.init import Begun
 from cogpack.commands.inspect import Inspected
 from cogpack.commands.lock import LockDocument
 from cogpack.commands.login import LoggedIn, LoggedOut
@@ -41,6 +42,7 @@ from cogpack.registry.profiles import Profile
 DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "json.md").read_text()
 
 RESULTS: Mapping[str, type[msgspec.Struct]] = {
+    "init": Begun,
     "push": Pushed,
     "plan": Planned,
     "build": Built,

@@ -38,7 +38,7 @@ KEPT = {
 }
 _MODULES = ("export", "bench_pull", "unread_project", "life_of_an_image", "depots", "diff", "exec", "run", "steps")
 FILES = [f"tests/heart/test_{name}.py" for name in _MODULES]
-NO_PROJECT = {"auth", "cache", "completion", "doctor", "help", "login", "logout", "registry", "version"}
+NO_PROJECT = {"auth", "cache", "completion", "doctor", "help", "init", "login", "logout", "registry", "version"}
 """Verbs that know of neither project nor image."""
 
 

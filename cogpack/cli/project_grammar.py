@@ -1,6 +1,8 @@
 """The grammar of the commands on a project."""
 
-from cogpack.cli import acts, builds, schemas
+from pathlib import Path
+
+from cogpack.cli import acts, begins, builds, schemas
 from cogpack.cli.cog_options import cog_options
 from cogpack.cli.grammar import Grammar
 from cogpack.cli.options import (
@@ -18,10 +20,26 @@ from cogpack.cli.options import (
     what_is_locked,
 )
 
+CIS = ("github", "gitlab", "tekton", "argo", "kubernetes")
+"""Those that `cogpack.commands.init` knows, which is imported when it is run."""
 _PUSHED = "ghcr.io/me/model:v1"
 
 
 def add_projects(top: Grammar) -> None:
+    begin = top.command(
+        "init",
+        "Write a project to begin with, and what a CI needs to push it.",
+        begins.init,
+        example="cogpack init model --ci github",
+        minor=True,
+    )
+    begin.add_argument("place", nargs="?", type=place, default=Path(), metavar="DIR", help="where to [.]")
+    begin.add_argument(
+        "--ci", action="append", default=[], choices=CIS, metavar="NAME", help=f"{', '.join(CIS)}; repeatable"
+    )
+    begin.add_argument("-t", "--tag", metavar="HOST/NAME", help="where the image is to go")
+    begin.share(OUTPUT)
+
     """Add the commands on a project."""
     push = top.command(
         "push", "Build what is missing and push the image.", acts.push, example=f"cogpack push {_PUSHED}"

@@ -22,8 +22,7 @@ _CHECK = ("schema reads the predictor, plan the whole project", "cogpack schema,
 
 COMMANDS = {
     "start": _RUN, "test": _RUN,
-    "init": ("cogpack makes no project", "write cog.yaml and predict.py (README, five minutes), then cogpack schema"),
-    "new": ("cogpack makes no project", "write cog.yaml and predict.py (README, five minutes), then cogpack schema"),
+    "new": ("init writes a project", "cogpack init DIR"), "create": ("init writes a project", "cogpack init DIR"),
     "debug": ("any command takes -v", "run it again with -vv"), "logs": ("any command takes -v", "run it with -vv"),
     "images": _LIST, "tags": _LIST, "list": _LIST, "ls": _LIST, "catalog": _LIST, "search": _LIST, "ps": _LIST,
     "tag": _COPY, "cp": _COPY, "mv": _COPY, "retag": _COPY, "mirror": _COPY, "sync": _COPY, "promote": _COPY,

@@ -119,6 +119,7 @@ def test_each_command_prints_the_document_that_is_written_down(world: World, mon
     project = world.project(files={"model/w.pt": noise(1_200_000)})
     image = project.target()
     runs = [
+        "init ../begun",
         "lock", "fetch -o ../depot", "plan REF", "push REF", "build -o ../out", "load", "verify REF", "inspect REF",
         "diff REF .", "doctor", "copy REF ../copied",
         "pull REF -o ../pulled", "weights ls", "weights verify REF --against model/w.pt", "weights pull REF -o ../w",

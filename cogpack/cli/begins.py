@@ -1,0 +1,24 @@
+"""`cogpack init`."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from cogpack.cli.running import Answer, with_session
+
+if TYPE_CHECKING:
+    from cogpack.session import Session
+
+
+def init(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.init import init
+
+    def act(session: "Session") -> Answer:
+        begun = init(arguments.place, ci=tuple(dict.fromkeys(arguments.ci)), image=arguments.tag)
+        for name in begun.kept:
+            session.progress.summary(f"{arguments.place / name} is there already, and stays as it is")
+        if begun.written and not arguments.quiet:
+            where = "" if str(arguments.place) == "." else f"cd {arguments.place} && "
+            session.progress.summary(f"next: {where}cogpack schema, then cogpack lock, then cogpack run -i text=you")
+        return Answer(begun, "\n".join(str(arguments.place / name) for name in begun.written) or None)
+
+    with_session(arguments, act)

@@ -1,0 +1,123 @@
+"""`cogpack init` writes what works: a project, and files by which CIs push it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cogpack import __version__
+from cogpack.cli import run
+from cogpack.commands.init import CIS, init
+from cogpack.errors import InputError
+
+FILES = {
+    "github": ".github/workflows/push.yaml",
+    "gitlab": ".gitlab-ci.yml",
+    "kubernetes": "push-job.yaml",
+    "tekton": "push-task.yaml",
+    "argo": "push-workflow.yaml",
+}
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Path:
+    init(tmp_path / "model", ci=CIS, image="registry.test/me/model")
+    return tmp_path / "model"
+
+
+def documents(begun: Path, ci: str) -> Any:
+    return yaml.safe_load((begun / FILES[ci]).read_text())
+
+
+def test_the_project_is_one_whose_model_can_be_described(begun: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["schema", "-C", str(begun)]) == 0
+    assert '"description":"What to greet"' in capsys.readouterr().out
+    assert "image: registry.test/me/model" in (begun / "cog.yaml").read_text().splitlines()
+
+
+def test_what_is_there_stays_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cog.yaml").write_text("mine\n")
+    assert run(["init", str(tmp_path), "--ci", "gitlab"]) == 0
+    told = capsys.readouterr()
+    assert (tmp_path / "cog.yaml").read_text() == "mine\n"
+    assert "cog.yaml is there already" in told.err
+    assert told.out.splitlines()[-1] == str(tmp_path / ".gitlab-ci.yml")
+    assert run(["init", str(tmp_path), "--ci", "gitlab"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("image", ["registry.test/me/model:v1", "a b", "https://x/y"])
+def test_an_image_that_is_none_writes_nothing(tmp_path: Path, image: str) -> None:
+    with pytest.raises(InputError, match="--tag"):
+        init(tmp_path / "model", image=image)
+    assert not (tmp_path / "model").exists()
+
+
+def scripts(found: Any) -> list[str]:
+    """All shell of a CI's file, wherever it stands."""
+    if isinstance(found, list):
+        return [text for one in found for text in scripts(one)]
+    if not isinstance(found, dict):
+        return []
+    own = [found[key] for key in ("run", "script") if isinstance(found.get(key), str)]
+    own += ["\n".join(found["script"])] if isinstance(found.get("script"), list) else []
+    own += found["args"] if found.get("command", [""])[0] == "/bin/sh" else []
+    return own + [text for value in found.values() for text in scripts(value)]
+
+
+@pytest.mark.parametrize("ci", CIS)
+def test_the_shell_of_each_file_pushes_the_image(begun: Path, tmp_path: Path, ci: str) -> None:
+    """With a pip and a cogpack that only say how they were called, and a python that makes an environment of them."""
+    programs, said = tmp_path / "bin", tmp_path / "said"
+    programs.mkdir()
+    for name in ("pip", "cogpack"):
+        (programs / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {said}\n')
+    (programs / "python").write_text(f'#!/bin/sh\nmkdir -p "$3/bin" && cp {programs}/pip {programs}/cogpack "$3/bin"\n')
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    variables = {"IMAGE": "registry.test/me/model", "GITHUB_SHA": "abc", "CI_COMMIT_SHORT_SHA": "abc", "DIGEST": "d"}
+    text = re.sub("(?<![a-z])/(work|tmp)/", f"{tmp_path}/", "\n".join(scripts(documents(begun, ci))))
+    (tmp_path / "source").mkdir()
+    subprocess.run(
+        ["/bin/sh", "-euc", text],
+        env=variables | {"PATH": f"{programs}:{os.environ['PATH']}"},
+        cwd=tmp_path,
+        check=True,
+    )
+    installed, pushed = said.read_text().splitlines()
+    assert installed == f"pip install cogpack=={__version__}"
+    assert pushed.startswith("cogpack push registry.test/me/model")
+
+
+@pytest.mark.parametrize("ci", ["kubernetes", "argo", "tekton"])
+def test_nothing_in_a_cluster_wants_a_privilege(begun: Path, ci: str) -> None:
+    text = (begun / FILES[ci]).read_text()
+    assert "docker.sock" not in text
+    containers = [
+        one for one in found(documents(begun, ci)) if isinstance(one.get("image"), str) and "securityContext" in one
+    ]
+    assert containers
+    for one in containers:
+        assert one["securityContext"]["allowPrivilegeEscalation"] is False
+        assert one["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert "runAsNonRoot: true" in text
+
+
+def found(document: Any) -> list[dict[str, Any]]:
+    if isinstance(document, list):
+        return [one for item in document for one in found(item)]
+    if isinstance(document, dict):
+        return [document, *(one for value in document.values() for one in found(value))]
+    return []
+
+
+def test_the_files_are_in_the_package() -> None:
+    """Where an installed cogpack finds them, whatever is in the checkout."""
+    program = "import cogpack.commands.init as it; print(sorted(p.name for p in it._PLACE.iterdir()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "['argo', 'github', 'gitlab', 'kubernetes', 'project', 'tekton']\n"
