@@ -11,7 +11,6 @@ import msgspec
 from cogpack.errors import InputError, MismatchError
 from cogpack.layers.layer import key_of
 from cogpack.lockfile import FILE, Lock, LockedSteps, read_lock
-from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.locking import current
 from cogpack.locking.changes import package_changes
 from cogpack.locking.image_pins import read_image_pins, told_pins
@@ -129,7 +128,7 @@ def _upgraded(project: Project, before: Lock, made: Lock) -> Iterator[UpgradedPa
 def _open(session: Session, project: Project, made: Lock) -> list[StepChanges]:
     """Find commands of which the lock does not say what they change; nobody else is asked."""
     base = made.platforms[project.config.pack.platform].base
-    if not project.config.run and not (isinstance(base, DebianBase) and base.system_packages.dpkg):
+    if not project.config.run and not base.system_packages.dpkg:
         return []
     described = describe_locked(project, made)
     fingerprints = open_fingerprints(session, project)

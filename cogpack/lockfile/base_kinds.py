@@ -64,7 +64,8 @@ class LeftOut(LockTable, frozen=True):
 
 class DebianRelease(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     """Is one signed index that the packages came from. `snapshot`: the archive's time stamp for Debian's snapshot
-    service, if that keeps it."""
+    service, if that keeps it; `keyring`: the sha256 of the certificates that it was held to, where an image has
+    them."""
 
     archive: _Archive
     suite: str
@@ -72,6 +73,7 @@ class DebianRelease(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     sha256: str
     signed_by: str
     snapshot: str = ""
+    keyring: LockedDigest | None = None
 
 
 class LockedArchive(LockTable, frozen=True, kw_only=True, omit_defaults=True):
@@ -94,12 +96,19 @@ class InheritedDirectory(LockTable, frozen=True):
     gid: _Owner
 
 
+class Present(LockTable, frozen=True):
+    """Is a package that was asked for, and that a base from a registry has in a version that will do."""
+
+    name: str
+    version: str
+
+
 class SystemPackages(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     """Is what `build.system_packages` brings over a base: it takes the place of what the base has of the same name.
 
     `dpkg`: names of those that dpkg installs, run in the sandbox, since their scripts or those of what they depend on
     can't be stood in for. `recommends`: whether packages have come that others only recommend; `left_out`: those that
-    could not; `archives`: those beside Debian's.
+    could not; `archives`: those beside Debian's; `present`: what was asked for, and a base from a registry has.
     """
 
     dpkg: tuple[str, ...] = ()
@@ -108,6 +117,7 @@ class SystemPackages(LockTable, frozen=True, kw_only=True, omit_defaults=True):
     archives: tuple[LockedArchive, ...] = ()
     releases: tuple[DebianRelease, ...] = ()
     packages: tuple[LockedDeb, ...] = ()
+    present: tuple[Present, ...] = ()
 
     def __post_init__(self) -> None:
         if not {package.name for package in self.packages}.issuperset(self.dpkg):
@@ -175,7 +185,8 @@ class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="
     """Is an image of a registry: everything that is needed of it but its layers' bytes.
 
     `config` is its image config, verbatim JSON. `python` and `interpreter`: version and absolute path of the CPython
-    found in it, `init`: path of the tini, if they are there.
+    found in it, `init`: path of the tini, if they are there. `system_packages`: what this project
+    has over it.
     """
 
     reference: str
@@ -187,6 +198,7 @@ class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="
     config: str
     layers: tuple[RegistryLayer, ...]
     inherited_directories: tuple[InheritedDirectory, ...] = ()
+    system_packages: SystemPackages = SystemPackages()
 
     def __post_init__(self) -> None:
         Reference.parse(self.reference, where=f"{FILE}: base")
@@ -197,6 +209,11 @@ class RegistryBase(LockTable, frozen=True, kw_only=True, tag_field="kind", tag="
     @property
     def title(self) -> str:
         return self.reference
+
+    @property
+    def arch(self) -> str:
+        """Give Debian's name of its architecture, which is that of the image-spec for those that we build for."""
+        return decode(self.config.encode(), ImageConfig, where=self.reference).architecture
 
     @property
     def own_python(self) -> Python | None:

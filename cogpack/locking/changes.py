@@ -102,8 +102,12 @@ def _in_words(base: Base) -> _BaseInWords:
             text = f"{count_text(len(debs), 'Debian package')} ({size_text(sum(deb.size for deb in debs))})"
             title = f"{base.title} {base.suite}"
             return _BaseInWords(text, {title: base.arch}, {deb.name: deb.version for deb in debs})
-        case RegistryBase():
-            return _BaseInWords(base.reference, {base.reference: base.digest[7:19]})
+        case RegistryBase(system_packages=over):
+            debs = over.packages
+            more = f" with {count_text(len(debs), _PACKAGE)} ({size_text(sum(deb.size for deb in debs))})"
+            versions = {deb.name: deb.version for deb in debs}
+            text = base.reference + (more if debs else "")
+            return _BaseInWords(text, {base.reference: base.digest[7:19]}, versions)
 
 
 def _interpreter(decisions: Decisions | None) -> dict[str, str]:

@@ -7,11 +7,12 @@ from cogpack.config import PYTHONS, Config, Suite
 from cogpack.errors import InputError
 from cogpack.images.interface import trying
 from cogpack.lockfile.base_kinds import Base, DebianBase, LockedDeb, RegistryBase
+from cogpack.locking.decide_packages import decide_packages
 from cogpack.locking.maintainer_scripts import fetched_control, left_to_dpkg
 from cogpack.locking.shared_base import SharedBase
 from cogpack.oci import Platform
 from cogpack.reference import Reference
-from cogpack.resolve.base_image import BaseFiles, resolve_base_image
+from cogpack.resolve.base_image import BaseFiles, list_base_image, resolve_base_image
 from cogpack.resolve.debs import (
     COG_TOOLS,
     Archive,
@@ -68,23 +69,29 @@ def _registry(
     kept: Base | None,
     listed: Callable[[BaseFiles], object],
 ) -> RegistryBase:
-    if config.system_packages or config.pack.tools:
-        key = "build.system_packages" if config.system_packages else "cogpack.tools"
-        raise InputError(
-            f"{config.where(key)}: packages can't be laid over cogpack.base yet",
-            next_step="choose a base that has them, or leave out cogpack.base",
-        )
     reference = Reference.parse(name, where=config.where("cogpack.base"))
     if isinstance(kept, RegistryBase) and kept.reference == str(reference):
-        base = kept
-    else:
-        images = session.images(reference)
-        listings = session.listings
-        base = trying(
-            lambda: resolve_base_image(reference, platform, images, session.progress, listed=listed, listings=listings),
-            images,
-        )
-    return base
+        layers = [layer.info.descriptor for layer in kept.layers]
+
+        def files() -> BaseFiles:
+            images = session.images(reference)
+            found = trying(
+                lambda: list_base_image(reference, layers, images, session.progress, session.listings), images
+            )
+            listed(found)
+            return found
+
+        return decide_packages(session, config, kept, kept.system_packages, files)
+    images = session.images(reference)
+    read: list[BaseFiles] = []
+    base = trying(
+        lambda: resolve_base_image(
+            reference, platform, images, session.progress, listed=read.append, listings=session.listings
+        ),
+        images,
+    )
+    listed(read[-1])
+    return decide_packages(session, config, base, None, lambda: read[-1])
 
 
 def _debian(

@@ -13,7 +13,7 @@ from cogpack.digest import Digest
 from cogpack.errors import CogpackError, InputError, UnavailableError
 from cogpack.layers.content import LocalFile
 from cogpack.layers.debs import DebFile
-from cogpack.layers.debs.configure import check_scripts, is_stood_in_for
+from cogpack.layers.debs.configure import check_scripts, check_upgrade, is_stood_in_for
 from cogpack.layers.debs.deb.archive import control_end, read_control
 from cogpack.lockfile.base_kinds import LockedDeb
 from cogpack.locking.recommended import LEAVES_OUT
@@ -55,7 +55,9 @@ def left_to_dpkg(
 ) -> Collection[str]:
     """Give those of `packages` whose scripts do more than is known, and say of each that is needed what. `places`: by
     requested package."""
-    unknown = [found for found in packages if found.deb.is_foreign or not is_stood_in_for(found.deb.name)]
+    unknown = [
+        found for found in packages if found.old or found.deb.is_foreign or not is_stood_in_for(found.deb.name)
+    ]
     if not unknown:
         return ()
     task = session.progress.task(f"maintainer scripts of {count_text(len(unknown), 'package')}", None, "read")
@@ -66,7 +68,10 @@ def left_to_dpkg(
         except CogpackError as error:
             return error.message
         try:
-            check_scripts(found.deb.name, found.deb.version, control)
+            if old := found.old:
+                check_upgrade(found.deb.name, (old.version, found.deb.version), (old.scripts, control))
+            else:
+                check_scripts(found.deb.name, found.deb.version, control)
         except InputError as error:
             return error
         return ""

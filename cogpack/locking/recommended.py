@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cogpack.lockfile.base_kinds import Base, DebianBase, LeftOut
+from cogpack.lockfile.base_kinds import Base, LeftOut
 from cogpack.text import count_text, size_text
 
 LEAVES_OUT = "`cogpack: {recommends: false}`"
@@ -27,8 +27,8 @@ class Recommended(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def recommended(base: Base) -> Recommended | None:
-    """Tell of a base with the packages that others recommend; None of any other."""
-    if not isinstance(base, DebianBase) or not base.system_packages.recommends:
+    """Tell of a base that has the packages that others recommend; None of any other."""
+    if not base.system_packages.recommends:
         return None
     found = [deb for deb in base.system_packages.packages if deb.recommended]
     left_out = base.system_packages.left_out
@@ -39,7 +39,7 @@ def recommended(base: Base) -> Recommended | None:
 
 def left_to_recommends(base: Base) -> bool:
     """Tell whether dpkg has to install packages, but none that anything needs."""
-    if not isinstance(base, DebianBase) or not base.system_packages.dpkg:
+    if not base.system_packages.dpkg:
         return False
     found = base.system_packages
     return {deb.name for deb in found.packages if deb.recommended}.issuperset(found.dpkg)

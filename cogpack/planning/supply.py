@@ -1,7 +1,7 @@
 """How the contents of layers are had: packages and wheels from their servers, files from the project."""
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,9 +15,12 @@ from cogpack.config import Config, step_places
 from cogpack.digest import Digest
 from cogpack.errors import DeniedError, InputError, MismatchError, UnavailableError
 from cogpack.http.authorities import bundle
+from cogpack.images.ground import apply_layer, ground_of
 from cogpack.images.listings import Listed
+from cogpack.images.root_file_system import RootFileSystem, too_many
 from cogpack.layers.built import BaseLayer
 from cogpack.layers.clones import CloneSource
+from cogpack.layers.entry import Entry
 from cogpack.layers.files import Placed, drain
 from cogpack.layers.fingerprints import Fingerprinted, Fingerprints
 from cogpack.layers.weights import WEIGHTS
@@ -116,6 +119,7 @@ def base_supply(session: Session, config: Config) -> BaseSupply:
     return BaseSupply(
         package=partial(_package, session, config),
         blob=partial(_blob, session),
+        ground=partial(_ground, session),
         spool=session.cache,
         progress=session.progress,
         cancellation=session.cancellation,
@@ -277,6 +281,14 @@ def _blob(session: Session, reference: Reference, descriptor: Descriptor, *, pat
         return
     with session.repository(reference, patient=patient).blob(descriptor) as blocks:
         yield from blocks
+
+
+def _ground(session: Session, reference: Reference, layers: Sequence[BaseLayer]) -> Mapping[str, Entry]:
+    """List what an image's layers hold, each streamed where this machine has not seen it yet."""
+    files: RootFileSystem[Listed] = RootFileSystem(too_many(str(reference)))
+    for layer in layers:
+        apply_layer(files, _members(session, layer))
+    return ground_of(files.entries)
 
 
 def _home(session: Session, project: Project) -> Home | None:

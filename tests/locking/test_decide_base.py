@@ -8,7 +8,15 @@ import pytest
 from cogpack.config import Config, parse_config
 from cogpack.digest import sha256
 from cogpack.errors import InputError
-from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease, LockedDeb, RegistryBase, SystemPackages
+from cogpack.lockfile.base_kinds import (
+    Base,
+    DebianBase,
+    DebianRelease,
+    LockedDeb,
+    Present,
+    RegistryBase,
+    SystemPackages,
+)
 from cogpack.locking.decide_base import decide_base
 from cogpack.locking.shared_base import SharedBase
 from cogpack.oci import Platform
@@ -116,15 +124,45 @@ def test_any_other_is_decided_anew(text: str, kept: Base | None) -> None:
         decided(text, kept)
 
 
+def with_packages(*requested: str, present: str = "") -> RegistryBase:
+    """The image with packages over it, of which one was there already."""
+    packages = tuple(
+        LockedDeb(
+            name=name, version="1", arch="amd64", archive="debian", path="p", size=1, sha256="0" * 64, requested=True
+        )
+        for name in requested
+    )
+    there = (Present(present, "2"),) if present else ()
+    return msgspec.structs.replace(
+        IMAGE, system_packages=SystemPackages(packages=packages, present=there, recommends=True)
+    )
+
+
 @pytest.mark.parametrize(
-    "text",
-    ["build: {system_packages: [git]}\n" + OF_IMAGE, "cogpack: {base: 'registry.test/python:1', tools: cog}"],
+    ("packages", "kept", "anew"),
+    [
+        ("[git]", with_packages("git"), False),
+        ("[git, curl]", with_packages("git", present="curl"), False),
+        ("['curl>=2']", with_packages(present="curl"), False),
+        ("['curl>=3']", with_packages(present="curl"), True),
+        ("[git]", IMAGE, True),
+        ("[git, curl]", with_packages("git"), True),
+        ("[git]", with_packages("git", present="curl"), True),
+    ],
 )
-def test_packages_over_an_image_are_refused_with_their_line(text: str) -> None:
-    with pytest.raises(
-        InputError, match=r"^cog\.yaml:1: (?:build|cogpack)\..*packages can't be laid over cogpack.base yet"
-    ):
-        decided(text, None)
+def test_packages_over_an_image_are_kept_where_they_are_what_is_asked_for(
+    packages: str, kept: RegistryBase, anew: bool
+) -> None:
+    text = f"build: {{system_packages: {packages}}}\n" + OF_IMAGE
+    if anew:
+        with pytest.raises(AskedError):
+            decided(text, kept)
+    else:
+        assert decided(text, kept) is kept
+
+
+def test_packages_that_are_not_asked_for_any_more_leave_an_image_as_it_was() -> None:
+    assert decided(OF_IMAGE, with_packages("git")) == IMAGE
 
 
 def of(stamp: str, *hashes: str) -> DebianBase:

@@ -61,6 +61,7 @@ def planned(base_layers: int, *others: LockedWheel, pack: PackOptions | None = N
             base=BaseSupply(
                 package=never,
                 blob=never,
+                ground=never,
                 spool=Path("/nowhere"),
                 progress=SILENT,
                 cancellation=Cancellation(),

@@ -15,7 +15,7 @@ from cogpack.errors import MismatchError
 from cogpack.images.interface import trying
 from cogpack.lockfile import Decisions, LockedClone, LockedFetch, LockedPlace, LockedSandboxed, Python
 from cogpack.lockfile.base_kinds import Base, RegistryBase
-from cogpack.locking.lines.ground import RegistryGround, debian_place, locked_ground
+from cogpack.locking.lines.ground import RegistryGround, beside_packages, debian_place, locked_ground
 from cogpack.locking.lines.known_files import KnownFiles, known_files
 from cogpack.locking.lines.pin_clones import lacks_clones, pin_clones, read_cloned
 from cogpack.locking.lines.pin_fetches import lacks_fetches, pin_fetches
@@ -73,7 +73,7 @@ def decide_lines(
     while True:
         lines = read_lines(config, base, python.minor, sandboxed)
         ground.seen.clear()
-        look = ground if isinstance(base, RegistryBase) else debian_place
+        look = beside_packages(base, ground) if isinstance(base, RegistryBase) else debian_place
         files = known_files(lines.effects, look)
         cloned = files.clones if isinstance(files, KnownFiles) else ()
         refused = [files] if isinstance(files, LockedSandboxed) else []

@@ -62,6 +62,13 @@ def uncommon_directories(base: Base) -> Mapping[str, Directory]:
     }
 
 
+def beside_packages(base: Base, look: Look) -> Look:
+    """Look at a base of a registry by `look`, but where packages over it may have something, of which nobody knows."""
+    if not base.system_packages.packages:
+        return look
+    return lambda path: None if debian_place(path) is None else look(path)
+
+
 def locked_ground(base: Base, places: Iterable[LockedPlace]) -> Look:
     """Look at what the lock says of `base`."""
     if isinstance(base, DebianBase):
@@ -75,7 +82,7 @@ def locked_ground(base: Base, places: Iterable[LockedPlace]) -> Look:
             )
         return known[path]
 
-    return look
+    return beside_packages(base, look)
 
 
 class RegistryGround:

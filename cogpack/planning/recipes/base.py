@@ -13,6 +13,8 @@ from cogpack.images.assemble import BaseImage
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.compression import Codec
 from cogpack.layers.debs import AptSource, DebFile, DebianSource, PackageSource, PackagesSource, Unpacking
+from cogpack.layers.debs.over.source import OverImageSource
+from cogpack.layers.entry import Entry
 from cogpack.layers.layer import Form, key_of
 from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease, LockedArchive, LockedDeb, RegistryBase
 from cogpack.locking.lines.read import image_of
@@ -33,11 +35,12 @@ class BaseSupply(msgspec.Struct, frozen=True, kw_only=True):
     """Has what a base is made with: how its contents are had, who hears of it, and who may stop it.
 
     `package`: how one is had that was chosen from these releases; `blob`: verified bytes from an image's repository;
-    `spool`: a directory for temporary files.
+    `ground`: what there is of an image's layers, by path; `spool`: a directory for temporary files.
     """
 
     package: Callable[[Sequence[DebianRelease], LockedDeb], Input]
     blob: Callable[[Reference, Descriptor], Iterator[bytes]]
+    ground: Callable[[Reference, Sequence[BaseLayer]], Mapping[str, Entry]]
     spool: Path
     progress: Progress
     cancellation: Cancellation
@@ -76,7 +79,7 @@ def plan_base(base: Base, supply: BaseSupply, codec: Codec, rules: ImageRules) -
         case DebianBase():
             return _debian(base, supply, codec, rules)
         case RegistryBase():
-            return _registry(base, supply)
+            return _registry(base, supply, codec)
 
 
 def _name(packages: Sequence[LockedDeb]) -> str:
@@ -134,7 +137,7 @@ def _source(archive: LockedArchive) -> AptSource:
     )
 
 
-def _registry(base: RegistryBase, supply: BaseSupply) -> PlannedBase:
+def _registry(base: RegistryBase, supply: BaseSupply, codec: Codec) -> PlannedBase:
     reference = Reference.parse(base.reference)
     layers = tuple(
         BaseLayer(
@@ -142,4 +145,28 @@ def _registry(base: RegistryBase, supply: BaseSupply) -> PlannedBase:
         )
         for index, layer in enumerate(base.layers)
     )
-    return PlannedBase(layers=layers, taken=len(layers), image=image_of(base))
+    over = base.system_packages
+    packages = [(deb, supply.package(over.releases, deb)) for deb in over.packages]
+    dpkg = [(deb, package) for deb, package in packages if deb.name in over.dpkg]
+    ours = [one for one in packages if one not in dpkg]
+    planned = PlannedBase(
+        layers=layers,
+        taken=len(layers),
+        image=image_of(base),
+        dpkg=tuple(deb_file(deb, package.file) for deb, package in dpkg),
+        dpkg_inputs=tuple(package for _, package in dpkg),
+    )
+    if not ours:
+        return planned
+    source = OverImageSource(
+        [layer.diff_id for layer in base.layers],
+        partial(supply.ground, reference, layers),
+        [deb_file(deb, package.file) for deb, package in ours],
+        arch=base.arch,
+        name=_name([deb for deb, _ in ours]),
+        where=f"cogpack.base: {base.reference}",
+        unpacking=Unpacking(supply.spool, supply.progress, supply.cancellation),
+    )
+    layer = BuiltLayer(source, codec)
+    inputs = {key_of(layer): tuple(package for _, package in ours)}
+    return msgspec.structs.replace(planned, packages=(layer,), inputs=inputs)

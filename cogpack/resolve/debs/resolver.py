@@ -18,6 +18,7 @@ from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.debs.archives.suites import SuiteReader, indexes_of
 from cogpack.resolve.debs.bases import base_names
 from cogpack.resolve.debs.names.elsewhere import of_wheels
+from cogpack.resolve.debs.over.installed import Installed
 from cogpack.resolve.debs.solving.chains import chains, dependents
 from cogpack.resolve.debs.solving.request import is_request, parse_request
 from cogpack.resolve.debs.solving.universe import Candidate, Universe
@@ -30,10 +31,11 @@ _KEY = "build.system_packages"
 
 class Brought(msgspec.Struct, frozen=True):
     """Says who brings a package that the base alone has not: `chain`, from the one that was asked for to itself, each
-    because the one before it needs or recommends it."""
+    because the one before it needs or recommends it. `old`: what it takes the place of in an image that others made."""
 
     deb: LockedDeb
     chain: tuple[str, ...]
+    old: Installed | None = None
 
 
 Examine = Callable[[Sequence[Brought], Mapping[str, str]], Collection[str]]
@@ -67,8 +69,8 @@ def resolve_debs(
     `snapshot`: all of Debian's is of that time, and not of the mirror's present; `now` dates the check of the Releases'
     age.
     """
-    if misnamed := [_misnamed(request, places) for request in requests if not is_request(request)]:
-        raise together(misnamed)
+    if wrong := [misnamed(request, places) for request in requests if not is_request(request)]:
+        raise together(wrong)
     task = http.progress.task(f"Debian {suite}: {', '.join(['Python', *requests])}", None, "resolve")
     reader = SuiteReader(arch=arch, http=http, cache=cache, seal=seal, task=task, now=now or datetime.now(UTC))
     suites = reader.debian(suite, mirror, snapshot)
@@ -77,9 +79,9 @@ def resolve_debs(
     suites += reader.read(archives)
     universe = Universe(*indexes_of(suites))
     requests = [one for one in requests if not of_wheels(one) or universe.candidates(parse_request(one).name)]
-    requests, places = _renewed(universe, requests, places, suite, http.progress)
-    if faults := list(_faults(universe, requests, places)):
-        raise together(faults)
+    requests, places = renewed(universe, requests, places, f"Debian {suite} has", http.progress)
+    if wrong := list(faults(universe, requests, places)):
+        raise together(wrong)
     try:
         names = base_names(debian, slim=slim)
         chosen = choose(
@@ -93,7 +95,7 @@ def resolve_debs(
             security=security,
         )
     except InputError as error:
-        raise _placed(error, requests, places) from error
+        raise placed(error, requests, places) from error
     task.done("resolved")
     if kept and kept.shared and (old := outdated(debian, kept.base.packages, security)):
         text = f"{kept.name}: the security archive has newer versions of {count_text(len(old), 'package')} of its base"
@@ -104,14 +106,14 @@ def resolve_debs(
     recommended = ways.keys() - chains(chosen.solution, asked.values(), there).keys()
     requested = [candidate for candidate in chosen.solution if candidate.name in asked.values()]
     added = [candidate for candidate in chosen.solution if candidate not in chosen.base]
-    packages = tuple(_locked(one, suites[one.index].archive.name, requested, recommended) for one in added)
+    packages = tuple(locked(one, suites[one.index].archive.name, requested, recommended) for one in added)
     if kept and chosen.kept:
         own = tuple(
             msgspec.structs.replace(deb, requested=one in requested, recommended=False)
             for deb, one in zip(kept.base.packages, chosen.base, strict=True)
         )
     else:
-        own = tuple(_locked(one, suites[one.index].archive.name, requested, ()) for one in chosen.base)
+        own = tuple(locked(one, suites[one.index].archive.name, requested, ()) for one in chosen.base)
     left: set[str] = set()
     if examine:
         brought = [Brought(deb, ways[deb.name]) for deb in packages if deb.name in ways]
@@ -138,10 +140,11 @@ def resolve_debs(
     )
 
 
-def _renewed(
-    universe: Universe, requests: Sequence[str], places: Mapping[str, str], suite: str, progress: Progress
+def renewed(
+    universe: Universe, requests: Sequence[str], places: Mapping[str, str], whose: str, progress: Progress
 ) -> tuple[Sequence[str], Mapping[str, str]]:
-    """Put into `requests` and their `places` what took the place of packages that the suite has not."""
+    """Put into `requests` and their `places` what took the place of packages that there are not. `whose`: begins
+    what is told of that, as in "Debian trixie has"."""
     found: list[str] = []
     where = dict(places)
     for request in requests:
@@ -149,28 +152,29 @@ def _renewed(
         found += names or [request]
         if names:
             where |= {name: places[request] for name in names if request in places and name not in places}
-            text = f"{places.get(request, _KEY)}: Debian {suite} has no {request}, but {' and '.join(names)}"
+            text = f"{places.get(request, _KEY)}: {whose} no {request}, but {' and '.join(names)}"
             progress.note(Note(Code.PACKAGE_RENAMED, f"{text}: taken instead"))
     return found, where
 
 
-def _misnamed(request: str, places: Mapping[str, str]) -> InputError:
+def misnamed(request: str, places: Mapping[str, str]) -> InputError:
+    """Say that it is no `Request`."""
     return InputError(
         f"{places.get(request, _KEY)}: {request!r:.80} is not a package name",
         next_step="write the name of a Debian package, name=version, name>=version or name/suite",
     )
 
 
-def _faults(universe: Universe, requests: Sequence[str], places: Mapping[str, str]) -> Iterator[InputError]:
+def faults(universe: Universe, requests: Sequence[str], places: Mapping[str, str]) -> Iterator[InputError]:
     """Give what is wrong with each request alone."""
     for request in dict.fromkeys(requests):
         try:
             universe.request(request)
         except InputError as error:
-            yield _placed(error, [request], places)
+            yield placed(error, [request], places)
 
 
-def _placed(error: InputError, requests: Sequence[str], places: Mapping[str, str]) -> InputError:
+def placed(error: InputError, requests: Sequence[str], places: Mapping[str, str]) -> InputError:
     """Begin `error` with the place of the first of `requests` that it names."""
     words = set(re.split(r"[^a-z0-9+.-]+", error.message)) if len(requests) > 1 else set()
     for request in requests:
@@ -186,9 +190,10 @@ def _short(version: str) -> str:
     return matched[1] if matched else ""
 
 
-def _locked(
+def locked(
     candidate: Candidate, archive: str, requested: Collection[Candidate], recommended: Collection[str]
 ) -> LockedDeb:
+    """Lock a package of an archive."""
     package = candidate.package
     return LockedDeb(
         name=package.name,

@@ -11,7 +11,7 @@ import posixpath
 import re
 import weakref
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -60,6 +60,21 @@ class _Table(msgspec.Struct, array_like=True):
     records: dict[str, list[int]]  # name -> offset, length, offset, length, ...
     providers: dict[str, list[str]]  # provided name -> names of packages, in index order
     essential: list[str]
+
+
+class PackageIndex(Protocol):
+    """Finds packages by name."""
+
+    @property
+    def essential(self) -> Sequence[str]: ...
+
+    def names(self) -> Iterable[str]: ...
+
+    def packages(self, name: str) -> Sequence[IndexedPackage]: ...
+
+    def all(self) -> Iterator[IndexedPackage]: ...
+
+    def providers(self, name: str) -> Sequence[str]: ...
 
 
 class DebianIndex:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
-from cogpack.resolve.debs.archives.index import DebianIndex
+from cogpack.resolve.debs.archives.index import PackageIndex
 from cogpack.resolve.debs.names.programs import PROGRAMS
 
 _MEANT: Mapping[str, Sequence[str]] = {
@@ -53,7 +53,7 @@ _EMPTY = frozenset({"lib", "dev", "devel", "python", "common", "bin", "tools", "
 _MOST = 3
 
 
-def suggestions(name: str, indexes: Sequence[DebianIndex]) -> list[str]:
+def suggestions(name: str, indexes: Sequence[PackageIndex]) -> list[str]:
     """Give up to three packages that may be meant by `name`, the likeliest first."""
     names = {there for index in indexes for there in index.names()}
     for found in (
@@ -84,7 +84,7 @@ def _meant(name: str) -> Iterator[str]:
     yield from (f"python3-{name}", f"lib{name}-dev") if stem == name else ()
 
 
-def _knows(package: str) -> Callable[[DebianIndex], bool]:
+def _knows(package: str) -> Callable[[PackageIndex], bool]:
     return lambda index: bool(index.packages(package) or index.providers(package))
 
 
@@ -120,7 +120,7 @@ def _slips(name: str) -> set[str]:
     }
 
 
-def _described(name: str, indexes: Sequence[DebianIndex]) -> list[str]:
+def _described(name: str, indexes: Sequence[PackageIndex]) -> list[str]:
     """Give those whose name, `Provides` and description have all its words: those with most of them in the name
     first."""
     words = {word.removeprefix("lib") for word in _WORD.findall(name)} - {*_EMPTY, ""}

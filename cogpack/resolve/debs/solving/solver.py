@@ -4,7 +4,8 @@ Each package that is taken brings what it needs before the next is looked at, an
 alternatives the first is taken that can be; a real package before those that provide its name; of these one of a higher
 priority. What a request can't do without is bound: it makes others leave that were one choice of several. A package
 that can't be had after all is barred, and what only it brought is not installed. Nothing else is taken back, and other
-architectures are out of its scope.
+architectures are out of its scope. A base of ours stays as it is; of another one, a package may be upgraded: where a
+request names it, where something needs a newer one, and where an upgraded one breaks it or leaves its needs unmet.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -12,9 +13,11 @@ from typing import TypeAlias
 
 import msgspec
 
+from cogpack.debian_version import version_key
 from cogpack.errors import InputError
 from cogpack.lockfile.base_kinds import LeftOut
-from cogpack.resolve.debs.solving.relation import Group, Relation, parse_relations
+from cogpack.resolve.debs.solving.chosen import ChosenPackages, exclude
+from cogpack.resolve.debs.solving.relation import Group
 from cogpack.resolve.debs.solving.request import parse_request
 from cogpack.resolve.debs.solving.universe import Candidate, Universe
 
@@ -30,26 +33,34 @@ class Solution(msgspec.Struct, frozen=True):
 
 
 def solve(
-    universe: Universe, requests: Sequence[str], *, base: Sequence[Candidate] = (), recommends: bool = False
+    universe: Universe,
+    requests: Sequence[str],
+    *,
+    base: Sequence[Candidate] = (),
+    recommends: bool = False,
+    upgrades: bool = False,
 ) -> Solution:
-    """Choose the packages to install for `requests` (as `Request` has them) where `base` is."""
-    return _Solver(universe, base, recommends=recommends).solve(requests)
+    """Choose the packages to install for `requests` (as `Request` has them) where `base` is. `upgrades`: packages of
+    that may be upgraded, and are in the solution then."""
+    return _Solver(universe, base, recommends=recommends, upgrades=upgrades).solve(requests)
 
 
 class _Solver:
-    def __init__(self, universe: Universe, base: Sequence[Candidate], *, recommends: bool) -> None:
+    def __init__(self, universe: Universe, base: Sequence[Candidate], *, recommends: bool, upgrades: bool) -> None:
         self._universe = universe
         self._recommends = recommends
+        self._upgrades = upgrades
+        self._upgraded: dict[str, Candidate] = {}
+        """What packages of the base were before, by name; they are not among `_base` any more."""
         self._base = {candidate.name for candidate in base}
         self._requested: dict[str, Candidate] = {}
-        self._chosen: dict[str, Candidate] = {}
-        self._provided: dict[str, list[Candidate]] = {}
-        self._excluded: dict[str, list[tuple[Relation, Candidate]]] = {}
+        self._there = ChosenPackages()
+        self._chosen = self._there.packages
         self._bound = set(self._base)
         self._underway: set[str] = set()
         self._barred: dict[str, str] = {}
         for candidate in base:
-            self._choose(candidate)
+            self._there.choose(candidate)
 
     def solve(self, requests: Sequence[str]) -> Solution:
         for request in requests:
@@ -68,63 +79,56 @@ class _Solver:
         name = candidate.name
         before = self._chosen.get(name)
         wanted = parse_request(request)
+        if before is not None and name in self._base and self._is_newer(candidate, before):
+            self._requested[name] = candidate
+            return
         if before is not None and not wanted.suite and wanted.allows(before.package.version):
             return
         if before is not None and before != candidate:
+            if self._upgrades and name in self._base:
+                raise InputError(
+                    f"build.system_packages: {name} is in the base as {before.package.version}, "
+                    f"and asked for as {candidate.package.version}",
+                    next_step=f"ask for {name} alone, or choose a base that has no newer one",
+                )
             raise InputError(
                 f"build.system_packages: {name} is asked for as {before.package.version} "
                 f"and as {candidate.package.version}",
                 next_step="keep one of the two",
             )
         if before is None:
-            for rival in self._rivals(candidate):
+            for rival in self._there.rivals(candidate):
                 raise InputError(
                     f"build.system_packages: {name} and {rival.name} can't be installed together",
                     next_step="remove one of the two",
                 )
-            self._choose(candidate)
+            self._there.choose(candidate)
             self._bound.add(name)
             self._requested[name] = candidate
 
-    # What is there
+    # What of the base is upgraded
 
-    def _choose(self, candidate: Candidate) -> None:
-        package = candidate.package
-        self._chosen[package.name] = candidate
-        for group in parse_relations(package.provides):
-            self._provided.setdefault(group[0].name, []).append(candidate)
-        for relation in candidate.excludes:
-            self._excluded.setdefault(relation.name, []).append((relation, candidate))
+    def _is_newer(self, candidate: Candidate, there: Candidate) -> bool:
+        newer = version_key(candidate.package.version) > version_key(there.package.version)
+        return self._upgrades and newer
 
-    def _drop(self, candidate: Candidate) -> None:
-        package = candidate.package
-        del self._chosen[package.name]
-        for group in parse_relations(package.provides):
-            self._provided[group[0].name].remove(candidate)
-        for relation in candidate.excludes:
-            self._excluded[relation.name].remove((relation, candidate))
+    def _upgrade_of(self, name: str) -> Candidate | None:
+        """Give the newer version of a package of the base, if there is one."""
+        newest = self._universe.newest(name) if name in self._base else None
+        return newest if newest is not None and self._is_newer(newest, self._chosen[name]) else None
 
-    def _meeting(self, relation: Relation) -> Iterator[Candidate]:
-        """Give the chosen packages that satisfy it."""
-        real = self._chosen.get(relation.name)
-        if real is not None and relation.allows(real.package.version):
-            yield real
-        for candidate in self._provided.get(relation.name, ()):
-            if candidate != real and any(map(relation.allows_provided, candidate.provided(relation.name))):
-                yield candidate
+    def _upgrade(self, candidate: Candidate) -> None:
+        old = self._upgraded[candidate.name] = self._chosen[candidate.name]
+        self._base.discard(candidate.name)
+        self._there.drop(old)
+        self._there.choose(candidate)
 
-    def _met(self, group: Group) -> bool:
-        return any(True for relation in group for _ in self._meeting(relation))
-
-    def _rivals(self, candidate: Candidate) -> list[Candidate]:
-        """Give the chosen packages that can't be beside it, by its own word or by theirs."""
-        package = candidate.package
-        found = [rival for relation in candidate.excludes for rival in self._meeting(relation)]
-        found += [owner for relation, owner in self._excluded.get(package.name, ()) if relation.allows(package.version)]
-        for group in parse_relations(package.provides):
-            excluded = self._excluded.get(group[0].name, ())
-            found += [owner for relation, owner in excluded if relation.allows_provided(group[0])]
-        return list({rival.name: rival for rival in found if rival.name != package.name}.values())
+    def _recommended(self, candidate: Candidate) -> Sequence[Group]:
+        """Give what it recommends, of an upgraded one what its old version did not."""
+        if not self._recommends:
+            return ()
+        old = self._upgraded.get(candidate.name)
+        return [group for group in candidate.recommends if old is None or group not in old.recommends]
 
     # What could be
 
@@ -141,6 +145,8 @@ class _Solver:
             real = self._candidate(relation.name)
             if real is not None and relation.allows(real.package.version):
                 found.setdefault(real.name, real)
+            elif (newer := self._upgrade_of(relation.name)) is not None and relation.allows(newer.package.version):
+                found.setdefault(newer.name, newer)
             providers = [
                 candidate
                 # apt has the last of the index first, where nothing else tells them apart
@@ -182,33 +188,40 @@ class _Solver:
     def _take(self, candidate: Candidate, *, firm: bool) -> _Asking:
         name = candidate.name
         bound = name in self._bound
+        if name in self._base and self._is_newer(candidate, self._chosen[name]):
+            if any(not self._there.meets(group) and not self._options(group) for group in candidate.needs):
+                return False
+            self._upgrade(candidate)
         if self._chosen.get(name, candidate) != candidate or name in self._barred:
             return False
         if (name in self._chosen and not bound) or name in self._base:
             return True
         for group in candidate.needs:
-            if not self._met(group) and not self._options(group):
+            if not self._there.meets(group) and not self._options(group):
                 self._barred[name] = self._missing(candidate, group)
                 return False
-        for rival in self._rivals(candidate):
+        for rival in self._there.rivals(candidate):
+            newer = self._upgrade_of(rival.name)
+            if newer is not None and not exclude(candidate, newer) and (yield newer):
+                continue
             if firm or rival.name in self._bound or rival.name in self._underway:
                 if not bound:
                     return False
             else:
-                self._drop(rival)
+                self._there.drop(rival)
         if bound:
             self._bar_rivals(candidate)
         if name not in self._chosen:
-            self._choose(candidate)
+            self._there.choose(candidate)
         self._underway.add(name)
         try:
             for group in candidate.needs:
                 if not (yield from self._satisfy(group, bound=bound)) and not bound:
                     if name in self._chosen:
-                        self._drop(candidate)
+                        self._there.drop(candidate)
                     self._barred[name] = self._missing(candidate, group)
                     return False
-            for group in candidate.recommends if self._recommends else ():
+            for group in self._recommended(candidate):
                 yield from self._satisfy(group, bound=False)
         finally:
             self._underway.discard(name)
@@ -216,13 +229,13 @@ class _Solver:
 
     def _satisfy(self, group: Group, *, bound: bool) -> _Asking:
         """Take one of the group; one of whom a `bound` package has no choice is bound as well."""
-        met = self._met(group)
+        met = self._there.meets(group)
         if met and not bound:
             return True
         options = self._options(group)
         if bound and len(options) == 1 and options[0].name not in self._bound:
             if options[0].name not in self._chosen:
-                self._choose(options[0])
+                self._there.choose(options[0])
             self._bound.add(options[0].name)
             return (yield options[0])
         if met:
@@ -246,45 +259,60 @@ class _Solver:
             candidate, group = broken
             if any(self._run(option, firm=True) for option in self._options(group)):
                 continue
+            newer = self._upgrade_of(candidate.name)
+            if newer is not None and self._run(newer):
+                continue
             if candidate.name in self._bound:
                 raise InputError(
                     f"build.system_packages: {self._missing(candidate, group)}",
                     next_step="remove one of the packages that exclude each other, or its version",
                 )
-            self._drop(candidate)
+            self._there.drop(candidate)
             self._barred[candidate.name] = self._missing(candidate, group)
 
     def _broken(self) -> tuple[Candidate, Group] | None:
         for name, candidate in self._chosen.items():
-            if name not in self._base:
+            if name in self._base:
+                for group in candidate.needs if self._upgraded else ():
+                    if self._concerns_upgraded(group) and not self._there.meets(group):
+                        return candidate, group
+            else:
                 for group in candidate.needs:
-                    if not self._met(group):
+                    if not self._there.meets(group):
                         return candidate, group
                 if name in self._bound:
-                    for rival in self._rivals(candidate):
+                    for rival in self._there.rivals(candidate):
                         raise InputError(
                             f"build.system_packages: {name} and {rival.name} can't be installed together",
                             next_step="remove one of the packages that need them",
                         )
         return None
 
+    def _concerns_upgraded(self, group: Group) -> bool:
+        """Tell whether an upgraded package may have met it before: the base may be broken elsewhere, as images are."""
+        return any(
+            relation.name in self._upgraded
+            or any(True for old in self._upgraded.values() for _ in old.provided(relation.name))
+            for relation in group
+        )
+
     def _wanted(self) -> set[str]:
         """Name the packages that something needs or recommends; others came for one that was given up."""
         found: set[str] = set()
-        queue = list(self._requested.values())
+        queue = [*self._requested.values(), *(self._chosen[name] for name in self._upgraded)]
         while queue:
             candidate = queue.pop()
             if candidate.name in found or candidate.name in self._base:
                 continue
             found.add(candidate.name)
-            for group in (*candidate.needs, *(candidate.recommends if self._recommends else ())):
-                queue += [one for relation in group for one in self._meeting(relation)]
+            for group in (*candidate.needs, *self._recommended(candidate)):
+                queue += [one for relation in group for one in self._there.meeting(relation)]
         return found
 
     def _left_out(self, kept: Iterable[str]) -> Iterator[LeftOut]:
         for name in sorted(kept):
             for group in self._chosen[name].recommends:
-                if not self._met(group):
+                if not self._there.meets(group):
                     yield LeftOut(name, _shown(group), self._reason(group))
 
     def _missing(self, candidate: Candidate, group: Group) -> str:
@@ -302,7 +330,7 @@ class _Solver:
             elif found := [
                 one for one in self._universe.candidates(relation.name) if relation.allows(one.package.version)
             ]:
-                for rival in self._rivals(found[0]):
+                for rival in self._there.rivals(found[0]):
                     reasons[f"{relation.name} can't be installed beside {rival.name}"] = None
         return "; ".join(reasons) or "no package of the suite is that"
 

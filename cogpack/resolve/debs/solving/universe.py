@@ -6,7 +6,7 @@ import msgspec
 
 from cogpack.debian_version import version_key
 from cogpack.errors import InputError
-from cogpack.resolve.debs.archives.index import DebianIndex, IndexedPackage
+from cogpack.resolve.debs.archives.index import IndexedPackage, PackageIndex
 from cogpack.resolve.debs.names.elsewhere import advice
 from cogpack.resolve.debs.names.renamed import RENAMED, transitions
 from cogpack.resolve.debs.names.suggest import suggestions
@@ -61,7 +61,7 @@ class Universe:
     """
 
     def __init__(
-        self, indexes: Sequence[DebianIndex], suites: Sequence[str] = (), reluctant: Collection[int] = ()
+        self, indexes: Sequence[PackageIndex], suites: Sequence[str] = (), reluctant: Collection[int] = ()
     ) -> None:
         self._indexes = indexes
         self._suites = suites

@@ -1,0 +1,107 @@
+"""Requests for packages are resolved over an image that others made, with what its own archives have now."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from cogpack.errors import InputError, together
+from cogpack.http import Http
+from cogpack.lockfile.base_kinds import DebianRelease, Present, SystemPackages
+from cogpack.resolve.debs.archives.archive import Archive
+from cogpack.resolve.debs.archives.suites import Suite, SuiteReader
+from cogpack.resolve.debs.over.installed import Installed, InstalledIndex
+from cogpack.resolve.debs.resolver import Brought, Examine, faults, locked, misnamed, placed, renewed
+from cogpack.resolve.debs.solving.chains import chains, dependents
+from cogpack.resolve.debs.solving.request import is_request
+from cogpack.resolve.debs.solving.solver import Solution, solve
+from cogpack.resolve.debs.solving.universe import Candidate, Universe
+from cogpack.seal import Seal
+
+
+class ImagePackages(msgspec.Struct, frozen=True, kw_only=True):
+    """Is what an image has of packages. `name`: of the image; `archives`: those that its apt asks; `installed`: by
+    name, those of the architecture `arch`."""
+
+    name: str
+    arch: str
+    archives: Sequence[Archive]
+    installed: Mapping[str, Installed]
+
+
+def resolve_over(
+    image: ImagePackages,
+    requests: Sequence[str],
+    *,
+    http: Http,
+    cache: Path,
+    seal: Seal,
+    places: Mapping[str, str] = {},
+    recommends: bool = False,
+    examine: Examine | None = None,
+    now: datetime | None = None,
+) -> SystemPackages:
+    """Choose what the user's `requests` (as `Request` has them) need over `image`; arguments as `resolve_debs` has
+    them. What the image has stays as it is, unless a request names it, or something needs a newer one."""
+    if wrong := [misnamed(request, places) for request in requests if not is_request(request)]:
+        raise together(wrong)
+    task = http.progress.task(f"{image.name}: {', '.join(requests)}", None, "resolve")
+    reader = SuiteReader(arch=image.arch, http=http, cache=cache, seal=seal, task=task, now=now or datetime.now(UTC))
+    suites = reader.read(image.archives)
+    there = InstalledIndex(image.installed.values(), where=image.name)
+    universe = Universe([*(one.index for one in suites), there], [*(one.name for one in suites), "base"])
+    base = [Candidate(package, len(suites)) for package in there.all()]
+    whose = f"the archives of {image.name} have"
+    requests, places = renewed(universe, requests, places, whose, http.progress)
+    if wrong := list(faults(universe, requests, places)):
+        raise together(wrong)
+    try:
+        found = solve(universe, requests, base=base, recommends=recommends, upgrades=True)
+    except InputError as error:
+        raise placed(error, requests, places) from error
+    task.done("resolved")
+    return _system_packages(image, suites, universe, base, found, requests, places, recommends, examine)
+
+
+def _system_packages(
+    image: ImagePackages,
+    suites: Sequence[Suite],
+    universe: Universe,
+    base: Sequence[Candidate],
+    found: Solution,
+    requests: Sequence[str],
+    places: Mapping[str, str],
+    recommends: bool,
+    examine: Examine | None,
+) -> SystemPackages:
+    new = {candidate.name for candidate in found.packages}
+    kept = [candidate for candidate in base if candidate.name not in new]
+    solution = [*kept, *found.packages]
+    asked = {request: universe.request(request).name for request in requests}
+    there = {candidate.name for candidate in kept}
+    ways = chains(solution, asked.values(), there, recommends=recommends)
+    recommended = (ways.keys() & new) - chains(solution, asked.values(), there).keys()
+    requested = [candidate for candidate in found.packages if candidate.name in asked.values()]
+    packages = tuple(locked(one, suites[one.index].archive.name, requested, recommended) for one in found.packages)
+    left: set[str] = set()
+    if examine:
+        brought = [Brought(deb, ways.get(deb.name, (deb.name,)), image.installed.get(deb.name)) for deb in packages]
+        named = examine(brought, {asked[request]: place for request, place in places.items() if request in asked})
+        left = dependents(solution, named) & new
+    versions = {candidate.name: candidate.package.version for candidate in kept}
+    present = {name: versions[name] for name in asked.values() if name in versions}
+    return SystemPackages(
+        releases=tuple(dict.fromkeys(map(_release, suites))) if packages else (),
+        packages=packages,
+        dpkg=tuple(sorted(left)),
+        recommends=recommends,
+        left_out=found.left_out,
+        present=tuple(Present(name, version) for name, version in sorted(present.items())),
+    )
+
+
+def _release(suite: Suite) -> DebianRelease:
+    keyring = hashlib.sha256(suite.archive.keys.data).hexdigest()
+    return msgspec.structs.replace(suite.locked, keyring=f"sha256:{keyring}")

@@ -1,0 +1,179 @@
+"""An image's own apt says which archives it asks, and whose keys sign them (sources.list(5), apt-secure(8))."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from cogpack.errors import InputError
+from cogpack.resolve.debs.archives.archive import Archive
+from cogpack.resolve.debs.archives.keyring import Keyring, read_keyring
+from cogpack.resolve.debs.archives.mirror import MAIN, SECURITY, DebianMirror
+
+_APT = "etc/apt"
+_ONE_LINE = re.compile(r"deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)((?:\s+\S+)*)\s*")
+_DEBIANS = re.compile(r"https?://(?:deb|ftp|(?:ftp\.)?[a-z]{2}|httpredir|cdn-fastly\.deb|security)\.debian\.org/(.+)")
+"""What Debian's mirrors are called by images of it (https://www.debian.org/mirror/list)."""
+_NO = frozenset({"no", "false", "without", "off", "disable"})
+_FINGERPRINT = re.compile(r"(?:0x)?([0-9A-Fa-f]{16,64})!?")
+
+
+class Files(Protocol):
+    """Reads the files of an image, links followed."""
+
+    def read(self, path: str) -> bytes | None: ...
+
+    def children(self, path: str) -> list[str]: ...
+
+
+class _Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """Is what one entry says. `signed_by`: words of Signed-By, or a certificate; "" of what says nothing."""
+
+    file: str
+    uri: str
+    suite: str
+    components: tuple[str, ...]
+    architectures: tuple[str, ...]
+    signed_by: str
+
+
+def read_archives(files: Files, arch: str, mirror: DebianMirror, *, where: str) -> Sequence[Archive]:
+    """Read which archives the image asks for packages of `arch`. Debian's own are asked for at `mirror`; `where` begins
+    what is said of the image."""
+    found: dict[Archive, None] = {}
+    keys: dict[str, Keyring] = {}
+    for entry in _entries(files):
+        uri = entry.uri.replace("$(ARCH)", arch).rstrip("/")
+        if entry.architectures and arch not in entry.architectures:
+            continue
+        if not re.fullmatch(r"https?://[^\s\0@]+", uri):
+            raise InputError(
+                f"{where}: /{entry.file} names {uri!r:.200}, which only that image's own apt could ask",
+                next_step="choose a base whose archives have http:// or https:// addresses, and no password in them",
+            )
+        if entry.signed_by not in keys:
+            keys[entry.signed_by] = _keyring(files, entry, where)
+        name = _name(uri)
+        found[
+            Archive(
+                name=name,
+                uri=mirror.url(name, "").rstrip("/"),
+                suites=(entry.suite.replace("$(ARCH)", arch),),
+                components=entry.components,
+                keys=keys[entry.signed_by],
+                where="" if name in (MAIN, SECURITY) else f"{where}: /{entry.file}",
+            )
+        ] = None
+    if not found:
+        raise InputError(
+            f"{where}: the image names no archive of packages (/etc/apt/sources.list, /etc/apt/sources.list.d)",
+            next_step="choose a base whose apt-get update works, or one that has the packages",
+        )
+    return _merged(found)
+
+
+def _merged(found: Iterable[Archive]) -> Sequence[Archive]:
+    """Make one of those that have a suite, and its keys, in common."""
+    kept: dict[tuple[str, tuple[str, ...], Keyring], Archive] = {}
+    for archive in found:
+        same = archive.uri, archive.suites, archive.keys
+        components = kept[same].components if same in kept else ()
+        components += tuple(one for one in archive.components if one not in components)
+        kept[same] = msgspec.structs.replace(kept.get(same, archive), components=components)
+    return list(kept.values())
+
+
+def _name(uri: str) -> str:
+    """Give what locks call the archive: Debian's by one name, whichever mirror the image has."""
+    matched = _DEBIANS.fullmatch(uri)
+    if matched is None:
+        return uri
+    return {"debian": MAIN, "debian-security": SECURITY}.get(matched[1], uri)
+
+
+def _entries(files: Files) -> Iterator[_Entry]:
+    """Give the entries in apt's order."""
+    directory = f"{_APT}/sources.list.d"
+    names = [name for name in files.children(directory) if re.fullmatch(r"[A-Za-z0-9_.-]+\.(?:list|sources)", name)]
+    for file in (f"{_APT}/sources.list", *(f"{directory}/{name}" for name in sorted(names))):
+        text = (files.read(file) or b"").decode("utf-8", "replace")
+        yield from _deb822(text, file) if file.endswith(".sources") else _one_line(text, file)
+
+
+def _one_line(text: str, file: str) -> Iterator[_Entry]:
+    for line in text.splitlines():
+        if matched := _ONE_LINE.fullmatch(line.partition("#")[0].strip()):
+            options = dict(word.partition("=")[::2] for word in (matched[1] or "").split())
+            yield _Entry(
+                file=file,
+                uri=matched[2],
+                suite=matched[3],
+                components=tuple(matched[4].split()),
+                architectures=tuple(options.get("arch", "").replace(",", " ").split()),
+                signed_by=options.get("signed-by", "").replace(",", " "),
+            )
+
+
+def _deb822(text: str, file: str) -> Iterator[_Entry]:
+    for fields in _stanzas(text):
+        if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").strip().lower() not in _NO:
+            for uri in fields.get("uris", "").split():
+                for suite in fields.get("suites", "").split():
+                    yield _Entry(
+                        file=file,
+                        uri=uri,
+                        suite=suite,
+                        components=tuple(fields.get("components", "").split()),
+                        architectures=tuple(fields.get("architectures", "").split()),
+                        signed_by=fields.get("signed-by", ""),
+                    )
+
+
+def _stanzas(text: str) -> Iterator[Mapping[str, str]]:
+    """Read fields by their names in small letters; lines of a value stay lines, without their first blank."""
+    for stanza in re.split(r"\n[ \t]*\n", text):
+        fields: dict[str, str] = {}
+        key = ""
+        for line in stanza.splitlines():
+            if line.startswith("#"):
+                continue
+            if line[:1] in (" ", "\t"):
+                fields[key] = f"{fields.get(key, '')}\n{line[1:]}"
+            elif ":" in line:
+                key, _, value = line.partition(":")
+                key = key.strip().lower()
+                fields[key] = value.strip()
+        if fields:
+            yield fields
+
+
+def _keyring(files: Files, entry: _Entry, where: str) -> Keyring:
+    """Read the keys of an entry: a certificate that stands in it, the files that it names, or those that apt trusts."""
+    if "-----BEGIN PGP PUBLIC KEY BLOCK-----" in entry.signed_by:
+        text = "\n".join("" if line.strip() == "." else line.strip() for line in entry.signed_by.splitlines())
+        return _read([text.strip().encode()], entry, f"{where}: /{entry.file}")
+    words = entry.signed_by.split()
+    paths = [word.lstrip("/") for word in words if word.startswith("/")]
+    wanted = {matched[1].lower() for word in words if (matched := _FINGERPRINT.fullmatch(word))}
+    if not paths:
+        parts = f"{_APT}/trusted.gpg.d"
+        names = [name for name in files.children(parts) if name.endswith((".gpg", ".asc"))]
+        paths = [f"{_APT}/trusted.gpg", *(f"{parts}/{name}" for name in names)]
+    found = [data for path in paths if (data := files.read(path)) is not None]
+    if not found:
+        raise InputError(
+            f"{where}: /{entry.file} has {entry.uri} signed by {', '.join(f'/{path}' for path in paths)}, which the "
+            "image has not",
+            next_step="choose a base whose apt-get update works",
+        )
+    keys = _read(found, entry, f"{where}: /{paths[0]}")
+    if not wanted:
+        return keys
+    chosen = [key for key in keys.certificates if any(key.fingerprint.endswith(one) for one in wanted)]
+    return Keyring(b"".join(map(bytes, chosen)), keys.whose)
+
+
+def _read(found: Sequence[bytes], entry: _Entry, where: str) -> Keyring:
+    whose = f"a key that the base trusts for {entry.uri}"
+    return Keyring(b"".join(read_keyring(data, where=where, whose=whose).data for data in found), whose)
