@@ -125,12 +125,13 @@ def _md5sums(tree: Tree, package: UnpackedPackage) -> str:
     return "".join(f"{found}  {path}\n" for path in files if (found := _md5(tree, path)) is not None)
 
 
-def interests(package: UnpackedPackage, files: list[str], named: dict[str, list[str]]) -> None:
-    """Collect what triggers the package waits for (deb-triggers(5)): by path in one file, by name in a file each."""
+def interests(package: UnpackedPackage, files: list[str], named: dict[str, list[str]], *, name: str = "") -> None:
+    """Collect what triggers the package waits for (deb-triggers(5)): by path in one file, by name in a file each.
+    `name`: what the lists call it, where that is another."""
     for line in package.control.get("triggers", b"").decode("utf-8", "replace").splitlines():
         words = line.partition("#")[0].split()
         if len(words) == 2 and words[0].startswith("interest"):
-            who = package.name + ("/noawait" if words[0] == "interest-noawait" else "")
+            who = (name or package.name) + ("/noawait" if words[0] == "interest-noawait" else "")
             if words[1].startswith("/"):
                 files.append(f"{words[1]} {who}\n")
             elif "/" not in words[1]:

@@ -38,6 +38,7 @@ class IndexedPackage(msgspec.Struct, frozen=True, kw_only=True, array_like=True)
     name: str
     version: str
     arch: str
+    source: str = ""
     pre_depends: str = ""
     depends: str = ""
     recommends: str = ""
@@ -248,6 +249,7 @@ _FIELDS = {
     b"Package": "name",
     b"Version": "version",
     b"Architecture": "arch",
+    b"Source": "source",
     b"Pre-Depends": "pre_depends",
     b"Depends": "depends",
     b"Recommends": "recommends",
@@ -281,6 +283,7 @@ def _package(stanza: bytes, url: str) -> IndexedPackage:
             name=_sound(found["name"]),
             version=found["version"],
             arch=_sound(found["arch"]),
+            source=found.get("source", ""),
             pre_depends=found.get("pre_depends", ""),
             depends=found.get("depends", ""),
             recommends=found.get("recommends", ""),

@@ -52,6 +52,7 @@ class _Solver:
         self._upgrades = upgrades
         self._upgraded: dict[str, Candidate] = {}
         """What packages of the base were before, by name; they are not among `_base` any more."""
+        self._tried: set[tuple[str, str]] = set()
         self._base = {candidate.name for candidate in base}
         self._requested: dict[str, Candidate] = {}
         self._there = ChosenPackages()
@@ -68,6 +69,10 @@ class _Solver:
         for candidate in list(self._requested.values()):
             self._run(candidate)
         self._mend()
+        while siblings := self._siblings():
+            for candidate in siblings:
+                self._run(candidate)
+            self._mend()
         kept = self._wanted()
         return Solution(
             tuple(self._chosen[name] for name in sorted(kept)),
@@ -109,8 +114,7 @@ class _Solver:
     # What of the base is upgraded
 
     def _is_newer(self, candidate: Candidate, there: Candidate) -> bool:
-        newer = version_key(candidate.package.version) > version_key(there.package.version)
-        return self._upgrades and newer
+        return self._upgrades and version_key(candidate.package.version) > version_key(there.package.version)
 
     def _upgrade_of(self, name: str) -> Candidate | None:
         """Give the newer version of a package of the base, if there is one."""
@@ -118,10 +122,19 @@ class _Solver:
         return newest if newest is not None and self._is_newer(newest, self._chosen[name]) else None
 
     def _upgrade(self, candidate: Candidate) -> None:
-        old = self._upgraded[candidate.name] = self._chosen[candidate.name]
         self._base.discard(candidate.name)
-        self._there.drop(old)
+        self._there.drop(old := self._chosen[candidate.name])
+        self._upgraded[candidate.name] = old
         self._there.choose(candidate)
+
+    def _siblings(self) -> list[Candidate]:
+        """Give newer versions of packages of the base that were built with one that is taken: apt takes them along."""
+        if not self._upgrades:
+            return []
+        built = {self._chosen[name].source for name in self._wanted()} - self._tried
+        self._tried |= built
+        newer = map(self._upgrade_of, sorted(self._base)) if built else ()
+        return [candidate for candidate in newer if candidate is not None and candidate.source in built]
 
     def _recommended(self, candidate: Candidate) -> Sequence[Group]:
         """Give what it recommends, of an upgraded one what its old version did not."""

@@ -30,6 +30,12 @@ class Candidate(msgspec.Struct, frozen=True):
         return self.package.name
 
     @property
+    def source(self) -> tuple[str, str]:
+        """Give name and version of the source that it was built from (deb-src-control(5), "Source")."""
+        name, _, version = self.package.source.partition(" ")
+        return name or self.name, version.strip("() ") or self.package.version
+
+    @property
     def rank(self) -> tuple[bool, int]:
         """Sort those first that apt takes rather than others which provide the same name."""
         return not self.package.essential, _PRIORITIES.get(self.package.priority, len(_PRIORITIES))
