@@ -6,7 +6,7 @@ import msgspec
 
 from cogpack.config import AptArchive
 from cogpack.errors import MismatchError, UnavailableError
-from cogpack.lockfile.base_kinds import Base, DebianBase, LockedArchive
+from cogpack.lockfile.base_kinds import Base, LockedArchive
 from cogpack.project import Project
 from cogpack.resolve.debs import Archive, Keyring, archive_of, read_keyring
 from cogpack.session import Session
@@ -16,7 +16,7 @@ _LIMIT = 1024 * 1024
 
 def read_archives(session: Session, project: Project, kept: Base | None) -> tuple[Archive, ...]:
     """Give those of `cogpack.apt`. `kept`: of the lock that there was, whose keys by address need not be fetched."""
-    locked = kept.system_packages.archives if isinstance(kept, DebianBase) else ()
+    locked = kept.system_packages.archives if kept else ()
     return tuple(_archives(session, project, locked))
 
 

@@ -58,7 +58,7 @@ def decide_base(
             f"{config.where('cogpack.base')}: the packages of an image are its own, and are not upgraded alone",
             next_step="run cogpack lock --upgrade, which takes what the image's name means now",
         )
-    return _registry(session, config, config.pack.base, platform, kept, listed)
+    return _registry(session, config, config.pack.base, platform, kept, archives, listed)
 
 
 def _registry(
@@ -67,6 +67,7 @@ def _registry(
     name: str,
     platform: Platform,
     kept: Base | None,
+    archives: Sequence[Archive],
     listed: Callable[[BaseFiles], object],
 ) -> RegistryBase:
     reference = Reference.parse(name, where=config.where("cogpack.base"))
@@ -81,7 +82,7 @@ def _registry(
             listed(found)
             return found
 
-        return decide_packages(session, config, kept, kept.system_packages, files)
+        return decide_packages(session, config, kept, archives, kept.system_packages, files)
     images = session.images(reference)
     read: list[BaseFiles] = []
     base = trying(
@@ -91,7 +92,7 @@ def _registry(
         images,
     )
     listed(read[-1])
-    return decide_packages(session, config, base, None, lambda: read[-1])
+    return decide_packages(session, config, base, archives, None, lambda: read[-1])
 
 
 def _debian(

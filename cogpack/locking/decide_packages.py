@@ -12,7 +12,15 @@ from cogpack.layers.debs.tree import Tree
 from cogpack.lockfile.base_kinds import RegistryBase, SystemPackages
 from cogpack.locking.maintainer_scripts import left_to_dpkg
 from cogpack.resolve.base_image import BaseFiles
-from cogpack.resolve.debs import COG_TOOLS, DebianMirror, is_answered, of_wheels
+from cogpack.resolve.debs import (
+    COG_TOOLS,
+    Archive,
+    DebianMirror,
+    is_answered,
+    locked_archive,
+    of_wheels,
+    parse_request,
+)
 from cogpack.resolve.debs.over.installed import Installed
 from cogpack.resolve.debs.over.resolver import ImagePackages, resolve_over
 from cogpack.resolve.debs.over.sources import read_archives
@@ -20,30 +28,44 @@ from cogpack.session import Session
 
 
 def decide_packages(
-    session: Session, config: Config, base: RegistryBase, kept: SystemPackages | None, files: Callable[[], BaseFiles]
+    session: Session,
+    config: Config,
+    base: RegistryBase,
+    archives: Sequence[Archive],
+    kept: SystemPackages | None,
+    files: Callable[[], BaseFiles],
 ) -> RegistryBase:
-    """Give `base` with the packages that `config` asks for. `kept`: those that a lock has over just this image; `files`
-    gives what is in it."""
+    """Give `base` with the packages that `config` asks for. `archives`: those beside its own; `kept`: packages that a
+    lock has over just this image; `files` gives what is in it."""
     tools = COG_TOOLS if config.pack.tools else ()
-    wanted = [name for name in config.system_packages if not of_wheels(name)]
-    wanted += [name for name in tools if name not in wanted]
-    if not wanted:
+    wanted = [*config.system_packages, *(name for name in tools if name not in config.system_packages)]
+    if not wanted and not archives:
         found = SystemPackages()
-    elif kept is not None and _answers(kept, wanted, recommends=config.pack.recommends):
+    elif (
+        kept is not None
+        and kept.archives == tuple(map(locked_archive, archives))
+        and _answers(kept, wanted, recommends=config.pack.recommends)
+    ):
         found = kept
     else:
-        found = _resolved(session, config, base, wanted, files())
+        found = _resolved(session, config, base, archives, wanted, files())
     return base if found == base.system_packages else msgspec.structs.replace(base, system_packages=found)
 
 
 def _answers(kept: SystemPackages, wanted: Sequence[str], *, recommends: bool) -> bool:
     requested = {deb.name: deb.version for deb in kept.packages if deb.requested}
-    present = {one.name: one.version for one in kept.present}
-    return kept.recommends == recommends and is_answered(wanted, requested | present)
+    there = requested | {one.name: one.version for one in kept.present}
+    answered = [name for name in wanted if not of_wheels(name) or parse_request(name).name in there]
+    return kept.recommends == (recommends and bool(answered)) and is_answered(answered, there)
 
 
 def _resolved(
-    session: Session, config: Config, base: RegistryBase, wanted: Sequence[str], files: BaseFiles
+    session: Session,
+    config: Config,
+    base: RegistryBase,
+    archives: Sequence[Archive],
+    wanted: Sequence[str],
+    files: BaseFiles,
 ) -> SystemPackages:
     where = f"{config.where('cogpack.base')}: {base.reference}"
     tree = Tree(ground_of(files.members))
@@ -75,5 +97,6 @@ def _resolved(
         seal=session.seal,
         places=dict.fromkeys(COG_TOOLS, config.where("cogpack.tools")) | places if config.pack.tools else places,
         recommends=config.pack.recommends,
+        archives=archives,
         examine=lambda found, places: left_to_dpkg(session, found, mirror, places),
     )

@@ -55,9 +55,7 @@ def left_to_dpkg(
 ) -> Collection[str]:
     """Give those of `packages` whose scripts do more than is known, and say of each that is needed what. `places`: by
     requested package."""
-    unknown = [
-        found for found in packages if found.old or found.deb.is_foreign or not is_stood_in_for(found.deb.name)
-    ]
+    unknown = [found for found in packages if found.old or found.deb.is_foreign or not is_stood_in_for(found.deb.name)]
     if not unknown:
         return ()
     task = session.progress.task(f"maintainer scripts of {count_text(len(unknown), 'package')}", None, "read")
@@ -69,7 +67,8 @@ def left_to_dpkg(
             return error.message
         try:
             if old := found.old:
-                check_upgrade(found.deb.name, (old.version, found.deb.version), (old.scripts, control))
+                versions, controls = (old.version, found.deb.version), (old.scripts, control)
+                check_upgrade(found.deb.name, versions, controls, foreign=found.deb.is_foreign)
             else:
                 check_scripts(found.deb.name, found.deb.version, control)
         except InputError as error:

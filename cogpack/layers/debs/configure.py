@@ -56,12 +56,16 @@ def check_scripts(name: str, version: str, control: Mapping[str, bytes]) -> list
 
 
 def check_upgrade(
-    name: str, versions: tuple[str, str], controls: tuple[Mapping[str, bytes], Mapping[str, bytes]]
+    name: str,
+    versions: tuple[str, str],
+    controls: tuple[Mapping[str, bytes], Mapping[str, bytes]],
+    *,
+    foreign: bool = False,
 ) -> list[Alternative]:
     """Do the same of a package that takes the place of another version of it: `versions` and `controls` of the old one
-    and of the new (Debian policy 6.5, "Summary of ways maintainer scripts are called")."""
+    and of the new (Debian policy 6.5, "Summary of ways maintainer scripts are called"). `foreign`: see `DebFile`."""
     (old, new), (before, after) = versions, controls
-    effect = find_effect(name)
+    effect = None if foreign else find_effect(name)
     if effect is not None:
         if effect not in SAME_AGAIN:
             raise InputError(

@@ -156,16 +156,18 @@ def _registry(base: RegistryBase, supply: BaseSupply, codec: Codec) -> PlannedBa
         dpkg=tuple(deb_file(deb, package.file) for deb, package in dpkg),
         dpkg_inputs=tuple(package for _, package in dpkg),
     )
-    if not ours:
+    sources = [_source(archive) for archive in over.archives]
+    if not ours and not sources:
         return planned
     source = OverImageSource(
         [layer.diff_id for layer in base.layers],
         partial(supply.ground, reference, layers),
         [deb_file(deb, package.file) for deb, package in ours],
         arch=base.arch,
-        name=_name([deb for deb, _ in ours]),
+        name=_name([deb for deb, _ in ours]) if ours else f"apt: {sources[0].name}",
         where=f"cogpack.base: {base.reference}",
         unpacking=Unpacking(supply.spool, supply.progress, supply.cancellation),
+        sources=sources,
     )
     layer = BuiltLayer(source, codec)
     inputs = {key_of(layer): tuple(package for _, package in ours)}

@@ -88,3 +88,29 @@ def test_loops_over_plain_words_are_unrolled() -> None:
 def test_an_alternative_with_a_variable_is_not_guessed() -> None:
     line = "update-alternatives --install /usr/bin/x x $where/x 10"
     assert read_script(line + "\n", fresh="configure") == NotUnderstood(line)
+
+
+RM_CONFFILE = 'dpkg-maintscript-helper rm_conffile /etc/x 2.5 -- "$@"\n'
+
+
+@pytest.mark.parametrize(
+    ("script", "understood"),
+    [
+        ('if [ -z "$2" ]; then\n  useradd me\nfi\n', True),
+        ('if [ -n "$2" ]; then\n  migrate\nfi\n', False),
+        ('if dpkg --compare-versions "$2" lt 1.5; then\n  migrate\nfi\n', True),
+        ('if dpkg --compare-versions "$2" lt-nl 2.5~; then\n  migrate\nfi\n', False),
+        ('if dpkg --compare-versions "$2" lt "$MARK"; then\n  migrate\nfi\n', False),
+        ('if [ "$1" = configure ]; then\n  ldconfig\nfi\n', True),
+        ('dpkg-maintscript-helper rm_conffile /etc/x 1.5\\~ -- "$@"\n', True),
+        ('dpkg-maintscript-helper rm_conffile /etc/x 2.5\\~ me -- "$@"\n', False),
+        ('dpkg-maintscript-helper mv_conffile /etc/x /etc/y 2.5 -- "$@"\n', False),
+        ('dpkg-maintscript-helper symlink_to_dir /usr/x y 1.5 -- "$@"\n', True),
+        ('dpkg-maintscript-helper dir_to_symlink /usr/x y -- "$@"\n', False),
+        ("# Automatically added by dh_python3\npy3compile -p me\n# End automatically added section\n", True),
+        ("# Automatically added by dh_installdeb\n" + RM_CONFFILE + "# End automatically added section\n", False),
+    ],
+)
+def test_in_the_place_of_version_2_a_script_is_read_as_it_would_run_then(script: str, understood: bool) -> None:
+    found = read_script(script, fresh="configure", other="2.0-1")
+    assert isinstance(found, Understood) is understood, found

@@ -29,7 +29,8 @@ def configure_over(
     for package in sorted(packages, key=lambda one: one.name):
         if old := database.own.get(package.name):
             versions = old.version, package.file.version
-            choices += check_upgrade(package.name, versions, (controls[package.name], package.control))
+            both = controls[package.name], package.control
+            choices += check_upgrade(package.name, versions, both, foreign=package.file.foreign)
     choices += stand_in(tree, [package for package in packages if package.name not in database.own])
     if any(member.path.startswith(_PROFILES) for package in packages for member, _ in package.data):
         _authenticate(tree, database, before)

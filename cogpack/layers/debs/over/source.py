@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from cogpack.digest import DiffID, sha256
+from cogpack.layers.debs.apt_sources import AptSource, write_sources
 from cogpack.layers.debs.deb.package import DebFile
 from cogpack.layers.debs.deb.unpacking import Unpacking
 from cogpack.layers.debs.merge import link_equal
@@ -24,7 +25,8 @@ _RECIPE = "debs over an image/1"
 class OverImageSource:
     """Makes the entries of packages over an image: what they bring, and what of the whole is another with them.
 
-    `layers`: the image's; `ground`: gives what is there of them, by path; `where`: begins what is said of the image.
+    `layers`: the image's; `ground`: gives what is there of them, by path; `where`: begins what is said of the image;
+    `sources`: archives that its apt is told of.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class OverImageSource:
         name: str,
         where: str,
         unpacking: Unpacking,
+        sources: Sequence[AptSource] = (),
     ) -> None:
         self.name = name
         self._layers = layers
@@ -45,10 +48,13 @@ class OverImageSource:
         self._arch = arch
         self._where = where
         self._unpacking = unpacking
+        self._sources = sources
         self._entries = Once(self._changed)
 
     def key(self) -> str:
-        facts = [_RECIPE, self._arch, list(self._layers), [[deb.name, deb.sha256] for deb in self._debs]]
+        debs = [[deb.name, deb.sha256, deb.foreign] for deb in self._debs]
+        sources = [[one.uri, one.suites, one.components, sha256(one.key)] for one in self._sources]
+        facts = [_RECIPE, self._arch, list(self._layers), debs, sources]
         return "debs:" + sha256(encode(facts)).removeprefix("sha256:")
 
     def entries(self) -> Sequence[Entry]:
@@ -63,6 +69,7 @@ class OverImageSource:
         unpacked = unpack(tree, packages, database, Rules.read(tree))
         configure_over(tree, packages, database, before, controls, self._arch)
         update_database(tree, packages, database, unpacked)
+        write_sources(tree, self._sources)
         ground = {entry.path: entry for entry in tree if isinstance(entry, Directory)}
         return link_equal(complete(tree.changes(_comparable(before, tree)), ground))
 

@@ -10,12 +10,13 @@ import msgspec
 from cogpack.errors import InputError, together
 from cogpack.http import Http
 from cogpack.lockfile.base_kinds import DebianRelease, Present, SystemPackages
-from cogpack.resolve.debs.archives.archive import Archive
-from cogpack.resolve.debs.archives.suites import Suite, SuiteReader
+from cogpack.resolve.debs.archives.archive import Archive, locked_archive
+from cogpack.resolve.debs.archives.suites import Suite, SuiteReader, indexes_of
+from cogpack.resolve.debs.names.elsewhere import of_wheels
 from cogpack.resolve.debs.over.installed import Installed, InstalledIndex
 from cogpack.resolve.debs.resolver import Brought, Examine, faults, locked, misnamed, placed, renewed
 from cogpack.resolve.debs.solving.chains import chains, dependents
-from cogpack.resolve.debs.solving.request import is_request
+from cogpack.resolve.debs.solving.request import is_request, parse_request
 from cogpack.resolve.debs.solving.solver import Solution, solve
 from cogpack.resolve.debs.solving.universe import Candidate, Universe
 from cogpack.seal import Seal
@@ -40,6 +41,7 @@ def resolve_over(
     seal: Seal,
     places: Mapping[str, str] = {},
     recommends: bool = False,
+    archives: Sequence[Archive] = (),
     examine: Examine | None = None,
     now: datetime | None = None,
 ) -> SystemPackages:
@@ -49,9 +51,11 @@ def resolve_over(
         raise together(wrong)
     task = http.progress.task(f"{image.name}: {', '.join(requests)}", None, "resolve")
     reader = SuiteReader(arch=image.arch, http=http, cache=cache, seal=seal, task=task, now=now or datetime.now(UTC))
-    suites = reader.read(image.archives)
+    suites = reader.read([*image.archives, *archives])
     there = InstalledIndex(image.installed.values(), where=image.name)
-    universe = Universe([*(one.index for one in suites), there], [*(one.name for one in suites), "base"])
+    indexes, names, reluctant = indexes_of(suites)
+    universe = Universe([*indexes, there], [*names, "base"], reluctant)
+    requests = [one for one in requests if not of_wheels(one) or universe.candidates(parse_request(one).name)]
     base = [Candidate(package, len(suites)) for package in there.all()]
     whose = f"the archives of {image.name} have"
     requests, places = renewed(universe, requests, places, whose, http.progress)
@@ -62,7 +66,8 @@ def resolve_over(
     except InputError as error:
         raise placed(error, requests, places) from error
     task.done("resolved")
-    return _system_packages(image, suites, universe, base, found, requests, places, recommends, examine)
+    chosen = _system_packages(image, suites, universe, base, found, requests, places, recommends, examine)
+    return msgspec.structs.replace(chosen, archives=tuple(map(locked_archive, archives)))
 
 
 def _system_packages(
@@ -96,7 +101,7 @@ def _system_packages(
         releases=tuple(dict.fromkeys(map(_release, suites))) if packages else (),
         packages=packages,
         dpkg=tuple(sorted(left)),
-        recommends=recommends,
+        recommends=recommends and bool(requests),
         left_out=found.left_out,
         present=tuple(Present(name, version) for name, version in sorted(present.items())),
     )

@@ -111,7 +111,7 @@ def _one_line(text: str, file: str) -> Iterator[_Entry]:
                 suite=matched[3],
                 components=tuple(matched[4].split()),
                 architectures=tuple(options.get("arch", "").replace(",", " ").split()),
-                signed_by=options.get("signed-by", "").replace(",", " "),
+                signed_by=options.get("signed-by", ""),
             )
 
 
@@ -153,7 +153,7 @@ def _keyring(files: Files, entry: _Entry, where: str) -> Keyring:
     if "-----BEGIN PGP PUBLIC KEY BLOCK-----" in entry.signed_by:
         text = "\n".join("" if line.strip() == "." else line.strip() for line in entry.signed_by.splitlines())
         return _read([text.strip().encode()], entry, f"{where}: /{entry.file}")
-    words = entry.signed_by.split()
+    words = entry.signed_by.replace(",", " ").split()
     paths = [word.lstrip("/") for word in words if word.startswith("/")]
     wanted = {matched[1].lower() for word in words if (matched := _FINGERPRINT.fullmatch(word))}
     if not paths:

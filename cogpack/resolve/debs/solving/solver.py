@@ -91,9 +91,9 @@ class _Solver:
             return
         if before is not None and before != candidate:
             if self._upgrades and name in self._base:
+                there, asked = before.package.version, candidate.package.version
                 raise InputError(
-                    f"build.system_packages: {name} is in the base as {before.package.version}, "
-                    f"and asked for as {candidate.package.version}",
+                    f"build.system_packages: {name} is in the base as {there}, and asked for as {asked}",
                     next_step=f"ask for {name} alone, or choose a base that has no newer one",
                 )
             raise InputError(
@@ -119,7 +119,7 @@ class _Solver:
     def _upgrade_of(self, name: str) -> Candidate | None:
         """Give the newer version of a package of the base, if there is one."""
         newest = self._universe.newest(name) if name in self._base else None
-        return newest if newest is not None and self._is_newer(newest, self._chosen[name]) else None
+        return newest if newest and self._is_newer(newest, self._chosen[name]) else None
 
     def _upgrade(self, candidate: Candidate) -> None:
         self._base.discard(candidate.name)
@@ -214,8 +214,7 @@ class _Solver:
                 self._barred[name] = self._missing(candidate, group)
                 return False
         for rival in self._there.rivals(candidate):
-            newer = self._upgrade_of(rival.name)
-            if newer is not None and not exclude(candidate, newer) and (yield newer):
+            if (newer := self._upgrade_of(rival.name)) and not exclude(candidate, newer) and (yield newer):
                 continue
             if firm or rival.name in self._bound or rival.name in self._underway:
                 if not bound:
@@ -272,8 +271,7 @@ class _Solver:
             candidate, group = broken
             if any(self._run(option, firm=True) for option in self._options(group)):
                 continue
-            newer = self._upgrade_of(candidate.name)
-            if newer is not None and self._run(newer):
+            if (newer := self._upgrade_of(candidate.name)) and self._run(newer):
                 continue
             if candidate.name in self._bound:
                 raise InputError(

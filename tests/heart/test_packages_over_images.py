@@ -1,0 +1,222 @@
+"""system_packages over an image of a registry that has Ubuntu's form: its own archives, its own keys, what it has."""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from support.debian_archive import Signer, write_suite
+from support.debian_mirror import Archive, mirroring, pooled
+from support.debs import shared_object
+from support.world import Project, World, ok, push_base
+
+GOOD = "#!/bin/sh\nset -e\nexit 0\n"
+ADDUSER = "#!/bin/sh\nset -e\nadduser --system app\n"
+SOURCES = """\
+# See http://help.ubuntu.com/community/UpgradeNotes
+Types: deb
+URIs: http://archive.ubuntu.com/ubuntu/
+Suites: noble noble-updates
+Components: main
+Signed-By: /usr/share/keyrings/ubuntu-archive-keyring.gpg
+
+Types: deb
+URIs: http://security.ubuntu.com/ubuntu/
+Suites: noble-security
+Components: main
+Signed-By: /usr/share/keyrings/ubuntu-archive-keyring.gpg
+"""
+
+
+def status(*packages: str) -> bytes:
+    """dpkg's database: each `name version`, and further lines of its stanza."""
+    stanzas = []
+    for text in packages:
+        first, *more = text.split("\n")
+        name, version = first.split()
+        lines = [
+            f"Package: {name}",
+            "Status: install ok installed",
+            "Architecture: amd64",
+            f"Version: {version}",
+            *more,
+        ]
+        stanzas.append("".join(f"{line}\n" for line in lines))
+    return "\n".join([*stanzas, ""]).encode()
+
+
+class Ubuntu:
+    """An image, and the archives that it names."""
+
+    def __init__(self, world: World, archive: Archive, signer: Signer) -> None:
+        self.world, self.archive, self.signer = world, archive, signer
+        self.index = {"noble": "", "noble-updates": "", "noble-security": ""}
+        self.files = {
+            "etc/apt/sources.list.d/ubuntu.sources": SOURCES.encode(),
+            "usr/share/keyrings/ubuntu-archive-keyring.gpg": bytes(signer.certificate),
+            "etc/dpkg/dpkg.cfg.d/excludes": b"path-exclude=/usr/share/man/*\npath-exclude=/usr/share/doc/*\n"
+            b"path-include=/usr/share/doc/*/copyright\n",
+            "etc/ld.so.conf": b"/usr/lib/own\n",
+            "usr/lib/own/libown.so.1": shared_object("libown.so.1"),
+            "var/lib/dpkg/info/libold.list": b"/.\n/usr\n/usr/lib\n/usr/lib/libold.so.1\n/usr/lib/libold.so.1.0\n",
+            "usr/lib/libold.so.1.0": b"1.0",
+            "var/lib/dpkg/status": status("libc6 2.41", "libold 1", "dev 1\nDepends: libold (= 1)"),
+        }
+
+    def add(self, suite: str, name: str, version: str, *, control: dict[str, str] = {}, **fields: str) -> None:  # noqa: B006
+        files = {
+            f"usr/share/{name}/version": version,
+            f"usr/share/man/{name}": "",
+            f"usr/share/doc/{name}/copyright": "",
+        }
+        root = self.archive.root / "ubuntu"
+        self.index[suite] += pooled(root, name, version, files=files, control=control, **fields)
+
+    def push(self) -> None:
+        push_base(self.world.registry, files=self.files)
+        shutil.rmtree(self.archive.root / "ubuntu/dists", ignore_errors=True)
+        for suite, index in self.index.items():
+            fields = {"Origin": "Ubuntu", "Suite": suite}
+            write_suite(self.archive.root, "ubuntu", suite, index, self.signer, **fields, Codename="noble")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        mirror = f"{self.archive.host}/ubuntu"
+        official = (f"http://{name}.ubuntu.com/ubuntu" for name in ("archive", "security"))
+        return {"COGPACK_URL_MAP": ",".join(f"{url}={mirror}" for url in official)}
+
+
+@pytest.fixture
+def ubuntu(world: World) -> Iterator[Ubuntu]:
+    signer = Signer()
+    with mirroring(world.directory / "mirror", signer) as archive:
+        made = Ubuntu(world, archive, signer)
+        made.add("noble", "libold", "1")
+        made.add("noble-security", "libold", "1.1")
+        made.add("noble", "dev", "1", Depends="libold (= 1)")
+        made.add("noble-security", "dev", "1.1", Depends="libold (= 1.1)")
+        made.add("noble", "tool", "2", Depends="libc6", Recommends="nice")
+        made.add("noble", "nice", "1")
+        made.add("noble", "new", "1", Depends="libold (>= 1.1)")
+        made.push()
+        yield made
+
+
+def project(world: World, *packages: str, config: str = "") -> Project:
+    made = world.project(config=config)
+    listed = "".join(f"    - {package}\n" for package in packages)
+    text = (made.root / "cog.yaml").read_text()
+    made.write("cog.yaml", text.replace("predict:", f"  system_packages:\n{listed}predict:", 1))
+    return made
+
+
+def test_packages_come_from_the_images_own_archives_by_its_own_keys_and_are_laid_over_what_it_has(
+    world: World, ubuntu: Ubuntu
+) -> None:
+    made = project(world, "tool")
+    done = ok(made.cogpack("lock", **ubuntu.environment))
+    assert "base/python:v1 with 2 Debian packages" in done.err
+    lock = (made.root / "cogpack.lock").read_text()
+    assert re.findall(r'name = "(\w+)", version = "(\w+)", arch = "amd64", archive = "([^"]+)"', lock) == [
+        ("nice", "1", "http://archive.ubuntu.com/ubuntu"),
+        ("tool", "2", "http://archive.ubuntu.com/ubuntu"),
+    ]
+    keyring = hashlib.sha256(bytes(ubuntu.signer.certificate)).hexdigest()
+    assert lock.count(f'keyring = "sha256:{keyring}"') == 3
+    ok(made.cogpack("push", made.target(), **ubuntu.environment))
+    files = world.files("me/model", "v1")
+    assert files["usr/share/tool/version"] == b"2"
+    assert files["usr/share/doc/tool/copyright"] == b""
+    assert "usr/share/man/tool" not in files, "the image's dpkg leaves that out"
+    told = files["var/lib/dpkg/status"]
+    assert isinstance(told, bytes)
+    assert re.findall(r"(?m)^Package: (\w+)$", told.decode()) == ["dev", "libc6", "libold", "nice", "tool"]
+    cache = files["etc/ld.so.cache"]
+    assert isinstance(cache, bytes)
+    assert b"/usr/lib/own/libown.so.1\0" in cache
+
+
+def test_what_the_image_has_moves_only_where_something_needs_it_and_takes_along_what_would_break(
+    world: World, ubuntu: Ubuntu
+) -> None:
+    made = project(world, "new")
+    ok(made.cogpack("lock", **ubuntu.environment))
+    lock = (made.root / "cogpack.lock").read_text()
+    assert re.findall(r'name = "(\w+)", version = "([\d.]+)", arch', lock) == [
+        ("dev", "1.1"),
+        ("libold", "1.1"),
+        ("new", "1"),
+    ]
+    ok(made.cogpack("push", made.target(), **ubuntu.environment))
+    files = world.files("me/model", "v1")
+    assert "usr/lib/.wh.libold.so.1.0" in files, "what the old one alone had is gone"
+    assert files["usr/share/libold/version"] == b"1.1"
+
+
+def test_what_was_asked_for_and_is_there_is_told_by_the_lock_and_nothing_is_resolved_again(
+    world: World, ubuntu: Ubuntu
+) -> None:
+    made = project(world, "libc6", "dev=1")
+    ok(made.cogpack("lock", **ubuntu.environment))
+    lock = (made.root / "cogpack.lock").read_text()
+    assert 'present = [\n    { name = "dev", version = "1" },\n    { name = "libc6", version = "2.41" },\n]' in lock
+    del ubuntu.archive.seen[:]
+    ok(made.cogpack("lock", **ubuntu.environment))
+    assert ubuntu.archive.seen == []
+    ok(made.cogpack("plan", **ubuntu.environment))
+
+
+def test_packages_whose_scripts_are_not_known_are_left_to_dpkg_and_scripts_of_another_maker_are_read(
+    world: World, ubuntu: Ubuntu
+) -> None:
+    ubuntu.add("noble", "app", "1", control={"postinst": ADDUSER})
+    ubuntu.add("noble", "bash", "9", control={"postinst": ADDUSER})
+    ubuntu.add("noble", "good", "1", control={"postinst": GOOD})
+    ubuntu.push()
+    made = project(world, "app", "bash", "good")
+    done = ok(made.cogpack("lock", **ubuntu.environment))
+    assert "cog.yaml:5: build.system_packages[0]: app 1 has a postinst script" in done.err
+    lock = (made.root / "cogpack.lock").read_text()
+    assert re.findall(r'"(\w+)"', lock.partition("dpkg = [")[2].partition("]")[0]) == ["app", "bash"]
+
+
+def test_the_same_digest_is_made_without_a_network(world: World, ubuntu: Ubuntu) -> None:
+    made = project(world, "new")
+    ok(made.cogpack("fetch", "-o", "../depot", **ubuntu.environment))
+    built = ok(made.cogpack("build", "-o", "../built", **ubuntu.environment))
+    (world.directory / "cache").rename(world.directory / "elsewhere")
+    del ubuntu.archive.seen[:]
+    offline = ok(made.cogpack("build", "--offline", "../depot", "-o", "../offline"))
+    assert offline.digest == built.digest
+    assert ubuntu.archive.seen == []
+
+
+def test_a_release_that_the_images_key_has_not_signed_is_refused(world: World, ubuntu: Ubuntu) -> None:
+    ubuntu.signer = Signer()
+    ubuntu.push()
+    done = project(world, "tool").cogpack("lock", **ubuntu.environment)
+    assert done.code == 3
+    assert (
+        f"cog.yaml:8: cogpack.base: {world.registry}/base/python:v1: /etc/apt/sources.list.d/ubuntu.sources: "
+        "http://archive.ubuntu.com/ubuntu/dists/noble/InRelease: not signed by a key that the base trusts"
+    ) in done.err
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"lib/apk/db/installed": b""}, "no packages can be laid over a base that is of Alpine"),
+        ({"var/lib/rpm/rpmdb.sqlite": b""}, "no packages can be laid over a base that is of the Red Hat kind"),
+        ({"var/lib/dpkg/status.d/base": b""}, "no packages can be laid over a base that is distroless"),
+        ({}, "no packages can be laid over a base that is without a package database"),
+        ({"var/lib/dpkg/status": status("libc6 1")}, "the image names no archive of packages"),
+    ],
+)
+def test_an_image_over_which_none_can_be_laid_is_refused_by_what_it_is(
+    world: World, files: dict[str, bytes], words: str
+) -> None:
+    push_base(world.registry, files=files)
+    done = project(world, "git").cogpack("lock")
+    assert done.code == 2
+    assert f"error: cog.yaml:8: cogpack.base: {world.registry}/base/python:v1: {words}" in done.err

@@ -1,0 +1,236 @@
+"""Packages over an image that others made come out as its own dpkg would leave them."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from support.debs import deb, deb_file, member, shared_object
+from support.ldcache import parse_cache
+
+from cogpack.digest import DiffID, sha256
+from cogpack.errors import InputError
+from cogpack.layers.content import Bytes
+from cogpack.layers.debs import DebFile, Unpacking
+from cogpack.layers.debs.effects.ldcache import SharedObject
+from cogpack.layers.debs.over.ground import Unread
+from cogpack.layers.debs.over.source import OverImageSource
+from cogpack.layers.entry import Directory, Entry, File, Symlink, Whiteout, parents
+from cogpack.progress import SILENT, Cancellation
+
+INFO = "var/lib/dpkg/info"
+
+
+def stanza(name: str, version: str = "1", *, conffiles: str = "", state: str = "installed", arch: str = "amd64") -> str:
+    lines = f"Package: {name}\nStatus: install ok {state}\nArchitecture: {arch}\nVersion: {version}\n"
+    return lines + (f"Conffiles:\n{conffiles}" if conffiles else "")
+
+
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Image:
+    """An image, merged in /usr, with dpkg's database of a few packages and their files."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.status = [stanza("libc6"), stanza("old", conffiles=f" /etc/old.conf {md5('as packaged')}\n")]
+        self.files: dict[str, str | bytes | Entry] = {
+            "lib": Symlink("lib", "usr/lib"),
+            "opt": Directory("opt", 0o775, 7, 7),
+            "etc/ld.so.conf": "/usr/lib/own\n",
+            "etc/old.conf": "as packaged",
+            "usr/lib/own/libown.so.1": File(
+                "usr/lib/own/libown.so.1", Unread("usr/lib/own/libown.so.1", 9, SharedObject(62, "libown.so.1"))
+            ),
+            "usr/bin/old": File("usr/bin/old", Unread("usr/bin/old", 3)),
+            "usr/share/old/data": "data",
+            f"{INFO}/libc6.list": "/.\n",
+            f"{INFO}/old.list": "/.\n/etc/old.conf\n/usr\n/usr/bin/old\n/usr/share/old\n/usr/share/old/data\n",
+            f"{INFO}/old.postrm": "#!/bin/sh\nset -e\n",
+        }
+
+    def ground(self) -> Mapping[str, Entry]:
+        found: dict[str, Entry] = {}
+        files = {**self.files, "var/lib/dpkg/status": "\n".join(self.status)}
+        for path, what in files.items():
+            for parent in parents(path):
+                found.setdefault(parent, Directory(parent))
+            if isinstance(what, str | bytes):
+                what = File(path, Bytes(what.encode() if isinstance(what, str) else what))
+            found[path] = what
+        return found
+
+    def deb(self, name: str, data: bytes, version: str = "1") -> DebFile:
+        return deb_file(self.directory, name, data, version=version)
+
+    def source(self, *debs: DebFile) -> OverImageSource:
+        return OverImageSource(
+            [DiffID(sha256(b"layer"))],
+            self.ground,
+            debs,
+            arch="amd64",
+            name="packages",
+            where="base",
+            unpacking=Unpacking(self.directory / "spool", SILENT, Cancellation()),
+        )
+
+    def over(self, *debs: DebFile) -> dict[str, Entry]:
+        return {entry.path: entry for entry in self.source(*debs).entries()}
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Image:
+    return Image(tmp_path)
+
+
+def text(entry: Entry | None) -> str:
+    assert isinstance(entry, File)
+    return entry.content.open().read().decode()
+
+
+def test_a_new_package_is_laid_through_the_links_of_the_image_and_stands_in_its_database(image: Image) -> None:
+    made = image.over(image.deb("new", deb("new", member("./lib/new/x", "x"), member("./opt/new", "y"))))
+    assert text(made["usr/lib/new/x"]) == "x"
+    assert "lib" not in made
+    assert made["opt"] == Directory("opt", 0o775, 7, 7), "a directory that is written again keeps its owner and mode"
+    told = text(made["var/lib/dpkg/status"])
+    assert [line for line in told.splitlines() if line.startswith("Package: ")] == [
+        *("Package: libc6", "Package: new", "Package: old")
+    ]
+    assert image.status[1].strip() in told, "what it says of others stays"
+    assert text(made[f"{INFO}/new.list"]) == "/.\n/lib/new/x\n/opt/new\n"
+    assert "usr/bin/old" not in made
+
+
+def test_the_library_cache_has_those_of_the_image_though_nobody_reads_them_again(image: Image) -> None:
+    made = image.over(image.deb("libnew", deb("libnew", member("./usr/lib/libnew.so.2", shared_object("libnew.so.2")))))
+    cache = made["etc/ld.so.cache"]
+    assert isinstance(cache, File)
+    assert {one.soname for one in parse_cache(cache.content.open().read())} == {"libown.so.1", "libnew.so.2"}
+
+
+def test_a_newer_version_takes_away_what_the_old_one_alone_had(image: Image) -> None:
+    image.status.append(stanza("beside"))
+    image.files[f"{INFO}/beside.list"] = "/.\n/usr/share/old\n"
+    made = image.over(image.deb("old", deb("old", member("./usr/bin/old", "new"), version="2"), "2"))
+    assert text(made["usr/bin/old"]) == "new"
+    assert isinstance(made["usr/share/old/data"], Whiteout)
+    assert "usr/share/old" in made, "another package has it, too"
+    assert not isinstance(made["usr/share/old"], Whiteout)
+    assert isinstance(made[f"{INFO}/old.postrm"], Whiteout)
+    assert f"Conffiles:\n /etc/old.conf {md5('as packaged')} obsolete\n" in text(made["var/lib/dpkg/status"])
+    assert "etc/old.conf" not in made, "settings stay until the package is purged"
+
+
+@pytest.mark.parametrize(
+    ("there", "packaged", "result"),
+    [
+        ("as packaged", "newer", "newer"),
+        ("changed", "newer", None),
+        (None, "newer", None),
+        ("changed", "as packaged", None),
+    ],
+    ids=["untouched", "changed", "deleted", "changed here alone"],
+)
+def test_settings_that_somebody_changed_stay_as_they_are(
+    image: Image, there: str | None, packaged: str, result: str | None
+) -> None:
+    del image.files["etc/old.conf"]
+    if there is not None:
+        image.files["etc/old.conf"] = there
+    data = deb("old", member("./etc/old.conf", packaged), version="2", control={"conffiles": "/etc/old.conf\n"})
+    made = image.over(image.deb("old", data, "2"))
+    assert (text(made["etc/old.conf"]) if "etc/old.conf" in made else None) == result
+    assert f" /etc/old.conf {md5(packaged)}\n" in text(made["var/lib/dpkg/status"])
+
+
+def test_what_the_images_dpkg_leaves_out_diverts_and_owns_otherwise_holds_here(image: Image) -> None:
+    image.files |= {
+        "etc/dpkg/dpkg.cfg.d/docker": "path-exclude=/usr/share/doc/*\npath-include=/usr/share/doc/*/copyright\n",
+        "var/lib/dpkg/diversions": "/usr/bin/man\n/usr/bin/man.REAL\n:\n",
+        "var/lib/dpkg/statoverride": "root crontab 2755 /usr/bin/tool\n",
+        "etc/passwd": "root:x:0:0::/root:/bin/sh\n",
+        "etc/group": "root:x:0:\ncrontab:x:99:\n",
+    }
+    files = [member("./usr/share/doc/new/changelog", ""), member("./usr/share/doc/new/copyright", "mine")]
+    made = image.over(
+        image.deb("new", deb("new", *files, member("./usr/bin/man", "man"), member("./usr/bin/tool", "tool")))
+    )
+    assert "usr/share/doc/new/changelog" not in made
+    assert text(made["usr/share/doc/new/copyright"]) == "mine"
+    assert text(made["usr/bin/man.REAL"]) == "man"
+    assert "usr/bin/man" not in made
+    tool = made["usr/bin/tool"]
+    assert isinstance(tool, File)
+    assert (tool.mode, tool.uid, tool.gid) == (0o2755, 0, 99)
+
+
+def test_a_file_of_another_package_is_taken_by_who_replaces_it_and_else_nobody(image: Image) -> None:
+    taken = image.deb("new", deb("new", member("./usr/bin/old", "mine"), fields={"Replaces": "old"}))
+    made = image.over(taken)
+    assert text(made["usr/bin/old"]) == "mine"
+    assert "/usr/bin/old\n" not in text(made[f"{INFO}/old.list"])
+    with pytest.raises(InputError, match="/usr/bin/old: is in the packages old and new, and neither replaces"):
+        image.over(image.deb("new", deb("new", member("./usr/bin/old", "theirs"))))
+
+
+def test_a_choice_joins_those_that_the_image_has_and_a_users_own_stays(image: Image) -> None:
+    group = "{mode}\n/usr/bin/editor\n\n/usr/bin/old\n40\n\n"
+    script = "#!/bin/sh\nupdate-alternatives --install /usr/bin/editor editor /usr/bin/new 50\n"
+    new = deb("new", member("./usr/bin/new", "n"), control={"postinst": script})
+    image.files |= {
+        "var/lib/dpkg/alternatives/editor": group.format(mode="auto"),
+        "etc/alternatives/editor": Symlink("etc/alternatives/editor", "/usr/bin/old"),
+        "usr/bin/editor": Symlink("usr/bin/editor", "/etc/alternatives/editor"),
+    }
+    made = image.over(image.deb("new", new))
+    assert made["etc/alternatives/editor"] == Symlink("etc/alternatives/editor", "/usr/bin/new")
+    both = "auto\n/usr/bin/editor\n\n/usr/bin/new\n50\n/usr/bin/old\n40\n\n"
+    assert text(made["var/lib/dpkg/alternatives/editor"]) == both
+    image.files["var/lib/dpkg/alternatives/editor"] = group.format(mode="manual")
+    made = image.over(image.deb("new", new))
+    assert "etc/alternatives/editor" not in made
+    assert text(made["var/lib/dpkg/alternatives/editor"]) == both.replace("auto", "manual")
+
+
+def test_triggers_of_the_image_stay_beside_those_of_packages_of_several_architectures(image: Image) -> None:
+    image.files |= {"var/lib/dpkg/triggers/File": "/usr/share/x old\n", "var/lib/dpkg/triggers/ldconfig": "libc6\n"}
+    data = deb("new", fields={"Multi-Arch": "same"}, control={"triggers": "interest-noawait /usr/lib/x\n"})
+    made = image.over(image.deb("new", data))
+    assert text(made["var/lib/dpkg/triggers/File"]) == "/usr/share/x old\n/usr/lib/x new:amd64/noawait\n"
+    assert "var/lib/dpkg/triggers/ldconfig" not in made
+
+
+def test_a_package_of_which_settings_alone_were_left_and_others_of_another_architecture_stay_told(
+    image: Image,
+) -> None:
+    image.status += [stanza("new", "0", state="config-files"), stanza("libc6", arch="i386")]
+    made = image.over(image.deb("new", deb("new")))
+    told = text(made["var/lib/dpkg/status"])
+    assert told.count("Package: new\n") == 1
+    assert "config-files" not in told
+    assert told.count("Package: libc6\n") == 2
+
+
+def test_an_image_whose_dpkg_stopped_half_way_is_refused(image: Image) -> None:
+    image.status.append(stanza("half", state="half-configured"))
+    with pytest.raises(InputError, match="base: half is 'install ok half-configured' in its package database"):
+        image.over(image.deb("new", deb("new")))
+
+
+def test_what_has_to_be_compared_and_was_not_kept_is_an_error_and_no_guess(image: Image) -> None:
+    image.files["etc/big"] = File("etc/big", Unread("etc/big", 3))
+    with pytest.raises(InputError, match="/etc/big: a package that is laid over the base wants what this file has"):
+        image.over(image.deb("new", deb("new", member("./etc/big", "big"), control={"conffiles": "/etc/big\n"})))
+
+
+def test_the_key_follows_from_the_layers_below_and_the_packages(image: Image) -> None:
+    new = image.deb("new", deb("new"))
+    key = image.source(new).key()
+    assert key == image.source(new).key()
+    others = [image.source(image.deb("other", deb("other"))), image.source()]
+    others.append(image.source(new))
+    others[-1]._layers = [DiffID(sha256(b"another"))]
+    assert key not in {one.key() for one in others}
