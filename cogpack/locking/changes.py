@@ -134,7 +134,7 @@ def _fetches(decisions: Decisions | None) -> dict[str, str]:
 def _archives(decisions: Decisions | None) -> dict[str, str]:
     """Give the keys of archives beside Debian's, by address and suites."""
     base = decisions.base if decisions else None
-    found = base.system_packages.archives if isinstance(base, DebianBase) else ()
+    found = base.system_packages.archives if base else ()
     return {f"{one.uri} {' '.join(one.suites)}": ", ".join(one.fingerprints) for one in found}
 
 

@@ -72,7 +72,9 @@ def check_left_to_wheels(config: Config, decisions: Decisions) -> None:
 def _left_to_wheels(config: Config, decisions: Decisions) -> Iterator[tuple[str, str, NvidiaLibrary]]:
     """Give place and name of each package that wheels stand for, and no archive has."""
     base = decisions.base
-    installed = {deb.name for deb in base.installed} if isinstance(base, DebianBase) else ()
+    over = base.system_packages
+    below = base.packages if isinstance(base, DebianBase) else over.present
+    installed = {one.name for one in (*below, *over.packages)}
     for index, name in enumerate(config.system_packages):
         if (wanted := of_wheels(name)) and parse_request(name).name not in installed:
             yield config.where(f"build.system_packages[{index}]"), name, wanted

@@ -27,7 +27,7 @@ from cogpack.layers.weights import WEIGHTS
 from cogpack.layers.weights.probe import PROFILE, probe_local
 from cogpack.layers.weights.remote import Reader
 from cogpack.lockfile import FILE, Decisions, Lock, LockedFetch, LockedHubFile, LockedInterpreter, LockedWheel
-from cogpack.lockfile.base_kinds import Base, DebianBase, DebianRelease, LockedDeb, SystemPackages
+from cogpack.lockfile.base_kinds import Base, DebianRelease, LockedDeb
 from cogpack.locking.lines.pin_clones import make_mirrors, open_pinned
 from cogpack.locking.maintainer_scripts import deb_artifact
 from cogpack.locking.wheels.addresses import wheel_addresses
@@ -109,9 +109,12 @@ def suppliers(session: Session, project: Project, lock: Lock, fingerprints: Fing
 
 def _mapped(session: Session, base: Base) -> dict[str, str]:
     """Give where archives beside Debian's are really asked for, where that is elsewhere."""
-    over = base.system_packages if isinstance(base, DebianBase) else SystemPackages()
-    uris = [archive.uri for archive in over.archives]
-    return {uri: found for uri in uris if (found := session.http.url_map.of(uri)) != uri}
+    over = base.system_packages
+    uris = {
+        *(archive.uri for archive in over.archives),
+        *(one.archive for one in over.releases if "://" in one.archive),
+    }
+    return {uri: found for uri in sorted(uris) if (found := session.http.url_map.of(uri)) != uri}
 
 
 def base_supply(session: Session, config: Config) -> BaseSupply:
