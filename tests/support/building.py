@@ -50,14 +50,16 @@ class FakeBuilder:
                 for path in sorted(root.rglob("*.py"))
                 if path.name != "setup.py"
             }
+            extras = dict(said.get("optional-dependencies", {}))
+            more = [f"{line} ; extra == {extra!r}" for extra, lines in extras.items() for line in lines]
             version = said.get("version") or _described(tree)
             wheel = make_wheel(
                 Path(scratch) / "out",
                 said["name"],
                 version,
                 files=files or {f"{said['name']}-0.data/data/empty": b""},
-                requires=tuple(said.get("dependencies", ())),
-                extras=tuple(said.get("optional-dependencies", {})),
+                requires=(*said.get("dependencies", ()), *more),
+                extras=tuple(extras),
             )
             artifact = self.store.take(wheel.name, [wheel.read_bytes()])
             assert artifact.size is not None

@@ -5,7 +5,8 @@ one layer serves them all; `lib/pythonX.Y/site-packages` is a link to it, of the
 relative paths would break.
 
 As pip does it, but: INSTALLER says cogpack; headers go to `include/site/<distribution>`; compiled files are left out;
-REQUESTED and direct_url.json are never written, because the layer must not depend on who asked for the wheel.
+REQUESTED is never written, and direct_url.json only of a wheel that was built of what a requirement names by its
+place, because the layer of any other must not depend on who asked for the wheel.
 """
 
 import base64
@@ -40,15 +41,16 @@ _SCHEMES = frozenset({"purelib", "platlib", "headers", "scripts", "data"})
 _SCRIPT_LIMIT = 16 * 1024 * 1024
 
 
-def wheel_files(file: LocalFile, filename: str) -> list[File]:
-    """Give the files that installing the wheel `file` makes. `filename` is its real name (PEP 427), for errors too.
+def wheel_files(file: LocalFile, filename: str, direct_url: bytes = b"") -> list[File]:
+    """Give the files that installing the wheel `file` makes. `filename` is its real name (PEP 427), for errors too;
+    `direct_url`: what its `direct_url.json` says, b"" for none.
 
     `InputError` for a wheel that is damaged, hostile or not of format version 1.
     """
     contents = {member.name: ZipContent(file, filename, member) for member in read_members(file, where=filename)}
     wheel = Wheel(filename, contents.keys(), lambda name, limit: contents[name].read(limit))
     wheel.check()
-    return _Placing(wheel, contents).files()
+    return _Placing(wheel, contents).files(direct_url)
 
 
 def is_installed(wheel: Wheel, name: str) -> bool:
@@ -96,7 +98,7 @@ class _Placing:
         self._found: dict[str, File] = {}
         self._recorded: list[tuple[str, str, str]] = []
 
-    def files(self) -> list[File]:
+    def files(self, direct_url: bytes) -> list[File]:
         rows = self._rows()
         scripts = list(launchers(self._wheel))
         for path, launcher in scripts:
@@ -113,6 +115,8 @@ class _Placing:
             self._add(path, placed, executable=scheme == "scripts" or is_executable(content.member.mode), row=row)
         record = f"{SITE}/{self._wheel.dist_info}/RECORD"
         self._add(f"{SITE}/{self._wheel.dist_info}/INSTALLER", Bytes(_INSTALLER))
+        if direct_url:
+            self._add(f"{SITE}/{self._wheel.dist_info}/direct_url.json", Bytes(direct_url))
         self._recorded.append((_relative(record), "", ""))
         self._found[record] = File(record, Bytes(_encode(self._recorded)))
         return list(self._found.values())

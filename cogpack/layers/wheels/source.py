@@ -17,11 +17,13 @@ _RECIPE = "wheels/1"
 
 
 class WheelFile(msgspec.Struct, frozen=True):
-    """Is a locked wheel. `sha256`: hex. `locate` gives a verified copy; it is asked only when the bytes are needed."""
+    """Is a locked wheel. `sha256`: hex. `locate` gives a verified copy; it is asked only when the bytes are needed.
+    `direct_url`: what its `direct_url.json` says (PEP 610), b"" for none."""
 
     filename: str
     sha256: str
     locate: Callable[[], LocalFile]
+    direct_url: bytes = b""
 
 
 class WheelsSource:
@@ -35,8 +37,11 @@ class WheelsSource:
         return f"wheels: {title(wheel.filename for wheel in self._wheels)}"
 
     def key(self) -> str:
-        """Name it by the wheels' digests alone: neither Python's minor nor any other wheel of the image is in it."""
-        return sha256(encode([_RECIPE, SITE, PYTHON, sorted(wheel.sha256 for wheel in self._wheels)]))
+        """Name it by the wheels' digests, and where sources are from: neither Python's minor nor another wheel is in
+        it."""
+        named = sorted([wheel.sha256, wheel.direct_url.decode()] for wheel in self._wheels if wheel.direct_url)
+        hashes = sorted(wheel.sha256 for wheel in self._wheels)
+        return sha256(encode([_RECIPE, SITE, PYTHON, hashes, *([named] if named else [])]))
 
     def entries(self) -> Iterable[Entry]:
         """Take of a path that several wheels hold the first one's by name: so the layer depends on these wheels alone.
@@ -45,6 +50,6 @@ class WheelsSource:
         """
         found: dict[str, File] = {}
         for wheel in self._wheels:
-            for file in wheel_files(wheel.locate(), wheel.filename):
+            for file in wheel_files(wheel.locate(), wheel.filename, wheel.direct_url):
                 found.setdefault(file.path, file)
         return found.values()

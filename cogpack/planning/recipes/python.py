@@ -13,6 +13,7 @@ from cogpack.layers.wheels import ClashesSource, VenvSource, WheelFile, WheelsSo
 from cogpack.lockfile import Decisions, LockedInterpreter, LockedWheel
 from cogpack.lockfile.base_kinds import DebianBase
 from cogpack.planning.recipes.base import BaseSupply
+from cogpack.planning.recipes.direct_url import direct_url
 from cogpack.planning.recipes.maker import LayerMaker
 
 
@@ -72,7 +73,16 @@ def plan_environment(
     venv = VenvSource(python=decisions.python.minor, interpreter=decisions.python.path, local=named)
     groups = group([(wheel.filename, wheel.size or 0) for wheel in decisions.wheels], rules.large_wheel)
     inputs = {one.filename: wheel(one) for one in decisions.wheels}
-    wheels = {one.filename: WheelFile(one.filename, one.sha256, inputs[one.filename].file) for one in decisions.wheels}
+    sources = {build.wheel: build.source for build in decisions.builds}
+    wheels = {
+        one.filename: WheelFile(
+            one.filename,
+            one.sha256,
+            inputs[one.filename].file,
+            direct_url(sources[one.filename], one.name) if one.filename in sources else b"",
+        )
+        for one in decisions.wheels
+    }
     layers = [maker.splice(WheelsSource([wheels[name] for name in names])) for names in groups]
     hidden = [
         (wheels[clash.wheel], [wheels[name] for name in clash.over], clash.paths)

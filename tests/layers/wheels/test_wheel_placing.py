@@ -179,6 +179,14 @@ def test_a_launcher_beside_its_entry_point_gives_way(tmp_path: Path) -> None:
     assert b"from a import main" in read(installed(wheel)["opt/venv/bin/a"])
 
 
+def test_where_a_wheel_was_made_of_is_written_beside_it_and_recorded(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "a", raw={"a-1.0.dist-info/direct_url.json": b"theirs"})
+    files = {file.path: file for file in wheel_files(LocalFile.of(wheel), wheel.name, b"{}")}
+    info = "opt/venv/lib/python/site-packages/a-1.0.dist-info"
+    assert read(files[f"{info}/direct_url.json"]) == b"{}"
+    assert "a-1.0.dist-info/direct_url.json,sha256=" in read(files[f"{info}/RECORD"]).decode()
+
+
 def test_signatures_and_notes_of_other_installers_are_left_out(tmp_path: Path) -> None:
     names = ("INSTALLER", "REQUESTED", "direct_url.json", "RECORD.jws", "RECORD.p7s")
     wheel = make_wheel(tmp_path, "a", raw={f"a-1.0.dist-info/{name}": b"theirs" for name in names})

@@ -91,9 +91,9 @@ def check_choice(
     keeps: bool,
 ) -> None:
     """Raise `UnforeseenError` where uv would take a newer source, if it may build, or, with `keeps`, what is there."""
-    direct = {one.package.name for one in asked if one.package}
+    direct = {one.package.name: one.package for one in asked if one.package}
     packages = {wheel.name: _package(wheel, source) for wheel in chosen if wheel.name not in direct}
-    wanted = _wanted([one.requirement for one in asked], packages, source, environment)
+    wanted = _wanted([one.requirement for one in asked], packages | direct, source, environment)
     for name, package in packages.items():
         if package.file is None:
             continue

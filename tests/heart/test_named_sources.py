@@ -1,0 +1,172 @@
+"""Projects that name sources by their place: what is resolved with their wheels, and what pip lines make of them."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from support.building import FakeBuilder
+from support.git_server import GitServer, git_server
+from support.wheels import make_wheel
+from support.world import World
+
+from cogpack.errors import InputError
+from cogpack.lockfile import Decisions, GitSource, Lock
+from cogpack.locking.decide import resolve_lock
+from cogpack.locking.wheels.building import Building
+from cogpack.project import find_project
+from cogpack.session import Session, Settings
+
+pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="there is no git")
+
+PLATFORM = "linux/amd64"
+
+
+def package(name: str, version: str, *requires: str) -> bytes:
+    extra = '[project.optional-dependencies]\nmore = ["beside"]\n'
+    return f'[project]\nname = "{name}"\nversion = "{version}"\ndependencies = {json.dumps(requires)}\n{extra}'.encode()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
+    with git_server(tmp_path_factory.mktemp("served")) as found:
+        found.commit("pkg", {"pyproject.toml": package("pkg", "2.0", "dep<2"), "pkg.py": b"", "r.txt": b"beside\n"})
+        found.commit("hard", {"setup.py": b"import torch\n"})
+        yield found
+
+
+@dataclass
+class Made:
+    """Makes locks of one project. `builder`: of the last of them."""
+
+    world: World
+    builder: FakeBuilder | None = None
+
+    def lock(self, *requirements: str, run: tuple[str, ...] = (), previous: Lock | None = None, **more: bool) -> Lock:
+        lines = "".join(f"    - {json.dumps(line)}\n" for line in run)
+        text = (
+            'build:\n  python_version: "3.13"\n  python_requirements: requirements.txt\n'
+            + (f"  run:\n{lines}" if lines else "")
+            + f'predict: "predict.py:Predictor"\ncogpack:\n  base: {self.world.registry}/base/python:v1\n'
+        )
+        root = self.world.project(
+            files={"cog.yaml": text}, requirements="".join(f"{one}\n" for one in requirements)
+        ).root
+        settings = Settings(directory=root, cache=self.world.directory / "cache", environment=self.world.environment)
+        with Session(settings) as session:
+            self.builder = FakeBuilder(session.store)
+            building = Building(builder=self.builder, pushed=lambda _: None)
+            return resolve_lock(session, find_project(root), previous, building, **more)
+
+
+@pytest.fixture
+def made(world: World, monkeypatch: pytest.MonkeyPatch) -> Made:
+    monkeypatch.setattr("sys.executable", str(world.python))
+    for version in ("1.0", "2.0"):
+        make_wheel(world.wheels, "dep", version)
+    make_wheel(world.wheels, "beside")
+    return Made(world)
+
+
+def versions(decisions: Decisions) -> dict[str, str]:
+    return {one.name: one.version for one in decisions.wheels if one.name not in ("cog", "coglet", "pip")}
+
+
+def decided(lock: Lock) -> Decisions:
+    return lock.platforms[PLATFORM]
+
+
+def test_what_the_wheel_of_a_source_requires_is_resolved_with_all_else(made: Made, server: GitServer) -> None:
+    found = decided(made.lock("dep", f"pkg[more] @ git+{server.address}/pkg"))
+    assert versions(found) == {"pkg": "2.0", "dep": "1.0", "beside": "1.0"}
+    (wheel,) = (one for one in found.wheels if one.name == "pkg")
+    assert (wheel.url, wheel.path) == (None, None)
+    (build,) = found.builds
+    assert build.wheel == wheel.filename
+    assert build.source == GitSource(url=f"{server.address}/pkg", commit=server.git("pkg", "rev-parse", "main"))
+
+
+def test_another_requirement_moves_no_source(made: Made, server: GitServer) -> None:
+    first = made.lock(f"git+{server.address}/pkg")
+    server.requests.clear()
+    second = made.lock(f"git+{server.address}/pkg", "beside", previous=first)
+    assert made.builder
+    assert not made.builder.built
+    assert not server.requests
+    assert decided(second).builds == decided(first).builds
+    third = made.lock(f"git+{server.address}/pkg", previous=second, upgrade=True)
+    assert made.builder.built
+    assert decided(third).builds == decided(first).builds
+
+
+def test_a_source_of_another_platform_is_not_looked_at(made: Made) -> None:
+    assert not decided(made.lock("git+http://127.0.0.1:9/never ; sys_platform == 'win32'")).builds
+
+
+def test_all_that_is_wrong_is_one_error(made: Made, server: GitServer) -> None:
+    with pytest.raises(InputError) as caught:
+        made.lock(f"git+{server.address}/hard", "unheard-of", f"git+{server.address}/pkg@never")
+    told = caught.value.message.splitlines()
+    assert told[0] == "3 things must change:"
+    assert [line.strip().partition(": ")[0] for line in told[1:]] == [
+        "requirements.txt:2",
+        "requirements.txt:4",
+        "requirements.txt:3",
+    ]
+
+
+@pytest.mark.parametrize("line", ["pip install --no-index", "uv pip install --system --no-index"])
+def test_a_pip_line_lays_the_wheel_of_a_repository(made: Made, server: GitServer, line: str) -> None:
+    make_wheel(made.world.wheels, "uv")
+    found = decided(made.lock("dep", "uv", run=(f"{line} 'pkg[more] @ git+{server.address}/pkg'",)))
+    assert not found.sandboxed
+    assert versions(found) == {"pkg": "2.0", "dep": "1.0", "beside": "1.0", "uv": "1.0"}
+    assert [build.wheel for build in found.builds] == ["pkg-2.0-py3-none-any.whl"]
+    assert found.pip_lines[0].wheels == (
+        "beside-1.0-py3-none-any.whl",
+        "dep-1.0-py3-none-any.whl",
+        found.builds[0].wheel,
+    )
+
+
+def test_a_pip_line_that_is_locked_asks_no_server_and_builds_nothing(made: Made, server: GitServer) -> None:
+    run = (f"pip install --no-index git+{server.address}/pkg",)
+    first = made.lock(run=run)
+    server.requests.clear()
+    assert decided(made.lock(run=run, previous=first)) == decided(first)
+    assert made.builder
+    assert (made.builder.built, server.requests) == ([], [])
+    made.lock(run=run, previous=first, upgrade_run=True)
+    assert made.builder.built
+    assert server.requests
+
+
+def test_a_directory_of_a_clone_is_installed_at_the_commit_that_the_clone_has(made: Made, server: GitServer) -> None:
+    run = (f"git clone {server.address}/pkg /opt/pkg && cd /opt/pkg && pip install --no-index -e '.[more]' -r r.txt",)
+    found = decided(made.lock(run=run))
+    assert not found.sandboxed
+    assert versions(found) == {"pkg": "2.0", "dep": "1.0", "beside": "1.0"}
+    (source,) = (build.source for build in found.builds)
+    assert isinstance(source, GitSource)
+    assert (source.clone, source.commit, source.editable) == ("opt/pkg", found.clones[0].commit, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("git+SERVER/hard", "nothing says how it is built"),
+        ("git+SERVER/pkg@never", "it has no commit, tag or branch never"),
+        ("--no-build-isolation git+SERVER/pkg", "is built with the packages that are installed"),
+        ("SERVER/never.zip", "HTTP 404"),
+    ],
+)
+def test_a_pip_line_whose_source_is_not_built_here_is_run(made: Made, server: GitServer, line: str, why: str) -> None:
+    found = decided(made.lock(run=(f"pip install --no-index {line.replace('SERVER', server.address)}",)))
+    assert [why in one.why for one in found.sandboxed] == [True], found.sandboxed
+    assert not found.builds
+
+
+def test_a_setting_of_the_line_for_its_build_sends_it_to_the_sandbox(made: Made, server: GitServer) -> None:
+    found = decided(made.lock(run=(f"WITH_OPS=1 pip install --no-index git+{server.address}/pkg",)))
+    assert found.sandboxed[0].why == f"WITH_OPS is handed to the build of git+{server.address}/pkg"
