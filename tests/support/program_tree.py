@@ -32,9 +32,14 @@ def make_tree(root: Path, programs: Sequence[str] = PROGRAMS) -> Path:
     found = [os.path.realpath(str(shutil.which(name))) for name in programs]
     for name, program in zip(programs, found, strict=True):
         shutil.copy(program, root / "bin" / name)
-    told = subprocess.run(["ldd", *found], capture_output=True, text=True, check=True).stdout
-    for word in {word for word in told.split() if word.startswith("/") and not word.endswith(":")}:
-        library = root / word.lstrip("/")
+    for path in libraries(found):
+        library = root / path.relative_to("/")
         library.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(word, library)
+        shutil.copy(path, library)
     return root
+
+
+def libraries(programs: Sequence[str]) -> Sequence[Path]:
+    """Return the shared libraries that programs are linked with."""
+    told = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=True).stdout
+    return [Path(word) for word in sorted(set(told.split())) if word.startswith("/") and not word.endswith(":")]

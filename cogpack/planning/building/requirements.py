@@ -1,8 +1,15 @@
-"""Build requirements are resolved for the image's Python as the project's own are, and fetched; wheels only."""
+"""Build requirements are resolved for the image's Python as the project's own are, and fetched; wheels only.
 
+What the project pins is preferred: an extension is then built with the numpy that it will meet, and torch, where a
+source asks for it, is the one that the image fetches anyway.
+"""
+
+import re
 import threading
 from collections.abc import Sequence
 from functools import cached_property
+
+from packaging.utils import canonicalize_name
 
 from cogpack.artifacts import Input
 from cogpack.lockfile import LockedWheel
@@ -10,7 +17,19 @@ from cogpack.locking.wheels.outlines import wheel_artifact
 from cogpack.locking.wheels.requirements import indexes_of
 from cogpack.project import Project
 from cogpack.resolve.wheels import Indexes, TargetPython, resolve_wheels, wheel_urls
+from cogpack.resolve.wheels.torch import TorchChoice, choose_torch
 from cogpack.session import Session
+
+_PINNED = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?\s*==\s*([0-9][\w.]*)(?:\s*$|\s*;|\s+--hash)")
+
+
+def pinned(lines: Sequence[str]) -> list[LockedWheel]:
+    """Give the versions that requirements name, of which only name and version are asked."""
+    found = [match for line in lines if (match := _PINNED.match(line))]
+    return [
+        LockedWheel(name=canonicalize_name(match[1]), version=match[2], filename=f"{match[1]}.whl", sha256="0" * 64)
+        for match in found
+    ]
 
 
 class BuildRequirements:
@@ -39,7 +58,7 @@ class BuildRequirements:
                     target=self._target,
                     indexes=self._indexes,
                     exclude_newer=self._project.config.pack.exclude_newer,
-                    preferences=(),
+                    preferences=pinned(self._chosen.requirements.lines),
                     cache=session.cache,
                     metadata=session.metadata,
                     title="build requirements",
@@ -66,7 +85,11 @@ class BuildRequirements:
 
     @cached_property
     def _indexes(self) -> Indexes:
-        return indexes_of(self._session, self._project, self._project.requirements(), None)
+        return indexes_of(self._session, self._project, self._chosen.requirements, self._chosen.index)
+
+    @cached_property
+    def _chosen(self) -> TorchChoice:
+        return choose_torch(self._project.config, self._project.requirements(), self._target.arch)
 
     def _urls(self, wheel: LockedWheel, wheels: Sequence[LockedWheel]) -> list[str]:
         with self._lock:

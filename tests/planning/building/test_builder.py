@@ -17,7 +17,7 @@ from cogpack.locking.wheels.building import Built, Ground, Source
 from cogpack.planning.building import builder
 from cogpack.planning.building.builder import SourceBuilder
 from cogpack.planning.building.guest import NoRungError
-from cogpack.planning.building.requirements import BuildRequirements
+from cogpack.planning.building.requirements import BuildRequirements, pinned
 from cogpack.planning.describing import find_described
 from cogpack.resolve.wheels import TargetPython
 from cogpack.session import Session, Settings
@@ -135,6 +135,11 @@ def test_what_a_backend_requires_besides_is_resolved_and_it_is_asked_again(
     assert asked == [(), ("six>=1",)]
     evil = "def get_requires_for_build_wheel(settings): return ['--index-url https://evil.example']"
     assert "is no requirement" in fault(opened, source(make_sdist(tmp_path / "b.gz", source_files(evil)))).message
+
+
+def test_what_the_project_pins_is_built_with_where_it_fits() -> None:
+    lines = ["numpy==1.23.5", "torch[opt] == 2.0.1 ; python_version < '4'", "a>=1", "b==1.*", "c==1,<2", "./d.whl"]
+    assert [(one.name, one.version) for one in pinned(lines)] == [("numpy", "1.23.5"), ("torch", "2.0.1")]
 
 
 def test_a_rebuild_has_what_it_was_built_with_and_nothing_else(opened: Session, tmp_path: Path) -> None:
