@@ -51,6 +51,7 @@ RANKS = {
     "remote": 2,
     "project": 2,
     "pages": 3,
+    "sbom": 3,
     "layers": 3,
     "registry": 3,
     "artifacts": 4,

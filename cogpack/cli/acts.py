@@ -234,6 +234,12 @@ def export(arguments: argparse.Namespace) -> None:
     with_session(arguments, lambda session: Answer(None, export(session, form=arguments.form).decode().rstrip("\n")))
 
 
+def sbom(arguments: argparse.Namespace) -> None:
+    from cogpack.commands.sbom import sbom
+
+    with_session(arguments, lambda session: Answer(None, sbom(session, form=arguments.form).decode().rstrip("\n")))
+
+
 def inspect(arguments: argparse.Namespace) -> None:
     from cogpack.cli import html_output
     from cogpack.cli.schema_text import value_text

@@ -131,6 +131,24 @@ def add_projects(top: Grammar) -> None:
         PROJECT, IMAGE, OUTPUT, CONNECTION, without=("--offline", "--json", "--label", "--annotation", "--git")
     )
 
+    sbom = top.command(
+        "sbom",
+        "Print what the lock has in the image, for who watches over it.",
+        acts.sbom,
+        example="cogpack sbom > image.spdx.json",
+        minor=True,
+    )
+    sbom.add_argument(
+        "--format", dest="form", choices=("spdx", "cyclonedx"), default="spdx",
+        metavar="FORM", help="spdx (2.3) or cyclonedx (1.5) [spdx]",
+    )  # fmt: skip
+    sbom.share(
+        PROJECT,
+        OUTPUT,
+        CONNECTION,
+        without=("--jobs", "--paranoid", "--json"),
+    )
+
     schema = top.command(
         "schema",
         "Print the model's OpenAPI document.",

@@ -1,0 +1,39 @@
+"""A CycloneDX 1.5 document of an image, as JSON (cyclonedx.org/docs/1.5/json)."""
+
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from cogpack import __version__
+from cogpack.sbom.parts import Part
+
+
+def cyclonedx_document(name: str, parts: Sequence[Part], *, created: int = 0) -> bytes:
+    """Write the document of the image `name`. `created`: seconds since 1970, of the lock: the same parts give the same
+    bytes."""
+    contents = "\n".join([name, *(f"{part.purl} {part.sha256}" for part in parts)])
+    document = {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.5",
+        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, contents)}",
+        "version": 1,
+        "metadata": {
+            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created)),
+            "tools": {"components": [{"type": "application", "name": "cogpack", "version": __version__}]},
+            "component": {"type": "container", "bom-ref": "image", "name": name},
+        },
+        "components": [_component(part) for part in parts],
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def _component(part: Part) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": "library", "bom-ref": part.purl, "name": part.name, "purl": part.purl}
+    if part.version:
+        found["version"] = part.version
+    if part.sha256:
+        found["hashes"] = [{"alg": "SHA-256", "content": part.sha256}]
+    return found

@@ -1,0 +1,98 @@
+"""What a lock has in an image: packages of Debian, wheels, the interpreter, fetched files, clones, files of the hub.
+
+Each has a package URL (package-url/purl-spec). What commands of `build.run` leave is told as far as they installed
+distributions of Python.
+"""
+
+from collections.abc import Iterator, Mapping
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from cogpack.lockfile import Decisions, LockedWheel, RemoteWeight
+from cogpack.lockfile.base_kinds import DebianBase, LockedDeb, RegistryBase
+from cogpack.reference import Reference
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Is one thing in an image. `purl`: its package URL; `sha256`: of the file that it came in, hex, "" where that is
+    not one; `url`: where that is, "" where an index is asked for it."""
+
+    name: str
+    version: str = ""
+    purl: str
+    sha256: str = ""
+    url: str = ""
+
+
+def parts_of(decisions: Decisions, weights: tuple[RemoteWeight, ...] = ()) -> tuple[Part, ...]:
+    """List all that is decided for a platform, with managed `weights`, by its package URL."""
+    found = {part.purl: part for part in (*_base(decisions), *_python(decisions), *_files(decisions, weights))}
+    return tuple(found[purl] for purl in sorted(found))
+
+
+def _base(decisions: Decisions) -> Iterator[Part]:
+    match decisions.base:
+        case DebianBase() as base:
+            for deb in base.installed:
+                yield _deb(deb, base.suite)
+        case RegistryBase() as base:
+            named = Reference.parse(base.reference)
+            name = named.repository.rpartition("/")[2]
+            where = {"repository_url": f"{named.registry}/{named.repository}"}
+            purl = _purl("oci", name, base.digest, where)
+            yield Part(name=name, version=base.digest, purl=purl, sha256=base.digest.removeprefix("sha256:"))
+
+
+def _deb(deb: LockedDeb, suite: str) -> Part:
+    more = {"arch": deb.arch} | ({"repository_url": deb.archive} if deb.is_foreign else {"distro": suite})
+    name = deb.name if deb.is_foreign else f"debian/{deb.name}"
+    return Part(name=deb.name, version=deb.version, purl=_purl("deb", name, deb.version, more), sha256=deb.sha256)
+
+
+def _python(decisions: Decisions) -> Iterator[Part]:
+    if found := decisions.interpreter:
+        where = {"download_url": found.url, "checksum": f"sha256:{found.sha256}"}
+        purl = _purl("generic", "cpython", found.version, where)
+        yield Part(name="cpython", version=found.version, purl=purl, sha256=found.sha256, url=found.url)
+    later = {one.name: one.version for one in (decisions.steps.distributions if decisions.steps else ())}
+    for wheel in decisions.wheels:
+        if wheel.name not in later:
+            yield _wheel(wheel)
+    for name, version in later.items():
+        if version is not None:
+            yield Part(name=name, version=version, purl=_purl("pypi", name, version))
+
+
+def _wheel(wheel: LockedWheel) -> Part:
+    purl = _purl("pypi", wheel.name, wheel.version, {"file_name": wheel.filename})
+    return Part(name=wheel.name, version=wheel.version, purl=purl, sha256=wheel.sha256, url=wheel.url or "")
+
+
+def _files(decisions: Decisions, weights: tuple[RemoteWeight, ...]) -> Iterator[Part]:
+    for fetch in decisions.fetches:
+        name = urlsplit(fetch.url).path.rpartition("/")[2] or urlsplit(fetch.url).netloc
+        purl = _purl("generic", name, "", {"download_url": fetch.url, "checksum": f"sha256:{fetch.sha256}"})
+        yield Part(name=name, purl=purl, sha256=fetch.sha256, url=fetch.url)
+    for clone in decisions.clones:
+        name = urlsplit(clone.url).path.rpartition("/")[2].removesuffix(".git")
+        purl = _purl("generic", name, clone.commit, {"vcs_url": f"git+{clone.url}@{clone.commit}"})
+        yield Part(name=name, version=clone.commit, purl=purl, url=clone.url)
+    for file in decisions.hub_files:
+        yield Part(name=file.repository, version=file.commit, purl=_purl("huggingface", file.repository, file.commit))
+    for weight in weights:
+        if weight.uri.startswith("hf://") and weight.revision:
+            name = "/".join(weight.uri.removeprefix("hf://").partition("@")[0].split("/")[:2])
+            yield Part(name=name, version=weight.revision, purl=_purl("huggingface", name, weight.revision))
+        else:
+            name = weight.file.rpartition("/")[2] or weight.path.rpartition("/")[2]
+            sha256 = weight.sha256.removeprefix("sha256:")
+            purl = _purl("generic", name, "", {"download_url": weight.uri, "checksum": f"sha256:{sha256}"})
+            yield Part(name=name, purl=purl, sha256=sha256, url=weight.uri)
+
+
+def _purl(kind: str, name: str, version: str, more: Mapping[str, str] | None = None) -> str:
+    """Write a package URL; its qualifiers are sorted, as the specification has them."""
+    written = f"pkg:{kind}/{quote(name, safe='/')}" + (f"@{quote(version, safe=':')}" if version else "")
+    qualifiers = "&".join(f"{key}={quote(value, safe=':/')}" for key, value in sorted((more or {}).items()))
+    return f"{written}?{qualifiers}" if qualifiers else written
