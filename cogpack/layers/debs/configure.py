@@ -7,7 +7,7 @@ from cogpack.layers.debs.deb.package import UnpackedPackage
 from cogpack.layers.debs.effects.alternatives import Alternative, install_alternatives
 from cogpack.layers.debs.effects.effects import CHOICES, EFFECTS, SAME_AGAIN, Effect, find_effect
 from cogpack.layers.debs.effects.ldcache import write_cache
-from cogpack.layers.debs.effects.scripts import NotUnderstood, literal_choices, read_script
+from cogpack.layers.debs.effects.scripts import NotUnderstood, fortran_links, literal_choices, read_script
 from cogpack.layers.debs.tree import Tree
 
 
@@ -32,6 +32,9 @@ def stand_in(tree: Tree, packages: Sequence[UnpackedPackage]) -> list[Alternativ
             choices += CHOICES.get(package.name, ())
         else:
             choices += _understood(package)
+            for path, target in fortran_links(package.script("preinst")):
+                if path not in tree:
+                    tree.link(path, target)
     for name in EFFECTS:
         if name in effects:
             effects[name](tree)

@@ -1,7 +1,7 @@
 import pytest
 
 from cogpack.layers.debs.effects.alternatives import Alternative, Slave
-from cogpack.layers.debs.effects.scripts import NotUnderstood, Understood, read_script
+from cogpack.layers.debs.effects.scripts import NotUnderstood, Understood, fortran_links, read_script
 
 SYSTEMD = """\
 # Automatically added by dh_installsystemd/13.24.2
@@ -114,3 +114,67 @@ RM_CONFFILE = 'dpkg-maintscript-helper rm_conffile /etc/x 2.5 -- "$@"\n'
 def test_in_the_place_of_version_2_a_script_is_read_as_it_would_run_then(script: str, understood: bool) -> None:
     found = read_script(script, fresh="configure", other="2.0-1")
     assert isinstance(found, Understood) is understood, found
+
+
+def test_a_variable_is_what_a_line_that_runs_has_set_it_to() -> None:
+    """As clang and automake have it."""
+    script = (
+        "#! /bin/sh\nset -e\n\nver=1.17\nprio=10\n\n"
+        "update-alternatives --quiet \\\n\t--install /usr/bin/c++ \\\n\t\tc++ \\\n"
+        "\t\t/usr/bin/clang++ \\\n\t\t$prio\n\nupdate-alternatives --install /usr/bin/automake automake \\\n"
+        "\t/usr/bin/automake-$ver ${prio} \\\n\t--slave /usr/bin/aclocal aclocal /usr/bin/aclocal-$ver\n"
+    )
+    assert read_script(script, fresh="configure") == Understood(
+        (
+            Alternative("/usr/bin/c++", "c++", "/usr/bin/clang++", 10),
+            Alternative(
+                "/usr/bin/automake",
+                "automake",
+                "/usr/bin/automake-1.17",
+                10,
+                (Slave("/usr/bin/aclocal", "aclocal", "/usr/bin/aclocal-1.17"),),
+            ),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    ['if [ "$1" = upgrade ]; then\n  where=/a\nfi\n', "where=/a\nwhere=\n", "where_else=/a\n", "where=/a; rm /b\n"],
+)
+def test_a_variable_that_may_be_anything_else_is_not_guessed(assignment: str) -> None:
+    script = f"{assignment}update-alternatives --install /usr/bin/x x $where/x 10\n"
+    found = read_script(script, fresh="configure")
+    assert isinstance(found, NotUnderstood) or found.choices[0].path == "/x", "as the shell has it of an empty one"
+
+
+FORTRAN = """\
+#!/bin/sh
+set -e
+# Automatically added by dh_fortran_mod/0.41
+# May be installed multiple times for different canoncomp
+multiarch="x86_64-linux-gnu"
+base="gfortran-mod-15"
+canoncomp='x86_64-linux-gnu-gfortran-10'
+
+# clean up old cruft first. Delete symlinks, silent because we don't delete directories
+( rm -f /usr/lib/$multiarch/fortran/gfortran-* 2> /dev/null ) || true
+
+mkdir -p /usr/lib/$multiarch/fortran/$base
+if ! test -x /usr/lib/$multiarch/fortran/$canoncomp ; then
+  ln -sf /usr/lib/$multiarch/fortran/$base /usr/lib/$multiarch/fortran/$canoncomp
+fi
+# End automatically added section
+"""
+
+
+def test_the_links_to_modules_of_fortran_are_those_that_libopenmpi_dev_leaves() -> None:
+    script = FORTRAN + FORTRAN.partition("set -e\n")[2].replace("gfortran-10", "gfortran-8")
+    assert read_script(script, fresh="install") == Understood(())
+    assert [*fortran_links(script)] == [
+        (
+            f"usr/lib/x86_64-linux-gnu/fortran/x86_64-linux-gnu-gfortran-{version}",
+            "/usr/lib/x86_64-linux-gnu/fortran/gfortran-mod-15",
+        )
+        for version in ("10", "8")
+    ]

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from cogpack.layers.debs.effects.accounts import add_declared, add_group, add_user, create_accounts, shadow_accounts
 from cogpack.layers.debs.effects.alternatives import Alternative, Slave
 from cogpack.layers.debs.effects.certificates import install_certificates
+from cogpack.layers.debs.effects.fonts import font_aliases, font_cache, font_rendering, ghostscript_fonts
 from cogpack.layers.debs.effects.pam import configure_pam
 from cogpack.layers.debs.tree import Tree
 
@@ -103,20 +104,6 @@ def _readline(tree: Tree) -> None:
     tree.copy_new("usr/share/readline/inputrc", "etc/inputrc")
 
 
-def _font_rendering(tree: Tree) -> None:
-    """Answer fontconfig's questions as it does itself: slight hinting, no bitmap fonts."""
-    available = "usr/share/fontconfig/conf.avail"
-    for names in (("10-hinting-slight",), ("70-no-bitmaps-except-emoji", "70-no-bitmaps")):
-        name = next((name for name in names if f"{available}/{name}.conf" in tree), None)
-        if name is not None:
-            tree.link(f"etc/fonts/conf.d/{name}.conf", f"/{available}/{name}.conf")
-    tree.directory("usr/local/share/fonts")
-
-
-def _font_cache(tree: Tree) -> None:
-    tree.directory("var/cache/fontconfig")  # filled by the first program that can write there
-
-
 def _git_filter(tree: Tree) -> None:
     tree.write_new(
         "etc/gitconfig",
@@ -176,12 +163,6 @@ def _remote_memory(tree: Tree) -> None:
     add_group(tree, "rdma")
 
 
-def _font_aliases(tree: Tree) -> None:
-    tree.write_new(
-        "var/lib/xfonts/excluded-aliases", "!! Excluded alias files to be ignored by update-fonts-alias(8)\n"
-    )
-
-
 def _javascript(tree: Tree) -> None:
     name = "javascript-alias.conf"
     tree.link(f"etc/lighttpd/conf-enabled/90-{name}", f"../conf-available/90-{name}")
@@ -198,6 +179,22 @@ def _conffile_registry(tree: Tree) -> None:
         tree.write_new(f"var/lib/ucf/{name}", "")
 
 
+_BINFMT = ("mask", "interpreter", "detector", "credentials", "preserve", "fix_binary")
+
+
+def _binary_formats(tree: Tree) -> None:
+    """Note which programs run what other files, as `update-binfmts --import` does: it is told the kernel elsewhere."""
+    directory = "usr/share/binfmts"
+    for name in tree.children(directory):
+        text = (tree.read(f"{directory}/{name}") or b"").decode("utf-8", "replace")
+        pairs = [line.split(None, 1) for line in text.splitlines()]
+        found = {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+        kind = "magic" if "magic" in found else "extension"
+        noted = [found.get("package", ""), kind, found.get("offset", "0"), found.get(kind, "")]
+        lines = [*noted, *(found.get(key, "") for key in _BINFMT)]
+        tree.write(f"var/lib/binfmts/{name}", "".join(f"{line}\n" for line in lines))
+
+
 Effect: TypeAlias = Callable[[Tree], None]
 
 EFFECTS: Mapping[str, Effect] = {
@@ -205,10 +202,12 @@ EFFECTS: Mapping[str, Effect] = {
     "base-passwd": create_accounts,
     "passwd": shadow_accounts,
     "base-files": _base_files,
+    "binfmt-support": _binary_formats,
     "ca-certificates": install_certificates,
     "debianutils": _shells,
-    "fontconfig": _font_cache,
-    "fontconfig-config": _font_rendering,
+    "fontconfig": font_cache,
+    "fontconfig-config": font_rendering,
+    "ghostscript": ghostscript_fonts,
     "git-lfs": _git_filter,
     "libc-bin": _name_service,  # and the library cache, last of all
     "libpam-modules": _pam_files,
@@ -228,19 +227,20 @@ EFFECTS: Mapping[str, Effect] = {
     "javascript-common": _javascript,
     "ucf": _conffile_registry,
     "unixodbc-common": _odbc,
-    "xfonts-utils": _font_aliases,
+    "xfonts-utils": font_aliases,
     "readline-common": _readline,
     "tzdata": _time_zone,
     "adduser": _nothing,  # renames an old configuration
     "apt": _nothing,  # timers; its user _apt is among base-passwd's
     "bash": _nothing,  # an alternative
+    "comerr-dev": _nothing,  # mends an old link
     "coreutils": _nothing,  # /usr/bin/touch of an unmerged /usr
     "dash": _nothing,  # /bin/sh is in the package
     "debconf": _nothing,
     "dmsetup": _nothing,  # the initial RAM disk of a machine
     "debian-archive-keyring": _nothing,  # removes old keys
     "dpkg": _nothing,  # see database.py
-    "fonts-urw-base35": _nothing,  # tells ghostscript, whose own scripts do more
+    "fonts-urw-base35": _nothing,  # tells ghostscript, which asks for itself
     "gcc": _nothing,  # alternatives
     "gtk-update-icon-cache": _nothing,  # removes old diversions
     "gzip": _nothing,  # a diversion of zutils
@@ -273,6 +273,7 @@ EFFECTS: Mapping[str, Effect] = {
     "perl": _nothing,
     "perl-base": _nothing,
     "poppler-data": _nothing,  # tells ghostscript
+    "samba-libs": _nothing,  # moves old databases
     "procps": _nothing,  # applies kernel settings
     "python3-distutils": _nothing,  # byte code
     "python3-lib2to3": _nothing,  # byte code
@@ -291,6 +292,7 @@ EFFECTS: Mapping[str, Effect] = {
 # Packages whose names carry a version.
 _PATTERNS: Sequence[tuple[re.Pattern[str], Effect]] = (
     (re.compile(r"python3\.\d+-minimal"), _local_packages),  # and byte code
+    (re.compile(r"llvm-\d+-runtime"), _nothing),  # tells binfmt-support, which asks for itself
     (re.compile(r"(?:lib)?python3\.\d+(?:-minimal|-stdlib)?"), _nothing),  # byte code
 )
 

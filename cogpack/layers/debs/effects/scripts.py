@@ -9,7 +9,7 @@ error, never skipped.
 import operator
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
 import msgspec
@@ -27,6 +27,7 @@ _SECTION = re.compile(
 _HARMLESS = frozenset(
     {
         "dh_apparmor",
+        "dh_fortran_mod",  # links, which `fortran_links` tells
         "dh_icons",
         "dh_installdeb",
         "dh_installinit",
@@ -50,6 +51,14 @@ _PLAIN = re.compile(
     r"|dpkg-maintscript-helper [^;|&<>`]*"
     r"|(?:export )?\w+=[\w./-]*"
     r"|\. /usr/share/debconf/confmodule|db_version 2\.0|db_stop(?: \|\| true)?"
+)
+_WORD = re.compile(r"(?:export )?(\w+)=([\w./-]*)[; ]*")
+_NAMED = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
+# Modules of Fortran lie in one directory, and compilers look for it by the names of several.
+_FORTRAN = re.compile(
+    r"^multiarch=\"([\w-]+)\"\nbase=\"([\w-]+)\"\ncanoncomp='([\w-]+)'\n.*"
+    r"^ +ln -sf /usr/lib/\$multiarch/fortran/\$base /usr/lib/\$multiarch/fortran/\$canoncomp$",
+    re.MULTILINE | re.DOTALL,
 )
 _LABEL = re.compile(r"\(?\s*([\w*-]+(?:\s*\|\s*[\w*-]+)*)\s*\)\s*(.*)")
 _OPENERS = re.compile(r"(if|case|for|while|until)\b")
@@ -121,7 +130,9 @@ def read_script(script: str, *, fresh: str, other: str = "") -> Understood | Not
     call = _Call(fresh, other)
     choices: list[Alternative] = []
     blocks: list[_Block] = []
-    for line in join_lines(_SECTION.sub(lambda found: _section(found, call), script)):
+    words: dict[str, str] = {}
+    for written in join_lines(_SECTION.sub(lambda found: _section(found, call), script)):
+        line = _NAMED.sub(lambda found: words.get(found[1] or found[2], found[0]), written)
         outer = all(block.live for block in blocks[:-1])
         live = outer and (not blocks or blocks[-1].live)
         try:
@@ -136,6 +147,8 @@ def read_script(script: str, *, fresh: str, other: str = "") -> Understood | Not
             choices.append(choice)
         elif not _PLAIN.fullmatch(line.rstrip("; ")) or _helps(line, call):
             return NotUnderstood(line)
+        elif (assigned := _WORD.fullmatch(line)) is not None:
+            words[assigned[1]] = assigned[2]
         elif line.startswith("exit"):
             break
     else:
@@ -249,3 +262,11 @@ def _section(matched: re.Match[str], call: _Call) -> str:
 def literal_choices(script: str) -> list[Alternative]:
     """Give every alternative that some line of the script registers literally."""
     return [choice for line in join_lines(script) if (choice := parse_install(line)) is not None]
+
+
+def fortran_links(script: str) -> Iterator[tuple[str, str]]:
+    """Give path and target of each link that a preinst makes by the words of dh_fortran_mod, where nothing is."""
+    for section in _SECTION.finditer(script):
+        if section[1] == "dh_fortran_mod" and (found := _FORTRAN.search(section[2])) is not None:
+            directory = f"usr/lib/{found[1]}/fortran"
+            yield f"{directory}/{found[3]}", f"/{directory}/{found[2]}"

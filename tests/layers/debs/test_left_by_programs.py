@@ -1,0 +1,36 @@
+"""What programs that maintainer scripts start leave is written as they leave it, by recordings of trixie's."""
+
+from cogpack.layers.debs.effects.effects import EFFECTS
+from cogpack.layers.debs.tree import Tree
+
+
+def test_interpreters_of_files_are_noted_as_update_binfmts_notes_them() -> None:
+    tree = Tree()
+    tree.write(
+        "usr/share/binfmts/llvm-19-runtime.binfmt", "package llvm-19-runtime\ninterpreter /usr/bin/lli-19\nmagic BC\n"
+    )
+    tree.write(
+        "usr/share/binfmts/python3.13",
+        "package python3.13\ninterpreter /usr/bin/python3.13\nmagic \\xf3\\x0d\\x0d\\x0a\n",
+    )
+    EFFECTS["binfmt-support"](tree)
+    assert tree.read("var/lib/binfmts/llvm-19-runtime.binfmt") == (
+        b"llvm-19-runtime\nmagic\n0\nBC\n\n/usr/bin/lli-19\n\n\n\n\n"
+    )
+    assert tree.read("var/lib/binfmts/python3.13") == (
+        b"python3.13\nmagic\n0\n\\xf3\\x0d\\x0d\\x0a\n\n/usr/bin/python3.13\n\n\n\n\n"
+    )
+
+
+def test_the_font_maps_of_ghostscript_are_those_of_all_packages_together() -> None:
+    tree = Tree()
+    for name, text in (
+        ("fontmap.d/10fonts-urw-base35.conf", "/A (a.t1) ;\n"),
+        ("fontmap.d/20more.conf", "/B /A ;\n"),
+        ("fontmap.d/README", "no part\n"),
+        ("cidfmap.d/90gs-cjk-resource-gb1.conf", "/C\n"),
+    ):
+        tree.write(f"etc/ghostscript/{name}", text)
+    EFFECTS["ghostscript"](tree)
+    assert tree.read("var/lib/ghostscript/fonts/Fontmap") == b"/A (a.t1) ;\n/B /A ;\n"
+    assert tree.read("var/lib/ghostscript/fonts/cidfmap") == b"/C\n"
