@@ -58,8 +58,8 @@ NoneDefault: TypeAlias = Literal["optional", "required"]
 """What an input is whose default is a None that its type does not have; see `docs/image.md`."""
 PLAIN_TORCH_INDEX = "pypi"
 """What torch's index is called where torch comes from the one that all other packages come from."""
-TORCH_INDEX = re.compile(r"cpu|cu[0-9]{2,3}|rocm[0-9]{1,2}(?:\.[0-9]{1,2}){1,2}|xpu")
-"""What PyTorch calls its own indexes: by the device that builds are for."""
+TORCH_INDEX = re.compile(r"cpu|cu[0-9]{2,3}")
+"""What PyTorch calls those of its indexes that are of builds for CPU and for NVIDIA's GPUs."""
 SplitRule: TypeAlias = Literal["auto"] | Rule
 """What a glob of `cogpack.weights.split` asks for."""
 

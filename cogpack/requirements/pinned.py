@@ -1,7 +1,10 @@
 """A package of somebody else's lock becomes a line that holds its version and its hashes."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote
+
+_PYPI = re.compile(r"https?://pypi\.org(?:[:/]|\Z)")
 
 
 def pinned(name: str, version: str, hashes: Iterable[str]) -> str:
@@ -19,3 +22,9 @@ def at_commit(name: str, url: str, commit: str, directory: str | None) -> str:
 
 def in_project(path: str) -> str:
     return path if path.startswith(("./", "../", "/")) else f"./{path}"
+
+
+def from_index(address: str | None) -> Iterator[str]:
+    """Name the index that a package is from; PyPI is what this machine takes for it."""
+    if address and not _PYPI.match(address):
+        yield f"--extra-index-url {address}"

@@ -3,17 +3,15 @@
 import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from urllib.parse import urlsplit
 
 from packaging.pylock import Package, Pylock, PylockUnsupportedVersionError, PylockValidationError
 from packaging.utils import canonicalize_name
 
 from cogpack.requirements.model import Selection
-from cogpack.requirements.pinned import at_address, at_commit, in_project, pinned
+from cogpack.requirements.pinned import at_address, at_commit, from_index, in_project, pinned
 from cogpack.requirements.toml_text import Line, TomlText
 
 _NAME = re.compile(r"pylock(?:\.[^.]+)?\.toml")
-_PYPI = "pypi.org"
 
 
 def is_pylock(filename: str) -> bool:
@@ -66,8 +64,7 @@ def _lines(file: TomlText, package: Package, number: int) -> Iterator[str]:
         hashes = (f"{kind}:{value}" for one in files for kind, value in one.hashes.items() if kind in _KINDS)
         yield pinned(name, str(package.version), hashes)
         yield from sorted({f"--find-links {in_project(one.path)}/.." for one in files if one.path and not one.url})
-        if package.index and urlsplit(package.index).hostname != _PYPI:
-            yield f"--extra-index-url {package.index}"
+        yield from from_index(package.index)
 
 
 _KINDS = ("sha256", "sha384", "sha512")

@@ -101,7 +101,7 @@ def _of_extras(names: Iterable[str], extras: Mapping[str, tuple[str, ...]], own:
             continue
         done.add(extra)
         for text in extras.get(extra, ()):
-            if _name(text) == own:
+            if own and _name(text) == own:
                 waiting += map(canonicalize_name, Requirement(text).extras)
             else:
                 found.append(text)

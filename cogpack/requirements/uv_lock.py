@@ -2,18 +2,16 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from urllib.parse import urlsplit
 
 import msgspec
 from packaging.markers import InvalidMarker, Marker
 from packaging.utils import canonicalize_name
 
 from cogpack.requirements.model import Selection
-from cogpack.requirements.pinned import at_address, at_commit, in_project, pinned
+from cogpack.requirements.pinned import at_address, at_commit, from_index, in_project, pinned
 from cogpack.requirements.toml_text import Line, TomlText
 
 _VERSION = 1
-_PYPI = "pypi.org"
 _CONFLICT = re.compile(r"(?:extra|group|project)-\d+-")
 """Names that uv gives extras and groups which exclude each other, of which markers speak."""
 
@@ -69,8 +67,8 @@ class _Package(msgspec.Struct, frozen=True, rename="kebab"):
             yield pinned(self.name, self.version or "", hashes)
             if "://" not in source.registry:
                 yield f"--find-links {in_project(source.registry)}"
-            elif urlsplit(source.registry).hostname != _PYPI:
-                yield f"--extra-index-url {source.registry}"
+            else:
+                yield from from_index(source.registry)
         elif source.git is not None:
             address, _, commit = source.git.partition("#")
             directory = re.search(r"[?&]subdirectory=([^&]*)", address)

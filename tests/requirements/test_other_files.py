@@ -295,5 +295,22 @@ def test_a_lock_of_uv_that_is_not_understood_is_refused(old: str, new: str, mess
     assert message.replace("which", "or groups that") in failure(UV_LOCK.replace(old, new, 1), "uv.lock")
 
 
+@pytest.mark.parametrize(
+    ("text", "old", "new", "path"),
+    [
+        (PYLOCK, f'index = "{OURS}"', 'index = "http://[x"', "pylock.toml"),
+        (UV_LOCK, f'registry = "{OURS}"', 'registry = "http://[x"', "uv.lock"),
+        (PYPROJECT.replace('name = "my-model"', ""), '"torch==2.1.0"', '"==1"', "pyproject.toml"),
+    ],
+)
+def test_what_is_no_address_or_requirement_is_a_fault_of_its_line(text: str, old: str, new: str, path: str) -> None:
+    faults: list[InputError] = []
+    extras = ("gpu",) if path == "pyproject.toml" else ()
+    selection = Selection(python="3.13", extras=extras)
+    parse_file(text.replace(old, new), path=path, selection=selection, faults=faults)
+    assert faults
+    assert all(str(fault).startswith(f"{path}:") for fault in faults)
+
+
 def test_any_other_name_is_a_requirements_file(tmp_path: Path) -> None:
     assert [line.text for line in read("six==1\n", "requirements.toml").required] == ["six==1"]

@@ -28,6 +28,7 @@ _HOSTED = BUILT | {"torchtext", "torchao", "torchcodec", "torchrec", "torch-tens
 _PINNED = re.compile(r"(?<![=!<>~])==\s*([0-9][0-9.]*?)(?:\.\*)?(?:\+[\w.]+)?(?=\s*(?:[,;)]|$))")
 _LOCAL = re.compile(rf"\+({TORCH_INDEX.pattern})(?![\w.])")
 _LABELLED = re.compile(rf"/whl/({TORCH_INDEX.pattern})(?:/(?:torch_)?stable\.html)?/?")
+_LASTING = re.compile(r"/whl/(?:rocm[0-9.]+|xpu)(?:/.*)?")
 _UNLABELLED = re.compile(r"/whl(?:/(?:torch_)?stable\.html)?/?")
 
 _BUILDS: tuple[tuple[str, str, str], ...] = (
@@ -124,7 +125,7 @@ def without_torch_indexes(requirements: Requirements) -> Requirements:
 def passing_notes(requirements: Requirements) -> Iterator[Note]:
     """Give a note of each index of PyTorch's from which files vanish."""
     for url in dict.fromkeys(_addresses(requirements)):
-        if urlsplit(url).hostname == _HOST and not _is_known(url):
+        if (path := _path(url)) and not _is_known(url) and not _LASTING.fullmatch(path):
             text = (
                 f"{anonymous(url)}: such wheels are deleted after a time; cogpack fetch -o DIR keeps those of the lock"
             )
