@@ -1,9 +1,9 @@
 """The zip of a wheel (PKWARE APPNOTE.TXT 6.3), read strictly, so that no two readers can see two different trees.
 
-Only what wheels hold is taken: plain files, stored or deflated, zip64 where it is needed. Refused are duplicate and
-overlapping members, local headers that contradict the central directory, devices, encryption, several disks, paths that
-leave the tree, and sizes that deflate can't reach. A member with the mode of a link is a file with the link's text, as
-pip and uv install it. Memory is bounded by the central directory's limit.
+Only what wheels hold is taken: plain files, stored or deflated, zip64 where it is needed. Refused are overlapping
+members, duplicates that differ, local headers that contradict the central directory, devices, encryption, several
+disks, paths that leave the tree, and sizes that deflate can't reach. A member with the mode of a link is a file with
+the link's text, as pip and uv install it. Memory is bounded by the central directory's limit.
 
 The central directory alone (`list_members`) tells what is in a wheel that lies on a server.
 """
@@ -134,8 +134,8 @@ class _Archive:
         found: dict[str, _Record] = {}
         for record in records:
             name = self._name(record)
-            if name in found:
-                self.refuse(f"{name!r} is in it twice")
+            if (other := found.get(name)) and (other.size, other.crc32) != (record.size, record.crc32):
+                self.refuse(f"{name!r} is in it twice")  # pip would take the last, uv the first
             found[name] = record
         return list(found.items()), start
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from cogpack.layers.wheels.archive import ListedMember, ReadAt, list_members, local_member
 from cogpack.layers.wheels.order import Needs
-from cogpack.layers.wheels.placing import is_installed, launchers, place
+from cogpack.layers.wheels.placing import launchers, places
 from cogpack.layers.wheels.venv import SITE
 from cogpack.layers.wheels.wheel import Wheel
 
@@ -41,9 +41,8 @@ class Outline:
 
     def _files(self) -> dict[str, Likeness]:
         found = {path: Likeness(launcher.size, zlib.crc32(launcher.data)) for path, launcher in launchers(self._wheel)}
-        for name, member in self._members.items():
-            if is_installed(self._wheel, name):
-                found.setdefault(place(self._wheel, name)[0], Likeness(member.size, member.crc32))
+        for name, path, _ in places(self._wheel, self._members):
+            found.setdefault(path, Likeness(self._members[name].size, self._members[name].crc32))
         return found
 
     def metadata(self) -> str:

@@ -16,6 +16,7 @@ import io
 import posixpath
 import stat
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from cogpack.layers.content import Bytes, Content, LocalFile
 from cogpack.layers.entry import File
@@ -61,13 +62,25 @@ def is_installed(wheel: Wheel, name: str) -> bool:
     return "__pycache__" not in name.split("/")
 
 
+def places(wheel: Wheel, names: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Give name, path in the image and scheme of each file of the wheel that is to be seen there.
+
+    Of two at one path it is that of `.data`, which pip and uv lay after what is beside it.
+    """
+    found: dict[str, tuple[str, str, str]] = {}
+    for name in sorted(filter(partial(is_installed, wheel), names), key=lambda name: wheel.data_of(name) is not None):
+        path, scheme = place(wheel, name)
+        found[path] = name, path, scheme
+    yield from found.values()
+
+
 def place(wheel: Wheel, name: str) -> tuple[str, str]:
     """Give (path in the image, scheme) of a file of the wheel."""
-    top, _, rest = name.partition("/")
-    if not rest or not top.endswith(".data"):
+    below = wheel.data_of(name)
+    if below is None:
         return f"{SITE}/{name}", "purelib"
-    scheme, _, rest = rest.partition("/")
-    if not wheel.is_own(top.removesuffix(".data")) or scheme not in _SCHEMES or not rest:
+    scheme, _, rest = below.partition("/")
+    if scheme not in _SCHEMES or not rest:
         wheel.refuse(f"{name}: expected NAME-VERSION.data/SCHEME/FILE, SCHEME one of {', '.join(sorted(_SCHEMES))}")
     if scheme in ("purelib", "platlib"):
         return f"{SITE}/{rest}", scheme
@@ -80,8 +93,8 @@ def place(wheel: Wheel, name: str) -> tuple[str, str]:
 
 
 def launchers(wheel: Wheel) -> Iterator[tuple[str, Bytes]]:
-    """Give path and content of each script that the wheel's entry points ask for."""
-    for name, module, attribute in wheel.entry_points():
+    """Give path and content of each script that the wheel's entry points ask for; of two of one name the last."""
+    for name, (module, attribute) in wheel.entry_points().items():
         path = real_path(f"bin/{name}")
         if name in ("", ".", "..") or "/" in name or name.startswith(".wh.") or not name.isprintable() or not path:
             wheel.refuse(f"{name!r:.100} is no name for a script")
@@ -104,12 +117,10 @@ class _Placing:
         for path, launcher in scripts:
             self._add(path, launcher, executable=True)
         generated = {path for path, _ in scripts}
-        for name, content in self._contents.items():
-            if not is_installed(self._wheel, name):
-                continue
-            path, scheme = place(self._wheel, name)
+        for name, path, scheme in places(self._wheel, self._contents):
             if path in generated:  # brought beside the entry point it was made from; pip prefers its own, too
                 continue
+            content = self._contents[name]
             placed = _with_interpreter(content) if scheme == "scripts" else content
             row = rows.get(name) if placed is content else None
             self._add(path, placed, executable=scheme == "scripts" or is_executable(content.member.mode), row=row)

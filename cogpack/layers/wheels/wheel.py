@@ -40,10 +40,18 @@ class Wheel:
     def refuse(self, problem: str) -> NoReturn:
         raise InputError(f"{self._filename}: {problem}", next_step="this wheel can't be installed: choose another one")
 
-    def is_own(self, stem: str) -> bool:
-        """Tell whether `stem` names this project, with a version or, as maturin wrote it, without, in any spelling."""
+    def data_of(self, name: str) -> str | None:
+        """Give the path of a file in the wheel's `.data` directory, from there; None of a file that is elsewhere.
+
+        The directory names the project, with a version or, as maturin wrote it, without, in any spelling. That of
+        another name is one as any, as uv has it.
+        """
+        top, _, below = name.partition("/")
+        if not below or not top.endswith(".data"):
+            return None
+        stem = top.removesuffix(".data")
         names = (stem, stem.partition("-")[0], stem.rpartition("-")[0])
-        return self.project in {canonicalize_name(name) for name in names}
+        return below if self.project in {canonicalize_name(name) for name in names} else None
 
     def check(self) -> None:
         """Refuse a wheel of another format version than 1, and one without METADATA."""
@@ -58,15 +66,17 @@ class Wheel:
     def needs(self) -> Needs:
         return parse_needs(self.metadata())
 
-    def entry_points(self) -> list[tuple[str, str, str]]:
-        """Give the scripts that it asks for: name, module and attribute of each."""
+    def entry_points(self) -> dict[str, tuple[str, str]]:
+        """Give the scripts that it asks for: module and attribute by name; of a script for the terminal and one with
+        windows the latter, as pip makes it last."""
         if f"{self.dist_info}/entry_points.txt" not in self._names:
-            return []
+            return {}
         try:
             found = list(parse_entrypoints(self._text("entry_points.txt")))
         except (configparser.Error, AssertionError, AttributeError) as error:
             self.refuse(f"its entry_points.txt can't be read: {error!s:.200}")
-        return [(name, module, attribute) for name, module, attribute, _ in found]
+        found.sort(key=lambda script: script[3] == "gui")
+        return {name: (module, attribute) for name, module, attribute, _ in found}
 
     def record(self) -> dict[str, tuple[str, str]]:
         """Read its RECORD, as it says: hash and size by path in the wheel."""

@@ -133,12 +133,21 @@ def test_what_is_no_regular_file_is_refused(place: Path, mode: int) -> None:
     assert "'link' is no regular file" in fault(place)
 
 
-def test_a_name_twice_is_refused(place: Path) -> None:
+def test_a_name_twice_with_other_bytes_is_refused(place: Path) -> None:
     with zipfile.ZipFile(place, "w") as archive:
         entry(archive, "a.py", b"good")
         with pytest.warns(UserWarning, match="Duplicate name"):
             entry(archive, "a.py", b"evil")
     assert "'a.py' is in it twice" in fault(place)
+
+
+def test_a_name_twice_with_the_same_bytes_is_one_file_as_with_pip_and_uv(place: Path) -> None:
+    with zipfile.ZipFile(place, "w") as archive:
+        entry(archive, "a.py", b"same")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            entry(archive, "a.py", b"same")
+    (member,) = read_members(LocalFile.of(place), where="a")
+    assert (member.name, member.size) == ("a.py", 4)
 
 
 def test_directories_are_passed_over(place: Path) -> None:
