@@ -36,7 +36,7 @@ dpkg --audit
 apt-get check -qq
 grep -o '^[[:space:]]*lib[a-z0-9_]*' /tmp/after | sort -u
 """
-FOUND = {"packages": "libsndfile", "dpkg": "libnss_mdns"}
+FOUND = {"packages": "libsndfile", "dpkg": "libnss_mdns", "cuda": "libcudart"}
 
 
 @pytest.mark.parametrize("parts", SUBSETS, ids="+".join)
