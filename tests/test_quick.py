@@ -38,18 +38,15 @@ KEPT = {
     "copy": ("test_what_was_pushed_of_an_unread_project_can_be_read",),
 }
 _MODULES = (
-    *(
-        "sbom",
-        "export",
-        "bench_pull",
-        "unread_project",
-        "life_of_an_image",
-        "depots",
-        "diff",
-        "exec",
-        "run",
-        "steps",
-    ),
+    "sbom",
+    "export",
+    "bench_pull",
+    "unread_project",
+    "life_of_an_image",
+    "depots",
+    "diff",
+    "exec",
+    "run",
     "steps",
 )
 FILES = [f"tests/heart/test_{name}.py" for name in _MODULES]
