@@ -193,3 +193,19 @@ def test_skopeo_inspects_and_copies_it_and_umoci_unpacks_it(image: str, tmp_path
     run("umoci", "unpack", *rootless, "--image", f"{tmp_path}/layout:v1", str(tmp_path / "bundle"))
     assert (tmp_path / "bundle/rootfs/src/predict.py").is_file()
     assert (tmp_path / "bundle/rootfs/tmp").stat().st_mode & 0o7777 == 0o1777
+
+
+def test_a_pull_is_measured_by_docker_itself_and_leaves_nothing_in_it(
+    docker: Docker, image: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from cogpack.cli import run as cogpack
+
+    for name, value in docker.environment.items():
+        monkeypatch.setenv(name, value)
+    docker.run("rmi", "-f", image, ok=False)
+    before = docker("images", "-aq")
+    page = tmp_path / "page.html"
+    monkeypatch.setenv("COGPACK_CACHE_DIR", str(tmp_path / "cache"))
+    assert cogpack(["bench", "pull", image, "--engine", "docker", "--budget", "1GB", "--html", str(page), "-q"]) == 0
+    assert docker("images", "-aq") == before
+    assert "docker, measured" in page.read_text()
