@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # read by type checkers alone, which know the name; `typing` 
     from cogpack.commands.export import export
     from cogpack.commands.fetch import Fetched, fetch
     from cogpack.commands.inspect import Inspected, inspect
-    from cogpack.commands.lock import Locked, check_lock, check_run, lock
+    from cogpack.commands.lock import Locked, check_libraries, check_lock, check_run, lock
     from cogpack.commands.plan import Planned, plan
     from cogpack.commands.pull import PulledImage, pull
     from cogpack.commands.pull_weights import Pulled, pull_weights
@@ -68,6 +68,7 @@ __all__ = [
     "UnavailableError",
     "Verified",
     "build",
+    "check_libraries",
     "check_lock",
     "check_run",
     "copy",
@@ -99,7 +100,7 @@ _MODULES = {
     "commands.export": ("export",),
     "commands.fetch": ("Fetched", "fetch"),
     "commands.inspect": ("Inspected", "inspect"),
-    "commands.lock": ("Locked", "check_lock", "check_run", "lock"),
+    "commands.lock": ("Locked", "check_libraries", "check_lock", "check_run", "lock"),
     "commands.plan": ("Planned", "plan"),
     "commands.pull": ("PulledImage", "pull"),
     "commands.pull_weights": ("Pulled", "pull_weights"),

@@ -18,6 +18,7 @@ ReadAt: TypeAlias = Callable[[int, int], bytes]
 """(offset, size) to that many bytes of the file, fewer only at its end."""
 
 AMD64, ARM64 = 62, 183
+MACHINES: Mapping[str, int] = {"amd64": AMD64, "arm64": ARM64}
 """What e_machine says of the architectures that images are of."""
 
 _HEADER = 64

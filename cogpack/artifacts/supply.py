@@ -37,6 +37,10 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
         """Bytes, 0 where nobody said."""
         return self.artifact.size or 0
 
+    def is_here(self) -> bool:
+        """Tell whether nothing would be fetched. Its bytes are verified once they are used."""
+        return self.supply.has(self)
+
     def file(self) -> LocalFile:
         """Fetch it if it is not here. What is answered has the bytes that were locked, as long as it opens."""
         return self.supply.file(self)
@@ -89,6 +93,9 @@ class Supply:
         with self._lock:
             coming = [self._coming.get(one.artifact.digest) for one in inputs]
         return all(future is not None and future.done() for future in coming)
+
+    def has(self, one: Input) -> bool:
+        return self._store.find(one.artifact) is not None
 
     def file(self, one: Input) -> LocalFile:
         self._cancellation.check()  # a layer of many packages opens one after the other before its first byte

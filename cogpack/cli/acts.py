@@ -67,6 +67,8 @@ def plan(arguments: argparse.Namespace) -> None:
             session.progress.summary(_sum(planned.layers))
             for line in planned.recommended.lines() if planned.recommended else ():
                 session.progress.summary(line)
+            if planned.driver:
+                session.progress.summary(planned.driver.line())
             if planned.isolation:
                 session.progress.summary(planned.isolation)
             if planned.laid and planned.laying is not None:
@@ -187,7 +189,7 @@ def fetch(arguments: argparse.Namespace) -> None:
 
 
 def lock(arguments: argparse.Namespace) -> None:
-    from cogpack.commands.lock import check_lock, check_run, lock
+    from cogpack.commands.lock import check_libraries, check_lock, check_run, lock
 
     def act(session: "Session") -> Answer:
         if arguments.check:
@@ -195,6 +197,8 @@ def lock(arguments: argparse.Namespace) -> None:
             session.progress.summary("up to date: it was made from these inputs")
         elif arguments.check_run:
             found = check_run(session)
+        elif arguments.check_libraries:
+            found = check_libraries(session)
         else:
             found = lock(
                 session,

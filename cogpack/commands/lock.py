@@ -16,6 +16,7 @@ from cogpack.locking.changes import package_changes
 from cogpack.locking.image_pins import read_image_pins, told_pins
 from cogpack.planning.describing import check_predictor, describe_locked
 from cogpack.planning.known import known_layers, record_results
+from cogpack.planning.missing_libraries import missing_libraries
 from cogpack.planning.moving import MovingLayer, moving_layers
 from cogpack.planning.plan import Plan
 from cogpack.planning.prepare import (
@@ -189,6 +190,24 @@ def check_lock(session: Session) -> Locked:
     for changes in _open(session, project, found):
         check_steps(changes, pinned=True)
     return Locked(path=str(project.root / FILE), lock=found)
+
+
+def check_libraries(session: Session) -> Locked:
+    """Look for libraries that modules of wheels are linked with and nothing in the image has, each a note. All wheels
+    are read for it, and fetched where they are not here; nothing is written down."""
+    project = open_project(session)
+    prepared = settle(session, prepare(session, project, writes=False))
+    if prepared.plan.steps is not None:
+        raise InputError(
+            "commands of build.run may bring libraries, and nobody knows which",
+            next_step="leave out --check-libraries, or try cogpack exec ldd FILE",
+        )
+    found = list(missing_libraries(prepared.plan, fetch=True))
+    for note in found:
+        session.progress.note(note)
+    session.notes.check()
+    session.progress.summary(f"libraries: {len(found)} missing" if found else "libraries: all there")
+    return Locked(path=str(project.root / FILE), lock=prepared.lock)
 
 
 def _check_twice(session: Session, plan: Plan, changes: StepChanges) -> None:

@@ -18,6 +18,7 @@ from cogpack.layers.weights import WEIGHTS, WORTH, Weight, largest
 from cogpack.layers.weights.probe import NOTHING
 from cogpack.lockfile import Decisions
 from cogpack.locking.lines.told import told_of
+from cogpack.locking.minimum_driver import MinimumDriver, minimum_driver
 from cogpack.locking.recommended import Recommended, recommended
 from cogpack.model_files import Rule
 from cogpack.notes import Code, Note
@@ -99,7 +100,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     `isolation`: where steps are yet to be run, how this machine would, and what it would not keep them from; `laid`:
     there, about the bytes that the files take on the disk which they see, and `laying` the seconds until they are
     there, by what this machine did last; `recommended`: where packages of Debian may bring what they only recommend,
-    what that is."""
+    what that is; `driver`: NVIDIA's, where wheels bring CUDA."""
 
     layers: tuple[PlannedLayer, ...]
     weights: tuple[PlannedWeight, ...]
@@ -108,6 +109,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     laid: int | None = None
     laying: float | None = None
     recommended: Recommended | None = None
+    driver: MinimumDriver | None = None
     files: tuple[PlannedFile, ...] | None = None
 
     def weights_only(self) -> "Planned":
@@ -144,6 +146,7 @@ def plan(
         laid=LAID * seen if unrun else None,
         laying=round(unrun[-1].runner.laying.seconds(seen), 1) if unrun else None,
         recommended=recommended(prepared.lock.platforms[project.config.pack.platform].base),
+        driver=minimum_driver(prepared.lock.platforms[project.config.pack.platform]),
         files=listed,
     )
 

@@ -20,6 +20,7 @@ from cogpack.locking.deviations import check_cuda, notes_of
 from cogpack.locking.executable_stacks import stack_notes
 from cogpack.locking.lines.decide import lacks_pins
 from cogpack.locking.lines.pip.breaks import break_notes
+from cogpack.locking.minimum_driver import minimum_driver
 from cogpack.locking.recommended import recommended
 from cogpack.locking.weights.remote import changed_uses
 from cogpack.locking.wheels.building import Building
@@ -87,6 +88,8 @@ def lock(
     if extra := recommended(made.platforms[platform].base):
         for line in extra.lines():
             session.progress.summary(line)
+    if driver := minimum_driver(made.platforms[platform]):
+        session.progress.summary(driver.line())
     if made.format < (newest := max(session.formats)):
         text = f"cogpack lock --upgrade-format takes {newest}, and tells which layers move"
         session.progress.summary(f"the image is of format {made.format}; {text}")

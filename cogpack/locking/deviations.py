@@ -45,7 +45,7 @@ def check_cuda(config: Config, decisions: Decisions) -> None:
 
 def _cuda_texts(config: Config, decisions: Decisions) -> Iterator[str]:
     cudnn = _of_wheel(decisions, _CUDNN)
-    found = {"build.cuda": ("CUDA", config.cuda, _cuda(decisions)), "build.cudnn": ("cuDNN", config.cudnn, cudnn)}
+    found = {"build.cuda": ("CUDA", config.cuda, cuda_of(decisions)), "build.cudnn": ("cuDNN", config.cudnn, cudnn)}
     if not cudnn and any(_LOCAL.search(wheel.version) for wheel in decisions.wheels):
         del found["build.cudnn"]  # such a build may hold it, and does not say in which version
     for key, (name, asked, versions) in found.items():
@@ -111,7 +111,7 @@ def _fits(version: str, asked: str) -> bool:
     return parts[: len(wanted)] == wanted[: len(parts)]
 
 
-def _cuda(decisions: Decisions) -> list[tuple[str, str]]:
+def cuda_of(decisions: Decisions) -> list[tuple[str, str]]:
     """Give wheels and the versions of CUDA that they bring: the runtime's own; else what others' local versions tell,
     as torch 2.1.0+cu118."""
     local = ((wheel.name, _LOCAL.search(wheel.version)) for wheel in decisions.wheels)

@@ -24,12 +24,13 @@ from cogpack.layers.layer import Layer
 from cogpack.layers.weights import WEIGHTS, Probe, arrange
 from cogpack.lockfile import Decisions, LockedInterpreter, LockedSteps, LockedWheel, StepsLayerKind
 from cogpack.locking.lines.read import Lines, read_lines
+from cogpack.locking.minimum_driver import minimum_driver
 from cogpack.locking.recommended import LEAVES_OUT, left_to_recommends
 from cogpack.locking.weights.remote import probing
 from cogpack.oci import Platform
 from cogpack.planning.recipes.base import BaseSupply, plan_base
 from cogpack.planning.recipes.hub import OpenHubFile
-from cogpack.planning.recipes.libraries import LibrarySupply, plan_library_cache
+from cogpack.planning.recipes.libraries import Libraries, LibrarySupply
 from cogpack.planning.recipes.lines import Cloned, Fetched, line_layers
 from cogpack.planning.recipes.maker import LayerMaker
 from cogpack.planning.recipes.python import plan_environment, plan_interpreter
@@ -53,7 +54,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     became, by its path; `lines`: what is known of `build.run`; `seen`: what commands see, base, environment and known
     files; `dpkg`: what packages change that dpkg installs, `steps`: what commands do that are run, if there are any;
     `ran`: the layers of both, or what stands for them where nobody knows yet. What these are run over is among `inputs`
-    by their own keys.
+    by their own keys. `libraries`: what is there for the dynamic linker.
     """
 
     layers: tuple[Layer, ...]
@@ -65,6 +66,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     dpkg: StepChanges | None = None
     steps: StepChanges | None = None
     ran: tuple[StepsLayer | OpenLayer, ...] = ()
+    libraries: Libraries | None = None
     base: BaseImage | None
     run: Run
     platform: Platform
@@ -172,16 +174,13 @@ def make_plan(
     below = (*base.layers, *cpython.layers, *base.packages, *installed, python.venv, *python.large)
     packages = (*chain.from_iterable(base.inputs.values()), *base.dpkg_inputs)
     platform = Platform.parse(config.pack.platform)
-    libraries = plan_library_cache(
-        decisions.wheels,
-        (*ground, *installed),
-        packages,
-        suppliers.wheel,
-        suppliers.libraries,
-        maker,
-        platform.architecture,
+    wheels = [(wheel, suppliers.wheel(wheel)) for wheel in decisions.wheels]
+    below_wheels = (*ground, *installed)
+    libraries = Libraries(
+        wheels, below_wheels, packages, suppliers.libraries, platform.architecture, whole=not config.run
     )
-    above = (python.small, *libraries.layers, *python.clashes)
+    library_cache = libraries.plan_cache(maker)
+    above = (python.small, *library_cache.layers, *python.clashes)
     lines = read_lines(config, decisions.base, decisions.python.minor, decisions.sandboxed)
     known = line_layers(config, lines, decisions, maker, suppliers.fetched, suppliers.hub_file, suppliers.cloned)
     seen = (*below, *known.large, *above, *known.small)
@@ -207,7 +206,7 @@ def make_plan(
         joins=any(found.weight.rule == "opaque" for found in gathered.weights),
     )
     schema = described.document
-    inputs = {**base.inputs, **cpython.inputs, **python.inputs, **libraries.inputs, **known.inputs}
+    inputs = {**base.inputs, **cpython.inputs, **python.inputs, **library_cache.inputs, **known.inputs}
     return Plan(
         layers=layers,
         base_layers=base.taken,
@@ -223,6 +222,7 @@ def make_plan(
         dpkg=dpkg,
         steps=steps,
         ran=(*installed, *ran),
+        libraries=libraries,
         weights=parts,
         platform=platform,
         annotations={contract.SCHEMA_LABEL: schema.decode()} if len(schema) <= contract.ANNOTATION_LIMIT else {},
@@ -273,6 +273,7 @@ def _run(config: Config, decisions: Decisions, described: Described, *, freeze: 
             f"the OpenAPI schema has {len(described.document)} bytes; {contract.LABEL_LIMIT} fit in an image",
             next_step="shorten the choices and descriptions of the predictor's inputs",
         )
+    driver = minimum_driver(decisions)
     return Run(
         environment=contract.environment(config, concurrency=described.concurrency),
         path=f"/{contract.VENV}/bin",
@@ -288,6 +289,7 @@ def _run(config: Config, decisions: Decisions, described: Described, *, freeze: 
             sdk_version=decisions.sdk_version,
             pip_freeze=freeze,
             has_init=bool(_init(config, decisions)),
+            driver=driver.version if driver else "",
         ),
     )
 

@@ -23,6 +23,7 @@ JOIN = ("python", "-I", f"/{STATE}/join.py")
 """Entrypoint of images with files in parts (`inside/join.py`): it ends by becoming the command."""
 
 CONFIG_LABEL = "run.cog.config"
+DRIVER_LABEL = "dev.cogpack.minimum_driver"
 SCHEMA_LABEL = "run.cog.openapi_schema"
 """Label, and annotation of the manifest where it is short enough."""
 
@@ -70,13 +71,26 @@ def environment(config: Config, *, concurrency: int | None) -> tuple[tuple[str, 
 
 
 def labels(
-    config: Config, *, concurrency: int | None, schema: bytes, sdk_version: str, pip_freeze: str, has_init: bool
+    config: Config,
+    *,
+    concurrency: int | None,
+    schema: bytes,
+    sdk_version: str,
+    pip_freeze: str,
+    has_init: bool,
+    driver: str,
 ) -> dict[str, str]:
-    """Give the labels by which Cog's tools recognise an image and learn its inputs."""
+    """Give the labels by which Cog's tools recognise an image and learn its inputs; `driver`: NVIDIA's that it wants,
+    empty where it wants none."""
     init = {"run.cog.has_init": "true"} if has_init else {}
-    return init | {
-        "run.cog.version": sdk_version,
-        CONFIG_LABEL: config_label(msgspec.structs.replace(config, concurrency=config.concurrency or concurrency)),
-        SCHEMA_LABEL: schema.decode(),
-        "run.cog.pip_freeze": pip_freeze,
-    }
+    wanted = {DRIVER_LABEL: driver} if driver else {}
+    return (
+        init
+        | wanted
+        | {
+            "run.cog.version": sdk_version,
+            CONFIG_LABEL: config_label(msgspec.structs.replace(config, concurrency=config.concurrency or concurrency)),
+            SCHEMA_LABEL: schema.decode(),
+            "run.cog.pip_freeze": pip_freeze,
+        }
+    )

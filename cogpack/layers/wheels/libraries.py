@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from cogpack.digest import Digest
 from cogpack.disk import write_whole, writing
 from cogpack.elf import Elf, read_elf
 from cogpack.errors import CogpackError
@@ -43,6 +44,19 @@ _FORMAT = f"1-{zlib.crc32(' '.join(_FIELDS).encode()):08x}"
 _DECODER = msgspec.msgpack.Decoder(tuple[WheelLibrary, ...])
 
 
+class Unresolved(msgspec.Struct, frozen=True, array_like=True):
+    """Says that the library `by` of a wheel, a path in the site directory, is linked with `soname`, which nobody
+    has."""
+
+    wheel: str
+    by: str
+    soname: str
+
+
+_LACKING = f"2-{zlib.crc32(' '.join(Unresolved.__struct_fields__).encode()):08x}"
+_LACKING_DECODER = msgspec.msgpack.Decoder(tuple[Unresolved, ...])
+
+
 class WheelLibraries:
     """Knows the libraries of wheels. `directory`: where that is kept, with this `seal`; None: nowhere. `used` is told
     of each file there before it is looked for."""
@@ -56,14 +70,7 @@ class WheelLibraries:
 
     def kept(self, sha256: str) -> tuple[WheelLibrary, ...] | None:
         """Give those of the wheel of this digest, if it was read before."""
-        if self._directory is None:
-            return None
-        path = self._path(self._directory, sha256)
-        self._used(path)
-        try:
-            data = self._seal.open(path.name, path.read_bytes())
-        except OSError:
-            return None
+        data = self._opened(f"{sha256}.{_FORMAT}")
         return None if data is None else _DECODER.decode(data)
 
     def of(self, wheel: WheelFile) -> tuple[WheelLibrary, ...]:
@@ -71,15 +78,33 @@ class WheelLibraries:
         if (found := self.kept(wheel.sha256)) is not None:
             return found
         found = _read(wheel)
-        if self._directory is not None:
-            path = self._path(self._directory, wheel.sha256)
-            with suppress(CogpackError), writing(self._directory):  # it is read again, then
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(path, iter((self._seal.close(path.name, msgspec.msgpack.encode(found)),)))
+        self._write(f"{wheel.sha256}.{_FORMAT}", msgspec.msgpack.encode(found))
         return found
 
-    def _path(self, directory: Path, sha256: str) -> Path:
-        return directory / sha256[:2] / f"{sha256}.{_FORMAT}"
+    def lacking(self, question: Digest) -> tuple[Unresolved, ...] | None:
+        """Give what was once found to be lacking, by what that follows from."""
+        data = self._opened(f"{question.removeprefix('sha256:')}.{_LACKING}")
+        return None if data is None else _LACKING_DECODER.decode(data)
+
+    def found_lacking(self, question: Digest, found: tuple[Unresolved, ...]) -> None:
+        self._write(f"{question.removeprefix('sha256:')}.{_LACKING}", msgspec.msgpack.encode(found))
+
+    def _opened(self, name: str) -> bytes | None:
+        if self._directory is None:
+            return None
+        path = self._directory / name[:2] / name
+        self._used(path)
+        try:
+            return self._seal.open(name, path.read_bytes())
+        except OSError:
+            return None
+
+    def _write(self, name: str, data: bytes) -> None:
+        if self._directory is not None:
+            path = self._directory / name[:2] / name
+            with suppress(CogpackError), writing(self._directory):  # it is read again, then
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(path, iter((self._seal.close(name, data),)))
 
 
 def _read(wheel: WheelFile) -> tuple[WheelLibrary, ...]:

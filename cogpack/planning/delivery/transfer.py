@@ -1,7 +1,7 @@
 """Layers go to a sink, then the image, then its tags: nothing is seen before it is whole."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -13,6 +13,7 @@ from cogpack.layers.known import Known, Outgoing
 from cogpack.layers.layer import Body, Form, Layer, key_of
 from cogpack.layers.tar import EPOCH
 from cogpack.oci import OCI_LAYER, OCI_LAYER_GZIP, Descriptor, Image, LayerInfo
+from cogpack.planning.missing_libraries import missing_libraries
 from cogpack.planning.plan import Plan
 from cogpack.progress import Cancellation, Progress, Task
 from cogpack.session import Session
@@ -26,13 +27,14 @@ _UNKNOWN = LayerInfo(Descriptor(media_type=OCI_LAYER_GZIP, digest=sha256(b""), s
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
     """Has what a transfer works with. `jobs`: layers at a time; `supply`: what they are made of, on its way; `facts`:
-    where it is recorded what they came out as."""
+    where it is recorded what they came out as; `check` raises an error of notes that are denied."""
 
     jobs: int
     supply: Supply
     facts: Facts
     progress: Progress
     cancellation: Cancellation
+    check: Callable[[], object] = lambda: None
 
     @classmethod
     def of(cls, session: Session) -> "Resources":
@@ -42,6 +44,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
             facts=session.facts,
             progress=session.progress,
             cancellation=session.cancellation,
+            check=session.notes.check,
         )
 
 
@@ -133,7 +136,8 @@ def transfer(
     tags: Sequence[str],
     outcome: str = "sent",
 ) -> Transferred:
-    """Move every layer, then config and manifest, then the tags, if there are any.
+    """Move every layer, then config and manifest, then the tags, if there are any. Before the manifest it is told what
+    libraries the image lacks, now that its wheels have been read.
 
     What layers are made of is fetched from the start where they are sure to be made, else when the sink lacks them. A
     layer waits for its own files only, and others go meanwhile: `jobs` of them at a time, where the sink is `parallel`.
@@ -148,6 +152,9 @@ def transfer(
     )
     moving = _Moving(plan, known, sink, resources, outcome)
     moved = moving.all(resources.jobs)
+    for note in missing_libraries(plan):
+        resources.progress.note(note)
+    resources.check()
     image = finish(plan, [NamedLayer(layer.name, layer.key, layer.info) for layer in moved])
     descriptor = sink.put(image)
     if tags:

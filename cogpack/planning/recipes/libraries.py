@@ -1,4 +1,4 @@
-"""The library cache is planned where wheels bring CUDA: over what the layers below have of one."""
+"""The libraries of an image: the cache of those that the dynamic linker finds, and what is looked for and not there."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -7,22 +7,31 @@ from itertools import chain
 import msgspec
 
 from cogpack.artifacts import Input
+from cogpack.digest import sha256
+from cogpack.elf import MACHINES
 from cogpack.images.listings import Listed
 from cogpack.layers.built import BaseLayer, BuiltLayer
 from cogpack.layers.debs import PackageSource
 from cogpack.layers.debs.effects.ldcache import CACHE, CONF
+from cogpack.layers.debs.effects.ldcache_file import parse_cache
 from cogpack.layers.entry import WHITEOUT, Entry, File
 from cogpack.layers.layer import key_of
 from cogpack.layers.library_cache import LibraryCacheSource, has_system_libraries
 from cogpack.layers.spool import Once
 from cogpack.layers.wheels import WheelFile, WheelLibraries, WheelLibrary
+from cogpack.layers.wheels.libraries import Unresolved
+from cogpack.layers.wheels.unresolved import unresolved
+from cogpack.layers.wheels.venv import SITE
 from cogpack.lockfile import LockedWheel
+from cogpack.oci import encode
 from cogpack.planning.recipes.maker import LayerMaker
 from cogpack.planning.steps.layer import OpenLayer, StepsLayer
 from cogpack.planning.steps.steps import Seen
 from cogpack.progress import Cancellation
 from cogpack.threads import each
 
+_CHECK = "libraries/1"
+"""Another one whenever the same wheels over the same layers would be found to lack something else."""
 _READ = (CACHE, CONF)
 _JOBS = min(4, os.cpu_count() or 1)
 
@@ -46,31 +55,73 @@ class LibraryLayers(msgspec.Struct, frozen=True):
     inputs: Mapping[str, tuple[Input, ...]] = {}
 
 
-def plan_library_cache(
-    wheels: Sequence[LockedWheel],
-    below: Sequence[Seen],
-    packages: Sequence[Input],
-    wheel: Callable[[LockedWheel], Input],
-    supply: LibrarySupply,
-    maker: LayerMaker,
-    arch: str,
-) -> LibraryLayers:
-    """Plan the layer. `below`: base and packages, which are made of `packages`; `wheel`: how one is had."""
-    inputs = {one.sha256: wheel(one) for one in wheels if has_system_libraries(one.filename)}
-    if not inputs:
-        return LibraryLayers()
-    files = [WheelFile(one.filename, one.sha256, inputs[one.sha256].file) for one in wheels if one.sha256 in inputs]
-    lower = Once(lambda: _read(below, supply.members))
-    source = LibraryCacheSource(
-        files,
-        supply.read,
-        ground=[layer.contents for layer in below],
-        below=lambda path: lower().get(path),
-        arch=arch,
-    )
-    layer = maker.compress(source)
-    wanted = [one for sha256, one in inputs.items() if supply.wheels.kept(sha256) is None]
-    return LibraryLayers((layer,), {key_of(layer): (*packages, *wanted)})
+class Libraries:
+    """Tells of the libraries of an image. `wheels`: with how each is had; `below`: base and packages, which are made of
+    `packages`; `whole`: nothing brings libraries but these."""
+
+    def __init__(
+        self,
+        wheels: Sequence[tuple[LockedWheel, Input]],
+        below: Sequence[Seen],
+        packages: Sequence[Input],
+        supply: LibrarySupply,
+        arch: str,
+        *,
+        whole: bool,
+    ) -> None:
+        self._wheels = wheels
+        self._below = below
+        self._packages = packages
+        self._supply = supply
+        self._arch = arch
+        self._whole = whole
+        self._lower = Once(lambda: _read(below, supply.members))
+
+    def plan_cache(self, maker: LayerMaker) -> LibraryLayers:
+        """Plan the library cache, where wheels bring CUDA."""
+        found = [(wheel, one) for wheel, one in self._wheels if has_system_libraries(wheel.filename)]
+        if not found:
+            return LibraryLayers()
+        source = LibraryCacheSource(
+            [_file(*one) for one in found],
+            self._supply.read,
+            ground=[layer.contents for layer in self._below],
+            below=lambda path: self._lower().get(path),
+            arch=self._arch,
+        )
+        layer = maker.compress(source)
+        wanted = [one for wheel, one in found if self._supply.wheels.kept(wheel.sha256) is None]
+        return LibraryLayers((layer,), {key_of(layer): (*self._packages, *wanted)})
+
+    def lacking(self, *, fetch: bool = False) -> tuple[Unresolved, ...] | None:
+        """Find what modules of wheels are linked with and nobody has. Without `fetch`, None where not all is here that
+        tells it: who made the layers of the others has looked."""
+        if not self._whole:
+            return None
+        found = [(wheel, one) for wheel, one in self._wheels if not wheel.filename.endswith("-any.whl")]
+        kept = self._supply.wheels
+        question = sha256(
+            encode([_CHECK, [layer.contents for layer in self._below], sorted(wheel.sha256 for wheel, _ in found)])
+        )
+        if (answer := kept.lacking(question)) is not None:
+            return answer
+        unread = [one for wheel, one in found if kept.kept(wheel.sha256) is None]
+        if not fetch and not all(one.is_here() for one in unread):
+            return None
+        self._supply.read([_file(*one) for one in found])
+        libraries = {f"{wheel.name} {wheel.version}": kept.of(_file(wheel, one)) for wheel, one in found}
+        machine = MACHINES[self._arch]
+        if answer := unresolved(libraries, SITE, machine, ()):  # else the base need not be looked at
+            if not fetch and not all(one.is_here() for one in self._packages):
+                return None
+            cache = parse_cache(self._lower().get(CACHE, b""))
+            answer = unresolved(libraries, SITE, machine, {one.soname for one in cache.libraries})
+        kept.found_lacking(question, answer)
+        return answer
+
+
+def _file(wheel: LockedWheel, one: Input) -> WheelFile:
+    return WheelFile(wheel.filename, wheel.sha256, one.file)
 
 
 def _read(layers: Sequence[Seen], members: Callable[[BaseLayer], Iterable[Listed]]) -> Mapping[str, bytes]:

@@ -12,6 +12,7 @@ from cogpack.resolve.debs.archives.snapshot import Snapshot
 from cogpack.resolve.debs.archives.urls import deb_urls, pool_urls
 from cogpack.resolve.debs.bases import BASE_PACKAGES
 from cogpack.resolve.debs.names.elsewhere import NvidiaLibrary, of_wheels
+from cogpack.resolve.debs.names.libraries import PACKAGES_OF_LIBRARIES
 from cogpack.resolve.debs.names.programs import PROGRAMS
 from cogpack.resolve.debs.names.renamed import is_answered
 from cogpack.resolve.debs.names.tools import COG_TOOLS
@@ -24,6 +25,7 @@ from cogpack.resolve.debs.standing import KeptBase
 __all__ = [
     "BASE_PACKAGES",
     "COG_TOOLS",
+    "PACKAGES_OF_LIBRARIES",
     "PROGRAMS",
     "WANTS",
     "Archive",

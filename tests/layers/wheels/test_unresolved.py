@@ -1,0 +1,54 @@
+"""What modules of wheels are linked with and nobody has."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from cogpack.elf import AMD64, ARM64, Elf
+from cogpack.layers.wheels.libraries import Unresolved, WheelLibrary
+from cogpack.layers.wheels.unresolved import unresolved
+from cogpack.layers.wheels.venv import SITE
+
+
+def one(path: str, *needed: str, soname: str | None = None, machine: int = AMD64) -> WheelLibrary:
+    elf = Elf(machine=machine, shared=True, soname=soname, needed=("libc.so.6", *needed))
+    return WheelLibrary(f"{SITE}/{path}", 1, elf)
+
+
+def missing(wheels: Mapping[str, Sequence[WheelLibrary]], *system: str) -> list[tuple[str, str, str]]:
+    found = unresolved(wheels, SITE, AMD64, system)
+    return [(one.wheel, one.by, one.soname) for one in found]
+
+
+CV2 = one("cv2/cv2.abi3.so", "libGL.so.1", "libavcodec-0d2.so.60", "libgthread-2.0.so.0")
+CODEC = one("opencv.libs/libavcodec-0d2.so.60", "libXext.so.6", soname="libavcodec-0d2.so.60")
+
+
+def test_what_a_module_or_what_it_is_linked_with_wants_and_nobody_has_is_found() -> None:
+    assert missing({"opencv 4": [CV2, CODEC]}, "libgthread-2.0.so.0") == [
+        ("opencv 4", "cv2/cv2.abi3.so", "libGL.so.1"),
+        ("opencv 4", "opencv.libs/libavcodec-0d2.so.60", "libXext.so.6"),
+    ]
+    assert missing({"opencv 4": [CV2, CODEC]}, "libgthread-2.0.so.0", "libGL.so.1", "libXext.so.6") == []
+    assert unresolved({"a 1": [one("a/_a.so", "libX11.so.6")]}, SITE, AMD64, ()) == (
+        Unresolved("a 1", "a/_a.so", "libX11.so.6"),
+    )
+
+
+def test_a_library_of_another_wheel_counts_wherever_it_lies() -> None:
+    torch = one("torch/lib/libtorch.so", soname="libtorch.so")
+    assert missing({"torch 2": [torch], "torchvision 0": [one("torchvision/_C.so", "libtorch.so")]}) == []
+
+
+@pytest.mark.parametrize(
+    "library",
+    [
+        one("onnxruntime/capi/libonnxruntime_providers_tensorrt.so", "libnvinfer.so.10"),
+        one("bitsandbytes/libbitsandbytes_cuda118.so", "libcublas.so.11"),
+        one("numba/np/ufunc/tbbpool.cpython-313-x86_64-linux-gnu.so", "libtbb.so.12"),
+        one("a/_foreign.so", "libGL.so.1", machine=ARM64),
+        one("torch/_C.so", "libcuda.so.1", "libstdc++.so.6", "ld-linux-x86-64.so.2"),
+    ],
+)
+def test_what_is_loaded_by_name_or_brought_by_any_machine_is_not_told(library: WheelLibrary) -> None:
+    assert missing({"a 1": [library]}) == []

@@ -1,0 +1,83 @@
+"""What wheels lack of the image is found once they are here, and told once and for all."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.elf import library
+from support.wheels import make_wheel, wheel_file
+
+from cogpack.layers.built import BuiltLayer
+from cogpack.layers.compression import Gzip
+from cogpack.layers.content import LocalFile
+from cogpack.layers.debs.effects.ldcache_file import Cache, Library, format_cache
+from cogpack.layers.files import FilesSource, generated
+from cogpack.layers.wheels import WheelLibraries
+from cogpack.layers.wheels.libraries import Unresolved
+from cogpack.lockfile import LockedWheel
+from cogpack.planning.recipes.libraries import Libraries, LibrarySupply
+from cogpack.progress import Cancellation
+from cogpack.seal import Seal
+
+
+class Here:
+    """Stands for an `Input`. `here`: whether it need not be fetched; `reads`: how often it was asked for."""
+
+    def __init__(self, path: Path, *, here: bool = True) -> None:
+        self.path = path
+        self.here = here
+        self.reads = 0
+
+    def is_here(self) -> bool:
+        return self.here
+
+    def file(self) -> LocalFile:
+        self.reads += 1
+        return LocalFile.of(self.path)
+
+
+class Image:
+    def __init__(
+        self, directory: Path, *, system: str = "libm.so.6", here: bool = True, base_here: bool = True
+    ) -> None:
+        files = {"cv2/cv2.abi3.so": library(None, needed=["libGL.so.1", "libc.so.6"])}
+        path = make_wheel(directory, "opencv-python", files=files, tag="cp37-abi3-manylinux_2_28_x86_64")
+        self.wheel = Here(path, here=here)
+        cache = format_cache(Cache((Library(system, f"/usr/lib/{system}"),)))
+        source = FilesSource("base", [generated("etc/ld.so.cache", cache)], directories=[], symlinks=[])
+        locked = LockedWheel(
+            name="opencv-python", version="1.0", filename=path.name, sha256=wheel_file(path).sha256, size=1
+        )
+        self._wheels: Any = [(locked, self.wheel)]
+        self._below = [BuiltLayer(source, Gzip())]
+        self._packages: Any = [Here(path, here=base_here)]
+        self._libraries = WheelLibraries(directory / "kept", Seal(b"k" * 32))
+
+    def lacking(self, *, fetch: bool = False, whole: bool = True) -> tuple[Unresolved, ...] | None:
+        supply = LibrarySupply(wheels=self._libraries, members=lambda _: (), cancellation=Cancellation())
+        found = Libraries(self._wheels, self._below, self._packages, supply, "amd64", whole=whole)
+        return found.lacking(fetch=fetch)
+
+
+LACKS = (Unresolved("opencv-python 1.0", "cv2/cv2.abi3.so", "libGL.so.1"),)
+
+
+def test_a_library_that_the_image_lacks_is_found_and_wheels_are_read_once_for_it(tmp_path: Path) -> None:
+    image = Image(tmp_path)
+    assert image.lacking() == LACKS
+    assert Image(tmp_path, here=False, base_here=False).lacking() == LACKS
+    assert image.wheel.reads == 1
+
+
+def test_what_a_package_has_is_not_missing(tmp_path: Path) -> None:
+    assert Image(tmp_path, system="libGL.so.1").lacking() == ()
+
+
+@pytest.mark.parametrize("away", [{"here": False}, {"base_here": False}])
+def test_nothing_is_told_of_what_is_not_here_unless_it_is_to_be_fetched(tmp_path: Path, away: dict[str, bool]) -> None:
+    assert Image(tmp_path, **away).lacking() is None  # type: ignore[arg-type]
+    assert Image(tmp_path, **away).lacking(fetch=True) == LACKS  # type: ignore[arg-type]
+
+
+def test_nothing_is_told_where_commands_may_bring_libraries(tmp_path: Path) -> None:
+    assert Image(tmp_path).lacking(whole=False) is None
