@@ -35,6 +35,8 @@ _ALSO: Mapping[str, Sequence[str]] = {
     "unrar": ("unrar",),
 }
 """Other packages than the one of `PROGRAMS` that have a program, too."""
+_COMPILING = ("fla-core", "liger-kernel", "unsloth", "vllm")
+"""Wheels with functions for `triton.jit`: 0.6.0, 0.8.5, 2026.10.9, 0.21.0."""
 _OF_WHEELS = frozenset({"cmake", "meson", "ninja"})
 """Programs that a wheel of their name brings."""
 
@@ -72,6 +74,8 @@ def _wanted(
     imported: dict[str, Started] = {}
     for module in sources.modules:
         imported.setdefault(module.name, module)
+    if found := _compiling(decisions, sources, imported, installed):
+        yield found
     for name, want in WANTS.items():
         wheel, by = wheels.get(name), imported.get(want.module)
         if wheel is None or (want.pure and not wheel.filename.endswith("-any.whl")):
@@ -81,6 +85,30 @@ def _wanted(
                 yield lacking, f"{by.place}: imports {want.module}, which {want.does}"
             elif want.always:
                 yield lacking, f"{name} {wheel.version} {want.does}"
+
+
+def _compiling(
+    decisions: Decisions, sources: Sources, imported: Mapping[str, Started], installed: Collection[str]
+) -> tuple[tuple[str, ...], str] | None:
+    """Give the compiler and Python's headers, where something compiles when the model runs: triton, and torch by it.
+
+    Read in triton 3.2.0, 2026-11-29 (runtime/build.py): `gcc` or `clang` of the PATH, and Python.h; torch's inductor
+    wants a C++ compiler for what runs on the processor (2.6.0, _inductor/cpp_builder.py).
+    """
+    wheels = {wheel.name: wheel for wheel in decisions.wheels}
+    if "torch" in wheels and sources.compiling:
+        why = f"{sources.compiling[0].place}: names torch.compile, which compiles C++"
+    elif "triton" in wheels and "triton" in imported:
+        why = f"{imported['triton'].place}: imports triton, which compiles C"
+    elif found := next((wheels[name] for name in _COMPILING if name in wheels), None):
+        why = f"{found.name} {found.version} compiles C by triton"
+    else:
+        return None
+    wanted: list[tuple[str, ...]] = [("g++", "clang*")]
+    if decisions.interpreter is None:  # another one has its headers beside it
+        wanted.append((f"libpython{decisions.python.minor}-dev",))
+    lacking = tuple(packages[0] for packages in wanted if not _has(installed, packages))
+    return (lacking, f"{why} when the model runs") if lacking else None
 
 
 def _has(installed: Collection[str], patterns: Sequence[str]) -> bool:

@@ -44,10 +44,11 @@ class Started(msgspec.Struct, frozen=True, order=True):
 
 class Sources(msgspec.Struct, frozen=True):
     """Holds what is found in all sources, in their order: `programs` by the names under which a shell finds them,
-    `modules` by their first part."""
+    `modules` by their first part; `compiling`: where torch.compile is named."""
 
     programs: tuple[Started, ...]
     modules: tuple[Started, ...]
+    compiling: tuple[Started, ...] = ()
 
 
 def read_sources(files: SourceFiles, roots: Iterable[str]) -> Sources:
@@ -55,6 +56,7 @@ def read_sources(files: SourceFiles, roots: Iterable[str]) -> Sources:
     tells of it."""
     programs: list[Started] = []
     modules: list[Started] = []
+    compiling: list[Started] = []
     queue = deque(roots)
     seen = set(queue)
     while queue and len(seen) <= _MOST_FILES:
@@ -63,6 +65,7 @@ def read_sources(files: SourceFiles, roots: Iterable[str]) -> Sources:
         if tree is None:
             continue
         programs += _Reader(path).read(tree)
+        compiling += sorted(_compiling(tree, path))
         for module, level, line in _imports(tree):
             if not level:
                 modules.append(Started(path, line, module.partition(".")[0]))
@@ -70,7 +73,7 @@ def read_sources(files: SourceFiles, roots: Iterable[str]) -> Sources:
                 if found not in seen:
                     seen.add(found)
                     queue.append(found)
-    return Sources(tuple(programs), tuple(modules))
+    return Sources(tuple(programs), tuple(modules), tuple(compiling))
 
 
 def _parse(data: bytes | None, path: str) -> ast.Module | None:
@@ -82,6 +85,15 @@ def _parse(data: bytes | None, path: str) -> ast.Module | None:
             return ast.parse(data, path)
     except (SyntaxError, ValueError, LookupError, RecursionError, MemoryError):
         return None
+
+
+def _compiling(tree: ast.Module, path: str) -> Iterator[Started]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="torch"), attr="compile"):
+                yield Started(path, node.lineno, "torch.compile")
+            case ast.ImportFrom(module="torch", level=0, names=names) if any(name.name == "compile" for name in names):
+                yield Started(path, node.lineno, "torch.compile")
 
 
 def _imports(tree: ast.Module) -> Iterator[tuple[str, int, int]]:

@@ -50,4 +50,4 @@ WANTS: Mapping[str, Want] = {
     "weasyprint": Want("weasyprint", "loads libpango", (("libpangoft2-1.0-0",),)),  # 70.0, text/ffi.py
 }
 """By the canonical name of the wheel. Not of them: moviepy and imageio, which run the ffmpeg of imageio-ffmpeg's wheel
-(moviepy 2.2.1, config.py), and torch and triton, which want a C compiler for what few models do."""
+(moviepy 2.2.1, config.py), and torch and triton, which want a C compiler for what few models do: sources tell."""
