@@ -129,11 +129,7 @@ def what_is_locked(added: Grammar) -> None:
         action="store_true",
         help="run the commands of build.run twice; exit code 3, and which paths differ, unless both do the same",
     )
-    what.add_argument(
-        "--check-libraries",
-        action="store_true",
-        help="write nothing; read all wheels, and tell what they are linked with and nothing in the image has",
-    )
+    what.add_argument("--check-libraries", action="store_true", help="read all wheels; tell which libraries lack")
     running = added.add_mutually_exclusive_group()
     running.add_argument("--run", action="store_true", help="run build.run, and write down what it changes")
     running.add_argument(

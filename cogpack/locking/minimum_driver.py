@@ -4,6 +4,7 @@ Source: CUDA's release notes, "CUDA Driver", minor version compatibility: a driv
 generation. What compiles PTX when it runs wants the driver of its own minor version.
 """
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -13,6 +14,10 @@ from cogpack.locking.deviations import cuda_of
 
 _DRIVERS: Mapping[int, str] = {11: "450.80.02", 12: "525.60.13", 13: "580.65.06"}
 """Of Linux, the first by the generation of CUDA that it runs."""
+
+
+_GENERATION = re.compile(r"nvidia-.+-cu(\d+)")
+"""A library of CUDA, which may be there without the runtime."""
 
 
 class MinimumDriver(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,9 +33,10 @@ class MinimumDriver(msgspec.Struct, frozen=True, kw_only=True):
 
 def minimum_driver(decisions: Decisions) -> MinimumDriver | None:
     """Tell which; None where no wheel brings CUDA."""
+    libraries = [(wheel.name, of[1]) for wheel in decisions.wheels if (of := _GENERATION.fullmatch(wheel.name))]
     found = [
         (generation, version, name)
-        for name, version in cuda_of(decisions)
+        for name, version in (*cuda_of(decisions), *libraries)
         if (generation := int(version.partition(".")[0])) in _DRIVERS
     ]
     if not found:

@@ -33,6 +33,7 @@ def decisions(*wheels: str) -> Decisions:
     [
         (["numpy 2.0"], None),
         (["nvidia-cuda-runtime-cu12 12.4.127"], ("525.60.13", "12.4", "nvidia-cuda-runtime-cu12")),
+        (["nvidia-cublas-cu12 12.9.3.13"], ("525.60.13", "12", "nvidia-cublas-cu12")),
         (["torch 2.1.0+cu118"], ("450.80.02", "11.8", "torch")),
         (
             ["nvidia-cuda-runtime-cu12 12.9.79", "nvidia-cuda-runtime 13.0.96"],
