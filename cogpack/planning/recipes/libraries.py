@@ -43,9 +43,11 @@ class LibrarySupply(msgspec.Struct, frozen=True, kw_only=True):
     members: Callable[[BaseLayer], Iterable[Listed]]
     cancellation: Cancellation
 
+    def of(self, wheels: Sequence[WheelFile]) -> Sequence[tuple[WheelLibrary, ...]]:
+        return each(self.wheels.of, wheels, jobs=_JOBS, name="library", cancellation=self.cancellation)
+
     def read(self, wheels: Sequence[WheelFile]) -> Iterable[WheelLibrary]:
-        found = each(self.wheels.of, wheels, jobs=_JOBS, name="library", cancellation=self.cancellation)
-        return chain.from_iterable(found)
+        return chain.from_iterable(self.of(wheels))
 
 
 class LibraryLayers(msgspec.Struct, frozen=True):
@@ -108,8 +110,8 @@ class Libraries:
         unread = [one for wheel, one in found if kept.kept(wheel.sha256) is None]
         if not fetch and not all(one.is_here() for one in unread):
             return None
-        self._supply.read([_file(*one) for one in found])
-        libraries = {f"{wheel.name} {wheel.version}": kept.of(_file(wheel, one)) for wheel, one in found}
+        names = [f"{wheel.name} {wheel.version}" for wheel, _ in found]
+        libraries = dict(zip(names, self._supply.of([_file(*one) for one in found]), strict=True))
         machine = MACHINES[self._arch]
         if answer := unresolved(libraries, SITE, machine, ()):  # else the base need not be looked at
             if not fetch and not all(one.is_here() for one in self._packages):
